@@ -1,0 +1,60 @@
+"""The conversions inboxes: what files of clicks, of a broker's rows and of page categories must look like."""
+
+import pandera.pandas as pa
+
+from quintet.warehouse.contract import Dataset, boolean, integer, number, text, timestamp
+
+CONVERSIONS = Dataset(
+    name="conversions",
+    domain="conversions",
+    description="Clicks through to a broker, as the affiliate's site counted them.",
+    schema=pa.DataFrameSchema(
+        {
+            "id": integer("The conversion.", 0),
+            "session_id": text("The visitor's session.", nullable=True),
+            "country_name": text("The visitor's country as the site spells it.", nullable=True),
+            "is_mobile": boolean("Whether the visitor was on a phone.", nullable=True),
+            "ui_element": text("What was clicked; may hold a scanner's payload.", nullable=True),
+            "created_at": timestamp("When, UTC."),
+            "measurement_category": text("Code of the page.", nullable=True),
+        },
+        name="conversions",
+    ),
+    key=("id",),
+)
+
+BROKER_ROWS = Dataset(
+    name="broker_rows",
+    domain="conversions",
+    description="What the broker sends back: registrations without a shared key.",
+    schema=pa.DataFrameSchema(
+        {
+            # from 2000-01-01 to 2099-12-31; the bound keeps out milliseconds
+            "timestamp": integer("When, Unix seconds.", 946_684_800, 4_102_444_799),
+            "country_residency": text("Country of residence as the broker spells it.", nullable=True),
+            "ip_country": text("Country of the IP address as the broker spells it.", nullable=True),
+            "important_score": number(
+                "How much the registration is worth; a spreadsheet's #REF! is not known.",
+                missing=("#REF!", "#N/A", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"),
+                nullable=True,
+            ),
+        },
+        name="broker_rows",
+    ),
+)
+
+PAGE_CATEGORIES = Dataset(
+    name="page_categories",
+    domain="conversions",
+    description="Names of the pages behind the measurement codes.",
+    schema=pa.DataFrameSchema(
+        {
+            "page_category": text("Name of the page."),
+            "measurement_category": text("Code of the page."),
+        },
+        name="page_categories",
+    ),
+    key=("measurement_category",),
+)
+
+DATASETS = (CONVERSIONS, BROKER_ROWS, PAGE_CATEGORIES)

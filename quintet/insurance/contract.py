@@ -1,0 +1,67 @@
+"""The insurance inbox: what an agency performance file must look like.
+
+Sentinels (99999 and its kin) are values here: they pass, and `normalise.py` gives them their meaning.
+"""
+
+import pandera.pandas as pa
+
+from quintet.warehouse.contract import Dataset, integer, number, one_of, text
+
+_YEAR_TO_DATE_COUNTS = (
+    *("cl_bound_ct_mds", "cl_quo_ct_mds", "cl_bound_ct_sbz", "cl_quo_ct_sbz", "cl_bound_ct_eqt", "cl_quo_ct_eqt"),
+    *("pl_bound_ct_elinks", "pl_quo_ct_elinks", "pl_bound_ct_plrank", "pl_quo_ct_plrank"),
+    *("pl_bound_ct_eqtte", "pl_quo_ct_eqtte", "pl_bound_ct_applied", "pl_quo_ct_applied"),
+    *("pl_bound_ct_transactnow", "pl_quo_ct_transactnow"),
+)
+
+_SYSTEM_YEARS = (
+    *("pl_start_year", "pl_end_year", "commisions_start_year", "commisions_end_year"),  # spelt so in the source
+    *("cl_start_year", "cl_end_year", "activity_notes_start_year", "activity_notes_end_year"),
+)
+
+AGENCY_PERFORMANCE = Dataset(
+    name="agency_performance",
+    domain="insurance",
+    description="Premium, losses and policies of an agency by product, state and year.",
+    schema=pa.DataFrameSchema(
+        {
+            "agency_id": integer("The agency.", 0),
+            "primary_agency_id": integer("The agency's master; 99999 where the master is not known.", 0),
+            "prod_abbr": text("Product code; inner spaces belong to it."),
+            "prod_line": one_of("Commercial or personal lines.", ("CL", "PL")),
+            "state_abbr": text("Postal code of the state."),
+            "stat_profile_date_year": integer("The year that the row covers, whole or in part.", 1900, 2199),
+            "retention_poly_qty": integer("Policies kept from the year before."),
+            "poly_inforce_qty": integer("Policies in force."),
+            "prev_poly_inforce_qty": integer("Policies in force in the year before."),
+            "nb_wrtn_prem_amt": number("New business written premium, USD."),
+            "wrtn_prem_amt": number("Written premium, USD; negative amounts are real."),
+            "prev_wrtn_prem_amt": number("Written premium of the year before, USD."),
+            "prd_ernd_prem_amt": number("Earned premium, USD."),
+            "prd_incrd_losses_amt": number("Incurred losses, USD; negative amounts are real."),
+            "months": integer("How many months of the year the row covers.", 1, 12),
+            "retention_ratio": number("Policies kept by policies of the year before.", nullable=True, required=False),
+            "loss_ratio": number("Losses by written premium.", nullable=True, required=False),
+            "loss_ratio_3yr": number("Loss ratio over three years.", nullable=True, required=False),
+            "growth_rate_3yr": number("Growth of written premium over three years.", nullable=True, required=False),
+            "agency_appointment_year": number("The year the agency was appointed.", nullable=True, required=False),
+            "active_producers": number("Producers active at the agency.", nullable=True, required=False),
+            "max_age": number("Age of the oldest producer, years.", nullable=True, required=False),
+            "min_age": number("Age of the youngest producer, years.", nullable=True, required=False),
+            "vendor_ind": text("Whether the agency works with a vendor.", nullable=True, required=False),
+            "vendor": text("The vendor of the agency's management system.", nullable=True, required=False),
+            **{
+                name: number("Year in which the agency began or ended using a system.", nullable=True, required=False)
+                for name in _SYSTEM_YEARS
+            },
+            **{
+                name: number("Quotes or bound policies of the agency to date.", nullable=True, required=False)
+                for name in _YEAR_TO_DATE_COUNTS
+            },
+        },
+        name="agency_performance",
+    ),
+    key=("agency_id", "prod_abbr", "state_abbr", "stat_profile_date_year"),
+)
+
+DATASETS = (AGENCY_PERFORMANCE,)

@@ -1,0 +1,1 @@
+"""Payments: transactions by minute, checkout sales by hour. No other domain is imported here."""

@@ -1,0 +1,262 @@
+"""What a dataset must look like, and how to judge text against it.
+
+Belongs here: the `Dataset` type, the kinds of column, and the SQL that finds the rows which break a contract. The
+contracts themselves stand in each domain's `contract.py`. Reading files does not belong here (`files.py`), nor does
+casting to types (`parsing.sql` and the staging models).
+
+A contract is a pandera schema over the *text* of a file. Each of its checks is one SQL predicate: the loader compiles
+the predicates of a dataset into a single statement, and `Dataset.schema.validate(frame, lazy=True)` runs the very same
+predicates on a pandas frame, so that notebook and loader never disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.resources import files
+
+import duckdb
+import pandas as pd
+import pandera.pandas as pa
+
+
+def quote_identifier(name: str) -> str:
+    """The SQL identifier `name`, quoted so that any text is safe."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_literal(text: str) -> str:
+    """The SQL string literal for `text`."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@cache
+def parsing_macros() -> str:
+    """The SQL script that creates the `contract.as_*` macros."""
+    return files("quintet.warehouse").joinpath("parsing.sql").read_text("utf-8")
+
+
+@cache
+def _judge() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config={"TimeZone": "UTC"})
+    connection.execute(parsing_macros())
+    return connection
+
+
+def _verdicts(values: pd.Series, predicate: str) -> pd.Series:
+    """Whether each text of `values` satisfies `predicate`, SQL over the placeholder `{column}`."""
+    cursor = _judge().cursor()
+    cursor.register("judged", pd.DataFrame({"value": values.astype("str").to_numpy()}))
+    verdicts = cursor.execute(
+        f"select coalesce({predicate.replace('{column}', 'value')}, false) as holds from judged"
+    ).fetchnumpy()["holds"]
+    return pd.Series(verdicts, index=values.index)
+
+
+def _check(predicate: str, requirement: str) -> pa.Check:
+    """A pandera check from an SQL predicate over `{column}`; `requirement` completes "<column> must be …"."""
+    return pa.Check(
+        lambda values: _verdicts(values, predicate),
+        name=requirement,
+        error=requirement,
+        statistics={"predicate": predicate},
+    )
+
+
+def _column(
+    check: pa.Check | None,
+    description: str,
+    *,
+    nullable: bool,
+    required: bool,
+    aliases: Sequence[str],
+) -> pa.Column:
+    return pa.Column(
+        "str",
+        checks=[] if check is None else [check],
+        nullable=nullable,
+        required=required,
+        description=description,
+        metadata={"aliases": tuple(aliases)},
+    )
+
+
+def _bounds(value: str, minimum: float | str | None, maximum: float | str | None) -> tuple[str, str]:
+    """The SQL and the wording of a closed interval; either end may be open."""
+
+    def literal(bound: float | str) -> str:
+        return quote_literal(bound) if isinstance(bound, str) else repr(bound)
+
+    if minimum is not None and maximum is not None:
+        return f"{value} between {literal(minimum)} and {literal(maximum)}", f" from {minimum} to {maximum}"
+    if minimum is not None:
+        return f"{value} >= {literal(minimum)}", f" of at least {minimum}"
+    if maximum is not None:
+        return f"{value} <= {literal(maximum)}", f" of at most {maximum}"
+    return f"{value} is not null", ""
+
+
+def integer(
+    description: str,
+    minimum: int | None = None,
+    maximum: int | None = None,
+    *,
+    nullable: bool = False,
+    required: bool = True,
+    aliases: Sequence[str] = (),
+) -> pa.Column:
+    """A whole number; "5.0" counts as one."""
+    predicate, words = _bounds("contract.as_integer({column})", minimum, maximum)
+    check = _check(predicate, f"a whole number{words}")
+    return _column(check, description, nullable=nullable, required=required, aliases=aliases)
+
+
+def number(
+    description: str,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    *,
+    missing: Sequence[str] = (),
+    nullable: bool = False,
+    required: bool = True,
+    aliases: Sequence[str] = (),
+) -> pa.Column:
+    """A finite number with a point for decimals; the texts in `missing` are let through as "not known"."""
+    predicate, words = _bounds("contract.as_number({column})", minimum, maximum)
+    if missing:
+        predicate = f"({predicate} or {{column}} in ({', '.join(map(quote_literal, missing))}))"
+    check = _check(predicate, f"a number{words} (a point for decimals, no thousands separator)")
+    return _column(check, description, nullable=nullable, required=required, aliases=aliases)
+
+
+def boolean(
+    description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()
+) -> pa.Column:
+    """TRUE or FALSE, in any case, or 1 or 0."""
+    check = _check("contract.as_boolean({column}) is not null", "true or false")
+    return _column(check, description, nullable=nullable, required=required, aliases=aliases)
+
+
+def timestamp(
+    description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()
+) -> pa.Column:
+    """A date and time as ISO 8601 writes it, UTC unless it carries an offset."""
+    check = _check(
+        "contract.as_timestamp({column}) is not null", "a real date and time like 2024-05-01 13:45:00 (1900 to 2199)"
+    )
+    return _column(check, description, nullable=nullable, required=required, aliases=aliases)
+
+
+def date(description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()) -> pa.Column:
+    """A calendar day as ISO 8601 writes it."""
+    check = _check("contract.as_date({column}) is not null", "a real date like 2024-05-01 (1900 to 2199)")
+    return _column(check, description, nullable=nullable, required=required, aliases=aliases)
+
+
+def minute_of_day(
+    description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()
+) -> pa.Column:
+    """A minute of the day, "15h 07" or "15:07"."""
+    check = _check(
+        "contract.as_minute_of_day({column}) is not null", "a minute of the day like '15h 07' (00h 00 to 23h 59)"
+    )
+    return _column(check, description, nullable=nullable, required=required, aliases=aliases)
+
+
+def hour(description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()) -> pa.Column:
+    """An hour of the day, "08h"."""
+    check = _check("contract.as_hour({column}) is not null", "an hour of the day like '08h' (00h to 23h)")
+    return _column(check, description, nullable=nullable, required=required, aliases=aliases)
+
+
+def one_of(
+    description: str,
+    values: Sequence[str],
+    *,
+    nullable: bool = False,
+    required: bool = True,
+    aliases: Sequence[str] = (),
+) -> pa.Column:
+    """One of a closed list of texts."""
+    check = _check(f"{{column}} in ({', '.join(map(quote_literal, values))})", f"one of {', '.join(values)}")
+    return _column(check, description, nullable=nullable, required=required, aliases=aliases)
+
+
+def text(description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()) -> pa.Column:
+    """Any text, carried through verbatim."""
+    return _column(None, description, nullable=nullable, required=required, aliases=aliases)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One inbox: its contract and what identifies a row.
+
+    name: the inbox folder and the table `raw.<name>`.
+    schema: a strict pandera schema over text; columns in file order. Unknown columns are kept beside it as JSON.
+    key: the columns that identify a row across files; empty where a row has no key but its file and row number.
+    one_of_groups: groups of optional columns of which a file must have at least one.
+    day_from_name: whether rows without a date of their own take their day from the file's name.
+    """
+
+    name: str
+    domain: str
+    description: str
+    schema: pa.DataFrameSchema
+    key: tuple[str, ...] = ()
+    one_of_groups: tuple[tuple[str, ...], ...] = ()
+    day_from_name: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The contract's column names, in order."""
+        return tuple(self.schema.columns)
+
+    @cached_property
+    def aliases(self) -> Mapping[str, str]:
+        """Every accepted header, folded, to the contract's column name."""
+        names = {fold_header(column): column for column in self.columns}
+        for column, declared in self.schema.columns.items():
+            names |= {fold_header(alias): column for alias in (declared.metadata or {}).get("aliases", ())}
+        return names
+
+    def breaches_sql(self, present: Sequence[str]) -> str:
+        """An SQL expression over the contract's columns: why a row breaks the contract, or null where it holds.
+
+        `present` names the contract's columns that the file has; an absent optional column is not judged. The reasons
+        of a row are joined by "; " and quote the offending text, cut at 80 characters.
+        """
+        reasons = [f"case when {condition} then {reason} end" for condition, reason in self._conditions(present)]
+        if not reasons:
+            return "cast(null as varchar)"
+        return f"nullif(concat_ws('; ', {', '.join(reasons)}), '')"
+
+    def broken_sql(self, present: Sequence[str]) -> str:
+        """An SQL predicate: whether a row breaks the contract. Cheaper than the reasons, for the many that hold."""
+        return " or ".join(f"({condition})" for condition, _ in self._conditions(present)) or "false"
+
+    def _conditions(self, present: Sequence[str]) -> list[tuple[str, str]]:
+        conditions = [pair for column in present for pair in _conditions(column, self.schema.columns[column])]
+        for group in self.one_of_groups:
+            empty = " and ".join(f"{quote_identifier(name)} is null" for name in group if name in present)
+            conditions.append((empty, quote_literal(f"{' and '.join(group)} are empty but one of them is required")))
+        return conditions
+
+
+def _conditions(name: str, column: pa.Column) -> list[tuple[str, str]]:
+    """Pairs of (SQL condition that is true where the column breaks the contract, SQL text of the reason)."""
+    identifier = quote_identifier(name)
+    conditions = []
+    if not column.nullable:
+        conditions.append((f"{identifier} is null", quote_literal(f"{name} is empty but is required")))
+    for check in column.checks:
+        predicate = check.statistics["predicate"].replace("{column}", identifier)
+        wording = quote_literal(f"{name} must be {check.error}, not ") + f" || '''' || left({identifier}, 80) || ''''"
+        conditions.append((f"{identifier} is not null and not coalesce({predicate}, false)", wording))
+    return conditions
+
+
+def fold_header(header: str) -> str:
+    """A header as it is compared: trimmed, lower-case, anything but letters and digits turned to `_`."""
+    folded = "".join(character if character.isalnum() else "_" for character in header.strip().lower())
+    return folded.strip("_")

@@ -1,0 +1,149 @@
+"""Opening and closing the DuckDB warehouse.
+
+Belongs here: the one way to get a writing connection, and the schemas and bookkeeping tables that every warehouse
+starts with. Loading, publishing and reading what was published have their own modules.
+
+One process may write at a time and nobody may read beside it (DuckDB locks the file), so whoever comes second waits
+here, and everybody who only reads goes to the published snapshot (`snapshot.py`).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from quintet.warehouse.contract import Dataset, parsing_macros, quote_identifier
+
+SCHEMAS = ("raw", "ops", "staging", "intermediate", "marts", "ml")
+
+PROVENANCE = {"_extra": "varchar", "_batch_id": "varchar", "_source_file": "varchar", "_source_row": "bigint"}
+"""The columns that every raw table has after those of its contract, with their types."""
+
+_BOOKKEEPING = """
+create table if not exists ops.batches (
+    dataset varchar not null,
+    batch_id varchar not null,
+    content_sha256 varchar,
+    file varchar not null,
+    format varchar,
+    bytes bigint,
+    arrived_at timestamp not null,
+    file_date date,
+    file_number bigint,
+    effective_date date not null,
+    rows bigint not null,
+    loaded bigint not null,
+    rejected bigint not null,
+    status varchar not null check (status in ('loaded', 'rejected')),
+    message varchar,
+    loaded_at timestamp not null,
+    modelled_at timestamp,
+    primary key (dataset, batch_id)
+);
+create table if not exists ops.rejected_rows (
+    dataset varchar not null,
+    batch_id varchar not null,
+    file varchar not null,
+    source_row bigint not null,
+    reason varchar not null,
+    text varchar
+);
+create table if not exists ops.build (fingerprint varchar not null);
+create table if not exists ml.country_names (
+    spelling varchar, country_iso2 varchar, method varchar, confidence double
+);
+"""
+
+
+class WarehouseBusyError(RuntimeError):
+    """Another process held the warehouse for longer than we were willing to wait."""
+
+
+@contextmanager
+def open_warehouse(
+    path: Path,
+    *,
+    memory_limit: str,
+    threads: int,
+    lock_wait_seconds: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A writing connection to the warehouse at `path`, closed on the way out whatever happens.
+
+    Raises WarehouseBusyError when another process keeps the file for longer than `lock_wait_seconds`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = _connect(path, {"memory_limit": memory_limit, "threads": threads}, lock_wait_seconds, sleep)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _connect(
+    path: Path,
+    config: dict[str, str | bool | int | float | list[str]],
+    lock_wait_seconds: float,
+    sleep: Callable[[float], None],
+) -> duckdb.DuckDBPyConnection:
+    waited_seconds, pause_seconds = 0.0, 0.05
+    while True:
+        try:
+            connection = duckdb.connect(str(path), config=config)
+        except duckdb.IOException as error:
+            if "lock" not in str(error):
+                raise
+            if waited_seconds >= lock_wait_seconds:
+                holder = re.search(r"\(PID (\d+)\)", str(error))
+                who = f"process {holder[1]}" if holder else "another process"
+                raise WarehouseBusyError(
+                    f"{path} is in use by {who} since {waited_seconds:.0f} s ago or longer. Wait for it to end, or "
+                    "close the program that has the file open; notebooks read serving/current.duckdb instead."
+                ) from error
+            sleep(pause_seconds)
+            waited_seconds += pause_seconds
+            pause_seconds = min(pause_seconds * 1.5, 1.0)
+        else:
+            connection.execute("set TimeZone = 'UTC'")
+            return connection
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, datasets: Iterable[Dataset]) -> None:
+    """Create what is not there yet: schemas, parsing macros, bookkeeping, and a raw table for each dataset.
+
+    A contract that gained a column gains it in its raw table too. Running it again changes nothing.
+    """
+    for schema in SCHEMAS:
+        connection.execute(f"create schema if not exists {schema}")
+    connection.execute(parsing_macros())
+    connection.execute(_BOOKKEEPING)
+    for dataset in datasets:
+        table = raw_table(dataset.name)
+        columns = dict.fromkeys(dataset.columns, "varchar") | PROVENANCE
+        declared = ", ".join(f"{quote_identifier(name)} {kind}" for name, kind in columns.items())
+        connection.execute(f"create table if not exists {table} ({declared})")
+        present = {name for (name,) in connection.execute(f"select column_name from (describe {table})").fetchall()}
+        for name in [name for name in columns if name not in present]:
+            connection.execute(f"alter table {table} add column {quote_identifier(name)} {columns[name]}")
+
+
+def raw_table(dataset_name: str) -> str:
+    """The quoted name of a dataset's raw table."""
+    return f"raw.{quote_identifier(dataset_name)}"
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """All of the body or nothing of it."""
+    connection.execute("begin transaction")
+    try:
+        yield
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    connection.execute("commit")

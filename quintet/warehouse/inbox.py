@@ -1,0 +1,91 @@
+"""What lies in an inbox folder.
+
+Belongs here: listing the files of an inbox, what their names and file status tell, and whether they are still being
+written. What is inside a file belongs in `files.py`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_DATE_IN_NAME = re.compile(r"(?<!\d)(\d{4})[-_.]?(\d{2})[-_.]?(\d{2})(?!\d)")
+_NUMBER_IN_NAME = re.compile(r"\d+")
+_NOT_YET_A_FILE = re.compile(r"^(\.|~\$)|\.(part|partial|tmp|crdownload|swp)$|~$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class InboxFile:
+    """One entry of an inbox, as the folder shows it.
+
+    arrived_at: when it came into the folder (change time of the directory entry's inode, UTC without zone). It does not
+        depend on the order in which files are loaded, and copying with old times does not change it.
+    version: size and times; a different value later means that the file was written to meanwhile.
+    """
+
+    dataset: str
+    path: Path
+    name: str
+    bytes: int
+    arrived_at: dt.datetime
+    version: tuple[int, int]
+
+    @property
+    def date_in_name(self) -> dt.date | None:
+        """The last valid calendar day written in the name as 2024-05-01, 2024_05_01 or 20240501."""
+        for year, month, day in reversed(_DATE_IN_NAME.findall(self.name)):
+            try:
+                return dt.date(int(year), int(month), int(day))
+            except ValueError:
+                continue
+        return None
+
+    @property
+    def number_in_name(self) -> int | None:
+        """The last number of the name's stem: 2 in `transactions_2.csv`."""
+        numbers = _NUMBER_IN_NAME.findall(self.name.split(".")[0])
+        return int(numbers[-1]) if numbers and len(numbers[-1]) <= 9 else None
+
+
+def list_inbox(raw: Path, dataset: str) -> list[InboxFile]:
+    """The entries of `raw/<dataset>`, by name; hidden and temporary ones are not there. A missing folder is empty."""
+    folder = raw / dataset
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        found = [_describe(dataset, Path(entry.path)) for entry in entries if not _NOT_YET_A_FILE.search(entry.name)]
+    return sorted(found, key=lambda file: file.name)
+
+
+def _describe(dataset: str, path: Path) -> InboxFile:
+    try:
+        status = path.stat()
+    except OSError:  # a symlink to nothing, or an entry that vanished: examining it will say so
+        status = path.lstat()
+    arrived_at = dt.datetime.fromtimestamp(status.st_ctime_ns / 1e9, tz=dt.UTC).replace(tzinfo=None)
+    return InboxFile(
+        dataset=dataset,
+        path=path,
+        name=path.name,
+        bytes=status.st_size,
+        arrived_at=arrived_at,
+        version=(status.st_size, status.st_mtime_ns),
+    )
+
+
+def is_settled(file: InboxFile, now: dt.datetime, settle_seconds: float) -> bool:
+    """Whether nobody wrote to the file in the last `settle_seconds` before `now` (UTC, without zone)."""
+    modified_at = dt.datetime.fromtimestamp(file.version[1] / 1e9, tz=dt.UTC).replace(tzinfo=None)
+    return now - max(modified_at, file.arrived_at) >= dt.timedelta(seconds=settle_seconds)
+
+
+def still_as_listed(file: InboxFile) -> bool:
+    """Whether the file is what it was when it was listed."""
+    try:
+        status = file.path.stat()
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) == file.version

@@ -1,0 +1,154 @@
+"""Reading a file record by record, forgiving what a strict reader refuses.
+
+Belongs here: the slow and careful way through a CSV that has broken lines, through odd encodings and through
+workbooks, and fetching the verbatim text of single rows. Whole files without defects go through DuckDB's own reader
+(`load.py`), which gives the same rows and numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from quintet.warehouse.files import LONGEST_RECORD_BYTES, Layout, open_bytes, sheet_rows
+from quintet.warehouse.inbox import InboxFile
+
+
+@dataclass(frozen=True)
+class Record:
+    """One data row of a file.
+
+    row: its number, from 1, blank lines not counted.
+    cells: its texts by position, an empty one as None; None as a whole where the row could not be split.
+    text: the row as it stands in the file, without its line end.
+    problem: why it could not be split.
+    """
+
+    row: int
+    cells: tuple[str | None, ...] | None
+    text: str
+    problem: str | None = None
+
+
+def read_records(file: InboxFile, layout: Layout) -> Iterator[Record]:
+    """Every data row of a CSV file or a workbook, in order, the broken ones with their problem."""
+    if layout.format == "xlsx":
+        yield from _sheet_records(sheet_rows(file), len(layout.header))
+        return
+    with (
+        open_bytes(file.path) as binary,
+        io.TextIOWrapper(binary, encoding=layout.encoding, errors="surrogateescape", newline="") as lines,
+    ):
+        yield from split_records(lines, layout.delimiter, len(layout.header))
+
+
+def split_records(lines: Iterable[str], delimiter: str, width: int) -> Iterator[Record]:
+    """Split lines of CSV (RFC 4180; the first record is the header) into rows of `width` cells.
+
+    A line that cannot be split costs that line alone: after a quotation mark that nobody closes, reading goes on with
+    the next line.
+    """
+    csv.field_size_limit(LONGEST_RECORD_BYTES)
+    feed = _Feed(lines)
+    row = -1  # the header is no data row
+    while True:
+        feed.start_record()
+        try:
+            cells = next(csv.reader(feed, delimiter=delimiter, strict=True))
+        except StopIteration:
+            return
+        except csv.Error as error:
+            row += 1
+            text = feed.keep_first_line().rstrip("\r\n")
+            yield Record(row, None, _printable(text), _explain(error, text))
+            continue
+        if not cells:
+            continue
+        row += 1
+        if row > 0:
+            yield _judge(row, cells, "".join(feed.taken).rstrip("\r\n"), width)
+
+
+class _Feed(Iterator[str]):
+    """Lines for a csv reader that can be handed back."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = iter(lines)
+        self._returned: deque[str] = deque()
+        self.taken: list[str] = []
+        self._length = 0
+
+    def start_record(self) -> None:
+        self.taken, self._length = [], 0
+
+    def keep_first_line(self) -> str:
+        """Hand back all lines of the current record but the first, which is returned."""
+        self._returned.extendleft(reversed(self.taken[1:]))
+        return self.taken[0]
+
+    def __next__(self) -> str:
+        if self._length > LONGEST_RECORD_BYTES:
+            raise csv.Error(f"the record is longer than {LONGEST_RECORD_BYTES:,} characters")
+        line = self._returned.popleft() if self._returned else next(self._lines)
+        self.taken.append(line)
+        self._length += len(line)
+        return line
+
+
+def _judge(row: int, cells: list[str], text: str, width: int) -> Record:
+    if len(cells) != width:
+        return Record(row, None, _printable(text), f"the row has {len(cells)} cells but the header has {width}")
+    if "\0" in text:
+        return Record(row, None, _printable(text), "the row holds a NUL byte")
+    if not _is_unicode(text):
+        return Record(row, None, _printable(text), "the row holds bytes that are not UTF-8")
+    return Record(row, tuple(cell or None for cell in cells), text)
+
+
+def _is_unicode(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _printable(text: str) -> str:
+    """The text with NUL and undecodable bytes written as escapes, so that it can be stored."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+
+
+def _explain(error: csv.Error, text: str) -> str:
+    if len(text) > LONGEST_RECORD_BYTES:
+        return f"the line is longer than {LONGEST_RECORD_BYTES:,} characters"
+    if "unexpected end of data" in str(error) or "longer than" in str(error):
+        return "a quotation mark is opened and never closed"
+    return f"the line cannot be split into cells ({error})"
+
+
+def _sheet_records(rows: Iterable[tuple[object, ...]], width: int) -> Iterator[Record]:
+    number = 0
+    for values in rows:
+        cells = [_cell_text(value) for value in values]
+        if not any(cells):
+            continue
+        number += 1
+        text = json.dumps(cells, ensure_ascii=False)
+        if any(cells[width:]):
+            yield Record(number, None, text, f"the row has {len(cells)} cells but the header has {width}")
+        else:
+            yield Record(number, tuple((cells + [None] * width)[:width]), text)
+
+
+def _cell_text(value: object) -> str | None:
+    """A workbook's cell as a CSV export would write it."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, dt.datetime):
+        return value.isoformat(sep=" ")
+    return str(value)
