@@ -1,0 +1,57 @@
+# Every target installs what it needs first. PYTHON is any Python from 3.11 on.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+QUINTET_HOME ?= data
+export DAGSTER_HOME := $(abspath $(QUINTET_HOME))/dagster
+export DO_NOT_TRACK := 1
+
+SCALE ?= 1.0
+SEED ?= 7
+TO ?= data/generated
+NAME ?= ingest
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check dev sample bench clean
+
+help:  ## say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	@echo "installing into $(VENV) (once; about two minutes)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+install: $(VENV)/installed  ## install the locked packages
+
+$(DAGSTER_HOME)/dagster.yaml: dagster.yaml
+	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $@
+
+run: install $(DAGSTER_HOME)/dagster.yaml  ## build everything that is not up to date (SELECT=conversions: one domain)
+	@$(BIN)/python run.py $(if $(SELECT),--select $(SELECT))
+
+dev: install $(DAGSTER_HOME)/dagster.yaml  ## Dagster UI on port 3000, sensors and schedules on
+	@$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
+
+sample: install  ## write generated inbox files and their truth (SCALE= SEED= TO=)
+	@$(BIN)/python -m quintet.samples --scale $(SCALE) --seed $(SEED) --to $(TO)
+
+bench: install  ## one benchmark beside its comparator (NAME=ingest)
+	@$(BIN)/python -m bench.$(NAME)
+
+test: install $(DAGSTER_HOME)/dagster.yaml  ## the whole test suite, with coverage
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+check: install $(DAGSTER_HOME)/dagster.yaml  ## lint, types, architecture, dbt and Dagster definitions
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m resources.dbt
+	@$(BIN)/dagster definitions validate --workspace workspace.yaml
+
+clean:  ## remove what runs have written, keep the inboxes
+	@find data -mindepth 1 -maxdepth 1 ! -name raw -exec rm -r {} +
+	@rm -rf dbt_project/target dbt_project/logs

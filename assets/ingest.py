@@ -1,0 +1,104 @@
+"""From inbox to raw table: one asset for each dataset, all from one factory.
+
+The assets differ by contract alone. A new dataset appears here by itself, from the register.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets.facts import DAILY, OWNERS, check_result, column_schema
+from quintet.datasets import DATASETS
+from quintet.warehouse.checks import CheckOutcome, check_reconciliation, check_schema
+from quintet.warehouse.contract import Dataset
+from quintet.warehouse.load import Outcome, load_files
+from resources.clock import Clock
+from resources.inboxes import Inboxes
+from resources.warehouse import POOL, Warehouse
+
+INBOXES = [
+    dg.AssetSpec(
+        key=["inbox", dataset.name],
+        group_name=dataset.domain,
+        description=f"Files dropped into data/raw/{dataset.name}. {dataset.description}",
+        owners=OWNERS,
+        kinds={"file"},
+    )
+    for dataset in DATASETS.values()
+]
+
+
+def raw_key(dataset_name: str) -> dg.AssetKey:
+    """The asset key of a dataset's raw table."""
+    return dg.AssetKey(["raw", dataset_name])
+
+
+def build_ingest_asset(dataset: Dataset) -> dg.AssetsDefinition:
+    """The asset that takes the files of a dataset's inbox into its raw table."""
+    key = raw_key(dataset.name)
+
+    @dg.asset(
+        key=key,
+        deps=[dg.AssetKey(["inbox", dataset.name])],
+        group_name=dataset.domain,
+        description=f"{dataset.description} The text of the files, verbatim, with batch, file and row.",
+        owners=OWNERS,
+        kinds={"duckdb"},
+        pool=POOL,
+        freshness_policy=DAILY,
+        metadata={"dagster/column_schema": column_schema(dataset), "dagster/table_name": f"raw.{dataset.name}"},
+        check_specs=[
+            dg.AssetCheckSpec("schema", asset=key, blocking=True, description="Columns and rows fit the contract."),
+            dg.AssetCheckSpec(
+                "reconciliation", asset=key, blocking=True, description="Rows read = rows loaded + rows rejected."
+            ),
+            dg.AssetCheckSpec("files_readable", asset=key, description="Every file of the inbox could be read."),
+        ],
+    )
+    def ingest(
+        context: dg.AssetExecutionContext, warehouse: Warehouse, inboxes: Inboxes, clock: Clock
+    ) -> Iterator[dg.MaterializeResult]:
+        with warehouse.get_connection() as connection:
+            outcomes = load_files(connection, dataset, inboxes.files(dataset.name), clock.now(), context.log.info)
+            (rows,) = connection.execute(f"select count(*) from raw.{dataset.name}").fetchone() or (0,)
+            checks = [
+                check_result("schema", key, check_schema(connection, dataset)),
+                check_result("reconciliation", key, check_reconciliation(connection, dataset)),
+            ]
+        for outcome in outcomes:
+            if outcome.status in ("rejected", "changed"):
+                context.log.warning(f"{outcome.dataset}: {outcome.message}")
+        readable = check_result("files_readable", key, _judge_files(outcomes))._replace(
+            severity=dg.AssetCheckSeverity.WARN
+        )
+        yield dg.MaterializeResult(
+            asset_key=key,
+            metadata={"dagster/row_count": rows, **_counts(outcomes)},
+            check_results=[*checks, readable],
+        )
+
+    return ingest
+
+
+def _judge_files(outcomes: list[Outcome]) -> CheckOutcome:
+    unread = [outcome for outcome in outcomes if outcome.status == "rejected"]
+    if not unread:
+        return CheckOutcome(True, "every file was read", {"files": len(outcomes)})
+    return CheckOutcome(
+        False, "; ".join(str(outcome.message) for outcome in unread)[:4000], {"files that were not read": len(unread)}
+    )
+
+
+def _counts(outcomes: list[Outcome]) -> dict[str, int]:
+    return {
+        "new files": sum(outcome.status == "loaded" for outcome in outcomes),
+        "files already loaded": sum(outcome.status == "known" for outcome in outcomes),
+        "rows read": sum(outcome.rows for outcome in outcomes),
+        "rows loaded": sum(outcome.loaded for outcome in outcomes),
+        "rows rejected": sum(outcome.rejected for outcome in outcomes),
+    }
+
+
+INGEST_ASSETS = [build_ingest_asset(dataset) for dataset in DATASETS.values()]

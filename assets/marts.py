@@ -1,0 +1,84 @@
+"""From raw and staging tables to marts: the dbt project as Dagster assets.
+
+Belongs here: running dbt for the selected models and saying what came of it. The models, their descriptions and their
+tests stand in `dbt_project/`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, dbt_assets
+
+from assets.build import code_has_changed, datasets_fully_built
+from assets.facts import DAILY
+from quintet.warehouse.ledger import loaded_batches, mark_modelled, set_build_fingerprint
+from resources.clock import Clock
+from resources.dbt import Dbt
+from resources.warehouse import POOL, Warehouse
+
+
+class Translator(DagsterDbtTranslator):
+    """How a dbt model is named in Dagster: schema and name, as in the warehouse."""
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
+        """The spec of a model, with the freshness that is asked of it."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        return spec.replace_attributes(freshness_policy=DAILY) if unique_id.startswith("model.") else spec
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """`marts/dim_agency` for a model; what the source declares for a source."""
+        if dbt_resource_props["resource_type"] == "model":
+            return dg.AssetKey([dbt_resource_props["config"]["schema"], dbt_resource_props["name"]])
+        return super().get_asset_key(dbt_resource_props)
+
+
+def build_marts(
+    manifest: Path, variables: Mapping[str, str], sources: Sequence[dg.AssetsDefinition]
+) -> dg.AssetsDefinition:
+    """All models of the manifest as one asset definition that runs any subset of them in one dbt call.
+
+    variables: dbt variables. sources: the assets, made in Python, that stand between raw tables and models.
+    """
+    models = json.loads(manifest.read_text("utf-8"))
+
+    @dbt_assets(manifest=models, dagster_dbt_translator=Translator(), name="marts", pool=POOL)
+    def marts(
+        context: dg.AssetExecutionContext, dbt: Dbt, warehouse: Warehouse, clock: Clock, code: dg.ResourceParam[str]
+    ) -> Iterator[Any]:
+        with warehouse.get_connection() as connection:
+            batches = loaded_batches(connection)
+            anew = code_has_changed(connection, code)
+        # the connection is closed here: dbt opens the warehouse in a process of its own
+        arguments = ["build", "--vars", json.dumps(dict(variables)), *(["--full-refresh"] if anew else [])]
+        invocation = dbt.cli(arguments, context=context)
+        outputs: list[dg.Output[Any]] = []
+        try:
+            for event in invocation.stream():
+                if isinstance(event, dg.Output):
+                    outputs.append(event)
+                else:
+                    yield event
+        except Exception:
+            yield from outputs
+            raise
+        built = {context.asset_key_for_output(output.output_name) for output in outputs}
+        with warehouse.get_connection() as connection:
+            fully_modelled = datasets_fully_built([*sources, context.assets_def], built)
+            mark_modelled(connection, [batch for batch in batches if batch[0] in fully_modelled], clock.now())
+            if anew and built == set(context.assets_def.keys):
+                set_build_fingerprint(connection, code)
+            for output in outputs:
+                yield output.with_metadata({**output.metadata, **_row_count(connection, context, output)})
+
+    return marts
+
+
+def _row_count(connection: Any, context: dg.AssetExecutionContext, output: dg.Output[Any]) -> dict[str, int]:
+    schema, table = context.asset_key_for_output(output.output_name).path
+    (rows,) = connection.execute(f'select count(*) from {schema}."{table}"').fetchone()
+    return {"dagster/row_count": rows}

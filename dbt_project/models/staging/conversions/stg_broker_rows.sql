@@ -1,0 +1,23 @@
+with typed as (
+    select
+        make_timestamp(contract.as_integer("timestamp") * 1000000) as broker_at,
+        country_residency as residency_name,
+        ip_country as ip_name,
+        contract.as_number(important_score) as important_score,
+        case
+            when important_score is null then 'empty_in_source'
+            when contract.as_number(important_score) is null then 'spreadsheet_error'
+        end as important_score_missing_reason,
+        _batch_id,
+        _source_file,
+        _source_row
+    from {{ source('raw', 'broker_rows') }}
+    {{ where_batch_is_new('broker_rows') }}
+)
+
+select
+    -- Broker rows have no key: equal rows are told by their content, nulls apart from any text.
+    md5(row(broker_at, residency_name, ip_name, important_score, important_score_missing_reason)::varchar)
+        as content_key,
+    *
+from typed

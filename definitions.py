@@ -1,0 +1,84 @@
+"""The only wiring: which assets, checks, jobs, sensors, schedules and resources make up the project.
+
+`build_defs` gives fresh Definitions, so that tests override a resource and patch nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets.conversions import country_names
+from assets.ingest import INBOXES, INGEST_ASSETS
+from assets.insurance import stg_agency_performance
+from assets.jobs import build_jobs
+from assets.marts import build_marts
+from assets.publish import build_snapshot
+from quintet.plan import code_fingerprint, model_variables
+from quintet.settings import Settings, load_settings
+from resources.clock import Clock
+from resources.dbt import Dbt, prepare_manifest
+from resources.inboxes import Inboxes
+from resources.warehouse import Warehouse
+from sensors.failures import build_failure_sensor
+from sensors.inboxes import INBOX_SENSORS
+from sensors.schedules import build_schedules
+
+PROJECT = Path(__file__).parent
+
+
+def build_resources(settings: Settings) -> dict[str, Any]:
+    """The outside world as the settings describe it."""
+    return {
+        "warehouse": Warehouse(
+            database=str(settings.warehouse),
+            memory_limit=settings.memory_limit,
+            threads=settings.threads,
+            lock_wait_seconds=settings.lock_wait_seconds,
+            serving=str(settings.serving),
+            snapshots_kept=settings.snapshots_kept,
+        ),
+        "inboxes": Inboxes(raw=str(settings.raw), settle_seconds=settings.settle_seconds),
+        "clock": Clock(),
+        "dbt": Dbt(
+            project_dir=str(PROJECT / "dbt_project"),
+            profiles_dir=str(PROJECT / "dbt_project"),
+            warehouse=str(settings.warehouse),
+            memory_limit=settings.memory_limit,
+            threads=settings.threads,
+        ),
+        "code": code_fingerprint(PROJECT, settings),
+    }
+
+
+def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definitions:
+    """The project's definitions; `overrides` replace resources by name."""
+    settings = settings or load_settings()
+    resources = build_resources(settings) | overrides
+    sources = [stg_agency_performance, country_names]
+    marts = build_marts(prepare_manifest(resources["dbt"]), model_variables(settings), sources)
+    published = [key for key in marts.keys if key.path[0] == "marts"] + list(country_names.keys)
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
+        *INBOXES,
+        *INGEST_ASSETS,
+        *sources,
+        marts,
+        build_snapshot(sorted(published)),
+    ]
+    jobs = build_jobs({spec.group_name for spec in marts.specs if spec.group_name})
+    return dg.Definitions(
+        assets=assets,
+        jobs=jobs,
+        sensors=[*INBOX_SENSORS, build_failure_sensor(settings.home)],
+        schedules=build_schedules({job.name: job for job in jobs}),
+        resources=resources,
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What Dagster loads."""
+    return build_defs()

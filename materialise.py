@@ -1,0 +1,64 @@
+"""Materialising a plan in this process, with a line of progress for each step.
+
+Belongs here: from a plan to a selection of assets, and running it. `run.py` is the command line around it.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+
+import dagster as dg
+from rich.console import Console
+
+from assets.ingest import raw_key
+from assets.jobs import domain_selection
+from definitions import build_defs
+from quintet.plan import Plan
+from quintet.settings import Settings
+
+
+def materialise(settings: Settings, plan: Plan, select: str | None, console: Console) -> bool:
+    """Build what the plan asks for, of one domain or of all; whether all of it succeeded."""
+    definitions = build_defs(settings)
+    selection = _selection(plan, select).resolve(definitions.resolve_asset_graph())
+    instance, run_id = dg.DagsterInstance.get(), str(uuid.uuid4())
+    instance.add_event_listener(run_id, lambda entry: _print_progress(entry, console))
+    result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        asset_selection=sorted(selection),
+        instance=instance,
+        run_id=run_id,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        raise_on_error=False,
+    )
+    return result.success
+
+
+def _selection(plan: Plan, select: str | None) -> dg.AssetSelection:
+    if plan.is_full:
+        return domain_selection(select) if select else dg.AssetSelection.all().materializable()
+    fresh = dg.AssetSelection.assets(*(raw_key(name) for name in plan.new_files)).downstream()
+    return fresh | dg.AssetSelection.groups("ops").materializable()
+
+
+def _print_progress(entry: dg.EventLogEntry, console: Console) -> None:
+    """One line for each step that ends, each check that fails and each warning, in place of Dagster's own log."""
+    event = entry.dagster_event
+    if event is None:
+        if int(entry.level) >= logging.WARNING:
+            console.print(f"  ! {entry.user_message}", style="yellow", markup=False)
+    elif event.is_step_success:
+        console.print(f"  {event.step_key} ({event.step_success_data.duration_ms / 1000:.1f} s)", markup=False)
+    elif event.is_step_failure:
+        error = event.step_failure_data.error
+        cause = (error.cause or error).message.strip() if error else event.message
+        console.print(f"  x {event.step_key} failed: {cause}", style="red", markup=False)
+    elif (
+        event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION and not event.asset_check_evaluation_data.passed
+    ):
+        check = event.asset_check_evaluation_data
+        console.print(
+            f"  ! check {check.check_name} of {check.asset_key.to_user_string()}: {check.description or 'failed'}",
+            style="yellow",
+            markup=False,
+        )

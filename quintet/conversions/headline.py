@@ -1,0 +1,43 @@
+"""The one sentence about conversions in the summary of a run.
+
+Belongs here: the domain's key result, read from the published tables. Charts, reports and the summary's layout do not.
+"""
+
+import duckdb
+
+_CODES_NAMED = 2
+
+
+def headline(marts: duckdb.DuckDBPyConnection) -> str:
+    """Clicks, broker rows and unmapped page codes of the snapshot `marts`; "no data" where there is none."""
+    try:
+        clicks, rows, invalid_scores = marts.execute("""
+            select
+                (select count(*) from marts.fct_conversions),
+                (select count(*) from marts.fct_broker_rows),
+                (select count(important_score_missing_reason) from marts.fct_broker_rows)
+        """).fetchall()[0]
+        # Codes are text from outside: a scanner's payload must not write to the terminal.
+        unmapped = marts.execute(r"""
+            select
+                left(regexp_replace(coalesce(measurement_category, '(empty)'), '[^\x20-\x7e]', '?', 'g'), 60),
+                conversions
+            from marts.unmapped_page_categories
+            order by conversions desc, measurement_category
+        """).fetchall()
+    except duckdb.CatalogException:  # the domain was not built yet
+        return "no data"
+    if not (clicks or rows):
+        return "no data"
+    return f"{clicks:,} clicks, {rows:,} broker rows ({invalid_scores:,} with an invalid score), {_unmapped(unmapped)}"
+
+
+def _unmapped(codes: list[tuple[str, int]]) -> str:
+    """The most frequent codes with their clicks, and how many there are besides."""
+    if not codes:
+        return "every page code mapped"
+    named = [f"{code} ({clicks:,})" for code, clicks in codes[:_CODES_NAMED]]
+    others = codes[_CODES_NAMED:]
+    if others:
+        named.append(f"{len(others):,} others ({sum(clicks for _, clicks in others):,})")
+    return f"unmapped page codes: {', '.join(named)}"

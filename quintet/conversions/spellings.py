@@ -1,0 +1,40 @@
+"""Keeping the table of country spellings: one row for each text that any file ever used.
+
+Belongs here: which spellings are new, and writing what `countries.py` makes of them.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+from quintet.conversions.countries import canonicalise
+
+TABLE = "ml.country_names"
+
+_SPELLINGS = """
+select country_name as spelling from raw.conversions
+union
+select country_residency from raw.broker_rows
+union
+select ip_country from raw.broker_rows
+"""
+
+
+def resolve_new_spellings(connection: duckdb.DuckDBPyConnection, *, anew: bool) -> int:
+    """Add the spellings that `ml.country_names` lacks, with country, method and confidence; gives their number.
+
+    anew: resolve all of them again, for when the method has changed.
+    """
+    if anew:
+        connection.execute(f"delete from {TABLE}")
+    lacking = connection.execute(
+        f"select spelling from ({_SPELLINGS}) anti join {TABLE} using (spelling) "
+        "where spelling is not null order by all"
+    ).fetchall()
+    if not lacking:
+        return 0
+    resolved = canonicalise([spelling for (spelling,) in lacking])
+    connection.register("resolved", resolved)
+    connection.execute(f"insert into {TABLE} by name select * from resolved")
+    connection.unregister("resolved")
+    return len(resolved)

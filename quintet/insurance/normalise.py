@@ -1,0 +1,307 @@
+"""From the text of an agency performance file to typed columns, in pandas.
+
+Belongs here: the types, the sentinels and the reasons why a value is missing, and the schema of the result. Reading
+files and judging rows does not belong here (`contract.py` and the loader), nor do dimensions, joins and sums (the dbt
+models over `staging.stg_agency_performance`).
+
+The rows are yearly: `months` says how many months of `year` a row covers and is no month number. Ratios as reported
+are kept for comparison only; a summary recomputes them from sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import pandas as pd
+import pandera.pandas as pa
+
+from quintet.insurance.contract import AGENCY_PERFORMANCE
+
+SENTINEL = 99_999
+"""What the source writes where it has no value."""
+
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "master_unknown": "The agency is real, its master agency is not known.",
+        "previous_year_unknown": "The source has no figures of the year before.",
+        "no_policies_in_previous_year": "A share of no policies is not defined.",
+        "written_premium_not_positive": "The loss ratio needs a written premium above zero.",
+        "losses_without_written_premium": "The written premium is zero and the losses are above zero.",
+        "negative_losses_without_written_premium": "The written premium is zero and the losses are below zero.",
+        "not_reported": "The source wrote its sentinel and does not say why.",
+        "empty_in_source": "The cell is empty, or the file does not have the column.",
+    }
+)
+"""Every code that a `*_missing_reason` column can hold, with its meaning."""
+
+_KEYS = MappingProxyType(
+    {
+        "prod_abbr": "prod_abbr",
+        "prod_line": "prod_line",
+        "state_abbr": "state_abbr",
+        "year": "stat_profile_date_year",
+        "months": "months",
+    }
+)
+
+_POLICY_COUNTS = MappingProxyType(
+    {
+        "retained_policies": "retention_poly_qty",
+        "policies_in_force": "poly_inforce_qty",
+        "prev_policies_in_force": "prev_poly_inforce_qty",
+    }
+)
+
+_AMOUNTS = MappingProxyType(
+    {
+        "new_business_premium": "nb_wrtn_prem_amt",
+        "written_premium": "wrtn_prem_amt",
+        "prev_written_premium": "prev_wrtn_prem_amt",
+        "earned_premium": "prd_ernd_prem_amt",
+        "incurred_losses": "prd_incrd_losses_amt",
+    }
+)
+
+_REPORTED_RATIOS = MappingProxyType(
+    {
+        "reported_retention_ratio": "retention_ratio",
+        "reported_loss_ratio": "loss_ratio",
+        "reported_loss_ratio_3yr": "loss_ratio_3yr",
+        "reported_growth_rate_3yr": "growth_rate_3yr",
+    }
+)
+
+MEASURES = (*_POLICY_COUNTS, *_AMOUNTS, *_REPORTED_RATIOS)
+"""The figures of a row; each has a column `<measure>_missing_reason`."""
+
+# New business premium is absent on purpose: its 99999 may be an amount, and so may one of written or earned premium
+# and of losses.
+_SENTINELS: Mapping[str, Mapping[int, str]] = MappingProxyType(
+    {
+        "primary_agency_id": {SENTINEL: "master_unknown"},
+        "prev_policies_in_force": {SENTINEL: "previous_year_unknown"},
+        "prev_written_premium": {SENTINEL: "previous_year_unknown"},
+        "reported_retention_ratio": {SENTINEL: "not_reported"},
+        "reported_loss_ratio": {
+            99_999: "written_premium_not_positive",
+            99_998: "losses_without_written_premium",
+            99_997: "negative_losses_without_written_premium",
+        },
+        "reported_loss_ratio_3yr": {SENTINEL: "not_reported"},
+        "reported_growth_rate_3yr": {SENTINEL: "not_reported"},
+    }
+)
+
+_AGENCY_NUMBERS_BEFORE_VENDOR = MappingProxyType(
+    {
+        "appointment_year": "agency_appointment_year",
+        "active_producers": "active_producers",
+        "max_producer_age": "max_age",
+        "min_producer_age": "min_age",
+    }
+)
+
+_AGENCY_NUMBERS_AFTER_VENDOR = MappingProxyType(
+    {
+        "pl_start_year": "pl_start_year",
+        "pl_end_year": "pl_end_year",
+        "commissions_start_year": "commisions_start_year",  # spelt so in the source
+        "commissions_end_year": "commisions_end_year",
+        "cl_start_year": "cl_start_year",
+        "cl_end_year": "cl_end_year",
+        "activity_notes_start_year": "activity_notes_start_year",
+        "activity_notes_end_year": "activity_notes_end_year",
+        **{
+            name: name
+            for name in (
+                *("cl_bound_ct_mds", "cl_quo_ct_mds", "cl_bound_ct_sbz", "cl_quo_ct_sbz"),
+                *("cl_bound_ct_eqt", "cl_quo_ct_eqt"),
+                *("pl_bound_ct_elinks", "pl_quo_ct_elinks", "pl_bound_ct_plrank", "pl_quo_ct_plrank"),
+                *("pl_bound_ct_eqtte", "pl_quo_ct_eqtte", "pl_bound_ct_applied", "pl_quo_ct_applied"),
+                *("pl_bound_ct_transactnow", "pl_quo_ct_transactnow"),
+            )
+        },
+    }
+)
+
+_NO_VENDOR = "Unknown"
+_AMOUNT_DECIMALS = 4
+# Up to here a float rounded to four decimals is nearer to that decimal than to any other: the cast to DECIMAL is exact.
+_LARGEST_AMOUNT_USD = 1e11
+
+
+def _reason_column(column: str) -> str:
+    return f"{column}_missing_reason"
+
+
+STAGING_COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "agency_id": "BIGINT",
+        "primary_agency_id": "BIGINT",
+        "prod_abbr": "VARCHAR",
+        "prod_line": "VARCHAR",
+        "state_abbr": "VARCHAR",
+        "year": "INTEGER",
+        "months": "INTEGER",
+        **dict.fromkeys(_POLICY_COUNTS, "BIGINT"),
+        **dict.fromkeys(_AMOUNTS, f"DECIMAL(18,{_AMOUNT_DECIMALS})"),
+        **dict.fromkeys(_REPORTED_RATIOS, "DOUBLE"),
+        **{_reason_column(column): "VARCHAR" for column in ("primary_agency_id", *MEASURES)},
+        **dict.fromkeys(_AGENCY_NUMBERS_BEFORE_VENDOR, "INTEGER"),
+        "has_vendor": "BOOLEAN",
+        "vendor": "VARCHAR",
+        **dict.fromkeys(_AGENCY_NUMBERS_AFTER_VENDOR, "INTEGER"),
+        "_batch_id": "VARCHAR",
+        "_source_file": "VARCHAR",
+        "_source_row": "BIGINT",
+    }
+)
+"""The columns of `staging.stg_agency_performance`, in order, with their DuckDB types."""
+
+
+def normalise(raw: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `raw.agency_performance`, typed: one row out for each row in, in the same order.
+
+    raw: the contract's columns as text with nulls, and `_batch_id`, `_source_file`, `_source_row`; every row has
+    passed the contract. Further columns are ignored.
+    Returns the columns of `STAGING_COLUMNS`: amounts in USD rounded to four decimals (casting them to DECIMAL(18,4)
+    is exact), sentinels as null with the reason beside them, numbers of the agency as whole floats.
+    Raises ValueError where a text is no number, KeyError where a column is absent.
+    """
+    text = raw[list(AGENCY_PERFORMANCE.columns)].astype("str")
+    numbers = {
+        "primary_agency_id": _whole_numbers(text["primary_agency_id"]),
+        **{name: _whole_numbers(text[source]) for name, source in _POLICY_COUNTS.items()},
+        **{name: _numbers(text[source]).round(_AMOUNT_DECIMALS) for name, source in _AMOUNTS.items()},
+        **{name: _numbers(text[source]) for name, source in _REPORTED_RATIOS.items()},
+    }
+    known = {name: _without_sentinels(name, values) for name, values in numbers.items()}
+    reasons = {_reason_column(name): _missing_reasons(name, numbers) for name in numbers}
+    has_vendor = text["vendor_ind"].str.strip().str.upper().map({"Y": True, "N": False}).astype("boolean")
+    vendor = text["vendor"].str.strip()
+    columns = {
+        "agency_id": _whole_numbers(text["agency_id"]),
+        **{name: _typed_key(text[source], STAGING_COLUMNS[name]) for name, source in _KEYS.items()},
+        **known,
+        **reasons,
+        **{name: _agency_numbers(text[source]) for name, source in _AGENCY_NUMBERS_BEFORE_VENDOR.items()},
+        "has_vendor": has_vendor,
+        "vendor": vendor.mask(vendor == _NO_VENDOR).astype("str"),
+        **{name: _agency_numbers(text[source]) for name, source in _AGENCY_NUMBERS_AFTER_VENDOR.items()},
+        "_batch_id": raw["_batch_id"].astype("str"),
+        "_source_file": raw["_source_file"].astype("str"),
+        "_source_row": raw["_source_row"].astype("Int64"),
+    }
+    return pd.DataFrame(columns, index=raw.index)[list(STAGING_COLUMNS)]
+
+
+def _typed_key(text: pd.Series, duckdb_type: str) -> pd.Series:
+    # Inner spaces are part of a product code, outer ones would make two products of one.
+    return text.str.strip().astype("str") if duckdb_type == "VARCHAR" else _whole_numbers(text)
+
+
+def _numbers(text: pd.Series) -> pd.Series:
+    """The numbers that `text` spells, Float64 with null for null."""
+    return _parsed(text).astype("Float64")
+
+
+def _whole_numbers(text: pd.Series) -> pd.Series:
+    """The whole numbers that `text` spells, exact to 64 bits, Int64 with null for null."""
+    filled = text.fillna("0")
+    parsed = _parsed(filled)
+    if not pd.api.types.is_integer_dtype(parsed):
+        # "5.0" is a whole number too; cutting the zeros keeps large ones from being rounded as floats.
+        parsed = _parsed(filled.str.replace(r"\.0*\s*$", "", regex=True))
+    return parsed.astype("Int64").mask(text.isna())
+
+
+def _parsed(text: pd.Series) -> pd.Series:
+    try:
+        return pd.to_numeric(text)
+    except ValueError:
+        # The contract reads text as DuckDB does, which allows 1_000.
+        return pd.to_numeric(text.str.replace("_", "").str.strip())
+
+
+def _agency_numbers(text: pd.Series) -> pd.Series:
+    values = _numbers(text)
+    return values.mask(values == SENTINEL)
+
+
+def _without_sentinels(name: str, values: pd.Series) -> pd.Series:
+    return values.mask(values.isin(list(_SENTINELS.get(name, ()))))
+
+
+def _missing_reasons(name: str, numbers: Mapping[str, pd.Series]) -> pd.Series:
+    """Why each value of `numbers[name]` is missing, null where it is there. `numbers` still holds the sentinels."""
+    values = numbers[name]
+    reasons = pd.Series(None, index=values.index, dtype="str")
+    reasons = reasons.mask(values.isna(), "empty_in_source")
+    for sentinel, reason in _SENTINELS.get(name, {}).items():
+        reasons = reasons.mask((values == sentinel).fillna(False), reason)
+    if name == "reported_retention_ratio":
+        previous = numbers["prev_policies_in_force"]
+        is_sentinel = (values == SENTINEL).fillna(False)
+        reasons = reasons.mask(is_sentinel & (previous == 0).fillna(False), "no_policies_in_previous_year")
+        reasons = reasons.mask(is_sentinel & (previous == SENTINEL).fillna(True), "previous_year_unknown")
+    return reasons
+
+
+def _requirement(holds: Callable[[pd.Series], pd.Series], wording: str) -> pa.Check:
+    return pa.Check(holds, name=wording, error=wording)
+
+
+def _schema_column(name: str, duckdb_type: str) -> pa.Column:
+    checks = []
+    if sentinels := list(_SENTINELS.get(name, ())):
+        checks.append(_requirement(lambda values: ~values.isin(sentinels), "no sentinel of the source"))
+    if duckdb_type.startswith("DECIMAL"):
+        checks.append(_requirement(lambda values: values.abs() <= _LARGEST_AMOUNT_USD, "an amount below 1e11 USD"))
+    if name.endswith("_missing_reason"):
+        checks.append(pa.Check.isin(list(REASONS)))
+    if duckdb_type == "INTEGER" and name not in {"year", "months"}:
+        checks.append(_requirement(lambda values: values.between(0, 99_998) & (values % 1 == 0), "whole, 0 to 99998"))
+    checks += _CHECKS.get(name, ())
+    return pa.Column(_PANDAS_TYPES[_frame_type(name, duckdb_type)], checks=checks, nullable=name not in _NEVER_NULL)
+
+
+def _frame_type(name: str, duckdb_type: str) -> str:
+    if duckdb_type.startswith("DECIMAL"):
+        return "DOUBLE"
+    # A fraction or a huge number in an attribute must reach the schema to be refused there with its name.
+    if name in _AGENCY_NUMBERS_BEFORE_VENDOR or name in _AGENCY_NUMBERS_AFTER_VENDOR:
+        return "DOUBLE"
+    return duckdb_type
+
+
+def _missing_exactly_with_reason(name: str) -> pa.Check:
+    return pa.Check(
+        lambda frame: frame[name].isna() == frame[_reason_column(name)].notna(),
+        name=f"{name} is missing exactly where {_reason_column(name)} says why",
+        error=f"{name} is missing exactly where {_reason_column(name)} says why",
+        ignore_na=False,
+    )
+
+
+_PANDAS_TYPES = {"BIGINT": "Int64", "INTEGER": "Int64", "DOUBLE": "Float64", "VARCHAR": "str", "BOOLEAN": "boolean"}
+_NEVER_NULL = {"agency_id", *_KEYS, "_batch_id", "_source_file", "_source_row"}
+_CHECKS: Mapping[str, tuple[pa.Check, ...]] = {
+    "agency_id": (pa.Check.ge(0),),
+    "prod_line": (pa.Check.isin(["CL", "PL"]),),
+    "year": (pa.Check.in_range(1900, 2199),),
+    "months": (pa.Check.in_range(1, 12),),
+    "_batch_id": (pa.Check.str_matches(r"^[0-9a-f]{16}$"),),
+    "_source_row": (pa.Check.ge(1),),
+}
+
+SCHEMA = pa.DataFrameSchema(
+    {name: _schema_column(name, duckdb_type) for name, duckdb_type in STAGING_COLUMNS.items()},
+    checks=[_missing_exactly_with_reason(name) for name in ("primary_agency_id", *MEASURES)],
+    strict=True,
+    ordered=True,
+    unique=["_batch_id", "_source_file", "_source_row"],
+    name="stg_agency_performance",
+    description="Agency performance, typed: one row per row of the files.",
+)
+"""The blocking check of `staging.stg_agency_performance`, over the frame that `normalise` gives."""

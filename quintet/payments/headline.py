@@ -1,0 +1,36 @@
+"""The one sentence about payments in the summary of a run.
+
+Belongs here: the domain's key result, read from the published tables. Charts, reports and the summary's layout do not.
+"""
+
+import duckdb
+
+_DAYS_NAMED = 7
+
+
+def headline(marts: duckdb.DuckDBPyConnection) -> str:
+    """Transactions and unobserved minutes by day, and checkout sales, of the snapshot `marts`.
+
+    More than a week of days is told as one sum; "no data" where there is none.
+    """
+    try:
+        days = marts.execute("""
+            select cast(day as varchar), sum(count), count(distinct minute_at) filter (not is_observed)
+            from marts.fct_payment_minutes group by day order by day
+        """).fetchall()
+        hours, files, sales = marts.execute(
+            "select count(*), count(distinct source_file), coalesce(sum(today), 0) from marts.fct_checkout_hours"
+        ).fetchall()[0]
+    except duckdb.CatalogException:  # the domain was not built yet
+        return "no data"
+    parts = [_transactions(*day) for day in days]
+    if len(days) > _DAYS_NAMED:
+        span = f"{len(days):,} days from {days[0][0]} to {days[-1][0]}"
+        parts = [_transactions(span, sum(day[1] for day in days), sum(day[2] for day in days))]
+    if hours:
+        parts.append(f"checkout: {sales:,} sales in {hours:,} hours of {files:,} files")
+    return "; ".join(parts) or "no data"
+
+
+def _transactions(when: str, transactions: int, unobserved_minutes: int) -> str:
+    return f"{when}: {transactions:,} transactions, {unobserved_minutes:,} minutes unobserved"

@@ -1,0 +1,88 @@
+"""What a run has to do: the files that the current snapshot does not know yet, and whether the code has changed.
+
+Belongs here: comparing inboxes, code and settings with what was published. It reads the snapshot alone, so that a run
+with nothing to do never touches the warehouse and starts no orchestrator.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from quintet.settings import Settings
+from quintet.warehouse.contract import Dataset
+from quintet.warehouse.inbox import InboxFile, list_inbox
+from quintet.warehouse.load import examine
+from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
+
+_CODE = ("quintet/**/*.py", "quintet/**/*.sql", "assets/**/*.py", "requirements.lock")
+_MODELS = ("models/**/*.sql", "models/**/*.yml", "macros/**/*.sql", "tests/**/*.sql", "*.yml")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do.
+
+    new_files: by dataset, the files whose content the snapshot does not know.
+    is_full: whether everything is to be built; reason: why, in words.
+    """
+
+    new_files: Mapping[str, tuple[InboxFile, ...]]
+    is_full: bool
+    reason: str
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a run would change anything."""
+        return self.is_full or bool(self.new_files)
+
+
+def model_variables(settings: Settings) -> dict[str, str]:
+    """The settings that shape the models, as dbt's variables."""
+    return {"transactions_anchor_day": settings.transactions_anchor_day.isoformat()}
+
+
+def code_fingerprint(project: Path, settings: Settings) -> str:
+    """A hash over all code that shapes the published tables, and the settings that do."""
+    digest = hashlib.sha256(repr(sorted(model_variables(settings).items())).encode())
+    paths = [path for pattern in _CODE for path in project.glob(pattern)]
+    paths += [path for pattern in _MODELS for path in (project / "dbt_project").glob(pattern)]
+    for path in sorted(set(paths)):
+        digest.update(path.relative_to(project).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def make_plan(raw: Path, datasets: Iterable[Dataset], serving: Path, fingerprint: str) -> Plan:
+    """Compare the inboxes below `raw` with the snapshot in `serving`."""
+    try:
+        path = current_snapshot(serving)
+    except NoSnapshotError:
+        return Plan({}, is_full=True, reason="nothing is published yet")
+    with open_snapshot(path) as snapshot:
+        if _fingerprint(snapshot) != fingerprint:
+            return Plan({}, is_full=True, reason="code or settings have changed since the last publication")
+        settled = set(
+            snapshot.execute(
+                "select dataset, batch_id from marts.ops_batches where status = 'rejected' or modelled_at is not null"
+            ).fetchall()
+        )
+    new_files = {}
+    for dataset in datasets:
+        fresh = tuple(
+            file
+            for file in list_inbox(raw, dataset.name)
+            if (dataset.name, examine(file, dataset).batch_id) not in settled
+        )
+        if fresh:
+            new_files[dataset.name] = fresh
+    count = sum(len(files) for files in new_files.values())
+    return Plan(new_files, is_full=False, reason=f"{count} new files" if count else "nothing new")
+
+
+def _fingerprint(snapshot: duckdb.DuckDBPyConnection) -> str | None:
+    row = snapshot.execute("select fingerprint from marts.snapshot").fetchone()
+    return None if row is None else str(row[0])

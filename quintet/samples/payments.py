@@ -1,0 +1,294 @@
+"""Transactions by minute and status, and checkout sales by hour, with injected incidents.
+
+Belongs here: the daily and weekly shape of payments, what goes wrong in it, and what merely looks as if it did.
+Detecting does not belong here.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+
+from quintet.samples.sample import Sample, SampleFile
+from quintet.samples.seeding import generator
+
+STATUSES = ("approved", "denied", "failed", "reversed", "backend_reversed", "refunded", "processing")
+_MINUTES_PER_DAY = 1_440
+
+# Approved transactions a minute at the full hour; minutes between are interpolated.
+_APPROVED_BY_HOUR = (11, 4, 1.4, 0.8, 0.5, 1.5, 14, 58, 135, 245, 335, 365, 330, 295, 300, 335, 370, 390, 340, 250)
+_APPROVED_BY_EVENING = (180, 135, 96, 58)
+_APPROVED = np.array(_APPROVED_BY_HOUR + _APPROVED_BY_EVENING)
+_DENIED_SHARE_BY_DAY, _DENIED_SHARE_BY_NIGHT = 0.095, 0.17
+_SHARE_OF_APPROVED = {"failed": 0.00002, "reversed": 0.006, "backend_reversed": 0.001, "refunded": 0.0022}
+_WEEKDAY_LOAD = np.array([1.0, 1.04, 1.03, 1.05, 1.08, 0.82, 0.7])
+
+_SURGES = {  # by status: added transactions a minute for each approved one that is usual, and the least
+    "denied": (0.25, 12.0),
+    "failed": (0.02, 5.0),
+    "reversed": (0.25, 15.0),
+    "backend_reversed": (0.02, 4.0),
+    "refunded": (0.02, 4.0),
+}
+_INCIDENT_KINDS = ("surge", "ramp", "stall", "silence")
+_BENIGN_KINDS = ("spike", "campaign", "gap")
+_MARGIN_MINUTES = 45
+
+_SALES_BY_HOUR = np.array(
+    [5, 2, 0.8, 0.45, 0.2, 0.7, 2.3, 5.2, 10, 18, 28, 28, 25.5, 24.5, 25, 27.8, 25.5, 22.5, 18.5, 18.5, 19, 17.5, 15.5]
+    + [8.8]
+)
+_SALES_HISTORY_DAYS = 35
+
+
+@dataclass(frozen=True)
+class PaymentsWorld:
+    """Days of payments.
+
+    first_day: the day of `transactions_1.csv`; `days` files follow one another day by day.
+    last_file_is_dated: whether the last file is of the later edition, with a timestamp and sorted by status first.
+    incidents_per_day, benign_per_day: how many of each are injected, on average; from two days on one more incident
+    runs across the first midnight.
+    checkout_days: checkout files, one by day.
+    """
+
+    first_day: date = date(2024, 1, 1)
+    days: int = 2
+    last_file_is_dated: bool = False
+    incidents_per_day: float = 2.0
+    benign_per_day: float = 2.0
+    checkout_days: int = 2
+
+
+def usual_rates(first_day: date, days: int, rng: np.random.Generator) -> np.ndarray:
+    """Expected transactions by minute and status, without incidents; shape (days * 1440, 7), by `STATUSES`."""
+    minute = np.arange(days * _MINUTES_PER_DAY)
+    hour = minute % _MINUTES_PER_DAY / 60
+    weekday = (first_day.weekday() + minute // _MINUTES_PER_DAY) % 7
+    by_day = rng.lognormal(0, 0.05, days)[minute // _MINUTES_PER_DAY]
+    # Load drifts for a while one way or the other, as an AR(1) by quarter hour.
+    shocks = rng.normal(0, 0.02, days * 96)
+    kernel = 0.9 ** np.arange(60)
+    drift = np.exp(np.convolve(shocks, kernel)[: days * 96])[minute // 15]
+    approved = np.interp(hour, np.arange(25), [*_APPROVED, _APPROVED[0]]) * _WEEKDAY_LOAD[weekday] * by_day * drift
+    night = np.clip(1 - approved / 40, 0, 1)
+    denied_share = _DENIED_SHARE_BY_DAY + (_DENIED_SHARE_BY_NIGHT - _DENIED_SHARE_BY_DAY) * night
+    by_status = {status: approved * share for status, share in _SHARE_OF_APPROVED.items()}
+    by_status |= {"approved": approved, "denied": approved * denied_share / (1 - denied_share)}
+    by_status["processing"] = np.full(len(minute), 0.0007)
+    return np.stack([by_status[status] for status in STATUSES], axis=1)
+
+
+def _free_start(
+    rng: np.random.Generator, is_taken: np.ndarray, length: int, day: int, hours: tuple[int, int]
+) -> int | None:
+    """A minute of the day from which `length` minutes and a margin are free; None if there is none."""
+    first = day * _MINUTES_PER_DAY + hours[0] * 60
+    last = min(day * _MINUTES_PER_DAY + hours[1] * 60, len(is_taken)) - length
+    if last <= first:
+        return None
+    ends = np.cumsum(np.concatenate([[0], is_taken]))
+    starts = np.arange(first, last)
+    before, after = (
+        np.maximum(starts - _MARGIN_MINUTES, 0),
+        np.minimum(starts + length + _MARGIN_MINUTES, len(is_taken)),
+    )
+    free = starts[ends[after] == ends[before]]
+    return int(rng.choice(free)) if len(free) else None
+
+
+def _plan(world: PaymentsWorld, rng: np.random.Generator) -> pd.DataFrame:
+    """What happens: kind, status, start (minute from the first midnight), length (minutes), is_incident."""
+    minutes = world.days * _MINUTES_PER_DAY
+    is_taken = np.zeros(minutes, dtype=bool)
+    plan = []
+    if world.days > 1:
+        plan.append(("surge", "backend_reversed", _MINUTES_PER_DAY - 25, 62, True))
+    events = [(True, day) for day in np.repeat(np.arange(world.days), rng.poisson(world.incidents_per_day, world.days))]
+    events += [(False, day) for day in np.repeat(np.arange(world.days), rng.poisson(world.benign_per_day, world.days))]
+    for _, _, start, length, _ in plan:
+        is_taken[start : start + length] = True
+    for is_incident, day in events:
+        kind = str(rng.choice(_INCIDENT_KINDS if is_incident else _BENIGN_KINDS))
+        status = str(rng.choice(list(_SURGES)))
+        lengths = {"surge": (10, 90), "ramp": (60, 180), "stall": (10, 60), "silence": (6, 40)}
+        lengths |= {"spike": (1, 3), "campaign": (40, 120), "gap": (1, 2)}
+        length = int(rng.integers(*lengths[kind]))
+        # By night a stalled, silent or busier minute cannot be told from a usual one.
+        hours = (0, 24) if kind in ("surge", "spike") else (8, 22)
+        start = _free_start(rng, is_taken, length, int(day), hours)
+        if start is not None:
+            is_taken[start : start + length] = True
+            plan.append((kind, status, start, length, is_incident))
+    columns = ["kind", "status", "start", "length", "is_incident"]
+    return pd.DataFrame(plan, columns=columns).sort_values("start", ignore_index=True)
+
+
+def _happen(rates: np.ndarray, is_silent: np.ndarray, event: pd.Series) -> None:
+    """Change the rates, or the feed, in place as the event has it."""
+    window = slice(event["start"], event["start"] + event["length"])
+    approved, denied, processing = (STATUSES.index(name) for name in ("approved", "denied", "processing"))
+    if event["kind"] in ("silence", "gap"):
+        is_silent[window] = True
+    elif event["kind"] == "campaign":
+        rates[window] *= 1.6
+    elif event["kind"] == "stall":
+        rates[window, processing] += 0.04 * rates[window, approved]
+        rates[window, [approved]] *= 0.05
+        rates[window, [denied]] *= 0.3
+    else:
+        by_approved, least = _SURGES[event["status"]]
+        added = np.maximum(by_approved * rates[window, approved], least)
+        if event["kind"] == "ramp":
+            added = added * np.linspace(0.05, 1.3, event["length"])
+        if event["kind"] == "spike":
+            added = added * 0.6
+        rates[window, STATUSES.index(event["status"])] += added
+
+
+_WHY = {
+    "surge": "transactions of the status jump to a multiple of what is usual",
+    "ramp": "transactions of the status rise slowly to a multiple of what is usual",
+    "stall": "approvals nearly stop while payments pile up in processing",
+    "silence": "the feed sends nothing at all in hours that are never empty",
+    "spike": "benign: a single burst of one or two minutes",
+    "campaign": "benign: more of everything in the usual proportions",
+    "gap": "benign: one minute was lost",
+}
+
+
+def _event_truth(plan: pd.DataFrame, first_day: date) -> pd.DataFrame:
+    """series, started_at, ended_at (exclusive), kind, is_incident, why."""
+    series = np.select(
+        [plan["kind"].isin(["silence", "gap"]), plan["kind"].isin(["stall", "campaign"])],
+        ["feed", "volume"],
+        plan["status"].to_numpy(dtype=object),
+    )
+    started_at = pd.Timestamp(first_day) + pd.to_timedelta(plan["start"], unit="min")
+    return pd.DataFrame(
+        {
+            "series": series,
+            "started_at": started_at,
+            "ended_at": started_at + pd.to_timedelta(plan["length"], unit="min"),
+            "kind": plan["kind"],
+            "is_incident": plan["is_incident"],
+            "why": plan["kind"].map(_WHY),
+        }
+    )
+
+
+def _transaction_counts(world: PaymentsWorld, rng: np.random.Generator) -> tuple[np.ndarray, pd.DataFrame]:
+    """Counts by minute and status, and the plan of what happened."""
+    rates = usual_rates(world.first_day, world.days, rng)
+    plan = _plan(world, rng)
+    is_silent = np.zeros(len(rates), dtype=bool)
+    for _, event in plan.iterrows():  # a few events, not rows of data
+        _happen(rates, is_silent, event)
+    counts = rng.poisson(rates * rng.gamma(60, 1 / 60, (len(rates), 1)))
+    counts[is_silent] = 0
+    return counts, plan
+
+
+def _transaction_file(world: PaymentsWorld, number: int, counts: np.ndarray, rng: np.random.Generator) -> SampleFile:
+    """The file of one day: only counts above zero; the count column and the order of rows as the edition has them."""
+    minute, status = np.nonzero(counts)
+    shuffled = rng.permutation(len(minute))
+    name = f"transactions_{number}.csv"
+    statuses = np.array(STATUSES, dtype=object)[status]
+    if world.last_file_is_dated and number == world.days:
+        day = np.datetime64(world.first_day + timedelta(days=number - 1), "s")
+        rows = pd.DataFrame(
+            {"timestamp": day + minute.astype("timedelta64[m]"), "status": statuses, "count": counts[minute, status]}
+        )
+        return SampleFile("transactions", name, rows.sort_values(["status", "timestamp"]))
+    shuffled = shuffled[np.argsort(minute[shuffled], kind="stable")]
+    hour, rest = (pd.Series(part).astype("str").str.zfill(2) for part in (minute // 60, minute % 60))
+    rows = pd.DataFrame(
+        {
+            "time": hour + "h " + rest,
+            "status": statuses,
+            "f0_" if number % 2 else "count": counts[minute, status],
+        }
+    )
+    return SampleFile("transactions", name, rows.iloc[shuffled])
+
+
+def _checkout(world: PaymentsWorld, rng: np.random.Generator) -> tuple[list[SampleFile], pd.DataFrame]:
+    """The checkout files and the truth of their anomalous hours.
+
+    All columns come from one history of sales, so that one day's `today` is the next day's `yesterday`, anomalies and
+    all. Truth: source_file, hour, kind ("outage", "surge"), expected, observed, why.
+    """
+    first_shown = _SALES_HISTORY_DAYS
+    days = first_shown + world.checkout_days
+    weekday = (world.first_day.weekday() + np.arange(days) - first_shown) % 7
+    level = rng.lognormal(0, 0.12, days) * np.array([1.15, 1.1, 1.05, 1.0, 1.0, 0.8, 0.75])[weekday]
+    expected = np.outer(level, _SALES_BY_HOUR)
+    sales = rng.poisson(expected * rng.gamma(30, 1 / 30, expected.shape))
+    anomalies = []
+    for number in range(1, world.checkout_days + 1):
+        day = first_shown + number - 1
+        is_surge = number % 3 == 0
+        start = int(rng.integers(9, 20))
+        hours = np.arange(start, start + int(rng.integers(2, 4)))
+        left = 2.6 if is_surge else rng.choice([0.0, 0.0, 0.08], len(hours))
+        sales[day, hours] = rng.poisson(expected[day, hours] * left)
+        anomalies.append(
+            pd.DataFrame(
+                {
+                    "source_file": f"checkout_{number}.csv",
+                    "hour": hours,
+                    "kind": "surge" if is_surge else "outage",
+                    "expected": expected[day, hours].round(2),
+                    "observed": sales[day, hours],
+                    "why": "far more sales than usual" if is_surge else "sales stop in hours that are busy",
+                }
+            )
+        )
+    files = []
+    for number in range(1, world.checkout_days + 1):
+        day = first_shown + number - 1
+        rows = pd.DataFrame(
+            {
+                "time": [f"{hour:02d}h" for hour in range(24)],
+                "today": sales[day],
+                "yesterday": sales[day - 1],
+                "same_day_last_week": sales[day - 7],
+                "avg_last_week": sales[day - 7 : day].mean(axis=0).round(2),
+                "avg_last_month": sales[day - 28 : day].mean(axis=0).round(2),
+            }
+        )
+        files.append(SampleFile("checkout_sales", f"checkout_{number}.csv", rows))
+    return files, pd.concat(anomalies, ignore_index=True)
+
+
+def make_sample(world: PaymentsWorld, seed: int) -> Sample:
+    """Transaction files, one a day, and checkout files, with the truth.
+
+    Truth: `transactions` (series, started_at, ended_at, kind, is_incident, why; times UTC), `transaction_days` (file and
+    its day) and `checkout_sales` (source_file, hour, kind, expected, observed, why). Benign events are in the truth as
+    events that are no incident.
+    Raises ValueError for less than one day.
+    """
+    if world.days < 1 or world.checkout_days < 1:
+        raise ValueError("days and checkout_days must be at least 1")
+    rng = generator(seed, "transactions")
+    counts, plan = _transaction_counts(world, rng)
+    by_day = counts.reshape(world.days, _MINUTES_PER_DAY, len(STATUSES))
+    files = [_transaction_file(world, number, by_day[number - 1], rng) for number in range(1, world.days + 1)]
+    checkout_files, anomalies = _checkout(world, generator(seed, "checkout_sales"))
+    days = pd.DataFrame(
+        {
+            "source_file": [file.name for file in files],
+            "day": [world.first_day + timedelta(days=number) for number in range(world.days)],
+        }
+    )
+    return Sample(
+        (*files, *checkout_files),
+        {
+            "transactions": _event_truth(plan, world.first_day),
+            "transaction_days": days,
+            "checkout_sales": anomalies,
+        },
+    )

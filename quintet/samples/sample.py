@@ -1,0 +1,35 @@
+"""What a generator gives back: inbox files and the truth behind them.
+
+Belongs here: the two types that the domains and the writer share. Writing to disk does not (`write.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class SampleFile:
+    """One inbox file.
+
+    rows: its columns in order, named as the header names them; nulls are written as empty cells.
+    delimiter, line_end: as the source writes them; ends_with_line_end: whether the last line has its line end.
+    timestamp_format: how timestamp columns are written, for `strftime`.
+    """
+
+    dataset: str
+    name: str
+    rows: pd.DataFrame
+    delimiter: str = ","
+    line_end: str = "\n"
+    ends_with_line_end: bool = True
+    timestamp_format: str = "%Y-%m-%d %H:%M:%S"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The files of a world and its truth, by the name of the truth's table."""
+
+    files: tuple[SampleFile, ...]
+    truth: Mapping[str, pd.DataFrame] = field(default_factory=dict)

@@ -1,0 +1,237 @@
+"""Every setting of Quintet, validated, with its meaning.
+
+Belongs here: names, defaults, bounds and meanings of the `QUINTET_*` variables, and the paths that follow from them.
+Reading or creating anything at those paths does not belong here. `python -m quintet.settings` prints the table of the
+README.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+_PREFIX = "QUINTET_"
+_SET_FOR_PARTS = {"QUINTET_WAREHOUSE"}  # set by Quintet itself for the parts that it starts, dbt's profile among them
+_MOST_DEFAULT_THREADS = 4
+_LONGEST_SHOWN = 80
+_MEMORY_SIZE = re.compile(r"(?=.*[1-9])\d+(\.\d+)?\s*([KMGT]i?B)", re.IGNORECASE)
+
+
+class SettingsError(ValueError):
+    """A setting is wrong; the text names the variable, its value and the mend."""
+
+
+def _folder(path: Path) -> Path:
+    absolute = path.expanduser().resolve()
+    if absolute.exists() and not absolute.is_dir():
+        raise ValueError("not a folder")
+    return absolute
+
+
+def _iso_date(value: Any) -> date:
+    return value if isinstance(value, date) else date.fromisoformat(value)
+
+
+def _memory_size(text: str) -> str:
+    if not _MEMORY_SIZE.fullmatch(text.strip()):
+        raise ValueError("not a size")
+    return text.strip()
+
+
+def _default_threads() -> int:
+    return min(os.cpu_count() or 1, _MOST_DEFAULT_THREADS)
+
+
+Folder = Annotated[Path, AfterValidator(_folder)]
+"""An absolute path, which may not exist yet."""
+
+
+def _setting(default: Any, description: str, requirement: str, shown: str | None = None, **bounds: Any) -> Any:
+    """A field; `requirement` completes "it must be …", `shown` is the default as the table gives it."""
+    source = {"default_factory": default} if callable(default) else {"default": default}
+    extra: dict[str, Any] = {"requirement": requirement, "shown": shown if shown is not None else str(default)}
+    return Field(**source, **bounds, description=description, json_schema_extra=extra)
+
+
+class Settings(BaseSettings):
+    """The settings of one process, read once at its start. Paths are absolute; see `load_settings`."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", validate_default=True)
+
+    raw: Folder = _setting(
+        Path("data/raw"), "Folder of the inboxes, one folder in it for each dataset.", "a folder, or a path to be one"
+    )
+    home: Folder = _setting(
+        Path("data"),
+        "Folder of all that Quintet writes: `warehouse.duckdb`, `serving/`, `reports/`, `models/`, `online/`.",
+        "a folder, or a path to be one",
+    )
+    transactions_anchor_day: Annotated[date, BeforeValidator(_iso_date)] = _setting(
+        date(2024, 1, 1),
+        "Day of the transactions file with the number 1, for files without a date; file 2 is the day after.",
+        "a real date like 2024-01-01",
+    )
+    memory_limit: Annotated[str, AfterValidator(_memory_size)] = _setting(
+        "1GB", "Most memory that DuckDB takes before it goes to disk.", "a size like 512MB, 1.5GB or 2GiB"
+    )
+    threads: int = _setting(
+        _default_threads,
+        "Threads of DuckDB.",
+        "a whole number from 1 to 1024",
+        shown=f"number of cores, at most {_MOST_DEFAULT_THREADS}",
+        ge=1,
+        le=1024,
+    )
+    snapshots_kept: int = _setting(
+        3, "Published snapshots kept, the current one included.", "a whole number from 1 to 1000", ge=1, le=1000
+    )
+    settle_seconds: float = _setting(
+        2.0,
+        "Seconds that an inbox file must be unchanged before a sensor takes it.",
+        "a number of seconds from 0 to 3600",
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+    )
+    batch_files: int = _setting(
+        2000, "Most files that a sensor puts into one run.", "a whole number from 1 to 100000", ge=1, le=100_000
+    )
+    lock_wait_seconds: float = _setting(
+        900.0,
+        "Seconds to wait for another run that writes the warehouse.",
+        "a number of seconds from 0 to 86400",
+        ge=0,
+        le=86_400,
+        allow_inf_nan=False,
+    )
+    port: int = _setting(8000, "Port of the API and the pages.", "a whole number from 1 to 65535", ge=1, le=65_535)
+    admin_key: SecretStr | None = _setting(
+        None, "First admin key of the API, for automation.", "a key of at least 10 characters", "none", min_length=10
+    )
+    postgres_url: SecretStr | None = _setting(
+        None,
+        "URL of the source database.",
+        "a URL like postgresql://user@host:5432/database",
+        "the embedded PostgreSQL",
+        min_length=1,
+    )
+    object_store_url: SecretStr | None = _setting(
+        None,
+        "URL of the S3 API that keeps the change log.",
+        "a URL like http://host:9000/bucket",
+        "the embedded store",
+        min_length=1,
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments only: the environment comes in through `load_settings`, which also reports unknown names."""
+        return (init_settings,)
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file that only the orchestration writes and opens."""
+        return self.home / "warehouse.duckdb"
+
+    @property
+    def serving(self) -> Path:
+        """Folder of the published snapshots."""
+        return self.home / "serving"
+
+    @property
+    def current_snapshot(self) -> Path:
+        """The link to the snapshot that readers open."""
+        return self.serving / "current.duckdb"
+
+    @property
+    def reports(self) -> Path:
+        """Folder of reports and exports."""
+        return self.home / "reports"
+
+    @property
+    def models(self) -> Path:
+        """Folder of fitted models."""
+        return self.home / "models"
+
+    @property
+    def online(self) -> Path:
+        """Folder of the SQLite store of the service and the stream."""
+        return self.home / "online"
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings in `environment`, by default that of the process; relative paths start at the current folder.
+
+    An empty variable counts as not set.
+    Raises SettingsError where a value is wrong or a `QUINTET_*` name is unknown; it tells all that is wrong at once.
+    """
+    given = {
+        name: value
+        for name, value in (os.environ if environment is None else environment).items()
+        if name.startswith(_PREFIX) and name not in _SET_FOR_PARTS and value.strip()
+    }
+    fields = {_variable(field): field for field in Settings.model_fields}
+    faults = [_unknown(name, list(fields)) for name in sorted(given) if name not in fields]
+    values = {fields[name]: value for name, value in given.items() if name in fields}
+    try:
+        settings = Settings(**values)  # type: ignore[arg-type]  # text is what validation is for
+    except ValidationError as error:
+        wrong = dict.fromkeys(str(detail["loc"][0]) for detail in error.errors())
+        raise SettingsError("\n".join([*(_fault(field, values.get(field)) for field in wrong), *faults])) from None
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return settings
+
+
+def settings_table() -> str:
+    """The Markdown table of all settings: variable, default, meaning; ends without a line break."""
+    lines = ["| Variable | Default | Meaning |", "|---|---|---|"]
+    for field, info in Settings.model_fields.items():
+        lines.append(f"| `{_variable(field)}` | {_extra(field)['shown']} | {info.description} |")
+    return "\n".join(lines)
+
+
+def _variable(field: str) -> str:
+    return f"{_PREFIX}{field.upper()}"
+
+
+def _extra(field: str) -> dict[str, str]:
+    extra = Settings.model_fields[field].json_schema_extra
+    return {name: str(value) for name, value in extra.items()} if isinstance(extra, dict) else {}
+
+
+def _is_secret(field: str) -> bool:
+    return "SecretStr" in str(Settings.model_fields[field].annotation)
+
+
+def _fault(field: str, value: str | None) -> str:
+    """What is wrong with a field and how to mend it; `value` is None where the default itself does not hold."""
+    variable, extra = _variable(field), _extra(field)
+    shown = extra["shown"] if value is None else value
+    quoted = "a secret that is not shown here" if _is_secret(field) else repr(shown[:_LONGEST_SHOWN])
+    return f"{variable} is {quoted}; it must be {extra['requirement']}. Mend it, or unset it for {extra['shown']}."
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    mend = f"Did you mean {near[0]}?" if near else f"Unset it, or use one of {', '.join(known)}."
+    return f"{name} is not a setting of Quintet. {mend}"
+
+
+if __name__ == "__main__":
+    print(settings_table())

@@ -1,0 +1,112 @@
+"""What a run prints at the end: what came in, what came of it, and where to look.
+
+Belongs here: gathering figures from the current snapshot and laying them out as text. Each domain's own sentence
+stands in its `headline.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import duckdb
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+import quintet.conversions.headline
+import quintet.insurance.headline
+import quintet.payments.headline
+import quintet.promotions.headline
+from quintet.settings import Settings
+from quintet.warehouse.contract import Dataset
+from quintet.warehouse.inbox import list_inbox
+from quintet.warehouse.snapshot import current_snapshot, open_snapshot
+
+_HEADLINES: Mapping[str, Callable[[duckdb.DuckDBPyConnection], str]] = {
+    "insurance": quintet.insurance.headline.headline,
+    "promotions": quintet.promotions.headline.headline,
+    "conversions": quintet.conversions.headline.headline,
+    "payments": quintet.payments.headline.headline,
+}
+_MOST_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class DatasetFigures:
+    """A dataset's batches in figures; rows = loaded + rejected."""
+
+    dataset: str
+    files: int
+    rows: int
+    loaded: int
+    rejected: int
+
+
+def dataset_figures(snapshot: duckdb.DuckDBPyConnection, datasets: Iterable[Dataset]) -> list[DatasetFigures]:
+    """The figures of each dataset, in the order given; all zero where nothing came."""
+    found = {
+        name: DatasetFigures(name, *figures)
+        for name, *figures in snapshot.execute(
+            "select dataset, count(*), sum(rows)::bigint, sum(loaded)::bigint, sum(rejected)::bigint "
+            "from marts.ops_batches where status = 'loaded' group by dataset"
+        ).fetchall()
+    }
+    return [found.get(dataset.name, DatasetFigures(dataset.name, 0, 0, 0, 0)) for dataset in datasets]
+
+
+def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, datasets: Iterable[Dataset]) -> list[str]:
+    """What a person should know: files that were not read and still lie there, rows set aside, keys in conflict."""
+    lines = []
+    for dataset in datasets:
+        files = {file.name for file in list_inbox(settings.raw, dataset.name)}
+        if not files:
+            lines.append(f"{dataset.name}: no data; the inbox {settings.raw / dataset.name} is empty or missing")
+        unread = snapshot.execute(
+            "select file, message from marts.ops_batches as rejected where dataset = $dataset and status = 'rejected' "
+            "and list_contains($files, file) and not exists (from marts.ops_batches as later where status = 'loaded' "
+            "and later.dataset = rejected.dataset and later.file = rejected.file and later.at >= rejected.at) order by all",
+            {"dataset": dataset.name, "files": sorted(files)},
+        ).fetchall()
+        lines += [f"{dataset.name}: file not read: {message}" for _, message in unread[:_MOST_SHOWN]]
+        set_aside = snapshot.execute(
+            "select file, count(*), min(reason) from marts.ops_rejected_rows where dataset = ? group by file order by file",
+            [dataset.name],
+        ).fetchall()
+        lines += [
+            f"{dataset.name}: {count:,} rows of {file} set aside in marts.ops_rejected_rows, such as: {reason}"
+            for file, count, reason in set_aside[:_MOST_SHOWN]
+        ]
+        conflicts = snapshot.execute(
+            "select key, kept_file from marts.ops_conflicts where dataset = ? order by key", [dataset.name]
+        ).fetchall()
+        if conflicts:
+            keys = "; ".join(f"{key} (from {kept_file})" for key, kept_file in conflicts[:_MOST_SHOWN])
+            more = f" and {len(conflicts) - _MOST_SHOWN:,} more" if len(conflicts) > _MOST_SHOWN else ""
+            lines.append(
+                f"{dataset.name}: files contradict each other on {len(conflicts):,} keys; the later one holds: "
+                f"{keys}{more} (all of them: marts.ops_conflicts)"
+            )
+    return lines
+
+
+def render(settings: Settings, datasets: Iterable[Dataset], title: str) -> RenderableType:
+    """The whole summary of the current snapshot, ready to print."""
+    datasets = list(datasets)
+    path = current_snapshot(settings.serving)
+    with open_snapshot(path) as snapshot:
+        table = Table(title=title, title_justify="left")
+        table.add_column("dataset")
+        for heading in ("files", "rows in", "loaded", "rejected"):
+            table.add_column(heading, justify="right")
+        for figures in dataset_figures(snapshot, datasets):
+            numbers = (figures.files, figures.rows, figures.loaded, figures.rejected)
+            table.add_row(figures.dataset, *(f"{number:,}" for number in numbers))
+        domains = dict.fromkeys(dataset.domain for dataset in datasets)
+        headlines = [f"{domain}: {_HEADLINES[domain](snapshot)}" for domain in domains]
+        notes = remarks(snapshot, settings, datasets)
+    places = [
+        f"snapshot: {path} (read it as {settings.serving / 'current.duckdb'})",
+        "next: `make dev` opens the Dagster UI and watches the inboxes; notebooks/ shows how to query the snapshot",
+    ]
+    return Group(table, *(Text(line) for line in ["", *headlines, "", *notes, *([""] if notes else []), *places]))

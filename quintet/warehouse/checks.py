@@ -1,0 +1,68 @@
+"""Checks of the raw tables: each says whether it holds, and the figures it judged by.
+
+Belongs here: what must be true of a raw table after loading, as pure functions over a connection. Checks of values in
+the marts stand in the dbt project, beside the models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+
+from quintet.warehouse.contract import Dataset
+from quintet.warehouse.database import PROVENANCE, raw_table
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """Whether a check holds, one sentence that says so, and the figures behind it."""
+
+    passed: bool
+    description: str
+    figures: Mapping[str, int | str]
+
+
+def check_schema(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> CheckOutcome:
+    """Whether `raw.<dataset>` has the contract's columns as text, and no row that breaks the contract."""
+    described = connection.execute(f"describe {raw_table(dataset.name)}").fetchall()
+    actual = {name: kind.lower() for name, kind, *_ in described}
+    expected = dict.fromkeys(dataset.columns, "varchar") | PROVENANCE
+    wrong = sorted(name for name in actual.keys() | expected.keys() if actual.get(name) != expected.get(name))
+    if wrong:
+        return CheckOutcome(
+            False, f"columns differ from the contract: {', '.join(wrong)}", {"columns": ", ".join(wrong)}
+        )
+    required = [name for name, column in dataset.schema.columns.items() if column.required]
+    broken = _count(connection, f"select count(*) from {raw_table(dataset.name)} where {dataset.broken_sql(required)}")
+    return CheckOutcome(broken == 0, f"{broken:,} rows break the contract", {"rows that break the contract": broken})
+
+
+def check_reconciliation(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> CheckOutcome:
+    """Whether every row read is either in the raw table or set aside, batch by batch."""
+    off = connection.execute(
+        f"""
+        with kept as (select _batch_id as batch_id, count(*) as kept from {raw_table(dataset.name)} group by all),
+        aside as (
+            select batch_id, count(*) as set_aside from ops.rejected_rows where dataset = $dataset group by all
+        )
+        select coalesce(batches.batch_id, kept.batch_id)
+        from (select * from ops.batches where dataset = $dataset) as batches
+        full join kept using (batch_id)
+        left join aside using (batch_id)
+        where batches.batch_id is null
+            or rows != loaded + rejected
+            or loaded != coalesce(kept, 0)
+            or rejected != coalesce(set_aside, 0)
+        """,
+        {"dataset": dataset.name},
+    ).fetchall()
+    batches = ", ".join(sorted(batch_id for (batch_id,) in off))
+    description = f"batches that do not add up: {batches}" if off else "rows read = loaded + rejected in every batch"
+    return CheckOutcome(not off, description, {"batches that do not add up": len(off)})
+
+
+def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,40 @@
+"""Canonical hashes of tables: equal content gives an equal hash, whatever the order of rows.
+
+Belongs here: what "the same result" means, for checks that loading is idempotent and independent of order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import duckdb
+
+from quintet.warehouse.contract import quote_identifier
+
+ARRIVAL_COLUMNS = frozenset({"arrived_at", "loaded_at", "modelled_at", "effective_date"})
+"""Columns that tell when a file came, not what it says."""
+
+
+def table_digest(connection: duckdb.DuckDBPyConnection, table: str, exclude: Collection[str] = ARRIVAL_COLUMNS) -> str:
+    """An md5 over the rows of `table` ("schema.name") as text, sorted, without the excluded columns."""
+    described = connection.execute(f"describe {table}").fetchall()
+    columns = [quote_identifier(name) for name, *_ in described if name not in exclude]
+    digest = connection.execute(
+        f"with chosen as (select {', '.join(columns)} from {table}), "
+        "digests as (select md5(cast(to_json(chosen) as varchar)) as digest from chosen) "
+        "select md5(coalesce(string_agg(digest, '' order by digest), '')) from digests"
+    ).fetchone()
+    return str(digest[0]) if digest else ""
+
+
+def schema_digests(
+    connection: duckdb.DuckDBPyConnection, schema: str, exclude: Collection[str] = ARRIVAL_COLUMNS
+) -> dict[str, str]:
+    """The digest of each table and view of a schema, by name."""
+    tables = connection.execute(
+        "select table_name from information_schema.tables where table_schema = ? order by 1", [schema]
+    ).fetchall()
+    return {
+        name: table_digest(connection, f"{quote_identifier(schema)}.{quote_identifier(name)}", exclude)
+        for (name,) in tables
+    }

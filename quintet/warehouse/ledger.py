@@ -1,0 +1,42 @@
+"""What was taken in and how far it has come.
+
+Belongs here: reading and writing the marks on batches (`ops.batches.modelled_at`) and on the build (`ops.build`).
+The loader itself writes the batches (`load.py`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+
+import duckdb
+
+
+def loaded_batches(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """(dataset, batch) of every batch in the raw tables, in order."""
+    return connection.execute(
+        "select dataset, batch_id from ops.batches where status = 'loaded' order by all"
+    ).fetchall()
+
+
+def mark_modelled(
+    connection: duckdb.DuckDBPyConnection, batches: Collection[tuple[str, str]], modelled_at: dt.datetime
+) -> None:
+    """Note that the models have taken these batches in; a batch that came meanwhile stays unmarked."""
+    connection.execute(
+        "update ops.batches set modelled_at = ? where modelled_at is null "
+        "and (dataset, batch_id) in (select unnest(?::struct(dataset varchar, batch_id varchar)[], recursive := true))",
+        [modelled_at, [{"dataset": dataset, "batch_id": batch_id} for dataset, batch_id in batches]],
+    )
+
+
+def build_fingerprint(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """The fingerprint of the code that built the models last, None before the first build."""
+    row = connection.execute("select fingerprint from ops.build").fetchone()
+    return None if row is None else str(row[0])
+
+
+def set_build_fingerprint(connection: duckdb.DuckDBPyConnection, fingerprint: str) -> None:
+    """Note which code built the models."""
+    connection.execute("delete from ops.build")
+    connection.execute("insert into ops.build values (?)", [fingerprint])

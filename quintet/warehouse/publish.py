@@ -1,0 +1,143 @@
+"""Publishing: from the warehouse to an immutable snapshot that everybody else reads.
+
+Belongs here: writing a snapshot, verifying it, making it the current one and removing old ones. Reading one belongs in
+`snapshot.py`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from quintet.warehouse.contract import quote_identifier, quote_literal
+from quintet.warehouse.snapshot import CURRENT
+
+PUBLISHED_SCHEMAS = ("marts", "ml")
+
+STORAGE_VERSION = "v1.4.0"
+"""Older than the library in use, so that clients which lag behind can open a snapshot."""
+
+
+class PublishError(RuntimeError):
+    """The snapshot does not hold what the warehouse holds; the one before stays current."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A finished snapshot: its file, its tables with their rows, its size."""
+
+    path: Path
+    rows: Mapping[str, int]
+    bytes: int
+
+
+def publish(
+    connection: duckdb.DuckDBPyConnection,
+    serving: Path,
+    *,
+    snapshot_id: str,
+    fingerprint: str,
+    published_at: dt.datetime,
+    kept: int,
+) -> Published:
+    """Copy the published schemas into `serving/<snapshot_id>.duckdb` and make it current, all or nothing.
+
+    The file is written under another name, verified table by table, synced, renamed, and only then does
+    `current.duckdb` point to it. A path is never used twice, because a process that has the old file open would be
+    given the old data from it. Whoever has an older snapshot open keeps it, even when it is removed here.
+
+    fingerprint: of the code and settings that built it. published_at: UTC without zone. kept: how many snapshots stay.
+    Raises PublishError where a table arrives with another number of rows, FileExistsError where the id was used before.
+    """
+    serving.mkdir(parents=True, exist_ok=True)
+    path = serving / f"{snapshot_id}.duckdb"
+    if path.exists():
+        raise FileExistsError(f"{path} was published before; a snapshot is never overwritten")
+    unfinished = path.with_name(path.name + ".tmp")
+    unfinished.unlink(missing_ok=True)
+    try:
+        rows = _write(connection, unfinished, snapshot_id, fingerprint, published_at)
+        _sync(unfinished)
+        unfinished.rename(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    _point_current_to(path)
+    _remove_old(serving, kept)
+    return Published(path=path, rows=rows, bytes=path.stat().st_size)
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection, path: Path, snapshot_id: str, fingerprint: str, published_at: dt.datetime
+) -> dict[str, int]:
+    connection.execute(
+        f"attach {quote_literal(str(path))} as snapshot (storage_version {quote_literal(STORAGE_VERSION)})"
+    )
+    try:
+        for schema in PUBLISHED_SCHEMAS:
+            connection.execute(f"create schema snapshot.{schema}")
+        rows = {name: _copy_table(connection, *name.split(".", 1)) for name in _tables(connection)}
+        connection.execute(
+            "create table snapshot.marts.snapshot as "
+            "select ? as snapshot_id, ? as fingerprint, cast(? as timestamp) as published_at",
+            [snapshot_id, fingerprint, published_at],
+        )
+        connection.execute("checkpoint snapshot")
+    finally:
+        connection.execute("detach snapshot")
+    return rows
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The published tables and views as schema.name, in order."""
+    found = connection.execute(
+        "select table_schema || '.' || table_name from information_schema.tables "
+        "where table_catalog = current_database() and list_contains(?, table_schema) order by 1",
+        [list(PUBLISHED_SCHEMAS)],
+    ).fetchall()
+    return [name for (name,) in found]
+
+
+def _copy_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> int:
+    name = f"{schema}.{quote_identifier(table)}"
+    connection.execute(f"create table snapshot.{name} as select * from {name}")
+    counted = connection.execute(
+        f"select (select count(*) from {name}), (select count(*) from snapshot.{name})"
+    ).fetchone()
+    expected, written = counted or (0, -1)
+    if expected != written:
+        raise PublishError(f"{name} has {expected:,} rows in the warehouse but {written:,} in the snapshot")
+    return written
+
+
+def _sync(path: Path) -> None:
+    for target in (path, path.parent):
+        descriptor = os.open(target, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _point_current_to(path: Path) -> None:
+    """Swap the symlink in one step; readers see the old or the new snapshot, never none."""
+    link = path.with_name(CURRENT)
+    beside = path.with_name(f".{CURRENT}.{path.stem}")
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(path.name)
+    beside.replace(link)
+    _sync(path)
+
+
+def _remove_old(serving: Path, kept: int) -> None:
+    current = (serving / CURRENT).resolve()
+    snapshots = sorted(
+        (path for path in serving.glob("*.duckdb") if not path.is_symlink()), key=lambda path: path.stat().st_mtime_ns
+    )
+    for path in snapshots[: max(len(snapshots) - kept, 0)]:
+        if path != current:
+            path.unlink()

@@ -1,0 +1,30 @@
+"""Reading what was published.
+
+Belongs here: finding and opening the current snapshot. Every reader that is not Dagster comes through here: a snapshot
+is an immutable file, so reading it never waits for a run and never blocks one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+
+CURRENT = "current.duckdb"
+
+
+class NoSnapshotError(RuntimeError):
+    """Nothing was published yet."""
+
+
+def current_snapshot(serving: Path) -> Path:
+    """The path of the current snapshot's file; it differs after each publication. Raises NoSnapshotError."""
+    path = (serving / CURRENT).resolve()
+    if not path.exists():
+        raise NoSnapshotError(f"there is no snapshot in {serving} yet; `make run` builds and publishes one")
+    return path
+
+
+def open_snapshot(path: Path, threads: int = 1) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to a snapshot's file; one cursor a thread or request."""
+    return duckdb.connect(str(path), read_only=True, config={"threads": threads, "TimeZone": "UTC"})

@@ -1,0 +1,20 @@
+"""The time as a Dagster resource, so that tests can set it."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from dagster import ConfigurableResource
+
+
+class Clock(ConfigurableResource):
+    """The machine's clock, or the fixed moment `at` (ISO 8601)."""
+
+    at: str | None = None
+
+    def now(self) -> dt.datetime:
+        """The time in UTC, without zone, as the warehouse stores it."""
+        moment = (
+            dt.datetime.now(tz=dt.UTC) if self.at is None else dt.datetime.fromisoformat(self.at).astimezone(dt.UTC)
+        )
+        return moment.replace(tzinfo=None)

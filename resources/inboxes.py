@@ -1,0 +1,23 @@
+"""The watched folders as a Dagster resource."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dagster import ConfigurableResource
+
+from quintet.warehouse.inbox import InboxFile, list_inbox
+
+
+class Inboxes(ConfigurableResource):
+    """The folder that holds one inbox for each dataset.
+
+    settle_seconds: how long a file must lie still before the sensor takes it.
+    """
+
+    raw: str
+    settle_seconds: float
+
+    def files(self, dataset: str) -> list[InboxFile]:
+        """The files of a dataset's inbox, by name."""
+        return list_inbox(Path(self.raw), dataset)

@@ -1,0 +1,42 @@
+"""The warehouse as a Dagster resource.
+
+Belongs here: how an asset gets a writing connection and where snapshots go. What is done over a connection belongs in
+`quintet`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+from dagster_duckdb import DuckDBResource
+
+from quintet.datasets import DATASETS
+from quintet.warehouse.database import open_warehouse, prepare
+
+POOL = "duckdb_writer"
+"""The concurrency pool of every op that opens the warehouse; its limit is one."""
+
+
+class Warehouse(DuckDBResource):
+    """DuckDBResource that closes its connection when the body raises, waits for its turn, and bounds its memory."""
+
+    memory_limit: str
+    threads: int
+    lock_wait_seconds: float
+    serving: str
+    snapshots_kept: int
+
+    @contextmanager
+    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A writing connection to the prepared warehouse."""
+        with open_warehouse(
+            Path(self.database),
+            memory_limit=self.memory_limit,
+            threads=self.threads,
+            lock_wait_seconds=self.lock_wait_seconds,
+        ) as connection:
+            prepare(connection, DATASETS.values())
+            yield connection

@@ -1,0 +1,74 @@
+"""`make run`: build what is not up to date, publish it, and print a summary.
+
+Belongs here: the command line. What there is to do is decided in `quintet.plan` before Dagster is even imported, so
+that a run with nothing new is quick; how it is done is the assets' own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from quintet.datasets import DATASETS, DOMAINS
+from quintet.plan import Plan, code_fingerprint, make_plan
+from quintet.settings import Settings, SettingsError, load_settings
+from quintet.summary import render
+from quintet.warehouse.snapshot import NoSnapshotError
+
+_PROJECT = Path(__file__).parent
+_CONSOLE = Console(highlight=False)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run; 0 only if everything that was asked for is built."""
+    parser = argparse.ArgumentParser(prog="make run", description=__doc__)
+    parser.add_argument("--select", choices=DOMAINS, help="one domain with all that it needs upstream")
+    select = parser.parse_args(arguments).select
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    datasets = [dataset for dataset in DATASETS.values() if select in (None, dataset.domain)]
+    began = time.monotonic()
+    with _alone(settings.home):
+        plan = make_plan(settings.raw, datasets, settings.serving, code_fingerprint(_PROJECT, settings))
+        _CONSOLE.print(f"{plan.reason}: {'building' if plan.has_work else 'everything is up to date'}")
+        succeeded = _materialise(settings, plan, select) if plan.has_work else True
+    try:
+        title = f"{'done' if succeeded else 'FAILED'} in {time.monotonic() - began:.0f} s"
+        _CONSOLE.print(render(settings, datasets, title), soft_wrap=True)
+    except NoSnapshotError as error:
+        print(f"nothing was published: {error}", file=sys.stderr)
+    return 0 if succeeded else 1
+
+
+def _materialise(settings: Settings, plan: Plan, select: str | None) -> bool:
+    # imported only where there is work: Dagster takes seconds to load
+    from materialise import materialise  # noqa: PLC0415
+
+    return materialise(settings, plan, select, _CONSOLE)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """One run at a time; a second one waits for the first and then finds its work done."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "run.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _CONSOLE.print("another run is at work; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

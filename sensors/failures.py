@@ -1,0 +1,38 @@
+"""What happens when a run fails: it is written down where people and monitors look."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import dagster as dg
+
+from resources.clock import Clock
+
+FAILURES = "failures.jsonl"
+
+
+def failure_record(run_id: str, job_name: str, message: str, at: str) -> str:
+    """One line of JSON for one failed run."""
+    return json.dumps({"at": at, "run_id": run_id, "job": job_name, "message": message}, ensure_ascii=False) + "\n"
+
+
+def build_failure_sensor(home: Path) -> dg.SensorDefinition:
+    """A sensor that adds a line to `failures.jsonl` in the home folder for each failed run."""
+
+    @dg.run_failure_sensor(
+        name="note_failures",
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Adds a line to failures.jsonl in the home folder for each failed run.",
+    )
+    def note_failures(context: dg.RunFailureSensorContext, clock: Clock) -> None:
+        record = failure_record(
+            context.dagster_run.run_id,
+            context.dagster_run.job_name,
+            context.failure_event.message or "",
+            clock.now().isoformat(timespec="seconds"),
+        )
+        with (home / FAILURES).open("a", encoding="utf-8") as failures:
+            failures.write(record)
+
+    return note_failures

@@ -1,0 +1,21 @@
+"""What runs by the clock."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from assets.jobs import EVERYTHING
+
+
+def build_schedules(jobs: dict[str, dg.UnresolvedAssetJobDefinition]) -> list[dg.ScheduleDefinition]:
+    """The full graph once a day, before people come to work."""
+    return [
+        dg.ScheduleDefinition(
+            name="daily",
+            job=jobs[EVERYTHING],
+            cron_schedule="0 4 * * *",
+            execution_timezone="UTC",
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+            description="Everything, every day at 04:00 UTC.",
+        )
+    ]

@@ -1,0 +1,51 @@
+"""The sentence about conversions in the summary of a run."""
+
+import duckdb
+import pytest
+
+from quintet.conversions.headline import headline
+
+
+@pytest.fixture
+def marts() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("""
+        create schema marts;
+        create table marts.fct_conversions (conversion_id bigint);
+        create table marts.fct_broker_rows (important_score double, important_score_missing_reason varchar);
+        create table marts.unmapped_page_categories (measurement_category varchar, conversions bigint);
+        insert into marts.fct_conversions select range from range(10000);
+        insert into marts.fct_broker_rows values (0, null), (null, 'spreadsheet_error'), (3, null);
+    """)
+    return connection
+
+
+def test_the_sentence_tells_clicks_broker_rows_and_the_most_frequent_unmapped_codes(marts: duckdb.DuckDBPyConnection):
+    marts.execute(
+        "insert into marts.unmapped_page_categories values ('z', 2), ('01a/02b', 7688), ('01c', 317), (null, 1)"
+    )
+
+    assert headline(marts) == (
+        "10,000 clicks, 3 broker rows (1 with an invalid score), "
+        "unmapped page codes: 01a/02b (7,688), 01c (317), 2 others (3)"
+    )
+
+
+def test_the_sentence_says_when_every_code_is_mapped(marts: duckdb.DuckDBPyConnection):
+    assert headline(marts).endswith("every page code mapped")
+
+
+def test_a_payload_among_the_codes_is_cut_and_cannot_steer_a_terminal(marts: duckdb.DuckDBPyConnection):
+    marts.execute("insert into marts.unmapped_page_categories values (?, 1)", ["\x1b[2J\n" + "a" * 100])
+
+    assert headline(marts).endswith(f"unmapped page codes: ?[2J?{'a' * 55} (1)")
+
+
+def test_empty_tables_are_no_data(marts: duckdb.DuckDBPyConnection):
+    marts.execute("delete from marts.fct_conversions; delete from marts.fct_broker_rows")
+
+    assert headline(marts) == "no data"
+
+
+def test_a_snapshot_without_the_domain_is_no_data():
+    assert headline(duckdb.connect()) == "no data"

@@ -1,0 +1,50 @@
+"""The sentence about insurance in the summary of a run."""
+
+import duckdb
+import pytest
+
+from quintet.insurance.headline import headline
+
+
+@pytest.fixture
+def marts() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("""
+        create schema marts;
+        create table marts.dim_agency (agency_id bigint, primary_agency_id bigint);
+        create table marts.fct_agency_performance (
+            agency_id bigint, written_premium decimal(18, 4), incurred_losses decimal(18, 4)
+        );
+    """)
+    return connection
+
+
+def test_the_sentence_tells_agencies_premium_losses_and_their_ratio(marts: duckdb.DuckDBPyConnection):
+    marts.execute("insert into marts.dim_agency values (1, 7), (2, null), (3, null)")
+    marts.execute("insert into marts.fct_agency_performance values (1, 1200.25, 600), (2, 0, 150.5), (3, -0.25, 0)")
+
+    assert headline(marts) == (
+        "3 agencies (2 with an unknown master), written premium 1,200.00 USD, losses 750.50 USD, loss ratio 0.625"
+    )
+
+
+def test_without_premium_there_is_no_loss_ratio(marts: duckdb.DuckDBPyConnection):
+    marts.execute("insert into marts.dim_agency values (1, 7)")
+    marts.execute("insert into marts.fct_agency_performance values (1, 0, 5)")
+
+    assert headline(marts).endswith("losses 5.00 USD, no loss ratio")
+
+
+def test_empty_tables_are_no_data(marts: duckdb.DuckDBPyConnection):
+    assert headline(marts) == "no data"
+
+
+def test_a_snapshot_without_the_domain_is_no_data():
+    assert headline(duckdb.connect()) == "no data"
+
+
+def test_a_table_of_another_shape_is_an_error_and_not_no_data(marts: duckdb.DuckDBPyConnection):
+    marts.execute("alter table marts.dim_agency drop column primary_agency_id")
+
+    with pytest.raises(duckdb.BinderException):
+        headline(marts)

@@ -1,0 +1,62 @@
+"""The sentence about payments in the summary of a run."""
+
+import duckdb
+import pytest
+
+from quintet.payments.headline import headline
+
+
+@pytest.fixture
+def marts() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("""
+        create schema marts;
+        create table marts.fct_payment_minutes (
+            day date, minute_at timestamp, status varchar, count bigint, is_observed boolean
+        );
+        create table marts.fct_checkout_hours (source_file varchar, hour integer, today bigint);
+    """)
+    return connection
+
+
+def _add_days(marts: duckdb.DuckDBPyConnection, days: int) -> None:
+    """Days of two minutes and two statuses: 2,000 transactions in the first minute, the second not observed."""
+    marts.execute(
+        """
+        insert into marts.fct_payment_minutes
+        select day::date, day + to_minutes(minute), status, if(minute = 0, 1000, 0), minute = 0
+        from
+            (select date '2024-01-01' + range::integer as day from range(?)),
+            (select unnest([0, 1]) as minute),
+            (select unnest(['approved', 'denied']) as status)
+        """,
+        [days],
+    )
+
+
+def test_the_sentence_tells_transactions_and_unobserved_minutes_of_each_day(marts: duckdb.DuckDBPyConnection):
+    _add_days(marts, 2)
+
+    assert headline(marts) == (
+        "2024-01-01: 2,000 transactions, 1 minutes unobserved; 2024-01-02: 2,000 transactions, 1 minutes unobserved"
+    )
+
+
+def test_many_days_are_told_as_one_sum(marts: duckdb.DuckDBPyConnection):
+    _add_days(marts, 8)
+
+    assert headline(marts) == ("8 days from 2024-01-01 to 2024-01-08: 16,000 transactions, 8 minutes unobserved")
+
+
+def test_the_sentence_tells_checkout_sales(marts: duckdb.DuckDBPyConnection):
+    marts.execute("insert into marts.fct_checkout_hours values ('a.csv', 0, 1500), ('b.csv', 0, 2), ('b.csv', 1, 0)")
+
+    assert headline(marts) == "checkout: 1,502 sales in 3 hours of 2 files"
+
+
+def test_empty_tables_are_no_data(marts: duckdb.DuckDBPyConnection):
+    assert headline(marts) == "no data"
+
+
+def test_a_snapshot_without_the_domain_is_no_data():
+    assert headline(duckdb.connect()) == "no data"

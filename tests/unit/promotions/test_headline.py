@@ -1,0 +1,40 @@
+"""The sentence about promotions in the summary of a run."""
+
+import duckdb
+import pytest
+
+from quintet.promotions.headline import headline
+
+
+@pytest.fixture
+def marts() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("""
+        create schema marts;
+        create table marts.fct_promo_users (user_id varchar);
+        create table marts.fct_promo_usages (user_id varchar, promo_code varchar);
+        create table marts.dim_promo_code (promo_code varchar, source_rows bigint);
+    """)
+    return connection
+
+
+def test_the_sentence_tells_users_codes_with_their_rows_and_usages(marts: duckdb.DuckDBPyConnection):
+    marts.execute("insert into marts.fct_promo_users select range::varchar from range(1200)")
+    marts.execute("insert into marts.fct_promo_usages values ('1', 'A'), ('2', 'A')")
+    marts.execute("insert into marts.dim_promo_code values ('A', 1), ('B', 3)")
+
+    assert headline(marts) == "1,200 users, 2 codes (merged from 4 rows), 2 usages"
+
+
+def test_users_alone_are_told_too(marts: duckdb.DuckDBPyConnection):
+    marts.execute("insert into marts.fct_promo_users values ('1')")
+
+    assert headline(marts) == "1 users, 0 codes (merged from 0 rows), 0 usages"
+
+
+def test_empty_tables_are_no_data(marts: duckdb.DuckDBPyConnection):
+    assert headline(marts) == "no data"
+
+
+def test_a_snapshot_without_the_domain_is_no_data():
+    assert headline(duckdb.connect()) == "no data"

@@ -1,0 +1,218 @@
+"""What the environment may say, and what is said back where it is wrong."""
+
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pydantic
+import pytest
+
+from quintet.settings import Settings, SettingsError, load_settings, settings_table
+
+
+def test_without_variables_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+
+    settings = load_settings({})
+
+    assert settings.raw == tmp_path / "data/raw"
+    assert settings.home == tmp_path / "data"
+    assert settings.transactions_anchor_day == date(2024, 1, 1)
+    assert settings.memory_limit == "1GB"
+    assert 1 <= settings.threads <= 4
+    assert settings.snapshots_kept == 3
+    assert settings.settle_seconds == 2
+    assert settings.batch_files == 2000
+    assert settings.lock_wait_seconds == 900
+    assert settings.port == 8000
+    assert settings.admin_key is None
+
+
+def test_each_variable_is_read(tmp_path: Path):
+    settings = load_settings(
+        {
+            "QUINTET_RAW": str(tmp_path / "in"),
+            "QUINTET_HOME": str(tmp_path / "out"),
+            "QUINTET_TRANSACTIONS_ANCHOR_DAY": "2023-02-28",
+            "QUINTET_MEMORY_LIMIT": "512 MiB",
+            "QUINTET_THREADS": "3",
+            "QUINTET_SNAPSHOTS_KEPT": "1",
+            "QUINTET_SETTLE_SECONDS": "0.5",
+            "QUINTET_BATCH_FILES": "7",
+            "QUINTET_LOCK_WAIT_SECONDS": "0",
+            "QUINTET_PORT": "8080",
+            "QUINTET_ADMIN_KEY": "0123456789",
+            "QUINTET_POSTGRES_URL": "postgresql://localhost/lending",
+            "QUINTET_OBJECT_STORE_URL": "http://localhost:9000/log",
+        }
+    )
+
+    assert settings.raw == tmp_path / "in"
+    assert settings.home == tmp_path / "out"
+    assert settings.transactions_anchor_day == date(2023, 2, 28)
+    assert (settings.memory_limit, settings.threads, settings.snapshots_kept) == ("512 MiB", 3, 1)
+    assert (settings.settle_seconds, settings.batch_files, settings.lock_wait_seconds) == (0.5, 7, 0)
+    assert settings.port == 8080
+    assert settings.admin_key is not None
+    assert settings.admin_key.get_secret_value() == "0123456789"
+    assert settings.postgres_url is not None
+    assert settings.object_store_url is not None
+
+
+def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("QUINTET_PORT", "8123")
+
+    assert load_settings().port == 8123
+
+
+def test_a_given_environment_stands_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("QUINTET_PORT", "8123")
+
+    assert load_settings({}).port == 8000
+
+
+def test_relative_paths_start_at_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    assert load_settings({"QUINTET_RAW": "../there"}).raw == tmp_path / "there"
+
+
+def test_a_path_stays_where_it_was_when_the_folder_changes_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings({"QUINTET_HOME": "out"})
+    monkeypatch.chdir("/")
+
+    assert settings.warehouse == tmp_path / "out/warehouse.duckdb"
+
+
+def test_the_home_folder_gives_every_other_path(tmp_path: Path):
+    settings = load_settings({"QUINTET_HOME": str(tmp_path)})
+
+    assert settings.warehouse == tmp_path / "warehouse.duckdb"
+    assert settings.serving == tmp_path / "serving"
+    assert settings.current_snapshot == tmp_path / "serving/current.duckdb"
+    assert settings.reports == tmp_path / "reports"
+    assert settings.models == tmp_path / "models"
+    assert settings.online == tmp_path / "online"
+
+
+def test_nothing_is_created_on_disk(tmp_path: Path):
+    load_settings({"QUINTET_HOME": str(tmp_path / "out"), "QUINTET_RAW": str(tmp_path / "in")})
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_variable_counts_as_not_set():
+    assert load_settings({"QUINTET_PORT": "", "QUINTET_THREADS": " "}).port == 8000
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "mend"),
+    [
+        ("QUINTET_THREADS", "many", "a whole number from 1 to 1024"),
+        ("QUINTET_THREADS", "0", "a whole number from 1 to 1024"),
+        ("QUINTET_THREADS", "2.5", "a whole number from 1 to 1024"),
+        ("QUINTET_PORT", "70000", "a whole number from 1 to 65535"),
+        ("QUINTET_SNAPSHOTS_KEPT", "0", "a whole number from 1 to 1000"),
+        ("QUINTET_BATCH_FILES", "-1", "a whole number from 1 to 100000"),
+        ("QUINTET_SETTLE_SECONDS", "nan", "a number of seconds from 0 to 3600"),
+        ("QUINTET_LOCK_WAIT_SECONDS", "inf", "a number of seconds from 0 to 86400"),
+        ("QUINTET_TRANSACTIONS_ANCHOR_DAY", "30.02.2024", "a real date like 2024-01-01"),
+        ("QUINTET_TRANSACTIONS_ANCHOR_DAY", "2024-02-30", "a real date like 2024-01-01"),
+        ("QUINTET_TRANSACTIONS_ANCHOR_DAY", "0", "a real date like 2024-01-01"),
+        ("QUINTET_MEMORY_LIMIT", "lots", "a size like 512MB"),
+        ("QUINTET_MEMORY_LIMIT", "0GB", "a size like 512MB"),
+        ("QUINTET_MEMORY_LIMIT", "1GB'; drop table x", "a size like 512MB"),
+        ("QUINTET_HOME", __file__, "a folder"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_variable_and_the_mend(variable: str, value: str, mend: str):
+    with pytest.raises(SettingsError) as caught:
+        load_settings({variable: value})
+
+    message = str(caught.value)
+    assert message.startswith(f"{variable} is ")
+    assert repr(value[:80]) in message
+    assert mend in message
+    assert "unset it for" in message
+
+
+def test_a_bad_secret_is_not_shown():
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"QUINTET_ADMIN_KEY": "tooshort"})
+
+    assert "QUINTET_ADMIN_KEY" in str(caught.value)
+    assert "tooshort" not in str(caught.value)
+
+
+def test_secrets_are_not_shown_when_the_settings_are_printed():
+    settings = load_settings(
+        {"QUINTET_ADMIN_KEY": "my-secret-key", "QUINTET_POSTGRES_URL": "postgresql://u:my-secret-word@host/db"}
+    )
+
+    assert "my-secret" not in repr(settings)
+
+
+def test_an_unknown_variable_is_reported_with_the_nearest_name():
+    with pytest.raises(SettingsError, match=r"QUINTET_SNAPSHOT_KEPT is not a setting.*QUINTET_SNAPSHOTS_KEPT"):
+        load_settings({"QUINTET_SNAPSHOT_KEPT": "5"})
+
+
+def test_a_name_like_no_other_is_reported_with_all_the_names():
+    with pytest.raises(SettingsError, match=r"QUINTET_XYZZY is not a setting.*QUINTET_RAW"):
+        load_settings({"QUINTET_XYZZY": "5"})
+
+
+def test_all_faults_are_told_at_once():
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"QUINTET_PORT": "x", "QUINTET_THREADS": "y", "QUINTET_PROT": "1"})
+
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_variables_of_others_and_of_started_parts_are_let_be():
+    load_settings({"PATH": "/bin", "DAGSTER_HOME": "x", "QUINTET_WAREHOUSE": "/somewhere/warehouse.duckdb"})
+
+
+def test_settings_cannot_be_changed():
+    settings = load_settings({})
+
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
+        settings.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("size", ["1GB", "512MB", "1.5GB", "2GiB", "800 MB", "100000kb"])
+def test_every_accepted_memory_size_is_one_that_duckdb_takes(size: str):
+    duckdb.connect(config={"memory_limit": load_settings({"QUINTET_MEMORY_LIMIT": size}).memory_limit})
+
+
+def test_the_default_of_threads_is_capped(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+
+    assert load_settings({}).threads == 4
+
+
+def test_every_setting_has_a_row_in_the_table_with_its_meaning():
+    rows = settings_table().splitlines()[2:]
+
+    assert len(rows) == len(Settings.model_fields)
+    for row, (field, info) in zip(rows, Settings.model_fields.items(), strict=True):
+        assert row.startswith(f"| `QUINTET_{field.upper()}` | ")
+        assert info.description
+        assert row.endswith(f" | {info.description} |")
+        assert row.count("|") == 4
+
+
+def test_the_table_does_not_depend_on_the_machine():
+    assert str(Path.cwd()) not in settings_table()
+    assert "number of cores, at most 4" in settings_table()
+
+
+def test_the_module_prints_the_table():
+    printed = subprocess.run([sys.executable, "-m", "quintet.settings"], capture_output=True, text=True, check=True)
+
+    assert printed.stdout == settings_table() + "\n"
