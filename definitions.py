@@ -3,8 +3,6 @@
 `build_defs` gives fresh Definitions, so that tests override a resource and patch nothing.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How far a build has come: whether the code at hand made what stands, and which datasets have reached all models."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 
 import dagster as dg

@@ -1,7 +1,5 @@
 """Conversions' own assets."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from assets.build import code_has_changed

@@ -3,8 +3,6 @@
 A leaf of this wing: it imports no other module of it.
 """
 
-from __future__ import annotations
-
 import datetime as dt
 
 import dagster as dg

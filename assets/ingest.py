@@ -3,8 +3,6 @@
 The assets differ by contract alone. A new dataset appears here by itself, from the register.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg

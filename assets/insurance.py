@@ -1,7 +1,5 @@
 """Insurance's own assets: what its brief wants in pandas before dbt takes over."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from assets.build import code_has_changed

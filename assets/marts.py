@@ -4,8 +4,6 @@ Belongs here: running dbt for the selected models and saying what came of it. Th
 tests stand in `dbt_project/`.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """From warehouse to snapshot: the asset that everybody else reads."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The time as a Dagster resource, so that tests can set it."""
 
-from __future__ import annotations
-
 import datetime as dt
 
 from dagster import ConfigurableResource

@@ -1,7 +1,5 @@
 """dbt as a Dagster resource, and the manifest that Dagster reads its models from."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Sequence

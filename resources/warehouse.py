@@ -4,8 +4,6 @@ Belongs here: how an asset gets a writing connection and where snapshots go. Wha
 `quintet`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

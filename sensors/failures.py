@@ -1,7 +1,5 @@
 """What happens when a run fails: it is written down where people and monitors look."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

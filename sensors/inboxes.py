@@ -3,8 +3,6 @@
 Belongs here: when a run is due. An error fails the tick, where Dagster shows it; it is never turned into a skip.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Sequence

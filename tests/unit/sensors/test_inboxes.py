@@ -1,0 +1,106 @@
+"""The inbox sensors: when they ask for a run, and when they wait."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from quintet.datasets import DATASETS
+from resources.clock import Clock
+from resources.inboxes import Inboxes
+from sensors.inboxes import build_inbox_sensor
+
+PAGE_CATEGORIES = DATASETS["page_categories"]
+HEADER = "page_category;measurement_category\n"
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    folder = tmp_path / "page_categories"
+    folder.mkdir()
+    return folder
+
+
+def evaluate(inbox: Path, cursor: str | None = None, *, seconds_later: float = 60) -> dg.SensorResult | dg.SkipReason:
+    later = dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=seconds_later)
+    result = build_inbox_sensor(PAGE_CATEGORIES)(
+        dg.build_sensor_context(cursor=cursor),
+        inboxes=Inboxes(raw=str(inbox.parent), settle_seconds=2.0),
+        clock=Clock(at=later.isoformat()),
+    )
+    assert isinstance(result, dg.SensorResult | dg.SkipReason)
+    return result
+
+
+def requested(result: dg.SensorResult | dg.SkipReason) -> list[dg.RunRequest]:
+    return list(result.run_requests or []) if isinstance(result, dg.SensorResult) else []
+
+
+def test_an_empty_or_missing_inbox_is_no_run(inbox: Path) -> None:
+    assert requested(evaluate(inbox)) == []
+    inbox.rmdir()
+    assert requested(evaluate(inbox)) == []
+
+
+def test_all_waiting_files_are_one_run(inbox: Path) -> None:
+    for name in ("a", "b", "c"):
+        (inbox / f"{name}.csv").write_text(HEADER + f"{name};{name}\n")
+    assert len(requested(evaluate(inbox))) == 1
+
+
+def test_a_file_that_still_grows_waits(inbox: Path) -> None:
+    (inbox / "a.csv").write_text(HEADER)
+    assert requested(evaluate(inbox, seconds_later=0)) == []
+    assert len(requested(evaluate(inbox, seconds_later=3))) == 1
+
+
+def test_a_repeated_tick_asks_for_nothing(inbox: Path) -> None:
+    (inbox / "a.csv").write_text(HEADER + "a;a\n")
+    first = evaluate(inbox)
+    assert isinstance(first, dg.SensorResult)
+    assert requested(evaluate(inbox, first.cursor)) == []
+
+
+def test_a_new_file_after_a_run_asks_for_another(inbox: Path) -> None:
+    (inbox / "a.csv").write_text(HEADER + "a;a\n")
+    first = evaluate(inbox)
+    assert isinstance(first, dg.SensorResult)
+    (inbox / "b.csv").write_text(HEADER + "b;b\n")
+    second = evaluate(inbox, first.cursor)
+    assert [request.run_key for request in requested(second)] != [request.run_key for request in requested(first)]
+    assert len(requested(second)) == 1
+
+
+def test_the_same_content_under_a_new_name_has_the_same_run_key(inbox: Path) -> None:
+    (inbox / "a.csv").write_text(HEADER + "a;a\n")
+    first = evaluate(inbox)
+    assert isinstance(first, dg.SensorResult)
+    (inbox / "again.csv").write_text(HEADER + "a;a\n")
+    second = evaluate(inbox, first.cursor)
+    assert [request.run_key for request in requested(second)] == [request.run_key for request in requested(first)]
+
+
+def test_the_cursor_is_small_however_many_files_there_are(inbox: Path) -> None:
+    for number in range(200):
+        (inbox / f"{number}.csv").write_text(HEADER + f"{number};{number}\n")
+    result = evaluate(inbox)
+    assert isinstance(result, dg.SensorResult)
+    assert result.cursor is not None
+    assert set(json.loads(result.cursor)) == {"listing", "at"}
+    assert len(result.cursor) < 200
+
+
+def test_an_error_fails_the_tick(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (inbox / "a.csv").write_text(HEADER)
+
+    def fail(_: object) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(os, "scandir", fail)
+    with pytest.raises(OSError, match="the disk is gone"):
+        evaluate(inbox)
