@@ -3,6 +3,7 @@
 `build_defs` gives fresh Definitions, so that tests override a resource and patch nothing.
 """
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         "dbt": Dbt(
             project_dir=str(PROJECT / "dbt_project"),
             profiles_dir=str(PROJECT / "dbt_project"),
+            dbt_executable=str(Path(sys.executable).with_name("dbt")),
             warehouse=str(settings.warehouse),
             memory_limit=settings.memory_limit,
             threads=settings.threads,

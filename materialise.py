@@ -5,8 +5,10 @@ Belongs here: from a plan to a selection of assets, and running it. `run.py` is 
 
 from __future__ import annotations
 
+import io
 import logging
 import uuid
+from contextlib import redirect_stdout
 
 import dagster as dg
 from rich.console import Console
@@ -24,13 +26,14 @@ def materialise(settings: Settings, plan: Plan, select: str | None, console: Con
     selection = _selection(plan, select).resolve(definitions.resolve_asset_graph())
     instance, run_id = dg.DagsterInstance.get(), str(uuid.uuid4())
     instance.add_event_listener(run_id, lambda entry: _print_progress(entry, console))
-    result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
-        asset_selection=sorted(selection),
-        instance=instance,
-        run_id=run_id,
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        raise_on_error=False,
-    )
+    with redirect_stdout(io.StringIO()):  # dbt's own log; its target folder keeps it, and a failure quotes it
+        result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            asset_selection=sorted(selection),
+            instance=instance,
+            run_id=run_id,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+        )
     return result.success
 
 
@@ -47,6 +50,8 @@ def _print_progress(entry: dg.EventLogEntry, console: Console) -> None:
     if event is None:
         if int(entry.level) >= logging.WARNING:
             console.print(f"  ! {entry.user_message}", style="yellow", markup=False)
+        elif int(entry.level) >= logging.INFO:
+            console.print(f"    {entry.user_message}", style="dim", markup=False)
     elif event.is_step_success:
         console.print(f"  {event.step_key} ({event.step_success_data.duration_ms / 1000:.1f} s)", markup=False)
     elif event.is_step_failure:

@@ -23,7 +23,7 @@ from quintet.summary import render
 from quintet.warehouse.snapshot import NoSnapshotError
 
 _PROJECT = Path(__file__).parent
-_CONSOLE = Console(highlight=False)
+_CONSOLE = Console(file=sys.stdout, highlight=False)
 
 
 def main(arguments: Sequence[str]) -> int:

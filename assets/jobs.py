@@ -1,5 +1,7 @@
 """Which assets are built together: everything, or one business with all that it needs."""
 
+from __future__ import annotations
+
 import dagster as dg
 
 from assets.publish import SNAPSHOT

@@ -59,6 +59,7 @@ def build_marts(
             for event in invocation.stream():
                 if isinstance(event, dg.Output):
                     outputs.append(event)
+                    context.log.info(f"{len(outputs)} of {len(context.selected_output_names)}: {event.output_name}")
                 else:
                     yield event
         except Exception:

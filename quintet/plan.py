@@ -65,22 +65,25 @@ def make_plan(raw: Path, datasets: Iterable[Dataset], serving: Path, fingerprint
     with open_snapshot(path) as snapshot:
         if _fingerprint(snapshot) != fingerprint:
             return Plan({}, is_full=True, reason="code or settings have changed since the last publication")
-        settled = set(
-            snapshot.execute(
-                "select dataset, batch_id from marts.ops_batches where status = 'rejected' or modelled_at is not null"
-            ).fetchall()
-        )
+        modelled = _batches(snapshot, "modelled_at is not null")
+        rejected = _batches(snapshot, "status = 'rejected'")
     new_files = {}
     for dataset in datasets:
         fresh = tuple(
-            file
-            for file in list_inbox(raw, dataset.name)
-            if (dataset.name, examine(file, dataset).batch_id) not in settled
+            examined.file
+            for examined in (examine(file, dataset) for file in list_inbox(raw, dataset.name))
+            if (dataset.name, examined.batch_id) not in modelled
+            # What was rejected may fit by now under another name, where the name has to say the day.
+            and (examined.layout is not None or (dataset.name, examined.batch_id) not in rejected)
         )
         if fresh:
             new_files[dataset.name] = fresh
     count = sum(len(files) for files in new_files.values())
     return Plan(new_files, is_full=False, reason=f"{count} new files" if count else "nothing new")
+
+
+def _batches(snapshot: duckdb.DuckDBPyConnection, condition: str) -> set[tuple[str, str]]:
+    return set(snapshot.execute(f"select dataset, batch_id from marts.ops_batches where {condition}").fetchall())
 
 
 def _fingerprint(snapshot: duckdb.DuckDBPyConnection) -> str | None:

@@ -63,9 +63,10 @@ def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, datasets: I
         if not files:
             lines.append(f"{dataset.name}: no data; the inbox {settings.raw / dataset.name} is empty or missing")
         unread = snapshot.execute(
-            "select file, message from marts.ops_batches as rejected where dataset = $dataset and status = 'rejected' "
-            "and list_contains($files, file) and not exists (from marts.ops_batches as later where status = 'loaded' "
-            "and later.dataset = rejected.dataset and later.file = rejected.file and later.at >= rejected.at) order by all",
+            "select file, message from marts.ops_batches as rejection where dataset = $dataset and status = 'rejected' "
+            "and list_contains($files, file) and not exists ("
+            "select 1 from marts.ops_batches as later where later.status = 'loaded' and later.file = rejection.file "
+            "and later.dataset = rejection.dataset and later.at >= rejection.at) order by all",
             {"dataset": dataset.name, "files": sorted(files)},
         ).fetchall()
         lines += [f"{dataset.name}: file not read: {message}" for _, message in unread[:_MOST_SHOWN]]

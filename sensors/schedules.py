@@ -1,5 +1,7 @@
 """What runs by the clock."""
 
+from __future__ import annotations
+
 import dagster as dg
 
 from assets.jobs import EVERYTHING

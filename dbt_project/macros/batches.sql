@@ -9,7 +9,7 @@ Which batches an incremental model has to look at. A batch never changes: other 
 where _batch_id in (
     select batch_id
     from {{ batches }}
-    where dataset = '{{ dataset }}' and status = 'loaded' and batch_id not in (select _batch_id from {{ this }})
+    where dataset = '{{ dataset }}' and status = 'loaded' and batch_id not in (select distinct _batch_id from {{ this }})
 )
     {%- endif -%}
 {%- endmacro %}

@@ -133,7 +133,7 @@ def _series(world: AgenciesWorld, rng: np.random.Generator) -> pd.DataFrame:
 
     How many series agencies have is taken from fixed quantiles, so that volumes hardly depend on the seed.
     """
-    wanted = -np.log1p(-(np.arange(world.agencies) + 0.5) / world.agencies) * 15.4
+    wanted = -np.log1p(-(np.arange(world.agencies) + 0.5) / world.agencies) * 16.3
     wanted = rng.permutation(np.maximum(np.rint(wanted), 1)).astype(int)
     states = np.minimum(1 + wanted // 14, len(_STATES))
     product_weights = np.array([weight for _, _, weight, _ in _PRODUCTS], dtype=float)
@@ -274,29 +274,30 @@ def _ratios(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _three_year_ratios(rows: pd.DataFrame) -> dict[str, np.ndarray]:
     """Loss ratio over up to three years, and mean yearly growth over three, of the agency's line of each row."""
-    keys = [rows["AGENCY_ID"], rows["PROD_LINE"]]
-    sums = rows.pivot_table(
-        index=["AGENCY_ID", "PROD_LINE"],
-        columns="STAT_PROFILE_DATE_YEAR",
-        values=["WRTN_PREM_AMT", "PRD_INCRD_LOSSES_AMT"],
-        aggfunc="sum",
-        fill_value=0.0,
-    )
-    premium = sums["WRTN_PREM_AMT"].reindex(columns=_YEARS, fill_value=0.0)
-    losses = sums["PRD_INCRD_LOSSES_AMT"].reindex(columns=_YEARS, fill_value=0.0)
-    at = (
-        premium.index.get_indexer(pd.MultiIndex.from_arrays(keys)),
-        np.searchsorted(_YEARS, rows["STAT_PROFILE_DATE_YEAR"]),
-    )
+    line = ["AGENCY_ID", "PROD_LINE"]
+    at_year = [*line, "STAT_PROFILE_DATE_YEAR"]
+    sums = rows.groupby(at_year)[["WRTN_PREM_AMT", "PRD_INCRD_LOSSES_AMT"]].sum()
+    lines = rows[line].drop_duplicates()
+    cells = pd.MultiIndex.from_frame(lines.merge(pd.DataFrame({"STAT_PROFILE_DATE_YEAR": _YEARS}), how="cross"))
+    grid = sums.reindex(cells, fill_value=0.0)
+    premium, losses = (grid[name].to_numpy().reshape(len(lines), len(_YEARS)) for name in grid)
+    row, column = np.divmod(cells.get_indexer(pd.MultiIndex.from_frame(rows[at_year])), len(_YEARS))
     year = rows["STAT_PROFILE_DATE_YEAR"].to_numpy()
-    over_three = premium.T.rolling(3, min_periods=2).sum().T.to_numpy()[at]
-    lost_over_three = losses.T.rolling(3, min_periods=2).sum().T.to_numpy()[at]
+    over_three = _over_three_years(premium)[row, column]
+    lost_over_three = _over_three_years(losses)[row, column]
     has_ratio = (over_three > 0) & (year > _YEARS[0]) & (year < _YEARS[-1])
-    earlier = premium.shift(3, axis=1, fill_value=0.0).to_numpy()[at]
-    now = premium.to_numpy()[at]
+    earlier = np.where(column >= 3, premium[row, np.maximum(column - 3, 0)], 0.0)
+    now = premium[row, column]
     has_growth = (earlier > 0) & (now >= 0) & (year < _YEARS[-1])
     growth = np.cbrt(now / np.where(has_growth, earlier, 1.0)) - 1
     return {
         "LOSS_RATIO_3YR": np.where(has_ratio, (lost_over_three / np.where(has_ratio, over_three, 1)).round(9), UNKNOWN),
         "GROWTH_RATE_3YR": np.where(has_growth, growth.round(9), UNKNOWN),
     }
+
+
+def _over_three_years(yearly: np.ndarray) -> np.ndarray:
+    """By line and year, the sum of the year and the two before it, as far as there are any."""
+    total = np.cumsum(yearly, axis=1)
+    total[:, 3:] -= total[:, :-3].copy()
+    return total

@@ -17,9 +17,12 @@ STATUSES = ("approved", "denied", "failed", "reversed", "backend_reversed", "ref
 _MINUTES_PER_DAY = 1_440
 
 # Approved transactions a minute at the full hour; minutes between are interpolated.
-_APPROVED_BY_HOUR = (11, 4, 1.4, 0.8, 0.5, 1.5, 14, 58, 135, 245, 335, 365, 330, 295, 300, 335, 370, 390, 340, 250)
-_APPROVED_BY_EVENING = (180, 135, 96, 58)
-_APPROVED = np.array(_APPROVED_BY_HOUR + _APPROVED_BY_EVENING)
+_APPROVED = np.array(
+    (
+        *(11, 4, 1.4, 0.8, 0.5, 1.5, 14, 58, 135, 245, 335, 365),
+        *(330, 295, 300, 335, 370, 390, 340, 250, 180, 135, 96, 58),
+    )
+)
 _DENIED_SHARE_BY_DAY, _DENIED_SHARE_BY_NIGHT = 0.095, 0.17
 _SHARE_OF_APPROVED = {"failed": 0.00002, "reversed": 0.006, "backend_reversed": 0.001, "refunded": 0.0022}
 _WEEKDAY_LOAD = np.array([1.0, 1.04, 1.03, 1.05, 1.08, 0.82, 0.7])
@@ -36,8 +39,10 @@ _BENIGN_KINDS = ("spike", "campaign", "gap")
 _MARGIN_MINUTES = 45
 
 _SALES_BY_HOUR = np.array(
-    [5, 2, 0.8, 0.45, 0.2, 0.7, 2.3, 5.2, 10, 18, 28, 28, 25.5, 24.5, 25, 27.8, 25.5, 22.5, 18.5, 18.5, 19, 17.5, 15.5]
-    + [8.8]
+    (
+        *(5, 2, 0.8, 0.45, 0.2, 0.7, 2.3, 5.2, 10, 18, 28, 28),
+        *(25.5, 24.5, 25, 27.8, 25.5, 22.5, 18.5, 18.5, 19, 17.5, 15.5, 8.8),
+    )
 )
 _SALES_HISTORY_DAYS = 35
 
@@ -117,10 +122,10 @@ def _plan(world: PaymentsWorld, rng: np.random.Generator) -> pd.DataFrame:
         length = int(rng.integers(*lengths[kind]))
         # By night a stalled, silent or busier minute cannot be told from a usual one.
         hours = (0, 24) if kind in ("surge", "spike") else (8, 22)
-        start = _free_start(rng, is_taken, length, int(day), hours)
-        if start is not None:
-            is_taken[start : start + length] = True
-            plan.append((kind, status, start, length, is_incident))
+        free = _free_start(rng, is_taken, length, int(day), hours)
+        if free is not None:
+            is_taken[free : free + length] = True
+            plan.append((kind, status, free, length, is_incident))
     columns = ["kind", "status", "start", "length", "is_incident"]
     return pd.DataFrame(plan, columns=columns).sort_values("start", ignore_index=True)
 
@@ -226,11 +231,12 @@ def _checkout(world: PaymentsWorld, rng: np.random.Generator) -> tuple[list[Samp
     level = rng.lognormal(0, 0.12, days) * np.array([1.15, 1.1, 1.05, 1.0, 1.0, 0.8, 0.75])[weekday]
     expected = np.outer(level, _SALES_BY_HOUR)
     sales = rng.poisson(expected * rng.gamma(30, 1 / 30, expected.shape))
+    first_start = int(rng.integers(11))
     anomalies = []
     for number in range(1, world.checkout_days + 1):
         day = first_shown + number - 1
         is_surge = number % 3 == 0
-        start = int(rng.integers(9, 20))
+        start = 9 + (first_start + 5 * number) % 11
         hours = np.arange(start, start + int(rng.integers(2, 4)))
         left = 2.6 if is_surge else rng.choice([0.0, 0.0, 0.08], len(hours))
         sales[day, hours] = rng.poisson(expected[day, hours] * left)
@@ -266,9 +272,9 @@ def _checkout(world: PaymentsWorld, rng: np.random.Generator) -> tuple[list[Samp
 def make_sample(world: PaymentsWorld, seed: int) -> Sample:
     """Transaction files, one a day, and checkout files, with the truth.
 
-    Truth: `transactions` (series, started_at, ended_at, kind, is_incident, why; times UTC), `transaction_days` (file and
-    its day) and `checkout_sales` (source_file, hour, kind, expected, observed, why). Benign events are in the truth as
-    events that are no incident.
+    Truth: `transactions` (series, started_at, ended_at, kind, is_incident, why; times UTC), `transaction_days`
+    (source_file, day) and `checkout_sales` (source_file, hour, kind, expected, observed, why). Benign events are in the
+    truth as events that are no incident.
     Raises ValueError for less than one day.
     """
     if world.days < 1 or world.checkout_days < 1:

@@ -87,8 +87,8 @@ def _addresses(rng: np.random.Generator, count: int) -> np.ndarray:
     """Public-looking IPv4 addresses."""
     first = np.setdiff1d(np.arange(1, 224), [10, 100, 127, 169, 172, 192, 198, 203])
     octets = [rng.choice(first, count), *(rng.integers(0, 256, count) for _ in range(2)), rng.integers(1, 255, count)]
-    texts = [pd.Series(octet).astype("str") for octet in octets]
-    return texts[0].str.cat(texts[1:], sep=".").to_numpy(dtype=object)
+    texts = [octet.astype("str").astype(object) for octet in octets]
+    return texts[0] + "." + texts[1] + "." + texts[2] + "." + texts[3]
 
 
 def _profiles(world: PromotionsWorld, rng: np.random.Generator) -> pd.DataFrame:
@@ -152,12 +152,11 @@ def _roles(world: PromotionsWorld, rng: np.random.Generator) -> dict[str, np.nda
 def _share(
     rng: np.random.Generator, users: pd.DataFrame, rows: np.ndarray, group: np.ndarray, columns: list[str], share: float
 ) -> np.ndarray:
-    """Give `share` of the `rows` the values of their group's first row, in place; whether each row got them."""
-    leader = rows[np.searchsorted(group, group)]
-    shares = rng.random(len(rows)) < share
-    users.loc[rows[shares], columns] = users.loc[leader[shares], columns].to_numpy()
-    # The first row has the shared value too, if anyone else does.
-    return shares & (np.bincount(group[shares], minlength=int(group.max(initial=0)) + 1)[group] > 1)
+    """Give `share` of the `rows` the values of their group's first row, in place; which rows share them."""
+    first = np.searchsorted(group, group)
+    has = (rng.random(len(rows)) < share) | (first == np.arange(len(rows)))
+    users.loc[rows[has], columns] = users.loc[rows[first][has], columns].to_numpy()
+    return has & (np.bincount(group[has], minlength=int(group.max(initial=0)) + 1)[group] > 1)
 
 
 def _let_honest_share(rng: np.random.Generator, users: pd.DataFrame, roles: dict[str, np.ndarray]) -> None:
@@ -182,7 +181,7 @@ def _malform(
     tells = pd.DataFrame({tell: rng.random(count) < share for tell, share in _MALFORMED_TELLS.items()})
     shows = rng.random(count) >= world.hidden_share
     # One that shows shows something.
-    silent = (shows & ~tells.any(axis=1)).to_numpy()
+    silent = shows & ~tells.to_numpy().any(axis=1)
     forced = rng.integers(0, tells.shape[1], count)
     tells = tells | (silent[:, None] & (np.arange(tells.shape[1]) == forced[:, None]))
     tells = tells & shows[:, None]
@@ -306,20 +305,19 @@ def make_sample(world: PromotionsWorld, seed: int) -> Sample:
         why[rows] = role
     _let_honest_share(rng, users, roles)
     is_young = np.zeros(world.users, dtype=bool)
-    recent = np.concatenate([roles["malformed"], roles["lone"], roles["ring"]])
-    if world.use_lag_informative:
-        last = day_start(_USES_FROM) + (_USES_DAYS - 30) * SECONDS_PER_DAY
-        users.loc[recent, "created_at"] = rng.integers(day_start(_USES_FROM), last, len(recent))
     young, told = _malform(world, rng, users, roles["malformed"])
     is_young[roles["malformed"]] = young
+    is_young[roles["ring"]] = is_young[roles["lone"]] = True
+    if world.use_lag_informative:
+        last = day_start(_USES_FROM) + (_USES_DAYS - 30) * SECONDS_PER_DAY
+        users.loc[is_young, "created_at"] = rng.integers(day_start(_USES_FROM), last, int(is_young.sum()))
     why[roles["malformed"]] = "malformed:" + told
     ring, shared = _form_rings(world, rng, users, roles["ring"])
-    is_young[roles["ring"]] = is_young[roles["lone"]] = True
     why[roles["ring"]] = "ring:" + shared
     ring_id = np.full(world.users, None, dtype=object)
     ring_id[roles["ring"]] = "ring-" + pd.Series(ring + 1).astype("str").str.zfill(4).to_numpy(dtype=object)
     is_abuser = np.zeros(world.users, dtype=bool)
-    is_abuser[recent] = True
+    is_abuser[np.concatenate([roles["malformed"], roles["lone"], roles["ring"]])] = True
     truth = pd.DataFrame({"user_id": users["user_id"], "is_abuser": is_abuser, "ring_id": ring_id, "why": why})
     codes = _codes(world, generator(seed, "promo_codes"))
     usages = _usages(world, generator(seed, "promo_usages"), users, codes, roles["ring"], ring, is_young)

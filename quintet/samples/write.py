@@ -85,9 +85,8 @@ def truth_folder_of(inboxes: Path) -> Path:
 
 @dataclass(frozen=True)
 class Written:
-    """A file that was written: dataset, path and number of rows."""
+    """A file that was written, and its number of rows."""
 
-    dataset: str
     path: Path
     rows: int
 
@@ -99,7 +98,7 @@ def write_inboxes(samples: Iterable[Sample], inboxes: Path) -> list[Written]:
         path = inboxes / file.dataset / file.name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file_bytes(file))
-        written.append(Written(file.dataset, path, len(file.rows)))
+        written.append(Written(path, len(file.rows)))
     return written
 
 
@@ -115,7 +114,7 @@ def write_truth(samples: Iterable[Sample], parameters: Mapping[str, Any], truth:
     for name, rows in ((name, rows) for sample in samples for name, rows in sample.truth.items()):
         path = truth / f"{name}.csv"
         path.write_bytes(file_bytes(SampleFile("truth", path.name, rows)))
-        written.append(Written("truth", path, len(rows)))
+        written.append(Written(path, len(rows)))
     return written
 
 

@@ -34,8 +34,9 @@ def check_schema(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> Che
         return CheckOutcome(
             False, f"columns differ from the contract: {', '.join(wrong)}", {"columns": ", ".join(wrong)}
         )
-    required = [name for name, column in dataset.schema.columns.items() if column.required]
-    broken = _count(connection, f"select count(*) from {raw_table(dataset.name)} where {dataset.broken_sql(required)}")
+    # A column that may be absent but not empty cannot be judged here: absent and empty are both null.
+    judged = [name for name, column in dataset.schema.columns.items() if column.required or column.nullable]
+    broken = _count(connection, f"select count(*) from {raw_table(dataset.name)} where {dataset.broken_sql(judged)}")
     return CheckOutcome(broken == 0, f"{broken:,} rows break the contract", {"rows that break the contract": broken})
 
 
@@ -47,11 +48,11 @@ def check_reconciliation(connection: duckdb.DuckDBPyConnection, dataset: Dataset
         aside as (
             select batch_id, count(*) as set_aside from ops.rejected_rows where dataset = $dataset group by all
         )
-        select coalesce(batches.batch_id, kept.batch_id)
+        select batch_id
         from (select * from ops.batches where dataset = $dataset) as batches
         full join kept using (batch_id)
-        left join aside using (batch_id)
-        where batches.batch_id is null
+        full join aside using (batch_id)
+        where rows is null
             or rows != loaded + rejected
             or loaded != coalesce(kept, 0)
             or rejected != coalesce(set_aside, 0)

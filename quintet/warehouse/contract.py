@@ -39,7 +39,8 @@ def parsing_macros() -> str:
 
 @cache
 def _judge() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config={"TimeZone": "UTC"})
+    connection = duckdb.connect()
+    connection.execute("set global TimeZone = 'UTC'")  # global, because a cursor does not inherit a session's setting
     connection.execute(parsing_macros())
     return connection
 
@@ -239,7 +240,9 @@ class Dataset:
         conditions = [pair for column in present for pair in _conditions(column, self.schema.columns[column])]
         for group in self.one_of_groups:
             empty = " and ".join(f"{quote_identifier(name)} is null" for name in group if name in present)
-            conditions.append((empty, quote_literal(f"{' and '.join(group)} are empty but one of them is required")))
+            conditions.append(
+                (empty or "true", quote_literal(f"{' and '.join(group)} are empty but one of them is required"))
+            )
         return conditions
 
 

@@ -96,7 +96,7 @@ def _connect(
         try:
             connection = duckdb.connect(str(path), config=config)
         except duckdb.IOException as error:
-            if "lock" not in str(error):
+            if "Could not set lock" not in str(error):
                 raise
             if waited_seconds >= lock_wait_seconds:
                 holder = re.search(r"\(PID (\d+)\)", str(error))
@@ -109,7 +109,7 @@ def _connect(
             waited_seconds += pause_seconds
             pause_seconds = min(pause_seconds * 1.5, 1.0)
         else:
-            connection.execute("set TimeZone = 'UTC'")
+            connection.execute("set global TimeZone = 'UTC'")
             return connection
 
 

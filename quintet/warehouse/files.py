@@ -16,7 +16,9 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,10 +32,18 @@ from quintet.warehouse.inbox import InboxFile
 
 FORMATS = {".csv": "csv", ".csv.gz": "csv", ".xlsx": "xlsx", ".parquet": "parquet"}
 DELIMITERS = (",", ";", "\t", "|")
-LONGEST_RECORD_BYTES = 1 << 20
+LONGEST_RECORD_BYTES = 2_000_000
+"""What DuckDB's reader takes at most, so that the careful reader does not refuse what the bulk reader would take."""
+
 _BLOCK_BYTES = 1 << 20
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd]")
-_DELIMITER_BYTES = tuple(delimiter.encode() for delimiter in DELIMITERS)
+_LINE_END = re.compile("[\r\n]")
+_AROUND_A_QUOTED_CELL = frozenset(b'",;\t|\r\n')
+# Errors of the unzipper, of openpyxl and of the XML parser underneath (both of Python's are syntax errors).
+_DAMAGED_WORKBOOK = (
+    *(InvalidFileException, zipfile.BadZipFile, zlib.error, SyntaxError),
+    *(EOFError, OSError, LookupError, ValueError, TypeError, AttributeError),
+)
 
 
 class FileRejectedError(Exception):
@@ -47,6 +57,7 @@ class Layout:
     titles: the file's own column names by position.
     header: the contract's names for them, None for an unknown column.
     encoding: a Python codec; delimiter: one character (both only for CSV).
+    types: the columns' own names and types (only for Parquet): files that differ in them are not read together.
     plain: whether a strict bulk reader may try it.
     """
 
@@ -55,6 +66,7 @@ class Layout:
     header: tuple[str | None, ...]
     encoding: str = "utf-8"
     delimiter: str = ","
+    types: tuple[str, ...] = ()
     plain: bool = True
 
     @property
@@ -74,7 +86,7 @@ class Content:
 
     sha256: of the text, unpacked where the file is gzip, so that packing does not make new content.
     is_utf8: whether all of it is UTF-8; has_multibyte: whether some of it is UTF-8 beyond ASCII.
-    needs_care: whether it holds what a strict bulk reader drops: NUL bytes, or spaces between quote and delimiter.
+    needs_care: whether it holds what DuckDB's reader drops: NUL bytes, or spaces around a quoted cell.
     head: the first block.
     """
 
@@ -105,6 +117,8 @@ def open_bytes(path: Path) -> BinaryIO:
 
 def read_content(file: InboxFile) -> Content:
     """Hash the file and look at its bytes; raises FileRejectedError where they cannot be had."""
+    if not _is_unicode(str(file.path)):
+        raise FileRejectedError(f"{file.name} has a name that is not UTF-8. Give it another name.")
     if file.path.is_dir():
         raise FileRejectedError(f"{file.name} is a folder. Put the files themselves into the inbox.")
     if not file.path.exists():
@@ -112,13 +126,16 @@ def read_content(file: InboxFile) -> Content:
     if not file.path.is_file():
         raise FileRejectedError(f"{file.name} is not a regular file. Put a plain file into the inbox.")
     digest, decoder = hashlib.sha256(), codecs.getincrementaldecoder("utf-8")()
-    is_utf8, has_multibyte, needs_care, head = True, False, False, b""
+    is_utf8, has_multibyte, needs_care, head, lines = True, False, False, b"", b""
     try:
         with open_bytes(file.path) as stream:
             while block := stream.read(_BLOCK_BYTES):
                 digest.update(block)
                 head = head or block
-                needs_care = needs_care or _needs_care(block)
+                if not needs_care:  # judged by whole lines, because a block ends anywhere
+                    lines += block
+                    end = len(lines) if len(lines) > LONGEST_RECORD_BYTES else lines.rfind(b"\n") + 1
+                    needs_care, lines = _needs_care(lines[:end]), lines[end:]
                 if is_utf8 and not block.isascii():
                     is_utf8 = _decodes(decoder, block)
                     has_multibyte = has_multibyte or is_utf8 or _any_line_is_multibyte(block)
@@ -133,25 +150,38 @@ def read_content(file: InboxFile) -> Content:
         ) from error
     if not head:
         raise FileRejectedError(f"{file.name} is empty (0 bytes). Write it again with a header line.")
-    return Content(digest.hexdigest(), is_utf8, has_multibyte, needs_care, head)
+    return Content(digest.hexdigest(), is_utf8, has_multibyte, needs_care or _needs_care(lines), head)
 
 
-def _needs_care(block: bytes) -> bool:
-    if b"\0" in block:
-        return True
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _needs_care(lines: bytes) -> bool:
     # Searching the two literals and then looking around each hit is five times as fast as one pattern.
-    opened = (block[max(at - 64, 0) : at + 1].rstrip(b" ")[-1:] for at in _positions(block, b' "'))
-    closed = (block[at + 1 : at + 65].lstrip(b" ")[:1] for at in _positions(block, b'" '))
-    return any(before in _DELIMITER_BYTES for before in opened) or any(
-        after in (*_DELIMITER_BYTES, b"\r", b"\n") for after in closed
+    return (
+        b"\0" in lines
+        or any(_is_around_a_quoted_cell(lines, at, -1) for at in _positions(lines, b' "'))
+        or any(_is_around_a_quoted_cell(lines, at + 1, 1) for at in _positions(lines, b'" '))
     )
 
 
-def _positions(block: bytes, literal: bytes) -> Iterator[int]:
-    at = block.find(literal)
+def _positions(lines: bytes, literal: bytes) -> Iterator[int]:
+    at = lines.find(literal)
     while at >= 0:
         yield at
-        at = block.find(literal, at + 1)
+        at = lines.find(literal, at + 1)
+
+
+def _is_around_a_quoted_cell(lines: bytes, at: int, step: int) -> bool:
+    """Whether the spaces from `at` on, forwards or backwards, end where a quoted cell may begin or end."""
+    while 0 <= at < len(lines) and lines[at] == ord(" "):
+        at += step
+    return not 0 <= at < len(lines) or lines[at] in _AROUND_A_QUOTED_CELL
 
 
 def _decodes(decoder: codecs.IncrementalDecoder, block: bytes, *, final: bool = False) -> bool:
@@ -177,9 +207,9 @@ def read_layout(file: InboxFile, content: Content, dataset: Dataset) -> Layout:
     if kind == "csv":
         layout = _csv_layout(file, content, dataset)
     elif kind == "xlsx":
-        layout = _layout(file, next(_open_sheet(file), ()), dataset, "xlsx")
+        layout = _layout(file, next(_sheet(file), ()), dataset, "xlsx")
     else:
-        layout = _layout(file, _parquet_header(file), dataset, "parquet")
+        layout = _parquet_layout(file, dataset)
     if dataset.day_from_name and "timestamp" not in layout.present:
         _require_day_in_name(file)
     return layout
@@ -196,15 +226,15 @@ def _require_day_in_name(file: InboxFile) -> None:
 def _csv_layout(file: InboxFile, content: Content, dataset: Dataset) -> Layout:
     encoding = _encoding(content)
     head = content.head.decode(encoding, errors="replace").lstrip("\ufeff")
-    if "\0" in head.split("\n", 1)[0] or _looks_binary(head):
+    first_line = _LINE_END.split(head, maxsplit=1)[0]
+    if "\0" in first_line or _looks_binary(head):
         raise FileRejectedError(
             f"{file.name} is not text (it holds bytes that no table of text has). Export it as CSV, or give it the "
             "ending of its real format (.xlsx, .parquet, .csv.gz)."
         )
-    first_line = head.split("\n", 1)[0]
-    if len(first_line) >= LONGEST_RECORD_BYTES - 1:
+    if first_line == head and len(content.head) >= _BLOCK_BYTES:
         raise FileRejectedError(
-            f"{file.name} has no header: its first line is longer than {LONGEST_RECORD_BYTES:,} bytes. Write one line "
+            f"{file.name} has no header: its first line is longer than {_BLOCK_BYTES:,} bytes. Write one line "
             "of column names, then one line a row."
         )
     headers = {delimiter: _first_record(head, delimiter) for delimiter in DELIMITERS}
@@ -226,42 +256,47 @@ def _encoding(content: Content) -> str:
 
 def _looks_binary(head: str) -> bool:
     start = head[:4096]
-    return len(_NOT_TEXT.findall(start)) > len(start) / 20
+    return len(_NOT_TEXT.findall(start)) > max(len(start) / 20, 8)
 
 
 def _first_record(head: str, delimiter: str) -> list[str]:
     try:
-        return next(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter), [])
-    except csv.Error:  # such as a field beyond csv's limit: under this delimiter there is no header
+        return next(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, strict=True), [])
+    except csv.Error:  # such as a quotation mark that is never closed: under this delimiter there is no header
         return []
 
 
-def _open_sheet(file: InboxFile) -> Iterator[tuple[object, ...]]:
+def _sheet(file: InboxFile) -> Iterator[tuple[object, ...]]:
     try:
-        workbook = openpyxl.load_workbook(file.path, read_only=True, data_only=True)
-    except (InvalidFileException, zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
+        with closing(openpyxl.load_workbook(file.path, read_only=True, data_only=True)) as workbook:
+            sheet = workbook.worksheets[0]
+            sheet.reset_dimensions()  # some writers leave a dimension that is too small
+            yield from sheet.iter_rows(values_only=True)
+    except _DAMAGED_WORKBOOK as error:
         raise FileRejectedError(
             f"{file.name} is not a readable workbook ({error}). Save it again as .xlsx without a password."
         ) from error
-    sheet = workbook.worksheets[0]
-    sheet.reset_dimensions()  # some writers leave a dimension that is too small
-    return sheet.iter_rows(values_only=True)
 
 
 def sheet_rows(file: InboxFile) -> Iterator[tuple[object, ...]]:
-    """The rows of the first sheet below its header, as Python values."""
-    rows = _open_sheet(file)
-    next(rows, None)
-    return rows
+    """The rows of the first sheet below its header, as Python values; raises FileRejectedError where it is damaged."""
+    return islice(_sheet(file), 1, None)
 
 
-def _parquet_header(file: InboxFile) -> list[str]:
+def _parquet_layout(file: InboxFile, dataset: Dataset) -> Layout:
     try:
-        return pyarrow.parquet.read_schema(file.path).names
+        schema = pyarrow.parquet.read_schema(file.path)
     except (pyarrow.ArrowException, OSError) as error:
-        raise FileRejectedError(
-            f"{file.name} is not a readable Parquet file ({error}). It may have been cut short: write it again."
-        ) from error
+        raise damaged_parquet(file, error) from error
+    types = tuple(f"{field.name} {field.type}" for field in schema)
+    return replace(_layout(file, schema.names, dataset, "parquet"), types=types)
+
+
+def damaged_parquet(file: InboxFile, error: Exception) -> FileRejectedError:
+    """What to say of a Parquet file whose schema or pages cannot be read."""
+    return FileRejectedError(
+        f"{file.name} is not a readable Parquet file ({str(error)[:200]}). It may have been cut short: write it again."
+    )
 
 
 def _layout(
@@ -304,12 +339,12 @@ def _require_columns(file: InboxFile, titles: Sequence[str], header: Sequence[st
     lacking += [" or ".join(group) for group in dataset.one_of_groups if not set(group) & set(header)]
     if not lacking:
         return
-    unknown = [title for title, name in zip(titles, header, strict=True) if name is None]
+    unknown = {fold_header(title): title for title, name in zip(titles, header, strict=True) if name is None}
     hints = []
     for name in lacking:
-        close = difflib.get_close_matches(name, [fold_header(title) for title in unknown], n=1)
+        close = difflib.get_close_matches(name, unknown, n=1)
         if close:
-            hints.append(f"rename '{close[0]}' to '{name}'")
+            hints.append(f"rename '{unknown[close[0]]}' to '{name}'")
     shown = ", ".join(titles)[:300]
     raise FileRejectedError(
         f"{file.name} lacks the required column{'s' * (len(lacking) > 1)} {', '.join(lacking)}; its header (line 1) "

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _DATE_IN_NAME = re.compile(r"(?<!\d)(\d{4})[-_.]?(\d{2})[-_.]?(\d{2})(?!\d)")
-_NUMBER_IN_NAME = re.compile(r"\d+")
+_NUMBER_IN_NAME = re.compile(r"(?<!\d)\d{1,5}(?!\d)")
 _NOT_YET_A_FILE = re.compile(r"^(\.|~\$)|\.(part|partial|tmp|crdownload|swp)$|~$", re.IGNORECASE)
 
 
@@ -21,6 +21,7 @@ _NOT_YET_A_FILE = re.compile(r"^(\.|~\$)|\.(part|partial|tmp|crdownload|swp)$|~$
 class InboxFile:
     """One entry of an inbox, as the folder shows it.
 
+    name: of the file, bytes that are not UTF-8 written as escapes.
     arrived_at: when it came into the folder (change time of the directory entry's inode, UTC without zone). It does not
         depend on the order in which files are loaded, and copying with old times does not change it.
     version: size and times; a different value later means that the file was written to meanwhile.
@@ -45,9 +46,12 @@ class InboxFile:
 
     @property
     def number_in_name(self) -> int | None:
-        """The last number of the name's stem: 2 in `transactions_2.csv`."""
-        numbers = _NUMBER_IN_NAME.findall(self.name.split(".")[0])
-        return int(numbers[-1]) if numbers and len(numbers[-1]) <= 9 else None
+        """The last number of up to five digits in the name: 2 in `transactions_2.csv`.
+
+        It counts days, so longer numbers (a time, a key) are none, and neither are the parts of a date.
+        """
+        numbers = _NUMBER_IN_NAME.findall(_DATE_IN_NAME.sub("", self.name))
+        return int(numbers[-1]) if numbers else None
 
 
 def list_inbox(raw: Path, dataset: str) -> list[InboxFile]:
@@ -61,19 +65,23 @@ def list_inbox(raw: Path, dataset: str) -> list[InboxFile]:
 
 
 def _describe(dataset: str, path: Path) -> InboxFile:
-    try:
-        status = path.stat()
-    except OSError:  # a symlink to nothing, or an entry that vanished: examining it will say so
-        status = path.lstat()
+    status = _status(path)
     arrived_at = dt.datetime.fromtimestamp(status.st_ctime_ns / 1e9, tz=dt.UTC).replace(tzinfo=None)
     return InboxFile(
         dataset=dataset,
         path=path,
-        name=path.name,
+        name=path.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"),
         bytes=status.st_size,
         arrived_at=arrived_at,
         version=(status.st_size, status.st_mtime_ns),
     )
+
+
+def _status(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError:  # a symlink to nothing: examining it will say so
+        return path.lstat()
 
 
 def is_settled(file: InboxFile, now: dt.datetime, settle_seconds: float) -> bool:
@@ -85,7 +93,7 @@ def is_settled(file: InboxFile, now: dt.datetime, settle_seconds: float) -> bool
 def still_as_listed(file: InboxFile) -> bool:
     """Whether the file is what it was when it was listed."""
     try:
-        status = file.path.stat()
+        status = _status(file.path)
     except OSError:
         return False
     return (status.st_size, status.st_mtime_ns) == file.version

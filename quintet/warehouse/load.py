@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 
 import duckdb
@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from quintet.warehouse.contract import Dataset, quote_identifier, quote_literal
 from quintet.warehouse.database import PROVENANCE, raw_table, transaction
-from quintet.warehouse.files import FileRejectedError, Layout, format_of, read_content, read_layout
+from quintet.warehouse.files import FileRejectedError, Layout, damaged_parquet, format_of, read_content, read_layout
 from quintet.warehouse.inbox import InboxFile, still_as_listed
 from quintet.warehouse.records import Record, read_records
 
@@ -99,10 +99,10 @@ def load_files(
         first_name = known.get(examined.batch_id) or _name(fresh.get(examined.batch_id))
         if first_name is not None:
             outcomes.append(_outcome(dataset, examined, "known", f"same content as {first_name}"))
+        elif not still_as_listed(examined.file):
+            outcomes.append(_changed(dataset, examined))
         elif examined.layout is None:
-            rejection = _outcome(dataset, examined, "rejected", examined.message)
-            _insert_batches(connection, [examined], [rejection], now)
-            outcomes.append(rejection)
+            outcomes.append(_reject(connection, dataset, examined, now))
         else:
             fresh[examined.batch_id] = examined
     done = 0
@@ -127,6 +127,16 @@ def _known(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict[str,
 
 def _outcome(dataset: Dataset, examined: Examined, status: str, message: str | None) -> Outcome:
     return Outcome(dataset.name, examined.file.name, examined.batch_id, status, message)
+
+
+def _changed(dataset: Dataset, examined: Examined) -> Outcome:
+    return _outcome(dataset, examined, "changed", "was written to or taken away while it was read; the next run sees")
+
+
+def _reject(connection: duckdb.DuckDBPyConnection, dataset: Dataset, examined: Examined, now: dt.datetime) -> Outcome:
+    rejection = _outcome(dataset, examined, "rejected", examined.message)
+    _insert_batches(connection, [examined], [rejection], now)
+    return rejection
 
 
 def _groups(fresh: Sequence[Examined]) -> Iterator[list[Examined]]:
@@ -157,18 +167,38 @@ def _load_group(
     if _reads_in_bulk(layout):
         try:
             return _load_transaction(connection, dataset, group, now, _stage_in_bulk)
-        except duckdb.InvalidInputException:
+        except duckdb.Error as error:
+            problem = error if isinstance(error, duckdb.InvalidInputException) else _problem_of_reading(group)
+            if problem is None:  # the files are well, so the warehouse is not
+                raise
             if len(group) > 1:
                 middle = len(group) // 2
                 halves = (group[:middle], group[middle:])
                 return [outcome for half in halves for outcome in _load_group(connection, dataset, half, now)]
-            if layout.format != "csv":
-                raise
-    return [
-        outcome
-        for examined in group
-        for outcome in _load_transaction(connection, dataset, [examined], now, _stage_by_record)
-    ]
+            if layout.format == "parquet":
+                message = str(damaged_parquet(group[0].file, problem))
+                return [_reject(connection, dataset, replace(group[0], message=message), now)]
+    return [outcome for examined in group for outcome in _load_by_record(connection, dataset, examined, now)]
+
+
+def _load_by_record(
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, examined: Examined, now: dt.datetime
+) -> list[Outcome]:
+    try:
+        return _load_transaction(connection, dataset, [examined], now, _stage_by_record)
+    except FileRejectedError as error:
+        return [_reject(connection, dataset, replace(examined, message=str(error)), now)]
+
+
+def _problem_of_reading(group: Sequence[Examined]) -> duckdb.Error | None:
+    """What DuckDB says when it reads the files apart from the warehouse; None where it can."""
+    source = _source_sql(_layout_of(group[0]), [_bulk_path(examined) for examined in group])
+    with duckdb.connect() as apart:
+        try:
+            apart.execute(f"select bit_xor(hash(source)) from {source} as source").fetchall()
+        except duckdb.Error as error:
+            return error
+    return None
 
 
 def _layout_of(examined: Examined) -> Layout:
@@ -194,7 +224,7 @@ def _load_transaction(
 ) -> list[Outcome]:
     """Stage the rows of the group, set the broken ones aside and keep the others: all or nothing."""
     files = {
-        "path": [_bulk_path(examined) for examined in group],
+        "path": [str(examined.file.path.absolute()) for examined in group],
         "batch_id": [examined.batch_id for examined in group],
         "file": [examined.file.name for examined in group],
     }
@@ -208,11 +238,12 @@ def _load_transaction(
             connection.execute("drop table staged")
             if not all(still_as_listed(examined.file) for examined in group):
                 raise _FileChangedError
-    except _FileChangedError:
-        message = "was written to while it was read; the next run takes it"
+    except (_FileChangedError, FileRejectedError, duckdb.Error, OSError):
         changed = [examined for examined in group if not still_as_listed(examined.file)]
+        if not changed:
+            raise
         rest = [examined for examined in group if examined not in changed]
-        outcomes = [_outcome(dataset, examined, "changed", message) for examined in changed]
+        outcomes = [_changed(dataset, examined) for examined in changed]
         return outcomes + (_load_group(connection, dataset, rest, now) if rest else [])
     finally:
         connection.unregister("files_of_group")
@@ -249,14 +280,16 @@ def _source_sql(layout: Layout, paths: Sequence[str]) -> str:
     listed = f"[{', '.join(quote_literal(path) for path in paths)}]"
     names = _column_names(layout)
     if layout.format == "parquet":
-        columns = ", ".join(
-            f"cast({quote_identifier(title)} as varchar) as {quote_identifier(name)}"
-            for title, name in zip(layout.titles, names, strict=True)
+        identifiers = [quote_identifier(name) for name in names]
+        columns = ", ".join(f"nullif(cast({name} as varchar), '') as {name}" for name in identifiers)
+        return (
+            f"(select {columns}, filename from read_parquet({listed}, filename = '_path', hive_partitioning = false) "
+            f"as source ({', '.join(identifiers)}, filename))"
         )
-        return f"(select {columns}, filename from read_parquet({listed}, filename = true))"
     columns = ", ".join(f"{quote_literal(name)}: 'VARCHAR'" for name in names)
     return (
         f"read_csv({listed}, columns = {{{columns}}}, auto_detect = false, header = true, filename = true, "
+        "hive_partitioning = false, "
         f"delim = {quote_literal(layout.delimiter)}, quote = '\"', escape = '\"', strict_mode = true)"
     )
 

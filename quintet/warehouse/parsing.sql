@@ -3,33 +3,47 @@
 -- cannot read. Every connection runs with TimeZone = 'UTC'.
 create schema if not exists contract;
 
--- 5, -5, 5.0 and 5e3 are integers; 5.7, 0x10 and 1,000 are not.
+-- 5, -5, 5.0 and 5e3 are integers; 5.7, 0x10, 1,000 and 1_000 are not.
 create or replace macro contract.as_integer(text) as
-    case when try_cast(text as double) = try_cast(text as bigint) then try_cast(text as bigint) end;
+    case
+        when not contains(text, '_') and try_cast(text as double) = try_cast(text as bigint)
+        then try_cast(text as bigint)
+    end;
 
 create or replace macro contract.as_number(text) as
-    case when isfinite(try_cast(text as double)) then try_cast(text as double) end;
+    case when not contains(text, '_') and isfinite(try_cast(text as double)) then try_cast(text as double) end;
 
 -- TRUE, True, true, t, 1 and yes; their opposites alike.
 create or replace macro contract.as_boolean(text) as try_cast(trim(text) as boolean);
 
 -- ISO dates and times, hours with or without the leading zero, microseconds, an offset turned to UTC; text without an
--- offset is UTC. 30 February is null, and so is "infinity".
--- The offset is looked for first, because turning a zone to UTC costs ten times as much as reading a plain time.
+-- offset is UTC. 30 February is null. The shape is asked for first, because a cast alone drops without a word what it
+-- does not know: "PM", the name of a zone, seconds of an offset. Plain times come first, because turning an offset to
+-- UTC costs ten times as much.
 create or replace macro contract.as_timestamp(text) as
     case
-        when regexp_matches(text, ':\d\d\S*\s*([Zz]|[+-]\d\d(:?\d\d)?)\s*$')
+        when regexp_full_match(
+            text, '\s*\d{4}[-/]\d{1,2}[-/]\d{1,2}([T ]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d+)?)?(Z| ?UTC)?)?\s*'
+        )
+        then case when year(try_cast(text as timestamp)) between 1900 and 2199 then try_cast(text as timestamp) end
+        when regexp_full_match(
+            text,
+            '\s*\d{4}[-/]\d{1,2}[-/]\d{1,2}[T ]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d+)?)?[+-](0\d|1[0-5])(:?[0-5]\d)?\s*'
+        )
         then
             case
                 when year(try_cast(try_cast(text as timestamptz) as timestamp)) between 1900 and 2199
                 then try_cast(try_cast(text as timestamptz) as timestamp)
             end
-        when year(try_cast(text as timestamp)) between 1900 and 2199
-        then try_cast(text as timestamp)
     end;
 
+-- A workbook writes a day as its midnight.
 create or replace macro contract.as_date(text) as
-    case when year(try_cast(text as date)) between 1900 and 2199 then try_cast(text as date) end;
+    case
+        when regexp_full_match(text, '\s*\d{4}[-/]\d{1,2}[-/]\d{1,2}([T ]00:00(:00(\.0+)?)?)?\s*')
+            and year(try_cast(text as date)) between 1900 and 2199
+        then try_cast(text as date)
+    end;
 
 -- "15h 07" and "15:07" are minute 907 of the day; "24h 61" is null.
 create or replace macro contract.as_minute_of_day(text) as

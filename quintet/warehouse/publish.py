@@ -19,6 +19,8 @@ from quintet.warehouse.snapshot import CURRENT
 
 PUBLISHED_SCHEMAS = ("marts", "ml")
 
+_UNFINISHED = ".tmp"
+
 STORAGE_VERSION = "v1.4.0"
 """Older than the library in use, so that clients which lag behind can open a snapshot."""
 
@@ -58,14 +60,14 @@ def publish(
     path = serving / f"{snapshot_id}.duckdb"
     if path.exists():
         raise FileExistsError(f"{path} was published before; a snapshot is never overwritten")
-    unfinished = path.with_name(path.name + ".tmp")
-    unfinished.unlink(missing_ok=True)
+    unfinished = path.with_name(path.name + _UNFINISHED)
+    _remove_unfinished(serving)  # left by a publication that was killed
     try:
         rows = _write(connection, unfinished, snapshot_id, fingerprint, published_at)
         _sync(unfinished)
         unfinished.rename(path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        _remove_unfinished(serving)
     _point_current_to(path)
     _remove_old(serving, kept)
     return Published(path=path, rows=rows, bytes=path.stat().st_size)
@@ -126,11 +128,16 @@ def _sync(path: Path) -> None:
 def _point_current_to(path: Path) -> None:
     """Swap the symlink in one step; readers see the old or the new snapshot, never none."""
     link = path.with_name(CURRENT)
-    beside = path.with_name(f".{CURRENT}.{path.stem}")
-    beside.unlink(missing_ok=True)
+    beside = path.with_name(f"{CURRENT}{_UNFINISHED}")
     beside.symlink_to(path.name)
     beside.replace(link)
     _sync(path)
+
+
+def _remove_unfinished(serving: Path) -> None:
+    """Remove what is not yet a snapshot, write-ahead logs and links included; the warehouse lets one publish at once."""
+    for path in serving.glob(f"*.duckdb{_UNFINISHED}*"):
+        path.unlink()
 
 
 def _remove_old(serving: Path, kept: int) -> None:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from quintet.warehouse.files import LONGEST_RECORD_BYTES, Layout, open_bytes, sheet_rows
+from quintet.warehouse.files import LONGEST_RECORD_BYTES, FileRejectedError, Layout, open_bytes, sheet_rows
 from quintet.warehouse.inbox import InboxFile
 
 
@@ -36,7 +36,10 @@ class Record:
 
 
 def read_records(file: InboxFile, layout: Layout) -> Iterator[Record]:
-    """Every data row of a CSV file or a workbook, in order, the broken ones with their problem."""
+    """Every data row of a CSV file or a workbook, in order, the broken ones with their problem.
+
+    Raises FileRejectedError where reading cannot go on, such as in a workbook that is damaged half-way.
+    """
     if layout.format == "xlsx":
         yield from _sheet_records(sheet_rows(file), len(layout.header))
         return
@@ -44,7 +47,12 @@ def read_records(file: InboxFile, layout: Layout) -> Iterator[Record]:
         open_bytes(file.path) as binary,
         io.TextIOWrapper(binary, encoding=layout.encoding, errors="surrogateescape", newline="") as lines,
     ):
-        yield from split_records(lines, layout.delimiter, len(layout.header))
+        try:
+            yield from split_records(lines, layout.delimiter, len(layout.header))
+        except UnicodeDecodeError as error:  # only of UTF-16, where what follows a broken byte cannot be told
+            raise FileRejectedError(
+                f"{file.name} is UTF-16 text that is damaged or cut short ({error.reason}). Save it as UTF-8."
+            ) from error
 
 
 def split_records(lines: Iterable[str], delimiter: str, width: int) -> Iterator[Record]:

@@ -27,4 +27,6 @@ def current_snapshot(serving: Path) -> Path:
 
 def open_snapshot(path: Path, threads: int = 1) -> duckdb.DuckDBPyConnection:
     """A read-only connection to a snapshot's file; one cursor a thread or request."""
-    return duckdb.connect(str(path), read_only=True, config={"threads": threads, "TimeZone": "UTC"})
+    connection = duckdb.connect(str(path), read_only=True, config={"threads": threads})
+    connection.execute("set global TimeZone = 'UTC'")  # global, so that its cursors have it too
+    return connection

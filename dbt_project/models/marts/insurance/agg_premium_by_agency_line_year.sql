@@ -1,0 +1,1 @@
+{{ premium_summary(by=['agency_id', 'prod_line', 'year']) }}

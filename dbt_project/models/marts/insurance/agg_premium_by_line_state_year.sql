@@ -1,0 +1,1 @@
+{{ premium_summary(by=['prod_line', 'state_abbr', 'year']) }}

@@ -1,0 +1,26 @@
+select
+    agency_id,
+    prod_abbr,
+    state_abbr,
+    year,
+    months,
+    written_premium,
+    new_business_premium,
+    prev_written_premium,
+    earned_premium,
+    incurred_losses,
+    policies_in_force,
+    prev_policies_in_force,
+    retained_policies,
+    prod_line,
+    reported_retention_ratio,
+    reported_loss_ratio,
+    reported_loss_ratio_3yr,
+    reported_growth_rate_3yr,
+    {% for figure in agency_figures() -%}
+    {{ figure }}_missing_reason,
+    {% endfor -%}
+    _batch_id,
+    _source_file,
+    _source_row
+from {{ ref('int_agency_performance_current') }}

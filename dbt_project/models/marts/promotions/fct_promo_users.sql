@@ -1,0 +1,23 @@
+select
+    user_id,
+    created_at,
+    email,
+    is_email_verified,
+    phone,
+    is_phone_verified,
+    first_name,
+    last_name,
+    ip_address,
+    device_id,
+    user_agent,
+    city,
+    gender,
+    dob,
+    timezone,
+    is_abuser,
+    dob_text,
+    dob_missing_reason,
+    _batch_id,
+    _source_file,
+    _source_row
+from {{ ref('int_promo_users_current') }}

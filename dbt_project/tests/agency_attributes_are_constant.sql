@@ -1,0 +1,6 @@
+-- The attributes of an agency repeat on its rows; where they differ the latest year holds, and this warns.
+{{ config(severity='warn') }}
+select agency_id, count(distinct row({{ agency_attributes() | join(', ') }})) as variants
+from {{ ref('int_agency_performance_current') }}
+group by agency_id
+having count(distinct row({{ agency_attributes() | join(', ') }})) > 1

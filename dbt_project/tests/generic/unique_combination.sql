@@ -1,0 +1,7 @@
+{#- No two rows agree in all `columns`, and none of them is null; fails with the combinations that repeat. -#}
+{% test unique_combination(model, columns) %}
+select {{ columns | join(', ') }}, count(*) as rows
+from {{ model }}
+group by {{ columns | join(', ') }}
+having count(*) > 1 or {{ columns | join(' is null or ') }} is null
+{% endtest %}

@@ -1,0 +1,39 @@
+-- Premium and losses of the rows that hold are, to the cent, what their text in the file says; and every key that any
+-- file gave is in the mart.
+{% set amounts = {
+    'written_premium': 'wrtn_prem_amt',
+    'new_business_premium': 'nb_wrtn_prem_amt',
+    'earned_premium': 'prd_ernd_prem_amt',
+    'incurred_losses': 'prd_incrd_losses_amt',
+} %}
+with mart as (
+    select * from {{ ref('fct_agency_performance') }}
+),
+
+raw_that_holds as (
+    select raw.*
+    from {{ source('raw', 'agency_performance') }} as raw
+    semi join mart using (_batch_id, _source_row)
+),
+
+totals as (
+    {% for amount, column in amounts.items() -%}
+    select
+        '{{ amount }}' as total,
+        (select round(sum(contract.as_number({{ column }})::decimal(38, 4)), 2) from raw_that_holds) as in_raw,
+        (select round(sum({{ amount }}), 2) from mart) as in_mart
+    union all
+    {% endfor -%}
+    select
+        'keys',
+        (
+            select count(distinct row(
+                contract.as_integer(agency_id), trim(prod_abbr), trim(state_abbr),
+                contract.as_integer(stat_profile_date_year)
+            ))
+            from {{ source('raw', 'agency_performance') }}
+        ),
+        (select count(*) from mart)
+)
+
+select * from totals where in_raw is distinct from in_mart
