@@ -1,8 +1,11 @@
-"""Fixtures that tests of all kinds share: where the real data lies, and a warehouse of one's own."""
+"""Fixtures that tests of all kinds share: where the real data lies, and homes that a real run has built."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,3 +26,66 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real files are not at {folder}; set QUINTET_REAL_DATA to run these tests")
     return folder
+
+
+class Quintet:
+    """The product as a user runs it: `run.py` in a process of its own, with its inboxes and its home."""
+
+    def __init__(self, raw: Path, home: Path) -> None:
+        self.raw, self.home, self.printed = raw, home, ""
+        dagster_home = home / "dagster"
+        dagster_home.mkdir(parents=True, exist_ok=True)
+        shutil.copy(_PROJECT / "dagster.yaml", dagster_home)
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
+        self.environment = inherited | {
+            "QUINTET_RAW": str(raw),
+            "QUINTET_HOME": str(home),
+            "DAGSTER_HOME": str(dagster_home),
+            "DO_NOT_TRACK": "1",
+            "COLUMNS": "200",
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Begin a run."""
+        return subprocess.Popen(
+            [sys.executable, str(_PROJECT / "run.py"), *arguments],
+            cwd=_PROJECT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str, status: int = 0) -> str:
+        """Run to the end; gives what it printed, and fails the test where the exit status is another."""
+        process = self.start(*arguments)
+        printed, _ = process.communicate(timeout=600)
+        assert process.returncode == status, printed
+        return printed
+
+    @property
+    def snapshot(self) -> Path:
+        """The current snapshot's file."""
+        return (self.home / "serving" / "current.duckdb").resolve()
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Quintet:
+    """The committed samples, built once; tests only read it."""
+    quintet = Quintet(_PROJECT / "data" / "raw", tmp_path_factory.mktemp("built"))
+    quintet.printed = quintet.run()
+    return quintet
+
+
+@pytest.fixture(scope="session")
+def built_home(built: Quintet) -> Path:
+    """The home folder of the committed samples' build."""
+    return built.home
+
+
+@pytest.fixture(scope="session")
+def real(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Quintet:
+    """The real files, built once; tests only read it."""
+    quintet = Quintet(real_data, tmp_path_factory.mktemp("real"))
+    quintet.printed = quintet.run()
+    return quintet

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_conversions'}}}) }}
 -- Precedence picks among the rows of a key and never loses a key.
 {% set keyed_models = [
     ('stg_conversions', 'fct_conversions', ['conversion_id']),

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_payment_minutes'}}}) }}
 -- Every day has each of its 1,440 minutes for every status.
 select day, count(*) as rows, count(distinct minute_at) as minutes
 from {{ ref('fct_payment_minutes') }}

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_payment_minutes'}}}) }}
 -- The calendar adds zeros and nothing else.
 select in_intermediate, in_mart
 from (select coalesce(sum(transaction_count), 0) as in_intermediate from {{ ref('int_transactions_current') }})

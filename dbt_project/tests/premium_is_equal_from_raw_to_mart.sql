@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_agency_performance'}}}) }}
 -- Premium and losses of the rows that hold are, to the cent, what their text in the file says; and every key that any
 -- file gave is in the mart.
 {% set amounts = {

@@ -44,14 +44,18 @@ AGENCY_PERFORMANCE = Dataset(
             "loss_ratio": number("Losses by written premium.", nullable=True, required=False),
             "loss_ratio_3yr": number("Loss ratio over three years.", nullable=True, required=False),
             "growth_rate_3yr": number("Growth of written premium over three years.", nullable=True, required=False),
-            "agency_appointment_year": integer("The year the agency was appointed.", 0, 99_999, nullable=True, required=False),
+            "agency_appointment_year": integer(
+                "The year the agency was appointed.", 0, 99_999, nullable=True, required=False
+            ),
             "active_producers": integer("Producers active at the agency.", 0, 99_999, nullable=True, required=False),
             "max_age": integer("Age of the oldest producer, years.", 0, 99_999, nullable=True, required=False),
             "min_age": integer("Age of the youngest producer, years.", 0, 99_999, nullable=True, required=False),
             "vendor_ind": text("Whether the agency works with a vendor.", nullable=True, required=False),
             "vendor": text("The vendor of the agency's management system.", nullable=True, required=False),
             **{
-                name: integer("Year in which the agency began or ended using a system.", 0, 99_999, nullable=True, required=False)
+                name: integer(
+                    "Year in which the agency began or ended using a system.", 0, 99_999, nullable=True, required=False
+                )
                 for name in _SYSTEM_YEARS
             },
             **{

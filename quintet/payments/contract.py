@@ -11,7 +11,9 @@ TRANSACTIONS = Dataset(
     schema=pa.DataFrameSchema(
         {
             "time": minute_of_day("Minute of the day, where the file is of one day.", nullable=True, required=False),
-            "timestamp": timestamp("The minute with its date, UTC.", nullable=True, required=False),
+            "timestamp": timestamp(
+                "The minute with its date, UTC; in a file that has it, every row does.", required=False
+            ),
             "status": text("approved, denied, failed, reversed, backend_reversed, refunded, processing or another."),
             "count": integer("Transactions in the minute.", 0, 10**9, aliases=("f0_", "f1", "F1")),
         },

@@ -196,7 +196,8 @@ class Dataset:
     name: the inbox folder and the table `raw.<name>`.
     schema: a strict pandera schema over text; columns in file order. Unknown columns are kept beside it as JSON.
     key: the columns that identify a row across files; empty where a row has no key but its file and row number.
-    one_of_groups: groups of optional columns of which a file must have at least one.
+    one_of_groups: groups of optional columns of which a file, and each of its rows, must have at least one. The loader
+        alone judges this; the schema knows no more than its columns.
     day_from_name: whether rows without a date of their own take their day from the file's name.
     """
 

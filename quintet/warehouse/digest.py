@@ -11,7 +11,7 @@ import duckdb
 
 from quintet.warehouse.contract import quote_identifier
 
-ARRIVAL_COLUMNS = frozenset({"arrived_at", "loaded_at", "modelled_at", "effective_date"})
+ARRIVAL_COLUMNS = frozenset({"arrived_at", "at", "modelled_at", "effective_date"})
 """Columns that tell when a file came, not what it says."""
 
 

@@ -135,7 +135,7 @@ def _point_current_to(path: Path) -> None:
 
 
 def _remove_unfinished(serving: Path) -> None:
-    """Remove what is not yet a snapshot, write-ahead logs and links included; the warehouse lets one publish at once."""
+    """Remove what is not yet a snapshot, logs and links too: whoever holds the warehouse publishes alone."""
     for path in serving.glob(f"*.duckdb{_UNFINISHED}*"):
         path.unlink()
 

@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+-- A view: always in step with the conversions, and a batch of conversions costs nothing here.
 with unmapped_codes as (
     select measurement_category, count(*) as conversion_ids, bool_or(is_scanner_traffic) as is_scanner_traffic
     from {{ ref('fct_conversions') }}

@@ -1,4 +1,5 @@
 {{ config(materialized='view') }}
+{#- A view: it reads only what is contested, and no batch has to rebuild it. #}
 {%- set keyed_models = [
     ('agency_performance', 'int_agency_performance_current', ['agency_id', 'prod_abbr', 'state_abbr', 'year']),
     ('promo_users', 'int_promo_users_current', ['user_id']),

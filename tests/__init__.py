@@ -1,0 +1,1 @@
+"""Tests: unit/ mirrors the source, integration/ runs the product end to end, faults/ disturbs it."""

@@ -1,0 +1,154 @@
+"""However files come in, the same rows come out: splits, orders, re-sends, kills and two runs at once.
+
+Each test runs the product in processes of its own and compares a canonical hash over every mart with that of one
+undisturbed run.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import random
+import shutil
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from quintet.warehouse.digest import ARRIVAL_COLUMNS, schema_digests
+from tests.conftest import Quintet
+
+# where a row came from differs between a file and its parts; what it says must not
+_PROVENANCE = {
+    *("_batch_id", "_source_file", "_source_row", "broker_source_file", "broker_source_row"),
+    *("kept_batch_id", "kept_file", "kept_row"),
+}
+_ABOUT_FILES = ("ops_batches", "ops_rejected_rows", "snapshot")
+_PARTS = 3
+# what makes rows belong together: the columns of the key, by position; all columns where there is no key
+_KEY_COLUMNS = {
+    "agency_performance": (0, 2, 4, 5),
+    "promo_users": (0,),
+    "promo_codes": (0,),
+    "promo_usages": (0, 1, 2),
+    "conversions": (0,),
+    "page_categories": (1,),
+    "transactions": (0, 1),
+}
+_DELIMITERS = {"conversions": ";", "page_categories": ";"}
+
+
+def marts(quintet: Quintet) -> dict[str, str]:
+    """The digest of every mart, by what its rows say."""
+    with duckdb.connect(str(quintet.snapshot), read_only=True) as snapshot:
+        digests = schema_digests(snapshot, "marts", exclude=ARRIVAL_COLUMNS | _PROVENANCE)
+    return {table: digest for table, digest in digests.items() if table not in _ABOUT_FILES}
+
+
+def split(path: Path, dataset: str) -> dict[str, str]:
+    """The file as three files, rows of one key together; the names keep what the name of the whole tells."""
+    header, *lines = path.read_text("utf-8").splitlines(keepends=True)
+    parts: list[list[str]] = [[] for _ in range(_PARTS)]
+    for line in lines:
+        cells = line.rstrip("\r\n").split(_DELIMITERS.get(dataset, ","))
+        key = [cells[position] for position in _KEY_COLUMNS.get(dataset, range(len(cells)))]
+        parts[int(hashlib.md5("|".join(key).encode()).hexdigest(), 16) % _PARTS].append(line)
+    return {f"part{number}_of_{path.name}": "".join([header, *part]) for number, part in enumerate(parts)}
+
+
+def batches_of(raw: Path) -> list[tuple[str, str, str]]:
+    """(dataset, file name, text) of all sample files in parts; a checkout file is a day and stays whole."""
+    batches = []
+    for path in sorted(raw.glob("*/*.csv")):
+        dataset = path.parent.name
+        texts = {path.name: path.read_text("utf-8")} if dataset == "checkout_sales" else split(path, dataset)
+        batches += [(dataset, name, text) for name, text in texts.items()]
+    return batches
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_any_split_order_and_resend_gives_the_same_marts(built: Quintet, tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    quintet = Quintet(tmp_path / "raw", tmp_path / "home")
+    batches = batches_of(built.raw)
+    chance.shuffle(batches)
+    for run in range(_PARTS):
+        for number, (dataset, name, text) in enumerate(batches):
+            folder = quintet.raw / dataset
+            folder.mkdir(parents=True, exist_ok=True)
+            if number % _PARTS == run:
+                (folder / name).write_bytes(text.encode())
+            elif number % _PARTS == run - 1 and dataset != "checkout_sales" and chance.random() < 0.3:
+                (folder / f"again_{name}.gz").write_bytes(gzip.compress(text.encode()))
+        quintet.run()
+    assert marts(quintet) == marts(built)
+
+
+def test_a_changed_cell_changes_the_hash(built: Quintet, tmp_path: Path) -> None:
+    copy = Quintet(tmp_path / "raw", tmp_path / "home")
+    shutil.copytree(built.home / "serving", copy.home / "serving", symlinks=True)
+    with duckdb.connect(str(copy.snapshot)) as snapshot:
+        snapshot.execute(
+            "update marts.fct_conversions set is_mobile = not is_mobile where conversion_id = "
+            "(select min(conversion_id) from marts.fct_conversions)"
+        )
+    different = {table for table, digest in marts(copy).items() if digest != marts(built)[table]}
+    assert different == {"fct_conversions"}
+
+
+def test_killed_at_random_moments_it_ends_the_same(built: Quintet, tmp_path: Path) -> None:
+    chance = random.Random(3)
+    quintet = Quintet(built.raw, tmp_path / "home")
+    for _ in range(3):
+        process = quintet.start()
+        time.sleep(chance.uniform(3, 20))
+        process.kill()
+        process.communicate()
+    quintet.run()
+    assert marts(quintet) == marts(built)
+
+
+def test_two_runs_at_once_end_the_same(built: Quintet, tmp_path: Path) -> None:
+    quintet = Quintet(built.raw, tmp_path / "home")
+    first, second = quintet.start(), quintet.start()
+    printed = [process.communicate(timeout=600)[0] for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), printed
+    assert any("another run is at work" in text for text in printed)
+    assert any("everything is up to date" in text for text in printed)
+    assert marts(quintet) == marts(built)
+
+
+def test_a_second_run_has_nothing_to_do_and_says_so(built: Quintet) -> None:
+    before = built.snapshot
+    assert "nothing new: everything is up to date" in built.run()
+    assert built.snapshot == before
+
+
+def test_the_later_date_in_the_name_wins_whatever_the_order(tmp_path: Path) -> None:
+    quintet = Quintet(tmp_path / "raw", tmp_path / "home")
+    folder = quintet.raw / "page_categories"
+    folder.mkdir(parents=True)
+    header = "page_category;measurement_category\n"
+    (folder / "pages_2024-02-01.csv").write_text(header + "Later name;01code\nOnly here;02code\n")
+    quintet.run("--select", "conversions")
+    (folder / "pages_2024-01-01.csv").write_text(header + "Earlier name;01code\n")
+    printed = quintet.run("--select", "conversions")
+    assert "files contradict each other on 1 keys" in printed
+    assert "01code (from pages_2024-02-01.csv)" in printed.replace("measurement_category ", "")
+
+
+def test_where_broker_files_overlap_the_larger_count_holds(tmp_path: Path) -> None:
+    quintet = Quintet(tmp_path / "raw", tmp_path / "home")
+    folder = quintet.raw / "broker_rows"
+    folder.mkdir(parents=True)
+    header = "timestamp,country_residency,ip_country,important_score\n"
+    row, other = "1713716146,,Slovenia,0\n", "1713716155,,France,0\n"
+    (folder / "first.csv").write_text(header + row * 2 + other)
+    (folder / "second.csv").write_text(header + row * 3)
+    quintet.run("--select", "conversions")
+    with duckdb.connect(str(quintet.snapshot), read_only=True) as snapshot:
+        counts = snapshot.execute(
+            "select ip_iso2, count(*) from marts.fct_broker_rows group by all order by all"
+        ).fetchall()
+    assert counts == [("FR", 1), ("SI", 3)]
