@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from assets.conversions import country_names
-from assets.ingest import INBOXES, INGEST_ASSETS
+from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
 from assets.insurance import stg_agency_performance
 from assets.jobs import build_jobs
 from assets.marts import build_marts

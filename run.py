@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import io
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,8 @@ _CONSOLE = Console(file=sys.stdout, highlight=False)
 
 def main(arguments: Sequence[str]) -> int:
     """Run; 0 only if everything that was asked for is built."""
-    sys.stdout.reconfigure(line_buffering=True)  # progress shows at once where output is piped
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # progress shows at once where output is piped
     parser = argparse.ArgumentParser(prog="make run", description=__doc__)
     parser.add_argument("--select", choices=DOMAINS, help="one domain with all that it needs upstream")
     select = parser.parse_args(arguments).select

@@ -27,6 +27,21 @@ INBOXES = [
     for dataset in DATASETS.values()
 ]
 
+LEDGER = [
+    dg.AssetSpec(
+        key=["ops", table],
+        group_name="ops",
+        description=description,
+        owners=OWNERS,
+        kinds={"duckdb"},
+    )
+    for table, description in {
+        "batches": "Every file that was taken in or rejected, with its rows and how far it has come.",
+        "rejected_rows": "Every row that broke its contract, with the reason and its text.",
+    }.items()
+]
+"""Tables that all ingest assets write to."""
+
 
 def raw_key(dataset_name: str) -> dg.AssetKey:
     """The asset key of a dataset's raw table."""

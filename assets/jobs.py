@@ -12,7 +12,7 @@ EVERYTHING = "everything"
 
 def domain_selection(domain: str) -> dg.AssetSelection:
     """A domain's assets with all they need upstream, the bookkeeping tables, and the snapshot."""
-    wanted = dg.AssetSelection.groups(domain).upstream() | dg.AssetSelection.groups("ops").upstream()
+    wanted = dg.AssetSelection.groups(domain).upstream() | dg.AssetSelection.groups("ops")
     return (wanted | dg.AssetSelection.assets(SNAPSHOT)).materializable()
 
 

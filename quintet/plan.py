@@ -65,25 +65,34 @@ def make_plan(raw: Path, datasets: Iterable[Dataset], serving: Path, fingerprint
     with open_snapshot(path) as snapshot:
         if _fingerprint(snapshot) != fingerprint:
             return Plan({}, is_full=True, reason="code or settings have changed since the last publication")
-        modelled = _batches(snapshot, "modelled_at is not null")
-        rejected = _batches(snapshot, "status = 'rejected'")
-    new_files = {}
-    for dataset in datasets:
-        fresh = tuple(
-            examined.file
-            for examined in (examine(file, dataset) for file in list_inbox(raw, dataset.name))
-            if (dataset.name, examined.batch_id) not in modelled
-            # What was rejected may fit by now under another name, where the name has to say the day.
-            and (examined.layout is not None or (dataset.name, examined.batch_id) not in rejected)
-        )
-        if fresh:
-            new_files[dataset.name] = fresh
+        done = _done_batches(snapshot)
+    listed = {dataset.name: _not_done(dataset, list_inbox(raw, dataset.name), done) for dataset in datasets}
+    new_files = {name: files for name, files in listed.items() if files}
     count = sum(len(files) for files in new_files.values())
     return Plan(new_files, is_full=False, reason=f"{count} new files" if count else "nothing new")
 
 
-def _batches(snapshot: duckdb.DuckDBPyConnection, condition: str) -> set[tuple[str, str]]:
-    return set(snapshot.execute(f"select dataset, batch_id from marts.ops_batches where {condition}").fetchall())
+def files_not_done(dataset: Dataset, files: Iterable[InboxFile], serving: Path) -> tuple[InboxFile, ...]:
+    """The files whose content the current snapshot does not know; all of them where there is none."""
+    try:
+        path = current_snapshot(serving)
+    except NoSnapshotError:
+        return tuple(files)
+    with open_snapshot(path) as snapshot:
+        return _not_done(dataset, files, _done_batches(snapshot))
+
+
+def _not_done(dataset: Dataset, files: Iterable[InboxFile], done: set[tuple[str, str]]) -> tuple[InboxFile, ...]:
+    return tuple(file for file in files if (dataset.name, examine(file, dataset).batch_id) not in done)
+
+
+def _done_batches(snapshot: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
+    """(dataset, batch) of every batch that is rejected, or that all models have taken in."""
+    return set(
+        snapshot.execute(
+            "select dataset, batch_id from marts.ops_batches where status = 'rejected' or modelled_at is not null"
+        ).fetchall()
+    )
 
 
 def _fingerprint(snapshot: duckdb.DuckDBPyConnection) -> str | None:

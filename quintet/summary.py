@@ -71,7 +71,8 @@ def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, datasets: I
         ).fetchall()
         lines += [f"{dataset.name}: file not read: {message}" for _, message in unread[:_MOST_SHOWN]]
         set_aside = snapshot.execute(
-            "select file, count(*), min(reason) from marts.ops_rejected_rows where dataset = ? group by file order by file",
+            "select file, count(*), min(reason) from marts.ops_rejected_rows "
+            "where dataset = ? group by all order by all",
             [dataset.name],
         ).fetchall()
         lines += [

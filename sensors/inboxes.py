@@ -6,17 +6,19 @@ Belongs here: when a run is due. An error fails the tick, where Dagster shows it
 import hashlib
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import dagster as dg
 
-from assets.ingest import raw_key
-from assets.publish import SNAPSHOT
+from assets.jobs import domain_selection
 from quintet.datasets import DATASETS
+from quintet.plan import files_not_done
 from quintet.warehouse.contract import Dataset
 from quintet.warehouse.inbox import InboxFile, is_settled
 from quintet.warehouse.load import examine
 from resources.clock import Clock
 from resources.inboxes import Inboxes
+from resources.warehouse import Warehouse
 
 INTERVAL_SECONDS = 10
 
@@ -35,16 +37,18 @@ def content_digest(dataset: Dataset, files: Sequence[InboxFile]) -> str:
 
 def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
     """The sensor that watches a dataset's inbox."""
-    selection = dg.AssetSelection.assets(raw_key(dataset.name)).downstream() | dg.AssetSelection.assets(SNAPSHOT)
 
+    # the whole business: what the dataset's models join with must be there, on the very first file too
     @dg.sensor(
         name=f"watch_{dataset.name}",
-        target=selection,
+        target=domain_selection(dataset.domain),
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Takes new files of data/raw/{dataset.name}, all waiting ones in one run.",
     )
-    def watch(context: dg.SensorEvaluationContext, inboxes: Inboxes, clock: Clock) -> dg.SensorResult | dg.SkipReason:
+    def watch(
+        context: dg.SensorEvaluationContext, inboxes: Inboxes, warehouse: Warehouse, clock: Clock
+    ) -> dg.SensorResult | dg.SkipReason:
         files = inboxes.files(dataset.name)
         listing = listing_digest(files)
         seen = json.loads(context.cursor) if context.cursor else {}
@@ -53,9 +57,11 @@ def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
         growing = [file.name for file in files if not is_settled(file, clock.now(), inboxes.settle_seconds)]
         if growing:
             return dg.SkipReason(f"still being written: {', '.join(growing[:5])}")
-        content = content_digest(dataset, files)
         cursor = json.dumps({"listing": listing, "at": clock.now().isoformat(timespec="seconds")})
-        request = dg.RunRequest(run_key=content, tags={"inbox": dataset.name})
+        fresh = files_not_done(dataset, files, Path(warehouse.serving))
+        if not fresh:
+            return dg.SensorResult(skip_reason="the snapshot knows the content of every file", cursor=cursor)
+        request = dg.RunRequest(run_key=content_digest(dataset, fresh), tags={"inbox": dataset.name})
         return dg.SensorResult(run_requests=[request], cursor=cursor)
 
     return watch

@@ -233,25 +233,32 @@ class Dataset:
             return "cast(null as varchar)"
         return f"nullif(concat_ws('; ', {', '.join(reasons)}), '')"
 
-    def broken_sql(self, present: Sequence[str]) -> str:
-        """An SQL predicate: whether a row breaks the contract. Cheaper than the reasons, for the many that hold."""
+    def broken_sql(self, present: Sequence[str] | None = None) -> str:
+        """An SQL predicate: whether a row breaks the contract. Cheaper than the reasons, for the many that hold.
+
+        Without `present` it judges rows of unknown files: an empty optional column may have been absent there.
+        """
         return " or ".join(f"({condition})" for condition, _ in self._conditions(present)) or "false"
 
-    def _conditions(self, present: Sequence[str]) -> list[tuple[str, str]]:
-        conditions = [pair for column in present for pair in _conditions(column, self.schema.columns[column])]
+    def _conditions(self, present: Sequence[str] | None) -> list[tuple[str, str]]:
+        conditions = []
+        for name in self.columns if present is None else present:
+            column = self.schema.columns[name]
+            conditions += _conditions(name, column, column.nullable or (present is None and not column.required))
         for group in self.one_of_groups:
-            empty = " and ".join(f"{quote_identifier(name)} is null" for name in group if name in present)
+            judged = group if present is None else [name for name in group if name in present]
+            empty = " and ".join(f"{quote_identifier(name)} is null" for name in judged)
             conditions.append(
                 (empty or "true", quote_literal(f"{' and '.join(group)} are empty but one of them is required"))
             )
         return conditions
 
 
-def _conditions(name: str, column: pa.Column) -> list[tuple[str, str]]:
+def _conditions(name: str, column: pa.Column, may_be_empty: bool) -> list[tuple[str, str]]:
     """Pairs of (SQL condition that is true where the column breaks the contract, SQL text of the reason)."""
     identifier = quote_identifier(name)
     conditions = []
-    if not column.nullable:
+    if not may_be_empty:
         conditions.append((f"{identifier} is null", quote_literal(f"{name} is empty but is required")))
     for check in column.checks:
         predicate = check.statistics["predicate"].replace("{column}", identifier)

@@ -175,9 +175,10 @@ def _load_group(
         try:
             return _load_transaction(connection, dataset, group, now, _stage_in_bulk)
         except _TextLostError as lost:
-            whole = [examined for examined in group if examined not in lost.files]
+            whole = [examined for examined in group if examined.batch_id not in lost.batch_ids]
+            lossy = [examined for examined in group if examined.batch_id in lost.batch_ids]
             outcomes = _load_group(connection, dataset, whole, now) if whole else []
-            return outcomes + [one for lossy in lost.files for one in _load_by_record(connection, dataset, lossy, now)]
+            return outcomes + [one for careful in lossy for one in _load_by_record(connection, dataset, careful, now)]
         except duckdb.Error as error:
             problem = error if isinstance(error, duckdb.InvalidInputException) else _problem_of_reading(group)
             if problem is None:  # the files are well, so the warehouse is not
@@ -225,9 +226,9 @@ def _reads_in_bulk(layout: Layout) -> bool:
 class _TextLostError(Exception):
     """DuckDB read less of some CSV files than they hold."""
 
-    def __init__(self, files: list[Examined]) -> None:
-        super().__init__(f"DuckDB did not read all of {', '.join(examined.file.name for examined in files)}")
-        self.files = files
+    def __init__(self, batch_ids: set[str]) -> None:
+        super().__init__(f"DuckDB did not read all of batch {', '.join(sorted(batch_ids))}")
+        self.batch_ids = batch_ids
 
 
 class _FileChangedError(Exception):
@@ -258,11 +259,11 @@ def _load_transaction(
             if not all(still_as_listed(examined.file) for examined in group):
                 raise _FileChangedError
     except (_FileChangedError, _TextLostError, FileRejectedError, duckdb.Error, OSError):
-        changed = [examined for examined in group if not still_as_listed(examined.file)]
-        if not changed:
+        is_same = {examined.batch_id: still_as_listed(examined.file) for examined in group}
+        if all(is_same.values()):
             raise
-        rest = [examined for examined in group if examined not in changed]
-        outcomes = [_changed(dataset, examined) for examined in changed]
+        outcomes = [_changed(dataset, examined) for examined in group if not is_same[examined.batch_id]]
+        rest = [examined for examined in group if is_same[examined.batch_id]]
         return outcomes + (_load_group(connection, dataset, rest, now) if rest else [])
     finally:
         connection.unregister("files_of_group")
@@ -321,7 +322,7 @@ def _require_all_text(connection: duckdb.DuckDBPyConnection, group: Sequence[Exa
             f"from (select {path} as path, {together} as cells from staged) group by path"
         ).fetchall()
     )
-    lossy = [one for one in group if staged.get(_path(one), 0) + layout.header_bytes != one.text_bytes]
+    lossy = {one.batch_id for one in group if staged.get(_path(one), 0) + layout.header_bytes != one.text_bytes}
     if lossy:
         raise _TextLostError(lossy)
 

@@ -94,7 +94,8 @@ def test_invalid_scores_are_missing_with_their_reason(snapshot: duckdb.DuckDBPyC
 
 
 def test_unmapped_page_codes_are_reported(snapshot: duckdb.DuckDBPyConnection) -> None:
-    assert rows(snapshot, "select count(*) from marts.fct_conversions where page_category is null") == [(8_055,)]
+    # 8,055 rows, three of them conversions that are listed for two countries
+    assert rows(snapshot, "select count(*) from marts.fct_conversions where page_category is null") == [(8_052,)]
     query = "select * from marts.unmapped_page_categories order by conversions desc limit 2"
     expected = [("01safety/02isscam/03notrel", 7_688), ("01safety/02issafe/03notrel", 317)]
     assert [row[:2] for row in rows(snapshot, query)] == expected
@@ -107,7 +108,7 @@ def test_every_country_is_recognised_or_truly_missing(snapshot: duckdb.DuckDBPyC
 
 def test_transactions_are_two_consecutive_days(snapshot: duckdb.DuckDBPyConnection) -> None:
     query = """
-        select day, sum(count)::bigint, (count(distinct minute_at) filter (not is_observed))::bigint, count(distinct minute_at)
+        select day, sum(count)::bigint, count(distinct minute_at) filter (not is_observed), count(distinct minute_at)
         from marts.fct_payment_minutes group by day order by day
     """
     first = dt.date(2024, 1, 1)

@@ -13,6 +13,7 @@ import pytest
 from quintet.datasets import DATASETS
 from resources.clock import Clock
 from resources.inboxes import Inboxes
+from resources.warehouse import Warehouse
 from sensors.inboxes import build_inbox_sensor
 
 PAGE_CATEGORIES = DATASETS["page_categories"]
@@ -31,6 +32,14 @@ def evaluate(inbox: Path, cursor: str | None = None, *, seconds_later: float = 6
     result = build_inbox_sensor(PAGE_CATEGORIES)(
         dg.build_sensor_context(cursor=cursor),
         inboxes=Inboxes(raw=str(inbox.parent), settle_seconds=2.0),
+        warehouse=Warehouse(
+            database=str(inbox.parent / "warehouse.duckdb"),
+            memory_limit="500MB",
+            threads=1,
+            lock_wait_seconds=0,
+            serving=str(inbox.parent / "serving"),
+            snapshots_kept=3,
+        ),
         clock=Clock(at=later.isoformat()),
     )
     assert isinstance(result, dg.SensorResult | dg.SkipReason)

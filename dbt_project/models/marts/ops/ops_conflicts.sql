@@ -1,5 +1,6 @@
 {{ config(materialized='view') }}
-{#- A view: it reads only what is contested, and no batch has to rebuild it. #}
+{#- A view: it reads only what is contested, and no batch has to rebuild it. Where one business was built alone, the
+models of the others are not there yet and have nothing to say. #}
 {%- set keyed_models = [
     ('agency_performance', 'int_agency_performance_current', ['agency_id', 'prod_abbr', 'state_abbr', 'year']),
     ('promo_users', 'int_promo_users_current', ['user_id']),
@@ -10,16 +11,28 @@
     ('transactions', 'int_transactions_current', ['day', 'minute_of_day', 'status']),
     ('checkout_sales', 'int_checkout_sales_current', ['source_file', 'hour']),
 ] -%}
-{% for dataset, model, key in keyed_models -%}
 select
-    '{{ dataset }}' as dataset,
-    concat_ws(', ', {% for column in key %}'{{ column }} ' || {{ column }}{{ ', ' if not loop.last }}{% endfor %}) as key,
+    null::varchar as dataset,
+    null::varchar as key,
+    null::bigint as versions,
+    null::varchar as kept_file,
+    null::bigint as kept_row,
+    null::varchar as rule,
+    null::varchar as kept_batch_id
+where false
+{% for dataset, model, key in keyed_models -%}
+{%- set current = ref(model) -%}
+{%- if load_relation(current) is not none %}
+union all
+select
+    '{{ dataset }}',
+    concat_ws(', ', {% for column in key %}'{{ column }} ' || {{ column }}{{ ', ' if not loop.last }}{% endfor %}),
     versions,
-    _source_file as kept_file,
-    _source_row as kept_row,
-    settled_by as rule,
-    _batch_id as kept_batch_id
-from {{ ref(model) }}
+    _source_file,
+    _source_row,
+    settled_by,
+    _batch_id
+from {{ current }}
 where versions > 1
-{{ 'union all' if not loop.last }}
+{%- endif %}
 {% endfor %}

@@ -1,0 +1,7 @@
+{#- Precedence picks among the rows of a key and never loses a key: as many rows as `staged` has keys of `columns`. -#}
+{% test keeps_every_key(model, staged, columns) %}
+select staged_keys, mart_rows
+from (select count(distinct row({{ columns | join(', ') }})) as staged_keys from {{ staged }})
+cross join (select count(*) as mart_rows from {{ model }})
+where staged_keys <> mart_rows
+{% endtest %}

@@ -1,0 +1,206 @@
+"""What a run finds to do, judged from the snapshot alone."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from quintet.datasets import DATASETS
+from quintet.plan import Plan, code_fingerprint, make_plan
+from quintet.settings import load_settings
+
+CATEGORIES = "page_category,measurement_category\nShares,01\n"
+COUNTS = "time,status,count\n15h 07,approved,3\n"
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    for name in DATASETS:
+        (tmp_path / "raw" / name).mkdir(parents=True)
+    (tmp_path / "raw" / "page_categories" / "a.csv").write_text(CATEGORIES)
+    return tmp_path / "raw"
+
+
+def batch_id(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def publish_by_hand(home: Path, batches: Mapping[tuple[str, str], str], fingerprint: str = "code") -> Path:
+    """A snapshot that knows these batches: (dataset, batch) to `modelled`, `loaded` or `rejected`."""
+    serving = home / "serving"
+    serving.mkdir()
+    with duckdb.connect(str(serving / "run.duckdb")) as connection:
+        connection.execute(
+            "create schema marts; create table marts.ops_batches (dataset varchar, file varchar, "
+            "content_sha256 varchar, rows bigint, loaded bigint, rejected bigint, status varchar, \"at\" timestamp, "
+            "batch_id varchar, modelled_at timestamp); "
+            f"create table marts.snapshot as select 'run' as snapshot_id, '{fingerprint}' as fingerprint"
+        )
+        at = dt.datetime(2024, 6, 1)
+        for (dataset, batch), state in batches.items():
+            status, modelled_at = ("loaded", at) if state == "modelled" else (state, None)
+            connection.execute(
+                "insert into marts.ops_batches values (?, 'a.csv', ?, 1, 1, 0, ?, ?, ?, ?)",
+                [dataset, batch + "0" * 48, status, at, batch, modelled_at],
+            )
+    (serving / "current.duckdb").symlink_to("run.duckdb")
+    return serving
+
+
+def plan_of(raw: Path, serving: Path, fingerprint: str = "code") -> Plan:
+    return make_plan(raw, DATASETS.values(), serving, fingerprint)
+
+
+def names(plan: Plan) -> dict[str, list[str]]:
+    return {dataset: [file.name for file in files] for dataset, files in plan.new_files.items()}
+
+
+KNOWN = {("page_categories", batch_id(CATEGORIES)): "modelled"}
+
+
+def test_where_nothing_is_published_everything_is_built(raw: Path, tmp_path: Path):
+    plan = plan_of(raw, tmp_path / "serving")
+
+    assert (plan.is_full, plan.has_work, plan.reason) == (True, True, "nothing is published yet")
+
+
+def test_where_nothing_is_new_there_is_no_work(raw: Path, tmp_path: Path):
+    plan = plan_of(raw, publish_by_hand(tmp_path, KNOWN))
+
+    assert (plan.is_full, plan.has_work, plan.reason, plan.new_files) == (False, False, "nothing new", {})
+
+
+def test_a_new_file_is_work_for_its_dataset_alone(raw: Path, tmp_path: Path):
+    serving = publish_by_hand(tmp_path, KNOWN)
+    (raw / "transactions" / "transactions_1.csv").write_text(COUNTS)
+
+    plan = plan_of(raw, serving)
+
+    assert (plan.is_full, plan.has_work, plan.reason) == (False, True, "1 new files")
+    assert names(plan) == {"transactions": ["transactions_1.csv"]}
+
+
+def test_a_changed_file_is_work(raw: Path, tmp_path: Path):
+    serving = publish_by_hand(tmp_path, KNOWN)
+    (raw / "page_categories" / "a.csv").write_text(CATEGORIES + "Crypto,02\n")
+
+    assert names(plan_of(raw, serving)) == {"page_categories": ["a.csv"]}
+
+
+def test_the_same_content_under_a_new_name_is_no_work(raw: Path, tmp_path: Path):
+    serving = publish_by_hand(tmp_path, KNOWN)
+    (raw / "page_categories" / "b.csv").write_text(CATEGORIES)
+
+    assert not plan_of(raw, serving).has_work
+
+
+def test_the_same_content_in_another_inbox_is_work(raw: Path, tmp_path: Path):
+    serving = publish_by_hand(tmp_path, {("broker_rows", batch_id(CATEGORIES)): "modelled"})
+
+    assert names(plan_of(raw, serving)) == {"page_categories": ["a.csv"]}
+
+
+def test_a_file_that_was_removed_is_no_work(raw: Path, tmp_path: Path):
+    serving = publish_by_hand(tmp_path, KNOWN)
+    (raw / "page_categories" / "a.csv").unlink()
+
+    assert not plan_of(raw, serving).has_work
+
+
+def test_a_batch_that_no_model_has_taken_in_is_work(raw: Path, tmp_path: Path):
+    serving = publish_by_hand(tmp_path, {("page_categories", batch_id(CATEGORIES)): "loaded"})
+
+    assert names(plan_of(raw, serving)) == {"page_categories": ["a.csv"]}
+
+
+def test_a_file_that_was_rejected_is_no_work_as_long_as_it_stays_the_same(raw: Path, tmp_path: Path):
+    (raw / "transactions" / "transactions.csv").write_text(COUNTS)
+    serving = publish_by_hand(tmp_path, KNOWN | {("transactions", batch_id(COUNTS)): "rejected"})
+
+    assert not plan_of(raw, serving).has_work
+
+
+def test_a_file_that_was_rejected_for_its_name_is_work_under_a_better_one(raw: Path, tmp_path: Path):
+    (raw / "transactions" / "transactions_2024-05-01.csv").write_text(COUNTS)
+    serving = publish_by_hand(tmp_path, KNOWN | {("transactions", batch_id(COUNTS)): "rejected"})
+
+    assert names(plan_of(raw, serving)) == {"transactions": ["transactions_2024-05-01.csv"]}
+
+
+def test_other_code_means_a_full_build(raw: Path, tmp_path: Path):
+    plan = plan_of(raw, publish_by_hand(tmp_path, KNOWN), fingerprint="other code")
+
+    assert (plan.is_full, plan.has_work) == (True, True)
+    assert plan.reason == "code or settings have changed since the last publication"
+
+
+def test_without_inboxes_there_is_no_work_and_no_error(tmp_path: Path):
+    assert not plan_of(tmp_path / "nowhere", publish_by_hand(tmp_path, {})).has_work
+
+
+def test_the_warehouse_is_not_needed(raw: Path, tmp_path: Path):
+    serving = publish_by_hand(tmp_path, KNOWN)
+    (tmp_path / "warehouse.duckdb").write_text("not a database")
+
+    assert not plan_of(raw, serving).has_work
+
+
+# The fingerprint of the code
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    for name in (
+        "quintet/a.py",
+        "quintet/deep/parsing.sql",
+        "assets/b.py",
+        "dbt_project/models/m/x.sql",
+        "requirements.lock",
+    ):
+        (tmp_path / "code" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "code" / name).write_text("one")
+    return tmp_path / "code"
+
+
+def test_the_same_code_has_the_same_fingerprint(code: Path):
+    settings = load_settings({})
+    before = code_fingerprint(code, settings)
+    (code / "README.md").write_text("words")
+
+    assert code_fingerprint(code, settings) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["quintet/a.py", "quintet/deep/parsing.sql", "assets/b.py", "dbt_project/models/m/x.sql"]
+)
+def test_a_change_of_code_changes_the_fingerprint(code: Path, name: str):
+    settings = load_settings({})
+    before = code_fingerprint(code, settings)
+    (code / name).write_text("two")
+
+    assert code_fingerprint(code, settings) != before
+
+
+def test_a_moved_file_changes_the_fingerprint(code: Path):
+    settings = load_settings({})
+    before = code_fingerprint(code, settings)
+    (code / "quintet/a.py").rename(code / "quintet/c.py")
+
+    assert code_fingerprint(code, settings) != before
+
+
+def test_a_setting_that_shapes_the_models_changes_the_fingerprint(code: Path):
+    settings = [load_settings({"QUINTET_TRANSACTIONS_ANCHOR_DAY": day}) for day in ("2024-01-01", "2024-01-02")]
+
+    assert code_fingerprint(code, settings[0]) != code_fingerprint(code, settings[1])
+
+
+def test_a_setting_that_does_not_leaves_it(code: Path):
+    settings = [load_settings({"QUINTET_PORT": port}) for port in ("8000", "8001")]
+
+    assert code_fingerprint(code, settings[0]) == code_fingerprint(code, settings[1])
