@@ -82,17 +82,24 @@ def files_not_done(dataset: Dataset, files: Iterable[InboxFile], serving: Path) 
         return _not_done(dataset, files, _done_batches(snapshot))
 
 
-def _not_done(dataset: Dataset, files: Iterable[InboxFile], done: set[tuple[str, str]]) -> tuple[InboxFile, ...]:
-    return tuple(file for file in files if (dataset.name, examine(file, dataset).batch_id) not in done)
+def _not_done(
+    dataset: Dataset, files: Iterable[InboxFile], done: Mapping[tuple[str, str], str]
+) -> tuple[InboxFile, ...]:
+    fresh = []
+    for examined in (examine(file, dataset) for file in files):
+        status = done.get((dataset.name, examined.batch_id))
+        # What was rejected may fit by now: under another name, where the name has to say the day.
+        if status is None or (status == "rejected" and examined.layout is not None):
+            fresh.append(examined.file)
+    return tuple(fresh)
 
 
-def _done_batches(snapshot: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
-    """(dataset, batch) of every batch that is rejected, or that all models have taken in."""
-    return set(
-        snapshot.execute(
-            "select dataset, batch_id from marts.ops_batches where status = 'rejected' or modelled_at is not null"
-        ).fetchall()
-    )
+def _done_batches(snapshot: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str]:
+    """The status of every batch that is rejected, or that all models have taken in, by (dataset, batch)."""
+    done = snapshot.execute(
+        "select dataset, batch_id, status from marts.ops_batches where status = 'rejected' or modelled_at is not null"
+    ).fetchall()
+    return {(dataset, batch_id): status for dataset, batch_id, status in done}
 
 
 def _fingerprint(snapshot: duckdb.DuckDBPyConnection) -> str | None:

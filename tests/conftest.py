@@ -13,6 +13,17 @@ import pytest
 _PROJECT = Path(__file__).parents[1]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--seeds 20` repeats the tests that draw at random with twenty seeds; the suite itself takes one."""
+    parser.addoption("--seeds", type=int, default=1, help="how many seeds the tests that draw at random are run with")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give each test that asks for a `random_seed` as many as the command line says."""
+    if "random_seed" in metafunc.fixturenames:
+        metafunc.parametrize("random_seed", range(1, metafunc.config.getoption("seeds") + 1))
+
+
 @pytest.fixture(scope="session")
 def project() -> Path:
     """The root of the checkout."""

@@ -263,10 +263,12 @@ LOAD_AS_ANOTHER = """
 import datetime as dt, os, sys
 from pathlib import Path
 from quintet.datasets import DATASETS
+from quintet.warehouse.contract import parsing_macros
 from quintet.warehouse.database import open_warehouse, prepare
 from quintet.warehouse.inbox import list_inbox
 from quintet.warehouse.load import load_files
 home = Path(sys.argv[1])
+parsing_macros()  # read now: another user may not even enter the folder of the interpreter
 if os.geteuid() == 0:  # who may read everything
     os.setgid(65534), os.setuid(65534)
 dataset = DATASETS["conversions"]
@@ -293,7 +295,8 @@ def test_a_file_without_read_permission_is_rejected_until_it_has_one(project: Pa
             told += subprocess.check_output(command, cwd=project, text=True).splitlines()
 
     assert told == [
-        "secret.csv rejected 0 secret.csv may not be read by this user. Give read permission (chmod a+r) and run again.",
+        "secret.csv rejected 0 secret.csv may not be read by this user. "
+        "Give read permission (chmod a+r) and run again.",
         "good.csv loaded 3 None",
         "good.csv known 0 same content as good.csv",
         "secret.csv loaded 2 None",
@@ -324,11 +327,11 @@ def assert_nothing_is_lost_and_the_rest_loads(home: Home, make_room: Callable[[]
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 12 MB."""
+    """A file system of 6 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", disk], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", disk], capture_output=True, text=True, check=False
     )
     if mounted.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
@@ -355,7 +358,7 @@ LOAD_WITH_A_LIMIT = """
 import resource, signal, sys
 from pathlib import Path
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (8 << 20, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_FSIZE, (6 << 20, resource.RLIM_INFINITY))
 import datetime as dt
 import duckdb
 from quintet.datasets import DATASETS

@@ -11,8 +11,9 @@ import duckdb
 import pytest
 
 from quintet.datasets import DATASETS
-from quintet.plan import Plan, code_fingerprint, make_plan
+from quintet.plan import Plan, code_fingerprint, files_not_done, make_plan
 from quintet.settings import load_settings
+from quintet.warehouse.inbox import list_inbox
 
 CATEGORIES = "page_category,measurement_category\nShares,01\n"
 COUNTS = "time,status,count\n15h 07,approved,3\n"
@@ -37,7 +38,7 @@ def publish_by_hand(home: Path, batches: Mapping[tuple[str, str], str], fingerpr
     with duckdb.connect(str(serving / "run.duckdb")) as connection:
         connection.execute(
             "create schema marts; create table marts.ops_batches (dataset varchar, file varchar, "
-            "content_sha256 varchar, rows bigint, loaded bigint, rejected bigint, status varchar, \"at\" timestamp, "
+            'content_sha256 varchar, rows bigint, loaded bigint, rejected bigint, status varchar, "at" timestamp, '
             "batch_id varchar, modelled_at timestamp); "
             f"create table marts.snapshot as select 'run' as snapshot_id, '{fingerprint}' as fingerprint"
         )
@@ -148,6 +149,18 @@ def test_the_warehouse_is_not_needed(raw: Path, tmp_path: Path):
     (tmp_path / "warehouse.duckdb").write_text("not a database")
 
     assert not plan_of(raw, serving).has_work
+
+
+def test_of_some_files_those_are_not_done_that_the_snapshot_does_not_know(raw: Path, tmp_path: Path):
+    (raw / "page_categories" / "b.csv").write_text(CATEGORIES + "Crypto,02\n")
+    files = list_inbox(raw, "page_categories")
+    serving = tmp_path / "serving"
+    before = files_not_done(DATASETS["page_categories"], files, serving)
+    publish_by_hand(tmp_path, KNOWN)
+    after = files_not_done(DATASETS["page_categories"], files, serving)
+
+    assert [file.name for file in before] == ["a.csv", "b.csv"]
+    assert [file.name for file in after] == ["b.csv"]
 
 
 # The fingerprint of the code
