@@ -30,8 +30,12 @@ def listing_digest(files: Sequence[InboxFile]) -> str:
 
 
 def content_digest(dataset: Dataset, files: Sequence[InboxFile]) -> str:
-    """A hash of what the files hold, whatever their names and order."""
-    batches = sorted({examine(file, dataset).batch_id for file in files})
+    """A hash of what the files hold, and whether it can be read, whatever their names and order.
+
+    A file that was rejected for its name alone can be read under another one, so that renaming it is a new run.
+    """
+    examined = [examine(file, dataset) for file in files]
+    batches = sorted({f"{one.batch_id} {'rejected' if one.layout is None else 'readable'}" for one in examined})
     return hashlib.sha256("\n".join([dataset.name, *batches]).encode()).hexdigest()
 
 

@@ -11,10 +11,11 @@ import dagster as dg
 import pytest
 
 from quintet.datasets import DATASETS
+from quintet.warehouse.inbox import list_inbox
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.warehouse import Warehouse
-from sensors.inboxes import build_inbox_sensor
+from sensors.inboxes import build_inbox_sensor, content_digest
 
 PAGE_CATEGORIES = DATASETS["page_categories"]
 HEADER = "page_category;measurement_category\n"
@@ -113,3 +114,12 @@ def test_an_error_fails_the_tick(inbox: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(os, "scandir", fail)
     with pytest.raises(OSError, match="the disk is gone"):
         evaluate(inbox)
+
+
+def test_a_file_rejected_for_its_name_is_taken_when_it_is_renamed(tmp_path: Path) -> None:
+    transactions = DATASETS["transactions"]
+    nameless = tmp_path / "transactions.csv"
+    nameless.write_text("time,status,count\n00h 00,approved,9\n")
+    rejected = content_digest(transactions, list_inbox(tmp_path.parent, tmp_path.name))
+    nameless.rename(tmp_path / "transactions_1.csv")
+    assert content_digest(transactions, list_inbox(tmp_path.parent, tmp_path.name)) != rejected

@@ -238,7 +238,7 @@ def test_a_long_row_is_kept_in_bulk_and_by_record_alike(shop: Any, header: str):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_any_encoding_and_line_end_gives_the_same_cells(shop: Any, header: str, encoding: str, line_end: str):
-    content = header + lines(1, 2, "Zürich, “à”".replace(", “à”", "") if encoding == "latin-1" else "Zürich")
+    content = header + lines(1, 2, "Zürich")
     shop.put("a.csv", content.replace("\n", line_end).encode(encoding))
     shop.load()
 
@@ -534,7 +534,7 @@ def test_changed_content_under_the_same_name_is_a_new_batch(shop: Any, header: s
     (outcome,) = shop.load()
 
     assert outcome.status == "loaded"
-    assert shop.rows("order_id") == [("1",), ("1",), ("2",)] or len(shop.rows()) == 3
+    assert shop.rows("order_id") == [("1",), ("1",), ("2",)]
 
 
 def test_equal_rows_of_one_file_are_all_kept(shop: Any, header: str):

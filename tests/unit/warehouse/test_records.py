@@ -185,7 +185,7 @@ def written(cell: str, delimiter: str, quoted: bool) -> str:
     company=_COMPANY,
 )
 @example(rows=[(("", True),) * 3], delimiter=",", line_end="\r\n", blank_after=0, mark=b"", ends=False, company=0)
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 def test_well_formed_text_is_loaded_as_the_careful_reader_reads_it(
     rows: list[tuple[tuple[str, bool], ...]],
     delimiter: str,
@@ -222,7 +222,7 @@ def test_well_formed_text_is_loaded_as_the_careful_reader_reads_it(
 @example(lines=['1,"x" ,3'], line_end="\n", company=0)
 @example(lines=["1,2,3,"], line_end="\n", company=0)
 @example(lines=["1,2,3", '"4,5,6', "7,8,9"], line_end="\n", company=5)
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 def test_any_text_is_loaded_and_set_aside_as_the_careful_reader_says(lines: list[str], line_end: str, company: int):
     content = line_end.join(["a,b,c", *lines, "last,line,here"]) + line_end
 

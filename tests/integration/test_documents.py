@@ -1,0 +1,295 @@
+"""What the README, the pages of `docs/` and the notebook say is true of the project as it is built."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from docs import make_tables
+from quintet.datasets import DATASETS
+from quintet.settings import settings_table
+from quintet.warehouse.files import FORMATS
+from quintet.warehouse.snapshot import current_snapshot, open_snapshot
+from sensors.failures import FAILURES
+
+if TYPE_CHECKING:
+    from tests.conftest import Quintet
+
+_PROJECT = Path(__file__).parents[2]
+_PAGES = [
+    _PROJECT / "README.md",
+    _PROJECT / "CONTRIBUTING.md",
+    _PROJECT / "data" / "raw" / "README.md",
+    *sorted((_PROJECT / "docs").rglob("*.md")),
+]
+_README = (_PROJECT / "README.md").read_text("utf-8")
+_PICTURE = _PROJECT / "docs" / "flow.svg"
+_NOTEBOOK = _PROJECT / "notebooks" / "query_the_snapshot.ipynb"
+_MADE_BY_RUNS = ("data/serving", "data/generated", "data/raw-truth", "dbt_project/target")
+_SVG = "{http://www.w3.org/2000/svg}"
+
+
+def _blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def _code(text: str) -> list[str]:
+    """Everything that stands as code: spans, and the commands of shell blocks."""
+    without_blocks = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return [*re.findall(r"`([^`\n]+)`", without_blocks), *_blocks(text, "sh")]
+
+
+def _section(text: str, title: str) -> str:
+    return text.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def _first_cells(section: str) -> list[str]:
+    return re.findall(r"^\| `([^`]+)`", section, re.MULTILINE)
+
+
+def _broken_links(text: str, folder: Path) -> list[str]:
+    """Links that lead to no file; none may leave the project."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    return [target for target in targets if not (folder / target.split("#")[0]).exists()]
+
+
+def _missing_paths(text: str) -> list[str]:
+    """Paths in code that begin like the project's own and are not there."""
+    tops = {path.name for path in _PROJECT.iterdir() if path.is_dir()}
+    paths = [span for span in _code(text) if re.fullmatch(r"[\w.-]+/[\w./-]*", span) and span.split("/")[0] in tops]
+    return [path for path in paths if not path.startswith(_MADE_BY_RUNS) and not (_PROJECT / path).exists()]
+
+
+def _unknown_targets(text: str, makefile: str) -> set[str]:
+    """Targets of make in code that the Makefile does not have."""
+    mentioned = {target for code in _code(text) for target in re.findall(r"\bmake ([a-z]+)", code)}
+    return mentioned - _targets(makefile)
+
+
+def _targets(makefile: str) -> set[str]:
+    return set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
+
+
+def _places(text: str) -> list[str]:
+    """Addresses of other hosts and folders of one machine, which no page may name."""
+    return re.findall(r"https?://(?!127\.0\.0\.1|localhost)\S+|(?<![\w.])/(?:home|work|root|Users|tmp)/\S*", text)
+
+
+def _untold(printed: str, block: str) -> list[str]:
+    """Lines of an output block that the run did not print; times may differ, and an ellipsis stands for the rest."""
+    lines = [re.sub(r"\s*\(?\d+(\.\d)? s\)?$", "", line).split("…")[0].rstrip() for line in block.splitlines()]
+    return [line for line in lines if line.strip(" │") and line not in printed]
+
+
+def _open(home: Path) -> duckdb.DuckDBPyConnection:
+    return open_snapshot(current_snapshot(home / "serving"))
+
+
+def _columns(snapshot: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], list[str]]:
+    """The columns of each published table, by schema and name."""
+    found = snapshot.execute(
+        "select table_schema, table_name, list(column_name order by ordinal_position) "
+        "from information_schema.columns group by all"
+    ).fetchall()
+    return {(schema, table): columns for schema, table, columns in found}
+
+
+def _execute(notebook: nbformat.NotebookNode, home: Path) -> list[nbformat.NotebookNode]:
+    """Run the notebook where an editor would, with the settings of `home`; gives the outputs of all cells."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
+    client = NotebookClient(
+        notebook, kernel_name="python3", timeout=120, resources={"metadata": {"path": str(_NOTEBOOK.parent)}}
+    )
+    client.execute(env=inherited | {"QUINTET_HOME": str(home)})
+    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
+
+
+@pytest.fixture
+def makefile() -> str:
+    return (_PROJECT / "Makefile").read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(_PROJECT)))
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    assert _broken_links(page.read_text("utf-8"), page.parent) == []
+
+
+def test_a_broken_link_is_found() -> None:
+    assert _broken_links("[there](README.md) [gone](docs/gone.md)", _PROJECT) == ["docs/gone.md"]
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(_PROJECT)))
+def test_every_path_of_the_project_exists(page: Path) -> None:
+    assert _missing_paths(page.read_text("utf-8")) == []
+
+
+def test_a_path_that_is_gone_is_found() -> None:
+    assert _missing_paths("`quintet/settings.py` and `quintet/gone.py`") == ["quintet/gone.py"]
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(_PROJECT)))
+def test_no_page_names_a_host_or_a_folder_of_one_machine(page: Path) -> None:
+    assert _places(page.read_text("utf-8")) == []
+
+
+def test_a_host_and_a_folder_of_one_machine_are_found() -> None:
+    assert _places("see https://index.example/simple and /home/me/data") == [
+        "https://index.example/simple",
+        "/home/me/data",
+    ]
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(_PROJECT)))
+def test_every_make_target_exists(page: Path, makefile: str) -> None:
+    assert _unknown_targets(page.read_text("utf-8"), makefile) == set()
+
+
+def test_an_unknown_make_target_is_found(makefile: str) -> None:
+    assert _unknown_targets("`make run` and then\n```sh\nmake magic\n```\n", makefile) == {"magic"}
+
+
+def test_the_commands_table_has_every_make_target(makefile: str) -> None:
+    commands = _first_cells(_section(_README, "Commands"))
+    assert sorted(commands) == sorted(f"make {target}" for target in _targets(makefile))
+
+
+def test_the_settings_table_is_the_one_that_the_settings_print() -> None:
+    assert settings_table() in _section(_README, "Settings")
+
+
+def test_the_readme_has_every_inbox_and_kind_of_file() -> None:
+    dropping = _section(_README, "Dropping a batch")
+    assert sorted(_first_cells(dropping)) == sorted(f"data/raw/{name}/" for name in DATASETS)
+    assert [kind for kind in FORMATS if f"`{kind}`" not in dropping] == []
+
+
+@pytest.mark.parametrize("name", sorted(DATASETS))
+def test_the_readme_has_the_required_columns_of_each_real_dataset(name: str) -> None:
+    (row,) = re.findall(
+        rf"^\|.*\| `{name}` \|.*$", _section(_README, "Where the real datasets come from"), re.MULTILINE
+    )
+    columns = row.split("|")[4]
+    named = {word.lower() for word in re.findall(r"\w+", columns)}
+    required = {column for column, declared in DATASETS[name].schema.columns.items() if declared.required}
+    key = set(DATASETS[name].key) & set(DATASETS[name].columns)
+    assert (key if "…" in columns else required) <= named
+
+
+def test_the_readme_has_every_job_and_schedule() -> None:
+    graph = json.loads((_PROJECT / "tests" / "integration" / "graph.json").read_text("utf-8"))
+    section = _section(_README, "Dagster")
+    names = [*graph["jobs"], *graph["schedules"]]
+    assert [name for name in names if not name.startswith("_") and f"`{name}`" not in section] == []
+    assert f"`{FAILURES}`" in section
+
+
+def test_the_readme_shows_what_a_run_prints(built: Quintet) -> None:
+    assert _untold(built.printed, _blocks(_section(_README, "Two commands"), "text")[0]) == []
+
+
+def test_a_line_that_no_run_prints_is_found() -> None:
+    assert _untold("done in 9 s\nrows: 5 in all", "done in 53 s\nrows: 5 …\nrows: 6 …\n│ …   │") == ["rows: 6"]
+
+
+def test_the_readme_names_the_published_tables(built_home: Path) -> None:
+    with _open(built_home) as snapshot:
+        published = _columns(snapshot)
+    assert sorted(_first_cells(_section(_README, "Tables"))) == sorted(
+        table for schema, table in published if schema == "marts"
+    )
+    mentioned = {("marts", name) for name in re.findall(r"\bmarts\.(\w+)", _README)}
+    assert mentioned - set(published) == set()
+
+
+def test_the_queries_of_the_readme_run(built_home: Path) -> None:
+    queries = [query for block in _blocks(_README, "sql") for query in block.split(";") if query.strip()]
+    assert queries
+    with _open(built_home) as snapshot:
+        for query in queries:
+            snapshot.execute(query).fetchall()
+
+
+def test_the_python_of_the_readme_runs(built_home: Path, tmp_path: Path) -> None:
+    (program,) = _blocks(_README, "python")
+    (tmp_path / "data").symlink_to(built_home, target_is_directory=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "loss_ratio" in done.stdout
+
+
+def test_the_page_of_tables_is_up_to_date() -> None:
+    groups = make_tables.read_models(_PROJECT / "dbt_project" / "models")
+    assert make_tables.PAGE.read_text("utf-8") == make_tables.render(groups) + "\n", "run `python -m docs.make_tables`"
+
+
+def test_a_changed_description_makes_the_page_of_tables_stale() -> None:
+    groups = make_tables.read_models(_PROJECT / "dbt_project" / "models")
+    changed = deepcopy(groups)
+    changed["payments"][0]["columns"][0]["description"] += " Changed."
+    assert make_tables.render(changed) != make_tables.render(groups)
+
+
+def test_the_page_of_tables_has_every_published_column(built_home: Path) -> None:
+    groups = make_tables.read_models(_PROJECT / "dbt_project" / "models")
+    described = {
+        ("ml" if group == "ml" else "marts", table["name"]): [column["name"] for column in table["columns"]]
+        for group, tables in groups.items()
+        for table in tables
+    }
+    with _open(built_home) as snapshot:
+        published = _columns(snapshot)
+    of_the_snapshot_itself = published.pop(("marts", "snapshot"))
+    assert described == published
+    assert [name for name in of_the_snapshot_itself if f"`{name}`" not in make_tables.PAGE.read_text("utf-8")] == []
+
+
+def test_a_reference_to_an_unknown_description_is_an_error(tmp_path: Path) -> None:
+    folder = tmp_path / "marts" / "payments"
+    folder.mkdir(parents=True)
+    (folder / "payments.yml").write_text("models: [{name: fct, description: \"{{ doc('gone') }}\"}]", "utf-8")
+    with pytest.raises(KeyError, match="gone"):
+        make_tables.read_models(tmp_path)
+
+
+def test_the_picture_is_text_for_light_and_dark_and_refers_to_nothing_outside() -> None:
+    source = _PICTURE.read_text("utf-8")
+    picture = ElementTree.fromstring(source)
+    words = " ".join("".join(text.itertext()) for text in picture.iter(f"{_SVG}text"))
+    assert [word for word in ("inboxes", "raw", "staging", "marts", "current.duckdb") if word not in words] == []
+    assert "prefers-color-scheme: dark" in source
+    outside = re.findall(r"https?://\S+|href=|@import|url\((?!#)", source.replace('"http://www.w3.org/2000/svg"', ""))
+    assert outside == []
+
+
+def test_the_notebook_carries_no_outputs() -> None:
+    cells = [cell for cell in nbformat.read(_NOTEBOOK, as_version=4).cells if cell.cell_type == "code"]
+    assert cells
+    assert [cell.id for cell in cells if cell.outputs or cell.execution_count] == []
+
+
+def test_the_notebook_runs_on_the_samples_and_draws_two_charts(built_home: Path) -> None:
+    outputs = _execute(nbformat.read(_NOTEBOOK, as_version=4), built_home)
+    assert [output.text for output in outputs if output.output_type == "stream"] == []
+    shown = [output.data["text/plain"] for output in outputs if output.output_type == "execute_result"]
+    assert sum(text.startswith("alt.Chart") for text in shown) == 2
+    assert any("minutes_unobserved" in text for text in shown)
+
+
+def test_the_notebook_says_so_where_nothing_was_published(tmp_path: Path) -> None:
+    with pytest.raises(CellExecutionError, match="make run"):
+        _execute(nbformat.read(_NOTEBOOK, as_version=4), tmp_path)
