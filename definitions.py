@@ -62,6 +62,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     published = [key for key in marts.keys if key.path[0] == "marts"] + list(country_names.keys)
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *INBOXES,
+        *LEDGER,
         *INGEST_ASSETS,
         *sources,
         marts,
