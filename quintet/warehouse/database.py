@@ -110,6 +110,7 @@ def _connect(
             pause_seconds = min(pause_seconds * 1.5, 1.0)
         else:
             connection.execute("set global TimeZone = 'UTC'")
+            connection.execute("set enable_progress_bar = false")  # runs report by step; a bar would garble logs
             return connection
 
 
