@@ -50,7 +50,7 @@ def _print_progress(entry: dg.EventLogEntry, console: Console) -> None:
     if event is None:
         if int(entry.level) >= logging.WARNING:
             console.print(f"  ! {entry.user_message}", style="yellow", markup=False)
-        elif int(entry.level) >= logging.INFO:
+        elif int(entry.level) >= logging.INFO and not entry.user_message.startswith("Finished dbt command"):
             console.print(f"    {entry.user_message}", style="dim", markup=False)
     elif event.is_step_success:
         console.print(f"  {event.step_key} ({event.step_success_data.duration_ms / 1000:.1f} s)", markup=False)

@@ -40,6 +40,9 @@ def main(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     datasets = [dataset for dataset in DATASETS.values() if select in (None, dataset.domain)]
+    if not datasets:
+        print(f"{select} has no inbox; there is nothing to build for it")
+        return 0
     began = time.monotonic()
     with _alone(settings.home):
         plan = make_plan(settings.raw, datasets, settings.serving, code_fingerprint(_PROJECT, settings))

@@ -80,7 +80,7 @@ class Settings(BaseSettings):
         "a real date like 2024-01-01",
     )
     memory_limit: Annotated[str, AfterValidator(_memory_size)] = _setting(
-        "1GB", "Most memory that DuckDB takes before it goes to disk.", "a size like 512MB, 1.5GB or 2GiB"
+        "800MB", "Most memory that DuckDB takes before it goes to disk.", "a size like 512MB, 1.5GB or 2GiB"
     )
     threads: int = _setting(
         _default_threads,
@@ -100,9 +100,6 @@ class Settings(BaseSettings):
         ge=0,
         le=3600,
         allow_inf_nan=False,
-    )
-    batch_files: int = _setting(
-        2000, "Most files that a sensor puts into one run.", "a whole number from 1 to 100000", ge=1, le=100_000
     )
     lock_wait_seconds: float = _setting(
         900.0,

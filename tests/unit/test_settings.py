@@ -21,11 +21,10 @@ def test_without_variables_the_defaults_hold(tmp_path: Path, monkeypatch: pytest
     assert settings.raw == tmp_path / "data/raw"
     assert settings.home == tmp_path / "data"
     assert settings.transactions_anchor_day == date(2024, 1, 1)
-    assert settings.memory_limit == "1GB"
+    assert settings.memory_limit == "800MB"
     assert 1 <= settings.threads <= 4
     assert settings.snapshots_kept == 3
     assert settings.settle_seconds == 2
-    assert settings.batch_files == 2000
     assert settings.lock_wait_seconds == 900
     assert settings.port == 8000
     assert settings.admin_key is None
@@ -41,7 +40,6 @@ def test_each_variable_is_read(tmp_path: Path):
             "QUINTET_THREADS": "3",
             "QUINTET_SNAPSHOTS_KEPT": "1",
             "QUINTET_SETTLE_SECONDS": "0.5",
-            "QUINTET_BATCH_FILES": "7",
             "QUINTET_LOCK_WAIT_SECONDS": "0",
             "QUINTET_PORT": "8080",
             "QUINTET_ADMIN_KEY": "0123456789",
@@ -54,7 +52,7 @@ def test_each_variable_is_read(tmp_path: Path):
     assert settings.home == tmp_path / "out"
     assert settings.transactions_anchor_day == date(2023, 2, 28)
     assert (settings.memory_limit, settings.threads, settings.snapshots_kept) == ("512 MiB", 3, 1)
-    assert (settings.settle_seconds, settings.batch_files, settings.lock_wait_seconds) == (0.5, 7, 0)
+    assert (settings.settle_seconds, settings.lock_wait_seconds) == (0.5, 0)
     assert settings.port == 8080
     assert settings.admin_key is not None
     assert settings.admin_key.get_secret_value() == "0123456789"
@@ -118,7 +116,6 @@ def test_an_empty_variable_counts_as_not_set():
         ("QUINTET_THREADS", "2.5", "a whole number from 1 to 1024"),
         ("QUINTET_PORT", "70000", "a whole number from 1 to 65535"),
         ("QUINTET_SNAPSHOTS_KEPT", "0", "a whole number from 1 to 1000"),
-        ("QUINTET_BATCH_FILES", "-1", "a whole number from 1 to 100000"),
         ("QUINTET_SETTLE_SECONDS", "nan", "a number of seconds from 0 to 3600"),
         ("QUINTET_LOCK_WAIT_SECONDS", "inf", "a number of seconds from 0 to 86400"),
         ("QUINTET_TRANSACTIONS_ANCHOR_DAY", "30.02.2024", "a real date like 2024-01-01"),
