@@ -33,9 +33,9 @@ def project() -> Path:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of the real files, which lies beside the project and is no part of it."""
-    folder = Path(os.environ.get("QUINTET_REAL_DATA", _PROJECT.parent / "shared" / "data"))
+    folder = Path(os.environ.get("REAL_DATA", _PROJECT.parent / "shared" / "data"))
     if not folder.is_dir():
-        pytest.skip(f"the real files are not at {folder}; set QUINTET_REAL_DATA to run these tests")
+        pytest.skip(f"the real files are not at {folder}; set REAL_DATA to run these tests")
     return folder
 
 

@@ -118,13 +118,14 @@ class Fault:
     """Bad data, and what finds it.
 
     what: the fault in words. sql: plants it. found_by: how the name of the test begins. shows: what the rows that the
-    test gives say of it. also_found_by: tests that see the same fault from another side.
+    test gives say of it, where they say more than that there is a fault. also_found_by: tests that see the same fault
+    from another side. status: what dbt makes of it.
     """
 
     what: str
     sql: str
     found_by: str
-    shows: str
+    shows: str = ""
     also_found_by: tuple[str, ...] = ()
     status: str = "fail"
 
@@ -187,20 +188,17 @@ FAULTS = [
             for table in ("intermediate.int_checkout_sales_current", "marts.fct_checkout_hours")
         ),
         "keeps_every_key_fct_checkout_hours",
-        "(48, 47)",
     ),
     Fault(
         "same_number_of_rows: lost on the way into the mart",
         f"delete from marts.fct_promo_usages {first_row('marts.fct_promo_usages')}",
         "same_number_of_rows_fct_promo_usages",
-        "(1498, 1499)",
         also_found_by=("keeps_every_key_fct_promo_usages",),
     ),
     Fault(
         "same_number_of_rows: more in the mart than there are",
         f"delete from intermediate.int_broker_rows_current {first_row('intermediate.int_broker_rows_current')}",
         "same_number_of_rows_fct_broker_rows",
-        "(6178, 6177)",
     ),
     Fault(
         "ratio_of_sums: a mean of ratios",
@@ -223,7 +221,6 @@ FAULTS = [
         "staged_as_loaded: a row lost between loader and staging",
         f"delete from staging.stg_transactions {first_row('staging.stg_transactions')}",
         "staged_as_loaded_stg_transactions",
-        "",
     ),
     Fault(
         "staged_as_loaded: rows of a batch that was never loaded",
@@ -244,13 +241,11 @@ FAULTS = [
         "payment_calendar_is_dense: a minute without a row",
         f"delete from marts.fct_payment_minutes {first_row('marts.fct_payment_minutes', 'count = 0')}",
         "payment_calendar_is_dense",
-        "",
     ),
     Fault(
         "payment_counts_are_equal_from_intermediate_to_mart: one more in the mart",
         f"update marts.fct_payment_minutes set count = count + 1 {first_row('marts.fct_payment_minutes', 'count > 0')}",
         "payment_counts_are_equal_from_intermediate_to_mart",
-        "",
     ),
     Fault(
         "premium_is_equal_from_raw_to_mart: a cent too much",
@@ -270,7 +265,6 @@ FAULTS = [
         "relationships: an agency without its dimension",
         f"delete from marts.dim_agency {first_row('marts.dim_agency')}",
         "relationships_fct_agency_performance_agency_id",
-        "",
     ),
     Fault(
         "unique: two days of one date",
@@ -282,7 +276,6 @@ FAULTS = [
         "not_null: a country without a spelling",
         "insert into ml.country_names values (null, 'SI', 'name', 1)",
         "source_not_null_ml_country_names_spelling",
-        "'SI'",
     ),
 ]
 
