@@ -19,22 +19,38 @@ from definitions import build_defs
 from quintet.plan import Plan
 from quintet.settings import Settings
 
+_TAGS = {"quintet/started_by": "command line"}
+
 
 def materialise(settings: Settings, plan: Plan, select: str | None, console: Console) -> bool:
     """Build what the plan asks for, of one domain or of all; whether all of it succeeded."""
     definitions = build_defs(settings)
     selection = _selection(plan, select).resolve(definitions.resolve_asset_graph())
     instance, run_id = dg.DagsterInstance.get(), str(uuid.uuid4())
+    release_dead_runs(instance)
     instance.add_event_listener(run_id, lambda entry: _print_progress(entry, console))
     with redirect_stdout(io.StringIO()):  # dbt's own log; its target folder keeps it, and a failure quotes it
         result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             asset_selection=sorted(selection),
             instance=instance,
             run_id=run_id,
+            tags=_TAGS,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
         )
     return result.success
+
+
+def release_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Give back the places in the writer's pool that killed runs still hold, and mark those runs as failed.
+
+    Runs of the command line have a lock to themselves, so that one which has not ended while we hold it is dead; its
+    place would keep every later run waiting for ever. Runs of the daemon are the daemon's own to watch.
+    """
+    unfinished = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished, tags=_TAGS)):
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        instance.report_run_failed(run, "the process of this run was killed")
 
 
 def _selection(plan: Plan, select: str | None) -> dg.AssetSelection:

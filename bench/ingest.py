@@ -146,7 +146,7 @@ def _model_seconds(warehouse: Path, target: Path, *, full: bool) -> float:
 def measure_models(work: Path, scale: float) -> list[Line]:
     """What a batch of 1% new rows costs beside the full build, and what publishing costs.
 
-    Three million conversions: dbt itself takes about 0.1 s a model, which at one million is a seventh of the full build.
+    Three million conversions: dbt itself takes 0.1 s a model, which at one million is a seventh of the full build.
     """
     raw, warehouse = work / "models", work / "models.duckdb"
     clicks = ClicksWorld(clicks=round(3_000_000 * scale))
