@@ -79,6 +79,8 @@ def _write(
     connection.execute(
         f"attach {quote_literal(str(path))} as snapshot (storage_version {quote_literal(STORAGE_VERSION)})"
     )
+    # tables have no order of their own, and keeping the one they happen to have costs a quarter of the time
+    connection.execute("set preserve_insertion_order = false")
     try:
         for schema in PUBLISHED_SCHEMAS:
             connection.execute(f"create schema snapshot.{schema}")
@@ -90,6 +92,7 @@ def _write(
         )
         connection.execute("checkpoint snapshot")
     finally:
+        connection.execute("reset preserve_insertion_order")
         connection.execute("detach snapshot")
     return rows
 

@@ -8,10 +8,12 @@ import os
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 
 from quintet.datasets import DATASETS
 from quintet.warehouse.inbox import list_inbox
+from quintet.warehouse.load import examine
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.warehouse import Warehouse
@@ -123,3 +125,24 @@ def test_a_file_rejected_for_its_name_is_taken_when_it_is_renamed(tmp_path: Path
     rejected = content_digest(transactions, list_inbox(tmp_path.parent, tmp_path.name))
     nameless.rename(tmp_path / "transactions_1.csv")
     assert content_digest(transactions, list_inbox(tmp_path.parent, tmp_path.name)) != rejected
+
+
+def test_content_that_the_snapshot_knows_is_no_run_and_is_not_looked_at_again(inbox: Path) -> None:
+    (inbox / "a.csv").write_text(HEADER + "a;a\n")
+    (file,) = list_inbox(inbox.parent, inbox.name)
+    serving = inbox.parent / "serving"
+    serving.mkdir()
+    with duckdb.connect(str(serving / "1.duckdb")) as snapshot:
+        snapshot.execute("create schema marts")
+        snapshot.execute(
+            "create table marts.ops_batches as select 'page_categories' as dataset, ? as batch_id, "
+            "'loaded' as status, timestamp '2026-01-01' as modelled_at",
+            [examine(file, PAGE_CATEGORIES).batch_id],
+        )
+    (serving / "current.duckdb").symlink_to("1.duckdb")
+    result = evaluate(inbox)
+    assert isinstance(result, dg.SensorResult)
+    assert requested(result) == []
+    assert result.cursor is not None
+    (inbox / "b.csv").write_text(HEADER + "b;b\n")
+    assert len(requested(evaluate(inbox, result.cursor))) == 1
