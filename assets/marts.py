@@ -5,6 +5,7 @@ tests stand in `dbt_project/`.
 """
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,7 @@ def build_marts(
         except Exception:
             yield from outputs
             raise
+        shutil.rmtree(invocation.target_path)  # of a run that failed it stays, with dbt's log
         built = {context.asset_key_for_output(output.output_name) for output in outputs}
         with warehouse.get_connection() as connection:
             fully_modelled = datasets_fully_built([*sources, context.assets_def], built)
