@@ -82,7 +82,7 @@ def build_ingest_asset(dataset: Dataset) -> dg.AssetsDefinition:
             ]
         for outcome in outcomes:
             if outcome.status in ("rejected", "changed"):
-                context.log.warning(f"{outcome.dataset}: {outcome.message}")
+                context.log.warning(f"{outcome.dataset}/{outcome.file}: {outcome.message}")
         readable = check_result("files_readable", key, _judge_files(outcomes))._replace(
             severity=dg.AssetCheckSeverity.WARN
         )

@@ -19,8 +19,11 @@ from quintet.warehouse.inbox import InboxFile, list_inbox
 from quintet.warehouse.load import examine
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
-_CODE = ("quintet/**/*.py", "quintet/**/*.sql", "assets/**/*.py", "requirements.lock")
-_MODELS = ("models/**/*.sql", "models/**/*.yml", "macros/**/*.sql", "tests/**/*.sql", "*.yml")
+_SHAPING = (
+    *("quintet/**/*.py", "quintet/**/*.sql", "assets/**/*.py", "requirements.lock"),
+    *("dbt_project/models/**/*.sql", "dbt_project/models/**/*.yml", "dbt_project/macros/**/*.sql"),
+    *("dbt_project/tests/**/*.sql", "dbt_project/*.yml"),
+)
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,18 @@ def model_variables(settings: Settings) -> dict[str, str]:
     return {"transactions_anchor_day": settings.transactions_anchor_day.isoformat()}
 
 
+def files_digest(folder: Path, patterns: Iterable[str]) -> str:
+    """A hash over the names and contents of the files below `folder` that match any of the glob patterns."""
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
 def code_fingerprint(project: Path, settings: Settings) -> str:
     """A hash over all code that shapes the published tables, and the settings that do."""
-    digest = hashlib.sha256(repr(sorted(model_variables(settings).items())).encode())
-    paths = [path for pattern in _CODE for path in project.glob(pattern)]
-    paths += [path for pattern in _MODELS for path in (project / "dbt_project").glob(pattern)]
-    for path in sorted(set(paths)):
-        digest.update(path.relative_to(project).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+    variables = repr(sorted(model_variables(settings).items()))
+    return hashlib.sha256(f"{variables}\0{files_digest(project, _SHAPING)}".encode()).hexdigest()[:16]
 
 
 def make_plan(raw: Path, datasets: Iterable[Dataset], serving: Path, fingerprint: str) -> Plan:

@@ -1,12 +1,13 @@
 """dbt as a Dagster resource, and the manifest that Dagster reads its models from."""
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dagster_dbt import DbtCliInvocation, DbtCliResource
+
+from quintet.plan import files_digest
 
 _SOURCES = ("models/**/*", "macros/**/*", "tests/**/*", "*.yml")
 
@@ -29,11 +30,9 @@ class Dbt(DbtCliResource):
 def prepare_manifest(dbt: Dbt) -> Path:
     """The project's manifest, parsed anew where a file of the project has changed since."""
     project = Path(dbt.project_dir)
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in _SOURCES for path in project.glob(pattern) if path.is_file()}):
-        digest.update(path.relative_to(project).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    digest = files_digest(project, _SOURCES)
     manifest, stamp = project / "target" / "manifest.json", project / "target" / "manifest.sha256"
-    if not (manifest.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest()):
+    if not (manifest.exists() and stamp.exists() and stamp.read_text() == digest):
         dbt.cli(["parse"], target_path=project / "target").wait()
-        stamp.write_text(digest.hexdigest())
+        stamp.write_text(digest)
     return manifest

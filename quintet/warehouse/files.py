@@ -121,7 +121,7 @@ def open_bytes(path: Path) -> BinaryIO:
 
 def read_content(file: InboxFile) -> Content:
     """Hash the file and look at its bytes; raises FileRejectedError where they cannot be had."""
-    if not _is_unicode(str(file.path)):
+    if not is_unicode(str(file.path)):
         raise FileRejectedError(f"{file.name} has a name that is not UTF-8. Give it another name.")
     if file.path.is_dir():
         raise FileRejectedError(f"{file.name} is a folder. Put the files themselves into the inbox.")
@@ -156,7 +156,8 @@ def read_content(file: InboxFile) -> Content:
     return Content(digest.hexdigest(), is_utf8, has_multibyte, needs_care, length, head)
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Whether the text can be written as UTF-8; bytes that could not be decoded leave it so that it cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from quintet.warehouse.files import LONGEST_RECORD_BYTES, FileRejectedError, Layout, open_bytes, sheet_rows
+from quintet.warehouse.files import LONGEST_RECORD_BYTES, FileRejectedError, Layout, is_unicode, open_bytes, sheet_rows
 from quintet.warehouse.inbox import InboxFile
 
 
@@ -113,13 +113,9 @@ def _judge(row: int, cells: list[str], text: str, width: int) -> Record:
         return Record(row, None, _printable(text), f"the row has {len(cells)} cells but the header has {width}")
     if "\0" in text:
         return Record(row, None, _printable(text), "the row holds a NUL byte")
-    if not _is_unicode(text):
+    if not is_unicode(text):
         return Record(row, None, _printable(text), "the row holds bytes that are not UTF-8")
     return Record(row, tuple(cell or None for cell in cells), text)
-
-
-def _is_unicode(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _printable(text: str) -> str:
