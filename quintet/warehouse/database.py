@@ -3,6 +3,10 @@
 Belongs here: the one way to get a writing connection, and the schemas and bookkeeping tables that every warehouse
 starts with. Loading, publishing and reading what was published have their own modules.
 
+The warehouse is two files under one lock: the named one, and beside it the one that is published (`published_file`),
+with the tables of `PUBLISHED_SCHEMAS` and nothing else, so that publishing is the copy of a file. Statements need not
+know: `marts.fct_conversions` is found where it lies.
+
 One process may write at a time and nobody may read beside it (DuckDB locks the file), so whoever comes second waits
 here, and everybody who only reads goes to the published snapshot (`snapshot.py`).
 """
@@ -17,9 +21,18 @@ from pathlib import Path
 
 import duckdb
 
-from quintet.warehouse.contract import Dataset, parsing_macros, quote_identifier
+from quintet.warehouse.contract import Dataset, parsing_macros, quote_identifier, quote_literal
 
-SCHEMAS = ("raw", "ops", "staging", "intermediate", "marts", "ml")
+SCHEMAS = ("raw", "ops", "staging", "intermediate", "marts")
+"""The schemas of the warehouse's own file; `marts` there holds the views, which publishing writes out as tables."""
+
+PUBLISHED = "published"
+"""The catalog name of the published file."""
+
+PUBLISHED_SCHEMAS = ("marts", "ml")
+
+STORAGE_VERSION = "v1.4.0"
+"""Of the published file: older than the library in use, so that clients which lag behind can open a snapshot."""
 
 PROVENANCE = {"_extra": "varchar", "_batch_id": "varchar", "_source_file": "varchar", "_source_row": "bigint"}
 """The columns that every raw table has after those of its contract, with their types."""
@@ -54,10 +67,15 @@ create table if not exists ops.rejected_rows (
     text varchar
 );
 create table if not exists ops.build (fingerprint varchar not null);
-create table if not exists ml.country_names (
+create table if not exists published.ml.country_names (
     spelling varchar, country_iso2 varchar, method varchar, confidence double
 );
 """
+
+
+def published_file(warehouse: Path) -> Path:
+    """The file beside the warehouse that holds what is published."""
+    return warehouse.with_name(f"{warehouse.name}.{PUBLISHED}")
 
 
 class WarehouseBusyError(RuntimeError):
@@ -80,9 +98,24 @@ def open_warehouse(
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = _connect(path, {"memory_limit": memory_limit, "threads": threads}, lock_wait_seconds, sleep)
     try:
+        connection.execute("create schema if not exists marts")
+        _attach_published(connection, published_file(path))
         yield connection
     finally:
         connection.close()
+
+
+def _attach_published(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
+    """Attach the published file, and let a bare `schema.table` be found in either file, tables before views."""
+    (own,) = connection.execute("select current_database()").fetchone() or ("",)
+    connection.execute(
+        f"attach {quote_literal(str(file))} as {PUBLISHED} (storage_version {quote_literal(STORAGE_VERSION)})"
+    )
+    for schema in PUBLISHED_SCHEMAS:
+        connection.execute(f"create schema if not exists {PUBLISHED}.{schema}")
+    names = [f"{PUBLISHED}.{schema}" for schema in PUBLISHED_SCHEMAS]
+    path = [f"{quote_identifier(own)}.main", *names, f"{quote_identifier(own)}.marts"]
+    connection.execute(f"set search_path = {quote_literal(','.join(path))}")
 
 
 def _connect(

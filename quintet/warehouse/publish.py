@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,10 @@ from pathlib import Path
 import duckdb
 
 from quintet.warehouse.contract import quote_identifier, quote_literal
+from quintet.warehouse.database import PUBLISHED, PUBLISHED_SCHEMAS
 from quintet.warehouse.snapshot import CURRENT
 
-PUBLISHED_SCHEMAS = ("marts", "ml")
-
 _UNFINISHED = ".tmp"
-
-STORAGE_VERSION = "v1.4.0"
-"""Older than the library in use, so that clients which lag behind can open a snapshot."""
 
 
 class PublishError(RuntimeError):
@@ -47,7 +44,9 @@ def publish(
     published_at: dt.datetime,
     kept: int,
 ) -> Published:
-    """Copy the published schemas into `serving/<snapshot_id>.duckdb` and make it current, all or nothing.
+    """Copy the published file to `serving/<snapshot_id>.duckdb`, write the views into it, make it current.
+
+    All or nothing. connection: to the warehouse (`database.open_warehouse`), outside a transaction.
 
     The file is written under another name, verified table by table, synced, renamed, and only then does
     `current.duckdb` point to it. A path is never used twice, because a process that has the old file open would be
@@ -76,15 +75,19 @@ def publish(
 def _write(
     connection: duckdb.DuckDBPyConnection, path: Path, snapshot_id: str, fingerprint: str, published_at: dt.datetime
 ) -> dict[str, int]:
-    connection.execute(
-        f"attach {quote_literal(str(path))} as snapshot (storage_version {quote_literal(STORAGE_VERSION)})"
-    )
-    # tables have no order of their own, and keeping the one they happen to have costs a quarter of the time
-    connection.execute("set preserve_insertion_order = false")
+    (source,) = connection.execute(
+        "select path from duckdb_databases() where database_name = ?", [PUBLISHED]
+    ).fetchone() or ("",)
+    connection.execute(f"checkpoint {PUBLISHED}")  # what is only in its log would not be copied
+    # Closing the copied file gives up this process's lock on it (POSIX locks belong to the process). That of the
+    # warehouse's own file, which every writer takes first, still keeps others out.
+    shutil.copyfile(source, path)
+    connection.execute(f"attach {quote_literal(str(path))} as snapshot")
     try:
-        for schema in PUBLISHED_SCHEMAS:
-            connection.execute(f"create schema snapshot.{schema}")
-        rows = {name: _copy_table(connection, *name.split(".", 1)) for name in _tables(connection)}
+        for schema, view in _views(connection):
+            name = f"{schema}.{quote_identifier(view)}"
+            connection.execute(f"create table snapshot.{name} as select * from {name}")
+        rows = {f"{schema}.{table}": _checked_rows(connection, schema, table) for schema, table in _tables(connection)}
         connection.execute(
             "create table snapshot.marts.snapshot as "
             "select ? as snapshot_id, ? as fingerprint, cast(? as timestamp) as published_at",
@@ -92,24 +95,30 @@ def _write(
         )
         connection.execute("checkpoint snapshot")
     finally:
-        connection.execute("reset preserve_insertion_order")
         connection.execute("detach snapshot")
     return rows
 
 
-def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """The published tables and views as schema.name, in order."""
-    found = connection.execute(
-        "select table_schema || '.' || table_name from information_schema.tables "
-        "where table_catalog = current_database() and list_contains(?, table_schema) order by 1",
+def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Schema and name of everything that is published: the published file's tables, the warehouse's views."""
+    return connection.execute(
+        "select table_schema, table_name from information_schema.tables "
+        "where table_catalog in (?, current_database()) and list_contains(?, table_schema) order by all",
+        [PUBLISHED, list(PUBLISHED_SCHEMAS)],
+    ).fetchall()
+
+
+def _views(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Schema and name of the warehouse's own views on what is not published; they become tables of the snapshot."""
+    return connection.execute(
+        "select schema_name, view_name from duckdb_views() "
+        "where database_name = current_database() and list_contains(?, schema_name) order by all",
         [list(PUBLISHED_SCHEMAS)],
     ).fetchall()
-    return [name for (name,) in found]
 
 
-def _copy_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> int:
+def _checked_rows(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> int:
     name = f"{schema}.{quote_identifier(table)}"
-    connection.execute(f"create table snapshot.{name} as select * from {name}")
     counted = connection.execute(
         f"select (select count(*) from {name}), (select count(*) from snapshot.{name})"
     ).fetchone()

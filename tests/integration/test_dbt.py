@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ import pytest
 
 from quintet.datasets import DATASETS
 from quintet.insurance.stage import stage_new_batches
-from quintet.warehouse.database import open_warehouse, prepare
+from quintet.warehouse.database import open_warehouse, prepare, published_file
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,18 @@ class DbtRun:
     def statuses(self, *statuses: str) -> set[str]:
         """The names of what ended with one of the statuses."""
         return {name for name, result in self.results.items() if result["status"] in statuses}
+
+
+def opened(warehouse: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+    """A connection to a warehouse of these tests."""
+    return open_warehouse(warehouse, memory_limit="1GB", threads=2, lock_wait_seconds=0)
+
+
+def copy_of_warehouse(home: Path, to: Path) -> Path:
+    """Copy both files of the warehouse in `home`."""
+    source = home / "warehouse.duckdb"
+    shutil.copy(published_file(source), published_file(to))
+    return Path(shutil.copy(source, to))
 
 
 def run_dbt(project: Path, warehouse: Path, *arguments: str) -> DbtRun:
@@ -90,7 +103,7 @@ def dbt_project(project: Path) -> Path:
 @pytest.fixture(scope="module")
 def good(built_home: Path, dbt_project: Path, tmp_path_factory: pytest.TempPathFactory) -> DbtRun:
     """Every test, unit tests too, on the warehouse as it was built."""
-    warehouse = Path(shutil.copy(built_home / "warehouse.duckdb", tmp_path_factory.mktemp("dbt") / "good.duckdb"))
+    warehouse = copy_of_warehouse(built_home, tmp_path_factory.mktemp("dbt") / "good.duckdb")
     return run_dbt(dbt_project, warehouse, "test")
 
 
@@ -286,8 +299,8 @@ _UNIT_TEST = "a_short_year_says_how_many_months_it_covers"
 def bad(built_home: Path, dbt_project: Path, tmp_path_factory: pytest.TempPathFactory) -> DbtRun:
     """Every data test on a warehouse with all the faults, and one unit test on a model with a mistake in it."""
     folder = tmp_path_factory.mktemp("dbt")
-    warehouse = Path(shutil.copy(built_home / "warehouse.duckdb", folder / "bad.duckdb"))
-    with duckdb.connect(str(warehouse)) as connection:
+    warehouse = copy_of_warehouse(built_home, folder / "bad.duckdb")
+    with opened(warehouse) as connection:
         for fault in FAULTS:
             connection.execute(fault.sql)
     mistaken = folder / "dbt_project"
@@ -299,7 +312,7 @@ def bad(built_home: Path, dbt_project: Path, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="module")
 def faulty_warehouse(bad: DbtRun) -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(str(bad.warehouse), read_only=True) as connection:
+    with opened(bad.warehouse) as connection:
         yield connection
 
 
@@ -363,7 +376,7 @@ def undescribed(manifest: Mapping[str, Any], columns_of: Mapping[str, set[str]])
 
 def test_every_model_and_every_column_in_the_warehouse_is_described(good: DbtRun) -> None:
     columns_of: dict[str, set[str]] = {}
-    with duckdb.connect(str(good.warehouse), read_only=True) as connection:
+    with opened(good.warehouse) as connection:
         for table, column in connection.execute(
             "select table_schema || '.' || table_name, column_name from information_schema.columns"
         ).fetchall():
@@ -409,7 +422,7 @@ def test_what_is_not_described_is_listed() -> None:
 
 def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tmp_path: Path) -> None:
     warehouse = tmp_path / "empty.duckdb"
-    with open_warehouse(warehouse, memory_limit="1GB", threads=2, lock_wait_seconds=0) as connection:
+    with opened(warehouse) as connection:
         prepare(connection, DATASETS.values())
         stage_new_batches(connection, anew=False)
     run = run_dbt(dbt_project, warehouse, "build", "--exclude-resource-type", "unit_test")
@@ -420,7 +433,7 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tm
         for node in run.manifest["nodes"].values()
         if node["resource_type"] == "model" and node["schema"] == "marts"
     ]
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with opened(warehouse) as connection:
         rows = {name: connection.execute(f"select count(*) from marts.{name}").fetchone() for name in marts}
     assert marts
     assert rows == dict.fromkeys(marts, (0,))

@@ -26,9 +26,9 @@ def serving(tmp_path: Path) -> Path:
 @pytest.fixture
 def built(warehouse: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     warehouse.execute(
-        "create table marts.numbers as select 1 as version, n from range(1000) r(n);"
-        'create view marts."odd name" as select 1 as a;'
         "create table staging.hidden as select 1 as a;"
+        "create table marts.numbers as select 1 as version, n from range(1000) r(n);"
+        'create view warehouse.marts."odd name" as select a from staging.hidden;'
         "insert into ml.country_names values ('Viet Nam', 'VN', 'alias', 1)"
     )
     return warehouse
@@ -151,18 +151,18 @@ def test_a_table_that_arrives_with_other_rows_leaves_the_snapshot_before(
     built: duckdb.DuckDBPyConnection, serving: Path
 ):
     publish_version(built, serving, 1)
-    built.execute("create view marts.restless as select * from range((random() * 1e6)::bigint)")
+    built.execute("create view warehouse.marts.restless as select * from range((random() * 1e6)::bigint)")
 
     with pytest.raises(PublishError, match=r'marts."restless" has [\d,]+ rows in the warehouse but [\d,]+ in the'):
         publish_version(built, serving, 2)
     assert files_of(serving) == {"current.duckdb", "run1.duckdb"}
     assert current_version(serving) == 1
-    built.execute("drop view marts.restless")
+    built.execute("drop view warehouse.marts.restless")
     publish_version(built, serving, 2)
     assert current_version(serving) == 2
 
 
-@pytest.mark.parametrize("step", ["_write", "_copy_table", "_sync", "_point_current_to", "_remove_old"])
+@pytest.mark.parametrize("step", ["_write", "_views", "_checked_rows", "_sync", "_point_current_to", "_remove_old"])
 def test_an_interruption_at_any_step_leaves_a_whole_current_snapshot(
     built: duckdb.DuckDBPyConnection, serving: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ):
@@ -182,13 +182,10 @@ def test_an_interruption_at_any_step_leaves_a_whole_current_snapshot(
 KILLED = """
 import datetime as dt, os, signal, sys
 from pathlib import Path
-import duckdb
 from quintet.warehouse import publish as publishing
+from quintet.warehouse.database import open_warehouse
 
 serving, version, step = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-connection = duckdb.connect()
-connection.execute("create schema marts; create schema ml")
-connection.execute(f"create table marts.numbers as select {version} as version, n from range(1000) r(n)")
 undisturbed = getattr(publishing, step)
 
 def killed(*arguments):
@@ -196,13 +193,17 @@ def killed(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
 
 setattr(publishing, step, killed)
-publishing.publish(connection, serving, snapshot_id=f"run{version}", fingerprint="code",
-                   published_at=dt.datetime(2024, 6, 1), kept=3)
+with open_warehouse(serving.parent / "killed.db", memory_limit="1GB", threads=1, lock_wait_seconds=0) as connection:
+    connection.execute(f"create table marts.numbers as select {version} as version, n from range(1000) r(n)")
+    connection.execute("create view killed.marts.one as select 1 as a")
+    publishing.publish(connection, serving, snapshot_id=f"run{version}", fingerprint="code",
+                       published_at=dt.datetime(2024, 6, 1), kept=3)
 """
 
 
 @pytest.mark.parametrize(
-    ("step", "current"), [("_copy_table", 1), ("_write", 1), ("_sync", 1), ("_point_current_to", 2), ("_remove_old", 2)]
+    ("step", "current"),
+    [("_views", 1), ("_checked_rows", 1), ("_write", 1), ("_sync", 1), ("_point_current_to", 2), ("_remove_old", 2)],
 )
 def test_a_killed_publication_leaves_a_whole_current_snapshot_and_no_litter(
     built: duckdb.DuckDBPyConnection, serving: Path, project: Path, step: str, current: int

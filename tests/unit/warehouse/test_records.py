@@ -122,6 +122,7 @@ def test_a_nul_byte_costs_one_row_and_is_written_as_an_escape():
 @cache
 def warehouse_in_memory() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"threads": 1})
+    connection.execute("attach ':memory:' as published; create schema published.ml")
     prepare(connection, [NOTES])
     return connection
 
