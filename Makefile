@@ -10,9 +10,10 @@ SCALE ?= 1.0
 SEED ?= 7
 TO ?= data/generated
 NAME ?= ingest
+DO ?= list
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check dev sample bench clean
+.PHONY: help install run test check dev serve keys sample bench clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -34,6 +35,12 @@ run: install $(DAGSTER_HOME)/dagster.yaml  ## build everything that is not up to
 
 dev: install $(DAGSTER_HOME)/dagster.yaml  ## Dagster UI on port 3000, sensors and schedules on
 	@$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
+
+serve: install  ## API and pages on port 8000 (QUINTET_PORT)
+	@$(BIN)/python -m quintet.web
+
+keys: install  ## keys of the API: DO="create --name NAME --scopes insurance:read", DO=list, DO="revoke ID"
+	@$(BIN)/python -m quintet.online $(DO)
 
 sample: install  ## write generated inbox files and their truth (SCALE= SEED= TO=)
 	@$(BIN)/python -m quintet.samples --scale $(SCALE) --seed $(SEED) --to $(TO)

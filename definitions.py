@@ -11,9 +11,9 @@ import dagster as dg
 
 from assets.conversions import country_names
 from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
-from assets.insurance import stg_agency_performance
+from assets.insurance import premium_forecast, premium_reports, stg_agency_performance
 from assets.jobs import build_jobs
-from assets.marts import build_marts
+from assets.marts import build_marts, build_results
 from assets.publish import build_snapshot
 from quintet.plan import code_fingerprint, model_variables
 from quintet.settings import Settings, load_settings
@@ -50,6 +50,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
             threads=settings.threads,
         ),
         "code": code_fingerprint(PROJECT, settings),
+        "reports": settings.reports,
     }
 
 
@@ -58,15 +59,21 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     settings = settings or load_settings()
     resources = build_resources(settings) | overrides
     sources = [stg_agency_performance, country_names]
-    marts = build_marts(prepare_manifest(resources["dbt"]), model_variables(settings), sources)
-    published = [key for key in marts.keys if key.path[0] == "marts"] + list(country_names.keys)
+    manifest, variables = prepare_manifest(resources["dbt"]), model_variables(settings)
+    marts = build_marts(manifest, variables, sources)
+    results = build_results(manifest, variables)
+    models = [*marts.keys, *results.keys]
+    published = [key for key in models if key.path[0] == "marts"] + list(country_names.keys)
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *INBOXES,
         *LEDGER,
         *INGEST_ASSETS,
         *sources,
         marts,
+        premium_forecast,
+        results,
         build_snapshot(sorted(published)),
+        premium_reports,
     ]
     jobs = build_jobs({spec.group_name for spec in marts.specs if spec.group_name})
     return dg.Definitions(

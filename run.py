@@ -7,8 +7,10 @@ that a run with nothing new is quick; how it is done is the assets' own.
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import fcntl
 import io
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -18,6 +20,8 @@ from pathlib import Path
 from rich.console import Console
 
 from quintet.datasets import DATASETS, DOMAINS
+from quintet.online.keys import create_first_key
+from quintet.online.store import Store
 from quintet.plan import Plan, code_fingerprint, make_plan
 from quintet.settings import Settings, SettingsError, load_settings
 from quintet.summary import render
@@ -53,7 +57,18 @@ def main(arguments: Sequence[str]) -> int:
         _CONSOLE.print(render(settings, datasets, title), soft_wrap=True)
     except NoSnapshotError as error:
         print(f"nothing was published: {error}", file=sys.stderr)
+    if succeeded and not settings.admin_key:
+        _show_first_key(settings)
     return 0 if succeeded else 1
+
+
+def _show_first_key(settings: Settings) -> None:
+    """Make the first key of the API and show it, this once."""
+    store = Store(settings.online)
+    first = create_first_key(store, dt.datetime.now(dt.UTC), os.urandom)
+    store.close()
+    if first:
+        _CONSOLE.print(f"first admin key of `make serve`, shown this once: {first[1]}", soft_wrap=True)
 
 
 def _materialise(settings: Settings, plan: Plan, select: str | None) -> bool:

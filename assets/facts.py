@@ -12,6 +12,12 @@ from quintet.warehouse.contract import Dataset
 
 OWNERS = ["team:data"]
 
+REPORTS = "reports"
+"""The group of what is written from a snapshot; not a domain's own, because a snapshot needs all domains."""
+
+DOMAIN_TAG = "quintet/domain"
+"""The tag that says which domain a report belongs to."""
+
 DAILY = dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(hours=36), warn_window=dt.timedelta(hours=26))
 """Built at least once a day, with two hours of grace before a warning."""
 

@@ -1,12 +1,20 @@
-"""Insurance's own assets: what its brief wants in pandas before dbt takes over."""
+"""Insurance's own assets: what its brief wants in pandas before dbt takes over, and the forecast behind it."""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 
 from assets.build import code_has_changed
-from assets.facts import DAILY, OWNERS
+from assets.facts import DAILY, DOMAIN_TAG, OWNERS, REPORTS
 from assets.ingest import raw_key
+from assets.publish import SNAPSHOT
+from quintet.insurance.forecast import describe
+from quintet.insurance.forecast_tables import TABLES, write_forecast
 from quintet.insurance.normalise import STAGING_COLUMNS
+from quintet.insurance.premium_report import write_premium_report
 from quintet.insurance.stage import TABLE, stage_new_batches
+from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 from resources.warehouse import POOL, Warehouse
 
 
@@ -32,3 +40,60 @@ def stg_agency_performance(warehouse: Warehouse, code: dg.ResourceParam[str]) ->
         added = stage_new_batches(connection, anew=code_has_changed(connection, code))
         (rows,) = connection.execute(f"select count(*) from {TABLE}").fetchone() or (0,)
     return dg.MaterializeResult(metadata={"dagster/row_count": rows, "rows added": added})
+
+
+@dg.multi_asset(
+    specs=[
+        dg.AssetSpec(
+            table.split("."),
+            deps=[dg.AssetKey(["marts", "fct_agency_performance"]), dg.AssetKey(["marts", "dim_year"])],
+            group_name="insurance",
+            description=description,
+            owners=OWNERS,
+            kinds={"python", "scikitlearn", "duckdb"},
+            freshness_policy=DAILY,
+            metadata={"dagster/table_name": table},
+        )
+        for table, description in zip(
+            TABLES,
+            (
+                "Next year's written premium of each agency and line, with bands.",
+                "What each model would have forecast for years that it had not seen, and what came.",
+                "How well each model has forecast, by year and over all.",
+            ),
+            strict=True,
+        )
+    ],
+    name="premium_forecast",
+    pool=POOL,
+)
+def premium_forecast(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
+    """Forecast with the model that has forecast past years best."""
+    with warehouse.get_connection() as connection:
+        result = write_forecast(connection)
+    context.log.info(describe(result))
+    rows = (len(result.forecasts), len(result.backtest), len(result.models) + len(result.years))
+    for table, count in zip(TABLES, rows, strict=True):
+        yield dg.MaterializeResult(
+            asset_key=table.split("."), metadata={"dagster/row_count": count, "model": describe(result)}
+        )
+
+
+@dg.asset(
+    key=["reports", "premium"],
+    deps=[SNAPSHOT],
+    group_name=REPORTS,
+    tags={DOMAIN_TAG: "insurance"},
+    description="Premium Info by Agency and Product Line over all years, as workbook and CSV in the folder of reports.",
+    owners=OWNERS,
+    kinds={"excel", "csv"},
+    freshness_policy=DAILY,
+)
+def premium_reports(warehouse: Warehouse, reports: dg.ResourceParam[Path]) -> dg.MaterializeResult:
+    """Write the report from the snapshot that was just published."""
+    with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
+        snapshot_id, published_at = snapshot.execute(
+            "select snapshot_id, published_at from marts.snapshot"
+        ).fetchone() or ("", None)
+        paths = write_premium_report(snapshot, reports, snapshot_id=snapshot_id, published_at=published_at)
+    return dg.MaterializeResult(metadata={path.suffix[1:]: dg.MetadataValue.path(str(path)) for path in paths})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from assets.facts import DOMAIN_TAG
 from assets.publish import SNAPSHOT
 from quintet.datasets import DOMAINS
 
@@ -11,9 +12,10 @@ EVERYTHING = "everything"
 
 
 def domain_selection(domain: str) -> dg.AssetSelection:
-    """A domain's assets with all they need upstream, the bookkeeping tables, and the snapshot."""
+    """A domain's assets with all they need upstream, the bookkeeping tables, the snapshot, and the domain's reports."""
     wanted = dg.AssetSelection.groups(domain).upstream() | dg.AssetSelection.groups("ops")
-    return (wanted | dg.AssetSelection.assets(SNAPSHOT)).materializable()
+    reports = dg.AssetSelection.tag(DOMAIN_TAG, domain)
+    return (wanted | dg.AssetSelection.assets(SNAPSHOT) | reports).materializable()
 
 
 def build_jobs(groups: set[str]) -> list[dg.UnresolvedAssetJobDefinition]:

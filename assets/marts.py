@@ -6,7 +6,7 @@ tests stand in `dbt_project/`.
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,55 +36,89 @@ class Translator(DagsterDbtTranslator):
         return super().get_asset_key(dbt_resource_props)
 
 
+RESULTS = "tag:results"
+"""The models that stand on what the Python packages made of the other models."""
+
+
 def build_marts(
     manifest: Path, variables: Mapping[str, str], sources: Sequence[dg.AssetsDefinition]
 ) -> dg.AssetsDefinition:
-    """All models of the manifest as one asset definition that runs any subset of them in one dbt call.
+    """The models that stand on files, as one asset definition that runs any subset of them in one dbt call.
 
     variables: dbt variables. sources: the assets, made in Python, that stand between raw tables and models.
     """
-    models = json.loads(manifest.read_text("utf-8"))
 
-    @dbt_assets(manifest=models, dagster_dbt_translator=Translator(), name="marts", pool=POOL)
+    @dbt_assets(
+        manifest=_models(manifest), exclude=RESULTS, dagster_dbt_translator=Translator(), name="marts", pool=POOL
+    )
     def marts(
         context: dg.AssetExecutionContext, dbt: Dbt, warehouse: Warehouse, clock: Clock, code: dg.ResourceParam[str]
     ) -> Iterator[Any]:
         with warehouse.get_connection() as connection:
             batches = loaded_batches(connection)
             anew = code_has_changed(connection, code)
-        # the connection is closed here: dbt opens the warehouse in a process of its own
-        # unit tests prove the SQL, not the data: the test suite runs them
-        arguments = [
-            "build",
-            "--exclude-resource-type",
-            "unit_test",
-            "--vars",
-            json.dumps(dict(variables)),
-            *(["--full-refresh"] if anew else []),
-        ]
-        invocation = dbt.cli(arguments, context=context)
-        outputs: list[dg.Output[Any]] = []
-        try:
-            for event in invocation.stream():
-                if isinstance(event, dg.Output):
-                    outputs.append(event)
-                    context.log.info(f"{len(outputs)} of {len(context.selected_output_names)}: {event.output_name}")
-                else:
-                    yield event
-        except Exception:
-            yield from outputs
-            raise
-        shutil.rmtree(invocation.target_path)  # of a run that failed it stays, with dbt's log
+        arguments = ["--full-refresh"] if anew else []
+        outputs = yield from _build(context, dbt, variables, arguments)
         built = {context.asset_key_for_output(output.output_name) for output in outputs}
         with warehouse.get_connection() as connection:
             fully_modelled = datasets_fully_built([*sources, context.assets_def], built)
             mark_modelled(connection, [batch for batch in batches if batch[0] in fully_modelled], clock.now())
             if anew and built == set(context.assets_def.keys):
                 set_build_fingerprint(connection, code)
-            for output in outputs:
-                yield output.with_metadata({**output.metadata, **_row_count(connection, context, output)})
+            yield from _with_row_counts(connection, context, outputs)
 
     return marts
+
+
+def build_results(manifest: Path, variables: Mapping[str, str]) -> dg.AssetsDefinition:
+    """The models that stand on results of the Python packages; they are small and built whole each time."""
+
+    @dbt_assets(
+        manifest=_models(manifest), select=RESULTS, dagster_dbt_translator=Translator(), name="results", pool=POOL
+    )
+    def results(context: dg.AssetExecutionContext, dbt: Dbt, warehouse: Warehouse) -> Iterator[Any]:
+        outputs = yield from _build(context, dbt, variables, [])
+        with warehouse.get_connection() as connection:
+            yield from _with_row_counts(connection, context, outputs)
+
+    return results
+
+
+def _models(manifest: Path) -> dict[str, Any]:
+    models: dict[str, Any] = json.loads(manifest.read_text("utf-8"))
+    return models
+
+
+def _build(
+    context: dg.AssetExecutionContext, dbt: Dbt, variables: Mapping[str, str], arguments: Sequence[str]
+) -> Generator[Any, None, list[dg.Output[Any]]]:
+    """Run dbt for the selected models; yields its checks, gives its outputs, those of a run that failed too.
+
+    The caller holds no connection: dbt opens the warehouse in a process of its own.
+    """
+    # unit tests prove the SQL, not the data: the test suite runs them
+    given = ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps(dict(variables)), *arguments]
+    invocation = dbt.cli(given, context=context)
+    outputs: list[dg.Output[Any]] = []
+    try:
+        for event in invocation.stream():
+            if isinstance(event, dg.Output):
+                outputs.append(event)
+                context.log.info(f"{len(outputs)} of {len(context.selected_output_names)}: {event.output_name}")
+            else:
+                yield event
+    except Exception:
+        yield from outputs
+        raise
+    shutil.rmtree(invocation.target_path)  # of a run that failed it stays, with dbt's log
+    return outputs
+
+
+def _with_row_counts(
+    connection: Any, context: dg.AssetExecutionContext, outputs: Sequence[dg.Output[Any]]
+) -> Iterator[dg.Output[Any]]:
+    for output in outputs:
+        yield output.with_metadata({**output.metadata, **_row_count(connection, context, output)})
 
 
 def _row_count(connection: Any, context: dg.AssetExecutionContext, output: dg.Output[Any]) -> dict[str, int]:

@@ -41,7 +41,7 @@ def read_models(models: Path) -> dict[str, list[dict[str, Any]]]:
         domain: [table for path in sorted((models / "marts" / domain).glob("*.yml")) for table in _load(path, "models")]
         for domain in _DOMAINS
     }
-    sources = [source for path in sorted(models.glob("*.yml")) for source in _load(path, "sources")]
+    sources = [source for path in sorted(models.rglob("*.yml")) for source in _load(path, "sources")]
     groups["ml"] = [table for source in sources if source["schema"] == "ml" for table in source["tables"]]
     return {group: [_resolve(table, blocks) for table in tables] for group, tables in groups.items() if tables}
 

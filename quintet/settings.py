@@ -113,6 +113,20 @@ class Settings(BaseSettings):
     admin_key: SecretStr | None = _setting(
         None, "First admin key of the API, for automation.", "a key of at least 10 characters", "none", min_length=10
     )
+    requests_per_minute: int = _setting(
+        60_000, "Requests that a key may make in a minute.", "a whole number from 1 to 10000000", ge=1, le=10_000_000
+    )
+    request_seconds: float = _setting(
+        10.0,
+        "Seconds after which the service gives up a request.",
+        "a number of seconds from 0.01 to 600",
+        ge=0.01,
+        le=600,
+        allow_inf_nan=False,
+    )
+    request_bytes: int = _setting(
+        1_000_000, "Most bytes in the body of a request.", "a whole number from 1 to 100000000", ge=1, le=100_000_000
+    )
     postgres_url: SecretStr | None = _setting(
         None,
         "URL of the source database.",

@@ -23,12 +23,14 @@ from quintet.warehouse.contract import Dataset
 from quintet.warehouse.inbox import list_inbox
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 
-_HEADLINES: Mapping[str, Callable[[duckdb.DuckDBPyConnection], str]] = {
+HEADLINES: Mapping[str, Callable[[duckdb.DuckDBPyConnection], str]] = {
     "insurance": quintet.insurance.headline.headline,
     "promotions": quintet.promotions.headline.headline,
     "conversions": quintet.conversions.headline.headline,
     "payments": quintet.payments.headline.headline,
 }
+"""Each domain's sentence about itself, from a snapshot."""
+
 _MOST_SHOWN = 10
 
 
@@ -105,7 +107,7 @@ def render(settings: Settings, datasets: Iterable[Dataset], title: str) -> Rende
             numbers = (figures.files, figures.rows, figures.loaded, figures.rejected)
             table.add_row(figures.dataset, *(f"{number:,}" for number in numbers))
         domains = dict.fromkeys(dataset.domain for dataset in datasets)
-        headlines = [f"{domain}: {_HEADLINES[domain](snapshot)}" for domain in domains]
+        headlines = [f"{domain}: {HEADLINES[domain](snapshot)}" for domain in domains]
         notes = remarks(snapshot, settings, datasets)
     places = [
         f"snapshot: {path} (read it as {settings.serving / 'current.duckdb'})",

@@ -7,6 +7,7 @@ is an immutable file, so reading it never waits for a run and never blocks one.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -30,3 +31,9 @@ def open_snapshot(path: Path, threads: int = 1) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(str(path), read_only=True, config={"threads": threads})
     connection.execute("set global TimeZone = 'UTC'")  # global, so that its cursors have it too
     return connection
+
+
+def records(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """The rows of a query that was executed, as dictionaries of plain values."""
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

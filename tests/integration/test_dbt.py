@@ -24,6 +24,7 @@ import duckdb
 import pytest
 
 from quintet.datasets import DATASETS
+from quintet.insurance.forecast_tables import write_forecast
 from quintet.insurance.stage import stage_new_batches
 from quintet.warehouse.database import open_warehouse, prepare, published_file
 
@@ -278,12 +279,20 @@ FAULTS = [
         "relationships: an agency without its dimension",
         f"delete from marts.dim_agency {first_row('marts.dim_agency')}",
         "relationships_fct_agency_performance_agency_id",
+        also_found_by=("relationships_dim_agency_segment_agency_id", "same_number_of_rows_dim_agency_segment"),
     ),
     Fault(
         "unique: two days of one date",
         "update marts.agg_payment_days set day = (select min(day) from marts.agg_payment_days)",
         "unique_agg_payment_days_day",
         ", 2)",
+    ),
+    Fault(
+        "bands_in_order: a band that is turned round",
+        "update marts.fct_premium_forecast_backtest set lo80 = hi80 + 1 "
+        + first_row("marts.fct_premium_forecast_backtest", "lo80 is not null"),
+        "bands_in_order_fct_premium_forecast_backtest",
+        "('naive', ",
     ),
     Fault(
         "not_null: a country without a spelling",
@@ -306,7 +315,7 @@ def bad(built_home: Path, dbt_project: Path, tmp_path_factory: pytest.TempPathFa
     mistaken = folder / "dbt_project"
     shutil.copytree(dbt_project, mistaken, ignore=shutil.ignore_patterns("target", "logs"))
     model = mistaken / "models" / "marts" / "insurance" / "dim_year.sql"
-    model.write_text(model.read_text("utf-8").replace("max(months)", "sum(months)"), "utf-8")
+    model.write_text(model.read_text("utf-8").replace("max_by(months, (rows, months))", "sum(months)"), "utf-8")
     return run_dbt(mistaken, warehouse, "test", "--select", "test_type:data", _UNIT_TEST)
 
 
@@ -422,18 +431,27 @@ def test_what_is_not_described_is_listed() -> None:
 
 def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tmp_path: Path) -> None:
     warehouse = tmp_path / "empty.duckdb"
+    results = ("--exclude-resource-type", "unit_test")
     with opened(warehouse) as connection:
         prepare(connection, DATASETS.values())
         stage_new_batches(connection, anew=False)
-    run = run_dbt(dbt_project, warehouse, "build", "--exclude-resource-type", "unit_test")
-    assert run.exit_status == 0, run.printed
-    assert set(run.results) == run.statuses("success", "pass")
+    first = run_dbt(dbt_project, warehouse, "build", *results, "--exclude", "tag:results")
+    with opened(warehouse) as connection:
+        write_forecast(connection)
+    second = run_dbt(dbt_project, warehouse, "build", *results, "--select", "tag:results")
+    for run in (first, second):
+        assert run.exit_status == 0, run.printed
+        assert set(run.results) == run.statuses("success", "pass")
     marts = [
         node["name"]
-        for node in run.manifest["nodes"].values()
+        for node in first.manifest["nodes"].values()
         if node["resource_type"] == "model" and node["schema"] == "marts"
     ]
     with opened(warehouse) as connection:
         rows = {name: connection.execute(f"select count(*) from marts.{name}").fetchone() for name in marts}
     assert marts
-    assert rows == dict.fromkeys(marts, (0,))
+    # without a year there is nothing to score, and each model says so
+    scores = rows.pop("fct_premium_forecast_scores")
+    assert scores is not None
+    assert scores[0] > 0
+    assert rows == dict.fromkeys(rows, (0,))

@@ -1,0 +1,257 @@
+"""The HTTP service: times of the mart routes, a group-by beside Datasette, and snapshots swapped under load.
+
+`make bench NAME=api` takes about five minutes. It generates the full-size table of agency performance (213,328 rows),
+serves it, and installs Datasette from the package index into an environment of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import os
+import random
+import secrets
+import shutil
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+import venv
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+from bench.http_load import for_seconds, put_under_load
+from bench.measure import Line, in_turns, median_ratio, print_lines
+from quintet.samples.insurance import AgenciesWorld, make_sample
+from quintet.samples.write import write_inboxes
+
+_PROJECT = Path(__file__).parents[1]
+_DATASETTE = "datasette==0.65.5"
+_ROWS = 213_328
+_ROWS_AN_AGENCY = 127  # of the generated world; what is generated beyond `_ROWS` is left out
+_SWAPS = 100
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _served(arguments: Sequence[str], url: str, environment: Mapping[str, str]) -> Iterator[str]:
+    """A server that runs until the body ends; gives its address once it answers."""
+    process = subprocess.Popen(
+        [*arguments], cwd=_PROJECT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=sys.stderr
+    )
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(url)
+            except urllib.error.HTTPError:
+                break
+            except OSError:
+                time.sleep(0.1)
+            else:
+                break
+        yield url.rsplit("/", 1)[0]
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _generate(raw: Path) -> Path:
+    """The full-size inbox file, cut to its number of rows."""
+    write_inboxes([make_sample(AgenciesWorld(agencies=round(_ROWS / _ROWS_AN_AGENCY * 1.1)), seed=7)], raw)
+    (file,) = (raw / "agency_performance").glob("*.csv")
+    with file.open(encoding="utf-8", newline="") as whole:
+        lines = list(itertools.islice(whole, _ROWS + 1))
+    if len(lines) != _ROWS + 1:
+        raise RuntimeError(f"the generated world has {len(lines) - 1:,} rows, fewer than {_ROWS:,}")
+    file.write_text("".join(lines), "utf-8", newline="")
+    return file
+
+
+def _build(home: Path, raw: Path) -> None:
+    (home / "dagster").mkdir(parents=True)
+    shutil.copy(_PROJECT / "dagster.yaml", home / "dagster")
+    subprocess.run(
+        [sys.executable, "run.py", "--select", "insurance"],
+        cwd=_PROJECT,
+        env={
+            **os.environ,
+            "QUINTET_HOME": str(home),
+            "QUINTET_RAW": str(raw),
+            "DAGSTER_HOME": str(home / "dagster"),
+        },
+        check=True,
+    )
+
+
+def _sqlite(file: Path, database: Path) -> None:
+    """The same file as a table of SQLite with numbers as numbers, for Datasette."""
+    with file.open(encoding="utf-8", newline="") as text, sqlite3.connect(database) as connection:
+        rows = csv.reader(text)
+        header = next(rows)
+        columns = ", ".join(f'"{name}" numeric' for name in header)
+        connection.execute(f"create table performance ({columns})")
+        connection.executemany(f"insert into performance values ({', '.join('?' * len(header))})", rows)
+
+
+def _mart_paths(count: int) -> list[str]:
+    """Questions to the mart routes, no two alike, so that none is answered from memory."""
+    chance = random.Random(7)
+    pivots = ["prod_line", "state", "year", "product", "agency", "vendor"]
+    paths = set()
+    while len(paths) < count:
+        year = chance.randrange(2005, 2014)
+        query = {
+            "year_from": year,
+            "year_to": year + chance.randrange(1, 3),
+            "agency": ",".join(str(chance.randrange(1, 2_000)) for _ in range(chance.randrange(1, 60))),
+            "page_size": chance.choice([20, 50]),
+        }
+        if chance.random() < 0.7:
+            query["group_by"] = ",".join(chance.sample(pivots, chance.randrange(1, 3)))
+            paths.add("/v1/insurance/summary?" + urlencode(query))
+        else:
+            paths.add("/v1/insurance/performance?" + urlencode(query))
+    return sorted(paths, key=lambda _: chance.random())
+
+
+def measure_routes(url: str, headers: Mapping[str, str], seconds: float) -> list[Line]:
+    """The mart routes alone and under 16 clients, first with new questions, then with one answered before."""
+    paths = _mart_paths(20_000)
+    put_under_load(url, paths[:50], headers, 1, for_seconds(1))
+    alone = put_under_load(url, paths[50:], headers, 1, for_seconds(seconds))
+    many = put_under_load(url, paths[10_000:], headers, 16, for_seconds(seconds))
+    again = put_under_load(url, paths[:20], headers, 16, for_seconds(seconds / 2))
+    failed = [*alone.failed, *many.failed, *again.failed]
+    return [
+        Line(
+            "mart routes, new questions, one client",
+            f"p50 {alone.percentile(50):.1f} ms, p99 {alone.percentile(99):.1f} ms",
+            "p99 at most 50 ms",
+            alone.percentile(99) <= 50,
+        ),
+        Line(
+            "mart routes, new questions, 16 clients",
+            f"p50 {many.percentile(50):.1f} ms, p99 {many.percentile(99):.1f} ms, {many.per_second:,.0f} requests/s",
+            "p99 at most 200 ms, at least 300 requests/s",
+            many.percentile(99) <= 200 and many.per_second >= 300,
+        ),
+        Line(
+            "mart routes, questions asked before, 16 clients",
+            f"p99 {again.percentile(99):.1f} ms, {again.per_second:,.0f} requests/s",
+            "",
+            True,
+        ),
+        Line("answers that failed", f"{len(failed)} {failed[:1] or ''}", "none", not failed),
+    ]
+
+
+def measure_group_by(url: str, headers: Mapping[str, str], work: Path, file: Path) -> Line:
+    """A group-by over the whole table, asked of the service and of Datasette in turns."""
+    database = work / "performance.db"
+    _sqlite(file, database)
+    environment = work / "datasette"
+    venv.create(environment, with_pip=True)
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", _DATASETTE, "setuptools<81"]
+    subprocess.run(pip, check=True)
+    port = _free_port()
+    arguments = [str(environment / "bin" / "datasette"), "serve", str(database), "--port", str(port)]
+    settings = ["--setting", "sql_time_limit_ms", "60000", "--setting", "num_sql_threads", "2"]
+    years = itertools.cycle(range(2005, 2010))
+    pages = itertools.count(500)
+
+    def ours(year: int) -> list[dict[str, float]]:
+        # a page size not asked for before, so that the answer is not one from memory
+        query = f"group_by=prod_line,year&year_from={year}&page_size={next(pages)}"
+        request = urllib.request.Request(f"{url}/v1/insurance/summary?{query}", headers=dict(headers))
+        items: list[dict[str, float]] = json.load(urllib.request.urlopen(request))["items"]
+        return items
+
+    with _served([*arguments, *settings], f"http://127.0.0.1:{port}/-/versions.json", {}):
+
+        def theirs(year: int) -> list[dict[str, float]]:
+            sql = (
+                "select PROD_LINE, STAT_PROFILE_DATE_YEAR, sum(WRTN_PREM_AMT), sum(PRD_ERND_PREM_AMT), "
+                "sum(PRD_INCRD_LOSSES_AMT), sum(NB_WRTN_PREM_AMT), sum(PREV_WRTN_PREM_AMT), sum(POLY_INFORCE_QTY), "
+                "sum(PREV_POLY_INFORCE_QTY), sum(RETENTION_POLY_QTY) from performance "
+                f"where STAT_PROFILE_DATE_YEAR >= {year} group by 1, 2 order by 1, 2"
+            )
+            address = f"http://127.0.0.1:{port}/performance.json?_shape=array&_ttl=0&sql={quote(sql)}"
+            rows: list[dict[str, float]] = json.load(urllib.request.urlopen(address))
+            return rows
+
+        if len(ours(2005)) != len(theirs(2005)):
+            raise RuntimeError("the two do not answer the same question")
+        seconds = in_turns({"ours": lambda: ours(next(years)), "theirs": lambda: theirs(next(years))}, rounds=15)
+    ratio = median_ratio(seconds["theirs"], seconds["ours"])
+    medians = {name: statistics.median(times) * 1000 for name, times in seconds.items()}
+    return Line(
+        f"group-by over {_ROWS:,} rows",
+        f"{medians['ours']:.0f} ms, Datasette {medians['theirs']:.0f} ms: {ratio:.1f} x as fast",
+        "at least 8 x Datasette",
+        ratio >= 8,
+    )
+
+
+def measure_swaps(url: str, headers: Mapping[str, str], serving: Path) -> Line:
+    """Snapshots that are replaced and removed while 16 clients ask."""
+    done = threading.Event()
+    source = (serving / "current.duckdb").resolve()
+
+    def swap() -> None:
+        before: list[Path] = []
+        for number in range(_SWAPS):
+            path = serving / f"swap{number}.duckdb"
+            shutil.copyfile(source, path)
+            beside = serving / "beside"
+            beside.symlink_to(path.name)
+            beside.replace(serving / "current.duckdb")
+            before.append(path)
+            if len(before) > 3:
+                before.pop(0).unlink()
+            time.sleep(0.05)
+        done.set()
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    load = put_under_load(url, _mart_paths(5_000), headers, 16, done.is_set)
+    swapper.join()
+    return Line(
+        f"{_SWAPS} snapshots swapped under 16 clients",
+        f"{len(load.failed)} of {len(load.milliseconds):,} answers failed; p99 {load.percentile(99):.0f} ms",
+        "no failed request",
+        not load.failed,
+    )
+
+
+def main() -> int:
+    """Measure and print; 0 if all limits hold."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        file = _generate(work / "raw")
+        _build(work / "home", work / "raw")
+        key, port = secrets.token_hex(16), _free_port()
+        environment = {"QUINTET_HOME": str(work / "home"), "QUINTET_PORT": str(port), "QUINTET_ADMIN_KEY": key}
+        headers = {"Authorization": f"Bearer {key}"}
+        with _served([sys.executable, "-m", "quintet.web"], f"http://127.0.0.1:{port}/healthz", environment) as url:
+            lines = measure_routes(url, headers, seconds=15)
+            lines.append(measure_group_by(url, headers, work, file))
+            lines.append(measure_swaps(url, headers, work / "home" / "serving"))
+    return print_lines("The HTTP service", lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""Load on an HTTP service from keep-alive connections, cheap enough to leave the cores to the service.
+
+Belongs here: sending prepared requests and timing the answers. Which requests, and what limits hold, belongs in the
+benchmark.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came of a load: seconds of every answer in ms, how long it lasted, and answers that were no 200 or 304."""
+
+    milliseconds: np.ndarray
+    seconds: float
+    failed: Sequence[str]
+
+    @property
+    def per_second(self) -> float:
+        """Answers a second over all clients."""
+        return len(self.milliseconds) / self.seconds
+
+    def percentile(self, share: float) -> float:
+        """The time, ms, within which this percentage of the answers came."""
+        return float(np.percentile(self.milliseconds, share))
+
+
+def put_under_load(
+    url: str, paths: Sequence[str], headers: Mapping[str, str], clients: int, until: Callable[[], bool]
+) -> Load:
+    """Ask for the paths in turn from `clients` connections until `until` says so, checked between requests."""
+    turn, times, failed = itertools.cycle(paths), [], []
+    lock = threading.Lock()
+
+    def following() -> Iterator[str]:
+        while not until():
+            with lock:
+                yield next(turn)
+
+    def ask() -> None:
+        connection = http.client.HTTPConnection(urlsplit(url).netloc)
+        for path in following():
+            began = time.perf_counter()
+            try:
+                connection.request("GET", path, headers=dict(headers))
+                answer = connection.getresponse()
+                body = answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                failed.append(f"{path}: {error!r}")
+                connection.close()
+                continue
+            times.append((time.perf_counter() - began) * 1000)
+            if answer.status not in (200, 304):
+                failed.append(f"{path}: {answer.status} {body[:200]!r}")
+        connection.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(clients)]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return Load(np.array(times), time.perf_counter() - began, failed)
+
+
+def for_seconds(seconds: float) -> Callable[[], bool]:
+    """A condition that holds once the given time has passed."""
+    end = time.perf_counter() + seconds
+    return lambda: time.perf_counter() >= end

@@ -1,0 +1,13 @@
+{{ config(tags=['results']) }}
+select
+    agency_id::bigint as agency_id,
+    prod_line::varchar as prod_line,
+    year::integer as year,
+    forecast::double as forecast,
+    lo80::double as lo80,
+    hi80::double as hi80,
+    lo95::double as lo95,
+    hi95::double as hi95,
+    model::varchar as model,
+    origin_year::integer as origin_year
+from {{ source('ml', 'premium_forecast') }}

@@ -1,0 +1,175 @@
+"""Next year's written premium of each agency and line, with bands, and how well such forecasts have done.
+
+Belongs here: the history from the marts, and the run of the steps. The steps have files of their own:
+`forecast_panel.py`, `forecast_models.py`, `forecast_backtest.py`, `forecast_year_to_date.py`. Charts and pages do not
+belong here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+import pandas as pd
+
+from quintet.insurance.forecast_backtest import (
+    BANDS,
+    BEST_SO_FAR,
+    LEVELS,
+    WORTHWHILE,
+    alive,
+    backtest,
+    bands,
+    choose,
+    rolling_forecasts,
+    score,
+)
+from quintet.insurance.forecast_models import NAIVE, candidate_forecasts
+from quintet.insurance.forecast_panel import KEY, panel
+from quintet.insurance.forecast_year_to_date import YearToDate, year_to_date
+
+_COLUMNS = {
+    "agency_id": "int64",
+    "prod_line": "str",
+    "year": "int64",
+    "forecast": "float64",
+    **dict.fromkeys(BANDS, "float64"),
+    "model": "str",
+    "origin_year": "int64",
+}
+FORECAST_COLUMNS = list(_COLUMNS)
+
+_NAMES = {
+    NAIVE: "the last complete year, unchanged",
+    "line_growth": "the last complete year, moved by the usual growth of its line",
+    "linear": "a robust linear model of growth",
+    "boosting": "gradient-boosted trees",
+    "forest": "a forest of trees",
+    "combination": "the mean of the last complete year, a robust linear model and a forest of trees",
+}
+
+_HISTORY = """
+select
+    agency_id,
+    prod_line,
+    year,
+    months_covered,
+    sum(written_premium)::double as written_premium,
+    sum(written_premium * greatest(months_covered / months, 1))::double as annualised_premium,
+    sum(prev_written_premium)::double as prev_written_premium,
+    sum(new_business_premium)::double as new_business_premium,
+    sum(earned_premium)::double as earned_premium,
+    sum(incurred_losses)::double as incurred_losses,
+    sum(policies_in_force)::double as policies_in_force,
+    sum(prev_policies_in_force)::double as prev_policies_in_force,
+    sum(retained_policies) filter (where prev_policies_in_force is not null)::double as retained_policies
+from marts.fct_agency_performance join marts.dim_year using (year)
+group by agency_id, prod_line, year, months_covered
+order by agency_id, prod_line, year
+"""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The forecasts and what stands behind them; amounts in USD.
+
+    forecasts: `FORECAST_COLUMNS`, one row an agency and line that wrote anything in the last complete year; `year` is
+    the year after it. `origin_year` is the latest year of which a row was used: the last complete year, or the
+    short year after it where its months count. Bands are null where no earlier forecast can be compared.
+    backtest: see `forecast_backtest.backtest`. models, years: see `forecast_backtest.score`.
+    year_to_date: how the months of a short year count, None where there are none that can be judged.
+    """
+
+    forecasts: pd.DataFrame
+    backtest: pd.DataFrame
+    models: pd.DataFrame
+    years: pd.DataFrame
+    year_to_date: YearToDate | None
+
+
+def premium_history(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    """One row an agency, line and year: months_covered of the year, and sums over products and states.
+
+    connection: to a snapshot or to the warehouse. Amounts in USD. `annualised_premium` is written premium with the rows
+    that cover fewer months than the year brought up to its months. Sums leave out what is not known and are null where
+    nothing is. Raises duckdb.CatalogException where the marts are not built.
+    """
+    return connection.execute(_HISTORY).df()
+
+
+def forecast(history: pd.DataFrame) -> Forecast:
+    """Forecast the year after the last complete one, with the candidate that has forecast past years best.
+
+    history: as `premium_history` gives it. Deterministic. Raises KeyError where a column is absent.
+    """
+    known = panel(history)
+    rolled = rolling_forecasts(known)
+    chosen = choose(rolled)
+    tested = backtest(rolled)
+    models, years = score(tested, chosen)
+    complete = known.loc[known["is_complete"], "year"]
+    if complete.empty:
+        return Forecast(pd.DataFrame(columns=FORECAST_COLUMNS).astype(_COLUMNS), tested, models, years, None)
+    last_year = int(complete.max())
+    now = alive(known, last_year)
+    of_chosen = rolled[rolled["model"] == chosen]
+    made = candidate_forecasts(known[known["year"] < last_year], now)[chosen]
+    rows = now[[*KEY, "premium"]].assign(year=last_year + 1, forecast=made, model=chosen, origin_year=last_year)
+    rows = pd.concat([rows, bands(of_chosen, rows)], axis=1)
+    to_date = year_to_date(history, last_year, of_chosen[of_chosen["year"] == last_year])
+    if to_date is not None and to_date.weight > 0:
+        rows = _moved(rows, to_date)
+    return Forecast(rows[FORECAST_COLUMNS].astype(_COLUMNS).reset_index(drop=True), tested, models, years, to_date)
+
+
+def _moved(rows: pd.DataFrame, to_date: YearToDate) -> pd.DataFrame:
+    """Forecasts and bands moved towards what the months so far say; the width of a band stays."""
+    merged = rows.merge(to_date.estimates, on=KEY, how="left")
+    move = (to_date.weight * (merged["estimate"] - merged["forecast"])).where(merged["forecast"] > 0).fillna(0.0)
+    amounts = ["forecast", *BANDS]
+    merged[amounts] = merged[amounts].add(move, axis=0)
+    merged["origin_year"] = merged["origin_year"].mask(merged["estimate"].notna(), to_date.year)
+    return merged
+
+
+def describe(result: Forecast) -> str:
+    """Which forecast is used and by how much it beats the last complete year, or that nothing does: one sentence."""
+    if result.forecasts.empty:
+        return "There is no complete year with premium to forecast from."
+    chosen = str(result.models["model"][result.models["is_chosen"]].iloc[0])
+    opening = f"The forecast of {result.forecasts['year'].iloc[0]} is {_NAMES[chosen]}"
+    if result.years.empty:
+        return f"{opening}: there are too few complete years to test another."
+    naive, used, rolling = (
+        result.models.loc[result.models["model"] == name].iloc[0] for name in (NAIVE, chosen, BEST_SO_FAR)
+    )
+    first, last = result.years["year"].min(), result.years["year"].max()
+    tested = f"{first}-{last}" if first < last else f"{first}"
+    bands_held = " and ".join(f"the {level}% band held {used[f'coverage{level}']:.0%}" for level in LEVELS)
+    if chosen == NAIVE:
+        return (
+            f"{opening}: no other model has forecast better by {WORTHWHILE:.0%} or more "
+            f"(WAPE {naive['wape']:.3f} over {tested}; {bands_held} of the outcomes)."
+        )
+    hindsight = (
+        f", {_than_naive(rolling['wape_vs_naive'])} where the years before had to choose the model"
+        if abs(rolling["wape_vs_naive"] - used["wape_vs_naive"]) >= 0.0005
+        else ""
+    )
+    return (
+        f"{opening}: over {tested} its WAPE is {used['wape']:.3f}, {_than_naive(used['wape_vs_naive'])} the "
+        f"{naive['wape']:.3f} of the last complete year{hindsight}; "
+        f"{bands_held} of the outcomes{_months(result.year_to_date)}."
+    )
+
+
+def _than_naive(difference: float) -> str:
+    if abs(difference) < 0.0005:
+        return "equal to"
+    return f"{abs(difference):.1%} {'above' if difference > 0 else 'below'}"
+
+
+def _months(to_date: YearToDate | None) -> str:
+    if to_date is None or to_date.weight == 0:
+        return ""
+    return f"; the {to_date.months} months of {to_date.year} that are in count {to_date.weight:.0%}"

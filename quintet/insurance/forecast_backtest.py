@@ -1,0 +1,173 @@
+"""How good the candidates have been: forecasts made again at each past year from what was known by then.
+
+Belongs here: the rolling origin, the bands around a forecast, the choice of a candidate and its scores. Fitting does
+not belong here (`forecast_models.py`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from quintet.insurance.forecast_models import CANDIDATES, NAIVE, candidate_forecasts
+from quintet.insurance.forecast_panel import KEY
+
+BEST_SO_FAR = "best_so_far"
+"""Not a candidate but the way of choosing: in each year, the candidate that the years before it would have chosen."""
+WARM_UP_YEARS = 2
+"""Target years that serve to choose and to learn the bands before any is scored."""
+WORTHWHILE = 0.01
+"""By what share a candidate's WAPE must be below naive's to be preferred to it."""
+
+LEVELS = (80, 95)
+BANDS = [f"{side}{level}" for level in LEVELS for side in ("lo", "hi")]
+BACKTEST_COLUMNS = ["model", "origin_year", "year", *KEY, "actual", "forecast", *BANDS]
+MODEL_COLUMNS = [
+    *("model", "wape", "wape_vs_naive", "coverage80", "coverage95", "mean_width80", "mean_width95", "bias", "n"),
+    "is_chosen",
+]
+YEAR_COLUMNS = ["model", "year", "wape", "coverage80", "coverage95", "n"]
+
+_CENT = 0.01
+_SIZE_CLASSES = 3
+_FEWEST_RESIDUALS = 30
+
+
+def alive(panel: pd.DataFrame, year: int) -> pd.DataFrame:
+    """The rows of the panel for the agencies and lines that wrote (or returned) any premium in the year."""
+    return panel[(panel["year"] == year) & (panel["premium"].abs() >= _CENT)]
+
+
+def rolling_forecasts(panel: pd.DataFrame) -> pd.DataFrame:
+    """Every candidate's forecast at every whole year that a whole year follows, from that year and those before it.
+
+    Returns model, origin_year, year, agency_id, prod_line, premium (of the origin's year), actual, forecast, all
+    amounts in USD; a candidate has no rows where there was too little to fit it.
+    """
+    complete = set(panel.loc[panel["is_complete"], "year"])
+    origins = sorted(int(year) for year in complete if year + 1 in complete)
+    return pd.concat([_empty_forecasts(), *(_forecasts_at(panel, origin) for origin in origins)], ignore_index=True)
+
+
+def _empty_forecasts() -> pd.DataFrame:
+    kinds = {"model": str, "origin_year": int, "year": int, "agency_id": int, "prod_line": str}
+    amounts = dict.fromkeys(("premium", "actual", "forecast"), float)
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in (kinds | amounts).items()})
+
+
+def _forecasts_at(panel: pd.DataFrame, origin: int) -> pd.DataFrame:
+    now = alive(panel, origin)
+    forecasts = candidate_forecasts(panel[panel["year"] < origin], now)
+    rows = now[[*KEY, "premium"]].assign(actual=now["next_premium"], origin_year=origin, year=origin + 1)
+    by_candidate = [rows.assign(model=name, forecast=forecasts[name]) for name in forecasts.columns.astype(str)]
+    return pd.concat(by_candidate, ignore_index=True)[list(_empty_forecasts())]
+
+
+def choose(rolled: pd.DataFrame) -> str:
+    """The candidate of the lowest WAPE over the target years that all candidates have.
+
+    Naive where these are too few, or where no candidate is better than naive by `WORTHWHILE`.
+    rolled: see `rolling_forecasts`; the years that count as known.
+    """
+    fitted_years = rolled.loc[rolled["model"] != NAIVE, "year"].unique()
+    if len(fitted_years) < WARM_UP_YEARS:
+        return NAIVE
+    common = rolled[rolled["year"].isin(fitted_years)]
+    error = (common["forecast"] - common["actual"]).abs().groupby(common["model"]).sum()
+    error[NAIVE] *= 1 - WORTHWHILE
+    return str(error.reindex(CANDIDATES).idxmin())
+
+
+def bands(past: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
+    """Bands around the forecasts of `now`, USD, in the columns `BANDS`; null where there is no past.
+
+    past: premium, actual and forecast of one candidate in earlier target years. now: premium and forecast.
+    Conformal: the errors of the past in shares of premium, their empirical quantiles by class of size.
+    """
+    result = pd.DataFrame(np.nan, index=now.index, columns=BANDS)
+    if past.empty or now.empty:
+        return result
+    size = past["premium"].abs().to_numpy(float)
+    classes = max(1, min(_SIZE_CLASSES, len(past) // _FEWEST_RESIDUALS))
+    edges = np.quantile(size, np.arange(1, classes) / classes)
+    error = (past["actual"] - past["forecast"]).to_numpy(float) / size
+    now_size = now["premium"].abs().to_numpy(float)
+    past_class, now_class = np.searchsorted(edges, size), np.searchsorted(edges, now_size)
+    for level in LEVELS:
+        tail = (1 - level / 100) / 2
+        # A class that has no errors is an effect of ties in size; all errors stand in for it.
+        of_class = [error[past_class == number] for number in range(classes)]
+        above = np.array([_upper_quantile(found if len(found) else error, tail) for found in of_class])
+        below = np.array([_upper_quantile(-found if len(found) else -error, tail) for found in of_class])
+        result[f"lo{level}"] = now["forecast"] - np.maximum(below, 0.0)[now_class] * now_size
+        result[f"hi{level}"] = now["forecast"] + np.maximum(above, 0.0)[now_class] * now_size
+    return result
+
+
+def _upper_quantile(errors: np.ndarray, tail: float) -> float:
+    """The value that a further error exceeds with a chance of at most `tail`, as far as so few errors can tell."""
+    rank = int(np.ceil((len(errors) + 1) * (1 - tail)))
+    return float(np.sort(errors)[min(rank, len(errors)) - 1])
+
+
+def backtest(rolled: pd.DataFrame) -> pd.DataFrame:
+    """The forecasts of all target years but the first ones, with bands and with the rows of `BEST_SO_FAR`.
+
+    Bands and choice of a year come from the years before it. Columns: `BACKTEST_COLUMNS`.
+    """
+    years = sorted(int(year) for year in rolled["year"].unique())
+    scored = [_with_bands(rolled, year) for year in years[WARM_UP_YEARS:]]
+    return pd.concat([rolled.assign(**dict.fromkeys(BANDS, 0.0)).iloc[:0], *scored])[BACKTEST_COLUMNS].reset_index(
+        drop=True
+    )
+
+
+def _with_bands(rolled: pd.DataFrame, year: int) -> pd.DataFrame:
+    past, now = rolled[rolled["year"] < year], rolled[rolled["year"] == year]
+    pairs = ((past[past["model"] == name], now[now["model"] == name]) for name in CANDIDATES)
+    banded = pd.concat([pd.concat([mine, bands(before, mine)], axis=1) for before, mine in pairs])
+    return pd.concat([banded, banded[banded["model"] == choose(past)].assign(model=BEST_SO_FAR)])
+
+
+def score(tested: pd.DataFrame, chosen: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The scores of a backtest: over all its years (`MODEL_COLUMNS`, best first) and by target year (`YEAR_COLUMNS`).
+
+    WAPE is the sum of absolute errors by the sum of absolute actuals. `wape_vs_naive` is relative to naive over the
+    same years (-0.08: 8% lower), `bias` the sum of errors by the sum of actuals, widths are means in USD. A candidate
+    without scored rows has n = 0 and no scores.
+    """
+    tested = tested.assign(
+        error=tested["forecast"] - tested["actual"],
+        size=tested["actual"].abs(),
+        **{f"in{level}": tested["actual"].between(tested[f"lo{level}"], tested[f"hi{level}"]) for level in LEVELS},
+        **{f"width{level}": tested[f"hi{level}"] - tested[f"lo{level}"] for level in LEVELS},
+    )
+    tested["absolute_error"] = tested["error"].abs()
+    naive = tested.loc[tested["model"] == NAIVE].groupby("year")["absolute_error"].sum()
+    tested["naive_error"] = tested["year"].map(naive) / tested.groupby(["model", "year"])["year"].transform("size")
+    models = _scores(tested, ["model"]).reindex([*CANDIDATES, BEST_SO_FAR]).rename_axis("model").reset_index()
+    models["n"] = models["n"].fillna(0).astype(int)
+    models["is_chosen"] = models["model"] == chosen
+    years = _scores(tested, ["model", "year"]).reset_index()
+    models = models.sort_values("wape", kind="stable", na_position="last", ignore_index=True)
+    return models[MODEL_COLUMNS], years[YEAR_COLUMNS]
+
+
+def _scores(tested: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    grouped = tested.groupby(by)
+    total = grouped[["error", "absolute_error", "naive_error", "size", "actual"]].sum()
+    means = grouped[[f"{name}{level}" for level in LEVELS for name in ("in", "width")]].mean()
+    return pd.DataFrame(
+        {
+            "wape": _by(total["absolute_error"], total["size"]),
+            "wape_vs_naive": _by(total["absolute_error"], total["naive_error"]) - 1,
+            **{f"coverage{level}": means[f"in{level}"] for level in LEVELS},
+            **{f"mean_width{level}": means[f"width{level}"] for level in LEVELS},
+            "bias": _by(total["error"], total["actual"]),
+            "n": grouped.size(),
+        }
+    )
+
+
+def _by(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
+    return numerator / denominator.where(denominator != 0)

@@ -1,0 +1,96 @@
+"""From yearly premium to what a forecast learns from: one row an agency, line and year, with next year's premium.
+
+Belongs here: which years are whole, what a short year tells, and the predictors, all known at the end of their year.
+Models, bands and scores do not belong here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+MONTHS_OF_A_YEAR = 12
+KEY = ["agency_id", "prod_line"]
+
+LINE_PREDICTORS = ["is_commercial", "is_other_line"]
+PREDICTORS = [
+    *LINE_PREDICTORS,
+    *("new_business_share", "earned_gap", "lost_policy_share", "policy_growth", "annualised_gap"),
+]
+"""What the linear model takes: shares of the year's own premium or policies, so that a short year has them too."""
+MORE_PREDICTORS = [*PREDICTORS, "premium_growth", "log_loss_ratio", "log_premium", "is_new"]
+"""What the trees take."""
+
+
+def panel(history: pd.DataFrame) -> pd.DataFrame:
+    """One row an agency, line and year whose whole-year premium is known, ordered by these.
+
+    history: see `premium_history`; one row an agency, line and year, in any order.
+    Returns agency_id, prod_line, year, `premium` (of the whole year, USD), `is_complete`, `next_premium` (of the next
+    whole year, USD; 0 where the agency and line has no row in it; null where the next year is not known whole) and
+    `MORE_PREDICTORS`, never null. A row's predictors come from its own year. Its premium does too, but in a short
+    year, where it is what the rows of the next year say of the year before.
+    """
+    rows = history.dropna(subset=["written_premium"]).reset_index(drop=True)
+    is_complete = rows["months_covered"] == MONTHS_OF_A_YEAR
+    rows = rows.assign(is_complete=is_complete, premium=_whole_year_premium(rows, is_complete))
+    rows = rows[rows["premium"].notna()]
+    following = rows[[*KEY, "year", "premium"]].rename(columns={"premium": "next_premium"})
+    rows = rows.merge(following.assign(year=following["year"] - 1), on=[*KEY, "year"], how="left")
+    complete_years = rows.loc[rows["is_complete"], "year"].unique()
+    stopped = rows["next_premium"].isna() & (rows["year"] + 1).isin(complete_years)
+    rows["next_premium"] = rows["next_premium"].mask(stopped, 0.0)
+    columns = [*KEY, "year", "premium", "is_complete", "next_premium"]
+    result = pd.concat([rows[columns], _predictors(rows)], axis=1)
+    return result.sort_values(["year", *KEY], ignore_index=True)
+
+
+def _whole_year_premium(rows: pd.DataFrame, is_complete: pd.Series) -> pd.Series:
+    """Written premium of the whole year, null where it is not known.
+
+    The year after a short one may state the short year's premium as it became, or as it was. The sums tell which: the
+    ratio of the two is nearer to 12 / months in the first case, nearer to 1 in the second.
+    """
+    told = rows.loc[is_complete, [*KEY, "year", "prev_written_premium"]].rename(
+        columns={"prev_written_premium": "told"}
+    )
+    merged = rows[[*KEY, "year"]].merge(told.assign(year=told["year"] - 1), on=[*KEY, "year"], how="left")["told"]
+    is_told = ~is_complete & merged.notna()
+    sums = pd.DataFrame({"told": merged, "short": rows["written_premium"], "months": rows["months_covered"]})[is_told]
+    by_year = sums.groupby(rows["year"]).agg({"told": "sum", "short": "sum", "months": "first"})
+    is_whole = by_year["told"] > by_year["short"] * np.sqrt(MONTHS_OF_A_YEAR / by_year["months"])
+    believed = is_told & rows["year"].isin(is_whole.index[is_whole])
+    return rows["written_premium"].where(is_complete, merged.where(believed))
+
+
+def _predictors(rows: pd.DataFrame) -> pd.DataFrame:
+    premium, before = rows["written_premium"], rows["prev_written_premium"]
+    lost = 1 - _ratio(rows["retained_policies"], rows["prev_policies_in_force"])
+    usual_loss = lost.groupby([rows["prod_line"], rows["year"]]).transform("median")
+    is_commercial = rows["prod_line"] == "CL"
+    return pd.DataFrame(
+        {
+            "is_commercial": is_commercial.astype(float),
+            "is_other_line": (~is_commercial).astype(float),
+            "new_business_share": _ratio(rows["new_business_premium"], premium).clip(0, 1).fillna(0.0),
+            # Premium is earned later than it is written: a start, a stop or an odd year shows as a gap.
+            "earned_gap": _ratio(rows["earned_premium"] - premium, premium).clip(-1, 1).fillna(0.0),
+            "lost_policy_share": lost.clip(0, 1).fillna(usual_loss.clip(0, 1)).fillna(0.0),
+            "policy_growth": _ratio(
+                rows["policies_in_force"] - rows["prev_policies_in_force"], rows["prev_policies_in_force"]
+            )
+            .clip(-1, 1)
+            .fillna(0.0),
+            "annualised_gap": _ratio(rows["annualised_premium"] - premium, premium).clip(0, 1).fillna(0.0),
+            "premium_growth": _ratio(premium - before, premium).clip(-1, 1).fillna(0.0),
+            "log_loss_ratio": np.log1p(_ratio(rows["incurred_losses"], premium).clip(0, 5)).fillna(0.0),
+            "log_premium": np.log10(premium.clip(lower=1_000.0)),
+            "is_new": before.isna().astype(float),
+        },
+        index=rows.index,
+    )
+
+
+def _ratio(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
+    """Null where the denominator is not above zero."""
+    return numerator / denominator.where(denominator > 0)

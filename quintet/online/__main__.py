@@ -1,0 +1,58 @@
+"""`make keys`: create, list and revoke keys of the API.
+
+Belongs here: the command line around `keys.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from quintet.online.keys import SCOPES, UnusableKeyError, create_key, list_keys, revoke_key
+from quintet.online.store import Store
+from quintet.settings import SettingsError, load_settings
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; 0 if it did what it was asked."""
+    parser = argparse.ArgumentParser(prog="keys", description="Keys of the API: who may ask for what.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    create = commands.add_parser("create", help="make a key and show it once")
+    create.add_argument("--name", required=True, help="whose key it is")
+    create.add_argument("--scopes", required=True, help=f"what it opens, separated by commas: {', '.join(SCOPES)}")
+    commands.add_parser("list", help="show all keys, without their secrets")
+    revoke = commands.add_parser("revoke", help="end a key for ever")
+    revoke.add_argument("key_id", help="the id that `list` shows")
+    given = parser.parse_args(arguments)
+    try:
+        store, now = Store(load_settings().online), dt.datetime.now(dt.UTC)
+        if given.command == "create":
+            key, text = create_key(store, given.name, given.scopes.split(","), now, os.urandom)
+            print(f"{text}\n\nThis is the key of {key.name} ({key.key_id}). It is shown this once; keep it safe.")
+        elif given.command == "list":
+            Console(highlight=False).print(_table(store))
+        else:
+            key = revoke_key(store, given.key_id, now)
+            print(f"the key of {key.name} ({key.key_id}) no longer opens anything")
+    except (UnusableKeyError, SettingsError) as fault:
+        print(fault, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _table(store: Store) -> Table:
+    table = Table("id", "name", "scopes", "made (UTC)", "revoked (UTC)")
+    for key in list_keys(store):
+        times = [f"{at:%Y-%m-%d %H:%M}" if at else "" for at in (key.created_at, key.revoked_at)]
+        table.add_row(key.key_id, key.name, " ".join(sorted(key.scopes)), *times)
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

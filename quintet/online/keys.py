@@ -1,0 +1,147 @@
+"""Keys of the API: who may ask for what.
+
+Belongs here: making, listing, revoking and recognising keys. A key's text is shown once, when it is made; the store
+keeps its SHA-256, which is enough for 256 random bits. Cookies of browsers belong in `sessions.py`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import sqlite3
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from quintet.online.store import Store
+
+SCOPES = {
+    "insurance:read": "insurance figures, reports, forecast and pages",
+    "promotions:read": "promotions figures and pages",
+    "promotions:score": "judging a new user",
+    "conversions:read": "conversions figures and pages",
+    "lending:read": "features and figures of lending",
+    "lending:decide": "asking for a loan decision",
+    "payments:read": "payment series, incidents and pages",
+    "payments:write": "sending transactions",
+    "metrics:read": "metrics for monitoring",
+    "admin": "everything",
+}
+"""What a key may be allowed, and what that opens."""
+
+ENVIRONMENT_KEY_ID = "environment"
+"""The id of the admin key that the setting `QUINTET_ADMIN_KEY` gives; it is never stored."""
+
+_PREFIX = "qk_"
+
+
+class UnusableKeyError(ValueError):
+    """A key cannot be made or revoked; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key without its secret. Times are UTC."""
+
+    key_id: str
+    name: str
+    scopes: frozenset[str]
+    created_at: dt.datetime | None
+    revoked_at: dt.datetime | None = None
+
+    def allows(self, scope: str) -> bool:
+        """Whether the key opens what needs `scope`."""
+        return "admin" in self.scopes or scope in self.scopes
+
+
+def create_key(
+    store: Store, name: str, scopes: Collection[str], now: dt.datetime, random_bytes: Callable[[int], bytes]
+) -> tuple[Key, str]:
+    """Make a key; gives it with its text, which nobody can read again. Raises UnusableKeyError for an unknown scope."""
+    with store.write() as connection:
+        return _insert(connection, name, scopes, now, random_bytes)
+
+
+def create_first_key(store: Store, now: dt.datetime, random_bytes: Callable[[int], bytes]) -> tuple[Key, str] | None:
+    """Make the first admin key; None where a key was ever made."""
+    with store.write() as connection:
+        if connection.execute("select 1 from keys limit 1").fetchone():
+            return None
+        return _insert(connection, "first key", ["admin"], now, random_bytes)
+
+
+def list_keys(store: Store) -> list[Key]:
+    """All keys ever made, the oldest first."""
+    return [_key(row) for row in store.read().execute("select * from keys order by created_at, key_id")]
+
+
+def revoke_key(store: Store, key_id: str, now: dt.datetime) -> Key:
+    """Revoke a key for ever; revoking it again changes nothing. Raises UnusableKeyError for an unknown id."""
+    with store.write() as connection:
+        connection.execute(
+            "update keys set revoked_at = ? where key_id = ? and revoked_at is null", (now.isoformat(), key_id)
+        )
+        row = connection.execute("select * from keys where key_id = ?", (key_id,)).fetchone()
+    if row is None:
+        raise UnusableKeyError(f"there is no key {key_id!r}; `keys list` shows those there are")
+    return _key(row)
+
+
+def recognise(store: Store, text: str, admin_key: str | None) -> Key | None:
+    """The key with this text, None where there is none or it was revoked. admin_key: the one of the settings."""
+    if admin_key is not None and hmac.compare_digest(text.encode(), admin_key.encode()):
+        return environment_key()
+    row = (
+        store.read()
+        .execute("select * from keys where secret_sha256 = ? and revoked_at is null", (digest(text),))
+        .fetchone()
+    )
+    return None if row is None else _key(row)
+
+
+def key_of_id(store: Store, key_id: str) -> Key | None:
+    """The key with this id, None where there is none or it was revoked."""
+    row = store.read().execute("select * from keys where key_id = ? and revoked_at is null", (key_id,)).fetchone()
+    return None if row is None else _key(row)
+
+
+def environment_key() -> Key:
+    """The admin key that the settings give."""
+    return Key(ENVIRONMENT_KEY_ID, "QUINTET_ADMIN_KEY", frozenset({"admin"}), created_at=None)
+
+
+def digest(text: str) -> str:
+    """What the store keeps of a secret."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _insert(
+    connection: sqlite3.Connection,
+    name: str,
+    scopes: Collection[str],
+    now: dt.datetime,
+    random_bytes: Callable[[int], bytes],
+) -> tuple[Key, str]:
+    unknown = sorted(set(scopes) - SCOPES.keys())
+    if unknown or not scopes:
+        wrong = f"unknown scope {', '.join(unknown)}" if unknown else "a key needs a scope"
+        raise UnusableKeyError(f"{wrong}; there are {', '.join(SCOPES)}")
+    if not name.strip():
+        raise UnusableKeyError("a key needs a name, so that people know whose it is")
+    key_id, text = random_bytes(4).hex(), _PREFIX + random_bytes(32).hex()
+    connection.execute(
+        "insert into keys (key_id, name, secret_sha256, scopes, created_at) values (?, ?, ?, ?, ?)",
+        (key_id, name.strip(), digest(text), " ".join(sorted(set(scopes))), now.isoformat()),
+    )
+    return Key(key_id, name.strip(), frozenset(scopes), now), text
+
+
+def _key(row: sqlite3.Row) -> Key:
+    revoked_at = row["revoked_at"]
+    return Key(
+        row["key_id"],
+        row["name"],
+        frozenset(row["scopes"].split()),
+        dt.datetime.fromisoformat(row["created_at"]),
+        dt.datetime.fromisoformat(revoked_at) if revoked_at else None,
+    )

@@ -1,0 +1,69 @@
+"""The history of reports that people ran.
+
+Belongs here: recording a run of a report and reading the last ones.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from quintet.online.store import Store
+
+
+@dataclass(frozen=True)
+class ReportRun:
+    """One report as it was run: when (UTC), by which key, with what parameters, from which snapshot, what came out."""
+
+    report: str
+    written_at: dt.datetime
+    written_by: str
+    parameters: Mapping[str, Any]
+    format: str
+    rows: int
+    total_written_premium: Decimal
+    snapshot: str
+    run_id: int | None = None
+
+
+def record_report_run(store: Store, run: ReportRun) -> None:
+    """Add a run to the history."""
+    with store.write() as connection:
+        connection.execute(
+            "insert into report_runs "
+            "(report, written_at, written_by, parameters, format, rows, total_written_premium, snapshot) "
+            "values (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                run.report,
+                run.written_at.isoformat(),
+                run.written_by,
+                json.dumps(run.parameters, sort_keys=True),
+                run.format,
+                run.rows,
+                str(run.total_written_premium),
+                run.snapshot,
+            ),
+        )
+
+
+def last_report_runs(store: Store, limit: int) -> list[ReportRun]:
+    """The last runs, the latest first."""
+    rows = store.read().execute("select * from report_runs order by run_id desc limit ?", (limit,)).fetchall()
+    return [
+        ReportRun(
+            report=row["report"],
+            written_at=dt.datetime.fromisoformat(row["written_at"]),
+            written_by=row["written_by"],
+            parameters=json.loads(row["parameters"]),
+            format=row["format"],
+            rows=row["rows"],
+            total_written_premium=Decimal(row["total_written_premium"]),
+            snapshot=row["snapshot"],
+            run_id=row["run_id"],
+        )
+        for row in rows
+    ]

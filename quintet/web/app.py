@@ -1,0 +1,102 @@
+"""The service: one FastAPI application over the published snapshot and the online store.
+
+Belongs here: wiring alone. Routes stand in `routes/` (JSON) and `pages/` (HTML), one file a domain; what happens to
+every request in `middleware.py`; who may ask in `security.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+
+from quintet.online.secrets import secret_of
+from quintet.online.store import Store
+from quintet.settings import Settings
+from quintet.web import middleware, problems
+from quintet.web.answers import Answers
+from quintet.web.pages import errors, files, overview, reports, sign_in
+from quintet.web.pages import insurance as insurance_pages
+from quintet.web.paging import PageTokens
+from quintet.web.routes import docs, health, insurance
+from quintet.web.security import Gate, build_gate
+from quintet.web.snapshots import Snapshots
+
+DESCRIPTION = """
+What five businesses publish, to ask for. Every answer comes from one snapshot, named in it; lists are paged by key:
+hand `next_page_token` back as `page_token` until it is null. Errors are RFC 9457 problem details. Every route needs a
+key in the header `Authorization: Bearer …`; `make keys` makes one.
+"""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the routes share, at `request.app.state.service`. `clock` gives the time in UTC, with its zone."""
+
+    settings: Settings
+    store: Store
+    snapshots: Snapshots
+    gate: Gate
+    answers: Answers
+    tokens: PageTokens
+    metrics: middleware.Metrics
+    files: files.Files
+    clock: Callable[[], dt.datetime]
+    random_bytes: Callable[[int], bytes]
+
+
+def create_app(
+    settings: Settings,
+    code: str,
+    clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    random_bytes: Callable[[int], bytes] = os.urandom,
+) -> FastAPI:
+    """The application. code: a fingerprint of the code, so that answers of other code are told apart."""
+    metrics = middleware.Metrics()
+    store = Store(settings.online)
+    admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
+    gate = build_gate(store, admin_key, clock, settings.requests_per_minute)
+    service = Service(
+        settings=settings,
+        store=store,
+        snapshots=Snapshots(settings.serving, settings.request_seconds),
+        gate=gate,
+        answers=Answers(metrics, code),
+        tokens=PageTokens(secret_of(store, "page tokens", random_bytes)),
+        metrics=metrics,
+        files=files.Files(settings.home / "cache"),
+        clock=clock,
+        random_bytes=random_bytes,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(service.files.load)
+        yield
+        service.snapshots.close()
+        store.close()
+
+    app = FastAPI(
+        title="Quintet",
+        version="1",
+        description=DESCRIPTION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.service = service
+    app.state.gate = gate
+    for module in (health, sign_in, docs, insurance, overview, insurance_pages, reports):
+        app.include_router(module.router)
+    files.mount(app)
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
+    middleware.install(app, metrics, settings.request_bytes, settings.request_seconds)
+    problems.install(app, errors.page)
+    return app

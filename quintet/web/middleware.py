@@ -1,0 +1,165 @@
+"""What happens to every request, whatever its route.
+
+Belongs here: the request's id, the log line, the metrics, security headers, limits of size and time of the body, and
+the last net under an exception. Who may ask is decided in `security.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import Callable
+
+import structlog
+from fastapi import FastAPI, Request
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from quintet.web.problems import ProblemError, problem_response
+
+_GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_LOG = structlog.get_logger()
+_CLOSE = {"connection": "close"}
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+}
+
+
+class Metrics:
+    """The service's own figures for Prometheus."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.seconds = Histogram(
+            "quintet_request_seconds",
+            "Seconds from a request to the end of its answer.",
+            ["method", "route", "status"],
+            buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+            registry=self.registry,
+        )
+        self.answers = Counter(
+            "quintet_answers",
+            "Answers by how they came about: made, kept (from memory) or unchanged (304).",
+            ["how"],
+            registry=self.registry,
+        )
+
+
+class RequestMiddleware:
+    """Gives a request its id, measures and logs it, adds headers, and turns what nobody caught into a problem."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.app, self.metrics, self.clock = app, metrics, clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = self.clock()
+        request = Request(scope)
+        given = request.headers.get("x-request-id", "")
+        request_id = given if _GIVEN_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_headers)
+        except Exception as error:
+            _LOG.exception("request failed", request_id=request_id, path=scope["path"])
+            if status:  # the answer has begun; the client sees it break off
+                raise
+            await problem_response(request, error)(scope, receive, send_with_headers)
+        finally:
+            seconds = self.clock() - began
+            # a route's template, not its path: paths are without number
+            route = getattr(scope.get("route"), "path", "other")
+            self.metrics.seconds.labels(scope["method"], route, str(status)).observe(seconds)
+            key = scope["state"].get("key")
+            _LOG.info(
+                "request",
+                request_id=request_id,
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                milliseconds=round(seconds * 1000, 1),
+                key=key.key_id if key else None,
+            )
+
+
+class BodyLimitMiddleware:
+    """Refuses a body that is too large, before it is read where its length is declared, and one that dawdles."""
+
+    def __init__(self, app: ASGIApp, most_bytes: int, longest_seconds: float) -> None:
+        self.app, self.most_bytes, self.longest_seconds = app, most_bytes, longest_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        declared = request.headers.get("content-length", "0")
+        if not declared.isdigit() or int(declared) > self.most_bytes:
+            await self._too_large(request)(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(self.longest_seconds):
+                body = await self._read(receive)
+        except TimeoutError:
+            detail = f"the body took longer than {self.longest_seconds:g} s to arrive"
+            await problem_response(request, ProblemError(408, detail, _CLOSE))(scope, receive, send)
+            return
+        if body is None:
+            await self._too_large(request)(scope, receive, send)
+            return
+        messages = [*body]
+
+        async def replay() -> Message:
+            return messages.pop(0) if messages else await receive()
+
+        await self.app(scope, replay, send)
+
+    async def _read(self, receive: Receive) -> list[Message] | None:
+        """The messages of the whole body; None where it is too large."""
+        messages, size, more = [], 0, True
+        while more:
+            message = await receive()
+            messages.append(message)
+            size += len(message.get("body", b""))
+            if size > self.most_bytes:
+                return None
+            more = message.get("more_body", False)
+        return messages
+
+    def _too_large(self, request: Request) -> Response:
+        detail = f"the body is larger than {self.most_bytes:,} bytes; send less at a time"
+        return problem_response(request, ProblemError(413, detail, _CLOSE))
+
+
+def install(app: FastAPI, metrics: Metrics, most_bytes: int, longest_seconds: float) -> None:
+    """Put the middleware around the app, the outermost last."""
+    app.add_middleware(BodyLimitMiddleware, most_bytes=most_bytes, longest_seconds=longest_seconds)
+    app.add_middleware(RequestMiddleware, metrics=metrics)

@@ -1,0 +1,348 @@
+"""The insurance pages: the book, one agency, and the CSV behind each figure.
+
+Belongs here: which questions make up a page. The figures themselves stand in `quintet/insurance/charts.py`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+import duckdb
+import pandas as pd
+from fastapi import Request
+from starlette.datastructures import QueryParams
+from starlette.responses import Response
+
+from quintet.design import Column, Figure
+from quintet.insurance import charts
+from quintet.insurance.forecast_tables import line_totals
+from quintet.insurance.performance import UNKNOWN, Filters, QueryError, summary_frame
+from quintet.insurance.premium_report import as_text
+from quintet.web.pages.shell import show_snapshot
+from quintet.web.problems import ProblemError
+from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
+from quintet.web.security import guarded_router
+
+router = guarded_router("insurance:read", include_in_schema=False)
+
+PATH = "/insurance"
+AGENCY_PATH = "/insurance/agencies/{agency_id}"
+
+LISTS = ("agency", "primary_agency", "product", "prod_line", "state", "vendor")
+YEARS = ("year_from", "year_to")
+_WHOLE_NUMBERS = {"agency", "primary_agency", *YEARS}
+
+AGENCY_COLUMNS = (
+    Column("agency_id", "Agency", "identifier"),
+    Column("segment", "Segment"),
+    Column("written_premium", "Written premium", "money", "USD"),
+    Column("growth_rate", "Growth", "change"),
+    Column("incurred_losses", "Incurred losses", "money", "USD"),
+    Column("loss_ratio", "Loss ratio", "percent"),
+    Column("retention_ratio", "Retention", "percent"),
+    Column("policies_in_force", "Policies in force", "count"),
+    Column("action", "What to do"),
+)
+
+_SEGMENT_FACTS = {
+    "segment": "Segment",
+    "rule": "Rule",
+    "action": "What to do",
+}
+_AGENCY_FACTS = {
+    "primary_agency_id": "Master agency",
+    "appointment_year": "Appointed",
+    "active_producers": "Active producers",
+    "vendor": "System vendor",
+    "first_year": "First year with data",
+    "last_year": "Last year with data",
+}
+
+
+@router.get(PATH)
+def insurance(request: Request) -> Response:
+    """Where premium and losses come from, who to talk to, and what comes next."""
+
+    def make(snapshot: Any) -> Mapping[str, Any]:
+        cursor = snapshot.cursor
+        filters, problem = filters_of(request.query_params)
+        query = query_of(filters)
+        agencies = _agencies(cursor, filters)
+        years = summary_frame(cursor, filters, ["year"])
+        figures = {name: make_figure(cursor, filters) for name, make_figure in FIGURES.items()}
+        return {
+            "filters": FilterBar(PATH, list(filter_fields(cursor, filters)), problem),
+            "announcement": _announcement(agencies, years),
+            "kpis": key_figures(years),
+            "figures": {
+                name: Panel(figure, _with(f"{PATH}/figures/{name}.csv", query), _with(AGENCY_PATH, query))
+                for name, figure in figures.items()
+            },
+            "table": Table(
+                agencies.sort_values("written_premium", ascending=False),
+                AGENCY_COLUMNS,
+                "Agencies",
+                len(agencies),
+                _with(f"{PATH}/figures/agencies.csv", query),
+                ("agency_id", _with(AGENCY_PATH, query)),
+                "No agency fits these filters.",
+            ),
+            "report_url": _with("/reports", query),
+        }
+
+    return show_snapshot(request, "insurance.html", "Insurance", make)
+
+
+@router.get(AGENCY_PATH)
+def agency(request: Request, agency_id: int) -> Response:
+    """One agency: its history, its products, and what is known of it."""
+
+    def make(snapshot: Any) -> Mapping[str, Any]:
+        cursor = snapshot.cursor
+        known = cursor.execute(
+            "select * from marts.dim_agency left join marts.dim_agency_segment using (agency_id) where agency_id = ?",
+            [agency_id],
+        ).df()
+        if known.empty:
+            raise ProblemError(404, f"there is no agency {agency_id}")
+        filters = Filters(agency=(agency_id,))
+        around, _ = filters_of(request.query_params)
+        products = summary_frame(cursor, filters, ["prod_line", "product", "year"])
+        history = charts.agency_history(summary_frame(cursor, filters, ["prod_line", "year"]))
+        ahead = _forecast(cursor, filters)
+        facts = {label: _fact(known, name) for name, label in {**_SEGMENT_FACTS, **_AGENCY_FACTS}.items()}
+        return {
+            "agency_id": agency_id,
+            "facts": facts,
+            "back_url": _with(PATH, query_of(around)),
+            "kpis": key_figures(summary_frame(cursor, filters, ["year"])),
+            "figures": {figure.name: Panel(figure) for figure in (history, ahead)},
+            "table": Table(
+                products.sort_values(["year", "written_premium"], ascending=False),
+                (
+                    Column("year", "Year", "year"),
+                    Column("prod_line", "Line"),
+                    Column("prod_abbr", "Product"),
+                    *AGENCY_COLUMNS[2:-1],
+                ),
+                "Products by year",
+                len(products),
+                _with("/v1/insurance/reports/premium", [("agency", agency_id), ("format", "csv")]),
+            ),
+        }
+
+    return show_snapshot(request, "insurance_agency.html", f"Agency {agency_id}", make)
+
+
+@router.get(f"{PATH}/figures/{{name}}.csv")
+def figure_csv(request: Request, name: str) -> Response:
+    """The table behind a figure, with the filters of the page, all rows of it."""
+    filters, problem = filters_of(request.query_params)
+    if problem:
+        raise ProblemError(422, problem)
+    with request.app.state.service.snapshots.read() as snapshot:
+        if name == "agencies":
+            text = _csv(_agencies(snapshot.cursor, filters), AGENCY_COLUMNS)
+        elif name in FIGURES:
+            figure = FIGURES[name](snapshot.cursor, filters)
+            text = _csv(figure.table, figure.columns)
+        else:
+            raise ProblemError(404, f"there is no figure {name}; there are {', '.join(FIGURES)}")
+    disposition = {"content-disposition": f'attachment; filename="{name}.csv"'}
+    return Response(text, media_type="text/csv; charset=utf-8", headers=disposition)
+
+
+# -- filters -----------------------------------------------------------------------------------------------------------
+
+
+def filters_of(given: QueryParams) -> tuple[Filters, str | None]:
+    """The filters in a page's address; what cannot be one gives no filters at all and says why."""
+    values: dict[str, Any] = {}
+    try:
+        for name in (*LISTS, *YEARS):
+            parts = [part.strip() for value in given.getlist(name) for part in value.split(",") if part.strip()]
+            typed = [_typed(name, part) for part in parts]
+            if typed:
+                values[name] = typed[0] if name in YEARS else tuple(typed)
+        return Filters(**values), None
+    except QueryError as error:
+        return Filters(), str(error)
+
+
+def query_of(filters: Filters) -> list[tuple[str, Any]]:
+    """The filters as they stand in an address."""
+    pairs = []
+    for name, value in filters.given().items():
+        values = value if isinstance(value, tuple) else (value,)
+        pairs += [(name, UNKNOWN if one is None else one) for one in values]
+    return pairs
+
+
+def filter_fields(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Iterator[Filter]:
+    """The filters with all that can be chosen in this snapshot."""
+    years = _column(cursor, "select year from marts.dim_year order by year")
+    for name, label, nothing in (("year_from", "From year", "First"), ("year_to", "To year", "Last")):
+        chosen = getattr(filters, name)
+        yield Filter(name, label, "select", _options(years), [] if chosen is None else [str(chosen)], nothing)
+    choices = {
+        "prod_line": ("Line", "select", "select distinct prod_line from marts.dim_product order by 1"),
+        "state": ("State", "many", "select state_abbr from marts.dim_state order by 1"),
+        "product": ("Product", "many", "select prod_abbr from marts.dim_product order by 1"),
+        "vendor": ("Vendor", "many", "select distinct coalesce(vendor, 'unknown') from marts.dim_agency order by 1"),
+    }
+    for name, (label, kind, query) in choices.items():
+        chosen = [UNKNOWN if value is None else value for value in getattr(filters, name)]
+        options = _options(_column(cursor, query), charts.LINES if name == "prod_line" else {})
+        yield Filter(name, label, kind, options, chosen)  # type: ignore[arg-type]
+    yield Filter("agency", "Agency", "text", (), [str(value) for value in filters.agency], "All, or ids with commas")
+
+
+def _typed(name: str, text: str) -> int | str:
+    if name not in _WHOLE_NUMBERS or (name == "primary_agency" and text == UNKNOWN):
+        return text
+    if not text.isdecimal() or len(text) > 18:
+        raise QueryError(name, f"{text[:40]!r} is no whole number; write one like 2012")
+    return int(text)
+
+
+def _column(cursor: duckdb.DuckDBPyConnection, query: str) -> list[str]:
+    return [str(value) for (value,) in cursor.execute(query).fetchall()]
+
+
+def _options(values: list[str], labels: Mapping[str, str] | None = None) -> list[Option]:
+    return [Option(value, (labels or {}).get(value, value)) for value in values]
+
+
+def _with(path: str, query: list[tuple[str, Any]]) -> str:
+    return f"{path}?{urlencode(query)}" if query else path
+
+
+# -- figures -----------------------------------------------------------------------------------------------------------
+
+
+def _by(*pivots: str) -> Callable[[duckdb.DuckDBPyConnection, Filters], pd.DataFrame]:
+    return lambda cursor, filters: summary_frame(cursor, filters, pivots)
+
+
+def _agencies(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> pd.DataFrame:
+    """A row an agency, with its segment and what to do about it."""
+    segments = cursor.execute("select agency_id, segment, rule, action from marts.dim_agency_segment").df()
+    return summary_frame(cursor, filters, ["agency"]).merge(segments, on="agency_id", how="left")
+
+
+def _segments(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Figure:
+    agencies = _agencies(cursor, filters)
+    sums = agencies.groupby(["segment", "rule"], as_index=False).agg(
+        agencies=("agency_id", "count"),
+        written_premium=("written_premium", "sum"),
+        losses=("loss_ratio_numerator", "sum"),
+        premium=("loss_ratio_denominator", "sum"),
+    )
+    return charts.segments(sums.assign(loss_ratio=(sums["losses"] / sums["premium"]).where(sums["premium"] > 0)))
+
+
+def _forecast(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Figure:
+    """The forecast of the agencies that the filters leave; it knows nothing of products, states and years."""
+    agencies = replace(filters, product=(), state=(), year_from=None, year_to=None)
+    history = summary_frame(cursor, agencies, ["prod_line", "year"])
+    ids = summary_frame(cursor, agencies, ["agency"])["agency_id"].tolist()
+    frames = {
+        name: cursor.execute(
+            f"select * from marts.{table} where list_contains($ids, agency_id) "
+            "and (len($lines) = 0 or list_contains($lines, prod_line))",
+            {"ids": ids, "lines": list(filters.prod_line)},
+        ).df()
+        for name, table in (("forecast", "fct_premium_forecast"), ("backtest", "fct_premium_forecast_backtest"))
+    }
+    figure = charts.forecast_with_bands(history, line_totals(frames["forecast"], frames["backtest"]))
+    if agencies == replace(filters, year_from=None, year_to=None):
+        return figure
+    return replace(figure, note=f"Products and states are not forecast apart: all of them are in it. {figure.note}")
+
+
+def _backtest(cursor: duckdb.DuckDBPyConnection, _: Filters) -> Figure:
+    scores = cursor.execute("from marts.fct_premium_forecast_scores order by year nulls first, wape, model").df()
+    return charts.forecast_backtest(scores)
+
+
+FIGURES: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Filters], Figure]] = {
+    "premium-by-year-and-line": lambda *asked: charts.premium_by_year_and_line(_by("prod_line", "year")(*asked)),
+    "premium-forecast": _forecast,
+    "loss-ratio-by-state-and-year": lambda *asked: charts.loss_ratio_by_state_and_year(_by("state", "year")(*asked)),
+    "agency-segments": _segments,
+    "agencies-premium-and-loss-ratio": lambda *asked: charts.agency_scatter(_agencies(*asked)),
+    "agencies-top-by-written-premium": lambda *asked: charts.agencies_ranked(_by("agency")(*asked), "top"),
+    "agencies-bottom-by-written-premium": lambda *asked: charts.agencies_ranked(_by("agency")(*asked), "bottom"),
+    "agencies-top-by-growth-rate": lambda *asked: charts.agencies_ranked(_by("agency")(*asked), "top", "growth_rate"),
+    "agencies-bottom-by-growth-rate": lambda *asked: charts.agencies_ranked(
+        _by("agency")(*asked), "bottom", "growth_rate"
+    ),
+    "forecast-backtest": _backtest,
+}
+"""Every figure of the page by its name, made from a cursor and filters."""
+
+
+def key_figures(years: pd.DataFrame) -> list[Kpi]:
+    """The tiles: the last complete year of a summary by year against the complete one before it."""
+    complete = years[years["short_years"].map(len) == 0].sort_values("year")
+    known = complete.astype(object).where(complete.notna(), None).to_dict("records")
+    last: dict[Any, Any] = known[-1] if known else {}
+    before: dict[Any, Any] = known[-2] if len(known) > 1 else {}
+    year = f" {last['year']}" if last else ""
+    against = f"against {before['year']}" if before else "no complete year before it"
+    basis = f"{last['agencies']:,} agencies, {last['rows']:,} rows" if last else "no complete year in this selection"
+
+    def tile(label: str, name: str, kind: Any, unit: str = "", better: bool | None = None) -> Kpi:
+        value, former = last.get(name), before.get(name)
+        is_share = kind == "percent"
+        change = None
+        if value is not None and former is not None:
+            change = value - former if is_share else (value / former - 1 if former > 0 else None)
+        return Kpi(
+            label=label + year,
+            value=value,
+            kind=kind,
+            unit=unit,
+            change=change,
+            change_against=against,
+            change_kind="points" if is_share else "percent",
+            better=better,
+            trend=[row.get(name) for row in known],
+            basis=basis,
+        )
+
+    return [
+        tile("Written premium", "written_premium", "money", "USD", better=True),
+        tile("New business", "new_business_premium", "money", "USD", better=True),
+        tile("Loss ratio", "loss_ratio", "percent", better=False),
+        tile("Retention", "retention_ratio", "percent", better=True),
+        tile("Policies in force", "policies_in_force", "count", better=True),
+    ]
+
+
+def _announcement(agencies: pd.DataFrame, years: pd.DataFrame) -> str:
+    if agencies.empty:
+        return "No row fits these filters."
+    return f"{len(agencies):,} agencies, {years['year'].min()} to {years['year'].max()}"
+
+
+def _fact(known: pd.DataFrame, name: str) -> str:
+    value = known[name].iloc[0]
+    if pd.isna(value):
+        return "not known"
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
+
+
+def _csv(frame: pd.DataFrame, columns: tuple[Column, ...]) -> bytes:
+    """A figure's table with its machine names, texts made harmless for spreadsheets."""
+    shown = frame.reindex(columns=[column.name for column in columns])
+    texts = [column.name for column in columns if not column.is_figure]
+    shown[texts] = shown[texts].map(lambda value: as_text(value) if isinstance(value, str) else value)
+    text = io.StringIO(newline="")
+    shown.to_csv(text, index=False, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
+    return text.getvalue().encode()

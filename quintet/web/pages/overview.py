@@ -1,0 +1,88 @@
+"""The overview: how each business is doing, how fresh it is, and what came in last."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+import duckdb
+from fastapi import Request
+from starlette.responses import Response
+
+from quintet.datasets import DATASETS, DOMAINS
+from quintet.design import Column
+from quintet.summary import HEADLINES
+from quintet.web.pages.shell import NAVIGATION, show_snapshot
+from quintet.web.rendering import DomainRow, State, Table
+from quintet.web.security import guarded_router
+
+router = guarded_router(None, include_in_schema=False)
+
+_MOST_ROWS = 10
+_HREFS = {item.label.lower(): item.href for item in NAVIGATION}
+
+_BATCH_COLUMNS = (
+    Column("arrived", "Taken in, UTC"),
+    Column("dataset", "Dataset"),
+    Column("file", "File"),
+    Column("rows", "Rows", "count"),
+    Column("loaded", "Loaded", "count"),
+    Column("rejected", "Set aside", "count"),
+    Column("status", "Status"),
+)
+_REJECTED_COLUMNS = (
+    Column("dataset", "Dataset"),
+    Column("file", "File"),
+    Column("reason", "Why"),
+    Column("rows", "Rows", "count"),
+)
+
+
+@router.get("/")
+def overview(request: Request) -> Response:
+    """Is everything fresh and well, and what came in last?"""
+
+    def make(snapshot: Any) -> Mapping[str, Any]:
+        cursor = snapshot.cursor
+        batches = cursor.execute(
+            "select strftime(\"at\", '%Y-%m-%d %H:%M') as arrived, dataset, file, rows, loaded, rejected, status "
+            'from marts.ops_batches order by "at" desc, file limit ?',
+            [_MOST_ROWS],
+        ).df()
+        rejected = cursor.execute(
+            "select dataset, file, reason, count(*) as rows from marts.ops_rejected_rows group by all "
+            "union all select dataset, file, message, null from marts.ops_batches where status = 'rejected' "
+            "order by rows desc nulls first, file limit ?",
+            [_MOST_ROWS],
+        ).df()
+        (count,) = cursor.execute("select count(*) from marts.ops_batches").fetchone()
+        return {
+            "domains": [_domain(cursor, domain) for domain in DOMAINS],
+            "batches": Table(batches, _BATCH_COLUMNS, "Last files", count, nothing="No file has come in yet."),
+            "rejected": Table(
+                rejected, _REJECTED_COLUMNS, "Files and rows set aside", len(rejected), nothing="Nothing was set aside."
+            ),
+        }
+
+    return show_snapshot(request, "overview.html", "Overview", make)
+
+
+def _domain(cursor: duckdb.DuckDBPyConnection, domain: str) -> DomainRow:
+    name, href = domain.capitalize(), _HREFS.get(domain)
+    datasets = [dataset.name for dataset in DATASETS.values() if dataset.domain == domain]
+    if domain not in HEADLINES:
+        return DomainRow(name, "Not there yet.", "none", "no data", "", href=href)
+    (last, rejected) = cursor.execute(
+        "select max(\"at\") filter (status = 'loaded'), count(*) filter (status = 'rejected') "
+        "from marts.ops_batches where list_contains(?, dataset)",
+        [datasets],
+    ).fetchone() or (None, 0)
+    if last is None:
+        return DomainRow(name, "No file has come in yet.", "warning", "no data", "", href=href)
+    state: tuple[State, str] = ("warning", f"{rejected} files rejected") if rejected else ("good", "well")
+    return DomainRow(name, HEADLINES[domain](cursor), *state, f"last file {_moment(last)}", href=href)
+
+
+def _moment(at: dt.datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,107 @@
+"""The report runner: choose the years, look at the figures, download them; and who ran what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import pandas as pd
+from fastapi import Request
+from starlette.responses import Response
+
+from quintet.design import Column
+from quintet.insurance.premium_report import WORKBOOK_ROWS, premium_report
+from quintet.online.report_runs import ReportRun, last_report_runs
+from quintet.web.pages.insurance import filter_fields, filters_of, query_of
+from quintet.web.pages.shell import show_snapshot
+from quintet.web.rendering import FilterBar, Kpi, Option, Table
+from quintet.web.security import guarded_router
+
+router = guarded_router("insurance:read", include_in_schema=False)
+
+PATH = "/reports"
+
+_MOST_RUNS = 50
+_COLUMNS = (
+    Column("agency_id", "Agency", "identifier"),
+    Column("prod_line", "Line"),
+    Column("written_premium", "Written premium", "money", "USD"),
+    Column("new_business_premium", "New business", "money", "USD"),
+    Column("growth_rate", "Growth", "change"),
+    Column("incurred_losses", "Incurred losses", "money", "USD"),
+    Column("loss_ratio", "Loss ratio", "percent"),
+    Column("retention_ratio", "Retention", "percent"),
+    Column("policies_at_end", "Policies in force", "count"),
+)
+_HISTORY_COLUMNS = (
+    Column("written_at", "When, UTC"),
+    Column("written_by", "By"),
+    Column("parameters", "What was asked"),
+    Column("format", "Format"),
+    Column("rows", "Rows", "count"),
+    Column("total", "Written premium", "money", "USD"),
+    Column("snapshot", "Snapshot"),
+)
+
+
+@router.get(PATH)
+def reports(request: Request) -> Response:
+    """Run the premium report and see who ran it before."""
+    runs = last_report_runs(request.app.state.service.store, _MOST_RUNS)
+
+    def make(snapshot: Any) -> Mapping[str, Any]:
+        filters, problem = filters_of(request.query_params)
+        report = premium_report(
+            snapshot.cursor, filters, snapshot_id=snapshot.snapshot_id, published_at=snapshot.published_at
+        )
+        query = query_of(filters)
+        formats = {"xlsx": "workbook", "csv": "CSV"} if len(report.frame) <= WORKBOOK_ROWS else {"csv": "CSV"}
+        return {
+            "announcement": f"{len(report.frame):,} rows of agency and product line",
+            "filters": FilterBar(PATH, list(filter_fields(snapshot.cursor, filters)), problem),
+            "preview": Table(
+                report.frame, _COLUMNS, "Preview of the report", len(report.frame), nothing="No row fits these filters."
+            ),
+            "totals": _totals(report.total),
+            "downloads": [
+                Option(f"/v1/insurance/reports/premium?{urlencode([*query, ('format', kind)])}", label)
+                for kind, label in formats.items()
+            ],
+            "problem": problem,
+            "history": Table(_history(runs), _HISTORY_COLUMNS, "Reports that were run", len(runs), nothing="None yet."),
+        }
+
+    return show_snapshot(request, "reports.html", "Reports", make, varying=str(runs[0].run_id) if runs else "")
+
+
+def _totals(total: pd.DataFrame) -> list[Kpi]:
+    row = total.astype(object).where(total.notna(), None).iloc[0]
+    return [
+        Kpi("Written premium", row["written_premium"], "money", "USD"),
+        Kpi("New business", row["new_business_premium"], "money", "USD"),
+        Kpi("Incurred losses", row["incurred_losses"], "money", "USD"),
+        Kpi("Loss ratio", row["loss_ratio"], "percent"),
+        Kpi("Retention", row["retention_ratio"], "percent"),
+    ]
+
+
+def _history(runs: list[ReportRun]) -> pd.DataFrame:
+    rows = [
+        {
+            "written_at": f"{run.written_at:%Y-%m-%d %H:%M}",
+            "written_by": run.written_by,
+            "parameters": "; ".join(map(_in_words, run.parameters.items())) or "everything",
+            "format": run.format,
+            "rows": run.rows,
+            "total": float(run.total_written_premium),
+            "snapshot": run.snapshot,
+        }
+        for run in runs
+    ]
+    return pd.DataFrame(rows, columns=[column.name for column in _HISTORY_COLUMNS])
+
+
+def _in_words(parameter: tuple[str, Any]) -> str:
+    name, value = parameter
+    return f"{name} {', '.join(map(str, value)) if isinstance(value, list) else value}"

@@ -1,0 +1,66 @@
+"""What surrounds every page: the rail, the snapshot's age, who is signed in."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import HTMLResponse, Response
+
+from quintet.web.answers import has_it, headers_of
+from quintet.web.rendering import NavItem, Shell, SnapshotAge, render, static_version
+from quintet.web.snapshots import Snapshot
+
+NAVIGATION = (
+    NavItem("Overview", "/"),
+    NavItem("Insurance", "/insurance"),
+    NavItem("Promotions"),
+    NavItem("Conversions"),
+    NavItem("Lending"),
+    NavItem("Payments"),
+    NavItem("Reports", "/reports"),
+    NavItem("Pipeline"),
+    NavItem("API docs", "/docs"),
+)
+
+
+def show(
+    request: Request,
+    template: str,
+    title: str,
+    context: Mapping[str, Any],
+    snapshot: Snapshot | None = None,
+    status: int = 200,
+) -> Response:
+    """A page."""
+    key = getattr(request.state, "key", None)
+    age = None
+    if snapshot is not None:
+        age = SnapshotAge(snapshot.snapshot_id, snapshot.published_at.replace(tzinfo=dt.UTC))
+    shell = Shell(
+        title=title,
+        path=request.url.path,
+        nav=NAVIGATION if key is not None else (),
+        snapshot=age,
+        signed_in_as=key.name if key is not None else None,
+    )
+    return HTMLResponse(render(template, shell, **context), status, {"cache-control": "private, no-cache"})
+
+
+def show_snapshot(
+    request: Request, template: str, title: str, make: Callable[[Snapshot], Mapping[str, Any]], varying: str = ""
+) -> Response:
+    """A page made from the current snapshot, or 304 where the browser has it.
+
+    varying: what the page depends on besides snapshot, URL and who asks.
+    """
+    service = request.app.state.service
+    with service.snapshots.read() as snapshot:
+        tag = service.answers.tag(request, snapshot, request.state.key.key_id, static_version(), varying)
+        if has_it(request, tag):
+            unchanged: Response = service.answers.unchanged(tag)
+            return unchanged
+        body = service.answers.kept(tag, lambda: bytes(show(request, template, title, make(snapshot), snapshot).body))
+    return HTMLResponse(body, headers=headers_of(tag))

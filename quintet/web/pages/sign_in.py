@@ -1,0 +1,70 @@
+"""Signing in with a key, and out: a browser gets a cookie that its scripts cannot read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import RedirectResponse, Response
+
+from quintet.online.keys import recognise
+from quintet.online.sessions import LASTS, close_session, open_session
+from quintet.web.pages.shell import show
+from quintet.web.problems import ProblemError
+from quintet.web.security import COOKIE, is_same_site
+
+router = APIRouter(include_in_schema=False)
+
+PATH = "/sign-in"
+
+
+@router.get(PATH)
+def ask(request: Request, next: str = "/") -> Response:  # noqa: A002  # the parameter's name
+    """The form; after it the reader is taken to the page `next`."""
+    return _form(request, next)
+
+
+@router.post(PATH)
+def sign_in(request: Request, key: Annotated[str, Form()], next_page: Annotated[str, Form()] = "/") -> Response:
+    """Open a session and go on to the page that was asked for."""
+    service = request.app.state.service
+    service.gate.count_sign_in(request)
+    if not is_same_site(request):
+        raise ProblemError(403, "the sign-in came from a page of another site; open Quintet's own")
+    known = recognise(service.store, key.strip(), service.gate.admin_key)
+    if known is None:
+        return _form(request, next_page, 401, "This key is not known, or was revoked. `make keys` makes a new one.")
+    text = open_session(service.store, known, service.clock(), service.random_bytes)
+    response = RedirectResponse(_own_path(next_page), 303)
+    response.set_cookie(
+        COOKIE,
+        text,
+        max_age=int(LASTS.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+@router.post("/sign-out")
+def sign_out(request: Request) -> Response:
+    """End the session."""
+    if not is_same_site(request):
+        raise ProblemError(403, "the sign-out came from a page of another site; open Quintet's own")
+    text = request.cookies.get(COOKIE)
+    if text:
+        close_session(request.app.state.service.store, text)
+    response = RedirectResponse(PATH, 303)
+    response.delete_cookie(COOKIE)
+    return response
+
+
+def _form(request: Request, next_page: str, status: int = 200, message: str | None = None) -> Response:
+    context = {"next_page": _own_path(next_page), "message": message}
+    return show(request, "sign_in.html", "Sign in", context, status=status)
+
+
+def _own_path(path: str) -> str:
+    """The path if it leads to this service, else the overview."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"

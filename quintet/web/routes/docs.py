@@ -1,0 +1,42 @@
+"""The OpenAPI document and a page to read and try it, self-hosted."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from fastapi import FastAPI, Request
+from starlette.responses import HTMLResponse, JSONResponse
+
+from quintet.web.middleware import CONTENT_SECURITY_POLICY
+from quintet.web.problems import MEDIA_TYPE
+from quintet.web.rendering import environment
+from quintet.web.security import guarded_router
+
+router = guarded_router(None)
+
+
+@router.get("/openapi.json", include_in_schema=False)
+def openapi(request: Request) -> JSONResponse:
+    """The OpenAPI document of the whole service."""
+    return JSONResponse(document(request.app))
+
+
+@router.get("/docs", include_in_schema=False)
+def docs() -> HTMLResponse:
+    """The document to read and try, with worked examples."""
+    # Swagger UI writes styles into its elements
+    policy = CONTENT_SECURITY_POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+    page = environment().get_template("docs.html").render()
+    return HTMLResponse(page, headers={"content-security-policy": policy})
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The app's OpenAPI document, its problems under their own media type, which FastAPI has no setting for."""
+    described = copy.deepcopy(app.openapi())
+    for path in described["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                if int(status) >= 400:
+                    response["content"] = {MEDIA_TYPE: response["content"]["application/json"]}
+    return described

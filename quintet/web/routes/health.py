@@ -1,0 +1,62 @@
+"""Whether the service lives, whether it can answer, and its figures for monitoring."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from quintet.web.problems import DECLARED
+from quintet.web.security import guarded_router
+
+router = APIRouter(tags=["health"])
+_guarded = guarded_router("metrics:read", tags=["health"])
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: str = Field(examples=["ok"])
+
+
+class Ready(BaseModel):
+    """The service can answer, from this snapshot."""
+
+    status: str = Field(examples=["ok"])
+    snapshot: str = Field(examples=["20260101T040000-1a2b3c4d"])
+    published_at: str = Field(examples=["2026-01-01T04:00:00Z"])
+    age_seconds: float = Field(examples=[3600.0])
+
+
+@router.get("/healthz", response_model=Alive)
+async def healthz() -> Alive:
+    """Whether the process answers at all; it asks nobody else."""
+    return Alive(status="ok")
+
+
+@router.get("/readyz", response_model=Ready, responses={503: DECLARED[503]})
+def readyz(request: Request) -> Ready:
+    """Whether there is a snapshot to answer from, and how old it is; 503 with what to do where there is none."""
+    service = request.app.state.service
+    with service.snapshots.read() as snapshot:
+        age = service.clock().replace(tzinfo=None) - snapshot.published_at
+        return Ready(
+            status="ok",
+            snapshot=snapshot.snapshot_id,
+            published_at=f"{snapshot.published_at.isoformat()}Z",
+            age_seconds=round(age.total_seconds(), 3),
+        )
+
+
+@_guarded.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' format."}},
+)
+def metrics(request: Request) -> Response:
+    """Request times by route, and how answers came about, in the format of Prometheus."""
+    return Response(generate_latest(request.app.state.service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+router.include_router(_guarded)

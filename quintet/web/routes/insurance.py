@@ -1,0 +1,407 @@
+"""Insurance over HTTP: detail, summaries, the premium report, the forecast with its backtest, and agency segments.
+
+Belongs here: how a question arrives and an answer leaves. What may be asked and how it is answered belongs in
+`quintet/insurance`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from fastapi import Query, Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from starlette.responses import Response, StreamingResponse
+
+from quintet.insurance.forecast_tables import forecast_page, forecast_scores
+from quintet.insurance.performance import (
+    EARLIEST_YEAR,
+    LATEST_YEAR,
+    MAX_FILTER_VALUES,
+    PIVOTS,
+    Filters,
+    QueryError,
+    detail_page,
+    segment_page,
+    summary_page,
+)
+from quintet.insurance.premium_report import ReportTooLargeError, period, premium_report, write_csv, write_workbook
+from quintet.online.report_runs import ReportRun, record_report_run
+from quintet.web.paging import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
+from quintet.web.problems import Fault, ProblemError
+from quintet.web.security import guarded_router
+from quintet.web.snapshots import Snapshots
+
+router = guarded_router("insurance:read", prefix="/v1/insurance", tags=["insurance"])
+
+_FINER_THAN_A_YEAR = ("month", "quarter", "week", "day", "date")
+
+
+def _split(values: Any) -> Any:
+    """`a,b` beside `c` as a, b, c: a list may be repeated or separated by commas."""
+    if not isinstance(values, list):
+        return values
+    return [part for value in values for part in (value.split(",") if isinstance(value, str) else [value])]
+
+
+_AtMost: Any = Field(default_factory=list, max_length=MAX_FILTER_VALUES)
+Ids = Annotated[list[Annotated[int, Field(ge=0, le=2**63 - 1)]], BeforeValidator(_split), _AtMost]
+IdsOrUnknown = Annotated[
+    list[Annotated[int, Field(ge=0, le=2**63 - 1)] | Literal["unknown"]], BeforeValidator(_split), _AtMost
+]
+Codes = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], BeforeValidator(_split), _AtMost]
+Year = Annotated[int, Field(ge=EARLIEST_YEAR, le=LATEST_YEAR)]
+
+
+class FilterQuery(BaseModel):
+    """Which rows to take. A filter takes several values, repeated or separated by commas."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    agency: Ids = Field(description="Agency ids.", examples=[[3]])
+    primary_agency: IdsOrUnknown = Field(description="Ids of masters, or `unknown`.", examples=[["unknown"]])
+    product: Codes = Field(description="Product codes.", examples=[["HOMEOWNERS"]])
+    prod_line: Codes = Field(description="Lines: `CL` commercial, `PL` personal.", examples=[["CL"]])
+    state: Codes = Field(description="Postal codes of states.", examples=[["OH", "PA"]])
+    vendor: Codes = Field(description="Vendors of agencies' systems, or `unknown`.", examples=[["unknown"]])
+    year_from: Year | None = Field(None, description="First year, included.", examples=[2010])
+    year_to: Year | None = Field(None, description="Last year, included.", examples=[2012])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_part_of_a_year(cls, given: Any) -> Any:
+        finer = [name for name in given if any(part in name.lower() for part in _FINER_THAN_A_YEAR)]
+        if finer:
+            raise ValueError(f"{finer[0]}: the data is yearly, there are no months in it; use year_from and year_to")
+        return given
+
+    def filters(self) -> Filters:
+        """The filters as the domain knows them. Raises QueryError."""
+        lists = ("agency", "primary_agency", "product", "prod_line", "state", "vendor")
+        return Filters(
+            **{name: tuple(getattr(self, name)) for name in lists}, year_from=self.year_from, year_to=self.year_to
+        )
+
+
+class PageQuery(FilterQuery):
+    """Filters, and which page of the list."""
+
+    page_size: int = Field(DEFAULT_PAGE_SIZE, ge=1, le=LARGEST_PAGE_SIZE, description="Most items in the answer.")
+    page_token: str | None = Field(
+        None, max_length=4_000, description="`next_page_token` of the page before; leave it out for the first."
+    )
+
+
+class SummaryQuery(PageQuery):
+    """Filters, pivots and page."""
+
+    group_by: Annotated[list[str], BeforeValidator(_split), Field(default_factory=list, max_length=len(PIVOTS))] = (
+        Field(
+            description=f"Pivots, any of {', '.join(PIVOTS)}; without any the grand total.",
+            examples=[["prod_line", "year"]],
+        )
+    )
+
+
+class Listed(BaseModel):
+    """A page of a list, from one snapshot."""
+
+    next_page_token: str | None = Field(description="Hand it back as `page_token`; null on the last page.")
+    snapshot: str = Field(examples=["20260101T040000-1a2b3c4d"])
+
+
+class ShortYear(BaseModel):
+    """A year that the data covers in part."""
+
+    year: int
+    months_covered: int
+
+
+class SummaryRow(BaseModel):
+    """One group: its pivots, sums over the rows that know each measure, ratios recomputed from sums."""
+
+    model_config = ConfigDict(extra="allow")
+
+    rows: int = Field(description="Rows of the fact behind this group.")
+    agencies: int
+    months_covered: int = Field(description="Months of the group's years that the data covers.")
+    short_years: list[ShortYear] = Field(description="Those of its years that are covered in part.")
+    written_premium: float | None = Field(description="USD; null where no row knows it.")
+    new_business_premium: float | None
+    prev_written_premium: float | None
+    earned_premium: float | None
+    incurred_losses: float | None
+    policies_in_force: int | None
+    prev_policies_in_force: int | None
+    retained_policies: int | None
+    loss_ratio: float | None
+    loss_ratio_missing_reason: str | None
+    retention_ratio: float | None
+    retention_ratio_missing_reason: str | None
+    growth_rate: float | None
+    growth_rate_missing_reason: str | None
+    missing: dict[str, dict[str, int]] | None = Field(description="Measure to reason to rows that lack it.")
+
+
+class SummaryPage(Listed):
+    """Groups in the order of their pivots."""
+
+    items: list[SummaryRow]
+
+
+class DetailRow(BaseModel):
+    """One agency, product, state and year as in `marts.fct_agency_performance`, with the agency's master and vendor."""
+
+    model_config = ConfigDict(extra="allow")
+
+    agency_id: int
+    primary_agency_id: int | None
+    vendor: str | None
+    prod_abbr: str
+    prod_line: str
+    state_abbr: str
+    year: int
+    months: int | None
+    written_premium: float | None
+    written_premium_missing_reason: str | None
+
+
+class DetailPage(Listed):
+    """Rows in the order of agency, product, state and year."""
+
+    items: list[DetailRow]
+
+
+class ForecastQuery(BaseModel):
+    """Which series of the forecast."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    agency: Ids = Field(description="Agency ids.")
+    prod_line: Codes = Field(description="Lines: `CL` commercial, `PL` personal.")
+    page_size: int = Field(DEFAULT_PAGE_SIZE, ge=1, le=LARGEST_PAGE_SIZE, description="Most items in the answer.")
+    page_token: str | None = Field(None, max_length=4_000, description="`next_page_token` of the page before.")
+
+
+class ForecastRow(BaseModel):
+    """The forecast of an agency's line; bands are null where no earlier forecast can be compared."""
+
+    agency_id: int
+    prod_line: str
+    year: int
+    forecast: float = Field(description="Written premium, USD.")
+    lo80: float | None
+    hi80: float | None
+    lo95: float | None
+    hi95: float | None
+    model: str
+    origin_year: int
+
+
+class ModelScore(BaseModel):
+    """How well a model has forecast years that it had not seen; a null year stands for all of them."""
+
+    model: str
+    year: int | None
+    is_chosen: bool
+    n: int
+    wape: float | None
+    wape_vs_naive: float | None
+    bias: float | None
+    coverage80: float | None
+    coverage95: float | None
+
+
+class ForecastPage(Listed):
+    """Forecasts in the order of agency, line and year, with the backtest."""
+
+    items: list[ForecastRow]
+    backtest: list[ModelScore]
+    explanation: str | None
+
+
+class SegmentQuery(BaseModel):
+    """Which segments."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    segment: Codes = Field(description="Names of segments.", examples=[["repair"]])
+    page_size: int = Field(DEFAULT_PAGE_SIZE, ge=1, le=LARGEST_PAGE_SIZE, description="Most items in the answer.")
+    page_token: str | None = Field(None, max_length=4_000, description="`next_page_token` of the page before.")
+
+
+class SegmentRow(BaseModel):
+    """An agency's segment with the rule and the figures that it was judged by."""
+
+    model_config = ConfigDict(extra="allow")
+
+    agency_id: int
+    segment: str
+    rule: str
+    action: str
+
+
+class SegmentPage(Listed):
+    """Agencies in the order of their ids."""
+
+    items: list[SegmentRow]
+
+
+class ReportQuery(FilterQuery):
+    """Filters, and the format of the file."""
+
+    format: Literal["xlsx", "csv"] = Field("xlsx", description="A workbook takes 10,000 rows, CSV any number.")
+
+
+_REPORT_TYPES = {
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "csv": "text/csv",
+}
+
+
+@contextmanager
+def asked() -> Iterator[None]:
+    """Turns a question that the domain cannot answer into a 422 that names the parameter."""
+    try:
+        yield
+    except QueryError as error:
+        fault = Fault(where=f"query.{error.parameter}", what=str(error))
+        raise ProblemError(422, str(error), errors=[fault]) from error
+
+
+Page = tuple[Sequence[Mapping[str, Any]], Sequence[Any] | None]
+
+
+def _list(
+    request: Request,
+    query: BaseModel,
+    fetch: Callable[[Any, tuple[Any, ...] | None], Page],
+    beside: Callable[[Any], Mapping[str, Any]] = lambda _: {},
+) -> Response:
+    """One page of a list as the answer.
+
+    fetch: from a cursor and the key to go on from to rows and the last key. beside: what the answer says besides.
+    """
+    service = request.app.state.service
+    question = {"route": request.url.path, **query.model_dump(exclude={"page_size", "page_token"})}
+    after = service.tokens.read(question, getattr(query, "page_token", None))
+    with service.snapshots.read() as snapshot, asked():
+
+        def make() -> dict[str, Any]:
+            items, last = fetch(snapshot.cursor, after)
+            return {
+                "items": items,
+                "next_page_token": service.tokens.make(question, last),
+                "snapshot": snapshot.snapshot_id,
+                **beside(snapshot.cursor),
+            }
+
+        answer: Response = service.answers.json(request, snapshot, make)
+        return answer
+
+
+@router.get("/performance", response_model=DetailPage)
+def performance(request: Request, query: Annotated[PageQuery, Query()]) -> Response:
+    """Premium, losses and policies in detail: a row an agency, product, state and year.
+
+    A figure that is not known is null, and `<figure>_missing_reason` says why.
+    """
+    with asked():
+        filters = query.filters()
+    return _list(request, query, lambda cursor, after: detail_page(cursor, filters, after, query.page_size))
+
+
+@router.get("/summary", response_model=SummaryPage)
+def summary(request: Request, query: Annotated[SummaryQuery, Query()]) -> Response:
+    """Sums over any combination of pivots, ratios recomputed at that grain.
+
+    Loss ratio is losses by written premium; retention is retained policies by policies in force the year before;
+    growth is on the written premium of the year before. `missing` says which measures some rows lack, and why.
+    """
+    with asked():
+        filters = query.filters()
+    return _list(
+        request,
+        query,
+        lambda cursor, after: summary_page(cursor, filters, query.group_by, after, query.page_size),
+    )
+
+
+@router.get("/forecast", response_model=ForecastPage)
+def forecast(request: Request, query: Annotated[ForecastQuery, Query()]) -> Response:
+    """Next year's written premium of each agency and line with its 80% and 95% bands, beside the backtest.
+
+    `backtest` has the scores of every model, by year and (with a null year) over all of them; `explanation` says which
+    one is in use and by how much it beats the last complete year, or that none does.
+    """
+
+    def fetch(cursor: Any, after: tuple[Any, ...] | None) -> Page:
+        return forecast_page(cursor, query.agency, query.prod_line, after, query.page_size)
+
+    return _list(request, query, fetch, forecast_scores)
+
+
+@router.get("/segments", response_model=SegmentPage)
+def segments(request: Request, query: Annotated[SegmentQuery, Query()]) -> Response:
+    """Which segment each agency is in, the rule that put it there, and what to do about it."""
+
+    def fetch(cursor: Any, after: tuple[Any, ...] | None) -> Page:
+        return segment_page(cursor, query.segment, after, query.page_size)
+
+    return _list(request, query, fetch)
+
+
+@router.get(
+    "/reports/premium",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The report as a file.",
+            "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _REPORT_TYPES.values()},
+        }
+    },
+)
+def premium(request: Request, query: Annotated[ReportQuery, Query()]) -> Response:
+    """Premium Info by Agency and Product Line, as a workbook or, at any size, as CSV; recorded in the history."""
+    with asked():
+        filters = query.filters()
+    service = request.app.state.service
+    disposition = f'attachment; filename="premium_{period(filters).replace(" ", "_")}.{query.format}"'
+    headers = {"content-disposition": disposition, "cache-control": "private, no-cache"}
+    with service.snapshots.read() as snapshot:
+        report = premium_report(
+            snapshot.cursor, filters, snapshot_id=snapshot.snapshot_id, published_at=snapshot.published_at
+        )
+        headers["x-snapshot"] = snapshot.snapshot_id
+        if query.format == "xlsx":
+            file = io.BytesIO()
+            try:
+                write_workbook(report, file)
+            except ReportTooLargeError as error:
+                raise ProblemError(422, str(error)) from error
+    record_report_run(
+        service.store,
+        ReportRun(
+            report="premium",
+            written_at=service.clock(),
+            written_by=request.state.key.name,
+            parameters={name: value for name, value in query.model_dump(exclude={"format"}).items() if value},
+            format=query.format,
+            rows=len(report.frame),
+            total_written_premium=Decimal(str(report.total["written_premium"].fillna(0).iloc[0])),
+            snapshot=snapshot.snapshot_id,
+        ),
+    )
+    media_type = _REPORT_TYPES[query.format]
+    if query.format == "xlsx":
+        return Response(file.getvalue(), media_type=media_type, headers=headers)
+    return StreamingResponse(_csv_of(service.snapshots, filters), media_type=media_type, headers=headers)
+
+
+def _csv_of(snapshots: Snapshots, filters: Filters) -> Iterator[bytes]:
+    """The report's CSV, read as it is sent, from one snapshot."""
+    with snapshots.read() as snapshot:
+        yield from write_csv(snapshot.cursor, filters)

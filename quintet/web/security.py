@@ -1,0 +1,117 @@
+"""Who asks, and whether they may.
+
+Belongs here: recognising a key or a browser's session, the scope that a route needs, and how many requests a key may
+make. Keys themselves belong in `quintet/online/keys.py`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.security import HTTPBearer
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from quintet.online.keys import Key, recognise
+from quintet.online.sessions import key_of_session
+from quintet.online.store import Store
+from quintet.web.problems import DECLARED, ProblemError
+
+COOKIE = "quintet_session"
+
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+_SIGN_INS = RateLimitItemPerMinute(20)
+
+_BEARER = HTTPBearer(auto_error=False, description="A key made with `make keys`, or the first one of `make run`.")
+"""Only so that the OpenAPI document names the scheme; `Gate` reads the header."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Recognises who asks. `clock` gives the time in UTC; `admin_key` is the one of the settings, if any."""
+
+    store: Store
+    admin_key: str | None
+    clock: Callable[[], dt.datetime]
+    requests: RateLimitItem
+    limiter: SlidingWindowCounterRateLimiter
+
+    def key_of(self, request: Request) -> Key | None:
+        """The key that a request carries in its header or, through a session, in its cookie; None without a good one.
+
+        Raises ProblemError 403 for a change asked by a page of another site with the reader's cookie.
+        """
+        scheme, _, text = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return recognise(self.store, text.strip(), self.admin_key)
+        cookie = request.cookies.get(COOKIE)
+        if not cookie:
+            return None
+        if request.method not in _SAFE_METHODS and not is_same_site(request):
+            raise ProblemError(403, "a change was asked by a page of another site; open the page of Quintet itself")
+        return key_of_session(self.store, cookie, self.clock(), has_admin_key=self.admin_key is not None)
+
+    def count(self, key: Key) -> None:
+        """Count a request; raises ProblemError 429 above the limit."""
+        self._hit(self.requests, key.key_id, "requests with this key")
+
+    def count_sign_in(self, request: Request) -> None:
+        """Count an attempt to sign in from an address; raises ProblemError 429 above the limit."""
+        self._hit(_SIGN_INS, f"sign-in {request.client.host if request.client else ''}", "attempts to sign in")
+
+    def _hit(self, item: RateLimitItem, who: str, what: str) -> None:
+        if not self.limiter.hit(item, who):
+            reset = self.limiter.get_window_stats(item, who).reset_time
+            seconds = max(1, round(reset - self.clock().timestamp()))
+            raise ProblemError(
+                429, f"more than {item.amount:,} {what} in a minute; wait {seconds} s", {"retry-after": str(seconds)}
+            )
+
+
+def build_gate(store: Store, admin_key: str | None, clock: Callable[[], dt.datetime], requests_per_minute: int) -> Gate:
+    """A gate whose counts live in this process."""
+    limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+    return Gate(store, admin_key, clock, RateLimitItemPerMinute(requests_per_minute), limiter)
+
+
+def is_same_site(request: Request) -> bool:
+    """Whether a request comes from a page of this service, as far as a browser says; programs say nothing."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in {"same-origin", "none"}
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+
+
+class Requires:
+    """The dependency of every route that needs a key: with the given scope, or any where the scope is None."""
+
+    def __init__(self, scope: str | None) -> None:
+        self.scope = scope
+
+    def __call__(self, request: Request) -> Key:
+        """The key that asks. Raises ProblemError 401, 403 or 429."""
+        gate: Gate = request.app.state.gate
+        key = gate.key_of(request)
+        if key is None:
+            detail = "a good key is needed in the header `Authorization: Bearer …`; there is none, or it was revoked"
+            raise ProblemError(401, detail, {"www-authenticate": "Bearer"})
+        request.state.key = key
+        gate.count(key)
+        if self.scope is not None and not key.allows(self.scope):
+            raise ProblemError(403, f"the key of {key.name} lacks the scope {self.scope}; ask for one that has it")
+        return key
+
+
+def guarded_router(scope: str | None, **options: object) -> APIRouter:
+    """A router whose every route needs a key with `scope` (any key where None) and declares its problems."""
+    return APIRouter(
+        dependencies=[Depends(Requires(scope)), Depends(_BEARER)],
+        responses=DECLARED,
+        **options,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,141 @@
+"""The current snapshot, as requests read it.
+
+Belongs here: keeping the published file open, opening the next one when it comes, and giving each request a cursor of
+its own that is interrupted when it takes too long. What is asked of a snapshot belongs in the domains.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
+
+_OPENING_ATTEMPTS = 5
+_WATCH_SECONDS = 0.05
+
+
+class TookTooLongError(RuntimeError):
+    """A query was interrupted because it took longer than a request may."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot for the length of one request: who it is, and a cursor that no other request uses.
+
+    published_at is UTC without zone.
+    """
+
+    snapshot_id: str
+    published_at: dt.datetime
+    cursor: duckdb.DuckDBPyConnection
+
+
+@dataclass
+class _Opened:
+    path: Path
+    connection: duckdb.DuckDBPyConnection
+    snapshot_id: str
+    published_at: dt.datetime
+    readers: int = 0
+
+
+class Snapshots:
+    """Gives requests the current snapshot of a serving folder; safe for many threads.
+
+    A file is opened once and closed when a newer one is current and its last request has ended, so that a request
+    reads one snapshot from its start to its end whatever is published meanwhile.
+    """
+
+    def __init__(self, serving: Path, longest_seconds: float) -> None:
+        self._serving = serving
+        self._longest_seconds = longest_seconds
+        self._lock = threading.Lock()
+        self._current: _Opened | None = None
+        self._deadlines: dict[duckdb.DuckDBPyConnection, float] = {}
+        self._closed = threading.Event()
+        self._watch: threading.Thread | None = None
+
+    @contextmanager
+    def read(self) -> Iterator[Snapshot]:
+        """The current snapshot. Raises NoSnapshotError, and TookTooLongError where the body's queries do."""
+        opened = self._acquire()
+        cursor = opened.connection.cursor()
+        with self._lock:
+            self._deadlines[cursor] = time.monotonic() + self._longest_seconds
+        try:
+            yield Snapshot(opened.snapshot_id, opened.published_at, cursor)
+        except duckdb.InterruptException as error:
+            raise TookTooLongError(f"the query took longer than {self._longest_seconds:g} s") from error
+        finally:
+            with self._lock:
+                self._deadlines.pop(cursor, None)
+            cursor.close()
+            self._release(opened)
+
+    def close(self) -> None:
+        """Close the file and end the watch over time limits."""
+        self._closed.set()
+        if self._watch is not None:
+            self._watch.join()
+        with self._lock:
+            current, self._current = self._current, None
+            if current is not None and current.readers == 0:
+                current.connection.close()
+
+    def _acquire(self) -> _Opened:
+        for attempt in range(1, _OPENING_ATTEMPTS + 1):
+            path = current_snapshot(self._serving)
+            with self._lock:
+                if self._current is None or self._current.path != path:
+                    try:
+                        opened = _open(path)
+                    except duckdb.IOException:
+                        # removed between finding and opening: newer ones have been published meanwhile
+                        if attempt == _OPENING_ATTEMPTS:
+                            raise
+                        continue
+                    former, self._current = self._current, opened
+                    if former is not None and former.readers == 0:
+                        former.connection.close()
+                    self._start_watch()
+                self._current.readers += 1
+                return self._current
+        raise NoSnapshotError(f"no snapshot in {self._serving} could be opened")
+
+    def _release(self, opened: _Opened) -> None:
+        with self._lock:
+            opened.readers -= 1
+            if opened.readers == 0 and opened is not self._current:
+                opened.connection.close()
+
+    def _start_watch(self) -> None:
+        if self._watch is None:
+            self._watch = threading.Thread(target=self._interrupt_late_ones, name="time limits", daemon=True)
+            self._watch.start()
+
+    def _interrupt_late_ones(self) -> None:
+        while not self._closed.wait(_WATCH_SECONDS):
+            now = time.monotonic()
+            with self._lock:
+                for cursor in [cursor for cursor, deadline in self._deadlines.items() if deadline < now]:
+                    cursor.interrupt()
+
+
+def _open(path: Path) -> _Opened:
+    connection = open_snapshot(path)
+    try:
+        snapshot_id, published_at = connection.execute(
+            "select snapshot_id, published_at from marts.snapshot"
+        ).fetchone() or ("", dt.datetime.min)
+    except BaseException:
+        connection.close()
+        raise
+    return _Opened(path, connection, snapshot_id, published_at)

@@ -1,0 +1,103 @@
+/* Draws the figures of a page from the specifications that stand beside them, each when it comes near the view. */
+import { themes } from "./themes.js";
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const NEAR = "400px";
+const RESIZE_MILLISECONDS = 150;
+const drawn = new Map();
+let vega;
+
+/* The bundle is large: it is fetched once, when the first figure is wanted. */
+function loadVega() {
+  vega ??= import(document.body.dataset.vega).then(() => globalThis.vegaEmbed);
+  return vega;
+}
+
+const nearness = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    nearness.unobserve(target);
+    draw(target);
+  }
+}, { rootMargin: NEAR });
+
+const widths = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const figure = drawn.get(target);
+    if (!figure || Math.abs(figure.width - target.clientWidth) < 2) continue;
+    clearTimeout(figure.timer);
+    figure.timer = setTimeout(() => draw(target), RESIZE_MILLISECONDS);
+  }
+});
+
+export function drawFigures(region) {
+  for (const plot of region.querySelectorAll(".plot")) nearness.observe(plot);
+}
+
+export function forgetFigures(region) {
+  for (const plot of region.querySelectorAll(".plot")) {
+    nearness.unobserve(plot);
+    widths.unobserve(plot);
+    drawn.get(plot)?.finalize?.();
+    drawn.delete(plot);
+  }
+}
+
+async function draw(plot) {
+  const figure = plot.closest(".figure");
+  try {
+    const embed = await loadVega();
+    const width = plot.clientWidth;
+    if (!plot.isConnected || !width) return;
+    const spec = sized(JSON.parse(figure.querySelector("script.spec").textContent), width);
+    const drawing = document.createElement("div");
+    drawing.className = "drawing";
+    /* A pass without room of its own would move the page: the new drawing takes the place of the old when it is done. */
+    const result = await embed(drawing, spec, {
+      actions: false,
+      ast: true,
+      config: themes[dark.matches ? "dark" : "light"],
+      defaultStyle: false,
+      mode: "vega-lite",
+      renderer: "svg",
+      tooltip: { disableDefaultStyle: true },
+    });
+    drawn.get(plot)?.finalize?.();
+    plot.style.minHeight = `${plot.querySelector(".skeleton")?.height.baseVal.value ?? 0}px`;
+    plot.replaceChildren(drawing);
+    drawing.setAttribute("aria-hidden", "true");
+    drawn.set(plot, { width, finalize: () => result.finalize() });
+    widths.observe(plot);
+    openOnClick(result.view, plot.dataset.link);
+    figure.dataset.drawn = "true";
+  } catch (error) {
+    figure.classList.add("failed");
+    figure.dataset.drawn = "failed";
+    const words = document.createElement("p");
+    words.className = "note";
+    words.textContent = "The chart could not be drawn; the table below has every figure.";
+    plot.replaceChildren(words);
+    figure.querySelector(".figure-table")?.setAttribute("open", "");
+    console.error(figure.id, error);
+  }
+}
+
+/* A specification says how high a chart is; how wide it is comes from the page. */
+function sized(spec, width) {
+  if (spec.vconcat) {
+    const gutter = 68;
+    spec.vconcat.forEach((view) => (view.width = width - gutter));
+    return spec;
+  }
+  return { ...spec, width, autosize: { type: "fit", contains: "padding" } };
+}
+
+function openOnClick(view, link) {
+  if (!link) return;
+  view.addEventListener("click", (_, item) => {
+    const agency = item?.datum?.agency_id;
+    if (agency !== undefined) location.assign(link.replace("{agency_id}", encodeURIComponent(agency)));
+  });
+}
+
+dark.addEventListener("change", () => [...drawn.keys()].forEach(draw));

@@ -1,0 +1,145 @@
+/* Takes a change of filters at once: the same address is fetched, its results are put in, and the URL follows. */
+import { forgetFigures } from "./figures.js";
+
+const TYPING_MILLISECONDS = 600;
+let waiting;
+
+export function liveFilters(prepare) {
+  const form = document.querySelector("form.filters[data-live]");
+  if (!form) return;
+  const toggle = form.querySelector(".filters-toggle");
+  let timer;
+
+  toggle.addEventListener("click", () => {
+    const isOpen = form.toggleAttribute("data-open");
+    toggle.setAttribute("aria-expanded", String(isOpen));
+  });
+  form.addEventListener("change", (event) => {
+    clearTimeout(timer);
+    describe(form);
+    /* Several boxes are often ticked in a row. */
+    timer = setTimeout(() => take(addressOf(form), true), event.target.type === "checkbox" ? TYPING_MILLISECONDS : 0);
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    clearTimeout(timer);
+    take(addressOf(form), true);
+  });
+  form.querySelector(".reset").addEventListener("click", (event) => {
+    event.preventDefault();
+    clearTimeout(timer);
+    take(form.getAttribute("action"), true);
+  });
+  document.addEventListener("click", (event) => {
+    for (const many of form.querySelectorAll("details.many[open]")) {
+      if (!many.contains(event.target)) many.open = false;
+    }
+  });
+  form.addEventListener("keydown", (event) => {
+    const many = event.key === "Escape" && event.target.closest("details.many[open]");
+    if (!many) return;
+    many.open = false;
+    many.querySelector("summary").focus();
+  });
+  addEventListener("popstate", () => take(location.pathname + location.search, false));
+  describe(form);
+
+  async function take(address, isNew) {
+    waiting?.abort();
+    const mine = (waiting = new AbortController());
+    document.body.setAttribute("aria-busy", "true");
+    document.querySelector(".failure")?.remove();
+    try {
+      const response = await fetch(address, { headers: { accept: "text/html" }, signal: mine.signal });
+      const landed = new URL(response.url);
+      const results = document.getElementById("results");
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      const fresh = page.getElementById("results");
+      /* Signed out meanwhile, or another page altogether: go there. */
+      if (response.status === 401 || (response.redirected && landed.pathname !== location.pathname)) {
+        location.assign(address);
+        return;
+      }
+      if (!fresh) throw new Failure(page.querySelector(".question")?.textContent, response.headers.get("x-request-id"));
+      forgetFigures(results);
+      results.replaceWith(document.adoptNode(fresh));
+      document.title = page.title;
+      takeOver(form, page);
+      if (isNew) history.pushState(null, "", address);
+      prepare(fresh);
+      document.getElementById("announcer").textContent = fresh.dataset.announcement || "Updated";
+    } catch (error) {
+      if (error.name !== "AbortError") showFailure(error, () => take(address, isNew));
+    } finally {
+      if (waiting === mine) document.body.removeAttribute("aria-busy");
+    }
+  }
+}
+
+class Failure extends Error {
+  constructor(words, requestId) {
+    super(words || "The service did not answer as it should.");
+    this.requestId = requestId;
+  }
+}
+
+function showFailure(error, again) {
+  const words = document.createElement("p");
+  words.textContent = error instanceof Failure ? error.message : "The service cannot be reached. What you see is from before.";
+  const box = document.createElement("div");
+  box.className = "failure";
+  box.setAttribute("role", "alert");
+  box.append(words);
+  if (error.requestId) {
+    const id = document.createElement("span");
+    id.className = "note";
+    id.textContent = `Request id ${error.requestId}`;
+    box.append(id);
+  }
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "quiet";
+  button.textContent = "Try again";
+  button.addEventListener("click", again);
+  box.append(button);
+  document.getElementById("results").before(box);
+}
+
+/* The address of the form's state, without what is empty. */
+function addressOf(form) {
+  const asked = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) if (value.trim()) asked.append(name, value.trim());
+  const query = asked.toString();
+  return form.getAttribute("action") + (query ? `?${query}` : "");
+}
+
+/* The fields follow the page that came, unless the reader is in one; links that carry the filters follow too. */
+function takeOver(form, page) {
+  const fresh = page.querySelector("form.filters");
+  for (const field of form.elements) {
+    if (!field.name || field === document.activeElement && field.type === "text") continue;
+    const same = [...fresh.elements].find(
+      (other) => other.name === field.name && (field.type !== "checkbox" || other.value === field.value),
+    );
+    if (!same) continue;
+    if (field.type === "checkbox") field.checked = same.checked;
+    else field.value = same.value;
+  }
+  const problem = fresh.querySelector(".field-problem");
+  form.querySelector(".field-problem")?.remove();
+  if (problem) form.append(document.adoptNode(problem));
+  const report = page.querySelector(".report-link");
+  if (report) document.querySelector(".report-link")?.setAttribute("href", report.getAttribute("href"));
+  describe(form);
+}
+
+/* What is chosen, in words: on each field of many boxes, and on the button that unfolds the filters. */
+function describe(form) {
+  for (const many of form.querySelectorAll("details.many")) {
+    const chosen = many.querySelector("summary span");
+    const labels = [...many.querySelectorAll("input:checked")].map((box) => box.value);
+    chosen.textContent = labels.join(", ") || chosen.dataset.nothing;
+  }
+  const count = new Set([...new FormData(form)].filter(([, value]) => value.trim()).map(([name]) => name)).size;
+  form.querySelector(".chosen").textContent = count ? `${count} set` : "";
+}

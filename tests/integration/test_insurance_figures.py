@@ -1,0 +1,144 @@
+"""The published figures of the real agencies: summaries, premium report and segments."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import openpyxl
+import pytest
+
+from quintet.insurance.performance import MEASURES, PIVOTS, Filters, detail_page, summary_frame, summary_page
+from quintet.insurance.premium_report import ALL_LINES, COVER, TABLE, premium_report, write_csv, write_workbook
+from quintet.warehouse.snapshot import open_snapshot
+
+if TYPE_CHECKING:
+    from tests.conftest import Quintet
+
+pytestmark = pytest.mark.real_data
+
+YEARS = Filters(year_from=2010, year_to=2012)
+
+
+@pytest.fixture(scope="module")
+def snapshot(real: Quintet) -> Iterator[duckdb.DuckDBPyConnection]:
+    with open_snapshot(real.snapshot) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def workbook(snapshot: duckdb.DuckDBPyConnection) -> openpyxl.Workbook:
+    ((snapshot_id, published_at),) = snapshot.execute("select snapshot_id, published_at from marts.snapshot").fetchall()
+    file = io.BytesIO()
+    write_workbook(premium_report(snapshot, YEARS, snapshot_id=snapshot_id, published_at=published_at), file)
+    return openpyxl.load_workbook(file)
+
+
+def exact(snapshot: duckdb.DuckDBPyConnection, measure: str) -> Decimal:
+    query = f"select sum({measure}) from marts.fct_agency_performance where year between 2010 and 2012"
+    ((value,),) = snapshot.execute(query).fetchall()
+    return Decimal(value)
+
+
+def test_premium_and_loss_ratio_by_line(snapshot: duckdb.DuckDBPyConnection) -> None:
+    rows, following = summary_page(snapshot, YEARS, ["prod_line"], None, 50)
+    assert following is None
+    assert [(row["prod_line"], row["written_premium"], round(row["loss_ratio"], 6)) for row in rows] == [
+        ("CL", 17_507_846.70, 0.944463),
+        ("PL", 27_303_890.11, 0.555008),
+    ]
+
+
+@pytest.mark.parametrize("group_by", [list(pivots) for size in (1, 2) for pivots in combinations(PIVOTS, size)])
+def test_the_sum_over_any_pivot_is_the_same(snapshot: duckdb.DuckDBPyConnection, group_by: list[str]) -> None:
+    frame = summary_frame(snapshot, YEARS, group_by)
+    for measure in MEASURES:
+        total = sum((Decimal(repr(value)) for value in frame[measure].dropna().tolist()), Decimal(0))
+        assert total == exact(snapshot, measure)
+    assert frame["rows"].sum() == 2_750
+
+
+def test_the_ratios_are_those_of_the_aggregate_in_the_marts(snapshot: duckdb.DuckDBPyConnection) -> None:
+    ratios = ["loss_ratio", "retention_ratio", "growth_rate"]
+    mart = snapshot.execute(
+        f"select {', '.join(ratios)} from marts.agg_premium_by_agency_line_year order by agency_id, prod_line, year"
+    ).df()
+    frame = summary_frame(snapshot, Filters(), ["agency", "prod_line", "year"])[ratios]
+    assert frame.round(12).equals(mart.round(12))
+
+
+def test_the_detail_is_every_row_once(snapshot: duckdb.DuckDBPyConnection) -> None:
+    rows: list[Any] = []
+    after = None
+    while not rows or after:
+        page, after = detail_page(snapshot, Filters(), after, 1_000)
+        rows += page
+    assert len({(row["_batch_id"], row["_source_row"]) for row in rows}) == len(rows) == 10_000
+
+
+def test_the_short_years_and_what_is_missing_are_told(snapshot: duckdb.DuckDBPyConnection) -> None:
+    ((total,), _) = summary_page(snapshot, Filters(), [], None, 1)
+    short = {year["year"]: year["months_covered"] for year in total["short_years"]}
+    assert short == {2005: 8, 2015: 5}
+    unknown = {"previous_year_unknown": 542}
+    assert total["missing"] == {"prev_written_premium": unknown, "prev_policies_in_force": unknown}
+
+
+def test_the_report_totals_are_exact_to_the_cent(
+    snapshot: duckdb.DuckDBPyConnection, workbook: openpyxl.Workbook
+) -> None:
+    heading, *rows = workbook[TABLE].iter_rows(values_only=True)
+    table = [dict(zip(heading, row, strict=True)) for row in rows]
+    lines = [row for row in table if row["Product line"] != ALL_LINES]
+    subtotals = [row for row in table if row["Product line"] == ALL_LINES and row["Agency"] != "All agencies"]
+    (total,) = [row for row in table if row["Agency"] == "All agencies"]
+    for name, measure in (
+        ("Written premium, USD", "written_premium"),
+        ("New business, USD", "new_business_premium"),
+        ("Premium the year before, USD", "prev_written_premium"),
+        ("Incurred losses, USD", "incurred_losses"),
+    ):
+        expected = exact(snapshot, measure)
+        for level in (lines, subtotals, [total]):
+            assert sum(Decimal(repr(row[name])) for row in level if row[name] is not None) == expected
+    by_line = {row[1]: row[2] for row in workbook[COVER].iter_rows(values_only=True)}
+    assert by_line["CL, commercial lines"] == 17_507_846.70
+    assert by_line["PL, personal lines"] == 27_303_890.11
+
+
+def test_the_csv_report_has_the_same_sums(snapshot: duckdb.DuckDBPyConnection) -> None:
+    header, *lines = b"".join(write_csv(snapshot, YEARS)).decode().splitlines()
+    place = header.split(",").index("written_premium")
+    assert sum(Decimal(line.split(",")[place]) for line in lines) == exact(snapshot, "written_premium")
+
+
+def test_every_agency_has_one_segment_by_the_years_2012_to_2014(snapshot: duckdb.DuckDBPyConnection) -> None:
+    counted = snapshot.execute("select segment, count(*) from marts.dim_agency_segment group by all").fetchall()
+    assert dict(counted) == {
+        "dormant": 34,
+        "watch": 12,
+        "repair": 5,
+        "retain": 9,
+        "revive": 7,
+        "grow": 4,
+        "invest": 6,
+        "keep": 6,
+    }
+    windows = "select distinct recent_from_year, recent_to_year, earlier_from_year, earlier_to_year"
+    assert snapshot.execute(f"{windows} from marts.dim_agency_segment").fetchall() == [(2012, 2014, 2009, 2011)]
+
+
+def test_the_segments_are_what_they_say(snapshot: duckdb.DuckDBPyConnection) -> None:
+    query = """
+        select segment, sum(incurred_losses) / sum(written_premium) from marts.fct_agency_performance
+        join marts.dim_agency_segment using (agency_id)
+        where year between recent_from_year and recent_to_year and segment not in ('dormant', 'watch')
+        group by all
+    """
+    loss_ratios = dict(snapshot.execute(query).fetchall())
+    assert loss_ratios.pop("repair") >= 0.7
+    assert max(loss_ratios.values()) < 0.7

@@ -1,0 +1,87 @@
+"""Small insurance marts for the tests of what reads them.
+
+Belongs here: the tables that a snapshot has, with the columns that count; and rows for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+from hypothesis import strategies as st
+
+from quintet.insurance.performance import AMOUNTS, COUNTS, MEASURES
+
+MASTERS = {1: 7, 2: None, 3: 7, 4: None}
+VENDORS = {1: "A", 2: None, 3: None, 4: "B"}
+
+_ROW = {
+    "agency_id": 1,
+    "prod_abbr": "BOP",
+    "state_abbr": "OH",
+    "year": 2011,
+    "months": 12,
+    "prod_line": "CL",
+    **dict.fromkeys(MEASURES, 0),
+}
+_TYPES = {
+    "agency_id": "bigint",
+    "prod_abbr": "varchar",
+    "state_abbr": "varchar",
+    "year": "integer",
+    "months": "integer",
+    "prod_line": "varchar",
+    **dict.fromkeys(AMOUNTS, "decimal(18, 4)"),
+    **dict.fromkeys(COUNTS, "bigint"),
+    **{f"{name}_missing_reason": "varchar" for name in MEASURES},
+}
+
+
+def marts_of(rows: Iterable[Mapping[str, Any]]) -> duckdb.DuckDBPyConnection:
+    """A connection to the marts: rows as given, zero for a measure that is not; None is missing as `not_reported`."""
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("create schema marts")
+    columns = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
+    connection.execute(f"create table marts.fct_agency_performance ({columns})")
+    full = [_ROW | row for row in rows]
+    for row in full:
+        reasons = {f"{name}_missing_reason": "not_reported" for name in MEASURES if row[name] is None}
+        values = reasons | row
+        connection.execute(
+            f"insert into marts.fct_agency_performance values ({', '.join('?' * len(_TYPES))})",
+            [values.get(name) for name in _TYPES],
+        )
+    connection.execute("create table marts.dim_agency (agency_id bigint, primary_agency_id bigint, vendor varchar)")
+    for agency in {row["agency_id"] for row in full}:
+        connection.execute(
+            "insert into marts.dim_agency values (?, ?, ?)", [agency, MASTERS.get(agency), VENDORS.get(agency)]
+        )
+    connection.execute("""
+        create table marts.dim_year as
+        select year, max(months) as months_covered from marts.fct_agency_performance group by year
+    """)
+    return connection
+
+
+_AMOUNT = st.none() | st.decimals(-100_000, 100_000, places=4).map(Decimal)
+_COUNT = st.none() | st.integers(0, 5_000)
+
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "agency_id": st.sampled_from(list(MASTERS)),
+            "prod_abbr": st.sampled_from(["BOP", "CYCLES  12", "=CYCLES", "é"]),
+            "state_abbr": st.sampled_from(["OH", "IN"]),
+            "year": st.integers(2005, 2008),
+            "months": st.integers(1, 12),
+            "prod_line": st.sampled_from(["CL", "PL"]),
+            **dict.fromkeys(AMOUNTS, _AMOUNT),
+            **dict.fromkeys(COUNTS, _COUNT),
+        }
+    ),
+    max_size=25,
+    unique_by=lambda row: (row["agency_id"], row["prod_abbr"], row["state_abbr"], row["year"]),
+)
+"""Rows of the fact with some figures missing, unique by its key."""

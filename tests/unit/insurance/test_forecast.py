@@ -1,0 +1,213 @@
+"""Next year's premium of each agency and line, from the marts to the sentence."""
+
+from __future__ import annotations
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quintet.insurance.forecast import FORECAST_COLUMNS, Forecast, describe, forecast, premium_history
+from quintet.insurance.forecast_backtest import BANDS, BEST_SO_FAR
+from quintet.insurance.forecast_models import NAIVE
+from quintet.warehouse.snapshot import open_snapshot
+
+
+def made_history(agencies: int = 40, lead: float = 0.8, seed: int = 1) -> pd.DataFrame:
+    """Whole years 2006 to 2014: policies lead premium by a year, as strongly as `lead` says; beside it noise."""
+    rng = np.random.default_rng(seed)
+    years, cells = np.arange(2006, 2015), agencies * 2
+    policies_growth = rng.normal(0, 0.15, (len(years), cells))
+    led = np.vstack([np.zeros(cells), lead * policies_growth[:-1]])
+    premium = np.exp(rng.normal(11, 1, cells) + np.cumsum(led + rng.normal(0, 0.05, led.shape), axis=0))
+    frame = pd.DataFrame(
+        {
+            "agency_id": np.tile(np.arange(cells) // 2, len(years)),
+            "prod_line": np.tile(np.where(np.arange(cells) % 2, "PL", "CL"), len(years)),
+            "year": np.repeat(years, cells),
+            "months_covered": 12,
+            "written_premium": premium.ravel(),
+            "policies_in_force": (100 * (1 + policies_growth)).ravel(),
+            "prev_policies_in_force": 100.0,
+            "retained_policies": 90.0,
+            "new_business_premium": 0.1 * premium.ravel(),
+        }
+    )
+    before = frame.groupby(["agency_id", "prod_line"])["written_premium"].shift()
+    same = dict.fromkeys(["annualised_premium", "earned_premium", "incurred_losses"], frame["written_premium"])
+    return frame.assign(prev_written_premium=before, **same)
+
+
+@pytest.fixture(scope="module")
+def led() -> Forecast:
+    return forecast(made_history())
+
+
+@pytest.fixture
+def marts() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("""
+        create schema marts;
+        create table marts.fct_agency_performance (
+            agency_id bigint, prod_line varchar, year integer, months integer, written_premium decimal(18, 4),
+            prev_written_premium decimal(18, 4), new_business_premium decimal(18, 4), earned_premium decimal(18, 4),
+            incurred_losses decimal(18, 4), policies_in_force bigint, prev_policies_in_force bigint,
+            retained_policies bigint
+        );
+        create view marts.dim_year as
+            select year, mode(months) as months_covered from marts.fct_agency_performance group by year;
+    """)
+    return connection
+
+
+def test_the_history_sums_an_agencys_line_by_year(marts: duckdb.DuckDBPyConnection):
+    marts.execute("""
+        insert into marts.fct_agency_performance values
+            (1, 'PL', 2010, 12, 100.25, 90, 1, 2, 3, 10, 9, 8),
+            (1, 'PL', 2010, 12, 50.50, null, 1, 2, 3, 5, null, 4)
+    """)
+
+    row = premium_history(marts).iloc[0]
+
+    assert row["written_premium"] == 150.75
+    assert row["prev_written_premium"] == 90.0
+    assert row["prev_policies_in_force"] == 9.0
+    assert row["retained_policies"] == 8.0, "policies kept of an unknown number are no retention"
+
+
+def test_rows_of_fewer_months_are_annualised_beside_the_amount(marts: duckdb.DuckDBPyConnection):
+    marts.execute("""
+        insert into marts.fct_agency_performance
+        select range, 'PL', 2010, if(range = 0, 3, 12), 10, 9, 1, 2, 3, 10, 9, 8 from range(5)
+    """)
+
+    history = premium_history(marts).set_index("agency_id")
+
+    assert history.loc[0, ["written_premium", "annualised_premium"]].tolist() == [10.0, 40.0]
+    assert history.loc[1, ["written_premium", "annualised_premium"]].tolist() == [10.0, 10.0]
+
+
+def test_the_marts_without_rows_give_empty_frames_and_say_so(marts: duckdb.DuckDBPyConnection):
+    result = forecast(premium_history(marts))
+
+    assert result.forecasts.empty
+    assert result.backtest.empty
+    assert result.models["is_chosen"].sum() == 1
+    assert describe(result) == "There is no complete year with premium to forecast from."
+
+
+def test_each_agency_and_line_that_wrote_anything_last_year_has_one_forecast_of_the_next():
+    history = made_history()
+    silent = (history["agency_id"] == 0) & (history["year"] == 2014)
+    gone = (history["agency_id"] == 1) & (history["year"] == 2014)
+    rows = forecast(history.assign(written_premium=history["written_premium"].mask(silent, 0.0))[~gone]).forecasts
+
+    assert rows.columns.tolist() == FORECAST_COLUMNS
+    assert sorted(rows["agency_id"].unique()) == list(range(2, 40))
+    assert not rows.duplicated(["agency_id", "prod_line"]).any()
+    assert rows["year"].unique().tolist() == [2015]
+    assert not rows.isna().any(axis=None)
+
+
+def test_a_model_is_used_where_policies_lead_premium(led: Forecast):
+    models = led.models.set_index("model")
+
+    assert led.forecasts["model"].unique().tolist() == models.index[models["is_chosen"]].tolist()
+    assert models.loc[models["is_chosen"], "wape_vs_naive"].item() < -0.2
+    assert models.loc[BEST_SO_FAR, "wape_vs_naive"] < -0.2
+    assert describe(led).endswith("of the outcomes.")
+    assert "below the" in describe(led)
+
+
+def test_naive_is_used_where_nothing_leads_premium():
+    result = forecast(made_history(lead=0.0))
+
+    assert result.forecasts["model"].unique().tolist() == [NAIVE]
+    assert "the last complete year, unchanged: no other model has forecast better" in describe(result)
+
+
+def test_a_forecast_is_the_backtests_of_its_origin():
+    history = made_history()
+    then = forecast(history[history["year"] <= 2012])
+    now = forecast(history)
+
+    chosen = then.forecasts["model"].iloc[0]
+    rows = now.backtest[(now.backtest["model"] == chosen) & (now.backtest["origin_year"] == 2012)]
+    pd.testing.assert_frame_equal(
+        then.forecasts[FORECAST_COLUMNS], rows[FORECAST_COLUMNS].reset_index(drop=True), check_dtype=False
+    )
+
+
+def test_bands_hold_about_their_share_of_the_outcomes(led: Forecast):
+    models = led.models.set_index("model")
+
+    assert 0.74 <= models.loc[BEST_SO_FAR, "coverage80"] <= 0.86
+    assert 0.91 <= models.loc[BEST_SO_FAR, "coverage95"] <= 0.99
+
+
+def test_months_that_tell_the_year_move_the_forecast_and_its_bands_alike():
+    history = made_history()
+    premium = history[history["year"] == 2014]
+    months = premium.assign(
+        year=2015,
+        months_covered=5,
+        written_premium=0.4 * premium["written_premium"] * 1.5,
+        prev_written_premium=0.4 * premium["written_premium"],
+    )
+    before, after = forecast(history), forecast(pd.concat([history, months]))
+
+    assert after.year_to_date is not None
+    assert after.year_to_date.weight > 0
+    assert (after.forecasts["forecast"] > before.forecasts["forecast"]).mean() > 0.9
+    widths = [frame["hi80"] - frame["lo80"] for frame in (before.forecasts, after.forecasts)]
+    assert widths[1].to_numpy() == pytest.approx(widths[0].to_numpy())
+    assert [frame["origin_year"].unique().tolist() for frame in (before.forecasts, after.forecasts)] == [[2014], [2015]]
+    assert "the 5 months of 2015 that are in count" in describe(after)
+    pd.testing.assert_frame_equal(before.backtest, after.backtest)
+
+
+@pytest.mark.parametrize(
+    ("years", "bands_known"), [(range(2014, 2015), False), (range(2013, 2015), True), (range(2012, 2015), True)]
+)
+def test_few_years_give_the_last_one_and_say_so(years: range, bands_known: bool):
+    history = made_history()
+
+    result = forecast(history[history["year"].isin(years)])
+
+    assert result.forecasts["model"].unique().tolist() == [NAIVE]
+    assert result.forecasts[BANDS].notna().all(axis=None) == bands_known
+    assert "too few complete years" in describe(result)
+
+
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_whatever_the_premiums_each_forecast_is_finite_and_within_its_bands(data: st.DataObject):
+    history = made_history(agencies=4)
+    amounts = st.one_of(st.just(0.0), st.floats(-1e6, 1e7), st.floats(-1.0, 1.0))
+    premium = data.draw(st.lists(amounts, min_size=len(history), max_size=len(history)))
+    kept = data.draw(st.lists(st.booleans(), min_size=len(history), max_size=len(history)))
+
+    rows = forecast(history.assign(written_premium=premium)[kept]).forecasts
+
+    assert np.isfinite(rows["forecast"]).all()
+    banded = rows.dropna(subset=BANDS)
+    assert banded["forecast"].between(banded["lo80"], banded["hi80"]).all()
+    assert (banded["lo95"] <= banded["lo80"]).all()
+    assert (banded["hi80"] <= banded["hi95"]).all()
+
+
+@pytest.mark.real_data
+def test_on_the_real_files_the_error_is_five_percent_below_naive_and_the_band_holds(real):
+    with open_snapshot(real.snapshot) as snapshot:
+        result = forecast(premium_history(snapshot))
+
+    models = result.models.set_index("model")
+    assert (result.years["year"].min(), result.years["year"].max()) == (2009, 2014)
+    naive_by_year = result.years.loc[result.years["model"] == NAIVE, "wape"]
+    assert naive_by_year.between(0.11, 0.17).all()
+    for name in (BEST_SO_FAR, models.index[models["is_chosen"]].item()):
+        assert models.loc[name, "wape_vs_naive"] <= -0.05
+        assert 0.74 <= models.loc[name, "coverage80"] <= 0.86
+    assert result.forecasts["year"].unique().tolist() == [2015]

@@ -1,0 +1,80 @@
+"""The SQLite file: made once, written by one at a time, read beside a writer."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from quintet.online import store as stores
+from quintet.online.secrets import secret_of
+from quintet.online.store import FILE, Store
+
+
+def test_a_store_opened_again_has_what_was_written(tmp_path: Path) -> None:
+    first = Store(tmp_path)
+    with first.write() as connection:
+        connection.execute("insert into secrets values ('a', x'01')")
+    first.close()
+
+    assert [tuple(row) for row in Store(tmp_path).read().execute("select * from secrets")] == [("a", b"\x01")]
+
+
+def test_a_write_that_fails_leaves_nothing(store: Store) -> None:
+    with pytest.raises(sqlite3.IntegrityError), store.write() as connection:
+        connection.executemany("insert into secrets values (?, x'01')", [("a",), ("a",)])
+
+    assert store.read().execute("select count(*) from secrets").fetchone()[0] == 0
+    with store.write() as connection:
+        connection.execute("insert into secrets values ('a', x'01')")
+
+
+def test_reading_does_not_wait_for_a_writer(store: Store) -> None:
+    seen: list[int] = []
+
+    def read() -> None:
+        seen.append(store.read().execute("select count(*) from secrets").fetchone()[0])
+
+    with store.write() as connection:
+        connection.execute("insert into secrets values ('a', x'01')")
+        reader = threading.Thread(target=read)
+        reader.start()
+        reader.join(timeout=5)
+    assert seen == [0]
+
+
+def test_writers_take_turns(store: Store) -> None:
+    def add() -> None:
+        for _ in range(20):
+            with store.write() as connection:
+                (count,) = connection.execute("select count(*) from secrets").fetchone()
+                connection.execute("insert into secrets values (?, x'01')", (str(count),))
+
+    writers = [threading.Thread(target=add) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+
+    assert store.read().execute("select count(*) from secrets").fetchone()[0] == 80
+
+
+def test_an_older_store_gets_only_the_steps_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store(tmp_path).close()
+    monkeypatch.setattr(stores, "_MIGRATIONS", (*stores._MIGRATIONS, "create table added (a text) strict"))
+
+    for _ in range(2):
+        Store(tmp_path).close()
+
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        assert connection.execute("select count(*) from added").fetchone() == (0,)
+
+
+def test_a_secret_is_made_once_and_the_same_for_all(tmp_path: Path) -> None:
+    made = secret_of(Store(tmp_path), "tokens", lambda size: b"a" * size)
+
+    assert made == b"a" * 32
+    assert secret_of(Store(tmp_path), "tokens", lambda size: b"b" * size) == made
+    assert secret_of(Store(tmp_path), "others", lambda size: b"b" * size) != made

@@ -1,0 +1,74 @@
+"""The service as its clients see it: in this process for its answers, as a process of its own for a browser."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from tests.web.service import ADMIN, ADMIN_KEY, Server, build_app, free_port
+
+
+@pytest.fixture(scope="session")
+def service_home(built_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the committed samples' snapshots, and an online store of its own."""
+    home = tmp_path_factory.mktemp("service")
+    (home / "serving").symlink_to(built_home / "serving")
+    return home
+
+
+@pytest.fixture(scope="session")
+def app(service_home: Path) -> FastAPI:
+    return build_app(service_home)
+
+
+@pytest.fixture(scope="session")
+def client(app: FastAPI) -> Iterator[TestClient]:
+    """A client with the admin key; a fault of the service is answered, not raised."""
+    with TestClient(app, headers=ADMIN, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def anonymous(app: FastAPI, client: TestClient) -> TestClient:  # noqa: ARG001  # the client starts the app
+    return TestClient(app, raise_server_exceptions=False)
+
+
+@pytest.fixture(scope="session")
+def server(service_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    port = free_port()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
+    environment |= {"QUINTET_HOME": str(service_home), "QUINTET_PORT": str(port), "QUINTET_ADMIN_KEY": ADMIN_KEY}
+    log = tmp_path_factory.mktemp("server") / "log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "quintet.web"],
+            cwd=Path(__file__).parents[2],
+            env=environment,
+            stdout=output,
+            stderr=output,
+            text=True,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                if httpx.get(f"{url}/healthz").status_code == 200:
+                    break
+            except httpx.TransportError:
+                assert process.poll() is None, log.read_text("utf-8")
+                time.sleep(0.1)
+        else:
+            raise AssertionError(log.read_text("utf-8"))
+        yield Server(url, ADMIN_KEY, process)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)

@@ -1,0 +1,205 @@
+"""The insurance pages in real Chromium: charts drawn, filters, report, keyboard, no fault and no outside request."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import openpyxl
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.web.service import ADMIN, Server
+
+CHROMIUM = shutil.which("chromium")
+MOST_COMPRESSED_BYTES = 600_000
+LONGEST_MILLISECONDS = 1_500
+
+if CHROMIUM is None and os.environ.get("CI") != "true":
+    pytest.skip("Chromium is not installed: apt-get install chromium", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*quiet, "--disable-sync", "--no-first-run", "--disable-quic"]
+        )
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A signed-in browser with all that went wrong in it, every request, and the bytes that came over the wire."""
+
+    def __init__(self, context: BrowserContext, server: Server) -> None:
+        self.server, self.page = server, context.new_page()
+        self.faults: list[str] = []
+        self.outside: list[str] = []
+        self.page.on("console", lambda message: self._note(message.type, message.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("request", lambda request: self._see(request.url))
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind in {"error", "warning"}:
+            self.faults.append(text)
+
+    def _see(self, url: str) -> None:
+        if not url.startswith((self.server.url, "data:", "blob:")):
+            self.outside.append(url)
+
+    def sign_in(self, path: str) -> Page:
+        """Open a page, which asks for a key, and sign in."""
+        self.page.goto(self.server.url + path)
+        self.page.get_by_label("API key").fill(self.server.key)
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.wait_for_url(self.server.url + path)
+        return self.page
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Server) -> Iterator[Visit]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    visit = Visit(context, server)
+    yield visit
+    context.close()
+    assert visit.faults == []
+    assert visit.outside == []
+
+
+def wait_for_charts(page: Page) -> int:
+    """Scroll through the page, as charts are drawn near the view, and wait for all of them; gives their number."""
+    plots = page.locator(".plot")
+    for number in range(plots.count()):
+        plots.nth(number).scroll_into_view_if_needed()
+        expect(plots.nth(number).locator("svg.marks, canvas")).to_have_count(1, timeout=15_000)
+    page.evaluate("scrollTo(0, 0)")
+    return plots.count()
+
+
+def test_every_chart_of_the_page_is_drawn(visit: Visit) -> None:
+    page = visit.sign_in("/insurance")
+
+    assert wait_for_charts(page) >= 8
+    expect(page.locator(".skeleton:visible")).to_have_count(0)
+
+
+def test_a_filter_changes_the_address_and_the_figures_and_back_undoes_it(visit: Visit) -> None:
+    page = visit.sign_in("/insurance")
+    premium = page.locator(".kpi-value").first
+    before = premium.inner_text()
+
+    page.get_by_label("Line", exact=True).select_option("CL")
+    page.wait_for_url("**/insurance?prod_line=CL")
+    expect(premium).not_to_have_text(before)
+    expected = httpx.get(
+        f"{visit.server.url}/v1/insurance/summary?prod_line=CL&group_by=year&page_size=1000", headers=ADMIN
+    ).json()["items"]
+    last = [row for row in expected if not row["short_years"]][-1]
+    assert f"{last['written_premium']:,.0f}" in str(premium.get_attribute("title"))
+
+    page.go_back()
+    expect(premium).to_have_text(before)
+    expect(page.get_by_label("Line", exact=True)).to_have_value("")
+
+
+def test_a_report_is_previewed_downloaded_and_kept_in_the_history(visit: Visit, tmp_path: Any) -> None:
+    page = visit.sign_in("/reports")
+    page.get_by_label("From year").select_option("2010")
+    page.get_by_label("To year").select_option("2012")
+    page.wait_for_url("**/reports?year_from=2010&year_to=2012")
+    with page.expect_download() as started:
+        page.get_by_role("link", name="workbook").click()
+    file = tmp_path / "report.xlsx"
+    started.value.save_as(file)
+
+    (total,) = httpx.get(f"{visit.server.url}/v1/insurance/summary?year_from=2010&year_to=2012", headers=ADMIN).json()[
+        "items"
+    ]
+    numbers = {
+        round(100 * cell.value)
+        for sheet in openpyxl.load_workbook(file)
+        for row in sheet.iter_rows()
+        for cell in row
+        if isinstance(cell.value, int | float)
+    }
+    assert round(100 * total["written_premium"]) in numbers
+    page.reload()
+    expect(page.get_by_text("year_from 2010; year_to 2012").first).to_be_visible()
+
+
+def test_an_agency_is_one_click_away_and_back(visit: Visit) -> None:
+    page = visit.sign_in("/insurance?prod_line=CL")
+    page.locator("#agencies-table-title").scroll_into_view_if_needed()
+    page.locator(".table-section table a").first.click()
+    page.wait_for_url("**/insurance/agencies/*")
+    assert wait_for_charts(page) >= 1
+    page.locator(".back a").click()
+    page.wait_for_url("**/insurance?prod_line=CL")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("path", ["/", "/insurance", "/reports", "/docs"])
+def test_no_page_breaks_a_rule_of_accessibility(
+    browser: Browser, server: Server, path: str, width: int, scheme: Any
+) -> None:
+    if path == "/docs" and (width, scheme) != (1280, "light"):
+        return  # Swagger UI has one look
+    context = browser.new_context(
+        viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = Visit(context, server).sign_in(path)
+    wait_for_charts(page)
+    rules = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
+    include = {"exclude": [["#swagger"]]} if path == "/docs" else None
+    found = Axe().run(page, context=include, options=rules).response["violations"]
+    wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    context.close()
+
+    assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found] == []
+    assert not wide, "the page scrolls sideways"
+
+
+def test_the_page_can_be_used_by_keyboard_alone(visit: Visit) -> None:
+    page = visit.sign_in("/insurance")
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_text("Skip to content")
+    reached = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate("document.activeElement.id || document.activeElement.textContent.trim().slice(0, 40)")
+        )
+    assert {"filter-prod_line", "filter-year_from", "Reset"} <= reached
+
+
+def test_the_page_is_there_quickly_and_is_small(browser: Browser, server: Server) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = Visit(context, server).sign_in("/insurance")
+    fresh = browser.new_context(viewport={"width": 1280, "height": 900})
+    fresh.add_cookies(context.cookies())  # type: ignore[arg-type]
+    page = fresh.new_page()
+    wire = fresh.new_cdp_session(page)
+    wire.send("Network.enable")
+    sizes: list[float] = []
+    wire.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    # a selection that nobody has asked for yet, so that the page is made and not taken from memory
+    page.goto(f"{server.url}/insurance?year_from=2006&year_to=2014")
+    wait_for_charts(page)
+    painted = page.evaluate(
+        "new Promise(done => new PerformanceObserver(list => done(list.getEntries().at(-1).startTime))"
+        ".observe({type: 'largest-contentful-paint', buffered: true}))"
+    )
+    time.sleep(0.2)  # the last sizes are on their way
+    fresh.close()
+    context.close()
+
+    assert 50_000 < sum(sizes) <= MOST_COMPRESSED_BYTES
+    assert painted <= LONGEST_MILLISECONDS

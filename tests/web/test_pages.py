@@ -1,0 +1,102 @@
+"""Pages without a browser: what they hold, and that they are not made twice."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import openpyxl
+import pytest
+from fastapi.testclient import TestClient
+
+HTML = {"accept": "text/html"}
+PAGES = ["/", "/insurance", "/reports", "/insurance?year_from=2010&year_to=2012&state=OH"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_names_its_snapshot_and_answers_304(client: TestClient, path: str) -> None:
+    page = client.get(path, headers=HTML)
+    again = client.get(path, headers=HTML | {"if-none-match": page.headers["etag"]})
+
+    assert page.status_code == 200
+    assert client.get("/readyz").json()["snapshot"] in page.text
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_has_no_inline_script_or_style_and_asks_nobody_else(client: TestClient, path: str) -> None:
+    page = client.get(path, headers=HTML).text
+
+    assert re.findall(r"<script(?![^>]*(?:src=|application/json))", page) == []
+    assert re.findall(r"<style|\sstyle=|\son\w+=", page) == []
+    assert [url for url in re.findall(r'(?:href|src|action)="([^"]+)"', page) if not url.startswith(("/", "#"))] == []
+
+
+def test_a_filter_that_cannot_be_is_said_beside_the_filters(client: TestClient) -> None:
+    page = client.get("/insurance?year_from=2014&year_to=2010", headers=HTML)
+
+    assert page.status_code == 200
+    assert "2014 is after year_to 2010" in page.text
+
+
+def test_a_filter_that_leaves_nothing_says_what_to_do(client: TestClient) -> None:
+    page = client.get("/insurance?state=XX", headers=HTML)
+
+    assert page.status_code == 200
+    assert "No row fits these filters" in page.text
+
+
+def test_text_in_the_address_stays_text(client: TestClient) -> None:
+    page = client.get("/insurance?state=%3Cscript%3Ealert(1)%3C/script%3E", headers=HTML)
+
+    assert "<script>alert" not in page.text
+
+
+def test_an_agency_that_does_not_exist_is_a_page_that_says_so(client: TestClient) -> None:
+    page = client.get("/insurance/agencies/1", headers=HTML)
+
+    assert page.status_code == 404
+    assert "There is no agency 1" in page.text
+    assert page.headers["content-type"].startswith("text/html")
+
+
+def test_every_figure_has_its_csv(client: TestClient) -> None:
+    page = client.get("/insurance?year_from=2010", headers=HTML).text
+    addresses = sorted(set(re.findall(r'href="(/insurance/figures/[^"]+)"', page)))
+
+    assert len(addresses) > 5
+    for address in addresses:
+        answer = client.get(address.replace("&amp;", "&"))
+        rows = list(csv.DictReader(io.StringIO(answer.text)))
+        assert answer.headers["content-type"].startswith("text/csv")
+        assert rows, address
+    assert client.get("/insurance/figures/nothing.csv").status_code == 404
+
+
+def test_a_report_that_was_run_stands_in_the_history(client: TestClient) -> None:
+    before = client.get("/reports", headers=HTML).text.count(">year_from 2009<")
+    report = client.get("/v1/insurance/reports/premium", params={"year_from": 2009})
+    after = client.get("/reports", headers=HTML).text.count(">year_from 2009<")
+
+    assert report.status_code == 200
+    assert after == before + 1
+
+
+def test_workbook_csv_and_summary_agree_to_the_cent(client: TestClient) -> None:
+    asked = {"year_from": 2010, "year_to": 2012}
+    book = openpyxl.load_workbook(
+        io.BytesIO(client.get("/v1/insurance/reports/premium", params=asked).content), data_only=False
+    )
+    text = client.get("/v1/insurance/reports/premium", params=asked | {"format": "csv"}).text
+    (total,) = client.get("/v1/insurance/summary", params=asked).json()["items"]
+    lines = client.get("/v1/insurance/summary", params=asked | {"group_by": "agency,prod_line"}).json()
+
+    rows = list(csv.DictReader(io.StringIO(text)))
+    cents = sum(round(100 * float(row["written_premium"] or 0)) for row in rows)
+    assert cents == round(100 * total["written_premium"])
+    assert len(rows) == len(lines["items"])
+    values = {cell.value for sheet in book for row in sheet.iter_rows() for cell in row if cell.value is not None}
+    numbers = {round(100 * value) for value in values if isinstance(value, int | float)}
+    assert round(100 * total["written_premium"]) in numbers
+    assert [value for value in values if isinstance(value, str) and value.startswith("=")] == []

@@ -1,0 +1,180 @@
+"""Who may ask: over the whole route table, so that a new route cannot forget."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from fastapi.testclient import TestClient
+
+from quintet.online.keys import create_key, revoke_key
+from quintet.online.sessions import LASTS
+from quintet.settings import load_settings
+from quintet.web.app import create_app
+from quintet.web.problems import MEDIA_TYPE
+from quintet.web.security import COOKIE
+from tests.web.service import ADMIN_KEY
+
+OPEN = {
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/sign-in"),
+    ("POST", "/sign-in"),
+    ("POST", "/sign-out"),
+    ("GET", "/static/{version}/{name}"),
+    ("HEAD", "/static/{version}/{name}"),
+}
+
+
+def routes(app: FastAPI) -> list[tuple[str, str]]:
+    return sorted(
+        (method, str(route.path)) for route in iter_route_contexts(app.routes) for method in route.methods or ()
+    )
+
+
+def ask(client: TestClient, method: str, path: str, **options: Any) -> Any:
+    return client.request(method, path.format_map({"agency_id": "1", "name": "x"}), **options)
+
+
+def key_for(app: FastAPI, *scopes: str) -> dict[str, str]:
+    _, text = create_key(app.state.service.store, "test", scopes, dt.datetime.now(dt.UTC), os.urandom)
+    return {"authorization": f"Bearer {text}"}
+
+
+def test_every_route_but_health_and_sign_in_needs_a_key(app: FastAPI, anonymous: TestClient) -> None:
+    guarded = [route for route in routes(app) if route not in OPEN]
+    assert {("GET", "/v1/insurance/summary"), ("GET", "/insurance"), ("GET", "/metrics")} <= set(guarded)
+    answers = {route: ask(anonymous, *route) for route in guarded}
+
+    assert {route: answer.status_code for route, answer in answers.items() if answer.status_code != 401} == {}
+    assert {answer.headers["content-type"] for answer in answers.values()} == {MEDIA_TYPE}
+    assert {answer.headers["www-authenticate"] for answer in answers.values()} == {"Bearer"}
+
+
+def test_a_route_without_a_guard_is_found(service_home: Path) -> None:
+    other = create_app(load_settings({"QUINTET_HOME": str(service_home)}), code="tests")
+    other.add_api_route("/v1/forgotten", lambda: "all of it")
+    with TestClient(other) as client:
+        unguarded = [route for route in routes(other) if route not in OPEN and ask(client, *route).status_code != 401]
+    assert unguarded == [("GET", "/v1/forgotten")]
+
+
+def test_every_route_refuses_a_key_of_another_scope(app: FastAPI, anonymous: TestClient) -> None:
+    headers = key_for(app, "payments:write")
+    needs_no_scope = {"/docs", "/openapi.json", "/"}
+    guarded = [route for route in routes(app) if route not in OPEN and route[1] not in needs_no_scope]
+    answers = {route: ask(anonymous, *route, headers=headers) for route in guarded}
+
+    assert {route: answer.status_code for route, answer in answers.items() if answer.status_code != 403} == {}
+    assert all("lacks the scope" in answer.json()["detail"] for answer in answers.values())
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/sign-in"])
+def test_health_and_sign_in_need_no_key(anonymous: TestClient, path: str) -> None:
+    assert anonymous.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("header", ["Bearer unknown", "Bearer", "Basic YTpi", "bearer  ", f"Token {ADMIN_KEY}"])
+def test_a_key_that_is_not_known_opens_nothing(anonymous: TestClient, header: str) -> None:
+    assert anonymous.get("/v1/insurance/summary", headers={"authorization": header}).status_code == 401
+
+
+def test_a_revoked_key_opens_nothing_from_the_next_request_on(app: FastAPI, anonymous: TestClient) -> None:
+    store, now = app.state.service.store, dt.datetime.now(dt.UTC)
+    key, text = create_key(store, "test", ["insurance:read"], now, os.urandom)
+    headers = {"authorization": f"Bearer {text}"}
+    assert anonymous.get("/v1/insurance/summary", headers=headers).status_code == 200
+    revoke_key(store, key.key_id, now)
+    assert anonymous.get("/v1/insurance/summary", headers=headers).status_code == 401
+
+
+def test_a_key_has_a_number_of_requests_a_minute(service_home: Path) -> None:
+    settings = {"QUINTET_HOME": str(service_home), "QUINTET_REQUESTS_PER_MINUTE": "3"}
+    limited = create_app(load_settings(settings), code="tests")
+    with TestClient(limited) as client:
+        first, second = key_for(limited, "insurance:read"), key_for(limited, "insurance:read")
+        statuses = [client.get("/v1/insurance/summary", headers=first).status_code for _ in range(5)]
+        answer = client.get("/v1/insurance/summary", headers=first)
+        assert statuses == [200, 200, 200, 429, 429]
+        assert answer.headers["content-type"] == MEDIA_TYPE
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
+        assert client.get("/v1/insurance/summary", headers=second).status_code == 200
+
+
+# -- the browser's session ---------------------------------------------------------------------------------------------
+
+
+def sign_in(client: TestClient, key: str, next_page: str = "/insurance", **headers: str) -> Any:
+    return client.post("/sign-in", data={"key": key, "next_page": next_page}, headers=headers, follow_redirects=False)
+
+
+def test_signing_in_gives_a_cookie_that_scripts_cannot_read(anonymous: TestClient) -> None:
+    answer = sign_in(anonymous, ADMIN_KEY)
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/insurance")
+    cookie = answer.headers["set-cookie"].lower()
+    assert all(part in cookie for part in (COOKIE, "httponly", "samesite=lax", "path=/", "max-age=43200"))
+    assert ADMIN_KEY not in cookie
+    assert anonymous.get("/insurance").status_code == 200
+
+
+def test_a_wrong_key_gets_the_form_again_and_no_cookie(anonymous: TestClient) -> None:
+    answer = sign_in(anonymous, "wrong")
+
+    assert answer.status_code == 401
+    assert "set-cookie" not in answer.headers
+    assert "not known" in answer.text
+
+
+@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "evil"])
+def test_signing_in_never_leads_elsewhere(anonymous: TestClient, elsewhere: str) -> None:
+    assert sign_in(anonymous, ADMIN_KEY, elsewhere).headers["location"] == "/"
+
+
+def test_signing_out_ends_the_session(anonymous: TestClient) -> None:
+    sign_in(anonymous, ADMIN_KEY)
+    cookie = anonymous.cookies[COOKIE]
+    anonymous.post("/sign-out")
+
+    assert anonymous.get("/insurance").status_code == 401
+    assert anonymous.get("/insurance", headers={"cookie": f"{COOKIE}={cookie}"}).status_code == 401
+
+
+def test_a_session_ends_by_itself(service_home: Path) -> None:
+    now = dt.datetime.now(dt.UTC)
+    times = [now]
+    settings = load_settings({"QUINTET_HOME": str(service_home), "QUINTET_ADMIN_KEY": ADMIN_KEY})
+    with TestClient(create_app(settings, "tests", clock=lambda: times[-1])) as client:
+        sign_in(client, ADMIN_KEY)
+        cookie = {"cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
+        assert client.get("/insurance", headers=cookie).status_code == 200
+        times.append(now + LASTS)
+        assert client.get("/insurance", headers=cookie).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "headers", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}]
+)
+def test_a_page_of_another_site_can_change_nothing(anonymous: TestClient, headers: dict[str, str]) -> None:
+    assert sign_in(anonymous, ADMIN_KEY, **headers).status_code == 403
+    assert anonymous.post("/sign-out", headers=headers).status_code == 403
+
+
+def test_guessing_keys_is_slowed_down(service_home: Path) -> None:
+    settings = load_settings({"QUINTET_HOME": str(service_home), "QUINTET_ADMIN_KEY": ADMIN_KEY})
+    with TestClient(create_app(settings, code="tests")) as client:
+        statuses = [sign_in(client, "guess").status_code for _ in range(25)]
+    assert statuses == [401] * 20 + [429] * 5
+
+
+def test_a_browser_without_a_session_is_led_to_the_sign_in_and_back(anonymous: TestClient) -> None:
+    answer = anonymous.get("/insurance?year_from=2010", headers={"accept": "text/html"})
+
+    assert answer.url.path == "/sign-in"
+    assert answer.status_code == 200
+    assert 'value="/insurance?year_from=2010"' in answer.text
