@@ -10,7 +10,7 @@ import http.client
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -42,14 +42,14 @@ def put_under_load(
     turn, times, failed = itertools.cycle(paths), [], []
     lock = threading.Lock()
 
-    def following() -> Iterator[str]:
-        while not until():
-            with lock:
-                yield next(turn)
+    def following() -> str:
+        with lock:
+            return next(turn)
 
     def ask() -> None:
         connection = http.client.HTTPConnection(urlsplit(url).netloc)
-        for path in following():
+        while not until():
+            path = following()
             began = time.perf_counter()
             try:
                 connection.request("GET", path, headers=dict(headers))

@@ -36,6 +36,7 @@ _TYPES = {
     **dict.fromkeys(AMOUNTS, "decimal(18, 4)"),
     **dict.fromkeys(COUNTS, "bigint"),
     **{f"{name}_missing_reason": "varchar" for name in MEASURES},
+    "missing_reasons": "varchar",
 }
 
 
@@ -49,6 +50,8 @@ def marts_of(rows: Iterable[Mapping[str, Any]]) -> duckdb.DuckDBPyConnection:
     for row in full:
         reasons = {f"{name}_missing_reason": "not_reported" for name in MEASURES if row[name] is None}
         values = reasons | row
+        given = {name: values.get(f"{name}_missing_reason") for name in MEASURES}
+        values["missing_reasons"] = ";".join(f"{name}:{why}" for name, why in given.items() if why) or None
         connection.execute(
             f"insert into marts.fct_agency_performance values ({', '.join('?' * len(_TYPES))})",
             [values.get(name) for name in _TYPES],

@@ -20,6 +20,12 @@ select
     {% for figure in agency_figures() -%}
     {{ figure }}_missing_reason,
     {% endfor -%}
+    nullif(concat_ws(
+        ';'
+        {%- for figure in agency_figures() if not figure.startswith('reported_') %},
+        case when {{ figure }} is null then '{{ figure }}:' || coalesce({{ figure }}_missing_reason, 'unknown') end
+        {%- endfor %}
+    ), '') as missing_reasons,
     _batch_id,
     _source_file,
     _source_row
