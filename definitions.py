@@ -15,6 +15,7 @@ from assets.insurance import premium_forecast, premium_reports, stg_agency_perfo
 from assets.jobs import build_jobs
 from assets.marts import build_marts, build_results
 from assets.publish import build_snapshot
+from assets.records import report_runs
 from quintet.plan import code_fingerprint, model_variables
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
@@ -51,6 +52,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         ),
         "code": code_fingerprint(PROJECT, settings),
         "reports": settings.reports,
+        "online": settings.online,
     }
 
 
@@ -69,6 +71,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         *LEDGER,
         *INGEST_ASSETS,
         *sources,
+        report_runs,
         marts,
         premium_forecast,
         results,

@@ -41,6 +41,30 @@ _ROWS_AN_AGENCY = 127  # of the generated world; what is generated beyond `_ROWS
 _SWAPS = 100
 
 
+_MEASURES = (
+    *("WRTN_PREM_AMT", "NB_WRTN_PREM_AMT", "PREV_WRTN_PREM_AMT", "PRD_ERND_PREM_AMT", "PRD_INCRD_LOSSES_AMT"),
+    *("POLY_INFORCE_QTY", "PREV_POLY_INFORCE_QTY", "RETENTION_POLY_QTY"),
+)
+_RATIOS = (
+    ("PRD_INCRD_LOSSES_AMT", "WRTN_PREM_AMT"),
+    ("RETENTION_POLY_QTY", "PREV_POLY_INFORCE_QTY"),
+    ("WRTN_PREM_AMT", "PREV_WRTN_PREM_AMT"),
+)
+# What a summary answers: sums over the rows that know each measure, both sides of each ratio over those that know both,
+# how many rows lack each measure, rows and agencies. 99999 stands for what is not known.
+_SAME_QUESTION = (
+    "select PROD_LINE, STAT_PROFILE_DATE_YEAR, count(*), count(distinct AGENCY_ID), "
+    + ", ".join(f"sum(nullif({name}, 99999)), sum({name} = 99999)" for name in _MEASURES)
+    + ", "
+    + ", ".join(
+        f"sum(case when {other} <> 99999 then nullif({side}, 99999) end)"
+        for above, below in _RATIOS
+        for side, other in ((above, below), (below, above))
+    )
+    + " from performance where STAT_PROFILE_DATE_YEAR >= {year} group by 1, 2 order by 1, 2"
+)
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -192,12 +216,7 @@ def measure_group_by(url: str, headers: Mapping[str, str], work: Path, file: Pat
     with _served([*arguments, *settings], f"http://127.0.0.1:{port}/-/versions.json", {}):
 
         def theirs(year: int) -> list[dict[str, float]]:
-            sql = (
-                "select PROD_LINE, STAT_PROFILE_DATE_YEAR, sum(WRTN_PREM_AMT), sum(PRD_ERND_PREM_AMT), "
-                "sum(PRD_INCRD_LOSSES_AMT), sum(NB_WRTN_PREM_AMT), sum(PREV_WRTN_PREM_AMT), sum(POLY_INFORCE_QTY), "
-                "sum(PREV_POLY_INFORCE_QTY), sum(RETENTION_POLY_QTY) from performance "
-                f"where STAT_PROFILE_DATE_YEAR >= {year} group by 1, 2 order by 1, 2"
-            )
+            sql = _SAME_QUESTION.format(year=year)
             address = f"http://127.0.0.1:{port}/performance.json?_shape=array&_ttl=0&sql={quote(sql)}"
             rows: list[dict[str, float]] = json.load(urllib.request.urlopen(address))
             return rows

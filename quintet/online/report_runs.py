@@ -1,6 +1,6 @@
 """The history of reports that people ran.
 
-Belongs here: recording a run of a report and reading the last ones.
+Belongs here: recording a run of a report, reading the last ones, and all of them as a frame for the warehouse.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+import pandas as pd
 
 from quintet.online.store import Store
 
@@ -67,3 +69,8 @@ def last_report_runs(store: Store, limit: int) -> list[ReportRun]:
         )
         for row in rows
     ]
+
+
+def report_runs_frame(store: Store) -> pd.DataFrame:
+    """All runs, the first one first, a row each with the columns of the store; times as text, UTC."""
+    return pd.read_sql_query("select * from report_runs order by run_id", store.read())

@@ -66,6 +66,17 @@ create table if not exists ops.rejected_rows (
     reason varchar not null,
     text varchar
 );
+create table if not exists ops.report_runs (
+    run_id bigint primary key,
+    report varchar not null,
+    written_at timestamp not null,
+    written_by varchar not null,
+    parameters varchar not null,
+    format varchar not null,
+    rows bigint not null,
+    total_written_premium decimal(38, 4) not null,
+    snapshot varchar not null
+);
 create table if not exists ops.build (fingerprint varchar not null);
 create table if not exists published.ml.country_names (
     spelling varchar, country_iso2 varchar, method varchar, confidence double

@@ -1,7 +1,7 @@
 """What was taken in and how far it has come.
 
-Belongs here: reading and writing the marks on batches (`ops.batches.modelled_at`) and on the build (`ops.build`).
-The loader itself writes the batches (`load.py`).
+Belongs here: reading and writing the marks on batches (`ops.batches.modelled_at`) and on the build (`ops.build`), and
+taking in what the service recorded (`ops.report_runs`). The loader itself writes the batches (`load.py`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Collection
 
 import duckdb
+import pandas as pd
 
 
 def loaded_batches(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
@@ -40,3 +41,19 @@ def set_build_fingerprint(connection: duckdb.DuckDBPyConnection, fingerprint: st
     """Note which code built the models."""
     connection.execute("delete from ops.build")
     connection.execute("insert into ops.build values (?)", [fingerprint])
+
+
+def take_in_report_runs(connection: duckdb.DuckDBPyConnection, runs: pd.DataFrame) -> int:
+    """Add the runs of reports that are not there yet; gives how many are there then.
+
+    runs: with the columns of `ops.report_runs`; times as ISO 8601 text with their zone.
+    """
+    connection.register("runs", runs)
+    connection.execute(
+        "insert into ops.report_runs by name "
+        "select * replace (written_at::timestamptz at time zone 'UTC' as written_at) from runs "
+        "where run_id not in (select run_id from ops.report_runs)"
+    ).fetchall()
+    connection.unregister("runs")
+    ((count,),) = connection.execute("select count(*) from ops.report_runs").fetchall()
+    return int(count)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import duckdb
+import pandas as pd
 import pytest
 
-from quintet.warehouse.ledger import build_fingerprint, loaded_batches, mark_modelled, set_build_fingerprint
+from quintet.warehouse.ledger import (
+    build_fingerprint,
+    loaded_batches,
+    mark_modelled,
+    set_build_fingerprint,
+    take_in_report_runs,
+)
 
 AT = dt.datetime(2024, 6, 2)
 
@@ -62,3 +70,26 @@ def test_the_last_fingerprint_of_a_build_is_kept(warehouse: duckdb.DuckDBPyConne
         set_build_fingerprint(warehouse, fingerprint)
 
     assert build_fingerprint(warehouse) == "two"
+
+
+def test_runs_of_reports_are_taken_in_once(warehouse: duckdb.DuckDBPyConnection):
+    runs = pd.DataFrame(
+        {
+            "run_id": [1, 2],
+            "report": "premium",
+            "written_at": "2026-01-01T01:00:00+01:00",
+            "written_by": "Ana",
+            "parameters": "{}",
+            "format": "csv",
+            "rows": 83,
+            "total_written_premium": "168988558.48",
+            "snapshot": "run",
+        }
+    )
+
+    assert take_in_report_runs(warehouse, runs.head(1)) == 1
+    assert take_in_report_runs(warehouse, runs) == 2
+    assert take_in_report_runs(warehouse, runs.head(0)) == 2
+    assert warehouse.execute("select distinct written_at, total_written_premium from ops.report_runs").fetchall() == [
+        (dt.datetime(2026, 1, 1), Decimal("168988558.48"))
+    ]
