@@ -117,10 +117,8 @@ def test_a_larger_body_is_refused(client: TestClient, declared: bool) -> None:
     assert "larger than 1,000 bytes" in answer.json()["detail"]
 
 
-def test_a_declared_body_of_100_mb_is_refused_before_it_is_read() -> None:
-    async def never() -> Any:
-        raise AssertionError("the body was read")
-
+def answer_of(middleware: BodyLimitMiddleware, receive: Any, **headers: str) -> tuple[int, Any]:
+    """Status and problem that the middleware answers a POST with by itself."""
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -131,35 +129,30 @@ def test_a_declared_body_of_100_mb_is_refused_before_it_is_read() -> None:
         "method": "POST",
         "path": "/echo",
         "query_string": b"",
-        "headers": [(b"content-length", b"100000000"), (b"host", b"localhost")],
+        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
         "server": ("localhost", 80),
         "scheme": "http",
     }
-    asyncio.run(BodyLimitMiddleware(lambda *_: None, 1_000, 5)(scope, never, send))  # type: ignore[arg-type]
-    assert sent[0]["status"] == 413
+    asyncio.run(middleware(scope, receive, send))
+    return sent[0]["status"], json.loads(sent[1]["body"])
+
+
+def test_a_declared_body_of_100_mb_is_refused_before_it_is_read() -> None:
+    async def never() -> Any:
+        raise AssertionError("the body was read")
+
+    limited = BodyLimitMiddleware(lambda *_: None, 1_000, 5)  # type: ignore[arg-type,return-value]
+    assert answer_of(limited, never, content_length="100000000")[0] == 413
 
 
 def test_a_body_that_dawdles_is_given_up() -> None:
     async def slow() -> Any:
         await asyncio.sleep(5)
 
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/echo",
-        "query_string": b"",
-        "headers": [(b"host", b"localhost")],
-        "server": ("localhost", 80),
-        "scheme": "http",
-    }
-    asyncio.run(BodyLimitMiddleware(lambda *_: None, 1_000, 0.05)(scope, slow, send))  # type: ignore[arg-type]
-    assert sent[0]["status"] == 408
-    assert json.loads(sent[1]["body"])["detail"] == "the body took longer than 0.05 s to arrive"
+    limited = BodyLimitMiddleware(lambda *_: None, 1_000, 0.05)  # type: ignore[arg-type,return-value]
+    status, problem = answer_of(limited, slow)
+    assert status == 408
+    assert problem["detail"] == "the body took longer than 0.05 s to arrive"
 
 
 def test_answers_carry_the_security_headers(client: TestClient) -> None:
