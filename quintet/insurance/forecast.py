@@ -55,7 +55,8 @@ select
     year,
     months_covered,
     sum(written_premium)::double as written_premium,
-    sum(written_premium * greatest(months_covered / months, 1))::double as annualised_premium,
+    -- exact, so that the order of rows does not matter
+    sum((written_premium * greatest(months_covered / months, 1))::decimal(18, 4))::double as annualised_premium,
     sum(prev_written_premium)::double as prev_written_premium,
     sum(new_business_premium)::double as new_business_premium,
     sum(earned_premium)::double as earned_premium,
