@@ -13,9 +13,11 @@ from contextlib import redirect_stdout
 import dagster as dg
 from rich.console import Console
 
+from assets.facts import DOMAIN_TAG, REPORTS
 from assets.ingest import raw_key
 from assets.jobs import domain_selection
 from definitions import build_defs
+from quintet.datasets import DATASETS
 from quintet.plan import Plan
 from quintet.settings import Settings
 
@@ -57,7 +59,11 @@ def _selection(plan: Plan, select: str | None) -> dg.AssetSelection:
     if plan.is_full:
         return domain_selection(select) if select else dg.AssetSelection.all().materializable()
     fresh = dg.AssetSelection.assets(*(raw_key(name) for name in plan.new_files)).downstream()
-    return fresh | dg.AssetSelection.groups("ops").materializable()
+    # every report stands on the snapshot, but only those of the domains with new files have changed
+    selection = (fresh - dg.AssetSelection.groups(REPORTS)) | dg.AssetSelection.groups("ops").materializable()
+    for domain in {DATASETS[name].domain for name in plan.new_files}:
+        selection |= dg.AssetSelection.tag(DOMAIN_TAG, domain)
+    return selection
 
 
 def _print_progress(entry: dg.EventLogEntry, console: Console) -> None:
