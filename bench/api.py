@@ -65,14 +65,15 @@ _SAME_QUESTION = (
 )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 @contextmanager
-def _served(arguments: Sequence[str], url: str, environment: Mapping[str, str]) -> Iterator[str]:
+def served(arguments: Sequence[str], url: str, environment: Mapping[str, str]) -> Iterator[str]:
     """A server that runs until the body ends; gives its address once it answers."""
     process = subprocess.Popen(
         [*arguments],
@@ -109,11 +110,12 @@ def _generate(raw: Path) -> Path:
     return file
 
 
-def _build(home: Path, raw: Path) -> None:
+def build(home: Path, raw: Path, domain: str) -> None:
+    """Build one domain from the inboxes in `raw` into an empty home."""
     (home / "dagster").mkdir(parents=True)
     shutil.copy(_PROJECT / "dagster.yaml", home / "dagster")
     subprocess.run(
-        [sys.executable, "run.py", "--select", "insurance"],
+        [sys.executable, "run.py", "--select", domain],
         cwd=_PROJECT,
         env={
             **os.environ,
@@ -200,7 +202,7 @@ def measure_group_by(url: str, headers: Mapping[str, str], work: Path, file: Pat
     venv.create(environment, with_pip=True)
     pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", _DATASETTE, "setuptools<81"]
     subprocess.run(pip, check=True)
-    port = _free_port()
+    port = free_port()
     arguments = [str(environment / "bin" / "datasette"), "serve", str(database), "--port", str(port)]
     settings = ["--setting", "sql_time_limit_ms", "60000", "--setting", "num_sql_threads", "2"]
     years = itertools.cycle(range(2005, 2010))
@@ -213,7 +215,7 @@ def measure_group_by(url: str, headers: Mapping[str, str], work: Path, file: Pat
         items: list[dict[str, float]] = json.load(urllib.request.urlopen(request))["items"]
         return items
 
-    with _served([*arguments, *settings], f"http://127.0.0.1:{port}/-/versions.json", {}):
+    with served([*arguments, *settings], f"http://127.0.0.1:{port}/-/versions.json", {}):
 
         def theirs(year: int) -> list[dict[str, float]]:
             sql = _SAME_QUESTION.format(year=year)
@@ -270,11 +272,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         file = _generate(work / "raw")
-        _build(work / "home", work / "raw")
-        key, port = secrets.token_hex(16), _free_port()
+        build(work / "home", work / "raw", "insurance")
+        key, port = secrets.token_hex(16), free_port()
         environment = {"QUINTET_HOME": str(work / "home"), "QUINTET_PORT": str(port), "QUINTET_ADMIN_KEY": key}
         headers = {"Authorization": f"Bearer {key}"}
-        with _served([sys.executable, "-m", "quintet.web"], f"http://127.0.0.1:{port}/healthz", environment) as url:
+        with served([sys.executable, "-m", "quintet.web"], f"http://127.0.0.1:{port}/healthz", environment) as url:
             lines = measure_routes(url, headers, seconds=15)
             lines.append(measure_group_by(url, headers, work, file))
             lines.append(measure_swaps(url, headers, work / "home" / "serving"))

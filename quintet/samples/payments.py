@@ -37,6 +37,7 @@ _SURGES = {  # by status: added transactions a minute for each approved one that
 _INCIDENT_KINDS = ("surge", "ramp", "stall", "silence")
 _BENIGN_KINDS = ("spike", "campaign", "gap")
 _MARGIN_MINUTES = 45
+_SHARE_LEFT = {"holiday": 0.45, "quiet_night": 0.33}
 
 _SALES_BY_HOUR = np.array(
     (
@@ -56,6 +57,8 @@ class PaymentsWorld:
     incidents_per_day, benign_per_day: how many of each are injected, on average; from two days on one more incident
     runs across the first midnight.
     checkout_days: checkout files, one by day.
+    holidays, quiet_nights: days with less than half of the usual traffic, and nights (0-6h) with a third of it, after
+    the first day; neither is an incident.
     """
 
     first_day: date = date(2024, 1, 1)
@@ -64,6 +67,8 @@ class PaymentsWorld:
     incidents_per_day: float = 2.0
     benign_per_day: float = 2.0
     checkout_days: int = 2
+    holidays: int = 0
+    quiet_nights: int = 0
 
 
 def usual_rates(first_day: date, days: int, rng: np.random.Generator) -> np.ndarray:
@@ -160,13 +165,15 @@ _WHY = {
     "spike": "benign: a single burst of one or two minutes",
     "campaign": "benign: more of everything in the usual proportions",
     "gap": "benign: one minute was lost",
+    "holiday": "benign: a day with less than half of the usual traffic",
+    "quiet_night": "benign: a night with a third of the usual traffic",
 }
 
 
 def _event_truth(plan: pd.DataFrame, first_day: date) -> pd.DataFrame:
     """series, started_at, ended_at (exclusive), kind, is_incident, why."""
     series = np.select(
-        [plan["kind"].isin(["silence", "gap"]), plan["kind"].isin(["stall", "campaign"])],
+        [plan["kind"].isin(["silence", "gap"]), plan["kind"].isin(["stall", "campaign", *_SHARE_LEFT])],
         ["feed", "volume"],
         plan["status"].to_numpy(dtype=object),
     )
@@ -183,16 +190,36 @@ def _event_truth(plan: pd.DataFrame, first_day: date) -> pd.DataFrame:
     )
 
 
-def _transaction_counts(world: PaymentsWorld, rng: np.random.Generator) -> tuple[np.ndarray, pd.DataFrame]:
+def _calendar(world: PaymentsWorld, rng: np.random.Generator) -> pd.DataFrame:
+    """Holidays and quiet nights: kind, status, start, length, is_incident as in the plan."""
+    days = 1 + rng.permutation(max(world.days - 1, 0))[: world.holidays + world.quiet_nights]
+    is_holiday = np.arange(len(days)) < world.holidays
+    return pd.DataFrame(
+        {
+            "kind": np.where(is_holiday, "holiday", "quiet_night"),
+            "status": "",
+            "start": days * _MINUTES_PER_DAY,
+            "length": np.where(is_holiday, _MINUTES_PER_DAY, 360),
+            "is_incident": False,
+        }
+    )
+
+
+def _transaction_counts(
+    world: PaymentsWorld, rng: np.random.Generator, calendar: pd.DataFrame
+) -> tuple[np.ndarray, pd.DataFrame]:
     """Counts by minute and status, and the plan of what happened."""
     rates = usual_rates(world.first_day, world.days, rng)
+    for kind, start, length in calendar[["kind", "start", "length"]].itertuples(index=False):  # a few events
+        rates[start : start + length] *= _SHARE_LEFT[kind]
     plan = _plan(world, rng)
     is_silent = np.zeros(len(rates), dtype=bool)
     for _, event in plan.iterrows():  # a few events, not rows of data
         _happen(rates, is_silent, event)
     counts = rng.poisson(rates * rng.gamma(60, 1 / 60, (len(rates), 1)))
     counts[is_silent] = 0
-    return counts, plan
+    plan = pd.concat([plan, calendar]) if len(calendar) else plan
+    return counts, plan.sort_values("start", ignore_index=True)
 
 
 def _transaction_file(world: PaymentsWorld, number: int, counts: np.ndarray, rng: np.random.Generator) -> SampleFile:
@@ -269,6 +296,27 @@ def _checkout(world: PaymentsWorld, rng: np.random.Generator) -> tuple[list[Samp
     return files, pd.concat(anomalies, ignore_index=True)
 
 
+def transaction_minutes(world: PaymentsWorld, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The transactions of the files of `make_sample`, as the table `fct_payment_minutes` has them, and the truth.
+
+    Minutes: day, minute_at, status, count, is_observed; every minute and status. Truth: series, started_at, ended_at
+    (exclusive), kind, is_incident, why.
+    """
+    calendar = _calendar(world, generator(seed, "transactions.calendar"))
+    counts, plan = _transaction_counts(world, generator(seed, "transactions"), calendar)
+    minute_at = pd.Timestamp(world.first_day) + pd.to_timedelta(np.arange(len(counts)), unit="min")
+    minutes = pd.DataFrame(
+        {
+            "minute_at": np.repeat(minute_at, len(STATUSES)),
+            "status": np.tile(np.array(STATUSES, dtype=object), len(counts)),
+            "count": counts.ravel(),
+            "is_observed": np.repeat(counts.any(axis=1), len(STATUSES)),
+        }
+    )
+    minutes.insert(0, "day", minutes["minute_at"].dt.date)
+    return minutes, _event_truth(plan, world.first_day)
+
+
 def make_sample(world: PaymentsWorld, seed: int) -> Sample:
     """Transaction files, one a day, and checkout files, with the truth.
 
@@ -280,7 +328,7 @@ def make_sample(world: PaymentsWorld, seed: int) -> Sample:
     if world.days < 1 or world.checkout_days < 1:
         raise ValueError("days and checkout_days must be at least 1")
     rng = generator(seed, "transactions")
-    counts, plan = _transaction_counts(world, rng)
+    counts, plan = _transaction_counts(world, rng, _calendar(world, generator(seed, "transactions.calendar")))
     by_day = counts.reshape(world.days, _MINUTES_PER_DAY, len(STATUSES))
     files = [_transaction_file(world, number, by_day[number - 1], rng) for number in range(1, world.days + 1)]
     checkout_files, anomalies = _checkout(world, generator(seed, "checkout_sales"))

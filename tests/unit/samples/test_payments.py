@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from quintet.samples.payments import STATUSES, PaymentsWorld, make_sample, usual_rates
+from quintet.samples.payments import STATUSES, PaymentsWorld, make_sample, transaction_minutes, usual_rates
 from quintet.samples.sample import Sample
 from quintet.samples.seeding import generator
 
@@ -189,6 +189,30 @@ def test_usual_checkout_hours_are_near_their_monthly_mean(sample: Sample):
     usual = rows.drop(pd.MultiIndex.from_frame(truth[["source_file", "hour"]]))
 
     assert np.corrcoef(usual["today"], usual["avg_last_month"])[0, 1] > 0.85
+
+
+def test_the_minutes_are_those_of_the_files(sample: Sample, counts: pd.DataFrame):
+    minutes, truth = transaction_minutes(WEEKS, seed=7)
+    observed = minutes[minutes["is_observed"] & (minutes["minute_at"] < pd.Timestamp("2024-01-14"))]
+    wide = observed.pivot(index="minute_at", columns="status", values="count")
+
+    assert len(minutes) == 14 * 1_440 * len(STATUSES)
+    assert (wide.to_numpy() == counts[wide.columns].to_numpy()).all()
+    pd.testing.assert_frame_equal(truth, sample.truth["transactions"])
+
+
+def test_holidays_and_quiet_nights_have_less_traffic_and_are_no_incidents():
+    world = PaymentsWorld(days=14, incidents_per_day=0, benign_per_day=0, holidays=1, quiet_nights=1, checkout_days=1)
+    minutes, truth = transaction_minutes(world, seed=7)
+    approved = minutes[minutes["status"] == "approved"].set_index("minute_at")["count"]
+    unusual = truth[truth["kind"].isin(["holiday", "quiet_night"])]
+
+    assert sorted(unusual["kind"]) == ["holiday", "quiet_night"]
+    assert not unusual["is_incident"].any()
+    for _, event in unusual.iterrows():
+        now = approved.loc[event["started_at"] : event["ended_at"] - pd.Timedelta(minutes=1)]
+        other_days = approved[approved.index.time < max(now.index.time)].groupby(lambda at: at.date()).sum()
+        assert now.sum() < 0.7 * other_days.median()
 
 
 def test_a_world_without_days_is_refused():

@@ -1,0 +1,339 @@
+"""What is usual by minute: the rate of each status given exposure, the volume of approvals, and how far both scatter.
+
+Belongs here: learning from minutes that are settled, and saying what the next minute should look like. Judging a minute
+stands in `detector.py`.
+
+Each rate is a product: a long-run rate, a factor by half-hour of the day once there is a day of history, a factor for
+quiet hours before (denied alone), and a level that follows the last hours. The volume is the median of the same time 1,
+2, 3 and 7 days back, times a level; without history it is the mean of the last minutes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isnan
+
+import numpy as np
+
+WINDOWS_MINUTES = (1, 5, 15)
+LONGEST_WINDOW = WINDOWS_MINUTES[-1]
+MINUTES_PER_DAY = 1_440
+
+DENIED = "denied"
+_PRIOR_RATE = {DENIED: 0.1}
+_PRIOR_RATE_OF_OTHERS = 0.003
+_PRIOR_RATE_OF_UNKNOWN = 0.00005
+_PRIOR_EVENTS = 2.0
+# By night those who pay are others and more of them are denied: the share nearly doubles as traffic dies down.
+_QUIET_HOURS_RISE = 0.8
+_QUIET_EXPOSURE_PER_MINUTE = 120.0
+
+_SEASON_BINS = 48
+_SEASON_PRIOR_EVENTS = 30.0
+_SEASON_KEPT_PER_DAY = 0.8
+_LEVEL_PRIOR_EVENTS = 20.0
+
+_PRIOR_DISPERSION = 0.005
+_PRIOR_DISPERSION_WEIGHT = 400.0  # as sure as a standard deviation of 0.05
+_DISPERSION_EVERY_MINUTES = 5
+_LARGEST_SQUARED_DEVIATION = 25.0
+_MOST_STANDARD_DEVIATIONS_LEARNT = 4.0
+
+_VOLUME_BINS = 96
+_VOLUME_BIN_MINUTES = MINUTES_PER_DAY // _VOLUME_BINS
+_VOLUME_DAYS_BACK = (1, 2, 3, 7)
+_VOLUME_DAYS_KEPT = 8
+_FEWEST_MINUTES_OF_A_BIN = 5
+_VOLUME_PRIOR_EVENTS = 10.0
+_LARGEST_VOLUME_WITH_SILENT_MINUTES = 5.0
+_VOLUME_LEVEL_BOUNDS = (0.3, 2.5)
+_LEAST_VOLUME_DISPERSION = 0.02
+
+
+def _kept_per_minute(half_life_minutes: float) -> float:
+    return 0.5 ** (1 / half_life_minutes)
+
+
+_TOTAL_KEPT = _kept_per_minute(3 * MINUTES_PER_DAY)
+_LEVEL_KEPT = _kept_per_minute(120)
+_DISPERSION_KEPT = _kept_per_minute(MINUTES_PER_DAY) ** _DISPERSION_EVERY_MINUTES
+_VOLUME_LEVEL_KEPT = _kept_per_minute(45)
+_RECENT_VOLUME_KEPT = _kept_per_minute(20)
+
+_ARRAYS = (
+    *("total_events", "total_exposure", "season_events", "season_exposure", "day_events", "day_exposure"),
+    *("first_minute", "prior_rate", "season_factor", "level_events", "level_expected"),
+    *("deviations", "deviations_weight", "volume_by_day", "volume"),
+)
+
+
+@dataclass
+class Expectation:
+    """What one minute should look like, as known a quarter of an hour earlier.
+
+    base: rate of each status before the level, for each approved or denied transaction; rate: with the level.
+    shape: by window and status, of the Gamma over the rate; volume_shape: by window.
+    volume: approved transactions a minute; has_season: whether it rests on earlier days.
+    """
+
+    base: np.ndarray
+    rate: np.ndarray
+    shape: np.ndarray
+    volume: float
+    volume_shape: np.ndarray
+    has_season: bool
+
+    def with_unknown_status(self) -> Expectation:
+        """With one more status, never seen so far: what a baseline that knows nothing of it expects."""
+        unknown = Baseline([])
+        unknown.add_status("")
+        added = unknown.expect(0)
+        return Expectation(
+            np.append(self.base, added.base),
+            np.append(self.rate, added.rate),
+            np.column_stack([self.shape, added.shape]),
+            self.volume,
+            self.volume_shape,
+            self.has_season,
+        )
+
+    def to_json(self) -> list:
+        """The fields in order, as what `json.dumps` takes."""
+        arrays = [array.tolist() for array in (self.base, self.rate, self.shape)]
+        return [*arrays, self.volume, self.volume_shape.tolist(), self.has_season]
+
+    @classmethod
+    def from_json(cls, state: list) -> Expectation:
+        """The expectation that `to_json` described."""
+        base, rate, shape, volume, volume_shape, has_season = state
+        return cls(np.array(base), np.array(rate), np.array(shape), volume, np.array(volume_shape), has_season)
+
+
+def quiet_hours_factor(exposure_per_minute: float) -> float:
+    """By how much the denied share exceeds that of busy hours where so few pay by the minute: 1 to 1.8."""
+    return 1.0 + _QUIET_HOURS_RISE * float(np.exp(-exposure_per_minute / _QUIET_EXPOSURE_PER_MINUTE))
+
+
+class Baseline:
+    """All that is learnt. It changes by `expect` (at most once a minute, in order) and `learn` (likewise).
+
+    Arrays have one column a status (in the order of `statuses`, denied first); `volume` holds, in this order, the
+    level's observed and expected count, the decayed count and minutes of the last minutes, the sum and the minutes of
+    the quarter-hour being learnt, and its number since 1970 (-1: none).
+    """
+
+    def __init__(self, statuses: list[str]) -> None:
+        count = len(statuses)
+        self.statuses = list(statuses)
+        self.total_events = np.zeros(count)
+        self.total_exposure = np.zeros(count)
+        self.season_events = np.zeros((_SEASON_BINS, count))
+        self.season_exposure = np.zeros((_SEASON_BINS, count))
+        self.day_events = np.zeros((_SEASON_BINS, count))
+        self.day_exposure = np.zeros((_SEASON_BINS, count))
+        self.level_events = np.zeros(count)
+        self.level_expected = np.zeros(count)
+        # The last column is the volume.
+        self.deviations = np.zeros((len(WINDOWS_MINUTES), count + 1))
+        self.deviations_weight = np.zeros((len(WINDOWS_MINUTES), count + 1))
+        self.volume_by_day = np.full((_VOLUME_DAYS_KEPT, _VOLUME_BINS), np.nan)
+        self.volume = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0])
+        self.season_factor = np.ones(count)
+        self.season_bin = -1
+        self.first_minute = np.zeros(count)
+        self.prior_rate = np.array([_PRIOR_RATE.get(status, _PRIOR_RATE_OF_OTHERS) for status in statuses])
+
+    def add_status(self, status: str) -> None:
+        """Begin a series that was never seen. It is learnt from its `first_minute` on, and was next to zero before."""
+        self.statuses.append(status)
+        for name in ("total_events", "total_exposure", "level_events", "level_expected"):
+            setattr(self, name, np.append(getattr(self, name), 0.0))
+        self.season_factor = np.append(self.season_factor, 1.0)
+        self.first_minute = np.append(self.first_minute, np.nan)
+        self.prior_rate = np.append(self.prior_rate, _PRIOR_RATE_OF_UNKNOWN)
+        for name in ("season_events", "season_exposure", "day_events", "day_exposure"):
+            kept = getattr(self, name)
+            setattr(self, name, np.column_stack([kept, np.zeros(len(kept))]))
+        for name in ("deviations", "deviations_weight"):
+            setattr(self, name, np.insert(getattr(self, name), -1, 0.0, axis=1))
+
+    def expect(self, minute: int) -> Expectation:
+        """What the minute, counted from 1970, should look like by what was learnt so far."""
+        rate_of_all = (self.total_events + _PRIOR_EVENTS) / (self.total_exposure + _PRIOR_EVENTS / self.prior_rate)
+        season_bin = minute % MINUTES_PER_DAY * _SEASON_BINS // MINUTES_PER_DAY
+        if season_bin != self.season_bin:
+            self._begin_half_hour(season_bin, rate_of_all)
+        base = rate_of_all * self.season_factor
+        known_events = self.level_events + _LEVEL_PRIOR_EVENTS
+        rate = base * known_events / (self.level_expected + _LEVEL_PRIOR_EVENTS)
+        dispersion = (self.deviations + _PRIOR_DISPERSION * _PRIOR_DISPERSION_WEIGHT) / (
+            self.deviations_weight + _PRIOR_DISPERSION_WEIGHT
+        )
+        dispersion = np.maximum(dispersion, 0.0)
+        unsure = 1 / known_events + 1 / (self.total_events + _PRIOR_EVENTS)
+        volume, has_season = self._expect_volume(minute)
+        return Expectation(
+            base,
+            rate,
+            1 / (unsure + dispersion[:, :-1]),
+            volume,
+            1 / np.maximum(dispersion[:, -1], _LEAST_VOLUME_DISPERSION),
+            has_season,
+        )
+
+    def _begin_half_hour(self, season_bin: int, rate_of_all: np.ndarray) -> None:
+        """Move what yesterday held in this half-hour into the season; today's is learnt later and starts at none."""
+        self.season_bin = season_bin
+        for season, day in ((self.season_events, self.day_events), (self.season_exposure, self.day_exposure)):
+            season[season_bin] = _SEASON_KEPT_PER_DAY * season[season_bin] + day[season_bin]
+            day[season_bin] = 0.0
+        expected = self.season_exposure[season_bin] * rate_of_all
+        self.season_factor = (self.season_events[season_bin] + _SEASON_PRIOR_EVENTS) / (expected + _SEASON_PRIOR_EVENTS)
+
+    def _expect_volume(self, minute: int) -> tuple[float, bool]:
+        seasonal = self._seasonal_volume(minute)
+        level_observed, level_expected, recent, recent_minutes = self.volume[:4].tolist()
+        if seasonal is None:
+            return (recent / recent_minutes if recent_minutes > 0 else 0.0), False
+        level = (level_observed + _VOLUME_PRIOR_EVENTS) / (level_expected + _VOLUME_PRIOR_EVENTS)
+        low, high = _VOLUME_LEVEL_BOUNDS
+        return seasonal * min(max(level, low), high), True
+
+    def _seasonal_volume(self, minute: int) -> float | None:
+        """The median of the same time on earlier days, between the middles of quarter-hours; None without any."""
+        position = (minute + 0.5) / _VOLUME_BIN_MINUTES - 0.5
+        before = int(position)
+        share = position - before
+        values = []
+        for days_back in _VOLUME_DAYS_BACK:
+            quarter = before - days_back * _VOLUME_BINS
+            first, second = self._volume_of(quarter), self._volume_of(quarter + 1)
+            if isnan(first):
+                first = second
+            if isnan(second):
+                second = first
+            if not isnan(second):
+                values.append(first + share * (second - first))
+        if not values:
+            return None
+        values.sort()
+        middle = len(values) // 2
+        return values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
+
+    def _volume_of(self, quarter: int) -> float:
+        return self.volume_by_day.item(quarter // _VOLUME_BINS % _VOLUME_DAYS_KEPT, quarter % _VOLUME_BINS)
+
+    def learn(
+        self,
+        minute: int,
+        events: np.ndarray,
+        exposure: float,
+        approved: float,
+        windows: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+        quiet_factor: np.ndarray,
+        was_expected: Expectation,
+        is_learnt: np.ndarray,
+        is_volume_learnt: bool,
+    ) -> None:
+        """Take in a settled minute that had rows; each minute once, in order.
+
+        events, exposure, approved: its counts. windows: of those that end with it, events (window, status), exposure,
+        approvals and expected approvals (window). quiet_factor: by status. is_learnt: 1 or 0 by status.
+        """
+        expected = was_expected.rate * quiet_factor * exposure
+        most = expected + _MOST_STANDARD_DEVIATIONS_LEARNT * np.sqrt(expected + 1)
+        events = np.minimum(events, most) * is_learnt
+        exposed = quiet_factor * exposure * is_learnt
+        season_bin = minute % MINUTES_PER_DAY * _SEASON_BINS // MINUTES_PER_DAY
+        self.day_events[season_bin] += events
+        self.day_exposure[season_bin] += exposed
+        self.total_events += events
+        self.total_exposure += exposed
+        self.level_events += events
+        self.level_expected += was_expected.base * exposed
+        if minute % _DISPERSION_EVERY_MINUTES == 0:
+            self._learn_dispersion(windows, quiet_factor, was_expected, is_learnt, is_volume_learnt)
+        if is_volume_learnt:
+            self._learn_volume(minute, approved)
+
+    def learn_silence(self, minute: int, volume_expected: float) -> None:
+        """Take in a settled minute that had no row: it counts as nothing approved where that is nothing unusual."""
+        if volume_expected < _LARGEST_VOLUME_WITH_SILENT_MINUTES:
+            self._learn_volume(minute, 0.0)
+
+    def pass_minute(self) -> None:
+        """Let what was learnt fade by a minute."""
+        self.total_events *= _TOTAL_KEPT
+        self.total_exposure *= _TOTAL_KEPT
+        self.level_events *= _LEVEL_KEPT
+        self.level_expected *= _LEVEL_KEPT
+
+    def _learn_dispersion(
+        self,
+        windows: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+        quiet_factor: np.ndarray,
+        was_expected: Expectation,
+        is_learnt: np.ndarray,
+        is_volume_learnt: bool,
+    ) -> None:
+        events, exposure, approved, approved_expected = windows
+        expected = np.column_stack([was_expected.rate * quiet_factor * exposure[:, None], approved_expected])
+        shape = np.column_stack([was_expected.shape, was_expected.volume_shape])
+        weight = np.append(is_learnt, float(is_volume_learnt and was_expected.has_season))
+        squared = (np.column_stack([events, approved]) - expected) ** 2
+        squared = np.minimum(squared, _LARGEST_SQUARED_DEVIATION * (expected + expected**2 / shape))
+        # Each deviation tells of the dispersion as (squared - expected) / expected**2, and is weighed by how surely.
+        precision = expected**3 / (2 * expected + 1)
+        self.deviations *= _DISPERSION_KEPT
+        self.deviations += weight * (squared - expected) * expected / (2 * expected + 1)
+        self.deviations_weight *= _DISPERSION_KEPT
+        self.deviations_weight += weight * precision
+
+    def _learn_volume(self, minute: int, approved: float) -> None:
+        volume = self.volume
+        seasonal = self._seasonal_volume(minute)
+        volume[:2] *= _VOLUME_LEVEL_KEPT
+        if seasonal is not None:
+            volume[:2] += approved, seasonal
+        volume[2:4] *= _RECENT_VOLUME_KEPT
+        volume[2:4] += approved, 1.0
+        quarter = minute // _VOLUME_BIN_MINUTES
+        if quarter != int(volume[6]):
+            self._close_quarter(quarter)
+        volume[4:6] += approved, 1.0
+
+    def _close_quarter(self, quarter: int) -> None:
+        total, minutes, last = self.volume[4:7].tolist()
+        last = int(last)
+        if last >= 0:
+            if minutes >= _FEWEST_MINUTES_OF_A_BIN:
+                self._set_volume(last, total / minutes)
+            # What a slot held eight days earlier must not pass for a newer day.
+            for skipped in range(last + 1, min(quarter, last + 1 + self.volume_by_day.size)):
+                self._set_volume(skipped, np.nan)
+        self._set_volume(quarter, np.nan)
+        self.volume[4:7] = 0.0, 0.0, quarter
+
+    def _set_volume(self, quarter: int, value: float) -> None:
+        self.volume_by_day[quarter // _VOLUME_BINS % _VOLUME_DAYS_KEPT, quarter % _VOLUME_BINS] = value
+
+    def to_json(self) -> dict[str, object]:
+        """The state, as what `json.dumps` takes; what is not known is null."""
+        arrays = {name: _as_lists(getattr(self, name)) for name in _ARRAYS}
+        return {"statuses": self.statuses, "season_bin": self.season_bin, **arrays}
+
+    @classmethod
+    def from_json(cls, state: dict) -> Baseline:
+        """The baseline that `to_json` described."""
+        baseline = cls(state["statuses"])
+        for name in _ARRAYS:
+            setattr(baseline, name, np.array(state[name], dtype=float))
+        baseline.season_bin = state["season_bin"]
+        return baseline
+
+
+def _as_lists(array: np.ndarray) -> list:
+    """The array as lists, with None for NaN and infinity, which JSON does not have."""
+    plain = array.astype(object)
+    plain[~np.isfinite(array)] = None
+    return plain.tolist()

@@ -1,0 +1,217 @@
+"""Checkout sales by hour against the days they are compared with: which hours are out of the ordinary, and why.
+
+Belongs here: the count model and its sentences. The comparison as such (today beside its averages) is the mart's.
+
+Each column of a file (yesterday, a week ago, last week, last month) is first brought to the level of today, by the
+median over the hours; the expectation of an hour is the median of the columns, so that one bad column moves it little,
+and where the columns disagree the expectation is the less sure for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from quintet.payments.tails import lower_tail, upper_tail
+
+COLUMNS = ["source_file", "hour", "observed", "expected", "p_value", "direction", "is_anomalous", "reason"]
+REFERENCES = ["yesterday", "same_day_last_week", "avg_last_week", "avg_last_month"]
+LOW, HIGH = "low", "high"
+
+_LARGEST_P_VALUE = 0.01
+_LONGEST_RUN_HOURS = 4
+_SUGGESTIVE_P_VALUE = 0.05
+_REBOUND_HOURS = 3
+_FEWEST_SALES_FOR_LEVEL = 5.0
+# Two days that are alike still differ by a fifth in the same hour, beyond chance; a part of it is the level's error,
+# which the hours of a run have in common.
+_LEAST_DISPERSION = 0.04
+_LEVEL_DISPERSION = 0.01
+_LARGEST_DISPERSION = 1.0
+_LEAST_EXPECTED = 0.1
+_NORMAL_SPREAD_OF_MAD = 1.4826
+_NAMES = {
+    "yesterday": "yesterday",
+    "same_day_last_week": "the same day last week",
+    "avg_last_week": "last week's mean",
+    "avg_last_month": "last month's mean",
+}
+
+
+def checkout_anomalies(hours: pd.DataFrame) -> pd.DataFrame:
+    """Each hour of each file beside what it should have been; `COLUMNS`, ordered by file and hour.
+
+    hours: as `marts.fct_checkout_hours` (source_file, hour, today and `REFERENCES`, which may hold nulls).
+    p_value: two-sided, of the hour or of the run of hours it was found in, before correction; null without a reference.
+    is_anomalous: by Holm's correction over the hours of the file, at 0.01; hours that are not singly out of the
+    ordinary are also tested as runs of two to four, corrected over all such runs. Sales that only return after an
+    outage (a rebound) are not marked. reason: a sentence for hours that are marked or need explaining, else null.
+    """
+    parts = [_of_file(file.sort_values("hour", ignore_index=True)) for _, file in hours.groupby("source_file")]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def _of_file(file: pd.DataFrame) -> pd.DataFrame:
+    observed = file["today"].to_numpy(float)
+    references = file[REFERENCES].to_numpy(float)
+    is_found = np.zeros(len(file), dtype=bool)
+    # An outage of some hours must not pass for a poor day: the level is taken again without what it found.
+    for _ in range(2):
+        at_level = _at_level_of_today(observed, references, ~is_found)
+        expected, shape = _expectation(at_level)
+        p_value = _p_value(observed, expected, shape)
+        is_found = _holm(p_value)
+    p_value, is_found = _with_runs(file["hour"].to_numpy(), observed, expected, shape, p_value, is_found)
+    result = pd.DataFrame(
+        {
+            "source_file": file["source_file"],
+            "hour": file["hour"],
+            "observed": file["today"],
+            "expected": expected,
+            "p_value": p_value,
+            "direction": [_direction(*pair) for pair in zip(observed.tolist(), expected.tolist(), strict=True)],
+            "is_anomalous": is_found,
+        }
+    )
+    rebounds = _rebounds(result)
+    poisoned = _poisoned(observed, at_level, expected, shape, references)
+    result["is_anomalous"] &= np.array([rebound is None for rebound in rebounds], dtype=bool)
+    result["reason"] = [
+        _reason(hour, rebound, bad_reference)
+        for hour, rebound, bad_reference in zip(result.itertuples(index=False), rebounds, poisoned, strict=True)
+    ]
+    return result[COLUMNS]
+
+
+def _direction(observed: float, expected: float) -> str | None:
+    if np.isnan(expected):
+        return None
+    return LOW if observed < expected else HIGH
+
+
+def _at_level_of_today(observed: np.ndarray, references: np.ndarray, is_usual: np.ndarray) -> np.ndarray:
+    """The columns, each times the weighted median, over usual hours, of today's sales by its own; (hours, columns)."""
+    levels = np.ones(references.shape[1])
+    for column, reference in enumerate(references.T):
+        is_busy = (reference >= _FEWEST_SALES_FOR_LEVEL) & is_usual
+        if is_busy.any():
+            ratio = observed[is_busy] / reference[is_busy]
+            order = ratio.argsort()
+            weight = reference[is_busy][order].cumsum()
+            levels[column] = ratio[order][np.searchsorted(weight, weight[-1] / 2)]
+    return references * levels
+
+
+def _expectation(at_level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """By hour the median of the columns (NaN without any), and the shape of the Gamma about it by their agreement."""
+    masked = np.ma.masked_invalid(at_level)
+    expected = np.ma.median(masked, axis=1).filled(np.nan)
+    spread = _NORMAL_SPREAD_OF_MAD * np.ma.median(np.abs(masked - expected[:, None]), axis=1).filled(np.nan)
+    expected = np.maximum(expected, _LEAST_EXPECTED)
+    # Part of the disagreement is the chance of counts of that size.
+    dispersion = np.clip((spread**2 - expected) / expected**2, _LEAST_DISPERSION, _LARGEST_DISPERSION)
+    return expected, 1 / dispersion
+
+
+def _p_value(observed: np.ndarray, expected: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    tails = np.minimum(lower_tail(observed, expected, shape), upper_tail(observed, expected, shape))
+    return np.where(np.isnan(expected), np.nan, np.minimum(2 * tails, 1.0))
+
+
+def _holm(p_value: np.ndarray) -> np.ndarray:
+    """Which of the hours are out of the ordinary, the chance of any mistake among all of them held at 0.01."""
+    order = p_value.argsort()[: np.isfinite(p_value).sum()]  # NaN sorts last
+    passes = p_value[order] * (len(order) - np.arange(len(order))) <= _LARGEST_P_VALUE
+    is_found = np.zeros(len(p_value), dtype=bool)
+    is_found[order] = np.logical_and.accumulate(passes)
+    return is_found
+
+
+def _with_runs(
+    hour: np.ndarray,
+    observed: np.ndarray,
+    expected: np.ndarray,
+    shape: np.ndarray,
+    p_value: np.ndarray,
+    is_found: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add runs of hours that all point one way, none found singly, each suggestive, and together beyond chance."""
+    p_value, is_found = p_value.copy(), is_found.copy()
+    is_open = ~is_found & (p_value <= _SUGGESTIVE_P_VALUE)
+    is_low = observed < expected
+    tests = sum(max(len(hour) - length + 1, 0) for length in range(2, _LONGEST_RUN_HOURS + 1))
+    for length in range(_LONGEST_RUN_HOURS, 1, -1):
+        for first in range(len(hour) - length + 1):
+            run = slice(first, first + length)
+            is_run = hour[run][-1] - hour[run][0] == length - 1 and is_open[run].all()
+            if not is_run or len(set(is_low[run].tolist())) > 1:
+                continue
+            total = expected[run].sum()
+            dispersion = _LEVEL_DISPERSION + (expected[run] ** 2 / shape[run]).sum() / total**2
+            together = _p_value(observed[run].sum(keepdims=True), np.array([total]), np.array([1 / dispersion]))[0]
+            if together * tests <= _LARGEST_P_VALUE:
+                is_found[run], is_open[run] = True, False
+                p_value[run] = np.minimum(p_value[run], together)
+    return p_value, is_found
+
+
+def _rebounds(result: pd.DataFrame) -> list[str | None]:
+    """For hours that are high within three hours after low ones were found: the hours before, as text; else None.
+
+    Only as long as the sales that came back are no more than those that were lost.
+    """
+    rebounds: list[str | None] = [None] * len(result)
+    last_low: list[int] = []
+    owed = 0.0
+    hours: Iterable[Any] = result.itertuples(index=False)
+    for at, one in enumerate(hours):
+        if one.is_anomalous and one.direction == LOW:
+            if last_low and one.hour - last_low[-1] > 1:
+                last_low, owed = [], 0.0
+            last_low.append(one.hour)
+            owed += one.expected - one.observed
+        elif last_low and one.is_anomalous and one.hour - last_low[-1] <= _REBOUND_HOURS:
+            returned = one.observed - one.expected
+            if returned <= owed:
+                owed -= returned
+                rebounds[at] = _span(last_low)
+    return rebounds
+
+
+def _poisoned(
+    observed: np.ndarray, at_level: np.ndarray, expected: np.ndarray, shape: np.ndarray, values: np.ndarray
+) -> list[tuple[str, float] | None]:
+    """For each hour the column against which alone it would be out of the ordinary, with its value; else None."""
+    with np.errstate(invalid="ignore"):
+        alone = _p_value(np.broadcast_to(observed[:, None], at_level.shape), np.maximum(at_level, 1.0), shape[:, None])
+    alone = np.where(np.isfinite(at_level), alone, 1.0)
+    worst = alone.argmin(axis=1)
+    rows = np.arange(len(observed))
+    is_poisoned = (alone[rows, worst] * len(observed) <= _LARGEST_P_VALUE) & np.isfinite(expected)
+    return [
+        (REFERENCES[column], values[row, column]) if is_bad else None
+        for row, column, is_bad in zip(rows, worst, is_poisoned, strict=True)
+    ]
+
+
+def _span(hours: list[int]) -> str:
+    return f"{hours[0]:02d}h" if len(hours) == 1 else f"{hours[0]:02d}h-{hours[-1]:02d}h"
+
+
+def _reason(hour: Any, rebound: str | None, poisoned: tuple[str, float] | None) -> str | None:
+    if np.isnan(hour.expected):
+        return "There is nothing to compare the hour with."
+    sales = {0: "no sales", 1: "1 sale"}.get(hour.observed, f"{hour.observed:,} sales")
+    said = f"{hour.hour:02d}h: {sales} where about {hour.expected:,.1f} were expected"
+    if rebound is not None:
+        return f"{said}: a rebound after {rebound}, no more than was missing then."
+    if hour.is_anomalous:
+        chance = "less than one in a million" if hour.p_value < 1e-6 else f"{hour.p_value:.1g}"
+        return f"{said}; by chance: {chance}."
+    if poisoned is not None:
+        column, value = poisoned
+        return f"{said}: usual. It stands out against {_NAMES[column]} ({value:,.4g}) alone, which was not a usual day."
+    return None

@@ -1,0 +1,102 @@
+"""A detector led through minutes that are known already: the batch, a replay of files, and the evaluation.
+
+Belongs here: frames in, frames out. What the detector makes of a minute stands in `detector.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import pandas as pd
+
+from quintet.payments.detector import Detector
+from quintet.payments.incidents import Incident, Point
+
+POINT_COLUMNS = [
+    *("series", "minute_at", "score", "expected", "observed", "window_minutes", "minute_count", "lower", "upper"),
+    *("rule", "is_anomalous", "reason", "incident_id"),
+]
+INCIDENT_COLUMNS = [
+    *(
+        "incident_id",
+        "series",
+        "started_at",
+        "detected_at",
+        "ended_at",
+        "severity",
+        "peak_score",
+        "expected",
+        "observed",
+    ),
+    *("rule", "window_minutes", "group_id", "fingerprint", "reason"),
+]
+
+
+def minutes_in_order(minutes: pd.DataFrame) -> Iterator[tuple[datetime, dict[str, int], bool]]:
+    """Each minute as `Detector.observe` takes it, from first to last.
+
+    minutes: minute_at, status, count, is_observed, in any order; of rows for the same minute and status the last holds.
+    """
+    kept = minutes.drop_duplicates(["minute_at", "status"], keep="last")
+    is_observed = kept.groupby("minute_at")["is_observed"].any()
+    counts = kept.pivot(index="minute_at", columns="status", values="count").reindex(is_observed.index)
+    statuses = counts.columns.tolist()
+    # A status without a row in the minute has a count of zero there.
+    columns = [counts[status].fillna(0).astype("int64").tolist() for status in statuses]
+    times = pd.DatetimeIndex(counts.index).to_pydatetime().tolist()
+    for at, observed, *values in zip(times, is_observed.tolist(), *columns, strict=True):
+        yield at, dict(zip(statuses, values, strict=True)), observed
+
+
+def detect(minutes: pd.DataFrame, with_points: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Points and incidents of all minutes, as a detector that starts knowing nothing sees them one after another.
+
+    minutes: as `marts.fct_payment_minutes` (minute_at, status, count, is_observed). Points: `POINT_COLUMNS`, a row a
+    series and minute, none for a status that was not seen so far nor for a status in a minute without rows;
+    incident_id where the series was pending or firing then. Incidents: `INCIDENT_COLUMNS`, those that fired, the one
+    that began first before; ended_at (exclusive) is null while an incident lasts.
+    Raises ValueError for a count below zero or above 10**9.
+    """
+    detector = Detector()
+    points: list[Point] = []
+    incidents: dict[str, Incident] = {}
+    for at, counts, is_observed in minutes_in_order(minutes):
+        step = detector.observe(at, counts, is_observed)
+        if with_points:
+            points += step.points
+        incidents |= {incident.incident_id: incident for incident in step.incidents}
+    incident_table = incident_frame(list(incidents.values()))
+    return point_frame(points, incident_table), incident_table
+
+
+def point_frame(points: list[Point], incidents: pd.DataFrame) -> pd.DataFrame:
+    """Points as `POINT_COLUMNS`; incident_id is that of the incident of `incidents` they are in, else null."""
+    frame = pd.DataFrame(points, columns=list(Point._fields))
+    frame["minute_at"] = frame["minute"].to_numpy("int64").astype("datetime64[m]").astype("datetime64[us]")
+    frame["reason"] = [point.reason if point.is_anomalous else None for point in points]
+    frame["incident_id"] = None
+    for series, begun, ended, incident_id in incidents[["series", "started_at", "ended_at", "incident_id"]].itertuples(
+        index=False
+    ):  # a few incidents
+        inside = (frame["series"] == series) & (frame["minute_at"] >= begun)
+        if pd.notna(ended):
+            inside &= frame["minute_at"] < ended
+        frame.loc[inside, "incident_id"] = incident_id
+    return frame[POINT_COLUMNS]
+
+
+def incident_frame(incidents: list[Incident]) -> pd.DataFrame:
+    """Incidents as `INCIDENT_COLUMNS`, by start and series."""
+    rows = [
+        (
+            *(one.incident_id, one.series, one.started_at, one.detected_at, one.ended_at, one.severity),
+            *(one.peak_score, one.expected, one.observed, one.rule, one.window_minutes, one.group_id),
+            *(one.fingerprint, one.reason),
+        )
+        for one in incidents
+    ]
+    frame = pd.DataFrame(rows, columns=INCIDENT_COLUMNS)
+    for column in ("started_at", "detected_at", "ended_at"):
+        frame[column] = pd.to_datetime(frame[column])
+    return frame.sort_values(["started_at", "series"], ignore_index=True)

@@ -1,0 +1,74 @@
+"""What is learnt of usual minutes."""
+
+import json
+
+import numpy as np
+import pytest
+
+from quintet.payments.baseline import MINUTES_PER_DAY, Baseline, quiet_hours_factor
+from quintet.payments.detector import Detector
+from quintet.payments.incidents import to_datetime
+
+START = MINUTES_PER_DAY * 19_000
+
+
+def led(minutes: int, counts, first: int = START) -> Detector:
+    """A detector after so many minutes; counts: of the minute's number, by status."""
+    detector = Detector()
+    for number in range(minutes):
+        detector.observe(to_datetime(first + number), counts(number))
+    return detector
+
+
+def test_the_denied_share_is_expected_to_nearly_double_in_quiet_hours():
+    assert quiet_hours_factor(0) == pytest.approx(1.8)
+    assert quiet_hours_factor(400) == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_rate_is_learnt():
+    baseline = Baseline(["denied", "failed"])
+    before = baseline.expect(START).rate
+    detector = led(600, lambda _: {"approved": 360, "denied": 72, "failed": 0})
+    learnt = detector._expectations[-1]
+
+    assert learnt.rate[0] == pytest.approx(72 / 432, rel=0.05)
+    assert learnt.rate[0] > 1.5 * before[0]
+    assert learnt.rate[1] < 0.1 * before[1]
+
+
+def test_volume_follows_the_last_minutes_first_and_earlier_days_once_there_are_any():
+    by_hour = lambda number: {"approved": 300 if number % MINUTES_PER_DAY >= 720 else 100, "denied": 20}  # noqa: E731
+    first_day = led(700, by_hour)._expectations[-1]
+    second_day = led(MINUTES_PER_DAY + 735, by_hour)._expectations[-1]
+
+    assert not first_day.has_season
+    assert first_day.volume == pytest.approx(100, rel=0.01)
+    assert second_day.has_season
+    assert second_day.volume == pytest.approx(300, rel=0.1)  # a quarter of an hour after the step, not an hour
+
+
+def test_dispersion_is_learnt_where_counts_scatter_more_than_chance():
+    rng = np.random.default_rng(1)
+    waves = np.repeat(rng.gamma(10, 0.1, 400), 5)
+    calm = led(1_500, lambda _: {"approved": 360, "denied": 40, "reversed": int(rng.poisson(8))})
+    wild = led(1_500, lambda number: {"approved": 360, "denied": 40, "reversed": int(rng.poisson(8 * waves[number]))})
+
+    assert wild._expectations[-1].shape[1, 2] < 0.5 * calm._expectations[-1].shape[1, 2]
+
+
+@pytest.mark.parametrize(("minutes", "is_learnt"), [(200, False), (600, True)])
+def test_an_incident_is_not_learnt_until_it_has_lasted_four_hours(minutes: int, is_learnt: bool):
+    rng = np.random.default_rng(1)
+    counts = lambda number: {"approved": 360, "denied": 40, "reversed": int(rng.poisson(12 if number >= 300 else 3))}  # noqa: E731
+    usual, after = led(300, counts)._expectations[-1], led(300 + minutes, counts)._expectations[-1]
+
+    assert (after.rate[2] > 2 * usual.rate[2]) == is_learnt
+
+
+def test_a_state_survives_json():
+    baseline = led(200, lambda _: {"approved": 100, "denied": 10, "novel": 1})._baseline
+    again = Baseline.from_json(json.loads(json.dumps(baseline.to_json(), allow_nan=False)))
+    minute = START + 200
+
+    assert again.to_json() == baseline.to_json()
+    assert again.expect(minute).rate.tolist() == baseline.expect(minute).rate.tolist()

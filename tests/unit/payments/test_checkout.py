@@ -1,0 +1,117 @@
+"""Checkout hours against references that may be bad themselves."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from quintet.payments.checkout import COLUMNS, REFERENCES, checkout_anomalies
+from quintet.samples.payments import PaymentsWorld, make_sample
+
+SHAPE = [5, 2, 1, 0, 0, 1, 2, 5, 10, 18, 28, 28, 26, 24, 25, 28, 26, 22, 18, 18, 19, 18, 16, 9]
+
+
+def day(**changed: dict[int, float]) -> pd.DataFrame:
+    """A usual day; changed: by column, values by hour."""
+    file = pd.DataFrame({"source_file": "checkout_1.csv", "hour": range(24), "today": SHAPE})
+    for column in REFERENCES:
+        file[column] = np.array(SHAPE, dtype=float)
+    for column, values in changed.items():
+        file.loc[list(values), column] = list(values.values())
+    return file
+
+
+def marked(file: pd.DataFrame) -> list[int]:
+    result = checkout_anomalies(file)
+    return result.loc[result["is_anomalous"], "hour"].tolist()
+
+
+def test_a_usual_day_is_not_marked():
+    result = checkout_anomalies(day())
+
+    assert list(result.columns) == COLUMNS
+    assert not result["is_anomalous"].any()
+    assert result["reason"].isna().all()
+
+
+def test_an_outage_is_marked_and_told():
+    result = checkout_anomalies(day(today={15: 0, 16: 0, 17: 0}))
+    found = result[result["is_anomalous"]]
+
+    assert found["hour"].tolist() == [15, 16, 17]
+    assert (found["direction"] == "low").all()
+    assert found["reason"].str.contains("no sales where about").all()
+
+
+@pytest.mark.parametrize("column", REFERENCES)
+@pytest.mark.parametrize("value", [0.0, 500.0])
+def test_one_bad_column_neither_marks_an_hour_nor_hides_one(column: str, value: float):
+    poison = dict.fromkeys((9, 10, 11), value)
+
+    assert marked(day(**{column: poison})) == []
+    assert marked(day(**{column: poison}, today={10: 0, 11: 0})) == [10, 11]
+
+
+def test_a_poisoned_yesterday_is_told():
+    reason = checkout_anomalies(day(yesterday={8: 0, 9: 0}))["reason"]
+
+    assert "stands out against yesterday (0) alone" in reason[9]
+
+
+def test_a_day_of_more_sales_throughout_is_not_marked():
+    assert marked(day().assign(today=np.array(SHAPE) * 2)) == []
+
+
+def test_hours_that_only_together_are_too_few_are_marked_as_a_run():
+    alone = marked(day(today={15: 11}))
+    together = marked(day(today={14: 11, 15: 12, 16: 11, 17: 10}))
+
+    assert alone == []
+    assert together == [14, 15, 16, 17]
+
+
+def test_a_rebound_is_explained_and_not_marked_unless_it_is_more_than_was_missing():
+    rebound = checkout_anomalies(day(today={10: 0, 11: 0, 12: 76}))
+    beyond = checkout_anomalies(day(today={10: 0, 11: 0, 12: 150}))
+
+    assert rebound.loc[rebound["is_anomalous"], "hour"].tolist() == [10, 11]
+    assert "a rebound after 10h-11h" in rebound["reason"][12]
+    assert beyond.loc[beyond["is_anomalous"], "hour"].tolist() == [10, 11, 12]
+
+
+def test_an_hour_without_references_has_no_p_value_and_says_so():
+    file = day(**{column: {12: np.nan} for column in REFERENCES})
+    hour = checkout_anomalies(file).iloc[12]
+
+    assert np.isnan(hour["p_value"])
+    assert not hour["is_anomalous"]
+    assert hour["reason"] == "There is nothing to compare the hour with."
+
+
+def test_files_are_judged_apart():
+    second = day(today={15: 0, 16: 0}).assign(source_file="checkout_2.csv")
+    result = checkout_anomalies(pd.concat([day(), second]))
+
+    assert result.groupby("source_file")["is_anomalous"].sum().tolist() == [0, 2]
+
+
+def test_no_files_give_an_empty_table():
+    assert list(checkout_anomalies(day().iloc[:0]).columns) == COLUMNS
+
+
+def test_generated_anomalies_are_found_and_little_else(random_seed: int):
+    found = missed = false = files = 0
+    for seed in range(20):
+        sample = make_sample(PaymentsWorld(days=1, checkout_days=2), seed=1_000 * random_seed + seed)
+        hours = [
+            file.rows.assign(source_file=file.name, hour=range(24))
+            for file in sample.files
+            if file.dataset == "checkout_sales"
+        ]
+        result = checkout_anomalies(pd.concat(hours))
+        truth = set(sample.truth["checkout_sales"][["source_file", "hour"]].itertuples(index=False, name=None))
+        said = set(result.loc[result["is_anomalous"], ["source_file", "hour"]].itertuples(index=False, name=None))
+        found, missed, false = found + len(truth & said), missed + len(truth - said), false + len(said - truth)
+        files += len(hours)
+
+    assert found / (found + missed) >= 0.9
+    assert false / files <= 0.2
