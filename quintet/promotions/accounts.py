@@ -1,0 +1,215 @@
+"""Sign-ups as columns: the one form in which a million and a single one are judged.
+
+Belongs here: the fields of a sign-up and of a usage, and how they become columns of one type. What the fields tell
+does not belong here (`profile.py`, `identity.py`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+LONGEST_TEXT = 320
+"""Characters of a field that are looked at: as many as the longest e-mail address has."""
+
+TEXTS = ("user_id", "email", "phone", "first_name", "last_name", "ip_address", "device_id")
+_SCHEMA = pa.schema(
+    [*((name, pa.string()) for name in TEXTS), ("created_at_s", pa.float64()), ("born_at_s", pa.float64())]
+)
+_SECONDS_PER_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class SignUp:
+    """A person who signs up. What is not known is None and tells nothing. created_at is UTC; naive means UTC."""
+
+    user_id: str
+    created_at: dt.datetime | None = None
+    email: str | None = None
+    phone: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    ip_address: str | None = None
+    device_id: str | None = None
+    dob: dt.date | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> SignUp:
+        """From a mapping: other fields are ignored, a number is taken as text, what is no date as not known.
+
+        Raises ValueError where there is no user_id.
+        """
+        texts = {name: _text(given.get(name)) for name in TEXTS}
+        user_id = texts.pop("user_id")
+        if user_id is None:
+            raise ValueError("a sign-up needs a user_id")
+        born = _time(given.get("dob"))
+        return cls(user_id, _time(given.get("created_at")), dob=None if born is None else born.date(), **texts)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """A use of a promotion code. used_at is UTC; naive means UTC."""
+
+    user_id: str
+    promo_code: str
+    used_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """Sign-ups by row, and the codes that each used.
+
+    fields: the text columns, trimmed, null where unknown. created_at_s: Unix seconds; age_years: at sign-up;
+    use_lag_days: from sign-up to the first use; each NaN where unknown. uses: how many. Row i used the codes
+    `code[code_start[i]:code_start[i + 1]]`, distinct.
+    """
+
+    fields: Mapping[str, pa.Array]
+    created_at_s: np.ndarray
+    age_years: np.ndarray
+    use_lag_days: np.ndarray
+    uses: np.ndarray
+    code_start: np.ndarray
+    code: pa.Array
+
+    def __len__(self) -> int:
+        """How many accounts."""
+        return len(self.created_at_s)
+
+    @property
+    def code_row(self) -> np.ndarray:
+        """The account of each entry of `code`."""
+        return np.repeat(np.arange(len(self)), np.diff(self.code_start))
+
+
+_ONE_ROW_BY_USER = """
+    select * from users where user_id is not null
+    qualify row_number() over (partition by user_id order by created_at_s nulls last, email, phone) = 1
+    order by user_id
+"""
+_FIRST_USES = """
+    select accounts.row_number, usages.promo_code, min(usages.used_at_s) as used_at_s,
+        count(distinct coalesce(usages.used_at_s, -1)) as uses
+    from usages join accounts on usages.user_id = accounts.user_id
+    where usages.promo_code is not null
+    group by all
+    order by all
+"""
+
+
+def accounts_of(users: pd.DataFrame | pa.Table, usages: pd.DataFrame | pa.Table | None = None) -> Accounts:
+    """The accounts of the users, sorted by user_id: of rows with one user_id the earliest holds.
+
+    users: the fields of `SignUp`, any but user_id may be absent, others are ignored; created_at and dob are dates or
+    timestamps, UTC. usages: user_id, promo_code, used_at; usages of other users are left out.
+    """
+    signed_up = pa.table(
+        [_seconds(_column(users, "created_at")), _seconds(_column(users, "dob"))]
+        + [_trimmed(_column(users, name)) for name in TEXTS],
+        names=["created_at_s", "born_at_s", *TEXTS],
+    )
+    with duckdb.connect(config={"threads": 2}) as connection:
+        connection.register("users", signed_up)
+        unique = connection.sql(_ONE_ROW_BY_USER).to_arrow_table()
+        if usages is None:
+            return _assembled(unique, np.zeros(0, dtype=int), pa.array([], pa.string()), np.zeros(0), np.zeros(0))
+        used = {"user_id": _trimmed(_column(usages, "user_id")), "promo_code": _trimmed(_column(usages, "promo_code"))}
+        connection.register("usages", pa.table({**used, "used_at_s": _seconds(_column(usages, "used_at"))}))
+        rows = pa.array(np.arange(len(unique)))
+        connection.register("accounts", pa.table({"user_id": unique["user_id"], "row_number": rows}))
+        uses = connection.sql(_FIRST_USES).to_arrow_table()
+    code = uses["promo_code"].combine_chunks()
+    return _assembled(unique, uses["row_number"].to_numpy(), code, _floats(uses["used_at_s"]), _floats(uses["uses"]))
+
+
+def account_of(sign_up: SignUp, usages: Iterable[Usage] = ()) -> Accounts:
+    """One account, equal to what `accounts_of` makes of a table of one row."""
+    row: dict[str, object] = {name: _text(getattr(sign_up, name)) for name in TEXTS}
+    row["created_at_s"] = _unix_seconds(sign_up.created_at)
+    row["born_at_s"] = None if sign_up.dob is None else (sign_up.dob - dt.date(1970, 1, 1)).days * _SECONDS_PER_DAY
+    uses: dict[str, set[float | None]] = {}
+    for usage in usages:
+        code = _text(usage.promo_code)
+        if code is not None:
+            uses.setdefault(code, set()).add(_unix_seconds(usage.used_at))
+    codes = sorted(uses)
+    first_use_s = [min((at for at in uses[code] if at is not None), default=np.nan) for code in codes]
+    counts = np.array([len(uses[code]) for code in codes], dtype=float)
+    table = pa.Table.from_pylist([row], schema=_SCHEMA)
+    return _assembled(
+        table, np.zeros(len(codes), dtype=int), pa.array(codes, pa.string()), np.array(first_use_s, dtype=float), counts
+    )
+
+
+def _assembled(
+    table: pa.Table, code_row: np.ndarray, code: pa.Array, used_at_s: np.ndarray, uses: np.ndarray
+) -> Accounts:
+    created_at_s, born_at_s = _floats(table["created_at_s"]), _floats(table["born_at_s"])
+    first_use_s = np.full(len(table), np.inf)
+    np.fmin.at(first_use_s, code_row, used_at_s)
+    lag_days = (first_use_s - created_at_s) / _SECONDS_PER_DAY
+    # A use before the sign-up is a fault of clocks or files, and tells nothing.
+    is_known = np.isfinite(lag_days) & (lag_days >= 0)
+    return Accounts(
+        fields={name: table[name].combine_chunks() for name in TEXTS},
+        created_at_s=created_at_s,
+        age_years=(created_at_s - born_at_s) / (365.25 * _SECONDS_PER_DAY),
+        use_lag_days=np.where(is_known, lag_days, np.nan),
+        uses=np.bincount(code_row, uses, minlength=len(table)),
+        code_start=np.searchsorted(code_row, np.arange(len(table) + 1)),
+        code=code,
+    )
+
+
+def _column(table: pd.DataFrame | pa.Table, name: str) -> pa.ChunkedArray | pa.Array:
+    if isinstance(table, pd.DataFrame):
+        return pa.nulls(len(table)) if name not in table else pa.array(table[name], from_pandas=True)
+    return table[name] if name in table.column_names else pa.nulls(len(table))
+
+
+def _trimmed(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    text = pc.utf8_trim_whitespace(pc.utf8_slice_codeunits(column.cast(pa.string()), 0, LONGEST_TEXT))
+    return pc.if_else(pc.equal(text, ""), None, text)
+
+
+def _seconds(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    return pc.divide(column.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.float64(), safe=False), 1e6)
+
+
+def _floats(column: pa.ChunkedArray) -> np.ndarray:
+    return column.cast(pa.float64()).to_numpy().copy()
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, (dict, list)):
+        return None
+    # Half a surrogate pair is no text that a file or a database can hold.
+    text = str(value).encode(errors="replace").decode()[:LONGEST_TEXT].strip()
+    return text or None
+
+
+def _time(value: object) -> dt.datetime | None:
+    if isinstance(value, str):
+        try:
+            value = dt.datetime.fromisoformat(value.strip())
+        except ValueError:
+            return None
+    if isinstance(value, dt.datetime):
+        return value
+    return dt.datetime(value.year, value.month, value.day) if isinstance(value, dt.date) else None
+
+
+def _unix_seconds(at: dt.datetime | None) -> float | None:
+    if at is None:
+        return None
+    aware = at if at.tzinfo else at.replace(tzinfo=dt.UTC)
+    return (aware - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) / dt.timedelta(seconds=1)

@@ -1,0 +1,67 @@
+"""Candidate pairs of a batch: which accounts share a key that is no hub.
+
+Belongs here: the join of the identity keys, in SQL, and the members that links look at. What a pair weighs does not
+belong here (`links.py`).
+"""
+
+from __future__ import annotations
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from quintet.promotions.accounts import Accounts
+from quintet.promotions.identity import KINDS, hashed, identity_keys
+from quintet.promotions.links import Members, Pairs, code_rarity
+from quintet.promotions.profile import Population
+
+_PAIRS = f"""
+    with own_key as (select distinct account, kind, key from identity_key),
+
+    shared_key as (
+        select kind, key, count(*) as sharers
+        from own_key
+        group by all
+        having count(*) between 2 and [{", ".join(str(kind.most_sharers) for kind in KINDS)}][kind + 1]
+    ),
+
+    held as (select account, kind, key, sharers from own_key join shared_key using (kind, key))
+
+    select
+        held.account as a,
+        other.account as b,
+        {", ".join(f"coalesce(min(held.sharers) filter (kind = {number}), 0)" for number in range(len(KINDS)))}
+    from held join held as other using (kind, key)
+    where held.account < other.account
+    group by all
+    order by all
+"""
+
+
+def pairs_of(accounts: Accounts, memory_limit: str = "2GB") -> Pairs:
+    """All pairs of the accounts that share a key which is no hub."""
+    row, kind, key = identity_keys(accounts)
+    with duckdb.connect(config={"threads": 2, "memory_limit": memory_limit}) as connection:
+        connection.register("identity_key", pa.table({"account": pa.array(row), "kind": pa.array(kind), "key": key}))
+        table = connection.sql(_PAIRS).to_arrow_table()
+    a, b, *sharers = (column.to_numpy() for column in table.columns)
+    return Pairs(a, b, np.stack(sharers, axis=1).astype(float))
+
+
+def members_of(accounts: Accounts, population: Population) -> Members:
+    """What links look at, of the accounts."""
+    first, last = (pc.fill_null(pc.utf8_lower(accounts.fields[name]), "") for name in ("first_name", "last_name"))
+    name = pc.utf8_trim_whitespace(pc.binary_join_element_wise(first, last, " "))
+    unknown = 1 / (1 + population.accounts)
+    encoded = accounts.code.dictionary_encode()
+    codes = encoded.dictionary.to_pylist()
+    share = np.array([population.code_share.get(code, unknown) for code in codes], dtype=float)
+    place = encoded.indices.to_numpy()
+    return Members(
+        created_at_s=accounts.created_at_s,
+        name=name.to_numpy(zero_copy_only=False),
+        code_start=accounts.code_start,
+        code=hashed(encoded.dictionary)[place],
+        code_rarity=code_rarity(share)[place],
+    )

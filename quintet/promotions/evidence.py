@@ -1,0 +1,61 @@
+"""All evidence of a batch of accounts, and the order of its columns.
+
+Belongs here: bringing the three families together. Each family stands in its own module; what the evidence is worth
+is told by a model (`model.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from quintet.promotions.accounts import Accounts
+from quintet.promotions.behaviour import BEHAVIOUR_EVIDENCE, behaviour_evidence
+from quintet.promotions.candidates import members_of, pairs_of
+from quintet.promotions.links import LINK_EVIDENCE, LINK_FROM, components, link_evidence, pair_weights
+from quintet.promotions.profile import PROFILE_EVIDENCE, Population, profile_evidence
+
+EVIDENCE = (*PROFILE_EVIDENCE, *BEHAVIOUR_EVIDENCE, *LINK_EVIDENCE)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Evidence of accounts, by row.
+
+    columns: a row an account, a column as in `EVIDENCE`. component: the number of its cluster; link_a, link_b: rows of
+    accounts that are linked, with the weight of the link.
+    """
+
+    columns: np.ndarray
+    component: np.ndarray
+    link_a: np.ndarray
+    link_b: np.ndarray
+    link_weight: np.ndarray
+
+
+def gather(accounts: Accounts, population: Population) -> Gathered:
+    """The evidence of each account beside all others."""
+    members, pairs = members_of(accounts, population), pairs_of(accounts)
+    weight, shared_code = pair_weights(pairs, members, population)
+    is_link = weight >= LINK_FROM
+    component = components(len(members), pairs.a[is_link], pairs.b[is_link])
+    links = link_evidence(pairs, weight, shared_code, members, component, population.span_seconds)
+    columns = own_evidence(accounts, population) | links
+    return Gathered(
+        columns=stacked(columns),
+        component=component,
+        link_a=pairs.a[is_link],
+        link_b=pairs.b[is_link],
+        link_weight=weight[is_link],
+    )
+
+
+def own_evidence(accounts: Accounts, population: Population) -> dict[str, np.ndarray]:
+    """What an account tells by itself: profile and behaviour."""
+    return profile_evidence(accounts, population) | behaviour_evidence(accounts, population)
+
+
+def stacked(columns: dict[str, np.ndarray]) -> np.ndarray:
+    """The columns side by side in the order of `EVIDENCE`."""
+    return np.stack([columns[name] for name in EVIDENCE], axis=1)

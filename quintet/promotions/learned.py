@@ -1,0 +1,207 @@
+"""Weights learnt from labels, what they are worth on held-back accounts, and whether they may replace what there is.
+
+Belongs here: training, the check by another kind of model, and the gate. What is published of it belongs to
+`model_card.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from quintet.promotions.accounts import Accounts
+from quintet.promotions.evidence import EVIDENCE, gather
+from quintet.promotions.model import AbuseModel, scorecard
+from quintet.promotions.profile import Population
+from quintet.promotions.resamples import average_precisions, cluster_weights
+
+FEWEST_OF_A_CLASS = 10
+"""Labelled abusers, and labelled honest people, below which nothing is learnt."""
+
+_FOLDS = 5
+_CLEARLY = 0.95
+_EARLY = 0.7
+_MARGIN = 0.01
+_RESAMPLES = 200
+_SEED = 0
+_SCORECARD_SCALE = 3.0
+_INVERSE_RIDGE = 0.5
+
+
+class CannotLearnError(ValueError):
+    """The labels do not allow learning; the message says why. The scorecard stays."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A learnt model, and scores of the labelled accounts by models that had not seen them nor their cluster.
+
+    rows: the labelled accounts; is_abuser: their labels; logistic, boosted, card: their scores by a logistic
+    regression, gradient boosting and the scorecard. boosting_wins: whether boosting is better beyond chance.
+    later_rows, later: the labelled accounts of the clusters that began last, and their scores by a regression that
+    learnt from the clusters before; none where these hold too few of a class.
+    """
+
+    model: AbuseModel
+    rows: np.ndarray
+    is_abuser: np.ndarray
+    logistic: np.ndarray
+    boosted: np.ndarray
+    card: np.ndarray
+    boosting_wins: bool
+    later_rows: np.ndarray
+    later: np.ndarray
+
+
+def settled_labels(labels: pd.DataFrame, user_id: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """1, 0 or NaN for each user_id, and the users whose labels contradict each other, whose label is not known.
+
+    labels: user_id, is_abuser and, where known, labelled_at, of which the latest holds; nulls say nothing.
+    """
+    known = labels.dropna(subset=["user_id", "is_abuser"])
+    if "labelled_at" in known:
+        latest = known.groupby("user_id")["labelled_at"].transform("max")
+        known = known[(known["labelled_at"] == latest) | latest.isna()]
+    by_user = known["is_abuser"].astype(bool).groupby(known["user_id"]).agg(["min", "max"])
+    contradicting = by_user["min"] != by_user["max"]
+    settled = by_user["max"].astype(float).mask(contradicting)
+    return settled.reindex(pd.Index(user_id)).to_numpy(dtype=float), sorted(by_user.index[contradicting])
+
+
+def train(
+    columns: np.ndarray, label: np.ndarray, cluster: np.ndarray, created_at_s: np.ndarray, population: Population
+) -> Training:
+    """Learn from the rows whose label is 1 or 0; NaN is not known. Clusters are never split between folds.
+
+    Raises CannotLearnError where one class has fewer than `FEWEST_OF_A_CLASS` labels or lies in one cluster.
+    """
+    rows = np.flatnonzero(np.isfinite(label))
+    x, y, group = columns[rows], label[rows].astype(bool), cluster[rows]
+    for name, has in (("abusers", y), ("honest people", ~y)):
+        if has.sum() < FEWEST_OF_A_CLASS:
+            raise CannotLearnError(f"{has.sum()} {name} are labelled; {FEWEST_OF_A_CLASS} are needed to learn")
+        if len(np.unique(group[has])) < _FOLDS:
+            raise CannotLearnError(f"the labelled {name} are of fewer than {_FOLDS} clusters")
+    card = scorecard(population)
+    held_back = np.zeros(len(y))
+    boosted = np.zeros(len(y))
+    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=_SEED)
+    for seen, unseen in folds.split(x, y, group):
+        held_back[unseen] = _logistic(x[seen], y[seen], card).log_odds(x[unseen])
+        # One thread: several that share busy cores wait for one another longer than they work.
+        with threadpool_limits(limits=1, user_api="openmp"):
+            boosted[unseen] = _boosting().fit(x[seen], y[seen]).predict_proba(x[unseen])[:, 1]
+    slope, shift = _calibration(held_back, y)
+    model = _logistic(x, y, card)
+    calibrated = AbuseModel(
+        "logistic",
+        round(float(model.intercept * slope + shift), 10),
+        {name: round(value * slope, 10) for name, value in model.coefficients.items()},
+        population,
+    )
+    logistic = 1 / (1 + np.exp(-(held_back * slope + shift)))
+    is_later = _is_later(group, created_at_s[rows])
+    can_test = min(y[~is_later].sum(), (~y[~is_later]).sum(), y[is_later].sum(), (~y[is_later]).sum()) > 0
+    is_tested = is_later & can_test
+    return Training(
+        model=calibrated,
+        rows=rows,
+        is_abuser=y,
+        logistic=logistic,
+        boosted=boosted,
+        card=card.scores(x),
+        boosting_wins=is_clearly_better(y, boosted, logistic, group),
+        later_rows=rows[is_tested],
+        later=_logistic(x[~is_later], y[~is_later], card).scores(x[is_tested]) if can_test else np.zeros(0),
+    )
+
+
+def _is_later(cluster: np.ndarray, created_at_s: np.ndarray) -> np.ndarray:
+    """Which rows belong to the clusters that began in the last three tenths of the sign-ups."""
+    began = np.full(int(cluster.max()) + 1, np.inf)
+    np.fmin.at(began, cluster, created_at_s)
+    own = began[cluster]
+    return own > np.quantile(own, _EARLY)
+
+
+def _logistic(x: np.ndarray, y: np.ndarray, card: AbuseModel) -> AbuseModel:
+    """A ridge regression that leans towards the scorecard: few labels change it little, many as they say."""
+    scale = np.maximum(x.std(axis=0), 0.05)
+    by_card = card.log_odds(x) - card.intercept
+    design = np.column_stack([x / scale, by_card / max(by_card.std(), 0.05) * _SCORECARD_SCALE])
+    fitted = LogisticRegression(C=_INVERSE_RIDGE, max_iter=2_000, tol=1e-8).fit(design, y)
+    *own, of_card = fitted.coef_[0]
+    of_card *= _SCORECARD_SCALE / max(by_card.std(), 0.05)
+    weights = np.array(own) / scale + of_card * card.contributions(np.ones((1, len(EVIDENCE))))[0]
+    return AbuseModel(
+        "logistic", float(fitted.intercept_[0]), dict(zip(EVIDENCE, weights.tolist(), strict=True)), card.population
+    )
+
+
+def _boosting() -> HistGradientBoostingClassifier:
+    return HistGradientBoostingClassifier(
+        max_iter=120,
+        learning_rate=0.06,
+        max_leaf_nodes=8,
+        min_samples_leaf=15,
+        l2_regularization=1.0,
+        random_state=_SEED,
+    )
+
+
+def _calibration(log_odds: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Platt's slope and shift on held-back log-odds, which make scores shares."""
+    fitted = LogisticRegression(C=1e3, max_iter=1_000).fit(log_odds[:, None], y)
+    return float(max(fitted.coef_[0, 0], 0.1)), float(fitted.intercept_[0])
+
+
+def is_clearly_better(y: np.ndarray, one: np.ndarray, other: np.ndarray, cluster: np.ndarray) -> bool:
+    """Whether the average precision of `one` is above that of `other`, by 0.01, in 95% of resamples of clusters."""
+    weights = list(cluster_weights(y, cluster, _RESAMPLES))
+    above = average_precisions(y, one, weights) > average_precisions(y, other, weights) + _MARGIN
+    return bool(above.mean() >= _CLEARLY)
+
+
+def may_replace(y: np.ndarray, new: np.ndarray, old: np.ndarray, cluster: np.ndarray) -> bool:
+    """The gate: whether the new scores of held-back accounts are not clearly worse than those of the old model."""
+    return not is_clearly_better(y, old, new, cluster)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The model that holds from now on, why, and what was learnt, if anything could be."""
+
+    model: AbuseModel
+    why: str
+    training: Training | None
+
+
+def choose_model(accounts: Accounts, label: np.ndarray, current: AbuseModel | None = None) -> Choice:
+    """Retrain: learn from the labels, and let the new model pass only if it is not clearly worse than what there is.
+
+    It is held against the scorecard and against `current`, on labelled accounts that it has not seen (which `current`
+    may have). Where nothing can be learnt, a learnt `current` stays, else the scorecard of this population holds.
+    """
+    population = Population.of(accounts)
+    card = scorecard(population)
+    gathered = gather(accounts, population)
+    stays = current if current is not None and current.kind != card.kind else card
+    try:
+        training = train(gathered.columns, label, gathered.component, accounts.created_at_s, population)
+    except CannotLearnError as error:
+        return Choice(stays, str(error), None)
+    cluster = gathered.component[training.rows]
+    if not may_replace(training.is_abuser, training.logistic, training.card, cluster):
+        return Choice(stays, "what was learnt is clearly worse than the scorecard", training)
+    if stays is not card:
+        old = stays.scores(gather(accounts, stays.population).columns)[training.rows]
+        if not may_replace(training.is_abuser, training.logistic, old, cluster):
+            return Choice(stays, f"what was learnt is clearly worse than {stays.version}", training)
+    return Choice(training.model, "what was learnt is not worse than what there was", training)

@@ -1,0 +1,209 @@
+"""Links: how strongly two accounts look like one person's, and the clusters that strong links form.
+
+Belongs here: the weight of a pair, the connected components, and what an account's pairs and cluster tell about it.
+Which pairs share a key is found elsewhere (`candidates.py` for a batch, `online_index.py` for one account); from there
+on both take the same steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from rapidfuzz import process
+from rapidfuzz.distance import JaroWinkler
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from quintet.promotions.identity import KIND_NAMES, KINDS
+from quintet.promotions.profile import Population
+
+LINK_FROM = 2.8
+"""The weight from which two accounts are taken for one person's."""
+LARGEST_CLUSTER = 64
+"""Accounts; of a larger component an account is judged by its own links alone."""
+
+_LONGEST_BURST_SECONDS = 2 * 86_400
+_BURST_OF_SPAN = 1 / 200
+_CLOSE_POINTS, _CODE_POINTS, _NAME_POINTS = 2.0, 0.8, 0.8
+_LEAST_MEANING, _BURST_MEANING = 0.2, 1.5
+_CODE_BURST = KIND_NAMES.index("code_burst")
+_POINTS = np.array([kind.points for kind in KINDS])
+_IS_SOFT = np.array([kind.is_soft for kind in KINDS])
+
+SHARED_EVIDENCE = tuple(f"{kind.name}_shared" for kind in KINDS)
+LINK_EVIDENCE = (*SHARED_EVIDENCE, "best_pair", "next_pair", "cluster_size", "same_code", "burst")
+
+
+@dataclass(frozen=True)
+class Members:
+    """What links look at, a row an account.
+
+    name: both names in lower case, "" where unknown. Row i has the codes `code[code_start[i]:code_start[i + 1]]`, as
+    numbers, each with its rarity from 0 to 1.
+    """
+
+    created_at_s: np.ndarray
+    name: np.ndarray
+    code_start: np.ndarray
+    code: np.ndarray
+    code_rarity: np.ndarray
+
+    def __len__(self) -> int:
+        """How many accounts."""
+        return len(self.created_at_s)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Accounts a and b (rows of the members) that share a key, each pair once.
+
+    sharers: a row a pair, a column a kind: how many accounts have the key that they share, 0 where they share none.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    sharers: np.ndarray
+
+
+def code_rarity(share: np.ndarray) -> np.ndarray:
+    """0 for a code that everybody uses, 1 for one of a thousandth of the uses or fewer."""
+    return np.clip(-np.log10(np.maximum(share, 1e-3)) / 3, 0, 1)
+
+
+def pair_weights(pairs: Pairs, members: Members, population: Population) -> tuple[np.ndarray, np.ndarray]:
+    """The weight of each pair, and the rarity of the rarest code that both used.
+
+    The kinds' points, as far as sharing means anything in the population, those of soft kinds divided by one plus the
+    doublings of sharers beyond two; more for sign-ups that are closer than chance, for a rare code in common, and for
+    names that are alike. Who share nothing but a code and the days are close and share a code by that alone, so that
+    this counts only as far as it is unusual.
+    """
+    meaning = _meaning(population)
+    doublings = np.log2(np.maximum(pairs.sharers, 2) / 2)
+    points = np.where(pairs.sharers > 0, meaning * _POINTS / np.where(_IS_SOFT, 1 + doublings, 1.0), 0.0)
+    shared_code = _rarest_shared_code(pairs, members)
+    name_a, name_b = members.name[pairs.a], members.name[pairs.b]
+    alike = process.cpdist(name_a, name_b, scorer=JaroWinkler.similarity, dtype=np.float64)
+    alike = np.where((name_a == "") | (name_b == ""), 0.0, alike)
+    apart_s = members.created_at_s[pairs.a] - members.created_at_s[pairs.b]
+    together = (
+        _CLOSE_POINTS * _closeness(apart_s, population.span_seconds)
+        + _CODE_POINTS * shared_code
+        + _NAME_POINTS * np.clip((alike - 0.9) / 0.1, 0, 1)
+    )
+    is_burst_alone = ~(np.delete(pairs.sharers, _CODE_BURST, axis=1) > 0).any(axis=1)
+    of_burst_alone = min(1.0, float(meaning[_CODE_BURST]) * _BURST_MEANING)
+    return points.sum(axis=1) + together * np.where(is_burst_alone, of_burst_alone, 1.0), shared_code
+
+
+def _meaning(population: Population) -> np.ndarray:
+    """By kind, 1 where a hundredth of the accounts or fewer share such a key, a fifth where nearly half do."""
+    sharing = np.array([population.key_sharing[name] for name in KIND_NAMES])
+    return np.clip(-np.log10(np.maximum(sharing, 1e-3)) / 2, _LEAST_MEANING, 1)
+
+
+def _closeness(apart_s: np.ndarray, span_seconds: float) -> np.ndarray:
+    """0 for two sign-ups as far apart as any, 1 where fewer than one in 1,000 chance pairs are as close."""
+    if not span_seconds > 0:
+        return np.zeros(len(apart_s))
+    by_chance = np.clip(2 * np.abs(apart_s) / span_seconds, 1e-3, 1)
+    return np.nan_to_num(-np.log10(by_chance) / 3)
+
+
+def _rarest_shared_code(pairs: Pairs, members: Members) -> np.ndarray:
+    """By pair, 0 where no code is shared."""
+    used = np.diff(members.code_start)
+    combinations = used[pairs.a] * used[pairs.b]
+    pair = np.repeat(np.arange(len(pairs.a)), combinations)
+    number = np.arange(len(pair)) - np.repeat(np.cumsum(combinations) - combinations, combinations)
+    of_a = members.code_start[pairs.a][pair] + number // used[pairs.b][pair]
+    of_b = members.code_start[pairs.b][pair] + number % used[pairs.b][pair]
+    is_same = members.code[of_a] == members.code[of_b]
+    rarest = np.zeros(len(pairs.a))
+    np.maximum.at(rarest, pair[is_same], members.code_rarity[of_a[is_same]])
+    return rarest
+
+
+def components(count: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The number of the connected component of each of `count` accounts, where each a is linked with its b."""
+    if not len(a):
+        return np.arange(count)
+    links = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(count, count))
+    return connected_components(links, directed=False)[1]
+
+
+def burst_seconds(span_seconds: float) -> float:
+    """Within which sign-ups count as one burst: two days, less where all the population came within a few months."""
+    return min(_LONGEST_BURST_SECONDS, span_seconds * _BURST_OF_SPAN)
+
+
+def link_evidence(
+    pairs: Pairs,
+    weight: np.ndarray,
+    shared_code: np.ndarray,
+    members: Members,
+    component: np.ndarray,
+    span_seconds: float,
+) -> dict[str, np.ndarray]:
+    """The columns `LINK_EVIDENCE`, a row a member, by all pairs of the members and their components by `LINK_FROM`.
+
+    <kind>_shared: the doublings of who shares a key of the kind, 0 for nobody, 1 for two. best_pair, next_pair: the
+    weights of its two heaviest pairs. cluster_size: the doublings of its component's size. same_code, burst: the
+    natural logarithm of one plus the others of its cluster that used one of its codes, and that signed up within
+    `burst_seconds`.
+    """
+    count = len(members)
+    if not len(pairs.a):
+        return {name: np.zeros(count) for name in LINK_EVIDENCE}
+    row = np.concatenate([pairs.a, pairs.b])
+    most = np.ones((count, len(SHARED_EVIDENCE)))
+    np.maximum.at(most, row, np.tile(pairs.sharers, (2, 1)))
+    evidence = dict(zip(SHARED_EVIDENCE, np.log2(most).T, strict=True))
+    weights = np.tile(weight, 2)
+    order = np.lexsort((-weights, row))
+    rank = np.arange(len(row)) - np.searchsorted(row[order], row[order])
+    for name, place in (("best_pair", 0), ("next_pair", 1)):
+        evidence[name] = np.zeros(count)
+        evidence[name][row[order][rank == place]] = weights[order][rank == place]
+    size = np.bincount(component)[component]
+    evidence["cluster_size"] = np.log2(np.minimum(size, LARGEST_CLUSTER))
+    links = weight >= LINK_FROM
+    ends = np.concatenate([pairs.a[links], pairs.b[links]])
+    apart_s = np.abs(members.created_at_s[pairs.a[links]] - members.created_at_s[pairs.b[links]])
+    own_code = np.bincount(ends, np.tile(shared_code[links] > 0, 2), minlength=count)
+    burst_s = burst_seconds(span_seconds)
+    own_burst = np.bincount(ends, np.tile(apart_s <= burst_s, 2), minlength=count)
+    is_cluster = (size > 1) & (size <= LARGEST_CLUSTER)
+    evidence["same_code"] = np.log1p(np.where(is_cluster, _others_with_code(members, component, is_cluster), own_code))
+    evidence["burst"] = np.log1p(
+        np.where(is_cluster, _others_in_burst(members, component, is_cluster, burst_s), own_burst)
+    )
+    return evidence
+
+
+def _others_with_code(members: Members, component: np.ndarray, is_cluster: np.ndarray) -> np.ndarray:
+    """The others of the component that used the account's code; of several codes, of the most used."""
+    row = np.repeat(np.arange(len(members)), np.diff(members.code_start))
+    row, code = row[is_cluster[row]], members.code[is_cluster[row]]
+    order = np.lexsort((code, component[row]))
+    changes = (np.diff(component[row][order]) != 0) | (np.diff(code[order]) != 0)
+    group = np.concatenate([[0], np.cumsum(changes)]) if len(row) else np.zeros(0, dtype=int)
+    others = np.zeros(len(members))
+    np.maximum.at(others, row[order], np.bincount(group)[group] - 1)
+    return others
+
+
+def _others_in_burst(members: Members, component: np.ndarray, is_cluster: np.ndarray, burst_s: float) -> np.ndarray:
+    """The others of the component that signed up within `burst_s` seconds."""
+    row = np.flatnonzero(is_cluster & np.isfinite(members.created_at_s))
+    at_s = np.floor(members.created_at_s[row])
+    # Components are set apart by more than any time, so that one sorted line of times holds them all.
+    start_s = at_s.min(initial=0)
+    stride_s = at_s.max(initial=0) - start_s + 2 * burst_s + 1
+    line = np.unique(component[row], return_inverse=True)[1] * stride_s + (at_s - start_s)
+    ordered = np.sort(line)
+    within = ordered.searchsorted(line + burst_s, "right") - ordered.searchsorted(line - burst_s, "left")
+    others = np.zeros(len(members))
+    others[row] = within - 1
+    return others

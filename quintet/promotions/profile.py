@@ -1,0 +1,186 @@
+"""Profile plausibility: how unlike the population a sign-up's phone, e-mail domain, names and age are.
+
+Belongs here: what is learnt from the population and frozen, and how strange a value is beside it, from 0 to 1. There
+is no notion here of how a phone ought to look: what nearly nobody writes is strange, whatever it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from quintet.promotions.accounts import Accounts
+from quintet.promotions.identity import sharing_shares
+
+PROFILE_EVIDENCE = ("phone_strange", "email_domain_strange", "name_case_strange", "age_strange")
+
+_MOST_VALUES = 5_000
+_LONGEST_SHAPE = 32
+_MOST_USES = 1_000
+_QUANTILES = np.linspace(0, 1, 201)
+_LOW, _HIGH = 0.01, 0.99
+
+
+@dataclass(frozen=True)
+class Commonness:
+    """By value, the share of the population whose value is at most as common; `rest` for any other value."""
+
+    tail: Mapping[str, float]
+    rest: float
+
+    @classmethod
+    def of(cls, values: pa.Array) -> Commonness:
+        """Learnt from the values that are known. The most common 5,000 are told apart."""
+        counts = pc.value_counts(values.drop_null())
+        value, count = counts.field("values"), counts.field("counts").to_numpy()
+        total = count.sum() + 1
+        ranked, inverse = np.unique(count, return_inverse=True)
+        tail = np.cumsum(ranked * np.bincount(inverse, minlength=len(ranked))) / total
+        kept = np.argsort(-count, kind="stable")[:_MOST_VALUES]
+        pooled = 1 - count[kept].sum() / total
+        names = value.take(pa.array(kept)).to_pylist()
+        return cls(dict(sorted(zip(names, tail[inverse[kept]].tolist(), strict=True))), float(pooled))
+
+    def strangeness(self, values: pa.Array) -> np.ndarray:
+        """0 for what a tenth of the population or more is no less strange than, 1 from a hundredth down."""
+        encoded = values.dictionary_encode()
+        tails = [self.tail.get(value, self.rest) for value in encoded.dictionary.to_pylist()]
+        tail = np.array([*tails, 1.0])[encoded.indices.fill_null(len(tails)).to_numpy()]
+        return np.clip(-np.log10(tail) - 1, 0, 1)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Where the population lies: its 1% and 99% quantiles, and 201 quantiles in all."""
+
+    quantiles: tuple[float, ...]
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Range:
+        """Learnt from the values that are no NaN; none gives a range in which nothing is strange."""
+        known = values[np.isfinite(values)]
+        return cls(tuple(np.quantile(known, _QUANTILES).tolist()) if len(known) else ())
+
+    @cached_property
+    def low(self) -> float:
+        """The 1% quantile."""
+        return float(np.interp(_LOW, _QUANTILES, self.quantiles)) if self.quantiles else np.nan
+
+    @cached_property
+    def high(self) -> float:
+        """The 99% quantile."""
+        return float(np.interp(_HIGH, _QUANTILES, self.quantiles)) if self.quantiles else np.nan
+
+    def below(self, values: np.ndarray) -> np.ndarray:
+        """How far below: 0 down to a twentieth of the range below its 1% quantile, 1 from a tenth on; NaN gives 0."""
+        return self._beyond(self.low - values)
+
+    def above(self, values: np.ndarray) -> np.ndarray:
+        """How far above the 99% quantile, likewise."""
+        return self._beyond(values - self.high)
+
+    def _beyond(self, distance: np.ndarray) -> np.ndarray:
+        width = self.high - self.low
+        if not width > 0:
+            return np.zeros(len(distance))
+        return np.nan_to_num(np.clip((distance / width - 0.05) / 0.05, 0, 1))
+
+    def rarity_below(self, values: np.ndarray) -> np.ndarray:
+        """How few of the population lie as low: 0 where all do, 1 where a thousandth does; NaN gives 0."""
+        if not self.quantiles:
+            return np.zeros(len(values))
+        share = np.interp(values, self.quantiles, _QUANTILES)
+        return np.nan_to_num(np.clip(-np.log10(np.maximum(share, 1e-3)) / 3, 0, 1))
+
+
+@dataclass(frozen=True)
+class Population:
+    """What is learnt of the people who sign up: it is frozen with a model, so that batch and online see the same.
+
+    use_count: by number of uses, the share of accounts with as many or more. span_seconds: the time within which 98% of
+    them signed up. code_share: by promotion code, of the uses. key_sharing: by kind of identity key, the share of
+    accounts that have one in common with another.
+    """
+
+    accounts: int
+    phone_shape: Commonness
+    email_domain: Commonness
+    name_case: Commonness
+    age_years: Range
+    use_lag_days: Range
+    use_count: tuple[float, ...]
+    span_seconds: float
+    code_share: Mapping[str, float]
+    key_sharing: Mapping[str, float]
+
+    @classmethod
+    def of(cls, accounts: Accounts) -> Population:
+        """Learnt from the accounts, without labels."""
+        signed_up = Range.of(accounts.created_at_s)
+        counts = pc.value_counts(accounts.code)
+        uses = max(len(accounts.code), 1)
+        shares = dict(
+            zip(counts.field("values").to_pylist(), (counts.field("counts").to_numpy() / uses).tolist(), strict=True)
+        )
+        return cls(
+            accounts=len(accounts),
+            phone_shape=Commonness.of(phone_shape(accounts.fields["phone"])),
+            email_domain=Commonness.of(email_domain(accounts.fields["email"])),
+            name_case=Commonness.of(name_case(accounts.fields["first_name"], accounts.fields["last_name"])),
+            age_years=Range.of(accounts.age_years),
+            use_lag_days=Range.of(accounts.use_lag_days),
+            use_count=_shares_with_as_many(accounts.uses),
+            span_seconds=float(np.nan_to_num(signed_up.high - signed_up.low)),
+            code_share=dict(sorted(shares.items())),
+            key_sharing=sharing_shares(accounts),
+        )
+
+    def use_count_strangeness(self, uses: np.ndarray) -> np.ndarray:
+        """0 where a tenth of the accounts or more have as many uses, 1 where a hundredth or fewer have."""
+        place = np.minimum(uses, len(self.use_count) - 1).astype(int)
+        return np.clip(-np.log10(np.array(self.use_count)[place]) - 1, 0, 1)
+
+
+def _shares_with_as_many(uses: np.ndarray) -> tuple[float, ...]:
+    counts = np.bincount(np.minimum(uses, _MOST_USES).astype(int), minlength=1)
+    share = (np.cumsum(counts[::-1])[::-1]) / (len(uses) + 1)
+    return (*share.tolist(), 1 / (len(uses) + 1))
+
+
+def phone_shape(phone: pa.Array) -> pa.Array:
+    """Digits as 9 and letters as a: "+9-999-999-9999a999"."""
+    start = pc.utf8_lower(pc.utf8_slice_codeunits(phone, 0, _LONGEST_SHAPE))
+    return pc.replace_substring_regex(pc.replace_substring_regex(start, "[0-9]", "9"), "[a-z]", "a")
+
+
+def email_domain(email: pa.Array) -> pa.Array:
+    """What stands after the last @, in lower case; all of it where there is none."""
+    return pc.replace_substring_regex(pc.utf8_lower(email), "^.*@", "")
+
+
+def name_case(first_name: pa.Array, last_name: pa.Array) -> pa.Array:
+    """How the two names are written, each "lower", "upper", "mixed", "uncased" or "no letters"; null without both."""
+    name = pa.concat_arrays([first_name, last_name])
+    lower, upper = pc.utf8_lower(name), pc.utf8_upper(name)
+    is_lower, is_upper = pc.equal(name, lower), pc.equal(name, upper)
+    uncased = pc.if_else(pc.utf8_is_alpha(pc.replace_substring(name, " ", "")), "uncased", "no letters")
+    cased = pc.if_else(is_lower, "lower", pc.if_else(is_upper, "upper", "mixed"))
+    case = pc.if_else(pc.and_(is_lower, is_upper), uncased, cased)
+    return pc.binary_join_element_wise(case.slice(0, len(first_name)), case.slice(len(first_name)), " ")
+
+
+def profile_evidence(accounts: Accounts, population: Population) -> dict[str, np.ndarray]:
+    """The columns `PROFILE_EVIDENCE`, each from 0 (as people are, or not known) to 1 (as hardly anybody is)."""
+    fields = accounts.fields
+    age = population.age_years
+    return {
+        "phone_strange": population.phone_shape.strangeness(phone_shape(fields["phone"])),
+        "email_domain_strange": population.email_domain.strangeness(email_domain(fields["email"])),
+        "name_case_strange": population.name_case.strangeness(name_case(fields["first_name"], fields["last_name"])),
+        "age_strange": np.maximum(age.below(accounts.age_years), age.above(accounts.age_years)),
+    }

@@ -1,0 +1,66 @@
+"""The score of every account of a batch: evidence, model, decision, reasons, cluster.
+
+Belongs here: running the steps over a batch. One account at a time is judged by `online_index.py`, by the same steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from quintet.promotions.accounts import Accounts, accounts_of
+from quintet.promotions.evidence import Gathered, gather
+from quintet.promotions.model import AbuseModel
+from quintet.promotions.policy import Policy
+from quintet.promotions.reasons import reason_codes
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A batch that was scored.
+
+    scores: user_id, score (0-1), decision, reasons (list of codes), cluster_id (the least user_id of its cluster; null
+    alone), cluster_size, model_version; a row an account. links: user_id, linked_user_id, weight; a row a link.
+    """
+
+    scores: pd.DataFrame
+    links: pd.DataFrame
+
+
+def score_batch(
+    users: pd.DataFrame | pa.Table, usages: pd.DataFrame | pa.Table | None, model: AbuseModel, policy: Policy
+) -> pd.DataFrame:
+    """The scores of the users, as in `Scored`. Users and usages are as for `accounts_of`."""
+    accounts = accounts_of(users, usages)
+    return scored(accounts, gather(accounts, model.population), model, policy).scores
+
+
+def scored(accounts: Accounts, gathered: Gathered, model: AbuseModel, policy: Policy) -> Scored:
+    """What the model and the policy make of the evidence gathered of the accounts."""
+    user_id = accounts.fields["user_id"].to_pandas()
+    score = model.scores(gathered.columns)
+    size = np.bincount(gathered.component, minlength=1)[gathered.component]
+    # Accounts are sorted by user_id, so that the first of a component has the least.
+    _, first = np.unique(gathered.component, return_index=True)
+    scores = pd.DataFrame(
+        {
+            "user_id": user_id,
+            "score": score,
+            "decision": policy.decisions(score),
+            "reasons": reason_codes(gathered.columns, accounts, model, policy.reason_from),
+            "cluster_id": user_id.iloc[first[gathered.component]].reset_index(drop=True).where(size > 1),
+            "cluster_size": size,
+            "model_version": model.version,
+        }
+    )
+    links = pd.DataFrame(
+        {
+            "user_id": user_id.iloc[gathered.link_a].to_numpy(),
+            "linked_user_id": user_id.iloc[gathered.link_b].to_numpy(),
+            "weight": gathered.link_weight,
+        }
+    )
+    return Scored(scores, links)

@@ -1,0 +1,83 @@
+"""Sign-ups as columns: one row and many give the same, and bad input gives what is not known."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from quintet.promotions.accounts import TEXTS, SignUp, Usage, account_of
+from tests.unit.promotions.worlds import accounts
+
+AT = dt.datetime(2024, 1, 1, 12)
+
+
+def test_unknown_fields_are_ignored():
+    assert SignUp.of({"user_id": "u", "favourite_colour": "blue"}) == SignUp("u")
+
+
+@pytest.mark.parametrize("given", [{}, {"user_id": None}, {"user_id": "  "}])
+def test_a_sign_up_without_a_user_is_refused(given: dict):
+    with pytest.raises(ValueError, match="needs a user_id"):
+        SignUp.of(given)
+
+
+def test_what_is_no_date_is_not_known():
+    sign_up = SignUp.of({"user_id": "u", "dob": "31/31/1999", "created_at": "yesterday"})
+
+    assert (sign_up.dob, sign_up.created_at) == (None, None)
+
+
+def test_a_number_is_taken_as_text_and_half_a_surrogate_pair_does_no_harm():
+    sign_up = SignUp.of({"user_id": 7, "phone": 15551234567, "first_name": "\ud83d"})
+
+    assert (sign_up.user_id, sign_up.phone) == ("7", "15551234567")
+    assert account_of(sign_up).fields["first_name"].to_pylist() == ["?"]
+
+
+def test_one_account_is_what_a_table_of_one_row_gives():
+    row = {
+        "user_id": "u", "created_at": "2024-01-01 12:00", "email": " a@b.c ", "phone": "", "first_name": "Ann",
+        "last_name": None, "ip_address": "8.8.8.8", "device_id": "d", "dob": "1990-05-05",
+    }  # fmt: skip
+    many = accounts(row, usages=[("u", "B", "2024-01-03"), ("u", "A", "2024-01-02"), ("u", "A", "2024-01-05")])
+    one = account_of(
+        SignUp.of(row | {"created_at": AT}),
+        [Usage("u", "A", AT + dt.timedelta(days=4, hours=-12)), Usage("u", "B", dt.datetime(2024, 1, 3)),
+         Usage("u", "A", dt.datetime(2024, 1, 2))],
+    )  # fmt: skip
+
+    assert {name: one.fields[name].to_pylist() for name in TEXTS} == {n: many.fields[n].to_pylist() for n in TEXTS}
+    assert one.code.to_pylist() == many.code.to_pylist() == ["A", "B"]
+    for column in ("created_at_s", "age_years", "use_lag_days", "uses", "code_start"):
+        assert np.array_equal(getattr(one, column), getattr(many, column))
+
+
+def test_of_rows_with_one_user_the_earliest_holds():
+    twice = accounts(
+        {"user_id": "u", "created_at": "2024-01-02", "email": "late@x.y"},
+        {"user_id": "u", "created_at": "2024-01-01", "email": "early@x.y"},
+    )
+
+    assert twice.fields["email"].to_pylist() == ["early@x.y"]
+
+
+def test_a_use_of_an_unknown_user_or_without_a_code_is_left_out():
+    known = accounts({"user_id": "u"}, usages=[("stranger", "A", "2024-01-01"), ("u", None, "2024-01-01")])
+
+    assert len(known.code) == 0
+    assert known.uses.tolist() == [0]
+
+
+def test_a_use_before_the_sign_up_gives_no_lag():
+    early = accounts({"user_id": "u", "created_at": "2024-01-02"}, usages=[("u", "A", "2024-01-01")])
+
+    assert np.isnan(early.use_lag_days).all()
+    assert early.uses.tolist() == [1]
+
+
+def test_a_sign_up_in_another_time_zone_is_the_same_moment():
+    there = AT.replace(tzinfo=dt.UTC).astimezone(dt.timezone(dt.timedelta(hours=5)))
+
+    assert account_of(SignUp("u", there)).created_at_s == account_of(SignUp("u", AT)).created_at_s

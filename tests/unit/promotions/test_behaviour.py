@@ -1,0 +1,39 @@
+"""Behaviour: haste and frequency are strange only where the population is slower and rarer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quintet.promotions.behaviour import behaviour_evidence
+from quintet.promotions.profile import Population
+from tests.unit.promotions.worlds import accounts
+
+
+def world(first_use: str, last_user_uses: list[str]) -> dict[str, np.ndarray]:
+    """300 users who use a code once, 400 to 700 days after signing up, and one, the last, with other uses."""
+    rows = [{"user_id": f"{number:03}", "created_at": "2020-01-01"} for number in range(301)]
+    days = np.datetime_as_string(np.datetime64(first_use) + np.arange(300))
+    usages = [(f"{number:03}", "C", str(day)) for number, day in enumerate(days)]
+    usages += [("300", "C", at) for at in last_user_uses]
+    everybody = accounts(*rows, usages=usages)
+    return {name: values[-1] for name, values in behaviour_evidence(everybody, Population.of(everybody)).items()}
+
+
+def test_a_use_far_sooner_than_others_is_hasty_and_early():
+    found = world("2021-02-04", ["2020-01-01 00:05"])
+
+    assert found["use_hasty"] == 1
+    assert found["use_early"] > 0.7
+
+
+def test_where_all_are_quick_quickness_is_nothing():
+    assert world("2020-01-01", ["2020-01-01 00:05"])["use_hasty"] == 0
+
+
+def test_many_uses_are_strange_where_others_use_once():
+    assert world("2021-02-04", ["2021-05-01", "2021-05-02", "2021-05-03"])["uses_many"] == 1
+    assert world("2021-02-04", ["2021-05-01"])["uses_many"] == 0
+
+
+def test_no_use_tells_nothing():
+    assert set(world("2021-02-04", []).values()) == {0}

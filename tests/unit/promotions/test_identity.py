@@ -1,0 +1,101 @@
+"""Identity keys: what is one spelling of another, and what identifies nobody."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quintet.promotions.accounts import SignUp, account_of
+from quintet.promotions.identity import address_keys, canonical_email, hashed, identity_key_table, phone_digits
+from tests.unit.promotions.worlds import accounts
+
+
+def text(*values: str | None) -> pa.Array:
+    return pa.array(values, pa.string())
+
+
+@pytest.mark.parametrize(
+    "spelling", ["John.Doe@Example.com", "johndoe+promo7@example.com", "j.o.h.n.doe+a+b@EXAMPLE.COM"]
+)
+def test_spellings_of_one_address_have_one_key(spelling: str):
+    assert canonical_email(text(spelling)).to_pylist() == ["johndoe@example.com"]
+
+
+@pytest.mark.parametrize("address", [None, "no at sign", "+tag@x.y", "two@at@signs", "@x.y"])
+def test_what_is_no_address_has_no_key(address: str | None):
+    assert canonical_email(text(address)).to_pylist() == [None]
+
+
+@pytest.mark.parametrize(
+    "spelling", ["15051234567", "+1 505-123-4567", "001 (505) 123.4567", "505-123-4567x89", "5051234567"]
+)
+def test_spellings_of_one_number_have_one_key(spelling: str):
+    assert phone_digits(text(spelling)).to_pylist() == ["5051234567"]
+
+
+@pytest.mark.parametrize("number", [None, "12345", "1" * 40, "no number", "📱"])
+def test_what_is_no_number_has_no_key(number: str | None):
+    assert phone_digits(text(number)).to_pylist() == [None]
+
+
+@pytest.mark.parametrize(
+    ("address", "keys"),
+    [
+        ("8.8.4.4", ("8.8.4.4", "8.8.4")),
+        ("2001:4860::8844", ("2001:4860:0000:0000", "2001:4860:0000")),
+        ("2001:4860:0:0:1::9", ("2001:4860:0000:0000", "2001:4860:0000")),
+        ("::ffff:8.8.4.4", ("8.8.4.4", "8.8.4")),
+    ],
+)
+def test_a_public_address_gives_its_line_and_its_net(address: str, keys: tuple[str, str]):
+    assert tuple(key.to_pylist()[0] for key in address_keys(text(address))) == keys
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["10.1.2.3", "192.168.0.1", "172.16.9.9", "172.31.0.1", "127.0.0.1", "100.64.0.1", "169.254.1.1", "fe80::1",
+     "fd00::1", "::1", "::ffff:10.0.0.1", "300.1.1.1", "8.8.8", "not:an:address", "", None],
+)  # fmt: skip
+def test_private_and_malformed_addresses_identify_nobody(address: str | None):
+    assert [key.to_pylist() for key in address_keys(text(address))] == [[None], [None]]
+
+
+@pytest.mark.parametrize("address", ["172.15.0.1", "172.32.0.1", "100.63.0.1", "100.128.0.1", "11.0.0.1"])
+def test_addresses_beside_the_private_ones_are_public(address: str):
+    assert address_keys(text(address))[0].to_pylist() == [address]
+
+
+def test_the_table_holds_a_row_a_key():
+    table = identity_key_table(
+        accounts({"user_id": "u", "email": "a@b.c", "device_id": "D1", "phone": None, "ip_address": "10.0.0.1"})
+    )
+
+    assert table.to_pylist() == [
+        {"user_id": "u", "kind": "device", "key": "d1"},
+        {"user_id": "u", "kind": "email", "key": "a@b.c"},
+    ]
+
+
+@pytest.mark.parametrize(("second", "is_shared"), [("2024-01-02 11:00", True), ("2024-01-05 12:00", False)])
+def test_sign_ups_within_a_day_that_use_one_code_share_a_key(second: str, is_shared: bool):
+    both = accounts(
+        {"user_id": "a", "created_at": "2024-01-01 12:00"},
+        {"user_id": "b", "created_at": second},
+        usages=[("a", "C", "2024-02-01"), ("b", "C", "2024-03-01")],
+    )
+    keys = identity_key_table(both).to_pandas().groupby("user_id")["key"].agg(set)
+
+    assert bool(keys["a"] & keys["b"]) == is_shared
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))
+def test_any_text_at_all_is_survived(email: str, phone: str, address: str):
+    odd = account_of(SignUp("u", None, email, phone, address, email, address, phone))
+
+    assert identity_key_table(odd).num_rows <= 6
+
+
+def test_equal_texts_have_equal_numbers_wherever_they_stand():
+    assert hashed(text("a", "b", "a")).tolist() == [*hashed(text("a", "b")), hashed(text("a"))[0]]

@@ -1,0 +1,160 @@
+"""Links: what makes two accounts one person's, what does not, and what a cluster tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from quintet.promotions.accounts import Accounts
+from quintet.promotions.candidates import members_of, pairs_of
+from quintet.promotions.evidence import EVIDENCE, gather
+from quintet.promotions.links import LINK_FROM, Pairs, burst_seconds, components, pair_weights
+from quintet.promotions.profile import Population
+from tests.unit.promotions.worlds import accounts
+
+FIRST_DAY, DAY = np.datetime64("2020-01-01"), np.timedelta64(1, "D")
+
+
+def crowd(*rows: dict[str, Any], usages: list[tuple[str, str, str]] | None = None) -> tuple[Accounts, Population]:
+    """The rows among 300 people who share nothing and sign up over three years, and what is learnt of them all."""
+    people = [
+        {"user_id": f"z{number:03}", "created_at": str(FIRST_DAY + number * 4 * DAY), "device_id": f"z{number}"}
+        for number in range(300)
+    ]
+    used = [(person["user_id"], f"code{number}", "2024-01-01") for number, person in enumerate(people)]
+    everybody = accounts(*rows, *people, usages=used + (usages or []))
+    return everybody, Population.of(everybody)
+
+
+def weight(*rows: dict[str, Any], usages: list[tuple[str, str, str]] | None = None) -> float:
+    """Of the first pair of the rows, 0 where there is none."""
+    everybody, population = crowd(*rows, usages=usages)
+    weights, _ = pair_weights(pairs_of(everybody), members_of(everybody, population), population)
+    return float(weights[0]) if len(weights) else 0.0
+
+
+def evidence(user: int, *rows: dict[str, Any], usages: list[tuple[str, str, str]] | None = None) -> dict[str, float]:
+    everybody, population = crowd(*rows, usages=usages)
+    return dict(zip(EVIDENCE, gather(everybody, population).columns[user].tolist(), strict=True))
+
+
+A = {"user_id": "a", "created_at": "2021-01-01 10:00"}
+SOON = {"user_id": "b", "created_at": "2021-01-01 13:00"}
+LATER = {"user_id": "b", "created_at": "2023-01-01"}
+
+
+def test_a_shared_device_in_a_burst_links_and_two_years_apart_hardly():
+    device = {"device_id": "one"}
+
+    assert weight(A | device, SOON | device) > weight(A | device, LATER | device) + 1
+    assert weight(A | device, SOON | device) > LINK_FROM
+
+
+def test_people_who_share_nothing_are_no_pair():
+    assert weight(A | {"device_id": "one"}, SOON | {"device_id": "two"}) == 0
+
+
+def test_a_shared_address_alone_does_not_link():
+    address = {"ip_address": "8.8.4.4"}
+
+    assert 0 < weight(A | address, LATER | address) < LINK_FROM
+
+
+def test_an_address_means_less_the_more_share_it():
+    address = {"ip_address": "8.8.4.4"}
+    others = [{"user_id": f"c{number}", "created_at": "2022-01-01"} | address for number in range(10)]
+
+    assert weight(A | address, SOON | address, *others) < weight(A | address, SOON | address)
+
+
+def test_a_hub_makes_no_pairs():
+    office = [
+        {"user_id": f"a{number:02}", "created_at": "2021-01-01", "ip_address": "8.8.4.4", "device_id": f"d{number}"}
+        for number in range(51)
+    ]
+
+    assert len(pairs_of(accounts(*office)).a) == 0
+    assert len(pairs_of(accounts(*office[:50])).a) == 50 * 49 / 2
+
+
+def test_a_rare_code_in_common_adds_weight():
+    device = {"device_id": "one"}
+
+    same = weight(A | device, LATER | device, usages=[("a", "X", "2023-02-01"), ("b", "X", "2023-02-01")])
+    other = weight(A | device, LATER | device, usages=[("a", "X", "2023-02-01"), ("b", "Y", "2023-02-01")])
+    assert same > other + 0.5
+
+
+def test_names_that_are_alike_add_weight():
+    device = {"device_id": "one", "last_name": "Mueller"}
+
+    alike = weight(A | device | {"first_name": "Johann"}, LATER | device | {"first_name": "Johan"})
+    unlike = weight(A | device | {"first_name": "Johann"}, LATER | device | {"first_name": "Brigitte"})
+    assert alike > unlike + 0.3
+
+
+def test_where_everybody_shares_a_kind_of_key_it_means_little():
+    rare, common = (
+        [
+            {"user_id": f"u{number:03}", "created_at": str(FIRST_DAY + number * DAY),
+             "device_id": f"d{number // 2 if number < sharing else number + 1_000}"}
+            for number in range(400)
+        ]
+        for sharing in (4, 400)
+    )  # fmt: skip
+
+    weights = []
+    for rows in (rare, common):
+        everybody = accounts(*rows)
+        population = Population.of(everybody)
+        weights.append(pair_weights(pairs_of(everybody), members_of(everybody, population), population)[0][0])
+    assert weights[1] < weights[0] / 2
+
+
+def test_a_ring_is_one_cluster_with_its_burst_and_its_code():
+    ring = [
+        {"user_id": f"a{number}", "created_at": f"2021-01-01 1{number}:00", "device_id": "one"} for number in range(4)
+    ]
+    told = evidence(2, *ring, usages=[(f"a{number}", "X", "2021-01-02") for number in range(3)])
+
+    assert told["cluster_size"] == pytest.approx(np.log2(4))
+    assert told["burst"] == pytest.approx(np.log1p(3))
+    assert told["same_code"] == pytest.approx(np.log1p(2))
+    assert told["device_shared"] == pytest.approx(2)
+    assert told["best_pair"] >= told["next_pair"] > LINK_FROM
+
+
+def test_an_account_alone_has_no_link_evidence():
+    told = evidence(0, A)
+
+    assert {name: told[name] for name in ("best_pair", "cluster_size", "burst", "same_code", "device_shared")} == {
+        "best_pair": 0, "cluster_size": 0, "burst": 0, "same_code": 0, "device_shared": 0,
+    }  # fmt: skip
+
+
+def test_a_sign_up_without_a_time_can_share_but_cannot_burst():
+    told = evidence(0, {"user_id": "a", "device_id": "one"}, SOON | {"device_id": "one"})
+
+    assert told["device_shared"] == 1
+    assert told["burst"] == 0
+
+
+def test_components_follow_links():
+    assert components(4, np.array([0, 1]), np.array([1, 2])).tolist() == [0, 0, 0, 1]
+    assert components(2, np.array([], dtype=int), np.array([], dtype=int)).tolist() == [0, 1]
+
+
+def test_a_burst_is_shorter_where_everybody_came_within_weeks():
+    assert burst_seconds(5 * 365 * 86_400) == 2 * 86_400
+    assert burst_seconds(50 * 86_400) == 6 * 3_600
+
+
+def test_each_pair_is_found_once_with_all_that_it_shares():
+    both = {"device_id": "one", "email": "a.b@c.d"}
+    pairs = pairs_of(accounts(A | both, SOON | both))
+
+    assert isinstance(pairs, Pairs)
+    assert (pairs.a.tolist(), pairs.b.tolist()) == ([0], [1])
+    assert pairs.sharers.tolist() == [[2, 2, 0, 0, 0, 0, 0]]

@@ -1,0 +1,61 @@
+"""The scorecard and the frozen form of a model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from quintet.promotions.accounts import accounts_of
+from quintet.promotions.evidence import EVIDENCE
+from quintet.promotions.model import AbuseModel, scorecard
+from quintet.promotions.profile import Population
+from tests.unit.promotions.worlds import accounts, small_world
+
+
+@pytest.fixture(scope="module")
+def population() -> Population:
+    users, usages, _ = small_world()
+    return Population.of(accounts_of(users, usages))
+
+
+def test_a_model_survives_its_json_exactly(population: Population):
+    model = scorecard(population)
+    again = AbuseModel.from_json(model.to_json())
+
+    assert again == model
+    assert again.version == model.version
+
+
+def test_the_version_names_the_content(population: Population):
+    model = scorecard(population)
+
+    assert replace(model, intercept=-5.0).version != model.version
+    assert scorecard(Population.of(accounts({"user_id": "u"}))).version != model.version
+
+
+def test_a_model_of_another_method_is_refused(population: Population):
+    content = json.loads(scorecard(population).to_json()) | {"method": "0"}
+
+    with pytest.raises(ValueError, match="train it anew"):
+        AbuseModel.from_json(json.dumps(content))
+
+
+@pytest.mark.parametrize("name", ["phone_strange", "email_domain_strange", "age_strange", "use_hasty"])
+def test_one_strange_thing_is_worth_a_review_and_two_are_sure(name: str, population: Population):
+    columns = np.zeros((3, len(EVIDENCE)))
+    columns[1:, EVIDENCE.index(name)] = 1
+    columns[2, EVIDENCE.index("name_case_strange")] = 1
+    nothing, one, two = scorecard(population).scores(columns)
+
+    assert nothing < 0.01
+    assert 0.5 < one < 0.9 < two
+
+
+def test_contributions_and_intercept_make_the_log_odds(population: Population):
+    model = scorecard(population)
+    columns = np.random.default_rng(0).random((5, len(EVIDENCE)))
+
+    assert model.log_odds(columns) == pytest.approx(model.contributions(columns).sum(axis=1) + model.intercept)

@@ -1,0 +1,96 @@
+"""Profile plausibility: what is strange is what the population does not do, whatever the population does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from quintet.promotions.accounts import SignUp, account_of
+from quintet.promotions.profile import (
+    Commonness,
+    Population,
+    Range,
+    email_domain,
+    name_case,
+    phone_shape,
+    profile_evidence,
+)
+from tests.unit.promotions.worlds import accounts
+
+
+def text(*values: str | None) -> pa.Array:
+    return pa.array(values, pa.string())
+
+
+def strangeness(common: Commonness, *values: str | None) -> list[float]:
+    return common.strangeness(text(*values)).tolist()
+
+
+def test_what_hardly_anybody_has_is_strange_and_what_is_not_known_is_not():
+    common = Commonness.of(text(*["usual"] * 995, *["odd"] * 5))
+
+    assert strangeness(common, "usual", "odd", "never seen", None) == [0.0, 1.0, 1.0, 0.0]
+
+
+def test_what_is_odd_here_is_usual_there():
+    assert strangeness(Commonness.of(text(*["odd"] * 1_000)), "odd", "usual") == [0.0, 1.0]
+
+
+def test_where_everybody_differs_nobody_is_strange():
+    everybody = Commonness.of(text(*(str(number) for number in range(20_000))))
+
+    assert strangeness(everybody, "3", "another") == [0.0, 0.0]
+
+
+def test_a_population_of_nobody_finds_nothing_strange():
+    assert strangeness(Commonness.of(text()), "anything") == [0.0]
+
+
+def test_a_small_population_is_not_sure():
+    assert strangeness(Commonness.of(text(*["usual"] * 20)), "new")[0] < 0.5
+
+
+def test_what_lies_far_outside_the_range_is_strange_on_its_side():
+    ages = Range.of(np.linspace(18, 80, 1_000))
+
+    assert ages.above(np.array([50.0, 80.0, 100.0, np.nan])).tolist() == [0.0, 0.0, 1.0, 0.0]
+    assert ages.below(np.array([50.0, 18.0, -3.0, np.nan])).tolist() == [0.0, 0.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("values", [[], [np.nan], [40.0, 40.0]])
+def test_without_a_range_nothing_is_strange(values: list[float]):
+    assert Range.of(np.array(values)).above(np.array([100.0])).tolist() == [0.0]
+
+
+def test_the_shape_of_a_phone_keeps_how_it_is_written():
+    assert phone_shape(text("+1-505-1234x89", "1" * 40)).to_pylist() == ["+9-999-9999a99", "9" * 32]
+
+
+def test_the_domain_stands_behind_the_last_at_sign():
+    assert email_domain(text("A@B.Com", "none", None)).to_pylist() == ["b.com", "none", None]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "case"),
+    [("Ann", "McDonald", "mixed mixed"), ("ann", "lee", "lower lower"), ("ANN", "Lee", "upper mixed"),
+     ("李", "小龙", "uncased uncased"), ("🦊", "Fox", "no letters mixed"), (None, "Lee", None)],
+)  # fmt: skip
+def test_the_case_of_names(first: str | None, last: str, case: str | None):
+    assert name_case(text(first), text(last)).to_pylist() == [case]
+
+
+def test_each_column_is_strange_by_its_own_field():
+    usual = [
+        {"user_id": str(number), "created_at": "2024-01-01", "dob": f"{1950 + number % 50}-01-01", "email": "a@us.com",
+         "phone": "15051234567", "first_name": "Ann", "last_name": "Lee"}
+        for number in range(400)
+    ]  # fmt: skip
+    population = Population.of(accounts(*usual))
+    odd = {"phone_strange": {"phone": "+1 (505)"}, "email_domain_strange": {"email": "a@odd.com"},
+           "name_case_strange": {"first_name": "ann"}, "age_strange": {"dob": "2030-01-01"}}  # fmt: skip
+
+    for column, change in odd.items():
+        evidence = profile_evidence(account_of(SignUp.of(usual[0] | change)), population)
+        assert [name for name, values in evidence.items() if values[0] > 0.9] == [column]
+    assert not any(values.any() for values in profile_evidence(account_of(SignUp.of(usual[0])), population).values())

@@ -1,0 +1,50 @@
+"""Small worlds of sign-ups for the tests of the abuse detector."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pandas as pd
+
+from quintet.promotions.accounts import Accounts, SignUp, Usage, accounts_of
+from quintet.samples.promotions import PromotionsWorld, make_sample
+
+RINGS = {"malformed_share": 0.0, "use_lag_informative": False}
+"""Abusers form rings and have honest profiles; the time from sign-up to use tells nothing."""
+HARD = RINGS | {"device_sharing": 0.3, "ip_sharing": 0.3, "lone_share": 0.25}
+
+
+def world(seed: int, users: int, **changes: Any) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Users and usages, typed as the marts are, and the truth by user_id (is_abuser, ring_id, why)."""
+    sample = make_sample(PromotionsWorld(users=users, usages=users, **changes), seed)
+    rows, _, usages = (file.rows for file in sample.files)
+    typed = rows.assign(created_at=pd.to_datetime(rows["created_at"]), dob=pd.to_datetime(rows["dob"]))
+    return typed, usages.astype({"promo_code": str}), sample.truth["promo_users"].set_index("user_id")
+
+
+@cache
+def small_world() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """2,500 users, a fifth of them abusers of all sorts."""
+    return world(11, 2_500, abuser_share=0.2)
+
+
+def accounts(*rows: dict[str, Any], usages: list[tuple[str, str, str]] | None = None) -> Accounts:
+    """Accounts of a few rows; usages are user_id, promo_code, used_at."""
+    users = pd.DataFrame(list(rows))
+    if "created_at" in users:
+        users["created_at"] = pd.to_datetime(users["created_at"], format="ISO8601")
+    if "dob" in users:
+        users["dob"] = pd.to_datetime(users["dob"], format="ISO8601")
+    if usages is None:
+        return accounts_of(users)
+    used = pd.DataFrame(usages, columns=["user_id", "promo_code", "used_at"])
+    return accounts_of(users, used.assign(used_at=pd.to_datetime(used["used_at"], format="ISO8601")))
+
+
+def requests(users: pd.DataFrame, usages: pd.DataFrame) -> list[tuple[SignUp, list[Usage]]]:
+    """The rows as single sign-ups with their usages."""
+    uses: dict[str, list[Usage]] = {}
+    for user_id, code, used_at in zip(usages["user_id"], usages["promo_code"], usages["used_at"], strict=True):
+        uses.setdefault(user_id, []).append(Usage(user_id, code, used_at.to_pydatetime()))
+    return [(SignUp.of(row), uses.get(row["user_id"], [])) for row in users.to_dict("records")]
