@@ -46,13 +46,17 @@ def median_ratio(above: Sequence[float], below: Sequence[float]) -> float:
     return statistics.median(one / other for one, other in zip(above, below, strict=True))
 
 
-def run_and_watch(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[float, float]:
+def run_and_watch(
+    arguments: Sequence[str], environment: Mapping[str, str] | None = None, python: str = sys.executable
+) -> tuple[float, float]:
     """Run a Python process to its end; gives seconds and the peak resident memory in MB of it and its children.
+
+    python: the interpreter, where it is another environment's.
 
     Raises CalledProcessError where the process fails.
     """
     began, peak = time.perf_counter(), [0.0]
-    process = subprocess.Popen([sys.executable, *arguments], env={**os.environ, **(environment or {})})
+    process = subprocess.Popen([python, *arguments], env={**os.environ, **(environment or {})})
     ended = threading.Event()
 
     def watch() -> None:

@@ -106,6 +106,9 @@ class ClicksWorld:
     repeat_click_share: clicks of a session that has clicked before; double_click_share: of those, within two seconds.
     unmapped_share: clicks on pages that the mapping lacks. null_element_share: clicks without an element.
     scanner_share: clicks of a scanner, with payloads for texts.
+    countries: how many countries send clicks, the busiest first; None for all.
+    bot_bursts: stretches of ten minutes in which bots of one country click 20 times as often as all visitors; their
+    clicks are part of `clicks` and never register.
     """
 
     clicks: int = 102_365
@@ -116,6 +119,8 @@ class ClicksWorld:
     unmapped_share: float = 0.078
     null_element_share: float = 0.0019
     scanner_share: float = 0.0006
+    countries: int | None = None
+    bot_bursts: int = 0
 
 
 @dataclass(frozen=True)
@@ -125,11 +130,13 @@ class BrokerWorld:
     partner: names the file, `broker_<partner>.csv`.
     opens_after_days, closes_after_days: the part of the clicks' days that the file covers.
     registration_share: clicks in that time that register; organic_share: of the broker's rows, those without a click.
-    lag_model: "seconds" (0 to 5 s) or "lognormal" with `lag_median_seconds` and `lag_sigma`.
+    lag_model: "seconds" (0 to 5 s) or "lognormal" with `lag_median_seconds` and `lag_sigma`; the median of each country
+    differs by a lognormal factor of `lag_country_sigma`.
     clock_offset_seconds: the broker's clock minus UTC; from `clock_changes_after_days` on, `changed_offset_seconds`.
     ip_spelling: the spelling set of ip_country; misspelt_share: of its cells, those with a slip of the pen.
     ip_mismatch_share: registrations behind a VPN or a wrong geo-IP; residency_mismatch_share: residents of elsewhere.
     repeated_share: rows sent twice, without a click of their own.
+    outages: stretches of six hours from which no row is sent.
     """
 
     partner: str = "one"
@@ -153,13 +160,18 @@ class BrokerWorld:
     dash_share: float = 0.0002
     null_ip_share: float = 0.0003
     repeated_share: float = 0.002
+    lag_country_sigma: float = 0.0
+    outages: int = 0
 
 
-def country_weights() -> np.ndarray:
-    """How many clicks each country of `ISO2` sends, as shares; Zipf-like with a thin tail."""
+def country_weights(countries: int | None = None) -> np.ndarray:
+    """How many clicks each country of `ISO2` sends, as shares; Zipf-like with a thin tail.
+
+    countries: only so many, the busiest, send any; None for all but the last.
+    """
     rank = np.arange(1, len(ISO2) + 1)
     weights = np.exp(-rank / 60) / (rank + 1.5) ** 0.9
-    weights[_COUNTRIES_WITH_CLICKS:] = 0
+    weights[min(countries or len(ISO2), _COUNTRIES_WITH_CLICKS) :] = 0
     return weights / weights.sum()
 
 
@@ -174,7 +186,7 @@ def make_clicks(world: ClicksWorld, rng: np.random.Generator) -> pd.DataFrame:
     # Session numbers follow time only roughly: a session may begin before its first click of these days.
     jumbled = np.argsort(np.arange(first) + rng.normal(0, 30, first))
     session_ids = (71_000_000 + np.cumsum(rng.integers(1, 200, first)))[jumbled]
-    country = rng.choice(len(ISO2), first, p=country_weights())
+    country = rng.choice(len(ISO2), first, p=country_weights(world.countries))
     is_mobile = rng.random(first) < 0.54
     session = np.concatenate([np.arange(first), rng.integers(0, first, again)])
     delay = rng.lognormal(np.log(90), 1.4, again)
@@ -204,6 +216,25 @@ def make_clicks(world: ClicksWorld, rng: np.random.Generator) -> pd.DataFrame:
             "measurement_category": category,
         }
     )
+
+
+def _with_bots(clicks: pd.DataFrame, world: ClicksWorld, rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
+    """Turn some clicks into those of bots; gives all clicks in order of time and which are of bots."""
+    burst_seconds = 600
+    span = world.days * SECONDS_PER_DAY
+    each = max(round(20 * world.clicks * burst_seconds / span), 1)
+    starts = day_start(world.first_day) + rng.integers(0, span - burst_seconds, world.bot_bursts)
+    countries = rng.choice(len(ISO2), world.bot_bursts, p=country_weights(world.countries))
+    taken = rng.choice(len(clicks), min(each * world.bot_bursts, len(clicks) // 2), replace=False)
+    burst = np.arange(len(taken)) % world.bot_bursts
+    created_at, country = clicks["created_at"].to_numpy().copy(), clicks["country"].to_numpy().copy()
+    created_at[taken] = starts[burst] + rng.integers(0, burst_seconds, len(taken))
+    country[taken] = countries[burst]
+    is_bot = np.zeros(len(clicks), dtype=bool)
+    is_bot[taken] = True
+    order = np.argsort(created_at, kind="stable")
+    moved = clicks.assign(created_at=created_at, country=country).iloc[order].reset_index(drop=True)
+    return moved.assign(id=clicks["id"]), is_bot[order]
 
 
 def _elements(rng: np.random.Generator, mobile: np.ndarray) -> np.ndarray:
@@ -259,21 +290,24 @@ def _registrations(
     created_at = clicks["created_at"].to_numpy()
     linked = np.flatnonzero(chosen & (created_at >= opens) & (created_at < closes))
     lag = _lags(rng, world, len(linked))
+    if world.lag_country_sigma:
+        factors = generator(0, f"lags of {world.partner}").lognormal(0, world.lag_country_sigma, len(ISO2))
+        lag = np.rint(lag * factors[clicks["country"].to_numpy()[linked]]).astype("int64")
     organic = round(len(linked) * world.organic_share / (1 - world.organic_share))
     # Organic rows come when clicks come, within half an hour of some click.
     organic_at = rng.choice(created_at[linked], organic) + rng.integers(-1_800, 1_801, organic)
-    organic_country = rng.choice(len(ISO2), organic, p=country_weights())
+    organic_country = rng.choice(len(ISO2), organic, p=country_weights(clicks_world.countries))
     # The country without clicks sends organic rows.
     organic_country[rng.random(organic) < 0.1] = _COUNTRIES_WITH_CLICKS
     country = np.concatenate([clicks["country"].to_numpy()[linked], organic_country])
     elsewhere = rng.random(len(country)) < world.ip_mismatch_share
     elsewhere &= np.arange(len(country)) < len(linked)
-    seen = np.where(elsewhere, _other_country(rng, country), country)
+    seen = np.where(elsewhere, _other_country(rng, country, clicks_world.countries), country)
     abroad = rng.random(len(country)) < world.residency_mismatch_share
     rows = pd.DataFrame(
         {
             "true_at": np.concatenate([created_at[linked] + lag, organic_at]).astype("int64"),
-            "resident": np.where(abroad, _other_country(rng, country), country),
+            "resident": np.where(abroad, _other_country(rng, country, clicks_world.countries), country),
             "seen": seen,
             "conversion_id": pd.array([*clicks["id"].to_numpy()[linked], *np.full(organic, 0)], dtype="Int64"),
             "lag_seconds": pd.array([*lag, *np.zeros(organic, dtype="int64")], dtype="Int64"),
@@ -283,13 +317,18 @@ def _registrations(
         }
     )
     rows.loc[len(linked) :, ["conversion_id", "lag_seconds"]] = pd.NA
+    if world.outages:
+        lost = generator(0, f"outages of {world.partner}").uniform(opens, closes, world.outages)[:, None]
+        since = rows["true_at"].to_numpy()[None, :] - lost
+        kept = np.flatnonzero(~((since >= 0) & (since < 6 * 3_600)).any(axis=0))
+        rows = rows.take(kept).reset_index(drop=True)
     rows["timestamp"] = rows["true_at"] + _clock_offsets(world, start, rows["true_at"].to_numpy())
     return rows
 
 
-def _other_country(rng: np.random.Generator, country: np.ndarray) -> np.ndarray:
+def _other_country(rng: np.random.Generator, country: np.ndarray, countries: int | None) -> np.ndarray:
     """For each country another one, as busy countries are: VPN exits stand where the servers are."""
-    drawn = rng.choice(len(ISO2), len(country), p=country_weights())
+    drawn = rng.choice(len(ISO2), len(country), p=country_weights(countries))
     return np.where(drawn == country, (country + 1) % _COUNTRIES_WITH_CLICKS, drawn)
 
 
@@ -401,6 +440,9 @@ def make_sample(clicks_world: ClicksWorld, brokers: Sequence[BrokerWorld], seed:
         raise ValueError("registration_share of all brokers together is above 1")
     clicks = make_clicks(clicks_world, generator(seed, "clicks"))
     draw = generator(seed, "registrations").random(len(clicks))
+    if clicks_world.bot_bursts:
+        clicks, is_bot = _with_bots(clicks, clicks_world, generator(seed, "bots"))
+        draw = np.where(is_bot, np.inf, draw)
     files = [_clicks_file(clicks), _categories_file()]
     truths, clocks = [], []
     taken = 0.0

@@ -207,3 +207,35 @@ def test_there_are_214_countries_with_clicks_and_few_of_them_send_most():
     assert (weights > 0).sum() == 214
     assert weights.sum() == pytest.approx(1)
     assert weights[:10].sum() > 0.4
+
+
+def test_bots_click_in_bursts_and_never_register():
+    world = ClicksWorld(clicks=4_000, days=10, bot_bursts=5)
+    sample = make_sample(world, [BrokerWorld(opens_after_days=0, closes_after_days=10, registration_share=1)], seed=1)
+    clicks = next(file.rows for file in sample.files if file.dataset == "conversions").drop_duplicates("id")
+    linked = set(sample.truth["broker_rows"]["conversion_id"].dropna())
+    without = clicks[~clicks["id"].isin(linked)]
+    by_ten_minutes = without["created_at"].dt.floor("20min").value_counts()
+    assert len(without) == 5 * round(20 * 4_000 * 600 / (10 * 86_400))
+    assert by_ten_minutes.head(10).sum() == len(without)
+
+
+def test_an_outage_leaves_hours_without_rows_and_a_lag_by_country_moves_the_medians():
+    clicks = ClicksWorld(clicks=6_000, days=10)
+    plain = {"opens_after_days": 0, "closes_after_days": 10, "lag_model": "lognormal", "organic_share": 0.0}
+    steady, other = (
+        make_sample(clicks, [BrokerWorld(**plain, **more)], seed=1).truth["broker_rows"]
+        for more in ({}, {"outages": 4, "lag_country_sigma": 1.0})
+    )
+    assert 0.85 * len(steady) < len(other) < 0.98 * len(steady)
+    spread = [
+        rows.groupby("ip_iso2")["lag_seconds"].agg(["median", "size"]).query("size > 100")["median"].astype(float)
+        for rows in (steady, other)
+    ]
+    assert spread[1].std() > 3 * spread[0].std()
+
+
+def test_few_countries_are_the_busiest():
+    sample = make_sample(ClicksWorld(clicks=2_000, days=5, countries=3), [], seed=1)
+    clicks = next(file.rows for file in sample.files if file.dataset == "conversions")
+    assert set(clicks["country_name"]) == {"United States", "United Kingdom", "Germany"}

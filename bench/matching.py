@@ -1,0 +1,217 @@
+"""Matching at scale beside Splink 5.0.0 and DuckDB's ASOF join, on generated worlds with known truth.
+
+`make bench NAME=matching` takes about fifteen minutes and makes an environment for Splink with pip in the temporary
+folder (its one-to-one clustering needs DuckDB 1.5.6); `python -m bench.matching --quick` stops at 200,000 conversions.
+Each contestant runs in a process of its own over the same Parquet files. Splink and the ASOF join are told the clock's
+offset; matching has to learn it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from bench.measure import Line, print_lines, run_and_watch
+from quintet.conversions.candidates import MatchInput
+from quintet.conversions.countries import canonicalise
+from quintet.conversions.fit import fit
+from quintet.conversions.match import match
+from quintet.conversions.matching_model import MatchingModel
+from quintet.samples.conversions import BrokerWorld, ClicksWorld, make_sample
+
+_OFFSET_SECONDS = 7_200
+_CLICKS_PER_DAY = 333
+_SPLINK = Path(__file__).with_name("matching_splink.py")
+_DATA = MatchInput("clicks", "broker_rows")
+
+
+def write_world(folder: Path, clicks: int, seed: int) -> None:
+    """Write clicks.parquet, rows.parquet, truth.parquet: lognormal lag, a clock two hours ahead, misspelt countries."""
+    days = max(clicks // _CLICKS_PER_DAY, 30)
+    broker = BrokerWorld(
+        opens_after_days=0,
+        closes_after_days=days,
+        organic_share=0.1,
+        lag_model="lognormal",
+        clock_offset_seconds=_OFFSET_SECONDS,
+        misspelt_share=0.3,
+        repeated_share=0,
+    )
+    sample = make_sample(ClicksWorld(clicks=clicks, days=days, countries=60), [broker], seed)
+    files = {file.dataset: file.rows for file in sample.files}
+    site, rows = files["conversions"], files["broker_rows"]
+    spellings = pd.concat([site["country_name"], rows["country_residency"], rows["ip_country"]]).dropna().unique()
+    countries = canonicalise(spellings.tolist()).set_index("spelling")["country_iso2"]
+    site["country_iso2"] = site["country_name"].map(countries)
+    rows["residency_iso2"], rows["ip_iso2"] = (
+        rows["country_residency"].map(countries),
+        rows["ip_country"].map(countries),
+    )
+    truth = sample.truth["broker_rows"]["conversion_id"].astype("Int64")
+    with duckdb.connect() as connection:
+        connection.register("site", site[["id", "country_iso2", "created_at"]].drop_duplicates("id"))
+        connection.register("sent", rows[["timestamp", "residency_iso2", "ip_iso2"]].assign(link=truth).reset_index())
+        connection.execute(
+            "copy (select id as unique_id, epoch(created_at)::bigint as at_second, country_iso2 as country from site) "
+            f"to '{folder / 'clicks.parquet'}'"
+        )
+        connection.execute(
+            f"copy (select 'b' || index as unique_id, timestamp - {_OFFSET_SECONDS} as at_second, ip_iso2 as country, "
+            f"residency_iso2 as residency, link::bigint as link from sent) to '{folder / 'rows.parquet'}'"
+        )
+
+
+def run_matching(folder: Path) -> None:
+    """Learn a model and match; writes result.parquet."""
+    with duckdb.connect(str(folder / "work.duckdb"), config={"threads": 2, "memory_limit": "1GB"}) as connection:
+        connection.execute(
+            "create view clicks as select unique_id as conversion_id, country as country_iso2, "
+            f"make_timestamp(at_second * 1000000) as created_at from '{folder / 'clicks.parquet'}'"
+        )
+        connection.execute(
+            "create view broker_rows as select unique_id as broker_row_id, 'one' as partner, "
+            f"make_timestamp((at_second + {_OFFSET_SECONDS}) * 1000000) as broker_at, residency as residency_iso2, "
+            f"country as ip_iso2 from '{folder / 'rows.parquet'}'"
+        )
+        model = fit(connection, _DATA)
+        (folder / "model.json").write_text(model.to_json(), "utf-8")
+        match(connection, _DATA, model)
+        connection.execute(
+            "copy (select conversion_id as click, broker_row_id as broker_row from matching.matches "
+            f"where tier = 'matched') to '{folder / 'result.parquet'}'"
+        )
+
+
+def run_late_batch(folder: Path) -> None:
+    """The rows of 1% of the days come late: prints the seconds of bringing the matches of `run_matching` up to date."""
+    with duckdb.connect(str(folder / "work.duckdb"), config={"threads": 2, "memory_limit": "1GB"}) as connection:
+        model = MatchingModel.from_json((folder / "model.json").read_text("utf-8"))
+        [(first, last)] = connection.execute(
+            "select min(broker_at)::date, max(broker_at)::date from broker_rows"
+        ).fetchall()
+        middle = first + (last - first) / 2
+        late = f"broker_at >= '{middle}' and broker_at < '{middle + (last - first) / 100}'"
+        match(connection, MatchInput("clicks", f"(select * from broker_rows where not ({late}))"), model)
+        began = time.perf_counter()
+        match(connection, _DATA, model)
+        print(time.perf_counter() - began)
+
+
+def run_asof(folder: Path) -> None:
+    """The comparator in SQL: each row takes the last click of its country, each click the first row that took it."""
+    with duckdb.connect(config={"threads": 2}) as connection:
+        connection.execute(f"""
+            copy (
+                select clicks.unique_id as click, sent.unique_id as broker_row
+                from '{folder / "rows.parquet"}' as sent
+                asof join '{folder / "clicks.parquet"}' as clicks
+                    on sent.country = clicks.country and sent.at_second >= clicks.at_second
+                qualify row_number() over (partition by click order by sent.at_second, broker_row) = 1
+            ) to '{folder / "result.parquet"}'
+        """)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a contestant took and reached."""
+
+    seconds: float
+    peak_mb: float
+    f1: float
+
+
+def _run(folder: Path, contestant: str, python: str = sys.executable) -> Run:
+    if contestant == "splink":
+        files = [str(folder / name) for name in ("clicks.parquet", "rows.parquet", "result.parquet")]
+        seconds, peak_mb = run_and_watch([str(_SPLINK), *files], python=python)
+    else:
+        code = f"import sys; from pathlib import Path; from bench.matching import {contestant}; "
+        seconds, peak_mb = run_and_watch(["-c", f"{code}{contestant}(Path(sys.argv[1]))", str(folder)])
+    with duckdb.connect() as connection:
+        [(matched, right)] = connection.execute(
+            f"select count(*), count(*) filter (where link = click) from '{folder / 'result.parquet'}' as found "
+            f"join '{folder / 'rows.parquet'}' as sent on sent.unique_id = found.broker_row"
+        ).fetchall()
+        [(links,)] = connection.execute(f"select count(link) from '{folder / 'rows.parquet'}'").fetchall()
+    return Run(seconds, peak_mb, 2 * right / (matched + links))
+
+
+def _splink_python(folder: Path) -> str:
+    venv.create(folder, with_pip=True)
+    python = str(folder / "bin" / "python")
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "splink==5.0.0", "duckdb==1.5.6", "pyarrow"], check=True)
+    return python
+
+
+def measure(work: Path, sizes: tuple[int, ...]) -> list[Line]:
+    """All contestants at all sizes, and how the time of matching grows."""
+    python = _splink_python(work / "splink")
+    lines, ours = [], {}
+    for clicks in sizes:
+        folder = work / str(clicks)
+        folder.mkdir()
+        write_world(folder, clicks, seed=3)
+        runs = {
+            "ASOF join": _run(folder, "run_asof"),
+            "Splink 5.0.0": _run(folder, "splink", python),
+            "matching": _run(folder, "run_matching"),
+        }
+        ours[clicks] = runs["matching"]
+        lines += [
+            Line(f"{name}, {clicks:,}", f"F1 {run.f1:.3f}, {run.seconds:.1f} s, {run.peak_mb:,.0f} MB", "", True)
+            for name, run in runs.items()
+        ]
+        splink = runs["Splink 5.0.0"]
+        lines.append(
+            Line(
+                f"F1 over Splink, {clicks:,}",
+                f"{ours[clicks].f1 - splink.f1:+.3f}",
+                "above 0",
+                ours[clicks].f1 > splink.f1,
+            )
+        )
+    largest = sizes[-1]
+    faster, memory = splink.seconds / ours[largest].seconds, ours[largest].peak_mb / splink.peak_mb
+    lines.append(Line(f"speed, {largest:,}", f"{faster:.1f} x Splink", "at least 3 x", faster >= 3))
+    lines.append(Line(f"memory, {largest:,}", f"{memory:.2f} x Splink", "at most 0.5 x", memory <= 0.5))
+    exponent = math.log(ours[largest].seconds / ours[sizes[0]].seconds) / math.log(largest / sizes[0])
+    lines.append(Line("time grows with exponent", f"{exponent:.2f}", "at most 1.05", exponent <= 1.05))
+    late = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from pathlib import Path; from bench.matching import run_late_batch; "
+            "run_late_batch(Path(sys.argv[1]))",
+            str(work / str(largest)),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    share = float(late.stdout) / ours[largest].seconds
+    lines.append(Line("a late batch on 1% of the days", f"{share:.1%} of all", "at most 5%", share <= 0.05))
+    return lines
+
+
+def main() -> int:
+    """Measure and print; 0 if all limits hold."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="up to 200,000 conversions")
+    sizes = (20_000, 200_000) if parser.parse_args().quick else (20_000, 200_000, 2_000_000)
+    with tempfile.TemporaryDirectory() as folder:
+        lines = measure(Path(folder), sizes)
+    return print_lines("Matching", lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""From probabilities to decisions: the threshold, and one row for each click and one click for each row.
+
+Belongs here: which pairs to keep so that the expected F1 is largest (Lipton and Elkan, arXiv 1402.1892). What a pair's
+probability is does not belong here.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+_PACK_ROWS = 150
+_TIE = 1e-9
+_BELOW_HALF = 0.95
+_LEAST_THRESHOLD = 0.1  # what is less likely helps nobody
+
+
+def best_threshold(probability: np.ndarray, links: float) -> tuple[float, float]:
+    """The threshold that gives the largest expected F1, and that F1.
+
+    The threshold is half of the largest F1, less a little: F1 is flat there, and pairs that are all but even (two equal
+    rows after one click) stay on one side of it whatever the noise of the calibration.
+
+    probability: of each pair that may be kept. links: expected number of true links, those out of reach too.
+    """
+    falling = np.sort(probability[probability > 0])[::-1]
+    if not len(falling) or links <= 0:
+        return 0.5, 0.0
+    f1 = 2 * np.cumsum(falling) / (np.arange(1, len(falling) + 1) + links)
+    best = float(f1.max())
+    return max(_BELOW_HALF * best / 2, _LEAST_THRESHOLD), best
+
+
+def one_to_one(row: np.ndarray, click: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """The pairs to keep, as a mask: the largest sum of `gain`, exactly, with each row and each click at most once.
+
+    row, click: numbers of each pair, in canonical order; gain: above 0. Each connected component is decided by itself:
+    several share a matrix, which changes nothing, as ties are broken by the order within the component.
+    """
+    kept = np.zeros(len(row), dtype=bool)
+    if not len(row):
+        return kept
+    _, row_number = np.unique(row, return_inverse=True)
+    _, click_number = np.unique(click, return_inverse=True)
+    alone = (np.bincount(row_number)[row_number] == 1) & (np.bincount(click_number)[click_number] == 1)
+    kept[alone] = True
+    rest = np.flatnonzero(~alone)
+    if not len(rest):
+        return kept
+    rows, columns = row_number[rest], click_number[rest]
+    size = int(rows.max()) + 1
+    graph = coo_array((np.ones(len(rest)), (rows, columns + size)), shape=(size + int(columns.max()) + 1,) * 2)
+    _, labels = connected_components(graph, directed=False)
+    component = labels[rows]
+    order = np.lexsort((columns, rows, component))
+    rest, rows, columns, component = rest[order], rows[order], columns[order], component[order]
+    first = np.flatnonzero(np.r_[True, np.diff(component) != 0])
+    place = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(rest))))
+    row_places = _places(place, rows)
+    column_places = _places(place, columns)
+    # Among equal sums the one that pairs in order: earlier rows with earlier clicks.
+    tied = gain[rest] + _TIE * (1 + row_places.within) * (1 + column_places.within) / (1 + len(rest))
+    pack = np.cumsum(np.maximum(row_places.sizes, column_places.sizes)) // _PACK_ROWS
+    pack_of_pair = pack[place]
+    bounds = np.flatnonzero(np.r_[True, np.diff(pack_of_pair) != 0, True])
+    for start, end in pairwise(bounds):
+        r = row_places.number[start:end] - row_places.number[start:end].min()
+        c = column_places.number[start:end] - column_places.number[start:end].min()
+        matrix = np.zeros((int(r.max()) + 1, int(c.max()) + 1))
+        matrix[r, c] = tied[start:end]
+        chosen_rows, chosen_columns = linear_sum_assignment(matrix, maximize=True)
+        chosen = np.full(matrix.shape[0], -1)
+        chosen[chosen_rows] = chosen_columns
+        kept[rest[start:end][chosen[r] == c]] = True
+    return kept
+
+
+class _Places:
+    """Members of components numbered one after another: `number` over all, `within` its component, `sizes` of each."""
+
+    def __init__(self, number: np.ndarray, within: np.ndarray, sizes: np.ndarray) -> None:
+        self.number, self.within, self.sizes = number, within, sizes
+
+
+def _places(component: np.ndarray, member: np.ndarray) -> _Places:
+    pairs, number = np.unique(np.column_stack([component, member]), axis=0, return_inverse=True)
+    number = number.reshape(-1)
+    sizes = np.bincount(pairs[:, 0])
+    return _Places(number, number - (np.cumsum(sizes) - sizes)[component], sizes)

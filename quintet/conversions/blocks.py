@@ -1,0 +1,95 @@
+"""What of the calendar has to be matched anew, and the tables in which results are kept.
+
+Belongs here: the digests by which a block is known to be unchanged, the chunks in which blocks are worked through, and
+the state that outlives a run. Matching itself does not belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from quintet.conversions.candidates import Window
+
+WIDTH_SECONDS = 86_400
+_HOUR = 3_600
+_CHUNK_ROWS = 200_000
+
+_TABLES = """
+create schema if not exists {schema};
+create table if not exists {schema}.match_blocks (
+    block integer, model_version varchar, digest varchar, clicks bigint, broker_rows bigint, expected_links double
+);
+create table if not exists {schema}.match_pairs (
+    block integer, conversion_id bigint, broker_row_id varchar, partner varchar, lag_seconds integer,
+    match_probability double, runner_up_probability double, countries_agree boolean, near_edge boolean
+);
+create table if not exists {schema}.matches (
+    block integer, conversion_id bigint, broker_row_id varchar, partner varchar, lag_seconds integer,
+    match_probability double, runner_up_probability double, tier varchar
+);
+"""
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection, schema: str) -> None:
+    """The tables of results, if they are not there: match_blocks, match_pairs, matches."""
+    connection.execute(_TABLES.format(schema=schema))
+
+
+def stale_blocks(
+    connection: duckdb.DuckDBPyConnection, clicks: str, rows: str, window: Window, model_version: str, schema: str
+) -> pd.DataFrame:
+    """The blocks whose windows hold other rows than when they were matched, or were matched by another model.
+
+    Columns block, digest, clicks, broker_rows (of the window); a block that holds nothing any more has a null digest.
+    The digest is a sum over the rows: their order does not matter.
+    """
+    halo_hours, width_hours = window.halo_seconds // _HOUR, window.width_seconds // _HOUR
+    return connection.execute(
+        f"""
+        with hours as (
+            select at_second // {_HOUR} as hour, sum(hash(conversion_id, at_second, country)) as content,
+                count(*) as clicks, 0 as broker_rows
+            from {clicks} group by all
+            union all
+            select at_second // {_HOUR}, sum(hash(broker_row_id, partner_number, at_second, ip, residency)), 0, count(*)
+            from {rows} group by all
+        ),
+        windows as (
+            select
+                unnest(generate_series((hour - {halo_hours}) // {width_hours}, (hour + {halo_hours}) // {width_hours}))
+                    as block,
+                content, clicks, broker_rows
+            from hours
+        ),
+        digests as (
+            select block::integer as block, sum(content)::varchar as digest, sum(clicks)::bigint as clicks,
+                sum(broker_rows)::bigint as broker_rows
+            from windows group by all
+        )
+        select coalesce(digests.block, held.block) as block, digests.digest, coalesce(digests.clicks, 0) as clicks,
+            coalesce(digests.broker_rows, 0) as broker_rows
+        from digests full join {schema}.match_blocks as held on digests.block = held.block
+        where digests.digest is distinct from held.digest or held.model_version is distinct from ?
+        order by block
+        """,
+        [model_version],
+    ).df()
+
+
+def chunks(stale: pd.DataFrame) -> Iterator[np.ndarray]:
+    """The blocks, some at a time: as many as fit in memory well, whatever the density of the rows."""
+    if stale.empty:
+        return
+    held = (stale["clicks"] + stale["broker_rows"]).to_numpy()
+    number = np.cumsum(held) // _CHUNK_ROWS
+    for chunk in np.unique(number):
+        yield stale["block"].to_numpy()[number == chunk]
+
+
+def widened(blocks: np.ndarray, by: int) -> np.ndarray:
+    """The blocks and their neighbours up to `by` blocks away, in order."""
+    return np.unique((blocks[:, None] + np.arange(-by, by + 1)[None, :]).ravel())

@@ -1,0 +1,111 @@
+"""By how much a partner's clock is ahead of ours, by stretch of time, learned from the rows alone.
+
+Belongs here: the offsets on a grid of 15 minutes and the moments they change. An offset is told by rows within ten
+minutes after a click; what the lag is beyond that does not belong here (`lag.py`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quintet.conversions.matching_model import ClockStretch
+
+GRID_SECONDS = 900
+REACH_SECONDS = 14 * 3_600
+WINDOW_SECONDS = 600
+OFFSETS_SECONDS = np.arange(-REACH_SECONDS, REACH_SECONDS + 1, GRID_SECONDS)
+
+_SAMPLE_ROWS = 60_000
+_SEGMENT_ROWS = 300
+_COUNTRY_BITS = 36  # seconds fit below, also shifted ones
+_NOISE_FACTOR = 8.0
+
+
+def click_index(country: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """The clicks as sorted keys of country and time; `clicks_before` counts in it."""
+    return np.sort(country.astype(np.int64) << _COUNTRY_BITS | at)
+
+
+def clicks_before(index: np.ndarray, country: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """By row a number that grows by the clicks of its country up to and including `at`; only differences tell."""
+    return np.searchsorted(index, (country.astype(np.int64) << _COUNTRY_BITS) + at, side="right")
+
+
+def rarity(index: np.ndarray, country: np.ndarray, seconds: int) -> np.ndarray:
+    """How much a pair of each row's country says: less where chance alone brings many clicks within `seconds`."""
+    countries = (index >> _COUNTRY_BITS).astype(np.int64)
+    at = index & ((1 << _COUNTRY_BITS) - 1)
+    clicks = np.bincount(countries, minlength=int(country.max(initial=0)) + 1)
+    span = max(int(at.max(initial=0) - at.min(initial=0)), seconds) if len(at) else seconds
+    return 1 / (1 + clicks[country] * seconds / span)
+
+
+def learn_clock(index: np.ndarray, country: np.ndarray, at: np.ndarray) -> tuple[ClockStretch, ...]:
+    """The stretches of a partner's clock.
+
+    index: of the clicks (`click_index`). country, at: the rows' country codes and own times, in order of time.
+    Without rows, or where no offset stands out, one stretch with offset 0 that is not clear.
+    """
+    if not len(at) or not len(index):
+        return (ClockStretch(int(at[0]) if len(at) else 0, 0, is_clear=False),)
+    sample = slice(None, None, max(len(at) // _SAMPLE_ROWS, 1))
+    sample_country, sample_at = country[sample], at[sample]
+    weight = rarity(index, sample_country, WINDOW_SECONDS)
+    segments = max(len(sample_at) // _SEGMENT_ROWS, 1)
+    starts = np.arange(segments) * len(sample_at) // segments
+    # By country and time, as the index is: neighbouring look-ups share the processor's cache.
+    order = np.lexsort((sample_at, sample_country))
+    segment_of = np.repeat(np.arange(segments), np.diff(np.append(starts, len(sample_at))))[order]
+    by_country = sample_country[order], sample_at[order]
+    scores = np.column_stack(
+        [
+            np.bincount(segment_of, _excess(index, *by_country, offset, weight[order]), minlength=segments)
+            for offset in OFFSETS_SECONDS.tolist()
+        ]
+    )
+    noise = np.maximum(1.4826 * np.median(np.abs(scores - np.median(scores, axis=1)[:, None])), 0.5)
+    path = _best_path(scores, _NOISE_FACTOR * noise)
+    if scores[np.arange(segments), path].sum() < _NOISE_FACTOR * noise * np.sqrt(segments):
+        return (ClockStretch(int(at[0]), 0, is_clear=False),)
+    offsets = OFFSETS_SECONDS[path]
+    stretches = [ClockStretch(int(at[0]), int(offsets[0]), is_clear=True)]
+    times = np.append(sample_at[starts], at[-1] + 1)
+    for segment in np.flatnonzero(np.diff(path)).tolist():
+        begin, end = np.searchsorted(at, [times[segment], times[min(segment + 2, segments)]])
+        before, after = int(offsets[segment]), int(offsets[segment + 1])
+        changed = _change_point(index, country[begin:end], at[begin:end], before, after)
+        stretches.append(ClockStretch(changed, after, is_clear=True))
+    return tuple(stretches)
+
+
+def _excess(index: np.ndarray, country: np.ndarray, at: np.ndarray, offset: int, weight: np.ndarray) -> np.ndarray:
+    """By row the clicks in the ten minutes before it minus those in the ten minutes after it, bounded by one."""
+    here = clicks_before(index, country, at - offset)
+    before = here - clicks_before(index, country, at - offset - WINDOW_SECONDS)
+    after = clicks_before(index, country, at - offset + WINDOW_SECONDS) - here
+    return np.clip((before - after) * weight, -1, 1)
+
+
+def _best_path(scores: np.ndarray, penalty: float) -> np.ndarray:
+    """The column of each row of `scores` with the largest sum, where each change of column costs `penalty`."""
+    total = scores[0].copy()
+    came_from = np.zeros(scores.shape, dtype=np.int64)
+    stay = np.arange(scores.shape[1])
+    for segment in range(1, len(scores)):
+        best = int(total.argmax())
+        switches = total[best] - penalty > total
+        came_from[segment] = np.where(switches, best, stay)
+        total = np.where(switches, total[best] - penalty, total) + scores[segment]
+    path = np.empty(len(scores), dtype=np.int64)
+    path[-1] = int(total.argmax())
+    for segment in range(len(scores) - 1, 0, -1):
+        path[segment - 1] = came_from[segment, path[segment]]
+    return path
+
+
+def _change_point(index: np.ndarray, country: np.ndarray, at: np.ndarray, before: int, after: int) -> int:
+    """The time of the first row of the later offset, by the split that leaves the most excess on both sides."""
+    weight = rarity(index, country, WINDOW_SECONDS)
+    gain = _excess(index, country, at, before, weight) - _excess(index, country, at, after, weight)
+    until = np.concatenate([[0.0], np.cumsum(gain)])
+    return int(at[min(int(until.argmax()), len(at) - 1)])

@@ -1,0 +1,450 @@
+"""Learning a matching model from the rows alone: no offset, prior or label is given.
+
+Belongs here: the run of the learning steps, and the expectation-maximisation in which link probabilities teach the lag,
+the rates and the agreement of countries. Matching with a model does not belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import duckdb
+import numpy as np
+import pandas as pd
+from sklearn.isotonic import IsotonicRegression
+
+from quintet.conversions.assign import best_threshold, one_to_one
+from quintet.conversions.candidates import (
+    UNKNOWN,
+    Candidates,
+    MatchInput,
+    Window,
+    by_country,
+    country_name,
+    find_candidates,
+    lay_out,
+    one_by_id,
+    stretches,
+    typed_clicks,
+    typed_rows,
+)
+from quintet.conversions.clock import click_index, learn_clock
+from quintet.conversions.lag import EDGES_SECONDS, cut, first_density, smooth
+from quintet.conversions.likelihood import weights
+from quintet.conversions.marginals import link_probabilities
+from quintet.conversions.matching_model import ClockStretch, FieldWeights, MatchingModel, PartnerModel
+
+_SLICE_ROWS = 20_000
+_SLICES = 8
+_MOST_ROUNDS = 40
+_SETTLED = 5e-4  # of the links, in one round
+_IMPOSSIBLE = 1e-4
+_KEPT_MASS = 0.998
+_LEAST_KEPT_MASS = 0.985
+_HOPELESS = 4
+
+MOST_FALSE_MATCHES = 0.005
+"""Of the rows, the share that may find a match among clicks of other hours, where short lags make that possible."""
+
+PLACEBO_HOURS = (5, -7, 9, -11)
+"""By how much clicks are moved for a placebo: no offset, and hours of the day that are not too unlike."""
+_HOUR = 3_600
+_UNCALIBRATED = ((0.0, 0.0), (1.0, 1.0))
+_SIMULATIONS = 1
+
+
+def halo_seconds(horizon_seconds: int) -> int:
+    """How far a window reaches beyond its block: the horizon, and enough to tell the rate of rows; whole hours."""
+    return max(-(-horizon_seconds // _HOUR), 2) * _HOUR
+
+
+def pair_probabilities(model: MatchingModel, candidates: Candidates) -> np.ndarray:
+    """By pair the calibrated probability that it is a link; 0 where chance is far more likely."""
+    given, true = np.array(model.calibration).T
+    probability = _inferred(model, candidates)
+    return np.where(probability > 0, np.interp(probability, given, true), 0)
+
+
+def _inferred(model: MatchingModel, candidates: Candidates, messages: np.ndarray | None = None) -> np.ndarray:
+    """Not calibrated. messages: by pair, of the round before; changed in place."""
+    weight = weights(model, candidates)
+    kept = np.flatnonzero(weight > _IMPOSSIBLE)
+    probability = np.zeros(len(weight))
+    probability[kept], last = link_probabilities(
+        candidates.row[kept],
+        candidates.click[kept],
+        weight[kept],
+        None if messages is None else messages[kept],
+    )
+    if messages is not None:
+        messages[kept] = last
+    return probability
+
+
+@dataclass(frozen=True)
+class _Partner:
+    """What the first steps know of a partner. country, at: of all rows, in order of the partner's clock."""
+
+    name: str
+    country: np.ndarray
+    own_at: np.ndarray
+    clock: tuple[ClockStretch, ...]
+
+    @property
+    def at(self) -> np.ndarray:
+        """On our clock."""
+        stretch = np.searchsorted([stretch.from_at for stretch in self.clock[1:]], self.own_at, side="right")
+        return self.own_at - np.array([stretch.offset_seconds for stretch in self.clock])[stretch]
+
+
+def fit(connection: duckdb.DuckDBPyConnection, data: MatchInput) -> MatchingModel:
+    """Learn a model of every partner of `data`: clock, lag, rates, agreement of countries, and the threshold.
+
+    The same rows give the same model, in whatever order they lie. Writes only temporary tables.
+    """
+    clicks = connection.execute(f"select country, at_second from {typed_clicks(data)}").fetchnumpy()
+    country, at = np.asarray(clicks["country"]), np.asarray(clicks["at_second"])
+    index = click_index(country[country >= 0], at[country >= 0])
+    # Half a click of any country comes by chance in this time.
+    any_country = max(int(0.5 * np.ptp(at) / len(at)), 1) if len(at) else 1
+    names = connection.execute(f"select distinct partner from {typed_rows(data)} order by 1").fetchall()
+    partners = {name: _first_model(_partner(connection, data, name, index), index, any_country) for (name,) in names}
+    model = MatchingModel(partners, _UNCALIBRATED, threshold=0.5, expected_f1=0.5)
+    if not len(index) or not partners:
+        return model
+    candidates, *placebos = _slices(connection, data, model, PLACEBO_HOURS)
+    return _learn(connection, model, candidates, placebos)
+
+
+def _partner(connection: duckdb.DuckDBPyConnection, data: MatchInput, name: str, index: np.ndarray) -> _Partner:
+    rows = connection.execute(
+        "select case when ip >= 0 then ip else residency end as country, own_at "
+        f"from {typed_rows(data)} where partner = ? and (ip >= 0 or residency >= 0) order by own_at, country",
+        [name],
+    ).fetchnumpy()
+    country, own_at = np.asarray(rows["country"]), np.asarray(rows["own_at"])
+    return _Partner(name, country, own_at, learn_clock(index, country, own_at))
+
+
+def _first_model(partner: _Partner, index: np.ndarray, any_country_seconds: int) -> PartnerModel:
+    """Before any link is known: the lag from excess pairs, the rest from what such files are like."""
+    share = _country_share(partner.country, np.ones(len(partner.country)))
+    rest = 1e-4
+    lag = first_density(index, partner.country, partner.at)
+    return PartnerModel(
+        clock=partner.clock,
+        lag=lag,
+        click_rate=0.5,
+        row_link_share=0.8,
+        ip=FieldWeights(0.95, 0.01, 0.04, 0.98, 0.01, 0.01),
+        residency=FieldWeights(0.45, 0.5, 0.05, 0.45, 0.5, 0.05),
+        unlinked_ip_share=share | {"": 0.01},
+        unlinked_ip_rest=rest,
+        country_share=share,
+        country_rest=rest,
+        any_country_seconds=min(any_country_seconds, lag.horizon_seconds),
+        rows=len(partner.own_at),
+    )
+
+
+def _country_share(country: np.ndarray, weight: np.ndarray) -> dict[str, float]:
+    counts = np.bincount(country[country >= 0], weight[country >= 0])
+    total = max(counts.sum(), 1.0)
+    return {country_name(int(code)): float(counts[code] / total) for code in np.flatnonzero(counts > 0)}
+
+
+def _slices(
+    connection: duckdb.DuckDBPyConnection,
+    data: MatchInput,
+    model: MatchingModel,
+    placebo_hours: Sequence[int] = (),
+) -> list[Candidates]:
+    """The candidates of stretches of the calendar, spread evenly over the time that each partner's rows cover.
+
+    After those of the clicks as they are, those of the clicks moved by each of `placebo_hours`.
+    """
+    connection.register("clock_stretches", stretches(model))
+    connection.execute(f"create or replace temp table fit_clicks as from {one_by_id(typed_clicks(data))} as clicks")
+    connection.execute(f"""
+        create or replace temp table fit_rows as
+        select broker_row_id, partner_number, own_at - offset_seconds as at_second, ip, residency
+        from {typed_rows(data)} as rows
+        join clock_stretches using (partner) where own_at >= from_at and own_at < until_at
+    """)
+    connection.unregister("clock_stretches")
+    halo = halo_seconds(model.horizon_seconds)
+    for width in (24 * _HOUR, 12 * _HOUR, 6 * _HOUR, 3 * _HOUR, _HOUR):
+        held = connection.execute(
+            f"select partner_number, at_second // {width} as block, count(*) as rows "
+            "from fit_rows group by all order by all"
+        ).df()
+        if held["rows"].quantile(0.9) <= _SLICE_ROWS / _SLICES:
+            break
+    chosen = np.unique(np.concatenate([_spread(each) for _, each in held.groupby("partner_number")]))
+    any_country = max(partner.any_country_seconds for partner in model.partners.values())
+    found = []
+    for hours in (*placebo_hours, 0):
+        moved = f"(select * replace (at_second + {hours * _HOUR} as at_second) from fit_clicks)"
+        lay_out(connection, moved, "fit_rows", Window(width, halo), chosen)
+        found.append(find_candidates(connection, model.horizon_seconds, any_country))
+    connection.execute("drop table fit_clicks")
+    connection.execute("drop table fit_rows")
+    return [found[-1], *found[:-1]]
+
+
+def _spread(held: pd.DataFrame) -> np.ndarray:
+    """Blocks of one partner, evenly spread, that hold as many rows as are learned from."""
+    needed = max(int(np.ceil(_SLICE_ROWS / held["rows"].mean())), _SLICES)
+    blocks = held["block"].to_numpy()
+    return blocks[np.unique(np.linspace(0, len(blocks) - 1, min(needed, len(blocks))).round().astype(int))]
+
+
+def _learn(
+    connection: duckdb.DuckDBPyConnection,
+    model: MatchingModel,
+    candidates: Candidates,
+    placebos: Sequence[Candidates],
+) -> MatchingModel:
+    model = _with_lags(_settled(model, candidates), _KEPT_MASS)
+    model = with_threshold(calibrated(connection, model, candidates), candidates)
+    return _without_chance_tail(model, candidates, placebos)
+
+
+def _settled(model: MatchingModel, candidates: Candidates) -> MatchingModel:
+    """The parameters at which expectation and maximisation agree.
+
+    The expectations are not calibrated: the many pairs that are all but impossible would gain too much by it, and the
+    lag's tail would swallow the rows without link.
+    """
+    links, messages = -1.0, np.ones(len(candidates.row))
+    for _ in range(_MOST_ROUNDS):
+        probability = _inferred(model, candidates, messages)
+        partners = {
+            name: _update(partner, number, candidates, probability)
+            for number, (name, partner) in enumerate(sorted(model.partners.items()))
+        }
+        model = replace(model, partners=partners)
+        before, links = links, float(probability.sum())
+        if abs(links - before) <= _SETTLED * links:
+            break
+    return model
+
+
+def _with_lags(model: MatchingModel, kept_mass: float) -> MatchingModel:
+    return replace(
+        model,
+        partners={name: replace(each, lag=cut(each.lag, kept_mass)) for name, each in model.partners.items()},
+    )
+
+
+def _without_chance_tail(model: MatchingModel, candidates: Candidates, placebos: Sequence[Candidates]) -> MatchingModel:
+    """The model with the longest lags left out, where that and no more brings false matches under the limit.
+
+    placebos: the candidates of clicks at times when they did not happen. Where even the shorter lags bring more false
+    matches than the limit, as they must where clicks are dense and lags long, the lags stay as they are.
+    """
+    for kept_mass in (1.0, 0.995, 0.99, _LEAST_KEPT_MASS):
+        shorter = _with_lags(model, kept_mass)
+        rates = []
+        for placebo in placebos:
+            rates.append(_match_share(shorter, placebo))
+            if rates[-1] > _HOPELESS * MOST_FALSE_MATCHES:
+                return model
+        if np.mean(rates) <= MOST_FALSE_MATCHES:
+            return with_threshold(shorter, candidates)
+    return model
+
+
+def _match_share(model: MatchingModel, candidates: Candidates) -> float:
+    """The share of rows that find a match of an agreeing country."""
+    probability = pair_probabilities(model, candidates)
+    likely = candidates.agrees & (probability > model.threshold) & candidates.rows["own"].to_numpy()[candidates.row]
+    kept = one_to_one(candidates.row[likely], candidates.click[likely], probability[likely])
+    return float(kept.sum() / max(candidates.rows["own"].sum(), 1))
+
+
+def with_threshold(model: MatchingModel, candidates: Candidates) -> MatchingModel:
+    """The model with the threshold that gives the largest expected F1 on the candidates."""
+    probability = pair_probabilities(model, candidates)
+    own = candidates.clicks["own"].to_numpy()[candidates.click] & candidates.agrees
+    reach = {number: partner.reach for number, (_, partner) in enumerate(sorted(model.partners.items()))}
+    share = np.array([reach[number] for number in range(len(reach))])
+    partner = candidates.rows["partner"].to_numpy()[candidates.row[own]]
+    threshold, f1 = best_threshold(probability[own], float((probability[own] / share[partner]).sum()))
+    return replace(model, threshold=threshold, expected_f1=f1)
+
+
+def calibrated(
+    connection: duckdb.DuckDBPyConnection, model: MatchingModel, candidates: Candidates, *, learned: bool = True
+) -> MatchingModel:
+    """The model with a calibration measured on rows drawn from the model itself, where every link is known.
+
+    Belief propagation on a graph with loops is too sure of itself, the more so the more both sides are linked; and
+    parameters fit the rows that they were learned from too well. What a probability is worth is therefore seen on
+    simulations: the clicks as they are, rows as the model says they come, and, where the model was learned, parameters
+    learned anew from them. Replaces the temporary table window_rows.
+    """
+    any_country = max(partner.any_country_seconds for partner in model.partners.values())
+    judged = []
+    for seed in range(_SIMULATIONS):
+        rows = _simulated_rows(model, candidates, np.random.default_rng(seed))
+        connection.register("simulated", rows)
+        connection.execute("create or replace temp table window_rows as from simulated")
+        connection.unregister("simulated")
+        drawn = find_candidates(connection, model.horizon_seconds, any_country)
+        probability = _inferred(_settled(model, drawn) if learned else model, drawn)
+        kept = np.flatnonzero((probability > 0) & drawn.clicks["own"].to_numpy()[drawn.click] & drawn.agrees)
+        is_link = rows["true_click"].to_numpy()[drawn.row[kept]] == drawn.click[kept]
+        judged.append((probability[kept], is_link))
+    return replace(
+        model,
+        calibration=_reliability(
+            np.concatenate([probability for probability, _ in judged]), np.concatenate([link for _, link in judged])
+        ),
+    )
+
+
+def _simulated_rows(model: MatchingModel, candidates: Candidates, rng: np.random.Generator) -> pd.DataFrame:
+    """Rows in the form of window_rows, and `true_click`: the click's position, -1 for a row without one."""
+    clicks, rows = candidates.clicks, candidates.rows
+    free = np.ones(len(clicks), dtype=bool)
+    taken = 0.0
+    parts = []
+    for number, (_, partner) in enumerate(sorted(model.partners.items())):
+        rate = min(partner.click_rate / partner.reach, 1)
+        linked = np.flatnonzero(free & (rng.random(len(clicks)) < rate / max(1 - taken, rate)))
+        free[linked] = False
+        taken += rate
+        lag = rng.choice(partner.lag.horizon_seconds, len(linked), p=partner.lag.per_second)
+        sent = np.flatnonzero(rows["partner"].to_numpy() == number)
+        alone = sent[rng.random(len(sent)) < 1 - min(partner.row_link_share / partner.reach, 1)]
+        at_alone = rows["at_second"].to_numpy()[alone] + rng.integers(-_HOUR // 2, _HOUR // 2 + 1, len(alone))
+        country = clicks["country"].to_numpy()[linked]
+        everywhere = by_country(partner.country_share, 0)[:-1]
+        unlinked = by_country(partner.unlinked_ip_share, 0)
+        ip_alone = rng.choice(len(unlinked), len(alone), p=unlinked / unlinked.sum())
+        ip_alone[ip_alone == len(unlinked) - 1] = UNKNOWN
+        ip = np.concatenate([_told(country, partner.ip.m_same, partner.ip.m_missing, everywhere, rng), ip_alone])
+        same, missing = partner.residency.u_same, partner.residency.u_missing
+        residency = np.concatenate(
+            [
+                _told(country, partner.residency.m_same, partner.residency.m_missing, everywhere, rng),
+                _told(ip_alone, same, missing, everywhere, rng),
+            ]
+        )
+        at = np.concatenate([clicks["at_second"].to_numpy()[linked] + lag, at_alone])
+        block = np.concatenate([clicks["block"].to_numpy()[linked], rows["block"].to_numpy()[alone]])
+        true_click = np.concatenate([linked, np.full(len(alone), -1)])
+        parts.append(
+            pd.DataFrame(
+                {"block": block, "at_second": at, "ip": ip, "residency": residency, "true_click": true_click}
+            ).assign(
+                partner_number=number,
+                own=np.concatenate([clicks["own"].to_numpy()[linked], rows["own"].to_numpy()[alone]]),
+            )
+        )
+    drawn = pd.concat(parts).sort_values(
+        ["block", "partner_number", "at_second", "ip", "residency", "true_click"], ignore_index=True
+    )
+    return drawn.assign(row_place=np.arange(len(drawn)))
+
+
+def _told(
+    country: np.ndarray, same: float, missing: float, everywhere: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """What a field says of each true country: the country itself, nothing, or any country."""
+    draw = rng.random(len(country))
+    other = rng.choice(len(everywhere), len(country), p=everywhere / everywhere.sum())
+    return np.where(draw < same, country, np.where(draw < same + missing, UNKNOWN, other))
+
+
+def _reliability(probability: np.ndarray, is_link: np.ndarray) -> tuple[tuple[float, float], ...]:
+    """How often each probability comes true, rising: by bins that are finer towards 0 and 1."""
+    edges = np.r_[0, 1 / (1 + np.exp(-np.linspace(-6, 6, 31))), 1]
+    place = np.clip(np.searchsorted(edges, probability, side="right") - 1, 0, len(edges) - 2)
+    count = np.bincount(place, minlength=len(edges) - 1)
+    filled = np.flatnonzero(count >= 20)
+    if not len(filled):
+        return _UNCALIBRATED
+    given = np.bincount(place, probability, minlength=len(count))[filled] / count[filled]
+    true = np.bincount(place, is_link, minlength=len(count))[filled] / count[filled]
+    rising = IsotonicRegression(y_min=0, y_max=1).fit_transform(given, true, sample_weight=count[filled])
+    # Never flat: of two pairs the likelier one stays it.
+    rising = 0.999 * rising + 0.001 * given
+    inner = [(float(x), float(y)) for x, y in zip(given, rising, strict=True)]
+    return ((0.0, 0.0), *inner, (1.0, max(1.0 if not inner else inner[-1][1], inner[-1][1])))
+
+
+def _update(partner: PartnerModel, number: int, candidates: Candidates, probability: np.ndarray) -> PartnerModel:
+    """The parameters that the link probabilities speak for. Rows of the blocks themselves, not of the halo, count."""
+    rows, clicks = candidates.rows, candidates.clicks
+    is_own = (rows["own"] & (rows["partner"] == number)).to_numpy()
+    if not is_own.any():
+        return partner
+    in_rows = np.flatnonzero(is_own[candidates.row])
+    p, row, click = probability[in_rows], candidates.row[in_rows], candidates.click[in_rows]
+    agrees, lag = candidates.agrees[in_rows], candidates.lag[in_rows]
+    ip, residency = rows["ip"].to_numpy(), rows["residency"].to_numpy()
+    country = clicks["country"].to_numpy()[click]
+    edges = EDGES_SECONDS[: int(np.searchsorted(EDGES_SECONDS, partner.lag.horizon_seconds)) + 1]
+    counts = np.histogram(lag[agrees], edges, weights=p[agrees])[0]
+    own_rows = np.flatnonzero(is_own)
+    linked = np.minimum(np.bincount(row, p, minlength=len(rows))[own_rows], 1)
+    unlinked = 1 - linked
+    at = rows["at_second"].to_numpy()[own_rows]
+    covered = (clicks["own"] & clicks["at_second"].between(at.min() - _HOUR, at.max())).to_numpy()
+    of_partner = rows["partner"].to_numpy()[candidates.row] == number
+    in_clicks = covered[candidates.click] & candidates.agrees & of_partner
+    click_rate = (probability[in_clicks].sum() + 0.5) / (covered.sum() + 1)
+    all_ip, all_residency = ip[own_rows], residency[own_rows]
+    share = _country_share(all_ip, np.ones(len(all_ip)))
+    missing = float((all_ip == UNKNOWN).mean())
+    rest = 0.5 / (len(own_rows) + 1)
+    # Few rows without link speak for the rest of their countries through those of all rows.
+    prior = 50.0
+    spoken = np.bincount(np.where(all_ip == UNKNOWN, 26 * 26, all_ip), unlinked, minlength=26 * 26 + 1)
+    all_share = by_country({name: value * (1 - missing) for name, value in share.items()} | {"": missing}, rest)
+    unlinked_share = (spoken + prior * all_share) / (spoken.sum() + prior)
+    through_residency = (residency[row] == country) & (country != UNKNOWN)
+    through_ip = (ip[row] == country) & (country != UNKNOWN)
+    by_ip, by_residency = p[through_residency], p[through_ip]
+    ip_there, residency_there = ip[row][through_residency], residency[row][through_ip]
+    ip_missing = max(missing, 1e-4)
+    ip_same = (by_ip @ through_ip[through_residency] + 28.5) / (by_ip @ (ip_there != UNKNOWN) + 30)
+    residency_missing = float(
+        np.clip((by_residency @ (residency_there == UNKNOWN) + 1) / (by_residency.sum() + 2), 1e-3, 0.999)
+    )
+    residency_same = (by_residency @ through_residency[through_ip] + 4.5) / (
+        by_residency @ (residency_there != UNKNOWN) + 5
+    )
+    both = (all_ip != UNKNOWN) & (all_residency != UNKNOWN)
+    chance_missing = float(
+        np.clip((unlinked @ (all_residency == UNKNOWN) + 2 * residency_missing) / (unlinked.sum() + 2), 1e-3, 0.999)
+    )
+    chance_same = (unlinked[both] @ (all_ip == all_residency)[both] + 4.5) / (unlinked[both].sum() + 5)
+    ordered = {country_name(int(code)): float(unlinked_share[code]) for code in np.flatnonzero(spoken[:-1] > 0)}
+    return replace(
+        partner,
+        lag=smooth(edges, counts),
+        click_rate=float(min(click_rate, 0.99)),
+        row_link_share=float(min((linked.sum() + 1) / (len(linked) + 2), 0.999)),
+        ip=_field(ip_same, ip_missing, float(1 - rest), ip_missing),
+        residency=_field(residency_same, residency_missing, chance_same, chance_missing),
+        unlinked_ip_share=ordered | {"": float(max(unlinked_share[-1], 1e-6))},
+        unlinked_ip_rest=rest,
+        country_share=share,
+        country_rest=rest,
+    )
+
+
+def _field(m_same: float, m_missing: float, u_same: float, u_missing: float) -> FieldWeights:
+    """Shares of all from shares of the rows where the field is not missing."""
+    return FieldWeights(
+        m_same=float((1 - m_missing) * m_same),
+        m_missing=float(m_missing),
+        m_other=float((1 - m_missing) * (1 - m_same)),
+        u_same=float((1 - u_missing) * u_same),
+        u_missing=float(u_missing),
+        u_other=float((1 - u_missing) * (1 - u_same)),
+    )

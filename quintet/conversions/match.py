@@ -1,0 +1,341 @@
+"""Matching clicks to broker rows with a frozen model: the run of the steps.
+
+Belongs here: from the rows to the tables of matches and of reasons, as a pure function of the set of rows and the
+model. The steps have files of their own: `candidates.py`, `likelihood.py`, `marginals.py`, `assign.py`, `blocks.py`.
+Learning a model does not belong here (`fit.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from quintet.conversions.assign import one_to_one
+from quintet.conversions.blocks import WIDTH_SECONDS, chunks, create_tables, stale_blocks, widened
+from quintet.conversions.candidates import (
+    Candidates,
+    MatchInput,
+    Window,
+    find_candidates,
+    lay_out,
+    one_by_id,
+    stretches,
+    typed_clicks,
+    typed_rows,
+)
+from quintet.conversions.fit import PLACEBO_HOURS, halo_seconds, pair_probabilities
+from quintet.conversions.marginals import most_likely_rival
+from quintet.conversions.matching_model import MatchingModel
+
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "partner_not_learned": "The model does not know the partner of the row.",
+        "in_review": "Its likely link, of another country or not certain enough, is held for review.",
+        "country_unknown": "Neither spelling could be resolved to a country.",
+        "outside_time_span": "Nothing on the other side is near enough in time to its first or last row.",
+        "country_never_seen": "The other side has no row of the country at all.",
+        "no_candidate": "Nothing of the country on the other side within the longest lag.",
+        "lost_to_better": "Its most likely partner on the other side is matched to another.",
+        "below_threshold": "Its most likely link is too uncertain.",
+    }
+)
+"""Why a row of either side has no match; of several reasons the first in this order holds."""
+
+_KEPT_PROBABILITY = 0.05
+_PLACEBO_SCHEMA = "matching_placebo"
+_REVIEW_SHARE = 0.5  # of the threshold
+
+
+@dataclass(frozen=True)
+class MatchRun:
+    """What a run did: blocks of the calendar in all, and those matched anew."""
+
+    blocks: int
+    blocks_matched_anew: int
+
+
+def match(
+    connection: duckdb.DuckDBPyConnection, data: MatchInput, model: MatchingModel, schema: str = "matching"
+) -> MatchRun:
+    """Bring the tables of `schema` up to date with `data` under `model`.
+
+    Only blocks whose window changed since they were matched are matched again; the result is the same as if all were.
+    Tables: `matches` (block, conversion_id, broker_row_id, partner, lag_seconds, match_probability,
+    runner_up_probability: of the likeliest rival pair on either side, tier: matched or review; a conversion and a
+    broker row at most once), `match_pairs` (every pair that is likely, and the likeliest of an agreeing country of each
+    row) and `match_blocks`. One transaction: a run that is killed leaves the tables as they were.
+    """
+    create_tables(connection, schema)
+    window = Window(WIDTH_SECONDS, halo_seconds(model.horizon_seconds))
+    _register_rows(connection, data, model)
+    connection.execute("begin")
+    try:
+        stale = stale_blocks(connection, "all_clicks", "all_rows", window, model.version, schema)
+        _match_blocks(connection, model, window, stale, schema)
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    finally:
+        _forget_rows(connection)
+    [(blocks,)] = connection.execute(f"select count(*) from {schema}.match_blocks").fetchall()
+    return MatchRun(blocks, len(stale))
+
+
+def write_reasons(
+    connection: duckdb.DuckDBPyConnection, data: MatchInput, model: MatchingModel, schema: str = "matching"
+) -> None:
+    """Write why every row of either side without a match has none, after `match` with the same arguments.
+
+    Tables: `unmatched_conversions` (conversion_id, reason) and `unmatched_broker_rows` (broker_row_id, reason); reasons
+    are keys of `REASONS`. What is in review is not matched, and has a reason too.
+    """
+    horizon = model.horizon_seconds
+    _register_rows(connection, data, model)
+    connection.execute(f"""
+        create or replace table {schema}.unmatched_conversions as
+        with likeliest as (
+            select conversion_id, arg_max(broker_row_id, (match_probability, broker_row_id)) as broker_row_id
+            from {schema}.match_pairs where countries_agree group by all
+        ),
+        span as (select min(at_second) - {horizon} as first_second, max(at_second) as last_second from all_rows),
+        countries as (
+            select distinct country from (select ip as country from all_rows union all select residency from all_rows)
+        )
+        select conversion_id,
+            case
+                when conversion_id in (select conversion_id from {schema}.matches) then 'in_review'
+                when country < 0 then 'country_unknown'
+                when not coalesce(at_second between first_second and last_second, false) then 'outside_time_span'
+                when country not in (from countries) then 'country_never_seen'
+                when broker_row_id is null then 'no_candidate'
+                when broker_row_id in (select broker_row_id from {schema}.matches where tier = 'matched')
+                    then 'lost_to_better'
+                else 'below_threshold'
+            end as reason
+        from {one_by_id("all_clicks")} as clicks cross join span left join likeliest using (conversion_id)
+        where conversion_id not in (select conversion_id from {schema}.matches where tier = 'matched')
+        order by conversion_id
+    """)
+    connection.execute(f"""
+        create or replace table {schema}.unmatched_broker_rows as
+        with likeliest as (
+            select broker_row_id, arg_max(conversion_id, (match_probability, conversion_id)) as conversion_id
+            from {schema}.match_pairs where countries_agree group by all
+        ),
+        span as (select min(at_second) as first_second, max(at_second) + {horizon} as last_second from all_clicks),
+        countries as (select distinct country from all_clicks)
+        select broker_row_id,
+            case
+                when all_rows.at_second is null then 'partner_not_learned'
+                when broker_row_id in (select broker_row_id from {schema}.matches) then 'in_review'
+                when all_rows.ip < 0 and all_rows.residency < 0 then 'country_unknown'
+                when not coalesce(at_second between first_second and last_second, false) then 'outside_time_span'
+                when all_rows.ip not in (from countries) and all_rows.residency not in (from countries)
+                    then 'country_never_seen'
+                when conversion_id is null then 'no_candidate'
+                when conversion_id in (select conversion_id from {schema}.matches where tier = 'matched')
+                    then 'lost_to_better'
+                else 'below_threshold'
+            end as reason
+        from {typed_rows(data)} as given
+        left join all_rows using (broker_row_id)
+        cross join span
+        left join likeliest using (broker_row_id)
+        where broker_row_id not in (select broker_row_id from {schema}.matches where tier = 'matched')
+        order by broker_row_id
+    """)
+    _forget_rows(connection)
+
+
+def placebo(
+    connection: duckdb.DuckDBPyConnection,
+    data: MatchInput,
+    model: MatchingModel,
+    hours: Sequence[int] = PLACEBO_HOURS,
+) -> pd.DataFrame:
+    """Match with the clicks moved by each of `hours`, where every match is false.
+
+    Columns hours, broker_rows, matched, false_match_rate: matched by broker_rows.
+    """
+    rates = []
+    for shift in hours:
+        moved = f"(select * replace (created_at + to_hours({shift}) as created_at) from {data.clicks})"
+        match(connection, MatchInput(moved, data.broker_rows), model, _PLACEBO_SCHEMA)
+        [(matched,)] = connection.execute(
+            f"select count(*) from {_PLACEBO_SCHEMA}.matches where tier = 'matched'"
+        ).fetchall()
+        connection.execute(f"drop schema {_PLACEBO_SCHEMA} cascade")
+        [(rows,)] = connection.execute(f"select count(*) from {data.broker_rows}").fetchall()
+        rates.append((shift, rows, matched, matched / rows if rows else 0.0))
+    return pd.DataFrame(rates, columns=["hours", "broker_rows", "matched", "false_match_rate"])
+
+
+def _register_rows(connection: duckdb.DuckDBPyConnection, data: MatchInput, model: MatchingModel) -> None:
+    """The temporary views all_clicks and all_rows: the typed rows, all on our clock."""
+    connection.register("clock_stretches", stretches(model))
+    connection.execute(f"create or replace temp view all_clicks as from {typed_clicks(data)} as clicks")
+    connection.execute(f"""
+        create or replace temp view all_rows as
+        select broker_row_id, partner_number, own_at - offset_seconds as at_second, ip, residency
+        from {typed_rows(data)} as typed join clock_stretches using (partner)
+        where own_at >= from_at and own_at < until_at
+    """)
+
+
+def _forget_rows(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("drop view all_rows")
+    connection.execute("drop view all_clicks")
+    connection.unregister("clock_stretches")
+
+
+def _match_blocks(
+    connection: duckdb.DuckDBPyConnection, model: MatchingModel, window: Window, stale: pd.DataFrame, schema: str
+) -> None:
+    if stale.empty:
+        return
+    blocks = stale["block"].to_numpy()
+    _delete_blocks(connection, f"{schema}.match_pairs", blocks)
+    _delete_blocks(connection, f"{schema}.match_blocks", blocks)
+    connection.register("stale", stale)
+    # What lies within reach of a block that is matched anew.
+    near = " or ".join(
+        f"(at_second + {shift}) // {window.width_seconds} in (select block from stale)"
+        for shift in (-window.halo_seconds, 0, window.halo_seconds)
+    )
+    near_clicks = f"(select * from all_clicks where {near})"
+    connection.execute(f"create or replace temp table stale_clicks as from {one_by_id(near_clicks)}")
+    connection.execute(f"create or replace temp table stale_rows as select * from all_rows where {near}")
+    names = pd.DataFrame({"partner": pd.Series(sorted(model.partners), dtype="str")}).reset_index(
+        names="partner_number"
+    )
+    connection.register("partner_names", names)
+    any_country = max((partner.any_country_seconds for partner in model.partners.values()), default=1)
+    links = []
+    for chunk in chunks(stale.dropna(subset="digest")):
+        lay_out(connection, "stale_clicks", "stale_rows", window, chunk)
+        candidates = find_candidates(connection, model.horizon_seconds, any_country)
+        links.append(_write_pairs(connection, model, candidates, schema))
+    connection.register("expected", pd.concat(links) if links else pd.DataFrame({"block": [], "expected_links": []}))
+    connection.execute(
+        f"insert into {schema}.match_blocks by name select stale.*, ? as model_version, "
+        "coalesce(expected_links, 0) as expected_links from stale left join expected using (block) "
+        "where digest is not null order by block",
+        [model.version],
+    )
+    for name in ("stale", "partner_names", "expected"):
+        connection.unregister(name)
+    for table in ("stale_clicks", "stale_rows", "window_clicks", "window_rows"):
+        connection.execute(f"drop table if exists {table}")
+    # A row whose candidates lie in two blocks is decided in one of them: neighbours feel a change.
+    decided, reviewed = widened(blocks, 1), widened(blocks, 2)
+    _delete_blocks(connection, f"{schema}.matches", reviewed, "and tier = 'review'")
+    _delete_blocks(connection, f"{schema}.matches", decided)
+    _decide(connection, decided, "matched", f"countries_agree and match_probability > {model.threshold!r}", schema)
+    likely = f"match_probability > {model.threshold * _REVIEW_SHARE!r}"
+    _decide(connection, reviewed, "review", likely, schema)
+
+
+def _delete_blocks(connection: duckdb.DuckDBPyConnection, table: str, blocks: np.ndarray, also: str = "") -> None:
+    connection.execute(f"delete from {table} where block in (select unnest(?)) {also}", [blocks.tolist()])
+
+
+def _write_pairs(
+    connection: duckdb.DuckDBPyConnection, model: MatchingModel, candidates: Candidates, schema: str
+) -> pd.DataFrame:
+    """Keep the pairs of the blocks' own clicks; gives the links to be expected, by block."""
+    probability = pair_probabilities(model, candidates)
+    runner_up = np.maximum(
+        most_likely_rival(candidates.row, probability), most_likely_rival(candidates.click, probability)
+    )
+    own = np.flatnonzero(candidates.clicks["own"].to_numpy()[candidates.click] & (probability > 0))
+    row, click, likely = candidates.row[own], candidates.click[own], probability[own]
+    block = candidates.rows["block"].to_numpy()[row]
+    agreeing = candidates.agrees[own]
+    ranked = np.where(agreeing, likely, 0)
+    best = agreeing & ((likely >= most_likely_rival(click, ranked)) | (likely >= most_likely_rival(row, ranked)))
+    kept = np.flatnonzero(best | (likely > _KEPT_PROBABILITY))
+    pairs = pd.DataFrame(
+        {
+            "row_place": row[kept],
+            "click_place": click[kept],
+            "lag_seconds": candidates.lag[own][kept],
+            "match_probability": likely[kept],
+            "runner_up_probability": runner_up[own][kept],
+            "countries_agree": agreeing[kept],
+        }
+    )
+    connection.register("scored", pairs)
+    connection.execute(f"""
+        insert into {schema}.match_pairs by name
+        select window_clicks.block, conversion_id, broker_row_id, partner, lag_seconds, match_probability,
+            runner_up_probability, countries_agree,
+            window_rows.at_second < window_clicks.block::bigint * {WIDTH_SECONDS} + {model.horizon_seconds}
+                or not window_rows.own as near_edge
+        from scored
+        join window_clicks using (click_place)
+        join window_rows using (row_place)
+        join partner_names using (partner_number)
+    """)
+    connection.unregister("scored")
+    partner = candidates.rows["partner"].to_numpy()[row]
+    reach = np.array([each.reach for _, each in sorted(model.partners.items())])
+    links = pd.DataFrame({"block": block, "expected_links": likely / reach[partner]})[agreeing]
+    return links.groupby("block", as_index=False).sum()
+
+
+def _decide(connection: duckdb.DuckDBPyConnection, blocks: np.ndarray, tier: str, condition: str, schema: str) -> None:
+    """Give the tier to the best one-to-one choice among the pairs of `condition` whose two sides are still free."""
+    connection.register("decided", pd.DataFrame({"block": blocks}))
+    connection.register("near", pd.DataFrame({"block": widened(blocks, 1)}))
+    connection.execute(f"""
+        create or replace temp table eligible as
+        with free as (
+            select pairs.*
+            from {schema}.match_pairs as pairs
+            semi join near using (block)
+            anti join {schema}.matches as taken on pairs.conversion_id = taken.conversion_id
+            anti join {schema}.matches as taken on pairs.broker_row_id = taken.broker_row_id
+            where {condition}
+        ),
+        -- Only near midnight can a row have pairs in two blocks.
+        at_home as (
+            select * from free where not near_edge
+            union all
+            select * from free where near_edge
+            qualify block = first_value(block) over (
+                partition by broker_row_id order by match_probability desc, lag_seconds, conversion_id
+            )
+        )
+        select * exclude (countries_agree, near_edge),
+            count(*) over (partition by conversion_id) as rivals_of_click,
+            count(*) over (partition by block, broker_row_id) as rivals_of_row
+        from at_home
+        semi join decided using (block)
+    """)
+    connection.execute(
+        f"insert into {schema}.matches by name select * exclude (rivals_of_click, rivals_of_row), ? as tier "
+        "from eligible where rivals_of_click = 1 and rivals_of_row = 1",
+        [tier],
+    )
+    rivals = connection.execute(
+        "select conversion_id, broker_row_id, match_probability from eligible "
+        "where rivals_of_click > 1 or rivals_of_row > 1 order by all"
+    ).df()
+    row = pd.factorize(rivals["broker_row_id"], sort=True)[0]
+    click = pd.factorize(rivals["conversion_id"], sort=True)[0]
+    chosen = rivals[one_to_one(row, click, rivals["match_probability"].to_numpy())]
+    connection.register("chosen", chosen[["conversion_id", "broker_row_id"]])
+    connection.execute(
+        f"insert into {schema}.matches by name select * exclude (rivals_of_click, rivals_of_row), ? as tier "
+        "from eligible semi join chosen using (conversion_id, broker_row_id)",
+        [tier],
+    )
+    connection.execute("drop table eligible")
+    for name in ("decided", "near", "chosen"):
+        connection.unregister(name)

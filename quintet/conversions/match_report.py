@@ -1,0 +1,130 @@
+"""What a model has learned and how good its matches should be, as tables.
+
+Belongs here: the figures of the model report: the learned clock, lag and weights, calibration, expected precision,
+recall and F1, the placebo rate, and the change from the version before. Drawing them does not belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import duckdb
+import pandas as pd
+
+from quintet.conversions.matching_model import MatchingModel
+
+
+def match_report(
+    connection: duckdb.DuckDBPyConnection,
+    model: MatchingModel,
+    placebo_rates: pd.DataFrame,
+    schema: str = "matching",
+    before: MatchingModel | None = None,
+) -> Mapping[str, pd.DataFrame]:
+    """The tables of the report by name, after `match.match` with `model` into `schema`.
+
+    summary: figure, value: threshold; matched and review; expected_precision, expected_recall, expected_f1 of what is
+    matched, from the calibrated probabilities; expected_links, those out of reach too; false_match_rate of the placebo
+    (mean over its hours); the largest lag.
+    clocks: partner, from_at (the partner's clock; null for the beginning), offset_seconds, is_clear.
+    lags: partner, from_second, until_second, share, per_second.
+    weights: partner, field, outcome, m (share among links), u (among rows without).
+    calibration: given (as inferred), true (as simulated).
+    certainty: deciles of the probability of the matched: pairs, mean_probability.
+    placebo: as given. changes: partner, what, before, now; empty without `before`.
+    """
+    return {
+        "summary": _summary(connection, model, placebo_rates, schema),
+        "clocks": _clocks(model),
+        "lags": _lags(model),
+        "weights": _weights(model),
+        "calibration": pd.DataFrame(model.calibration, columns=["given", "true"]),
+        "certainty": _certainty(connection, schema),
+        "placebo": placebo_rates,
+        "changes": _changes(before, model),
+    }
+
+
+def _summary(
+    connection: duckdb.DuckDBPyConnection, model: MatchingModel, placebo_rates: pd.DataFrame, schema: str
+) -> pd.DataFrame:
+    [(matched, review, right, longest)] = connection.execute(
+        f"select count(*) filter (where tier = 'matched'), count(*) filter (where tier = 'review'), "
+        # Summed in the order of the conversions: the same to the last digit on every run.
+        f"coalesce(list_sum(list(match_probability order by conversion_id) filter (where tier = 'matched')), 0), "
+        f"max(lag_seconds) filter (where tier = 'matched') from {schema}.matches"
+    ).fetchall()
+    [(links,)] = connection.execute(
+        f"select coalesce(list_sum(list(expected_links order by block)), 0) from {schema}.match_blocks"
+    ).fetchall()
+    links = max(links, right)
+    figures = {
+        "threshold": model.threshold,
+        "matched": matched,
+        "review": review,
+        "expected_links": links,
+        "expected_precision": right / matched if matched else None,
+        "expected_recall": right / links if links else None,
+        "expected_f1": 2 * right / (matched + links) if matched else None,
+        "false_match_rate": float(placebo_rates["false_match_rate"].mean()) if len(placebo_rates) else None,
+        "longest_lag_seconds": longest,
+    }
+    return pd.DataFrame({"figure": list(figures), "value": pd.array(list(figures.values()), dtype="Float64")})
+
+
+def _clocks(model: MatchingModel) -> pd.DataFrame:
+    rows = [
+        (name, pd.Timestamp(stretch.from_at, unit="s") if number else pd.NaT, stretch.offset_seconds, stretch.is_clear)
+        for name, partner in sorted(model.partners.items())
+        for number, stretch in enumerate(partner.clock)
+    ]
+    return pd.DataFrame(rows, columns=["partner", "from_at", "offset_seconds", "is_clear"])
+
+
+def _lags(model: MatchingModel) -> pd.DataFrame:
+    rows = [
+        (name, start, end, share, share / (end - start))
+        for name, partner in sorted(model.partners.items())
+        for start, end, share in zip(
+            partner.lag.edges_seconds, partner.lag.edges_seconds[1:], partner.lag.mass, strict=False
+        )
+    ]
+    return pd.DataFrame(rows, columns=["partner", "from_second", "until_second", "share", "per_second"])
+
+
+def _weights(model: MatchingModel) -> pd.DataFrame:
+    rows = [
+        (name, label, outcome, getattr(field, f"m_{outcome}"), getattr(field, f"u_{outcome}"))
+        for name, partner in sorted(model.partners.items())
+        for label, field in (("ip", partner.ip), ("residency", partner.residency))
+        for outcome in ("same", "missing", "other")
+    ]
+    return pd.DataFrame(rows, columns=["partner", "field", "outcome", "m", "u"])
+
+
+def _certainty(connection: duckdb.DuckDBPyConnection, schema: str) -> pd.DataFrame:
+    return connection.execute(
+        f"select least(floor(match_probability * 10), 9)::integer as decile, count(*) as pairs, "
+        f"round(avg(match_probability), 6) as mean_probability "
+        f"from {schema}.matches where tier = 'matched' group by all order by all"
+    ).df()
+
+
+def _figures(model: MatchingModel) -> dict[tuple[str, str], str]:
+    figures = {("", "threshold"): f"{model.threshold:.4f}", ("", "expected F1"): f"{model.expected_f1:.4f}"}
+    for name, partner in model.partners.items():
+        figures |= {
+            (name, "clock, seconds ahead"): ", ".join(str(stretch.offset_seconds) for stretch in partner.clock),
+            (name, "longest lag, seconds"): str(partner.lag.horizon_seconds),
+            (name, "links by click"): f"{partner.click_rate:.4f}",
+            (name, "links by row"): f"{partner.row_link_share:.4f}",
+            (name, "IP country agrees"): f"{partner.ip.m_same:.4f}",
+            (name, "residency agrees"): f"{partner.residency.m_same:.4f}",
+        }
+    return figures
+
+
+def _changes(before: MatchingModel | None, now: MatchingModel) -> pd.DataFrame:
+    old, new = (_figures(before) if before else {}), _figures(now)
+    rows = [(*key, old.get(key), new.get(key)) for key in sorted(old | new) if before and old.get(key) != new.get(key)]
+    return pd.DataFrame(rows, columns=["partner", "what", "before", "now"])

@@ -1,0 +1,110 @@
+"""Which clicks meet which rows."""
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from quintet.conversions.candidates import (
+    LARGEST_PER_ROW,
+    MatchInput,
+    Window,
+    by_country,
+    country_name,
+    find_candidates,
+    lay_out,
+    one_by_id,
+    partner_of,
+    typed_clicks,
+)
+
+_DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("file", "partner"),
+    [
+        ("broker_data.csv", "broker_data"),
+        ("broker_one_2024-05-01.csv.gz", "broker_one"),
+        ("broker_data (1).csv", "broker_data"),
+        ("2024-05-01_broker.csv", "broker"),
+        ("broker_part_01.csv", "broker"),
+        ("Acme2_007.xlsx", "acme2"),
+        ("20240501.csv", "broker"),
+    ],
+)
+def test_a_partner_is_the_name_without_dates_and_numbers(file, partner):
+    assert duckdb.execute(f"select {partner_of('name')} from (select ? as name)", [file]).fetchall() == [(partner,)]
+
+
+def test_an_id_given_for_two_countries_is_one_click_of_none():
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table clicks as from (values (1, 'US', timestamp '2024-05-01'), (1, 'US', timestamp '2024-05-01'), "
+            "(2, 'DE', timestamp '2024-05-01'), (2, 'FR', timestamp '2024-05-01')) "
+            "as t(conversion_id, country_iso2, created_at)"
+        )
+        clicks = connection.execute(f"from {one_by_id(typed_clicks(MatchInput('clicks', '')))} order by 1").fetchall()
+    assert [(number, country_name(code)) for number, _, code in clicks] == [(1, "US"), (2, "")]
+
+
+def test_shares_are_found_by_country_and_the_unknown_last():
+    shares = by_country({"US": 0.5, "": 0.1}, 0.01)
+    assert (shares[20 * 26 + 18], shares[-1], shares[0]) == (0.5, 0.1, 0.01)
+
+
+def _pairs(clicks: list[tuple], rows: list[tuple], horizon: int = 100, any_country: int = 1) -> pd.DataFrame:
+    """clicks: id, second, country; rows: id, second, ip, residency. Gives the pairs of day 1 by their ids."""
+    with duckdb.connect() as connection:
+        connection.register("c", pd.DataFrame(clicks, columns=["conversion_id", "at_second", "country"]))
+        given = pd.DataFrame(rows, columns=["broker_row_id", "at_second", "ip", "residency"]).assign(partner_number=0)
+        connection.register("r", given)
+        lay_out(connection, "c", "r", Window(_DAY, 7_200), np.array([1]))
+        found = find_candidates(connection, horizon, any_country)
+        ids = connection.execute("select conversion_id from window_clicks order by click_place").df()
+        row_ids = connection.execute("select broker_row_id from window_rows order by row_place").df()
+    return pd.DataFrame(
+        {
+            "row": row_ids["broker_row_id"].to_numpy()[found.row],
+            "click": ids["conversion_id"].to_numpy()[found.click],
+            "lag": found.lag,
+            "agrees": found.agrees,
+        }
+    )
+
+
+def test_a_row_meets_clicks_of_its_countries_before_it_and_within_the_horizon():
+    clicks = [(1, _DAY + 10, 5), (2, _DAY + 50, 5), (3, _DAY + 50, 6), (4, _DAY + 50, 7), (5, _DAY + 61, 5)]
+    pairs = _pairs(clicks, [("a", _DAY + 60, 5, 6)], horizon=50)
+    assert sorted(pairs["click"]) == [2, 3]
+    assert pairs["agrees"].all()
+    assert sorted(_pairs(clicks, [("a", _DAY + 60, 5, 6)], horizon=51)["click"]) == [1, 2, 3]
+
+
+def test_a_click_in_the_same_second_has_lag_zero():
+    assert _pairs([(1, _DAY, 5)], [("a", _DAY, 5, -1)])["lag"].tolist() == [0]
+
+
+def test_clicks_of_any_country_are_met_for_a_short_time_and_do_not_agree():
+    clicks = [(1, _DAY + 58, 5), (2, _DAY + 50, 5), (3, _DAY + 59, -1)]
+    pairs = _pairs(clicks, [("a", _DAY + 60, 6, -1), ("b", _DAY + 60, -1, -1)], any_country=5)
+    assert sorted(zip(pairs["row"], pairs["click"], strict=True)) == [("a", 1), ("a", 3), ("b", 1), ("b", 3)]
+    assert not pairs["agrees"].any()
+
+
+def test_of_many_clicks_in_one_second_a_row_meets_no_more_than_it_may():
+    clicks = [(number, _DAY, 5) for number in range(500)]
+    pairs = _pairs(clicks, [("a", _DAY, 5, -1), ("b", _DAY, 5, -1)])
+    assert pairs.groupby("row")["click"].nunique().tolist() == [LARGEST_PER_ROW, LARGEST_PER_ROW]
+
+
+def test_the_window_reaches_beyond_the_block_and_says_what_is_its_own():
+    clicks = [(1, _DAY - 7_200, 5), (2, _DAY - 7_201, 5), (3, _DAY, 5)]
+    with duckdb.connect() as connection:
+        connection.register("c", pd.DataFrame(clicks, columns=["conversion_id", "at_second", "country"]))
+        connection.execute(
+            "create table r (broker_row_id text, partner_number int, at_second bigint, ip int, residency int)"
+        )
+        lay_out(connection, "c", "r", Window(_DAY, 7_200), np.array([1]))
+        laid_out = connection.execute("select conversion_id, own from window_clicks order by 1").fetchall()
+    assert laid_out == [(1, False), (3, True)]
