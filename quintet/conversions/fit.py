@@ -6,7 +6,6 @@ the rates and the agreement of countries. Matching with a model does not belong 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -113,8 +112,11 @@ def fit(connection: duckdb.DuckDBPyConnection, data: MatchInput) -> MatchingMode
     model = MatchingModel(partners, _UNCALIBRATED, threshold=0.5, expected_f1=0.5)
     if not len(index) or not partners:
         return model
-    candidates, *placebos = _slices(connection, data, model, PLACEBO_HOURS)
-    return _learn(connection, model, candidates, placebos)
+    slices = _slices(connection, data, model)
+    model = _learn(connection, model, slices)
+    connection.execute("drop table fit_clicks")
+    connection.execute("drop table fit_rows")
+    return model
 
 
 def _partner(connection: duckdb.DuckDBPyConnection, data: MatchInput, name: str, index: np.ndarray) -> _Partner:
@@ -154,16 +156,23 @@ def _country_share(country: np.ndarray, weight: np.ndarray) -> dict[str, float]:
     return {country_name(int(code)): float(counts[code] / total) for code in np.flatnonzero(counts > 0)}
 
 
-def _slices(
-    connection: duckdb.DuckDBPyConnection,
-    data: MatchInput,
-    model: MatchingModel,
-    placebo_hours: Sequence[int] = (),
-) -> list[Candidates]:
-    """The candidates of stretches of the calendar, spread evenly over the time that each partner's rows cover.
+@dataclass(frozen=True)
+class _Slices:
+    """Stretches of the calendar to learn from, over the temporary tables fit_clicks and fit_rows."""
 
-    After those of the clicks as they are, those of the clicks moved by each of `placebo_hours`.
-    """
+    window: Window
+    blocks: np.ndarray
+
+    def candidates(self, connection: duckdb.DuckDBPyConnection, model: MatchingModel, hours: int = 0) -> Candidates:
+        """Of the clicks moved by `hours`."""
+        moved = f"(select * replace (at_second + {hours * _HOUR} as at_second) from fit_clicks)"
+        lay_out(connection, moved, "fit_rows", self.window, self.blocks)
+        any_country = max(partner.any_country_seconds for partner in model.partners.values())
+        return find_candidates(connection, model.horizon_seconds, any_country)
+
+
+def _slices(connection: duckdb.DuckDBPyConnection, data: MatchInput, model: MatchingModel) -> _Slices:
+    """Slices spread evenly over the time that each partner's rows cover."""
     connection.register("clock_stretches", stretches(model))
     connection.execute(f"create or replace temp table fit_clicks as from {one_by_id(typed_clicks(data))} as clicks")
     connection.execute(f"""
@@ -182,15 +191,7 @@ def _slices(
         if held["rows"].quantile(0.9) <= _SLICE_ROWS / _SLICES:
             break
     chosen = np.unique(np.concatenate([_spread(each) for _, each in held.groupby("partner_number")]))
-    any_country = max(partner.any_country_seconds for partner in model.partners.values())
-    found = []
-    for hours in (*placebo_hours, 0):
-        moved = f"(select * replace (at_second + {hours * _HOUR} as at_second) from fit_clicks)"
-        lay_out(connection, moved, "fit_rows", Window(width, halo), chosen)
-        found.append(find_candidates(connection, model.horizon_seconds, any_country))
-    connection.execute("drop table fit_clicks")
-    connection.execute("drop table fit_rows")
-    return [found[-1], *found[:-1]]
+    return _Slices(Window(width, halo), chosen)
 
 
 def _spread(held: pd.DataFrame) -> np.ndarray:
@@ -200,15 +201,23 @@ def _spread(held: pd.DataFrame) -> np.ndarray:
     return blocks[np.unique(np.linspace(0, len(blocks) - 1, min(needed, len(blocks))).round().astype(int))]
 
 
-def _learn(
-    connection: duckdb.DuckDBPyConnection,
-    model: MatchingModel,
-    candidates: Candidates,
-    placebos: Sequence[Candidates],
-) -> MatchingModel:
+def _learn(connection: duckdb.DuckDBPyConnection, model: MatchingModel, slices: _Slices) -> MatchingModel:
+    candidates = slices.candidates(connection, model)
     model = _with_lags(_settled(model, candidates), _KEPT_MASS)
     model = with_threshold(calibrated(connection, model, candidates), candidates)
-    return _without_chance_tail(model, candidates, placebos)
+    shorter = [_with_lags(model, kept_mass) for kept_mass in (1.0, 0.995, 0.99, _LEAST_KEPT_MASS)]
+    rates: list[list[float]] = [[] for _ in shorter]
+    for hours in PLACEBO_HOURS:
+        placebo = slices.candidates(connection, model, hours)
+        # Dense clicks and long lags: no row is without a click that could be its own, and the lags stay as they are.
+        if _match_share(shorter[-1], placebo) > _HOPELESS * MOST_FALSE_MATCHES:
+            return model
+        for each, measured in zip(shorter, rates, strict=True):
+            measured.append(_match_share(each, placebo))
+    for each, measured in zip(shorter, rates, strict=True):
+        if np.mean(measured) <= MOST_FALSE_MATCHES:
+            return with_threshold(each, candidates)
+    return model
 
 
 def _settled(model: MatchingModel, candidates: Candidates) -> MatchingModel:
@@ -236,24 +245,6 @@ def _with_lags(model: MatchingModel, kept_mass: float) -> MatchingModel:
         model,
         partners={name: replace(each, lag=cut(each.lag, kept_mass)) for name, each in model.partners.items()},
     )
-
-
-def _without_chance_tail(model: MatchingModel, candidates: Candidates, placebos: Sequence[Candidates]) -> MatchingModel:
-    """The model with the longest lags left out, where that and no more brings false matches under the limit.
-
-    placebos: the candidates of clicks at times when they did not happen. Where even the shorter lags bring more false
-    matches than the limit, as they must where clicks are dense and lags long, the lags stay as they are.
-    """
-    for kept_mass in (1.0, 0.995, 0.99, _LEAST_KEPT_MASS):
-        shorter = _with_lags(model, kept_mass)
-        rates = []
-        for placebo in placebos:
-            rates.append(_match_share(shorter, placebo))
-            if rates[-1] > _HOPELESS * MOST_FALSE_MATCHES:
-                return model
-        if np.mean(rates) <= MOST_FALSE_MATCHES:
-            return with_threshold(shorter, candidates)
-    return model
 
 
 def _match_share(model: MatchingModel, candidates: Candidates) -> float:
