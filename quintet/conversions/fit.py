@@ -215,7 +215,7 @@ def _learn(connection: duckdb.DuckDBPyConnection, model: MatchingModel, slices: 
         for each, measured in zip(shorter, rates, strict=True):
             measured.append(_match_share(each, placebo))
     for each, measured in zip(shorter, rates, strict=True):
-        if np.mean(measured) <= MOST_FALSE_MATCHES:
+        if max(measured) <= MOST_FALSE_MATCHES:
             return with_threshold(each, candidates)
     return model
 
