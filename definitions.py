@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.conversions import country_names
+from assets.conversions import country_names, matching
 from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
 from assets.insurance import premium_forecast, premium_reports, stg_agency_performance
 from assets.jobs import build_jobs
@@ -52,6 +52,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         ),
         "code": code_fingerprint(PROJECT, settings),
         "reports": settings.reports,
+        "models": settings.models,
         "online": settings.online,
     }
 
@@ -74,6 +75,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         report_runs,
         marts,
         premium_forecast,
+        matching,
         results,
         build_snapshot(sorted(published)),
         premium_reports,

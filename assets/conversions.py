@@ -1,11 +1,17 @@
-"""Conversions' own assets."""
+"""Conversions' own assets: the countries before the models, the matches behind them."""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 
 from assets.build import code_has_changed
 from assets.facts import DAILY, OWNERS
 from assets.ingest import raw_key
+from quintet.conversions.matching_run import MATCH_TABLES, REPORT_TABLES, SCHEMA, run_matching
 from quintet.conversions.spellings import TABLE, resolve_new_spellings
+from quintet.registry import ModelRegistry
+from resources.clock import Clock
 from resources.warehouse import POOL, Warehouse
 
 
@@ -29,4 +35,73 @@ def country_names(warehouse: Warehouse, code: dg.ResourceParam[str]) -> dg.Mater
         ).fetchone() or (0, 0)
     return dg.MaterializeResult(
         metadata={"dagster/row_count": known + unknown, "spellings added": added, "spellings not recognised": unknown}
+    )
+
+
+class Learning(dg.Config):
+    """How a model is chosen."""
+
+    learn_anew: bool = False
+
+
+@dg.multi_asset(
+    specs=[
+        dg.AssetSpec(
+            [schema, table],
+            deps=[dg.AssetKey(["marts", "fct_conversions"]), dg.AssetKey(["marts", "fct_broker_rows"])],
+            group_name="conversions",
+            description=description,
+            owners=OWNERS,
+            kinds={"python", "duckdb"},
+            freshness_policy=DAILY,
+            metadata={"dagster/table_name": f"{schema}.{table}"},
+        )
+        for schema, table, description in (
+            *zip(
+                (SCHEMA,) * len(MATCH_TABLES),
+                MATCH_TABLES,
+                (
+                    "Which click became which broker row, how surely, and whether it counts or is for review.",
+                    "The clicks without a match, with the reason.",
+                    "The broker rows without a match, with the reason.",
+                ),
+                strict=True,
+            ),
+            ("ml", "matching_report", "What the model has learned, how good its matches are, and its placebo rate."),
+        )
+    ],
+    name="matching",
+    pool=POOL,
+)
+def matching(
+    context: dg.AssetExecutionContext,
+    config: Learning,
+    warehouse: Warehouse,
+    clock: Clock,
+    models: dg.ResourceParam[Path],
+    code: dg.ResourceParam[str],
+) -> Iterator[dg.MaterializeResult]:
+    """Match the days that have changed; learn a model first where there is none, or a new one is asked for."""
+    registry = ModelRegistry(models / "conversions")
+    with warehouse.get_connection() as connection:
+        outcome = run_matching(
+            connection, registry, clock.now(), code, learn_anew=config.learn_anew, log=context.log.info
+        )
+        rows = {
+            table: connection.execute(f"select count(*) from {SCHEMA}.{table}").fetchall()[0][0]
+            for table in MATCH_TABLES
+        }
+        summary = dict(connection.execute("select figure, value from ml.matching_summary").fetchall())
+    for table in MATCH_TABLES:
+        yield dg.MaterializeResult(asset_key=[SCHEMA, table], metadata={"dagster/row_count": rows[table]})
+    yield dg.MaterializeResult(
+        asset_key=["ml", "matching_report"],
+        metadata={
+            "model": outcome.model.version,
+            "learned": outcome.learned or "no: the model in force stays",
+            "days": outcome.run.blocks,
+            "days matched anew": outcome.run.blocks_matched_anew,
+            "tables": ", ".join(f"ml.matching_{name}" for name in REPORT_TABLES),
+            **{name: value for name, value in summary.items() if value is not None},
+        },
     )

@@ -97,7 +97,9 @@ def _build(
     The caller holds no connection: dbt opens the warehouse in a process of its own.
     """
     # unit tests prove the SQL, not the data: the test suite runs them
-    given = ["build", "--exclude-resource-type", "unit_test", "--vars", json.dumps(dict(variables)), *arguments]
+    # a test that also reads a model of a later step runs there
+    given = ["build", "--exclude-resource-type", "unit_test", "--indirect-selection", "buildable"]
+    given += ["--vars", json.dumps(dict(variables)), *arguments]
     invocation = dbt.cli(given, context=context)
     outputs: list[dg.Output[Any]] = []
     try:

@@ -38,6 +38,11 @@ BROKER_ROWS = Dataset(
                 missing=("#REF!", "#N/A", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"),
                 nullable=True,
             ),
+            "partner": text(
+                "The broker, for files of several; without it the file's name tells (partner__anything.csv).",
+                nullable=True,
+                required=False,
+            ),
         },
         name="broker_rows",
     ),

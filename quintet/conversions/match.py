@@ -47,7 +47,6 @@ REASONS: Mapping[str, str] = MappingProxyType(
 """Why a row of either side has no match; of several reasons the first in this order holds."""
 
 _KEPT_PROBABILITY = 0.05
-_PLACEBO_SCHEMA = "matching_placebo"
 _REVIEW_SHARE = 0.5  # of the threshold
 
 
@@ -158,19 +157,19 @@ def placebo(
     data: MatchInput,
     model: MatchingModel,
     hours: Sequence[int] = PLACEBO_HOURS,
+    schema: str = "matching_placebo",
 ) -> pd.DataFrame:
     """Match with the clicks moved by each of `hours`, where every match is false.
 
-    Columns hours, broker_rows, matched, false_match_rate: matched by broker_rows.
+    Columns hours, broker_rows, matched, false_match_rate: matched by broker_rows. The tables of each shift stay, in a
+    schema of their own that begins with `schema`: a later call matches only what has changed.
     """
     rates = []
     for shift in hours:
         moved = f"(select * replace (created_at + to_hours({shift}) as created_at) from {data.clicks})"
-        match(connection, MatchInput(moved, data.broker_rows), model, _PLACEBO_SCHEMA)
-        [(matched,)] = connection.execute(
-            f"select count(*) from {_PLACEBO_SCHEMA}.matches where tier = 'matched'"
-        ).fetchall()
-        connection.execute(f"drop schema {_PLACEBO_SCHEMA} cascade")
+        own = f"{schema}_{'later' if shift > 0 else 'earlier'}_{abs(shift)}"
+        match(connection, MatchInput(moved, data.broker_rows), model, own)
+        [(matched,)] = connection.execute(f"select count(*) from {own}.matches where tier = 'matched'").fetchall()
         [(rows,)] = connection.execute(f"select count(*) from {data.broker_rows}").fetchall()
         rates.append((shift, rows, matched, matched / rows if rows else 0.0))
     return pd.DataFrame(rates, columns=["hours", "broker_rows", "matched", "false_match_rate"])

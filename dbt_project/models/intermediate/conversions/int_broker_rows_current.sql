@@ -33,6 +33,7 @@ counted as (
 select
     content_key,
     occurrence,
+    partner,
     broker_at,
     residency_name,
     ip_name,

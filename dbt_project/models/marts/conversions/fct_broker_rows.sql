@@ -42,6 +42,7 @@ select
     broker.residency_name,
     broker.ip_name,
     broker.important_score_missing_reason,
+    broker.partner,
     broker.content_key || '-' || broker.occurrence as broker_row_id,
     broker._batch_id
 from current_rows as broker

@@ -1,5 +1,9 @@
 with typed as (
     select
+        -- A column of the file, else what stands before two underscores in its name, else one partner for all.
+        coalesce(
+            lower(trim(partner)), nullif(lower(trim(regexp_extract(_source_file, '^(.+?)__', 1))), ''), 'broker'
+        ) as partner,
         make_timestamp(contract.as_integer("timestamp") * 1000000) as broker_at,
         country_residency as residency_name,
         ip_country as ip_name,
@@ -17,7 +21,7 @@ with typed as (
 
 select
     -- Broker rows have no key: equal rows are told by their content, nulls apart from any text.
-    md5(row(broker_at, residency_name, ip_name, important_score, important_score_missing_reason)::varchar)
+    md5(row(partner, broker_at, residency_name, ip_name, important_score, important_score_missing_reason)::varchar)
         as content_key,
     *
 from typed

@@ -1,0 +1,168 @@
+"""One run of matching over the warehouse: the model in force, the matches, the reasons and the report.
+
+Belongs here: when a model is learned anew, and in which tables of the warehouse the results stand. How a model is
+learned (`fit.py`), how rows are matched (`match.py`) and what the report says (`match_report.py`) do not belong here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import duckdb
+
+from quintet.conversions.candidates import MatchInput
+from quintet.conversions.fit import fit
+from quintet.conversions.match import MatchRun, match, placebo, write_reasons
+from quintet.conversions.match_report import match_report
+from quintet.conversions.matching_model import MatchingModel
+from quintet.registry import ModelRegistry, ModelVersion
+from quintet.warehouse.database import transaction
+
+SCHEMA = "matching"
+"""Of the working tables, in the warehouse's own file."""
+
+MATCH_TABLES = ("matches", "unmatched_conversions", "unmatched_broker_rows")
+"""What the models read of `SCHEMA`."""
+
+REPORT_TABLES = ("summary", "clocks", "lags", "weights", "calibration", "certainty", "placebo", "changes", "model")
+"""Of the schema ml, each with the prefix `matching_`."""
+
+DATA = MatchInput("marts.fct_conversions", "marts.fct_broker_rows")
+
+SETTLED_LINKS = 10_000
+"""A partner of whom a model has seen this many links is learned: more rows would hardly change it."""
+
+
+@dataclass(frozen=True)
+class MatchingOutcome:
+    """What a run did. learned: why a model was learned, None where the one in force stayed."""
+
+    model: MatchingModel
+    learned: str | None
+    run: MatchRun
+
+
+def run_matching(
+    connection: duckdb.DuckDBPyConnection,
+    registry: ModelRegistry,
+    now: dt.datetime,
+    code: str,
+    *,
+    learn_anew: bool = False,
+    log: Callable[[str], object] = print,
+) -> MatchingOutcome:
+    """Bring matches, reasons and report up to date with the marts; gives what was done.
+
+    connection: to the warehouse. code: names the code at hand; results of other code are made anew. learn_anew: learn
+    a new version of the model though the one in force would do.
+    """
+    _drop_results_of_other_code(connection, code)
+    model, learned = _model_in_force(connection, registry, now, learn_anew, log)
+    run = match(connection, DATA, model, SCHEMA)
+    log(f"matched {run.blocks_matched_anew} of {run.blocks} days anew with model {model.version}")
+    write_reasons(connection, DATA, model, SCHEMA)
+    rates = placebo(connection, DATA, model, schema=f"{SCHEMA}_placebo")
+    _write_report(connection, registry, model, rates)
+    return MatchingOutcome(model, learned, run)
+
+
+def _drop_results_of_other_code(connection: duckdb.DuckDBPyConnection, code: str) -> None:
+    schemas = connection.execute(
+        "select schema_name from duckdb_schemas() where database_name = current_database() "
+        "and (schema_name = $schema or starts_with(schema_name, $schema || '_'))",
+        {"schema": SCHEMA},
+    ).fetchall()
+    made_by = f"{SCHEMA}.made_by"
+    if (SCHEMA,) in schemas and connection.execute(f"select code from {made_by}").fetchall() == [(code,)]:
+        return
+    with transaction(connection):
+        for (schema,) in schemas:
+            connection.execute(f"drop schema {schema} cascade")
+        connection.execute(f"create schema {SCHEMA}")
+        connection.execute(f"create table {made_by} as select ?::varchar as code", [code])
+
+
+def _model_in_force(
+    connection: duckdb.DuckDBPyConnection,
+    registry: ModelRegistry,
+    now: dt.datetime,
+    learn_anew: bool,
+    log: Callable[[str], object],
+) -> tuple[MatchingModel, str | None]:
+    at_hand = _rows_at_hand(connection)
+    model = _kept_model(registry, registry.current())
+    reason = "asked for" if learn_anew else _reason_to_learn(model, registry, at_hand)
+    if model is not None and reason is None:
+        return model, None
+    log(f"learning a matching model: {reason}")
+    model = fit(connection, DATA)
+    if min(at_hand["clicks"], at_hand["broker_rows"]) == 0:  # nothing was learned that is worth keeping
+        return model, reason
+    registry.keep(model.version, model.to_json(), now, str(reason), at_hand)
+    return model, reason
+
+
+def _rows_at_hand(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Clicks, broker rows, and `rows of <partner>` for each partner."""
+    [(clicks,)] = connection.execute(f"select count(*) from {DATA.clicks}").fetchall()
+    partners = connection.execute(
+        f"select partner, count(*) from {DATA.broker_rows} group by all order by all"
+    ).fetchall()
+    rows = sum(count for _, count in partners)
+    return {"clicks": clicks, "broker_rows": rows} | {f"rows of {name}": count for name, count in partners}
+
+
+def _kept_model(registry: ModelRegistry, kept: ModelVersion | None) -> MatchingModel | None:
+    """None where there is none, or where it is of another method."""
+    if kept is None:
+        return None
+    try:
+        return MatchingModel.from_json(registry.text(kept.version))
+    except ValueError:
+        return None
+
+
+def _reason_to_learn(model: MatchingModel | None, registry: ModelRegistry, at_hand: dict[str, int]) -> str | None:
+    """Why a model has to be learned though nobody asked; None where the one in force will do.
+
+    While a partner has shown few links, all rows at hand teach: the result then depends on the rows alone, not on the
+    order in which they came. From `SETTLED_LINKS` on a model stays until a new one is asked for.
+    """
+    current = registry.current()
+    if current is None:
+        return "there is none yet"
+    if model is None:
+        return "the one in force is of another method"
+    partners = [name.removeprefix("rows of ") for name in at_hand if name.startswith("rows of ")]
+    new = [name for name in partners if name not in model.partners]
+    if new:
+        return f"new partners: {', '.join(new)}"
+    few = [name for name in partners if model.partners[name].rows * model.partners[name].row_link_share < SETTLED_LINKS]
+    if few and at_hand != dict(current.learned_from):
+        return f"more rows, and fewer than {SETTLED_LINKS:,} links seen so far of {', '.join(few)}"
+    return None
+
+
+def _write_report(
+    connection: duckdb.DuckDBPyConnection, registry: ModelRegistry, model: MatchingModel, rates: object
+) -> None:
+    kept = [each for each in registry.versions() if each.version == model.version]
+    earlier = registry.before(model.version) if kept else None
+    tables = dict(match_report(connection, model, rates, SCHEMA, _kept_model(registry, earlier)))
+    with transaction(connection):
+        for name, frame in tables.items():
+            connection.register("report", frame)
+            connection.execute(f"create or replace table ml.matching_{name} as from report")
+            connection.unregister("report")
+        connection.execute(
+            "create or replace table ml.matching_model as select ?::varchar as version, ?::timestamp as learned_at, "
+            "?::varchar as reason, ?::varchar as version_before",
+            [
+                model.version,
+                kept[0].learned_at if kept else None,
+                kept[0].reason if kept else None,
+                earlier.version if earlier else None,
+            ],
+        )
