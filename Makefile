@@ -30,8 +30,8 @@ install: $(VENV)/installed  ## install the locked packages
 $(DAGSTER_HOME)/dagster.yaml: dagster.yaml
 	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $@
 
-run: install $(DAGSTER_HOME)/dagster.yaml  ## build everything that is not up to date (SELECT=conversions: one domain)
-	@$(BIN)/python run.py $(if $(SELECT),--select $(SELECT))
+run: install $(DAGSTER_HOME)/dagster.yaml  ## build everything that is not up to date (SELECT=conversions: one domain; LEARN=conversions: its models anew)
+	@$(BIN)/python run.py $(if $(SELECT),--select $(SELECT)) $(if $(LEARN),--learn $(LEARN))
 
 dev: install $(DAGSTER_HOME)/dagster.yaml  ## Dagster UI on port 3000, sensors and schedules on
 	@$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000

@@ -18,14 +18,17 @@ from assets.ingest import raw_key
 from assets.jobs import domain_selection
 from definitions import build_defs
 from quintet.datasets import DATASETS
-from quintet.plan import Plan
+from quintet.plan import LEARNING, Plan
 from quintet.settings import Settings
 
 _TAGS = {"quintet/started_by": "command line"}
 
 
-def materialise(settings: Settings, plan: Plan, select: str | None, console: Console) -> bool:
-    """Build what the plan asks for, of one domain or of all; whether all of it succeeded."""
+def materialise(settings: Settings, plan: Plan, select: str | None, console: Console, learn: str | None = None) -> bool:
+    """Build what the plan asks for, of one domain or of all; whether all of it succeeded.
+
+    learn: the domain whose models are learned anew though those in force would do.
+    """
     definitions = build_defs(settings)
     selection = _selection(plan, select).resolve(definitions.resolve_asset_graph())
     instance, run_id = dg.DagsterInstance.get(), str(uuid.uuid4())
@@ -37,7 +40,10 @@ def materialise(settings: Settings, plan: Plan, select: str | None, console: Con
             instance=instance,
             run_id=run_id,
             tags=_TAGS,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config={
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                "ops": {LEARNING[learn]: {"config": {"learn_anew": True}}} if learn else {},
+            },
             raise_on_error=False,
         )
     return result.success

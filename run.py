@@ -22,7 +22,7 @@ from rich.console import Console
 from quintet.datasets import DATASETS, DOMAINS
 from quintet.online.keys import create_first_key
 from quintet.online.store import Store
-from quintet.plan import Plan, code_fingerprint, make_plan
+from quintet.plan import LEARNING, Plan, code_fingerprint, make_plan
 from quintet.settings import Settings, SettingsError, load_settings
 from quintet.summary import render
 from quintet.warehouse.snapshot import NoSnapshotError
@@ -37,7 +37,9 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.reconfigure(line_buffering=True)  # progress shows at once where output is piped
     parser = argparse.ArgumentParser(prog="make run", description=__doc__)
     parser.add_argument("--select", choices=DOMAINS, help="one domain with all that it needs upstream")
-    select = parser.parse_args(arguments).select
+    parser.add_argument("--learn", choices=sorted(LEARNING), help="learn the models of this domain anew, as a version")
+    given = parser.parse_args(arguments)
+    select = given.learn or given.select
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -50,8 +52,10 @@ def main(arguments: Sequence[str]) -> int:
     began = time.monotonic()
     with _alone(settings.home):
         plan = make_plan(settings.raw, datasets, settings.serving, code_fingerprint(_PROJECT, settings))
+        if given.learn:
+            plan = Plan({}, is_full=True, reason=f"new models of {given.learn} are asked for")
         _CONSOLE.print(f"{plan.reason}: {'building' if plan.has_work else 'everything is up to date'}")
-        succeeded = _materialise(settings, plan, select) if plan.has_work else True
+        succeeded = _materialise(settings, plan, select, given.learn) if plan.has_work else True
     try:
         title = f"{'done' if succeeded else 'FAILED'} in {time.monotonic() - began:.0f} s"
         _CONSOLE.print(render(settings, datasets, title), soft_wrap=True)
@@ -71,11 +75,11 @@ def _show_first_key(settings: Settings) -> None:
         _CONSOLE.print(f"first admin key of `make serve`, shown this once: {first[1]}", soft_wrap=True)
 
 
-def _materialise(settings: Settings, plan: Plan, select: str | None) -> bool:
+def _materialise(settings: Settings, plan: Plan, select: str | None, learn: str | None) -> bool:
     # imported only where there is work: Dagster takes seconds to load
     from materialise import materialise  # noqa: PLC0415
 
-    return materialise(settings, plan, select, _CONSOLE)
+    return materialise(settings, plan, select, _CONSOLE, learn)
 
 
 @contextmanager

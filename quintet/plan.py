@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import duckdb
 
@@ -24,6 +25,9 @@ _SHAPING = (
     *("dbt_project/models/**/*.sql", "dbt_project/models/**/*.yml", "dbt_project/macros/**/*.sql"),
     *("dbt_project/tests/**/*.sql", "dbt_project/*.yml"),
 )
+
+LEARNING: Mapping[str, str] = MappingProxyType({"conversions": "matching"})
+"""By domain, the step that learns its models and takes `learn_anew`."""
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,17 @@ _CODES_NAMED = 2
 
 
 def headline(marts: duckdb.DuckDBPyConnection) -> str:
-    """Clicks, broker rows and unmapped page codes of the snapshot `marts`; "no data" where there is none."""
+    """What was matched, and what of the files is amiss, in the snapshot `marts`; "no data" where there is none."""
     try:
-        clicks, rows, invalid_scores = marts.execute("""
+        clicks, rows, matched, review, invalid_scores = marts.execute("""
             select
                 (select count(*) from marts.fct_conversions),
                 (select count(*) from marts.fct_broker_rows),
+                (select count(*) from marts.fct_conversion_matches where tier = 'matched'),
+                (select count(*) from marts.fct_conversion_matches where tier = 'review'),
                 (select count(important_score_missing_reason) from marts.fct_broker_rows)
         """).fetchall()[0]
+        placebo = marts.execute("select max(false_match_rate) from ml.matching_placebo").fetchall()[0][0]
         # Codes are text from outside: a scanner's payload must not write to the terminal.
         unmapped = marts.execute(r"""
             select
@@ -29,7 +32,11 @@ def headline(marts: duckdb.DuckDBPyConnection) -> str:
         return "no data"
     if not (clicks or rows):
         return "no data"
-    return f"{clicks:,} clicks, {rows:,} broker rows ({invalid_scores:,} with an invalid score), {_unmapped(unmapped)}"
+    share = f" ({matched / rows:.1%}, placebo at most {placebo:.2%})" if rows else ""
+    return (
+        f"{matched:,} of {rows:,} broker rows matched to {clicks:,} clicks{share}, {review:,} pairs for review; "
+        f"{invalid_scores:,} invalid scores, {_unmapped(unmapped)}"
+    )
 
 
 def _unmapped(codes: list[tuple[str, int]]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import duckdb
+import pandas as pd
 
 from quintet.conversions.candidates import MatchInput
 from quintet.conversions.fit import fit
@@ -146,7 +147,7 @@ def _reason_to_learn(model: MatchingModel | None, registry: ModelRegistry, at_ha
 
 
 def _write_report(
-    connection: duckdb.DuckDBPyConnection, registry: ModelRegistry, model: MatchingModel, rates: object
+    connection: duckdb.DuckDBPyConnection, registry: ModelRegistry, model: MatchingModel, rates: pd.DataFrame
 ) -> None:
     kept = [each for each in registry.versions() if each.version == model.version]
     earlier = registry.before(model.version) if kept else None

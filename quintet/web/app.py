@@ -24,7 +24,7 @@ from quintet.web.answers import Answers
 from quintet.web.pages import errors, files, overview, reports, sign_in
 from quintet.web.pages import insurance as insurance_pages
 from quintet.web.paging import PageTokens
-from quintet.web.routes import docs, health, insurance
+from quintet.web.routes import conversions, docs, health, insurance
 from quintet.web.security import Gate, build_gate
 from quintet.web.snapshots import Snapshots
 
@@ -93,7 +93,7 @@ def create_app(
     )
     app.state.service = service
     app.state.gate = gate
-    for module in (health, sign_in, docs, insurance, overview, insurance_pages, reports):
+    for module in (health, sign_in, docs, insurance, conversions, overview, insurance_pages, reports):
         app.include_router(module.router)
     files.mount(app)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)

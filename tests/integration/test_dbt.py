@@ -295,6 +295,12 @@ FAULTS = [
         "('naive', ",
     ),
     Fault(
+        "matched_or_explained: a click that is neither",
+        "update marts.fct_unified_journeys set unmatched_reason = null "
+        + first_row("marts.fct_unified_journeys", "not is_matched"),
+        "matched_or_explained_fct_unified_journeys",
+    ),
+    Fault(
         "not_null: a country without a spelling",
         "insert into ml.country_names values (null, 'SI', 'name', 1)",
         "source_not_null_ml_country_names_spelling",

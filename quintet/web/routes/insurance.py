@@ -7,7 +7,7 @@ Belongs here: how a question arrives and an answer leaves. What may be asked and
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -30,7 +30,7 @@ from quintet.insurance.performance import (
 )
 from quintet.insurance.premium_report import ReportTooLargeError, period, premium_report, write_csv, write_workbook
 from quintet.online.report_runs import ReportRun, record_report_run
-from quintet.web.paging import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
+from quintet.web.lists import Listed, Page, PageQuery, answer_list, split_values
 from quintet.web.problems import Fault, ProblemError
 from quintet.web.security import guarded_router
 from quintet.web.snapshots import Snapshots
@@ -39,20 +39,12 @@ router = guarded_router("insurance:read", prefix="/v1/insurance", tags=["insuran
 
 _FINER_THAN_A_YEAR = ("month", "quarter", "week", "day", "date")
 
-
-def _split(values: Any) -> Any:
-    """`a,b` beside `c` as a, b, c: a list may be repeated or separated by commas."""
-    if not isinstance(values, list):
-        return values
-    return [part for value in values for part in (value.split(",") if isinstance(value, str) else [value])]
-
-
 _AtMost: Any = Field(default_factory=list, max_length=MAX_FILTER_VALUES)
-Ids = Annotated[list[Annotated[int, Field(ge=0, le=2**63 - 1)]], BeforeValidator(_split), _AtMost]
+Ids = Annotated[list[Annotated[int, Field(ge=0, le=2**63 - 1)]], BeforeValidator(split_values), _AtMost]
 IdsOrUnknown = Annotated[
-    list[Annotated[int, Field(ge=0, le=2**63 - 1)] | Literal["unknown"]], BeforeValidator(_split), _AtMost
+    list[Annotated[int, Field(ge=0, le=2**63 - 1)] | Literal["unknown"]], BeforeValidator(split_values), _AtMost
 ]
-Codes = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], BeforeValidator(_split), _AtMost]
+Codes = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], BeforeValidator(split_values), _AtMost]
 Year = Annotated[int, Field(ge=EARLIEST_YEAR, le=LATEST_YEAR)]
 
 
@@ -86,31 +78,19 @@ class FilterQuery(BaseModel):
         )
 
 
-class PageQuery(FilterQuery):
+class FilteredQuery(FilterQuery, PageQuery):
     """Filters, and which page of the list."""
 
-    page_size: int = Field(DEFAULT_PAGE_SIZE, ge=1, le=LARGEST_PAGE_SIZE, description="Most items in the answer.")
-    page_token: str | None = Field(
-        None, max_length=4_000, description="`next_page_token` of the page before; leave it out for the first."
-    )
 
-
-class SummaryQuery(PageQuery):
+class SummaryQuery(FilteredQuery):
     """Filters, pivots and page."""
 
-    group_by: Annotated[list[str], BeforeValidator(_split), Field(default_factory=list, max_length=len(PIVOTS))] = (
-        Field(
-            description=f"Pivots, any of {', '.join(PIVOTS)}; without any the grand total.",
-            examples=[["prod_line", "year"]],
-        )
+    group_by: Annotated[list[str], BeforeValidator(split_values)] = Field(
+        default_factory=list,
+        max_length=len(PIVOTS),
+        description=f"Pivots, any of {', '.join(PIVOTS)}; without any the grand total.",
+        examples=[["prod_line", "year"]],
     )
-
-
-class Listed(BaseModel):
-    """A page of a list, from one snapshot."""
-
-    next_page_token: str | None = Field(description="Hand it back as `page_token`; null on the last page.")
-    snapshot: str = Field(examples=["20260101T040000-1a2b3c4d"])
 
 
 class ShortYear(BaseModel):
@@ -175,15 +155,13 @@ class DetailPage(Listed):
     items: list[DetailRow]
 
 
-class ForecastQuery(BaseModel):
+class ForecastQuery(PageQuery):
     """Which series of the forecast."""
 
     model_config = ConfigDict(extra="forbid")
 
     agency: Ids = Field(description="Agency ids.")
     prod_line: Codes = Field(description="Lines: `CL` commercial, `PL` personal.")
-    page_size: int = Field(DEFAULT_PAGE_SIZE, ge=1, le=LARGEST_PAGE_SIZE, description="Most items in the answer.")
-    page_token: str | None = Field(None, max_length=4_000, description="`next_page_token` of the page before.")
 
 
 class ForecastRow(BaseModel):
@@ -223,14 +201,12 @@ class ForecastPage(Listed):
     explanation: str | None
 
 
-class SegmentQuery(BaseModel):
+class SegmentQuery(PageQuery):
     """Which segments."""
 
     model_config = ConfigDict(extra="forbid")
 
     segment: Codes = Field(description="Names of segments.", examples=[["repair"]])
-    page_size: int = Field(DEFAULT_PAGE_SIZE, ge=1, le=LARGEST_PAGE_SIZE, description="Most items in the answer.")
-    page_token: str | None = Field(None, max_length=4_000, description="`next_page_token` of the page before.")
 
 
 class SegmentRow(BaseModel):
@@ -272,39 +248,18 @@ def asked() -> Iterator[None]:
         raise ProblemError(422, str(error), errors=[fault]) from error
 
 
-Page = tuple[Sequence[Mapping[str, Any]], Sequence[Any] | None]
-
-
 def _list(
     request: Request,
-    query: BaseModel,
+    query: PageQuery,
     fetch: Callable[[Any, tuple[Any, ...] | None], Page],
     beside: Callable[[Any], Mapping[str, Any]] = lambda _: {},
 ) -> Response:
-    """One page of a list as the answer.
-
-    fetch: from a cursor and the key to go on from to rows and the last key. beside: what the answer says besides.
-    """
-    service = request.app.state.service
-    question = {"route": request.url.path, **query.model_dump(exclude={"page_size", "page_token"})}
-    after = service.tokens.read(question, getattr(query, "page_token", None))
-    with service.snapshots.read() as snapshot, asked():
-
-        def make() -> dict[str, Any]:
-            items, last = fetch(snapshot.cursor, after)
-            return {
-                "items": items,
-                "next_page_token": service.tokens.make(question, last),
-                "snapshot": snapshot.snapshot_id,
-                **beside(snapshot.cursor),
-            }
-
-        answer: Response = service.answers.json(request, snapshot, make)
-        return answer
+    with asked():
+        return answer_list(request, query, fetch, beside)
 
 
 @router.get("/performance", response_model=DetailPage)
-def performance(request: Request, query: Annotated[PageQuery, Query()]) -> Response:
+def performance(request: Request, query: Annotated[FilteredQuery, Query()]) -> Response:
     """Premium, losses and policies in detail: a row an agency, product, state and year.
 
     A figure that is not known is null, and `<figure>_missing_reason` says why.

@@ -13,21 +13,28 @@ def marts() -> duckdb.DuckDBPyConnection:
         create schema marts;
         create table marts.fct_conversions (conversion_id bigint);
         create table marts.fct_broker_rows (important_score double, important_score_missing_reason varchar);
+        create table marts.fct_conversion_matches (tier varchar);
         create table marts.unmapped_page_categories (measurement_category varchar, conversions bigint);
+        create schema ml;
+        create table ml.matching_placebo (false_match_rate double);
         insert into marts.fct_conversions select range from range(10000);
         insert into marts.fct_broker_rows values (0, null), (null, 'spreadsheet_error'), (3, null);
+        insert into marts.fct_conversion_matches values ('matched'), ('matched'), ('review');
+        insert into ml.matching_placebo values (0.001), (0.004);
     """)
     return connection
 
 
-def test_the_sentence_tells_clicks_broker_rows_and_the_most_frequent_unmapped_codes(marts: duckdb.DuckDBPyConnection):
+def test_the_sentence_tells_what_matched_how_surely_and_the_most_frequent_unmapped_codes(
+    marts: duckdb.DuckDBPyConnection,
+):
     marts.execute(
         "insert into marts.unmapped_page_categories values ('z', 2), ('01a/02b', 7688), ('01c', 317), (null, 1)"
     )
 
     assert headline(marts) == (
-        "10,000 clicks, 3 broker rows (1 with an invalid score), "
-        "unmapped page codes: 01a/02b (7,688), 01c (317), 2 others (3)"
+        "2 of 3 broker rows matched to 10,000 clicks (66.7%, placebo at most 0.40%), 1 pairs for review; "
+        "1 invalid scores, unmapped page codes: 01a/02b (7,688), 01c (317), 2 others (3)"
     )
 
 
@@ -39,6 +46,12 @@ def test_a_payload_among_the_codes_is_cut_and_cannot_steer_a_terminal(marts: duc
     marts.execute("insert into marts.unmapped_page_categories values (?, 1)", ["\x1b[2J\n" + "a" * 100])
 
     assert headline(marts).endswith(f"unmapped page codes: ?[2J?{'a' * 55} (1)")
+
+
+def test_clicks_without_a_broker_row_have_no_rate(marts: duckdb.DuckDBPyConnection):
+    marts.execute("delete from marts.fct_broker_rows; delete from marts.fct_conversion_matches")
+
+    assert headline(marts).startswith("0 of 0 broker rows matched to 10,000 clicks, 0 pairs for review;")
 
 
 def test_empty_tables_are_no_data(marts: duckdb.DuckDBPyConnection):

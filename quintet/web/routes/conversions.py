@@ -1,0 +1,100 @@
+"""Conversions over HTTP: the matches.
+
+Belongs here: how a question arrives and an answer leaves. What may be asked and how it is answered belongs in
+`quintet/conversions`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+from fastapi import Query, Request
+from pydantic import BaseModel, BeforeValidator, Field
+from starlette.responses import Response
+
+from quintet.conversions.journeys import MatchFilters, match_page
+from quintet.web.lists import Listed, Page, PageQuery, answer_list, split_values
+from quintet.web.security import guarded_router
+
+router = guarded_router("conversions:read", prefix="/v1/conversions", tags=["conversions"])
+
+_MOST_VALUES = 200
+
+Texts = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=200)]],
+    BeforeValidator(split_values),
+    Field(default_factory=list, max_length=_MOST_VALUES),
+]
+
+
+class MatchQuery(PageQuery):
+    """Which matches. A filter takes several values, repeated or separated by commas."""
+
+    tier: Literal["matched", "review"] = Field("matched", description="Matches, or pairs held for review.")
+    country: Texts = Field(description="ISO 3166 alpha-2 codes of the click's country.", examples=[["DE"]])
+    page_category: Texts = Field(description="Pages that were clicked on.", examples=[["Broker finder"]])
+    partner: Texts = Field(description="Brokers.", examples=[["broker"]])
+    is_mobile: bool | None = Field(None, description="Whether the visitor was on a phone.")
+    since: dt.datetime | None = Field(None, description="First moment of the click, UTC where it names no zone.")
+    until: dt.datetime | None = Field(None, description="The moment of the click before which it ends.")
+
+    def filters(self) -> MatchFilters:
+        """The filters as the domain knows them."""
+        return MatchFilters(
+            tier=self.tier,
+            countries=self.country,
+            page_categories=self.page_category,
+            partners=self.partner,
+            is_mobile=self.is_mobile,
+            since=_utc(self.since),
+            until=_utc(self.until),
+        )
+
+
+class Match(BaseModel):
+    """A click and the broker row that it became."""
+
+    conversion_id: int
+    session_id: str | None
+    created_at: dt.datetime = Field(description="Of the click, UTC.")
+    country_iso2: str | None = Field(description="Of the click.")
+    is_mobile: bool | None
+    ui_element: str | None
+    page_category: str | None
+    partner: str
+    broker_row_id: str
+    broker_source_file: str
+    broker_source_row: int
+    broker_at: str = Field(description="By the partner's clock, without a zone.", examples=["2024-05-01T02:22:43"])
+    lag_seconds: int = Field(description="From the click to the row, on our clock.")
+    match_probability: float
+    runner_up_probability: float
+    tier: Literal["matched", "review"]
+    residency_iso2: str | None
+    ip_iso2: str | None
+    important_score: float | None
+    important_score_missing_reason: str | None
+
+
+class MatchPage(Listed):
+    """Matches in the order of their conversions."""
+
+    items: list[Match]
+
+
+def _utc(moment: dt.datetime | None) -> dt.datetime | None:
+    return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment is not None and moment.tzinfo else moment
+
+
+@router.get("/matches", response_model=MatchPage)
+def matches(request: Request, query: Annotated[MatchQuery, Query()]) -> Response:
+    """Which click became which broker row, how surely, and what the broker says of it.
+
+    A click and a broker row occur at most once. Pairs held for review are no matches: ask for them by `tier`.
+    """
+
+    def fetch(cursor: Any, after: tuple[Any, ...] | None) -> Page:
+        return match_page(cursor, query.filters(), after, query.page_size)
+
+    return answer_list(request, query, fetch)

@@ -1,0 +1,83 @@
+"""Conversions over HTTP: the matches are those of the snapshot, and what cannot be asked says why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from fastapi.testclient import TestClient
+
+from quintet.warehouse.snapshot import open_snapshot
+from tests.web.test_insurance import items
+
+MATCHES = "/v1/conversions/matches"
+
+
+@pytest.fixture(scope="module")
+def snapshot(built_home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with open_snapshot((built_home / "serving" / "current.duckdb").resolve()) as connection:
+        yield connection
+
+
+def ids(snapshot: duckdb.DuckDBPyConnection, condition: str) -> list[int]:
+    found = snapshot.execute(
+        "select conversion_id from marts.fct_unified_journeys where is_matched and " + condition + " order by all"
+    ).fetchall()
+    return [conversion_id for (conversion_id,) in found]
+
+
+def test_the_pages_of_the_matches_are_the_matched_journeys(
+    client: TestClient, snapshot: duckdb.DuckDBPyConnection
+) -> None:
+    listed = items(client, MATCHES, page_size=1_000)
+
+    assert [match["conversion_id"] for match in listed] == ids(snapshot, "true")
+    assert len({match["broker_row_id"] for match in listed}) == len(listed) > 1_000
+    assert all(match["lag_seconds"] >= 0 for match in listed)
+
+
+@pytest.mark.parametrize(
+    ("asked", "condition"),
+    [
+        ({"country": "DE,FR"}, "country_iso2 in ('DE', 'FR')"),
+        ({"page_category": "Broker finder"}, "page_category = 'Broker finder'"),
+        ({"is_mobile": "true"}, "is_mobile"),
+        ({"partner": "another"}, "false"),
+        ({"since": "2024-05-01", "until": "2024-05-03"}, "created_at::date in ('2024-05-01', '2024-05-02')"),
+        (
+            {"since": "2024-05-01T02:00:00+02:00", "until": "2024-05-03"},
+            "created_at::date in ('2024-05-01', '2024-05-02')",
+        ),
+    ],
+)
+def test_filters_take_what_they_say(
+    client: TestClient, snapshot: duckdb.DuckDBPyConnection, asked: dict[str, Any], condition: str
+) -> None:
+    listed = items(client, MATCHES, page_size=1_000, **asked)
+
+    assert [match["conversion_id"] for match in listed] == ids(snapshot, condition)
+    assert (condition == "false") == (not listed)
+
+
+def test_pairs_for_review_are_listed_apart(client: TestClient, snapshot: duckdb.DuckDBPyConnection) -> None:
+    listed = items(client, MATCHES, tier="review", page_size=1_000)
+
+    assert {match["tier"] for match in listed} == {"review"}
+    [(count,)] = snapshot.execute(
+        "select count(*) from marts.fct_unified_journeys where unmatched_reason = 'in_review'"
+    ).fetchall()
+    assert len(listed) == count > 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [({"tier": "sure"}, "query.tier"), ({"since": "yesterday"}, "query.since"), ({"colour": "red"}, "query.colour")],
+)
+def test_what_cannot_be_asked_says_why(client: TestClient, asked: dict[str, str], names: str) -> None:
+    answer = client.get(MATCHES, params=asked)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["where"] == names
