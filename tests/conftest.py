@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -80,12 +81,23 @@ class Quintet:
         return (self.home / "serving" / "current.duckdb").resolve()
 
 
+def _built_once(tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path) -> Quintet:
+    """A home that the first of the suite's processes builds; the others wait for it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    quintet, printed = Quintet(raw, shared / name), shared / f"{name}.txt"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not printed.is_file():
+            printed.write_text(quintet.run(), "utf-8")
+    quintet.printed = printed.read_text("utf-8")
+    return quintet
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Quintet:
     """The committed samples, built once; tests only read it."""
-    quintet = Quintet(_PROJECT / "data" / "raw", tmp_path_factory.mktemp("built"))
-    quintet.printed = quintet.run()
-    return quintet
+    return _built_once(tmp_path_factory, "built", _PROJECT / "data" / "raw")
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +109,4 @@ def built_home(built: Quintet) -> Path:
 @pytest.fixture(scope="session")
 def real(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Quintet:
     """The real files, built once; tests only read it."""
-    quintet = Quintet(real_data, tmp_path_factory.mktemp("real"))
-    quintet.printed = quintet.run()
-    return quintet
+    return _built_once(tmp_path_factory, "real", real_data)
