@@ -9,6 +9,7 @@ fault of `FAULTS` in it, and on a warehouse without a row.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import shutil
@@ -23,9 +24,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from quintet.conversions.matching_run import run_matching
 from quintet.datasets import DATASETS
 from quintet.insurance.forecast_tables import write_forecast
 from quintet.insurance.stage import stage_new_batches
+from quintet.registry import ModelRegistry
 from quintet.warehouse.database import open_warehouse, prepare, published_file
 
 
@@ -444,6 +447,7 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tm
     first = run_dbt(dbt_project, warehouse, "build", *results, "--exclude", "tag:results")
     with opened(warehouse) as connection:
         write_forecast(connection)
+        run_matching(connection, ModelRegistry(tmp_path / "models"), dt.datetime(2024, 1, 1), "code")
     second = run_dbt(dbt_project, warehouse, "build", *results, "--select", "tag:results")
     for run in (first, second):
         assert run.exit_status == 0, run.printed

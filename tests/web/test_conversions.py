@@ -74,7 +74,12 @@ def test_pairs_for_review_are_listed_apart(client: TestClient, snapshot: duckdb.
 
 @pytest.mark.parametrize(
     ("asked", "names"),
-    [({"tier": "sure"}, "query.tier"), ({"since": "yesterday"}, "query.since"), ({"colour": "red"}, "query.colour")],
+    [
+        ({"tier": "sure"}, "query.tier"),
+        ({"since": "yesterday"}, "query.since"),
+        ({"until": "1.5"}, "query.until"),
+        ({"colour": "red"}, "query.colour"),
+    ],
 )
 def test_what_cannot_be_asked_says_why(client: TestClient, asked: dict[str, str], names: str) -> None:
     answer = client.get(MATCHES, params=asked)

@@ -7,10 +7,11 @@ Belongs here: how a question arrives and an answer leaves. What may be asked and
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from starlette.responses import Response
 
 from quintet.conversions.journeys import MatchFilters, match_page
@@ -26,6 +27,17 @@ Texts = Annotated[
     BeforeValidator(split_values),
     Field(default_factory=list, max_length=_MOST_VALUES),
 ]
+_MOMENT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?$"
+
+
+def _iso_moment(text: str) -> str:
+    # pydantic would take a bare number for Unix seconds
+    if not re.match(_MOMENT, text):
+        raise ValueError("it must be a day or a moment like 2024-05-01 or 2024-05-01T02:22:43Z")
+    return text
+
+
+Moment = Annotated[dt.datetime, BeforeValidator(_iso_moment), WithJsonSchema({"type": "string", "pattern": _MOMENT})]
 
 
 class MatchQuery(PageQuery):
@@ -36,8 +48,8 @@ class MatchQuery(PageQuery):
     page_category: Texts = Field(description="Pages that were clicked on.", examples=[["Broker finder"]])
     partner: Texts = Field(description="Brokers.", examples=[["broker"]])
     is_mobile: bool | None = Field(None, description="Whether the visitor was on a phone.")
-    since: dt.datetime | None = Field(None, description="First moment of the click, UTC where it names no zone.")
-    until: dt.datetime | None = Field(None, description="The moment of the click before which it ends.")
+    since: Moment | None = Field(None, description="First moment of the click, UTC where it names no zone.")
+    until: Moment | None = Field(None, description="The moment of the click before which it ends.")
 
     def filters(self) -> MatchFilters:
         """The filters as the domain knows them."""
