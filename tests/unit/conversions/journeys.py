@@ -1,0 +1,107 @@
+"""Snapshots for the tests of what is said about matched journeys: without any effect, or with one that is planted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+COUNTRIES = ["US", "DE", "FR", "IN", "PL", "BR"]
+PAGES = ["Guides", "Reviews", "Finder", None]
+ELEMENTS = ["top list", "logo link", "ribbon", None]
+START = pd.Timestamp("2024-04-21")
+
+Chances = Callable[[pd.DataFrame], np.ndarray]
+
+
+def no_effect(clicks: pd.DataFrame) -> np.ndarray:
+    """Every click has the same chance."""
+    return np.full(len(clicks), 0.04)
+
+
+def make_clicks(count: int, seed: int, important: Chances = no_effect, match: Chances | None = None) -> pd.DataFrame:
+    """Journeys with nine in ten matched: columns of `fct_unified_journeys`, scores drawn by the chances given."""
+    rng = np.random.default_rng(seed)
+    mobile = rng.random(count) < 0.5
+    # A page draws more of one device, and a country more of one page, as in life.
+    country = rng.choice(COUNTRIES, count, p=[0.3, 0.2, 0.2, 0.15, 0.1, 0.05])
+    page = np.where(
+        mobile & (rng.random(count) < 0.5), "Finder", np.array(PAGES, dtype=object)[rng.integers(0, 4, count)]
+    )
+    at = START + pd.to_timedelta(np.sort(rng.integers(0, 10 * 86_400, count)), unit="s")
+    clicks = pd.DataFrame(
+        {
+            "conversion_id": np.arange(count) + 1,
+            "session_id": [f"s{number}" for number in range(count)],
+            "created_at": at,
+            "country_iso2": country,
+            "is_mobile": mobile,
+            "ui_element": np.array(ELEMENTS, dtype=object)[rng.integers(0, 4, count)],
+            "page_category": page,
+            "is_scanner_traffic": False,
+        }
+    )
+    is_matched = rng.random(count) < (0.9 if match is None else match(clicks))
+    is_important = rng.random(count) < important(clicks)
+    score = np.where(is_important, rng.choice([10, 10, 10, 40, 90], count), 0).astype(float)
+    return clicks.assign(
+        is_matched=is_matched,
+        unmatched_reason=pd.Series(np.where(is_matched, None, "no_candidate"), dtype=object),
+        broker_row_id=pd.Series(
+            [f"r{number}" if known else None for number, known in enumerate(is_matched)], dtype=object
+        ),
+        important_score=np.where(is_matched, score, np.nan),
+    )
+
+
+def open_snapshot(clicks: pd.DataFrame, unmatched: dict[str, int] | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection with the marts that the analysis reads. unmatched: broker rows without a click, by reason."""
+    connection = duckdb.connect()
+    connection.register("given", clicks)
+    connection.execute("create schema marts")
+    connection.execute("""
+        create table marts.fct_unified_journeys as
+        select conversion_id, session_id, created_at, country_iso2, is_mobile, ui_element, page_category,
+            is_scanner_traffic, is_matched, unmatched_reason, broker_row_id,
+            case when isnan(important_score) then null else important_score end as important_score
+        from given
+    """)
+    connection.execute("""
+        create table marts.fct_conversions as
+        select conversion_id, country_iso2, country_iso2 as country_name, page_category, is_scanner_traffic,
+            ui_element, coalesce(page_category, '01code') as measurement_category
+        from given
+    """)
+    connection.execute("""
+        create table marts.fct_broker_rows as
+        select broker_row_id, 'one' as partner, created_at as broker_at,
+            country_iso2 as ip_iso2, country_iso2 as ip_name,
+            case when conversion_id % 5 = 0 then country_iso2 end as residency_iso2, residency_iso2 as residency_name,
+            case when isnan(important_score) then null else important_score end as important_score,
+            null::varchar as important_score_missing_reason
+        from given where is_matched
+    """)
+    connection.execute(
+        "create table marts.fct_unmatched_broker_rows (broker_row_id varchar, reason varchar, ip_iso2 varchar)"
+    )
+    for reason, count in (unmatched or {}).items():
+        for table in ("fct_broker_rows", "fct_unmatched_broker_rows"):
+            columns = "broker_row_id, ip_iso2" + (", partner, broker_at" if table == "fct_broker_rows" else ", reason")
+            values = (
+                "'one', timestamp '2024-04-22' + to_seconds(number)" if table == "fct_broker_rows" else f"'{reason}'"
+            )
+            connection.execute(
+                f"insert into marts.{table} ({columns}) select '{reason}' || number, 'US', {values} "
+                f"from range({count}) as numbers(number)"
+            )
+    connection.execute("""
+        create table marts.unmapped_page_categories as
+        select '01code' as measurement_category, count(*) as conversions, false as is_scanner_traffic
+        from given where page_category is null having count(*) > 0
+    """)
+    connection.execute(
+        "create table marts.ops_batches as select 'conversions' as dataset, count(*) as loaded from given"
+    )
+    return connection
