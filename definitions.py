@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.conversions import country_names, matching
+from assets.conversions import conversion_analysis, country_names, matching
 from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
 from assets.insurance import premium_forecast, premium_reports, stg_agency_performance
 from assets.jobs import build_jobs
@@ -66,7 +66,9 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     marts = build_marts(manifest, variables, sources)
     results = build_results(manifest, variables)
     models = [*marts.keys, *results.keys]
-    published = [key for key in models if key.path[0] == "marts"] + list(country_names.keys)
+    made_in_python = [country_names, matching, conversion_analysis]
+    published = [key for key in models if key.path[0] == "marts"]
+    published += [key for definition in made_in_python for key in definition.keys if key.path[0] == "ml"]
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *INBOXES,
         *LEDGER,
@@ -76,6 +78,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         marts,
         premium_forecast,
         matching,
+        conversion_analysis,
         results,
         build_snapshot(sorted(published)),
         premium_reports,

@@ -8,6 +8,8 @@ import dagster as dg
 from assets.build import code_has_changed
 from assets.facts import DAILY, OWNERS
 from assets.ingest import raw_key
+from quintet.conversions.analysis_tables import TABLES as ANALYSIS_TABLES
+from quintet.conversions.analysis_tables import write_analysis
 from quintet.conversions.matching_run import MATCH_TABLES, REPORT_TABLES, SCHEMA, run_matching
 from quintet.conversions.spellings import TABLE, resolve_new_spellings
 from quintet.registry import ModelRegistry
@@ -104,4 +106,34 @@ def matching(
             "tables": ", ".join(f"ml.matching_{name}" for name in REPORT_TABLES),
             **{name: value for name, value in summary.items() if value is not None},
         },
+    )
+
+
+@dg.asset(
+    key=["ml", "conversion_analysis"],
+    deps=[
+        *(dg.AssetKey(["marts", table]) for table in ("fct_unified_journeys", "fct_unmatched_broker_rows")),
+        dg.AssetKey(["marts", "unmapped_page_categories"]),
+    ],
+    group_name="conversions",
+    description="Funnel, rates by country, day, device, page and element, and the sentences whose tests hold.",
+    owners=OWNERS,
+    kinds={"python", "duckdb"},
+    pool=POOL,
+    freshness_policy=DAILY,
+)
+def conversion_analysis(warehouse: Warehouse) -> dg.MaterializeResult:
+    """Compare every level with the rest among its equals, and say what holds."""
+    with warehouse.get_connection() as connection:
+        analysis = write_analysis(connection)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(analysis.rates),
+            "comparisons": int(analysis.rates["p_value"].notna().sum()),
+            "findings": int(analysis.rates["is_finding"].sum()),
+            "tables": ", ".join(ANALYSIS_TABLES),
+            "sentences": dg.MetadataValue.md(
+                "\n".join(f"- **{insight.lead}** {insight.text}" for insight in analysis.insights)
+            ),
+        }
     )

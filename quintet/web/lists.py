@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from quintet.web.paging import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
 
-Page = tuple[Sequence[Mapping[str, Any]], Sequence[Any] | None]
+Page = tuple[Sequence[Mapping[Any, Any]], Sequence[Any] | None]
 """The items, and the key of the last one, None on the last page."""
 
 

@@ -86,3 +86,19 @@ def test_what_cannot_be_asked_says_why(client: TestClient, asked: dict[str, str]
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["where"] == names
+
+
+def test_the_funnel_adds_up_and_says_how_good_the_matches_are(
+    client: TestClient, snapshot: duckdb.DuckDBPyConnection
+) -> None:
+    answer = client.get("/v1/conversions/funnel").json()
+
+    steps = {(step["side"], step["step"]): step["rows"] for step in answer["items"]}
+    [(clicks, matched)] = snapshot.execute(
+        "select count(*), count(*) filter (where is_matched) from marts.fct_unified_journeys"
+    ).fetchall()
+    assert (steps["clicks", "all"], steps["clicks", "matched"]) == (clicks, matched)
+    assert sum(outcome["rows"] for outcome in answer["outcomes"] if outcome["side"] == "clicks") == clicks
+    assert answer["quality"]["expected_precision"] > 0.9
+    assert max(each["false_match_rate"] for each in answer["quality"]["placebo"]) < 0.05
+    assert answer["snapshot"] == client.get("/readyz").json()["snapshot"]

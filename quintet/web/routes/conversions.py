@@ -1,4 +1,4 @@
-"""Conversions over HTTP: the matches.
+"""Conversions over HTTP: the matches, the funnel and how good the matches are.
 
 Belongs here: how a question arrives and an answer leaves. What may be asked and how it is answered belongs in
 `quintet/conversions`.
@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Hashable
 from typing import Annotated, Any, Literal
 
+import pandas as pd
 from fastapi import Query, Request
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from starlette.responses import Response
 
+from quintet.conversions.analysis_tables import read_frame
 from quintet.conversions.journeys import MatchFilters, match_page
 from quintet.web.lists import Listed, Page, PageQuery, answer_list, split_values
 from quintet.web.security import guarded_router
@@ -110,3 +113,84 @@ def matches(request: Request, query: Annotated[MatchQuery, Query()]) -> Response
         return match_page(cursor, query.filters(), after, query.page_size)
 
     return answer_list(request, query, fetch)
+
+
+class FunnelStep(BaseModel):
+    """How many rows of a side come so far."""
+
+    side: Literal["clicks", "broker_rows"]
+    step: Literal["all", "in_reach", "with_candidate", "matched"]
+    rows: int
+    share: float | None = Field(description="Of the side.")
+
+
+class Outcome(BaseModel):
+    """What became of rows of a side."""
+
+    side: Literal["clicks", "broker_rows"]
+    outcome: str = Field(description="`matched`, or the reason why not.", examples=["no_candidate"])
+    rows: int
+    share: float | None = Field(description="Of the side.")
+
+
+class Placebo(BaseModel):
+    """The same matching with the clicks moved, where every match is false."""
+
+    hours: int
+    broker_rows: int
+    matched: int
+    false_match_rate: float
+
+
+class MatchQuality(BaseModel):
+    """What the model expects of its matches, and what the placebo says of them."""
+
+    model_version: str | None
+    learned_at: dt.datetime | None = Field(description="UTC.")
+    expected_precision: float | None
+    expected_recall: float | None
+    expected_f1: float | None
+    placebo: list[Placebo]
+
+
+class FunnelPage(Listed):
+    """Steps of both sides, in order, with the outcomes and the quality of the matches."""
+
+    items: list[FunnelStep]
+    outcomes: list[Outcome]
+    quality: MatchQuality
+
+
+@router.get("/funnel", response_model=FunnelPage)
+def funnel(request: Request) -> Response:
+    """How far clicks and broker rows come, why the others do not, and how good the matches are.
+
+    `false_match_rate` is measured: the same matching against clicks whose times are moved by hours.
+    """
+
+    def fetch(cursor: Any, _: tuple[Any, ...] | None) -> Page:
+        return _records(read_frame(cursor, "funnel")), None
+
+    return answer_list(request, PageQuery(), fetch, match_quality)
+
+
+def match_quality(cursor: Any) -> dict[str, Any]:
+    """`outcomes` and `quality` of the answer, from a snapshot."""
+    figures = dict(cursor.execute("select figure, value from ml.matching_summary").fetchall())
+    [(version, learned_at)] = cursor.execute(
+        "select version, strftime(learned_at, '%Y-%m-%dT%H:%M:%SZ') from ml.matching_model"
+    ).fetchall()
+    expected = ("expected_precision", "expected_recall", "expected_f1")
+    return {
+        "outcomes": _records(read_frame(cursor, "outcomes")),
+        "quality": {
+            "model_version": version,
+            "learned_at": learned_at,
+            **{name: figures.get(name) for name in expected},
+            "placebo": _records(cursor.execute("from ml.matching_placebo order by hours").df()),
+        },
+    }
+
+
+def _records(frame: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
