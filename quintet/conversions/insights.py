@@ -116,6 +116,7 @@ class Analysis:
     data_quality: pd.DataFrame
     session_scores: pd.DataFrame
     scores: pd.DataFrame
+    lags: pd.DataFrame
     insights: tuple[Insight, ...]
 
 
@@ -130,6 +131,7 @@ def analyse(connection: duckdb.DuckDBPyConnection) -> Analysis:
         "data_quality": data_quality(connection),
         "session_scores": session_scores(connection),
         "scores": scores(connection),
+        "lags": lags(connection),
     }
     sentences = (
         *funnel_insights(frames["funnel"], frames["outcomes"]),
@@ -193,6 +195,27 @@ def scores(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
         .df()
         .round(6)
     )
+
+
+def lags(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    """Lags of matched pairs beside the learned ones: partner, from_second, until_second, rows, observed, learned."""
+    return connection.execute("""
+        with pairs as (
+            select partner, lag_seconds, count(*) as rows from marts.fct_conversion_matches
+            where tier = 'matched' group by all
+        ),
+        bins as (
+            select bins.partner, from_second, until_second, share as learned,
+                coalesce(sum(pairs.rows), 0)::bigint as rows
+            from ml.matching_lags as bins
+            left join pairs
+                on bins.partner = pairs.partner and lag_seconds >= from_second and lag_seconds < until_second
+            group by all
+        )
+        select partner, from_second, until_second, rows,
+            rows / nullif(sum(rows) over (partition by partner), 0) as observed, learned
+        from bins order by all
+    """).df()
 
 
 def rates(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:

@@ -83,6 +83,17 @@ def open_snapshot(clicks: pd.DataFrame, unmatched: dict[str, int] | None = None)
             null::varchar as important_score_missing_reason
         from given where is_matched
     """)
+    connection.execute("""
+        create table marts.fct_conversion_matches as
+        select conversion_id, broker_row_id, 'one' as partner, conversion_id % 3 as lag_seconds, 'matched' as tier
+        from given where is_matched
+    """)
+    connection.execute("create schema ml")
+    connection.execute("""
+        create table ml.matching_lags as
+        select 'one' as partner, second as from_second, second + 1 as until_second, 0.25 as share, 0.25 as per_second
+        from range(4) as seconds(second)
+    """)
     connection.execute(
         "create table marts.fct_unmatched_broker_rows (broker_row_id varchar, reason varchar, ip_iso2 varchar)"
     )

@@ -1,0 +1,390 @@
+"""The conversions figures: from a frame to a chart, its table and the sentence that says its main number.
+
+Belongs here: what each chart shows and how it is put in words. The frames come from `insights.py` and from the tables
+`ml.matching_*`; colours and type from `quintet.design`; where a figure is drawn is nobody's business here.
+
+Every function takes an empty frame too, and then gives a figure without a chart whose note says what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from quintet.conversions.insights import DIMENSIONS, NOT_MAPPED, Measure, country_name
+from quintet.design import Column, Figure, Kind, compact, format_value
+
+SHOWN_LEVELS = 15
+"""The largest levels of a dimension are drawn; the table has all."""
+
+SIDES: Mapping[str, str] = MappingProxyType({"clicks": "Clicks", "broker_rows": "Broker rows"})
+STEPS: Mapping[str, str] = MappingProxyType(
+    {
+        "all": "All",
+        "in_reach": "In the other side's time span and countries",
+        "with_candidate": "With a candidate within the lag",
+        "matched": "Matched",
+    }
+)
+OUTCOMES: Mapping[str, str] = MappingProxyType(
+    {
+        "matched": "Matched",
+        "in_review": "In review",
+        "outside_time_span": "Outside the other side's time span",
+        "no_candidate": "No candidate",
+        "country_never_seen": "Country never seen on the other side",
+        "country_unknown": "Country unknown",
+        "lost_to_better": "Lost to a better one",
+        "below_threshold": "Too unlikely",
+        "partner_not_learned": "Partner not learned yet",
+    }
+)
+_TITLES: Mapping[Measure, str] = MappingProxyType(
+    {
+        "match_rate": "Sessions matched",
+        "important_share": "Matched sessions with an important score",
+        "mean_score": "Mean score of matched sessions",
+    }
+)
+_NO_ROWS = (
+    "There is nothing to draw yet. Drop a conversions file and a broker file into their inboxes and run "
+    "`make run SELECT=conversions`."
+)
+_PERCENT_AXIS = alt.Axis(title=None, format="~%", grid=True)
+_LABEL_LIMIT = 230
+
+
+def funnel(steps: pd.DataFrame, side: str) -> Figure:
+    """How many rows of a side come how far, as bars. steps: as `insights.funnel` gives it."""
+    columns = (Column("label", "Step"), Column("rows", "Rows", "count"), Column("share", "Share", "percent"))
+    rows = steps[steps["side"] == side].reset_index(drop=True)
+    rows = rows.assign(label=rows["step"].map(STEPS))
+    title = f"{SIDES[side]} from all to matched"
+    every = int(rows["rows"].max()) if len(rows) else 0
+    if not every:
+        return _empty(f"funnel-{side}", title, rows, columns)
+    matched = rows.iloc[-1]
+    alternative = f"{matched['rows']:,} of {every:,} {SIDES[side].lower()} are matched, {matched['share']:.1%}."
+    return _bars(f"funnel-{side}", title, alternative, rows, columns)
+
+
+def outcomes(frame: pd.DataFrame, side: str) -> Figure:
+    """Why rows of a side are not matched, as bars. frame: as `insights.outcomes` gives it."""
+    columns = (Column("label", "Reason"), Column("rows", "Rows", "count"), Column("share", "Share", "percent"))
+    rows = frame[(frame["side"] == side) & (frame["outcome"] != "matched")].reset_index(drop=True)
+    rows = rows.assign(label=rows["outcome"].map(lambda name: OUTCOMES.get(name, name)))
+    title = f"{SIDES[side]} without a match, by reason"
+    if rows.empty:
+        return _empty(f"unmatched-{side}", title, rows, columns)
+    first = rows.iloc[0]
+    alternative = f"{rows['rows'].sum():,} are not matched; the commonest reason: {first['label'].lower()}, "
+    alternative += f"{first['rows']:,} ({first['share']:.1%} of all {SIDES[side].lower()})."
+    return _bars(f"unmatched-{side}", title, alternative, rows, columns)
+
+
+def lag(frame: pd.DataFrame, partner: str) -> Figure:
+    """The lags of matched pairs, as bars, and what the model has learned, as points. frame: as `insights.lags`."""
+    columns = (
+        Column("bin", "Lag", unit="seconds"),
+        Column("rows", "Matched pairs", "count"),
+        Column("observed", "Share", "percent"),
+        Column("learned", "Learned", "percent"),
+    )
+    rows = frame[frame["partner"] == partner].reset_index(drop=True)
+    single = rows["until_second"] - rows["from_second"] <= 1
+    rows = rows.assign(
+        bin=rows["from_second"]
+        .astype(str)
+        .where(single, rows["from_second"].astype(str) + "–" + rows["until_second"].astype(str))
+    )
+    title = f"Time from click to broker row at {partner}, share of matched pairs by seconds"
+    if rows.empty or not rows["rows"].sum():
+        return _empty("lag", title, rows, columns)
+    x = alt.X(
+        "bin:N", sort=rows["bin"].tolist(), axis=alt.Axis(title="Lag, seconds", labelAngle=0, labelOverlap="greedy")
+    )
+    base = alt.Chart(_plain(rows, columns))
+    bars = base.mark_bar(opacity=0.55).encode(
+        x=x, y=alt.Y("observed:Q", axis=_PERCENT_AXIS), tooltip=_tooltips(columns)
+    )
+    points = base.mark_point().encode(x=x, y="learned:Q", tooltip=_tooltips(columns))
+    cumulated = rows["observed"].cumsum()
+    middle = rows.loc[cumulated >= 0.5, "bin"].iloc[0] if (cumulated >= 0.5).any() else rows["bin"].iloc[-1]
+    alternative = (
+        f"{rows['rows'].sum():,} matched pairs; half of them within {middle} s, the longest lag is below "
+        f"{rows.loc[rows['rows'] > 0, 'until_second'].max()} s."
+    )
+    note = "Bars: matched pairs. Points: the distribution that the model has learned without labels."
+    chart = alt.layer(bars, points).properties(height=240)
+    return Figure("lag", title, alternative, chart, rows, columns, note=note, height=240)
+
+
+def rates_by(rates: pd.DataFrame, measure: Measure, dimension: str, count: int = SHOWN_LEVELS) -> Figure:
+    """A measure by the largest levels of a dimension, each with its 95% interval, against the mean of all.
+
+    rates: as `insights.rates` gives it. Filled points differ from the rest, among their equals and after correction.
+    """
+    columns = _rate_columns(measure, dimension)
+    rows = rates[(rates["measure"] == measure) & (rates["dimension"] == dimension)]
+    title = f"{_TITLES[measure]} by {_lower(DIMENSIONS[dimension])}, with 95% interval"
+    name = f"{measure.replace('_', '-')}-by-{dimension.replace('_', '-')}"
+    shown = rows.dropna(subset=["low", "high"]).nlargest(count, "n")
+    if shown.empty:
+        return _empty(name, title, rows, columns)
+    shown = shown.assign(label=[_label(dimension, level) for level in shown["level"]], text=_short(shown, measure))
+    shown = shown.sort_values(["mean", "label"], ascending=[False, True], ignore_index=True)
+    overall = float(rows["total"].sum() / rows["n"].sum())
+    y = alt.Y(
+        "label:N",
+        title=None,
+        sort=shown["label"].tolist(),
+        axis=alt.Axis(labelLimit=_LABEL_LIMIT),
+    )
+    base = alt.Chart(_plain(shown, columns, "label", "text", "low", "high", "is_finding", "mean"))
+    axis = alt.Axis(title=None, grid=True) if measure == "mean_score" else _PERCENT_AXIS
+    x = alt.X("low:Q", axis=axis, scale=alt.Scale(zero=measure != "match_rate", nice=True))
+    lines = base.mark_rule(strokeWidth=2, opacity=0.45).encode(x=x, x2="high:Q", y=y, tooltip=_tooltips(columns))
+    found = base.transform_filter("datum.is_finding").mark_point(filled=True)
+    others = base.transform_filter("!datum.is_finding").mark_point(filled=False)
+    found, others = (points.encode(x="mean:Q", y=y, tooltip=_tooltips(columns)) for points in (found, others))
+    reference = (
+        alt.Chart(pd.DataFrame({"overall": [round(overall, 6)]})).mark_rule(style="reference").encode(x="overall:Q")
+    )
+    words = base.mark_text(style="label", align="left", dx=6).encode(x="high:Q", y=y, text="text:N")
+    height = 22 * len(shown) + 20
+    kind: Kind = "decimal" if measure == "mean_score" else "percent"
+    best, worst = shown.iloc[0], shown.iloc[-1]
+    alternative = (
+        f"Of the {len(shown)} largest, {best['label']} is highest with {format_value(best['mean'], kind)} and "
+        f"{worst['label']} lowest with {format_value(worst['mean'], kind)}; all together: "
+        f"{format_value(overall, kind)}."
+    )
+    left_out = len(rows) - len(shown)
+    note = "Filled: differs from the rest, among its equals and after correction for many comparisons. " + (
+        f"The {left_out} smaller ones are in the table." if left_out else ""
+    )
+    chart = alt.layer(reference, lines, others, found, words).properties(height=height)
+    table = rows.assign(label=[_label(dimension, level) for level in rows["level"]])
+    return Figure(name, title, alternative, chart, table, columns, note=note.strip(), height=height)
+
+
+def match_rate_by_day(rates: pd.DataFrame) -> Figure:
+    """The match rate day by day as a line with its 95% band. rates: as `insights.rates` gives it."""
+    columns = _rate_columns("match_rate", "day")
+    rows = rates[(rates["measure"] == "match_rate") & (rates["dimension"] == "day")].sort_values("level")
+    rows = rows.assign(label=rows["level"]).reset_index(drop=True)
+    title = "Sessions matched by day, with 95% interval"
+    if rows.empty:
+        return _empty("match-rate-by-day", title, rows, columns)
+    x = alt.X(
+        "label:O",
+        axis=alt.Axis(title=None, labelExpr="slice(datum.label, 5)", labelAngle=0, labelOverlap="greedy"),
+    )
+    base = alt.Chart(_plain(rows, columns, "label", "low", "high", "mean"))
+    scale = alt.Scale(zero=False, nice=True)
+    band = base.mark_area(style="interval-95", line=False).encode(
+        x=x, y=alt.Y("low:Q", axis=_PERCENT_AXIS, scale=scale), y2="high:Q"
+    )
+    line = base.mark_line(point=True).encode(x=x, y=alt.Y("mean:Q", scale=scale), tooltip=_tooltips(columns))
+    worst = rows.nsmallest(1, "mean").iloc[0]
+    overall = rows["total"].sum() / rows["n"].sum()
+    alternative = f"{overall:.1%} over all days; lowest on {worst['level']} with {worst['mean']:.1%}."
+    note = "The axis does not begin at zero. Clicks outside the broker's time span are left out."
+    return Figure(
+        *("match-rate-by-day", title, alternative, alt.layer(band, line).properties(height=220), rows, columns),
+        note=note,
+        height=220,
+    )
+
+
+def residency(frame: pd.DataFrame, count: int = SHOWN_LEVELS) -> Figure:
+    """Which share of rows resides elsewhere than the IP says, by country of the IP. frame: `insights.residency`."""
+    columns = (
+        Column("label", "IP country"),
+        Column("n", "Rows", "count"),
+        Column("mean", "Reside elsewhere", "percent"),
+        Column("low", "From", "percent"),
+        Column("high", "To", "percent"),
+        Column("other", "Most often in"),
+    )
+    rows = frame.assign(
+        label=[country_name(code) for code in frame["ip_iso2"]],
+        other=frame["commonest"].map(country_name, na_action="ignore"),
+    )
+    title = "Rows that reside elsewhere than their IP says, by IP country, with 95% interval"
+    if rows.empty:
+        return _empty("residency", title, rows, columns)
+    shown = rows.nlargest(count, "n").sort_values(["mean", "label"], ascending=[False, True], ignore_index=True)
+    shown = shown.assign(text=[f"{mean:.1%} of {n:,}" for mean, n in zip(shown["mean"], shown["n"], strict=True)])
+    base = alt.Chart(_plain(shown, columns, "text"))
+    y = alt.Y("label:N", title=None, sort=shown["label"].tolist(), axis=alt.Axis(labelLimit=_LABEL_LIMIT))
+    lines = base.mark_rule(strokeWidth=2, opacity=0.45).encode(
+        x=alt.X("low:Q", axis=_PERCENT_AXIS), x2="high:Q", y=y, tooltip=_tooltips(columns)
+    )
+    points = base.mark_point().encode(x="mean:Q", y=y, tooltip=_tooltips(columns))
+    words = base.mark_text(style="label", align="left", dx=6).encode(x="high:Q", y=y, text="text:N")
+    first, overall = shown.iloc[0], rows["total"].sum() / rows["n"].sum()
+    alternative = f"{overall:.1%} of all; of the {len(shown)} largest most often with an IP of {first['label']}: "
+    alternative += f"{first['mean']:.1%}."
+    height = 22 * len(shown) + 20
+    chart = alt.layer(lines, points, words).properties(height=height)
+    note = "Only rows that state a residency."
+    return Figure("residency", title, alternative, chart, rows, columns, note=note, height=height)
+
+
+def calibration(frame: pd.DataFrame) -> Figure:
+    """What a probability of the inference turned out to be in worlds of the model's own. frame: given, true."""
+    columns = (Column("given", "As inferred", "percent"), Column("true", "As simulated", "percent"))
+    title = "Probability of a match: as inferred, and how often it was true in simulated worlds"
+    if frame.empty:
+        return _empty("calibration", title, frame, columns)
+    base = alt.Chart(_plain(frame, columns))
+    x = alt.X("given:Q", axis=alt.Axis(title="As inferred", format="~%"), scale=alt.Scale(domain=[0, 1]))
+    y = alt.Y("true:Q", axis=_PERCENT_AXIS, scale=alt.Scale(domain=[0, 1]))
+    line = base.mark_line(point=True).encode(x=x, y=y, tooltip=_tooltips(columns))
+    even = alt.Chart(pd.DataFrame({"given": [0, 1], "true": [0, 1]})).mark_line(style="reference").encode(x=x, y=y)
+    furthest = frame.iloc[int((frame["given"] - frame["true"]).abs().argmax())]
+    alternative = f"At most {abs(furthest['given'] - furthest['true']):.1%} apart, at {furthest['given']:.1%}."
+    note = "What is published is corrected by this curve. The dashed line is where both agree."
+    chart = alt.layer(even, line).properties(height=260)
+    return Figure("calibration", title, alternative, chart, frame, columns, note=note, height=260)
+
+
+def placebo(frame: pd.DataFrame) -> Figure:
+    """How many rows match clicks shifted by hours that are no true offset. frame: ml.matching_placebo."""
+    columns = (
+        Column("hours", "Shift", "text", "hours"),
+        Column("broker_rows", "Broker rows", "count"),
+        Column("matched", "Matched", "count"),
+        Column("false_match_rate", "False matches", "percent"),
+    )
+    title = "Rows matched by chance: clicks shifted by hours, share of broker rows"
+    if frame.empty:
+        return _empty("placebo", title, frame, columns)
+    rows = frame.sort_values("hours", ignore_index=True)
+    rows = rows.assign(
+        label=[f"{hours:+d} h".replace("-", "−") for hours in rows["hours"]],
+        text=[format_value(rate, "percent") for rate in rows["false_match_rate"]],
+    )
+    base = alt.Chart(_plain(rows, columns, "label", "text"))
+    y = alt.Y("label:N", title=None, sort=rows["label"].tolist())
+    bars = base.mark_bar().encode(x=alt.X("false_match_rate:Q", axis=_PERCENT_AXIS), y=y, tooltip=_tooltips(columns))
+    words = base.mark_text(style="label", align="left", dx=5).encode(x="false_match_rate:Q", y=y, text="text:N")
+    alternative = f"{rows['false_match_rate'].mean():.2%} in the mean of {len(rows)} shifts, "
+    alternative += f"{rows['false_match_rate'].max():.2%} at most."
+    height = 26 * len(rows) + 30
+    return Figure(
+        "placebo", title, alternative, alt.layer(bars, words).properties(height=height), rows, columns, height=height
+    )
+
+
+def weights(frame: pd.DataFrame, partner: str) -> Figure:
+    """How far each agreement of countries speaks for a match, in bits. frame: ml.matching_weights."""
+    columns = (
+        Column("label", "Evidence"),
+        Column("m", "Among links (m)", "percent"),
+        Column("u", "Among others (u)", "percent"),
+        Column("bits", "Weight", "decimal", "bits"),
+    )
+    title = f"What countries say about a match at {partner}, log2 of m by u"
+    rows = frame[frame["partner"] == partner].reset_index(drop=True)
+    if rows.empty:
+        return _empty("weights", title, rows, columns)
+    names = {"ip": "IP country", "residency": "Residency"}
+    outcome = {"same": "the same", "missing": "missing", "other": "another"}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bits = np.log2(rows["m"].to_numpy("float64") / rows["u"].to_numpy("float64"))
+    rows = rows.assign(
+        label=rows["field"].map(lambda name: names.get(name, name)) + " " + rows["outcome"].map(outcome),
+        bits=np.where(np.isfinite(bits), bits, np.nan),
+    )
+    known = rows.dropna(subset=["bits"])
+    base = alt.Chart(
+        _plain(known.assign(text=[f"{each:+.2f}".replace("-", "−") for each in known["bits"]]), columns, "text")
+    )
+    y = alt.Y("label:N", title=None, sort=known["label"].tolist(), axis=alt.Axis(labelLimit=_LABEL_LIMIT))
+    bars = base.mark_bar().encode(
+        x=alt.X("bits:Q", axis=alt.Axis(title="bits", grid=True)), y=y, tooltip=_tooltips(columns)
+    )
+    words = base.mark_text(style="label", align="left", dx=5).encode(x="bits:Q", y=y, text="text:N")
+    strongest = known.sort_values("bits", key=abs).tail(1)
+    alternative = "".join(f"{row.label} weighs most: {row.bits:+.2f} bits." for row in strongest.itertuples())
+    height = 26 * len(known) + 30
+    note = "m: share among links; u: share among rows without one. The lag weighs besides."
+    chart = alt.layer(bars, words).properties(height=height)
+    return Figure("weights", title, alternative, chart, rows, columns, note=note, height=height)
+
+
+def _bars(name: str, title: str, alternative: str, rows: pd.DataFrame, columns: tuple[Column, ...]) -> Figure:
+    rows = rows.assign(
+        text=[f"{compact(count)} ({share:.1%})" for count, share in zip(rows["rows"], rows["share"], strict=True)]
+    )
+    y = alt.Y("label:N", title=None, sort=rows["label"].tolist(), axis=alt.Axis(labelLimit=_LABEL_LIMIT + 40))
+    base = alt.Chart(_plain(rows, columns, "text"))
+    scale = alt.Scale(domain=[0, float(rows["rows"].max()) * 1.2])
+    bars = base.mark_bar().encode(x=alt.X("rows:Q", axis=None, scale=scale), y=y, tooltip=_tooltips(columns))
+    words = base.mark_text(style="label", align="left", dx=5).encode(x="rows:Q", y=y, text="text:N")
+    height = 26 * len(rows) + 12
+    return Figure(
+        name, title, alternative, alt.layer(bars, words).properties(height=height), rows, columns, height=height
+    )
+
+
+def _rate_columns(measure: Measure, dimension: str) -> tuple[Column, ...]:
+    kind: Kind = "decimal" if measure == "mean_score" else "percent"
+    return (
+        Column("label", DIMENSIONS[dimension]),
+        Column("n", "Sessions", "count"),
+        Column("rows", "Rows", "count"),
+        Column("mean", "Mean" if measure == "mean_score" else "Share", kind),
+        Column("low", "From", kind),
+        Column("high", "To", kind),
+        Column("adjusted", "Among equals", "decimal" if measure == "mean_score" else "change"),
+        Column("q_value", "q", "decimal"),
+    )
+
+
+def _label(dimension: str, level: str) -> str:
+    if dimension == "country":
+        return country_name(level)
+    return "Without a category" if level == NOT_MAPPED else level
+
+
+def _short(rows: pd.DataFrame, measure: Measure) -> list[str]:
+    pattern = ".2f" if measure == "mean_score" else ".1%"
+    return [f"{mean:{pattern}} of {n:,}" for mean, n in zip(rows["mean"], rows["n"], strict=True)]
+
+
+def _lower(heading: str) -> str:
+    return heading if heading[:2].isupper() else heading.lower()
+
+
+def _empty(name: str, title: str, table: pd.DataFrame, columns: tuple[Column, ...]) -> Figure:
+    shown = table.head(0).reindex(columns=[column.name for column in columns])
+    return Figure(name, title, "There is nothing to draw.", None, shown, columns, note=_NO_ROWS, height=160)
+
+
+def _plain(rows: pd.DataFrame, columns: Sequence[Column], *more: str) -> pd.DataFrame:
+    """The columns that a chart needs, with rounded floats: the same digits in every renderer."""
+    names = [name for name in dict.fromkeys([*(column.name for column in columns), *more]) if name in rows]
+    plain = rows[names].copy()
+    for name in plain.select_dtypes("float"):
+        plain[name] = plain[name].round(6)
+    return plain
+
+
+def _tooltips(columns: Sequence[Column]) -> list[alt.Tooltip]:
+    formats = {"count": ",.0f", "percent": ".2%", "change": "+.2%", "decimal": ",.4f"}
+    return [
+        alt.Tooltip(
+            column.name,
+            type="quantitative" if column.is_figure else "nominal",
+            title=f"{column.label}, {column.unit}" if column.unit else column.label,
+            format=formats.get(column.kind, ""),
+        )
+        for column in columns
+    ]
