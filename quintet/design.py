@@ -11,6 +11,7 @@ where it is drawn gives it one: `vega_config("light")` for notebook and paper, b
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -106,6 +107,9 @@ STYLES = (
     *("interval-80", "interval-95", "faint-cell"),
 )
 """The mark styles that a chart may name."""
+
+_LIKE_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 _PATTERNS: Mapping[Kind, str] = MappingProxyType(
@@ -303,3 +307,14 @@ def _signed(text: str, kind: Kind) -> str:
     if text.startswith(("-", "+")) and not text.strip("+-0.,%"):
         return text[1:]
     return text.replace("-", "−", 1)
+
+
+def as_text(text: str) -> str:
+    """The text as a cell that no spreadsheet takes for a formula.
+
+    A text that begins like one (`=`, `+`, `-`, `@`, tab, line end, or the first four in full width) gets an apostrophe
+    in front: what one types before a text in a spreadsheet. Unlike a cell's type it outlives export and import.
+    Characters that a workbook cannot carry are replaced.
+    """
+    text = _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+    return f"'{text}" if text.startswith(_LIKE_A_FORMULA) else text

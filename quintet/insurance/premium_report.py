@@ -13,7 +13,6 @@ import csv
 import datetime as dt
 import io
 import os
-import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +36,7 @@ from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 from openpyxl.writer.excel import ExcelWriter
 
-from quintet.design import CATEGORY, COLOURS
+from quintet.design import CATEGORY, COLOURS, as_text
 from quintet.insurance.normalise import REASONS
 from quintet.insurance.performance import PIVOTS, UNKNOWN, Filters, Key, summary_frame, summary_page
 
@@ -230,20 +229,7 @@ def period(filters: Filters) -> str:
     return str(first) if first == last else f"{first} to {last}"
 
 
-def as_text(text: str) -> str:
-    """The text as a cell that no spreadsheet takes for a formula.
-
-    A text that begins like one (`=`, `+`, `-`, `@`, tab, line end, or the first four in full width) gets an apostrophe
-    in front: what one types before a text in a spreadsheet. Unlike a cell's type it outlives export and import.
-    Characters that a workbook cannot carry are replaced.
-    """
-    text = _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)
-    return f"'{text}" if text.startswith(_LIKE_A_FORMULA) else text
-
-
 _AT_END = "policies_at_end"
-_LIKE_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 # -- figures -----------------------------------------------------------------------------------------------------------

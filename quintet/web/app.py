@@ -21,6 +21,7 @@ from quintet.online.store import Store
 from quintet.settings import Settings
 from quintet.web import middleware, problems
 from quintet.web.answers import Answers
+from quintet.web.pages import conversions as conversions_pages
 from quintet.web.pages import errors, files, overview, reports, sign_in
 from quintet.web.pages import insurance as insurance_pages
 from quintet.web.paging import PageTokens
@@ -93,7 +94,17 @@ def create_app(
     )
     app.state.service = service
     app.state.gate = gate
-    for module in (health, sign_in, docs, insurance, conversions, overview, insurance_pages, reports):
+    for module in (
+        health,
+        sign_in,
+        docs,
+        insurance,
+        conversions,
+        overview,
+        insurance_pages,
+        conversions_pages,
+        reports,
+    ):
         app.include_router(module.router)
     files.mount(app)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)

@@ -12,6 +12,9 @@ template has neither.
   left out), `table` (`Table`: the agencies), `report_url` (str: the report runner with the same filters).
 - `insurance_agency.html`: `agency_id`, `facts` (mapping of label to text), `back_url` (the insurance page with its
   filters), `kpis`, `figures`, `table`.
+- `conversions.html`: `filters`, `announcement`, `kpis`, `figures`, `insights` (sequence of heading and its `Insight`s),
+  `clocks` (sequence of str: what was learned of each partner's), `table` (`Table`: the comparisons), `files` (sequence
+  of `Option`: address and name of each file that is there).
 - `reports.html`: `filters`, `announcement`, `preview` (`Table`, or None where `problem` says why there is none),
   `totals` (sequence of `Kpi`), `downloads` (sequence of `Option`: address and name of each format), `problem` (str or
   None), `history` (`Table`).

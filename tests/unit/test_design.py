@@ -17,6 +17,7 @@ from quintet.design import (
     STYLES,
     Column,
     Figure,
+    as_text,
     compact,
     contrast,
     css,
@@ -208,3 +209,17 @@ def test_three_figures_are_never_further_off_than_half_of_the_last(value: float)
     text = compact(value).replace("−", "-").replace(",", "")
     scale = {"k": 1e3, "M": 1e6, "B": 1e9}.get(text[-1], 1)
     assert float(text.rstrip("kMB")) * scale == pytest.approx(value, rel=0.00501, abs=1e-300)
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "=cmd|' /C calc'!A0"])
+def test_a_text_that_looks_like_a_formula_gets_an_apostrophe(text: str):
+    assert as_text(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["", "CYCLES  12", "1-2", "a=b", "'=1", "é", "[@]"])
+def test_any_other_text_stays_as_it_is(text: str):
+    assert as_text(text) == text
+
+
+def test_characters_that_a_workbook_cannot_carry_are_replaced():
+    assert as_text("a\x00b\ud800c\td") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c\td"

@@ -5,12 +5,9 @@ Belongs here: which questions make up a page. The figures themselves stand in `q
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
 
 import duckdb
 import pandas as pd
@@ -22,7 +19,7 @@ from quintet.design import Column, Figure
 from quintet.insurance import charts
 from quintet.insurance.forecast_tables import line_totals
 from quintet.insurance.performance import UNKNOWN, Filters, QueryError, summary_frame
-from quintet.insurance.premium_report import as_text
+from quintet.web.pages.downloads import csv_answer, with_query
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
@@ -80,7 +77,7 @@ def insurance(request: Request) -> Response:
             "announcement": _announcement(agencies, years),
             "kpis": key_figures(years),
             "figures": {
-                name: Panel(figure, _with(f"{PATH}/figures/{name}.csv", query), _with(AGENCY_PATH, query))
+                name: Panel(figure, with_query(f"{PATH}/figures/{name}.csv", query), with_query(AGENCY_PATH, query))
                 for name, figure in figures.items()
             },
             "table": Table(
@@ -88,11 +85,11 @@ def insurance(request: Request) -> Response:
                 AGENCY_COLUMNS,
                 "Agencies",
                 len(agencies),
-                _with(f"{PATH}/figures/agencies.csv", query),
-                ("agency_id", _with(AGENCY_PATH, query)),
+                with_query(f"{PATH}/figures/agencies.csv", query),
+                ("agency_id", with_query(AGENCY_PATH, query)),
                 "No agency fits these filters.",
             ),
-            "report_url": _with("/reports", query),
+            "report_url": with_query("/reports", query),
         }
 
     return show_snapshot(request, "insurance.html", "Insurance", make)
@@ -119,7 +116,7 @@ def agency(request: Request, agency_id: int) -> Response:
         return {
             "agency_id": agency_id,
             "facts": facts,
-            "back_url": _with(PATH, query_of(around)),
+            "back_url": with_query(PATH, query_of(around)),
             "kpis": key_figures(summary_frame(cursor, filters, ["year"])),
             "figures": {figure.name: Panel(figure) for figure in (history, ahead)},
             "table": Table(
@@ -132,7 +129,7 @@ def agency(request: Request, agency_id: int) -> Response:
                 ),
                 "Products by year",
                 len(products),
-                _with("/v1/insurance/reports/premium", [("agency", agency_id), ("format", "csv")]),
+                with_query("/v1/insurance/reports/premium", [("agency", agency_id), ("format", "csv")]),
             ),
         }
 
@@ -147,14 +144,11 @@ def figure_csv(request: Request, name: str) -> Response:
         raise ProblemError(422, problem)
     with request.app.state.service.snapshots.read() as snapshot:
         if name == "agencies":
-            text = _csv(_agencies(snapshot.cursor, filters), AGENCY_COLUMNS)
-        elif name in FIGURES:
-            figure = FIGURES[name](snapshot.cursor, filters)
-            text = _csv(figure.table, figure.columns)
-        else:
+            return csv_answer(name, _agencies(snapshot.cursor, filters), AGENCY_COLUMNS)
+        if name not in FIGURES:
             raise ProblemError(404, f"there is no figure {name}; there are {', '.join(FIGURES)}")
-    disposition = {"content-disposition": f'attachment; filename="{name}.csv"'}
-    return Response(text, media_type="text/csv; charset=utf-8", headers=disposition)
+        figure = FIGURES[name](snapshot.cursor, filters)
+        return csv_answer(name, figure.table, figure.columns)
 
 
 # -- filters -----------------------------------------------------------------------------------------------------------
@@ -216,10 +210,6 @@ def _column(cursor: duckdb.DuckDBPyConnection, query: str) -> list[str]:
 
 def _options(values: list[str], labels: Mapping[str, str] | None = None) -> list[Option]:
     return [Option(value, (labels or {}).get(value, value)) for value in values]
-
-
-def _with(path: str, query: list[tuple[str, Any]]) -> str:
-    return f"{path}?{urlencode(query)}" if query else path
 
 
 # -- figures -----------------------------------------------------------------------------------------------------------
@@ -336,13 +326,3 @@ def _fact(known: pd.DataFrame, name: str) -> str:
     if pd.isna(value):
         return "not known"
     return f"{value:.0f}" if isinstance(value, float) else str(value)
-
-
-def _csv(frame: pd.DataFrame, columns: tuple[Column, ...]) -> bytes:
-    """A figure's table with its machine names, texts made harmless for spreadsheets."""
-    shown = frame.reindex(columns=[column.name for column in columns])
-    texts = [column.name for column in columns if not column.is_figure]
-    shown[texts] = shown[texts].map(lambda value: as_text(value) if isinstance(value, str) else value)
-    text = io.StringIO(newline="")
-    shown.to_csv(text, index=False, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
-    return text.getvalue().encode()

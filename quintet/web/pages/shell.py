@@ -17,7 +17,7 @@ NAVIGATION = (
     NavItem("Overview", "/"),
     NavItem("Insurance", "/insurance"),
     NavItem("Promotions"),
-    NavItem("Conversions"),
+    NavItem("Conversions", "/conversions"),
     NavItem("Lending"),
     NavItem("Payments"),
     NavItem("Reports", "/reports"),

@@ -27,7 +27,6 @@ from quintet.insurance.premium_report import (
     TABLE,
     PremiumReport,
     ReportTooLargeError,
-    as_text,
     period,
     premium_report,
     write_csv,
@@ -283,20 +282,6 @@ def test_a_report_at_the_limit_is_written(book: duckdb.DuckDBPyConnection, monke
 
 
 # -- texts -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "=cmd|' /C calc'!A0"])
-def test_a_text_that_looks_like_a_formula_gets_an_apostrophe(text: str):
-    assert as_text(text) == f"'{text}"
-
-
-@pytest.mark.parametrize("text", ["", "CYCLES  12", "1-2", "a=b", "'=1", "é", "[@]"])
-def test_any_other_text_stays_as_it_is(text: str):
-    assert as_text(text) == text
-
-
-def test_characters_that_a_workbook_cannot_carry_are_replaced():
-    assert as_text("a\x00b\ud800c\td") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c\td"
 
 
 def test_no_text_of_data_or_filters_becomes_a_formula():

@@ -1,0 +1,46 @@
+"""What leaves a page as a file: the CSV behind a figure, what a run wrote into the folder of reports, and addresses.
+
+Belongs here: a frame as a CSV answer, a written file as an answer, a path with its query. Which figures and files a
+page has stands in the page's own file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pandas as pd
+from starlette.responses import FileResponse, Response
+
+from quintet.design import Column, as_text
+from quintet.web.problems import ProblemError
+
+
+def csv_answer(name: str, frame: pd.DataFrame, columns: Sequence[Column]) -> Response:
+    """A figure's table as a file with its machine names, texts made harmless for spreadsheets."""
+    shown = frame.reindex(columns=[column.name for column in columns])
+    texts = [column.name for column in columns if not column.is_figure]
+    shown[texts] = shown[texts].map(lambda value: as_text(value) if isinstance(value, str) else value)
+    text = io.StringIO(newline="")
+    shown.to_csv(text, index=False, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
+    disposition = {"content-disposition": f'attachment; filename="{name}.csv"'}
+    return Response(text.getvalue().encode(), media_type="text/csv; charset=utf-8", headers=disposition)
+
+
+def report_file(folder: Path, name: str, names: Collection[str]) -> Response:
+    """A file that a run wrote into the folder of reports, one of `names`. Raises ProblemError 404."""
+    if name not in names:
+        raise ProblemError(404, f"there is no file {name}; there are {', '.join(names)}")
+    path = folder / name
+    if not path.is_file():
+        raise ProblemError(404, f"{name} is not written yet; `make run` writes it")
+    return FileResponse(path, filename=name, headers={"cache-control": "private, no-cache"})
+
+
+def with_query(path: str, query: Sequence[tuple[str, Any]]) -> str:
+    """The path with the query, if there is any."""
+    return f"{path}?{urlencode(query)}" if query else path
