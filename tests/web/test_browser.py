@@ -81,8 +81,9 @@ def wait_for_charts(page: Page) -> int:
     return plots.count()
 
 
-def test_every_chart_of_the_page_is_drawn(visit: Visit) -> None:
-    page = visit.sign_in("/insurance")
+@pytest.mark.parametrize("path", ["/insurance", "/conversions"])
+def test_every_chart_of_the_page_is_drawn(visit: Visit, path: str) -> None:
+    page = visit.sign_in(path)
 
     assert wait_for_charts(page) >= 8
     expect(page.locator(".skeleton:visible")).to_have_count(0)
@@ -144,7 +145,7 @@ def test_an_agency_is_one_click_away_and_back(visit: Visit) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("path", ["/", "/insurance", "/reports", "/docs"])
+@pytest.mark.parametrize("path", ["/", "/insurance", "/conversions", "/reports", "/docs"])
 def test_no_page_breaks_a_rule_of_accessibility(
     browser: Browser, server: Server, path: str, width: int, scheme: Any
 ) -> None:

@@ -1,7 +1,9 @@
-"""Conversions over HTTP: the matches are those of the snapshot, and what cannot be asked says why."""
+"""Conversions over HTTP and as a page: what is shown is what the snapshot has, and what cannot be asked says why."""
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from quintet.warehouse.snapshot import open_snapshot
+from quintet.web.pages.conversions import FIGURES
 from tests.web.test_insurance import items
 
 MATCHES = "/v1/conversions/matches"
@@ -102,3 +105,50 @@ def test_the_funnel_adds_up_and_says_how_good_the_matches_are(
     assert answer["quality"]["expected_precision"] > 0.9
     assert max(each["false_match_rate"] for each in answer["quality"]["placebo"]) < 0.05
     assert answer["snapshot"] == client.get("/readyz").json()["snapshot"]
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_says_what_was_matched_and_every_insight_of_the_run(
+    client: TestClient, snapshot: duckdb.DuckDBPyConnection
+) -> None:
+    page = client.get("/conversions").text
+
+    [(matched,)] = snapshot.execute("select count(*) from marts.fct_unified_journeys where is_matched").fetchall()
+    assert f"{matched:,} of " in page
+    insights = snapshot.execute("select text from ml.conversion_insights").fetchall()
+    assert insights
+    assert all(html.escape(text[:30], quote=False) in page for (text,) in insights)
+
+
+def test_every_figure_of_the_page_has_its_csv(client: TestClient) -> None:
+    page = client.get("/conversions").text
+    links = [html.unescape(link) for link in re.findall(r'class="csv" href="([^"]+)"', page)]
+
+    assert len(links) == len(FIGURES)
+    for link in [*links, "/conversions/figures/comparisons.csv"]:
+        answer = client.get(link)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8"), link
+        assert len(answer.text.splitlines()) > 1, link
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/conversions/figures/nothing.csv", 404),
+        ("/conversions/figures/lag.csv?partner=nobody", 422),
+        ("/conversions/files/..%2Fonline%2Fonline.sqlite", 404),
+        ("/conversions/files/unknown.pdf", 404),
+    ],
+)
+def test_what_is_not_there_is_not_given(client: TestClient, path: str, status: int) -> None:
+    assert client.get(path).status_code == status
+
+
+def test_a_measure_that_there_is_not_is_said_beside_the_filters(client: TestClient) -> None:
+    page = client.get("/conversions", params={"measure": "<b>luck</b>"})
+
+    assert page.status_code == 200
+    assert "is none of important_share, mean_score, match_rate" in page.text
+    assert "<b>luck" not in page.text

@@ -11,7 +11,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 HTML = {"accept": "text/html"}
-PAGES = ["/", "/insurance", "/reports", "/insurance?year_from=2010&year_to=2012&state=OH"]
+PAGES = [
+    *("/", "/insurance", "/reports", "/insurance?year_from=2010&year_to=2012&state=OH"),
+    *("/conversions", "/conversions?measure=match_rate"),
+]
 
 
 @pytest.mark.parametrize("path", PAGES)

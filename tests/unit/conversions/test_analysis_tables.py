@@ -1,0 +1,41 @@
+"""The analysis as tables: what is read is what was written."""
+
+from __future__ import annotations
+
+import duckdb
+import pandas as pd
+
+from quintet.conversions import analysis_tables
+from quintet.conversions.analysis_tables import FRAMES, TABLES, read_analysis, write_analysis
+from quintet.conversions.insights import Analysis, Insight
+
+
+def analysis_of(frame: pd.DataFrame, *insights: Insight) -> Analysis:
+    return Analysis(**dict.fromkeys(FRAMES, frame), insights=insights)
+
+
+def test_what_is_read_is_what_was_written_in_its_order(monkeypatch):
+    frame = pd.DataFrame({"level": ["b", None, "a"], "n": [3, 2, 1], "mean": [0.5, None, 1 / 3]})
+    insights = (Insight("quality", "3", "are said.", "Do.", 0.01), Insight("data", "1", "was counted."))
+    monkeypatch.setattr(analysis_tables, "analyse", lambda _: analysis_of(frame, *insights))
+    connection = duckdb.connect()
+    connection.execute("create schema ml")
+    write_analysis(connection)
+
+    found = read_analysis(connection)
+
+    assert found.insights == insights
+    for name in FRAMES:
+        pd.testing.assert_frame_equal(getattr(found, name), frame, check_dtype=False)
+
+
+def test_a_second_run_replaces_the_first_also_where_nothing_is_left_to_say(monkeypatch):
+    connection = duckdb.connect()
+    connection.execute("create schema ml")
+    frame = pd.DataFrame({"n": [1]})
+    for insights in ((Insight("data", "1", "was counted."),), ()):
+        monkeypatch.setattr(analysis_tables, "analyse", lambda _, said=insights: analysis_of(frame, *said))
+        write_analysis(connection)
+
+    assert read_analysis(connection).insights == ()
+    assert all(connection.execute(f"from {table}").fetchall() == [(0, 1)] for table in TABLES[:-1])
