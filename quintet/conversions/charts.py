@@ -268,7 +268,7 @@ def placebo(frame: pd.DataFrame) -> Figure:
     rows = frame.sort_values("hours", ignore_index=True)
     rows = rows.assign(
         label=[f"{hours:+d} h".replace("-", "−") for hours in rows["hours"]],
-        text=[format_value(rate, "percent") for rate in rows["false_match_rate"]],
+        text=[f"{rate:.2%}" for rate in rows["false_match_rate"]],
     )
     base = alt.Chart(_plain(rows, columns, "label", "text"))
     y = alt.Y("label:N", title=None, sort=rows["label"].tolist())

@@ -8,7 +8,8 @@ Belongs here: which findings, figures and tables stand in which section, and the
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import duckdb
 import pandas as pd
@@ -60,9 +61,16 @@ def insights_paper(connection: duckdb.DuckDBPyConnection, analysis: Analysis) ->
     sections = (
         _summary(analysis),
         _funnel(analysis),
-        *(_rates(analysis, "important_share", each) for each in ("device", "page_category", "ui_element", "country")),
+        _rates(analysis, "important_share", "device", starts_page=True),
+        _rates(analysis, "important_share", "page_category"),
+        _rates(analysis, "important_share", "ui_element", starts_page=True),
+        _rates(analysis, "important_share", "country", starts_page=True),
         _mean_scores(analysis),
-        _match_rates(analysis),
+        _rates(analysis, "match_rate", "day", starts_page=True),
+        _rates(analysis, "match_rate", "device"),
+        _rates(analysis, "match_rate", "country", starts_page=True),
+        _rates(analysis, "match_rate", "page_category", starts_page=True),
+        _rates(analysis, "match_rate", "ui_element", starts_page=True),
         _residency(analysis),
         _data(analysis),
         *_model_sections(connection, analysis),
@@ -139,8 +147,6 @@ def _summary(analysis: Analysis) -> Section:
     steps = _steps(analysis)
     shares = _of(analysis.rates, "important_share", "device")
     scored, important = int(shares["n"].sum()), float(shares["total"].sum())
-    with_step = [each for each in analysis.insights if each.action and each.topic != "data"]
-    first = sorted(with_step, key=lambda each: ("quality", "matching", "residency", "funnel").index(each.topic))
     tiles = (
         (
             "Clicks",
@@ -155,16 +161,24 @@ def _summary(analysis: Analysis) -> Section:
         ("Matched", f"{steps['broker_rows', 'matched']:,}", "one click, one row"),
         ("Important", f"{important / scored:.2%}" if scored else "–", f"of {scored:,} sessions with a valid score"),
     )
-    blocks: list[Block] = [Tiles(tiles), *_told(_one_a_dimension(first), has_actions=False)]
+    blocks: list[Block] = [Tiles(tiles), *_told(_leading(analysis.insights))]
     return Section("What the data says", tuple(blocks))
 
 
-def _one_a_dimension(insights: Sequence[Insight]) -> list[Insight]:
-    """The first finding of each kind of action, so that the summary is not one dimension told three times."""
-    kept: dict[str, Insight] = {}
+_LEADING: Mapping[str, int] = MappingProxyType({"quality": 5, "matching": 4, "residency": 1, "funnel": 1})
+
+
+def _leading(insights: Sequence[Insight]) -> list[Insight]:
+    """The findings with a step to take for the first page: the first of each topic and dimension, some a topic."""
+    first: dict[tuple[str, str], Insight] = {}
     for insight in insights:
-        kept.setdefault(insight.topic + insight.action[:24], insight)
-    return list(kept.values())[:8]
+        if insight.action:
+            first.setdefault((insight.topic, insight.dimension), insight)
+    return [
+        insight
+        for topic, most in _LEADING.items()
+        for insight in [each for (about, _), each in first.items() if about == topic][:most]
+    ]
 
 
 def _funnel(analysis: Analysis) -> Section:
@@ -190,18 +204,21 @@ def _of(rates: pd.DataFrame, measure: Measure, dimension: str) -> pd.DataFrame:
     return rates[(rates["measure"] == measure) & (rates["dimension"] == dimension)]
 
 
-def _rates(analysis: Analysis, measure: Measure, dimension: str) -> Section:
+def _rates(analysis: Analysis, measure: Measure, dimension: str, *, starts_page: bool = False) -> Section:
     rows = _of(analysis.rates, measure, dimension)
-    found = int(rows["is_finding"].sum())
+    found, compared = int(rows["is_finding"].sum()), int(rows["p_value"].notna().sum())
+    topic, what = ("matching", "match rate") if measure == "match_rate" else ("quality", "important scores")
     name = DIMENSIONS[dimension]
-    title = (
-        f"{name}: {found} of {rows['p_value'].notna().sum()} compared differ in important scores"
-        if found
-        else f"{name}: no difference in important scores beyond chance"
+    title = f"{name}: no difference in {what} beyond chance"
+    if found:
+        title = f"{name}: {found} of {compared} differ in {what} from the rest"
+    figure = (
+        charts.match_rate_by_day(analysis.rates)
+        if (measure, dimension) == ("match_rate", "day")
+        else charts.rates_by(analysis.rates, measure, dimension)
     )
-    figure = charts.rates_by(analysis.rates, measure, dimension)
-    said = [each for each in analysis.insights if each.topic == "quality" and each.dimension == dimension]
-    return Section(title, (Chart(figure), *_told(said)), starts_page=dimension in {"device", "ui_element"})
+    said = [each for each in analysis.insights if (each.topic, each.dimension) == (topic, dimension)]
+    return Section(title, (Chart(figure), *_told(said)), starts_page=starts_page)
 
 
 def _mean_scores(analysis: Analysis) -> Section:
@@ -229,25 +246,6 @@ def _mean_scores(analysis: Analysis) -> Section:
     )
 
 
-def _match_rates(analysis: Analysis) -> Section:
-    said = [each for each in analysis.insights if each.topic == "matching"]
-    figures = [
-        charts.match_rate_by_day(analysis.rates),
-        charts.rates_by(analysis.rates, "match_rate", "country"),
-        charts.rates_by(analysis.rates, "match_rate", "page_category", 12),
-        charts.rates_by(analysis.rates, "match_rate", "ui_element", 12),
-        charts.rates_by(analysis.rates, "match_rate", "device"),
-    ]
-    found = analysis.rates[(analysis.rates["measure"] == "match_rate") & analysis.rates["is_finding"]]
-    countries = int(((found["dimension"] == "country") & (found["adjusted"] < 0)).sum())
-    title = (
-        f"{countries} {'country is' if countries == 1 else 'countries are'} matched less often than the rest"
-        if countries
-        else "No country is matched less often than the rest beyond chance"
-    )
-    return Section(title, (*_told(said), *map(Chart, figures)), starts_page=True)
-
-
 def _residency(analysis: Analysis) -> Section:
     summary = analysis.residency_summary
     columns = (
@@ -271,7 +269,7 @@ def _residency(analysis: Analysis) -> Section:
 
 def _data(analysis: Analysis) -> Section:
     said = [each for each in analysis.insights if each.topic == "data"]
-    return Section(f"{len(said)} faults of the data can be mended at their source", (*_told(said),), starts_page=True)
+    return Section(f"{len(said)} faults of the data can be mended at their source", _told(said))
 
 
 def _model_sections(connection: duckdb.DuckDBPyConnection, analysis: Analysis) -> tuple[Section, ...]:
@@ -366,41 +364,38 @@ where not is_scanner_traffic and unmatched_reason is distinct from 'outside_time
 group by all"""
 
 
-def _told(insights: Sequence[Insight], *, has_actions: bool = True) -> tuple[Block, ...]:
+def _told(insights: Sequence[Insight]) -> tuple[Block, ...]:
     if not insights:
         return (Text(_NO_FINDING, is_muted=True),)
-    return (
-        Points(
-            tuple(
-                (each.lead, f"{each.text} → {each.action}" if each.action and has_actions else each.text)
-                for each in insights
-            )
-        ),
-    )
+    said = ((each.lead, f"{each.text} → {each.action}" if each.action else each.text) for each in insights)
+    return (Points(tuple(said)),)
 
 
 # -- pipeline ----------------------------------------------------------------------------------------------------------
 
 
 def _pipeline_title(changes: pd.DataFrame) -> str:
-    found = changes.set_index("change")["f1"]
-    return f"A click id lifts F1 from {found['base']:.0%} to {found['ids']:.0%}; no inference does"
+    f1 = changes.set_index("change")["f1"].astype(float).to_dict()
+    return (
+        f"A click id lifts F1 from {f1['base']:.0%} to {f1['ids']:.0%}, and postbacks within seconds to "
+        f"{f1['postbacks']:.0%}"
+    )
 
 
 def _ideal_diagram() -> Section:
     nodes = (
         Node("site", "Our site", 0, 0, "a click id for each click (UUIDv7)", "accent"),
-        Node("link", "Broker link", 1, 0, "…?click_id=018f… and ISO country", "plain"),
+        Node("link", "Broker link", 1, 0, "…?click_id=018f…&country=DE", "plain"),
         Node("broker", "Broker", 2, 0, "keeps the id with the registration", "outside"),
         Node("collector", "Click log", 0, 1, "append only, UTC, scanners refused", "store"),
-        Node("postback", "Postback endpoint", 2, 1, "signed, idempotent, UTC", "accent"),
         Node("lake", "Raw tables", 1, 1, "verbatim, by content hash", "store"),
-        Node("file", "Daily file, back-fill", 2, 2, "row id, click id, ISO codes", "outside"),
-        Node("join", "Join by click id", 0, 2, "exact, at most one row a click", "accent"),
-        Node("match", "Matching model", 1, 2, "only for rows without an id", "plain"),
-        Node("journeys", "Unified journeys", 0, 3, "one row a click, with its reason", "store"),
-        Node("watch", "Checks", 1, 3, "coverage, placebo, contract", "plain"),
-        Node("use", "Pages, papers, API", 2, 3, "rates with intervals", "plain"),
+        Node("postback", "Postback endpoint", 2, 1, "signed, idempotent, UTC", "accent"),
+        Node("file", "Broker's daily file", 0, 2, "row id, click id, ISO codes", "outside"),
+        Node("join", "Join by click id", 1, 2, "exact, at most one row a click", "accent"),
+        Node("match", "Matching model", 2, 2, "only for rows without an id", "plain"),
+        Node("journeys", "Unified journeys", 2, 3, "one row a click, with its reason", "store"),
+        Node("watch", "Checks", 2, 4, "coverage, placebo, contract", "plain"),
+        Node("use", "Pages, papers, API", 1, 4, "rates with intervals", "plain"),
     )
     edges = (
         Edge("site", "link"),
@@ -409,11 +404,11 @@ def _ideal_diagram() -> Section:
         Edge("broker", "postback", "in seconds"),
         Edge("collector", "lake"),
         Edge("postback", "lake"),
-        Edge("file", "match", "late", is_dashed=True),
-        Edge("lake", "match"),
+        Edge("file", "lake", "late", is_dashed=True),
         Edge("lake", "join"),
+        Edge("join", "match"),
+        Edge("join", "journeys", "with id"),
         Edge("match", "journeys"),
-        Edge("join", "journeys"),
         Edge("journeys", "watch"),
         Edge("watch", "use"),
     )
@@ -439,12 +434,13 @@ def _ideal_diagram() -> Section:
 
 def _gains(changes: pd.DataFrame, matchers: pd.DataFrame) -> Section:
     shown = changes.assign(gain=changes["f1"] - changes.loc[changes["change"] == "base", "f1"].iloc[0])
+    shown["points"] = [f"{gain * 100:+.1f}".replace("-", "−") for gain in shown["gain"]]
     columns = (
         Column("title", "Change"),
         Column("precision", "Precision", "percent"),
         Column("recall", "Recall", "percent"),
         Column("f1", "F1", "percent"),
-        Column("gain", "Against now", "change"),
+        Column("points", "Points of F1"),
         Column("found", "Of all registrations", "percent"),
     )
     best = shown[~shown["change"].isin(["base", "ids", "half_ids", "all_but_id"])].nlargest(1, "gain").iloc[0]
@@ -487,42 +483,53 @@ def _recommendations(analysis: Analysis, changes: pd.DataFrame) -> Section:
         values = by[figure].astype(float).to_dict()
         return f"{(values[name] - values['base']) * 100:+.1f} points".replace("-", "−")
 
-    points = (
+    asked = (
         (
+            ("ids", "f1"),
             "Pass a click id through.",
-            f"{gain('ids')} of F1 at 95% coverage, {gain('half_ids')} at half: worth asking for even of a "
-            f"single partner. One query parameter on the link, one column in the file.",
+            f"{gain('ids')} of F1 at 95% coverage, {gain('half_ids')} at half: worth asking for even of a single "
+            f"partner. One query parameter on the link, one column in the file.",
         ),
         (
+            ("postbacks", "f1"),
             "Send postbacks from server to server.",
             f"{gain('postbacks')} of F1 without any id: with seconds of lag few clicks compete. Signed, repeated until "
             f"acknowledged, with a key that makes repeats harmless.",
         ),
         (
+            ("back_fill", "found"),
             "Back-fill.",
             f"{gain('back_fill', 'found')} of all registrations found. Of our own clicks {outside:,} "
             f"({outside / every:.1%}) lie outside the time that the broker's files cover.",
         ),
         (
+            ("countries", "f1"),
             "Agree on countries.",
             f"{gain('countries')} of F1. ISO 3166 codes in both files, the click's country handed on, and one word for "
             f"unknown; today {int(faults.get('row_country_unknown', 0)):,} rows have no known country.",
         ),
         (
+            ("shared_clock", "f1"),
             "Share a clock.",
-            f"{gain('shared_clock')} of F1: the model learns offset and changes of the clock by itself. Ask for UTC "
-            f"because people read the files too, not for the matching.",
+            f"{gain('shared_clock')} of F1: the model learns offset and changes of the clock by itself. UTC is worth "
+            f"asking for because people read the files too.",
         ),
+    )
+    values = {
+        (name, figure): by[figure].astype(float).to_dict()[name] - by[figure].astype(float).to_dict()["base"]
+        for (name, figure), *_ in asked
+    }
+    points = [(lead, text) for key, lead, text in sorted(asked, key=lambda each: -values[each[0]])]
+    points.append(
         (
             "Keep numbers numbers.",
             f"{int(faults.get('invalid_scores', 0)):,} scores came as spreadsheet errors, "
             f"{int(faults.get('equal_rows', 0)):,} rows repeat another: a file from the database with a row id has "
             f"neither.",
-        ),
+        )
     )
-    return Section(
-        "What to ask for, in the order of what it buys", (Points(points, is_numbered=True),), starts_page=True
-    )
+    title = "What to ask for, in the order of what it buys"
+    return Section(title, (Points(tuple(points), is_numbered=True),), starts_page=True)
 
 
 _CONTRACT = """{
