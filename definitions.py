@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from assets.conversions import conversion_analysis, country_names, matching
+from assets.conversions_reports import conversions_papers, journeys_files
 from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
 from assets.insurance import premium_forecast, premium_reports, stg_agency_performance
 from assets.jobs import build_jobs
@@ -82,6 +83,8 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         results,
         build_snapshot(sorted(published)),
         premium_reports,
+        conversions_papers,
+        journeys_files,
     ]
     jobs = build_jobs({spec.group_name for spec in marts.specs if spec.group_name})
     return dg.Definitions(

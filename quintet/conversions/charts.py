@@ -268,7 +268,7 @@ def placebo(frame: pd.DataFrame) -> Figure:
     rows = frame.sort_values("hours", ignore_index=True)
     rows = rows.assign(
         label=[f"{hours:+d} h".replace("-", "−") for hours in rows["hours"]],
-        text=[format_value(rate, "percent") for rate in rows["false_match_rate"]],
+        text=[f"{rate:.2%}" for rate in rows["false_match_rate"]],
     )
     base = alt.Chart(_plain(rows, columns, "label", "text"))
     y = alt.Y("label:N", title=None, sort=rows["label"].tolist())
@@ -317,6 +317,36 @@ def weights(frame: pd.DataFrame, partner: str) -> Figure:
     note = "m: share among links; u: share among rows without one. The lag weighs besides."
     chart = alt.layer(bars, words).properties(height=height)
     return Figure("weights", title, alternative, chart, rows, columns, note=note, height=height)
+
+
+def gains(frame: pd.DataFrame) -> Figure:
+    """The F1 that each change would bring, as bars. frame: as `pipeline_worlds.measure_changes`, with gain."""
+    columns = (
+        Column("title", "Change"),
+        Column("f1", "F1", "percent"),
+        Column("gain", "Against now", "change"),
+        Column("found", "Of all registrations", "percent"),
+    )
+    title = "F1 of the matches after each change"
+    if frame.empty:
+        return _empty("gains", title, frame, columns)
+    rows = frame.assign(
+        text=[
+            f"{f1:.1%}" if change == "base" else f"{f1:.1%} ({gain * 100:+.1f})".replace("-", "−")
+            for change, f1, gain in zip(frame["change"], frame["f1"], frame["gain"], strict=True)
+        ]
+    ).reset_index(drop=True)
+    base = alt.Chart(_plain(rows, columns, "text"))
+    y = alt.Y("title:N", title=None, sort=rows["title"].tolist(), axis=alt.Axis(labelLimit=360))
+    x = alt.X("f1:Q", axis=None, scale=alt.Scale(domain=[0, 1.22]))
+    bars = base.mark_bar().encode(x=x, y=y, tooltip=_tooltips(columns))
+    words = base.mark_text(style="label", align="left", dx=5).encode(x="f1:Q", y=y, text="text:N")
+    best = rows.nlargest(1, "f1").iloc[0]
+    alternative = f"Highest: {best['title']}, with an F1 of {best['f1']:.1%} against {rows['f1'].iloc[0]:.1%} as it is."
+    height = 26 * len(rows) + 12
+    return Figure(
+        "gains", title, alternative, alt.layer(bars, words).properties(height=height), rows, columns, height=height
+    )
 
 
 def _bars(name: str, title: str, alternative: str, rows: pd.DataFrame, columns: tuple[Column, ...]) -> Figure:

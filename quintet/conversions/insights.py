@@ -94,7 +94,7 @@ class Insight:
 
     topic: `quality`, `matching`, `residency`, `data` or `funnel`. lead: its main number. text: the finding in full with
     n and interval. action: the step that follows, or an empty string. q_value: after correction for all comparisons;
-    None for what was counted and needs no test.
+    None for what was counted and needs no test. dimension: of `DIMENSIONS`, where it speaks of one.
     """
 
     topic: str
@@ -102,6 +102,7 @@ class Insight:
     text: str
     action: str = ""
     q_value: float | None = None
+    dimension: str = ""
 
 
 @dataclass(frozen=True)
@@ -576,7 +577,7 @@ def _rate_insight(row: pd.Series, levels: pd.DataFrame, measure: Measure, dimens
             f"points (95% {_points(row['adjusted_low'])} to {_points(row['adjusted_high'])}; "
             f"{_q_words(row['q_value'])})."
         )
-    return Insight(topic, lead, text, action, float(row["q_value"]))
+    return Insight(topic, lead, text, action, float(row["q_value"]), dimension)
 
 
 def residency_insights(by_country: pd.DataFrame, summary: pd.DataFrame) -> tuple[Insight, ...]:

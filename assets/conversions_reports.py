@@ -1,0 +1,92 @@
+"""The papers and files of the conversions business, written from the snapshot that was just published.
+
+Belongs here: which reports exist and where they are written. What they say stands in `quintet.conversions`.
+"""
+
+import json
+from pathlib import Path
+
+import dagster as dg
+
+from assets.facts import DAILY, DOMAIN_TAG, OWNERS, REPORTS
+from assets.publish import SNAPSHOT
+from quintet.conversions.analysis_tables import read_analysis
+from quintet.conversions.journeys_export import TABLE, write_journeys
+from quintet.conversions.papers import insights_paper, pipeline_paper
+from quintet.conversions.pipeline_worlds import kept_changes
+from quintet.report import write_pdf
+from quintet.warehouse.snapshot import current_snapshot, open_snapshot
+from resources.dbt import Dbt, prepare_manifest
+from resources.warehouse import Warehouse
+
+_TAGS = {DOMAIN_TAG: "conversions"}
+
+
+@dg.multi_asset(
+    specs=[
+        dg.AssetSpec(
+            ["reports", name],
+            deps=[SNAPSHOT],
+            group_name=REPORTS,
+            tags=_TAGS,
+            description=description,
+            owners=OWNERS,
+            kinds={"typst", "pdf"},
+            freshness_policy=DAILY,
+        )
+        for name, description in (
+            ("conversions_insights", "What became of the clicks, which were good, and how sure the matches are."),
+            ("conversions_pipeline", "The way the data should take, and what each change to it would buy."),
+        )
+    ],
+    name="conversions_papers",
+)
+def conversions_papers(
+    warehouse: Warehouse,
+    reports: dg.ResourceParam[Path],
+    models: dg.ResourceParam[Path],
+    code: dg.ResourceParam[str],
+) -> tuple[dg.MaterializeResult, ...]:
+    """Write both papers from the analysis of the run."""
+    changes, matchers = kept_changes(models / "conversions_pipeline", code)
+    with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
+        analysis = read_analysis(snapshot)
+        papers = {
+            "conversions_insights": insights_paper(snapshot, analysis),
+            "conversions_pipeline": pipeline_paper(snapshot, analysis, changes, matchers),
+        }
+    paths = {name: write_pdf(paper, reports / f"{name}.pdf") for name, paper in papers.items()}
+    return tuple(
+        dg.MaterializeResult(
+            asset_key=["reports", name],
+            metadata={"pdf": dg.MetadataValue.path(str(path)), "title": papers[name].title},
+        )
+        for name, path in paths.items()
+    )
+
+
+@dg.asset(
+    key=["reports", "unified_journeys"],
+    deps=[SNAPSHOT],
+    group_name=REPORTS,
+    tags=_TAGS,
+    description="Every click with the broker row it became, as Parquet and CSV, with a dictionary of the columns.",
+    owners=OWNERS,
+    kinds={"parquet", "csv"},
+    freshness_policy=DAILY,
+)
+def journeys_files(warehouse: Warehouse, reports: dg.ResourceParam[Path], dbt: Dbt) -> dg.MaterializeResult:
+    """Write the files with the descriptions that stand beside the dbt model."""
+    manifest = json.loads(prepare_manifest(dbt).read_text("utf-8"))
+    name = TABLE.removeprefix("marts.")
+    [model] = [node for node in manifest["nodes"].values() if (node["resource_type"], node["name"]) == ("model", name)]
+    descriptions = {column: about["description"] for column, about in model["columns"].items()}
+    with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
+        paths = write_journeys(snapshot, reports, descriptions)
+        [(rows,)] = snapshot.execute(f"select count(*) from {TABLE}").fetchall()
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": rows,
+            **{path.name: dg.MetadataValue.path(str(path)) for path in paths},
+        }
+    )

@@ -1,0 +1,240 @@
+"""What each change to the way of the data would buy, measured: generated worlds with known truth, matched like ours.
+
+Belongs here: which worlds stand for which change, and how the matches are held against the truth. How worlds are made
+belongs in `quintet.samples`, how rows are matched in `fit.py` and `match.py`, what is advised in `papers.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from quintet.conversions.candidates import MatchInput
+from quintet.conversions.comparisons import wilson
+from quintet.conversions.countries import canonicalise
+from quintet.conversions.fit import fit
+from quintet.conversions.match import match
+from quintet.samples.conversions import BrokerWorld, ClicksWorld, make_sample
+from quintet.samples.seeding import generator
+
+SEED = 20_240_401
+
+CLICKS = ClicksWorld(clicks=4_000, days=6, countries=60)
+BASE = BrokerWorld(
+    opens_after_days=1.5,
+    closes_after_days=6,
+    organic_share=0.1,
+    lag_model="lognormal",
+    clock_offset_seconds=7_200,
+    clock_changes_after_days=4,
+    changed_offset_seconds=3_600,
+    misspelt_share=0.1,
+    repeated_share=0,
+    outages=1,
+)
+"""A partner as many are: minutes of lag, a clock of its own that changes once, free names, a file that starts late."""
+
+_SHARED_CLOCK: Mapping[str, object] = {"clock_offset_seconds": 0, "clock_changes_after_days": None}
+_CONTRACT: Mapping[str, object] = {
+    "misspelt_share": 0.0,
+    "leading_space_share": 0.0,
+    "dash_share": 0.0,
+    "null_ip_share": 0.0,
+    "ip_mismatch_share": 0.0,
+    "residency_null_share": 0.0,
+}
+_POSTBACKS: Mapping[str, object] = {"lag_model": "seconds"}
+_BACK_FILL: Mapping[str, object] = {"opens_after_days": 0.0, "outages": 0}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change to the base world.
+
+    title: what is done. changes: fields of the broker's world. id_share: of the rows, those with a click id.
+    """
+
+    title: str
+    changes: Mapping[str, object]
+    id_share: float = 0.0
+
+
+CHANGES: Mapping[str, Change] = MappingProxyType(
+    {
+        "base": Change("As it is", {}),
+        "shared_clock": Change("One clock: both sides in UTC", _SHARED_CLOCK),
+        "countries": Change("Contract on countries: ISO codes, that of the click handed on", _CONTRACT),
+        "postbacks": Change("Server postbacks: seconds of lag", _POSTBACKS),
+        "back_fill": Change("Back-fill: rows of all days, none lost in an outage", _BACK_FILL),
+        "all_but_id": Change(
+            "All of these, still without an id", {**_SHARED_CLOCK, **_CONTRACT, **_POSTBACKS, **_BACK_FILL}
+        ),
+        "half_ids": Change("Click id passed through for half of the rows", {}, 0.5),
+        "ids": Change("Click id passed through for 95% of the rows", {}, 0.95),
+    }
+)
+
+_DATA = MatchInput("clicks", "broker_rows")
+
+
+def measure_changes(
+    clicks: ClicksWorld = CLICKS, base: BrokerWorld = BASE, changes: Mapping[str, Change] = CHANGES, seed: int = SEED
+) -> pd.DataFrame:
+    """How well each world is matched.
+
+    change, title; rows, matched, right, links (true ones among the rows), registrations (that happened, reported or
+    not); precision, recall (of links), f1, found (of registrations); precision and found with _low and _high (95%).
+    """
+    every = replace(base, opens_after_days=0.0, closes_after_days=float(clicks.days), outages=0)
+    happened = int(make_sample(clicks, [every], seed).truth["broker_rows"]["conversion_id"].notna().sum())
+    records = []
+    for name, change in changes.items():
+        connection, truth = open_world(clicks, replace(base, **change.changes), seed)  # type: ignore[arg-type]
+        with connection:
+            has_id = generator(seed, "ids").random(len(truth)) < change.id_share
+            records.append({"change": name, "title": change.title} | _matched(connection, truth, has_id))
+    return _figures(pd.DataFrame(records).assign(registrations=happened))
+
+
+def compare_matchers(clicks: ClicksWorld = CLICKS, base: BrokerWorld = BASE, seed: int = SEED) -> pd.DataFrame:
+    """The base world matched by this model and by two joins that are told its clock; columns as `measure_changes`."""
+    stable = replace(base, **_SHARED_CLOCK)  # type: ignore[arg-type]
+    records = []
+    for title, take in (
+        ("Last click of the country before the row (ASOF join)", _last_click),
+        ("Nearest click of the country within 20 minutes", _nearest_click),
+        ("This model", None),
+    ):
+        connection, truth = open_world(clicks, stable, seed)
+        with connection:
+            none = np.zeros(len(truth), dtype=bool)
+            records.append({"change": "matcher", "title": title} | _matched(connection, truth, none, take))
+    return _figures(pd.DataFrame(records).assign(registrations=int(records[0]["links"])))
+
+
+def kept_changes(folder: Path, code: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`measure_changes` and `compare_matchers`, computed once for the code at hand and kept in a file of the folder."""
+    path = folder / "pipeline_worlds.json"
+    if path.exists():
+        kept = json.loads(path.read_text("utf-8"))
+        if kept["code"] == code:
+            return pd.DataFrame(kept["changes"]), pd.DataFrame(kept["matchers"])
+    changes, matchers = measure_changes(), compare_matchers()
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(
+        json.dumps({"code": code, "changes": changes.to_dict("list"), "matchers": matchers.to_dict("list")}), "utf-8"
+    )
+    unfinished.replace(path)
+    return changes, matchers
+
+
+def open_world(clicks: ClicksWorld, broker: BrokerWorld, seed: int) -> tuple[duckdb.DuckDBPyConnection, pd.DataFrame]:
+    """A connection with the tables `clicks` and `broker_rows`, and the truth: broker_row_id, conversion_id or null."""
+    sample = make_sample(clicks, [broker], seed)
+    files = {file.dataset: file.rows for file in sample.files}
+    site, sent = files["conversions"].drop_duplicates("id"), files["broker_rows"]
+    spellings = pd.concat([site["country_name"], sent["country_residency"], sent["ip_country"]]).dropna().unique()
+    countries = canonicalise(spellings.tolist()).set_index("spelling")["country_iso2"]
+    truth = pd.DataFrame(
+        {
+            "broker_row_id": [f"row {number:07d}" for number in sample.truth["broker_rows"]["broker_source_row"]],
+            "conversion_id": sample.truth["broker_rows"]["conversion_id"].astype("Int64"),
+        }
+    )
+    connection = duckdb.connect(config={"threads": 1})
+    connection.register("site", site.assign(country=site["country_name"].map(countries).astype(object)))
+    connection.register(
+        "sent",
+        sent.assign(
+            broker_row_id=truth["broker_row_id"],
+            residency=sent["country_residency"].map(countries).astype(object),
+            ip=sent["ip_country"].map(countries).astype(object),
+        ),
+    )
+    connection.execute(
+        "create table clicks as select id as conversion_id, country::varchar as country_iso2, "
+        "created_at::timestamp as created_at from site"
+    )
+    connection.execute(
+        "create table broker_rows as select broker_row_id, 'one' as partner, "
+        "make_timestamp(timestamp::bigint * 1000000) as broker_at, residency::varchar as residency_iso2, "
+        "ip::varchar as ip_iso2 from sent"
+    )
+    return connection, truth
+
+
+def _matched(
+    connection: duckdb.DuckDBPyConnection,
+    truth: pd.DataFrame,
+    has_id: np.ndarray,
+    take: Callable[[duckdb.DuckDBPyConnection], pd.DataFrame] | None = None,
+) -> dict[str, int]:
+    """Rows with a click id are its click's; of the others, those that the matcher gives."""
+    known = truth[has_id]
+    connection.register("known", known)
+    connection.execute("delete from broker_rows where broker_row_id in (select broker_row_id from known)")
+    connection.execute("delete from clicks where conversion_id in (select conversion_id from known)")
+    pairs = (take or _by_model)(connection)
+    held = pairs.merge(truth, on="broker_row_id", suffixes=("", "_true"))
+    right = int((held["conversion_id"] == held["conversion_id_true"]).sum())
+    by_id = int(known["conversion_id"].notna().sum())
+    return {
+        "rows": len(truth),
+        "matched": len(pairs) + by_id,
+        "right": right + by_id,
+        "links": int(truth["conversion_id"].notna().sum()),
+    }
+
+
+def _by_model(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    match(connection, _DATA, fit(connection, _DATA))
+    return connection.execute(
+        "select broker_row_id, conversion_id from matching.matches where tier = 'matched' order by all"
+    ).df()
+
+
+def _last_click(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    return connection.execute("""
+        select broker_row_id, conversion_id
+        from broker_rows asof join clicks on ip_iso2 = country_iso2 and broker_at >= created_at
+        qualify row_number() over (partition by conversion_id order by broker_at, broker_row_id) = 1
+        order by all
+    """).df()
+
+
+def _nearest_click(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    return connection.execute("""
+        select broker_row_id, conversion_id
+        from broker_rows join clicks
+            on ip_iso2 = country_iso2
+            and created_at between broker_at - interval 20 minutes and broker_at + interval 20 minutes
+        qualify row_number() over (
+            partition by broker_row_id order by abs(epoch(broker_at) - epoch(created_at)), conversion_id
+        ) = 1
+        order by all
+    """).df()
+
+
+def _figures(counts: pd.DataFrame) -> pd.DataFrame:
+    right, matched = counts["right"].to_numpy(), counts["matched"].to_numpy()
+    registrations = counts["registrations"].to_numpy()
+    precision_low, precision_high = wilson(right, matched)
+    found_low, found_high = wilson(np.minimum(right, registrations), registrations)
+    return counts.assign(
+        precision=counts["right"] / counts["matched"],
+        precision_low=precision_low,
+        precision_high=precision_high,
+        recall=counts["right"] / counts["links"],
+        f1=2 * counts["right"] / (counts["matched"] + counts["links"]),
+        found=counts["right"] / counts["registrations"],
+        found_low=found_low,
+        found_high=found_high,
+    )

@@ -1,0 +1,60 @@
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from quintet.conversions import pipeline_worlds
+from quintet.conversions.pipeline_worlds import BASE, CHANGES, compare_matchers, kept_changes, measure_changes
+from quintet.samples.conversions import ClicksWorld
+
+CLICKS = ClicksWorld(clicks=1_500, days=3, countries=20)
+BROKER = replace(BASE, opens_after_days=0.5, closes_after_days=3, clock_changes_after_days=2)
+SOME = {name: CHANGES[name] for name in ("base", "postbacks", "back_fill", "ids")}
+
+
+@pytest.fixture(scope="module")
+def measured() -> pd.DataFrame:
+    return measure_changes(CLICKS, BROKER, SOME, seed=3).set_index("change")
+
+
+def test_an_id_and_short_lags_are_worth_more_than_any_inference(measured):
+    assert measured.loc["ids", "f1"] > measured.loc["base", "f1"] + 0.05
+    assert measured.loc["postbacks", "precision_low"] > measured.loc["base", "precision_high"]
+
+
+def test_a_back_fill_finds_more_registrations_without_better_matches(measured):
+    assert measured.loc["back_fill", "found"] > measured.loc["base", "found"]
+    assert measured.loc["back_fill", "links"] == measured.loc["back_fill", "registrations"]
+
+
+def test_figures_are_those_of_the_counts(measured):
+    row = measured.loc["base"]
+    assert row["precision"] == row["right"] / row["matched"]
+    assert row["recall"] == row["right"] / row["links"]
+    assert 0 < row["right"] <= row["links"] <= row["registrations"]
+
+
+def test_the_same_seed_gives_the_same_figures_and_another_seed_others():
+    change = {"postbacks": CHANGES["postbacks"]}
+    first, again, other = (measure_changes(CLICKS, BROKER, change, seed) for seed in (4, 4, 5))
+    pd.testing.assert_frame_equal(first, again)
+    assert not first.equals(other)
+
+
+def test_the_model_matches_better_than_the_nearest_click():
+    figures = compare_matchers(CLICKS, BROKER, seed=3).set_index("title")["f1"]
+    assert figures["This model"] > figures["Nearest click of the country within 20 minutes"]
+
+
+def test_figures_are_kept_for_the_code_that_made_them(tmp_path, monkeypatch):
+    made = []
+
+    def measure() -> pd.DataFrame:
+        made.append(1)
+        return pd.DataFrame({"change": ["base"], "f1": [0.1 * len(made)]})
+
+    monkeypatch.setattr(pipeline_worlds, "measure_changes", measure)
+    monkeypatch.setattr(pipeline_worlds, "compare_matchers", lambda: pd.DataFrame({"title": ["x"]}))
+    first, again, other = (kept_changes(tmp_path, code)[0] for code in ("a", "a", "b"))
+    pd.testing.assert_frame_equal(first, again)
+    assert other["f1"].iloc[0] == pytest.approx(0.2)
