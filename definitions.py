@@ -14,8 +14,9 @@ from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
 from assets.insurance import premium_forecast, premium_reports, stg_agency_performance
 from assets.jobs import build_jobs
 from assets.marts import build_marts, build_results
+from assets.promotions import abuse_model, abuse_scores
 from assets.publish import build_snapshot
-from assets.records import report_runs
+from assets.records import abuse_records, report_runs
 from quintet.plan import code_fingerprint, model_variables
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
@@ -53,6 +54,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         "code": code_fingerprint(PROJECT, settings),
         "reports": settings.reports,
         "online": settings.online,
+        "models": settings.models,
     }
 
 
@@ -65,15 +67,19 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     marts = build_marts(manifest, variables, sources)
     results = build_results(manifest, variables)
     models = [*marts.keys, *results.keys]
-    published = [key for key in models if key.path[0] == "marts"] + list(country_names.keys)
+    learnt = [key for asset in (country_names, abuse_model, abuse_scores) for key in asset.keys]
+    published = [key for key in models if key.path[0] == "marts"] + learnt
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *INBOXES,
         *LEDGER,
         *INGEST_ASSETS,
         *sources,
         report_runs,
+        abuse_records,
         marts,
         premium_forecast,
+        abuse_model,
+        abuse_scores,
         results,
         build_snapshot(sorted(published)),
         premium_reports,

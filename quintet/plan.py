@@ -20,7 +20,7 @@ from quintet.warehouse.load import examine
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
 _SHAPING = (
-    *("quintet/**/*.py", "quintet/**/*.sql", "assets/**/*.py", "requirements.lock"),
+    *("quintet/**/*.py", "quintet/**/*.sql", "quintet/**/*.toml", "assets/**/*.py", "requirements.lock"),
     *("dbt_project/models/**/*.sql", "dbt_project/models/**/*.yml", "dbt_project/macros/**/*.sql"),
     *("dbt_project/tests/**/*.sql", "dbt_project/*.yml"),
 )

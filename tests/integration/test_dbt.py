@@ -9,6 +9,7 @@ fault of `FAULTS` in it, and on a warehouse without a row.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import shutil
@@ -26,6 +27,8 @@ import pytest
 from quintet.datasets import DATASETS
 from quintet.insurance.forecast_tables import write_forecast
 from quintet.insurance.stage import stage_new_batches
+from quintet.promotions.policy import read_policy
+from quintet.promotions.result_tables import train_model, write_scores
 from quintet.warehouse.database import open_warehouse, prepare, published_file
 
 
@@ -438,6 +441,8 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tm
     first = run_dbt(dbt_project, warehouse, "build", *results, "--exclude", "tag:results")
     with opened(warehouse) as connection:
         write_forecast(connection)
+        train_model(connection, tmp_path / "models", read_policy(), dt.datetime(2026, 1, 1))
+        write_scores(connection, tmp_path / "models", read_policy())
     second = run_dbt(dbt_project, warehouse, "build", *results, "--select", "tag:results")
     for run in (first, second):
         assert run.exit_status == 0, run.printed
