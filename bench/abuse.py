@@ -61,7 +61,7 @@ def main() -> int:
             )
             flat_out = put_under_load(url, [_PATH], headers, _CLIENTS, for_seconds(_SECONDS), bodies[100_000:])
     failed = [*paced.failed, *flat_out.failed]
-    return batch.returncode or print_lines(
+    status = print_lines(
         f"promo abuse over HTTP, {users:,} known users, index ready after {ready_seconds:.0f} s",
         [
             Line(
@@ -79,6 +79,7 @@ def main() -> int:
             Line("requests that failed", f"{len(failed)} {failed[:1]}", "none", not failed),
         ],
     )
+    return status or batch.returncode
 
 
 def _publish(home: Path) -> None:

@@ -140,17 +140,17 @@ def agency(request: Request, agency_id: int) -> Response:
 
 
 @router.get(f"{PATH}/figures/{{name}}.csv")
-def figure_csv(request: Request, name: str) -> Response:
+def figureas_csv(request: Request, name: str) -> Response:
     """The table behind a figure, with the filters of the page, all rows of it."""
     filters, problem = filters_of(request.query_params)
     if problem:
         raise ProblemError(422, problem)
     with request.app.state.service.snapshots.read() as snapshot:
         if name == "agencies":
-            text = _csv(_agencies(snapshot.cursor, filters), AGENCY_COLUMNS)
+            text = as_csv(_agencies(snapshot.cursor, filters), AGENCY_COLUMNS)
         elif name in FIGURES:
             figure = FIGURES[name](snapshot.cursor, filters)
-            text = _csv(figure.table, figure.columns)
+            text = as_csv(figure.table, figure.columns)
         else:
             raise ProblemError(404, f"there is no figure {name}; there are {', '.join(FIGURES)}")
     disposition = {"content-disposition": f'attachment; filename="{name}.csv"'}
@@ -338,7 +338,7 @@ def _fact(known: pd.DataFrame, name: str) -> str:
     return f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
-def _csv(frame: pd.DataFrame, columns: tuple[Column, ...]) -> bytes:
+def as_csv(frame: pd.DataFrame, columns: tuple[Column, ...]) -> bytes:
     """A figure's table with its machine names, texts made harmless for spreadsheets."""
     shown = frame.reindex(columns=[column.name for column in columns])
     texts = [column.name for column in columns if not column.is_figure]
