@@ -28,6 +28,7 @@ from quintet.summary import render
 from quintet.warehouse.snapshot import NoSnapshotError
 
 _PROJECT = Path(__file__).parent
+_SOURCED = "promotions"  # the domain that the source database feeds
 _CONSOLE = Console(file=sys.stdout, highlight=False)
 
 
@@ -49,7 +50,8 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     began = time.monotonic()
     with _alone(settings.home):
-        plan = make_plan(settings.raw, datasets, settings.serving, code_fingerprint(_PROJECT, settings))
+        asks_source = settings.postgres_url is not None and select in (None, _SOURCED)
+        plan = make_plan(settings.raw, datasets, settings.serving, code_fingerprint(_PROJECT, settings), asks_source)
         _CONSOLE.print(f"{plan.reason}: {'building' if plan.has_work else 'everything is up to date'}")
         succeeded = _materialise(settings, plan, select) if plan.has_work else True
     try:

@@ -31,17 +31,19 @@ class Plan:
     """What to do.
 
     new_files: by dataset, the files whose content the snapshot does not know.
+    asks_source: whether the application's database is to be asked for what changed.
     is_full: whether everything is to be built; reason: why, in words.
     """
 
     new_files: Mapping[str, tuple[InboxFile, ...]]
     is_full: bool
     reason: str
+    asks_source: bool = False
 
     @property
     def has_work(self) -> bool:
         """Whether a run would change anything."""
-        return self.is_full or bool(self.new_files)
+        return self.is_full or self.asks_source or bool(self.new_files)
 
 
 def model_variables(settings: Settings) -> dict[str, str]:
@@ -63,8 +65,13 @@ def code_fingerprint(project: Path, settings: Settings) -> str:
     return hashlib.sha256(f"{variables}\0{files_digest(project, _SHAPING)}".encode()).hexdigest()[:16]
 
 
-def make_plan(raw: Path, datasets: Iterable[Dataset], serving: Path, fingerprint: str) -> Plan:
-    """Compare the inboxes below `raw` with the snapshot in `serving`."""
+def make_plan(
+    raw: Path, datasets: Iterable[Dataset], serving: Path, fingerprint: str, asks_source: bool = False
+) -> Plan:
+    """Compare the inboxes below `raw` with the snapshot in `serving`.
+
+    asks_source: whether there is an application's database that feeds any of the datasets; only it knows what is new.
+    """
     try:
         path = current_snapshot(serving)
     except NoSnapshotError:
@@ -76,7 +83,10 @@ def make_plan(raw: Path, datasets: Iterable[Dataset], serving: Path, fingerprint
     listed = {dataset.name: _not_done(dataset, list_inbox(raw, dataset.name), done) for dataset in datasets}
     new_files = {name: files for name, files in listed.items() if files}
     count = sum(len(files) for files in new_files.values())
-    return Plan(new_files, is_full=False, reason=f"{count} new files" if count else "nothing new")
+    reason = f"{count} new files" if count else "nothing new"
+    if asks_source:
+        reason = f"{reason} in the inboxes, and the source database may have changed"
+    return Plan(new_files, is_full=False, reason=reason, asks_source=asks_source)
 
 
 def files_not_done(dataset: Dataset, files: Iterable[InboxFile], serving: Path) -> tuple[InboxFile, ...]:

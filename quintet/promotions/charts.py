@@ -372,7 +372,7 @@ def cluster_graph(members: pd.DataFrame, keys: pd.DataFrame) -> Figure:
 
 
 _MARKS = {"block": "●", "review": "◐", "allow": "○"}
-_SHORT = 8
+_ID_SHOWN = 8
 
 
 def _layout(members: pd.DataFrame, keys: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -382,7 +382,7 @@ def _layout(members: pd.DataFrame, keys: pd.DataFrame) -> tuple[pd.DataFrame, pd
     accounts = members.assign(
         x=np.sin(angle),
         y=np.cos(angle),
-        short=members["user_id"].str.slice(0, _SHORT),
+        short=members["user_id"].str.slice(0, _ID_SHOWN),
         mark=members["decision"].map(_MARKS),
         label=label,
     )

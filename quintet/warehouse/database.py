@@ -99,6 +99,20 @@ create table if not exists ops.abuse_labels (
     labelled_by varchar not null,
     note varchar
 );
+create table if not exists ops.source_rows (
+    dataset varchar not null,
+    key_hash varchar not null,
+    key varchar not null,
+    row_hash varchar not null,
+    seen_at timestamp not null,
+    deleted_at timestamp,
+    primary key (dataset, key_hash)
+);
+create table if not exists ops.source_columns (
+    dataset varchar not null,
+    column_name varchar not null,
+    type varchar not null
+);
 create table if not exists ops.build (fingerprint varchar not null);
 create table if not exists published.ml.country_names (
     spelling varchar, country_iso2 varchar, method varchar, confidence double

@@ -217,3 +217,12 @@ def test_a_setting_that_does_not_leaves_it(code: Path):
     settings = [load_settings({"QUINTET_PORT": port}) for port in ("8000", "8001")]
 
     assert code_fingerprint(code, settings[0]) == code_fingerprint(code, settings[1])
+
+
+def test_a_source_database_is_asked_even_where_no_file_is_new(raw: Path, tmp_path: Path):
+    serving = publish_by_hand(tmp_path, {("page_categories", batch_id(CATEGORIES)): "modelled"})
+    asking = make_plan(raw, DATASETS.values(), serving, "code", asks_source=True)
+
+    assert (asking.has_work, asking.is_full, dict(asking.new_files)) == (True, False, {})
+    assert "source database" in asking.reason
+    assert not plan_of(raw, serving).has_work
