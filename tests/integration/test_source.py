@@ -7,7 +7,6 @@ from pathlib import Path
 import duckdb
 import psycopg
 
-from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.promotions.source import fill
 from quintet.warehouse.digest import ARRIVAL_COLUMNS, schema_digests
 from tests.conftest import Quintet
@@ -33,7 +32,7 @@ def marts(quintet: Quintet) -> dict[str, str]:
 
 
 def test_the_source_gives_the_marts_that_the_files_give_and_a_fault_of_it_leaves_them(
-    built: Quintet, url: str, server: EmbeddedPostgres, tmp_path: Path
+    built: Quintet, url: str, tmp_path: Path
 ) -> None:
     fill(url, built.raw)
     quintet = Quintet(tmp_path / "empty", tmp_path / "home")

@@ -145,7 +145,7 @@ def test_an_agency_is_one_click_away_and_back(visit: Visit) -> None:
 def test_the_threshold_moves_the_charts_and_says_what_it_buys(visit: Visit) -> None:
     page = visit.sign_in("/promotions")
     wait_for_charts(page)
-    slider, words = page.get_by_label("Threshold"), page.locator(".threshold-words")
+    slider, words = page.get_by_role("slider", name="Threshold"), page.locator(".threshold-words")
     rule = page.locator("#score-histogram .mark-rule line").last
     before, place = words.inner_text(), rule.get_attribute("transform")
     slider.fill("0.9")
