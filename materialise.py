@@ -16,7 +16,6 @@ from rich.console import Console
 from assets.facts import DOMAIN_TAG, REPORTS
 from assets.ingest import raw_key
 from assets.jobs import domain_selection
-from assets.source import SOURCE, SOURCED
 from definitions import build_defs
 from quintet.datasets import DATASETS
 from quintet.plan import Plan
@@ -59,12 +58,11 @@ def release_dead_runs(instance: dg.DagsterInstance) -> None:
 def _selection(plan: Plan, select: str | None) -> dg.AssetSelection:
     if plan.is_full:
         return domain_selection(select) if select else dg.AssetSelection.all().materializable()
-    begun = [raw_key(name) for name in plan.new_files] + ([SOURCE] if plan.asks_source else [])
+    begun = [*(raw_key(name) for name in plan.new_files), *(dg.AssetKey(path) for path in plan.also)]
     fresh = dg.AssetSelection.assets(*begun).downstream()
     # every report stands on the snapshot, but only those of the domains with new files have changed
     selection = (fresh - dg.AssetSelection.groups(REPORTS)) | dg.AssetSelection.groups("ops").materializable()
-    sourced = SOURCED if plan.asks_source else ()
-    for domain in {DATASETS[name].domain for name in (*plan.new_files, *sourced)}:
+    for domain in {DATASETS[name].domain for name in plan.new_files}:
         selection |= dg.AssetSelection.tag(DOMAIN_TAG, domain)
     return selection
 

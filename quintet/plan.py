@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -31,19 +31,19 @@ class Plan:
     """What to do.
 
     new_files: by dataset, the files whose content the snapshot does not know.
-    asks_source: whether the application's database is to be asked for what changed.
+    also: what else may have changed, by the path of the asset that it begins with, in words.
     is_full: whether everything is to be built; reason: why, in words.
     """
 
     new_files: Mapping[str, tuple[InboxFile, ...]]
     is_full: bool
     reason: str
-    asks_source: bool = False
+    also: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def has_work(self) -> bool:
         """Whether a run would change anything."""
-        return self.is_full or self.asks_source or bool(self.new_files)
+        return self.is_full or bool(self.also) or bool(self.new_files)
 
 
 def model_variables(settings: Settings) -> dict[str, str]:
@@ -66,11 +66,15 @@ def code_fingerprint(project: Path, settings: Settings) -> str:
 
 
 def make_plan(
-    raw: Path, datasets: Iterable[Dataset], serving: Path, fingerprint: str, asks_source: bool = False
+    raw: Path,
+    datasets: Iterable[Dataset],
+    serving: Path,
+    fingerprint: str,
+    also: Mapping[tuple[str, str], str] | None = None,
 ) -> Plan:
     """Compare the inboxes below `raw` with the snapshot in `serving`.
 
-    asks_source: whether there is an application's database that feeds any of the datasets; only it knows what is new.
+    also: as in `Plan`: what changes without a file, such as an application's database.
     """
     try:
         path = current_snapshot(serving)
@@ -83,10 +87,9 @@ def make_plan(
     listed = {dataset.name: _not_done(dataset, list_inbox(raw, dataset.name), done) for dataset in datasets}
     new_files = {name: files for name, files in listed.items() if files}
     count = sum(len(files) for files in new_files.values())
-    reason = f"{count} new files" if count else "nothing new"
-    if asks_source:
-        reason = f"{reason} in the inboxes, and the source database may have changed"
-    return Plan(new_files, is_full=False, reason=reason, asks_source=asks_source)
+    files = f"{count} new files" if count else "nothing new"
+    reason = "; ".join([files + (" in the inboxes" if also else ""), *(also or {}).values()])
+    return Plan(new_files, is_full=False, reason=reason, also=also or {})
 
 
 def files_not_done(dataset: Dataset, files: Iterable[InboxFile], serving: Path) -> tuple[InboxFile, ...]:

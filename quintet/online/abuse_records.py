@@ -107,10 +107,10 @@ def last_labels(store: Store, limit: int) -> list[Label]:
     return [_label(row) for row in rows]
 
 
-def labels_digest(store: Store) -> str:
-    """Changes with every label; for answers that show labels."""
-    (last,) = store.read().execute("select coalesce(max(label_id), 0) from abuse_labels").fetchone()
-    return str(last)
+def last_label(store: Store) -> int:
+    """The number of the label given last, 0 where there is none."""
+    ((last,),) = store.read().execute("select coalesce(max(label_id), 0) from abuse_labels").fetchall()
+    return int(last)
 
 
 def labels_frame(store: Store) -> pd.DataFrame:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 
 from quintet.online.abuse_records import Label, label_of, record_label
 from quintet.online.store import Store
+from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
 
 class ContradictionError(ValueError):
@@ -52,6 +54,16 @@ def label_in_files(cursor: duckdb.DuckDBPyConnection, user_id: str) -> tuple[boo
     """Whether the snapshot knows the user, and the label that its files give, None where they give none."""
     rows = cursor.execute("select is_abuser from marts.fct_promo_users where user_id = ?", [user_id]).fetchall()
     return bool(rows), rows[0][0] if rows else None
+
+
+def labels_in_snapshot(serving: Path) -> int | None:
+    """The number of the last label that the current snapshot was made with; None where there is no such snapshot."""
+    try:
+        with open_snapshot(current_snapshot(serving)) as snapshot:
+            ((last,),) = snapshot.execute("select coalesce(max(label_id), 0) from marts.ops_abuse_labels").fetchall()
+    except (NoSnapshotError, duckdb.CatalogException):
+        return None
+    return int(last)
 
 
 def _in_words(is_abuser: bool) -> str:

@@ -42,14 +42,14 @@ def test_the_source_gives_the_marts_that_the_files_give_and_a_fault_of_it_leaves
     assert marts(quintet) == marts(built)
 
     with psycopg.connect(url, autocommit=True) as source:
-        source.execute("alter table promo_users rename column phone to telephone")
+        source.execute("alter table promo_users rename column first_name to forename")
     before = quintet.snapshot
     printed = quintet.run("--select", "promotions", status=1)
-    assert "column phone (text) vanished" in " ".join(printed.split())
+    assert "column first_name (text) vanished" in " ".join(printed.split())
     assert quintet.snapshot == before
 
     with psycopg.connect(url, autocommit=True) as source:
-        source.execute("alter table promo_users rename column telephone to phone")
+        source.execute("alter table promo_users rename column forename to first_name")
         source.execute("update promo_users set phone = '+1-000' where user_id = (select min(user_id) from promo_users)")
         source.execute("delete from promo_users where user_id = (select max(user_id) from promo_users)")
     quintet.run("--select", "promotions")

@@ -219,10 +219,11 @@ def test_a_setting_that_does_not_leaves_it(code: Path):
     assert code_fingerprint(code, settings[0]) == code_fingerprint(code, settings[1])
 
 
-def test_a_source_database_is_asked_even_where_no_file_is_new(raw: Path, tmp_path: Path):
+def test_what_changes_without_a_file_is_work_too_and_is_said(raw: Path, tmp_path: Path):
     serving = publish_by_hand(tmp_path, {("page_categories", batch_id(CATEGORIES)): "modelled"})
-    asking = make_plan(raw, DATASETS.values(), serving, "code", asks_source=True)
+    also = {("source", "promotions"): "the source database may have changed"}
+    plan = make_plan(raw, DATASETS.values(), serving, "code", also)
 
-    assert (asking.has_work, asking.is_full, dict(asking.new_files)) == (True, False, {})
-    assert "source database" in asking.reason
+    assert (plan.has_work, plan.is_full, dict(plan.new_files)) == (True, False, {})
+    assert plan.reason == "nothing new in the inboxes; the source database may have changed"
     assert not plan_of(raw, serving).has_work

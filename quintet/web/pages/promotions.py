@@ -19,7 +19,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import RedirectResponse, Response
 
 from quintet.design import Column, Figure, format_value
-from quintet.online.abuse_records import labels_digest, last_labels
+from quintet.online.abuse_records import last_label, last_labels
 from quintet.promotions import charts, overview
 from quintet.promotions.online_state import NotReadyError
 from quintet.promotions.reasons import explained
@@ -170,7 +170,7 @@ def promotions(request: Request) -> Response:
             "try_fields": _form_fields({}),
         }
 
-    return show_snapshot(request, "promotions.html", "Promotions", make, varying=labels_digest(store))
+    return show_snapshot(request, "promotions.html", "Promotions", make, varying=str(last_label(store)))
 
 
 @_reading.get(f"{PATH}/figures/{{name}}.csv")
