@@ -15,13 +15,16 @@ from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
 from assets.insurance import premium_forecast, premium_reports, stg_agency_performance
 from assets.jobs import build_jobs
 from assets.marts import build_marts, build_results
+from assets.promotions import abuse_model, abuse_scores
 from assets.publish import build_snapshot
-from assets.records import report_runs
+from assets.records import abuse_records, report_runs
+from assets.source import promotions_source
 from quintet.plan import code_fingerprint, model_variables
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
 from resources.dbt import Dbt, prepare_manifest
 from resources.inboxes import Inboxes
+from resources.source import Source
 from resources.warehouse import Warehouse
 from sensors.failures import build_failure_sensor
 from sensors.inboxes import INBOX_SENSORS
@@ -42,6 +45,10 @@ def build_resources(settings: Settings) -> dict[str, Any]:
             snapshots_kept=settings.snapshots_kept,
         ),
         "inboxes": Inboxes(raw=str(settings.raw), settle_seconds=settings.settle_seconds),
+        "source": Source(
+            url=settings.postgres_url.get_secret_value() if settings.postgres_url else "",
+            landing=str(settings.home / "landing"),
+        ),
         "clock": Clock(),
         "dbt": Dbt(
             project_dir=str(PROJECT / "dbt_project"),
@@ -67,17 +74,21 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     marts = build_marts(manifest, variables, sources)
     results = build_results(manifest, variables)
     models = [*marts.keys, *results.keys]
-    made_in_python = [country_names, matching, conversion_analysis]
+    made_in_python = [country_names, abuse_model, abuse_scores, matching, conversion_analysis]
     published = [key for key in models if key.path[0] == "marts"]
     published += [key for definition in made_in_python for key in definition.keys if key.path[0] == "ml"]
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *INBOXES,
         *LEDGER,
+        promotions_source,
         *INGEST_ASSETS,
         *sources,
         report_runs,
+        abuse_records,
         marts,
         premium_forecast,
+        abuse_model,
+        abuse_scores,
         matching,
         conversion_analysis,
         results,

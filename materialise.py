@@ -64,7 +64,8 @@ def release_dead_runs(instance: dg.DagsterInstance) -> None:
 def _selection(plan: Plan, select: str | None) -> dg.AssetSelection:
     if plan.is_full:
         return domain_selection(select) if select else dg.AssetSelection.all().materializable()
-    fresh = dg.AssetSelection.assets(*(raw_key(name) for name in plan.new_files)).downstream()
+    begun = [*(raw_key(name) for name in plan.new_files), *(dg.AssetKey(path) for path in plan.also)]
+    fresh = dg.AssetSelection.assets(*begun).downstream()
     # every report stands on the snapshot, but only those of the domains with new files have changed
     selection = (fresh - dg.AssetSelection.groups(REPORTS)) | dg.AssetSelection.groups("ops").materializable()
     for domain in {DATASETS[name].domain for name in plan.new_files}:

@@ -20,9 +20,11 @@ from pathlib import Path
 from rich.console import Console
 
 from quintet.datasets import DATASETS, DOMAINS
+from quintet.online.abuse_records import last_label
 from quintet.online.keys import create_first_key
 from quintet.online.store import Store
 from quintet.plan import LEARNING, Plan, code_fingerprint, make_plan
+from quintet.promotions.feedback import labels_in_snapshot
 from quintet.settings import Settings, SettingsError, load_settings
 from quintet.summary import render
 from quintet.warehouse.snapshot import NoSnapshotError
@@ -51,7 +53,8 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     began = time.monotonic()
     with _alone(settings.home):
-        plan = make_plan(settings.raw, datasets, settings.serving, code_fingerprint(_PROJECT, settings))
+        also = _changes_without_a_file(settings) if select in (None, "promotions") else {}
+        plan = make_plan(settings.raw, datasets, settings.serving, code_fingerprint(_PROJECT, settings), also)
         if given.learn:
             plan = Plan({}, is_full=True, reason=f"new models of {given.learn} are asked for")
         _CONSOLE.print(f"{plan.reason}: {'building' if plan.has_work else 'everything is up to date'}")
@@ -64,6 +67,19 @@ def main(arguments: Sequence[str]) -> int:
     if succeeded and not settings.admin_key:
         _show_first_key(settings)
     return 0 if succeeded else 1
+
+
+def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
+    """What may have changed beside the inboxes, by the path of the asset that takes it in."""
+    changes = {}
+    if settings.postgres_url is not None:
+        changes["source", "promotions"] = "the source database may have changed"
+    store = Store(settings.online)
+    known, given = labels_in_snapshot(settings.serving), last_label(store)
+    store.close()
+    if known is not None and given > known:
+        changes["ops", "abuse_labels"] = f"{given - known} new labels of users"
+    return changes
 
 
 def _show_first_key(settings: Settings) -> None:

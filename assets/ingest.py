@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.facts import DAILY, OWNERS, check_result, column_schema
+from assets.source import SOURCE, SOURCED
 from quintet.datasets import DATASETS
 from quintet.warehouse.checks import CheckOutcome, check_reconciliation, check_schema
 from quintet.warehouse.contract import Dataset
@@ -54,7 +55,7 @@ def build_ingest_asset(dataset: Dataset) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key,
-        deps=[dg.AssetKey(["inbox", dataset.name])],
+        deps=[dg.AssetKey(["inbox", dataset.name]), *([SOURCE] if dataset.name in SOURCED else [])],
         group_name=dataset.domain,
         description=f"{dataset.description} The text of the files, verbatim, with batch, file and row.",
         owners=OWNERS,

@@ -10,6 +10,7 @@ import argparse
 import resource
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,12 @@ def main() -> int:
     """Measure, print, and give 0 if all limits are kept."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=1_000_000)
-    users, usages = _world(parser.parse_args().users)
+    parser.add_argument("--keep", type=Path, help="folder that the generated users and usages are written to")
+    arguments = parser.parse_args()
+    users, usages = _world(arguments.users)
+    if arguments.keep:
+        users.to_parquet(arguments.keep / "users.parquet")
+        usages.to_parquet(arguments.keep / "usages.parquet")
     before = _peak_gigabytes()
     started = time.perf_counter()
     accounts = accounts_of(users, usages)

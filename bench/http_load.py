@@ -36,32 +36,47 @@ class Load:
 
 
 def put_under_load(
-    url: str, paths: Sequence[str], headers: Mapping[str, str], clients: int, until: Callable[[], bool]
+    url: str,
+    paths: Sequence[str],
+    headers: Mapping[str, str],
+    clients: int,
+    until: Callable[[], bool],
+    bodies: Sequence[bytes] | None = None,
+    per_second: float | None = None,
 ) -> Load:
-    """Ask for the paths in turn from `clients` connections until `until` says so, checked between requests."""
-    turn, times, failed = itertools.cycle(paths), [], []
-    lock = threading.Lock()
+    """Ask for the paths in turn from `clients` connections until `until` says so, checked between requests.
 
-    def following() -> str:
+    bodies: what is posted, in turn; without any the paths are got. per_second: how many requests are begun in a second
+    over all clients, at even intervals; as many as are answered if None. A request that begins late counts its delay.
+    """
+    turn, times, failed = itertools.cycle(paths), [], []
+    contents = itertools.cycle(bodies or [None])
+    method = "GET" if bodies is None else "POST"
+    lock = threading.Lock()
+    number = itertools.count()
+    start = time.perf_counter()
+
+    def following() -> tuple[str, bytes | None, float]:
         with lock:
-            return next(turn)
+            due = time.perf_counter() if per_second is None else start + next(number) / per_second
+            return next(turn), next(contents), due
 
     def ask() -> None:
         connection = http.client.HTTPConnection(urlsplit(url).netloc)
         while not until():
-            path = following()
-            began = time.perf_counter()
+            path, body, began = following()
+            time.sleep(max(0.0, began - time.perf_counter()))
             try:
-                connection.request("GET", path, headers=dict(headers))
+                connection.request(method, path, body, dict(headers))
                 answer = connection.getresponse()
-                body = answer.read()
+                content = answer.read()
             except (OSError, http.client.HTTPException) as error:
                 failed.append(f"{path}: {error!r}")
                 connection.close()
                 continue
             times.append((time.perf_counter() - began) * 1000)
             if answer.status not in (200, 304):
-                failed.append(f"{path}: {answer.status} {body[:200]!r}")
+                failed.append(f"{path}: {answer.status} {content[:200]!r}")
         connection.close()
 
     threads = [threading.Thread(target=ask) for _ in range(clients)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -21,7 +21,7 @@ from quintet.warehouse.load import examine
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
 _SHAPING = (
-    *("quintet/**/*.py", "quintet/**/*.sql", "assets/**/*.py", "requirements.lock"),
+    *("quintet/**/*.py", "quintet/**/*.sql", "quintet/**/*.toml", "assets/**/*.py", "requirements.lock"),
     *("dbt_project/models/**/*.sql", "dbt_project/models/**/*.yml", "dbt_project/macros/**/*.sql"),
     *("dbt_project/tests/**/*.sql", "dbt_project/*.yml"),
 )
@@ -35,17 +35,19 @@ class Plan:
     """What to do.
 
     new_files: by dataset, the files whose content the snapshot does not know.
+    also: what else may have changed, by the path of the asset that it begins with, in words.
     is_full: whether everything is to be built; reason: why, in words.
     """
 
     new_files: Mapping[str, tuple[InboxFile, ...]]
     is_full: bool
     reason: str
+    also: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def has_work(self) -> bool:
         """Whether a run would change anything."""
-        return self.is_full or bool(self.new_files)
+        return self.is_full or bool(self.also) or bool(self.new_files)
 
 
 def model_variables(settings: Settings) -> dict[str, str]:
@@ -67,8 +69,17 @@ def code_fingerprint(project: Path, settings: Settings) -> str:
     return hashlib.sha256(f"{variables}\0{files_digest(project, _SHAPING)}".encode()).hexdigest()[:16]
 
 
-def make_plan(raw: Path, datasets: Iterable[Dataset], serving: Path, fingerprint: str) -> Plan:
-    """Compare the inboxes below `raw` with the snapshot in `serving`."""
+def make_plan(
+    raw: Path,
+    datasets: Iterable[Dataset],
+    serving: Path,
+    fingerprint: str,
+    also: Mapping[tuple[str, str], str] | None = None,
+) -> Plan:
+    """Compare the inboxes below `raw` with the snapshot in `serving`.
+
+    also: as in `Plan`: what changes without a file, such as an application's database.
+    """
     try:
         path = current_snapshot(serving)
     except NoSnapshotError:
@@ -80,7 +91,9 @@ def make_plan(raw: Path, datasets: Iterable[Dataset], serving: Path, fingerprint
     listed = {dataset.name: _not_done(dataset, list_inbox(raw, dataset.name), done) for dataset in datasets}
     new_files = {name: files for name, files in listed.items() if files}
     count = sum(len(files) for files in new_files.values())
-    return Plan(new_files, is_full=False, reason=f"{count} new files" if count else "nothing new")
+    files = f"{count} new files" if count else "nothing new"
+    reason = "; ".join([files + (" in the inboxes" if also else ""), *(also or {}).values()])
+    return Plan(new_files, is_full=False, reason=reason, also=also or {})
 
 
 def files_not_done(dataset: Dataset, files: Iterable[InboxFile], serving: Path) -> tuple[InboxFile, ...]:

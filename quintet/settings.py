@@ -129,9 +129,9 @@ class Settings(BaseSettings):
     )
     postgres_url: SecretStr | None = _setting(
         None,
-        "URL of the source database.",
+        "URL of the application's PostgreSQL, which promotions are taken from beside the inboxes.",
         "a URL like postgresql://user@host:5432/database",
-        "the embedded PostgreSQL",
+        "none; `make up` starts its own",
         min_length=1,
     )
     object_store_url: SecretStr | None = _setting(

@@ -19,6 +19,7 @@ SCOPES = {
     "insurance:read": "insurance figures, reports, forecast and pages",
     "promotions:read": "promotions figures and pages",
     "promotions:score": "judging a new user",
+    "promotions:label": "confirming a user as an abuser, and clearing one",
     "conversions:read": "conversions figures and pages",
     "lending:read": "features and figures of lending",
     "lending:decide": "asking for a loan decision",

@@ -1,7 +1,7 @@
 """The SQLite file of what the service and the stream write: one file, many readers, one writer at a time.
 
 Belongs here: opening the file, its schema and how the schema moves on. What is written stands in a module for each
-subject (`keys.py`, `sessions.py`, `report_runs.py`).
+subject (`keys.py`, `sessions.py`, `report_runs.py`, `abuse_records.py`).
 """
 
 from __future__ import annotations
@@ -44,6 +44,32 @@ _MIGRATIONS = (
         total_written_premium text not null,
         snapshot text not null
     ) strict;
+    """,
+    """
+    create table abuse_judgements (
+        judgement_id integer primary key,
+        user_id text not null,
+        judged_at text not null,
+        judged_by text not null,
+        sign_up text not null,
+        usages text not null,
+        score real not null,
+        decision text not null,
+        reasons text not null,
+        cluster_id text,
+        cluster_size integer not null,
+        model_version text not null
+    ) strict;
+    create index abuse_judgements_by_user on abuse_judgements (user_id);
+    create table abuse_labels (
+        label_id integer primary key,
+        user_id text not null,
+        is_abuser integer not null,
+        labelled_at text not null,
+        labelled_by text not null,
+        note text
+    ) strict;
+    create index abuse_labels_by_user on abuse_labels (user_id);
     """,
 )
 """Applied in order, each once; `pragma user_version` says how many are."""

@@ -7,7 +7,7 @@ import duckdb
 
 
 def headline(marts: duckdb.DuckDBPyConnection) -> str:
-    """Users, codes and usages of the snapshot `marts`; "no data" where there is none.
+    """Users, codes, usages and decisions of the snapshot `marts`; "no data" where there is none.
 
     Needs `marts.dim_promo_code.source_rows`: of how many rows of the files a code was merged.
     """
@@ -19,8 +19,19 @@ def headline(marts: duckdb.DuckDBPyConnection) -> str:
                 (select count(*) from marts.dim_promo_code),
                 (select coalesce(sum(source_rows), 0) from marts.dim_promo_code)
         """).fetchall()[0]
+        blocked, to_review, clusters = marts.execute("""
+            select
+                count(*) filter (decision = 'block'),
+                count(*) filter (decision = 'review'),
+                count(distinct cluster_id)
+            from marts.fct_abuse_scores
+        """).fetchall()[0]
+        (model,) = marts.execute("select any_value(kind) from ml.abuse_model").fetchall()[0]
     except duckdb.CatalogException:  # the domain was not built yet
         return "no data"
     if not (users or usages or codes):
         return "no data"
-    return f"{users:,} users, {codes:,} codes (merged from {code_rows:,} rows), {usages:,} usages"
+    return (
+        f"{users:,} users, {codes:,} codes (merged from {code_rows:,} rows), {usages:,} usages; "
+        f"{blocked:,} users to block, {to_review:,} to review, {clusters:,} clusters ({model} model)"
+    )

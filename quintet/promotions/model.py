@@ -37,6 +37,10 @@ SCORECARD_POINTS = {
 themselves, since honest people share too, and much where sign-ups come in bursts and use one code."""
 
 
+class OtherMethodError(ValueError):
+    """The model was made when evidence meant something else."""
+
+
 @dataclass(frozen=True)
 class AbuseModel:
     """The log-odds of abuse are the intercept and the evidence times the coefficients.
@@ -77,10 +81,12 @@ class AbuseModel:
 
     @classmethod
     def from_json(cls, text: str) -> AbuseModel:
-        """Raises ValueError for a model of another method."""
+        """Raises OtherMethodError for a model of another method."""
         content = json.loads(text)
         if content["method"] != METHOD:
-            raise ValueError(f"the model is of method {content['method']}, this is method {METHOD}: train it anew")
+            raise OtherMethodError(
+                f"the model is of method {content['method']}, this is method {METHOD}: train it anew"
+            )
         learnt = content["population"]
         population = Population(
             **learnt

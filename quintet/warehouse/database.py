@@ -77,6 +77,42 @@ create table if not exists ops.report_runs (
     total_written_premium decimal(38, 4) not null,
     snapshot varchar not null
 );
+create table if not exists ops.abuse_judgements (
+    judgement_id bigint primary key,
+    user_id varchar not null,
+    judged_at timestamp not null,
+    judged_by varchar not null,
+    sign_up varchar not null,
+    usages varchar not null,
+    score double not null,
+    decision varchar not null,
+    reasons varchar[] not null,
+    cluster_id varchar,
+    cluster_size bigint not null,
+    model_version varchar not null
+);
+create table if not exists ops.abuse_labels (
+    label_id bigint primary key,
+    user_id varchar not null,
+    is_abuser boolean not null,
+    labelled_at timestamp not null,
+    labelled_by varchar not null,
+    note varchar
+);
+create table if not exists ops.source_rows (
+    dataset varchar not null,
+    key_hash varchar not null,
+    key varchar not null,
+    row_hash varchar not null,
+    seen_at timestamp not null,
+    deleted_at timestamp,
+    primary key (dataset, key_hash)
+);
+create table if not exists ops.source_columns (
+    dataset varchar not null,
+    column_name varchar not null,
+    type varchar not null
+);
 create table if not exists ops.build (fingerprint varchar not null);
 create table if not exists published.ml.country_names (
     spelling varchar, country_iso2 varchar, method varchar, confidence double

@@ -1,7 +1,8 @@
 """What was taken in and how far it has come.
 
 Belongs here: reading and writing the marks on batches (`ops.batches.modelled_at`) and on the build (`ops.build`), and
-taking in what the service recorded (`ops.report_runs`). The loader itself writes the batches (`load.py`).
+taking in what the service recorded (`ops.report_runs`, `ops.abuse_judgements`, `ops.abuse_labels`). The loader itself
+writes the batches (`load.py`).
 """
 
 from __future__ import annotations
@@ -56,4 +57,40 @@ def take_in_report_runs(connection: duckdb.DuckDBPyConnection, runs: pd.DataFram
     ).fetchall()
     connection.unregister("runs")
     ((count,),) = connection.execute("select count(*) from ops.report_runs").fetchall()
+    return int(count)
+
+
+def last_judgement(connection: duckdb.DuckDBPyConnection) -> int:
+    """The number of the last judgement of a sign-up that was taken in, 0 where there is none."""
+    ((last,),) = connection.execute("select coalesce(max(judgement_id), 0) from ops.abuse_judgements").fetchall()
+    return int(last)
+
+
+def take_in_judgements(connection: duckdb.DuckDBPyConnection, judgements: pd.DataFrame) -> int:
+    """Add the judgements that are not there yet; gives how many are there then.
+
+    judgements: with the columns of `ops.abuse_judgements`; times as ISO 8601 text with their zone, reasons as JSON.
+    """
+    connection.register("judgements", judgements)
+    connection.execute(
+        "insert into ops.abuse_judgements by name "
+        "select * replace (judged_at::timestamptz at time zone 'UTC' as judged_at, "
+        "from_json(reasons, '[\"varchar\"]') as reasons) from judgements "
+        "where judgement_id not in (select judgement_id from ops.abuse_judgements)"
+    ).fetchall()
+    connection.unregister("judgements")
+    ((count,),) = connection.execute("select count(*) from ops.abuse_judgements").fetchall()
+    return int(count)
+
+
+def take_in_labels(connection: duckdb.DuckDBPyConnection, labels: pd.DataFrame) -> int:
+    """Add the labels that are not there yet, likewise; gives how many are there then."""
+    connection.register("labels", labels)
+    connection.execute(
+        "insert into ops.abuse_labels by name "
+        "select * replace (labelled_at::timestamptz at time zone 'UTC' as labelled_at, is_abuser = 1 as is_abuser) "
+        "from labels where label_id not in (select label_id from ops.abuse_labels)"
+    ).fetchall()
+    connection.unregister("labels")
+    ((count,),) = connection.execute("select count(*) from ops.abuse_labels").fetchall()
     return int(count)

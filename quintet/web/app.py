@@ -13,19 +13,22 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from quintet.online.secrets import secret_of
 from quintet.online.store import Store
+from quintet.promotions.online_state import OnlineState
 from quintet.settings import Settings
 from quintet.web import middleware, problems
 from quintet.web.answers import Answers
 from quintet.web.pages import conversions as conversions_pages
 from quintet.web.pages import errors, files, overview, reports, sign_in
 from quintet.web.pages import insurance as insurance_pages
+from quintet.web.pages import promotions as promotions_pages
 from quintet.web.paging import PageTokens
-from quintet.web.routes import conversions, docs, health, insurance
+from quintet.web.routes import conversions, docs, health, insurance, promotions
 from quintet.web.security import Gate, build_gate
 from quintet.web.snapshots import Snapshots
 
@@ -48,6 +51,7 @@ class Service:
     tokens: PageTokens
     metrics: middleware.Metrics
     files: files.Files
+    abuse: OnlineState
     clock: Callable[[], dt.datetime]
     random_bytes: Callable[[int], bytes]
 
@@ -72,14 +76,17 @@ def create_app(
         tokens=PageTokens(secret_of(store, "page tokens", random_bytes)),
         metrics=metrics,
         files=files.Files(settings.home / "cache"),
+        abuse=OnlineState(store, settings.serving, _log_failure),
         clock=clock,
         random_bytes=random_bytes,
     )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.abuse.start()
         await asyncio.to_thread(service.files.load)
         yield
+        await asyncio.to_thread(service.abuse.close)
         service.snapshots.close()
         store.close()
 
@@ -95,15 +102,8 @@ def create_app(
     app.state.service = service
     app.state.gate = gate
     for module in (
-        health,
-        sign_in,
-        docs,
-        insurance,
-        conversions,
-        overview,
-        insurance_pages,
-        conversions_pages,
-        reports,
+        *(health, sign_in, docs, insurance, promotions, conversions),
+        *(overview, insurance_pages, promotions_pages, conversions_pages, reports),
     ):
         app.include_router(module.router)
     files.mount(app)
@@ -111,3 +111,7 @@ def create_app(
     middleware.install(app, metrics, settings.request_bytes, settings.request_seconds)
     problems.install(app, errors.page)
     return app
+
+
+def _log_failure(error: Exception) -> None:
+    structlog.get_logger().error("the abuse index could not be built", exc_info=error)

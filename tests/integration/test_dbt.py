@@ -28,6 +28,8 @@ from quintet.conversions.matching_run import run_matching
 from quintet.datasets import DATASETS
 from quintet.insurance.forecast_tables import write_forecast
 from quintet.insurance.stage import stage_new_batches
+from quintet.promotions.policy import read_policy
+from quintet.promotions.result_tables import train_model, write_scores
 from quintet.registry import ModelRegistry
 from quintet.warehouse.database import open_warehouse, prepare, published_file
 
@@ -447,6 +449,8 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tm
     first = run_dbt(dbt_project, warehouse, "build", *results, "--exclude", "tag:results")
     with opened(warehouse) as connection:
         write_forecast(connection)
+        train_model(connection, tmp_path / "models", read_policy(), dt.datetime(2026, 1, 1))
+        write_scores(connection, tmp_path / "models", read_policy())
         run_matching(connection, ModelRegistry(tmp_path / "models"), dt.datetime(2024, 1, 1), "code")
     second = run_dbt(dbt_project, warehouse, "build", *results, "--select", "tag:results")
     for run in (first, second):

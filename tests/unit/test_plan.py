@@ -217,3 +217,13 @@ def test_a_setting_that_does_not_leaves_it(code: Path):
     settings = [load_settings({"QUINTET_PORT": port}) for port in ("8000", "8001")]
 
     assert code_fingerprint(code, settings[0]) == code_fingerprint(code, settings[1])
+
+
+def test_what_changes_without_a_file_is_work_too_and_is_said(raw: Path, tmp_path: Path):
+    serving = publish_by_hand(tmp_path, {("page_categories", batch_id(CATEGORIES)): "modelled"})
+    also = {("source", "promotions"): "the source database may have changed"}
+    plan = make_plan(raw, DATASETS.values(), serving, "code", also)
+
+    assert (plan.has_work, plan.is_full, dict(plan.new_files)) == (True, False, {})
+    assert plan.reason == "nothing new in the inboxes; the source database may have changed"
+    assert not plan_of(raw, serving).has_work

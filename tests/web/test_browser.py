@@ -143,9 +143,51 @@ def test_an_agency_is_one_click_away_and_back(visit: Visit) -> None:
     page.wait_for_url("**/insurance?prod_line=CL")
 
 
+def test_the_threshold_moves_the_charts_and_says_what_it_buys(visit: Visit) -> None:
+    page = visit.sign_in("/promotions")
+    wait_for_charts(page)
+    slider, words = page.get_by_role("slider", name="Threshold"), page.locator(".threshold-words")
+    rule = page.locator("#score-histogram .mark-rule line").last
+    before, place = words.inner_text(), rule.get_attribute("transform")
+    slider.fill("0.9")
+
+    expect(words).not_to_have_text(before)
+    expect(words).to_contain_text("From 0.90 on")
+    expect(rule).not_to_have_attribute("transform", str(place))
+    slider.blur()
+    page.wait_for_url("**/promotions?threshold=0.9")
+    page.reload()
+    expect(words).to_contain_text("From 0.90 on")
+
+
+def test_a_cluster_is_chosen_drawn_and_its_account_confirmed(visit: Visit) -> None:
+    page = visit.sign_in("/promotions")
+    page.locator(".table-section", has=page.locator("#clusters-title")).locator("table a").first.click()
+    page.wait_for_url("**/promotions?cluster=*")
+    page.locator("#cluster-graph").scroll_into_view_if_needed()
+    expect(page.locator("#cluster-graph svg.marks")).to_have_count(1, timeout=15_000)
+    account = page.locator(".table-section", has=page.locator("#members-title")).locator("tbody td").first.inner_text()
+    page.get_by_label("User", exact=True).first.fill(account)
+    page.get_by_label("User", exact=True).first.press("Enter")
+    page.wait_for_url("**user=*")
+    expect(page.locator(".to-judge li").first).to_contain_text(account)
+    page.get_by_role("button", name="Clear").or_(page.get_by_role("button", name="Confirm abuse")).first.click()
+    page.wait_for_url("**#to-judge")
+    expect(page.locator(".table-section", has=page.locator("#labels-title"))).to_contain_text(account)
+
+
+def test_a_sign_up_is_tried_on_the_page(visit: Visit) -> None:
+    page = visit.sign_in("/promotions")
+    page.locator("#try-email").fill("ana@example.com")
+    page.locator("#try-promo_code").fill("7618")
+    page.get_by_role("button", name="Judge").click()
+    page.wait_for_url("**/promotions/try")
+    expect(page.locator("#verdict-title")).to_contain_text("score")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("path", ["/", "/insurance", "/conversions", "/reports", "/docs"])
+@pytest.mark.parametrize("path", ["/", "/insurance", "/promotions", "/conversions", "/reports", "/docs"])
 def test_no_page_breaks_a_rule_of_accessibility(
     browser: Browser, server: Server, path: str, width: int, scheme: Any
 ) -> None:

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 HTML = {"accept": "text/html"}
 PAGES = [
-    *("/", "/insurance", "/reports", "/insurance?year_from=2010&year_to=2012&state=OH"),
+    *("/", "/insurance", "/promotions", "/reports", "/insurance?year_from=2010&year_to=2012&state=OH"),
     *("/conversions", "/conversions?measure=match_rate"),
 ]
 
@@ -103,3 +103,55 @@ def test_workbook_csv_and_summary_agree_to_the_cent(client: TestClient) -> None:
     numbers = {round(100 * value) for value in values if isinstance(value, int | float)}
     assert round(100 * total["written_premium"]) in numbers
     assert [value for value in values if isinstance(value, str) and value.startswith("=")] == []
+
+
+def test_every_figure_of_promotions_has_its_csv(client: TestClient) -> None:
+    page = client.get("/promotions?grain=week", headers=HTML).text
+    addresses = sorted(set(re.findall(r'href="(/promotions/figures/[^"]+)"', page)))
+
+    assert len(addresses) > 6
+    for address in addresses:
+        rows = list(csv.DictReader(io.StringIO(client.get(address.replace("&amp;", "&")).text)))
+        assert rows, address
+    assert client.get("/promotions/figures/nothing.csv").status_code == 404
+
+
+@pytest.mark.parametrize("query", ["threshold=2", "threshold=nan", "grain=year"])
+def test_what_the_promotions_page_cannot_show_is_said_beside_the_filters(client: TestClient, query: str) -> None:
+    page = client.get(f"/promotions?{query}", headers=HTML)
+
+    assert page.status_code == 200
+    assert "Cannot be shown" in page.text
+    assert client.get(f"/promotions/figures/top-codes.csv?{query}").status_code == 422
+
+
+def test_a_user_is_confirmed_and_cleared_on_the_page(client: TestClient) -> None:
+    user = client.get("/v1/promotions/overview").json()["top_users"]["items"][-1]["user_id"]
+    page = client.get(f"/promotions?user={user}", headers=HTML).text
+    verdict = "abuser" if "labelled honest" in page else "honest"
+    form = {"user_id": user, "verdict": verdict, "replace": "true", "back": user}
+    answer = client.post("/promotions/labels", data=form, headers=HTML, follow_redirects=False)
+    after = client.get(f"/promotions?user={user}", headers=HTML).text
+
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/promotions?user={user}#to-judge")
+    assert f"labelled {verdict}" in after
+    assert client.post("/promotions/labels", data=form | {"verdict": "maybe"}).status_code == 422
+
+
+def test_a_sign_up_is_tried_and_not_kept(client: TestClient) -> None:
+    form = {"user_id": "only-tried", "email": "a@b", "dob": "1990-01-01", "promo_code": "7618", "created_at": ""}
+    page = client.post("/promotions/try", data=form, headers=HTML)
+    label = client.post("/v1/promotions/labels", json={"user_id": "only-tried", "is_abuser": True})
+
+    assert page.status_code == 200
+    assert re.search(r"score 0\.\d{3}|score 1\.000", page.text)
+    assert label.status_code == 404
+
+
+@pytest.mark.parametrize(("field", "text"), [("dob", "long ago"), ("used_at", "2026-01-01T00:00:00Z")])
+def test_a_trial_that_cannot_be_judged_says_which_field_is_wrong(client: TestClient, field: str, text: str) -> None:
+    page = client.post("/promotions/try", data={field: text}, headers=HTML)
+
+    assert page.status_code == 422
+    assert ("Date of birth" if field == "dob" else "Code used is empty") in page.text
+    assert f'value="{text}"' in page.text

@@ -16,7 +16,7 @@ from quintet.web.snapshots import Snapshot
 NAVIGATION = (
     NavItem("Overview", "/"),
     NavItem("Insurance", "/insurance"),
-    NavItem("Promotions"),
+    NavItem("Promotions", "/promotions"),
     NavItem("Conversions", "/conversions"),
     NavItem("Lending"),
     NavItem("Payments"),

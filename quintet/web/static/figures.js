@@ -5,6 +5,7 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const NEAR = "400px";
 const RESIZE_MILLISECONDS = 150;
 const drawn = new Map();
+const signals = new Map();
 let vega;
 
 /* The bundle is large: it is fetched once, when the first figure is wanted. */
@@ -43,6 +44,13 @@ export function forgetFigures(region) {
   }
 }
 
+/* Sets a parameter of a figure's chart, now and whenever it is drawn again. */
+export function setSignal(name, signal, value) {
+  signals.set(name, { ...signals.get(name), [signal]: value });
+  const plot = document.querySelector(`.figure[data-figure="${name}"] .plot`);
+  drawn.get(plot)?.view.signal(signal, value).run();
+}
+
 async function draw(plot) {
   const figure = plot.closest(".figure");
   try {
@@ -66,7 +74,8 @@ async function draw(plot) {
     plot.style.minHeight = `${plot.querySelector(".skeleton")?.height.baseVal.value ?? 0}px`;
     plot.replaceChildren(drawing);
     drawing.setAttribute("aria-hidden", "true");
-    drawn.set(plot, { width, finalize: () => result.finalize() });
+    drawn.set(plot, { width, view: result.view, finalize: () => result.finalize() });
+    for (const [signal, value] of Object.entries(signals.get(figure.dataset.figure) ?? {})) result.view.signal(signal, value).run();
     widths.observe(plot);
     openOnClick(result.view, plot.dataset.link);
     figure.dataset.drawn = "true";

@@ -2,6 +2,7 @@
 import { drawFigures } from "./figures.js";
 import { makeSortable } from "./tables.js";
 import { liveFilters } from "./filters.js";
+import { bindThresholds } from "./threshold.js";
 
 function showAge() {
   for (const line of document.querySelectorAll(".snapshot[data-stale-seconds]")) {
@@ -41,6 +42,7 @@ function offerLink() {
 function prepare(region) {
   drawFigures(region);
   region.querySelectorAll("table[data-sortable]").forEach(makeSortable);
+  bindThresholds(region);
 }
 
 prepare(document);

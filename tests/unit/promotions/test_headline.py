@@ -14,22 +14,34 @@ def marts() -> duckdb.DuckDBPyConnection:
         create table marts.fct_promo_users (user_id varchar);
         create table marts.fct_promo_usages (user_id varchar, promo_code varchar);
         create table marts.dim_promo_code (promo_code varchar, source_rows bigint);
+        create table marts.fct_abuse_scores (user_id varchar, decision varchar, cluster_id varchar);
+        create schema ml;
+        create table ml.abuse_model as select 'scorecard' as kind;
     """)
     return connection
 
 
-def test_the_sentence_tells_users_codes_with_their_rows_and_usages(marts: duckdb.DuckDBPyConnection):
+def test_the_sentence_tells_users_codes_with_their_rows_usages_and_decisions(marts: duckdb.DuckDBPyConnection):
     marts.execute("insert into marts.fct_promo_users select range::varchar from range(1200)")
     marts.execute("insert into marts.fct_promo_usages values ('1', 'A'), ('2', 'A')")
     marts.execute("insert into marts.dim_promo_code values ('A', 1), ('B', 3)")
 
-    assert headline(marts) == "1,200 users, 2 codes (merged from 4 rows), 2 usages"
+    marts.execute(
+        "insert into marts.fct_abuse_scores values ('1', 'block', 'c'), ('2', 'block', 'c'), ('3', 'review', null)"
+    )
+
+    assert headline(marts) == (
+        "1,200 users, 2 codes (merged from 4 rows), 2 usages; "
+        "2 users to block, 1 to review, 1 clusters (scorecard model)"
+    )
 
 
 def test_users_alone_are_told_too(marts: duckdb.DuckDBPyConnection):
     marts.execute("insert into marts.fct_promo_users values ('1')")
 
-    assert headline(marts) == "1 users, 0 codes (merged from 0 rows), 0 usages"
+    assert headline(marts) == (
+        "1 users, 0 codes (merged from 0 rows), 0 usages; 0 users to block, 0 to review, 0 clusters (scorecard model)"
+    )
 
 
 def test_empty_tables_are_no_data(marts: duckdb.DuckDBPyConnection):

@@ -12,9 +12,12 @@ import pytest
 
 from quintet.warehouse.ledger import (
     build_fingerprint,
+    last_judgement,
     loaded_batches,
     mark_modelled,
     set_build_fingerprint,
+    take_in_judgements,
+    take_in_labels,
     take_in_report_runs,
 )
 
@@ -93,3 +96,31 @@ def test_runs_of_reports_are_taken_in_once(warehouse: duckdb.DuckDBPyConnection)
     assert warehouse.execute("select distinct written_at, total_written_premium from ops.report_runs").fetchall() == [
         (dt.datetime(2026, 1, 1), Decimal("168988558.48"))
     ]
+
+
+def test_judgements_and_labels_are_taken_in_once_with_their_types(loaded: duckdb.DuckDBPyConnection):
+    judged = {
+        "judgement_id": 3,
+        "user_id": "u",
+        "judged_at": "2026-01-01T10:00:00+02:00",
+        "judged_by": "app",
+        "sign_up": "{}",
+        "usages": "[]",
+        "score": 0.5,
+        "decision": "review",
+        "reasons": '["A_2", "B"]',
+        "cluster_id": None,
+        "cluster_size": 1,
+        "model_version": "m",
+    }
+    label = {"label_id": 1, "user_id": "u", "is_abuser": 0, "labelled_at": "2026-01-01T10:00:00+00:00"}
+    labels = pd.DataFrame([label | {"labelled_by": "Ana", "note": None}])
+
+    assert last_judgement(loaded) == 0
+    assert [take_in_judgements(loaded, pd.DataFrame([judged])) for _ in range(2)] == [1, 1]
+    assert [take_in_labels(loaded, labels) for _ in range(2)] == [1, 1]
+    assert last_judgement(loaded) == 3
+    assert loaded.execute("select judged_at, reasons from ops.abuse_judgements").fetchall() == [
+        (dt.datetime(2026, 1, 1, 8), ["A_2", "B"])
+    ]
+    assert loaded.execute("select is_abuser from ops.abuse_labels").fetchall() == [(False,)]

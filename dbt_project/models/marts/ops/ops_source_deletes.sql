@@ -1,0 +1,9 @@
+{{ config(materialized='view') }}
+-- Rows of marts stay when the source deletes them: who opened an account and left is evidence still.
+select
+    dataset,
+    key,
+    seen_at,
+    deleted_at
+from {{ source('ops', 'source_rows') }}
+where deleted_at is not null

@@ -1,0 +1,135 @@
+"""What the service records of promo-code abuse: every judgement of a sign-up, and every label that a person confirmed.
+
+Belongs here: writing and reading these records, and all of them as frames for the warehouse. How a sign-up is judged
+does not belong here (`quintet/promotions`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from quintet.online.store import Store
+
+
+@dataclass(frozen=True)
+class JudgementRecord:
+    """A sign-up as it was given, with its uses of codes, and what was answered. judged_at is UTC."""
+
+    user_id: str
+    judged_at: dt.datetime
+    judged_by: str
+    sign_up: Mapping[str, Any]
+    usages: Sequence[Mapping[str, Any]]
+    score: float
+    decision: str
+    reasons: Sequence[str]
+    cluster_id: str | None
+    cluster_size: int
+    model_version: str
+
+
+@dataclass(frozen=True)
+class Label:
+    """Whether a person found a user to be an abuser; the last one of a user holds. labelled_at is UTC."""
+
+    user_id: str
+    is_abuser: bool
+    labelled_at: dt.datetime
+    labelled_by: str
+    note: str | None = None
+
+
+def insert_judgement(connection: sqlite3.Connection, record: JudgementRecord) -> None:
+    """Add a judgement within a transaction of the caller's."""
+    connection.execute(
+        "insert into abuse_judgements (user_id, judged_at, judged_by, sign_up, usages, score, decision, reasons, "
+        "cluster_id, cluster_size, model_version) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            record.user_id,
+            record.judged_at.isoformat(),
+            record.judged_by,
+            json.dumps(record.sign_up, sort_keys=True),
+            json.dumps(record.usages, sort_keys=True),
+            record.score,
+            record.decision,
+            json.dumps(record.reasons),
+            record.cluster_id,
+            record.cluster_size,
+            record.model_version,
+        ),
+    )
+
+
+def sign_ups_after(store: Store, judgement_id: int) -> list[tuple[int, dict[str, Any], list[dict[str, Any]]]]:
+    """The sign-ups of all later judgements, the first one first: id, sign-up, usages."""
+    rows = store.read().execute(
+        "select judgement_id, sign_up, usages from abuse_judgements where judgement_id > ? order by judgement_id",
+        (judgement_id,),
+    )
+    return [(row["judgement_id"], json.loads(row["sign_up"]), json.loads(row["usages"])) for row in rows]
+
+
+def was_judged(store: Store, user_id: str) -> bool:
+    """Whether the service has judged a sign-up of this user."""
+    return store.read().execute("select 1 from abuse_judgements where user_id = ?", (user_id,)).fetchone() is not None
+
+
+def record_label(store: Store, label: Label) -> int:
+    """Add a label; gives its number."""
+    with store.write() as connection:
+        written = connection.execute(
+            "insert into abuse_labels (user_id, is_abuser, labelled_at, labelled_by, note) values (?, ?, ?, ?, ?)",
+            (label.user_id, label.is_abuser, label.labelled_at.isoformat(), label.labelled_by, label.note),
+        )
+        return int(written.lastrowid or 0)
+
+
+def label_of(store: Store, user_id: str) -> Label | None:
+    """The label of a user that holds; None where nobody gave one."""
+    row = (
+        store.read()
+        .execute("select * from abuse_labels where user_id = ? order by label_id desc limit 1", (user_id,))
+        .fetchone()
+    )
+    return None if row is None else _label(row)
+
+
+def last_labels(store: Store, limit: int) -> list[Label]:
+    """The labels given last, the latest first."""
+    rows = store.read().execute("select * from abuse_labels order by label_id desc limit ?", (limit,))
+    return [_label(row) for row in rows]
+
+
+def last_label(store: Store) -> int:
+    """The number of the label given last, 0 where there is none."""
+    ((last,),) = store.read().execute("select coalesce(max(label_id), 0) from abuse_labels").fetchall()
+    return int(last)
+
+
+def labels_frame(store: Store) -> pd.DataFrame:
+    """All labels, the first one first, a row each with the columns of the store; times as text, UTC."""
+    return pd.read_sql_query("select * from abuse_labels order by label_id", store.read())
+
+
+def judgements_frame(store: Store, after: int) -> pd.DataFrame:
+    """All judgements after the one with this number, likewise."""
+    return pd.read_sql_query(
+        "select * from abuse_judgements where judgement_id > ? order by judgement_id", store.read(), params=(after,)
+    )
+
+
+def _label(row: sqlite3.Row) -> Label:
+    return Label(
+        row["user_id"],
+        bool(row["is_abuser"]),
+        dt.datetime.fromisoformat(row["labelled_at"]),
+        row["labelled_by"],
+        row["note"],
+    )

@@ -1,0 +1,74 @@
+"""Labels that people give: what is kept, and when one contradicts what is known.
+
+Belongs here: the rule. How labels are stored belongs to `quintet/online/abuse_records.py`, how they are learnt from to
+`learned.py`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from quintet.online.abuse_records import Label, label_of, record_label
+from quintet.online.store import Store
+from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
+
+
+class ContradictionError(ValueError):
+    """The label contradicts the one that holds; the message says whose that is and how to replace it."""
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """A label as it holds now; is_new: whether it was not there before, replaced: whether it took another's place."""
+
+    label: Label
+    is_new: bool
+    replaced: bool
+
+
+def confirm(store: Store, label: Label, label_of_file: bool | None, replace: bool) -> Confirmed:
+    """Keep the label. label_of_file: what the files say of the user, if anything.
+
+    The same label again changes nothing. Raises ContradictionError where another holds and is not to be replaced.
+    """
+    before = label_of(store, label.user_id)
+    known = before.is_abuser if before is not None else label_of_file
+    if before is not None and before.is_abuser == label.is_abuser:
+        return Confirmed(before, is_new=False, replaced=False)
+    contradicts = known is not None and known != label.is_abuser
+    if contradicts and not replace:
+        who = f"{before.labelled_by} at {_moment(before.labelled_at)}" if before is not None else "the users file"
+        raise ContradictionError(
+            f"{label.user_id} was labelled {_in_words(bool(known))} by {who}; send `replace: true` to put "
+            f"{_in_words(label.is_abuser)} in its place"
+        )
+    record_label(store, label)
+    return Confirmed(label, is_new=True, replaced=contradicts)
+
+
+def label_in_files(cursor: duckdb.DuckDBPyConnection, user_id: str) -> tuple[bool, bool | None]:
+    """Whether the snapshot knows the user, and the label that its files give, None where they give none."""
+    rows = cursor.execute("select is_abuser from marts.fct_promo_users where user_id = ?", [user_id]).fetchall()
+    return bool(rows), rows[0][0] if rows else None
+
+
+def labels_in_snapshot(serving: Path) -> int | None:
+    """The number of the last label that the current snapshot was made with; None where there is no such snapshot."""
+    try:
+        with open_snapshot(current_snapshot(serving)) as snapshot:
+            ((last,),) = snapshot.execute("select coalesce(max(label_id), 0) from marts.ops_abuse_labels").fetchall()
+    except (NoSnapshotError, duckdb.CatalogException):
+        return None
+    return int(last)
+
+
+def _in_words(is_abuser: bool) -> str:
+    return "an abuser" if is_abuser else "honest"
+
+
+def _moment(at: dt.datetime) -> str:
+    return f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,193 @@
+"""The online index over time: made from a snapshot and the log of judgements, and made anew when either is ahead.
+
+Belongs here: rebuilding the index, swapping it under running requests, and writing a judgement to the log before it is
+answered. How one sign-up is judged belongs to `online_index.py`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from quintet.online.abuse_records import JudgementRecord, insert_judgement, sign_ups_after
+from quintet.online.group_commit import GroupCommit
+from quintet.online.store import Store
+from quintet.promotions.accounts import SignUp, Usage, accounts_of
+from quintet.promotions.online_index import Judgement, OnlineIndex
+from quintet.promotions.result_tables import accounts_of_tables, model_of_snapshot
+from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
+
+_WATCH_SECONDS = 1.0
+_LOG_FIELDS = ("user_id", "email", "phone", "first_name", "last_name", "ip_address", "device_id")
+
+Logged = tuple[int, dict[str, Any], list[dict[str, Any]]]
+"""A judgement in the log: its number, the sign-up and the usages as they were given."""
+
+
+class NotReadyError(RuntimeError):
+    """There is no index to judge by yet; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class _Built:
+    snapshot: Path
+    index: OnlineIndex
+
+
+class OnlineState:
+    """The index of the current snapshot and of all that was judged since. Threads may share it.
+
+    serving: folder of the snapshots. on_error: told when a snapshot cannot be taken over; the index before stays.
+    """
+
+    def __init__(self, store: Store, serving: Path, on_error: Callable[[Exception], None]) -> None:
+        self._store, self._serving, self._on_error = store, serving, on_error
+        self._commits = GroupCommit(store)
+        self._swapping = threading.Lock()
+        self._built: _Built | None = None
+        self._tried: Path | None = None
+        self._why_not = "the index of known users is being built; try again in a few seconds"
+        self._first_try, self._closed = threading.Event(), threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="abuse index", daemon=True)
+
+    def start(self) -> None:
+        """Begin to build, and to watch for new snapshots."""
+        self._watcher.start()
+
+    def close(self) -> None:
+        """End the watch."""
+        self._closed.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+
+    def index(self, patience_seconds: float) -> OnlineIndex:
+        """The index. Raises NotReadyError where there is none within that time."""
+        self._first_try.wait(patience_seconds)
+        built = self._built
+        if built is None:
+            raise NotReadyError(self._why_not)
+        return built.index
+
+    def judge_and_record(
+        self,
+        sign_up: SignUp,
+        usages: Sequence[Usage],
+        given: Mapping[str, Any],
+        given_usages: Sequence[Mapping[str, Any]],
+        judged_at: dt.datetime,
+        judged_by: str,
+        patience_seconds: float,
+    ) -> tuple[Judgement, bool]:
+        """Judge the sign-up, make it known, and write both down; and whether the user was not known before.
+
+        given, given_usages: the same as plain JSON, for the log. On the disk when this returns.
+        """
+        index = self.index(patience_seconds)
+        is_new = not index.knows(sign_up.user_id)
+        judgement = index.judge_and_add(sign_up, usages)
+        record = JudgementRecord(
+            user_id=sign_up.user_id,
+            judged_at=judged_at,
+            judged_by=judged_by,
+            sign_up=given,
+            usages=given_usages,
+            score=judgement.score,
+            decision=judgement.decision,
+            reasons=[reason.code for reason in judgement.reasons],
+            cluster_id=judgement.cluster_id,
+            cluster_size=judgement.cluster_size,
+            model_version=judgement.model_version,
+        )
+        self._commits.run(lambda connection: insert_judgement(connection, record))
+        with self._swapping:
+            # An index that was swapped in meanwhile read the log before this sign-up was in it.
+            if self._built is not None and self._built.index is not index:
+                self._built.index.add(sign_up, usages)
+        return judgement, is_new
+
+    def refresh(self) -> bool:
+        """Take over the current snapshot where it is another one than the index's; whether there is a new index."""
+        try:
+            path = current_snapshot(self._serving)
+        except NoSnapshotError as error:
+            self._why_not = str(error)
+            return False
+        if path == self._tried:
+            return False
+        self._tried = path
+        logged = sign_ups_after(self._store, 0)
+        index = build_index(path, logged)
+        if index is None:
+            self._why_not = "the snapshot holds no model of abuse yet; `make run SELECT=promotions` makes one"
+            return False
+        with self._swapping:
+            for _, sign_up, usages in sign_ups_after(self._store, logged[-1][0] if logged else 0):
+                index.add(SignUp.of(sign_up), usages_of(sign_up["user_id"], usages))
+            self._built = _Built(path, index)
+        return True
+
+    def _watch(self) -> None:
+        while True:
+            try:
+                self.refresh()
+            except Exception as error:
+                # Whatever is wrong with a snapshot, what was built before goes on answering.
+                self._why_not = f"the index could not be built: {error}"
+                self._on_error(error)
+            self._first_try.set()
+            if self._closed.wait(_WATCH_SECONDS):
+                return
+
+
+def build_index(snapshot: Path, logged: Sequence[Logged]) -> OnlineIndex | None:
+    """The index of a snapshot's users and of those in the log that it lacks; None where it has no model.
+
+    Of a user in both the snapshot's fields hold, and the uses of both count.
+    """
+    with open_snapshot(snapshot) as cursor:
+        found = model_of_snapshot(cursor)
+        if found is None:
+            return None
+        users, usages = accounts_of_tables(cursor)
+    model, policy = found
+    new = {given["user_id"]: SignUp.of(given) for _, given, _ in reversed(logged)}
+    if new:
+        known = pc.is_in(pa.array(new), value_set=users["user_id"].combine_chunks())
+        fresh = [one for one, is_known in zip(new.values(), known.to_pylist(), strict=True) if not is_known]
+        users = pa.concat_tables([users, _users_table(fresh, users.schema)])
+        used = [use for _, given, uses in logged for use in usages_of(given["user_id"], uses)]
+        usages = pa.concat_tables([usages, _usages_table(used, usages.schema)])
+    return OnlineIndex(accounts_of(users, usages), model, policy)
+
+
+def usages_of(user_id: str, given: Sequence[Mapping[str, Any]]) -> list[Usage]:
+    """The usages of a log entry."""
+    return [Usage(user_id, use["promo_code"], _moment(use.get("used_at"))) for use in given]
+
+
+def _users_table(sign_ups: Sequence[SignUp], schema: pa.Schema) -> pa.Table:
+    rows = [
+        {name: getattr(one, name) for name in _LOG_FIELDS} | {"created_at": _naive(one.created_at), "dob": one.dob}
+        for one in sign_ups
+    ]
+    return pa.Table.from_pylist(rows, schema)
+
+
+def _usages_table(usages: Sequence[Usage], schema: pa.Schema) -> pa.Table:
+    rows = [{"user_id": use.user_id, "promo_code": use.promo_code, "used_at": _naive(use.used_at)} for use in usages]
+    return pa.Table.from_pylist(rows, schema)
+
+
+def _moment(text: str | None) -> dt.datetime | None:
+    return None if text is None else dt.datetime.fromisoformat(text)
+
+
+def _naive(at: dt.datetime | None) -> dt.datetime | None:
+    return at if at is None or at.tzinfo is None else at.astimezone(dt.UTC).replace(tzinfo=None)

@@ -1,0 +1,1 @@
+"""Tables of an application's database, taken into the warehouse as files are."""

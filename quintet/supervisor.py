@@ -1,0 +1,128 @@
+"""Running several programs as one: their lines with their names before them, all stopped when one ends.
+
+Belongs here: starting, listening and stopping. Which programs there are belongs to `up.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import FrameType
+
+STOP_SECONDS = 20.0
+"""Within which a part has to end when it is told to; then it is killed."""
+
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Part:
+    """A program: its name in the log, its command, and variables beside those of the supervisor.
+
+    stop_signal: what asks it to stop.
+    """
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: signal.Signals = signal.SIGTERM
+
+
+class Supervisor:
+    """Runs parts until one ends, a stop is asked for, or Ctrl-C; `write` takes each line of the log."""
+
+    def __init__(self, parts: Sequence[Part], environment: Mapping[str, str], write: Callable[[str], None]) -> None:
+        self._parts, self._environment = parts, environment
+        self._lock = threading.Lock()
+        self._write = write
+        self._width = max((len(part.name) for part in parts), default=0)
+        self._stopping = threading.Event()
+        self._running: list[tuple[Part, subprocess.Popen[str], threading.Thread]] = []
+
+    def run(self) -> int:
+        """Run to the end: 0 where it was asked to stop, else 1 and the log says which part ended by itself.
+
+        A part is started in a session of its own, so that Ctrl-C reaches it through here alone, and stops with all
+        that it started.
+        """
+        former = {number: signal.signal(number, self._ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        ended: Part | None = None
+        try:
+            for part in self._parts:
+                self._start(part)
+            while ended is None and not self._stopping.wait(_POLL_SECONDS):
+                ended = next((part for part, process, _ in self._running if process.poll() is not None), None)
+            if ended is not None:
+                self._say(f"{ended.name} has ended; the others are stopped too")
+        finally:
+            self._stop_all()
+            for number, handler in former.items():
+                signal.signal(number, handler)
+        return 0 if ended is None else 1
+
+    def stop(self) -> None:
+        """Ask all parts to stop; `run` returns when they have."""
+        self._stopping.set()
+
+    def _ask_to_stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the signature of a handler
+        self.stop()
+
+    def _start(self, part: Part) -> None:
+        process = subprocess.Popen(
+            part.command,
+            env={**self._environment, **part.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            bufsize=1,
+            start_new_session=True,
+        )
+        listener = threading.Thread(target=self._listen, args=(part, process), name=part.name, daemon=True)
+        self._running.append((part, process, listener))
+        listener.start()
+
+    def _listen(self, part: Part, process: subprocess.Popen[str]) -> None:
+        for line in process.stdout or ():
+            self._line(part.name, line.rstrip("\n"))
+
+    def _stop_all(self) -> None:
+        """The part that was started last stops first, since it may need the others."""
+        for part, process, _ in reversed(self._running):
+            if process.poll() is None:
+                process.send_signal(part.stop_signal)
+        for part, process, listener in reversed(self._running):
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._say(f"{part.name} did not stop within {STOP_SECONDS:.0f} s and is killed")
+            _kill_group(process)
+            listener.join(STOP_SECONDS)
+        self._running.clear()
+
+    def _say(self, text: str) -> None:
+        self._line("up", text)
+
+    def _line(self, name: str, text: str) -> None:
+        with self._lock:
+            self._write(f"{name:<{self._width}} | {text}\n")
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    """End what is left of a part and of all that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def to_standard_output(line: str) -> None:
+    """Write a line of the log at once."""
+    sys.stdout.write(line)
+    sys.stdout.flush()

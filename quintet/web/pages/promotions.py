@@ -1,0 +1,438 @@
+"""The promotions page: who abuses codes, how sure that is, and what to do about a user.
+
+Belongs here: which questions make up the page, and the forms on it. The figures themselves stand in
+`quintet/promotions/charts.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import duckdb
+import pandas as pd
+from fastapi import APIRouter, Form, Request
+from pydantic import ValidationError
+from starlette.datastructures import QueryParams
+from starlette.responses import RedirectResponse, Response
+
+from quintet.design import Column, Figure, format_value
+from quintet.online.abuse_records import last_label, last_labels
+from quintet.promotions import charts, overview
+from quintet.promotions.online_state import NotReadyError
+from quintet.promotions.reasons import explained
+from quintet.promotions.result_tables import model_of_snapshot
+from quintet.web.pages.downloads import csv_answer
+from quintet.web.pages.shell import show, show_snapshot
+from quintet.web.problems import ProblemError
+from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
+from quintet.web.routes.promotions import LabelGiven, SignUpGiven, judged, keep_label
+from quintet.web.security import guarded_router
+
+_reading = guarded_router("promotions:read", include_in_schema=False)
+_scoring = guarded_router("promotions:score", include_in_schema=False)
+_labelling = guarded_router("promotions:label", include_in_schema=False)
+
+PATH = "/promotions"
+TRY_PATH = f"{PATH}/try"
+LABEL_PATH = f"{PATH}/labels"
+
+_MOST_TO_JUDGE = 12
+_MOST_LABELS = 20
+_MOST_CLUSTERS = 200
+_FIELDS = {
+    "user_id": "User",
+    "email": "E-mail",
+    "phone": "Phone",
+    "first_name": "First name",
+    "last_name": "Last name",
+    "dob": "Date of birth",
+    "ip_address": "IP address",
+    "device_id": "Device",
+    "created_at": "Signed up at",
+    "promo_code": "Code used",
+    "used_at": "Used at",
+}
+_HINTS = {"dob": "1990-05-17", "created_at": "now", "used_at": "2026-01-01T10:05:00Z"}
+
+_CLUSTER_COLUMNS = (
+    Column("cluster_id", "Cluster", "identifier"),
+    Column("accounts", "Accounts", "count"),
+    Column("blocked", "To block", "count"),
+    Column("to_review", "To review", "count"),
+    Column("highest_score", "Highest score", "decimal"),
+    Column("uses", "Uses", "count"),
+    Column("top_code", "Code used most"),
+    Column("shared", "Shares"),
+    Column("labelled_abusers", "Labelled abusers", "count"),
+    Column("labelled_honest", "Labelled honest", "count"),
+)
+_MEMBER_COLUMNS = (
+    Column("user_id", "Account", "identifier"),
+    Column("score", "Score", "decimal"),
+    Column("decision", "Decision"),
+    Column("codes", "Reasons"),
+    Column("created", "Signed up, UTC"),
+    Column("email", "E-mail"),
+    Column("phone", "Phone"),
+    Column("ip_address", "IP address"),
+    Column("label", "Label"),
+)
+_GROUP_COLUMNS = (
+    Column("sharing", "Sign-ups from an"),
+    Column("accounts", "Accounts", "count"),
+    Column("labelled_honest", "Labelled honest", "count"),
+    Column("honest_blocked", "Of these blocked", "count"),
+    Column("share", "Share", "percent"),
+    Column("labelled_abusers", "Labelled abusers", "count"),
+    Column("abusers_blocked", "Of these blocked", "count"),
+)
+_TRAINING_COLUMNS = (
+    Column("at", "Trained, UTC"),
+    Column("model_version", "In force afterwards"),
+    Column("labelled_abusers", "Abusers labelled", "count"),
+    Column("labelled_honest", "Honest labelled", "count"),
+    Column("shared_key_share", "Share a key", "percent"),
+    Column("score_psi", "Drift (PSI)", "decimal"),
+    Column("why", "Why"),
+)
+_LABEL_COLUMNS = (
+    Column("at", "When, UTC"),
+    Column("user_id", "User", "identifier"),
+    Column("label", "Label"),
+    Column("labelled_by", "By"),
+    Column("note", "Why"),
+)
+
+
+@_reading.get(PATH)
+def promotions(request: Request) -> Response:
+    """Who abuses codes, and how sure are we?"""
+    store = request.app.state.service.store
+    labels = last_labels(store, _MOST_LABELS)
+
+    def make(snapshot: Any) -> Mapping[str, Any]:
+        cursor = snapshot.cursor
+        if model_of_snapshot(cursor) is None:
+            raise ProblemError(503, "nothing of promotions is published yet; `make run SELECT=promotions` builds it")
+        asked = _Asked(cursor, request.query_params)
+        given = {label.user_id: label.is_abuser for label in reversed(labels)}
+        clusters = overview.clusters(cursor)
+        members = overview.cluster_members(cursor, asked.cluster) if asked.cluster else pd.DataFrame()
+        figures = {name: make_figure(cursor, asked) for name, make_figure in FIGURES.items()}
+        return {
+            "filters": FilterBar(PATH, asked.filters(clusters), asked.problem),
+            "announcement": f"{len(clusters):,} clusters",
+            "kpis": _key_figures(cursor),
+            "figures": {
+                name: Panel(figure, asked.with_query(f"{PATH}/figures/{name}.csv")) for name, figure in figures.items()
+            },
+            "threshold": asked.threshold,
+            "thresholds": _thresholds(cursor).to_dict("records"),
+            "at_threshold": charts.at_threshold(_thresholds(cursor), asked.threshold),
+            "clusters": Table(
+                _in_words(clusters).head(_MOST_CLUSTERS),
+                _CLUSTER_COLUMNS,
+                "Clusters",
+                len(clusters),
+                f"{PATH}/figures/clusters.csv",
+                ("cluster_id", f"{PATH}?cluster={{cluster_id}}#cluster"),
+                "No two accounts look like one person's.",
+            ),
+            "cluster": asked.cluster,
+            "members": Table(_members(members, given), _MEMBER_COLUMNS, "Accounts of the cluster", len(members)),
+            "to_judge": _to_judge(cursor, asked.user, given),
+            "user": asked.user,
+            "labels": Table(
+                pd.DataFrame(
+                    [
+                        {
+                            "at": f"{label.labelled_at:%Y-%m-%d %H:%M}",
+                            "user_id": label.user_id,
+                            "label": "abuser" if label.is_abuser else "honest",
+                            "labelled_by": label.labelled_by,
+                            "note": label.note,
+                        }
+                        for label in labels
+                    ],
+                    columns=[column.name for column in _LABEL_COLUMNS],
+                ),
+                _LABEL_COLUMNS,
+                "Labels given last",
+                len(labels),
+                nothing="Nobody was confirmed or cleared yet.",
+            ),
+            "card": _card(cursor),
+            "label_path": LABEL_PATH,
+            "try_path": TRY_PATH,
+            "try_fields": _form_fields({}),
+        }
+
+    return show_snapshot(request, "promotions.html", "Promotions", make, varying=str(last_label(store)))
+
+
+@_reading.get(f"{PATH}/figures/{{name}}.csv")
+def figure_csv(request: Request, name: str) -> Response:
+    """The table behind a figure, all rows of it."""
+    with request.app.state.service.snapshots.read() as snapshot:
+        cursor = snapshot.cursor
+        asked = _Asked(cursor, request.query_params)
+        if asked.problem:
+            raise ProblemError(422, asked.problem)
+        if name == "clusters":
+            return csv_answer(name, _in_words(overview.clusters(cursor)), _CLUSTER_COLUMNS)
+        if name not in FIGURES:
+            raise ProblemError(404, f"there is no figure {name}; there are {', '.join(FIGURES)}")
+        figure = FIGURES[name](cursor, asked)
+        return csv_answer(name, figure.table, figure.columns)
+
+
+@_labelling.post(LABEL_PATH)
+def confirm_or_clear(
+    request: Request,
+    user_id: Annotated[str, Form()],
+    verdict: Annotated[str, Form()],
+    replace: Annotated[bool, Form()] = False,
+    back: Annotated[str, Form()] = "",
+) -> Response:
+    """Keep a label and go back to the page."""
+    if verdict not in ("abuser", "honest"):
+        raise ProblemError(422, f"verdict is {verdict[:40]!r}; it must be abuser or honest")
+    keep_label(request, LabelGiven(user_id=user_id, is_abuser=verdict == "abuser", note=None, replace=replace))
+    query = f"?{urlencode({'user': back})}" if back else ""
+    return RedirectResponse(f"{PATH}{query}#to-judge", 303)
+
+
+@_scoring.post(TRY_PATH)
+async def try_sign_up(request: Request) -> Response:
+    """Judge a sign-up without making it known."""
+    form = await request.form()
+    given = {name: str(form.get(name, "")).strip() for name in _FIELDS}
+    context: dict[str, Any] = {"fields": _form_fields(given), "try_path": TRY_PATH, "back_url": PATH}
+    return _tried(request, given, context)
+
+
+def _tried(request: Request, given: Mapping[str, str], context: dict[str, Any]) -> Response:
+    service = request.app.state.service
+    known = {name: value for name, value in given.items() if value}
+    use = {name: known.pop(name) for name in ("promo_code", "used_at") if name in known}
+    judgement, problem = None, None
+    if use and "promo_code" not in use:
+        problem = "Code used is empty, so nothing was used; give the code or leave the time out."
+    else:
+        try:
+            sign_up = SignUpGiven.model_validate({"user_id": "trial", **known, "usages": [use] if use else []})
+            index = service.abuse.index(0)
+            judgement = judged(index.judge(sign_up.sign_up(service.clock()), sign_up.uses()), is_new=False)
+        except ValidationError as error:
+            faults = [(str(one["loc"][-1]), one["msg"]) for one in error.errors()]
+            problem = " ".join(f"{_FIELDS.get(name, name)}: {message}." for name, message in faults)
+        except NotReadyError as error:
+            raise ProblemError(503, str(error)) from error
+    context |= {"judgement": judgement, "problem": problem}
+    return show(request, "promotions_try.html", "Try a sign-up", context, status=422 if problem else 200)
+
+
+# -- what is asked -----------------------------------------------------------------------------------------------------
+
+
+class _Asked:
+    """What the page's address asks for; what cannot be asked falls back, with the problem in words."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, given: QueryParams) -> None:
+        found = model_of_snapshot(cursor)
+        self.problem: str | None = None
+        self.user = given.get("user", "").strip()
+        self.cluster = given.get("cluster", "").strip()
+        self.grain = self._grain(cursor, given.get("grain", ""))
+        self.threshold = self._threshold(given.get("threshold", ""), found[1].review_from if found else 0.5)
+        self._query = [(name, value) for name, value in given.items() if name in ("cluster", "grain", "threshold")]
+
+    def with_query(self, path: str) -> str:
+        """The path with what is asked."""
+        return f"{path}?{urlencode(self._query)}" if self._query else path
+
+    def filters(self, clusters: pd.DataFrame) -> list[Filter]:
+        """The filters of the page."""
+        options = [
+            Option(row["cluster_id"], f"{row['cluster_id'][:13]} ({row['accounts']})")
+            for row in clusters.head(_MOST_CLUSTERS).to_dict("records")
+        ]
+        grains = [Option(grain, grain.capitalize()) for grain in overview.GRAINS]
+        return [
+            Filter("grain", "Time by", "select", grains, [self.grain], "By the span"),
+            Filter("cluster", "Cluster", "select", options, [self.cluster] if self.cluster else [], "None"),
+            Filter("user", "User", "text", (), [self.user] if self.user else [], "Id of a user"),
+        ]
+
+    def _grain(self, cursor: duckdb.DuckDBPyConnection, text: str) -> overview.Grain:
+        for grain in overview.GRAINS:
+            if text == grain:
+                return grain
+        if text:
+            self.problem = f"grain is {text[:40]!r}; it must be one of {', '.join(overview.GRAINS)}"
+        return overview.grain_of(cursor)
+
+    def _threshold(self, text: str, default: float) -> float:
+        if not text:
+            return default
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if 0 <= value <= 1:
+            return value
+        self.problem = f"threshold is {text[:40]!r}; it must be a number from 0 to 1"
+        return default
+
+
+# -- figures -----------------------------------------------------------------------------------------------------------
+
+
+def _thresholds(cursor: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+    rows = cursor.execute("from ml.abuse_model_thresholds order by threshold").df()
+    return rows.astype(object).where(rows.notna(), None) if rows.empty else rows.assign(
+        precision=rows["precision"].fillna(0.0)
+    )  # fmt: skip
+
+
+def _cluster(cursor: duckdb.DuckDBPyConnection, asked: _Asked) -> Figure:
+    members = overview.cluster_members(cursor, asked.cluster)
+    return charts.cluster_graph(members, overview.cluster_keys(cursor, asked.cluster))
+
+
+FIGURES: Mapping[str, Any] = {
+    "registrations-and-usages": lambda cursor, asked: charts.registrations_and_usages(
+        overview.timeline(cursor, asked.grain), asked.grain
+    ),
+    "top-users": lambda cursor, _: charts.top_users(overview.top_users(cursor)),
+    "clusters-by-uses": lambda cursor, _: charts.clusters_by_uses(overview.clusters(cursor, by="uses")),
+    "top-codes": lambda cursor, _: charts.top_codes(overview.top_codes(cursor)),
+    "score-histogram": lambda cursor, asked: charts.score_histogram(overview.score_histogram(cursor), asked.threshold),
+    "precision-and-recall": lambda cursor, asked: charts.precision_and_recall(
+        cursor.execute("from ml.abuse_model_thresholds order by threshold").df(), asked.threshold
+    ),
+    "cluster-graph": _cluster,
+    "model-figures": lambda cursor, _: charts.model_figures(cursor.execute("from ml.abuse_model_figures").df()),
+    "model-weights": lambda cursor, _: charts.model_weights(cursor.execute("from ml.abuse_model_weights").df()),
+}
+"""Every figure of the page by its name, made from a cursor and what is asked."""
+
+
+def _key_figures(cursor: duckdb.DuckDBPyConnection) -> list[Kpi]:
+    ((users, usages, share),) = cursor.execute(
+        "select (select count(*) from marts.fct_promo_users), (select count(*) from marts.fct_promo_usages), "
+        "(select arg_max(shared_key_share, trained_at) from ml.abuse_trainings)"
+    ).fetchall()
+    decided = overview.decisions(cursor)
+    ((clusters, accounts),) = cursor.execute(
+        "select count(*), coalesce(sum(accounts), 0) from marts.agg_abuse_clusters"
+    ).fetchall()
+    worth = cursor.execute(
+        "select value, low, high, n from ml.abuse_model_figures "
+        "where scores_of = 'in_force' and measure = 'average_precision'"
+    ).fetchall()
+    value, basis = None, "no labels of both classes"
+    if worth:
+        value, low, high, n = worth[0]
+        basis = f"{low:.1%} to {high:.1%}, {n:,} labelled users"
+    return [
+        Kpi("Users", users, "count", basis=f"{usages:,} uses of codes"),
+        Kpi("To block", decided["block"], "count", basis=f"of {users:,} users, by the policy"),
+        Kpi("To review", decided["review"], "count", basis=f"of {users:,} users, by the policy"),
+        Kpi("Clusters", clusters, "count", basis=f"{int(accounts):,} accounts; {_share(share)} share a key"),
+        Kpi("Average precision", value, "percent", basis=basis),
+    ]
+
+
+def _share(value: float | None) -> str:
+    return format_value(value, "percent")
+
+
+def _in_words(clusters: pd.DataFrame) -> pd.DataFrame:
+    return clusters.assign(
+        shared=[", ".join(charts.KINDS[kind] for kind in kinds) for kinds in clusters["shares"]],
+    )
+
+
+def _members(members: pd.DataFrame, given: Mapping[str, bool]) -> pd.DataFrame:
+    if members.empty:
+        return pd.DataFrame(columns=[column.name for column in _MEMBER_COLUMNS])
+    return members.assign(
+        codes=[", ".join(codes) for codes in members["reasons"]],
+        created=members["created_at"].dt.strftime("%Y-%m-%d %H:%M"),
+        label=members["user_id"].map(given).fillna(members["is_abuser"]).map({True: "abuser", False: "honest"}),
+    )
+
+
+def _label_in_words(is_abuser: Any) -> str | None:
+    if is_abuser is None or pd.isna(is_abuser):
+        return None
+    return "abuser" if is_abuser else "honest"
+
+
+def _to_judge(cursor: duckdb.DuckDBPyConnection, user: str, given: Mapping[str, bool]) -> list[dict[str, Any]]:
+    """The users to look at: the one that is asked for, else those of no label to review, the likeliest first."""
+    found = model_of_snapshot(cursor)
+    rows = cursor.execute(
+        """
+        select user_id, score, decision, reasons, cluster_id, cluster_size, is_abuser
+        from marts.fct_abuse_scores left join marts.fct_promo_users using (user_id)
+        where case when $user <> '' then user_id = $user
+            else is_abuser is null and decision <> 'allow' and not list_contains($labelled, user_id) end
+        order by decision = 'review' desc, score desc, user_id limit $most
+        """,
+        {"user": user, "labelled": list(given), "most": _MOST_TO_JUDGE},
+    ).df()
+    listed = rows.to_dict("records")
+    for row in listed:
+        row["sentences"] = [explained(code, found[0].population).sentence for code in row["reasons"]] if found else []
+        row["label"] = _label_in_words(given.get(row["user_id"], row["is_abuser"]))
+        row["cluster_id"] = None if pd.isna(row["cluster_id"]) else row["cluster_id"]
+    return [{str(name): value for name, value in row.items()} for row in listed]
+
+
+def _card(cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """The model in force: facts, and the tables of its card."""
+    ((version, kind, sha256, trained_at, review_from, block_from),) = cursor.execute(
+        "select model_version, kind, sha256, trained_at, review_from, block_from from ml.abuse_model"
+    ).fetchall()
+    groups = cursor.execute("from ml.abuse_model_groups order by sharing").df()
+    trainings = cursor.execute("from ml.abuse_trainings order by trained_at desc").df()
+    honest = groups["labelled_honest"]
+    return {
+        "facts": {
+            "Model": version,
+            "Kind": "Scorecard, set by hand" if kind == "scorecard" else "Logistic regression, learnt from labels",
+            "Hash": sha256,
+            "Trained": f"{trained_at:%Y-%m-%d %H:%M} UTC",
+            "Review from": format_value(review_from, "decimal"),
+            "Block from": format_value(block_from, "decimal"),
+        },
+        "groups": Table(
+            groups.assign(share=(groups["honest_blocked"] / honest.where(honest > 0))),
+            _GROUP_COLUMNS,
+            "Honest people who share an address",
+            len(groups),
+        ),
+        "trainings": Table(
+            trainings.assign(at=[f"{at:%Y-%m-%d %H:%M}" for at in trainings["trained_at"]]),
+            _TRAINING_COLUMNS,
+            "Trainings",
+            len(trainings),
+        ),
+    }
+
+
+def _form_fields(given: Mapping[str, str]) -> list[dict[str, str]]:
+    return [
+        {"name": name, "label": label, "value": given.get(name, ""), "hint": _HINTS.get(name, "")}
+        for name, label in _FIELDS.items()
+    ]
+
+
+router = APIRouter()
+for _part in (_reading, _labelling, _scoring):
+    router.include_router(_part)

@@ -1,0 +1,331 @@
+"""Promotions over HTTP: judging a sign-up, labels that people confirm, and the figures of the overview.
+
+Belongs here: how a question arrives and an answer leaves. How a sign-up is judged belongs in `quintet/promotions`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.responses import Response
+
+from quintet.online.abuse_records import Label, was_judged
+from quintet.promotions import overview
+from quintet.promotions.accounts import LONGEST_TEXT, SignUp, Usage
+from quintet.promotions.feedback import Confirmed, ContradictionError, confirm, label_in_files
+from quintet.promotions.online_index import Judgement
+from quintet.promotions.online_state import NotReadyError
+from quintet.web.problems import Problem, ProblemError
+from quintet.web.security import guarded_router
+
+_PREFIX: dict[str, Any] = {"prefix": "/v1/promotions", "tags": ["promotions"]}
+_reading = guarded_router("promotions:read", **_PREFIX)
+_scoring = guarded_router("promotions:score", **_PREFIX)
+_labelling = guarded_router("promotions:label", **_PREFIX)
+
+_FIRST_YEAR, _LAST_YEAR = 1900, 2199
+_MOST_USAGES = 100
+_RETRY_SECONDS = 5
+
+
+def _as_text(value: Any) -> Any:
+    if value is not None and not isinstance(value, str):
+        raise ValueError("a text is needed, as ISO 8601 writes it")
+    return value
+
+
+def _in_our_time(value: Any) -> Any:
+    if value is not None and not _FIRST_YEAR <= value.year <= _LAST_YEAR:
+        raise ValueError(f"the year must be from {_FIRST_YEAR} to {_LAST_YEAR}")
+    return value
+
+
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+Moment = Annotated[dt.datetime, BeforeValidator(_as_text), AfterValidator(_in_our_time)]
+Day = Annotated[dt.date, BeforeValidator(_as_text), AfterValidator(_in_our_time)]
+
+
+class UsageGiven(BaseModel):
+    """A use of a promotion code by the user."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    promo_code: Name = Field(examples=["7618"], description="The code; one that no file knows is taken too.")
+    used_at: Moment | None = Field(None, examples=["2026-01-01T10:05:00Z"], description="When; UTC without an offset.")
+
+
+class SignUpGiven(BaseModel):
+    """A person who signs up. What is not known is left out or null, and tells nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: Name = Field(examples=["u-1001"])
+    created_at: Moment | None = Field(None, examples=["2026-01-01T10:00:00Z"], description="When; now if left out.")
+    email: Text | None = Field(None, examples=["ana.kovac+promo@example.com"])
+    phone: Text | None = Field(None, examples=["+1-505-555-0100"])
+    first_name: Text | None = Field(None, examples=["Ana"])
+    last_name: Text | None = Field(None, examples=["Kovač"])
+    ip_address: Text | None = Field(None, examples=["203.0.113.7"])
+    device_id: Text | None = Field(None, examples=["3f2c9d"])
+    dob: Day | None = Field(None, examples=["1990-05-17"], description="Date of birth.")
+    usages: list[UsageGiven] = Field(default_factory=list, max_length=_MOST_USAGES, description="Uses known so far.")
+
+    def sign_up(self, now: dt.datetime) -> SignUp:
+        """As the detector knows it. Raises ProblemError for a user_id of blanks."""
+        if not self.user_id.strip():
+            raise ProblemError(422, "user_id is blank; send the id of the user")
+        return SignUp.of(self.model_dump(exclude={"usages"}) | {"created_at": self.created_at or now})
+
+    def uses(self) -> list[Usage]:
+        """The usages as the detector knows them."""
+        return [Usage(self.user_id.strip(), use.promo_code, use.used_at) for use in self.usages]
+
+
+class ReasonAnswered(BaseModel):
+    """Why: a code for programs and a sentence for people."""
+
+    code: str = Field(examples=["DEVICE_SHARED_3"])
+    sentence: str = Field(examples=["3 accounts signed up from this device."])
+
+
+class LinkedAnswered(BaseModel):
+    """An account that looks like the same person's."""
+
+    user_id: str
+    weight: float = Field(description="How strongly; linked from 2.8 on.")
+    shares: list[str] = Field(examples=[["device", "ip"]])
+
+
+class Judged(BaseModel):
+    """What is thought of a sign-up."""
+
+    user_id: str
+    score: float = Field(ge=0, le=1)
+    decision: Literal["allow", "review", "block"]
+    reasons: list[ReasonAnswered] = Field(description="What speaks against it, the weightiest first.")
+    cluster_id: str | None = Field(description="The least user_id of its cluster; null where it is linked with none.")
+    cluster_size: int = Field(description="Accounts in its cluster, itself among them.")
+    linked: list[LinkedAnswered] = Field(description="The strongest links, at most 20.")
+    model_version: str = Field(examples=["logistic-993c944d6b8b"])
+    is_new: bool = Field(description="Whether the user was not known before this answer.")
+
+
+class LabelGiven(BaseModel):
+    """What a person found out about a user."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: Name = Field(examples=["u-1001"])
+    is_abuser: Annotated[bool, Field(strict=True)]
+    note: Annotated[str, Field(max_length=1_000)] | None = Field(None, examples=["same card as u-1000"])
+    replace: Annotated[bool, Field(strict=True)] = Field(
+        False, description="Whether it may take the place of a label that says the opposite."
+    )
+
+
+class LabelKept(BaseModel):
+    """The label that holds now; the next training learns from it."""
+
+    user_id: str
+    is_abuser: bool
+    labelled_at: dt.datetime
+    labelled_by: str
+    note: str | None
+    is_new: bool = Field(description="False where the same label stood there before.")
+    replaced: bool = Field(description="Whether it took the place of the opposite.")
+
+
+class Period(BaseModel):
+    """A day, week or month."""
+
+    start: dt.date
+    registrations: int
+    usages: int
+
+
+class RankedUser(BaseModel):
+    """A user by uses of codes."""
+
+    user_id: str
+    uses: int
+    codes: int
+    score: float | None
+    decision: str | None
+
+
+class RankedCode(BaseModel):
+    """A code by uses."""
+
+    promo_code: str
+    uses: int
+    users: int
+    discount_type: str | None
+    discount_value: float | None
+    is_code_known: bool
+
+
+class RankedUsers(BaseModel):
+    """The users with the most uses; tied says how many in all have as many as the last one shown."""
+
+    items: list[RankedUser]
+    tied: int
+    total: int
+
+
+class RankedCodes(BaseModel):
+    """The codes with the most uses, likewise."""
+
+    items: list[RankedCode]
+    tied: int
+    total: int
+
+
+class ScoreBin(BaseModel):
+    """Accounts with a score from low up to high."""
+
+    low: float
+    high: float
+    accounts: int
+    abusers: int = Field(description="Of these, labelled as abusers.")
+    honest: int
+    unlabelled: int
+
+
+class Overview(BaseModel):
+    """The data of the four charts, and the decisions."""
+
+    snapshot: str
+    grain: Literal["day", "week", "month"]
+    timeline: list[Period]
+    top_users: RankedUsers
+    top_codes: RankedCodes
+    score_histogram: list[ScoreBin]
+    decisions: dict[str, int]
+    model_version: str | None
+
+
+class OverviewQuery(BaseModel):
+    """How the timeline is cut."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    grain: Literal["day", "week", "month"] | None = Field(None, description="By the span of the data if left out.")
+
+
+@_scoring.post("/abuse-score", response_model=Judged)
+def abuse_score(request: Request, given: SignUpGiven) -> Judged:
+    """Judge a sign-up; the user is then known, once however often it is sent, and the next ones are held against it.
+
+    The judgement is on the disk before it is answered. A known user keeps the fields of the first time; new uses count.
+    """
+    service = request.app.state.service
+    now = service.clock()
+    sign_up = given.sign_up(now)
+    plain = given.model_dump(mode="json", exclude={"usages"})
+    plain |= {"user_id": sign_up.user_id, "created_at": plain["created_at"] or now.isoformat()}
+    try:
+        judgement, is_new = service.abuse.judge_and_record(
+            sign_up,
+            given.uses(),
+            plain,
+            [use.model_dump(mode="json") for use in given.usages],
+            now,
+            request.state.key.name,
+            service.settings.request_seconds / 2,
+        )
+    except NotReadyError as error:
+        raise ProblemError(503, str(error), {"retry-after": str(_RETRY_SECONDS)}) from error
+    return judged(judgement, is_new)
+
+
+def judged(judgement: Judgement, is_new: bool) -> Judged:
+    """The judgement as it is answered."""
+    return Judged(
+        user_id=judgement.user_id,
+        score=judgement.score,
+        decision=judgement.decision,
+        reasons=[ReasonAnswered(code=reason.code, sentence=reason.sentence) for reason in judgement.reasons],
+        cluster_id=judgement.cluster_id,
+        cluster_size=judgement.cluster_size,
+        linked=[
+            LinkedAnswered(user_id=other.user_id, weight=other.weight, shares=list(other.shares))
+            for other in judgement.linked
+        ],
+        model_version=judgement.model_version,
+        is_new=is_new,
+    )
+
+
+@_labelling.post(
+    "/labels",
+    response_model=LabelKept,
+    responses={409: {"description": "Another label holds; `replace` puts this one in its place.", "model": Problem}},
+)
+def label(request: Request, given: LabelGiven) -> LabelKept:
+    """Confirm a user as an abuser, or clear one; the same label again changes nothing."""
+    kept = keep_label(request, given)
+    return LabelKept(
+        user_id=kept.label.user_id,
+        is_abuser=kept.label.is_abuser,
+        labelled_at=kept.label.labelled_at,
+        labelled_by=kept.label.labelled_by,
+        note=kept.label.note,
+        is_new=kept.is_new,
+        replaced=kept.replaced,
+    )
+
+
+def keep_label(request: Request, given: LabelGiven) -> Confirmed:
+    """Keep a label of whoever asks. Raises ProblemError 404 for an unknown user, 409 for a contradiction."""
+    service = request.app.state.service
+    user_id = given.user_id.strip()
+    with service.snapshots.read() as snapshot:
+        is_known, of_file = label_in_files(snapshot.cursor, user_id)
+    if not is_known and not was_judged(service.store, user_id):
+        raise ProblemError(404, f"no user {user_id!r} is known; label one that a file or a sign-up has brought")
+    new = Label(user_id, given.is_abuser, service.clock(), request.state.key.name, given.note)
+    try:
+        return confirm(service.store, new, of_file, given.replace)
+    except ContradictionError as error:
+        raise ProblemError(409, str(error)) from error
+
+
+@_reading.get("/overview", response_model=Overview)
+def overview_figures(request: Request, asked: Annotated[OverviewQuery, Query()]) -> Response:
+    """Registrations and usages over time, the users and codes with the most uses, and how scores are spread."""
+    service = request.app.state.service
+    with service.snapshots.read() as snapshot:
+        cursor = snapshot.cursor
+
+        def make() -> dict[str, Any]:
+            grain = asked.grain or overview.grain_of(cursor)
+            users, codes = overview.top_users(cursor), overview.top_codes(cursor)
+            ((version,),) = cursor.execute("select any_value(model_version) from marts.fct_abuse_scores").fetchall()
+            return {
+                "snapshot": snapshot.snapshot_id,
+                "grain": grain,
+                "timeline": _items(overview.timeline(cursor, grain).assign(start=lambda rows: rows["start"].dt.date)),
+                "top_users": {"items": _items(users.rows), "tied": users.tied, "total": users.total},
+                "top_codes": {"items": _items(codes.rows), "tied": codes.tied, "total": codes.total},
+                "score_histogram": _items(overview.score_histogram(cursor)),
+                "decisions": overview.decisions(cursor),
+                "model_version": version,
+            }
+
+        answer: Response = service.answers.json(request, snapshot, make)
+        return answer
+
+
+def _items(frame: Any) -> list[dict[str, Any]]:
+    """The rows as plain values, null where there is none."""
+    rows: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return rows
+
+
+router = APIRouter()
+for _part in (_reading, _scoring, _labelling):
+    router.include_router(_part)

@@ -1,0 +1,59 @@
+"""The application's PostgreSQL instead of the inboxes: the same marts, and a source that fails leaves them in place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import psycopg
+
+from quintet.promotions.source import fill
+from quintet.warehouse.digest import ARRIVAL_COLUMNS, schema_digests
+from tests.conftest import Quintet
+from tests.unit.source.conftest import server, url
+
+__all__ = ["server", "url"]
+
+_PROVENANCE = {"_batch_id", "_source_file", "_source_row"}
+_SAME = (
+    "fct_promo_users",
+    "fct_promo_usages",
+    "dim_promo_code",
+    "fct_abuse_scores",
+    "fct_abuse_links",
+    "agg_abuse_clusters",
+)
+
+
+def marts(quintet: Quintet) -> dict[str, str]:
+    with duckdb.connect(str(quintet.snapshot), read_only=True) as snapshot:
+        digests = schema_digests(snapshot, "marts", exclude=ARRIVAL_COLUMNS | _PROVENANCE)
+    return {name: digests[name] for name in _SAME}
+
+
+def test_the_source_gives_the_marts_that_the_files_give_and_a_fault_of_it_leaves_them(
+    built: Quintet, url: str, tmp_path: Path
+) -> None:
+    fill(url, built.raw)
+    quintet = Quintet(tmp_path / "empty", tmp_path / "home")
+    quintet.raw.mkdir()
+    quintet.environment["QUINTET_POSTGRES_URL"] = url
+    quintet.run("--select", "promotions")
+    assert marts(quintet) == marts(built)
+
+    with psycopg.connect(url, autocommit=True) as source:
+        source.execute("alter table promo_users rename column first_name to forename")
+    before = quintet.snapshot
+    printed = quintet.run("--select", "promotions", status=1)
+    assert "column first_name (text) vanished" in " ".join(printed.split())
+    assert quintet.snapshot == before
+
+    with psycopg.connect(url, autocommit=True) as source:
+        source.execute("alter table promo_users rename column forename to first_name")
+        source.execute("update promo_users set phone = '+1-000' where user_id = (select min(user_id) from promo_users)")
+        source.execute("delete from promo_users where user_id = (select max(user_id) from promo_users)")
+    quintet.run("--select", "promotions")
+    with duckdb.connect(str(quintet.snapshot), read_only=True) as snapshot:
+        changed = snapshot.execute("select count(*) from marts.fct_promo_users where phone = '+1-000'").fetchall()
+        deleted = snapshot.execute("select dataset from marts.ops_source_deletes").fetchall()
+    assert (changed, deleted) == ([(1,)], [("promo_users",)])

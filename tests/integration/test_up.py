@@ -1,0 +1,54 @@
+"""`make up`: the database is started and filled, the parts run, and Ctrl-C stops all of it."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import up
+from quintet.embedded.postgres import running_url
+from tests.conftest import Quintet
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    folder = Path(
+        tempfile.mkdtemp(prefix="quintet-test-")
+    )  # pytest's own folders are closed to accounts without rights
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_it_fills_the_database_starts_the_parts_and_stops_all_on_ctrl_c(home: Path, project: Path) -> None:
+    quintet = Quintet(project / "data" / "raw", home)
+    process = subprocess.Popen(
+        [sys.executable, "up.py"], cwd=project, env=quintet.environment, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if line.startswith(("serve ", "dagster ")):
+            break
+    url = running_url(home / "postgres")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=120)
+
+    assert "up | promo_users: 1,500 rows put into PostgreSQL\n" in seen
+    assert url is not None
+    assert process.returncode == 0
+    assert running_url(home / "postgres") is None
+
+
+def test_every_part_has_a_name_of_its_own() -> None:
+    names = [part.name for part in up.parts_of()]
+
+    assert len(set(names)) == len(names) > 1

@@ -1,0 +1,183 @@
+"""The detector's results as tables: what training and scoring write, from marts of a small world."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from quintet.promotions import learned
+from quintet.promotions.model_store import model_in_force
+from quintet.promotions.policy import read_policy
+from quintet.promotions.result_tables import (
+    MODEL_TABLES,
+    SCORE_TABLES,
+    model_of_snapshot,
+    train_model,
+    write_scores,
+)
+from quintet.promotions.score import score_batch
+from quintet.warehouse.database import open_warehouse, prepare
+from tests.unit.promotions.worlds import world as make_world
+
+POLICY = read_policy()
+AT = dt.datetime(2026, 1, 1)
+USERS, USAGES, TRUTH = make_world(11, 800, abuser_share=0.2)
+IS_ABUSER = TRUTH["is_abuser"]
+ABUSERS = int(IS_ABUSER.sum())
+
+
+class World:
+    """A warehouse with the marts of a world, and its folder of models."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, models: Path) -> None:
+        self.connection, self.models = connection, models
+
+    def put(self, users: pd.DataFrame, usages: pd.DataFrame, is_abuser: pd.Series | None) -> None:
+        """Make the marts anew; the labels are by user_id."""
+        labels = users["user_id"].map(is_abuser) if is_abuser is not None else pd.Series([None] * len(users))
+        rows = pa.Table.from_pandas(users.assign(is_abuser=labels.astype("boolean")), preserve_index=False)
+        for name, table in (("fct_promo_users", rows), ("fct_promo_usages", pa.Table.from_pandas(usages))):
+            self.connection.register("given", table)
+            self.connection.execute(f"create or replace table marts.{name} as select * from given").fetchall()
+            self.connection.unregister("given")
+
+    def train(self) -> str:
+        """Train; gives the version in force."""
+        return train_model(self.connection, self.models, POLICY, AT).choice.model.version
+
+    def frame(self, query: str) -> pd.DataFrame:
+        return self.connection.sql(query).df()
+
+
+@contextmanager
+def new_world(folder: Path) -> Iterator[World]:
+    with open_warehouse(folder / "warehouse.duckdb", memory_limit="1GB", threads=2, lock_wait_seconds=0) as opened:
+        prepare(opened, [])
+        yield World(opened, folder / "models")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with new_world(tmp_path) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world that was trained and scored once; tests only read it."""
+    with new_world(tmp_path_factory.mktemp("labelled")) as world:
+        world.put(USERS, USAGES, IS_ABUSER)
+        world.train()
+        write_scores(world.connection, world.models, POLICY)
+        yield world
+
+
+def test_training_writes_a_model_with_its_card(labelled: World):
+    model = model_in_force(labelled.models)
+
+    assert model is not None
+    assert model.version.startswith("logistic-")
+    (training,) = labelled.frame("from ml.abuse_trainings").to_dict("records")
+    assert (training["is_promoted"], training["labelled_abusers"]) == (True, ABUSERS)
+    figures = labelled.frame("from ml.abuse_model_figures")
+    assert set(figures["scores_of"]) >= {"in_force", "scorecard", "logistic", "boosting"}
+    in_force = figures[figures["scores_of"] == "in_force"].set_index("measure")
+    assert 0.7 < in_force.loc["average_precision", "value"] <= 1
+    assert (in_force["low"] <= in_force["value"]).all()
+    assert (in_force["value"] <= in_force["high"]).all()
+    thresholds = labelled.frame("from ml.abuse_model_thresholds order by threshold")
+    assert len(thresholds) == 99
+    assert thresholds["recall"].is_monotonic_decreasing
+    groups = labelled.frame("from ml.abuse_model_groups")
+    assert groups["accounts"].sum() == len(USERS)
+
+
+def test_scores_are_those_of_the_batch_and_of_one_model(labelled: World):
+    found = model_of_snapshot(labelled.connection)
+    assert found is not None
+    model, policy = found
+    assert policy == POLICY
+    expected = score_batch(USERS, USAGES, model, POLICY)
+    scores = labelled.frame("from ml.abuse_scores order by user_id")
+
+    np.testing.assert_allclose(scores["score"], expected["score"], rtol=0, atol=1e-12)
+    assert scores["reasons"].map(list).tolist() == expected["reasons"].tolist()
+    for table in SCORE_TABLES:
+        assert labelled.connection.sql(f"select count(*) from {table}").fetchall() > [(0,)], table
+
+
+def test_what_a_cluster_shares_is_held_by_two_of_its_accounts_or_more(labelled: World):
+    keys = labelled.frame("from ml.abuse_shared_keys")
+    scores = labelled.frame("from ml.abuse_scores").set_index("user_id")
+
+    assert (keys["sharers"] >= 2).all()
+    assert (scores.loc[keys["user_id"], "cluster_size"] > 1).all()
+    assert not keys["key"].str.contains(r"\|[ab]\|").any()
+
+
+def test_training_again_with_a_confirmed_label_uses_it_over_that_of_the_file_and_measures_drift(world: World):
+    world.put(USERS, USAGES, IS_ABUSER)
+    first = world.train()
+    write_scores(world.connection, world.models, POLICY)
+    honest = USERS["user_id"][~USERS["user_id"].map(IS_ABUSER)].iloc[0]
+    world.connection.execute(
+        "insert into ops.abuse_labels values (1, ?, true, timestamp '2026-01-01', 'Ana', null)", [honest]
+    )
+    world.train()
+    before, after = world.frame("from ml.abuse_trainings").to_dict("records")
+
+    assert np.isnan(before["score_psi"])
+    assert 0 <= after["score_psi"] < 0.1
+    assert after["version_before"] == first
+    assert (before["labelled_abusers"], after["labelled_abusers"]) == (ABUSERS, ABUSERS + 1)
+    assert after["labelled_honest"] == len(USERS) - ABUSERS - 1
+
+
+@pytest.mark.parametrize("which", ["none", "abusers alone"])
+def test_without_labels_of_both_classes_the_scorecard_stays_and_says_why(world: World, which: str):
+    labels = IS_ABUSER[IS_ABUSER] if which == "abusers alone" else None
+    world.put(USERS, USAGES, labels)
+
+    assert world.train().startswith("scorecard-")
+    (training,) = world.frame("from ml.abuse_trainings").to_dict("records")
+    assert "are needed to learn" in training["why"]
+    assert not training["is_promoted"]
+    assert world.frame("from ml.abuse_model_figures").empty
+
+
+def test_a_worse_model_is_not_put_in_force(world: World, monkeypatch: pytest.MonkeyPatch):
+    world.put(USERS, USAGES, IS_ABUSER)
+    monkeypatch.setattr(learned, "may_replace", lambda *_: False)
+
+    assert world.train().startswith("scorecard-")
+    (training,) = world.frame("from ml.abuse_trainings").to_dict("records")
+    assert training["learnt_version"].startswith("logistic-")
+    assert not training["is_promoted"]
+    assert "clearly worse" in training["why"]
+
+
+def test_empty_marts_give_empty_tables(world: World):
+    world.put(USERS.head(0), USAGES.head(0), None)
+    world.train()
+    write_scores(world.connection, world.models, POLICY)
+
+    assert world.frame("from ml.abuse_scores").empty
+    for table in (*MODEL_TABLES, *SCORE_TABLES):
+        world.connection.sql(f"from {table}").fetchall()
+
+
+def test_scoring_before_any_training_says_what_comes_first(world: World):
+    with pytest.raises(LookupError, match="abuse_model first"):
+        write_scores(world.connection, world.models, POLICY)
+
+
+def test_a_snapshot_without_the_domain_has_no_model():
+    assert model_of_snapshot(duckdb.connect()) is None

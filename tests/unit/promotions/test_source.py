@@ -1,0 +1,59 @@
+"""The application's tables of promotions: filled from the inboxes, and taken in again with the same result."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import psycopg
+
+from quintet.promotions.contract import DATASETS
+from quintet.promotions.source import fill
+from quintet.source.extract import extract
+from quintet.warehouse.database import open_warehouse, prepare
+from quintet.warehouse.inbox import list_inbox
+from quintet.warehouse.load import load_files
+
+_RAW = Path(__file__).parents[3] / "data" / "raw"
+_TYPED = {
+    "promo_users": "user_id, contract.as_timestamp(created_at), email, contract.as_boolean(is_email_verified), phone, "
+    "first_name, last_name, ip_address, device_id, contract.as_date(dob), contract.as_boolean(is_abuser)",
+    "promo_codes": "promo_code, discount_type, contract.as_number(discount_value), "
+    "contract.as_number(min_purchase_amount)",
+    "promo_usages": "user_id, promo_code, contract.as_timestamp(used_at), contract.as_boolean(used_promo)",
+}
+
+
+def test_what_is_filled_is_taken_in_as_the_files_are(url: str, tmp_path: Path) -> None:
+    filled = fill(url, _RAW)
+    found = []
+    for way in ("files", "source"):
+        file = tmp_path / way / "warehouse.duckdb"
+        with open_warehouse(file, memory_limit="1GB", threads=2, lock_wait_seconds=0) as opened:
+            prepare(opened, DATASETS)
+            now = dt.datetime(2026, 1, 1)
+            if way == "source":
+                extract(opened, url, DATASETS, tmp_path / "landing", now, lambda _: None)
+            else:
+                for dataset in DATASETS:
+                    load_files(opened, dataset, list_inbox(_RAW, dataset.name), now, lambda _: None)
+            found.append(
+                {
+                    table: opened.execute(f"select {columns} from raw.{table} order by all").fetchall()
+                    for table, columns in _TYPED.items()
+                }
+            )
+
+    assert {table: len(rows) for table, rows in found[0].items()} == filled
+    assert found[1] == found[0]
+
+
+def test_tables_that_have_rows_are_left_as_they_are(url: str) -> None:
+    fill(url, _RAW)
+    with psycopg.connect(url, autocommit=True) as source:
+        source.execute("delete from promo_users where user_id <> (select min(user_id) from promo_users)")
+        source.execute("truncate promo_codes")
+
+    assert list(fill(url, _RAW)) == ["promo_codes"]
+    with psycopg.connect(url) as source:
+        assert source.execute("select count(*) from promo_users").fetchone() == (1,)

@@ -1,0 +1,110 @@
+"""Several programs as one: their lines are told apart, and none outlives the others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from quintet.supervisor import Part, Supervisor
+
+
+def part(name: str, program: str) -> Part:
+    return Part(name, [sys.executable, "-u", "-c", textwrap.dedent(program)])
+
+
+WAITS = part("waits", "import os, time; print('pid', os.getpid()); time.sleep(60)")
+SAYS_AND_ENDS = part("ends", "print('ä line'); print('another')")
+
+
+def run(*parts: Part) -> tuple[int, list[str]]:
+    lines: list[str] = []
+    status = Supervisor(parts, os.environ, lines.append).run()
+    return status, lines
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended and waits for somebody to ask after it does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_every_line_bears_the_name_of_its_part():
+    _, lines = run(WAITS, SAYS_AND_ENDS)
+
+    assert "ends  | ä line\n" in lines
+    assert "ends  | another\n" in lines
+
+
+def test_when_one_ends_the_others_are_stopped_and_the_log_says_which():
+    status, lines = run(WAITS, part("dies", "import time; time.sleep(1); raise SystemExit(3)"))
+    (pid,) = [int(line.split()[-1]) for line in lines if "pid" in line]
+
+    assert status == 1
+    assert "up    | dies has ended; the others are stopped too\n" in lines
+    assert not is_alive(pid)
+
+
+def test_what_a_part_started_itself_does_not_outlive_it():
+    parent = part(
+        "parent",
+        """
+        import subprocess, sys, time
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        print("pid", child.pid)
+        time.sleep(60)
+        """,
+    )
+    _, lines = run(parent, part("dies", "import time; time.sleep(1)"))
+    (pid,) = [int(line.split()[-1]) for line in lines if "pid" in line]
+
+    assert not is_alive(pid)
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_asked_to_stop_it_stops_all_and_ends_well(number: str):
+    program = f"""
+        import os, sys
+        from quintet.supervisor import Part, Supervisor, to_standard_output
+        waits = Part("waits", {list(WAITS.command)!r})
+        sys.exit(Supervisor([waits], os.environ, to_standard_output).run())
+    """
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    pid = int(process.stdout.readline().split()[-1])
+    process.send_signal(signal.Signals[number])
+    process.communicate(timeout=30)
+
+    assert process.returncode == 0
+    assert not is_alive(pid)
+
+
+def test_a_part_that_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("quintet.supervisor.STOP_SECONDS", 0.5)
+    deaf = part(
+        "deaf",
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready'); time.sleep(60)",
+    )
+    lines: list[str] = []
+    supervisor = Supervisor([deaf], os.environ, lines.append)
+    threading.Thread(target=lambda: (_until(lambda: any("ready" in line for line in lines)), supervisor.stop())).start()
+    began = time.monotonic()
+
+    assert supervisor.run() == 0
+    assert any("is killed" in line for line in lines)
+    assert time.monotonic() - began < 30
+
+
+def _until(holds: object) -> None:
+    while not holds():  # type: ignore[operator]
+        time.sleep(0.05)

@@ -1,0 +1,71 @@
+"""`make up`: everything together: the embedded PostgreSQL filled from the inboxes, Dagster, the API and the pages.
+
+Belongs here: which parts there are. How they run side by side belongs to `quintet/supervisor.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from quintet.embedded.postgres import EmbeddedPostgres
+from quintet.embedded.processes import EmbeddedServerError
+from quintet.promotions.source import fill
+from quintet.settings import Settings, SettingsError, load_settings
+from quintet.supervisor import Part, Supervisor, to_standard_output
+
+_PROJECT = Path(__file__).parent
+_DAGSTER_PORT = 3000
+
+
+def main() -> int:
+    """Run until Ctrl-C, or until a part ends by itself; 0 where it was stopped as asked."""
+    try:
+        settings = load_settings()
+        with source_database(settings) as postgres_url:
+            filled = fill(postgres_url, settings.raw)
+            for table, rows in filled.items():
+                to_standard_output(f"up | {table}: {rows:,} rows put into PostgreSQL\n")
+            environment = os.environ | {"QUINTET_POSTGRES_URL": postgres_url, "PYTHONUNBUFFERED": "1"}
+            return Supervisor(parts_of(), environment, to_standard_output).run()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except EmbeddedServerError as error:
+        print(f"the embedded PostgreSQL does not start: {error}", file=sys.stderr)
+        return 1
+
+
+def parts_of() -> list[Part]:
+    """The programs that run side by side, in the order in which they are started."""
+    python = sys.executable
+    dagster = str(Path(python).with_name("dagster"))
+    workspace = str(_PROJECT / "workspace.yaml")
+    return [
+        Part(
+            "dagster",
+            [dagster, "dev", "--workspace", workspace, "--host", "127.0.0.1", "--port", str(_DAGSTER_PORT)],
+            stop_signal=signal.SIGINT,
+        ),
+        Part("serve", [python, "-m", "quintet.web"]),
+    ]
+
+
+@contextmanager
+def source_database(settings: Settings) -> Iterator[str]:
+    """The URL of the application's database: that of the settings, else the embedded one, started for as long."""
+    if settings.postgres_url is not None:
+        yield settings.postgres_url.get_secret_value()
+        return
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with EmbeddedPostgres(settings.home / "postgres") as postgres:
+        to_standard_output(f"up | PostgreSQL runs in {postgres.folder}\n")
+        yield postgres.url
+
+
+if __name__ == "__main__":
+    sys.exit(main())
