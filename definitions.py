@@ -14,6 +14,7 @@ from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
 from assets.insurance import premium_forecast, premium_reports, stg_agency_performance
 from assets.jobs import build_jobs
 from assets.marts import build_marts, build_results
+from assets.payments import alert_evaluation, checkout_hours_judged, payment_alerts
 from assets.publish import build_snapshot
 from assets.records import report_runs
 from quintet.plan import code_fingerprint, model_variables
@@ -74,6 +75,9 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         report_runs,
         marts,
         premium_forecast,
+        payment_alerts,
+        checkout_hours_judged,
+        alert_evaluation,
         results,
         build_snapshot(sorted(published)),
         premium_reports,

@@ -42,7 +42,7 @@ STATUSES = (DENIED, "failed", "reversed", "backend_reversed", "refunded", "proce
 
 OTHER_STATUSES = "other_statuses"
 MOST_STATUSES = 32
-"""Series of statuses; those that come when so many are known are counted together as `OTHER_STATUSES`."""
+"""Series of statuses; those that come when so many are known, or are called as another series, are `OTHER_STATUSES`."""
 
 LATENESS_MINUTES = 15
 """How late a count may come and still change what was said; learning waits as long."""
@@ -240,7 +240,8 @@ class Detector:
 
     def _column(self, status: str, row: int) -> int:
         baseline = self._baseline
-        if status not in baseline.statuses and len(baseline.statuses) >= MOST_STATUSES:
+        is_one_too_many = status not in baseline.statuses and len(baseline.statuses) >= MOST_STATUSES
+        if is_one_too_many or status in (VOLUME, FEED):
             status = OTHER_STATUSES
         if status not in baseline.statuses:
             baseline.add_status(status)

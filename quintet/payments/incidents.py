@@ -149,7 +149,8 @@ def _sentence(one: Point | Incident) -> str:
             return f"No rows in {minutes} in which about {one.expected:,.0f} approvals were expected."
         return "Rows arrive." if one.observed else f"No rows in {minutes}, which may be chance."
     what = "approved" if one.series == VOLUME else one.series.replace("_", " ")
-    said = f"{one.observed:,} {what} in {minutes}, where about {one.expected:,.3g} were expected"
+    expected = f"{one.expected:,.0f}" if one.expected >= 100 else f"{one.expected:.3g}"
+    said = f"{one.observed:,} {what} in {minutes}, where about {expected} were expected"
     return f"{said}: {_NAMES_OF_RULES[one.rule]}." if one.rule else f"{said}."
 
 

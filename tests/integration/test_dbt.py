@@ -26,6 +26,8 @@ import pytest
 from quintet.datasets import DATASETS
 from quintet.insurance.forecast_tables import write_forecast
 from quintet.insurance.stage import stage_new_batches
+from quintet.payments.alert_tables import write_alerts, write_checkout_anomalies, write_evaluation
+from quintet.samples.payments import PaymentsWorld
 from quintet.warehouse.database import open_warehouse, prepare, published_file
 
 
@@ -438,6 +440,9 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tm
     first = run_dbt(dbt_project, warehouse, "build", *results, "--exclude", "tag:results")
     with opened(warehouse) as connection:
         write_forecast(connection)
+        write_alerts(connection)
+        write_checkout_anomalies(connection)
+        write_evaluation(connection, PaymentsWorld(days=1, checkout_days=1))
     second = run_dbt(dbt_project, warehouse, "build", *results, "--select", "tag:results")
     for run in (first, second):
         assert run.exit_status == 0, run.printed
@@ -454,4 +459,7 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tm
     scores = rows.pop("fct_premium_forecast_scores")
     assert scores is not None
     assert scores[0] > 0
+    # the detector is compared on generated days
+    for evaluation in ("fct_alert_evaluation", "fct_alert_evaluation_incidents"):
+        assert rows.pop(evaluation) != (0,)
     assert rows == dict.fromkeys(rows, (0,))
