@@ -18,13 +18,15 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from quintet.online.secrets import secret_of
 from quintet.online.store import Store
+from quintet.payments.channels import channels_of
+from quintet.payments.live import Live
 from quintet.settings import Settings
 from quintet.web import middleware, problems
 from quintet.web.answers import Answers
 from quintet.web.pages import errors, files, overview, reports, sign_in
 from quintet.web.pages import insurance as insurance_pages
 from quintet.web.paging import PageTokens
-from quintet.web.routes import docs, health, insurance
+from quintet.web.routes import docs, health, insurance, payments
 from quintet.web.security import Gate, build_gate
 from quintet.web.snapshots import Snapshots
 
@@ -49,6 +51,7 @@ class Service:
     files: files.Files
     clock: Callable[[], dt.datetime]
     random_bytes: Callable[[int], bytes]
+    payments: Live
 
 
 def create_app(
@@ -73,12 +76,15 @@ def create_app(
         files=files.Files(settings.home / "cache"),
         clock=clock,
         random_bytes=random_bytes,
+        payments=_payments(settings, store, clock),
     )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(service.files.load)
+        service.payments.start()
         yield
+        await asyncio.to_thread(service.payments.stop)
         service.snapshots.close()
         store.close()
 
@@ -95,8 +101,16 @@ def create_app(
     app.state.gate = gate
     for module in (health, sign_in, docs, insurance, overview, insurance_pages, reports):
         app.include_router(module.router)
+    for router in payments.ROUTERS:
+        app.include_router(router)
     files.mount(app)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     middleware.install(app, metrics, settings.request_bytes, settings.request_seconds)
     problems.install(app, errors.page)
     return app
+
+
+def _payments(settings: Settings, store: Store, clock: Callable[[], dt.datetime]) -> Live:
+    page_url = f"{settings.public_url.rstrip('/')}/payments" if settings.public_url else None
+    heartbeat = settings.heartbeat_url.get_secret_value() if settings.heartbeat_url else None
+    return Live(store, channels_of(settings), clock, page_url, heartbeat)
