@@ -25,6 +25,7 @@ from quintet.web import middleware, problems
 from quintet.web.answers import Answers
 from quintet.web.pages import errors, files, overview, reports, sign_in
 from quintet.web.pages import insurance as insurance_pages
+from quintet.web.pages import payments as payments_pages
 from quintet.web.paging import PageTokens
 from quintet.web.routes import docs, health, insurance, payments
 from quintet.web.security import Gate, build_gate
@@ -101,7 +102,7 @@ def create_app(
     app.state.gate = gate
     for module in (health, sign_in, docs, insurance, overview, insurance_pages, reports):
         app.include_router(module.router)
-    for router in payments.ROUTERS:
+    for router in (*payments.ROUTERS, *payments_pages.ROUTERS):
         app.include_router(router)
     files.mount(app)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)

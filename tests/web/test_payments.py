@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
@@ -22,10 +23,10 @@ DAY = "2024-01-01"
 
 
 @pytest.fixture
-def payments(built_home: Path, tmp_path: Path) -> Iterator[TestClient]:
+def payments(built_home: Path, own_home: Path) -> Iterator[TestClient]:
     """A client of a service that knows no live payments yet."""
-    (tmp_path / "serving").symlink_to(built_home / "serving")
-    with TestClient(build_app(tmp_path), headers=ADMIN, raise_server_exceptions=False) as client:
+    (own_home / "serving").symlink_to(built_home / "serving")
+    with TestClient(build_app(own_home), headers=ADMIN, raise_server_exceptions=False) as client:
         yield client
 
 
@@ -205,8 +206,6 @@ def test_who_listens_hears_of_minutes_and_incidents_and_can_go_on_after_a_break(
 
 
 def test_the_stream_is_of_server_sent_events(server: Any) -> None:
-    import httpx  # noqa: PLC0415
-
     now = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=2)
     item = {"minute_at": now.isoformat(), "status": "approved", "count": 3}
     headers = {"authorization": f"Bearer {server.key}"}
@@ -219,10 +218,10 @@ def test_the_stream_is_of_server_sent_events(server: Any) -> None:
     assert {point["series"] for point in json.loads(data.removeprefix("data:"))["points"]} >= {"volume", "feed"}
 
 
-def test_an_incident_reaches_teams_as_a_card(built_home: Path, tmp_path: Path) -> None:
-    (tmp_path / "serving").symlink_to(built_home / "serving")
+def test_an_incident_reaches_teams_as_a_card(built_home: Path, own_home: Path) -> None:
+    (own_home / "serving").symlink_to(built_home / "serving")
     with receiving() as teams:
-        app = build_app(tmp_path, QUINTET_TEAMS_WEBHOOK_URL=teams.url, QUINTET_PUBLIC_URL="https://quintet.example.org")
+        app = build_app(own_home, QUINTET_TEAMS_WEBHOOK_URL=teams.url, QUINTET_PUBLIC_URL="https://quintet.example.org")
         with TestClient(app, headers=ADMIN) as client:
             send(client, *(minute(number) for number in range(60)), minute(60, denied=70))
             for _ in range(100):
@@ -235,12 +234,12 @@ def test_an_incident_reaches_teams_as_a_card(built_home: Path, tmp_path: Path) -
     assert card["actions"][0]["url"] == "https://quintet.example.org/payments"
 
 
-def test_after_a_restart_it_goes_on_where_it_was(built_home: Path, tmp_path: Path) -> None:
-    (tmp_path / "serving").symlink_to(built_home / "serving")
+def test_after_a_restart_it_goes_on_where_it_was(built_home: Path, own_home: Path) -> None:
+    (own_home / "serving").symlink_to(built_home / "serving")
     minutes = [*(minute(number) for number in range(60)), minute(60, denied=70)]
-    with TestClient(build_app(tmp_path), headers=ADMIN) as first:
+    with TestClient(build_app(own_home), headers=ADMIN) as first:
         before = send(first, *minutes)["items"][-2:]
-    with TestClient(build_app(tmp_path), headers=ADMIN) as second:
+    with TestClient(build_app(own_home), headers=ADMIN) as second:
         after = send(second, minutes[-1])["items"]
         following = send(second, minute(61, denied=70))["items"]
 

@@ -147,10 +147,10 @@ def figure_csv(request: Request, name: str) -> Response:
         raise ProblemError(422, problem)
     with request.app.state.service.snapshots.read() as snapshot:
         if name == "agencies":
-            text = _csv(_agencies(snapshot.cursor, filters), AGENCY_COLUMNS)
+            text = table_csv(_agencies(snapshot.cursor, filters), AGENCY_COLUMNS)
         elif name in FIGURES:
             figure = FIGURES[name](snapshot.cursor, filters)
-            text = _csv(figure.table, figure.columns)
+            text = table_csv(figure.table, figure.columns)
         else:
             raise ProblemError(404, f"there is no figure {name}; there are {', '.join(FIGURES)}")
     disposition = {"content-disposition": f'attachment; filename="{name}.csv"'}
@@ -338,7 +338,7 @@ def _fact(known: pd.DataFrame, name: str) -> str:
     return f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
-def _csv(frame: pd.DataFrame, columns: tuple[Column, ...]) -> bytes:
+def table_csv(frame: pd.DataFrame, columns: tuple[Column, ...]) -> bytes:
     """A figure's table with its machine names, texts made harmless for spreadsheets."""
     shown = frame.reindex(columns=[column.name for column in columns])
     texts = [column.name for column in columns if not column.is_figure]

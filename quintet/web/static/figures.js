@@ -34,6 +34,11 @@ export function drawFigures(region) {
   for (const plot of region.querySelectorAll(".plot")) nearness.observe(plot);
 }
 
+/* The drawing of a plot, for who has new data for it; undefined until it is drawn. */
+export function viewOf(plot) {
+  return drawn.get(plot)?.view;
+}
+
 export function forgetFigures(region) {
   for (const plot of region.querySelectorAll(".plot")) {
     nearness.unobserve(plot);
@@ -66,7 +71,7 @@ async function draw(plot) {
     plot.style.minHeight = `${plot.querySelector(".skeleton")?.height.baseVal.value ?? 0}px`;
     plot.replaceChildren(drawing);
     drawing.setAttribute("aria-hidden", "true");
-    drawn.set(plot, { width, finalize: () => result.finalize() });
+    drawn.set(plot, { width, view: result.view, finalize: () => result.finalize() });
     widths.observe(plot);
     openOnClick(result.view, plot.dataset.link);
     figure.dataset.drawn = "true";
