@@ -14,14 +14,22 @@ from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
 from assets.insurance import premium_forecast, premium_reports, stg_agency_performance
 from assets.jobs import build_jobs
 from assets.marts import build_marts, build_results
-from assets.payments import alert_evaluation, checkout_hours_judged, payment_alerts
+from assets.payments import (
+    alert_evaluation,
+    checkout_analysis,
+    checkout_hours_judged,
+    payment_alerts,
+    payment_notifications,
+)
 from assets.publish import build_snapshot
 from assets.records import report_runs
+from quintet.payments.channels import channels_of, payments_page_url
 from quintet.plan import code_fingerprint, model_variables
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
 from resources.dbt import Dbt, prepare_manifest
 from resources.inboxes import Inboxes
+from resources.notifier import Notifier
 from resources.warehouse import Warehouse
 from sensors.failures import build_failure_sensor
 from sensors.inboxes import INBOX_SENSORS
@@ -54,6 +62,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         "code": code_fingerprint(PROJECT, settings),
         "reports": settings.reports,
         "online": settings.online,
+        "notifier": Notifier(settings.online, channels_of(settings), payments_page_url(settings)),
     }
 
 
@@ -81,6 +90,8 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         results,
         build_snapshot(sorted(published)),
         premium_reports,
+        checkout_analysis,
+        payment_notifications,
     ]
     jobs = build_jobs({spec.group_name for spec in marts.specs if spec.group_name})
     return dg.Definitions(

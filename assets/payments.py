@@ -1,10 +1,12 @@
-"""Payments' own assets: points and incidents, checkout hours, and the detector's report."""
+"""Payments' own assets: points, incidents, checkout hours, the detector's report; the paper and who is told."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 
-from assets.facts import DAILY, OWNERS
+from assets.facts import DAILY, DOMAIN_TAG, OWNERS, REPORTS
+from assets.publish import SNAPSHOT
 from quintet.payments.alert_tables import (
     ALERT_TABLES,
     CHECKOUT_TABLE,
@@ -13,7 +15,15 @@ from quintet.payments.alert_tables import (
     write_checkout_anomalies,
     write_evaluation,
 )
+from quintet.payments.checkout_report import write_checkout_report
+from quintet.warehouse.snapshot import current_snapshot, open_snapshot
+from resources.clock import Clock
+from resources.notifier import Notifier
 from resources.warehouse import POOL, Warehouse
+
+_COMPARISON_SQL = (
+    Path(__file__).parents[1] / "dbt_project" / "models" / "marts" / "payments" / "fct_checkout_comparison.sql"
+)
 
 _KINDS = {"python", "duckdb"}
 _DESCRIPTIONS = {
@@ -79,3 +89,39 @@ def alert_evaluation(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
     with warehouse.get_connection() as connection:
         rows = write_evaluation(connection)
     yield from _results(rows)
+
+
+@dg.asset(
+    key=["reports", "checkout_analysis"],
+    deps=[SNAPSHOT],
+    group_name=REPORTS,
+    tags={DOMAIN_TAG: "payments"},
+    description="The checkout days beside their references, with the SQL and a sentence for each hour that stands out.",
+    owners=OWNERS,
+    kinds={"pdf"},
+    freshness_policy=DAILY,
+)
+def checkout_analysis(warehouse: Warehouse, reports: dg.ResourceParam[Path]) -> dg.MaterializeResult:
+    """Write the paper from the snapshot that was just published."""
+    with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
+        path = write_checkout_report(snapshot, reports, _COMPARISON_SQL.read_text("utf-8"))
+    return dg.MaterializeResult(metadata={"pdf": dg.MetadataValue.path(str(path))})
+
+
+@dg.asset(
+    key=["notifications", "payments"],
+    deps=[SNAPSHOT],
+    group_name=REPORTS,
+    tags={DOMAIN_TAG: "payments"},
+    description="Messages about incidents that this run found in files and that nobody was told of.",
+    owners=OWNERS,
+    kinds={"sqlite"},
+    freshness_policy=DAILY,
+)
+def payment_notifications(
+    warehouse: Warehouse, clock: Clock, notifier: dg.ResourceParam[Notifier]
+) -> dg.MaterializeResult:
+    """Tell of new incidents, through the same outbox as the service."""
+    with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
+        incidents = snapshot.execute("from marts.fct_payment_incidents").df()
+    return dg.MaterializeResult(metadata={"incidents told": notifier.tell_of_incidents(incidents, clock.now())})

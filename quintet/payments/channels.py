@@ -78,6 +78,11 @@ def channels_of(settings: Settings) -> dict[str, Send]:
     return named
 
 
+def payments_page_url(settings: Settings) -> str | None:
+    """Where people open the page of payments; None where the settings do not say."""
+    return f"{settings.public_url.rstrip('/')}/payments" if settings.public_url else None
+
+
 def to_teams(url: str, delivery: Delivery) -> None:
     """Post an Adaptive Card to a Teams Workflows webhook, which answers 202."""
     attachment = {

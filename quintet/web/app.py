@@ -18,7 +18,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from quintet.online.secrets import secret_of
 from quintet.online.store import Store
-from quintet.payments.channels import channels_of
+from quintet.payments.channels import channels_of, payments_page_url
 from quintet.payments.live import Live
 from quintet.settings import Settings
 from quintet.web import middleware, problems
@@ -112,6 +112,5 @@ def create_app(
 
 
 def _payments(settings: Settings, store: Store, clock: Callable[[], dt.datetime]) -> Live:
-    page_url = f"{settings.public_url.rstrip('/')}/payments" if settings.public_url else None
     heartbeat = settings.heartbeat_url.get_secret_value() if settings.heartbeat_url else None
-    return Live(store, channels_of(settings), clock, page_url, heartbeat)
+    return Live(store, channels_of(settings), clock, payments_page_url(settings), heartbeat)

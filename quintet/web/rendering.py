@@ -16,7 +16,8 @@ template has neither.
   `totals` (sequence of `Kpi`), `downloads` (sequence of `Option`: address and name of each format), `problem` (str or
   None), `history` (`Table`).
 - `payments.html`: `filters`, `announcement`, `is_live`, `day`, `summary` (str: how it is, in a sentence), `states`
-  (sequence of a series' name, state, words and since), `kpis`, `series` (names of the figures of series), `figures`,
+  (sequence of a series' name, state, words and since), `kpis`, `series` (names of the figures of series),
+  `series_count`, `figures`,
   `incidents` (sequence of mappings as the API gives them, with `name`), `incidents_url`, `silences` (sequence of id,
   what, until, who, comment), `silence_for` (minutes to words), `silence_series` (pairs of series and name),
   `can_handle` (whether the reader may acknowledge and silence), `checkout_sentences` (pairs of whether an hour is

@@ -74,6 +74,7 @@ def payments(request: Request) -> Response:
     """Is something wrong now, since when, how bad?"""
     service = request.app.state.service
     now = service.clock()
+    wants_words = request.query_params.get("part") == "words"  # what the script asks for while the page is shown
     with ExitStack() as stack:
         snapshot = _snapshot(stack, service)
         cursor = snapshot.cursor if snapshot else None
@@ -88,7 +89,7 @@ def payments(request: Request) -> Response:
         query = urlencode({"day": chosen})
         figures = {
             name: Panel(figure, f"{PATH}/figures/{name}.csv?{urlencode({'day': chosen, 'file': source_file or ''})}")
-            for name, figure in _figures(cursor, points, incidents, source_file).items()
+            for name, figure in ({} if wants_words else _figures(cursor, points, incidents, source_file)).items()
         }
         states = _states(points, rows, service.payments.monitor.unknown_statuses, now) if chosen == LIVE else []
         messages = _messages(service)
@@ -101,6 +102,7 @@ def payments(request: Request) -> Response:
             "summary": _summary(states, points, now) if chosen == LIVE else _summary_of_day(chosen, rows),
             "kpis": _key_figures(points, rows),
             "series": [name for name in figures if name.startswith("series-")],
+            "series_count": len(_series_of(points)),
             "figures": figures,
             "incidents": [row | {"name": series_name(row["series"])} for row in rows[:_MOST_INCIDENTS]],
             "silences": [
@@ -249,9 +251,7 @@ def _incident_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 def _figures(
     cursor: duckdb.DuckDBPyConnection | None, points: pd.DataFrame, incidents: pd.DataFrame, source_file: str | None
 ) -> dict[str, Figure]:
-    known = [name for name in points["series"].unique() if name != FEED]
-    ordered = sorted(known, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
-    figures = [charts.series_figure(points, incidents, name) for name in ordered]
+    figures = [charts.series_figure(points, incidents, name) for name in _series_of(points)]
     if cursor is not None:
         hours = cursor.execute(
             "select comparison.*, expected, p_value, is_anomalous, reason from marts.fct_checkout_comparison as "
@@ -261,6 +261,12 @@ def _figures(
         figures.append(charts.checkout_figure(hours, source_file or ""))
         figures.append(charts.evaluation_figure(cursor.execute("from marts.fct_alert_evaluation").df()))
     return {figure.name: figure for figure in figures}
+
+
+def _series_of(points: pd.DataFrame) -> list[str]:
+    """The series that have a chart, in the order of the page."""
+    known = [name for name in points["series"].unique() if name != FEED]
+    return sorted(known, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
 
 
 def _checkout_sentences(cursor: duckdb.DuckDBPyConnection | None, source_file: str | None) -> list[tuple[bool, str]]:

@@ -129,19 +129,22 @@ function refreshSoon() {
 async function refresh() {
   refreshTimer = undefined;
   isStale = false;
-  const response = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => undefined);
+  const address = new URL(location.href);
+  address.searchParams.set("part", "words");
+  const response = await fetch(address, { headers: { accept: "text/html" } }).catch(() => undefined);
   if (!response?.ok) return;
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  if (page.querySelectorAll("figure[id^='series-']").length !== series.size) {
+  const fresh = page.getElementById("results");
+  if (Number(fresh?.dataset.seriesCount) !== series.size) {
     location.reload();
     return;
   }
   for (const id of REFRESHED) {
     const old = document.getElementById(id);
-    const fresh = page.getElementById(id);
+    const other = page.getElementById(id);
     /* Whoever is in a form there is not disturbed. */
-    if (!old || !fresh || old.contains(document.activeElement)) continue;
-    old.replaceWith(document.adoptNode(fresh));
+    if (!old || !other || old.contains(document.activeElement)) continue;
+    old.replaceWith(document.adoptNode(other));
   }
 }
 
