@@ -130,8 +130,8 @@ def _method(sql: str) -> Section:
             Text(
                 "Sales are a count whose mean is known no better than the columns agree (a Gamma-Poisson model). The "
                 "p-value is two-sided; Holm's correction over the hours of a day holds the chance of any mistake at "
-                "one in a hundred. Hours that are only suggestive are tested together as runs of two to four. Sales that "
-                "merely come back after an outage are explained and not marked."
+                "one in a hundred. Hours that are only suggestive are tested together as runs of two to four. Sales "
+                "that merely come back after an outage are explained and not marked."
             ),
             Text("The comparison, as its model states it:"),
             Code(sql.strip(), "sql"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -27,11 +26,11 @@ def send(server: Server, age_minutes: int, **counts: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def paying(server: Server) -> Iterator[Server]:
+def paying(server: Server) -> Server:
     """The service with an hour of payments up to twenty minutes ago."""
     for age in range(80, 20, -1):
         send(server, age)
-    yield server
+    return server
 
 
 def last_minute(page: Page, series: str) -> Any:

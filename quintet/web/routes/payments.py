@@ -17,6 +17,7 @@ from fastapi import Body, Path, Query, Request
 from pydantic import (
     AliasChoices,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -56,6 +57,16 @@ _PING_SECONDS = 15
 
 Text = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .-]*$")]
 Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT, strict=True)]
+
+
+def _written_out(value: Any) -> Any:
+    """Refuse a bare number, which pydantic would take for seconds since 1970."""
+    if isinstance(value, str) and "-" not in value.strip()[1:]:
+        raise ValueError("a time is written like 2024-01-01T14:31:00Z")
+    return value
+
+
+Moment = Annotated[dt.datetime, BeforeValidator(_written_out)]
 
 
 class _Timed(BaseModel):
@@ -234,8 +245,8 @@ class MinuteQuery(BaseModel):
 
     source: Literal["live", "batch"] = Field("live", description="Of what was sent to the service, or of the files.")
     series: list[Text] = Field(default_factory=list, max_length=40, description="Statuses, `volume` or `feed`.")
-    since: dt.datetime | None = Field(None, description="First minute, included; without a zone UTC.")
-    until: dt.datetime | None = Field(None, description="End, excluded.")
+    since: Moment | None = Field(None, description="First minute, included; without a zone UTC.")
+    until: Moment | None = Field(None, description="End, excluded.")
     page_size: int = Field(DEFAULT_PAGE_SIZE, ge=1, le=LARGEST_PAGE_SIZE, description="Most items in the answer.")
     page_token: str | None = Field(None, max_length=4_000, description="`next_page_token` of the page before.")
 
@@ -553,7 +564,7 @@ def silences(request: Request) -> Response:
     return JSONResponse({"items": items, "next_page_token": None, "snapshot": None})
 
 
-@handling.post("/silences", response_model=SilenceRow)
+@handling.post("/silences/begin", response_model=SilenceRow)
 def silence(request: Request, given: Annotated[SilenceRequest, Body()]) -> Response:
     """Be silent about a series, or about all, for some minutes."""
     service = request.app.state.service

@@ -28,11 +28,12 @@ def snapshot() -> Iterator[duckdb.DuckDBPyConnection]:
     ]
     days[1].loc[9, "today"] = 0
     hours = pd.concat(days)
-    judged = checkout_anomalies(hours)
     connection.execute("create schema marts")
     connection.execute(
         "create table marts.snapshot as select 's1' as snapshot_id, timestamp '2024-01-02' as published_at"
     )
+    connection.register("hours", hours)
+    connection.register("judged", checkout_anomalies(hours))
     connection.execute("create table marts.fct_checkout_comparison as from hours")
     connection.execute("create table marts.fct_checkout_anomalies as from judged")
     connection.execute(
