@@ -61,12 +61,13 @@ Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT, strict=True)]
 
 def _written_out(value: Any) -> Any:
     """Refuse a bare number, which pydantic would take for seconds since 1970."""
-    if isinstance(value, str) and "-" not in value.strip()[1:]:
-        raise ValueError("a time is written like 2024-01-01T14:31:00Z")
+    if isinstance(value, int | float) or (isinstance(value, str) and "-" not in value.strip()[1:]):
+        raise ValueError("a time is written like 2024-01-01T14:31:00Z, a day like 2024-01-01")
     return value
 
 
 Moment = Annotated[dt.datetime, BeforeValidator(_written_out)]
+Day = Annotated[dt.date, BeforeValidator(_written_out)]
 
 
 class _Timed(BaseModel):
@@ -79,7 +80,7 @@ class _Timed(BaseModel):
         description="The minute, or a moment in it: ISO 8601, without a zone UTC. Or `14h 31` of `day`.",
         examples=["2024-01-01T14:31:00Z"],
     )
-    day: dt.date | None = Field(None, description="The day of a minute like `14h 31`, UTC.", examples=["2024-01-01"])
+    day: Day | None = Field(None, description="The day of a minute like `14h 31`, UTC.", examples=["2024-01-01"])
 
     def minute(self) -> int:
         """Minutes since 1970. Raises ValueError where there is no such minute."""
