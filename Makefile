@@ -11,9 +11,11 @@ SEED ?= 7
 TO ?= data/generated
 NAME ?= ingest
 DO ?= list
+FILE ?= data/raw/transactions/transactions_1.csv
+SPEED ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check dev serve up fill keys sample bench clean
+.PHONY: help install run test check dev serve up fill keys replay sample bench clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -47,6 +49,9 @@ fill: install  ## fill the empty tables of QUINTET_POSTGRES_URL from the inboxes
 
 keys: install  ## keys of the API: DO="create --name NAME --scopes insurance:read", DO=list, DO="revoke ID"
 	@$(BIN)/python -m quintet.online $(DO)
+
+replay: install  ## send a file of transactions to a running service (FILE= SPEED=60: an hour a minute, 0: at once)
+	@$(BIN)/python -m quintet.payments --file $(FILE) --speed $(SPEED)
 
 sample: install  ## write generated inbox files and their truth (SCALE= SEED= TO=)
 	@$(BIN)/python -m quintet.samples --scale $(SCALE) --seed $(SEED) --to $(TO)

@@ -15,15 +15,24 @@ from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
 from assets.insurance import premium_forecast, premium_reports, stg_agency_performance
 from assets.jobs import build_jobs
 from assets.marts import build_marts, build_results
+from assets.payments import (
+    alert_evaluation,
+    checkout_analysis,
+    checkout_hours_judged,
+    payment_alerts,
+    payment_notifications,
+)
 from assets.promotions import abuse_model, abuse_scores
 from assets.publish import build_snapshot
 from assets.records import abuse_records, report_runs
 from assets.source import promotions_source
+from quintet.payments.channels import channels_of, payments_page_url
 from quintet.plan import code_fingerprint, model_variables
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
 from resources.dbt import Dbt, prepare_manifest
 from resources.inboxes import Inboxes
+from resources.notifier import Notifier
 from resources.source import Source
 from resources.warehouse import Warehouse
 from sensors.failures import build_failure_sensor
@@ -62,6 +71,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         "reports": settings.reports,
         "models": settings.models,
         "online": settings.online,
+        "notifier": Notifier(settings.online, channels_of(settings), payments_page_url(settings)),
     }
 
 
@@ -87,6 +97,9 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         abuse_records,
         marts,
         premium_forecast,
+        payment_alerts,
+        checkout_hours_judged,
+        alert_evaluation,
         abuse_model,
         abuse_scores,
         matching,
@@ -96,6 +109,8 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         premium_reports,
         conversions_papers,
         journeys_files,
+        checkout_analysis,
+        payment_notifications,
     ]
     jobs = build_jobs({spec.group_name for spec in marts.specs if spec.group_name})
     return dg.Definitions(

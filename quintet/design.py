@@ -104,7 +104,7 @@ PHONE, TABLET, CONTENT = 600, 900, 1240
 
 STYLES = (
     *("label", "label-strong", "label-on-cell", "label-on-strong-cell", "reference", "cursor"),
-    *("interval-80", "interval-95", "faint-cell"),
+    *("interval-80", "interval-95", "faint-cell", "alert", "alert-span"),
 )
 """The mark styles that a chart may name."""
 
@@ -257,6 +257,8 @@ def vega_config(scheme: Scheme) -> dict[str, Any]:
             "cursor": {"color": muted, "strokeWidth": 1},
             "interval-80": {"fillOpacity": 0.34, "strokeOpacity": 0.9, "strokeWidth": 3.5},
             "interval-95": {"fillOpacity": 0.16, "strokeOpacity": 0.45, "strokeWidth": 1.5},
+            "alert": {"color": colours["critical"], "stroke": colours["critical"]},
+            "alert-span": {"color": colours["critical"], "fillOpacity": 0.14},
             "faint-cell": {"color": "transparent", "stroke": colours["control"], "strokeDash": [2, 2]},
         },
         "title": {"color": ink, "fontSize": 13, "fontWeight": 600, "anchor": "start", "offset": 8},

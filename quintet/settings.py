@@ -127,6 +127,57 @@ class Settings(BaseSettings):
     request_bytes: int = _setting(
         1_000_000, "Most bytes in the body of a request.", "a whole number from 1 to 100000000", ge=1, le=100_000_000
     )
+    public_url: str | None = _setting(
+        None,
+        "Address under which people open the pages, for links in messages.",
+        "a URL like https://quintet.example.org",
+        "none",
+        pattern=r"^https?://\S+$",
+    )
+    teams_webhook_url: SecretStr | None = _setting(
+        None,
+        "URL of a Microsoft Teams workflow that posts what a webhook receives; alerts of payments go there.",
+        "the URL of a workflow",
+        "none",
+        min_length=10,
+    )
+    alert_webhook_url: SecretStr | None = _setting(
+        None, "URL to which alerts are posted as JSON.", "a URL like https://host/path", "none", min_length=10
+    )
+    alert_webhook_secret: SecretStr | None = _setting(
+        None,
+        "Secret with which these posts are signed (`X-Quintet-Signature`).",
+        "a secret of at least 16 characters",
+        "none",
+        min_length=16,
+    )
+    smtp_url: SecretStr | None = _setting(
+        None,
+        "Mail server for alerts.",
+        "a URL like smtp://user:password@host:587 or smtps://user:password@host",
+        "none",
+        min_length=8,
+    )
+    alert_email_from: str = _setting(
+        "quintet@localhost", "Sender of these mails.", "an address like quintet@example.org", pattern=r"^\S+@\S+$"
+    )
+    alert_email_to: str | None = _setting(
+        None, "Who gets these mails, separated by commas.", "addresses like a@example.org", "none", pattern=r"^\S+@.+$"
+    )
+    apprise_urls: SecretStr | None = _setting(
+        None,
+        "Addresses of apprise for all other services.",
+        "addresses of apprise with blanks between",
+        "none",
+        min_length=5,
+    )
+    heartbeat_url: SecretStr | None = _setting(
+        None,
+        "URL that is asked every minute while monitoring is well; who watches it hears when it is not.",
+        "a URL like https://host/path",
+        "none",
+        min_length=10,
+    )
     postgres_url: SecretStr | None = _setting(
         None,
         "URL of the application's PostgreSQL, which promotions are taken from beside the inboxes.",

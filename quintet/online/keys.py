@@ -25,6 +25,7 @@ SCOPES = {
     "lending:decide": "asking for a loan decision",
     "payments:read": "payment series, incidents and pages",
     "payments:write": "sending transactions",
+    "payments:handle": "acknowledging and silencing alerts",
     "metrics:read": "metrics for monitoring",
     "admin": "everything",
 }

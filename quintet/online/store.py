@@ -1,7 +1,7 @@
 """The SQLite file of what the service and the stream write: one file, many readers, one writer at a time.
 
 Belongs here: opening the file, its schema and how the schema moves on. What is written stands in a module for each
-subject (`keys.py`, `sessions.py`, `report_runs.py`, `abuse_records.py`).
+subject (`keys.py`, `sessions.py`, `report_runs.py`, `abuse_records.py`, `payment_alerts.py`, `outbox.py`).
 """
 
 from __future__ import annotations
@@ -70,6 +70,88 @@ _MIGRATIONS = (
         note text
     ) strict;
     create index abuse_labels_by_user on abuse_labels (user_id);
+    """,
+    """
+    create table payment_checkpoint (
+        one integer primary key check (one = 1),
+        input_id integer not null,
+        state text not null
+    ) strict;
+    create table payment_inputs (input_id integer primary key, minute integer not null, counts text) strict;
+    create table payment_transactions (
+        transaction_id text not null,
+        status text not null,
+        minute integer not null,
+        primary key (transaction_id, status)
+    ) strict, without rowid;
+    create index payment_transactions_by_minute on payment_transactions (minute);
+    create table payment_points (
+        minute integer not null,
+        series text not null,
+        score real not null,
+        expected real not null,
+        observed integer not null,
+        window_minutes integer not null,
+        minute_count integer not null,
+        lower real not null,
+        upper real not null,
+        exposure integer not null,
+        rule text not null,
+        is_anomalous integer not null,
+        is_sustained integer not null,
+        is_elevated integer not null,
+        is_bad integer not null,
+        started_minute integer not null,
+        primary key (minute, series)
+    ) strict, without rowid;
+    create table payment_incidents (
+        incident_id text primary key,
+        source text not null check (source in ('live', 'batch')),
+        series text not null,
+        state text not null,
+        started_minute integer not null,
+        detected_minute integer not null,
+        last_bad_minute integer not null,
+        quiet_minutes integer not null,
+        severity text not null,
+        peak_score real not null,
+        expected real not null,
+        observed integer not null,
+        window_minutes integer not null,
+        rule text not null,
+        group_id text not null,
+        ended_minute integer,
+        first_seen_at text not null,
+        acknowledged_at text,
+        acknowledged_by text,
+        told_at text,
+        told_state text,
+        told_times integer not null default 0,
+        is_settled integer not null default 0
+    ) strict, without rowid;
+    create index payment_incidents_by_start on payment_incidents (started_minute);
+    create table payment_silences (
+        silence_id integer primary key,
+        series text,
+        starts_at text not null,
+        expires_at text not null,
+        created_by text not null,
+        comment text not null
+    ) strict;
+    create table outbox (
+        message_id integer primary key,
+        key text not null,
+        channel text not null,
+        created_at text not null,
+        body text not null,
+        state text not null check (state in ('waiting', 'sent', 'given up')),
+        attempts integer not null default 0,
+        next_attempt_at text not null,
+        sent_at text,
+        error text,
+        unique (key, channel)
+    ) strict;
+    create index outbox_by_channel on outbox (channel, state, message_id);
     """,
 )
 """Applied in order, each once; `pragma user_version` says how many are."""

@@ -42,7 +42,7 @@ STATUSES = (DENIED, "failed", "reversed", "backend_reversed", "refunded", "proce
 
 OTHER_STATUSES = "other_statuses"
 MOST_STATUSES = 32
-"""Series of statuses; those that come when so many are known are counted together as `OTHER_STATUSES`."""
+"""Series of statuses; those that come when so many are known, or are called as another series, are `OTHER_STATUSES`."""
 
 LATENESS_MINUTES = 15
 """How late a count may come and still change what was said; learning waits as long."""
@@ -113,6 +113,22 @@ class Detector:
         return tuple(self._baseline.statuses)
 
     @property
+    def last_minute(self) -> int | None:
+        """The last complete minute, counted from 1970; None before the first."""
+        return self._last
+
+    def has_open(self, minute: int) -> bool:
+        """Whether `complete` of this minute, counted from 1970, would close one: before the first, one with counts."""
+        if self._last is not None:
+            return minute > self._last
+        return min(self._waiting, default=minute + 1) <= minute
+
+    @property
+    def newest_minute(self) -> int | None:
+        """The last minute that is complete or has counts, counted from 1970; None before the first."""
+        return max(self._waiting) if self._waiting else self._last
+
+    @property
     def open_incidents(self) -> tuple[Incident, ...]:
         """The incidents that are pending or firing after the last complete minute."""
         return tuple(self._open[-1].values())
@@ -139,12 +155,19 @@ class Detector:
         if self._last is None or minute > self._last:
             self._waiting.setdefault(minute, {}).update(counts)
             return Step([], [])
-        row = _ROWS - 1 - (self._last - minute)
-        if row < _FIRST_SCORED_ROW or self._expectations[row] is None:
+        if self.is_settled(minute):
             raise TooLateError(f"{minute_at} is settled: counts may come up to {LATENESS_MINUTES} minutes late")
+        row = _ROWS - 1 - (self._last - minute)
         if self._fill(row, counts):
             return self._score_from(row, is_revision=True)
         return Step([], [])
+
+    def is_settled(self, minute: int) -> bool:
+        """Whether a minute, counted from 1970, takes no more counts."""
+        if self._last is None or minute > self._last:
+            return False
+        row = _ROWS - 1 - (self._last - minute)
+        return row < _FIRST_SCORED_ROW or self._expectations[row] is None
 
     def complete(self, minute_at: datetime) -> Step:
         """Close all minutes up to and with this one, and score them; one that is complete already stays as it is."""
@@ -240,7 +263,8 @@ class Detector:
 
     def _column(self, status: str, row: int) -> int:
         baseline = self._baseline
-        if status not in baseline.statuses and len(baseline.statuses) >= MOST_STATUSES:
+        is_one_too_many = status not in baseline.statuses and len(baseline.statuses) >= MOST_STATUSES
+        if is_one_too_many or status in (VOLUME, FEED):
             status = OTHER_STATUSES
         if status not in baseline.statuses:
             baseline.add_status(status)

@@ -9,7 +9,7 @@ _DAYS_NAMED = 7
 
 
 def headline(marts: duckdb.DuckDBPyConnection) -> str:
-    """Transactions and unobserved minutes by day, and checkout sales, of the snapshot `marts`.
+    """Transactions and unobserved minutes by day, incidents, and checkout sales, of the snapshot `marts`.
 
     More than a week of days is told as one sum; "no data" where there is none.
     """
@@ -21,14 +21,21 @@ def headline(marts: duckdb.DuckDBPyConnection) -> str:
         hours, files, sales = marts.execute(
             "select count(*), count(distinct source_file), coalesce(sum(today), 0) from marts.fct_checkout_hours"
         ).fetchall()[0]
+        incidents, critical, groups = marts.execute(
+            "select count(*), count(*) filter (where severity = 'critical'), count(distinct group_id) "
+            "from marts.fct_payment_incidents"
+        ).fetchall()[0]
+        (marked,) = marts.execute("select count(*) from marts.fct_checkout_anomalies where is_anomalous").fetchall()[0]
     except duckdb.CatalogException:  # the domain was not built yet
         return "no data"
     parts = [_transactions(*day) for day in days]
     if len(days) > _DAYS_NAMED:
         span = f"{len(days):,} days from {days[0][0]} to {days[-1][0]}"
         parts = [_transactions(span, sum(day[1] for day in days), sum(day[2] for day in days))]
+    if days:
+        parts.append(f"{incidents:,} incidents ({critical:,} critical) in {groups:,} groups")
     if hours:
-        parts.append(f"checkout: {sales:,} sales in {hours:,} hours of {files:,} files")
+        parts.append(f"checkout: {sales:,} sales in {hours:,} hours of {files:,} files, {marked:,} out of the ordinary")
     return "; ".join(parts) or "no data"
 
 

@@ -149,7 +149,8 @@ def _sentence(one: Point | Incident) -> str:
             return f"No rows in {minutes} in which about {one.expected:,.0f} approvals were expected."
         return "Rows arrive." if one.observed else f"No rows in {minutes}, which may be chance."
     what = "approved" if one.series == VOLUME else one.series.replace("_", " ")
-    said = f"{one.observed:,} {what} in {minutes}, where about {one.expected:,.3g} were expected"
+    expected = f"{one.expected:,.0f}" if one.expected >= 100 else f"{one.expected:.3g}"
+    said = f"{one.observed:,} {what} in {minutes}, where about {expected} were expected"
     return f"{said}: {_NAMES_OF_RULES[one.rule]}." if one.rule else f"{said}."
 
 
@@ -271,13 +272,13 @@ def is_silenced(incident: Incident, silences: Iterable[Silence], now: datetime) 
 def is_due(incident: Incident, told: Told | None, silences: Iterable[Silence], now: datetime) -> bool:
     """Whether the team is to be told of the incident now.
 
-    Told when it fires, again every four hours until somebody acknowledges it, and when it resolves or is withdrawn; the
-    end only if the incident was told. A silence holds back all of it while it lasts.
+    Told when it fires, again every four hours until somebody acknowledges it, and when it resolves or is withdrawn, or
+    fires after all; the end only if the incident was told. A silence holds back all of it while it lasts.
     """
     if is_silenced(incident, silences, now):
         return False
     if told is None:
         return incident.state == FIRING
     if incident.state != told.state:
-        return incident.state in (RESOLVED, WITHDRAWN)
+        return True
     return incident.state == FIRING and told.acknowledged_at is None and now - told.at >= REPEAT_AFTER

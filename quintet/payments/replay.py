@@ -46,7 +46,8 @@ def minutes_in_order(minutes: pd.DataFrame) -> Iterator[tuple[datetime, dict[str
     columns = [counts[status].fillna(0).astype("int64").tolist() for status in statuses]
     times = pd.DatetimeIndex(counts.index).to_pydatetime().tolist()
     for at, observed, *values in zip(times, is_observed.tolist(), *columns, strict=True):
-        yield at, dict(zip(statuses, values, strict=True)), observed
+        # A zero begins no series: a status has one from its first transaction on, whatever other days hold.
+        yield at, {status: count for status, count in zip(statuses, values, strict=True) if count}, observed
 
 
 def detect(minutes: pd.DataFrame, with_points: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:

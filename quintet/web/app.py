@@ -19,6 +19,8 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from quintet.online.secrets import secret_of
 from quintet.online.store import Store
+from quintet.payments.channels import channels_of, payments_page_url
+from quintet.payments.live import Live
 from quintet.promotions.online_state import OnlineState
 from quintet.settings import Settings
 from quintet.web import middleware, problems
@@ -26,9 +28,10 @@ from quintet.web.answers import Answers
 from quintet.web.pages import conversions as conversions_pages
 from quintet.web.pages import errors, files, overview, reports, sign_in
 from quintet.web.pages import insurance as insurance_pages
+from quintet.web.pages import payments as payments_pages
 from quintet.web.pages import promotions as promotions_pages
 from quintet.web.paging import PageTokens
-from quintet.web.routes import conversions, docs, health, insurance, promotions
+from quintet.web.routes import conversions, docs, health, insurance, payments, promotions
 from quintet.web.security import Gate, build_gate
 from quintet.web.snapshots import Snapshots
 
@@ -54,6 +57,7 @@ class Service:
     abuse: OnlineState
     clock: Callable[[], dt.datetime]
     random_bytes: Callable[[int], bytes]
+    payments: Live
 
 
 def create_app(
@@ -79,13 +83,16 @@ def create_app(
         abuse=OnlineState(store, settings.serving, _log_failure),
         clock=clock,
         random_bytes=random_bytes,
+        payments=_payments(settings, store, clock),
     )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.abuse.start()
         await asyncio.to_thread(service.files.load)
+        service.payments.start()
         yield
+        await asyncio.to_thread(service.payments.stop)
         await asyncio.to_thread(service.abuse.close)
         service.snapshots.close()
         store.close()
@@ -106,6 +113,8 @@ def create_app(
         *(overview, insurance_pages, promotions_pages, conversions_pages, reports),
     ):
         app.include_router(module.router)
+    for router in (*payments.ROUTERS, *payments_pages.ROUTERS):
+        app.include_router(router)
     files.mount(app)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     middleware.install(app, metrics, settings.request_bytes, settings.request_seconds)
@@ -115,3 +124,8 @@ def create_app(
 
 def _log_failure(error: Exception) -> None:
     structlog.get_logger().error("the abuse index could not be built", exc_info=error)
+
+
+def _payments(settings: Settings, store: Store, clock: Callable[[], dt.datetime]) -> Live:
+    heartbeat = settings.heartbeat_url.get_secret_value() if settings.heartbeat_url else None
+    return Live(store, channels_of(settings), clock, payments_page_url(settings), heartbeat)

@@ -18,6 +18,13 @@ template has neither.
 - `reports.html`: `filters`, `announcement`, `preview` (`Table`, or None where `problem` says why there is none),
   `totals` (sequence of `Kpi`), `downloads` (sequence of `Option`: address and name of each format), `problem` (str or
   None), `history` (`Table`).
+- `payments.html`: `filters`, `announcement`, `is_live`, `day`, `summary` (str: how it is, in a sentence), `states`
+  (sequence of a series' name, state, words and since), `kpis`, `series` (names of the figures of series),
+  `series_count`, `figures`,
+  `incidents` (sequence of mappings as the API gives them, with `name`), `incidents_url`, `silences` (sequence of id,
+  what, until, who, comment), `silence_for` (minutes to words), `silence_series` (pairs of series and name),
+  `can_handle` (whether the reader may acknowledge and silence), `checkout_sentences` (pairs of whether an hour is
+  marked, and the words), `messages` (`Table`).
 - `sign_in.html`: `next_page` (str), `message` (str or None).
 - `error.html`: `problem` (with title, status, detail, instance, request_id, errors of where and what).
 """

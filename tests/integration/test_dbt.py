@@ -28,9 +28,11 @@ from quintet.conversions.matching_run import run_matching
 from quintet.datasets import DATASETS
 from quintet.insurance.forecast_tables import write_forecast
 from quintet.insurance.stage import stage_new_batches
+from quintet.payments.alert_tables import write_alerts, write_checkout_anomalies, write_evaluation
 from quintet.promotions.policy import read_policy
 from quintet.promotions.result_tables import train_model, write_scores
 from quintet.registry import ModelRegistry
+from quintet.samples.payments import PaymentsWorld
 from quintet.warehouse.database import open_warehouse, prepare, published_file
 
 
@@ -452,6 +454,9 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tm
         train_model(connection, tmp_path / "models", read_policy(), dt.datetime(2026, 1, 1))
         write_scores(connection, tmp_path / "models", read_policy())
         run_matching(connection, ModelRegistry(tmp_path / "models"), dt.datetime(2024, 1, 1), "code")
+        write_alerts(connection)
+        write_checkout_anomalies(connection)
+        write_evaluation(connection, PaymentsWorld(days=1, checkout_days=1))
     second = run_dbt(dbt_project, warehouse, "build", *results, "--select", "tag:results")
     for run in (first, second):
         assert run.exit_status == 0, run.printed
@@ -468,4 +473,7 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tm
     scores = rows.pop("fct_premium_forecast_scores")
     assert scores is not None
     assert scores[0] > 0
+    # the detector is compared on generated days
+    for evaluation in ("fct_alert_evaluation", "fct_alert_evaluation_incidents"):
+        assert rows.pop(evaluation) != (0,)
     assert rows == dict.fromkeys(rows, (0,))

@@ -26,6 +26,19 @@ def service_home(built_home: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="session")
+def drawing_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the bundle that draws charts is kept; making it takes seconds."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def own_home(drawing_cache: Path, tmp_path: Path) -> Path:
+    """A home of the test's own, without a snapshot."""
+    (tmp_path / "cache").symlink_to(drawing_cache)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
 def app(service_home: Path) -> FastAPI:
     return build_app(service_home)
 

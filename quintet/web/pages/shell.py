@@ -19,7 +19,7 @@ NAVIGATION = (
     NavItem("Promotions", "/promotions"),
     NavItem("Conversions", "/conversions"),
     NavItem("Lending"),
-    NavItem("Payments"),
+    NavItem("Payments", "/payments"),
     NavItem("Reports", "/reports"),
     NavItem("Pipeline"),
     NavItem("API docs", "/docs"),

@@ -35,6 +35,11 @@ export function drawFigures(region) {
   for (const plot of region.querySelectorAll(".plot")) nearness.observe(plot);
 }
 
+/* The drawing of a plot, for who has new data for it; undefined until it is drawn. */
+export function viewOf(plot) {
+  return drawn.get(plot)?.view;
+}
+
 export function forgetFigures(region) {
   for (const plot of region.querySelectorAll(".plot")) {
     nearness.unobserve(plot);

@@ -5,7 +5,7 @@ const TYPING_MILLISECONDS = 600;
 let waiting;
 
 export function liveFilters(prepare) {
-  const form = document.querySelector("form.filters[data-live]");
+  const form = document.querySelector("form.filters");
   if (!form) return;
   const toggle = form.querySelector(".filters-toggle");
   let timer;
@@ -14,6 +14,7 @@ export function liveFilters(prepare) {
     const isOpen = form.toggleAttribute("data-open");
     toggle.setAttribute("aria-expanded", String(isOpen));
   });
+  if (!form.hasAttribute("data-live")) return;
   form.addEventListener("change", (event) => {
     clearTimeout(timer);
     describe(form);

@@ -15,6 +15,8 @@ def marts() -> duckdb.DuckDBPyConnection:
             day date, minute_at timestamp, status varchar, count bigint, is_observed boolean
         );
         create table marts.fct_checkout_hours (source_file varchar, hour integer, today bigint);
+        create table marts.fct_payment_incidents (incident_id varchar, severity varchar, group_id varchar);
+        create table marts.fct_checkout_anomalies (source_file varchar, hour integer, is_anomalous boolean);
     """)
     return connection
 
@@ -34,24 +36,33 @@ def _add_days(marts: duckdb.DuckDBPyConnection, days: int) -> None:
     )
 
 
-def test_the_sentence_tells_transactions_and_unobserved_minutes_of_each_day(marts: duckdb.DuckDBPyConnection):
+def test_the_sentence_tells_transactions_unobserved_minutes_and_incidents(marts: duckdb.DuckDBPyConnection):
     _add_days(marts, 2)
+    marts.execute(
+        "insert into marts.fct_payment_incidents values ('a', 'critical', 'a'), ('b', 'warning', 'a'), "
+        "('c', 'warning', 'c')"
+    )
 
     assert headline(marts) == (
-        "2024-01-01: 2,000 transactions, 1 minutes unobserved; 2024-01-02: 2,000 transactions, 1 minutes unobserved"
+        "2024-01-01: 2,000 transactions, 1 minutes unobserved; 2024-01-02: 2,000 transactions, 1 minutes unobserved; "
+        "3 incidents (1 critical) in 2 groups"
     )
 
 
 def test_many_days_are_told_as_one_sum(marts: duckdb.DuckDBPyConnection):
     _add_days(marts, 8)
 
-    assert headline(marts) == ("8 days from 2024-01-01 to 2024-01-08: 16,000 transactions, 8 minutes unobserved")
+    assert headline(marts) == (
+        "8 days from 2024-01-01 to 2024-01-08: 16,000 transactions, 8 minutes unobserved; "
+        "0 incidents (0 critical) in 0 groups"
+    )
 
 
 def test_the_sentence_tells_checkout_sales(marts: duckdb.DuckDBPyConnection):
     marts.execute("insert into marts.fct_checkout_hours values ('a.csv', 0, 1500), ('b.csv', 0, 2), ('b.csv', 1, 0)")
+    marts.execute("insert into marts.fct_checkout_anomalies values ('a.csv', 0, false), ('b.csv', 0, true)")
 
-    assert headline(marts) == "checkout: 1,502 sales in 3 hours of 2 files"
+    assert headline(marts) == "checkout: 1,502 sales in 3 hours of 2 files, 1 out of the ordinary"
 
 
 def test_empty_tables_are_no_data(marts: duckdb.DuckDBPyConnection):

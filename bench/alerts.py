@@ -1,0 +1,269 @@
+"""Payment alerts: how long a point takes, the endpoint under load, from an event to its chart and to its card.
+
+`make bench NAME=alerts`; `python -m bench.alerts --failing-minutes 10` for the full ten minutes of a failing webhook
+(one minute by default).
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import http.client
+import json
+import secrets
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from bench.api import free_port, served
+from bench.measure import Line, print_lines
+from quintet.payments.detector import Detector
+from quintet.payments.replay import minutes_in_order
+from quintet.samples.payments import PaymentsWorld, transaction_minutes
+
+_PER_SECOND = 500
+_CLIENTS = 8
+_MERCHANTS = 10_000
+_FIRST_DAY = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+_TOLD_INCIDENTS = 12
+
+
+class Receiver:
+    """A stand-in for a webhook: what came and when, failing while it is told to."""
+
+    def __init__(self) -> None:
+        self.is_failing = False
+        self.taken: list[tuple[float, dict[str, Any]]] = []
+        self.url = ""
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    """A receiver on this machine for as long as the body runs."""
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            """Take a message, or fail."""
+            body = self.rfile.read(int(self.headers["content-length"]))
+            if not receiver.is_failing:
+                receiver.taken.append((time.monotonic(), json.loads(body)))
+            self.send_response(503 if receiver.is_failing else 202)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    receiver.url = f"http://127.0.0.1:{server.server_port}/hook"
+    yield receiver
+    server.shutdown()
+
+
+def minute(number: int, **counts: int) -> list[dict[str, Any]]:
+    """The items of a minute, usual unless said otherwise; numbers count from the first day."""
+    at = (_FIRST_DAY + dt.timedelta(minutes=number)).isoformat()
+    usual = {"approved": 100, "denied": 10, "reversed": 1} | counts
+    return [{"minute_at": at, "status": status, "count": count} for status, count in usual.items()]
+
+
+def measure_scoring() -> Line:
+    """A detector led through two generated days."""
+    minutes, _ = transaction_minutes(PaymentsWorld(days=2, checkout_days=1), seed=11)
+    detector, points = Detector(), 0
+    ordered = list(minutes_in_order(minutes))
+    began = time.perf_counter()
+    for at, counts, is_observed in ordered:
+        points += len(detector.observe(at, counts, is_observed).points)
+    each = (time.perf_counter() - began) * 1000 / points
+    return Line("scoring a point", f"{each:.3f} ms over {points:,} points", "at most 0.1 ms", each <= 0.1)
+
+
+def measure_merchants() -> Line:
+    """A minute of each of many merchants, every one with a detector of its own."""
+    detectors = [Detector() for _ in range(_MERCHANTS)]
+    start = _FIRST_DAY.replace(tzinfo=None)
+    rng = np.random.default_rng(3)
+    for number in range(2):
+        counts = rng.poisson([20, 2, 0.1], (_MERCHANTS, 3)).tolist()
+        at = start + dt.timedelta(minutes=number)
+        began = time.perf_counter()
+        for detector, (approved, denied, reversed_) in zip(detectors, counts, strict=True):
+            detector.observe(at, {"approved": approved, "denied": denied, "reversed": reversed_})
+        seconds = time.perf_counter() - began
+    return Line(f"a minute of {_MERCHANTS:,} merchants", f"{seconds:.1f} s", "at most 10 s", seconds <= 10)
+
+
+def send(url: str, headers: Mapping[str, str], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One request on a connection of its own."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc)
+    connection.request("POST", "/v1/payments/transactions", json.dumps(items).encode(), dict(headers))
+    answer = connection.getresponse()
+    body: dict[str, Any] = json.loads(answer.read())
+    connection.close()
+    if answer.status != 200:
+        raise RuntimeError(f"{answer.status}: {body}")
+    return body
+
+
+def measure_endpoint(url: str, headers: Mapping[str, str], seconds: float, first: int) -> tuple[list[Line], int]:
+    """Minutes in their order at a fixed rate, from several connections; gives the next minute's number too.
+
+    A request that should have begun earlier is timed from when it should have: a service that lags cannot hide it.
+    """
+    count = int(_PER_SECOND * seconds)
+    times, failed = np.zeros(count), []
+    turn = iter(range(count))
+    lock = threading.Lock()
+    began = time.perf_counter() + 0.2
+    bodies = [json.dumps(minute(first + number)).encode() for number in range(count)]
+
+    def ask() -> None:
+        connection = http.client.HTTPConnection(urlsplit(url).netloc)
+        while True:
+            with lock:
+                number = next(turn, None)
+            if number is None:
+                break
+            due = began + number / _PER_SECOND
+            time.sleep(max(due - time.perf_counter(), 0))
+            connection.request("POST", "/v1/payments/transactions", bodies[number], dict(headers))
+            answer = connection.getresponse()
+            body = answer.read()
+            times[number] = (time.perf_counter() - due) * 1000
+            if answer.status != 200:
+                failed.append(body[:200])
+        connection.close()
+
+    clients = [threading.Thread(target=ask) for _ in range(_CLIENTS)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    lasted = time.perf_counter() - began
+    p50, p99 = np.percentile(times, [50, 99])
+    rate = count / lasted
+    return [
+        Line(
+            f"endpoint at {_PER_SECOND} requests/s, a minute each",
+            f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, {rate:,.0f} requests/s",
+            "p99 at most 20 ms",
+            p99 <= 20 and rate >= 0.95 * _PER_SECOND,
+        ),
+        Line("answers that failed", f"{len(failed)} {failed[:1] or ''}", "none", not failed),
+    ], first + count
+
+
+def measure_chart(url: str, headers: Mapping[str, str], first: int, rounds: int = 20) -> tuple[Line, int]:
+    """From sending a minute until its event is read by who listens, which draws within a quarter of a second."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc)
+    connection.request("GET", "/v1/payments/stream", headers=dict(headers))
+    stream = connection.getresponse()
+    stream.readline()
+    times = []
+    for number in range(first, first + rounds):
+        began = time.perf_counter()
+        send(url, headers, minute(number))
+        at = (_FIRST_DAY + dt.timedelta(minutes=number)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        while at.encode() not in stream.readline():
+            pass
+        times.append(time.perf_counter() - began)
+    connection.close()
+    worst = max(times) + 0.25
+    figure = f"median {statistics.median(times) * 1000:.0f} ms to the listener, at most {worst:.2f} s drawn"
+    return Line("event to chart", figure, "at most 1 s", worst <= 1), first + rounds
+
+
+def measure_card(url: str, headers: Mapping[str, str], receiver: Receiver, first: int) -> tuple[Line, int]:
+    """From sending the minute that fires until the webhook has its message."""
+    before = len(receiver.taken)
+    began = time.monotonic()
+    send(url, headers, minute(first, denied=90))
+    while len(receiver.taken) == before and time.monotonic() - began < 60:
+        time.sleep(0.01)
+    seconds = receiver.taken[before][0] - began if len(receiver.taken) > before else float("inf")
+    return Line("event to delivered message", f"{seconds:.1f} s", "at most 5 s", seconds <= 5), first + 1
+
+
+def measure_failing(
+    url: str, headers: Mapping[str, str], receiver: Receiver, first: int, minutes: float
+) -> tuple[Line, int]:
+    """Incidents of their own while the webhook fails; afterwards each start and end must have come exactly once."""
+    before = len(receiver.taken)
+    receiver.is_failing = True
+    known = 0
+    number = first
+    began = time.monotonic()
+    for place in range(_TOLD_INCIDENTS):
+        # half an hour of quiet ends the incident before
+        for _ in range(30):
+            send(url, headers, minute(number))
+            number += 1
+        answer = send(url, headers, minute(number, **{f"burst_{place}": 30}))
+        known += answer["items"][-1]["incident_id"] is not None
+        number += 1
+        for _ in range(3):
+            send(url, headers, minute(number, **{f"burst_{place}": 30}))
+            number += 1
+        time.sleep(max(began + (place + 1) * minutes * 60 / _TOLD_INCIDENTS - time.monotonic(), 3))
+    receiver.is_failing = False
+    fired: list[str] = []
+    end = time.monotonic() + 120
+    while time.monotonic() < end and len(set(fired)) < _TOLD_INCIDENTS:
+        time.sleep(0.5)
+        fired = [
+            one["incident_id"]
+            for _, body in receiver.taken[before:]
+            for one in body["incidents"]
+            if one["state"] == "firing" and one["series"].startswith("burst_")
+        ]
+    time.sleep(5)
+    keys = [body["key"] for _, body in receiver.taken[before:]]
+    doubled = len(keys) - len(set(keys)) + len(fired) - len(set(fired))
+    lost = _TOLD_INCIDENTS - len(set(fired))
+    figure = f"{_TOLD_INCIDENTS} incidents, {len(keys)} messages: {lost} lost, {doubled} doubled"
+    return Line(
+        f"{minutes:g} minutes of a failing webhook", figure, "none lost, none doubled", not lost + doubled
+    ), number
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure and print; 0 if all limits hold."""
+    parser = argparse.ArgumentParser(prog="alerts", description=__doc__)
+    parser.add_argument("--failing-minutes", type=float, default=1.0)
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long the endpoint is put under load")
+    given = parser.parse_args(arguments)
+    lines = [measure_scoring(), measure_merchants()]
+    with tempfile.TemporaryDirectory() as folder, receiving() as receiver:
+        key, port = secrets.token_hex(16), free_port()
+        environment = {
+            "QUINTET_HOME": str(Path(folder) / "home"),
+            "QUINTET_PORT": str(port),
+            "QUINTET_ADMIN_KEY": key,
+            "QUINTET_ALERT_WEBHOOK_URL": receiver.url,
+        }
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        with served([sys.executable, "-m", "quintet.web"], f"http://127.0.0.1:{port}/healthz", environment) as url:
+            for number in range(120):
+                send(url, headers, minute(number))
+            under_load, following = measure_endpoint(url, headers, given.seconds, 120)
+            chart, following = measure_chart(url, headers, following)
+            card, following = measure_card(url, headers, receiver, following)
+            failing, _ = measure_failing(url, headers, receiver, following, given.failing_minutes)
+    return print_lines("Payment alerts", [*lines, *under_load, chart, card, failing])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,290 @@
+"""What the service keeps of live payments: inputs and checkpoints of the detector, points, incidents, silences.
+
+Belongs here: the rows as they are written and read. What they mean, and what becomes of them, belongs to
+`quintet/payments`. Minutes are counted from 1970.
+
+The state of the detector is a checkpoint and the inputs after it: taken again in their order, they give it back.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from quintet.online.outbox import at_text
+from quintet.online.store import Store
+
+POINT_FIELDS = (
+    *("series", "minute", "score", "expected", "observed", "window_minutes", "minute_count", "lower", "upper"),
+    *("exposure", "rule", "is_anomalous", "is_sustained", "is_elevated", "is_bad", "started_minute"),
+)
+INCIDENT_FIELDS = (
+    *("series", "state", "started_minute", "detected_minute", "last_bad_minute", "quiet_minutes", "severity"),
+    *("peak_score", "expected", "observed", "window_minutes", "rule", "group_id", "ended_minute"),
+)
+
+LIVE, BATCH = "live", "batch"
+
+_INSERT_POINT = (
+    f"insert or replace into payment_points ({', '.join(POINT_FIELDS)}) values ({', '.join('?' * len(POINT_FIELDS))})"
+)
+_INSERT_INCIDENT = (
+    f"insert into payment_incidents (incident_id, source, first_seen_at, {', '.join(INCIDENT_FIELDS)}) "
+    f"values (?, ?, ?, {', '.join('?' * len(INCIDENT_FIELDS))}) on conflict (incident_id) do update set "
+    + ", ".join(f"{name} = excluded.{name}" for name in INCIDENT_FIELDS)
+    + ", is_settled = case when excluded.state = 'firing' then 0 else is_settled end"
+)
+
+
+@dataclass(frozen=True)
+class KeptIncident:
+    """An incident with what people did and were told of it. Times are UTC.
+
+    fields: by `INCIDENT_FIELDS`. is_settled: nothing more is to be told of it.
+    """
+
+    incident_id: str
+    source: str
+    fields: Mapping[str, Any]
+    first_seen_at: dt.datetime
+    acknowledged_at: dt.datetime | None
+    acknowledged_by: str | None
+    told_at: dt.datetime | None
+    told_state: str | None
+    told_times: int
+    is_settled: bool
+
+
+@dataclass(frozen=True)
+class KeptSilence:
+    """Nothing is told of a series (None: of any) between two times, UTC."""
+
+    silence_id: int
+    series: str | None
+    starts_at: dt.datetime
+    expires_at: dt.datetime
+    created_by: str
+    comment: str
+
+
+# -- the detector's state ----------------------------------------------------------------------------------------------
+
+
+def add_inputs(connection: sqlite3.Connection, inputs: Iterable[tuple[int, Mapping[str, int] | None]]) -> int:
+    """Add inputs in their order: a minute with counts, or with None where it was closed; gives the last one's id."""
+    last = 0
+    for minute, counts in inputs:
+        cursor = connection.execute(
+            "insert into payment_inputs (minute, counts) values (?, ?)",
+            (minute, None if counts is None else json.dumps(counts)),
+        )
+        last = cursor.lastrowid or 0
+    return last
+
+
+def save_checkpoint(connection: sqlite3.Connection, input_id: int, state: Mapping[str, Any]) -> None:
+    """Keep the state after the input `input_id`; the inputs up to it are of no more use."""
+    connection.execute(
+        "insert or replace into payment_checkpoint (one, input_id, state) values (1, ?, ?)",
+        (input_id, json.dumps(state)),
+    )
+    # the last one stays, so that ids go on from it
+    connection.execute("delete from payment_inputs where input_id < ?", (input_id,))
+
+
+def load_state(store: Store) -> tuple[dict[str, Any] | None, list[tuple[int, int, dict[str, int] | None]]]:
+    """The last checkpoint's state, if any, and the inputs after it: id, minute, counts."""
+    row = store.read().execute("select input_id, state from payment_checkpoint").fetchone()
+    after = row["input_id"] if row else 0
+    inputs = (
+        store.read().execute("select * from payment_inputs where input_id > ? order by input_id", (after,)).fetchall()
+    )
+    return (
+        json.loads(row["state"]) if row else None,
+        [(one["input_id"], one["minute"], json.loads(one["counts"]) if one["counts"] else None) for one in inputs],
+    )
+
+
+def last_input(store: Store) -> int:
+    """The id of the last input, 0 before the first."""
+    (last,) = store.read().execute("select coalesce(max(input_id), 0) from payment_inputs").fetchone()
+    return int(last)
+
+
+def add_transaction(connection: sqlite3.Connection, transaction_id: str, status: str, minute: int) -> bool:
+    """Keep that a transaction was counted; False where it was before."""
+    cursor = connection.execute(
+        "insert into payment_transactions (transaction_id, status, minute) values (?, ?, ?) on conflict do nothing",
+        (transaction_id, status, minute),
+    )
+    return cursor.rowcount == 1
+
+
+def transaction_counts(store: Store, since_minute: int) -> dict[tuple[int, str], int]:
+    """How many transactions were counted by minute and status."""
+    rows = store.read().execute(
+        "select minute, status, count(*) as count from payment_transactions where minute >= ? group by minute, status",
+        (since_minute,),
+    )
+    return {(row["minute"], row["status"]): row["count"] for row in rows}
+
+
+def forget_before(connection: sqlite3.Connection, points_minute: int, transactions_minute: int) -> None:
+    """Remove points and counted transactions of earlier minutes."""
+    connection.execute("delete from payment_points where minute < ?", (points_minute,))
+    connection.execute("delete from payment_transactions where minute < ?", (transactions_minute,))
+
+
+# -- points ------------------------------------------------------------------------------------------------------------
+
+
+def save_points(connection: sqlite3.Connection, points: Iterable[Sequence[Any]]) -> None:
+    """Write points, in the order of `POINT_FIELDS`, over those of the same minute and series."""
+    connection.executemany(_INSERT_POINT, points)
+
+
+def points(
+    store: Store,
+    since_minute: int,
+    until_minute: int,
+    series: Sequence[str] = (),
+    after: tuple[int, str] | None = None,
+    limit: int = -1,
+) -> list[tuple[Any, ...]]:
+    """Points of the minutes from `since_minute` to before `until_minute`, by minute and series, as `POINT_FIELDS`."""
+    minute, name = after or (since_minute - 1, "")
+    among = f"and series in ({', '.join('?' * len(series))}) " if series else ""
+    rows = store.read().execute(
+        f"select {', '.join(POINT_FIELDS)} from payment_points where minute >= ? and minute < ? "
+        f"and (minute, series) > (?, ?) {among}order by minute, series limit ?",
+        (since_minute, until_minute, minute, name, *series, limit),
+    )
+    return [tuple(row) for row in rows]
+
+
+def last_point_minute(store: Store) -> int | None:
+    """The last minute with a point; None without any."""
+    (minute,) = store.read().execute("select max(minute) from payment_points").fetchone()
+    return None if minute is None else int(minute)
+
+
+# -- incidents and silences --------------------------------------------------------------------------------------------
+
+
+def save_incident(
+    connection: sqlite3.Connection, incident_id: str, source: str, fields: Sequence[Any], now: dt.datetime
+) -> None:
+    """Write an incident, `fields` by `INCIDENT_FIELDS`; what people did and were told of it stays."""
+    connection.execute(_INSERT_INCIDENT, (incident_id, source, at_text(now), *fields))
+
+
+def incidents(
+    store: Store, since_minute: int | None = None, only_unsettled: bool = False, limit: int = -1
+) -> list[KeptIncident]:
+    """The incidents that ended after a minute or last, the one that began last first."""
+    where = ["true"]
+    values: list[Any] = []
+    if since_minute is not None:
+        where.append("(ended_minute is null or ended_minute > ?)")
+        values.append(since_minute)
+    if only_unsettled:
+        where.append("is_settled = 0")
+    rows = store.read().execute(
+        f"select * from payment_incidents where {' and '.join(where)} "
+        "order by started_minute desc, incident_id limit ?",
+        (*values, limit),
+    )
+    return [_incident(row) for row in rows]
+
+
+def incident(store: Store, incident_id: str) -> KeptIncident | None:
+    """The incident of this id, None where there is none."""
+    row = store.read().execute("select * from payment_incidents where incident_id = ?", (incident_id,)).fetchone()
+    return None if row is None else _incident(row)
+
+
+def mark_told(connection: sqlite3.Connection, incident_id: str, state: str, now: dt.datetime) -> None:
+    """Keep that the team was told of an incident in this state."""
+    connection.execute(
+        "update payment_incidents set told_at = ?, told_state = ?, told_times = told_times + 1 where incident_id = ?",
+        (at_text(now), state, incident_id),
+    )
+
+
+def mark_settled(connection: sqlite3.Connection, incident_id: str) -> None:
+    """Keep that nothing more is to be told of an incident."""
+    connection.execute("update payment_incidents set is_settled = 1 where incident_id = ?", (incident_id,))
+
+
+def acknowledge(store: Store, incident_id: str, who: str, now: dt.datetime) -> bool:
+    """Somebody takes an incident on; the first one stays. False where there is no such incident."""
+    with store.write() as connection:
+        connection.execute(
+            "update payment_incidents set acknowledged_at = ?, acknowledged_by = ? "
+            "where incident_id = ? and acknowledged_at is null",
+            (at_text(now), who, incident_id),
+        )
+        found = connection.execute("select 1 from payment_incidents where incident_id = ?", (incident_id,)).fetchone()
+    return found is not None
+
+
+def add_silence(
+    store: Store, series: str | None, starts_at: dt.datetime, expires_at: dt.datetime, who: str, comment: str
+) -> KeptSilence:
+    """Be silent about a series, or about all."""
+    with store.write() as connection:
+        cursor = connection.execute(
+            "insert into payment_silences (series, starts_at, expires_at, created_by, comment) values (?, ?, ?, ?, ?)",
+            (series, at_text(starts_at), at_text(expires_at), who, comment),
+        )
+    return KeptSilence(cursor.lastrowid or 0, series, starts_at, expires_at, who, comment)
+
+
+def end_silence(store: Store, silence_id: int, now: dt.datetime) -> bool:
+    """End a silence now; False where there is none that still holds."""
+    with store.write() as connection:
+        cursor = connection.execute(
+            "update payment_silences set expires_at = ? where silence_id = ? and expires_at > ?",
+            (at_text(now), silence_id, at_text(now)),
+        )
+    return cursor.rowcount == 1
+
+
+def silences(store: Store, now: dt.datetime) -> list[KeptSilence]:
+    """The silences that hold now or will, the one that ends first before."""
+    rows = store.read().execute(
+        "select * from payment_silences where expires_at > ? order by expires_at, silence_id", (at_text(now),)
+    )
+    return [
+        KeptSilence(
+            row["silence_id"],
+            row["series"],
+            dt.datetime.fromisoformat(row["starts_at"]),
+            dt.datetime.fromisoformat(row["expires_at"]),
+            row["created_by"],
+            row["comment"],
+        )
+        for row in rows
+    ]
+
+
+def _incident(row: sqlite3.Row) -> KeptIncident:
+    def moment(name: str) -> dt.datetime | None:
+        return dt.datetime.fromisoformat(row[name]) if row[name] else None
+
+    return KeptIncident(
+        incident_id=row["incident_id"],
+        source=row["source"],
+        fields={name: row[name] for name in INCIDENT_FIELDS},
+        first_seen_at=dt.datetime.fromisoformat(row["first_seen_at"]),
+        acknowledged_at=moment("acknowledged_at"),
+        acknowledged_by=row["acknowledged_by"],
+        told_at=moment("told_at"),
+        told_state=row["told_state"],
+        told_times=row["told_times"],
+        is_settled=bool(row["is_settled"]),
+    )

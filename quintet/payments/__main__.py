@@ -1,0 +1,153 @@
+"""`make replay`: send a file of transactions to a running service, minute by minute, at any speed.
+
+Belongs here: the command line, reading a file as a sender would have it, and pacing. What the service makes of it is
+the service's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import re
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from quintet.payments.contract import TRANSACTIONS
+from quintet.settings import SettingsError, load_settings
+
+_MINUTES_AT_ONCE = 10
+_DATE = re.compile(r"(20\d{2})-?(\d{2})-?(\d{2})")
+_NUMBER = re.compile(r"(\d+)(?!.*\d)")
+_SECONDS = 30.0
+
+
+class ReplayError(ValueError):
+    """The file cannot be sent, or the service did not take it; the text says why and how to mend it."""
+
+
+Post = Callable[[list[dict[str, Any]]], dict[str, Any]]
+"""Sends items to the service and gives its answer."""
+
+
+def minutes_of(path: Path, day: dt.date | None, anchor: dt.date) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The minutes of a file in their order, each with its items; counts as they stand in the file.
+
+    day: of a file without dates, where its name says none. anchor: the day of the file with the number 1.
+    Raises ReplayError.
+    """
+    frame = pd.read_csv(path, dtype=str, sep=None, engine="python").rename(columns=lambda name: name.strip().lower())
+    aliases = (TRANSACTIONS.schema.columns["count"].metadata or {})["aliases"]
+    count_names = ["count", *(name.lower() for name in aliases)]
+    count = next((name for name in count_names if name in frame), None)
+    moment = next((name for name in ("timestamp", "time") if name in frame), None)
+    if count is None or moment is None or "status" not in frame:
+        raise ReplayError(f"{path.name} needs the columns time or timestamp, status and count; it has {list(frame)}")
+    if moment == "time":
+        frame["day"] = (day or _day_of(path.name, anchor)).isoformat()
+    frame["number"] = pd.to_numeric(frame[count], errors="coerce")
+    wrong = frame[frame["number"].isna() | (frame["number"] % 1 != 0)]
+    if len(wrong):
+        row, text = int(wrong.index[0]) + 1, wrong[count].iloc[0]
+        raise ReplayError(f"{path.name}, row {row}: a count is a whole number, not {text!r}")
+    frame = frame.sort_values(moment, kind="stable")
+    found = []
+    for at, rows in groupby(frame.to_dict("records"), key=lambda row: row[moment]):
+        items = [
+            {"minute_at": at, "status": row["status"], "count": int(row["number"])}
+            | ({"day": row["day"]} if moment == "time" else {})
+            for row in rows
+        ]
+        found.append((str(at), items))
+    return found
+
+
+def replay(
+    minutes: Sequence[tuple[str, list[dict[str, Any]]]],
+    speed: float,
+    post: Post,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Send the minutes and give each answer with its time. speed: minutes of the file in a minute; 0: without pause."""
+    began = clock()
+    at_once = 1 if speed else _MINUTES_AT_ONCE
+    for place in range(0, len(minutes), at_once):
+        if speed:
+            pause = began + place * 60 / speed - clock()
+            if pause > 0:
+                sleep(pause)
+        part = minutes[place : place + at_once]
+        yield part[-1][0], post([item for _, items in part for item in items])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Replay; 0 if all was taken."""
+    parser = argparse.ArgumentParser(prog="make replay", description=__doc__)
+    parser.add_argument("--file", type=Path, required=True, help="a CSV of transactions, as an inbox takes it")
+    parser.add_argument("--speed", type=float, default=60.0, help="times as fast as it was; 0: as fast as it goes")
+    parser.add_argument("--day", type=dt.date.fromisoformat, help="day of a file without dates; else its name says")
+    parser.add_argument("--url", help="address of the service; else this machine's, on QUINTET_PORT")
+    parser.add_argument("--key", help="a key with payments:write; else QUINTET_ADMIN_KEY")
+    given = parser.parse_args(arguments)
+    try:
+        settings = load_settings()
+        key = given.key or (settings.admin_key.get_secret_value() if settings.admin_key else None)
+        if not key:
+            mend = 'make keys DO="create --name replay --scopes payments:write"'
+            raise ReplayError(f"a key is needed: make one with {mend}, and hand it on with --key")
+        post = _poster(given.url or f"http://127.0.0.1:{settings.port}", key)
+        minutes = minutes_of(given.file, given.day, settings.transactions_anchor_day)
+        alerts = settled = 0
+        for at, answer in replay(minutes, given.speed, post):
+            settled += sum(not item["is_accepted"] for item in answer["items"])
+            for item in answer["items"]:
+                if item["recommendation"] == "alert":
+                    alerts += 1
+                    print(f"{at}  {item['series']}: {item['reason']}", flush=True)
+    except (ReplayError, SettingsError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{len(minutes):,} minutes sent, {alerts:,} alerts, {settled:,} items of minutes that were settled before")
+    return 0
+
+
+def _day_of(name: str, anchor: dt.date) -> dt.date:
+    date, number = _DATE.search(name), _NUMBER.search(Path(name).stem)
+    if date:
+        return dt.date(int(date[1]), int(date[2]), int(date[3]))
+    if number:
+        return anchor + dt.timedelta(days=int(number[1]) - 1)
+    raise ReplayError(f"the day of {name} cannot be told from its rows or its name; give it with --day 2024-01-01")
+
+
+def _poster(url: str, key: str) -> Post:
+    def post(items: list[dict[str, Any]]) -> dict[str, Any]:
+        request = urllib.request.Request(
+            f"{url.rstrip('/')}/v1/payments/transactions",
+            json.dumps(items).encode(),
+            {"Content-Type": "application/json", "Authorization": f"Bearer {key}"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=_SECONDS) as answer:
+                body: dict[str, Any] = json.load(answer)
+        except urllib.error.HTTPError as error:
+            problem = json.load(error)
+            raise ReplayError(f"the service answered {error.code}: {problem.get('detail')}") from None
+        except urllib.error.URLError as error:
+            raise ReplayError(f"no service answers at {url}: {error.reason}; start it with make serve") from None
+        return body
+
+    return post
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,63 @@
+"""Alerts as tables: points, incidents, checkout hours and the detector's report, written to the warehouse.
+
+Belongs here: reading marts, calling the engine, writing `ml` tables. Types and descriptions of the published tables
+stand in the dbt project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import duckdb
+import pandas as pd
+
+from quintet.payments.checkout import checkout_anomalies
+from quintet.payments.evaluation import comparators, evaluate
+from quintet.payments.replay import detect
+from quintet.samples.payments import PaymentsWorld, transaction_minutes
+from quintet.warehouse.database import transaction
+
+ALERT_TABLES = ("ml.payment_points", "ml.payment_incidents")
+CHECKOUT_TABLE = "ml.checkout_anomalies"
+EVALUATION_TABLES = ("ml.alert_evaluation", "ml.alert_evaluation_incidents")
+
+EVALUATION_WORLD = PaymentsWorld(days=10, incidents_per_day=2.5, holidays=1, quiet_nights=1, checkout_days=1)
+"""The generated days on which the detector is compared with others in a run; `make bench` takes longer ones."""
+
+EVALUATION_SEED = 20_240
+
+
+def write_alerts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Detect over all minutes of the mart and replace `ALERT_TABLES`; gives their rows.
+
+    The detector sees the minutes in their own order and from the first one on, so that the order in which files came
+    changes nothing. connection: to the warehouse.
+    """
+    minutes = connection.execute(
+        "select minute_at, status, count, is_observed from marts.fct_payment_minutes order by minute_at, status"
+    ).df()
+    return _replace(connection, dict(zip(ALERT_TABLES, detect(minutes), strict=True)))
+
+
+def write_checkout_anomalies(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Compare all checkout hours of the mart and replace `CHECKOUT_TABLE`; gives its rows."""
+    hours = connection.execute("from marts.fct_checkout_hours order by source_file, hour").df()
+    return _replace(connection, {CHECKOUT_TABLE: checkout_anomalies(hours)})
+
+
+def write_evaluation(
+    connection: duckdb.DuckDBPyConnection, world: PaymentsWorld = EVALUATION_WORLD, seed: int = EVALUATION_SEED
+) -> dict[str, int]:
+    """Compare the detector with others on generated days and replace `EVALUATION_TABLES`; gives their rows."""
+    named = {f"seed {seed}": transaction_minutes(world, seed)}
+    return _replace(connection, dict(zip(EVALUATION_TABLES, evaluate(named, comparators()), strict=True)))
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, frames: Mapping[str, pd.DataFrame]) -> dict[str, int]:
+    """All of the tables or none."""
+    with transaction(connection):
+        for table, frame in frames.items():
+            connection.register("result_frame", frame)
+            connection.execute(f"create or replace table {table} as select * from result_frame")
+            connection.unregister("result_frame")
+    return {table: len(frame) for table, frame in frames.items()}

@@ -1,0 +1,28 @@
+"""What an authorisation code says of a transaction: approved, denied or failed.
+
+Belongs here: the action codes of ISO 8583 in groups. A status that comes as such needs no code.
+"""
+
+from __future__ import annotations
+
+import re
+
+_APPROVED = {"00", "08", "10", "11", "16", "85"}
+"""Approved; with identification, for a part, as VIP, with the track updated, as a check without a payment."""
+
+_FAILED = {"06", "09", "19", "30", "40", "68", "90", "91", "92", "94", "96", "97", "98", "99"}
+"""The fault is technical: error, in progress, enter again, format, no such function, too late, cut-off, issuer or
+switch not there, no route, sent twice, malfunction, and the like.
+"""
+
+CODE = re.compile(r"[0-9A-Z]{2}")
+
+
+def status_of(code: str) -> str:
+    """The status of a code of two digits or capitals; whatever is neither approved nor a fault is a denial.
+
+    Raises ValueError for anything else.
+    """
+    if not CODE.fullmatch(code):
+        raise ValueError(f"an authorisation code is two digits or capitals, like 00 or N7, not {code!r}")
+    return "approved" if code in _APPROVED else "failed" if code in _FAILED else "denied"

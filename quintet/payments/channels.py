@@ -1,0 +1,249 @@
+"""How a message is handed to each channel: Microsoft Teams, a webhook, e-mail, and the rest through apprise.
+
+Belongs here: the form that a channel wants and whether it took the message. When and how often it is tried stands in
+`quintet/online/outbox.py`. Addresses hold secrets: no error and no log line made here names one, and nothing here uses
+a library that logs them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import json
+import logging
+import smtplib
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.message import EmailMessage
+from http.client import HTTPException
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from quintet.settings import Settings
+
+TEAMS, WEBHOOK, EMAIL, APPRISE = "teams", "webhook", "email", "apprise"
+
+MOST_CARD_BYTES = 24_000
+"""Teams takes 28 kB; a card is kept below that with room for what surrounds it."""
+
+_SECONDS = 5.0
+_LONGEST_REASON = 300
+_REFUSED = {400, 413, 415, 422}
+
+
+class DeliveryError(Exception):
+    """The channel did not take the message; the text names no address.
+
+    is_refused: the message itself is at fault, so that trying again will hardly help. wait: how long it asked to wait.
+    """
+
+    def __init__(self, text: str, *, is_refused: bool = False, wait: dt.timedelta | None = None) -> None:
+        super().__init__(text)
+        self.is_refused, self.wait = is_refused, wait
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message on its way. key: the same at each attempt, so that a receiver can tell it has it."""
+
+    key: str
+    body: Mapping[str, Any]
+    at: dt.datetime
+
+
+Send = Callable[[Delivery], None]
+"""Hands a message to a channel; raises DeliveryError where it was not taken."""
+
+
+def channels_of(settings: Settings) -> dict[str, Send]:
+    """The channels that the settings name; none by default."""
+    named: dict[str, Send] = {}
+    if settings.teams_webhook_url:
+        teams_url = settings.teams_webhook_url.get_secret_value()
+        named[TEAMS] = lambda delivery: to_teams(teams_url, delivery)
+    if settings.alert_webhook_url:
+        url = settings.alert_webhook_url.get_secret_value()
+        secret = settings.alert_webhook_secret.get_secret_value() if settings.alert_webhook_secret else ""
+        named[WEBHOOK] = lambda delivery: to_webhook(url, secret, delivery)
+    if settings.smtp_url and settings.alert_email_to:
+        smtp_url, to = settings.smtp_url.get_secret_value(), settings.alert_email_to
+        named[EMAIL] = lambda delivery: to_email(smtp_url, settings.alert_email_from, to, delivery)
+    if settings.apprise_urls:
+        urls = settings.apprise_urls.get_secret_value()
+        named[APPRISE] = lambda delivery: to_apprise(urls, delivery)
+    return named
+
+
+def payments_page_url(settings: Settings) -> str | None:
+    """Where people open the page of payments; None where the settings do not say."""
+    return f"{settings.public_url.rstrip('/')}/payments" if settings.public_url else None
+
+
+def to_teams(url: str, delivery: Delivery) -> None:
+    """Post an Adaptive Card to a Teams Workflows webhook, which answers 202."""
+    attachment = {
+        "contentType": "application/vnd.microsoft.card.adaptive",
+        "contentUrl": None,
+        "content": teams_card(delivery.body),
+    }
+    post(url, json.dumps({"type": "message", "attachments": [attachment]}).encode(), {"Idempotency-Key": delivery.key})
+
+
+def teams_card(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The message as an Adaptive Card 1.4 of less than `MOST_CARD_BYTES`."""
+    incidents = list(body["incidents"])
+    while True:
+        card = _card(body, incidents, body["left_out"] + len(body["incidents"]) - len(incidents))
+        if len(json.dumps(card).encode()) < MOST_CARD_BYTES or not incidents:
+            return card
+        incidents = incidents[: len(incidents) * 3 // 4]
+
+
+def _card(body: Mapping[str, Any], incidents: list[Mapping[str, Any]], left_out: int) -> dict[str, Any]:
+    colour = "Good" if body["state"] != "firing" else "Attention" if body["severity"] == "critical" else "Warning"
+    blocks: list[dict[str, Any]] = [
+        {
+            "type": "TextBlock",
+            "text": _plain(body["title"]),
+            "weight": "Bolder",
+            "size": "Medium",
+            "color": colour,
+            "wrap": True,
+        },
+        {
+            "type": "TextBlock",
+            "text": f"{body['severity'].capitalize()}, {body['state']}",
+            "isSubtle": True,
+            "spacing": "None",
+            "wrap": True,
+        },
+    ]
+    for incident in incidents:
+        facts = [
+            {"title": "What", "value": _plain(incident["what"])},
+            {"title": "Since", "value": incident["since"]},
+            *([{"title": "Until", "value": incident["until"]}] if incident["until"] else []),
+            {"title": "Severity", "value": incident["severity"]},
+        ]
+        blocks += [
+            {"type": "FactSet", "facts": facts, "separator": True},
+            {"type": "TextBlock", "text": _plain(incident["reason"][:_LONGEST_REASON]), "wrap": True},
+        ]
+    if left_out:
+        blocks.append({"type": "TextBlock", "text": f"And {left_out:,} more.", "wrap": True})
+    actions = [{"type": "Action.OpenUrl", "title": "Open payments", "url": body["page_url"]}]
+    return {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": blocks,
+        **({"actions": actions} if body["page_url"] else {}),
+    }
+
+
+def _plain(text: str) -> str:
+    """Text that a card shows as it is: its marks would be taken for Markdown."""
+    return "".join(f"\\{mark}" if mark in "\\`*_[]<>#" else mark for mark in text)
+
+
+def to_webhook(url: str, secret: str, delivery: Delivery) -> None:
+    """Post the message as JSON, signed: see `signature`."""
+    text = json.dumps({"key": delivery.key, **delivery.body}, sort_keys=True).encode()
+    stamp = str(int(delivery.at.timestamp()))
+    headers = {"Idempotency-Key": delivery.key, "X-Quintet-Timestamp": stamp}
+    if secret:
+        headers["X-Quintet-Signature"] = signature(secret, stamp, text)
+    post(url, text, headers)
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> str:
+    """`sha256=` and the HMAC of the timestamp, a dot, and the body: what a receiver computes to know who sent it."""
+    return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def to_email(smtp_url: str, sender: str, to: str, delivery: Delivery) -> None:
+    """Send a mail over `smtp://user:password@host:port` (encrypted if the server can) or `smtps://…`."""
+    mail = EmailMessage()
+    mail["Subject"] = f"[{delivery.body['severity']}] {delivery.body['title']}"
+    mail["From"], mail["To"] = sender, to
+    mail["Message-ID"] = f"<{delivery.key}@quintet>"
+    mail.set_content(as_text(delivery.body))
+    parts = urlsplit(smtp_url)
+    try:
+        if parts.scheme == "smtps":
+            server: smtplib.SMTP = smtplib.SMTP_SSL(parts.hostname or "", parts.port or 465, timeout=_SECONDS)
+        else:
+            server = smtplib.SMTP(parts.hostname or "", parts.port or 587, timeout=_SECONDS)
+        with server:
+            if parts.scheme != "smtps" and server.has_extn("starttls"):
+                server.starttls(context=ssl.create_default_context())
+            if parts.username:
+                server.login(unquote(parts.username), unquote(parts.password or ""))
+            server.send_message(mail)
+    except (smtplib.SMTPException, OSError) as error:
+        raise DeliveryError(f"the mail server did not take it: {type(error).__name__}") from None
+
+
+def to_apprise(urls: str, delivery: Delivery) -> None:
+    """Hand the message to every service behind apprise's addresses, separated by blanks or commas."""
+    import apprise  # noqa: PLC0415  # takes a second to load, and few use it
+
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # its lines name addresses
+    services = apprise.Apprise()
+    if not services.add(urls):
+        raise DeliveryError("apprise knows no service for one of the addresses", is_refused=True)
+    if not services.notify(title=delivery.body["title"], body=as_text(delivery.body)):
+        raise DeliveryError("a service behind apprise did not take it")
+
+
+def as_text(body: Mapping[str, Any]) -> str:
+    """The message as plain text."""
+    lines = [f"{body['title']} ({body['severity']}, {body['state']})", ""]
+    for incident in body["incidents"]:
+        until = f" until {incident['until']}" if incident["until"] else ""
+        lines += [
+            f"{incident['what']}, {incident['severity']}, since {incident['since']}{until}",
+            incident["reason"],
+            "",
+        ]
+    if body["left_out"]:
+        lines.append(f"And {body['left_out']:,} more.")
+    if body["page_url"]:
+        lines.append(body["page_url"])
+    return "\n".join(lines).strip() + "\n"
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect would carry the secret of an address elsewhere."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follow none."""
+        return
+
+
+_OPENER = urllib.request.build_opener(_NoRedirects)
+
+
+def post(url: str, body: bytes | None, headers: Mapping[str, str]) -> None:
+    """Send JSON (GET where there is no body); any 2xx is taken. Raises DeliveryError, which names no address."""
+    try:
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers})
+        with _OPENER.open(request, timeout=_SECONDS) as answer:
+            answer.read(1)
+    except urllib.error.HTTPError as error:
+        error.close()
+        wait = error.headers.get("Retry-After", "")
+        raise DeliveryError(
+            f"answered {error.code}",
+            is_refused=error.code in _REFUSED,
+            wait=dt.timedelta(seconds=min(int(wait), 3600)) if wait.isdigit() else None,
+        ) from None
+    except urllib.error.URLError as error:
+        reason = error.reason if isinstance(error.reason, OSError) else error
+        raise DeliveryError(f"could not be reached: {type(reason).__name__}") from None
+    except (OSError, HTTPException, ValueError) as error:
+        raise DeliveryError(f"could not be reached: {type(error).__name__}") from None

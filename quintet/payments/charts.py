@@ -1,0 +1,234 @@
+"""The payments figures: from a frame to a chart, its table and the sentence that says its main number.
+
+Belongs here: what each chart shows and how it is put in words. The frames come from the marts or from the live store;
+colours and type from `quintet.design`; where a figure is drawn is nobody's business here.
+
+Every function takes an empty frame too, and then gives a figure without a chart whose note says what to do. Times are
+UTC, counts are transactions a minute or sales an hour.
+"""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from quintet.design import Column, Figure, format_value
+from quintet.payments.checkout import REFERENCES
+from quintet.payments.notifications import series_name
+
+POINTS = "points"
+"""The name of a series chart's data, by which a page adds to it while it is shown."""
+
+_SERIES_HEIGHT = 168
+_CHECKOUT_HEIGHT = 320
+_POINT_COLUMNS = (
+    Column("minute_at", "Minute, UTC", "moment"),
+    Column("minute_count", "Transactions", "count"),
+    Column("lower", "Expected from", "decimal"),
+    Column("upper", "Expected to", "decimal"),
+    Column("score", "Score", "decimal"),
+    Column("reason", "Why"),
+)
+_REFERENCE_NAMES = {
+    "today": "Today",
+    "yesterday": "Yesterday",
+    "same_day_last_week": "Same day last week",
+    "avg_last_week": "Mean of last week",
+    "avg_last_month": "Mean of last month",
+}
+_CHECKOUT_COLUMNS = (
+    Column("hour", "Hour", "identifier"),
+    Column("today", "Today", "count"),
+    Column("expected", "Expected", "decimal"),
+    Column("yesterday", "Yesterday", "count"),
+    Column("same_day_last_week", "Same day last week", "count"),
+    Column("avg_last_week", "Mean of last week", "decimal"),
+    Column("avg_last_month", "Mean of last month", "decimal"),
+    Column("p_value", "p-value", "decimal"),
+    Column("reason", "What it is"),
+)
+_EVALUATION_COLUMNS = (
+    Column("detector", "Way of detecting"),
+    Column("incidents", "Incidents", "count"),
+    Column("found", "Found", "count"),
+    Column("recall", "Recall", "percent"),
+    Column("false_episodes_per_day", "False episodes a day", "decimal"),
+    Column("delay_minutes_median", "Median delay", "decimal", "minutes"),
+    Column("delay_minutes_p90", "90th percentile", "decimal", "minutes"),
+)
+_DETECTORS = {
+    "gamma_poisson": "this detector",
+    "robust_z": "robust z",
+    "static_thresholds": "static thresholds",
+    "isolation_forest": "isolation forest",
+    "half_space_trees": "half-space trees",
+}
+
+
+def series_figure(points: pd.DataFrame, incidents: pd.DataFrame, series: str) -> Figure:
+    """One series by minute with the band that it was expected in, points that recommend an alert, and incidents.
+
+    points: of the series, as `marts.fct_payment_points`; incidents: as `marts.fct_payment_incidents`, of any series.
+    Minutes without rows are gaps.
+    """
+    name = f"series-{series.replace('_', '-').replace(' ', '-').replace('.', '-')}"
+    title = f"{series_name(series).capitalize()}, transactions a minute"
+    own = points[points["series"] == series].sort_values("minute_at")
+    table = own.sort_values("minute_at", ascending=False)
+    if own.empty:
+        note = "No minute of this series is here yet: send transactions to the service, or drop a file into the inbox."
+        return Figure(name, title, "There is nothing to draw.", None, table, _POINT_COLUMNS, note, 120)
+    inside = incidents[(incidents["series"] == series) & (incidents["state"] != "withdrawn")]
+    data = alt.InlineData(values=chart_rows(own, inside), name=POINTS)
+    x = alt.X("t:T", scale=alt.Scale(type="utc"), axis=alt.Axis(title=None, format="%H:%M", labelOverlap="greedy"))
+    tooltips = [
+        alt.Tooltip("t:T", title="Minute, UTC", format="%Y-%m-%d %H:%M"),
+        alt.Tooltip("n:Q", title="Transactions", format=",.0f"),
+        alt.Tooltip("lo:Q", title="Expected from", format=",.1f"),
+        alt.Tooltip("hi:Q", title="Expected to", format=",.1f"),
+    ]
+    axis = alt.Axis(title=None, tickCount=3, grid=True)
+    base = alt.Chart(data)
+    # every minute is drawn and most are clear: a layer without any row would have no scale
+    spans = base.mark_rect(style="alert-span").encode(
+        x=x, x2="end:T", fillOpacity=alt.condition("datum.inside", alt.value(0.14), alt.value(0))
+    )
+    band = base.mark_area(style="interval-80").encode(x=x, y=alt.Y("lo:Q", axis=axis), y2="hi:Q")
+    line = base.mark_line(strokeWidth=1.25, invalid="break-paths-show-domains").encode(x=x, y=alt.Y("n:Q", axis=axis))
+    marks = base.mark_point(style="alert", shape="triangle-down", size=40, invalid="filter").encode(
+        x=x,
+        y=alt.Y("n:Q", axis=axis),
+        opacity=alt.condition("datum.alert", alt.value(1), alt.value(0)),
+    )
+    hover = base.mark_rule(opacity=0, strokeWidth=6).encode(x=x, tooltip=tooltips)
+    chart = alt.layer(spans, band, line, marks, hover).properties(height=_SERIES_HEIGHT)
+    return Figure(
+        name, title, series_in_words(own, inside, series), chart, table, _POINT_COLUMNS, height=_SERIES_HEIGHT + 24
+    )
+
+
+def chart_rows(points: pd.DataFrame, incidents: pd.DataFrame) -> list[dict[str, object]]:
+    """A series' points as its chart takes them, a row each minute from the first to the last, null where there is none.
+
+    t, end: milliseconds since 1970; n: transactions; lo, hi: the band; alert: whether the minute recommends one;
+    inside: whether it lies in one of the incidents.
+    """
+    minutes = pd.date_range(points["minute_at"].min(), points["minute_at"].max(), freq="min")
+    dense = points.set_index("minute_at").reindex(minutes)
+    last = minutes[-1] + pd.Timedelta(minutes=1)
+    inside = pd.Series(data=False, index=minutes)
+    for started, ended in zip(incidents["started_at"], incidents["ended_at"].fillna(last), strict=True):
+        inside |= (minutes >= started) & (minutes < ended)  # a few incidents
+    start = minutes.astype("datetime64[ms]").astype("int64")
+    frame = pd.DataFrame(
+        {
+            "t": start,
+            "end": start + 60_000,
+            "n": dense["minute_count"].to_numpy(),
+            "lo": dense["lower"].round(2).to_numpy(),
+            "hi": dense["upper"].round(2).to_numpy(),
+            "alert": dense["is_anomalous"].eq(True).to_numpy(),
+            "inside": inside.to_numpy(),
+        }
+    )
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def series_in_words(points: pd.DataFrame, incidents: pd.DataFrame, series: str) -> str:
+    """The last minute against what was expected, and how many incidents lie in the time shown."""
+    last = points.iloc[-1]
+    band = f"{format_value(last['lower'], 'count')} to {format_value(last['upper'], 'count')} expected"
+    first, end = points["minute_at"].min(), points["minute_at"].max() + pd.Timedelta(minutes=1)
+    inside = incidents[(incidents["started_at"] < end) & (incidents["ended_at"].fillna(end) > first)]
+    count = f"{len(inside)} incident{'' if len(inside) == 1 else 's'}" if len(inside) else "no incident"
+    return (
+        f"{int(last['minute_count']):,} {series_name(series)} at {last['minute_at']:%H:%M} UTC, {band}; "
+        f"{count} from {first:%H:%M} to {end:%H:%M}."
+    )
+
+
+def checkout_figure(hours: pd.DataFrame, source_file: str) -> Figure:
+    """A day of checkout sales beside the days it is compared with, hours out of the ordinary marked.
+
+    hours: `marts.fct_checkout_comparison` with expected, p_value, is_anomalous and reason of `fct_checkout_anomalies`.
+    """
+    rows = hours[hours["source_file"] == source_file].sort_values("hour")
+    title = f"Checkout sales by hour, {source_file}" if source_file else "Checkout sales by hour"
+    if rows.empty:
+        note = "No checkout file is here yet. Drop one into its inbox and run `make run SELECT=payments`."
+        return Figure("checkout", title, "There is nothing to draw.", None, rows, _CHECKOUT_COLUMNS, note, 160)
+    marked = rows[rows["is_anomalous"]]
+    lines = rows.melt("hour", [*REFERENCES], "reference", "sales").dropna(subset=["sales"])
+    lines = lines.assign(reference=lines["reference"].map(_REFERENCE_NAMES), sales=lines["sales"].astype(float))
+    x = alt.X("hour:O", axis=alt.Axis(title="Hour of the day", labelAngle=0, labelOverlap="greedy"))
+    y = alt.Axis(title="Sales", grid=True)
+    tooltips = [
+        alt.Tooltip("hour:O", title="Hour"),
+        alt.Tooltip("today:Q", title="Sales"),
+        alt.Tooltip("expected:Q", title="Expected", format=",.1f"),
+        alt.Tooltip("reason:N", title="What it is"),
+    ]
+    plain = rows[["hour", "today", "expected", "reason", "is_anomalous"]].assign(
+        today=rows["today"].astype(float), reason=rows["reason"].fillna("usual")
+    )
+    bars = alt.Chart(plain).mark_bar(fillOpacity=0.35).encode(x=x, y=alt.Y("today:Q", axis=y), tooltip=tooltips)
+    references = (
+        alt.Chart(lines)
+        .mark_line(strokeWidth=1.5)
+        .encode(
+            x=x,
+            y=alt.Y("sales:Q", axis=y),
+            color=alt.Color("reference:N", sort=list(_REFERENCE_NAMES.values()), legend=alt.Legend(columns=2)),
+        )
+    )
+    # the mark stands where the sales should have been, lest it vanish into a bar of none
+    flags = (
+        alt.Chart(plain[plain["is_anomalous"]].assign(at=lambda frame: frame[["today", "expected"]].max(axis=1)))
+        .mark_point(style="alert", shape="triangle-down", size=90, filled=True, yOffset=-10)
+        .encode(x=x, y=alt.Y("at:Q", axis=y), tooltip=tooltips)
+    )
+    found = ", ".join(f"{hour:02d}h" for hour in marked["hour"])
+    sentence = (
+        f"{int(rows['today'].sum()):,} sales; {len(marked)} of {len(rows)} hours out of the ordinary: {found}."
+        if len(marked)
+        else f"{int(rows['today'].sum()):,} sales; no hour is out of the ordinary."
+    )
+    return Figure(
+        "checkout",
+        title,
+        sentence,
+        alt.layer(bars, references, flags).properties(height=_CHECKOUT_HEIGHT),
+        rows,
+        _CHECKOUT_COLUMNS,
+        "Bars are today; a triangle marks an hour that is out of the ordinary after correction over all hours.",
+        _CHECKOUT_HEIGHT + 40,
+    )
+
+
+def evaluation_figure(evaluation: pd.DataFrame) -> Figure:
+    """Recall of each way of detecting, with its false episodes a day. evaluation: `marts.fct_alert_evaluation`."""
+    rows = evaluation[evaluation["scope"] == "all"].sort_values("recall", ascending=False)
+    rows = rows.assign(detector=rows["detector"].replace(_DETECTORS))
+    title = "Injected incidents found, share of all, on generated days"
+    if rows.empty:
+        note = "The comparison was not made yet: run `make run`, which makes it."
+        return Figure("evaluation", title, "There is nothing to draw.", None, rows, _EVALUATION_COLUMNS, note, 120)
+    rows["text"] = [
+        f"{recall:.0%}, {false:.2g} false a day"
+        for recall, false in zip(rows["recall"], rows["false_episodes_per_day"], strict=True)
+    ]
+    y = alt.Y("detector:N", title=None, sort=rows["detector"].tolist(), scale=alt.Scale(paddingInner=0.35))
+    base = alt.Chart(rows[["detector", "recall", "text"]])
+    bars = base.mark_bar().encode(x=alt.X("recall:Q", axis=None, scale=alt.Scale(domain=[0, 1.45])), y=y)
+    labels = base.mark_text(style="label", align="left", dx=5).encode(x="recall:Q", y=y, text="text:N")
+    height = 34 * len(rows) + 16
+    own = rows[rows["detector"] == _DETECTORS["gamma_poisson"]].iloc[0]
+    sentence = (
+        f"This detector finds {int(own['found'])} of {int(own['incidents'])} incidents in {int(own['days'])} days, "
+        f"with {own['false_episodes_per_day']:.2g} false episodes a day and a median delay of "
+        f"{own['delay_minutes_median']:.0f} minutes."
+    )
+    note = "Surges, ramps, stalls and silences beside benign blips, gaps and promotions, drawn by `quintet.samples`."
+    chart = alt.layer(bars, labels).properties(height=height)
+    return Figure("evaluation", title, sentence, chart, rows, _EVALUATION_COLUMNS, note, height)

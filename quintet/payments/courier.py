@@ -1,0 +1,109 @@
+"""Delivers the outbox: a thread for each channel, and the heartbeat that tells when monitoring itself is down.
+
+Belongs here: the threads and their clock. What is sent stands in `channels.py`, what waits in the outbox.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import structlog
+
+from quintet.online.outbox import claim, mark_failed, mark_sent
+from quintet.online.store import Store
+from quintet.payments.channels import Delivery, DeliveryError, Send, post
+
+HEARTBEAT_SECONDS = 60.0
+
+_POLL_SECONDS = 0.5
+_LOG = structlog.get_logger()
+
+
+def deliver(store: Store, channel: str, send: Send, now: dt.datetime) -> bool:
+    """Try the message of a channel that is due; whether there was one."""
+    message = claim(store, channel, now)
+    if message is None:
+        return False
+    try:
+        send(Delivery(message.key, message.body, now))
+    except DeliveryError as error:
+        mark_failed(store, message, now, str(error), is_refused=error.is_refused, wait=error.wait)
+        _LOG.warning("message not taken", channel=channel, key=message.key, attempt=message.attempts, error=str(error))
+    else:
+        mark_sent(store, message, now)
+        _LOG.info("message taken", channel=channel, key=message.key, attempt=message.attempts)
+    return True
+
+
+class Courier:
+    """Delivers from its start to its stop. heartbeat_url: told every minute as long as `is_well` says so."""
+
+    def __init__(
+        self,
+        store: Store,
+        channels: Mapping[str, Send],
+        clock: Callable[[], dt.datetime],
+        heartbeat_url: str | None = None,
+        is_well: Callable[[], bool] = lambda: True,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    ) -> None:
+        self._store, self._channels, self._clock = store, channels, clock
+        self._heartbeat_url, self._is_well, self._heartbeat_seconds = heartbeat_url, is_well, heartbeat_seconds
+        self._stopped, self._news = threading.Event(), threading.Condition()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        for channel, send in self._channels.items():
+            self._begin(f"courier {channel}", partial(self._run, channel, send))
+        if self._heartbeat_url:
+            self._begin("heartbeat", self._beat)
+
+    def wake(self) -> None:
+        """Something was written into the outbox."""
+        with self._news:
+            self._news.notify_all()
+
+    def stop(self) -> None:
+        """End after the attempts at hand."""
+        self._stopped.set()
+        self.wake()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether every thread is at work."""
+        return all(thread.is_alive() for thread in self._threads)
+
+    def _begin(self, name: str, run: Callable[[], None]) -> None:
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _run(self, channel: str, send: Send) -> None:
+        while not self._stopped.is_set():
+            try:
+                did_try = deliver(self._store, channel, send, self._clock())
+            except Exception:  # a full disk or a locked store: what waits is tried again
+                _LOG.exception("outbox cannot be read or written", channel=channel)
+                did_try = False
+            if not did_try:
+                with self._news:
+                    self._news.wait(_POLL_SECONDS)
+
+    def _beat(self) -> None:
+        assert self._heartbeat_url is not None
+        while True:
+            if self._is_well():
+                try:
+                    post(self._heartbeat_url, None, {})
+                except DeliveryError as error:
+                    _LOG.warning("heartbeat not taken", error=str(error))
+            else:
+                _LOG.error("no heartbeat: monitoring is not well")
+            if self._stopped.wait(self._heartbeat_seconds):
+                return

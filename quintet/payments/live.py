@@ -1,0 +1,259 @@
+"""The running monitor: one thread that judges, those who wait for answers, and those who listen.
+
+Belongs here: threads, the queue of requests, and the events that go out. What is judged stands in `monitor.py`, what is
+told in `notifications.py`.
+
+All requests that wait are taken in one transaction, so that many a second cost one write to the disk together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from quintet.online.outbox import oldest_waiting
+from quintet.online.store import Store
+from quintet.payments.channels import Send
+from quintet.payments.courier import Courier
+from quintet.payments.incidents import Incident, Point
+from quintet.payments.monitor import Change, Item, Monitor, Verdict
+from quintet.payments.notifications import tell
+
+_TICK_SECONDS = 0.5
+_LONGEST_SILENCE_SECONDS = 30.0
+_MOST_WAITING_EVENTS = 2_000
+_EVENTS_KEPT = 2_000
+_MOST_TOGETHER = 200
+_OUTBOX_MAY_WAIT = dt.timedelta(minutes=30)
+_LOG = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that listeners are told. number: of this process, rising."""
+
+    number: int
+    kind: str
+    data: Mapping[str, Any]
+
+
+class Listener:
+    """One who listens: a queue in the event loop that it was made in. What is too slow is cut off."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.queue: asyncio.Queue[Event | None] = asyncio.Queue(_MOST_WAITING_EVENTS)
+
+    def put(self, event: Event | None) -> None:
+        """Hand an event over, from any thread; None ends the listening."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._put, event)
+
+    def _put(self, event: Event | None) -> None:
+        if event is not None and self.queue.full():
+            while not self.queue.empty():
+                self.queue.get_nowait()
+            event = None
+        self.queue.put_nowait(event)
+
+
+class Live:
+    """The monitor with its thread. clock: the time in UTC, with its zone. Nothing runs before `start`."""
+
+    def __init__(
+        self,
+        store: Store,
+        channels: Mapping[str, Send],
+        clock: Callable[[], dt.datetime],
+        page_url: str | None = None,
+        heartbeat_url: str | None = None,
+    ) -> None:
+        self._store, self._channels, self._clock, self._page_url = store, tuple(channels), clock, page_url
+        self.monitor = Monitor(store)
+        self.courier = Courier(store, channels, clock, heartbeat_url, lambda: self.is_well)
+        self._requests: queue.SimpleQueue[tuple[Sequence[Item], Future[list[Verdict]]] | None] = queue.SimpleQueue()
+        self._listeners: set[Listener] = set()
+        self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
+        self._lock = threading.Lock()
+        self._number = 0
+        self._thread: threading.Thread | None = None
+        self._last_round = time.monotonic()
+
+    def start(self) -> None:
+        """Begin to judge and to deliver."""
+        self._thread = threading.Thread(target=self._run, name="payments", daemon=True)
+        self._thread.start()
+        self.courier.start()
+
+    def stop(self) -> None:
+        """End after the requests at hand; the state is kept."""
+        if self._thread is None:
+            return
+        self._requests.put(None)
+        self._thread.join()
+        self._thread = None
+        self.end_listening()
+        self.courier.stop()
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the threads are at work and what is to be told gets out."""
+        is_running = self._thread is not None and self._thread.is_alive() and self.courier.is_alive
+        waiting = oldest_waiting(self._store)
+        gets_out = waiting is None or self._clock() - waiting < _OUTBOX_MAY_WAIT
+        return is_running and gets_out and time.monotonic() - self._last_round < _LONGEST_SILENCE_SECONDS
+
+    def submit(self, items: Sequence[Item]) -> Future[list[Verdict]]:
+        """Have items judged; the verdicts come in their order."""
+        future: Future[list[Verdict]] = Future()
+        self._requests.put((items, future))
+        return future
+
+    # -- listening -----------------------------------------------------------------------------------------------------
+
+    def listen(self, after: int | None = None) -> Listener:
+        """Listen from now on, or from after an event that is still known; call it in the event loop."""
+        listener = Listener(asyncio.get_running_loop())
+        with self._lock:
+            missed = [event for event in self._events if after is not None and event.number > after]
+            self._listeners.add(listener)
+        for event in missed:
+            listener.put(event)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """Stop listening."""
+        with self._lock:
+            self._listeners.discard(listener)
+
+    def end_listening(self) -> None:
+        """Tell all listeners that it is over."""
+        with self._lock:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener.put(None)
+
+    def say(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Tell all who listen."""
+        with self._lock:
+            self._number += 1
+            event = Event(self._number, kind, data)
+            self._events.append(event)
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener.put(event)
+
+    # -- the thread ----------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        ticked = 0.0
+        while True:
+            self._last_round = time.monotonic()
+            together, is_last = self._wait_for_requests()
+            if together:
+                self._judge(together)
+            if is_last:
+                break
+            if time.monotonic() - ticked >= _TICK_SECONDS:
+                ticked = time.monotonic()
+                self._tick()
+        self.monitor.checkpoint()
+
+    def _wait_for_requests(self) -> tuple[list[tuple[Sequence[Item], Future[list[Verdict]]]], bool]:
+        """All that wait, or what comes first within a tick; and whether it is the end."""
+        together: list[tuple[Sequence[Item], Future[list[Verdict]]]] = []
+        try:
+            one = self._requests.get(timeout=_TICK_SECONDS)
+            while one is not None and len(together) < _MOST_TOGETHER:
+                together.append(one)
+                one = self._requests.get_nowait()
+            if one is None:
+                return together, True
+            together.append(one)
+        except queue.Empty:
+            pass
+        return together, False
+
+    def _judge(self, together: Sequence[tuple[Sequence[Item], Future[list[Verdict]]]]) -> None:
+        try:
+            verdicts, change = self.monitor.take([items for items, _ in together], self._clock())
+        except Exception as error:
+            _LOG.exception("payments could not be taken")
+            for _, future in together:
+                future.set_exception(error)
+            return
+        for (_, future), of_request in zip(together, verdicts, strict=True):
+            future.set_result(of_request)
+        self._spread(change)
+
+    def _tick(self) -> None:
+        now = self._clock()
+        try:
+            self._spread(self.monitor.pass_time(now))
+            if tell(self._store, self._channels, self._page_url, now):
+                self.courier.wake()
+                self.say("told", {"at": now.isoformat(timespec="seconds")})
+        except Exception:  # a full disk or a locked store: what is due is told by the next tick
+            _LOG.exception("payments could not go on")
+
+    def _spread(self, change: Change) -> None:
+        minutes: dict[int, list[Point]] = {}
+        for point in change.points:
+            minutes.setdefault(point.minute, []).append(point)
+        for _, points in sorted(minutes.items()):
+            self.say("minute", {"minute_at": moment(points[0].minute_at), "points": [as_json(one) for one in points]})
+        for incident in change.incidents:
+            self.say("incident", incident_as_json(incident))
+
+
+def moment(at: dt.datetime | None) -> str | None:
+    """A time without zone, which is UTC, as ISO 8601 says it."""
+    return None if at is None else f"{at.isoformat()}Z"
+
+
+def as_json(point: Point) -> dict[str, Any]:
+    """A point for programs."""
+    return {
+        "series": point.series,
+        "minute_at": moment(point.minute_at),
+        "score": round(point.score, 3),
+        "expected": round(point.expected, 4),
+        "observed": point.observed,
+        "window_minutes": point.window_minutes,
+        "minute_count": point.minute_count,
+        "lower": round(point.lower, 4),
+        "upper": round(point.upper, 4),
+        "rule": point.rule or None,
+        "is_anomalous": point.is_anomalous,
+        "reason": point.reason if point.is_anomalous else None,
+    }
+
+
+def incident_as_json(incident: Incident) -> dict[str, Any]:
+    """An incident for programs."""
+    return {
+        "incident_id": incident.incident_id,
+        "group_id": incident.group_id or None,
+        "series": incident.series,
+        "state": incident.state,
+        "severity": incident.severity,
+        "started_at": moment(incident.started_at),
+        "detected_at": moment(incident.detected_at),
+        "ended_at": moment(incident.ended_at),
+        "peak_score": round(incident.peak_score, 3),
+        "expected": round(incident.expected, 4),
+        "observed": incident.observed,
+        "window_minutes": incident.window_minutes,
+        "rule": incident.rule,
+        "reason": incident.reason,
+    }

@@ -1,0 +1,341 @@
+"""Live payments: what comes in is counted, minutes are closed and scored, and all of it is kept.
+
+Belongs here: from items to verdicts, with the detector's state in this process and in the online store, so that a
+restart changes nothing. How a minute is judged stands in `detector.py`; who is told in `notifications.py`; threads and
+subscribers in `live.py`.
+
+A minute of counts that has ended is closed as soon as it comes, so that its answer is its own; statuses that come after
+score it anew. A minute of single transactions is closed when a later one comes. Both are closed by the clock as well,
+and so are minutes in which nothing came, but only where the feed is no more than `LIVE_MINUTES` behind the clock: what
+is older is a replay, and its silences are told by its next row.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from quintet.online import payment_alerts as kept
+from quintet.online.store import Store
+from quintet.payments.baseline import MINUTES_PER_DAY
+from quintet.payments.detector import LATENESS_MINUTES, OTHER_STATUSES, STATUSES, Detector, Step
+from quintet.payments.incidents import (
+    APPROVED,
+    FEED,
+    FIRING,
+    VOLUME,
+    WITHDRAWN,
+    Incident,
+    Point,
+    to_datetime,
+    to_minute,
+)
+
+ALERT, OK = "alert", "ok"
+
+AHEAD = dt.timedelta(seconds=30)
+"""How far a sender's clock may be ahead of ours."""
+
+LIVE_MINUTES = 15
+"""A feed that is further behind the clock than this is a replay."""
+
+POINTS_KEPT_MINUTES = 3 * MINUTES_PER_DAY
+
+_GRACE = dt.timedelta(seconds=2)
+_GRACE_OF_SILENCE = dt.timedelta(seconds=30)
+_RECENT_MINUTES = 4 * LATENESS_MINUTES
+_INPUTS_PER_CHECKPOINT = 2_000
+
+
+@dataclass(frozen=True)
+class Item:
+    """A minute's count of a status, or with a `transaction_id` one transaction, which counts once."""
+
+    minute: int
+    status: str
+    count: int = 1
+    transaction_id: str | None = None
+
+    @property
+    def series(self) -> str:
+        """The series that the item belongs to, as far as its name tells."""
+        return VOLUME if self.status == APPROVED else self.status
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be done about an item, and the point that says so.
+
+    is_accepted: False where its minute was settled before. scored_minute: the minute that the verdict is about; None
+    before any was scored. It is earlier than the item's own where that is not complete.
+    """
+
+    item: Item
+    recommendation: str
+    reason: str
+    is_accepted: bool
+    point: Point | None
+    incident_id: str | None
+
+    @property
+    def scored_minute(self) -> int | None:
+        """The minute of the point."""
+        return self.point.minute if self.point else None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of some items or of the passing of time: points and incidents that are new or changed."""
+
+    points: Sequence[Point]
+    incidents: Sequence[Incident]
+
+
+def is_ahead(minute: int, now: dt.datetime) -> bool:
+    """Whether a minute has not begun yet, with grace for clocks that differ a little."""
+    return to_datetime(minute).replace(tzinfo=dt.UTC) > now + AHEAD
+
+
+class Monitor:
+    """Judges live payments. One thread at a time; `store` keeps what it knows.
+
+    An error while writing leaves it as the store has it, and is raised.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._load()
+
+    def _load(self) -> None:
+        state, inputs = kept.load_state(self._store)
+        detector = Detector() if state is None else Detector.from_json(state)
+        for _, minute, counts in inputs:
+            _apply(detector, minute, counts)
+        self.detector = detector
+        self._inputs_since_checkpoint = len(inputs)
+        last = detector.last_minute
+        since = -1 if last is None else last - _RECENT_MINUTES
+        self._points: dict[int, dict[str, Point]] = {}
+        self._incidents: dict[str, Incident] = {}
+        if last is not None:
+            for row in kept.points(self._store, since, last + 1):
+                point = point_of(row)
+                self._points.setdefault(point.minute, {})[point.series] = point
+            for one in kept.incidents(self._store, since):
+                if one.source == kept.LIVE:
+                    incident = Incident(**one.fields)
+                    self._incidents[incident.incident_id] = incident
+        self._transactions = kept.transaction_counts(self._store, since)
+
+    @property
+    def unknown_statuses(self) -> tuple[str, ...]:
+        """The statuses that came and that nobody knows, each a series of its own."""
+        return tuple(status for status in self.detector.statuses if status not in STATUSES)
+
+    def take(self, requests: Sequence[Sequence[Item]], now: dt.datetime) -> tuple[list[list[Verdict]], Change]:
+        """Take the items of some requests, all of them or none; a list of verdicts for each, in its order.
+
+        No item may be ahead of the clock, or hold a count outside its range. now: UTC, with its zone.
+        """
+        verdicts: list[list[Verdict]] = []
+        changes: list[Change] = []
+        try:
+            with self._store.write() as connection:
+                inputs: list[tuple[int, Mapping[str, int] | None]] = []
+                for items in requests:
+                    refused, change = self._take(connection, items, now, inputs)
+                    changes.append(change)
+                    verdicts.append([self._verdict(item, item.minute in refused) for item in items])
+                together = _together(changes)
+                self._keep(connection, inputs, together, now)
+        except BaseException:
+            self._load()
+            raise
+        self._forget()
+        return verdicts, together
+
+    def pass_time(self, now: dt.datetime) -> Change:
+        """Close the minutes that the clock says are over, of a feed that is live."""
+        until = self._over_by(now)
+        if until is None or not self.detector.has_open(until):
+            return Change([], [])
+        try:
+            with self._store.write() as connection:
+                change = _as_change(self._complete(until))
+                self._keep(connection, [(until, None)], change, now)
+        except BaseException:
+            self._load()
+            raise
+        self._forget()
+        return change
+
+    def checkpoint(self) -> None:
+        """Keep the state as it is, so that a start has nothing to repeat; old points are removed."""
+        if self._inputs_since_checkpoint == 0:
+            return
+        with self._store.write() as connection:
+            self._checkpoint(connection)
+
+    # -- taking --------------------------------------------------------------------------------------------------------
+
+    def _take(
+        self,
+        connection: Any,
+        items: Sequence[Item],
+        now: dt.datetime,
+        inputs: list[tuple[int, Mapping[str, int] | None]],
+    ) -> tuple[set[int], Change]:
+        """Count and score the items of one request; gives the minutes that were settled before."""
+        refused: set[int] = set()
+        changes: list[Change] = []
+        for minute, of_minute in groupby(sorted(items, key=attrgetter("minute")), attrgetter("minute")):
+            if self.detector.is_settled(minute):
+                refused.add(minute)
+                continue
+            counts, is_whole = self._counts(connection, minute, list(of_minute))
+            if counts:
+                changes.append(_as_change(self.detector.record(to_datetime(minute), counts)))
+                inputs.append((minute, counts))
+            has_ended = to_datetime(minute + 1).replace(tzinfo=dt.UTC) <= now
+            closed = minute if is_whole and has_ended else minute - 1
+            if self.detector.has_open(closed):
+                changes.append(_as_change(self._complete(closed)))
+                inputs.append((closed, None))
+        change = _together(changes)
+        self._remember(change)
+        return refused, change
+
+    def _counts(self, connection: Any, minute: int, items: Sequence[Item]) -> tuple[dict[str, int], bool]:
+        """What the items make of the counts of a minute, and whether they tell the whole of it."""
+        counts: dict[str, int] = {}
+        for item in items:
+            if item.transaction_id is None:
+                counts[item.status] = item.count
+            elif kept.add_transaction(connection, item.transaction_id, item.status, minute):
+                total = self._transactions.get((minute, item.status), 0) + 1
+                self._transactions[minute, item.status] = total
+                counts[item.status] = total
+        return counts, any(item.transaction_id is None for item in items)
+
+    def _complete(self, minute: int) -> Step:
+        return self.detector.complete(to_datetime(minute))
+
+    def _over_by(self, now: dt.datetime) -> int | None:
+        """The last minute that is over by the clock, where the feed is live."""
+        newest = self.detector.newest_minute
+        if newest is None:
+            return None
+        with_rows = to_minute(now - _GRACE) - 1
+        if with_rows - newest > LIVE_MINUTES:
+            return None
+        silent = to_minute(now - _GRACE_OF_SILENCE) - 1
+        return max(silent, min(with_rows, newest))
+
+    # -- keeping -------------------------------------------------------------------------------------------------------
+
+    def _keep(
+        self,
+        connection: Any,
+        inputs: Sequence[tuple[int, Mapping[str, int] | None]],
+        change: Change,
+        now: dt.datetime,
+    ) -> None:
+        self._remember(change)
+        kept.add_inputs(connection, inputs)
+        kept.save_points(connection, [tuple(point) for point in change.points])
+        for incident in change.incidents:
+            kept.save_incident(connection, incident.incident_id, kept.LIVE, list(incident), now)
+        self._inputs_since_checkpoint += len(inputs)
+        if self._inputs_since_checkpoint >= _INPUTS_PER_CHECKPOINT:
+            self._checkpoint(connection)
+
+    def _checkpoint(self, connection: Any) -> None:
+        kept.save_checkpoint(connection, kept.last_input(self._store), self.detector.to_json())
+        self._inputs_since_checkpoint = 0
+        last = self.detector.last_minute
+        if last is not None:
+            kept.forget_before(connection, last - POINTS_KEPT_MINUTES, last - _RECENT_MINUTES)
+
+    def _remember(self, change: Change) -> None:
+        for point in change.points:
+            self._points.setdefault(point.minute, {})[point.series] = point
+        self._incidents |= {incident.incident_id: incident for incident in change.incidents}
+
+    def _forget(self) -> None:
+        last = self.detector.last_minute
+        if last is None or len(self._points) <= 2 * _RECENT_MINUTES:
+            return
+        since = last - _RECENT_MINUTES
+        self._points = {minute: points for minute, points in self._points.items() if minute >= since}
+        self._transactions = {key: count for key, count in self._transactions.items() if key[0] >= since}
+        self._incidents = {
+            key: one for key, one in self._incidents.items() if one.ended_minute is None or one.ended_minute >= since
+        }
+
+    # -- answering -----------------------------------------------------------------------------------------------------
+
+    def _verdict(self, item: Item, is_settled: bool) -> Verdict:
+        if is_settled:
+            reason = (
+                f"The minute is settled: counts may come up to {LATENESS_MINUTES} minutes after the last complete "
+                "minute. Nothing was changed."
+            )
+            return Verdict(item, OK, reason, False, None, None)
+        last = self.detector.last_minute
+        if last is None:
+            return Verdict(item, OK, "The minute is not complete, and none was scored yet.", True, None, None)
+        scored = min(item.minute, last)
+        points = self._points.get(scored, {})
+        point = points.get(item.series) or points.get(OTHER_STATUSES) or points.get(FEED)
+        if point is None:
+            return Verdict(item, OK, "The status has no series yet.", True, None, None)
+        incident_id = self._incident_at(point)
+        recommendation = ALERT if point.is_anomalous or (incident_id and point.is_elevated) else OK
+        reason = point.reason
+        if scored < item.minute:
+            reason = f"The minute is not complete; of {to_datetime(scored):%H:%M}: {reason}"
+        return Verdict(item, recommendation, reason, True, point, incident_id)
+
+    def _incident_at(self, point: Point) -> str | None:
+        for incident in self._incidents.values():
+            if incident.series != point.series or incident.state == WITHDRAWN or incident.started_minute > point.minute:
+                continue
+            if incident.state == FIRING or (incident.ended_minute or 0) > point.minute:
+                return incident.incident_id
+        return None
+
+
+def _apply(detector: Detector, minute: int, counts: Mapping[str, int] | None) -> None:
+    if counts is None:
+        detector.complete(to_datetime(minute))
+    else:
+        detector.record(to_datetime(minute), counts)
+
+
+def _as_change(step: Step) -> Change:
+    return Change(step.points, step.incidents)
+
+
+def _together(changes: Iterable[Change]) -> Change:
+    """The last state of each point and incident."""
+    points: dict[tuple[int, str], Point] = {}
+    incidents: dict[str, Incident] = {}
+    for change in changes:
+        points |= {(point.minute, point.series): point for point in change.points}
+        incidents |= {incident.incident_id: incident for incident in change.incidents}
+    return Change(list(points.values()), list(incidents.values()))
+
+
+def point_of(row: Sequence[Any]) -> Point:
+    """A point as the store has it."""
+    point = Point(*row)
+    return point._replace(
+        is_anomalous=bool(point.is_anomalous),
+        is_sustained=bool(point.is_sustained),
+        is_elevated=bool(point.is_elevated),
+        is_bad=bool(point.is_bad),
+    )

@@ -1,0 +1,81 @@
+"""Alerts written to the warehouse: what was there is replaced, and the order of rows changes nothing."""
+
+from collections.abc import Iterator
+
+import duckdb
+import pandas as pd
+import pytest
+
+from quintet.payments.alert_tables import write_alerts, write_checkout_anomalies, write_evaluation
+from quintet.payments.checkout import REFERENCES
+from quintet.samples.payments import PaymentsWorld, transaction_minutes
+
+WORLD = PaymentsWorld(days=1, incidents_per_day=3, checkout_days=1)
+
+
+@pytest.fixture
+def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("create schema marts; create schema ml")
+    yield connection
+    connection.close()
+
+
+def fill(warehouse: duckdb.DuckDBPyConnection, minutes: pd.DataFrame) -> None:
+    warehouse.register("minutes", minutes)
+    warehouse.execute("create or replace table marts.fct_payment_minutes as from minutes")
+
+
+def test_the_order_of_rows_changes_no_point_and_no_incident(warehouse: duckdb.DuckDBPyConnection):
+    minutes, _ = transaction_minutes(WORLD, 5)
+    fill(warehouse, minutes)
+    rows = write_alerts(warehouse)
+    tables = {table: warehouse.execute(f"from {table}").df() for table in rows}
+    fill(warehouse, minutes.sample(frac=1, random_state=1))
+    write_alerts(warehouse)
+
+    assert rows["ml.payment_incidents"] > 0
+    for table, frame in tables.items():
+        pd.testing.assert_frame_equal(warehouse.execute(f"from {table}").df(), frame)
+
+
+def test_a_status_that_a_later_day_brings_changes_nothing_before_it(warehouse: duckdb.DuckDBPyConnection):
+    minutes, _ = transaction_minutes(WORLD, 5)
+    fill(warehouse, minutes)
+    write_alerts(warehouse)
+    before = warehouse.execute("from ml.payment_points order by all").df()
+    # the mart's calendar has zeros for every status that was ever seen
+    chargeback = minutes[minutes["status"] == "failed"].assign(status="chargeback", count=0)
+    fill(warehouse, pd.concat([minutes, chargeback]))
+    write_alerts(warehouse)
+
+    pd.testing.assert_frame_equal(warehouse.execute("from ml.payment_points order by all").df(), before)
+
+
+def test_without_minutes_there_are_tables_without_rows(warehouse: duckdb.DuckDBPyConnection):
+    minutes, _ = transaction_minutes(WORLD, 5)
+    fill(warehouse, minutes.iloc[:0])
+
+    assert write_alerts(warehouse) == {"ml.payment_points": 0, "ml.payment_incidents": 0}
+
+
+def test_checkout_hours_are_judged_and_replaced(warehouse: duckdb.DuckDBPyConnection):
+    hours = pd.DataFrame({"source_file": "a.csv", "hour": range(24), "today": 20, **dict.fromkeys(REFERENCES, 20.0)})
+    hours.loc[9, "today"] = 0
+    warehouse.register("hours", hours)
+    warehouse.execute("create table marts.fct_checkout_hours as from hours")
+    write_checkout_anomalies(warehouse)
+
+    assert write_checkout_anomalies(warehouse) == {"ml.checkout_anomalies": 24}
+    marked = warehouse.execute("select hour from ml.checkout_anomalies where is_anomalous").fetchall()
+    assert marked == [(9,)]
+
+
+def test_the_evaluation_has_each_detector_in_each_scope(warehouse: duckdb.DuckDBPyConnection):
+    write_evaluation(warehouse, PaymentsWorld(days=1, checkout_days=1), seed=3)
+    scopes = warehouse.execute(
+        "select detector, list(scope order by scope) from ml.alert_evaluation group by detector"
+    ).fetchall()
+
+    assert {"gamma_poisson", "robust_z", "static_thresholds", "isolation_forest"} <= {name for name, _ in scopes}
+    assert all(found == ["all", "statuses", "volume"] for _, found in scopes)

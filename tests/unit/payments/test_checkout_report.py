@@ -1,0 +1,97 @@
+"""The checkout paper: a sentence for each hour that stands out, computed from the data; the same bytes again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+from quintet.payments.checkout import REFERENCES, checkout_anomalies
+from quintet.payments.checkout_report import FILE, checkout_paper, write_checkout_report
+from quintet.report import Code, Paper, Points
+
+SQL = "select 1 -- of the model"
+
+
+@pytest.fixture
+def snapshot() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Two days of twenty sales an hour, without a sale at 9 in the second."""
+    connection = duckdb.connect(config={"threads": 1})
+    days = [
+        pd.DataFrame(
+            {"source_file": f"c_{number}.csv", "hour": range(24), "today": 20, **dict.fromkeys(REFERENCES, 20.0)}
+        )
+        for number in (1, 2)
+    ]
+    days[1].loc[9, "today"] = 0
+    hours = pd.concat(days)
+    connection.execute("create schema marts")
+    connection.execute(
+        "create table marts.snapshot as select 's1' as snapshot_id, timestamp '2024-01-02' as published_at"
+    )
+    connection.register("hours", hours)
+    connection.register("judged", checkout_anomalies(hours))
+    connection.execute("create table marts.fct_checkout_comparison as from hours")
+    connection.execute("create table marts.fct_checkout_anomalies as from judged")
+    connection.execute(
+        "create table marts.fct_checkout_hours as "
+        "select source_file, null::date as file_date, source_file[3]::bigint as file_number from hours"
+    )
+    yield connection
+    connection.close()
+
+
+def points(paper: Paper) -> list[tuple[str, str]]:
+    return [
+        point
+        for section in paper.sections
+        for block in section.blocks
+        if isinstance(block, Points)
+        for point in block.points
+    ]
+
+
+def test_an_hour_that_stands_out_is_the_title_and_has_its_sentence(snapshot: duckdb.DuckDBPyConnection) -> None:
+    paper = checkout_paper(snapshot, SQL)
+
+    assert paper.title == "1 checkout hour of 2 days is out of the ordinary; about 20 sales are missing"
+    assert points(paper) == [
+        ("Out of the ordinary", "09h: no sales where about 20.0 were expected; by chance: less than one in a million.")
+    ]
+    assert [section.title for section in paper.sections[1:3]] == [
+        "c_1.csv: no hour is out of the ordinary",
+        "c_2.csv: 09h out of the ordinary",
+    ]
+
+
+def test_usual_days_are_said_to_be_usual(snapshot: duckdb.DuckDBPyConnection) -> None:
+    snapshot.execute("update marts.fct_checkout_anomalies set is_anomalous = false, reason = null")
+    paper = checkout_paper(snapshot, SQL)
+
+    assert paper.title == "No checkout hour of 2 days is out of the ordinary"
+    assert points(paper) == []
+
+
+def test_the_sql_of_the_comparison_stands_in_the_paper(snapshot: duckdb.DuckDBPyConnection) -> None:
+    (code,) = [block for block in checkout_paper(snapshot, SQL).sections[-1].blocks if isinstance(block, Code)]
+
+    assert code.text == SQL
+
+
+def test_the_same_snapshot_gives_the_same_bytes(snapshot: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    first, second = (write_checkout_report(snapshot, tmp_path / name, SQL) for name in ("a", "b"))
+
+    assert first.name == FILE
+    assert first.read_bytes() == second.read_bytes()
+    assert first.read_bytes().startswith(b"%PDF-")
+
+
+def test_without_a_day_it_says_how_to_get_one(snapshot: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    for table in ("fct_checkout_comparison", "fct_checkout_anomalies", "fct_checkout_hours"):
+        snapshot.execute(f"delete from marts.{table}")
+
+    assert checkout_paper(snapshot, SQL).title == "No checkout day has come in yet"
+    assert write_checkout_report(snapshot, tmp_path, SQL).exists()

@@ -1,0 +1,112 @@
+"""Delivery: through a channel that fails none is lost and none comes twice; the heartbeat stops with its cause."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from quintet.online.outbox import enqueue, last_messages
+from quintet.online.store import Store
+from quintet.payments.channels import Delivery, DeliveryError, to_webhook
+from quintet.payments.courier import Courier, deliver
+from tests.unit.payments.teams import receiving
+
+NOW = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path)
+    yield store
+    store.close()
+
+
+def put(store: Store, number: int, at: dt.datetime = NOW) -> None:
+    with store.write() as connection:
+        enqueue(connection, f"key-{number}", ["webhook"], {"number": number}, at)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.01)
+
+
+def test_through_ten_minutes_of_failure_none_is_lost_and_none_is_doubled(store: Store) -> None:
+    """Ten minutes of the outbox's own clock, a message every half a minute, to a receiver that fails all the time."""
+    with receiving(None) as receiver:
+        receiver.failing = 503
+        for second in range(900):
+            now = NOW + dt.timedelta(seconds=second)
+            if second % 30 == 0 and second < 600:
+                put(store, second // 30, now)
+            if second == 600:
+                receiver.failing = None
+            while deliver(store, "webhook", lambda one: to_webhook(receiver.url, "", one), now):
+                pass
+        sent = [one["number"] for one in receiver.bodies]
+
+    assert sent == list(range(20))
+    assert {one.state for one in last_messages(store, 99)} == {"sent"}
+    assert 10 < receiver.attempts < 60
+
+
+def test_a_channel_that_stands_still_does_not_hold_up_another(store: Store) -> None:
+    taken: list[str] = []
+
+    def failing(_: Delivery) -> None:
+        raise DeliveryError("answered 503")
+
+    with store.write() as connection:
+        enqueue(connection, "a", ["bad", "good"], {}, NOW)
+    courier = Courier(store, {"bad": failing, "good": lambda one: taken.append(one.key)}, lambda: NOW)
+    courier.start()
+    wait_until(lambda: taken == ["a"])
+    assert courier.is_alive
+    courier.stop()
+
+    assert {one.channel: one.state for one in last_messages(store, 9)} == {"bad": "waiting", "good": "sent"}
+
+
+def test_two_couriers_send_each_message_once(store: Store) -> None:
+    taken: list[str] = []
+    for number in range(30):
+        put(store, number)
+    couriers = [Courier(store, {"webhook": lambda one: taken.append(one.key)}, lambda: NOW) for _ in range(2)]
+    for courier in couriers:
+        courier.start()
+    wait_until(lambda: len(taken) >= 30)
+    for courier in couriers:
+        courier.stop()
+
+    assert taken == [f"key-{number}" for number in range(30)]
+
+
+def test_the_heart_beats_while_all_is_well_and_not_otherwise(store: Store) -> None:
+    well = True
+    with receiving(None) as watcher:
+        courier = Courier(store, {}, lambda: NOW, watcher.url, lambda: well, heartbeat_seconds=0.01)
+        courier.start()
+        wait_until(lambda: watcher.attempts >= 3)
+        well = False
+        time.sleep(0.1)
+        beats = watcher.attempts
+        time.sleep(0.2)
+        courier.stop()
+
+        assert watcher.attempts == beats
+
+
+def test_a_watcher_that_cannot_be_reached_stops_no_heart(store: Store) -> None:
+    with receiving(None) as watcher:
+        watcher.failing = 500
+        courier = Courier(store, {}, lambda: NOW, watcher.url, heartbeat_seconds=0.01)
+        courier.start()
+        wait_until(lambda: watcher.attempts >= 3)
+        assert courier.is_alive
+        courier.stop()

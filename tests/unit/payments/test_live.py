@@ -1,0 +1,121 @@
+"""The running monitor: answers, listeners that are too slow, failures, and whether it is well."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from quintet.online import payment_alerts as kept
+from quintet.online.outbox import enqueue, last_messages
+from quintet.online.store import Store
+from quintet.payments import live as live_module
+from quintet.payments.channels import Delivery
+from quintet.payments.incidents import to_minute
+from quintet.payments.live import Live
+from quintet.payments.monitor import Item
+
+NOW = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)
+FIRST = to_minute(dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC))
+
+
+def minute(number: int, denied: int = 10) -> list[Item]:
+    return [Item(FIRST + number, "approved", 100), Item(FIRST + number, "denied", denied)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def live(store: Store) -> Iterator[Live]:
+    live = Live(store, {}, lambda: NOW)
+    live.start()
+    yield live
+    live.stop()
+
+
+def test_requests_that_come_together_are_each_answered_with_their_own(live: Live) -> None:
+    futures = [live.submit(minute(number)) for number in range(50)]
+
+    for number, future in enumerate(futures):
+        assert [verdict.item for verdict in future.result(20)] == minute(number)
+
+
+def test_what_cannot_be_written_fails_its_requests_and_the_next_ones_work(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(kept, "save_points", no_room)
+        with pytest.raises(sqlite3.OperationalError):
+            live.submit(minute(0)).result(20)
+
+    assert live.submit(minute(0)).result(20)[0].is_accepted
+
+
+def test_a_listener_that_is_too_slow_is_cut_off_and_holds_up_nobody(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "_MOST_WAITING_EVENTS", 3)
+
+    async def listen() -> list[str | None]:
+        listener = live.listen()
+        for number in range(9):
+            live.say("minute", {"number": number})
+        await asyncio.sleep(0.05)
+        heard = []
+        while not listener.queue.empty():
+            event = listener.queue.get_nowait()
+            heard.append(event.kind if event else None)
+        live.leave(listener)
+        return heard
+
+    assert None in asyncio.run(listen())
+
+
+def test_it_is_well_while_its_threads_run_and_messages_get_out(live: Live, store: Store) -> None:
+    assert live.is_well
+    with store.write() as connection:
+        enqueue(connection, "a", ["teams"], {}, NOW - dt.timedelta(hours=1))
+    assert not live.is_well
+
+
+def test_before_its_start_and_after_its_stop_it_is_not_well(store: Store) -> None:
+    live = Live(store, {}, lambda: NOW)
+    assert not live.is_well
+    live.start()
+    assert live.is_well
+    live.stop()
+    assert not live.is_well
+
+
+def test_what_fires_is_written_for_each_channel_and_delivered(store: Store) -> None:
+    taken: list[str] = []
+    now = [NOW]
+
+    def take(delivery: Delivery) -> None:
+        taken.append(delivery.body["title"])
+
+    live = Live(store, {"webhook": take}, lambda: now[0])
+    live.start()
+    live.submit([item for number in range(60) for item in minute(number)]).result(20)
+    live.submit(minute(60, denied=70)).result(20)
+    now[0] += dt.timedelta(seconds=3)
+    end = time.monotonic() + 20
+    while not taken and time.monotonic() < end:
+        time.sleep(0.02)
+    live.stop()
+
+    assert taken == ["Denied out of the ordinary"]
+    assert [one.state for one in last_messages(store, 9)] == ["sent"]

@@ -1,0 +1,232 @@
+"""Live payments: verdicts, idempotency, late rows, restarts, the clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from quintet.online import payment_alerts as kept
+from quintet.online.store import Store
+from quintet.payments.incidents import to_minute
+from quintet.payments.monitor import ALERT, OK, Item, Monitor, is_ahead
+from quintet.payments.replay import detect
+
+START = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
+LATER = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)
+FIRST = to_minute(START)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path)
+    yield store
+    store.close()
+
+
+def minute_of(number: int, **counts: int) -> list[Item]:
+    """The items of the minute with this number from the start."""
+    usual = {"approved": 100, "denied": 10} | counts
+    return [Item(FIRST + number, status, count) for status, count in usual.items()]
+
+
+def quiet_hours(minutes: int, seed: int = 1) -> list[list[Item]]:
+    rng = np.random.default_rng(seed)
+    approved, denied = rng.poisson(100, minutes).tolist(), rng.poisson(10, minutes).tolist()
+    return [minute_of(number, approved=approved[number], denied=denied[number]) for number in range(minutes)]
+
+
+def all_points(store: Store) -> list[tuple[object, ...]]:
+    return kept.points(store, 0, FIRST + 10_000)
+
+
+def all_incidents(store: Store) -> list[tuple[object, ...]]:
+    return [(one.incident_id, *one.fields.values()) for one in kept.incidents(store)]
+
+
+def test_a_burst_of_denials_is_an_alert_with_what_it_is_made_of(store: Store) -> None:
+    monitor = Monitor(store)
+    monitor.take(quiet_hours(60), LATER)
+    (verdicts,), _ = monitor.take([minute_of(60, denied=70)], LATER)
+    approved, denied = verdicts
+
+    assert (approved.recommendation, denied.recommendation) == (OK, ALERT)
+    assert denied.point is not None
+    assert (denied.point.series, denied.point.rule, denied.point.observed) == ("denied", "denied_quarter", 70)
+    assert denied.incident_id is not None
+    assert "more than a quarter was denied" in denied.reason
+
+
+def test_what_is_sent_again_changes_nothing(store: Store) -> None:
+    monitor, requests = Monitor(store), [*quiet_hours(40), minute_of(40, denied=70)]
+    monitor.take(requests, LATER)
+    before = all_points(store), all_incidents(store)
+    (again,), change = monitor.take([requests[-1]], LATER)
+
+    assert (change.points, change.incidents) == ([], [])
+    assert (all_points(store), all_incidents(store)) == before
+    assert again[1].recommendation == ALERT
+
+
+def test_a_restart_changes_nothing(tmp_path: Path) -> None:
+    requests = [*quiet_hours(50), minute_of(50, denied=70), minute_of(51, denied=70), *[minute_of(52)]]
+    through, restarted = Store(tmp_path / "through"), Store(tmp_path / "restarted")
+    monitor = Monitor(through)
+    for request in requests:
+        monitor.take([request], LATER)
+    for number, request in enumerate(requests):
+        other = Monitor(restarted)
+        verdicts = other.take([request], LATER)[0]
+        if number % 7 == 0:
+            other.checkpoint()
+
+    assert all_points(restarted) == all_points(through)
+    assert all_incidents(restarted) == all_incidents(through)
+    assert verdicts == monitor.take([requests[-1]], LATER)[0]
+    through.close()
+    restarted.close()
+
+
+def test_late_counts_end_as_if_all_had_come_in_order(tmp_path: Path) -> None:
+    requests = [*quiet_hours(50), *(minute_of(50 + number, denied=60) for number in range(10))]
+    mixed = requests[:]
+    chance = random.Random(3)
+    # the minute that comes first begins the record
+    for first in range(1, len(mixed), 10):
+        part = mixed[first : first + 10]
+        chance.shuffle(part)
+        mixed[first : first + 10] = part
+    stores = [Store(tmp_path / name) for name in ("ordered", "mixed")]
+    for store, order in zip(stores, (requests, mixed), strict=True):
+        monitor = Monitor(store)
+        for request in order:
+            monitor.take([request], LATER)
+    firing = [[one for one in all_incidents(store) if one[2] != "withdrawn"] for store in stores]
+
+    assert firing[0] == firing[1]
+    assert firing[0]
+    for store in stores:
+        store.close()
+
+
+def test_an_incident_that_late_counts_withdraw_is_marked(store: Store) -> None:
+    monitor = Monitor(store)
+    monitor.take(quiet_hours(60), LATER)
+    # without the approvals of the minute, which come late, it looks as if nothing were approved
+    (alone,), _ = monitor.take([[Item(FIRST + 60, "denied", 55)]], LATER)
+    before = {one.fields["series"]: one.fields["state"] for one in kept.incidents(store)}
+    monitor.take([[Item(FIRST + 60, "approved", 600)]], LATER)
+    states = {one.fields["series"]: one.fields["state"] for one in kept.incidents(store)}
+
+    assert alone[0].recommendation == ALERT
+    assert (before, states) == ({"volume": "firing"}, {"volume": "withdrawn"})
+
+
+def test_what_is_settled_is_refused_and_said(store: Store) -> None:
+    monitor = Monitor(store)
+    monitor.take(quiet_hours(40), LATER)
+    before = all_points(store)
+    (verdicts,), _ = monitor.take([minute_of(3, denied=70)], LATER)
+
+    assert [(one.is_accepted, one.recommendation) for one in verdicts] == [(False, OK), (False, OK)]
+    assert "settled" in verdicts[0].reason
+    assert all_points(store) == before
+
+
+def test_single_transactions_count_once_and_make_the_same_minute(tmp_path: Path) -> None:
+    counted, single = Store(tmp_path / "counted"), Store(tmp_path / "single")
+    Monitor(counted).take([[Item(FIRST + number, "approved", 3)] for number in range(3)], LATER)
+    monitor = Monitor(single)
+    for number in range(4):
+        for which in ("a", "b", "a", "c"):
+            monitor.take([[Item(FIRST + number, "approved", 1, f"{number}{which}")]], LATER)
+    last = FIRST + 3
+
+    assert kept.points(single, 0, last) == kept.points(counted, 0, last)
+    counted.close()
+    single.close()
+
+
+def test_an_unfinished_minute_is_answered_by_the_last_complete_one(store: Store) -> None:
+    monitor, now = Monitor(store), START + dt.timedelta(minutes=10, seconds=20)
+    monitor.take(quiet_hours(10), now)
+    (verdicts,), change = monitor.take([minute_of(10, denied=1)], now)
+
+    assert verdicts[1].scored_minute == FIRST + 9
+    assert "not complete" in verdicts[1].reason
+    assert change.points == []
+
+
+def test_the_clock_closes_minutes_and_finds_a_feed_that_fell_silent(store: Store) -> None:
+    monitor, now = Monitor(store), START + dt.timedelta(minutes=30)
+    monitor.take(quiet_hours(30), now)
+    for _ in range(10):
+        now += dt.timedelta(minutes=1)
+        monitor.pass_time(now)
+    (feed,) = [one for one in kept.incidents(store) if one.fields["series"] == "feed"]
+
+    assert feed.fields["state"] == "firing"
+    assert feed.fields["started_minute"] == FIRST + 30
+
+
+def test_the_clock_leaves_a_replay_of_old_days_alone(store: Store) -> None:
+    monitor = Monitor(store)
+    monitor.take(quiet_hours(30), LATER)
+
+    assert monitor.pass_time(LATER).points == []
+    assert monitor.detector.last_minute == FIRST + 29
+
+
+def test_an_unknown_status_is_a_series_of_its_own_and_is_reported(store: Store) -> None:
+    monitor = Monitor(store)
+    monitor.take(quiet_hours(30), LATER)
+    (verdicts,), _ = monitor.take([minute_of(30, chargeback=9)], LATER)
+
+    assert monitor.unknown_statuses == ("chargeback",)
+    assert verdicts[-1].point is not None
+    assert (verdicts[-1].point.series, verdicts[-1].recommendation) == ("chargeback", ALERT)
+    assert Monitor(store).unknown_statuses == ("chargeback",)
+
+
+def test_a_write_that_fails_leaves_everything_as_it_was(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monitor = Monitor(store)
+    monitor.take(quiet_hours(20), LATER)
+    before = all_points(store)
+    with monkeypatch.context() as broken:
+
+        def no_room(*_: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        broken.setattr(kept, "save_points", no_room)
+        with pytest.raises(sqlite3.OperationalError):
+            monitor.take([minute_of(20, denied=70)], LATER)
+    (verdicts,), _ = monitor.take([minute_of(20)], LATER)
+
+    assert all_points(store)[: len(before)] == before
+    assert {one.recommendation for one in verdicts} == {OK}
+
+
+def test_the_monitor_says_what_the_batch_says(store: Store) -> None:
+    requests = [*quiet_hours(60), *(minute_of(60 + number, failed=12) for number in range(8)), *quiet_hours(0)]
+    Monitor(store).take(requests, LATER)
+    rows = [(item.minute, item.status, item.count) for request in requests for item in request]
+    minutes = pd.DataFrame(rows, columns=["minute", "status", "count"])
+    minutes["minute_at"] = minutes["minute"].to_numpy().astype("datetime64[m]").astype("datetime64[us]")
+    points, incidents = detect(minutes.assign(is_observed=True))
+
+    assert [one.incident_id for one in kept.incidents(store)] == incidents["incident_id"].tolist()[::-1]
+    assert len(all_points(store)) == len(points)
+
+
+def test_a_minute_that_has_not_begun_is_ahead() -> None:
+    now = START + dt.timedelta(seconds=10)
+
+    assert not is_ahead(FIRST, now)
+    assert is_ahead(FIRST + 1, now)
+    assert not is_ahead(FIRST + 1, now + dt.timedelta(seconds=25))

@@ -1,0 +1,85 @@
+"""`make replay`: every edition of a file becomes items of the endpoint, at the pace that is asked for."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quintet.payments.__main__ import ReplayError, main, minutes_of, replay
+
+ANCHOR = dt.date(2024, 1, 1)
+
+
+def file(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, "utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "first"),
+    [
+        (
+            "transactions_2.csv",
+            "time,status,f0_\n00h 01,denied,3\n00h 00,approved,9\n",
+            {"minute_at": "00h 00", "day": "2024-01-02", "status": "approved", "count": 9},
+        ),
+        (
+            "t_2024-05-06.csv",
+            "time;status;count\n00h 00;approved;9\n",
+            {"minute_at": "00h 00", "day": "2024-05-06", "status": "approved", "count": 9},
+        ),
+        (
+            "any.csv",
+            "timestamp,status,count\n2025-07-12 13:45:00,approved,9\n",
+            {"minute_at": "2025-07-12 13:45:00", "status": "approved", "count": 9},
+        ),
+    ],
+)
+def test_each_edition_is_read_in_the_order_of_its_minutes(
+    tmp_path: Path, name: str, text: str, first: dict[str, Any]
+) -> None:
+    assert minutes_of(file(tmp_path, name, text), None, ANCHOR)[0][1] == [first]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("a.csv", "time,status,amount\n00h 00,approved,9\n", "needs the columns"),
+        ("a.csv", "time,status,count\n00h 00,approved,9\n", "give it with --day"),
+        ("a_1.csv", "time,status,count\n00h 00,approved,9\n00h 01,approved,many\n", "row 2: a count is a whole number"),
+    ],
+)
+def test_a_file_that_cannot_be_sent_says_why(tmp_path: Path, name: str, text: str, says: str) -> None:
+    with pytest.raises(ReplayError, match=says):
+        minutes_of(file(tmp_path, name, text), None, ANCHOR)
+
+
+def test_the_pace_is_that_of_the_speed() -> None:
+    slept: list[float] = []
+    sent: list[int] = []
+    minutes: list[tuple[str, list[dict[str, Any]]]] = [(str(number), [{}]) for number in range(4)]
+
+    def post(items: list[dict[str, Any]]) -> dict[str, Any]:
+        sent.append(len(items))
+        return {}
+
+    list(replay(minutes, 120, post, lambda: 0.0, slept.append))
+    assert (slept, sent) == ([0.5, 1.0, 1.5], [1, 1, 1, 1])
+    list(replay(minutes * 6, 0, post, lambda: 0.0, slept.append))
+    assert (len(slept), sent[4:]) == (3, [10, 10, 4])
+
+
+def test_without_a_service_it_says_what_to_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = file(tmp_path, "t_1.csv", "time,status,count\n00h 00,approved,9\n")
+    monkeypatch.delenv("QUINTET_ADMIN_KEY", raising=False)
+
+    assert main(["--file", str(path), "--url", "http://127.0.0.1:1", "--key", "x"]) == 2
+    assert "start it with make serve" in capsys.readouterr().err
+    assert main(["--file", str(path)]) == 2
+    assert "a key is needed" in capsys.readouterr().err

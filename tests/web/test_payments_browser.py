@@ -1,0 +1,98 @@
+"""The payments page in real Chromium: live charts, words that follow, pause, keyboard, no fault."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.web.service import Server
+from tests.web.test_browser import Visit, browser, visit, wait_for_charts  # noqa: F401  # fixtures
+
+NOW = dt.datetime.now(dt.UTC).replace(second=0, microsecond=0)
+
+
+def send(server: Server, age_minutes: int, **counts: int) -> None:
+    """A minute of that age, with what is usual in it unless said otherwise."""
+    at = (NOW - dt.timedelta(minutes=age_minutes)).isoformat()
+    usual = {"approved": 100, "denied": 10} | counts
+    items = [{"minute_at": at, "status": status, "count": count} for status, count in usual.items()]
+    headers = {"authorization": f"Bearer {server.key}"}
+    httpx.post(f"{server.url}/v1/payments/transactions", json=items, headers=headers).raise_for_status()
+
+
+@pytest.fixture(scope="module")
+def paying(server: Server) -> Server:
+    """The service with an hour of payments up to twenty minutes ago."""
+    for age in range(80, 20, -1):
+        send(server, age)
+    return server
+
+
+def last_minute(page: Page, series: str) -> Any:
+    return page.locator(f"#series-{series}").get_attribute("data-last")
+
+
+def test_a_burst_reaches_chart_words_and_the_announcer_without_a_reload(paying: Server, visit: Visit) -> None:  # noqa: F811
+    page = visit.sign_in("/payments?day=live")
+    wait_for_charts(page)
+    expect(page.locator(".verdict")).not_to_contain_text("denied")
+    page.evaluate("window.notReloaded = true")
+    send(paying, 20, denied=70)
+
+    expect(page.locator("#series-denied")).to_have_attribute(
+        "data-last", str(int((NOW - dt.timedelta(minutes=20)).timestamp() * 1000)), timeout=10_000
+    )
+    expect(page.locator(".verdict")).to_contain_text("denied", timeout=10_000)
+    expect(page.locator("#announcer")).to_contain_text("denied is out of the ordinary")
+    expect(page.locator("#incidents tbody tr").first).to_contain_text("critical, firing")
+    assert page.evaluate("window.notReloaded")
+
+
+def test_paused_nothing_moves_until_it_goes_on(paying: Server, visit: Visit) -> None:  # noqa: F811
+    page = visit.sign_in("/payments?day=live")
+    wait_for_charts(page)
+    page.get_by_role("button", name="Pause").click()
+    before = last_minute(page, "denied")
+    send(paying, 19)
+    page.wait_for_timeout(1_000)
+
+    assert last_minute(page, "denied") == before
+    page.get_by_role("button", name="Go on").click()
+    expected = str(int((NOW - dt.timedelta(minutes=19)).timestamp() * 1000))
+    expect(page.locator("#series-denied")).to_have_attribute("data-last", expected, timeout=10_000)
+
+
+def test_an_incident_is_taken_on_by_keyboard(paying: Server, visit: Visit) -> None:  # noqa: ARG001, F811
+    page = visit.sign_in("/payments?day=live")
+    page.get_by_role("button", name="Take on denied").focus()
+    page.keyboard.press("Enter")
+
+    expect(page.locator("#incidents tbody tr").first).to_contain_text("QUINTET_ADMIN_KEY")
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+@pytest.mark.parametrize("path", ["/payments?day=live", "/payments?day=2024-01-01"])
+def test_the_page_breaks_no_rule_of_accessibility(
+    browser: Browser,  # noqa: F811
+    paying: Server,
+    path: str,
+    scheme: Any,
+    width: int,
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    visit = Visit(context, paying)  # noqa: F811
+    page = visit.sign_in(path)
+    wait_for_charts(page)
+    found = Axe().run(page).response["violations"]
+    overflows = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    context.close()
+
+    assert [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found] == []
+    assert not overflows
+    assert visit.faults == []
+    assert visit.outside == []
