@@ -668,7 +668,7 @@ def data_quality_insights(frame: pd.DataFrame) -> tuple[Insight, ...]:
     for row in frame[frame["rows"] > 0].itertuples():
         text, action = _DATA_WORDS[str(row.finding)]
         words = {"share": row.share, "example": row.example, "country": country_name(str(row.example))}
-        found.append(Insight("data", f"{row.rows:,}", text.format(**words), action))
+        found.append(Insight("data", f"{row.rows:,} of {row.of:,}", text.format(**words), action))
     return tuple(found)
 
 

@@ -506,7 +506,7 @@ def _recommendations(analysis: Analysis, changes: pd.DataFrame) -> Section:
             ("countries", "f1"),
             "Agree on countries.",
             f"{gain('countries')} of F1. ISO 3166 codes in both files, the click's country handed on, and one word for "
-            f"unknown; today {int(faults.get('row_country_unknown', 0)):,} rows have no known country.",
+            f"unknown. Rows without a known country today: {int(faults.get('row_country_unknown', 0)):,}.",
         ),
         (
             ("shared_clock", "f1"),
@@ -523,9 +523,8 @@ def _recommendations(analysis: Analysis, changes: pd.DataFrame) -> Section:
     points.append(
         (
             "Keep numbers numbers.",
-            f"{int(faults.get('invalid_scores', 0)):,} scores came as spreadsheet errors, "
-            f"{int(faults.get('equal_rows', 0)):,} rows repeat another: a file from the database with a row id has "
-            f"neither.",
+            f"Scores that came as spreadsheet errors: {int(faults.get('invalid_scores', 0)):,}; rows that repeat "
+            f"another: {int(faults.get('equal_rows', 0)):,}. A file from the database with a row id has neither.",
         )
     )
     title = "What to ask for, in the order of what it buys"

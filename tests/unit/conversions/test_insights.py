@@ -1,3 +1,4 @@
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -129,24 +130,29 @@ def test_sessions_that_share_their_score_are_said():
     assert insights.session_insights(session_scores(open_snapshot(mixed))) == ()
 
 
+def said_of_residency(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    said = insights.residency_insights(insights.residency(connection), insights.residency_summary(connection))
+    return [insight.text for insight in said]
+
+
 def test_a_residency_that_only_good_rows_state_is_a_step_and_not_a_trait():
     clicks = make_clicks(CLICKS, 11)
     connection = open_snapshot(clicks)
-    texts = [insight.text for insight in analyse(connection).insights if insight.topic == "residency"]
+    texts = said_of_residency(connection)
     assert not any("stated late" in text for text in texts)
     connection.execute("update marts.fct_broker_rows set important_score = 0 where residency_iso2 is null")
-    texts = [insight.text for insight in analyse(connection).insights if insight.topic == "residency"]
+    texts = said_of_residency(connection)
     assert any("stated late" in text for text in texts)
 
 
 def test_a_country_of_vpn_exits_is_named():
     connection = open_snapshot(make_clicks(CLICKS, 12))
-    before = [insight.text for insight in analyse(connection).insights if "reside elsewhere" in insight.text]
+    before = [text for text in said_of_residency(connection) if "reside elsewhere" in text]
     connection.execute(
         "update marts.fct_broker_rows set residency_iso2 = 'PL' "
         "where ip_iso2 = 'FR' and residency_iso2 is not null and right(broker_row_id, 1) < '6'"
     )
-    after = [insight.text for insight in analyse(connection).insights if "reside elsewhere" in insight.text]
+    after = [text for text in said_of_residency(connection) if "reside elsewhere" in text]
     assert before == []
     assert len(after) == 1
     assert "France reside elsewhere, most often in Poland" in after[0]

@@ -1,0 +1,78 @@
+import json
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets import conversions_reports
+from assets.conversions_reports import conversions_papers, journeys_files
+from resources.warehouse import Warehouse
+from tests.unit.conversions.journeys import make_clicks
+from tests.unit.conversions.test_papers import CHANGES, MATCHERS, snapshot
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Warehouse:
+    """A warehouse whose current snapshot has matched journeys."""
+    serving = tmp_path / "serving"
+    serving.mkdir()
+    connection = snapshot(make_clicks(600, 1))
+    [(memory,)] = connection.execute("select current_database()").fetchall()
+    connection.execute(f"attach '{serving / 'current.duckdb'}' as published")
+    connection.execute(f"copy from database {memory} to published")
+    connection.close()
+    return Warehouse(
+        database=str(tmp_path / "warehouse.duckdb"),
+        memory_limit="500MB",
+        threads=1,
+        lock_wait_seconds=1,
+        serving=str(serving),
+        snapshots_kept=1,
+    )
+
+
+def test_both_papers_are_written_and_the_worlds_are_measured_for_the_code_at_hand(published, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        conversions_reports, "kept_changes", lambda folder, code: asked.append((folder, code)) or (CHANGES, MATCHERS)
+    )
+    result = dg.materialize(
+        [conversions_papers],
+        resources={
+            "warehouse": published,
+            "reports": tmp_path / "reports",
+            "models": tmp_path / "models",
+            "code": "c1",
+        },
+    )
+    assert result.success
+    assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == [
+        "conversions_insights.pdf",
+        "conversions_pipeline.pdf",
+    ]
+    assert asked == [(tmp_path / "models" / "conversions_pipeline", "c1")]
+
+
+def test_the_dictionary_takes_its_words_from_the_model(published, tmp_path, monkeypatch):
+    columns = [
+        *("conversion_id", "session_id", "created_at", "country_iso2", "is_mobile", "ui_element", "page_category"),
+        *("is_scanner_traffic", "is_matched", "unmatched_reason", "broker_row_id", "important_score"),
+    ]
+    model = {
+        "resource_type": "model",
+        "name": "fct_unified_journeys",
+        "columns": {name: {"description": f"The {name}."} for name in columns},
+    }
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"nodes": {"a": model, "b": model | {"name": "other"}}}))
+    monkeypatch.setattr(conversions_reports, "prepare_manifest", lambda _: manifest)
+    result = dg.materialize(
+        [journeys_files], resources={"warehouse": published, "reports": tmp_path / "reports", "dbt": _NoDbt()}
+    )
+    assert result.success
+    dictionary = (tmp_path / "reports" / "unified_journeys_dictionary.csv").read_text("utf-8")
+    assert "is_mobile,BOOLEAN,The is_mobile.,600,2" in dictionary
+
+
+class _NoDbt(dg.ConfigurableResource):
+    """Stands for dbt, which is not asked: the manifest is at hand."""
