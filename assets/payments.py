@@ -84,10 +84,12 @@ def checkout_hours_judged(warehouse: Warehouse) -> dg.MaterializeResult:
 
 
 @dg.multi_asset(specs=_specs(EVALUATION_TABLES, []), name="alert_evaluation", pool=POOL)
-def alert_evaluation(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
+def alert_evaluation(
+    warehouse: Warehouse, models: dg.ResourceParam[Path], code: dg.ResourceParam[str]
+) -> Iterator[dg.MaterializeResult]:
     """Compare the detector with others where the truth is known; it depends on the code alone."""
     with warehouse.get_connection() as connection:
-        rows = write_evaluation(connection)
+        rows = write_evaluation(connection, models / "alert_evaluation", code)
     yield from _results(rows)
 
 

@@ -41,10 +41,18 @@ def real_data() -> Path:
 
 
 class Quintet:
-    """The product as a user runs it: `run.py` in a process of its own, with its inboxes and its home."""
+    """The product as a user runs it: `run.py` in a process of its own, with its inboxes and its home.
+
+    kept: the models of a home that was built; a later home takes from there what depends on the code alone.
+    """
+
+    kept: Path | None = None
 
     def __init__(self, raw: Path, home: Path) -> None:
         self.raw, self.home, self.printed = raw, home, ""
+        for name in ("alert_evaluation", "conversions_pipeline"):
+            if self.kept and (self.kept / name).is_dir():
+                shutil.copytree(self.kept / name, home / "models" / name, dirs_exist_ok=True)
         dagster_home = home / "dagster"
         dagster_home.mkdir(parents=True, exist_ok=True)
         shutil.copy(_PROJECT / "dagster.yaml", dagster_home)
@@ -91,6 +99,7 @@ def _built_once(tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path) 
         if not printed.is_file():
             printed.write_text(quintet.run(), "utf-8")
     quintet.printed = printed.read_text("utf-8")
+    Quintet.kept = quintet.home / "models"
     return quintet
 
 

@@ -6,7 +6,6 @@ belongs in `quintet.samples`, how rows are matched in `fit.py` and `match.py`, w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from quintet.conversions.comparisons import wilson
 from quintet.conversions.countries import canonicalise
 from quintet.conversions.fit import fit
 from quintet.conversions.match import match
+from quintet.kept import kept_frames
 from quintet.samples.conversions import BrokerWorld, ClicksWorld, make_sample
 from quintet.samples.seeding import generator
 
@@ -120,20 +120,9 @@ def compare_matchers(clicks: ClicksWorld = CLICKS, base: BrokerWorld = BASE, see
 
 
 def kept_changes(folder: Path, code: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`measure_changes` and `compare_matchers`, computed once for the code at hand and kept in a file of the folder."""
-    path = folder / "pipeline_worlds.json"
-    if path.exists():
-        kept = json.loads(path.read_text("utf-8"))
-        if kept["code"] == code:
-            return pd.DataFrame(kept["changes"]), pd.DataFrame(kept["matchers"])
-    changes, matchers = measure_changes(), compare_matchers()
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(
-        json.dumps({"code": code, "changes": changes.to_dict("list"), "matchers": matchers.to_dict("list")}), "utf-8"
-    )
-    unfinished.replace(path)
-    return changes, matchers
+    """`measure_changes` and `compare_matchers`, computed once for the code at hand and kept in the folder."""
+    kept = kept_frames(folder, code, lambda: {"changes": measure_changes(), "matchers": compare_matchers()})
+    return kept["changes"], kept["matchers"]
 
 
 def open_world(clicks: ClicksWorld, broker: BrokerWorld, seed: int) -> tuple[duckdb.DuckDBPyConnection, pd.DataFrame]:

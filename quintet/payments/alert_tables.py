@@ -7,10 +7,12 @@ stand in the dbt project.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import duckdb
 import pandas as pd
 
+from quintet.kept import kept_frames
 from quintet.payments.checkout import checkout_anomalies
 from quintet.payments.evaluation import comparators, evaluate
 from quintet.payments.replay import detect
@@ -46,11 +48,22 @@ def write_checkout_anomalies(connection: duckdb.DuckDBPyConnection) -> dict[str,
 
 
 def write_evaluation(
-    connection: duckdb.DuckDBPyConnection, world: PaymentsWorld = EVALUATION_WORLD, seed: int = EVALUATION_SEED
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    code: str,
+    world: PaymentsWorld = EVALUATION_WORLD,
+    seed: int = EVALUATION_SEED,
 ) -> dict[str, int]:
-    """Compare the detector with others on generated days and replace `EVALUATION_TABLES`; gives their rows."""
-    named = {f"seed {seed}": transaction_minutes(world, seed)}
-    return _replace(connection, dict(zip(EVALUATION_TABLES, evaluate(named, comparators()), strict=True)))
+    """Compare the detector with others on generated days and replace `EVALUATION_TABLES`; gives their rows.
+
+    Nothing but the code decides what comes out: it is computed once for each `code`, and kept in the folder.
+    """
+
+    def compare() -> dict[str, pd.DataFrame]:
+        named = {f"seed {seed}": transaction_minutes(world, seed)}
+        return dict(zip(EVALUATION_TABLES, evaluate(named, comparators()), strict=True))
+
+    return _replace(connection, kept_frames(folder, code, compare))
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, frames: Mapping[str, pd.DataFrame]) -> dict[str, int]:

@@ -456,7 +456,7 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tm
         run_matching(connection, ModelRegistry(tmp_path / "models"), dt.datetime(2024, 1, 1), "code")
         write_alerts(connection)
         write_checkout_anomalies(connection)
-        write_evaluation(connection, PaymentsWorld(days=1, checkout_days=1))
+        write_evaluation(connection, tmp_path / "kept", "code", PaymentsWorld(days=1, checkout_days=1))
     second = run_dbt(dbt_project, warehouse, "build", *results, "--select", "tag:results")
     for run in (first, second):
         assert run.exit_status == 0, run.printed

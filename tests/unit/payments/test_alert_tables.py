@@ -1,6 +1,7 @@
 """Alerts written to the warehouse: what was there is replaced, and the order of rows changes nothing."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -71,8 +72,8 @@ def test_checkout_hours_are_judged_and_replaced(warehouse: duckdb.DuckDBPyConnec
     assert marked == [(9,)]
 
 
-def test_the_evaluation_has_each_detector_in_each_scope(warehouse: duckdb.DuckDBPyConnection):
-    write_evaluation(warehouse, PaymentsWorld(days=1, checkout_days=1), seed=3)
+def test_the_evaluation_has_each_detector_in_each_scope(warehouse: duckdb.DuckDBPyConnection, tmp_path: Path):
+    write_evaluation(warehouse, tmp_path, "code", PaymentsWorld(days=1, checkout_days=1), seed=3)
     scopes = warehouse.execute(
         "select detector, list(scope order by scope) from ml.alert_evaluation group by detector"
     ).fetchall()
