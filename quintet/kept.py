@@ -1,7 +1,7 @@
 """What depends on the code alone, computed once for each version of it.
 
-Belongs here: keeping frames in files beside the fingerprint of the code that made them. What is kept, and why it depends
-on nothing else, stands where it is made.
+Belongs here: keeping frames in files beside the fingerprint of the code that made them. What is kept, and why it
+depends on nothing else, stands where it is made.
 """
 
 from __future__ import annotations

@@ -56,6 +56,8 @@ _NO_ROWS = (
 )
 _PERCENT_AXIS = alt.Axis(title=None, format="~%", grid=True)
 _LABEL_LIMIT = 230
+_ROOM_FOR_WORDS = 1.35
+"""How far an axis reaches beyond its longest bar or interval, by its length: the label beside it must fit."""
 
 
 def funnel(steps: pd.DataFrame, side: str) -> Figure:
@@ -146,11 +148,17 @@ def rates_by(rates: pd.DataFrame, measure: Measure, dimension: str, count: int =
     )
     base = alt.Chart(_plain(shown, columns, "label", "text", "low", "high", "is_finding", "mean"))
     axis = alt.Axis(title=None, grid=True) if measure == "mean_score" else _PERCENT_AXIS
-    x = alt.X("low:Q", axis=axis, scale=alt.Scale(zero=measure != "match_rate", nice=True))
+    least = 0.0 if measure != "match_rate" else float(shown["low"].min())
+    x = alt.X("low:Q", axis=axis, scale=_with_room(min(least, float(shown["low"].min())), float(shown["high"].max())))
     lines = base.mark_rule(strokeWidth=2, opacity=0.45).encode(x=x, x2="high:Q", y=y, tooltip=_tooltips(columns))
-    found = base.transform_filter("datum.is_finding").mark_point(filled=True)
-    others = base.transform_filter("!datum.is_finding").mark_point(filled=False)
-    found, others = (points.encode(x="mean:Q", y=y, tooltip=_tooltips(columns)) for points in (found, others))
+    # a layer without a row would leave its axis without an extent
+    points = [
+        base.transform_filter(alt.datum.is_finding == is_finding)
+        .mark_point(filled=is_finding)
+        .encode(x="mean:Q", y=y, tooltip=_tooltips(columns))
+        for is_finding in (False, True)
+        if (shown["is_finding"] == is_finding).any()
+    ]
     reference = (
         alt.Chart(pd.DataFrame({"overall": [round(overall, 6)]})).mark_rule(style="reference").encode(x="overall:Q")
     )
@@ -167,7 +175,7 @@ def rates_by(rates: pd.DataFrame, measure: Measure, dimension: str, count: int =
     note = "Filled: differs from the rest, among its equals and after correction for many comparisons. " + (
         f"The {left_out} smaller ones are in the table." if left_out else ""
     )
-    chart = alt.layer(reference, lines, others, found, words).properties(height=height)
+    chart = alt.layer(reference, lines, *points, words).properties(height=height)
     table = rows.assign(label=[_label(dimension, level) for level in rows["level"]])
     return Figure(name, title, alternative, chart, table, columns, note=note.strip(), height=height)
 
@@ -223,7 +231,10 @@ def residency(frame: pd.DataFrame, count: int = SHOWN_LEVELS) -> Figure:
     base = alt.Chart(_plain(shown, columns, "text"))
     y = alt.Y("label:N", title=None, sort=shown["label"].tolist(), axis=alt.Axis(labelLimit=_LABEL_LIMIT))
     lines = base.mark_rule(strokeWidth=2, opacity=0.45).encode(
-        x=alt.X("low:Q", axis=_PERCENT_AXIS), x2="high:Q", y=y, tooltip=_tooltips(columns)
+        x=alt.X("low:Q", axis=_PERCENT_AXIS, scale=_with_room(0.0, float(shown["high"].max()))),
+        x2="high:Q",
+        y=y,
+        tooltip=_tooltips(columns),
     )
     points = base.mark_point().encode(x="mean:Q", y=y, tooltip=_tooltips(columns))
     words = base.mark_text(style="label", align="left", dx=6).encode(x="high:Q", y=y, text="text:N")
@@ -355,13 +366,18 @@ def _bars(name: str, title: str, alternative: str, rows: pd.DataFrame, columns: 
     )
     y = alt.Y("label:N", title=None, sort=rows["label"].tolist(), axis=alt.Axis(labelLimit=_LABEL_LIMIT + 40))
     base = alt.Chart(_plain(rows, columns, "text"))
-    scale = alt.Scale(domain=[0, float(rows["rows"].max()) * 1.2])
+    scale = alt.Scale(domain=[0, float(rows["rows"].max()) * _ROOM_FOR_WORDS])
     bars = base.mark_bar().encode(x=alt.X("rows:Q", axis=None, scale=scale), y=y, tooltip=_tooltips(columns))
     words = base.mark_text(style="label", align="left", dx=5).encode(x="rows:Q", y=y, text="text:N")
     height = 26 * len(rows) + 12
     return Figure(
         name, title, alternative, alt.layer(bars, words).properties(height=height), rows, columns, height=height
     )
+
+
+def _with_room(least: float, most: float) -> alt.Scale:
+    """A scale with room beside the longest interval for its label."""
+    return alt.Scale(domain=[least, least + (most - least or 1.0) * _ROOM_FOR_WORDS], nice=False, zero=False)
 
 
 def _rate_columns(measure: Measure, dimension: str) -> tuple[Column, ...]:

@@ -6,6 +6,7 @@ import pytest
 
 from assets import conversions_reports
 from assets.conversions_reports import conversions_papers, journeys_files
+from quintet.conversions.analysis_tables import write_analysis
 from resources.warehouse import Warehouse
 from tests.unit.conversions.journeys import make_clicks
 from tests.unit.conversions.test_papers import CHANGES, MATCHERS, snapshot
@@ -20,6 +21,8 @@ def published(tmp_path: Path) -> Warehouse:
     [(memory,)] = connection.execute("select current_database()").fetchall()
     connection.execute(f"attach '{serving / 'current.duckdb'}' as published")
     connection.execute(f"copy from database {memory} to published")
+    connection.execute("use published")
+    write_analysis(connection)
     connection.close()
     return Warehouse(
         database=str(tmp_path / "warehouse.duckdb"),
