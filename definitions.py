@@ -38,6 +38,7 @@ from resources.warehouse import Warehouse
 from sensors.failures import build_failure_sensor
 from sensors.inboxes import INBOX_SENSORS
 from sensors.schedules import build_schedules
+from sensors.source import source_sensor
 
 PROJECT = Path(__file__).parent
 
@@ -116,7 +117,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     return dg.Definitions(
         assets=assets,
         jobs=jobs,
-        sensors=[*INBOX_SENSORS, build_failure_sensor(settings.home)],
+        sensors=[*INBOX_SENSORS, source_sensor, build_failure_sensor(settings.home)],
         schedules=build_schedules({job.name: job for job in jobs}),
         resources=resources,
         executor=dg.in_process_executor,

@@ -24,12 +24,10 @@ _DAGSTER_PORT = 3000
 
 def main() -> int:
     """Run until Ctrl-C, or until a part ends by itself; 0 where it was stopped as asked."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the database is stopped too
     try:
         settings = load_settings()
         with source_database(settings) as postgres_url:
-            filled = fill(postgres_url, settings.raw)
-            for table, rows in filled.items():
-                to_standard_output(f"up | {table}: {rows:,} rows put into PostgreSQL\n")
             environment = os.environ | {"QUINTET_POSTGRES_URL": postgres_url, "PYTHONUNBUFFERED": "1"}
             return Supervisor(parts_of(), environment, to_standard_output).run()
     except SettingsError as error:
@@ -38,6 +36,8 @@ def main() -> int:
     except EmbeddedServerError as error:
         print(f"the embedded PostgreSQL does not start: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # before the parts were there; they have their own way of stopping
+        return 0
 
 
 def parts_of() -> list[Part]:
@@ -57,13 +57,18 @@ def parts_of() -> list[Part]:
 
 @contextmanager
 def source_database(settings: Settings) -> Iterator[str]:
-    """The URL of the application's database: that of the settings, else the embedded one, started for as long."""
+    """The URL of the application's database: that of the settings, which is only read, else an embedded one.
+
+    The embedded one runs as long as the body, and its empty tables are filled from the inboxes.
+    """
     if settings.postgres_url is not None:
         yield settings.postgres_url.get_secret_value()
         return
     settings.home.mkdir(parents=True, exist_ok=True)
     with EmbeddedPostgres(settings.home / "postgres") as postgres:
         to_standard_output(f"up | PostgreSQL runs in {postgres.folder}\n")
+        for table, rows in fill(postgres.url, settings.raw).items():
+            to_standard_output(f"up | {table}: {rows:,} rows put into PostgreSQL\n")
         yield postgres.url
 
 

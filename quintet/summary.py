@@ -19,6 +19,7 @@ import quintet.insurance.headline
 import quintet.payments.headline
 import quintet.promotions.headline
 from quintet.settings import Settings
+from quintet.source.extract import FILE_PREFIX
 from quintet.warehouse.contract import Dataset
 from quintet.warehouse.inbox import list_inbox
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
@@ -62,7 +63,7 @@ def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, datasets: I
     lines = []
     for dataset in datasets:
         files = {file.name for file in list_inbox(settings.raw, dataset.name)}
-        if not files:
+        if not files and not _comes_from_a_database(snapshot, dataset):
             lines.append(f"{dataset.name}: no data; the inbox {settings.raw / dataset.name} is empty or missing")
         unread = snapshot.execute(
             "select file, message from marts.ops_batches as rejection where dataset = $dataset and status = 'rejected' "
@@ -92,6 +93,14 @@ def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, datasets: I
                 f"{keys}{more} (all of them: marts.ops_conflicts)"
             )
     return lines
+
+
+def _comes_from_a_database(snapshot: duckdb.DuckDBPyConnection, dataset: Dataset) -> bool:
+    ((found,),) = snapshot.execute(
+        "select exists (from marts.ops_batches where dataset = ? and starts_with(file, ?))",
+        [dataset.name, FILE_PREFIX],
+    ).fetchall()
+    return bool(found)
 
 
 def render(settings: Settings, datasets: Iterable[Dataset], title: str) -> RenderableType:

@@ -11,6 +11,7 @@ import duckdb
 from dagster import ConfigurableResource
 
 from quintet.source.extract import Extraction, extract
+from quintet.source.postgres import activity
 from quintet.warehouse.contract import Dataset
 
 
@@ -27,6 +28,10 @@ class Source(ConfigurableResource):
     def is_configured(self) -> bool:
         """Whether there is a database to ask."""
         return bool(self.url)
+
+    def activity(self, datasets: Sequence[Dataset]) -> str:
+        """A text that changes when rows of these tables are written."""
+        return activity(self.url, datasets)
 
     def extract(
         self,

@@ -25,6 +25,7 @@ from quintet.promotions.result_tables import accounts_of_tables, model_of_snapsh
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
 _WATCH_SECONDS = 1.0
+_MOST_WAITING = 4
 _LOG_FIELDS = ("user_id", "email", "phone", "first_name", "last_name", "ip_address", "device_id")
 
 Logged = tuple[int, dict[str, Any], list[dict[str, Any]]]
@@ -55,6 +56,7 @@ class OnlineState:
         self._tried: Path | None = None
         self._why_not = "the index of known users is being built; try again in a few seconds"
         self._first_try, self._closed = threading.Event(), threading.Event()
+        self._may_wait = threading.BoundedSemaphore(_MOST_WAITING)
         self._watcher = threading.Thread(target=self._watch, name="abuse index", daemon=True)
 
     def start(self) -> None:
@@ -68,8 +70,13 @@ class OnlineState:
             self._watcher.join()
 
     def index(self, patience_seconds: float) -> OnlineIndex:
-        """The index. Raises NotReadyError where there is none within that time."""
-        self._first_try.wait(patience_seconds)
+        """The index. Raises NotReadyError where there is none within that time; at once where others wait already."""
+        # Those who wait hold threads that other routes need.
+        if not self._first_try.is_set() and self._may_wait.acquire(blocking=False):
+            try:
+                self._first_try.wait(patience_seconds)
+            finally:
+                self._may_wait.release()
         built = self._built
         if built is None:
             raise NotReadyError(self._why_not)

@@ -28,6 +28,9 @@ from quintet.warehouse.load import Outcome, load_files
 MOST_KEYS_ASKED = 50_000
 """Keys whose rows are asked for one by one; of more the whole table is read and the rest is dropped here."""
 
+FILE_PREFIX = "postgres_"
+"""How the name of every batch from a database begins."""
+
 _EXTRACTED_AT = "extracted_at"
 _COMPARED = """
     create or replace temp table compared as
@@ -143,7 +146,7 @@ def _land(
         left.unlink()
     moment = now.isoformat(timespec="microseconds")
     stamped = rows.append_column(_EXTRACTED_AT, pa.array([moment] * len(rows), pa.string()))
-    file = folder / f"postgres_{dataset.name}_{now:%Y-%m-%d}_{now:%H%M%S%f}.parquet"
+    file = folder / f"{FILE_PREFIX}{dataset.name}_{now:%Y-%m-%d}_{now:%H%M%S%f}.parquet"
     pq.write_table(stamped, file)
     outcomes = load_files(connection, dataset, list_inbox(landing, dataset.name), now, report)
     (outcome,) = outcomes

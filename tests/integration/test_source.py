@@ -38,7 +38,8 @@ def test_the_source_gives_the_marts_that_the_files_give_and_a_fault_of_it_leaves
     quintet = Quintet(tmp_path / "empty", tmp_path / "home")
     quintet.raw.mkdir()
     quintet.environment["QUINTET_POSTGRES_URL"] = url
-    quintet.run("--select", "promotions")
+    printed = quintet.run("--select", "promotions")
+    assert "no data" not in printed
     assert marts(quintet) == marts(built)
 
     with psycopg.connect(url, autocommit=True) as source:

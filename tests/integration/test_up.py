@@ -14,6 +14,7 @@ import pytest
 
 import up
 from quintet.embedded.postgres import running_url
+from quintet.settings import load_settings
 from tests.conftest import Quintet
 
 
@@ -52,3 +53,15 @@ def test_every_part_has_a_name_of_its_own() -> None:
     names = [part.name for part in up.parts_of()]
 
     assert len(set(names)) == len(names) > 1
+
+
+def test_a_database_of_ones_own_is_neither_started_nor_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[object] = []
+    monkeypatch.setattr(up, "fill", lambda *given: written.append(given))
+    settings = load_settings({"QUINTET_HOME": str(tmp_path), "QUINTET_POSTGRES_URL": "postgresql://own"})
+
+    with up.source_database(settings) as url:
+        assert url == "postgresql://own"
+    assert (written, list(tmp_path.iterdir())) == ([], [])

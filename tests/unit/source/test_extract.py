@@ -22,7 +22,7 @@ import pytest
 
 from quintet.source import extract as extracting
 from quintet.source.extract import Extraction, extract
-from quintet.source.postgres import SourceError
+from quintet.source.postgres import SourceError, activity
 from quintet.warehouse.contract import Dataset, number, text, timestamp
 from quintet.warehouse.database import open_warehouse, prepare
 
@@ -230,6 +230,17 @@ def test_a_changed_column_can_be_accepted(shop: Shop):
 
     assert done.changed == 2
     assert not shop.take()["people"].has_changes
+
+
+def test_activity_changes_with_what_is_written(shop: Shop):
+    def after(statement: str) -> str:
+        shop.sql(statement, "select pg_stat_force_next_flush()", "select 1")
+        return activity(shop.url, DATASETS)
+
+    first = after("select 1")
+    second = after("update people set phone = '7'")
+    assert first != second
+    assert after("select count(*) from people") == second
 
 
 def test_a_source_that_is_down_is_a_clear_error_without_the_password(shop: Shop):

@@ -1,0 +1,29 @@
+"""A sensor for the application's database: rows that were written start a run.
+
+Belongs here: when a run is due. A database that cannot be reached fails the tick, where Dagster shows it.
+"""
+
+import dagster as dg
+
+from assets.jobs import domain_selection
+from quintet.promotions.contract import DATASETS
+from resources.source import Source
+
+INTERVAL_SECONDS = 60
+
+
+@dg.sensor(
+    name="watch_source",
+    target=domain_selection("promotions"),
+    minimum_interval_seconds=INTERVAL_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Takes what changed in the application's PostgreSQL, where one is set.",
+)
+def source_sensor(context: dg.SensorEvaluationContext, source: Source) -> dg.SensorResult | dg.SkipReason:
+    """One run for all that was written since the last one was asked for."""
+    if not source.is_configured:
+        return dg.SkipReason("no database is set (QUINTET_POSTGRES_URL)")
+    activity = source.activity(DATASETS)
+    if activity == context.cursor:
+        return dg.SkipReason("nothing was written to the tables")
+    return dg.SensorResult(run_requests=[dg.RunRequest(tags={"source": "promotions"})], cursor=activity)

@@ -1,0 +1,45 @@
+"""The sensor of the application's database: one run for what was written, none where there is no database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from quintet.warehouse.contract import Dataset
+from resources.source import Source
+from sensors.source import source_sensor
+
+
+class Fake(Source):
+    """A database whose activity the test says."""
+
+    said: str = ""
+
+    def activity(self, datasets: Sequence[Dataset]) -> str:
+        assert {dataset.name for dataset in datasets} == {"promo_users", "promo_codes", "promo_usages"}
+        return self.said
+
+
+def tick(said: str, cursor: str | None, url: str = "postgresql://somewhere") -> Any:
+    context = dg.build_sensor_context(cursor=cursor)
+    return source_sensor(context, source=Fake(url=url, landing="", said=said))
+
+
+def test_what_was_written_starts_one_run():
+    result = tick("1 5", "1 4")
+
+    assert len(result.run_requests) == 1
+    assert result.cursor == "1 5"
+
+
+@pytest.mark.parametrize(
+    ("cursor", "url", "words"), [("1 5", "postgresql://x", "nothing was"), (None, "", "no database")]
+)
+def test_nothing_to_take_is_said(cursor: str | None, url: str, words: str):
+    result = tick("1 5", cursor, url)
+
+    assert isinstance(result, dg.SkipReason)
+    assert words in str(result.skip_message)
