@@ -1,8 +1,8 @@
 """How late a slow ramp must be found: what nobody can do better on the generated days.
 
 `make bench NAME=ramps`: the delays of an observer who knows when a ramp began, the usual rate to the last digit, and
-the factor that all statuses share, and who tests only the sum since then, at the limit of the longest window. A detector
-knows none of this, so that it cannot be quicker at as few false alarms.
+the factor that all statuses share, and who tests only the sum since then, at the limit of the longest window. A
+detector knows none of this, so that it cannot be quicker at as few false alarms.
 """
 
 from __future__ import annotations
