@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import structlog
@@ -40,11 +41,16 @@ _LOG = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Event:
-    """Something that listeners are told. number: of this process, rising."""
+    """Something that listeners are told. number: of this process, rising. make: gives what it says."""
 
     number: int
     kind: str
-    data: Mapping[str, Any]
+    make: Callable[[], Mapping[str, Any]]
+
+    @cached_property
+    def data(self) -> Mapping[str, Any]:
+        """What the event says; most are never asked."""
+        return self.make()
 
 
 class Listener:
@@ -143,11 +149,11 @@ class Live:
         for listener in listeners:
             listener.put(None)
 
-    def say(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Tell all who listen."""
+    def say(self, kind: str, make: Callable[[], Mapping[str, Any]]) -> None:
+        """Tell all who listen what `make` gives."""
         with self._lock:
             self._number += 1
-            event = Event(self._number, kind, data)
+            event = Event(self._number, kind, make)
             self._events.append(event)
             listeners = list(self._listeners)
         for listener in listeners:
@@ -202,7 +208,7 @@ class Live:
             self._spread(self.monitor.pass_time(now))
             if tell(self._store, self._channels, self._page_url, now):
                 self.courier.wake()
-                self.say("told", {"at": now.isoformat(timespec="seconds")})
+                self.say("told", lambda: {"at": now.isoformat(timespec="seconds")})
         except Exception:  # a full disk or a locked store: what is due is told by the next tick
             _LOG.exception("payments could not go on")
 
@@ -211,14 +217,19 @@ class Live:
         for point in change.points:
             minutes.setdefault(point.minute, []).append(point)
         for _, points in sorted(minutes.items()):
-            self.say("minute", {"minute_at": moment(points[0].minute_at), "points": [as_json(one) for one in points]})
+            self.say("minute", partial(minute_as_json, points))
         for incident in change.incidents:
-            self.say("incident", incident_as_json(incident))
+            self.say("incident", partial(incident_as_json, incident))
 
 
 def moment(at: dt.datetime | None) -> str | None:
     """A time without zone, which is UTC, as ISO 8601 says it."""
     return None if at is None else f"{at.isoformat()}Z"
+
+
+def minute_as_json(points: Sequence[Point]) -> dict[str, Any]:
+    """The points of a minute for programs."""
+    return {"minute_at": moment(points[0].minute_at), "points": [as_json(one) for one in points]}
 
 
 def as_json(point: Point) -> dict[str, Any]:

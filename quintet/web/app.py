@@ -108,13 +108,14 @@ def create_app(
     )
     app.state.service = service
     app.state.gate = gate
+    # routes are tried in their order, and transactions come most often
+    for router in (*payments.ROUTERS, *payments_pages.ROUTERS):
+        app.include_router(router)
     for module in (
         *(health, sign_in, docs, insurance, promotions, conversions),
         *(overview, insurance_pages, promotions_pages, conversions_pages, reports),
     ):
         app.include_router(module.router)
-    for router in (*payments.ROUTERS, *payments_pages.ROUTERS):
-        app.include_router(router)
     files.mount(app)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     middleware.install(app, metrics, settings.request_bytes, settings.request_seconds)

@@ -209,6 +209,7 @@ FAULTS = [
             for table in ("intermediate.int_checkout_sales_current", "marts.fct_checkout_hours")
         ),
         "keeps_every_key_fct_checkout_hours",
+        also_found_by=("same_number_of_rows_fct_checkout_comparison",),
     ),
     Fault(
         "same_number_of_rows: lost on the way into the mart",

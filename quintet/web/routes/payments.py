@@ -618,4 +618,4 @@ def _silence(one: kept.KeptSilence) -> dict[str, Any]:
     }
 
 
-ROUTERS = (router, writing, handling)
+ROUTERS = (writing, router, handling)

@@ -1,0 +1,58 @@
+"""How late a slow ramp must be found: what nobody can do better on the generated days.
+
+`make bench NAME=ramps`: the delays of an observer who knows when a ramp began, the usual rate to the last digit, and
+the factor that all statuses share, and who tests only the sum since then, at the limit of the longest window. A
+detector knows none of this, so that it cannot be quicker at as few false alarms.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+from scipy.stats import poisson
+
+from bench.measure import Line, print_lines
+from quintet.samples import payments as samples
+
+_RAMPS = 2_000
+_LIMIT = 10.0**-4.8
+_SHARE_OF_INCIDENTS = 0.25
+_DELAY_OF_OTHERS_MINUTES = 2
+_DAYS = 28
+
+
+def delays(rng: np.random.Generator) -> np.ndarray:
+    """Minutes from the first of each ramp to the one that decides."""
+    rates = samples.usual_rates(samples.PaymentsWorld().first_day, _DAYS, rng)
+    found = []
+    for _ in range(_RAMPS):
+        status = str(rng.choice(list(samples._SURGES)))
+        length = int(rng.integers(60, 180))
+        start = int(rng.integers(_DAYS)) * 1_440 + int(rng.integers(8 * 60, 22 * 60 - length))
+        window = slice(start, start + length)
+        usual = rates[window, samples.STATUSES.index(status)]
+        by_approved, least = samples._SURGES[status]
+        added = np.maximum(by_approved * rates[window, 0], least) * np.linspace(0.05, 1.3, length)
+        shared = rng.gamma(60, 1 / 60, length)
+        count, expected = np.cumsum(rng.poisson((usual + added) * shared)), np.cumsum(usual * shared)
+        is_found = (poisson.sf(count - 1, expected) <= _LIMIT) & (count - expected >= 3)
+        found.append(int(is_found.argmax()) if is_found.any() else length)
+    return np.array(found)
+
+
+def main() -> int:
+    """Measure and print; there is no limit to hold."""
+    ramps = delays(np.random.default_rng(77))
+    others = np.full(round(len(ramps) * (1 - _SHARE_OF_INCIDENTS) / _SHARE_OF_INCIDENTS), _DELAY_OF_OTHERS_MINUTES)
+    median, late = np.quantile(ramps, [0.5, 0.9])
+    of_all = np.quantile(np.concatenate([ramps, others]), 0.9)
+    lines = [
+        Line("ramps", f"median {median:.0f} minutes, 90th percentile {late:.0f}", "", True),
+        Line("all incidents, a quarter of them ramps", f"90th percentile {of_all:.0f} minutes", "", True),
+    ]
+    return print_lines("What an observer who knows everything but the ramp needs", lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
