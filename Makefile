@@ -44,6 +44,7 @@ keys: install  ## keys of the API: DO="create --name NAME --scopes insurance:rea
 
 sample: install  ## write generated inbox files and their truth (SCALE= SEED= TO=)
 	@$(BIN)/python -m quintet.samples --scale $(SCALE) --seed $(SEED) --to $(TO)
+	@$(BIN)/python -m quintet.samples.lending_dump write --scale $(SCALE) --seed $(SEED) --to $(TO)-lending
 
 bench: install  ## one benchmark beside its comparator (NAME=ingest)
 	@$(BIN)/python -m bench.$(NAME)
