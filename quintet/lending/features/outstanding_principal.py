@@ -1,0 +1,59 @@
+"""What the client still owes of what was lent."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from quintet.lending.contract import LOAN, OPEN, PAYMENT, amount
+from quintet.lending.feature import Event, Feature, State, Value, total, with_fact
+
+
+def apply(state: State, event: Event) -> State:
+    """Keeps day and amount of each open loan, and loan, day and principal of each payment."""
+    row = event.row
+    if event.table == LOAN:
+        known = row is not None and row["status"] in OPEN and row["created_on"] is not None
+        return with_fact(
+            state, f"loan {event.key}", [row["created_on"], amount(row, "amount")] if known and row else None
+        )
+    if event.table == PAYMENT:
+        known = row is not None and row["created_on"] is not None
+        fact = [str(row["loan_id"]), row["created_on"], amount(row, "principle")] if known and row else None
+        return with_fact(state, f"payment {event.key}", fact)
+    return state
+
+
+def value(state: State, as_of: date) -> Value:
+    """Amounts of open loans issued up to `as_of`, less the principal received on them up to it; not below 0."""
+    last = as_of.isoformat()
+    owed = {
+        key.removeprefix("loan "): fact[1] for key, fact in state.items() if key.startswith("loan ") and fact[0] <= last
+    }
+    received = total(
+        fact[2] for key, fact in state.items() if key.startswith("payment ") and fact[0] in owed and fact[1] <= last
+    )
+    return max(float(total(owed.values()) - received), 0.0)
+
+
+FEATURE = Feature(
+    name="outstanding_principal",
+    version=1,
+    unit="currency of the loans",
+    definition="Amounts of the client's active and overdue loans issued up to the day, less the principal received on "
+    "them up to the day.",
+    null_rule="Never null; 0 where nothing is owed.",
+    apply=apply,
+    value=value,
+    sql="""
+        with owed as (
+            select id, greatest(coalesce(amount, 0), 0) as amount from loan
+            where client_id = {client_id} and status in ('active', 'overdue') and created_on <= date '{as_of}'
+        )
+        select greatest(cast(
+            coalesce((select sum(cast(cast(amount as varchar) as decimal(30, 10))) from owed), 0)
+            - coalesce((
+                select sum(cast(cast(greatest(coalesce(principle, 0), 0) as varchar) as decimal(30, 10))) from payment
+                where loan_id in (select id from owed) and created_on <= date '{as_of}'
+            ), 0) as double precision), 0)
+    """,
+)
