@@ -13,7 +13,7 @@ NAME ?= ingest
 DO ?= list
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check dev serve keys sample bench clean
+.PHONY: help install run test check dev serve stream keys sample bench clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -38,6 +38,9 @@ dev: install $(DAGSTER_HOME)/dagster.yaml  ## Dagster UI on port 3000, sensors a
 
 serve: install  ## API and pages on port 8000 (QUINTET_PORT)
 	@$(BIN)/python -m quintet.web
+
+stream: install  ## change stream from PostgreSQL into features and object store (FROM=--new-snapshot begins anew)
+	@$(BIN)/python -m quintet.stream $(FROM)
 
 keys: install  ## keys of the API: DO="create --name NAME --scopes insurance:read", DO=list, DO="revoke ID"
 	@$(BIN)/python -m quintet.online $(DO)

@@ -141,6 +141,19 @@ class Settings(BaseSettings):
         "the embedded store",
         min_length=1,
     )
+    stream_slot: str = _setting(
+        "quintet",
+        "Name of the stream's replication slot and publication in the source database.",
+        "lower-case letters, digits and underscores, at most 63",
+        pattern=r"^[a-z0-9_]{1,63}$",
+    )
+    stream_port: int = _setting(
+        9464,
+        "Port of 127.0.0.1 on which the stream tells its metrics; 0 for none.",
+        "a whole number from 0 to 65535",
+        ge=0,
+        le=65_535,
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -183,6 +196,16 @@ class Settings(BaseSettings):
     def online(self) -> Path:
         """Folder of the SQLite store of the service and the stream."""
         return self.home / "online"
+
+    @property
+    def embedded_postgres(self) -> Path:
+        """Folder of the embedded PostgreSQL."""
+        return self.home / "postgres"
+
+    @property
+    def embedded_objects(self) -> Path:
+        """Folder of the embedded object store."""
+        return self.home / "objects"
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
