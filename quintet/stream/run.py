@@ -52,6 +52,7 @@ from quintet.stream.upload import Piece, Uploader
 
 _LOG = structlog.get_logger()
 _FLUSHED = "flushed"
+_SECONDS_TO_FINISH = 10
 _ADVICE = "Find out why; then begin anew with: python -m quintet.stream --new-snapshot"
 
 
@@ -236,10 +237,6 @@ class Stream:
                 uploader = Uploader(self._log, epoch.name, start, options.writers, options.most_events)
                 try:
                     _Pump(self, connection, replication, uploader, state.confirmed).run()
-                    uploader.finish(seconds=10)
-                    if uploader.flushed:
-                        self._features.store.keep(_FLUSHED, str(max(uploader.flushed, state.confirmed)))
-                        replication.acknowledge(uploader.flushed, self._clock())
                 finally:
                     uploader.close()
             finally:
@@ -286,6 +283,8 @@ class _Pump:
                         self._hand_on()
             self._hand_on()
             self._look_after(time.monotonic())
+        self._uploader.finish(_SECONDS_TO_FINISH)
+        self._feed_back()
 
     def _must_hold_back(self) -> bool:
         """Whether too much waits for the object store; while that refuses, features go on and the rest stays behind."""
