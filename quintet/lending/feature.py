@@ -41,7 +41,8 @@ class Feature:
     name: its column; version: raised when its meaning changes, which replays the log. unit: of its value.
     definition, null_rule: for the catalogue. apply: the fold; value: the value at the end of a day, from facts dated
     up to it. sql: the same in plain SQL over the tables, for one `{client_id}` and `{as_of}`: what the value is
-    checked against.
+    checked against. is_dated: whether the tables keep the dates that past values need. Where they do not (a status is
+    overwritten), the value at an application that only the snapshot has seen would tell of what came later.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Feature:
     apply: Callable[[State, Event], State]
     value: Callable[[State, date], Value]
     sql: str
+    is_dated: bool = True
 
 
 def with_fact(state: State, key: str, fact: Any) -> State:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from quintet.changelog.change import Change, Position
-from quintet.changelog.log import Epoch, Store, read_changes
+from quintet.changelog.lake import read_history
+from quintet.changelog.log import Epoch, Store
 from quintet.lending.book import apply_changes
 from quintet.lending.contract import USER
 from quintet.lending.feature import Feature, Value
@@ -80,9 +81,9 @@ class OnlineFeatures:
                 draft.put_fact(COMMITTED_AT, new[-1].committed_at)
 
     def replay(self, log: Store, epoch: Epoch) -> Position:
-        """Catch up with the log in the object store, from the start where there is nothing yet; how far it reaches."""
+        """Catch up with lake and log in the object store, from the start where there is nothing yet; how far it reaches."""
         position = self.position(epoch.name) or self.begin(epoch)
-        for changes, end in read_changes(log, epoch, position):
+        for changes, end in read_history(log, epoch, position):
             self.apply(changes, end, end.lsn if end.sequence == 0 else None)
             position = end
         return position

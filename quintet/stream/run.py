@@ -20,17 +20,16 @@ import psycopg
 import structlog
 
 from quintet.changelog.change import Change, Position
+from quintet.changelog.lake import covered
 from quintet.changelog.log import (
     Epoch,
     Store,
     Stretch,
-    covered_until,
     epoch_name,
     epochs,
     mark_snapshot,
     remove_damaged,
     snapshot_is_under_way,
-    stretches,
     unmark_snapshot,
     utc_text,
     write_epoch,
@@ -225,8 +224,7 @@ class Stream:
                 raise source.SourceLostError(f"slot {options.slot} is {'gone' if state is None else 'lost'}. {_ADVICE}")
             for key in remove_damaged(self._log, epoch.name, Position(state.confirmed)):
                 _LOG.warning("removed an object that a crash of the store left half written", key=key)
-            covered = covered_until(stretches(self._log, epoch.name), epoch.start)
-            start = min(covered, Position(state.confirmed))
+            start = min(covered(self._log, epoch), Position(state.confirmed))
             if start < epoch.snapshot_end:
                 raise source.SourceLostError(f"objects of the snapshot of epoch {epoch.name} are gone")
             self._tables = {table: read_table_state(self._log, epoch.name, table) for table in options.tables}

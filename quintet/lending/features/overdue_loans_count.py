@@ -27,6 +27,7 @@ FEATURE = Feature(
     unit="loans",
     definition="Loans of the client with status overdue whose last update is not after the day.",
     null_rule="Never null; 0 where nothing is overdue.",
+    is_dated=False,
     apply=apply,
     value=value,
     sql="""
