@@ -13,6 +13,7 @@ from assets.conversions import country_names
 from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
 from assets.insurance import premium_forecast, premium_reports, stg_agency_performance
 from assets.jobs import build_jobs
+from assets.lending import lending_changes, lending_client_features, lending_training_set
 from assets.marts import build_marts, build_results
 from assets.publish import build_snapshot
 from assets.records import report_runs
@@ -53,6 +54,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         "code": code_fingerprint(PROJECT, settings),
         "reports": settings.reports,
         "online": settings.online,
+        "settings": settings,
     }
 
 
@@ -65,7 +67,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     marts = build_marts(manifest, variables, sources)
     results = build_results(manifest, variables)
     models = [*marts.keys, *results.keys]
-    published = [key for key in models if key.path[0] == "marts"] + list(country_names.keys)
+    published = [key for key in models if key.path[0] == "marts"] + [*country_names.keys, *lending_training_set.keys]
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *INBOXES,
         *LEDGER,
@@ -74,11 +76,14 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         report_runs,
         marts,
         premium_forecast,
+        lending_changes,
+        lending_client_features,
+        lending_training_set,
         results,
         build_snapshot(sorted(published)),
         premium_reports,
     ]
-    jobs = build_jobs({spec.group_name for spec in marts.specs if spec.group_name})
+    jobs = build_jobs({spec.group_name for spec in [*marts.specs, *results.specs] if spec.group_name})
     return dg.Definitions(
         assets=assets,
         jobs=jobs,

@@ -44,12 +44,12 @@ def main(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     datasets = [dataset for dataset in DATASETS.values() if select in (None, dataset.domain)]
-    if not datasets:
-        print(f"{select} has no inbox; there is nothing to build for it")
-        return 0
     began = time.monotonic()
     with _alone(settings.home):
-        plan = make_plan(settings.raw, datasets, settings.serving, code_fingerprint(_PROJECT, settings))
+        if datasets:
+            plan = make_plan(settings.raw, datasets, settings.serving, code_fingerprint(_PROJECT, settings))
+        else:
+            plan = Plan({}, is_full=True, reason=f"{select} follows its change log")
         _CONSOLE.print(f"{plan.reason}: {'building' if plan.has_work else 'everything is up to date'}")
         succeeded = _materialise(settings, plan, select) if plan.has_work else True
     try:

@@ -154,6 +154,20 @@ class Settings(BaseSettings):
         ge=0,
         le=65_535,
     )
+    log_days: float = _setting(
+        7.0,
+        "Days that small objects of the change log stay after they were taken into the lake.",
+        "a number of days from 0 to 3650",
+        ge=0,
+        le=3650,
+        allow_inf_nan=False,
+    )
+    lending_as_of: Annotated[date, BeforeValidator(_iso_date)] | None = _setting(
+        None,
+        "Day at whose end the published features of clients are told.",
+        "a real date like 2020-08-23",
+        "the day of the run",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -196,6 +210,11 @@ class Settings(BaseSettings):
     def online(self) -> Path:
         """Folder of the SQLite store of the service and the stream."""
         return self.home / "online"
+
+    @property
+    def lending(self) -> Path:
+        """Folder of the features that are built from the log, apart from those of the stream."""
+        return self.home / "lending"
 
     @property
     def embedded_postgres(self) -> Path:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -70,4 +70,4 @@ def total(amounts: Iterable[float]) -> Decimal:
 
 def window_start(as_of: date, days: int) -> str:
     """The first day, ISO, of the `days` days that end with `as_of`."""
-    return (as_of - timedelta(days=days - 1)).isoformat()
+    return date.fromordinal(max(as_of.toordinal() - days + 1, 1)).isoformat()

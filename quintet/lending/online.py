@@ -81,7 +81,7 @@ class OnlineFeatures:
                 draft.put_fact(COMMITTED_AT, new[-1].committed_at)
 
     def replay(self, log: Store, epoch: Epoch) -> Position:
-        """Catch up with lake and log in the object store, from the start where there is nothing yet; how far it reaches."""
+        """Catch up with lake and log, from the start where there is nothing yet; how far they reach."""
         position = self.position(epoch.name) or self.begin(epoch)
         for changes, end in read_history(log, epoch, position):
             self.apply(changes, end, end.lsn if end.sequence == 0 else None)

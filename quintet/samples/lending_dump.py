@@ -4,12 +4,15 @@ Belongs here: plain SQL text, the custom format of pg_dump, loading and restorin
 `lending.py`. From the command line:
 
     python -m quintet.samples.lending_dump write --scale 0.1 --seed 7 --to data/generated-lending
-    python -m quintet.samples.lending_dump restore data/generated-lending/loan_book.dump "$QUINTET_POSTGRES_URL"
+    python -m quintet.samples.lending_dump restore data/generated-lending/loan_book.dump
+
+into the database of `QUINTET_POSTGRES_URL`, or the embedded one; a URL after the file names another.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import io
 import subprocess
@@ -22,9 +25,10 @@ import pandas as pd
 import psycopg
 from psycopg import sql
 
-from quintet.embedded.postgres import EmbeddedPostgres, programs
+from quintet.embedded.postgres import EmbeddedPostgres, programs, running_url
 from quintet.embedded.processes import EmbeddedServerError
 from quintet.samples.lending import SCHEMA, LendingWorld, LoanBook, make_book
+from quintet.settings import SettingsError, load_settings
 
 PLAIN_DUMP = "loan_book.sql"
 CUSTOM_DUMP = "loan_book.dump"
@@ -79,6 +83,15 @@ def restore(dump: Path, url: str) -> None:
         _run("psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--dbname={url}", f"--file={dump}")
 
 
+def _url_of_settings(servers: contextlib.ExitStack) -> str:
+    """The source database: the one that is named, or the embedded one, started where it does not run."""
+    settings = load_settings()
+    if settings.postgres_url is not None:
+        return settings.postgres_url.get_secret_value()
+    running = running_url(settings.embedded_postgres)
+    return running or servers.enter_context(EmbeddedPostgres(settings.embedded_postgres)).url
+
+
 def _tables(book: LoanBook) -> list[tuple[str, pd.DataFrame]]:
     return [("user", book.user), ("loan", book.loan), ("payment", book.payment)]
 
@@ -114,11 +127,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write.add_argument("--to", type=Path, required=True, help="folder of the dumps")
     into = commands.add_parser("restore", help="restore a dump of either format")
     into.add_argument("dump", type=Path)
-    into.add_argument("url", help="the database, as a libpq URL")
+    into.add_argument("url", nargs="?", help="the database, as a libpq URL; that of the settings by default")
     given = parser.parse_args(arguments)
     try:
         if given.command == "restore":
-            restore(given.dump, given.url)
+            with contextlib.ExitStack() as servers:
+                restore(given.dump, given.url or _url_of_settings(servers))
             print(f"restored {given.dump}")
             return 0
         if not given.scale > 0:
@@ -128,8 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{len(book.user) + len(book.loan) + len(book.payment):>10,} rows  {dump}")
         book.truth.to_csv(given.to / TRUTH, index=False, lineterminator="\n")
         print(f"the risk that made them is in {given.to / TRUTH}")
-        print(f"next: python -m quintet.samples.lending_dump restore {given.to / CUSTOM_DUMP} URL")
-    except (OSError, RestoreError, EmbeddedServerError) as error:
+        print(f"next: python -m quintet.samples.lending_dump restore {given.to / CUSTOM_DUMP}")
+    except (OSError, RestoreError, EmbeddedServerError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

@@ -103,7 +103,10 @@ def ensure_publication(connection: psycopg.Connection, name: str, tables: Sequen
     }
     missing = sorted(set(tables) - existing)
     if missing:
-        raise SourceError(f"the database has no table {', '.join(missing)} in schema public; restore a dump first")
+        raise SourceError(
+            f"the database has no table {', '.join(missing)} in schema public. Restore a dump first, such as "
+            "that of make sample: python -m quintet.samples.lending_dump restore data/generated-lending/loan_book.dump"
+        )
     if _one(connection, "select count(*) from pg_publication where pubname = %s", (name,)) == 0:
         quoted = sql.SQL(", ").join(sql.Identifier("public", table) for table in tables)
         connection.execute(sql.SQL("create publication {} for table {}").format(sql.Identifier(name), quoted))

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
+from quintet.lending.online import OnlineFeatures
+from quintet.lending.registry import features
+from quintet.online.features import FeatureStore
 from quintet.online.secrets import secret_of
 from quintet.online.store import Store
 from quintet.settings import Settings
@@ -23,8 +26,9 @@ from quintet.web import middleware, problems
 from quintet.web.answers import Answers
 from quintet.web.pages import errors, files, overview, reports, sign_in
 from quintet.web.pages import insurance as insurance_pages
+from quintet.web.pages import lending as lending_pages
 from quintet.web.paging import PageTokens
-from quintet.web.routes import docs, health, insurance
+from quintet.web.routes import docs, health, insurance, lending
 from quintet.web.security import Gate, build_gate
 from quintet.web.snapshots import Snapshots
 
@@ -49,6 +53,7 @@ class Service:
     files: files.Files
     clock: Callable[[], dt.datetime]
     random_bytes: Callable[[int], bytes]
+    lending: OnlineFeatures
 
 
 def create_app(
@@ -73,6 +78,7 @@ def create_app(
         files=files.Files(settings.home / "cache"),
         clock=clock,
         random_bytes=random_bytes,
+        lending=OnlineFeatures(FeatureStore(settings.online), features()),
     )
 
     @asynccontextmanager
@@ -80,6 +86,7 @@ def create_app(
         await asyncio.to_thread(service.files.load)
         yield
         service.snapshots.close()
+        service.lending.store.close()
         store.close()
 
     app = FastAPI(
@@ -93,7 +100,7 @@ def create_app(
     )
     app.state.service = service
     app.state.gate = gate
-    for module in (health, sign_in, docs, insurance, overview, insurance_pages, reports):
+    for module in (health, sign_in, docs, insurance, lending, overview, insurance_pages, lending_pages, reports):
         app.include_router(module.router)
     files.mount(app)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)

@@ -18,7 +18,7 @@ NAVIGATION = (
     NavItem("Insurance", "/insurance"),
     NavItem("Promotions"),
     NavItem("Conversions"),
-    NavItem("Lending"),
+    NavItem("Lending", "/lending"),
     NavItem("Payments"),
     NavItem("Reports", "/reports"),
     NavItem("Pipeline"),
