@@ -60,6 +60,7 @@ check: install $(DAGSTER_HOME)/dagster.yaml  ## lint, types, architecture, dbt a
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/cfn-lint deploy/*.yaml
 	@QUINTET_WAREHOUSE=:memory: $(BIN)/dbt parse --quiet --project-dir dbt_project --profiles-dir dbt_project
 	@$(BIN)/dagster definitions validate --workspace workspace.yaml
 
