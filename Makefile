@@ -55,7 +55,7 @@ bench: install  ## one benchmark beside its comparator (NAME=ingest)
 test: install $(DAGSTER_HOME)/dagster.yaml  ## the whole test suite, with coverage
 	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
-check: install $(DAGSTER_HOME)/dagster.yaml  ## lint, types, architecture, dbt and Dagster definitions
+check: install $(DAGSTER_HOME)/dagster.yaml  ## lint, types, architecture, CloudFormation, dbt and Dagster definitions
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

@@ -120,7 +120,10 @@ def _latencies(url: str, folder: Path) -> list[Line]:
         while not epochs(open_store(objects.url)):
             time.sleep(0.1)
         changes = objects.objects / "changes" / epochs(open_store(objects.url))[-1].name
-        time.sleep(2)
+        store = FeatureStore(folder / "online")
+        while store.fact(APPLIED_LSN) is None:
+            time.sleep(0.1)
+        store.close()
         for rate, feature_ms, object_ms in _RATES:
             committed, applied, written = _watch(url, rate, folder, changes)
             for what, seen, limit in (("feature", applied, feature_ms), ("object", written, object_ms)):

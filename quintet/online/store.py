@@ -106,6 +106,9 @@ class Store:
         return connection
 
     def _migrate(self) -> None:
+        (done,) = self.read().execute("pragma user_version").fetchone()
+        if done >= len(self._migrations):
+            return  # without the writer's place, which another process may hold for long
         with self.write() as connection:
             (done,) = connection.execute("pragma user_version").fetchone()
             for script in self._migrations[done:]:

@@ -196,7 +196,7 @@ class Stream:
             for table in self._options.tables:
                 relation = source.relation_of(connection, table)
                 write_table_state(self._log, first_state(epoch, relation))
-                for rows in source.snapshot_rows(connection, relation, self._options.most_events * 4):
+                for rows in source.snapshot_rows(connection, relation, self._options.most_events):
                     changes = [
                         Change(place.lsn, place.sequence + n, at, table, "snapshot", relation.schema, row, None)
                         for n, row in enumerate(rows)
