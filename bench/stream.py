@@ -36,9 +36,9 @@ from quintet.stream.pgoutput import Commit, Decoder
 from quintet.stream.source import Replication, lsn_of
 
 _PAIRS = 5
-_BACKLOG_ROWS = 200_000
+_BACKLOG_ROWS = 100_000
 _RATES = ((200, 10, 50), (1_000, None, 250))  # commits a second, limits in ms to the feature and to the object
-_SECONDS = 15
+_SECONDS = 10
 
 
 def main() -> int:
@@ -47,7 +47,7 @@ def main() -> int:
     try:
         with EmbeddedPostgres(folder / "pg", {"max_replication_slots": "20", "max_wal_senders": "20"}) as postgres:
             with psycopg.connect(postgres.url) as connection:
-                load_book(make_book(LendingWorld(clients=10_000), 7), connection)
+                load_book(make_book(LendingWorld(clients=9_000), 7), connection)
             lines = [*_catch_up(postgres.url), *_latencies(postgres.url, folder), *_by_size(folder)]
     finally:
         shutil.rmtree(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 import threading
 import time
@@ -17,11 +18,13 @@ import pytest
 from obstore.store import MemoryStore
 
 from quintet.changelog.change import Change
+from quintet.changelog.lake import compact, expire
 from quintet.changelog.log import Store, epochs, open_store, read_changes, stretches
 from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.registry import features
+from quintet.lending.tables import client_features, training_rows
 from quintet.online.features import FeatureStore
 from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
@@ -300,3 +303,28 @@ def test_a_snapshot_that_was_cut_short_is_made_again(
     with _running(url, log, online):
         assert len(online.store.keys("payment")) == _ask(url, "select count(*) from payment")
     assert len(epochs(log)) == 1
+
+
+def test_the_stream_goes_on_and_features_are_built_anew_after_the_log_was_compacted_and_has_expired(
+    url: str, online: OnlineFeatures, tmp_path: Path
+) -> None:
+    log = MemoryStore()
+    with _running(url, log, online):
+        _ask(url, "insert into loan (id, client_id, status) values (900000, 1, 'active')")
+        _await_applied(url, online)
+    epoch = epochs(log)[-1]
+    compact(log, epoch)
+    expire(log, epoch, dt.datetime(2100, 1, 1, tzinfo=dt.UTC))
+    assert stretches(log, epoch.name) == []
+    with _running(url, log, online):
+        _ask(url, "update loan set status = 'paid' where id = 900000")
+        _await_applied(url, online)
+    anew = client_features(tmp_path / "anew", log, epoch, features(), _TODAY).set_index("client_id")
+    for client in (1, 2, 3):
+        found = online.features_of(client, _TODAY)
+        assert found is not None
+        values = anew.loc[client].drop("as_of").astype("object")
+        assert values.where(values.notna(), None).to_dict() == found.values
+    assert set(anew.index) == {int(key) for key in online.store.keys("user")}
+    training = training_rows(log, epoch, features()).set_index("application_id")
+    assert len(training) == _ask(url, "select count(*) from loan where created_on is not null")

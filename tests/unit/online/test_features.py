@@ -44,10 +44,14 @@ def test_children_are_those_of_the_file_and_of_the_draft_without_those_that_move
 
 
 def test_a_draft_that_fails_writes_nothing(store: FeatureStore) -> None:
-    with pytest.raises(RuntimeError, match="power"), store.change() as draft:
-        draft.put_row("loan", "1", "7", {"id": 1})
-        draft.put_fact("position", "1")
-        raise RuntimeError("power")
+    def fail() -> None:
+        with store.change() as draft:
+            draft.put_row("loan", "1", "7", {"id": 1})
+            draft.put_fact("position", "1")
+            raise RuntimeError("power")
+
+    with pytest.raises(RuntimeError, match="power"):
+        fail()
     assert store.row("loan", "1") is None
     assert store.fact("position") is None
 
