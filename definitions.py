@@ -25,6 +25,7 @@ from resources.inboxes import Inboxes
 from resources.warehouse import Warehouse
 from sensors.failures import build_failure_sensor
 from sensors.inboxes import INBOX_SENSORS
+from sensors.lending import watch_change_log
 from sensors.schedules import build_schedules
 
 PROJECT = Path(__file__).parent
@@ -87,7 +88,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     return dg.Definitions(
         assets=assets,
         jobs=jobs,
-        sensors=[*INBOX_SENSORS, build_failure_sensor(settings.home)],
+        sensors=[*INBOX_SENSORS, watch_change_log, build_failure_sensor(settings.home)],
         schedules=build_schedules({job.name: job for job in jobs}),
         resources=resources,
         executor=dg.in_process_executor,
