@@ -174,6 +174,8 @@ def _watch_objects(changes: Path, seen: Seen, ended: threading.Event) -> None:
     last = 0
     while not ended.is_set():
         for name in sorted({entry.name for entry in os.scandir(changes)} - known):
+            if not name.endswith(".jsonl.gz"):
+                continue  # the store is still writing it
             try:
                 gzip.decompress((changes / name).read_bytes())
             except (EOFError, OSError):

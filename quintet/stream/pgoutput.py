@@ -90,24 +90,24 @@ class Decoder:
 
     def __init__(self, binary: bool) -> None:
         self._binary = binary
-        self._relations: dict[int, tuple[Relation, str, list[tuple[str, _Decode, _Decode]]]] = {}
+        self._relations: dict[bytes, _Known] = {}
         self._commit_lsn, self._committed_at, self._sequence = 0, "", 0
 
     def decode(self, data: bytes) -> list[Message]:  # noqa: PLR0911  # one for each kind
         """What a message says: none or several (a truncation may be of several tables)."""
         kind = data[0]
         if kind == 0x49:  # I
-            relation, schema, columns = self._relation(data)
+            known = self._known(data)
             if data[5] != 0x4E:
                 raise ProtocolError(f"insert without a new row, but {data[5:6]!r}")
-            row, _, _ = _tuple(data, 6, columns)
-            return [self._change(relation.table, "insert", schema, row, None)]
+            row = known.read(data, 6) or _tuple(data, 6, known.columns)[0]
+            return [self._change(known.table, "insert", known.schema, row, None)]
         if kind == 0x55:  # U
             return [self._update(data)]
         if kind == 0x44:  # D
-            relation, schema, columns = self._relation(data)
-            old, _, _ = _tuple(data, 6, columns)
-            return [self._change(relation.table, "delete", schema, None, _known(old, relation, data[5]))]
+            known = self._known(data)
+            old, _, _ = _tuple(data, 6, known.columns)
+            return [self._change(known.table, "delete", known.schema, None, _told(old, known.relation, data[5]))]
         if kind == 0x42:  # B
             self._commit_lsn, at, _ = _BEGIN.unpack_from(data, 1)
             self._committed_at, self._sequence = timestamp_text(at), 0
@@ -117,7 +117,10 @@ class Decoder:
             return [Commit(commit_lsn, end_lsn)]
         if kind == 0x52:  # R
             relation = _read_relation(data)
-            self._relations[relation.number] = (relation, relation.schema, decoders(relation.columns, self._binary))
+            columns = decoders(relation.columns, self._binary)
+            number = _U32.pack(relation.number)
+            read = _row_reader(relation.columns)
+            self._relations[number] = _Known(relation, relation.table, relation.schema, columns, read)
             return [relation]
         if kind == 0x54:  # T
             return [*self._truncate(data)]
@@ -126,31 +129,33 @@ class Decoder:
         raise ProtocolError(f"unknown message {data[:1]!r}")
 
     def _update(self, data: bytes) -> Change:
-        relation, schema, columns = self._relation(data)
+        known = self._known(data)
         position, old, marker = 6, None, data[5]
         if marker in b"KO":
-            before, _, position = _tuple(data, 6, columns)
-            old = _known(before, relation, marker)
+            before, _, position = _tuple(data, 6, known.columns)
+            old = _told(before, known.relation, marker)
             marker, position = data[position], position + 1
         if marker != 0x4E:
             raise ProtocolError(f"update without a new row, but {bytes([marker])!r}")
-        row, unchanged, _ = _tuple(data, position, columns)
+        whole = known.read(data, position)
+        if whole is not None:
+            return self._change(known.table, "update", known.schema, whole, old)
+        row, unchanged, _ = _tuple(data, position, known.columns)
         if unchanged and old is not None:
             row |= {name: old[name] for name in unchanged if name in old}
             unchanged = [name for name in unchanged if name not in old]
-        return self._change(relation.table, "update", schema, row, old, tuple(unchanged))
+        return self._change(known.table, "update", known.schema, row, old, tuple(unchanged))
 
     def _truncate(self, data: bytes) -> list[Change]:
         (count,) = _U32.unpack_from(data, 1)
-        numbers = struct.unpack_from(f"!{count}I", data, 6)
-        known = [self._relations[number] for number in numbers]
-        return [self._change(relation.table, "truncate", schema, None, None) for relation, schema, _ in known]
+        tables = [self._relations[data[place : place + 4]] for place in range(6, 6 + 4 * count, 4)]
+        return [self._change(known.table, "truncate", known.schema, None, None) for known in tables]
 
-    def _relation(self, data: bytes) -> tuple[Relation, str, list[tuple[str, _Decode, _Decode]]]:
-        (number,) = _U32.unpack_from(data, 1)
+    def _known(self, data: bytes) -> _Known:
         try:
-            return self._relations[number]
+            return self._relations[data[1:5]]
         except KeyError:
+            number = int.from_bytes(data[1:5], "big")
             raise ProtocolError(f"a change of table {number}, which was not announced") from None
 
     def _change(
@@ -212,6 +217,53 @@ def binary_tuple(data: bytes, columns: list[tuple[str, Any, Any]]) -> dict[str, 
 
 
 _Decode = Callable[[bytes], Any]
+_Read = Callable[[bytes, int], dict[str, Any] | None]
+
+
+class _Known(NamedTuple):
+    relation: Relation
+    table: str
+    schema: str
+    columns: list[tuple[str, _Decode, _Decode]]
+    read: _Read
+
+
+def _row_reader(columns: tuple[Column, ...]) -> _Read:
+    """A function that reads a row of these columns, in about a third of the time that `_tuple` takes.
+
+    It is written out column by column, without a loop. It gives None for what it does not know: text values, values
+    that were left out, numbers that JSON has no name for; `_tuple` reads those.
+    """
+    lines = ["def read(data, place):", "    place += 2"]
+    scope: dict[str, Any] = {"length": _I32.unpack_from}
+    for number, column in enumerate(columns):
+        kind = column.type_number
+        value = f"v{number}"
+        lines.append(f"    if data[place] == {_BINARY}:")
+        if kind in _FIXED:
+            layout = _FIXED[kind]
+            scope[f"u{number}"] = layout.unpack_from
+            lines.append(f"        {value} = u{number}(data, place + 5)[0]")
+            if kind in (700, 701):
+                lines.append(f"        if {value} - {value} != 0: return None")
+            if kind == _DATE_TYPE:
+                scope["date"] = _day_text
+                lines.append(f"        {value} = date({value})")
+            lines.append(f"        place += {5 + layout.size}")
+        else:
+            scope[f"d{number}"] = _FROM_BINARY.get(kind, bytes.decode)
+            lines.append("        end = place + 5 + length(data, place + 1)[0]")
+            lines.append(f"        {value} = d{number}(data[place + 5:end])")
+            lines.append("        place = end")
+        lines.append(f"    elif data[place] == {_NULL}:")
+        lines.append(f"        {value} = None")
+        lines.append("        place += 1")
+        lines.append("    else: return None")
+    pairs = ", ".join(f"{column.name!r}: v{number}" for number, column in enumerate(columns))
+    lines.append(f"    return {{{pairs}}}")
+    exec("\n".join(lines), scope)  # names of columns come in as literals alone
+    read: _Read = scope["read"]
+    return read
 
 
 def _tuple(
@@ -241,7 +293,7 @@ def _tuple(
     return row, unchanged, position
 
 
-def _known(old: dict[str, Any], relation: Relation, marker: int) -> dict[str, Any]:
+def _told(old: dict[str, Any], relation: Relation, marker: int) -> dict[str, Any]:
     """Of the row before only what was told: with a key only, the other columns are sent as null and mean nothing."""
     if marker == 0x4F:
         return old
@@ -279,9 +331,12 @@ def _second_text(seconds: int) -> str:
     return (_POSTGRES_EPOCH + dt.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-@lru_cache(maxsize=65_536)
 def _date(data: bytes) -> str:
-    (days,) = _I32.unpack(data)
+    return _day_text(_I32.unpack(data)[0])
+
+
+@lru_cache(maxsize=65_536)
+def _day_text(days: int) -> str:
     if days in (2**31 - 1, -(2**31)):
         return "infinity" if days > 0 else "-infinity"
     if not 1 <= _DAYS_TO_2000 + days <= dt.date.max.toordinal():
@@ -323,6 +378,18 @@ def _text_float(data: bytes) -> float | str:
     value = float(data)
     return value if value - value == 0 else str(value)
 
+
+_DATE_TYPE = 1082
+_FIXED = {
+    20: struct.Struct("!q"),
+    21: struct.Struct("!h"),
+    23: _I32,
+    26: _U32,
+    700: struct.Struct("!f"),
+    701: struct.Struct("!d"),
+    _DATE_TYPE: _I32,
+}
+"""By PostgreSQL's number: types whose binary form has always the same length."""
 
 _FROM_BINARY: dict[int, _Decode] = {
     16: lambda data: data != b"\0",

@@ -11,7 +11,7 @@ import struct
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import pq, sql
@@ -50,15 +50,15 @@ class SlotState:
     retained_bytes: int
 
 
-@dataclass(frozen=True)
-class Flow:
+class Flow(NamedTuple):
     """What came from the replication connection: a message of pgoutput, or a sign of life.
 
-    message: None for a sign of life. sent: how far the server has sent its log. wants_reply: whether it asks for one.
+    message: None for a sign of life. sent: how far the server has sent its log, which only a sign of life tells.
+    wants_reply: whether it asks for one.
     """
 
     message: bytes | None
-    sent: int
+    sent: int = 0
     wants_reply: bool = False
 
 
@@ -220,7 +220,7 @@ class Replication:
         while length > 0:
             kind = data[0]
             if kind == 0x77:  # w
-                yield Flow(bytes(data[_XLOG_HEADER:]), int.from_bytes(data[9:17], "big"))
+                yield Flow(bytes(data[_XLOG_HEADER:]))
             elif kind == 0x6B:  # k
                 _, sent, _, wants = _KEEPALIVE.unpack_from(data)
                 yield Flow(None, sent, bool(wants))
