@@ -185,6 +185,10 @@ class Stream:
 
     def _snapshot(self, connection: psycopg.Connection, cluster: str) -> Epoch:
         """Make the slot, write every row that is there to the log, and complete the epoch."""
+        for table in self._options.tables:
+            names = {column.name for column in source.relation_of(connection, table).columns}
+            if lacking := sorted(set(TABLES.get(table, {})) - names):
+                raise source.SourceError(f"table {table} lacks {', '.join(lacking)}, which the features read")
         mark_snapshot(self._log)
         replication = source.Replication(self._url)
         try:

@@ -328,3 +328,10 @@ def test_the_stream_goes_on_and_features_are_built_anew_after_the_log_was_compac
     assert set(anew.index) == {int(key) for key in online.store.keys("user")}
     training = training_rows(log, epoch, features()).set_index("application_id")
     assert len(training) == _ask(url, "select count(*) from loan where created_on is not null")
+
+
+def test_a_table_without_a_column_that_features_read_is_told(url: str, online: OnlineFeatures) -> None:
+    _ask(url, "alter table payment drop column interest")
+    with pytest.raises(SourceError, match="payment lacks interest"), _running(url, MemoryStore(), online):
+        pass
+    assert _ask(url, "select count(*) from pg_replication_slots") == 0
