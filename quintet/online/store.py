@@ -15,6 +15,7 @@ from pathlib import Path
 FILE = "online.sqlite"
 
 _BUSY_SECONDS = 10
+_CACHE_KIB = 32_768  # the upper levels of a million rows' tree stay in memory
 
 _MIGRATIONS = (
     """
@@ -101,6 +102,7 @@ class Store:
         connection.execute(
             f"pragma synchronous = {self._synchronous}"
         )  # what was answered as recorded survives a power cut
+        connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
         with self._lock:
             self._connections.append(connection)
         return connection
