@@ -97,11 +97,13 @@ class Decoder:
         """What a message says: none or several (a truncation may be of several tables)."""
         kind = data[0]
         if kind == 0x49:  # I
-            known = self._known(data)
+            _, table, schema, columns, read = self._known(data)
             if data[5] != 0x4E:
                 raise ProtocolError(f"insert without a new row, but {data[5:6]!r}")
-            row = known.read(data, 6) or _tuple(data, 6, known.columns)[0]
-            return [self._change(known.table, "insert", known.schema, row, None)]
+            row = read(data, 6) or _tuple(data, 6, columns)[0]
+            sequence = self._sequence
+            self._sequence = sequence + 1
+            return [Change(self._commit_lsn, sequence, self._committed_at, table, "insert", schema, row, None)]
         if kind == 0x55:  # U
             return [self._update(data)]
         if kind == 0x44:  # D
