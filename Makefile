@@ -15,7 +15,7 @@ FILE ?= data/raw/transactions/transactions_1.csv
 SPEED ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check dev serve up fill keys replay sample bench clean
+.PHONY: help install run test check dev serve up fill stream keys replay sample bench clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -47,6 +47,9 @@ up: install $(DAGSTER_HOME)/dagster.yaml  ## everything together: embedded Postg
 fill: install  ## fill the empty tables of QUINTET_POSTGRES_URL from the inboxes
 	@$(BIN)/python -m quintet.promotions.source
 
+stream: install  ## change stream from PostgreSQL into features and object store (FROM=--new-snapshot begins anew)
+	@$(BIN)/python -m quintet.stream $(FROM)
+
 keys: install  ## keys of the API: DO="create --name NAME --scopes insurance:read", DO=list, DO="revoke ID"
 	@$(BIN)/python -m quintet.online $(DO)
 
@@ -55,6 +58,7 @@ replay: install  ## send a file of transactions to a running service (FILE= SPEE
 
 sample: install  ## write generated inbox files and their truth (SCALE= SEED= TO=)
 	@$(BIN)/python -m quintet.samples --scale $(SCALE) --seed $(SEED) --to $(TO)
+	@$(BIN)/python -m quintet.samples.lending_dump write --scale $(SCALE) --seed $(SEED) --to $(TO)-lending
 
 bench: install  ## one benchmark beside its comparator (NAME=ingest)
 	@$(BIN)/python -m bench.$(NAME)
@@ -62,11 +66,12 @@ bench: install  ## one benchmark beside its comparator (NAME=ingest)
 test: install $(DAGSTER_HOME)/dagster.yaml  ## the whole test suite, with coverage
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term:skip-covered
 
-check: install $(DAGSTER_HOME)/dagster.yaml  ## lint, types, architecture, dbt and Dagster definitions
+check: install $(DAGSTER_HOME)/dagster.yaml  ## lint, types, architecture, CloudFormation, dbt and Dagster definitions
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/cfn-lint deploy/*.yaml
 	@QUINTET_WAREHOUSE=:memory: $(BIN)/dbt parse --quiet --project-dir dbt_project --profiles-dir dbt_project
 	@$(BIN)/dagster definitions validate --workspace workspace.yaml
 

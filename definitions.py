@@ -14,6 +14,7 @@ from assets.conversions_reports import conversions_papers, journeys_files
 from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
 from assets.insurance import premium_forecast, premium_reports, stg_agency_performance
 from assets.jobs import build_jobs
+from assets.lending import lending_changes, lending_client_features, lending_training_set
 from assets.marts import build_marts, build_results
 from assets.payments import (
     alert_evaluation,
@@ -37,6 +38,7 @@ from resources.source import Source
 from resources.warehouse import Warehouse
 from sensors.failures import build_failure_sensor
 from sensors.inboxes import INBOX_SENSORS
+from sensors.lending import watch_change_log
 from sensors.schedules import build_schedules
 from sensors.source import source_sensor
 
@@ -73,6 +75,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         "models": settings.models,
         "online": settings.online,
         "notifier": Notifier(settings.online, channels_of(settings), payments_page_url(settings)),
+        "settings": settings,
     }
 
 
@@ -85,7 +88,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     marts = build_marts(manifest, variables, sources)
     results = build_results(manifest, variables)
     models = [*marts.keys, *results.keys]
-    made_in_python = [country_names, abuse_model, abuse_scores, matching, conversion_analysis]
+    made_in_python = [country_names, abuse_model, abuse_scores, matching, conversion_analysis, lending_training_set]
     published = [key for key in models if key.path[0] == "marts"]
     published += [key for definition in made_in_python for key in definition.keys if key.path[0] == "ml"]
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
@@ -105,6 +108,9 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         abuse_scores,
         matching,
         conversion_analysis,
+        lending_changes,
+        lending_client_features,
+        lending_training_set,
         results,
         build_snapshot(sorted(published)),
         premium_reports,
@@ -113,11 +119,11 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         checkout_analysis,
         payment_notifications,
     ]
-    jobs = build_jobs({spec.group_name for spec in marts.specs if spec.group_name})
+    jobs = build_jobs({spec.group_name for spec in [*marts.specs, *results.specs] if spec.group_name})
     return dg.Definitions(
         assets=assets,
         jobs=jobs,
-        sensors=[*INBOX_SENSORS, source_sensor, build_failure_sensor(settings.home)],
+        sensors=[*INBOX_SENSORS, source_sensor, watch_change_log, build_failure_sensor(settings.home)],
         schedules=build_schedules({job.name: job for job in jobs}),
         resources=resources,
         executor=dg.in_process_executor,

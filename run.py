@@ -48,15 +48,15 @@ def main(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     datasets = [dataset for dataset in DATASETS.values() if select in (None, dataset.domain)]
-    if not datasets:
-        print(f"{select} has no inbox; there is nothing to build for it")
-        return 0
     began = time.monotonic()
     with _alone(settings.home):
         also = _changes_without_a_file(settings) if select in (None, "promotions") else {}
-        plan = make_plan(settings.raw, datasets, settings.serving, code_fingerprint(_PROJECT, settings), also)
         if given.learn:
             plan = Plan({}, is_full=True, reason=f"new models of {given.learn} are asked for")
+        elif datasets:
+            plan = make_plan(settings.raw, datasets, settings.serving, code_fingerprint(_PROJECT, settings), also)
+        else:
+            plan = Plan({}, is_full=True, reason=f"{select} follows its change log")
         _CONSOLE.print(f"{plan.reason}: {'building' if plan.has_work else 'everything is up to date'}")
         succeeded = _materialise(settings, plan, select, given.learn) if plan.has_work else True
     try:

@@ -16,7 +16,7 @@ import yaml  # type: ignore[import-untyped]  # no stubs are installed
 PROJECT = Path(__file__).parents[1]
 PAGE = Path(__file__).with_name("tables.md")
 
-_DOMAINS = ("insurance", "promotions", "conversions", "payments", "ops")
+_DOMAINS = ("insurance", "promotions", "conversions", "lending", "payments", "ops")
 _BLOCK = re.compile(r"{% docs (\w+) %}(.*?){% enddocs %}", re.DOTALL)
 _REFERENCE = re.compile(r"{{ doc\('(\w+)'\) }}")
 

@@ -192,6 +192,33 @@ class Settings(BaseSettings):
         "the embedded store",
         min_length=1,
     )
+    stream_slot: str = _setting(
+        "quintet",
+        "Name of the stream's replication slot and publication in the source database.",
+        "lower-case letters, digits and underscores, at most 63",
+        pattern=r"^[a-z0-9_]{1,63}$",
+    )
+    stream_port: int = _setting(
+        9464,
+        "Port of 127.0.0.1 on which the stream tells its metrics; 0 for none.",
+        "a whole number from 0 to 65535",
+        ge=0,
+        le=65_535,
+    )
+    log_days: float = _setting(
+        7.0,
+        "Days that small objects of the change log stay after they were taken into the lake.",
+        "a number of days from 0 to 3650",
+        ge=0,
+        le=3650,
+        allow_inf_nan=False,
+    )
+    lending_as_of: Annotated[date, BeforeValidator(_iso_date)] | None = _setting(
+        None,
+        "Day at whose end the published features of clients are told.",
+        "a real date like 2020-08-23",
+        "the day of the run",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -234,6 +261,21 @@ class Settings(BaseSettings):
     def online(self) -> Path:
         """Folder of the SQLite store of the service and the stream."""
         return self.home / "online"
+
+    @property
+    def lending(self) -> Path:
+        """Folder of the features that are built from the log, apart from those of the stream."""
+        return self.home / "lending"
+
+    @property
+    def embedded_postgres(self) -> Path:
+        """Folder of the embedded PostgreSQL."""
+        return self.home / "postgres"
+
+    @property
+    def embedded_objects(self) -> Path:
+        """Folder of the embedded object store."""
+        return self.home / "objects"
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 import quintet.conversions.headline
 import quintet.insurance.headline
+import quintet.lending.headline
 import quintet.payments.headline
 import quintet.promotions.headline
 from quintet.settings import Settings
@@ -28,6 +29,7 @@ HEADLINES: Mapping[str, Callable[[duckdb.DuckDBPyConnection], str]] = {
     "insurance": quintet.insurance.headline.headline,
     "promotions": quintet.promotions.headline.headline,
     "conversions": quintet.conversions.headline.headline,
+    "lending": quintet.lending.headline.headline,
     "payments": quintet.payments.headline.headline,
 }
 """Each domain's sentence about itself, from a snapshot."""
@@ -116,6 +118,8 @@ def render(settings: Settings, datasets: Iterable[Dataset], title: str) -> Rende
             numbers = (figures.files, figures.rows, figures.loaded, figures.rejected)
             table.add_row(figures.dataset, *(f"{number:,}" for number in numbers))
         domains = dict.fromkeys(dataset.domain for dataset in datasets)
+        if len(domains) != 1:  # all of them, or the one that has no inbox
+            domains["lending"] = None
         headlines = [f"{domain}: {HEADLINES[domain](snapshot)}" for domain in domains]
         notes = remarks(snapshot, settings, datasets)
     places = [

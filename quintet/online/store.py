@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 FILE = "online.sqlite"
 
 _BUSY_SECONDS = 10
+_CACHE_KIB = 32_768  # the upper levels of a million rows' tree stay in memory
 
 _MIGRATIONS = (
     """
@@ -158,11 +159,18 @@ _MIGRATIONS = (
 
 
 class Store:
-    """The store in `folder`, made on first use. Every thread has a connection of its own; `close` ends them all."""
+    """The store in `folder`, made on first use. Every thread has a connection of its own; `close` ends them all.
 
-    def __init__(self, folder: Path) -> None:
+    file, migrations: of a store beside the usual one. synchronous: `normal` where what a power cut takes comes again.
+    """
+
+    def __init__(
+        self, folder: Path, file: str = FILE, migrations: Sequence[str] | None = None, synchronous: str = "full"
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / FILE
+        self.path = folder / file
+        self._migrations = _MIGRATIONS if migrations is None else migrations
+        self._synchronous = synchronous
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
@@ -199,15 +207,21 @@ class Store:
         connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = full")  # what was answered as recorded survives a power cut
+        connection.execute(
+            f"pragma synchronous = {self._synchronous}"
+        )  # what was answered as recorded survives a power cut
+        connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
         with self._lock:
             self._connections.append(connection)
         return connection
 
     def _migrate(self) -> None:
+        (done,) = self.read().execute("pragma user_version").fetchone()
+        if done >= len(self._migrations):
+            return  # without the writer's place, which another process may hold for long
         with self.write() as connection:
             (done,) = connection.execute("pragma user_version").fetchone()
-            for script in _MIGRATIONS[done:]:
+            for script in self._migrations[done:]:
                 for statement in filter(str.strip, script.split(";")):
                     connection.execute(statement)
-            connection.execute(f"pragma user_version = {len(_MIGRATIONS)}")
+            connection.execute(f"pragma user_version = {len(self._migrations)}")

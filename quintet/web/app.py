@@ -17,6 +17,9 @@ import structlog
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
+from quintet.lending.online import OnlineFeatures
+from quintet.lending.registry import features
+from quintet.online.features import FeatureStore
 from quintet.online.secrets import secret_of
 from quintet.online.store import Store
 from quintet.payments.channels import channels_of, payments_page_url
@@ -28,10 +31,11 @@ from quintet.web.answers import Answers
 from quintet.web.pages import conversions as conversions_pages
 from quintet.web.pages import errors, files, overview, reports, sign_in
 from quintet.web.pages import insurance as insurance_pages
+from quintet.web.pages import lending as lending_pages
 from quintet.web.pages import payments as payments_pages
 from quintet.web.pages import promotions as promotions_pages
 from quintet.web.paging import PageTokens
-from quintet.web.routes import conversions, docs, health, insurance, payments, promotions
+from quintet.web.routes import conversions, docs, health, insurance, lending, payments, promotions
 from quintet.web.security import Gate, build_gate
 from quintet.web.snapshots import Snapshots
 
@@ -57,6 +61,7 @@ class Service:
     abuse: OnlineState
     clock: Callable[[], dt.datetime]
     random_bytes: Callable[[int], bytes]
+    lending: OnlineFeatures
     payments: Live
 
 
@@ -84,6 +89,7 @@ def create_app(
         clock=clock,
         random_bytes=random_bytes,
         payments=_payments(settings, store, clock),
+        lending=OnlineFeatures(FeatureStore(settings.online), features()),
     )
 
     @asynccontextmanager
@@ -95,6 +101,7 @@ def create_app(
         await asyncio.to_thread(service.payments.stop)
         await asyncio.to_thread(service.abuse.close)
         service.snapshots.close()
+        service.lending.store.close()
         store.close()
 
     app = FastAPI(
@@ -112,8 +119,8 @@ def create_app(
     for router in (*payments.ROUTERS, *payments_pages.ROUTERS):
         app.include_router(router)
     for module in (
-        *(health, sign_in, docs, insurance, promotions, conversions),
-        *(overview, insurance_pages, promotions_pages, conversions_pages, reports),
+        *(health, sign_in, docs, insurance, promotions, conversions, lending),
+        *(overview, insurance_pages, promotions_pages, conversions_pages, lending_pages, reports),
     ):
         app.include_router(module.router)
     files.mount(app)

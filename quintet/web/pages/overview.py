@@ -73,6 +73,8 @@ def _domain(cursor: duckdb.DuckDBPyConnection, domain: str) -> DomainRow:
     datasets = [dataset.name for dataset in DATASETS.values() if dataset.domain == domain]
     if domain not in HEADLINES:
         return DomainRow(name, "Not there yet.", "none", "no data", "", href=href)
+    if not datasets:
+        return DomainRow(name, HEADLINES[domain](cursor), "none", "from a change stream", "", href=href)
     (last, rejected) = cursor.execute(
         "select max(\"at\") filter (status = 'loaded'), count(*) filter (status = 'rejected') "
         "from marts.ops_batches where list_contains(?, dataset)",

@@ -18,7 +18,7 @@ NAVIGATION = (
     NavItem("Insurance", "/insurance"),
     NavItem("Promotions", "/promotions"),
     NavItem("Conversions", "/conversions"),
-    NavItem("Lending"),
+    NavItem("Lending", "/lending"),
     NavItem("Payments", "/payments"),
     NavItem("Reports", "/reports"),
     NavItem("Pipeline"),

@@ -78,3 +78,14 @@ def test_a_secret_is_made_once_and_the_same_for_all(tmp_path: Path) -> None:
     assert made == b"a" * 32
     assert secret_of(Store(tmp_path), "tokens", lambda size: b"b" * size) == made
     assert secret_of(Store(tmp_path), "others", lambda size: b"b" * size) != made
+
+
+def test_a_store_is_opened_while_another_process_writes_for_long(tmp_path: Path) -> None:
+    writer = Store(tmp_path)
+    with writer.write() as connection:
+        connection.execute("insert into secrets values ('a', x'00')")
+        reader = Store(tmp_path)
+        assert reader.read().execute("select count(*) from secrets").fetchone()[0] == 0
+    assert reader.read().execute("select count(*) from secrets").fetchone()[0] == 1
+    reader.close()
+    writer.close()

@@ -1,0 +1,269 @@
+"""The change stream: catching up beside pg_recvlogical, commit to feature and to object, and time per event by size.
+
+`make bench NAME=stream`. Rounds take turns, so that a machine that slows down slows both; the load is told beside.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+
+from bench.measure import Line, median_ratio, print_lines
+from quintet.changelog.change import Change, Position
+from quintet.changelog.log import Epoch, epochs, open_store
+from quintet.embedded.object_store import EmbeddedObjectStore
+from quintet.embedded.postgres import EmbeddedPostgres, programs
+from quintet.lending.online import APPLIED_LSN, OnlineFeatures
+from quintet.lending.registry import features
+from quintet.online.features import FeatureStore
+from quintet.samples.lending import LendingWorld, make_book
+from quintet.samples.lending_dump import load_book
+from quintet.samples.lending_traffic import run_at_rate
+from quintet.stream.pgoutput import Commit, Decoder
+from quintet.stream.source import Replication, lsn_of
+
+_PAIRS = 5
+_BACKLOG_ROWS = 100_000
+_RATES = ((200, 10, 50), (1_000, None, 250))  # commits a second, limits in ms to the feature and to the object
+_SECONDS = 10
+
+
+def main() -> int:
+    """Measure; 0 if all limits hold."""
+    folder = Path(tempfile.mkdtemp(prefix="quintet-bench-"))
+    try:
+        with EmbeddedPostgres(folder / "pg", {"max_replication_slots": "20", "max_wal_senders": "20"}) as postgres:
+            with psycopg.connect(postgres.url) as connection:
+                load_book(make_book(LendingWorld(clients=9_000), 7), connection)
+            lines = [*_catch_up(postgres.url), *_latencies(postgres.url, folder), *_by_size(folder)]
+    finally:
+        shutil.rmtree(folder)
+    return print_lines("change stream", lines)
+
+
+def _catch_up(url: str) -> list[Line]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create publication bench for table payment")
+        for pair in range(_PAIRS):
+            for name in ("ours", "theirs"):
+                connection.execute(f"select pg_create_logical_replication_slot('{name}_{pair}', 'pgoutput')".encode())
+        for begin in range(0, _BACKLOG_ROWS, 100):
+            connection.execute(
+                "insert into payment select n, n %% 9000, 110, 100, 10, 'on_time', date '2020-08-01' "
+                "from generate_series(%s::int, %s::int) as n",
+                (10_000_000 + begin, 10_000_000 + begin + 99),
+            )
+        (end,) = connection.execute("select pg_current_wal_lsn()::text").fetchone() or ("",)
+        connection.execute("select pg_logical_emit_message(true, 'bench', 'end')")
+    ours, theirs = [], []
+    for pair in range(_PAIRS):
+        theirs.append(_pg_recvlogical(url, f"theirs_{pair}", end))
+        ours.append(_decode(url, f"ours_{pair}"))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
+        connection.execute("drop publication bench")
+    ratio = median_ratio(theirs, ours)
+    rates = [f"{_BACKLOG_ROWS / statistics.median(seconds):,.0f}" for seconds in (ours, theirs)]
+    return [Line("catch-up, by pg_recvlogical", f"{ratio:.2f}x ({rates[0]} and {rates[1]} rows/s)", "1.0x", ratio >= 1)]
+
+
+def _pg_recvlogical(url: str, slot: str, end: str) -> float:
+    began = time.perf_counter()
+    subprocess.run(
+        [
+            str(programs() / "pg_recvlogical"), f"--dbname={url}", f"--slot={slot}", "--start", f"--endpos={end}",
+            "--no-loop", "-o", "proto_version=1", "-o", "publication_names=bench", f"--file={os.devnull}",
+        ],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return time.perf_counter() - began
+
+
+def _decode(url: str, slot: str) -> float:
+    began = time.perf_counter()
+    replication, decoder, rows = Replication(url), Decoder(binary=True), 0
+    replication.start(slot, "bench", 0, binary=True)
+    while rows < _BACKLOG_ROWS:
+        for flow in replication.receive(1):
+            if flow.message is not None:
+                rows += sum(isinstance(message, Change) for message in decoder.decode(flow.message))
+                if rows == _BACKLOG_ROWS and flow.message[:1] == b"C":
+                    assert isinstance(decoder.decode(flow.message)[0], Commit)
+    replication.close()
+    return time.perf_counter() - began
+
+
+def _latencies(url: str, folder: Path) -> list[Line]:
+    lines = []
+    with EmbeddedObjectStore(folder / "s3") as objects:
+        environment = {
+            "QUINTET_HOME": str(folder),
+            "QUINTET_POSTGRES_URL": url,
+            "QUINTET_OBJECT_STORE_URL": objects.url,
+            "QUINTET_STREAM_PORT": "0",
+        }
+        stream = subprocess.Popen([sys.executable, "-m", "quintet.stream"], env=os.environ | environment)
+        while not epochs(open_store(objects.url)):
+            time.sleep(0.1)
+        changes = objects.objects / "changes" / epochs(open_store(objects.url))[-1].name
+        store = FeatureStore(folder / "online")
+        while store.fact(APPLIED_LSN) is None:
+            time.sleep(0.1)
+        store.close()
+        for rate, feature_ms, object_ms in _RATES:
+            committed, applied, written = _watch(url, rate, folder, changes)
+            for what, seen, limit in (("feature", applied, feature_ms), ("object", written, object_ms)):
+                lines.append(_latency_line(f"commit to {what} at {rate:,}/s", committed, seen, limit))
+        stream.terminate()
+        stream.wait()
+    return lines
+
+
+Seen = list[tuple[int, float]]
+
+
+def _watch(url: str, rate: int, folder: Path, changes: Path) -> tuple[Seen, Seen, Seen]:
+    """Commits by LSN and time, and when features and objects were first seen to reach an LSN."""
+    told = folder / f"commits-{rate}"
+    committer = subprocess.Popen([sys.executable, "-m", "bench.stream", "commit", url, str(rate), str(told)])
+    applied: Seen = []
+    written: Seen = []
+    ended = threading.Event()
+    watchers = [
+        threading.Thread(target=_watch_features, args=(folder / "online", applied, ended)),
+        threading.Thread(target=_watch_objects, args=(changes, written, ended)),
+    ]
+    for watcher in watchers:
+        watcher.start()
+    committer.wait()
+    time.sleep(2)
+    ended.set()
+    for watcher in watchers:
+        watcher.join()
+    return [tuple(pair) for pair in json.loads(told.read_text())], applied, written
+
+
+def _watch_features(folder: Path, seen: Seen, ended: threading.Event) -> None:
+    store, last = FeatureStore(folder), 0
+    while not ended.is_set():
+        lsn = int(store.fact(APPLIED_LSN) or 0)
+        if lsn > last:
+            last = lsn
+            seen.append((lsn, time.time()))
+        time.sleep(0.0003)
+    store.close()
+
+
+def _watch_objects(changes: Path, seen: Seen, ended: threading.Event) -> None:
+    """New objects as a reader of the bucket's folder finds them; each is unpacked, so that it was whole."""
+    known: set[str] = {entry.name for entry in os.scandir(changes)}
+    last = 0
+    while not ended.is_set():
+        for name in sorted({entry.name for entry in os.scandir(changes)} - known):
+            if not name.endswith(".jsonl.gz"):
+                continue  # the store is still writing it
+            try:
+                gzip.decompress((changes / name).read_bytes())
+            except (EOFError, OSError):
+                continue
+            known.add(name)
+            end = Position.parse(name.split("-")[1].removesuffix(".jsonl.gz"))
+            if end.lsn > last:
+                last = end.lsn
+                seen.append((last, time.time()))
+        time.sleep(0.002)
+
+
+def _latency_line(what: str, committed: Seen, seen: Seen, limit: int | None) -> Line:
+    lsns = [lsn for lsn, _ in seen]
+    delays = []
+    for lsn, at in committed:
+        place = bisect_left(lsns, lsn)
+        delays.append(1_000 * (seen[place][1] - at) if place < len(seen) else float("inf"))
+    cuts = statistics.quantiles(delays, n=100)
+    p99 = cuts[98]
+    figure = f"p50 {statistics.median(delays):.1f} ms, p99 {p99:.1f} ms (n {len(delays):,})"
+    return Line(what, figure, "none" if limit is None else f"p99 {limit} ms", limit is None or p99 <= limit)
+
+
+def _commit(url: str, rate: int, told: Path) -> None:
+    """Commit `rate` times a second, noting where in the log and when each commit was answered."""
+    committed: Seen = []
+    with psycopg.connect(url, autocommit=True) as connection:
+        (first,) = connection.execute("select max(id) + 1 from loan").fetchone() or (1,)
+
+        def step() -> None:
+            number = first + len(committed)
+            connection.execute(
+                "insert into loan (id, client_id, amount, created_on, duration, status, updated_on) "
+                "values (%s, %s, 100, '2020-08-24', 30, 'application', '2020-08-24')",
+                (number, number % 9_000 + 1),
+            )
+            at = time.time()
+            (lsn,) = connection.execute("select pg_current_wal_lsn()::text").fetchone() or ("",)
+            committed.append((lsn_of(lsn), at))
+
+        run_at_rate(step, rate, _SECONDS, time.monotonic, time.sleep)
+    told.write_text(json.dumps(committed))
+
+
+def _by_size(folder: Path) -> list[Line]:
+    """Seconds for the same changes on features of 10,000 and of 1,000,000 loans, in turns."""
+    contestants = {size: _filled(folder / f"size-{size}", size) for size in (10_000, 1_000_000)}
+    seconds: dict[int, list[float]] = {size: [] for size in contestants}
+    for turn in range(_PAIRS):
+        for size, online in contestants.items():
+            changes = [_application(turn * 1_000 + n + 1, size) for n in range(1_000)]
+            began = time.perf_counter()
+            for begin in range(0, 1_000, 10):
+                online.apply(changes[begin : begin + 10], Position(turn * 1_000 + begin + 11), None)
+            seconds[size].append(time.perf_counter() - began)
+    ratio = median_ratio(seconds[1_000_000], seconds[10_000])
+    each = statistics.median(seconds[1_000_000])
+    return [Line("time per event, 1M loans by 10k", f"{ratio:.2f}x ({1_000 * each:.0f} µs)", "1.5x", ratio <= 1.5)]
+
+
+def _filled(folder: Path, size: int) -> OnlineFeatures:
+    store = FeatureStore(folder)
+    online = OnlineFeatures(store, features())
+    online.begin(Epoch("E", Position(0), Position(0), "2020-01-01T00:00:00.000000Z", "1"))
+    row = '{"id":1,"client_id":1,"amount":1.0,"created_on":"2020-01-01","status":"paid","updated_on":"2020-01-01"}'
+    with store.change() as draft:
+        draft._many(
+            "with recursive n(i) as (select 1 union all select i + 1 from n where i < ?) "
+            "insert into rows select 'loan', i, i % 100000, ? from n",
+            [(size, row)],
+        )
+    return online
+
+
+def _application(lsn: int, size: int) -> Change:
+    key = lsn * 7919 % size + 1
+    row = {"id": key, "client_id": key % 100_000, "amount": 5.0, "created_on": "2020-08-01", "status": "active"}
+    told = row | {"updated_on": "2020-08-01"}
+    return Change(lsn, 0, "2020-08-01T00:00:00.000000Z", "loan", "update", "s", told, None)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    if arguments[:1] == ["commit"]:
+        _commit(arguments[1], int(arguments[2]), Path(arguments[3]))
+        return 0
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(_run(sys.argv[1:]))

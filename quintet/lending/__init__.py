@@ -1,0 +1,1 @@
+"""Lending: what a lender knows of a client, as it was known at any time."""

@@ -1,0 +1,118 @@
+"""From changes of rows to events of clients: whose loan a payment belongs to, and what a change means for whom.
+
+Belongs here: the routing. It keeps the rows of the three tables, because the log may tell only of a payment's loan and
+not of its client, may tell of the payment first, and leaves out long values that did not change.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from quintet.changelog.change import Change, Row, completed
+from quintet.lending.contract import LOAN, PAYMENT, TABLES, USER
+from quintet.lending.feature import Event, Feature
+from quintet.lending.registry import fold
+
+_PARENT = {LOAN: "client_id", PAYMENT: "loan_id"}
+
+
+class Rows(Protocol):
+    """Where the book keeps its rows; see `quintet.online.features.Draft`."""
+
+    def row(self, table: str, key: str) -> dict[str, Any] | None:
+        """A row."""
+
+    def put_row(self, table: str, key: str, parent: str | None, row: dict[str, Any] | None) -> None:
+        """Set a row, or remove it."""
+
+    def children(self, table: str, parent: str) -> list[tuple[str, dict[str, Any]]]:
+        """The rows of a table that belong to `parent`."""
+
+    def table_keys(self, table: str) -> list[str]:
+        """The keys of a table's rows."""
+
+    def states(self, owner: str) -> dict[str, Any]:
+        """The states of a client's features."""
+
+    def put_states(self, owner: str, states: dict[str, Any]) -> None:
+        """Set them."""
+
+
+def apply_changes(rows: Rows, known: Sequence[Feature], changes: Iterable[Change]) -> dict[str, int]:
+    """Apply changes in their order to rows and states; how many events each touched client had."""
+    touched: dict[str, int] = {}
+    for change in changes:
+        for client, event in events_of(rows, change):
+            rows.put_states(client, fold(known, rows.states(client), event))
+            touched[client] = touched.get(client, 0) + 1
+    return touched
+
+
+def events_of(rows: Rows, change: Change) -> list[tuple[str, Event]]:
+    """What a change means, client by client; `rows` have it afterwards. Other tables mean nothing."""
+    if change.table not in TABLES:
+        return []
+    if change.operation == "truncate":
+        return [event for key in rows.table_keys(change.table) for event in _moved(rows, change.table, key, None)]
+    told = change.row if change.row is not None else change.old
+    before = change.old if change.old is not None and "id" in change.old else told
+    if told is None or before is None:
+        raise ValueError(f"{change.table} at {change.position}: the log does not say which row; it needs a primary key")
+    key, former = str(told["id"]), str(before["id"])
+    row = completed(change, rows.row(change.table, former))
+    moved = _moved(rows, change.table, former, None) if former != key else []
+    return [*moved, *_moved(rows, change.table, key, row)]
+
+
+def _moved(rows: Rows, table: str, key: str, row: Row | None) -> list[tuple[str, Event]]:
+    before, after = rows.row(table, key), None if row is None else dict(row)
+    parent_before, parent = (_parent(table, key, found) for found in (before, after))
+    rows.put_row(table, key, parent, after)
+    was, now = (_clean(table, found) for found in (before, after))
+    if table == PAYMENT:
+        owner_before, owner = _client_of_loan(rows, parent_before), _client_of_loan(rows, parent)
+        return _handed_over(Event(table, key, now), was, owner_before, owner)
+    events = _handed_over(Event(table, key, now), was, parent_before, parent)
+    if table == LOAN and parent_before != parent:
+        for payment, found in rows.children(PAYMENT, key):
+            fact = _clean(PAYMENT, found)
+            events += _handed_over(Event(PAYMENT, payment, fact), fact, parent_before, parent)
+    return events
+
+
+def _handed_over(event: Event, was: Row | None, before: str | None, owner: str | None) -> list[tuple[str, Event]]:
+    """The event for who has the row now, and its end for who had it; nothing where nothing that counts changed."""
+    if before == owner:
+        return [] if owner is None or was == event.row else [(owner, event)]
+    ended = [(before, event._replace(row=None))] if before is not None else []
+    begun = [(owner, event)] if owner is not None and event.row is not None else []
+    return [*ended, *begun]
+
+
+def _parent(table: str, key: str, row: dict[str, Any] | None) -> str | None:
+    if row is None:
+        return None
+    value = key if table == USER else row.get(_PARENT[table])
+    return None if value is None else str(value)
+
+
+def _client_of_loan(rows: Rows, loan: str | None) -> str | None:
+    found = None if loan is None else rows.row(LOAN, loan)
+    return None if loan is None else _parent(LOAN, loan, found)
+
+
+def _clean(table: str, row: dict[str, Any] | None) -> Row | None:
+    """The columns that features read; a date that no calendar has is null."""
+    if row is None:
+        return None
+    kinds = TABLES[table]
+    return {name: _date(row[name]) if kind == "date" else row[name] for name, kind in kinds.items()}
+
+
+def _date(text: Any) -> str | None:
+    try:
+        return dt.date.fromisoformat(text).isoformat()
+    except (TypeError, ValueError):
+        return None

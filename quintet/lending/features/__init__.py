@@ -1,0 +1,1 @@
+"""The features, one to a file. A file here with a `FEATURE` in it is found by `quintet.lending.registry`."""

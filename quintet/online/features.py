@@ -1,0 +1,193 @@
+"""The SQLite file of the features: states by client, the rows behind them, and how far the log has been applied.
+
+Belongs here: keeping and finding them, all in one transaction. It knows no feature and no table; what the states mean
+belongs in the domain. The file is apart from that of keys and sessions, because the stream writes it all the time.
+Whatever a power cut takes from it comes again: the place in the log is in the same transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from quintet.online.store import Store
+
+FILE = "features.sqlite"
+
+_MIGRATIONS = (
+    """
+    create table facts (name text primary key, value text not null) strict;
+    create table rows (
+        table_name text not null,
+        key text not null,
+        parent text,
+        row text not null,
+        primary key (table_name, key)
+    ) strict, without rowid;
+    create index rows_by_parent on rows (table_name, parent);
+    create table states (owner text primary key, states text not null) strict, without rowid;
+    """,
+)
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class FeatureStore:
+    """The file in `folder`, made on first use."""
+
+    def __init__(self, folder: Path) -> None:
+        self._store = Store(folder, FILE, _MIGRATIONS, synchronous="normal")
+
+    @property
+    def path(self) -> Path:
+        """The SQLite file."""
+        return self._store.path
+
+    def fact(self, name: str) -> str | None:
+        """What was kept under a name."""
+        row = self._store.read().execute("select value from facts where name = ?", (name,)).fetchone()
+        return None if row is None else str(row["value"])
+
+    def states(self, owner: str) -> tuple[dict[str, Any] | None, Mapping[str, str]]:
+        """The states of an owner, None where there are none, and the facts of the same moment."""
+        connection = self._store.read()
+        connection.execute("begin")
+        try:
+            row = connection.execute("select states from states where owner = ?", (owner,)).fetchone()
+            facts = connection.execute("select name, value from facts").fetchall()
+        finally:
+            connection.execute("commit")
+        return (None if row is None else json.loads(row["states"])), {fact["name"]: fact["value"] for fact in facts}
+
+    def row(self, table: str, key: str) -> dict[str, Any] | None:
+        """A row as the log has it."""
+        return _row(self._store.read(), table, key)
+
+    def all_states(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every owner with its states."""
+        for row in self._store.read().execute("select owner, states from states"):
+            yield row["owner"], json.loads(row["states"])
+
+    def keys(self, table: str) -> list[str]:
+        """The keys of a table's rows."""
+        return [row["key"] for row in self._store.read().execute("select key from rows where table_name = ?", (table,))]
+
+    @contextmanager
+    def change(self) -> Iterator[Draft]:
+        """A draft of changes, written as one transaction at its end; nothing is written where the body raises."""
+        with self._store.write() as connection:
+            draft = Draft(connection)
+            yield draft
+            draft.write()
+
+    def keep(self, name: str, value: str) -> None:
+        """Keep a value under a name so that it survives a power cut."""
+        connection = self._store.read()
+        connection.execute("pragma synchronous = full")
+        try:
+            with self._store.write():
+                connection.execute("insert or replace into facts values (?, ?)", (name, value))
+        finally:
+            connection.execute("pragma synchronous = normal")
+
+    def clear(self) -> None:
+        """Remove everything, to build it anew."""
+        with self._store.write() as connection:
+            for table in ("facts", "rows", "states"):
+                connection.execute(f"delete from {table}")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+
+class Draft:
+    """Changes that are not written yet; what is read through it has them already."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._rows: dict[tuple[str, str], tuple[str | None, dict[str, Any]] | None] = {}
+        self._changed_rows: set[tuple[str, str]] = set()
+        self._drafted: dict[tuple[str, str | None], set[str]] = {}
+        self._states: dict[str, dict[str, Any]] = {}
+        self._changed_states: set[str] = set()
+        self._facts: dict[str, str | None] = {}
+
+    def row(self, table: str, key: str) -> dict[str, Any] | None:
+        """A row."""
+        found = self._found(table, key)
+        return None if found is None else found[1]
+
+    def put_row(self, table: str, key: str, parent: str | None, row: dict[str, Any] | None) -> None:
+        """Set a row with the key of what it belongs to; None removes it."""
+        self._rows[table, key] = None if row is None else (parent, row)
+        self._changed_rows.add((table, key))
+        self._drafted.setdefault((table, parent), set()).add(key)
+
+    def children(self, table: str, parent: str) -> list[tuple[str, dict[str, Any]]]:
+        """The rows of a table that belong to `parent`, by key."""
+        stored = self._connection.execute(
+            "select key from rows where table_name = ? and parent = ?", (table, parent)
+        ).fetchall()
+        keys = {row["key"] for row in stored} | self._drafted.get((table, parent), set())
+        found = ((key, self._found(table, key)) for key in sorted(keys))
+        return [(key, row[1]) for key, row in found if row is not None and row[0] == parent]
+
+    def table_keys(self, table: str) -> list[str]:
+        """The keys of all rows of a table."""
+        stored = self._connection.execute("select key from rows where table_name = ?", (table,)).fetchall()
+        keys = {row["key"] for row in stored} | {key for name, key in self._changed_rows if name == table}
+        return sorted(key for key in keys if self._found(table, key) is not None)
+
+    def states(self, owner: str) -> dict[str, Any]:
+        """The states of an owner; empty where there are none."""
+        if owner not in self._states:
+            row = self._connection.execute("select states from states where owner = ?", (owner,)).fetchone()
+            self._states[owner] = {} if row is None else json.loads(row["states"])
+        return self._states[owner]
+
+    def put_states(self, owner: str, states: dict[str, Any]) -> None:
+        """Set the states of an owner."""
+        self._states[owner] = states
+        self._changed_states.add(owner)
+
+    def put_fact(self, name: str, value: str | None) -> None:
+        """Keep a value under a name; None forgets it."""
+        self._facts[name] = value
+
+    def write(self) -> None:
+        """Hand everything to the transaction."""
+        changed = ((table, key, self._rows[table, key]) for table, key in self._changed_rows)
+        kept, gone = [], []
+        for table, key, found in changed:
+            if found is None:
+                gone.append((table, key))
+            else:
+                kept.append((table, key, found[0], _ENCODE(found[1])))
+        self._many("insert or replace into rows values (?, ?, ?, ?)", kept)
+        self._many("delete from rows where table_name = ? and key = ?", gone)
+        states = ((owner, _ENCODE(self._states[owner])) for owner in self._changed_states)
+        self._many("insert or replace into states values (?, ?)", states)
+        self._many(
+            "insert or replace into facts values (?, ?)", ((n, v) for n, v in self._facts.items() if v is not None)
+        )
+        self._many("delete from facts where name = ?", ((n,) for n, v in self._facts.items() if v is None))
+
+    def _many(self, statement: str, values: Iterable[tuple[Any, ...]]) -> None:
+        self._connection.executemany(statement, values)
+
+    def _found(self, table: str, key: str) -> tuple[str | None, dict[str, Any]] | None:
+        if (table, key) not in self._rows:
+            row = self._connection.execute(
+                "select parent, row from rows where table_name = ? and key = ?", (table, key)
+            ).fetchone()
+            self._rows[table, key] = None if row is None else (row["parent"], json.loads(row["row"]))
+        return self._rows[table, key]
+
+
+def _row(connection: sqlite3.Connection, table: str, key: str) -> dict[str, Any] | None:
+    found = connection.execute("select row from rows where table_name = ? and key = ?", (table, key)).fetchone()
+    return None if found is None else json.loads(found["row"])

@@ -1,0 +1,89 @@
+"""`python -m quintet.stream`: stream until it is told to end.
+
+Belongs here: the command line, the embedded servers where no others are named, and what is printed.
+Exit status: 0 after SIGINT or SIGTERM, 2 where the stream cannot go on; the message says what to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import signal
+import sqlite3
+import sys
+from collections.abc import Sequence
+
+import obstore
+import psycopg
+import structlog
+from prometheus_client import start_http_server
+
+from quintet.changelog.log import LogUrlError, open_store
+from quintet.embedded import object_store, postgres
+from quintet.embedded.processes import EmbeddedServerError
+from quintet.lending.online import OnlineFeatures
+from quintet.lending.registry import features
+from quintet.online.features import FeatureStore
+from quintet.settings import Settings, SettingsError, load_settings
+from quintet.stream import metrics
+from quintet.stream.run import Options, Stream
+from quintet.stream.source import SourceError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Stream; exit status 0, or 2 where it cannot go on."""
+    parser = argparse.ArgumentParser(prog="python -m quintet.stream", description=__doc__)
+    parser.add_argument("--new-snapshot", action="store_true", help="begin anew with all rows, whatever was before")
+    given = parser.parse_args(arguments)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
+    try:
+        with contextlib.ExitStack() as servers:
+            return _stream(load_settings(), given.new_snapshot, servers)
+    except (SourceError, SettingsError, LogUrlError, EmbeddedServerError) as error:
+        print(error, file=sys.stderr)
+    except obstore.exceptions.BaseError as error:
+        print(f"the object store cannot be used: {error}", file=sys.stderr)
+    except (psycopg.Error, sqlite3.OperationalError, OSError) as error:
+        print(f"the stream cannot go on: {error}. Nothing is lost; mend it and start again.", file=sys.stderr)
+    return 2
+
+
+def _stream(settings: Settings, new_snapshot: bool, servers: contextlib.ExitStack) -> int:
+    source_url, log_url = source_and_log(settings, servers)
+    online = OnlineFeatures(FeatureStore(settings.online), features())
+    options = Options(slot=settings.stream_slot, publication=settings.stream_slot)
+    stream = Stream(source_url, open_store(log_url), online, options)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stream.stop.set())
+    if settings.stream_port:
+        start_http_server(settings.stream_port, addr="127.0.0.1", registry=metrics.REGISTRY)
+    stream.run(new_snapshot)
+    return 0
+
+
+def source_and_log(settings: Settings, servers: contextlib.ExitStack) -> tuple[str, str]:
+    """The URLs of database and bucket; where none is named, embedded ones are started, or used where they run."""
+    source_url = settings.postgres_url.get_secret_value() if settings.postgres_url else None
+    log_url = settings.object_store_url.get_secret_value() if settings.object_store_url else None
+    if source_url is None:
+        source_url = postgres.running_url(settings.embedded_postgres)
+    if source_url is None:
+        source_url = servers.enter_context(postgres.EmbeddedPostgres(settings.embedded_postgres)).url
+    if log_url is None:
+        log_url = object_store.running_url(settings.embedded_objects)
+    if log_url is None:
+        log_url = servers.enter_context(object_store.EmbeddedObjectStore(settings.embedded_objects)).url
+    return source_url, log_url
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""The feature catalogue: what a lender knows of a client, in words, in code and in figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import Response
+
+from quintet.design import Column
+from quintet.lending.catalogue import code_of, distribution, file_of, sql_of
+from quintet.lending.online import COMMITTED_AT
+from quintet.lending.registry import features
+from quintet.web.pages.shell import show_snapshot
+from quintet.web.rendering import Table
+from quintet.web.security import guarded_router
+
+router = guarded_router("lending:read", include_in_schema=False)
+
+PATH = "/lending"
+
+_COLUMNS = (
+    Column("feature", "Feature"),
+    Column("unit", "Unit"),
+    Column("null_rule", "When it is null"),
+    Column("clients", "Clients", "count"),
+    Column("null_share", "Null", "percent"),
+    Column("median", "Median", "decimal"),
+    Column("p95", "95th percentile", "decimal"),
+    Column("largest", "Largest", "decimal"),
+)
+
+
+@router.get(PATH)
+def catalogue(request: Request) -> Response:
+    """Which features there are, what they mean, and how fresh they are."""
+    committed_at = request.app.state.service.lending.store.fact(COMMITTED_AT)
+
+    def make(snapshot: Any) -> Mapping[str, Any]:
+        rows = distribution(snapshot.cursor, features())
+        nothing = "No client yet: the rows come from a change stream (make stream)."
+        return {
+            "table": Table(rows, _COLUMNS, "Features of all clients, as last published", len(rows), nothing=nothing),
+            "committed_at": committed_at,
+            "features": [
+                {
+                    "name": feature.name,
+                    "definition": feature.definition,
+                    "null_rule": feature.null_rule,
+                    "version": feature.version,
+                    "file": file_of(feature),
+                    "code": code_of(feature),
+                    "sql": sql_of(feature),
+                }
+                for feature in features()
+            ],
+        }
+
+    return show_snapshot(request, "lending.html", "Lending", make, varying=committed_at or "")

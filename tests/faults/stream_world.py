@@ -1,0 +1,180 @@
+"""A database, a bucket and a stream that can be killed, and the truth to hold the log against.
+
+The truth is a second slot of PostgreSQL that nobody acknowledges: at the end it still has every committed change.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from quintet.changelog.change import Change, Position
+from quintet.changelog.log import Store, epochs, open_store, read_changes
+from quintet.embedded.object_store import EmbeddedObjectStore
+from quintet.embedded.postgres import EmbeddedPostgres
+from quintet.lending.online import OnlineFeatures
+from quintet.lending.registry import features
+from quintet.online.features import FeatureStore
+from quintet.samples.lending import LendingWorld, make_book
+from quintet.samples.lending_dump import load_book
+from quintet.samples.lending_traffic import Traffic
+from quintet.stream.pgoutput import Decoder
+from quintet.stream.source import lsn_of
+
+PROJECT = Path(__file__).parents[2]
+TODAY = date(2020, 8, 24)
+AUDIT = "audit"
+
+
+class World:
+    """Servers in `folder` with a loan book; a stream in a process of its own, and traffic in a thread."""
+
+    def __init__(self, folder: Path, clients: int, seed: int) -> None:
+        self.postgres = EmbeddedPostgres(folder / "pg", {"wal_sender_timeout": "5s"})
+        self.objects = EmbeddedObjectStore(folder / "s3")
+        self.home = folder / "home"
+        self.seed = seed
+        self.clients = clients
+        self.committed = 0
+        self.said = folder / "stream.log"
+        self._stream: subprocess.Popen[bytes] | None = None
+        self._ends = threading.Event()
+        self._traffic: threading.Thread | None = None
+
+    def __enter__(self) -> World:
+        self.postgres.start()
+        self.objects.start()
+        with psycopg.connect(self.postgres.url, autocommit=True) as connection:
+            load_book(make_book(LendingWorld(clients=self.clients), self.seed), connection)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.set()
+        if self._traffic is not None:
+            self._traffic.join()
+        self.stop_stream()
+        self.objects.stop()
+        self.postgres.stop()
+
+    @property
+    def log(self) -> Store:
+        return open_store(self.objects.url)
+
+    def features(self) -> OnlineFeatures:
+        """The features as another process reads them."""
+        return OnlineFeatures(FeatureStore(self.home / "online"), features())
+
+    def start_stream(self, *arguments: str) -> subprocess.Popen[bytes]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
+        environment |= {
+            "QUINTET_HOME": str(self.home),
+            "QUINTET_POSTGRES_URL": self.postgres.url,
+            "QUINTET_OBJECT_STORE_URL": self.objects.url,
+            "QUINTET_STREAM_PORT": "0",
+        }
+        with self.said.open("ab") as said:
+            self._stream = subprocess.Popen(
+                [sys.executable, "-m", "quintet.stream", *arguments], cwd=PROJECT, env=environment, stderr=said
+            )
+        return self._stream
+
+    def kill_stream(self) -> None:
+        assert self._stream is not None
+        self._stream.kill()
+        self._stream.wait()
+
+    def stop_stream(self) -> int:
+        """End the stream as an operator does; its exit status."""
+        if self._stream is None:
+            return 0
+        self._stream.send_signal(signal.SIGTERM)
+        return self._stream.wait(30)
+
+    def await_epoch(self, seconds: float = 60) -> None:
+        """Wait until the snapshot is complete, then begin the truth."""
+        until = time.monotonic() + seconds
+        while not epochs(self.log):
+            assert time.monotonic() < until, self.said.read_text()
+            time.sleep(0.05)
+        self.ask(f"select pg_create_logical_replication_slot('{AUDIT}', 'pgoutput')")
+
+    def start_traffic(self, pause: float) -> None:
+        self._traffic = threading.Thread(target=self._commit, args=(pause,))
+        self._traffic.start()
+
+    def stop_traffic(self) -> None:
+        self._ends.set()
+        if self._traffic is not None:
+            self._traffic.join()
+
+    def await_applied(self, seconds: float = 60) -> None:
+        """Wait until everything that is committed is in the features and in the log."""
+        end = lsn_of(str(self.ask("select pg_current_wal_lsn()::text")))
+        until, store = time.monotonic() + seconds, FeatureStore(self.home / "online")
+        while time.monotonic() < until:
+            confirmed = self.ask(
+                "select confirmed_flush_lsn::text from pg_replication_slots where slot_name = 'quintet'"
+            )
+            if int(store.fact("flushed") or 0) >= end and lsn_of(str(confirmed)) >= end:
+                store.close()
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"not applied in {seconds} s: {self.said.read_text()[-3000:]}")
+
+    def ask(self, statement: str) -> Any:
+        with psycopg.connect(self.postgres.url, autocommit=True) as connection:
+            row = connection.execute(statement.encode()).fetchone()
+            return row[0] if row else None
+
+    def rows(self, table: str) -> dict[int, dict[str, Any]]:
+        """The rows of a table by id, as the log writes values."""
+        with psycopg.connect(self.postgres.url) as connection:
+            cursor = connection.execute(f'select * from "{table}"'.encode())
+            assert cursor.description is not None
+            names = [column.name for column in cursor.description]
+            found = (dict(zip(names, row, strict=True)) for row in cursor)
+            return {
+                row["id"]: {n: v.isoformat() if isinstance(v, date) else v for n, v in row.items()} for row in found
+            }
+
+    def truth(self) -> list[Change]:
+        """Every change committed since the truth began, in order."""
+        decoder, changes = Decoder(binary=True), []
+        with psycopg.connect(self.postgres.url) as connection:
+            messages = connection.execute(
+                f"select data from pg_logical_slot_peek_binary_changes('{AUDIT}', null, null, "
+                "'proto_version', '1', 'publication_names', 'quintet', 'binary', 'true')".encode()
+            )
+            for (data,) in messages:
+                changes += [message for message in decoder.decode(bytes(data)) if isinstance(message, Change)]
+        return changes
+
+    def logged(self, after: Position | None = None) -> list[Change]:
+        """The log as a reader has it: every change once and in order."""
+        epoch = epochs(self.log)[-1]
+        return [change for changes, _ in read_changes(self.log, epoch, after) for change in changes]
+
+    def _commit(self, pause: float) -> None:
+        number = self.seed
+        while not self._ends.is_set():
+            try:
+                with psycopg.connect(self.postgres.url, autocommit=True, connect_timeout=2) as connection:
+                    traffic = Traffic(connection, number, TODAY)
+                    while not self._ends.is_set():
+                        traffic.step()
+                        self.committed += 1
+                        if self.committed == 100:
+                            traffic.change_schema()
+                        time.sleep(pause)
+            except psycopg.Error:
+                number += 1
+                time.sleep(0.05)

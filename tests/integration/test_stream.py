@@ -1,0 +1,337 @@
+"""The stream on a real PostgreSQL and a real store: parity of the features, and a world that is not well."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+from obstore.store import MemoryStore
+
+from quintet.changelog.change import Change
+from quintet.changelog.lake import compact, expire
+from quintet.changelog.log import Store, epochs, open_store, read_changes, stretches
+from quintet.embedded.object_store import EmbeddedObjectStore
+from quintet.embedded.postgres import EmbeddedPostgres
+from quintet.lending.online import OnlineFeatures
+from quintet.lending.registry import features
+from quintet.lending.tables import client_features, training_rows
+from quintet.online.features import FeatureStore
+from quintet.samples.lending import LendingWorld, make_book
+from quintet.samples.lending_dump import load_book
+from quintet.samples.lending_traffic import Traffic
+from quintet.stream.run import Options, Stream
+from quintet.stream.source import Replication, SlotTakenError, SourceError, SourceLostError, lsn_of
+from tests.lending.plain import values_by_sql
+
+_TODAY = date(2020, 8, 24)
+_CLIENTS = 600
+_OPTIONS = Options(
+    most_waiting=40, feedback_seconds=0.05, watch_seconds=0.2, slot_wait_seconds=1, reconnect_seconds=0.5
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(tmp_path_factory.mktemp("pg") / "pg", {"fsync": "off"}) as postgres:
+        with psycopg.connect(postgres.url, autocommit=True) as connection:
+            connection.execute("create database template_book")
+        with psycopg.connect(postgres.url.rsplit("/", 1)[0] + "/template_book") as connection:
+            load_book(make_book(LendingWorld(clients=_CLIENTS), 7), connection)
+            connection.execute("create index on loan (client_id)")
+            connection.execute("create index on payment (loan_id)")
+        yield postgres
+
+
+@pytest.fixture
+def url(server: EmbeddedPostgres) -> Iterator[str]:
+    """A database with a loan book of its own."""
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("create database trial template template_book")
+        yield server.url.rsplit("/", 1)[0] + "/trial"
+        connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = 'trial'")
+        until = time.monotonic() + 10
+        while connection.execute("select 1 from pg_replication_slots where active").fetchone():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        connection.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
+        connection.execute("drop database trial")
+
+
+@pytest.fixture
+def online(tmp_path: Path) -> Iterator[OnlineFeatures]:
+    store = FeatureStore(tmp_path / "online")
+    yield OnlineFeatures(store, features())
+    store.close()
+
+
+@contextmanager
+def _running(url: str, log: Store, online: OnlineFeatures, **arguments: Any) -> Iterator[Stream]:
+    """A stream in a thread, once it receives; an error that ended it is raised at the end."""
+    stream, errors = Stream(url, log, online, _OPTIONS), []
+
+    def run() -> None:
+        try:
+            stream.run(**arguments)
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    until = time.monotonic() + 60
+    while thread.is_alive() and not stream.ready.wait(0.02):
+        assert time.monotonic() < until
+    try:
+        yield stream
+    finally:
+        stream.stop.set()
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+def _ask(url: str, statement: str) -> Any:
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchone()[0] if cursor.description else None  # type: ignore[index]
+
+
+def _await(condition: Callable[[], bool], seconds: float = 20) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not come to pass"
+        time.sleep(0.02)
+
+
+def _await_applied(url: str, online: OnlineFeatures) -> None:
+    end = lsn_of(_ask(url, "select pg_logical_emit_message(true, 'trial', 'mark')::text"))
+    _await(lambda: int(online.store.fact("flushed") or 0) >= end)
+
+
+def _changes(log: Store) -> list[Change]:
+    return [change for changes, _ in read_changes(log, epochs(log)[-1]) for change in changes]
+
+
+def test_stream_backfill_and_plain_sql_agree_on_ten_thousand_pairs(
+    url: str, online: OnlineFeatures, tmp_path: Path
+) -> None:
+    log, draw = MemoryStore(), random.Random(7)
+    with _running(url, log, online), psycopg.connect(url, autocommit=True) as connection:
+        traffic = Traffic(connection, 3, _TODAY)
+        for number in range(400):
+            traffic.step()
+            if number == 200:
+                traffic.change_schema()
+        _await_applied(url, online)
+    clients = range(1, int(_ask(url, 'select max(id) from "user"')) + 1)
+    asked = [(draw.choice(clients), _TODAY - timedelta(days=draw.randint(-30, 900))) for _ in range(10_000)]
+    expected = values_by_sql(url, asked)
+    backfill = FeatureStore(tmp_path / "backfill")
+    replayed = OnlineFeatures(backfill, features())
+    replayed.replay(log, epochs(log)[-1])
+    for features_now in (online, replayed):
+        found = {pair: features_now.features_of(*pair) for pair in expected}
+        assert {pair: value.values for pair, value in found.items() if value} == expected
+    backfill.close()
+    assert len({str(value) for value in expected.values()}) > 500
+
+
+def test_every_client_of_user_has_features(url: str, online: OnlineFeatures) -> None:
+    with _running(url, MemoryStore(), online):
+        pass
+    assert set(online.store.keys("user")) <= {owner for owner, _ in online.store.all_states()}
+    found = online.features_of(1, _TODAY)
+    assert found is not None
+    assert found.is_known
+    assert online.features_of(10**9, _TODAY) is None
+
+
+def test_without_the_project_the_bucket_is_read_with_duckdb(url: str, online: OnlineFeatures, tmp_path: Path) -> None:
+    with EmbeddedObjectStore(tmp_path / "s3") as objects:
+        with _running(url, open_store(objects.url), online):
+            pass
+        columns = "{commit_lsn: 'ubigint', sequence: 'ubigint', \"table\": 'varchar', \"row\": 'json'}"
+        files = f"read_json('{objects.objects}/changes/*/*.jsonl.gz', columns={columns})"
+        (read,) = duckdb.sql(
+            "select count(*), count(distinct (commit_lsn, sequence)), sum((\"row\"->>'amount')::double) "
+            f"from {files} where \"table\" = 'loan'"
+        ).fetchall()
+    assert read[0] == read[1] == _ask(url, "select count(*) from loan")
+    assert read[2] == pytest.approx(_ask(url, "select sum(amount) from loan"))
+
+
+def test_while_the_store_is_down_features_go_on_and_nothing_is_lost(
+    url: str, online: OnlineFeatures, tmp_path: Path
+) -> None:
+    objects = EmbeddedObjectStore(tmp_path / "s3")
+    objects.start()
+    log = open_store(objects.url)
+    with _running(url, log, online), psycopg.connect(url, autocommit=True) as connection:
+        objects.kill()
+        for number in range(300):  # more than may wait
+            connection.execute("insert into loan (id, client_id, status) values (%s, 1, 'active')", (900_000 + number,))
+            if number % 50 == 0:
+                time.sleep(0.05)
+        _await(lambda: online.store.row("loan", "900299") is not None)
+        end = lsn_of(_ask(url, "select pg_current_wal_lsn()::text"))
+        assert int(online.store.fact("flushed") or 0) < end
+        objects.start()
+        _await_applied(url, online)
+        inserted = [change.row["id"] for change in _changes(log) if change.operation == "insert" and change.row]
+        assert inserted == list(range(900_000, 900_300))
+    objects.stop()
+
+
+def test_a_dropped_column_sets_the_table_aside_and_a_new_snapshot_takes_it_back(
+    url: str, online: OnlineFeatures
+) -> None:
+    log = MemoryStore()
+    with _running(url, log, online):
+        _ask(url, "alter table loan drop column duration")
+        _ask(url, "insert into loan (id, client_id, status) values (900000, 1, 'active')")
+        _ask(url, "insert into payment (id, loan_id) values (900000, 1)")
+        _await_applied(url, online)
+    assert online.store.row("loan", "900000") is None
+    assert online.store.row("payment", "900000") is not None
+    epoch = epochs(log)[-1].name
+    assert len(stretches(log, epoch, "quarantine")) == 1
+    with _running(url, log, online):  # it stays aside after the stream begins again
+        _ask(url, "insert into loan (id, client_id, status) values (900001, 1, 'active')")
+        _await_applied(url, online)
+    assert online.store.row("loan", "900001") is None
+    with _running(url, log, online, new_snapshot=True):
+        _await(lambda: online.store.row("loan", "900001") is not None)
+    assert len(epochs(log)) == 2
+
+
+def test_an_added_column_passes(url: str, online: OnlineFeatures) -> None:
+    log = MemoryStore()
+    with _running(url, log, online):
+        _ask(url, "alter table loan add column channel varchar default 'web'")
+        _ask(url, "insert into loan (id, client_id, channel) values (900000, 1, 'phone')")
+        _await_applied(url, online)
+    row = online.store.row("loan", "900000")
+    assert row is not None
+    assert row["channel"] == "phone"
+    assert stretches(log, epochs(log)[-1].name, "quarantine") == []
+
+
+@pytest.mark.parametrize("loss", ["dropped", "made anew"])
+def test_a_slot_that_was_lost_ends_the_stream_and_only_a_new_snapshot_helps(
+    url: str, online: OnlineFeatures, loss: str
+) -> None:
+    log = MemoryStore()
+    with _running(url, log, online):
+        _await_applied(url, online)
+    _ask(url, "select pg_drop_replication_slot('quintet')")
+    _ask(url, "insert into loan (id, client_id) values (900000, 1)")
+    if loss == "made anew":
+        _ask(url, "select pg_create_logical_replication_slot('quintet', 'pgoutput')::text")
+    with pytest.raises(SourceLostError, match="--new-snapshot"), _running(url, log, online):
+        pass
+    with _running(url, log, online, new_snapshot=True):
+        _await(lambda: online.store.row("loan", "900000") is not None)
+
+
+def test_a_slot_that_another_consumer_reads_is_not_taken_from_it(url: str, online: OnlineFeatures) -> None:
+    log = MemoryStore()
+    with _running(url, log, online):
+        pass
+    other = Replication(url)
+    other.start("quintet", "quintet", 0, binary=True)
+    with pytest.raises(SlotTakenError, match="read by another consumer"), _running(url, log, online):
+        pass
+    other.close()
+
+
+def test_a_slot_of_the_same_name_that_is_not_ours_is_left_alone(url: str, online: OnlineFeatures) -> None:
+    _ask(url, "select pg_create_logical_replication_slot('quintet', 'pgoutput')::text")
+    with pytest.raises(SlotTakenError, match="is not of this stream"), _running(url, MemoryStore(), online):
+        pass
+    assert _ask(url, "select count(*) from pg_replication_slots where slot_name = 'quintet'") == 1
+
+
+def test_wrong_credentials_are_told_without_the_password(url: str, online: OnlineFeatures) -> None:
+    wrong = url.replace("quintet:", "quintet:secret", 1)
+    with (
+        pytest.raises(SourceError, match="password authentication failed") as told,
+        _running(wrong, MemoryStore(), online),
+    ):
+        pass
+    assert "secret" not in str(told.value)
+
+
+def test_a_database_without_the_tables_is_told(server: EmbeddedPostgres, online: OnlineFeatures) -> None:
+    with (
+        pytest.raises(SourceError, match="has no table loan, payment, user"),
+        _running(server.url, MemoryStore(), online),
+    ):
+        pass
+
+
+def test_a_file_of_features_that_was_removed_is_built_anew_from_the_log(
+    url: str, online: OnlineFeatures, tmp_path: Path
+) -> None:
+    log = MemoryStore()
+    with _running(url, log, online):
+        _ask(url, "insert into loan (id, client_id) values (900000, 1)")
+        _await_applied(url, online)
+    anew = OnlineFeatures(FeatureStore(tmp_path / "anew"), features())
+    with _running(url, log, anew):
+        assert dict(anew.store.all_states()) == dict(online.store.all_states())
+    anew.store.close()
+
+
+def test_a_snapshot_that_was_cut_short_is_made_again(
+    url: str, online: OnlineFeatures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = MemoryStore()
+    with monkeypatch.context() as patch:
+        patch.setattr("quintet.stream.run.write_epoch", lambda *_: (_ for _ in ()).throw(SourceError("cut short")))
+        with pytest.raises(SourceError, match="cut short"), _running(url, log, online):
+            pass
+    _ask(url, "delete from payment where id = (select min(id) from payment)")
+    with _running(url, log, online):
+        assert len(online.store.keys("payment")) == _ask(url, "select count(*) from payment")
+    assert len(epochs(log)) == 1
+
+
+def test_the_stream_goes_on_and_features_are_built_anew_after_the_log_was_compacted_and_has_expired(
+    url: str, online: OnlineFeatures, tmp_path: Path
+) -> None:
+    log = MemoryStore()
+    with _running(url, log, online):
+        _ask(url, "insert into loan (id, client_id, status) values (900000, 1, 'active')")
+        _await_applied(url, online)
+    epoch = epochs(log)[-1]
+    compact(log, epoch)
+    expire(log, epoch, dt.datetime(2100, 1, 1, tzinfo=dt.UTC))
+    assert stretches(log, epoch.name) == []
+    with _running(url, log, online):
+        _ask(url, "update loan set status = 'paid' where id = 900000")
+        _await_applied(url, online)
+    anew = client_features(tmp_path / "anew", log, epoch, features(), _TODAY).set_index("client_id")
+    for client in (1, 2, 3):
+        found = online.features_of(client, _TODAY)
+        assert found is not None
+        values = anew.loc[client].drop("as_of").astype("object")
+        assert values.where(values.notna(), None).to_dict() == found.values
+    assert set(anew.index) == {int(key) for key in online.store.keys("user")}
+    training = training_rows(log, epoch, features()).set_index("application_id")
+    assert len(training) == _ask(url, "select count(*) from loan where created_on is not null")
+
+
+def test_a_table_without_a_column_that_features_read_is_told(url: str, online: OnlineFeatures) -> None:
+    _ask(url, "alter table payment drop column interest")
+    with pytest.raises(SourceError, match="payment lacks interest"), _running(url, MemoryStore(), online):
+        pass
+    assert _ask(url, "select count(*) from pg_replication_slots") == 0

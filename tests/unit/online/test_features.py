@@ -1,0 +1,83 @@
+"""The features' file: a draft is written as a whole or not at all, and reads what it has not written yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from quintet.online.features import FeatureStore
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[FeatureStore]:
+    store = FeatureStore(tmp_path)
+    yield store
+    store.close()
+
+
+def test_a_draft_reads_what_it_has_not_written_yet(store: FeatureStore) -> None:
+    with store.change() as draft:
+        draft.put_row("loan", "1", "7", {"id": 1})
+        draft.put_states("7", {"a": {}})
+        assert draft.row("loan", "1") == {"id": 1}
+        assert draft.children("loan", "7") == [("1", {"id": 1})]
+        assert draft.states("7") == {"a": {}}
+        assert store.row("loan", "1") is None
+    assert store.row("loan", "1") == {"id": 1}
+    assert list(store.all_states()) == [("7", {"a": {}})]
+
+
+def test_children_are_those_of_the_file_and_of_the_draft_without_those_that_moved_or_ended(store: FeatureStore) -> None:
+    with store.change() as draft:
+        for key in ("1", "2", "3"):
+            draft.put_row("loan", key, "7", {"id": int(key)})
+    with store.change() as draft:
+        draft.put_row("loan", "1", "8", {"id": 1})
+        draft.put_row("loan", "2", None, None)
+        draft.put_row("loan", "4", "7", {"id": 4})
+        assert [key for key, _ in draft.children("loan", "7")] == ["3", "4"]
+        assert [key for key, _ in draft.children("loan", "8")] == ["1"]
+        assert draft.table_keys("loan") == ["1", "3", "4"]
+    assert sorted(store.keys("loan")) == ["1", "3", "4"]
+
+
+def test_a_draft_that_fails_writes_nothing(store: FeatureStore) -> None:
+    def fail() -> None:
+        with store.change() as draft:
+            draft.put_row("loan", "1", "7", {"id": 1})
+            draft.put_fact("position", "1")
+            raise RuntimeError("power")
+
+    with pytest.raises(RuntimeError, match="power"):
+        fail()
+    assert store.row("loan", "1") is None
+    assert store.fact("position") is None
+
+
+def test_facts_are_kept_replaced_and_forgotten(store: FeatureStore) -> None:
+    with store.change() as draft:
+        draft.put_fact("position", "1")
+        draft.put_fact("epoch", "E")
+    store.keep("position", "2")
+    with store.change() as draft:
+        draft.put_fact("epoch", None)
+    assert (store.fact("position"), store.fact("epoch")) == ("2", None)
+
+
+def test_states_are_read_with_the_facts_of_the_same_moment(store: FeatureStore) -> None:
+    with store.change() as draft:
+        draft.put_states("7", {"a": 1})
+        draft.put_fact("position", "1")
+    assert store.states("7") == ({"a": 1}, {"position": "1"})
+    assert store.states("8") == (None, {"position": "1"})
+
+
+def test_clearing_removes_everything(store: FeatureStore) -> None:
+    with store.change() as draft:
+        draft.put_row("loan", "1", "7", {"id": 1})
+        draft.put_fact("position", "1")
+    store.clear()
+    assert store.keys("loan") == []
+    assert store.fact("position") is None

@@ -1,0 +1,82 @@
+"""Lending over HTTP: a client's features as the stream has them, and the catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from quintet.changelog.change import Position
+from quintet.changelog.log import Epoch
+from quintet.lending.online import OnlineFeatures
+from quintet.lending.registry import features
+from quintet.online.features import FeatureStore
+from tests.lending.events import change
+from tests.web.service import ADMIN, build_app
+
+_LOAN = {
+    "client_id": 7, "amount": 100.0, "created_on": "2020-08-01", "status": "paid", "updated_on": "2020-08-20",
+}  # fmt: skip
+
+
+@pytest.fixture
+def lending(tmp_path: Path) -> TestClient:
+    """A service whose stream has applied a client, a paid loan, and a loan of a client that the CRM does not have."""
+    online = OnlineFeatures(FeatureStore(tmp_path / "online"), features())
+    online.begin(Epoch("E", Position(0), Position(0), "2020-01-01T00:00:00.000000Z", "1"))
+    changes = [
+        change(1, "user", 7, {"created_on": "2020-01-01", "birth_date": None}),
+        change(2, "loan", 1, _LOAN),
+        change(3, "loan", 2, {**_LOAN, "client_id": 8}),
+    ]
+    online.apply(changes, Position(4), 4)
+    online.store.close()
+    return TestClient(build_app(tmp_path), headers=ADMIN, raise_server_exceptions=False)
+
+
+def test_a_client_has_its_features_at_the_day_that_is_asked(lending: TestClient) -> None:
+    answer = lending.get("/v1/lending/clients/7/features", params={"as_of": "2020-08-23"}).json()
+    assert answer["features"]["paid_loans_count"] == 1
+    assert answer["features"]["days_since_last_late_payment"] is None
+    assert answer["features"]["profit_in_last_90_days_rate"] == 0.0
+    assert set(answer["features"]) == {feature.name for feature in features()}
+    assert (answer["as_of"], answer["applied_lsn"], answer["is_client"]) == ("2020-08-23", 4, True)
+    before = lending.get("/v1/lending/clients/7/features", params={"as_of": "2020-08-19"}).json()
+    assert before["features"]["paid_loans_count"] == 0
+
+
+def test_a_loan_of_a_client_that_the_crm_does_not_have_is_told_as_such(lending: TestClient) -> None:
+    assert lending.get("/v1/lending/clients/8/features").json()["is_client"] is False
+
+
+@pytest.mark.parametrize("as_of", ["0001-01-01", "9999-12-31"])
+def test_any_day_can_be_asked(lending: TestClient, as_of: str) -> None:
+    assert lending.get("/v1/lending/clients/7/features", params={"as_of": as_of}).status_code == 200
+
+
+def test_an_unknown_client_is_a_problem(lending: TestClient) -> None:
+    answer = lending.get("/v1/lending/clients/9/features")
+    assert answer.status_code == 404
+    assert "no client 9" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v1/lending/clients/x/features", "/v1/lending/clients/7/features?as_of=yesterday"])
+def test_what_cannot_be_asked_says_why(lending: TestClient, path: str) -> None:
+    assert lending.get(path).status_code == 422
+
+
+def test_where_no_stream_has_written_it_says_how_to_start_one(tmp_path: Path) -> None:
+    client = TestClient(build_app(tmp_path), headers=ADMIN, raise_server_exceptions=False)
+    answer = client.get("/v1/lending/clients/7/features")
+    assert answer.status_code == 503
+    assert "make stream" in answer.json()["detail"]
+
+
+def test_the_catalogue_has_every_feature_in_words_and_code(client: TestClient) -> None:
+    page = client.get("/lending", headers={"accept": "text/html"})
+    assert page.status_code == 200
+    for feature in features():
+        assert f'id="feature-{feature.name}"' in page.text
+    assert "def apply(" in page.text
+    assert "make stream" in page.text
