@@ -144,7 +144,7 @@ def test_an_agency_is_one_click_away_and_back(visit: Visit) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("path", ["/", "/insurance", "/reports", "/docs"])
+@pytest.mark.parametrize("path", ["/", "/insurance", "/lending", "/reports", "/docs"])
 def test_no_page_breaks_a_rule_of_accessibility(
     browser: Browser, server: Server, path: str, width: int, scheme: Any
 ) -> None:

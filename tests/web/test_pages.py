@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 HTML = {"accept": "text/html"}
-PAGES = ["/", "/insurance", "/reports", "/insurance?year_from=2010&year_to=2012&state=OH"]
+PAGES = ["/", "/insurance", "/lending", "/reports", "/insurance?year_from=2010&year_to=2012&state=OH"]
 
 
 @pytest.mark.parametrize("path", PAGES)
