@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 HTML = {"accept": "text/html"}
 PAGES = [
-    *("/", "/insurance", "/promotions", "/reports", "/insurance?year_from=2010&year_to=2012&state=OH"),
+    *("/", "/insurance", "/promotions", "/lending", "/reports", "/insurance?year_from=2010&year_to=2012&state=OH"),
     *("/conversions", "/conversions?measure=match_rate"),
 ]
 

@@ -101,6 +101,21 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "figures": {"agency-history": Panel(figure("agency-history"))},
         "table": table(),
     },
+    "lending.html": {
+        "table": table(),
+        "committed_at": "2026-11-21T10:00:00.000000Z",
+        "features": [
+            {
+                "name": "paid_loans_count",
+                "definition": "Loans that were paid.",
+                "null_rule": "Never null.",
+                "version": 1,
+                "file": "quintet/lending/features/paid_loans_count.py",
+                "code": "def apply(state, event) -> State: ...",
+                "sql": "select count(*) from loan where amount < 1",
+            }
+        ],
+    },
     "reports.html": {
         "filters": FILTERS,
         "announcement": "142 rows.",
