@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
@@ -309,6 +309,20 @@ def _signed(text: str, kind: Kind) -> str:
     if text.startswith(("-", "+")) and not text.strip("+-0.,%"):
         return text[1:]
     return text.replace("-", "−", 1)
+
+
+def tooltips(columns: Sequence[Column]) -> list[alt.Tooltip]:
+    """What a mark says of itself: every column exactly, with its unit."""
+    formats = {"money": ",.2f", "count": ",.0f", "percent": ".2%", "change": "+.2%", "decimal": ",.4f"}
+    return [
+        alt.Tooltip(
+            column.name,
+            type="quantitative" if column.is_figure else "nominal",
+            title=f"{column.label}, {column.unit}" if column.unit else column.label,
+            format=formats.get(column.kind, ""),
+        )
+        for column in columns
+    ]
 
 
 def as_text(text: str) -> str:

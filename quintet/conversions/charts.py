@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from quintet.conversions.insights import DIMENSIONS, NOT_MAPPED, Measure, country_name
-from quintet.design import Column, Figure, Kind, compact, format_value
+from quintet.design import Column, Figure, Kind, compact, format_value, tooltips
 
 SHOWN_LEVELS = 15
 """The largest levels of a dimension are drawn; the table has all."""
@@ -110,10 +110,8 @@ def lag(frame: pd.DataFrame, partner: str) -> Figure:
         "bin:N", sort=rows["bin"].tolist(), axis=alt.Axis(title="Lag, seconds", labelAngle=0, labelOverlap="greedy")
     )
     base = alt.Chart(_plain(rows, columns))
-    bars = base.mark_bar(opacity=0.55).encode(
-        x=x, y=alt.Y("observed:Q", axis=_PERCENT_AXIS), tooltip=_tooltips(columns)
-    )
-    points = base.mark_point().encode(x=x, y="learned:Q", tooltip=_tooltips(columns))
+    bars = base.mark_bar(opacity=0.55).encode(x=x, y=alt.Y("observed:Q", axis=_PERCENT_AXIS), tooltip=tooltips(columns))
+    points = base.mark_point().encode(x=x, y="learned:Q", tooltip=tooltips(columns))
     cumulated = rows["observed"].cumsum()
     middle = rows.loc[cumulated >= 0.5, "bin"].iloc[0] if (cumulated >= 0.5).any() else rows["bin"].iloc[-1]
     alternative = (
@@ -150,12 +148,12 @@ def rates_by(rates: pd.DataFrame, measure: Measure, dimension: str, count: int =
     axis = alt.Axis(title=None, grid=True) if measure == "mean_score" else _PERCENT_AXIS
     least = 0.0 if measure != "match_rate" else float(shown["low"].min())
     x = alt.X("low:Q", axis=axis, scale=_with_room(min(least, float(shown["low"].min())), float(shown["high"].max())))
-    lines = base.mark_rule(strokeWidth=2, opacity=0.45).encode(x=x, x2="high:Q", y=y, tooltip=_tooltips(columns))
+    lines = base.mark_rule(strokeWidth=2, opacity=0.45).encode(x=x, x2="high:Q", y=y, tooltip=tooltips(columns))
     # a layer without a row would leave its axis without an extent
     points = [
         base.transform_filter(alt.datum.is_finding == is_finding)
         .mark_point(filled=is_finding)
-        .encode(x="mean:Q", y=y, tooltip=_tooltips(columns))
+        .encode(x="mean:Q", y=y, tooltip=tooltips(columns))
         for is_finding in (False, True)
         if (shown["is_finding"] == is_finding).any()
     ]
@@ -197,7 +195,7 @@ def match_rate_by_day(rates: pd.DataFrame) -> Figure:
     band = base.mark_area(style="interval-95", line=False).encode(
         x=x, y=alt.Y("low:Q", axis=_PERCENT_AXIS, scale=scale), y2="high:Q"
     )
-    line = base.mark_line(point=True).encode(x=x, y=alt.Y("mean:Q", scale=scale), tooltip=_tooltips(columns))
+    line = base.mark_line(point=True).encode(x=x, y=alt.Y("mean:Q", scale=scale), tooltip=tooltips(columns))
     worst = rows.nsmallest(1, "mean").iloc[0]
     overall = rows["total"].sum() / rows["n"].sum()
     alternative = f"{overall:.1%} over all days; lowest on {worst['level']} with {worst['mean']:.1%}."
@@ -234,9 +232,9 @@ def residency(frame: pd.DataFrame, count: int = SHOWN_LEVELS) -> Figure:
         x=alt.X("low:Q", axis=_PERCENT_AXIS, scale=_with_room(0.0, float(shown["high"].max()))),
         x2="high:Q",
         y=y,
-        tooltip=_tooltips(columns),
+        tooltip=tooltips(columns),
     )
-    points = base.mark_point().encode(x="mean:Q", y=y, tooltip=_tooltips(columns))
+    points = base.mark_point().encode(x="mean:Q", y=y, tooltip=tooltips(columns))
     words = base.mark_text(style="label", align="left", dx=6).encode(x="high:Q", y=y, text="text:N")
     first, overall = shown.iloc[0], rows["total"].sum() / rows["n"].sum()
     alternative = f"{overall:.1%} of all; of the {len(shown)} largest most often with an IP of {first['label']}: "
@@ -256,7 +254,7 @@ def calibration(frame: pd.DataFrame) -> Figure:
     base = alt.Chart(_plain(frame, columns))
     x = alt.X("given:Q", axis=alt.Axis(title="As inferred", format="~%"), scale=alt.Scale(domain=[0, 1]))
     y = alt.Y("true:Q", axis=_PERCENT_AXIS, scale=alt.Scale(domain=[0, 1]))
-    line = base.mark_line(point=True).encode(x=x, y=y, tooltip=_tooltips(columns))
+    line = base.mark_line(point=True).encode(x=x, y=y, tooltip=tooltips(columns))
     even = alt.Chart(pd.DataFrame({"given": [0, 1], "true": [0, 1]})).mark_line(style="reference").encode(x=x, y=y)
     furthest = frame.iloc[int((frame["given"] - frame["true"]).abs().argmax())]
     alternative = f"At most {abs(furthest['given'] - furthest['true']):.1%} apart, at {furthest['given']:.1%}."
@@ -283,7 +281,7 @@ def placebo(frame: pd.DataFrame) -> Figure:
     )
     base = alt.Chart(_plain(rows, columns, "label", "text"))
     y = alt.Y("label:N", title=None, sort=rows["label"].tolist())
-    bars = base.mark_bar().encode(x=alt.X("false_match_rate:Q", axis=_PERCENT_AXIS), y=y, tooltip=_tooltips(columns))
+    bars = base.mark_bar().encode(x=alt.X("false_match_rate:Q", axis=_PERCENT_AXIS), y=y, tooltip=tooltips(columns))
     words = base.mark_text(style="label", align="left", dx=5).encode(x="false_match_rate:Q", y=y, text="text:N")
     alternative = f"{rows['false_match_rate'].mean():.2%} in the mean of {len(rows)} shifts, "
     alternative += f"{rows['false_match_rate'].max():.2%} at most."
@@ -319,7 +317,7 @@ def weights(frame: pd.DataFrame, partner: str) -> Figure:
     )
     y = alt.Y("label:N", title=None, sort=known["label"].tolist(), axis=alt.Axis(labelLimit=_LABEL_LIMIT))
     bars = base.mark_bar().encode(
-        x=alt.X("bits:Q", axis=alt.Axis(title="bits", grid=True)), y=y, tooltip=_tooltips(columns)
+        x=alt.X("bits:Q", axis=alt.Axis(title="bits", grid=True)), y=y, tooltip=tooltips(columns)
     )
     words = base.mark_text(style="label", align="left", dx=5).encode(x="bits:Q", y=y, text="text:N")
     strongest = known.sort_values("bits", key=abs).tail(1)
@@ -350,7 +348,7 @@ def gains(frame: pd.DataFrame) -> Figure:
     base = alt.Chart(_plain(rows, columns, "text"))
     y = alt.Y("title:N", title=None, sort=rows["title"].tolist(), axis=alt.Axis(labelLimit=360))
     x = alt.X("f1:Q", axis=None, scale=alt.Scale(domain=[0, 1.22]))
-    bars = base.mark_bar().encode(x=x, y=y, tooltip=_tooltips(columns))
+    bars = base.mark_bar().encode(x=x, y=y, tooltip=tooltips(columns))
     words = base.mark_text(style="label", align="left", dx=5).encode(x="f1:Q", y=y, text="text:N")
     best = rows.nlargest(1, "f1").iloc[0]
     alternative = f"Highest: {best['title']}, with an F1 of {best['f1']:.1%} against {rows['f1'].iloc[0]:.1%} as it is."
@@ -367,7 +365,7 @@ def _bars(name: str, title: str, alternative: str, rows: pd.DataFrame, columns: 
     y = alt.Y("label:N", title=None, sort=rows["label"].tolist(), axis=alt.Axis(labelLimit=_LABEL_LIMIT + 40))
     base = alt.Chart(_plain(rows, columns, "text"))
     scale = alt.Scale(domain=[0, float(rows["rows"].max()) * _ROOM_FOR_WORDS])
-    bars = base.mark_bar().encode(x=alt.X("rows:Q", axis=None, scale=scale), y=y, tooltip=_tooltips(columns))
+    bars = base.mark_bar().encode(x=alt.X("rows:Q", axis=None, scale=scale), y=y, tooltip=tooltips(columns))
     words = base.mark_text(style="label", align="left", dx=5).encode(x="rows:Q", y=y, text="text:N")
     height = 26 * len(rows) + 12
     return Figure(
@@ -421,16 +419,3 @@ def _plain(rows: pd.DataFrame, columns: Sequence[Column], *more: str) -> pd.Data
     for name in plain.select_dtypes("float"):
         plain[name] = plain[name].round(6)
     return plain
-
-
-def _tooltips(columns: Sequence[Column]) -> list[alt.Tooltip]:
-    formats = {"count": ",.0f", "percent": ".2%", "change": "+.2%", "decimal": ",.4f"}
-    return [
-        alt.Tooltip(
-            column.name,
-            type="quantitative" if column.is_figure else "nominal",
-            title=f"{column.label}, {column.unit}" if column.unit else column.label,
-            format=formats.get(column.kind, ""),
-        )
-        for column in columns
-    ]

@@ -20,9 +20,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
 
-from quintet.embedded.processes import EmbeddedServerError, end, free_port, last_lines, write_private
+from quintet.embedded.processes import EmbeddedServer, EmbeddedServerError, end, free_port, last_lines, write_private
 
 BUCKET = "quintet"
 
@@ -33,14 +32,14 @@ _POLL_SECONDS = 0.02
 _OWN_FILES = frozenset({"buckets", "keys", "keys.partial", "port", "port.partial", "rclone.log", "pid", "pid.partial"})
 
 
-class EmbeddedObjectStore:
+class EmbeddedObjectStore(EmbeddedServer):
     """An S3 server over `folder`, with one bucket; `start` and `stop`, or a `with` block."""
 
     def __init__(self, folder: Path, bucket: str = BUCKET, port: int | None = None) -> None:
         self.folder = folder.resolve()
         self.bucket = bucket
         self._wanted_port = port
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__()
 
     @property
     def pid(self) -> int:
@@ -98,23 +97,6 @@ class EmbeddedObjectStore:
             if not end(self._process, signal.SIGTERM, _STOP_SECONDS):
                 end(self._process, signal.SIGKILL, _STOP_SECONDS)
             self._process = None
-
-    def kill(self) -> None:
-        """End the server at once, as a crash would. For trials of what then happens."""
-        if self._process is not None:
-            end(self._process, signal.SIGKILL, _STOP_SECONDS)
-            self._process = None
-
-    def __enter__(self) -> EmbeddedObjectStore:
-        """Start it."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop it."""
-        self.stop()
 
     def _prepare(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -22,11 +22,10 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
 import psycopg
 
-from quintet.embedded.processes import EmbeddedServerError, end, free_port, last_lines, write_private
+from quintet.embedded.processes import EmbeddedServer, EmbeddedServerError, end, free_port, last_lines, write_private
 from quintet.embedded.unprivileged import NoWayError, command
 
 USER = "quintet"
@@ -51,7 +50,7 @@ _POLL_SECONDS = 0.02
 _STILL_IN_USE = ("is still in use", "lock file")  # what is left of a killed server is about to end
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(EmbeddedServer):
     """A PostgreSQL server in `folder`; `settings` are added to its configuration.
 
     `start` and `stop`, or a `with` block. A server of this folder that another process runs is an error; ask
@@ -65,7 +64,7 @@ class EmbeddedPostgres:
         self._settings = _SETTINGS | dict(settings or {})
         self._account = account if os.geteuid() == 0 else None
         self._wanted_port = port
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__()
 
     @property
     def pid(self) -> int:
@@ -112,23 +111,6 @@ class EmbeddedPostgres:
         ):
             raise EmbeddedServerError(f"PostgreSQL (process {self._process.pid}) does not stop; see {self.log}")
         self._process = None
-
-    def kill(self) -> None:
-        """End the server at once, as a crash would; what was committed stays. For trials of what then happens."""
-        if self._process is not None:
-            end(self._process, signal.SIGKILL, _STOP_SECONDS)
-            self._process = None
-
-    def __enter__(self) -> EmbeddedPostgres:
-        """Start it."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop it."""
-        self.stop()
 
     def _prepare(self) -> None:
         """The folder with a cluster in it, owned by who runs the server."""

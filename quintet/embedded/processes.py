@@ -1,18 +1,56 @@
-"""What the embedded servers share: free ports, secrets in files, ending a process.
+"""What the embedded servers share: a process to start and end, free ports, secrets in files.
 
-Belongs here: small helpers around sockets, files and processes that both servers need.
+Belongs here: what both servers need around sockets, files and processes. How each is started stands in its own file.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
+from abc import ABC, abstractmethod
 from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_KILL_SECONDS = 10
 
 
 class EmbeddedServerError(RuntimeError):
     """An embedded server cannot be started, reached or stopped; the text says why and how to mend it."""
+
+
+class EmbeddedServer(ABC):
+    """A server of ours in a process of its own: `start` and `stop`, or a `with` block."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @abstractmethod
+    def start(self) -> object:
+        """Start the server and wait until it answers."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop the server in good order. Not running is no error."""
+
+    def kill(self) -> None:
+        """End the server at once, as a crash would; what was acknowledged stays. For trials of what then happens."""
+        if self._process is not None:
+            end(self._process, signal.SIGKILL, _KILL_SECONDS)
+            self._process = None
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        self.stop()
 
 
 def free_port(preferred: int | None = None) -> int:

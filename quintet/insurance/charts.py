@@ -16,7 +16,7 @@ from typing import Any, Literal
 import altair as alt
 import pandas as pd
 
-from quintet.design import CURRENCY, PHONE, STRONG_CLASSES, Column, Figure, compact, format_value
+from quintet.design import CURRENCY, PHONE, STRONG_CLASSES, Column, Figure, compact, format_value, tooltips
 
 LINES = {"CL": "Commercial (CL)", "PL": "Personal (PL)"}
 """The product lines in the order of their colours, which is the same in every chart."""
@@ -96,7 +96,7 @@ def premium_by_year_and_line(summary: pd.DataFrame) -> Figure:
             stroke=alt.Stroke("line:N", scale=line, legend=legend),
             fillOpacity=alt.condition("datum.is_short", alt.value(0.06), alt.value(1)),
             order=alt.Order("place:Q"),
-            tooltip=_tooltips(columns),
+            tooltip=tooltips(columns),
         )
     )
     labels = (
@@ -140,13 +140,13 @@ def loss_ratio_by_state_and_year(summary: pd.DataFrame) -> Figure:
                 scale=alt.Scale(type="threshold", domain=list(LOSS_RATIO_CLASSES), range="heatmap"),
                 legend=alt.Legend(title=None, format=".0%", gradientLength=200, gradientThickness=10, offset=8),
             ),
-            tooltip=_tooltips(columns),
+            tooltip=tooltips(columns),
         )
     )
     faint = (
         cells.transform_filter("datum.is_faint")
         .mark_rect(style="faint-cell", cornerRadius=2)
-        .encode(tooltip=_tooltips(columns))
+        .encode(tooltip=tooltips(columns))
     )
     size = _if_wide(12, 9)
     words = cells.transform_filter("!datum.is_faint").encode(text=alt.Text("loss_ratio:Q", format=".0%"))
@@ -200,7 +200,7 @@ def agencies_ranked(
     y = alt.Y("agency_id:N", title=None, sort=order, scale=alt.Scale(paddingInner=0.32))
     base = alt.Chart(_plain(shown, columns, "text", "label_at"))
     x = alt.X(f"{by}:Q", axis=None, scale=_scale_with_room(shown[by], 1.16))
-    bars = base.mark_bar().encode(x=x, y=y, tooltip=_tooltips(columns))
+    bars = base.mark_bar().encode(x=x, y=y, tooltip=tooltips(columns))
     labels = base.mark_text(style="label", align="left", dx=5).encode(x="label_at:Q", y=y, text="text:N")
     at_the_cut = int((known[by] == shown[by].iloc[-1]).sum())
     cut_off = at_the_cut - int((shown[by] == shown[by].iloc[-1]).sum())
@@ -244,7 +244,7 @@ def agency_scatter(summary: pd.DataFrame) -> Figure:
     beyond, left_out = int(known["is_beyond"].sum()), len(summary) - len(known)
     # no scale above the worst agency there is
     highest = max(float(known["shown"].max()) * 1.05, 1.0)
-    tooltips = _tooltips(columns)
+    shown_on_hover = tooltips(columns)
     x = alt.X(
         "written_premium:Q",
         scale=alt.Scale(type="log", nice=False, padding=16),
@@ -266,7 +266,7 @@ def agency_scatter(summary: pd.DataFrame) -> Figure:
         x=x,
         y=y,
         size=alt.Size("policies_in_force:Q", scale=alt.Scale(range=[24, 520], zero=True), legend=None),
-        tooltip=tooltips,
+        tooltip=shown_on_hover,
     )
     if has_segments:
         scale, shown = _colours(known["segment"], SEGMENTS)
@@ -352,18 +352,18 @@ def forecast_with_bands(summary: pd.DataFrame, forecast: pd.DataFrame) -> Figure
     end_points = (
         alt.Chart(_plain(ahead, columns))
         .mark_point(shape="diamond", size=70)
-        .encode(x=x, y="forecast:Q", color=color, tooltip=_tooltips(columns))
+        .encode(x=x, y="forecast:Q", color=color, tooltip=tooltips(columns))
     )
     history_columns = (_LINE, _YEAR, _PREMIUM, _GROWTH, _MONTHS)
     lines = (
         alt.Chart(_plain(_with_gaps(complete), history_columns))
         .mark_line(point=True)
-        .encode(x=x, y=y_axis, color=color, tooltip=_tooltips(history_columns))
+        .encode(x=x, y=y_axis, color=color, tooltip=tooltips(history_columns))
     )
     short = (
         alt.Chart(_plain(past[past["is_short"]], history_columns))
         .mark_point(filled=False)
-        .encode(x=x, y=y_axis, color=color, tooltip=_tooltips(history_columns))
+        .encode(x=x, y=y_axis, color=color, tooltip=tooltips(history_columns))
     )
     ends = ahead.loc[ahead.groupby("line")["year"].idxmax()]
     ends = ends.assign(value=ends["forecast"], text=_short_names(ends) + "|" + ends["forecast"].map(compact))
@@ -415,7 +415,7 @@ def forecast_backtest(scores: pd.DataFrame) -> Figure:
             axis=alt.Axis(format=".0%", grid=True, title="WAPE; less is better"),
         ),
         y=alt.Y("label:N", title=None, sort=pooled["label"].tolist(), axis=alt.Axis(labelLimit=200)),
-        tooltip=_tooltips(columns),
+        tooltip=tooltips(columns),
     )
     is_pooled = base.transform_filter("datum.is_pooled")
     years = base.transform_filter("!datum.is_pooled").mark_point(filled=False, opacity=0.6, size=36)
@@ -454,7 +454,7 @@ def agency_history(summary: pd.DataFrame) -> Figure:
     color = alt.Color("line:N", scale=scale, legend=alt.Legend(symbolType="circle", values=shown))
     data = _plain(rows, columns, "is_short", "shown")
     joined = _plain(_with_gaps(rows[~rows["is_short"]]), (_LINE, _YEAR, _PREMIUM), "shown")
-    tooltips = _tooltips(columns)
+    shown_on_hover = tooltips(columns)
 
     x = _years(first, last)
 
@@ -466,8 +466,8 @@ def agency_history(summary: pd.DataFrame) -> Figure:
         return alt.layer(
             rule,
             lines,
-            is_complete.mark_point().encode(tooltip=tooltips),
-            is_short.mark_point(filled=False).encode(tooltip=tooltips),
+            is_complete.mark_point().encode(tooltip=shown_on_hover),
+            is_short.mark_point(filled=False).encode(tooltip=shown_on_hover),
         ).properties(height=height, title=title)
 
     amount = alt.Y("written_premium:Q", axis=alt.Axis(labelExpr=_SHORT_AMOUNT, grid=True), title=None)
@@ -514,7 +514,7 @@ def segments(frame: pd.DataFrame) -> Figure:
         x=alt.X("written_premium:Q", axis=None, scale=_scale_with_room(rows["written_premium"], 1.02)),
         y=y,
         color=alt.Color("segment:N", scale=_colours(rows["segment"], SEGMENTS)[0], legend=None),
-        tooltip=_tooltips(columns),
+        tooltip=tooltips(columns),
     )
     names = base.mark_text(style="label-strong", align="left", baseline="bottom", dy=-2).encode(
         x=alt.value(0), y=y, text="segment:N"
@@ -554,19 +554,6 @@ def _plain(rows: pd.DataFrame, columns: Sequence[Column], *more: str) -> pd.Data
         elif kinds.get(name) == "identifier":
             plain[name] = plain[name].astype(str)
     return plain
-
-
-def _tooltips(columns: Sequence[Column]) -> list[alt.Tooltip]:
-    formats = {"money": ",.2f", "count": ",.0f", "percent": ".2%", "change": "+.2%", "decimal": ",.4f"}
-    return [
-        alt.Tooltip(
-            column.name,
-            type="quantitative" if column.is_figure else "nominal",
-            title=f"{column.label}, {column.unit}" if column.unit else column.label,
-            format=formats.get(column.kind, ""),
-        )
-        for column in columns
-    ]
 
 
 def _with_lines(rows: pd.DataFrame) -> pd.DataFrame:
