@@ -135,7 +135,7 @@ def rates_by(rates: pd.DataFrame, measure: Measure, dimension: str, count: int =
     shown = rows.dropna(subset=["low", "high"]).nlargest(count, "n")
     if shown.empty:
         return _empty(name, title, rows, columns)
-    shown = shown.assign(label=[_label(dimension, level) for level in shown["level"]], text=_short(shown, measure))
+    shown = shown.assign(label=[level_label(dimension, level) for level in shown["level"]], text=_short(shown, measure))
     shown = shown.sort_values(["mean", "label"], ascending=[False, True], ignore_index=True)
     overall = float(rows["total"].sum() / rows["n"].sum())
     y = alt.Y(
@@ -174,7 +174,7 @@ def rates_by(rates: pd.DataFrame, measure: Measure, dimension: str, count: int =
         f"The {left_out} smaller ones are in the table." if left_out else ""
     )
     chart = alt.layer(reference, lines, *points, words).properties(height=height)
-    table = rows.assign(label=[_label(dimension, level) for level in rows["level"]])
+    table = rows.assign(label=[level_label(dimension, level) for level in rows["level"]])
     return Figure(name, title, alternative, chart, table, columns, note=note.strip(), height=height)
 
 
@@ -392,7 +392,8 @@ def _rate_columns(measure: Measure, dimension: str) -> tuple[Column, ...]:
     )
 
 
-def _label(dimension: str, level: str) -> str:
+def level_label(dimension: str, level: str) -> str:
+    """A level of a dimension as people call it: a country by its name."""
     if dimension == "country":
         return country_name(level)
     return "Without a category" if level == NOT_MAPPED else level

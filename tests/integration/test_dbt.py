@@ -28,6 +28,8 @@ from quintet.conversions.matching_run import run_matching
 from quintet.datasets import DATASETS
 from quintet.insurance.forecast_tables import write_forecast
 from quintet.insurance.stage import stage_new_batches
+from quintet.lending.registry import features
+from quintet.lending.tables import client_features, write_client_features
 from quintet.payments.alert_tables import write_alerts, write_checkout_anomalies, write_evaluation
 from quintet.promotions.policy import read_policy
 from quintet.promotions.result_tables import train_model, write_scores
@@ -458,6 +460,9 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tm
         write_alerts(connection)
         write_checkout_anomalies(connection)
         write_evaluation(connection, tmp_path / "kept", "code", PaymentsWorld(days=1, checkout_days=1))
+        known = features()
+        no_client = client_features(tmp_path / "lending", None, None, known, dt.date(2024, 1, 1))
+        write_client_features(connection, no_client, known)
     second = run_dbt(dbt_project, warehouse, "build", *results, "--select", "tag:results")
     for run in (first, second):
         assert run.exit_status == 0, run.printed

@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 
 from quintet.warehouse.digest import ARRIVAL_COLUMNS, schema_digests
+from quintet.warehouse.snapshot import open_snapshot
 from tests.conftest import Quintet
 
 # where a row came from differs between a file and its parts; what it says must not
@@ -40,7 +41,7 @@ _DELIMITERS = {"conversions": ";", "page_categories": ";"}
 
 def marts(quintet: Quintet) -> dict[str, str]:
     """The digest of every mart, by what its rows say."""
-    with duckdb.connect(str(quintet.snapshot), read_only=True) as snapshot:
+    with open_snapshot(quintet.snapshot) as snapshot:
         digests = schema_digests(snapshot, "marts", exclude=ARRIVAL_COLUMNS | _PROVENANCE)
     return {table: digest for table, digest in digests.items() if table not in _ABOUT_FILES}
 
@@ -145,7 +146,7 @@ def test_where_broker_files_overlap_the_larger_count_holds(tmp_path: Path) -> No
     (folder / "first.csv").write_text(header + row * 2 + other)
     (folder / "second.csv").write_text(header + row * 3)
     quintet.run("--select", "conversions")
-    with duckdb.connect(str(quintet.snapshot), read_only=True) as snapshot:
+    with open_snapshot(quintet.snapshot) as snapshot:
         counts = snapshot.execute(
             "select ip_iso2, count(*) from marts.fct_broker_rows group by all order by all"
         ).fetchall()

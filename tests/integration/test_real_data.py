@@ -11,14 +11,15 @@ import duckdb
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Quintet
+    from quintet.warehouse.snapshot import open_snapshot
+from tests.conftest import Quintet
 
 pytestmark = pytest.mark.real_data
 
 
 @pytest.fixture(scope="module")
 def snapshot(real: Quintet) -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(str(real.snapshot), read_only=True) as connection:
+    with open_snapshot(real.snapshot) as connection:
         yield connection
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import duckdb
 import psycopg
 
 from quintet.promotions.source import fill
 from quintet.warehouse.digest import ARRIVAL_COLUMNS, schema_digests
+from quintet.warehouse.snapshot import open_snapshot
 from tests.conftest import Quintet
 from tests.unit.source.conftest import server, url
 
@@ -26,7 +26,7 @@ _SAME = (
 
 
 def marts(quintet: Quintet) -> dict[str, str]:
-    with duckdb.connect(str(quintet.snapshot), read_only=True) as snapshot:
+    with open_snapshot(quintet.snapshot) as snapshot:
         digests = schema_digests(snapshot, "marts", exclude=ARRIVAL_COLUMNS | _PROVENANCE)
     return {name: digests[name] for name in _SAME}
 
@@ -54,7 +54,7 @@ def test_the_source_gives_the_marts_that_the_files_give_and_a_fault_of_it_leaves
         source.execute("update promo_users set phone = '+1-000' where user_id = (select min(user_id) from promo_users)")
         source.execute("delete from promo_users where user_id = (select max(user_id) from promo_users)")
     quintet.run("--select", "promotions")
-    with duckdb.connect(str(quintet.snapshot), read_only=True) as snapshot:
+    with open_snapshot(quintet.snapshot) as snapshot:
         changed = snapshot.execute("select count(*) from marts.fct_promo_users where phone = '+1-000'").fetchall()
         deleted = snapshot.execute("select dataset from marts.ops_source_deletes").fetchall()
     assert (changed, deleted) == ([(1,)], [("promo_users",)])

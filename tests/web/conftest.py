@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from tests.web.service import ADMIN, ADMIN_KEY, Server, build_app, free_port
+from tests.web.service import ADMIN, Server, build_app, serving
 
 
 @pytest.fixture(scope="session")
@@ -57,31 +52,5 @@ def anonymous(app: FastAPI, client: TestClient) -> TestClient:  # noqa: ARG001  
 
 @pytest.fixture(scope="session")
 def server(service_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    port = free_port()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
-    environment |= {"QUINTET_HOME": str(service_home), "QUINTET_PORT": str(port), "QUINTET_ADMIN_KEY": ADMIN_KEY}
-    log = tmp_path_factory.mktemp("server") / "log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "quintet.web"],
-            cwd=Path(__file__).parents[2],
-            env=environment,
-            stdout=output,
-            stderr=output,
-            text=True,
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                if httpx.get(f"{url}/healthz").status_code == 200:
-                    break
-            except httpx.TransportError:
-                assert process.poll() is None, log.read_text("utf-8")
-                time.sleep(0.1)
-        else:
-            raise AssertionError(log.read_text("utf-8"))
-        yield Server(url, ADMIN_KEY, process)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    with serving(service_home, tmp_path_factory.mktemp("server") / "log") as server:
+        yield server

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 from fastapi import FastAPI
 
 from quintet.settings import load_settings
@@ -36,3 +42,35 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(home: Path, log: Path) -> Iterator[Server]:
+    """The service over a home, in a process of its own that ends with the block."""
+    port = free_port()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
+    environment |= {"QUINTET_HOME": str(home), "QUINTET_PORT": str(port), "QUINTET_ADMIN_KEY": ADMIN_KEY}
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "quintet.web"],
+            cwd=Path(__file__).parents[2],
+            env=environment,
+            stdout=output,
+            stderr=output,
+            text=True,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                if httpx.get(f"{url}/healthz").status_code == 200:
+                    break
+            except httpx.TransportError:
+                assert process.poll() is None, log.read_text("utf-8")
+                time.sleep(0.1)
+        else:
+            raise AssertionError(log.read_text("utf-8"))
+        yield Server(url, ADMIN_KEY, process)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,19 +13,33 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.web.service import Server
+from tests.web.service import Server, serving
 from tests.web.test_browser import Visit, browser, visit, wait_for_charts  # noqa: F401  # fixtures
 
-NOW = dt.datetime.now(dt.UTC).replace(second=0, microsecond=0)
+
+@cache
+def now() -> dt.datetime:
+    """The minute in which the first of these tests began."""
+    return dt.datetime.now(dt.UTC).replace(second=0, microsecond=0)
 
 
 def send(server: Server, age_minutes: int, **counts: int) -> None:
     """A minute of that age, with what is usual in it unless said otherwise."""
-    at = (NOW - dt.timedelta(minutes=age_minutes)).isoformat()
+    at = (now() - dt.timedelta(minutes=age_minutes)).isoformat()
     usual = {"approved": 100, "denied": 10} | counts
     items = [{"minute_at": at, "status": status, "count": count} for status, count in usual.items()]
     headers = {"authorization": f"Bearer {server.key}"}
     httpx.post(f"{server.url}/v1/payments/transactions", json=items, headers=headers).raise_for_status()
+
+
+@pytest.fixture(scope="module")
+def server(built_home: Path, drawing_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A service of these tests alone: what others send it would be later than what they send."""
+    home = tmp_path_factory.mktemp("paying")
+    (home / "serving").symlink_to(built_home / "serving")
+    (home / "cache").symlink_to(drawing_cache)
+    with serving(home, tmp_path_factory.mktemp("server") / "log") as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +62,7 @@ def test_a_burst_reaches_chart_words_and_the_announcer_without_a_reload(paying: 
     send(paying, 20, denied=70)
 
     expect(page.locator("#series-denied")).to_have_attribute(
-        "data-last", str(int((NOW - dt.timedelta(minutes=20)).timestamp() * 1000)), timeout=10_000
+        "data-last", str(int((now() - dt.timedelta(minutes=20)).timestamp() * 1000)), timeout=10_000
     )
     expect(page.locator(".verdict")).to_contain_text("denied", timeout=10_000)
     expect(page.locator("#announcer")).to_contain_text("denied is out of the ordinary")
@@ -63,7 +80,7 @@ def test_paused_nothing_moves_until_it_goes_on(paying: Server, visit: Visit) -> 
 
     assert last_minute(page, "denied") == before
     page.get_by_role("button", name="Go on").click()
-    expected = str(int((NOW - dt.timedelta(minutes=19)).timestamp() * 1000))
+    expected = str(int((now() - dt.timedelta(minutes=19)).timestamp() * 1000))
     expect(page.locator("#series-denied")).to_have_attribute("data-last", expected, timeout=10_000)
 
 

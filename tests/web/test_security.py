@@ -31,7 +31,14 @@ OPEN = {
 }
 
 
-PARAMETERS = {"agency_id": "1", "name": "x", "incident_id": "0" * 12, "silence_id": "1", "day": "2024-01-01"}
+PARAMETERS = {
+    "agency_id": "1",
+    "name": "x",
+    "incident_id": "0" * 12,
+    "silence_id": "1",
+    "day": "2024-01-01",
+    "client_id": "1",
+}
 
 
 def routes(app: FastAPI) -> list[tuple[str, str]]:

@@ -46,19 +46,21 @@ _MEASURES: Mapping[Measure, str] = {
 }
 _FIRST: Measure = "important_share"
 
-_RATE_COLUMNS = (
-    Column("measure", "Measure"),
-    Column("dimension", "By"),
-    Column("level", "Level"),
-    Column("n", "Sessions", "count"),
-    Column("mean", "Value", "decimal"),
-    Column("low", "From", "decimal"),
-    Column("high", "To", "decimal"),
-    Column("rest_mean", "The rest", "decimal"),
-    Column("adjusted", "Difference among equals", "decimal"),
-    Column("q_value", "q", "decimal"),
-    Column("is_finding", "Holds"),
-)
+_RATE_COLUMNS: Mapping[Measure, tuple[Column, ...]] = {
+    measure: (
+        Column("dimension", "By"),
+        Column("level", "Level"),
+        Column("n", "Sessions", "count"),
+        *(
+            Column(name, label, "decimal" if measure == "mean_score" else "percent")
+            for name, label in (("mean", "Value"), ("low", "From"), ("high", "To"), ("rest_mean", "The rest"))
+        ),
+        Column("adjusted", "Among equals", "decimal" if measure == "mean_score" else "change"),
+        Column("q_value", "q", "decimal"),
+        Column("is_finding", "Holds"),
+    )
+    for measure in _MEASURES
+}
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def conversions(request: Request) -> Response:
         choice, problem = choice_of(request.query_params, partners)
         analysis = read_analysis(cursor)
         query = [("measure", choice.measure), ("partner", choice.partner)]
-        rates = analysis.rates.sort_values(["q_value", "n"], ascending=[True, False])
+        rates = analysis.rates[analysis.rates["measure"] == choice.measure]
+        rates = rates.sort_values(["q_value", "n"], ascending=[True, False])
         figures = {name: make_figure(cursor, choice) for name, make_figure in FIGURES.items()}
         return {
             "filters": FilterBar(PATH, _fields(choice, partners), problem),
@@ -92,12 +95,15 @@ def conversions(request: Request) -> Response:
             "clocks": _clocks(cursor),
             "table": Table(
                 rates.assign(
-                    measure=rates["measure"].map(_MEASURES),
+                    level=[
+                        charts.level_label(dimension, level)
+                        for dimension, level in zip(rates["dimension"], rates["level"], strict=True)
+                    ],
                     dimension=rates["dimension"].map(DIMENSIONS),
                     is_finding=rates["is_finding"].map({True: "yes", False: "no"}),
                 ),
-                _RATE_COLUMNS,
-                "Every comparison, the surest first",
+                _RATE_COLUMNS[choice.measure],
+                f"{_MEASURES[choice.measure]}: every comparison, the surest first",
                 len(rates),
                 f"{PATH}/figures/comparisons.csv",
                 nothing="Nothing was matched yet, so there is nothing to compare.",
