@@ -64,7 +64,7 @@ bench: install  ## one benchmark beside its comparator (NAME=ingest)
 	@$(BIN)/python -m bench.$(NAME)
 
 test: install $(DAGSTER_HOME)/dagster.yaml  ## the whole test suite, with coverage
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 check: install $(DAGSTER_HOME)/dagster.yaml  ## lint, types, architecture, CloudFormation, dbt and Dagster definitions
 	@$(BIN)/ruff check .

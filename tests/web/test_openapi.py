@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,4 +22,4 @@ def test_every_route_keeps_to_the_document(server: Server) -> None:
         timeout=600,
     )
     assert ran.returncode == 0, ran.stdout[-10_000:] + ran.stderr[-2_000:]
-    assert "No issues found" in ran.stdout
+    assert re.search(r"Operations: +\d\d+ selected", ran.stdout)
