@@ -5,13 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import pytest
 
-if TYPE_CHECKING:
-    from quintet.warehouse.snapshot import open_snapshot
+from quintet.warehouse.snapshot import open_snapshot
 from tests.conftest import Quintet
 
 pytestmark = pytest.mark.real_data
