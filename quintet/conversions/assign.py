@@ -38,8 +38,8 @@ def best_threshold(probability: np.ndarray, links: float) -> tuple[float, float]
 def one_to_one(row: np.ndarray, click: np.ndarray, gain: np.ndarray) -> np.ndarray:
     """The pairs to keep, as a mask: the largest sum of `gain`, exactly, with each row and each click at most once.
 
-    row, click: numbers of each pair, in canonical order; gain: above 0. Each connected component is decided by itself:
-    several share a matrix, which changes nothing, as ties are broken by the order within the component.
+    row, click: numbers of each pair, whose order is canonical; gain: above 0. Each connected component is decided by
+    itself: several share a matrix, which changes nothing, as ties are broken by the order within the component.
     """
     kept = np.zeros(len(row), dtype=bool)
     if not len(row):
@@ -87,7 +87,7 @@ class _Places:
 
 
 def _places(component: np.ndarray, member: np.ndarray) -> _Places:
-    pairs, number = np.unique(np.column_stack([component, member]), axis=0, return_inverse=True)
-    number = number.reshape(-1)
-    sizes = np.bincount(pairs[:, 0])
+    members = int(member.max()) + 1
+    pairs, number = np.unique(component.astype(np.int64) * members + member, return_inverse=True)
+    sizes = np.bincount(pairs // members)
     return _Places(number, number - (np.cumsum(sizes) - sizes)[component], sizes)

@@ -24,8 +24,9 @@ create table if not exists {schema}.match_blocks (
     block integer, model_version varchar, digest varchar, clicks bigint, broker_rows bigint, expected_links double
 );
 create table if not exists {schema}.match_pairs (
-    block integer, conversion_id bigint, broker_row_id varchar, partner varchar, lag_seconds integer,
-    match_probability double, runner_up_probability double, countries_agree boolean, near_edge boolean
+    block integer, row_in_block integer, click_in_block integer, conversion_id bigint, broker_row_id varchar,
+    partner varchar, lag_seconds integer, match_probability double, runner_up_probability double,
+    countries_agree boolean, near_edge boolean
 );
 create table if not exists {schema}.matches (
     block integer, conversion_id bigint, broker_row_id varchar, partner varchar, lag_seconds integer,

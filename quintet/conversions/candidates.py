@@ -1,7 +1,7 @@
 """Which clicks may have become which row: the pairs that later steps weigh, by calendar block.
 
-Belongs here: the tables of clicks and rows in the window of each block, and the clicks within reach of each row, found
-by country and time in SQL and bounded per row. Weights do not belong here.
+Belongs here: the clicks and rows in the window of each block, cut in SQL, and the clicks within reach of each row, by
+country and time and bounded per row. Weights do not belong here.
 
 A block is a stretch of the calendar; its window reaches beyond it on both sides by a halo, so that the clicks of the
 block meet all the rows and rivals they have. Within a block everything has one canonical order, by content: sums of
@@ -24,6 +24,10 @@ LARGEST_OF_ANY_COUNTRY = 8
 
 UNKNOWN = -1
 COUNTRY_CODES = 26 * 26
+_HOUR = 3_600
+# Wider than any window with its halo and the lags on both sides, so that keys of blocks and countries never meet.
+_LONGEST_REACH_SECONDS = 1 << 19
+_KEY_SECONDS = 1 << 21
 
 _SECONDS = "floor(epoch({column}))::bigint"
 _CODE = "coalesce((ascii({column}) - 65) * 26 + ascii({column}[2]) - 65, -1)::smallint"
@@ -112,126 +116,170 @@ def stretches(model: MatchingModel) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Window:
-    """How the calendar is cut: blocks of `width_seconds` from the epoch, with `halo_seconds` on both sides."""
+    """How the calendar is cut: blocks of `width_seconds` from the epoch, with `halo_seconds` on both sides.
+
+    Both are whole hours.
+    """
 
     width_seconds: int
     halo_seconds: int
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """Clicks, rows and pairs of some blocks, in canonical order; the order within a block is its own.
+class Laid:
+    """Clicks and rows in the windows of some blocks, in canonical order within each block.
 
-    clicks: block, country, at_second, own (whether in the block itself). rows: block, at_second (our clock), partner
-    (number in the order of names), ip, residency, own. By pair: row, click (positions in `rows` and `clicks`), lag
-    (seconds), agrees (whether a country of the row is the click's).
+    clicks: block, place, country, at_second, own (whether in the block itself). rows: block, place, at_second (our
+    clock), partner (number in the order of names), ip, residency, own. place: in the tables of `write_ordered`.
     """
 
+    window: Window
     clicks: pd.DataFrame
     rows: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pairs of what is laid out, by row and click.
+
+    By pair: row, click (positions in `rows` and `clicks`), lag (seconds), agrees (whether a country of the row is the
+    click's).
+    """
+
+    laid: Laid
     row: np.ndarray
     click: np.ndarray
     lag: np.ndarray
     agrees: np.ndarray
 
+    @property
+    def clicks(self) -> pd.DataFrame:
+        """As laid out."""
+        return self.laid.clicks
 
-def lay_out(connection: duckdb.DuckDBPyConnection, clicks: str, rows: str, window: Window, blocks: np.ndarray) -> None:
-    """Write the windows of `blocks` to the temporary tables window_clicks and window_rows, numbered in order.
+    @property
+    def rows(self) -> pd.DataFrame:
+        """As laid out."""
+        return self.laid.rows
 
-    clicks: typed clicks. rows: broker_row_id, partner_number, at_second (our clock), ip, residency.
+
+def write_ordered(
+    connection: duckdb.DuckDBPyConnection,
+    clicks: str,
+    rows: str,
+    window: Window,
+    blocks: np.ndarray,
+    name: str,
+    further_hours: int = 0,
+) -> None:
+    """Write what the windows of `blocks` may hold to the temporary tables {name}_clicks and {name}_rows.
+
+    clicks: typed clicks. rows: broker_row_id, partner_number, at_second (our clock), ip, residency. Both gain `place`,
+    which numbers them by time and content: however they arrived, their order is one. further_hours: the windows are
+    taken wider by so much.
     """
+    width, reach = window.width_seconds // _HOUR, window.halo_seconds // _HOUR + further_hours
+    hours = np.unique(blocks.astype(np.int64)[:, None] * width + np.arange(-reach, width + reach)[None, :])
+    connection.register("near_hours", pd.DataFrame({"hour": hours}))
+    near = f"at_second // {_HOUR} in (select hour from near_hours)"
+    for side, near_ones, order in (
+        ("clicks", one_by_id(f"(select * from {clicks} where {near})"), "at_second, country, conversion_id"),
+        ("rows", f"(select * from {rows} where {near})", "at_second, partner_number, ip, residency, broker_row_id"),
+    ):
+        connection.execute(
+            f"create or replace temp table {name}_{side} as "
+            f"select *, (row_number() over () - 1)::integer as place from (from {near_ones} order by {order})"
+        )
+    connection.unregister("near_hours")
+
+
+def lay_out(connection: duckdb.DuckDBPyConnection, clicks: str, rows: str, window: Window, blocks: np.ndarray) -> Laid:
+    """The windows of `blocks`. clicks, rows: tables of `write_ordered`."""
     connection.register("wanted_blocks", pd.DataFrame({"block": blocks.astype(np.int64)}))
     width, halo = window.width_seconds, window.halo_seconds
     in_blocks = f"unnest(generate_series((at_second - {halo}) // {width}, (at_second + {halo}) // {width})) as block"
     first, last = (int(blocks.min()), int(blocks.max())) if len(blocks) else (0, -1)
     near = f"at_second >= {first * width - halo} and at_second < {(last + 1) * width + halo}"
-    connection.execute(f"""
-        create or replace temp table window_clicks as
-        select block::integer as block, country, at_second, conversion_id, at_second // {width} = block as own,
-            (row_number() over (order by block, country, at_second, conversion_id) - 1)::integer as click_place
-        from (select *, {in_blocks} from {clicks} where {near}) semi join wanted_blocks using (block)
-    """)
-    connection.execute(f"""
-        create or replace temp table window_rows as
-        select block::integer as block, at_second, partner_number, ip, residency, broker_row_id,
-            at_second // {width} = block as own,
-            (row_number() over (order by block, partner_number, at_second, ip, residency, broker_row_id) - 1)::integer
-                as row_place
-        from (select *, {in_blocks} from {rows} where {near}) semi join wanted_blocks using (block)
-    """)
+
+    def laid(relation: str, columns: str, order: str) -> pd.DataFrame:
+        return connection.execute(f"""
+            select block::integer as block, place, at_second, {columns}, at_second // {width} = block as own
+            from (select *, {in_blocks} from {relation} where {near}) semi join wanted_blocks using (block)
+            order by {order}
+        """).df()
+
+    found = Laid(
+        window,
+        laid(clicks, "country", "block, place"),
+        laid(rows, "partner_number as partner, ip, residency", "block, partner, place"),
+    )
     connection.unregister("wanted_blocks")
+    return found
 
 
-def find_candidates(
-    connection: duckdb.DuckDBPyConnection, horizon_seconds: int, any_country_seconds: int
-) -> Candidates:
-    """The candidates of what `lay_out` wrote.
+def find_candidates(laid: Laid, horizon_seconds: int, any_country_seconds: int) -> Candidates:
+    """The candidates in what is laid out.
 
     Of each country that a row names, through residency and through IP, the nearest `LARGEST_PER_ROW` clicks before it;
     of any other country those within `any_country_seconds`, at most `LARGEST_OF_ANY_COUNTRY`.
     """
-    clicks = connection.execute("select block, country, at_second, own from window_clicks order by click_place").df()
-    rows = connection.execute(
-        "select block, at_second, partner_number as partner, ip, residency, own from window_rows order by row_place"
-    ).df()
-    agreeing = _ranges(
-        connection,
-        "select block, country, at_second, click_place, null as row_place from window_clicks where country >= 0 "
-        "union all "
-        "select block, ip, at_second, null, row_place from window_rows where ip >= 0 union all "
-        "select block, residency, at_second, null, row_place from window_rows where residency >= 0 and residency <> ip",
+    country, ip, residency = (
+        frame[name].to_numpy()
+        for frame, name in ((laid.clicks, "country"), (laid.rows, "ip"), (laid.rows, "residency"))
+    )
+    known = np.flatnonzero(country != UNKNOWN)
+    by_ip, by_residency = np.flatnonzero(ip != UNKNOWN), np.flatnonzero((residency != UNKNOWN) & (residency != ip))
+    row, click = _nearest_before(
+        _Keys.of(laid.window, laid.clicks, known, country[known]),
+        _Keys.of(
+            laid.window,
+            laid.rows,
+            np.concatenate([by_ip, by_residency]),
+            np.concatenate([ip[by_ip], residency[by_residency]]),
+        ),
         horizon_seconds,
         LARGEST_PER_ROW,
     )
-    in_time = connection.execute(
-        "select click_place from window_clicks order by block, at_second, conversion_id"
-    ).fetchnumpy()["click_place"]
-    anywhere = _ranges(
-        connection,
-        "select block, 0 as country, at_second, "
-        "(row_number() over (order by block, at_second, conversion_id) - 1)::integer as click_place, null as row_place "
-        "from window_clicks union all select block, 0, at_second, null, row_place from window_rows",
+    other_row, other_click = _nearest_before(
+        _Keys.of(laid.window, laid.clicks, np.arange(len(country))),
+        _Keys.of(laid.window, laid.rows, np.arange(len(ip))),
         any_country_seconds,
         LARGEST_OF_ANY_COUNTRY,
     )
-    other_click = np.asarray(in_time)[anywhere[1]].astype(np.int64)
-    country = clicks["country"].to_numpy()
-    other_country = country[other_click]
-    other_row = anywhere[0]
-    is_other = (other_country != rows["ip"].to_numpy()[other_row]) & (
-        other_country != rows["residency"].to_numpy()[other_row]
-    )
-    is_other |= other_country == UNKNOWN
-    row = np.concatenate([agreeing[0], other_row[is_other]])
-    click = np.concatenate([agreeing[1], other_click[is_other]])
-    agrees = np.concatenate([np.ones(len(agreeing[0]), dtype=bool), np.zeros(int(is_other.sum()), dtype=bool)])
-    order = np.lexsort((click, row))
+    other = country[other_click]
+    is_other = ((other != ip[other_row]) & (other != residency[other_row])) | (other == UNKNOWN)
+    agrees = np.repeat([True, False], [len(row), int(is_other.sum())])
+    row, click = np.concatenate([row, other_row[is_other]]), np.concatenate([click, other_click[is_other]])
+    order = np.argsort(row * len(country) + click)
     row, click, agrees = row[order], click[order], agrees[order]
-    lag = rows["at_second"].to_numpy()[row] - clicks["at_second"].to_numpy()[click]
-    return Candidates(clicks, rows, row, click, lag, agrees)
+    lag = laid.rows["at_second"].to_numpy()[row] - laid.clicks["at_second"].to_numpy()[click]
+    return Candidates(laid, row, click, lag, agrees)
 
 
-def _ranges(
-    connection: duckdb.DuckDBPyConnection, events: str, reach_seconds: int, largest: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of row and click number: for each row the clicks of its partition in the last seconds, the latest first.
+@dataclass(frozen=True)
+class _Keys:
+    """Clicks or rows in order of block, country and time: `key` is one number for the three, `place` in the frame."""
 
-    Clicks of one partition (block, country) are numbered in order of time, so that a range of numbers names them: the
-    database finds the ranges, and no row meets more clicks than it may keep.
+    key: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def of(cls, window: Window, frame: pd.DataFrame, place: np.ndarray, country: np.ndarray | None = None) -> _Keys:
+        block = frame["block"].to_numpy()[place].astype(np.int64)
+        since = frame["at_second"].to_numpy()[place] - block * window.width_seconds + _LONGEST_REACH_SECONDS
+        partition = block * COUNTRY_CODES + (0 if country is None else country)
+        key = partition * _KEY_SECONDS + since
+        order = np.argsort(key, kind="stable")
+        return cls(key[order], place[order])
+
+
+def _nearest_before(clicks: _Keys, rows: _Keys, reach_seconds: int, largest: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of row and click: for each row the last clicks of its block and country within the reach.
+
+    Each row looks up a range of the clicks' keys, so that it meets no more clicks than it may keep.
     """
-    found = connection.execute(f"""
-        select row_place, last_click, least(clicks, {largest}) as clicks
-        from (
-            select row_place, max(click_place) over reach as last_click, count(click_place) over reach as clicks
-            from ({events})
-            window reach as (
-                partition by block, country order by at_second
-                range between {reach_seconds - 1} preceding and current row
-            )
-        )
-        where row_place is not null and clicks > 0
-    """).fetchnumpy()
-    count = np.asarray(found["clicks"]).astype(np.int64)
-    row = np.repeat(np.asarray(found["row_place"]).astype(np.int64), count)
-    nth = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-    return row, np.repeat(np.asarray(found["last_click"]).astype(np.int64), count) - nth
+    until = np.searchsorted(clicks.key, rows.key, side="right")
+    count = np.minimum(until - np.searchsorted(clicks.key, rows.key - reach_seconds, side="right"), largest)
+    last = np.repeat(until - 1, count)
+    nth = np.arange(len(last)) - np.repeat(np.cumsum(count) - count, count)
+    return np.repeat(rows.place, count), clicks.place[last - nth]

@@ -6,6 +6,8 @@ minutes after a click; what the lag is beyond that does not belong here (`lag.py
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from quintet.conversions.matching_model import ClockStretch
@@ -57,12 +59,12 @@ def learn_clock(index: np.ndarray, country: np.ndarray, at: np.ndarray) -> tuple
     order = np.lexsort((sample_at, sample_country))
     segment_of = np.repeat(np.arange(segments), np.diff(np.append(starts, len(sample_at))))[order]
     by_country = sample_country[order], sample_at[order]
-    scores = np.column_stack(
-        [
-            np.bincount(segment_of, _excess(index, *by_country, offset, weight[order]), minlength=segments)
-            for offset in OFFSETS_SECONDS.tolist()
-        ]
-    )
+
+    def score(offset: int) -> np.ndarray:
+        return np.bincount(segment_of, _excess(index, *by_country, offset, weight[order]), minlength=segments)
+
+    with ThreadPoolExecutor() as pool:  # a search in a sorted array leaves the interpreter free
+        scores = np.column_stack(list(pool.map(score, OFFSETS_SECONDS.tolist())))
     noise = np.maximum(1.4826 * np.median(np.abs(scores - np.median(scores, axis=1)[:, None])), 0.5)
     path = _best_path(scores, _NOISE_FACTOR * noise)
     if scores[np.arange(segments), path].sum() < _NOISE_FACTOR * noise * np.sqrt(segments):

@@ -23,10 +23,10 @@ from quintet.conversions.candidates import (
     country_name,
     find_candidates,
     lay_out,
-    one_by_id,
     stretches,
     typed_clicks,
     typed_rows,
+    write_ordered,
 )
 from quintet.conversions.clock import click_index, learn_clock
 from quintet.conversions.lag import EDGES_SECONDS, cut, first_density, smooth
@@ -166,32 +166,32 @@ class _Slices:
     def candidates(self, connection: duckdb.DuckDBPyConnection, model: MatchingModel, hours: int = 0) -> Candidates:
         """Of the clicks moved by `hours`."""
         moved = f"(select * replace (at_second + {hours * _HOUR} as at_second) from fit_clicks)"
-        lay_out(connection, moved, "fit_rows", self.window, self.blocks)
-        any_country = max(partner.any_country_seconds for partner in model.partners.values())
-        return find_candidates(connection, model.horizon_seconds, any_country)
+        laid = lay_out(connection, moved, "fit_rows", self.window, self.blocks)
+        return find_candidates(laid, model.horizon_seconds, model.any_country_seconds)
 
 
 def _slices(connection: duckdb.DuckDBPyConnection, data: MatchInput, model: MatchingModel) -> _Slices:
     """Slices spread evenly over the time that each partner's rows cover."""
     connection.register("clock_stretches", stretches(model))
-    connection.execute(f"create or replace temp table fit_clicks as from {one_by_id(typed_clicks(data))} as clicks")
-    connection.execute(f"""
-        create or replace temp table fit_rows as
+    rows = f"""(
         select broker_row_id, partner_number, own_at - offset_seconds as at_second, ip, residency
         from {typed_rows(data)} as rows
         join clock_stretches using (partner) where own_at >= from_at and own_at < until_at
-    """)
-    connection.unregister("clock_stretches")
+    )"""
     halo = halo_seconds(model.horizon_seconds)
     for width in (24 * _HOUR, 12 * _HOUR, 6 * _HOUR, 3 * _HOUR, _HOUR):
         held = connection.execute(
             f"select partner_number, at_second // {width} as block, count(*) as rows "
-            "from fit_rows group by all order by all"
+            f"from {rows} group by all order by all"
         ).df()
         if held["rows"].quantile(0.9) <= _SLICE_ROWS / _SLICES:
             break
     chosen = np.unique(np.concatenate([_spread(each) for _, each in held.groupby("partner_number")]))
-    return _Slices(Window(width, halo), chosen)
+    slices = _Slices(Window(width, halo), chosen)
+    furthest = max(abs(hours) for hours in PLACEBO_HOURS)
+    write_ordered(connection, typed_clicks(data), rows, slices.window, chosen, "fit", further_hours=furthest)
+    connection.unregister("clock_stretches")
+    return slices
 
 
 def _spread(held: pd.DataFrame) -> np.ndarray:
@@ -204,7 +204,7 @@ def _spread(held: pd.DataFrame) -> np.ndarray:
 def _learn(connection: duckdb.DuckDBPyConnection, model: MatchingModel, slices: _Slices) -> MatchingModel:
     candidates = slices.candidates(connection, model)
     model = _with_lags(_settled(model, candidates), _KEPT_MASS)
-    model = with_threshold(calibrated(connection, model, candidates), candidates)
+    model = with_threshold(calibrated(model, candidates), candidates)
     shorter = [_with_lags(model, kept_mass) for kept_mass in (1.0, 0.995, 0.99, _LEAST_KEPT_MASS)]
     rates: list[list[float]] = [[] for _ in shorter]
     for hours in PLACEBO_HOURS:
@@ -266,24 +266,19 @@ def with_threshold(model: MatchingModel, candidates: Candidates) -> MatchingMode
     return replace(model, threshold=threshold, expected_f1=f1)
 
 
-def calibrated(
-    connection: duckdb.DuckDBPyConnection, model: MatchingModel, candidates: Candidates, *, learned: bool = True
-) -> MatchingModel:
+def calibrated(model: MatchingModel, candidates: Candidates, *, learned: bool = True) -> MatchingModel:
     """The model with a calibration measured on rows drawn from the model itself, where every link is known.
 
     Belief propagation on a graph with loops is too sure of itself, the more so the more both sides are linked; and
     parameters fit the rows that they were learned from too well. What a probability is worth is therefore seen on
     simulations: the clicks as they are, rows as the model says they come, and, where the model was learned, parameters
-    learned anew from them. Replaces the temporary table window_rows.
+    learned anew from them.
     """
-    any_country = max(partner.any_country_seconds for partner in model.partners.values())
     judged = []
     for seed in range(_SIMULATIONS):
         rows = _simulated_rows(model, candidates, np.random.default_rng(seed))
-        connection.register("simulated", rows)
-        connection.execute("create or replace temp table window_rows as from simulated")
-        connection.unregister("simulated")
-        drawn = find_candidates(connection, model.horizon_seconds, any_country)
+        laid = replace(candidates.laid, rows=rows)
+        drawn = find_candidates(laid, model.horizon_seconds, model.any_country_seconds)
         probability = _inferred(_settled(model, drawn) if learned else model, drawn)
         kept = np.flatnonzero((probability > 0) & drawn.clicks["own"].to_numpy()[drawn.click] & drawn.agrees)
         is_link = rows["true_click"].to_numpy()[drawn.row[kept]] == drawn.click[kept]
@@ -297,7 +292,7 @@ def calibrated(
 
 
 def _simulated_rows(model: MatchingModel, candidates: Candidates, rng: np.random.Generator) -> pd.DataFrame:
-    """Rows in the form of window_rows, and `true_click`: the click's position, -1 for a row without one."""
+    """Rows as they are laid out, without place, and `true_click`: the click's position, -1 for a row without one."""
     clicks, rows = candidates.clicks, candidates.rows
     free = np.ones(len(clicks), dtype=bool)
     taken = 0.0
@@ -331,14 +326,13 @@ def _simulated_rows(model: MatchingModel, candidates: Candidates, rng: np.random
             pd.DataFrame(
                 {"block": block, "at_second": at, "ip": ip, "residency": residency, "true_click": true_click}
             ).assign(
-                partner_number=number,
+                partner=number,
                 own=np.concatenate([clicks["own"].to_numpy()[linked], rows["own"].to_numpy()[alone]]),
             )
         )
-    drawn = pd.concat(parts).sort_values(
-        ["block", "partner_number", "at_second", "ip", "residency", "true_click"], ignore_index=True
+    return pd.concat(parts).sort_values(
+        ["block", "partner", "at_second", "ip", "residency", "true_click"], ignore_index=True
     )
-    return drawn.assign(row_place=np.arange(len(drawn)))
 
 
 def _told(

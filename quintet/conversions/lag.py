@@ -5,6 +5,8 @@ Belongs here: the bins, a first density without any link known, and the smoothin
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from scipy.linalg import solveh_banded
 
@@ -32,8 +34,10 @@ def first_density(index: np.ndarray, country: np.ndarray, at: np.ndarray) -> Lag
     country, at = country[order], at[order]
     weight = rarity(index, country, 3_600)
     here = clicks_before(index, country, at)
-    before = np.array([weight @ (here - clicks_before(index, country, at - edge)) for edge in EDGES_SECONDS])
-    after = np.array([weight @ (clicks_before(index, country, at + edge) - here) for edge in EDGES_SECONDS])
+    with ThreadPoolExecutor() as pool:  # a search in a sorted array leaves the interpreter free
+        shifted = pool.map(lambda edge: clicks_before(index, country, at + edge), [*-EDGES_SECONDS, *EDGES_SECONDS])
+        between = np.array([weight @ np.abs(here - clicks) for clicks in shifted])
+    before, after = np.split(between, 2)
     noise = np.sqrt(weight.mean() * (before + after)) if len(at) else np.zeros(len(EDGES_SECONDS))
     excess = before - after
     least = (excess - 2 * noise).max()

@@ -44,7 +44,8 @@ def link_probabilities(
         probability[piece], last[piece] = _propagate(
             row[piece], click[piece], weight[piece], component[start:end], begin
         )
-    return probability, last
+    # A click's pairs sum to at most one by their form, a row's only where the messages have come to rest entirely.
+    return probability / np.maximum(np.bincount(row, probability), 1)[row], last
 
 
 def _propagate(

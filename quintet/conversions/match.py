@@ -8,6 +8,7 @@ Learning a model does not belong here (`fit.py`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -18,7 +19,7 @@ import pandas as pd
 from quintet.conversions.assign import one_to_one
 from quintet.conversions.blocks import WIDTH_SECONDS, chunks, create_tables, stale_blocks, widened
 from quintet.conversions.candidates import (
-    Candidates,
+    Laid,
     MatchInput,
     Window,
     find_candidates,
@@ -27,6 +28,7 @@ from quintet.conversions.candidates import (
     stretches,
     typed_clicks,
     typed_rows,
+    write_ordered,
 )
 from quintet.conversions.fit import PLACEBO_HOURS, halo_seconds, pair_probabilities
 from quintet.conversions.marginals import most_likely_rival
@@ -202,24 +204,22 @@ def _match_blocks(
     _delete_blocks(connection, f"{schema}.match_pairs", blocks)
     _delete_blocks(connection, f"{schema}.match_blocks", blocks)
     connection.register("stale", stale)
-    # What lies within reach of a block that is matched anew.
-    near = " or ".join(
-        f"(at_second + {shift}) // {window.width_seconds} in (select block from stale)"
-        for shift in (-window.halo_seconds, 0, window.halo_seconds)
-    )
-    near_clicks = f"(select * from all_clicks where {near})"
-    connection.execute(f"create or replace temp table stale_clicks as from {one_by_id(near_clicks)}")
-    connection.execute(f"create or replace temp table stale_rows as select * from all_rows where {near}")
+    write_ordered(connection, "all_clicks", "all_rows", window, blocks, "stale")
     names = pd.DataFrame({"partner": pd.Series(sorted(model.partners), dtype="str")}).reset_index(
         names="partner_number"
     )
     connection.register("partner_names", names)
-    any_country = max((partner.any_country_seconds for partner in model.partners.values()), default=1)
     links = []
-    for chunk in chunks(stale.dropna(subset="digest")):
-        lay_out(connection, "stale_clicks", "stale_rows", window, chunk)
-        candidates = find_candidates(connection, model.horizon_seconds, any_country)
-        links.append(_write_pairs(connection, model, candidates, schema))
+    # While the database lays out a chunk, the one before it is inferred.
+    with ThreadPoolExecutor(1) as pool:
+        inferring: Future[_Inferred] | None = None
+        for chunk in chunks(stale.dropna(subset="digest")):
+            laid = lay_out(connection, "stale_clicks", "stale_rows", window, chunk)
+            done, inferring = inferring, pool.submit(_infer, model, laid)
+            if done is not None:
+                links.append(_write_pairs(connection, done.result(), schema))
+        if inferring is not None:
+            links.append(_write_pairs(connection, inferring.result(), schema))
     connection.register("expected", pd.concat(links) if links else pd.DataFrame({"block": [], "expected_links": []}))
     connection.execute(
         f"insert into {schema}.match_blocks by name select stale.*, ? as model_version, "
@@ -229,8 +229,8 @@ def _match_blocks(
     )
     for name in ("stale", "partner_names", "expected"):
         connection.unregister(name)
-    for table in ("stale_clicks", "stale_rows", "window_clicks", "window_rows"):
-        connection.execute(f"drop table if exists {table}")
+    connection.execute("drop table stale_clicks")
+    connection.execute("drop table stale_rows")
     # A row whose candidates lie in two blocks is decided in one of them: neighbours feel a change.
     decided, reviewed = widened(blocks, 1), widened(blocks, 2)
     _delete_blocks(connection, f"{schema}.matches", reviewed, "and tier = 'review'")
@@ -244,48 +244,73 @@ def _delete_blocks(connection: duckdb.DuckDBPyConnection, table: str, blocks: np
     connection.execute(f"delete from {table} where block in (select unnest(?)) {also}", [blocks.tolist()])
 
 
-def _write_pairs(
-    connection: duckdb.DuckDBPyConnection, model: MatchingModel, candidates: Candidates, schema: str
-) -> pd.DataFrame:
-    """Keep the pairs of the blocks' own clicks; gives the links to be expected, by block."""
+@dataclass(frozen=True)
+class _Inferred:
+    """Of some blocks the pairs to keep, as `match_pairs` has them but by place, and the links to expect by block."""
+
+    pairs: pd.DataFrame
+    links: pd.DataFrame
+
+
+def _infer(model: MatchingModel, laid: Laid) -> _Inferred:
+    """Of the blocks' own clicks."""
+    candidates = find_candidates(laid, model.horizon_seconds, model.any_country_seconds)
     probability = pair_probabilities(model, candidates)
     runner_up = np.maximum(
         most_likely_rival(candidates.row, probability), most_likely_rival(candidates.click, probability)
     )
-    own = np.flatnonzero(candidates.clicks["own"].to_numpy()[candidates.click] & (probability > 0))
+    own = np.flatnonzero(laid.clicks["own"].to_numpy()[candidates.click] & (probability > 0))
     row, click, likely = candidates.row[own], candidates.click[own], probability[own]
-    block = candidates.rows["block"].to_numpy()[row]
     agreeing = candidates.agrees[own]
     ranked = np.where(agreeing, likely, 0)
     best = agreeing & ((likely >= most_likely_rival(click, ranked)) | (likely >= most_likely_rival(row, ranked)))
     kept = np.flatnonzero(best | (likely > _KEPT_PROBABILITY))
+    rows, clicks = laid.rows.take(row[kept]), laid.clicks.take(click[kept])
+    block, at_second = clicks["block"].to_numpy(), rows["at_second"].to_numpy()
     pairs = pd.DataFrame(
         {
-            "row_place": row[kept],
-            "click_place": click[kept],
+            "block": block,
+            "row_in_block": row[kept] - np.searchsorted(laid.rows["block"].to_numpy(), block),
+            "click_in_block": click[kept] - np.searchsorted(laid.clicks["block"].to_numpy(), block),
+            "click_place": clicks["place"].to_numpy(),
+            "row_place": rows["place"].to_numpy(),
+            "partner_number": rows["partner"].to_numpy(),
             "lag_seconds": candidates.lag[own][kept],
             "match_probability": likely[kept],
             "runner_up_probability": runner_up[own][kept],
             "countries_agree": agreeing[kept],
+            "near_edge": (at_second < block.astype(np.int64) * WIDTH_SECONDS + model.horizon_seconds)
+            | ~rows["own"].to_numpy(),
         }
     )
-    connection.register("scored", pairs)
-    connection.execute(f"""
-        insert into {schema}.match_pairs by name
-        select window_clicks.block, conversion_id, broker_row_id, partner, lag_seconds, match_probability,
-            runner_up_probability, countries_agree,
-            window_rows.at_second < window_clicks.block::bigint * {WIDTH_SECONDS} + {model.horizon_seconds}
-                or not window_rows.own as near_edge
-        from scored
-        join window_clicks using (click_place)
-        join window_rows using (row_place)
-        join partner_names using (partner_number)
-    """)
-    connection.unregister("scored")
-    partner = candidates.rows["partner"].to_numpy()[row]
     reach = np.array([each.reach for _, each in sorted(model.partners.items())])
-    links = pd.DataFrame({"block": block, "expected_links": likely / reach[partner]})[agreeing]
-    return links.groupby("block", as_index=False).sum()
+    expected = likely / reach[laid.rows["partner"].to_numpy()[row]]
+    links = pd.DataFrame({"block": laid.clicks["block"].to_numpy()[click], "expected_links": expected})[agreeing]
+    return _Inferred(pairs, links.groupby("block", as_index=False).sum())
+
+
+def _write_pairs(connection: duckdb.DuckDBPyConnection, inferred: _Inferred, schema: str) -> pd.DataFrame:
+    """Add the pairs to `match_pairs`; gives the links to be expected."""
+    pairs = inferred.pairs
+    if not pairs.empty:
+        bounds = [
+            int(bound) for side in ("click_place", "row_place") for bound in (pairs[side].min(), pairs[side].max())
+        ]
+        connection.register("inferred", pairs)
+        connection.execute(
+            f"""
+            insert into {schema}.match_pairs by name
+            select block, row_in_block, click_in_block, conversion_id, broker_row_id, partner, lag_seconds,
+                match_probability, runner_up_probability, countries_agree, near_edge
+            from inferred
+            join stale_clicks as clicks on clicks.place = click_place and clicks.place between ? and ?
+            join stale_rows as sent on sent.place = row_place and sent.place between ? and ?
+            join partner_names on partner_names.partner_number = inferred.partner_number
+            """,
+            bounds,
+        )
+        connection.unregister("inferred")
+    return inferred.links
 
 
 def _decide(connection: duckdb.DuckDBPyConnection, blocks: np.ndarray, tier: str, condition: str, schema: str) -> None:
@@ -311,28 +336,17 @@ def _decide(connection: duckdb.DuckDBPyConnection, blocks: np.ndarray, tier: str
                 partition by broker_row_id order by match_probability desc, lag_seconds, conversion_id
             )
         )
-        select * exclude (countries_agree, near_edge),
-            count(*) over (partition by conversion_id) as rivals_of_click,
-            count(*) over (partition by block, broker_row_id) as rivals_of_row
-        from at_home
-        semi join decided using (block)
+        select * exclude (countries_agree, near_edge) from at_home semi join decided using (block)
     """)
-    connection.execute(
-        f"insert into {schema}.matches by name select * exclude (rivals_of_click, rivals_of_row), ? as tier "
-        "from eligible where rivals_of_click = 1 and rivals_of_row = 1",
-        [tier],
-    )
     rivals = connection.execute(
-        "select conversion_id, broker_row_id, match_probability from eligible "
-        "where rivals_of_click > 1 or rivals_of_row > 1 order by all"
-    ).df()
-    row = pd.factorize(rivals["broker_row_id"], sort=True)[0]
-    click = pd.factorize(rivals["conversion_id"], sort=True)[0]
-    chosen = rivals[one_to_one(row, click, rivals["match_probability"].to_numpy())]
-    connection.register("chosen", chosen[["conversion_id", "broker_row_id"]])
+        "select rowid as place, block, row_in_block, click_in_block, match_probability from eligible"
+    ).fetchnumpy()
+    block = rivals["block"].astype(np.int64) << 32
+    kept = one_to_one(block | rivals["row_in_block"], block | rivals["click_in_block"], rivals["match_probability"])
+    connection.register("chosen", pd.DataFrame({"place": rivals["place"][kept]}))
     connection.execute(
-        f"insert into {schema}.matches by name select * exclude (rivals_of_click, rivals_of_row), ? as tier "
-        "from eligible semi join chosen using (conversion_id, broker_row_id)",
+        f"insert into {schema}.matches by name select * exclude (row_in_block, click_in_block), ? as tier "
+        "from eligible where rowid in (select place from chosen)",
         [tier],
     )
     connection.execute("drop table eligible")

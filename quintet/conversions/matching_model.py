@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-METHOD = "1"
+METHOD = "2"
 """Raise it with every change to how a model is used: results of another method are not comparable."""
 
 
@@ -117,6 +117,11 @@ class MatchingModel:
     def horizon_seconds(self) -> int:
         """The largest horizon of any partner."""
         return max((partner.lag.horizon_seconds for partner in self.partners.values()), default=1)
+
+    @property
+    def any_country_seconds(self) -> int:
+        """The largest time of any partner in which clicks of any country are candidates."""
+        return max((partner.any_country_seconds for partner in self.partners.values()), default=1)
 
     def to_json(self) -> str:
         """Canonical JSON; `from_json` gives the model back exactly."""

@@ -7,6 +7,7 @@ import pytest
 
 from quintet.conversions.candidates import (
     LARGEST_PER_ROW,
+    Laid,
     MatchInput,
     Window,
     by_country,
@@ -16,6 +17,7 @@ from quintet.conversions.candidates import (
     one_by_id,
     partner_of,
     typed_clicks,
+    write_ordered,
 )
 
 _DAY = 86_400
@@ -53,20 +55,30 @@ def test_shares_are_found_by_country_and_the_unknown_last():
     assert (shares[20 * 26 + 18], shares[-1], shares[0]) == (0.5, 0.1, 0.01)
 
 
+def _laid_out(connection: duckdb.DuckDBPyConnection, clicks: list[tuple], rows: list[tuple]) -> Laid:
+    """The window of day 1. clicks: id, second, country; rows: id, second, ip, residency."""
+    connection.execute("create table c (conversion_id bigint, at_second bigint, country smallint)")
+    connection.execute(
+        "create table r (broker_row_id text, at_second bigint, ip smallint, residency smallint, partner_number bigint)"
+    )
+    for table, given in (("c", clicks), ("r", [(*row, 0) for row in rows])):
+        if given:
+            connection.executemany(f"insert into {table} values ({', '.join('?' * len(given[0]))})", given)
+    window = Window(_DAY, 7_200)
+    write_ordered(connection, "c", "r", window, np.array([1]), "near")
+    return lay_out(connection, "near_clicks", "near_rows", window, np.array([1]))
+
+
 def _pairs(clicks: list[tuple], rows: list[tuple], horizon: int = 100, any_country: int = 1) -> pd.DataFrame:
-    """clicks: id, second, country; rows: id, second, ip, residency. Gives the pairs of day 1 by their ids."""
+    """The pairs of day 1 by their ids."""
     with duckdb.connect() as connection:
-        connection.register("c", pd.DataFrame(clicks, columns=["conversion_id", "at_second", "country"]))
-        given = pd.DataFrame(rows, columns=["broker_row_id", "at_second", "ip", "residency"]).assign(partner_number=0)
-        connection.register("r", given)
-        lay_out(connection, "c", "r", Window(_DAY, 7_200), np.array([1]))
-        found = find_candidates(connection, horizon, any_country)
-        ids = connection.execute("select conversion_id from window_clicks order by click_place").df()
-        row_ids = connection.execute("select broker_row_id from window_rows order by row_place").df()
+        found = find_candidates(_laid_out(connection, clicks, rows), horizon, any_country)
+        ids = connection.execute("select conversion_id from near_clicks order by place").df()["conversion_id"]
+        row_ids = connection.execute("select broker_row_id from near_rows order by place").df()["broker_row_id"]
     return pd.DataFrame(
         {
-            "row": row_ids["broker_row_id"].to_numpy()[found.row],
-            "click": ids["conversion_id"].to_numpy()[found.click],
+            "row": row_ids.to_numpy()[found.rows["place"].to_numpy()[found.row]],
+            "click": ids.to_numpy()[found.clicks["place"].to_numpy()[found.click]],
             "lag": found.lag,
             "agrees": found.agrees,
         }
@@ -99,12 +111,24 @@ def test_of_many_clicks_in_one_second_a_row_meets_no_more_than_it_may():
 
 
 def test_the_window_reaches_beyond_the_block_and_says_what_is_its_own():
-    clicks = [(1, _DAY - 7_200, 5), (2, _DAY - 7_201, 5), (3, _DAY, 5)]
+    clicks = [(1, _DAY - 7_200, 5), (2, _DAY - 7_201, 5), (3, _DAY, 5), (4, 2 * _DAY + 7_199, 5), (5, 9 * _DAY, 5)]
     with duckdb.connect() as connection:
-        connection.register("c", pd.DataFrame(clicks, columns=["conversion_id", "at_second", "country"]))
+        laid = _laid_out(connection, clicks, [("a", _DAY + 1, 5, 5), ("b", 3 * _DAY, 5, 5)])
+        ids = connection.execute("select conversion_id from near_clicks order by place").df()["conversion_id"]
+    assert dict(zip(ids[laid.clicks["place"]], laid.clicks["own"], strict=True)) == {1: False, 3: True, 4: False}
+    assert laid.rows["at_second"].tolist() == [_DAY + 1]
+
+
+def test_a_year_out_of_reach_meets_nobody():
+    """Far times must not run into the keys of other blocks."""
+    far = 253_402_300_000  # the year 9999
+    with duckdb.connect() as connection:
+        connection.execute(f"create table c as select 1::bigint conversion_id, {far}::bigint at_second, 675 country")
         connection.execute(
-            "create table r (broker_row_id text, partner_number int, at_second bigint, ip int, residency int)"
+            f"create table r as select id as broker_row_id, at_second, 675 ip, 675 residency, 0::bigint partner_number "
+            f"from (values ('near', {far} + 5), ('first', 5)) as t(id, at_second)"
         )
-        lay_out(connection, "c", "r", Window(_DAY, 7_200), np.array([1]))
-        laid_out = connection.execute("select conversion_id, own from window_clicks order by 1").fetchall()
-    assert laid_out == [(1, False), (3, True)]
+        window, blocks = Window(3_600, 7_200), np.array([0, far // 3_600])
+        write_ordered(connection, "c", "r", window, blocks, "near")
+        found = find_candidates(lay_out(connection, "near_clicks", "near_rows", window, blocks), 100, 1)
+    assert found.lag.tolist() == [5]
