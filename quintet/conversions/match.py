@@ -339,11 +339,11 @@ def _decide(connection: duckdb.DuckDBPyConnection, blocks: np.ndarray, tier: str
         select * exclude (countries_agree, near_edge) from at_home semi join decided using (block)
     """)
     rivals = connection.execute(
-        "select rowid as place, block, row_in_block, click_in_block, match_probability from eligible"
-    ).fetchnumpy()
-    block = rivals["block"].astype(np.int64) << 32
-    kept = one_to_one(block | rivals["row_in_block"], block | rivals["click_in_block"], rivals["match_probability"])
-    connection.register("chosen", pd.DataFrame({"place": rivals["place"][kept]}))
+        "select rowid as place, (block::bigint << 32) + row_in_block as row, (block::bigint << 32) + click_in_block as "
+        "click, match_probability from eligible"
+    ).df()
+    kept = one_to_one(*(rivals[column].to_numpy() for column in ("row", "click", "match_probability")))
+    connection.register("chosen", rivals.loc[kept, ["place"]])
     connection.execute(
         f"insert into {schema}.matches by name select * exclude (row_in_block, click_in_block), ? as tier "
         "from eligible where rowid in (select place from chosen)",
