@@ -17,6 +17,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from quintet.conversions.bursts import in_burst
 from quintet.conversions.matching_model import MatchingModel
 
 LARGEST_PER_ROW = 64
@@ -129,8 +130,9 @@ class Window:
 class Laid:
     """Clicks and rows in the windows of some blocks, in canonical order within each block.
 
-    clicks: block, place, country, at_second, own (whether in the block itself). rows: block, place, at_second (our
-    clock), partner (number in the order of names), ip, residency, own. place: in the tables of `write_ordered`.
+    clicks: block, place, country, at_second, own (whether in the block itself), in_burst. rows: block, place,
+    at_second (our clock), partner (number in the order of names), ip, residency, own. place: in the tables of
+    `write_ordered`.
     """
 
     window: Window
@@ -208,13 +210,13 @@ def lay_out(connection: duckdb.DuckDBPyConnection, clicks: str, rows: str, windo
             order by {order}
         """).df()
 
-    found = Laid(
-        window,
-        laid(clicks, "country", "block, place"),
-        laid(rows, "partner_number as partner, ip, residency", "block, partner, place"),
-    )
+    found_clicks = laid(clicks, "country", "block, place")
+    found_rows = laid(rows, "partner_number as partner, ip, residency", "block, partner, place")
     connection.unregister("wanted_blocks")
-    return found
+    country = found_clicks["country"].to_numpy()
+    group = found_clicks["block"].to_numpy().astype(np.int64) * (COUNTRY_CODES + 1) + country
+    burst = in_burst(group, found_clicks["at_second"].to_numpy(), width + 2 * halo) & (country != UNKNOWN)
+    return Laid(window, found_clicks.assign(in_burst=burst), found_rows)
 
 
 def find_candidates(laid: Laid, horizon_seconds: int, any_country_seconds: int) -> Candidates:

@@ -6,6 +6,7 @@ the rates and the agreement of countries. Matching with a model does not belong 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -32,7 +33,7 @@ from quintet.conversions.clock import click_index, learn_clock
 from quintet.conversions.lag import EDGES_SECONDS, cut, first_density, smooth
 from quintet.conversions.likelihood import weights
 from quintet.conversions.marginals import link_probabilities
-from quintet.conversions.matching_model import ClockStretch, FieldWeights, MatchingModel, PartnerModel
+from quintet.conversions.matching_model import ClockStretch, FieldWeights, LagDensity, MatchingModel, PartnerModel
 
 _SLICE_ROWS = 20_000
 _SLICES = 8
@@ -49,8 +50,8 @@ MOST_FALSE_MATCHES = 0.005
 PLACEBO_HOURS = (5, -7, 9, -11)
 """By how much clicks are moved for a placebo: no offset, and hours of the day that are not too unlike."""
 _HOUR = 3_600
+_LARGEST_CORRECTION = 2.0
 _UNCALIBRATED = ((0.0, 0.0), (1.0, 1.0))
-_SIMULATIONS = 1
 
 
 def halo_seconds(horizon_seconds: int) -> int:
@@ -138,6 +139,7 @@ def _first_model(partner: _Partner, index: np.ndarray, any_country_seconds: int)
         clock=partner.clock,
         lag=lag,
         click_rate=0.5,
+        burst_click_rate=0.5,
         row_link_share=0.8,
         ip=FieldWeights(0.95, 0.01, 0.04, 0.98, 0.01, 0.01),
         residency=FieldWeights(0.45, 0.5, 0.05, 0.45, 0.5, 0.05),
@@ -204,7 +206,8 @@ def _spread(held: pd.DataFrame) -> np.ndarray:
 def _learn(connection: duckdb.DuckDBPyConnection, model: MatchingModel, slices: _Slices) -> MatchingModel:
     candidates = slices.candidates(connection, model)
     model = _with_lags(_settled(model, candidates), _KEPT_MASS)
-    model = with_threshold(calibrated(model, candidates), candidates)
+    correction = _Correction.measured(model, _Simulation.drawn(model, candidates, seed=0))
+    model = with_threshold(calibrated(correction.of(model), candidates, correction), candidates)
     shorter = [_with_lags(model, kept_mass) for kept_mass in (1.0, 0.995, 0.99, _LEAST_KEPT_MASS)]
     rates: list[list[float]] = [[] for _ in shorter]
     for hours in PLACEBO_HOURS:
@@ -266,40 +269,86 @@ def with_threshold(model: MatchingModel, candidates: Candidates) -> MatchingMode
     return replace(model, threshold=threshold, expected_f1=f1)
 
 
-def calibrated(model: MatchingModel, candidates: Candidates, *, learned: bool = True) -> MatchingModel:
+@dataclass(frozen=True)
+class _Simulation:
+    """Rows drawn from a model over the real clicks. is_link: by candidate pair."""
+
+    candidates: Candidates
+    is_link: np.ndarray
+
+    @classmethod
+    def drawn(cls, model: MatchingModel, candidates: Candidates, seed: int) -> _Simulation:
+        rows = _simulated_rows(model, candidates, np.random.default_rng(seed))
+        found = find_candidates(replace(candidates.laid, rows=rows), model.horizon_seconds, model.any_country_seconds)
+        return cls(found, rows["true_click"].to_numpy()[found.row] == found.click)
+
+
+@dataclass(frozen=True)
+class _Correction:
+    """What learning does to a model, seen where the truth is known: rows drawn from it, and learned anew.
+
+    Belief propagation is too sure of itself; what is learned from it has shorter lags and fewer links than there are.
+    By partner: how many times as high the truth is, of each bin of the lag and of the odds of the three rates.
+    """
+
+    lag: Mapping[str, np.ndarray]
+    odds: Mapping[str, np.ndarray]
+
+    @classmethod
+    def measured(cls, model: MatchingModel, simulation: _Simulation) -> _Correction:
+        again = _settled(model, simulation.candidates).partners
+        pairs = {name: (partner, again[name]) for name, partner in model.partners.items()}
+        return cls(
+            {name: _bounded(np.array(one.lag.mass) / np.array(two.lag.mass)) for name, (one, two) in pairs.items()},
+            {name: _bounded(_odds(one) / _odds(two)) for name, (one, two) in pairs.items()},
+        )
+
+    def of(self, model: MatchingModel) -> MatchingModel:
+        """The model as it would be had learning not changed it."""
+        return replace(model, partners={name: self._of(name, each) for name, each in model.partners.items()})
+
+    def _of(self, name: str, partner: PartnerModel) -> PartnerModel:
+        mass = np.array(partner.lag.mass) * self.lag[name]
+        odds = _odds(partner) * self.odds[name]
+        click, burst, row = (odds / (1 + odds)).tolist()
+        lag = LagDensity(partner.lag.edges_seconds, tuple((mass / mass.sum()).tolist()))
+        return replace(partner, lag=lag, click_rate=click, burst_click_rate=burst, row_link_share=row)
+
+
+def _odds(partner: PartnerModel) -> np.ndarray:
+    rates = np.array([partner.click_rate, partner.burst_click_rate, partner.row_link_share])
+    return rates / (1 - rates)
+
+
+def _bounded(factor: np.ndarray) -> np.ndarray:
+    return np.clip(factor, 1 / _LARGEST_CORRECTION, _LARGEST_CORRECTION)
+
+
+def calibrated(model: MatchingModel, candidates: Candidates, correction: _Correction | None = None) -> MatchingModel:
     """The model with a calibration measured on rows drawn from the model itself, where every link is known.
 
     Belief propagation on a graph with loops is too sure of itself, the more so the more both sides are linked; and
-    parameters fit the rows that they were learned from too well. What a probability is worth is therefore seen on
-    simulations: the clicks as they are, rows as the model says they come, and, where the model was learned, parameters
-    learned anew from them.
+    parameters fit the rows that they were learned from too well. What a probability is worth is therefore seen on a
+    simulation: the clicks as they are, rows as the model says they come, and, where the model was learned (then
+    corrected by `correction`), parameters learned anew from them.
     """
-    judged = []
-    for seed in range(_SIMULATIONS):
-        rows = _simulated_rows(model, candidates, np.random.default_rng(seed))
-        laid = replace(candidates.laid, rows=rows)
-        drawn = find_candidates(laid, model.horizon_seconds, model.any_country_seconds)
-        probability = _inferred(_settled(model, drawn) if learned else model, drawn)
-        kept = np.flatnonzero((probability > 0) & drawn.clicks["own"].to_numpy()[drawn.click] & drawn.agrees)
-        is_link = rows["true_click"].to_numpy()[drawn.row[kept]] == drawn.click[kept]
-        judged.append((probability[kept], is_link))
-    return replace(
-        model,
-        calibration=_reliability(
-            np.concatenate([probability for probability, _ in judged]), np.concatenate([link for _, link in judged])
-        ),
-    )
+    simulation = _Simulation.drawn(model, candidates, seed=1)
+    drawn = simulation.candidates
+    judge = model if correction is None else correction.of(_settled(model, drawn))
+    probability = _inferred(judge, drawn)
+    kept = np.flatnonzero((probability > 0) & drawn.clicks["own"].to_numpy()[drawn.click] & drawn.agrees)
+    return replace(model, calibration=_reliability(probability[kept], simulation.is_link[kept]))
 
 
 def _simulated_rows(model: MatchingModel, candidates: Candidates, rng: np.random.Generator) -> pd.DataFrame:
     """Rows as they are laid out, without place, and `true_click`: the click's position, -1 for a row without one."""
     clicks, rows = candidates.clicks, candidates.rows
-    free = np.ones(len(clicks), dtype=bool)
-    taken = 0.0
+    free, taken = np.ones(len(clicks), dtype=bool), np.zeros(len(clicks))
+    in_burst = clicks["in_burst"].to_numpy()
     parts = []
     for number, (_, partner) in enumerate(sorted(model.partners.items())):
-        rate = min(partner.click_rate / partner.reach, 1)
-        linked = np.flatnonzero(free & (rng.random(len(clicks)) < rate / max(1 - taken, rate)))
+        rate = np.minimum(np.where(in_burst, partner.burst_click_rate, partner.click_rate) / partner.reach, 1)
+        linked = np.flatnonzero(free & (rng.random(len(clicks)) < rate / np.maximum(1 - taken, rate)))
         free[linked] = False
         taken += rate
         lag = rng.choice(partner.lag.horizon_seconds, len(linked), p=partner.lag.per_second)
@@ -381,7 +430,12 @@ def _update(partner: PartnerModel, number: int, candidates: Candidates, probabil
     covered = (clicks["own"] & clicks["at_second"].between(at.min() - _HOUR, at.max())).to_numpy()
     of_partner = rows["partner"].to_numpy()[candidates.row] == number
     in_clicks = covered[candidates.click] & candidates.agrees & of_partner
-    click_rate = (probability[in_clicks].sum() + 0.5) / (covered.sum() + 1)
+    in_burst = clicks["in_burst"].to_numpy()
+    by_click = np.bincount(candidates.click[in_clicks], probability[in_clicks], minlength=len(clicks))
+    click_rate = (by_click[~in_burst].sum() + 0.5) / ((covered & ~in_burst).sum() + 1)
+    # Few clicks in bursts speak for theirs through all clicks.
+    burst_prior = 20.0
+    burst_rate = (by_click[in_burst].sum() + burst_prior * click_rate) / ((covered & in_burst).sum() + burst_prior)
     all_ip, all_residency = ip[own_rows], residency[own_rows]
     share = _country_share(all_ip, np.ones(len(all_ip)))
     missing = float((all_ip == UNKNOWN).mean())
@@ -413,6 +467,7 @@ def _update(partner: PartnerModel, number: int, candidates: Candidates, probabil
         partner,
         lag=smooth(edges, counts),
         click_rate=float(min(click_rate, 0.99)),
+        burst_click_rate=float(min(burst_rate, 0.99)),
         row_link_share=float(min((linked.sum() + 1) / (len(linked) + 2), 0.999)),
         ip=_field(ip_same, ip_missing, float(1 - rest), ip_missing),
         residency=_field(residency_same, residency_missing, chance_same, chance_missing),

@@ -18,18 +18,20 @@ def weights(model: MatchingModel, candidates: Candidates) -> np.ndarray:
     """By pair the likelihood ratio; 0 for lags beyond the partner's horizon."""
     partners = [partner for _, partner in sorted(model.partners.items())]
     rate = _rows_per_second(candidates)
-    unclicked = max(1 - sum(partner.click_rate for partner in partners), 0.01)
+    in_burst = candidates.clicks["in_burst"].to_numpy()[candidates.click]
+    rates = np.array([(partner.click_rate, partner.burst_click_rate) for partner in partners]).reshape(-1, 2)
+    odds = rates / np.maximum(1 - rates.sum(axis=0), 0.01)
     result = np.zeros(len(candidates.row))
     partner_of_pair = candidates.rows["partner"].to_numpy()[candidates.row]
     for number, partner in enumerate(partners):
         pairs = np.flatnonzero(partner_of_pair == number)
-        result[pairs] = _partner_weights(partner, unclicked, candidates, pairs, rate)
+        result[pairs] = np.where(in_burst[pairs], odds[number, 1], odds[number, 0]) * _partner_ratio(
+            partner, candidates, pairs, rate
+        )
     return result
 
 
-def _partner_weights(
-    partner: PartnerModel, unclicked: float, candidates: Candidates, pairs: np.ndarray, rate: np.ndarray
-) -> np.ndarray:
+def _partner_ratio(partner: PartnerModel, candidates: Candidates, pairs: np.ndarray, rate: np.ndarray) -> np.ndarray:
     row, lag, agrees = candidates.row[pairs], candidates.lag[pairs], candidates.agrees[pairs]
     country = candidates.clicks["country"].to_numpy()[candidates.click[pairs]]
     ip = candidates.rows["ip"].to_numpy()[row]
@@ -38,14 +40,7 @@ def _partner_weights(
     density = np.where(lag < horizon, partner.lag.per_second[np.minimum(lag, horizon - 1)], 0)
     density[~agrees & (lag >= partner.any_country_seconds)] = 0
     chance = (1 - partner.row_link_share) * rate[row]
-    return (
-        partner.click_rate
-        / unclicked
-        * density
-        / chance
-        * _ip_ratio(partner, ip, country)
-        * _residency_ratio(partner, residency, ip, country)
-    )
+    return density / chance * _ip_ratio(partner, ip, country) * _residency_ratio(partner, residency, ip, country)
 
 
 def _ip_ratio(partner: PartnerModel, ip: np.ndarray, country: np.ndarray) -> np.ndarray:

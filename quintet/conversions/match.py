@@ -48,7 +48,6 @@ REASONS: Mapping[str, str] = MappingProxyType(
 )
 """Why a row of either side has no match; of several reasons the first in this order holds."""
 
-_KEPT_PROBABILITY = 0.05
 _REVIEW_SHARE = 0.5  # of the threshold
 
 
@@ -264,7 +263,7 @@ def _infer(model: MatchingModel, laid: Laid) -> _Inferred:
     agreeing = candidates.agrees[own]
     ranked = np.where(agreeing, likely, 0)
     best = agreeing & ((likely >= most_likely_rival(click, ranked)) | (likely >= most_likely_rival(row, ranked)))
-    kept = np.flatnonzero(best | (likely > _KEPT_PROBABILITY))
+    kept = np.flatnonzero(best | (likely > model.threshold * _REVIEW_SHARE))
     rows, clicks = laid.rows.take(row[kept]), laid.clicks.take(click[kept])
     block, at_second = clicks["block"].to_numpy(), rows["at_second"].to_numpy()
     pairs = pd.DataFrame(

@@ -117,6 +117,7 @@ def _figures(model: MatchingModel) -> dict[tuple[str, str], str]:
             (name, "clock, seconds ahead"): ", ".join(str(stretch.offset_seconds) for stretch in partner.clock),
             (name, "longest lag, seconds"): str(partner.lag.horizon_seconds),
             (name, "links by click"): f"{partner.click_rate:.4f}",
+            (name, "links by click in a burst"): f"{partner.burst_click_rate:.4f}",
             (name, "links by row"): f"{partner.row_link_share:.4f}",
             (name, "IP country agrees"): f"{partner.ip.m_same:.4f}",
             (name, "residency agrees"): f"{partner.residency.m_same:.4f}",

@@ -69,7 +69,8 @@ class FieldWeights:
 class PartnerModel:
     """One partner.
 
-    click_rate: links by click while the partner's rows cover its time; row_link_share: links by row, both by
+    click_rate: links by click while the partner's rows cover its time, burst_click_rate: the same of clicks in a burst
+    (`bursts.py`), most of which are of bots; row_link_share: links by row, both by
     candidates of an agreeing country. unlinked_ip_share: of the rows without link, the share of each IP country (""
     unknown), which sums to one with `unlinked_ip_rest` for any other country; countries likewise of all rows.
     any_country_seconds: the lag below which clicks of any country are candidates.
@@ -79,6 +80,7 @@ class PartnerModel:
     clock: tuple[ClockStretch, ...]
     lag: LagDensity
     click_rate: float
+    burst_click_rate: float
     row_link_share: float
     ip: FieldWeights
     residency: FieldWeights

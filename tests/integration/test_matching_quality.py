@@ -37,7 +37,7 @@ def _figures(connection: duckdb.DuckDBPyConnection, rows: int) -> tuple[float, f
         select sum(pairs * abs(mean - share)) / sum(pairs)
         from (
             select count(*) as pairs, avg(match_probability) as mean, avg(({right})::integer) as share
-            from matching.match_pairs where countries_agree and match_probability > 0.05
+            from matching.match_pairs where countries_agree and match_probability > 0.2
             group by floor(match_probability * 10)
         )
         """

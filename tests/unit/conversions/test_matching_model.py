@@ -14,6 +14,7 @@ _MODEL = MatchingModel(
             clock=(ClockStretch(0, 7_200, is_clear=True),),
             lag=LagDensity((0, 1, 3), (0.75, 0.25)),
             click_rate=0.9,
+            burst_click_rate=0.2,
             row_link_share=0.95,
             ip=_FIELD,
             residency=_FIELD,

@@ -1,0 +1,31 @@
+"""Which clicks come in a burst: more of one country within minutes than chance brings.
+
+Belongs here: telling bursts from the clicks alone. How seldom such clicks become rows is learned in `fit.py`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import gammainc
+
+AROUND_SECONDS = 300
+LEAST_OTHERS = 5
+_CHANCE = 1e-4
+
+
+def in_burst(group: np.ndarray, at: np.ndarray, span_seconds: int) -> np.ndarray:
+    """By click whether so many others of its group lie within `AROUND_SECONDS` as chance hardly ever brings.
+
+    group: a number for each country of each window; at: seconds. span_seconds: how long a window is. Chance is a
+    Poisson process of the group's own rate: what is usual for a country is no burst.
+    """
+    if not len(at):
+        return np.zeros(0, dtype=bool)
+    stretch = int(np.ptp(at)) + 2 * AROUND_SECONDS + 1
+    _, number = np.unique(group, return_inverse=True)
+    key = number * stretch + (at - at.min())
+    ordered = np.sort(key)
+    until = np.searchsorted(ordered, key + AROUND_SECONDS, side="right")
+    others = until - np.searchsorted(ordered, key - AROUND_SECONDS, side="left") - 1
+    usual = np.bincount(number)[number] * (2 * AROUND_SECONDS / span_seconds)
+    return (others >= LEAST_OTHERS) & (gammainc(np.maximum(others, 1), usual) < _CHANCE)
