@@ -25,6 +25,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("random_seed", range(1, metafunc.config.getoption("seeds") + 1))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first, beside it files that need no build, and small ones last: no process waits long."""
+    order = ("tests/integration/test_incremental.py", "tests/faults", "tests/unit/insurance", "tests/integration")
+    places = {name: place for place, name in enumerate([*order, "tests/web", "tests"])}
+    items.sort(key=lambda item: next(place for name, place in places.items() if item.nodeid.startswith(name)))
+
+
 @pytest.fixture(scope="session")
 def project() -> Path:
     """The root of the checkout."""
