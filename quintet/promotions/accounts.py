@@ -7,7 +7,7 @@ does not belong here (`profile.py`, `identity.py`).
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +90,19 @@ class Accounts:
         """The account of each entry of `code`."""
         return np.repeat(np.arange(len(self)), np.diff(self.code_start))
 
+    def row(self, number: int) -> Accounts:
+        """One of the accounts, by itself."""
+        one, codes = slice(number, number + 1), slice(*self.code_start[number : number + 2].tolist())
+        return Accounts(
+            fields={name: column[one] for name, column in self.fields.items()},
+            created_at_s=self.created_at_s[one],
+            age_years=self.age_years[one],
+            use_lag_days=self.use_lag_days[one],
+            uses=self.uses[one],
+            code_start=self.code_start[number : number + 2] - self.code_start[number],
+            code=self.code[codes],
+        )
+
 
 _ONE_ROW_BY_USER = """
     select * from users where user_id is not null
@@ -133,20 +146,33 @@ def accounts_of(users: pd.DataFrame | pa.Table, usages: pd.DataFrame | pa.Table 
 
 def account_of(sign_up: SignUp, usages: Iterable[Usage] = ()) -> Accounts:
     """One account, equal to what `accounts_of` makes of a table of one row."""
-    row: dict[str, object] = {name: _text(getattr(sign_up, name)) for name in TEXTS}
-    row["created_at_s"] = _unix_seconds(sign_up.created_at)
-    row["born_at_s"] = None if sign_up.dob is None else (sign_up.dob - dt.date(1970, 1, 1)).days * _SECONDS_PER_DAY
-    uses: dict[str, set[float | None]] = {}
-    for usage in usages:
-        code = _text(usage.promo_code)
-        if code is not None:
-            uses.setdefault(code, set()).add(_unix_seconds(usage.used_at))
-    codes = sorted(uses)
-    first_use_s = [min((at for at in uses[code] if at is not None), default=np.nan) for code in codes]
-    counts = np.array([len(uses[code]) for code in codes], dtype=float)
-    table = pa.Table.from_pylist([row], schema=_SCHEMA)
+    return accounts_as_given([(sign_up, usages)])
+
+
+def accounts_as_given(given: Sequence[tuple[SignUp, Iterable[Usage]]]) -> Accounts:
+    """Each sign-up with its usages as an account: each equal to `account_of` it, in the order given."""
+    rows: list[dict[str, object]] = []
+    entries: list[tuple[int, str, float, float]] = []
+    for number, (sign_up, usages) in enumerate(given):
+        row: dict[str, object] = {name: _text(getattr(sign_up, name)) for name in TEXTS}
+        row["created_at_s"] = _unix_seconds(sign_up.created_at)
+        row["born_at_s"] = None if sign_up.dob is None else (sign_up.dob - dt.date(1970, 1, 1)).days * _SECONDS_PER_DAY
+        rows.append(row)
+        uses: dict[str, set[float | None]] = {}
+        for usage in usages:
+            code = _text(usage.promo_code)
+            if code is not None:
+                uses.setdefault(code, set()).add(_unix_seconds(usage.used_at))
+        for code in sorted(uses):
+            first_use_s = min((at for at in uses[code] if at is not None), default=np.nan)
+            entries.append((number, code, first_use_s, len(uses[code])))
+    number_of, codes, first_uses_s, counts = zip(*entries, strict=True) if entries else ((), (), (), ())
     return _assembled(
-        table, np.zeros(len(codes), dtype=int), pa.array(codes, pa.string()), np.array(first_use_s, dtype=float), counts
+        pa.Table.from_pylist(rows, schema=_SCHEMA),
+        np.array(number_of, dtype=int),
+        pa.array(codes, pa.string()),
+        np.array(first_uses_s, dtype=float),
+        np.array(counts, dtype=float),
     )
 
 

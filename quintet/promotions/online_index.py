@@ -9,12 +9,13 @@ from __future__ import annotations
 import bisect
 import datetime as dt
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from quintet.promotions.accounts import Accounts, SignUp, Usage, account_of
+from quintet.online.together import Together
+from quintet.promotions.accounts import Accounts, SignUp, Usage, accounts_as_given
 from quintet.promotions.candidates import members_of
 from quintet.promotions.evidence import own_evidence, stacked
 from quintet.promotions.identity import KIND_NAMES, KINDS, hashed, identity_keys
@@ -71,9 +72,20 @@ class _Entry:
     key: Sequence[int]
 
 
+@dataclass(frozen=True)
+class _Guest:
+    """A sign-up before it is judged: what it tells by itself."""
+
+    account: Accounts
+    entry: _Entry
+    own: Mapping[str, np.ndarray]
+
+
 class OnlineIndex:
     """Known accounts: those given at the start in arrays, those added since beside them. Threads may share it.
 
+    What sign-ups tell by themselves is worked out for all that come at one time together, since the steps of that are
+    written for batches and cost as much for one as for a few.
     Accounts that were added take several times the memory of those in arrays, until the index is built anew.
     """
 
@@ -92,6 +104,7 @@ class OnlineIndex:
         self._added_row: dict[str, int] = {}
         self._added_holders: dict[int, list[int]] = {}
         self._rows = len(accounts)
+        self._guests: Together[tuple[SignUp, Sequence[Usage]], _Guest] = Together(self._guests_of)
 
     def __len__(self) -> int:
         """How many accounts are known."""
@@ -107,31 +120,37 @@ class OnlineIndex:
 
         The index is left as it is. What it holds of an account with the same user_id is not looked at.
         """
-        account = account_of(sign_up, usages)
-        return self._judged(account, self._entry_of(account))
+        return self._judged(self._guests.run((sign_up, usages)))
 
     def judge_and_add(self, sign_up: SignUp, usages: Sequence[Usage] = ()) -> Judgement:
         """Judge the sign-up and make it known, as `judge` and then `add` do."""
-        account = account_of(sign_up, usages)
-        guest = self._entry_of(account)
-        judgement = self._judged(account, guest)
-        self._take(guest, usages)
+        guest = self._guests.run((sign_up, usages))
+        judgement = self._judged(guest)
+        self._take(guest.entry, usages)
         return judgement
 
-    def _judged(self, account: Accounts, guest: _Entry) -> Judgement:
-        own = own_evidence(account, self.model.population)
+    def _guests_of(self, given: list[tuple[SignUp, Sequence[Usage]]]) -> list[_Guest]:
+        accounts = accounts_as_given(given)
+        own = own_evidence(accounts, self.model.population)
+        entries = self._entries_of(accounts)
+        return [
+            _Guest(accounts.row(at), entry, {name: values[at : at + 1] for name, values in own.items()})
+            for at, entry in enumerate(entries)
+        ]
+
+    def _judged(self, guest: _Guest) -> Judgement:
         with self._lock:
-            rows, members, pairs, weight, shared_code = self._surroundings(guest)
-            user_ids = [guest.user_id, *(self._entry(row).user_id for row in rows[1:])]
+            rows, members, pairs, weight, shared_code = self._surroundings(guest.entry)
+            user_ids = [guest.entry.user_id, *(self._entry(row).user_id for row in rows[1:])]
         is_link = weight >= LINK_FROM
         component = components(len(rows), pairs.a[is_link], pairs.b[is_link])
         links = link_evidence(pairs, weight, shared_code, members, component, self.model.population.span_seconds)
-        columns = stacked(own | {name: values[:1] for name, values in links.items()})
+        columns = stacked({**guest.own} | {name: values[:1] for name, values in links.items()})
         score = self.model.scores(columns)
-        codes = reason_codes(columns, account, self.model, self.policy.reason_from)[0]
+        codes = reason_codes(columns, guest.account, self.model, self.policy.reason_from)[0]
         cluster = np.flatnonzero(component == component[0]).tolist()
         return Judgement(
-            user_id=guest.user_id,
+            user_id=guest.entry.user_id,
             score=float(score[0]),
             decision=str(self.policy.decisions(score)[0]),
             reasons=tuple(explained(code, self.model.population) for code in codes),
@@ -143,7 +162,7 @@ class OnlineIndex:
 
     def add(self, sign_up: SignUp, usages: Sequence[Usage] = ()) -> bool:
         """Make the account known; whether it was not before. Of a known account only new uses are taken over."""
-        return self._take(self._entry_of(account_of(sign_up, usages)), usages)
+        return self._take(self._entry_of(sign_up, usages), usages)
 
     def _take(self, entry: _Entry, usages: Sequence[Usage]) -> bool:
         with self._lock:
@@ -167,7 +186,7 @@ class OnlineIndex:
     def _add_uses(self, row: int, usages: Sequence[Usage]) -> None:
         known = self._entry(row)
         at = None if np.isnan(known.created_at_s) else dt.datetime.fromtimestamp(known.created_at_s, dt.UTC)
-        used = self._entry_of(account_of(SignUp(known.user_id, at), usages))
+        used = self._entry_of(SignUp(known.user_id, at), usages)
         is_new = ~np.isin(used.code, known.code)
         new_keys = [(kind, key) for kind, key in zip(used.kind, used.key, strict=True) if key not in set(known.key)]
         if not is_new.any():
@@ -211,18 +230,27 @@ class OnlineIndex:
             self._key[keys].tolist(),
         )
 
-    def _entry_of(self, account: Accounts) -> _Entry:
-        members = members_of(account, self.model.population)
-        _, kind, key = _hashed_keys(account)
-        return _Entry(
-            account.fields["user_id"][0].as_py(),
-            float(account.created_at_s[0]),
-            members.name[0],
-            members.code,
-            members.code_rarity,
-            kind.tolist(),
-            key.tolist(),
-        )
+    def _entry_of(self, sign_up: SignUp, usages: Sequence[Usage]) -> _Entry:
+        return self._entries_of(accounts_as_given([(sign_up, usages)]))[0]
+
+    def _entries_of(self, accounts: Accounts) -> list[_Entry]:
+        members = members_of(accounts, self.model.population)
+        row, kind, key = _hashed_keys(accounts)
+        entries = []
+        for at, user_id in enumerate(accounts.fields["user_id"].to_pylist()):
+            codes, keys = slice(*members.code_start[at : at + 2].tolist()), np.flatnonzero(row == at)
+            entries.append(
+                _Entry(
+                    user_id,
+                    float(members.created_at_s[at]),
+                    members.name[at],
+                    members.code[codes],
+                    members.code_rarity[codes],
+                    kind[keys].tolist(),
+                    key[keys].tolist(),
+                )
+            )
+        return entries
 
     def _holders(self, keys: Sequence[int]) -> list[list[int]]:
         """The known accounts that have each key."""

@@ -45,7 +45,9 @@ def test_the_band_of_a_sum_grows_with_past_errors_and_with_what_it_is_to_hold() 
 def test_the_band_of_a_sum_holds_what_it_says() -> None:
     errors = {f"L{line}": RNG.normal(0, 0.05, 7) for line in range(2_000)}
     past = pd.concat([backtest(dict(enumerate(each[:6])), line) for line, each in errors.items()])
-    totals = line_totals(forecasts({(1, line): 100.0 for line in errors}), past).set_index("prod_line").loc[list(errors)]
+    totals = (
+        line_totals(forecasts({(1, line): 100.0 for line in errors}), past).set_index("prod_line").loc[list(errors)]
+    )
     actual = pd.Series({line: 100 * (1 + each[6]) for line, each in errors.items()})
 
     assert actual.between(totals["lo80"], totals["hi80"]).mean() == pytest.approx(0.80, abs=0.03)

@@ -53,7 +53,7 @@ def test_those_who_wait_share_one_transaction(store: Store, monkeypatch: pytest.
     threads += [threading.Thread(target=commits.run, args=(partial(insert, str(number)),)) for number in range(5)]
     for thread in threads[1:]:
         thread.start()
-    while len(commits._waiting) < 5:
+    while len(commits._together._waiting) < 5:
         pass
     go_on.set()
     for thread in threads:

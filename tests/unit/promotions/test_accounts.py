@@ -7,7 +7,7 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from quintet.promotions.accounts import TEXTS, SignUp, Usage, account_of
+from quintet.promotions.accounts import TEXTS, SignUp, Usage, account_of, accounts_as_given
 from tests.unit.promotions.worlds import accounts
 
 AT = dt.datetime(2024, 1, 1, 12)
@@ -81,3 +81,21 @@ def test_a_sign_up_in_another_time_zone_is_the_same_moment():
     there = AT.replace(tzinfo=dt.UTC).astimezone(dt.timezone(dt.timedelta(hours=5)))
 
     assert account_of(SignUp("u", there)).created_at_s == account_of(SignUp("u", AT)).created_at_s
+
+
+def test_accounts_as_given_are_each_what_it_is_by_itself() -> None:
+    given = [
+        (SignUp("b", AT, "B@x.org", dob=AT.date()), [Usage("b", "Z", AT), Usage("b", "A", None), Usage("b", "Z", AT)]),
+        (SignUp("a", None), []),
+        (SignUp("c", AT, phone="1"), [Usage("c", "A", AT)]),
+    ]
+    together = accounts_as_given(given)
+    assert together.fields["user_id"].to_pylist() == ["b", "a", "c"]
+    for place, (sign_up, usages) in enumerate(given):
+        one, alone = together.row(place), account_of(sign_up, usages)
+        assert {name: column.to_pylist() for name, column in one.fields.items()} == {
+            name: column.to_pylist() for name, column in alone.fields.items()
+        }
+        assert one.code.to_pylist() == alone.code.to_pylist()
+        for name in ("created_at_s", "age_years", "use_lag_days", "uses", "code_start"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(alone, name))

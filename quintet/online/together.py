@@ -1,0 +1,61 @@
+"""Doing for many at once what several threads ask for at the same time.
+
+Belongs here: grouping the callers. What is done for a group belongs to the caller.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass
+class _Ticket(Generic[Item, Result]):
+    item: Item
+    results: list[Result]
+    error: BaseException | None = None
+    is_done: bool = False
+
+
+class Together(Generic[Item, Result]):
+    """While one group is at work, the callers that come meanwhile become the next one.
+
+    work: gives a result for each item of a group, in order. It runs in the thread of one of its callers, and never
+    twice at a time.
+    """
+
+    def __init__(self, work: Callable[[list[Item]], Sequence[Result]]) -> None:
+        self._work = work
+        self._waiting: list[_Ticket[Item, Result]] = []
+        self._queue, self._leading = threading.Lock(), threading.Lock()
+
+    def run(self, item: Item) -> Result:
+        """The item's result. Raises what the group's work raised, for each of its callers."""
+        ticket: _Ticket[Item, Result] = _Ticket(item, [])
+        with self._queue:
+            self._waiting.append(ticket)
+        with self._leading:
+            # Whoever came first has worked for all who waited behind it.
+            if not ticket.is_done:
+                self._lead()
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.results[0]
+
+    def _lead(self) -> None:
+        with self._queue:
+            group, self._waiting = self._waiting, []
+        try:
+            for ticket, result in zip(group, self._work([ticket.item for ticket in group]), strict=True):
+                ticket.results.append(result)
+        except BaseException as error:
+            for ticket in group:
+                ticket.error = error
+        finally:
+            for ticket in group:
+                ticket.is_done = True
