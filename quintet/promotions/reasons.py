@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from quintet.promotions.accounts import Accounts
 from quintet.promotions.evidence import EVIDENCE
@@ -33,6 +34,9 @@ _OWN_CODES = {
     "uses_many": "USES",
 }
 """By evidence. `use_early` joins `use_hasty`."""
+
+_OWN_NAMES = list(_OWN_CODES.values())
+_NO_NUMBER = -1
 
 _LINK_CODES = {
     "device_shared": "DEVICE_SHARED",
@@ -85,16 +89,31 @@ def reason_codes(columns: np.ndarray, accounts: Accounts, model: AbuseModel, rea
     step = np.searchsorted(_AGE_STEPS_DAYS, lag_days, side="right")
     whole_years = 365 * (lag_days // 365 + 1)
     age_days = np.where(step < len(_AGE_STEPS_DAYS), np.append(_AGE_STEPS_DAYS, 0)[step], whole_years).astype(int)
-    codes: list[list[str]] = [[] for _ in range(len(columns))]
-    own_names, link_names = list(_OWN_CODES.values()), list(_LINK_CODES.values())
     order = np.argsort(-own, axis=1, kind="stable")
-    # Few rows have a reason: these alone are walked.
-    for row in np.flatnonzero((own >= reason_from).any(axis=1) | told.any(axis=1)).tolist():
-        given = [own_names[place] for place in order[row] if own[row, place] >= reason_from]
-        number = {"ACCOUNT_AGE_LT": f"_{age_days[row]}D", "USES": f"_{accounts.uses[row]:.0f}"}
-        codes[row] = [code + number.get(code, "") for code in given]
-        codes[row] += [f"{link_names[place]}_{counts[row, place]}" for place in np.flatnonzero(told[row])]
+    own_row, rank = np.nonzero(np.take_along_axis(own >= reason_from, order, axis=1))
+    own_place = order[own_row, rank]
+    numbers = np.full(own.shape, _NO_NUMBER)
+    numbers[:, _OWN_NAMES.index("ACCOUNT_AGE_LT")] = age_days
+    numbers[:, _OWN_NAMES.index("USES")] = np.rint(accounts.uses)
+    link_row, link_place = np.nonzero(told)
+    row = np.concatenate([own_row, link_row])
+    place = np.concatenate([own_place, len(_OWN_NAMES) + link_place])
+    number = np.concatenate([numbers[own_row, own_place], counts[link_row, link_place]])
+    by_row = np.argsort(row, kind="stable")  # of one row the own ones stay first
+    starts = np.searchsorted(row[by_row], np.arange(len(columns) + 1))
+    codes: list[list[str]] = pa.ListArray.from_arrays(starts, _written(place, number).take(by_row)).to_pylist()
     return codes
+
+
+def _written(place: np.ndarray, number: np.ndarray) -> pa.Array:
+    """Codes by their place among all, each with its number."""
+    distinct, which = np.unique(np.stack([place, number]), axis=1, return_inverse=True)
+    names = [*_OWN_NAMES, *_LINK_CODES.values()]
+    texts = [
+        names[at] + ("" if count == _NO_NUMBER else f"_{count}") + ("D" if names[at] == "ACCOUNT_AGE_LT" else "")
+        for at, count in distinct.T.tolist()
+    ]
+    return pa.array(texts, pa.string()).take(which.reshape(-1))
 
 
 def explained(code: str, population: Population) -> Reason:
