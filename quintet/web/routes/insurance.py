@@ -158,8 +158,6 @@ class DetailPage(Listed):
 class ForecastQuery(PageQuery):
     """Which series of the forecast."""
 
-    model_config = ConfigDict(extra="forbid")
-
     agency: Ids = Field(description="Agency ids.")
     prod_line: Codes = Field(description="Lines: `CL` commercial, `PL` personal.")
 
@@ -203,8 +201,6 @@ class ForecastPage(Listed):
 
 class SegmentQuery(PageQuery):
     """Which segments."""
-
-    model_config = ConfigDict(extra="forbid")
 
     segment: Codes = Field(description="Names of segments.", examples=[["repair"]])
 
