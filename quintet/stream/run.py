@@ -27,6 +27,7 @@ from quintet.changelog.log import (
     Stretch,
     epoch_name,
     epochs,
+    is_refusal,
     mark_snapshot,
     remove_damaged,
     snapshot_is_under_way,
@@ -61,7 +62,8 @@ class Options:
 
     most_events: changes in one object or one transaction of the features. most_waiting: changes that may wait for the
     object store before the stream reads no further, or, while the store refuses, leaves them in PostgreSQL's log.
-    retained_bytes: how much log PostgreSQL may keep for the slot before the stream raises an alarm.
+    retained_bytes: how much log PostgreSQL may keep for the slot before the stream raises an alarm. start_seconds: how
+    long PostgreSQL and the object store may be away as the stream starts.
     """
 
     slot: str = "quintet"
@@ -75,7 +77,8 @@ class Options:
     watch_seconds: float = 2.0
     retained_bytes: int = 1_500_000_000
     slot_wait_seconds: float = 60.0
-    reconnect_seconds: float = 5.0
+    start_seconds: float = 60.0
+    reconnect_seconds: float = 0.2
 
 
 class _ReadAgainError(Exception):
@@ -113,8 +116,8 @@ class Stream:
 
     def run(self, new_snapshot: bool = False) -> None:
         """Stream. new_snapshot: begin a new epoch with a snapshot of all rows, whatever was before."""
-        epoch = self._await_source(lambda: self._epoch(new_snapshot))
-        while not self.stop.is_set():
+        epoch = self._begin(new_snapshot)
+        while epoch is not None and not self.stop.is_set():
             try:
                 self._flow(epoch)
             except (source.SourceLostError, source.SlotTakenError):
@@ -126,23 +129,29 @@ class Stream:
                 self._binary = False
             except obstore.exceptions.BaseError as error:
                 _LOG.warning("the object store does not answer", reason=str(error)[:300])
-                self.stop.wait(self._options.reconnect_seconds / 5)
-            except source.SourceError as error:
+                self.stop.wait(self._options.reconnect_seconds)
+            except (source.SourceError, psycopg.OperationalError) as error:
                 metrics.RECONNECTS.inc()
-                _LOG.warning("connecting to PostgreSQL again", reason=str(error))
-                self.stop.wait(min(0.2, self._options.reconnect_seconds))
+                _LOG.warning("connecting to PostgreSQL again", reason=str(error).strip())
+                self.stop.wait(self._options.reconnect_seconds)
 
-    def _await_source(self, attempt: Callable[[], Epoch]) -> Epoch:
-        """The attempt's result, tried again for a while where PostgreSQL is away as the stream starts."""
-        until = time.monotonic() + self._options.reconnect_seconds
-        while True:
+    def _begin(self, new_snapshot: bool) -> Epoch | None:
+        """The epoch, for which PostgreSQL and the store are waited for a while; None where `stop` is set meanwhile.
+
+        What does not go away by itself (wrong credentials, a missing table) is raised at once.
+        """
+        until, is_told = time.monotonic() + self._options.start_seconds, False
+        while not self.stop.is_set():
             try:
-                return attempt()
-            except (source.SourceLostError, source.SlotTakenError):
-                raise
-            except source.SourceError:
-                if time.monotonic() > until or self.stop.wait(0.2):
+                return self._epoch(new_snapshot)
+            except (source.SourceAwayError, psycopg.OperationalError, obstore.exceptions.GenericError) as error:
+                if time.monotonic() > until or is_refusal(error):
                     raise
+                if not is_told:
+                    _LOG.warning("waiting for PostgreSQL and the object store", reason=str(error).strip()[:300])
+                    is_told = True
+                self.stop.wait(self._options.reconnect_seconds)
+        return None
 
     def _epoch(self, new_snapshot: bool) -> Epoch:
         """The epoch to go on with, or a new one where there was none or one is asked for."""
@@ -395,7 +404,7 @@ class _Pump:
         try:
             state = source.slot_state(self._connection, self._options.slot)
         except psycopg.OperationalError as error:
-            raise source.SourceError(f"the connection to PostgreSQL broke: {error}") from None
+            raise source.broken(error) from None
         if state is None:
             raise source.SourceLostError(f"slot {self._options.slot} was dropped. {_ADVICE}")
         metrics.RETAINED.set(state.retained_bytes)
@@ -408,7 +417,7 @@ class _Pump:
         try:
             self._connection.execute(statement.encode())
         except psycopg.OperationalError as error:
-            raise source.SourceError(f"the connection to PostgreSQL broke: {error}") from None
+            raise source.broken(error) from None
 
 
 def _unix(text: str) -> float:

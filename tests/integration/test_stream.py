@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import obstore
 import psycopg
 import pytest
 from obstore.store import MemoryStore
@@ -36,7 +37,12 @@ from tests.lending.plain import values_by_sql
 _TODAY = date(2020, 8, 24)
 _CLIENTS = 600
 _OPTIONS = Options(
-    most_waiting=40, feedback_seconds=0.05, watch_seconds=0.2, slot_wait_seconds=1, reconnect_seconds=0.5
+    most_waiting=40,
+    feedback_seconds=0.05,
+    watch_seconds=0.2,
+    slot_wait_seconds=1,
+    start_seconds=20,
+    reconnect_seconds=0.1,
 )
 
 
@@ -189,6 +195,33 @@ def test_while_the_store_is_down_features_go_on_and_nothing_is_lost(
         inserted = [change.row["id"] for change in _changes(log) if change.operation == "insert" and change.row]
         assert inserted == list(range(900_000, 900_300))
     objects.stop()
+
+
+def test_a_stream_that_starts_while_the_store_is_down_waits_for_it(
+    url: str, online: OnlineFeatures, tmp_path: Path
+) -> None:
+    objects = EmbeddedObjectStore(tmp_path / "s3")
+    objects.start()
+    log = open_store(objects.url)
+    with _running(url, log, online):
+        _await_applied(url, online)
+    objects.kill()
+    _ask(url, "insert into loan (id, client_id) values (900000, 1)")
+    back = threading.Timer(1, objects.start)
+    back.start()
+    with _running(url, log, online):
+        _await_applied(url, online)
+    back.join()
+    assert [change.row["id"] for change in _changes(log) if change.operation == "insert" and change.row] == [900_000]
+    objects.stop()
+
+
+def test_a_store_that_refuses_the_keys_is_told_at_once(url: str, online: OnlineFeatures, tmp_path: Path) -> None:
+    with EmbeddedObjectStore(tmp_path / "s3") as objects:
+        log = open_store(objects.url.replace("http://", "http://x"))
+        with pytest.raises(obstore.exceptions.BaseError, match="403"), _running(url, log, online):
+            pass
+    assert _ask(url, "select count(*) from pg_replication_slots") == 0
 
 
 def test_a_dropped_column_sets_the_table_aside_and_a_new_snapshot_takes_it_back(
