@@ -284,14 +284,10 @@ class _Pump:
             if self._must_hold_back():
                 time.sleep(0.005)
             else:
-                for flow in self._replication.receive(0.02):
-                    if flow.message is not None:
-                        self._take(flow.message)
-                    else:
-                        self._sent = max(self._sent, flow.sent)
-                        self._next_feedback = 0.0 if flow.wants_reply else self._next_feedback
-                    if self._events >= self._options.most_events:
-                        self._hand_on()
+                arrived = self._replication.receive(0.02)
+                self._take(arrived.messages)
+                self._sent = max(self._sent, arrived.sent)
+                self._next_feedback = 0.0 if arrived.wants_reply else self._next_feedback
             self._hand_on()
             self._look_after(time.monotonic())
         self._uploader.finish(_SECONDS_TO_FINISH)
@@ -314,8 +310,8 @@ class _Pump:
             return False
         return True
 
-    def _take(self, data: bytes) -> None:
-        for message in self._decoder.decode(data):
+    def _take(self, messages: list[bytes]) -> None:
+        for message in self._decoder.decode_all(messages, source.HEADER):
             if isinstance(message, Change):
                 self._take_change(message)
             elif isinstance(message, Begin):

@@ -21,7 +21,7 @@ from psycopg.rows import tuple_row
 from quintet.stream.pgoutput import Column, Relation, as_readable, binary_tuple, decoders
 
 _KEEPALIVE = struct.Struct("!cQqB")
-_XLOG_HEADER = 25
+HEADER = 25
 _FEEDBACK = struct.Struct("!cQQQqB")
 _SECONDS_TO_2000 = 946_684_800
 _COPY_HEADER = 19
@@ -55,14 +55,14 @@ class SlotState:
     retained_bytes: int
 
 
-class Flow(NamedTuple):
-    """What came from the replication connection: a message of pgoutput, or a sign of life.
+class Arrived(NamedTuple):
+    """What came from the replication connection.
 
-    message: None for a sign of life. sent: how far the server has sent its log, which only a sign of life tells.
-    wants_reply: whether it asks for one.
+    messages: of pgoutput, each after HEADER bytes of its envelope. sent: how far the server says it has sent its log,
+    these messages included; 0 where it says nothing. wants_reply: whether it asks for a sign of life.
     """
 
-    message: bytes | None
+    messages: list[bytes]
     sent: int = 0
     wants_reply: bool = False
 
@@ -228,27 +228,31 @@ class Replication:
             raise SourceError(f"the stream did not begin: {message}")
         self._connection.nonblocking = 1
 
-    def receive(self, seconds: float) -> Iterator[Flow]:
-        """What has arrived; where nothing has, wait up to `seconds`. Raises SourceAwayError when the server ends."""
+    def receive(self, seconds: float, most: int = 2_000) -> Arrived:
+        """What has arrived, at most so many messages; where nothing has, what comes within `seconds`.
+
+        Raises SourceAwayError when the server ends.
+        """
         get, connection = self._connection.get_copy_data, self._connection
-        length, data = get(1)
-        if length == 0:
-            select.select([connection.socket], [], [], seconds)
-            self._consume()
+        messages: list[bytes] = []
+        sent, wants_reply, may_wait = 0, False, True
+        while len(messages) < most:
             length, data = get(1)
-        while length > 0:
-            kind = data[0]
-            if kind == 0x77:  # w
-                yield Flow(bytes(data[_XLOG_HEADER:]))
-            elif kind == 0x6B:  # k
-                _, sent, _, wants = _KEEPALIVE.unpack_from(data)
-                yield Flow(None, sent, bool(wants))
-            length, data = get(1)
-        if length < 0:
-            result = connection.get_result()
-            raise SourceAwayError(
-                f"PostgreSQL ended the stream: {self._error(result) if result else 'no reason given'}"
-            )
+            if length > 0:
+                if data[0] == 0x77:  # w
+                    messages.append(bytes(data))
+                elif data[0] == 0x6B:  # k
+                    _, sent, _, wants = _KEEPALIVE.unpack_from(data)
+                    wants_reply, may_wait = wants_reply or bool(wants), False
+            elif length < 0:
+                result = connection.get_result()
+                reason = self._error(result) if result else "no reason given"
+                raise SourceAwayError(f"PostgreSQL ended the stream: {reason}")
+            elif select.select([connection.socket], [], [], seconds if may_wait and not messages else 0)[0]:
+                self._consume()
+            else:
+                break
+        return Arrived(messages, sent, wants_reply)
 
     def acknowledge(self, flushed: int, now: float) -> None:
         """Tell the server that everything before `flushed` is safe. now: Unix seconds."""
