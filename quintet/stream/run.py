@@ -38,6 +38,7 @@ from quintet.changelog.log import (
 )
 from quintet.lending.contract import TABLES
 from quintet.lending.online import EPOCH, OnlineFeatures
+from quintet.online.features import Keeper
 from quintet.stream import metrics, source
 from quintet.stream.pgoutput import Begin, Commit, Decoder, Relation, UnknownTypeError
 from quintet.stream.tables import (
@@ -60,10 +61,11 @@ _ADVICE = "Find out why; then begin anew with: python -m quintet.stream --new-sn
 class Options:
     """How the stream runs. Times in seconds.
 
-    most_events: changes in one object or one transaction of the features. most_waiting: changes that may wait for the
-    object store before the stream reads no further, or, while the store refuses, leaves them in PostgreSQL's log.
-    retained_bytes: how much log PostgreSQL may keep for the slot before the stream raises an alarm. start_seconds: how
-    long PostgreSQL and the object store may be away as the stream starts.
+    most_events: changes in one object or one transaction of the features. object_seconds: at least so long from the
+    start of one object to that of the next; what comes meanwhile shares an object. most_waiting: changes that may wait
+    for the object store before the stream reads no further, or, while the store refuses, leaves them in PostgreSQL's
+    log. retained_bytes: how much log PostgreSQL may keep for the slot before the stream raises an alarm. start_seconds:
+    how long PostgreSQL and the object store may be away as the stream starts.
     """
 
     slot: str = "quintet"
@@ -72,6 +74,7 @@ class Options:
     most_events: int = 5_000
     most_waiting: int = 100_000
     writers: int = 2
+    object_seconds: float = 0.01
     feedback_seconds: float = 0.25
     heartbeat_seconds: float = 10.0
     watch_seconds: float = 2.0
@@ -245,9 +248,14 @@ class Stream:
             replication = source.Replication(self._url)
             try:
                 replication.start(options.slot, options.publication, state.confirmed, self._binary)
-                uploader = Uploader(self._log, epoch.name, start, options.writers, options.most_events)
+                store = self._features.store
+                store.keep(_FLUSHED, str(state.confirmed))
+                uploader = Uploader(
+                    self._log, epoch.name, start, options.writers, options.most_events, options.object_seconds
+                )
                 try:
-                    _Pump(self, connection, replication, uploader, state.confirmed).run()
+                    with Keeper(store, _FLUSHED, options.feedback_seconds) as keeper, store.without_checkpoints():
+                        _Pump(self, connection, replication, uploader, keeper, state.confirmed).run()
                 finally:
                     uploader.close()
             finally:
@@ -263,10 +271,12 @@ class _Pump:
         connection: psycopg.Connection,
         replication: source.Replication,
         uploader: Uploader,
+        keeper: Keeper,
         confirmed: int,
     ) -> None:
         self._stream, self._options = stream, stream._options
-        self._connection, self._replication, self._uploader = connection, replication, uploader
+        self._connection, self._replication = connection, replication
+        self._uploader, self._keeper = uploader, keeper
         self._decoder = Decoder(stream._binary)
         self._open = _Transaction()
         self._pieces: list[Piece] = []
@@ -291,6 +301,8 @@ class _Pump:
             self._hand_on()
             self._look_after(time.monotonic())
         self._uploader.finish(_SECONDS_TO_FINISH)
+        self._note_safe()
+        self._keeper.keep()
         self._feed_back()
 
     def _must_hold_back(self) -> bool:
@@ -384,7 +396,14 @@ class _Pump:
             self._next_watch = now + self._options.watch_seconds
 
     def _feed_back(self) -> None:
-        """Tell PostgreSQL what is safe. Where nothing is under way, that is all that it has sent."""
+        """Tell PostgreSQL what is safe and noted as such, the note being safe from a power cut itself."""
+        self._note_safe()
+        acknowledged = int(self._keeper.kept or 0)
+        self._replication.acknowledge(acknowledged, self._stream._clock())
+        metrics.LAG_BYTES.set(max(self._sent - acknowledged, 0))
+
+    def _note_safe(self) -> None:
+        """Note what is acknowledged by the store. Where nothing is under way, that is all that PostgreSQL has sent."""
         safe = max(self._confirmed, self._uploader.flushed or 0)
         is_quiet = not self._open.is_open and not self._pieces and not self._is_shedding and self._uploader.is_idle
         if is_quiet:
@@ -393,8 +412,6 @@ class _Pump:
         if safe != self._kept:
             self._stream._features.store.keep(_FLUSHED, str(safe))
             self._kept = safe
-        self._replication.acknowledge(safe, self._stream._clock())
-        metrics.LAG_BYTES.set(max(self._sent - safe, 0))
 
     def _watch(self) -> None:
         try:
