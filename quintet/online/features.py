@@ -73,6 +73,11 @@ class FeatureStore:
         for row in self._store.read().execute("select owner, states from states"):
             yield row["owner"], orjson.loads(row["states"])
 
+    def rows(self, table: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every row of a table with its key."""
+        for row in self._store.read().execute("select key, row from rows where table_name = ?", (table,)):
+            yield row["key"], orjson.loads(row["row"])
+
     def keys(self, table: str) -> list[str]:
         """The keys of a table's rows."""
         return [row["key"] for row in self._store.read().execute("select key from rows where table_name = ?", (table,))]

@@ -25,7 +25,7 @@ from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.registry import features
-from quintet.lending.tables import client_features, training_rows
+from quintet.lending.tables import client_features, replay, training_rows
 from quintet.online.features import FeatureStore
 from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
@@ -352,14 +352,15 @@ def test_the_stream_goes_on_and_features_are_built_anew_after_the_log_was_compac
     with _running(url, log, online):
         _ask(url, "update loan set status = 'paid' where id = 900000")
         _await_applied(url, online)
-    anew = client_features(tmp_path / "anew", log, epoch, features(), _TODAY).set_index("client_id")
+    replay(tmp_path / "anew", log, epoch, features())
+    anew = client_features(tmp_path / "anew", features(), _TODAY).set_index("client_id")
     for client in (1, 2, 3):
         found = online.features_of(client, _TODAY)
         assert found is not None
         values = anew.loc[client].drop("as_of").astype("object")
         assert values.where(values.notna(), None).to_dict() == found.values
     assert set(anew.index) == {int(key) for key in online.store.keys("user")}
-    training = training_rows(log, epoch, features()).set_index("application_id")
+    training = training_rows(tmp_path / "anew", features()).set_index("application_id")
     assert len(training) == _ask(url, "select count(*) from loan where created_on is not null")
 
 
