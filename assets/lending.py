@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import dagster as dg
 
 from assets.facts import DAILY, OWNERS
 from quintet.changelog.lake import compact, expire, read_manifest
-from quintet.changelog.log import Epoch, Store, epochs
+from quintet.changelog.log import epochs
 from quintet.changelog.place import find_log
 from quintet.lending.registry import features
 from quintet.lending.tables import (
@@ -34,92 +34,82 @@ LOG_DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_offset=1)
 and a run for no day in particular tells Dagster which days it has written."""
 
 
-def _asset(
-    key: dg.AssetKey, kinds: set[str], description: str, **more: Any
-) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """What lending's assets have in common."""
-    return dg.asset(
-        key=key,
-        kinds=kinds,
-        description=description,
-        group_name="lending",
-        owners=OWNERS,
-        pool=POOL,
-        freshness_policy=DAILY,
-        **more,
-    )
+_SHARED: dict[str, Any] = {"group_name": "lending", "owners": OWNERS, "freshness_policy": DAILY}
 
 
 def _table(name: str, description: str) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """A table that is written anew from what the replay keeps."""
-    key = dg.AssetKey(name.split("."))
-    return _asset(key, {"python", "duckdb"}, description, deps=[APPLICATIONS], metadata={"dagster/table_name": name})
+    return dg.asset(
+        key=name.split("."),
+        deps=[APPLICATIONS],
+        description=description,
+        kinds={"python", "duckdb"},
+        pool=POOL,
+        metadata={"dagster/table_name": name},
+        **_SHARED,
+    )
 
 
-def _log(settings: Settings) -> tuple[Store, Epoch] | None:
-    """The change log and its latest epoch; None where no stream has written yet."""
+@dg.multi_asset(
+    name="lending_log",
+    pool=POOL,
+    partitions_def=LOG_DAYS,
+    specs=[
+        dg.AssetSpec(
+            LAKE,
+            description="The change log of the stream as Parquet, a file a day of commits; small objects expire after "
+            "a while.",
+            kinds={"parquet", "s3"},
+            **_SHARED,
+        ),
+        dg.AssetSpec(
+            APPLICATIONS,
+            deps=[LAKE],
+            description="Every application with the features that were known at it, settled once, by the day of the "
+            "log on which it came; beside it the states of every client. A new or changed feature replays the log.",
+            kinds={"python", "sqlite"},
+            **_SHARED,
+        ),
+    ],
+)
+def lending_log(
+    context: dg.AssetExecutionContext, clock: Clock, settings: dg.ResourceParam[Settings]
+) -> Iterator[dg.MaterializeResult]:
+    """Compact and replay what came since the last time; one step, since a run for no day may not hand days on."""
     log = find_log(settings)
     known = epochs(log) if log is not None else []
-    return (log, known[-1]) if log is not None and known else None
-
-
-def _tell_days(context: dg.AssetExecutionContext, rows: Mapping[str, int]) -> None:
-    """Tell Dagster the days that a run for no day in particular has written, with their rows."""
-    if context.has_partition_key or context.has_partition_key_range:
+    if log is None or not known:
+        yield dg.MaterializeResult(LAKE, metadata={"dagster/row_count": 0, "log": "no stream has written yet"})
+        yield dg.MaterializeResult(APPLICATIONS, metadata={"applications settled": 0})
         return
-    for day, count in sorted(rows.items()):
-        if LOG_DAYS.has_partition_key(day):  # a clock that was set back years has days that nobody looks for
-            told = dg.AssetMaterialization(context.asset_key, partition=day, metadata={"dagster/row_count": count})
-            context.log_event(told)
-
-
-@_asset(
-    LAKE,
-    {"parquet", "s3"},
-    "The change log of the stream as Parquet, a file a day of commits; small objects expire after a while.",
-    partitions_def=LOG_DAYS,
-)
-def lending_changes(
-    context: dg.AssetExecutionContext, clock: Clock, settings: dg.ResourceParam[Settings]
-) -> dg.MaterializeResult:
-    """Compact what came since the last time, and let what is compacted and old expire."""
-    found = _log(settings)
-    if found is None:
-        return dg.MaterializeResult(metadata={"dagster/row_count": 0, "log": "no stream has written yet"})
-    log, epoch = found
-    done = compact(log, epoch)
-    expired = expire(log, epoch, clock.now().replace(tzinfo=dt.UTC) - dt.timedelta(days=settings.log_days))
+    done = compact(log, known[-1])
+    expired = expire(log, known[-1], clock.now().replace(tzinfo=dt.UTC) - dt.timedelta(days=settings.log_days))
     rows: Counter[str] = Counter()
-    for part in read_manifest(log, epoch).parts:
+    for part in read_manifest(log, known[-1]).parts:
         rows[part.day] += part.rows
-    _tell_days(context, {day: rows[day] for day in done.days})
-    return dg.MaterializeResult(
+    _tell_days(context, LAKE, {day: rows[day] for day in done.days})
+    yield dg.MaterializeResult(
+        LAKE,
         metadata={
             "dagster/row_count": rows.total(),
             "changes added": done.changes,
             "objects compacted": done.objects,
             "objects expired": expired,
             "days written": ", ".join(done.days),
-        }
+        },
     )
+    settled = replay(Path(settings.lending), log, known[-1], features())
+    _tell_days(context, APPLICATIONS, settled)
+    yield dg.MaterializeResult(APPLICATIONS, metadata={"applications settled": settled.total()})
 
 
-@_asset(
-    APPLICATIONS,
-    {"python", "sqlite"},
-    "Every application with the features that were known at it, settled once, by the day of the log on which it came; "
-    "beside it the states of every client. A new or changed feature replays the log.",
-    deps=[LAKE],
-    partitions_def=LOG_DAYS,
-)
-def lending_applications(
-    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]
-) -> dg.MaterializeResult:
-    """Replay what came since the last time."""
-    found = _log(settings)
-    settled = replay(Path(settings.lending), *found, features()) if found else Counter[str]()
-    _tell_days(context, settled)
-    return dg.MaterializeResult(metadata={"applications settled": settled.total()})
+def _tell_days(context: dg.AssetExecutionContext, key: dg.AssetKey, rows: Mapping[str, int]) -> None:
+    """Tell Dagster the days that a run for no day in particular has written, with their rows."""
+    if context.has_partition_key or context.has_partition_key_range:
+        return
+    for day, count in sorted(rows.items()):
+        if LOG_DAYS.has_partition_key(day):  # a clock that was set back years has days that nobody looks for
+            context.log_event(dg.AssetMaterialization(key, partition=day, metadata={"dagster/row_count": count}))
 
 
 @_table(CLIENT_FEATURES, "The features of every client at the end of a day.")
