@@ -30,8 +30,8 @@ LAKE = dg.AssetKey(["lake", "lending_changes"])
 APPLICATIONS = dg.AssetKey(["lake", "lending_applications"])
 
 LOG_DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_offset=1)
-"""Days of commits, UTC; today is one of them. A log is read in its order, so a run for a day covers all days up to it,
-and a run for no day in particular tells Dagster which days it has written."""
+"""Days of commits, UTC; today is one of them. A log is read in its order, so every run takes all that is new,
+whichever day it is for, and tells Dagster which days it has written."""
 
 
 _SHARED: dict[str, Any] = {"group_name": "lending", "owners": OWNERS, "freshness_policy": DAILY}
@@ -104,11 +104,13 @@ def lending_log(
 
 
 def _tell_days(context: dg.AssetExecutionContext, key: dg.AssetKey, rows: Mapping[str, int]) -> None:
-    """Tell Dagster the days that a run for no day in particular has written, with their rows."""
-    if context.has_partition_key or context.has_partition_key_range:
-        return
+    """Tell Dagster the days that were written, with their rows; those that the run was for it knows by itself."""
+    is_for_days = context.has_partition_key or context.has_partition_key_range
+    asked = set(context.partition_keys) if is_for_days else set()
     for day, count in sorted(rows.items()):
-        if LOG_DAYS.has_partition_key(day):  # a clock that was set back years has days that nobody looks for
+        if day not in asked and LOG_DAYS.has_partition_key(
+            day
+        ):  # a clock that was set back years has days that nobody looks for
             context.log_event(dg.AssetMaterialization(key, partition=day, metadata={"dagster/row_count": count}))
 
 
