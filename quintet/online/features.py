@@ -34,6 +34,7 @@ _MIGRATIONS = (
     create table states (owner text primary key, states text not null) strict, without rowid;
     """,
 )
+_WRITER_CACHE_KIB = 131_072
 _CHECKPOINT_FRAMES = 8_192  # 32 MB of log, from which on a checkpoint makes the writer wait for its last part
 
 
@@ -106,13 +107,18 @@ class FeatureStore:
             connection.execute("pragma wal_checkpoint(restart)").fetchone()
 
     @contextmanager
-    def without_checkpoints(self) -> Iterator[None]:
-        """Within the body this thread's commits never move the log, which takes long; somebody else has to."""
+    def writing(self) -> Iterator[None]:
+        """Within the body this thread writes all the time. It has a large cache, so that the file may be large;
+        its commits never move the log, which takes long: a `Keeper` has to.
+        """
         connection = self._store.read()
+        (cache,) = connection.execute("pragma cache_size").fetchone()
+        connection.execute(f"pragma cache_size = -{_WRITER_CACHE_KIB}")
         connection.execute("pragma wal_autocheckpoint = 0")
         try:
             yield
         finally:
+            connection.execute(f"pragma cache_size = {cache}")
             connection.execute("pragma wal_autocheckpoint = 1000")
 
     def clear(self) -> None:

@@ -254,7 +254,7 @@ class Stream:
                     self._log, epoch.name, start, options.writers, options.most_events, options.object_seconds
                 )
                 try:
-                    with Keeper(store, _FLUSHED, options.feedback_seconds) as keeper, store.without_checkpoints():
+                    with Keeper(store, _FLUSHED, options.feedback_seconds) as keeper, store.writing():
                         _Pump(self, connection, replication, uploader, keeper, state.confirmed).run()
                 finally:
                     uploader.close()

@@ -89,7 +89,7 @@ def test_a_checkpoint_moves_the_log_into_the_file_and_a_long_one_makes_the_write
     store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = store.path.with_name(f"{store.path.name}-wal")
-    with store.without_checkpoints():
+    with store.writing():
         for number in range(2_000):
             store.keep("position", str(number))
         size = log.stat().st_size
