@@ -41,7 +41,7 @@ dev: install $(DAGSTER_HOME)/dagster.yaml  ## Dagster UI on port 3000, sensors a
 serve: install  ## API and pages on port 8000 (QUINTET_PORT)
 	@$(BIN)/python -m quintet.web
 
-up: install $(DAGSTER_HOME)/dagster.yaml  ## everything together: embedded PostgreSQL filled from the inboxes, dev, serve
+up: install $(DAGSTER_HOME)/dagster.yaml  ## everything together: embedded PostgreSQL and S3 server, filled, stream, dev, serve
 	@$(BIN)/python up.py
 
 fill: install  ## fill the empty tables of QUINTET_POSTGRES_URL from the inboxes

@@ -14,7 +14,7 @@ from assets.conversions_reports import conversions_papers, journeys_files
 from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
 from assets.insurance import premium_forecast, premium_reports, stg_agency_performance
 from assets.jobs import build_jobs
-from assets.lending import lending_changes, lending_client_features, lending_training_set
+from assets.lending import lending_client_features, lending_log, lending_training_set
 from assets.marts import build_marts, build_results
 from assets.payments import (
     alert_evaluation,
@@ -108,7 +108,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         abuse_scores,
         matching,
         conversion_analysis,
-        lending_changes,
+        lending_log,
         lending_client_features,
         lending_training_set,
         results,

@@ -17,9 +17,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import obstore
 from rich.console import Console
 
+from quintet.changelog.log import epochs
+from quintet.changelog.place import find_log
 from quintet.datasets import DATASETS, DOMAINS
+from quintet.lending.registry import features
+from quintet.lending.tables import is_behind
 from quintet.online.abuse_records import last_label
 from quintet.online.keys import create_first_key
 from quintet.online.store import Store
@@ -51,6 +56,8 @@ def main(arguments: Sequence[str]) -> int:
     began = time.monotonic()
     with _alone(settings.home):
         also = _changes_without_a_file(settings) if select in (None, "promotions") else {}
+        if select is None:
+            also |= changes_of_the_log(settings)
         if given.learn:
             plan = Plan({}, is_full=True, reason=f"new models of {given.learn} are asked for")
         elif datasets:
@@ -80,6 +87,18 @@ def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
     if known is not None and given > known:
         changes["ops", "abuse_labels"] = f"{given - known} new labels of users"
     return changes
+
+
+def changes_of_the_log(settings: Settings) -> dict[tuple[str, str], str]:
+    """The asset that takes in the change log, where the log has more than was replayed."""
+    try:
+        log = find_log(settings)
+        known = epochs(log) if log is not None else []
+        if log is not None and known and is_behind(settings.lending, log, known[-1], features()):
+            return {("lake", "lending_changes"): "the change log has grown"}
+    except obstore.exceptions.BaseError as error:
+        print(f"the change log does not answer, so lending stays as it is: {str(error)[:300]}", file=sys.stderr)
+    return {}
 
 
 def _show_first_key(settings: Settings) -> None:

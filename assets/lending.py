@@ -1,21 +1,23 @@
-"""Lending's assets: the change log compacted, the features of every client, the training set; from the log alone."""
-
-from __future__ import annotations
+"""Lending's assets: the change log compacted, replayed day by day, and the tables made from it; from the log alone."""
 
 import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 from assets.facts import DAILY, OWNERS
 from quintet.changelog.lake import compact, expire, read_manifest
-from quintet.changelog.log import Epoch, Store, epochs
+from quintet.changelog.log import epochs
 from quintet.changelog.place import find_log
 from quintet.lending.registry import features
 from quintet.lending.tables import (
     CLIENT_FEATURES,
     TRAINING_SET,
     client_features,
+    replay,
     training_rows,
     write_client_features,
     write_training_set,
@@ -25,80 +27,109 @@ from resources.clock import Clock
 from resources.warehouse import POOL, Warehouse
 
 LAKE = dg.AssetKey(["lake", "lending_changes"])
+APPLICATIONS = dg.AssetKey(["lake", "lending_applications"])
+
+LOG_DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_offset=1)
+"""Days of commits, UTC; today is one of them. A log is read in its order, so every run takes all that is new,
+whichever day it is for, and tells Dagster which days it has written."""
 
 
-def _log(settings: Settings) -> tuple[Store | None, Epoch | None]:
-    """The change log and its latest epoch; None where no stream has written yet."""
+_SHARED: dict[str, Any] = {"group_name": "lending", "owners": OWNERS, "freshness_policy": DAILY}
+
+
+def _table(name: str, description: str) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """A table that is written anew from what the replay keeps."""
+    return dg.asset(
+        key=name.split("."),
+        deps=[APPLICATIONS],
+        description=description,
+        kinds={"python", "duckdb"},
+        pool=POOL,
+        metadata={"dagster/table_name": name},
+        **_SHARED,
+    )
+
+
+@dg.multi_asset(
+    name="lending_log",
+    pool=POOL,
+    partitions_def=LOG_DAYS,
+    specs=[
+        dg.AssetSpec(
+            LAKE,
+            description="The change log of the stream as Parquet, a file a day of commits; small objects expire after "
+            "a while.",
+            kinds={"parquet", "s3"},
+            **_SHARED,
+        ),
+        dg.AssetSpec(
+            APPLICATIONS,
+            deps=[LAKE],
+            description="Every application with the features that were known at it, settled once, by the day of the "
+            "log on which it came; beside it the states of every client. A new or changed feature replays the log.",
+            kinds={"python", "sqlite"},
+            **_SHARED,
+        ),
+    ],
+)
+def lending_log(
+    context: dg.AssetExecutionContext, clock: Clock, settings: dg.ResourceParam[Settings]
+) -> Iterator[dg.MaterializeResult]:
+    """Compact and replay what came since the last time; one step, since a run for no day may not hand days on."""
     log = find_log(settings)
     known = epochs(log) if log is not None else []
-    return log, known[-1] if known else None
-
-
-@dg.asset(
-    key=LAKE,
-    group_name="lending",
-    description="The change log of the stream as Parquet, a file a day of commits; small objects expire after a while.",
-    owners=OWNERS,
-    kinds={"parquet", "s3"},
-    pool=POOL,
-    freshness_policy=DAILY,
-)
-def lending_changes(clock: Clock, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
-    """Compact what came since the last time, and let what is compacted and old expire."""
-    log, epoch = _log(settings)
-    if log is None or epoch is None:
-        return dg.MaterializeResult(metadata={"dagster/row_count": 0, "log": "no stream has written yet"})
-    done = compact(log, epoch)
-    expired = expire(log, epoch, clock.now().replace(tzinfo=dt.UTC) - dt.timedelta(days=settings.log_days))
-    rows = sum(part.rows for part in read_manifest(log, epoch).parts)
-    return dg.MaterializeResult(
+    if log is None or not known:
+        yield dg.MaterializeResult(LAKE, metadata={"dagster/row_count": 0, "log": "no stream has written yet"})
+        yield dg.MaterializeResult(APPLICATIONS, metadata={"applications settled": 0})
+        return
+    done = compact(log, known[-1])
+    expired = expire(log, known[-1], clock.now().replace(tzinfo=dt.UTC) - dt.timedelta(days=settings.log_days))
+    rows: Counter[str] = Counter()
+    for part in read_manifest(log, known[-1]).parts:
+        rows[part.day] += part.rows
+    _tell_days(context, LAKE, {day: rows[day] for day in done.days})
+    yield dg.MaterializeResult(
+        LAKE,
         metadata={
-            "dagster/row_count": rows,
+            "dagster/row_count": rows.total(),
             "changes added": done.changes,
             "objects compacted": done.objects,
             "objects expired": expired,
             "days written": ", ".join(done.days),
-        }
+        },
     )
+    settled = replay(Path(settings.lending), log, known[-1], features())
+    _tell_days(context, APPLICATIONS, settled)
+    yield dg.MaterializeResult(APPLICATIONS, metadata={"applications settled": settled.total()})
 
 
-@dg.asset(
-    key=CLIENT_FEATURES.split("."),
-    deps=[LAKE],
-    group_name="lending",
-    description="The features of every client at the end of a day, by replaying the log.",
-    owners=OWNERS,
-    kinds={"python", "duckdb"},
-    pool=POOL,
-    freshness_policy=DAILY,
-    metadata={"dagster/table_name": CLIENT_FEATURES},
-)
+def _tell_days(context: dg.AssetExecutionContext, key: dg.AssetKey, rows: Mapping[str, int]) -> None:
+    """Tell Dagster the days that were written, with their rows; those that the run was for it knows by itself."""
+    is_for_days = context.has_partition_key or context.has_partition_key_range
+    asked = set(context.partition_keys) if is_for_days else set()
+    for day, count in sorted(rows.items()):
+        if day not in asked and LOG_DAYS.has_partition_key(
+            day
+        ):  # a clock that was set back years has days that nobody looks for
+            context.log_event(dg.AssetMaterialization(key, partition=day, metadata={"dagster/row_count": count}))
+
+
+@_table(CLIENT_FEATURES, "The features of every client at the end of a day.")
 def lending_client_features(
     warehouse: Warehouse, clock: Clock, settings: dg.ResourceParam[Settings]
 ) -> dg.MaterializeResult:
-    """Replay what came since the last time, and tell every client's features."""
-    log, epoch = _log(settings)
+    """Tell every client's features from the replayed states."""
     as_of = settings.lending_as_of or clock.now().date()
-    rows = client_features(Path(settings.lending), log, epoch, features(), as_of)
+    rows = client_features(Path(settings.lending), features(), as_of)
     with warehouse.get_connection() as connection:
         write_client_features(connection, rows, features())
     return dg.MaterializeResult(metadata={"dagster/row_count": len(rows), "as of": as_of.isoformat()})
 
 
-@dg.asset(
-    key=TRAINING_SET.split("."),
-    deps=[LAKE],
-    group_name="lending",
-    description="Every application with the features that were known at it, and what came of the loan.",
-    owners=OWNERS,
-    kinds={"python", "duckdb"},
-    pool=POOL,
-    freshness_policy=DAILY,
-    metadata={"dagster/table_name": TRAINING_SET},
-)
+@_table(TRAINING_SET, "Every application with the features that were known at it, and what came of the loan.")
 def lending_training_set(warehouse: Warehouse, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
-    """Replay the log, and join each application with the states that were known before it."""
-    rows = training_rows(*_log(settings), features())
+    """Put the settled applications together with what has come of the loans by now."""
+    rows = training_rows(Path(settings.lending), features())
     with warehouse.get_connection() as connection:
         write_training_set(connection, rows, features())
     return dg.MaterializeResult(metadata={"dagster/row_count": len(rows)})

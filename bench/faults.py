@@ -1,6 +1,7 @@
-"""The tests that draw at random, with many seeds: splits, orders and re-sends, kills, and two runs at once.
+"""The tests of faults for long: splits, orders and re-sends, kills, two runs at once, a store that is away.
 
-`make bench NAME=faults` takes about an hour; the suite runs the same tests with one seed.
+`make bench NAME=faults` takes about an hour: what draws at random with many seeds, 100 kills over stream, S3 server and
+PostgreSQL, and ten minutes without the S3 server. The suite runs the same tests, each as short as it tells anything.
 """
 
 from __future__ import annotations
@@ -9,12 +10,19 @@ import sys
 
 import pytest
 
-_SEEDS = 20
+_LOADS = ["--seeds=20", "tests/integration/test_incremental.py", "tests/faults/test_load_kill.py"]
+_STREAM = [
+    "--kills=100",
+    "--outage-seconds=600",
+    "tests/faults/test_stream_kill.py",
+    "tests/faults/test_stream_outage.py",
+]
 
 
 def main() -> int:
-    """Run them; 0 if all pass."""
-    return pytest.main(["-v", "--no-cov", f"--seeds={_SEEDS}", "tests/integration/test_incremental.py", "tests/faults"])
+    """Run them; 0 if all pass. What was done to the stream is printed at the end."""
+    codes = [pytest.main(["-v", "--no-cov", "-rP", *tests]) for tests in (_STREAM, _LOADS)]
+    return int(any(codes))
 
 
 if __name__ == "__main__":

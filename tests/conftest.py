@@ -15,8 +15,10 @@ _PROJECT = Path(__file__).parents[1]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--seeds 20` repeats the tests that draw at random with twenty seeds; the suite itself takes one."""
+    """How long the tests of faults run; the suite itself takes the least, `make bench NAME=faults` more."""
     parser.addoption("--seeds", type=int, default=1, help="how many seeds the tests that draw at random are run with")
+    parser.addoption("--kills", type=int, default=6, help="how often the test of the stream kills one of its world")
+    parser.addoption("--outage-seconds", type=float, default=4, help="how long the object store is away in its test")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

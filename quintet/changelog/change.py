@@ -11,9 +11,10 @@ A line is an object with the fields of `Change`, so that a reader without Quinte
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
+
+import orjson
 
 Row = Mapping[str, Any]
 """A row by column: numbers, text, booleans and nulls; dates and times as ISO text, decimals as text."""
@@ -64,18 +65,21 @@ class Change(NamedTuple):
         return Position(self.commit_lsn, self.sequence)
 
 
-_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-
-
 def encode_lines(changes: Iterable[Change]) -> bytes:
-    """The changes as lines of JSON, UTF-8."""
-    return "".join(f"{_ENCODE(change._asdict())}\n" for change in changes).encode()
+    """The changes as lines of JSON, UTF-8. Numbers are finite: `quintet.stream.pgoutput` makes text of others.
+
+    Raises TypeError where a value is none of JSON's.
+    """
+    return b"".join(
+        orjson.dumps(dict(zip(Change._fields, change, strict=True)), option=orjson.OPT_APPEND_NEWLINE)
+        for change in changes
+    )
 
 
 def decode_lines(content: bytes) -> Iterator[Change]:
     """The changes of lines that `encode_lines` has written."""
-    for line in content.decode().splitlines():
-        fields = json.loads(line)
+    for line in content.split(b"\n")[:-1]:
+        fields = orjson.loads(line)
         yield Change(**(fields | {"unchanged": tuple(fields["unchanged"])}))
 
 

@@ -33,6 +33,7 @@ from quintet.changelog.change import Change, Position, decode_lines, encode_line
 Store = S3Store | LocalStore | MemoryStore
 
 _OBJECT = re.compile(r"(?P<start>[0-9A-F]{16}\.\d{8})-(?P<end>[0-9A-F]{16}\.\d{8})\.jsonl\.gz")
+_REFUSAL = re.compile(r"status code: 4(?!08|29)\d\d")  # 408 and 429 ask to come again
 _UNDER_WAY = "snapshots/under-way.json"
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -72,6 +73,14 @@ def open_store(url: str, seconds: float = 10.0) -> Store:
         f"{parts.scheme}://{parts.hostname or ''}{parts.path} is no bucket; give http://key:secret@host:port/bucket, "
         "s3://bucket or file:///folder"
     )
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether a store answered that it will not (wrong keys, no such bucket), so that trying again does not help.
+
+    Only some of its answers have a class of their own; the others tell the status in their text.
+    """
+    return _REFUSAL.search(str(error)) is not None
 
 
 @dataclass(frozen=True)

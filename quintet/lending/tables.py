@@ -7,60 +7,104 @@ replays everything.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 
-from quintet.changelog.lake import read_history
+from quintet.changelog.change import Change, Position
+from quintet.changelog.lake import covered, read_history
 from quintet.changelog.log import Epoch, Store
 from quintet.lending.contract import USER
 from quintet.lending.feature import Feature
-from quintet.lending.online import OnlineFeatures
-from quintet.lending.registry import values
-from quintet.lending.training import APPLICATION_COLUMNS, training_set
+from quintet.lending.online import POSITION, VERSION, OnlineFeatures
+from quintet.lending.registry import values, version_of
+from quintet.lending.training import KEY_COLUMNS, settle, training_set
 from quintet.online.features import FeatureStore
 
 CLIENT_FEATURES = "ml.client_features"
 TRAINING_SET = "ml.lending_training_set"
+_CHUNK = 50_000  # changes in one transaction of the replay
 
 
-def client_features(
-    folder: Path, log: Store | None, epoch: Epoch | None, known: Sequence[Feature], as_of: date
-) -> pd.DataFrame:
-    """A row for each client of "user": client_id, as_of, the features by name. Empty where there is no log yet.
+class NotReplayedError(RuntimeError):
+    """What the replay keeps is of other features than those asked for; the text says how to mend it."""
 
-    folder: where the replay keeps its place.
+
+def replay(folder: Path, log: Store, epoch: Epoch, known: Sequence[Feature]) -> Counter[str]:
+    """Apply what the log has beyond the last replay, from the start where the epoch or a feature is new.
+
+    folder: where the replay keeps its place. Gives how many applications were settled, by day of the log.
     """
-    found: list[dict[str, object]] = []
-    if log is not None and epoch is not None:
-        store = FeatureStore(folder)
-        OnlineFeatures(store, known).replay(log, epoch)
+    store, settled = FeatureStore(folder), Counter[str]()
+    try:
+        online = OnlineFeatures(store, known)
+        place = online.position(epoch.name) or online.begin(epoch)
+        for changes, end in _in_chunks(read_history(log, epoch, place)):
+            with store.change() as draft:
+                settled += settle(draft, known, changes, snapshot_ends=end >= epoch.snapshot_end)
+                draft.put_fact(POSITION, str(end))
+    finally:
+        store.close()
+    return settled
+
+
+def is_behind(folder: Path, log: Store, epoch: Epoch, known: Sequence[Feature]) -> bool:
+    """Whether the log has more than the last replay took."""
+    store = FeatureStore(folder)
+    try:
+        place = OnlineFeatures(store, known).position(epoch.name)
+    finally:
+        store.close()
+    return place is None or covered(log, epoch) > place
+
+
+def client_features(folder: Path, known: Sequence[Feature], as_of: date) -> pd.DataFrame:
+    """A row for each client of "user": client_id, as_of, the features by name. Empty where nothing was replayed yet."""
+    with _replayed(folder, known) as store:
         clients = set(store.keys(USER))
         found = [
             {"client_id": int(owner), **values(known, states, as_of)}
             for owner, states in store.all_states()
             if owner in clients
         ]
-        store.close()
     frame = pd.DataFrame(found, columns=["client_id", *(feature.name for feature in known)])
     frame.insert(1, "as_of", as_of.isoformat())
     return frame.sort_values("client_id", ignore_index=True)
 
 
-def training_rows(log: Store | None, epoch: Epoch | None, known: Sequence[Feature]) -> pd.DataFrame:
-    """The training set of an epoch; empty where there is no log yet."""
-    with tempfile.TemporaryDirectory(prefix="quintet-training-") as folder:
-        store = FeatureStore(Path(folder))
-        try:
-            with store.change() as draft:
-                history = read_history(log, epoch) if log is not None and epoch is not None else ()
-                return training_set(draft, known, (changes for changes, _ in history))
-        finally:
-            store.close()
+def training_rows(folder: Path, known: Sequence[Feature]) -> pd.DataFrame:
+    """The training set as far as the log was replayed; empty where nothing was."""
+    with _replayed(folder, known) as store:
+        return training_set(store, known)
+
+
+@contextmanager
+def _replayed(folder: Path, known: Sequence[Feature]) -> Iterator[FeatureStore]:
+    store = FeatureStore(folder)
+    try:
+        if store.fact(VERSION) not in (None, version_of(known)):
+            raise NotReplayedError(f"{store.path} is of other features; materialise lake/lending_applications first")
+        yield store
+    finally:
+        store.close()
+
+
+def _in_chunks(history: Iterable[tuple[list[Change], Position]]) -> Iterator[tuple[list[Change], Position]]:
+    """The history in longer lists: after a restart it may come in thousands of short ones."""
+    chunk: list[Change] = []
+    waiting: Position | None = None
+    for changes, end in history:
+        chunk, waiting = [*chunk, *changes], end
+        if len(chunk) >= _CHUNK:
+            yield chunk, end
+            chunk, waiting = [], None
+    if waiting is not None:
+        yield chunk, waiting
 
 
 def write_client_features(connection: duckdb.DuckDBPyConnection, rows: pd.DataFrame, known: Sequence[Feature]) -> None:
@@ -70,8 +114,7 @@ def write_client_features(connection: duckdb.DuckDBPyConnection, rows: pd.DataFr
 
 def write_training_set(connection: duckdb.DuckDBPyConnection, rows: pd.DataFrame, known: Sequence[Feature]) -> None:
     """Replace `ml.lending_training_set`."""
-    kinds = dict(zip(APPLICATION_COLUMNS, ("bigint", "bigint", "date", "date", "double", "varchar"), strict=True))
-    del kinds["number"]
+    kinds = dict(zip(KEY_COLUMNS, ("bigint", "bigint", "date", "date", "varchar", "date"), strict=True))
     _write(connection, TRAINING_SET, rows, kinds | _types(known) | {"outcome": "varchar"})
 
 

@@ -6,124 +6,153 @@ An application that the stream saw is joined with the last states known before i
 dates, which have a day's precision only. An application that the first snapshot found already decided has no such
 place: it is given what is dated up to the day before it, so that nothing of its own day or later can leak in, and a
 null for features of which the tables keep no dates.
+
+What was known at an application never changes, so it is settled once, when the log is first replayed up to it, and kept
+beside the states. Only the outcome is looked up each time.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import takewhile
 from typing import Any
 
 import duckdb
+import orjson
 import pandas as pd
 
 from quintet.changelog.change import Change, completed
-from quintet.lending.book import events_of
+from quintet.lending.book import apply_changes, events_of
 from quintet.lending.contract import LOAN
 from quintet.lending.feature import Feature
 from quintet.lending.registry import fold, values
-from quintet.online.features import Draft
+from quintet.online.features import Draft, FeatureStore
 
-APPLICATION_COLUMNS = ["application_id", "client_id", "applied_on", "as_of", "number", "seen_by"]
+SETTLED, _WAITING = "settled_application", "waiting_application"
+"""Beside the rows of the log's tables: applications with what was known at them, and, while the snapshot is replayed,
+applications whose states are not complete."""
+
+KEY_COLUMNS = ("application_id", "client_id", "applied_on", "as_of", "seen_by", "seen_on")
+_APPLICATION_COLUMNS = [*KEY_COLUMNS, "number"]
 _STATE_COLUMNS = ["client_id", "number", "states"]
 
 _POINT_IN_TIME = """
-    select applications.application_id, applications.client_id, applications.applied_on, applications.as_of,
-        applications.seen_by, states.states
+    select applications.application_id, states.states
     from applications
     asof left join states
         on applications.client_id = states.client_id and applications.number > states.number
-    order by applications.application_id
 """
 
 
-def training_set(rows: Draft, known: Sequence[Feature], history: Iterable[Sequence[Change]]) -> pd.DataFrame:
-    """A row for each application in `history`, which is the whole log in order; `rows` is an empty draft.
+def settle(rows: Draft, known: Sequence[Feature], changes: Sequence[Change], snapshot_ends: bool) -> Counter[str]:
+    """Apply changes that follow what `rows` have, and settle the applications among them; how many, by day of the log.
 
-    Columns: application_id, client_id, applied_on, as_of, seen_by (`stream` or `snapshot`), the features by name, and
-    `outcome`: `repaid`, `overdue`, or null while it is open.
+    snapshot_ends: whether the snapshot is whole with these changes, so that its applications can be settled too.
     """
-    applications: list[dict[str, Any]] = []
-    states: list[dict[str, Any]] = []
-    snapshot_end = _replay(rows, known, history, applications, states)
-    for application in applications:
-        if application["seen_by"] == "snapshot":
-            application["number"] = snapshot_end + 0.5  # after the whole snapshot, before the first change
-    frames = {
-        "applications": pd.DataFrame(applications, columns=APPLICATION_COLUMNS).drop_duplicates("application_id"),
-        "states": pd.DataFrame(states, columns=_STATE_COLUMNS),
-    }
-    with duckdb.connect() as connection:
-        for name, frame in frames.items():
-            connection.register(f"{name}_frame", frame)
-            connection.execute(f"create table {name} as select * from {name}_frame")
-        joined = connection.execute(_POINT_IN_TIME).df()
-    found = [
-        values(known, json.loads(text) if isinstance(text, str) else {}, date.fromisoformat(as_of))
-        for text, as_of in zip(joined["states"], joined["as_of"], strict=True)
-    ]
-    features = pd.DataFrame(found, columns=[feature.name for feature in known], dtype="float64")
-    from_snapshot = joined["seen_by"] == "snapshot"
-    for feature in known:
-        if not feature.is_dated:
-            features.loc[from_snapshot, feature.name] = None
-    outcome = joined["application_id"].map(lambda key: _outcome(rows.row(LOAN, str(key))))
-    return pd.concat([joined.drop(columns="states"), features], axis=1).assign(outcome=outcome.astype("object"))
+    found: Counter[str] = Counter()
+    snapshot = list(takewhile(lambda change: change.operation == "snapshot", changes))
+    streamed = changes[len(snapshot) :]
+    for application in _applications(snapshot):
+        rows.put_row(_WAITING, str(application["application_id"]), None, application)
+    apply_changes(rows, known, snapshot)
+    if streamed or snapshot_ends:
+        for key in rows.table_keys(_WAITING):
+            application = rows.row(_WAITING, key) or {}
+            _settle(rows, known, application, rows.states(str(application["client_id"])), found)
+            rows.put_row(_WAITING, key, None, None)
+    applications = [one for one in _applications(streamed) if rows.row(SETTLED, str(one["application_id"])) is None]
+    states = _states_at(rows, known, streamed, {str(one["client_id"]) for one in applications})
+    for application, text in _joined(applications, states):
+        _settle(rows, known, application, orjson.loads(text) if isinstance(text, str) else {}, found)
+    return found
 
 
-def _replay(
+def training_set(store: FeatureStore, known: Sequence[Feature]) -> pd.DataFrame:
+    """A row for each settled application.
+
+    Columns: application_id, client_id, applied_on, as_of, seen_by (`stream` or `snapshot`), seen_on (the day of the
+    log), the features by name, and `outcome`: `repaid`, `overdue`, or null while it is open.
+    """
+    names = [feature.name for feature in known]
+    frame = pd.DataFrame([row for _, row in store.rows(SETTLED)], columns=[*KEY_COLUMNS, *names])
+    outcomes = {key: _OUTCOMES.get(row["status"] or "") for key, row in store.rows(LOAN)}
+    frame = frame.astype(dict.fromkeys(names, "float64")).sort_values("application_id", ignore_index=True)
+    outcome = [outcomes.get(str(key)) for key in frame["application_id"]]
+    return frame.assign(outcome=pd.Series(outcome, index=frame.index, dtype="object"))
+
+
+_OUTCOMES = {"paid": "repaid", "overdue": "overdue"}
+
+
+def _settle(
     rows: Draft,
     known: Sequence[Feature],
-    history: Iterable[Sequence[Change]],
-    applications: list[dict[str, Any]],
-    states: list[dict[str, Any]],
-) -> int:
-    """Replay the log; the number of the last change of the snapshot. What a client's states became is numbered."""
-    snapshot_end = 0
-    touched: set[str] = set()
-    for number, change in enumerate((change for changes in history for change in changes), start=1):
-        is_snapshot = change.operation == "snapshot"
-        if not is_snapshot and touched:
-            states += _states_at(rows, touched, snapshot_end)
-            touched = set()
-        applications += _applications(change, number)
-        clients = set()
+    application: Mapping[str, Any],
+    states: Mapping[str, Any],
+    found: Counter[str],
+) -> None:
+    """Keep an application with the values of `states`, unless it is settled already."""
+    key = str(application["application_id"])
+    if rows.row(SETTLED, key) is not None:
+        return
+    told = values(known, states, date.fromisoformat(application["as_of"]))
+    if application["seen_by"] == "snapshot":
+        told |= {feature.name: None for feature in known if not feature.is_dated}
+    columns = {name: application[name] for name in KEY_COLUMNS}
+    rows.put_row(SETTLED, key, application["seen_on"], columns | told)
+    found[application["seen_on"]] += 1
+
+
+def _joined(applications: list[dict[str, Any]], states: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Each application with the text of the last states before it, None where there were none."""
+    if not applications:
+        return
+    unique = pd.DataFrame(applications, columns=_APPLICATION_COLUMNS).drop_duplicates("application_id")
+    with duckdb.connect() as connection:
+        for name, frame in {"applications": unique, "states": pd.DataFrame(states, columns=_STATE_COLUMNS)}.items():
+            connection.register(f"{name}_frame", frame)
+            connection.execute(f"create table {name} as select * from {name}_frame").fetchall()
+        texts = dict(connection.execute(_POINT_IN_TIME).fetchall())
+    for number in unique.index:
+        yield applications[number], texts[applications[number]["application_id"]]
+
+
+def _states_at(
+    rows: Draft, known: Sequence[Feature], changes: Iterable[Change], wanted: set[str]
+) -> list[dict[str, Any]]:
+    """Apply changes; the states of the clients that are wanted, by number of the change after which they are so."""
+    states = [_state(client, -1, rows.states(client)) for client in sorted(wanted)]
+    for number, change in enumerate(changes):
+        touched: dict[str, None] = {}
         for client, event in events_of(rows, change):
             rows.put_states(client, fold(known, rows.states(client), event))
-            clients.add(client)
-        if is_snapshot:
-            touched |= clients
-            snapshot_end = number
-        else:
-            states += _states_at(rows, clients, number)
-    states += _states_at(rows, touched, snapshot_end)
-    return snapshot_end
+            touched[client] = None
+        states += [_state(client, number, rows.states(client)) for client in touched if client in wanted]
+    return states
 
 
-def _states_at(rows: Draft, clients: Iterable[str], number: int) -> Iterator[dict[str, Any]]:
-    for client in sorted(clients):
-        yield {"client_id": int(client), "number": float(number), "states": json.dumps(rows.states(client))}
+def _state(client: str, number: int, states: Mapping[str, Any]) -> dict[str, Any]:
+    return {"client_id": int(client), "number": number, "states": orjson.dumps(states).decode()}
 
 
-def _applications(change: Change, number: int) -> Iterator[dict[str, Any]]:
-    """The application that a change is, if it is one: a loan that was not there before."""
-    if change.table != LOAN or change.row is None or change.operation not in ("insert", "snapshot"):
-        return
-    row = completed(change, None) or {}
-    if row.get("client_id") is None or row.get("created_on") is None or "infinity" in row["created_on"]:
-        return
-    applied_on = date.fromisoformat(row["created_on"])
-    is_streamed = change.operation == "insert"
-    yield {
-        "application_id": row["id"],
-        "client_id": row["client_id"],
-        "applied_on": applied_on.isoformat(),
-        "as_of": (applied_on if is_streamed else applied_on - timedelta(days=1)).isoformat(),
-        "number": float(number),
-        "seen_by": "stream" if is_streamed else "snapshot",
-    }
-
-
-def _outcome(loan: dict[str, Any] | None) -> str | None:
-    return {"paid": "repaid", "overdue": "overdue"}.get(loan["status"] or "") if loan else None
+def _applications(changes: Iterable[Change]) -> Iterator[dict[str, Any]]:
+    """The applications among changes: loans that were not there before."""
+    for number, change in enumerate(changes):
+        if change.table != LOAN or change.row is None or change.operation not in ("insert", "snapshot"):
+            continue
+        row = completed(change, None) or {}
+        if row.get("client_id") is None or row.get("created_on") is None or "infinity" in row["created_on"]:
+            continue
+        applied_on = date.fromisoformat(row["created_on"])
+        is_streamed = change.operation == "insert"
+        yield {
+            "application_id": row["id"],
+            "client_id": row["client_id"],
+            "applied_on": applied_on.isoformat(),
+            "as_of": (applied_on if is_streamed else applied_on - timedelta(days=1)).isoformat(),
+            "seen_by": "stream" if is_streamed else "snapshot",
+            "seen_on": change.committed_at[:10],
+            "number": number,
+        }

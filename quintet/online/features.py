@@ -7,12 +7,14 @@ Whatever a power cut takes from it comes again: the place in the log is in the s
 
 from __future__ import annotations
 
-import json
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import orjson
 
 from quintet.online.store import Store
 
@@ -32,7 +34,8 @@ _MIGRATIONS = (
     create table states (owner text primary key, states text not null) strict, without rowid;
     """,
 )
-_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+_WRITER_CACHE_KIB = 131_072
+_CHECKPOINT_FRAMES = 8_192  # 32 MB of log, from which on a checkpoint makes the writer wait for its last part
 
 
 class FeatureStore:
@@ -60,7 +63,7 @@ class FeatureStore:
             facts = connection.execute("select name, value from facts").fetchall()
         finally:
             connection.execute("commit")
-        return (None if row is None else json.loads(row["states"])), {fact["name"]: fact["value"] for fact in facts}
+        return (None if row is None else orjson.loads(row["states"])), {fact["name"]: fact["value"] for fact in facts}
 
     def row(self, table: str, key: str) -> dict[str, Any] | None:
         """A row as the log has it."""
@@ -69,7 +72,12 @@ class FeatureStore:
     def all_states(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every owner with its states."""
         for row in self._store.read().execute("select owner, states from states"):
-            yield row["owner"], json.loads(row["states"])
+            yield row["owner"], orjson.loads(row["states"])
+
+    def rows(self, table: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every row of a table with its key."""
+        for row in self._store.read().execute("select key, row from rows where table_name = ?", (table,)):
+            yield row["key"], orjson.loads(row["row"])
 
     def keys(self, table: str) -> list[str]:
         """The keys of a table's rows."""
@@ -84,14 +92,34 @@ class FeatureStore:
             draft.write()
 
     def keep(self, name: str, value: str) -> None:
-        """Keep a value under a name so that it survives a power cut."""
+        """Keep a value under a name."""
+        with self.change() as draft:
+            draft.put_fact(name, value)
+
+    def checkpoint(self) -> None:
+        """Move SQLite's log into the file; what was written before the call survives a power cut afterwards.
+
+        The writer goes on meanwhile, but where it is so busy that the log has no end.
+        """
         connection = self._store.read()
-        connection.execute("pragma synchronous = full")
+        frames = connection.execute("pragma wal_checkpoint(passive)").fetchone()[1]
+        if frames > _CHECKPOINT_FRAMES:
+            connection.execute("pragma wal_checkpoint(restart)").fetchone()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Within the body this thread writes all the time. It has a large cache, so that the file may be large;
+        its commits never move the log, which takes long: a `Keeper` has to.
+        """
+        connection = self._store.read()
+        (cache,) = connection.execute("pragma cache_size").fetchone()
+        connection.execute(f"pragma cache_size = -{_WRITER_CACHE_KIB}")
+        connection.execute("pragma wal_autocheckpoint = 0")
         try:
-            with self._store.write():
-                connection.execute("insert or replace into facts values (?, ?)", (name, value))
+            yield
         finally:
-            connection.execute("pragma synchronous = normal")
+            connection.execute(f"pragma cache_size = {cache}")
+            connection.execute("pragma wal_autocheckpoint = 1000")
 
     def clear(self) -> None:
         """Remove everything, to build it anew."""
@@ -102,6 +130,52 @@ class FeatureStore:
     def close(self) -> None:
         """Close the file."""
         self._store.close()
+
+
+class Keeper:
+    """A thread that makes checkpoints, so that the writer of `store` never waits for the disk.
+
+    kept: the value of the fact `name` that survives a power cut; None where there is none.
+    """
+
+    def __init__(self, store: FeatureStore, name: str, seconds: float) -> None:
+        self._store, self._name, self._seconds = store, name, seconds
+        self._kept: str | None = None
+        self._error: Exception | None = None
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="checkpoints", daemon=True)
+
+    @property
+    def kept(self) -> str | None:
+        """The value that is safe. Raises what the disk refused with."""
+        if self._error is not None:
+            raise self._error
+        return self._kept
+
+    def keep(self) -> str | None:
+        """Make a checkpoint now; the value that is safe then."""
+        value = self._store.fact(self._name)
+        self._store.checkpoint()
+        self._kept = value
+        return value
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._ended.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._ended.wait(self._seconds):
+            try:
+                self.keep()
+            except sqlite3.Error as error:  # for whom asks: a thread has nobody to raise it to
+                self._error = error
+                return
 
 
 class Draft:
@@ -146,7 +220,7 @@ class Draft:
         """The states of an owner; empty where there are none."""
         if owner not in self._states:
             row = self._connection.execute("select states from states where owner = ?", (owner,)).fetchone()
-            self._states[owner] = {} if row is None else json.loads(row["states"])
+            self._states[owner] = {} if row is None else orjson.loads(row["states"])
         return self._states[owner]
 
     def put_states(self, owner: str, states: dict[str, Any]) -> None:
@@ -166,10 +240,10 @@ class Draft:
             if found is None:
                 gone.append((table, key))
             else:
-                kept.append((table, key, found[0], _ENCODE(found[1])))
+                kept.append((table, key, found[0], _text(found[1])))
         self._many("insert or replace into rows values (?, ?, ?, ?)", kept)
         self._many("delete from rows where table_name = ? and key = ?", gone)
-        states = ((owner, _ENCODE(self._states[owner])) for owner in self._changed_states)
+        states = ((owner, _text(self._states[owner])) for owner in self._changed_states)
         self._many("insert or replace into states values (?, ?)", states)
         self._many(
             "insert or replace into facts values (?, ?)", ((n, v) for n, v in self._facts.items() if v is not None)
@@ -184,10 +258,14 @@ class Draft:
             row = self._connection.execute(
                 "select parent, row from rows where table_name = ? and key = ?", (table, key)
             ).fetchone()
-            self._rows[table, key] = None if row is None else (row["parent"], json.loads(row["row"]))
+            self._rows[table, key] = None if row is None else (row["parent"], orjson.loads(row["row"]))
         return self._rows[table, key]
+
+
+def _text(value: dict[str, Any]) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _row(connection: sqlite3.Connection, table: str, key: str) -> dict[str, Any] | None:
     found = connection.execute("select row from rows where table_name = ? and key = ?", (table, key)).fetchone()
-    return None if found is None else json.loads(found["row"])
+    return None if found is None else orjson.loads(found["row"])

@@ -30,6 +30,8 @@ from quintet.stream import metrics
 from quintet.stream.run import Options, Stream
 from quintet.stream.source import SourceError
 
+_SWITCH_SECONDS = 0.0005  # Python's own 5 ms would make a commit wait for the writers of objects
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Stream; exit status 0, or 2 where it cannot go on."""
@@ -60,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _stream(settings: Settings, new_snapshot: bool, servers: contextlib.ExitStack) -> int:
     source_url, log_url = source_and_log(settings, servers)
     online = OnlineFeatures(FeatureStore(settings.online), features())
+    sys.setswitchinterval(_SWITCH_SECONDS)
     options = Options(slot=settings.stream_slot, publication=settings.stream_slot)
     stream = Stream(source_url, open_store(log_url), online, options)
     for number in (signal.SIGINT, signal.SIGTERM):

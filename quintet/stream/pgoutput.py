@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -28,6 +28,7 @@ _U16 = struct.Struct("!H")
 _I32 = struct.Struct("!i")
 _COLUMN = struct.Struct("!Ii")
 _TEXT_TYPE = 25
+_make = tuple.__new__  # a named tuple without the detour over its own `__new__`
 _BINARY, _TEXT, _NULL, _UNCHANGED = b"btnu"
 
 
@@ -93,17 +94,34 @@ class Decoder:
         self._relations: dict[bytes, _Known] = {}
         self._commit_lsn, self._committed_at, self._sequence = 0, "", 0
 
-    def decode(self, data: bytes) -> list[Message]:  # noqa: PLR0911  # one for each kind
-        """What a message says: none or several (a truncation may be of several tables)."""
-        kind = data[0]
-        if kind == 0x49:  # I
-            _, table, schema, columns, read = self._known(data)
-            if data[5] != 0x4E:
-                raise ProtocolError(f"insert without a new row, but {data[5:6]!r}")
-            row = read(data, 6) or _tuple(data, 6, columns)[0]
+    def decode(self, data: bytes) -> list[Message]:
+        """What one message says: none or several (a truncation may be of several tables)."""
+        return self.decode_all([data])
+
+    def decode_all(self, messages: Iterable[bytes], begin: int = 0) -> list[Message]:
+        """What messages say, in their order; `begin` is where each begins within its bytes.
+
+        Rows that were inserted are most of what a database sends, so they take the shortest way.
+        """
+        found: list[Message] = []
+        append, relations, place = found.append, self._relations, begin + 6
+        for data in messages:
+            if data[begin] != 0x49:  # I
+                found += self._other(data[begin:] if begin else data)
+                continue
+            known = relations.get(data[begin + 1 : begin + 5]) or self._known(data[begin:])
+            if data[begin + 5] != 0x4E:
+                raise ProtocolError(f"insert without a new row, but {data[begin + 5 : place]!r}")
+            _, table, schema, columns, read = known
+            row = read(data, place) or _tuple(data, place, columns)[0]
             sequence = self._sequence
             self._sequence = sequence + 1
-            return [Change(self._commit_lsn, sequence, self._committed_at, table, "insert", schema, row, None)]
+            fields = (self._commit_lsn, sequence, self._committed_at, table, "insert", schema, row, None, ())
+            append(_make(Change, fields))
+        return found
+
+    def _other(self, data: bytes) -> list[Message]:  # noqa: PLR0911  # one for each kind
+        kind = data[0]
         if kind == 0x55:  # U
             return [self._update(data)]
         if kind == 0x44:  # D
@@ -121,7 +139,7 @@ class Decoder:
             relation = _read_relation(data)
             columns = decoders(relation.columns, self._binary)
             number = _U32.pack(relation.number)
-            read = _row_reader(relation.columns)
+            read = row_reader(relation.columns)
             self._relations[number] = _Known(relation, relation.table, relation.schema, columns, read)
             return [relation]
         if kind == 0x54:  # T
@@ -230,42 +248,87 @@ class _Known(NamedTuple):
     read: _Read
 
 
-def _row_reader(columns: tuple[Column, ...]) -> _Read:
-    """A function that reads a row of these columns, in about a third of the time that `_tuple` takes.
+def row_reader(columns: tuple[Column, ...]) -> _Read:
+    """A function that reads a row of these columns, in about a fifth of the time that `_tuple` takes.
 
-    It is written out column by column, without a loop. It gives None for what it does not know: text values, values
-    that were left out, numbers that JSON has no name for; `_tuple` reads those.
+    It is written out column by column, without a loop, and twice: first for a row that is whole, where columns of fixed
+    length are read together; then, where that finds a null, for any row of binary values and nulls. It gives None for
+    what it does not know: text values, values that were left out, numbers that JSON has no name for; `_tuple` reads
+    those.
     """
-    lines = ["def read(data, place):", "    place += 2"]
-    scope: dict[str, Any] = {"length": _I32.unpack_from}
-    for number, column in enumerate(columns):
-        kind = column.type_number
-        value = f"v{number}"
-        lines.append(f"    if data[place] == {_BINARY}:")
-        if kind in _FIXED:
-            layout = _FIXED[kind]
-            scope[f"u{number}"] = layout.unpack_from
-            lines.append(f"        {value} = u{number}(data, place + 5)[0]")
-            if kind in (700, 701):
-                lines.append(f"        if {value} - {value} != 0: return None")
-            if kind == _DATE_TYPE:
-                scope["date"] = _day_text
-                lines.append(f"        {value} = date({value})")
-            lines.append(f"        place += {5 + layout.size}")
-        else:
-            scope[f"d{number}"] = _FROM_BINARY.get(kind, bytes.decode)
-            lines.append("        end = place + 5 + length(data, place + 1)[0]")
-            lines.append(f"        {value} = d{number}(data[place + 5:end])")
-            lines.append("        place = end")
-        lines.append(f"    elif data[place] == {_NULL}:")
-        lines.append(f"        {value} = None")
-        lines.append("        place += 1")
-        lines.append("    else: return None")
-    pairs = ", ".join(f"{column.name!r}: v{number}" for number, column in enumerate(columns))
-    lines.append(f"    return {{{pairs}}}")
+    scope: dict[str, Any] = {"length": _I32.unpack_from, "date": _day_text, "error": struct.error}
+    scope |= {f"d{number}": _FROM_BINARY.get(column.type_number, bytes.decode) for number, column in enumerate(columns)}
+    row = ", ".join(f"{column.name!r}: v{number}" for number, column in enumerate(columns))
+    lines = [
+        "def with_nulls(data, place):",
+        "    place += 2",
+        *(line for number, column in enumerate(columns) for line in _cell(number, column, scope)),
+        f"    return {{{row}}}",
+        "def read(data, begin):",
+        "    try:",
+        "        place = begin + 2",
+        *(line for number, run in enumerate(_runs(columns)) for line in _run(number, run, scope)),
+        "    except error:",  # a null makes the row shorter
+        "        return with_nulls(data, begin)",
+        f"    return {{{row}}}",
+    ]
     exec("\n".join(lines), scope)  # names of columns come in as literals alone
     read: _Read = scope["read"]
     return read
+
+
+def _cell(number: int, column: Column, scope: dict[str, Any]) -> Iterator[str]:
+    """The lines that read one column, null or not."""
+    kind, value = column.type_number, f"v{number}"
+    yield f"    if data[place] == {_BINARY}:"
+    if kind in _FIXED:
+        scope[f"u{number}"] = _FIXED[kind].unpack_from
+        yield f"        {value} = u{number}(data, place + 5)[0]"
+        if kind in _FLOATS:
+            yield f"        if {value} - {value} != 0: return None"
+        if kind == _DATE_TYPE:
+            yield f"        {value} = date({value})"
+        yield f"        place += {5 + _FIXED[kind].size}"
+    else:
+        yield "        end = place + 5 + length(data, place + 1)[0]"
+        yield f"        {value} = d{number}(data[place + 5 : end])"
+        yield "        place = end"
+    yield f"    elif data[place] == {_NULL}:"
+    yield f"        {value} = None"
+    yield "        place += 1"
+    yield "    else: return None"
+
+
+def _runs(columns: tuple[Column, ...]) -> Iterator[list[tuple[int, int]]]:
+    """Columns, by number and type, that can be read together: of fixed length but for the last."""
+    run: list[tuple[int, int]] = []
+    for number, column in enumerate(columns):
+        run.append((number, column.type_number))
+        if column.type_number not in _FIXED:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _run(number: int, run: list[tuple[int, int]], scope: dict[str, Any]) -> Iterator[str]:
+    """The lines that read columns together: each has a byte for its form, four for its length, and its value."""
+    cells = [f"Bxxxx{_FIXED[kind].format[1:]}" if kind in _FIXED else "Bi" for _, kind in run]
+    layout = struct.Struct("!" + "".join(cells))
+    scope[f"run{number}"] = layout.unpack_from
+    forms = " == ".join(f"k{column}" for column, _ in run)
+    yield f"        {', '.join(f'k{column}, v{column}' for column, _ in run)} = run{number}(data, place)"
+    yield f"        if not {forms} == {_BINARY}: return with_nulls(data, begin)"
+    if floats := [f"v{column}" for column, kind in run if kind in _FLOATS]:
+        yield f"        total = {' + '.join(floats)}"  # not a number or infinite where one of them is
+        yield "        if total - total != 0: return with_nulls(data, begin)"
+    yield from (f"        v{column} = date(v{column})" for column, kind in run if kind == _DATE_TYPE)
+    yield f"        place += {layout.size}"
+    last, kind = run[-1]
+    if kind not in _FIXED:
+        yield f"        end = place + v{last}"
+        yield f"        v{last} = {'data[place:end].decode()' if kind in _TEXTS else f'd{last}(data[place:end])'}"
+        yield "        place = end"
 
 
 def _tuple(
@@ -382,6 +445,8 @@ def _text_float(data: bytes) -> float | str:
 
 
 _DATE_TYPE = 1082
+_FLOATS = (700, 701)
+_TEXTS = (18, 19, 25, 114, 1042, 1043)
 _FIXED = {
     20: struct.Struct("!q"),
     21: struct.Struct("!h"),
@@ -394,19 +459,14 @@ _FIXED = {
 """By PostgreSQL's number: types whose binary form has always the same length."""
 
 _FROM_BINARY: dict[int, _Decode] = {
+    **dict.fromkeys(_TEXTS, bytes.decode),
     16: lambda data: data != b"\0",
-    18: bytes.decode,
-    19: bytes.decode,
     20: _integer(struct.Struct("!q")),
     21: _integer(struct.Struct("!h")),
     23: _integer(struct.Struct("!i")),
-    25: bytes.decode,
     26: _integer(struct.Struct("!I")),
-    114: bytes.decode,
     700: _float(struct.Struct("!f")),
     701: _float(struct.Struct("!d")),
-    1042: bytes.decode,
-    1043: bytes.decode,
     1082: _date,
     1114: _timestamp,
     1184: lambda data: _timestamp(data) + ("Z" if data[0] not in (0x7F, 0x80) else ""),

@@ -27,6 +27,7 @@ from quintet.changelog.log import (
     Stretch,
     epoch_name,
     epochs,
+    is_refusal,
     mark_snapshot,
     remove_damaged,
     snapshot_is_under_way,
@@ -37,6 +38,7 @@ from quintet.changelog.log import (
 )
 from quintet.lending.contract import TABLES
 from quintet.lending.online import EPOCH, OnlineFeatures
+from quintet.online.features import Keeper
 from quintet.stream import metrics, source
 from quintet.stream.pgoutput import Begin, Commit, Decoder, Relation, UnknownTypeError
 from quintet.stream.tables import (
@@ -59,9 +61,11 @@ _ADVICE = "Find out why; then begin anew with: python -m quintet.stream --new-sn
 class Options:
     """How the stream runs. Times in seconds.
 
-    most_events: changes in one object or one transaction of the features. most_waiting: changes that may wait for the
-    object store before the stream reads no further, or, while the store refuses, leaves them in PostgreSQL's log.
-    retained_bytes: how much log PostgreSQL may keep for the slot before the stream raises an alarm.
+    most_events: changes in one object or one transaction of the features. object_seconds: at least so long from the
+    start of one object to that of the next; what comes meanwhile shares an object. most_waiting: changes that may wait
+    for the object store before the stream reads no further, or, while the store refuses, leaves them in PostgreSQL's
+    log. retained_bytes: how much log PostgreSQL may keep for the slot before the stream raises an alarm. start_seconds:
+    how long PostgreSQL and the object store may be away as the stream starts.
     """
 
     slot: str = "quintet"
@@ -70,12 +74,14 @@ class Options:
     most_events: int = 5_000
     most_waiting: int = 100_000
     writers: int = 2
+    object_seconds: float = 0.01
     feedback_seconds: float = 0.25
     heartbeat_seconds: float = 10.0
     watch_seconds: float = 2.0
     retained_bytes: int = 1_500_000_000
     slot_wait_seconds: float = 60.0
-    reconnect_seconds: float = 5.0
+    start_seconds: float = 60.0
+    reconnect_seconds: float = 0.2
 
 
 class _ReadAgainError(Exception):
@@ -113,8 +119,8 @@ class Stream:
 
     def run(self, new_snapshot: bool = False) -> None:
         """Stream. new_snapshot: begin a new epoch with a snapshot of all rows, whatever was before."""
-        epoch = self._await_source(lambda: self._epoch(new_snapshot))
-        while not self.stop.is_set():
+        epoch = self._begin(new_snapshot)
+        while epoch is not None and not self.stop.is_set():
             try:
                 self._flow(epoch)
             except (source.SourceLostError, source.SlotTakenError):
@@ -126,23 +132,29 @@ class Stream:
                 self._binary = False
             except obstore.exceptions.BaseError as error:
                 _LOG.warning("the object store does not answer", reason=str(error)[:300])
-                self.stop.wait(self._options.reconnect_seconds / 5)
-            except source.SourceError as error:
+                self.stop.wait(self._options.reconnect_seconds)
+            except (source.SourceError, psycopg.OperationalError) as error:
                 metrics.RECONNECTS.inc()
-                _LOG.warning("connecting to PostgreSQL again", reason=str(error))
-                self.stop.wait(min(0.2, self._options.reconnect_seconds))
+                _LOG.warning("connecting to PostgreSQL again", reason=str(error).strip())
+                self.stop.wait(self._options.reconnect_seconds)
 
-    def _await_source(self, attempt: Callable[[], Epoch]) -> Epoch:
-        """The attempt's result, tried again for a while where PostgreSQL is away as the stream starts."""
-        until = time.monotonic() + self._options.reconnect_seconds
-        while True:
+    def _begin(self, new_snapshot: bool) -> Epoch | None:
+        """The epoch, for which PostgreSQL and the store are waited for a while; None where `stop` is set meanwhile.
+
+        What does not go away by itself (wrong credentials, a missing table) is raised at once.
+        """
+        until, is_told = time.monotonic() + self._options.start_seconds, False
+        while not self.stop.is_set():
             try:
-                return attempt()
-            except (source.SourceLostError, source.SlotTakenError):
-                raise
-            except source.SourceError:
-                if time.monotonic() > until or self.stop.wait(0.2):
+                return self._epoch(new_snapshot)
+            except (source.SourceAwayError, psycopg.OperationalError, obstore.exceptions.GenericError) as error:
+                if time.monotonic() > until or is_refusal(error):
                     raise
+                if not is_told:
+                    _LOG.warning("waiting for PostgreSQL and the object store", reason=str(error).strip()[:300])
+                    is_told = True
+                self.stop.wait(self._options.reconnect_seconds)
+        return None
 
     def _epoch(self, new_snapshot: bool) -> Epoch:
         """The epoch to go on with, or a new one where there was none or one is asked for."""
@@ -236,9 +248,14 @@ class Stream:
             replication = source.Replication(self._url)
             try:
                 replication.start(options.slot, options.publication, state.confirmed, self._binary)
-                uploader = Uploader(self._log, epoch.name, start, options.writers, options.most_events)
+                store = self._features.store
+                store.keep(_FLUSHED, str(state.confirmed))
+                uploader = Uploader(
+                    self._log, epoch.name, start, options.writers, options.most_events, options.object_seconds
+                )
                 try:
-                    _Pump(self, connection, replication, uploader, state.confirmed).run()
+                    with Keeper(store, _FLUSHED, options.feedback_seconds) as keeper, store.writing():
+                        _Pump(self, connection, replication, uploader, keeper, state.confirmed).run()
                 finally:
                     uploader.close()
             finally:
@@ -254,10 +271,12 @@ class _Pump:
         connection: psycopg.Connection,
         replication: source.Replication,
         uploader: Uploader,
+        keeper: Keeper,
         confirmed: int,
     ) -> None:
         self._stream, self._options = stream, stream._options
-        self._connection, self._replication, self._uploader = connection, replication, uploader
+        self._connection, self._replication = connection, replication
+        self._uploader, self._keeper = uploader, keeper
         self._decoder = Decoder(stream._binary)
         self._open = _Transaction()
         self._pieces: list[Piece] = []
@@ -275,17 +294,15 @@ class _Pump:
             if self._must_hold_back():
                 time.sleep(0.005)
             else:
-                for flow in self._replication.receive(0.02):
-                    if flow.message is not None:
-                        self._take(flow.message)
-                    else:
-                        self._sent = max(self._sent, flow.sent)
-                        self._next_feedback = 0.0 if flow.wants_reply else self._next_feedback
-                    if self._events >= self._options.most_events:
-                        self._hand_on()
+                arrived = self._replication.receive(0.02)
+                self._take(arrived.messages)
+                self._sent = max(self._sent, arrived.sent)
+                self._next_feedback = 0.0 if arrived.wants_reply else self._next_feedback
             self._hand_on()
             self._look_after(time.monotonic())
         self._uploader.finish(_SECONDS_TO_FINISH)
+        self._note_safe()
+        self._keeper.keep()
         self._feed_back()
 
     def _must_hold_back(self) -> bool:
@@ -305,8 +322,8 @@ class _Pump:
             return False
         return True
 
-    def _take(self, data: bytes) -> None:
-        for message in self._decoder.decode(data):
+    def _take(self, messages: list[bytes]) -> None:
+        for message in self._decoder.decode_all(messages, source.HEADER):
             if isinstance(message, Change):
                 self._take_change(message)
             elif isinstance(message, Begin):
@@ -379,7 +396,14 @@ class _Pump:
             self._next_watch = now + self._options.watch_seconds
 
     def _feed_back(self) -> None:
-        """Tell PostgreSQL what is safe. Where nothing is under way, that is all that it has sent."""
+        """Tell PostgreSQL what is safe and noted as such, the note being safe from a power cut itself."""
+        self._note_safe()
+        acknowledged = int(self._keeper.kept or 0)
+        self._replication.acknowledge(acknowledged, self._stream._clock())
+        metrics.LAG_BYTES.set(max(self._sent - acknowledged, 0))
+
+    def _note_safe(self) -> None:
+        """Note what is acknowledged by the store. Where nothing is under way, that is all that PostgreSQL has sent."""
         safe = max(self._confirmed, self._uploader.flushed or 0)
         is_quiet = not self._open.is_open and not self._pieces and not self._is_shedding and self._uploader.is_idle
         if is_quiet:
@@ -388,14 +412,12 @@ class _Pump:
         if safe != self._kept:
             self._stream._features.store.keep(_FLUSHED, str(safe))
             self._kept = safe
-        self._replication.acknowledge(safe, self._stream._clock())
-        metrics.LAG_BYTES.set(max(self._sent - safe, 0))
 
     def _watch(self) -> None:
         try:
             state = source.slot_state(self._connection, self._options.slot)
         except psycopg.OperationalError as error:
-            raise source.SourceError(f"the connection to PostgreSQL broke: {error}") from None
+            raise source.broken(error) from None
         if state is None:
             raise source.SourceLostError(f"slot {self._options.slot} was dropped. {_ADVICE}")
         metrics.RETAINED.set(state.retained_bytes)
@@ -408,7 +430,7 @@ class _Pump:
         try:
             self._connection.execute(statement.encode())
         except psycopg.OperationalError as error:
-            raise source.SourceError(f"the connection to PostgreSQL broke: {error}") from None
+            raise source.broken(error) from None
 
 
 def _unix(text: str) -> float:

@@ -21,14 +21,19 @@ from psycopg.rows import tuple_row
 from quintet.stream.pgoutput import Column, Relation, as_readable, binary_tuple, decoders
 
 _KEEPALIVE = struct.Struct("!cQqB")
-_XLOG_HEADER = 25
+HEADER = 25
 _FEEDBACK = struct.Struct("!cQQQqB")
 _SECONDS_TO_2000 = 946_684_800
 _COPY_HEADER = 19
+_REFUSALS = ("authentication failed", "no pg_hba.conf entry", "does not exist", "permission denied", "no password")
 
 
 class SourceError(RuntimeError):
     """The source cannot be streamed; the text says why and what to do."""
+
+
+class SourceAwayError(SourceError):
+    """PostgreSQL does not answer just now, or a connection to it broke; trying again may help."""
 
 
 class SourceLostError(SourceError):
@@ -50,14 +55,14 @@ class SlotState:
     retained_bytes: int
 
 
-class Flow(NamedTuple):
-    """What came from the replication connection: a message of pgoutput, or a sign of life.
+class Arrived(NamedTuple):
+    """What came from the replication connection.
 
-    message: None for a sign of life. sent: how far the server has sent its log, which only a sign of life tells.
-    wants_reply: whether it asks for one.
+    messages: of pgoutput, each after HEADER bytes of its envelope. sent: how far the server says it has sent its log,
+    these messages included; 0 where it says nothing. wants_reply: whether it asks for a sign of life.
     """
 
-    message: bytes | None
+    messages: list[bytes]
     sent: int = 0
     wants_reply: bool = False
 
@@ -74,13 +79,27 @@ def lsn_text(lsn: int) -> str:
 
 
 def connect(url: str, **options: Any) -> psycopg.Connection:
-    """An ordinary connection in autocommit mode. Raises SourceError, without the password, where there is none."""
+    """An ordinary connection in autocommit mode.
+
+    Raises, without the password, SourceError where the server refuses these credentials, SourceAwayError where there is
+    no connection for another reason.
+    """
     try:
         return psycopg.connect(
             make_conninfo(url, application_name="quintet-stream", connect_timeout=10, **options), autocommit=True
         )
     except psycopg.OperationalError as error:
-        raise SourceError(f"no connection to PostgreSQL: {str(error).strip()}") from None
+        raise _no_connection("connection", str(error)) from None
+
+
+def _no_connection(kind: str, reason: str) -> SourceError:
+    is_refused = any(sign in reason for sign in _REFUSALS)  # libpq gives no code for what happens while connecting
+    return (SourceError if is_refused else SourceAwayError)(f"no {kind} to PostgreSQL: {reason.strip()}")
+
+
+def broken(error: psycopg.Error) -> SourceAwayError:
+    """What a connection that broke means to the stream."""
+    return SourceAwayError(f"the connection to PostgreSQL broke: {str(error).strip()}")
 
 
 def check_server(connection: psycopg.Connection) -> str:
@@ -174,7 +193,7 @@ class Replication:
         if self._connection.status != pq.ConnStatus.OK:
             message = self._connection.get_error_message().strip()
             self._connection.finish()
-            raise SourceError(f"no replication connection to PostgreSQL: {message}")
+            raise _no_connection("replication connection", message)
 
     def create_slot(self, slot: str) -> tuple[int, str]:
         """Make a slot; the LSN from which it sends, and the name of the snapshot of everything before.
@@ -209,25 +228,31 @@ class Replication:
             raise SourceError(f"the stream did not begin: {message}")
         self._connection.nonblocking = 1
 
-    def receive(self, seconds: float) -> Iterator[Flow]:
-        """What has arrived; where nothing has, wait up to `seconds` for it. Raises SourceError when the server ends."""
+    def receive(self, seconds: float, most: int = 2_000) -> Arrived:
+        """What has arrived, at most so many messages; where nothing has, what comes within `seconds`.
+
+        Raises SourceAwayError when the server ends.
+        """
         get, connection = self._connection.get_copy_data, self._connection
-        length, data = get(1)
-        if length == 0:
-            select.select([connection.socket], [], [], seconds)
-            self._consume()
+        messages: list[bytes] = []
+        sent, wants_reply, may_wait = 0, False, True
+        while len(messages) < most:
             length, data = get(1)
-        while length > 0:
-            kind = data[0]
-            if kind == 0x77:  # w
-                yield Flow(bytes(data[_XLOG_HEADER:]))
-            elif kind == 0x6B:  # k
-                _, sent, _, wants = _KEEPALIVE.unpack_from(data)
-                yield Flow(None, sent, bool(wants))
-            length, data = get(1)
-        if length < 0:
-            result = connection.get_result()
-            raise SourceError(f"PostgreSQL ended the stream: {self._error(result) if result else 'no reason given'}")
+            if length > 0:
+                if data[0] == 0x77:  # w
+                    messages.append(bytes(data))
+                elif data[0] == 0x6B:  # k
+                    _, sent, _, wants = _KEEPALIVE.unpack_from(data)
+                    wants_reply, may_wait = wants_reply or bool(wants), False
+            elif length < 0:
+                result = connection.get_result()
+                reason = self._error(result) if result else "no reason given"
+                raise SourceAwayError(f"PostgreSQL ended the stream: {reason}")
+            elif select.select([connection.socket], [], [], seconds if may_wait and not messages else 0)[0]:
+                self._consume()
+            else:
+                break
+        return Arrived(messages, sent, wants_reply)
 
     def acknowledge(self, flushed: int, now: float) -> None:
         """Tell the server that everything before `flushed` is safe. now: Unix seconds."""
@@ -243,7 +268,7 @@ class Replication:
         try:
             self._connection.consume_input()
         except psycopg.OperationalError as error:
-            raise SourceError(f"the connection to PostgreSQL broke: {str(error).strip()}") from None
+            raise broken(error) from None
 
     def _error(self, result: Any) -> str:
         return str(result.get_error_message()).strip() or self._connection.get_error_message().strip()

@@ -40,10 +40,23 @@ class Piece:
 
 
 class Uploader:
-    """Writes pieces to `store`, several as one object while the writers are busy; `start` is where the first begins."""
+    """Writes pieces to `store`, several as one object while the writers are busy; `start` is where the first begins.
 
-    def __init__(self, store: Store, epoch: str, start: Position, writers: int = 2, most_events: int = 5_000) -> None:
-        self._store, self._epoch, self._most_events = store, epoch, most_events
+    least_seconds: from the start of one object to that of the next, so that many small commits do not make as many
+    objects; a commit after a pause is written at once.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        epoch: str,
+        start: Position,
+        writers: int = 2,
+        most_events: int = 5_000,
+        least_seconds: float = 0.0,
+    ) -> None:
+        self._store, self._epoch, self._most_events, self._least_seconds = store, epoch, most_events, least_seconds
+        self._may_begin = 0.0
         self._next_start = start
         self._waiting: deque[Piece] = deque()
         self._waiting_events = 0
@@ -123,10 +136,14 @@ class Uploader:
 
     def _take(self) -> tuple[int, Stretch, list[Piece]] | None:
         with self._condition:
-            while not self._waiting and not self._closed:
-                self._condition.wait()
+            while not self._closed:
+                early = self._may_begin - time.monotonic() if self._waiting else None
+                if early is not None and early <= 0:
+                    break
+                self._condition.wait(early)
             if self._closed:
                 return None
+            self._may_begin = time.monotonic() + self._least_seconds
             pieces: list[Piece] = []
             events = 0
             while self._waiting and events < self._most_events:

@@ -45,6 +45,7 @@ class World:
         self.seed = seed
         self.clients = clients
         self.committed = 0
+        self.has_new_column = False
         self.said = folder / "stream.log"
         self._stream: subprocess.Popen[bytes] | None = None
         self._ends = threading.Event()
@@ -99,7 +100,7 @@ class World:
         self._stream.send_signal(signal.SIGTERM)
         return self._stream.wait(30)
 
-    def await_epoch(self, seconds: float = 60) -> None:
+    def await_epoch(self, seconds: float = 120) -> None:
         """Wait until the snapshot is complete, then begin the truth."""
         until = time.monotonic() + seconds
         while not epochs(self.log):
@@ -116,7 +117,7 @@ class World:
         if self._traffic is not None:
             self._traffic.join()
 
-    def await_applied(self, seconds: float = 60) -> None:
+    def await_applied(self, seconds: float = 120) -> None:
         """Wait until everything that is committed is in the features and in the log."""
         end = lsn_of(str(self.ask("select pg_current_wal_lsn()::text")))
         until, store = time.monotonic() + seconds, FeatureStore(self.home / "online")
@@ -127,8 +128,17 @@ class World:
             if int(store.fact("flushed") or 0) >= end and lsn_of(str(confirmed)) >= end:
                 store.close()
                 return
+            assert self._stream is not None
+            assert self._stream.poll() is None, f"the stream has ended: {self.said.read_text()[-3000:]}"
             time.sleep(0.05)
         raise AssertionError(f"not applied in {seconds} s: {self.said.read_text()[-3000:]}")
+
+    def await_commits(self, count: int, seconds: float = 120) -> None:
+        """Wait until the traffic has committed so often, the new column included."""
+        until = time.monotonic() + seconds
+        while self.committed < count or not self.has_new_column:
+            assert time.monotonic() < until, f"{self.committed} commits in {seconds} s"
+            time.sleep(0.02)
 
     def ask(self, statement: str) -> Any:
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
@@ -172,8 +182,9 @@ class World:
                     while not self._ends.is_set():
                         traffic.step()
                         self.committed += 1
-                        if self.committed == 100:
+                        if self.committed >= 100 and not self.has_new_column:
                             traffic.change_schema()
+                            self.has_new_column = True
                         time.sleep(pause)
             except psycopg.Error:
                 number += 1

@@ -461,7 +461,7 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tm
         write_checkout_anomalies(connection)
         write_evaluation(connection, tmp_path / "kept", "code", PaymentsWorld(days=1, checkout_days=1))
         known = features()
-        no_client = client_features(tmp_path / "lending", None, None, known, dt.date(2024, 1, 1))
+        no_client = client_features(tmp_path / "lending", known, dt.date(2024, 1, 1))
         write_client_features(connection, no_client, known)
     second = run_dbt(dbt_project, warehouse, "build", *results, "--select", "tag:results")
     for run in (first, second):

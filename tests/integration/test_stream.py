@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import obstore
 import psycopg
 import pytest
 from obstore.store import MemoryStore
@@ -24,19 +26,32 @@ from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.registry import features
-from quintet.lending.tables import client_features, training_rows
-from quintet.online.features import FeatureStore
+from quintet.lending.tables import client_features, replay, training_rows
+from quintet.online.features import Draft, FeatureStore
 from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
 from quintet.samples.lending_traffic import Traffic
+from quintet.stream import metrics
 from quintet.stream.run import Options, Stream
-from quintet.stream.source import Replication, SlotTakenError, SourceError, SourceLostError, lsn_of
+from quintet.stream.source import (
+    Replication,
+    SlotTakenError,
+    SourceAwayError,
+    SourceError,
+    SourceLostError,
+    lsn_of,
+)
 from tests.lending.plain import values_by_sql
 
 _TODAY = date(2020, 8, 24)
 _CLIENTS = 600
 _OPTIONS = Options(
-    most_waiting=40, feedback_seconds=0.05, watch_seconds=0.2, slot_wait_seconds=1, reconnect_seconds=0.5
+    most_waiting=40,
+    feedback_seconds=0.05,
+    watch_seconds=0.2,
+    slot_wait_seconds=1,
+    start_seconds=20,
+    reconnect_seconds=0.1,
 )
 
 
@@ -75,9 +90,11 @@ def online(tmp_path: Path) -> Iterator[OnlineFeatures]:
 
 
 @contextmanager
-def _running(url: str, log: Store, online: OnlineFeatures, **arguments: Any) -> Iterator[Stream]:
+def _running(
+    url: str, log: Store, online: OnlineFeatures, clock: Callable[[], float] = time.time, **arguments: Any
+) -> Iterator[Stream]:
     """A stream in a thread, once it receives; an error that ended it is raised at the end."""
-    stream, errors = Stream(url, log, online, _OPTIONS), []
+    stream, errors = Stream(url, log, online, _OPTIONS, clock), []
 
     def run() -> None:
         try:
@@ -103,6 +120,10 @@ def _ask(url: str, statement: str) -> Any:
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchone()[0] if cursor.description else None  # type: ignore[index]
+
+
+def _measure(name: str) -> float | None:
+    return metrics.REGISTRY.get_sample_value(name)
 
 
 def _await(condition: Callable[[], bool], seconds: float = 20) -> None:
@@ -182,6 +203,8 @@ def test_while_the_store_is_down_features_go_on_and_nothing_is_lost(
             if number % 50 == 0:
                 time.sleep(0.05)
         _await(lambda: online.store.row("loan", "900299") is not None)
+        assert _measure("quintet_stream_shedding") == 1
+        assert _measure("quintet_stream_waiting_events") == 0
         end = lsn_of(_ask(url, "select pg_current_wal_lsn()::text"))
         assert int(online.store.fact("flushed") or 0) < end
         objects.start()
@@ -191,12 +214,40 @@ def test_while_the_store_is_down_features_go_on_and_nothing_is_lost(
     objects.stop()
 
 
-def test_a_dropped_column_sets_the_table_aside_and_a_new_snapshot_takes_it_back(
-    url: str, online: OnlineFeatures
+def test_a_stream_that_starts_while_the_store_is_down_waits_for_it(
+    url: str, online: OnlineFeatures, tmp_path: Path
+) -> None:
+    objects = EmbeddedObjectStore(tmp_path / "s3")
+    objects.start()
+    log = open_store(objects.url)
+    with _running(url, log, online):
+        _await_applied(url, online)
+    objects.kill()
+    _ask(url, "insert into loan (id, client_id) values (900000, 1)")
+    back = threading.Timer(1, objects.start)
+    back.start()
+    with _running(url, log, online):
+        _await_applied(url, online)
+    back.join()
+    assert [change.row["id"] for change in _changes(log) if change.operation == "insert" and change.row] == [900_000]
+    objects.stop()
+
+
+def test_a_store_that_refuses_the_keys_is_told_at_once(url: str, online: OnlineFeatures, tmp_path: Path) -> None:
+    with EmbeddedObjectStore(tmp_path / "s3") as objects:
+        log = open_store(objects.url.replace("http://", "http://x"))
+        with pytest.raises(obstore.exceptions.BaseError, match="403"), _running(url, log, online):
+            pass
+    assert _ask(url, "select count(*) from pg_replication_slots") == 0
+
+
+@pytest.mark.parametrize("change", ["drop column duration", "rename duration to days", "alter duration type text"])
+def test_a_column_that_is_dropped_or_retyped_sets_the_table_aside_and_a_new_snapshot_takes_it_back(
+    url: str, online: OnlineFeatures, change: str
 ) -> None:
     log = MemoryStore()
     with _running(url, log, online):
-        _ask(url, "alter table loan drop column duration")
+        _ask(url, f"alter table loan {change}")
         _ask(url, "insert into loan (id, client_id, status) values (900000, 1, 'active')")
         _ask(url, "insert into payment (id, loan_id) values (900000, 1)")
         _await_applied(url, online)
@@ -211,6 +262,50 @@ def test_a_dropped_column_sets_the_table_aside_and_a_new_snapshot_takes_it_back(
     with _running(url, log, online, new_snapshot=True):
         _await(lambda: online.store.row("loan", "900001") is not None)
     assert len(epochs(log)) == 2
+
+
+def test_a_database_that_does_not_answer_is_waited_for_and_then_told(online: OnlineFeatures) -> None:
+    stream = Stream("postgresql://u:secret@127.0.0.1:9/d", MemoryStore(), online, Options(start_seconds=0.5))
+    with pytest.raises(SourceAwayError, match="no connection to PostgreSQL") as told:
+        stream.run()
+    assert "secret" not in str(told.value)
+
+
+@pytest.mark.parametrize("refusing", [(Draft, "write"), (FeatureStore, "checkpoint")])
+def test_a_full_disk_ends_the_stream_and_nothing_is_lost(
+    url: str, online: OnlineFeatures, monkeypatch: pytest.MonkeyPatch, refusing: tuple[type, str]
+) -> None:
+    log, refused = MemoryStore(), threading.Event()
+
+    def refuse(*_: object) -> None:
+        refused.set()
+        raise sqlite3.OperationalError("database or disk is full")
+
+    def commit_while_it_is_full() -> None:
+        monkeypatch.setattr(*refusing, refuse)
+        _ask(url, "insert into loan (id, client_id, status) values (900000, 1, 'active')")
+        assert refused.wait(20)
+
+    with pytest.raises(sqlite3.OperationalError, match="disk is full"), _running(url, log, online):
+        commit_while_it_is_full()
+    monkeypatch.undo()
+    with _running(url, log, online):
+        _await_applied(url, online)
+    assert online.store.row("loan", "900000") is not None
+    assert [change.row["id"] for change in _changes(log) if change.operation == "insert" and change.row] == [900_000]
+
+
+def test_a_clock_that_is_set_back_changes_neither_order_nor_features(url: str, online: OnlineFeatures) -> None:
+    log, offset = MemoryStore(), [0.0]
+    with _running(url, log, online, clock=lambda: time.time() + offset[0]):
+        for number in range(20):
+            offset[0] = -1e9 * (number % 2)  # to before 2000 and again
+            _ask(url, f"insert into loan (id, client_id, status) values ({900_000 - number}, 1, 'active')")
+            time.sleep(0.02)
+        _await_applied(url, online)
+    inserted = [change.row["id"] for change in _changes(log) if change.operation == "insert" and change.row]
+    assert inserted == [900_000 - number for number in range(20)]
+    assert online.store.row("loan", "899981") is not None
 
 
 def test_an_added_column_passes(url: str, online: OnlineFeatures) -> None:
@@ -319,14 +414,15 @@ def test_the_stream_goes_on_and_features_are_built_anew_after_the_log_was_compac
     with _running(url, log, online):
         _ask(url, "update loan set status = 'paid' where id = 900000")
         _await_applied(url, online)
-    anew = client_features(tmp_path / "anew", log, epoch, features(), _TODAY).set_index("client_id")
+    replay(tmp_path / "anew", log, epoch, features())
+    anew = client_features(tmp_path / "anew", features(), _TODAY).set_index("client_id")
     for client in (1, 2, 3):
         found = online.features_of(client, _TODAY)
         assert found is not None
         values = anew.loc[client].drop("as_of").astype("object")
         assert values.where(values.notna(), None).to_dict() == found.values
     assert set(anew.index) == {int(key) for key in online.store.keys("user")}
-    training = training_rows(log, epoch, features()).set_index("application_id")
+    training = training_rows(tmp_path / "anew", features()).set_index("application_id")
     assert len(training) == _ask(url, "select count(*) from loan where created_on is not null")
 
 

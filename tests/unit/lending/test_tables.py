@@ -7,6 +7,8 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import obstore
+import pandas as pd
 import pytest
 from obstore.store import MemoryStore
 
@@ -14,7 +16,15 @@ from quintet.changelog.change import Position
 from quintet.changelog.log import Epoch, Stretch, write_epoch, write_stretch
 from quintet.lending.headline import headline
 from quintet.lending.registry import features
-from quintet.lending.tables import client_features, training_rows, write_client_features, write_training_set
+from quintet.lending.tables import (
+    NotReplayedError,
+    client_features,
+    is_behind,
+    replay,
+    training_rows,
+    write_client_features,
+    write_training_set,
+)
 from tests.lending.events import change
 
 _AS_OF = date(2020, 8, 23)
@@ -45,30 +55,75 @@ def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
+def _client_features(folder: Path, log: MemoryStore) -> pd.DataFrame:
+    replay(folder, log, _EPOCH, features())
+    return client_features(folder, features(), _AS_OF)
+
+
 def test_every_client_of_the_crm_has_a_row_and_nobody_else(log: MemoryStore, tmp_path: Path) -> None:
-    rows = client_features(tmp_path, log, _EPOCH, features(), _AS_OF)
+    rows = _client_features(tmp_path, log)
     assert rows["client_id"].tolist() == [7, 9]
     assert rows["paid_loans_count"].tolist() == [1, 0]
 
 
 def test_a_second_run_applies_only_what_came_since(log: MemoryStore, tmp_path: Path) -> None:
-    client_features(tmp_path, log, _EPOCH, features(), _AS_OF)
+    _client_features(tmp_path, log)
     more = [change(6, "loan", 3, _LOAN)]
     write_stretch(log, Stretch("E", Position(5), Position(7)), more)
-    rows = client_features(tmp_path, log, _EPOCH, features(), _AS_OF)
+    rows = _client_features(tmp_path, log)
     assert rows["paid_loans_count"].tolist() == [2, 0]
+
+
+def test_a_second_run_reads_nothing_of_what_is_settled(log: MemoryStore, tmp_path: Path) -> None:
+    assert is_behind(tmp_path, log, _EPOCH, features())
+    assert replay(tmp_path, log, _EPOCH, features()) == {"2020-08-23": 2}
+    assert not is_behind(tmp_path, log, _EPOCH, features())
+    before = training_rows(tmp_path, features())
+    obstore.put(log, Stretch("E", Position(0), Position(5)).key, b"who reads this fails")
+    later = change(6, "loan", 3, _LOAN)._replace(operation="insert", committed_at="2020-08-24T00:00:00.000000Z")
+    paid = change(7, "loan", 1, {**_LOAN, "status": "overdue"})
+    write_stretch(log, Stretch("E", Position(5), Position(8)), [later, paid])
+    assert is_behind(tmp_path, log, _EPOCH, features())
+    assert replay(tmp_path, log, _EPOCH, features()) == {"2020-08-24": 1}
+    after = training_rows(tmp_path, features())
+    assert after["seen_on"].tolist() == ["2020-08-23", "2020-08-23", "2020-08-24"]
+    assert after["outcome"].tolist() == ["overdue", "repaid", "repaid"]
+    pd.testing.assert_frame_equal(after[:2].drop(columns="outcome"), before.drop(columns="outcome"))
+
+
+def test_a_feature_that_is_new_replays_the_log_and_nothing_is_told_before(log: MemoryStore, tmp_path: Path) -> None:
+    replay(tmp_path, log, _EPOCH, features()[1:])
+    with pytest.raises(NotReplayedError, match="lending_applications"):
+        training_rows(tmp_path, features())
+    assert is_behind(tmp_path, log, _EPOCH, features())
+    assert replay(tmp_path, log, _EPOCH, features()) == {"2020-08-23": 2}
+    assert features()[0].name in training_rows(tmp_path, features()).columns
+
+
+def test_runs_in_pieces_settle_what_one_run_settles(log: MemoryStore, tmp_path: Path) -> None:
+    for lsn in range(5, 40):
+        loan = {**_LOAN, "client_id": 7 + lsn % 2, "status": "active" if lsn % 3 else "paid"}
+        row = change(lsn, "loan", lsn - lsn % 2, loan)._replace(operation="insert" if lsn % 2 == 0 else "update")
+        write_stretch(log, Stretch("E", Position(lsn), Position(lsn + 1)), [row])
+        if lsn % 7 == 0:
+            replay(tmp_path / "pieces", log, _EPOCH, features())
+    for folder in ("pieces", "whole"):
+        replay(tmp_path / folder, log, _EPOCH, features())
+    pieces, whole = (training_rows(tmp_path / folder, features()) for folder in ("pieces", "whole"))
+    assert len(whole) > 15
+    pd.testing.assert_frame_equal(pieces, whole)
 
 
 def test_nulls_and_types_survive_into_the_warehouse(
     log: MemoryStore, tmp_path: Path, warehouse: duckdb.DuckDBPyConnection
 ) -> None:
-    write_client_features(warehouse, client_features(tmp_path, log, _EPOCH, features(), _AS_OF), features())
+    write_client_features(warehouse, _client_features(tmp_path, log), features())
     row = warehouse.execute(
         "select as_of, profit_in_last_90_days_rate, days_since_last_late_payment, typeof(paid_loans_count) "
         "from ml.client_features where client_id = 7"
     ).fetchall()
     assert row == [(_AS_OF, 0.0, None, "DOUBLE")]
-    write_training_set(warehouse, training_rows(log, _EPOCH, features()), features())
+    write_training_set(warehouse, training_rows(tmp_path, features()), features())
     found = warehouse.execute("select application_id, as_of, seen_by, outcome from ml.lending_training_set").fetchall()
     assert sorted(found) == [(1, date(2020, 8, 1), "stream", "repaid"), (2, date(2020, 8, 1), "stream", "repaid")]
 
@@ -77,8 +132,8 @@ def test_without_a_log_the_tables_are_empty_and_the_summary_says_so(
     tmp_path: Path, warehouse: duckdb.DuckDBPyConnection
 ) -> None:
     assert headline(warehouse) == "no data"
-    write_client_features(warehouse, client_features(tmp_path, None, None, features(), _AS_OF), features())
-    write_training_set(warehouse, training_rows(None, None, features()), features())
+    write_client_features(warehouse, client_features(tmp_path, features(), _AS_OF), features())
+    write_training_set(warehouse, training_rows(tmp_path, features()), features())
     assert warehouse.execute("select count(*) from ml.lending_training_set").fetchall() == [(0,)]
     warehouse.execute("create view marts.fct_client_features as from ml.client_features")
     assert "make stream" in headline(warehouse)
@@ -87,7 +142,7 @@ def test_without_a_log_the_tables_are_empty_and_the_summary_says_so(
 def test_the_summary_counts_clients_with_paid_loans(
     log: MemoryStore, tmp_path: Path, warehouse: duckdb.DuckDBPyConnection
 ) -> None:
-    write_client_features(warehouse, client_features(tmp_path, log, _EPOCH, features(), _AS_OF), features())
+    write_client_features(warehouse, _client_features(tmp_path, log), features())
     warehouse.execute("create view marts.fct_client_features as from ml.client_features")
     expected = "2 clients as of 2020-08-23: 1 with a paid loan (1 loans in all), 0 were ever late"
     assert headline(warehouse) == expected

@@ -11,16 +11,15 @@ import pytest
 
 from quintet.changelog.change import Change
 from quintet.lending.registry import features
-from quintet.lending.training import training_set
-from quintet.online.features import Draft, FeatureStore
+from quintet.lending.training import settle, training_set
+from quintet.online.features import FeatureStore
 from tests.lending.events import change
 
 
 @pytest.fixture
-def rows(tmp_path: Path) -> Iterator[Draft]:
+def store(tmp_path: Path) -> Iterator[FeatureStore]:
     store = FeatureStore(tmp_path)
-    with store.change() as draft:
-        yield draft
+    yield store
     store.close()
 
 
@@ -43,13 +42,16 @@ def _told(operation: str, *parts: tuple[str, int, dict[str, Any]]) -> list[Chang
     ]
 
 
-def _set(rows: Draft, *history: list[Change]) -> pd.DataFrame:
-    return training_set(rows, features(), history).set_index("application_id")
+def _set(store: FeatureStore, *history: list[Change]) -> pd.DataFrame:
+    for changes in history:
+        with store.change() as draft:
+            settle(draft, features(), changes, snapshot_ends=changes is history[-1])
+    return training_set(store, features()).set_index("application_id")
 
 
-def test_an_application_of_the_stream_knows_what_came_before_it_on_its_own_day(rows: Draft) -> None:
+def test_an_application_of_the_stream_knows_what_came_before_it_on_its_own_day(store: FeatureStore) -> None:
     found = _set(
-        rows,
+        store,
         _told("snapshot", ("loan", 1, _loan("2020-06-01", "active"))),
         _told("insert", ("payment", 1, _late(1, "2020-08-23")), ("loan", 2, _loan("2020-08-23"))),
     )
@@ -57,37 +59,39 @@ def test_an_application_of_the_stream_knows_what_came_before_it_on_its_own_day(r
     assert found.loc[2, "as_of"] == "2020-08-23"
 
 
-def test_what_comes_after_an_application_of_the_stream_is_not_known_though_it_is_dated_before(rows: Draft) -> None:
+def test_what_comes_after_an_application_of_the_stream_is_not_known_though_it_is_dated_before(
+    store: FeatureStore,
+) -> None:
     found = _set(
-        rows,
+        store,
         _told("snapshot", ("loan", 1, _loan("2020-06-01", "active"))),
         _told("insert", ("loan", 2, _loan("2020-08-23")), ("payment", 1, _late(1, "2020-08-01"))),
     )
     assert pd.isna(found.loc[2, "days_since_last_late_payment"])
 
 
-def test_an_application_of_the_snapshot_knows_nothing_of_its_own_day_or_later(rows: Draft) -> None:
+def test_an_application_of_the_snapshot_knows_nothing_of_its_own_day_or_later(store: FeatureStore) -> None:
     parts = (
         ("loan", 1, _loan("2020-06-01", "paid", "2020-07-01")),
         ("loan", 2, _loan("2020-07-01", "paid", "2020-08-01")),
         ("loan", 3, _loan("2020-07-02", "overdue", "2020-08-15")),
         ("payment", 1, _late(1, "2020-07-01")),
     )
-    found = _set(rows, _told("snapshot", *parts))
+    found = _set(store, _told("snapshot", *parts))
     assert found["paid_loans_count"].to_dict() == {1: 0, 2: 0, 3: 1}
     assert found["days_since_last_late_payment"].isna().to_dict() == {1: True, 2: True, 3: False}
     assert found["open_loans_count"].to_dict() == {1: 0, 2: 1, 3: 1}
 
 
-def test_a_loan_never_counts_for_its_own_application(rows: Draft) -> None:
-    found = _set(rows, _told("snapshot", ("loan", 1, _loan("2020-06-01", "paid", "2020-06-01"))))
+def test_a_loan_never_counts_for_its_own_application(store: FeatureStore) -> None:
+    found = _set(store, _told("snapshot", ("loan", 1, _loan("2020-06-01", "paid", "2020-06-01"))))
     assert found.loc[1, "paid_loans_count"] == 0
     assert pd.isna(found.loc[1, "profit_in_last_90_days_rate"])
 
 
-def test_features_without_dates_are_null_for_the_snapshot_alone(rows: Draft) -> None:
+def test_features_without_dates_are_null_for_the_snapshot_alone(store: FeatureStore) -> None:
     found = _set(
-        rows,
+        store,
         _told("snapshot", ("loan", 1, _loan("2020-06-01", "overdue"))),
         _told("insert", ("loan", 2, _loan("2020-08-23"))),
     )
@@ -95,9 +99,9 @@ def test_features_without_dates_are_null_for_the_snapshot_alone(rows: Draft) -> 
     assert found.loc[2, "overdue_loans_count"] == 1
 
 
-def test_the_outcome_is_what_came_later_and_null_while_it_is_open(rows: Draft) -> None:
+def test_the_outcome_is_what_came_later_and_null_while_it_is_open(store: FeatureStore) -> None:
     found = _set(
-        rows,
+        store,
         _told("snapshot", ("loan", 1, _loan("2020-06-01")), ("loan", 2, _loan("2020-06-01"))),
         _told("update", ("loan", 1, _loan("2020-06-01", "paid")), ("loan", 2, _loan("2020-06-01", "overdue"))),
         [one._replace(commit_lsn=200) for one in _told("insert", ("loan", 3, _loan("2020-08-01")))],
@@ -107,7 +111,7 @@ def test_the_outcome_is_what_came_later_and_null_while_it_is_open(rows: Draft) -
     assert pd.isna(found.loc[3, "outcome"])
 
 
-def test_an_empty_log_gives_an_empty_set_with_its_columns(rows: Draft) -> None:
-    found = training_set(rows, features(), [])
+def test_an_empty_log_gives_an_empty_set_with_its_columns(store: FeatureStore) -> None:
+    found = training_set(store, features())
     assert len(found) == 0
     assert {"application_id", "paid_loans_count", "outcome"} <= set(found.columns)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from quintet.online.features import FeatureStore
+from quintet.online.features import FeatureStore, Keeper
 
 
 @pytest.fixture
@@ -81,3 +83,45 @@ def test_clearing_removes_everything(store: FeatureStore) -> None:
     store.clear()
     assert store.keys("loan") == []
     assert store.fact("position") is None
+
+
+def test_a_checkpoint_moves_the_log_into_the_file_and_a_long_one_makes_the_writer_wait(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = store.path.with_name(f"{store.path.name}-wal")
+    with store.writing():
+        for number in range(2_000):
+            store.keep("position", str(number))
+        size = log.stat().st_size
+        assert size > 2_000 * 4_096  # nothing was moved meanwhile
+        monkeypatch.setattr("quintet.online.features._CHECKPOINT_FRAMES", 100)
+        store.checkpoint()
+        store.keep("position", "2000")
+        assert log.stat().st_size == size  # it begins at its start again and does not grow
+    assert store.fact("position") == "2000"
+
+
+def test_a_keeper_tells_the_value_that_is_safe(store: FeatureStore) -> None:
+    store.keep("flushed", "7")
+    keeper = Keeper(store, "flushed", seconds=60)
+    assert keeper.kept is None
+    assert keeper.keep() == keeper.kept == "7"
+    store.keep("flushed", "8")
+    assert keeper.kept == "7"
+
+
+def test_a_keeper_raises_what_the_disk_refused_with(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(FeatureStore, "checkpoint", refuse)
+    keeper = Keeper(store, "flushed", seconds=0.001)
+    with keeper, pytest.raises(sqlite3.OperationalError, match="full"):
+        _ask_until_it_raises(keeper)
+
+
+def _ask_until_it_raises(keeper: Keeper) -> None:
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        assert keeper.kept is None
+        time.sleep(0.001)

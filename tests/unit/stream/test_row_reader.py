@@ -7,7 +7,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quintet.stream.pgoutput import Column, _row_reader, _tuple, decoders
+from quintet.stream.pgoutput import Column, _tuple, decoders, row_reader
 
 _LAYOUTS = {20: "!q", 21: "!h", 23: "!i", 701: "!d", 1082: "!i"}
 _VALUES = {
@@ -39,7 +39,7 @@ def test_both_read_a_row_alike(cells: list[tuple[int, bytes, bool]]) -> None:
     columns = tuple(Column(f'c"{number}\\', kind, -1, False) for number, (kind, _, _) in enumerate(cells))
     data = b"N" + struct.pack("!H", len(cells)) + b"".join(cell for _, cell, _ in cells)
     slow, unchanged, end = _tuple(data, 1, decoders(columns, binary=True))
-    fast = _row_reader(columns)(data, 1)
+    fast = row_reader(columns)(data, 1)
     assert end == len(data)
     if all(is_known for _, _, is_known in cells):
         assert fast == slow

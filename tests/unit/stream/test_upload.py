@@ -62,6 +62,18 @@ def test_what_is_written_follows_without_a_gap(store: MemoryStore) -> None:
     assert [change.commit_lsn for stretch in found for change in read_stretch(store, stretch)] == list(range(20))
 
 
+def test_small_commits_share_an_object_and_one_after_a_pause_is_written_at_once(store: MemoryStore) -> None:
+    uploader = Uploader(store, "E", Position(0), least_seconds=3_600)
+    uploader.offer([_piece(0)])
+    _await(lambda: uploader.flushed == 1)
+    for lsn in range(1, 20):
+        uploader.offer([_piece(lsn)])
+    time.sleep(0.05)
+    assert uploader.flushed == 1
+    uploader.close()
+    assert len(stretches(store, "E")) == 1
+
+
 def test_what_is_acknowledged_out_of_order_counts_only_with_all_before_it(
     store: MemoryStore, gate: dict[int, threading.Event]
 ) -> None:

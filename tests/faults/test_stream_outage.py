@@ -1,0 +1,50 @@
+"""The object store is away for a while: features go on, memory stays bounded, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from quintet.online.features import FeatureStore
+from tests.faults.stream_world import World
+from tests.faults.test_stream_kill import differences, features_unlike_the_tables
+
+_MOST_MORE_MB = 300  # 100,000 changes that wait, and as many as one transaction and one object hold
+
+
+def _resident_mb(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def test_while_the_store_is_away_features_go_on_in_bounded_memory_and_nothing_is_lost(
+    tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    seconds = pytestconfig.getoption("outage_seconds")
+    with World(tmp_path, clients=300, seed=1) as world:
+        process = world.start_stream()
+        world.await_epoch()
+        world.start_traffic(pause=0.002)
+        world.await_commits(150)
+        before, most, applied = _resident_mb(process.pid), 0.0, []
+        world.objects.kill()
+        store, until = FeatureStore(world.home / "online"), time.monotonic() + seconds
+        while time.monotonic() < until:
+            time.sleep(0.5)
+            applied.append(int(store.fact("applied_lsn") or 0))
+            most = max(most, _resident_mb(process.pid))
+        acknowledged = int(store.fact("flushed") or 0)
+        store.close()
+        assert sorted(applied) == applied
+        assert acknowledged < applied[0] < applied[-1]
+        assert most - before < _MOST_MORE_MB
+        world.objects.start()
+        world.stop_traffic()
+        world.await_applied(seconds=600)
+        assert differences(world) == {}
+        assert features_unlike_the_tables(world) == []
+        print(
+            f"{seconds:.0f} s without a store: {world.committed:,} commits, {most - before:.0f} MB more memory at most"
+        )

@@ -1,0 +1,46 @@
+"""What `make run` takes notice of beside the inboxes: the change log, where it has grown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from quintet.changelog.change import Position
+from quintet.changelog.log import Epoch, Stretch, open_store, write_epoch, write_stretch
+from quintet.lending.registry import features
+from quintet.lending.tables import replay
+from quintet.settings import Settings, load_settings
+from run import changes_of_the_log
+from tests.lending.events import change
+
+_EPOCH = Epoch("E", Position(0), Position(1), "2020-01-01T00:00:00.000000Z", "1")
+_USER = {"created_on": "2020-01-01", "birth_date": None}
+_GROWN = {("lake", "lending_changes"): "the change log has grown"}
+
+
+def _settings(home: Path, url: str) -> Settings:
+    return load_settings({"QUINTET_HOME": str(home), "QUINTET_OBJECT_STORE_URL": url})
+
+
+def test_a_log_is_due_when_it_has_grown_and_no_more_when_it_was_replayed(tmp_path: Path) -> None:
+    settings = _settings(tmp_path, f"file://{tmp_path}/log")
+    assert changes_of_the_log(settings) == {}
+    log = open_store(f"file://{tmp_path}/log")
+    write_epoch(log, _EPOCH)
+    for lsn in (0, 1):
+        write_stretch(log, Stretch("E", Position(lsn), Position(lsn + 1)), [change(lsn, "user", lsn, _USER)])
+        assert changes_of_the_log(settings) == _GROWN
+        replay(settings.lending, log, _EPOCH, features())
+        assert changes_of_the_log(settings) == {}
+
+
+def test_without_a_log_nothing_is_due(tmp_path: Path) -> None:
+    assert changes_of_the_log(load_settings({"QUINTET_HOME": str(tmp_path)})) == {}
+
+
+def test_a_store_that_is_down_is_told_and_does_not_keep_the_run_from_the_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert changes_of_the_log(_settings(tmp_path, "http://key:secret@127.0.0.1:9/bucket")) == {}
+    assert "does not answer" in capsys.readouterr().err
