@@ -15,6 +15,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 FORMAT = "quintet lending model 1"
@@ -304,7 +305,7 @@ def _inputs(content: Mapping[str, Any]) -> tuple[str, ...]:
 def _bins(name: str, content: Mapping[str, Any]) -> Bins:
     edges = tuple(_finite(f"an edge of {name}", edge) for edge in content["edges"])
     points = tuple(_whole(f"points of {name}", value) for value in content["points"])
-    if any(later <= earlier for earlier, later in zip(edges, edges[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(edges)):
         raise ModelFileError(f"the edges of {name} must rise, not be {list(edges)}")
     if len(points) != len(edges) + 1:
         raise ModelFileError(f"{name} has {len(edges)} edges and so needs {len(edges) + 1} points, not {len(points)}")
@@ -329,6 +330,8 @@ def _trees(content: Mapping[str, Any], inputs: int) -> Trees:
 
 
 def _node(place: int, node: Sequence[Any], nodes: int, inputs: int) -> Node:
+    if len(node) != 6:
+        raise ModelFileError(f"node {place} of a tree must have six parts, not {list(node)}")
     feature, threshold, null_left, left, right, value = node
     found = Node(
         _whole("a node's input", feature),
