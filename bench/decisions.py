@@ -70,7 +70,9 @@ def _measure(
         builder.join()
     cpu = {name: now - spent[name] for name, now in _cpu_seconds(world).items()}
     told = ", ".join(f"{name} {100 * value / took:.0f}%" for name, value in cpu.items())
-    print(f"{state}: {len(tally.committed) / took:.0f} applications/s; of a core: {told}\n{tally.in_words()}", flush=True)
+    print(
+        f"{state}: {len(tally.committed) / took:.0f} applications/s; of a core: {told}\n{tally.in_words()}", flush=True
+    )
     decided = [application for application in world.decided() if application > first]
     lost = world.applications(first) ^ set(decided)
     return [

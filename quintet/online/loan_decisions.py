@@ -50,7 +50,6 @@ _MIGRATIONS = (
         latency_ms real not null,
         answer text not null
     ) strict;
-    create index decisions_by_time on decisions (decided_at);
     create table artefacts (
         artefact_number integer primary key,
         sha256 text not null unique,
@@ -155,23 +154,18 @@ class DecisionLog:
         found = row.fetchone()
         return None if found is None else DecisionRecord(*found)
 
-    def since(self, moment: str) -> pd.DataFrame:
-        """Decisions from a moment (ISO, UTC) on, the first one first, without the texts that only a replay needs."""
-        return pd.read_sql_query(
-            "select decision_number, application_id, decision_id, client_id, decided_at, decision, reasons, score, "
-            "points, model_version, policy_version, figures, shortfall, challenger, waited_ms, latency_ms "
-            "from decisions where decided_at >= ? order by decision_number",
-            self._store.read(),
-            params=(moment,),
-        )
+    def since(self, moment: str, limit: int) -> pd.DataFrame:
+        """Decisions from a moment (ISO, UTC) on, the last `limit` of them, the first one first.
 
-    def last(self, limit: int) -> pd.DataFrame:
-        """The last decisions, the latest first."""
+        Without the texts that only a replay needs.
+        """
         return pd.read_sql_query(
-            "select application_id, decision_id, client_id, decided_at, decision, reasons, score, model_version, "
-            "latency_ms from decisions order by decision_number desc limit ?",
+            "select * from (select decision_number, application_id, decision_id, client_id, decided_at, decision, "
+            "reasons, score, points, model_version, policy_version, figures, shortfall, challenger, waited_ms, "
+            "latency_ms from decisions order by decision_number desc limit ?) where decided_at >= ? "
+            "order by decision_number",
             self._store.read(),
-            params=(limit,),
+            params=(limit, moment),
         )
 
     def after(self, number: int) -> pd.DataFrame:
