@@ -5,6 +5,7 @@ Belongs here: the meaning of what the online file keeps. Connections and retries
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -130,5 +131,5 @@ class OnlineFeatures:
         has_application, is_known = found.has_rows
         if not (has_application or (commit_lsn is not None and applied_lsn >= commit_lsn)):
             return AtApplication(False, False, applied_lsn, None, None)
-        told = values(self._known, found.states or {}, as_of) if is_known else None
+        told = values(self._known, json.loads(found.states or "{}"), as_of) if is_known else None
         return AtApplication(True, is_known, applied_lsn, told, found.facts[1])

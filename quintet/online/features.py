@@ -47,11 +47,11 @@ RowKey = tuple[str, str]
 
 
 class Glance(NamedTuple):
-    """What was asked for at one moment, in the order in which it was asked; None where there is none."""
+    """What was asked for at one moment, in the order in which it was asked; None where there is none. states: JSON."""
 
     facts: tuple[str | None, str | None]
     has_rows: tuple[bool, bool]
-    states: dict[str, Any] | None
+    states: str | None
 
 
 class FeatureStore:
@@ -93,7 +93,7 @@ class FeatureStore:
     def glance(self, owner: str, facts: tuple[str, str], rows: tuple[RowKey, RowKey]) -> Glance:
         """Two facts, whether two rows are there, and the states of an owner: one statement, and so of one moment."""
         row = self._store.read().execute(_GLANCE, (*facts, *rows[0], *rows[1], owner)).fetchone()
-        return Glance((row[0], row[1]), (bool(row[2]), bool(row[3])), None if row[4] is None else json.loads(row[4]))
+        return Glance((row[0], row[1]), (bool(row[2]), bool(row[3])), row[4])
 
     def all_states(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every owner with its states."""

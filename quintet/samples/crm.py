@@ -17,6 +17,7 @@ import json
 import os
 import queue
 import random
+import signal
 import statistics
 import sys
 import threading
@@ -41,6 +42,7 @@ _SENT_TWICE = 0.01
 _TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 _PAUSE_SECONDS = 0.05
 _ANSWER_SECONDS = 5.0
+_HURRY_SECONDS = 5.0
 _DURATIONS_DAYS = (7, 14, 30, 60, 90, 180)
 
 
@@ -125,12 +127,16 @@ class _Committed:
 
 
 class Crm:
-    """The simulated CRM. `run` returns when all that it committed is answered, or its patience is over."""
+    """The simulated CRM. `run` returns when all that it committed is answered, or its patience is over.
+
+    Set `stop` to commit no more; `is_hurried` where what it has to do with is about to end too.
+    """
 
     def __init__(self, postgres_url: str, service_url: str, key: str, plan: Plan) -> None:
         self._postgres_url, self._service_url, self._key, self._plan = postgres_url, service_url, key, plan
         self.tally = Tally()
         self.stop = threading.Event()
+        self.is_hurried = False
         self._lock = threading.Lock()
         self._questions: queue.SimpleQueue[_Committed | None] = queue.SimpleQueue()
         self._acts: queue.SimpleQueue[int | None] = queue.SimpleQueue()
@@ -147,7 +153,8 @@ class Crm:
         actors = _threads(_ACTORS, self._act_all)
         for thread in committers:
             thread.join()
-        self._ends_asking = time.monotonic() + self._plan.patience_seconds
+        patience = self._plan.patience_seconds
+        self._ends_asking = time.monotonic() + (min(patience, _HURRY_SECONDS) if self.is_hurried else patience)
         for _ in clerks:
             self._questions.put(None)
         for thread in clerks:
@@ -415,9 +422,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         service_url = given.service or f"http://127.0.0.1:{settings.port}"
         with _key(settings) as key:
             crm = Crm(postgres_url, service_url, key, plan)
-            with contextlib.suppress(KeyboardInterrupt):
-                crm.run()
-            crm.stop.set()
+
+            def end(*_: object) -> None:
+                crm.is_hurried = True
+                crm.stop.set()
+
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, end)
+            crm.run()
     except (SimulationError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -21,6 +21,8 @@ from tests.faults.stream_world import PROJECT, TODAY, World
 from tests.lending.models import boosted, scorecard
 from tests.web.service import ADMIN_KEY, free_port
 
+_PATIENCE_SECONDS = 1_800.0  # what waits after many kills has to be worked off
+
 
 class DecisionWorld(World):
     """The stream's world and, in processes of their own, the service; the CRM is in a thread."""
@@ -96,7 +98,8 @@ class DecisionWorld(World):
 
     def simulate(self, rate: float, seconds: float | None) -> None:
         """Begin to commit applications and to ask for decisions."""
-        self._crm = Crm(self.postgres.url, self.url, ADMIN_KEY, Plan(rate, seconds, self.seed, TODAY))
+        plan = Plan(rate, seconds, self.seed, TODAY, patience_seconds=_PATIENCE_SECONDS)
+        self._crm = Crm(self.postgres.url, self.url, ADMIN_KEY, plan)
         self._simulation = threading.Thread(target=self._crm.run)
         self._simulation.start()
 

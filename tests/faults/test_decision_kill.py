@@ -1,4 +1,4 @@
-"""`kill -9` at random over service, stream and PostgreSQL: every committed application ends with exactly one decision."""
+"""`kill -9` at random over service, stream and PostgreSQL: every committed application ends with one decision."""
 
 from __future__ import annotations
 
