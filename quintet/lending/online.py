@@ -13,7 +13,7 @@ from quintet.changelog.change import Change, Position
 from quintet.changelog.lake import read_history
 from quintet.changelog.log import Epoch, Store
 from quintet.lending.book import apply_changes
-from quintet.lending.contract import USER
+from quintet.lending.contract import LOAN, USER
 from quintet.lending.feature import Feature, Value
 from quintet.lending.registry import values, version_of
 from quintet.online.features import FeatureStore
@@ -36,6 +36,21 @@ class ClientFeatures:
     applied_lsn: int
     version: str
     committed_at: str | None
+
+
+@dataclass(frozen=True)
+class AtApplication:
+    """What is known of a client at an application.
+
+    is_covered: whether the application's commit is applied; nothing else is told before. is_known: whether "user" has
+    the client.
+    """
+
+    is_covered: bool
+    is_known: bool
+    applied_lsn: int
+    values: dict[str, Value] | None
+    version: str | None
 
 
 class OnlineFeatures:
@@ -102,3 +117,20 @@ class OnlineFeatures:
             version=facts[VERSION],
             committed_at=facts.get(COMMITTED_AT),
         )
+
+    def features_at(self, client_id: int, application_id: int, commit_lsn: int | None, as_of: date) -> AtApplication:
+        """The features of a client as an application needs them, all of one moment.
+
+        They cover the application once its own row is applied, or everything up to `commit_lsn` is.
+        """
+        with self.store.moment():
+            applied_lsn = int(self.store.fact(APPLIED_LSN) or 0)
+            is_covered = (commit_lsn is not None and applied_lsn >= commit_lsn) or self.store.has_row(
+                LOAN, str(application_id)
+            )
+            if not is_covered:
+                return AtApplication(False, False, applied_lsn, None, None)
+            states, facts = self.store.states_within(str(client_id))
+            is_known = self.store.has_row(USER, str(client_id))
+        found = values(self._known, states or {}, as_of) if is_known else None
+        return AtApplication(True, is_known, applied_lsn, found, facts.get(VERSION))

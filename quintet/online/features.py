@@ -53,18 +53,39 @@ class FeatureStore:
 
     def states(self, owner: str) -> tuple[dict[str, Any] | None, Mapping[str, str]]:
         """The states of an owner, None where there are none, and the facts of the same moment."""
+        with self.moment():
+            return self.states_within(owner)
+
+    def states_within(self, owner: str) -> tuple[dict[str, Any] | None, Mapping[str, str]]:
+        """The same within a `moment`."""
         connection = self._store.read()
-        connection.execute("begin")
-        try:
-            row = connection.execute("select states from states where owner = ?", (owner,)).fetchone()
-            facts = connection.execute("select name, value from facts").fetchall()
-        finally:
-            connection.execute("commit")
+        row = connection.execute("select states from states where owner = ?", (owner,)).fetchone()
+        facts = connection.execute("select name, value from facts").fetchall()
         return (None if row is None else json.loads(row["states"])), {fact["name"]: fact["value"] for fact in facts}
 
     def row(self, table: str, key: str) -> dict[str, Any] | None:
         """A row as the log has it."""
         return _row(self._store.read(), table, key)
+
+    def has_row(self, table: str, key: str) -> bool:
+        """Whether there is a row."""
+        found = self._store.read().execute("select 1 from rows where table_name = ? and key = ?", (table, key))
+        return found.fetchone() is not None
+
+    def version(self) -> int:
+        """A number that changes whenever another process or thread has written; costs next to nothing to ask."""
+        (version,) = self._store.read().execute("pragma data_version").fetchone()
+        return int(version)
+
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """What this thread reads within the body is of one moment."""
+        connection = self._store.read()
+        connection.execute("begin")
+        try:
+            yield
+        finally:
+            connection.execute("commit")
 
     def all_states(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every owner with its states."""
