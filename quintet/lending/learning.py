@@ -45,7 +45,7 @@ class Learned:
 
     models: by kind, learnt from all loans that ended. tested: the loans applied for after `split_day`, with their rows
     of the training set, is_default, and by kind the probability by a model learnt only from loans that had ended by
-    then. early: those loans. chosen: a kind, and why. ended: loans learnt from.
+    then. early: those loans; ended: all that ended. chosen: a kind, and why.
     """
 
     models: dict[str, ScoringModel]
@@ -54,7 +54,7 @@ class Learned:
     split_day: date
     chosen: str
     why: str
-    ended: int
+    ended: pd.DataFrame
 
     @property
     def model(self) -> ScoringModel:
@@ -99,7 +99,7 @@ def learn(training_set: pd.DataFrame) -> Learned:
         split_day=split.date(),
         chosen=chosen,
         why=why,
-        ended=len(ended),
+        ended=ended,
     )
 
 

@@ -61,7 +61,10 @@ class Card:
                 continue
             average = float(points[binned.place(columns[name])].mean())
             *ranges, null_points = points.tolist()
-            bins[name] = Bins(tuple(binned.edges.tolist()), tuple(ranges), null_points, round(average, 6))
+            # Neighbours that rounding has made equal are one bin.
+            starts = [place for place in range(1, len(ranges)) if ranges[place] != ranges[place - 1]]
+            edges = tuple(float(binned.edges[place - 1]) for place in starts)
+            bins[name] = Bins(edges, tuple(ranges[place] for place in (0, *starts)), null_points, round(average, 6))
         base = EVEN_POINTS - POINTS_PER_LOG_ODDS * (shift + slope * self.intercept)
         return ScoringModel(tuple(bins), base_points=round(base), bins=bins)
 
