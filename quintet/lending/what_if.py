@@ -52,10 +52,8 @@ def score_applications(applications: pd.DataFrame, model: ScoringModel, policy: 
         outcome = policy.decide(values, one)
         is_scored = not all(condition.holds(values) for condition in policy.no_history)
         by_rules = open_policy.decide(values, _SAFE).decision
-        found.append(
-            (one.default_probability, one.points, list(one.reasons), outcome.decision, list(outcome.reasons))
-            + (by_rules, is_scored)
-        )
+        by_score = (one.default_probability, one.points, list(one.reasons))
+        found.append((*by_score, outcome.decision, list(outcome.reasons), by_rules, is_scored))
     names = ["default_probability", "points", "reasons", "decision", "decision_reasons", "by_rules", "is_scored"]
     kept = ["application_id", "client_id", "applied_on", "amount", "age_years", "outcome"]
     decided = pd.DataFrame(found, columns=names, index=applications.index)
