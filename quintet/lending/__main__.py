@@ -1,4 +1,4 @@
-"""`make models`: which scoring models there are, going back to the one before, and trying a policy on past applications.
+"""`make models`: the scoring models there are, going back to the one before, and trying a policy on past applications.
 
 Belongs here: the command line around `models.py` and `what_if.py`.
 """
@@ -80,8 +80,8 @@ def _check(registry: ModelRegistry, version: str) -> None:
 
 def _models(registry: ModelRegistry) -> Table:
     table = Table("model", "state", "learnt (UTC)", "ended loans", "why")
-    for row in state_of(registry).itertuples():
-        table.add_row(row.version, row.state, row.learned_at, f"{row.ended_loans:,}", row.why)
+    for row in state_of(registry).to_dict("records"):
+        table.add_row(row["version"], row["state"], row["learned_at"], f"{row['ended_loans']:,}", row["why"])
     return table
 
 
