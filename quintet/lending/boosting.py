@@ -5,6 +5,7 @@ Belongs here: fitting it with scikit-learn, and taking the trees out, so that sc
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,7 @@ def _nodes(nodes: Any) -> tuple[Node, ...]:
         if is_leaf[place]
         else Node(
             int(node["feature_idx"]),
-            float(node["num_threshold"]),
+            min(float(node["num_threshold"]), sys.float_info.max),  # infinite where known goes left and null right
             bool(node["missing_go_to_left"]),
             int(node["left"]),
             int(node["right"]),

@@ -30,6 +30,8 @@ _CLEARLY = 0.95
 _WORTH_IT = 0.005
 _MOST_CALIBRATION_ERROR = 0.05
 _FEWEST_KNOWN = 100
+_SEEN_ADVANTAGE = 0.03
+"""AUC that a model may seem to be better on loans that it has learnt from."""
 
 _Fit = Callable[[Columns, np.ndarray], Card | Boosted]
 _KINDS: dict[str, _Fit] = {"scorecard": fit_card, "boosted": fit_boosted}
@@ -103,17 +105,18 @@ def learn(training_set: pd.DataFrame) -> Learned:
     )
 
 
-def may_replace(learned: Learned, current: ScoringModel | None) -> tuple[bool, str]:
+def may_replace(learned: Learned, current: ScoringModel | None, current_until: date | None = None) -> tuple[bool, str]:
     """The gate: whether what was learnt may replace the model in force, and why.
 
-    It is held against the model in force on loans that it has not seen, which the model in force may have: the doubt is
-    the incumbent's.
+    The two are held against each other on loans that neither has learnt from: those that ended after `current_until`.
+    Where that day is not known or too few have ended since, all tested loans count, and the model in force has to be
+    better by more than having seen them may explain.
     """
     tested = learned.tested
-    is_default, client = tested["is_default"].to_numpy(), tested["client_id"].to_numpy()
-    new = tested[learned.chosen].to_numpy()
+    is_default, new = tested["is_default"].to_numpy(), tested[learned.chosen].to_numpy()
     ranking = Ranking(is_default, new)
-    low = float(np.quantile([ranking.auc(weight) for weight in resamples(is_default, client)], 0.025))
+    drawn = [ranking.auc(weight) for weight in resamples(is_default, tested["client_id"].to_numpy())]
+    low = float(np.quantile(drawn, 0.025))
     if low <= 0.5:
         return False, f"what was learnt may be no better than chance: AUC {ranking.auc():.3f}, at least {low:.3f}"
     error = calibration_error(is_default, new)
@@ -121,10 +124,20 @@ def may_replace(learned: Learned, current: ScoringModel | None) -> tuple[bool, s
         return False, f"what was learnt tells probabilities that are off by {error:.3f} on average"
     if current is None:
         return True, learned.why
-    loss = auc_gain(is_default, _probabilities(current, tested), new, client)
-    if (loss > 0).mean() >= _CLEARLY:
-        return False, f"what was learnt is clearly worse than {current.version}: AUC lower by {np.median(loss):.4f}"
-    return True, f"{learned.why}; not clearly worse than {current.version}"
+    unseen = tested.head(0) if current_until is None else tested[tested["outcome_on"] > pd.Timestamp(current_until)]
+    defaults = int(unseen["is_default"].sum())
+    has_enough = min(defaults, len(unseen) - defaults) >= FEWEST_OF_A_CLASS
+    held, advantage = (unseen, 0.0) if has_enough else (tested, _SEEN_ADVANTAGE)
+    loss = auc_gain(
+        held["is_default"].to_numpy(),
+        _probabilities(current, held),
+        held[learned.chosen].to_numpy(),
+        held["client_id"].to_numpy(),
+    )
+    told = f"AUC {-np.median(loss):+.4f} on {len(held):,} loans"
+    if (loss > advantage).mean() >= _CLEARLY:
+        return False, f"what was learnt is clearly worse than {current.version}: {told}"
+    return True, f"{learned.why}; not clearly worse than {current.version}: {told}"
 
 
 def columns_of(rows: pd.DataFrame, inputs: tuple[str, ...]) -> dict[str, np.ndarray]:

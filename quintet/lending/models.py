@@ -17,8 +17,8 @@ from quintet.lending.learning import CannotLearnError, Learned, learn, may_repla
 from quintet.lending.scoring import ModelFileError, ScoringModel
 from quintet.registry import ModelRegistry, RegistryError
 
-ENDED = "ended loans"
-"""What `learned_from` counts."""
+ENDED, UNTIL = "ended loans", "ended until"
+"""What `learned_from` says: how many loans, and the day until which they had ended, as a number like 20200823."""
 
 _WORTH_LEARNING = 1.1
 
@@ -65,14 +65,19 @@ def learn_and_promote(registry: ModelRegistry, training_set: pd.DataFrame, now: 
         return Promotion(
             current, f"{most:,} ended loans were learnt from before, and {ended:,} say little more", learned
         )
-    passes, why = may_replace(learned, current)
-    told = {ENDED: ended}
+    in_force = registry.current() if current is not None else None
+    passes, why = may_replace(learned, current, _day(in_force.learned_from.get(UNTIL)) if in_force else None)
+    told = {ENDED: ended, UNTIL: int(f"{learned.ended['outcome_on'].max():%Y%m%d}")}
     registry.keep(learned.model.version, learned.model.to_json(), now, f"{fault}{why}", told, in_use=passes)
     for kind, model in learned.models.items():
         if kind != learned.chosen and model.version != learned.model.version and registry.challenger() is None:
             registry.keep(model.version, model.to_json(), now, f"in shadow beside {learned.chosen}", told, in_use=False)
             registry.challenge(model.version)
     return Promotion(learned.model if passes else current, f"{fault}{why}", learned)
+
+
+def _day(number: int | None) -> dt.date | None:
+    return None if number is None else dt.datetime.strptime(str(number), "%Y%m%d").date()
 
 
 def state_of(registry: ModelRegistry) -> pd.DataFrame:

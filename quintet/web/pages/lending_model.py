@@ -120,8 +120,12 @@ def _model_kpis(cursor: duckdb.DuckDBPyConnection) -> list[Kpi]:
         row = own.loc[measure].to_dict() if measure in own.index else {}
         loans = f"{int(row['n']):,} later loans" if row else ""
         interval = f"{row['low']:.3f} to {row['high']:.3f}; " if row and pd.notna(row["low"]) else ""
-        kind = "percent" if measure == "calibration_error" else "decimal"
-        kpis.append(Kpi(label, row.get("value"), "percent" if kind == "percent" else "decimal", basis=interval + loans))
+        kpi_basis = interval + loans
+        kpis.append(
+            Kpi(label, row.get("value"), "percent", basis=kpi_basis)
+            if measure == "calibration_error"
+            else Kpi(label, row.get("value"), "decimal", basis=kpi_basis)
+        )
     psi = float(drift["default_probability"]) if "default_probability" in drift else None
     return [*kpis, Kpi("Drift of the score", psi, "decimal", "PSI", basis="below 0.1 is stable")]
 
