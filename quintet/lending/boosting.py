@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from quintet.lending.scorecard import Columns
 from quintet.lending.scoring import INPUTS, Node, ScoringModel, Trees
@@ -28,8 +27,7 @@ class Boosted:
 
     def log_odds(self, columns: Columns) -> np.ndarray:
         """The log-odds of default."""
-        with threadpool_limits(limits=1, user_api="openmp"):
-            return self.fitted.decision_function(_matrix(columns, self.inputs))
+        return self.fitted.decision_function(_matrix(columns, self.inputs))
 
     def model(self, slope: float, shift: float, columns: Columns) -> ScoringModel:
         """The model of calibrated log-odds, `shift + slope * log_odds`. columns: who is average."""
@@ -55,9 +53,7 @@ def fit_boosted(columns: Columns, is_default: np.ndarray) -> Boosted:
         random_state=_SEED,
         early_stopping=False,
     )
-    # One thread: several that share busy cores wait for one another longer than they work.
-    with threadpool_limits(limits=1, user_api="openmp"):
-        return Boosted(inputs, fitted.fit(_matrix(columns, inputs), is_default))
+    return Boosted(inputs, fitted.fit(_matrix(columns, inputs), is_default))
 
 
 def _matrix(columns: Columns, inputs: tuple[str, ...]) -> np.ndarray:

@@ -13,6 +13,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from quintet.lending.boosting import Boosted, fit_boosted
 from quintet.lending.leaks import check_plausible
@@ -90,12 +91,14 @@ def learn(training_set: pd.DataFrame) -> Learned:
     if not inputs:
         raise CannotLearnError("no input has two values or more; are there features?")
     check_plausible(columns_of(tested, inputs), tested["is_default"].to_numpy())
-    tested = tested.assign(
-        **{kind: _probabilities(_calibrated(fit, early, inputs), tested) for kind, fit in _KINDS.items()}
-    )
+    # One thread: several that share busy cores wait for one another longer than they work.
+    with threadpool_limits(limits=1):
+        early_models = {kind: _calibrated(fit, early, inputs) for kind, fit in _KINDS.items()}
+        models = {kind: _calibrated(fit, ended, inputs) for kind, fit in _KINDS.items()}
+    tested = tested.assign(**{kind: _probabilities(model, tested) for kind, model in early_models.items()})
     chosen, why = _choose(tested)
     return Learned(
-        models={kind: _calibrated(fit, ended, inputs) for kind, fit in _KINDS.items()},
+        models=models,
         early=early,
         tested=tested,
         split_day=split.date(),
@@ -169,7 +172,7 @@ def _calibrated(fit: _Fit, rows: pd.DataFrame, inputs: tuple[str, ...]) -> Scori
     for unseen in (fold == number for number in range(_FOLDS)):
         fitted = fit({name: column[~unseen] for name, column in columns.items()}, is_default[~unseen])
         unseen_log_odds[unseen] = fitted.log_odds({name: column[unseen] for name, column in columns.items()})
-    platt = LogisticRegression(C=1e3, max_iter=1_000).fit(unseen_log_odds[:, None], is_default)
+    platt = LogisticRegression(C=1e3, solver="newton-cholesky").fit(unseen_log_odds[:, None], is_default)
     slope = round(float(max(platt.coef_[0, 0], 0.1)), 9)
     return fit(columns, is_default).model(slope, round(float(platt.intercept_[0]), 9), columns)
 

@@ -75,7 +75,7 @@ def fit_card(columns: Columns, is_default: np.ndarray) -> Card:
     left = {name: found.of(columns[name]) for name, found in binned.items() if found.log_odds.any()}
     while left:
         design = np.column_stack(list(left.values()))
-        fitted = LogisticRegression(C=10.0, max_iter=1_000, tol=1e-8).fit(design, is_default)
+        fitted = LogisticRegression(C=10.0, solver="newton-cholesky", tol=1e-8).fit(design, is_default)
         weights = dict(zip(left, fitted.coef_[0].tolist(), strict=True))
         worst = min(weights, key=lambda name: weights[name])
         if weights[worst] > 0:

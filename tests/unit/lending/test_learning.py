@@ -9,7 +9,6 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from quintet.lending.leaks import LeakError
@@ -61,13 +60,14 @@ def test_the_simpler_model_stays_where_boosting_does_not_clearly_win(learned: Le
 
 
 def test_boosting_is_chosen_where_it_clearly_wins() -> None:
-    # The lesser of the two decides: no sum of points can say so.
-    rows = make_training_set(5_000, ended_share=1.0)
+    # Either of two pairs is a risk, and their parts alone are none: no sum of points can say so.
+    rows = make_training_set(3_000, ended_share=1.0)
     rng = np.random.default_rng(2)
-    owed = rng.random(len(rows))
-    risk = expit(-5 + 10 * np.minimum(rows["amount"].rank(pct=True), owed))
-    outcome = np.where(rng.random(len(rows)) < risk, "overdue", "repaid")
-    learned = learn(rows.assign(outstanding_principal=owed, outcome=outcome))
+    high = rng.random((4, len(rows))) < 0.5
+    names = ("open_loans_count", "outstanding_principal", "overdue_loans_count", "late_payments_share")
+    is_risky = (high[0] & high[1]) | (high[2] & high[3])
+    outcome = np.where(rng.random(len(rows)) < np.where(is_risky, 0.9, 0.05), "overdue", "repaid")
+    learned = learn(rows.assign(outcome=outcome, **dict(zip(names, high.astype(float), strict=True))))
     assert "boosting clearly wins" in learned.why
     assert learned.chosen == "boosted"
     assert learned.model.kind == "boosted"
