@@ -17,7 +17,7 @@ RATE ?= 20
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check dev serve up fill stream simulate keys replay sample bench clean
+.PHONY: help install run test check dev serve up fill stream simulate keys models replay sample bench clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -57,6 +57,9 @@ simulate: install  ## a CRM that commits applications and asks for decisions (RA
 
 keys: install  ## keys of the API: DO="create --name NAME --scopes insurance:read", DO=list, DO="revoke ID"
 	@$(BIN)/python -m quintet.online $(DO)
+
+models: install  ## scoring models of lending: DO=list, DO=rollback, DO="challenge VERSION", DO="what-if FILE"
+	@$(BIN)/python -m quintet.lending $(DO)
 
 replay: install  ## send a file of transactions to a running service (FILE= SPEED=60: an hour a minute, 0: at once)
 	@$(BIN)/python -m quintet.payments --file $(FILE) --speed $(SPEED)

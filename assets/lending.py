@@ -1,8 +1,7 @@
-"""Lending's assets: the change log compacted, the features of every client, the training set; from the log alone."""
-
-from __future__ import annotations
+"""Lending's assets: the change log compacted, features and training set from the log alone, and the scoring model."""
 
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -11,7 +10,10 @@ from assets.facts import DAILY, OWNERS
 from quintet.changelog.lake import compact, expire, read_manifest
 from quintet.changelog.log import Epoch, Store, epochs
 from quintet.changelog.place import find_log
+from quintet.lending.models import registry_of
+from quintet.lending.policy import read_policy
 from quintet.lending.registry import features
+from quintet.lending.result_tables import MODEL_TABLES, write_model_results
 from quintet.lending.tables import (
     CLIENT_FEATURES,
     TRAINING_SET,
@@ -25,6 +27,19 @@ from resources.clock import Clock
 from resources.warehouse import POOL, Warehouse
 
 LAKE = dg.AssetKey(["lake", "lending_changes"])
+
+_MODEL_DESCRIPTIONS = {
+    "ml.lending_models": "Every scoring model that was kept: which is in force, which is tried beside it, and why.",
+    "ml.lending_model_training": "What was learnt last, from which loans, and what came of it.",
+    "ml.lending_model_figures": "What scores are worth on later loans, for both kinds of model, with intervals.",
+    "ml.lending_model_calibration": "Probabilities beside what came, in bins of equal counts.",
+    "ml.lending_model_points": "The scorecard: points by bin of each input.",
+    "ml.lending_model_fairness": "How bands of age fare, though age is no input.",
+    "ml.lending_model_stability": "How later applications differ from those learnt from.",
+    "ml.lending_model_distribution": "How points are spread by decision and outcome.",
+    "ml.lending_scores": "Every application scored and decided by the model and policy in force.",
+    "ml.lending_what_if": "What other limits of approval would have decided, lent and lost.",
+}
 
 
 def _log(settings: Settings) -> tuple[Store | None, Epoch | None]:
@@ -102,3 +117,42 @@ def lending_training_set(warehouse: Warehouse, settings: dg.ResourceParam[Settin
     with warehouse.get_connection() as connection:
         write_training_set(connection, rows, features())
     return dg.MaterializeResult(metadata={"dagster/row_count": len(rows)})
+
+
+def _model_specs() -> list[dg.AssetSpec]:
+    return [
+        dg.AssetSpec(
+            table.split("."),
+            deps=[dg.AssetKey(TRAINING_SET.split("."))],
+            group_name="lending",
+            description=_MODEL_DESCRIPTIONS[table],
+            owners=OWNERS,
+            kinds={"python", "scikitlearn", "duckdb"},
+            freshness_policy=DAILY,
+            metadata={"dagster/table_name": table},
+        )
+        for table in MODEL_TABLES
+    ]
+
+
+@dg.multi_asset(specs=_model_specs(), name="lending_model", pool=POOL)
+def lending_model(
+    context: dg.AssetExecutionContext,
+    warehouse: Warehouse,
+    clock: Clock,
+    models: dg.ResourceParam[Path],
+    settings: dg.ResourceParam[Settings],
+) -> Iterator[dg.MaterializeResult]:
+    """Learn; what was learnt comes into force only where the gate lets it through. Then score every application."""
+    with warehouse.get_connection() as connection:
+        promotion = write_model_results(
+            connection, registry_of(models), read_policy(settings.lending_policy), clock.now()
+        )
+        counts = {table: connection.execute(f"select count(*) from {table}").fetchall()[0][0] for table in MODEL_TABLES}
+    version = promotion.model.version if promotion.model is not None else "none"
+    context.log.info(f"scoring model in force: {version}; {promotion.why}")
+    for table, count in counts.items():
+        yield dg.MaterializeResult(
+            asset_key=table.split("."),
+            metadata={"dagster/row_count": int(count), "model": version, "why": promotion.why},
+        )

@@ -202,7 +202,9 @@ def drift_figure(rows: pd.DataFrame) -> Figure:
     )
     marks = alt.Chart(pd.DataFrame({"psi": [_STABLE, _SHIFTED]})).mark_rule(style="reference").encode(x="psi:Q")
     shifted = rows[rows["psi"] > _SHIFTED]["figure"].tolist()
-    sentence = f"Shifted: {', '.join(shifted)}." if shifted else f"No figure is above {_SHIFTED}; all are stable enough."
+    sentence = (
+        f"Shifted: {', '.join(shifted)}." if shifted else f"No figure is above {_SHIFTED}; all are stable enough."
+    )
     note = "Below 0.1 stable, above 0.25 shifted: the decisions of this time against those just before it."
     chart = alt.layer(bars, marks).properties(height=height)
     return Figure("drift", title, sentence, chart, rows, _DRIFT_COLUMNS, note, height + 40)

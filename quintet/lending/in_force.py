@@ -116,7 +116,10 @@ class Serving:
     def _model(self, faults: list[str]) -> KeptModel | None:
         """The model in use; where its file is broken, the last good one: the one in force, or the latest before it."""
         try:
-            in_use, others = self._registry.current(), list(reversed(self._registry.versions()))
+            in_use, used = self._registry.current(), self._registry.used_before()
+            kept = {version.version: version for version in self._registry.versions()}
+            # One that was only kept did not pass the gate.
+            others = [kept[version] for version in reversed(used) if version in kept]
         except (OSError, ValueError, KeyError, TypeError) as error:
             faults.append(f"{self._registry.folder / 'index.json'} cannot be read: {error}; {self._goes_on()}")
             return self.now.model

@@ -26,6 +26,8 @@ POINTS_PER_LOG_ODDS = 20 / math.log(2)
 MOST_REASONS = 4
 """What an adverse-action notice may name at most."""
 
+_FEWEST_POINTS = 1.0  # what costs less is no reason
+
 
 @dataclass(frozen=True)
 class Input:
@@ -49,7 +51,7 @@ INPUTS: Mapping[str, Input] = {
         Input("amount", 1, "AMOUNT_LARGE", "APPLICATION_INCOMPLETE", null_is_unknown=True),
         Input("duration_days", 1, "DURATION_LONG", "APPLICATION_INCOMPLETE", null_is_unknown=True),
         Input("days_since_first_loan", -1, "BORROWER_SINCE_SHORT", "NO_LOAN_HISTORY"),
-        Input("days_since_last_late_payment", -1, "LATE_PAYMENT_RECENT", "NEVER_PAID_LATE"),
+        Input("days_since_last_late_payment", -1, "LATE_PAYMENT_RECENT", "NO_PAYMENT_HISTORY"),
         Input("late_payments_share", 1, "LATE_PAYMENTS_SHARE_HIGH", "NO_PAYMENT_HISTORY"),
         Input("open_loans_count", 1, "OPEN_LOANS_MANY", "HISTORY_UNKNOWN", null_is_unknown=True),
         Input("outstanding_principal", 1, "OUTSTANDING_PRINCIPAL_HIGH", "HISTORY_UNKNOWN", null_is_unknown=True),
@@ -73,7 +75,6 @@ REASONS: Mapping[str, str] = {
     "BORROWER_SINCE_SHORT": "The first loan with us was issued only a short time ago.",
     "NO_LOAN_HISTORY": "There is no earlier loan with us.",
     "LATE_PAYMENT_RECENT": "A payment was late not long ago.",
-    "NEVER_PAID_LATE": "There is no record of how late payments were made good.",
     "LATE_PAYMENTS_SHARE_HIGH": "A large share of the payments to us was late.",
     "NO_PAYMENT_HISTORY": "There is no record of payments to us.",
     "OPEN_LOANS_MANY": "Other loans with us are still open.",
@@ -182,7 +183,7 @@ class ScoringModel:
         for (name, bins), value in zip(self._cards, row, strict=True):
             earned = bins.of(value)
             points += earned
-            if earned < bins.average:
+            if bins.average - earned >= _FEWEST_POINTS:
                 costs.append((bins.average - earned, name, value))
         return Scored(probability_of(points), points, _reasons(costs))
 
@@ -200,10 +201,11 @@ class ScoringModel:
                 added[split] += value - before
             total += value
         log_odds = boosted.shift + boosted.slope * total
+        scale = POINTS_PER_LOG_ODDS * boosted.slope
         costs = [
-            (own - average, name, value)
+            (scale * (own - average), name, value)
             for own, average, name, value in zip(added, boosted.averages, self.inputs, row, strict=True)
-            if own > average
+            if scale * (own - average) >= _FEWEST_POINTS
         ]
         points = round(EVEN_POINTS - POINTS_PER_LOG_ODDS * log_odds)
         return Scored(1 / (1 + math.exp(-log_odds)), points, _reasons(costs))

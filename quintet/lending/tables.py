@@ -21,7 +21,7 @@ from quintet.lending.contract import USER
 from quintet.lending.feature import Feature
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.registry import values
-from quintet.lending.training import APPLICATION_COLUMNS, training_set
+from quintet.lending.training import APPLICATION_COLUMNS, OUTCOME_COLUMNS, training_set
 from quintet.online.features import FeatureStore
 
 CLIENT_FEATURES = "ml.client_features"
@@ -70,9 +70,7 @@ def write_client_features(connection: duckdb.DuckDBPyConnection, rows: pd.DataFr
 
 def write_training_set(connection: duckdb.DuckDBPyConnection, rows: pd.DataFrame, known: Sequence[Feature]) -> None:
     """Replace `ml.lending_training_set`."""
-    kinds = dict(zip(APPLICATION_COLUMNS, ("bigint", "bigint", "date", "date", "double", "varchar"), strict=True))
-    del kinds["number"]
-    _write(connection, TRAINING_SET, rows, kinds | _types(known) | {"outcome": "varchar"})
+    _write(connection, TRAINING_SET, rows, APPLICATION_COLUMNS | _types(known) | OUTCOME_COLUMNS)
 
 
 def _types(known: Sequence[Feature]) -> dict[str, str]:

@@ -5,7 +5,7 @@ Belongs here: point-in-time features from the log, and outcomes. Which model lea
 An application that the stream saw is joined with the last states known before it, by its place in the log and not by
 dates, which have a day's precision only. An application that the first snapshot found already decided has no such
 place: it is given what is dated up to the day before it, so that nothing of its own day or later can leak in, and a
-null for features of which the tables keep no dates.
+null for features of which the tables keep no dates. `leaks.py` checks that nothing leaks.
 """
 
 from __future__ import annotations
@@ -20,17 +20,30 @@ import pandas as pd
 
 from quintet.changelog.change import Change, completed
 from quintet.lending.book import events_of
-from quintet.lending.contract import LOAN
+from quintet.lending.contract import LOAN, USER
 from quintet.lending.feature import Feature
+from quintet.lending.leaks import check_as_of
 from quintet.lending.registry import fold, values
 from quintet.online.features import Draft
 
-APPLICATION_COLUMNS = ["application_id", "client_id", "applied_on", "as_of", "number", "seen_by"]
+APPLICATION_COLUMNS = {
+    "application_id": "bigint",
+    "client_id": "bigint",
+    "applied_on": "date",
+    "as_of": "date",
+    "seen_by": "varchar",
+    "amount": "double",
+    "duration_days": "double",
+}
+"""What an application says, with its types in the warehouse."""
+
+OUTCOME_COLUMNS = {"age_years": "double", "outcome": "varchar", "outcome_on": "date"}
+"""What no model may look at: the client's age, and what came of the loan and when."""
+
 _STATE_COLUMNS = ["client_id", "number", "states"]
 
 _POINT_IN_TIME = """
-    select applications.application_id, applications.client_id, applications.applied_on, applications.as_of,
-        applications.seen_by, states.states
+    select applications.* exclude (number), states.states
     from applications
     asof left join states
         on applications.client_id = states.client_id and applications.number > states.number
@@ -41,8 +54,9 @@ _POINT_IN_TIME = """
 def training_set(rows: Draft, known: Sequence[Feature], history: Iterable[Sequence[Change]]) -> pd.DataFrame:
     """A row for each application in `history`, which is the whole log in order; `rows` is an empty draft.
 
-    Columns: application_id, client_id, applied_on, as_of, seen_by (`stream` or `snapshot`), the features by name, and
-    `outcome`: `repaid`, `overdue`, or null while it is open.
+    Columns: `APPLICATION_COLUMNS` (seen_by is `stream` or `snapshot`), the features by name, and `OUTCOME_COLUMNS`:
+    outcome is `repaid`, `overdue`, or null while it is open. Raises LeakError for a feature that knows of what came
+    after an application.
     """
     applications: list[dict[str, Any]] = []
     states: list[dict[str, Any]] = []
@@ -51,7 +65,9 @@ def training_set(rows: Draft, known: Sequence[Feature], history: Iterable[Sequen
         if application["seen_by"] == "snapshot":
             application["number"] = snapshot_end + 0.5  # after the whole snapshot, before the first change
     frames = {
-        "applications": pd.DataFrame(applications, columns=APPLICATION_COLUMNS).drop_duplicates("application_id"),
+        "applications": pd.DataFrame(applications, columns=[*APPLICATION_COLUMNS, "number"])
+        .astype({"amount": "float64", "duration_days": "float64"})
+        .drop_duplicates("application_id"),
         "states": pd.DataFrame(states, columns=_STATE_COLUMNS),
     }
     with duckdb.connect() as connection:
@@ -68,8 +84,17 @@ def training_set(rows: Draft, known: Sequence[Feature], history: Iterable[Sequen
     for feature in known:
         if not feature.is_dated:
             features.loc[from_snapshot, feature.name] = None
-    outcome = joined["application_id"].map(lambda key: _outcome(rows.row(LOAN, str(key))))
-    return pd.concat([joined.drop(columns="states"), features], axis=1).assign(outcome=outcome.astype("object"))
+    loans = [rows.row(LOAN, str(key)) for key in joined["application_id"]]
+    users = [rows.row(USER, str(key)) for key in joined["client_id"]]
+    applied = pd.to_datetime(joined["applied_on"])
+    born = pd.to_datetime(pd.Series([(user or {}).get("birth_date") for user in users], dtype="str"), errors="coerce")
+    outcome = pd.Series([_outcome(loan) for loan in loans], dtype="object")
+    ended_on = pd.Series([(loan or {}).get("updated_on") for loan in loans], dtype="object")
+    return pd.concat([joined.drop(columns="states"), features], axis=1).assign(
+        age_years=((applied - born).dt.days / 365.25).astype("float64"),
+        outcome=outcome,
+        outcome_on=ended_on.where(outcome.notna(), None),
+    )
 
 
 def _replay(
@@ -85,6 +110,7 @@ def _replay(
     for number, change in enumerate((change for changes in history for change in changes), start=1):
         is_snapshot = change.operation == "snapshot"
         if not is_snapshot and touched:
+            check_as_of(rows, known, applications)
             states += _states_at(rows, touched, snapshot_end)
             touched = set()
         applications += _applications(change, number)
@@ -97,6 +123,8 @@ def _replay(
             snapshot_end = number
         else:
             states += _states_at(rows, clients, number)
+    if touched:
+        check_as_of(rows, known, applications)
     states += _states_at(rows, touched, snapshot_end)
     return snapshot_end
 
@@ -122,7 +150,13 @@ def _applications(change: Change, number: int) -> Iterator[dict[str, Any]]:
         "as_of": (applied_on if is_streamed else applied_on - timedelta(days=1)).isoformat(),
         "number": float(number),
         "seen_by": "stream" if is_streamed else "snapshot",
+        "amount": _positive(row.get("amount")),
+        "duration_days": _positive(row.get("duration")),
     }
+
+
+def _positive(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and value > 0 else None
 
 
 def _outcome(loan: dict[str, Any] | None) -> str | None:

@@ -27,9 +27,9 @@ SCHEMA = Path(__file__).with_name("lending_schema.sql")
 _RISK_OF_AVERAGE_LOAN = -1.75
 _RISK_OF_AMOUNT = 1.0  # each standard deviation of its logarithm
 _RISK_OF_DURATION = 0.9  # each factor e over 30 days
-_YOUTH_RISK = 0.25  # each twelve years below 35
-_TRAIT_RISK = 0.5  # each standard deviation
-_LATENESS = 2.0  # what makes a client default shows twice as strongly in late payments
+_YOUTH_RISK = 0.2  # each twelve years below 35
+_TRAIT_RISK = 0.45  # each standard deviation
+_LATENESS = 2.5  # what makes a client default shows more strongly in late payments
 _AMOUNT_MIDDLE, _AMOUNT_SPREAD = 6.2, 0.7  # of its logarithm
 _LARGEST_PAID_COUNT = 11
 

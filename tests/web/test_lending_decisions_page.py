@@ -43,7 +43,15 @@ def test_it_tells_what_was_decided_and_what_decides(decided: TestClient) -> None
 def test_a_decision_is_traced_from_raw_data_to_outcome(decided: TestClient) -> None:
     page = decided.get(PAGE, params={"application": "303"}, headers=HTML).text
     trace = page.split('id="trace"')[1].split('aria-labelledby="speed-title"')[0]
-    for part in ("20000", "paid_loans_count", "points", "LARGE_AMOUNT", "holds", "Decided: refer", "bit for bit the same"):
+    for part in (
+        "20000",
+        "paid_loans_count",
+        "points",
+        "LARGE_AMOUNT",
+        "holds",
+        "Decided: refer",
+        "bit for bit the same",
+    ):
         assert part in trace, part
 
 

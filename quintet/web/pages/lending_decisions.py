@@ -152,9 +152,7 @@ def _rows(deciding: Decisions, window: _Window, now: dt.datetime) -> tuple[pd.Da
     return rows[is_within].reset_index(drop=True), rows[~is_within].reset_index(drop=True)
 
 
-def _figures(
-    rows: pd.DataFrame, before: pd.DataFrame, window: _Window, policy: Policy | None
-) -> dict[str, Figure]:
+def _figures(rows: pd.DataFrame, before: pd.DataFrame, window: _Window, policy: Policy | None) -> dict[str, Figure]:
     reference, recent = before.tail(_MOST_FOR_DRIFT), rows.tail(_MOST_FOR_DRIFT)
     if len(reference) < tables.FEWEST_FOR_DRIFT:  # nothing before the time: its first half is what was before
         reference, recent = rows.iloc[: len(rows) // 2].tail(_MOST_FOR_DRIFT), rows.iloc[len(rows) // 2 :]
@@ -202,7 +200,10 @@ def _key_figures(rows: pd.DataFrame, before: pd.DataFrame, window: _Window) -> l
 
 def _in_force(deciding: Decisions) -> list[tuple[str, str]]:
     now = deciding.serving.now
-    found = [("Policy", now.policy.version if now.policy else "none"), ("Model", now.model.model.version if now.model else "none")]
+    found = [
+        ("Policy", now.policy.version if now.policy else "none"),
+        ("Model", now.model.model.version if now.model else "none"),
+    ]
     return [*found, ("Challenger", now.challenger.model.version if now.challenger else "none")]
 
 
