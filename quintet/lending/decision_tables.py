@@ -23,7 +23,7 @@ FEWEST_FOR_DRIFT = 200
 
 def latencies(rows: pd.DataFrame, every: str) -> pd.DataFrame:
     """By step of time: at, decisions, p50_ms, p99_ms, slowest_ms, waited_p99_ms. every: as pandas writes a period."""
-    grouped = _by_time(rows, every)
+    grouped = rows.rename(columns={"decided_at": "at"}).groupby(pd.Grouper(key="at", freq=every))
     found = grouped["latency_ms"].agg(
         decisions="count", p50_ms="median", p99_ms=lambda each: each.quantile(0.99), slowest_ms="max"
     )
@@ -33,7 +33,7 @@ def latencies(rows: pd.DataFrame, every: str) -> pd.DataFrame:
 
 def shares(rows: pd.DataFrame, every: str) -> pd.DataFrame:
     """By step of time and decision: at, decision, decisions, share."""
-    counted = rows.groupby([pd.Grouper(key="decided_at", freq=every), "decision"]).size().rename("decisions")
+    counted = rows.groupby([pd.Grouper(key="decided_at", freq=every), "decision"])["decision"].agg(decisions="count")
     found = counted.rename_axis(["at", "decision"]).reset_index()
     found["share"] = found["decisions"] / found.groupby("at")["decisions"].transform("sum")
     return found
@@ -42,7 +42,7 @@ def shares(rows: pd.DataFrame, every: str) -> pd.DataFrame:
 def scores(rows: pd.DataFrame) -> pd.DataFrame:
     """By step of score and decision: low, high, decision, decisions. Decisions without a score are left out."""
     known = rows.dropna(subset=["score"])
-    step = np.minimum((known["score"] / SCORE_STEP).astype(int), round(1 / SCORE_STEP) - 1)
+    step = (known["score"] / SCORE_STEP).astype(int).clip(upper=round(1 / SCORE_STEP) - 1)
     counted = known.groupby([step.rename("step"), "decision"]).size().rename("decisions").reset_index()
     low = (counted["step"] * SCORE_STEP).round(2)
     return pd.DataFrame(
@@ -89,10 +89,6 @@ def drift(before: pd.DataFrame, within: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(found, columns=columns).sort_values("psi", ascending=False, ignore_index=True)
-
-
-def _by_time(rows: pd.DataFrame, every: str) -> pd.core.groupby.DataFrameGroupBy:
-    return rows.rename(columns={"decided_at": "at"}).groupby(pd.Grouper(key="at", freq=every))
 
 
 def _figures(rows: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ import pandas as pd
 from fastapi import Request
 from starlette.responses import Response
 
-from quintet.design import Column, Figure
+from quintet.design import Column, Figure, format_value
 from quintet.lending import decision_charts as charts
 from quintet.lending import decision_tables as tables
 from quintet.lending.application import LARGEST_ID
@@ -179,22 +179,21 @@ def _key_figures(rows: pd.DataFrame, before: pd.DataFrame, window: _Window) -> l
         now, then = share(rows, decision), share(before, decision)
         return None if now is None or then is None else now - then
 
-    against = f"against the {_name(window)} before"
+    against = f"against the {_name(window)} before" if len(before) else ""
     basis = f"{decided:,} decisions"
+    median = format_value(float(rows["latency_ms"].median()), "decimal") if decided else None
+    short = format_value(float(rows["shortfall"].notna().mean()), "percent") if decided else None
+    bases = {"refer": f"{short} for want of features or score" if short else basis}
     return [
-        Kpi("Median", float(rows["latency_ms"].median()) if decided else None, "decimal", "ms",
-            trend=latency["p50_ms"].tolist(), basis=basis),
         Kpi("99th percentile", float(rows["latency_ms"].quantile(0.99)) if decided else None, "decimal", "ms",
-            trend=latency["p99_ms"].tolist(), basis=f"limit {charts.LIMIT_MS:,} ms"),
-        Kpi("Wait for the stream, 99th percentile", float(rows["waited_ms"].quantile(0.99)) if decided else None,
-            "decimal", "ms", trend=latency["waited_p99_ms"].tolist(), basis="until features cover the commit"),
+            trend=latency["p99_ms"].tolist(), basis=f"median {median}, limit {charts.LIMIT_MS:,} ms" if median else ""),
+        Kpi("Lag of the stream", float(rows["waited_ms"].quantile(0.99)) if decided else None, "decimal", "ms",
+            trend=latency["waited_p99_ms"].tolist(), basis="99th percentile, until features cover a commit"),
         *(
             Kpi(label, share(rows, name), "percent", change=change(name), change_against=against,
-                change_kind="points", basis=basis)
+                change_kind="points", basis=bases.get(name, basis))
             for name, label in (("approve", "Approved"), ("refer", "Referred"), ("reject", "Rejected"))
         ),
-        Kpi("For want of features or score", float(rows["shortfall"].notna().mean()) if decided else None, "percent",
-            basis="referred to a person"),
     ]  # fmt: skip
 
 
