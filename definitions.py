@@ -14,7 +14,7 @@ from assets.conversions_reports import conversions_papers, journeys_files
 from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
 from assets.insurance import premium_forecast, premium_reports, stg_agency_performance
 from assets.jobs import build_jobs
-from assets.lending import lending_client_features, lending_log, lending_training_set
+from assets.lending import lending_client_features, lending_log, lending_model, lending_training_set
 from assets.marts import build_marts, build_results
 from assets.payments import (
     alert_evaluation,
@@ -25,7 +25,7 @@ from assets.payments import (
 )
 from assets.promotions import abuse_model, abuse_scores
 from assets.publish import build_snapshot
-from assets.records import abuse_records, report_runs
+from assets.records import abuse_records, loan_decisions, report_runs
 from assets.source import promotions_source
 from quintet.payments.channels import channels_of, payments_page_url
 from quintet.plan import code_fingerprint, model_variables
@@ -88,7 +88,8 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     marts = build_marts(manifest, variables, sources)
     results = build_results(manifest, variables)
     models = [*marts.keys, *results.keys]
-    made_in_python = [country_names, abuse_model, abuse_scores, matching, conversion_analysis, lending_training_set]
+    made_in_python = [country_names, abuse_model, abuse_scores, matching, conversion_analysis]
+    made_in_python += [lending_training_set, lending_model]
     published = [key for key in models if key.path[0] == "marts"]
     published += [key for definition in made_in_python for key in definition.keys if key.path[0] == "ml"]
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
@@ -99,6 +100,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         *sources,
         report_runs,
         abuse_records,
+        loan_decisions,
         marts,
         premium_forecast,
         payment_alerts,
@@ -111,6 +113,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         lending_log,
         lending_client_features,
         lending_training_set,
+        lending_model,
         results,
         build_snapshot(sorted(published)),
         premium_reports,

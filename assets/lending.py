@@ -1,4 +1,4 @@
-"""Lending's assets: the change log compacted, replayed day by day, and the tables made from it; from the log alone."""
+"""Lending's assets: the change log compacted and replayed day by day, its tables, and the scoring model."""
 
 import datetime as dt
 from collections import Counter
@@ -12,7 +12,10 @@ from assets.facts import DAILY, OWNERS
 from quintet.changelog.lake import compact, expire, read_manifest
 from quintet.changelog.log import epochs
 from quintet.changelog.place import find_log
+from quintet.lending.models import registry_of
+from quintet.lending.policy import read_policy
 from quintet.lending.registry import features
+from quintet.lending.result_tables import MODEL_TABLES, write_model_results
 from quintet.lending.tables import (
     CLIENT_FEATURES,
     TRAINING_SET,
@@ -33,6 +36,19 @@ LOG_DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_offset=1)
 """Days of commits, UTC; today is one of them. A log is read in its order, so every run takes all that is new,
 whichever day it is for, and tells Dagster which days it has written."""
 
+
+_MODEL_DESCRIPTIONS = {
+    "ml.lending_models": "Every scoring model that was kept: which is in force, which is tried beside it, and why.",
+    "ml.lending_model_training": "What was learnt last, from which loans, and what came of it.",
+    "ml.lending_model_figures": "What scores are worth on later loans, for both kinds of model, with intervals.",
+    "ml.lending_model_calibration": "Probabilities beside what came, in bins of equal counts.",
+    "ml.lending_model_points": "The scorecard: points by bin of each input.",
+    "ml.lending_model_fairness": "How bands of age fare, though age is no input.",
+    "ml.lending_model_stability": "How later applications differ from those learnt from.",
+    "ml.lending_model_distribution": "How points are spread by decision and outcome.",
+    "ml.lending_scores": "Every application scored and decided by the model and policy in force.",
+    "ml.lending_what_if": "What other limits of approval would have decided, lent and lost.",
+}
 
 _SHARED: dict[str, Any] = {"group_name": "lending", "owners": OWNERS, "freshness_policy": DAILY}
 
@@ -133,3 +149,40 @@ def lending_training_set(warehouse: Warehouse, settings: dg.ResourceParam[Settin
     with warehouse.get_connection() as connection:
         write_training_set(connection, rows, features())
     return dg.MaterializeResult(metadata={"dagster/row_count": len(rows)})
+
+
+def _model_specs() -> list[dg.AssetSpec]:
+    return [
+        dg.AssetSpec(
+            table.split("."),
+            deps=[dg.AssetKey(TRAINING_SET.split("."))],
+            description=_MODEL_DESCRIPTIONS[table],
+            kinds={"python", "scikitlearn", "duckdb"},
+            metadata={"dagster/table_name": table},
+            **_SHARED,
+        )
+        for table in MODEL_TABLES
+    ]
+
+
+@dg.multi_asset(specs=_model_specs(), name="lending_model", pool=POOL)
+def lending_model(
+    context: dg.AssetExecutionContext,
+    warehouse: Warehouse,
+    clock: Clock,
+    models: dg.ResourceParam[Path],
+    settings: dg.ResourceParam[Settings],
+) -> Iterator[dg.MaterializeResult]:
+    """Learn; what was learnt comes into force only where the gate lets it through. Then score every application."""
+    with warehouse.get_connection() as connection:
+        promotion = write_model_results(
+            connection, registry_of(models), read_policy(settings.lending_policy), clock.now()
+        )
+        counts = {table: connection.execute(f"select count(*) from {table}").fetchall()[0][0] for table in MODEL_TABLES}
+    version = promotion.model.version if promotion.model is not None else "none"
+    context.log.info(f"scoring model in force: {version}; {promotion.why}")
+    for table, count in counts.items():
+        yield dg.MaterializeResult(
+            asset_key=table.split("."),
+            metadata={"dagster/row_count": int(count), "model": version, "why": promotion.why},
+        )

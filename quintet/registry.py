@@ -1,6 +1,7 @@
 """The learned models of a domain as files: every version with its hash, and which of them is in use.
 
-Belongs here: keeping the text of a model under its version, saying which one is in use, and reading it back whole.
+Belongs here: keeping the text of a model under its version, saying which one is in use and which one is tried beside
+it, going back to the one before, and reading a model back whole.
 What a model is, when one is learned and which of two is better belong to the domains.
 """
 
@@ -47,6 +48,15 @@ class ModelRegistry:
         in_use = self._index()["current"]
         return next((version for version in self.versions() if version.version == in_use), None)
 
+    def challenger(self) -> ModelVersion | None:
+        """The one that is tried beside the one in use; None where there is none."""
+        tried = self._index()["challenger"]
+        return next((version for version in self.versions() if version.version == tried), None)
+
+    def used_before(self) -> list[str]:
+        """The versions that were in use before the current one, the latest last."""
+        return list(self._index()["used_before"])
+
     def before(self, version: str) -> ModelVersion | None:
         """The one that was kept before `version`; None for the first."""
         names = [each.version for each in self.versions()]
@@ -65,31 +75,65 @@ class ModelRegistry:
         return content
 
     def keep(
-        self, version: str, text: str, learned_at: dt.datetime, reason: str, learned_from: Mapping[str, int]
+        self,
+        version: str,
+        text: str,
+        learned_at: dt.datetime,
+        reason: str,
+        learned_from: Mapping[str, int],
+        *,
+        in_use: bool = True,
     ) -> ModelVersion:
-        """Write the model and use it from now on; the same version again moves to the end."""
+        """Write the model and, if `in_use`, use it from now on; the same version again moves to the end."""
         self.folder.mkdir(parents=True, exist_ok=True)
         kept = ModelVersion(version, _sha256(text), f"{learned_at:%Y-%m-%d %H:%M:%S}", reason, dict(learned_from))
         _replace(self._path(version), text)
         others = [each for each in self.versions() if each.version != version]
-        self._write(version, [*others, kept])
+        index = self._index() | {"versions": [asdict(each) for each in (*others, kept)]}
+        self._write(_used(index, version) if in_use else index)
         return kept
 
     def use(self, version: str) -> None:
         """Use a version that was kept before. Raises RegistryError where it cannot be read."""
         self.text(version)
-        self._write(version, self.versions())
+        self._write(_used(self._index(), version))
+
+    def roll_back(self) -> ModelVersion:
+        """Use the version again that was in use before the current one; gives it.
+
+        Raises RegistryError where there is none, or it cannot be read.
+        """
+        before = self.used_before()
+        if not before:
+            raise RegistryError(f"{self.folder / _INDEX}: no model was in use before this one; learn a new one")
+        self.text(before[-1])
+        self._write(self._index() | {"current": before[-1], "used_before": before[:-1]})
+        return next(each for each in self.versions() if each.version == before[-1])
+
+    def challenge(self, version: str | None) -> None:
+        """Try a kept version beside the one in use; None tries none. Raises RegistryError where it cannot be read."""
+        if version is not None:
+            self.text(version)
+        self._write(self._index() | {"challenger": version})
 
     def _index(self) -> dict:
         path = self.folder / _INDEX
-        return json.loads(path.read_text("utf-8")) if path.is_file() else {"current": None, "versions": []}
+        found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        return {"current": None, "used_before": [], "challenger": None, "versions": []} | found
 
-    def _write(self, current: str, versions: list[ModelVersion]) -> None:
-        index = {"current": current, "versions": [asdict(version) for version in versions]}
+    def _write(self, index: Mapping) -> None:
         _replace(self.folder / _INDEX, json.dumps(index, indent=1))
 
     def _path(self, version: str) -> Path:
         return self.folder / f"{version}.json"
+
+
+def _used(index: Mapping, version: str) -> dict:
+    """The index with another version in use. Whoever challenged and is used no longer challenges."""
+    current = index["current"]
+    before = index["used_before"] if current in (None, version) else [*index["used_before"], current]
+    challenger = None if index["challenger"] == version else index["challenger"]
+    return {**index, "current": version, "used_before": before, "challenger": challenger}
 
 
 def _sha256(text: str) -> str:

@@ -219,6 +219,38 @@ class Settings(BaseSettings):
         "a real date like 2020-08-23",
         "the day of the run",
     )
+    lending_policy: Path = _setting(
+        Path(__file__).parents[1] / "policy" / "lending.toml",
+        "The policy that loans are decided by.",
+        "a file, or a path to be one",
+        "policy/lending.toml",
+    )
+    decision_seconds: float = _setting(
+        0.5,
+        "Seconds within which features and score of a loan decision have to come; a person decides what is without.",
+        "a number of seconds from 0.01 to 10",
+        ge=0.01,
+        le=10,
+        allow_inf_nan=False,
+    )
+    lending_score_url: str | None = _setting(
+        None,
+        "Endpoint that scores applications, of the form of `POST /v1/lending/score`.",
+        "a URL like https://scores.example.org/v1/lending/score",
+        "none; the service scores itself",
+        pattern=r"^https?://\S+$",
+    )
+    lending_score_key: SecretStr | None = _setting(
+        None, "Key for that endpoint.", "a key of at least 10 characters", "none", min_length=10
+    )
+    lending_score_seconds: float = _setting(
+        0.15,
+        "Seconds after which that endpoint is given up.",
+        "a number of seconds from 0.001 to 10",
+        ge=0.001,
+        le=10,
+        allow_inf_nan=False,
+    )
 
     @classmethod
     def settings_customise_sources(

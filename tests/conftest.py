@@ -18,6 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """How long the tests of faults run; the suite itself takes the least, `make bench NAME=faults` more."""
     parser.addoption("--seeds", type=int, default=1, help="how many seeds the tests that draw at random are run with")
     parser.addoption("--kills", type=int, default=6, help="how often the test of the stream kills one of its world")
+    parser.addoption("--decision-kills", type=int, default=4, help="how many kills the loan decisions are tried with")
     parser.addoption("--outage-seconds", type=float, default=4, help="how long the object store is away in its test")
 
 
@@ -32,6 +33,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = ("tests/integration/test_incremental.py", "tests/faults", "tests/unit/insurance", "tests/integration")
     places = {name: place for place, name in enumerate([*order, "tests/web", "tests"])}
     items.sort(key=lambda item: next(place for name, place in places.items() if item.nodeid.startswith(name)))
+
+
+@pytest.fixture(scope="session")
+def decision_kills(pytestconfig: pytest.Config) -> int:
+    """How many kills the loan decisions are tried with."""
+    return int(pytestconfig.getoption("decision_kills"))
 
 
 @pytest.fixture(scope="session")

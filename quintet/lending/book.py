@@ -70,14 +70,14 @@ def _moved(rows: Rows, table: str, key: str, row: Row | None) -> list[tuple[str,
     before, after = rows.row(table, key), None if row is None else dict(row)
     parent_before, parent = (_parent(table, key, found) for found in (before, after))
     rows.put_row(table, key, parent, after)
-    was, now = (_clean(table, found) for found in (before, after))
+    was, now = (clean(table, found) for found in (before, after))
     if table == PAYMENT:
         owner_before, owner = _client_of_loan(rows, parent_before), _client_of_loan(rows, parent)
         return _handed_over(Event(table, key, now), was, owner_before, owner)
     events = _handed_over(Event(table, key, now), was, parent_before, parent)
     if table == LOAN and parent_before != parent:
         for payment, found in rows.children(PAYMENT, key):
-            fact = _clean(PAYMENT, found)
+            fact = clean(PAYMENT, found)
             events += _handed_over(Event(PAYMENT, payment, fact), fact, parent_before, parent)
     return events
 
@@ -103,7 +103,7 @@ def _client_of_loan(rows: Rows, loan: str | None) -> str | None:
     return None if loan is None else _parent(LOAN, loan, found)
 
 
-def _clean(table: str, row: dict[str, Any] | None) -> Row | None:
+def clean(table: str, row: dict[str, Any] | None) -> Row | None:
     """The columns that features read; a date that no calendar has is null."""
     if row is None:
         return None

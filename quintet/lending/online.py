@@ -5,6 +5,7 @@ Belongs here: the meaning of what the online file keeps. Connections and retries
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +14,7 @@ from quintet.changelog.change import Change, Position
 from quintet.changelog.lake import read_history
 from quintet.changelog.log import Epoch, Store
 from quintet.lending.book import apply_changes
-from quintet.lending.contract import USER
+from quintet.lending.contract import LOAN, USER
 from quintet.lending.feature import Feature, Value
 from quintet.lending.registry import values, version_of
 from quintet.online.features import FeatureStore
@@ -36,6 +37,21 @@ class ClientFeatures:
     applied_lsn: int
     version: str
     committed_at: str | None
+
+
+@dataclass(frozen=True)
+class AtApplication:
+    """What is known of a client at an application.
+
+    is_covered: whether the application's commit is applied; nothing else is told before. is_known: whether "user" has
+    the client.
+    """
+
+    is_covered: bool
+    is_known: bool
+    applied_lsn: int
+    values: dict[str, Value] | None
+    version: str | None
 
 
 class OnlineFeatures:
@@ -102,3 +118,18 @@ class OnlineFeatures:
             version=facts[VERSION],
             committed_at=facts.get(COMMITTED_AT),
         )
+
+    def features_at(self, client_id: int, application_id: int, commit_lsn: int | None, as_of: date) -> AtApplication:
+        """The features of a client as an application needs them, all of one moment.
+
+        They cover the application once its own row is applied, or everything up to `commit_lsn` is.
+        """
+        found = self.store.glance(
+            str(client_id), (APPLIED_LSN, VERSION), ((LOAN, str(application_id)), (USER, str(client_id)))
+        )
+        applied_lsn = int(found.facts[0] or 0)
+        has_application, is_known = found.has_rows
+        if not (has_application or (commit_lsn is not None and applied_lsn >= commit_lsn)):
+            return AtApplication(False, False, applied_lsn, None, None)
+        told = values(self._known, json.loads(found.states or "{}"), as_of) if is_known else None
+        return AtApplication(True, is_known, applied_lsn, told, found.facts[1])

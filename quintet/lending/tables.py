@@ -23,7 +23,7 @@ from quintet.lending.contract import USER
 from quintet.lending.feature import Feature
 from quintet.lending.online import POSITION, VERSION, OnlineFeatures
 from quintet.lending.registry import values, version_of
-from quintet.lending.training import KEY_COLUMNS, settle, training_set
+from quintet.lending.training import APPLICATION_COLUMNS, OUTCOME_COLUMNS, settle, training_set
 from quintet.online.features import FeatureStore
 
 CLIENT_FEATURES = "ml.client_features"
@@ -114,8 +114,7 @@ def write_client_features(connection: duckdb.DuckDBPyConnection, rows: pd.DataFr
 
 def write_training_set(connection: duckdb.DuckDBPyConnection, rows: pd.DataFrame, known: Sequence[Feature]) -> None:
     """Replace `ml.lending_training_set`."""
-    kinds = dict(zip(KEY_COLUMNS, ("bigint", "bigint", "date", "date", "varchar", "date"), strict=True))
-    _write(connection, TRAINING_SET, rows, kinds | _types(known) | {"outcome": "varchar"})
+    _write(connection, TRAINING_SET, rows, APPLICATION_COLUMNS | _types(known) | OUTCOME_COLUMNS)
 
 
 def _types(known: Sequence[Feature]) -> dict[str, str]:

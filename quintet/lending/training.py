@@ -5,7 +5,7 @@ Belongs here: point-in-time features from the log, and outcomes. Which model lea
 An application that the stream saw is joined with the last states known before it, by its place in the log and not by
 dates, which have a day's precision only. An application that the first snapshot found already decided has no such
 place: it is given what is dated up to the day before it, so that nothing of its own day or later can leak in, and a
-null for features of which the tables keep no dates.
+null for features of which the tables keep no dates. `leaks.py` checks that nothing leaks.
 
 What was known at an application never changes, so it is settled once, when the log is first replayed up to it, and kept
 beside the states. Only the outcome is looked up each time.
@@ -25,8 +25,9 @@ import pandas as pd
 
 from quintet.changelog.change import Change, completed
 from quintet.lending.book import apply_changes, events_of
-from quintet.lending.contract import LOAN
+from quintet.lending.contract import LOAN, USER
 from quintet.lending.feature import Feature
+from quintet.lending.leaks import check_as_of
 from quintet.lending.registry import fold, values
 from quintet.online.features import Draft, FeatureStore
 
@@ -34,8 +35,21 @@ SETTLED, _WAITING = "settled_application", "waiting_application"
 """Beside the rows of the log's tables: applications with what was known at them, and, while the snapshot is replayed,
 applications whose states are not complete."""
 
-KEY_COLUMNS = ("application_id", "client_id", "applied_on", "as_of", "seen_by", "seen_on")
-_APPLICATION_COLUMNS = [*KEY_COLUMNS, "number"]
+APPLICATION_COLUMNS = {
+    "application_id": "bigint",
+    "client_id": "bigint",
+    "applied_on": "date",
+    "as_of": "date",
+    "seen_by": "varchar",
+    "seen_on": "date",
+    "amount": "double",
+    "duration_days": "double",
+}
+"""What an application says, with its types in the warehouse."""
+
+OUTCOME_COLUMNS = {"age_years": "double", "outcome": "varchar", "outcome_on": "date"}
+"""What no model may look at: the client's age, and what came of the loan and when."""
+
 _STATE_COLUMNS = ["client_id", "number", "states"]
 
 _POINT_IN_TIME = """
@@ -50,6 +64,7 @@ def settle(rows: Draft, known: Sequence[Feature], changes: Sequence[Change], sna
     """Apply changes that follow what `rows` have, and settle the applications among them; how many, by day of the log.
 
     snapshot_ends: whether the snapshot is whole with these changes, so that its applications can be settled too.
+    Raises LeakError for a feature that knows of what came after an application.
     """
     found: Counter[str] = Counter()
     snapshot = list(takewhile(lambda change: change.operation == "snapshot", changes))
@@ -58,8 +73,9 @@ def settle(rows: Draft, known: Sequence[Feature], changes: Sequence[Change], sna
         rows.put_row(_WAITING, str(application["application_id"]), None, application)
     apply_changes(rows, known, snapshot)
     if streamed or snapshot_ends:
-        for key in rows.table_keys(_WAITING):
-            application = rows.row(_WAITING, key) or {}
+        waiting = {key: rows.row(_WAITING, key) or {} for key in rows.table_keys(_WAITING)}
+        check_as_of(rows, known, list(waiting.values()))
+        for key, application in waiting.items():
             _settle(rows, known, application, rows.states(str(application["client_id"])), found)
             rows.put_row(_WAITING, key, None, None)
     applications = [one for one in _applications(streamed) if rows.row(SETTLED, str(one["application_id"])) is None]
@@ -72,15 +88,25 @@ def settle(rows: Draft, known: Sequence[Feature], changes: Sequence[Change], sna
 def training_set(store: FeatureStore, known: Sequence[Feature]) -> pd.DataFrame:
     """A row for each settled application.
 
-    Columns: application_id, client_id, applied_on, as_of, seen_by (`stream` or `snapshot`), seen_on (the day of the
-    log), the features by name, and `outcome`: `repaid`, `overdue`, or null while it is open.
+    Columns: `APPLICATION_COLUMNS` (seen_by is `stream` or `snapshot`; seen_on is the day of the log), the features by
+    name, and `OUTCOME_COLUMNS`: outcome is `repaid`, `overdue`, or null while it is open.
     """
-    names = [feature.name for feature in known]
-    frame = pd.DataFrame([row for _, row in store.rows(SETTLED)], columns=[*KEY_COLUMNS, *names])
-    outcomes = {key: _OUTCOMES.get(row["status"] or "") for key, row in store.rows(LOAN)}
-    frame = frame.astype(dict.fromkeys(names, "float64")).sort_values("application_id", ignore_index=True)
-    outcome = [outcomes.get(str(key)) for key in frame["application_id"]]
-    return frame.assign(outcome=pd.Series(outcome, index=frame.index, dtype="object"))
+    figures = [name for name, kind in APPLICATION_COLUMNS.items() if kind == "double"]
+    figures += [feature.name for feature in known]
+    columns = list(dict.fromkeys([*APPLICATION_COLUMNS, *figures]))
+    frame = pd.DataFrame([row for _, row in store.rows(SETTLED)], columns=columns)
+    frame = frame.astype(dict.fromkeys(figures, "float64")).sort_values("application_id", ignore_index=True)
+    loans, users = dict(store.rows(LOAN)), dict(store.rows(USER))
+    loan = [loans.get(str(key)) or {} for key in frame["application_id"]]
+    born = pd.Series([(users.get(str(key)) or {}).get("birth_date") for key in frame["client_id"]], dtype="str")
+    age = pd.to_datetime(frame["applied_on"]) - pd.to_datetime(born, errors="coerce")
+    outcome = pd.Series([_OUTCOMES.get(one.get("status") or "") for one in loan], dtype="object")
+    ended_on = pd.Series([one.get("updated_on") for one in loan], dtype="object")
+    return frame.assign(
+        age_years=(age.dt.days / 365.25).astype("float64"),
+        outcome=outcome,
+        outcome_on=ended_on.where(outcome.notna(), None),
+    )
 
 
 _OUTCOMES = {"paid": "repaid", "overdue": "overdue"}
@@ -100,7 +126,7 @@ def _settle(
     told = values(known, states, date.fromisoformat(application["as_of"]))
     if application["seen_by"] == "snapshot":
         told |= {feature.name: None for feature in known if not feature.is_dated}
-    columns = {name: application[name] for name in KEY_COLUMNS}
+    columns = {name: application[name] for name in APPLICATION_COLUMNS}
     rows.put_row(SETTLED, key, application["seen_on"], columns | told)
     found[application["seen_on"]] += 1
 
@@ -109,7 +135,7 @@ def _joined(applications: list[dict[str, Any]], states: list[dict[str, Any]]) ->
     """Each application with the text of the last states before it, None where there were none."""
     if not applications:
         return
-    unique = pd.DataFrame(applications, columns=_APPLICATION_COLUMNS).drop_duplicates("application_id")
+    unique = pd.DataFrame(applications, columns=[*APPLICATION_COLUMNS, "number"]).drop_duplicates("application_id")
     with duckdb.connect() as connection:
         for name, frame in {"applications": unique, "states": pd.DataFrame(states, columns=_STATE_COLUMNS)}.items():
             connection.register(f"{name}_frame", frame)
@@ -154,5 +180,11 @@ def _applications(changes: Iterable[Change]) -> Iterator[dict[str, Any]]:
             "as_of": (applied_on if is_streamed else applied_on - timedelta(days=1)).isoformat(),
             "seen_by": "stream" if is_streamed else "snapshot",
             "seen_on": change.committed_at[:10],
+            "amount": _positive(row.get("amount")),
+            "duration_days": _positive(row.get("duration")),
             "number": number,
         }
+
+
+def _positive(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and value > 0 else None

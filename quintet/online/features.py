@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import orjson
 
@@ -36,6 +36,27 @@ _MIGRATIONS = (
 )
 _WRITER_CACHE_KIB = 131_072
 _CHECKPOINT_FRAMES = 8_192  # 32 MB of log, from which on a checkpoint makes the writer wait for its last part
+
+
+_GLANCE = """
+    select
+        (select value from facts where name = ?),
+        (select value from facts where name = ?),
+        exists (select 1 from rows where table_name = ? and key = ?),
+        exists (select 1 from rows where table_name = ? and key = ?),
+        (select states from states where owner = ?)
+"""
+
+RowKey = tuple[str, str]
+"""The table of a row, and its key."""
+
+
+class Glance(NamedTuple):
+    """What was asked for at one moment, in the order in which it was asked; None where there is none. states: JSON."""
+
+    facts: tuple[str | None, str | None]
+    has_rows: tuple[bool, bool]
+    states: str | None
 
 
 class FeatureStore:
@@ -68,6 +89,16 @@ class FeatureStore:
     def row(self, table: str, key: str) -> dict[str, Any] | None:
         """A row as the log has it."""
         return _row(self._store.read(), table, key)
+
+    def version(self) -> int:
+        """A number that changes whenever another process or thread has written; costs next to nothing to ask."""
+        (version,) = self._store.read().execute("pragma data_version").fetchone()
+        return int(version)
+
+    def glance(self, owner: str, facts: tuple[str, str], rows: tuple[RowKey, RowKey]) -> Glance:
+        """Two facts, whether two rows are there, and the states of an owner: one statement, and so of one moment."""
+        row = self._store.read().execute(_GLANCE, (*facts, *rows[0], *rows[1], owner)).fetchone()
+        return Glance((row[0], row[1]), (bool(row[2]), bool(row[3])), row[4])
 
     def all_states(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every owner with its states."""

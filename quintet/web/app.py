@@ -17,14 +17,19 @@ import structlog
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
+from quintet.lending.decisions import Decisions
+from quintet.lending.endpoint import InProcess, Remote, Scorer
+from quintet.lending.in_force import FOLDER, Serving
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.registry import features
 from quintet.online.features import FeatureStore
+from quintet.online.loan_decisions import DecisionLog
 from quintet.online.secrets import secret_of
 from quintet.online.store import Store
 from quintet.payments.channels import channels_of, payments_page_url
 from quintet.payments.live import Live
 from quintet.promotions.online_state import OnlineState
+from quintet.registry import ModelRegistry
 from quintet.settings import Settings
 from quintet.web import middleware, problems
 from quintet.web.answers import Answers
@@ -32,10 +37,13 @@ from quintet.web.pages import conversions as conversions_pages
 from quintet.web.pages import errors, files, overview, reports, sign_in
 from quintet.web.pages import insurance as insurance_pages
 from quintet.web.pages import lending as lending_pages
+from quintet.web.pages import lending_decisions as lending_decisions_pages
+from quintet.web.pages import lending_model as lending_model_pages
 from quintet.web.pages import payments as payments_pages
 from quintet.web.pages import promotions as promotions_pages
 from quintet.web.paging import PageTokens
 from quintet.web.routes import conversions, docs, health, insurance, lending, payments, promotions
+from quintet.web.routes.lending import DecisionMetrics
 from quintet.web.security import Gate, build_gate
 from quintet.web.snapshots import Snapshots
 
@@ -63,6 +71,8 @@ class Service:
     random_bytes: Callable[[int], bytes]
     lending: OnlineFeatures
     payments: Live
+    decisions: Decisions
+    decision_metrics: DecisionMetrics
 
 
 def create_app(
@@ -76,6 +86,7 @@ def create_app(
     store = Store(settings.online)
     admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
     gate = build_gate(store, admin_key, clock, settings.requests_per_minute)
+    online_features = OnlineFeatures(FeatureStore(settings.online), features())
     service = Service(
         settings=settings,
         store=store,
@@ -89,7 +100,9 @@ def create_app(
         clock=clock,
         random_bytes=random_bytes,
         payments=_payments(settings, store, clock),
-        lending=OnlineFeatures(FeatureStore(settings.online), features()),
+        lending=online_features,
+        decisions=_decisions(settings, online_features, clock),
+        decision_metrics=DecisionMetrics(metrics.registry),
     )
 
     @asynccontextmanager
@@ -97,7 +110,9 @@ def create_app(
         service.abuse.start()
         await asyncio.to_thread(service.files.load)
         service.payments.start()
+        await asyncio.to_thread(service.decisions.start)
         yield
+        await service.decisions.close()
         await asyncio.to_thread(service.payments.stop)
         await asyncio.to_thread(service.abuse.close)
         service.snapshots.close()
@@ -115,12 +130,13 @@ def create_app(
     )
     app.state.service = service
     app.state.gate = gate
-    # routes are tried in their order, and transactions come most often
-    for router in (*payments.ROUTERS, *payments_pages.ROUTERS):
+    # routes are tried in their order, and these come most often
+    for router in (*lending.ROUTERS, *payments.ROUTERS, *payments_pages.ROUTERS):
         app.include_router(router)
     for module in (
-        *(health, sign_in, docs, insurance, promotions, conversions, lending),
-        *(overview, insurance_pages, promotions_pages, conversions_pages, lending_pages, reports),
+        *(health, sign_in, docs, insurance, promotions, conversions),
+        *(overview, insurance_pages, promotions_pages, conversions_pages, lending_pages, lending_decisions_pages),
+        *(lending_model_pages, reports),
     ):
         app.include_router(module.router)
     files.mount(app)
@@ -137,3 +153,18 @@ def _log_failure(error: Exception) -> None:
 def _payments(settings: Settings, store: Store, clock: Callable[[], dt.datetime]) -> Live:
     heartbeat = settings.heartbeat_url.get_secret_value() if settings.heartbeat_url else None
     return Live(store, channels_of(settings), clock, payments_page_url(settings), heartbeat)
+
+
+def _decisions(settings: Settings, online: OnlineFeatures, clock: Callable[[], dt.datetime]) -> Decisions:
+    log = DecisionLog(settings.online)
+    registry = ModelRegistry(settings.models / FOLDER)
+    serving = Serving(registry, settings.lending_policy, log, clock, _log_refusal)
+    scorer: Scorer = InProcess(serving)
+    if settings.lending_score_url is not None:
+        key = settings.lending_score_key.get_secret_value() if settings.lending_score_key else None
+        scorer = Remote(settings.lending_score_url, key, settings.lending_score_seconds)
+    return Decisions(online, log, serving, scorer, clock, settings.decision_seconds)
+
+
+def _log_refusal(fault: str) -> None:
+    structlog.get_logger().error("lending refuses a file", fault=fault)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,70 @@ def test_killed_between_model_and_index_the_one_before_stays_in_use(registry: Mo
 
     assert current is not None
     assert current.version == "one"
+
+
+def test_a_version_can_be_kept_without_being_used(registry: ModelRegistry) -> None:
+    keep(registry, "one")
+    registry.keep("two", "{}", NOW, "it is worse", {}, in_use=False)
+
+    current = registry.current()
+
+    assert current is not None
+    assert current.version == "one"
+    assert registry.text("two") == "{}"
+
+
+def test_rolling_back_uses_what_was_in_use_before_and_not_what_was_only_kept(registry: ModelRegistry) -> None:
+    keep(registry, "one")
+    registry.keep("refused", "{}", NOW, "it is worse", {}, in_use=False)
+    keep(registry, "two")
+
+    assert registry.roll_back().version == "one"
+
+    current = registry.current()
+    assert current is not None
+    assert current.version == "one"
+    with pytest.raises(RegistryError, match="no model was in use before"):
+        registry.roll_back()
+
+
+def test_rolling_back_to_a_file_that_was_changed_is_refused_and_changes_nothing(registry: ModelRegistry) -> None:
+    keep(registry, "one")
+    keep(registry, "two")
+    (registry.folder / "one.json").write_text("other", "utf-8")
+
+    with pytest.raises(RegistryError, match=r"one\.json: the file was changed"):
+        registry.roll_back()
+
+    current = registry.current()
+    assert current is not None
+    assert current.version == "two"
+
+
+def test_a_challenger_is_tried_beside_the_one_in_use_until_it_is_used(registry: ModelRegistry) -> None:
+    keep(registry, "one")
+    registry.keep("two", "{}", NOW, "to be tried", {}, in_use=False)
+    assert registry.challenger() is None
+
+    registry.challenge("two")
+    challenger = registry.challenger()
+    assert challenger is not None
+    assert challenger.version == "two"
+
+    registry.use("two")
+    assert registry.challenger() is None
+
+
+def test_what_was_never_kept_cannot_challenge(registry: ModelRegistry) -> None:
+    with pytest.raises(RegistryError, match="no such model"):
+        registry.challenge("none")
+
+
+def test_an_index_of_an_older_release_reads(registry: ModelRegistry) -> None:
+    keep(registry, "one")
+    index = registry.folder / "index.json"
+    old = json.loads(index.read_text("utf-8"))
+    index.write_text(json.dumps({name: old[name] for name in ("current", "versions")}), "utf-8")
+
+    assert registry.challenger() is None
+    assert registry.used_before() == []

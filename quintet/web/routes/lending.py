@@ -1,21 +1,138 @@
-"""Lending over HTTP: the features of a client, now.
+"""Lending over HTTP: decisions on applications, the scoring model, and the features of a client now.
 
-Belongs here: how a question arrives and an answer leaves. What the features are belongs in `quintet/lending`.
+Belongs here: how a question arrives and an answer leaves. How it is decided belongs in `quintet/lending`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated
+import time
+from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request
-from pydantic import BaseModel, Field
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from starlette.responses import Response
 
+from quintet.lending.application import (
+    LARGEST_AMOUNT,
+    LARGEST_ID,
+    LONGEST_DURATION_DAYS,
+    LSN_PATTERN,
+    Application,
+    lsn_of,
+)
+from quintet.lending.decisions import ConflictError, Decisions, NoPolicyError, RefusedError
+from quintet.lending.endpoint import InProcess, NoScoreError
 from quintet.lending.online import EPOCH
-from quintet.web.problems import ProblemError
+from quintet.web.problems import Fault, Problem, ProblemError
 from quintet.web.security import guarded_router
 
 router = guarded_router("lending:read", prefix="/v1/lending", tags=["lending"])
+deciding = guarded_router("lending:decide", prefix="/v1/lending", tags=["lending"])
+
+_JSON = "application/json"
+_MOST_FIGURES = 100
+
+
+class DecisionMetrics:
+    """What the decisions tell Prometheus."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.decisions = Counter(
+            "quintet_decisions", "New loan decisions.", ["decision", "is_complete"], registry=registry
+        )
+        self.seconds = Histogram(
+            "quintet_decision_seconds",
+            "Seconds from an application's arrival until its decision is on the disk.",
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2),
+            registry=registry,
+        )
+
+
+class ApplicationGiven(BaseModel):
+    """An application as the CRM has committed it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    application_id: int = Field(ge=0, le=LARGEST_ID, description="The id of its row in the table loan.", examples=[1])
+    client_id: int = Field(ge=0, le=LARGEST_ID, description="Who applies: the id in the table user.", examples=[7])
+    amount: float = Field(
+        gt=0, le=LARGEST_AMOUNT, allow_inf_nan=False, description="In the currency of the loans.", examples=[500.0]
+    )
+    duration_days: int = Field(ge=1, le=LONGEST_DURATION_DAYS, description="How long it is to run.", examples=[30])
+    submitted_at: AwareDatetime = Field(
+        description="When it is sent, with its zone. What is older than a day and was not decided then is refused.",
+        examples=["2026-01-01T10:00:00Z"],
+    )
+    applied_on: dt.date | None = Field(
+        None,
+        description="Its day, at whose end features are told; by default that of submitted_at, UTC.",
+    )
+    commit_lsn: str | None = Field(
+        None,
+        pattern=LSN_PATTERN,
+        description="pg_current_wal_lsn() after the commit. Without it the decision waits for the application's row.",
+        examples=["0/16B3748"],
+    )
+
+    def application(self) -> Application:
+        """As it is decided."""
+        submitted_at = self.submitted_at.astimezone(dt.UTC)
+        return Application(
+            self.application_id,
+            self.client_id,
+            self.amount,
+            self.duration_days,
+            self.applied_on or submitted_at.date(),
+            submitted_at,
+            None if self.commit_lsn is None else lsn_of(self.commit_lsn),
+        )
+
+
+class ReasonTold(BaseModel):
+    """Why: a code for programs, and a sentence for the client."""
+
+    code: str = Field(examples=["OVERDUE_LOAN"])
+    sentence: str = Field(examples=["You have a loan that is overdue."])
+
+
+class DecisionAnswer(BaseModel):
+    """A decision. It is in the log before it is answered, and never changes."""
+
+    decision_id: str
+    application_id: int
+    client_id: int
+    decision: Literal["approve", "refer", "reject"]
+    reasons: list[ReasonTold] = Field(description="What spoke against approval, or that there was no history.")
+    score: float | None = Field(description="Probability of default; null where there was none in time.")
+    points: int | None
+    model_version: str | None
+    policy_version: str
+    as_of: dt.date
+    applied_lsn: int | None = Field(description="Up to where in PostgreSQL's log the features were.")
+    decided_at: dt.datetime
+
+
+class FiguresGiven(BaseModel):
+    """What a scoring model looks at."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    values: dict[str, Annotated[float, Field(allow_inf_nan=False)] | None] = Field(
+        max_length=_MOST_FIGURES,
+        description="By name; null where there is none.",
+        examples=[{"amount": 500.0, "duration_days": 30, "paid_loans_count": 2}],
+    )
+
+
+class ScoreAnswer(BaseModel):
+    """What the model in force says."""
+
+    default_probability: float = Field(ge=0, le=1)
+    points: int = Field(description="500 are even odds; each 20 more halve them.")
+    reasons: list[str] = Field(description="Codes of what cost points, the dearest first.")
+    model_version: str
 
 
 class ClientFeaturesAnswer(BaseModel):
@@ -55,3 +172,81 @@ def client_features(
         applied_commit_at=found.committed_at,
         features_version=found.version,
     )
+
+
+@deciding.post(
+    "/decisions",
+    response_model=DecisionAnswer,
+    responses={409: {"description": "The application was sent before with other content.", "model": Problem}},
+    openapi_extra={
+        "requestBody": {"required": True, "content": {_JSON: {"schema": ApplicationGiven.model_json_schema()}}}
+    },
+)
+async def decisions(request: Request) -> Response:
+    """Decide an application: approve, refer to a person, or reject, with reasons.
+
+    It waits until the features cover the application's commit; where features or score cannot be had in time, it
+    refers. The same application again gives the same answer, bit for bit.
+    """
+    began = time.perf_counter()
+    service = request.app.state.service
+    deciding_now: Decisions = service.decisions
+    try:
+        given = ApplicationGiven.model_validate_json(await request.body())
+        answered = await deciding_now.decide(given.application(), request.state.key.name)
+    except ValidationError as error:
+        raise _invalid(error) from None
+    except RefusedError as error:
+        raise ProblemError(422, str(error), errors=[Fault(where=f"body.{error.field}", what=str(error))]) from None
+    except ConflictError as error:
+        raise ProblemError(409, str(error)) from None
+    except NoPolicyError as error:
+        raise ProblemError(503, f"nothing can be decided: {error}") from None
+    record = answered.record
+    if not answered.is_repeat:
+        metrics: DecisionMetrics = service.decision_metrics
+        metrics.decisions.labels(record.decision, str(record.shortfall is None).lower()).inc()
+        metrics.seconds.observe(time.perf_counter() - began)
+    return Response(record.answer, media_type=_JSON)
+
+
+@deciding.post(
+    "/score",
+    response_model=ScoreAnswer,
+    openapi_extra={"requestBody": {"required": True, "content": {_JSON: {"schema": FiguresGiven.model_json_schema()}}}},
+)
+async def score(request: Request) -> ScoreAnswer:
+    """Score figures by the model in force. Nothing is decided or recorded.
+
+    503 where no model is in force, 422 where it lacks a figure.
+    """
+    serving = request.app.state.service.decisions.serving
+    if serving.now.model is None:
+        why = "; ".join(serving.now.faults) or "none was learnt yet: make run SELECT=lending"
+        raise ProblemError(503, f"no scoring model is in force: {why}")
+    try:
+        given = FiguresGiven.model_validate_json(await request.body())
+        scored_by = await InProcess(serving).score(given.values, 0)
+    except ValidationError as error:
+        raise _invalid(error) from None
+    except NoScoreError as error:
+        raise ProblemError(422, str(error), errors=[Fault(where="body.values", what=str(error))]) from None
+    scored = scored_by.scored
+    return ScoreAnswer(
+        default_probability=scored.default_probability,
+        points=scored.points,
+        reasons=list(scored.reasons),
+        model_version=scored_by.version,
+    )
+
+
+def _invalid(error: ValidationError) -> ProblemError:
+    faults = [
+        Fault(where=".".join(["body", *(str(part) for part in found["loc"])]), what=found["msg"])
+        for found in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    detail = "nothing was decided: " if error.title == ApplicationGiven.__name__ else ""
+    return ProblemError(422, detail + "; ".join(f"{fault.where}: {fault.what}" for fault in faults), errors=faults)
+
+
+ROUTERS: tuple[Any, ...] = (deciding, router)

@@ -1,0 +1,218 @@
+"""Deciding applications as they come: wait for the features, ask for the score, decide, write it down, answer.
+
+Belongs here: the order of things, their time limits, and that an application is decided once. It runs in one event
+loop. What a decision is made of belongs in `decide.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from quintet.lending.application import Application, why_untimely
+from quintet.lending.decide import Figures, Known, decided
+from quintet.lending.endpoint import NoScoreError, ScoredBy, Scorer
+from quintet.lending.in_force import Serving
+from quintet.lending.online import AtApplication, OnlineFeatures
+from quintet.online.loan_decisions import DecisionLog, DecisionRecord
+
+_POLL_SECONDS = 0.001
+_SHARE_FOR_FEATURES = 0.6
+
+
+class ConflictError(ValueError):
+    """The application was decided, or is being decided, with other content."""
+
+
+class RefusedError(ValueError):
+    """The application cannot be decided as it is. field: which of its fields is at fault."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
+
+
+class NoPolicyError(RuntimeError):
+    """There is no policy to decide by; the text says why."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What stands in the log, and whether it stood there before."""
+
+    record: DecisionRecord
+    is_repeat: bool
+
+
+class Decisions:
+    """Decides applications. clock: UTC, with its zone. budget_seconds: within which features and score have to come."""
+
+    def __init__(
+        self,
+        features: OnlineFeatures,
+        log: DecisionLog,
+        serving: Serving,
+        scorer: Scorer,
+        clock: Callable[[], dt.datetime],
+        budget_seconds: float,
+    ) -> None:
+        self.log, self.serving, self.scorer = log, serving, scorer
+        self._features, self._clock, self._budget = features, clock, budget_seconds
+        self._under_way: dict[int, tuple[str, asyncio.Future[Answered]]] = {}
+        self._applied: asyncio.Future[None] | None = None
+        self._poll: asyncio.Task[None] | None = None
+        self._waiting = 0
+
+    def start(self) -> None:
+        """Begin to write, and read what is in force."""
+        self.log.start()
+        self.serving.start()
+
+    async def close(self) -> None:
+        """End after what is under way."""
+        await self.scorer.close()
+        await asyncio.to_thread(self.serving.close)
+        await asyncio.to_thread(self.log.close)
+
+    async def decide(self, application: Application, asked_by: str) -> Answered:
+        """The decision of an application: the one in the log, else a new one, in the log when this returns.
+
+        Raises ConflictError, RefusedError, NoPolicyError.
+        """
+        began = time.perf_counter()
+        found = self.log.of_application(application.application_id)
+        if found is not None:
+            return _repeated(application, found)
+        under_way = self._under_way.get(application.application_id)
+        if under_way is not None:
+            identity, future = under_way
+            if identity != application.identity:
+                raise ConflictError(_conflict(application.application_id))
+            return Answered((await asyncio.shield(future)).record, is_repeat=True)
+        future = asyncio.get_running_loop().create_future()
+        future.add_done_callback(_look_at)
+        self._under_way[application.application_id] = application.identity, future
+        try:
+            answered = await self._decide(application, asked_by, began)
+        except BaseException as error:
+            future.set_exception(error if isinstance(error, Exception) else RuntimeError("the request was given up"))
+            raise
+        finally:
+            del self._under_way[application.application_id]
+        future.set_result(answered)
+        return answered
+
+    async def _decide(self, application: Application, asked_by: str, began: float) -> Answered:
+        untimely = why_untimely(application, self._clock())
+        if untimely is not None:
+            raise RefusedError("submitted_at", untimely)
+        in_force = self.serving.now
+        if in_force.policy is None:
+            raise NoPolicyError("; ".join(in_force.faults) or "no policy is in force")
+        known, waited = await self._known(application, began)
+        record = decided(
+            application,
+            known,
+            in_force.policy,
+            in_force.challenger,
+            asked_by,
+            self._clock(),
+            round(waited * 1000, 3),
+            round((time.perf_counter() - began) * 1000, 3),
+        )
+        kept = await asyncio.wrap_future(self.log.record(record))
+        return Answered(record, is_repeat=False) if kept is record else _repeated(application, kept)
+
+    async def _known(self, application: Application, began: float) -> tuple[Known, float]:
+        """What is known within the budget, and how many seconds the features took."""
+        at, shortfall = await self._features_at(application, began + self._budget * _SHARE_FOR_FEATURES)
+        waited = time.perf_counter() - began
+        if at is not None and at.values is None:
+            raise RefusedError(
+                "client_id",
+                f"the CRM's table user has no client {application.client_id}, and everything that was committed with "
+                "the application is known; commit the client first, or mend the id",
+            )
+        if at is None or at.values is None:
+            return Known(application.values(), None, None, None, shortfall), waited
+        figures = {**at.values, **application.values()}
+        scored_by, shortfall = await self._score(figures, began + self._budget - time.perf_counter())
+        return Known(figures, at.version, at.applied_lsn, scored_by, shortfall), waited
+
+    async def _score(self, figures: Figures, seconds: float) -> tuple[ScoredBy | None, str | None]:
+        try:
+            return await self.scorer.score(figures, max(seconds, 0.0)), None
+        except NoScoreError as error:
+            return None, str(error)
+
+    async def _features_at(self, application: Application, until: float) -> tuple[AtApplication | None, str | None]:
+        """The features once they cover the application; None, and why, where they do not in time."""
+        while True:
+            try:
+                seen = self._features.store.version()
+                at = self._features.features_at(
+                    application.client_id, application.application_id, application.commit_lsn, application.applied_on
+                )
+                if at.is_covered:
+                    return at, None
+                left = until - time.perf_counter()
+                if left <= 0 or not await self._await_change(seen, left):
+                    return None, (
+                        f"the stream had not applied the application's commit in time; it was at {at.applied_lsn}"
+                    )
+            except sqlite3.Error as error:
+                return None, f"the features cannot be read: {error}"
+
+    async def _await_change(self, seen: int, seconds: float) -> bool:
+        """Wait until the features are another version than `seen`; False where they are not within `seconds`.
+
+        One task asks for all who wait, so that a stream that stands still costs little.
+        """
+        if self._features.store.version() != seen:
+            return True
+        loop = asyncio.get_running_loop()
+        if self._applied is None or self._applied.done():
+            self._applied = loop.create_future()
+        self._waiting += 1
+        if self._poll is None or self._poll.done():
+            self._poll = loop.create_task(self._watch_features(seen))
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.shield(self._applied)
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting -= 1
+        return True
+
+    async def _watch_features(self, seen: int) -> None:
+        while self._waiting:
+            await asyncio.sleep(_POLL_SECONDS)
+            version = self._features.store.version()
+            if version != seen:
+                seen = version
+                if self._applied is not None and not self._applied.done():
+                    self._applied.set_result(None)
+
+
+def _repeated(application: Application, found: DecisionRecord) -> Answered:
+    if found.identity != application.identity:
+        raise ConflictError(_conflict(application.application_id))
+    return Answered(found, is_repeat=True)
+
+
+def _conflict(application_id: int) -> str:
+    return (
+        f"application {application_id} was sent before with other content; a decision stands for what it was made of. "
+        "Give the changed application an id of its own"
+    )
+
+
+def _look_at(future: asyncio.Future[Answered]) -> None:
+    """Look at an exception that nobody else waits for, so that it is not logged as forgotten."""
+    if not future.cancelled():
+        future.exception()

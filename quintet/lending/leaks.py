@@ -1,0 +1,95 @@
+"""Leaks: inputs of a model that know what came after the application.
+
+Belongs here: two checks that learning does not pass without. The first computes features again from a book in which
+nothing later than the day has happened yet. The second holds what each input tells alone against what is plausible, for
+a leak that the first cannot see because it is in the facts themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from quintet.lending.book import Rows, clean
+from quintet.lending.contract import LOAN, PAYMENT, USER
+from quintet.lending.feature import Event, Feature
+from quintet.lending.registry import fold, values
+
+_MOST_CHECKED = 300
+_SURE_AUC = 0.9
+"""No single honest figure tells defaults from repaid loans as surely as this."""
+
+
+class LeakError(ValueError):
+    """An input knows of what came after the application; the text names it, and where."""
+
+
+def check_as_of(rows: Rows, known: Sequence[Feature], applications: Sequence[Mapping[str, Any]]) -> None:
+    """Raises LeakError for a feature whose value at an application changes when all that came later is taken away.
+
+    rows: the book as the first snapshot has it, with its states. applications: with application_id, client_id and
+    as_of; some hundreds of them are checked. Features without dates are not: they are null for these applications.
+    """
+    dated = [feature for feature in known if feature.is_dated]
+    for application in applications[:: len(applications) // _MOST_CHECKED + 1]:
+        client, as_of = str(application["client_id"]), application["as_of"]
+        events = _events_until(rows, client, as_of)
+        if events is None:
+            continue
+        told = values(dated, rows.states(client), date.fromisoformat(as_of))
+        states: dict[str, Any] = {}
+        for event in events:
+            states = fold(dated, states, event)
+        then = values(dated, states, date.fromisoformat(as_of))
+        for name, value in told.items():
+            if value != then[name]:
+                raise LeakError(
+                    f"{name} is {value} at application {application['application_id']}, and {then[name]} when nothing "
+                    f"after {as_of} has happened: it knows of what came later. Let its value look at facts dated up to "
+                    "the day alone, or set is_dated=False where the tables keep no dates"
+                )
+
+
+def _events_until(rows: Rows, client: str, as_of: str) -> list[Event] | None:
+    """A client's rows as they were at the end of a day; None where dates contradict each other and none can tell.
+
+    A loan that ended later was still active then.
+    """
+    events: list[Event] = []
+    user = rows.row(USER, client)
+    if user is not None:
+        events.append(Event(USER, client, clean(USER, user)))
+    for key, kept in rows.children(LOAN, client):
+        loan = dict(clean(LOAN, kept) or {})
+        created_on, updated_on = loan["created_on"], loan["updated_on"]
+        if created_on is not None and updated_on is not None and updated_on < created_on:
+            return None
+        if created_on is None or created_on <= as_of:
+            has_ended_later = updated_on is not None and updated_on > as_of and loan["status"] in ("paid", "overdue")
+            change = {"status": "active", "updated_on": created_on} if has_ended_later else {}
+            events.append(Event(LOAN, key, loan | change))
+        for payment_key, paid in rows.children(PAYMENT, key):
+            payment = clean(PAYMENT, paid) or {}
+            if payment["created_on"] is None or payment["created_on"] <= as_of:
+                events.append(Event(PAYMENT, payment_key, payment))
+    return events
+
+
+def check_plausible(inputs: Mapping[str, np.ndarray], is_default: np.ndarray) -> None:
+    """Raises LeakError for an input that alone tells defaults from repaid loans too well to be honest.
+
+    inputs: by name, NaN for null; is_default: of the same applications, both classes there.
+    """
+    for name, column in inputs.items():
+        # Null may be what tells, so it is tried at either end.
+        ends = (np.nan_to_num(column, nan=end) for end in (-1e18, 1e18))
+        auc = max(max(found, 1 - found) for found in (float(roc_auc_score(is_default, one)) for one in ends))
+        if auc >= _SURE_AUC:
+            raise LeakError(
+                f"{name} alone tells defaults from repaid loans with an AUC of {auc:.3f}; no honest figure does. Look "
+                "whether it was made from the outcome, or from payments after the application"
+            )

@@ -1,0 +1,123 @@
+"""Measures of a scoring model on applications whose outcome is known: pure functions over arrays.
+
+Belongs here: what a figure is, and its uncertainty. Which figures are published belongs in `model_card.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+_RESAMPLES = 200
+_SEED = 0
+_LEAST_SHARE = 1e-4
+_Z95 = 1.959964
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with the interval that holds it in 95% of resamples."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Ranking:
+    """How well probabilities rank defaults above repaid loans; weights of rows make resamples.
+
+    Raises ValueError where one class is absent.
+    """
+
+    def __init__(self, is_default: np.ndarray, probability: np.ndarray) -> None:
+        if is_default.all() or not is_default.any():
+            raise ValueError("ranking needs loans that defaulted and loans that were repaid")
+        self._order = np.argsort(probability, kind="stable")
+        ordered = probability[self._order]
+        self._starts = np.flatnonzero(np.append(True, np.diff(ordered) != 0))
+        self._is_default = is_default[self._order].astype(float)
+
+    def auc(self, weight: np.ndarray | None = None) -> float:
+        """The chance that a default has a higher probability than a repaid loan; equal ones count half."""
+        bad, good = self._by_value(weight)
+        below = np.cumsum(good) - good
+        return float((bad * (below + good / 2)).sum() / (bad.sum() * good.sum()))
+
+    def ks(self, weight: np.ndarray | None = None) -> float:
+        """The greatest distance between the two distributions (Kolmogorov-Smirnov)."""
+        bad, good = self._by_value(weight)
+        return float(np.abs(np.cumsum(good) / good.sum() - np.cumsum(bad) / bad.sum()).max())
+
+    def _by_value(self, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        ordered = np.ones(len(self._order)) if weight is None else weight[self._order]
+        bad = np.add.reduceat(ordered * self._is_default, self._starts)
+        return bad, np.add.reduceat(ordered, self._starts) - bad
+
+
+def resamples(is_default: np.ndarray, client: np.ndarray) -> Iterator[np.ndarray]:
+    """Weights of rows, resample by resample of whole clients; those without both classes are left out."""
+    rng = np.random.default_rng(_SEED)
+    _, number = np.unique(client, return_inverse=True)
+    clients = int(number.max()) + 1
+    for _ in range(_RESAMPLES):
+        drawn = np.bincount(rng.integers(0, clients, clients), minlength=clients)[number].astype(float)
+        if 0 < (drawn * is_default).sum() < drawn.sum():
+            yield drawn
+
+
+def ranking_figures(is_default: np.ndarray, probability: np.ndarray, client: np.ndarray) -> dict[str, Estimate]:
+    """auc, gini and ks with their intervals."""
+    ranking = Ranking(is_default, probability)
+    drawn = np.array([(ranking.auc(weight), ranking.ks(weight)) for weight in resamples(is_default, client)])
+    (auc_low, ks_low), (auc_high, ks_high) = np.quantile(drawn, [0.025, 0.975], axis=0)
+    auc = Estimate(ranking.auc(), float(auc_low), float(auc_high))
+    gini = Estimate(*(2 * part - 1 for part in (auc.value, auc.low, auc.high)))
+    return {"auc": auc, "gini": gini, "ks": Estimate(ranking.ks(), float(ks_low), float(ks_high))}
+
+
+def auc_gain(is_default: np.ndarray, one: np.ndarray, other: np.ndarray, client: np.ndarray) -> np.ndarray:
+    """By how much the AUC of `one` is above that of `other`, in each resample."""
+    first, second = Ranking(is_default, one), Ranking(is_default, other)
+    return np.array([first.auc(weight) - second.auc(weight) for weight in resamples(is_default, client)])
+
+
+def equal_bins(probability: np.ndarray, fewest: int = 200, most: int = 10) -> np.ndarray:
+    """The number of each row's bin, from the lowest probability; bins of equal counts, of `fewest` rows or more."""
+    bins = int(np.clip(len(probability) // fewest, 2, most))
+    rank = np.empty(len(probability), dtype=int)
+    rank[np.argsort(probability, kind="stable")] = np.arange(len(probability))
+    return rank * bins // max(len(probability), 1)
+
+
+def calibration_error(happened: np.ndarray, probability: np.ndarray) -> float:
+    """How far the mean probability of a bin is from the share that happened, on average over bins of equal counts.
+
+    happened: 1 or 0, or the true probabilities where they are known.
+    """
+    place = equal_bins(probability)
+    rows = np.bincount(place)
+    gap = np.bincount(place, weights=probability) - np.bincount(place, weights=happened.astype(float))
+    return float(np.abs(gap).sum() / rows.sum())
+
+
+def stability(before: np.ndarray, now: np.ndarray) -> float:
+    """The population stability index of counts by bin: below 0.1 stable, above 0.25 shifted. NaN where one is empty.
+
+    Each bin holds at least one in 10,000, so that an empty one does not decide.
+    """
+    if not before.sum() or not now.sum():
+        return float("nan")
+    old, new = (np.maximum(counts / counts.sum(), _LEAST_SHARE) for counts in (before, now))
+    return float(((new - old) * np.log(new / old)).sum())
+
+
+def share_interval(happened: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The 95% interval of shares (Wilson); NaN where there are no rows."""
+    count = np.where(rows > 0, rows, np.nan).astype(float)
+    share = happened / count
+    middle = share + _Z95**2 / (2 * count)
+    half = _Z95 * np.sqrt(share * (1 - share) / count + _Z95**2 / (4 * count**2))
+    scale = 1 + _Z95**2 / count
+    return np.maximum((middle - half) / scale, 0), np.minimum((middle + half) / scale, 1)

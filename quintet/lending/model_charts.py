@@ -1,0 +1,371 @@
+"""The figures of the scoring model and the what-if: from a frame to a chart, its table and its main number in words.
+
+Belongs here: what each chart shows. The frames are the tables `ml.lending_…` of `result_tables.py`; colours and type
+come from `quintet.design`.
+
+Every function takes an empty frame too, and then gives a figure without a chart whose note says what to do.
+"""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from quintet.design import Column, Figure, format_value, tooltips
+
+KINDS = {"scorecard": "Scorecard", "boosted": "Gradient boosting"}
+MEASURES = {"auc": "AUC", "gini": "Gini", "ks": "KS", "calibration_error": "Calibration error"}
+INPUT_WORDS = {
+    "base": "Everybody begins with",
+    "amount": "Amount",
+    "duration_days": "Duration, days",
+    "days_since_first_loan": "Days since first loan",
+    "days_since_last_late_payment": "Days since last late payment",
+    "late_payments_share": "Share of payments late",
+    "open_loans_count": "Open loans",
+    "outstanding_principal": "Outstanding principal",
+    "overdue_loans_count": "Overdue loans",
+    "paid_loans_count": "Paid loans",
+    "profit_in_last_90_days_rate": "Profit rate, 90 days",
+    "default_probability": "Probability of default",
+}
+_OUTCOMES = {"repaid": "Repaid", "overdue": "Not repaid", "open": "Not known"}
+_SWAPS = {"in": "New approvals", "out": "No longer approved", "stays": "Approved by both"}
+_STABLE, _SHIFTED = 0.1, 0.25
+_NO_MODEL = (
+    "No scoring model was learnt yet: it needs loans that have ended. Start the change stream (`make stream`) and run "
+    "`make run SELECT=lending`."
+)
+
+
+def model_figures(figures: pd.DataFrame) -> Figure:
+    """What both kinds of model are worth on later loans. figures: `ml.lending_model_figures`."""
+    name, title = "lending-model-figures", "How well scores rank and tell later loans, with 95% intervals"
+    columns = (
+        Column("measured", "Measure"),
+        Column("model", "Model"),
+        Column("value", "Value", "decimal"),
+        Column("low", "From", "decimal"),
+        Column("high", "To", "decimal"),
+        Column("n", "Loans", "count"),
+    )
+    rows = figures.assign(model=figures["scores_of"].map(KINDS), measured=figures["measure"].map(MEASURES))
+    if rows.empty:
+        return _empty(name, title, rows, columns)
+    height = 200
+    base = alt.Chart(_plain(rows[rows["measure"] != "calibration_error"], *(column.name for column in columns)))
+    y = alt.Y("measured:N", title=None, sort=list(MEASURES.values()))
+    offset = alt.YOffset("model:N", sort=list(KINDS.values()))
+    colour = alt.Color("model:N", scale=alt.Scale(domain=list(KINDS.values())), legend=alt.Legend(title=None))
+    tips = tooltips(columns)
+    bars = base.mark_rule(strokeWidth=3, opacity=0.5).encode(
+        x=alt.X("low:Q", title="Value", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(grid=True, format=".1f")),
+        x2="high:Q", y=y, yOffset=offset, color=colour, tooltip=tips,
+    )  # fmt: skip
+    dots = base.mark_point(size=80).encode(x="value:Q", y=y, yOffset=offset, color=colour, tooltip=tips)
+    told = rows.set_index(["scores_of", "measure"])["value"]
+    alternative = "; ".join(
+        f"{KINDS[kind]}: AUC {told[kind, 'auc']:.3f}, probabilities off by "
+        f"{format_value(told[kind, 'calibration_error'], 'percent')} on average"
+        for kind in KINDS
+        if (kind, "auc") in told
+    )
+    chart = alt.layer(bars, dots).properties(height=height)
+    return Figure(name, title, f"{alternative}.", chart, rows, columns, height=height)
+
+
+def calibration(bins: pd.DataFrame, kind: str) -> Figure:
+    """Probabilities beside what came. bins: `ml.lending_model_calibration`; kind: whose are drawn."""
+    name, title = "lending-calibration", "Share of later loans not repaid, by the probability that was told"
+    columns = (
+        Column("model", "Model"),
+        Column("loans", "Loans", "count"),
+        Column("mean_probability", "Told", "percent"),
+        Column("default_share", "Came", "percent"),
+        Column("low", "From", "percent"),
+        Column("high", "To", "percent"),
+    )
+    rows = bins.assign(model=bins["scores_of"].map(KINDS))
+    shown = rows[rows["scores_of"] == kind]
+    if shown.empty:
+        return _empty(name, title, rows, columns)
+    height, most = 300, float(max(shown["mean_probability"].max(), shown["high"].max())) * 1.05
+    scale = alt.Scale(domain=[0, most])
+    x = alt.X("mean_probability:Q", title="Probability told", scale=scale, axis=alt.Axis(format=".0%"))
+    base, tips = alt.Chart(_plain(shown, *(column.name for column in columns))), tooltips(columns)
+    exact = (
+        alt.Chart(alt.Data(values=[{"at": 0.0}, {"at": most}]))
+        .mark_line(style="reference")
+        .encode(x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale))
+    )
+    share = alt.Y("low:Q", title="Share not repaid", scale=scale, axis=alt.Axis(format=".0%", grid=True))
+    intervals = base.mark_rule(opacity=0.5, strokeWidth=2).encode(x=x, y=share, y2="high:Q", tooltip=tips)
+    dots = base.mark_point().encode(x=x, y=alt.Y("default_share:Q", scale=scale), tooltip=tips)
+    inside = int(((shown["mean_probability"] >= shown["low"]) & (shown["mean_probability"] <= shown["high"])).sum())
+    alternative = f"{inside} of {len(shown)} bins of later loans have the told probability within their interval."
+    note = "On the dashed line what was told came true; lines are 95% intervals."
+    chart = alt.layer(exact, intervals, dots).properties(height=height)
+    return Figure(name, title, alternative, chart, rows, columns, note=note, height=height)
+
+
+def points(bins: pd.DataFrame) -> Figure:
+    """The scorecard. bins: `ml.lending_model_points`."""
+    name, title = "lending-points", "Points of the scorecard, by bin of each input"
+    columns = (
+        Column("words", "Input"),
+        Column("span", "From, up to below"),
+        Column("points", "Points", "count"),
+        Column("loans", "Loans", "count"),
+        Column("default_share", "Not repaid", "percent"),
+        Column("reason", "Reason it gives"),
+    )
+    rows = bins.assign(words=bins["input"].map(INPUT_WORDS), span=_spans(bins))
+    shown = rows[rows["input"] != "base"]
+    if shown.empty:
+        return _empty(name, title, rows, columns)
+    shown = shown[~shown["is_null"].astype(bool) | (shown["points"] != 0)]
+    shown = shown.assign(label=shown["words"] + ": " + shown["span"])
+    height = 18 * len(shown) + 40
+    tips = tooltips(columns)
+    chart = (
+        alt.Chart(_plain(shown, "label", *(column.name for column in columns)))
+        .mark_bar()
+        .encode(
+            x=alt.X("points:Q", title="Points; more is safer", axis=alt.Axis(grid=True)),
+            y=alt.Y("label:N", title=None, sort=None, axis=alt.Axis(labelLimit=260)),
+            tooltip=tips,
+        )
+        .properties(height=height)
+    )
+    spread = shown.groupby("words")["points"].agg(lambda points: points.max() - points.min()).sort_values()
+    alternative = f"{spread.index[-1]} moves the score most, by up to {int(spread.iloc[-1])} points."
+    note = "20 points more halve the odds of default; 500 are even odds. " + (
+        f"Everybody begins with {int(rows.loc[rows['input'] == 'base', 'points'].iloc[0])}."
+    )
+    return Figure(name, title, alternative, chart, rows, columns, note=note, height=height)
+
+
+def _spans(bins: pd.DataFrame) -> list[str]:
+    words = []
+    for row in bins.to_dict("records"):
+        lower, upper = (None if pd.isna(row[end]) else f"{row[end]:,.4g}" for end in ("lower", "upper"))
+        if row["input"] == "base":
+            words.append("")
+        elif row["is_null"]:
+            words.append("null")
+        elif lower is None:
+            words.append("all values" if upper is None else f"below {upper}")
+        else:
+            words.append(f"from {lower}" if upper is None else f"{lower} to {upper}")
+    return words
+
+
+def distribution(counts: pd.DataFrame) -> Figure:
+    """How points are spread. counts: `ml.lending_model_distribution`."""
+    name, title = "lending-points-distribution", "Applications by points, and what became of them"
+    columns = (
+        Column("points", "Points from", "count"),
+        Column("words", "Outcome"),
+        Column("applications", "Applications", "count"),
+    )
+    rows = counts.groupby(["points", "outcome"], as_index=False)["applications"].sum()
+    rows = rows.assign(words=rows["outcome"].map(_OUTCOMES))
+    if rows.empty:
+        return _empty(name, title, rows, columns)
+    height = 280
+    chart = (
+        alt.Chart(_plain(rows.assign(to=rows["points"] + 10), "points", "to", "words", "applications"))
+        .mark_bar(cornerRadiusEnd=0)
+        .encode(
+            x=alt.X("points:Q", bin="binned", title="Points; more is safer"),
+            x2="to:Q",
+            y=alt.Y("applications:Q", title="Applications", stack="zero", axis=alt.Axis(grid=True, format="~s")),
+            color=alt.Color("words:N", scale=alt.Scale(domain=list(_OUTCOMES.values())), legend=alt.Legend(title=None)),
+            tooltip=tooltips(columns),
+        )
+        .properties(height=height)
+    )
+    known = rows[rows["outcome"] != "open"]
+    total = known.groupby("outcome")["applications"].sum()
+    middle = {
+        outcome: int((part["points"] * part["applications"]).sum() / part["applications"].sum())
+        for outcome, part in known.groupby("outcome")
+    }
+    alternative = "; ".join(
+        f"{_OUTCOMES[str(outcome)]}: {int(total[outcome]):,} loans, {mean} points on average"
+        for outcome, mean in middle.items()
+    )
+    return Figure(name, title, f"{alternative or 'No outcome is known'}.", chart, rows, columns, height=height)
+
+
+def fairness(bands: pd.DataFrame) -> Figure:
+    """How age bands fare. bands: `ml.lending_model_fairness`."""
+    name, title = "lending-fairness", "Approvals by age, though age is no input"
+    columns = (
+        Column("age_band", "Age, years"),
+        Column("applications", "Applications", "count"),
+        Column("approval_share", "Approved", "percent"),
+        Column("approval_ratio", "To the highest", "decimal"),
+        Column("loans", "Later loans", "count"),
+        Column("mean_probability", "Default told", "percent"),
+        Column("default_share", "Default came", "percent"),
+        Column("auc", "AUC", "decimal"),
+        Column("auc_low", "From", "decimal"),
+        Column("auc_high", "To", "decimal"),
+    )
+    if bands.empty:
+        return _empty(name, title, bands, columns)
+    height = 220
+    chart = (
+        alt.Chart(_plain(bands, *(column.name for column in columns)))
+        .mark_bar()
+        .encode(
+            x=alt.X("age_band:N", title="Age at the application, years", sort=None, axis=alt.Axis(labelAngle=0)),
+            y=alt.Y(
+                "approval_share:Q",
+                title="Approved",
+                scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(format=".0%", grid=True),
+            ),
+            tooltip=tooltips(columns),
+        )
+        .properties(height=height)
+    )
+    alternative = "Nobody is approved."
+    if bands["approval_ratio"].notna().any():
+        lowest = bands.sort_values("approval_ratio").to_dict("records")[0]
+        alternative = (
+            f"The lowest share of approvals is that of {lowest['age_band']}: {lowest['approval_ratio']:.2f} of the "
+            "highest; below 0.80 calls for a look."
+        )
+    return Figure(name, title, alternative, chart, bands, columns, height=height)
+
+
+def stability(inputs: pd.DataFrame) -> Figure:
+    """How inputs moved. inputs: `ml.lending_model_stability`."""
+    name, title = (
+        "lending-stability",
+        "How later applications differ from those before, population stability index",
+    )
+    columns = (
+        Column("words", "Input"),
+        Column("psi", "PSI", "decimal"),
+        Column("state", "State"),
+        Column("null_before", "Null before", "percent"),
+        Column("null_after", "Null after", "percent"),
+    )
+    rows = inputs.assign(words=inputs["input"].map(INPUT_WORDS), state=[_state(psi) for psi in inputs["psi"]])
+    if rows.empty:
+        return _empty(name, title, rows, columns)
+    height = 26 * len(rows) + 40
+    bars = (
+        alt.Chart(_plain(rows, *(column.name for column in columns)))
+        .mark_bar()
+        .encode(
+            x=alt.X("psi:Q", title="PSI", axis=alt.Axis(grid=True)),
+            y=alt.Y("words:N", title=None, sort=None, axis=alt.Axis(labelLimit=220)),
+            tooltip=tooltips(columns),
+        )
+    )
+    limits = (
+        alt.Chart(alt.Data(values=[{"at": _STABLE}, {"at": _SHIFTED}])).mark_rule(style="reference").encode(x="at:Q")
+    )
+    first = rows.iloc[0]
+    alternative = f"{first['words']} moved most: {first['psi']:.3f}, {first['state']}."
+    note = f"Below {_STABLE} stable, from {_SHIFTED} on shifted (dashed)."
+    chart = alt.layer(bars, limits).properties(height=height)
+    return Figure(name, title, alternative, chart, rows, columns, note=note, height=height)
+
+
+def _state(psi: float) -> str:
+    if pd.isna(psi):
+        return "not known"
+    return "stable" if psi < _STABLE else "moved" if psi < _SHIFTED else "shifted"
+
+
+def cut_offs(table: pd.DataFrame, approve_below: float) -> Figure:
+    """What each limit of approval lends and loses. table: `ml.lending_what_if`; approve_below: the limit asked for."""
+    name, title = "lending-cut-offs", "Approvals against expected loss, by limit of approval"
+    columns = (
+        Column("approve_below", "Approve below", "percent"),
+        Column("approval_share", "Approved", "percent"),
+        Column("approvals", "Approvals", "count"),
+        Column("amount", "Lent", "money"),
+        Column("expected_loss_share", "Expected loss", "percent"),
+        Column("default_share", "Realised defaults", "percent"),
+        Column("known_outcomes", "Of loans", "count"),
+        Column("swapped_in_applications", "Swapped in", "count"),
+        Column("swapped_in_default_share", "Their defaults", "percent"),
+        Column("swapped_out_applications", "Swapped out", "count"),
+        Column("swapped_out_default_share", "Their defaults", "percent"),
+    )
+    if table.empty:
+        return _empty(name, title, table, columns)
+    rows = table.sort_values("approve_below")
+    nearest = int((rows["approve_below"] - approve_below).abs().to_numpy().argmin())
+    words = ["asked for" if place == nearest else "" for place in range(len(rows))]
+    rows = rows.assign(mark=[
+        "in force" if in_force else word for in_force, word in zip(rows["is_in_force"], words, strict=True)
+    ])  # fmt: skip
+    height = 300
+    base = alt.Chart(_plain(rows, "mark", *(column.name for column in columns)))
+    x = alt.X("expected_loss_share:Q", title="Expected loss, share of what is lent", scale=alt.Scale(zero=False),
+              axis=alt.Axis(format=".0%"))  # fmt: skip
+    y = alt.Y("approval_share:Q", title="Approved", scale=alt.Scale(zero=False), axis=alt.Axis(format=".0%", grid=True))
+    order = alt.Order("approve_below:Q")
+    tips = tooltips(columns)
+    line = base.mark_line(opacity=0.6).encode(x=x, y=y, order=order)
+    dots = base.mark_point().encode(x=x, y=y, tooltip=tips)
+    labels = base.mark_text(style="label-strong", dy=-14).encode(x=x, y=y, text="mark:N")
+    now = rows[rows["is_in_force"].astype(bool)].iloc[0]
+    alternative = (
+        f"The policy in force approves below {now['approve_below']:.0%}: "
+        f"{format_value(now['approval_share'], 'percent')} of applications, "
+        f"expected loss {format_value(now['expected_loss_share'], 'percent')} of what is lent."
+    )
+    note = "Neither axis begins at zero. Rules and the limit of rejection stay as they are."
+    chart = alt.layer(line, dots, labels).properties(height=height)
+    return Figure(name, title, alternative, chart, rows, columns, note=note, height=height)
+
+
+def swaps(sets: pd.DataFrame) -> Figure:
+    """Who is approved by one policy and not the other. sets: `what_if.WhatIf.swaps`."""
+    name, title = "lending-swaps", "Share not repaid among who is swapped, with 95% intervals"
+    columns = (
+        Column("words", "Applications"),
+        Column("applications", "Count", "count"),
+        Column("amount", "Amount", "money"),
+        Column("expected_loss", "Expected loss", "money"),
+        Column("known_outcomes", "Outcome known", "count"),
+        Column("default_share", "Not repaid", "percent"),
+        Column("default_share_low", "From", "percent"),
+        Column("default_share_high", "To", "percent"),
+    )
+    rows = sets.assign(words=sets["swap"].map(_SWAPS))
+    known = rows[rows["known_outcomes"] > 0]
+    if known.empty:
+        note = "No outcome is known of any of them." if len(rows) else _NO_MODEL
+        return Figure(name, title, "There is nothing to show.", None, rows, columns, note=note)
+    height = 160
+    base, tips = alt.Chart(_plain(known, *(column.name for column in columns))), tooltips(columns)
+    y = alt.Y("words:N", title=None, sort=list(_SWAPS.values()), axis=alt.Axis(labelLimit=180))
+    x = alt.X("default_share_low:Q", title="Share not repaid", axis=alt.Axis(format=".0%", grid=True))
+    bars = base.mark_rule(strokeWidth=3, opacity=0.5).encode(x=x, x2="default_share_high:Q", y=y, tooltip=tips)
+    dots = base.mark_point(size=80).encode(x="default_share:Q", y=y, tooltip=tips)
+    alternative = "; ".join(
+        f"{row['words']}: {format_value(row['default_share'], 'percent')} of {int(row['known_outcomes']):,} loans"
+        for row in known.to_dict("records")
+    )
+    note = "Outcomes are known only of loans that were issued, whatever this policy would have said."
+    chart = alt.layer(bars, dots).properties(height=height)
+    return Figure(name, title, f"{alternative}.", chart, rows, columns, note=note, height=height)
+
+
+def _empty(name: str, title: str, table: pd.DataFrame, columns: tuple[Column, ...]) -> Figure:
+    return Figure(name, title, "There is nothing to show.", None, table, columns, note=_NO_MODEL)
+
+
+def _plain(rows: pd.DataFrame, *names: str) -> alt.Data:
+    """The named columns as values that fit into JSON."""
+    shown = rows[list(names)].astype(object)
+    return alt.Data(values=shown.where(rows[list(names)].notna(), None).to_dict("records"))

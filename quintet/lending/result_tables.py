@@ -1,0 +1,211 @@
+"""The scoring model's results as tables of the warehouse: the card, every application's score, and the what-if.
+
+Belongs here: reading the training set, running learning and scoring over it, and replacing `ml.lending_…`. What the
+figures are does not belong here (`model_card.py`, `what_if.py`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+import duckdb
+import pandas as pd
+
+from quintet.lending.model_card import (
+    calibration,
+    distribution,
+    fairness,
+    figures,
+    input_stability,
+    points_per_bin,
+)
+from quintet.lending.models import Promotion, learn_and_promote, state_of
+from quintet.lending.policy import Policy
+from quintet.lending.tables import TRAINING_SET
+from quintet.lending.what_if import cut_off_table, score_applications
+from quintet.registry import ModelRegistry
+from quintet.warehouse.database import transaction
+
+_BOOK = {
+    "amount": "double",
+    "expected_loss": "double",
+    "expected_loss_share": "double",
+    "known_outcomes": "bigint",
+    "defaults": "bigint",
+    "default_share": "double",
+    "default_share_low": "double",
+    "default_share_high": "double",
+}
+
+MODEL_TABLES: Mapping[str, Mapping[str, str]] = {
+    "ml.lending_models": {
+        "version": "varchar",
+        "state": "varchar",
+        "learned_at": "timestamp",
+        "why": "varchar",
+        "sha256": "varchar",
+        "ended_loans": "bigint",
+    },
+    "ml.lending_model_training": {
+        "learned_at": "timestamp",
+        "model_version": "varchar",
+        "chosen": "varchar",
+        "why": "varchar",
+        "split_day": "date",
+        "ended_loans": "bigint",
+        "early_loans": "bigint",
+        "tested_loans": "bigint",
+        "policy_version": "varchar",
+    },
+    "ml.lending_model_figures": {
+        "scores_of": "varchar",
+        "measure": "varchar",
+        "value": "double",
+        "low": "double",
+        "high": "double",
+        "n": "bigint",
+    },
+    "ml.lending_model_calibration": {
+        "scores_of": "varchar",
+        "bin": "bigint",
+        "loans": "bigint",
+        "mean_probability": "double",
+        "defaults": "bigint",
+        "default_share": "double",
+        "low": "double",
+        "high": "double",
+    },
+    "ml.lending_model_points": {
+        "input": "varchar",
+        "bin": "bigint",
+        "lower": "double",
+        "upper": "double",
+        "is_null": "boolean",
+        "points": "bigint",
+        "loans": "bigint",
+        "default_share": "double",
+        "reason": "varchar",
+    },
+    "ml.lending_model_fairness": {
+        "age_band": "varchar",
+        "applications": "bigint",
+        "approvals": "bigint",
+        "referrals": "bigint",
+        "rejections": "bigint",
+        "approval_share": "double",
+        "approval_ratio": "double",
+        "loans": "bigint",
+        "default_share": "double",
+        "mean_probability": "double",
+        "auc": "double",
+        "auc_low": "double",
+        "auc_high": "double",
+    },
+    "ml.lending_model_stability": {
+        "input": "varchar",
+        "psi": "double",
+        "null_before": "double",
+        "null_after": "double",
+    },
+    "ml.lending_model_distribution": {
+        "points": "bigint",
+        "decision": "varchar",
+        "outcome": "varchar",
+        "applications": "bigint",
+    },
+    "ml.lending_scores": {
+        "application_id": "bigint",
+        "client_id": "bigint",
+        "applied_on": "date",
+        "amount": "double",
+        "outcome": "varchar",
+        "default_probability": "double",
+        "points": "bigint",
+        "reasons": "varchar[]",
+        "decision": "varchar",
+        "decision_reasons": "varchar[]",
+        "by_rules": "varchar",
+        "is_scored": "boolean",
+        "model_version": "varchar",
+        "policy_version": "varchar",
+    },
+    "ml.lending_what_if": {
+        "approve_below": "double",
+        "reject_from": "double",
+        "is_in_force": "boolean",
+        "applications": "bigint",
+        "approvals": "bigint",
+        "referrals": "bigint",
+        "rejections": "bigint",
+        "approval_share": "double",
+        **_BOOK,
+        "swapped_in_applications": "bigint",
+        "swapped_in_known_outcomes": "bigint",
+        "swapped_in_default_share": "double",
+        "swapped_out_applications": "bigint",
+        "swapped_out_known_outcomes": "bigint",
+        "swapped_out_default_share": "double",
+    },
+}
+"""What a run writes, each replaced, with the types of its columns; all empty where there is no model yet."""
+
+
+def write_model_results(
+    connection: duckdb.DuckDBPyConnection, registry: ModelRegistry, policy: Policy, now: dt.datetime
+) -> Promotion:
+    """Learn, put in force what passes the gate, score every application with what is in force, and write all tables.
+
+    connection: to the warehouse. now: UTC without zone. Raises LeakError where an input knows of the outcome.
+    """
+    training_set = connection.execute(f"from {TRAINING_SET} order by application_id").df()
+    promotion = learn_and_promote(registry, training_set, now)
+    frames: dict[str, pd.DataFrame] = {"ml.lending_models": state_of(registry)}
+    if promotion.model is not None:
+        scored = score_applications(training_set, promotion.model, policy)
+        frames["ml.lending_scores"] = scored.assign(
+            model_version=promotion.model.version, policy_version=policy.version
+        )
+        frames["ml.lending_what_if"] = cut_off_table(scored, policy)
+        frames["ml.lending_model_distribution"] = distribution(scored)
+        if promotion.learned is not None:
+            frames |= _card(promotion, training_set, scored, policy, now)
+    with transaction(connection):
+        for table, kinds in MODEL_TABLES.items():
+            _write(connection, table, frames.get(table, pd.DataFrame(columns=list(kinds))), kinds)
+    return promotion
+
+
+def _card(
+    promotion: Promotion, training_set: pd.DataFrame, scored: pd.DataFrame, policy: Policy, now: dt.datetime
+) -> dict[str, pd.DataFrame]:
+    learned, model = promotion.learned, promotion.model
+    if learned is None or model is None:
+        return {}
+    training = {
+        "learned_at": now,
+        "model_version": model.version,
+        "chosen": learned.chosen,
+        "why": promotion.why,
+        "split_day": learned.split_day,
+        "ended_loans": len(learned.ended),
+        "early_loans": len(learned.early),
+        "tested_loans": len(learned.tested),
+        "policy_version": policy.version,
+    }
+    return {
+        "ml.lending_model_training": pd.DataFrame([training]),
+        "ml.lending_model_figures": figures(learned),
+        "ml.lending_model_calibration": calibration(learned),
+        "ml.lending_model_points": points_per_bin(learned),
+        "ml.lending_model_fairness": fairness(learned, scored),
+        "ml.lending_model_stability": input_stability(model, training_set, scored, learned.split_day),
+    }
+
+
+def _write(connection: duckdb.DuckDBPyConnection, table: str, rows: pd.DataFrame, kinds: Mapping[str, str]) -> None:
+    columns = ", ".join(f"{name}::{kind} as {name}" for name, kind in kinds.items())
+    told = rows[list(kinds)].astype("object")
+    connection.register("lending_results", told.where(told.notna(), None))
+    connection.execute(f"create or replace table {table} as select {columns} from lending_results").fetchall()
+    connection.unregister("lending_results")

@@ -1,0 +1,142 @@
+"""What another policy would have decided: past applications replayed under it.
+
+Belongs here: decisions of many applications, and what changes between two sets of them. The policy itself belongs in
+`policy.py`.
+
+An outcome is known only of loans that were issued. What is said of those who would newly be approved therefore rests on
+the few of them who got a loan although today's policy would not give it, or before there was one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from quintet.lending.learning import score_rows
+from quintet.lending.measures import share_interval
+from quintet.lending.policy import STRICTER, Policy
+from quintet.lending.scoring import Scored, ScoringModel
+
+CUT_OFFS = tuple(round(0.05 * step, 2) for step in range(1, 13))
+"""The limits of approval that the table of cut-offs tries."""
+
+_RANK = {decision: rank for rank, decision in enumerate(STRICTER)}
+_SAFE = Scored(0.0, 0, ())
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """What changes. policies: a row for `before` and one for `after`; swaps: a row for `in`, `out` and `stays`."""
+
+    policies: pd.DataFrame
+    swaps: pd.DataFrame
+
+
+def score_applications(applications: pd.DataFrame, model: ScoringModel, policy: Policy) -> pd.DataFrame:
+    """Score and decide applications, rows of the training set, as the decision service would have.
+
+    Gives application_id, client_id, applied_on, amount, age_years, outcome, and: default_probability, points, reasons
+    (list of codes), decision, decision_reasons, by_rules (what the rules alone say), is_scored (False where the policy
+    decides without a score).
+    """
+    scored = score_rows(model, applications)
+    known = [name for name in sorted(policy.needs) if name in applications]
+    told = applications[known].astype(object)
+    columns = [told[name].where(told[name].notna(), None).tolist() for name in known]
+    open_policy = replace(policy, approve_below=1.0, reject_from=1.0)
+    found = []
+    for one, row in zip(scored, zip(*columns, strict=True), strict=True):
+        values = dict(zip(known, row, strict=True))
+        outcome = policy.decide(values, one)
+        is_scored = not all(condition.holds(values) for condition in policy.no_history)
+        by_rules = open_policy.decide(values, _SAFE).decision
+        by_score = (one.default_probability, one.points, list(one.reasons))
+        found.append((*by_score, outcome.decision, list(outcome.reasons), by_rules, is_scored))
+    names = ["default_probability", "points", "reasons", "decision", "decision_reasons", "by_rules", "is_scored"]
+    kept = ["application_id", "client_id", "applied_on", "amount", "age_years", "outcome"]
+    decided = pd.DataFrame(found, columns=names, index=applications.index)
+    return pd.concat([applications[kept], decided], axis=1)
+
+
+def decide_by_cut_off(scored: pd.DataFrame, approve_below: float, reject_from: float) -> np.ndarray:
+    """The decisions under other limits and the same rules. scored: as `score_applications` gives it."""
+    probability = scored["default_probability"].to_numpy(dtype=float)
+    by_score = np.select([probability >= reject_from, probability < approve_below], [_RANK["reject"], _RANK["approve"]],
+                         _RANK["refer"])  # fmt: skip
+    by_score = np.where(scored["is_scored"].to_numpy(dtype=bool), by_score, _RANK["approve"])
+    by_rules = scored["by_rules"].map(_RANK).to_numpy(dtype=int)
+    return np.array(STRICTER, dtype=object)[np.maximum(by_score, by_rules)]
+
+
+def compare(scored: pd.DataFrame, before: np.ndarray, after: np.ndarray) -> WhatIf:
+    """What two sets of decisions come to, and who is swapped. before, after: decisions, a row of `scored` each."""
+    policies = pd.DataFrame(
+        [{"policy": "before", **_sums(scored, before)}, {"policy": "after", **_sums(scored, after)}]
+    )
+    was, now = before == "approve", after == "approve"
+    sets = {"in": now & ~was, "out": was & ~now, "stays": was & now}
+    swaps = pd.DataFrame([{"swap": name, **_book(scored[chosen])} for name, chosen in sets.items()])
+    return WhatIf(policies, swaps)
+
+
+def cut_off_table(scored: pd.DataFrame, policy: Policy) -> pd.DataFrame:
+    """What each limit of `CUT_OFFS` would have come to beside the policy in force, a row each and one for that.
+
+    approve_below, reject_from, is_in_force, the counts and the book of those approved, and of who is swapped in and out
+    the count and the realised share of defaults.
+    """
+    before = scored["decision"].to_numpy()
+    rows = []
+    for limit in sorted({*CUT_OFFS, policy.approve_below}):
+        reject_from = max(limit, policy.reject_from)
+        after = decide_by_cut_off(scored, limit, reject_from)
+        found = compare(scored, before, after)
+        swapped = found.swaps.set_index("swap")
+        rows.append(
+            {
+                "approve_below": limit,
+                "reject_from": reject_from,
+                "is_in_force": limit == policy.approve_below,
+                **_sums(scored, after),
+                **{
+                    f"swapped_{way}_{name}": swapped.loc[way, name]
+                    for way in ("in", "out")
+                    for name in ("applications", "known_outcomes", "default_share")
+                },
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _sums(scored: pd.DataFrame, decisions: np.ndarray) -> dict[str, float]:
+    counts = {f"{name}s": int((decisions == decision).sum()) for name, decision in
+              (("approval", "approve"), ("referral", "refer"), ("rejection", "reject"))}  # fmt: skip
+    book = _book(scored[decisions == "approve"])
+    del book["applications"]
+    return {"applications": len(scored), **counts, "approval_share": _share(counts["approvals"], len(scored)), **book}
+
+
+def _book(rows: pd.DataFrame) -> dict[str, float]:
+    """Of some applications: what is lent, what is expected to be lost of it, and what became of those that ended."""
+    amount = rows["amount"].fillna(0.0)
+    expected = float((amount * rows["default_probability"]).sum())
+    known = rows[rows["outcome"].notna()]
+    defaults = int(known["outcome"].eq("overdue").sum())
+    low, high = share_interval(np.array([defaults]), np.array([len(known)]))
+    return {
+        "applications": len(rows),
+        "amount": float(amount.sum()),
+        "expected_loss": expected,
+        "expected_loss_share": _share(expected, float(amount.sum())),
+        "known_outcomes": len(known),
+        "defaults": defaults,
+        "default_share": _share(defaults, len(known)),
+        "default_share_low": float(low[0]),
+        "default_share_high": float(high[0]),
+    }
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else float("nan")

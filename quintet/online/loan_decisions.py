@@ -1,0 +1,270 @@
+"""The log of loan decisions: every decision with all that made it, each application once, on the disk when it is known.
+
+Belongs here: the SQLite file, writing for many at once, and reading. What is decided belongs in `quintet/lending`. The
+file is apart from the others, so that no other writer keeps a decision waiting.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from pathlib import Path
+
+import pandas as pd
+
+from quintet.online.store import Store
+
+FILE = "decisions.sqlite"
+
+_MIGRATIONS = (
+    """
+    create table decisions (
+        decision_number integer primary key,
+        application_id integer not null unique,
+        decision_id text not null,
+        client_id integer not null,
+        identity text not null,
+        application text not null,
+        asked_by text not null,
+        decided_at text not null,
+        decision text not null,
+        reasons text not null,
+        score real,
+        points integer,
+        model_version text,
+        model_sha256 text,
+        policy_version text not null,
+        policy_sha256 text not null,
+        figures text not null,
+        features_version text,
+        applied_lsn integer,
+        score_reasons text,
+        shortfall text,
+        challenger text,
+        waited_ms real not null,
+        latency_ms real not null,
+        answer text not null
+    ) strict;
+    create table artefacts (
+        artefact_number integer primary key,
+        sha256 text not null unique,
+        kind text not null check (kind in ('model', 'policy')),
+        version text not null,
+        first_used_at text not null,
+        text text not null
+    ) strict;
+    create table room (filling blob not null) strict;
+    """,
+)
+_MOST_TOGETHER = 500
+_CHECKPOINT_SECONDS = 1.0
+_MOST_FRAMES = 2_048
+_ROOM_BYTES = 4_096 * _MOST_FRAMES
+
+
+@dataclass(frozen=True)
+class DecisionRecord:
+    """A decision with all that made it. Times are ISO 8601, UTC.
+
+    identity: digest of what was applied for. application, figures, challenger, reasons, score_reasons: JSON. shortfall:
+    what could not be had in time. waited_ms: for the features. latency_ms: from the arrival of the request until the
+    decision was handed to the disk. answer: the text that was answered.
+    """
+
+    application_id: int
+    decision_id: str
+    client_id: int
+    identity: str
+    application: str
+    asked_by: str
+    decided_at: str
+    decision: str
+    reasons: str
+    score: float | None
+    points: int | None
+    model_version: str | None
+    model_sha256: str | None
+    policy_version: str
+    policy_sha256: str
+    figures: str
+    features_version: str | None
+    applied_lsn: int | None
+    score_reasons: str | None
+    shortfall: str | None
+    challenger: str | None
+    waited_ms: float
+    latency_ms: float
+    answer: str
+
+
+_COLUMNS = ", ".join(field.name for field in fields(DecisionRecord))
+_VALUES = attrgetter(*(field.name for field in fields(DecisionRecord)))
+_INSERT = (
+    f"insert into decisions ({_COLUMNS}) values ({', '.join('?' * len(fields(DecisionRecord)))}) "
+    "on conflict (application_id) do nothing"
+)
+
+
+class DecisionLog:
+    """The log in `folder`, made on first use. A thread of its own writes what waits as one transaction."""
+
+    def __init__(self, folder: Path) -> None:
+        self._store = Store(folder, FILE, _MIGRATIONS)
+        self._waiting: queue.SimpleQueue[tuple[DecisionRecord, Future[DecisionRecord]] | None] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+        self._checkpointer: threading.Thread | None = None
+        self._ends = threading.Event()
+
+    @property
+    def path(self) -> Path:
+        """The SQLite file."""
+        return self._store.path
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._make_room()
+        self._writer = threading.Thread(target=self._write_all, name="decision log", daemon=True)
+        self._checkpointer = threading.Thread(target=self._checkpoint, name="decision log checkpoint", daemon=True)
+        self._writer.start()
+        self._checkpointer.start()
+
+    def close(self) -> None:
+        """Write what waits, and close the file."""
+        self._ends.set()
+        if self._writer is not None and self._checkpointer is not None:
+            self._waiting.put(None)
+            self._writer.join()
+            self._checkpointer.join()
+        self._store.close()
+
+    def record(self, record: DecisionRecord) -> Future[DecisionRecord]:
+        """Write a decision; gives what stands in the log then: the record, or that which was there before."""
+        future: Future[DecisionRecord] = Future()
+        self._waiting.put((record, future))
+        return future
+
+    def of_application(self, application_id: int) -> DecisionRecord | None:
+        """The decision of an application, None where there is none."""
+        return _find(self._store.read(), application_id)
+
+    def of_decision(self, decision_id: str) -> DecisionRecord | None:
+        """The decision of this name, None where there is none."""
+        row = self._store.read().execute(f"select {_COLUMNS} from decisions where decision_id = ?", (decision_id,))
+        found = row.fetchone()
+        return None if found is None else DecisionRecord(*found)
+
+    def since(self, moment: str, limit: int) -> pd.DataFrame:
+        """Decisions from a moment (ISO, UTC) on, the last `limit` of them, the first one first.
+
+        Without the texts that only a replay needs.
+        """
+        return pd.read_sql_query(
+            "select * from (select decision_number, application_id, decision_id, client_id, decided_at, decision, "
+            "reasons, score, points, model_version, policy_version, figures, shortfall, challenger, waited_ms, "
+            "latency_ms from decisions order by decision_number desc limit ?) where decided_at >= ? "
+            "order by decision_number",
+            self._store.read(),
+            params=(limit, moment),
+        )
+
+    def after(self, number: int) -> pd.DataFrame:
+        """All decisions after the one with this number, every column."""
+        return pd.read_sql_query(
+            "select * from decisions where decision_number > ? order by decision_number",
+            self._store.read(),
+            params=(number,),
+        )
+
+    def applications(self) -> Iterator[int]:
+        """The application of every decision; one that was decided twice would come twice."""
+        for row in self._store.read().execute("select application_id from decisions"):
+            yield row["application_id"]
+
+    def keep_artefact(self, kind: str, sha256: str, version: str, text: str, now: str) -> None:
+        """Keep the text of a model or a policy before it decides; the same text again changes nothing."""
+        with self._store.write() as connection:
+            connection.execute(
+                "insert into artefacts (sha256, kind, version, first_used_at, text) values (?, ?, ?, ?, ?) "
+                "on conflict (sha256) do nothing",
+                (sha256, kind, version, now, text),
+            )
+
+    def artefact(self, sha256: str) -> str | None:
+        """The text with this hash, None where it was never kept."""
+        row = self._store.read().execute("select text from artefacts where sha256 = ?", (sha256,)).fetchone()
+        return None if row is None else str(row["text"])
+
+    def last_policy(self) -> str | None:
+        """The text of the policy that decided last, or of the one kept last where nothing was decided."""
+        row = (
+            self._store.read()
+            .execute(
+                "select text from artefacts where kind = 'policy' order by sha256 = (select policy_sha256 from "
+                "decisions order by decision_number desc limit 1) desc, artefact_number desc limit 1"
+            )
+            .fetchone()
+        )
+        return None if row is None else str(row["text"])
+
+    def _make_room(self) -> None:
+        """Let SQLite's log have its full length at once: a write into a file that need not grow takes half the time."""
+        with self._store.write() as connection:
+            connection.execute("insert into room values (zeroblob(?))", (_ROOM_BYTES,))
+        with self._store.write() as connection:
+            connection.execute("delete from room")
+        self._store.read().execute("pragma wal_checkpoint(restart)").fetchone()
+
+    def _write_all(self) -> None:
+        connection = self._store.read()
+        connection.execute(
+            "pragma wal_autocheckpoint = 0"
+        )  # the other thread does it, so that no decision waits for it
+        while (first := self._waiting.get()) is not None:
+            group, is_last = [first], False
+            while len(group) < _MOST_TOGETHER:
+                try:
+                    following = self._waiting.get_nowait()
+                except queue.Empty:
+                    break
+                if following is None:
+                    is_last = True
+                    break
+                group.append(following)
+            self._write(group)
+            if is_last:
+                break
+
+    def _write(self, group: Sequence[tuple[DecisionRecord, Future[DecisionRecord]]]) -> None:
+        try:
+            kept = []
+            with self._store.write() as connection:
+                for record, _ in group:
+                    is_new = connection.execute(_INSERT, _VALUES(record)).rowcount == 1
+                    kept.append(record if is_new else _find(connection, record.application_id) or record)
+        except BaseException as error:
+            for _, future in group:
+                future.set_exception(error)
+            return
+        for (_, future), found in zip(group, kept, strict=True):
+            future.set_result(found)
+
+    def _checkpoint(self) -> None:
+        """Move SQLite's log into the file beside the writer, and begin it anew before it grows long.
+
+        To begin anew the writer has to wait, but only for what was written since the step before.
+        """
+        connection = self._store.read()
+        while not self._ends.wait(_CHECKPOINT_SECONDS):
+            frames = connection.execute("pragma wal_checkpoint(passive)").fetchone()[1]
+            if frames > _MOST_FRAMES:
+                connection.execute("pragma wal_checkpoint(restart)").fetchone()
+
+
+def _find(connection: sqlite3.Connection, application_id: int) -> DecisionRecord | None:
+    row = connection.execute(f"select {_COLUMNS} from decisions where application_id = ?", (application_id,)).fetchone()
+    return None if row is None else DecisionRecord(*row)

@@ -1,0 +1,256 @@
+"""The scoring model's card, and the what-if: what another limit would have decided of past applications.
+
+Belongs here: which questions make up the two pages. The figures themselves stand in `quintet/lending/model_charts.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import duckdb
+import pandas as pd
+from fastapi import Request
+from starlette.datastructures import QueryParams
+from starlette.responses import Response
+
+from quintet.design import Column, Figure, format_value
+from quintet.lending import model_charts as charts
+from quintet.lending.scoring import REASONS
+from quintet.lending.what_if import CUT_OFFS, WhatIf, compare, decide_by_cut_off
+from quintet.web.pages.downloads import csv_answer, with_query
+from quintet.web.pages.shell import show_snapshot
+from quintet.web.problems import ProblemError
+from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
+from quintet.web.security import guarded_router
+
+router = guarded_router("lending:read", include_in_schema=False)
+
+MODEL_PATH = "/lending/model"
+WHAT_IF_PATH = "/lending/what-if"
+
+_VERSIONS = (
+    Column("version", "Model"),
+    Column("state", "State"),
+    Column("learned", "Learnt, UTC"),
+    Column("ended_loans", "Ended loans", "count"),
+    Column("why", "Why"),
+    Column("sha256", "SHA-256"),
+)
+_SCORED = "amount, default_probability, outcome, decision, by_rules, is_scored"
+_NOTHING = "nothing of the scoring model is published yet; `make run SELECT=lending` builds it"
+
+
+def _table(cursor: duckdb.DuckDBPyConnection, name: str) -> pd.DataFrame:
+    try:
+        return cursor.execute(f"from ml.{name}").df()
+    except duckdb.CatalogException:
+        raise ProblemError(503, _NOTHING) from None
+
+
+def _chosen(cursor: duckdb.DuckDBPyConnection) -> str:
+    training = _table(cursor, "lending_model_training")
+    return str(training["chosen"].iloc[0]) if len(training) else "scorecard"
+
+
+_MODEL_FIGURES: Mapping[str, Callable[[duckdb.DuckDBPyConnection], Figure]] = {
+    "lending-model-figures": lambda cursor: charts.model_figures(_table(cursor, "lending_model_figures")),
+    "lending-calibration": lambda cursor: charts.calibration(
+        _table(cursor, "lending_model_calibration"), _chosen(cursor)
+    ),
+    "lending-points-distribution": lambda cursor: charts.distribution(_table(cursor, "lending_model_distribution")),
+    "lending-points": lambda cursor: charts.points(_table(cursor, "lending_model_points")),
+    "lending-fairness": lambda cursor: charts.fairness(_table(cursor, "lending_model_fairness")),
+    "lending-stability": lambda cursor: charts.stability(_table(cursor, "lending_model_stability")),
+}
+
+
+@router.get(MODEL_PATH)
+def model_card(request: Request) -> Response:
+    """How good is the scoring model, for whom, and does it still fit?"""
+
+    def make(snapshot: Any) -> Mapping[str, Any]:
+        cursor = snapshot.cursor
+        versions = _table(cursor, "lending_models")
+        moments = pd.to_datetime(versions["learned_at"])
+        versions = versions.assign(learned=[f"{moment:%Y-%m-%d %H:%M}" for moment in moments])
+        figures = {name: make_figure(cursor) for name, make_figure in _MODEL_FIGURES.items()}
+        return {
+            "kpis": _model_kpis(cursor),
+            "figures": {name: Panel(figure, f"{MODEL_PATH}/{name}.csv") for name, figure in figures.items()},
+            "facts": _facts(cursor),
+            "versions": Table(versions, _VERSIONS, "Models that were kept", len(versions), nothing="None yet."),
+            "reasons": REASONS,
+        }
+
+    return show_snapshot(request, "lending_model.html", "Scoring model", make)
+
+
+@router.get(f"{MODEL_PATH}/{{name}}.csv")
+def model_csv(request: Request, name: str) -> Response:
+    """The table behind a figure of the card."""
+    if name not in _MODEL_FIGURES:
+        raise ProblemError(404, f"there is no figure {name}; there are {', '.join(_MODEL_FIGURES)}")
+    with request.app.state.service.snapshots.read() as snapshot:
+        figure = _MODEL_FIGURES[name](snapshot.cursor)
+        return csv_answer(name, figure.table, figure.columns)
+
+
+def _facts(cursor: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    training = _table(cursor, "lending_model_training").to_dict("records")
+    if not training:
+        return {}
+    row = training[0]
+    return {
+        "In force": row["model_version"],
+        "Why": row["why"],
+        "Learnt from": f"{row['ended_loans']:,} loans that have ended",
+        "Tested on": f"{row['tested_loans']:,} loans applied for after {row['split_day']:%Y-%m-%d}, by models learnt "
+        f"from {row['early_loans']:,} loans that had ended by then",
+        "Policy": row["policy_version"],
+    }
+
+
+def _model_kpis(cursor: duckdb.DuckDBPyConnection) -> list[Kpi]:
+    figures = _table(cursor, "lending_model_figures")
+    own = figures[figures["scores_of"] == _chosen(cursor)].set_index("measure")
+    drift = _table(cursor, "lending_model_stability").set_index("input")["psi"]
+    kpis = []
+    for measure, label in charts.MEASURES.items():
+        row = own.loc[measure].to_dict() if measure in own.index else {}
+        loans = f"{int(row['n']):,} later loans" if row else ""
+        interval = f"{row['low']:.3f} to {row['high']:.3f}; " if row and pd.notna(row["low"]) else ""
+        kpi_basis = interval + loans
+        kpis.append(
+            Kpi(label, row.get("value"), "percent", basis=kpi_basis)
+            if measure == "calibration_error"
+            else Kpi(label, row.get("value"), "decimal", basis=kpi_basis)
+        )
+    psi = float(drift["default_probability"]) if "default_probability" in drift else None
+    return [*kpis, Kpi("Drift of the score", psi, "decimal", "PSI", basis="below 0.1 is stable")]
+
+
+class _Asked:
+    """The limits that are asked for; those of the policy in force where none are."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, query: QueryParams) -> None:
+        self.cut_offs = _table(cursor, "lending_what_if")
+        self.problem: str | None = None
+        in_force = self.cut_offs[self.cut_offs["is_in_force"].astype(bool)].to_dict("records")
+        own = in_force[0] if in_force else {"approve_below": 0.2, "reject_from": 0.4}
+        self.before = (float(own["approve_below"]), float(own["reject_from"]))
+        self.approve_below = self._limit(query, "approve_below", self.before[0])
+        self.reject_from = self._limit(query, "reject_from", self.before[1])
+        if self.approve_below > self.reject_from and self.problem is None:
+            self.problem = "approve_below is above reject_from; nobody can be approved and rejected at once"
+        if self.problem is not None:
+            self.approve_below, self.reject_from = self.before
+
+    def _limit(self, query: QueryParams, name: str, default: float) -> float:
+        text = query.get(name) or ""
+        if not text:
+            return default
+        try:
+            limit = float(text)
+        except ValueError:
+            limit = -1.0
+        if not 0 <= limit <= 1:
+            self.problem = f"{name} is {text[:20]!r}; it must be a number from 0 to 1, such as 0.25"
+            return default
+        return limit
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        """What is asked for beside the policy in force."""
+        pairs = (
+            ("approve_below", self.approve_below, self.before[0]),
+            ("reject_from", self.reject_from, self.before[1]),
+        )
+        return [(name, f"{asked:g}") for name, asked, own in pairs if asked != own]
+
+    def filters(self) -> list[Filter]:
+        """The two limits, as choices."""
+        return [
+            _limit_filter("approve_below", "Approve below", self.approve_below, self.before[0]),
+            _limit_filter("reject_from", "Reject from", self.reject_from, self.before[1]),
+        ]
+
+
+def _limit_filter(name: str, label: str, asked: float, own: float) -> Filter:
+    limits = sorted({*CUT_OFFS, asked} - {own})
+    options = [Option(f"{limit:g}", f"{limit:.0%}") for limit in limits]
+    selected = [] if asked == own else [f"{asked:g}"]
+    return Filter(name, label, "select", options, selected, nothing=f"{own:.0%}, in force")
+
+
+def _replayed(cursor: duckdb.DuckDBPyConnection, asked: _Asked) -> WhatIf:
+    scored = cursor.execute(f"select {_SCORED} from ml.lending_scores order by application_id").df()
+    after = decide_by_cut_off(scored, asked.approve_below, asked.reject_from)
+    return compare(scored, scored["decision"].to_numpy(), after)
+
+
+@router.get(WHAT_IF_PATH)
+def what_if(request: Request) -> Response:
+    """What would other limits have decided, lent and lost?"""
+
+    def make(snapshot: Any) -> Mapping[str, Any]:
+        cursor = snapshot.cursor
+        asked = _Asked(cursor, request.query_params)
+        found = _replayed(cursor, asked)
+        figures = {
+            "lending-cut-offs": charts.cut_offs(asked.cut_offs, asked.approve_below),
+            "lending-swaps": charts.swaps(found.swaps if len(asked.cut_offs) else found.swaps.head(0)),
+        }
+        words = f"Approve below {asked.approve_below:.0%}, reject from {asked.reject_from:.0%}"
+        return {
+            "filters": FilterBar(WHAT_IF_PATH, asked.filters(), asked.problem),
+            "announcement": words,
+            "words": words,
+            "kpis": _what_if_kpis(found),
+            "figures": {
+                name: Panel(figure, with_query(f"{WHAT_IF_PATH}/{name}.csv", asked.query))
+                for name, figure in figures.items()
+            },
+        }
+
+    return show_snapshot(request, "lending_what_if.html", "What if", make)
+
+
+@router.get(f"{WHAT_IF_PATH}/{{name}}.csv")
+def what_if_csv(request: Request, name: str) -> Response:
+    """The table behind a figure of the what-if."""
+    with request.app.state.service.snapshots.read() as snapshot:
+        asked = _Asked(snapshot.cursor, request.query_params)
+        if asked.problem:
+            raise ProblemError(422, asked.problem)
+        if name == "lending-cut-offs":
+            figure = charts.cut_offs(asked.cut_offs, asked.approve_below)
+        elif name == "lending-swaps":
+            figure = charts.swaps(_replayed(snapshot.cursor, asked).swaps)
+        else:
+            raise ProblemError(404, f"there is no figure {name}; there are lending-cut-offs, lending-swaps")
+        return csv_answer(name, figure.table, figure.columns)
+
+
+def _what_if_kpis(found: WhatIf) -> list[Kpi]:
+    before, after = found.policies.to_dict("records")
+    swapped = {row["swap"]: row for row in found.swaps.to_dict("records")}
+    against = "against the policy in force"
+
+    def change(name: str) -> float | None:
+        return after[name] / before[name] - 1 if before[name] else None
+
+    kpis = [
+        Kpi("Approvals", after["approvals"], "count", change=change("approvals"), change_against=against,
+            basis=f"{format_value(after['approval_share'], 'percent')} of {after['applications']:,} applications"),
+        Kpi("Lent", after["amount"], "money", change=change("amount"), change_against=against,
+            basis="amounts of approvals"),
+        Kpi("Expected loss", after["expected_loss"], "money", change=change("expected_loss"), change_against=against,
+            better=False, basis=f"{format_value(after['expected_loss_share'], 'percent')} of what is lent"),
+    ]  # fmt: skip
+    for way, label in (("in", "New approvals"), ("out", "No longer approved")):
+        row = swapped[way]
+        rate = f"{format_value(row['default_share'], 'percent')} of {row['known_outcomes']:,} known were not repaid"
+        basis = rate if row["known_outcomes"] else "no outcome is known"
+        kpis.append(Kpi(label, row["applications"], "count", basis=basis))
+    return kpis

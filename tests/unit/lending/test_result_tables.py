@@ -1,0 +1,122 @@
+"""The model card as tables: whole, typed, and saying what an independent computation says."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from quintet.lending.model_card import age_band, input_stability
+from quintet.lending.models import Promotion, registry_of
+from quintet.lending.policy import read_policy
+from quintet.lending.registry import features
+from quintet.lending.result_tables import MODEL_TABLES, write_model_results
+from quintet.lending.scoring import REASONS
+from quintet.lending.tables import training_rows, write_training_set
+from quintet.lending.what_if import score_applications
+
+Learnt = tuple[duckdb.DuckDBPyConnection, Promotion]
+
+
+def test_every_table_is_filled_with_its_columns_and_types(learnt: Learnt) -> None:
+    for table, kinds in MODEL_TABLES.items():
+        described = learnt[0].execute(f"describe {table}").fetchall()
+        assert {name: kind.lower() for name, kind, *_ in described} == dict(kinds)
+        assert learnt[0].execute(f"select count(*) from {table}").fetchall()[0][0] > 0, table
+
+
+def test_the_figures_are_those_of_another_way_to_compute_them(learnt: Learnt) -> None:
+    learned = learnt[1].learned
+    assert learned is not None
+    told = learnt[0].execute("select scores_of, value, low, high from ml.lending_model_figures where measure = 'auc'")
+    for kind, value, low, high in told.fetchall():
+        assert value == pytest.approx(roc_auc_score(learned.tested["is_default"], learned.tested[kind]))
+        assert low < value < high
+
+
+def test_the_points_of_every_application_add_up_from_the_bins(learnt: Learnt) -> None:
+    added = (
+        learnt[0]
+        .execute("""
+        with bins as (select * from ml.lending_model_points where input <> 'base'),
+        told as (
+            unpivot (select application_id, coalesce(amount, -1) as amount, duration_days,
+                coalesce(late_payments_share, -1) as late_payments_share,
+                coalesce(days_since_first_loan, -1) as days_since_first_loan,
+                coalesce(days_since_last_late_payment, -1) as days_since_last_late_payment,
+                paid_loans_count from ml.lending_training_set)
+            on columns(* exclude application_id) into name input value value
+        )
+        select count(*), count(*) filter (
+            scores.points = (select points from ml.lending_model_points where input = 'base') + added.points
+        )
+        from (
+            select application_id, sum(points) as points
+            from told join bins on bins.input = told.input and (
+                (bins.is_null and value = -1) or (not bins.is_null and value <> -1
+                and value >= coalesce(lower, -1e18) and value < coalesce(upper, 1e18)))
+            group by application_id
+        ) as added
+        join ml.lending_scores as scores using (application_id)
+    """)
+        .fetchall()
+    )
+    assert added == [(2_500, 2_500)]
+
+
+def test_reasons_are_codes_with_a_sentence_and_rejections_have_one(learnt: Learnt) -> None:
+    codes = learnt[0].execute("select distinct unnest(reasons) from ml.lending_scores").fetchall()
+    assert {code for (code,) in codes} <= set(REASONS)
+    bare = learnt[0].execute(
+        "select count(*) from ml.lending_scores where decision <> 'approve' and len(decision_reasons) = 0"
+    )
+    assert bare.fetchall() == [(0,)]
+
+
+def test_bands_of_age_hold_everybody_and_the_highest_share_has_the_ratio_one(learnt: Learnt) -> None:
+    bands = learnt[0].execute("from ml.lending_model_fairness").df()
+    assert bands["applications"].sum() == 2_500
+    assert bands["approval_ratio"].max() == 1
+    assert (bands["approvals"] + bands["referrals"] + bands["rejections"] == bands["applications"]).all()
+
+
+def test_an_age_on_the_edge_is_of_the_older_band_and_none_is_unknown() -> None:
+    ages = pd.Series([18.0, 24.99, 25.0, 61.99, 62.0, np.nan])
+    expected = ["below 25", "below 25", "25 to 34", "50 to 61", "62 and above", "unknown"]
+    assert age_band(ages).tolist() == expected
+
+
+def test_a_shift_of_an_input_shows_in_its_stability_and_in_no_other(learnt: Learnt, training_set: pd.DataFrame) -> None:
+    model, learned = learnt[1].model, learnt[1].learned
+    assert model is not None
+    assert learned is not None
+    is_late = pd.to_datetime(training_set["applied_on"]) > pd.Timestamp(learned.split_day)
+    shifted = training_set.assign(amount=np.where(is_late, training_set["amount"] * 3, training_set["amount"]))
+    before, after = (
+        input_stability(model, rows, score_applications(rows, model, read_policy()), learned.split_day)
+        .set_index("input")["psi"]
+        .to_dict()
+        for rows in (training_set, shifted)
+    )
+    assert before["amount"] < 0.1
+    assert after["amount"] > 0.25
+    assert after["default_probability"] > before["default_probability"]
+    assert after["duration_days"] == before["duration_days"]
+
+
+def test_without_applications_all_tables_are_there_and_empty(tmp_path: Path) -> None:
+    with duckdb.connect() as connection:
+        connection.execute("create schema ml")
+        write_training_set(connection, training_rows(None, None, features()), features())
+        promotion = write_model_results(connection, registry_of(tmp_path), read_policy(), dt.datetime(2020, 1, 1))
+        assert promotion.why == "no loan has ended yet"
+        for table, kinds in MODEL_TABLES.items():
+            frame = connection.execute(f"from {table}").df()
+            assert frame.empty
+            assert list(frame.columns) == list(kinds)
+    assert not registry_of(tmp_path).folder.exists()
