@@ -13,9 +13,11 @@ NAME ?= ingest
 DO ?= list
 FILE ?= data/raw/transactions/transactions_1.csv
 SPEED ?= 60
+RATE ?= 20
+SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check dev serve up fill stream keys models replay sample bench clean
+.PHONY: help install run test check dev serve up fill stream simulate keys models replay sample bench clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -41,14 +43,17 @@ dev: install $(DAGSTER_HOME)/dagster.yaml  ## Dagster UI on port 3000, sensors a
 serve: install  ## API and pages on port 8000 (QUINTET_PORT)
 	@$(BIN)/python -m quintet.web
 
-up: install $(DAGSTER_HOME)/dagster.yaml  ## everything together: embedded PostgreSQL filled from the inboxes, dev, serve
-	@$(BIN)/python up.py
+up: install $(DAGSTER_HOME)/dagster.yaml  ## everything together: embedded PostgreSQL filled from the inboxes, dev, serve (SIMULATE=20: and a CRM with 20 applications a second)
+	@$(BIN)/python up.py $(if $(SIMULATE),--simulate $(SIMULATE))
 
 fill: install  ## fill the empty tables of QUINTET_POSTGRES_URL from the inboxes
 	@$(BIN)/python -m quintet.promotions.source
 
 stream: install  ## change stream from PostgreSQL into features and object store (FROM=--new-snapshot begins anew)
 	@$(BIN)/python -m quintet.stream $(FROM)
+
+simulate: install  ## a CRM that commits applications and asks for decisions (RATE=20 a second, SECONDS=60)
+	@$(BIN)/python -m quintet.samples.crm --rate $(RATE) --seconds $(SECONDS)
 
 keys: install  ## keys of the API: DO="create --name NAME --scopes insurance:read", DO=list, DO="revoke ID"
 	@$(BIN)/python -m quintet.online $(DO)

@@ -25,7 +25,7 @@ from assets.payments import (
 )
 from assets.promotions import abuse_model, abuse_scores
 from assets.publish import build_snapshot
-from assets.records import abuse_records, report_runs
+from assets.records import abuse_records, loan_decisions, report_runs
 from assets.source import promotions_source
 from quintet.payments.channels import channels_of, payments_page_url
 from quintet.plan import code_fingerprint, model_variables
@@ -100,6 +100,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         *sources,
         report_runs,
         abuse_records,
+        loan_decisions,
         marts,
         premium_forecast,
         payment_alerts,

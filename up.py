@@ -5,10 +5,11 @@ Belongs here: which parts there are. How they run side by side belongs to `quint
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,14 +23,17 @@ _PROJECT = Path(__file__).parent
 _DAGSTER_PORT = 3000
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run until Ctrl-C, or until a part ends by itself; 0 where it was stopped as asked."""
+    parser = argparse.ArgumentParser(prog="make up", description="Everything together.")
+    parser.add_argument("--simulate", type=float, metavar="RATE", help="with a CRM of that many applications a second")
+    given = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the database is stopped too
     try:
         settings = load_settings()
         with source_database(settings) as postgres_url:
             environment = os.environ | {"QUINTET_POSTGRES_URL": postgres_url, "PYTHONUNBUFFERED": "1"}
-            return Supervisor(parts_of(), environment, to_standard_output).run()
+            return Supervisor(parts_of(given.simulate), environment, to_standard_output).run()
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
@@ -40,8 +44,11 @@ def main() -> int:
         return 0
 
 
-def parts_of() -> list[Part]:
-    """The programs that run side by side, in the order in which they are started."""
+def parts_of(simulated_rate: float | None = None) -> list[Part]:
+    """The programs that run side by side, in the order in which they are started.
+
+    simulated_rate: applications a second of a simulated CRM; None for none.
+    """
     python = sys.executable
     dagster = str(Path(python).with_name("dagster"))
     workspace = str(_PROJECT / "workspace.yaml")
@@ -52,7 +59,12 @@ def parts_of() -> list[Part]:
             stop_signal=signal.SIGINT,
         ),
         Part("serve", [python, "-m", "quintet.web"]),
+        *([] if simulated_rate is None else [Part("crm", _crm(simulated_rate))]),
     ]
+
+
+def _crm(rate: float) -> list[str]:
+    return [sys.executable, "-m", "quintet.samples.crm", "--rate", str(rate), "--seconds", "0"]
 
 
 @contextmanager

@@ -7,9 +7,17 @@ import dagster as dg
 
 from assets.facts import DAILY, OWNERS
 from quintet.online.abuse_records import judgements_frame, labels_frame
+from quintet.online.loan_decisions import DecisionLog
 from quintet.online.report_runs import report_runs_frame
 from quintet.online.store import Store
-from quintet.warehouse.ledger import last_judgement, take_in_judgements, take_in_labels, take_in_report_runs
+from quintet.warehouse.ledger import (
+    last_judgement,
+    last_loan_decision,
+    take_in_judgements,
+    take_in_labels,
+    take_in_loan_decisions,
+    take_in_report_runs,
+)
 from resources.warehouse import POOL, Warehouse
 
 
@@ -69,3 +77,24 @@ def abuse_records(warehouse: Warehouse, online: dg.ResourceParam[Path]) -> Itera
         store.close()
     for table, count in rows.items():
         yield dg.MaterializeResult(asset_key=["ops", table], metadata={"dagster/row_count": count})
+
+
+@dg.asset(
+    key=["ops", "loan_decisions"],
+    group_name="lending",
+    description="Every loan decision of the service, with all that made it, from its log.",
+    owners=OWNERS,
+    kinds={"sqlite", "duckdb"},
+    pool=POOL,
+    freshness_policy=DAILY,
+    metadata={"dagster/table_name": "ops.loan_decisions"},
+)
+def loan_decisions(warehouse: Warehouse, online: dg.ResourceParam[Path]) -> dg.MaterializeResult:
+    """Take in the decisions that came since the last time."""
+    log = DecisionLog(online)
+    try:
+        with warehouse.get_connection() as connection:
+            rows = take_in_loan_decisions(connection, log.after(last_loan_decision(connection)))
+    finally:
+        log.close()
+    return dg.MaterializeResult(metadata={"dagster/row_count": rows})

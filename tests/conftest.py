@@ -15,14 +15,24 @@ _PROJECT = Path(__file__).parents[1]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--seeds 20` repeats the tests that draw at random with twenty seeds; the suite itself takes one."""
+    """`--seeds 20` repeats the tests that draw at random with twenty seeds; the suite itself takes one.
+
+    `--decision-kills 50` kills that often under the loan decisions; the suite itself four times.
+    """
     parser.addoption("--seeds", type=int, default=1, help="how many seeds the tests that draw at random are run with")
+    parser.addoption("--decision-kills", type=int, default=4, help="how many kills the loan decisions are tried with")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each test that asks for a `random_seed` as many as the command line says."""
     if "random_seed" in metafunc.fixturenames:
         metafunc.parametrize("random_seed", range(1, metafunc.config.getoption("seeds") + 1))
+
+
+@pytest.fixture(scope="session")
+def decision_kills(pytestconfig: pytest.Config) -> int:
+    """How many kills the loan decisions are tried with."""
+    return int(pytestconfig.getoption("decision_kills"))
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 LARGEST_ID = 2**31 - 1
 LARGEST_AMOUNT = 1_000_000
@@ -41,7 +42,7 @@ class Application:
         """What it brings to a decision itself, by name."""
         return {"amount": self.amount, "duration_days": float(self.duration_days)}
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """A digest of what is applied for. When and from where in the log it is sent makes no other application."""
         told = [self.application_id, self.client_id, repr(self.amount), self.duration_days, self.applied_on.isoformat()]

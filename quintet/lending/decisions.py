@@ -151,22 +151,21 @@ class Decisions:
 
     async def _features_at(self, application: Application, until: float) -> tuple[AtApplication | None, str | None]:
         """The features once they cover the application; None, and why, where they do not in time."""
-        at: AtApplication | None = None
         while True:
             try:
                 seen = self._features.store.version()
                 at = self._features.features_at(
                     application.client_id, application.application_id, application.commit_lsn, application.applied_on
                 )
+                if at.is_covered:
+                    return at, None
+                left = until - time.perf_counter()
+                if left <= 0 or not await self._await_change(seen, left):
+                    return None, (
+                        f"the stream had not applied the application's commit in time; it was at {at.applied_lsn}"
+                    )
             except sqlite3.Error as error:
                 return None, f"the features cannot be read: {error}"
-            if at.is_covered:
-                return at, None
-            left = until - time.perf_counter()
-            if left <= 0 or not await self._await_change(seen, left):
-                return None, (
-                    f"the stream had not applied the application's commit in time; it was at {at.applied_lsn}"
-                )
 
     async def _await_change(self, seen: int, seconds: float) -> bool:
         """Wait until the features are another version than `seen`; False where they are not within `seconds`.

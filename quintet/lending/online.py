@@ -5,6 +5,7 @@ Belongs here: the meaning of what the online file keeps. Connections and retries
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -123,14 +124,12 @@ class OnlineFeatures:
 
         They cover the application once its own row is applied, or everything up to `commit_lsn` is.
         """
-        with self.store.moment():
-            applied_lsn = int(self.store.fact(APPLIED_LSN) or 0)
-            is_covered = (commit_lsn is not None and applied_lsn >= commit_lsn) or self.store.has_row(
-                LOAN, str(application_id)
-            )
-            if not is_covered:
-                return AtApplication(False, False, applied_lsn, None, None)
-            states, facts = self.store.states_within(str(client_id))
-            is_known = self.store.has_row(USER, str(client_id))
-        found = values(self._known, states or {}, as_of) if is_known else None
-        return AtApplication(True, is_known, applied_lsn, found, facts.get(VERSION))
+        found = self.store.glance(
+            str(client_id), (APPLIED_LSN, VERSION), ((LOAN, str(application_id)), (USER, str(client_id)))
+        )
+        applied_lsn = int(found.facts[0] or 0)
+        has_application, is_known = found.has_rows
+        if not (has_application or (commit_lsn is not None and applied_lsn >= commit_lsn)):
+            return AtApplication(False, False, applied_lsn, None, None)
+        told = values(self._known, json.loads(found.states or "{}"), as_of) if is_known else None
+        return AtApplication(True, is_known, applied_lsn, told, found.facts[1])

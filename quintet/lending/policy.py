@@ -13,6 +13,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -113,12 +114,12 @@ class Policy:
         names = frozenset(known) if known is not None else known_names()
         return _read(text, names)
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """The hash of the file's text."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
-    @property
+    @cached_property
     def needs(self) -> frozenset[str]:
         """The figures that its conditions name."""
         conditions = (condition for rule in self.rules for condition in rule.when)

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from quintet.online.store import Store
 
@@ -33,6 +33,25 @@ _MIGRATIONS = (
     """,
 )
 _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+_GLANCE = """
+    select
+        (select value from facts where name = ?),
+        (select value from facts where name = ?),
+        exists (select 1 from rows where table_name = ? and key = ?),
+        exists (select 1 from rows where table_name = ? and key = ?),
+        (select states from states where owner = ?)
+"""
+
+RowKey = tuple[str, str]
+"""The table of a row, and its key."""
+
+
+class Glance(NamedTuple):
+    """What was asked for at one moment, in the order in which it was asked; None where there is none. states: JSON."""
+
+    facts: tuple[str | None, str | None]
+    has_rows: tuple[bool, bool]
+    states: str | None
 
 
 class FeatureStore:
@@ -53,39 +72,28 @@ class FeatureStore:
 
     def states(self, owner: str) -> tuple[dict[str, Any] | None, Mapping[str, str]]:
         """The states of an owner, None where there are none, and the facts of the same moment."""
-        with self.moment():
-            return self.states_within(owner)
-
-    def states_within(self, owner: str) -> tuple[dict[str, Any] | None, Mapping[str, str]]:
-        """The same within a `moment`."""
         connection = self._store.read()
-        row = connection.execute("select states from states where owner = ?", (owner,)).fetchone()
-        facts = connection.execute("select name, value from facts").fetchall()
+        connection.execute("begin")
+        try:
+            row = connection.execute("select states from states where owner = ?", (owner,)).fetchone()
+            facts = connection.execute("select name, value from facts").fetchall()
+        finally:
+            connection.execute("commit")
         return (None if row is None else json.loads(row["states"])), {fact["name"]: fact["value"] for fact in facts}
 
     def row(self, table: str, key: str) -> dict[str, Any] | None:
         """A row as the log has it."""
         return _row(self._store.read(), table, key)
 
-    def has_row(self, table: str, key: str) -> bool:
-        """Whether there is a row."""
-        found = self._store.read().execute("select 1 from rows where table_name = ? and key = ?", (table, key))
-        return found.fetchone() is not None
-
     def version(self) -> int:
         """A number that changes whenever another process or thread has written; costs next to nothing to ask."""
         (version,) = self._store.read().execute("pragma data_version").fetchone()
         return int(version)
 
-    @contextmanager
-    def moment(self) -> Iterator[None]:
-        """What this thread reads within the body is of one moment."""
-        connection = self._store.read()
-        connection.execute("begin")
-        try:
-            yield
-        finally:
-            connection.execute("commit")
+    def glance(self, owner: str, facts: tuple[str, str], rows: tuple[RowKey, RowKey]) -> Glance:
+        """Two facts, whether two rows are there, and the states of an owner: one statement, and so of one moment."""
+        row = self._store.read().execute(_GLANCE, (*facts, *rows[0], *rows[1], owner)).fetchone()
+        return Glance((row[0], row[1]), (bool(row[2]), bool(row[3])), row[4])
 
     def all_states(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every owner with its states."""

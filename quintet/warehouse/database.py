@@ -99,6 +99,27 @@ create table if not exists ops.abuse_labels (
     labelled_by varchar not null,
     note varchar
 );
+create table if not exists ops.loan_decisions (
+    decision_number bigint primary key,
+    application_id bigint not null,
+    decision_id varchar not null,
+    client_id bigint not null,
+    application varchar not null,
+    asked_by varchar not null,
+    decided_at timestamp not null,
+    decision varchar not null,
+    reasons varchar[] not null,
+    score double,
+    points bigint,
+    model_version varchar,
+    policy_version varchar not null,
+    figures varchar not null,
+    applied_lsn bigint,
+    shortfall varchar,
+    challenger varchar,
+    waited_ms double not null,
+    latency_ms double not null
+);
 create table if not exists ops.source_rows (
     dataset varchar not null,
     key_hash varchar not null,

@@ -1,8 +1,8 @@
 """What was taken in and how far it has come.
 
 Belongs here: reading and writing the marks on batches (`ops.batches.modelled_at`) and on the build (`ops.build`), and
-taking in what the service recorded (`ops.report_runs`, `ops.abuse_judgements`, `ops.abuse_labels`). The loader itself
-writes the batches (`load.py`).
+taking in what the service recorded (`ops.report_runs`, `ops.abuse_judgements`, `ops.abuse_labels`,
+`ops.loan_decisions`). The loader itself writes the batches (`load.py`).
 """
 
 from __future__ import annotations
@@ -93,4 +93,30 @@ def take_in_labels(connection: duckdb.DuckDBPyConnection, labels: pd.DataFrame) 
     ).fetchall()
     connection.unregister("labels")
     ((count,),) = connection.execute("select count(*) from ops.abuse_labels").fetchall()
+    return int(count)
+
+
+def last_loan_decision(connection: duckdb.DuckDBPyConnection) -> int:
+    """The number of the last loan decision that was taken in, 0 where there is none."""
+    ((last,),) = connection.execute("select coalesce(max(decision_number), 0) from ops.loan_decisions").fetchall()
+    return int(last)
+
+
+def take_in_loan_decisions(connection: duckdb.DuckDBPyConnection, decisions: pd.DataFrame) -> int:
+    """Add the loan decisions that are not there yet; gives how many are there then.
+
+    decisions: with the columns of `ops.loan_decisions` and perhaps more; times as ISO 8601 text with their zone,
+    reasons as JSON.
+    """
+    connection.register("decisions", decisions)
+    connection.execute(
+        "insert into ops.loan_decisions by name "
+        "select decision_number, application_id, decision_id, client_id, application, asked_by, "
+        "decided_at::timestamptz at time zone 'UTC' as decided_at, decision, "
+        "from_json(reasons, '[\"varchar\"]') as reasons, score, points, model_version, policy_version, figures, "
+        "applied_lsn, shortfall, challenger, waited_ms, latency_ms from decisions "
+        "where decision_number not in (select decision_number from ops.loan_decisions)"
+    ).fetchall()
+    connection.unregister("decisions")
+    ((count,),) = connection.execute("select count(*) from ops.loan_decisions").fetchall()
     return int(count)

@@ -37,6 +37,7 @@ from quintet.web.pages import conversions as conversions_pages
 from quintet.web.pages import errors, files, overview, reports, sign_in
 from quintet.web.pages import insurance as insurance_pages
 from quintet.web.pages import lending as lending_pages
+from quintet.web.pages import lending_decisions as lending_decisions_pages
 from quintet.web.pages import lending_model as lending_model_pages
 from quintet.web.pages import payments as payments_pages
 from quintet.web.pages import promotions as promotions_pages
@@ -134,7 +135,8 @@ def create_app(
         app.include_router(router)
     for module in (
         *(health, sign_in, docs, insurance, promotions, conversions),
-        *(overview, insurance_pages, promotions_pages, conversions_pages, lending_pages, lending_model_pages, reports),
+        *(overview, insurance_pages, promotions_pages, conversions_pages, lending_pages, lending_decisions_pages),
+        *(lending_model_pages, reports),
     ):
         app.include_router(module.router)
     files.mount(app)

@@ -15,6 +15,9 @@ template has neither.
 - `conversions.html`: `filters`, `announcement`, `kpis`, `figures`, `insights` (sequence of heading and its `Insight`s),
   `clocks` (sequence of str: what was learned of each partner's), `table` (`Table`: the comparisons), `files` (sequence
   of `Option`: address and name of each file that is there).
+- `lending_decisions.html`: `filters`, `announcement`, `faults` (sequence of str: files that were refused), `in_force`
+  (pairs of what and version), `committed_at` (str or None), `kpis`, `figures`, `trace` (None, or a mapping with
+  `problem` or all that made one decision), `table` (`Table`), `is_bounded` and `most` (whether only so many are shown).
 - `lending_model.html`: `kpis`, `figures`, `facts`, `versions` (`Table`), `reasons` (code to sentence).
 - `lending_what_if.html`: `filters`, `announcement`, `words` (the limits in a sentence), `kpis`, `figures`.
 - `reports.html`: `filters`, `announcement`, `preview` (`Table`, or None where `problem` says why there is none),

@@ -1,0 +1,219 @@
+"""The figures of the decisions page: from a table to a chart, its table and the sentence that says its main number.
+
+Belongs here: what each chart shows and how it is put in words. The tables come from `decision_tables.py`. Every
+function takes an empty table too, and then gives a figure without a chart whose note says what to do. Times are UTC.
+"""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from quintet.design import Column, Figure, format_value, tooltips
+from quintet.lending.decision_tables import DECISIONS, FEWEST_FOR_DRIFT
+
+LIMIT_MS = 1_000
+"""What no decision may take."""
+
+_NOTHING = "There is nothing to draw."
+_NONE_YET = "No application was decided in this time. A CRM sends them to `/v1/lending/decisions`; try `make simulate`."
+_STABLE, _SHIFTED = 0.1, 0.25
+_HEIGHT = 240
+
+_LATENCY_COLUMNS = (
+    Column("at", "From, UTC", "moment"),
+    Column("decisions", "Decisions", "count"),
+    Column("p50_ms", "Median", "decimal", "ms"),
+    Column("p99_ms", "99th percentile", "decimal", "ms"),
+    Column("slowest_ms", "Slowest", "decimal", "ms"),
+    Column("waited_p99_ms", "Wait for the stream, 99th percentile", "decimal", "ms"),
+)
+_SHARE_COLUMNS = (
+    Column("at", "From, UTC", "moment"),
+    Column("decision", "Decision"),
+    Column("decisions", "Decisions", "count"),
+    Column("share", "Share", "percent"),
+)
+_SCORE_COLUMNS = (
+    Column("low", "From", "decimal"),
+    Column("high", "Below", "decimal"),
+    Column("decision", "Decision"),
+    Column("decisions", "Decisions", "count"),
+)
+_REASON_COLUMNS = (
+    Column("code", "Reason"),
+    Column("decisions", "Decisions", "count"),
+    Column("share", "Of all", "percent"),
+    *(Column(name, name.capitalize(), "count") for name in DECISIONS),
+)
+_DRIFT_COLUMNS = (
+    Column("figure", "Figure"),
+    Column("psi", "Stability index", "decimal"),
+    Column("null_before", "Missing before", "percent"),
+    Column("null_within", "Missing now", "percent"),
+    Column("median_before", "Median before", "decimal"),
+    Column("median_within", "Median now", "decimal"),
+)
+_SERIES = {"p50_ms": "Median", "p99_ms": "99th percentile", "waited_p99_ms": "Wait for the stream, 99th percentile"}
+
+
+def latency_figure(rows: pd.DataFrame) -> Figure:
+    """Median and 99th percentile over time against the one-second line. rows: of `latencies`."""
+    title = "Milliseconds to a decision, against the limit of one second"
+    if rows.empty:
+        return Figure("latency", title, _NOTHING, None, rows, _LATENCY_COLUMNS, _NONE_YET, 160)
+    lines = rows.melt(["at", "decisions"], [*_SERIES], "what", "ms").assign(
+        what=lambda frame: frame["what"].map(_SERIES), ms=lambda frame: frame["ms"].clip(lower=0.1)
+    )
+    drawn = alt.Chart(lines).encode(
+        x=_time(rows),
+        y=alt.Y(
+            "ms:Q",
+            scale=alt.Scale(type="log", domainMax=2 * LIMIT_MS, nice=False),
+            axis=alt.Axis(title="Milliseconds, logarithmic", values=[0.1, 1, 10, 100, 1_000], grid=True, format="~g"),
+        ),
+        color=alt.Color("what:N", sort=list(_SERIES.values()), legend=alt.Legend(columns=3)),
+        tooltip=[
+            alt.Tooltip("at:T", title="From", format="%Y-%m-%d %H:%M"),
+            alt.Tooltip("what:N", title="What"),
+            alt.Tooltip("ms:Q", title="Milliseconds", format=",.1f"),
+            alt.Tooltip("decisions:Q", title="Decisions", format=",.0f"),
+        ],
+    )
+    limit = alt.Chart(pd.DataFrame({"ms": [LIMIT_MS]})).mark_rule(style="reference").encode(y="ms:Q")
+    label = (
+        alt.Chart(pd.DataFrame({"ms": [LIMIT_MS], "text": ["one second"]}))
+        .mark_text(style="label", align="right", dy=-7, x="width")
+        .encode(y="ms:Q", text="text:N")
+    )
+    slowest = float(rows["slowest_ms"].max())
+    sentence = (
+        f"{int(rows['decisions'].sum()):,} decisions; the slowest took {format_value(slowest, 'count')} ms, "
+        f"{'above' if slowest > LIMIT_MS else 'below'} the limit of {LIMIT_MS:,} ms."
+    )
+    chart = alt.layer(limit, label, drawn.mark_line(), drawn.mark_point(size=20)).properties(height=_HEIGHT)
+    note = (
+        "From the arrival of the request until the decision is handed to the disk; most of it is the wait until the "
+        "stream has applied the application's commit."
+    )
+    return Figure("latency", title, sentence, chart, rows, _LATENCY_COLUMNS, note, _HEIGHT)
+
+
+def shares_figure(rows: pd.DataFrame) -> Figure:
+    """What was decided over time. rows: of `shares`."""
+    title = "Share of applications approved, referred and rejected"
+    if rows.empty:
+        return Figure("shares", title, _NOTHING, None, rows, _SHARE_COLUMNS, _NONE_YET, 160)
+    chart = (
+        alt.Chart(rows.assign(place=rows["decision"].map(DECISIONS.index)))
+        .mark_area(interpolate="step-after", fillOpacity=0.75)
+        .encode(
+            x=_time(rows),
+            y=alt.Y(
+                "decisions:Q", stack="normalize", axis=alt.Axis(title="Share of decisions", format=".0%", grid=True)
+            ),
+            color=_by_decision(),
+            order=alt.Order("place:Q"),
+            tooltip=[
+                alt.Tooltip("at:T", title="From", format="%Y-%m-%d %H:%M"),
+                alt.Tooltip("decision:N", title="Decision"),
+                alt.Tooltip("decisions:Q", title="Decisions", format=",.0f"),
+                alt.Tooltip("share:Q", title="Share", format=".1%"),
+            ],
+        )
+        .properties(height=_HEIGHT)
+    )
+    counts = rows.groupby("decision")["decisions"].sum()
+    told = ", ".join(f"{format_value(counts.get(name, 0) / counts.sum(), 'percent')} {name}" for name in DECISIONS)
+    return Figure("shares", title, f"{told}, of {int(counts.sum()):,}.", chart, rows, _SHARE_COLUMNS, "", _HEIGHT)
+
+
+def scores_figure(rows: pd.DataFrame, approve_below: float | None, reject_from: float | None) -> Figure:
+    """How scores are spread by decision, with the cut-offs of the policy. rows: of `scores`."""
+    title = "Decisions by probability of default"
+    if rows.empty:
+        return Figure("scores", title, _NOTHING, None, rows, _SCORE_COLUMNS, _NONE_YET, 160)
+    bars = (
+        alt.Chart(rows.assign(place=rows["decision"].map(DECISIONS.index)))
+        .mark_bar(cornerRadiusEnd=0)
+        .encode(
+            x=alt.X(
+                "low:Q",
+                bin="binned",
+                scale=alt.Scale(domain=[0, 1], nice=False),
+                axis=alt.Axis(title="Probability of default", format=".0%"),
+            ),
+            x2="high:Q",
+            y=alt.Y("decisions:Q", stack="zero", axis=alt.Axis(title="Decisions", grid=True)),
+            color=_by_decision(),
+            order=alt.Order("place:Q"),
+            tooltip=tooltips(_SCORE_COLUMNS),
+        )
+    )
+    cuts = [
+        {"at": at, "text": text}
+        for at, text in ((approve_below, "approve below"), (reject_from, "reject from"))
+        if at is not None
+    ]
+    marks = alt.Chart(pd.DataFrame(cuts, columns=["at", "text"]))
+    rules = marks.mark_rule(style="reference").encode(x="at:Q")
+    labels = marks.mark_text(style="label", align="left", dx=4, y=6).encode(x="at:Q", text="text:N")
+    mean = (rows["decisions"] * (rows["low"] + rows["high"]) / 2).sum() / rows["decisions"].sum()
+    sentence = f"{int(rows['decisions'].sum()):,} scored; a default is expected of {format_value(mean, 'percent')}."
+    chart = alt.layer(bars, rules, labels).properties(height=_HEIGHT)
+    note = "A decision on the other side of a cut-off comes from a rule or from missing history."
+    return Figure("scores", title, sentence, chart, rows, _SCORE_COLUMNS, note, _HEIGHT)
+
+
+def reasons_figure(rows: pd.DataFrame) -> Figure:
+    """How often each reason was given. rows: of `reasons`."""
+    title = "Reasons given, number of decisions"
+    if rows.empty:
+        return Figure("reasons", title, _NOTHING, None, rows, _REASON_COLUMNS, "No reason was given in this time.", 120)
+    height = 26 * len(rows) + 30
+    chart = (
+        alt.Chart(rows)
+        .mark_bar()
+        .encode(
+            y=alt.Y("code:N", sort="-x", axis=alt.Axis(title=None, labelLimit=260)),
+            x=alt.X("decisions:Q", axis=alt.Axis(title="Decisions", grid=True)),
+            tooltip=tooltips(_REASON_COLUMNS),
+        )
+        .properties(height=height)
+    )
+    first = rows.iloc[0]
+    sentence = f"{first['code']} was given most: in {format_value(first['share'], 'percent')} of decisions."
+    note = "A decision may have several reasons."
+    return Figure("reasons", title, sentence, chart, rows, _REASON_COLUMNS, note, height)
+
+
+def drift_figure(rows: pd.DataFrame) -> Figure:
+    """How far each figure has moved. rows: of `drift`."""
+    title = "Drift of the figures, population stability index"
+    if rows.empty:
+        note = f"At least {FEWEST_FOR_DRIFT} decisions are needed in this time, and as many before it."
+        return Figure("drift", title, _NOTHING, None, rows, _DRIFT_COLUMNS, note, 120)
+    height = 26 * len(rows) + 30
+    base = alt.Chart(rows)
+    bars = base.mark_bar().encode(
+        y=alt.Y("figure:N", sort=rows["figure"].tolist(), axis=alt.Axis(title=None, labelLimit=260)),
+        x=alt.X("psi:Q", axis=alt.Axis(title="Stability index", grid=True)),
+        tooltip=tooltips(_DRIFT_COLUMNS),
+    )
+    marks = alt.Chart(pd.DataFrame({"psi": [_STABLE, _SHIFTED]})).mark_rule(style="reference").encode(x="psi:Q")
+    shifted = rows[rows["psi"] > _SHIFTED]["figure"].tolist()
+    sentence = (
+        f"Shifted: {', '.join(shifted)}." if shifted else f"No figure is above {_SHIFTED}; all are stable enough."
+    )
+    note = "Below 0.1 stable, above 0.25 shifted: the decisions of this time against those just before it."
+    chart = alt.layer(bars, marks).properties(height=height)
+    return Figure("drift", title, sentence, chart, rows, _DRIFT_COLUMNS, note, height)
+
+
+def _by_decision() -> alt.Color:
+    return alt.Color("decision:N", sort=list(DECISIONS), scale=alt.Scale(domain=list(DECISIONS)))
+
+
+def _time(rows: pd.DataFrame) -> alt.X:
+    is_long = rows["at"].max() - rows["at"].min() > pd.Timedelta(days=1)
+    return alt.X("at:T", axis=alt.Axis(title=None, format="%d %b, %H:%M" if is_long else "%H:%M", labelOverlap=True))

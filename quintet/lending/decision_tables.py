@@ -1,0 +1,106 @@
+"""What the decision log says over a time: latencies, shares, scores, reasons, and how the figures have drifted.
+
+Belongs here: from the rows of the log to small tables. How they are drawn belongs in `decision_charts.py`.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from quintet.lending.measures import stability
+
+DECISIONS = ("approve", "refer", "reject")
+"""In the order in which they are shown."""
+
+SCORE_STEP = 0.05
+_DRIFT_BINS = 10
+FEWEST_FOR_DRIFT = 200
+"""Rows before and within the time without which drift is not told."""
+
+
+def latencies(rows: pd.DataFrame, every: str) -> pd.DataFrame:
+    """By step of time: at, decisions, p50_ms, p99_ms, slowest_ms, waited_p99_ms. every: as pandas writes a period."""
+    grouped = rows.rename(columns={"decided_at": "at"}).groupby(pd.Grouper(key="at", freq=every))
+    found = grouped["latency_ms"].agg(
+        decisions="count", p50_ms="median", p99_ms=lambda each: each.quantile(0.99), slowest_ms="max"
+    )
+    found["waited_p99_ms"] = grouped["waited_ms"].quantile(0.99)
+    return found[found["decisions"] > 0].reset_index()
+
+
+def shares(rows: pd.DataFrame, every: str) -> pd.DataFrame:
+    """By step of time and decision: at, decision, decisions, share."""
+    counted = rows.groupby([pd.Grouper(key="decided_at", freq=every), "decision"])["decision"].agg(decisions="count")
+    found = counted.rename_axis(["at", "decision"]).reset_index()
+    found["share"] = found["decisions"] / found.groupby("at")["decisions"].transform("sum")
+    return found
+
+
+def scores(rows: pd.DataFrame) -> pd.DataFrame:
+    """By step of score and decision: low, high, decision, decisions. Decisions without a score are left out."""
+    known = rows.dropna(subset=["score"])
+    step = (known["score"] / SCORE_STEP).astype(int).clip(upper=round(1 / SCORE_STEP) - 1)
+    counted = known.groupby([step.rename("step"), "decision"]).size().rename("decisions").reset_index()
+    low = (counted["step"] * SCORE_STEP).round(2)
+    return pd.DataFrame(
+        {
+            "low": low,
+            "high": (low + SCORE_STEP).round(2),
+            "decision": counted["decision"],
+            "decisions": counted["decisions"],
+        }
+    )
+
+
+def reasons(rows: pd.DataFrame) -> pd.DataFrame:
+    """By reason: code, decisions, share of all decisions, and how many of each kind; the most frequent first."""
+    told = rows.assign(code=rows["reasons"].map(json.loads)).explode("code").dropna(subset=["code"])
+    counted = told.groupby(["code", "decision"]).size().unstack(fill_value=0).reindex(columns=DECISIONS, fill_value=0)
+    counted["decisions"] = counted.sum(axis=1)
+    counted["share"] = counted["decisions"] / max(len(rows), 1)
+    return counted.sort_values(["decisions"], ascending=False, kind="stable").rename_axis("code").reset_index()
+
+
+def drift(before: pd.DataFrame, within: pd.DataFrame) -> pd.DataFrame:
+    """By figure: psi, null_before, null_within, median_before, median_within; the furthest first.
+
+    Bins of equal counts before, and one for null. Empty where there are too few decisions to tell.
+    """
+    columns = ["figure", "psi", "null_before", "null_within", "median_before", "median_within"]
+    if min(len(before), len(within)) < FEWEST_FOR_DRIFT:
+        return pd.DataFrame(columns=columns)
+    old, new = (_figures(rows) for rows in (before, within))
+    found = []
+    for name in old.columns.intersection(new.columns, sort=False):
+        one, other = old[name].to_numpy(dtype=float), new[name].to_numpy(dtype=float)
+        known = one[~np.isnan(one)]
+        cuts = np.unique(np.quantile(known, np.arange(1, _DRIFT_BINS) / _DRIFT_BINS)) if len(known) else known
+        found.append(
+            {
+                "figure": name,
+                "psi": stability(_counts(one, cuts), _counts(other, cuts)),
+                "null_before": float(np.isnan(one).mean()),
+                "null_within": float(np.isnan(other).mean()),
+                "median_before": _median(one),
+                "median_within": _median(other),
+            }
+        )
+    return pd.DataFrame(found, columns=columns).sort_values("psi", ascending=False, ignore_index=True)
+
+
+def _figures(rows: pd.DataFrame) -> pd.DataFrame:
+    complete = rows[rows["shortfall"].isna() | rows["score"].notna()]
+    return pd.DataFrame([json.loads(text) for text in complete["figures"]]).assign(score=complete["score"].to_numpy())
+
+
+def _counts(values: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    place = np.where(np.isnan(values), len(cuts) + 1, cuts.searchsorted(values, side="right"))
+    return np.bincount(place, minlength=len(cuts) + 2)
+
+
+def _median(values: np.ndarray) -> float | None:
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else None

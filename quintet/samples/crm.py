@@ -1,0 +1,441 @@
+"""A CRM, simulated: it commits applications, asks for each decision, acts on the answer, and measures by its own clock.
+
+Belongs here: the load and the bookkeeping of what was committed and what was answered. How a decision is made does not.
+From the command line: `python -m quintet.samples.crm --rate 200 --seconds 60`, or `make simulate RATE=200 SECONDS=60`.
+
+Commits keep to their times whatever the service does, so that a slow answer delays no later application, and the clock
+of each runs from the moment its commit returned. What is not answered is asked again until it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime as dt
+import http.client
+import json
+import os
+import queue
+import random
+import signal
+import statistics
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import psycopg
+
+from quintet.embedded.postgres import running_url
+from quintet.online.keys import create_key, revoke_key
+from quintet.online.store import Store
+from quintet.settings import Settings, SettingsError, load_settings
+
+PATH = "/v1/lending/decisions"
+
+_COMMITTERS, _CLERKS, _ACTORS = 4, 32, 2
+_NEW_CLIENTS = 0.1
+_SENT_TWICE = 0.01
+_TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
+_PAUSE_SECONDS = 0.05
+_ANSWER_SECONDS = 5.0
+_HURRY_SECONDS = 5.0
+_DURATIONS_DAYS = (7, 14, 30, 60, 90, 180)
+
+
+class SimulationError(RuntimeError):
+    """The simulation cannot run; the text says why and how to mend it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is simulated. seconds: None for ever. today: the day that applications are made on.
+
+    patience_seconds: how long after the last commit an answer is still asked for.
+    """
+
+    rate: float
+    seconds: float | None
+    seed: int
+    today: dt.date
+    patience_seconds: float = 60.0
+
+
+@dataclass
+class Tally:
+    """What came of it, by application. milliseconds: from commit to decision where nothing was interrupted.
+
+    repeated_milliseconds: where the commit or the question had to be repeated. answers: the texts that were given.
+    refused: what the service would not decide, in its words.
+    """
+
+    committed: set[int] = field(default_factory=set)
+    answers: dict[int, set[str]] = field(default_factory=dict)
+    milliseconds: list[float] = field(default_factory=list)
+    repeated_milliseconds: list[float] = field(default_factory=list)
+    decisions: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    refused: dict[int, str] = field(default_factory=dict)
+    acted: int = 0
+
+    @property
+    def lost(self) -> set[int]:
+        """Committed and never answered."""
+        return self.committed - self.answers.keys()
+
+    @property
+    def doubled(self) -> set[int]:
+        """Answered in two ways."""
+        return {application for application, texts in self.answers.items() if len(texts) > 1}
+
+    def percentile(self, share: int) -> float:
+        """The time, ms, within which this percentage of the uninterrupted was decided."""
+        if len(self.milliseconds) < 2:
+            return self.milliseconds[0] if self.milliseconds else float("nan")
+        return statistics.quantiles(self.milliseconds, n=100, method="inclusive")[share - 1]
+
+    def in_words(self) -> str:
+        """The figures as lines of text."""
+        decided = sum(self.decisions.values())
+        shares = ", ".join(f"{name} {count / decided:.0%}" for name, count in sorted(self.decisions.items()))
+        slowest = max(self.milliseconds, default=float("nan"))
+        lines = [
+            f"{len(self.committed):,} applications committed, {decided:,} decided: {shares or 'none'}; "
+            f"{self.acted:,} paid out",
+            f"commit to decision: p50 {self.percentile(50):.1f} ms, p99 {self.percentile(99):.1f} ms, "
+            f"slowest {slowest:.0f} ms",
+            f"lost {len(self.lost)}, doubled {len(self.doubled)}, refused {len(self.refused)}",
+        ]
+        if self.repeated_milliseconds:
+            lines.append(
+                f"{len(self.repeated_milliseconds):,} had to be asked again or committed again, "
+                f"slowest {max(self.repeated_milliseconds):.0f} ms"
+            )
+        lines += [f"refused: {why}" for why in sorted(set(self.refused.values()))[:3]]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class _Committed:
+    application_id: int
+    body: bytes
+    at: float
+    was_repeated: bool
+
+
+class Crm:
+    """The simulated CRM. `run` returns when all that it committed is answered, or its patience is over.
+
+    Set `stop` to commit no more; `is_hurried` where what it has to do with is about to end too.
+    """
+
+    def __init__(self, postgres_url: str, service_url: str, key: str, plan: Plan) -> None:
+        self._postgres_url, self._service_url, self._key, self._plan = postgres_url, service_url, key, plan
+        self.tally = Tally()
+        self.stop = threading.Event()
+        self.is_hurried = False
+        self._lock = threading.Lock()
+        self._questions: queue.SimpleQueue[_Committed | None] = queue.SimpleQueue()
+        self._acts: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._ends_asking = float("inf")
+        self._next = 0
+
+    def run(self) -> Tally:
+        """Simulate. Raises SimulationError where the database has no tables of lending."""
+        first_loan, first_user = self._first_ids()
+        draws = self._draws(first_loan, first_user)
+        begin = time.monotonic()
+        committers = _threads(_COMMITTERS, lambda: self._commit_all(draws, begin))
+        clerks = _threads(_CLERKS, self._ask_all)
+        actors = _threads(_ACTORS, self._act_all)
+        for thread in committers:
+            thread.join()
+        patience = self._plan.patience_seconds
+        self._ends_asking = time.monotonic() + (min(patience, _HURRY_SECONDS) if self.is_hurried else patience)
+        for _ in clerks:
+            self._questions.put(None)
+        for thread in clerks:
+            thread.join()
+        for _ in actors:
+            self._acts.put(None)
+        for thread in actors:
+            thread.join()
+        return self.tally
+
+    # -- committing ----------------------------------------------------------------------------------------------------
+
+    def _first_ids(self) -> tuple[int, int]:
+        try:
+            with psycopg.connect(self._postgres_url) as connection:
+                row = connection.execute(
+                    'select (select coalesce(max(id), 0) + 1 from loan), (select coalesce(max(id), 0) + 1 from "user")'
+                ).fetchone()
+        except psycopg.errors.UndefinedTable:
+            raise SimulationError(
+                "the database has no tables of lending. Make a book and restore it: make sample, then "
+                "python -m quintet.samples.lending_dump restore data/generated-lending/loan_book.dump"
+            ) from None
+        except psycopg.OperationalError as error:
+            raise SimulationError(f"the database does not answer: {error}") from None
+        return row or (1, 1)
+
+    def _draws(self, first_loan: int, first_user: int) -> Iterator[_Draw]:
+        draw = random.Random(self._plan.seed)
+        user = first_user
+        number = 0
+        while True:
+            is_new = first_user == 1 or draw.random() < _NEW_CLIENTS
+            client = user if is_new else draw.randrange(1, first_user)
+            user += is_new
+            yield _Draw(
+                number,
+                first_loan + number,
+                client,
+                is_new,
+                round(min(draw.lognormvariate(6.2, 0.7), 9_000), -1) + 50.0,
+                draw.choice(_DURATIONS_DAYS),
+            )
+            number += 1
+
+    def _commit_all(self, draws: Iterator[_Draw], begin: float) -> None:
+        plan = self._plan
+        connection: psycopg.Connection | None = None
+        while not self.stop.is_set():
+            with self._lock:
+                drawn = next(draws)
+            due = begin + drawn.number / plan.rate
+            if plan.seconds is not None and due >= begin + plan.seconds:
+                break
+            if self.stop.wait(max(due - time.monotonic(), 0.0)):
+                break
+            connection, was_repeated = self._commit(connection, drawn)
+            at = time.perf_counter()
+            with self._lock:
+                self.tally.committed.add(drawn.application_id)
+            self._questions.put(_Committed(drawn.application_id, self._body(drawn), at, was_repeated))
+        if connection is not None:
+            connection.close()
+
+    def _commit(self, connection: psycopg.Connection | None, drawn: _Draw) -> tuple[psycopg.Connection, bool]:
+        """Commit an application, through whatever happens to the database; whether it took more than one attempt."""
+        was_repeated = False
+        while True:
+            try:
+                if connection is None:
+                    connection = self._connected()
+                    if was_repeated and _is_there(connection, drawn.application_id):
+                        return connection, True
+                self._insert(connection, drawn)
+                return connection, was_repeated
+            except psycopg.OperationalError:
+                # Whether it was committed is not known until the database answers again.
+                was_repeated, connection = True, None
+                time.sleep(_PAUSE_SECONDS)
+
+    def _connected(self) -> psycopg.Connection:
+        return psycopg.connect(self._postgres_url, autocommit=True, connect_timeout=2)
+
+    def _insert(self, connection: psycopg.Connection, drawn: _Draw) -> None:
+        today = self._plan.today
+        loan = (
+            "insert into loan (id, client_id, amount, created_on, duration, status, updated_on) "
+            "values (%s, %s, %s, %s, %s, 'application', %s)"
+        )
+        values = (drawn.application_id, drawn.client_id, drawn.amount, today, drawn.duration_days, today)
+        if not drawn.is_new_client:
+            connection.execute(loan, values)
+            return
+        born = today - dt.timedelta(days=20 * 366 + drawn.application_id % 15_000)
+        with connection.transaction():
+            connection.execute(
+                'insert into "user" (id, created_on, first_name, last_name, birth_date, personal_code) '
+                "values (%s, %s, %s, %s, %s, %s)",
+                (drawn.client_id, today, "Ada", f"Client {drawn.client_id}", born, f"{born:%Y%m%d}{drawn.client_id}"),
+            )
+            connection.execute(loan, values)
+
+    def _body(self, drawn: _Draw) -> bytes:
+        return json.dumps(
+            {
+                "application_id": drawn.application_id,
+                "client_id": drawn.client_id,
+                "amount": drawn.amount,
+                "duration_days": drawn.duration_days,
+                "applied_on": self._plan.today.isoformat(),
+                "submitted_at": dt.datetime.now(dt.UTC).isoformat(),
+            }
+        ).encode()
+
+    # -- asking --------------------------------------------------------------------------------------------------------
+
+    def _ask_all(self) -> None:
+        clerk = _Clerk(self._service_url, self._key)
+        while (question := self._questions.get()) is not None:
+            was_repeated = question.was_repeated
+            while time.monotonic() < self._ends_asking:
+                answer = clerk.ask(question.body)
+                if answer is not None:
+                    break
+                was_repeated = True
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                continue
+            took = (time.perf_counter() - question.at) * 1000
+            self._take(question, answer, took, was_repeated)
+            if question.application_id % round(1 / _SENT_TWICE) == 0:
+                again = clerk.ask(question.body)
+                if again is not None and again.status == 200:
+                    with self._lock:
+                        self.tally.answers.setdefault(question.application_id, set()).add(again.text)
+        clerk.close()
+
+    def _take(self, question: _Committed, answer: _Answer, took_ms: float, was_repeated: bool) -> None:
+        tally = self.tally
+        if answer.status != 200:
+            with self._lock:
+                tally.refused[question.application_id] = f"{answer.status} {answer.text[:300]}"
+            return
+        told = json.loads(answer.text)
+        with self._lock:
+            tally.answers.setdefault(question.application_id, set()).add(answer.text)
+            tally.decisions[told["decision"]] += 1
+            tally.reasons.update(reason["code"] for reason in told["reasons"])
+            (tally.repeated_milliseconds if was_repeated else tally.milliseconds).append(took_ms)
+        if told["decision"] == "approve":
+            self._acts.put(question.application_id)
+
+    # -- acting --------------------------------------------------------------------------------------------------------
+
+    def _act_all(self) -> None:
+        connection: psycopg.Connection | None = None
+        while (application := self._acts.get()) is not None:
+            while time.monotonic() < self._ends_asking:
+                try:
+                    connection = connection or self._connected()
+                    connection.execute(
+                        "update loan set status = 'active', matured_on = created_on + duration::int, updated_on = %s "
+                        "where id = %s and status = 'application'",
+                        (self._plan.today, application),
+                    )
+                    break
+                except psycopg.OperationalError:
+                    connection = None
+                    time.sleep(_PAUSE_SECONDS)
+            with self._lock:
+                self.tally.acted += 1
+        if connection is not None:
+            connection.close()
+
+
+@dataclass(frozen=True)
+class _Draw:
+    number: int
+    application_id: int
+    client_id: int
+    is_new_client: bool
+    amount: float
+    duration_days: int
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    text: str
+
+
+class _Clerk:
+    """A connection to the service that is kept as long as it holds."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._address = urlsplit(url).netloc
+        self._headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+        self._connection: http.client.HTTPConnection | None = None
+
+    def ask(self, body: bytes) -> _Answer | None:
+        """The answer, None where there is none or it says to ask again."""
+        try:
+            if self._connection is None:
+                self._connection = http.client.HTTPConnection(self._address, timeout=_ANSWER_SECONDS)
+            self._connection.request("POST", PATH, body, self._headers)
+            response = self._connection.getresponse()
+            answer = _Answer(response.status, response.read().decode())
+        except (OSError, http.client.HTTPException):
+            self.close()
+            return None
+        return None if answer.status in _TRY_AGAIN else answer
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
+def _threads(count: int, work: Callable[[], None]) -> list[threading.Thread]:
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def _is_there(connection: psycopg.Connection, application_id: int) -> bool:
+    return connection.execute("select 1 from loan where id = %s", (application_id,)).fetchone() is not None
+
+
+@contextlib.contextmanager
+def _key(settings: Settings) -> Iterator[str]:
+    """The admin key of the settings, or a key made for the time of the simulation."""
+    if settings.admin_key is not None:
+        yield settings.admin_key.get_secret_value()
+        return
+    store = Store(settings.online)
+    key, text = create_key(store, "CRM simulator", ["lending:decide"], dt.datetime.now(dt.UTC), os.urandom)
+    try:
+        yield text
+    finally:
+        revoke_key(store, key.key_id, dt.datetime.now(dt.UTC))
+        store.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Simulate; 0 where every application was decided once, 1 where one was not, 2 where it could not run."""
+    parser = argparse.ArgumentParser(prog="python -m quintet.samples.crm", description=__doc__)
+    parser.add_argument("--rate", type=float, default=20.0, help="applications a second")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for how long; 0 until it is stopped")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--today", type=dt.date.fromisoformat, help="day of the applications; today by default")
+    parser.add_argument("--postgres", help="the database, as a libpq URL; that of the settings by default")
+    parser.add_argument("--service", help="the service's address; that of the settings by default")
+    given = parser.parse_args(arguments)
+    if not given.rate > 0:
+        parser.error(f"--rate must be above 0, not {given.rate}")
+    plan = Plan(given.rate, given.seconds or None, given.seed, given.today or dt.datetime.now(dt.UTC).date())
+    try:
+        settings = load_settings()
+        named = settings.postgres_url.get_secret_value() if settings.postgres_url else None
+        postgres_url = given.postgres or named or running_url(settings.embedded_postgres)
+        if postgres_url is None:
+            raise SimulationError("no database runs; start everything with: make up")
+        service_url = given.service or f"http://127.0.0.1:{settings.port}"
+        with _key(settings) as key:
+            crm = Crm(postgres_url, service_url, key, plan)
+
+            def end(*_: object) -> None:
+                crm.is_hurried = True
+                crm.stop.set()
+
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, end)
+            crm.run()
+    except (SimulationError, SettingsError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(crm.tally.in_words())
+    return int(bool(crm.tally.lost or crm.tally.doubled))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""A database, a stream, a service that decides and a CRM that asks it: the stream's world with the business on it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from quintet.lending.in_force import FOLDER
+from quintet.lending.scoring import ScoringModel
+from quintet.online.loan_decisions import DecisionLog
+from quintet.registry import ModelRegistry
+from quintet.samples.crm import Crm, Plan, Tally
+from tests.faults.stream_world import PROJECT, TODAY, World
+from tests.lending.models import boosted, scorecard
+from tests.web.service import ADMIN_KEY, free_port
+
+_PATIENCE_SECONDS = 1_800.0  # what waits after many kills has to be worked off
+
+
+class DecisionWorld(World):
+    """The stream's world and, in processes of their own, the service; the CRM is in a thread."""
+
+    def __init__(self, folder: Path, clients: int, seed: int) -> None:
+        super().__init__(folder, clients, seed)
+        self.port = free_port()
+        self.served = folder / "service.log"
+        self._service: subprocess.Popen[bytes] | None = None
+        self._crm: Crm | None = None
+        self._simulation: threading.Thread | None = None
+
+    def __exit__(self, *details: object) -> None:
+        if self._crm is not None:
+            self._crm.stop.set()
+        self.stop_service()
+        super().__exit__(*details)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def keep_models(self, model: ScoringModel | None = None, challenger: ScoringModel | None = None) -> None:
+        """Put a model in force, and one beside it."""
+        registry = ModelRegistry(self.home / "models" / FOLDER)
+        now = dt.datetime(2020, 8, 24, tzinfo=dt.UTC)
+        for kept in (challenger or scorecard(), model or boosted()):
+            registry.keep(kept.version, kept.to_json(), now, "a test", {})
+        registry.challenge((challenger or scorecard()).version)
+
+    def start_service(self) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
+        environment |= {
+            "QUINTET_HOME": str(self.home),
+            "QUINTET_PORT": str(self.port),
+            "QUINTET_ADMIN_KEY": ADMIN_KEY,
+            "QUINTET_REQUESTS_PER_MINUTE": "1000000",
+        }
+        with self.served.open("ab") as log:
+            self._service = subprocess.Popen(
+                [sys.executable, "-m", "quintet.web"], cwd=PROJECT, env=environment, stdout=log, stderr=log
+            )
+
+    def await_service(self, seconds: float = 60) -> None:
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                urllib.request.urlopen(f"{self.url}/healthz")
+                return
+            except (urllib.error.URLError, OSError):
+                assert time.monotonic() < until, self.served.read_text()[-3000:]
+                time.sleep(0.1)
+
+    def kill_service(self) -> None:
+        assert self._service is not None
+        self._service.kill()
+        self._service.wait()
+
+    def stop_service(self) -> None:
+        if self._service is not None:
+            self._service.terminate()
+            self._service.wait(30)
+
+    @property
+    def service_pid(self) -> int:
+        assert self._service is not None
+        return self._service.pid
+
+    @property
+    def stream_pid(self) -> int:
+        assert self._stream is not None
+        return self._stream.pid
+
+    def simulate(self, rate: float, seconds: float | None) -> None:
+        """Begin to commit applications and to ask for decisions."""
+        plan = Plan(rate, seconds, self.seed, TODAY, patience_seconds=_PATIENCE_SECONDS)
+        self._crm = Crm(self.postgres.url, self.url, ADMIN_KEY, plan)
+        self._simulation = threading.Thread(target=self._crm.run)
+        self._simulation.start()
+
+    def end_simulation(self) -> Tally:
+        """Commit no more, wait for the answers, and give what came of it."""
+        assert self._crm is not None
+        assert self._simulation is not None
+        self._crm.stop.set()
+        self._simulation.join()
+        return self._crm.tally
+
+    def await_simulation(self) -> Tally:
+        """What came of it once it has run for its time."""
+        assert self._crm is not None
+        assert self._simulation is not None
+        self._simulation.join()
+        return self._crm.tally
+
+    def applications(self, after: int) -> set[int]:
+        """The applications that are in the database, whatever the CRM believes."""
+        return {application for application in self.rows("loan") if application > after}
+
+    def decided(self) -> list[int]:
+        """The application of every decision in the log."""
+        log = DecisionLog(self.home / "online")
+        try:
+            return list(log.applications())
+        finally:
+            log.close()

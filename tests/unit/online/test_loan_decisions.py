@@ -1,0 +1,90 @@
+"""The log of loan decisions: each application once, on the disk, whoever writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from quintet.online.loan_decisions import DecisionLog, DecisionRecord
+
+RECORD = DecisionRecord(
+    application_id=1, decision_id="d1", client_id=7, identity="i1", application="{}", asked_by="a test",
+    decided_at="2026-11-21T12:00:00+00:00", decision="approve", reasons="[]", score=0.1, points=563,
+    model_version="m1", model_sha256="s1", policy_version="p1", policy_sha256="h1", figures="{}",
+    features_version="f1", applied_lsn=100, score_reasons="[]", shortfall=None, challenger=None, waited_ms=1.0,
+    latency_ms=2.0, answer='{"decision":"approve"}',
+)  # fmt: skip
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[DecisionLog]:
+    found = DecisionLog(tmp_path)
+    found.start()
+    yield found
+    found.close()
+
+
+def test_a_decision_is_there_once_it_is_told_to_be(log: DecisionLog) -> None:
+    assert log.record(RECORD).result(10) is RECORD
+    assert log.of_application(1) == RECORD
+    assert log.of_application(2) is None
+
+
+def test_the_first_decision_of_an_application_stands(log: DecisionLog) -> None:
+    futures = [log.record(replace(RECORD, answer=str(number))) for number in range(20)]
+    assert {future.result(10).answer for future in futures} == {"0"}
+    assert list(log.applications()) == [1]
+
+
+def test_another_process_may_have_decided_before(log: DecisionLog, tmp_path: Path) -> None:
+    other = DecisionLog(tmp_path)
+    other.start()
+    other.record(RECORD).result(10)
+    other.close()
+    assert log.record(replace(RECORD, decision="reject")).result(10) == RECORD
+
+
+def test_what_waits_is_written_before_it_closes(tmp_path: Path) -> None:
+    log = DecisionLog(tmp_path)
+    log.start()
+    futures = [log.record(replace(RECORD, application_id=number)) for number in range(1_200)]
+    log.close()
+    assert all(future.done() for future in futures)
+    again = DecisionLog(tmp_path)
+    assert sorted(again.applications()) == list(range(1_200))
+    again.close()
+
+
+def test_a_decision_that_cannot_be_written_is_told_as_such(log: DecisionLog) -> None:
+    bad = log.record(replace(RECORD, decision=None))  # type: ignore[arg-type]
+    with pytest.raises(Exception, match="NOT NULL"):
+        bad.result(10)
+    assert log.record(RECORD).result(10) is RECORD
+
+
+def test_a_commit_waits_for_the_disk(log: DecisionLog) -> None:
+    modes = [log._store.read().execute(f"pragma {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+    assert modes == ["wal", 2]  # 2 is full
+
+
+def test_artefacts_are_kept_once_by_their_hash(log: DecisionLog) -> None:
+    assert log.last_policy() is None
+    log.keep_artefact("policy", "h1", "p1", "one", "2026-11-21T12:00:00+00:00")
+    log.keep_artefact("policy", "h2", "p2", "two", "2026-11-21T12:01:00+00:00")
+    log.keep_artefact("policy", "h1", "p1", "one", "2026-11-21T12:02:00+00:00")
+    assert (log.artefact("h1"), log.artefact("h3")) == ("one", None)
+    assert log.last_policy() == "two"
+    log.record(RECORD).result(10)
+    assert log.last_policy() == "one"  # it decided last
+
+
+def test_decisions_are_found_by_time_and_number(log: DecisionLog) -> None:
+    for number in range(1, 6):
+        at = f"2026-11-21T12:0{number}:00+00:00"
+        log.record(replace(RECORD, application_id=number, decision_id=f"d{number}", decided_at=at)).result(10)
+    assert log.since("2026-11-21T12:03", 10)["application_id"].tolist() == [3, 4, 5]
+    assert log.since("2026-11-21T12:03", 2)["application_id"].tolist() == [4, 5]
+    assert log.after(3)["decision_number"].tolist() == [4, 5]

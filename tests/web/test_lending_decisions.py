@@ -1,0 +1,508 @@
+"""Loan decisions over HTTP: what is decided, what is refused, and what happens when a part of the world is away."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from quintet.changelog.change import Change, Position
+from quintet.changelog.log import Epoch
+from quintet.lending.in_force import FOLDER
+from quintet.lending.online import OnlineFeatures
+from quintet.lending.policy import DEFAULT_POLICY
+from quintet.lending.registry import features
+from quintet.lending.replay import main as replay_command
+from quintet.lending.replay import replay_from_log
+from quintet.lending.scoring import ScoringModel
+from quintet.online.features import FeatureStore
+from quintet.online.loan_decisions import DecisionLog
+from quintet.registry import ModelRegistry
+from tests.lending.events import change
+from tests.lending.models import boosted, scorecard
+from tests.web.service import ADMIN, ADMIN_KEY, build_app
+
+PATH = "/v1/lending/decisions"
+NOW = dt.datetime.now(dt.UTC)
+_LOAN = {"client_id": 7, "amount": 100.0, "created_on": "2020-02-01", "status": "paid", "updated_on": "2020-06-20"}
+_PAYMENT = {"loan_id": 1, "principle": 100.0, "interest": 9.0, "status": "on_time", "created_on": "2020-06-20"}
+
+
+def an_application(application_id: int = 100, **other: Any) -> dict[str, Any]:
+    given = {"application_id": application_id, "client_id": 7, "amount": 400.0, "duration_days": 30}
+    return given | {"applied_on": "2020-08-24", "submitted_at": NOW.isoformat(), "commit_lsn": "0/64"} | other
+
+
+@pytest.fixture
+def online(own_home: Path) -> Iterator[OnlineFeatures]:
+    """A stream's features: client 7 has paid back a loan, client 8 has none; applied up to 0/64."""
+    found = OnlineFeatures(FeatureStore(own_home / "online"), features())
+    found.begin(Epoch("E", Position(0), Position(0), "2020-01-01T00:00:00.000000Z", "1"))
+    people = [change(n, "user", n, {"created_on": "2020-01-01", "birth_date": None}) for n in (7, 8)]
+    apply(found, 100, *people, change(9, "loan", 1, _LOAN), change(10, "payment", 1, _PAYMENT))
+    yield found
+    found.store.close()
+
+
+def apply(online: OnlineFeatures, lsn: int, *changes: Change) -> None:
+    online.apply(changes, Position(lsn), lsn)
+
+
+def keep(home: Path, *models: ScoringModel) -> ModelRegistry:
+    registry = ModelRegistry(home / "models" / FOLDER)
+    for model in models:
+        registry.keep(model.version, model.to_json(), NOW, "a test", {})
+    return registry
+
+
+@contextmanager
+def serving(home: Path, **settings: str) -> Iterator[TestClient]:
+    with TestClient(build_app(home, **settings), headers=ADMIN, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def lending(own_home: Path, online: OnlineFeatures) -> Iterator[TestClient]:  # noqa: ARG001  # it fills the home
+    keep(own_home, scorecard())
+    with serving(own_home) as client:
+        yield client
+
+
+# -- what is decided -------------------------------------------------------------------------------------------------
+
+
+def test_an_application_is_decided_with_all_that_made_it(lending: TestClient, own_home: Path) -> None:
+    answer = lending.post(PATH, json=an_application())
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert (told["decision"], told["reasons"]) == ("approve", [])
+    assert (told["model_version"], told["policy_version"]) == (scorecard().version, "2026-11-1")
+    expected = scorecard().score({"amount": 400.0, "late_payments_share": 0.0})
+    assert (told["score"], told["points"]) == (expected.default_probability, expected.points)
+    log = DecisionLog(own_home / "online")
+    record = log.of_application(100)
+    log.close()
+    assert record is not None
+    assert record.answer == answer.text
+    figures = json.loads(record.figures)
+    assert figures.keys() == {feature.name for feature in features()} | {"amount", "duration_days"}
+    assert (figures["paid_loans_count"], figures["amount"]) == (1, 400.0)
+    assert (record.applied_lsn, record.shortfall, record.asked_by) == (100, None, "QUINTET_ADMIN_KEY")
+
+
+def test_what_speaks_against_it_is_told_in_sentences(lending: TestClient) -> None:
+    told = lending.post(PATH, json=an_application(amount=9_000.0)).json()
+    assert told["decision"] == "refer"
+    assert [reason["code"] for reason in told["reasons"]] == ["DEFAULT_RISK", "AMOUNT_LARGE"]
+    assert all(reason["sentence"].endswith(".") for reason in told["reasons"])
+
+
+def test_a_client_without_history_is_decided_by_policy_and_told_so(lending: TestClient) -> None:
+    told = lending.post(PATH, json=an_application(client_id=8)).json()
+    assert (told["decision"], [reason["code"] for reason in told["reasons"]]) == ("approve", ["NO_HISTORY"])
+    told = lending.post(PATH, json=an_application(101, client_id=8, amount=700.0)).json()
+    assert (told["decision"], [reason["code"] for reason in told["reasons"]]) == ("refer", ["NO_HISTORY"])
+
+
+@pytest.mark.usefixtures("online")
+def test_a_challenger_decides_in_shadow(own_home: Path) -> None:
+    registry = keep(own_home, boosted(), scorecard())
+    registry.challenge(boosted().version)
+    with serving(own_home) as client:
+        told = client.post(PATH, json=an_application()).json()
+        record = client.app.state.service.decisions.log.of_application(100)
+    assert told["model_version"] == scorecard().version
+    shadow = json.loads(record.challenger)
+    assert shadow["version"] == boosted().version
+    assert shadow["score"] != told["score"]
+    assert shadow["decision"] in ("approve", "refer", "reject")
+
+
+# -- the features have to cover the application ----------------------------------------------------------------------
+
+
+def test_a_decision_waits_until_the_stream_has_applied_the_commit(lending: TestClient, online: OnlineFeatures) -> None:
+    late = {**_LOAN, "status": "overdue", "updated_on": "2020-08-01"}
+    later = threading.Timer(0.1, lambda: apply(online, 200, change(150, "loan", 2, late)))
+    later.start()
+    told = lending.post(PATH, json=an_application(commit_lsn="0/C8")).json()
+    later.join()
+    assert told["applied_lsn"] == 200
+    assert [reason["code"] for reason in told["reasons"]] == ["OVERDUE_LOAN"]
+
+
+def test_without_a_place_in_the_log_the_applications_own_row_says_it(
+    lending: TestClient, online: OnlineFeatures
+) -> None:
+    own = {**_LOAN, "status": "application", "amount": 400.0}
+    later = threading.Timer(0.1, lambda: apply(online, 200, change(150, "loan", 100, own)))
+    later.start()
+    told = lending.post(PATH, json=an_application(commit_lsn=None)).json()
+    later.join()
+    assert (told["applied_lsn"], told["decision"]) == (200, "approve")
+
+
+@pytest.mark.usefixtures("online")
+def test_a_stream_that_stands_still_leads_to_a_person_within_the_budget(own_home: Path) -> None:
+    keep(own_home, scorecard())
+    with serving(own_home, QUINTET_DECISION_SECONDS="0.1") as client:
+        told = client.post(PATH, json=an_application(commit_lsn="0/C8")).json()
+        record = client.app.state.service.decisions.log.of_application(100)
+    assert (told["decision"], told["score"]) == ("refer", None)
+    assert [reason["code"] for reason in told["reasons"]] == ["INFORMATION_NOT_AVAILABLE"]
+    assert "the stream had not applied" in record.shortfall
+    assert record.waited_ms >= 50
+
+
+def test_without_any_stream_a_person_decides(own_home: Path) -> None:
+    keep(own_home, scorecard())
+    with serving(own_home, QUINTET_DECISION_SECONDS="0.05") as client:
+        assert client.post(PATH, json=an_application()).json()["decision"] == "refer"
+
+
+# -- once, and the same again ----------------------------------------------------------------------------------------
+
+
+def test_the_same_application_again_gives_the_same_answer(lending: TestClient, online: OnlineFeatures) -> None:
+    first = lending.post(PATH, json=an_application())
+    apply(online, 300, change(250, "loan", 2, {**_LOAN, "status": "overdue"}))
+    again = lending.post(PATH, json=an_application(commit_lsn=None, submitted_at=(NOW + dt.timedelta(1)).isoformat()))
+    assert again.content == first.content
+    other = lending.post(PATH, json=an_application(101, commit_lsn="0/12C"))
+    assert other.json()["decision"] == "reject"
+
+
+def test_a_replay_of_last_weeks_request_gives_last_weeks_answer(lending: TestClient, own_home: Path) -> None:
+    first = lending.post(PATH, json=an_application())
+    week_ago = (NOW - dt.timedelta(days=7)).isoformat()
+    replayed = lending.post(PATH, json=an_application(submitted_at=week_ago))
+    assert (replayed.status_code, replayed.content) == (200, first.content)
+    log = DecisionLog(own_home / "online")
+    assert list(log.applications()) == [100]
+    log.close()
+
+
+def test_a_request_of_last_week_that_was_never_decided_is_refused(lending: TestClient) -> None:
+    week_ago = (NOW - dt.timedelta(days=7)).isoformat()
+    answer = lending.post(PATH, json=an_application(submitted_at=week_ago))
+    assert answer.status_code == 422
+    assert "7.0 days ago" in answer.json()["detail"]
+    assert answer.json()["errors"][0]["where"] == "body.submitted_at"
+    assert lending.post(PATH, json=an_application()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "other", [{"amount": 401.0}, {"client_id": 8}, {"duration_days": 31}, {"applied_on": "2020-08-25"}]
+)
+def test_the_same_id_with_another_body_is_a_conflict(lending: TestClient, other: dict[str, Any]) -> None:
+    assert lending.post(PATH, json=an_application()).status_code == 200
+    answer = lending.post(PATH, json=an_application(**other))
+    assert answer.status_code == 409
+    assert "an id of its own" in answer.json()["detail"]
+
+
+def test_many_who_ask_at_once_get_one_decision(own_home: Path, online: OnlineFeatures) -> None:
+    keep(own_home, scorecard())
+    answers: list[tuple[int, bytes]] = []
+    with serving(own_home) as client:
+
+        def ask(amount: float) -> None:
+            answer = client.post(PATH, json=an_application(commit_lsn="0/C8", amount=amount))
+            answers.append((answer.status_code, answer.content))
+
+        threads = [threading.Thread(target=ask, args=(400.0,)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        other = threading.Timer(0.05, ask, args=(500.0,))
+        other.start()
+        other.join()
+        apply(online, 200)
+        for thread in threads:
+            thread.join()
+        decided = list(client.app.state.service.decisions.log.applications())
+    assert sorted(status for status, _ in answers) == [200] * 6 + [409]
+    assert len({content for status, content in answers if status == 200}) == 1
+    assert decided == [100]
+
+
+@pytest.mark.usefixtures("online")
+def test_a_decision_outlives_the_service(own_home: Path) -> None:
+    keep(own_home, scorecard())
+    with serving(own_home) as client:
+        first = client.post(PATH, json=an_application())
+    with serving(own_home) as client:
+        assert client.post(PATH, json=an_application()).content == first.content
+
+
+# -- what is refused -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("other", "where", "said"),
+    [
+        ({"client_id": None}, "body.client_id", "valid integer"),
+        ({"client_id": 99}, "body.client_id", "has no client 99"),
+        ({"amount": -5.0}, "body.amount", "greater than 0"),
+        ({"amount": 0}, "body.amount", "greater than 0"),
+        ({"amount": 1e12}, "body.amount", "less than or equal to 1000000"),
+        ({"amount": "400"}, "body.amount", "valid number"),
+        ({"duration_days": 0}, "body.duration_days", "greater than or equal to 1"),
+        ({"application_id": 2**40}, "body.application_id", "less than or equal"),
+        ({"submitted_at": "2026-01-01T10:00:00"}, "body.submitted_at", "timezone"),
+        ({"submitted_at": "2090-01-01T10:00:00Z"}, "body.submitted_at", "in the future"),
+        ({"commit_lsn": "yesterday"}, "body.commit_lsn", "match pattern"),
+        ({"income": 5_000}, "body.income", "not permitted"),
+    ],
+)
+def test_a_bad_application_is_refused_with_its_field(
+    lending: TestClient, other: dict[str, Any], where: str, said: str
+) -> None:
+    answer = lending.post(PATH, json=an_application(**other))
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert [(fault["where"], said in fault["what"]) for fault in answer.json()["errors"]] == [(where, True)]
+    assert lending.app.state.service.decisions.log.of_application(100) is None
+
+
+@pytest.mark.parametrize("field", ["application_id", "client_id", "amount", "duration_days", "submitted_at"])
+def test_a_field_that_is_missing_is_named(lending: TestClient, field: str) -> None:
+    given = an_application()
+    del given[field]
+    answer = lending.post(PATH, json=given)
+    assert answer.status_code == 422
+    assert [(fault["where"], fault["what"]) for fault in answer.json()["errors"]] == [
+        (f"body.{field}", "Field required")
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"x"', b'{"application_id": NaN}'])
+def test_a_body_that_is_no_application_is_refused(lending: TestClient, content: bytes) -> None:
+    assert lending.post(PATH, content=content).status_code == 422
+
+
+def test_deciding_needs_its_scope(lending: TestClient) -> None:
+    assert lending.post(PATH, json=an_application(), headers={"authorization": "Bearer no"}).status_code == 401
+
+
+# -- models and policy -----------------------------------------------------------------------------------------------
+
+
+def broken(registry: ModelRegistry, version: str) -> None:
+    path = registry.folder / f"{version}.json"
+    path.write_text(path.read_text().replace('"base_points": 520', '"base_points": 999'))
+
+
+@pytest.mark.usefixtures("online")
+def test_a_broken_model_is_refused_at_start_and_the_last_good_one_serves(own_home: Path) -> None:
+    registry = keep(own_home, boosted(), scorecard())
+    broken(registry, scorecard().version)
+    with serving(own_home) as client:
+        told = client.post(PATH, json=an_application()).json()
+        (fault,) = client.app.state.service.decisions.serving.now.faults
+    assert told["model_version"] == boosted().version
+    assert scorecard().version in fault
+    assert "the file was changed" in fault
+
+
+@pytest.mark.usefixtures("online")
+def test_without_a_good_model_a_person_decides(own_home: Path) -> None:
+    broken(keep(own_home, scorecard()), scorecard().version)
+    with serving(own_home) as client:
+        told = client.post(PATH, json=an_application()).json()
+        record = client.app.state.service.decisions.log.of_application(100)
+        score = client.post("/v1/lending/score", json={"values": {}})
+    assert told["decision"] == "refer"
+    assert record.shortfall == "no scoring model is in force"
+    assert score.status_code == 503
+
+
+@pytest.mark.usefixtures("online")
+def test_a_model_that_breaks_while_it_serves_goes_on(own_home: Path) -> None:
+    registry = keep(own_home, scorecard())
+    with serving(own_home) as client:
+        decisions = client.app.state.service.decisions
+        keep(own_home, boosted())
+        broken_path = registry.folder / f"{boosted().version}.json"
+        broken_path.write_text("{}")
+        decisions.serving.refresh()
+        assert client.post(PATH, json=an_application()).json()["model_version"] == scorecard().version
+        keep(own_home, boosted())
+        decisions.serving.refresh()
+        assert client.post(PATH, json=an_application(101)).json()["model_version"] == boosted().version
+        registry.roll_back()
+        decisions.serving.refresh()
+        assert client.post(PATH, json=an_application(102)).json()["model_version"] == scorecard().version
+
+
+@pytest.mark.usefixtures("online")
+def test_a_policy_with_an_unknown_feature_is_refused_with_its_line_and_the_last_one_decides(own_home: Path) -> None:
+    keep(own_home, scorecard())
+    policy = own_home / "policy.toml"
+    text = DEFAULT_POLICY.read_text("utf-8")
+    policy.write_text(text)
+    with serving(own_home, QUINTET_LENDING_POLICY=str(policy)):
+        pass
+    wrong = text.replace("overdue_loans_count", "overdue_loan_count").replace("2026-11-1", "2026-11-2")
+    policy.write_text(wrong)
+    with serving(own_home, QUINTET_LENDING_POLICY=str(policy)) as client:
+        told = client.post(PATH, json=an_application()).json()
+        (fault,) = client.app.state.service.decisions.serving.now.faults
+    assert told["policy_version"] == "2026-11-1"
+    line = next(n for n, row in enumerate(wrong.splitlines(), start=1) if "overdue_loan_count" in row)
+    assert f"line {line}: there is no figure overdue_loan_count" in fault
+
+
+@pytest.mark.usefixtures("online")
+def test_without_any_policy_nothing_is_decided(own_home: Path) -> None:
+    with serving(own_home, QUINTET_LENDING_POLICY=str(own_home / "none.toml")) as client:
+        answer = client.post(PATH, json=an_application())
+    assert answer.status_code == 503
+    assert "none.toml cannot be read" in answer.json()["detail"]
+
+
+# -- the scoring endpoint --------------------------------------------------------------------------------------------
+
+
+def test_the_model_in_force_can_be_asked(lending: TestClient) -> None:
+    figures = {"amount": 400.0, "late_payments_share": None}
+    told = lending.post("/v1/lending/score", json={"values": figures}).json()
+    scored = scorecard().score(figures)
+    assert told == {
+        "default_probability": scored.default_probability,
+        "points": scored.points,
+        "reasons": list(scored.reasons),
+        "model_version": scorecard().version,
+    }
+
+
+@pytest.mark.parametrize("body", [{"values": {"amount": 1.0}}, {"values": {"amount": "x"}}, {}, {"figures": {}}])
+def test_a_score_of_too_little_is_refused(lending: TestClient, body: dict[str, Any]) -> None:
+    assert lending.post("/v1/lending/score", json=body).status_code == 422
+
+
+@contextmanager
+def endpoint(answer: Callable[[], tuple[int, bytes]]) -> Iterator[tuple[str, list[str]]]:
+    """A scoring endpoint of another, and who asked."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            asked.append(str(self.headers["authorization"]))
+            status, content = answer()
+            self.send_response(status)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/score", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+_SCORE = json.dumps({"default_probability": 0.3, "points": 524, "reasons": [], "model_version": "theirs-1"}).encode()
+
+
+@pytest.mark.usefixtures("online")
+def test_another_process_may_score(own_home: Path) -> None:
+    with endpoint(lambda: (200, _SCORE)) as (url, asked):
+        settings = {"QUINTET_LENDING_SCORE_URL": url, "QUINTET_LENDING_SCORE_KEY": ADMIN_KEY}
+        with serving(own_home, **settings, QUINTET_LENDING_SCORE_SECONDS="5", QUINTET_DECISION_SECONDS="5") as client:
+            told = client.post(PATH, json=an_application()).json()
+            log = client.app.state.service.decisions.log
+            replayed = replay_from_log(log, log.of_application(100))
+    assert (told["decision"], told["score"], told["model_version"]) == ("refer", 0.3, "theirs-1")
+    assert asked == [f"Bearer {ADMIN_KEY}"]
+    assert replayed.differences == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "said"),
+    [
+        (500, b"{}", "status 500"),
+        (200, b"{}", "KeyError"),
+        (200, b"no json", "JSONDecodeError"),
+        (200, _SCORE.replace(b"0.3", b"1.3"), "not a number from 0 to 1"),
+        (200, _SCORE.replace(b"0.3", b"NaN"), "not a number from 0 to 1"),
+    ],
+)
+@pytest.mark.usefixtures("online")
+def test_an_endpoint_that_fails_leads_to_a_person(own_home: Path, status: int, content: bytes, said: str) -> None:
+    with (
+        endpoint(lambda: (status, content)) as (url, _),
+        serving(
+            own_home, QUINTET_LENDING_SCORE_URL=url, QUINTET_LENDING_SCORE_SECONDS="5", QUINTET_DECISION_SECONDS="5"
+        ) as client,
+    ):
+        told = client.post(PATH, json=an_application()).json()
+        record = client.app.state.service.decisions.log.of_application(100)
+    assert (told["decision"], told["score"]) == ("refer", None)
+    assert said in record.shortfall
+
+
+@pytest.mark.usefixtures("online")
+def test_an_endpoint_that_hangs_is_given_up_and_then_left_alone(own_home: Path) -> None:
+    hangs = threading.Event()
+    with (
+        endpoint(lambda: (hangs.wait(5), (200, _SCORE))[1]) as (url, asked),
+        serving(own_home, QUINTET_LENDING_SCORE_URL=url, QUINTET_LENDING_SCORE_SECONDS="0.05") as client,
+    ):
+        answers = [client.post(PATH, json=an_application(number)).json() for number in range(100, 110)]
+        last = client.app.state.service.decisions.log.of_application(109)
+        hangs.set()
+    assert {answer["decision"] for answer in answers} == {"refer"}
+    assert len(asked) == 5
+    assert "left alone" in last.shortfall
+
+
+# -- replay ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("online")
+def test_every_decision_can_be_made_again_bit_for_bit(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = keep(own_home, boosted())
+    registry.challenge(None)
+    with serving(own_home, QUINTET_DECISION_SECONDS="0.05") as client:
+        for number, other in enumerate([{}, {"client_id": 8}, {"amount": 9_000.5}, {"commit_lsn": "0/FF"}]):
+            assert client.post(PATH, json=an_application(200 + number, **other)).status_code == 200
+    (registry.folder / f"{boosted().version}.json").unlink()  # the log has all that is needed
+    monkeypatch.setenv("QUINTET_HOME", str(own_home))
+    assert replay_command([]) == 0
+    assert "4 decisions made again, 4 bit for bit" in capsys.readouterr().out
+    assert replay_command(["200"]) == 0
+    assert '"application_id":200' in capsys.readouterr().out
+    assert replay_command(["7"]) == 2
+
+
+@pytest.mark.usefixtures("online")
+def test_a_replay_tells_what_is_not_as_it_was(own_home: Path) -> None:
+    keep(own_home, scorecard())
+    with serving(own_home) as client:
+        client.post(PATH, json=an_application())
+        log = client.app.state.service.decisions.log
+        record = log.of_application(100)
+        tampered = type(record)(**{**vars(record), "figures": record.figures.replace("400.0", "4000.0")})
+        replayed = replay_from_log(log, tampered)
+    assert [difference.split(":")[0] for difference in replayed.differences] == [
+        "score",
+        "decision",
+        "reasons",
+        "answer",
+    ]
