@@ -32,6 +32,7 @@ def make_training_set(rows: int, seed: int = 1, ended_share: float = 0.8) -> pd.
             "applied_on": applied.astype(str),
             "as_of": applied.astype(str),
             "seen_by": "stream",
+            "seen_on": applied.astype(str),
             "amount": amount,
             "duration_days": duration,
             **{feature.name: 0.0 for feature in features()},

@@ -251,6 +251,6 @@ def _what_if_kpis(found: WhatIf) -> list[Kpi]:
     for way, label in (("in", "New approvals"), ("out", "No longer approved")):
         row = swapped[way]
         rate = f"{format_value(row['default_share'], 'percent')} of {row['known_outcomes']:,} known were not repaid"
-        basis = rate if row["known_outcomes"] else "no outcome is known"
+        basis = rate if row["known_outcomes"] else "no outcome is known" if row["applications"] else "nobody"
         kpis.append(Kpi(label, row["applications"], "count", basis=basis))
     return kpis

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from quintet.changelog.change import Change
@@ -14,8 +15,8 @@ from quintet.lending.contract import LOAN, PAYMENT
 from quintet.lending.feature import Event, Feature, State, Value, with_fact
 from quintet.lending.leaks import LeakError
 from quintet.lending.registry import features
-from quintet.lending.training import training_set
-from quintet.online.features import Draft, FeatureStore
+from quintet.lending.training import settle, training_set
+from quintet.online.features import FeatureStore
 from quintet.samples.lending import LendingWorld, make_book
 from tests.lending.book import snapshot_of
 from tests.lending.events import change
@@ -24,11 +25,17 @@ BOOK = snapshot_of(make_book(LendingWorld(clients=1_000), 5), clients=250)
 
 
 @pytest.fixture
-def rows(tmp_path: Path) -> Iterator[Draft]:
-    store = FeatureStore(tmp_path)
-    with store.change() as draft:
-        yield draft
-    store.close()
+def store(tmp_path: Path) -> Iterator[FeatureStore]:
+    kept = FeatureStore(tmp_path)
+    yield kept
+    kept.close()
+
+
+def _set(store: FeatureStore, known: Sequence[Feature], *history: Sequence[Change]) -> pd.DataFrame:
+    for changes in history:
+        with store.change() as draft:
+            settle(draft, known, changes, snapshot_ends=changes is history[-1])
+    return training_set(store, known)
 
 
 def _keeps_payments(state: State, event: Event) -> State:
@@ -59,41 +66,41 @@ def _planted(name: str, apply: object, value: object) -> Feature:
     return replace(features()[0], name=name, apply=apply, value=value)  # type: ignore[arg-type]
 
 
-def test_the_features_there_are_know_of_nothing_later(rows: Draft) -> None:
-    assert len(training_set(rows, features(), [BOOK])) > 300
+def test_the_features_there_are_know_of_nothing_later(store: FeatureStore) -> None:
+    assert len(_set(store, features(), BOOK)) > 300
 
 
-def test_a_feature_of_payments_after_the_application_is_caught(rows: Draft) -> None:
+def test_a_feature_of_payments_after_the_application_is_caught(store: FeatureStore) -> None:
     leak = _planted("payments_count", _keeps_payments, _counts_all)
     with pytest.raises(LeakError, match=r"payments_count is .* it knows of what came later"):
-        training_set(rows, [*features(), leak], [BOOK])
+        _set(store, [*features(), leak], BOOK)
 
 
-def test_the_same_feature_that_looks_at_the_day_passes(rows: Draft) -> None:
+def test_the_same_feature_that_looks_at_the_day_passes(store: FeatureStore) -> None:
     honest = _planted("payments_count", _keeps_payments, _counts_until)
-    training_set(rows, [*features(), honest], [BOOK])
+    _set(store, [*features(), honest], BOOK)
 
 
-def test_a_feature_of_the_outcome_is_caught_unless_it_says_that_it_has_no_dates(rows: Draft) -> None:
+def test_a_feature_of_the_outcome_is_caught_unless_it_says_that_it_has_no_dates(store: FeatureStore) -> None:
     leak = _planted("defaults_count", _keeps_outcomes, _has_defaulted)
     with pytest.raises(LeakError, match="defaults_count"):
-        training_set(rows, [leak], [BOOK])
+        _set(store, [leak], BOOK)
 
 
-def test_without_dates_it_is_null_and_so_cannot_leak(rows: Draft) -> None:
+def test_without_dates_it_is_null_and_so_cannot_leak(store: FeatureStore) -> None:
     undated = replace(_planted("defaults_count", _keeps_outcomes, _has_defaulted), is_dated=False)
-    assert training_set(rows, [undated], [BOOK])["defaults_count"].isna().all()
+    assert _set(store, [undated], BOOK)["defaults_count"].isna().all()
 
 
-def test_a_leak_is_caught_also_where_the_stream_goes_on_after_the_snapshot(rows: Draft) -> None:
+def test_a_leak_is_caught_also_where_the_stream_goes_on_after_the_snapshot(store: FeatureStore) -> None:
     leak = _planted("payments_count", _keeps_payments, _counts_all)
     later = change(10**6, "payment", 10**6, {"loan_id": 1, "principle": 1.0, "interest": 1.0, "status": "on_time",
                    "created_on": "2020-08-24"})  # fmt: skip
     with pytest.raises(LeakError, match="payments_count"):
-        training_set(rows, [leak], [BOOK, [later]])
+        _set(store, [leak], BOOK, [later])
 
 
-def test_dates_that_contradict_each_other_raise_no_false_alarm(rows: Draft) -> None:
+def test_dates_that_contradict_each_other_raise_no_false_alarm(store: FeatureStore) -> None:
     def loan(key: int, created_on: str | None, status: str, updated_on: str | None) -> Change:
         row = {"client_id": 1, "amount": 10.0, "created_on": created_on, "status": status, "updated_on": updated_on}
         return change(key, "loan", key, row)._replace(operation="snapshot")
@@ -104,4 +111,4 @@ def test_dates_that_contradict_each_other_raise_no_false_alarm(rows: Draft) -> N
         loan(3, None, "paid", "2020-07-15"),
         loan(4, "2020-08-01", "active", None),
     ]
-    assert len(training_set(rows, features(), [odd])) == 3
+    assert len(_set(store, features(), odd)) == 3

@@ -112,7 +112,7 @@ def test_a_shift_of_an_input_shows_in_its_stability_and_in_no_other(learnt: Lear
 def test_without_applications_all_tables_are_there_and_empty(tmp_path: Path) -> None:
     with duckdb.connect() as connection:
         connection.execute("create schema ml")
-        write_training_set(connection, training_rows(None, None, features()), features())
+        write_training_set(connection, training_rows(tmp_path / "nothing", features()), features())
         promotion = write_model_results(connection, registry_of(tmp_path), read_policy(), dt.datetime(2020, 1, 1))
         assert promotion.why == "no loan has ended yet"
         for table, kinds in MODEL_TABLES.items():

@@ -1,0 +1,67 @@
+"""The figures of the model card and the what-if: they draw, say their main number, and stay whole without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import duckdb
+import pandas as pd
+import pytest
+
+from quintet.design import Figure
+from quintet.lending import model_charts as charts
+from quintet.lending.models import Promotion
+from quintet.lending.what_if import compare, decide_by_cut_off
+
+Learnt = tuple[duckdb.DuckDBPyConnection, Promotion]
+Draw = Callable[[pd.DataFrame], Figure]
+
+FIGURES: dict[str, Draw] = {
+    "ml.lending_model_figures": charts.model_figures,
+    "ml.lending_model_calibration": lambda bins: charts.calibration(bins, "scorecard"),
+    "ml.lending_model_points": charts.points,
+    "ml.lending_model_distribution": charts.distribution,
+    "ml.lending_model_fairness": charts.fairness,
+    "ml.lending_model_stability": charts.stability,
+    "ml.lending_what_if": lambda table: charts.cut_offs(table, 0.25),
+}
+
+
+@pytest.mark.parametrize("table", FIGURES)
+def test_a_figure_draws_its_rows_and_says_a_number(learnt: Learnt, table: str) -> None:
+    figure = FIGURES[table](learnt[0].execute(f"from {table}").df())
+    assert figure.spec()
+    assert any(letter.isdigit() for letter in figure.alternative)
+    assert {column.name for column in figure.columns} <= set(figure.table.columns)
+
+
+@pytest.mark.parametrize("table", FIGURES)
+def test_without_rows_a_figure_says_what_to_do(learnt: Learnt, table: str) -> None:
+    figure = FIGURES[table](learnt[0].execute(f"from {table} limit 0").df())
+    assert figure.chart is None
+    assert "make run SELECT=lending" in figure.note
+
+
+def test_the_bins_of_an_input_are_told_with_their_ends(learnt: Learnt) -> None:
+    figure = charts.points(learnt[0].execute("from ml.lending_model_points").df())
+    amount = figure.table[figure.table["input"] == "amount"]["span"].tolist()
+    assert amount[0].startswith("below ")
+    assert amount[-2].startswith("from ")
+    assert amount[-1] == "null"
+    assert all(" to " in span for span in amount[1:-2])
+
+
+def test_swaps_are_drawn_with_what_became_of_them(learnt: Learnt) -> None:
+    scored = learnt[0].execute("from ml.lending_scores").df()
+    after = decide_by_cut_off(scored, 0.35, 0.4)
+    figure = charts.swaps(compare(scored, scored["decision"].to_numpy(), after).swaps)
+    assert figure.spec()
+    assert figure.alternative.startswith("New approvals: ")
+
+
+def test_swaps_of_nobody_with_a_known_outcome_say_so(learnt: Learnt) -> None:
+    scored = learnt[0].execute("from ml.lending_scores where outcome is null").df()
+    decided = scored["decision"].to_numpy()
+    figure = charts.swaps(compare(scored, decided, decided).swaps)
+    assert figure.chart is None
+    assert "No outcome is known" in figure.note
