@@ -127,15 +127,17 @@ class FeatureStore:
         with self.change() as draft:
             draft.put_fact(name, value)
 
-    def checkpoint(self) -> None:
-        """Move SQLite's log into the file; what was written before the call survives a power cut afterwards.
+    def checkpoint(self) -> bool:
+        """Move SQLite's log into the file; whether what was written before the call survives a power cut now.
 
-        The writer goes on meanwhile, but where it is so busy that the log has no end.
+        The writer goes on meanwhile, but where it is so busy that the log has no end. Who reads for long keeps a
+        part of the log from being moved.
         """
         connection = self._store.read()
-        frames = connection.execute("pragma wal_checkpoint(passive)").fetchone()[1]
+        is_busy, frames, moved = connection.execute("pragma wal_checkpoint(passive)").fetchone()
         if frames > _CHECKPOINT_FRAMES:
             connection.execute("pragma wal_checkpoint(restart)").fetchone()
+        return not is_busy and frames == moved
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -158,6 +160,10 @@ class FeatureStore:
             for table in ("facts", "rows", "states"):
                 connection.execute(f"delete from {table}")
 
+    def release(self) -> None:
+        """Close this thread's connection."""
+        self._store.release()
+
     def close(self) -> None:
         """Close the file."""
         self._store.close()
@@ -174,6 +180,7 @@ class Keeper:
         self._kept: str | None = None
         self._error: Exception | None = None
         self._ended = threading.Event()
+        self._one_at_a_time = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="checkpoints", daemon=True)
 
     @property
@@ -185,10 +192,11 @@ class Keeper:
 
     def keep(self) -> str | None:
         """Make a checkpoint now; the value that is safe then."""
-        value = self._store.fact(self._name)
-        self._store.checkpoint()
-        self._kept = value
-        return value
+        with self._one_at_a_time:
+            value = self._store.fact(self._name)
+            if self._store.checkpoint():
+                self._kept = value
+            return self._kept
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -201,12 +209,13 @@ class Keeper:
         self._thread.join()
 
     def _work(self) -> None:
-        while not self._ended.wait(self._seconds):
-            try:
+        try:
+            while not self._ended.wait(self._seconds):
                 self.keep()
-            except sqlite3.Error as error:  # for whom asks: a thread has nobody to raise it to
-                self._error = error
-                return
+        except sqlite3.Error as error:  # for whom asks: a thread has nobody to raise it to
+            self._error = error
+        finally:
+            self._store.release()
 
 
 class Draft:

@@ -196,6 +196,15 @@ class Store:
             raise
         connection.execute("commit")
 
+    def release(self) -> None:
+        """Close this thread's connection, as a thread that ends before the store has to; another use opens another."""
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            with self._lock:
+                self._connections.remove(connection)
+            del self._local.connection
+            connection.close()
+
     def close(self) -> None:
         """Close every thread's connection; the store is of no use afterwards."""
         with self._lock:

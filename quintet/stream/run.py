@@ -283,7 +283,7 @@ class _Pump:
         self._piece = Piece([], Position(0), None)
         self._events = 0
         self._is_shedding = False
-        self._confirmed = self._kept = confirmed
+        self._confirmed = self._kept = self._acknowledged = confirmed
         self._sent = confirmed
         self._next_feedback = self._next_heartbeat = self._next_watch = 0.0
 
@@ -398,9 +398,9 @@ class _Pump:
     def _feed_back(self) -> None:
         """Tell PostgreSQL what is safe and noted as such, the note being safe from a power cut itself."""
         self._note_safe()
-        acknowledged = int(self._keeper.kept or 0)
-        self._replication.acknowledge(acknowledged, self._stream._clock())
-        metrics.LAG_BYTES.set(max(self._sent - acknowledged, 0))
+        self._acknowledged = max(self._acknowledged, int(self._keeper.kept or 0))
+        self._replication.acknowledge(self._acknowledged, self._stream._clock())
+        metrics.LAG_BYTES.set(max(self._sent - self._acknowledged, 0))
 
     def _note_safe(self) -> None:
         """Note what is acknowledged by the store. Where nothing is under way, that is all that PostgreSQL has sent."""

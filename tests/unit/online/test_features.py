@@ -110,6 +110,36 @@ def test_a_keeper_tells_the_value_that_is_safe(store: FeatureStore) -> None:
     assert keeper.kept == "7"
 
 
+def test_what_a_long_reader_keeps_from_the_file_is_not_told_to_be_safe(store: FeatureStore) -> None:
+    store.keep("flushed", "7")
+    keeper = Keeper(store, "flushed", seconds=60)
+    keeper.keep()
+    with sqlite3.connect(store.path) as reader:
+        reader.execute("begin")
+        reader.execute("select * from facts").fetchall()
+        store.keep("flushed", "8")
+        assert keeper.keep() == "7"
+        reader.execute("commit")
+    reader.close()
+    assert keeper.keep() == "8"
+
+
+def test_a_keeper_leaves_no_connection_behind(store: FeatureStore) -> None:
+    before = len(store._store._connections)
+    for _ in range(3):
+        with Keeper(store, "flushed", seconds=0.001) as keeper:
+            store.keep("flushed", "7")
+            _await_kept(keeper, "7")
+    assert len(store._store._connections) == before
+
+
+def _await_kept(keeper: Keeper, value: str) -> None:
+    until = time.monotonic() + 20
+    while keeper.kept != value:
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
+
 def test_a_keeper_raises_what_the_disk_refused_with(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
