@@ -49,8 +49,10 @@ def model_in_force(registry: ModelRegistry) -> ScoringModel | None:
 def learn_and_promote(registry: ModelRegistry, training_set: pd.DataFrame, now: dt.datetime) -> Promotion:
     """Learn; put what was learnt in force if the gate lets it through. now: UTC without zone.
 
-        Learning anew is worth it once a tenth more loans have ended than any kept model has learnt from; so what a person
-    X"""
+    Learning anew is worth it once a tenth more loans have ended than any kept model has learnt from; so what a person
+    took back stays back for a while. The kind that was not chosen is kept and tried in shadow, unless a person named
+    another challenger.
+    """
     try:
         current, fault = model_in_force(registry), ""
     except (RegistryError, ModelFileError, OSError) as error:
