@@ -55,9 +55,7 @@ def test_an_application_has_no_end_and_every_other_loan_has_one(book: LoanBook) 
 
 
 def test_who_has_the_higher_risk_pays_back_less_often(book: LoanBook) -> None:
-    ended = book.loan[book.loan["status"].isin(["paid", "overdue"])].merge(
-        book.truth, left_on="id", right_on="loan_id"
-    )
+    ended = book.loan[book.loan["status"].isin(["paid", "overdue"])].merge(book.truth, left_on="id", right_on="loan_id")
     risky = ended["default_probability"] > ended["default_probability"].median()
     share = ended["status"].eq("overdue").groupby(risky).mean()
     assert share[True] > 2 * share[False]
