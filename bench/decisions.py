@@ -1,8 +1,8 @@
 """Loan decisions: the CRM simulator against PostgreSQL, stream and service, by the CRM's own clock.
 
 `make bench NAME=decisions` takes ten minutes quietly and as long again while Dagster materialises everything;
-`python -m bench.decisions --seconds 60 --skip materialising` is shorter. `--ahead` runs the parts ahead of whatever else
-the machine does (real-time priority, root only): the figures of two quiet cores on a machine that is not quiet.
+`python -m bench.decisions --seconds 60 --skip materialising` is shorter. `--ahead` runs the parts ahead of whatever
+else the machine does (real-time priority, root only): the figures of two quiet cores on a machine that is not quiet.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ ENDED, UNTIL = "ended loans", "ended until"
 """What `learned_from` says: how many loans, and the day until which they had ended, as a number like 20200823."""
 
 _WORTH_LEARNING = 1.1
+_IN_SHADOW = "in shadow"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def learn_and_promote(registry: ModelRegistry, training_set: pd.DataFrame, now: 
     """Learn; put what was learnt in force if the gate lets it through. now: UTC without zone.
 
     Learning anew is worth it once a tenth more loans have ended than any kept model has learnt from; so what a person
-    took back stays back for a while. The kind that was not chosen is kept, and tried in shadow where nothing else is.
+    took back stays back for a while. The kind that was not chosen is kept and tried in shadow, unless a person named
+    another challenger.
     """
     try:
         current, fault = model_in_force(registry), ""
@@ -69,10 +71,11 @@ def learn_and_promote(registry: ModelRegistry, training_set: pd.DataFrame, now: 
     passes, why = may_replace(learned, current, _day(in_force.learned_from.get(UNTIL)) if in_force else None)
     told = {ENDED: ended, UNTIL: int(f"{learned.ended['outcome_on'].max():%Y%m%d}")}
     registry.keep(learned.model.version, learned.model.to_json(), now, f"{fault}{why}", told, in_use=passes)
-    for kind, model in learned.models.items():
-        if kind != learned.chosen and model.version != learned.model.version and registry.challenger() is None:
-            registry.keep(model.version, model.to_json(), now, f"in shadow beside {learned.chosen}", told, in_use=False)
-            registry.challenge(model.version)
+    challenger = registry.challenger()
+    if challenger is None or challenger.reason.startswith(_IN_SHADOW):
+        other = next(model for kind, model in learned.models.items() if kind != learned.chosen)
+        registry.keep(other.version, other.to_json(), now, f"{_IN_SHADOW} beside {learned.chosen}", told, in_use=False)
+        registry.challenge(other.version)
     return Promotion(learned.model if passes else current, f"{fault}{why}", learned)
 
 

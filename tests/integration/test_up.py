@@ -67,6 +67,14 @@ def test_every_part_has_a_name_of_its_own() -> None:
     assert len(set(names)) == len(names) > 1
 
 
+def test_a_crm_is_simulated_on_demand_alone() -> None:
+    usual, simulated = up.parts_of(), up.parts_of(simulated_rate=20)
+
+    assert "crm" not in {part.name for part in usual}
+    assert simulated[-1].name == "crm"
+    assert list(simulated[-1].command[-4:]) == ["--rate", "20", "--seconds", "0"]
+
+
 def test_a_database_of_ones_own_is_neither_started_nor_written_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

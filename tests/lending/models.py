@@ -1,8 +1,17 @@
-"""Small scoring models for tests: one of each kind."""
+"""For tests: a small scoring model of each kind, and a decision as the log keeps it."""
 
 from __future__ import annotations
 
 from quintet.lending.scoring import Bins, Node, ScoringModel, Trees
+from quintet.online.loan_decisions import DecisionRecord
+
+RECORD = DecisionRecord(
+    application_id=1, decision_id="d1", client_id=7, identity="i1", application="{}", asked_by="a test",
+    decided_at="2026-11-21T12:00:00+00:00", decision="approve", reasons="[]", score=0.1, points=563,
+    model_version="m1", model_sha256="s1", policy_version="p1", policy_sha256="h1", figures="{}",
+    features_version="f1", applied_lsn=100, score_reasons="[]", shortfall=None, challenger=None, waited_ms=1.0,
+    latency_ms=2.0, answer='{"decision":"approve"}',
+)  # fmt: skip
 
 
 def scorecard(base_points: int = 520) -> ScoringModel:

@@ -56,9 +56,12 @@ def test_nearly_the_same_loans_again_change_nothing(kept: ModelRegistry, trainin
 
 
 def test_with_a_tenth_more_loans_a_new_model_is_learnt_and_the_old_one_can_be_had_back(kept: ModelRegistry) -> None:
-    first = kept.current()
+    first, first_challenger = kept.current(), kept.challenger()
     promotion = learn_and_promote(kept, make_training_set(3_200), _LATER)
-    second = kept.current()
+    second, second_challenger = kept.current(), kept.challenger()
+    assert first_challenger is not None
+    assert second_challenger is not None
+    assert second_challenger.version != first_challenger.version
     assert first is not None
     assert second is not None
     assert promotion.model is not None

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pandas as pd
 import pytest
 
+from quintet.online.loan_decisions import DecisionLog
 from quintet.warehouse.ledger import (
     build_fingerprint,
     last_judgement,
+    last_loan_decision,
     loaded_batches,
     mark_modelled,
     set_build_fingerprint,
     take_in_judgements,
     take_in_labels,
+    take_in_loan_decisions,
     take_in_report_runs,
 )
+from tests.lending.models import RECORD
 
 AT = dt.datetime(2024, 6, 2)
 
@@ -124,3 +130,21 @@ def test_judgements_and_labels_are_taken_in_once_with_their_types(loaded: duckdb
         (dt.datetime(2026, 1, 1, 8), ["A_2", "B"])
     ]
     assert loaded.execute("select is_abuser from ops.abuse_labels").fetchall() == [(False,)]
+
+
+def test_loan_decisions_are_taken_in_once_as_the_log_has_them(
+    warehouse: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    log = DecisionLog(tmp_path)
+    log.start()
+    for number in range(3):
+        reasons = '["OVERDUE_LOAN"]' if number else "[]"
+        log.record(replace(RECORD, application_id=number, decision_id=f"d{number}", reasons=reasons)).result(10)
+    assert take_in_loan_decisions(warehouse, log.after(last_loan_decision(warehouse)).head(2)) == 2
+    assert take_in_loan_decisions(warehouse, log.after(0)) == 3
+    assert last_loan_decision(warehouse) == 3
+    assert take_in_loan_decisions(warehouse, log.after(3)) == 3
+    log.close()
+    rows = warehouse.execute("select application_id, reasons, decided_at from ops.loan_decisions order by 1").fetchall()
+    at = dt.datetime(2026, 11, 21, 12)
+    assert rows == [(0, [], at), (1, ["OVERDUE_LOAN"], at), (2, ["OVERDUE_LOAN"], at)]
