@@ -40,8 +40,8 @@ def differences(world: World) -> dict[str, list[object]]:
     Empty where there is none; else the places, rows and values that differ, so that a failure tells what is wrong.
     """
     truth = {change.position: change for change in world.truth()}
-    whole = world.logged()
-    logged = [change for change in whole if change.position >= min(truth)]
+    whole, first = world.logged(), min(truth)
+    logged = [change for change in whole if change.position >= first]
     times = Counter(change.position for change in logged)
     found: dict[str, list[object]] = {
         "lost": [change for place, change in truth.items() if place not in times],
