@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -335,9 +336,8 @@ class _Pump:
                 self._close_piece(Position(message.end_lsn), message.end_lsn)
 
     def _take_change(self, change: Change) -> None:
-        metrics.EVENTS.labels(change.table).inc()
         state = self._stream._tables.get(change.table)
-        aside = state is not None and is_quarantined(state, change.position)
+        aside = state is not None and state.quarantined_from is not None and is_quarantined(state, change.position)
         (self._piece.quarantined if aside else self._piece.changes).append(change)
         self._events += 1
         if self._events >= self._options.most_events:
@@ -375,6 +375,9 @@ class _Pump:
             return
         pieces, self._pieces, self._events = self._pieces, [], 0
         changes = [change for piece in pieces for change in piece.changes]
+        aside = [change for piece in pieces for change in piece.quarantined]
+        for table, count in Counter(change.table for change in (*changes, *aside)).items():
+            metrics.EVENTS.labels(table).inc(count)
         flushable = [piece.flushable for piece in pieces if piece.flushable is not None]
         self._stream._features.apply(changes, pieces[-1].end, flushable[-1] if flushable else None)
         if changes:

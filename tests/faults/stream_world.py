@@ -56,6 +56,8 @@ class World:
         self.objects.start()
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             load_book(make_book(LendingWorld(clients=self.clients), self.seed), connection)
+            connection.execute("create index on loan (client_id)")  # for the recomputation by plain SQL
+            connection.execute("create index on payment (loan_id)")
         return self
 
     def __exit__(self, *_: object) -> None:
