@@ -14,7 +14,7 @@ from typing import Any
 from quintet.lending.application import Application
 from quintet.lending.endpoint import ScoredBy
 from quintet.lending.in_force import KeptModel
-from quintet.lending.policy import Outcome, Policy
+from quintet.lending.policy import Outcome, Policy, known_names
 from quintet.lending.scoring import REASONS, Scored, ScoringModel
 from quintet.online.loan_decisions import DecisionRecord
 
@@ -119,7 +119,7 @@ def replay(record: DecisionRecord, policy_text: str | None, model_text: str | No
     if record.model_sha256 is not None and model_text is None:
         raise NotReplayableError(f"the log has no text of the model {record.model_version}")
     figures = json.loads(record.figures)
-    policy = Policy.from_text(policy_text, known=None)
+    policy = Policy.from_text(policy_text, known_names() | figures.keys())  # a feature may be there no longer
     scored_by = None
     if record.model_version is not None and record.score is not None and record.points is not None:
         scored = Scored(record.score, record.points, tuple(json.loads(record.score_reasons or "[]")))
