@@ -18,7 +18,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.measure import Line, print_lines
+from bench.measure import Line, family, print_lines
 from quintet.samples.crm import Tally
 from tests.faults.decision_world import DecisionWorld
 
@@ -111,7 +111,7 @@ def _latencies(tally: Tally, state: str, most_p50: float | None, most_p99: float
 def _cpu_seconds(world: DecisionWorld) -> dict[str, float]:
     """Seconds of processor that each part has taken, its children with it."""
     pids = {"service": world.service_pid, "stream": world.stream_pid, "postgres": world.postgres.pid}
-    found = {name: sum(map(_seconds_of, _family(pid))) for name, pid in pids.items()}
+    found = {name: sum(map(_seconds_of, family(pid))) for name, pid in pids.items()}
     return found | {"simulator": time.process_time()}
 
 
@@ -121,14 +121,6 @@ def _seconds_of(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _family(pid: int) -> list[int]:
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return [pid]
-    return [pid, *(member for child in children for member in _family(int(child)))]
 
 
 def _materialise(home: Path, ended: threading.Event) -> None:

@@ -61,7 +61,7 @@ def run_and_watch(
 
     def watch() -> None:
         while not ended.wait(0.02):
-            peak[0] = max(peak[0], sum(_resident_mb(pid) for pid in _family(process.pid)))
+            peak[0] = max(peak[0], sum(_resident_mb(pid) for pid in family(process.pid)))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -73,12 +73,13 @@ def run_and_watch(
     return time.perf_counter() - began, peak[0]
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
+    """A process and all that came of it, by number."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return [pid]
-    return [pid, *(member for child in children for member in _family(int(child)))]
+    return [pid, *(member for child in children for member in family(int(child)))]
 
 
 def _resident_mb(pid: int) -> float:
