@@ -68,7 +68,7 @@ def test_every_part_has_a_name_of_its_own() -> None:
 
 
 def test_a_crm_is_simulated_on_demand_alone() -> None:
-    usual, simulated = up.parts_of(), up.parts_of(simulated_rate=20)
+    usual, simulated = up.parts_of(has_stream=False), up.parts_of(has_stream=False, simulated_rate=20)
 
     assert "crm" not in {part.name for part in usual}
     assert simulated[-1].name == "crm"

@@ -187,7 +187,13 @@ def test_a_sign_up_is_tried_on_the_page(visit: Visit) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("path", ["/", "/insurance", "/promotions", "/conversions", "/lending", "/reports", "/docs"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/insurance", "/promotions", "/conversions", "/reports", "/docs"),
+        *("/lending", "/lending/decisions", "/lending/model", "/lending/what-if"),
+    ],
+)
 def test_no_page_breaks_a_rule_of_accessibility(
     browser: Browser, server: Server, path: str, width: int, scheme: Any
 ) -> None:

@@ -159,6 +159,7 @@ def test_every_page_is_tested_here() -> None:
     parts = {"base.html", "macros.html", "promotions_macros.html", "docs.html"}
     # tested with the data of a run, over HTTP and in a browser: tests/web
     parts |= {"conversions.html", "payments.html", "promotions.html", "promotions_try.html"}
+    parts |= {"lending_decisions.html", "lending_model.html", "lending_what_if.html"}
     assert {path.name for path in (WEB / "templates").iterdir()} - parts == set(CONTEXTS)
 
 
