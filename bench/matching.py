@@ -32,6 +32,7 @@ from quintet.samples.conversions import BrokerWorld, ClicksWorld, make_sample
 
 _OFFSET_SECONDS = 7_200
 _CLICKS_PER_DAY = 333
+_MEMORY_LIMIT = "2GB"  # of DuckDB; the largest world does not fit into one
 _SPLINK = Path(__file__).with_name("matching_splink.py")
 _DATA = MatchInput("clicks", "broker_rows")
 
@@ -91,7 +92,7 @@ def write_copies(world: Path, folder: Path, copies: int, days: int) -> None:
 
 def run_matching(folder: Path) -> None:
     """Learn a model and match; writes result.parquet."""
-    with duckdb.connect(str(folder / "work.duckdb"), config={"threads": 2, "memory_limit": "1GB"}) as connection:
+    with duckdb.connect(str(folder / "work.duckdb"), config={"threads": 2, "memory_limit": _MEMORY_LIMIT}) as connection:
         connection.execute(
             "create view clicks as select unique_id as conversion_id, country as country_iso2, "
             f"make_timestamp(at_second * 1000000) as created_at from '{folder / 'clicks.parquet'}'"
@@ -112,7 +113,7 @@ def run_matching(folder: Path) -> None:
 
 def run_late_batch(folder: Path) -> None:
     """The rows of 1% of the days come late: prints the seconds of bringing the matches of `run_matching` up to date."""
-    with duckdb.connect(str(folder / "work.duckdb"), config={"threads": 2, "memory_limit": "1GB"}) as connection:
+    with duckdb.connect(str(folder / "work.duckdb"), config={"threads": 2, "memory_limit": _MEMORY_LIMIT}) as connection:
         model = MatchingModel.from_json((folder / "model.json").read_text("utf-8"))
         [(first, last)] = connection.execute(
             "select min(broker_at)::date, max(broker_at)::date from broker_rows"
@@ -161,7 +162,9 @@ def _run(folder: Path, contestant: str, python: str = sys.executable) -> Run:
             f"join '{folder / 'rows.parquet'}' as sent on sent.unique_id = found.broker_row"
         ).fetchall()
         [(links,)] = connection.execute(f"select count(link) from '{folder / 'rows.parquet'}'").fetchall()
-    return Run(seconds, peak_mb, 2 * right / (matched + links))
+    run = Run(seconds, peak_mb, 2 * right / (matched + links))
+    print(f"{folder.name}, {contestant}: {run.seconds:.1f} s, {run.peak_mb:,.0f} MB, F1 {run.f1:.3f}", flush=True)
+    return run
 
 
 def _splink_python(folder: Path) -> str:
