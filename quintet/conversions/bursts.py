@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import gammainc
 
+from quintet.statistics import others_within
+
 AROUND_SECONDS = 300
 LEAST_OTHERS = 5
 _CHANCE = 1e-4
@@ -21,11 +23,7 @@ def in_burst(group: np.ndarray, at: np.ndarray, span_seconds: int) -> np.ndarray
     """
     if not len(at):
         return np.zeros(0, dtype=bool)
-    stretch = int(np.ptp(at)) + 2 * AROUND_SECONDS + 1
+    others = others_within(group, at, AROUND_SECONDS)
     _, number = np.unique(group, return_inverse=True)
-    key = number * stretch + (at - at.min())
-    ordered = np.sort(key)
-    until = np.searchsorted(ordered, key + AROUND_SECONDS, side="right")
-    others = until - np.searchsorted(ordered, key - AROUND_SECONDS, side="left") - 1
     usual = np.bincount(number)[number] * (2 * AROUND_SECONDS / span_seconds)
     return (others >= LEAST_OTHERS) & (gammainc(np.maximum(others, 1), usual) < _CHANCE)

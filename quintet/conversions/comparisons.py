@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from quintet.statistics import wilson
+
 CONFIDENCE = 0.95
 _Z = float(special.ndtri(0.5 + CONFIDENCE / 2))
 
@@ -24,22 +26,6 @@ LEAST_EXPECTED = 5
 
 LEAST_ROWS_FOR_A_MEAN = 30
 """Of a group with fewer rows, a mean has no interval: it would be too narrow, since scores are skewed."""
-
-
-def wilson(successes: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of Wilson's 95% interval of each share; 0 and 1 where there are no trials.
-
-    Source: E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209.
-    """
-    n = np.asarray(trials, dtype="float64")
-    k = np.asarray(successes, dtype="float64")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = k / n
-        centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-        half = _Z / (1 + _Z**2 / n) * np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    low = np.where(k <= 0, 0.0, centre - half)
-    high = np.where(k >= n, 1.0, centre + half)
-    return np.where(n > 0, low, 0.0), np.where(n > 0, high, 1.0)
 
 
 def mean_interval(n: np.ndarray, total: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

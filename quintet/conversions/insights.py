@@ -24,7 +24,8 @@ import numpy as np
 import pandas as pd
 from babel import Locale
 
-from quintet.conversions.comparisons import compare, false_discovery, wilson
+from quintet.conversions.comparisons import compare, false_discovery
+from quintet.statistics import wilson
 
 Measure = Literal["match_rate", "important_share", "mean_score"]
 

@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 
 from quintet.conversions.candidates import MatchInput
-from quintet.conversions.comparisons import wilson
 from quintet.conversions.countries import canonicalise
 from quintet.conversions.fit import fit
 from quintet.conversions.match import match
 from quintet.kept import kept_frames
 from quintet.samples.conversions import BrokerWorld, ClicksWorld, make_sample
 from quintet.samples.seeding import generator
+from quintet.statistics import wilson
 
 SEED = 20_240_401
 

@@ -11,13 +11,13 @@ import pandas as pd
 
 from quintet.design import Column, Figure, format_value, tooltips
 from quintet.lending.decision_tables import DECISIONS, FEWEST_FOR_DRIFT
+from quintet.statistics import SHIFTED, STABLE
 
 LIMIT_MS = 1_000
 """What no decision may take."""
 
 _NOTHING = "There is nothing to draw."
 _NONE_YET = "No application was decided in this time. A CRM sends them to `/v1/lending/decisions`; try `make simulate`."
-_STABLE, _SHIFTED = 0.1, 0.25
 _HEIGHT = 240
 
 _LATENCY_COLUMNS = (
@@ -200,11 +200,9 @@ def drift_figure(rows: pd.DataFrame) -> Figure:
         x=alt.X("psi:Q", axis=alt.Axis(title="Stability index", grid=True)),
         tooltip=tooltips(_DRIFT_COLUMNS),
     )
-    marks = alt.Chart(pd.DataFrame({"psi": [_STABLE, _SHIFTED]})).mark_rule(style="reference").encode(x="psi:Q")
-    shifted = rows[rows["psi"] > _SHIFTED]["figure"].tolist()
-    sentence = (
-        f"Shifted: {', '.join(shifted)}." if shifted else f"No figure is above {_SHIFTED}; all are stable enough."
-    )
+    marks = alt.Chart(pd.DataFrame({"psi": [STABLE, SHIFTED]})).mark_rule(style="reference").encode(x="psi:Q")
+    shifted = rows[rows["psi"] > SHIFTED]["figure"].tolist()
+    sentence = f"Shifted: {', '.join(shifted)}." if shifted else f"No figure is above {SHIFTED}; all are stable enough."
     note = "Below 0.1 stable, above 0.25 shifted: the decisions of this time against those just before it."
     chart = alt.layer(bars, marks).properties(height=height)
     return Figure("drift", title, sentence, chart, rows, _DRIFT_COLUMNS, note, height)

@@ -10,7 +10,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from quintet.lending.measures import stability
+from quintet.statistics import stability
 
 DECISIONS = ("approve", "refer", "reject")
 """In the order in which they are shown."""

@@ -12,11 +12,11 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from quintet.lending.book import Rows, clean
 from quintet.lending.contract import LOAN, PAYMENT, USER
 from quintet.lending.feature import Event, Feature
+from quintet.lending.measures import Ranking
 from quintet.lending.registry import fold, values
 
 _MOST_CHECKED = 300
@@ -87,7 +87,7 @@ def check_plausible(inputs: Mapping[str, np.ndarray], is_default: np.ndarray) ->
     for name, column in inputs.items():
         # Null may be what tells, so it is tried at either end.
         ends = (np.nan_to_num(column, nan=end) for end in (-1e18, 1e18))
-        auc = max(max(found, 1 - found) for found in (float(roc_auc_score(is_default, one)) for one in ends))
+        auc = max(max(found, 1 - found) for found in (Ranking(is_default, one).auc() for one in ends))
         if auc >= _SURE_AUC:
             raise LeakError(
                 f"{name} alone tells defaults from repaid loans with an AUC of {auc:.3f}; no honest figure does. Look "

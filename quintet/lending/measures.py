@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from quintet.statistics import wilson
+
 _RESAMPLES = 200
 _SEED = 0
-_LEAST_SHARE = 1e-4
-_Z95 = 1.959964
 
 
 @dataclass(frozen=True)
@@ -102,22 +102,7 @@ def calibration_error(happened: np.ndarray, probability: np.ndarray) -> float:
     return float(np.abs(gap).sum() / rows.sum())
 
 
-def stability(before: np.ndarray, now: np.ndarray) -> float:
-    """The population stability index of counts by bin: below 0.1 stable, above 0.25 shifted. NaN where one is empty.
-
-    Each bin holds at least one in 10,000, so that an empty one does not decide.
-    """
-    if not before.sum() or not now.sum():
-        return float("nan")
-    old, new = (np.maximum(counts / counts.sum(), _LEAST_SHARE) for counts in (before, now))
-    return float(((new - old) * np.log(new / old)).sum())
-
-
 def share_interval(happened: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The 95% interval of shares (Wilson); NaN where there are no rows."""
-    count = np.where(rows > 0, rows, np.nan).astype(float)
-    share = happened / count
-    middle = share + _Z95**2 / (2 * count)
-    half = _Z95 * np.sqrt(share * (1 - share) / count + _Z95**2 / (4 * count**2))
-    scale = 1 + _Z95**2 / count
-    return np.maximum((middle - half) / scale, 0), np.minimum((middle + half) / scale, 1)
+    low, high = wilson(happened, rows)
+    return np.where(rows > 0, low, np.nan), np.where(rows > 0, high, np.nan)

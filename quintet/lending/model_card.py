@@ -20,9 +20,9 @@ from quintet.lending.measures import (
     ranking_figures,
     resamples,
     share_interval,
-    stability,
 )
 from quintet.lending.scoring import INPUTS, Bins, ScoringModel
+from quintet.statistics import stability
 
 AGE_BANDS: Sequence[tuple[str, float]] = (
     ("below 25", 0),

@@ -12,6 +12,7 @@ import altair as alt
 import pandas as pd
 
 from quintet.design import Column, Figure, format_value, tooltips
+from quintet.statistics import SHIFTED, STABLE
 
 KINDS = {"scorecard": "Scorecard", "boosted": "Gradient boosting"}
 MEASURES = {"auc": "AUC", "gini": "Gini", "ks": "KS", "calibration_error": "Calibration error"}
@@ -31,7 +32,6 @@ INPUT_WORDS = {
 }
 _OUTCOMES = {"repaid": "Repaid", "overdue": "Not repaid", "open": "Not known"}
 _SWAPS = {"in": "New approvals", "out": "No longer approved", "stays": "Approved by both"}
-_STABLE, _SHIFTED = 0.1, 0.25
 _NO_MODEL = (
     "No scoring model was learnt yet: it needs loans that have ended. Start the change stream (`make stream`) and run "
     "`make run SELECT=lending`."
@@ -267,12 +267,10 @@ def stability(inputs: pd.DataFrame) -> Figure:
             tooltip=tooltips(columns),
         )
     )
-    limits = (
-        alt.Chart(alt.Data(values=[{"at": _STABLE}, {"at": _SHIFTED}])).mark_rule(style="reference").encode(x="at:Q")
-    )
+    limits = alt.Chart(alt.Data(values=[{"at": STABLE}, {"at": SHIFTED}])).mark_rule(style="reference").encode(x="at:Q")
     first = rows.iloc[0]
     alternative = f"{first['words']} moved most: {first['psi']:.3f}, {first['state']}."
-    note = f"Below {_STABLE} stable, from {_SHIFTED} on shifted (dashed)."
+    note = f"Below {STABLE} stable, from {SHIFTED} on shifted (dashed)."
     chart = alt.layer(bars, limits).properties(height=height)
     return Figure(name, title, alternative, chart, rows, columns, note=note, height=height)
 
@@ -280,7 +278,7 @@ def stability(inputs: pd.DataFrame) -> Figure:
 def _state(psi: float) -> str:
     if pd.isna(psi):
         return "not known"
-    return "stable" if psi < _STABLE else "moved" if psi < _SHIFTED else "shifted"
+    return "stable" if psi < STABLE else "moved" if psi < SHIFTED else "shifted"
 
 
 def cut_offs(table: pd.DataFrame, approve_below: float) -> Figure:

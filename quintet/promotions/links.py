@@ -17,6 +17,7 @@ from scipy.sparse.csgraph import connected_components
 
 from quintet.promotions.identity import KIND_NAMES, KINDS
 from quintet.promotions.profile import Population
+from quintet.statistics import others_within
 
 LINK_FROM = 2.8
 """The weight from which two accounts are taken for one person's."""
@@ -208,13 +209,6 @@ def _others_with_code(members: Members, component: np.ndarray, is_cluster: np.nd
 def _others_in_burst(members: Members, component: np.ndarray, is_cluster: np.ndarray, burst_s: float) -> np.ndarray:
     """The others of the component that signed up within `burst_s` seconds."""
     row = np.flatnonzero(is_cluster & np.isfinite(members.created_at_s))
-    at_s = np.floor(members.created_at_s[row])
-    # Components are set apart by more than any time, so that one sorted line of times holds them all.
-    start_s = at_s.min(initial=0)
-    stride_s = at_s.max(initial=0) - start_s + 2 * burst_s + 1
-    line = np.unique(component[row], return_inverse=True)[1] * stride_s + (at_s - start_s)
-    ordered = np.sort(line)
-    within = ordered.searchsorted(line + burst_s, "right") - ordered.searchsorted(line - burst_s, "left")
     others = np.zeros(len(members))
-    others[row] = within - 1
+    others[row] = others_within(component[row], np.floor(members.created_at_s[row]), burst_s)
     return others

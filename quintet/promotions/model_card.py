@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_curve
 
+from quintet import statistics
 from quintet.promotions.evidence import EVIDENCE
 from quintet.promotions.links import SHARED_EVIDENCE
 from quintet.promotions.model import AbuseModel
@@ -20,7 +21,6 @@ from quintet.promotions.resamples import average_precisions, cluster_weights
 FALSE_POSITIVE_SHARE = 0.01
 _RESAMPLES = 300
 _SCORE_BINS = np.linspace(0, 1, 11)
-_LEAST_SHARE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -117,13 +117,5 @@ def coefficients(model: AbuseModel) -> pd.DataFrame:
 
 
 def stability(before: np.ndarray, now: np.ndarray) -> float:
-    """The population stability index of two versions' scores, in ten steps: below 0.1 stable, above 0.25 drifted.
-
-    Each step holds at least one account in 10,000, so that an empty one does not decide. NaN where there are none.
-    """
-    if not len(before) or not len(now):
-        return float("nan")
-    old, new = (
-        np.maximum(np.histogram(scores, _SCORE_BINS)[0] / len(scores), _LEAST_SHARE) for scores in (before, now)
-    )
-    return float(((new - old) * np.log(new / old)).sum())
+    """The population stability index of two versions' scores, in ten steps. NaN where there are none."""
+    return statistics.stability(*(np.histogram(scores, _SCORE_BINS)[0] for scores in (before, now)))

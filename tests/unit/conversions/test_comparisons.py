@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from quintet.conversions.comparisons import compare, false_discovery, mean_interval, wilson
+from quintet.conversions.comparisons import compare, false_discovery, mean_interval
 
 
 def cells_of(level, stratum, values) -> pd.DataFrame:
@@ -11,17 +11,6 @@ def cells_of(level, stratum, values) -> pd.DataFrame:
     frame = pd.DataFrame({"level": level, "stratum": stratum, "total": values})
     frame = frame.assign(n=1, squares=frame["total"] ** 2, cubes=frame["total"] ** 3)
     return frame.groupby(["level", "stratum"], as_index=False)[["n", "total", "squares", "cubes"]].sum()
-
-
-def test_wilson_is_the_interval_of_scipy():
-    low, high = wilson(np.array([3, 0, 50]), np.array([97, 10, 50]))
-    for place, (k, n) in enumerate([(3, 97), (0, 10), (50, 50)]):
-        expected = stats.binomtest(k, n).proportion_ci(method="wilson")
-        assert (low[place], high[place]) == pytest.approx((expected.low, expected.high))
-
-
-def test_without_trials_nothing_is_known_of_a_share():
-    assert [ends[0] for ends in wilson(np.array([0]), np.array([0]))] == [0, 1]
 
 
 def test_the_interval_of_a_mean_is_that_of_t():

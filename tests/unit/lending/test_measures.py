@@ -15,7 +15,6 @@ from quintet.lending.measures import (
     calibration_error,
     ranking_figures,
     share_interval,
-    stability,
 )
 
 _RNG = np.random.default_rng(3)
@@ -57,14 +56,6 @@ def test_true_probabilities_are_calibrated_and_shifted_ones_are_not() -> None:
     assert calibration_error(_IS_DEFAULT, _PROBABILITY) < 0.04
     assert calibration_error(_PROBABILITY, _PROBABILITY) == pytest.approx(0)
     assert calibration_error(_IS_DEFAULT, np.clip(_PROBABILITY + 0.2, 0, 1)) > 0.1
-
-
-def test_stability_is_zero_for_the_same_and_grows_with_the_shift() -> None:
-    same, moved, other = np.array([50, 30, 20]), np.array([40, 35, 25]), np.array([5, 15, 80])
-    assert stability(same, same * 3) == pytest.approx(0)
-    assert 0 < stability(same, moved) < 0.1
-    assert stability(same, other) > 0.25
-    assert np.isnan(stability(same, np.zeros(3)))
 
 
 def test_the_interval_of_a_share_holds_it_and_is_unknown_without_rows() -> None:
