@@ -20,8 +20,7 @@ from pathlib import Path
 import obstore
 from rich.console import Console
 
-from quintet.changelog.log import epochs
-from quintet.changelog.place import find_log
+from quintet.changelog.place import latest_log
 from quintet.datasets import DATASETS, DOMAINS
 from quintet.lending.registry import features
 from quintet.lending.tables import is_behind
@@ -92,9 +91,8 @@ def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
 def changes_of_the_log(settings: Settings) -> dict[tuple[str, str], str]:
     """The asset that takes in the change log, where the log has more than was replayed."""
     try:
-        log = find_log(settings)
-        known = epochs(log) if log is not None else []
-        if log is not None and known and is_behind(settings.lending, log, known[-1], features()):
+        found = latest_log(settings)
+        if found is not None and is_behind(settings.lending, *found, features()):
             return {("lake", "lending_changes"): "the change log has grown"}
     except obstore.exceptions.BaseError as error:
         print(f"the change log does not answer, so lending stays as it is: {str(error)[:300]}", file=sys.stderr)

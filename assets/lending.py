@@ -10,8 +10,7 @@ import dagster as dg
 
 from assets.facts import DAILY, OWNERS
 from quintet.changelog.lake import compact, expire, read_manifest
-from quintet.changelog.log import epochs
-from quintet.changelog.place import find_log
+from quintet.changelog.place import latest_log
 from quintet.lending.models import registry_of
 from quintet.lending.policy import read_policy
 from quintet.lending.registry import features
@@ -92,16 +91,16 @@ def lending_log(
     context: dg.AssetExecutionContext, clock: Clock, settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.MaterializeResult]:
     """Compact and replay what came since the last time; one step, since a run for no day may not hand days on."""
-    log = find_log(settings)
-    known = epochs(log) if log is not None else []
-    if log is None or not known:
+    found = latest_log(settings)
+    if found is None:
         yield dg.MaterializeResult(LAKE, metadata={"dagster/row_count": 0, "log": "no stream has written yet"})
         yield dg.MaterializeResult(APPLICATIONS, metadata={"applications settled": 0})
         return
-    done = compact(log, known[-1])
-    expired = expire(log, known[-1], clock.now().replace(tzinfo=dt.UTC) - dt.timedelta(days=settings.log_days))
+    log, epoch = found
+    done = compact(log, epoch)
+    expired = expire(log, epoch, clock.now().replace(tzinfo=dt.UTC) - dt.timedelta(days=settings.log_days))
     rows: Counter[str] = Counter()
-    for part in read_manifest(log, known[-1]).parts:
+    for part in read_manifest(log, epoch).parts:
         rows[part.day] += part.rows
     _tell_days(context, LAKE, {day: rows[day] for day in done.days})
     yield dg.MaterializeResult(
@@ -114,7 +113,7 @@ def lending_log(
             "days written": ", ".join(done.days),
         },
     )
-    settled = replay(Path(settings.lending), log, known[-1], features())
+    settled = replay(Path(settings.lending), log, epoch, features())
     _tell_days(context, APPLICATIONS, settled)
     yield dg.MaterializeResult(APPLICATIONS, metadata={"applications settled": settled.total()})
 
@@ -124,9 +123,8 @@ def _tell_days(context: dg.AssetExecutionContext, key: dg.AssetKey, rows: Mappin
     is_for_days = context.has_partition_key or context.has_partition_key_range
     asked = set(context.partition_keys) if is_for_days else set()
     for day, count in sorted(rows.items()):
-        if day not in asked and LOG_DAYS.has_partition_key(
-            day
-        ):  # a clock that was set back years has days that nobody looks for
+        # A clock that was set back years has days that nobody looks for.
+        if day not in asked and LOG_DAYS.has_partition_key(day):
             context.log_event(dg.AssetMaterialization(key, partition=day, metadata={"dagster/row_count": count}))
 
 

@@ -311,6 +311,12 @@ def _signed(text: str, kind: Kind) -> str:
     return text.replace("-", "−", 1)
 
 
+def plain_values(rows: pd.DataFrame, *names: str) -> alt.Data:
+    """The named columns as values that fit into JSON: data of a chart."""
+    shown = rows[list(names)].astype(object)
+    return alt.Data(values=shown.where(rows[list(names)].notna(), None).to_dict("records"))
+
+
 def tooltips(columns: Sequence[Column]) -> list[alt.Tooltip]:
     """What a mark says of itself: every column exactly, with its unit."""
     formats = {"money": ",.2f", "count": ",.0f", "percent": ".2%", "change": "+.2%", "decimal": ",.4f"}

@@ -9,8 +9,8 @@ import dagster as dg
 
 from assets.jobs import domain_selection
 from quintet.changelog.lake import read_manifest
-from quintet.changelog.log import covering, epochs, stretches
-from quintet.changelog.place import find_log
+from quintet.changelog.log import covering, stretches
+from quintet.changelog.place import latest_log
 from quintet.settings import Settings
 
 INTERVAL_SECONDS = 60
@@ -27,11 +27,11 @@ MOST_OBJECTS = 200
 )
 def watch_change_log(settings: dg.ResourceParam[Settings]) -> dg.RunRequest | dg.SkipReason:
     """Ask for a run when the log has grown."""
-    log = find_log(settings)
-    known = epochs(log) if log is not None else []
-    if log is None or not known:
+    found = latest_log(settings)
+    if found is None:
         return dg.SkipReason("no stream has written yet")
-    waiting = list(covering(stretches(log, known[-1].name), read_manifest(log, known[-1]).compacted_to))
+    log, epoch = found
+    waiting = list(covering(stretches(log, epoch.name), read_manifest(log, epoch).compacted_to))
     if len(waiting) < MOST_OBJECTS:
         return dg.SkipReason(f"{len(waiting)} of {MOST_OBJECTS} objects wait")
     first, last = waiting[0][0], waiting[MOST_OBJECTS - 1][0]

@@ -5,7 +5,7 @@ Belongs here: finding it. Starting a server does not: where none runs, the embed
 
 from __future__ import annotations
 
-from quintet.changelog.log import Store, open_store
+from quintet.changelog.log import Epoch, Store, epochs, open_store
 from quintet.embedded.object_store import BUCKET, running_url
 from quintet.settings import Settings
 
@@ -20,3 +20,10 @@ def find_log(settings: Settings) -> Store | None:
         return open_store(url, seconds=60)
     objects = folder / "buckets" / BUCKET
     return open_store(f"file://{objects}") if objects.is_dir() else None
+
+
+def latest_log(settings: Settings) -> tuple[Store, Epoch] | None:
+    """The store of the log with its latest epoch; None where no stream has written yet."""
+    log = find_log(settings)
+    known = epochs(log) if log is not None else []
+    return (log, known[-1]) if log is not None and known else None

@@ -6,7 +6,7 @@ Belongs here: from the training set to a model that may or may not replace the o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -183,6 +183,12 @@ def _probabilities(model: ScoringModel, rows: pd.DataFrame) -> np.ndarray:
 
 def score_rows(model: ScoringModel, rows: pd.DataFrame) -> list[Scored]:
     """What a model says of each row, by the code that the decision service runs; a column that is absent is null."""
-    told = rows.reindex(columns=list(model.inputs)).astype(object)
-    columns = [told[name].where(told[name].notna(), None).tolist() for name in model.inputs]
-    return [model.score(dict(zip(model.inputs, row, strict=True))) for row in zip(*columns, strict=True)]
+    return [model.score(figures) for figures in figures_of(rows.reindex(columns=list(model.inputs)))]
+
+
+def figures_of(rows: pd.DataFrame) -> Iterator[dict[str, float | None]]:
+    """Each row as figures by name, as the decision service has them."""
+    told = rows.astype(object)
+    names = [str(name) for name in told.columns]
+    columns = [told[name].where(told[name].notna(), None).tolist() for name in names]
+    return (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))

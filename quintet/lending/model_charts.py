@@ -11,7 +11,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from quintet.design import Column, Figure, format_value, tooltips
+from quintet.design import Column, Figure, format_value, plain_values, tooltips
 from quintet.statistics import SHIFTED, STABLE
 
 KINDS = {"scorecard": "Scorecard", "boosted": "Gradient boosting"}
@@ -53,7 +53,7 @@ def model_figures(figures: pd.DataFrame) -> Figure:
     if rows.empty:
         return _empty(name, title, rows, columns)
     height = 200
-    base = alt.Chart(_plain(rows[rows["measure"] != "calibration_error"], *(column.name for column in columns)))
+    base = alt.Chart(plain_values(rows[rows["measure"] != "calibration_error"], *(column.name for column in columns)))
     y = alt.Y("measured:N", title=None, sort=list(MEASURES.values()))
     offset = alt.YOffset("model:N", sort=list(KINDS.values()))
     colour = alt.Color("model:N", scale=alt.Scale(domain=list(KINDS.values())), legend=alt.Legend(title=None))
@@ -92,7 +92,7 @@ def calibration(bins: pd.DataFrame, kind: str) -> Figure:
     height, most = 300, float(max(shown["mean_probability"].max(), shown["high"].max())) * 1.05
     scale = alt.Scale(domain=[0, most])
     x = alt.X("mean_probability:Q", title="Probability told", scale=scale, axis=alt.Axis(format=".0%"))
-    base, tips = alt.Chart(_plain(shown, *(column.name for column in columns))), tooltips(columns)
+    base, tips = alt.Chart(plain_values(shown, *(column.name for column in columns))), tooltips(columns)
     exact = (
         alt.Chart(alt.Data(values=[{"at": 0.0}, {"at": most}]))
         .mark_line(style="reference")
@@ -128,7 +128,7 @@ def points(bins: pd.DataFrame) -> Figure:
     height = 18 * len(shown) + 40
     tips = tooltips(columns)
     chart = (
-        alt.Chart(_plain(shown, "label", *(column.name for column in columns)))
+        alt.Chart(plain_values(shown, "label", *(column.name for column in columns)))
         .mark_bar()
         .encode(
             x=alt.X("points:Q", title="Points; more is safer", axis=alt.Axis(grid=True)),
@@ -174,7 +174,7 @@ def distribution(counts: pd.DataFrame) -> Figure:
         return _empty(name, title, rows, columns)
     height = 280
     chart = (
-        alt.Chart(_plain(rows.assign(to=rows["points"] + 10), "points", "to", "words", "applications"))
+        alt.Chart(plain_values(rows.assign(to=rows["points"] + 10), "points", "to", "words", "applications"))
         .mark_bar(cornerRadiusEnd=0)
         .encode(
             x=alt.X("points:Q", bin="binned", title="Points; more is safer"),
@@ -217,7 +217,7 @@ def fairness(bands: pd.DataFrame) -> Figure:
         return _empty(name, title, bands, columns)
     height = 220
     chart = (
-        alt.Chart(_plain(bands, *(column.name for column in columns)))
+        alt.Chart(plain_values(bands, *(column.name for column in columns)))
         .mark_bar()
         .encode(
             x=alt.X("age_band:N", title="Age at the application, years", sort=None, axis=alt.Axis(labelAngle=0)),
@@ -259,7 +259,7 @@ def stability(inputs: pd.DataFrame) -> Figure:
         return _empty(name, title, rows, columns)
     height = 26 * len(rows) + 40
     bars = (
-        alt.Chart(_plain(rows, *(column.name for column in columns)))
+        alt.Chart(plain_values(rows, *(column.name for column in columns)))
         .mark_bar()
         .encode(
             x=alt.X("psi:Q", title="PSI", axis=alt.Axis(grid=True)),
@@ -306,7 +306,7 @@ def cut_offs(table: pd.DataFrame, approve_below: float) -> Figure:
         "in force" if in_force else word for in_force, word in zip(rows["is_in_force"], words, strict=True)
     ])  # fmt: skip
     height = 300
-    base = alt.Chart(_plain(rows, "mark", *(column.name for column in columns)))
+    base = alt.Chart(plain_values(rows, "mark", *(column.name for column in columns)))
     x = alt.X("expected_loss_share:Q", title="Expected loss, share of what is lent", scale=alt.Scale(zero=False),
               axis=alt.Axis(format=".0%"))  # fmt: skip
     y = alt.Y("approval_share:Q", title="Approved", scale=alt.Scale(zero=False), axis=alt.Axis(format=".0%", grid=True))
@@ -345,7 +345,7 @@ def swaps(sets: pd.DataFrame) -> Figure:
         note = "No outcome is known of any of them." if len(rows) else _NO_MODEL
         return Figure(name, title, "There is nothing to show.", None, rows, columns, note=note)
     height = 160
-    base, tips = alt.Chart(_plain(known, *(column.name for column in columns))), tooltips(columns)
+    base, tips = alt.Chart(plain_values(known, *(column.name for column in columns))), tooltips(columns)
     y = alt.Y("words:N", title=None, sort=list(_SWAPS.values()), axis=alt.Axis(labelLimit=180))
     x = alt.X("default_share_low:Q", title="Share not repaid", axis=alt.Axis(format=".0%", grid=True))
     bars = base.mark_rule(strokeWidth=3, opacity=0.5).encode(x=x, x2="default_share_high:Q", y=y, tooltip=tips)
@@ -361,9 +361,3 @@ def swaps(sets: pd.DataFrame) -> Figure:
 
 def _empty(name: str, title: str, table: pd.DataFrame, columns: tuple[Column, ...]) -> Figure:
     return Figure(name, title, "There is nothing to show.", None, table, columns, note=_NO_MODEL)
-
-
-def _plain(rows: pd.DataFrame, *names: str) -> alt.Data:
-    """The named columns as values that fit into JSON."""
-    shown = rows[list(names)].astype(object)
-    return alt.Data(values=shown.where(rows[list(names)].notna(), None).to_dict("records"))

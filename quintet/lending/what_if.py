@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from quintet.lending.learning import score_rows
+from quintet.lending.learning import figures_of, score_rows
 from quintet.lending.measures import share_interval
 from quintet.lending.policy import STRICTER, Policy
 from quintet.lending.scoring import Scored, ScoringModel
@@ -43,12 +43,9 @@ def score_applications(applications: pd.DataFrame, model: ScoringModel, policy: 
     """
     scored = score_rows(model, applications)
     known = [name for name in sorted(policy.needs) if name in applications]
-    told = applications[known].astype(object)
-    columns = [told[name].where(told[name].notna(), None).tolist() for name in known]
     open_policy = replace(policy, approve_below=1.0, reject_from=1.0)
     found = []
-    for one, row in zip(scored, zip(*columns, strict=True), strict=True):
-        values = dict(zip(known, row, strict=True))
+    for one, values in zip(scored, figures_of(applications[known]), strict=True):
         outcome = policy.decide(values, one)
         is_scored = not all(condition.holds(values) for condition in policy.no_history)
         by_rules = open_policy.decide(values, _SAFE).decision

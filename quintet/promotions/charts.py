@@ -16,7 +16,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from quintet.design import Column, Figure, format_value
+from quintet.design import Column, Figure, format_value, plain_values
 from quintet.promotions.overview import Grain, Ranking
 
 MOST_DRAWN = 40
@@ -76,7 +76,7 @@ def registrations_and_usages(timeline: pd.DataFrame, grain: Grain) -> Figure:
         name="cursor", nearest=True, on="pointerover", fields=["period"], empty=False, clear="pointerout"
     )
     lines = (
-        alt.Chart(_plain(long, "period", "series", "count"))
+        alt.Chart(plain_values(long, "period", "series", "count"))
         .mark_line(strokeWidth=1.75)
         .encode(
             x=x,
@@ -85,7 +85,7 @@ def registrations_and_usages(timeline: pd.DataFrame, grain: Grain) -> Figure:
         )
     )
     rule = (
-        alt.Chart(_plain(rows, "period", *_SERIES))
+        alt.Chart(plain_values(rows, "period", *_SERIES))
         .mark_rule(style="cursor")
         .encode(
             x=x,
@@ -171,7 +171,7 @@ def score_histogram(bins: pd.DataFrame, threshold: float) -> Figure:
         )
         for column in columns
     ]
-    base = alt.Chart(_plain(rows, "span", "low", "high", "accounts", "abusers", "honest", "unlabelled"))
+    base = alt.Chart(plain_values(rows, "span", "low", "high", "accounts", "abusers", "honest", "unlabelled"))
     x = alt.X(
         "low:Q", bin="binned", title="Score", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".1f", tickCount=10)
     )
@@ -215,7 +215,7 @@ def precision_and_recall(thresholds: pd.DataFrame, threshold: float) -> Figure:
     long = rows.melt("threshold", ["precision", "recall"], "measure", "value").dropna(subset=["value"])
     long["measure"] = long["measure"].str.capitalize()
     lines = (
-        alt.Chart(_plain(long, "threshold", "measure", "value"))
+        alt.Chart(plain_values(long, "threshold", "measure", "value"))
         .mark_line()
         .encode(
             x=alt.X("threshold:Q", title="Threshold", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".1f")),
@@ -265,7 +265,7 @@ def model_figures(figures: pd.DataFrame) -> Figure:
     height = 44 * len(shown) + 40
     y = alt.Y("measured:N", title=None, sort=list(MEASURES.values()), axis=alt.Axis(labelLimit=220))
     x = alt.X("low:Q", title="Share", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", grid=True))
-    base = alt.Chart(_plain(shown, "measured", "value", "low", "high", "n"))
+    base = alt.Chart(plain_values(shown, "measured", "value", "low", "high", "n"))
     tips = [
         alt.Tooltip("measured:N", title="Measure"),
         *(
@@ -294,7 +294,7 @@ def model_weights(weights: pd.DataFrame) -> Figure:
         return _empty(name, title, rows, columns, _NO_ROWS)
     height = 22 * len(shown) + 40
     chart = (
-        alt.Chart(_plain(shown.assign(words=shown["evidence"].str.replace("_", " ")), "words", "log_odds"))
+        alt.Chart(plain_values(shown.assign(words=shown["evidence"].str.replace("_", " ")), "words", "log_odds"))
         .mark_bar()
         .encode(
             x=alt.X("log_odds:Q", title="Log-odds", axis=alt.Axis(grid=True)),
@@ -328,11 +328,11 @@ def cluster_graph(members: pd.DataFrame, keys: pd.DataFrame) -> Figure:
     title = f"Cluster of {members['user_id'].min()}: {len(members)} accounts and what they share"
     scale, none = alt.Scale(domain=[-1.25, 1.25]), None
     x, y = alt.X("x:Q", axis=none, scale=scale), alt.Y("y:Q", axis=none, scale=scale)
-    lines = alt.Chart(_plain(edges, "x", "y", "x2", "y2")).mark_rule(style="cursor", opacity=0.5).encode(
+    lines = alt.Chart(plain_values(edges, "x", "y", "x2", "y2")).mark_rule(style="cursor", opacity=0.5).encode(
         x=x, y=y, x2="x2:Q", y2="y2:Q"
     )  # fmt: skip
     things = (
-        alt.Chart(_plain(shared, "x", "y", "what", "key", "accounts"))
+        alt.Chart(plain_values(shared, "x", "y", "what", "key", "accounts"))
         .mark_point(shape="square", size=90)
         .encode(
             x=x,
@@ -353,7 +353,7 @@ def cluster_graph(members: pd.DataFrame, keys: pd.DataFrame) -> Figure:
         alt.Tooltip("decision:N", title="Decision"),
         alt.Tooltip("label:N", title="Label"),
     ]
-    people = alt.Chart(_plain(accounts, "x", "y", "user_id", "short", "score", "decision", "label", "mark"))
+    people = alt.Chart(plain_values(accounts, "x", "y", "user_id", "short", "score", "decision", "label", "mark"))
     dots = people.mark_text(fontSize=15).encode(x=x, y=y, text="mark:N", tooltip=tips)
     names = people.mark_text(style="label", dy=15).encode(x=x, y=y, text="short:N", tooltip=tips)
     chart = alt.layer(lines, things, dots, names).properties(height=height)
@@ -409,7 +409,7 @@ def _ranked(name: str, which: str, unit: str, key: str, ranking: Ranking, column
         return _empty(name, title, rows, tuple(columns), _NO_ROWS if unit != "clusters" else "No accounts are linked.")
     height = 26 * len(rows) + 16
     names = rows[key].astype(str).tolist()
-    base = alt.Chart(_plain(rows.assign(**{key: names}), key, "uses"))
+    base = alt.Chart(plain_values(rows.assign(**{key: names}), key, "uses"))
     y = alt.Y(f"{key}:N", title=None, sort=names, axis=alt.Axis(labelLimit=110), scale=alt.Scale(paddingInner=0.32))
     x = alt.X("uses:Q", axis=None, scale=alt.Scale(domainMin=0, domainMax=float(rows["uses"].max()) * 1.16))
     tips = [alt.Tooltip(f"{key}:N", title=columns[0].label), alt.Tooltip("uses:Q", title="Uses", format=",")]
@@ -445,9 +445,3 @@ def _movable_rule(threshold: float) -> alt.Chart:
 
 def _empty(name: str, title: str, table: pd.DataFrame, columns: tuple[Column, ...], note: str) -> Figure:
     return Figure(name, title, "There is nothing to show.", None, table, columns, note=note)
-
-
-def _plain(rows: pd.DataFrame, *names: str) -> alt.Data:
-    """The named columns as values that fit into JSON."""
-    shown = rows[list(names)].astype(object)
-    return alt.Data(values=shown.where(rows[list(names)].notna(), None).to_dict("records"))
