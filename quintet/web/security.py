@@ -26,7 +26,7 @@ from quintet.web.problems import DECLARED, ProblemError
 COOKIE = "quintet_session"
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-_SIGN_INS = RateLimitItemPerMinute(20)
+_WRONG_KEYS = RateLimitItemPerMinute(20)
 
 _BEARER = HTTPBearer(auto_error=False, description="A key made with `make keys`, or the first one of `make run`.")
 """Only so that the OpenAPI document names the scheme; `Gate` reads the header."""
@@ -87,14 +87,21 @@ class Gate:
             detail = f"more than {self.requests.most:,} requests with this key in a minute; wait {seconds} s"
             raise ProblemError(429, detail, {"retry-after": str(seconds)})
 
-    def count_sign_in(self, request: Request) -> None:
-        """Count an attempt to sign in from an address; raises ProblemError 429 above the limit."""
-        who = f"sign-in {request.client.host if request.client else ''}"
-        if not self.limiter.hit(_SIGN_INS, who):
-            reset = self.limiter.get_window_stats(_SIGN_INS, who).reset_time
+    def check_guesses(self, request: Request) -> None:
+        """Raises ProblemError 429 for an address that gave too many wrong keys; right ones are never counted."""
+        if not self.limiter.test(_WRONG_KEYS, _address(request)):
+            reset = self.limiter.get_window_stats(_WRONG_KEYS, _address(request)).reset_time
             seconds = max(1, round(reset - self.clock().timestamp()))
-            detail = f"more than {_SIGN_INS.amount:,} attempts to sign in in a minute; wait {seconds} s"
+            detail = f"{_WRONG_KEYS.amount:,} wrong keys in a minute; wait {seconds} s"
             raise ProblemError(429, detail, {"retry-after": str(seconds)})
+
+    def count_wrong_key(self, request: Request) -> None:
+        """Count a sign-in with a key that is not known against its address."""
+        self.limiter.hit(_WRONG_KEYS, _address(request))
+
+
+def _address(request: Request) -> str:
+    return f"sign-in {request.client.host if request.client else ''}"
 
 
 def build_gate(store: Store, admin_key: str | None, clock: Callable[[], dt.datetime], requests_per_minute: int) -> Gate:

@@ -28,11 +28,12 @@ def ask(request: Request, next: str = "/") -> Response:  # noqa: A002  # the par
 def sign_in(request: Request, key: Annotated[str, Form()], next_page: Annotated[str, Form()] = "/") -> Response:
     """Open a session and go on to the page that was asked for."""
     service = request.app.state.service
-    service.gate.count_sign_in(request)
+    service.gate.check_guesses(request)
     if not is_same_site(request):
         raise ProblemError(403, "the sign-in came from a page of another site; open Quintet's own")
     known = recognise(service.store, key.strip(), service.gate.admin_key)
     if known is None:
+        service.gate.count_wrong_key(request)
         return _form(request, next_page, 401, "This key is not known, or was revoked. `make keys` makes a new one.")
     text = open_session(service.store, known, service.clock(), service.random_bytes)
     response = RedirectResponse(_own_path(next_page), 303)
