@@ -9,18 +9,19 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 _PACK_ROWS = 150
-_TIE = 1e-9
+_TIE, _TIE_OF_TIES = 1e-7, 1e-9
 _BELOW_HALF = 0.95
 _LEAST_THRESHOLD = 0.1  # what is less likely helps nobody
 
 
-def best_threshold(probability: np.ndarray, links: float) -> tuple[float, float]:
-    """The threshold that gives the largest expected F1, and that F1.
+def best_threshold(probability: np.ndarray, links: float) -> float:
+    """The threshold that gives the largest expected F1.
 
     The threshold is half of the largest F1, less a little: F1 is flat there, and pairs that are all but even (two equal
     rows after one click) stay on one side of it whatever the noise of the calibration.
@@ -29,10 +30,9 @@ def best_threshold(probability: np.ndarray, links: float) -> tuple[float, float]
     """
     falling = np.sort(probability[probability > 0])[::-1]
     if not len(falling) or links <= 0:
-        return 0.5, 0.0
+        return 0.5
     f1 = 2 * np.cumsum(falling) / (np.arange(1, len(falling) + 1) + links)
-    best = float(f1.max())
-    return max(_BELOW_HALF * best / 2, _LEAST_THRESHOLD), best
+    return max(_BELOW_HALF * float(f1.max()) / 2, _LEAST_THRESHOLD)
 
 
 def one_to_one(row: np.ndarray, click: np.ndarray, gain: np.ndarray) -> np.ndarray:
@@ -62,8 +62,7 @@ def one_to_one(row: np.ndarray, click: np.ndarray, gain: np.ndarray) -> np.ndarr
     place = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(rest))))
     row_places = _places(place, rows)
     column_places = _places(place, columns)
-    # Among equal sums the one that pairs in order: earlier rows with earlier clicks.
-    tied = gain[rest] + _TIE * (1 + row_places.within) * (1 + column_places.within) / (1 + len(rest))
+    tied = gain[rest] + _tie_break(row_places, column_places, place)
     pack = np.cumsum(np.maximum(row_places.sizes, column_places.sizes)) // _PACK_ROWS
     pack_of_pair = pack[place]
     bounds = np.flatnonzero(np.r_[True, np.diff(pack_of_pair) != 0, True])
@@ -84,6 +83,16 @@ class _Places:
 
     def __init__(self, number: np.ndarray, within: np.ndarray, sizes: np.ndarray) -> None:
         self.number, self.within, self.sizes = number, within, sizes
+
+
+def _tie_break(row: _Places, column: _Places, component: np.ndarray) -> np.ndarray:
+    """What to add to each pair's gain so that of equal sums one is the largest, whatever else is decided with it.
+
+    The sum that pairs in order, earlier rows with earlier clicks; of those that do so equally well, one by lot.
+    """
+    in_order = (1.0 + row.within) * (1.0 + column.within) / (row.sizes * column.sizes)[component]
+    lot = pd.util.hash_array((row.within << 32) + column.within) / 2.0**64
+    return _TIE * in_order + _TIE_OF_TIES * lot
 
 
 def _places(component: np.ndarray, member: np.ndarray) -> _Places:

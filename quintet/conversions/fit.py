@@ -6,7 +6,7 @@ the rates and the agreement of countries. Matching with a model does not belong 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -51,6 +51,7 @@ PLACEBO_HOURS = (5, -7, 9, -11)
 """By how much clicks are moved for a placebo: no offset, and hours of the day that are not too unlike."""
 _HOUR = 3_600
 _LARGEST_CORRECTION = 2.0
+_TRIALS = 4  # what one of them tells of the expected precision is off by up to 0.005 where clicks are dense
 _UNCALIBRATED = ((0.0, 0.0), (1.0, 1.0))
 
 
@@ -61,8 +62,11 @@ def halo_seconds(horizon_seconds: int) -> int:
 
 def pair_probabilities(model: MatchingModel, candidates: Candidates) -> np.ndarray:
     """By pair the calibrated probability that it is a link; 0 where chance is far more likely."""
+    return _as_true(model, _inferred(model, candidates))
+
+
+def _as_true(model: MatchingModel, probability: np.ndarray) -> np.ndarray:
     given, true = np.array(model.calibration).T
-    probability = _inferred(model, candidates)
     return np.where(probability > 0, np.interp(probability, given, true), 0)
 
 
@@ -110,7 +114,7 @@ def fit(connection: duckdb.DuckDBPyConnection, data: MatchInput) -> MatchingMode
     any_country = max(int(0.5 * np.ptp(at) / len(at)), 1) if len(at) else 1
     names = connection.execute(f"select distinct partner from {typed_rows(data)} order by 1").fetchall()
     partners = {name: _first_model(_partner(connection, data, name, index), index, any_country) for (name,) in names}
-    model = MatchingModel(partners, _UNCALIBRATED, threshold=0.5, expected_f1=0.5)
+    model = MatchingModel(partners, _UNCALIBRATED, threshold=0.5, chosen_come_true=1.0)
     if not len(index) or not partners:
         return model
     slices = _slices(connection, data, model)
@@ -207,7 +211,10 @@ def _learn(connection: duckdb.DuckDBPyConnection, model: MatchingModel, slices: 
     candidates = slices.candidates(connection, model)
     model = _with_lags(_settled(model, candidates), _KEPT_MASS)
     correction = _Correction.measured(model, _Simulation.drawn(model, candidates, seed=0))
-    model = with_threshold(calibrated(correction.of(model), candidates, correction), candidates)
+    model = correction.of(model)
+    trials = [_Trial.of(model, candidates, correction, seed) for seed in range(1, _TRIALS + 1)]
+    model = with_threshold(replace(model, calibration=_reliability(trials)), candidates)
+    model = replace(model, chosen_come_true=_chosen_come_true(model, trials))
     shorter = [_with_lags(model, kept_mass) for kept_mass in (1.0, 0.995, 0.99, _LEAST_KEPT_MASS)]
     rates: list[list[float]] = [[] for _ in shorter]
     for hours in PLACEBO_HOURS:
@@ -265,8 +272,7 @@ def with_threshold(model: MatchingModel, candidates: Candidates) -> MatchingMode
     reach = {number: partner.reach for number, (_, partner) in enumerate(sorted(model.partners.items()))}
     share = np.array([reach[number] for number in range(len(reach))])
     partner = candidates.rows["partner"].to_numpy()[candidates.row[own]]
-    threshold, f1 = best_threshold(probability[own], float((probability[own] / share[partner]).sum()))
-    return replace(model, threshold=threshold, expected_f1=f1)
+    return replace(model, threshold=best_threshold(probability[own], float((probability[own] / share[partner]).sum())))
 
 
 @dataclass(frozen=True)
@@ -324,20 +330,39 @@ def _bounded(factor: np.ndarray) -> np.ndarray:
     return np.clip(factor, 1 / _LARGEST_CORRECTION, _LARGEST_CORRECTION)
 
 
-def calibrated(model: MatchingModel, candidates: Candidates, correction: _Correction | None = None) -> MatchingModel:
-    """The model with a calibration measured on rows drawn from the model itself, where every link is known.
+@dataclass(frozen=True)
+class _Trial:
+    """A drawing from a model on which it is judged: of its pairs that may be links, those of the blocks themselves.
 
     Belief propagation on a graph with loops is too sure of itself, the more so the more both sides are linked; and
     parameters fit the rows that they were learned from too well. What a probability is worth is therefore seen on a
-    simulation: the clicks as they are, rows as the model says they come, and, where the model was learned (then
-    corrected by `correction`), parameters learned anew from them.
+    simulation: the clicks as they are, rows as the model says they come, and parameters learned anew from them.
     """
-    simulation = _Simulation.drawn(model, candidates, seed=1)
-    drawn = simulation.candidates
-    judge = model if correction is None else correction.of(_settled(model, drawn))
-    probability = _inferred(judge, drawn)
-    kept = np.flatnonzero((probability > 0) & drawn.clicks["own"].to_numpy()[drawn.click] & drawn.agrees)
-    return replace(model, calibration=_reliability(probability[kept], simulation.is_link[kept]))
+
+    row: np.ndarray
+    click: np.ndarray
+    probability: np.ndarray
+    is_link: np.ndarray
+
+    @classmethod
+    def of(cls, model: MatchingModel, candidates: Candidates, correction: _Correction, seed: int) -> _Trial:
+        simulation = _Simulation.drawn(model, candidates, seed)
+        drawn = simulation.candidates
+        probability = _inferred(correction.of(_settled(model, drawn)), drawn)
+        kept = np.flatnonzero((probability > 0) & drawn.clicks["own"].to_numpy()[drawn.click] & drawn.agrees)
+        return cls(drawn.row[kept], drawn.click[kept], probability[kept], simulation.is_link[kept])
+
+
+def _chosen_come_true(model: MatchingModel, trials: Sequence[_Trial]) -> float:
+    """As the model has it, from what it would match of the trials."""
+    expected = true = 0.0
+    for trial in trials:
+        probability = _as_true(model, trial.probability)
+        likely = np.flatnonzero(probability > model.threshold)
+        chosen = likely[one_to_one(trial.row[likely], trial.click[likely], probability[likely])]
+        expected += float(probability[chosen].sum())
+        true += float(trial.is_link[chosen].sum())
+    return true / expected if expected else 1.0
 
 
 def _simulated_rows(model: MatchingModel, candidates: Candidates, rng: np.random.Generator) -> pd.DataFrame:
@@ -393,8 +418,10 @@ def _told(
     return np.where(draw < same, country, np.where(draw < same + missing, UNKNOWN, other))
 
 
-def _reliability(probability: np.ndarray, is_link: np.ndarray) -> tuple[tuple[float, float], ...]:
+def _reliability(trials: Sequence[_Trial]) -> tuple[tuple[float, float], ...]:
     """How often each probability comes true, rising: by bins that are finer towards 0 and 1."""
+    probability = np.concatenate([trial.probability for trial in trials])
+    is_link = np.concatenate([trial.is_link for trial in trials])
     edges = np.r_[0, 1 / (1 + np.exp(-np.linspace(-6, 6, 31))), 1]
     place = np.clip(np.searchsorted(edges, probability, side="right") - 1, 0, len(edges) - 2)
     count = np.bincount(place, minlength=len(edges) - 1)

@@ -49,6 +49,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
 """Why a row of either side has no match; of several reasons the first in this order holds."""
 
 _REVIEW_SHARE = 0.5  # of the threshold
+_DECIDED_PAIRS = 1_000_000  # at once
 
 
 @dataclass(frozen=True)
@@ -314,40 +315,64 @@ def _write_pairs(connection: duckdb.DuckDBPyConnection, inferred: _Inferred, sch
 
 def _decide(connection: duckdb.DuckDBPyConnection, blocks: np.ndarray, tier: str, condition: str, schema: str) -> None:
     """Give the tier to the best one-to-one choice among the pairs of `condition` whose two sides are still free."""
-    connection.register("decided", pd.DataFrame({"block": blocks}))
-    connection.register("near", pd.DataFrame({"block": widened(blocks, 1)}))
-    connection.execute(f"""
-        create or replace temp table eligible as
-        with free as (
-            select pairs.*
-            from {schema}.match_pairs as pairs
-            semi join near using (block)
-            anti join {schema}.matches as taken on pairs.conversion_id = taken.conversion_id
-            anti join {schema}.matches as taken on pairs.broker_row_id = taken.broker_row_id
-            where {condition}
-        ),
-        -- Only near midnight can a row have pairs in two blocks.
-        at_home as (
-            select * from free where not near_edge
-            union all
-            select * from free where near_edge
-            qualify block = first_value(block) over (
-                partition by broker_row_id order by match_probability desc, lag_seconds, conversion_id
+    connection.execute(f"create or replace temp table given as from {schema}.matches limit 0")
+    for chunk in _chunks_of_pairs(connection, blocks, condition, schema):
+        near, around = widened(chunk, 1), widened(chunk, 2)
+        connection.register("decided", pd.DataFrame({"block": chunk}))
+        connection.register("near", pd.DataFrame({"block": near}))
+        # What an earlier chunk gave waits in `given`: here both sides are as free as they were before the first.
+        connection.execute(
+            f"""
+            create or replace temp table eligible as
+            with taken as (select conversion_id, broker_row_id from {schema}.matches where block between ? and ?),
+            free as (
+                select pairs.*
+                from {schema}.match_pairs as pairs
+                semi join near using (block)
+                anti join taken on pairs.conversion_id = taken.conversion_id
+                anti join taken on pairs.broker_row_id = taken.broker_row_id
+                where {condition} and block between ? and ?
+            ),
+            -- Only near midnight can a row have pairs in two blocks.
+            at_home as (
+                select * from free where not near_edge
+                union all
+                select * from free where near_edge
+                qualify block = first_value(block) over (
+                    partition by broker_row_id order by match_probability desc, lag_seconds, conversion_id
+                )
             )
+            select * exclude (countries_agree, near_edge) from at_home semi join decided using (block)
+            """,
+            [int(around[0]), int(around[-1]), int(near[0]), int(near[-1])],
         )
-        select * exclude (countries_agree, near_edge) from at_home semi join decided using (block)
-    """)
-    rivals = connection.execute(
-        "select rowid as place, (block::bigint << 32) + row_in_block as row, (block::bigint << 32) + click_in_block as "
-        "click, match_probability from eligible"
+        rivals = connection.execute(
+            "select rowid as place, (block::bigint << 32) + row_in_block as row, "
+            "(block::bigint << 32) + click_in_block as click, match_probability from eligible"
+        ).df()
+        kept = one_to_one(*(rivals[column].to_numpy() for column in ("row", "click", "match_probability")))
+        connection.register("chosen", rivals.loc[kept, ["place"]])
+        connection.execute(
+            "insert into given by name select * exclude (row_in_block, click_in_block), ? as tier "
+            "from eligible where rowid in (select place from chosen)",
+            [tier],
+        )
+        connection.execute("drop table eligible")
+        for name in ("decided", "near", "chosen"):
+            connection.unregister(name)
+    connection.execute(f"insert into {schema}.matches by name from given")
+    connection.execute("drop table given")
+
+
+def _chunks_of_pairs(
+    connection: duckdb.DuckDBPyConnection, blocks: np.ndarray, condition: str, schema: str
+) -> list[np.ndarray]:
+    """The blocks in order, in parts with about as many pairs as memory has room for."""
+    pairs = connection.execute(
+        f"select block, count(*) as pairs from {schema}.match_pairs "
+        f"where {condition} and block between ? and ? group by all order by all",
+        [int(blocks[0]), int(blocks[-1])],
     ).df()
-    kept = one_to_one(*(rivals[column].to_numpy() for column in ("row", "click", "match_probability")))
-    connection.register("chosen", rivals.loc[kept, ["place"]])
-    connection.execute(
-        f"insert into {schema}.matches by name select * exclude (row_in_block, click_in_block), ? as tier "
-        "from eligible where rowid in (select place from chosen)",
-        [tier],
-    )
-    connection.execute("drop table eligible")
-    for name in ("decided", "near", "chosen"):
-        connection.unregister(name)
+    pairs = pairs[pairs["block"].isin(blocks)]
+    part = (pairs["pairs"].cumsum() // _DECIDED_PAIRS).to_numpy()
+    return [each["block"].to_numpy() for _, each in pairs.groupby(part)]

@@ -57,6 +57,7 @@ def _summary(
     [(links,)] = connection.execute(
         f"select coalesce(list_sum(list(expected_links order by block)), 0) from {schema}.match_blocks"
     ).fetchall()
+    right *= model.chosen_come_true
     links = max(links, right)
     figures = {
         "threshold": model.threshold,
@@ -111,7 +112,10 @@ def _certainty(connection: duckdb.DuckDBPyConnection, schema: str) -> pd.DataFra
 
 
 def _figures(model: MatchingModel) -> dict[tuple[str, str], str]:
-    figures = {("", "threshold"): f"{model.threshold:.4f}", ("", "expected F1"): f"{model.expected_f1:.4f}"}
+    figures = {
+        ("", "threshold"): f"{model.threshold:.4f}",
+        ("", "matches that come true, of those expected"): f"{model.chosen_come_true:.4f}",
+    }
     for name, partner in model.partners.items():
         figures |= {
             (name, "clock, seconds ahead"): ", ".join(str(stretch.offset_seconds) for stretch in partner.clock),

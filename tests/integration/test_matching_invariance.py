@@ -47,6 +47,14 @@ def test_any_split_order_and_repetition_of_batches_gives_the_same_tables(world, 
         assert _digests(connection) == whole
 
 
+def test_deciding_a_few_blocks_at_a_time_gives_the_same_tables(world, monkeypatch):
+    clicks, rows, model, whole = world
+    monkeypatch.setattr("quintet.conversions.match._DECIDED_PAIRS", 300)
+    connection = open_world(clicks, rows)
+    match(connection, DATA, model)
+    assert _digests(connection) == whole
+
+
 def test_a_row_more_is_another_result(world):
     clicks, rows, model, whole = world
     connection = open_world(clicks, rows[1:])

@@ -28,7 +28,7 @@ _MODEL = MatchingModel(
     },
     calibration=((0.0, 0.0), (1.0, 0.99)),
     threshold=0.4,
-    expected_f1=0.8,
+    chosen_come_true=0.99,
 )
 
 
