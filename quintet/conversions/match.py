@@ -314,17 +314,23 @@ def _write_pairs(connection: duckdb.DuckDBPyConnection, inferred: _Inferred, sch
 
 
 def _decide(connection: duckdb.DuckDBPyConnection, blocks: np.ndarray, tier: str, condition: str, schema: str) -> None:
-    """Give the tier to the best one-to-one choice among the pairs of `condition` whose two sides are still free."""
-    connection.execute(f"create or replace temp table given as from {schema}.matches limit 0")
+    """Give the tier to the best one-to-one choice among the pairs of `condition` whose two sides are still free.
+
+    The blocks have nothing of the tier before.
+    """
+    connection.register("given_now", pd.DataFrame({"block": blocks}))
     for chunk in _chunks_of_pairs(connection, blocks, condition, schema):
         near, around = widened(chunk, 1), widened(chunk, 2)
         connection.register("decided", pd.DataFrame({"block": chunk}))
         connection.register("near", pd.DataFrame({"block": near}))
-        # What an earlier chunk gave waits in `given`: here both sides are as free as they were before the first.
+        # Both sides are as free as they were before the first chunk: what one gives does not change what the next gets.
         connection.execute(
             f"""
             create or replace temp table eligible as
-            with taken as (select conversion_id, broker_row_id from {schema}.matches where block between ? and ?),
+            with taken as (
+                select conversion_id, broker_row_id from {schema}.matches
+                where block between ? and ? and not (tier = ? and block in (from given_now))
+            ),
             free as (
                 select pairs.*
                 from {schema}.match_pairs as pairs
@@ -344,7 +350,7 @@ def _decide(connection: duckdb.DuckDBPyConnection, blocks: np.ndarray, tier: str
             )
             select * exclude (countries_agree, near_edge) from at_home semi join decided using (block)
             """,
-            [int(around[0]), int(around[-1]), int(near[0]), int(near[-1])],
+            [int(around[0]), int(around[-1]), tier, int(near[0]), int(near[-1])],
         )
         rivals = connection.execute(
             "select rowid as place, (block::bigint << 32) + row_in_block as row, "
@@ -353,15 +359,14 @@ def _decide(connection: duckdb.DuckDBPyConnection, blocks: np.ndarray, tier: str
         kept = one_to_one(*(rivals[column].to_numpy() for column in ("row", "click", "match_probability")))
         connection.register("chosen", rivals.loc[kept, ["place"]])
         connection.execute(
-            "insert into given by name select * exclude (row_in_block, click_in_block), ? as tier "
+            f"insert into {schema}.matches by name select * exclude (row_in_block, click_in_block), ? as tier "
             "from eligible where rowid in (select place from chosen)",
             [tier],
         )
         connection.execute("drop table eligible")
         for name in ("decided", "near", "chosen"):
             connection.unregister(name)
-    connection.execute(f"insert into {schema}.matches by name from given")
-    connection.execute("drop table given")
+    connection.unregister("given_now")
 
 
 def _chunks_of_pairs(
