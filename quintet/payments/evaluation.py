@@ -7,8 +7,6 @@ Belongs here: the comparators, and counting what each found, missed and made up.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -150,17 +148,14 @@ def isolation_forest(minutes: pd.DataFrame) -> pd.DataFrame:
 
 
 def half_space_trees(minutes: pd.DataFrame) -> pd.DataFrame:
-    """River's trees over all rates and the hour, learning on; beyond the 95th percentile of the first week; 3 of 5.
-
-    Raises ImportError where River is not installed.
-    """
-    trees_of = import_module("river.anomaly").HalfSpaceTrees  # an optional package
+    """River's trees over all rates and the hour, learning on; beyond the 95th percentile of the first week; 3 of 5."""
+    from river.anomaly import HalfSpaceTrees  # noqa: PLC0415  # takes a second to load, once in a version of the code
 
     features = _with_hour(_features(minutes))
     training = features.iloc[: _TRAINING_DAYS * MINUTES_PER_DAY]
     low, high = training.quantile(0.001), training.quantile(0.999)
     scaled = ((features - low) / (high - low).clip(lower=1e-6)).clip(0, 1)
-    trees = trees_of(n_trees=25, height=8, window_size=MINUTES_PER_DAY // 2, seed=_SEED)
+    trees = HalfSpaceTrees(n_trees=25, height=8, window_size=MINUTES_PER_DAY // 2, seed=_SEED)
     score = np.zeros(len(scaled))
     for number, minute in enumerate(scaled.to_dict("records")):  # it learns one by one
         score[number] = trees.score_one(minute)
@@ -170,14 +165,14 @@ def half_space_trees(minutes: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparators() -> dict[str, Episodes]:
-    """The detector and those beside it, by name; half-space trees only where River is installed."""
-    named: dict[str, Episodes] = {
+    """The detector and those beside it, by name."""
+    return {
         "gamma_poisson": gamma_poisson,
         "robust_z": robust_z,
         "static_thresholds": static_thresholds,
         "isolation_forest": isolation_forest,
+        "half_space_trees": half_space_trees,
     }
-    return named | ({"half_space_trees": half_space_trees} if find_spec("river") else {})
 
 
 def _exposure(minutes: pd.DataFrame) -> pd.Series:
