@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 QUINTET_HOME ?= data
 export DAGSTER_HOME := $(abspath $(QUINTET_HOME))/dagster
 export DO_NOT_TRACK := 1
+# The matrices here are small: threads of the BLAS would wait for one another longer than they work.
+export OPENBLAS_NUM_THREADS ?= 1
 
 SCALE ?= 1.0
 SEED ?= 7

@@ -31,7 +31,7 @@ from quintet.payments.channels import channels_of, payments_page_url
 from quintet.plan import code_fingerprint, model_variables
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
-from resources.dbt import Dbt, prepare_manifest
+from resources.dbt import RUN_DBT, Dbt, prepare_manifest
 from resources.inboxes import Inboxes
 from resources.notifier import Notifier
 from resources.source import Source
@@ -65,7 +65,8 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         "dbt": Dbt(
             project_dir=str(PROJECT / "dbt_project"),
             profiles_dir=str(PROJECT / "dbt_project"),
-            dbt_executable=str(Path(sys.executable).with_name("dbt")),
+            dbt_executable=sys.executable,
+            global_config_flags=RUN_DBT,
             warehouse=str(settings.warehouse),
             memory_limit=settings.memory_limit,
             threads=settings.threads,

@@ -20,6 +20,7 @@ from definitions import build_defs
 from quintet.datasets import DATASETS
 from quintet.plan import LEARNING, Plan
 from quintet.settings import Settings
+from resources.event_log import open_instance
 
 _TAGS = {"quintet/started_by": "command line"}
 
@@ -31,7 +32,7 @@ def materialise(settings: Settings, plan: Plan, select: str | None, console: Con
     """
     definitions = build_defs(settings)
     selection = _selection(plan, select).resolve(definitions.resolve_asset_graph())
-    instance, run_id = dg.DagsterInstance.get(), str(uuid.uuid4())
+    instance, run_id = open_instance(), str(uuid.uuid4())
     release_dead_runs(instance)
     instance.add_event_listener(run_id, lambda entry: _print_progress(entry, console))
     with redirect_stdout(io.StringIO()):  # dbt's own log; its target folder keeps it, and a failure quotes it

@@ -109,7 +109,9 @@ def _built_once(tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path) 
     """A home that the first of the suite's processes builds; the others wait for it."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    quintet, printed = Quintet(raw, shared / name), shared / f"{name}.txt"
+    printed, others = shared / f"{name}.txt", [path.with_suffix("") for path in shared.glob("*.txt")]
+    Quintet.kept = others[0] / "models" if others else None
+    quintet = Quintet(raw, shared / name)
     with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not printed.is_file():

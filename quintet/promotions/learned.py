@@ -75,6 +75,8 @@ def settled_labels(labels: pd.DataFrame, user_id: Sequence[str]) -> tuple[np.nda
     return settled.reindex(pd.Index(user_id)).to_numpy(dtype=float), sorted(by_user.index[contradicting])
 
 
+# One thread: several that share busy cores wait for one another longer than they work.
+@threadpool_limits.wrap(limits=1)
 def train(
     columns: np.ndarray, label: np.ndarray, cluster: np.ndarray, created_at_s: np.ndarray, population: Population
 ) -> Training:
@@ -95,9 +97,7 @@ def train(
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=_SEED)
     for seen, unseen in folds.split(x, y, group):
         held_back[unseen] = _logistic(x[seen], y[seen], card).log_odds(x[unseen])
-        # One thread: several that share busy cores wait for one another longer than they work.
-        with threadpool_limits(limits=1, user_api="openmp"):
-            boosted[unseen] = _boosting().fit(x[seen], y[seen]).predict_proba(x[unseen])[:, 1]
+        boosted[unseen] = _boosting().fit(x[seen], y[seen]).predict_proba(x[unseen])[:, 1]
     slope, shift = _calibration(held_back, y)
     model = _logistic(x, y, card)
     calibrated = AbuseModel(

@@ -1,7 +1,9 @@
 """Minutes in any order, and what the detector says of them."""
 
 import json
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
 
 import numpy as np
 import pytest
@@ -27,6 +29,12 @@ def usual(number: int) -> dict[str, int]:
 
 
 def led(minutes: int = 180) -> Detector:
+    """A detector of one's own that has seen this many usual minutes."""
+    return deepcopy(_led(minutes))
+
+
+@cache
+def _led(minutes: int) -> Detector:
     detector = Detector()
     for number in range(minutes):
         detector.observe(at(number), usual(number))
