@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import duckdb
 import numpy as np
 import pandas as pd
-from sklearn.isotonic import IsotonicRegression
+from scipy.optimize import isotonic_regression
 
 from quintet.conversions.assign import best_threshold, one_to_one
 from quintet.conversions.candidates import (
@@ -430,7 +430,7 @@ def _reliability(trials: Sequence[_Trial]) -> tuple[tuple[float, float], ...]:
         return _UNCALIBRATED
     given = np.bincount(place, probability, minlength=len(count))[filled] / count[filled]
     true = np.bincount(place, is_link, minlength=len(count))[filled] / count[filled]
-    rising = IsotonicRegression(y_min=0, y_max=1).fit_transform(given, true, sample_weight=count[filled])
+    rising = isotonic_regression(true, weights=count[filled]).x
     # Never flat: of two pairs the likelier one stays it.
     rising = 0.999 * rising + 0.001 * given
     inner = [(float(x), float(y)) for x, y in zip(given, rising, strict=True)]

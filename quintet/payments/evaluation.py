@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import IsolationForest
 
 from quintet.payments.baseline import DENIED, MINUTES_PER_DAY
 from quintet.payments.incidents import APPROVED, FEED, VOLUME
@@ -139,6 +138,8 @@ def static_thresholds(minutes: pd.DataFrame) -> pd.DataFrame:
 
 def isolation_forest(minutes: pd.DataFrame) -> pd.DataFrame:
     """A forest over all rates and the hour, fitted on the first week; beyond its 95th percentile there; 3 of 5."""
+    from sklearn.ensemble import IsolationForest  # noqa: PLC0415  # takes a second to load, once in a version of the code
+
     features = _with_hour(_features(minutes))
     training = features.iloc[: _TRAINING_DAYS * MINUTES_PER_DAY]
     forest = IsolationForest(n_estimators=100, max_samples=1_024, random_state=_SEED).fit(training.to_numpy())
@@ -149,7 +150,7 @@ def isolation_forest(minutes: pd.DataFrame) -> pd.DataFrame:
 
 def half_space_trees(minutes: pd.DataFrame) -> pd.DataFrame:
     """River's trees over all rates and the hour, learning on; beyond the 95th percentile of the first week; 3 of 5."""
-    from river.anomaly import HalfSpaceTrees  # noqa: PLC0415  # takes a second to load, once in a version of the code
+    from river.anomaly import HalfSpaceTrees  # noqa: PLC0415  # as long again
 
     features = _with_hour(_features(minutes))
     training = features.iloc[: _TRAINING_DAYS * MINUTES_PER_DAY]
