@@ -7,47 +7,53 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-@dataclass
 class _Ticket(Generic[Item, Result]):
-    item: Item
-    results: list[Result]
-    error: BaseException | None = None
-    is_done: bool = False
+    """turn is held until the ticket is done, or its caller is to work for the next group."""
+
+    def __init__(self, item: Item) -> None:
+        self.item = item
+        self.results: list[Result] = []
+        self.error: BaseException | None = None
+        self.is_done = False
+        self.turn = threading.Lock()
+        self.turn.acquire()
 
 
 class Together(Generic[Item, Result]):
     """While one group is at work, the callers that come meanwhile become the next one.
 
     work: gives a result for each item of a group, in order. It runs in the thread of one of its callers, and never
-    twice at a time.
+    twice at a time. Nobody is overtaken: who waits is in the next group, and goes on as soon as that is done.
     """
 
     def __init__(self, work: Callable[[list[Item]], Sequence[Result]]) -> None:
         self._work = work
         self._waiting: list[_Ticket[Item, Result]] = []
-        self._queue, self._leading = threading.Lock(), threading.Lock()
+        self._is_busy = False
+        self._queue = threading.Lock()
 
     def run(self, item: Item) -> Result:
         """The item's result. Raises what the group's work raised, for each of its callers."""
-        ticket: _Ticket[Item, Result] = _Ticket(item, [])
+        ticket: _Ticket[Item, Result] = _Ticket(item)
         with self._queue:
             self._waiting.append(ticket)
-        with self._leading:
-            # Whoever came first has worked for all who waited behind it.
-            if not ticket.is_done:
-                self._lead()
+            leads, self._is_busy = not self._is_busy, True
+        if not leads:
+            ticket.turn.acquire()
+        if not ticket.is_done:
+            self._lead()
         if ticket.error is not None:
             raise ticket.error
         return ticket.results[0]
 
     def _lead(self) -> None:
+        """Work for all who wait, then hand over to the first of those who came meanwhile."""
         with self._queue:
             group, self._waiting = self._waiting, []
         try:
@@ -59,3 +65,8 @@ class Together(Generic[Item, Result]):
         finally:
             for ticket in group:
                 ticket.is_done = True
+                ticket.turn.release()
+            with self._queue:
+                self._is_busy = bool(self._waiting)
+                if self._waiting:
+                    self._waiting[0].turn.release()

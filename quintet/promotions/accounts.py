@@ -90,19 +90,6 @@ class Accounts:
         """The account of each entry of `code`."""
         return np.repeat(np.arange(len(self)), np.diff(self.code_start))
 
-    def row(self, number: int) -> Accounts:
-        """One of the accounts, by itself."""
-        one, codes = slice(number, number + 1), slice(*self.code_start[number : number + 2].tolist())
-        return Accounts(
-            fields={name: column[one] for name, column in self.fields.items()},
-            created_at_s=self.created_at_s[one],
-            age_years=self.age_years[one],
-            use_lag_days=self.use_lag_days[one],
-            uses=self.uses[one],
-            code_start=self.code_start[number : number + 2] - self.code_start[number],
-            code=self.code[codes],
-        )
-
 
 _ONE_ROW_BY_USER = """
     select * from users where user_id is not null

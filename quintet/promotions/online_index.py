@@ -6,13 +6,14 @@ for batches too (`links.py`, `evidence.py`, `model.py`, `reasons.py`).
 
 from __future__ import annotations
 
-import bisect
 import datetime as dt
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
+import pyarrow as pa
 
 from quintet.online.together import Together
 from quintet.promotions.accounts import Accounts, SignUp, Usage, accounts_as_given
@@ -73,19 +74,86 @@ class _Entry:
 
 
 @dataclass(frozen=True)
-class _Guest:
-    """A sign-up before it is judged: what it tells by itself."""
+class Asked:
+    """A sign-up to be judged, with its uses of codes, and whether it is to be known from then on."""
 
-    account: Accounts
-    entry: _Entry
-    own: Mapping[str, np.ndarray]
+    sign_up: SignUp
+    usages: Sequence[Usage]
+    joins: bool
+
+
+class _Neighbourhood:
+    """A guest, its cluster and all that share a key with one of it; their pairs, weighed.
+
+    guest: the account that is judged. known: the row that it has already, which is not looked at. below: rows from
+    there on came after it. Places count the entries, of which the guest is the first.
+    """
+
+    def __init__(self, guest: _Entry, known: int | None, below: int) -> None:
+        self.entries, self.frontier = [guest], [0]
+        self._known, self._below = known, below
+        self._place, self._cluster = {-1: 0}, {0}
+        self._guest_keys = set(guest.key)
+        self._sharers: dict[int, list[int]] = {}
+        self._found: set[tuple[int, int]] = set()
+        self._parts: list[tuple[Pairs, np.ndarray, np.ndarray]] = []
+
+    def keys_to_look_up(self) -> list[int]:
+        """The keys of the frontier that were not looked up before."""
+        return list({key for at in self.frontier for key in self.entries[at].key} - self._sharers.keys())
+
+    def look_up(self, keys: Sequence[int], holders: Sequence[Sequence[int]]) -> None:
+        """Take over which known accounts hold each key."""
+        for key, rows in zip(keys, holders, strict=True):
+            others = [row for row in rows if row != self._known and row < self._below]
+            self._sharers[key] = [-1, *others] if key in self._guest_keys else others
+
+    def fresh_pairs(self, entry_of: Callable[[int], _Entry]) -> Pairs:
+        """The pairs of the frontier that were not found before, by place."""
+        fresh: dict[tuple[int, int], list[float]] = {}
+        for at in self.frontier:
+            for kind, key in zip(self.entries[at].kind, self.entries[at].key, strict=True):
+                sharers = self._sharers[key]
+                if not 2 <= len(sharers) <= KINDS[kind].most_sharers:
+                    continue
+                for row in sharers:
+                    other = self._place.get(row)
+                    if other is None:
+                        other = self._place[row] = len(self.entries)
+                        self.entries.append(entry_of(row))
+                    pair = (at, other) if at < other else (other, at)
+                    if at == other or pair in self._found:
+                        continue
+                    counts = fresh.setdefault(pair, [0.0] * len(KINDS))
+                    counts[kind] = min(counts[kind] or np.inf, len(sharers))
+        self._found.update(fresh)
+        ends = np.array(list(fresh), dtype=np.intp).reshape(-1, 2)
+        return Pairs(ends[:, 0], ends[:, 1], np.array(list(fresh.values())).reshape(-1, len(KINDS)))
+
+    def take(self, pairs: Pairs, weight: np.ndarray, shared_code: np.ndarray) -> None:
+        """Take over what the fresh pairs weigh; who is linked by them is the next frontier."""
+        self._parts.append((pairs, weight, shared_code))
+        is_link = weight >= LINK_FROM
+        linked = {*pairs.a[is_link].tolist(), *pairs.b[is_link].tolist()}
+        self.frontier = sorted(linked - self._cluster)
+        self._cluster.update(self.frontier)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the cluster may go on beyond what was looked up, and is not too large to be one."""
+        return bool(self.frontier) and len(self._cluster) <= LARGEST_CLUSTER
+
+    def weighed(self) -> tuple[Pairs, np.ndarray, np.ndarray]:
+        """All pairs with their weights and the rarity of the rarest code that both used."""
+        pairs, weight, shared_code = zip(*self._parts, strict=True)
+        return _joined(pairs, [0] * len(pairs)), np.concatenate(weight), np.concatenate(shared_code)
 
 
 class OnlineIndex:
     """Known accounts: those given at the start in arrays, those added since beside them. Threads may share it.
 
-    What sign-ups tell by themselves is worked out for all that come at one time together, since the steps of that are
-    written for batches and cost as much for one as for a few.
+    All that come at one time are judged together, since the steps are written for batches and cost as much for one as
+    for a few.
     Accounts that were added take several times the memory of those in arrays, until the index is built anew.
     """
 
@@ -93,6 +161,9 @@ class OnlineIndex:
         self.model, self.policy = model, policy
         self._lock = threading.Lock()
         self._user_id = accounts.fields["user_id"]
+        user = hashed(self._user_id)
+        self._row_of_user = np.argsort(user, kind="stable").astype(np.int32)
+        self._sorted_user = user[self._row_of_user]
         self._members = members_of(accounts, model.population)
         row, kind, key = _hashed_keys(accounts)
         by_row = np.argsort(row, kind="stable")
@@ -104,7 +175,7 @@ class OnlineIndex:
         self._added_row: dict[str, int] = {}
         self._added_holders: dict[int, list[int]] = {}
         self._rows = len(accounts)
-        self._guests: Together[tuple[SignUp, Sequence[Usage]], _Guest] = Together(self._guests_of)
+        self._together: Together[Asked, Judgement] = Together(self.judge_in_turn)
 
     def __len__(self) -> int:
         """How many accounts are known."""
@@ -120,60 +191,65 @@ class OnlineIndex:
 
         The index is left as it is. What it holds of an account with the same user_id is not looked at.
         """
-        return self._judged(self._guests.run((sign_up, usages)))
+        return self._together.run(Asked(sign_up, usages, joins=False))
 
     def judge_and_add(self, sign_up: SignUp, usages: Sequence[Usage] = ()) -> Judgement:
         """Judge the sign-up and make it known, as `judge` and then `add` do."""
-        guest = self._guests.run((sign_up, usages))
-        judgement = self._judged(guest)
-        self._take(guest.entry, usages)
-        return judgement
+        return self._together.run(Asked(sign_up, usages, joins=True))
 
-    def _guests_of(self, given: list[tuple[SignUp, Sequence[Usage]]]) -> list[_Guest]:
-        accounts = accounts_as_given(given)
-        own = own_evidence(accounts, self.model.population)
-        entries = self._entries_of(accounts)
-        return [
-            _Guest(accounts.row(at), entry, {name: values[at : at + 1] for name, values in own.items()})
-            for at, entry in enumerate(entries)
-        ]
-
-    def _judged(self, guest: _Guest) -> Judgement:
+    def judge_in_turn(self, asked: Sequence[Asked]) -> list[Judgement]:
+        """What `judge` and `judge_and_add` say of each, one after another: the later ones see who joined before."""
+        accounts = accounts_as_given([(one.sign_up, one.usages) for one in asked])
         with self._lock:
-            rows, members, pairs, weight, shared_code = self._surroundings(guest.entry)
-            user_ids = [guest.entry.user_id, *(self._entry(row).user_id for row in rows[1:])]
+            around = self._surroundings(asked, self._entries_of(accounts))
+        sizes = [len(one.entries) for one in around]
+        starts = np.cumsum([0, *sizes])
+        weighed = [one.weighed() for one in around]
+        pairs = _joined([one for one, _, _ in weighed], starts)
+        weight = np.concatenate([one for _, one, _ in weighed])
+        shared_code = np.concatenate([one for _, _, one in weighed])
+        members = _members_of_entries([entry for one in around for entry in one.entries])
         is_link = weight >= LINK_FROM
-        component = components(len(rows), pairs.a[is_link], pairs.b[is_link])
+        component = components(len(members), pairs.a[is_link], pairs.b[is_link])
         links = link_evidence(pairs, weight, shared_code, members, component, self.model.population.span_seconds)
-        columns = stacked({**guest.own} | {name: values[:1] for name, values in links.items()})
-        score = self.model.scores(columns)
-        codes = reason_codes(columns, guest.account, self.model, self.policy.reason_from)[0]
-        cluster = np.flatnonzero(component == component[0]).tolist()
-        return Judgement(
-            user_id=guest.entry.user_id,
-            score=float(score[0]),
-            decision=str(self.policy.decisions(score)[0]),
-            reasons=tuple(explained(code, self.model.population) for code in codes),
-            linked=_strongest(pairs, weight, user_ids),
-            cluster_id=min(user_ids[row] for row in cluster) if len(cluster) > 1 else None,
-            cluster_size=len(cluster),
-            model_version=self.model.version,
-        )
+        own = own_evidence(accounts, self.model.population)
+        columns = stacked({**own} | {name: values[starts[:-1]] for name, values in links.items()})
+        scores = self.model.scores(columns)
+        decisions = self.policy.decisions(scores)
+        codes = reason_codes(columns, accounts, self.model, self.policy.reason_from)
+        judgements = []
+        for at, one in enumerate(around):
+            own_component = component[starts[at] : starts[at + 1]]
+            cluster = np.flatnonzero(own_component == own_component[0]).tolist()
+            judgements.append(
+                Judgement(
+                    user_id=one.entries[0].user_id,
+                    score=float(scores[at]),
+                    decision=str(decisions[at]),
+                    reasons=tuple(explained(code, self.model.population) for code in codes[at]),
+                    linked=_strongest(*weighed[at][:2], one.entries),
+                    cluster_id=min(one.entries[place].user_id for place in cluster) if len(cluster) > 1 else None,
+                    cluster_size=len(cluster),
+                    model_version=self.model.version,
+                )
+            )
+        return judgements
 
     def add(self, sign_up: SignUp, usages: Sequence[Usage] = ()) -> bool:
         """Make the account known; whether it was not before. Of a known account only new uses are taken over."""
-        return self._take(self._entry_of(sign_up, usages), usages)
-
-    def _take(self, entry: _Entry, usages: Sequence[Usage]) -> bool:
+        entry = self._entry_of(sign_up, usages)
         with self._lock:
-            row = self._row(entry.user_id)
-            if row is None:
-                self._put(self._rows, entry, entry.key)
-                self._added_row[entry.user_id] = self._rows
-                self._rows += 1
-                return True
-            self._add_uses(row, usages)
-            return False
+            known = self._row(entry.user_id)
+            self._join(entry, known, usages)
+        return known is None
+
+    def _join(self, entry: _Entry, known: int | None, usages: Sequence[Usage]) -> None:
+        if known is not None:
+            self._add_uses(known, usages)
+            return
+        self._put(self._rows, entry, entry.key)
+        self._added_row[entry.user_id] = self._rows
+        self._rows += 1
 
     def add_usage(self, usage: Usage) -> bool:
         """Make a use of a known account known; False where the account is not known."""
@@ -211,8 +287,10 @@ class OnlineIndex:
         row = self._added_row.get(user_id)
         if row is not None:
             return row
-        place = bisect.bisect_left(range(len(self._user_id)), user_id, key=lambda at: self._user_id[at].as_py())
-        return place if place < len(self._user_id) and self._user_id[place].as_py() == user_id else None
+        wanted = hashed(pa.array([user_id], pa.string()))[0]
+        places = slice(self._sorted_user.searchsorted(wanted, "left"), self._sorted_user.searchsorted(wanted, "right"))
+        alike = self._row_of_user[places].tolist()
+        return next((row for row in alike if self._user_id[row].as_py() == user_id), None)
 
     def _entry(self, row: int) -> _Entry:
         added = self._added.get(row)
@@ -262,59 +340,30 @@ class OnlineIndex:
             for key, start, end in zip(keys, low.tolist(), high.tolist(), strict=True)
         ]
 
-    def _surroundings(self, guest: _Entry) -> tuple[list[int], Members, Pairs, np.ndarray, np.ndarray]:
-        """The guest (first), its cluster and all that share a key with one of it; their pairs, weighed.
-
-        Rows are numbers of accounts, -1 for the guest; pairs hold places among these.
-        """
-        known = self._row(guest.user_id)
-        guest_keys = set(guest.key)
-        rows, place, entries = [-1], {-1: 0}, [guest]
-        frontier, cluster = [0], {0}
-        looked_up: dict[int, list[int]] = {}
-        found: dict[tuple[int, int], list[float]] = {}
-        parts: list[tuple[Pairs, np.ndarray, np.ndarray]] = []
-        while frontier and len(cluster) <= LARGEST_CLUSTER:
-            new_keys = list({key for at in frontier for key in entries[at].key} - looked_up.keys())
-            for key, holders in zip(new_keys, self._holders(new_keys), strict=True):
-                others = [row for row in holders if row != known] if known is not None else holders
-                looked_up[key] = [-1, *others] if key in guest_keys else others
-            fresh: dict[tuple[int, int], list[float]] = {}
-            for at in frontier:
-                for kind, key in zip(entries[at].kind, entries[at].key, strict=True):
-                    sharers = looked_up[key]
-                    if not 2 <= len(sharers) <= KINDS[kind].most_sharers:
-                        continue
-                    for row in sharers:
-                        other = place.get(row)
-                        if other is None:
-                            other = place[row] = len(rows)
-                            rows.append(row)
-                            entries.append(self._entry(row))
-                        pair = (at, other) if at < other else (other, at)
-                        if at == other or pair in found:
-                            continue
-                        counts = fresh.setdefault(pair, [0.0] * len(KINDS))
-                        counts[kind] = min(counts[kind] or np.inf, len(sharers))
-            found |= fresh
-            frontier = []
-            if fresh:
-                ends = np.array(list(fresh), dtype=np.intp)
-                pairs = Pairs(ends[:, 0], ends[:, 1], np.array(list(fresh.values())))
-                weight, shared_code = pair_weights(pairs, _members_of_entries(entries), self.model.population)
-                parts.append((pairs, weight, shared_code))
-                is_link = weight >= LINK_FROM
-                frontier = sorted(set(ends[is_link].ravel().tolist()) - cluster)
-                cluster.update(frontier)
-        empty = np.zeros(0, dtype=np.intp)
-        pairs = Pairs(
-            np.concatenate([empty, *(part.a for part, _, _ in parts)]),
-            np.concatenate([empty, *(part.b for part, _, _ in parts)]),
-            np.concatenate([np.zeros((0, len(KINDS))), *(part.sharers for part, _, _ in parts)]),
-        )
-        weight = np.concatenate([np.zeros(0), *(part for _, part, _ in parts)])
-        shared_code = np.concatenate([np.zeros(0), *(part for _, _, part in parts)])
-        return rows, _members_of_entries(entries), pairs, weight, shared_code
+    def _surroundings(self, asked: Sequence[Asked], entries: Sequence[_Entry]) -> list[_Neighbourhood]:
+        """The neighbourhood of each guest; those that join do."""
+        around = []
+        for one, entry in zip(asked, entries, strict=True):
+            known = self._row(entry.user_id)
+            around.append(_Neighbourhood(entry, known, below=self._rows))
+            if one.joins:
+                self._join(entry, known, one.usages)
+        growing = around
+        while growing:
+            keys = [neighbourhood.keys_to_look_up() for neighbourhood in growing]
+            holders = iter(self._holders([key for each in keys for key in each]))
+            for neighbourhood, wanted in zip(growing, keys, strict=True):
+                neighbourhood.look_up(wanted, list(islice(holders, len(wanted))))
+            fresh = [neighbourhood.fresh_pairs(self._entry) for neighbourhood in growing]
+            starts = np.cumsum([0, *(len(neighbourhood.entries) for neighbourhood in growing)])
+            members = _members_of_entries([entry for each in growing for entry in each.entries])
+            weight, shared_code = pair_weights(_joined(fresh, starts), members, self.model.population)
+            ends = np.cumsum([len(pairs.a) for pairs in fresh])[:-1]
+            of_each = zip(growing, fresh, np.split(weight, ends), np.split(shared_code, ends), strict=True)
+            for neighbourhood, pairs, own_weight, own_code in of_each:
+                neighbourhood.take(pairs, own_weight, own_code)
+            growing = [neighbourhood for neighbourhood in growing if neighbourhood.is_open]
+        return around
 
 
 _MOST_SHARERS = max(kind.most_sharers for kind in KINDS)
@@ -337,13 +386,23 @@ def _members_of_entries(entries: Sequence[_Entry]) -> Members:
     )
 
 
-def _strongest(pairs: Pairs, weight: np.ndarray, user_ids: Sequence[str]) -> tuple[LinkedAccount, ...]:
+def _joined(parts: Sequence[Pairs], starts: Sequence[int] | np.ndarray) -> Pairs:
+    """The pairs of all parts, where the places of each begin at its start."""
+    moved = [(pairs.a + start, pairs.b + start) for pairs, start in zip(parts, starts, strict=False)]
+    return Pairs(
+        np.concatenate([a for a, _ in moved]),
+        np.concatenate([b for _, b in moved]),
+        np.concatenate([pairs.sharers for pairs in parts]),
+    )
+
+
+def _strongest(pairs: Pairs, weight: np.ndarray, entries: Sequence[_Entry]) -> tuple[LinkedAccount, ...]:
     """The guest's links, the strongest first. The guest is place 0, which is the first of each of its pairs."""
     own = np.flatnonzero((pairs.a == 0) & (weight >= LINK_FROM))
     own = own[np.argsort(-weight[own], kind="stable")][:MOST_LINKED]
     return tuple(
         LinkedAccount(
-            user_ids[pairs.b[at]],
+            entries[pairs.b[at]].user_id,
             float(weight[at]),
             tuple(name for name, count in zip(KIND_NAMES, pairs.sharers[at], strict=True) if count > 0),
         )

@@ -47,4 +47,21 @@ def test_an_error_reaches_every_caller_of_the_group_and_the_next_group_is_worked
 
 def test_work_that_leaves_a_result_out_is_told() -> None:
     with pytest.raises(ValueError, match="zip"):
-        Together(lambda items: items[1:]).run(1)
+        Together[int, int](lambda items: items[1:]).run(1)
+
+
+def test_many_callers_each_get_their_own_and_none_waits_for_ever() -> None:
+    at_work, sizes = threading.Lock(), []
+
+    def work(items: list[int]) -> list[int]:
+        assert at_work.acquire(blocking=False), "two groups at a time"
+        sizes.append(len(items))
+        threading.Event().wait(0.0005)
+        at_work.release()
+        return [-item for item in items]
+
+    together = Together(work)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(together.run, range(400), timeout=WAIT)) == [-item for item in range(400)]
+    assert sum(sizes) == 400
+    assert max(sizes) > 1

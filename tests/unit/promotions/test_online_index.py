@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from quintet.promotions.accounts import SignUp, Usage, accounts_of
 from quintet.promotions.links import LARGEST_CLUSTER
 from quintet.promotions.model import AbuseModel, scorecard
-from quintet.promotions.online_index import OnlineIndex
+from quintet.promotions.online_index import Asked, OnlineIndex
 from quintet.promotions.policy import read_policy
 from quintet.promotions.profile import Population
 from quintet.promotions.score import score_batch
@@ -166,6 +166,22 @@ def test_judge_and_add_does_both():
     assert expected.decision == "block"
     assert {linked.user_id for linked in expected.linked} == {"u0", "u1", "u2"}
     assert set(expected.linked[0].shares) == {"device", "email", "code_burst"}
+
+
+def test_who_come_together_are_judged_as_if_one_came_after_the_other():
+    users, usages, truth = small_world()
+    abusers = users[users["user_id"].isin(truth.index[truth["is_abuser"]])].head(60)
+    given = requests(pd.concat([abusers, users.head(60), abusers.head(5)]), usages)
+    asked = [Asked(sign_up, uses, joins=number % 7 != 0) for number, (sign_up, uses) in enumerate(given)]
+    one, other = index(users.iloc[100::2], usages), index(users.iloc[100::2], usages)
+
+    together = one.judge_in_turn(asked)
+    for each, judgement in zip(asked, together, strict=True):
+        expected = (other.judge_and_add if each.joins else other.judge)(each.sign_up, each.usages)
+        assert judgement.score == pytest.approx(expected.score, abs=1e-12)
+        assert replace(judgement, score=expected.score) == expected
+    assert len(one) == len(other)
+    assert max(judgement.cluster_size for judgement in together) > 2
 
 
 def test_a_use_of_an_unknown_user_is_told():
