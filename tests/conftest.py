@@ -109,11 +109,12 @@ def _built_once(tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path) 
     """A home that the first of the suite's processes builds; the others wait for it."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    printed, others = shared / f"{name}.txt", [path.with_suffix("") for path in shared.glob("*.txt")]
-    Quintet.kept = others[0] / "models" if others else None
-    quintet = Quintet(raw, shared / name)
+    printed = shared / f"{name}.txt"
     with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        finished = [] if printed.is_file() else [path.with_suffix("") for path in shared.glob("*.txt")]
+        Quintet.kept = finished[0] / "models" if finished else None
+        quintet = Quintet(raw, shared / name)
         if not printed.is_file():
             printed.write_text(quintet.run(), "utf-8")
     quintet.printed = printed.read_text("utf-8")
