@@ -183,7 +183,12 @@ def write_ordered(
     width, reach = window.width_seconds // _HOUR, window.halo_seconds // _HOUR + further_hours
     hours = np.unique(blocks.astype(np.int64)[:, None] * width + np.arange(-reach, width + reach)[None, :])
     connection.register("near_hours", pd.DataFrame({"hour": hours}))
-    near = f"at_second // {_HOUR} in (select hour from near_hours)"
+    first, last = (int(hours[0]), int(hours[-1])) if len(hours) else (0, -1)
+    # The range is asked first: it spares all other columns of the rows outside it.
+    near = (
+        f"at_second >= {first * _HOUR} and at_second < {(last + 1) * _HOUR} "
+        f"and at_second // {_HOUR} in (select hour from near_hours)"
+    )
     for side, near_ones, order in (
         ("clicks", one_by_id(f"(select * from {clicks} where {near})"), "at_second, country, conversion_id"),
         ("rows", f"(select * from {rows} where {near})", "at_second, partner_number, ip, residency, broker_row_id"),
