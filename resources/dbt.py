@@ -15,6 +15,7 @@ from quintet.plan import files_digest
 RUN_DBT = ["-P", str(Path(__file__).with_name("run_dbt.py"))]
 """Arguments that make Python run dbt; `-P`, so that this folder's modules do not stand in for packages."""
 
+_PARSED = "partial_parse.msgpack"
 _SOURCES = ("models/**/*", "macros/**/*", "tests/**/*", "*.yml")
 
 
@@ -27,10 +28,16 @@ class Dbt(DbtCliResource):
 
     def cli(self, args: Sequence[str], **options: Any) -> DbtCliInvocation:
         """Run dbt in a process of its own."""
+        os.environ["QUINTET_DBT_PARSED"] = str(self.prepared / _PARSED)
         os.environ["QUINTET_WAREHOUSE"] = self.warehouse
         os.environ["QUINTET_MEMORY_LIMIT"] = self.memory_limit
         os.environ["QUINTET_THREADS"] = str(self.threads)
         return super().cli(args, **options)
+
+    @property
+    def prepared(self) -> Path:
+        """The folder of what was parsed, nobody else's: a call of dbt by hand writes to `target` itself."""
+        return Path(self.project_dir) / "target" / "prepared"
 
     @cached_property
     def _cli_version(self) -> Version:
@@ -42,11 +49,11 @@ class Dbt(DbtCliResource):
 
 
 def prepare_manifest(dbt: Dbt) -> Path:
-    """The project's manifest, parsed anew where a file of the project has changed since, or dbt has."""
+    """The project's manifest, parsed anew where a file of the project has changed since, dbt or the database's name."""
     project = Path(dbt.project_dir)
-    digest = f"{files_digest(project, _SOURCES)} {version('dbt-core')}"
-    target = project / "target"
-    manifest, parsed, stamp = (target / name for name in ("manifest.json", "partial_parse.msgpack", "manifest.sha256"))
+    digest = f"{files_digest(project, _SOURCES)} {version('dbt-core')} {Path(dbt.warehouse).stem}"
+    target = dbt.prepared
+    manifest, parsed, stamp = (target / name for name in ("manifest.json", _PARSED, "manifest.sha256"))
     if not (manifest.exists() and parsed.exists() and stamp.exists() and stamp.read_text() == digest):
         dbt.cli(["parse"], target_path=target).wait()
         stamp.write_text(digest)

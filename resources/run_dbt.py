@@ -5,6 +5,7 @@ the models, because where the warehouse lies is part of what it compares; nothin
 Started by `Dbt`, as a file: with the arguments of dbt, in the project's folder.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +13,6 @@ from pathlib import Path
 from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 from dbt.parser.manifest import extended_mashumuro_decoder
-
-PARSED = Path("target", "partial_parse.msgpack")
-"""Where `dbt parse` leaves what it parsed, in the project's folder."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,7 +25,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parsed() -> Manifest:
-    manifest: Manifest = Manifest.from_msgpack(PARSED.read_bytes(), decoder=extended_mashumuro_decoder)
+    parsed = Path(os.environ["QUINTET_DBT_PARSED"]).read_bytes()
+    manifest: Manifest = Manifest.from_msgpack(parsed, decoder=extended_mashumuro_decoder)
     manifest.build_flat_graph()  # what macros see as `graph` is not written out
     return manifest
 

@@ -172,7 +172,8 @@ def test_all_faults_are_told_at_once():
 
 
 def test_variables_of_others_and_of_started_parts_are_let_be():
-    load_settings({"PATH": "/bin", "DAGSTER_HOME": "x", "QUINTET_WAREHOUSE": "/somewhere/warehouse.duckdb"})
+    set_for_parts = {"QUINTET_WAREHOUSE": "/somewhere/warehouse.duckdb", "QUINTET_DBT_PARSED": "/somewhere/parsed"}
+    load_settings({"PATH": "/bin", "DAGSTER_HOME": "x", **set_for_parts})
 
 
 def test_settings_cannot_be_changed():

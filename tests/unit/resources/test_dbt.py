@@ -45,6 +45,9 @@ def test_what_was_parsed_once_runs_on_any_warehouse_and_a_failing_model_fails_th
     (little.parent / "second").mkdir()
     first, second = dbt(little, "first"), dbt(little, "second")
     assert prepare_manifest(first).is_file()
+    (little / "target" / "partial_parse.msgpack").write_bytes(
+        b"what a call of dbt by hand leaves, for a database of its own"
+    )
     (little / "models" / "three.sql").write_text("select {{ no_such_macro() }}")  # only who parses it sees it
 
     build = second.cli(["build", "--vars", "{number: 7}"], raise_on_error=False)
