@@ -32,7 +32,7 @@ from quintet.samples.conversions import BrokerWorld, ClicksWorld, make_sample
 
 _OFFSET_SECONDS = 7_200
 _CLICKS_PER_DAY = 333
-# DuckDB has memory enough for the largest world; half of it does not do.
+# Memory enough for the largest world.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"threads": 2, "memory_limit": "2GB"}
 _SPLINK = Path(__file__).with_name("matching_splink.py")
 _DATA = MatchInput("clicks", "broker_rows")

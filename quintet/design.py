@@ -271,7 +271,7 @@ def enable_theme() -> None:
 
     @alt.theme.register("quintet", enable=True)
     def _quintet() -> alt.theme.ThemeConfig:
-        return alt.theme.ThemeConfig(config=vega_config("light"))  # type: ignore[typeddict-item]
+        return alt.theme.ThemeConfig(config=vega_config("light"))  # type: ignore[typeddict-item]  # keys are Vega's
 
 
 def contrast(one: str, other: str) -> float:

@@ -43,11 +43,11 @@ def stability(before: np.ndarray, now: np.ndarray) -> float:
 
 
 def others_within(group: np.ndarray, at: np.ndarray, seconds: float) -> np.ndarray:
-    """How many others of each element's group lie within `seconds` of it. at: whole seconds."""
+    """How many others of each element's group lie within `seconds` of it. group: counted from 0; at: whole seconds."""
     if not len(at):
         return np.zeros(0, dtype=int)
     # Groups are set apart by more than any time, so that one sorted line of times holds them all.
     stride = np.ptp(at) + 2 * seconds + 1
-    line = np.unique(group, return_inverse=True)[1] * stride + (at - at.min())
+    line = group * stride + (at - at.min())
     ordered = np.sort(line)
     return ordered.searchsorted(line + seconds, "right") - ordered.searchsorted(line - seconds, "left") - 1

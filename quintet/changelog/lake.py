@@ -201,7 +201,7 @@ def _table(changes: Iterable[Change]) -> pa.Table:
     rows = [
         change._replace(
             row=None if change.row is None else _ENCODE(change.row),  # type: ignore[arg-type]  # JSON in a file
-            old=None if change.old is None else _ENCODE(change.old),  # type: ignore[arg-type]
+            old=None if change.old is None else _ENCODE(change.old),  # type: ignore[arg-type]  # as above
         )._asdict()
         for change in changes
     ]

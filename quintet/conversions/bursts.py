@@ -23,7 +23,7 @@ def in_burst(group: np.ndarray, at: np.ndarray, span_seconds: int) -> np.ndarray
     """
     if not len(at):
         return np.zeros(0, dtype=bool)
-    others = others_within(group, at, AROUND_SECONDS)
     _, number = np.unique(group, return_inverse=True)
+    others = others_within(number, at, AROUND_SECONDS)
     usual = np.bincount(number)[number] * (2 * AROUND_SECONDS / span_seconds)
     return (others >= LEAST_OTHERS) & (gammainc(np.maximum(others, 1), usual) < _CHANCE)

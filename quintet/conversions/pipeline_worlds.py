@@ -96,7 +96,7 @@ def measure_changes(
     happened = int(make_sample(clicks, [every], seed).truth["broker_rows"]["conversion_id"].notna().sum())
     records = []
     for name, change in changes.items():
-        connection, truth = open_world(clicks, replace(base, **change.changes), seed)  # type: ignore[arg-type]
+        connection, truth = open_world(clicks, replace(base, **change.changes), seed)  # type: ignore[arg-type]  # by name
         with connection:
             has_id = generator(seed, "ids").random(len(truth)) < change.id_share
             records.append({"change": name, "title": change.title} | _matched(connection, truth, has_id))
@@ -105,7 +105,7 @@ def measure_changes(
 
 def compare_matchers(clicks: ClicksWorld = CLICKS, base: BrokerWorld = BASE, seed: int = SEED) -> pd.DataFrame:
     """The base world matched by this model and by two joins that are told its clock; columns as `measure_changes`."""
-    stable = replace(base, **_SHARED_CLOCK)  # type: ignore[arg-type]
+    stable = replace(base, **_SHARED_CLOCK)  # type: ignore[arg-type]  # by name
     records = []
     for title, take in (
         ("Last click of the country before the row (ASOF join)", _last_click),

@@ -13,7 +13,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # no stubs are installed
 
 from quintet.lending.boosting import Boosted, fit_boosted
 from quintet.lending.leaks import check_plausible

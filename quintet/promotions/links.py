@@ -210,5 +210,6 @@ def _others_in_burst(members: Members, component: np.ndarray, is_cluster: np.nda
     """The others of the component that signed up within `burst_s` seconds."""
     row = np.flatnonzero(is_cluster & np.isfinite(members.created_at_s))
     others = np.zeros(len(members))
-    others[row] = others_within(component[row], np.floor(members.created_at_s[row]), burst_s)
+    _, cluster = np.unique(component[row], return_inverse=True)
+    others[row] = others_within(cluster, np.floor(members.created_at_s[row]), burst_s)
     return others

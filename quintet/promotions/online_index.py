@@ -202,8 +202,7 @@ class OnlineIndex:
         accounts = accounts_as_given([(one.sign_up, one.usages) for one in asked])
         with self._lock:
             around = self._surroundings(asked, self._entries_of(accounts))
-        sizes = [len(one.entries) for one in around]
-        starts = np.cumsum([0, *sizes])
+        starts = np.cumsum([0, *(len(one.entries) for one in around)])
         weighed = [one.weighed() for one in around]
         pairs = _joined([one for one, _, _ in weighed], starts)
         weight = np.concatenate([one for _, one, _ in weighed])
@@ -213,7 +212,7 @@ class OnlineIndex:
         component = components(len(members), pairs.a[is_link], pairs.b[is_link])
         links = link_evidence(pairs, weight, shared_code, members, component, self.model.population.span_seconds)
         own = own_evidence(accounts, self.model.population)
-        columns = stacked({**own} | {name: values[starts[:-1]] for name, values in links.items()})
+        columns = stacked(own | {name: values[starts[:-1]] for name, values in links.items()})
         scores = self.model.scores(columns)
         decisions = self.policy.decisions(scores)
         codes = reason_codes(columns, accounts, self.model, self.policy.reason_from)
@@ -341,7 +340,7 @@ class OnlineIndex:
         ]
 
     def _surroundings(self, asked: Sequence[Asked], entries: Sequence[_Entry]) -> list[_Neighbourhood]:
-        """The neighbourhood of each guest; those that join do."""
+        """The neighbourhood of each guest; those that join do. All see a known account's new uses."""
         around = []
         for one, entry in zip(asked, entries, strict=True):
             known = self._row(entry.user_id)
