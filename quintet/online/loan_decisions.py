@@ -1,23 +1,23 @@
 """The log of loan decisions: every decision with all that made it, each application once, on the disk when it is known.
 
-Belongs here: the SQLite file, writing for many at once, and reading. What is decided belongs in `quintet/lending`. The
+Belongs here: the SQLite file, what is written into it, and reading. What is decided belongs in `quintet/lending`. The
 file is apart from the others, so that no other writer keeps a decision waiting.
 """
 
 from __future__ import annotations
 
-import queue
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, fields
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
 import pandas as pd
 
 from quintet.online.store import Store
+from quintet.online.writer import MOST_FRAMES, Writer
 
 FILE = "decisions.sqlite"
 
@@ -61,10 +61,7 @@ _MIGRATIONS = (
     create table room (filling blob not null) strict;
     """,
 )
-_MOST_TOGETHER = 500
-_CHECKPOINT_SECONDS = 1.0
-_MOST_FRAMES = 2_048
-_ROOM_BYTES = 4_096 * _MOST_FRAMES
+_ROOM_BYTES = 4_096 * MOST_FRAMES
 
 
 @dataclass(frozen=True)
@@ -111,14 +108,11 @@ _INSERT = (
 
 
 class DecisionLog:
-    """The log in `folder`, made on first use. A thread of its own writes what waits as one transaction."""
+    """The log in `folder`, made on first use."""
 
     def __init__(self, folder: Path) -> None:
         self._store = Store(folder, FILE, _MIGRATIONS)
-        self._waiting: queue.SimpleQueue[tuple[DecisionRecord, Future[DecisionRecord]] | None] = queue.SimpleQueue()
-        self._writer: threading.Thread | None = None
-        self._checkpointer: threading.Thread | None = None
-        self._ends = threading.Event()
+        self._writer = Writer(self._store)
 
     @property
     def path(self) -> Path:
@@ -128,25 +122,16 @@ class DecisionLog:
     def start(self) -> None:
         """Begin to write."""
         self._make_room()
-        self._writer = threading.Thread(target=self._write_all, name="decision log", daemon=True)
-        self._checkpointer = threading.Thread(target=self._checkpoint, name="decision log checkpoint", daemon=True)
         self._writer.start()
-        self._checkpointer.start()
 
     def close(self) -> None:
         """Write what waits, and close the file."""
-        self._ends.set()
-        if self._writer is not None and self._checkpointer is not None:
-            self._waiting.put(None)
-            self._writer.join()
-            self._checkpointer.join()
+        self._writer.close()
         self._store.close()
 
     def record(self, record: DecisionRecord) -> Future[DecisionRecord]:
         """Write a decision; gives what stands in the log then: the record, or that which was there before."""
-        future: Future[DecisionRecord] = Future()
-        self._waiting.put((record, future))
-        return future
+        return self._writer.run(partial(_keep, record=record))
 
     def of_application(self, application_id: int) -> DecisionRecord | None:
         """The decision of an application, None where there is none."""
@@ -219,50 +204,10 @@ class DecisionLog:
             connection.execute("delete from room")
         self._store.read().execute("pragma wal_checkpoint(restart)").fetchone()
 
-    def _write_all(self) -> None:
-        connection = self._store.read()
-        connection.execute(
-            "pragma wal_autocheckpoint = 0"
-        )  # the other thread does it, so that no decision waits for it
-        while (first := self._waiting.get()) is not None:
-            group, is_last = [first], False
-            while len(group) < _MOST_TOGETHER:
-                try:
-                    following = self._waiting.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    is_last = True
-                    break
-                group.append(following)
-            self._write(group)
-            if is_last:
-                break
 
-    def _write(self, group: Sequence[tuple[DecisionRecord, Future[DecisionRecord]]]) -> None:
-        try:
-            kept = []
-            with self._store.write() as connection:
-                for record, _ in group:
-                    is_new = connection.execute(_INSERT, _VALUES(record)).rowcount == 1
-                    kept.append(record if is_new else _find(connection, record.application_id) or record)
-        except BaseException as error:
-            for _, future in group:
-                future.set_exception(error)
-            return
-        for (_, future), found in zip(group, kept, strict=True):
-            future.set_result(found)
-
-    def _checkpoint(self) -> None:
-        """Move SQLite's log into the file beside the writer, and begin it anew before it grows long.
-
-        To begin anew the writer has to wait, but only for what was written since the step before.
-        """
-        connection = self._store.read()
-        while not self._ends.wait(_CHECKPOINT_SECONDS):
-            frames = connection.execute("pragma wal_checkpoint(passive)").fetchone()[1]
-            if frames > _MOST_FRAMES:
-                connection.execute("pragma wal_checkpoint(restart)").fetchone()
+def _keep(connection: sqlite3.Connection, record: DecisionRecord) -> DecisionRecord:
+    is_new = connection.execute(_INSERT, _VALUES(record)).rowcount == 1
+    return record if is_new else _find(connection, record.application_id) or record
 
 
 def _find(connection: sqlite3.Connection, application_id: int) -> DecisionRecord | None:

@@ -7,8 +7,10 @@ does not belong here (`profile.py`, `identity.py`).
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import duckdb
@@ -21,10 +23,8 @@ LONGEST_TEXT = 320
 """Characters of a field that are looked at: as many as the longest e-mail address has."""
 
 TEXTS = ("user_id", "email", "phone", "first_name", "last_name", "ip_address", "device_id")
-_SCHEMA = pa.schema(
-    [*((name, pa.string()) for name in TEXTS), ("created_at_s", pa.float64()), ("born_at_s", pa.float64())]
-)
 _SECONDS_PER_DAY = 86_400
+_ROWS_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True)
@@ -120,15 +120,19 @@ def accounts_of(users: pd.DataFrame | pa.Table, usages: pd.DataFrame | pa.Table 
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.register("users", signed_up)
         unique = connection.sql(_ONE_ROW_BY_USER).to_arrow_table()
+        fields = {name: unique[name].combine_chunks() for name in TEXTS}
+        times = _floats(unique["created_at_s"]), _floats(unique["born_at_s"])
         if usages is None:
-            return _assembled(unique, np.zeros(0, dtype=int), pa.array([], pa.string()), np.zeros(0), np.zeros(0))
+            return _assembled(
+                fields, *times, np.zeros(0, dtype=int), pa.array([], pa.string()), np.zeros(0), np.zeros(0)
+            )
         used = {"user_id": _trimmed(_column(usages, "user_id")), "promo_code": _trimmed(_column(usages, "promo_code"))}
         connection.register("usages", pa.table({**used, "used_at_s": _seconds(_column(usages, "used_at"))}))
         rows = pa.array(np.arange(len(unique)))
         connection.register("accounts", pa.table({"user_id": unique["user_id"], "row_number": rows}))
         uses = connection.sql(_FIRST_USES).to_arrow_table()
-    code = uses["promo_code"].combine_chunks()
-    return _assembled(unique, uses["row_number"].to_numpy(), code, _floats(uses["used_at_s"]), _floats(uses["uses"]))
+    of_row = uses["row_number"].to_numpy(), uses["promo_code"].combine_chunks()
+    return _assembled(fields, *times, *of_row, _floats(uses["used_at_s"]), _floats(uses["uses"]))
 
 
 def account_of(sign_up: SignUp, usages: Iterable[Usage] = ()) -> Accounts:
@@ -138,24 +142,22 @@ def account_of(sign_up: SignUp, usages: Iterable[Usage] = ()) -> Accounts:
 
 def accounts_as_given(given: Sequence[tuple[SignUp, Iterable[Usage]]]) -> Accounts:
     """Each sign-up with its usages as an account: each equal to `account_of` it, in the order given."""
-    rows: list[dict[str, object]] = []
     entries: list[tuple[int, str, float, float]] = []
-    for number, (sign_up, usages) in enumerate(given):
-        row: dict[str, object] = {name: _text(getattr(sign_up, name)) for name in TEXTS}
-        row["created_at_s"] = _unix_seconds(sign_up.created_at)
-        row["born_at_s"] = None if sign_up.dob is None else (sign_up.dob - dt.date(1970, 1, 1)).days * _SECONDS_PER_DAY
-        rows.append(row)
-        uses: dict[str, set[float | None]] = {}
+    for number, (_, usages) in enumerate(given):
+        uses: dict[str, set[float]] = {}
         for usage in usages:
             code = _text(usage.promo_code)
             if code is not None:
                 uses.setdefault(code, set()).add(_unix_seconds(usage.used_at))
         for code in sorted(uses):
-            first_use_s = min((at for at in uses[code] if at is not None), default=np.nan)
+            first_use_s = min((at for at in uses[code] if not math.isnan(at)), default=math.nan)
             entries.append((number, code, first_use_s, len(uses[code])))
+    sign_ups = [sign_up for sign_up, _ in given]
     number_of, codes, first_uses_s, counts = zip(*entries, strict=True) if entries else ((), (), (), ())
     return _assembled(
-        pa.Table.from_pylist(rows, schema=_SCHEMA),
+        {name: pa.array([_text(getattr(one, name)) for one in sign_ups], pa.string()) for name in TEXTS},
+        np.array([_unix_seconds(one.created_at) for one in sign_ups], dtype=float),
+        np.array([_born_at_seconds(one.dob) for one in sign_ups], dtype=float),
         np.array(number_of, dtype=int),
         pa.array(codes, pa.string()),
         np.array(first_uses_s, dtype=float),
@@ -163,22 +165,42 @@ def accounts_as_given(given: Sequence[tuple[SignUp, Iterable[Usage]]]) -> Accoun
     )
 
 
+def rows_of(*columns: pa.Array) -> Iterator[tuple[Any, ...]]:
+    """The values of each row, made as they are asked for: of a million rows only some are there at a time."""
+    for start in range(0, len(columns[0]), _ROWS_AT_ONCE):
+        yield from zip(*(column.slice(start, _ROWS_AT_ONCE).to_pylist() for column in columns), strict=True)
+
+
+def column_of(texts: Iterable[str | None]) -> pa.Array:
+    """The texts as an array, which likewise takes only some of them at a time."""
+    waiting = iter(texts)
+    parts = [pa.array([], pa.string())]
+    while part := list(islice(waiting, _ROWS_AT_ONCE)):
+        parts.append(pa.array(part, pa.string()))
+    return pa.concat_arrays(parts)
+
+
 def _assembled(
-    table: pa.Table, code_row: np.ndarray, code: pa.Array, used_at_s: np.ndarray, uses: np.ndarray
+    fields: Mapping[str, pa.Array],
+    created_at_s: np.ndarray,
+    born_at_s: np.ndarray,
+    code_row: np.ndarray,
+    code: pa.Array,
+    used_at_s: np.ndarray,
+    uses: np.ndarray,
 ) -> Accounts:
-    created_at_s, born_at_s = _floats(table["created_at_s"]), _floats(table["born_at_s"])
-    first_use_s = np.full(len(table), np.inf)
+    first_use_s = np.full(len(created_at_s), np.inf)
     np.fmin.at(first_use_s, code_row, used_at_s)
     lag_days = (first_use_s - created_at_s) / _SECONDS_PER_DAY
     # A use before the sign-up is a fault of clocks or files, and tells nothing.
     is_known = np.isfinite(lag_days) & (lag_days >= 0)
     return Accounts(
-        fields={name: table[name].combine_chunks() for name in TEXTS},
+        fields=fields,
         created_at_s=created_at_s,
         age_years=(created_at_s - born_at_s) / (365.25 * _SECONDS_PER_DAY),
         use_lag_days=np.where(is_known, lag_days, np.nan),
-        uses=np.bincount(code_row, uses, minlength=len(table)),
-        code_start=np.searchsorted(code_row, np.arange(len(table) + 1)),
+        uses=np.bincount(code_row, uses, minlength=len(created_at_s)),
+        code_start=np.searchsorted(code_row, np.arange(len(created_at_s) + 1)),
         code=code,
     )
 
@@ -221,8 +243,12 @@ def _time(value: object) -> dt.datetime | None:
     return dt.datetime(value.year, value.month, value.day) if isinstance(value, dt.date) else None
 
 
-def _unix_seconds(at: dt.datetime | None) -> float | None:
+def _unix_seconds(at: dt.datetime | None) -> float:
+    """NaN where it is not known."""
     if at is None:
-        return None
-    aware = at if at.tzinfo else at.replace(tzinfo=dt.UTC)
-    return (aware - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) / dt.timedelta(seconds=1)
+        return math.nan
+    return (at if at.tzinfo else at.replace(tzinfo=dt.UTC)).timestamp()
+
+
+def _born_at_seconds(dob: dt.date | None) -> float:
+    return math.nan if dob is None else float((dob - dt.date(1970, 1, 1)).days * _SECONDS_PER_DAY)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from quintet.promotions.accounts import Accounts
+from quintet.promotions.accounts import Accounts, rows_of
 from quintet.promotions.identity import KINDS, hashed, identity_keys
-from quintet.promotions.links import Members, Pairs, code_rarity
+from quintet.promotions.links import Members, Pairs
 from quintet.promotions.profile import Population
 
 _PAIRS = f"""
@@ -51,17 +50,18 @@ def pairs_of(accounts: Accounts, memory_limit: str = "2GB") -> Pairs:
 
 def members_of(accounts: Accounts, population: Population) -> Members:
     """What links look at, of the accounts."""
-    first, last = (pc.fill_null(pc.utf8_lower(accounts.fields[name]), "") for name in ("first_name", "last_name"))
-    name = pc.utf8_trim_whitespace(pc.binary_join_element_wise(first, last, " "))
-    unknown = 1 / (1 + population.accounts)
-    encoded = accounts.code.dictionary_encode()
-    codes = encoded.dictionary.to_pylist()
-    share = np.array([population.code_share.get(code, unknown) for code in codes], dtype=float)
-    place = encoded.indices.to_numpy()
+    name = np.empty(len(accounts), dtype=object)
+    name[:] = [_full_name(*names) for names in rows_of(accounts.fields["first_name"], accounts.fields["last_name"])]
+    rarity = (population.code_rarity(code) for (code,) in rows_of(accounts.code))
     return Members(
         created_at_s=accounts.created_at_s,
-        name=name.to_numpy(zero_copy_only=False),
+        name=name,
         code_start=accounts.code_start,
-        code=hashed(encoded.dictionary)[place],
-        code_rarity=code_rarity(share)[place],
+        code=hashed(accounts.code),
+        code_rarity=np.fromiter(rarity, dtype=float, count=len(accounts.code)),
     )
+
+
+def _full_name(first: str | None, last: str | None) -> str:
+    """Both names in lower case, as far as they are known."""
+    return f"{first or ''} {last or ''}".lower().strip()

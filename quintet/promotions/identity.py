@@ -1,21 +1,22 @@
 """Identity keys: what two accounts of one person have in common, spelt in one way.
 
 Belongs here: which kinds of key there are, how each is made of a sign-up, and the long table `identity_key` of them.
-How much it means that two accounts share a key does not belong here (`links.py`).
+How much it means that two accounts share a key does not belong here (`links.py`). A key is made of one sign-up's texts
+at a time, for a batch and for a single one alike: a column's functions would cost a single one fifty times as much.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
+from itertools import chain
 
 import duckdb
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from quintet.promotions.accounts import Accounts
+from quintet.promotions.accounts import Accounts, column_of, rows_of
 
 
 @dataclass(frozen=True)
@@ -42,57 +43,48 @@ KINDS = (
     Kind("code_burst", 1.0, True, 12),
 )
 KIND_NAMES = tuple(kind.name for kind in KINDS)
+_CODE_BURST = KIND_NAMES.index("code_burst")
 
 FEWEST_DIGITS, MOST_DIGITS = 7, 15
 """Of a phone number with its country code (E.164); other lengths identify nobody."""
 
 _NATIONAL_DIGITS = 10
-_HASHED_AT_ONCE = 500_000
 _BURST_SECONDS = 2 * 86_400
-_EMAIL = r"^(?P<local>[^@+]*)(?:\+[^@]*)?@(?P<domain>[^@]+)$"
-_IPV4 = r"^(?P<net>\d{1,3}\.\d{1,3}\.\d{1,3})\.\d{1,3}$"
-_NOT_PUBLIC = (
-    r"^(?:0|10|127|169\.254|192\.168|172\.(?:1[6-9]|2\d|3[01])"
-    r"|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])|22[4-9]|2[3-9]\d|[3-9]\d\d)\."
+_EMAIL = re.compile(r"([^@+]*)(?:\+[^@]*)?@([^@]+)")
+_NO_DIGIT = re.compile(r"(?:x|ext).*$|[^0-9]", re.DOTALL)
+_IPV4 = re.compile(r"([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})\.[0-9]{1,3}")
+_NOT_PUBLIC = re.compile(
+    r"(?:0|10|127|169\.254|192\.168|172\.(?:1[6-9]|2[0-9]|3[01])"
+    r"|100\.(?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|22[4-9]|2[3-9][0-9]|[3-9][0-9][0-9])\."
 )
+_ID_FIELDS = ("device_id", "email", "phone", "ip_address")
 
 
-def canonical_email(email: pa.Array) -> pa.Array:
-    """Lower case, without plus tag and without dots before the @; null where there is no @."""
-    parts = pc.extract_regex(pc.utf8_lower(email), _EMAIL)
-    local = pc.replace_substring(pc.struct_field(parts, "local"), ".", "")
-    address = pc.binary_join_element_wise(local, pc.struct_field(parts, "domain"), "@")
-    return pc.if_else(pc.equal(local, ""), None, address)
+def canonical_email(email: str) -> str | None:
+    """Lower case, without plus tag and without dots before the @; None where it is no address."""
+    parts = _EMAIL.fullmatch(email.lower())
+    local = parts[1].replace(".", "") if parts else ""
+    return f"{local}@{parts[2]}" if parts and local else None
 
 
-def phone_digits(phone: pa.Array) -> pa.Array:
-    """The digits without extension and international prefix, at most the last ten; null where they are no number.
+def phone_digits(phone: str) -> str | None:
+    """The digits without extension and international prefix, at most the last ten; None where they are no number.
 
     The country code goes, since one person writes it and leaves it out.
     """
-    bare = pc.replace_substring_regex(pc.utf8_lower(phone), r"(?:x|ext).*$|[^0-9]", "")
-    digits = pc.if_else(pc.starts_with(bare, "00"), pc.utf8_slice_codeunits(bare, 2), bare)
-    length = pc.utf8_length(digits)
-    is_number = pc.and_(pc.greater_equal(length, FEWEST_DIGITS), pc.less_equal(length, MOST_DIGITS))
-    return pc.if_else(is_number, pc.utf8_slice_codeunits(digits, -_NATIONAL_DIGITS), None)
+    digits = _NO_DIGIT.sub("", phone.lower()).removeprefix("00")
+    return digits[-_NATIONAL_DIGITS:] if FEWEST_DIGITS <= len(digits) <= MOST_DIGITS else None
 
 
-def address_keys(ip_address: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """The address that identifies a line, and the net around it; null for private and malformed addresses.
+def address_keys(ip_address: str) -> tuple[str | None, str | None]:
+    """The address that identifies a line, and the net around it; None for private and malformed addresses.
 
     IPv4: the address and its /24. IPv6: the /64, within which a device changes its address by itself, and the /48.
     """
-    is_private = pc.match_substring_regex(ip_address, _NOT_PUBLIC)
-    net = pc.struct_field(pc.extract_regex(pc.if_else(is_private, None, ip_address), _IPV4), "net")
-    line = pc.if_else(pc.is_valid(net), ip_address, None)
-    has_colon = pc.fill_null(pc.match_substring(ip_address, ":"), False)
-    if not pc.any(has_colon).as_py():
-        return line, net
-    distinct = pc.unique(pc.filter(ip_address, has_colon))
-    known = [_ipv6_nets(text) for text in distinct.to_pylist()]
-    place = pc.index_in(ip_address, value_set=distinct)
-    lines, nets = (pa.array([pair[side] for pair in known], pa.string()).take(place) for side in (0, 1))
-    return pc.coalesce(line, lines), pc.coalesce(net, nets)
+    if ":" in ip_address:
+        return _ipv6_nets(ip_address)
+    net = _IPV4.fullmatch(ip_address)
+    return (ip_address, net[1]) if net and not _NOT_PUBLIC.match(ip_address) else (None, None)
 
 
 def _ipv6_nets(text: str) -> tuple[str | None, str | None]:
@@ -108,28 +100,31 @@ def _ipv6_nets(text: str) -> tuple[str | None, str | None]:
     return address.exploded[:19], address.exploded[:14]
 
 
+def _keys_of_fields(fields: tuple[str | None, ...]) -> tuple[str | None, ...]:
+    """The keys of the first six `KINDS`, by `_ID_FIELDS`."""
+    device, email, phone, ip_address = fields
+    digits = None if phone is None else phone_digits(phone)
+    line, net = (None, None) if ip_address is None else address_keys(ip_address)
+    return (
+        None if device is None else device.lower(),
+        None if email is None else canonical_email(email),
+        digits,
+        # A block of a hundred numbers that follow one another: bought together.
+        None if digits is None else digits[:-2],
+        line,
+        net,
+    )
+
+
 def identity_keys(accounts: Accounts) -> tuple[np.ndarray, np.ndarray, pa.Array]:
     """The long table of keys: account row, index in `KINDS`, key. An account may have several keys of a kind."""
-    fields = accounts.fields
-    digits = phone_digits(fields["phone"])
-    line, net = address_keys(fields["ip_address"])
-    wide = {
-        "device": pc.utf8_lower(fields["device_id"]),
-        "email": canonical_email(fields["email"]),
-        "phone": digits,
-        # A block of a hundred numbers that follow one another: bought together.
-        "phone_block": pc.utf8_slice_codeunits(digits, 0, -2),
-        "ip": line,
-        "subnet": net,
-    }
-    every = pa.concat_arrays(list(wide.values()))
-    present = np.flatnonzero(every.is_valid().to_numpy(zero_copy_only=False))
-    kinds, rows = np.divmod(present, max(len(accounts), 1))
+    of_fields = column_of(chain.from_iterable(map(_keys_of_fields, rows_of(*(accounts.fields[f] for f in _ID_FIELDS)))))
+    row, kind = np.divmod(np.flatnonzero(of_fields.is_valid().to_numpy(zero_copy_only=False)), _CODE_BURST)
     code_row, code_key = _code_bursts(accounts)
     return (
-        np.concatenate([rows, code_row]),
-        np.concatenate([kinds, np.full(len(code_row), len(wide))]).astype(np.uint8),
-        pa.concat_arrays([every.drop_null(), code_key]),
+        np.concatenate([row, code_row]),
+        np.concatenate([kind, np.full(len(code_row), _CODE_BURST)]).astype(np.uint8),
+        pa.concat_arrays([of_fields.drop_null(), code_key]),
     )
 
 
@@ -137,13 +132,14 @@ def _code_bursts(accounts: Accounts) -> tuple[np.ndarray, pa.Array]:
     """A code and the days of sign-up, in two overlapping windows: who signs up within a day shares one of them."""
     row = accounts.code_row
     at_s = accounts.created_at_s[row]
-    is_known = np.isfinite(at_s)
-    row, at_s, code = row[is_known], at_s[is_known], accounts.code.filter(pa.array(is_known))
-    windows = []
-    for name, ahead_s in (("a", 0), ("b", _BURST_SECONDS / 2)):
-        number = pa.array(((at_s + ahead_s) // _BURST_SECONDS).astype(np.int64)).cast(pa.string())
-        windows.append(pc.binary_join_element_wise(code, pa.scalar(name), number, "|"))
-    return np.concatenate([row, row]), pa.concat_arrays(windows)
+    known = np.flatnonzero(np.isfinite(at_s))
+    codes = (code for (code,) in rows_of(accounts.code.take(pa.array(known))))
+    windows = (
+        f"{code}|{name}|{(at + ahead_s) // _BURST_SECONDS:.0f}"
+        for code, at in zip(codes, at_s[known].tolist(), strict=True)
+        for name, ahead_s in (("a", 0), ("b", _BURST_SECONDS / 2))
+    )
+    return np.repeat(row[known], 2), column_of(windows)
 
 
 _SHARING = f"""
@@ -173,10 +169,11 @@ def identity_key_table(accounts: Accounts) -> pa.Table:
     return pa.table({"user_id": accounts.fields["user_id"].take(pa.array(row)), "kind": names, "key": key})
 
 
-def hashed(texts: pa.Array) -> np.ndarray:
-    """64 bits of each text; among ten million texts the odds of one collision are about 1 in 400,000."""
-    parts = [
-        pd.util.hash_array(texts.slice(start, _HASHED_AT_ONCE).to_numpy(zero_copy_only=False), categorize=False)
-        for start in range(0, len(texts), _HASHED_AT_ONCE)
-    ]
-    return np.concatenate([np.zeros(0, dtype=np.uint64), *parts])
+def number_of(values: tuple[object, ...]) -> int:
+    """64 bits of a text, or of a key and its kind: the same within this process, and others in another."""
+    return hash(values)
+
+
+def hashed(*columns: pa.Array) -> np.ndarray:
+    """`number_of` each row; among ten million the odds of one collision are about 1 in 400,000."""
+    return np.fromiter(map(number_of, rows_of(*columns)), dtype=np.int64, count=len(columns[0]))

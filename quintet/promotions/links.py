@@ -28,10 +28,11 @@ _FEW_LINKS = 32
 _LONGEST_BURST_SECONDS = 2 * 86_400
 _BURST_OF_SPAN = 1 / 200
 _CLOSE_POINTS, _CODE_POINTS, _NAME_POINTS = 2.0, 0.8, 0.8
-_LEAST_MEANING, _BURST_MEANING = 0.2, 1.5
+_BURST_MEANING = 1.5
 _CODE_BURST = KIND_NAMES.index("code_burst")
 _POINTS = np.array([kind.points for kind in KINDS])
 _IS_SOFT = np.array([kind.is_soft for kind in KINDS])
+_IS_OF_PERSON = np.array([kind.name != "code_burst" for kind in KINDS])
 
 SHARED_EVIDENCE = tuple(f"{kind.name}_shared" for kind in KINDS)
 LINK_EVIDENCE = (*SHARED_EVIDENCE, "best_pair", "next_pair", "cluster_size", "same_code", "burst")
@@ -68,11 +69,6 @@ class Pairs:
     sharers: np.ndarray
 
 
-def code_rarity(share: np.ndarray) -> np.ndarray:
-    """0 for a code that everybody uses, 1 for one of a thousandth of the uses or fewer."""
-    return np.clip(-np.log10(np.maximum(share, 1e-3)) / 3, 0, 1)
-
-
 def pair_weights(pairs: Pairs, members: Members, population: Population) -> tuple[np.ndarray, np.ndarray]:
     """The weight of each pair, and the rarity of the rarest code that both used.
 
@@ -81,7 +77,7 @@ def pair_weights(pairs: Pairs, members: Members, population: Population) -> tupl
     names that are alike. Who share nothing but a code and the days are close and share a code by that alone, so that
     this counts only as far as it is unusual.
     """
-    meaning = _meaning(population)
+    meaning = population.sharing_meaning
     doublings = np.log2(np.maximum(pairs.sharers, 2) / 2)
     points = np.where(pairs.sharers > 0, meaning * _POINTS / np.where(_IS_SOFT, 1 + doublings, 1.0), 0.0)
     shared_code = _rarest_shared_code(pairs, members)
@@ -94,15 +90,9 @@ def pair_weights(pairs: Pairs, members: Members, population: Population) -> tupl
         + _CODE_POINTS * shared_code
         + _NAME_POINTS * np.clip((alike - 0.9) / 0.1, 0, 1)
     )
-    is_burst_alone = ~(np.delete(pairs.sharers, _CODE_BURST, axis=1) > 0).any(axis=1)
+    is_burst_alone = ~(pairs.sharers[:, _IS_OF_PERSON] > 0).any(axis=1)
     of_burst_alone = min(1.0, float(meaning[_CODE_BURST]) * _BURST_MEANING)
     return points.sum(axis=1) + together * np.where(is_burst_alone, of_burst_alone, 1.0), shared_code
-
-
-def _meaning(population: Population) -> np.ndarray:
-    """By kind, 1 where a hundredth of the accounts or fewer share such a key, a fifth where nearly half do."""
-    sharing = np.array([population.key_sharing[name] for name in KIND_NAMES])
-    return np.clip(-np.log10(np.maximum(sharing, 1e-3)) / 2, _LEAST_MEANING, 1)
 
 
 def _closeness(apart_s: np.ndarray, span_seconds: float) -> np.ndarray:
@@ -110,7 +100,7 @@ def _closeness(apart_s: np.ndarray, span_seconds: float) -> np.ndarray:
     if not span_seconds > 0:
         return np.zeros(len(apart_s))
     by_chance = np.clip(2 * np.abs(apart_s) / span_seconds, 1e-3, 1)
-    return np.nan_to_num(-np.log10(by_chance) / 3)
+    return np.fmax(-np.log10(by_chance) / 3, 0)  # 0 for NaN
 
 
 def _rarest_shared_code(pairs: Pairs, members: Members) -> np.ndarray:

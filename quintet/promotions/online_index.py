@@ -15,11 +15,10 @@ from itertools import islice
 import numpy as np
 import pyarrow as pa
 
-from quintet.online.together import Together
 from quintet.promotions.accounts import Accounts, SignUp, Usage, accounts_as_given
 from quintet.promotions.candidates import members_of
 from quintet.promotions.evidence import own_evidence, stacked
-from quintet.promotions.identity import KIND_NAMES, KINDS, hashed, identity_keys
+from quintet.promotions.identity import KIND_NAMES, KINDS, hashed, identity_keys, number_of
 from quintet.promotions.links import (
     LARGEST_CLUSTER,
     LINK_FROM,
@@ -48,9 +47,13 @@ class LinkedAccount:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is thought of a sign-up; the fields are those of a batch's scores, with sentences and linked accounts."""
+    """What is thought of a sign-up; the fields are those of a batch's scores, with sentences and linked accounts.
+
+    is_new: whether the user was not known before.
+    """
 
     user_id: str
+    is_new: bool
     score: float
     decision: str
     reasons: tuple[Reason, ...]
@@ -60,17 +63,17 @@ class Judgement:
     model_version: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Entry:
-    """One account in the index."""
+    """One account in the index. Tuples of numbers, unlike lists, are nothing that has to be searched for garbage."""
 
     user_id: str
     created_at_s: float
     name: str
     code: np.ndarray
     code_rarity: np.ndarray
-    kind: Sequence[int]
-    key: Sequence[int]
+    kind: tuple[int, ...]
+    key: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class _Neighbourhood:
 
     def __init__(self, guest: _Entry, known: int | None, below: int) -> None:
         self.entries, self.frontier = [guest], [0]
-        self._known, self._below = known, below
+        self.known, self._below = known, below
         self._place, self._cluster = {-1: 0}, {0}
         self._guest_keys = set(guest.key)
         self._sharers: dict[int, list[int]] = {}
@@ -105,7 +108,7 @@ class _Neighbourhood:
     def look_up(self, keys: Sequence[int], holders: Sequence[Sequence[int]]) -> None:
         """Take over which known accounts hold each key."""
         for key, rows in zip(keys, holders, strict=True):
-            others = [row for row in rows if row != self._known and row < self._below]
+            others = [row for row in rows if row != self.known and row < self._below]
             self._sharers[key] = [-1, *others] if key in self._guest_keys else others
 
     def fresh_pairs(self, entry_of: Callable[[int], _Entry]) -> Pairs:
@@ -152,8 +155,6 @@ class _Neighbourhood:
 class OnlineIndex:
     """Known accounts: those given at the start in arrays, those added since beside them. Threads may share it.
 
-    All that come at one time are judged together, since the steps are written for batches and cost as much for one as
-    for a few.
     Accounts that were added take several times the memory of those in arrays, until the index is built anew.
     """
 
@@ -173,9 +174,8 @@ class OnlineIndex:
         self._sorted_key, self._holder = key[by_key], row[by_key].astype(np.int32)
         self._added: dict[int, _Entry] = {}
         self._added_row: dict[str, int] = {}
-        self._added_holders: dict[int, list[int]] = {}
+        self._added_holders: dict[int, tuple[int, ...]] = {}
         self._rows = len(accounts)
-        self._together: Together[Asked, Judgement] = Together(self.judge_in_turn)
 
     def __len__(self) -> int:
         """How many accounts are known."""
@@ -191,14 +191,17 @@ class OnlineIndex:
 
         The index is left as it is. What it holds of an account with the same user_id is not looked at.
         """
-        return self._together.run(Asked(sign_up, usages, joins=False))
+        return self.judge_in_turn([Asked(sign_up, usages, joins=False)])[0]
 
     def judge_and_add(self, sign_up: SignUp, usages: Sequence[Usage] = ()) -> Judgement:
         """Judge the sign-up and make it known, as `judge` and then `add` do."""
-        return self._together.run(Asked(sign_up, usages, joins=True))
+        return self.judge_in_turn([Asked(sign_up, usages, joins=True)])[0]
 
     def judge_in_turn(self, asked: Sequence[Asked]) -> list[Judgement]:
-        """What `judge` and `judge_and_add` say of each, one after another: the later ones see who joined before."""
+        """What `judge` and `judge_and_add` say of each, one after another: the later ones see who joined before.
+
+        The steps are written for batches: a few together cost much less than each by itself.
+        """
         accounts = accounts_as_given([(one.sign_up, one.usages) for one in asked])
         with self._lock:
             around = self._surroundings(asked, self._entries_of(accounts))
@@ -223,6 +226,7 @@ class OnlineIndex:
             judgements.append(
                 Judgement(
                     user_id=one.entries[0].user_id,
+                    is_new=one.known is None,
                     score=float(scores[at]),
                     decision=str(decisions[at]),
                     reasons=tuple(explained(code, self.model.population) for code in codes[at]),
@@ -272,21 +276,23 @@ class OnlineIndex:
             known.name,
             np.concatenate([known.code, used.code[is_new]]),
             np.concatenate([known.code_rarity, used.code_rarity[is_new]]),
-            [*known.kind, *(kind for kind, _ in new_keys)],
-            [*known.key, *(key for _, key in new_keys)],
+            (*known.kind, *(kind for kind, _ in new_keys)),
+            (*known.key, *(key for _, key in new_keys)),
         )
         self._put(row, entry, [key for _, key in new_keys])
 
     def _put(self, row: int, entry: _Entry, new_keys: Sequence[int]) -> None:
         self._added[row] = entry
         for key in new_keys:
-            self._added_holders.setdefault(key, []).append(row)
+            holders = self._added_holders.get(key, ())
+            if len(holders) < _ENOUGH_SHARERS:
+                self._added_holders[key] = (*holders, row)
 
     def _row(self, user_id: str) -> int | None:
         row = self._added_row.get(user_id)
         if row is not None:
             return row
-        wanted = hashed(pa.array([user_id], pa.string()))[0]
+        wanted = number_of((user_id,))
         places = slice(self._sorted_user.searchsorted(wanted, "left"), self._sorted_user.searchsorted(wanted, "right"))
         alike = self._row_of_user[places].tolist()
         return next((row for row in alike if self._user_id[row].as_py() == user_id), None)
@@ -303,8 +309,8 @@ class OnlineIndex:
             self._members.name[row],
             self._members.code[codes],
             self._members.code_rarity[codes],
-            self._kind[keys].tolist(),
-            self._key[keys].tolist(),
+            tuple(self._kind[keys].tolist()),
+            tuple(self._key[keys].tolist()),
         )
 
     def _entry_of(self, sign_up: SignUp, usages: Sequence[Usage]) -> _Entry:
@@ -323,19 +329,18 @@ class OnlineIndex:
                     members.name[at],
                     members.code[codes],
                     members.code_rarity[codes],
-                    kind[keys].tolist(),
-                    key[keys].tolist(),
+                    tuple(kind[keys].tolist()),
+                    tuple(key[keys].tolist()),
                 )
             )
         return entries
 
-    def _holders(self, keys: Sequence[int]) -> list[list[int]]:
-        """The known accounts that have each key."""
-        wanted = np.array(keys, dtype=np.uint64)
+    def _holders(self, keys: Sequence[int]) -> list[tuple[int, ...]]:
+        """The known accounts that have each key; of a hub enough to know that it is one."""
+        wanted = np.array(keys, dtype=np.int64)
         low, high = self._sorted_key.searchsorted(wanted, "left"), self._sorted_key.searchsorted(wanted, "right")
         return [
-            # Of a hub it is enough to know that it is one.
-            self._holder[start : min(end, start + _MOST_SHARERS + 2)].tolist() + self._added_holders.get(key, [])
+            (*self._holder[start : min(end, start + _ENOUGH_SHARERS)].tolist(), *self._added_holders.get(key, ()))
             for key, start, end in zip(keys, low.tolist(), high.tolist(), strict=True)
         ]
 
@@ -365,14 +370,14 @@ class OnlineIndex:
         return around
 
 
-_MOST_SHARERS = max(kind.most_sharers for kind in KINDS)
+_ENOUGH_SHARERS = max(kind.most_sharers for kind in KINDS) + 2
+"""Holders of a key, of whom one may be the judged account itself, that make it a hub."""
 
 
 def _hashed_keys(accounts: Accounts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The identity keys as numbers: account row, kind, key."""
     row, kind, key = identity_keys(accounts)
-    # The same text as a key of another kind is another number.
-    return row, kind, hashed(key) + kind.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return row, kind, hashed(key, pa.array(kind))
 
 
 def _members_of_entries(entries: Sequence[_Entry]) -> Members:

@@ -2,14 +2,19 @@
 
 Belongs here: rebuilding the index, swapping it under running requests, and writing a judgement to the log before it is
 answered. How one sign-up is judged belongs to `online_index.py`.
+
+Sign-ups are judged in the event loop: one takes less than handing it to a thread and waiting for that would.
 """
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +22,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quintet.online.abuse_records import JudgementRecord, insert_judgement, sign_ups_after
-from quintet.online.group_commit import GroupCommit
 from quintet.online.store import Store
+from quintet.online.writer import Writer
 from quintet.promotions.accounts import SignUp, Usage, accounts_of
-from quintet.promotions.online_index import Judgement, OnlineIndex
+from quintet.promotions.online_index import Asked, Judgement, OnlineIndex
 from quintet.promotions.result_tables import accounts_of_tables, model_of_snapshot
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
 _WATCH_SECONDS = 1.0
-_MOST_WAITING = 4
+_LOOK_SECONDS = 0.02
+_FEW = 100
 _LOG_FIELDS = ("user_id", "email", "phone", "first_name", "last_name", "ip_address", "device_id")
 
 Logged = tuple[int, dict[str, Any], list[dict[str, Any]]]
@@ -43,46 +49,42 @@ class _Built:
 
 
 class OnlineState:
-    """The index of the current snapshot and of all that was judged since. Threads may share it.
+    """The index of the current snapshot and of all that was judged since.
 
     serving: folder of the snapshots. on_error: told when a snapshot cannot be taken over; the index before stays.
     """
 
     def __init__(self, store: Store, serving: Path, on_error: Callable[[Exception], None]) -> None:
         self._store, self._serving, self._on_error = store, serving, on_error
-        self._commits = GroupCommit(store)
+        self._writer = Writer(store)
         self._swapping = threading.Lock()
         self._built: _Built | None = None
         self._tried: Path | None = None
         self._why_not = "the index of known users is being built; try again in a few seconds"
         self._first_try, self._closed = threading.Event(), threading.Event()
-        self._may_wait = threading.BoundedSemaphore(_MOST_WAITING)
+        self._asked: list[tuple[Asked, asyncio.Future[tuple[OnlineIndex, Judgement]]]] = []
         self._watcher = threading.Thread(target=self._watch, name="abuse index", daemon=True)
 
     def start(self) -> None:
         """Begin to build, and to watch for new snapshots."""
+        self._writer.start()
         self._watcher.start()
 
     def close(self) -> None:
-        """End the watch."""
+        """End the watch, and write what waits."""
         self._closed.set()
         if self._watcher.is_alive():
             self._watcher.join()
+        self._writer.close()
 
-    def index(self, patience_seconds: float) -> OnlineIndex:
-        """The index. Raises NotReadyError where there is none within that time; at once where others wait already."""
-        # Those who wait hold threads that other routes need.
-        if not self._first_try.is_set() and self._may_wait.acquire(blocking=False):
-            try:
-                self._first_try.wait(patience_seconds)
-            finally:
-                self._may_wait.release()
+    def index(self) -> OnlineIndex:
+        """The index. Raises NotReadyError where there is none yet."""
         built = self._built
         if built is None:
             raise NotReadyError(self._why_not)
         return built.index
 
-    def judge_and_record(
+    async def judge_and_record(
         self,
         sign_up: SignUp,
         usages: Sequence[Usage],
@@ -91,14 +93,16 @@ class OnlineState:
         judged_at: dt.datetime,
         judged_by: str,
         patience_seconds: float,
-    ) -> tuple[Judgement, bool]:
-        """Judge the sign-up, make it known, and write both down; and whether the user was not known before.
+    ) -> Judgement:
+        """Judge the sign-up, make it known, and write both down. On the disk when this returns.
 
-        given, given_usages: the same as plain JSON, for the log. On the disk when this returns.
+        given, given_usages: the same as plain JSON, for the log. Raises NotReadyError where there is no index within
+        `patience_seconds`.
         """
-        index = self.index(patience_seconds)
-        is_new = not index.knows(sign_up.user_id)
-        judgement = index.judge_and_add(sign_up, usages)
+        until = time.monotonic() + patience_seconds
+        while not self._first_try.is_set() and time.monotonic() < until:
+            await asyncio.sleep(_LOOK_SECONDS)
+        index, judgement = await self._judged(Asked(sign_up, usages, joins=True))
         record = JudgementRecord(
             user_id=sign_up.user_id,
             judged_at=judged_at,
@@ -112,12 +116,35 @@ class OnlineState:
             cluster_size=judgement.cluster_size,
             model_version=judgement.model_version,
         )
-        self._commits.run(lambda connection: insert_judgement(connection, record))
+        await asyncio.wrap_future(self._writer.run(partial(insert_judgement, record=record)))
         with self._swapping:
             # An index that was swapped in meanwhile read the log before this sign-up was in it.
             if self._built is not None and self._built.index is not index:
                 self._built.index.add(sign_up, usages)
-        return judgement, is_new
+        return judgement
+
+    def _judged(self, asked: Asked) -> asyncio.Future[tuple[OnlineIndex, Judgement]]:
+        """The judgement, together with all that came into the event loop at the same time; and by which index."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[tuple[OnlineIndex, Judgement]] = loop.create_future()
+        self._asked.append((asked, future))
+        if len(self._asked) == 1:
+            loop.call_soon(self._judge_all)
+        return future
+
+    def _judge_all(self) -> None:
+        together, self._asked = self._asked, []
+        try:
+            index = self.index()
+            judgements = index.judge_in_turn([asked for asked, _ in together])
+        except Exception as error:
+            for _, future in together:
+                if not future.cancelled():
+                    future.set_exception(error)
+            return
+        for (_, future), judgement in zip(together, judgements, strict=True):
+            if not future.cancelled():
+                future.set_result((index, judgement))
 
     def refresh(self) -> bool:
         """Take over the current snapshot where it is another one than the index's; whether there is a new index."""
@@ -134,9 +161,11 @@ class OnlineState:
         if index is None:
             self._why_not = "the snapshot holds no model of abuse yet; `make run SELECT=promotions` makes one"
             return False
+        last = logged[-1][0] if logged else 0
+        while len(missed := sign_ups_after(self._store, last)) > _FEW:
+            last = _add(index, missed)
         with self._swapping:
-            for _, sign_up, usages in sign_ups_after(self._store, logged[-1][0] if logged else 0):
-                index.add(SignUp.of(sign_up), usages_of(sign_up["user_id"], usages))
+            _add(index, sign_ups_after(self._store, last))
             self._built = _Built(path, index)
         return True
 
@@ -151,6 +180,13 @@ class OnlineState:
             self._first_try.set()
             if self._closed.wait(_WATCH_SECONDS):
                 return
+
+
+def _add(index: OnlineIndex, logged: Sequence[Logged]) -> int:
+    """Add what was logged; gives the number of the last."""
+    for _, sign_up, usages in logged:
+        index.add(SignUp.of(sign_up), usages_of(sign_up["user_id"], usages))
+    return logged[-1][0] if logged else 0
 
 
 def build_index(snapshot: Path, logged: Sequence[Logged]) -> OnlineIndex | None:

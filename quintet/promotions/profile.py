@@ -6,16 +6,18 @@ is no notion here of how a phone ought to look: what nearly nobody writes is str
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from string import ascii_lowercase, digits
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from quintet.promotions.accounts import Accounts
-from quintet.promotions.identity import sharing_shares
+from quintet.promotions.accounts import Accounts, column_of, rows_of
+from quintet.promotions.identity import KIND_NAMES, sharing_shares
 
 PROFILE_EVIDENCE = ("phone_strange", "email_domain_strange", "name_case_strange", "age_strange")
 
@@ -24,6 +26,9 @@ _LONGEST_SHAPE = 32
 _MOST_USES = 1_000
 _QUANTILES = np.linspace(0, 1, 201)
 _LOW, _HIGH = 0.01, 0.99
+_LEAST_MEANING = 0.2
+_LEAST_SHARE = 1e-3
+_SHAPES = str.maketrans(dict.fromkeys(digits, "9") | dict.fromkeys(ascii_lowercase, "a"))
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,11 @@ class Commonness:
         names = value.take(pa.array(kept)).to_pylist()
         return cls(dict(sorted(zip(names, tail[inverse[kept]].tolist(), strict=True))), float(pooled))
 
-    def strangeness(self, values: pa.Array) -> np.ndarray:
-        """0 for what a tenth of the population or more is no less strange than, 1 from a hundredth down."""
-        encoded = values.dictionary_encode()
-        tails = [self.tail.get(value, self.rest) for value in encoded.dictionary.to_pylist()]
-        tail = np.array([*tails, 1.0])[encoded.indices.fill_null(len(tails)).to_numpy()]
-        return np.clip(-np.log10(tail) - 1, 0, 1)
+    def strangeness(self, value: str | None) -> float:
+        """0 for what a tenth of the population or more is no less strange than, 1 from a hundredth down; 0 for None."""
+        if value is None:
+            return 0.0
+        return min(max(-math.log10(self.tail.get(value, self.rest)) - 1, 0.0), 1.0)
 
 
 @dataclass(frozen=True)
@@ -88,14 +92,23 @@ class Range:
         width = self.high - self.low
         if not width > 0:
             return np.zeros(len(distance))
-        return np.nan_to_num(np.clip((distance / width - 0.05) / 0.05, 0, 1))
+        return _from_nought_to_one((distance / width - 0.05) / 0.05)
 
     def rarity_below(self, values: np.ndarray) -> np.ndarray:
         """How few of the population lie as low: 0 where all do, 1 where a thousandth does; NaN gives 0."""
         if not self.quantiles:
             return np.zeros(len(values))
-        share = np.interp(values, self.quantiles, _QUANTILES)
-        return np.nan_to_num(np.clip(-np.log10(np.maximum(share, 1e-3)) / 3, 0, 1))
+        share = np.interp(values, self._points, _QUANTILES)
+        return _from_nought_to_one(-np.log10(np.maximum(share, _LEAST_SHARE)) / 3)
+
+    @cached_property
+    def _points(self) -> np.ndarray:
+        return np.array(self.quantiles)
+
+
+def _from_nought_to_one(values: np.ndarray) -> np.ndarray:
+    """The values within the two; 0 for NaN."""
+    return np.fmin(np.fmax(values, 0), 1)
 
 
 @dataclass(frozen=True)
@@ -129,9 +142,9 @@ class Population:
         )
         return cls(
             accounts=len(accounts),
-            phone_shape=Commonness.of(phone_shape(accounts.fields["phone"])),
-            email_domain=Commonness.of(email_domain(accounts.fields["email"])),
-            name_case=Commonness.of(name_case(accounts.fields["first_name"], accounts.fields["last_name"])),
+            phone_shape=Commonness.of(column_of(_shapes(accounts))),
+            email_domain=Commonness.of(column_of(_domains(accounts))),
+            name_case=Commonness.of(column_of(_cases(accounts))),
             age_years=Range.of(accounts.age_years),
             use_lag_days=Range.of(accounts.use_lag_days),
             use_count=_shares_with_as_many(accounts.uses),
@@ -140,10 +153,25 @@ class Population:
             key_sharing=sharing_shares(accounts),
         )
 
+    def code_rarity(self, promo_code: str) -> float:
+        """0 for a code that everybody uses, 1 for one of a thousandth of the uses or fewer."""
+        share = self.code_share.get(promo_code, 1 / (1 + self.accounts))
+        return min(max(-math.log10(max(share, _LEAST_SHARE)) / 3, 0.0), 1.0)
+
+    @cached_property
+    def sharing_meaning(self) -> np.ndarray:
+        """By kind of key, 1 where a hundredth of the accounts or fewer share one, a fifth where nearly half do."""
+        sharing = np.array([self.key_sharing[name] for name in KIND_NAMES])
+        return np.clip(-np.log10(np.maximum(sharing, _LEAST_SHARE)) / 2, _LEAST_MEANING, 1)
+
     def use_count_strangeness(self, uses: np.ndarray) -> np.ndarray:
         """0 where a tenth of the accounts or more have as many uses, 1 where a hundredth or fewer have."""
         place = np.minimum(uses, len(self.use_count) - 1).astype(int)
-        return np.clip(-np.log10(np.array(self.use_count)[place]) - 1, 0, 1)
+        return self._use_count_strangeness[place]
+
+    @cached_property
+    def _use_count_strangeness(self) -> np.ndarray:
+        return _from_nought_to_one(-np.log10(np.maximum(self.use_count, _LEAST_SHARE)) - 1)
 
 
 def _shares_with_as_many(uses: np.ndarray) -> tuple[float, ...]:
@@ -152,35 +180,47 @@ def _shares_with_as_many(uses: np.ndarray) -> tuple[float, ...]:
     return (*share.tolist(), 1 / (len(uses) + 1))
 
 
-def phone_shape(phone: pa.Array) -> pa.Array:
+def phone_shape(phone: str) -> str:
     """Digits as 9 and letters as a: "+9-999-999-9999a999"."""
-    start = pc.utf8_lower(pc.utf8_slice_codeunits(phone, 0, _LONGEST_SHAPE))
-    return pc.replace_substring_regex(pc.replace_substring_regex(start, "[0-9]", "9"), "[a-z]", "a")
+    return phone[:_LONGEST_SHAPE].lower().translate(_SHAPES)
 
 
-def email_domain(email: pa.Array) -> pa.Array:
+def email_domain(email: str) -> str:
     """What stands after the last @, in lower case; all of it where there is none."""
-    return pc.replace_substring_regex(pc.utf8_lower(email), "^.*@", "")
+    return email.lower().rpartition("@")[2]
 
 
-def name_case(first_name: pa.Array, last_name: pa.Array) -> pa.Array:
-    """How the two names are written, each "lower", "upper", "mixed", "uncased" or "no letters"; null without both."""
-    name = pa.concat_arrays([first_name, last_name])
-    lower, upper = pc.utf8_lower(name), pc.utf8_upper(name)
-    is_lower, is_upper = pc.equal(name, lower), pc.equal(name, upper)
-    uncased = pc.if_else(pc.utf8_is_alpha(pc.replace_substring(name, " ", "")), "uncased", "no letters")
-    cased = pc.if_else(is_lower, "lower", pc.if_else(is_upper, "upper", "mixed"))
-    case = pc.if_else(pc.and_(is_lower, is_upper), uncased, cased)
-    return pc.binary_join_element_wise(case.slice(0, len(first_name)), case.slice(len(first_name)), " ")
+def name_case(first_name: str, last_name: str) -> str:
+    """How the two names are written, each "lower", "upper", "mixed", "uncased" or "no letters"."""
+    return f"{_case(first_name)} {_case(last_name)}"
+
+
+def _case(name: str) -> str:
+    is_lower, is_upper = name == name.lower(), name == name.upper()
+    if is_lower and is_upper:
+        return "uncased" if name.replace(" ", "").isalpha() else "no letters"
+    return "lower" if is_lower else "upper" if is_upper else "mixed"
+
+
+def _shapes(accounts: Accounts) -> Iterator[str | None]:
+    return (None if phone is None else phone_shape(phone) for (phone,) in rows_of(accounts.fields["phone"]))
+
+
+def _domains(accounts: Accounts) -> Iterator[str | None]:
+    return (None if email is None else email_domain(email) for (email,) in rows_of(accounts.fields["email"]))
+
+
+def _cases(accounts: Accounts) -> Iterator[str | None]:
+    names = rows_of(accounts.fields["first_name"], accounts.fields["last_name"])
+    return (None if first is None or last is None else name_case(first, last) for first, last in names)
 
 
 def profile_evidence(accounts: Accounts, population: Population) -> dict[str, np.ndarray]:
     """The columns `PROFILE_EVIDENCE`, each from 0 (as people are, or not known) to 1 (as hardly anybody is)."""
-    fields = accounts.fields
     age = population.age_years
     return {
-        "phone_strange": population.phone_shape.strangeness(phone_shape(fields["phone"])),
-        "email_domain_strange": population.email_domain.strangeness(email_domain(fields["email"])),
-        "name_case_strange": population.name_case.strangeness(name_case(fields["first_name"], fields["last_name"])),
+        "phone_strange": np.fromiter(map(population.phone_shape.strangeness, _shapes(accounts)), dtype=float),
+        "email_domain_strange": np.fromiter(map(population.email_domain.strangeness, _domains(accounts)), dtype=float),
+        "name_case_strange": np.fromiter(map(population.name_case.strangeness, _cases(accounts)), dtype=float),
         "age_strange": np.maximum(age.below(accounts.age_years), age.above(accounts.age_years)),
     }

@@ -5,10 +5,10 @@ Belongs here: which codes there are, when one is given, and its sentence. The sa
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from quintet.promotions.accounts import Accounts
 from quintet.promotions.evidence import EVIDENCE
@@ -36,7 +36,8 @@ _OWN_CODES = {
 """By evidence. `use_early` joins `use_hasty`."""
 
 _OWN_NAMES = list(_OWN_CODES.values())
-_NO_NUMBER = -1
+_OWN_COLUMNS = [EVIDENCE.index(name) for name in _OWN_CODES]
+_USE_HASTY, _USE_EARLY = list(_OWN_CODES).index("use_hasty"), EVIDENCE.index("use_early")
 
 _LINK_CODES = {
     "device_shared": "DEVICE_SHARED",
@@ -51,7 +52,12 @@ _LINK_CODES = {
 }
 """By evidence; the number behind the code counts accounts, this one among them."""
 
-_AGE_STEPS_DAYS = np.array([60, 180, 365])
+_LINK_NAMES = list(_LINK_CODES.values())
+_LINK_COLUMNS = [EVIDENCE.index(name) for name in LINK_EVIDENCE]
+_COUNTED_COLUMNS = [EVIDENCE.index(name) for name in _LINK_CODES]
+_IS_NATURAL = np.array([name in {"burst", "same_code"} for name in _LINK_CODES])
+
+_AGE_STEPS_DAYS = (60, 180, 365)
 
 _SENTENCES = {
     "PHONE_MALFORMED": "The phone number is written as hardly anybody writes one.",
@@ -79,41 +85,31 @@ def reason_codes(columns: np.ndarray, accounts: Accounts, model: AbuseModel, rea
     together do.
     """
     added = model.contributions(columns)
-    by_name = dict(zip(EVIDENCE, range(len(EVIDENCE)), strict=True))
-    own = np.stack([added[:, by_name[name]] for name in _OWN_CODES], axis=1)
-    own[:, list(_OWN_CODES).index("use_hasty")] += added[:, by_name["use_early"]]
-    by_links = added[:, [by_name[name] for name in LINK_EVIDENCE]].sum(axis=1)
-    counts = np.stack([_accounts_counted(name, columns[:, by_name[name]]) for name in _LINK_CODES], axis=1)
-    told = (by_links >= reason_from)[:, None] & (counts > 1)
-    lag_days = np.nan_to_num(accounts.use_lag_days)
-    step = np.searchsorted(_AGE_STEPS_DAYS, lag_days, side="right")
-    whole_years = 365 * (lag_days // 365 + 1)
-    age_days = np.where(step < len(_AGE_STEPS_DAYS), np.append(_AGE_STEPS_DAYS, 0)[step], whole_years).astype(int)
-    order = np.argsort(-own, axis=1, kind="stable")
-    own_row, rank = np.nonzero(np.take_along_axis(own >= reason_from, order, axis=1))
-    own_place = order[own_row, rank]
-    numbers = np.full(own.shape, _NO_NUMBER)
-    numbers[:, _OWN_NAMES.index("ACCOUNT_AGE_LT")] = age_days
-    numbers[:, _OWN_NAMES.index("USES")] = np.rint(accounts.uses)
-    link_row, link_place = np.nonzero(told)
-    row = np.concatenate([own_row, link_row])
-    place = np.concatenate([own_place, len(_OWN_NAMES) + link_place])
-    number = np.concatenate([numbers[own_row, own_place], counts[link_row, link_place]])
-    by_row = np.argsort(row, kind="stable")  # of one row the own ones stay first
-    starts = np.searchsorted(row[by_row], np.arange(len(columns) + 1))
-    codes: list[list[str]] = pa.ListArray.from_arrays(starts, _written(place, number).take(by_row)).to_pylist()
+    own = added[:, _OWN_COLUMNS]
+    own[:, _USE_HASTY] += added[:, _USE_EARLY]
+    codes: list[list[str]] = [[] for _ in range(len(columns))]
+    row, place = np.nonzero(own >= reason_from)
+    by_weight = np.lexsort((-own[row, place], row))
+    for at, which in zip(row[by_weight].tolist(), place[by_weight].tolist(), strict=True):
+        codes[at].append(_own_code(_OWN_NAMES[which], accounts.use_lag_days[at], accounts.uses[at]))
+    linked = np.flatnonzero(added[:, _LINK_COLUMNS].sum(axis=1) >= reason_from)
+    counts = _accounts_counted(columns[linked][:, _COUNTED_COLUMNS])
+    row, place = np.nonzero(counts > 1)
+    for at, which, count in zip(linked[row].tolist(), place.tolist(), counts[row, place].tolist(), strict=True):
+        codes[at].append(f"{_LINK_NAMES[which]}_{count}")
     return codes
 
 
-def _written(place: np.ndarray, number: np.ndarray) -> pa.Array:
-    """Codes by their place among all, each with its number."""
-    distinct, which = np.unique(np.stack([place, number]), axis=1, return_inverse=True)
-    names = [*_OWN_NAMES, *_LINK_CODES.values()]
-    texts = [
-        names[at] + ("" if count == _NO_NUMBER else f"_{count}") + ("D" if names[at] == "ACCOUNT_AGE_LT" else "")
-        for at, count in distinct.T.tolist()
-    ]
-    return pa.array(texts, pa.string()).take(which.reshape(-1))
+def _own_code(name: str, use_lag_days: float, uses: float) -> str:
+    if name == "ACCOUNT_AGE_LT":
+        return f"{name}_{_age_step_days(use_lag_days)}D"
+    return f"{name}_{uses:.0f}" if name == "USES" else name
+
+
+def _age_step_days(use_lag_days: float) -> int:
+    """The step that the lag is below: whole years where it is long, the first where it is not known."""
+    lag_days = 0.0 if math.isnan(use_lag_days) else use_lag_days
+    return next((step for step in _AGE_STEPS_DAYS if lag_days < step), 365 * (int(lag_days // 365) + 1))
 
 
 def explained(code: str, population: Population) -> Reason:
@@ -130,7 +126,6 @@ def explained(code: str, population: Population) -> Reason:
     return Reason(code, sentence)
 
 
-def _accounts_counted(name: str, values: np.ndarray) -> np.ndarray:
-    """The number of accounts behind a column of link evidence, which is logarithmic."""
-    is_natural = name in {"burst", "same_code"}
-    return np.rint(np.exp(values) if is_natural else np.exp2(values)).astype(int)
+def _accounts_counted(values: np.ndarray) -> np.ndarray:
+    """The numbers of accounts behind columns of link evidence, which are logarithmic."""
+    return np.rint(np.where(_IS_NATURAL, np.exp(values), np.exp2(values))).astype(int)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import logging
 import signal
 import sqlite3
@@ -69,6 +70,8 @@ def _stream(settings: Settings, new_snapshot: bool, servers: contextlib.ExitStac
         signal.signal(number, lambda *_: stream.stop.set())
     if settings.stream_port:
         start_http_server(settings.stream_port, addr="127.0.0.1", registry=metrics.REGISTRY)
+    gc.collect()
+    gc.freeze()  # to look through all that is loaded for garbage would stop the stream for a tenth of a second
     stream.run(new_snapshot)
     return 0
 

@@ -131,10 +131,10 @@ def create_app(
     app.state.service = service
     app.state.gate = gate
     # routes are tried in their order, and these come most often
-    for router in (*lending.ROUTERS, *payments.ROUTERS, *payments_pages.ROUTERS):
+    for router in (*lending.ROUTERS, promotions.router, *payments.ROUTERS, *payments_pages.ROUTERS):
         app.include_router(router)
     for module in (
-        *(health, sign_in, docs, insurance, promotions, conversions),
+        *(health, sign_in, docs, insurance, conversions),
         *(overview, insurance_pages, promotions_pages, conversions_pages, lending_pages, lending_decisions_pages),
         *(lending_model_pages, reports),
     ):

@@ -214,7 +214,7 @@ def test_no_sign_up_is_lost_while_snapshots_are_swapped(own: TestClient, own_hom
     stop.set()
     swapper.join()
 
-    index = state.index(0)
+    index = state.index()
     assert [one["user_id"] for one in given if not index.knows(one["user_id"])] == []
 
 

@@ -224,8 +224,7 @@ def _tried(request: Request, given: Mapping[str, str], context: dict[str, Any]) 
     else:
         try:
             sign_up = SignUpGiven.model_validate({"user_id": "trial", **known, "usages": [use] if use else []})
-            index = service.abuse.index(0)
-            judgement = judged(index.judge(sign_up.sign_up(service.clock()), sign_up.uses()), is_new=False)
+            judgement = judged(service.abuse.index().judge(sign_up.sign_up(service.clock()), sign_up.uses()))
         except ValidationError as error:
             faults = [(str(one["loc"][-1]), one["msg"]) for one in error.errors()]
             problem = " ".join(f"{_FIELDS.get(name, name)}: {message}." for name, message in faults)

@@ -217,7 +217,7 @@ class OverviewQuery(BaseModel):
 
 
 @_scoring.post("/abuse-score", response_model=Judged)
-def abuse_score(request: Request, given: SignUpGiven) -> Judged:
+async def abuse_score(request: Request, given: SignUpGiven) -> Response:
     """Judge a sign-up; the user is then known, once however often it is sent, and the next ones are held against it.
 
     The judgement is on the disk before it is answered. A known user keeps the fields of the first time; new uses count.
@@ -228,7 +228,7 @@ def abuse_score(request: Request, given: SignUpGiven) -> Judged:
     plain = given.model_dump(mode="json", exclude={"usages"})
     plain |= {"user_id": sign_up.user_id, "created_at": plain["created_at"] or now.isoformat()}
     try:
-        judgement, is_new = service.abuse.judge_and_record(
+        judgement = await service.abuse.judge_and_record(
             sign_up,
             given.uses(),
             plain,
@@ -239,10 +239,10 @@ def abuse_score(request: Request, given: SignUpGiven) -> Judged:
         )
     except NotReadyError as error:
         raise ProblemError(503, str(error), {"retry-after": str(_RETRY_SECONDS)}) from error
-    return judged(judgement, is_new)
+    return Response(judged(judgement).model_dump_json(), media_type="application/json")
 
 
-def judged(judgement: Judgement, is_new: bool) -> Judged:
+def judged(judgement: Judgement) -> Judged:
     """The judgement as it is answered."""
     return Judged(
         user_id=judgement.user_id,
@@ -256,7 +256,7 @@ def judged(judgement: Judgement, is_new: bool) -> Judged:
             for other in judgement.linked
         ],
         model_version=judgement.model_version,
-        is_new=is_new,
+        is_new=judgement.is_new,
     )
 
 

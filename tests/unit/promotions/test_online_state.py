@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 import threading
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
 
+from quintet.online.abuse_records import sign_ups_after
 from quintet.online.store import Store
 from quintet.promotions import online_state
-from quintet.promotions.accounts import accounts_of
+from quintet.promotions.accounts import SignUp, accounts_of
 from quintet.promotions.model import scorecard
+from quintet.promotions.online_index import Judgement
 from quintet.promotions.online_state import NotReadyError, OnlineState, build_index
 from quintet.promotions.policy import read_policy
 from quintet.promotions.profile import Population
@@ -74,9 +76,9 @@ def test_without_a_model_there_is_no_index(snapshot: Path):
     assert build_index(snapshot, []) is None
 
 
-def test_few_wait_for_the_first_index_and_the_others_are_told_at_once(
-    snapshot: Path, store: Store, monkeypatch: pytest.MonkeyPatch
-):
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Nothing is built before it is set."""
     go_on = threading.Event()
     build = online_state.build_index
 
@@ -85,22 +87,72 @@ def test_few_wait_for_the_first_index_and_the_others_are_told_at_once(
         return build(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(online_state, "build_index", slow)
+    return go_on
+
+
+async def ask(state: OnlineState, user_id: str, patience_seconds: float = 30.0) -> Judgement:
+    at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    sign_up = SignUp(user_id, at, device_id="d")
+    given = {"user_id": user_id, "created_at": at.isoformat(), "device_id": "d"}
+    return await state.judge_and_record(sign_up, [], given, [], at, "tester", patience_seconds)
+
+
+def test_who_comes_before_the_first_index_waits_for_it_and_the_impatient_are_told(
+    snapshot: Path, store: Store, gate: threading.Event
+):
+    async def scene() -> tuple[str, list[Judgement]]:
+        patient = [asyncio.create_task(ask(state, f"u{number}")) for number in range(10)]
+        with pytest.raises(NotReadyError) as told:
+            await ask(state, "impatient", patience_seconds=0.1)
+        gate.set()
+        return str(told.value), await asyncio.gather(*patient)
+
     state = OnlineState(store, snapshot.parent, lambda _: None)
     state.start()
-
-    def ask(_: int) -> str:
-        try:
-            return f"{len(state.index(30))} users"
-        except NotReadyError as error:
-            return str(error)
-
-    with ThreadPoolExecutor(10) as pool:
-        asked = [pool.submit(ask, number) for number in range(10)]
-        while sum(one.done() for one in asked) < 6:
-            time.sleep(0.01)
-        told = [one.result() for one in asked if one.done()]
-        go_on.set()
+    told, judged = asyncio.run(scene())
     state.close()
 
-    assert all("is being built; try again" in words for words in told)
-    assert sorted(one.result() for one in asked)[:4] == ["50 users"] * 4
+    assert "is being built; try again" in told
+    assert sorted(one.cluster_size for one in judged)[0] == 1
+    assert len(state.index()) == 60
+
+
+def test_who_come_together_are_judged_in_turn_and_all_are_in_the_log(snapshot: Path, store: Store):
+    async def scene() -> list[Judgement]:
+        return await asyncio.gather(*(ask(state, f"u{number % 6}") for number in range(12)))
+
+    state = OnlineState(store, snapshot.parent, lambda _: None)
+    state.start()
+    judged = asyncio.run(scene())
+    state.close()
+
+    assert [one.is_new for one in judged] == [True] * 6 + [False] * 6
+    assert [given["user_id"] for _, given, _ in sign_ups_after(store, 0)] == [f"u{number % 6}" for number in range(12)]
+    assert judged[5].score > judged[0].score
+
+
+def test_what_is_judged_while_an_index_is_built_is_in_it(snapshot: Path, store: Store, gate: threading.Event):
+    gate.set()
+    state = OnlineState(store, snapshot.parent, lambda _: None)
+    assert state.refresh()
+    state._writer.start()
+    gate.clear()
+    newer = snapshot.with_name("two.duckdb")
+    newer.write_bytes(snapshot.read_bytes())
+    snapshot.with_name("current.duckdb").unlink()
+    snapshot.with_name("current.duckdb").symlink_to(newer.name)
+
+    rebuilt = threading.Thread(target=state.refresh)
+    rebuilt.start()
+
+    async def scene() -> None:
+        await asyncio.gather(*(ask(state, f"u{number}") for number in range(150)))
+
+    before = state.index()
+    asyncio.run(scene())
+    gate.set()
+    rebuilt.join()
+    state.close()
+
+    assert state.index() is not before
+    assert len(state.index()) == 200

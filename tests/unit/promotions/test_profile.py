@@ -24,7 +24,7 @@ def text(*values: str | None) -> pa.Array:
 
 
 def strangeness(common: Commonness, *values: str | None) -> list[float]:
-    return common.strangeness(text(*values)).tolist()
+    return [common.strangeness(value) for value in values]
 
 
 def test_what_hardly_anybody_has_is_strange_and_what_is_not_known_is_not():
@@ -64,20 +64,20 @@ def test_without_a_range_nothing_is_strange(values: list[float]):
 
 
 def test_the_shape_of_a_phone_keeps_how_it_is_written():
-    assert phone_shape(text("+1-505-1234x89", "1" * 40)).to_pylist() == ["+9-999-9999a99", "9" * 32]
+    assert [phone_shape("+1-505-1234x89"), phone_shape("1" * 40)] == ["+9-999-9999a99", "9" * 32]
 
 
 def test_the_domain_stands_behind_the_last_at_sign():
-    assert email_domain(text("A@B.Com", "none", None)).to_pylist() == ["b.com", "none", None]
+    assert [email_domain("A@B.Com"), email_domain("none")] == ["b.com", "none"]
 
 
 @pytest.mark.parametrize(
     ("first", "last", "case"),
     [("Ann", "McDonald", "mixed mixed"), ("ann", "lee", "lower lower"), ("ANN", "Lee", "upper mixed"),
-     ("李", "小龙", "uncased uncased"), ("🦊", "Fox", "no letters mixed"), (None, "Lee", None)],
+     ("李", "小龙", "uncased uncased"), ("🦊", "Fox", "no letters mixed")],
 )  # fmt: skip
-def test_the_case_of_names(first: str | None, last: str, case: str | None):
-    assert name_case(text(first), text(last)).to_pylist() == [case]
+def test_the_case_of_names(first: str, last: str, case: str):
+    assert name_case(first, last) == case
 
 
 def test_each_column_is_strange_by_its_own_field():
@@ -93,4 +93,6 @@ def test_each_column_is_strange_by_its_own_field():
     for column, change in odd.items():
         evidence = profile_evidence(account_of(SignUp.of(usual[0] | change)), population)
         assert [name for name, values in evidence.items() if values[0] > 0.9] == [column]
-    assert not any(values.any() for values in profile_evidence(account_of(SignUp.of(usual[0])), population).values())
+    for known in (usual[0], {"user_id": "nobody"}, {"user_id": "half", "first_name": "ann"}):
+        evidence = profile_evidence(account_of(SignUp.of(known)), population)
+        assert not any(values.any() for values in evidence.values())

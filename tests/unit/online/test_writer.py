@@ -1,0 +1,104 @@
+"""Writing for many at once: each caller's write is on the disk when it goes on."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+
+from quintet.online import writer as module
+from quintet.online.store import Store
+from quintet.online.writer import MOST_FRAMES, Writer
+
+
+def insert(connection: sqlite3.Connection, name: str) -> str:
+    connection.execute("insert into secrets values (?, x'00')", (name,))
+    return name
+
+
+def names(store: Store) -> set[str]:
+    return {row["name"] for row in store.read().execute("select name from secrets")}
+
+
+@pytest.fixture
+def writer(store: Store) -> Iterator[Writer]:
+    writer = Writer(store)
+    writer.start()
+    yield writer
+    writer.close()
+
+
+def test_every_write_of_many_threads_is_there_when_its_caller_goes_on(store: Store, writer: Writer):
+    def write(number: int) -> bool:
+        given = writer.run(partial(insert, name=str(number))).result()
+        return given == str(number) and given in names(store)
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(write, range(200)))
+    assert len(names(store)) == 200
+
+
+def test_those_who_wait_share_one_transaction(store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch):
+    begun, go_on, count = threading.Event(), threading.Event(), [0]
+    write = store.write
+
+    def counted():
+        count[0] += 1
+        return write()
+
+    def slow(connection: sqlite3.Connection) -> None:
+        begun.set()
+        go_on.wait(5)
+        insert(connection, "first")
+
+    monkeypatch.setattr(store, "write", counted)
+    futures = [writer.run(slow)]
+    begun.wait(5)
+    futures += [writer.run(partial(insert, name=str(number))) for number in range(5)]
+    go_on.set()
+    for future in futures:
+        future.result()
+
+    assert count[0] == 2
+    assert len(names(store)) == 6
+
+
+def test_a_write_that_fails_is_told_and_leaves_nothing(store: Store, writer: Writer):
+    writer.run(partial(insert, name="twice")).result()
+
+    with pytest.raises(sqlite3.IntegrityError):
+        writer.run(partial(insert, name="twice")).result()
+    writer.run(partial(insert, name="later")).result()
+    assert names(store) == {"twice", "later"}
+
+
+def test_what_waits_is_written_before_the_end(store: Store):
+    writer = Writer(store)
+    futures = [writer.run(partial(insert, name=str(number))) for number in range(20)]
+    assert not any(future.done() for future in futures)
+    writer.start()
+    writer.close()
+
+    assert all(future.done() for future in futures)
+    assert len(names(store)) == 20
+
+
+def test_the_log_of_sqlite_does_not_grow_for_ever(store: Store, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "_CHECKPOINT_SECONDS", 0.02)
+    writer = Writer(store)
+    writer.start()
+    most_bytes = 0
+    for number in range(6 * MOST_FRAMES // 10):
+        writer.run(
+            lambda connection, number=number: connection.execute(
+                "insert into secrets values (?, zeroblob(?))", (str(number), 10 * 4_096)
+            )
+        ).result()
+        most_bytes = max(most_bytes, store.path.with_name(f"{store.path.name}-wal").stat().st_size)
+    writer.close()
+
+    assert most_bytes < 4 * MOST_FRAMES * 4_096
