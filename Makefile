@@ -40,7 +40,7 @@ run: install $(DAGSTER_HOME)/dagster.yaml  ## build everything that is not up to
 	@$(BIN)/python run.py $(if $(SELECT),--select $(SELECT)) $(if $(LEARN),--learn $(LEARN))
 
 dev: install $(DAGSTER_HOME)/dagster.yaml  ## Dagster UI on port 3000, sensors and schedules on
-	@$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
+	@$(BIN)/python -m quintet.supervisor $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
 
 serve: install  ## API and pages on port 8000 (QUINTET_PORT)
 	@$(BIN)/python -m quintet.web

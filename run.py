@@ -31,6 +31,7 @@ from quintet.plan import LEARNING, Plan, code_fingerprint, make_plan
 from quintet.promotions.feedback import labels_in_snapshot
 from quintet.settings import Settings, SettingsError, load_settings
 from quintet.summary import render
+from quintet.supervisor import step_back
 from quintet.warehouse.snapshot import NoSnapshotError
 
 _PROJECT = Path(__file__).parent
@@ -109,6 +110,7 @@ def _show_first_key(settings: Settings) -> None:
 
 
 def _materialise(settings: Settings, plan: Plan, select: str | None, learn: str | None) -> bool:
+    step_back()
     # imported only where there is work: Dagster takes seconds to load
     from materialise import materialise  # noqa: PLC0415
 

@@ -23,7 +23,7 @@ from quintet.promotions.source import fill
 from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
 from quintet.settings import Settings, SettingsError, load_settings
-from quintet.supervisor import Part, Supervisor, to_standard_output
+from quintet.supervisor import Part, Supervisor, behind, to_standard_output
 
 _PROJECT = Path(__file__).parent
 _DAGSTER_PORT = 3000
@@ -66,7 +66,7 @@ def parts_of(has_stream: bool, simulated_rate: float | None = None) -> list[Part
         *stream,
         Part(
             "dagster",
-            [dagster, "dev", "--workspace", workspace, "--host", "127.0.0.1", "--port", str(_DAGSTER_PORT)],
+            behind([dagster, "dev", "--workspace", workspace, "--host", "127.0.0.1", "--port", str(_DAGSTER_PORT)]),
             stop_signal=signal.SIGINT,
         ),
         Part("serve", [python, "-m", "quintet.web"]),

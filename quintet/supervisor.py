@@ -1,6 +1,7 @@
 """Running several programs as one: their lines with their names before them, all stopped when one ends.
 
-Belongs here: starting, listening and stopping. Which programs there are belongs to `up.py`.
+Belongs here: starting, listening and stopping, and what may run only behind the others. Which programs there are
+belongs to `up.py`. `python -m quintet.supervisor COMMAND …` runs a command behind all else.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ STOP_SECONDS = 20.0
 """Within which a part has to end when it is told to; then it is killed."""
 
 _POLL_SECONDS = 0.2
+_LEAST_PRIORITY = 19
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,9 @@ class Supervisor:
     def run(self) -> int:
         """Run to the end: 0 where it was asked to stop, else 1 and the log says which part ended by itself.
 
-        A part is started in a session of its own, so that Ctrl-C reaches it through here alone, and stops with all
-        that it started.
+        A part is started in a group of its own, so that Ctrl-C reaches it through here alone, and stops with all
+        that it started. The session stays one: Linux shares the processor evenly among sessions, whatever runs in
+        them steps back for.
         """
         former = {number: signal.signal(number, self._ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
         ended: Part | None = None
@@ -83,7 +86,7 @@ class Supervisor:
             text=True,
             errors="replace",
             bufsize=1,
-            start_new_session=True,
+            process_group=0,
         )
         listener = threading.Thread(target=self._listen, args=(part, process), name=part.name, daemon=True)
         self._running.append((part, process, listener))
@@ -126,3 +129,24 @@ def to_standard_output(line: str) -> None:
     """Write a line of the log at once."""
     sys.stdout.write(line)
     sys.stdout.flush()
+
+
+def behind(command: Sequence[str]) -> list[str]:
+    """The command that runs a command behind all else."""
+    return [sys.executable, "-m", "quintet.supervisor", *command]
+
+
+def step_back() -> None:
+    """Let this process, and what it starts, have what the others leave of the processor; none of it is taken back.
+
+    So answers do not wait for builds. Where the system knows no such class, it is the least priority.
+    """
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(_LEAST_PRIORITY)
+
+
+if __name__ == "__main__":
+    step_back()
+    os.execvp(sys.argv[1], sys.argv[1:])

@@ -9,11 +9,12 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from quintet.supervisor import Part, Supervisor
+from quintet.supervisor import Part, Supervisor, behind
 
 
 def part(name: str, program: str) -> Part:
@@ -111,3 +112,16 @@ def test_a_part_that_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch):
 def _until(holds: object) -> None:
     while not holds():  # type: ignore[operator]
         time.sleep(0.05)
+
+
+SAYS_ITS_CLASS = "import os; print(os.sched_getscheduler(0) == os.SCHED_IDLE, os.getsid(0) == os.getsid(os.getppid()))"
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="this system has no class for what runs behind all else")
+@pytest.mark.parametrize(("wrap", "is_behind"), [(behind, "True"), (list, "False")])
+def test_a_part_runs_behind_the_others_where_it_is_told_to(wrap: Callable[[list[str]], list[str]], is_behind: str):
+    command = wrap([sys.executable, "-c", SAYS_ITS_CLASS])
+    _, lines = run(Part("part", command))
+
+    # In one session with the others: among several the class means nothing.
+    assert lines[0] == f"part | {is_behind} True\n"
