@@ -59,6 +59,8 @@ class PaymentsWorld:
     checkout_days: checkout files, one by day.
     holidays, quiet_nights: days with less than half of the usual traffic, and nights (0-6h) with a third of it, after
     the first day; neither is an incident.
+    ramp_minutes: how long a ramp takes to its height, from and to before: the slower, the longer nobody can tell it
+    from chance.
     """
 
     first_day: date = date(2024, 1, 1)
@@ -69,6 +71,7 @@ class PaymentsWorld:
     checkout_days: int = 2
     holidays: int = 0
     quiet_nights: int = 0
+    ramp_minutes: tuple[int, int] = (60, 180)
 
 
 def usual_rates(first_day: date, days: int, rng: np.random.Generator) -> np.ndarray:
@@ -122,7 +125,7 @@ def _plan(world: PaymentsWorld, rng: np.random.Generator) -> pd.DataFrame:
     for is_incident, day in events:
         kind = str(rng.choice(_INCIDENT_KINDS if is_incident else _BENIGN_KINDS))
         status = str(rng.choice(list(_SURGES)))
-        lengths = {"surge": (10, 90), "ramp": (60, 180), "stall": (10, 60), "silence": (6, 40)}
+        lengths = {"surge": (10, 90), "ramp": world.ramp_minutes, "stall": (10, 60), "silence": (6, 40)}
         lengths |= {"spike": (1, 3), "campaign": (40, 120), "gap": (1, 2)}
         length = int(rng.integers(*lengths[kind]))
         # By night a stalled, silent or busier minute cannot be told from a usual one.

@@ -78,8 +78,19 @@ def test_the_detector_holds_its_targets_on_fresh_weeks(random_seed: int):
     assert volume["recall"] >= 0.95
     # Four unusual days are in these weeks on purpose: a drop to a third at midnight can be taken for an outage.
     assert volume["false_episodes_per_day"] <= 0.15
-    # A ramp begins at a twentieth of its height and cannot be told from chance at first.
+    # A ramp begins at a twentieth of its height and takes up to three hours: nobody can tell it from chance at first.
     assert overall["delay_minutes_p90"] <= 20
+
+
+def test_where_ramps_take_up_to_an_hour_nine_in_ten_incidents_are_found_within_ten_minutes(random_seed: int):
+    world = PaymentsWorld(days=28, incidents_per_day=2.5, checkout_days=1, ramp_minutes=(20, 60))
+    worlds = {str(seed): transaction_minutes(world, seed) for seed in (9_100 + random_seed, 9_200 + random_seed)}
+    table, detail = evaluate(worlds, {"gamma_poisson": gamma_poisson})
+
+    assert (detail["kind"] == "ramp").sum() >= 10
+    assert table["recall"].iloc[0] >= 0.95
+    assert table["delay_minutes_median"].iloc[0] <= 2
+    assert table["delay_minutes_p90"].iloc[0] <= 10
 
 
 @pytest.fixture(scope="module")
