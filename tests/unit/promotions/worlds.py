@@ -12,6 +12,8 @@ from quintet.samples.promotions import PromotionsWorld, make_sample
 
 RINGS = {"malformed_share": 0.0, "use_lag_informative": False}
 """Abusers form rings and have honest profiles; the time from sign-up to use tells nothing."""
+FEW_ALONE = RINGS | {"lone_share": 0.012}
+"""A tenth of the people who abuse have one account alone: as the others have nine each, 1.2% of the accounts."""
 HARD = RINGS | {"device_sharing": 0.3, "ip_sharing": 0.3, "lone_share": 0.25}
 
 
