@@ -26,11 +26,13 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from bench.api import free_port, served
+from bench.http_load import for_seconds, put_under_load
 from bench.measure import Line, print_lines
 from quintet.payments.detector import Detector
 from quintet.payments.replay import minutes_in_order
 from quintet.samples.payments import PaymentsWorld, transaction_minutes
 
+_PATH = "/v1/payments/transactions"
 _PER_SECOND = 500
 _TRANSACTIONS_A_MINUTE = 50
 _CLIENTS = 8
@@ -117,7 +119,7 @@ def measure_merchants() -> Line:
 def send(url: str, headers: Mapping[str, str], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One request on a connection of its own."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc)
-    connection.request("POST", "/v1/payments/transactions", json.dumps(items).encode(), dict(headers))
+    connection.request("POST", _PATH, json.dumps(items).encode(), dict(headers))
     answer = connection.getresponse()
     body: dict[str, Any] = json.loads(answer.read())
     connection.close()
@@ -129,41 +131,12 @@ def send(url: str, headers: Mapping[str, str], items: Sequence[Mapping[str, Any]
 def measure_endpoint(url: str, headers: Mapping[str, str], seconds: float, first: int) -> tuple[list[Line], int]:
     """Single transactions at a fixed rate, from several connections; gives the next minute's number too.
 
-    Ten minutes of theirs pass in a second, so that minutes are scored meanwhile. A request that should have begun
-    earlier is timed from when it should have: a service that lags cannot hide it.
+    Ten minutes of theirs pass in a second, so that minutes are scored meanwhile.
     """
     count = int(_PER_SECOND * seconds)
-    times, failed = np.zeros(count), []
-    turn = iter(range(count))
-    lock = threading.Lock()
-    began = time.perf_counter() + 0.2
-    bodies = [json.dumps(transaction(first, number)).encode() for number in range(count)]
-
-    def ask() -> None:
-        connection = http.client.HTTPConnection(urlsplit(url).netloc)
-        while True:
-            with lock:
-                number = next(turn, None)
-            if number is None:
-                break
-            due = began + number / _PER_SECOND
-            time.sleep(max(due - time.perf_counter(), 0))
-            connection.request("POST", "/v1/payments/transactions", bodies[number], dict(headers))
-            answer = connection.getresponse()
-            body = answer.read()
-            times[number] = (time.perf_counter() - due) * 1000
-            if answer.status != 200:
-                failed.append(body[:200])
-        connection.close()
-
-    clients = [threading.Thread(target=ask) for _ in range(_CLIENTS)]
-    for client in clients:
-        client.start()
-    for client in clients:
-        client.join()
-    lasted = time.perf_counter() - began
-    p50, p99 = np.percentile(times, [50, 99])
-    rate = count / lasted
+    bodies = [json.dumps(transaction(first, number)).encode() for number in range(2 * count)]
+    load = put_under_load(url, [_PATH], headers, _CLIENTS, for_seconds(seconds), bodies, _PER_SECOND)
+    p50, p99, rate = load.percentile(50), load.percentile(99), load.per_second
     return [
         Line(
             f"endpoint at {_PER_SECOND} requests/s, a transaction each",
@@ -171,8 +144,8 @@ def measure_endpoint(url: str, headers: Mapping[str, str], seconds: float, first
             "p99 at most 20 ms",
             p99 <= 20 and rate >= 0.95 * _PER_SECOND,
         ),
-        Line("answers that failed", f"{len(failed)} {failed[:1] or ''}", "none", not failed),
-    ], first + count // _TRANSACTIONS_A_MINUTE + 1
+        Line("answers that failed", f"{len(load.failed)} {load.failed[:1] or ''}", "none", not load.failed),
+    ], first + len(load.milliseconds) // _TRANSACTIONS_A_MINUTE + 1
 
 
 def measure_chart(url: str, headers: Mapping[str, str], first: int, rounds: int = 20) -> tuple[Line, int]:
