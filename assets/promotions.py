@@ -7,6 +7,7 @@ import dagster as dg
 import duckdb
 
 from assets.facts import DAILY, OWNERS
+from quintet.promotions.models import registry_of
 from quintet.promotions.policy import read_policy
 from quintet.promotions.result_tables import MODEL_TABLES, SCORE_TABLES, train_model, write_scores
 from resources.clock import Clock
@@ -52,7 +53,8 @@ def abuse_model(
 ) -> Iterator[dg.MaterializeResult]:
     """Learn from the labels; what was learnt comes into force only where it is not clearly worse than what there is."""
     with warehouse.get_connection() as connection:
-        trained = train_model(connection, models / "promotions", read_policy(), clock.now())
+        registry = registry_of(models)
+        trained = train_model(connection, registry, read_policy(), clock.now())
         rows = _row_counts(connection, MODEL_TABLES)
     choice = trained.choice
     context.log.info(f"abuse model in force: {choice.model.version}; {choice.why}")
@@ -63,7 +65,8 @@ def abuse_model(
                 "dagster/row_count": count,
                 "model": choice.model.version,
                 "why": choice.why,
-                "file": dg.MetadataValue.path(str(trained.file)),
+                "sha256": trained.kept.sha256,
+                "folder": dg.MetadataValue.path(str(registry.folder)),
             },
         )
 
@@ -74,7 +77,7 @@ def abuse_model(
 def abuse_scores(warehouse: Warehouse, models: dg.ResourceParam[Path]) -> Iterator[dg.MaterializeResult]:
     """Score every account with the model in force."""
     with warehouse.get_connection() as connection:
-        result = write_scores(connection, models / "promotions", read_policy())
+        result = write_scores(connection, registry_of(models), read_policy())
         rows = _row_counts(connection, SCORE_TABLES)
     decisions = {name: int(count) for name, count in result.scores["decision"].value_counts().items()}
     for table, count in rows.items():

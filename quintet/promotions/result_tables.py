@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -30,9 +29,10 @@ from quintet.promotions.model_card import (
     stability,
     threshold_table,
 )
-from quintet.promotions.model_store import content_hash, model_in_force, put_in_force
+from quintet.promotions.models import model_in_force
 from quintet.promotions.policy import Policy
 from quintet.promotions.score import Scored, scored
+from quintet.registry import ModelRegistry, ModelVersion
 from quintet.warehouse.database import transaction
 
 _TEXT, _REAL, _WHOLE, _YES_NO = pa.string(), pa.float64(), pa.int64(), pa.bool_()
@@ -129,32 +129,33 @@ _SHARED_KEYS = """
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training came to: the choice, the file of the model in force, and the version in force before, if any."""
+    """What a training came to: the choice, the model in force as it is kept, and the version that scored before."""
 
     choice: Choice
-    file: Path
+    kept: ModelVersion
     version_before: str | None
 
 
 def train_model(
-    connection: duckdb.DuckDBPyConnection, folder: Path, policy: Policy, trained_at: dt.datetime
+    connection: duckdb.DuckDBPyConnection, registry: ModelRegistry, policy: Policy, trained_at: dt.datetime
 ) -> Trained:
     """Learn from the labels of the warehouse, put the model in force that passes the gate, and write its card.
 
-    connection: to the warehouse. folder: of models. trained_at: UTC without zone. Raises DamagedModelError where the
-    model in force cannot be read.
+    connection: to the warehouse. trained_at: UTC without zone. Raises RegistryError where the model in force cannot be
+    read.
     """
     accounts = _accounts(connection)
     ids = accounts.fields["user_id"].to_pylist()
     label, contradicting = settled_labels(connection.execute(_LABELS).df(), ids)
-    current = model_in_force(folder)
+    current = model_in_force(registry)
     choice = choose_model(accounts, label, current)
     model = choice.model
     gathered = gather(accounts, model.population)
     score = model.scores(gathered.columns)
     drift, before = _drift(connection, score)
-    file = put_in_force(folder, model)
     is_labelled = np.isfinite(label)
+    told = {"accounts": len(accounts), "labelled": int(is_labelled.sum())}
+    kept = registry.keep(model.version, model.to_json(), trained_at, choice.why, told)
     training = pa.Table.from_pylist(
         [
             {
@@ -180,7 +181,7 @@ def train_model(
             {
                 "model_version": model.version,
                 "kind": model.kind,
-                "sha256": content_hash(model),
+                "sha256": kept.sha256,
                 "trained_at": trained_at,
                 **asdict(policy),
                 "content": model.to_json(),
@@ -192,17 +193,17 @@ def train_model(
         for table, frame in frames.items():
             replace_table(connection, table, _arrow(frame, MODEL_TABLES[table]))
         _append(connection, "ml.abuse_trainings", training)
-    return Trained(choice, file, before)
+    return Trained(choice, kept, before)
 
 
-def write_scores(connection: duckdb.DuckDBPyConnection, folder: Path, policy: Policy) -> Scored:
+def write_scores(connection: duckdb.DuckDBPyConnection, registry: ModelRegistry, policy: Policy) -> Scored:
     """Score every account of the warehouse with the model in force and replace `SCORE_TABLES`, all or none.
 
     Raises LookupError where no model is in force: `train_model` comes first.
     """
-    model = model_in_force(folder)
+    model = model_in_force(registry)
     if model is None:
-        raise LookupError(f"no model is in force in {folder}; materialise ml/abuse_model first")
+        raise LookupError(f"no model is in force in {registry.folder}; materialise ml/abuse_model first")
     accounts = _accounts(connection)
     gathered = gather(accounts, model.population)
     result = scored(accounts, gathered, model, policy)

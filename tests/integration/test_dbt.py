@@ -31,6 +31,7 @@ from quintet.insurance.stage import stage_new_batches
 from quintet.lending.registry import features
 from quintet.lending.tables import client_features, write_client_features
 from quintet.payments.alert_tables import write_alerts, write_checkout_anomalies, write_evaluation
+from quintet.promotions.models import registry_of
 from quintet.promotions.policy import read_policy
 from quintet.promotions.result_tables import train_model, write_scores
 from quintet.registry import ModelRegistry
@@ -454,8 +455,8 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tm
     first = run_dbt(dbt_project, warehouse, "build", *results, "--exclude", "tag:results")
     with opened(warehouse) as connection:
         write_forecast(connection)
-        train_model(connection, tmp_path / "models", read_policy(), dt.datetime(2026, 1, 1))
-        write_scores(connection, tmp_path / "models", read_policy())
+        train_model(connection, registry_of(tmp_path), read_policy(), dt.datetime(2026, 1, 1))
+        write_scores(connection, registry_of(tmp_path), read_policy())
         run_matching(connection, ModelRegistry(tmp_path / "models"), dt.datetime(2024, 1, 1), "code")
         write_alerts(connection)
         write_checkout_anomalies(connection)

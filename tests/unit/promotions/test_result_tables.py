@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from quintet.promotions import learned
-from quintet.promotions.model_store import model_in_force
+from quintet.promotions.models import model_in_force, registry_of
 from quintet.promotions.policy import read_policy
 from quintet.promotions.result_tables import (
     MODEL_TABLES,
@@ -38,7 +38,7 @@ class World:
     """A warehouse with the marts of a world, and its folder of models."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, models: Path) -> None:
-        self.connection, self.models = connection, models
+        self.connection, self.models = connection, registry_of(models)
 
     def put(self, users: pd.DataFrame, usages: pd.DataFrame, is_abuser: pd.Series | None) -> None:
         """Make the marts anew; the labels are by user_id."""

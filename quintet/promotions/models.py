@@ -1,0 +1,31 @@
+"""The kept models of abuse: which one is in force.
+
+Belongs here: from the files of models to a model. How files are kept belongs in `quintet.registry`; what a model is,
+and which one may be put in force, does not belong here (`model.py`, `learned.py`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quintet.promotions.model import AbuseModel, OtherMethodError
+from quintet.registry import ModelRegistry
+
+
+def registry_of(models: Path) -> ModelRegistry:
+    """The registry of abuse models below the folder of all models."""
+    return ModelRegistry(models / "promotions")
+
+
+def model_in_force(registry: ModelRegistry) -> AbuseModel | None:
+    """The model in force; None where there is none yet, or it is of an older method and has to be learnt anew.
+
+    Raises RegistryError for a file that is missing or was changed.
+    """
+    current = registry.current()
+    if current is None:
+        return None
+    try:
+        return AbuseModel.from_json(registry.text(current.version))
+    except OtherMethodError:
+        return None
