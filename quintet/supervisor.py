@@ -139,11 +139,12 @@ def behind(command: Sequence[str]) -> list[str]:
 def step_back() -> None:
     """Let this process, and what it starts, have what the others leave of the processor; none of it is taken back.
 
-    So answers do not wait for builds. Where the system knows no such class, it is the least priority.
+    So answers do not wait for builds. Where the system has no such class, or does not give it, it is the least
+    priority.
     """
-    if hasattr(os, "SCHED_IDLE"):
+    try:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    else:
+    except (AttributeError, OSError):
         os.nice(_LEAST_PRIORITY)
 
 

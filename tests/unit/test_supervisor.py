@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from quintet.supervisor import Part, Supervisor, behind
+from quintet.supervisor import Part, Supervisor, behind, step_back
 
 
 def part(name: str, program: str) -> Part:
@@ -125,3 +125,15 @@ def test_a_part_runs_behind_the_others_where_it_is_told_to(wrap: Callable[[list[
 
     # In one session with the others: among several the class means nothing.
     assert lines[0] == f"part | {is_behind} True\n"
+
+
+def test_where_the_class_is_not_given_it_is_the_least_priority(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError("not here")
+
+    asked: list[int] = []
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    monkeypatch.setattr(os, "nice", asked.append)
+    step_back()
+
+    assert asked == [19]
