@@ -239,7 +239,7 @@ def _time(value: object) -> dt.datetime | None:
         except ValueError:
             return None
     if isinstance(value, dt.datetime):
-        return value
+        return None if value is pd.NaT else value
     return dt.datetime(value.year, value.month, value.day) if isinstance(value, dt.date) else None
 
 

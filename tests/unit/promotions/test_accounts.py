@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from quintet.promotions.accounts import TEXTS, SignUp, Usage, account_of, accounts_as_given
@@ -23,10 +24,12 @@ def test_a_sign_up_without_a_user_is_refused(given: dict):
         SignUp.of(given)
 
 
-def test_what_is_no_date_is_not_known():
-    sign_up = SignUp.of({"user_id": "u", "dob": "31/31/1999", "created_at": "yesterday"})
+@pytest.mark.parametrize(("dob", "created_at"), [("31/31/1999", "yesterday"), (pd.NaT, pd.NaT), (7, None)])
+def test_what_is_no_date_is_not_known(dob: object, created_at: object):
+    sign_up = SignUp.of({"user_id": "u", "dob": dob, "created_at": created_at})
 
     assert (sign_up.dob, sign_up.created_at) == (None, None)
+    assert np.isnan(account_of(sign_up).created_at_s).all()
 
 
 def test_a_number_is_taken_as_text_and_half_a_surrogate_pair_does_no_harm():
