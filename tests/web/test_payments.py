@@ -13,7 +13,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from quintet.payments.live import Live
+from quintet.payments.live import Listener, Live
 from quintet.web.routes.payments import MOST_ITEMS
 from tests.unit.payments.teams import receiving
 from tests.web.service import ADMIN, build_app
@@ -191,18 +191,24 @@ def test_who_listens_hears_of_minutes_and_incidents_and_can_go_on_after_a_break(
     live: Live = payments.app.state.service.payments  # type: ignore[attr-defined]
     send(payments, *(minute(number) for number in range(60)))
 
-    async def hear() -> list[tuple[int, str]]:
+    async def hear(listener: Listener) -> tuple[int, str]:
+        event = await asyncio.wait_for(listener.queue.get(), 10)
+        assert event is not None
+        return event.number, event.kind
+
+    async def scene() -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+        listener = live.listen(after=0)
+        before = [await hear(listener) for _ in range(60)]
+        live.leave(listener)
         listener = live.listen(after=58)
         await asyncio.to_thread(send, payments, minute(60, denied=70))
-        heard = []
-        while not heard or heard[-1][1] != "incident":
-            event = await asyncio.wait_for(listener.queue.get(), 10)
-            assert event is not None
-            heard.append((event.number, event.kind))
+        after = [await hear(listener) for _ in range(4)]
         live.leave(listener)
-        return heard
+        return before, after
 
-    assert asyncio.run(hear()) == [(59, "minute"), (60, "minute"), (61, "minute"), (62, "incident")]
+    before, after = asyncio.run(scene())
+    assert before == [(number, "minute") for number in range(1, 61)]
+    assert after == [(59, "minute"), (60, "minute"), (61, "minute"), (62, "incident")]
 
 
 def test_the_stream_is_of_server_sent_events(server: Any) -> None:
