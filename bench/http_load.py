@@ -6,6 +6,7 @@ benchmark.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import socket
 import threading
@@ -52,6 +53,8 @@ def put_under_load(
     bodies: what is posted, in turn; without any the paths are got. per_second: how many requests are begun in a second
     over all clients, at even intervals; as many as are answered if None. A request that begins late counts its delay.
     """
+    gc.collect()
+    gc.freeze()  # a look for garbage among all that is loaded here would be timed as the service's
     turn, times, failed = itertools.cycle(paths), [], []
     contents = itertools.cycle(bodies or [b""])
     method = "GET" if bodies is None else "POST"

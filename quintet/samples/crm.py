@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime as dt
+import gc
 import http.client
 import json
 import os
@@ -147,6 +148,8 @@ class Crm:
         """Simulate. Raises SimulationError where the database has no tables of lending."""
         first_loan, first_user = self._first_ids()
         draws = self._draws(first_loan, first_user)
+        gc.collect()
+        gc.freeze()  # a look for garbage among all that is loaded here would be timed as the decision's
         begin = time.monotonic()
         committers = _threads(_COMMITTERS, lambda: self._commit_all(draws, begin))
         clerks = _threads(_CLERKS, self._ask_all)
