@@ -153,9 +153,11 @@ def accounts_as_given(given: Sequence[tuple[SignUp, Iterable[Usage]]]) -> Accoun
             first_use_s = min((at for at in uses[code] if not math.isnan(at)), default=math.nan)
             entries.append((number, code, first_use_s, len(uses[code])))
     sign_ups = [sign_up for sign_up, _ in given]
+    # One array for all fields: to make an array costs more than what a few accounts have to say.
+    texts = pa.array([_text(getattr(one, name)) for name in TEXTS for one in sign_ups], pa.string())
     number_of, codes, first_uses_s, counts = zip(*entries, strict=True) if entries else ((), (), (), ())
     return _assembled(
-        {name: pa.array([_text(getattr(one, name)) for one in sign_ups], pa.string()) for name in TEXTS},
+        {name: texts.slice(place * len(sign_ups), len(sign_ups)) for place, name in enumerate(TEXTS)},
         np.array([_unix_seconds(one.created_at) for one in sign_ups], dtype=float),
         np.array([_born_at_seconds(one.dob) for one in sign_ups], dtype=float),
         np.array(number_of, dtype=int),

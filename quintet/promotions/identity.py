@@ -8,7 +8,9 @@ at a time, for a batch and for a single one alike: a column's functions would co
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -57,7 +59,8 @@ _NOT_PUBLIC = re.compile(
     r"(?:0|10|127|169\.254|192\.168|172\.(?:1[6-9]|2[0-9]|3[01])"
     r"|100\.(?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|22[4-9]|2[3-9][0-9]|[3-9][0-9][0-9])\."
 )
-_ID_FIELDS = ("device_id", "email", "phone", "ip_address")
+ID_FIELDS = ("device_id", "email", "phone", "ip_address")
+"""What keys are made of, beside the codes that an account used."""
 
 
 def canonical_email(email: str) -> str | None:
@@ -100,8 +103,21 @@ def _ipv6_nets(text: str) -> tuple[str | None, str | None]:
     return address.exploded[:19], address.exploded[:14]
 
 
-def _keys_of_fields(fields: tuple[str | None, ...]) -> tuple[str | None, ...]:
-    """The keys of the first six `KINDS`, by `_ID_FIELDS`."""
+def keys_of_account(
+    fields: Sequence[str | None], codes: Iterable[str], created_at_s: float
+) -> Iterator[tuple[int, str]]:
+    """The keys of one account, each with its index in `KINDS`. fields: by `ID_FIELDS`; created_at_s: NaN if unknown."""
+    for kind, key in enumerate(_keys_of_fields(fields)):
+        if key is not None:
+            yield kind, key
+    if math.isfinite(created_at_s):
+        for code in codes:
+            for key in _code_bursts(code, created_at_s):
+                yield _CODE_BURST, key
+
+
+def _keys_of_fields(fields: Sequence[str | None]) -> tuple[str | None, ...]:
+    """The keys of the first six `KINDS`, by `ID_FIELDS`."""
     device, email, phone, ip_address = fields
     digits = None if phone is None else phone_digits(phone)
     line, net = (None, None) if ip_address is None else address_keys(ip_address)
@@ -116,30 +132,27 @@ def _keys_of_fields(fields: tuple[str | None, ...]) -> tuple[str | None, ...]:
     )
 
 
-def identity_keys(accounts: Accounts) -> tuple[np.ndarray, np.ndarray, pa.Array]:
-    """The long table of keys: account row, index in `KINDS`, key. An account may have several keys of a kind."""
-    of_fields = column_of(chain.from_iterable(map(_keys_of_fields, rows_of(*(accounts.fields[f] for f in _ID_FIELDS)))))
-    row, kind = np.divmod(np.flatnonzero(of_fields.is_valid().to_numpy(zero_copy_only=False)), _CODE_BURST)
-    code_row, code_key = _code_bursts(accounts)
+def _code_bursts(code: str, created_at_s: float) -> tuple[str, str]:
+    """A code and the days of sign-up, in two overlapping windows: who signs up within a day shares one of them."""
     return (
-        np.concatenate([row, code_row]),
-        np.concatenate([kind, np.full(len(code_row), _CODE_BURST)]).astype(np.uint8),
-        pa.concat_arrays([of_fields.drop_null(), code_key]),
+        f"{code}|a|{created_at_s // _BURST_SECONDS:.0f}",
+        f"{code}|b|{(created_at_s + _BURST_SECONDS / 2) // _BURST_SECONDS:.0f}",
     )
 
 
-def _code_bursts(accounts: Accounts) -> tuple[np.ndarray, pa.Array]:
-    """A code and the days of sign-up, in two overlapping windows: who signs up within a day shares one of them."""
-    row = accounts.code_row
-    at_s = accounts.created_at_s[row]
+def identity_keys(accounts: Accounts) -> tuple[np.ndarray, np.ndarray, pa.Array]:
+    """`keys_of_account` of all accounts, the long table: account row, index in `KINDS`, key."""
+    of_fields = column_of(chain.from_iterable(map(_keys_of_fields, rows_of(*(accounts.fields[f] for f in ID_FIELDS)))))
+    row, kind = np.divmod(np.flatnonzero(of_fields.is_valid().to_numpy(zero_copy_only=False)), _CODE_BURST)
+    at_s = accounts.created_at_s[accounts.code_row]
     known = np.flatnonzero(np.isfinite(at_s))
     codes = (code for (code,) in rows_of(accounts.code.take(pa.array(known))))
-    windows = (
-        f"{code}|{name}|{(at + ahead_s) // _BURST_SECONDS:.0f}"
-        for code, at in zip(codes, at_s[known].tolist(), strict=True)
-        for name, ahead_s in (("a", 0), ("b", _BURST_SECONDS / 2))
+    bursts = column_of(chain.from_iterable(map(_code_bursts, codes, at_s[known].tolist())))
+    return (
+        np.concatenate([row, np.repeat(accounts.code_row[known], 2)]),
+        np.concatenate([kind, np.full(len(bursts), _CODE_BURST)]).astype(np.uint8),
+        pa.concat_arrays([of_fields.drop_null(), bursts]),
     )
-    return np.repeat(row[known], 2), column_of(windows)
 
 
 _SHARING = f"""

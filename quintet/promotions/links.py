@@ -30,9 +30,20 @@ _BURST_OF_SPAN = 1 / 200
 _CLOSE_POINTS, _CODE_POINTS, _NAME_POINTS = 2.0, 0.8, 0.8
 _BURST_MEANING = 1.5
 _CODE_BURST = KIND_NAMES.index("code_burst")
-_POINTS = np.array([kind.points for kind in KINDS])
-_IS_SOFT = np.array([kind.is_soft for kind in KINDS])
+_KIND_PLACES = np.arange(len(KINDS))
 _IS_OF_PERSON = np.array([kind.name != "code_burst" for kind in KINDS])
+
+
+def _points_by_sharers() -> np.ndarray:
+    """A row a kind, a column a count of accounts that share a key: what the pair gets for it, 0 for none."""
+    sharers = np.arange(max(kind.most_sharers for kind in KINDS) + 1)
+    softened = 1 + np.log2(np.maximum(sharers, 2) / 2)
+    points = np.stack([kind.points / (softened if kind.is_soft else np.ones(len(sharers))) for kind in KINDS])
+    points[:, 0] = 0.0
+    return points
+
+
+_POINTS = _points_by_sharers()
 
 SHARED_EVIDENCE = tuple(f"{kind.name}_shared" for kind in KINDS)
 LINK_EVIDENCE = (*SHARED_EVIDENCE, "best_pair", "next_pair", "cluster_size", "same_code", "burst")
@@ -78,8 +89,7 @@ def pair_weights(pairs: Pairs, members: Members, population: Population) -> tupl
     this counts only as far as it is unusual.
     """
     meaning = population.sharing_meaning
-    doublings = np.log2(np.maximum(pairs.sharers, 2) / 2)
-    points = np.where(pairs.sharers > 0, meaning * _POINTS / np.where(_IS_SOFT, 1 + doublings, 1.0), 0.0)
+    points = meaning * _POINTS[_KIND_PLACES, pairs.sharers.astype(np.intp)]
     shared_code = _rarest_shared_code(pairs, members)
     name_a, name_b = members.name[pairs.a], members.name[pairs.b]
     alike = process.cpdist(name_a, name_b, scorer=JaroWinkler.similarity, dtype=np.float64)
@@ -107,6 +117,8 @@ def _rarest_shared_code(pairs: Pairs, members: Members) -> np.ndarray:
     """By pair, 0 where no code is shared."""
     used = np.diff(members.code_start)
     combinations = used[pairs.a] * used[pairs.b]
+    if not combinations.any():
+        return np.zeros(len(pairs.a))
     pair = np.repeat(np.arange(len(pairs.a)), combinations)
     number = np.arange(len(pair)) - np.repeat(np.cumsum(combinations) - combinations, combinations)
     of_a = members.code_start[pairs.a][pair] + number // used[pairs.b][pair]
@@ -132,7 +144,8 @@ def _few_components(count: int, a: list[int], b: list[int]) -> np.ndarray:
         kept, merged = number[one], number[other]
         if kept != merged:
             number = [kept if each == merged else each for each in number]
-    return np.unique(number, return_inverse=True)[1]
+    place = {each: at for at, each in enumerate(dict.fromkeys(number))}
+    return np.array([place[each] for each in number], dtype=np.intp)
 
 
 def burst_seconds(span_seconds: float) -> float:

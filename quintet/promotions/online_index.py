@@ -15,10 +15,18 @@ from itertools import islice
 import numpy as np
 import pyarrow as pa
 
-from quintet.promotions.accounts import Accounts, SignUp, Usage, accounts_as_given
+from quintet.promotions.accounts import Accounts, SignUp, Usage, accounts_as_given, rows_of
 from quintet.promotions.candidates import members_of
 from quintet.promotions.evidence import own_evidence, stacked
-from quintet.promotions.identity import KIND_NAMES, KINDS, hashed, identity_keys, number_of
+from quintet.promotions.identity import (
+    ID_FIELDS,
+    KIND_NAMES,
+    KINDS,
+    hashed,
+    identity_keys,
+    keys_of_account,
+    number_of,
+)
 from quintet.promotions.links import (
     LARGEST_CLUSTER,
     LINK_FROM,
@@ -148,6 +156,8 @@ class _Neighbourhood:
 
     def weighed(self) -> tuple[Pairs, np.ndarray, np.ndarray]:
         """All pairs with their weights and the rarity of the rarest code that both used."""
+        if len(self._parts) == 1:
+            return self._parts[0]
         pairs, weight, shared_code = zip(*self._parts, strict=True)
         return _joined(pairs, [0] * len(pairs)), np.concatenate(weight), np.concatenate(shared_code)
 
@@ -166,7 +176,8 @@ class OnlineIndex:
         self._row_of_user = np.argsort(user, kind="stable").astype(np.int32)
         self._sorted_user = user[self._row_of_user]
         self._members = members_of(accounts, model.population)
-        row, kind, key = _hashed_keys(accounts)
+        row, kind, keys = identity_keys(accounts)
+        key = hashed(keys, pa.array(kind))
         by_row = np.argsort(row, kind="stable")
         self._key_start = np.searchsorted(row[by_row], np.arange(len(accounts) + 1))
         self._kind, self._key = kind[by_row], key[by_row]
@@ -318,19 +329,24 @@ class OnlineIndex:
 
     def _entries_of(self, accounts: Accounts) -> list[_Entry]:
         members = members_of(accounts, self.model.population)
-        row, kind, key = _hashed_keys(accounts)
+        codes, start = accounts.code.to_pylist(), accounts.code_start.tolist()
+        rows = rows_of(accounts.fields["user_id"], *(accounts.fields[name] for name in ID_FIELDS))
         entries = []
-        for at, user_id in enumerate(accounts.fields["user_id"].to_pylist()):
-            codes, keys = slice(*members.code_start[at : at + 2].tolist()), np.flatnonzero(row == at)
+        for at, (user_id, *fields) in enumerate(rows):
+            own_codes, created_at_s = slice(start[at], start[at + 1]), float(members.created_at_s[at])
+            keys = [
+                (kind, number_of((key, kind))) for kind, key in keys_of_account(fields, codes[own_codes], created_at_s)
+            ]
+            kind, key = zip(*keys, strict=True) if keys else ((), ())
             entries.append(
                 _Entry(
                     user_id,
-                    float(members.created_at_s[at]),
+                    created_at_s,
                     members.name[at],
-                    members.code[codes],
-                    members.code_rarity[codes],
-                    tuple(kind[keys].tolist()),
-                    tuple(key[keys].tolist()),
+                    members.code[own_codes],
+                    members.code_rarity[own_codes],
+                    kind,
+                    key,
                 )
             )
         return entries
@@ -374,12 +390,6 @@ _ENOUGH_SHARERS = max(kind.most_sharers for kind in KINDS) + 2
 """Holders of a key, of whom one may be the judged account itself, that make it a hub."""
 
 
-def _hashed_keys(accounts: Accounts) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The identity keys as numbers: account row, kind, key."""
-    row, kind, key = identity_keys(accounts)
-    return row, kind, hashed(key, pa.array(kind))
-
-
 def _members_of_entries(entries: Sequence[_Entry]) -> Members:
     return Members(
         created_at_s=np.array([entry.created_at_s for entry in entries]),
@@ -392,6 +402,8 @@ def _members_of_entries(entries: Sequence[_Entry]) -> Members:
 
 def _joined(parts: Sequence[Pairs], starts: Sequence[int] | np.ndarray) -> Pairs:
     """The pairs of all parts, where the places of each begin at its start."""
+    if len(parts) == 1 and starts[0] == 0:
+        return parts[0]
     moved = [(pairs.a + start, pairs.b + start) for pairs, start in zip(parts, starts, strict=False)]
     return Pairs(
         np.concatenate([a for a, _ in moved]),
