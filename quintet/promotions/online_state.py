@@ -32,7 +32,7 @@ from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_s
 
 _WATCH_SECONDS = 1.0
 _LOOK_SECONDS = 0.02
-_TOGETHER_SECONDS = 0.004
+_TOGETHER_SECONDS = 0.002
 _FEW = 100
 _LOG_FIELDS = ("user_id", "email", "phone", "first_name", "last_name", "ip_address", "device_id")
 
@@ -127,7 +127,7 @@ class OnlineState:
         return judgement
 
     def _judged(self, asked: Asked) -> asyncio.Future[tuple[OnlineIndex, Judgement]]:
-        """The judgement, and by which index: at once after a pause, else together with what comes in four milliseconds.
+        """The judgement, and by which index: at once after a pause, else together with what comes in two milliseconds.
 
         Two together cost little more than one, so that many a second do not grow into a queue.
         """
