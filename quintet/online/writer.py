@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from quintet.online.store import Store
@@ -33,7 +34,7 @@ class Writer:
         self._store = store
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._ends = threading.Event()
+        self._ends, self._is_log_long = threading.Event(), threading.Event()
 
     def start(self) -> None:
         """Begin to write."""
@@ -50,9 +51,11 @@ class Writer:
         self._threads.clear()
 
     def run(self, write: Callable[[sqlite3.Connection], Result]) -> Future[Result]:
-        """Write within a transaction that others may share; what `write` gives is known once it is on the disk.
+        """Write alone or within a transaction that others share; what `write` gives is known once it is on the disk.
 
-        Where the writes of one caller fail, all of that transaction's callers are told, and nothing of it is kept.
+        write: changes something by one statement at most, which alone needs no transaction: each statement more would
+        wait once more for the interpreter. Where the write of one caller fails, all of that transaction's callers are
+        told, and nothing of it is kept.
         """
         future: Future[Result] = Future()
         self._waiting.put((write, future))
@@ -74,12 +77,16 @@ class Writer:
                 else:
                     group.append(following)
             self._write(group)
+            if self._is_log_long.is_set():
+                self._is_log_long.clear()
+                # With this little, all of the log is in the file, and the next write begins it anew.
+                connection.execute("pragma wal_checkpoint(passive)").fetchone()
             if is_last:
                 break
 
     def _write(self, group: Sequence[_Waiting]) -> None:
         try:
-            with self._store.write() as connection:
+            with nullcontext(self._store.read()) if len(group) == 1 else self._store.write() as connection:
                 results = [write(connection) for write, _ in group]
         except BaseException as error:
             for _, future in group:
@@ -89,12 +96,9 @@ class Writer:
             future.set_result(result)
 
     def _checkpoint(self) -> None:
-        """Move SQLite's log into the file beside the writer, and begin it anew before it grows long.
-
-        To begin anew the writer has to wait, but only for what was written since the step before.
-        """
+        """Move SQLite's log into the file beside the writer, and let the writer move the rest where it is long."""
         connection = self._store.read()
         while not self._ends.wait(_CHECKPOINT_SECONDS):
             frames = connection.execute("pragma wal_checkpoint(passive)").fetchone()[1]
             if frames > MOST_FRAMES:
-                connection.execute("pragma wal_checkpoint(restart)").fetchone()
+                self._is_log_long.set()
