@@ -7,12 +7,12 @@ does not belong here (`quintet/promotions`).
 from __future__ import annotations
 
 import datetime as dt
-import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import pandas as pd
 
 from quintet.online.store import Store
@@ -55,11 +55,11 @@ def insert_judgement(connection: sqlite3.Connection, record: JudgementRecord) ->
             record.user_id,
             record.judged_at.isoformat(),
             record.judged_by,
-            json.dumps(record.sign_up, sort_keys=True),
-            json.dumps(record.usages, sort_keys=True),
+            _json(record.sign_up),
+            _json(record.usages),
             record.score,
             record.decision,
-            json.dumps(record.reasons),
+            _json(record.reasons),
             record.cluster_id,
             record.cluster_size,
             record.model_version,
@@ -73,7 +73,7 @@ def sign_ups_after(store: Store, judgement_id: int) -> list[tuple[int, dict[str,
         "select judgement_id, sign_up, usages from abuse_judgements where judgement_id > ? order by judgement_id",
         (judgement_id,),
     )
-    return [(row["judgement_id"], json.loads(row["sign_up"]), json.loads(row["usages"])) for row in rows]
+    return [(row["judgement_id"], orjson.loads(row["sign_up"]), orjson.loads(row["usages"])) for row in rows]
 
 
 def was_judged(store: Store, user_id: str) -> bool:
@@ -123,6 +123,10 @@ def judgements_frame(store: Store, after: int) -> pd.DataFrame:
     return pd.read_sql_query(
         "select * from abuse_judgements where judgement_id > ? order by judgement_id", store.read(), params=(after,)
     )
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _label(row: sqlite3.Row) -> Label:

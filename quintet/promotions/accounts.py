@@ -26,6 +26,9 @@ TEXTS = ("user_id", "email", "phone", "first_name", "last_name", "ip_address", "
 _SECONDS_PER_DAY = 86_400
 _ROWS_AT_ONCE = 100_000
 
+Column = Sequence[str | None]
+"""Texts: an Arrow array, which is small, or of a few accounts a list, which is made in a tenth of the time."""
+
 
 @dataclass(frozen=True)
 class SignUp:
@@ -68,22 +71,27 @@ class Usage:
 class Accounts:
     """Sign-ups by row, and the codes that each used.
 
-    fields: the text columns, trimmed, null where unknown. created_at_s: Unix seconds; age_years: at sign-up;
+    fields: the text columns, trimmed, None where unknown. created_at_s: Unix seconds; age_years: at sign-up;
     use_lag_days: from sign-up to the first use; each NaN where unknown. uses: how many. Row i used the codes
     `code[code_start[i]:code_start[i + 1]]`, distinct.
     """
 
-    fields: Mapping[str, pa.Array]
+    fields: Mapping[str, Column]
     created_at_s: np.ndarray
     age_years: np.ndarray
     use_lag_days: np.ndarray
     uses: np.ndarray
     code_start: np.ndarray
-    code: pa.Array
+    code: Column
 
     def __len__(self) -> int:
         """How many accounts."""
         return len(self.created_at_s)
+
+    @property
+    def user_id(self) -> pa.Array:
+        """The users."""
+        return pa.array(self.fields["user_id"], pa.string())
 
     @property
     def code_row(self) -> np.ndarray:
@@ -153,24 +161,23 @@ def accounts_as_given(given: Sequence[tuple[SignUp, Iterable[Usage]]]) -> Accoun
             first_use_s = min((at for at in uses[code] if not math.isnan(at)), default=math.nan)
             entries.append((number, code, first_use_s, len(uses[code])))
     sign_ups = [sign_up for sign_up, _ in given]
-    # One array for all fields: to make an array costs more than what a few accounts have to say.
-    texts = pa.array([_text(getattr(one, name)) for name in TEXTS for one in sign_ups], pa.string())
     number_of, codes, first_uses_s, counts = zip(*entries, strict=True) if entries else ((), (), (), ())
     return _assembled(
-        {name: texts.slice(place * len(sign_ups), len(sign_ups)) for place, name in enumerate(TEXTS)},
+        {name: [_text(getattr(one, name)) for one in sign_ups] for name in TEXTS},
         np.array([_unix_seconds(one.created_at) for one in sign_ups], dtype=float),
         np.array([_born_at_seconds(one.dob) for one in sign_ups], dtype=float),
         np.array(number_of, dtype=int),
-        pa.array(codes, pa.string()),
+        list(codes),
         np.array(first_uses_s, dtype=float),
         np.array(counts, dtype=float),
     )
 
 
-def rows_of(*columns: pa.Array) -> Iterator[tuple[Any, ...]]:
+def rows_of(*columns: Column) -> Iterator[tuple[Any, ...]]:
     """The values of each row, made as they are asked for: of a million rows only some are there at a time."""
     for start in range(0, len(columns[0]), _ROWS_AT_ONCE):
-        yield from zip(*(column.slice(start, _ROWS_AT_ONCE).to_pylist() for column in columns), strict=True)
+        parts = (column[start : start + _ROWS_AT_ONCE] for column in columns)
+        yield from zip(*(part.to_pylist() if isinstance(part, pa.Array) else part for part in parts), strict=True)
 
 
 def column_of(texts: Iterable[str | None]) -> pa.Array:
@@ -183,11 +190,11 @@ def column_of(texts: Iterable[str | None]) -> pa.Array:
 
 
 def _assembled(
-    fields: Mapping[str, pa.Array],
+    fields: Mapping[str, Column],
     created_at_s: np.ndarray,
     born_at_s: np.ndarray,
     code_row: np.ndarray,
-    code: pa.Array,
+    code: Column,
     used_at_s: np.ndarray,
     uses: np.ndarray,
 ) -> Accounts:

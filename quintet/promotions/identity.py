@@ -12,13 +12,13 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, compress
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
-from quintet.promotions.accounts import Accounts, column_of, rows_of
+from quintet.promotions.accounts import Accounts, Column, column_of, rows_of
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,9 @@ def identity_keys(accounts: Accounts) -> tuple[np.ndarray, np.ndarray, pa.Array]
     of_fields = column_of(chain.from_iterable(map(_keys_of_fields, rows_of(*(accounts.fields[f] for f in ID_FIELDS)))))
     row, kind = np.divmod(np.flatnonzero(of_fields.is_valid().to_numpy(zero_copy_only=False)), _CODE_BURST)
     at_s = accounts.created_at_s[accounts.code_row]
-    known = np.flatnonzero(np.isfinite(at_s))
-    codes = (code for (code,) in rows_of(accounts.code.take(pa.array(known))))
+    is_known = np.isfinite(at_s)
+    known = np.flatnonzero(is_known)
+    codes = compress((code for (code,) in rows_of(accounts.code)), is_known.tolist())
     bursts = column_of(chain.from_iterable(map(_code_bursts, codes, at_s[known].tolist())))
     return (
         np.concatenate([row, np.repeat(accounts.code_row[known], 2)]),
@@ -179,7 +180,7 @@ def identity_key_table(accounts: Accounts) -> pa.Table:
     """The table `identity_key`: user_id, kind, key; a row a key that an account has."""
     row, kind, key = identity_keys(accounts)
     names = pa.DictionaryArray.from_arrays(pa.array(kind.astype(np.int8)), pa.array(KIND_NAMES)).cast(pa.string())
-    return pa.table({"user_id": accounts.fields["user_id"].take(pa.array(row)), "kind": names, "key": key})
+    return pa.table({"user_id": accounts.user_id.take(pa.array(row)), "kind": names, "key": key})
 
 
 def number_of(values: tuple[object, ...]) -> int:
@@ -187,6 +188,6 @@ def number_of(values: tuple[object, ...]) -> int:
     return hash(values)
 
 
-def hashed(*columns: pa.Array) -> np.ndarray:
+def hashed(*columns: Column) -> np.ndarray:
     """`number_of` each row; among ten million the odds of one collision are about 1 in 400,000."""
     return np.fromiter(map(number_of, rows_of(*columns)), dtype=np.int64, count=len(columns[0]))

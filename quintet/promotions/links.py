@@ -24,18 +24,17 @@ LINK_FROM = 2.8
 LARGEST_CLUSTER = 64
 """Accounts; of a larger component an account is judged by its own links alone."""
 
-_FEW_LINKS = 32
+_FEW_LINKS = 500
 _LONGEST_BURST_SECONDS = 2 * 86_400
 _BURST_OF_SPAN = 1 / 200
 _CLOSE_POINTS, _CODE_POINTS, _NAME_POINTS = 2.0, 0.8, 0.8
 _BURST_MEANING = 1.5
 _CODE_BURST = KIND_NAMES.index("code_burst")
 _KIND_PLACES = np.arange(len(KINDS))
-_IS_OF_PERSON = np.array([kind.name != "code_burst" for kind in KINDS])
 
 
-def _points_by_sharers() -> np.ndarray:
-    """A row a kind, a column a count of accounts that share a key: what the pair gets for it, 0 for none."""
+def _most_points_by_sharers() -> np.ndarray:
+    """`points_by_sharers` where sharing any kind of key means all that it may."""
     sharers = np.arange(max(kind.most_sharers for kind in KINDS) + 1)
     softened = 1 + np.log2(np.maximum(sharers, 2) / 2)
     points = np.stack([kind.points / (softened if kind.is_soft else np.ones(len(sharers))) for kind in KINDS])
@@ -43,7 +42,7 @@ def _points_by_sharers() -> np.ndarray:
     return points
 
 
-_POINTS = _points_by_sharers()
+_MOST_POINTS = _most_points_by_sharers()
 
 SHARED_EVIDENCE = tuple(f"{kind.name}_shared" for kind in KINDS)
 LINK_EVIDENCE = (*SHARED_EVIDENCE, "best_pair", "next_pair", "cluster_size", "same_code", "burst")
@@ -80,6 +79,11 @@ class Pairs:
     sharers: np.ndarray
 
 
+def points_by_sharers(population: Population) -> np.ndarray:
+    """A row a kind, a column a count of accounts that share a key: what a pair gets for it at least, 0 for none."""
+    return population.sharing_meaning[:, np.newaxis] * _MOST_POINTS
+
+
 def pair_weights(pairs: Pairs, members: Members, population: Population) -> tuple[np.ndarray, np.ndarray]:
     """The weight of each pair, and the rarity of the rarest code that both used.
 
@@ -89,7 +93,7 @@ def pair_weights(pairs: Pairs, members: Members, population: Population) -> tupl
     this counts only as far as it is unusual.
     """
     meaning = population.sharing_meaning
-    points = meaning * _POINTS[_KIND_PLACES, pairs.sharers.astype(np.intp)]
+    points = meaning * _MOST_POINTS[_KIND_PLACES, pairs.sharers.astype(np.intp)]
     shared_code = _rarest_shared_code(pairs, members)
     name_a, name_b = members.name[pairs.a], members.name[pairs.b]
     alike = process.cpdist(name_a, name_b, scorer=JaroWinkler.similarity, dtype=np.float64)
@@ -98,9 +102,9 @@ def pair_weights(pairs: Pairs, members: Members, population: Population) -> tupl
     together = (
         _CLOSE_POINTS * _closeness(apart_s, population.span_seconds)
         + _CODE_POINTS * shared_code
-        + _NAME_POINTS * np.clip((alike - 0.9) / 0.1, 0, 1)
+        + _NAME_POINTS * np.fmin(np.fmax((alike - 0.9) / 0.1, 0), 1)
     )
-    is_burst_alone = ~(pairs.sharers[:, _IS_OF_PERSON] > 0).any(axis=1)
+    is_burst_alone = pairs.sharers.sum(axis=1) == pairs.sharers[:, _CODE_BURST]
     of_burst_alone = min(1.0, float(meaning[_CODE_BURST]) * _BURST_MEANING)
     return points.sum(axis=1) + together * np.where(is_burst_alone, of_burst_alone, 1.0), shared_code
 
@@ -109,7 +113,7 @@ def _closeness(apart_s: np.ndarray, span_seconds: float) -> np.ndarray:
     """0 for two sign-ups as far apart as any, 1 where fewer than one in 1,000 chance pairs are as close."""
     if not span_seconds > 0:
         return np.zeros(len(apart_s))
-    by_chance = np.clip(2 * np.abs(apart_s) / span_seconds, 1e-3, 1)
+    by_chance = np.minimum(np.maximum(2 * np.abs(apart_s) / span_seconds, 1e-3), 1)
     return np.fmax(-np.log10(by_chance) / 3, 0)  # 0 for NaN
 
 
@@ -140,10 +144,16 @@ def components(count: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _few_components(count: int, a: list[int], b: list[int]) -> np.ndarray:
     """The same without the millisecond that a sparse matrix takes to be made: one sign-up has few links."""
     number = list(range(count))
+    members = [[each] for each in number]
     for one, other in zip(a, b, strict=True):
         kept, merged = number[one], number[other]
-        if kept != merged:
-            number = [kept if each == merged else each for each in number]
+        if kept == merged:
+            continue
+        if len(members[kept]) < len(members[merged]):
+            kept, merged = merged, kept
+        for each in members[merged]:
+            number[each] = kept
+        members[kept] += members[merged]
     place = {each: at for at, each in enumerate(dict.fromkeys(number))}
     return np.array([place[each] for each in number], dtype=np.intp)
 
@@ -173,9 +183,9 @@ def link_evidence(
         return {name: np.zeros(count) for name in LINK_EVIDENCE}
     row = np.concatenate([pairs.a, pairs.b])
     most = np.ones((count, len(SHARED_EVIDENCE)))
-    np.maximum.at(most, row, np.tile(pairs.sharers, (2, 1)))
+    np.maximum.at(most, row, np.concatenate([pairs.sharers, pairs.sharers]))
     evidence = dict(zip(SHARED_EVIDENCE, np.log2(most).T, strict=True))
-    weights = np.tile(weight, 2)
+    weights = np.concatenate([weight, weight])
     order = np.lexsort((-weights, row))
     rank = np.arange(len(row)) - np.searchsorted(row[order], row[order])
     for name, place in (("best_pair", 0), ("next_pair", 1)):
@@ -184,11 +194,12 @@ def link_evidence(
     size = np.bincount(component)[component]
     evidence["cluster_size"] = np.log2(np.minimum(size, LARGEST_CLUSTER))
     links = weight >= LINK_FROM
-    ends = np.concatenate([pairs.a[links], pairs.b[links]])
-    apart_s = np.abs(members.created_at_s[pairs.a[links]] - members.created_at_s[pairs.b[links]])
-    own_code = np.bincount(ends, np.tile(shared_code[links] > 0, 2), minlength=count)
-    burst_s = burst_seconds(span_seconds)
-    own_burst = np.bincount(ends, np.tile(apart_s <= burst_s, 2), minlength=count)
+    link_a, link_b, burst_s = pairs.a[links], pairs.b[links], burst_seconds(span_seconds)
+    is_same_code = shared_code[links] > 0
+    is_burst = np.abs(members.created_at_s[link_a] - members.created_at_s[link_b]) <= burst_s
+    ends = np.concatenate([link_a, link_b])
+    own_code = np.bincount(ends, np.concatenate([is_same_code, is_same_code]), minlength=count)
+    own_burst = np.bincount(ends, np.concatenate([is_burst, is_burst]), minlength=count)
     is_cluster = (size > 1) & (size <= LARGEST_CLUSTER)
     evidence["same_code"] = np.log1p(np.where(is_cluster, _others_with_code(members, component, is_cluster), own_code))
     evidence["burst"] = np.log1p(
@@ -213,6 +224,5 @@ def _others_in_burst(members: Members, component: np.ndarray, is_cluster: np.nda
     """The others of the component that signed up within `burst_s` seconds."""
     row = np.flatnonzero(is_cluster & np.isfinite(members.created_at_s))
     others = np.zeros(len(members))
-    _, cluster = np.unique(component[row], return_inverse=True)
-    others[row] = others_within(cluster, np.floor(members.created_at_s[row]), burst_s)
+    others[row] = others_within(component[row], np.floor(members.created_at_s[row]), burst_s)
     return others

@@ -89,8 +89,6 @@ class OnlineState:
 
     async def judge_and_record(
         self,
-        sign_up: SignUp,
-        usages: Sequence[Usage],
         given: Mapping[str, Any],
         given_usages: Sequence[Mapping[str, Any]],
         judged_at: dt.datetime,
@@ -99,12 +97,14 @@ class OnlineState:
     ) -> Judgement:
         """Judge the sign-up, make it known, and write both down. On the disk when this returns.
 
-        given, given_usages: the same as plain JSON, for the log. Raises NotReadyError where there is no index within
-        `patience_seconds`.
+        given, given_usages: as plain JSON, as the log keeps them and gives them back. Raises NotReadyError where there
+        is no index within `patience_seconds`.
         """
         until = time.monotonic() + patience_seconds
         while not self._first_try.is_set() and time.monotonic() < until:
             await asyncio.sleep(_LOOK_SECONDS)
+        sign_up = SignUp.of(given)
+        usages = usages_of(sign_up.user_id, given_usages)
         index, judgement = await self._judged(Asked(sign_up, usages, joins=True))
         record = JudgementRecord(
             user_id=sign_up.user_id,

@@ -135,7 +135,7 @@ class Population:
     def of(cls, accounts: Accounts) -> Population:
         """Learnt from the accounts, without labels."""
         signed_up = Range.of(accounts.created_at_s)
-        counts = pc.value_counts(accounts.code)
+        counts = pc.value_counts(pa.array(accounts.code, pa.string()))
         uses = max(len(accounts.code), 1)
         shares = dict(
             zip(counts.field("values").to_pylist(), (counts.field("counts").to_numpy() / uses).tolist(), strict=True)

@@ -145,7 +145,7 @@ def train_model(
     read.
     """
     accounts = _accounts(connection)
-    ids = accounts.fields["user_id"].to_pylist()
+    ids = accounts.user_id.to_pylist()
     label, contradicting = settled_labels(connection.execute(_LABELS).df(), ids)
     current = model_in_force(registry)
     choice = choose_model(accounts, label, current)
@@ -208,7 +208,7 @@ def write_scores(connection: duckdb.DuckDBPyConnection, registry: ModelRegistry,
     gathered = gather(accounts, model.population)
     result = scored(accounts, gathered, model, policy)
     evidence = pa.table(
-        [accounts.fields["user_id"], *(pa.array(column) for column in gathered.columns.T)],
+        [accounts.user_id, *(pa.array(column) for column in gathered.columns.T)],
         schema=SCORE_TABLES["ml.abuse_evidence"],
     )
     tables = {
@@ -332,7 +332,7 @@ def _figure_rows(
 def _groups(accounts: Accounts, label: np.ndarray, decision: np.ndarray) -> pd.DataFrame:
     """How labelled accounts fare by whom they share an address with: honest people share one too."""
     keys = identity_key_table(accounts)
-    user_id = accounts.fields["user_id"]
+    user_id = accounts.user_id
     judged = pa.table({"user_id": user_id, "label": pa.array(label), "decision": pa.array(decision.tolist(), _TEXT)})
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.register("identity_key", keys)
@@ -380,7 +380,7 @@ def _shared_keys(connection: duckdb.DuckDBPyConnection, accounts: Accounts, scor
     given = {
         "identity_key": identity_key_table(accounts),
         "most_sharers": most,
-        "scores": pa.table({"user_id": accounts.fields["user_id"], "cluster_size": scores["cluster_size"].to_numpy()}),
+        "scores": pa.table({"user_id": accounts.user_id, "cluster_size": scores["cluster_size"].to_numpy()}),
     }
     for name, table in given.items():
         connection.register(name, table)

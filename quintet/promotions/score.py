@@ -40,7 +40,7 @@ def score_batch(
 
 def scored(accounts: Accounts, gathered: Gathered, model: AbuseModel, policy: Policy) -> Scored:
     """What the model and the policy make of the evidence gathered of the accounts."""
-    user_id = accounts.fields["user_id"].to_pandas()
+    user_id = accounts.user_id.to_pandas()
     score = model.scores(gathered.columns)
     size = np.bincount(gathered.component, minlength=1)[gathered.component]
     # Accounts are sorted by user_id, so that the first of a component has the least.

@@ -12,6 +12,7 @@ import os
 import sys
 from pathlib import Path
 
+import orjson
 import structlog
 import uvicorn
 
@@ -23,7 +24,7 @@ from quintet.web.app import create_app
 
 _PROJECT = Path(__file__).parents[2]
 _SECONDS_TO_FINISH = 10
-_SWITCH_SECONDS = 0.0005  # Python's own 5 ms would make requests wait for an index that is being built
+_SWITCH_SECONDS = 0.0001  # Python's own 5 ms would make requests wait for an index that is built, or a log written
 
 
 def main() -> int:
@@ -66,10 +67,10 @@ def log_as_json() -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             # without local variables: keys are among them
             structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=orjson.dumps),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
 

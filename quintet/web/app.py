@@ -131,7 +131,9 @@ def create_app(
     app.state.service = service
     app.state.gate = gate
     # routes are tried in their order, and these come most often
-    for router in (*lending.ROUTERS, promotions.router, *payments.ROUTERS, *payments_pages.ROUTERS):
+    first = (lending.deciding, promotions.scoring, payments.writing)
+    rest = (lending.router, promotions.reading, promotions.labelling, payments.router, payments.handling)
+    for router in (*first, *rest, *payments_pages.ROUTERS):
         app.include_router(router)
     for module in (
         *(health, sign_in, docs, insurance, conversions),

@@ -21,14 +21,15 @@ from starlette.responses import RedirectResponse, Response
 from quintet.design import Column, Figure, format_value
 from quintet.online.abuse_records import last_label, last_labels
 from quintet.promotions import charts, overview
-from quintet.promotions.online_state import NotReadyError
+from quintet.promotions.accounts import SignUp
+from quintet.promotions.online_state import NotReadyError, usages_of
 from quintet.promotions.reasons import explained
 from quintet.promotions.result_tables import model_of_snapshot
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.shell import show, show_snapshot
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
-from quintet.web.routes.promotions import LabelGiven, SignUpGiven, judged, keep_label
+from quintet.web.routes.promotions import LabelGiven, SignUpGiven, keep_label
 from quintet.web.security import guarded_router
 
 _reading = guarded_router("promotions:read", include_in_schema=False)
@@ -223,8 +224,9 @@ def _tried(request: Request, given: Mapping[str, str], context: dict[str, Any]) 
         problem = "Code used is empty, so nothing was used; give the code or leave the time out."
     else:
         try:
-            sign_up = SignUpGiven.model_validate({"user_id": "trial", **known, "usages": [use] if use else []})
-            judgement = judged(service.abuse.index().judge(sign_up.sign_up(service.clock()), sign_up.uses()))
+            trial = SignUpGiven.model_validate({"user_id": "trial", **known, "usages": [use] if use else []})
+            sign_up, usages = trial.plain(service.clock())
+            judgement = service.abuse.index().judge(SignUp.of(sign_up), usages_of("trial", usages))
         except ValidationError as error:
             faults = [(str(one["loc"][-1]), one["msg"]) for one in error.errors()]
             problem = " ".join(f"{_FIELDS.get(name, name)}: {message}." for name, message in faults)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Path, Query, Request
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from quintet.lending.application import (
@@ -25,11 +25,12 @@ from quintet.lending.application import (
 from quintet.lending.decisions import ConflictError, Decisions, NoPolicyError, RefusedError
 from quintet.lending.endpoint import InProcess, NoScoreError
 from quintet.lending.online import EPOCH
+from quintet.web.direct import DirectRoute
 from quintet.web.problems import Fault, Problem, ProblemError
 from quintet.web.security import guarded_router
 
 router = guarded_router("lending:read", prefix="/v1/lending", tags=["lending"])
-deciding = guarded_router("lending:decide", prefix="/v1/lending", tags=["lending"])
+deciding = guarded_router("lending:decide", route_class=DirectRoute, prefix="/v1/lending", tags=["lending"])
 
 _JSON = "application/json"
 _MOST_FIGURES = 100
@@ -178,11 +179,8 @@ def client_features(
     "/decisions",
     response_model=DecisionAnswer,
     responses={409: {"description": "The application was sent before with other content.", "model": Problem}},
-    openapi_extra={
-        "requestBody": {"required": True, "content": {_JSON: {"schema": ApplicationGiven.model_json_schema()}}}
-    },
 )
-async def decisions(request: Request) -> Response:
+async def decisions(request: Request, given: ApplicationGiven) -> Response:
     """Decide an application: approve, refer to a person, or reject, with reasons.
 
     It waits until the features cover the application's commit; where features or score cannot be had in time, it
@@ -192,10 +190,7 @@ async def decisions(request: Request) -> Response:
     service = request.app.state.service
     deciding_now: Decisions = service.decisions
     try:
-        given = ApplicationGiven.model_validate_json(await request.body())
         answered = await deciding_now.decide(given.application(), request.state.key.name)
-    except ValidationError as error:
-        raise _invalid(error) from None
     except RefusedError as error:
         raise ProblemError(422, str(error), errors=[Fault(where=f"body.{error.field}", what=str(error))]) from None
     except ConflictError as error:
@@ -210,12 +205,8 @@ async def decisions(request: Request) -> Response:
     return Response(record.answer, media_type=_JSON)
 
 
-@deciding.post(
-    "/score",
-    response_model=ScoreAnswer,
-    openapi_extra={"requestBody": {"required": True, "content": {_JSON: {"schema": FiguresGiven.model_json_schema()}}}},
-)
-async def score(request: Request) -> ScoreAnswer:
+@deciding.post("/score", response_model=ScoreAnswer)
+async def score(request: Request, given: FiguresGiven) -> Response:
     """Score figures by the model in force. Nothing is decided or recorded.
 
     503 where no model is in force, 422 where it lacks a figure.
@@ -225,28 +216,14 @@ async def score(request: Request) -> ScoreAnswer:
         why = "; ".join(serving.now.faults) or "none was learnt yet: make run SELECT=lending"
         raise ProblemError(503, f"no scoring model is in force: {why}")
     try:
-        given = FiguresGiven.model_validate_json(await request.body())
         scored_by = await InProcess(serving).score(given.values, 0)
-    except ValidationError as error:
-        raise _invalid(error) from None
     except NoScoreError as error:
         raise ProblemError(422, str(error), errors=[Fault(where="body.values", what=str(error))]) from None
     scored = scored_by.scored
-    return ScoreAnswer(
+    answer = ScoreAnswer(
         default_probability=scored.default_probability,
         points=scored.points,
         reasons=list(scored.reasons),
         model_version=scored_by.version,
     )
-
-
-def _invalid(error: ValidationError) -> ProblemError:
-    faults = [
-        Fault(where=".".join(["body", *(str(part) for part in found["loc"])]), what=found["msg"])
-        for found in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
-    detail = "nothing was decided: " if error.title == ApplicationGiven.__name__ else ""
-    return ProblemError(422, detail + "; ".join(f"{fault.where}: {fault.what}" for fault in faults), errors=faults)
-
-
-ROUTERS: tuple[Any, ...] = (deciding, router)
+    return Response(answer.model_dump_json(), media_type=_JSON)

@@ -616,6 +616,3 @@ def _silence(one: kept.KeptSilence) -> dict[str, Any]:
         "created_by": one.created_by,
         "comment": one.comment,
     }
-
-
-ROUTERS = (writing, router, handling)

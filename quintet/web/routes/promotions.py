@@ -8,23 +8,24 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request
+import orjson
+from fastapi import Query, Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from quintet.online.abuse_records import Label, was_judged
 from quintet.promotions import overview
-from quintet.promotions.accounts import LONGEST_TEXT, SignUp, Usage
+from quintet.promotions.accounts import LONGEST_TEXT
 from quintet.promotions.feedback import Confirmed, ContradictionError, confirm, label_in_files
-from quintet.promotions.online_index import Judgement
 from quintet.promotions.online_state import NotReadyError
+from quintet.web.direct import DirectRoute
 from quintet.web.problems import Problem, ProblemError
 from quintet.web.security import guarded_router
 
 _PREFIX: dict[str, Any] = {"prefix": "/v1/promotions", "tags": ["promotions"]}
-_reading = guarded_router("promotions:read", **_PREFIX)
-_scoring = guarded_router("promotions:score", **_PREFIX)
-_labelling = guarded_router("promotions:label", **_PREFIX)
+reading = guarded_router("promotions:read", **_PREFIX)
+scoring = guarded_router("promotions:score", route_class=DirectRoute, **_PREFIX)
+labelling = guarded_router("promotions:label", **_PREFIX)
 
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _MOST_USAGES = 100
@@ -74,15 +75,15 @@ class SignUpGiven(BaseModel):
     dob: Day | None = Field(None, examples=["1990-05-17"], description="Date of birth.")
     usages: list[UsageGiven] = Field(default_factory=list, max_length=_MOST_USAGES, description="Uses known so far.")
 
-    def sign_up(self, now: dt.datetime) -> SignUp:
-        """As the detector knows it. Raises ProblemError for a user_id of blanks."""
-        if not self.user_id.strip():
+    def plain(self, now: dt.datetime) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The sign-up and its usages as plain JSON. Raises ProblemError for a user_id of blanks."""
+        sign_up = self.model_dump(mode="json")
+        usages = sign_up.pop("usages")
+        sign_up["user_id"] = sign_up["user_id"].strip()
+        if not sign_up["user_id"]:
             raise ProblemError(422, "user_id is blank; send the id of the user")
-        return SignUp.of(self.model_dump(exclude={"usages"}) | {"created_at": self.created_at or now})
-
-    def uses(self) -> list[Usage]:
-        """The usages as the detector knows them."""
-        return [Usage(self.user_id.strip(), use.promo_code, use.used_at) for use in self.usages]
+        sign_up["created_at"] = sign_up["created_at"] or now.isoformat()
+        return sign_up, usages
 
 
 class ReasonAnswered(BaseModel):
@@ -101,7 +102,7 @@ class LinkedAnswered(BaseModel):
 
 
 class Judged(BaseModel):
-    """What is thought of a sign-up."""
+    """What is thought of a sign-up: the fields of `online_index.Judgement`."""
 
     user_id: str
     score: float = Field(ge=0, le=1)
@@ -216,7 +217,7 @@ class OverviewQuery(BaseModel):
     grain: Literal["day", "week", "month"] | None = Field(None, description="By the span of the data if left out.")
 
 
-@_scoring.post("/abuse-score", response_model=Judged)
+@scoring.post("/abuse-score", response_model=Judged)
 async def abuse_score(request: Request, given: SignUpGiven) -> Response:
     """Judge a sign-up; the user is then known, once however often it is sent, and the next ones are held against it.
 
@@ -224,43 +225,16 @@ async def abuse_score(request: Request, given: SignUpGiven) -> Response:
     """
     service = request.app.state.service
     now = service.clock()
-    sign_up = given.sign_up(now)
-    plain = given.model_dump(mode="json", exclude={"usages"})
-    plain |= {"user_id": sign_up.user_id, "created_at": plain["created_at"] or now.isoformat()}
+    sign_up, usages = given.plain(now)
+    patience_seconds = service.settings.request_seconds / 2
     try:
-        judgement = await service.abuse.judge_and_record(
-            sign_up,
-            given.uses(),
-            plain,
-            [use.model_dump(mode="json") for use in given.usages],
-            now,
-            request.state.key.name,
-            service.settings.request_seconds / 2,
-        )
+        judgement = await service.abuse.judge_and_record(sign_up, usages, now, request.state.key.name, patience_seconds)
     except NotReadyError as error:
         raise ProblemError(503, str(error), {"retry-after": str(_RETRY_SECONDS)}) from error
-    return Response(judged(judgement).model_dump_json(), media_type="application/json")
+    return Response(orjson.dumps(judgement), media_type="application/json")
 
 
-def judged(judgement: Judgement) -> Judged:
-    """The judgement as it is answered."""
-    return Judged(
-        user_id=judgement.user_id,
-        score=judgement.score,
-        decision=judgement.decision,
-        reasons=[ReasonAnswered(code=reason.code, sentence=reason.sentence) for reason in judgement.reasons],
-        cluster_id=judgement.cluster_id,
-        cluster_size=judgement.cluster_size,
-        linked=[
-            LinkedAnswered(user_id=other.user_id, weight=other.weight, shares=list(other.shares))
-            for other in judgement.linked
-        ],
-        model_version=judgement.model_version,
-        is_new=judgement.is_new,
-    )
-
-
-@_labelling.post(
+@labelling.post(
     "/labels",
     response_model=LabelKept,
     responses={409: {"description": "Another label holds; `replace` puts this one in its place.", "model": Problem}},
@@ -294,7 +268,7 @@ def keep_label(request: Request, given: LabelGiven) -> Confirmed:
         raise ProblemError(409, str(error)) from error
 
 
-@_reading.get("/overview", response_model=Overview)
+@reading.get("/overview", response_model=Overview)
 def overview_figures(request: Request, asked: Annotated[OverviewQuery, Query()]) -> Response:
     """Registrations and usages over time, the users and codes with the most uses, and how scores are spread."""
     service = request.app.state.service
@@ -324,8 +298,3 @@ def _items(frame: Any) -> list[dict[str, Any]]:
     """The rows as plain values, null where there is none."""
     rows: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return rows
-
-
-router = APIRouter()
-for _part in (_reading, _scoring, _labelling):
-    router.include_router(_part)

@@ -30,7 +30,7 @@ def known() -> tuple[Accounts, np.ndarray]:
     """The small world's accounts and the truth, 1 or 0."""
     users, usages, truth = small_world()
     accounts = accounts_of(users, usages)
-    return accounts, truth.loc[accounts.fields["user_id"].to_pylist(), "is_abuser"].to_numpy(dtype=float)
+    return accounts, truth.loc[accounts.user_id.to_pylist(), "is_abuser"].to_numpy(dtype=float)
 
 
 @pytest.fixture(scope="module")

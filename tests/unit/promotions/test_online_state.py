@@ -15,7 +15,7 @@ import pytest
 from quintet.online.abuse_records import sign_ups_after
 from quintet.online.store import Store
 from quintet.promotions import online_state
-from quintet.promotions.accounts import SignUp, accounts_of
+from quintet.promotions.accounts import accounts_of
 from quintet.promotions.model import scorecard
 from quintet.promotions.online_index import Judgement
 from quintet.promotions.online_state import NotReadyError, OnlineState, build_index
@@ -92,9 +92,8 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 async def ask(state: OnlineState, user_id: str, patience_seconds: float = 30.0) -> Judgement:
     at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    sign_up = SignUp(user_id, at, device_id="d")
     given = {"user_id": user_id, "created_at": at.isoformat(), "device_id": "d"}
-    return await state.judge_and_record(sign_up, [], given, [], at, "tester", patience_seconds)
+    return await state.judge_and_record(given, [], at, "tester", patience_seconds)
 
 
 def test_who_comes_before_the_first_index_waits_for_it_and_the_impatient_are_told(

@@ -1,0 +1,167 @@
+"""What is around one account that is judged: who shares keys with it, and with those that it is linked with.
+
+Belongs here: known accounts as the search sees them, and the search itself, step by step, so that steps can be taken
+for several at once. Which accounts hold a key, and what a pair weighs, is told by the caller (`online_index.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from operator import getitem
+
+import numpy as np
+import pyarrow as pa
+
+from quintet.promotions.identity import KINDS
+from quintet.promotions.links import LARGEST_CLUSTER, LINK_FROM, Members
+
+_MOST_SHARERS = tuple(kind.most_sharers for kind in KINDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """One account by itself. Tuples of numbers, unlike lists, are nothing that has to be searched for garbage."""
+
+    user_id: str
+    created_at_s: float
+    name: str
+    code: np.ndarray
+    code_rarity: np.ndarray
+    kind: tuple[int, ...]
+    key: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Many accounts, by row. Row i has the keys `key[key_start[i]:key_start[i + 1]]`, of the kinds beside them."""
+
+    user_id: pa.Array
+    members: Members
+    key_start: np.ndarray
+    kind: np.ndarray
+    key: np.ndarray
+
+
+class Stored:
+    """One of many, with the fields of `Added`. Its user and keys are read when they are asked for: of most, never."""
+
+    __slots__ = ("_columns", "_row", "code", "code_rarity", "created_at_s", "name")
+
+    def __init__(self, columns: Columns, row: int) -> None:
+        self._columns, self._row = columns, row
+        members = columns.members
+        codes = slice(members.code_start.item(row), members.code_start.item(row + 1))
+        self.created_at_s: float = members.created_at_s.item(row)
+        self.name: str = members.name.item(row)
+        self.code, self.code_rarity = members.code[codes], members.code_rarity[codes]
+
+    @property
+    def user_id(self) -> str:
+        """The user."""
+        return str(self._columns.user_id[self._row])
+
+    @property
+    def kind(self) -> tuple[int, ...]:
+        """The kind of each key."""
+        return tuple(self._columns.kind[self._keys()].tolist())
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """The keys."""
+        return tuple(self._columns.key[self._keys()].tolist())
+
+    def _keys(self) -> slice:
+        start = self._columns.key_start
+        return slice(start.item(self._row), start.item(self._row + 1))
+
+
+Entry = Added | Stored
+
+
+def members_of_entries(entries: Sequence[Entry]) -> Members:
+    """What links look at, of the accounts."""
+    codes = [entry.code for entry in entries]
+    return Members(
+        created_at_s=np.array([entry.created_at_s for entry in entries]),
+        name=np.array([entry.name for entry in entries], dtype=object),
+        code_start=np.cumsum([0, *map(len, codes)]),
+        code=np.concatenate(codes),
+        code_rarity=np.concatenate([entry.code_rarity for entry in entries]),
+    )
+
+
+class Neighbourhood:
+    """A guest, its cluster and all that share a key with one of it.
+
+    known: the row that the guest has already, which is not looked at. below: rows from there on came after it. Places
+    count `entries`, in which all guests that are judged together stand, each with its own neighbours.
+    """
+
+    def __init__(self, entries: list[Entry], guest: Entry, known: int | None, below: int) -> None:
+        self.guest, self.known, self._entries, self._below = len(entries), known, entries, below
+        entries.append(guest)
+        self._frontier = [self.guest]
+        self._place, self._cluster = {-1: self.guest}, {self.guest}
+        self._guest_keys = set(guest.key)
+        self._sharers: dict[int, list[int]] = {}
+        self._found: set[tuple[int, int]] = set()
+        self._fresh: dict[tuple[int, int], list[int]] = {}
+
+    def keys_to_look_up(self) -> list[int]:
+        """The keys of the frontier that were not looked up before."""
+        return list({key for at in self._frontier for key in self._entries[at].key} - self._sharers.keys())
+
+    def look_up(
+        self,
+        keys: Sequence[int],
+        holders: Sequence[Sequence[int]],
+        entry_of: Callable[[int], Entry],
+        points: Sequence[Sequence[float]],
+    ) -> bool:
+        """Take over which known accounts hold each key, and so the pairs of the frontier. Whether there is another one.
+
+        Who is linked whatever else is weighed is the next frontier at once: nearly always nobody remains for another
+        round of weighing.
+        """
+        for key, rows in zip(keys, holders, strict=True):
+            others = [row for row in rows if row != self.known and row < self._below]
+            self._sharers[key] = [-1, *others] if key in self._guest_keys else others
+        fresh: dict[tuple[int, int], list[int]] = {}
+        for at in self._frontier:
+            for kind, key in zip(self._entries[at].kind, self._entries[at].key, strict=True):
+                sharers = self._sharers[key]
+                count = len(sharers)
+                if not 2 <= count <= _MOST_SHARERS[kind]:
+                    continue
+                for row in sharers:
+                    other = self._place.get(row)
+                    if other is None:
+                        other = self._place[row] = len(self._entries)
+                        self._entries.append(entry_of(row))
+                    pair = (at, other) if at < other else (other, at)
+                    counts = fresh.get(pair)
+                    if counts is None:
+                        if at == other or pair in self._found:
+                            continue
+                        counts = fresh[pair] = [0] * len(KINDS)
+                    if not 0 < counts[kind] <= count:
+                        counts[kind] = count
+        self._found.update(fresh)
+        self._fresh |= fresh
+        return self._go_on(ends for ends, counts in fresh.items() if sum(map(getitem, points, counts)) >= LINK_FROM)
+
+    def _go_on(self, links: Iterable[tuple[int, int]]) -> bool:
+        """Make who is linked the next frontier; whether there is one, of a cluster that is not too large to be one."""
+        self._frontier = sorted({place for ends in links for place in ends} - self._cluster)
+        self._cluster.update(self._frontier)
+        return bool(self._frontier) and len(self._cluster) <= LARGEST_CLUSTER
+
+    def fresh_pairs(self) -> dict[tuple[int, int], list[int]]:
+        """The pairs that were not given before, with the counts of `Pairs.sharers`."""
+        fresh, self._fresh = self._fresh, {}
+        return fresh
+
+    def take(self, links: Iterable[tuple[int, int]]) -> bool:
+        """Take over which of the pairs are links; whether there is another frontier."""
+        return self._go_on(links)

@@ -1,0 +1,71 @@
+"""The neighbourhood: what of many accounts is read, and who is looked at before anything is weighed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from quintet.promotions.identity import KIND_NAMES, KINDS
+from quintet.promotions.links import LINK_FROM, Members
+from quintet.promotions.neighbourhood import Added, Columns, Neighbourhood, Stored, members_of_entries
+
+DEVICE, SUBNET = KIND_NAMES.index("device"), KIND_NAMES.index("subnet")
+POINTS = [[0.0, *[kind.points] * 50] for kind in KINDS]
+
+
+def added(user_id: str, *keys: tuple[int, int]) -> Added:
+    return Added(
+        user_id, 5.0, user_id, np.zeros(0, dtype=np.int64), np.zeros(0),
+        tuple(kind for kind, _ in keys), tuple(key for _, key in keys),
+    )  # fmt: skip
+
+
+def test_one_of_many_is_read_as_it_was_given():
+    columns = Columns(
+        user_id=pa.array(["a", "b"]),
+        members=Members(
+            created_at_s=np.array([1.0, 2.0]),
+            name=np.array(["ann", "bob"], dtype=object),
+            code_start=np.array([0, 2, 3]),
+            code=np.array([7, 8, 9]),
+            code_rarity=np.array([0.1, 0.2, 0.3]),
+        ),
+        key_start=np.array([0, 1, 3]),
+        kind=np.array([0, 1, 2], dtype=np.uint8),
+        key=np.array([10, 20, 30]),
+    )
+    first, second = Stored(columns, 0), Stored(columns, 1)
+
+    assert (second.user_id, second.kind, second.key) == ("b", (1, 2), (20, 30))
+    again = members_of_entries([first, second])
+    for name in ("created_at_s", "name", "code_start", "code", "code_rarity"):
+        assert getattr(again, name).tolist() == getattr(columns.members, name).tolist()
+
+
+def looked_up(neighbourhood: Neighbourhood, known: list[Added]) -> bool:
+    keys = neighbourhood.keys_to_look_up()
+    holders = [[row for row, one in enumerate(known) if key in one.key] for key in keys]
+    return neighbourhood.look_up(keys, holders, known.__getitem__, POINTS)
+
+
+def test_who_is_linked_whatever_is_weighed_is_looked_at_at_once():
+    known = [added("same device", (DEVICE, 1), (DEVICE, 2)), added("its other device", (DEVICE, 2))]
+    guest = Neighbourhood([], added("guest", (DEVICE, 1)), known=None, below=len(known))
+
+    assert KINDS[DEVICE].points >= LINK_FROM
+    assert looked_up(guest, known), "it goes on by the account of the same device"
+    assert looked_up(guest, known), "and by the one after it"
+    assert not looked_up(guest, known)
+    assert sorted(guest.fresh_pairs()) == [(0, 1), (1, 2)]
+    assert guest.fresh_pairs() == {}
+
+
+def test_who_shares_little_waits_to_be_weighed():
+    known = [added("same net", (SUBNET, 1), (DEVICE, 2)), added("its device", (DEVICE, 2))]
+    guest = Neighbourhood([], added("guest", (SUBNET, 1)), known=None, below=len(known))
+
+    assert not looked_up(guest, known)
+    assert list(guest.fresh_pairs()) == [(0, 1)]
+    assert guest.take([(0, 1)]), "weighed it was a link"
+    assert looked_up(guest, known)
+    assert list(guest.fresh_pairs()) == [(1, 2)]
