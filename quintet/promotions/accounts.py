@@ -198,16 +198,15 @@ def _assembled(
     used_at_s: np.ndarray,
     uses: np.ndarray,
 ) -> Accounts:
-    first_use_s = np.full(len(created_at_s), np.inf)
-    np.fmin.at(first_use_s, code_row, used_at_s)
-    lag_days = (first_use_s - created_at_s) / _SECONDS_PER_DAY
+    use_lag_days = np.full(len(created_at_s), np.nan)
+    np.fmin.at(use_lag_days, code_row, (used_at_s - created_at_s[code_row]) / _SECONDS_PER_DAY)
     # A use before the sign-up is a fault of clocks or files, and tells nothing.
-    is_known = np.isfinite(lag_days) & (lag_days >= 0)
+    use_lag_days[use_lag_days < 0] = np.nan
     return Accounts(
         fields=fields,
         created_at_s=created_at_s,
         age_years=(created_at_s - born_at_s) / (365.25 * _SECONDS_PER_DAY),
-        use_lag_days=np.where(is_known, lag_days, np.nan),
+        use_lag_days=use_lag_days,
         uses=np.bincount(code_row, uses, minlength=len(created_at_s)),
         code_start=np.searchsorted(code_row, np.arange(len(created_at_s) + 1)),
         code=code,

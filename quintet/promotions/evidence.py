@@ -58,4 +58,4 @@ def own_evidence(accounts: Accounts, population: Population) -> dict[str, np.nda
 
 def stacked(columns: dict[str, np.ndarray]) -> np.ndarray:
     """The columns side by side in the order of `EVIDENCE`."""
-    return np.stack([columns[name] for name in EVIDENCE], axis=1)
+    return np.ascontiguousarray(np.array([columns[name] for name in EVIDENCE]).T)

@@ -95,9 +95,11 @@ def pair_weights(pairs: Pairs, members: Members, population: Population) -> tupl
     meaning = population.sharing_meaning
     points = meaning * _MOST_POINTS[_KIND_PLACES, pairs.sharers.astype(np.intp)]
     shared_code = _rarest_shared_code(pairs, members)
-    name_a, name_b = members.name[pairs.a], members.name[pairs.b]
-    alike = process.cpdist(name_a, name_b, scorer=JaroWinkler.similarity, dtype=np.float64)
-    alike = np.where((name_a == "") | (name_b == ""), 0.0, alike)
+    of_both = members.name[pairs.a], members.name[pairs.b]
+    alike = process.cpdist(*of_both, scorer=JaroWinkler.similarity, dtype=np.float64)
+    is_nameless = members.name == ""
+    if is_nameless.any():
+        alike[is_nameless[pairs.a] | is_nameless[pairs.b]] = 0.0
     apart_s = members.created_at_s[pairs.a] - members.created_at_s[pairs.b]
     together = (
         _CLOSE_POINTS * _closeness(apart_s, population.span_seconds)
@@ -186,11 +188,11 @@ def link_evidence(
     np.maximum.at(most, row, np.concatenate([pairs.sharers, pairs.sharers]))
     evidence = dict(zip(SHARED_EVIDENCE, np.log2(most).T, strict=True))
     weights = np.concatenate([weight, weight])
-    order = np.lexsort((-weights, row))
-    rank = np.arange(len(row)) - np.searchsorted(row[order], row[order])
-    for name, place in (("best_pair", 0), ("next_pair", 1)):
-        evidence[name] = np.zeros(count)
-        evidence[name][row[order][rank == place]] = weights[order][rank == place]
+    heaviest = np.concatenate([weights[np.lexsort((-weights, row))], np.zeros(2)])
+    held = np.bincount(row, minlength=count)
+    first = held.cumsum() - held
+    evidence["best_pair"] = np.where(held > 0, heaviest[first], 0.0)
+    evidence["next_pair"] = np.where(held > 1, heaviest[first + 1], 0.0)
     size = np.bincount(component)[component]
     evidence["cluster_size"] = np.log2(np.minimum(size, LARGEST_CLUSTER))
     links = weight >= LINK_FROM

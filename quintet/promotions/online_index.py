@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import chain, islice
+from itertools import chain, compress, islice
 
 import numpy as np
 import pyarrow as pa
@@ -162,7 +162,7 @@ class OnlineIndex:
         component = components(len(found.members), found.pairs.a[is_link], found.pairs.b[is_link])
         span_seconds = self.model.population.span_seconds
         links = link_evidence(found.pairs, found.weight, found.shared_code, found.members, component, span_seconds)
-        guests = [one.guest for one in found.around]
+        guests = np.array([one.guest for one in found.around])
         own = own_evidence(accounts, self.model.population)
         columns = stacked(own | {name: values[guests] for name, values in links.items()})
         scores = self.model.scores(columns)
@@ -341,11 +341,8 @@ def _strongest(guest: int, found: _Surroundings) -> tuple[LinkedAccount, ...]:
     """The guest's links, the strongest first. It stands before its neighbours, and so first in each of its pairs."""
     own = np.flatnonzero((found.pairs.a == guest) & (found.weight >= LINK_FROM))
     own = own[np.argsort(-found.weight[own], kind="stable")][:MOST_LINKED]
+    others, weights, sharers = (column[own].tolist() for column in (found.pairs.b, found.weight, found.pairs.sharers))
     return tuple(
-        LinkedAccount(
-            found.entries[found.pairs.b[at]].user_id,
-            float(found.weight[at]),
-            tuple(name for name, count in zip(KIND_NAMES, found.pairs.sharers[at], strict=True) if count > 0),
-        )
-        for at in own
+        LinkedAccount(found.entries[other].user_id, weight, tuple(compress(KIND_NAMES, counts)))
+        for other, weight, counts in zip(others, weights, sharers, strict=True)
     )

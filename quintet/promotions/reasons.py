@@ -36,7 +36,7 @@ _OWN_CODES = {
 """By evidence. `use_early` joins `use_hasty`."""
 
 _OWN_NAMES = list(_OWN_CODES.values())
-_OWN_COLUMNS = [EVIDENCE.index(name) for name in _OWN_CODES]
+_OWN_COLUMNS = np.array([EVIDENCE.index(name) for name in _OWN_CODES])
 _USE_HASTY, _USE_EARLY = list(_OWN_CODES).index("use_hasty"), EVIDENCE.index("use_early")
 
 _LINK_CODES = {
@@ -53,8 +53,8 @@ _LINK_CODES = {
 """By evidence; the number behind the code counts accounts, this one among them."""
 
 _LINK_NAMES = list(_LINK_CODES.values())
-_LINK_COLUMNS = [EVIDENCE.index(name) for name in LINK_EVIDENCE]
-_COUNTED_COLUMNS = [EVIDENCE.index(name) for name in _LINK_CODES]
+_LINK_COLUMNS = np.array([EVIDENCE.index(name) for name in LINK_EVIDENCE])
+_COUNTED_COLUMNS = np.array([EVIDENCE.index(name) for name in _LINK_CODES])
 _IS_NATURAL = np.array([name in {"burst", "same_code"} for name in _LINK_CODES])
 
 _AGE_STEPS_DAYS = (60, 180, 365)
