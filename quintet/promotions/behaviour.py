@@ -20,6 +20,8 @@ def behaviour_evidence(accounts: Accounts, population: Population) -> dict[str, 
     use_hasty: how far the first use comes sooner than 99% of first uses do; use_early: how few come as soon, which
     says something only where labels show that abusers are early. uses_many: how few accounts use codes as often.
     """
+    if not accounts.uses.any():  # as of most who sign up
+        return {name: np.zeros(len(accounts)) for name in BEHAVIOUR_EVIDENCE}
     return {
         "use_hasty": population.use_lag_days.below(accounts.use_lag_days),
         "use_early": population.use_lag_days.rarity_below(accounts.use_lag_days),

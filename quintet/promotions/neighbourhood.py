@@ -7,8 +7,9 @@ for several at once. Which accounts hold a key, and what a pair weighs, is told 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from operator import getitem
+from dataclasses import dataclass, fields
+from operator import attrgetter, getitem
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,7 @@ _MOST_SHARERS = tuple(kind.most_sharers for kind in KINDS)
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """One account by itself. Tuples of numbers, unlike lists, are nothing that has to be searched for garbage."""
+    """One account by itself."""
 
     user_id: str
     created_at_s: float
@@ -30,6 +31,10 @@ class Added:
     code_rarity: np.ndarray
     kind: tuple[int, ...]
     key: tuple[int, ...]
+
+
+fields_of: Callable[[Added], tuple[Any, ...]] = attrgetter(*(field.name for field in fields(Added)))
+"""An added account as a tuple: of numbers, texts and arrays, it is nothing that has to be searched for garbage."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain, compress, islice
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,7 +39,7 @@ from quintet.promotions.links import (
     points_by_sharers,
 )
 from quintet.promotions.model import AbuseModel
-from quintet.promotions.neighbourhood import Added, Columns, Entry, Neighbourhood, Stored, members_of_entries
+from quintet.promotions.neighbourhood import Added, Columns, Entry, Neighbourhood, Stored, fields_of, members_of_entries
 from quintet.promotions.policy import Policy
 from quintet.promotions.reasons import Reason, explained, reason_codes
 
@@ -123,7 +124,7 @@ class OnlineIndex:
         )
         by_key = np.argsort(key, kind="stable")
         self._sorted_key, self._holder = key[by_key], row[by_key].astype(np.int32)
-        self._added: dict[int, Added] = {}
+        self._added: dict[int, tuple[Any, ...]] = {}
         self._added_row: dict[str, int] = {}
         self._added_holders: dict[int, tuple[int, ...]] = {}
         self._rows = len(accounts)
@@ -230,7 +231,7 @@ class OnlineIndex:
         self._put(row, entry, [key for _, key in new_keys])
 
     def _put(self, row: int, entry: Added, new_keys: Sequence[int]) -> None:
-        self._added[row] = entry
+        self._added[row] = fields_of(entry)
         for key in new_keys:
             holders = self._added_holders.get(key, ())
             if len(holders) < _ENOUGH_SHARERS:
@@ -246,7 +247,8 @@ class OnlineIndex:
         return next((row for row in alike if Stored(self._columns, row).user_id == user_id), None)
 
     def _entry(self, row: int) -> Entry:
-        return self._added.get(row) or Stored(self._columns, row)
+        added = self._added.get(row)
+        return Stored(self._columns, row) if added is None else Added(*added)
 
     def _entry_of(self, sign_up: SignUp, usages: Sequence[Usage]) -> Added:
         return self._entries_of(accounts_as_given([(sign_up, usages)]))[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from quintet.promotions.accounts import SignUp, Usage, accounts_of
 from quintet.promotions.links import LARGEST_CLUSTER
 from quintet.promotions.model import AbuseModel, scorecard
+from quintet.promotions.neighbourhood import Added
 from quintet.promotions.online_index import Asked, OnlineIndex
 from quintet.promotions.policy import read_policy
 from quintet.promotions.profile import Population
@@ -133,6 +135,16 @@ def test_a_user_joins_once():
     assert len(known) == 1
     assert known.knows("u")
     assert not known.knows("v")
+
+
+def test_who_joined_is_nothing_that_has_to_be_searched_for_garbage():
+    judged = empty_index()
+    for number in range(50):
+        judged.add(SignUp(f"u{number}", None, f"{number}@x.org", device_id=f"d{number}"), [Usage(f"u{number}", "A")])
+    gc.collect()
+
+    assert not any(isinstance(one, Added) for one in gc.get_objects())
+    assert judged.judge(SignUp("late", None, "7@x.org", device_id="d7")).linked[0].user_id == "u7"
 
 
 def test_what_joined_first_holds():
