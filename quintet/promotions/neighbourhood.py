@@ -154,10 +154,13 @@ class Neighbourhood:
                         counts[kind] = count
         self._found.update(fresh)
         self._fresh |= fresh
-        return self._go_on(ends for ends, counts in fresh.items() if sum(map(getitem, points, counts)) >= LINK_FROM)
+        return self.take(ends for ends, counts in fresh.items() if sum(map(getitem, points, counts)) >= LINK_FROM)
 
-    def _go_on(self, links: Iterable[tuple[int, int]]) -> bool:
-        """Make who is linked the next frontier; whether there is one, of a cluster that is not too large to be one."""
+    def take(self, links: Iterable[tuple[int, int]]) -> bool:
+        """Make who is linked by these pairs the next frontier.
+
+        Whether there is one, of a cluster that is not too large to be one.
+        """
         self._frontier = sorted({place for ends in links for place in ends} - self._cluster)
         self._cluster.update(self._frontier)
         return bool(self._frontier) and len(self._cluster) <= LARGEST_CLUSTER
@@ -166,7 +169,3 @@ class Neighbourhood:
         """The pairs that were not given before, with the counts of `Pairs.sharers`."""
         fresh, self._fresh = self._fresh, {}
         return fresh
-
-    def take(self, links: Iterable[tuple[int, int]]) -> bool:
-        """Take over which of the pairs are links; whether there is another frontier."""
-        return self._go_on(links)
