@@ -1,0 +1,21 @@
+"""The service's log: whatever a request brought, its line is written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+_LOGGED = """
+import structlog
+from quintet.web.__main__ import log_as_json
+log_as_json()
+structlog.get_logger().info("request", path="half a pair \\ud800")
+"""
+
+
+def test_a_line_with_half_a_surrogate_pair_is_written():
+    ran = subprocess.run([sys.executable, "-c", _LOGGED], capture_output=True, text=True, check=True, timeout=120)
+    (line,) = (json.loads(line) for line in ran.stderr.splitlines() if line.startswith("{"))
+
+    assert line["path"] == "half a pair \ud800"
