@@ -92,8 +92,7 @@ def pair_weights(pairs: Pairs, members: Members, population: Population) -> tupl
     names that are alike. Who share nothing but a code and the days are close and share a code by that alone, so that
     this counts only as far as it is unusual.
     """
-    meaning = population.sharing_meaning
-    points = meaning * _MOST_POINTS[_KIND_PLACES, pairs.sharers.astype(np.intp)]
+    points = points_by_sharers(population)[_KIND_PLACES, pairs.sharers.astype(np.intp)]
     shared_code = _rarest_shared_code(pairs, members)
     of_both = members.name[pairs.a], members.name[pairs.b]
     alike = process.cpdist(*of_both, scorer=JaroWinkler.similarity, dtype=np.float64)
@@ -107,7 +106,7 @@ def pair_weights(pairs: Pairs, members: Members, population: Population) -> tupl
         + _NAME_POINTS * np.fmin(np.fmax((alike - 0.9) / 0.1, 0), 1)
     )
     is_burst_alone = pairs.sharers.sum(axis=1) == pairs.sharers[:, _CODE_BURST]
-    of_burst_alone = min(1.0, float(meaning[_CODE_BURST]) * _BURST_MEANING)
+    of_burst_alone = min(1.0, float(population.sharing_meaning[_CODE_BURST]) * _BURST_MEANING)
     return points.sum(axis=1) + together * np.where(is_burst_alone, of_burst_alone, 1.0), shared_code
 
 
