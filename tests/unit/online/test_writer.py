@@ -100,6 +100,25 @@ def test_a_write_that_fails_alone_is_told_and_the_next_one_is_written(store: Sto
     assert names(store) == {"later"}
 
 
+@pytest.mark.parametrize("is_long", [False, True])
+def test_the_writer_moves_a_long_log_itself_so_that_the_next_write_begins_it_anew(
+    store: Store, monkeypatch: pytest.MonkeyPatch, is_long: bool
+):
+    monkeypatch.setattr(module, "_CHECKPOINT_SECONDS", 3_600)
+    writer, log = Writer(store), store.path.with_name(f"{store.path.name}-wal")
+    writer.start()
+    writer.run(partial(insert, name="before")).result()
+    salt = log.read_bytes()[16:24]
+    if is_long:
+        writer._is_log_long.set()
+    for name in ("moved after it", "anew"):
+        writer.run(partial(insert, name=name)).result()
+    writer.close()
+
+    assert (log.read_bytes()[16:24] != salt) == is_long
+    assert len(names(store)) == 3
+
+
 def test_the_log_of_sqlite_is_begun_anew_again_and_again(store: Store, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "_CHECKPOINT_SECONDS", 0.02)
     writer, log = Writer(store), store.path.with_name(f"{store.path.name}-wal")
