@@ -37,16 +37,16 @@ $(DAGSTER_HOME)/dagster.yaml: dagster.yaml
 	@mkdir -p $(DAGSTER_HOME) && cp dagster.yaml $@
 
 run: install $(DAGSTER_HOME)/dagster.yaml  ## build everything that is not up to date (SELECT=conversions: one domain; LEARN=conversions: its models anew)
-	@$(BIN)/python run.py $(if $(SELECT),--select $(SELECT)) $(if $(LEARN),--learn $(LEARN))
+	@$(BIN)/python -m cli.run $(if $(SELECT),--select $(SELECT)) $(if $(LEARN),--learn $(LEARN))
 
 dev: install $(DAGSTER_HOME)/dagster.yaml  ## Dagster UI on port 3000, sensors and schedules on
-	@$(BIN)/python -m quintet.supervisor $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
+	@$(BIN)/python -m cli.supervisor $(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port 3000
 
 serve: install  ## API and pages on port 8000 (QUINTET_PORT)
 	@$(BIN)/python -m quintet.web
 
 up: install $(DAGSTER_HOME)/dagster.yaml  ## everything together: embedded PostgreSQL and S3 server, filled, stream, dev, serve (SIMULATE=20: and a CRM with 20 applications a second)
-	@$(BIN)/python up.py $(if $(SIMULATE),--simulate $(SIMULATE))
+	@$(BIN)/python -m cli.up $(if $(SIMULATE),--simulate $(SIMULATE))
 
 fill: install  ## fill the empty tables of QUINTET_POSTGRES_URL from the inboxes
 	@$(BIN)/python -m quintet.promotions.source

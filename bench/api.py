@@ -115,7 +115,7 @@ def build(home: Path, raw: Path, domain: str) -> None:
     (home / "dagster").mkdir(parents=True)
     shutil.copy(_PROJECT / "dagster.yaml", home / "dagster")
     subprocess.run(
-        [sys.executable, "run.py", "--select", domain],
+        [sys.executable, "-m", "cli.run", "--select", domain],
         cwd=_PROJECT,
         env={
             **os.environ,

@@ -132,7 +132,7 @@ def _materialise(home: Path, ended: threading.Event) -> None:
         for file in (*home.glob("warehouse.duckdb*"), *home.glob("serving/current.duckdb")):
             file.unlink()  # so that the next run builds all of it
         run = subprocess.Popen(
-            [sys.executable, "run.py"],
+            [sys.executable, "-m", "cli.run"],
             cwd=_PROJECT,
             env=environment,
             stdout=subprocess.DEVNULL,

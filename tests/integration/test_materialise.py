@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from materialise import release_dead_runs
+from cli.materialise import release_dead_runs
 from resources.warehouse import POOL
 
 

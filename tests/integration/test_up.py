@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import up
+from cli import up
 from quintet.changelog.log import epochs
 from quintet.changelog.place import find_log
 from quintet.embedded import object_store
@@ -34,7 +34,7 @@ def home() -> Iterator[Path]:
 def test_it_fills_the_database_starts_the_parts_and_stops_all_on_ctrl_c(home: Path, project: Path) -> None:
     quintet = Quintet(project / "data" / "raw", home)
     process = subprocess.Popen(
-        [sys.executable, "up.py"],
+        [sys.executable, "-m", "cli.up"],
         cwd=project,
         env=quintet.environment | {"QUINTET_STREAM_PORT": "0"},
         stdout=subprocess.PIPE,

@@ -1,7 +1,7 @@
 """`make up`: everything together: the embedded PostgreSQL, filled, with its change stream and an S3 server for it,
 Dagster, the API and the pages.
 
-Belongs here: which parts there are. How they run side by side belongs to `quintet/supervisor.py`.
+Belongs here: which parts there are. How they run side by side belongs to `cli/supervisor.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psycopg
 
+from cli.supervisor import Part, Supervisor, behind, to_standard_output
 from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.embedded.processes import EmbeddedServerError
@@ -23,9 +24,8 @@ from quintet.promotions.source import fill
 from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
 from quintet.settings import Settings, SettingsError, load_settings
-from quintet.supervisor import Part, Supervisor, behind, to_standard_output
 
-_PROJECT = Path(__file__).parent
+_PROJECT = Path(__file__).parents[1]
 _DAGSTER_PORT = 3000
 _SAMPLE_CLIENTS, _SAMPLE_SEED = 1_000, 7
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from quintet.supervisor import Part, Supervisor, behind, step_back
+from cli.supervisor import Part, Supervisor, behind, step_back
 
 
 def part(name: str, program: str) -> Part:
@@ -79,7 +79,7 @@ def test_what_a_part_started_itself_does_not_outlive_it():
 def test_asked_to_stop_it_stops_all_and_ends_well(number: str):
     program = f"""
         import os, sys
-        from quintet.supervisor import Part, Supervisor, to_standard_output
+        from cli.supervisor import Part, Supervisor, to_standard_output
         waits = Part("waits", {list(WAITS.command)!r})
         sys.exit(Supervisor([waits], os.environ, to_standard_output).run())
     """
@@ -94,7 +94,7 @@ def test_asked_to_stop_it_stops_all_and_ends_well(number: str):
 
 
 def test_a_part_that_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("quintet.supervisor.STOP_SECONDS", 0.5)
+    monkeypatch.setattr("cli.supervisor.STOP_SECONDS", 0.5)
     deaf = part(
         "deaf",
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready'); time.sleep(60)",

@@ -1,7 +1,7 @@
 """Running several programs as one: their lines with their names before them, all stopped when one ends.
 
 Belongs here: starting, listening and stopping, and what may run only behind the others. Which programs there are
-belongs to `up.py`. `python -m quintet.supervisor COMMAND …` runs a command behind all else.
+belongs to `cli/up.py`. `python -m cli.supervisor COMMAND …` runs a command behind all else.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def to_standard_output(line: str) -> None:
 
 def behind(command: Sequence[str]) -> list[str]:
     """The command that runs a command behind all else."""
-    return [sys.executable, "-m", "quintet.supervisor", *command]
+    return [sys.executable, "-m", "cli.supervisor", *command]
 
 
 def step_back() -> None:

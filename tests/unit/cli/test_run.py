@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from cli.run import changes_of_the_log
 from quintet.changelog.change import Position
 from quintet.changelog.log import Epoch, Stretch, open_store, write_epoch, write_stretch
 from quintet.lending.registry import features
 from quintet.lending.tables import replay
 from quintet.settings import Settings, load_settings
-from run import changes_of_the_log
 from tests.lending.events import change
 
 _EPOCH = Epoch("E", Position(0), Position(1), "2020-01-01T00:00:00.000000Z", "1")

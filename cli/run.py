@@ -20,6 +20,7 @@ from pathlib import Path
 import obstore
 from rich.console import Console
 
+from cli.supervisor import step_back
 from quintet.changelog.place import latest_log
 from quintet.datasets import DATASETS, DOMAINS
 from quintet.lending.registry import features
@@ -31,10 +32,9 @@ from quintet.plan import LEARNING, Plan, code_fingerprint, make_plan
 from quintet.promotions.feedback import labels_in_snapshot
 from quintet.settings import Settings, SettingsError, load_settings
 from quintet.summary import render
-from quintet.supervisor import step_back
 from quintet.warehouse.snapshot import NoSnapshotError
 
-_PROJECT = Path(__file__).parent
+_PROJECT = Path(__file__).parents[1]
 _CONSOLE = Console(file=sys.stdout, highlight=False)
 
 
@@ -112,7 +112,7 @@ def _show_first_key(settings: Settings) -> None:
 def _materialise(settings: Settings, plan: Plan, select: str | None, learn: str | None) -> bool:
     step_back()
     # imported only where there is work: Dagster takes seconds to load
-    from materialise import materialise  # noqa: PLC0415
+    from cli.materialise import materialise  # noqa: PLC0415
 
     return materialise(settings, plan, select, _CONSOLE, learn)
 

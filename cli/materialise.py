@@ -1,6 +1,6 @@
 """Materialising a plan in this process, with a line of progress for each step.
 
-Belongs here: from a plan to a selection of assets, and running it. `run.py` is the command line around it.
+Belongs here: from a plan to a selection of assets, and running it. `cli/run.py` is the command line around it.
 """
 
 from __future__ import annotations
