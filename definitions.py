@@ -14,7 +14,14 @@ from assets.conversions_reports import conversions_papers, journeys_files
 from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
 from assets.insurance import premium_forecast, premium_reports, stg_agency_performance
 from assets.jobs import build_jobs
-from assets.lending import lending_client_features, lending_log, lending_model, lending_training_set
+from assets.lending import (
+    LOAN_BOOK_INBOX,
+    lending_client_features,
+    lending_log,
+    lending_model,
+    lending_replication,
+    lending_training_set,
+)
 from assets.marts import build_marts, build_results
 from assets.payments import (
     alert_evaluation,
@@ -38,7 +45,7 @@ from resources.source import Source
 from resources.warehouse import Warehouse
 from sensors.failures import build_failure_sensor
 from sensors.inboxes import INBOX_SENSORS
-from sensors.lending import watch_change_log
+from sensors.lending import watch_change_log, watch_loan_book
 from sensors.schedules import build_schedules
 from sensors.source import source_sensor
 
@@ -95,6 +102,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     published += [key for definition in made_in_python for key in definition.keys if key.path[0] == "ml"]
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *INBOXES,
+        LOAN_BOOK_INBOX,
         *LEDGER,
         promotions_source,
         *INGEST_ASSETS,
@@ -111,6 +119,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         abuse_scores,
         matching,
         conversion_analysis,
+        lending_replication,
         lending_log,
         lending_client_features,
         lending_training_set,
@@ -127,7 +136,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     return dg.Definitions(
         assets=assets,
         jobs=jobs,
-        sensors=[*INBOX_SENSORS, source_sensor, watch_change_log, build_failure_sensor(settings.home)],
+        sensors=[*INBOX_SENSORS, source_sensor, watch_loan_book, watch_change_log, build_failure_sensor(settings.home)],
         schedules=build_schedules({job.name: job for job in jobs}),
         resources=resources,
         executor=dg.in_process_executor,

@@ -1,8 +1,7 @@
 """Lending's assets: the change log compacted and replayed day by day, its tables, and the scoring model."""
 
 import datetime as dt
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,8 @@ import dagster as dg
 
 from assets.facts import DAILY, OWNERS
 from quintet.changelog.lake import compact, expire, read_manifest
-from quintet.changelog.place import latest_log
+from quintet.changelog.place import last_day, latest_log
+from quintet.lending.loan_book import INBOX
 from quintet.lending.models import registry_of
 from quintet.lending.policy import read_policy
 from quintet.lending.registry import features
@@ -25,16 +25,15 @@ from quintet.lending.tables import (
     write_training_set,
 )
 from quintet.settings import Settings
+from quintet.stream.catch_up import KNOWN, LOADED, REJECTED, CaughtUp, ReplicationError, catch_up
+from quintet.warehouse.ledger import loaded_contents, record_file
 from resources.clock import Clock
 from resources.warehouse import POOL, Warehouse
 
+INBOX_KEY = dg.AssetKey(["inbox", INBOX])
+CHANGE_LOG = dg.AssetKey(["change_log", "lending"])
 LAKE = dg.AssetKey(["lake", "lending_changes"])
 APPLICATIONS = dg.AssetKey(["lake", "lending_applications"])
-
-LOG_DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_offset=1)
-"""Days of commits, UTC; today is one of them. A log is read in its order, so every run takes all that is new,
-whichever day it is for, and tells Dagster which days it has written."""
-
 
 _MODEL_DESCRIPTIONS = {
     "ml.lending_models": "Every scoring model that was kept: which is in force, which is tried beside it, and why.",
@@ -65,32 +64,87 @@ def _table(name: str, description: str) -> Callable[[Callable[..., Any]], dg.Ass
     )
 
 
+LOAN_BOOK_INBOX = dg.AssetSpec(
+    key=INBOX_KEY,
+    group_name="lending",
+    owners=OWNERS,
+    description=f"PostgreSQL dumps dropped into data/raw/{INBOX}: the lender's tables user, loan and payment.",
+    kinds={"file", "postgres"},
+)
+
+
+@dg.asset(
+    key=CHANGE_LOG,
+    deps=[INBOX_KEY],
+    description="The log of the lender's PostgreSQL, replicated to its end into the object store and the features of "
+    "the decision service. A new dump of the inbox is loaded first, and begins a new epoch.",
+    kinds={"postgres", "s3"},
+    pool=POOL,
+    check_specs=[
+        dg.AssetCheckSpec("replicated", asset=CHANGE_LOG, description="The log was read to its end."),
+        dg.AssetCheckSpec("dumps_usable", asset=CHANGE_LOG, description="Every dump of the inbox could be used."),
+    ],
+    **_SHARED,
+)
+def lending_replication(
+    context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock, settings: dg.ResourceParam[Settings]
+) -> dg.MaterializeResult:
+    """Bring the change log up to date. Where that cannot be, lending is built from what is there, and a check fails."""
+    with warehouse.get_connection() as connection:
+        loaded = loaded_contents(connection, INBOX)
+    failure, done = None, CaughtUp((), None)
+    try:
+        done = catch_up(settings, loaded, context.log.info)
+    except ReplicationError as error:
+        failure = str(error)
+    with warehouse.get_connection() as connection:
+        for dump in done.dumps:
+            if dump.status != KNOWN:
+                status = REJECTED if dump.status == REJECTED else LOADED
+                record_file(connection, dump.file, dump.sha256, status, dump.rows, dump.message, clock.now())
+    rejected = [str(dump.message) for dump in done.dumps if dump.status == REJECTED]
+    return dg.MaterializeResult(
+        metadata={
+            "epoch": done.epoch.name if done.epoch else "no loan book yet",
+            "rows of a new dump": sum(dump.rows for dump in done.dumps),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                passed=failure is None, check_name="replicated", description=failure or "the log was read to its end"
+            ),
+            dg.AssetCheckResult(
+                passed=not rejected,
+                check_name="dumps_usable",
+                severity=dg.AssetCheckSeverity.WARN,
+                description="; ".join(rejected)[:4000] or "every dump could be used",
+            ),
+        ],
+    )
+
+
 @dg.multi_asset(
     name="lending_log",
     pool=POOL,
-    partitions_def=LOG_DAYS,
     specs=[
         dg.AssetSpec(
             LAKE,
-            description="The change log of the stream as Parquet, a file a day of commits; small objects expire after "
-            "a while.",
+            deps=[CHANGE_LOG],
+            description="The change log as Parquet, a file a day of commits; small objects expire after a while.",
             kinds={"parquet", "s3"},
             **_SHARED,
         ),
         dg.AssetSpec(
             APPLICATIONS,
             deps=[LAKE],
-            description="Every application with the features that were known at it, settled once, by the day of the "
-            "log on which it came; beside it the states of every client. A new or changed feature replays the log.",
+            description="Every application with the features that were known at it, settled once; beside it the states "
+            "of every client. A new or changed feature replays the log.",
             kinds={"python", "sqlite"},
             **_SHARED,
         ),
     ],
 )
-def lending_log(
-    context: dg.AssetExecutionContext, clock: Clock, settings: dg.ResourceParam[Settings]
-) -> Iterator[dg.MaterializeResult]:
-    """Compact and replay what came since the last time; one step, since a run for no day may not hand days on."""
+def lending_log(clock: Clock, settings: dg.ResourceParam[Settings]) -> Iterator[dg.MaterializeResult]:
+    """Compact and replay what came since the last time."""
     found = latest_log(settings)
     if found is None:
         yield dg.MaterializeResult(LAKE, metadata={"dagster/row_count": 0, "log": "no stream has written yet"})
@@ -99,14 +153,10 @@ def lending_log(
     log, epoch = found
     done = compact(log, epoch)
     expired = expire(log, epoch, clock.now().replace(tzinfo=dt.UTC) - dt.timedelta(days=settings.log_days))
-    rows: Counter[str] = Counter()
-    for part in read_manifest(log, epoch).parts:
-        rows[part.day] += part.rows
-    _tell_days(context, LAKE, {day: rows[day] for day in done.days})
     yield dg.MaterializeResult(
         LAKE,
         metadata={
-            "dagster/row_count": rows.total(),
+            "dagster/row_count": sum(part.rows for part in read_manifest(log, epoch).parts),
             "changes added": done.changes,
             "objects compacted": done.objects,
             "objects expired": expired,
@@ -114,26 +164,15 @@ def lending_log(
         },
     )
     settled = replay(Path(settings.lending), log, epoch, features())
-    _tell_days(context, APPLICATIONS, settled)
     yield dg.MaterializeResult(APPLICATIONS, metadata={"applications settled": settled.total()})
-
-
-def _tell_days(context: dg.AssetExecutionContext, key: dg.AssetKey, rows: Mapping[str, int]) -> None:
-    """Tell Dagster the days that were written, with their rows; those that the run was for it knows by itself."""
-    is_for_days = context.has_partition_key or context.has_partition_key_range
-    asked = set(context.partition_keys) if is_for_days else set()
-    for day, count in sorted(rows.items()):
-        # A clock that was set back years has days that nobody looks for.
-        if day not in asked and LOG_DAYS.has_partition_key(day):
-            context.log_event(dg.AssetMaterialization(key, partition=day, metadata={"dagster/row_count": count}))
 
 
 @_table(CLIENT_FEATURES, "The features of every client at the end of a day.")
 def lending_client_features(
     warehouse: Warehouse, clock: Clock, settings: dg.ResourceParam[Settings]
 ) -> dg.MaterializeResult:
-    """Tell every client's features from the replayed states."""
-    as_of = settings.lending_as_of or clock.now().date()
+    """Compute every client's features from the replayed states."""
+    as_of = settings.lending_as_of or last_day(settings) or clock.now().date()
     rows = client_features(Path(settings.lending), features(), as_of)
     with warehouse.get_connection() as connection:
         write_client_features(connection, rows, features())

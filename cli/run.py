@@ -23,6 +23,8 @@ from rich.console import Console
 from cli.supervisor import step_back
 from quintet.changelog.place import latest_log
 from quintet.datasets import DATASETS, DOMAINS
+from quintet.embedded.postgres import running_url
+from quintet.lending.loan_book import INBOX
 from quintet.lending.registry import features
 from quintet.lending.tables import is_behind
 from quintet.online.abuse_records import last_label
@@ -31,6 +33,7 @@ from quintet.online.store import Store
 from quintet.plan import LEARNING, Plan, code_fingerprint, make_plan
 from quintet.promotions.feedback import labels_in_snapshot
 from quintet.settings import Settings, SettingsError, load_settings
+from quintet.stream.catch_up import dumps_of, unknown_dumps
 from quintet.summary import render
 from quintet.warehouse.snapshot import NoSnapshotError
 
@@ -57,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     with _alone(settings.home):
         also = _changes_without_a_file(settings) if select in (None, "promotions") else {}
         if select is None:
-            also |= changes_of_the_log(settings)
+            also |= changes_of_the_loan_book(settings)
         if given.learn:
             plan = Plan({}, is_full=True, reason=f"new models of {given.learn} are asked for")
         elif datasets:
@@ -89,8 +92,17 @@ def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
     return changes
 
 
+def changes_of_the_loan_book(settings: Settings) -> dict[tuple[str, str], str]:
+    """The asset that lending begins with, where there are new dumps or may be new rows in PostgreSQL."""
+    if count := len(unknown_dumps(dumps_of(settings), settings.serving)):
+        return {("change_log", "lending"): f"{count} new files in the inbox {INBOX}"}
+    if settings.postgres_url is not None or running_url(settings.embedded_postgres) is not None:
+        return {("change_log", "lending"): "the lender's database may have changed"}
+    return changes_of_the_log(settings)
+
+
 def changes_of_the_log(settings: Settings) -> dict[tuple[str, str], str]:
-    """The asset that takes in the change log, where the log has more than was replayed."""
+    """The asset that compacts the change log, where the log has more than was replayed."""
     try:
         found = latest_log(settings)
         if found is not None and is_behind(settings.lending, *found, features()):

@@ -214,11 +214,25 @@ class Settings(BaseSettings):
         le=3650,
         allow_inf_nan=False,
     )
+    loan_book_seconds: float = _setting(
+        3600.0,
+        "Seconds that restoring a dump of the inbox `loan_book` may take.",
+        "a number of seconds from 1 to 86400",
+        ge=1,
+        le=86_400,
+        allow_inf_nan=False,
+    )
+    loan_book_bytes: int = _setting(
+        20_000_000_000,
+        "Bytes that such a dump may take once it is restored.",
+        "a whole number of bytes from 1000000",
+        ge=1_000_000,
+    )
     lending_as_of: Annotated[date, BeforeValidator(_iso_date)] | None = _setting(
         None,
-        "Day at whose end the published features of clients are told.",
+        "Day at whose end the published features of clients hold.",
         "a real date like 2020-08-23",
-        "the day of the run",
+        "the day of the run; of a dump that nothing was streamed after, its last day",
     )
     lending_policy: Path = _setting(
         Path(__file__).parents[1] / "policy" / "lending.toml",
@@ -304,6 +318,11 @@ class Settings(BaseSettings):
     def embedded_postgres(self) -> Path:
         """Folder of the embedded PostgreSQL."""
         return self.home / "postgres"
+
+    @property
+    def restores(self) -> Path:
+        """Folder of the server on which a dump is restored before its rows are loaded; there only meanwhile."""
+        return self.home / "restore"
 
     @property
     def embedded_objects(self) -> Path:

@@ -1,9 +1,12 @@
-"""A sensor for the change log: when enough has come, lending is built from it.
+"""Sensors of lending: a new dump in the inbox, and a change log that has grown enough.
 
 Belongs here: when a run is due. An error fails the tick, where Dagster shows it.
 """
 
 from __future__ import annotations
+
+import json
+from pathlib import Path
 
 import dagster as dg
 
@@ -11,9 +14,17 @@ from assets.jobs import domain_selection
 from quintet.changelog.lake import read_manifest
 from quintet.changelog.log import covering, stretches
 from quintet.changelog.place import latest_log
+from quintet.lending.loan_book import INBOX
 from quintet.settings import Settings
+from quintet.stream.catch_up import unknown_dumps
+from quintet.warehouse.inbox import is_settled
+from resources.clock import Clock
+from resources.inboxes import Inboxes
+from resources.warehouse import Warehouse
+from sensors.inboxes import listing_digest
 
 INTERVAL_SECONDS = 60
+_INBOX_SECONDS = 10
 MOST_OBJECTS = 200
 """Objects of the log that may wait for a compaction; the daily run takes what is fewer."""
 
@@ -36,3 +47,29 @@ def watch_change_log(settings: dg.ResourceParam[Settings]) -> dg.RunRequest | dg
         return dg.SkipReason(f"{len(waiting)} of {MOST_OBJECTS} objects wait")
     first, last = waiting[0][0], waiting[MOST_OBJECTS - 1][0]
     return dg.RunRequest(run_key=f"{first.epoch} {first.start} {last.end}")
+
+
+@dg.sensor(
+    name="watch_loan_book",
+    target=domain_selection("lending"),
+    minimum_interval_seconds=_INBOX_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Loads new dumps of data/raw/loan_book.",
+)
+def watch_loan_book(
+    context: dg.SensorEvaluationContext, inboxes: Inboxes, warehouse: Warehouse, clock: Clock
+) -> dg.SensorResult | dg.SkipReason:
+    """Ask for a run for dumps that the snapshot does not know."""
+    files = inboxes.files(INBOX)
+    listing = listing_digest(files)
+    seen = json.loads(context.cursor) if context.cursor else {}
+    if not files or seen.get("listing") == listing:
+        return dg.SkipReason("nothing has changed in the inbox")
+    growing = [file.name for file in files if not is_settled(file, clock.now(), inboxes.settle_seconds)]
+    if growing:
+        return dg.SkipReason(f"still being written: {', '.join(growing[:5])}")
+    cursor = json.dumps({"listing": listing, "at": clock.now().isoformat(timespec="seconds")})
+    fresh = unknown_dumps(files, Path(warehouse.serving))
+    if not fresh:
+        return dg.SensorResult(skip_reason="the snapshot knows every dump", cursor=cursor)
+    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=" ".join(sorted(fresh)))], cursor=cursor)

@@ -134,9 +134,10 @@ def expire(store: Store, epoch: Epoch, before: dt.datetime) -> int:
 
 
 def read_history(store: Store, epoch: Epoch, after: Position | None = None) -> Iterator[tuple[list[Change], Position]]:
-    """The changes of an epoch from `after` on, each once and in order, in lists with the place where each list ends.
+    """Return the changes of an epoch from `after` on, each once and in order, in lists with the place where each ends.
 
-    Old ones come from Parquet, those since the last compaction from the log's objects.
+    Old ones come from Parquet, those since the last compaction from the log's objects. A list may be empty: an object
+    without changes, such as the last one of a snapshot, still moves the place on.
     """
     manifest, place = read_manifest(store, epoch), after or epoch.start
     for part in manifest.parts:
@@ -144,7 +145,9 @@ def read_history(store: Store, epoch: Epoch, after: Position | None = None) -> I
             changes = [change for change in read_part(store, part) if change.position >= place]
             place = part.end
             yield changes, place
-    place = max(place, manifest.compacted_to) if place >= epoch.start else place
+    if epoch.start <= place < manifest.compacted_to:
+        place = manifest.compacted_to  # beyond the last row in Parquet: what was compacted ended with empty objects
+        yield [], place
     for stretch, begin in covering(stretches(store, epoch.name), place):
         yield [change for change in read_stretch(store, stretch) if change.position >= begin], stretch.end
 

@@ -100,13 +100,19 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Epoch:
-    """A snapshot and the changes after it. start: where its first row stands; snapshot_end: where its last one ends."""
+    """A snapshot and the changes after it. start: where its first row stands; snapshot_end: where its last one ends.
+
+    dump: the SHA-256 of the dump that the tables were loaded from, None where they came another way. last_day: the last
+    day on which the book of that dump changed, ISO.
+    """
 
     name: str
     start: Position
     snapshot_end: Position
     completed_at: str
     source: str
+    dump: str | None = None
+    last_day: str | None = None
 
 
 def epoch_name(consistent_point: int) -> str:
@@ -178,6 +184,8 @@ def write_epoch(store: Store, epoch: Epoch) -> None:
         "snapshot_end": str(epoch.snapshot_end),
         "completed_at": epoch.completed_at,
         "source": epoch.source,
+        "dump": epoch.dump,
+        "last_day": epoch.last_day,
     }
     obstore.put(store, f"epochs/{epoch.name}.json", json.dumps(fields).encode(), use_multipart=False)
 
@@ -230,6 +238,13 @@ def utc_text(at: dt.datetime) -> str:
     return at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _epoch(fields: dict[str, str]) -> Epoch:
-    places = {name: Position.parse(fields[name]) for name in ("start", "snapshot_end")}
-    return Epoch(name=fields["name"], completed_at=fields["completed_at"], source=fields["source"], **places)
+def _epoch(fields: dict[str, Any]) -> Epoch:
+    return Epoch(
+        name=fields["name"],
+        start=Position.parse(fields["start"]),
+        snapshot_end=Position.parse(fields["snapshot_end"]),
+        completed_at=fields["completed_at"],
+        source=fields["source"],
+        dump=fields.get("dump"),
+        last_day=fields.get("last_day"),
+    )

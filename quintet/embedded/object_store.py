@@ -21,7 +21,16 @@ import sys
 import time
 from pathlib import Path
 
-from quintet.embedded.processes import EmbeddedServer, EmbeddedServerError, end, free_port, last_lines, write_private
+from quintet.embedded.processes import (
+    EmbeddedServer,
+    EmbeddedServerError,
+    end,
+    end_by_pid,
+    free_port,
+    is_abandoned,
+    last_lines,
+    write_private,
+)
 
 BUCKET = "quintet"
 
@@ -29,7 +38,20 @@ _KEY_CHARACTERS = 20  # rclone refuses short keys
 _START_SECONDS = 30.0
 _STOP_SECONDS = 15.0
 _POLL_SECONDS = 0.02
-_OWN_FILES = frozenset({"buckets", "keys", "keys.partial", "port", "port.partial", "rclone.log", "pid", "pid.partial"})
+_OWN_FILES = frozenset(
+    {
+        "buckets",
+        "keys",
+        "keys.partial",
+        "port",
+        "port.partial",
+        "rclone.log",
+        "pid",
+        "pid.partial",
+        "owner",
+        "owner.partial",
+    }
+)
 
 
 class EmbeddedObjectStore(EmbeddedServer):
@@ -70,9 +92,13 @@ class EmbeddedObjectStore(EmbeddedServer):
         """
         if self._process is not None and self._process.poll() is None:
             return self.url
-        if (pid := _server(self.folder)) is not None:
+        pid = _server(self.folder)
+        if pid is not None and is_abandoned(self.folder) and end_by_pid(pid, signal.SIGTERM, _STOP_SECONDS):
+            pid = None
+        if pid is not None:
             raise EmbeddedServerError(f"an object store runs in {self.folder} already, as process {pid}; use that one")
         self._prepare()
+        self._note_owner(self.folder)
         port, keys = _read(self.folder / "port"), _read(self.folder / "keys")
         with self.log.open("ab") as log:
             begin = log.tell()

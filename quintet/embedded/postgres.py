@@ -25,7 +25,16 @@ from pathlib import Path
 
 import psycopg
 
-from quintet.embedded.processes import EmbeddedServer, EmbeddedServerError, end, free_port, last_lines, write_private
+from quintet.embedded.processes import (
+    EmbeddedServer,
+    EmbeddedServerError,
+    end,
+    end_by_pid,
+    free_port,
+    is_abandoned,
+    last_lines,
+    write_private,
+)
 from quintet.embedded.unprivileged import NoWayError, command
 
 USER = "quintet"
@@ -90,17 +99,28 @@ class EmbeddedPostgres(EmbeddedServer):
         """
         if self._process is not None and self._process.poll() is None:
             return self.url
+        self.stop_abandoned()
         if (pid := _postmaster(self.folder)) is not None:
             raise EmbeddedServerError(
                 f"a PostgreSQL runs in {self.folder} already, as process {pid}; "
                 f"use it, or stop it with: kill -INT {pid}"
             )
         self._prepare()
+        self._note_owner(self.folder)
         until = time.monotonic() + _START_SECONDS
         while not self._launch(until):
             time.sleep(_POLL_SECONDS * 5)
         self._make_database()
         return self.url
+
+    def stop_abandoned(self) -> None:
+        """Stop a server of this folder whose starter was killed; one in use is left alone."""
+        pid = _postmaster(self.folder)
+        if pid is not None and is_abandoned(self.folder) and not end_by_pid(pid, signal.SIGINT, _STOP_SECONDS):
+            raise EmbeddedServerError(
+                f"the PostgreSQL in {self.folder} was left behind as process {pid} and does not stop; "
+                f"end it with: kill -QUIT {pid}"
+            )
 
     def stop(self) -> None:
         """Stop the server: running statements are cancelled, what was committed stays. Not running is no error."""
@@ -149,6 +169,7 @@ class EmbeddedPostgres(EmbeddedServer):
         made = self._run(
             "initdb", "--pgdata", str(fresh), "--username", USER, "--pwfile", str(password), "--no-instructions",
             "--auth", "scram-sha-256", "--encoding", "UTF8", "--no-locale",
+            *(["--no-sync"] if self._settings.get("fsync") == "off" else []),
         )  # fmt: skip
         if made.returncode != 0:
             raise EmbeddedServerError(f"initdb could not make {fresh}: {made.stderr.decode(errors='replace').strip()}")
@@ -222,7 +243,19 @@ class EmbeddedPostgres(EmbeddedServer):
 
 
 _PROJECT = Path(__file__).parents[2]
-_OWN_FILES = frozenset({"data", "data.new", "password", "password.partial", "port", "port.partial", "postgres.log"})
+_OWN_FILES = frozenset(
+    {
+        "data",
+        "data.new",
+        "password",
+        "password.partial",
+        "port",
+        "port.partial",
+        "postgres.log",
+        "owner",
+        "owner.partial",
+    }
+)
 
 
 def programs() -> Path:

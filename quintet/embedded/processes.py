@@ -9,12 +9,16 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+OWNER = "owner"
 _KILL_SECONDS = 10
+_POLL_SECONDS = 0.02
 
 
 class EmbeddedServerError(RuntimeError):
@@ -26,6 +30,10 @@ class EmbeddedServer(ABC):
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+
+    def _note_owner(self, folder: Path) -> None:
+        """Record who started the server, so that one whose starter was killed can be told from one in use."""
+        write_private(folder / OWNER, f"{os.getpid()} {_started_at(os.getpid())}")
 
     @abstractmethod
     def start(self) -> object:
@@ -51,6 +59,40 @@ class EmbeddedServer(ABC):
     ) -> None:
         """Stop it."""
         self.stop()
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Whether the process that started the server of `folder` has ended without stopping it."""
+    file = folder / OWNER
+    words = file.read_text(encoding="utf-8").split() if file.exists() else []
+    if len(words) != 2 or not words[0].isdigit():
+        return False
+    return _started_at(int(words[0])) != words[1]
+
+
+def _started_at(pid: int) -> str:
+    """When a process began, in the system's own units, since numbers are used again; `ended` where there is none."""
+    try:
+        if not Path("/proc").is_dir():  # no Linux: the number alone has to do
+            os.kill(pid, 0)
+            return "running"
+        # The name of the program, in brackets, may hold blanks.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return "ended" if fields[0] == "Z" else fields[19]
+    except (OSError, IndexError):
+        return "ended"
+
+
+def end_by_pid(pid: int, signal_number: int, seconds: float) -> bool:
+    """Send a signal to a process that was not started here and wait; whether it has ended."""
+    until = time.monotonic() + seconds
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal_number)
+    while _started_at(pid) != "ended":
+        if time.monotonic() > until:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
 
 
 def free_port(preferred: int | None = None) -> int:

@@ -38,6 +38,7 @@ from quintet.changelog.log import (
     write_stretch,
 )
 from quintet.lending.contract import TABLES
+from quintet.lending.loan_book import RestoredDump, restored_dump
 from quintet.lending.online import EPOCH, OnlineFeatures
 from quintet.online.features import Keeper
 from quintet.stream import metrics, source
@@ -89,6 +90,10 @@ class _ReadAgainError(Exception):
     """What was left in PostgreSQL's log can be read now."""
 
 
+class _OtherBookError(Exception):
+    """The tables were replaced by those of another dump."""
+
+
 @dataclass
 class _Transaction:
     """What of the open transaction has not been handed on."""
@@ -100,7 +105,10 @@ class _Transaction:
 
 
 class Stream:
-    """One stream of one slot. `run` goes on until `stop` is set, or raises SourceError where it cannot go on."""
+    """One stream of one slot. `run` goes on until `stop` is set, `catch_up` to the end of the log.
+
+    Both raise SourceError where they cannot go on. report: called with the progress of a snapshot.
+    """
 
     def __init__(
         self,
@@ -109,35 +117,64 @@ class Stream:
         features: OnlineFeatures,
         options: Options | None = None,
         clock: Callable[[], float] = time.time,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._url, self._log, self._features = url, log, features
         self._options = options or Options()
-        self._clock = clock
+        self._clock, self._report = clock, report
         self._binary = True
+        self._until: int | None = None
         self._tables: dict[str, TableState] = {}
         self.stop = threading.Event()
         self.ready = threading.Event()
 
     def run(self, new_snapshot: bool = False) -> None:
-        """Stream. new_snapshot: begin a new epoch with a snapshot of all rows, whatever was before."""
+        """Stream until `stop` is set. new_snapshot: begin a new epoch with a snapshot of all rows."""
+        self._go_on(new_snapshot)
+
+    def catch_up(self) -> Epoch | None:
+        """Stream what was committed before this call, and end; the epoch that it is of, None where `stop` was set.
+
+        Where PostgreSQL or the object store is away for longer than `start_seconds`, raises what the last try raised.
+        """
+        with source.connect(self._url) as connection:
+            source.check_server(connection)
+            self._until = source.end_of_log(connection)
+        return self._go_on(new_snapshot=False)
+
+    def _go_on(self, new_snapshot: bool) -> Epoch | None:
         epoch = self._begin(new_snapshot)
+        away_since: float | None = None
         while epoch is not None and not self.stop.is_set():
+            began = time.monotonic()
             try:
                 self._flow(epoch)
+                break
             except (source.SourceLostError, source.SlotTakenError):
                 raise
             except _ReadAgainError:
                 _LOG.info("the object store answers again: reading what was left in the log of PostgreSQL")
+            except _OtherBookError:
+                _LOG.info("the tables were replaced by those of another dump: a new epoch begins")
+                epoch = self._begin(new_snapshot=True)
             except UnknownTypeError as error:
                 _LOG.info("values are asked for as text from here on", reason=str(error))
                 self._binary = False
-            except obstore.exceptions.BaseError as error:
-                _LOG.warning("the object store does not answer", reason=str(error)[:300])
+            except (obstore.exceptions.BaseError, source.SourceError, psycopg.OperationalError) as error:
+                now, patience = time.monotonic(), self._options.start_seconds
+                away_since = now if away_since is None or now - began > patience else away_since
+                if self._until is not None and now - away_since > patience:
+                    raise
+                self._note_away(error)
                 self.stop.wait(self._options.reconnect_seconds)
-            except (source.SourceError, psycopg.OperationalError) as error:
-                metrics.RECONNECTS.inc()
-                _LOG.warning("connecting to PostgreSQL again", reason=str(error).strip())
-                self.stop.wait(self._options.reconnect_seconds)
+        return epoch
+
+    def _note_away(self, error: Exception) -> None:
+        if isinstance(error, obstore.exceptions.BaseError):
+            _LOG.warning("the object store does not answer", reason=str(error)[:300])
+        else:
+            metrics.RECONNECTS.inc()
+            _LOG.warning("connecting to PostgreSQL again", reason=str(error).strip())
 
     def _begin(self, new_snapshot: bool) -> Epoch | None:
         """The epoch, for which PostgreSQL and the store are waited for a while; None where `stop` is set meanwhile.
@@ -165,7 +202,9 @@ class Stream:
             source.ensure_publication(connection, self._options.publication, self._options.tables)
             source.await_free(connection, slot, self._options.slot_wait_seconds)
             state, known = source.slot_state(connection, slot), epochs(self._log)
-            last = known[-1] if known else None
+            last, dump = known[-1] if known else None, restored_dump(connection)
+            if last is not None and last.dump != _sha256(dump):
+                new_snapshot = True
             is_unfinished = snapshot_is_under_way(self._log)
             is_first = last is None and self._features.store.fact(EPOCH) is None
             if is_first and state is not None and not (new_snapshot or is_unfinished):
@@ -177,7 +216,7 @@ class Stream:
                 if state is not None:
                     _LOG.warning("the slot of an unfinished or an earlier snapshot is dropped", slot=slot)
                     source.drop_slot(connection, slot)
-                return self._snapshot(connection, cluster)
+                return self._snapshot(connection, cluster, dump)
             if last is None:
                 raise source.SourceLostError(f"the object store has lost the log that the features are of. {_ADVICE}")
             if state is None:
@@ -196,7 +235,7 @@ class Stream:
                 )
         return last
 
-    def _snapshot(self, connection: psycopg.Connection, cluster: str) -> Epoch:
+    def _snapshot(self, connection: psycopg.Connection, cluster: str, dump: RestoredDump | None) -> Epoch:
         """Make the slot, write every row that is there to the log, and complete the epoch."""
         for table in self._options.tables:
             names = {column.name for column in source.relation_of(connection, table).columns}
@@ -221,11 +260,13 @@ class Stream:
                     end = Position(place.lsn, place.sequence + len(rows))
                     write_stretch(self._log, Stretch(epoch, place, end), changes)
                     place = end
+                    self._report(f"snapshot: {place.sequence:,} rows are in the change log")
             connection.execute("commit")
         finally:
             replication.close()
         write_stretch(self._log, Stretch(epoch, place, Position(point)), [])
-        done = Epoch(epoch, start, Position(point), at, cluster)
+        last_day = None if dump is None else dump.last_day.isoformat()
+        done = Epoch(epoch, start, Position(point), at, cluster, _sha256(dump), last_day)
         write_epoch(self._log, done)
         unmark_snapshot(self._log)
         _LOG.info("the snapshot is complete", epoch=epoch, rows=place.sequence)
@@ -256,7 +297,7 @@ class Stream:
                 )
                 try:
                     with Keeper(store, _FLUSHED, options.feedback_seconds) as keeper, store.writing():
-                        _Pump(self, connection, replication, uploader, keeper, state.confirmed).run()
+                        _Pump(self, epoch, connection, replication, uploader, keeper, state.confirmed).run()
                 finally:
                     uploader.close()
             finally:
@@ -269,13 +310,14 @@ class _Pump:
     def __init__(
         self,
         stream: Stream,
+        epoch: Epoch,
         connection: psycopg.Connection,
         replication: source.Replication,
         uploader: Uploader,
         keeper: Keeper,
         confirmed: int,
     ) -> None:
-        self._stream, self._options = stream, stream._options
+        self._stream, self._options, self._epoch = stream, stream._options, epoch
         self._connection, self._replication = connection, replication
         self._uploader, self._keeper = uploader, keeper
         self._decoder = Decoder(stream._binary)
@@ -291,7 +333,7 @@ class _Pump:
     def run(self) -> None:
         """Receive and hand on until the stream is to stop."""
         self._stream.ready.set()
-        while not self._stream.stop.is_set():
+        while not (self._stream.stop.is_set() or self._is_caught_up()):
             if self._must_hold_back():
                 time.sleep(0.005)
             else:
@@ -305,6 +347,10 @@ class _Pump:
         self._note_safe()
         self._keeper.keep()
         self._feed_back()
+
+    def _is_caught_up(self) -> bool:
+        """Whether all that was asked for is safe in the object store; never where the stream has no end."""
+        return self._stream._until is not None and self._confirmed >= self._stream._until
 
     def _must_hold_back(self) -> bool:
         """Whether too much waits for the object store; while that refuses, features go on and the rest stays behind."""
@@ -418,11 +464,13 @@ class _Pump:
 
     def _watch(self) -> None:
         try:
-            state = source.slot_state(self._connection, self._options.slot)
+            state, dump = source.slot_state(self._connection, self._options.slot), restored_dump(self._connection)
         except psycopg.OperationalError as error:
             raise source.broken(error) from None
         if state is None:
             raise source.SourceLostError(f"slot {self._options.slot} was dropped. {_ADVICE}")
+        if _sha256(dump) != self._epoch.dump:
+            raise _OtherBookError
         metrics.RETAINED.set(state.retained_bytes)
         if state.retained_bytes > self._options.retained_bytes:
             _LOG.error("PostgreSQL keeps more log for the slot than it should", bytes=state.retained_bytes)
@@ -434,6 +482,10 @@ class _Pump:
             self._connection.execute(statement.encode())
         except psycopg.OperationalError as error:
             raise source.broken(error) from None
+
+
+def _sha256(dump: RestoredDump | None) -> str | None:
+    return None if dump is None else dump.sha256
 
 
 def _unix(text: str) -> float:

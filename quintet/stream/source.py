@@ -152,6 +152,11 @@ def slot_state(connection: psycopg.Connection, slot: str) -> SlotState | None:
     return SlotState(lsn_of(confirmed or "0/0"), status or "unknown", pid, plugin, retained or 0)
 
 
+def end_of_log(connection: psycopg.Connection) -> int:
+    """The LSN up to which the log is written."""
+    return lsn_of(_one(connection, "select pg_current_wal_lsn()::text"))
+
+
 def drop_slot(connection: psycopg.Connection, slot: str) -> None:
     """Drop the slot where there is one that nobody reads from."""
     connection.execute(

@@ -13,12 +13,60 @@ from collections.abc import Collection
 import duckdb
 import pandas as pd
 
+from quintet.warehouse.inbox import InboxFile
+
 
 def loaded_batches(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     """(dataset, batch) of every batch in the raw tables, in order."""
     return connection.execute(
         "select dataset, batch_id from ops.batches where status = 'loaded' order by all"
     ).fetchall()
+
+
+def loaded_contents(connection: duckdb.DuckDBPyConnection, dataset: str) -> set[str]:
+    """The hashes of the contents of a dataset that were loaded."""
+    rows = connection.execute(
+        "select content_sha256 from ops.batches where dataset = ? and status = 'loaded'", [dataset]
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def record_file(
+    connection: duckdb.DuckDBPyConnection,
+    file: InboxFile,
+    sha256: str,
+    status: str,
+    rows: int,
+    message: str | None,
+    now: dt.datetime,
+) -> None:
+    """Record a file that no raw table holds; an earlier record of the same content gives way.
+
+    status: `loaded` or `rejected`. now: UTC without zone.
+    """
+    connection.execute(
+        "insert or replace into ops.batches by name select $dataset as dataset, $batch_id as batch_id, "
+        "$sha256 as content_sha256, $file as file, $format as format, $bytes as bytes, $arrived_at as arrived_at, "
+        "$file_date::date as file_date, $file_number::bigint as file_number, $effective_date as effective_date, "
+        "$rows as rows, $rows as loaded, 0 as rejected, $status as status, $message::varchar as message, "
+        "$now as loaded_at, $now as modelled_at",
+        {
+            "dataset": file.dataset,
+            "batch_id": sha256[:16],
+            "sha256": sha256,
+            "file": file.name,
+            "format": file.path.suffix.removeprefix("."),
+            "bytes": file.bytes,
+            "arrived_at": file.arrived_at,
+            "file_date": file.date_in_name,
+            "file_number": file.number_in_name,
+            "effective_date": file.date_in_name or file.arrived_at.date(),
+            "rows": rows,
+            "status": status,
+            "message": message,
+            "now": now,
+        },
+    )
 
 
 def mark_modelled(

@@ -1,0 +1,185 @@
+"""Restore a dump that nobody vouches for: on a server and in a database of its own, as a role without rights.
+
+What the dump may define (functions, triggers, casts, views) runs as that role only, also while its tables are read: the
+role can start no program, read no file, and finds no other database. The server is removed afterwards. Time and size
+have limits.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from quintet.embedded.postgres import EmbeddedPostgres
+from quintet.lending.contract import TABLES
+from quintet.lending.dump import DumpError, open_dump, statements
+
+_NAME = "quintet_dump"
+_SETTINGS = {
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "max_wal_size": "4GB",
+}
+"""Of a server that is thrown away: what is restored need not survive a crash."""
+_WATCH_SECONDS = 0.25
+_PROGRESS_SECONDS = 5.0
+_OPENING = re.compile(
+    rb"""\s*(?:copy|insert\s+into|alter\s+table|create\s+(?:unlogged\s+)?table(?:\s+if\s+not\s+exists)?)
+    \s+(?:only\s+)?(?:public\.)?"?(?P<table>\w+)"?""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a restore may use: seconds from its start, and bytes of its database on disk."""
+
+    seconds: float
+    bytes: int
+
+
+@dataclass
+class Sandbox:
+    """A restored dump. url: its database as the role without rights. refused: statements that PostgreSQL refused."""
+
+    url: str
+    refused: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def restored(dump: Path, folder: Path, limits: Limits, report: Callable[[str], None]) -> Iterator[Sandbox]:
+    """Restore a dump on a server that lasts as long as the body.
+
+    folder: a place for the server, removed afterwards; what a killed restore left there is removed first. report:
+    called with the progress every few seconds. Statements about other things than the tables of lending may fail; they
+    are listed in the result. Raises DumpError where the dump is damaged, a statement about those tables fails, or a
+    limit is reached.
+    """
+    server = EmbeddedPostgres(folder, _SETTINGS)
+    try:
+        server.stop_abandoned()
+        shutil.rmtree(folder, ignore_errors=True)
+        with server, psycopg.connect(server.url, autocommit=True) as admin:
+            sandbox = Sandbox(_make(admin, server.url, limits))
+            with _watched(server.url, limits) as broken_limit:
+                try:
+                    _run(dump, sandbox, report)
+                    yield sandbox
+                except psycopg.OperationalError as error:
+                    raise DumpError(broken_limit() or first_line(error)) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make(admin: psycopg.Connection, admin_url: str, limits: Limits) -> str:
+    """Make role and database; the URL of the database as the role."""
+    name, password = sql.Identifier(_NAME), secrets.token_hex(16)
+    admin.execute(
+        sql.SQL(
+            "create role {} login nosuperuser nocreatedb nocreaterole noreplication nobypassrls connection limit 2 "
+            "password {}"
+        ).format(name, sql.Literal(password))
+    )
+    kilobytes = min(limits.bytes >> 10, 2**31 - 1)
+    admin.execute(sql.SQL("alter role {} set temp_file_limit = {}").format(name, sql.Literal(f"{kilobytes}kB")))
+    admin.execute(sql.SQL("create database {} owner {} template template0").format(name, name))
+    return make_conninfo(admin_url, dbname=_NAME, user=_NAME, password=password)
+
+
+def _run(dump: Path, sandbox: Sandbox, report: Callable[[str], None]) -> None:
+    progress = _Progress(dump, report)
+    with (
+        psycopg.connect(sandbox.url, autocommit=True) as connection,
+        connection.cursor() as cursor,
+        open_dump(dump, progress.read) as pieces,
+    ):
+        for statement in statements(pieces):
+            try:
+                if statement.data is None:
+                    cursor.execute(statement.sql)
+                else:
+                    with cursor.copy(statement.sql) as copy:
+                        for data in statement.data:
+                            copy.write(data)
+            except psycopg.OperationalError:
+                raise
+            except psycopg.Error as error:
+                table = _table_of(statement.sql)
+                if table is not None and not isinstance(error, psycopg.errors.UndefinedObject):
+                    raise DumpError(f"table {table}: {first_line(error)}. Restore it by hand to see more.") from None
+                words = " ".join(statement.sql.decode(errors="replace").split())[:60]
+                sandbox.refused.append(f"{words}: {first_line(error)}")
+
+
+def _table_of(statement: bytes) -> str | None:
+    """The table of lending that a statement makes, changes or fills; None where it is about something else."""
+    found = _OPENING.match(statement)
+    table = found["table"].decode(errors="replace").lower() if found else None
+    return table if table in TABLES else None
+
+
+def first_line(error: psycopg.Error) -> str:
+    """What PostgreSQL says in its first line."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+class _Progress:
+    """Report how much of the file is read, at most every few seconds."""
+
+    def __init__(self, dump: Path, report: Callable[[str], None]) -> None:
+        self._name, self._bytes, self._report = dump.name, max(dump.stat().st_size, 1), report
+        self._next = time.monotonic() + _PROGRESS_SECONDS
+
+    def read(self, count: int) -> None:
+        if time.monotonic() >= self._next:
+            self._report(f"{self._name}: {count / self._bytes:.0%} of {self._bytes / 1e6:,.0f} MB restored")
+            self._next = time.monotonic() + _PROGRESS_SECONDS
+
+
+@contextmanager
+def _watched(admin_url: str, limits: Limits) -> Iterator[Callable[[], str | None]]:
+    """End the role's connections once a limit is reached; yields what gives the reason, None while there is none."""
+    ends, reasons = threading.Event(), list[str]()
+    until = time.monotonic() + limits.seconds
+
+    def watch() -> None:
+        with psycopg.connect(admin_url, autocommit=True) as connection:
+            while not ends.wait(_WATCH_SECONDS):
+                size = connection.execute("select pg_database_size(%s)", (_NAME,)).fetchone()
+                if size is not None and size[0] > limits.bytes:
+                    reasons.append(
+                        f"the dump takes more than {limits.bytes / 1e9:,.1f} GB when restored. Allow more with "
+                        "QUINTET_LOAN_BOOK_BYTES, or dump the tables user, loan and payment alone."
+                    )
+                elif time.monotonic() > until:
+                    reasons.append(
+                        f"the dump was not restored within {limits.seconds:,.0f} s. Allow more with "
+                        "QUINTET_LOAN_BOOK_SECONDS, or dump the tables user, loan and payment alone."
+                    )
+                else:
+                    continue
+                connection.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", (_NAME,)
+                )
+
+    watcher = threading.Thread(target=watch, name="limits of a restore", daemon=True)
+    watcher.start()
+    try:
+        yield lambda: reasons[0] if reasons else None
+    finally:
+        ends.set()
+        watcher.join()
