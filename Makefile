@@ -68,7 +68,7 @@ replay: install  ## send a file of transactions to a running service (FILE= SPEE
 
 sample: install  ## write generated inbox files and their truth (SCALE= SEED= TO=)
 	@$(BIN)/python -m quintet.samples --scale $(SCALE) --seed $(SEED) --to $(TO)
-	@$(BIN)/python -m quintet.samples.lending_dump write --scale $(SCALE) --seed $(SEED) --to $(TO)-lending
+	
 
 bench: install  ## one benchmark beside its comparator (NAME=ingest)
 	@$(BIN)/python -m bench.$(NAME)

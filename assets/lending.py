@@ -44,7 +44,7 @@ _MODEL_DESCRIPTIONS = {
     "ml.lending_model_fairness": "How bands of age fare, though age is no input.",
     "ml.lending_model_stability": "How later applications differ from those learnt from.",
     "ml.lending_model_distribution": "How points are spread by decision and outcome.",
-    "ml.lending_scores": "Every application scored and decided by the model and policy in force.",
+    "ml.lending_scores": "Every application scored and decided by the active model and policy.",
     "ml.lending_what_if": "What other limits of approval would have decided, lent and lost.",
 }
 

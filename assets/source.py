@@ -1,11 +1,14 @@
 """The application's tables, taken from its PostgreSQL into the raw tables before the inboxes are."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import dagster as dg
 
 from assets.facts import DAILY, OWNERS
 from quintet.promotions.contract import DATASETS
+from quintet.source.postgres import SourceError
 from resources.clock import Clock
 from resources.source import Source
 from resources.warehouse import POOL, Warehouse
@@ -30,18 +33,31 @@ class SourceConfig(dg.Config):
     pool=POOL,
     freshness_policy=DAILY,
     metadata={"dagster/table_name": "ops.source_rows"},
+    check_specs=[dg.AssetCheckSpec("extracted", asset=SOURCE, description="The application's database could be read.")],
 )
 def promotions_source(
     context: dg.AssetExecutionContext, config: SourceConfig, source: Source, warehouse: Warehouse, clock: Clock
 ) -> dg.MaterializeResult:
-    """Take what changed in the application's database since the last time."""
+    """Extract what changed since the last time. Where that cannot be, the last good rows stay and a check fails."""
     if not source.is_configured:
-        return dg.MaterializeResult(metadata={"database": "none is set (QUINTET_POSTGRES_URL)"})
-    with warehouse.get_connection() as connection:
-        done = source.extract(connection, DATASETS, clock.now(), context.log.info, config.accept_changed_columns)
+        return _result({"database": "none is set (QUINTET_POSTGRES_URL)"})
+    try:
+        with warehouse.get_connection() as connection:
+            done = source.extract(connection, DATASETS, clock.now(), context.log.info, config.accept_changed_columns)
+    except SourceError as error:
+        return _result({"database": "could not be read"}, str(error))
+    if not done:
+        return _result({"database": "has no table of promotions"})
     for one in done:
         context.log.info(
             f"{one.dataset} in PostgreSQL: {one.new:,} new, {one.changed:,} changed, {one.deleted:,} deleted keys; "
-            f"{one.rows:,} rows taken, {one.rejected:,} set aside"
+            f"{one.rows:,} rows extracted, {one.rejected:,} rejected"
         )
-    return dg.MaterializeResult(metadata={one.dataset: dg.MetadataValue.json(asdict(one)) for one in done})
+    return _result({one.dataset: dg.MetadataValue.json(asdict(one)) for one in done})
+
+
+def _result(metadata: Mapping[str, Any], failure: str | None = None) -> dg.MaterializeResult:
+    check = dg.AssetCheckResult(
+        passed=failure is None, check_name="extracted", description=failure or "nothing was in the way"
+    )
+    return dg.MaterializeResult(metadata=metadata, check_results=[check])

@@ -47,7 +47,10 @@ def materialise(settings: Settings, plan: Plan, select: str | None, console: Con
             },
             raise_on_error=False,
         )
-    return result.success
+    return result.success and not any(
+        check.severity == dg.AssetCheckSeverity.ERROR and not check.passed
+        for check in result.get_asset_check_evaluations()
+    )
 
 
 def release_dead_runs(instance: dg.DagsterInstance) -> None:

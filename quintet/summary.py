@@ -16,9 +16,10 @@ from rich.text import Text
 
 import quintet.conversions.headline
 import quintet.insurance.headline
-import quintet.lending.headline
 import quintet.payments.headline
 import quintet.promotions.headline
+from quintet.lending import headline as lending
+from quintet.lending.loan_book import INBOX
 from quintet.settings import Settings
 from quintet.source.extract import FILE_PREFIX
 from quintet.warehouse.contract import Dataset
@@ -29,7 +30,7 @@ HEADLINES: Mapping[str, Callable[[duckdb.DuckDBPyConnection], str]] = {
     "insurance": quintet.insurance.headline.headline,
     "promotions": quintet.promotions.headline.headline,
     "conversions": quintet.conversions.headline.headline,
-    "lending": quintet.lending.headline.headline,
+    "lending": lending.headline,
     "payments": quintet.payments.headline.headline,
 }
 """Each domain's sentence about itself, from a snapshot."""
@@ -48,7 +49,7 @@ class DatasetFigures:
     rejected: int
 
 
-def dataset_figures(snapshot: duckdb.DuckDBPyConnection, datasets: Iterable[Dataset]) -> list[DatasetFigures]:
+def dataset_figures(snapshot: duckdb.DuckDBPyConnection, names: Iterable[str]) -> list[DatasetFigures]:
     """The figures of each dataset, in the order given; all zero where nothing came."""
     found = {
         name: DatasetFigures(name, *figures)
@@ -57,71 +58,72 @@ def dataset_figures(snapshot: duckdb.DuckDBPyConnection, datasets: Iterable[Data
             "from marts.ops_batches where status = 'loaded' group by dataset"
         ).fetchall()
     }
-    return [found.get(dataset.name, DatasetFigures(dataset.name, 0, 0, 0, 0)) for dataset in datasets]
+    return [found.get(name, DatasetFigures(name, 0, 0, 0, 0)) for name in names]
 
 
-def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, datasets: Iterable[Dataset]) -> list[str]:
-    """What a person should know: files that were not read and still lie there, rows set aside, keys in conflict."""
+def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, names: Iterable[str]) -> list[str]:
+    """What a person should know: files that were rejected and still lie there, rejected rows, keys in conflict."""
     lines = []
-    for dataset in datasets:
-        files = {file.name for file in list_inbox(settings.raw, dataset.name)}
-        if not files and not _comes_from_a_database(snapshot, dataset):
-            lines.append(f"{dataset.name}: no data; the inbox {settings.raw / dataset.name} is empty or missing")
+    for name in names:
+        files = {file.name for file in list_inbox(settings.raw, name)}
+        if not files and not _comes_from_a_database(snapshot, name):
+            lines.append(f"{name}: no data; the inbox {settings.raw / name} is empty or missing")
         unread = snapshot.execute(
             "select file, message from marts.ops_batches as rejection where dataset = $dataset and status = 'rejected' "
             "and list_contains($files, file) and not exists ("
             "select 1 from marts.ops_batches as later where later.status = 'loaded' and later.file = rejection.file "
             "and later.dataset = rejection.dataset and later.at >= rejection.at) order by all",
-            {"dataset": dataset.name, "files": sorted(files)},
+            {"dataset": name, "files": sorted(files)},
         ).fetchall()
-        lines += [f"{dataset.name}: file not read: {message}" for _, message in unread[:_MOST_SHOWN]]
+        lines += [f"{name}: file not read: {message}" for _, message in unread[:_MOST_SHOWN]]
         set_aside = snapshot.execute(
             "select file, count(*), min(reason) from marts.ops_rejected_rows "
             "where dataset = ? group by all order by all",
-            [dataset.name],
+            [name],
         ).fetchall()
         lines += [
-            f"{dataset.name}: {count:,} rows of {file} set aside in marts.ops_rejected_rows, such as: {reason}"
+            f"{name}: {count:,} rows of {file} set aside in marts.ops_rejected_rows, such as: {reason}"
             for file, count, reason in set_aside[:_MOST_SHOWN]
         ]
         conflicts = snapshot.execute(
-            "select key, kept_file from marts.ops_conflicts where dataset = ? order by key", [dataset.name]
+            "select key, kept_file from marts.ops_conflicts where dataset = ? order by key", [name]
         ).fetchall()
         if conflicts:
             keys = "; ".join(f"{key} (from {kept_file})" for key, kept_file in conflicts[:_MOST_SHOWN])
             more = f" and {len(conflicts) - _MOST_SHOWN:,} more" if len(conflicts) > _MOST_SHOWN else ""
             lines.append(
-                f"{dataset.name}: files contradict each other on {len(conflicts):,} keys; the later one holds: "
+                f"{name}: files contradict each other on {len(conflicts):,} keys; the later one holds: "
                 f"{keys}{more} (all of them: marts.ops_conflicts)"
             )
     return lines
 
 
-def _comes_from_a_database(snapshot: duckdb.DuckDBPyConnection, dataset: Dataset) -> bool:
+def _comes_from_a_database(snapshot: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Whether a dataset has rows that no file brought."""
+    if name == INBOX:
+        return lending.has_clients(snapshot)
     ((found,),) = snapshot.execute(
-        "select exists (from marts.ops_batches where dataset = ? and starts_with(file, ?))",
-        [dataset.name, FILE_PREFIX],
+        "select exists (from marts.ops_batches where dataset = ? and starts_with(file, ?))", [name, FILE_PREFIX]
     ).fetchall()
     return bool(found)
 
 
 def render(settings: Settings, datasets: Iterable[Dataset], title: str) -> RenderableType:
     """The whole summary of the current snapshot, ready to print."""
-    datasets = list(datasets)
+    names = {dataset.name: dataset.domain for dataset in datasets}
+    if len(set(names.values())) != 1:  # all domains, or lending alone
+        names[INBOX] = "lending"
     path = current_snapshot(settings.serving)
     with open_snapshot(path) as snapshot:
         table = Table(title=title, title_justify="left")
         table.add_column("dataset")
         for heading in ("files", "rows in", "loaded", "rejected"):
             table.add_column(heading, justify="right")
-        for figures in dataset_figures(snapshot, datasets):
+        for figures in dataset_figures(snapshot, names):
             numbers = (figures.files, figures.rows, figures.loaded, figures.rejected)
             table.add_row(figures.dataset, *(f"{number:,}" for number in numbers))
-        domains = dict.fromkeys(dataset.domain for dataset in datasets)
-        if len(domains) != 1:  # all of them, or the one that has no inbox
-            domains["lending"] = None
-        headlines = [f"{domain}: {HEADLINES[domain](snapshot)}" for domain in domains]
-        notes = remarks(snapshot, settings, datasets)
+        headlines = [f"{domain}: {HEADLINES[domain](snapshot)}" for domain in dict.fromkeys(names.values())]
+        notes = remarks(snapshot, settings, names)
     places = [
         f"snapshot: {path} (read it as {settings.serving / 'current.duckdb'})",
         "next: `make dev` opens the Dagster UI and watches the inboxes; notebooks/ shows how to query the snapshot",

@@ -1,6 +1,6 @@
 """What lending needs of the source: three tables, and columns with their kinds.
 
-Belongs here: names and kinds. Lending has no inbox: its rows come from the change stream.
+Belongs here: names and kinds.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ TABLES: dict[str, dict[str, str]] = {
     },
 }
 """By table the columns that the features read; others are carried along."""
+
+APPLICATION = "application"
+"""The status of a loan that nobody has decided on."""
 
 ISSUED = frozenset({"active", "paid", "overdue"})
 """The statuses of a loan that was paid out; an application was not."""

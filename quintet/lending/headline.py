@@ -3,21 +3,37 @@
 Belongs here: the domain's key result, read from the published tables.
 """
 
+from typing import Any
+
 import duckdb
 
 
 def headline(marts: duckdb.DuckDBPyConnection) -> str:
-    """Clients with a paid loan and clients who were ever late; "no data" where no stream has written yet."""
-    try:
-        ((clients, as_of, with_paid, paid, late),) = marts.execute(
-            "select count(*), max(as_of), count(*) filter (paid_loans_count > 0), sum(paid_loans_count), "
-            "count(days_since_last_late_payment) from marts.fct_client_features"
-        ).fetchall()
-    except duckdb.CatalogException:  # the domain was not built yet
-        return "no data"
-    if not clients:
-        return "no data; its rows come from a change stream: `make stream`"
+    """Clients with a paid loan, clients who were ever late, and the decisions of the open applications."""
+    if not has_clients(marts):
+        return "no data; drop a PostgreSQL dump into the inbox loan_book"
+    ((clients, as_of, with_paid, paid, late),) = marts.execute(
+        "select count(*), max(as_of), count(*) filter (paid_loans_count > 0), sum(paid_loans_count), "
+        "count(days_since_last_late_payment) from marts.fct_client_features"
+    ).fetchall()
+    decisions = _rows(marts, "select decision, count(*) from marts.fct_application_decisions group by all order by all")
+    no_model = _rows(marts, "select why from ml.lending_model_training where model_version is null")
+    decided = ", ".join(f"{count:,} {decision}" for decision, count in decisions)
     return (
         f"{clients:,} clients as of {as_of}: {with_paid:,} with a paid loan ({int(paid):,} loans in all), "
-        f"{late:,} were ever late"
+        f"{late:,} were ever late; open applications: {decided or 'none'}"
+        + (f" (no scoring model: {no_model[0][0]})" if no_model else "")
     )
+
+
+def has_clients(marts: duckdb.DuckDBPyConnection) -> bool:
+    """Whether there is a loan book."""
+    return bool(_rows(marts, "select 1 from marts.fct_client_features limit 1"))
+
+
+def _rows(marts: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query; none where its table was not built yet."""
+    try:
+        return marts.execute(query).fetchall()
+    except duckdb.CatalogException:
+        return []

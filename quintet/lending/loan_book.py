@@ -7,7 +7,8 @@ checked column by column, and their rows are copied into tables made here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -24,12 +25,7 @@ from quintet.warehouse.inbox import InboxFile
 INBOX = "loan_book"
 """The inbox of dumps: `data/raw/loan_book`."""
 
-BY_INBOX, BY_HAND = "inbox", "hand"
-"""Who restored a dump. The inbox never replaces what a person restored."""
-
-_MARK = re.compile(
-    r"Quintet loan book (?P<sha256>[0-9a-f]{64}) by (?P<by>inbox|hand), last day (?P<day>\d{4}-\d\d-\d\d)"
-)
+_MARK = re.compile(r"Quintet loan book (?P<sha256>[0-9a-f]{64}), last day (?P<day>\d{4}-\d\d-\d\d)")
 _READ: dict[str, dict[str, str]] = {**TABLES, LOAN: {**TABLES[LOAN], "duration": "integer"}}
 """By table the columns that features and model read, with their kinds."""
 
@@ -60,7 +56,6 @@ class RestoredDump:
     """What is known of the tables in PostgreSQL. last_day: the last day on which the book changed."""
 
     sha256: str
-    by: str
     last_day: date
 
 
@@ -96,7 +91,7 @@ def restored_dump(connection: psycopg.Connection) -> RestoredDump | None:
     """The dump that the tables of lending were loaded from; None where there are none, or they came another way."""
     row = connection.execute("select obj_description(to_regclass('public.loan'), 'pg_class')").fetchone()
     found = _MARK.fullmatch(row[0]) if row and row[0] else None
-    return RestoredDump(found["sha256"], found["by"], date.fromisoformat(found["day"])) if found else None
+    return RestoredDump(found["sha256"], date.fromisoformat(found["day"])) if found else None
 
 
 def has_book(connection: psycopg.Connection) -> bool:
@@ -115,7 +110,6 @@ def load_dump(
     scratch: Path,
     limits: Limits,
     report: Callable[[str], None],
-    by: str = BY_INBOX,
     publication: str | None = None,
 ) -> LoadedBook:
     """Replace the tables of lending in the database of `url` by those of a dump, in one transaction.
@@ -124,37 +118,28 @@ def load_dump(
     exists. Raises DumpError, which says what is wrong with the dump; the database is then as before.
     """
     with psycopg.connect(url, autocommit=True) as target:
-        _refuse_to_replace(target, by)
+        _refuse_to_replace(target)
         with restored(dump, scratch, limits, report) as sandbox:
             # The role's own settings must not change how its tables are read.
             options = "-c search_path=pg_catalog -c timezone=UTC -c row_security=off"
             with psycopg.connect(make_conninfo(sandbox.url, options=options)) as source:
                 source.read_only = True
-                columns = {table: _columns(source, table) for table in TABLES}
-                remarks = [
-                    *_missing(columns),
-                    *_other_schemas(source),
-                    *_refusals(sandbox.refused),
-                ]
+                with _dump_errors():
+                    columns = {table: _columns(source, table) for table in TABLES}
+                    remarks = [*_missing(columns), *_other_schemas(source), *_refusals(sandbox.refused)]
                 with target.transaction():
                     rows = {
                         table: _copy_table(source, target, table, found, report) for table, found in columns.items()
                     }
-                    _swap_tables(target, sha256, by, publication)
+                    _swap_tables(target, sha256, publication)
     return LoadedBook(rows, tuple(remarks))
 
 
-def _refuse_to_replace(target: psycopg.Connection, by: str) -> None:
-    found = restored_dump(target)
-    if found is None and has_book(target):
+def _refuse_to_replace(target: psycopg.Connection) -> None:
+    if restored_dump(target) is None and has_book(target):
         raise NotOurTablesError(
-            "the database has tables of lending that no dump of the inbox made, so it was not restored. To replace "
+            "the database has tables of lending that no dump of the inbox made, so this one was not loaded. To replace "
             'them, drop the tables "user", loan and payment, and run again.'
-        )
-    if found is not None and found.by == BY_HAND and by == BY_INBOX:
-        raise NotOurTablesError(
-            "the database has a loan book that was restored by hand, so it was not restored. To go back to the inbox, "
-            'drop the tables "user", loan and payment, and run again.'
         )
 
 
@@ -273,8 +258,8 @@ def _copy_table(
     done, next_report = 0, _REPORT_BYTES
     try:
         with source.cursor() as reader, target.cursor() as writer:
-            with reader.copy(reads) as rows, writer.copy(writes) as copy:
-                for block in rows:
+            with writer.copy(writes) as copy:
+                for block in _blocks(reader, reads):
                     copy.write(block)
                     done += len(block)
                     if done >= next_report:
@@ -291,7 +276,23 @@ def _copy_table(
         raise DumpError(f"table {table}: {first_line(error)}. Correct the value, and dump again.") from None
 
 
-def _swap_tables(target: psycopg.Connection, sha256: str, by: str, publication: str | None) -> None:
+def _blocks(reader: psycopg.Cursor, reads: sql.Composed) -> Iterator[bytes | bytearray | memoryview]:
+    with _dump_errors(), reader.copy(reads) as rows:
+        yield from rows
+
+
+@contextmanager
+def _dump_errors() -> Iterator[None]:
+    """Report what PostgreSQL says of the dump's own tables as a fault of the dump."""
+    try:
+        yield
+    except psycopg.errors.OperationalError:
+        raise  # the watch over the limits knows why
+    except psycopg.Error as error:
+        raise DumpError(f"its tables cannot be read: {first_line(error)}. Restore it by hand to see more.") from None
+
+
+def _swap_tables(target: psycopg.Connection, sha256: str, publication: str | None) -> None:
     """Put the new tables in the place of the old ones, and record where they come from."""
     last_day = target.execute(
         sql.SQL("select coalesce(max(day), current_date) from (select unnest(array[created_on, updated_on]) as day "
@@ -309,7 +310,7 @@ def _swap_tables(target: psycopg.Connection, sha256: str, by: str, publication: 
                 sql.Identifier(f"{_fresh(table)}_pkey"), sql.Identifier(f"{table}_pkey")
             )
         )
-    mark = f"Quintet loan book {sha256} by {by}, last day {last_day[0].isoformat()}"
+    mark = f"Quintet loan book {sha256}, last day {last_day[0].isoformat()}"
     target.execute(sql.SQL("comment on table public.loan is {}").format(sql.Literal(mark)))
     if (
         publication is not None

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Any
 
 import duckdb
 import pandas as pd
 
+from quintet.lending.learning import Learned
 from quintet.lending.model_card import (
     calibration,
     distribution,
@@ -22,6 +24,7 @@ from quintet.lending.model_card import (
 )
 from quintet.lending.models import Promotion, learn_and_promote, state_of
 from quintet.lending.policy import Policy
+from quintet.lending.scoring import ScoringModel
 from quintet.lending.tables import TRAINING_SET
 from quintet.lending.what_if import cut_off_table, score_applications
 from quintet.registry import ModelRegistry
@@ -120,6 +123,7 @@ MODEL_TABLES: Mapping[str, Mapping[str, str]] = {
         "applied_on": "date",
         "amount": "double",
         "outcome": "varchar",
+        "is_open": "boolean",
         "default_probability": "double",
         "points": "bigint",
         "reasons": "varchar[]",
@@ -148,7 +152,8 @@ MODEL_TABLES: Mapping[str, Mapping[str, str]] = {
         "swapped_out_default_share": "double",
     },
 }
-"""What a run writes, each replaced, with the types of its columns; all empty where there is no model yet."""
+"""What a run writes, each replaced, with the types of its columns. Without a model there is the training's row, which
+says why, and the open applications, decided by the policy alone; the others are empty."""
 
 
 def write_model_results(
@@ -160,46 +165,49 @@ def write_model_results(
     """
     training_set = connection.execute(f"from {TRAINING_SET} order by application_id").df()
     promotion = learn_and_promote(registry, training_set, now)
-    frames: dict[str, pd.DataFrame] = {"ml.lending_models": state_of(registry)}
+    frames = {
+        "ml.lending_models": state_of(registry),
+        "ml.lending_model_training": pd.DataFrame([_training(promotion, policy, now)]),
+    }
+    version = None if promotion.model is None else promotion.model.version
+    decided = training_set if promotion.model is not None else training_set[training_set["is_open"].astype(bool)]
+    scored = score_applications(decided, promotion.model, policy)
+    frames["ml.lending_scores"] = scored.assign(model_version=version, policy_version=policy.version)
     if promotion.model is not None:
-        scored = score_applications(training_set, promotion.model, policy)
-        frames["ml.lending_scores"] = scored.assign(
-            model_version=promotion.model.version, policy_version=policy.version
-        )
         frames["ml.lending_what_if"] = cut_off_table(scored, policy)
         frames["ml.lending_model_distribution"] = distribution(scored)
         if promotion.learned is not None:
-            frames |= _card(promotion, training_set, scored, policy, now)
+            frames |= _card(promotion.learned, promotion.model, training_set, scored)
     with transaction(connection):
         for table, kinds in MODEL_TABLES.items():
             _write(connection, table, frames.get(table, pd.DataFrame(columns=list(kinds))), kinds)
     return promotion
 
 
-def _card(
-    promotion: Promotion, training_set: pd.DataFrame, scored: pd.DataFrame, policy: Policy, now: dt.datetime
-) -> dict[str, pd.DataFrame]:
-    learned, model = promotion.learned, promotion.model
-    if learned is None or model is None:
-        return {}
-    training = {
+def _training(promotion: Promotion, policy: Policy, now: dt.datetime) -> dict[str, Any]:
+    trained = promotion.learned
+    return {
         "learned_at": now,
-        "model_version": model.version,
-        "chosen": learned.chosen,
+        "model_version": None if promotion.model is None else promotion.model.version,
+        "chosen": trained.chosen if trained else None,
         "why": promotion.why,
-        "split_day": learned.split_day,
-        "ended_loans": len(learned.ended),
-        "early_loans": len(learned.early),
-        "tested_loans": len(learned.tested),
+        "split_day": trained.split_day if trained else None,
+        "ended_loans": len(trained.ended) if trained else None,
+        "early_loans": len(trained.early) if trained else None,
+        "tested_loans": len(trained.tested) if trained else None,
         "policy_version": policy.version,
     }
+
+
+def _card(
+    trained: Learned, model: ScoringModel, training_set: pd.DataFrame, scored: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
     return {
-        "ml.lending_model_training": pd.DataFrame([training]),
-        "ml.lending_model_figures": figures(learned),
-        "ml.lending_model_calibration": calibration(learned),
-        "ml.lending_model_points": points_per_bin(learned),
-        "ml.lending_model_fairness": fairness(learned, scored),
-        "ml.lending_model_stability": input_stability(model, training_set, scored, learned.split_day),
+        "ml.lending_model_figures": figures(trained),
+        "ml.lending_model_calibration": calibration(trained),
+        "ml.lending_model_points": points_per_bin(trained),
+        "ml.lending_model_fairness": fairness(trained, scored),
+        "ml.lending_model_stability": input_stability(model, training_set, scored, trained.split_day),
     }
 
 

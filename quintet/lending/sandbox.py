@@ -80,7 +80,10 @@ def restored(dump: Path, folder: Path, limits: Limits, report: Callable[[str], N
                     _run(dump, sandbox, report)
                     yield sandbox
                 except psycopg.OperationalError as error:
-                    raise DumpError(broken_limit() or first_line(error)) from None
+                    is_too_large = isinstance(error, psycopg.errors.ConfigurationLimitExceeded)
+                    raise DumpError(
+                        broken_limit() or (_too_large(limits) if is_too_large else first_line(error))
+                    ) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -137,6 +140,13 @@ def first_line(error: psycopg.Error) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
+def _too_large(limits: Limits) -> str:
+    return (
+        f"the dump takes more than {limits.bytes / 1e6:,.0f} MB when restored. Allow more with "
+        "QUINTET_LOAN_BOOK_BYTES, or dump the tables user, loan and payment alone."
+    )
+
+
 class _Progress:
     """Report how much of the file is read, at most every few seconds."""
 
@@ -161,10 +171,7 @@ def _watched(admin_url: str, limits: Limits) -> Iterator[Callable[[], str | None
             while not ends.wait(_WATCH_SECONDS):
                 size = connection.execute("select pg_database_size(%s)", (_NAME,)).fetchone()
                 if size is not None and size[0] > limits.bytes:
-                    reasons.append(
-                        f"the dump takes more than {limits.bytes / 1e9:,.1f} GB when restored. Allow more with "
-                        "QUINTET_LOAN_BOOK_BYTES, or dump the tables user, loan and payment alone."
-                    )
+                    reasons.append(_too_large(limits))
                 elif time.monotonic() > until:
                     reasons.append(
                         f"the dump was not restored within {limits.seconds:,.0f} s. Allow more with "

@@ -25,7 +25,7 @@ import pandas as pd
 
 from quintet.changelog.change import Change, completed
 from quintet.lending.book import apply_changes, events_of
-from quintet.lending.contract import LOAN, USER
+from quintet.lending.contract import APPLICATION, LOAN, USER
 from quintet.lending.feature import Feature
 from quintet.lending.leaks import check_as_of
 from quintet.lending.registry import fold, values
@@ -47,8 +47,8 @@ APPLICATION_COLUMNS = {
 }
 """What an application says, with its types in the warehouse."""
 
-OUTCOME_COLUMNS = {"age_years": "double", "outcome": "varchar", "outcome_on": "date"}
-"""What no model may look at: the client's age, and what came of the loan and when."""
+OUTCOME_COLUMNS = {"age_years": "double", "outcome": "varchar", "outcome_on": "date", "is_open": "boolean"}
+"""What no model may look at: the client's age, what came of the loan and when, and whether it is still undecided."""
 
 _STATE_COLUMNS = ["client_id", "number", "states"]
 
@@ -89,7 +89,7 @@ def training_set(store: FeatureStore, known: Sequence[Feature]) -> pd.DataFrame:
     """A row for each settled application.
 
     Columns: `APPLICATION_COLUMNS` (seen_by is `stream` or `snapshot`; seen_on is the day of the log), the features by
-    name, and `OUTCOME_COLUMNS`: outcome is `repaid`, `overdue`, or null while it is open.
+    name, and `OUTCOME_COLUMNS`: outcome is `repaid`, `overdue`, or null before that; is_open while nothing was issued.
     """
     figures = [name for name, kind in APPLICATION_COLUMNS.items() if kind == "double"]
     figures += [feature.name for feature in known]
@@ -106,6 +106,7 @@ def training_set(store: FeatureStore, known: Sequence[Feature]) -> pd.DataFrame:
         age_years=(age.dt.days / 365.25).astype("float64"),
         outcome=outcome,
         outcome_on=ended_on.where(outcome.notna(), None),
+        is_open=[one.get("status") == APPLICATION for one in loan],
     )
 
 

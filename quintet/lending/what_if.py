@@ -34,14 +34,16 @@ class WhatIf:
     swaps: pd.DataFrame
 
 
-def score_applications(applications: pd.DataFrame, model: ScoringModel, policy: Policy) -> pd.DataFrame:
+def score_applications(applications: pd.DataFrame, model: ScoringModel | None, policy: Policy) -> pd.DataFrame:
     """Score and decide applications, rows of the training set, as the decision service would have.
 
-    Gives application_id, client_id, applied_on, amount, age_years, outcome, and: default_probability, points, reasons
-    (list of codes), decision, decision_reasons, by_rules (what the rules alone say), is_scored (False where the policy
-    decides without a score).
+    Gives application_id, client_id, applied_on, amount, age_years, outcome, is_open, and: default_probability, points,
+    reasons (list of codes), decision, decision_reasons, by_rules (what the rules alone say), is_scored (False where the
+    policy decides without a score). Without a model there are no scores, and the policy refers what needs one.
     """
-    scored = score_rows(model, applications)
+    scored: list[Scored | None] = [None] * len(applications)
+    if model is not None:
+        scored = [*score_rows(model, applications)]
     known = [name for name in sorted(policy.needs) if name in applications]
     open_policy = replace(policy, approve_below=1.0, reject_from=1.0)
     found = []
@@ -49,10 +51,10 @@ def score_applications(applications: pd.DataFrame, model: ScoringModel, policy: 
         outcome = policy.decide(values, one)
         is_scored = not all(condition.holds(values) for condition in policy.no_history)
         by_rules = open_policy.decide(values, _SAFE).decision
-        by_score = (one.default_probability, one.points, list(one.reasons))
+        by_score = (None, None, []) if one is None else (one.default_probability, one.points, list(one.reasons))
         found.append((*by_score, outcome.decision, list(outcome.reasons), by_rules, is_scored))
     names = ["default_probability", "points", "reasons", "decision", "decision_reasons", "by_rules", "is_scored"]
-    kept = ["application_id", "client_id", "applied_on", "amount", "age_years", "outcome"]
+    kept = ["application_id", "client_id", "applied_on", "amount", "age_years", "outcome", "is_open"]
     decided = pd.DataFrame(found, columns=names, index=applications.index)
     return pd.concat([applications[kept], decided], axis=1)
 

@@ -178,8 +178,8 @@ class Crm:
                 ).fetchone()
         except psycopg.errors.UndefinedTable:
             raise SimulationError(
-                "the database has no tables of lending. Make a book and restore it: make sample, then "
-                "python -m quintet.samples.lending_dump restore data/generated-lending/loan_book.dump"
+                "the database has no tables of lending. Load those of the inbox data/raw/loan_book with: "
+                "make run SELECT=lending"
             ) from None
         except psycopg.OperationalError as error:
             raise SimulationError(f"the database does not answer: {error}") from None

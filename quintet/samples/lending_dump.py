@@ -28,6 +28,7 @@ from psycopg import sql
 from quintet.embedded.postgres import EmbeddedPostgres, programs, running_url
 from quintet.embedded.processes import EmbeddedServerError
 from quintet.samples.lending import SCHEMA, LendingWorld, LoanBook, make_book
+from quintet.samples.sample import Sample, SampleText
 from quintet.settings import SettingsError, load_settings
 
 PLAIN_DUMP = "loan_book.sql"
@@ -48,6 +49,14 @@ def plain_dump(book: LoanBook) -> str:
     for table, rows in _tables(book):
         parts.append(f'copy "{table}" ({", ".join(rows.columns)}) from stdin;\n{_copy_text(rows)}\\.\n')
     return "".join([*parts, "commit;\n"])
+
+
+def make_sample(world: LendingWorld, seed: int) -> Sample:
+    """The book as a plain dump for the inbox `loan_book`, and the default risk as its truth."""
+    book = make_book(world, seed)
+    rows = sum(len(table) for _, table in _tables(book))
+    dump = SampleText("loan_book", PLAIN_DUMP, plain_dump(book), rows)
+    return Sample((), {"loan_default_risk": book.truth}, (dump,))
 
 
 def load_book(book: LoanBook, connection: psycopg.Connection, make_tables: bool = True) -> None:

@@ -1,6 +1,6 @@
 """What a generator gives back: inbox files and the truth behind them.
 
-Belongs here: the two types that the domains and the writer share. Writing to disk does not (`write.py`).
+Belongs here: the types that the domains and the writer share. Writing to disk does not (`write.py`).
 """
 
 from collections.abc import Mapping
@@ -28,8 +28,19 @@ class SampleFile:
 
 
 @dataclass(frozen=True)
+class SampleText:
+    """One inbox file that is no table: its text, and how many rows of data it holds."""
+
+    dataset: str
+    name: str
+    text: str
+    rows: int
+
+
+@dataclass(frozen=True)
 class Sample:
-    """The files of a world and its truth, by the name of the truth's table."""
+    """The files of a world and its truth, by the name of the truth's table. texts: files that are no tables."""
 
     files: tuple[SampleFile, ...]
     truth: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    texts: tuple[SampleText, ...] = ()

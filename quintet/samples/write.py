@@ -7,12 +7,12 @@ domains' modules.
 import dataclasses
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from quintet.samples import conversions, insurance, payments, promotions
+from quintet.samples import conversions, insurance, lending, lending_dump, payments, promotions
 from quintet.samples.sample import Sample, SampleFile
 
 
@@ -29,13 +29,16 @@ class Worlds:
     clicks: conversions.ClicksWorld
     brokers: tuple[conversions.BrokerWorld, ...]
     payments: payments.PaymentsWorld
+    lending: lending.LendingWorld
 
 
 def worlds_at(scale: float) -> Worlds:
     """The worlds at a scale; 1.0 has about the rows of the public datasets.
 
-    Clicks grow within the same 60 days. Agencies, users and codes do not shrink below what is worth looking at, and
-    there are always two days of payments or more. From scale 3 on the last transactions file is of the dated edition.
+    Clicks grow within the same 60 days. Agencies, users, codes and clients do not shrink below what is worth looking
+    at (3,000 clients are enough to train a scoring model), and there are always two days of payments or more. From
+    scale 3 on the last transactions file is of the dated edition. The loan book has a quarter of the real one's
+    clients, since its rows are replayed one by one.
     Raises ValueError unless scale is above zero.
     """
     if not scale > 0:
@@ -50,6 +53,7 @@ def worlds_at(scale: float) -> Worlds:
         clicks=conversions.ClicksWorld(clicks=max(1_000, round(102_365 * scale))),
         brokers=(conversions.BrokerWorld(),),
         payments=payments.PaymentsWorld(days=days, checkout_days=days, last_file_is_dated=scale >= 3),
+        lending=lending.LendingWorld(clients=max(3_000, round(28_500 * scale))),
     )
 
 
@@ -60,6 +64,7 @@ def make_samples(worlds: Worlds, seed: int) -> tuple[Sample, ...]:
         promotions.make_sample(worlds.promotions, seed),
         conversions.make_sample(worlds.clicks, worlds.brokers, seed),
         payments.make_sample(worlds.payments, seed),
+        lending_dump.make_sample(worlds.lending, seed),
     )
 
 
@@ -91,14 +96,16 @@ class Written:
     rows: int
 
 
-def write_inboxes(samples: Iterable[Sample], inboxes: Path) -> list[Written]:
+def write_inboxes(samples: Sequence[Sample], inboxes: Path) -> list[Written]:
     """Write every file to `inboxes/<dataset>/<name>`, over an older one of that name; other files stay."""
+    contents = [(file.dataset, file.name, file_bytes(file), len(file.rows)) for one in samples for file in one.files]
+    contents += [(text.dataset, text.name, text.text.encode(), text.rows) for one in samples for text in one.texts]
     written = []
-    for file in (file for sample in samples for file in sample.files):
-        path = inboxes / file.dataset / file.name
+    for dataset, name, content, rows in contents:
+        path = inboxes / dataset / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(file_bytes(file))
-        written.append(Written(path, len(file.rows)))
+        path.write_bytes(content)
+        written.append(Written(path, rows))
     return written
 
 

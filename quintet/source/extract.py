@@ -80,9 +80,12 @@ def extract(
 
     connection: to the warehouse. landing: folder for the files in between. now: UTC without zone. Raises SourceError
     where the source is down, a column vanished or has another type (unless that is accepted); the tables before stay.
+    Empty where the database has none of the tables and never had: it is another business's.
     """
     done = []
     with one_snapshot(url) as snapshot:
+        if not _was_read_before(connection, datasets) and not snapshot.has_any(datasets):
+            return []
         tables = [snapshot.table(dataset) for dataset in datasets]
         if not accept_changed_columns:
             for table in tables:
@@ -112,6 +115,14 @@ def extract(
                 )
             )
     return done
+
+
+def _was_read_before(connection: duckdb.DuckDBPyConnection, datasets: Sequence[Dataset]) -> bool:
+    names = [dataset.name for dataset in datasets]
+    ((found,),) = connection.execute(
+        "select exists (from ops.source_columns where list_contains(?, dataset))", [names]
+    ).fetchall()
+    return bool(found)
 
 
 def _require_known_columns(connection: duckdb.DuckDBPyConnection, table: SourceTable) -> None:

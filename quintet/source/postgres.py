@@ -98,6 +98,15 @@ class Snapshot:
                 f"the source database broke off: {_in_short(error)}. Run again; nothing was lost"
             ) from error
 
+    def has_any(self, datasets: Sequence[Dataset]) -> bool:
+        """Whether there is a table named as one of the datasets."""
+        names = ", ".join(quote_literal(dataset.name) for dataset in datasets)
+        found = self._rows(
+            "select table_name::text as name from information_schema.tables "
+            f"where table_schema = any (current_schemas(false)) and table_name in ({names})"
+        )
+        return bool(found.num_rows)
+
     def table(self, dataset: Dataset) -> SourceTable:
         """The table named as the dataset. Raises SourceError where it or a required column is not there."""
         found = self._rows(

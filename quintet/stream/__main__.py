@@ -28,6 +28,7 @@ from quintet.lending.registry import features
 from quintet.online.features import FeatureStore
 from quintet.settings import Settings, SettingsError, load_settings
 from quintet.stream import metrics
+from quintet.stream.catch_up import StreamRunsError, only_stream
 from quintet.stream.run import Options, Stream
 from quintet.stream.source import SourceError
 
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with contextlib.ExitStack() as servers:
             return _stream(load_settings(), given.new_snapshot, servers)
-    except (SourceError, SettingsError, LogUrlError, EmbeddedServerError) as error:
+    except (SourceError, SettingsError, LogUrlError, EmbeddedServerError, StreamRunsError) as error:
         print(error, file=sys.stderr)
     except obstore.exceptions.BaseError as error:
         print(f"the object store cannot be used: {error}", file=sys.stderr)
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _stream(settings: Settings, new_snapshot: bool, servers: contextlib.ExitStack) -> int:
+    servers.enter_context(only_stream(settings))
     source_url, log_url = source_and_log(settings, servers)
     online = OnlineFeatures(FeatureStore(settings.online), features())
     sys.setswitchinterval(_SWITCH_SECONDS)

@@ -6,6 +6,7 @@ Servers that are needed and do not run are started, and stopped again. Where a s
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import sqlite3
 import time
@@ -43,6 +44,10 @@ _START_SECONDS = 10.0
 
 class ReplicationError(RuntimeError):
     """The loan book could not be brought up to date; the text says why and what to do, without secrets."""
+
+
+class StreamRunsError(RuntimeError):
+    """Another process streams into the features of this home."""
 
 
 @dataclass(frozen=True)
@@ -176,43 +181,61 @@ def _load(settings: Settings, url: str, file: InboxFile, sha256: str, report: Ca
 def _replicate(settings: Settings, url: str, report: Callable[[str], None]) -> Epoch | None:
     """Replicate to the end of the log; where a stream runs, wait until it has."""
     log = open_log(settings)
-    if (followed := _await_stream(settings, url, log, report)) is not None:
-        return followed
-    online = OnlineFeatures(FeatureStore(settings.online), features())
-    options = Options(
-        slot=settings.stream_slot,
-        publication=settings.stream_slot,
-        feedback_seconds=0.05,
-        slot_wait_seconds=_START_SECONDS,
-        start_seconds=_START_SECONDS,
-    )
-    try:
-        return Stream(url, log, online, options, report=report).catch_up()
-    finally:
-        online.store.close()
+    with contextlib.ExitStack() as held:
+        if (followed := _follow(settings, url, log, held, report)) is not None:
+            return followed
+        store = FeatureStore(settings.online)
+        held.callback(store.close)
+        options = Options(
+            slot=settings.stream_slot,
+            publication=settings.stream_slot,
+            feedback_seconds=0.05,
+            slot_wait_seconds=_START_SECONDS,
+            start_seconds=_START_SECONDS,
+        )
+        return Stream(url, log, OnlineFeatures(store, features()), options, report=report).catch_up()
 
 
-def _await_stream(settings: Settings, url: str, log: Store, report: Callable[[str], None]) -> Epoch | None:
-    """Wait until the stream that runs has delivered what is committed by now; its epoch, None where none runs."""
+def _follow(
+    settings: Settings, url: str, log: Store, held: contextlib.ExitStack, report: Callable[[str], None]
+) -> Epoch | None:
+    """The epoch of the stream that runs, once it has delivered what is committed by now.
+
+    None where none runs, or it has ended meanwhile; `held` then keeps others from starting one.
+    """
     is_reported = False
     with source.connect(url) as connection:
         end, dump = source.end_of_log(connection), restored_dump(connection)
         until = time.monotonic() + _STREAM_SECONDS
-        while (state := source.slot_state(connection, settings.stream_slot)) and state.active_pid is not None:
-            known = epochs(log)
+        while True:
+            with contextlib.suppress(StreamRunsError):
+                held.enter_context(only_stream(settings))
+                return None
+            state, known = source.slot_state(connection, settings.stream_slot), epochs(log)
             is_of_book = bool(known) and known[-1].dump == (dump.sha256 if dump else None)
-            if is_of_book and state.confirmed >= end:
+            if state is not None and is_of_book and state.confirmed >= end:
                 return known[-1]
             if time.monotonic() > until:
                 raise ReplicationError(
-                    f"the stream that reads slot {settings.stream_slot} has not caught up within "
-                    f"{_STREAM_SECONDS:.0f} s. See its log; a run after it has caught up builds the rest."
+                    f"the stream that runs has not caught up within {_STREAM_SECONDS:.0f} s. See its log; a run after "
+                    "it has caught up builds the rest."
                 )
             if not is_reported:
                 report("a stream runs; waiting until it has caught up")
                 is_reported = True
             time.sleep(_POLL_SECONDS)
-    return None
+
+
+@contextlib.contextmanager
+def only_stream(settings: Settings) -> Iterator[None]:
+    """Keep other streams of this home from starting. Raises StreamRunsError where one runs."""
+    settings.online.mkdir(parents=True, exist_ok=True)
+    with (settings.online / "stream.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StreamRunsError("a stream of this home runs already. Stop it first.") from None
+        yield
 
 
 def _without_secrets(text: str, settings: Settings) -> str:

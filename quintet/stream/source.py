@@ -123,8 +123,8 @@ def ensure_publication(connection: psycopg.Connection, name: str, tables: Sequen
     missing = sorted(set(tables) - existing)
     if missing:
         raise SourceError(
-            f"the database has no table {', '.join(missing)} in schema public. Restore a dump first, such as "
-            "that of make sample: python -m quintet.samples.lending_dump restore data/generated-lending/loan_book.dump"
+            f"the database has no table {', '.join(missing)} in schema public. Drop a dump of it into the "
+            "inbox data/raw/loan_book and run: make run SELECT=lending"
         )
     if _one(connection, "select count(*) from pg_publication where pubname = %s", (name,)) == 0:
         quoted = sql.SQL(", ").join(sql.Identifier("public", table) for table in tables)

@@ -39,6 +39,7 @@ def make_training_set(rows: int, seed: int = 1, ended_share: float = 0.8) -> pd.
             "age_years": rng.uniform(19, 80, rows),
             "outcome": np.where(is_ended, outcome, None),
             "outcome_on": np.where(is_ended, (applied + duration.astype("timedelta64[D]")).astype(str), None),
+            "is_open": ~is_ended & (np.arange(rows) % 2 == 0),
             "risk": risk,
         }
     )

@@ -50,7 +50,15 @@ def _table(cursor: duckdb.DuckDBPyConnection, name: str) -> pd.DataFrame:
 
 def _chosen(cursor: duckdb.DuckDBPyConnection) -> str:
     training = _table(cursor, "lending_model_training")
-    return str(training["chosen"].iloc[0]) if len(training) else "scorecard"
+    return str(training["chosen"].iloc[0]) if len(training) and training["chosen"].notna().all() else "scorecard"
+
+
+def _why_no_model(cursor: duckdb.DuckDBPyConnection) -> str | None:
+    """Why there is no scoring model; None where there is one."""
+    training = _table(cursor, "lending_model_training")
+    if not len(training) or training["model_version"].notna().all():
+        return None
+    return f"{training['why'].iloc[0]}. Until then the policy decides alone, and refers what needs a score."
 
 
 _MODEL_FIGURES: Mapping[str, Callable[[duckdb.DuckDBPyConnection], Figure]] = {
@@ -79,6 +87,7 @@ def model_card(request: Request) -> Response:
             "kpis": _model_kpis(cursor),
             "figures": {name: Panel(figure, f"{MODEL_PATH}/{name}.csv") for name, figure in figures.items()},
             "facts": _facts(cursor),
+            "no_model": _why_no_model(cursor),
             "versions": Table(versions, _VERSIONS, "Models that were kept", len(versions), nothing="None yet."),
             "reasons": REASONS,
         }
@@ -98,9 +107,11 @@ def model_csv(request: Request, name: str) -> Response:
 
 def _facts(cursor: duckdb.DuckDBPyConnection) -> dict[str, str]:
     training = _table(cursor, "lending_model_training").to_dict("records")
-    if not training:
+    if not training or pd.isna(training[0]["model_version"]):
         return {}
     row = training[0]
+    if pd.isna(row["split_day"]):
+        return {"In use": row["model_version"], "Why": row["why"], "Policy": row["policy_version"]}
     return {
         "In force": row["model_version"],
         "Why": row["why"],
@@ -184,7 +195,9 @@ def _limit_filter(name: str, label: str, asked: float, own: float) -> Filter:
 
 
 def _replayed(cursor: duckdb.DuckDBPyConnection, asked: _Asked) -> WhatIf:
-    scored = cursor.execute(f"select {_SCORED} from ml.lending_scores order by application_id").df()
+    scored = cursor.execute(
+        f"select {_SCORED} from ml.lending_scores where model_version is not null order by application_id"
+    ).df()
     after = decide_by_cut_off(scored, asked.approve_below, asked.reject_from)
     return compare(scored, scored["decision"].to_numpy(), after)
 
@@ -207,6 +220,7 @@ def what_if(request: Request) -> Response:
             "announcement": words,
             "words": words,
             "kpis": _what_if_kpis(found),
+            "no_model": _why_no_model(cursor),
             "figures": {
                 name: Panel(figure, with_query(f"{WHAT_IF_PATH}/{name}.csv", asked.query))
                 for name, figure in figures.items()

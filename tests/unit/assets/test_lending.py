@@ -1,4 +1,4 @@
-"""Lending's assets by day: a run tells Dagster the days of the log that it wrote, and only those."""
+"""Lending's log as assets: whatever day it is of, a run without a partition compacts and settles it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.lending import APPLICATIONS, LAKE, lending_log
+from assets.lending import lending_log
+from definitions import build_defs
 from quintet.changelog.change import Position
 from quintet.changelog.log import Epoch, Store, Stretch, open_store, write_epoch, write_stretch
 from quintet.settings import Settings, load_settings
@@ -46,49 +47,42 @@ def _write(log: Store, first: int, days: list[str]) -> None:
     write_stretch(log, Stretch("E", Position(first), Position(first + len(days))), changes)
 
 
-def _run(instance: dg.DagsterInstance, settings: Settings, day: str | None = None) -> tuple[list[str], list[str]]:
-    """Materialise; the days that Dagster knows of both assets then."""
+def _run(instance: dg.DagsterInstance, settings: Settings) -> dict[str, dict[str, object]]:
+    """Materialise without choosing a partition; the metadata of both assets."""
     resources = {"clock": Clock(), "settings": settings}
-    assert dg.materialize([lending_log], instance=instance, resources=resources, partition_key=day).success
-    lake, applications = (sorted(instance.get_materialized_partitions(key)) for key in (LAKE, APPLICATIONS))
-    return lake, applications
+    result = dg.materialize([lending_log], instance=instance, resources=resources)
+    assert result.success
+    return {
+        event.asset_key.path[-1]: {name: value.value for name, value in event.materialization.metadata.items()}
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    }
 
 
-def test_a_run_for_no_day_tells_the_days_it_wrote(instance: dg.DagsterInstance, settings: Settings, log: Store) -> None:
-    _write(log, 0, ["2026-11-02", "2026-11-02", "2026-11-03"])
-    assert _run(instance, settings) == (["2026-11-02", "2026-11-03"],) * 2
-    (told,) = instance.fetch_materializations(
-        dg.AssetRecordsFilter(asset_key=APPLICATIONS, asset_partitions=["2026-11-02"]), limit=5
-    ).records
-    assert told.asset_materialization is not None
-    assert told.asset_materialization.metadata["dagster/row_count"].value == 2
-
-
-def test_a_day_is_told_again_only_when_more_came_of_it(
+def test_a_run_compacts_and_settles_what_came_on_any_day(
     instance: dg.DagsterInstance, settings: Settings, log: Store
 ) -> None:
+    _write(log, 0, ["2026-11-02", "2026-11-02", "2026-11-03", "1999-01-01"])
+    told = _run(instance, settings)
+    assert told["lending_changes"]["dagster/row_count"] == 4
+    assert told["lending_changes"]["days written"] == "1999-01-01, 2026-11-02, 2026-11-03"
+    assert told["lending_applications"]["applications settled"] == 4
+
+
+def test_a_second_run_settles_only_what_is_new(instance: dg.DagsterInstance, settings: Settings, log: Store) -> None:
     _write(log, 0, ["2026-11-02"])
     _run(instance, settings)
     _write(log, 1, ["2026-11-03"])
-    _run(instance, settings)
-    for key in (LAKE, APPLICATIONS):
-        found = dg.AssetRecordsFilter(asset_key=key, asset_partitions=["2026-11-02"])
-        assert len(instance.fetch_materializations(found, limit=5).records) == 1
+    told = _run(instance, settings)
+    assert told["lending_changes"]["days written"] == "2026-11-03"
+    assert told["lending_applications"]["applications settled"] == 1
 
 
-def test_a_run_for_a_day_takes_and_tells_the_other_days_too(
-    instance: dg.DagsterInstance, settings: Settings, log: Store
-) -> None:
-    _write(log, 0, ["2026-11-02", "2026-11-03"])
-    assert _run(instance, settings, "2026-11-03") == (["2026-11-02", "2026-11-03"],) * 2
+def test_without_a_log_there_is_nothing_to_settle(instance: dg.DagsterInstance, settings: Settings) -> None:
+    assert _run(instance, settings)["lending_applications"]["applications settled"] == 0
 
 
-def test_a_day_of_a_clock_that_was_set_back_is_taken_but_not_told(
-    instance: dg.DagsterInstance, settings: Settings, log: Store
-) -> None:
-    _write(log, 0, ["2026-11-02", "1999-01-01"])
-    assert _run(instance, settings) == (["2026-11-02"],) * 2
-
-
-def test_without_a_log_there_are_no_days(instance: dg.DagsterInstance, settings: Settings) -> None:
-    assert _run(instance, settings) == ([], [])
+def test_no_asset_of_the_project_has_partitions() -> None:
+    """So that "Materialize all" in the UI asks for none."""
+    graph = build_defs().resolve_asset_graph()
+    assert {key for key in graph.get_all_asset_keys() if graph.get(key).partitions_def is not None} == set()

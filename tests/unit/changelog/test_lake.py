@@ -64,6 +64,18 @@ def test_a_large_file_is_left_alone_and_another_begun(store: MemoryStore, monkey
     assert [change.commit_lsn for change in _history(store)] == list(range(10))
 
 
+def test_what_ends_with_an_empty_object_is_read_to_its_end_before_and_after_compaction(store: MemoryStore) -> None:
+    """As a snapshot ends, and a stream that was stopped: the place must not stay behind the last row for ever."""
+    write_stretch(store, Stretch("E", Position(10), Position(14)), [])
+    ends = [[end for _, end in read_history(store, _EPOCH)]]
+    compact(store, _EPOCH)
+    ends.append([end for _, end in read_history(store, _EPOCH)])
+    ends.append([end for _, end in read_history(store, _EPOCH, Position(10))])
+    assert [one[-1] for one in ends] == [Position(14)] * 3
+    assert ends[0][-1] == covered(store, _EPOCH)
+    assert list(read_history(store, _EPOCH, Position(14))) == []
+
+
 def test_compacting_again_does_nothing(store: MemoryStore) -> None:
     compact(store, _EPOCH)
     assert compact(store, _EPOCH).changes == 0

@@ -19,6 +19,7 @@ from quintet.lending.result_tables import MODEL_TABLES, write_model_results
 from quintet.lending.scoring import REASONS
 from quintet.lending.tables import training_rows, write_training_set
 from quintet.lending.what_if import score_applications
+from tests.lending.training import make_training_set
 
 Learnt = tuple[duckdb.DuckDBPyConnection, Promotion]
 
@@ -117,6 +118,27 @@ def test_without_applications_all_tables_are_there_and_empty(tmp_path: Path) -> 
         assert promotion.why == "no loan has ended yet"
         for table, kinds in MODEL_TABLES.items():
             frame = connection.execute(f"from {table}").df()
-            assert frame.empty
+            assert len(frame) == (table == "ml.lending_model_training")
             assert list(frame.columns) == list(kinds)
+        assert connection.execute("select model_version, why from ml.lending_model_training").fetchall() == [
+            (None, "no loan has ended yet")
+        ]
     assert not registry_of(tmp_path).folder.exists()
+
+
+def test_without_a_model_the_policy_decides_the_open_applications_and_the_reason_is_kept(tmp_path: Path) -> None:
+    rows = make_training_set(60)
+    with duckdb.connect() as connection:
+        connection.execute("create schema ml")
+        write_training_set(connection, rows, features())
+        promotion = write_model_results(connection, registry_of(tmp_path), read_policy(), dt.datetime(2020, 1, 1))
+        assert promotion.model is None
+        decided = connection.execute(
+            "select application_id, decision, default_probability, model_version from ml.lending_scores order by all"
+        ).fetchall()
+        ((why,),) = connection.execute("select why from ml.lending_model_training").fetchall()
+    assert [row[0] for row in decided] == rows.loc[rows["is_open"], "application_id"].tolist()
+    assert {row[2:] for row in decided} == {(None, None)}
+    assert {row[1] for row in decided} <= {"approve", "refer", "reject"}
+    assert "refer" in {row[1] for row in decided}
+    assert "are needed" in why

@@ -69,6 +69,7 @@ def _applications(**columns: list[object]) -> pd.DataFrame:
         "applied_on": ["2020-01-01"] * rows,
         "age_years": [40.0] * rows,
         "outcome": [None] * rows,
+        "is_open": [True] * rows,
     }
     return pd.DataFrame(base | known | {"late_payments_share": [None] * rows} | columns)
 

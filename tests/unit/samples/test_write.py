@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from quintet.datasets import DATASETS
+from quintet.lending.loan_book import INBOX
 from quintet.samples.__main__ import main
 from quintet.samples.sample import SampleFile
 from quintet.samples.write import (
@@ -55,7 +56,7 @@ def test_another_seed_writes_other_bytes(written: Path, tmp_path: Path):
 
 
 def test_every_dataset_has_a_file(written: Path):
-    assert {path.name for path in written.iterdir()} == set(DATASETS)
+    assert {path.name for path in written.iterdir()} == {*DATASETS, INBOX}
 
 
 @pytest.mark.parametrize("dataset", sorted(DATASETS))
@@ -77,7 +78,7 @@ def test_the_truth_lies_beside_the_inboxes_and_not_within(written: Path):
     assert truth == written.with_name("inboxes-truth")
     assert {path.stem for path in truth.iterdir()} == {
         *("broker_rows", "broker_clocks", "promo_users", "transactions", "transaction_days", "checkout_sales"),
-        "parameters",
+        *("loan_default_risk", "parameters"),
     }
     assert json.loads((truth / "parameters.json").read_text("utf-8"))["seed"] == 7
 
