@@ -143,7 +143,9 @@ def lending_replication(
         ),
     ],
 )
-def lending_log(clock: Clock, settings: dg.ResourceParam[Settings]) -> Iterator[dg.MaterializeResult]:
+def lending_log(
+    context: dg.AssetExecutionContext, clock: Clock, settings: dg.ResourceParam[Settings]
+) -> Iterator[dg.MaterializeResult]:
     """Compact and replay what came since the last time."""
     found = latest_log(settings)
     if found is None:
@@ -163,7 +165,7 @@ def lending_log(clock: Clock, settings: dg.ResourceParam[Settings]) -> Iterator[
             "days written": ", ".join(done.days),
         },
     )
-    settled = replay(Path(settings.lending), log, epoch, features())
+    settled = replay(Path(settings.lending), log, epoch, features(), context.log.info)
     yield dg.MaterializeResult(APPLICATIONS, metadata={"applications settled": settled.total()})
 
 

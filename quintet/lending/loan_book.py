@@ -49,6 +49,7 @@ _KINDS: dict[str, dict[str, str]] = {
 """By kind of a column of the contract, the types that hold its values and the type they are loaded as."""
 
 _REPORT_BYTES = 64 << 20
+_LOCK_SECONDS = 10  # for a table that others hold; the next run tries again
 
 
 @dataclass(frozen=True)
@@ -110,15 +111,17 @@ def load_dump(
     scratch: Path,
     limits: Limits,
     report: Callable[[str], None],
-    publication: str | None = None,
+    publication: str,
+    may_have_others: bool,
 ) -> LoadedBook:
     """Replace the tables of lending in the database of `url` by those of a dump, in one transaction.
 
     scratch: a folder for the server on which the dump is restored first. publication: gets the new tables where it
-    exists. Raises DumpError, which says what is wrong with the dump; the database is then as before.
+    exists. may_have_others: whether the database may hold other tables; somebody's own must not. Raises DumpError,
+    which says what is wrong with the dump; the database is then as before.
     """
-    with psycopg.connect(url, autocommit=True) as target:
-        _refuse_to_replace(target)
+    with psycopg.connect(url, autocommit=True, options=f"-c lock_timeout={_LOCK_SECONDS}s") as target:
+        _refuse_to_replace(target, may_have_others)
         with restored(dump, scratch, limits, report) as sandbox:
             # The role's own settings must not change how its tables are read.
             options = "-c search_path=pg_catalog -c timezone=UTC -c row_security=off"
@@ -135,11 +138,18 @@ def load_dump(
     return LoadedBook(rows, tuple(remarks))
 
 
-def _refuse_to_replace(target: psycopg.Connection) -> None:
+def _refuse_to_replace(target: psycopg.Connection, may_have_others: bool) -> None:
     if restored_dump(target) is None and has_book(target):
         raise NotOurTablesError(
             "the database has tables of lending that no dump of the inbox made, so this one was not loaded. To replace "
             'them, drop the tables "user", loan and payment, and run again.'
+        )
+
+    others = target.execute(_USER_TABLES + " and c.relname <> all (%s) limit 1", (list(TABLES),)).fetchone()
+    if others is not None and not may_have_others:
+        raise NotOurTablesError(
+            f"the database of QUINTET_POSTGRES_URL holds other tables ({others[0]}), so this dump was not loaded into "
+            "it. Name an empty database, or none to use the embedded one."
         )
 
 
@@ -292,7 +302,7 @@ def _dump_errors() -> Iterator[None]:
         raise DumpError(f"its tables cannot be read: {first_line(error)}. Restore it by hand to see more.") from None
 
 
-def _swap_tables(target: psycopg.Connection, sha256: str, publication: str | None) -> None:
+def _swap_tables(target: psycopg.Connection, sha256: str, publication: str) -> None:
     """Put the new tables in the place of the old ones, and record where they come from."""
     last_day = target.execute(
         sql.SQL("select coalesce(max(day), current_date) from (select unnest(array[created_on, updated_on]) as day "
@@ -312,13 +322,8 @@ def _swap_tables(target: psycopg.Connection, sha256: str, publication: str | Non
         )
     mark = f"Quintet loan book {sha256}, last day {last_day[0].isoformat()}"
     target.execute(sql.SQL("comment on table public.loan is {}").format(sql.Literal(mark)))
-    if (
-        publication is not None
-        and target.execute(
-            "select from pg_publication where pubname = %s and not puballtables", (publication,)
-        ).fetchone()
-        is not None
-    ):
+    known = target.execute("select from pg_publication where pubname = %s and not puballtables", (publication,))
+    if known.fetchone() is not None:
         target.execute(
             sql.SQL("alter publication {} add table {}").format(
                 sql.Identifier(publication), sql.SQL(", ").join(sql.Identifier("public", table) for table in TABLES)

@@ -6,7 +6,7 @@ Belongs here: the meaning of what the online file keeps. Connections and retries
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -96,12 +96,16 @@ class OnlineFeatures:
             if new:
                 draft.put_fact(COMMITTED_AT, new[-1].committed_at)
 
-    def replay(self, log: Store, epoch: Epoch) -> Position:
-        """Catch up with lake and log, from the start where there is nothing yet; how far they reach."""
-        position = self.position(epoch.name) or self.begin(epoch)
+    def replay(self, log: Store, epoch: Epoch, report: Callable[[int], None] = lambda _: None) -> Position:
+        """Catch up with lake and log, from the start where there is nothing yet; how far they reach.
+
+        report: called with the count of the changes that were applied so far.
+        """
+        position, applied = self.position(epoch.name) or self.begin(epoch), 0
         for changes, end in read_history(log, epoch, position):
             self.apply(changes, end, end.lsn if end.sequence == 0 else None)
-            position = end
+            position, applied = end, applied + len(changes)
+            report(applied)
         return position
 
     def features_of(self, client_id: int, as_of: date) -> ClientFeatures | None:

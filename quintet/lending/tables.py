@@ -8,7 +8,7 @@ replays everything.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -35,12 +35,19 @@ class NotReplayedError(RuntimeError):
     """What the replay keeps is of other features than those asked for; the text says how to mend it."""
 
 
-def replay(folder: Path, log: Store, epoch: Epoch, known: Sequence[Feature]) -> Counter[str]:
+def replay(
+    folder: Path,
+    log: Store,
+    epoch: Epoch,
+    known: Sequence[Feature],
+    report: Callable[[str], None] = lambda _: None,
+) -> Counter[str]:
     """Apply what the log has beyond the last replay, from the start where the epoch or a feature is new.
 
-    folder: where the replay keeps its place. Gives how many applications were settled, by day of the log.
+    folder: where the replay keeps its place. report: called with the progress after each chunk. Gives how many
+    applications were settled, by day of the log.
     """
-    store, settled = FeatureStore(folder), Counter[str]()
+    store, settled, applied = FeatureStore(folder), Counter[str](), 0
     try:
         online = OnlineFeatures(store, known)
         place = online.position(epoch.name) or online.begin(epoch)
@@ -48,6 +55,9 @@ def replay(folder: Path, log: Store, epoch: Epoch, known: Sequence[Feature]) -> 
             with store.change() as draft:
                 settled += settle(draft, known, changes, snapshot_ends=end >= epoch.snapshot_end)
                 draft.put_fact(POSITION, str(end))
+            applied += len(changes)
+            if len(changes) >= _CHUNK:
+                report(f"{applied:,} changes of the log replayed")
     finally:
         store.close()
     return settled

@@ -143,6 +143,8 @@ def _load_newest(
     with source.connect(url) as connection:
         current = restored_dump(connection)
         is_empty = not has_book(connection)
+        if files and (is_empty or current is not None):
+            source.check_server(connection)  # before anything is loaded into it
     newer: str | None = None
     for file in files:
         sha256 = sha256_of(file)
@@ -166,7 +168,10 @@ def _load(settings: Settings, url: str, file: InboxFile, sha256: str, report: Ca
         if not file.name.lower().endswith(_SUFFIXES):
             raise DumpError(f"its name ends in none of {', '.join(_SUFFIXES)}. Rename it after what it holds.")
         report(f"{file.name}: restoring {file.bytes / 1e6:,.1f} MB")
-        book = load_dump(file.path, sha256, url, settings.restores, limits, report, publication=settings.stream_slot)
+        is_own = url == postgres.running_url(settings.embedded_postgres)
+        book = load_dump(
+            file.path, sha256, url, settings.restores, limits, report, settings.stream_slot, may_have_others=is_own
+        )
     except NotOurTablesError as error:
         return DumpOutcome(file, sha256, REJECTED, message=f"{file.name}: {error}")
     except DumpError as error:

@@ -56,6 +56,7 @@ from quintet.stream.upload import Piece, Uploader
 _LOG = structlog.get_logger()
 _FLUSHED = "flushed"
 _SECONDS_TO_FINISH = 10
+_REPORT_SECONDS = 5.0
 _ADVICE = "Find out why; then begin anew with: python -m quintet.stream --new-snapshot"
 
 
@@ -124,6 +125,7 @@ class Stream:
         self._clock, self._report = clock, report
         self._binary = True
         self._until: int | None = None
+        self._next_report = time.monotonic() + _REPORT_SECONDS
         self._tables: dict[str, TableState] = {}
         self.stop = threading.Event()
         self.ready = threading.Event()
@@ -175,6 +177,12 @@ class Stream:
         else:
             metrics.RECONNECTS.inc()
             _LOG.warning("connecting to PostgreSQL again", reason=str(error).strip())
+
+    def _report_count(self, what: str, count: int) -> None:
+        """Report progress, every few seconds."""
+        if time.monotonic() >= self._next_report:
+            self._report(f"{count:,} {what}")
+            self._next_report = time.monotonic() + _REPORT_SECONDS
 
     def _begin(self, new_snapshot: bool) -> Epoch | None:
         """The epoch, for which PostgreSQL and the store are waited for a while; None where `stop` is set meanwhile.
@@ -260,7 +268,7 @@ class Stream:
                     end = Position(place.lsn, place.sequence + len(rows))
                     write_stretch(self._log, Stretch(epoch, place, end), changes)
                     place = end
-                    self._report(f"snapshot: {place.sequence:,} rows are in the change log")
+                    self._report_count("rows of the snapshot are in the change log", place.sequence)
             connection.execute("commit")
         finally:
             replication.close()
@@ -286,7 +294,9 @@ class Stream:
             if start < epoch.snapshot_end:
                 raise source.SourceLostError(f"objects of the snapshot of epoch {epoch.name} are gone")
             self._tables = {table: read_table_state(self._log, epoch.name, table) for table in options.tables}
-            self._features.replay(self._log, epoch)
+            self._features.replay(
+                self._log, epoch, lambda count: self._report_count("changes are in the features", count)
+            )
             replication = source.Replication(self._url)
             try:
                 replication.start(options.slot, options.publication, state.confirmed, self._binary)

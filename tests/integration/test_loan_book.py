@@ -279,6 +279,17 @@ def test_tables_that_no_dump_made_are_never_replaced(settings: Settings) -> None
     assert _ask(settings, 'select id from "user"') == [(5,)]
 
 
+def test_a_database_with_other_tables_is_left_alone_unless_it_is_the_embedded_one(settings: Settings) -> None:
+    assert settings.postgres_url is not None
+    with psycopg.connect(settings.postgres_url.get_secret_value()) as connection:
+        connection.execute("create table promo_users (user_id text)")
+    _drop(settings, "book.sql", _PLAIN)
+    done = _catch_up(settings)
+    assert "holds other tables (promo_users)" in str(done.dumps[0].message)
+    assert done.epoch is None
+    assert _ask(settings, "select tablename from pg_tables where schemaname = 'public'") == [("promo_users",)]
+
+
 def test_a_loan_of_an_unknown_client_is_kept_and_gives_no_client(settings: Settings) -> None:
     _drop(settings, "book.sql", _PLAIN + "insert into loan (id, client_id, status) values (999999, 888888, 'paid');")
     assert _catch_up(settings).dumps[0].rows == _ROWS + 1
