@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import numpy as np
 import psycopg
 import pytest
 
+from quintet.changelog.lake import compact
 from quintet.changelog.place import last_day, latest_log, open_log
 from quintet.embedded.postgres import EmbeddedPostgres, programs, running_url
 from quintet.lending.online import OnlineFeatures
@@ -390,3 +392,33 @@ def test_a_running_stream_is_waited_for_and_follows_a_newer_dump(settings: Setti
             stream.stop.set()
             thread.join()
             online.store.close()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.02, 0.1, 0.4])
+def test_after_a_stream_was_killed_at_any_moment_everything_is_caught_up(settings: Settings, seconds: float) -> None:
+    _drop(settings, "book.sql", _PLAIN)
+    program = (
+        "import os, sys, threading, time\nfrom quintet.settings import load_settings\n"
+        "from quintet.stream.catch_up import catch_up\n"
+        "kill = lambda: (time.sleep(float(sys.argv[1])), os.kill(os.getpid(), 9))\n"
+        "report = lambda text: 'loaded' in text and threading.Thread(target=kill).start()\n"
+        "catch_up(load_settings(), (), report)\nos.kill(os.getpid(), 9)\n"
+    )
+    variables = {
+        "QUINTET_HOME": str(settings.home),
+        "QUINTET_RAW": str(settings.raw),
+        "QUINTET_POSTGRES_URL": settings.postgres_url.get_secret_value() if settings.postgres_url else "",
+        "QUINTET_OBJECT_STORE_URL": settings.object_store_url.get_secret_value() if settings.object_store_url else "",
+    }
+    killed = subprocess.run(
+        [sys.executable, "-c", program, str(seconds)], env=os.environ | variables, check=False, capture_output=True
+    )
+    assert killed.returncode == -9, killed.stderr
+    assert _catch_up(settings).epoch is not None
+    found = latest_log(settings)
+    assert found is not None
+    compact(*found)
+    replay(settings.lending, *found, features())
+    outcomes = training_rows(settings.lending, features())["outcome"].value_counts()
+    assert outcomes["repaid"] == (_BOOK.loan["status"] == "paid").sum()
+    assert outcomes["overdue"] == (_BOOK.loan["status"] == "overdue").sum()
