@@ -11,10 +11,7 @@ import dagster as dg
 from assets.facts import DAILY, OWNERS
 from quintet.changelog.lake import compact, expire, read_manifest
 from quintet.changelog.place import latest_log
-from quintet.lending.models import registry_of
-from quintet.lending.policy import read_policy
 from quintet.lending.registry import features
-from quintet.lending.result_tables import MODEL_TABLES, write_model_results
 from quintet.lending.tables import (
     CLIENT_FEATURES,
     TRAINING_SET,
@@ -154,12 +151,12 @@ def _model_specs() -> list[dg.AssetSpec]:
         dg.AssetSpec(
             table.split("."),
             deps=[dg.AssetKey(TRAINING_SET.split("."))],
-            description=_MODEL_DESCRIPTIONS[table],
+            description=description,
             kinds={"python", "scikitlearn", "duckdb"},
             metadata={"dagster/table_name": table},
             **_SHARED,
         )
-        for table in MODEL_TABLES
+        for table, description in _MODEL_DESCRIPTIONS.items()
     ]
 
 
@@ -172,6 +169,10 @@ def lending_model(
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.MaterializeResult]:
     """Learn; what was learnt comes into force only where the gate lets it through. Then score every application."""
+    from quintet.lending.models import registry_of
+    from quintet.lending.policy import read_policy
+    from quintet.lending.result_tables import MODEL_TABLES, write_model_results
+
     with warehouse.get_connection() as connection:
         promotion = write_model_results(
             connection, registry_of(models), read_policy(settings.lending_policy), clock.now()

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from resources.dbt import RUN_DBT, Dbt, prepare_manifest
+from resources.dbt import CALL_DBT, Dbt, prepare_manifest
 
 _PROFILE = """
 little:
@@ -34,7 +34,7 @@ def dbt(project: Path, warehouse: str) -> Dbt:
         project_dir=str(project),
         profiles_dir=str(project),
         dbt_executable=sys.executable,
-        global_config_flags=RUN_DBT,
+        global_config_flags=CALL_DBT,
         warehouse=str(project.parent / warehouse / "warehouse.duckdb"),
         memory_limit="1GB",
         threads=1,
