@@ -23,11 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measure import Line, print_lines
+from cli.supervisor import behind
 from quintet.datasets import DATASETS
 
 _PROJECT = Path(__file__).parents[1]
 _RUN_SECONDS, _DEV_SECONDS = 6.0, 12.0
-_LONGEST_SECONDS = 300.0
+_LONGEST_SECONDS = 1_200.0
 _POLL_SECONDS = 0.02
 _STOP_SECONDS = 20.0
 _ROUNDS = 3
@@ -115,13 +116,17 @@ class Home:
         target = self.home / "bare"
         began = time.perf_counter()
         subprocess.run(
-            [
-                *(str(Path(sys.executable).with_name("dbt")), "build", "--quiet", "--target-path", str(target)),
-                *("--exclude-resource-type", "unit_test", "--log-level-file", "info", "--select", *selection),
-            ],
-            cwd=_PROJECT / "dbt_project",
+            behind(  # as a run is, so that what else the machine does slows both
+                [
+                    *(str(Path(sys.executable).with_name("dbt")), "build", "--quiet", "--target-path", str(target)),
+                    *("--exclude-resource-type", "unit_test", "--log-level-file", "info", "--select", *selection),
+                ]
+            ),
+            cwd=_PROJECT,
             env=self.environment
             | {
+                "DBT_PROJECT_DIR": str(_PROJECT / "dbt_project"),
+                "DBT_PROFILES_DIR": str(_PROJECT / "dbt_project"),
                 "QUINTET_WAREHOUSE": str(self.home / "warehouse.duckdb"),
                 "QUINTET_MEMORY_LIMIT": "800MB",
                 "DBT_LOG_PATH": str(target),

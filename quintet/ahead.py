@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,9 +55,9 @@ def main(models: Path, code: str, domains: Collection[str]) -> None:
         kept_changes(models / PIPELINE, code)
 
 
-def end_with_parent(parent: int, is_parent: Callable[[], int] = os.getppid) -> None:
+def end_with_parent(parent: int) -> None:
     """End this process once its parent has ended, however it did."""
-    while is_parent() == parent:
+    while os.getppid() == parent:
         time.sleep(_PARENT_SECONDS)
     os._exit(1)
 
