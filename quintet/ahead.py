@@ -29,7 +29,7 @@ def computed_ahead(models: Path, code: str, domains: Collection[str]) -> Iterato
     models: the folder of the models. code: the version of the code, as `plan.code_fingerprint` gives it.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "quintet.ahead", str(models), code, *domains],
+        [sys.executable, "-m", "quintet.ahead", str(os.getpid()), str(models), code, *domains],
         cwd=Path(__file__).parents[1],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -56,12 +56,15 @@ def main(models: Path, code: str, domains: Collection[str]) -> None:
 
 
 def end_with_parent(parent: int) -> None:
-    """End this process once its parent has ended, however it did."""
+    """End this process once its parent has ended, however it did.
+
+    parent: by number, as the parent gave it: one that is dead already would not be seen to end.
+    """
     while os.getppid() == parent:
         time.sleep(_PARENT_SECONDS)
     os._exit(1)
 
 
 if __name__ == "__main__":
-    threading.Thread(target=end_with_parent, args=(os.getppid(),), daemon=True).start()
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])
+    threading.Thread(target=end_with_parent, args=(int(sys.argv[1]),), daemon=True).start()
+    main(Path(sys.argv[2]), sys.argv[3], sys.argv[4:])
