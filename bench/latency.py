@@ -158,12 +158,12 @@ class Home:
         try:
             yield
         finally:
-            process.send_signal(signal.SIGINT)
-            try:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(_STOP_SECONDS)
-            finally:
-                with suppress(ProcessLookupError):  # all of it has ended
-                    os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # all of it has ended
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def dropped_under_dev(self, drop: Drop) -> float:
         """Drop a file while dev is up; gives the seconds from the moment it is complete to the snapshot."""
