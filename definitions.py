@@ -38,7 +38,7 @@ from quintet.payments.channels import channels_of, payments_page_url
 from quintet.plan import code_fingerprint, model_variables
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
-from resources.dbt import RUN_DBT, Dbt, prepare_manifest
+from resources.dbt import CALL_DBT, Dbt, prepare_manifest
 from resources.inboxes import Inboxes
 from resources.notifier import Notifier
 from resources.source import Source
@@ -73,7 +73,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
             project_dir=str(PROJECT / "dbt_project"),
             profiles_dir=str(PROJECT / "dbt_project"),
             dbt_executable=sys.executable,
-            global_config_flags=RUN_DBT,
+            global_config_flags=CALL_DBT,
             warehouse=str(settings.warehouse),
             memory_limit=settings.memory_limit,
             threads=settings.threads,

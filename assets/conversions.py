@@ -8,17 +8,20 @@ import dagster as dg
 from assets.build import code_has_changed
 from assets.facts import DAILY, OWNERS
 from assets.ingest import raw_key
-from quintet.conversions.analysis_tables import TABLES as ANALYSIS_TABLES
-from quintet.conversions.analysis_tables import write_analysis
-from quintet.conversions.matching_run import MATCH_TABLES, REPORT_TABLES, SCHEMA, run_matching
-from quintet.conversions.spellings import TABLE, resolve_new_spellings
-from quintet.registry import ModelRegistry
 from resources.clock import Clock
 from resources.warehouse import POOL, Warehouse
 
+_COUNTRY_NAMES = "ml.country_names"
+_MATCHING_TABLES = {
+    "matching.matches": "Which click became which broker row, how surely, and whether it counts or is for review.",
+    "matching.unmatched_conversions": "The clicks without a match, with the reason.",
+    "matching.unmatched_broker_rows": "The broker rows without a match, with the reason.",
+    "ml.matching_report": "What the model has learned, how good its matches are, and its placebo rate.",
+}
+
 
 @dg.asset(
-    key=["ml", "country_names"],
+    key=_COUNTRY_NAMES.split("."),
     deps=[raw_key("conversions"), raw_key("broker_rows")],
     group_name="conversions",
     description="Every spelling of a country that a file ever used, with its ISO code, method and confidence.",
@@ -26,10 +29,12 @@ from resources.warehouse import POOL, Warehouse
     kinds={"python", "duckdb"},
     pool=POOL,
     freshness_policy=DAILY,
-    metadata={"dagster/table_name": TABLE},
+    metadata={"dagster/table_name": _COUNTRY_NAMES},
 )
 def country_names(warehouse: Warehouse, code: dg.ResourceParam[str]) -> dg.MaterializeResult:
     """Resolve the spellings that came since the last time."""
+    from quintet.conversions.spellings import TABLE, resolve_new_spellings
+
     with warehouse.get_connection() as connection:
         added = resolve_new_spellings(connection, anew=code_has_changed(connection, code))
         known, unknown = connection.execute(
@@ -49,28 +54,16 @@ class Learning(dg.Config):
 @dg.multi_asset(
     specs=[
         dg.AssetSpec(
-            [schema, table],
+            table.split("."),
             deps=[dg.AssetKey(["marts", "fct_conversions"]), dg.AssetKey(["marts", "fct_broker_rows"])],
             group_name="conversions",
             description=description,
             owners=OWNERS,
             kinds={"python", "duckdb"},
             freshness_policy=DAILY,
-            metadata={"dagster/table_name": f"{schema}.{table}"},
+            metadata={"dagster/table_name": table},
         )
-        for schema, table, description in (
-            *zip(
-                (SCHEMA,) * len(MATCH_TABLES),
-                MATCH_TABLES,
-                (
-                    "Which click became which broker row, how surely, and whether it counts or is for review.",
-                    "The clicks without a match, with the reason.",
-                    "The broker rows without a match, with the reason.",
-                ),
-                strict=True,
-            ),
-            ("ml", "matching_report", "What the model has learned, how good its matches are, and its placebo rate."),
-        )
+        for table, description in _MATCHING_TABLES.items()
     ],
     name="matching",
     pool=POOL,
@@ -84,6 +77,9 @@ def matching(
     code: dg.ResourceParam[str],
 ) -> Iterator[dg.MaterializeResult]:
     """Match the days that have changed; learn a model first where there is none, or a new one is asked for."""
+    from quintet.conversions.matching_run import MATCH_TABLES, REPORT_TABLES, SCHEMA, run_matching
+    from quintet.registry import ModelRegistry
+
     registry = ModelRegistry(models / "conversions")
     with warehouse.get_connection() as connection:
         outcome = run_matching(
@@ -124,6 +120,8 @@ def matching(
 )
 def conversion_analysis(warehouse: Warehouse) -> dg.MaterializeResult:
     """Compare every level with the rest among its equals, and say what holds."""
+    from quintet.conversions.analysis_tables import TABLES, write_analysis
+
     with warehouse.get_connection() as connection:
         analysis = write_analysis(connection)
     return dg.MaterializeResult(
@@ -131,7 +129,7 @@ def conversion_analysis(warehouse: Warehouse) -> dg.MaterializeResult:
             "dagster/row_count": len(analysis.rates),
             "comparisons": int(analysis.rates["p_value"].notna().sum()),
             "findings": int(analysis.rates["is_finding"].sum()),
-            "tables": ", ".join(ANALYSIS_TABLES),
+            "tables": ", ".join(TABLES),
             "sentences": dg.MetadataValue.md(
                 "\n".join(f"- **{insight.lead}** {insight.text}" for insight in analysis.insights)
             ),

@@ -8,13 +8,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.facts import DAILY, DOMAIN_TAG, OWNERS, REPORTS
+from assets.facts import DAILY, DOMAIN_TAG, LATE, OWNERS, REPORTS
 from assets.publish import SNAPSHOT
-from quintet.conversions.analysis_tables import read_analysis
-from quintet.conversions.journeys_export import TABLE, write_journeys
-from quintet.conversions.papers import insights_paper, pipeline_paper
-from quintet.conversions.pipeline_worlds import kept_changes
-from quintet.report import write_pdf
+from quintet.ahead import PIPELINE
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 from resources.dbt import Dbt, prepare_manifest
 from resources.warehouse import Warehouse
@@ -40,6 +36,7 @@ _TAGS = {DOMAIN_TAG: "conversions"}
         )
     ],
     name="conversions_papers",
+    op_tags=LATE,
 )
 def conversions_papers(
     warehouse: Warehouse,
@@ -48,7 +45,12 @@ def conversions_papers(
     code: dg.ResourceParam[str],
 ) -> tuple[dg.MaterializeResult, ...]:
     """Write both papers from the analysis of the run."""
-    changes, matchers = kept_changes(models / "conversions_pipeline", code)
+    from quintet.conversions.analysis_tables import read_analysis
+    from quintet.conversions.papers import insights_paper, pipeline_paper
+    from quintet.conversions.pipeline_worlds import kept_changes
+    from quintet.report import write_pdf
+
+    changes, matchers = kept_changes(models / PIPELINE, code)
     with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
         analysis = read_analysis(snapshot)
         papers = {
@@ -77,6 +79,8 @@ def conversions_papers(
 )
 def journeys_files(warehouse: Warehouse, reports: dg.ResourceParam[Path], dbt: Dbt) -> dg.MaterializeResult:
     """Write the files with the descriptions that stand beside the dbt model."""
+    from quintet.conversions.journeys_export import TABLE, write_journeys
+
     manifest = json.loads(prepare_manifest(dbt).read_text("utf-8"))
     name = TABLE.removeprefix("marts.")
     [model] = [node for node in manifest["nodes"].values() if (node["resource_type"], node["name"]) == ("model", name)]

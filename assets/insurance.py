@@ -9,13 +9,16 @@ from assets.build import code_has_changed
 from assets.facts import DAILY, DOMAIN_TAG, OWNERS, REPORTS
 from assets.ingest import raw_key
 from assets.publish import SNAPSHOT
-from quintet.insurance.forecast import describe
-from quintet.insurance.forecast_tables import TABLES, write_forecast
 from quintet.insurance.normalise import STAGING_COLUMNS
-from quintet.insurance.premium_report import write_premium_report
 from quintet.insurance.stage import TABLE, stage_new_batches
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 from resources.warehouse import POOL, Warehouse
+
+_FORECAST_TABLES = {
+    "ml.premium_forecast": "Next year's written premium of each agency and line, with bands.",
+    "ml.premium_forecast_backtest": "What each model would have forecast for years it had not seen, and what came.",
+    "ml.premium_forecast_scores": "How well each model has forecast, by year and over all.",
+}
 
 
 @dg.asset(
@@ -54,21 +57,16 @@ def stg_agency_performance(warehouse: Warehouse, code: dg.ResourceParam[str]) ->
             freshness_policy=DAILY,
             metadata={"dagster/table_name": table},
         )
-        for table, description in zip(
-            TABLES,
-            (
-                "Next year's written premium of each agency and line, with bands.",
-                "What each model would have forecast for years that it had not seen, and what came.",
-                "How well each model has forecast, by year and over all.",
-            ),
-            strict=True,
-        )
+        for table, description in _FORECAST_TABLES.items()
     ],
     name="premium_forecast",
     pool=POOL,
 )
 def premium_forecast(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
     """Forecast with the model that has forecast past years best."""
+    from quintet.insurance.forecast import describe
+    from quintet.insurance.forecast_tables import TABLES, write_forecast
+
     with warehouse.get_connection() as connection:
         result = write_forecast(connection)
     context.log.info(describe(result))
@@ -91,6 +89,8 @@ def premium_forecast(context: dg.AssetExecutionContext, warehouse: Warehouse) ->
 )
 def premium_reports(warehouse: Warehouse, reports: dg.ResourceParam[Path]) -> dg.MaterializeResult:
     """Write the report from the snapshot that was just published."""
+    from quintet.insurance.premium_report import write_premium_report
+
     with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
         snapshot_id, published_at = snapshot.execute(
             "select snapshot_id, published_at from marts.snapshot"

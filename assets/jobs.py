@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import dagster as dg
 
-from assets.facts import DOMAIN_TAG
+from assets.facts import DOMAIN_TAG, REPORTS
 from assets.publish import SNAPSHOT
 from quintet.datasets import DOMAINS
 
@@ -16,6 +18,20 @@ def domain_selection(domain: str) -> dg.AssetSelection:
     wanted = dg.AssetSelection.groups(domain).upstream() | dg.AssetSelection.groups("ops")
     reports = dg.AssetSelection.tag(DOMAIN_TAG, domain)
     return (wanted | dg.AssetSelection.assets(SNAPSHOT) | reports).materializable()
+
+
+def new_data_selection(begun: Iterable[dg.AssetKey], domains: Iterable[str]) -> dg.AssetSelection:
+    """What new data touches: all downstream of it, the bookkeeping tables, the snapshot, the reports of its domains.
+
+    begun: the assets that take the data in. domains: their domains. It is enough where the same code has built
+    everything else before.
+    """
+    fresh = dg.AssetSelection.assets(*begun).downstream()
+    # every report stands on the snapshot, but only those of the domains with new data have changed
+    selection = (fresh - dg.AssetSelection.groups(REPORTS)) | dg.AssetSelection.groups("ops").materializable()
+    for domain in domains:
+        selection |= dg.AssetSelection.tag(DOMAIN_TAG, domain)
+    return selection
 
 
 def build_jobs(groups: set[str]) -> list[dg.UnresolvedAssetJobDefinition]:

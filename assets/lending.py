@@ -11,10 +11,7 @@ from assets.facts import DAILY, OWNERS
 from quintet.changelog.lake import compact, expire, read_manifest
 from quintet.changelog.place import last_day, latest_log
 from quintet.lending.loan_book import INBOX
-from quintet.lending.models import registry_of
-from quintet.lending.policy import read_policy
 from quintet.lending.registry import features
-from quintet.lending.result_tables import MODEL_TABLES, write_model_results
 from quintet.lending.tables import (
     CLIENT_FEATURES,
     TRAINING_SET,
@@ -195,12 +192,12 @@ def _model_specs() -> list[dg.AssetSpec]:
         dg.AssetSpec(
             table.split("."),
             deps=[dg.AssetKey(TRAINING_SET.split("."))],
-            description=_MODEL_DESCRIPTIONS[table],
+            description=description,
             kinds={"python", "scikitlearn", "duckdb"},
             metadata={"dagster/table_name": table},
             **_SHARED,
         )
-        for table in MODEL_TABLES
+        for table, description in _MODEL_DESCRIPTIONS.items()
     ]
 
 
@@ -213,6 +210,10 @@ def lending_model(
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.MaterializeResult]:
     """Learn; what was learnt comes into force only where the gate lets it through. Then score every application."""
+    from quintet.lending.models import registry_of
+    from quintet.lending.policy import read_policy
+    from quintet.lending.result_tables import MODEL_TABLES, write_model_results
+
     with warehouse.get_connection() as connection:
         promotion = write_model_results(
             connection, registry_of(models), read_policy(settings.lending_policy), clock.now()

@@ -99,8 +99,9 @@ def _build(
     # unit tests prove the SQL, not the data: the test suite runs them
     # a test that also reads a model of a later step runs there
     given = ["build", "--exclude-resource-type", "unit_test", "--indirect-selection", "buildable"]
-    # what dbt says at level debug, thousands of lines, took it longer to write than the tests to run
-    given += ["--log-level-file", "info", "--vars", json.dumps(dict(variables)), *arguments]
+    # what dbt says at level debug, thousands of lines, took it longer to write than the tests to run, and writing the
+    # manifest again, which nobody reads, as long as two models
+    given += ["--log-level-file", "info", "--no-write-json", "--vars", json.dumps(dict(variables)), *arguments]
     invocation = dbt.cli(given, context=context)
     outputs: list[dg.Output[Any]] = []
     try:

@@ -13,9 +13,8 @@ from contextlib import redirect_stdout
 import dagster as dg
 from rich.console import Console
 
-from assets.facts import DOMAIN_TAG, REPORTS
 from assets.ingest import raw_key
-from assets.jobs import domain_selection
+from assets.jobs import domain_selection, new_data_selection
 from definitions import build_defs
 from quintet.datasets import DATASETS
 from quintet.plan import LEARNING, Plan
@@ -69,12 +68,7 @@ def _selection(plan: Plan, select: str | None) -> dg.AssetSelection:
     if plan.is_full:
         return domain_selection(select) if select else dg.AssetSelection.all().materializable()
     begun = [*(raw_key(name) for name in plan.new_files), *(dg.AssetKey(path) for path in plan.also)]
-    fresh = dg.AssetSelection.assets(*begun).downstream()
-    # every report stands on the snapshot, but only those of the domains with new files have changed
-    selection = (fresh - dg.AssetSelection.groups(REPORTS)) | dg.AssetSelection.groups("ops").materializable()
-    for domain in {DATASETS[name].domain for name in plan.new_files}:
-        selection |= dg.AssetSelection.tag(DOMAIN_TAG, domain)
-    return selection
+    return new_data_selection(begun, {DATASETS[name].domain for name in plan.new_files})
 
 
 def _print_progress(entry: dg.EventLogEntry, console: Console) -> None:

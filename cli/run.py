@@ -14,13 +14,14 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import obstore
 from rich.console import Console
 
 from cli.supervisor import step_back
+from quintet.ahead import computed_ahead
 from quintet.changelog.place import latest_log
 from quintet.datasets import DATASETS, DOMAINS
 from quintet.embedded.postgres import running_url
@@ -36,6 +37,7 @@ from quintet.settings import Settings, SettingsError, load_settings
 from quintet.stream.catch_up import dumps_of, unknown_dumps
 from quintet.summary import render
 from quintet.warehouse.snapshot import NoSnapshotError
+from resources.warm_dbt import WarmDbt, warehouse_variables
 
 _PROJECT = Path(__file__).parents[1]
 _CONSOLE = Console(file=sys.stdout, highlight=False)
@@ -123,10 +125,18 @@ def _show_first_key(settings: Settings) -> None:
 
 def _materialise(settings: Settings, plan: Plan, select: str | None, learn: str | None) -> bool:
     step_back()
-    # imported only where there is work: Dagster takes seconds to load
-    from cli.materialise import materialise  # noqa: PLC0415
+    project = _PROJECT / "dbt_project"
+    # begun first: it imports dbt, and parses the project where need be, beside the imports of Dagster
+    variables = warehouse_variables(project, settings.warehouse, settings.memory_limit, settings.threads)
+    with ExitStack() as beside:
+        beside.enter_context(closing(WarmDbt(project, variables)))
+        if plan.is_full:
+            code = code_fingerprint(_PROJECT, settings)
+            beside.enter_context(computed_ahead(settings.models, code, [select] if select else DOMAINS))
+        # imported only where there is work: Dagster takes seconds to load
+        from cli.materialise import materialise  # noqa: PLC0415
 
-    return materialise(settings, plan, select, _CONSOLE, learn)
+        return materialise(settings, plan, select, _CONSOLE, learn)
 
 
 @contextmanager

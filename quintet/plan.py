@@ -96,6 +96,16 @@ def make_plan(
     return Plan(new_files, is_full=False, reason=reason, also=also or {})
 
 
+def is_published_by(serving: Path, fingerprint: str) -> bool:
+    """Whether there is a snapshot, all of it built by the code with this fingerprint."""
+    try:
+        path = current_snapshot(serving)
+    except NoSnapshotError:
+        return False
+    with open_snapshot(path) as snapshot:
+        return _fingerprint(snapshot) == fingerprint
+
+
 def files_not_done(dataset: Dataset, files: Iterable[InboxFile], serving: Path) -> tuple[InboxFile, ...]:
     """The files whose content the current snapshot does not know; all of them where there is none."""
     try:

@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 _PREFIX = "QUINTET_"
 # Set by Quintet itself for the parts that it starts, dbt's profile among them.
-_SET_FOR_PARTS = {"QUINTET_DBT_PARSED", "QUINTET_WAREHOUSE"}
+_SET_FOR_PARTS = {"QUINTET_DBT_PARSED", "QUINTET_DBT_SERVER", "QUINTET_WAREHOUSE"}
 _MOST_DEFAULT_THREADS = 4
 _LONGEST_SHOWN = 80
 _MEMORY_SIZE = re.compile(r"(?=.*[1-9])\d+(\.\d+)?\s*([KMGT]i?B)", re.IGNORECASE)

@@ -6,12 +6,12 @@ Belongs here: pure functions over arrays that know nothing of a domain. What one
 from __future__ import annotations
 
 import numpy as np
-from scipy import special
 
 STABLE, SHIFTED = 0.1, 0.25
 """A stability index below the first is stable, from the second on shifted."""
 
-_Z95 = float(special.ndtri(0.975))
+_Z95 = 1.959963984540054
+"""The 97.5% quantile of the normal distribution; written out, since every run would load SciPy for it."""
 _LEAST_SHARE = 1e-4
 
 

@@ -1,6 +1,7 @@
 """The time as a Dagster resource, so that tests can set it."""
 
 import datetime as dt
+import time
 
 from dagster import ConfigurableResource
 
@@ -16,3 +17,8 @@ class Clock(ConfigurableResource):
             dt.datetime.now(tz=dt.UTC) if self.at is None else dt.datetime.fromisoformat(self.at).astimezone(dt.UTC)
         )
         return moment.replace(tzinfo=None)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; a fixed moment does not pass."""
+        if self.at is None:
+            time.sleep(seconds)

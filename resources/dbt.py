@@ -1,43 +1,49 @@
 """dbt as a Dagster resource, and the manifest that Dagster reads its models from."""
 
+import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 from dagster_dbt import DbtCliInvocation, DbtCliResource
 from packaging.version import Version
 
-from quintet.plan import files_digest
+from resources.warm_dbt import STAMP, WarmDbt, is_prepared, parse_digest, prepared_folder, warehouse_variables
 
-RUN_DBT = ["-P", str(Path(__file__).with_name("run_dbt.py"))]
-"""Arguments that make Python run dbt; `-P`, so that this folder's modules do not stand in for packages."""
-
-_PARSED = "partial_parse.msgpack"
-_SOURCES = ("models/**/*", "macros/**/*", "tests/**/*", "*.yml")
+CALL_DBT = ["-I", "-S", str(Path(__file__).with_name("call_dbt.py"))]
+"""Arguments that make Python call dbt; isolated, so that neither packages nor this folder's modules are looked at."""
 
 
 class Dbt(DbtCliResource):
-    """dbt, told by environment variables which warehouse to open and how."""
+    """dbt, configured by environment variables: which warehouse to open and how, and the warm process to call."""
 
     warehouse: str
     memory_limit: str
     threads: int
 
     def cli(self, args: Sequence[str], **options: Any) -> DbtCliInvocation:
-        """Run dbt in a process of its own."""
-        os.environ["QUINTET_DBT_PARSED"] = str(self.prepared / _PARSED)
-        os.environ["QUINTET_WAREHOUSE"] = self.warehouse
-        os.environ["QUINTET_MEMORY_LIMIT"] = self.memory_limit
-        os.environ["QUINTET_THREADS"] = str(self.threads)
+        """Run dbt in a process of its own: a fork of the run's warm dbt where there is one."""
+        os.environ.update(self._variables)
         return super().cli(args, **options)
 
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["Dbt", None, None]:
+        """Keep dbt warm for as long as the run lasts."""
+        warm = WarmDbt(Path(self.project_dir), self._variables)
+        try:
+            with super().yield_for_execution(context) as resource:
+                yield resource
+        finally:
+            warm.close()
+
     @property
-    def prepared(self) -> Path:
-        """The folder of what was parsed, nobody else's: a call of dbt by hand writes to `target` itself."""
-        return Path(self.project_dir) / "target" / "prepared"
+    def _variables(self) -> dict[str, str]:
+        return warehouse_variables(Path(self.project_dir), Path(self.warehouse), self.memory_limit, self.threads)
 
     @cached_property
     def _cli_version(self) -> Version:
@@ -49,12 +55,14 @@ class Dbt(DbtCliResource):
 
 
 def prepare_manifest(dbt: Dbt) -> Path:
-    """The project's manifest, parsed anew where a file of the project has changed since, dbt or the database's name."""
+    """Return the manifest; parse first where the project's files, dbt or the database's name have changed."""
     project = Path(dbt.project_dir)
-    digest = f"{files_digest(project, _SOURCES)} {version('dbt-core')} {Path(dbt.warehouse).stem}"
-    target = dbt.prepared
-    manifest, parsed, stamp = (target / name for name in ("manifest.json", _PARSED, "manifest.sha256"))
-    if not (manifest.exists() and parsed.exists() and stamp.exists() and stamp.read_text() == digest):
-        dbt.cli(["parse"], target_path=target).wait()
-        stamp.write_text(digest)
-    return manifest
+    target, digest = prepared_folder(project), parse_digest(project, Path(dbt.warehouse))
+    if not is_prepared(project, digest):
+        target.mkdir(parents=True, exist_ok=True)
+        with (target / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the warm dbt may be parsing
+            if not is_prepared(project, digest):
+                dbt.cli(["parse"], target_path=target).wait()
+                (target / STAMP).write_text(digest)
+    return target / "manifest.json"

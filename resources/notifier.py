@@ -11,8 +11,6 @@ import pandas as pd
 
 from quintet.online.store import Store
 from quintet.payments.channels import Send
-from quintet.payments.courier import deliver
-from quintet.payments.notifications import tell_batch
 
 _MOST_ATTEMPTS = 20
 
@@ -29,6 +27,9 @@ class Notifier:
 
     def tell_of_incidents(self, incidents: pd.DataFrame, now: dt.datetime) -> int:
         """Tell of the incidents of a snapshot that nobody was told of; gives how many. now: UTC, without zone."""
+        from quintet.payments.courier import deliver  # noqa: PLC0415  # a run loads what its steps need
+        from quintet.payments.notifications import tell_batch  # noqa: PLC0415
+
         at = now.replace(tzinfo=dt.UTC)
         store = Store(self._online)
         try:

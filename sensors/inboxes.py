@@ -10,17 +10,22 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.jobs import domain_selection
+from assets.ingest import raw_key
+from assets.jobs import domain_selection, new_data_selection
 from quintet.datasets import DATASETS
-from quintet.plan import files_not_done
+from quintet.plan import files_not_done, is_published_by
 from quintet.warehouse.contract import Dataset
-from quintet.warehouse.inbox import InboxFile, is_settled
+from quintet.warehouse.inbox import InboxFile, is_settled, unsettled_seconds
 from quintet.warehouse.load import examine
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.warehouse import Warehouse
 
-INTERVAL_SECONDS = 10
+INTERVAL_SECONDS = 3
+"""Below the 5 s in which the daemon looks at all sensors, so that none is passed over."""
+
+_LONGEST_WAIT_SECONDS = 2.0
+"""That a tick waits for a file to settle, since the next tick is 5 s away; it holds up the other sensors."""
 
 
 def listing_digest(files: Sequence[InboxFile]) -> str:
@@ -42,7 +47,6 @@ def content_digest(dataset: Dataset, files: Sequence[InboxFile]) -> str:
 def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
     """The sensor that watches a dataset's inbox."""
 
-    # the whole business: what the dataset's models join with must be there, on the very first file too
     @dg.sensor(
         name=f"watch_{dataset.name}",
         target=domain_selection(dataset.domain),
@@ -51,13 +55,22 @@ def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
         description=f"Takes new files of data/raw/{dataset.name}, all waiting ones in one run.",
     )
     def watch(
-        context: dg.SensorEvaluationContext, inboxes: Inboxes, warehouse: Warehouse, clock: Clock
+        context: dg.SensorEvaluationContext,
+        inboxes: Inboxes,
+        warehouse: Warehouse,
+        clock: Clock,
+        code: dg.ResourceParam[str],
     ) -> dg.SensorResult | dg.SkipReason:
         files = inboxes.files(dataset.name)
         listing = listing_digest(files)
         seen = json.loads(context.cursor) if context.cursor else {}
         if not files or seen.get("listing") == listing:
             return dg.SkipReason("nothing has changed in the inbox")
+        unsettled = max(unsettled_seconds(file, clock.now(), inboxes.settle_seconds) for file in files)
+        if 0 < unsettled <= _LONGEST_WAIT_SECONDS:
+            clock.sleep(unsettled)
+            files = inboxes.files(dataset.name)
+            listing = listing_digest(files)
         growing = [file.name for file in files if not is_settled(file, clock.now(), inboxes.settle_seconds)]
         if growing:
             return dg.SkipReason(f"still being written: {', '.join(growing[:5])}")
@@ -65,10 +78,23 @@ def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
         fresh = files_not_done(dataset, files, Path(warehouse.serving))
         if not fresh:
             return dg.SensorResult(skip_reason="the snapshot knows the content of every file", cursor=cursor)
-        request = dg.RunRequest(run_key=content_digest(dataset, fresh), tags={"inbox": dataset.name})
+        # where the same code has built everything else, the run builds what the files touch; else the whole business,
+        # since what the dataset's models join with must be there too
+        touched = _touched(context, dataset) if is_published_by(Path(warehouse.serving), code) else None
+        request = dg.RunRequest(
+            run_key=content_digest(dataset, fresh), tags={"inbox": dataset.name}, asset_selection=touched
+        )
         return dg.SensorResult(run_requests=[request], cursor=cursor)
 
     return watch
+
+
+def _touched(context: dg.SensorEvaluationContext, dataset: Dataset) -> list[dg.AssetKey]:
+    """The assets that new files of the dataset change."""
+    if context.repository_def is None:
+        raise dg.DagsterInvariantViolationError("the sensor was given no repository to look for assets in")
+    selection = new_data_selection([raw_key(dataset.name)], [dataset.domain]) & domain_selection(dataset.domain)
+    return sorted(selection.resolve(context.repository_def.asset_graph))
 
 
 INBOX_SENSORS = [build_inbox_sensor(dataset) for dataset in DATASETS.values()]

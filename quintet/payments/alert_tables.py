@@ -54,7 +54,14 @@ def write_evaluation(
     world: PaymentsWorld = EVALUATION_WORLD,
     seed: int = EVALUATION_SEED,
 ) -> dict[str, int]:
-    """Compare the detector with others on generated days and replace `EVALUATION_TABLES`; gives their rows.
+    """Compare the detector with others on generated days and replace `EVALUATION_TABLES`; gives their rows."""
+    return _replace(connection, kept_evaluation(folder, code, world, seed))
+
+
+def kept_evaluation(
+    folder: Path, code: str, world: PaymentsWorld = EVALUATION_WORLD, seed: int = EVALUATION_SEED
+) -> dict[str, pd.DataFrame]:
+    """Return the frames of `EVALUATION_TABLES`.
 
     Nothing but the code decides what comes out: it is computed once for each `code`, and kept in the folder.
     """
@@ -63,7 +70,7 @@ def write_evaluation(
         named = {f"seed {seed}": transaction_minutes(world, seed)}
         return dict(zip(EVALUATION_TABLES, evaluate(named, comparators()), strict=True))
 
-    return _replace(connection, kept_frames(folder, code, compare))
+    return kept_frames(folder, code, compare)
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, frames: Mapping[str, pd.DataFrame]) -> dict[str, int]:

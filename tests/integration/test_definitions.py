@@ -11,8 +11,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from assets.ingest import raw_key
+from assets.jobs import domain_selection, new_data_selection
+from assets.publish import SNAPSHOT as SNAPSHOT_KEY
 from definitions import build_defs
+from quintet.conversions import matching_run, spellings
 from quintet.datasets import DATASETS
+from quintet.insurance import forecast_tables
+from quintet.lending import result_tables as lending_tables
+from quintet.payments import alert_tables
+from quintet.promotions import result_tables
 from resources.warehouse import POOL
 from tests.integration.graph import SNAPSHOT, describe_graph
 
@@ -78,3 +86,73 @@ def test_every_inbox_has_a_sensor_that_is_on(definitions: dg.Definitions) -> Non
     sensors = {sensor.name: sensor for sensor in definitions.get_repository_def().sensor_defs}
     for name in DATASETS:
         assert sensors[f"watch_{name}"].default_status is dg.DefaultSensorStatus.RUNNING
+
+
+_HEAVY = (
+    "altair",
+    "faker",
+    "psycopg",
+    "pycountry",
+    "rapidfuzz",
+    "scipy",
+    "sklearn",
+    "typst",
+    "vl_convert",
+)
+
+
+def heavy_modules(project: Path, statement: str) -> list[str]:
+    """Those of the slow modules that a process has loaded after the statement."""
+    code = f"{statement}; import sys; print([name for name in {_HEAVY!r} if name in sys.modules])"
+    printed = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True
+    ).stdout
+    loaded: list[str] = json.loads(printed.splitlines()[-1].replace("'", '"'))
+    return loaded
+
+
+def test_the_definitions_load_nothing_that_only_steps_compute_with(project: Path) -> None:
+    assert heavy_modules(project, "import definitions") == []
+
+
+def test_finding_that_nothing_is_new_loads_no_orchestrator_either(project: Path) -> None:
+    code = "import cli.run, sys; assert not {'dagster', 'dbt'} & set(sys.modules)"
+    assert heavy_modules(project, code) == []
+
+
+def test_a_slow_module_would_be_seen(project: Path) -> None:
+    assert heavy_modules(project, "import quintet.conversions.charts") == ["altair", "scipy"]
+
+
+def test_what_assets_declare_is_what_their_steps_write(definitions: dg.Definitions) -> None:
+    written = {
+        "premium_forecast": forecast_tables.TABLES,
+        "payment_alerts": alert_tables.ALERT_TABLES,
+        "ml__checkout_anomalies": (alert_tables.CHECKOUT_TABLE,),
+        "alert_evaluation": alert_tables.EVALUATION_TABLES,
+        "abuse_model": result_tables.MODEL_TABLES,
+        "abuse_scores": result_tables.SCORE_TABLES,
+        "lending_model": lending_tables.MODEL_TABLES,
+        "ml__country_names": (spellings.TABLE,),
+        "matching": (*(f"{matching_run.SCHEMA}.{table}" for table in matching_run.MATCH_TABLES), "ml.matching_report"),
+    }
+    graph = definitions.resolve_asset_graph()
+    declared: dict[str, set[str]] = {name: set() for name in written}
+    for key in graph.materializable_asset_keys:
+        name = graph.get(key).assets_def.op.name
+        if name in declared:
+            declared[name].add(".".join(key.path))
+    assert declared == {name: set(tables) for name, tables in written.items()}
+
+
+@pytest.mark.parametrize("dataset", sorted(DATASETS))
+def test_what_new_files_touch_is_part_of_their_business_and_ends_in_the_snapshot(
+    definitions: dg.Definitions, dataset: str
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    domain = DATASETS[dataset].domain
+    business = domain_selection(domain).resolve(graph)
+    touched = new_data_selection([raw_key(dataset)], [domain]).resolve(graph)
+    assert {raw_key(dataset), SNAPSHOT_KEY} <= touched <= business
+    others = {raw_key(name) for name, other in DATASETS.items() if (other.domain, name) != (domain, dataset)}
+    assert not touched & others

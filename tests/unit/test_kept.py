@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -38,6 +40,22 @@ def test_other_code_makes_its_own_and_removes_the_former(tmp_path: Path) -> None
 
     assert len(other["one"]) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_while_one_makes_the_frames_others_wait_and_then_take_them(tmp_path: Path) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def slowly() -> dict[str, pd.DataFrame]:
+        begun.set()
+        ended.wait(10)
+        return {"one": FRAME}
+
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(kept_frames, tmp_path / "kept", "a", slowly)
+        begun.wait(10)
+        second = threads.submit(kept_frames, tmp_path / "kept", "a", never)
+        ended.set()
+        assert set(first.result()) == set(second.result()) == {"one"}
 
 
 def test_what_was_not_finished_is_made_anew(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from assets import conversions_reports
 from assets.conversions_reports import conversions_papers, journeys_files
+from quintet.conversions import pipeline_worlds
 from quintet.conversions.analysis_tables import write_analysis
 from resources.warehouse import Warehouse
 from tests.unit.conversions.journeys import make_clicks
@@ -37,7 +38,7 @@ def published(tmp_path: Path) -> Warehouse:
 def test_both_papers_are_written_and_the_worlds_are_measured_for_the_code_at_hand(published, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        conversions_reports, "kept_changes", lambda folder, code: asked.append((folder, code)) or (CHANGES, MATCHERS)
+        pipeline_worlds, "kept_changes", lambda folder, code: asked.append((folder, code)) or (CHANGES, MATCHERS)
     )
     result = dg.materialize(
         [conversions_papers],

@@ -30,11 +30,39 @@ def inbox(tmp_path: Path) -> Path:
     return folder
 
 
-def evaluate(inbox: Path, cursor: str | None = None, *, seconds_later: float = 60) -> dg.SensorResult | dg.SkipReason:
+class PassingClock(Clock):
+    """A fixed moment that moves on by what is slept, while somebody writes to `written_to`."""
+
+    written_to: str = ""
+
+    def now(self) -> dt.datetime:
+        return super().now() + dt.timedelta(seconds=sum(SLEPT))
+
+    def sleep(self, seconds: float) -> None:
+        SLEPT.append(seconds)
+        if self.written_to:
+            with Path(self.written_to).open("a") as file:
+                file.write("more;more\n")
+            written_at = self.now().replace(tzinfo=dt.UTC).timestamp()
+            os.utime(self.written_to, (written_at, written_at))
+
+
+SLEPT: list[float] = []
+
+
+def evaluate(
+    inbox: Path,
+    cursor: str | None = None,
+    *,
+    seconds_later: float = 60,
+    settle_seconds: float = 2.0,
+    clock: type[Clock] = Clock,
+    written_to: str = "",
+) -> dg.SensorResult | dg.SkipReason:
     later = dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=seconds_later)
     result = build_inbox_sensor(PAGE_CATEGORIES)(
-        dg.build_sensor_context(cursor=cursor),
-        inboxes=Inboxes(raw=str(inbox.parent), settle_seconds=2.0),
+        dg.build_sensor_context(cursor=cursor, repository_def=project().get_repository_def()),
+        inboxes=Inboxes(raw=str(inbox.parent), settle_seconds=settle_seconds),
         warehouse=Warehouse(
             database=str(inbox.parent / "warehouse.duckdb"),
             memory_limit="500MB",
@@ -43,10 +71,47 @@ def evaluate(inbox: Path, cursor: str | None = None, *, seconds_later: float = 6
             serving=str(inbox.parent / "serving"),
             snapshots_kept=3,
         ),
-        clock=Clock(at=later.isoformat()),
+        clock=clock(at=later.isoformat(), **({"written_to": written_to} if written_to else {})),
+        code="code",
     )
     assert isinstance(result, dg.SensorResult | dg.SkipReason)
     return result
+
+
+def project() -> dg.Definitions:
+    """What the dataset's model is made from, what it joins with, and what stands on both; another business beside."""
+
+    def asset(key: str, group: str, *deps: str) -> dg.AssetsDefinition:
+        return dg.asset(key=key.split("/"), group_name=group, deps=[dg.AssetKey(dep.split("/")) for dep in deps])(
+            lambda: None
+        )
+
+    return dg.Definitions(
+        assets=[
+            asset("raw/page_categories", "conversions"),
+            asset("raw/conversions", "conversions"),
+            asset("marts/pages", "conversions", "raw/page_categories", "raw/conversions"),
+            asset("marts/clicks", "conversions", "raw/conversions"),
+            asset("raw/transactions", "payments"),
+            asset("marts/ops_batches", "ops"),
+            asset("serving/snapshot", "serving", "marts/pages", "marts/clicks", "raw/transactions"),
+        ]
+    )
+
+
+def publish(inbox: Path, batch_id: str, fingerprint: str) -> None:
+    """A snapshot that knows one batch."""
+    serving = inbox.parent / "serving"
+    serving.mkdir()
+    with duckdb.connect(str(serving / "1.duckdb")) as snapshot:
+        snapshot.execute("create schema marts")
+        snapshot.execute("create table marts.snapshot as select ? as fingerprint", [fingerprint])
+        snapshot.execute(
+            "create table marts.ops_batches as select 'page_categories' as dataset, ? as batch_id, "
+            "'loaded' as status, timestamp '2026-01-01' as modelled_at",
+            [batch_id],
+        )
+    (serving / "current.duckdb").symlink_to("1.duckdb")
 
 
 def requested(result: dg.SensorResult | dg.SkipReason) -> list[dg.RunRequest]:
@@ -69,6 +134,44 @@ def test_a_file_that_still_grows_waits(inbox: Path) -> None:
     (inbox / "a.csv").write_text(HEADER)
     assert requested(evaluate(inbox, seconds_later=0)) == []
     assert len(requested(evaluate(inbox, seconds_later=3))) == 1
+
+
+def test_a_tick_waits_for_a_file_that_is_about_to_settle_and_asks_for_its_run(inbox: Path) -> None:
+    SLEPT.clear()
+    (inbox / "a.csv").write_text(HEADER + "a;a\n")
+    assert len(requested(evaluate(inbox, seconds_later=0, clock=PassingClock))) == 1
+    assert 0 < sum(SLEPT) <= 2
+
+
+def test_a_tick_does_not_ask_for_a_file_that_was_written_to_while_it_waited(inbox: Path) -> None:
+    SLEPT.clear()
+    (inbox / "a.csv").write_text(HEADER + "a;a\n")
+    result = evaluate(inbox, seconds_later=0, clock=PassingClock, written_to=str(inbox / "a.csv"))
+    assert len(SLEPT) == 1
+    assert isinstance(result, dg.SkipReason)
+
+
+def test_a_tick_does_not_wait_long(inbox: Path) -> None:
+    SLEPT.clear()
+    (inbox / "a.csv").write_text(HEADER + "a;a\n")
+    assert requested(evaluate(inbox, seconds_later=0, settle_seconds=30, clock=PassingClock)) == []
+    assert SLEPT == []
+
+
+def test_where_the_same_code_has_built_all_else_a_run_builds_what_the_files_touch(inbox: Path) -> None:
+    (inbox / "a.csv").write_text(HEADER + "a;a\n")
+    publish(inbox, "of another file", "code")
+    (request,) = requested(evaluate(inbox))
+    assert [key.to_user_string() for key in request.asset_selection or []] == [
+        *("marts/ops_batches", "marts/pages", "raw/page_categories", "serving/snapshot")
+    ]
+
+
+def test_where_other_code_has_published_a_run_builds_the_whole_business(inbox: Path) -> None:
+    (inbox / "a.csv").write_text(HEADER + "a;a\n")
+    publish(inbox, "of another file", "other code")
+    (request,) = requested(evaluate(inbox))
+    assert request.asset_selection is None
 
 
 def test_a_repeated_tick_asks_for_nothing(inbox: Path) -> None:
@@ -130,16 +233,7 @@ def test_a_file_rejected_for_its_name_is_taken_when_it_is_renamed(tmp_path: Path
 def test_content_that_the_snapshot_knows_is_no_run_and_is_not_looked_at_again(inbox: Path) -> None:
     (inbox / "a.csv").write_text(HEADER + "a;a\n")
     (file,) = list_inbox(inbox.parent, inbox.name)
-    serving = inbox.parent / "serving"
-    serving.mkdir()
-    with duckdb.connect(str(serving / "1.duckdb")) as snapshot:
-        snapshot.execute("create schema marts")
-        snapshot.execute(
-            "create table marts.ops_batches as select 'page_categories' as dataset, ? as batch_id, "
-            "'loaded' as status, timestamp '2026-01-01' as modelled_at",
-            [examine(file, PAGE_CATEGORIES).batch_id],
-        )
-    (serving / "current.duckdb").symlink_to("1.duckdb")
+    publish(inbox, examine(file, PAGE_CATEGORIES).batch_id, "code")
     result = evaluate(inbox)
     assert isinstance(result, dg.SensorResult)
     assert requested(result) == []

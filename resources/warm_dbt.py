@@ -1,0 +1,113 @@
+"""The warm dbt of a run: started beside the imports of Dagster, which it does not need, and ended with the run.
+
+It never imports Dagster, so that the command line can start it first. What it does stands in `run_dbt.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from quintet.plan import files_digest
+
+SERVER = "QUINTET_DBT_SERVER"
+"""The variable with the address of the warm dbt, for the calls of this process."""
+
+PARSED = "partial_parse.msgpack"
+STAMP = "manifest.sha256"
+_SOURCES = ("models/**/*", "macros/**/*", "tests/**/*", "*.yml")
+
+
+def prepared_folder(project: Path) -> Path:
+    """The folder of what was parsed, nobody else's: a call of dbt by hand writes to `target` itself."""
+    return project / "target" / "prepared"
+
+
+def parse_digest(project: Path, warehouse: Path) -> str:
+    """What decides the result of parsing: the project's files, the version of dbt, and the database's name."""
+    return f"{files_digest(project, _SOURCES)} {version('dbt-core')} {warehouse.stem}"
+
+
+def is_prepared(project: Path, digest: str) -> bool:
+    """Whether what was parsed is there and was parsed from the same."""
+    folder = prepared_folder(project)
+    files = (folder / "manifest.json", folder / PARSED, folder / STAMP)
+    return all(file.exists() for file in files) and files[-1].read_text() == digest
+
+
+def warehouse_variables(project: Path, warehouse: Path, memory_limit: str, threads: int) -> dict[str, str]:
+    """The variables that the project's `profiles.yml` and `run_dbt.py` read."""
+    return {
+        "QUINTET_DBT_PARSED": str(prepared_folder(project) / PARSED),
+        "QUINTET_WAREHOUSE": str(warehouse),
+        "QUINTET_MEMORY_LIMIT": memory_limit,
+        "QUINTET_THREADS": str(threads),
+    }
+
+
+class WarmDbt:
+    """A process with dbt imported and the project parsed, which answers the calls of this process until `close`.
+
+    It ends by itself when this process does, however it ends. Where processes cannot be forked safely, on any system
+    but Linux, none is started, and each call of dbt is a process that begins from nothing.
+
+    project: the folder of the dbt project. variables: as `warehouse_variables` gives them.
+    """
+
+    def __init__(self, project: Path, variables: Mapping[str, str]) -> None:
+        self._folder: Path | None = None
+        if sys.platform != "linux" or SERVER in os.environ:
+            return
+        prepared = prepared_folder(project)
+        prepared.mkdir(parents=True, exist_ok=True)
+        digest = parse_digest(project, Path(variables["QUINTET_WAREHOUSE"]))
+        self._folder = Path(tempfile.mkdtemp(prefix="quintet-dbt-"))  # nobody else's to look into; short, as it must be
+        address = str(self._folder / "socket")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(address)
+            listener.listen()
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-P", str(Path(__file__).with_name("run_dbt.py")), "--serve"),
+                    *(str(listener.fileno()), str(prepared / PARSED)),
+                    "" if is_prepared(project, digest) else digest,
+                ],
+                env={**os.environ, **variables, **_dbt_variables(project, prepared)},
+                cwd=project,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # calls print to their callers; what keeps dbt from starting fails there too
+                pass_fds=[listener.fileno()],
+                process_group=0,
+            )
+        os.environ[SERVER] = address
+
+    def close(self) -> None:
+        """End the process; a call that is still at work ends with it."""
+        if self._folder is None:
+            return
+        os.environ.pop(SERVER, None)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.terminate()  # it may still be importing, where it does not look at its input
+        self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder = None
+
+
+def _dbt_variables(project: Path, target: Path) -> dict[str, str]:
+    return {
+        "DBT_PROJECT_DIR": str(project),
+        "DBT_PROFILES_DIR": str(project),
+        "DBT_TARGET_PATH": str(target),
+        "DBT_LOG_PATH": str(target),
+        "DBT_LOG_LEVEL_FILE": "info",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
