@@ -10,7 +10,7 @@ import dagster as dg
 from assets.facts import DAILY, OWNERS
 from quintet.changelog.lake import compact, expire, read_manifest
 from quintet.changelog.place import last_day, latest_log
-from quintet.lending.loan_book import INBOX
+from quintet.lending.inbox import INBOX
 from quintet.lending.registry import features
 from quintet.lending.tables import (
     CLIENT_FEATURES,
@@ -22,7 +22,6 @@ from quintet.lending.tables import (
     write_training_set,
 )
 from quintet.settings import Settings
-from quintet.stream.catch_up import KNOWN, LOADED, REJECTED, CaughtUp, ReplicationError, catch_up
 from quintet.warehouse.ledger import loaded_contents, record_file
 from resources.clock import Clock
 from resources.warehouse import POOL, Warehouse
@@ -87,6 +86,8 @@ def lending_replication(
     context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock, settings: dg.ResourceParam[Settings]
 ) -> dg.MaterializeResult:
     """Bring the change log up to date. Where that cannot be, lending is built from what is there, and a check fails."""
+    from quintet.stream.catch_up import KNOWN, LOADED, REJECTED, CaughtUp, ReplicationError, catch_up
+
     with warehouse.get_connection() as connection:
         loaded = loaded_contents(connection, INBOX)
     failure, done = None, CaughtUp((), None)

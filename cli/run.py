@@ -24,8 +24,7 @@ from cli.supervisor import step_back
 from quintet.ahead import computed_ahead
 from quintet.changelog.place import latest_log
 from quintet.datasets import DATASETS, DOMAINS
-from quintet.embedded.postgres import running_url
-from quintet.lending.loan_book import INBOX
+from quintet.lending.inbox import INBOX, dumps_of, unknown_dumps
 from quintet.lending.registry import features
 from quintet.lending.tables import is_behind
 from quintet.online.abuse_records import last_label
@@ -34,7 +33,6 @@ from quintet.online.store import Store
 from quintet.plan import LEARNING, Plan, code_fingerprint, make_plan
 from quintet.promotions.feedback import labels_in_snapshot
 from quintet.settings import Settings, SettingsError, load_settings
-from quintet.stream.catch_up import dumps_of, unknown_dumps
 from quintet.summary import render
 from quintet.warehouse.snapshot import NoSnapshotError
 from resources.warm_dbt import WarmDbt, warehouse_variables
@@ -98,9 +96,18 @@ def changes_of_the_loan_book(settings: Settings) -> dict[tuple[str, str], str]:
     """The asset that lending begins with, where there are new dumps or may be new rows in PostgreSQL."""
     if count := len(unknown_dumps(dumps_of(settings), settings.serving)):
         return {("change_log", "lending"): f"{count} new files in the inbox {INBOX}"}
-    if settings.postgres_url is not None or running_url(settings.embedded_postgres) is not None:
+    if settings.postgres_url is not None or _embedded_postgres_runs(settings):
         return {("change_log", "lending"): "the lender's database may have changed"}
     return changes_of_the_log(settings)
+
+
+def _embedded_postgres_runs(settings: Settings) -> bool:
+    if not (settings.embedded_postgres / "data" / "postmaster.pid").exists():
+        return False
+    # imported only where a server ran: the driver takes a while to load
+    from quintet.embedded.postgres import running_url  # noqa: PLC0415
+
+    return running_url(settings.embedded_postgres) is not None
 
 
 def changes_of_the_log(settings: Settings) -> dict[tuple[str, str], str]:

@@ -19,7 +19,7 @@ import quintet.insurance.headline
 import quintet.payments.headline
 import quintet.promotions.headline
 from quintet.lending import headline as lending
-from quintet.lending.loan_book import INBOX
+from quintet.lending.inbox import INBOX
 from quintet.settings import Settings
 from quintet.source.extract import FILE_PREFIX
 from quintet.warehouse.contract import Dataset

@@ -14,9 +14,8 @@ from assets.jobs import domain_selection
 from quintet.changelog.lake import read_manifest
 from quintet.changelog.log import covering, stretches
 from quintet.changelog.place import latest_log
-from quintet.lending.loan_book import INBOX
+from quintet.lending.inbox import INBOX, unknown_dumps
 from quintet.settings import Settings
-from quintet.stream.catch_up import unknown_dumps
 from quintet.warehouse.inbox import is_settled
 from resources.clock import Clock
 from resources.inboxes import Inboxes

@@ -1,4 +1,4 @@
-"""The loan book of the inbox in PostgreSQL: which dump is current, what its tables hold, and loading them.
+"""The loan book in PostgreSQL: what the tables of a dump hold, and loading them.
 
 Only rows reach the database that is replicated: a dump is restored elsewhere (`sandbox.py`), its three tables are
 checked column by column, and their rows are copied into tables made here.
@@ -20,10 +20,6 @@ from psycopg.conninfo import make_conninfo
 from quintet.lending.contract import LOAN, PAYMENT, TABLES, USER
 from quintet.lending.dump import DumpError
 from quintet.lending.sandbox import Limits, first_line, restored
-from quintet.warehouse.inbox import InboxFile
-
-INBOX = "loan_book"
-"""The inbox of dumps: `data/raw/loan_book`."""
 
 _MARK = re.compile(r"Quintet loan book (?P<sha256>[0-9a-f]{64}), last day (?P<day>\d{4}-\d\d-\d\d)")
 _READ: dict[str, dict[str, str]] = {**TABLES, LOAN: {**TABLES[LOAN], "duration": "integer"}}
@@ -79,13 +75,6 @@ class _Column:
 
 class NotOurTablesError(DumpError):
     """The database has a loan book that must not be replaced; the text says what to do."""
-
-
-def newest_first(files: Sequence[InboxFile]) -> list[InboxFile]:
-    """The dumps, the one that counts first: by the date in the name, else the day of arrival, then by arrival."""
-    return sorted(
-        files, key=lambda file: (file.date_in_name or file.arrived_at.date(), file.arrived_at, file.name), reverse=True
-    )
 
 
 def restored_dump(connection: psycopg.Connection) -> RestoredDump | None:

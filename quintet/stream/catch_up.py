@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -23,7 +21,8 @@ from quintet.changelog.place import open_log
 from quintet.embedded import postgres
 from quintet.embedded.processes import EmbeddedServerError
 from quintet.lending.dump import DumpError
-from quintet.lending.loan_book import INBOX, NotOurTablesError, has_book, load_dump, newest_first, restored_dump
+from quintet.lending.inbox import dumps_of, sha256_of
+from quintet.lending.loan_book import NotOurTablesError, has_book, load_dump, restored_dump
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.registry import features
 from quintet.lending.sandbox import Limits
@@ -31,8 +30,7 @@ from quintet.online.features import FeatureStore
 from quintet.settings import Settings
 from quintet.stream import source
 from quintet.stream.run import Options, Stream
-from quintet.warehouse.inbox import InboxFile, list_inbox, still_as_listed
-from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
+from quintet.warehouse.inbox import InboxFile, still_as_listed
 
 LOADED, REJECTED, KNOWN, SUPERSEDED = "loaded", "rejected", "known", "superseded"
 
@@ -71,29 +69,6 @@ class CaughtUp:
 
     dumps: tuple[DumpOutcome, ...]
     epoch: Epoch | None
-
-
-def dumps_of(settings: Settings) -> list[InboxFile]:
-    """The files of the inbox, the newest first."""
-    return newest_first(list_inbox(settings.raw, INBOX))
-
-
-def sha256_of(file: InboxFile) -> str:
-    """The hash of a file's content. Raises OSError where it cannot be read."""
-    with file.path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def unknown_dumps(files: Sequence[InboxFile], serving: Path) -> list[str]:
-    """The hashes of the files that the current snapshot does not know."""
-    try:
-        path = current_snapshot(serving)
-    except NoSnapshotError:
-        return [sha256_of(file) for file in files]
-    with open_snapshot(path) as snapshot:
-        rows = snapshot.execute("select content_sha256 from marts.ops_batches where dataset = ?", [INBOX]).fetchall()
-    known = {row[0] for row in rows}
-    return [sha256 for sha256 in map(sha256_of, files) if sha256 not in known]
 
 
 def catch_up(settings: Settings, loaded: Collection[str], report: Callable[[str], None]) -> CaughtUp:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from quintet.datasets import DATASETS
-from quintet.lending.loan_book import INBOX
+from quintet.lending.inbox import INBOX
 from quintet.samples.__main__ import main
 from quintet.samples.sample import SampleFile
 from quintet.samples.write import (
