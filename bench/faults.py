@@ -1,7 +1,7 @@
 """Faults for long: splits, orders and re-sends, kills, two runs at once, a store that is away.
 
-What draws at random with many seeds, 100 kills over stream, S3 server and PostgreSQL, ten minutes without the S3 server,
-and 50 kills under loan decisions at 200 applications a second. The suite runs the same tests, each short.
+What draws at random with many seeds, 100 kills over stream, S3 server and PostgreSQL, ten minutes without the S3
+server, and 50 kills under loan decisions at 200 applications a second. The suite runs the same tests, each short.
 """
 
 from __future__ import annotations
@@ -25,12 +25,8 @@ _FULL = (
     ("splits, orders, re-sends, 20 seeds", ("--seeds=20", "tests/integration/test_incremental.py")),
     ("kills of the loader, two at once", ("tests/faults/test_load_kill.py",)),
 )
-_QUICK = (
-    (
-        "a kill of the loader after a transaction",
-        ("tests/faults/test_load_kill.py::test_a_kill_right_after_a_transaction_keeps_it",),
-    ),
-)
+_COMPARISON = "tests/faults/test_stream_kill.py::test_the_comparison_finds_a_change_that_is_missing"
+_QUICK = (("the comparison that the stream's kills are judged by", (_COMPARISON,)),)
 
 
 def main(arguments: Sequence[str]) -> int:
