@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--skip", choices=("quiet", "materialising"), action="append", default=[])
     parser.add_argument("--ahead", action="store_true", help="ahead of whatever else the machine does")
     given = parser.parse_args(arguments)
-    warm_up = _WARM_UP_SECONDS
+    warm_up = float(_WARM_UP_SECONDS)
     if given.quick:
         given.seconds, given.rate, given.skip, warm_up = 1.0, 20.0, ["materialising"], 0.2
     if given.ahead:
