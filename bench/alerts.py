@@ -40,7 +40,7 @@ _SECONDS_FOR_DOUBLES = 3  # in which a message that is sent twice would come aga
 
 
 class Receiver:
-    """A stand-in for a webhook: what came and when, failing while it is told to."""
+    """A stand-in for a webhook: what came and when; it can be made to fail."""
 
     def __init__(self) -> None:
         self.is_failing = False

@@ -170,8 +170,10 @@ def _commit() -> str:
             ["git", *arguments], cwd=PROJECT, check=False, capture_output=True, text=True
         ).stdout.strip()
 
-    changed = " with changes that are not committed" if git("status", "--porcelain", "--untracked-files=no") else ""
-    return (git("rev-parse", "--short", "HEAD") or "none") + changed
+    others = ("--", ".", f":!{REPORT.relative_to(PROJECT)}")  # the report itself is made later than the code
+    changed = git("status", "--porcelain", "--untracked-files=no", *others)
+    note = " with changes that are not committed" if changed else ""
+    return (git("rev-parse", "--short", "HEAD") or "none") + note
 
 
 def _cpu_model() -> str:
