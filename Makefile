@@ -11,7 +11,6 @@ export OPENBLAS_NUM_THREADS ?= 1
 SCALE ?= 1.0
 SEED ?= 7
 TO ?= data/generated
-NAME ?= ingest
 DO ?= list
 FILE ?= data/raw/transactions/transactions_1.csv
 SPEED ?= 60
@@ -70,8 +69,8 @@ sample: install  ## write generated inbox files and their truth (SCALE= SEED= TO
 	@$(BIN)/python -m quintet.samples --scale $(SCALE) --seed $(SEED) --to $(TO)
 	
 
-bench: install  ## one benchmark beside its comparator (NAME=ingest)
-	@$(BIN)/python -m bench.$(NAME)
+bench: install  ## list the benchmarks; NAME=ingest runs one beside its comparator, NAME=all all of them
+	@$(BIN)/python -m bench $(NAME)
 
 test: install $(DAGSTER_HOME)/dagster.yaml  ## the whole test suite
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGUMENTS)

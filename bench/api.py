@@ -1,7 +1,7 @@
 """The HTTP service: times of the mart routes, a group-by beside Datasette, and snapshots swapped under load.
 
-`make bench NAME=api` takes about five minutes. It generates the full-size table of agency performance (213,328 rows),
-serves it, and installs Datasette from the package index into an environment of its own.
+It generates the full-size table of agency performance (213,328 rows), serves it, and installs Datasette into an
+environment of its own. A quick run serves the snapshot of a home that was built from the samples.
 """
 
 from __future__ import annotations
@@ -11,35 +11,41 @@ import itertools
 import json
 import os
 import random
-import secrets
 import shutil
-import socket
 import sqlite3
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-import urllib.error
 import urllib.request
-import venv
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
+from bench.comparators import comparator
 from bench.http_load import Load, for_seconds, put_under_load
-from bench.measure import Line, in_turns, median_ratio, print_lines
+from bench.measure import PROJECT, BenchError, Line, MissingError, in_turns, median_ratio, options, print_lines
+from bench.serve import add_home, build, copy_of_snapshot, free_port, served, service
 from quintet.samples.insurance import AgenciesWorld, make_sample
 from quintet.samples.write import write_inboxes
 
-_PROJECT = Path(__file__).parents[1]
-_DATASETTE = "datasette==0.65.5"
+USUALLY = "5 minutes"
+
 _ROWS = 213_328
 _ROWS_AN_AGENCY = 127  # of the generated world; what is generated beyond `_ROWS` is left out
-_SWAPS = 100
 
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured: seconds under each load, snapshots swapped, turns of the group-by."""
+
+    seconds: float
+    swaps: int
+    rounds: int
+
+
+_FULL, _QUICK = Size(15, 100, 15), Size(0.3, 5, 2)
 
 _MEASURES = (
     *("WRTN_PREM_AMT", "NB_WRTN_PREM_AMT", "PREV_WRTN_PREM_AMT", "PRD_ERND_PREM_AMT", "PRD_INCRD_LOSSES_AMT"),
@@ -65,39 +71,6 @@ _SAME_QUESTION = (
 )
 
 
-def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def served(arguments: Sequence[str], url: str, environment: Mapping[str, str]) -> Iterator[str]:
-    """A server that runs until the body ends; gives its address once it answers."""
-    process = subprocess.Popen(
-        [*arguments],
-        cwd=_PROJECT,
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,  # a line of log for each request
-    )
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(url)
-            except urllib.error.HTTPError:
-                break
-            except OSError:
-                time.sleep(0.1)
-            else:
-                break
-        yield url.rsplit("/", 1)[0]
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
 def _generate(raw: Path) -> Path:
     """The full-size inbox file, cut to its number of rows."""
     write_inboxes([make_sample(AgenciesWorld(agencies=round(_ROWS / _ROWS_AN_AGENCY * 1.1)), seed=7)], raw)
@@ -105,36 +78,20 @@ def _generate(raw: Path) -> Path:
     with file.open(encoding="utf-8", newline="") as whole:
         lines = list(itertools.islice(whole, _ROWS + 1))
     if len(lines) != _ROWS + 1:
-        raise RuntimeError(f"the generated world has {len(lines) - 1:,} rows, fewer than {_ROWS:,}")
+        raise BenchError(f"the generated world has {len(lines) - 1:,} rows, fewer than {_ROWS:,}")
     file.write_text("".join(lines), "utf-8", newline="")
     return file
 
 
-def build(home: Path, raw: Path, domain: str) -> None:
-    """Build one domain from the inboxes in `raw` into an empty home."""
-    (home / "dagster").mkdir(parents=True)
-    shutil.copy(_PROJECT / "dagster.yaml", home / "dagster")
-    subprocess.run(
-        [sys.executable, "-m", "cli.run", "--select", domain],
-        cwd=_PROJECT,
-        env={
-            **os.environ,
-            "QUINTET_HOME": str(home),
-            "QUINTET_RAW": str(raw),
-            "DAGSTER_HOME": str(home / "dagster"),
-        },
-        check=True,
-    )
-
-
-def _sqlite(file: Path, database: Path) -> None:
-    """The same file as a table of SQLite with numbers as numbers, for Datasette."""
+def _sqlite(file: Path, database: Path) -> int:
+    """Write the same file as a table of SQLite with numbers as numbers, for Datasette; return its number of rows."""
     with file.open(encoding="utf-8", newline="") as text, sqlite3.connect(database) as connection:
         rows = csv.reader(text)
         header = next(rows)
         columns = ", ".join(f'"{name}" numeric' for name in header)
         connection.execute(f"create table performance ({columns})")
         connection.executemany(f"insert into performance values ({', '.join('?' * len(header))})", rows)
+        return int(connection.execute("select count(*) from performance").fetchone()[0])
 
 
 def _mart_paths(count: int) -> list[str]:
@@ -190,23 +147,19 @@ def measure_routes(url: str, headers: Mapping[str, str], seconds: float) -> list
         ),
         Line("the same, every question new, one client", in_words(new_alone), "", True),
         Line("the same, every question new, 16 clients", in_words(new_many), "", True),
-        Line("answers that failed", f"{len(failed)} {failed[:1] or ''}", "none", not failed),
+        Line("answers that failed", f"{len(failed)} {failed[:1] or ''}", "none", not failed, is_exact=True),
     ]
 
 
-def measure_group_by(url: str, headers: Mapping[str, str], work: Path, file: Path) -> Line:
-    """A group-by over the whole table, asked of the service and of Datasette in turns."""
-    database = work / "performance.db"
-    _sqlite(file, database)
-    environment = work / "datasette"
-    venv.create(environment, with_pip=True)
-    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", _DATASETTE, "setuptools<81"]
-    subprocess.run(pip, check=True)
-    port = free_port()
-    arguments = [str(environment / "bin" / "datasette"), "serve", str(database), "--port", str(port)]
+def _datasette(database: Path, port: int) -> list[str]:
+    program = str(comparator("datasette") / "datasette")
     settings = ["--setting", "sql_time_limit_ms", "60000", "--setting", "num_sql_threads", "2"]
-    years = itertools.cycle(range(2005, 2010))
-    pages = itertools.count(500)
+    return [program, "serve", str(database), "--port", str(port), *settings]
+
+
+def measure_group_by(url: str, headers: Mapping[str, str], work: Path, file: Path, rounds: int) -> Line:
+    """Time a group-by over the whole table, asked of the service and of Datasette in turns."""
+    years, pages = itertools.cycle(range(2005, 2010)), itertools.count(500)
 
     def ours(year: int) -> list[dict[str, float]]:
         # a page size not asked for before, so that the answer is not one from memory
@@ -215,73 +168,90 @@ def measure_group_by(url: str, headers: Mapping[str, str], work: Path, file: Pat
         items: list[dict[str, float]] = json.load(urllib.request.urlopen(request))["items"]
         return items
 
-    with served([*arguments, *settings], f"http://127.0.0.1:{port}/-/versions.json", {}):
+    def line(theirs: Callable[[int], list[dict[str, float]]] | None, why: str = "") -> Line:
+        contestants = {"ours": lambda: ours(next(years))}
+        if theirs is not None:
+            if len(ours(2005)) != len(theirs(2005)):
+                raise BenchError("service and Datasette do not answer alike: was the home built from the samples?")
+            contestants["theirs"] = lambda: theirs(next(years))
+        seconds = in_turns(contestants, rounds)
+        medians = {name: statistics.median(times) * 1000 for name, times in seconds.items()}
+        ratio = median_ratio(seconds["theirs"], seconds["ours"]) if theirs else 0.0
+        return Line(
+            f"group-by over {rows:,} rows",
+            f"{medians['ours']:.0f} ms" + (f", {ratio:.1f} x as fast as Datasette" if theirs else ""),
+            "at least 8 x Datasette",
+            ratio >= 8,
+            f"Datasette {medians['theirs']:.0f} ms" if theirs else why,
+        )
+
+    rows = _sqlite(file, work / "performance.db")
+    port = free_port()
+    try:
+        arguments = _datasette(work / "performance.db", port)
+    except MissingError as missing:
+        return line(None, str(missing))
+    with served(arguments, f"http://127.0.0.1:{port}/-/versions.json", {}):
 
         def theirs(year: int) -> list[dict[str, float]]:
             sql = _SAME_QUESTION.format(year=year)
             address = f"http://127.0.0.1:{port}/performance.json?_shape=array&_ttl=0&sql={quote(sql)}"
-            rows: list[dict[str, float]] = json.load(urllib.request.urlopen(address))
-            return rows
+            answer: list[dict[str, float]] = json.load(urllib.request.urlopen(address))
+            return answer
 
-        if len(ours(2005)) != len(theirs(2005)):
-            raise RuntimeError("the two do not answer the same question")
-        seconds = in_turns({"ours": lambda: ours(next(years)), "theirs": lambda: theirs(next(years))}, rounds=15)
-    ratio = median_ratio(seconds["theirs"], seconds["ours"])
-    medians = {name: statistics.median(times) * 1000 for name, times in seconds.items()}
-    return Line(
-        f"group-by over {_ROWS:,} rows",
-        f"{medians['ours']:.0f} ms, Datasette {medians['theirs']:.0f} ms: {ratio:.1f} x as fast",
-        "at least 8 x Datasette",
-        ratio >= 8,
-    )
+        return line(theirs)
 
 
-def measure_swaps(url: str, headers: Mapping[str, str], serving: Path) -> Line:
-    """Snapshots that are replaced and removed while 16 clients ask."""
+def measure_swaps(url: str, headers: Mapping[str, str], serving: Path, swaps: int) -> Line:
+    """Replace and remove snapshots while 16 clients ask."""
     done = threading.Event()
     source = (serving / "current.duckdb").resolve()
 
     def swap() -> None:
-        before: list[Path] = []
-        for number in range(_SWAPS):
-            path = serving / f"swap{number}.duckdb"
-            shutil.copyfile(source, path)
-            beside = serving / "beside"
-            beside.symlink_to(path.name)
-            beside.replace(serving / "current.duckdb")
-            before.append(path)
-            if len(before) > 3:
-                before.pop(0).unlink()
-            time.sleep(0.05)
-        done.set()
+        try:
+            before: list[Path] = []
+            for number in range(swaps):
+                path = serving / f"swap{number}.duckdb"
+                shutil.copyfile(source, path)
+                beside = serving / "beside"
+                beside.symlink_to(path.name)
+                beside.replace(serving / "current.duckdb")
+                before.append(path)
+                if len(before) > 3:
+                    before.pop(0).unlink()
+                time.sleep(0.05)
+        finally:
+            done.set()
 
     swapper = threading.Thread(target=swap)
     swapper.start()
     load = put_under_load(url, _mart_paths(5_000), headers, 16, done.is_set)
     swapper.join()
     return Line(
-        f"{_SWAPS} snapshots swapped under 16 clients",
+        f"{swaps} snapshots swapped under 16 clients",
         f"{len(load.failed)} of {len(load.milliseconds):,} answers failed; p99 {load.percentile(99):.0f} ms",
         "no failed request",
         not load.failed,
+        is_exact=True,
     )
 
 
-def main() -> int:
-    """Measure and print; 0 if all limits hold."""
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print, and return the exit status."""
+    parser = options("api", __doc__)
+    add_home(parser)
+    given = parser.parse_args(arguments)
+    size = _QUICK if given.quick else _FULL
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        file = _generate(work / "raw")
-        build(work / "home", work / "raw", "insurance")
-        key, port = secrets.token_hex(16), free_port()
-        environment = {"QUINTET_HOME": str(work / "home"), "QUINTET_PORT": str(port), "QUINTET_ADMIN_KEY": key}
-        headers = {"Authorization": f"Bearer {key}"}
-        with served([sys.executable, "-m", "quintet.web"], f"http://127.0.0.1:{port}/healthz", environment) as url:
-            lines = measure_routes(url, headers, seconds=15)
-            lines.append(measure_group_by(url, headers, work, file))
-            lines.append(measure_swaps(url, headers, work / "home" / "serving"))
+        if given.quick:
+            copy_of_snapshot(given.home, work / "home")
+            file = next(Path(os.environ.get("QUINTET_RAW", PROJECT / "data" / "raw")).glob("agency_performance/*.csv"))
+        else:
+            file = _generate(work / "raw")
+            build(work / "home", work / "raw", "insurance")
+        with service(work / "home") as (url, headers):
+            lines = measure_routes(url, headers, size.seconds)
+            lines.append(measure_group_by(url, headers, work, file, size.rounds))
+            lines.append(measure_swaps(url, headers, work / "home" / "serving", size.swaps))
     return print_lines("The HTTP service", lines)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

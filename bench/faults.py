@@ -1,31 +1,57 @@
-"""The tests of faults for long: splits, orders and re-sends, kills, two runs at once, a store that is away.
+"""Faults for long: splits, orders and re-sends, kills, two runs at once, a store that is away.
 
-`make bench NAME=faults` takes about an hour: what draws at random with many seeds, 100 kills over stream, S3 server and
-PostgreSQL, ten minutes without the S3 server, and 50 kills under loan decisions at 200 applications a second. The suite
-runs the same tests, each as short as it tells anything.
+What draws at random with many seeds, 100 kills over stream, S3 server and PostgreSQL, ten minutes without the S3
+server, and 50 kills under loan decisions at 200 applications a second. The suite runs the same tests, each short.
 """
 
 from __future__ import annotations
 
 import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from subprocess import CalledProcessError
+from xml.etree import ElementTree
 
-import pytest
+from bench.measure import BenchError, Line, options, print_lines, run
 
-_LOADS = ["--seeds=20", "tests/integration/test_incremental.py", "tests/faults/test_load_kill.py"]
-_DECISIONS = ["--decision-kills=50", "tests/faults/test_decision_kill.py"]
-_STREAM = [
-    "--kills=100",
-    "--outage-seconds=600",
-    "tests/faults/test_stream_kill.py",
-    "tests/faults/test_stream_outage.py",
-]
+USUALLY = "1 hour"
 
-
-def main() -> int:
-    """Run them; 0 if all pass. What was done to the stream is printed at the end."""
-    codes = [pytest.main(["-v", "--no-cov", "-rP", *tests]) for tests in (_DECISIONS, _STREAM, _LOADS)]
-    return int(any(codes))
+_FULL = (
+    ("50 kills under loan decisions", ("--decision-kills=50", "tests/faults/test_decision_kill.py")),
+    ("100 kills under the stream", ("--kills=100", "tests/faults/test_stream_kill.py")),
+    ("600 s without an object store", ("--outage-seconds=600", "tests/faults/test_stream_outage.py")),
+    ("splits, orders, re-sends, 20 seeds", ("--seeds=20", "tests/integration/test_incremental.py")),
+    ("kills of the loader, two at once", ("tests/faults/test_load_kill.py",)),
+)
+_COMPARISON = "tests/faults/test_stream_kill.py::test_the_comparison_finds_a_change_that_is_missing"
+_QUICK = (("the comparison that the stream's kills are judged by", (_COMPARISON,)),)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def main(arguments: Sequence[str]) -> int:
+    """Run the tests, print, and return the exit status."""
+    quick = options("faults", __doc__).parse_args(arguments).quick
+    lines = [_line(what, tests) for what, tests in (_QUICK if quick else _FULL)]
+    return print_lines("Faults", lines)
+
+
+def _line(what: str, tests: Sequence[str]) -> Line:
+    """Run tests in a process of their own. Raises BenchError where none was run."""
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder) / "results.xml"
+        began = time.perf_counter()
+        try:
+            given = ["-q", "--no-cov", "-p", "no:cacheprovider", f"--basetemp={folder}/tests", f"--junitxml={results}"]
+            run([sys.executable, "-m", "pytest", *given, *tests])
+        except CalledProcessError as error:
+            print(error.output, end="")  # what a test that failed has to say
+        seconds = time.perf_counter() - began
+        cases = list(ElementTree.parse(results).iter("testcase")) if results.is_file() else []
+    if not cases:
+        raise BenchError(f"no test was run by: pytest {' '.join(tests)}")
+    failed = [case.get("name") for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    passed = len(cases) - len(failed) - sum(case.find("skipped") is not None for case in cases)
+    return Line(
+        what, f"{passed} tests pass, {len(failed)} fail, {seconds:.0f} s", "none fails", not failed, is_exact=True
+    )

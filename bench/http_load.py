@@ -1,8 +1,4 @@
-"""Load on an HTTP service from keep-alive connections, cheap enough to leave the cores to the service.
-
-Belongs here: sending prepared requests and timing the answers. Which requests, and what limits hold, belongs in the
-benchmark.
-"""
+"""Load on an HTTP service from keep-alive connections, cheap enough to leave the cores to the service."""
 
 from __future__ import annotations
 
@@ -17,13 +13,15 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from bench.measure import BenchError
+
 _READ_BYTES = 1 << 16
 _PATIENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Load:
-    """What came of a load: seconds of every answer in ms, how long it lasted, and answers that were no 200 or 304."""
+    """The times of all answers, how many seconds the load lasted, and the answers that were no 200 or 304."""
 
     milliseconds: np.ndarray
     seconds: float
@@ -31,11 +29,11 @@ class Load:
 
     @property
     def per_second(self) -> float:
-        """Answers a second over all clients."""
+        """Return the answers a second over all clients."""
         return len(self.milliseconds) / self.seconds
 
     def percentile(self, share: float) -> float:
-        """The time, ms, within which this percentage of the answers came."""
+        """Return the time, ms, within which this percentage of the answers came."""
         return float(np.percentile(self.milliseconds, share))
 
 
@@ -73,7 +71,9 @@ def put_under_load(
 
     def ask() -> None:
         connection = _connected(where.hostname, where.port)
-        while not until():
+        is_first = True  # each client asks at least once, however busy the machine is
+        while is_first or not until():
+            is_first = False
             path, request, began = following()
             time.sleep(max(0.0, began - time.perf_counter()))
             try:
@@ -95,6 +95,8 @@ def put_under_load(
         thread.start()
     for thread in threads:
         thread.join()
+    if not times:
+        raise BenchError(f"no request was answered: {failed[0]}")
     return Load(np.array(times), time.perf_counter() - began, failed)
 
 
@@ -105,7 +107,7 @@ def _connected(host: str | None, port: int | None) -> socket.socket:
 
 
 def _answer(connection: socket.socket) -> tuple[int, bytes]:
-    """Status and body. A client of the standard library takes as long to read an answer as the service to give it."""
+    """Return status and body; the standard library's client takes as long to read as the service to answer."""
     received = b""
     while (end := received.find(b"\r\n\r\n")) < 0:
         received += _more(connection)
@@ -125,6 +127,6 @@ def _more(connection: socket.socket) -> bytes:
 
 
 def for_seconds(seconds: float) -> Callable[[], bool]:
-    """A condition that holds once the given time has passed."""
+    """Return a condition that holds once the given time has passed."""
     end = time.perf_counter() + seconds
     return lambda: time.perf_counter() >= end

@@ -1,27 +1,27 @@
-"""Loading, modelling and publishing, each beside what it is held against.
+"""Loading, modelling and publishing files, each beside what it is held against.
 
-`make bench NAME=ingest` takes about ten minutes and 8 GB of disk in the temporary folder; `python -m bench.ingest
---quick` takes a tenth of the rows and leaves out the 2 GB file.
+It takes 8 GB of disk in the temporary folder. A quick run takes a few thousand rows, leaves out the file of 2 GB, and
+runs over the samples in a copy of a home that is built already.
 """
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
 import json
-import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-from bench.measure import Line, in_turns, median_ratio, print_lines, run_and_watch
+from bench.measure import PROJECT, Line, MissingError, in_turns, median_ratio, options, print_lines, run, run_and_watch
+from bench.serve import add_home, run_environment
 from quintet.conversions.spellings import resolve_new_spellings
 from quintet.datasets import DATASETS
 from quintet.samples.conversions import BrokerWorld, ClicksWorld, make_sample
@@ -32,10 +32,27 @@ from quintet.warehouse.ledger import loaded_batches, mark_modelled
 from quintet.warehouse.load import load_files
 from quintet.warehouse.publish import publish
 
-_PROJECT = Path(__file__).parents[1]
+USUALLY = "10 minutes"
+
 _NOW = dt.datetime(2026, 1, 1)
 _MEMORY_LIMIT = "800MB"
-_CONVERSIONS = DATASETS["conversions"]
+_RESULTS = "tag:results"
+_ABOVE_ALL_IDS = 1_000_000_000  # of the first files
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured: rows to load, rounds, files they are split into, conversions to model, publications."""
+
+    rows: int
+    rounds: int
+    files: int
+    clicks: int
+    publications: int
+
+
+# Three million conversions: dbt itself takes 0.1 s a model, which at one million is a seventh of the full build.
+_FULL, _QUICK = Size(1_000_000, 5, 1_000, 3_000_000, 3), Size(5_000, 1, 10, 2_000, 1)
 
 
 @contextmanager
@@ -52,13 +69,13 @@ def load_inbox(raw: Path, warehouse: Path) -> None:
             load_files(connection, dataset, list_inbox(raw, dataset.name), _NOW, lambda _: None)
 
 
-def _load_anew(raw: Path, warehouse: Path) -> None:
+def _load_again(raw: Path, warehouse: Path) -> None:
     warehouse.unlink(missing_ok=True)
     load_inbox(raw, warehouse)
 
 
-def _read_csv_anew(file: Path, database: Path) -> None:
-    """The comparator: DuckDB reads the file into a table of text, and checks nothing."""
+def _read_csv(file: Path, database: Path) -> None:
+    """Read the file with DuckDB alone into a table of text, without checks: the comparator."""
     database.unlink(missing_ok=True)
     with duckdb.connect(str(database), config={"threads": 2, "memory_limit": _MEMORY_LIMIT}) as connection:
         connection.execute("create table rows as select * from read_csv(?, all_varchar = true)", [str(file)])
@@ -77,37 +94,43 @@ def _split(file: Path, folder: Path, rows_each: int) -> None:
         (folder / f"part_{number:04}.csv").write_text(header + "".join(part), "utf-8", newline="")
 
 
-def measure_loading(work: Path, file: Path, rows: int) -> list[Line]:
-    """The rate of loading one file, and what it costs to have the same rows in many files."""
-    one, many = work / "one", work / "many"
+def measure_loading(work: Path, file: Path, size: Size) -> list[Line]:
+    """Time loading one file, and the same rows in many files."""
+    one, many, rows = work / "one", work / "many", size.rows
     (one / "conversions").mkdir(parents=True)
     shutil.copy(file, one / "conversions" / "conversions.csv")
-    _split(file, many / "conversions", rows_each=max(rows // 1_000, 1))
+    _split(file, many / "conversions", rows_each=max(rows // size.files, 1))
     seconds = in_turns(
         {
-            "read_csv": lambda: _read_csv_anew(file, work / "comparator.duckdb"),
-            "one": lambda: _load_anew(one, work / "one.duckdb"),
-            "many": lambda: _load_anew(many, work / "many.duckdb"),
+            "read_csv": lambda: _read_csv(file, work / "comparator.duckdb"),
+            "one": lambda: _load_again(one, work / "one.duckdb"),
+            "many": lambda: _load_again(many, work / "many.duckdb"),
         },
-        rounds=5,
+        size.rounds,
     )
     rate = median_ratio(seconds["read_csv"], seconds["one"])
     cost = median_ratio(seconds["many"], seconds["one"])
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     return [
-        Line("read_csv(all_varchar) into a table, no checks", f"{rows / medians['read_csv']:,.0f} rows/s", "", True),
         Line(
-            "load: hash, provenance, contract",
+            f"load {rows:,} rows: hash, provenance, contract",
             f"{rows / medians['one']:,.0f} rows/s, {rate:.2f} of read_csv",
             "at least 0.5 of read_csv",
             rate >= 0.5,
+            f"read_csv(all_varchar) into a table, no checks: {rows / medians['read_csv']:,.0f} rows/s",
         ),
-        Line("the same rows in 1,000 files", f"{cost:.2f} x one file", "at most 3 x", cost <= 3),
+        Line(
+            f"the same rows in {size.files:,} files",
+            f"{medians['many']:.1f} s, {cost:.2f} x one file",
+            "at most 3 x",
+            cost <= 3,
+            f"one file: {medians['one']:.1f} s",
+        ),
     ]
 
 
 def measure_memory(work: Path, file: Path) -> Line:
-    """The peak memory of loading a file of 2 GB in a process of its own."""
+    """Measure the peak memory of loading a file of 2 GB in a process of its own."""
     folder = work / "large" / "conversions"
     folder.mkdir(parents=True)
     header, body = file.read_bytes().split(b"\n", 1)
@@ -126,56 +149,54 @@ def measure_memory(work: Path, file: Path) -> Line:
 
 
 def _model_seconds(warehouse: Path, target: Path, *, full: bool) -> float:
-    """Run the models of the conversions domain; the seconds that dbt says they took in sum."""
+    """Build the models of conversions that stand on files; return the seconds that dbt reports for them in sum.
+
+    The models that stand on matches are small and built whole each time; `matching` measures what is before them.
+    """
     with _warehouse(warehouse) as connection:
         resolve_new_spellings(connection, anew=full)
         batches = loaded_batches(connection)
-    arguments = ["run", "--quiet", "--select", "tag:conversions", "--target-path", str(target)]
-    subprocess.run(
-        [str(Path(sys.executable).with_name("dbt")), *arguments, *(["--full-refresh"] if full else [])],
-        cwd=_PROJECT / "dbt_project",
-        env={**os.environ, "QUINTET_WAREHOUSE": str(warehouse), "QUINTET_MEMORY_LIMIT": _MEMORY_LIMIT},
-        check=True,
+    arguments = ["--select", "tag:conversions", "--exclude", _RESULTS, "--target-path", str(target)]
+    run(
+        [str(Path(sys.executable).with_name("dbt")), "run", *arguments, *(["--full-refresh"] if full else [])],
+        {"QUINTET_WAREHOUSE": str(warehouse), "QUINTET_MEMORY_LIMIT": _MEMORY_LIMIT, "DO_NOT_TRACK": "1"},
+        PROJECT / "dbt_project",
     )
     with _warehouse(warehouse) as connection:
         mark_modelled(connection, batches, _NOW)
     results = json.loads((target / "run_results.json").read_text("utf-8"))["results"]
-    return sum(result["execution_time"] for result in results)
+    return sum(float(result["execution_time"]) for result in results)
 
 
-def measure_models(work: Path, scale: float) -> list[Line]:
-    """What a batch of 1% new rows costs beside the full build, and what publishing costs.
-
-    Three million conversions: dbt itself takes 0.1 s a model, which at one million is a seventh of the full build.
-    """
+def measure_models(work: Path, size: Size) -> list[Line]:
+    """Time a batch of 1% new rows beside the full build, and publishing beside the copy of a file."""
     raw, warehouse = work / "models", work / "models.duckdb"
-    clicks = ClicksWorld(clicks=round(3_000_000 * scale))
-    write_inboxes([make_sample(clicks, [BrokerWorld()], seed=7)], raw)
+    write_inboxes([make_sample(ClicksWorld(clicks=size.clicks), [BrokerWorld()], seed=7)], raw)
     later = work / "later"
-    small = ClicksWorld(clicks=round(30_000 * scale), first_day=dt.date(2024, 6, 1))
+    small = ClicksWorld(clicks=size.clicks // 100, first_day=dt.date(2024, 6, 1))
     write_inboxes([make_sample(small, [BrokerWorld(partner="later")], seed=8)], later)
-    source_bytes = sum(path.stat().st_size for path in raw.rglob("*.csv"))
+    source_gb = sum(path.stat().st_size for path in raw.rglob("*.csv")) / 1e9
     load_inbox(raw, warehouse)
     full = _model_seconds(warehouse, work / "target", full=True)
-    published = _publish_seconds(work, warehouse)
-    shift = 1_000_000_000  # above every id of the first files
-    _add_later_files(later, raw, shift)
+    published, copied = _publish_seconds(work, warehouse, size.publications)
+    _add_later_files(later, raw, _ABOVE_ALL_IDS)
     load_inbox(raw, warehouse)
     batch = _model_seconds(warehouse, work / "target", full=False)
-    per_gb = published / (source_bytes / 1e9)
+    per_gb = published / source_gb
     return [
-        Line(f"models, full build of {clicks.clicks:,} conversions", f"{full:.1f} s", "", True),
         Line(
-            "models, a batch of 1% new rows",
+            f"models, a batch of 1% new rows on {size.clicks:,} conversions",
             f"{batch:.2f} s, {batch / full:.1%} of the full build",
             "at most 10%",
             batch <= 0.1 * full,
+            f"full build: {full:.1f} s",
         ),
         Line(
             "publish",
             f"{published:.2f} s, {per_gb:.1f} s per GB of source files",
             "at most 5 s per GB",
             per_gb <= 5,
+            f"copy of the file alone: {copied:.2f} s",
         ),
     ]
 
@@ -192,59 +213,68 @@ def _add_later_files(later: Path, raw: Path, shift: int) -> None:
         shutil.copy(path, raw / "broker_rows")
 
 
-def _publish_seconds(work: Path, warehouse: Path) -> float:
-    seconds = []
-    for number in range(3):
+def _publish_seconds(work: Path, warehouse: Path, times: int) -> tuple[float, float]:
+    """Return the median seconds of publishing, and of copying what was published."""
+    published, copied = [], []
+    for number in range(times):
         with _warehouse(warehouse) as connection:
-            timed = in_turns(
-                {
-                    "publish": lambda connection=connection, number=number: publish(
-                        connection,
-                        work / "serving",
-                        snapshot_id=str(number),
-                        fingerprint="",
-                        published_at=_NOW,
-                        kept=1,
-                    )
-                },
-                rounds=1,
+            began = time.perf_counter()
+            publish(
+                connection,
+                work / "serving",
+                snapshot_id=str(number),
+                fingerprint="",
+                published_at=_NOW,
+                kept=1,
             )
-        seconds += timed["publish"]
-    return statistics.median(seconds)
+            published.append(time.perf_counter() - began)
+        began = time.perf_counter()
+        shutil.copyfile(work / "serving" / "current.duckdb", work / "copy.duckdb")
+        copied.append(time.perf_counter() - began)
+    return statistics.median(published), statistics.median(copied)
 
 
-def measure_run(work: Path) -> Line:
-    """A run over the committed samples into an empty home, install excluded."""
-    home = work / "home"
-    (home / "dagster").mkdir(parents=True)
-    shutil.copy(_PROJECT / "dagster.yaml", home / "dagster")
-    environment = {
-        "QUINTET_HOME": str(home),
-        "QUINTET_RAW": str(_PROJECT / "data" / "raw"),
-        "DAGSTER_HOME": str(home / "dagster"),
-    }
-    seconds, peak_mb = run_and_watch(["-m", "cli.run"], environment)
+def measure_run(home: Path) -> Line:
+    """Time a run over the committed samples into an empty home, install excluded."""
+    seconds, peak_mb = run_and_watch(["-m", "cli.run"], run_environment(home, PROJECT / "data" / "raw"))
     return Line("run over the samples", f"{seconds:.0f} s, {peak_mb:,.0f} MB at most", "at most 90 s", seconds <= 90)
 
 
-def main() -> int:
-    """Measure and print; 0 if all limits hold."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the rows, without the 2 GB file")
-    quick = parser.parse_args().quick
-    scale = 0.1 if quick else 1.0
+def measure_run_again(home: Path) -> Line:
+    """Time a run over the same samples into the home that has them."""
+    environment = run_environment(home, PROJECT / "data" / "raw")
+    seconds, peak_mb = run_and_watch(["-m", "cli.run"], environment)
+    return Line("run again, nothing new", f"{seconds:.1f} s, {peak_mb:,.0f} MB at most", "at most 10 s", seconds <= 10)
+
+
+def _copy_of_home(built: Path, home: Path) -> None:
+    if not (built / "warehouse.duckdb").is_file():
+        raise MissingError(
+            f"{built} has no warehouse: build one with `make run`, or name a home that has one by --home"
+        )
+    shutil.copytree(
+        built, home, symlinks=True, ignore=shutil.ignore_patterns("raw", "generated*", "postgres", "dagster")
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print, and return the exit status."""
+    parser = options("ingest", __doc__)
+    add_home(parser)
+    given = parser.parse_args(arguments)
+    size = _QUICK if given.quick else _FULL
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        rows = round(1_000_000 * scale)
-        write_inboxes([make_sample(ClicksWorld(clicks=rows), [], seed=7)], work / "generated")
+        home = work / "home"
+        if given.quick:
+            _copy_of_home(given.home, home)
+        write_inboxes([make_sample(ClicksWorld(clicks=size.rows), [], seed=7)], work / "generated")
         (file,) = (work / "generated" / "conversions").glob("*.csv")
-        lines = measure_loading(work, file, rows)
-        if not quick:
+        lines = measure_loading(work, file, size)
+        if not given.quick:
             lines.append(measure_memory(work, file))
-        lines += measure_models(work, scale)
-        lines.append(measure_run(work))
+        lines += measure_models(work, size)
+        if not given.quick:
+            lines.append(measure_run(home))
+        lines.append(measure_run_again(home))
     return print_lines("Loading, modelling, publishing", lines)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

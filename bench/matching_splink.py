@@ -2,7 +2,7 @@
 
 Runs in an environment of its own (splink 5.0.0, duckdb 1.5.6): nothing of the project is imported here.
 Arguments: clicks.parquet (unique_id, at_second, country), rows.parquet (unique_id, at_second on our clock, country,
-residency), result.parquet. Splink is given what the project has to learn: the clock's offset and the countries.
+residency), result.parquet. Splink is given what the project has to estimate: the clock's offset and the countries.
 """
 
 import logging
@@ -21,7 +21,7 @@ _LEAST = 0.1  # the best of several on the world of 20,000
 _LAG = "(moment_r - moment_l)"
 
 
-def main() -> None:
+def link() -> None:
     """Train by expectation-maximisation, predict, and keep the mutually best links."""
     clicks, rows, result = sys.argv[1:4]
     logging.getLogger("splink").setLevel(logging.ERROR)
@@ -92,4 +92,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        main()
+        link()

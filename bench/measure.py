@@ -1,4 +1,4 @@
-"""What benchmarks share: timing in turns, peak memory of a process, and a table with a verdict.
+"""Timing in turns, peak memory of a process, and the one table that every benchmark prints.
 
 Times are medians over several rounds; where two things are compared they take turns, so that a machine that slows down
 slows both.
@@ -6,6 +6,8 @@ slows both.
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -13,25 +15,67 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+PROJECT = Path(__file__).parents[1]
+
+HOLDS, MISSED, FAILED, SKIPPED = 0, 1, 3, 77
+"""Exit statuses of a benchmark: all limits hold, a limit is missed, it could not be measured, a program is absent."""
+
+TABLES = "BENCH_TABLES"
+"""Environment variable: the file to which each table is appended as a line of JSON, beside being printed."""
+
+_QUICK = "--quick"
+
+
+class BenchError(RuntimeError):
+    """A benchmark could not be measured; the text says why and what to do."""
+
+
+class MissingError(RuntimeError):
+    """What a benchmark needs is not on this machine; the text says what and how to get it."""
+
 
 @dataclass(frozen=True)
 class Line:
-    """One measured figure: what, the figure with its unit, the limit in words, and whether it holds."""
+    """One measured figure.
+
+    figure: the figure with its unit. limit: in words, empty if there is none; holds: whether it is kept. comparator:
+    what the same measured of something else. is_exact: the limit holds for any size and on any machine ("none lost"),
+    so that a quick run is judged by it too.
+    """
 
     what: str
     figure: str
     limit: str
     holds: bool
+    comparator: str = ""
+    is_exact: bool = False
+
+    def verdict(self, quick: bool) -> str:
+        """Return `holds` or `MISSED`, or nothing where there is no limit to judge by."""
+        if not self.limit:
+            return ""
+        if quick and not self.is_exact:
+            return "not judged"
+        return "holds" if self.holds else "MISSED"
+
+
+def options(name: str, description: str | None) -> argparse.ArgumentParser:
+    """Return a parser for the options of the benchmark `name`, with `--quick`."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m bench {name}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(_QUICK, action="store_true", help="small sizes: does it run, not how fast is it")
+    return parser
 
 
 def in_turns(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """The seconds that each contestant took in each round; they take turns."""
+    """Return the seconds that each contestant took in each round; they take turns."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
@@ -42,21 +86,28 @@ def in_turns(contestants: Mapping[str, Callable[[], object]], rounds: int) -> di
 
 
 def median_ratio(above: Sequence[float], below: Sequence[float]) -> float:
-    """The median over the rounds of `above` by `below`."""
+    """Return the median over the rounds of `above` by `below`."""
     return statistics.median(one / other for one, other in zip(above, below, strict=True))
 
 
 def run_and_watch(
     arguments: Sequence[str], environment: Mapping[str, str] | None = None, python: str = sys.executable
 ) -> tuple[float, float]:
-    """Run a Python process to its end; gives seconds and the peak resident memory in MB of it and its children.
+    """Run a Python process to its end; return seconds and the peak resident memory in MB of it and its children.
 
     python: the interpreter, where it is another environment's.
 
-    Raises CalledProcessError where the process fails.
+    Raises CalledProcessError, with what it wrote, where the process fails.
     """
     began, peak = time.perf_counter(), [0.0]
-    process = subprocess.Popen([python, *arguments], env={**os.environ, **(environment or {})})
+    process = subprocess.Popen(
+        [python, *arguments],
+        cwd=PROJECT,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     ended = threading.Event()
 
     def watch() -> None:
@@ -65,18 +116,36 @@ def run_and_watch(
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    code = process.wait()
-    ended.set()
-    watcher.join()
-    if code != 0:
-        raise subprocess.CalledProcessError(code, list(arguments))
-    return time.perf_counter() - began, peak[0]
+    try:
+        output, _ = process.communicate()
+    finally:
+        process.kill()  # of one that has ended it does nothing
+        ended.set()
+        watcher.join()
+    seconds = time.perf_counter() - began
+    if process.returncode != 0:
+        raise subprocess.CalledProcessError(process.returncode, list(arguments), output)
+    return seconds, peak[0]
+
+
+def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None, cwd: Path = PROJECT) -> str:
+    """Run a command to its end and return its output. Raises CalledProcessError, with the output, where it fails."""
+    return subprocess.run(
+        [*arguments],
+        cwd=cwd,
+        env={**os.environ, **(environment or {})},
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ).stdout
 
 
 def family(pid: int) -> list[int]:
-    """A process and all that came of it, by number."""
+    """Return a process and all that came of it, by number."""
     try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [child for thread in threads for child in (thread / "children").read_text().split()]
     except OSError:
         return [pid]
     return [pid, *(member for child in children for member in family(int(child)))]
@@ -91,11 +160,20 @@ def _resident_mb(pid: int) -> float:
 
 
 def print_lines(title: str, lines: Sequence[Line]) -> int:
-    """Print the figures with the load they were measured under; 0 if all limits hold."""
-    table = Table(title=f"{title} (load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores)", title_justify="left")
-    for heading in ("what", "measured", "limit", ""):
+    """Print a table of the figures with the load they were measured under; return the benchmark's exit status.
+
+    A quick run (`--quick` on the command line) is judged by exact limits alone.
+    """
+    quick = _QUICK in sys.argv
+    load = os.getloadavg()[0]
+    table = Table(title=f"{title} (load {load:.1f} on {os.cpu_count()} cores)", title_justify="left")
+    for heading in ("what", "measured", "limit", "comparator", ""):
         table.add_column(heading)
     for line in lines:
-        table.add_row(line.what, line.figure, line.limit, "holds" if line.holds else "MISSED")
+        table.add_row(line.what, line.figure, line.limit, line.comparator, line.verdict(quick))
     Console().print(table)
-    return 0 if all(line.holds for line in lines) else 1
+    if where := os.environ.get(TABLES):
+        rows = [asdict(line) | {"verdict": line.verdict(quick)} for line in lines]
+        with Path(where).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"title": title, "load": round(load, 1), "lines": rows}) + "\n")
+    return MISSED if any(line.verdict(quick) == "MISSED" for line in lines) else HOLDS

@@ -1,24 +1,24 @@
-"""How soon a page shows its content in Chromium, from a cold start of the browser's cache.
+"""Pages: how soon one shows its content in Chromium, from a cold start of the browser's cache.
 
-`make bench NAME=pages` needs Debian's chromium. It serves the committed samples.
+It needs Debian's chromium. It serves the committed samples; a quick run serves a home that was built from them.
 """
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import statistics
-import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from bench.api import build, free_port, served
-from bench.measure import Line, print_lines
+from bench.measure import PROJECT, Line, MissingError, options, print_lines
+from bench.serve import add_home, build, copy_of_snapshot, service
 
-_PROJECT = Path(__file__).parents[1]
-_ROUNDS = 7
+USUALLY = "1 minute"
+
+_ROUNDS, _ROUNDS_QUICK = 7, 2
 _LIMIT_MILLISECONDS = 1_500
 _PAINTED = """() => new Promise(done => new PerformanceObserver(
     list => done(list.getEntries().at(-1).startTime)
@@ -26,7 +26,7 @@ _PAINTED = """() => new Promise(done => new PerformanceObserver(
 
 
 def _milliseconds(browser: Browser, url: str, key: str, path: str) -> float:
-    """Until the largest part of the page is painted, in a browser that has nothing of it yet."""
+    """Return the time until the largest part of the page is painted, in a browser that has nothing of it yet."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.request.post(f"{url}/sign-in", form={"key": key, "next_page": "/healthz"})
@@ -37,21 +37,27 @@ def _milliseconds(browser: Browser, url: str, key: str, path: str) -> float:
     return painted
 
 
-def main() -> int:
-    """Measure and print; 0 if the limit holds."""
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print, and return the exit status."""
+    parser = options("pages", __doc__)
+    add_home(parser)
+    given = parser.parse_args(arguments)
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        raise MissingError("there is no chromium: `apt-get install chromium` gets it")
+    rounds = _ROUNDS_QUICK if given.quick else _ROUNDS
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
-        build(home, _PROJECT / "data" / "raw", "insurance")
-        key, port = secrets.token_hex(16), free_port()
-        environment = {"QUINTET_HOME": str(home), "QUINTET_PORT": str(port), "QUINTET_ADMIN_KEY": key}
+        if given.quick:
+            copy_of_snapshot(given.home, home)
+        else:
+            build(home, PROJECT / "data" / "raw", "insurance")
         quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-        with (
-            served([sys.executable, "-m", "quintet.web"], f"http://127.0.0.1:{port}/healthz", environment) as url,
-            sync_playwright() as playwright,
-        ):
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=quiet)
+        with service(home) as (url, headers), sync_playwright() as playwright:
+            key = headers["authorization"].removeprefix("Bearer ")
+            browser = playwright.chromium.launch(executable_path=chromium, args=quiet)
             # a selection that nobody has asked for yet, so that the page is made and not taken from memory
-            made = [_milliseconds(browser, url, key, f"/insurance?year_to={2015 - turn}") for turn in range(_ROUNDS)]
+            made = [_milliseconds(browser, url, key, f"/insurance?year_to={2015 - turn}") for turn in range(rounds)]
             browser.close()
     median = statistics.median(made)
     line = Line(
@@ -61,7 +67,3 @@ def main() -> int:
         median <= _LIMIT_MILLISECONDS,
     )
     return print_lines("Pages", [line])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,32 +1,34 @@
 """How late a slow ramp must be found: what nobody can do better on the generated days.
 
-`make bench NAME=ramps`: the delays of an observer who knows when a ramp began, the usual rate to the last digit, and
+The delays of an observer who knows when a ramp began, the usual rate to the last digit, and
 the factor that all statuses share, and who tests only the sum since then, at the limit of the longest window. A
 detector knows none of this, so that it cannot be quicker at as few false alarms.
 """
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import poisson
 
-from bench.measure import Line, print_lines
+from bench.measure import Line, options, print_lines
 from quintet.samples import payments as samples
 
-_RAMPS = 2_000
+USUALLY = "5 seconds"
+
+_RAMPS, _RAMPS_QUICK = 2_000, 200
 _LIMIT = 10.0**-4.8
 _SHARE_OF_INCIDENTS = 0.25
 _DELAY_OF_OTHERS_MINUTES = 2
 _DAYS = 28
 
 
-def delays(rng: np.random.Generator) -> np.ndarray:
-    """Minutes from the first of each ramp to the one that decides."""
+def delays(rng: np.random.Generator, ramps: int) -> np.ndarray:
+    """Return the minutes from the first of each ramp to the one that decides."""
     rates = samples.usual_rates(samples.PaymentsWorld().first_day, _DAYS, rng)
     found = []
-    for _ in range(_RAMPS):
+    for _ in range(ramps):
         status = str(rng.choice(list(samples._SURGES)))
         length = int(rng.integers(60, 180))
         start = int(rng.integers(_DAYS)) * 1_440 + int(rng.integers(8 * 60, 22 * 60 - length))
@@ -41,9 +43,10 @@ def delays(rng: np.random.Generator) -> np.ndarray:
     return np.array(found)
 
 
-def main() -> int:
-    """Measure and print; there is no limit to hold."""
-    ramps = delays(np.random.default_rng(77))
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print, and return the exit status; there is no limit to hold."""
+    quick = options("ramps", __doc__).parse_args(arguments).quick
+    ramps = delays(np.random.default_rng(77), _RAMPS_QUICK if quick else _RAMPS)
     others = np.full(round(len(ramps) * (1 - _SHARE_OF_INCIDENTS) / _SHARE_OF_INCIDENTS), _DELAY_OF_OTHERS_MINUTES)
     median, late = np.quantile(ramps, [0.5, 0.9])
     of_all = np.quantile(np.concatenate([ramps, others]), 0.9)
@@ -52,7 +55,3 @@ def main() -> int:
         Line("all incidents, a quarter of them ramps", f"90th percentile {of_all:.0f} minutes", "", True),
     ]
     return print_lines("What an observer who knows everything but the ramp needs", lines)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,17 +1,12 @@
-"""The change stream: catching up beside pg_recvlogical, commit to feature and to object, and time per event by size.
-
-`make bench NAME=stream`. Rounds take turns, so that a machine that slows down slows both; the load is told beside.
-"""
+"""The change stream: catching up beside pg_recvlogical, commit to feature and to object, and time per event by size."""
 
 from __future__ import annotations
 
 import ctypes
 import gzip
-import itertools
 import json
 import os
 import select
-import shutil
 import statistics
 import struct
 import subprocess
@@ -20,13 +15,14 @@ import tempfile
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 
-from bench.measure import Line, median_ratio, print_lines
+from bench.measure import BenchError, Line, MissingError, median_ratio, options, print_lines, run
 from quintet.changelog.change import Change, Position, decode_lines
 from quintet.changelog.log import Epoch, epochs, open_store
 from quintet.embedded.object_store import EmbeddedObjectStore
@@ -36,56 +32,86 @@ from quintet.lending.registry import features
 from quintet.online.features import FeatureStore, Keeper
 from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
-from quintet.samples.lending_traffic import run_at_rate
 from quintet.stream.pgoutput import Decoder
 from quintet.stream.source import HEADER, Replication
 
-_PAIRS = 5
-_BACKLOG_ROWS = 100_000
-_RATES = ((200, 10, 50), (1_000, None, 250))  # commits a second, limits in ms to the feature and to the object
-_SECONDS = 10
-_CONNECTIONS = 8
-_INOTIFY = struct.Struct("iIII")  # what the kernel tells: watch, event, cookie, length of the name that follows
+USUALLY = "4 minutes"
+
+_SECONDS_TO_START = 60.0
+_SECONDS_AFTER = 2  # the last commit, in which features and objects are still watched
+_INOTIFY = struct.Struct("iIII")  # what the kernel reports: watch, event, cookie, length of the name that follows
 _IN_CLOSE_WRITE, _IN_MOVED_TO = 0x8, 0x80
 
 
-def main() -> int:
-    """Measure; 0 if all limits hold."""
-    folder = Path(tempfile.mkdtemp(prefix="quintet-bench-"))
-    try:
+@dataclass(frozen=True)
+class Size:
+    """How much is measured.
+
+    clients: of the loan book. rows: of the backlog. rates: commits a second, with the most ms to the feature and to the
+    object at the 99th percentile, None for no limit. loans: few and many, by which the time per event is compared.
+    """
+
+    clients: int
+    pairs: int
+    rows: int
+    rates: Sequence[tuple[int, int | None, int | None]]
+    seconds: float
+    loans: tuple[int, int]
+
+
+_FULL = Size(9_000, 5, 100_000, ((200, 10, 50), (1_000, None, 250)), 10, (10_000, 1_000_000))
+_QUICK = Size(100, 1, 2_000, ((50, 10, 50),), 1, (100, 10_000))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print, and return the exit status."""
+    size = _QUICK if options("stream", __doc__).parse_args(arguments).quick else _FULL
+    if not (programs() / "pg_recvlogical").is_file():
+        raise MissingError("there is no pg_recvlogical beside the embedded PostgreSQL")
+    if sys.platform != "linux":
+        raise MissingError("objects are watched by inotify, which Linux alone has")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         with EmbeddedPostgres(folder / "pg", {"max_replication_slots": "20", "max_wal_senders": "20"}) as postgres:
             with psycopg.connect(postgres.url) as connection:
-                load_book(make_book(LendingWorld(clients=9_000), 7), connection)
-            lines = [*_catch_up(postgres.url), *_latencies(postgres.url, folder), *_by_size(folder)]
-    finally:
-        shutil.rmtree(folder)
-    return print_lines("change stream", lines)
+                load_book(make_book(LendingWorld(clients=size.clients), 7), connection)
+            lines = [*_catch_up(postgres.url, size), *_latencies(postgres.url, folder, size)]
+        lines += _by_size(folder, size)
+    return print_lines("Change stream", lines)
 
 
-def _catch_up(url: str) -> list[Line]:
+def _catch_up(url: str, size: Size) -> list[Line]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("create publication bench for table payment")
-        for pair in range(_PAIRS):
+        for pair in range(size.pairs):
             for name in ("ours", "theirs"):
                 connection.execute(f"select pg_create_logical_replication_slot('{name}_{pair}', 'pgoutput')".encode())
-        for begin in range(0, _BACKLOG_ROWS, 100):
+        for begin in range(0, size.rows, 100):
             connection.execute(
-                "insert into payment select n, n %% 9000, 110, 100, 10, 'on_time', date '2020-08-01' "
+                "insert into payment select n, n %% %s::int + 1, 110, 100, 10, 'on_time', date '2020-08-01' "
                 "from generate_series(%s::int, %s::int) as n",
-                (10_000_000 + begin, 10_000_000 + begin + 99),
+                (size.clients, 10_000_000 + begin, 10_000_000 + begin + 99),
             )
         (end,) = connection.execute("select pg_current_wal_lsn()::text").fetchone() or ("",)
         connection.execute("select pg_logical_emit_message(true, 'bench', 'end')")
     ours, theirs = [], []
-    for pair in range(_PAIRS):
+    for pair in range(size.pairs):
         theirs.append(_pg_recvlogical(url, f"theirs_{pair}", end))
-        ours.append(_decode(url, f"ours_{pair}"))
+        ours.append(_decode(url, f"ours_{pair}", size.rows))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
         connection.execute("drop publication bench")
     ratio = median_ratio(theirs, ours)
-    rates = [f"{_BACKLOG_ROWS / statistics.median(seconds):,.0f}" for seconds in (ours, theirs)]
-    return [Line("catch-up, by pg_recvlogical", f"{ratio:.2f}x ({rates[0]} and {rates[1]} rows/s)", "1.0x", ratio >= 1)]
+    rates = [f"{size.rows / statistics.median(seconds):,.0f}" for seconds in (ours, theirs)]
+    return [
+        Line(
+            f"catch-up on {size.rows:,} rows",
+            f"{rates[0]} rows/s, {ratio:.2f} x pg_recvlogical",
+            "at least 1 x",
+            ratio >= 1,
+            f"pg_recvlogical {rates[1]} rows/s",
+        )
+    ]
 
 
 def _pg_recvlogical(url: str, slot: str, end: str) -> float:
@@ -101,18 +127,18 @@ def _pg_recvlogical(url: str, slot: str, end: str) -> float:
     return time.perf_counter() - began
 
 
-def _decode(url: str, slot: str) -> float:
+def _decode(url: str, slot: str, count: int) -> float:
     began = time.perf_counter()
     replication, decoder, rows = Replication(url), Decoder(binary=True), 0
     replication.start(slot, "bench", 0, binary=True)
-    while rows < _BACKLOG_ROWS:
+    while rows < count:
         messages = decoder.decode_all(replication.receive(1).messages, HEADER)
         rows += sum(type(message) is Change for message in messages)
     replication.close()
     return time.perf_counter() - began
 
 
-def _latencies(url: str, folder: Path) -> list[Line]:
+def _latencies(url: str, folder: Path, size: Size) -> list[Line]:
     lines = []
     with EmbeddedObjectStore(folder / "s3") as objects:
         environment = {
@@ -122,28 +148,40 @@ def _latencies(url: str, folder: Path) -> list[Line]:
             "QUINTET_STREAM_PORT": "0",
         }
         stream = subprocess.Popen([sys.executable, "-m", "quintet.stream"], env=os.environ | environment)
-        while not epochs(open_store(objects.url)):
-            time.sleep(0.1)
-        changes = objects.objects / "changes" / epochs(open_store(objects.url))[-1].name
-        store = FeatureStore(folder / "online")
-        while store.fact(APPLIED_LSN) is None:
-            time.sleep(0.1)
-        store.close()
-        for rate, feature_ms, object_ms in _RATES:
-            committed, applied, written = _watch(url, rate, folder, changes)
-            for what, seen, limit in (("feature", applied, feature_ms), ("object", written, object_ms)):
-                lines.append(_latency_line(f"commit to {what} at {rate:,}/s", committed, seen, rate, limit))
-        stream.terminate()
-        stream.wait()
+        try:
+            _until(lambda: bool(epochs(open_store(objects.url))), stream)
+            changes = objects.objects / "changes" / epochs(open_store(objects.url))[-1].name
+            store = FeatureStore(folder / "online")
+            _until(lambda: store.fact(APPLIED_LSN) is not None, stream)
+            store.close()
+            for rate, feature_ms, object_ms in size.rates:
+                committed, applied, written = _watch(url, rate, size.seconds, folder, changes)
+                for what, seen, limit in (("feature", applied, feature_ms), ("object", written, object_ms)):
+                    reached = len(committed) / size.seconds
+                    lines.append(
+                        _latency_line(f"commit to {what} at {rate:,}/s", committed, seen, limit, reached / rate)
+                    )
+        finally:
+            stream.terminate()
+            stream.wait()
     return lines
+
+
+def _until(holds: Callable[[], bool], stream: subprocess.Popen[bytes]) -> None:
+    """Wait for the stream. Raises BenchError where it ends or takes too long."""
+    until = time.monotonic() + _SECONDS_TO_START
+    while not holds():
+        if stream.poll() is not None or time.monotonic() > until:
+            raise BenchError(f"the stream has not begun after {_SECONDS_TO_START:.0f} s, or has ended: {stream.poll()}")
+        time.sleep(0.1)
 
 
 Seen = list[tuple[int, float]]
 
 
-def _watch(url: str, rate: int, folder: Path, changes: Path) -> tuple[Seen, Seen, Seen]:
-    """Commits by LSN and time, and when features and objects were first seen to reach an LSN."""
-    told = folder / f"commits-{rate}"
+def _watch(url: str, rate: int, seconds: float, folder: Path, changes: Path) -> tuple[Seen, Seen, Seen]:
+    """Return commits by LSN and time, and when features and objects were first seen to reach an LSN."""
+    noted = folder / f"commits-{rate}"
     applied: Seen = []
     written: Seen = []
     ended = threading.Event()
@@ -153,18 +191,20 @@ def _watch(url: str, rate: int, folder: Path, changes: Path) -> tuple[Seen, Seen
     ]
     for watcher in watchers:
         watcher.start()
-    subprocess.run([sys.executable, "-m", "bench.stream", "commit", url, str(rate), str(told)], check=True)
-    time.sleep(2)
-    ended.set()
-    for watcher in watchers:
-        watcher.join()
-    at: dict[int, float] = dict(json.loads(told.read_text()))
+    try:
+        run([sys.executable, "-m", "bench.stream_commits", url, str(rate), str(seconds), str(noted)])
+        time.sleep(_SECONDS_AFTER)
+    finally:
+        ended.set()
+        for watcher in watchers:
+            watcher.join()
+    at: dict[int, float] = dict(json.loads(noted.read_text()))
     lsns = _lsn_by_loan(changes, at)
     return [(lsns[number], when) for number, when in at.items()], applied, written
 
 
 def _lsn_by_loan(changes: Path, wanted: Iterable[int]) -> dict[int, int]:
-    """Where in the log each loan was committed, as the log itself tells."""
+    """Return where in the log each loan was committed, from the log itself."""
     found, those = {}, set(wanted)
     for file in sorted(changes.iterdir(), reverse=True):
         for change in decode_lines(gzip.decompress(file.read_bytes())):
@@ -187,10 +227,10 @@ def _watch_features(folder: Path, seen: Seen, ended: threading.Event) -> None:
 
 
 def _watch_objects(changes: Path, seen: Seen, ended: threading.Event) -> None:
-    """New objects as a reader of the bucket's folder finds them; each is unpacked, so that it was whole.
+    """Note new objects as a reader of the bucket's folder finds them; each is unpacked, so that it was whole.
 
-    The kernel tells when a file was written (inotify): to list thousands of objects again and again would take the time
-    that is to be measured.
+    The kernel reports when a file was written (inotify): listing thousands of objects again and again would take the
+    time that is to be measured.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     descriptor = libc.inotify_init1(os.O_NONBLOCK)
@@ -199,11 +239,11 @@ def _watch_objects(changes: Path, seen: Seen, ended: threading.Event) -> None:
     while not ended.is_set():
         if not select.select([descriptor], [], [], 0.1)[0]:
             continue
-        told, place = os.read(descriptor, 65_536), 0
-        while place < len(told):
-            length = _INOTIFY.unpack_from(told, place)[3]
+        events, place = os.read(descriptor, 65_536), 0
+        while place < len(events):
+            length = _INOTIFY.unpack_from(events, place)[3]
             place += _INOTIFY.size + length
-            name = told[place - length : place].rstrip(b"\0").decode()
+            name = events[place - length : place].rstrip(b"\0").decode()
             if name.endswith(".jsonl.gz"):
                 gzip.decompress((changes / name).read_bytes())
                 end = Position.parse(name.split("-")[1].removesuffix(".jsonl.gz"))
@@ -213,71 +253,45 @@ def _watch_objects(changes: Path, seen: Seen, ended: threading.Event) -> None:
     os.close(descriptor)
 
 
-def _latency_line(what: str, committed: Seen, seen: Seen, rate: int, limit: int | None) -> Line:
+def _latency_line(what: str, committed: Seen, seen: Seen, limit: int | None, share_reached: float) -> Line:
     lsns = [lsn for lsn, _ in seen]
     delays = []
     for lsn, at in committed:
         place = bisect_right(lsns, lsn)
         delays.append(1_000 * (seen[place][1] - at) if place < len(seen) else float("inf"))
     p99 = statistics.quantiles(delays, n=100)[98]
-    reached = len(committed) / _SECONDS
-    figure = f"p50 {statistics.median(delays):.1f} ms, p99 {p99:.1f} ms ({reached:,.0f} commits/s)"
-    holds = (limit is None or p99 <= limit) and reached >= 0.95 * rate
-    return Line(what, figure, "none" if limit is None else f"p99 {limit} ms", holds)
+    figure = f"p50 {statistics.median(delays):.1f} ms, p99 {p99:.1f} ms ({share_reached:.0%} of the rate reached)"
+    holds = (limit is None or p99 <= limit) and share_reached >= 0.95
+    return Line(what, figure, "95% of the rate" if limit is None else f"p99 at most {limit} ms", holds)
 
 
-def _commit(url: str, rate: int, told: Path) -> None:
-    """Commit `rate` times a second over several connections, noting the loan and when each commit was answered.
-
-    Every commit is on disk when it is answered (synchronous_commit = on, fsync = on).
-    """
-    committed: Seen = []
-    with psycopg.connect(url) as connection:
-        (first,) = connection.execute("select max(id) + 1 from loan").fetchone() or (1,)
-    numbers = itertools.count(first)
-
-    def work() -> None:
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("set synchronous_commit = on")
-
-            def step() -> None:
-                number = next(numbers)
-                connection.execute(
-                    "insert into loan (id, client_id, amount, created_on, duration, status, updated_on) "
-                    "values (%s, %s, 100, '2020-08-24', 30, 'application', '2020-08-24')",
-                    (number, number % 9_000 + 1),
-                )
-                committed.append((number, time.time()))
-
-            run_at_rate(step, rate / _CONNECTIONS, _SECONDS, time.monotonic, time.sleep)
-
-    workers = [threading.Thread(target=work) for _ in range(_CONNECTIONS)]
-    for worker in workers:
-        worker.start()
-        time.sleep(1 / rate)  # so that they do not all commit at one moment
-    for worker in workers:
-        worker.join()
-    told.write_text(json.dumps(committed))
-
-
-def _by_size(folder: Path) -> list[Line]:
-    """Seconds for the same changes on features of 10,000 and of 1,000,000 loans, in turns."""
-    contestants = {size: _filled(folder / f"size-{size}", size) for size in (10_000, 1_000_000)}
-    seconds: dict[int, list[float]] = {size: [] for size in contestants}
+def _by_size(folder: Path, size: Size) -> list[Line]:
+    """Time the same changes on features of few and of many loans, in turns."""
+    few, many = size.loans
+    contestants = {loans: _filled(folder / f"size-{loans}", loans) for loans in size.loans}
+    seconds: dict[int, list[float]] = {loans: [] for loans in contestants}
     with ExitStack() as writing:
         for online in contestants.values():  # as the stream writes
             writing.enter_context(Keeper(online.store, APPLIED_LSN, 0.25))
             writing.enter_context(online.store.writing())
-        for turn in range(_PAIRS):
-            for size, online in contestants.items():
-                changes = [_application(turn * 1_000 + n + 1, size) for n in range(1_000)]
+        for turn in range(size.pairs):
+            for loans, online in contestants.items():
+                changes = [_application(turn * 1_000 + n + 1, loans) for n in range(1_000)]
                 began = time.perf_counter()
                 for begin in range(0, 1_000, 10):
                     online.apply(changes[begin : begin + 10], Position(turn * 1_000 + begin + 11), None)
-                seconds[size].append(time.perf_counter() - began)
-    ratio = median_ratio(seconds[1_000_000], seconds[10_000])
-    each = statistics.median(seconds[1_000_000])
-    return [Line("time per event, 1M loans by 10k", f"{ratio:.2f}x ({1_000 * each:.0f} µs)", "1.5x", ratio <= 1.5)]
+                seconds[loans].append(time.perf_counter() - began)
+    ratio = median_ratio(seconds[many], seconds[few])
+    each, each_few = (1_000 * statistics.median(seconds[loans]) for loans in (many, few))
+    return [
+        Line(
+            f"time per event with {many:,} loans",
+            f"{each:.0f} µs, {ratio:.2f} x that with {few:,}",
+            "at most 1.5 x",
+            ratio <= 1.5,
+            f"{few:,} loans: {each_few:.0f} µs",
+        )
+    ]
 
 
 def _filled(folder: Path, size: int) -> OnlineFeatures:
@@ -297,16 +311,5 @@ def _filled(folder: Path, size: int) -> OnlineFeatures:
 def _application(lsn: int, size: int) -> Change:
     key = lsn * 7919 % size + 1
     row = {"id": key, "client_id": key % 100_000, "amount": 5.0, "created_on": "2020-08-01", "status": "active"}
-    told = row | {"updated_on": "2020-08-01"}
-    return Change(lsn, 0, "2020-08-01T00:00:00.000000Z", "loan", "update", "s", told, None)
-
-
-def _run(arguments: Sequence[str]) -> int:
-    if arguments[:1] == ["commit"]:
-        _commit(arguments[1], int(arguments[2]), Path(arguments[3]))
-        return 0
-    return main()
-
-
-if __name__ == "__main__":
-    sys.exit(_run(sys.argv[1:]))
+    row |= {"updated_on": "2020-08-01"}
+    return Change(lsn, 0, "2020-08-01T00:00:00.000000Z", "loan", "update", "s", row, None)

@@ -1,0 +1,117 @@
+"""Start what is measured over HTTP: a home with a snapshot to serve, and servers in processes of their own."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.measure import PROJECT, BenchError, MissingError, run
+
+HOME = "BENCH_HOME"
+"""Environment variable: a home that was built from the samples, for quick runs."""
+
+_SECONDS_TO_START = 60.0
+
+
+def add_home(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--home`."""
+    parser.add_argument(
+        "--home",
+        type=Path,
+        default=Path(os.environ.get(HOME) or os.environ.get("QUINTET_HOME") or PROJECT / "data").absolute(),
+        help="with --quick: a home that `make run` has built from the samples (default: %(default)s); it is only read",
+    )
+
+
+def copy_of_snapshot(built: Path, home: Path) -> None:
+    """Give a new home the current snapshot of one that was built. Raises MissingError where it has none."""
+    current = built / "serving" / "current.duckdb"
+    if not current.exists():
+        raise MissingError(f"{built} has no snapshot: build one with `make run`, or name a home that has one by --home")
+    serving = home / "serving"
+    serving.mkdir(parents=True)
+    shutil.copyfile(current, serving / "bench.duckdb")
+    (serving / "current.duckdb").symlink_to("bench.duckdb")
+
+
+def run_environment(home: Path, raw: Path) -> dict[str, str]:
+    """Return the environment of a run into `home`, whose Dagster history is in it too; makes the folder."""
+    dagster_home = home / "dagster"
+    dagster_home.mkdir(parents=True, exist_ok=True)
+    shutil.copy(PROJECT / "dagster.yaml", dagster_home)
+    return {
+        "QUINTET_HOME": str(home),
+        "QUINTET_RAW": str(raw),
+        "DAGSTER_HOME": str(dagster_home),
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def build(home: Path, raw: Path, domain: str) -> None:
+    """Build one domain from the inboxes in `raw` into an empty home."""
+    run([sys.executable, "-m", "cli.run", "--select", domain], run_environment(home, raw))
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(arguments: Sequence[str], url: str, environment: Mapping[str, str]) -> Iterator[str]:
+    """Run a server until the body ends; gives its address once `url` answers.
+
+    Raises BenchError where it ends at once or does not answer in time.
+    """
+    process = subprocess.Popen(
+        [*arguments],
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,  # a line of log for each request
+    )
+    try:
+        _await(process, url)
+        yield url.rsplit("/", 1)[0]
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _await(process: subprocess.Popen[bytes], url: str) -> None:
+    until = time.monotonic() + _SECONDS_TO_START
+    while True:
+        try:
+            urllib.request.urlopen(url)
+        except urllib.error.HTTPError:
+            return
+        except OSError as error:
+            if process.poll() is not None:
+                raise BenchError(f"the server ended with status {process.returncode} before it answered") from error
+            if time.monotonic() > until:
+                raise BenchError(f"the server does not answer within {_SECONDS_TO_START:.0f} s: {error}") from error
+            time.sleep(0.1)
+        else:
+            return
+
+
+@contextmanager
+def service(home: Path, **settings: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Run the HTTP service over a home; gives its address and the headers of an admin's requests."""
+    key, port = secrets.token_hex(16), free_port()
+    environment = {"QUINTET_HOME": str(home), "QUINTET_PORT": str(port), "QUINTET_ADMIN_KEY": key, **settings}
+    with served([sys.executable, "-m", "quintet.web"], f"http://127.0.0.1:{port}/healthz", environment) as url:
+        yield url, {"authorization": f"Bearer {key}", "content-type": "application/json"}
