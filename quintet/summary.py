@@ -122,8 +122,5 @@ def render(settings: Settings, datasets: Iterable[Dataset], title: str) -> Rende
             domains["lending"] = None
         headlines = [f"{domain}: {HEADLINES[domain](snapshot)}" for domain in domains]
         notes = remarks(snapshot, settings, datasets)
-    places = [
-        f"snapshot: {path} (read it as {settings.serving / 'current.duckdb'})",
-        "next: `make dev` opens the Dagster UI and watches the inboxes; notebooks/ shows how to query the snapshot",
-    ]
+    places = [f"snapshot: {path} (read it as {settings.serving / 'current.duckdb'})"]
     return Group(table, *(Text(line) for line in ["", *headlines, "", *notes, *([""] if notes else []), *places]))

@@ -25,7 +25,16 @@ from pathlib import Path
 
 import psycopg
 
-from quintet.embedded.processes import EmbeddedServer, EmbeddedServerError, end, free_port, last_lines, write_private
+from quintet.embedded.processes import (
+    EmbeddedServer,
+    EmbeddedServerError,
+    as_process,
+    end,
+    free_port,
+    last_lines,
+    stop_left,
+    write_private,
+)
 from quintet.embedded.unprivileged import NoWayError, command
 
 USER = "quintet"
@@ -90,16 +99,19 @@ class EmbeddedPostgres(EmbeddedServer):
         """
         if self._process is not None and self._process.poll() is None:
             return self.url
-        if (pid := _postmaster(self.folder)) is not None:
+        if (pid := self._take(self.folder, lambda: _postmaster(self.folder), signal.SIGINT)) is not None:
             raise EmbeddedServerError(
-                f"a PostgreSQL runs in {self.folder} already, as process {pid}; "
-                f"use it, or stop it with: kill -INT {pid}"
+                f"a PostgreSQL runs in {self.folder} already{as_process(pid)}; use it, or end the command that runs it"
             )
-        self._prepare()
-        until = time.monotonic() + _START_SECONDS
-        while not self._launch(until):
-            time.sleep(_POLL_SECONDS * 5)
-        self._make_database()
+        try:
+            self._prepare()
+            until = time.monotonic() + _START_SECONDS
+            while not self._launch(until):
+                time.sleep(_POLL_SECONDS * 5)
+            self._make_database()
+        except BaseException:
+            self._give_up()
+            raise
         return self.url
 
     def stop(self) -> None:
@@ -111,6 +123,7 @@ class EmbeddedPostgres(EmbeddedServer):
         ):
             raise EmbeddedServerError(f"PostgreSQL (process {self._process.pid}) does not stop; see {self.log}")
         self._process = None
+        self._release()
 
     def _prepare(self) -> None:
         """The folder with a cluster in it, owned by who runs the server."""
@@ -241,6 +254,11 @@ def programs() -> Path:
 def running_url(folder: Path) -> str | None:
     """The URL of the server that runs in `folder`, whoever started it; None where none runs."""
     return None if _postmaster(folder.resolve()) is None else _url(folder.resolve())
+
+
+def stop_left_behind(folder: Path) -> None:
+    """Stop the server of `folder` where whoever started it is dead."""
+    stop_left(folder.resolve(), lambda: _postmaster(folder.resolve()), signal.SIGINT)
 
 
 _INSTALL = "pginstall18"

@@ -5,16 +5,22 @@ Belongs here: what both servers need around sockets, files and processes. How ea
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 _KILL_SECONDS = 10
+_ORPHAN_SECONDS = 5.0
+_POLL_SECONDS = 0.05
 
 
 class EmbeddedServerError(RuntimeError):
@@ -26,6 +32,7 @@ class EmbeddedServer(ABC):
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._lock: int | None = None
 
     @abstractmethod
     def start(self) -> object:
@@ -40,6 +47,30 @@ class EmbeddedServer(ABC):
         if self._process is not None:
             end(self._process, signal.SIGKILL, _KILL_SECONDS)
             self._process = None
+            self._release()
+
+    def _take(self, folder: Path, running: Callable[[], int | None], stop_signal: int) -> int | None:
+        """Take the folder for this process; None, or the server in it that another living process has started.
+
+        A server whose starter is dead is stopped first: nobody else would.
+        """
+        if self._lock is None:
+            self._lock = lock_of(folder)
+        if self._lock is None:
+            return running() or 0
+        stop_orphan(running, stop_signal)
+        return None
+
+    def _give_up(self) -> None:
+        """Leave nothing behind of a start that failed."""
+        self.kill()
+        self._release()
+
+    def _release(self) -> None:
+        """Give the folder back."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def __enter__(self) -> Self:
         """Start it."""
@@ -51,6 +82,45 @@ class EmbeddedServer(ABC):
     ) -> None:
         """Stop it."""
         self.stop()
+
+
+def lock_of(folder: Path) -> int | None:
+    """A descriptor that locks the folder's server for this process; None where another one that lives has it.
+
+    The system unlocks it when this process ends, however it ends.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def stop_orphan(running: Callable[[], int | None], stop_signal: int) -> None:
+    """Stop the server that `running` finds; kill it where it does not stop. Whoever calls it holds its lock."""
+    for number, seconds in ((stop_signal, _ORPHAN_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
+        pid, until = running(), time.monotonic() + seconds
+        if pid is None:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+        while running() == pid and time.monotonic() < until:
+            time.sleep(_POLL_SECONDS)
+
+
+def stop_left(folder: Path, running: Callable[[], int | None], stop_signal: int) -> None:
+    """Stop the server of a folder where whoever started it is dead."""
+    if running() is not None and (lock := lock_of(folder)) is not None:
+        stop_orphan(running, stop_signal)
+        os.close(lock)
+
+
+def as_process(pid: int) -> str:
+    """The words of a message for the process of a server, which may not have one yet."""
+    return f", as process {pid}" if pid else ""
 
 
 def free_port(preferred: int | None = None) -> int:
