@@ -10,7 +10,6 @@ from pathlib import Path
 import dagster as dg
 
 from cli.daemon_lock import is_daemon_alive
-
 from resources.event_log import OpenEventLog, open_instance
 from resources.run_marks import living, marks_folder
 
@@ -24,8 +23,8 @@ def release_dead_runs(instance: dg.DagsterInstance, has_daemon: bool = False) ->
     """End the runs whose process is dead and free their places in every pool; the runs that were ended.
 
     A run is alive as long as its process holds its mark. A run that is about to begin has none yet, and is left to the
-    daemon where the home has one. Runs that wait in the queue stay there. Where the event log is not ours, only the command
-    line marks its runs, and the others are left alone.
+    daemon where the home has one. Runs that wait in the queue stay there. Where the event log is not ours, only the
+    command line marks its runs, and the others are left alone.
     """
     alive = living(marks_folder(Path(instance.root_directory)))
     tags = None if isinstance(instance.event_log_storage, OpenEventLog) else STARTED_BY
@@ -49,7 +48,8 @@ def _free_places_of_the_ended(instance: dg.DagsterInstance) -> None:
     """Free the places of runs that have ended or are not known, as a kill between two writes leaves them."""
     storage = instance.event_log_storage
     for info in storage.get_concurrency_infos(sorted(storage.get_concurrency_keys())).values():
-        for run_id in {claim.run_id for claim in (*info.claimed_slots, *info.pending_steps)}:
+        holding, waiting = (claim.run_id for claim in info.claimed_slots), (step.run_id for step in info.pending_steps)
+        for run_id in {*holding, *waiting}:
             run = instance.get_run_by_id(run_id)
             if run is None or run.is_finished:
                 storage.free_concurrency_slots_for_run(run_id)

@@ -28,8 +28,11 @@ def in_one_line(error: BaseException) -> tuple[int, str] | None:
     if type(error).__name__ in _OWN:
         return _OWN[type(error).__name__], str(error)
     text = _text_of(error)
-    if text is None:
-        return error_of_cause(error)
+    found = None if text is None else _of_system(error, text)
+    return found or _of_cause(error)
+
+
+def _of_system(error: BaseException, text: str) -> tuple[int, str] | None:
     lowered = text.lower()
     number = error.errno if isinstance(error, OSError) else None
     where = f" ({text})"
@@ -41,10 +44,10 @@ def in_one_line(error: BaseException) -> tuple[int, str] | None:
         return 1, f"another program has a file of this home open{where}. Close it and run again."
     if number == errno.EADDRINUSE:
         return 2, f"a port is in use{where}. End the program that listens there, or choose another port."
-    return error_of_cause(error)
+    return None
 
 
-def error_of_cause(error: BaseException) -> tuple[int, str] | None:
+def _of_cause(error: BaseException) -> tuple[int, str] | None:
     """What the fault behind a fault says."""
     behind = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return None if behind is None else in_one_line(behind)

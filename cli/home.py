@@ -53,8 +53,8 @@ def prepare_home(environment: MutableMapping[str, str]) -> Path:
         (home / "logs").mkdir(exist_ok=True)
     except OSError as error:
         raise HomeError(
-            f"{error.filename or home}: {error.strerror}. Quintet writes to {home}: allow it, make room, or name another "
-            "folder in QUINTET_HOME."
+            f"{error.filename or home}: {error.strerror}. Quintet writes to {home}: allow it, make room, or name "
+            "another folder in QUINTET_HOME."
         ) from None
     for folder in (home, dagster_home, home / "logs"):
         if not os.access(folder, os.W_OK | os.X_OK):

@@ -81,7 +81,7 @@ class EmbeddedObjectStore(EmbeddedServer):
             return self.url
         if (pid := self._take(self.folder, lambda: _server(self.folder), signal.SIGTERM)) is not None:
             raise EmbeddedServerError(
-                f"an object store runs in {self.folder} already{as_process(pid)}; use it, or end the command that runs it"
+                f"an object store runs in {self.folder} already{as_process(pid)}; use that one, or end its command"
             )
         try:
             self._prepare()
@@ -93,7 +93,8 @@ class EmbeddedObjectStore(EmbeddedServer):
                         str(program()), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--vfs-cache-mode", "off",
                         "--config", os.devnull, str(self.folder / "buckets"),
                     ],
-                    env={**os.environ, "RCLONE_AUTH_KEY": f'"{keys}"'},  # not among the arguments, which everybody can list
+                    # not among the arguments, which everybody can list
+                    env={**os.environ, "RCLONE_AUTH_KEY": f'"{keys}"'},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
