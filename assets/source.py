@@ -15,6 +15,10 @@ SOURCED = frozenset(dataset.name for dataset in DATASETS)
 """The datasets that come from the application's database too."""
 
 
+ACTIVITY = "activity"
+"""The metadata that says up to which activity of the database its rows were taken."""
+
+
 class SourceConfig(dg.Config):
     """accept_changed_columns: take the tables as they are now, though columns vanished or changed their type."""
 
@@ -37,6 +41,7 @@ def promotions_source(
     """Take what changed in the application's database since the last time."""
     if not source.is_configured:
         return dg.MaterializeResult(metadata={"database": "none is set (QUINTET_POSTGRES_URL)"})
+    activity = source.activity(DATASETS)  # before the rows are read: what is written meanwhile is for the next run
     with warehouse.get_connection() as connection:
         done = source.extract(connection, DATASETS, clock.now(), context.log.info, config.accept_changed_columns)
     for one in done:
@@ -44,4 +49,5 @@ def promotions_source(
             f"{one.dataset} in PostgreSQL: {one.new:,} new, {one.changed:,} changed, {one.deleted:,} deleted keys; "
             f"{one.rows:,} rows taken, {one.rejected:,} set aside"
         )
-    return dg.MaterializeResult(metadata={one.dataset: dg.MetadataValue.json(asdict(one)) for one in done})
+    figures = {one.dataset: dg.MetadataValue.json(asdict(one)) for one in done}
+    return dg.MaterializeResult(metadata=figures | {ACTIVITY: dg.MetadataValue.text(activity)})

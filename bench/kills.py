@@ -73,7 +73,7 @@ class World:
         return subprocess.Popen(
             [sys.executable, "-m", "cli", *arguments],
             env=self._environment,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if arguments[0] == "run" else subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
@@ -108,7 +108,7 @@ class World:
         """Start a run through the webserver; the process that executes it, once there is one."""
         params = {
             "selector": {
-                "repositoryLocationName": "definitions",
+                "repositoryLocationName": "definitions:defs",
                 "repositoryName": "__repository__",
                 "pipelineName": "everything",
             },
@@ -127,6 +127,15 @@ def try_kill(world: World, command: str, number: signal.Signals, after: float) -
     ports = ["--dagster-port", str(world.dagster_port)]
     arguments = {"run": ["run"], "dev": ["dev", *ports], "up": ["up", *ports], "ui": ["dev", *ports]}[command]
     process = world.start(*arguments)
+    try:
+        return _kill(world, command, process, number, after)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(_PATIENCE_SECONDS)
+
+
+def _kill(world: World, command: str, process: subprocess.Popen[str], number: signal.Signals, after: float) -> Kill:
     victim = world.launch() if command == "ui" else process.pid
     time.sleep(after)
     began = time.monotonic()

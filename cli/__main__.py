@@ -92,7 +92,10 @@ def serve() -> None:
         need_free(load_settings().port, "the pages and the API", "set QUINTET_PORT")
         from quintet.web import __main__ as web  # noqa: PLC0415
 
-        return web.main()
+        try:
+            return web.main()
+        except KeyboardInterrupt:  # the server has ended in good order and passes the signal on
+            return 0
 
     _command(work, "stopped")
 

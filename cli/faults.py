@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
-_FULL_TEXTS = ("no space left", "disk is full", "disk full", "file too large", "disk quota exceeded")
+_FULL_TEXTS = ("no space left", "disk is full", "disk full", "disk i/o error", "file too large", "disk quota exceeded")
 _CLOSED_TEXTS = ("permission denied", "readonly database", "read-only", "unable to open database file")
 _BUSY_TEXTS = ("could not set lock", "database is locked")
 _STORES = ("duckdb", "_duckdb", "sqlite3", "sqlalchemy")

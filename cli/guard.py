@@ -160,8 +160,9 @@ class _Watch:
         was_killed = self._status is None or os.WIFSIGNALED(self._status)
         if was_killed and after_death is not None:
             after_death()
+        ended_well = self._status is not None and not was_killed and os.waitstatus_to_exitcode(self._status) == 0
         if self._asked is not None:
-            return 128 + self._asked
+            return 0 if ended_well else 128 + self._asked  # a service that was stopped has done what it was asked
         return 128 + os.WTERMSIG(self._status or 0) if was_killed else os.waitstatus_to_exitcode(self._status or 0)
 
     def _ask(self, number: int, _frame: object) -> None:

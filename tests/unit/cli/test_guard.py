@@ -84,6 +84,14 @@ def test_where_the_work_is_killed_the_guard_tidies_up():
     assert (process.returncode, said) == (137, "tidied\n")
 
 
+def test_work_that_ends_in_good_order_when_asked_has_succeeded():
+    process, _ = start(f"signal.signal(signal.SIGINT, lambda *_: os._exit(0)); {SLEEPS}")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+
+    assert process.returncode == 0
+
+
 def test_where_the_work_ends_by_itself_nobody_tidies_up():
     process, _ = start("print('ready', 1, flush=True); return 3", "lambda: print('tidied')")
     said, _ = process.communicate(timeout=30)
