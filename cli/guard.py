@@ -7,6 +7,7 @@ all that it started. Either of the two notices at once when the other one is kil
 
 from __future__ import annotations
 
+import atexit
 import os
 import select
 import signal
@@ -34,6 +35,7 @@ class _Work:
     groups_to: int | None = None
     when_stuck: Callable[[], None] | None = None
     is_orphan = False
+    status = 1
 
 
 def guarded(work: Callable[[], int], after_death: Callable[[], None] | None = None) -> int:
@@ -44,7 +46,8 @@ def guarded(work: Callable[[], int], after_death: Callable[[], None] | None = No
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    former = {number: signal.signal(number, signal.SIG_IGN) for number in _STOPS}
+    former = {number: signal.getsignal(number) for number in _STOPS}
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)  # until the handlers are there; what comes meanwhile waits
     lifeline_from, lifeline_to = os.pipe()
     groups_from, groups_to = os.pipe()
     child = os.fork()
@@ -52,10 +55,11 @@ def guarded(work: Callable[[], int], after_death: Callable[[], None] | None = No
         os.close(lifeline_to)
         os.close(groups_from)
         _become_work(lifeline_from, groups_to)
-        status = _status_of(work)
+        atexit.register(_skip_teardown)  # the first to be registered runs last
+        _Work.status = _status_of(work)
         if _Work.is_orphan:
             os.killpg(0, signal.SIGKILL)
-        sys.exit(status)
+        sys.exit(_Work.status)
     os.close(lifeline_from)
     os.close(groups_to)
     with suppress(OSError):  # the child does it too, whoever is first
@@ -97,7 +101,18 @@ def _become_work(lifeline: int, groups: int) -> None:
     _Work.groups_to = groups
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is open is closed; SIGHUP is the parent's affair
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
     threading.Thread(target=_hold_lifeline, args=(lifeline,), name="lifeline", daemon=True).start()
+
+
+def _skip_teardown() -> None:
+    """End the process once all else is done: its daemon threads have connections of DuckDB, which a teardown of the
+    interpreter would report as leaked.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(_Work.status)
 
 
 def _status_of(work: Callable[[], int]) -> int:
@@ -140,6 +155,7 @@ class _Watch:
         signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that it wakes the watch
         for number in _STOPS:
             signal.signal(number, self._ask)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
 
     def until_the_end(self, after_death: Callable[[], None] | None) -> int:
         """Wait for the end and see that nothing is left; the exit status."""

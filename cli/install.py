@@ -55,6 +55,7 @@ def main(environment: Path) -> int:
         stamp.unlink(missing_ok=True)
         _make_environment(environment, python)
         _install(python)
+        _name_project_relatively(environment)
         _warm(python)
         stamp.write_text(digest, "utf-8")
     except InstallError as error:
@@ -133,6 +134,16 @@ def _install(python: Path) -> None:
         hint = "the packages cannot be installed; pip reads its own settings (pip config list), check them"
         _run([str(python), *_PIP, "install", *lock], hint)
         _run([str(python), *_PIP, "install", *project], hint)
+
+
+def _name_project_relatively(environment: Path) -> None:
+    """Write the project's folder into the environment as a relative path.
+
+    Python reads these files in the encoding of the locale, and cannot start where that lacks a letter of the folder.
+    """
+    for file in environment.glob("lib/python*/site-packages/*.pth"):
+        if file.read_bytes().strip() == os.fsencode(_PROJECT):
+            file.write_text(os.path.relpath(_PROJECT, file.parent.resolve()) + "\n", "utf-8")
 
 
 def _warm(python: Path) -> None:

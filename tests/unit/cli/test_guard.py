@@ -99,6 +99,24 @@ def test_where_the_work_ends_by_itself_nobody_tidies_up():
     assert (process.returncode, said) == (3, "")
 
 
+def test_a_thread_that_still_has_a_connection_is_no_leak_to_report():
+    program = f"""{PROLOGUE}
+import duckdb, threading
+def hold():
+    with duckdb.connect() as connection:
+        time.sleep(60)
+def work():
+    threading.Thread(target=hold, daemon=True).start()
+    time.sleep(0.5)
+    print("done")
+    return 3
+sys.exit(guard.guarded(work))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+
+    assert (done.returncode, done.stdout, done.stderr) == (3, "done\n", "")
+
+
 def test_stuck_work_says_its_last_words():
     deaf = textwrap.dedent(f"guard.when_stuck(lambda: os.write(1, b'last words'))\n{IS_DEAF}")
     process, _ = start(
