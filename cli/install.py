@@ -142,7 +142,7 @@ def _name_project_relatively(environment: Path) -> None:
     Python reads these files in the encoding of the locale, and cannot start where that lacks a letter of the folder.
     """
     for file in environment.glob("lib/python*/site-packages/*.pth"):
-        if file.read_bytes().strip() == os.fsencode(_PROJECT):
+        if set(file.read_bytes().split(b"\n")) - {b""} == {os.fsencode(_PROJECT)}:
             file.write_text(os.path.relpath(_PROJECT, file.parent.resolve()) + "\n", "utf-8")
 
 

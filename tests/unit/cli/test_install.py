@@ -51,3 +51,17 @@ def test_an_install_that_fails_does_not_count(
     assert install.main(tmp_path) == 1
     assert "no index" in capsys.readouterr().err
     assert not (tmp_path / "installed").exists()
+
+
+def test_the_environment_names_the_project_in_letters_that_every_locale_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "my quintet é"
+    packages = project / ".venv" / "lib" / "python3.11" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "project.pth").write_text(f"{project}\n{project}", "utf-8")
+    (packages / "other.pth").write_text("import other", "utf-8")
+    monkeypatch.setattr(install, "_PROJECT", project)
+    install._name_project_relatively(project / ".venv")
+    assert (packages / "project.pth").read_text("ascii") == "../../../..\n"
+    assert (packages / "other.pth").read_text("ascii") == "import other"
