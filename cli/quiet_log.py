@@ -13,6 +13,8 @@ _DAGSTER = re.compile(r"^(?P<at>\S+ \S+)( \S+)? - (?P<logger>\S+) - (?P<level>[A
 _RUN_ENDS = re.compile(
     r"(?P<job>[\w<>-]+) - (?P<run>[0-9a-f-]{36}) - .*?(?P<kind>RUN_(START|SUCCESS|FAILURE|CANCELED)) - "
 )
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")
+_USUAL = "Found a dagster instance configuration value"  # a copy of dagster.yaml is in the home, as it should be
 _LOUD = ("WARNING", "ERROR", "CRITICAL")
 _WORTH_SEEING = frozenset({"the snapshot is complete"})
 _WORDS = {"START": "began", "SUCCESS": "succeeded", "FAILURE": "failed", "CANCELED": "was canceled"}
@@ -24,6 +26,7 @@ def summary_of(text: str) -> str | None:
     Shows warnings and errors, one line for the begin and the end of a run, and all that is no line of a log's form but
     what a program prints for people.
     """
+    text = _COLOURS.sub("", text)
     if text.startswith("{"):
         return _of_json(text)
     line = _DAGSTER.match(text)
@@ -31,7 +34,8 @@ def summary_of(text: str) -> str | None:
         return None
     if ended := _RUN_ENDS.search(text):
         return f"run {ended['run'][:8]} {_WORDS[ended['kind'].removeprefix('RUN_')]}"
-    return f"{line['level'].lower()}: {line['text']}" if line["level"] in _LOUD else None
+    is_worth_it = line["level"] in _LOUD and not line["text"].startswith(_USUAL)
+    return f"{line['level'].lower()}: {line['text']}" if is_worth_it else None
 
 
 def _of_json(text: str) -> str | None:

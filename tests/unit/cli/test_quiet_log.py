@@ -30,6 +30,11 @@ RUN = "0a1b2c3d-0000-0000-0000-000000000000"
         (f"2026-11-29 10:00:00 +0000 - dagster - DEBUG - everything - {RUN} - 7 - STEP_START - x", None),
         ("2026-11-29 10:00:00 +0000 - dagster - INFO - Serving the webserver", None),
         ("2026-11-29 10:00:00 +0000 - dagster.daemon - WARNING - a tick was late", "warning: a tick was late"),
+        (
+            "\x1b[32m2026-11-29 10:00:00 +0000\x1b[0m - dagster - \x1b[34mERROR\x1b[0m - no disk",
+            "error: no disk",
+        ),
+        ("2026-11-29 10:00:00 +0000 - dagster - WARNING - Found a dagster instance configuration value (x)", None),
         ('{"level": "info", "event": "request"}', None),
         ('{"level": "info", "event": "the snapshot is complete"}', "the snapshot is complete"),
         ('{"level": "error", "event": "unavailable", "error": "no disk"}', "error: unavailable (error=no disk)"),
