@@ -18,6 +18,10 @@ SOURCED = frozenset(dataset.name for dataset in DATASETS)
 """The datasets that come from the application's database too."""
 
 
+ACTIVITY = "activity"
+"""The metadata that says up to which activity of the database its rows were taken."""
+
+
 class SourceConfig(dg.Config):
     """accept_changed_columns: take the tables as they are now, though columns vanished or changed their type."""
 
@@ -42,6 +46,7 @@ def promotions_source(
     if not source.is_configured:
         return _result({"database": "none is set (QUINTET_POSTGRES_URL)"})
     try:
+        activity = source.activity(DATASETS)  # before the rows are read: what is written meanwhile is for the next run
         with warehouse.get_connection() as connection:
             done = source.extract(connection, DATASETS, clock.now(), context.log.info, config.accept_changed_columns)
     except SourceError as error:
@@ -53,7 +58,8 @@ def promotions_source(
             f"{one.dataset} in PostgreSQL: {one.new:,} new, {one.changed:,} changed, {one.deleted:,} deleted keys; "
             f"{one.rows:,} rows extracted, {one.rejected:,} rejected"
         )
-    return _result({one.dataset: dg.MetadataValue.json(asdict(one)) for one in done})
+    figures = {one.dataset: dg.MetadataValue.json(asdict(one)) for one in done}
+    return _result(figures | {ACTIVITY: dg.MetadataValue.text(activity)})
 
 
 def _result(metadata: Mapping[str, Any], failure: str | None = None) -> dg.MaterializeResult:

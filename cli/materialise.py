@@ -8,20 +8,24 @@ from __future__ import annotations
 import io
 import logging
 import uuid
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 
 import dagster as dg
 from rich.console import Console
 
 from assets.ingest import raw_key
 from assets.jobs import domain_selection, new_data_selection
+from cli import guard
+from cli.daemon_lock import is_daemon_alive
+from cli.dead_runs import STARTED_BY, release_dead_runs
 from definitions import build_defs
 from quintet.datasets import DATASETS
 from quintet.plan import LEARNING, Plan
 from quintet.settings import Settings
 from resources.event_log import open_instance
-
-_TAGS = {"quintet/started_by": "command line"}
+from resources.run_marks import hold_mark, marks_folder, release_mark
 
 
 def materialise(settings: Settings, plan: Plan, select: str | None, console: Console, learn: str | None = None) -> bool:
@@ -31,37 +35,44 @@ def materialise(settings: Settings, plan: Plan, select: str | None, console: Con
     """
     definitions = build_defs(settings)
     selection = _selection(plan, select).resolve(definitions.resolve_asset_graph())
-    instance, run_id = open_instance(), str(uuid.uuid4())
-    release_dead_runs(instance)
-    instance.add_event_listener(run_id, lambda entry: _print_progress(entry, console))
-    with redirect_stdout(io.StringIO()):  # dbt's own log; its target folder keeps it, and a failure quotes it
+    with open_instance() as instance, _marked_run(instance) as run_id, redirect_stdout(io.StringIO()):
+        # what is redirected is dbt's own log; its target folder keeps it, and a failure quotes it
+        instance.add_event_listener(run_id, lambda entry: _print_progress(entry, console))
         result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
             asset_selection=sorted(selection),
             instance=instance,
             run_id=run_id,
-            tags=_TAGS,
+            tags=STARTED_BY,
             run_config={
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                 "ops": {LEARNING[learn]: {"config": {"learn_anew": True}}} if learn else {},
             },
             raise_on_error=False,
         )
-    return result.success and not any(
-        check.severity == dg.AssetCheckSeverity.ERROR and not check.passed
-        for check in result.get_asset_check_evaluations()
-    )
+        return result.success and not any(
+            check.severity == dg.AssetCheckSeverity.ERROR and not check.passed
+            for check in result.get_asset_check_evaluations()
+        )
 
 
-def release_dead_runs(instance: dg.DagsterInstance) -> None:
-    """Give back the places in the writer's pool that killed runs still hold, and mark those runs as failed.
+@contextmanager
+def _marked_run(instance: dg.DagsterInstance) -> Iterator[str]:
+    """The id of a run that this process will execute, marked as alive, and recorded as canceled if it gets stuck."""
+    home, run_id = Path(instance.root_directory), str(uuid.uuid4())
+    release_dead_runs(instance, is_daemon_alive(home))
+    hold_mark(marks_folder(home), run_id)
+    guard.when_stuck(lambda: _record_as_canceled(instance, run_id))
+    try:
+        yield run_id
+    finally:
+        guard.when_stuck(None)
+        release_mark(marks_folder(home), run_id)
 
-    Runs of the command line have a lock to themselves, so that one which has not ended while we hold it is dead; its
-    place would keep every later run waiting for ever. Runs of the daemon are the daemon's own to watch.
-    """
-    unfinished = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
-    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished, tags=_TAGS)):
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-        instance.report_run_failed(run, "the process of this run was killed")
+
+def _record_as_canceled(instance: dg.DagsterInstance, run_id: str) -> None:
+    run = instance.get_run_by_id(run_id)
+    if run is not None and not run.is_finished:
+        instance.report_run_canceled(run, "the run was interrupted in the middle of a step")
 
 
 def _selection(plan: Plan, select: str | None) -> dg.AssetSelection:

@@ -1,25 +1,25 @@
-"""`make run`: build what is not up to date, publish it, and print a summary.
+"""`quintet run`: build what is not up to date, publish it, and print a summary.
 
-Belongs here: the command line. What there is to do is decided in `quintet.plan` before Dagster is even imported, so
-that a run with nothing new is quick; how it is done is the assets' own.
+What there is to do is decided in `quintet.plan` before Dagster is even imported, so that a run with nothing new is
+quick.
 """
 
 from __future__ import annotations
 
-import argparse
 import datetime as dt
 import fcntl
 import io
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import obstore
 from rich.console import Console
 
+from cli.home import PROJECT
 from cli.supervisor import step_back
 from quintet.ahead import computed_ahead
 from quintet.changelog.place import latest_log
@@ -30,52 +30,48 @@ from quintet.lending.tables import is_behind
 from quintet.online.abuse_records import last_label
 from quintet.online.keys import create_first_key
 from quintet.online.store import Store
-from quintet.plan import LEARNING, Plan, code_fingerprint, make_plan
+from quintet.plan import Plan, code_fingerprint, make_plan
 from quintet.promotions.feedback import labels_in_snapshot
-from quintet.settings import Settings, SettingsError, load_settings
+from quintet.settings import Settings, load_settings
 from quintet.summary import render
 from quintet.warehouse.snapshot import NoSnapshotError
 from resources.warm_dbt import WarmDbt, warehouse_variables
 
-_PROJECT = Path(__file__).parents[1]
 _CONSOLE = Console(file=sys.stdout, highlight=False)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run; 0 only if everything that was asked for is built."""
+def run(select: str | None = None, train: str | None = None, is_brief: bool = False) -> int:
+    """Run; 0 only if everything that was asked for is built.
+
+    select: the domain to build. train: the domain whose models to train again. is_brief: progress without a summary.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # progress shows at once where output is piped
-    parser = argparse.ArgumentParser(prog="make run", description=__doc__)
-    parser.add_argument("--select", choices=DOMAINS, help="one domain with all that it needs upstream")
-    parser.add_argument("--learn", choices=sorted(LEARNING), help="learn the models of this domain anew, as a version")
-    given = parser.parse_args(arguments)
-    select = given.learn or given.select
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 2
+    select = train or select
+    settings = load_settings()
     datasets = [dataset for dataset in DATASETS.values() if select in (None, dataset.domain)]
     began = time.monotonic()
     with _alone(settings.home):
         also = _changes_without_a_file(settings) if select in (None, "promotions") else {}
         if select is None:
             also |= changes_of_the_loan_book(settings)
-        if given.learn:
-            plan = Plan({}, is_full=True, reason=f"new models of {given.learn} are asked for")
+        if train:
+            plan = Plan({}, is_full=True, reason=f"new models of {train} are asked for")
         elif datasets:
-            plan = make_plan(settings.raw, datasets, settings.serving, code_fingerprint(_PROJECT, settings), also)
+            plan = make_plan(settings.raw, datasets, settings.serving, code_fingerprint(PROJECT, settings), also)
         else:
             plan = Plan({}, is_full=True, reason=f"{select} follows its change log")
         _CONSOLE.print(f"{plan.reason}: {'building' if plan.has_work else 'everything is up to date'}")
-        succeeded = _materialise(settings, plan, select, given.learn) if plan.has_work else True
+        succeeded = _materialise(settings, plan, select, train) if plan.has_work else True
+    if is_brief:
+        return 0 if succeeded else 1
     try:
         title = f"{'done' if succeeded else 'FAILED'} in {time.monotonic() - began:.0f} s"
         _CONSOLE.print(render(settings, datasets, title), soft_wrap=True)
     except NoSnapshotError as error:
         print(f"nothing was published: {error}", file=sys.stderr)
-    if succeeded and not settings.admin_key:
-        _show_first_key(settings)
+    if succeeded:
+        _print_next_steps(settings)
     return 0 if succeeded else 1
 
 
@@ -121,29 +117,45 @@ def changes_of_the_log(settings: Settings) -> dict[tuple[str, str], str]:
     return {}
 
 
-def _show_first_key(settings: Settings) -> None:
-    """Make the first key of the API and show it, this once."""
+def first_key(settings: Settings) -> str | None:
+    """Make the first admin key of the API; None where one was made before, or the settings give one."""
+    if settings.admin_key is not None:
+        return None
     store = Store(settings.online)
-    first = create_first_key(store, dt.datetime.now(dt.UTC), os.urandom)
-    store.close()
-    if first:
-        _CONSOLE.print(f"first admin key of `make serve`, shown this once: {first[1]}", soft_wrap=True)
+    try:
+        first = create_first_key(store, dt.datetime.now(dt.UTC), os.urandom)
+    finally:
+        store.close()
+    return first[1] if first else None
 
 
-def _materialise(settings: Settings, plan: Plan, select: str | None, learn: str | None) -> bool:
+def _print_next_steps(settings: Settings) -> None:
+    """Say what to do next, in at most five lines."""
+    key = first_key(settings)
+    lines = [
+        *([f"first admin key of the pages and the API, shown this once: {key}"] if key else []),
+        f"pages and API: `make serve`, then http://127.0.0.1:{settings.port}",
+        "Dagster UI, which watches the inboxes: `make dev`; everything together: `make up`",
+        "query the tables: notebooks/query_the_snapshot.ipynb",
+    ]
+    for line in lines:
+        _CONSOLE.print(line, soft_wrap=True, markup=False)
+
+
+def _materialise(settings: Settings, plan: Plan, select: str | None, train: str | None) -> bool:
     step_back()
-    project = _PROJECT / "dbt_project"
+    project = PROJECT / "dbt_project"
     # begun first: it imports dbt, and parses the project where need be, beside the imports of Dagster
     variables = warehouse_variables(project, settings.warehouse, settings.memory_limit, settings.threads)
     with ExitStack() as beside:
         beside.enter_context(closing(WarmDbt(project, variables)))
         if plan.is_full:
-            code = code_fingerprint(_PROJECT, settings)
+            code = code_fingerprint(PROJECT, settings)
             beside.enter_context(computed_ahead(settings.models, code, [select] if select else DOMAINS))
         # imported only where there is work: Dagster takes seconds to load
         from cli.materialise import materialise  # noqa: PLC0415
 
-        return materialise(settings, plan, select, _CONSOLE, learn)
+        return materialise(settings, plan, select, _CONSOLE, train)
 
 
 @contextmanager
@@ -160,4 +172,5 @@ def _alone(home: Path) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    # again from the start: the guard forks before threads are started, and the imports above start some
+    os.execv(sys.executable, [sys.executable, "-m", "cli", "run", *sys.argv[1:]])

@@ -1,8 +1,4 @@
-"""Running several programs as one: their lines with their names before them, all stopped when one ends.
-
-Belongs here: starting, listening and stopping, and what may run only behind the others. Which programs there are
-belongs to `cli/up.py`. `python -m cli.supervisor COMMAND …` runs a command behind all else.
-"""
+"""Running several programs as one: their lines with their names before them, all stopped when one ends."""
 
 from __future__ import annotations
 
@@ -11,13 +7,16 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
-STOP_SECONDS = 20.0
-"""Within which a part has to end when it is told to; then it is killed."""
+from cli.guard import name_group
+
+STOP_SECONDS = 4.0
+"""Within which all parts have to end after they were asked to; then they are killed."""
 
 _POLL_SECONDS = 0.2
 _LEAST_PRIORITY = 19
@@ -27,13 +26,14 @@ _LEAST_PRIORITY = 19
 class Part:
     """A program: its name in the log, its command, and variables beside those of the supervisor.
 
-    stop_signal: what asks it to stop.
+    stop_signal: what asks it to stop. before_stop: runs before that, with the part's process group.
     """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
+    before_stop: Callable[[int], None] | None = None
 
 
 class Supervisor:
@@ -88,6 +88,7 @@ class Supervisor:
             bufsize=1,
             process_group=0,
         )
+        name_group(process.pid)
         listener = threading.Thread(target=self._listen, args=(part, process), name=part.name, daemon=True)
         self._running.append((part, process, listener))
         listener.start()
@@ -100,14 +101,17 @@ class Supervisor:
         """The part that was started last stops first, since it may need the others."""
         for part, process, _ in reversed(self._running):
             if process.poll() is None:
+                if part.before_stop is not None:
+                    part.before_stop(process.pid)
                 process.send_signal(part.stop_signal)
+        until = time.monotonic() + STOP_SECONDS
         for part, process, listener in reversed(self._running):
             try:
-                process.wait(STOP_SECONDS)
+                process.wait(max(0.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
                 self._say(f"{part.name} did not stop within {STOP_SECONDS:.0f} s and is killed")
             _kill_group(process)
-            listener.join(STOP_SECONDS)
+            listener.join(1)
         self._running.clear()
 
     def _say(self, text: str) -> None:
@@ -131,11 +135,6 @@ def to_standard_output(line: str) -> None:
     sys.stdout.flush()
 
 
-def behind(command: Sequence[str]) -> list[str]:
-    """The command that runs a command behind all else."""
-    return [sys.executable, "-m", "cli.supervisor", *command]
-
-
 def step_back() -> None:
     """Let this process, and what it starts, have what the others leave of the processor; none of it is taken back.
 
@@ -146,8 +145,3 @@ def step_back() -> None:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     except (AttributeError, OSError):
         os.nice(_LEAST_PRIORITY)
-
-
-if __name__ == "__main__":
-    step_back()
-    os.execvp(sys.argv[1], sys.argv[1:])

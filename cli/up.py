@@ -1,77 +1,98 @@
-"""`make up`: everything together: the embedded PostgreSQL, filled, with its change stream and an S3 server for it,
-Dagster, the API and the pages.
-
-Belongs here: which parts there are. How they run side by side belongs to `cli/supervisor.py`.
+"""`quintet up`: everything together: the embedded PostgreSQL, filled, with its change stream and an S3 server for it,
+Dagster, the API and the pages. Everything is built once before the sensors and the service begin.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import signal
+import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
+from rich.console import Console
+from rich.table import Table
 
-from cli.supervisor import Part, Supervisor, behind, to_standard_output
+from cli.ports import need_free
+from cli.quiet_log import QuietLog
+from cli.run import first_key
+from cli.services import dagster_part, only_daemon
+from cli.supervisor import Part, Supervisor, to_standard_output
 from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
-from quintet.embedded.processes import EmbeddedServerError
 from quintet.promotions.source import fill
-from quintet.samples.lending import LendingWorld, make_book
-from quintet.samples.lending_dump import load_book
-from quintet.settings import Settings, SettingsError, load_settings
-
-_PROJECT = Path(__file__).parents[1]
-_DAGSTER_PORT = 3000
-_SAMPLE_CLIENTS, _SAMPLE_SEED = 1_000, 7
+from quintet.settings import Settings, load_settings
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until Ctrl-C, or until a part ends by itself; 0 where it was stopped as asked."""
-    parser = argparse.ArgumentParser(prog="make up", description="Everything together.")
-    parser.add_argument("--simulate", type=float, metavar="RATE", help="with a CRM of that many applications a second")
-    given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the database is stopped too
-    try:
-        settings = load_settings()
-        with source_database(settings) as postgres_url, change_log(settings) as log:
-            environment = os.environ | log | {"QUINTET_POSTGRES_URL": postgres_url, "PYTHONUNBUFFERED": "1"}
-            return Supervisor(
-                parts_of(has_stream=bool(log), simulated_rate=given.simulate), environment, to_standard_output
-            ).run()
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except EmbeddedServerError as error:
-        print(f"an embedded server does not start: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:  # before the parts were there; they have their own way of stopping
-        return 0
+def up(home: Path, dagster_port: int, simulated_rate: float | None = None) -> int:
+    """Run until it is stopped, or until a part ends by itself; 0 where it was stopped as asked."""
+    settings, dagster_home = load_settings(), Path(os.environ["DAGSTER_HOME"])
+    need_free(dagster_port, "the Dagster UI", "quintet up --dagster-port 3001")
+    need_free(settings.port, "the pages and the API", "set QUINTET_PORT")
+    if settings.stream_port:
+        need_free(settings.stream_port, "the stream's metrics", "set QUINTET_STREAM_PORT (0 for none)")
+    plain = frozenset({"crm", "up"})
+    with only_daemon(dagster_home), QuietLog(home / "logs", sys.stdout, plain) as log:
+        key = first_key(settings)  # before any part makes a key of its own
+        with source_database(settings) as postgres_url, change_log(settings) as bucket:
+            environment = os.environ | bucket | {"QUINTET_POSTGRES_URL": postgres_url, "PYTHONUNBUFFERED": "1"}
+            _build_once(environment)
+            table = places(settings, dagster_port, key, has_embedded_servers=settings.postgres_url is None)
+            Console(highlight=False, soft_wrap=True).print(table)
+            parts = parts_of(dagster_home, dagster_port, has_stream=bool(bucket), simulated_rate=simulated_rate)
+            return Supervisor(parts, environment, log).run()
 
 
-def parts_of(has_stream: bool, simulated_rate: float | None = None) -> list[Part]:
+def parts_of(
+    dagster_home: Path, dagster_port: int, has_stream: bool, simulated_rate: float | None = None
+) -> list[Part]:
     """The programs that run side by side, in the order in which they are started.
 
     simulated_rate: applications a second of a simulated CRM; None for none.
     """
     python = sys.executable
-    dagster = str(Path(python).with_name("dagster"))
-    workspace = str(_PROJECT / "workspace.yaml")
     stream = [Part("stream", [python, "-m", "quintet.stream"])] if has_stream else []
     return [
         *stream,
-        Part(
-            "dagster",
-            behind([dagster, "dev", "--workspace", workspace, "--host", "127.0.0.1", "--port", str(_DAGSTER_PORT)]),
-            stop_signal=signal.SIGINT,
-        ),
+        dagster_part(dagster_port, dagster_home),
         Part("serve", [python, "-m", "quintet.web"]),
         *([] if simulated_rate is None else [Part("crm", _crm(simulated_rate))]),
     ]
+
+
+def places(settings: Settings, dagster_port: int, key: str | None, has_embedded_servers: bool) -> Table:
+    """What runs where, the key, and what to open first."""
+    pages = f"http://127.0.0.1:{settings.port}"
+    table = Table("what", "where", title="everything runs; stop it with Ctrl-C", title_justify="left")
+    table.add_row("open first: the pages", pages)
+    table.add_row("API, to read and to try", f"{pages}/docs")
+    table.add_row("Dagster UI, sensors on", f"http://127.0.0.1:{dagster_port}")
+    if has_embedded_servers:
+        table.add_row("PostgreSQL", f"{settings.embedded_postgres} (port, password)")
+    if has_embedded_servers and settings.object_store_url is None:
+        table.add_row("S3 server", f"{settings.embedded_objects} (port, keys)")
+    table.add_row("metrics of the service", f"{pages}/metrics")
+    if has_embedded_servers and settings.stream_port:
+        table.add_row("metrics of the stream", f"http://127.0.0.1:{settings.stream_port}/metrics")
+    table.add_row("full logs", str(settings.home / "logs"))
+    table.add_row("admin key", _key_words(settings, key))
+    return table
+
+
+def _key_words(settings: Settings, key: str | None) -> str:
+    if key is not None:
+        return f"{key} (shown this once)"
+    if settings.admin_key is not None:
+        return "the one of QUINTET_ADMIN_KEY"
+    return 'shown when it was made; for another one: make keys DO="create --name me --scopes admin"'
+
+
+def _build_once(environment: Mapping[str, str]) -> None:
+    """Build what is not up to date, as `quintet run` does, so that the sensors find nothing to do."""
+    built = subprocess.run([sys.executable, "-m", "cli", "run", "--brief"], env=environment, check=False)
+    if built.returncode != 0:
+        to_standard_output("up | not everything was built; the lines above say why, and a new file starts a new run\n")
 
 
 def _crm(rate: float) -> list[str]:
@@ -82,7 +103,8 @@ def _crm(rate: float) -> list[str]:
 def source_database(settings: Settings) -> Iterator[str]:
     """The URL of the application's database: that of the settings, which is only read, else an embedded one.
 
-    The embedded one runs as long as the body, and its empty tables are filled from the inboxes.
+    The embedded one runs as long as the body, and its empty tables of promotions are filled from the inboxes; the
+    build loads the loan book.
     """
     if settings.postgres_url is not None:
         yield settings.postgres_url.get_secret_value()
@@ -92,19 +114,7 @@ def source_database(settings: Settings) -> Iterator[str]:
         to_standard_output(f"up | PostgreSQL runs in {postgres.folder}\n")
         for table, rows in fill(postgres.url, settings.raw).items():
             to_standard_output(f"up | {table}: {rows:,} rows put into PostgreSQL\n")
-        for table, count in load_sample_book(postgres.url).items():
-            to_standard_output(f"up | {table}: {count:,} rows of the sample's loan book put into PostgreSQL\n")
         yield postgres.url
-
-
-def load_sample_book(url: str) -> dict[str, int]:
-    """Put a generated loan book where there are no tables of one, for the stream to stream; its rows by table."""
-    with psycopg.connect(url) as connection:
-        if connection.execute("select to_regclass('public.loan')").fetchone() != (None,):
-            return {}
-        book = make_book(LendingWorld(clients=_SAMPLE_CLIENTS), _SAMPLE_SEED)
-        load_book(book, connection)
-    return {"user": len(book.user), "loan": len(book.loan), "payment": len(book.payment)}
 
 
 @contextmanager
@@ -124,7 +134,3 @@ def change_log(settings: Settings) -> Iterator[dict[str, str]]:
         with EmbeddedObjectStore(settings.embedded_objects) as objects:
             to_standard_output(f"up | the S3 server runs in {objects.folder}\n")
             yield {"QUINTET_OBJECT_STORE_URL": objects.url}
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -124,8 +124,5 @@ def render(settings: Settings, datasets: Iterable[Dataset], title: str) -> Rende
             table.add_row(figures.dataset, *(f"{number:,}" for number in numbers))
         headlines = [f"{domain}: {HEADLINES[domain](snapshot)}" for domain in dict.fromkeys(names.values())]
         notes = remarks(snapshot, settings, names)
-    places = [
-        f"snapshot: {path} (read it as {settings.serving / 'current.duckdb'})",
-        "next: `make dev` opens the Dagster UI and watches the inboxes; notebooks/ shows how to query the snapshot",
-    ]
+    places = [f"snapshot: {path} (read it as {settings.serving / 'current.duckdb'})"]
     return Group(table, *(Text(line) for line in ["", *headlines, "", *notes, *([""] if notes else []), *places]))

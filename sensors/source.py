@@ -6,6 +6,7 @@ Belongs here: when a run is due. A database that cannot be reached fails the tic
 import dagster as dg
 
 from assets.jobs import domain_selection
+from assets.source import ACTIVITY, SOURCE
 from quintet.promotions.contract import DATASETS
 from resources.source import Source
 
@@ -24,6 +25,15 @@ def source_sensor(context: dg.SensorEvaluationContext, source: Source) -> dg.Sen
     if not source.is_configured:
         return dg.SkipReason("no database is set (QUINTET_POSTGRES_URL)")
     activity = source.activity(DATASETS)
-    if activity == context.cursor:
+    if activity in (context.cursor, _taken_activity(context.instance)):
         return dg.SkipReason("nothing was written to the tables")
     return dg.SensorResult(run_requests=[dg.RunRequest(tags={"source": "promotions"})], cursor=activity)
+
+
+def _taken_activity(instance: dg.DagsterInstance) -> str | None:
+    """The activity up to which the latest run took the rows, whoever started it."""
+    latest = instance.get_latest_materialization_event(SOURCE)
+    if latest is None or latest.asset_materialization is None:
+        return None
+    taken = latest.asset_materialization.metadata.get(ACTIVITY)
+    return None if taken is None else str(taken.value)

@@ -84,7 +84,7 @@ class Quintet:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Begin a run."""
         return subprocess.Popen(
-            [sys.executable, "-m", "cli.run", *arguments],
+            [sys.executable, "-m", "cli", "run", *arguments],
             cwd=_PROJECT,
             env=self.environment,
             stdout=subprocess.PIPE,

@@ -24,11 +24,11 @@ from pathlib import Path
 from quintet.embedded.processes import (
     EmbeddedServer,
     EmbeddedServerError,
+    as_process,
     end,
-    end_by_pid,
     free_port,
-    is_abandoned,
     last_lines,
+    stop_left,
     write_private,
 )
 
@@ -38,20 +38,7 @@ _KEY_CHARACTERS = 20  # rclone refuses short keys
 _START_SECONDS = 30.0
 _STOP_SECONDS = 15.0
 _POLL_SECONDS = 0.02
-_OWN_FILES = frozenset(
-    {
-        "buckets",
-        "keys",
-        "keys.partial",
-        "port",
-        "port.partial",
-        "rclone.log",
-        "pid",
-        "pid.partial",
-        "owner",
-        "owner.partial",
-    }
-)
+_OWN_FILES = frozenset({"buckets", "keys", "keys.partial", "port", "port.partial", "rclone.log", "pid", "pid.partial"})
 
 
 class EmbeddedObjectStore(EmbeddedServer):
@@ -92,29 +79,32 @@ class EmbeddedObjectStore(EmbeddedServer):
         """
         if self._process is not None and self._process.poll() is None:
             return self.url
-        pid = _server(self.folder)
-        if pid is not None and is_abandoned(self.folder) and end_by_pid(pid, signal.SIGTERM, _STOP_SECONDS):
-            pid = None
-        if pid is not None:
-            raise EmbeddedServerError(f"an object store runs in {self.folder} already, as process {pid}; use that one")
-        self._prepare()
-        self._note_owner(self.folder)
-        port, keys = _read(self.folder / "port"), _read(self.folder / "keys")
-        with self.log.open("ab") as log:
-            begin = log.tell()
-            self._process = subprocess.Popen(
-                [
-                    str(program()), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--vfs-cache-mode", "off",
-                    "--config", os.devnull, str(self.folder / "buckets"),
-                ],
-                env={**os.environ, "RCLONE_AUTH_KEY": f'"{keys}"'},  # not among the arguments, which everybody can list
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
-        write_private(self.folder / "pid", str(self._process.pid))
-        self._await(begin)
+        if (pid := self._take(self.folder, lambda: _server(self.folder), signal.SIGTERM)) is not None:
+            raise EmbeddedServerError(
+                f"an object store runs in {self.folder} already{as_process(pid)}; use that one, or end its command"
+            )
+        try:
+            self._prepare()
+            port, keys = _read(self.folder / "port"), _read(self.folder / "keys")
+            with self.log.open("ab") as log:
+                begin = log.tell()
+                self._process = subprocess.Popen(
+                    [
+                        str(program()), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--vfs-cache-mode", "off",
+                        "--config", os.devnull, str(self.folder / "buckets"),
+                    ],
+                    # not among the arguments, which everybody can list
+                    env={**os.environ, "RCLONE_AUTH_KEY": f'"{keys}"'},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )  # fmt: skip
+            write_private(self.folder / "pid", str(self._process.pid))
+            self._await(begin)
+        except BaseException:
+            self._give_up()
+            raise
         return self.url
 
     def stop(self) -> None:
@@ -123,6 +113,7 @@ class EmbeddedObjectStore(EmbeddedServer):
             if not end(self._process, signal.SIGTERM, _STOP_SECONDS):
                 end(self._process, signal.SIGKILL, _STOP_SECONDS)
             self._process = None
+            self._release()
 
     def _prepare(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -165,6 +156,11 @@ def program() -> Path:
 def running_url(folder: Path, bucket: str = BUCKET) -> str | None:
     """The URL of the bucket of the server that runs in `folder`, whoever started it; None where none runs."""
     return None if _server(folder.resolve()) is None else _url(folder.resolve(), bucket)
+
+
+def stop_left_behind(folder: Path) -> None:
+    """Stop the server of `folder` where whoever started it is dead."""
+    stop_left(folder.resolve(), lambda: _server(folder.resolve()), signal.SIGTERM)
 
 
 def _url(folder: Path, bucket: str) -> str:

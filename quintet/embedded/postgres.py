@@ -28,11 +28,11 @@ import psycopg
 from quintet.embedded.processes import (
     EmbeddedServer,
     EmbeddedServerError,
+    as_process,
     end,
-    end_by_pid,
     free_port,
-    is_abandoned,
     last_lines,
+    stop_left,
     write_private,
 )
 from quintet.embedded.unprivileged import NoWayError, command
@@ -99,28 +99,20 @@ class EmbeddedPostgres(EmbeddedServer):
         """
         if self._process is not None and self._process.poll() is None:
             return self.url
-        self.stop_abandoned()
-        if (pid := _postmaster(self.folder)) is not None:
+        if (pid := self._take(self.folder, lambda: _postmaster(self.folder), signal.SIGINT)) is not None:
             raise EmbeddedServerError(
-                f"a PostgreSQL runs in {self.folder} already, as process {pid}; "
-                f"use it, or stop it with: kill -INT {pid}"
+                f"a PostgreSQL runs in {self.folder} already{as_process(pid)}; use it, or end the command that runs it"
             )
-        self._prepare()
-        self._note_owner(self.folder)
-        until = time.monotonic() + _START_SECONDS
-        while not self._launch(until):
-            time.sleep(_POLL_SECONDS * 5)
-        self._make_database()
+        try:
+            self._prepare()
+            until = time.monotonic() + _START_SECONDS
+            while not self._launch(until):
+                time.sleep(_POLL_SECONDS * 5)
+            self._make_database()
+        except BaseException:
+            self._give_up()
+            raise
         return self.url
-
-    def stop_abandoned(self) -> None:
-        """Stop a server of this folder whose starter was killed; one in use is left alone."""
-        pid = _postmaster(self.folder)
-        if pid is not None and is_abandoned(self.folder) and not end_by_pid(pid, signal.SIGINT, _STOP_SECONDS):
-            raise EmbeddedServerError(
-                f"the PostgreSQL in {self.folder} was left behind as process {pid} and does not stop; "
-                f"end it with: kill -QUIT {pid}"
-            )
 
     def stop(self) -> None:
         """Stop the server: running statements are cancelled, what was committed stays. Not running is no error."""
@@ -131,6 +123,7 @@ class EmbeddedPostgres(EmbeddedServer):
         ):
             raise EmbeddedServerError(f"PostgreSQL (process {self._process.pid}) does not stop; see {self.log}")
         self._process = None
+        self._release()
 
     def _prepare(self) -> None:
         """The folder with a cluster in it, owned by who runs the server."""
@@ -243,19 +236,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
 
 _PROJECT = Path(__file__).parents[2]
-_OWN_FILES = frozenset(
-    {
-        "data",
-        "data.new",
-        "password",
-        "password.partial",
-        "port",
-        "port.partial",
-        "postgres.log",
-        "owner",
-        "owner.partial",
-    }
-)
+_OWN_FILES = frozenset({"data", "data.new", "password", "password.partial", "port", "port.partial", "postgres.log"})
 
 
 def programs() -> Path:
@@ -274,6 +255,11 @@ def programs() -> Path:
 def running_url(folder: Path) -> str | None:
     """The URL of the server that runs in `folder`, whoever started it; None where none runs."""
     return None if _postmaster(folder.resolve()) is None else _url(folder.resolve())
+
+
+def stop_left_behind(folder: Path) -> None:
+    """Stop the server of `folder` where whoever started it is dead."""
+    stop_left(folder.resolve(), lambda: _postmaster(folder.resolve()), signal.SIGINT)
 
 
 _INSTALL = "pginstall18"

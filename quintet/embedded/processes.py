@@ -5,20 +5,22 @@ Belongs here: what both servers need around sockets, files and processes. How ea
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-OWNER = "owner"
 _KILL_SECONDS = 10
-_POLL_SECONDS = 0.02
+_ORPHAN_SECONDS = 5.0
+_POLL_SECONDS = 0.05
 
 
 class EmbeddedServerError(RuntimeError):
@@ -30,10 +32,7 @@ class EmbeddedServer(ABC):
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-
-    def _note_owner(self, folder: Path) -> None:
-        """Record who started the server, so that one whose starter was killed can be told from one in use."""
-        write_private(folder / OWNER, f"{os.getpid()} {_started_at(os.getpid())}")
+        self._lock: int | None = None
 
     @abstractmethod
     def start(self) -> object:
@@ -48,6 +47,30 @@ class EmbeddedServer(ABC):
         if self._process is not None:
             end(self._process, signal.SIGKILL, _KILL_SECONDS)
             self._process = None
+            self._release()
+
+    def _take(self, folder: Path, running: Callable[[], int | None], stop_signal: int) -> int | None:
+        """Take the folder for this process; None, or the server in it that another living process has started.
+
+        A server whose starter is dead is stopped first: nobody else would.
+        """
+        if self._lock is None:
+            self._lock = lock_of(folder)
+        if self._lock is None:
+            return running() or 0
+        stop_orphan(running, stop_signal)
+        return None
+
+    def _give_up(self) -> None:
+        """Leave nothing behind of a start that failed."""
+        self.kill()
+        self._release()
+
+    def _release(self) -> None:
+        """Give the folder back."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def __enter__(self) -> Self:
         """Start it."""
@@ -61,38 +84,43 @@ class EmbeddedServer(ABC):
         self.stop()
 
 
-def is_abandoned(folder: Path) -> bool:
-    """Whether the process that started the server of `folder` has ended without stopping it."""
-    file = folder / OWNER
-    words = file.read_text(encoding="utf-8").split() if file.exists() else []
-    if len(words) != 2 or not words[0].isdigit():
-        return False
-    return _started_at(int(words[0])) != words[1]
+def lock_of(folder: Path) -> int | None:
+    """A descriptor that locks the folder's server for this process; None where another one that lives has it.
 
-
-def _started_at(pid: int) -> str:
-    """When a process began, in the system's own units, since numbers are used again; `ended` where there is none."""
+    The system unlocks it when this process ends, however it ends.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        if not Path("/proc").is_dir():  # no Linux: the number alone has to do
-            os.kill(pid, 0)
-            return "running"
-        # The name of the program, in brackets, may hold blanks.
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        return "ended" if fields[0] == "Z" else fields[19]
-    except (OSError, IndexError):
-        return "ended"
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
-def end_by_pid(pid: int, signal_number: int, seconds: float) -> bool:
-    """Send a signal to a process that was not started here and wait; whether it has ended."""
-    until = time.monotonic() + seconds
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal_number)
-    while _started_at(pid) != "ended":
-        if time.monotonic() > until:
-            return False
-        time.sleep(_POLL_SECONDS)
-    return True
+def stop_orphan(running: Callable[[], int | None], stop_signal: int) -> None:
+    """Stop the server that `running` finds; kill it where it does not stop. Whoever calls it holds its lock."""
+    for number, seconds in ((stop_signal, _ORPHAN_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
+        pid, until = running(), time.monotonic() + seconds
+        if pid is None:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+        while running() == pid and time.monotonic() < until:
+            time.sleep(_POLL_SECONDS)
+
+
+def stop_left(folder: Path, running: Callable[[], int | None], stop_signal: int) -> None:
+    """Stop the server of a folder where whoever started it is dead."""
+    if running() is not None and (lock := lock_of(folder)) is not None:
+        stop_orphan(running, stop_signal)
+        os.close(lock)
+
+
+def as_process(pid: int) -> str:
+    """The words of a message for the process of a server, which may not have one yet."""
+    return f", as process {pid}" if pid else ""
 
 
 def free_port(preferred: int | None = None) -> int:

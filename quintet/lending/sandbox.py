@@ -21,7 +21,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from quintet.embedded.postgres import EmbeddedPostgres
+from quintet.embedded.postgres import EmbeddedPostgres, stop_left_behind
 from quintet.lending.contract import TABLES
 from quintet.lending.dump import DumpError, open_dump, statements
 
@@ -71,7 +71,7 @@ def restored(dump: Path, folder: Path, limits: Limits, report: Callable[[str], N
     """
     server = EmbeddedPostgres(folder, _SETTINGS)
     try:
-        server.stop_abandoned()
+        stop_left_behind(folder)
         shutil.rmtree(folder, ignore_errors=True)
         with server, psycopg.connect(server.url, autocommit=True) as admin:
             sandbox = Sandbox(_make(admin, server.url, limits))

@@ -1,14 +1,11 @@
-"""`make replay`: send a file of transactions to a running service, minute by minute, at any speed.
-
-Belongs here: the command line, reading a file as a sender would have it, and pacing. What the service makes of it is
-the service's.
-"""
+"""`quintet send`: send a file of transactions to a running service, minute by minute, at any speed."""
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
 import json
+import os
 import re
 import sys
 import time
@@ -21,8 +18,9 @@ from typing import Any
 
 import pandas as pd
 
+from quintet.online.local_key import local_key
 from quintet.payments.contract import TRANSACTIONS
-from quintet.settings import SettingsError, load_settings
+from quintet.settings import Settings, SettingsError, load_settings
 
 _MINUTES_AT_ONCE = 10
 _DATE = re.compile(r"(20\d{2})-?(\d{2})-?(\d{2})")
@@ -91,21 +89,17 @@ def replay(
 
 def main(arguments: Sequence[str]) -> int:
     """Replay; 0 if all was taken."""
-    parser = argparse.ArgumentParser(prog="make replay", description=__doc__)
+    parser = argparse.ArgumentParser(prog="quintet send", description=__doc__)
     parser.add_argument("--file", type=Path, required=True, help="a CSV of transactions, as an inbox takes it")
     parser.add_argument("--speed", type=float, default=60.0, help="times as fast as it was; 0: as fast as it goes")
     parser.add_argument("--day", type=dt.date.fromisoformat, help="day of a file without dates; else its name says")
     parser.add_argument("--url", help="address of the service; else this machine's, on QUINTET_PORT")
-    parser.add_argument("--key", help="a key with payments:write; else QUINTET_ADMIN_KEY")
+    parser.add_argument("--key", help="a key with payments:write; else QUINTET_ADMIN_KEY, else a key of this machine")
     given = parser.parse_args(arguments)
     try:
         settings = load_settings()
-        key = given.key or (settings.admin_key.get_secret_value() if settings.admin_key else None)
-        if not key:
-            mend = 'make keys DO="create --name replay --scopes payments:write"'
-            raise ReplayError(f"a key is needed: make one with {mend}, and hand it on with --key")
-        post = _poster(given.url or f"http://127.0.0.1:{settings.port}", key)
         minutes = minutes_of(given.file, given.day, settings.transactions_anchor_day)
+        post = _poster(given.url or f"http://127.0.0.1:{settings.port}", given.key or _key(settings, given.url))
         alerts = settled = 0
         for at, answer in replay(minutes, given.speed, post):
             settled += sum(not item["is_accepted"] for item in answer["items"])
@@ -118,6 +112,16 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     print(f"{len(minutes):,} minutes sent, {alerts:,} alerts, {settled:,} items of minutes that were settled before")
     return 0
+
+
+def _key(settings: Settings, url: str | None) -> str:
+    """The key to send with: that of the settings, else one of this machine. Raises ReplayError for another machine."""
+    if settings.admin_key is not None:
+        return settings.admin_key.get_secret_value()
+    if url is not None:
+        create = "quintet keys create --name sender --scopes payments:write"
+        raise ReplayError(f"a key of {url} is needed: create one there with `{create}`, and give it with --key")
+    return local_key(settings.online, "send", ["payments:write"], dt.datetime.now(dt.UTC), os.urandom)
 
 
 def _day_of(name: str, anchor: dt.date) -> dt.date:

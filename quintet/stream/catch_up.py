@@ -106,9 +106,8 @@ def _database(settings: Settings, has_files: bool, servers: contextlib.ExitStack
     folder = settings.embedded_postgres
     if not has_files and not (folder / "data").is_dir():
         return None
-    server = postgres.EmbeddedPostgres(folder)
-    server.stop_abandoned()
-    return postgres.running_url(folder) or servers.enter_context(server).url
+    postgres.stop_left_behind(folder)
+    return postgres.running_url(folder) or servers.enter_context(postgres.EmbeddedPostgres(folder)).url
 
 
 def _load_newest(

@@ -20,7 +20,7 @@ import pytest
 
 from quintet.changelog.lake import compact
 from quintet.changelog.place import last_day, latest_log, open_log
-from quintet.embedded.postgres import EmbeddedPostgres, programs, running_url
+from quintet.embedded.postgres import EmbeddedPostgres, programs, running_url, stop_left_behind
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.registry import features
 from quintet.lending.tables import client_features, replay, training_rows
@@ -362,7 +362,7 @@ def test_a_server_that_a_killed_run_left_is_stopped_and_one_in_use_is_not(home: 
     assert left is not None
     with EmbeddedPostgres(folder) as postgres:
         assert postgres.pid
-        EmbeddedPostgres(folder).stop_abandoned()
+        stop_left_behind(folder)
         assert running_url(folder) is not None
     assert running_url(folder) is None
 

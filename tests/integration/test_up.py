@@ -1,7 +1,9 @@
-"""`make up`: the database is started and filled, the parts run, and Ctrl-C stops all of it."""
+"""`quintet up`: the database is filled, everything is built once, the parts run, and Ctrl-C stops all of it."""
 
 from __future__ import annotations
 
+import datetime as dt
+import os
 import shutil
 import signal
 import subprocess
@@ -11,12 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.table import Table
 
 from cli import up
+from cli.run import first_key
 from quintet.changelog.log import epochs
 from quintet.changelog.place import find_log
 from quintet.embedded import object_store
 from quintet.embedded.postgres import running_url
+from quintet.embedded.processes import free_port
+from quintet.online.keys import create_key
+from quintet.online.store import Store
 from quintet.settings import load_settings
 from tests.conftest import Quintet
 
@@ -31,12 +39,15 @@ def home() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def test_it_fills_the_database_starts_the_parts_and_stops_all_on_ctrl_c(home: Path, project: Path) -> None:
-    quintet = Quintet(project / "data" / "raw", home)
+def test_it_builds_once_shows_what_runs_and_stops_all_on_ctrl_c(home: Path, project: Path, built_home: Path) -> None:
+    shutil.copytree(built_home, home / "home", symlinks=True)  # so that the build has only the database's rows to take
+    shutil.rmtree(home / "home" / "dagster")
+    quintet = Quintet(project / "data" / "raw", home / "home")
+    ports = {"QUINTET_STREAM_PORT": "0", "QUINTET_PORT": str(free_port())}
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli.up"],
+        [sys.executable, "-m", "cli", "up", "--dagster-port", str(free_port()), "--simulate", "5"],
         cwd=project,
-        env=quintet.environment | {"QUINTET_STREAM_PORT": "0"},
+        env=quintet.environment | ports,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -44,31 +55,58 @@ def test_it_fills_the_database_starts_the_parts_and_stops_all_on_ctrl_c(home: Pa
     seen = []
     for line in process.stdout:
         seen.append(line)
-        if any("the snapshot is complete" in one for one in seen) and any(one.startswith("serve ") for one in seen):
+        if "the snapshot is complete" in line:
             break
-    url = running_url(home / "postgres")
+    url = running_url(home / "home" / "postgres")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=120)
 
     assert "up | promo_users: 1,500 rows put into PostgreSQL\n" in seen
     assert url is not None
     assert process.returncode == 0
-    assert running_url(home / "postgres") is None
-    assert "up | user: 1,000 rows of the sample's loan book put into PostgreSQL\n" in seen
-    assert object_store.running_url(home / "objects") is None
-    log = find_log(load_settings({"QUINTET_HOME": str(home)}))
+    assert running_url(home / "home" / "postgres") is None
+    assert object_store.running_url(home / "home" / "objects") is None
+    log = find_log(load_settings({"QUINTET_HOME": str(home / "home")}))
     assert log is not None
     assert len(epochs(log)) == 1
+    text = "".join(seen)
+    table = text[text.index("everything runs") :]
+    assert all(what in table for what in ("the pages", "Dagster UI", "PostgreSQL", "S3 server", "/metrics", "/docs"))
+    assert "make keys" in table  # the first key was shown when the home was built
+    assert len(seen) < 150
+    assert (home / "home" / "logs" / "dagster.log").exists()
+
+
+def test_the_first_key_is_in_the_table_whoever_made_others(tmp_path: Path) -> None:
+    settings = load_settings({"QUINTET_HOME": str(tmp_path)})
+    store = Store(settings.online)
+    create_key(store, "CRM simulator", ["lending:decide"], dt.datetime.now(dt.UTC), os.urandom)
+    store.close()
+    key = first_key(settings)
+    assert key is not None
+    assert key in _text(up.places(settings, 3000, key, has_embedded_servers=True))
+    assert first_key(settings) is None
+    assert "make keys" in _text(up.places(settings, 3000, None, has_embedded_servers=True))
+
+
+def _text(table: Table) -> str:
+    console = Console(width=250)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get()
 
 
 def test_every_part_has_a_name_of_its_own() -> None:
-    names = [part.name for part in up.parts_of(has_stream=True)]
+    names = [part.name for part in up.parts_of(Path(), 3000, has_stream=True)]
 
     assert len(set(names)) == len(names) > 1
 
 
 def test_a_crm_is_simulated_on_demand_alone() -> None:
-    usual, simulated = up.parts_of(has_stream=False), up.parts_of(has_stream=False, simulated_rate=20)
+    usual, simulated = (
+        up.parts_of(Path(), 3000, has_stream=False),
+        up.parts_of(Path(), 3000, has_stream=False, simulated_rate=20),
+    )
 
     assert "crm" not in {part.name for part in usual}
     assert simulated[-1].name == "crm"
@@ -84,5 +122,5 @@ def test_a_database_of_ones_own_is_neither_started_nor_written_to(
 
     with up.source_database(settings) as url, up.change_log(settings) as log:
         assert (url, log) == ("postgresql://own", {})
-    assert "stream" not in [part.name for part in up.parts_of(has_stream=bool(log))]
+    assert "stream" not in [part.name for part in up.parts_of(Path(), 3000, has_stream=bool(log))]
     assert (written, list(tmp_path.iterdir())) == ([], [])

@@ -9,12 +9,11 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cli.supervisor import Part, Supervisor, behind, step_back
+from cli.supervisor import Part, Supervisor, step_back
 
 
 def part(name: str, program: str) -> Part:
@@ -114,17 +113,22 @@ def _until(holds: object) -> None:
         time.sleep(0.05)
 
 
-SAYS_ITS_CLASS = "import os; print(os.sched_getscheduler(0) == os.SCHED_IDLE, os.getsid(0) == os.getsid(os.getppid()))"
+SAYS_ITS_CLASS = """
+    import os
+    from cli.supervisor import step_back
+    if {steps_back}:
+        step_back()
+    print(os.sched_getscheduler(0) == os.SCHED_IDLE, os.getsid(0) == os.getsid(os.getppid()))
+"""
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="this system has no class for what runs behind all else")
-@pytest.mark.parametrize(("wrap", "is_behind"), [(behind, "True"), (list, "False")])
-def test_a_part_runs_behind_the_others_where_it_is_told_to(wrap: Callable[[list[str]], list[str]], is_behind: str):
-    command = wrap([sys.executable, "-c", SAYS_ITS_CLASS])
-    _, lines = run(Part("part", command))
+@pytest.mark.parametrize("steps_back", [True, False])
+def test_a_part_runs_behind_the_others_where_it_steps_back(steps_back: bool):
+    _, lines = run(part("part", SAYS_ITS_CLASS.format(steps_back=steps_back)))
 
     # In one session with the others: among several the class means nothing.
-    assert lines[0] == f"part | {is_behind} True\n"
+    assert lines[0] == f"part | {steps_back} True\n"
 
 
 def test_where_the_class_is_not_given_it_is_the_least_priority(monkeypatch: pytest.MonkeyPatch):

@@ -1,4 +1,4 @@
-"""`make replay`: every edition of a file becomes items of the endpoint, at the pace that is asked for."""
+"""`quintet send`: every edition of a file becomes items of the endpoint, at the pace that is asked for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from quintet.online.keys import list_keys, recognise
+from quintet.online.store import Store
 from quintet.payments.__main__ import ReplayError, main, minutes_of, replay
 
 ANCHOR = dt.date(2024, 1, 1)
@@ -81,5 +83,24 @@ def test_without_a_service_it_says_what_to_start(
 
     assert main(["--file", str(path), "--url", "http://127.0.0.1:1", "--key", "x"]) == 2
     assert "start it with make serve" in capsys.readouterr().err
-    assert main(["--file", str(path)]) == 2
-    assert "a key is needed" in capsys.readouterr().err
+    assert main(["--file", str(path), "--url", "http://127.0.0.1:1"]) == 2
+    assert "a key of http://127.0.0.1:1 is needed" in capsys.readouterr().err
+
+
+def test_on_its_own_machine_it_needs_no_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = file(tmp_path, "t_1.csv", "time,status,count\n00h 00,approved,9\n")
+    monkeypatch.delenv("QUINTET_ADMIN_KEY", raising=False)
+    monkeypatch.setenv("QUINTET_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("QUINTET_PORT", "9")
+
+    for _ in range(2):  # it keeps the key that it has made
+        assert main(["--file", str(path)]) == 2
+        assert "start it with make serve" in capsys.readouterr().err
+    store = Store(tmp_path / "home" / "online")
+    kept = tmp_path / "home" / "online" / "send.key"
+    (key,) = list_keys(store)
+    assert key.scopes == {"payments:write"}
+    assert recognise(store, kept.read_text("utf-8"), None) == key
+    assert kept.stat().st_mode & 0o077 == 0

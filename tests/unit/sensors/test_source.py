@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from assets.source import ACTIVITY, SOURCE
 from quintet.warehouse.contract import Dataset
 from resources.source import Source
 from sensors.source import source_sensor
@@ -23,9 +24,12 @@ class Fake(Source):
         return self.said
 
 
-def tick(said: str, cursor: str | None, url: str = "postgresql://somewhere") -> Any:
-    context = dg.build_sensor_context(cursor=cursor)
-    return source_sensor(context, source=Fake(url=url, landing="", said=said))
+def tick(said: str, cursor: str | None, url: str = "postgresql://somewhere", taken: str | None = None) -> Any:
+    with dg.DagsterInstance.ephemeral() as instance:
+        if taken is not None:
+            instance.report_runless_asset_event(dg.AssetMaterialization(SOURCE, metadata={ACTIVITY: taken}))
+        context = dg.build_sensor_context(instance=instance, cursor=cursor)
+        return source_sensor(context, source=Fake(url=url, landing="", said=said))
 
 
 def test_what_was_written_starts_one_run():
@@ -33,6 +37,11 @@ def test_what_was_written_starts_one_run():
 
     assert len(result.run_requests) == 1
     assert result.cursor == "1 5"
+
+
+def test_what_a_run_has_taken_already_starts_none():
+    assert isinstance(tick("1 5", None, taken="1 5"), dg.SkipReason)
+    assert len(tick("1 6", None, taken="1 5").run_requests) == 1
 
 
 @pytest.mark.parametrize(

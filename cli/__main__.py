@@ -1,0 +1,313 @@
+"""The command `quintet`. What a command needs is imported when it runs, so that `--help` and a short run are quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.faults import without_traceback
+from cli.guard import guarded
+from cli.home import enter_project, prepare_home
+
+app = typer.Typer(
+    name="quintet",
+    help="Five businesses in one DuckDB warehouse. Start with: quintet run",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+keys_app = typer.Typer(help="Keys of the API.", no_args_is_help=True)
+models_app = typer.Typer(help="Scoring models of lending, and policies.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+app.add_typer(models_app, name="models")
+
+_PORT = 3000
+_SIGNALS = {129: "SIGHUP", 130: "Ctrl-C", 143: "SIGTERM"}
+
+
+class Domain(StrEnum):
+    """The five businesses."""
+
+    INSURANCE = "insurance"
+    PROMOTIONS = "promotions"
+    CONVERSIONS = "conversions"
+    LENDING = "lending"
+    PAYMENTS = "payments"
+
+
+class Trainable(StrEnum):
+    """The businesses whose models can be trained on request."""
+
+    CONVERSIONS = "conversions"
+
+
+DagsterPort = Annotated[int, typer.Option(min=1, max=65_535, help="Port of the Dagster UI.")]
+
+
+@app.command(epilog="Example: quintet run --select conversions")
+def run(
+    select: Annotated[Domain | None, typer.Option(help="One business with all that it needs.")] = None,
+    train: Annotated[
+        Trainable | None, typer.Option("--train", "--learn", help="Train the models of this business again.")
+    ] = None,
+    brief: Annotated[bool, typer.Option("--brief", hidden=True)] = False,
+) -> None:
+    """Build what is not up to date, publish it, and print a summary."""
+
+    def work(_: Path) -> int:
+        from cli import run as module  # noqa: PLC0415
+
+        return module.run(select and select.value, train and train.value, brief)
+
+    _command(work, "the run was stopped; nothing half-built was published. Run it again to go on.")
+
+
+@app.command(epilog="Example: quintet dev --dagster-port 3001")
+def dev(dagster_port: DagsterPort = _PORT) -> None:
+    """Open Dagster's UI and daemon, with sensors and schedule on."""
+
+    def work(home: Path) -> int:
+        from cli import services  # noqa: PLC0415
+
+        return services.dev(home, dagster_port)
+
+    _command(work, "stopped; runs that were under way are recorded as canceled or failed")
+
+
+@app.command(epilog="Example: QUINTET_PORT=8080 quintet serve")
+def serve() -> None:
+    """Serve the API and the pages."""
+
+    def work(_: Path) -> int:
+        from cli.ports import need_free  # noqa: PLC0415
+        from quintet.settings import load_settings  # noqa: PLC0415
+
+        need_free(load_settings().port, "the pages and the API", "set QUINTET_PORT")
+        from quintet.web import __main__ as web  # noqa: PLC0415
+
+        try:
+            return web.main()
+        except KeyboardInterrupt:  # the server has ended in good order and passes the signal on
+            return 0
+
+    _command(work, "stopped")
+
+
+@app.command(epilog="Example: quintet up --simulate 20")
+def up(
+    simulate: Annotated[float | None, typer.Option(min=0.001, help="Simulate that many applications a second.")] = None,
+    dagster_port: DagsterPort = _PORT,
+) -> None:
+    """Run everything together: PostgreSQL, S3 server, stream, Dagster, API and pages."""
+
+    def work(home: Path) -> int:
+        from cli import up as module  # noqa: PLC0415
+
+        return module.up(home, dagster_port, simulate)
+
+    _command(work, "everything is stopped")
+
+
+@app.command(epilog="Example: quintet stream --new-snapshot")
+def stream(
+    new_snapshot: Annotated[bool, typer.Option("--new-snapshot", help="Begin again with all rows.")] = False,
+) -> None:
+    """Stream the changes of PostgreSQL into features and object store."""
+
+    def work(_: Path) -> int:
+        from quintet.stream import __main__ as module  # noqa: PLC0415
+
+        return module.main(["--new-snapshot"] if new_snapshot else [])
+
+    _command(work, "the stream is stopped; it goes on from where it was")
+
+
+@app.command(epilog="Example: quintet sample --scale 0.1 --seed 7 --to /tmp/inboxes")
+def sample(
+    scale: Annotated[float, typer.Option(help="1.0 is about the size of the public datasets.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed and scale give the same bytes.")] = 7,
+    to: Annotated[Path, typer.Option(help="Folder of the inboxes.")] = Path("data/generated"),
+) -> None:
+    """Write generated inbox files of every dataset, and their truth beside them."""
+    folder = to.absolute()
+
+    def work(_: Path) -> int:
+        from quintet.samples import __main__ as inboxes  # noqa: PLC0415
+
+        return inboxes.main(["--scale", str(scale), "--seed", str(seed), "--to", str(folder)])
+
+    _command(work, "stopped; the files may be incomplete")
+
+
+@app.command(epilog="Example: quintet send data/raw/transactions/transactions_1.csv --speed 60")
+def send(
+    file: Annotated[Path, typer.Argument(help="A CSV of transactions, as an inbox takes it.")],
+    speed: Annotated[float, typer.Option(min=0, help="Minutes of the file in a minute; 0: as fast as it goes.")] = 60.0,
+    day: Annotated[str | None, typer.Option(help="Day of a file without dates; else its name says.")] = None,
+    url: Annotated[str | None, typer.Option(help="The service; else this machine's, on QUINTET_PORT.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="A key with payments:write; else QUINTET_ADMIN_KEY, else a local one is made.")
+    ] = None,
+) -> None:
+    """Send a file of transactions to a running service, minute by minute."""
+    path = file.absolute()
+    options = [
+        word for name, value in (("--day", day), ("--url", url), ("--key", key)) if value for word in (name, value)
+    ]
+
+    def work(_: Path) -> int:
+        from quintet.payments import __main__ as module  # noqa: PLC0415
+
+        return module.main(["--file", str(path), "--speed", str(speed), *options])
+
+    _command(work, "stopped")
+
+
+@app.command(epilog="Example: quintet simulate --rate 200 --seconds 60")
+def simulate(
+    rate: Annotated[float, typer.Option(help="Applications a second.")] = 20.0,
+    seconds: Annotated[float, typer.Option(help="For how long; 0 until it is stopped.")] = 60.0,
+) -> None:
+    """Simulate a CRM that commits applications and asks for decisions."""
+
+    def work(_: Path) -> int:
+        from quintet.samples import crm  # noqa: PLC0415
+
+        return crm.main(["--rate", str(rate), "--seconds", str(seconds)])
+
+    _command(work, "stopped")
+
+
+@app.command(epilog="Example: QUINTET_POSTGRES_URL=postgresql://me@host/db quintet fill")
+def fill() -> None:
+    """Fill the empty tables of QUINTET_POSTGRES_URL from the inboxes."""
+
+    def work(_: Path) -> int:
+        from quintet.promotions import source  # noqa: PLC0415
+
+        return source.main()
+
+    _command(work, "stopped")
+
+
+@app.command(
+    epilog="Example: quintet bench ingest --quick",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def bench(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="The benchmark, or all; none lists them.")] = None,
+) -> None:
+    """Run one benchmark beside its comparator; what follows the name is its own (--quick: under 20 s)."""
+    words = [*([name] if name else []), *context.args]
+
+    def work(_: Path) -> int:
+        import subprocess  # noqa: PLC0415
+
+        return subprocess.run([sys.executable, "-m", "bench", *words], check=False).returncode
+
+    _command(work, "stopped")
+
+
+@keys_app.command("list", epilog="Example: quintet keys list")
+def list_keys() -> None:
+    """Show all keys, without their secrets."""
+    _keys(["list"])
+
+
+@keys_app.command("create", epilog="Example: quintet keys create --name Ana --scopes insurance:read,promotions:read")
+def create_key(
+    name: Annotated[str, typer.Option(help="Whose key it is.")],
+    scopes: Annotated[str, typer.Option(help="What it opens, separated by commas; admin for everything.")],
+) -> None:
+    """Make a key and show it once."""
+    _keys(["create", "--name", name, "--scopes", scopes])
+
+
+@keys_app.command("revoke", epilog="Example: quintet keys revoke 1a2b3c4d")
+def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")]) -> None:
+    """End a key for ever."""
+    _keys(["revoke", key_id])
+
+
+@models_app.command("list", epilog="Example: quintet models list")
+def list_models() -> None:
+    """Show all models, which is active and which is in shadow."""
+    _models(["list"])
+
+
+@models_app.command(epilog="Example: quintet models rollback")
+def rollback() -> None:
+    """Make the model before this one active again."""
+    _models(["rollback"])
+
+
+@models_app.command(epilog="Example: quintet models use 3-2024-05-01")
+def use(version: Annotated[str, typer.Argument(help="As `models list` shows it.")]) -> None:
+    """Make a model active."""
+    _models(["use", version])
+
+
+@models_app.command(epilog="Example: quintet models challenge none")
+def challenge(version: Annotated[str, typer.Argument(help="As `models list` shows it, or none.")]) -> None:
+    """Try a model in shadow beside the active one."""
+    _models(["challenge", version])
+
+
+@models_app.command("what-if", epilog="Example: quintet models what-if policy/lending.toml")
+def what_if(policy: Annotated[Path, typer.Argument(metavar="FILE", help="Another policy.")]) -> None:
+    """Decide past applications by another policy file."""
+    _models(["what-if", str(policy.absolute())])
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="quintet")
+
+
+def _keys(arguments: list[str]) -> None:
+    def work(_: Path) -> int:
+        from quintet.online import __main__ as module  # noqa: PLC0415
+
+        return module.main(arguments)
+
+    _command(work, "stopped")
+
+
+def _models(arguments: list[str]) -> None:
+    def work(_: Path) -> int:
+        from quintet.lending import __main__ as module  # noqa: PLC0415
+
+        return module.main(arguments)
+
+    _command(work, "stopped")
+
+
+def _command(work: Callable[[Path], int], stopped: str) -> None:
+    """Run a command's work under guard, from the project's folder and with a home; exit with its status.
+
+    stopped: what to print where it was stopped by a signal.
+    """
+    enter_project(os.environ)
+    status = guarded(lambda: without_traceback(lambda: work(prepare_home(os.environ))), _after_death)
+    if status in _SIGNALS:
+        print(f"\n{_SIGNALS[status]}: {stopped}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _after_death() -> None:
+    """Stop and record what a killed command has left: the embedded servers, and its run."""
+    from cli.left_behind import clean_up  # noqa: PLC0415
+
+    clean_up(Path(os.environ["QUINTET_HOME"]), Path(os.environ["DAGSTER_HOME"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""`dagster dev` behind all else, after the runs of a daemon that died were ended: `python -m cli.dagster_dev PORT`.
+
+Started by `cli.services`, which holds the lock that says that the daemon of the home is alive.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from dagster._cli.dev import dev_command
+
+from cli.dead_runs import release_dead_runs
+from cli.home import PROJECT
+from cli.supervisor import step_back
+from resources.event_log import open_instance
+
+
+def main(port: str) -> None:
+    """Run until it is interrupted."""
+    step_back()
+    with open_instance() as instance:
+        release_dead_runs(instance)
+    workspace = str(PROJECT / "workspace.yaml")
+    dev_command(["--workspace", workspace, "--host", "127.0.0.1", "--port", port])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,70 @@
+"""Ending the runs whose process is dead, so that nothing that died keeps its place before what comes next."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from cli.daemon_lock import is_daemon_alive
+from resources.event_log import OpenEventLog, open_instance
+from resources.run_marks import living, marks_folder
+
+STARTED_BY = {"quintet/started_by": "command line"}
+
+_BEGUN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+_ABOUT_TO_BEGIN = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
+
+
+def release_dead_runs(instance: dg.DagsterInstance, has_daemon: bool = False) -> list[str]:
+    """End the runs whose process is dead and free their places in every pool; the runs that were ended.
+
+    A run is alive as long as its process holds its mark. A run that is about to begin has none yet, and is left to the
+    daemon where the home has one. Runs that wait in the queue stay there. Where the event log is not ours, only the
+    command line marks its runs, and the others are left alone.
+    """
+    alive = living(marks_folder(Path(instance.root_directory)))
+    tags = None if isinstance(instance.event_log_storage, OpenEventLog) else STARTED_BY
+    statuses = _BEGUN if has_daemon and tags is None else [*_BEGUN, *_ABOUT_TO_BEGIN]
+    unfinished = instance.get_runs(dg.RunsFilter(statuses=statuses, tags=tags))
+    ended = []
+    for run in unfinished:
+        if run.run_id in alive:
+            continue
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        if run.status is dg.DagsterRunStatus.CANCELING:
+            instance.report_run_canceled(run, "the process of this run was killed while it was canceled")
+        else:
+            instance.report_run_failed(run, "the process of this run was killed")
+        ended.append(run.run_id)
+    _free_places_of_the_ended(instance)
+    return ended
+
+
+def _free_places_of_the_ended(instance: dg.DagsterInstance) -> None:
+    """Free the places of runs that have ended or are not known, as a kill between two writes leaves them."""
+    storage = instance.event_log_storage
+    for info in storage.get_concurrency_infos(sorted(storage.get_concurrency_keys())).values():
+        holding, waiting = (claim.run_id for claim in info.claimed_slots), (step.run_id for step in info.pending_steps)
+        for run_id in {*holding, *waiting}:
+            run = instance.get_run_by_id(run_id)
+            if run is None or run.is_finished:
+                storage.free_concurrency_slots_for_run(run_id)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """End the dead runs of DAGSTER_HOME; arguments: the seconds after which those that stop now are dead."""
+    until = time.monotonic() + float(arguments[0] if arguments else 0)
+    with open_instance() as instance:
+        home = Path(instance.root_directory)
+        while living(marks_folder(home)) and time.monotonic() < until:
+            time.sleep(0.05)
+        release_dead_runs(instance, is_daemon_alive(home))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,175 @@
+"""Install the locked packages and the project into a virtual environment: `python3 cli/install.py .venv`.
+
+Runs before anything is installed, with the standard library alone. uv, itself from the package index, installs the
+hashed lock; where uv cannot, pip does. A file `installed` in the environment says that it is complete.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+_PROJECT = Path(__file__).resolve().parents[1]
+_INPUTS = ("requirements.lock", "requirements-uv.lock", "pyproject.toml", "cli/install.py")
+_OLDEST = (3, 11)
+_PIP = ("-m", "pip", "--disable-pip-version-check", "--quiet")
+
+# What pip reads from its files and PIP_ variables, and the variable that says the same to uv. pip separates several
+# values by blanks, as uv does.
+_UV_NAMES = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "no-index": "UV_NO_INDEX",
+    "trusted-host": "UV_INSECURE_HOST",
+    "cert": "SSL_CERT_FILE",
+    "client-cert": "SSL_CLIENT_CERT",
+    "proxy": "ALL_PROXY",
+    "default-timeout": "UV_HTTP_TIMEOUT",
+    "timeout": "UV_HTTP_TIMEOUT",
+    "retries": "UV_HTTP_RETRIES",
+}
+
+
+class InstallError(RuntimeError):
+    """The packages cannot be installed; the text says why and what to do."""
+
+
+def main(environment: Path) -> int:
+    """Install into the folder unless it is complete; 0, or 1 with one message."""
+    python = environment / "bin" / "python"
+    stamp, digest = environment / "installed", _digest()
+    if stamp.is_file() and stamp.read_text("utf-8") == digest and os.access(python, os.X_OK):
+        return 0
+    began = time.monotonic()
+    print(f"installing into {environment} (once)", flush=True)
+    try:
+        stamp.unlink(missing_ok=True)
+        _make_environment(environment, python)
+        _install(python)
+        _name_project_relatively(environment)
+        _warm(python)
+        stamp.write_text(digest, "utf-8")
+    except InstallError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{environment} cannot be written: {error}. Make room, or allow it, and run again.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; run again to install the rest", file=sys.stderr)
+        return 130
+    print(f"installed in {time.monotonic() - began:.0f} s", flush=True)
+    return 0
+
+
+def uv_settings(pip_config: str) -> dict[str, str]:
+    """The variables that say to uv what `pip config list` printed; later lines win, as variables do over files."""
+    settings = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # as pip does; the hashes say what is the right file
+    for line in pip_config.splitlines():
+        found = re.fullmatch(r"(?:global|install|:env:)\.([\w-]+)='(.*)'", line.strip())
+        if found and found[1] in _UV_NAMES:
+            settings[_UV_NAMES[found[1]]] = ast.literal_eval(f"'{found[2]}'").strip().replace("\n", " ")
+    return settings
+
+
+def _digest() -> str:
+    """A hash of what is installed, and by which Python."""
+    digest = hashlib.sha256(f"{sys.version_info[:2]} {_PROJECT}".encode("utf-8", "surrogateescape"))
+    for name in _INPUTS:
+        digest.update((_PROJECT / name).read_bytes())
+    return digest.hexdigest()
+
+
+def _make_environment(environment: Path, python: Path) -> None:
+    if sys.version_info < _OLDEST:
+        raise InstallError(
+            f"{sys.executable} is Python {sys.version_info[0]}.{sys.version_info[1]}, and Quintet needs "
+            f"{_OLDEST[0]}.{_OLDEST[1]} or later; name one: make install PYTHON=python3.12"
+        )
+    if python.exists() and _version_of(python) == sys.version_info[:2]:
+        return
+    missing = [name for name in ("venv", "ensurepip") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InstallError(
+            f"{sys.executable} lacks the module {missing[0]}; install it (on Debian and Ubuntu the package "
+            f"python3-venv), or name another Python: make install PYTHON=python3.12"
+        )
+    if environment.exists():
+        shutil.rmtree(environment)  # half made, or made with another Python
+    _run([sys.executable, "-m", "venv", str(environment)], "the virtual environment cannot be made")
+
+
+def _version_of(python: Path) -> tuple[int, int] | None:
+    """The version of an environment's Python, None where it or its pip does not run."""
+    program = "import sys, pip; print(*sys.version_info[:2])"
+    done = subprocess.run([str(python), "-c", program], capture_output=True, text=True, check=False)
+    major, _, minor = done.stdout.strip().partition(" ")
+    return (int(major), int(minor)) if done.returncode == 0 else None
+
+
+def _install(python: Path) -> None:
+    lock = ["--no-deps", "--require-hashes", "-r", str(_PROJECT / "requirements.lock")]
+    project = ["--no-deps", "--no-build-isolation", "--editable", str(_PROJECT)]
+    try:
+        uv_lock = ["--no-deps", "--require-hashes", "-r", str(_PROJECT / "requirements-uv.lock")]
+        _run([str(python), *_PIP, "install", *uv_lock], "uv cannot be installed")
+        config = subprocess.run(
+            [str(python), "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+        ).stdout
+        settings = {name: value for name, value in uv_settings(config).items() if name not in os.environ}
+        uv = [str(python.parent / "uv"), "pip", "install", "--quiet", "--no-config", "--python", str(python)]
+        _run([*uv, *lock], "uv cannot install the lock", settings)
+        _run([*uv, *project], "uv cannot install the project", settings)
+    except InstallError as error:
+        print(f"{error}\ninstalling with pip instead (two minutes)", file=sys.stderr, flush=True)
+        hint = "the packages cannot be installed; pip reads its own settings (pip config list), check them"
+        _run([str(python), *_PIP, "install", *lock], hint)
+        _run([str(python), *_PIP, "install", *project], hint)
+
+
+def _name_project_relatively(environment: Path) -> None:
+    """Write the project's folder into the environment as a relative path.
+
+    Python reads these files in the encoding of the locale, and cannot start where that lacks a letter of the folder.
+    """
+    for file in environment.glob("lib/python*/site-packages/*.pth"):
+        if set(file.read_bytes().split(b"\n")) - {b""} == {os.fsencode(_PROJECT)}:
+            file.write_text(os.path.relpath(_PROJECT, file.parent.resolve()) + "\n", "utf-8")
+
+
+def _warm(python: Path) -> None:
+    """Compile what a run imports where Python is not allowed to, so that not every run does it again.
+
+    Elsewhere the first run writes what it has compiled. All that is installed takes a minute to compile, this seconds.
+    """
+    if not sys.flags.dont_write_bytecode:
+        return
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    for modules in (
+        "dagster._cli.dev, dagster_dbt, dagster_duckdb",
+        "dbt.cli.main, dbt.adapters.duckdb",
+        "quintet.web.app",
+    ):
+        subprocess.run([str(python), "-c", f"import {modules}"], env=environment, cwd=_PROJECT, check=False)
+
+
+def _run(command: list[str], failure: str, settings: dict[str, str] | None = None) -> None:
+    """Run a command quietly; what it printed is shown only where it fails."""
+    done = subprocess.run(
+        command, env=os.environ | (settings or {}), capture_output=True, text=True, errors="replace", check=False
+    )
+    if done.returncode != 0:
+        raise InstallError(f"{(done.stdout + done.stderr).strip()}\n{failure}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,20 @@
+"""Cleaning up after a command that was killed: its embedded servers stop, and its run is recorded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from quintet.embedded import object_store, postgres
+from resources.run_marks import has_dead_marks, marks_folder
+
+_RECORD_SECONDS = 60
+
+
+def clean_up(home: Path, dagster_home: Path) -> None:
+    """Stop the servers in `home` that nobody owns any more, and end the runs whose process is dead."""
+    postgres.stop_left_behind(home / "postgres")
+    object_store.stop_left_behind(home / "objects")
+    if has_dead_marks(marks_folder(dagster_home)):
+        subprocess.run([sys.executable, "-m", "cli.dead_runs"], check=False, timeout=_RECORD_SECONDS)

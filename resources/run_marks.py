@@ -1,0 +1,84 @@
+"""Marks of the runs that a process executes right now: locked files, which the system unlocks when the process ends.
+
+A run whose status says that it has begun, and whose mark nobody holds, is dead, however its process ended.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+_held: dict[Path, int] = {}
+
+
+def marks_folder(dagster_home: Path) -> Path:
+    """The folder of the marks of an instance."""
+    return dagster_home / "running"
+
+
+def hold_mark(folder: Path, run_id: str) -> None:
+    """Mark the run as executed by this process, until it is released or the process ends."""
+    path = folder / run_id
+    if path in _held:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if _is_at(descriptor, path):
+            break
+        os.close(descriptor)  # somebody took the file for a dead one's and removed it
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode())
+    _held[path] = descriptor
+
+
+def release_mark(folder: Path, run_id: str) -> None:
+    """Take the mark away; one that another process holds, or that is not there, stays as it is."""
+    descriptor = _held.pop(folder / run_id, None)
+    if descriptor is not None:
+        (folder / run_id).unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def living(folder: Path) -> dict[str, int]:
+    """The runs whose process lives, with its id; marks of the dead are removed."""
+    found = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        process = _holder(path)
+        if process is not None:
+            found[path.name] = process
+    return found
+
+
+def has_dead_marks(folder: Path) -> bool:
+    """Whether a process has died and left its mark; the mark stays."""
+    return any(_holder(path, keep=True) is None for path in (folder.iterdir() if folder.is_dir() else ()))
+
+
+def _holder(path: Path, keep: bool = False) -> int | None:
+    """The process that holds a mark; None where nobody does, and the mark is removed."""
+    if path in _held:
+        return os.getpid()
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(os.read(descriptor, 32) or b"0")
+    else:
+        if not keep:
+            path.unlink(missing_ok=True)  # under its lock, so that nobody marks a run by it meanwhile
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
