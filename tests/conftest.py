@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from quintet.embedded.postgres import EmbeddedPostgres
+
 _PROJECT = Path(__file__).parents[1]
+_DATABASES = itertools.count(1)
+
+# The suite starts hundreds of processes; without bytecode each of them would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -138,3 +149,22 @@ def built_home(built: Quintet) -> Path:
 def real(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Quintet:
     """The real files, built once; tests only read it."""
     return _built_once(tmp_path_factory, "real", real_data)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL without durability, started once for each of the suite's processes."""
+    with tempfile.TemporaryDirectory(prefix="quintet-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # pytest's own folders are closed to accounts without rights
+        with EmbeddedPostgres(folder / "postgres", {"fsync": "off"}) as postgres:
+            yield postgres
+
+
+@pytest.fixture
+def database_url(postgres_server: EmbeddedPostgres) -> str:
+    """The URL of an empty database."""
+    name = f"test{next(_DATABASES)}"
+    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
+        connection.execute(f"create database {name}".encode())
+    return f"{postgres_server.url.rsplit('/', 1)[0]}/{name}"
