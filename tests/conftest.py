@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import itertools
 import os
 import shutil
@@ -23,6 +24,8 @@ _DATABASES = itertools.count(1)
 # The suite starts hundreds of processes; without bytecode each of them would compile all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# The matrices here are small: threads of the BLAS would wait for one another longer than they work.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,6 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = ("tests/integration/test_incremental.py", "tests/faults", "tests/unit/insurance", "tests/integration")
     places = {name: place for place, name in enumerate([*order, "tests/web", "tests"])}
     items.sort(key=lambda item: next(place for name, place in places.items() if item.nodeid.startswith(name)))
+
+
+def pytest_collection_finish() -> None:
+    """Leave the million objects of imported modules out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
