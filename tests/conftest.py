@@ -39,7 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each test that asks for a `random_seed` as many as the command line says."""
     if "random_seed" in metafunc.fixturenames:
-        metafunc.parametrize("random_seed", range(1, metafunc.config.getoption("seeds") + 1))
+        seeds = range(1, metafunc.config.getoption("seeds") + 1)
+        metafunc.parametrize("random_seed", seeds, scope="session")  # fixtures of any scope may ask for it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -155,7 +156,11 @@ def built_home(built: Quintet) -> Path:
 
 
 @pytest.fixture(scope="session")
-def real(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Quintet:
+def real(
+    real_data: Path,
+    built: Quintet,  # noqa: ARG001  # models that depend on the code alone are taken from there
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Quintet:
     """The real files, built once; tests only read it."""
     return _built_once(tmp_path_factory, "real", real_data)
 

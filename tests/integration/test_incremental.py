@@ -31,6 +31,7 @@ _PROVENANCE = {
 _ABOUT_FILES = ("ops_batches", "ops_rejected_rows", "snapshot")
 _PARTS = 3
 _RUNS = 2
+_MOST_STEPS_BEFORE_A_KILL = 15  # of some thirty that a run has
 # what makes rows belong together: the columns of the key, by position; all columns where there is no key
 _KEY_COLUMNS = {
     "agency_performance": (0, 2, 4, 5),
@@ -72,21 +73,59 @@ def batches_of(raw: Path) -> list[tuple[str, str, str]]:
     return batches
 
 
-def test_any_split_order_and_resend_gives_the_same_marts(built: Quintet, tmp_path: Path, random_seed: int) -> None:
+def kill_after_steps(process: subprocess.Popen[str], steps: int) -> None:
+    """Kill a run once it has printed so many steps, each of them a line that ends with its seconds."""
+    assert process.stdout is not None
+    lines = (line for line in process.stdout if line.endswith(" s)\n"))
+    seen = list(itertools.islice(lines, steps))
+    process.kill()
+    process.communicate()
+    assert (len(seen), process.returncode) == (steps, -signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Disturbed:
+    """A home that has got all rows of the samples, and what the two runs printed that were started at once."""
+
+    quintet: Quintet
+    printed: tuple[str, ...]
+
+
+@pytest.fixture(scope="module")
+def disturbed(built: Quintet, tmp_path_factory: pytest.TempPathFactory, random_seed: int) -> Disturbed:
+    """Build from files in parts, in any order, some of them sent again, in two batches.
+
+    The first run of each batch, that on the empty home too, is killed at a random moment; at last two begin at once.
+    """
     chance = random.Random(random_seed)
-    quintet = Quintet(tmp_path / "raw", tmp_path / "home")
+    folder = tmp_path_factory.mktemp("disturbed")
+    quintet = Quintet(folder / "raw", folder / "home")
     batches = batches_of(built.raw)
     chance.shuffle(batches)
     for run in range(_RUNS):
         for number, (dataset, name, text) in enumerate(batches):
-            folder = quintet.raw / dataset
-            folder.mkdir(parents=True, exist_ok=True)
+            inbox = quintet.raw / dataset
+            inbox.mkdir(parents=True, exist_ok=True)
             if number % _RUNS == run:
-                (folder / name).write_bytes(text.encode())
+                (inbox / name).write_bytes(text.encode())
             elif number % _RUNS == run - 1 and dataset != "checkout_sales" and chance.random() < 0.3:
-                (folder / f"again_{name}.gz").write_bytes(gzip.compress(text.encode()))
-        quintet.run()
-    assert marts(quintet) == marts(built)
+                (inbox / f"again_{name}.gz").write_bytes(gzip.compress(text.encode()))
+        kill_after_steps(quintet.start(), chance.randint(1, _MOST_STEPS_BEFORE_A_KILL))
+        processes = [quintet.start() for _ in range(run + 1)]
+        printed = tuple(process.communicate(timeout=600)[0] for process in processes)
+        assert [process.returncode for process in processes] == [0] * len(processes), printed
+    return Disturbed(quintet, printed)
+
+
+def test_any_split_order_and_resend_with_kills_at_random_moments_gives_the_same_marts(
+    built: Quintet, disturbed: Disturbed
+) -> None:
+    assert marts(disturbed.quintet) == marts(built)
+
+
+def test_of_two_runs_at_once_one_waits_and_finds_its_work_done(disturbed: Disturbed) -> None:
+    assert any("another run is at work" in text for text in disturbed.printed)
+    assert any("everything is up to date" in text for text in disturbed.printed)
 
 
 def test_a_changed_cell_changes_the_hash(built: Quintet, tmp_path: Path) -> None:
@@ -100,31 +139,6 @@ def test_a_changed_cell_changes_the_hash(built: Quintet, tmp_path: Path) -> None
     changed, unchanged = marts(copy), marts(built)
     assert changed.keys() == unchanged.keys()
     assert {table for table in changed if changed[table] != unchanged[table]} == {"fct_conversions"}
-
-
-def kill_after_steps(process: subprocess.Popen[str], steps: int) -> None:
-    """Kill a run once it has printed so many steps, each of them a line that ends with its seconds."""
-    assert process.stdout is not None
-    lines = (line for line in process.stdout if line.endswith(" s)\n"))
-    seen = list(itertools.islice(lines, steps))
-    process.kill()
-    process.communicate()
-    assert (len(seen), process.returncode) == (steps, -signal.SIGKILL)
-
-
-def test_killed_at_random_moments_and_then_run_twice_at_once_it_ends_the_same(
-    built: Quintet, tmp_path: Path, random_seed: int
-) -> None:
-    chance = random.Random(random_seed)
-    quintet = Quintet(built.raw, tmp_path / "home")
-    for most in (20, 10):
-        kill_after_steps(quintet.start(), chance.randint(1, most))
-    first, second = quintet.start(), quintet.start()
-    printed = [process.communicate(timeout=600)[0] for process in (first, second)]
-    assert (first.returncode, second.returncode) == (0, 0), printed
-    assert any("another run is at work" in text for text in printed)
-    assert any("everything is up to date" in text for text in printed)
-    assert marts(quintet) == marts(built)
 
 
 def test_a_second_run_has_nothing_to_do_and_says_so(built: Quintet) -> None:

@@ -69,15 +69,27 @@ def test_the_model_report_says_what_was_learned_and_what_changed():
         assert expected in text
 
 
-@pytest.mark.parametrize("which", [0, 1])
-def test_the_same_data_gives_the_same_bytes(which):
+@pytest.fixture(scope="module")
+def twice() -> tuple[tuple[Paper, Paper], tuple[Paper, Paper]]:
+    """Both papers of the same clicks in two orders."""
     clicks = make_clicks(2_000, 3)
-    assert pdf(make(clicks)[which]) == pdf(make(clicks.sample(frac=1, random_state=1))[which])
+    return make(clicks), make(clicks.sample(frac=1, random_state=1))
+
+
+@pytest.fixture(scope="module")
+def empty() -> tuple[Paper, Paper]:
+    """Both papers where there is no click."""
+    return make(make_clicks(1, 1).head(0))
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_without_data_the_papers_are_written_too(which):
-    assert pdf(make(make_clicks(1, 1).head(0))[which]).startswith(b"%PDF-")
+def test_the_same_data_gives_the_same_bytes(twice, which):
+    assert pdf(twice[0][which]) == pdf(twice[1][which])
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_without_data_the_papers_are_written_too(empty, which):
+    assert pdf(empty[which]).startswith(b"%PDF-")
 
 
 def test_a_payload_in_the_data_is_only_a_text_of_the_paper():
