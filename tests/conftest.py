@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import fcntl
+import gc
+import itertools
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from quintet.embedded.postgres import EmbeddedPostgres
+
 _PROJECT = Path(__file__).parents[1]
+_DATABASES = itertools.count(1)
+
+# The suite starts hundreds of processes; without bytecode each of them would compile all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+# The matrices here are small: threads of the BLAS would wait for one another longer than they work.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,7 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each test that asks for a `random_seed` as many as the command line says."""
     if "random_seed" in metafunc.fixturenames:
-        metafunc.parametrize("random_seed", range(1, metafunc.config.getoption("seeds") + 1))
+        seeds = range(1, metafunc.config.getoption("seeds") + 1)
+        metafunc.parametrize("random_seed", seeds, scope="session")  # fixtures of any scope may ask for it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,6 +48,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = ("tests/integration/test_incremental.py", "tests/faults", "tests/unit/insurance", "tests/integration")
     places = {name: place for place, name in enumerate([*order, "tests/web", "tests"])}
     items.sort(key=lambda item: next(place for name, place in places.items() if item.nodeid.startswith(name)))
+
+
+def pytest_collection_finish() -> None:
+    """Leave the million objects of imported modules out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -135,6 +156,29 @@ def built_home(built: Quintet) -> Path:
 
 
 @pytest.fixture(scope="session")
-def real(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Quintet:
+def real(
+    real_data: Path,
+    built: Quintet,  # noqa: ARG001  # models that depend on the code alone are taken from there
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Quintet:
     """The real files, built once; tests only read it."""
     return _built_once(tmp_path_factory, "real", real_data)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL without durability, started once for each of the suite's processes."""
+    with tempfile.TemporaryDirectory(prefix="quintet-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # pytest's own folders are closed to accounts without rights
+        with EmbeddedPostgres(folder / "postgres", {"fsync": "off"}) as postgres:
+            yield postgres
+
+
+@pytest.fixture
+def database_url(postgres_server: EmbeddedPostgres) -> str:
+    """The URL of an empty database."""
+    name = f"test{next(_DATABASES)}"
+    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
+        connection.execute(f"create database {name}".encode())
+    return f"{postgres_server.url.rsplit('/', 1)[0]}/{name}"

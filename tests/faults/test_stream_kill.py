@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from quintet.changelog.change import Change, completed
-from tests.faults.stream_world import TODAY, World
-from tests.lending.plain import values_by_sql
+from tests.faults.comparison import differences, features_unlike_the_tables
+from tests.faults.stream_world import World
 
 
 def kill_at_random(world: World, kills: int, seed: int, least: float = 0.3, most: float = 1.0) -> dict[str, int]:
@@ -32,62 +30,6 @@ def kill_at_random(world: World, kills: int, seed: int, least: float = 0.3, most
             world.postgres.kill()
             world.postgres.start()
     return counts
-
-
-def differences(world: World) -> dict[str, list[object]]:
-    """Lost, made up, doubled and other changes of the log against the truth, and rows that differ from the tables.
-
-    Empty where there is none; else the places, rows and values that differ, so that a failure tells what is wrong.
-    """
-    truth = {change.position: change for change in world.truth()}
-    whole, first = world.logged(), min(truth)
-    logged = [change for change in whole if change.position >= first]
-    times = Counter(change.position for change in logged)
-    found: dict[str, list[object]] = {
-        "lost": [change for place, change in truth.items() if place not in times],
-        "phantom": [change for change in logged if change.position not in truth],
-        "repeated": [place for place, count in times.items() if count > 1],
-        "other": [
-            (change, truth[change.position])
-            for change in logged
-            if change.position in truth and change[3:] != truth[change.position][3:]
-        ],
-        "rows": [pair for table in ("user", "loan", "payment") for pair in _unlike(world, whole, table)],
-    }
-    return {name: examples for name, examples in found.items() if examples}
-
-
-def _unlike(world: World, changes: list[Change], table: str) -> list[tuple[str, int, object, object]]:
-    """Table, id, row by the log and row by the table where these differ."""
-    by_log, by_table = _replayed(changes, table), world.rows(table)
-    keys = sorted(by_log.keys() | by_table.keys())
-    return [(table, key, by_log.get(key), by_table.get(key)) for key in keys if by_log.get(key) != by_table.get(key)]
-
-
-def _replayed(changes: list[Change], table: str) -> dict[int, dict]:
-    """The rows of a table as the log leaves them; what a column added later has in older rows is null."""
-    rows: dict[int, dict] = {}
-    for change in changes:
-        if change.table == table and change.row is None and change.old is not None:
-            del rows[change.old["id"]]
-        elif change.table == table and change.row is not None:
-            rows[change.row["id"]] = dict(completed(change, rows.get(change.row["id"])) or {})
-    names = {name for row in rows.values() for name in row}
-    return {key: {name: row.get(name) for name in names} for key, row in rows.items()}
-
-
-def features_unlike_the_tables(world: World) -> list[object]:
-    """Of some 200 clients those whose features differ from a recomputation by plain SQL, with both."""
-    clients = sorted(world.rows("user"))
-    pairs = [(client, TODAY) for client in clients[:: max(len(clients) // 200, 1)]]
-    expected, online = values_by_sql(world.postgres.url, pairs), world.features()
-    found = {pair: online.features_of(*pair) for pair in pairs}
-    online.store.close()
-    return [
-        (pair, told.values if told else None, expected[pair])
-        for pair, told in found.items()
-        if told is None or told.values != pytest.approx(expected[pair], nan_ok=True, abs=0)
-    ]
 
 
 def test_nothing_is_lost_made_up_or_doubled(tmp_path: Path, random_seed: int, pytestconfig: pytest.Config) -> None:

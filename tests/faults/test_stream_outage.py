@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from quintet.online.features import FeatureStore
+from tests.faults.comparison import differences, features_unlike_the_tables
 from tests.faults.stream_world import World
-from tests.faults.test_stream_kill import differences, features_unlike_the_tables
 
 _MOST_MORE_MB = 300  # 100,000 changes that wait, and as many as one transaction and one object hold
 

@@ -24,6 +24,7 @@ from quintet.warehouse.checks import check_reconciliation, check_schema
 from quintet.warehouse.database import open_warehouse, prepare
 from quintet.warehouse.inbox import list_inbox
 from quintet.warehouse.load import Outcome, load_files
+from tests.machine import require_program
 
 CONVERSIONS = DATASETS["conversions"]
 HEADER = ";".join(CONVERSIONS.columns) + "\n"
@@ -328,10 +329,11 @@ def assert_nothing_is_lost_and_the_rest_loads(home: Home, make_room: Callable[[]
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 6 MB."""
+    mount = require_program("mount")
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", disk], capture_output=True, text=True, check=False
+        [mount, "-t", "tmpfs", "-o", "size=6m", "tmpfs", disk], capture_output=True, text=True, check=False
     )
     if mounted.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import itertools
 import random
 import shutil
-import time
+import signal
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from quintet.warehouse.digest import ARRIVAL_COLUMNS, schema_digests
 from quintet.warehouse.snapshot import open_snapshot
@@ -27,6 +31,7 @@ _PROVENANCE = {
 _ABOUT_FILES = ("ops_batches", "ops_rejected_rows", "snapshot")
 _PARTS = 3
 _RUNS = 2
+_MOST_STEPS_BEFORE_A_KILL = 15  # of some thirty that a run has
 # what makes rows belong together: the columns of the key, by position; all columns where there is no key
 _KEY_COLUMNS = {
     "agency_performance": (0, 2, 4, 5),
@@ -68,21 +73,59 @@ def batches_of(raw: Path) -> list[tuple[str, str, str]]:
     return batches
 
 
-def test_any_split_order_and_resend_gives_the_same_marts(built: Quintet, tmp_path: Path, random_seed: int) -> None:
+def kill_after_steps(process: subprocess.Popen[str], steps: int) -> None:
+    """Kill a run once it has printed so many steps, each of them a line that ends with its seconds."""
+    assert process.stdout is not None
+    lines = (line for line in process.stdout if line.endswith(" s)\n"))
+    seen = list(itertools.islice(lines, steps))
+    process.kill()
+    process.communicate()
+    assert (len(seen), process.returncode) == (steps, -signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Disturbed:
+    """A home that has got all rows of the samples, and what the two runs printed that were started at once."""
+
+    quintet: Quintet
+    printed: tuple[str, ...]
+
+
+@pytest.fixture(scope="module")
+def disturbed(built: Quintet, tmp_path_factory: pytest.TempPathFactory, random_seed: int) -> Disturbed:
+    """Build from files in parts, in any order, some of them sent again, in two batches.
+
+    The first run of each batch, that on the empty home too, is killed at a random moment; at last two begin at once.
+    """
     chance = random.Random(random_seed)
-    quintet = Quintet(tmp_path / "raw", tmp_path / "home")
+    folder = tmp_path_factory.mktemp("disturbed")
+    quintet = Quintet(folder / "raw", folder / "home")
     batches = batches_of(built.raw)
     chance.shuffle(batches)
     for run in range(_RUNS):
         for number, (dataset, name, text) in enumerate(batches):
-            folder = quintet.raw / dataset
-            folder.mkdir(parents=True, exist_ok=True)
+            inbox = quintet.raw / dataset
+            inbox.mkdir(parents=True, exist_ok=True)
             if number % _RUNS == run:
-                (folder / name).write_bytes(text.encode())
+                (inbox / name).write_bytes(text.encode())
             elif number % _RUNS == run - 1 and dataset != "checkout_sales" and chance.random() < 0.3:
-                (folder / f"again_{name}.gz").write_bytes(gzip.compress(text.encode()))
-        quintet.run()
-    assert marts(quintet) == marts(built)
+                (inbox / f"again_{name}.gz").write_bytes(gzip.compress(text.encode()))
+        kill_after_steps(quintet.start(), chance.randint(1, _MOST_STEPS_BEFORE_A_KILL))
+        processes = [quintet.start() for _ in range(run + 1)]
+        printed = tuple(process.communicate(timeout=600)[0] for process in processes)
+        assert [process.returncode for process in processes] == [0] * len(processes), printed
+    return Disturbed(quintet, printed)
+
+
+def test_any_split_order_and_resend_with_kills_at_random_moments_gives_the_same_marts(
+    built: Quintet, disturbed: Disturbed
+) -> None:
+    assert marts(disturbed.quintet) == marts(built)
+
+
+def test_of_two_runs_at_once_one_waits_and_finds_its_work_done(disturbed: Disturbed) -> None:
+    assert any("another run is at work" in text for text in disturbed.printed)
+    assert any("everything is up to date" in text for text in disturbed.printed)
 
 
 def test_a_changed_cell_changes_the_hash(built: Quintet, tmp_path: Path) -> None:
@@ -93,26 +136,9 @@ def test_a_changed_cell_changes_the_hash(built: Quintet, tmp_path: Path) -> None
             "update marts.fct_conversions set is_mobile = not is_mobile where conversion_id = "
             "(select min(conversion_id) from marts.fct_conversions)"
         )
-    different = {table for table, digest in marts(copy).items() if digest != marts(built)[table]}
-    assert different == {"fct_conversions"}
-
-
-def test_killed_at_random_moments_and_then_run_twice_at_once_it_ends_the_same(
-    built: Quintet, tmp_path: Path, random_seed: int
-) -> None:
-    chance = random.Random(random_seed)
-    quintet = Quintet(built.raw, tmp_path / "home")
-    for _ in range(2):
-        process = quintet.start()
-        time.sleep(chance.uniform(3, 20))
-        process.kill()
-        process.communicate()
-    first, second = quintet.start(), quintet.start()
-    printed = [process.communicate(timeout=600)[0] for process in (first, second)]
-    assert (first.returncode, second.returncode) == (0, 0), printed
-    assert any("another run is at work" in text for text in printed)
-    assert any("everything is up to date" in text for text in printed)
-    assert marts(quintet) == marts(built)
+    changed, unchanged = marts(copy), marts(built)
+    assert changed.keys() == unchanged.keys()
+    assert {table for table in changed if changed[table] != unchanged[table]} == {"fct_conversions"}
 
 
 def test_a_second_run_has_nothing_to_do_and_says_so(built: Quintet) -> None:
@@ -121,10 +147,25 @@ def test_a_second_run_has_nothing_to_do_and_says_so(built: Quintet) -> None:
     assert built.snapshot == before
 
 
-def test_the_later_date_in_a_name_wins_whatever_the_order_and_of_broker_files_the_larger_count(
-    built: Quintet, tmp_path: Path
-) -> None:
-    quintet = Quintet(tmp_path / "raw", tmp_path / "home")
+@dataclass(frozen=True)
+class Contradicted:
+    """A home whose second batch contradicts the first and has a file that cannot be read, and what its run printed."""
+
+    quintet: Quintet
+    printed: str
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        with open_snapshot(self.quintet.snapshot) as snapshot:
+            return snapshot.execute(query).fetchall()
+
+
+@pytest.fixture(scope="module")
+def contradicted(
+    built: Quintet,  # noqa: ARG001  # models that depend on the code alone are taken from there
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Contradicted:
+    folder = tmp_path_factory.mktemp("contradicted")
+    quintet = Quintet(folder / "raw", folder / "home")
     pages, broker = quintet.raw / "page_categories", quintet.raw / "broker_rows"
     pages.mkdir(parents=True)
     broker.mkdir()
@@ -135,13 +176,40 @@ def test_the_later_date_in_a_name_wins_whatever_the_order_and_of_broker_files_th
     (broker / "first.csv").write_text(broker_header + row * 2 + other)
     quintet.run("--select", "conversions")
     (pages / "pages_2024-01-01.csv").write_text(header + "Earlier name;01code\n")
-    (broker / "second.csv").write_text(broker_header + row * 3)
-    printed = quintet.run("--select", "conversions")
-    assert "files contradict each other on 1 keys" in printed
-    assert "01code (from pages_2024-02-01.csv)" in printed.replace("measurement_category ", "")
-    with open_snapshot(quintet.snapshot) as snapshot:
-        counts = snapshot.execute(
-            "select ip_iso2, count(*) from marts.fct_broker_rows group by all order by all"
-        ).fetchall()
+    (broker / "second.csv").write_text(broker_header + row * 3 + "yesterday,,Slovenia,0\n")
+    (broker / "unreadable.csv").write_text("nothing,to,see\n")
+    return Contradicted(quintet, quintet.run("--select", "conversions", status=0))
+
+
+def test_the_later_date_in_a_name_wins_whatever_the_order_and_of_broker_files_the_larger_count(
+    contradicted: Contradicted,
+) -> None:
+    assert "files contradict each other on 1 keys" in contradicted.printed
+    assert "01code (from pages_2024-02-01.csv)" in contradicted.printed.replace("measurement_category ", "")
+    counts = contradicted.rows("select ip_iso2, count(*) from marts.fct_broker_rows group by all order by all")
     assert counts == [("FR", 1), ("SI", 3)]
-    assert built.kept  # what depends on the code alone was taken from there, not made again
+
+
+def test_a_rejected_file_or_row_is_named_and_does_not_change_the_exit_status(contradicted: Contradicted) -> None:
+    """The fixture holds that the run ended with 0; `test_source.py` has a run that could not build, and ends with 1."""
+    assert "done in " in contradicted.printed
+    assert "broker_rows: file not read: unreadable.csv lacks the required column" in contradicted.printed
+    assert "broker_rows: 1 rows of second.csv set aside in marts.ops_rejected_rows" in contradicted.printed
+    batches = contradicted.rows(
+        "select file, status, rows, loaded, rejected from marts.ops_batches where dataset = 'broker_rows' order by file"
+    )
+    assert batches == [
+        ("first.csv", "loaded", 3, 3, 0),
+        ("second.csv", "loaded", 4, 3, 1),
+        ("unreadable.csv", "rejected", 0, 0, 0),
+    ]
+
+
+def test_what_depends_on_the_code_alone_is_taken_from_a_home_that_was_built(
+    contradicted: Contradicted, built: Quintet
+) -> None:
+    def written(quintet: Quintet) -> dict[str, int]:
+        folder = quintet.home / "models" / "conversions_pipeline"
+        return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+    assert written(contradicted.quintet) == written(built) != {}

@@ -10,9 +10,6 @@ from quintet.promotions.source import fill
 from quintet.warehouse.digest import ARRIVAL_COLUMNS, schema_digests
 from quintet.warehouse.snapshot import open_snapshot
 from tests.conftest import Quintet
-from tests.unit.source.conftest import server, url
-
-__all__ = ["server", "url"]
 
 _PROVENANCE = {"_batch_id", "_source_file", "_source_row"}
 _SAME = (
@@ -32,24 +29,24 @@ def marts(quintet: Quintet) -> dict[str, str]:
 
 
 def test_the_source_gives_the_marts_that_the_files_give_and_a_fault_of_it_leaves_them(
-    built: Quintet, url: str, tmp_path: Path
+    built: Quintet, database_url: str, tmp_path: Path
 ) -> None:
-    fill(url, built.raw)
+    fill(database_url, built.raw)
     quintet = Quintet(tmp_path / "empty", tmp_path / "home")
     quintet.raw.mkdir()
-    quintet.environment["QUINTET_POSTGRES_URL"] = url
+    quintet.environment["QUINTET_POSTGRES_URL"] = database_url
     printed = quintet.run("--select", "promotions")
     assert "no data" not in printed
     assert marts(quintet) == marts(built)
 
-    with psycopg.connect(url, autocommit=True) as source:
+    with psycopg.connect(database_url, autocommit=True) as source:
         source.execute("alter table promo_users rename column first_name to forename")
     before = quintet.snapshot
     printed = quintet.run("--select", "promotions", status=1)
     assert "column first_name (text) vanished" in " ".join(printed.split())
     assert quintet.snapshot == before
 
-    with psycopg.connect(url, autocommit=True) as source:
+    with psycopg.connect(database_url, autocommit=True) as source:
         source.execute("alter table promo_users rename column forename to first_name")
         source.execute("update promo_users set phone = '+1-000' where user_id = (select min(user_id) from promo_users)")
         source.execute("delete from promo_users where user_id = (select max(user_id) from promo_users)")

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from playwright.sync_api import Browser, sync_playwright
 
+from quintet.lending.online import OnlineFeatures
+from tests.lending.models import scorecard
+from tests.machine import require_program
+from tests.web import lending_decisions
+from tests.web.browser import Visit
 from tests.web.service import ADMIN, Server, build_app, serving
 
 
@@ -54,3 +60,41 @@ def anonymous(app: FastAPI, client: TestClient) -> TestClient:  # noqa: ARG001  
 def server(service_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(service_home, tmp_path_factory.mktemp("server") / "log") as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = require_program("chromium")
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=[*quiet, "--disable-sync", "--no-first-run", "--disable-quic"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Server) -> Iterator[Visit]:
+    """A signed-in browser; the test fails where a page logged a fault or asked another host for something."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    visit = Visit(context, server)
+    yield visit
+    context.close()
+    assert visit.faults == []
+    assert visit.outside == []
+
+
+@pytest.fixture
+def online(own_home: Path) -> Iterator[OnlineFeatures]:
+    """The features of a loan book's stream: those of clients 7 and 8."""
+    with lending_decisions.client_features(own_home) as found:
+        yield found
+
+
+@pytest.fixture
+def lending(own_home: Path, online: OnlineFeatures) -> Iterator[TestClient]:  # noqa: ARG001  # it fills the home
+    """A service that decides loans of clients 7 and 8."""
+    lending_decisions.keep(own_home, scorecard())
+    with lending_decisions.serving(own_home) as client:
+        yield client

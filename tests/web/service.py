@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from quintet.settings import load_settings
 from quintet.web.app import create_app
@@ -26,6 +28,19 @@ def build_app(home: Path, **settings: str) -> FastAPI:
     """The application over a home folder, with the tests' admin key."""
     given = {"QUINTET_HOME": str(home), "QUINTET_ADMIN_KEY": ADMIN_KEY, **settings}
     return create_app(load_settings(given), code="tests")
+
+
+def items(client: TestClient, path: str, **parameters: Any) -> list[dict[str, Any]]:
+    """All items of a list, page after page."""
+    found: list[dict[str, Any]] = []
+    token = None
+    while True:
+        page = client.get(path, params=parameters | ({"page_token": token} if token else {}))
+        assert page.status_code == 200, page.text
+        found += page.json()["items"]
+        token = page.json()["next_page_token"]
+        if token is None:
+            return found
 
 
 @dataclass(frozen=True)

@@ -2,83 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import openpyxl
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
+from tests.web.browser import Visit, wait_for_charts
 from tests.web.service import ADMIN, Server
 
-CHROMIUM = shutil.which("chromium")
 MOST_COMPRESSED_BYTES = 600_000
-
-if CHROMIUM is None and os.environ.get("CI") != "true":
-    pytest.skip("Chromium is not installed: apt-get install chromium", allow_module_level=True)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*quiet, "--disable-sync", "--no-first-run", "--disable-quic"]
-        )
-        yield browser
-        browser.close()
-
-
-class Visit:
-    """A signed-in browser with all that went wrong in it, every request, and the bytes that came over the wire."""
-
-    def __init__(self, context: BrowserContext, server: Server) -> None:
-        self.server, self.page = server, context.new_page()
-        self.faults: list[str] = []
-        self.outside: list[str] = []
-        self.page.on("console", lambda message: self._note(message.type, message.text))
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("request", lambda request: self._see(request.url))
-
-    def _note(self, kind: str, text: str) -> None:
-        if kind in {"error", "warning"}:
-            self.faults.append(text)
-
-    def _see(self, url: str) -> None:
-        if not url.startswith((self.server.url, "data:", "blob:")):
-            self.outside.append(url)
-
-    def sign_in(self, path: str) -> Page:
-        """Open a page, which asks for a key, and sign in."""
-        self.page.goto(self.server.url + path)
-        self.page.get_by_label("API key").fill(self.server.key)
-        self.page.get_by_role("button", name="Sign in").click()
-        self.page.wait_for_url(self.server.url + path)
-        return self.page
-
-
-@pytest.fixture
-def visit(browser: Browser, server: Server) -> Iterator[Visit]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    visit = Visit(context, server)
-    yield visit
-    context.close()
-    assert visit.faults == []
-    assert visit.outside == []
-
-
-def wait_for_charts(page: Page) -> int:
-    """Scroll through the page, as charts are drawn near the view, and wait for all of them; gives their number."""
-    plots = page.locator(".plot")
-    for number in range(plots.count()):
-        plots.nth(number).scroll_into_view_if_needed()
-        expect(plots.nth(number).locator("svg.marks, canvas")).to_have_count(1, timeout=15_000)
-    page.evaluate("scrollTo(0, 0)")
-    return plots.count()
 
 
 @pytest.mark.parametrize("path", ["/insurance", "/conversions"])

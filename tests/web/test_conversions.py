@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from quintet.warehouse.snapshot import open_snapshot
 from quintet.web.pages.conversions import FIGURES
-from tests.web.test_insurance import items
+from tests.web.service import items
 
 MATCHES = "/v1/conversions/matches"
 

@@ -11,23 +11,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from quintet.warehouse.snapshot import open_snapshot
-from tests.web.service import ADMIN, build_app
+from tests.web.service import ADMIN, build_app, items
 
 SUMMARY = "/v1/insurance/summary"
 DETAIL = "/v1/insurance/performance"
-
-
-def items(client: TestClient, path: str, **parameters: Any) -> list[dict[str, Any]]:
-    """All items of a list, page after page."""
-    found: list[dict[str, Any]] = []
-    token = None
-    while True:
-        page = client.get(path, params=parameters | ({"page_token": token} if token else {}))
-        assert page.status_code == 200, page.text
-        found += page.json()["items"]
-        token = page.json()["next_page_token"]
-        if token is None:
-            return found
 
 
 def test_every_answer_names_its_snapshot(client: TestClient) -> None:

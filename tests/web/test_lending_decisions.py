@@ -14,67 +14,17 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from quintet.changelog.change import Change, Position
-from quintet.changelog.log import Epoch
-from quintet.lending.in_force import FOLDER
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.policy import DEFAULT_POLICY
 from quintet.lending.registry import features
 from quintet.lending.replay import main as replay_command
 from quintet.lending.replay import replay_from_log
-from quintet.lending.scoring import ScoringModel
-from quintet.online.features import FeatureStore
 from quintet.online.loan_decisions import DecisionLog
 from quintet.registry import ModelRegistry
 from tests.lending.events import change
 from tests.lending.models import boosted, scorecard
-from tests.web.service import ADMIN, ADMIN_KEY, build_app
-
-PATH = "/v1/lending/decisions"
-NOW = dt.datetime.now(dt.UTC)
-_LOAN = {"client_id": 7, "amount": 100.0, "created_on": "2020-02-01", "status": "paid", "updated_on": "2020-06-20"}
-_PAYMENT = {"loan_id": 1, "principle": 100.0, "interest": 9.0, "status": "on_time", "created_on": "2020-06-20"}
-
-
-def an_application(application_id: int = 100, **other: Any) -> dict[str, Any]:
-    given = {"application_id": application_id, "client_id": 7, "amount": 400.0, "duration_days": 30}
-    return given | {"applied_on": "2020-08-24", "submitted_at": NOW.isoformat(), "commit_lsn": "0/64"} | other
-
-
-@pytest.fixture
-def online(own_home: Path) -> Iterator[OnlineFeatures]:
-    """A stream's features: client 7 has paid back a loan, client 8 has none; applied up to 0/64."""
-    found = OnlineFeatures(FeatureStore(own_home / "online"), features())
-    found.begin(Epoch("E", Position(0), Position(0), "2020-01-01T00:00:00.000000Z", "1"))
-    people = [change(n, "user", n, {"created_on": "2020-01-01", "birth_date": None}) for n in (7, 8)]
-    apply(found, 100, *people, change(9, "loan", 1, _LOAN), change(10, "payment", 1, _PAYMENT))
-    yield found
-    found.store.close()
-
-
-def apply(online: OnlineFeatures, lsn: int, *changes: Change) -> None:
-    online.apply(changes, Position(lsn), lsn)
-
-
-def keep(home: Path, *models: ScoringModel) -> ModelRegistry:
-    registry = ModelRegistry(home / "models" / FOLDER)
-    for model in models:
-        registry.keep(model.version, model.to_json(), NOW, "a test", {})
-    return registry
-
-
-@contextmanager
-def serving(home: Path, **settings: str) -> Iterator[TestClient]:
-    with TestClient(build_app(home, **settings), headers=ADMIN, raise_server_exceptions=False) as client:
-        yield client
-
-
-@pytest.fixture
-def lending(own_home: Path, online: OnlineFeatures) -> Iterator[TestClient]:  # noqa: ARG001  # it fills the home
-    keep(own_home, scorecard())
-    with serving(own_home) as client:
-        yield client
-
+from tests.web.lending_decisions import LOAN, NOW, PATH, an_application, apply, keep, serving
+from tests.web.service import ADMIN_KEY
 
 # -- what is decided -------------------------------------------------------------------------------------------------
 
@@ -130,7 +80,7 @@ def test_a_challenger_decides_in_shadow(own_home: Path) -> None:
 
 
 def test_a_decision_waits_until_the_stream_has_applied_the_commit(lending: TestClient, online: OnlineFeatures) -> None:
-    late = {**_LOAN, "status": "overdue", "updated_on": "2020-08-01"}
+    late = {**LOAN, "status": "overdue", "updated_on": "2020-08-01"}
     later = threading.Timer(0.1, lambda: apply(online, 200, change(150, "loan", 2, late)))
     later.start()
     told = lending.post(PATH, json=an_application(commit_lsn="0/C8")).json()
@@ -142,7 +92,7 @@ def test_a_decision_waits_until_the_stream_has_applied_the_commit(lending: TestC
 def test_without_a_place_in_the_log_the_applications_own_row_says_it(
     lending: TestClient, online: OnlineFeatures
 ) -> None:
-    own = {**_LOAN, "status": "application", "amount": 400.0}
+    own = {**LOAN, "status": "application", "amount": 400.0}
     later = threading.Timer(0.1, lambda: apply(online, 200, change(150, "loan", 100, own)))
     later.start()
     told = lending.post(PATH, json=an_application(commit_lsn=None)).json()
@@ -173,7 +123,7 @@ def test_without_any_stream_a_person_decides(own_home: Path) -> None:
 
 def test_the_same_application_again_gives_the_same_answer(lending: TestClient, online: OnlineFeatures) -> None:
     first = lending.post(PATH, json=an_application())
-    apply(online, 300, change(250, "loan", 2, {**_LOAN, "status": "overdue"}))
+    apply(online, 300, change(250, "loan", 2, {**LOAN, "status": "overdue"}))
     again = lending.post(PATH, json=an_application(commit_lsn=None, submitted_at=(NOW + dt.timedelta(1)).isoformat()))
     assert again.content == first.content
     other = lending.post(PATH, json=an_application(101, commit_lsn="0/12C"))

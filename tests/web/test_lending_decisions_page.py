@@ -7,9 +7,7 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.web.test_lending_decisions import PATH, an_application, lending, online, serving
-
-__all__ = ["lending", "online"]
+from tests.web.lending_decisions import PATH, an_application, serving
 
 PAGE = "/lending/decisions"
 HTML = {"accept": "text/html"}

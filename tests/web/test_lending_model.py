@@ -61,7 +61,9 @@ def test_the_model_card_has_its_figures_and_what_is_in_force(lending: TestClient
 
 
 def test_every_figure_of_the_card_has_its_csv(lending: TestClient) -> None:
-    for url in re.findall(rf'href="({MODEL_PATH}/[a-z-]+\.csv)"', lending.get(MODEL_PATH).text):
+    urls = re.findall(rf'href="({MODEL_PATH}/[a-z-]+\.csv)"', lending.get(MODEL_PATH).text)
+    assert urls
+    for url in urls:
         answer = lending.get(url)
         assert answer.status_code == 200
         assert len(answer.text.splitlines()) > 2

@@ -16,10 +16,8 @@ from fastapi.testclient import TestClient
 from quintet.payments.live import Listener, Live
 from quintet.web.routes.payments import MOST_ITEMS
 from tests.unit.payments.teams import receiving
+from tests.web.payments import DAY, TRANSACTIONS, minute, send
 from tests.web.service import ADMIN, build_app
-
-TRANSACTIONS = "/v1/payments/transactions"
-DAY = "2024-01-01"
 
 
 @pytest.fixture
@@ -28,18 +26,6 @@ def payments(built_home: Path, own_home: Path) -> Iterator[TestClient]:
     (own_home / "serving").symlink_to(built_home / "serving")
     with TestClient(build_app(own_home), headers=ADMIN, raise_server_exceptions=False) as client:
         yield client
-
-
-def minute(number: int, **counts: int) -> list[dict[str, Any]]:
-    at = f"{DAY}T{12 + number // 60:02d}:{number % 60:02d}:00Z"
-    usual = {"approved": 100, "denied": 10} | counts
-    return [{"minute_at": at, "status": status, "count": count} for status, count in usual.items()]
-
-
-def send(client: TestClient, *minutes: list[dict[str, Any]]) -> Any:
-    answer = client.post(TRANSACTIONS, json=[item for one in minutes for item in one])
-    assert answer.status_code == 200, answer.text
-    return answer.json()
 
 
 def test_a_burst_is_an_alert_with_its_reason_and_its_incident(payments: TestClient) -> None:

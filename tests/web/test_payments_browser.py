@@ -13,8 +13,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.web.browser import Visit, wait_for_charts
 from tests.web.service import Server, serving
-from tests.web.test_browser import Visit, browser, visit, wait_for_charts  # noqa: F401  # fixtures
 
 
 @cache
@@ -54,7 +54,7 @@ def last_minute(page: Page, series: str) -> Any:
     return page.locator(f"#series-{series}").get_attribute("data-last")
 
 
-def test_a_burst_reaches_chart_words_and_the_announcer_without_a_reload(paying: Server, visit: Visit) -> None:  # noqa: F811
+def test_a_burst_reaches_chart_words_and_the_announcer_without_a_reload(paying: Server, visit: Visit) -> None:
     page = visit.sign_in("/payments?day=live")
     wait_for_charts(page)
     expect(page.locator(".verdict")).not_to_contain_text("denied")
@@ -70,7 +70,7 @@ def test_a_burst_reaches_chart_words_and_the_announcer_without_a_reload(paying: 
     assert page.evaluate("window.notReloaded")
 
 
-def test_paused_nothing_moves_until_it_goes_on(paying: Server, visit: Visit) -> None:  # noqa: F811
+def test_paused_nothing_moves_until_it_goes_on(paying: Server, visit: Visit) -> None:
     page = visit.sign_in("/payments?day=live")
     wait_for_charts(page)
     page.get_by_role("button", name="Pause").click()
@@ -84,7 +84,7 @@ def test_paused_nothing_moves_until_it_goes_on(paying: Server, visit: Visit) -> 
     expect(page.locator("#series-denied")).to_have_attribute("data-last", expected, timeout=10_000)
 
 
-def test_an_incident_is_taken_on_by_keyboard(paying: Server, visit: Visit) -> None:  # noqa: ARG001, F811
+def test_an_incident_is_taken_on_by_keyboard(paying: Server, visit: Visit) -> None:  # noqa: ARG001
     page = visit.sign_in("/payments?day=live")
     page.get_by_role("button", name="Take on denied").focus()
     page.keyboard.press("Enter")
@@ -95,14 +95,14 @@ def test_an_incident_is_taken_on_by_keyboard(paying: Server, visit: Visit) -> No
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 @pytest.mark.parametrize("path", ["/payments?day=live", "/payments?day=2024-01-01"])
 def test_the_page_breaks_no_rule_of_accessibility(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     paying: Server,
     path: str,
     scheme: Any,
     width: int,
 ) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    visit = Visit(context, paying)  # noqa: F811
+    visit = Visit(context, paying)
     page = visit.sign_in(path)
     wait_for_charts(page)
     found = Axe().run(page).response["violations"]

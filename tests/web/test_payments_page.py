@@ -13,8 +13,8 @@ from fastapi.testclient import TestClient
 
 from quintet.online.keys import create_key
 from quintet.payments.__main__ import replay
+from tests.web.payments import minute, send
 from tests.web.service import ADMIN, build_app
-from tests.web.test_payments import minute, send
 
 HTML = {"accept": "text/html"}
 

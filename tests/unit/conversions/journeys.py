@@ -13,6 +13,18 @@ PAGES = ["Guides", "Reviews", "Finder", None]
 ELEMENTS = ["top list", "logo link", "ribbon", None]
 START = pd.Timestamp("2024-04-21")
 
+CHANGES = pd.DataFrame(
+    {
+        "change": ["base", "shared_clock", "countries", "postbacks", "back_fill", "all_but_id", "half_ids", "ids"],
+        "f1": [0.7, 0.71, 0.75, 0.9, 0.7, 0.95, 0.8, 0.98],
+        "found": [0.5, 0.5, 0.5, 0.6, 0.7, 0.9, 0.6, 0.7],
+    }
+).assign(
+    title=lambda frame: frame["change"], precision=0.8, precision_low=0.78, precision_high=0.82, recall=0.7,
+    links=1_000, rows=1_200,
+)  # fmt: skip
+MATCHERS = pd.DataFrame({"title": ["This model"], "precision": [0.8], "recall": [0.7], "f1": [0.75]})
+
 Chances = Callable[[pd.DataFrame], np.ndarray]
 
 
@@ -115,4 +127,31 @@ def open_snapshot(clicks: pd.DataFrame, unmatched: dict[str, int] | None = None)
     connection.execute(
         "create table marts.ops_batches as select 'conversions' as dataset, count(*) as loaded from given"
     )
+    return connection
+
+
+def open_reported_snapshot(clicks: pd.DataFrame) -> duckdb.DuckDBPyConnection:
+    """A snapshot with the tables of the model report."""
+    connection = open_snapshot(clicks, {"no_candidate": 3} if len(clicks) else None)
+    report = {
+        "summary": "values ('expected_precision', 0.99), ('expected_f1', 0.98), ('false_match_rate', 0.004), "
+        "('expected_recall', null), ('threshold', 0.47)) as t(figure, value",
+        "clocks": "values ('one', null::timestamp, 7200, true)) as t(partner, from_at, offset_seconds, is_clear",
+        "weights": "values ('one', 'ip', 'same', 0.9, 0.2)) as t(partner, field, outcome, m, u",
+        "calibration": "values (0.2, 0.21), (0.9, 0.9)) as t(given, true",
+        "certainty": "values (9, 100, 0.99)) as t(decile, pairs, mean_probability",
+        "placebo": "values (5, 100, 1, 0.01)) as t(hours, broker_rows, matched, false_match_rate",
+        "changes": "values ('one', 'links by row', '0.90', '0.91')) as t(partner, what, before, now",
+        "model": "values ('abc', 'asked for', 'aaa')) as t(version, reason, version_before",
+    }
+    for name, rows in report.items():
+        connection.execute(
+            f"create table ml.matching_{name} as select * from ({rows.replace('given, true', 'given, true_')})"
+        )
+    connection.execute('alter table ml.matching_calibration rename column true_ to "true"')
+    connection.execute(
+        "create table marts.snapshot as select 'snap-1' as snapshot_id, timestamp '2024-06-01 10:00:00' as published_at"
+    )
+    connection.execute("alter table marts.ops_batches add column file varchar default 'a.csv'")
+    connection.execute("alter table marts.ops_batches add column status varchar default 'loaded'")
     return connection

@@ -1,6 +1,5 @@
 import datetime as dt
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,54 +7,15 @@ import pytest
 from quintet.conversions.insights import analyse
 from quintet.conversions.papers import insights_paper, pipeline_paper
 from quintet.report import Chart, Paper, Points, Section, Table, Text, Tiles, pdf
-from tests.unit.conversions.journeys import make_clicks, open_snapshot
-
-CHANGES = pd.DataFrame(
-    {
-        "change": ["base", "shared_clock", "countries", "postbacks", "back_fill", "all_but_id", "half_ids", "ids"],
-        "f1": [0.7, 0.71, 0.75, 0.9, 0.7, 0.95, 0.8, 0.98],
-        "found": [0.5, 0.5, 0.5, 0.6, 0.7, 0.9, 0.6, 0.7],
-    }
-).assign(
-    title=lambda frame: frame["change"], precision=0.8, precision_low=0.78, precision_high=0.82, recall=0.7,
-    links=1_000, rows=1_200,
-)  # fmt: skip
-MATCHERS = pd.DataFrame({"title": ["This model"], "precision": [0.8], "recall": [0.7], "f1": [0.75]})
+from tests.unit.conversions.journeys import CHANGES, MATCHERS, make_clicks, open_reported_snapshot
 
 
 def better_on_desktop(clicks: pd.DataFrame) -> np.ndarray:
     return np.where(clicks["is_mobile"], 0.02, 0.07)
 
 
-def snapshot(clicks: pd.DataFrame) -> duckdb.DuckDBPyConnection:
-    """A snapshot with the tables of the model report."""
-    connection = open_snapshot(clicks, {"no_candidate": 3} if len(clicks) else None)
-    report = {
-        "summary": "values ('expected_precision', 0.99), ('expected_f1', 0.98), ('false_match_rate', 0.004), "
-        "('expected_recall', null), ('threshold', 0.47)) as t(figure, value",
-        "clocks": "values ('one', null::timestamp, 7200, true)) as t(partner, from_at, offset_seconds, is_clear",
-        "weights": "values ('one', 'ip', 'same', 0.9, 0.2)) as t(partner, field, outcome, m, u",
-        "calibration": "values (0.2, 0.21), (0.9, 0.9)) as t(given, true",
-        "certainty": "values (9, 100, 0.99)) as t(decile, pairs, mean_probability",
-        "placebo": "values (5, 100, 1, 0.01)) as t(hours, broker_rows, matched, false_match_rate",
-        "changes": "values ('one', 'links by row', '0.90', '0.91')) as t(partner, what, before, now",
-        "model": "values ('abc', 'asked for', 'aaa')) as t(version, reason, version_before",
-    }
-    for name, rows in report.items():
-        connection.execute(
-            f"create table ml.matching_{name} as select * from ({rows.replace('given, true', 'given, true_')})"
-        )
-    connection.execute('alter table ml.matching_calibration rename column true_ to "true"')
-    connection.execute(
-        "create table marts.snapshot as select 'snap-1' as snapshot_id, timestamp '2024-06-01 10:00:00' as published_at"
-    )
-    connection.execute("alter table marts.ops_batches add column file varchar default 'a.csv'")
-    connection.execute("alter table marts.ops_batches add column status varchar default 'loaded'")
-    return connection
-
-
 def make(clicks: pd.DataFrame) -> tuple[Paper, Paper]:
-    connection = snapshot(clicks)
+    connection = open_reported_snapshot(clicks)
     analysis = analyse(connection)
     return insights_paper(connection, analysis), pipeline_paper(connection, analysis, CHANGES, MATCHERS)
 
@@ -109,15 +69,27 @@ def test_the_model_report_says_what_was_learned_and_what_changed():
         assert expected in text
 
 
-@pytest.mark.parametrize("which", [0, 1])
-def test_the_same_data_gives_the_same_bytes(which):
+@pytest.fixture(scope="module")
+def twice() -> tuple[tuple[Paper, Paper], tuple[Paper, Paper]]:
+    """Both papers of the same clicks in two orders."""
     clicks = make_clicks(2_000, 3)
-    assert pdf(make(clicks)[which]) == pdf(make(clicks.sample(frac=1, random_state=1))[which])
+    return make(clicks), make(clicks.sample(frac=1, random_state=1))
+
+
+@pytest.fixture(scope="module")
+def empty() -> tuple[Paper, Paper]:
+    """Both papers where there is no click."""
+    return make(make_clicks(1, 1).head(0))
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_without_data_the_papers_are_written_too(which):
-    assert pdf(make(make_clicks(1, 1).head(0))[which]).startswith(b"%PDF-")
+def test_the_same_data_gives_the_same_bytes(twice, which):
+    assert pdf(twice[0][which]) == pdf(twice[1][which])
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_without_data_the_papers_are_written_too(empty, which):
+    assert pdf(empty[which]).startswith(b"%PDF-")
 
 
 def test_a_payload_in_the_data_is_only_a_text_of_the_paper():

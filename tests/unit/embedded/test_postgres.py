@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,7 @@ import pytest
 
 from quintet.embedded.postgres import EmbeddedPostgres, programs, running_url
 from quintet.embedded.processes import EmbeddedServerError
-
-_AS_ROOT = os.geteuid() == 0
+from tests.machine import require_root
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +47,8 @@ def test_it_asks_for_the_password(postgres: EmbeddedPostgres) -> None:
         psycopg.connect(wrong)
 
 
-@pytest.mark.skipif(not _AS_ROOT, reason="runs as root only")
 def test_started_by_root_it_runs_as_an_account_without_rights(postgres: EmbeddedPostgres, tmp_path: Path) -> None:
+    require_root()
     assert Path(f"/proc/{postgres.pid}").stat().st_uid != 0
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)

@@ -11,8 +11,7 @@ import pytest
 
 from quintet.embedded import unprivileged
 from quintet.embedded.unprivileged import NoWayError, closed_folders, command
-
-_as_root = pytest.mark.skipif(os.geteuid() != 0, reason="runs as root only")
+from tests.machine import require_root
 
 
 def _run(arguments: list[str]) -> str:
@@ -30,14 +29,14 @@ def test_a_folder_that_is_closed_to_others_is_found(open_folder: Path) -> None:
     assert closed_folders(open_folder / "file", "nobody") == []
 
 
-@_as_root
 def test_the_program_loses_root_and_its_groups(open_folder: Path) -> None:
+    require_root()
     assert _run(command(["/usr/bin/env", "id", "-u"], "nobody", [open_folder / "file"])) == "65534"
     assert _run(command(["/usr/bin/env", "id", "-G"], "nobody", [open_folder / "file"])) == "65534"
 
 
-@_as_root
 def test_it_passes_closed_folders_only_where_it_was_said_to(open_folder: Path) -> None:
+    require_root()
     closed = open_folder / "closed"
     closed.mkdir(mode=0o700)
     (closed / "file").write_text("inside")

@@ -269,6 +269,7 @@ def test_a_count_that_cannot_be_is_refused_and_changes_nothing(count: object):
 def test_the_largest_count_is_scored():
     step = led().observe(at(180), {"approved": 10**9, "denied": 10**9})
 
+    assert step.points
     assert all(np.isfinite(point.score) for point in step.points)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -25,16 +26,14 @@ from tests.unit.promotions.worlds import requests, small_world
 POLICY = read_policy()
 
 
-def model_of_small_world() -> AbuseModel:
+@cache
+def model() -> AbuseModel:
     users, usages, _ = small_world()
     return scorecard(Population.of(accounts_of(users, usages)))
 
 
-MODEL = model_of_small_world()
-
-
 def index(users: pd.DataFrame, usages: pd.DataFrame | None = None) -> OnlineIndex:
-    return OnlineIndex(accounts_of(users, usages), MODEL, POLICY)
+    return OnlineIndex(accounts_of(users, usages), model(), POLICY)
 
 
 def empty_index() -> OnlineIndex:
@@ -42,7 +41,7 @@ def empty_index() -> OnlineIndex:
 
 
 def assert_equal_to_batch(judged: OnlineIndex, asked: list, users: pd.DataFrame, usages: pd.DataFrame) -> None:
-    batch = score_batch(users, usages, MODEL, POLICY).set_index("user_id")
+    batch = score_batch(users, usages, model(), POLICY).set_index("user_id")
     for sign_up, uses in asked:
         judgement, row = judged.judge(sign_up, uses), batch.loc[sign_up.user_id]
         assert judgement.score == pytest.approx(row["score"], abs=1e-9)
@@ -123,7 +122,7 @@ def test_a_chain_longer_than_the_largest_cluster_is_judged_as_the_batch_does(cou
     )  # fmt: skip
     usages = pd.DataFrame({"user_id": users["user_id"], "promo_code": "C", "used_at": pd.Timestamp("2023-03-01")})
 
-    assert score_batch(users, usages, MODEL, POLICY)["cluster_size"].max() == count
+    assert score_batch(users, usages, model(), POLICY)["cluster_size"].max() == count
     assert_equal_to_batch(index(users, usages), requests(users.iloc[[0, 7, count // 2, -1]], usages), users, usages)
 
 

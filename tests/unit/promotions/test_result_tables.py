@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import numpy as np
@@ -29,9 +31,24 @@ from tests.unit.promotions.worlds import world as make_world
 
 POLICY = read_policy()
 AT = dt.datetime(2026, 1, 1)
-USERS, USAGES, TRUTH = make_world(11, 800, abuser_share=0.2)
-IS_ABUSER = TRUTH["is_abuser"]
-ABUSERS = int(IS_ABUSER.sum())
+
+
+class People(NamedTuple):
+    """Users, their usages, and by user whether each is an abuser."""
+
+    users: pd.DataFrame
+    usages: pd.DataFrame
+    is_abuser: pd.Series
+
+    @property
+    def abusers(self) -> int:
+        return int(self.is_abuser.sum())
+
+
+@cache
+def people() -> People:
+    users, usages, truth = make_world(11, 800, abuser_share=0.2)
+    return People(users, usages, truth["is_abuser"])
 
 
 class World:
@@ -74,7 +91,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def labelled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world that was trained and scored once; tests only read it."""
     with new_world(tmp_path_factory.mktemp("labelled")) as world:
-        world.put(USERS, USAGES, IS_ABUSER)
+        world.put(*people())
         world.train()
         write_scores(world.connection, world.models, POLICY)
         yield world
@@ -86,7 +103,7 @@ def test_training_writes_a_model_with_its_card(labelled: World):
     assert model is not None
     assert model.version.startswith("logistic-")
     (training,) = labelled.frame("from ml.abuse_trainings").to_dict("records")
-    assert (training["is_promoted"], training["labelled_abusers"]) == (True, ABUSERS)
+    assert (training["is_promoted"], training["labelled_abusers"]) == (True, people().abusers)
     figures = labelled.frame("from ml.abuse_model_figures")
     assert set(figures["scores_of"]) >= {"in_force", "scorecard", "logistic", "boosting"}
     in_force = figures[figures["scores_of"] == "in_force"].set_index("measure")
@@ -97,7 +114,7 @@ def test_training_writes_a_model_with_its_card(labelled: World):
     assert len(thresholds) == 99
     assert thresholds["recall"].is_monotonic_decreasing
     groups = labelled.frame("from ml.abuse_model_groups")
-    assert groups["accounts"].sum() == len(USERS)
+    assert groups["accounts"].sum() == len(people().users)
 
 
 def test_scores_are_those_of_the_batch_and_of_one_model(labelled: World):
@@ -105,7 +122,7 @@ def test_scores_are_those_of_the_batch_and_of_one_model(labelled: World):
     assert found is not None
     model, policy = found
     assert policy == POLICY
-    expected = score_batch(USERS, USAGES, model, POLICY)
+    expected = score_batch(people().users, people().usages, model, POLICY)
     scores = labelled.frame("from ml.abuse_scores order by user_id")
 
     np.testing.assert_allclose(scores["score"], expected["score"], rtol=0, atol=1e-12)
@@ -124,10 +141,10 @@ def test_what_a_cluster_shares_is_held_by_two_of_its_accounts_or_more(labelled: 
 
 
 def test_training_again_with_a_confirmed_label_uses_it_over_that_of_the_file_and_measures_drift(world: World):
-    world.put(USERS, USAGES, IS_ABUSER)
+    world.put(*people())
     first = world.train()
     write_scores(world.connection, world.models, POLICY)
-    honest = USERS["user_id"][~USERS["user_id"].map(IS_ABUSER)].iloc[0]
+    honest = people().users["user_id"][~people().users["user_id"].map(people().is_abuser)].iloc[0]
     world.connection.execute(
         "insert into ops.abuse_labels values (1, ?, true, timestamp '2026-01-01', 'Ana', null)", [honest]
     )
@@ -137,14 +154,14 @@ def test_training_again_with_a_confirmed_label_uses_it_over_that_of_the_file_and
     assert np.isnan(before["score_psi"])
     assert 0 <= after["score_psi"] < 0.1
     assert after["version_before"] == first
-    assert (before["labelled_abusers"], after["labelled_abusers"]) == (ABUSERS, ABUSERS + 1)
-    assert after["labelled_honest"] == len(USERS) - ABUSERS - 1
+    assert (before["labelled_abusers"], after["labelled_abusers"]) == (people().abusers, people().abusers + 1)
+    assert after["labelled_honest"] == len(people().users) - people().abusers - 1
 
 
 @pytest.mark.parametrize("which", ["none", "abusers alone"])
 def test_without_labels_of_both_classes_the_scorecard_stays_and_says_why(world: World, which: str):
-    labels = IS_ABUSER[IS_ABUSER] if which == "abusers alone" else None
-    world.put(USERS, USAGES, labels)
+    labels = people().is_abuser[people().is_abuser] if which == "abusers alone" else None
+    world.put(people().users, people().usages, labels)
 
     assert world.train().startswith("scorecard-")
     (training,) = world.frame("from ml.abuse_trainings").to_dict("records")
@@ -154,7 +171,7 @@ def test_without_labels_of_both_classes_the_scorecard_stays_and_says_why(world: 
 
 
 def test_a_worse_model_is_not_put_in_force(world: World, monkeypatch: pytest.MonkeyPatch):
-    world.put(USERS, USAGES, IS_ABUSER)
+    world.put(*people())
     monkeypatch.setattr(learned, "may_replace", lambda *_: False)
 
     assert world.train().startswith("scorecard-")
@@ -165,7 +182,7 @@ def test_a_worse_model_is_not_put_in_force(world: World, monkeypatch: pytest.Mon
 
 
 def test_empty_marts_give_empty_tables(world: World):
-    world.put(USERS.head(0), USAGES.head(0), None)
+    world.put(people().users.head(0), people().usages.head(0), None)
     world.train()
     write_scores(world.connection, world.models, POLICY)
 

@@ -24,8 +24,8 @@ _TYPED = {
 }
 
 
-def test_what_is_filled_is_taken_in_as_the_files_are(url: str, tmp_path: Path) -> None:
-    filled = fill(url, _RAW)
+def test_what_is_filled_is_taken_in_as_the_files_are(database_url: str, tmp_path: Path) -> None:
+    filled = fill(database_url, _RAW)
     found = []
     for way in ("files", "source"):
         file = tmp_path / way / "warehouse.duckdb"
@@ -33,7 +33,7 @@ def test_what_is_filled_is_taken_in_as_the_files_are(url: str, tmp_path: Path) -
             prepare(opened, DATASETS)
             now = dt.datetime(2026, 1, 1)
             if way == "source":
-                extract(opened, url, DATASETS, tmp_path / "landing", now, lambda _: None)
+                extract(opened, database_url, DATASETS, tmp_path / "landing", now, lambda _: None)
             else:
                 for dataset in DATASETS:
                     load_files(opened, dataset, list_inbox(_RAW, dataset.name), now, lambda _: None)
@@ -48,12 +48,12 @@ def test_what_is_filled_is_taken_in_as_the_files_are(url: str, tmp_path: Path) -
     assert found[1] == found[0]
 
 
-def test_tables_that_have_rows_are_left_as_they_are(url: str) -> None:
-    fill(url, _RAW)
-    with psycopg.connect(url, autocommit=True) as source:
+def test_tables_that_have_rows_are_left_as_they_are(database_url: str) -> None:
+    fill(database_url, _RAW)
+    with psycopg.connect(database_url, autocommit=True) as source:
         source.execute("delete from promo_users where user_id <> (select min(user_id) from promo_users)")
         source.execute("truncate promo_codes")
 
-    assert list(fill(url, _RAW)) == ["promo_codes"]
-    with psycopg.connect(url) as source:
+    assert list(fill(database_url, _RAW)) == ["promo_codes"]
+    with psycopg.connect(database_url) as source:
         assert source.execute("select count(*) from promo_users").fetchone() == (1,)

@@ -1,6 +1,9 @@
 """The clock speaks UTC without zone."""
 
 import datetime as dt
+import time
+
+import pytest
 
 from resources.clock import Clock
 
@@ -9,7 +12,15 @@ def test_a_fixed_moment_is_turned_to_utc() -> None:
     assert Clock(at="2026-01-01T02:00:00+02:00").now() == dt.datetime(2026, 1, 1)
 
 
-def test_the_machines_clock_moves_on() -> None:
-    clock = Clock()
-    assert clock.now() <= clock.now()
-    assert clock.now().tzinfo is None
+def test_without_a_fixed_moment_it_is_now_in_utc_whatever_the_zone_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        before, now, after = time.time(), Clock().now(), time.time()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert now.tzinfo is None
+    assert before <= now.replace(tzinfo=dt.UTC).timestamp() <= after

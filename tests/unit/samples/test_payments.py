@@ -158,6 +158,7 @@ def test_a_surge_multiplies_its_status(sample: Sample, counts: pd.DataFrame):
 def test_checkout_yesterday_is_the_file_of_the_day_before(sample: Sample):
     files = list(_files(sample, "checkout_sales").values())
 
+    assert len(files) > 1
     for before, after in itertools.pairwise(files):
         assert after["yesterday"].tolist() == before["today"].tolist()
         assert after["today"].tolist() != before["today"].tolist()

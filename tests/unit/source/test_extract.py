@@ -16,38 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pandera.pandas as pa
 import psycopg
 import pytest
 
 from quintet.source import extract as extracting
 from quintet.source.extract import Extraction, extract
 from quintet.source.postgres import SourceError, activity
-from quintet.warehouse.contract import Dataset, number, text, timestamp
 from quintet.warehouse.database import open_warehouse, prepare
-
-PEOPLE = Dataset(
-    name="people",
-    domain="shop",
-    description="Who signed up.",
-    schema=pa.DataFrameSchema(
-        {
-            "person_id": text("The person."),
-            "created_at": timestamp("When."),
-            "phone": text("Phone.", nullable=True, required=False),
-        },
-        name="people",
-    ),
-    key=("person_id",),
-)
-CODES = Dataset(
-    name="codes",
-    domain="shop",
-    description="Codes, some of them twice.",
-    schema=pa.DataFrameSchema({"code": text("The code."), "amount": number("Its worth.", 0)}, name="codes"),
-    key=("code",),
-)
-DATASETS = (PEOPLE, CODES)
+from tests.unit.source.shop import DATASETS
 
 
 class Shop:
@@ -258,7 +234,7 @@ _PROGRAM = """
     from pathlib import Path
     from quintet.source.extract import extract
     from quintet.warehouse.database import open_warehouse
-    from tests.unit.source.test_extract import DATASETS
+    from tests.unit.source.shop import DATASETS
 
     url, home = sys.argv[1], Path(sys.argv[2])
     print("ready", flush=True)

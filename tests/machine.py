@@ -1,0 +1,36 @@
+"""What tests need of the machine beside Python and the locked packages.
+
+A program that is missing skips the tests that ask for it, with the reason; in continuous integration, which installs
+them all, it fails them. Ask in a fixture or a test, never while tests are collected: every machine collects the same.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+
+import pytest
+
+INSTALL = {
+    "chromium": "apt-get install chromium",
+    "mount": "apt-get install mount",
+}
+"""The optional programs, and how each is installed."""
+
+
+def require_program(name: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return the path of an optional program; where there is none, skip the test, or fail it where CI is true."""
+    found = shutil.which(name, path=environment.get("PATH"))
+    if found is not None:
+        return found
+    reason = f"{name} is not installed: {INSTALL[name]}"
+    if environment.get("CI") == "true":
+        pytest.fail(f"{reason}. Continuous integration skips no test for want of a program.", pytrace=False)
+    pytest.skip(reason)
+
+
+def require_root() -> None:
+    """Skip the test unless it runs as root."""
+    if os.geteuid() != 0:
+        pytest.skip("runs as root only")

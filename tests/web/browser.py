@@ -1,0 +1,45 @@
+"""A signed-in browser for tests of the pages."""
+
+from __future__ import annotations
+
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.web.service import Server
+
+
+class Visit:
+    """A signed-in browser with all that went wrong in it, every request, and the bytes that came over the wire."""
+
+    def __init__(self, context: BrowserContext, server: Server) -> None:
+        self.server, self.page = server, context.new_page()
+        self.faults: list[str] = []
+        self.outside: list[str] = []
+        self.page.on("console", lambda message: self._note(message.type, message.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("request", lambda request: self._see(request.url))
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind in {"error", "warning"}:
+            self.faults.append(text)
+
+    def _see(self, url: str) -> None:
+        if not url.startswith((self.server.url, "data:", "blob:")):
+            self.outside.append(url)
+
+    def sign_in(self, path: str) -> Page:
+        """Open a page, which asks for a key, and sign in."""
+        self.page.goto(self.server.url + path)
+        self.page.get_by_label("API key").fill(self.server.key)
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.wait_for_url(self.server.url + path)
+        return self.page
+
+
+def wait_for_charts(page: Page) -> int:
+    """Scroll through the page, as charts are drawn near the view, and wait for all of them; gives their number."""
+    plots = page.locator(".plot")
+    for number in range(plots.count()):
+        plots.nth(number).scroll_into_view_if_needed()
+        expect(plots.nth(number).locator("svg.marks, canvas")).to_have_count(1, timeout=15_000)
+    page.evaluate("scrollTo(0, 0)")
+    return plots.count()
