@@ -1,18 +1,16 @@
 """Kill `quintet run`, `dev`, `up` and a run of the Dagster UI at random moments; nothing that died blocks what follows.
 
-`python -m bench.kills` takes about half an hour, `--quick` kills `quintet run` three times at its beginning. After each
-kill the table shows how long the command took to end, how many of its processes were left, and how long the next
-`quintet run` took to its first finished step, beside the same without a kill before it.
+`--quick` kills `quintet run` once at its beginning. For each command and signal the table shows how long the command
+took to end, how many of its processes were left, and how long the next `quintet run` took to begin its work, beside the
+same without a kill before it.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,10 +21,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
+from bench.measure import Line, options, print_lines
+from bench.serve import free_port
 from resources.run_marks import living, marks_folder
+
+USUALLY = "25 min"
 
 _SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 _COMMANDS = ("run", "dev", "up", "ui")
@@ -42,7 +41,7 @@ mutation ($params: ExecutionParams!) {
 
 @dataclass(frozen=True)
 class Kill:
-    """What was killed and what came of it. Seconds; begins: from the start of the next run to its first step's end."""
+    """What was killed and what came of it. Seconds; begins: from the start of the next run until a step reports."""
 
     command: str
     signal: signal.Signals
@@ -51,20 +50,16 @@ class Kill:
     left: int
     begins: float
 
-    def holds(self, usual: float) -> bool:
-        """Whether it ended in time, alone, and the next run was not delayed; usual: its time without a kill."""
-        return self.ended <= _END_SECONDS and self.left == 0 and self.begins <= usual + _BEGIN_SECONDS
-
 
 class World:
     """A home of its own, with free ports."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.dagster_port = _free_port()
+        self.dagster_port = free_port()
         self._environment = {name: text for name, text in os.environ.items() if not name.startswith("QUINTET_")} | {
             "QUINTET_HOME": str(home),
-            "QUINTET_PORT": str(_free_port()),
+            "QUINTET_PORT": str(free_port()),
             "QUINTET_STREAM_PORT": "0",
         }
 
@@ -91,13 +86,13 @@ class World:
                 found.add(int(process.name))
         return found
 
-    def run_until_the_first_step(self) -> float:
-        """Start a run, stop it after its first step; the seconds from its start to that step's end."""
+    def begin_a_run(self) -> float:
+        """Start a run, stop it once its first step has begun; the seconds from its start until then."""
         began = time.monotonic()
         process = self.start("run")
         assert process.stdout is not None
         for line in process.stdout:
-            if line.startswith("  ") and line.rstrip().endswith("s)"):
+            if line.startswith("  ") or "up to date" in line:  # a step reports
                 break
         seconds = time.monotonic() - began
         process.send_signal(signal.SIGINT)
@@ -143,7 +138,7 @@ def _kill(world: World, command: str, process: subprocess.Popen[str], number: si
     if command == "ui":
         _until(lambda: victim not in living(marks_folder(world.home / "dagster")).values())
         ended = time.monotonic() - began
-        begins = world.run_until_the_first_step()
+        begins = world.begin_a_run()
         process.send_signal(signal.SIGINT)
     process.communicate(timeout=_PATIENCE_SECONDS)
     if command != "ui":
@@ -151,43 +146,50 @@ def _kill(world: World, command: str, process: subprocess.Popen[str], number: si
     while (left := world.processes()) and time.monotonic() - began < _END_SECONDS:
         time.sleep(0.1)
     if command != "ui":
-        begins = world.run_until_the_first_step()
+        begins = world.begin_a_run()
     return Kill(command, number, after, ended, len(left), begins)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Kill and print the table; 0 if nothing was left or blocked."""
-    parser = argparse.ArgumentParser(prog="python -m bench.kills", description=__doc__)
+def main() -> int:
+    """Kill and print the table; return the exit status of a benchmark."""
+    parser = options("kills", __doc__)
     parser.add_argument("--kills", type=int, default=20, help="how many; commands and signals take turns")
     parser.add_argument("--seed", type=int, default=7, help="the same seed kills at the same moments")
     parser.add_argument("--commands", default=",".join(_COMMANDS), help="which commands, separated by commas")
-    parser.add_argument("--quick", action="store_true", help="three kills of `quintet run` at its beginning")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args()
     draw = random.Random(given.seed)
-    commands = ["run"] if given.quick else given.commands.split(",")
+    commands, count = (["run"], 1) if given.quick else (given.commands.split(","), given.kills)
     latest = {"run": 1.5 if given.quick else 40.0, "dev": 25.0, "up": 60.0, "ui": 30.0}
     with tempfile.TemporaryDirectory(prefix="quintet-kills-") as folder:
         Path(folder).chmod(0o711)
         world = World(Path(folder) / "home")
-        usual = world.run_until_the_first_step()
+        usual = world.begin_a_run()
         kills = []
-        for place in range(len(_SIGNALS) if given.quick else given.kills):
+        for place in range(count):
             command = commands[place % len(commands)]
             number = _SIGNALS[(place // len(commands)) % len(_SIGNALS)]
             kills.append(try_kill(world, command, number, draw.uniform(0.2, latest[command])))
-    Console().print(table_of(kills, usual))
-    return int(not all(kill.holds(usual) for kill in kills))
+    return print_lines(f"Kills; without one a run begins its work after {usual:.1f} s", lines_of(kills, usual))
 
 
-def table_of(kills: Sequence[Kill], usual: float) -> Table:
-    """The kills beside what a run takes to its first step without one."""
-    table = Table(title=f"without a kill, a run ends its first step after {usual:.1f} s", title_justify="left")
-    for heading in ("command", "signal", "after s", "ended s", "processes left", "next run's first step s", "holds"):
-        table.add_column(heading, justify="left" if heading in ("command", "signal", "holds") else "right")
+def lines_of(kills: Sequence[Kill], usual: float) -> list[Line]:
+    """Each kill with what is asked of it. usual: seconds until a run begins its work without a kill before it."""
+    lines = []
     for kill in kills:
-        figures = (f"{kill.after:.1f}", f"{kill.ended:.1f}", f"{kill.left}", f"{kill.begins:.1f}")
-        table.add_row(kill.command, kill.signal.name, *figures, "yes" if kill.holds(usual) else "NO")
-    return table
+        name = f"{kill.command}, {kill.signal.name} after {kill.after:.1f} s"
+        ends, begins = kill.ended <= _END_SECONDS, kill.begins <= _BEGIN_SECONDS
+        lines += [
+            Line(f"{name}: has ended after", f"{kill.ended:.1f} s", f"at most {_END_SECONDS:.0f} s", ends),
+            Line(f"{name}: processes left", f"{kill.left}", "none", kill.left == 0, is_exact=True),
+            Line(
+                f"{name}: the next run begins its work after",
+                f"{kill.begins:.1f} s",
+                f"at most {_BEGIN_SECONDS:.0f} s",
+                begins,
+                f"{usual:.1f} s without a kill",
+            ),
+        ]
+    return lines
 
 
 def _until(holds: Callable[[], bool]) -> None:
@@ -205,13 +207,3 @@ def _answer(url: str, body: bytes) -> str:
             return str(answer.read())
     except (urllib.error.URLError, OSError):
         return ""
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -36,13 +36,25 @@ def add_home(parser: argparse.ArgumentParser) -> None:
 
 def copy_of_snapshot(built: Path, home: Path) -> None:
     """Give a new home the current snapshot of one that was built. Raises MissingError where it has none."""
-    current = built / "serving" / "current.duckdb"
-    if not current.exists():
-        raise MissingError(f"{built} has no snapshot: build one with `make run`, or name a home that has one by --home")
+    current = _snapshot_of(built)
     serving = home / "serving"
     serving.mkdir(parents=True)
     shutil.copyfile(current, serving / "bench.duckdb")
     (serving / "current.duckdb").symlink_to("bench.duckdb")
+
+
+def _snapshot_of(built: Path) -> Path:
+    current = built / "serving" / "current.duckdb"
+    if not current.exists():
+        raise MissingError(f"{built} has no snapshot: build one with `make run`, or name a home that has one by --home")
+    return current
+
+
+def copy_of_home(built: Path, home: Path) -> None:
+    """Copy a home that was built. Raises MissingError where it was not."""
+    _snapshot_of(built)
+    left_out = shutil.ignore_patterns("raw", "postgres*", "objects*", "*.lock", "logs")
+    shutil.copytree(built, home, symlinks=True, ignore=left_out)
 
 
 def run_environment(home: Path, raw: Path) -> dict[str, str]:

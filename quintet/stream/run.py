@@ -211,8 +211,10 @@ class Stream:
             source.await_free(connection, slot, self._options.slot_wait_seconds)
             state, known = source.slot_state(connection, slot), epochs(self._log)
             last, dump = known[-1] if known else None, restored_dump(connection)
-            if last is not None and last.dump != _sha256(dump):
-                new_snapshot = True
+            is_other_book = last is not None and last.dump != _sha256(dump)
+            # a dump was loaded again where the server or the object store is a new one: nothing that counts is lost
+            is_other_server = dump is not None and (last is None or last.source != cluster)
+            new_snapshot = new_snapshot or is_other_book or is_other_server
             is_unfinished = snapshot_is_under_way(self._log)
             is_first = last is None and self._features.store.fact(EPOCH) is None
             if is_first and state is not None and not (new_snapshot or is_unfinished):

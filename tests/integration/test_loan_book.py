@@ -422,3 +422,22 @@ def test_after_a_stream_was_killed_at_any_moment_everything_is_caught_up(setting
     outcomes = training_rows(settings.lending, features())["outcome"].value_counts()
     assert outcomes["repaid"] == (_BOOK.loan["status"] == "paid").sum()
     assert outcomes["overdue"] == (_BOOK.loan["status"] == "overdue").sum()
+
+
+def test_a_dump_whose_server_or_log_is_gone_is_loaded_and_replicated_again(settings: Settings, tmp_path: Path) -> None:
+    """As where somebody removes a folder of the home to make room."""
+    _drop(settings, "book.sql", _PLAIN)
+    first = _catch_up(settings)
+    sha256 = first.dumps[0].sha256
+    shutil.rmtree(tmp_path / "log")
+    without_log = _catch_up(settings, sha256)
+    assert without_log.epoch is not None
+    with psycopg.connect(settings.postgres_url.get_secret_value() if settings.postgres_url else "") as connection:
+        connection.execute('drop table "user", loan, payment')
+    again = _catch_up(settings, sha256)
+    assert [dump.status for dump in again.dumps] == ["loaded"]
+    found = latest_log(settings)
+    assert found is not None
+    assert found[1] == again.epoch
+    replay(settings.lending, *found, features())
+    assert len(client_features(settings.lending, features(), date(2020, 8, 23))) == len(_BOOK.user)

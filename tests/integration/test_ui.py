@@ -1,0 +1,122 @@
+"""What two clicks in the Dagster UI do: "Materialize all", through the webserver's own API, without a partition."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quintet.warehouse.snapshot import open_snapshot
+from tests.conftest import Quintet
+
+_SECONDS = 600
+_ASSETS = """
+{ assetNodes { assetKey { path } isMaterializable isPartitioned } }
+"""
+_LAUNCH = """
+mutation ($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+    ... on RunConfigValidationInvalid { errors { message } }
+  }
+}
+"""
+_RUN = """
+query ($id: ID!) { runOrError(runId: $id) { ... on Run { status assetMaterializations { assetKey { path } } } } }
+"""
+
+
+class _Ui:
+    """A webserver and its daemon."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(f"{self._url}/graphql", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return dict(json.loads(answer.read())["data"])
+
+
+@pytest.fixture
+def ui(tmp_path: Path, project: Path) -> Iterator[tuple[_Ui, Quintet]]:
+    """`quintet dev` over an empty home whose inboxes hold the samples."""
+    quintet = Quintet(project / "data" / "raw", tmp_path / "home")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "dev", "--dagster-port", str(port)],
+        cwd=project,
+        env=quintet.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
+    )
+    found = _Ui(f"http://127.0.0.1:{port}")
+    try:
+        _until(lambda: _answers(found))
+        yield found, quintet
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+
+
+def _answers(ui: _Ui) -> bool:
+    try:
+        return bool(ui.ask(_ASSETS)["assetNodes"])
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _until(holds: Any) -> None:
+    until = time.monotonic() + _SECONDS
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.5)
+
+
+def test_materialize_all_builds_and_publishes_all_five_businesses(ui: tuple[_Ui, Quintet]) -> None:
+    web, quintet = ui
+    nodes = web.ask(_ASSETS)["assetNodes"]
+    assert [node for node in nodes if node["isPartitioned"]] == []  # so that the UI asks for none
+    assets = [node["assetKey"]["path"] for node in nodes if node["isMaterializable"]]
+    params = {
+        "selector": {
+            "repositoryLocationName": "definitions:defs",
+            "repositoryName": "__repository__",
+            "pipelineName": "__ASSET_JOB",
+            "assetSelection": [{"path": path} for path in assets],
+            "assetCheckSelection": [],
+        },
+        "mode": "default",
+        "runConfigData": {},
+    }
+    launched = web.ask(_LAUNCH, params=params)["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    run: dict[str, Any] = {}
+
+    def is_over() -> bool:
+        run.update(web.ask(_RUN, id=launched["run"]["runId"])["runOrError"])
+        return run["status"] in ("SUCCESS", "FAILURE", "CANCELED")
+
+    _until(is_over)
+    assert run["status"] == "SUCCESS"
+    built = {tuple(event["assetKey"]["path"]) for event in run["assetMaterializations"]}
+    assert {tuple(path) for path in assets} == built
+    with open_snapshot(quintet.snapshot) as snapshot:
+        for table in ("agency_performance", "promo_users", "conversions", "client_features", "payment_minutes"):
+            ((rows,),) = snapshot.execute(f"select count(*) from marts.fct_{table}").fetchall()
+            assert rows > 0, table
