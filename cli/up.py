@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from cli.ports import need_free
 from cli.quiet_log import QuietLog
@@ -38,8 +38,10 @@ def up(home: Path, dagster_port: int, simulated_rate: float | None = None) -> in
         with source_database(settings) as postgres_url, change_log(settings) as bucket:
             environment = os.environ | bucket | {"QUINTET_POSTGRES_URL": postgres_url, "PYTHONUNBUFFERED": "1"}
             _build_once(environment)
-            table = places(settings, dagster_port, key, has_embedded_servers=settings.postgres_url is None)
-            Console(highlight=False, soft_wrap=True).print(table)
+            table = places(settings, dagster_port, has_embedded_servers=settings.postgres_url is None)
+            console = Console(highlight=False)
+            console.print(table)
+            console.print(key_line(settings, key), soft_wrap=True, markup=False)  # in one piece, to be copied
             parts = parts_of(dagster_home, dagster_port, has_stream=bool(bucket), simulated_rate=simulated_rate)
             return Supervisor(parts, environment, log).run()
 
@@ -61,10 +63,12 @@ def parts_of(
     ]
 
 
-def places(settings: Settings, dagster_port: int, key: str | None, has_embedded_servers: bool) -> Table:
-    """What runs where, the key, and what to open first."""
+def places(settings: Settings, dagster_port: int, has_embedded_servers: bool) -> Table:
+    """What runs where, and what to open first."""
     pages = f"http://127.0.0.1:{settings.port}"
-    table = Table("what", "where", title="everything runs; stop it with Ctrl-C", title_justify="left")
+    table = Table(
+        "what", Column("where", overflow="fold"), title="everything runs; stop it with Ctrl-C", title_justify="left"
+    )
     table.add_row("open first: the pages", pages)
     table.add_row("API, to read and to try", f"{pages}/docs")
     table.add_row("Dagster UI, sensors on", f"http://127.0.0.1:{dagster_port}")
@@ -76,16 +80,16 @@ def places(settings: Settings, dagster_port: int, key: str | None, has_embedded_
     if has_embedded_servers and settings.stream_port:
         table.add_row("metrics of the stream", f"http://127.0.0.1:{settings.stream_port}/metrics")
     table.add_row("full logs", str(settings.home / "logs"))
-    table.add_row("admin key", _key_words(settings, key))
     return table
 
 
-def _key_words(settings: Settings, key: str | None) -> str:
+def key_line(settings: Settings, key: str | None) -> str:
+    """The admin key, or how to get one."""
     if key is not None:
-        return f"{key} (shown this once)"
+        return f"admin key, shown this once: {key}"
     if settings.admin_key is not None:
-        return "the one of QUINTET_ADMIN_KEY"
-    return 'shown when it was made; for another one: make keys DO="create --name me --scopes admin"'
+        return "admin key: the one of QUINTET_ADMIN_KEY"
+    return 'admin key: shown when it was made; for another one: make keys DO="create --name me --scopes admin"'
 
 
 def _build_once(environment: Mapping[str, str]) -> None:
