@@ -29,6 +29,7 @@ mutation ($params: ExecutionParams!) {
     __typename
     ... on LaunchRunSuccess { run { runId } }
     ... on PythonError { message }
+    ... on InvalidSubsetError { message }
     ... on RunConfigValidationInvalid { errors { message } }
   }
 }
@@ -99,7 +100,6 @@ def test_materialize_all_builds_and_publishes_all_five_businesses(ui: tuple[_Ui,
             "repositoryName": "__repository__",
             "pipelineName": "__ASSET_JOB",
             "assetSelection": [{"path": path} for path in assets],
-            "assetCheckSelection": [],
         },
         "mode": "default",
         "runConfigData": {},
