@@ -343,8 +343,9 @@ class _Pump:
         self._next_feedback = self._next_heartbeat = self._next_watch = 0.0
 
     def run(self) -> None:
-        """Receive and hand on until the stream is to stop."""
+        """Receive changes, apply and upload them until the stream is to stop."""
         self._stream.ready.set()
+        _LOG.info("receiving changes", epoch=self._epoch.name, after=source.lsn_text(self._confirmed))
         while not (self._stream.stop.is_set() or self._is_caught_up()):
             if self._must_hold_back():
                 time.sleep(0.005)

@@ -111,6 +111,15 @@ def test_without_a_model_the_pages_say_how_to_get_one(unlearnt: TestClient, path
 
 
 @pytest.mark.parametrize("path", [MODEL_PATH, WHAT_IF_PATH])
+def test_where_no_model_could_be_trained_the_pages_say_the_real_reason(own_home: Path, path: str) -> None:
+    app = build_app(_publish(own_home, 60))
+    page = TestClient(app, headers=ADMIN | HTML, raise_server_exceptions=False).get(path)
+    assert page.status_code == 200
+    assert "No scoring model yet" in page.text
+    assert re.search(r"\d+ loans before [0-9-]+ were not repaid; 50 are needed", page.text)
+
+
+@pytest.mark.parametrize("path", [MODEL_PATH, WHAT_IF_PATH])
 def test_without_a_key_nothing_is_shown(lending: TestClient, path: str) -> None:
     answer = TestClient(lending.app, raise_server_exceptions=False).get(path)
     assert answer.status_code in {401, 403}

@@ -1,0 +1,119 @@
+"""The lending commands of the README and of docs/, in the order in which they stand there, on an empty home."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pytest
+
+from quintet.embedded.postgres import running_url
+from quintet.lending.headline import headline
+from quintet.warehouse.snapshot import open_snapshot
+from tests.conftest import Quintet
+from tests.lending.plain import values_by_sql
+
+_PROJECT = Path(__file__).parents[2]
+_SECTIONS = {
+    _PROJECT / "README.md": "## Lending: the loan book and the change stream",
+    _PROJECT / "docs" / "loan-book.md": "# Load a loan book from a PostgreSQL dump",
+}
+_COMMANDS = {"make run SELECT=lending": ["run", "--select", "lending"], "make stream": ["stream"]}
+"""What the commands of make are without it."""
+
+
+def _commands(page: Path, title: str) -> list[str]:
+    """The lines of the first block of commands below a heading."""
+    section = page.read_text("utf-8").split(f"{title}\n", 1)[1]
+    block = re.search(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    assert block is not None
+    return block[1].strip().splitlines()
+
+
+@pytest.fixture
+def quintet() -> Iterator[Quintet]:
+    folder = Path(tempfile.mkdtemp(prefix="quintet-test-"))  # pytest's own are closed to accounts without rights
+    folder.chmod(0o711)
+    yield Quintet(_PROJECT / "data" / "raw", folder / "home")
+    shutil.rmtree(folder)
+
+
+def _run_until_it_streams(quintet: Quintet, arguments: list[str]) -> None:
+    """Start a command that goes on; commit an application meanwhile, and stop it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", *arguments],
+        cwd=_PROJECT,
+        env=quintet.environment | {"QUINTET_STREAM_PORT": "0"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:
+            if "receiving" in line:
+                break
+        url = running_url(quintet.home / "postgres")
+        assert url is not None
+        with psycopg.connect(url) as connection:
+            connection.execute(
+                "insert into loan (id, client_id, amount, created_on, status, updated_on) "
+                "select max(id) + 1, 1, 100, current_date, 'application', current_date from loan"
+            )
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
+        assert process.wait(60) == 0
+
+
+def _open_applications(snapshot: duckdb.DuckDBPyConnection) -> int:
+    ((count,),) = snapshot.execute("select count(*) from marts.fct_application_decisions").fetchall()
+    return int(count)
+
+
+def test_the_commands_of_the_readme_and_of_the_page_work_in_their_order(quintet: Quintet) -> None:
+    commands = [line for page, title in _SECTIONS.items() for line in _commands(page, title)]
+    assert commands == ["make run SELECT=lending", "make stream", "make run SELECT=lending"]
+    applications = []
+    for command in commands:
+        if command == "make stream":
+            _run_until_it_streams(quintet, _COMMANDS[command])
+            continue
+        quintet.run(*_COMMANDS[command][1:])
+        with open_snapshot(quintet.snapshot) as snapshot:
+            assert "open applications" in headline(snapshot)
+            assert "no scoring model" not in headline(snapshot)
+            applications.append(_open_applications(snapshot))
+    assert applications[1] == applications[0] + 1  # the one that was committed while the stream ran
+
+
+def test_the_features_of_the_samples_are_those_of_the_briefs_sql(built: Quintet, database_url: str) -> None:
+    dump = next((built.raw / "loan_book").glob("*.sql")).read_text("utf-8")
+    with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
+        for statement in dump.split("copy ")[0].removeprefix("begin;\n").split(";\n"):
+            if statement.strip():
+                cursor.execute(statement.encode())
+        for part in dump.split("copy ")[1:]:
+            head, _, rest = part.partition(" from stdin;\n")
+            with cursor.copy(f"copy {head} from stdin".encode()) as copy:
+                copy.write(rest.partition("\\.\n")[0])
+    with open_snapshot(built.snapshot) as snapshot:
+        cursor = snapshot.execute(
+            "select client_id, as_of, paid_loans_count, days_since_last_late_payment, profit_in_last_90_days_rate "
+            "from marts.fct_client_features"
+        )
+        rows = cursor.fetchall()
+    assert len(rows) == 3_000
+    expected = values_by_sql(database_url, [(row[0], row[1]) for row in rows])
+    names = ("paid_loans_count", "days_since_last_late_payment", "profit_in_last_90_days_rate")
+    for client, as_of, *values in rows:
+        wanted = [expected[client, as_of][name] for name in names]
+        assert values == pytest.approx([None if value is None else float(value) for value in wanted])
+    assert {as_of.isoformat() for _, as_of, *_ in rows} == {"2020-08-23"}
