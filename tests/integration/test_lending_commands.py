@@ -94,6 +94,30 @@ def test_the_commands_of_the_readme_and_of_the_page_work_in_their_order(quintet:
     assert applications[1] == applications[0] + 1  # the one that was committed while the stream ran
 
 
+def test_a_dump_or_a_database_that_cannot_be_used_keeps_no_other_business_from_being_published(
+    quintet: Quintet, database_url: str
+) -> None:
+    quintet.raw = quintet.home.parent / "raw"
+    quintet.environment["QUINTET_RAW"] = str(quintet.raw)
+    for name in ("transactions", "checkout_sales"):
+        shutil.copytree(_PROJECT / "data" / "raw" / name, quintet.raw / name)
+    dump = next((_PROJECT / "data" / "raw" / "loan_book").glob("*.sql")).read_text("utf-8")
+    (quintet.raw / "loan_book").mkdir()
+    (quintet.raw / "loan_book" / "crm.sql").write_text(dump.replace("interest", "gain"), "utf-8")
+    printed = " ".join(quintet.run().split())
+    assert "loan_book: file not read: crm.sql: table payment lacks the column interest" in printed
+    assert "payments: 2024-01-01" in printed
+
+    first = quintet.snapshot
+    place = database_url.rsplit("@", 1)[1]
+    quintet.environment["QUINTET_POSTGRES_URL"] = f"postgresql://quintet:wr0ngpassw0rd@{place}"
+    printed = " ".join(quintet.run(status=1).split())
+    assert "password authentication failed" in printed
+    assert "wr0ngpassw0rd" not in printed
+    assert "payments: 2024-01-01" in printed
+    assert quintet.snapshot != first
+
+
 def test_the_features_of_the_samples_are_those_of_the_briefs_sql(built: Quintet, database_url: str) -> None:
     dump = next((built.raw / "loan_book").glob("*.sql")).read_text("utf-8")
     with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
@@ -105,11 +129,10 @@ def test_the_features_of_the_samples_are_those_of_the_briefs_sql(built: Quintet,
             with cursor.copy(f"copy {head} from stdin".encode()) as copy:
                 copy.write(rest.partition("\\.\n")[0])
     with open_snapshot(built.snapshot) as snapshot:
-        cursor = snapshot.execute(
+        rows = snapshot.execute(
             "select client_id, as_of, paid_loans_count, days_since_last_late_payment, profit_in_last_90_days_rate "
             "from marts.fct_client_features"
-        )
-        rows = cursor.fetchall()
+        ).fetchall()
     assert len(rows) == 3_000
     expected = values_by_sql(database_url, [(row[0], row[1]) for row in rows])
     names = ("paid_loans_count", "days_since_last_late_payment", "profit_in_last_90_days_rate")

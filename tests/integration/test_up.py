@@ -83,18 +83,20 @@ def test_it_builds_once_shows_what_runs_and_stops_all_on_ctrl_c(
     )
     assert process.stdout is not None
     seen = []
-    for line in process.stdout:
-        seen.append(line)
-        if line.startswith("admin key"):
-            break
-    _until(lambda: _is_ready(port))
-    monkeypatch.setenv("DAGSTER_HOME", quintet.environment["DAGSTER_HOME"])
-    with open_instance() as instance:
-        _until(lambda: _inboxes_watched(instance) == {*DATASETS, INBOX})
-        assert len(instance.get_runs()) == 1  # the build: the sensors found nothing to do
-    url = running_url(home / "home" / "postgres")
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=120)
+    try:
+        for line in process.stdout:
+            seen.append(line)
+            if line.startswith("admin key"):
+                break
+        _until(lambda: _is_ready(port))
+        monkeypatch.setenv("DAGSTER_HOME", quintet.environment["DAGSTER_HOME"])
+        with open_instance() as instance:
+            _until(lambda: _inboxes_watched(instance) == {*DATASETS, INBOX})
+            assert len(instance.get_runs()) == 1  # the build: the sensors found nothing to do
+        url = running_url(home / "home" / "postgres")
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
 
     assert "up | promo_users: 1,500 rows put into PostgreSQL\n" in seen
     assert url is not None
