@@ -136,7 +136,7 @@ class Home:
             cwd=PROJECT,
             env=self.environment
             | {
-                "DBTPROJECT_DIR": str(PROJECT / "dbt_project"),
+                "DBT_PROJECT_DIR": str(PROJECT / "dbt_project"),
                 "DBT_PROFILES_DIR": str(PROJECT / "dbt_project"),
                 "QUINTET_WAREHOUSE": str(self.home / "warehouse.duckdb"),
                 "QUINTET_MEMORY_LIMIT": "800MB",

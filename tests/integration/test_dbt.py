@@ -28,8 +28,11 @@ from quintet.conversions.matching_run import run_matching
 from quintet.datasets import DATASETS
 from quintet.insurance.forecast_tables import write_forecast
 from quintet.insurance.stage import stage_new_batches
+from quintet.lending.models import registry_of as lending_models
+from quintet.lending.policy import read_policy as lending_policy
 from quintet.lending.registry import features
-from quintet.lending.tables import client_features, write_client_features
+from quintet.lending.result_tables import write_model_results
+from quintet.lending.tables import client_features, training_rows, write_client_features, write_training_set
 from quintet.payments.alert_tables import write_alerts, write_checkout_anomalies, write_evaluation
 from quintet.promotions.models import registry_of
 from quintet.promotions.policy import read_policy
@@ -464,6 +467,8 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tm
         known = features()
         no_client = client_features(tmp_path / "lending", known, dt.date(2024, 1, 1))
         write_client_features(connection, no_client, known)
+        write_training_set(connection, training_rows(tmp_path / "lending", known), known)
+        write_model_results(connection, lending_models(tmp_path), lending_policy(), dt.datetime(2026, 1, 1))
     second = run_dbt(dbt_project, warehouse, "build", *results, "--select", "tag:results")
     for run in (first, second):
         assert run.exit_status == 0, run.printed

@@ -20,6 +20,7 @@ from nbclient.exceptions import CellExecutionError
 
 from docs import make_tables
 from quintet.datasets import DATASETS
+from quintet.lending.inbox import INBOX
 from quintet.settings import settings_table
 from quintet.warehouse.files import FORMATS
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
@@ -172,7 +173,7 @@ def test_the_settings_table_is_the_one_that_the_settings_print() -> None:
 
 def test_the_readme_has_every_inbox_and_kind_of_file() -> None:
     dropping = _section(_README, "Dropping a batch")
-    assert sorted(_first_cells(dropping)) == sorted(f"data/raw/{name}/" for name in DATASETS)
+    assert sorted(_first_cells(dropping)) == sorted(f"data/raw/{name}/" for name in (*DATASETS, INBOX))
     assert [kind for kind in FORMATS if f"`{kind}`" not in dropping] == []
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from quintet.lending.inbox import INBOX
 from quintet.warehouse.digest import ARRIVAL_COLUMNS, schema_digests
 from quintet.warehouse.snapshot import open_snapshot
 from tests.conftest import Quintet
@@ -102,6 +103,7 @@ def disturbed(built: Quintet, tmp_path_factory: pytest.TempPathFactory, random_s
     quintet = Quintet(folder / "raw", folder / "home")
     batches = batches_of(built.raw)
     chance.shuffle(batches)
+    shutil.copytree(built.raw / INBOX, quintet.raw / INBOX)  # a dump counts as a whole
     for run in range(_RUNS):
         for number, (dataset, name, text) in enumerate(batches):
             inbox = quintet.raw / dataset

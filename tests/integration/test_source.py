@@ -41,10 +41,10 @@ def test_the_source_gives_the_marts_that_the_files_give_and_a_fault_of_it_leaves
 
     with psycopg.connect(database_url, autocommit=True) as source:
         source.execute("alter table promo_users rename column first_name to forename")
-    before = quintet.snapshot
+    before = marts(quintet)
     printed = quintet.run("--select", "promotions", status=1)
     assert "column first_name (text) vanished" in " ".join(printed.split())
-    assert quintet.snapshot == before
+    assert marts(quintet) == before
 
     with psycopg.connect(database_url, autocommit=True) as source:
         source.execute("alter table promo_users rename column forename to first_name")

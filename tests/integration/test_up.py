@@ -75,7 +75,7 @@ def test_it_builds_once_shows_what_runs_and_stops_all_on_ctrl_c(
     quintet = Quintet(project / "data" / "raw", home / "home")
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "up", "--dagster-port", str(free_port()), "--simulate", "5"],
+        [sys.executable, "-m", "cli", "up", "--dagster-port", str(free_port())],
         cwd=project,
         env=quintet.environment | {"QUINTET_STREAM_PORT": "0", "QUINTET_PORT": str(port)},
         stdout=subprocess.PIPE,

@@ -132,7 +132,9 @@ def test_a_command_of_make_ends_when_make_is_killed(tmp_path: Path):
     (tmp_path / "Makefile").write_text(f"wait:\n\t@{sys.executable} wait.py\n", "utf-8")
     (tmp_path / "wait.py").write_text(f"{PROLOGUE}\ndef work():\n    {SLEEPS}\nguard.guarded(work)\n", "utf-8")
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
-    make = subprocess.Popen(["make", "wait"], cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=environment)
+    make = subprocess.Popen(
+        ["make", "--no-print-directory", "wait"], cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=environment
+    )
     assert make.stdout is not None
     pid = int(make.stdout.readline().split()[-1])
     make.kill()
