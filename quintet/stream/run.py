@@ -1,10 +1,11 @@
 """The stream: from the log of PostgreSQL into the features and the object store, without loss and without a gap.
 
-Belongs here: the order of things and what happens when a part of the world is away. Three promises hold it together:
+It begins epochs and connects again where a part of the world was away; `flow.py` is one connection's worth of it.
+Three promises hold it together:
 
 - PostgreSQL is told that a transaction is safe only when the object store has acknowledged it and all before it.
 - The features carry their place in the log within their own transaction, so what comes again changes nothing.
-- What cannot go on without loss ends the stream with a message; only a person asks for a new snapshot.
+- What cannot go on without loss ends the stream with a message; only a person or a newer dump begins a new snapshot.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import obstore
 import psycopg
@@ -42,22 +42,18 @@ from quintet.lending.loan_book import RestoredDump, restored_dump
 from quintet.lending.online import EPOCH, OnlineFeatures
 from quintet.online.features import Keeper
 from quintet.stream import metrics, source
-from quintet.stream.pgoutput import Begin, Commit, Decoder, Relation, UnknownTypeError
+from quintet.stream.flow import ADVICE, FLUSHED, Flow, OtherBookError, ReadAgainError
+from quintet.stream.pgoutput import UnknownTypeError
 from quintet.stream.tables import (
     TableState,
-    after_relation,
     first_state,
-    is_quarantined,
     read_table_state,
     write_table_state,
 )
-from quintet.stream.upload import Piece, Uploader
+from quintet.stream.upload import Uploader
 
 _LOG = structlog.get_logger()
-_FLUSHED = "flushed"
-_SECONDS_TO_FINISH = 10
 _REPORT_SECONDS = 5.0
-_ADVICE = "Find out why; then begin anew with: python -m quintet.stream --new-snapshot"
 
 
 @dataclass(frozen=True)
@@ -85,24 +81,6 @@ class Options:
     slot_wait_seconds: float = 60.0
     start_seconds: float = 60.0
     reconnect_seconds: float = 0.2
-
-
-class _ReadAgainError(Exception):
-    """What was left in PostgreSQL's log can be read now."""
-
-
-class _OtherBookError(Exception):
-    """The tables were replaced by those of another dump."""
-
-
-@dataclass
-class _Transaction:
-    """What of the open transaction has not been handed on."""
-
-    commit_lsn: int = 0
-    committed_at: str = ""
-    changes: list[Change] = field(default_factory=list)
-    is_open: bool = False
 
 
 class Stream:
@@ -154,9 +132,9 @@ class Stream:
                 break
             except (source.SourceLostError, source.SlotTakenError):
                 raise
-            except _ReadAgainError:
+            except ReadAgainError:
                 _LOG.info("the object store answers again: reading what was left in the log of PostgreSQL")
-            except _OtherBookError:
+            except OtherBookError:
                 _LOG.info("the tables were replaced by those of another dump: a new epoch begins")
                 epoch = self._begin(new_snapshot=True)
             except UnknownTypeError as error:
@@ -228,20 +206,20 @@ class Stream:
                     source.drop_slot(connection, slot)
                 return self._snapshot(connection, cluster, dump)
             if last is None:
-                raise source.SourceLostError(f"the object store has lost the log that the features are of. {_ADVICE}")
+                raise source.SourceLostError(f"the object store has lost the log that the features are of. {ADVICE}")
             if state is None:
-                raise source.SourceLostError(f"slot {slot} is gone, and with it what was committed since. {_ADVICE}")
+                raise source.SourceLostError(f"slot {slot} is gone, and with it what was committed since. {ADVICE}")
             if state.wal_status == "lost":
                 raise source.SourceLostError(
-                    f"PostgreSQL has given up the log that slot {slot} needs (max_slot_wal_keep_size). {_ADVICE}"
+                    f"PostgreSQL has given up the log that slot {slot} needs (max_slot_wal_keep_size). {ADVICE}"
                 )
             if cluster != last.source or state.confirmed < last.snapshot_end.lsn:
-                raise source.SourceLostError(f"slot {slot} is not of the database that the log is of. {_ADVICE}")
-            flushed = self._features.store.fact(_FLUSHED)
+                raise source.SourceLostError(f"slot {slot} is not of the database that the log is of. {ADVICE}")
+            flushed = self._features.store.fact(FLUSHED)
             if self._features.store.fact(EPOCH) == last.name and flushed and state.confirmed > int(flushed):
                 raise source.SourceLostError(
                     f"slot {slot} stands at {source.lsn_text(state.confirmed)}, beyond what this stream acknowledged "
-                    f"({source.lsn_text(int(flushed))}): somebody moved it or made it anew. {_ADVICE}"
+                    f"({source.lsn_text(int(flushed))}): somebody moved it or made it anew. {ADVICE}"
                 )
         return last
 
@@ -289,7 +267,7 @@ class Stream:
             source.await_free(connection, options.slot, options.slot_wait_seconds)
             state = source.slot_state(connection, options.slot)
             if state is None or state.wal_status == "lost":
-                raise source.SourceLostError(f"slot {options.slot} is {'gone' if state is None else 'lost'}. {_ADVICE}")
+                raise source.SourceLostError(f"slot {options.slot} is {'gone' if state is None else 'lost'}. {ADVICE}")
             for key in remove_damaged(self._log, epoch.name, Position(state.confirmed)):
                 _LOG.warning("removed an object that a crash of the store left half written", key=key)
             start = min(covered(self._log, epoch), Position(state.confirmed))
@@ -303,203 +281,18 @@ class Stream:
             try:
                 replication.start(options.slot, options.publication, state.confirmed, self._binary)
                 store = self._features.store
-                store.keep(_FLUSHED, str(state.confirmed))
+                store.keep(FLUSHED, str(state.confirmed))
                 uploader = Uploader(
                     self._log, epoch.name, start, options.writers, options.most_events, options.object_seconds
                 )
                 try:
-                    with Keeper(store, _FLUSHED, options.feedback_seconds) as keeper, store.writing():
-                        _Pump(self, epoch, connection, replication, uploader, keeper, state.confirmed).run()
+                    with Keeper(store, FLUSHED, options.feedback_seconds) as keeper, store.writing():
+                        Flow(self, epoch, connection, replication, uploader, keeper, state.confirmed).run()
                 finally:
                     uploader.close()
             finally:
                 replication.close()
 
 
-class _Pump:
-    """One connection's worth of flow: what is received goes to the features and to the uploader."""
-
-    def __init__(
-        self,
-        stream: Stream,
-        epoch: Epoch,
-        connection: psycopg.Connection,
-        replication: source.Replication,
-        uploader: Uploader,
-        keeper: Keeper,
-        confirmed: int,
-    ) -> None:
-        self._stream, self._options, self._epoch = stream, stream._options, epoch
-        self._connection, self._replication = connection, replication
-        self._uploader, self._keeper = uploader, keeper
-        self._decoder = Decoder(stream._binary)
-        self._open = _Transaction()
-        self._pieces: list[Piece] = []
-        self._piece = Piece([], Position(0), None)
-        self._events = 0
-        self._is_shedding = False
-        self._confirmed = self._kept = self._acknowledged = confirmed
-        self._sent = confirmed
-        self._next_feedback = self._next_heartbeat = self._next_watch = 0.0
-
-    def run(self) -> None:
-        """Receive changes, apply and upload them until the stream is to stop."""
-        self._stream.ready.set()
-        _LOG.info("receiving changes", epoch=self._epoch.name, after=source.lsn_text(self._confirmed))
-        while not (self._stream.stop.is_set() or self._is_caught_up()):
-            if self._must_hold_back():
-                time.sleep(0.005)
-            else:
-                arrived = self._replication.receive(0.02)
-                self._take(arrived.messages)
-                self._sent = max(self._sent, arrived.sent)
-                self._next_feedback = 0.0 if arrived.wants_reply else self._next_feedback
-            self._hand_on()
-            self._look_after(time.monotonic())
-        self._uploader.finish(_SECONDS_TO_FINISH)
-        self._note_safe()
-        self._keeper.keep()
-        self._feed_back()
-
-    def _is_caught_up(self) -> bool:
-        """Whether all that was asked for is safe in the object store; never where the stream has no end."""
-        return self._stream._until is not None and self._confirmed >= self._stream._until
-
-    def _must_hold_back(self) -> bool:
-        """Whether too much waits for the object store; while that refuses, features go on and the rest stays behind."""
-        if self._is_shedding:
-            if not self._uploader.is_failing and self._uploader.is_idle:
-                metrics.SHEDDING.set(0)
-                raise _ReadAgainError
-            return False
-        if self._uploader.waiting_events < self._options.most_waiting:
-            return False
-        if self._uploader.is_failing:
-            _LOG.warning("the object store refuses: features go on, the log waits in PostgreSQL")
-            self._uploader.drop_waiting()
-            self._is_shedding = True
-            metrics.SHEDDING.set(1)
-            return False
-        return True
-
-    def _take(self, messages: list[bytes]) -> None:
-        for message in self._decoder.decode_all(messages, source.HEADER):
-            if isinstance(message, Change):
-                self._take_change(message)
-            elif isinstance(message, Begin):
-                self._open = _Transaction(message.commit_lsn, message.committed_at, is_open=True)
-            elif isinstance(message, Relation):
-                self._take_relation(message)
-            elif isinstance(message, Commit):
-                self._open.is_open = False
-                self._close_piece(Position(message.end_lsn), message.end_lsn)
-
-    def _take_change(self, change: Change) -> None:
-        state = self._stream._tables.get(change.table)
-        aside = state is not None and state.quarantined_from is not None and is_quarantined(state, change.position)
-        (self._piece.quarantined if aside else self._piece.changes).append(change)
-        self._events += 1
-        if self._events >= self._options.most_events:
-            self._close_piece(Position(change.commit_lsn, change.sequence + 1), None)
-
-    def _take_relation(self, relation: Relation) -> None:
-        known = self._stream._tables.get(relation.table)
-        if known is None:
-            return
-        pending = len(self._piece.changes) + len(self._piece.quarantined)
-        last = (self._piece.changes + self._piece.quarantined)[-1:] if pending else []
-        at = Position(self._open.commit_lsn, last[0].sequence + 1 if last else 0)
-        after = after_relation(known, relation, at)
-        if after is known:
-            return
-        self._stream._tables[relation.table] = after
-        self._piece.tables.append(after)
-        if after.quarantined_from is not None:
-            _LOG.error(
-                "a table is set aside: its columns changed in a way that breaks readers. Its changes go to quarantine; "
-                "begin anew with: python -m quintet.stream --new-snapshot",
-                table=relation.table,
-            )
-        else:
-            _LOG.info("a table has new columns", table=relation.table, schema=relation.schema)
-
-    def _close_piece(self, end: Position, flushable: int | None) -> None:
-        self._piece.end, self._piece.flushable = end, flushable
-        self._pieces.append(self._piece)
-        self._piece = Piece([], Position(0), None)
-
-    def _hand_on(self) -> None:
-        """Apply what is complete to the features, and give it to the uploader."""
-        if not self._pieces:
-            return
-        pieces, self._pieces, self._events = self._pieces, [], 0
-        changes = [change for piece in pieces for change in piece.changes]
-        aside = [change for piece in pieces for change in piece.quarantined]
-        for table, count in Counter(change.table for change in (*changes, *aside)).items():
-            metrics.EVENTS.labels(table).inc(count)
-        flushable = [piece.flushable for piece in pieces if piece.flushable is not None]
-        self._stream._features.apply(changes, pieces[-1].end, flushable[-1] if flushable else None)
-        if changes:
-            age = max(self._stream._clock() - _unix(changes[-1].committed_at), 0.0)
-            metrics.LAG_SECONDS.set(age)
-            metrics.APPLY_SECONDS.observe(age)
-        if not self._is_shedding:
-            self._uploader.offer(pieces)
-
-    def _look_after(self, now: float) -> None:
-        if now >= self._next_feedback:
-            self._feed_back()
-            self._next_feedback = now + self._options.feedback_seconds
-        if now >= self._next_heartbeat:
-            self._ask("select pg_logical_emit_message(true, 'quintet', 'heartbeat')")
-            self._next_heartbeat = now + self._options.heartbeat_seconds
-        if now >= self._next_watch:
-            self._watch()
-            self._next_watch = now + self._options.watch_seconds
-
-    def _feed_back(self) -> None:
-        """Tell PostgreSQL what is safe and noted as such, the note being safe from a power cut itself."""
-        self._note_safe()
-        self._acknowledged = max(self._acknowledged, int(self._keeper.kept or 0))
-        self._replication.acknowledge(self._acknowledged, self._stream._clock())
-        metrics.LAG_BYTES.set(max(self._sent - self._acknowledged, 0))
-
-    def _note_safe(self) -> None:
-        """Note what is acknowledged by the store. Where nothing is under way, that is all that PostgreSQL has sent."""
-        safe = max(self._confirmed, self._uploader.flushed or 0)
-        is_quiet = not self._open.is_open and not self._pieces and not self._is_shedding and self._uploader.is_idle
-        if is_quiet:
-            safe = max(safe, self._sent)
-        self._confirmed = safe
-        if safe != self._kept:
-            self._stream._features.store.keep(_FLUSHED, str(safe))
-            self._kept = safe
-
-    def _watch(self) -> None:
-        try:
-            state, dump = source.slot_state(self._connection, self._options.slot), restored_dump(self._connection)
-        except psycopg.OperationalError as error:
-            raise source.broken(error) from None
-        if state is None:
-            raise source.SourceLostError(f"slot {self._options.slot} was dropped. {_ADVICE}")
-        if _sha256(dump) != self._epoch.dump:
-            raise _OtherBookError
-        metrics.RETAINED.set(state.retained_bytes)
-        if state.retained_bytes > self._options.retained_bytes:
-            _LOG.error("PostgreSQL keeps more log for the slot than it should", bytes=state.retained_bytes)
-        for table, known in self._stream._tables.items():
-            metrics.QUARANTINED.labels(table).set(known.quarantined_from is not None)
-
-    def _ask(self, statement: str) -> None:
-        try:
-            self._connection.execute(statement.encode())
-        except psycopg.OperationalError as error:
-            raise source.broken(error) from None
-
-
 def _sha256(dump: RestoredDump | None) -> str | None:
     return None if dump is None else dump.sha256
-
-
-def _unix(text: str) -> float:
-    return dt.datetime.fromisoformat(text).timestamp()
