@@ -181,7 +181,7 @@ class Settings(BaseSettings):
     )
     postgres_url: SecretStr | None = _setting(
         None,
-        "URL of the application's PostgreSQL, which promotions are taken from beside the inboxes.",
+        "URL of a PostgreSQL of your own, in place of the embedded one: the tables of promotions and of lending.",
         "a URL like postgresql://user@host:5432/database",
         "none; `make up` starts its own",
         min_length=1,
