@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from quintet.embedded.postgres import EmbeddedPostgres
 
@@ -26,6 +28,11 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 # The matrices here are small: threads of the BLAS would wait for one another longer than they work.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# How fast a machine draws and runs examples says nothing about the product.
+hypothesis_settings.register_profile(
+    "suite", parent=hypothesis_settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
