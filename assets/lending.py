@@ -98,7 +98,7 @@ def lending_replication(
     with warehouse.get_connection() as connection:
         for dump in done.dumps:
             if dump.status != KNOWN:
-                status = REJECTED if dump.status == REJECTED else LOADED
+                status = LOADED if dump.status == LOADED else REJECTED
                 record_file(connection, dump.file, dump.sha256, status, dump.rows, dump.message, clock.now())
     rejected = [str(dump.message) for dump in done.dumps if dump.status == REJECTED]
     return dg.MaterializeResult(

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from quintet.embedded import object_store, postgres
+from quintet.lending.sandbox import remove_left_restore
 from resources.run_marks import has_dead_marks, marks_folder
 
 _RECORD_SECONDS = 60
@@ -16,5 +17,6 @@ def clean_up(home: Path, dagster_home: Path) -> None:
     """Stop the servers in `home` that nobody owns any more, and end the runs whose process is dead."""
     postgres.stop_left_behind(home / "postgres")
     object_store.stop_left_behind(home / "objects")
+    remove_left_restore(home / "restore")
     if has_dead_marks(marks_folder(dagster_home)):
         subprocess.run([sys.executable, "-m", "cli.dead_runs"], check=False, timeout=_RECORD_SECONDS)

@@ -82,13 +82,19 @@ def _selection(plan: Plan, select: str | None) -> dg.AssetSelection:
     return new_data_selection(begun, {DATASETS[name].domain for name in plan.new_files})
 
 
+_OF_DBT = ("Finished dbt command", "A dbt subsetted execution", "Running dbt command", "Logging an `AssetObservation`")
+"""How messages begin in which dagster-dbt says how it calls dbt."""
+
+
 def _print_progress(entry: dg.EventLogEntry, console: Console) -> None:
     """One line for each step that ends, each check that fails and each warning, in place of Dagster's own log."""
     event = entry.dagster_event
     if event is None:
+        if entry.user_message.startswith(_OF_DBT):
+            return
         if int(entry.level) >= logging.WARNING:
             console.print(f"  ! {entry.user_message}", style="yellow", markup=False)
-        elif int(entry.level) >= logging.INFO and not entry.user_message.startswith("Finished dbt command"):
+        elif int(entry.level) >= logging.INFO:
             console.print(f"    {entry.user_message}", style="dim", markup=False)
     elif event.is_step_success:
         console.print(f"  {event.step_key} ({event.step_success_data.duration_ms / 1000:.1f} s)", markup=False)

@@ -134,8 +134,9 @@ def statements(pieces: Iterator[bytes]) -> Iterator[Statement]:
 
     Raises DumpError for text that ends within a statement or within the data of a COPY, and for commands of psql.
     """
-    text = _Text(pieces)
-    while (sql := _statement(text)) is not None:
+    text, is_first = _Text(pieces), True
+    while (sql := _statement(text, is_first)) is not None:
+        is_first = False
         if _COPY.match(sql) is None:
             yield Statement(sql)
             continue
@@ -174,7 +175,7 @@ class _Text:
         return self.buffer[begin:end]
 
 
-def _statement(text: _Text) -> bytes | None:
+def _statement(text: _Text, is_first: bool) -> bytes | None:
     """The next statement without its semicolon; None where only blanks and comments are left."""
     place, is_blank = text.start, True
     while (found := _element(text, place)) is not None:
@@ -189,6 +190,8 @@ def _statement(text: _Text) -> bytes | None:
             is_blank = False
         if is_blank:
             text.use(place)
+    if not is_blank and is_first:
+        raise DumpError("it is no PostgreSQL dump: no statement ends in it. Give a dump as pg_dump writes it.")
     if not is_blank:
         raise DumpError("the dump is cut off within a statement. Copy or make it again.")
     return None

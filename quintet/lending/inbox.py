@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from quintet.settings import Settings
@@ -26,10 +27,30 @@ def dumps_of(settings: Settings) -> list[InboxFile]:
     return newest_first(list_inbox(settings.raw, INBOX))
 
 
-def sha256_of(file: InboxFile) -> str:
-    """The hash of a file's content. Raises OSError where it cannot be read."""
-    with file.path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+@dataclass(frozen=True)
+class Dump:
+    """A file of the inbox with the hash of its content. fault: why it cannot be read; the hash is then of that."""
+
+    file: InboxFile
+    sha256: str
+    fault: str | None = None
+
+
+def read_dump(file: InboxFile) -> Dump:
+    """Hash a file, or say why it cannot be read. Pipes and devices are not opened, since they may never end."""
+    try:
+        if file.path.is_dir():
+            fault = "is a folder. Put the dump itself into the inbox."
+        elif not file.path.exists():
+            fault = "is a link to a file that is not there. Put the dump itself into the inbox."
+        elif not file.path.is_file():
+            fault = "is no file but a pipe or a device. Put the dump itself into the inbox."
+        else:
+            with file.path.open("rb") as content:
+                return Dump(file, hashlib.file_digest(content, "sha256").hexdigest())
+    except OSError as error:
+        fault = f"cannot be opened ({error.strerror}). Allow it, or put a copy into the inbox."
+    return Dump(file, hashlib.sha256(f"{file.name}\0{fault}".encode()).hexdigest(), fault)
 
 
 def unknown_dumps(files: Sequence[InboxFile], serving: Path) -> list[str]:
@@ -37,8 +58,8 @@ def unknown_dumps(files: Sequence[InboxFile], serving: Path) -> list[str]:
     try:
         path = current_snapshot(serving)
     except NoSnapshotError:
-        return [sha256_of(file) for file in files]
+        return [read_dump(file).sha256 for file in files]
     with open_snapshot(path) as snapshot:
         rows = snapshot.execute("select content_sha256 from marts.ops_batches where dataset = ?", [INBOX]).fetchall()
     known = {row[0] for row in rows}
-    return [sha256 for sha256 in map(sha256_of, files) if sha256 not in known]
+    return [dump.sha256 for dump in map(read_dump, files) if dump.sha256 not in known]

@@ -177,6 +177,8 @@ def _columns(source: psycopg.Connection, table: str) -> list[_Column]:
         else:
             loaded = as_type
             _check_exact(source, table, name, kind, loaded)
+            if loaded == "date":
+                _check_calendar(source, table, name)
         columns.append(_Column(name, sql.SQL("{}::{}").format(sql.Identifier(name), sql.SQL(loaded)), loaded))
     return columns
 
@@ -195,6 +197,21 @@ def _check_exact(source: psycopg.Connection, table: str, name: str, kind: str, l
         raise DumpError(
             f"column {name} of table {table} holds {row[0]}, which is no {needed}. "
             f"Change its type to {loaded}, and dump again."
+        )
+
+
+def _check_calendar(source: psycopg.Connection, table: str, name: str) -> None:
+    """Raise DumpError for a date that PostgreSQL knows and no other calendar."""
+    row = source.execute(
+        sql.SQL(
+            "select {name}::date::text from public.{table} where isfinite({name}) "
+            "and ({name} < '0001-01-01' or {name} > '9999-12-31') limit 1"
+        ).format(name=sql.Identifier(name), table=sql.Identifier(table))
+    ).fetchone()
+    if row is not None:
+        raise DumpError(
+            f"column {name} of table {table} holds {row[0]}, which lies outside the years 1 to 9999. "
+            "Correct it, and dump again."
         )
 
 

@@ -7,13 +7,14 @@ have limits.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,7 +33,8 @@ _SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
     "autovacuum": "off",
-    "max_wal_size": "4GB",
+    "max_wal_size": "256MB",
+    "log_min_messages": "fatal",
 }
 """Of a server that is thrown away: what is restored need not survive a crash."""
 _WATCH_SECONDS = 0.25
@@ -71,13 +73,12 @@ def restored(dump: Path, folder: Path, limits: Limits, report: Callable[[str], N
     """
     server = EmbeddedPostgres(folder, _SETTINGS)
     try:
-        stop_left_behind(folder)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_left_restore(folder)
         with server, psycopg.connect(server.url, autocommit=True) as admin:
             sandbox = Sandbox(_make(admin, server.url, limits))
-            with _watched(server.url, limits) as broken_limit:
+            with _watched(server, limits) as broken_limit:
                 try:
-                    _run(dump, sandbox, report)
+                    _run(dump, sandbox, broken_limit, report)
                     yield sandbox
                 except psycopg.OperationalError as error:
                     is_too_large = isinstance(error, psycopg.errors.ConfigurationLimitExceeded)
@@ -85,6 +86,13 @@ def restored(dump: Path, folder: Path, limits: Limits, report: Callable[[str], N
                         broken_limit() or (_too_large(limits) if is_too_large else first_line(error))
                     ) from None
     finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_left_restore(folder: Path) -> None:
+    """Stop the server and remove the folder of a restore that was killed."""
+    if folder.exists():
+        stop_left_behind(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -103,8 +111,8 @@ def _make(admin: psycopg.Connection, admin_url: str, limits: Limits) -> str:
     return make_conninfo(admin_url, dbname=_NAME, user=_NAME, password=password)
 
 
-def _run(dump: Path, sandbox: Sandbox, report: Callable[[str], None]) -> None:
-    progress = _Progress(dump, report)
+def _run(dump: Path, sandbox: Sandbox, broken_limit: Callable[[], str | None], report: Callable[[str], None]) -> None:
+    progress = _Progress(dump, broken_limit, report)
     with (
         psycopg.connect(sandbox.url, autocommit=True) as connection,
         connection.cursor() as cursor,
@@ -140,6 +148,16 @@ def first_line(error: psycopg.Error) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
+def _size(folder: Path) -> int:
+    """The bytes of all files below a folder: tables, temporary files and logs alike."""
+    sizes = []
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # one that was removed meanwhile
+                sizes.append((Path(place) / name).lstat().st_size)
+    return sum(sizes)
+
+
 def _too_large(limits: Limits) -> str:
     return (
         f"the dump takes more than {limits.bytes / 1e6:,.0f} MB when restored. Allow more with "
@@ -148,29 +166,31 @@ def _too_large(limits: Limits) -> str:
 
 
 class _Progress:
-    """Report how much of the file is read, at most every few seconds."""
+    """Report how much of the file is read, at most every few seconds, and stop where a limit is reached."""
 
-    def __init__(self, dump: Path, report: Callable[[str], None]) -> None:
+    def __init__(self, dump: Path, broken_limit: Callable[[], str | None], report: Callable[[str], None]) -> None:
+        self._broken_limit = broken_limit
         self._name, self._bytes, self._report = dump.name, max(dump.stat().st_size, 1), report
         self._next = time.monotonic() + _PROGRESS_SECONDS
 
     def read(self, count: int) -> None:
+        if reason := self._broken_limit():  # nothing may reach the server meanwhile, whose connections are watched
+            raise DumpError(reason)
         if time.monotonic() >= self._next:
             self._report(f"{self._name}: {count / self._bytes:.0%} of {self._bytes / 1e6:,.0f} MB restored")
             self._next = time.monotonic() + _PROGRESS_SECONDS
 
 
 @contextmanager
-def _watched(admin_url: str, limits: Limits) -> Iterator[Callable[[], str | None]]:
+def _watched(server: EmbeddedPostgres, limits: Limits) -> Iterator[Callable[[], str | None]]:
     """End the role's connections once a limit is reached; yields what gives the reason, None while there is none."""
     ends, reasons = threading.Event(), list[str]()
-    until = time.monotonic() + limits.seconds
+    until, empty = time.monotonic() + limits.seconds, _size(server.folder)
 
     def watch() -> None:
-        with psycopg.connect(admin_url, autocommit=True) as connection:
+        with psycopg.connect(server.url, autocommit=True) as connection:
             while not ends.wait(_WATCH_SECONDS):
-                size = connection.execute("select pg_database_size(%s)", (_NAME,)).fetchone()
-                if size is not None and size[0] > limits.bytes:
+                if _size(server.folder) - empty > limits.bytes:
                     reasons.append(_too_large(limits))
                 elif time.monotonic() > until:
                     reasons.append(

@@ -21,11 +21,11 @@ from quintet.changelog.place import open_log
 from quintet.embedded import postgres
 from quintet.embedded.processes import EmbeddedServerError
 from quintet.lending.dump import DumpError
-from quintet.lending.inbox import dumps_of, sha256_of
+from quintet.lending.inbox import Dump, dumps_of, read_dump
 from quintet.lending.loan_book import NotOurTablesError, has_book, load_dump, restored_dump
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.registry import features
-from quintet.lending.sandbox import Limits
+from quintet.lending.sandbox import Limits, remove_left_restore
 from quintet.online.features import FeatureStore
 from quintet.settings import Settings
 from quintet.stream import source
@@ -78,6 +78,7 @@ def catch_up(settings: Settings, loaded: Collection[str], report: Callable[[str]
     used is told in the result. Raises ReplicationError for everything else.
     """
     try:
+        remove_left_restore(settings.restores)
         with contextlib.ExitStack() as servers:
             files = dumps_of(settings)
             url = _database(settings, bool(files), servers)
@@ -120,23 +121,26 @@ def _load_newest(
         if files and (is_empty or current is not None):
             source.check_server(connection)  # before anything is loaded into it
     newer: str | None = None
-    for file in files:
-        sha256 = sha256_of(file)
-        if newer is not None:
+    for dump in map(read_dump, files):
+        file, sha256 = dump.file, dump.sha256
+        if dump.fault is not None:
+            yield DumpOutcome(file, sha256, REJECTED, message=f"{file.name} {dump.fault}")
+        elif newer is not None:
             status = KNOWN if sha256 in loaded else SUPERSEDED
-            yield DumpOutcome(file, sha256, status, message=f"not loaded, since {newer} is newer")
+            yield DumpOutcome(file, sha256, status, message=f"{file.name}: not loaded, since {newer} is newer")
         elif current is not None and current.sha256 == sha256:
             newer = file.name
             yield DumpOutcome(file, sha256, KNOWN)
         elif sha256 in loaded and not is_empty:
             yield DumpOutcome(file, sha256, KNOWN, message="loaded before, and replaced since")
         else:
-            outcome = _load(settings, url, file, sha256, report)
+            outcome = _load(settings, url, dump, report)
             newer = file.name if outcome.status == LOADED else None
             yield outcome
 
 
-def _load(settings: Settings, url: str, file: InboxFile, sha256: str, report: Callable[[str], None]) -> DumpOutcome:
+def _load(settings: Settings, url: str, dump: Dump, report: Callable[[str], None]) -> DumpOutcome:
+    file, sha256 = dump.file, dump.sha256
     limits = Limits(settings.loan_book_seconds, settings.loan_book_bytes)
     try:
         if not file.name.lower().endswith(_SUFFIXES):

@@ -21,6 +21,7 @@ import pytest
 from quintet.changelog.lake import compact
 from quintet.changelog.place import last_day, latest_log, open_log
 from quintet.embedded.postgres import EmbeddedPostgres, programs, running_url, stop_left_behind
+from quintet.lending.inbox import dumps_of, unknown_dumps
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.registry import features
 from quintet.lending.tables import client_features, replay, training_rows
@@ -181,6 +182,9 @@ def test_a_custom_dump_is_loaded_like_a_plain_one(settings: Settings, home: Path
         (lambda _: "create table film (id int); create table actor (id int);", ["no table user", "actor, film"]),
         (lambda _: "", ["empty"]),
         (lambda _: "-- nothing\n", ["no tables"]),
+        (lambda _: "hello, I am text\n", ["no PostgreSQL dump"]),
+        (lambda text: text + "update loan set created_on = '4713-01-01 BC' where id = 2;", ["created_on", "BC"]),
+        (lambda text: text + "update loan set updated_on = '294276-01-01' where id = 2;", ["updated_on", "294276"]),
         (lambda text: text[: len(text) // 2], ["cut off"]),
         (lambda text: text.replace("id integer primary key", "id integer").replace("\n2\t", "\n1\t"), ["id", "unique"]),
         (lambda text: text.replace("\tpaid\t", "\tpaid\tand more\t", 1), ["loan", "extra data"]),
@@ -258,6 +262,7 @@ def test_what_runs_while_tables_are_read_has_no_rights_either(settings: Settings
     ("limit", "content", "named"),
     [
         ({"loan_book_seconds": 1.0}, "select pg_sleep(60);", "not restored within 1 s"),
+        ({"loan_book_seconds": 1.0}, ";" * 80_000_000, "not restored within 1 s"),
         ({"loan_book_bytes": 30_000_000}, "create table x as select * from generate_series(1, 3000000);",
          "more than"),
     ],
@@ -441,3 +446,45 @@ def test_a_dump_whose_server_or_log_is_gone_is_loaded_and_replicated_again(setti
     assert found[1] == again.epoch
     replay(settings.lending, *found, features())
     assert len(client_features(settings.lending, features(), date(2020, 8, 23))) == len(_BOOK.user)
+
+
+@pytest.mark.parametrize(
+    ("put", "named"),
+    [
+        (lambda path: path.mkdir(), "is a folder"),
+        (lambda path: path.symlink_to("/nowhere/at/all"), "is a link to a file that is not there"),
+        (os.mkfifo, "is no file but a pipe or a device"),
+        (lambda path: path.symlink_to("/dev/zero"), "is no file but a pipe or a device"),
+    ],
+)
+def test_what_is_no_file_is_refused_unopened_and_hides_no_dump(
+    settings: Settings, put: Callable[[Path], object], named: str
+) -> None:
+    put(settings.raw / "loan_book" / "x_2030-01-01.sql")
+    _drop(settings, "book.sql", _PLAIN)
+    assert len(unknown_dumps(dumps_of(settings), settings.serving)) == 2
+    found = {dump.file.name: dump for dump in _catch_up(settings).dumps}
+    assert found["book.sql"].status == "loaded"
+    assert found["x_2030-01-01.sql"].status == "rejected"
+    assert named in str(found["x_2030-01-01.sql"].message)
+
+
+def test_what_a_dump_writes_to_the_servers_log_fills_no_disk(settings: Settings) -> None:
+    flood = "do $$ begin for i in 1..3000 loop raise log '%', repeat('x', 10000); end loop; end $$;"
+    _drop(settings, "book.sql", flood + _PLAIN)
+    limited = settings.model_copy(update={"loan_book_bytes": 25_000_000})
+    assert [dump.status for dump in _catch_up(limited).dumps] == ["loaded"]
+
+
+def test_what_a_killed_restore_left_is_removed_though_its_dump_is_gone(settings: Settings) -> None:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    settings.home.chmod(0o711)
+    program = (
+        "import os, sys\nfrom pathlib import Path\nfrom quintet.embedded.postgres import EmbeddedPostgres\n"
+        "EmbeddedPostgres(Path(sys.argv[1])).start()\nos.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(settings.restores)], check=False)
+    assert running_url(settings.restores) is not None
+    _catch_up(settings)
+    assert running_url(settings.restores) is None
+    assert not settings.restores.exists()
