@@ -26,7 +26,7 @@ def require_program(name: str, environment: Mapping[str, str] = os.environ) -> s
         return found
     reason = f"{name} is not installed: {INSTALL[name]}"
     if environment.get("CI") == "true":
-        pytest.fail(f"{reason}. Continuous integration skips no test for want of a program.", pytrace=False)
+        pytest.fail(f"{reason}. Continuous integration skips no test for lack of a program.", pytrace=False)
     pytest.skip(reason)
 
 

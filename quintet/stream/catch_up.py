@@ -75,7 +75,7 @@ def catch_up(settings: Settings, loaded: Collection[str], report: Callable[[str]
     """Load the newest dump of the inbox where it is new, and replicate all that is committed by now.
 
     loaded: the hashes of the dumps that were loaded before. report: called with the progress. A dump that cannot be
-    used is told in the result. Raises ReplicationError for everything else.
+    used is reported in the result. Raises ReplicationError for everything else.
     """
     try:
         remove_left_restore(settings.restores)

@@ -1,4 +1,4 @@
-"""A dump becomes statements however it is cut into pieces; what is cut off or no dump is told apart, and psql's
+"""A dump becomes statements however it is cut into pieces; what is cut off or no dump is refused, and psql's
 commands are not run.
 """
 
