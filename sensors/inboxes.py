@@ -44,6 +44,26 @@ def content_digest(dataset: Dataset, files: Sequence[InboxFile]) -> str:
     return hashlib.sha256("\n".join([dataset.name, *batches]).encode()).hexdigest()
 
 
+def settled_files(
+    context: dg.SensorEvaluationContext, inbox: str, inboxes: Inboxes, clock: Clock
+) -> tuple[list[InboxFile], str] | dg.SkipReason:
+    """The files of an inbox that has changed and that nobody writes to, with the cursor that notes it."""
+    files = inboxes.files(inbox)
+    listing = listing_digest(files)
+    seen = json.loads(context.cursor) if context.cursor else {}
+    if not files or seen.get("listing") == listing:
+        return dg.SkipReason("nothing has changed in the inbox")
+    unsettled = max(unsettled_seconds(file, clock.now(), inboxes.settle_seconds) for file in files)
+    if 0 < unsettled <= _LONGEST_WAIT_SECONDS:
+        clock.sleep(unsettled)
+        files = inboxes.files(inbox)
+        listing = listing_digest(files)
+    growing = [file.name for file in files if not is_settled(file, clock.now(), inboxes.settle_seconds)]
+    if growing:
+        return dg.SkipReason(f"still being written: {', '.join(growing[:5])}")
+    return files, json.dumps({"listing": listing, "at": clock.now().isoformat(timespec="seconds")})
+
+
 def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
     """The sensor that watches a dataset's inbox."""
 
@@ -61,20 +81,10 @@ def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
         clock: Clock,
         code: dg.ResourceParam[str],
     ) -> dg.SensorResult | dg.SkipReason:
-        files = inboxes.files(dataset.name)
-        listing = listing_digest(files)
-        seen = json.loads(context.cursor) if context.cursor else {}
-        if not files or seen.get("listing") == listing:
-            return dg.SkipReason("nothing has changed in the inbox")
-        unsettled = max(unsettled_seconds(file, clock.now(), inboxes.settle_seconds) for file in files)
-        if 0 < unsettled <= _LONGEST_WAIT_SECONDS:
-            clock.sleep(unsettled)
-            files = inboxes.files(dataset.name)
-            listing = listing_digest(files)
-        growing = [file.name for file in files if not is_settled(file, clock.now(), inboxes.settle_seconds)]
-        if growing:
-            return dg.SkipReason(f"still being written: {', '.join(growing[:5])}")
-        cursor = json.dumps({"listing": listing, "at": clock.now().isoformat(timespec="seconds")})
+        settled = settled_files(context, dataset.name, inboxes, clock)
+        if isinstance(settled, dg.SkipReason):
+            return settled
+        files, cursor = settled
         fresh = files_not_done(dataset, files, Path(warehouse.serving))
         if not fresh:
             return dg.SensorResult(skip_reason="the snapshot knows the content of every file", cursor=cursor)

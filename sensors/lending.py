@@ -5,7 +5,6 @@ Belongs here: when a run is due. An error fails the tick, where Dagster shows it
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import dagster as dg
@@ -16,14 +15,13 @@ from quintet.changelog.log import covering, stretches
 from quintet.changelog.place import latest_log
 from quintet.lending.inbox import INBOX, unknown_dumps
 from quintet.settings import Settings
-from quintet.warehouse.inbox import is_settled
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.warehouse import Warehouse
-from sensors.inboxes import listing_digest
+from sensors.inboxes import INTERVAL_SECONDS as INBOX_SECONDS
+from sensors.inboxes import settled_files
 
 INTERVAL_SECONDS = 60
-_INBOX_SECONDS = 10
 MOST_OBJECTS = 200
 """Objects of the log that may wait for a compaction; the daily run takes what is fewer."""
 
@@ -51,7 +49,7 @@ def watch_change_log(settings: dg.ResourceParam[Settings]) -> dg.RunRequest | dg
 @dg.sensor(
     name="watch_loan_book",
     target=domain_selection("lending"),
-    minimum_interval_seconds=_INBOX_SECONDS,
+    minimum_interval_seconds=INBOX_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Loads new dumps of data/raw/loan_book.",
 )
@@ -59,15 +57,10 @@ def watch_loan_book(
     context: dg.SensorEvaluationContext, inboxes: Inboxes, warehouse: Warehouse, clock: Clock
 ) -> dg.SensorResult | dg.SkipReason:
     """Ask for a run for dumps that the snapshot does not know."""
-    files = inboxes.files(INBOX)
-    listing = listing_digest(files)
-    seen = json.loads(context.cursor) if context.cursor else {}
-    if not files or seen.get("listing") == listing:
-        return dg.SkipReason("nothing has changed in the inbox")
-    growing = [file.name for file in files if not is_settled(file, clock.now(), inboxes.settle_seconds)]
-    if growing:
-        return dg.SkipReason(f"still being written: {', '.join(growing[:5])}")
-    cursor = json.dumps({"listing": listing, "at": clock.now().isoformat(timespec="seconds")})
+    settled = settled_files(context, INBOX, inboxes, clock)
+    if isinstance(settled, dg.SkipReason):
+        return settled
+    files, cursor = settled
     fresh = unknown_dumps(files, Path(warehouse.serving))
     if not fresh:
         return dg.SensorResult(skip_reason="the snapshot knows every dump", cursor=cursor)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LOG = structlog.get_logger()
 FLUSHED = "flushed"
-"""The fact of the feature store that says up to which LSN PostgreSQL was told that all is safe."""
+"""The fact of the feature store with the LSN up to which everything was acknowledged to PostgreSQL."""
 
 ADVICE = "Find out why; then begin again with: python -m quintet.stream --new-snapshot"
 _SECONDS_TO_FINISH = 10
@@ -41,7 +41,7 @@ class OtherBookError(Exception):
 
 @dataclass
 class _Transaction:
-    """What of the open transaction has not been handed on."""
+    """The changes of the open transaction that were not applied yet."""
 
     commit_lsn: int = 0
     committed_at: str = ""

@@ -1,18 +1,24 @@
-"""The sensor of the change log: it asks for one run when enough has come, and waits otherwise."""
+"""The sensors of lending: they ask for one run when a dump is new or enough has come, and wait otherwise."""
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 
 from quintet.changelog.change import Position
 from quintet.changelog.lake import compact
 from quintet.changelog.log import Epoch, Store, Stretch, open_store, write_epoch, write_stretch
 from quintet.settings import Settings, load_settings
+from resources.clock import Clock
+from resources.inboxes import Inboxes
+from resources.warehouse import Warehouse
 from sensors import lending
-from sensors.lending import watch_change_log
+from sensors.lending import watch_change_log, watch_loan_book
 from tests.lending.events import change
 
 _EPOCH = Epoch("E", Position(0), Position(1), "2020-01-01T00:00:00.000000Z", "1")
@@ -59,3 +65,52 @@ def test_it_waits_again_after_a_compaction(settings: Settings, monkeypatch: pyte
     log = _write(settings, 0, 4)
     compact(log, _EPOCH)
     assert isinstance(_evaluate(settings), dg.SkipReason)
+
+
+def _look_at_the_inbox(home: Path, seconds_later: float, cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
+    later = dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=seconds_later)
+    warehouse = Warehouse(
+        database=str(home / "warehouse.duckdb"),
+        memory_limit="500MB",
+        threads=1,
+        lock_wait_seconds=0,
+        serving=str(home / "serving"),
+        snapshots_kept=3,
+    )
+    result = watch_loan_book(
+        dg.build_sensor_context(cursor=cursor),
+        inboxes=Inboxes(raw=str(home), settle_seconds=60),
+        warehouse=warehouse,
+        clock=Clock(at=later.isoformat()),
+    )
+    assert isinstance(result, dg.SensorResult | dg.SkipReason)
+    return result
+
+
+def test_a_dump_is_asked_for_once_it_lies_still_and_not_again(tmp_path: Path) -> None:
+    (tmp_path / "loan_book").mkdir()
+    (tmp_path / "loan_book" / "book.sql").write_text("select 1;", "utf-8")
+    growing = _look_at_the_inbox(tmp_path, 5)
+    assert isinstance(growing, dg.SkipReason)
+    assert "still being written: book.sql" in str(growing.skip_message)
+    asked = _look_at_the_inbox(tmp_path, 120)
+    assert isinstance(asked, dg.SensorResult)
+    assert len(asked.run_requests or []) == 1
+    again = _look_at_the_inbox(tmp_path, 180, asked.cursor)
+    assert isinstance(again, dg.SkipReason)
+
+
+def test_a_dump_that_the_snapshot_knows_is_not_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "loan_book").mkdir()
+    (tmp_path / "loan_book" / "book.sql").write_text("select 1;", "utf-8")
+    (tmp_path / "serving").mkdir()
+    with duckdb.connect(str(tmp_path / "serving" / "1.duckdb")) as snapshot:
+        snapshot.execute("create schema marts")
+        snapshot.execute(
+            "create table marts.ops_batches as select 'loan_book' as dataset, ? as content_sha256",
+            [hashlib.sha256(b"select 1;").hexdigest()],
+        )
+    (tmp_path / "serving" / "current.duckdb").symlink_to("1.duckdb")
+    known = _look_at_the_inbox(tmp_path, 120)
+    assert isinstance(known, dg.SensorResult)
+    assert not known.run_requests
