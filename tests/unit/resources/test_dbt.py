@@ -5,8 +5,10 @@ A process with dbt in it takes seconds to start, so the tests of what a warm one
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -30,6 +32,7 @@ little:
 _LINUX = pytest.mark.skipif(sys.platform != "linux", reason="dbt is kept warm on Linux alone")
 _LONG = "select count(*) as number from range(1_000_000_000_000) as numbers(n) where hash(n) = 0"
 _SOON_SECONDS = 60.0
+_FLOCK = "hhqqi0q"  # struct flock of 64-bit Linux: type, whence, start, length, process
 
 
 def make_project(folder: Path) -> Path:
@@ -199,12 +202,14 @@ def wait_until(is_reached: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def is_locked(warehouse: str) -> bool:
-    """Whether a process has the warehouse open; asked from another one, since DuckDB shares a file within one."""
-    if not Path(warehouse).exists():
+def is_locked(warehouse: str | Path) -> bool:
+    """Whether another process has the warehouse open; asked without opening it, which would keep that process out."""
+    try:
+        with Path(warehouse).open("rb") as file:
+            lock = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            return struct.unpack(_FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, lock))[0] != fcntl.F_UNLCK
+    except FileNotFoundError:
         return False
-    code = "import duckdb, sys; duckdb.connect(sys.argv[1], read_only=True).close()"
-    return subprocess.run([sys.executable, "-c", code, warehouse], check=False, capture_output=True).returncode != 0
 
 
 def is_running(pid: int) -> bool:
