@@ -32,7 +32,7 @@ from assets.payments import (
 )
 from assets.promotions import abuse_model, abuse_scores
 from assets.publish import build_snapshot
-from assets.records import abuse_records, loan_decisions, report_runs
+from assets.records import RECORDED_ASSETS
 from assets.source import promotions_source
 from quintet.payments.channels import channels_of, payments_page_url
 from quintet.plan import code_fingerprint, model_variables
@@ -107,9 +107,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         promotions_source,
         *INGEST_ASSETS,
         *sources,
-        report_runs,
-        abuse_records,
-        loan_decisions,
+        *RECORDED_ASSETS,
         marts,
         premium_forecast,
         payment_alerts,

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import dagster as dg
 import duckdb
 
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS
 from quintet.warehouse.ledger import build_fingerprint
 
 

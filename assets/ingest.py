@@ -9,7 +9,7 @@ import dagster as dg
 
 from assets.facts import DAILY, OWNERS, check_result, column_schema
 from assets.source import SOURCE, SOURCED
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS
 from quintet.warehouse.checks import CheckOutcome, check_reconciliation, check_schema
 from quintet.warehouse.contract import Dataset
 from quintet.warehouse.load import Outcome, load_files

@@ -8,7 +8,7 @@ import dagster as dg
 
 from assets.facts import DOMAIN_TAG, REPORTS
 from assets.publish import SNAPSHOT
-from quintet.datasets import DOMAINS
+from quintet.domains import DOMAIN_NAMES
 
 EVERYTHING = "everything"
 
@@ -45,7 +45,7 @@ def build_jobs(groups: set[str]) -> list[dg.UnresolvedAssetJobDefinition]:
         everything,
         *(
             dg.define_asset_job(domain, domain_selection(domain), description=f"All of {domain}, and the snapshot.")
-            for domain in DOMAINS
+            for domain in DOMAIN_NAMES
             if domain in groups
         ),
     ]

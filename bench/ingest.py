@@ -23,8 +23,8 @@ import duckdb
 from bench.measure import PROJECT, Line, MissingError, in_turns, median_ratio, options, print_lines, run, run_and_watch
 from bench.serve import add_home, run_environment
 from quintet.conversions.spellings import resolve_new_spellings
-from quintet.datasets import DATASETS
-from quintet.samples.conversions import BrokerWorld, ClicksWorld, make_sample
+from quintet.domains import DATASETS
+from quintet.samples.conversions import BrokerWorld, ClicksWorld, sample_of
 from quintet.samples.write import write_inboxes
 from quintet.warehouse.database import open_warehouse, prepare
 from quintet.warehouse.inbox import list_inbox
@@ -171,10 +171,10 @@ def _model_seconds(warehouse: Path, target: Path, *, full: bool) -> float:
 def measure_models(work: Path, size: Size) -> list[Line]:
     """Time a batch of 1% new rows beside the full build, and publishing beside the copy of a file."""
     raw, warehouse = work / "models", work / "models.duckdb"
-    write_inboxes([make_sample(ClicksWorld(clicks=size.clicks), [BrokerWorld()], seed=7)], raw)
+    write_inboxes([sample_of(ClicksWorld(clicks=size.clicks), [BrokerWorld()], seed=7)], raw)
     later = work / "later"
     small = ClicksWorld(clicks=size.clicks // 100, first_day=dt.date(2024, 6, 1))
-    write_inboxes([make_sample(small, [BrokerWorld(partner="later")], seed=8)], later)
+    write_inboxes([sample_of(small, [BrokerWorld(partner="later")], seed=8)], later)
     source_gb = sum(path.stat().st_size for path in raw.rglob("*.csv")) / 1e9
     load_inbox(raw, warehouse)
     full = _model_seconds(warehouse, work / "target", full=True)
@@ -268,7 +268,7 @@ def main(arguments: Sequence[str]) -> int:
         home = work / "home"
         if given.quick:
             _copy_of_home(given.home, home)
-        write_inboxes([make_sample(ClicksWorld(clicks=size.rows), [], seed=7)], work / "generated")
+        write_inboxes([sample_of(ClicksWorld(clicks=size.rows), [], seed=7)], work / "generated")
         (file,) = (work / "generated" / "conversions").glob("*.csv")
         lines = measure_loading(work, file, size)
         if not given.quick:

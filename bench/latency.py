@@ -22,7 +22,7 @@ from pathlib import Path
 
 from bench.measure import PROJECT, Line, options, print_lines
 from bench.serve import add_home, copy_of_home, free_port, run_environment
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS
 from quintet.lending.inbox import INBOX
 
 USUALLY = "6 min"

@@ -26,7 +26,7 @@ from quintet.conversions.countries import canonicalise
 from quintet.conversions.fit import fit
 from quintet.conversions.match import match
 from quintet.conversions.matching_model import MatchingModel
-from quintet.samples.conversions import BrokerWorld, ClicksWorld, make_sample
+from quintet.samples.conversions import BrokerWorld, ClicksWorld, sample_of
 
 USUALLY = "20 minutes"
 
@@ -50,7 +50,7 @@ def write_world(folder: Path, clicks: int, seed: int) -> None:
         misspelt_share=0.3,
         repeated_share=0,
     )
-    sample = make_sample(ClicksWorld(clicks=clicks, days=days, countries=60), [broker], seed)
+    sample = sample_of(ClicksWorld(clicks=clicks, days=days, countries=60), [broker], seed)
     files = {file.dataset: file.rows for file in sample.files}
     site, rows = files["conversions"], files["broker_rows"]
     spellings = pd.concat([site["country_name"], rows["country_residency"], rows["ip_country"]]).dropna().unique()

@@ -32,16 +32,6 @@ _PORT = 3000
 _SIGNALS = {129: "SIGHUP", 130: "Ctrl-C", 143: "SIGTERM"}
 
 
-class Domain(StrEnum):
-    """The five businesses."""
-
-    INSURANCE = "insurance"
-    PROMOTIONS = "promotions"
-    CONVERSIONS = "conversions"
-    LENDING = "lending"
-    PAYMENTS = "payments"
-
-
 class Trainable(StrEnum):
     """The businesses whose models can be trained on request."""
 
@@ -53,7 +43,9 @@ DagsterPort = Annotated[int, typer.Option(min=1, max=65_535, help="Port of the D
 
 @app.command(epilog="Example: quintet run --select conversions")
 def run(
-    select: Annotated[Domain | None, typer.Option(help="One business with all that it needs.")] = None,
+    select: Annotated[
+        str | None, typer.Option(metavar="BUSINESS", help="One business, such as lending, with all that it needs.")
+    ] = None,
     train: Annotated[
         Trainable | None, typer.Option("--train", "--learn", help="Train the models of this business again.")
     ] = None,
@@ -64,7 +56,7 @@ def run(
     def work(_: Path) -> int:
         from cli import run as module  # noqa: PLC0415
 
-        return module.run(select and select.value, train and train.value, brief)
+        return module.run(select, train and train.value, brief)
 
     _command(work, "the run was stopped; nothing half-built was published. Run it again to go on.")
 
@@ -139,9 +131,9 @@ def sample(
     folder = to.absolute()
 
     def work(_: Path) -> int:
-        from quintet.samples import __main__ as inboxes  # noqa: PLC0415
+        from cli import sample as module  # noqa: PLC0415
 
-        return inboxes.main(["--scale", str(scale), "--seed", str(seed), "--to", str(folder)])
+        return module.main(["--scale", str(scale), "--seed", str(seed), "--to", str(folder)])
 
     _command(work, "stopped; the files may be incomplete")
 
@@ -274,7 +266,7 @@ def main() -> None:
 
 def _keys(arguments: list[str]) -> None:
     def work(_: Path) -> int:
-        from quintet.online import __main__ as module  # noqa: PLC0415
+        from cli import keys as module  # noqa: PLC0415
 
         return module.main(arguments)
 

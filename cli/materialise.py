@@ -21,7 +21,7 @@ from cli import guard
 from cli.daemon_lock import is_daemon_alive
 from cli.dead_runs import STARTED_BY, release_dead_runs
 from definitions import build_defs
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS
 from quintet.plan import LEARNING, Plan
 from quintet.settings import Settings
 from resources.event_log import open_instance

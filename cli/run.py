@@ -23,21 +23,22 @@ from cli.home import PROJECT
 from cli.supervisor import step_back
 from quintet.ahead import computed_ahead
 from quintet.changelog.place import latest_log
-from quintet.datasets import DATASETS, DOMAINS
+from quintet.domains import DATASETS, DOMAIN_NAMES, DOMAINS, open_state_store
 from quintet.lending.inbox import INBOX, dumps_of, unknown_dumps
 from quintet.lending.registry import features
 from quintet.lending.tables import is_behind
-from quintet.online.abuse_records import last_label
 from quintet.online.keys import create_first_key
 from quintet.online.store import Store
 from quintet.plan import Plan, code_fingerprint, make_plan
 from quintet.promotions.feedback import labels_in_snapshot
+from quintet.promotions.store import last_label
 from quintet.settings import Settings, load_settings
 from quintet.summary import render
 from quintet.warehouse.snapshot import NoSnapshotError
 from resources.warm_dbt import WarmDbt, warehouse_variables
 
 _CONSOLE = Console(file=sys.stdout, highlight=False)
+_USAGE = 2
 
 
 def run(select: str | None = None, train: str | None = None, is_brief: bool = False) -> int:
@@ -48,6 +49,9 @@ def run(select: str | None = None, train: str | None = None, is_brief: bool = Fa
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # progress shows at once where output is piped
     select = train or select
+    if select not in (None, *DOMAIN_NAMES):
+        print(f"no business is called {select}; there are {', '.join(DOMAIN_NAMES)}", file=sys.stderr)
+        return _USAGE
     settings = load_settings()
     datasets = [dataset for dataset in DATASETS.values() if select in (None, dataset.domain)]
     began = time.monotonic()
@@ -67,7 +71,8 @@ def run(select: str | None = None, train: str | None = None, is_brief: bool = Fa
         return 0 if succeeded else 1
     try:
         title = f"{'done' if succeeded else 'FAILED'} in {time.monotonic() - began:.0f} s"
-        _CONSOLE.print(render(settings, datasets, title), soft_wrap=True)
+        asked = [domain for domain in DOMAINS if select in (None, domain.name)]
+        _CONSOLE.print(render(settings, asked, title), soft_wrap=True)
     except NoSnapshotError as error:
         print(f"nothing was published: {error}", file=sys.stderr)
     if succeeded:
@@ -80,7 +85,7 @@ def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
     changes = {}
     if settings.postgres_url is not None:
         changes["source", "promotions"] = "the source database may have changed"
-    store = Store(settings.online)
+    store = open_state_store(settings.online)
     known, given = labels_in_snapshot(settings.serving), last_label(store)
     store.close()
     if known is not None and given > known:
@@ -151,7 +156,7 @@ def _materialise(settings: Settings, plan: Plan, select: str | None, train: str 
         beside.enter_context(closing(WarmDbt(project, variables)))
         if plan.is_full:
             code = code_fingerprint(PROJECT, settings)
-            beside.enter_context(computed_ahead(settings.models, code, [select] if select else DOMAINS))
+            beside.enter_context(computed_ahead(settings.models, code, [select] if select else DOMAIN_NAMES))
         # imported only where there is work: Dagster takes seconds to load
         from cli.materialise import materialise  # noqa: PLC0415
 

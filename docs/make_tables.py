@@ -13,10 +13,12 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # no stubs are installed
 
+from quintet.domains import DOMAIN_NAMES
+
 PROJECT = Path(__file__).parents[1]
 PAGE = Path(__file__).with_name("tables.md")
 
-_DOMAINS = ("insurance", "promotions", "conversions", "lending", "payments", "ops")
+_GROUPS = (*DOMAIN_NAMES, "ops")
 _BLOCK = re.compile(r"{% docs (\w+) %}(.*?){% enddocs %}", re.DOTALL)
 _REFERENCE = re.compile(r"{{ doc\('(\w+)'\) }}")
 
@@ -39,7 +41,7 @@ def read_models(models: Path) -> dict[str, list[dict[str, Any]]]:
     }
     groups = {
         domain: [table for path in sorted((models / "marts" / domain).glob("*.yml")) for table in _load(path, "models")]
-        for domain in _DOMAINS
+        for domain in _GROUPS
     }
     sources = [source for path in sorted(models.rglob("*.yml")) for source in _load(path, "sources")]
     groups["ml"] = [table for source in sources if source["schema"] == "ml" for table in source["tables"]]

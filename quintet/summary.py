@@ -6,7 +6,7 @@ stands in its `headline.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -14,26 +14,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-import quintet.conversions.headline
-import quintet.insurance.headline
-import quintet.payments.headline
-import quintet.promotions.headline
-from quintet.lending import headline as lending
-from quintet.lending.inbox import INBOX
+from quintet.domain import Domain
+from quintet.domains import DOMAINS
 from quintet.settings import Settings
 from quintet.source.extract import FILE_PREFIX
-from quintet.warehouse.contract import Dataset
 from quintet.warehouse.inbox import list_inbox
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
-
-HEADLINES: Mapping[str, Callable[[duckdb.DuckDBPyConnection], str]] = {
-    "insurance": quintet.insurance.headline.headline,
-    "promotions": quintet.promotions.headline.headline,
-    "conversions": quintet.conversions.headline.headline,
-    "lending": lending.headline,
-    "payments": quintet.payments.headline.headline,
-}
-"""Each domain's sentence about itself, from a snapshot."""
 
 _MOST_SHOWN = 10
 
@@ -100,19 +86,17 @@ def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, names: Iter
 
 def _comes_from_a_database(snapshot: duckdb.DuckDBPyConnection, name: str) -> bool:
     """Whether a dataset has rows that no file brought."""
-    if name == INBOX:
-        return lending.has_clients(snapshot)
+    if any(name in domain.other_inboxes and domain.has_rows(snapshot) for domain in DOMAINS):
+        return True
     ((found,),) = snapshot.execute(
         "select exists (from marts.ops_batches where dataset = ? and starts_with(file, ?))", [name, FILE_PREFIX]
     ).fetchall()
     return bool(found)
 
 
-def render(settings: Settings, datasets: Iterable[Dataset], title: str) -> RenderableType:
-    """The whole summary of the current snapshot, ready to print."""
-    names = {dataset.name: dataset.domain for dataset in datasets}
-    if len(set(names.values())) != 1:  # all domains, or lending alone
-        names[INBOX] = "lending"
+def render(settings: Settings, domains: Sequence[Domain], title: str) -> RenderableType:
+    """The whole summary of the current snapshot for some domains, ready to print."""
+    names = [name for domain in domains for name in domain.inboxes]
     path = current_snapshot(settings.serving)
     with open_snapshot(path) as snapshot:
         table = Table(title=title, title_justify="left")
@@ -122,7 +106,7 @@ def render(settings: Settings, datasets: Iterable[Dataset], title: str) -> Rende
         for figures in dataset_figures(snapshot, names):
             numbers = (figures.files, figures.rows, figures.loaded, figures.rejected)
             table.add_row(figures.dataset, *(f"{number:,}" for number in numbers))
-        headlines = [f"{domain}: {HEADLINES[domain](snapshot)}" for domain in dict.fromkeys(names.values())]
+        headlines = [f"{domain.name}: {domain.headline(snapshot)}" for domain in domains]
         notes = remarks(snapshot, settings, names)
     places = [f"snapshot: {path} (read it as {settings.serving / 'current.duckdb'})"]
     return Group(table, *(Text(line) for line in ["", *headlines, "", *notes, *([""] if notes else []), *places]))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from quintet.online.store import Store
+from quintet.domains import open_state_store
 from quintet.payments.channels import Send
 
 _MOST_ATTEMPTS = 20
@@ -31,7 +31,7 @@ class Notifier:
         from quintet.payments.notifications import tell_batch  # noqa: PLC0415
 
         at = now.replace(tzinfo=dt.UTC)
-        store = Store(self._online)
+        store = open_state_store(self._online)
         try:
             told = tell_batch(store, incidents, tuple(self._channels), self._page_url, at)
             for channel, send in self._channels.items():

@@ -11,7 +11,8 @@ from pathlib import Path
 import duckdb
 from dagster_duckdb import DuckDBResource
 
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS, RECORDED
+from quintet.online.recorded import create_recorded
 from quintet.warehouse.database import open_warehouse, prepare
 
 POOL = "duckdb_writer"
@@ -37,4 +38,5 @@ class Warehouse(DuckDBResource):
             lock_wait_seconds=self.lock_wait_seconds,
         ) as connection:
             prepare(connection, DATASETS.values())
+            create_recorded(connection, RECORDED)
             yield connection

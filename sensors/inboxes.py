@@ -12,7 +12,7 @@ import dagster as dg
 
 from assets.ingest import raw_key
 from assets.jobs import domain_selection, new_data_selection
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS
 from quintet.plan import files_not_done, is_published_by
 from quintet.warehouse.contract import Dataset
 from quintet.warehouse.inbox import InboxFile, is_settled, unsettled_seconds

@@ -20,7 +20,7 @@ from quintet.conversions.countries import canonicalise
 from quintet.conversions.fit import fit
 from quintet.conversions.match import match
 from quintet.kept import kept_frames
-from quintet.samples.conversions import BrokerWorld, ClicksWorld, make_sample
+from quintet.samples.conversions import BrokerWorld, ClicksWorld, sample_of
 from quintet.samples.seeding import generator
 from quintet.statistics import wilson
 
@@ -93,7 +93,7 @@ def measure_changes(
     not); precision, recall (of links), f1, found (of registrations); precision and found with _low and _high (95%).
     """
     every = replace(base, opens_after_days=0.0, closes_after_days=float(clicks.days), outages=0)
-    happened = int(make_sample(clicks, [every], seed).truth["broker_rows"]["conversion_id"].notna().sum())
+    happened = int(sample_of(clicks, [every], seed).truth["broker_rows"]["conversion_id"].notna().sum())
     records = []
     for name, change in changes.items():
         connection, truth = open_world(clicks, replace(base, **change.changes), seed)  # type: ignore[arg-type]  # by name
@@ -127,7 +127,7 @@ def kept_changes(folder: Path, code: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def open_world(clicks: ClicksWorld, broker: BrokerWorld, seed: int) -> tuple[duckdb.DuckDBPyConnection, pd.DataFrame]:
     """A connection with the tables `clicks` and `broker_rows`, and the truth: broker_row_id, conversion_id or null."""
-    sample = make_sample(clicks, [broker], seed)
+    sample = sample_of(clicks, [broker], seed)
     files = {file.dataset: file.rows for file in sample.files}
     site, sent = files["conversions"].drop_duplicates("id"), files["broker_rows"]
     spellings = pd.concat([site["country_name"], sent["country_residency"], sent["ip_country"]]).dropna().unique()

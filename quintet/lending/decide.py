@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from quintet.lending.application import Application
+from quintet.lending.decision_log import DecisionRecord
 from quintet.lending.endpoint import ScoredBy
 from quintet.lending.in_force import KeptModel
 from quintet.lending.policy import Outcome, Policy, known_names
 from quintet.lending.scoring import REASONS, Scored, ScoringModel
-from quintet.online.loan_decisions import DecisionRecord
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from quintet.lending.application import Application, why_untimely
 from quintet.lending.decide import Figures, Known, decided
+from quintet.lending.decision_log import DecisionLog, DecisionRecord
 from quintet.lending.endpoint import NoScoreError, ScoredBy, Scorer
 from quintet.lending.in_force import Serving
 from quintet.lending.online import AtApplication, OnlineFeatures
-from quintet.online.loan_decisions import DecisionLog, DecisionRecord
 
 _POLL_SECONDS = 0.001
 _SHARE_FOR_FEATURES = 0.6

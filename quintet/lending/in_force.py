@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from quintet.lending.decision_log import DecisionLog
 from quintet.lending.policy import Policy, PolicyError, read_policy
 from quintet.lending.scoring import ScoringModel
-from quintet.online.loan_decisions import DecisionLog
 from quintet.registry import ModelRegistry, ModelVersion, RegistryError
 
 FOLDER = "lending_scoring"

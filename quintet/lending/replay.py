@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from quintet.lending.decide import NotReplayableError, Replayed, replay
-from quintet.online.loan_decisions import DecisionLog, DecisionRecord
+from quintet.lending.decision_log import DecisionLog, DecisionRecord
 from quintet.settings import SettingsError, load_settings
 
 

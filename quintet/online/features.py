@@ -20,20 +20,18 @@ from quintet.online.store import Store
 
 FILE = "features.sqlite"
 
-_MIGRATIONS = (
-    """
-    create table facts (name text primary key, value text not null) strict;
-    create table rows (
-        table_name text not null,
-        key text not null,
-        parent text,
-        row text not null,
-        primary key (table_name, key)
-    ) strict, without rowid;
-    create index rows_by_parent on rows (table_name, parent);
-    create table states (owner text primary key, states text not null) strict, without rowid;
-    """,
-)
+_SCHEMA = """
+create table if not exists facts (name text primary key, value text not null) strict;
+create table if not exists rows (
+    table_name text not null,
+    key text not null,
+    parent text,
+    row text not null,
+    primary key (table_name, key)
+) strict, without rowid;
+create index if not exists rows_by_parent on rows (table_name, parent);
+create table if not exists states (owner text primary key, states text not null) strict, without rowid;
+"""
 _WRITER_CACHE_KIB = 131_072
 _CHECKPOINT_FRAMES = 8_192  # 32 MB of log, from which on a checkpoint makes the writer wait for its last part
 
@@ -63,7 +61,7 @@ class FeatureStore:
     """The file in `folder`, made on first use."""
 
     def __init__(self, folder: Path) -> None:
-        self._store = Store(folder, FILE, _MIGRATIONS, synchronous="normal")
+        self._store = Store(folder, FILE, {"features": (_SCHEMA,)}, synchronous="normal")
 
     @property
     def path(self) -> Path:

@@ -1,25 +1,29 @@
 """The SQLite file of what the service and the stream write: one file, many readers, one writer at a time.
 
-Belongs here: opening the file, its schema and how the schema moves on. What is written stands in a module for each
-subject (`keys.py`, `sessions.py`, `report_runs.py`, `abuse_records.py`, `payment_alerts.py`, `outbox.py`).
+Each owner of tables declares the scripts that create and change them: the core here, each domain in its `domain.py`.
+The first script of each owner creates what is not there, so that it also fits stores of releases that kept no owners.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 FILE = "online.sqlite"
 
 _BUSY_SECONDS = 10
 _CACHE_KIB = 32_768  # the upper levels of a million rows' tree stay in memory
 
-_MIGRATIONS = (
+CORE = "core"
+"""The owner of the tables that every state store has."""
+
+_CORE_MIGRATIONS = (
     """
-    create table keys (
+    create table if not exists keys (
         key_id text primary key,
         name text not null,
         secret_sha256 text not null unique,
@@ -27,119 +31,16 @@ _MIGRATIONS = (
         created_at text not null,
         revoked_at text
     ) strict;
-    create table sessions (
+    create table if not exists sessions (
         session_sha256 text primary key,
         key_id text not null,
         created_at text not null,
         expires_at text not null
     ) strict;
-    create table secrets (name text primary key, value blob not null) strict;
-    create table report_runs (
-        run_id integer primary key,
-        report text not null,
-        written_at text not null,
-        written_by text not null,
-        parameters text not null,
-        format text not null,
-        rows integer not null,
-        total_written_premium text not null,
-        snapshot text not null
-    ) strict;
+    create table if not exists secrets (name text primary key, value blob not null) strict;
     """,
     """
-    create table abuse_judgements (
-        judgement_id integer primary key,
-        user_id text not null,
-        judged_at text not null,
-        judged_by text not null,
-        sign_up text not null,
-        usages text not null,
-        score real not null,
-        decision text not null,
-        reasons text not null,
-        cluster_id text,
-        cluster_size integer not null,
-        model_version text not null
-    ) strict;
-    create index abuse_judgements_by_user on abuse_judgements (user_id);
-    create table abuse_labels (
-        label_id integer primary key,
-        user_id text not null,
-        is_abuser integer not null,
-        labelled_at text not null,
-        labelled_by text not null,
-        note text
-    ) strict;
-    create index abuse_labels_by_user on abuse_labels (user_id);
-    """,
-    """
-    create table payment_checkpoint (
-        one integer primary key check (one = 1),
-        input_id integer not null,
-        state text not null
-    ) strict;
-    create table payment_inputs (input_id integer primary key, minute integer not null, counts text) strict;
-    create table payment_transactions (
-        transaction_id text not null,
-        status text not null,
-        minute integer not null,
-        primary key (transaction_id, status)
-    ) strict, without rowid;
-    create index payment_transactions_by_minute on payment_transactions (minute);
-    create table payment_points (
-        minute integer not null,
-        series text not null,
-        score real not null,
-        expected real not null,
-        observed integer not null,
-        window_minutes integer not null,
-        minute_count integer not null,
-        lower real not null,
-        upper real not null,
-        exposure integer not null,
-        rule text not null,
-        is_anomalous integer not null,
-        is_sustained integer not null,
-        is_elevated integer not null,
-        is_bad integer not null,
-        started_minute integer not null,
-        primary key (minute, series)
-    ) strict, without rowid;
-    create table payment_incidents (
-        incident_id text primary key,
-        source text not null check (source in ('live', 'batch')),
-        series text not null,
-        state text not null,
-        started_minute integer not null,
-        detected_minute integer not null,
-        last_bad_minute integer not null,
-        quiet_minutes integer not null,
-        severity text not null,
-        peak_score real not null,
-        expected real not null,
-        observed integer not null,
-        window_minutes integer not null,
-        rule text not null,
-        group_id text not null,
-        ended_minute integer,
-        first_seen_at text not null,
-        acknowledged_at text,
-        acknowledged_by text,
-        told_at text,
-        told_state text,
-        told_times integer not null default 0,
-        is_settled integer not null default 0
-    ) strict, without rowid;
-    create index payment_incidents_by_start on payment_incidents (started_minute);
-    create table payment_silences (
-        silence_id integer primary key,
-        series text,
-        starts_at text not null,
-        expires_at text not null,
-        created_by text not null,
-        comment text not null
-    ) strict;
-    create table outbox (
+    create table if not exists outbox (
         message_id integer primary key,
         key text not null,
         channel text not null,
@@ -152,24 +53,31 @@ _MIGRATIONS = (
         error text,
         unique (key, channel)
     ) strict;
-    create index outbox_by_channel on outbox (channel, state, message_id);
+    create index if not exists outbox_by_channel on outbox (channel, state, message_id);
     """,
 )
-"""Applied in order, each once; `pragma user_version` says how many are."""
+
+_VERSIONS = "create table if not exists migrations (owner text primary key, applied integer not null) strict"
 
 
 class Store:
-    """The store in `folder`, made on first use. Every thread has a connection of its own; `close` ends them all.
+    """The state store in `folder`, made on first use. Each thread has its own connection; `close` closes them all.
 
-    file, migrations: of a store beside the usual one. synchronous: `normal` where what a power cut takes comes again.
+    migrations: by owner, the scripts that create and change its tables, each applied once and in order; those of
+    `CORE` are added to the store that has the usual `file`. An owner that is missing here keeps its tables as they are.
+    synchronous: `normal` where the writer can write again what a power cut loses.
     """
 
     def __init__(
-        self, folder: Path, file: str = FILE, migrations: Sequence[str] | None = None, synchronous: str = "full"
+        self,
+        folder: Path,
+        file: str = FILE,
+        migrations: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        synchronous: str = "full",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / file
-        self._migrations = _MIGRATIONS if migrations is None else migrations
+        self._migrations = {CORE: _CORE_MIGRATIONS, **migrations} if file == FILE else dict(migrations)
         self._synchronous = synchronous
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -225,12 +133,20 @@ class Store:
         return connection
 
     def _migrate(self) -> None:
-        (done,) = self.read().execute("pragma user_version").fetchone()
-        if done >= len(self._migrations):
-            return  # without the writer's place, which another process may hold for long
+        if not self._missing(self.read()):
+            return  # without the writer's lock, which another process may hold for long
         with self.write() as connection:
-            (done,) = connection.execute("pragma user_version").fetchone()
-            for script in self._migrations[done:]:
-                for statement in filter(str.strip, script.split(";")):
+            connection.execute(_VERSIONS)
+            for owner, scripts in self._missing(connection).items():
+                for statement in filter(str.strip, ";".join(scripts).split(";")):
                     connection.execute(statement)
-            connection.execute(f"pragma user_version = {len(self._migrations)}")
+                connection.execute(
+                    "insert or replace into migrations values (?, ?)", (owner, len(self._migrations[owner]))
+                )
+
+    def _missing(self, connection: sqlite3.Connection) -> dict[str, Sequence[str]]:
+        """The scripts that are still to be applied, by owner."""
+        has_any = connection.execute("select 1 from sqlite_schema where name = 'migrations'").fetchone()
+        applied = dict(connection.execute("select owner, applied from migrations").fetchall()) if has_any else {}
+        missing = {owner: scripts[applied.get(owner, 0) :] for owner, scripts in self._migrations.items()}
+        return {owner: scripts for owner, scripts in missing.items() if scripts}

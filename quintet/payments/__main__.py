@@ -6,7 +6,6 @@ import argparse
 import datetime as dt
 import json
 import os
-import re
 import sys
 import time
 import urllib.error
@@ -21,10 +20,9 @@ import pandas as pd
 from quintet.online.local_key import local_key
 from quintet.payments.contract import TRANSACTIONS
 from quintet.settings import Settings, SettingsError, load_settings
+from quintet.warehouse.inbox import date_in_name, number_in_name
 
 _MINUTES_AT_ONCE = 10
-_DATE = re.compile(r"(20\d{2})-?(\d{2})-?(\d{2})")
-_NUMBER = re.compile(r"(\d+)(?!.*\d)")
 _SECONDS = 30.0
 
 
@@ -125,12 +123,11 @@ def _key(settings: Settings, url: str | None) -> str:
 
 
 def _day_of(name: str, anchor: dt.date) -> dt.date:
-    date, number = _DATE.search(name), _NUMBER.search(Path(name).stem)
-    if date:
-        return dt.date(int(date[1]), int(date[2]), int(date[3]))
-    if number:
-        return anchor + dt.timedelta(days=int(number[1]) - 1)
-    raise ReplayError(f"the day of {name} cannot be told from its rows or its name; give it with --day 2024-01-01")
+    if (date := date_in_name(name)) is not None:
+        return date
+    if (number := number_in_name(name)) is not None:
+        return anchor + dt.timedelta(days=number - 1)
+    raise ReplayError(f"{name} has a day neither in its rows nor in its name; give it with --day 2024-01-01")
 
 
 def _poster(url: str, key: str) -> Post:

@@ -19,8 +19,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from quintet.online import payment_alerts as kept
 from quintet.online.store import Store
+from quintet.payments import store as kept
 from quintet.payments.baseline import MINUTES_PER_DAY
 from quintet.payments.detector import LATENESS_MINUTES, OTHER_STATUSES, STATUSES, Detector, Step
 from quintet.payments.incidents import (

@@ -19,9 +19,9 @@ from typing import Any
 
 import pandas as pd
 
-from quintet.online import payment_alerts as kept
 from quintet.online.outbox import enqueue
 from quintet.online.store import Store
+from quintet.payments import store as kept
 from quintet.payments.incidents import (
     CRITICAL,
     FIRING,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import duckdb
 
-from quintet.online.abuse_records import Label, label_of, record_label
 from quintet.online.store import Store
+from quintet.promotions.store import Label, label_of, record_label
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
 

@@ -35,17 +35,19 @@ class Kind:
     most_sharers: int
 
 
-KINDS = (
+_FIELD_KINDS = (
     Kind("device", 3.0, False, 30),
     Kind("email", 3.0, False, 30),
     Kind("phone", 3.0, False, 30),
     Kind("phone_block", 1.6, True, 12),
     Kind("ip", 1.4, True, 50),
     Kind("subnet", 0.8, True, 50),
-    Kind("code_burst", 1.0, True, 12),
 )
+"""In the order of `_keys_of_fields`."""
+
+KINDS = (*_FIELD_KINDS, Kind("code_burst", 1.0, True, 12))
 KIND_NAMES = tuple(kind.name for kind in KINDS)
-_CODE_BURST = KIND_NAMES.index("code_burst")
+_CODE_BURST = len(_FIELD_KINDS)
 
 FEWEST_DIGITS, MOST_DIGITS = 7, 15
 """Of a phone number with its country code (E.164); other lengths identify nobody."""
@@ -117,7 +119,7 @@ def keys_of_account(
 
 
 def _keys_of_fields(fields: Sequence[str | None]) -> tuple[str | None, ...]:
-    """The keys of the first six `KINDS`, by `ID_FIELDS`."""
+    """The keys of the `_FIELD_KINDS`. fields: by `ID_FIELDS`."""
     device, email, phone, ip_address = fields
     digits = None if phone is None else phone_digits(phone)
     line, net = (None, None) if ip_address is None else address_keys(ip_address)
@@ -143,7 +145,8 @@ def _code_bursts(code: str, created_at_s: float) -> tuple[str, str]:
 def identity_keys(accounts: Accounts) -> tuple[np.ndarray, np.ndarray, pa.Array]:
     """`keys_of_account` of all accounts, the long table: account row, index in `KINDS`, key."""
     of_fields = column_of(chain.from_iterable(map(_keys_of_fields, rows_of(*(accounts.fields[f] for f in ID_FIELDS)))))
-    row, kind = np.divmod(np.flatnonzero(of_fields.is_valid().to_numpy(zero_copy_only=False)), _CODE_BURST)
+    has_key = of_fields.is_valid().to_numpy(zero_copy_only=False)
+    row, kind = np.divmod(np.flatnonzero(has_key), len(_FIELD_KINDS))
     at_s = accounts.created_at_s[accounts.code_row]
     is_known = np.isfinite(at_s)
     known = np.flatnonzero(is_known)

@@ -22,12 +22,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from quintet.online.abuse_records import JudgementRecord, insert_judgement, sign_ups_after
 from quintet.online.store import Store
 from quintet.online.writer import Writer
 from quintet.promotions.accounts import SignUp, Usage, accounts_of
 from quintet.promotions.online_index import Asked, Judgement, OnlineIndex
 from quintet.promotions.result_tables import accounts_of_tables, model_of_snapshot
+from quintet.promotions.store import JudgementRecord, insert_judgement, sign_ups_after
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
 _WATCH_SECONDS = 1.0

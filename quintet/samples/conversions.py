@@ -428,7 +428,7 @@ def _clock_truth(clicks_world: ClicksWorld, world: BrokerWorld) -> pd.DataFrame:
     )
 
 
-def make_sample(clicks_world: ClicksWorld, brokers: Sequence[BrokerWorld], seed: int) -> Sample:
+def sample_of(clicks_world: ClicksWorld, brokers: Sequence[BrokerWorld], seed: int) -> Sample:
     """Clicks, page categories and a file of rows for each broker, with the truth.
 
     A click registers with one broker at most. Truth: `broker_rows` (broker_source_file, broker_source_row,
@@ -460,3 +460,21 @@ def make_sample(clicks_world: ClicksWorld, brokers: Sequence[BrokerWorld], seed:
         tuple(files),
         {"broker_rows": pd.concat(truths, ignore_index=True), "broker_clocks": pd.concat(clocks, ignore_index=True)},
     )
+
+
+@dataclass(frozen=True)
+class ConversionsWorld:
+    """The clicks of a site and the brokers that they lead to."""
+
+    clicks: ClicksWorld
+    brokers: tuple[BrokerWorld, ...]
+
+
+def world_at(scale: float) -> ConversionsWorld:
+    """Return the world at a scale; 1.0 has the clicks of the public file. Clicks grow within the same 60 days."""
+    return ConversionsWorld(ClicksWorld(clicks=max(1_000, round(102_365 * scale))), (BrokerWorld(),))
+
+
+def make_sample(world: ConversionsWorld, seed: int) -> Sample:
+    """Make the sample of a world, as `sample_of` does."""
+    return sample_of(world.clicks, world.brokers, seed)

@@ -157,6 +157,11 @@ def _years_written(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np
     return begins, np.maximum(begins, np.where(crowded, ends_together, last))
 
 
+def world_at(scale: float) -> AgenciesWorld:
+    """Return the world at a scale; 1.0 has the agencies of the public file."""
+    return AgenciesWorld(agencies=max(20, round(83 * scale)))
+
+
 def make_sample(world: AgenciesWorld, seed: int) -> Sample:
     """The agency performance file: 49 columns, unique by agency, product, state and year.
 

@@ -320,6 +320,12 @@ def transaction_minutes(world: PaymentsWorld, seed: int) -> tuple[pd.DataFrame, 
     return minutes, _event_truth(plan, world.first_day)
 
 
+def world_at(scale: float) -> PaymentsWorld:
+    """Return the world at a scale: two days or more; from scale 3 on the last file is of the dated edition."""
+    days = max(2, round(2 * scale))
+    return PaymentsWorld(days=days, checkout_days=days, last_file_is_dated=scale >= 3)
+
+
 def make_sample(world: PaymentsWorld, seed: int) -> Sample:
     """Transaction files, one a day, and checkout files, with the truth.
 

@@ -290,6 +290,12 @@ def _codes(world: PromotionsWorld, rng: np.random.Generator) -> pd.DataFrame:
     )
 
 
+def world_at(scale: float) -> PromotionsWorld:
+    """Return the world at a scale; 1.0 has the users of the public files, and no scale has fewer than 1,500."""
+    users = max(1_500, round(8_998 * scale))
+    return PromotionsWorld(users=users, usages=round(users * 8_990 / 8_998), codes=max(200, round(1_000 * scale)))
+
+
 def make_sample(world: PromotionsWorld, seed: int) -> Sample:
     """Users, codes and usages, with the truth.
 

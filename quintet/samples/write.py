@@ -5,14 +5,15 @@ domains' modules.
 """
 
 import dataclasses
+import importlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from quintet.samples import conversions, insurance, lending, lending_dump, payments, promotions
 from quintet.samples.sample import Sample, SampleFile
 
 
@@ -21,51 +22,28 @@ class TruthInInboxError(ValueError):
 
 
 @dataclass(frozen=True)
-class Worlds:
-    """The worlds of all domains."""
+class DomainWorld:
+    """The world of a domain, and the module that makes its sample."""
 
-    insurance: insurance.AgenciesWorld
-    promotions: promotions.PromotionsWorld
-    clicks: conversions.ClicksWorld
-    brokers: tuple[conversions.BrokerWorld, ...]
-    payments: payments.PaymentsWorld
-    lending: lending.LendingWorld
+    world: Any
+    module: ModuleType
 
 
-def worlds_at(scale: float) -> Worlds:
-    """The worlds at a scale; 1.0 has about the rows of the public datasets.
+def worlds_at(scale: float, generators: Mapping[str, str]) -> dict[str, DomainWorld]:
+    """Return the world of each domain at a scale; 1.0 has about the rows of the public datasets.
 
-    Clicks grow within the same 60 days. Agencies, users, codes and clients do not shrink below what is worth looking
-    at (3,000 clients are enough to train a scoring model), and there are always two days of payments or more. From
-    scale 3 on the last transactions file is of the dated edition. The loan book has a quarter of the real one's
-    clients, since its rows are replayed one by one.
+    generators: by domain, the name of its module, which has `world_at(scale)` and `make_sample(world, seed)`.
     Raises ValueError unless scale is above zero.
     """
     if not scale > 0:
         raise ValueError(f"scale must be above 0, not {scale}")
-    users = max(1_500, round(8_998 * scale))
-    days = max(2, round(2 * scale))
-    return Worlds(
-        insurance=insurance.AgenciesWorld(agencies=max(20, round(83 * scale))),
-        promotions=promotions.PromotionsWorld(
-            users=users, usages=round(users * 8_990 / 8_998), codes=max(200, round(1_000 * scale))
-        ),
-        clicks=conversions.ClicksWorld(clicks=max(1_000, round(102_365 * scale))),
-        brokers=(conversions.BrokerWorld(),),
-        payments=payments.PaymentsWorld(days=days, checkout_days=days, last_file_is_dated=scale >= 3),
-        lending=lending.LendingWorld(clients=max(3_000, round(28_500 * scale))),
-    )
+    modules = {name: importlib.import_module(module) for name, module in generators.items()}
+    return {name: DomainWorld(module.world_at(scale), module) for name, module in modules.items()}
 
 
-def make_samples(worlds: Worlds, seed: int) -> tuple[Sample, ...]:
-    """The sample of every domain."""
-    return (
-        insurance.make_sample(worlds.insurance, seed),
-        promotions.make_sample(worlds.promotions, seed),
-        conversions.make_sample(worlds.clicks, worlds.brokers, seed),
-        payments.make_sample(worlds.payments, seed),
-        lending_dump.make_sample(worlds.lending, seed),
-    )
+def make_samples(worlds: Mapping[str, DomainWorld], seed: int) -> tuple[Sample, ...]:
+    """Make the sample of every domain."""
+    return tuple(one.module.make_sample(one.world, seed) for one in worlds.values())
 
 
 def file_bytes(file: SampleFile) -> bytes:
@@ -131,6 +109,10 @@ def refuse_truth_within(truth: Path, inboxes: Path) -> None:
         raise TruthInInboxError(f"the truth folder {truth} lies within the inboxes {inboxes}; choose one outside")
 
 
-def parameters_of(worlds: Worlds, scale: float, seed: int) -> dict[str, Any]:
+def parameters_of(worlds: Mapping[str, DomainWorld], scale: float, seed: int) -> dict[str, Any]:
     """Everything that shaped the samples, for `parameters.json`."""
-    return {"scale": scale, "seed": seed, "worlds": dataclasses.asdict(worlds)}
+    return {
+        "scale": scale,
+        "seed": seed,
+        "worlds": {name: dataclasses.asdict(one.world) for name, one in worlds.items()},
+    }

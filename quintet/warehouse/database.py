@@ -66,60 +66,6 @@ create table if not exists ops.rejected_rows (
     reason varchar not null,
     text varchar
 );
-create table if not exists ops.report_runs (
-    run_id bigint primary key,
-    report varchar not null,
-    written_at timestamp not null,
-    written_by varchar not null,
-    parameters varchar not null,
-    format varchar not null,
-    rows bigint not null,
-    total_written_premium decimal(38, 4) not null,
-    snapshot varchar not null
-);
-create table if not exists ops.abuse_judgements (
-    judgement_id bigint primary key,
-    user_id varchar not null,
-    judged_at timestamp not null,
-    judged_by varchar not null,
-    sign_up varchar not null,
-    usages varchar not null,
-    score double not null,
-    decision varchar not null,
-    reasons varchar[] not null,
-    cluster_id varchar,
-    cluster_size bigint not null,
-    model_version varchar not null
-);
-create table if not exists ops.abuse_labels (
-    label_id bigint primary key,
-    user_id varchar not null,
-    is_abuser boolean not null,
-    labelled_at timestamp not null,
-    labelled_by varchar not null,
-    note varchar
-);
-create table if not exists ops.loan_decisions (
-    decision_number bigint primary key,
-    application_id bigint not null,
-    decision_id varchar not null,
-    client_id bigint not null,
-    application varchar not null,
-    asked_by varchar not null,
-    decided_at timestamp not null,
-    decision varchar not null,
-    reasons varchar[] not null,
-    score double,
-    points bigint,
-    model_version varchar,
-    policy_version varchar not null,
-    figures varchar not null,
-    applied_lsn bigint,
-    shortfall varchar,
-    challenger varchar,
-    waited_ms double not null,
-    latency_ms double not null
-);
 create table if not exists ops.source_rows (
     dataset varchar not null,
     key_hash varchar not null,

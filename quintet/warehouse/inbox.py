@@ -36,22 +36,32 @@ class InboxFile:
 
     @property
     def date_in_name(self) -> dt.date | None:
-        """The last valid calendar day written in the name as 2024-05-01, 2024_05_01 or 20240501."""
-        for year, month, day in reversed(_DATE_IN_NAME.findall(self.name)):
-            try:
-                return dt.date(int(year), int(month), int(day))
-            except ValueError:
-                continue
-        return None
+        """As `date_in_name` finds it."""
+        return date_in_name(self.name)
 
     @property
     def number_in_name(self) -> int | None:
-        """The last number of up to five digits in the name: 2 in `transactions_2.csv`.
+        """As `number_in_name` finds it."""
+        return number_in_name(self.name)
 
-        It counts days, so longer numbers (a time, a key) are none, and neither are the parts of a date.
-        """
-        numbers = _NUMBER_IN_NAME.findall(_DATE_IN_NAME.sub("", self.name))
-        return int(numbers[-1]) if numbers else None
+
+def date_in_name(name: str) -> dt.date | None:
+    """Return the last valid calendar day that a file's name has as 2024-05-01, 2024_05_01 or 20240501."""
+    for year, month, day in reversed(_DATE_IN_NAME.findall(name)):
+        try:
+            return dt.date(int(year), int(month), int(day))
+        except ValueError:
+            continue
+    return None
+
+
+def number_in_name(name: str) -> int | None:
+    """Return the last number of up to five digits in a file's name: 2 for `transactions_2.csv`.
+
+    It counts days, so longer numbers (a time, a key) are none, and neither are the parts of a date.
+    """
+    numbers = _NUMBER_IN_NAME.findall(_DATE_IN_NAME.sub("", name))
+    return int(numbers[-1]) if numbers else None
 
 
 def list_inbox(raw: Path, dataset: str) -> list[InboxFile]:

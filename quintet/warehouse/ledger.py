@@ -1,8 +1,7 @@
 """What was taken in and how far it has come.
 
-Belongs here: reading and writing the marks on batches (`ops.batches.modelled_at`) and on the build (`ops.build`), and
-taking in what the service recorded (`ops.report_runs`, `ops.abuse_judgements`, `ops.abuse_labels`,
-`ops.loan_decisions`). The loader itself writes the batches (`load.py`).
+Belongs here: reading and writing the marks on batches (`ops.batches.modelled_at`) and on the build (`ops.build`). The
+loader itself writes the batches (`load.py`).
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import datetime as dt
 from collections.abc import Collection
 
 import duckdb
-import pandas as pd
 
 from quintet.warehouse.inbox import InboxFile
 
@@ -90,81 +88,3 @@ def set_build_fingerprint(connection: duckdb.DuckDBPyConnection, fingerprint: st
     """Note which code built the models."""
     connection.execute("delete from ops.build")
     connection.execute("insert into ops.build values (?)", [fingerprint])
-
-
-def take_in_report_runs(connection: duckdb.DuckDBPyConnection, runs: pd.DataFrame) -> int:
-    """Add the runs of reports that are not there yet; gives how many are there then.
-
-    runs: with the columns of `ops.report_runs`; times as ISO 8601 text with their zone.
-    """
-    connection.register("runs", runs)
-    connection.execute(
-        "insert into ops.report_runs by name "
-        "select * replace (written_at::timestamptz at time zone 'UTC' as written_at) from runs "
-        "where run_id not in (select run_id from ops.report_runs)"
-    ).fetchall()
-    connection.unregister("runs")
-    ((count,),) = connection.execute("select count(*) from ops.report_runs").fetchall()
-    return int(count)
-
-
-def last_judgement(connection: duckdb.DuckDBPyConnection) -> int:
-    """The number of the last judgement of a sign-up that was taken in, 0 where there is none."""
-    ((last,),) = connection.execute("select coalesce(max(judgement_id), 0) from ops.abuse_judgements").fetchall()
-    return int(last)
-
-
-def take_in_judgements(connection: duckdb.DuckDBPyConnection, judgements: pd.DataFrame) -> int:
-    """Add the judgements that are not there yet; gives how many are there then.
-
-    judgements: with the columns of `ops.abuse_judgements`; times as ISO 8601 text with their zone, reasons as JSON.
-    """
-    connection.register("judgements", judgements)
-    connection.execute(
-        "insert into ops.abuse_judgements by name "
-        "select * replace (judged_at::timestamptz at time zone 'UTC' as judged_at, "
-        "from_json(reasons, '[\"varchar\"]') as reasons) from judgements "
-        "where judgement_id not in (select judgement_id from ops.abuse_judgements)"
-    ).fetchall()
-    connection.unregister("judgements")
-    ((count,),) = connection.execute("select count(*) from ops.abuse_judgements").fetchall()
-    return int(count)
-
-
-def take_in_labels(connection: duckdb.DuckDBPyConnection, labels: pd.DataFrame) -> int:
-    """Add the labels that are not there yet, likewise; gives how many are there then."""
-    connection.register("labels", labels)
-    connection.execute(
-        "insert into ops.abuse_labels by name "
-        "select * replace (labelled_at::timestamptz at time zone 'UTC' as labelled_at, is_abuser = 1 as is_abuser) "
-        "from labels where label_id not in (select label_id from ops.abuse_labels)"
-    ).fetchall()
-    connection.unregister("labels")
-    ((count,),) = connection.execute("select count(*) from ops.abuse_labels").fetchall()
-    return int(count)
-
-
-def last_loan_decision(connection: duckdb.DuckDBPyConnection) -> int:
-    """The number of the last loan decision that was taken in, 0 where there is none."""
-    ((last,),) = connection.execute("select coalesce(max(decision_number), 0) from ops.loan_decisions").fetchall()
-    return int(last)
-
-
-def take_in_loan_decisions(connection: duckdb.DuckDBPyConnection, decisions: pd.DataFrame) -> int:
-    """Add the loan decisions that are not there yet; gives how many are there then.
-
-    decisions: with the columns of `ops.loan_decisions` and perhaps more; times as ISO 8601 text with their zone,
-    reasons as JSON.
-    """
-    connection.register("decisions", decisions)
-    connection.execute(
-        "insert into ops.loan_decisions by name "
-        "select decision_number, application_id, decision_id, client_id, application, asked_by, "
-        "decided_at::timestamptz at time zone 'UTC' as decided_at, decision, "
-        "from_json(reasons, '[\"varchar\"]') as reasons, score, points, model_version, policy_version, figures, "
-        "applied_lsn, shortfall, challenger, waited_ms, latency_ms from decisions "
-        "where decision_number not in (select decision_number from ops.loan_decisions)"
-    ).fetchall()
-    connection.unregister("decisions")
-    ((count,),) = connection.execute("select count(*) from ops.loan_decisions").fetchall()
-    return int(count)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from quintet.web.paging import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
+from quintet.web.service import service_of
 
 Page = tuple[Sequence[Mapping[Any, Any]], Sequence[Any] | None]
 """The items, and the key of the last one, None on the last page."""
@@ -54,7 +55,7 @@ def answer_list(
 
     fetch: from a cursor and the key to go on from to rows and the last key. beside: what the answer says besides.
     """
-    service = request.app.state.service
+    service = service_of(request)
     question = {"route": request.url.path, **query.model_dump(exclude={"page_size", "page_token"})}
     after = service.tokens.read(question, query.page_token)
     with service.snapshots.read() as snapshot:

@@ -12,9 +12,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from quintet.lending.decision_log import DecisionLog
 from quintet.lending.in_force import FOLDER
 from quintet.lending.scoring import ScoringModel
-from quintet.online.loan_decisions import DecisionLog
 from quintet.registry import ModelRegistry
 from quintet.samples.crm import Crm, Plan, Tally
 from tests.faults.stream_world import PROJECT, TODAY, World

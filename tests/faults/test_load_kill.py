@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS
 from quintet.warehouse.checks import check_reconciliation, check_schema
 from quintet.warehouse.database import open_warehouse, prepare
 from quintet.warehouse.digest import table_digest
@@ -29,7 +29,7 @@ KILLS = 8
 LOADER = """
 import datetime as dt, sys
 from pathlib import Path
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS
 from quintet.warehouse import load
 from quintet.warehouse.database import open_warehouse, prepare
 from quintet.warehouse.inbox import list_inbox

@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS
 from quintet.warehouse.checks import check_reconciliation, check_schema
 from quintet.warehouse.database import open_warehouse, prepare
 from quintet.warehouse.inbox import list_inbox
@@ -263,7 +263,7 @@ def test_a_missing_inbox_is_no_data_and_no_error(tmp_path: Path):
 LOAD_AS_ANOTHER = """
 import datetime as dt, os, sys
 from pathlib import Path
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS
 from quintet.warehouse.contract import parsing_macros
 from quintet.warehouse.database import open_warehouse, prepare
 from quintet.warehouse.inbox import list_inbox
@@ -363,7 +363,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (6 << 20, resource.RLIM_INFINITY))
 import datetime as dt
 import duckdb
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS
 from quintet.warehouse.database import open_warehouse
 from quintet.warehouse.inbox import list_inbox
 from quintet.warehouse.load import load_files

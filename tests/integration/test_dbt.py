@@ -25,7 +25,7 @@ import duckdb
 import pytest
 
 from quintet.conversions.matching_run import run_matching
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS, RECORDED
 from quintet.insurance.forecast_tables import write_forecast
 from quintet.insurance.stage import stage_new_batches
 from quintet.lending.models import registry_of as lending_models
@@ -33,6 +33,7 @@ from quintet.lending.policy import read_policy as lending_policy
 from quintet.lending.registry import features
 from quintet.lending.result_tables import write_model_results
 from quintet.lending.tables import client_features, training_rows, write_client_features, write_training_set
+from quintet.online.recorded import create_recorded
 from quintet.payments.alert_tables import write_alerts, write_checkout_anomalies, write_evaluation
 from quintet.promotions.models import registry_of
 from quintet.promotions.policy import read_policy
@@ -454,6 +455,7 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tm
     results = ("--exclude-resource-type", "unit_test")
     with opened(warehouse) as connection:
         prepare(connection, DATASETS.values())
+        create_recorded(connection, RECORDED)
         stage_new_batches(connection, anew=False)
     first = run_dbt(dbt_project, warehouse, "build", *results, "--exclude", "tag:results")
     with opened(warehouse) as connection:

@@ -16,7 +16,7 @@ from assets.jobs import domain_selection, new_data_selection
 from assets.publish import SNAPSHOT as SNAPSHOT_KEY
 from definitions import build_defs
 from quintet.conversions import matching_run, spellings
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS
 from quintet.insurance import forecast_tables
 from quintet.lending import result_tables as lending_tables
 from quintet.payments import alert_tables

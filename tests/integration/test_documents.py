@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from docs import make_tables
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS
 from quintet.lending.inbox import INBOX
 from quintet.settings import settings_table
 from quintet.warehouse.files import FORMATS

@@ -21,7 +21,7 @@ from cli import up
 from cli.run import first_key
 from quintet.changelog.log import epochs
 from quintet.changelog.place import find_log
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS
 from quintet.embedded import object_store
 from quintet.embedded.postgres import running_url
 from quintet.embedded.processes import free_port

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from quintet.lending.decision_log import DecisionRecord
 from quintet.lending.scoring import Bins, Node, ScoringModel, Trees
-from quintet.online.loan_decisions import DecisionRecord
 
 RECORD = DecisionRecord(
     application_id=1, decision_id="d1", client_id=7, identity="i1", application="{}", asked_by="a test",

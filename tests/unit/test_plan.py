@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS
 from quintet.plan import Plan, code_fingerprint, files_not_done, make_plan
 from quintet.settings import load_settings
 from quintet.warehouse.inbox import list_inbox

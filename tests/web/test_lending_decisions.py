@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from quintet.lending.decision_log import DecisionLog
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.policy import DEFAULT_POLICY
 from quintet.lending.registry import features
 from quintet.lending.replay import main as replay_command
 from quintet.lending.replay import replay_from_log
-from quintet.online.loan_decisions import DecisionLog
+from quintet.lending.service import LendingService
 from quintet.registry import ModelRegistry
 from tests.lending.events import change
 from tests.lending.models import boosted, scorecard
@@ -68,7 +69,7 @@ def test_a_challenger_decides_in_shadow(own_home: Path) -> None:
     registry.challenge(boosted().version)
     with serving(own_home) as client:
         told = client.post(PATH, json=an_application()).json()
-        record = client.app.state.service.decisions.log.of_application(100)
+        record = client.app.state.service.of(LendingService).decisions.log.of_application(100)
     assert told["model_version"] == scorecard().version
     shadow = json.loads(record.challenger)
     assert shadow["version"] == boosted().version
@@ -105,7 +106,7 @@ def test_a_stream_that_stands_still_leads_to_a_person_within_the_budget(own_home
     keep(own_home, scorecard())
     with serving(own_home, QUINTET_DECISION_SECONDS="0.1") as client:
         told = client.post(PATH, json=an_application(commit_lsn="0/C8")).json()
-        record = client.app.state.service.decisions.log.of_application(100)
+        record = client.app.state.service.of(LendingService).decisions.log.of_application(100)
     assert (told["decision"], told["score"]) == ("refer", None)
     assert [reason["code"] for reason in told["reasons"]] == ["INFORMATION_NOT_AVAILABLE"]
     assert "the stream had not applied" in record.shortfall
@@ -177,7 +178,7 @@ def test_many_who_ask_at_once_get_one_decision(own_home: Path, online: OnlineFea
         apply(online, 200)
         for thread in threads:
             thread.join()
-        decided = list(client.app.state.service.decisions.log.applications())
+        decided = list(client.app.state.service.of(LendingService).decisions.log.applications())
     assert sorted(status for status, _ in answers) == [200] * 6 + [409]
     assert len({content for status, content in answers if status == 200}) == 1
     assert decided == [100]
@@ -219,7 +220,7 @@ def test_a_bad_application_is_refused_with_its_field(
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert [(fault["where"], said in fault["what"]) for fault in answer.json()["errors"]] == [(where, True)]
-    assert lending.app.state.service.decisions.log.of_application(100) is None
+    assert lending.app.state.service.of(LendingService).decisions.log.of_application(100) is None
 
 
 @pytest.mark.parametrize("field", ["application_id", "client_id", "amount", "duration_days", "submitted_at"])
@@ -256,7 +257,7 @@ def test_a_broken_model_is_refused_at_start_and_the_last_good_one_serves(own_hom
     broken(registry, scorecard().version)
     with serving(own_home) as client:
         told = client.post(PATH, json=an_application()).json()
-        (fault,) = client.app.state.service.decisions.serving.now.faults
+        (fault,) = client.app.state.service.of(LendingService).decisions.serving.now.faults
     assert told["model_version"] == boosted().version
     assert scorecard().version in fault
     assert "the file was changed" in fault
@@ -267,7 +268,7 @@ def test_without_a_good_model_a_person_decides(own_home: Path) -> None:
     broken(keep(own_home, scorecard()), scorecard().version)
     with serving(own_home) as client:
         told = client.post(PATH, json=an_application()).json()
-        record = client.app.state.service.decisions.log.of_application(100)
+        record = client.app.state.service.of(LendingService).decisions.log.of_application(100)
         score = client.post("/v1/lending/score", json={"values": {}})
     assert told["decision"] == "refer"
     assert record.shortfall == "no scoring model is in force"
@@ -278,7 +279,7 @@ def test_without_a_good_model_a_person_decides(own_home: Path) -> None:
 def test_a_model_that_breaks_while_it_serves_goes_on(own_home: Path) -> None:
     registry = keep(own_home, scorecard())
     with serving(own_home) as client:
-        decisions = client.app.state.service.decisions
+        decisions = client.app.state.service.of(LendingService).decisions
         keep(own_home, boosted())
         broken_path = registry.folder / f"{boosted().version}.json"
         broken_path.write_text("{}")
@@ -304,7 +305,7 @@ def test_a_policy_with_an_unknown_feature_is_refused_with_its_line_and_the_last_
     policy.write_text(wrong)
     with serving(own_home, QUINTET_LENDING_POLICY=str(policy)) as client:
         told = client.post(PATH, json=an_application()).json()
-        (fault,) = client.app.state.service.decisions.serving.now.faults
+        (fault,) = client.app.state.service.of(LendingService).decisions.serving.now.faults
     assert told["policy_version"] == "2026-11-1"
     line = next(n for n, row in enumerate(wrong.splitlines(), start=1) if "overdue_loan_count" in row)
     assert f"line {line}: there is no figure overdue_loan_count" in fault
@@ -374,7 +375,7 @@ def test_another_process_may_score(own_home: Path) -> None:
         settings = {"QUINTET_LENDING_SCORE_URL": url, "QUINTET_LENDING_SCORE_KEY": ADMIN_KEY}
         with serving(own_home, **settings, QUINTET_LENDING_SCORE_SECONDS="5", QUINTET_DECISION_SECONDS="5") as client:
             told = client.post(PATH, json=an_application()).json()
-            log = client.app.state.service.decisions.log
+            log = client.app.state.service.of(LendingService).decisions.log
             replayed = replay_from_log(log, log.of_application(100))
     assert (told["decision"], told["score"], told["model_version"]) == ("refer", 0.3, "theirs-1")
     assert asked == [f"Bearer {ADMIN_KEY}"]
@@ -400,7 +401,7 @@ def test_an_endpoint_that_fails_leads_to_a_person(own_home: Path, status: int, c
         ) as client,
     ):
         told = client.post(PATH, json=an_application()).json()
-        record = client.app.state.service.decisions.log.of_application(100)
+        record = client.app.state.service.of(LendingService).decisions.log.of_application(100)
     assert (told["decision"], told["score"]) == ("refer", None)
     assert said in record.shortfall
 
@@ -413,7 +414,7 @@ def test_an_endpoint_that_hangs_is_given_up_and_then_left_alone(own_home: Path) 
         serving(own_home, QUINTET_LENDING_SCORE_URL=url, QUINTET_LENDING_SCORE_SECONDS="0.05") as client,
     ):
         answers = [client.post(PATH, json=an_application(number)).json() for number in range(100, 110)]
-        last = client.app.state.service.decisions.log.of_application(109)
+        last = client.app.state.service.of(LendingService).decisions.log.of_application(109)
         hangs.set()
     assert {answer["decision"] for answer in answers} == {"refer"}
     assert len(asked) == 5
@@ -446,7 +447,7 @@ def test_a_replay_tells_what_is_not_as_it_was(own_home: Path) -> None:
     keep(own_home, scorecard())
     with serving(own_home) as client:
         client.post(PATH, json=an_application())
-        log = client.app.state.service.decisions.log
+        log = client.app.state.service.of(LendingService).decisions.log
         record = log.of_application(100)
         tampered = type(record)(**{**vars(record), "figures": record.figures.replace("400.0", "4000.0")})
         replayed = replay_from_log(log, tampered)

@@ -20,6 +20,7 @@ from fastapi.testclient import TestClient
 from quintet.online.keys import create_key
 from quintet.promotions.accounts import SignUp, Usage
 from quintet.promotions.online_state import build_index
+from quintet.promotions.service import PromotionsService
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 from tests.web.service import ADMIN, build_app
 
@@ -188,16 +189,16 @@ def test_a_new_snapshot_is_taken_over_and_what_was_judged_before_stays_known(own
     first = sign_up()
     own.post(SCORE, json=first)
     publish(own_home, "two", "update ml.abuse_model set review_from = 0, block_from = 0")
-    assert own.app.state.service.abuse.refresh() is True  # type: ignore[attr-defined]
+    assert own.app.state.service.of(PromotionsService).index.refresh() is True  # type: ignore[attr-defined]
     judged = own.post(SCORE, json=sign_up(device_id=first["device_id"])).json()
 
     assert judged["decision"] == "block"
     assert [link["user_id"] for link in judged["linked"]] == [first["user_id"]]
-    assert own.app.state.service.abuse.refresh() is False  # type: ignore[attr-defined]
+    assert own.app.state.service.of(PromotionsService).index.refresh() is False  # type: ignore[attr-defined]
 
 
 def test_no_sign_up_is_lost_while_snapshots_are_swapped(own: TestClient, own_home: Path) -> None:
-    state, stop = own.app.state.service.abuse, threading.Event()  # type: ignore[attr-defined]
+    state, stop = own.app.state.service.of(PromotionsService).index, threading.Event()  # type: ignore[attr-defined]
 
     def swap() -> None:
         for number in itertools.count(1):
@@ -222,7 +223,7 @@ def test_a_snapshot_that_cannot_be_used_leaves_the_index_before_in_place(own: Te
     own.post(SCORE, json=sign_up())
     publish(own_home, "broken", "update ml.abuse_model set content = '{}'")
     with pytest.raises(KeyError):
-        own.app.state.service.abuse.refresh()  # type: ignore[attr-defined]
+        own.app.state.service.of(PromotionsService).index.refresh()  # type: ignore[attr-defined]
 
     assert own.post(SCORE, json=sign_up()).status_code == 200
 

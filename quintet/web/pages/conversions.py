@@ -25,8 +25,10 @@ from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
 from quintet.web.security import guarded_router
+from quintet.web.service import service_of
 
 router = guarded_router("conversions:read", include_in_schema=False)
+ROUTERS = (router,)
 
 PATH = "/conversions"
 
@@ -111,7 +113,7 @@ def conversions(request: Request) -> Response:
             "files": [
                 Option(f"{PATH}/files/{name}", label)
                 for name, label in FILES.items()
-                if (request.app.state.service.settings.reports / name).is_file()
+                if (service_of(request).settings.reports / name).is_file()
             ],
         }
 
@@ -121,7 +123,7 @@ def conversions(request: Request) -> Response:
 @router.get(f"{PATH}/figures/{{name}}.csv")
 def figure_csv(request: Request, name: str) -> Response:
     """The table behind a figure, all rows of it."""
-    with request.app.state.service.snapshots.read() as snapshot:
+    with service_of(request).snapshots.read() as snapshot:
         if name == "comparisons":
             rates = read_frame(snapshot.cursor, "rates")
             return csv_answer(name, rates, [Column(str(column), str(column)) for column in rates.columns])
@@ -137,7 +139,7 @@ def figure_csv(request: Request, name: str) -> Response:
 @router.get(f"{PATH}/files/{{name}}")
 def written_file(request: Request, name: str) -> Response:
     """One of the files that the last run wrote."""
-    return report_file(request.app.state.service.settings.reports, name, FILES)
+    return report_file(service_of(request).settings.reports, name, FILES)
 
 
 def choice_of(given: QueryParams, partners: list[str]) -> tuple[Choice, str | None]:
@@ -211,7 +213,7 @@ def _clocks(cursor: duckdb.DuckDBPyConnection) -> list[str]:
 
 def _written(request: Request) -> str:
     """Which files there are, and of when: the page names them."""
-    paths = [request.app.state.service.settings.reports / name for name in FILES]
+    paths = [service_of(request).settings.reports / name for name in FILES]
     return ",".join(str(path.stat().st_mtime_ns) for path in paths if path.is_file())
 
 

@@ -24,8 +24,10 @@ from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
 from quintet.web.security import guarded_router
+from quintet.web.service import service_of
 
 router = guarded_router("insurance:read", include_in_schema=False)
+ROUTERS = (router,)
 
 PATH = "/insurance"
 AGENCY_PATH = "/insurance/agencies/{agency_id}"
@@ -142,7 +144,7 @@ def figure_csv(request: Request, name: str) -> Response:
     filters, problem = filters_of(request.query_params)
     if problem:
         raise ProblemError(422, problem)
-    with request.app.state.service.snapshots.read() as snapshot:
+    with service_of(request).snapshots.read() as snapshot:
         if name == "agencies":
             return csv_answer(name, _agencies(snapshot.cursor, filters), AGENCY_COLUMNS)
         if name not in FIGURES:

@@ -12,11 +12,14 @@ from quintet.design import Column
 from quintet.lending.catalogue import code_of, distribution, file_of, sql_of
 from quintet.lending.online import COMMITTED_AT
 from quintet.lending.registry import features
+from quintet.lending.service import LendingService
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.rendering import Table
 from quintet.web.security import guarded_router
+from quintet.web.service import service_of
 
 router = guarded_router("lending:read", include_in_schema=False)
+ROUTERS = (router,)
 
 PATH = "/lending"
 
@@ -35,7 +38,7 @@ _COLUMNS = (
 @router.get(PATH)
 def catalogue(request: Request) -> Response:
     """Which features there are, what they mean, and how fresh they are."""
-    committed_at = request.app.state.service.lending.store.fact(COMMITTED_AT)
+    committed_at = service_of(request).of(LendingService).features.store.fact(COMMITTED_AT)
 
     def make(snapshot: Any) -> Mapping[str, Any]:
         rows = distribution(snapshot.cursor, features())

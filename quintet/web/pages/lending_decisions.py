@@ -22,20 +22,23 @@ from quintet.lending import decision_charts as charts
 from quintet.lending import decision_tables as tables
 from quintet.lending.application import LARGEST_ID
 from quintet.lending.decide import NotReplayableError, sentence_of
+from quintet.lending.decision_log import DecisionRecord
 from quintet.lending.decisions import Decisions
 from quintet.lending.online import COMMITTED_AT
 from quintet.lending.policy import Policy, PolicyError
 from quintet.lending.registry import features
 from quintet.lending.replay import replay_from_log
 from quintet.lending.scoring import REASONS
-from quintet.online.loan_decisions import DecisionRecord
+from quintet.lending.service import LendingService
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
 from quintet.web.security import guarded_router
+from quintet.web.service import service_of
 
 router = guarded_router("lending:read", include_in_schema=False)
+ROUTERS = (router,)
 
 PATH = "/lending/decisions"
 
@@ -72,8 +75,9 @@ _FIGURE_COLUMNS = (Column("figure", "Figure"), Column("value", "Value"), Column(
 @router.get(PATH)
 def decisions(request: Request) -> Response:
     """Are decisions fast, right and explained?"""
-    service = request.app.state.service
-    deciding: Decisions = service.decisions
+    service = service_of(request)
+    lending = service.of(LendingService)
+    deciding = lending.decisions
     window = _window(request)
     asked = request.query_params.get("application", "").strip()
     rows, before = _rows(deciding, window, service.clock())
@@ -88,7 +92,7 @@ def decisions(request: Request) -> Response:
         "window": window.label.lower(),
         "faults": deciding.serving.now.faults,
         "in_force": _in_force(deciding),
-        "committed_at": service.lending.store.fact(COMMITTED_AT),
+        "committed_at": lending.features.store.fact(COMMITTED_AT),
         "kpis": _key_figures(rows, before, window),
         "figures": {name: Panel(figure, f"{PATH}/figures/{name}.csv?{query}") for name, figure in figures.items()},
         "trace": _trace(deciding, asked) if asked else None,
@@ -110,13 +114,14 @@ def decisions(request: Request) -> Response:
 @router.get(f"{PATH}/figures/{{name}}.csv")
 def figure_csv(request: Request, name: str) -> Response:
     """The table behind a figure, or the decisions themselves."""
-    service = request.app.state.service
+    service = service_of(request)
+    deciding = service.of(LendingService).decisions
     window = _window(request)
-    rows, before = _rows(service.decisions, window, service.clock())
+    rows, before = _rows(deciding, window, service.clock())
     if name == "decisions":
         shown = rows.drop(columns=["figures", "challenger"])
         return csv_answer(name, shown, [Column(str(column), str(column)) for column in shown])
-    figures = _figures(rows, before, window, service.decisions.serving.now.policy)
+    figures = _figures(rows, before, window, deciding.serving.now.policy)
     if name not in figures:
         raise ProblemError(404, f"there is no figure {name}; there are {', '.join(figures)}")
     return csv_answer(name, figures[name].table, figures[name].columns)

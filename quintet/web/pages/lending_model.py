@@ -23,8 +23,10 @@ from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
 from quintet.web.security import guarded_router
+from quintet.web.service import service_of
 
 router = guarded_router("lending:read", include_in_schema=False)
+ROUTERS = (router,)
 
 MODEL_PATH = "/lending/model"
 WHAT_IF_PATH = "/lending/what-if"
@@ -100,7 +102,7 @@ def model_csv(request: Request, name: str) -> Response:
     """The table behind a figure of the card."""
     if name not in _MODEL_FIGURES:
         raise ProblemError(404, f"there is no figure {name}; there are {', '.join(_MODEL_FIGURES)}")
-    with request.app.state.service.snapshots.read() as snapshot:
+    with service_of(request).snapshots.read() as snapshot:
         figure = _MODEL_FIGURES[name](snapshot.cursor)
         return csv_answer(name, figure.table, figure.columns)
 
@@ -233,7 +235,7 @@ def what_if(request: Request) -> Response:
 @router.get(f"{WHAT_IF_PATH}/{{name}}.csv")
 def what_if_csv(request: Request, name: str) -> Response:
     """The table behind a figure of the what-if."""
-    with request.app.state.service.snapshots.read() as snapshot:
+    with service_of(request).snapshots.read() as snapshot:
         asked = _Asked(snapshot.cursor, request.query_params)
         if asked.problem:
             raise ProblemError(422, asked.problem)

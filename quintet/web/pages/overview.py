@@ -10,17 +10,16 @@ import duckdb
 from fastapi import Request
 from starlette.responses import Response
 
-from quintet.datasets import DATASETS, DOMAINS
 from quintet.design import Column
-from quintet.summary import HEADLINES
-from quintet.web.pages.shell import NAVIGATION, show_snapshot
+from quintet.domain import Domain
+from quintet.domains import DOMAINS
+from quintet.web.pages.shell import show_snapshot
 from quintet.web.rendering import DomainRow, State, Table
 from quintet.web.security import guarded_router
 
 router = guarded_router(None, include_in_schema=False)
 
 _MOST_ROWS = 10
-_HREFS = {item.label.lower(): item.href for item in NAVIGATION}
 
 _BATCH_COLUMNS = (
     Column("arrived", "Taken in, UTC"),
@@ -68,22 +67,18 @@ def overview(request: Request) -> Response:
     return show_snapshot(request, "overview.html", "Overview", make)
 
 
-def _domain(cursor: duckdb.DuckDBPyConnection, domain: str) -> DomainRow:
-    name, href = domain.capitalize(), _HREFS.get(domain)
-    datasets = [dataset.name for dataset in DATASETS.values() if dataset.domain == domain]
-    if domain not in HEADLINES:
-        return DomainRow(name, "Not there yet.", "none", "no data", "", href=href)
-    if not datasets:
-        return DomainRow(name, HEADLINES[domain](cursor), "none", "from a change stream", "", href=href)
+def _domain(cursor: duckdb.DuckDBPyConnection, domain: Domain) -> DomainRow:
+    if domain.other_inboxes:
+        return DomainRow(domain.title, domain.headline(cursor), "none", "from a change stream", "", href=domain.page)
     (last, rejected) = cursor.execute(
         "select max(\"at\") filter (status = 'loaded'), count(*) filter (status = 'rejected') "
         "from marts.ops_batches where list_contains(?, dataset)",
-        [datasets],
+        [domain.inboxes],
     ).fetchone() or (None, 0)
     if last is None:
-        return DomainRow(name, "No file has come in yet.", "warning", "no data", "", href=href)
+        return DomainRow(domain.title, "No file has come in yet.", "warning", "no data", "", href=domain.page)
     state: tuple[State, str] = ("warning", f"{rejected} files rejected") if rejected else ("good", "well")
-    return DomainRow(name, HEADLINES[domain](cursor), *state, f"last file {_moment(last)}", href=href)
+    return DomainRow(domain.title, domain.headline(cursor), *state, f"last file {_moment(last)}", href=domain.page)
 
 
 def _moment(at: dt.datetime) -> str:

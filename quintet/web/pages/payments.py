@@ -19,12 +19,13 @@ from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from quintet.design import Column, Figure
-from quintet.online import payment_alerts as kept
 from quintet.online.outbox import last_messages
 from quintet.payments import charts
+from quintet.payments import store as kept
 from quintet.payments.detector import STATUSES
 from quintet.payments.incidents import FEED, VOLUME, to_datetime
 from quintet.payments.notifications import series_name
+from quintet.payments.service import PaymentsService
 from quintet.warehouse.snapshot import NoSnapshotError
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.shell import show
@@ -32,6 +33,7 @@ from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, State, Table
 from quintet.web.routes.payments import all_incidents, take_on
 from quintet.web.security import guarded_router
+from quintet.web.service import service_of
 from quintet.web.snapshots import Snapshot
 
 router = guarded_router("payments:read", include_in_schema=False)
@@ -72,7 +74,7 @@ class SeriesState:
 @router.get(PATH)
 def payments(request: Request) -> Response:
     """Is something wrong now, since when, how bad?"""
-    service = request.app.state.service
+    service = service_of(request)
     now = service.clock()
     wants_words = request.query_params.get("part") == "words"  # what the script asks for while the page is shown
     with ExitStack() as stack:
@@ -91,7 +93,11 @@ def payments(request: Request) -> Response:
             name: Panel(figure, f"{PATH}/figures/{name}.csv?{urlencode({'day': chosen, 'file': source_file or ''})}")
             for name, figure in ({} if wants_words else _figures(cursor, points, incidents, source_file)).items()
         }
-        states = _states(points, rows, service.payments.monitor.unknown_statuses, now) if chosen == LIVE else []
+        states = (
+            _states(points, rows, service.of(PaymentsService).live.monitor.unknown_statuses, now)
+            if chosen == LIVE
+            else []
+        )
         messages = _messages(service)
         context: Mapping[str, Any] = {
             "filters": FilterBar(PATH, [_day_filter(days, chosen), _file_filter(files, source_file)]),
@@ -126,7 +132,7 @@ def payments(request: Request) -> Response:
 @router.get(f"{PATH}/figures/{{name}}.csv")
 def figure_csv(request: Request, name: str) -> Response:
     """The table behind a figure, all rows of it."""
-    service = request.app.state.service
+    service = service_of(request)
     with ExitStack() as stack:
         snapshot = _snapshot(stack, service)
         cursor = snapshot.cursor if snapshot else None
@@ -152,7 +158,7 @@ def acknowledge(request: Request, incident_id: str) -> Response:
 @handling.post(f"{PATH}/silences")
 async def silence(request: Request) -> Response:
     """Be silent about a series for a while, and back to the page."""
-    service = request.app.state.service
+    service = service_of(request)
     form = await request.form()
     series, minutes = str(form.get("series", "")), str(form.get("minutes", ""))
     if not minutes.isdecimal() or int(minutes) not in _SILENCES:
@@ -167,7 +173,7 @@ async def silence(request: Request) -> Response:
 @handling.post(f"{PATH}/silences/{{silence_id}}/end")
 def end_silence(request: Request, silence_id: int) -> Response:
     """End a silence, and back to the page."""
-    service = request.app.state.service
+    service = service_of(request)
     kept.end_silence(service.store, silence_id, service.clock())
     return RedirectResponse(f"{PATH}#silences", 303)
 

@@ -13,28 +13,31 @@ from urllib.parse import urlencode
 
 import duckdb
 import pandas as pd
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 from starlette.responses import RedirectResponse, Response
 
 from quintet.design import Column, Figure, format_value
-from quintet.online.abuse_records import last_label, last_labels
 from quintet.promotions import charts, overview
 from quintet.promotions.accounts import SignUp
 from quintet.promotions.online_state import NotReadyError, usages_of
 from quintet.promotions.reasons import explained
 from quintet.promotions.result_tables import model_of_snapshot
+from quintet.promotions.service import PromotionsService
+from quintet.promotions.store import last_label, last_labels
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.shell import show, show_snapshot
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
 from quintet.web.routes.promotions import LabelGiven, SignUpGiven, keep_label
 from quintet.web.security import guarded_router
+from quintet.web.service import service_of
 
 _reading = guarded_router("promotions:read", include_in_schema=False)
 _scoring = guarded_router("promotions:score", include_in_schema=False)
 _labelling = guarded_router("promotions:label", include_in_schema=False)
+ROUTERS = (_reading, _labelling, _scoring)
 
 PATH = "/promotions"
 TRY_PATH = f"{PATH}/try"
@@ -111,7 +114,7 @@ _LABEL_COLUMNS = (
 @_reading.get(PATH)
 def promotions(request: Request) -> Response:
     """Who abuses codes, and how sure are we?"""
-    store = request.app.state.service.store
+    store = service_of(request).store
     labels = last_labels(store, _MOST_LABELS)
 
     def make(snapshot: Any) -> Mapping[str, Any]:
@@ -177,7 +180,7 @@ def promotions(request: Request) -> Response:
 @_reading.get(f"{PATH}/figures/{{name}}.csv")
 def figure_csv(request: Request, name: str) -> Response:
     """The table behind a figure, all rows of it."""
-    with request.app.state.service.snapshots.read() as snapshot:
+    with service_of(request).snapshots.read() as snapshot:
         cursor = snapshot.cursor
         asked = _Asked(cursor, request.query_params)
         if asked.problem:
@@ -216,7 +219,7 @@ async def try_sign_up(request: Request) -> Response:
 
 
 def _tried(request: Request, given: Mapping[str, str], context: dict[str, Any]) -> Response:
-    service = request.app.state.service
+    service = service_of(request)
     known = {name: value for name, value in given.items() if value}
     use = {name: known.pop(name) for name in ("promo_code", "used_at") if name in known}
     judgement, problem = None, None
@@ -226,7 +229,9 @@ def _tried(request: Request, given: Mapping[str, str], context: dict[str, Any]) 
         try:
             trial = SignUpGiven.model_validate({"user_id": "trial", **known, "usages": [use] if use else []})
             sign_up, usages = trial.plain(service.clock())
-            judgement = service.abuse.index().judge(SignUp.of(sign_up), usages_of("trial", usages))
+            judgement = (
+                service.of(PromotionsService).index.index().judge(SignUp.of(sign_up), usages_of("trial", usages))
+            )
         except ValidationError as error:
             faults = [(str(one["loc"][-1]), one["msg"]) for one in error.errors()]
             problem = " ".join(f"{_FIELDS.get(name, name)}: {message}." for name, message in faults)
@@ -432,8 +437,3 @@ def _form_fields(given: Mapping[str, str]) -> list[dict[str, str]]:
         {"name": name, "label": label, "value": given.get(name, ""), "hint": _HINTS.get(name, "")}
         for name, label in _FIELDS.items()
     ]
-
-
-router = APIRouter()
-for _part in (_reading, _labelling, _scoring):
-    router.include_router(_part)

@@ -12,13 +12,15 @@ from starlette.responses import Response
 
 from quintet.design import Column
 from quintet.insurance.premium_report import WORKBOOK_ROWS, premium_report
-from quintet.online.report_runs import ReportRun, last_report_runs
+from quintet.insurance.report_runs import ReportRun, last_report_runs
 from quintet.web.pages.insurance import filter_fields, filters_of, query_of
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.rendering import FilterBar, Kpi, Option, Table
 from quintet.web.security import guarded_router
+from quintet.web.service import service_of
 
 router = guarded_router("insurance:read", include_in_schema=False)
+ROUTERS = (router,)
 
 PATH = "/reports"
 
@@ -48,7 +50,7 @@ _HISTORY_COLUMNS = (
 @router.get(PATH)
 def reports(request: Request) -> Response:
     """Run the premium report and see who ran it before."""
-    runs = last_report_runs(request.app.state.service.store, _MOST_RUNS)
+    runs = last_report_runs(service_of(request).store, _MOST_RUNS)
 
     def make(snapshot: Any) -> Mapping[str, Any]:
         filters, problem = filters_of(request.query_params)

@@ -9,17 +9,15 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import HTMLResponse, Response
 
+from quintet.domains import DOMAINS
 from quintet.web.answers import has_it, headers_of
 from quintet.web.rendering import NavItem, Shell, SnapshotAge, render, static_version
+from quintet.web.service import service_of
 from quintet.web.snapshots import Snapshot
 
 NAVIGATION = (
     NavItem("Overview", "/"),
-    NavItem("Insurance", "/insurance"),
-    NavItem("Promotions", "/promotions"),
-    NavItem("Conversions", "/conversions"),
-    NavItem("Lending", "/lending"),
-    NavItem("Payments", "/payments"),
+    *(NavItem(domain.title, domain.page) for domain in DOMAINS),
     NavItem("Reports", "/reports"),
     NavItem("Pipeline"),
     NavItem("API docs", "/docs"),
@@ -56,7 +54,7 @@ def show_snapshot(
 
     varying: what the page depends on besides snapshot, URL and who asks.
     """
-    service = request.app.state.service
+    service = service_of(request)
     with service.snapshots.read() as snapshot:
         tag = service.answers.tag(request, snapshot, request.state.key.key_id, static_version(), varying)
         if has_it(request, tag):

@@ -12,6 +12,7 @@ from quintet.online.sessions import LASTS, close_session, open_session
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
 from quintet.web.security import COOKIE, is_same_site
+from quintet.web.service import service_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -27,7 +28,7 @@ def ask(request: Request, next: str = "/") -> Response:  # noqa: A002  # the par
 @router.post(PATH)
 def sign_in(request: Request, key: Annotated[str, Form()], next_page: Annotated[str, Form()] = "/") -> Response:
     """Open a session and go on to the page that was asked for."""
-    service = request.app.state.service
+    service = service_of(request)
     service.gate.check_guesses(request)
     if not is_same_site(request):
         raise ProblemError(403, "the sign-in came from a page of another site; open Quintet's own")
@@ -55,7 +56,7 @@ def sign_out(request: Request) -> Response:
         raise ProblemError(403, "the sign-out came from a page of another site; open Quintet's own")
     text = request.cookies.get(COOKIE)
     if text:
-        close_session(request.app.state.service.store, text)
+        close_session(service_of(request).store, text)
     response = RedirectResponse(PATH, 303)
     response.delete_cookie(COOKIE)
     return response

@@ -22,6 +22,7 @@ from quintet.web.lists import Listed, Page, PageQuery, answer_list, split_values
 from quintet.web.security import guarded_router
 
 router = guarded_router("conversions:read", prefix="/v1/conversions", tags=["conversions"])
+ROUTERS = (router,)
 
 _MOST_VALUES = 200
 

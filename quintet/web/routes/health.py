@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from quintet.web.problems import DECLARED
 from quintet.web.security import guarded_router
+from quintet.web.service import service_of
 
 router = APIRouter(tags=["health"])
 _guarded = guarded_router("metrics:read", tags=["health"])
@@ -38,7 +39,7 @@ async def healthz() -> Alive:
 @router.get("/readyz", response_model=Ready, responses={503: DECLARED[503]})
 def readyz(request: Request) -> Ready:
     """Whether there is a snapshot to answer from, and how old it is; 503 with what to do where there is none."""
-    service = request.app.state.service
+    service = service_of(request)
     with service.snapshots.read() as snapshot:
         age = service.clock().replace(tzinfo=None) - snapshot.published_at
         return Ready(
@@ -56,7 +57,7 @@ def readyz(request: Request) -> Ready:
 )
 def metrics(request: Request) -> Response:
     """Request times by route, and how answers came about, in the format of Prometheus."""
-    return Response(generate_latest(request.app.state.service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(service_of(request).metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 router.include_router(_guarded)

@@ -29,13 +29,15 @@ from quintet.insurance.performance import (
     summary_page,
 )
 from quintet.insurance.premium_report import ReportTooLargeError, period, premium_report, write_csv, write_workbook
-from quintet.online.report_runs import ReportRun, record_report_run
+from quintet.insurance.report_runs import ReportRun, record_report_run
 from quintet.web.lists import Listed, Page, PageQuery, answer_list, split_values
 from quintet.web.problems import Fault, ProblemError
 from quintet.web.security import guarded_router
+from quintet.web.service import service_of
 from quintet.web.snapshots import Snapshots
 
 router = guarded_router("insurance:read", prefix="/v1/insurance", tags=["insurance"])
+ROUTERS = (router,)
 
 _FINER_THAN_A_YEAR = ("month", "quarter", "week", "day", "date")
 
@@ -319,7 +321,7 @@ def premium(request: Request, query: Annotated[ReportQuery, Query()]) -> Respons
     """Premium Info by Agency and Product Line, as a workbook or, at any size, as CSV; recorded in the history."""
     with asked():
         filters = query.filters()
-    service = request.app.state.service
+    service = service_of(request)
     disposition = f'attachment; filename="premium_{period(filters).replace(" ", "_")}.{query.format}"'
     headers = {"content-disposition": disposition, "cache-control": "private, no-cache"}
     with service.snapshots.read() as snapshot:

@@ -10,7 +10,6 @@ import time
 from typing import Annotated, Literal
 
 from fastapi import Path, Query, Request
-from prometheus_client import CollectorRegistry, Counter, Histogram
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -22,33 +21,21 @@ from quintet.lending.application import (
     Application,
     lsn_of,
 )
-from quintet.lending.decisions import ConflictError, Decisions, NoPolicyError, RefusedError
+from quintet.lending.decisions import ConflictError, NoPolicyError, RefusedError
 from quintet.lending.endpoint import InProcess, NoScoreError
 from quintet.lending.online import EPOCH
+from quintet.lending.service import LendingService
 from quintet.web.direct import DirectRoute
 from quintet.web.problems import Fault, Problem, ProblemError
 from quintet.web.security import guarded_router
+from quintet.web.service import service_of
 
 router = guarded_router("lending:read", prefix="/v1/lending", tags=["lending"])
 deciding = guarded_router("lending:decide", route_class=DirectRoute, prefix="/v1/lending", tags=["lending"])
+FIRST_ROUTERS, ROUTERS = (deciding,), (router,)
 
 _JSON = "application/json"
 _MOST_FIGURES = 100
-
-
-class DecisionMetrics:
-    """What the decisions tell Prometheus."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.decisions = Counter(
-            "quintet_decisions", "New loan decisions.", ["decision", "is_complete"], registry=registry
-        )
-        self.seconds = Histogram(
-            "quintet_decision_seconds",
-            "Seconds from an application's arrival until its decision is on the disk.",
-            buckets=(0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2),
-            registry=registry,
-        )
 
 
 class ApplicationGiven(BaseModel):
@@ -158,10 +145,11 @@ def client_features(
 
     503 where no stream has written yet, 404 where it knows no such client.
     """
-    service = request.app.state.service
-    found = service.lending.features_of(client_id, as_of or service.clock().date())
+    service = service_of(request)
+    online = service.of(LendingService).features
+    found = online.features_of(client_id, as_of or service.clock().date())
     if found is None:
-        if service.lending.store.fact(EPOCH) is None:
+        if online.store.fact(EPOCH) is None:
             raise ProblemError(503, "no stream has written features yet; start it with: make stream")
         raise ProblemError(404, f"the stream knows no client {client_id}")
     return ClientFeaturesAnswer(
@@ -187,10 +175,9 @@ async def decisions(request: Request, given: ApplicationGiven) -> Response:
     refers. The same application again gives the same answer, bit for bit.
     """
     began = time.perf_counter()
-    service = request.app.state.service
-    deciding_now: Decisions = service.decisions
+    lending = service_of(request).of(LendingService)
     try:
-        answered = await deciding_now.decide(given.application(), request.state.key.name)
+        answered = await lending.decisions.decide(given.application(), request.state.key.name)
     except RefusedError as error:
         raise ProblemError(422, str(error), errors=[Fault(where=f"body.{error.field}", what=str(error))]) from None
     except ConflictError as error:
@@ -199,9 +186,8 @@ async def decisions(request: Request, given: ApplicationGiven) -> Response:
         raise ProblemError(503, f"nothing can be decided: {error}") from None
     record = answered.record
     if not answered.is_repeat:
-        metrics: DecisionMetrics = service.decision_metrics
-        metrics.decisions.labels(record.decision, str(record.shortfall is None).lower()).inc()
-        metrics.seconds.observe(time.perf_counter() - began)
+        lending.metrics.decisions.labels(record.decision, str(record.shortfall is None).lower()).inc()
+        lending.metrics.seconds.observe(time.perf_counter() - began)
     return Response(record.answer, media_type=_JSON)
 
 
@@ -211,7 +197,7 @@ async def score(request: Request, given: FiguresGiven) -> Response:
 
     503 where no model is in force, 422 where it lacks a figure.
     """
-    serving = request.app.state.service.decisions.serving
+    serving = service_of(request).of(LendingService).decisions.serving
     if serving.now.model is None:
         why = "; ".join(serving.now.faults) or "none was learnt yet: make run SELECT=lending"
         raise ProblemError(503, f"no scoring model is in force: {why}")

@@ -30,20 +30,23 @@ from pydantic import (
 from sse_starlette import EventSourceResponse
 from starlette.responses import JSONResponse, Response
 
-from quintet.online import payment_alerts as kept
+from quintet.payments import store as kept
 from quintet.payments.auth_codes import status_of
 from quintet.payments.detector import LARGEST_COUNT
 from quintet.payments.incidents import WITHDRAWN, Incident, to_datetime, to_minute
 from quintet.payments.live import Live, as_json, incident_as_json, moment
 from quintet.payments.monitor import AHEAD, Item, Verdict, is_ahead, point_of
+from quintet.payments.service import PaymentsService
 from quintet.warehouse.snapshot import NoSnapshotError, records
 from quintet.web.paging import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
 from quintet.web.problems import Fault, ProblemError
 from quintet.web.security import guarded_router
+from quintet.web.service import service_of
 
 router = guarded_router("payments:read", prefix="/v1/payments", tags=["payments"])
 writing = guarded_router("payments:write", prefix="/v1/payments", tags=["payments"])
 handling = guarded_router("payments:handle", prefix="/v1/payments", tags=["payments"])
+FIRST_ROUTERS, ROUTERS = (writing,), (router, handling)
 
 MOST_ITEMS = 10_000
 """Items in one request; more are to be sent in several."""
@@ -358,8 +361,7 @@ def _refused(faults: Sequence[Fault]) -> ProblemError:
 
 
 def _live(request: Request) -> Live:
-    live: Live = request.app.state.service.payments
-    return live
+    return service_of(request).of(PaymentsService).live
 
 
 async def _json_body(request: Request) -> Any:
@@ -403,7 +405,7 @@ async def transactions(request: Request) -> Response:
 
     Sent again, nothing changes; what comes up to fifteen minutes late is scored anew. All items are taken or none.
     """
-    service = request.app.state.service
+    service = service_of(request)
     items = items_of(await _json_body(request), service.clock())
     verdicts = await asyncio.wrap_future(_live(request).submit(items))
     return JSONResponse(
@@ -436,7 +438,7 @@ def _recommendation(verdict: Verdict) -> dict[str, Any]:
 @router.get("/incidents", response_model=IncidentPage)
 def incidents(request: Request, query: Annotated[IncidentQuery, Query()]) -> Response:
     """Incidents, the last one first: what was, since when, how bad, why, and who takes care of it."""
-    service = request.app.state.service
+    service = service_of(request)
     question = {"route": request.url.path, **query.model_dump(exclude={"page_size", "page_token"})}
     after = service.tokens.read(question, query.page_token)
     rows, snapshot = all_incidents(request, query.source)
@@ -453,7 +455,7 @@ def incidents(request: Request, query: Annotated[IncidentQuery, Query()]) -> Res
 
 def all_incidents(request: Request, source: str = "all") -> tuple[list[dict[str, Any]], str | None]:
     """Incidents of the live feed and of the files, each once, the last one first; and the snapshot, if any."""
-    service = request.app.state.service
+    service = service_of(request)
     found: dict[str, dict[str, Any]] = {}
     snapshot_id = None
     notes = {one.incident_id: one for one in kept.incidents(service.store)}
@@ -488,7 +490,7 @@ def all_incidents(request: Request, source: str = "all") -> tuple[list[dict[str,
 @router.get("/minutes", response_model=PointPage)
 def minutes(request: Request, query: Annotated[MinuteQuery, Query()]) -> Response:
     """Every series by minute: what came, what was expected, and how improbable that is."""
-    service = request.app.state.service
+    service = service_of(request)
     question = {"route": request.url.path, **query.model_dump(mode="json", exclude={"page_size", "page_token"})}
     after = service.tokens.read(question, query.page_token)
     since = _minute_of(query.since, to_minute(_EARLIEST))
@@ -560,7 +562,7 @@ async def stream(request: Request) -> EventSourceResponse:
 @router.get("/silences", response_model=SilencePage)
 def silences(request: Request) -> Response:
     """The silences that hold now."""
-    service = request.app.state.service
+    service = service_of(request)
     items = [_silence(one) for one in kept.silences(service.store, service.clock())]
     return JSONResponse({"items": items, "next_page_token": None, "snapshot": None})
 
@@ -568,7 +570,7 @@ def silences(request: Request) -> Response:
 @handling.post("/silences/begin", response_model=SilenceRow)
 def silence(request: Request, given: Annotated[SilenceRequest, Body()]) -> Response:
     """Be silent about a series, or about all, for some minutes."""
-    service = request.app.state.service
+    service = service_of(request)
     now = service.clock()
     who = request.state.key.name
     until = now + dt.timedelta(minutes=given.minutes)
@@ -578,7 +580,7 @@ def silence(request: Request, given: Annotated[SilenceRequest, Body()]) -> Respo
 @handling.post("/silences/{silence_id}/end", response_model=SilencePage)
 def end_silence(request: Request, silence_id: Annotated[int, Path(ge=1, le=2**53)]) -> Response:
     """End a silence before its time."""
-    service = request.app.state.service
+    service = service_of(request)
     if not kept.end_silence(service.store, silence_id, service.clock()):
         raise ProblemError(404, f"there is no silence {silence_id} that holds")
     return silences(request)
@@ -599,7 +601,7 @@ def acknowledge(request: Request, incident_id: IncidentId) -> Response:
 
 def take_on(request: Request, incident_id: str) -> kept.KeptIncident:
     """Acknowledge an incident in the name of whoever asks. Raises ProblemError 404 where there is none."""
-    service = request.app.state.service
+    service = service_of(request)
     kept.acknowledge(service.store, incident_id, request.state.key.name, service.clock())
     one = kept.incident(service.store, incident_id)
     if one is None:

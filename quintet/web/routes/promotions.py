@@ -13,19 +13,22 @@ from fastapi import Query, Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
-from quintet.online.abuse_records import Label, was_judged
 from quintet.promotions import overview
 from quintet.promotions.accounts import LONGEST_TEXT
 from quintet.promotions.feedback import Confirmed, ContradictionError, confirm, label_in_files
 from quintet.promotions.online_state import NotReadyError
+from quintet.promotions.service import PromotionsService
+from quintet.promotions.store import Label, was_judged
 from quintet.web.direct import DirectRoute
 from quintet.web.problems import Problem, ProblemError
 from quintet.web.security import guarded_router
+from quintet.web.service import service_of
 
 _PREFIX: dict[str, Any] = {"prefix": "/v1/promotions", "tags": ["promotions"]}
 reading = guarded_router("promotions:read", **_PREFIX)
 scoring = guarded_router("promotions:score", route_class=DirectRoute, **_PREFIX)
 labelling = guarded_router("promotions:label", **_PREFIX)
+FIRST_ROUTERS, ROUTERS = (scoring,), (reading, labelling)
 
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _MOST_USAGES = 100
@@ -223,12 +226,14 @@ async def abuse_score(request: Request, given: SignUpGiven) -> Response:
 
     The judgement is on the disk before it is answered. A known user keeps the fields of the first time; new uses count.
     """
-    service = request.app.state.service
+    service = service_of(request)
     now = service.clock()
     sign_up, usages = given.plain(now)
     patience_seconds = service.settings.request_seconds / 2
     try:
-        judgement = await service.abuse.judge_and_record(sign_up, usages, now, request.state.key.name, patience_seconds)
+        judgement = await service.of(PromotionsService).index.judge_and_record(
+            sign_up, usages, now, request.state.key.name, patience_seconds
+        )
     except NotReadyError as error:
         raise ProblemError(503, str(error), {"retry-after": str(_RETRY_SECONDS)}) from error
     return Response(orjson.dumps(judgement), media_type="application/json")
@@ -255,7 +260,7 @@ def label(request: Request, given: LabelGiven) -> LabelKept:
 
 def keep_label(request: Request, given: LabelGiven) -> Confirmed:
     """Keep a label of whoever asks. Raises ProblemError 404 for an unknown user, 409 for a contradiction."""
-    service = request.app.state.service
+    service = service_of(request)
     user_id = given.user_id.strip()
     with service.snapshots.read() as snapshot:
         is_known, of_file = label_in_files(snapshot.cursor, user_id)
@@ -271,7 +276,7 @@ def keep_label(request: Request, given: LabelGiven) -> Confirmed:
 @reading.get("/overview", response_model=Overview)
 def overview_figures(request: Request, asked: Annotated[OverviewQuery, Query()]) -> Response:
     """Registrations and usages over time, the users and codes with the most uses, and how scores are spread."""
-    service = request.app.state.service
+    service = service_of(request)
     with service.snapshots.read() as snapshot:
         cursor = snapshot.cursor
 

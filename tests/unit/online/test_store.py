@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from quintet.online import store as stores
+from quintet.domains import open_state_store
 from quintet.online.secrets import secret_of
 from quintet.online.store import FILE, Store
 
@@ -61,15 +62,40 @@ def test_writers_take_turns(store: Store) -> None:
     assert store.read().execute("select count(*) from secrets").fetchone()[0] == 80
 
 
-def test_an_older_store_gets_only_the_steps_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Store(tmp_path).close()
-    monkeypatch.setattr(stores, "_MIGRATIONS", (*stores._MIGRATIONS, "create table added (a text) strict"))
+def test_an_owner_gets_only_the_scripts_that_its_tables_lack(tmp_path: Path) -> None:
+    first, second = "create table added (a text) strict", "alter table added add column b text"
+    for scripts in ((first,), (first, second), (first, second)):
+        Store(tmp_path, migrations={"notes": scripts}).close()
 
-    for _ in range(2):
-        Store(tmp_path).close()
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        assert connection.execute("select name from pragma_table_info('added')").fetchall() == [("a",), ("b",)]
+
+
+def test_a_store_opened_without_an_owner_keeps_its_tables(tmp_path: Path) -> None:
+    Store(tmp_path, migrations={"notes": ("create table added (a text) strict",)}).close()
+    Store(tmp_path).close()
+    Store(tmp_path, migrations={"notes": ("create table added (a text) strict",)}).close()
 
     with sqlite3.connect(tmp_path / FILE) as connection:
         assert connection.execute("select count(*) from added").fetchone() == (0,)
+
+
+def test_a_script_that_fails_leaves_the_tables_as_they_were(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError):
+        Store(tmp_path, migrations={"notes": ("create table added (a text) strict; create nonsense",)})
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        assert not connection.execute("select 1 from sqlite_schema where name = 'added'").fetchall()
+
+
+def test_a_store_of_a_release_without_owners_keeps_its_rows(tmp_path: Path) -> None:
+    with closing(open_state_store(tmp_path)) as store, store.write() as connection:
+        connection.execute("insert into secrets values ('a', x'01')")
+        connection.execute("insert into abuse_labels values (1, 'u', 1, '2026-01-01T00:00:00+00:00', 'Ana', null)")
+        connection.execute("drop table migrations")
+        connection.execute("pragma user_version = 3")
+    with closing(open_state_store(tmp_path)) as store:
+        assert store.read().execute("select count(*) from secrets").fetchone()[0] == 1
+        assert store.read().execute("select count(*) from abuse_labels").fetchone()[0] == 1
 
 
 def test_a_secret_is_made_once_and_the_same_for_all(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from quintet.domains import open_state_store
 from quintet.online.outbox import enqueue, last_messages
 from quintet.online.store import Store
 from quintet.payments.channels import Delivery, DeliveryError, to_webhook
@@ -20,7 +21,7 @@ NOW = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path)
+    store = open_state_store(tmp_path)
     yield store
     store.close()
 

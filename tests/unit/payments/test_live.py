@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from quintet.online import payment_alerts as kept
+from quintet.domains import open_state_store
 from quintet.online.outbox import enqueue, last_messages
 from quintet.online.store import Store
 from quintet.payments import live as live_module
+from quintet.payments import store as kept
 from quintet.payments.channels import Delivery
 from quintet.payments.incidents import to_minute
 from quintet.payments.live import Live
@@ -30,7 +31,7 @@ def minute(number: int, denied: int = 10) -> list[Item]:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path)
+    store = open_state_store(tmp_path)
     yield store
     store.close()
 

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from quintet.online import payment_alerts as kept
+from quintet.domains import open_state_store
 from quintet.online.store import Store
+from quintet.payments import store as kept
 from quintet.payments.incidents import to_minute
 from quintet.payments.monitor import ALERT, OK, Item, Monitor, is_ahead
 from quintet.payments.replay import detect
@@ -25,7 +26,7 @@ FIRST = to_minute(START)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path)
+    store = open_state_store(tmp_path)
     yield store
     store.close()
 
@@ -76,7 +77,7 @@ def test_what_is_sent_again_changes_nothing(store: Store) -> None:
 
 def test_a_restart_changes_nothing(tmp_path: Path) -> None:
     requests = [*quiet_hours(50), minute_of(50, denied=70), minute_of(51, denied=70), *[minute_of(52)]]
-    through, restarted = Store(tmp_path / "through"), Store(tmp_path / "restarted")
+    through, restarted = open_state_store(tmp_path / "through"), open_state_store(tmp_path / "restarted")
     monitor = Monitor(through)
     for request in requests:
         monitor.take([request], LATER)
@@ -102,7 +103,7 @@ def test_late_counts_end_as_if_all_had_come_in_order(tmp_path: Path) -> None:
         part = mixed[first : first + 10]
         chance.shuffle(part)
         mixed[first : first + 10] = part
-    stores = [Store(tmp_path / name) for name in ("ordered", "mixed")]
+    stores = [open_state_store(tmp_path / name) for name in ("ordered", "mixed")]
     for store, order in zip(stores, (requests, mixed), strict=True):
         monitor = Monitor(store)
         for request in order:
@@ -140,7 +141,7 @@ def test_what_is_settled_is_refused_and_said(store: Store) -> None:
 
 
 def test_single_transactions_count_once_and_make_the_same_minute(tmp_path: Path) -> None:
-    counted, single = Store(tmp_path / "counted"), Store(tmp_path / "single")
+    counted, single = open_state_store(tmp_path / "counted"), open_state_store(tmp_path / "single")
     Monitor(counted).take([[Item(FIRST + number, "approved", 3)] for number in range(3)], LATER)
     monitor = Monitor(single)
     for number in range(4):

@@ -9,9 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from quintet.online import payment_alerts as kept
+from quintet.domains import open_state_store
 from quintet.online.outbox import Message, last_messages
 from quintet.online.store import Store
+from quintet.payments import store as kept
 from quintet.payments.incidents import FIRING, RESOLVED, WITHDRAWN, Incident, to_minute
 from quintet.payments.notifications import GROUP_WAIT, MOST_NAMED, message, tell, tell_batch
 from quintet.payments.replay import incident_frame
@@ -23,7 +24,7 @@ HOUR = dt.timedelta(hours=1)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path)
+    store = open_state_store(tmp_path)
     yield store
     store.close()
 

@@ -11,12 +11,14 @@ import pytest
 from quintet.online.keys import list_keys, recognise
 from quintet.online.store import Store
 from quintet.payments.__main__ import ReplayError, main, minutes_of, replay
+from quintet.warehouse.inbox import list_inbox
 
 ANCHOR = dt.date(2024, 1, 1)
 
 
 def file(folder: Path, name: str, text: str) -> Path:
     path = folder / name
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text, "utf-8")
     return path
 
@@ -45,6 +47,18 @@ def test_each_edition_is_read_in_the_order_of_its_minutes(
     tmp_path: Path, name: str, text: str, first: dict[str, Any]
 ) -> None:
     assert minutes_of(file(tmp_path, name, text), None, ANCHOR)[0][1] == [first]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["transactions_3.csv", "t_2024_05_06_v2.csv", "t.2024.05.06.csv", "t_20240506T1200_12345678.csv", "t_7_run_2.csv"],
+)
+def test_a_name_means_the_day_that_the_loader_reads_in_it(tmp_path: Path, name: str) -> None:
+    path = file(tmp_path / "transactions", name, "time,status,count\n00h 00,approved,9\n")
+    ((_, (item,)),) = minutes_of(path, None, ANCHOR)
+    (listed,) = list_inbox(tmp_path, "transactions")
+    day = listed.date_in_name or ANCHOR + dt.timedelta(days=(listed.number_in_name or 0) - 1)
+    assert item["day"] == day.isoformat()
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,17 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from quintet.online.abuse_records import Label, label_of, last_label
+from quintet.domains import open_state_store
 from quintet.online.store import Store
 from quintet.promotions.feedback import ContradictionError, confirm, labels_in_snapshot
+from quintet.promotions.store import Label, label_of, last_label
 
 AT = dt.datetime(2026, 1, 1, 10, tzinfo=dt.UTC)
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "online")
+    store = open_state_store(tmp_path / "online")
     yield store
     store.close()
 

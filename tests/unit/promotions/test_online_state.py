@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from quintet.online.abuse_records import sign_ups_after
+from quintet.domains import open_state_store
 from quintet.online.store import Store
 from quintet.promotions import online_state
 from quintet.promotions.accounts import accounts_of
@@ -21,6 +21,7 @@ from quintet.promotions.online_index import Judgement
 from quintet.promotions.online_state import NotReadyError, OnlineState, build_index
 from quintet.promotions.policy import read_policy
 from quintet.promotions.profile import Population
+from quintet.promotions.store import sign_ups_after
 from tests.unit.promotions.worlds import small_world
 
 
@@ -47,7 +48,7 @@ def snapshot(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "online")
+    store = open_state_store(tmp_path / "online")
     yield store
     store.close()
 

@@ -15,6 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from quintet.domains import RECORDED
+from quintet.online.recorded import create_recorded
 from quintet.promotions import learned
 from quintet.promotions.models import model_in_force, registry_of
 from quintet.promotions.policy import read_policy
@@ -78,6 +80,7 @@ class World:
 def new_world(folder: Path) -> Iterator[World]:
     with open_warehouse(folder / "warehouse.duckdb", memory_limit="1GB", threads=2, lock_wait_seconds=0) as opened:
         prepare(opened, [])
+        create_recorded(opened, RECORDED)
         yield World(opened, folder / "models")
 
 

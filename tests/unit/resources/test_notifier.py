@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+from quintet.domains import open_state_store
 from quintet.online.outbox import WAITING, last_messages
-from quintet.online.store import Store
 from quintet.payments.channels import Delivery, DeliveryError
 from quintet.payments.incidents import RESOLVED, Incident
 from quintet.payments.replay import incident_frame
@@ -48,7 +48,7 @@ def test_a_channel_that_is_down_fails_no_run_and_its_message_waits(tmp_path: Pat
         raise DeliveryError("answered 503")
 
     assert Notifier(tmp_path, {"webhook": down}, None).tell_of_incidents(FOUND, NOW) == 1
-    store = Store(tmp_path)
+    store = open_state_store(tmp_path)
     (message,) = last_messages(store, 9)
     store.close()
     assert (message.state, message.attempts, message.error) == (WAITING, 1, "answered 503")
@@ -56,7 +56,7 @@ def test_a_channel_that_is_down_fails_no_run_and_its_message_waits(tmp_path: Pat
 
 def test_without_channels_nothing_is_written(tmp_path: Path) -> None:
     Notifier(tmp_path, {}, None).tell_of_incidents(FOUND, NOW)
-    store = Store(tmp_path)
+    store = open_state_store(tmp_path)
 
     assert last_messages(store, 9) == []
     store.close()

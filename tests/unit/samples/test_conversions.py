@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from quintet.conversions.countries import canonicalise
-from quintet.samples.conversions import BrokerWorld, ClicksWorld, country_weights, make_sample
+from quintet.samples.conversions import BrokerWorld, ClicksWorld, country_weights, sample_of
 from quintet.samples.countries import ISO2, SPELLINGS
 from quintet.samples.sample import Sample
 
@@ -32,7 +32,7 @@ def _linked(sample: Sample, broker_file: str = "broker_one.csv") -> pd.DataFrame
 
 @pytest.fixture(scope="module")
 def sample() -> Sample:
-    return make_sample(CLICKS, [BrokerWorld()], seed=7)
+    return sample_of(CLICKS, [BrokerWorld()], seed=7)
 
 
 def test_every_linked_row_is_its_click_plus_lag(sample: Sample):
@@ -76,7 +76,7 @@ def test_lags_of_seconds_are_those_of_the_real_link(sample: Sample):
 
 
 def test_a_slow_partner_has_lognormal_lags():
-    slow = make_sample(CLICKS, [BrokerWorld(lag_model="lognormal")], seed=7)
+    slow = sample_of(CLICKS, [BrokerWorld(lag_model="lognormal")], seed=7)
     lag = _linked(slow)["lag_seconds"].astype("float64")
 
     assert lag.median() == pytest.approx(360, rel=0.08)
@@ -85,7 +85,7 @@ def test_a_slow_partner_has_lognormal_lags():
 
 def test_a_broker_clock_is_ahead_by_its_offset_and_by_another_after_its_change():
     broker = BrokerWorld(clock_offset_seconds=7_200, clock_changes_after_days=40, changed_offset_seconds=3_600)
-    changed = make_sample(CLICKS, [broker], seed=7)
+    changed = sample_of(CLICKS, [broker], seed=7)
     linked = _linked(changed)
     ahead = (linked["timestamp"] - linked["clicked_at"] - linked["lag_seconds"]).astype("int64")
     clocks = changed.truth["broker_clocks"]
@@ -102,7 +102,7 @@ def test_partners_share_no_click():
         BrokerWorld(registration_share=0.6),
         BrokerWorld(partner="two", registration_share=0.3, ip_spelling="site"),
     )
-    both = make_sample(CLICKS, [one, two], seed=7)
+    both = sample_of(CLICKS, [one, two], seed=7)
 
     assert both.truth["broker_rows"]["conversion_id"].dropna().is_unique
     assert len(_rows(both, "broker_one.csv")) > len(_rows(both, "broker_two.csv")) > 3_000
@@ -110,11 +110,11 @@ def test_partners_share_no_click():
 
 def test_partners_that_want_more_clicks_than_there_are_are_refused():
     with pytest.raises(ValueError, match="above 1"):
-        make_sample(CLICKS, [BrokerWorld(), BrokerWorld(partner="two")], seed=7)
+        sample_of(CLICKS, [BrokerWorld(), BrokerWorld(partner="two")], seed=7)
 
 
 def test_the_clicks_do_not_depend_on_the_brokers(sample: Sample):
-    alone = make_sample(CLICKS, [], seed=7)
+    alone = sample_of(CLICKS, [], seed=7)
 
     pd.testing.assert_frame_equal(_rows(alone, "conversions.csv"), _rows(sample, "conversions.csv"))
     assert not alone.truth
@@ -181,8 +181,8 @@ def test_montenegro_sends_registrations_and_no_click(sample: Sample):
 
 def test_without_misspelling_every_country_is_in_its_spelling_set():
     broker = BrokerWorld(misspelt_share=0, leading_space_share=0, dash_share=0)
-    clean = _rows(make_sample(CLICKS, [broker], seed=7), "broker_one.csv")["ip_country"]
-    poor = _rows(make_sample(CLICKS, [replace(broker, misspelt_share=0.2)], seed=7), "broker_one.csv")["ip_country"]
+    clean = _rows(sample_of(CLICKS, [broker], seed=7), "broker_one.csv")["ip_country"]
+    poor = _rows(sample_of(CLICKS, [replace(broker, misspelt_share=0.2)], seed=7), "broker_one.csv")["ip_country"]
 
     assert set(clean.dropna()) <= set(SPELLINGS["ip"])
     assert (~poor.dropna().isin(SPELLINGS["ip"])).mean() == pytest.approx(0.2, abs=0.02)
@@ -211,7 +211,7 @@ def test_there_are_214_countries_with_clicks_and_few_of_them_send_most():
 
 def test_bots_click_in_bursts_and_never_register():
     world = ClicksWorld(clicks=4_000, days=10, bot_bursts=5)
-    sample = make_sample(world, [BrokerWorld(opens_after_days=0, closes_after_days=10, registration_share=1)], seed=1)
+    sample = sample_of(world, [BrokerWorld(opens_after_days=0, closes_after_days=10, registration_share=1)], seed=1)
     clicks = next(file.rows for file in sample.files if file.dataset == "conversions").drop_duplicates("id")
     linked = set(sample.truth["broker_rows"]["conversion_id"].dropna())
     without = clicks[~clicks["id"].isin(linked)]
@@ -224,7 +224,7 @@ def test_an_outage_leaves_hours_without_rows_and_a_lag_by_country_moves_the_medi
     clicks = ClicksWorld(clicks=6_000, days=10)
     plain = {"opens_after_days": 0, "closes_after_days": 10, "lag_model": "lognormal", "organic_share": 0.0}
     steady, other = (
-        make_sample(clicks, [BrokerWorld(**plain, **more)], seed=1).truth["broker_rows"]
+        sample_of(clicks, [BrokerWorld(**plain, **more)], seed=1).truth["broker_rows"]
         for more in ({}, {"outages": 4, "lag_country_sigma": 1.0})
     )
     assert 0.85 * len(steady) < len(other) < 0.98 * len(steady)
@@ -236,6 +236,6 @@ def test_an_outage_leaves_hours_without_rows_and_a_lag_by_country_moves_the_medi
 
 
 def test_few_countries_are_the_busiest():
-    sample = make_sample(ClicksWorld(clicks=2_000, days=5, countries=3), [], seed=1)
+    sample = sample_of(ClicksWorld(clicks=2_000, days=5, countries=3), [], seed=1)
     clicks = next(file.rows for file in sample.files if file.dataset == "conversions")
     assert set(clicks["country_name"]) == {"United States", "United Kingdom", "Germany"}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from quintet.datasets import DATASETS
+from cli.sample import main
+from quintet.domains import DATASETS, DOMAINS
 from quintet.lending.inbox import INBOX
-from quintet.samples.__main__ import main
 from quintet.samples.sample import SampleFile
 from quintet.samples.write import (
     TruthInInboxError,
@@ -21,6 +21,7 @@ from quintet.samples.write import (
 )
 from quintet.warehouse.contract import fold_header
 
+GENERATORS = {domain.name: domain.samples for domain in DOMAINS}
 SMALL = ("--scale", "0.1", "--seed", "7")
 
 
@@ -119,27 +120,31 @@ def test_a_scale_or_seed_that_makes_no_sense_is_refused(tmp_path: Path, argument
 
 
 def test_a_scale_of_one_is_the_size_of_the_public_datasets():
-    worlds = worlds_at(1)
+    worlds = {name: one.world for name, one in worlds_at(1, GENERATORS).items()}
 
-    assert (worlds.insurance.agencies, worlds.promotions.users, worlds.clicks.clicks) == (83, 8_998, 102_365)
-    assert worlds.payments.days == 2
-    assert not worlds.payments.last_file_is_dated
+    assert worlds["insurance"].agencies == 83
+    assert worlds["promotions"].users == 8_998
+    assert worlds["conversions"].clicks.clicks == 102_365
+    assert worlds["payments"].days == 2
+    assert not worlds["payments"].last_file_is_dated
 
 
 def test_larger_scales_have_more_of_everything_and_the_later_edition():
-    worlds = worlds_at(3)
+    worlds = {name: one.world for name, one in worlds_at(3, GENERATORS).items()}
 
-    assert (worlds.insurance.agencies, worlds.clicks.clicks, worlds.payments.days) == (249, 307_095, 6)
-    assert worlds.payments.last_file_is_dated
+    assert worlds["insurance"].agencies == 249
+    assert worlds["conversions"].clicks.clicks == 307_095
+    assert worlds["payments"].days == 6
+    assert worlds["payments"].last_file_is_dated
 
 
 def test_a_scale_of_nothing_is_refused():
     with pytest.raises(ValueError, match="above 0"):
-        worlds_at(0)
+        worlds_at(0, GENERATORS)
 
 
 def test_broker_rows_of_a_scale_of_one_are_about_as_many_as_the_real_ones():
-    files = {file.dataset: file for sample in make_samples(worlds_at(1), 7) for file in sample.files}
+    files = {file.dataset: file for sample in make_samples(worlds_at(1, GENERATORS), 7) for file in sample.files}
 
     assert len(files["broker_rows"].rows) == pytest.approx(61_840, rel=0.03)
 

@@ -11,7 +11,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS
 from quintet.warehouse.inbox import list_inbox
 from quintet.warehouse.load import examine
 from resources.clock import Clock

@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS
 from quintet.warehouse.checks import check_reconciliation, check_schema
 from quintet.warehouse.database import prepare
 

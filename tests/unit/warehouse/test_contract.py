@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quintet.datasets import DATASETS
+from quintet.domains import DATASETS
 from quintet.warehouse.contract import (
     Dataset,
     boolean,

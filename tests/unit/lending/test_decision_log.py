@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from quintet.online.loan_decisions import DecisionLog
+from quintet.lending.decision_log import DecisionLog
 from tests.lending.models import RECORD
 
 

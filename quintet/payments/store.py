@@ -18,6 +18,82 @@ from typing import Any
 from quintet.online.outbox import at_text
 from quintet.online.store import Store
 
+MIGRATIONS = (
+    """
+    create table if not exists payment_checkpoint (
+        one integer primary key check (one = 1),
+        input_id integer not null,
+        state text not null
+    ) strict;
+    create table if not exists payment_inputs (
+        input_id integer primary key,
+        minute integer not null,
+        counts text
+    ) strict;
+    create table if not exists payment_transactions (
+        transaction_id text not null,
+        status text not null,
+        minute integer not null,
+        primary key (transaction_id, status)
+    ) strict, without rowid;
+    create index if not exists payment_transactions_by_minute on payment_transactions (minute);
+    create table if not exists payment_points (
+        minute integer not null,
+        series text not null,
+        score real not null,
+        expected real not null,
+        observed integer not null,
+        window_minutes integer not null,
+        minute_count integer not null,
+        lower real not null,
+        upper real not null,
+        exposure integer not null,
+        rule text not null,
+        is_anomalous integer not null,
+        is_sustained integer not null,
+        is_elevated integer not null,
+        is_bad integer not null,
+        started_minute integer not null,
+        primary key (minute, series)
+    ) strict, without rowid;
+    create table if not exists payment_incidents (
+        incident_id text primary key,
+        source text not null check (source in ('live', 'batch')),
+        series text not null,
+        state text not null,
+        started_minute integer not null,
+        detected_minute integer not null,
+        last_bad_minute integer not null,
+        quiet_minutes integer not null,
+        severity text not null,
+        peak_score real not null,
+        expected real not null,
+        observed integer not null,
+        window_minutes integer not null,
+        rule text not null,
+        group_id text not null,
+        ended_minute integer,
+        first_seen_at text not null,
+        acknowledged_at text,
+        acknowledged_by text,
+        told_at text,
+        told_state text,
+        told_times integer not null default 0,
+        is_settled integer not null default 0
+    ) strict, without rowid;
+    create index if not exists payment_incidents_by_start on payment_incidents (started_minute);
+    create table if not exists payment_silences (
+        silence_id integer primary key,
+        series text,
+        starts_at text not null,
+        expires_at text not null,
+        created_by text not null,
+        comment text not null
+    ) strict;
+    """,
+)
+"""The scripts that create the tables below in the state store."""
+
 POINT_FIELDS = (
     *("series", "minute", "score", "expected", "observed", "window_minutes", "minute_count", "lower", "upper"),
     *("exposure", "rule", "is_anomalous", "is_sustained", "is_elevated", "is_bad", "started_minute"),

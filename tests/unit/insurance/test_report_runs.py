@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import replace
 from decimal import Decimal
 
-from quintet.online.report_runs import ReportRun, last_report_runs, record_report_run, report_runs_frame
+from quintet.insurance.report_runs import ReportRun, last_report_runs, record_report_run, report_runs_frame
 from quintet.online.store import Store
 
 RUN = ReportRun(

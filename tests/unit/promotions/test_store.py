@@ -6,7 +6,8 @@ import datetime as dt
 
 import pytest
 
-from quintet.online.abuse_records import (
+from quintet.online.store import Store
+from quintet.promotions.store import (
     JudgementRecord,
     Label,
     insert_judgement,
@@ -19,7 +20,6 @@ from quintet.online.abuse_records import (
     sign_ups_after,
     was_judged,
 )
-from quintet.online.store import Store
 
 AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 

@@ -15,7 +15,75 @@ from typing import Any
 import orjson
 import pandas as pd
 
+from quintet.online.recorded import RecordedTable
 from quintet.online.store import Store
+
+MIGRATIONS = (
+    """
+    create table if not exists abuse_judgements (
+        judgement_id integer primary key,
+        user_id text not null,
+        judged_at text not null,
+        judged_by text not null,
+        sign_up text not null,
+        usages text not null,
+        score real not null,
+        decision text not null,
+        reasons text not null,
+        cluster_id text,
+        cluster_size integer not null,
+        model_version text not null
+    ) strict;
+    create index if not exists abuse_judgements_by_user on abuse_judgements (user_id);
+    create table if not exists abuse_labels (
+        label_id integer primary key,
+        user_id text not null,
+        is_abuser integer not null,
+        labelled_at text not null,
+        labelled_by text not null,
+        note text
+    ) strict;
+    create index if not exists abuse_labels_by_user on abuse_labels (user_id);
+    """,
+)
+"""The scripts that create the tables below in the state store."""
+
+RECORDED = (
+    RecordedTable(
+        "abuse_judgements",
+        "ops",
+        "Every sign-up that the service judged: what was given, what was answered.",
+        {
+            "judgement_id": "bigint",
+            "user_id": "varchar",
+            "judged_at": "timestamp",
+            "judged_by": "varchar",
+            "sign_up": "varchar",
+            "usages": "varchar",
+            "score": "double",
+            "decision": "varchar",
+            "reasons": "varchar[]",
+            "cluster_id": "varchar",
+            "cluster_size": "bigint",
+            "model_version": "varchar",
+        },
+        optional=frozenset({"cluster_id"}),
+    ),
+    RecordedTable(
+        "abuse_labels",
+        "ops",
+        "Every user whom a person confirmed as an abuser or cleared; the next training uses it.",
+        {
+            "label_id": "bigint",
+            "user_id": "varchar",
+            "is_abuser": "boolean",
+            "labelled_at": "timestamp",
+            "labelled_by": "varchar",
+            "note": "varchar",
+        },
+        optional=frozenset({"note"}),
+    ),
+)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,4 @@
-"""`make keys`: create, list and revoke keys of the API.
-
-Belongs here: the command line around `keys.py`.
-"""
+"""`quintet keys`: create, list and revoke keys of the API."""
 
 from __future__ import annotations
 
@@ -14,7 +11,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from quintet.online.keys import SCOPES, UnusableKeyError, create_key, list_keys, revoke_key
+from quintet.domains import SCOPES
+from quintet.online.keys import UnusableKeyError, check_scopes, create_key, list_keys, revoke_key
 from quintet.online.store import Store
 from quintet.settings import SettingsError, load_settings
 
@@ -33,7 +31,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         store, now = Store(load_settings().online), dt.datetime.now(dt.UTC)
         if given.command == "create":
-            key, text = create_key(store, given.name, given.scopes.split(","), now, os.urandom)
+            scopes = given.scopes.split(",")
+            check_scopes(scopes, SCOPES)
+            key, text = create_key(store, given.name, scopes, now, os.urandom)
             print(f"{text}\n\nThis is the key of {key.name} ({key.key_id}). It is shown this once; keep it safe.")
         elif given.command == "list":
             Console(highlight=False).print(_table(store))
@@ -52,7 +52,3 @@ def _table(store: Store) -> Table:
         times = [f"{at:%Y-%m-%d %H:%M}" if at else "" for at in (key.created_at, key.revoked_at)]
         table.add_row(key.key_id, key.name, " ".join(sorted(key.scopes)), *times)
     return table
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -16,51 +16,82 @@ from pathlib import Path
 
 import pandas as pd
 
+from quintet.online.recorded import RecordedTable
 from quintet.online.store import Store
 from quintet.online.writer import MOST_FRAMES, Writer
 
 FILE = "decisions.sqlite"
 
-_MIGRATIONS = (
-    """
-    create table decisions (
-        decision_number integer primary key,
-        application_id integer not null unique,
-        decision_id text not null,
-        client_id integer not null,
-        identity text not null,
-        application text not null,
-        asked_by text not null,
-        decided_at text not null,
-        decision text not null,
-        reasons text not null,
-        score real,
-        points integer,
-        model_version text,
-        model_sha256 text,
-        policy_version text not null,
-        policy_sha256 text not null,
-        figures text not null,
-        features_version text,
-        applied_lsn integer,
-        score_reasons text,
-        shortfall text,
-        challenger text,
-        waited_ms real not null,
-        latency_ms real not null,
-        answer text not null
-    ) strict;
-    create table artefacts (
-        artefact_number integer primary key,
-        sha256 text not null unique,
-        kind text not null check (kind in ('model', 'policy')),
-        version text not null,
-        first_used_at text not null,
-        text text not null
-    ) strict;
-    create table room (filling blob not null) strict;
-    """,
+_SCHEMA = """
+create table if not exists decisions (
+    decision_number integer primary key,
+    application_id integer not null unique,
+    decision_id text not null,
+    client_id integer not null,
+    identity text not null,
+    application text not null,
+    asked_by text not null,
+    decided_at text not null,
+    decision text not null,
+    reasons text not null,
+    score real,
+    points integer,
+    model_version text,
+    model_sha256 text,
+    policy_version text not null,
+    policy_sha256 text not null,
+    figures text not null,
+    features_version text,
+    applied_lsn integer,
+    score_reasons text,
+    shortfall text,
+    challenger text,
+    waited_ms real not null,
+    latency_ms real not null,
+    answer text not null
+) strict;
+create table if not exists artefacts (
+    artefact_number integer primary key,
+    sha256 text not null unique,
+    kind text not null check (kind in ('model', 'policy')),
+    version text not null,
+    first_used_at text not null,
+    text text not null
+) strict;
+create table if not exists room (filling blob not null) strict;
+"""
+RECORDED = (
+    RecordedTable(
+        "loan_decisions",
+        "lending",
+        "Every loan decision of the service, with all that made it, from its log.",
+        {
+            "decision_number": "bigint",
+            "application_id": "bigint",
+            "decision_id": "varchar",
+            "client_id": "bigint",
+            "application": "varchar",
+            "asked_by": "varchar",
+            "decided_at": "timestamp",
+            "decision": "varchar",
+            "reasons": "varchar[]",
+            "score": "double",
+            "points": "bigint",
+            "model_version": "varchar",
+            "policy_version": "varchar",
+            "figures": "varchar",
+            "applied_lsn": "bigint",
+            "shortfall": "varchar",
+            "challenger": "varchar",
+            "waited_ms": "double",
+            "latency_ms": "double",
+        },
+        optional=frozenset({"score", "points", "model_version", "applied_lsn", "shortfall", "challenger"}),
+        file=FILE,
+        source="decisions",
+    ),
 )
+
 _ROOM_BYTES = 4_096 * MOST_FRAMES
 
 
@@ -111,7 +142,7 @@ class DecisionLog:
     """The log in `folder`, made on first use."""
 
     def __init__(self, folder: Path) -> None:
-        self._store = Store(folder, FILE, _MIGRATIONS)
+        self._store = Store(folder, FILE, {"decisions": (_SCHEMA,)})
         self._writer = Writer(self._store)
 
     @property

@@ -14,7 +14,44 @@ from typing import Any
 
 import pandas as pd
 
+from quintet.online.recorded import RecordedTable
 from quintet.online.store import Store
+
+MIGRATIONS = (
+    """
+    create table if not exists report_runs (
+        run_id integer primary key,
+        report text not null,
+        written_at text not null,
+        written_by text not null,
+        parameters text not null,
+        format text not null,
+        rows integer not null,
+        total_written_premium text not null,
+        snapshot text not null
+    ) strict;
+    """,
+)
+"""The scripts that create the tables below in the state store."""
+
+RECORDED = (
+    RecordedTable(
+        "report_runs",
+        "ops",
+        "Every report that was run through the service: when, by whom, with what parameters, what came out.",
+        {
+            "run_id": "bigint",
+            "report": "varchar",
+            "written_at": "timestamp",
+            "written_by": "varchar",
+            "parameters": "varchar",
+            "format": "varchar",
+            "rows": "bigint",
+            "total_written_premium": "decimal(38, 4)",
+            "snapshot": "varchar",
+        },
+    ),
+)
 
 
 @dataclass(frozen=True)

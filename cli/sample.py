@@ -1,17 +1,17 @@
-"""`python -m quintet.samples`: write samples of every dataset, and their truth.
+"""`quintet sample`: write samples of every dataset, and their truth.
 
-Belongs here: the command line. The files in `data/raw` come from
+The files in `data/raw` come from
 
-    python -m quintet.samples --scale 0.1 --seed 7 --to data/raw
+    quintet sample --scale 0.1 --seed 7 --to data/raw
 
 which writes the same bytes every time; the truth beside them, in `data/raw-truth`, is not kept in the repository.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from quintet.domains import DOMAINS
 from quintet.samples.write import (
     TruthInInboxError,
     make_samples,
@@ -32,7 +32,7 @@ def _positive(text: str) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m quintet.samples", description="Write generated inbox files.")
+    parser = argparse.ArgumentParser(prog="quintet sample", description="Write generated inbox files.")
     parser.add_argument("--scale", type=_positive, default=1.0, help="1.0 is about the size of the public datasets")
     parser.add_argument("--seed", type=int, default=7, help="the same seed and scale give the same bytes")
     parser.add_argument("--to", type=Path, required=True, help="folder of the inboxes")
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         refuse_truth_within(truth, options.to)
     except TruthInInboxError as error:
         parser.error(str(error))
-    worlds = worlds_at(options.scale)
+    worlds = worlds_at(options.scale, {domain.name: domain.samples for domain in DOMAINS})
     samples = make_samples(worlds, options.seed)
     inboxes = write_inboxes(samples, options.to)
     truths = write_truth(samples, parameters_of(worlds, options.scale, options.seed), truth, options.to)
@@ -60,7 +60,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"the truth of {len(truths)} tables is in {truth}")
     print(f"next: QUINTET_RAW={options.to} make run")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

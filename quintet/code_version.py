@@ -1,0 +1,109 @@
+"""Code versions: a hash over the code that a table depends on and nothing else.
+
+A module depends on itself, on the modules of the product that it imports anywhere, on the files that lie beside it, and
+on the versions of the packages that these import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+
+_PRODUCT = "quintet"
+_DATA_SUFFIXES = (".sql", ".toml", ".typ")
+_FROM = re.compile(r"^[ \t]*from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)", re.MULTILINE)
+_IMPORT = re.compile(r"^[ \t]*import[ \t]+([\w.]+(?:[ \t]*,[ \t]*[\w.]+)*)", re.MULTILINE)
+_NAME = re.compile(r"\w+")
+_OTHER_NAMES = {"sklearn": "scikit-learn", "vl_convert": "vl-convert-python", "yaml": "pyyaml"}
+_LOCKED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+
+
+def code_version(*modules: str, project: Path = PROJECT) -> str:
+    """Return the version of the code of modules of the product, as 16 hexadecimal digits.
+
+    Raises FileNotFoundError for a module that is not there.
+    """
+    return digest_of(code_files(*modules, project=project), project, _packages(modules, project))
+
+
+def code_files(*modules: str, project: Path = PROJECT) -> list[Path]:
+    """Return the files that modules of the product depend on, in order."""
+    return sorted({file for path in _closure(modules, project) for file in _files_of(path, project)})
+
+
+def digest_of(files: Iterable[Path], project: Path, versions: Iterable[str] = ()) -> str:
+    """Return a hash over the names and contents of files, and over the versions of packages."""
+    digest = hashlib.sha256("\n".join(sorted(versions)).encode())
+    for file in files:
+        digest.update(f"\0{file.relative_to(project).as_posix()}\0".encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _closure(modules: Iterable[str], project: Path) -> set[Path]:
+    """The files of the modules and of all modules of the product that they import, directly or not."""
+    found: set[Path] = set()
+    waiting = [_path_of(name, project) for name in modules]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += [_path_of(name, project) for name in _imports(path) if name.split(".")[0] == _PRODUCT]
+    return found
+
+
+def _packages(modules: Iterable[str], project: Path) -> set[str]:
+    """The locked versions of the packages that modules and all that they import need, as `name==version`."""
+    locked = _locked(project)
+    names = {package_of(module) for path in _closure(modules, project) for module in _imports(path)}
+    return {f"{name}=={locked[name]}" for name in names if name in locked}
+
+
+def package_of(module: str) -> str:
+    """Return the name under which the lock file has the package of a module."""
+    top = module.split(".", maxsplit=1)[0]
+    return _OTHER_NAMES.get(top, top.lower().replace("_", "-"))
+
+
+@cache
+def _locked(project: Path) -> dict[str, str]:
+    lock = project / "requirements.lock"
+    return dict(_LOCKED.findall(lock.read_text("utf-8"))) if lock.exists() else {}
+
+
+@cache
+def _imports(path: Path) -> frozenset[str]:
+    """The modules that a file imports, at its top or in a function; those that may be no modules are among them."""
+    return frozenset(_imported(path.read_text("utf-8")))
+
+
+def _imported(source: str) -> Iterator[str]:
+    for module, names in _FROM.findall(source):
+        yield module
+        if module.split(".")[0] == _PRODUCT:
+            yield from (f"{module}.{name}" for name in _NAME.findall(names))
+    for modules in _IMPORT.findall(source):
+        yield from (name.strip() for name in modules.split(","))
+
+
+def _path_of(module: str, project: Path) -> Path:
+    """The file of a module or package; of a name in a module, that of the module."""
+    path = project.joinpath(*module.split("."))
+    for candidate in (path / "__init__.py", path.with_suffix(".py")):
+        if candidate.exists():
+            return candidate
+    parent = module.rpartition(".")[0]
+    if not parent:
+        raise FileNotFoundError(f"there is no module {module} below {project}")
+    return _path_of(parent, project)
+
+
+def _files_of(path: Path, project: Path) -> Iterator[Path]:
+    """A module's file, those of the packages around it, and the files beside it that are no modules."""
+    yield path
+    yield from (beside for beside in path.parent.iterdir() if beside.suffix in _DATA_SUFFIXES)
+    yield from (parent / "__init__.py" for parent in path.parents if project in parent.parents)

@@ -1,0 +1,88 @@
+"""What a business declares about itself: everything that serves all of them loops over `quintet.domains.DOMAINS`."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import duckdb
+
+from quintet.online.recorded import RecordedTable
+from quintet.online.store import Store
+from quintet.settings import Settings
+from quintet.warehouse.contract import Dataset
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+
+@dataclass(frozen=True)
+class ServiceContext:
+    """What the part of a domain that runs in the service is built from.
+
+    clock: returns the time in UTC, with its zone. metrics: where it registers its figures for monitoring.
+    """
+
+    settings: Settings
+    store: Store
+    clock: Callable[[], dt.datetime]
+    metrics: CollectorRegistry
+
+
+class DomainService(Protocol):
+    """The part of a domain that runs in the service beside the routes."""
+
+    async def start(self) -> None:
+        """Start; called once, before the first request."""
+
+    async def close(self) -> None:
+        """Stop, and write what waits; called once, after the last request."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One business.
+
+    headline: its key result in a sentence, from a snapshot; "no data" where there is none.
+    datasets: the inboxes that hold tables. other_inboxes: the inboxes that an asset of the domain reads itself.
+    has_rows: whether a snapshot has rows that came through `other_inboxes` or a database.
+    scopes: what a key can be allowed, and what that opens.
+    migrations: the scripts of its tables in the state store. recorded: those that a run ingests into the warehouse.
+    web: the modules with its routes and pages; each has `ROUTERS`, and `FIRST_ROUTERS` for those asked most often.
+    service: the module whose `build_service(context: ServiceContext)` returns its `DomainService`; "" for none.
+    assets, sensors: the modules with its Dagster assets and sensors.
+    samples: the module that generates its inbox files.
+
+    Modules are named and not imported, so that a command loads only what it uses and imports keep their direction.
+    """
+
+    name: str
+    headline: Callable[[duckdb.DuckDBPyConnection], str]
+    assets: Sequence[str]
+    samples: str
+    datasets: Sequence[Dataset] = ()
+    other_inboxes: Sequence[str] = ()
+    has_rows: Callable[[duckdb.DuckDBPyConnection], bool] = lambda _: False
+    scopes: Mapping[str, str] = field(default_factory=dict)
+    migrations: Sequence[str] = ()
+    recorded: Sequence[RecordedTable] = ()
+    web: Sequence[str] = ()
+    service: str = ""
+    sensors: Sequence[str] = ()
+
+    @property
+    def title(self) -> str:
+        """The name as people read it."""
+        return self.name.capitalize()
+
+    @property
+    def page(self) -> str:
+        """The path of its first page."""
+        return f"/{self.name}"
+
+    @property
+    def inboxes(self) -> list[str]:
+        """The names of its inboxes."""
+        return [*(dataset.name for dataset in self.datasets), *self.other_inboxes]

@@ -1,0 +1,41 @@
+"""The five businesses: the only list of them. A new one adds an entry here and its own files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from quintet.conversions.domain import CONVERSIONS
+from quintet.domain import Domain
+from quintet.insurance.domain import INSURANCE
+from quintet.lending.domain import LENDING
+from quintet.online.recorded import RecordedTable
+from quintet.online.store import Store
+from quintet.payments.domain import PAYMENTS
+from quintet.promotions.domain import PROMOTIONS
+from quintet.warehouse.contract import Dataset
+
+DOMAINS: tuple[Domain, ...] = (INSURANCE, PROMOTIONS, CONVERSIONS, LENDING, PAYMENTS)
+
+DOMAIN_NAMES: tuple[str, ...] = tuple(domain.name for domain in DOMAINS)
+
+DATASETS: Mapping[str, Dataset] = MappingProxyType(
+    {dataset.name: dataset for domain in DOMAINS for dataset in domain.datasets}
+)
+"""Every dataset by name, in the order of the domains."""
+
+RECORDED: tuple[RecordedTable, ...] = tuple(table for domain in DOMAINS for table in domain.recorded)
+"""The tables that the service writes and a run ingests."""
+
+SCOPES: Mapping[str, str] = MappingProxyType(
+    {
+        **{scope: opens for domain in DOMAINS for scope, opens in domain.scopes.items()},
+        "metrics:read": "metrics for monitoring",
+        "admin": "everything",
+    }
+)
+"""What a key of the API can be allowed, and what that opens."""
+
+
+def open_state_store(folder: Path) -> Store:
+    """Open the state store in `folder` with the tables of every domain."""
+    return Store(folder, migrations={domain.name: domain.migrations for domain in DOMAINS if domain.migrations})

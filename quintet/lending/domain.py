@@ -1,0 +1,25 @@
+"""What lending declares about itself."""
+
+from quintet.domain import Domain
+from quintet.lending.decision_log import RECORDED
+from quintet.lending.headline import has_clients, headline
+from quintet.lending.inbox import INBOX
+
+LENDING = Domain(
+    name="lending",
+    other_inboxes=(INBOX,),
+    has_rows=has_clients,
+    headline=headline,
+    scopes={"lending:read": "features and figures of lending", "lending:decide": "asking for a loan decision"},
+    recorded=RECORDED,
+    web=(
+        "quintet.web.routes.lending",
+        "quintet.web.pages.lending",
+        "quintet.web.pages.lending_decisions",
+        "quintet.web.pages.lending_model",
+    ),
+    service="quintet.lending.service",
+    assets=("assets.lending",),
+    sensors=("sensors.lending",),
+    samples="quintet.samples.lending_dump",
+)

@@ -1,0 +1,76 @@
+"""What lending runs in the service: the features that the stream writes, and the decisions made from them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from quintet.domain import ServiceContext
+from quintet.lending.decision_log import DecisionLog
+from quintet.lending.decisions import Decisions
+from quintet.lending.endpoint import InProcess, Remote, Scorer
+from quintet.lending.in_force import FOLDER, Serving
+from quintet.lending.online import OnlineFeatures
+from quintet.lending.registry import features
+from quintet.online.features import FeatureStore
+from quintet.registry import ModelRegistry
+from quintet.settings import Settings
+
+
+class DecisionMetrics:
+    """The figures of the decisions for monitoring."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.decisions = Counter(
+            "quintet_decisions", "New loan decisions.", ["decision", "is_complete"], registry=registry
+        )
+        self.seconds = Histogram(
+            "quintet_decision_seconds",
+            "Seconds from an application's arrival until its decision is on the disk.",
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2),
+            registry=registry,
+        )
+
+
+@dataclass(frozen=True)
+class LendingService:
+    """The features as they are now, and what decides from them."""
+
+    features: OnlineFeatures
+    decisions: Decisions
+    metrics: DecisionMetrics
+
+    async def start(self) -> None:
+        """Open the decision log, and watch policy and models."""
+        await asyncio.to_thread(self.decisions.start)
+
+    async def close(self) -> None:
+        """Write the decisions that wait, and close the files."""
+        await self.decisions.close()
+        self.features.store.close()
+
+
+def build_service(context: ServiceContext) -> LendingService:
+    """Build features and decisions as the settings describe them; nothing runs before `start`."""
+    settings = context.settings
+    online = OnlineFeatures(FeatureStore(settings.online), features())
+    log = DecisionLog(settings.online)
+    registry = ModelRegistry(settings.models / FOLDER)
+    serving = Serving(registry, settings.lending_policy, log, context.clock, _log_refusal)
+    scorer = _scorer(settings, serving)
+    decisions = Decisions(online, log, serving, scorer, context.clock, settings.decision_seconds)
+    return LendingService(online, decisions, DecisionMetrics(context.metrics))
+
+
+def _scorer(settings: Settings, serving: Serving) -> Scorer:
+    if settings.lending_score_url is None:
+        return InProcess(serving)
+    key = settings.lending_score_key.get_secret_value() if settings.lending_score_key else None
+    return Remote(settings.lending_score_url, key, settings.lending_score_seconds)
+
+
+def _log_refusal(fault: str) -> None:
+    structlog.get_logger().error("lending refuses a file", fault=fault)

@@ -1,0 +1,22 @@
+"""What payments declares about itself."""
+
+from quintet.domain import Domain
+from quintet.payments.contract import DATASETS
+from quintet.payments.headline import headline
+from quintet.payments.store import MIGRATIONS
+
+PAYMENTS = Domain(
+    name="payments",
+    datasets=DATASETS,
+    headline=headline,
+    scopes={
+        "payments:read": "payment series, incidents and pages",
+        "payments:write": "sending transactions",
+        "payments:handle": "acknowledging and silencing alerts",
+    },
+    migrations=MIGRATIONS,
+    web=("quintet.web.routes.payments", "quintet.web.pages.payments"),
+    service="quintet.payments.service",
+    assets=("assets.payments",),
+    samples="quintet.samples.payments",
+)

@@ -1,0 +1,33 @@
+"""What payments runs in the service: the live monitor."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from quintet.domain import ServiceContext
+from quintet.payments.channels import channels_of, payments_page_url
+from quintet.payments.live import Live
+
+
+@dataclass(frozen=True)
+class PaymentsService:
+    """The monitor that judges transactions as they come."""
+
+    live: Live
+
+    async def start(self) -> None:
+        """Start the monitor and the delivery of its messages."""
+        self.live.start()
+
+    async def close(self) -> None:
+        """Stop both."""
+        await asyncio.to_thread(self.live.stop)
+
+
+def build_service(context: ServiceContext) -> PaymentsService:
+    """Build the monitor with the channels of the settings; nothing runs before `start`."""
+    settings = context.settings
+    heartbeat = settings.heartbeat_url.get_secret_value() if settings.heartbeat_url else None
+    live = Live(context.store, channels_of(settings), context.clock, payments_page_url(settings), heartbeat)
+    return PaymentsService(live)

@@ -1,0 +1,24 @@
+"""What promotions declares about itself."""
+
+from quintet.domain import Domain
+from quintet.promotions.contract import DATASETS
+from quintet.promotions.headline import headline
+from quintet.promotions.store import MIGRATIONS, RECORDED
+
+PROMOTIONS = Domain(
+    name="promotions",
+    datasets=DATASETS,
+    headline=headline,
+    scopes={
+        "promotions:read": "promotions figures and pages",
+        "promotions:score": "judging a new user",
+        "promotions:label": "confirming a user as an abuser, and clearing one",
+    },
+    migrations=MIGRATIONS,
+    recorded=RECORDED,
+    web=("quintet.web.routes.promotions", "quintet.web.pages.promotions"),
+    service="quintet.promotions.service",
+    assets=("assets.source", "assets.promotions"),
+    sensors=("sensors.source",),
+    samples="quintet.samples.promotions",
+)

@@ -1,0 +1,55 @@
+"""What the routes of all domains share: one object for each running application."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from fastapi import Request
+
+from quintet.domain import DomainService
+from quintet.online.store import Store
+from quintet.settings import Settings
+from quintet.web.answers import Answers
+from quintet.web.middleware import Metrics
+from quintet.web.pages.files import Files
+from quintet.web.paging import PageTokens
+from quintet.web.security import Gate
+from quintet.web.snapshots import Snapshots
+
+Kind = TypeVar("Kind")
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the routes share, at `request.app.state.service`.
+
+    clock: returns the time in UTC, with its zone. domains: the parts of the domains that run beside the routes.
+    """
+
+    settings: Settings
+    store: Store
+    snapshots: Snapshots
+    gate: Gate
+    answers: Answers
+    tokens: PageTokens
+    metrics: Metrics
+    files: Files
+    clock: Callable[[], dt.datetime]
+    random_bytes: Callable[[int], bytes]
+    domains: Sequence[DomainService]
+
+    def of(self, kind: type[Kind]) -> Kind:
+        """Return the part of a domain by its class. Raises LookupError where the application has none."""
+        for part in self.domains:
+            if isinstance(part, kind):
+                return part
+        raise LookupError(f"the application runs no {kind.__name__}")
+
+
+def service_of(request: Request) -> Service:
+    """Return what the routes share."""
+    service: Service = request.app.state.service
+    return service

@@ -1,0 +1,19 @@
+"""What the unit tests of several packages share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from quintet.domains import open_state_store
+from quintet.online.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A state store with the tables of every domain."""
+    store = open_state_store(tmp_path / "online")
+    yield store
+    store.close()
