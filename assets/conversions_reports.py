@@ -8,9 +8,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.facts import DAILY, DOMAIN_TAG, LATE, OWNERS, REPORTS
+from assets.facts import DAILY, DOMAIN_TAG, EVALUATIONS, OWNERS, REPORTS
 from assets.publish import SNAPSHOT
-from quintet.ahead import PIPELINE
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 from resources.dbt import Dbt, prepare_manifest
 from resources.warehouse import Warehouse
@@ -36,21 +35,19 @@ _TAGS = {DOMAIN_TAG: "conversions"}
         )
     ],
     name="conversions_papers",
-    op_tags=LATE,
 )
 def conversions_papers(
     warehouse: Warehouse,
     reports: dg.ResourceParam[Path],
     models: dg.ResourceParam[Path],
-    code: dg.ResourceParam[str],
 ) -> tuple[dg.MaterializeResult, ...]:
     """Write both papers from the analysis of the run."""
     from quintet.conversions.analysis_tables import read_analysis
     from quintet.conversions.papers import insights_paper, pipeline_paper
-    from quintet.conversions.pipeline_worlds import kept_changes
+    from quintet.conversions.pipeline_worlds import pipeline_figures
     from quintet.report import write_pdf
 
-    changes, matchers = kept_changes(models / PIPELINE, code)
+    changes, matchers = pipeline_figures(models / EVALUATIONS)
     with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
         analysis = read_analysis(snapshot)
         papers = {

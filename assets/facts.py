@@ -18,8 +18,8 @@ REPORTS = "reports"
 DOMAIN_TAG = "quintet/domain"
 """The tag that says which domain a report belongs to."""
 
-LATE = {"dagster/priority": "-1"}
-"""The tags of a step that asks for what is computed beside the build (`quintet/ahead.py`): others go first."""
+EVALUATIONS = "evaluations"
+"""The folder, below that of the models, of what depends on the code alone."""
 
 DAILY = dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(hours=36), warn_window=dt.timedelta(hours=26))
 """Built at least once a day, with two hours of grace before a warning."""

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.facts import DAILY, DOMAIN_TAG, LATE, OWNERS, REPORTS
+from assets.facts import DAILY, DOMAIN_TAG, EVALUATIONS, OWNERS, REPORTS
 from assets.publish import SNAPSHOT
-from quintet.ahead import EVALUATION
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 from resources.clock import Clock
 from resources.notifier import Notifier
@@ -82,15 +81,13 @@ def checkout_hours_judged(warehouse: Warehouse) -> dg.MaterializeResult:
     return dg.MaterializeResult(metadata={"dagster/row_count": rows[CHECKOUT_TABLE]})
 
 
-@dg.multi_asset(specs=_specs(_EVALUATION_TABLES, []), name="alert_evaluation", pool=POOL, op_tags=LATE)
-def alert_evaluation(
-    warehouse: Warehouse, models: dg.ResourceParam[Path], code: dg.ResourceParam[str]
-) -> Iterator[dg.MaterializeResult]:
+@dg.multi_asset(specs=_specs(_EVALUATION_TABLES, []), name="alert_evaluation", pool=POOL)
+def alert_evaluation(warehouse: Warehouse, models: dg.ResourceParam[Path]) -> Iterator[dg.MaterializeResult]:
     """Compare the detector with others where the truth is known; it depends on the code alone."""
     from quintet.payments.alert_tables import write_evaluation
 
     with warehouse.get_connection() as connection:
-        rows = write_evaluation(connection, models / EVALUATION, code)
+        rows = write_evaluation(connection, models / EVALUATIONS)
     yield from _results(rows)
 
 

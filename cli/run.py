@@ -21,7 +21,6 @@ from rich.console import Console
 
 from cli.home import PROJECT
 from cli.supervisor import step_back
-from quintet.ahead import computed_ahead
 from quintet.changelog.place import latest_log
 from quintet.domains import DATASETS, DOMAIN_NAMES, DOMAINS, open_state_store
 from quintet.lending.inbox import INBOX, dumps_of, unknown_dumps
@@ -154,9 +153,6 @@ def _materialise(settings: Settings, plan: Plan, select: str | None, train: str 
     variables = warehouse_variables(project, settings.warehouse, settings.memory_limit, settings.threads)
     with ExitStack() as beside:
         beside.enter_context(closing(WarmDbt(project, variables)))
-        if plan.is_full:
-            code = code_fingerprint(PROJECT, settings)
-            beside.enter_context(computed_ahead(settings.models, code, [select] if select else DOMAIN_NAMES))
         # imported only where there is work: Dagster takes seconds to load
         from cli.materialise import materialise  # noqa: PLC0415
 

@@ -91,7 +91,7 @@ def pipeline_paper(
 ) -> Paper:
     """The way the data should take, what to ask of whom, and what each step buys.
 
-    changes, matchers: as `pipeline_worlds.kept_changes` gives them.
+    changes, matchers: as `pipeline_worlds.pipeline_figures` returns them.
     """
     snapshot_id, published_at = snapshot_of(connection)
     sections = (

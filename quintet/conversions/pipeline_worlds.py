@@ -19,7 +19,7 @@ from quintet.conversions.candidates import MatchInput
 from quintet.conversions.countries import canonicalise
 from quintet.conversions.fit import fit
 from quintet.conversions.match import match
-from quintet.kept import kept_frames
+from quintet.evaluations import Evaluation, evaluated
 from quintet.samples.conversions import BrokerWorld, ClicksWorld, sample_of
 from quintet.samples.seeding import generator
 from quintet.statistics import wilson
@@ -119,10 +119,21 @@ def compare_matchers(clicks: ClicksWorld = CLICKS, base: BrokerWorld = BASE, see
     return _figures(pd.DataFrame(records).assign(registrations=int(records[0]["links"])))
 
 
-def kept_changes(folder: Path, code: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`measure_changes` and `compare_matchers`, computed once for the code at hand and kept in the folder."""
-    kept = kept_frames(folder, code, lambda: {"changes": measure_changes(), "matchers": compare_matchers()})
-    return kept["changes"], kept["matchers"]
+def pipeline_figures(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return `measure_changes` and `compare_matchers` by the code at hand.
+
+    folder: of evaluations by code that was changed here.
+    """
+    frames = evaluated(EVALUATION, folder)
+    return frames["changes"], frames["matchers"]
+
+
+EVALUATION = Evaluation(
+    "conversions_pipeline",
+    ["quintet.conversions.pipeline_worlds"],
+    lambda: {"changes": measure_changes(), "matchers": compare_matchers()},
+)
+"""What each change to the way of the data would bring, and what other matchers find."""
 
 
 def open_world(clicks: ClicksWorld, broker: BrokerWorld, seed: int) -> tuple[duckdb.DuckDBPyConnection, pd.DataFrame]:

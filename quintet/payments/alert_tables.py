@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from quintet.kept import kept_frames
+from quintet.evaluations import Evaluation, evaluated
 from quintet.payments.checkout import checkout_anomalies
 from quintet.payments.evaluation import comparators, evaluate
 from quintet.payments.replay import detect
@@ -47,30 +47,22 @@ def write_checkout_anomalies(connection: duckdb.DuckDBPyConnection) -> dict[str,
     return _replace(connection, {CHECKOUT_TABLE: checkout_anomalies(hours)})
 
 
-def write_evaluation(
-    connection: duckdb.DuckDBPyConnection,
-    folder: Path,
-    code: str,
-    world: PaymentsWorld = EVALUATION_WORLD,
-    seed: int = EVALUATION_SEED,
-) -> dict[str, int]:
-    """Compare the detector with others on generated days and replace `EVALUATION_TABLES`; gives their rows."""
-    return _replace(connection, kept_evaluation(folder, code, world, seed))
+def write_evaluation(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, int]:
+    """Compare the detector with others on generated days and replace `EVALUATION_TABLES`; return their rows.
 
-
-def kept_evaluation(
-    folder: Path, code: str, world: PaymentsWorld = EVALUATION_WORLD, seed: int = EVALUATION_SEED
-) -> dict[str, pd.DataFrame]:
-    """Return the frames of `EVALUATION_TABLES`.
-
-    Nothing but the code decides what comes out: it is computed once for each `code`, and kept in the folder.
+    folder: of evaluations by code that was changed here.
     """
+    return _replace(connection, evaluated(EVALUATION, folder))
 
-    def compare() -> dict[str, pd.DataFrame]:
-        named = {f"seed {seed}": transaction_minutes(world, seed)}
-        return dict(zip(EVALUATION_TABLES, evaluate(named, comparators()), strict=True))
 
-    return kept_frames(folder, code, compare)
+def compare(world: PaymentsWorld = EVALUATION_WORLD, seed: int = EVALUATION_SEED) -> dict[str, pd.DataFrame]:
+    """Compare the detector with others on generated days; return the frames of `EVALUATION_TABLES`."""
+    named = {f"seed {seed}": transaction_minutes(world, seed)}
+    return dict(zip(EVALUATION_TABLES, evaluate(named, comparators()), strict=True))
+
+
+EVALUATION = Evaluation("alert_evaluation", ["quintet.payments.evaluation", "quintet.samples.payments"], compare)
+"""The detector beside the usual ways of detecting, where the truth is known."""
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, frames: Mapping[str, pd.DataFrame]) -> dict[str, int]:

@@ -34,18 +34,15 @@ def published(tmp_path: Path) -> Warehouse:
     )
 
 
-def test_both_papers_are_written_and_the_worlds_are_measured_for_the_code_at_hand(published, tmp_path, monkeypatch):
+def test_both_papers_are_written_with_the_figures_of_the_worlds(published, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        pipeline_worlds, "kept_changes", lambda folder, code: asked.append((folder, code)) or (CHANGES, MATCHERS)
-    )
+    monkeypatch.setattr(pipeline_worlds, "pipeline_figures", lambda folder: asked.append(folder) or (CHANGES, MATCHERS))
     result = dg.materialize(
         [conversions_papers],
         resources={
             "warehouse": published,
             "reports": tmp_path / "reports",
             "models": tmp_path / "models",
-            "code": "c1",
         },
     )
     assert result.success
@@ -53,7 +50,7 @@ def test_both_papers_are_written_and_the_worlds_are_measured_for_the_code_at_han
         "conversions_insights.pdf",
         "conversions_pipeline.pdf",
     ]
-    assert asked == [(tmp_path / "models" / "conversions_pipeline", "c1")]
+    assert asked == [tmp_path / "models" / "evaluations"]
 
 
 def test_the_dictionary_takes_its_words_from_the_model(published, tmp_path, monkeypatch):

@@ -3,8 +3,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from quintet.conversions import pipeline_worlds
-from quintet.conversions.pipeline_worlds import BASE, CHANGES, compare_matchers, kept_changes, measure_changes
+from quintet.conversions.pipeline_worlds import BASE, CHANGES, compare_matchers, measure_changes
 from quintet.samples.conversions import ClicksWorld
 
 CLICKS = ClicksWorld(clicks=1_500, days=3, countries=20)
@@ -44,19 +43,3 @@ def test_the_same_seed_gives_the_same_figures_and_another_seed_others():
 def test_the_model_matches_better_than_the_nearest_click():
     figures = compare_matchers(CLICKS, BROKER, seed=3).set_index("title")["f1"]
     assert figures["This model"] > figures["Nearest click of the country within 20 minutes"]
-
-
-def test_figures_are_measured_once_for_the_code_that_makes_them(tmp_path, monkeypatch):
-    made = []
-
-    def measure() -> pd.DataFrame:
-        made.append(1)
-        return pd.DataFrame({"change": ["base"], "f1": [0.1 * len(made)]})
-
-    monkeypatch.setattr(pipeline_worlds, "measure_changes", measure)
-    monkeypatch.setattr(pipeline_worlds, "compare_matchers", lambda: pd.DataFrame({"title": ["x"]}))
-    first, again = (kept_changes(tmp_path, "a") for _ in range(2))
-
-    assert made == [1]
-    for one, other in zip(first, again, strict=True):
-        pd.testing.assert_frame_equal(one, other)

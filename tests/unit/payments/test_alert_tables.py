@@ -7,7 +7,13 @@ import duckdb
 import pandas as pd
 import pytest
 
-from quintet.payments.alert_tables import write_alerts, write_checkout_anomalies, write_evaluation
+from quintet.payments.alert_tables import (
+    EVALUATION_TABLES,
+    compare,
+    write_alerts,
+    write_checkout_anomalies,
+    write_evaluation,
+)
 from quintet.payments.checkout import REFERENCES
 from quintet.samples.payments import PaymentsWorld, transaction_minutes
 
@@ -72,11 +78,15 @@ def test_checkout_hours_are_judged_and_replaced(warehouse: duckdb.DuckDBPyConnec
     assert marked == [(9,)]
 
 
-def test_the_evaluation_has_each_detector_in_each_scope(warehouse: duckdb.DuckDBPyConnection, tmp_path: Path):
-    write_evaluation(warehouse, tmp_path, "code", PaymentsWorld(days=1, checkout_days=1), seed=3)
-    scopes = warehouse.execute(
-        "select detector, list(scope order by scope) from ml.alert_evaluation group by detector"
-    ).fetchall()
+def test_the_evaluation_has_each_detector_in_each_scope():
+    evaluated = compare(PaymentsWorld(days=1, checkout_days=1), seed=3)["ml.alert_evaluation"]
+    scopes = [(name, sorted(rows["scope"])) for name, rows in evaluated.groupby("detector")]
 
     assert {"gamma_poisson", "robust_z", "static_thresholds", "isolation_forest"} <= {name for name, _ in scopes}
     assert all(found == ["all", "statuses", "volume"] for _, found in scopes)
+
+
+def test_the_evaluation_shipped_with_the_code_is_written(warehouse: duckdb.DuckDBPyConnection, tmp_path: Path):
+    rows = write_evaluation(warehouse, tmp_path)
+    assert set(rows) == set(EVALUATION_TABLES)
+    assert all(rows.values())
