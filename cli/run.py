@@ -20,6 +20,7 @@ import obstore
 from rich.console import Console
 
 from cli.home import PROJECT
+from cli.loading import loading
 from cli.supervisor import step_back
 from quintet.ahead import computed_ahead
 from quintet.changelog.place import latest_log
@@ -152,10 +153,12 @@ def _materialise(settings: Settings, plan: Plan, select: str | None, train: str 
         if plan.is_full:
             code = code_fingerprint(PROJECT, settings)
             beside.enter_context(computed_ahead(settings.models, code, [select] if select else DOMAINS))
-        # imported only where there is work: Dagster takes seconds to load
-        from cli.materialise import materialise  # noqa: PLC0415
+        with loading():
+            # imported only where there is work: Dagster takes seconds to load
+            from cli.materialise import load_assets, materialise  # noqa: PLC0415
 
-        return materialise(settings, plan, select, _CONSOLE, train)
+            assets = load_assets(settings, plan, select)
+        return materialise(assets, _CONSOLE, train)
 
 
 @contextmanager
