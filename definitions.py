@@ -3,6 +3,7 @@
 `build_defs` gives fresh Definitions, so that tests override a resource and patch nothing.
 """
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -92,9 +93,9 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     settings = settings or load_settings()
     resources = build_resources(settings) | overrides
     sources = [stg_agency_performance, country_names]
-    manifest, variables = prepare_manifest(resources["dbt"]), model_variables(settings)
-    marts = build_marts(manifest, variables, sources)
-    results = build_results(manifest, variables)
+    project, variables = json.loads(prepare_manifest(resources["dbt"]).read_text("utf-8")), model_variables(settings)
+    marts = build_marts(project, variables, sources)
+    results = build_results(project, variables)
     models = [*marts.keys, *results.keys]
     made_in_python = [country_names, abuse_model, abuse_scores, matching, conversion_analysis]
     made_in_python += [lending_training_set, lending_model]

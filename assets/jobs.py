@@ -24,11 +24,12 @@ def new_data_selection(begun: Iterable[dg.AssetKey], domains: Iterable[str]) -> 
     """What new data touches: all downstream of it, the bookkeeping tables, the snapshot, the reports of its domains.
 
     begun: the assets that take the data in. domains: their domains. It is enough where the same code has built
-    everything else before.
+    everything else before. The views on the bookkeeping tables stand then and show what is new by themselves.
     """
     fresh = dg.AssetSelection.assets(*begun).downstream()
     # every report stands on the snapshot, but only those of the domains with new data have changed
     selection = (fresh - dg.AssetSelection.groups(REPORTS)) | dg.AssetSelection.groups("ops").materializable()
+    selection -= dg.AssetSelection.groups("ops") & dg.AssetSelection.key_prefixes("marts")
     for domain in domains:
         selection |= dg.AssetSelection.tag(DOMAIN_TAG, domain)
     return selection

@@ -6,17 +6,16 @@ tests stand in `dbt_project/`.
 
 import json
 import shutil
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, dbt_assets
 
 from assets.build import code_has_changed, datasets_fully_built
 from assets.facts import DAILY
 from quintet.warehouse.ledger import loaded_batches, mark_modelled, set_build_fingerprint
 from resources.clock import Clock
+from resources.dagster_dbt import DagsterDbtTranslator, dbt_assets
 from resources.dbt import Dbt
 from resources.warehouse import POOL, Warehouse
 
@@ -36,20 +35,25 @@ class Translator(DagsterDbtTranslator):
         return super().get_asset_key(dbt_resource_props)
 
 
-RESULTS = "tag:results"
-"""The models that stand on what the Python packages made of the other models."""
+RESULTS = "results"
+"""The tag of the models that stand on what the Python packages made of the other models."""
 
 
 def build_marts(
-    manifest: Path, variables: Mapping[str, str], sources: Sequence[dg.AssetsDefinition]
+    project: Mapping[str, Any], variables: Mapping[str, str], sources: Sequence[dg.AssetsDefinition]
 ) -> dg.AssetsDefinition:
     """The models that stand on files, as one asset definition that runs any subset of them in one dbt call.
 
-    variables: dbt variables. sources: the assets, made in Python, that stand between raw tables and models.
+    project: dbt's manifest. variables: dbt variables. sources: the assets, made in Python, that stand between raw
+    tables and models.
     """
 
     @dbt_assets(
-        manifest=_models(manifest), exclude=RESULTS, dagster_dbt_translator=Translator(), name="marts", pool=POOL
+        manifest=_part_of(project, of_results=False),
+        select="",
+        dagster_dbt_translator=Translator(),
+        name="marts",
+        pool=POOL,
     )
     def marts(
         context: dg.AssetExecutionContext, dbt: Dbt, warehouse: Warehouse, clock: Clock, code: dg.ResourceParam[str]
@@ -57,7 +61,7 @@ def build_marts(
         with warehouse.get_connection() as connection:
             batches = loaded_batches(connection)
             anew = code_has_changed(connection, code)
-        arguments = ["--full-refresh"] if anew else []
+        arguments = [*(["--full-refresh"] if anew else []), *_unless_subset(context, "--exclude")]
         outputs = yield from _build(context, dbt, variables, arguments)
         built = {context.asset_key_for_output(output.output_name) for output in outputs}
         with warehouse.get_connection() as connection:
@@ -70,23 +74,55 @@ def build_marts(
     return marts
 
 
-def build_results(manifest: Path, variables: Mapping[str, str]) -> dg.AssetsDefinition:
+def build_results(project: Mapping[str, Any], variables: Mapping[str, str]) -> dg.AssetsDefinition:
     """The models that stand on results of the Python packages; they are small and built whole each time."""
 
     @dbt_assets(
-        manifest=_models(manifest), select=RESULTS, dagster_dbt_translator=Translator(), name="results", pool=POOL
+        manifest=_part_of(project, of_results=True),
+        select="",
+        dagster_dbt_translator=Translator(),
+        name="results",
+        pool=POOL,
     )
     def results(context: dg.AssetExecutionContext, dbt: Dbt, warehouse: Warehouse) -> Iterator[Any]:
-        outputs = yield from _build(context, dbt, variables, [])
+        outputs = yield from _build(context, dbt, variables, _unless_subset(context, "--select"))
         with warehouse.get_connection() as connection:
             yield from _with_row_counts(connection, context, outputs)
 
     return results
 
 
-def _models(manifest: Path) -> dict[str, Any]:
-    models: dict[str, Any] = json.loads(manifest.read_text("utf-8"))
-    return models
+class _Nodes(dict[str, Any]):
+    """The nodes of a project: each can be looked up, and those of one part are listed.
+
+    dagster-dbt makes assets of what is listed. To list a part by a selection, it would have to import dbt-core.
+    """
+
+    def __init__(self, nodes: Mapping[str, Any], part: Collection[str]) -> None:
+        super().__init__(nodes)
+        self._part = part
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._part)
+
+
+def _part_of(project: Mapping[str, Any], *, of_results: bool) -> dict[str, Any]:
+    """The manifest of a project with the results as its nodes, or with all the others."""
+    nodes: Mapping[str, Any] = project["nodes"]
+    results = {name for name, node in nodes.items() if node["resource_type"] == "model" and RESULTS in node["tags"]}
+    # as dbt selects: a test goes with any of the models that it reads
+    with_tests = results | {name for name, node in nodes.items() if _is_test_of(node, results)}
+    part = [name for name in nodes if (name in with_tests) == of_results]
+    return {**project, "nodes": _Nodes(nodes, part)}
+
+
+def _is_test_of(node: Mapping[str, Any], models: Collection[str]) -> bool:
+    return node["resource_type"] == "test" and any(name in models for name in node["depends_on"]["nodes"])
+
+
+def _unless_subset(context: dg.AssetExecutionContext, option: str) -> list[str]:
+    """What restricts a call of dbt for all models of a part to that part; those of a subset are named one by one."""
+    return [] if context.is_subset else [option, f"tag:{RESULTS}"]
 
 
 def _build(

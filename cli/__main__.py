@@ -14,6 +14,7 @@ import typer
 from cli.faults import without_traceback
 from cli.guard import guarded
 from cli.home import enter_project, prepare_home
+from cli.loading import loading
 
 app = typer.Typer(
     name="quintet",
@@ -54,7 +55,8 @@ def run(
     """Build what is not up to date, publish it, and print a summary."""
 
     def work(_: Path) -> int:
-        from cli import run as module  # noqa: PLC0415
+        with loading():
+            from cli import run as module  # noqa: PLC0415
 
         return module.run(select, train and train.value, brief)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import io
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -28,24 +29,37 @@ from resources.event_log import open_instance
 from resources.run_marks import hold_mark, marks_folder, release_mark
 
 
-def materialise(settings: Settings, plan: Plan, select: str | None, console: Console, learn: str | None = None) -> bool:
-    """Build what the plan asks for, of one domain or of all; whether all of it succeeded.
+@dataclass(frozen=True)
+class PlannedAssets:
+    """The job over all assets, and those of them that a plan asks for."""
 
-    learn: the domain whose models are learned anew though those in force would do.
-    """
+    job: dg.JobDefinition
+    selected: Sequence[dg.AssetKey]
+
+
+def load_assets(settings: Settings, plan: Plan, select: str | None) -> PlannedAssets:
+    """Load what the plan asks for, of one domain or of all."""
     definitions = build_defs(settings)
-    selection = _selection(plan, select).resolve(definitions.resolve_asset_graph())
+    selected = _selection(plan, select).resolve(definitions.resolve_asset_graph())
+    return PlannedAssets(definitions.resolve_implicit_global_asset_job_def(), sorted(selected))
+
+
+def materialise(assets: PlannedAssets, console: Console, train: str | None = None) -> bool:
+    """Build the assets; whether all of it succeeded.
+
+    train: the domain whose models to train again though the active ones would do.
+    """
     with open_instance() as instance, _marked_run(instance) as run_id, redirect_stdout(io.StringIO()):
         # what is redirected is dbt's own log; its target folder keeps it, and a failure quotes it
         instance.add_event_listener(run_id, lambda entry: _print_progress(entry, console))
-        result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
-            asset_selection=sorted(selection),
+        result = assets.job.execute_in_process(
+            asset_selection=assets.selected,
             instance=instance,
             run_id=run_id,
             tags=STARTED_BY,
             run_config={
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                "ops": {LEARNING[learn]: {"config": {"learn_anew": True}}} if learn else {},
+                "ops": {LEARNING[train]: {"config": {"learn_anew": True}}} if train else {},
             },
             raise_on_error=False,
         )

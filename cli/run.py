@@ -20,6 +20,7 @@ import obstore
 from rich.console import Console
 
 from cli.home import PROJECT
+from cli.loading import loading
 from cli.supervisor import step_back
 from quintet.changelog.place import latest_log
 from quintet.domains import DATASETS, DOMAIN_NAMES, DOMAINS, open_state_store
@@ -153,10 +154,12 @@ def _materialise(settings: Settings, plan: Plan, select: str | None, train: str 
     variables = warehouse_variables(project, settings.warehouse, settings.memory_limit, settings.threads)
     with ExitStack() as beside:
         beside.enter_context(closing(WarmDbt(project, variables)))
-        # imported only where there is work: Dagster takes seconds to load
-        from cli.materialise import materialise  # noqa: PLC0415
+        with loading():
+            # imported only where there is work: Dagster takes seconds to load
+            from cli.materialise import load_assets, materialise  # noqa: PLC0415
 
-        return materialise(settings, plan, select, _CONSOLE, train)
+            assets = load_assets(settings, plan, select)
+        return materialise(assets, _CONSOLE, train)
 
 
 @contextmanager

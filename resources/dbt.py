@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DbtCliInvocation, DbtCliResource
 from packaging.version import Version
 
+from resources.dagster_dbt import DbtCliInvocation, DbtCliResource
 from resources.warm_dbt import STAMP, WarmDbt, is_prepared, parse_digest, prepared_folder, warehouse_variables
 
 CALL_DBT = ["-I", "-S", str(Path(__file__).with_name("call_dbt.py"))]

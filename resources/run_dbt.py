@@ -214,6 +214,7 @@ def _serve(listener: str, parsed: str, digest: str) -> int:
 
 
 if __name__ == "__main__":
+    gc.disable()  # this process is short, or forks; to look for garbage takes a sixth of a call
     ended = _serve(*sys.argv[2:]) if sys.argv[1:2] == ["--serve"] else main(sys.argv[1:])
     sys.stdout.flush()
     os._exit(ended)  # all is closed; taking the interpreter down takes 0.1 s, and DuckDB's library reports on it
