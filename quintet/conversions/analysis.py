@@ -123,6 +123,7 @@ def residency(counts: pd.DataFrame) -> pd.DataFrame:
         compared[[*kept, "difference_high", "p_value", "q_value"]]
         .rename(columns={"level": "ip_iso2"})
         .merge(counts[["ip_iso2", "commonest", "commonest_rows"]], on="ip_iso2", how="left")
+        .astype({"commonest_rows": "float64"})
     )
 
 
