@@ -126,7 +126,7 @@ def _copied(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]
     """Schema, name and kind (`view` or `table`) of what the published file has, views first."""
     return connection.execute(
         "select table_schema, table_name, case table_type when 'VIEW' then 'view' else 'table' end as kind "
-        "from information_schema.tables where table_catalog = ? order by kind desc, all",
+        "from information_schema.tables where table_catalog = ? order by kind desc, table_schema, table_name",
         [PUBLISHED],
     ).fetchall()
 
