@@ -38,6 +38,7 @@ from assets.source import promotions_source
 from quintet.payments.channels import channels_of, payments_page_url
 from quintet.plan import code_fingerprint, model_variables
 from quintet.settings import Settings, load_settings
+from quintet.warehouse.database import PUBLISHED_SCHEMAS
 from resources.clock import Clock
 from resources.dbt import CALL_DBT, Dbt, prepare_manifest
 from resources.inboxes import Inboxes
@@ -96,11 +97,6 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     project, variables = json.loads(prepare_manifest(resources["dbt"]).read_text("utf-8")), model_variables(settings)
     marts = build_marts(project, variables, sources)
     results = build_results(project, variables)
-    models = [*marts.keys, *results.keys]
-    made_in_python = [country_names, abuse_model, abuse_scores, matching, conversion_analysis]
-    made_in_python += [lending_training_set, lending_model]
-    published = [key for key in models if key.path[0] == "marts"]
-    published += [key for definition in made_in_python for key in definition.keys if key.path[0] == "ml"]
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *INBOXES,
         LOAN_BOOK_INBOX,
@@ -124,13 +120,14 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         lending_training_set,
         lending_model,
         results,
-        build_snapshot(sorted(published)),
         premium_reports,
         conversions_papers,
         journeys_files,
         checkout_analysis,
         payment_notifications,
     ]
+    keys = {key for asset in assets if isinstance(asset, dg.AssetsDefinition) for key in asset.keys}
+    assets.append(build_snapshot(sorted(key for key in keys if key.path[0] in PUBLISHED_SCHEMAS)))
     jobs = build_jobs({spec.group_name for spec in [*marts.specs, *results.specs] if spec.group_name})
     return dg.Definitions(
         assets=assets,

@@ -1,23 +1,57 @@
-"""Conversions' own assets: the countries before the models, the matches behind them."""
+"""Conversions' own assets: the countries before the models, the matches and their analysis behind them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+import duckdb
 
 from assets.build import code_has_changed
 from assets.facts import DAILY, OWNERS
 from assets.ingest import raw_key
+from quintet.conversions.frames import COUNTED, COUNTS
 from resources.clock import Clock
 from resources.warehouse import POOL, Warehouse
 
-_COUNTRY_NAMES = "ml.country_names"
+_COUNTRY_NAMES = "staging.stg_country_names"
 _MATCHING_TABLES = {
     "matching.matches": "Which click became which broker row, how surely, and whether it counts or is for review.",
     "matching.unmatched_conversions": "The clicks without a match, with the reason.",
     "matching.unmatched_broker_rows": "The broker rows without a match, with the reason.",
-    "ml.matching_report": "What the model has learned, how good its matches are, and its placebo rate.",
+    "ml.matching_summary": "What the active model promises, and what its matches amount to.",
+    "ml.matching_clocks": "The clock of each partner, as trained.",
+    "ml.matching_lags": "The lag from click to broker row, as trained.",
+    "ml.matching_weights": "How far each country field separates links from rows without one.",
+    "ml.matching_calibration": "The curve from inferred probabilities to shares that are true, from simulated links.",
+    "ml.matching_certainty": "The matches by how certain they are.",
+    "ml.matching_placebo": "The same matching with the clicks moved by hours, where every match is false.",
+    "ml.matching_changes": "What differs between the active model and the version before it.",
+    "ml.matching_model": "The active model: version, when and why it was trained.",
 }
+_ANALYSIS_TABLES = {
+    "ml.conversion_rates": "Match rate and scores by country, day, device, page and element, against the rest.",
+    "ml.conversion_residency": "How often the residency differs from the IP country, by IP country.",
+    "ml.conversion_residency_summary": "How residency and IP country relate, and how good such rows are.",
+    "ml.conversion_session_scores": "Whether rows of one session share their score.",
+    "ml.conversion_insights": "The sentences whose tests hold.",
+}
+
+
+def _specs(tables: Mapping[str, str], deps: Iterable[str]) -> list[dg.AssetSpec]:
+    return [
+        dg.AssetSpec(
+            table.split("."),
+            deps=[dg.AssetKey(key.split("/")) for key in deps],
+            group_name="conversions",
+            description=description,
+            owners=OWNERS,
+            kinds={"python", "duckdb"},
+            freshness_policy=DAILY,
+            metadata={"dagster/table_name": table},
+        )
+        for table, description in tables.items()
+    ]
 
 
 @dg.asset(
@@ -52,19 +86,7 @@ class Learning(dg.Config):
 
 
 @dg.multi_asset(
-    specs=[
-        dg.AssetSpec(
-            table.split("."),
-            deps=[dg.AssetKey(["marts", "fct_conversions"]), dg.AssetKey(["marts", "fct_broker_rows"])],
-            group_name="conversions",
-            description=description,
-            owners=OWNERS,
-            kinds={"python", "duckdb"},
-            freshness_policy=DAILY,
-            metadata={"dagster/table_name": table},
-        )
-        for table, description in _MATCHING_TABLES.items()
-    ],
+    specs=_specs(_MATCHING_TABLES, ["intermediate/int_conversions", "intermediate/int_broker_rows"]),
     name="matching",
     pool=POOL,
 )
@@ -77,7 +99,7 @@ def matching(
     code: dg.ResourceParam[str],
 ) -> Iterator[dg.MaterializeResult]:
     """Match the days that have changed; learn a model first where there is none, or a new one is asked for."""
-    from quintet.conversions.matching_run import MATCH_TABLES, REPORT_TABLES, SCHEMA, run_matching
+    from quintet.conversions.matching_run import MATCH_TABLES, REPORT_TABLES, run_matching
     from quintet.registry import ModelRegistry
 
     registry = ModelRegistry(models / "conversions")
@@ -85,53 +107,54 @@ def matching(
         outcome = run_matching(
             connection, registry, clock.now(), code, learn_anew=config.learn_anew, log=context.log.info
         )
-        rows = {
-            table: connection.execute(f"select count(*) from {SCHEMA}.{table}").fetchall()[0][0]
-            for table in MATCH_TABLES
-        }
+        rows = _row_counts(connection, (*MATCH_TABLES, *REPORT_TABLES))
         summary = dict(connection.execute("select figure, value from ml.matching_summary").fetchall())
-    for table in MATCH_TABLES:
-        yield dg.MaterializeResult(asset_key=[SCHEMA, table], metadata={"dagster/row_count": rows[table]})
-    yield dg.MaterializeResult(
-        asset_key=["ml", "matching_report"],
-        metadata={
-            "model": outcome.model.version,
-            "learned": outcome.learned or "no: the model in force stays",
+    more = {
+        "ml.matching_summary": {
             "days": outcome.run.blocks,
             "days matched anew": outcome.run.blocks_matched_anew,
-            "tables": ", ".join(f"ml.matching_{name}" for name in REPORT_TABLES),
             **{name: value for name, value in summary.items() if value is not None},
         },
-    )
+        "ml.matching_model": {
+            "model": outcome.model.version,
+            "learned": outcome.learned or "no: the model in force stays",
+        },
+    }
+    for table, count in rows.items():
+        yield dg.MaterializeResult(
+            asset_key=table.split("."), metadata={"dagster/row_count": count, **more.get(table, {})}
+        )
 
 
-@dg.asset(
-    key=["ml", "conversion_analysis"],
-    deps=[
-        *(dg.AssetKey(["marts", table]) for table in ("fct_unified_journeys", "fct_unmatched_broker_rows")),
-        dg.AssetKey(["marts", "unmapped_page_categories"]),
-    ],
-    group_name="conversions",
-    description="Funnel, rates by country, day, device, page and element, and the sentences whose tests hold.",
-    owners=OWNERS,
-    kinds={"python", "duckdb"},
+@dg.multi_asset(
+    specs=_specs(_ANALYSIS_TABLES, [f"ml/conversion_{name}" for name in (*COUNTED, *COUNTS)]),
+    name="conversion_analysis",
     pool=POOL,
-    freshness_policy=DAILY,
 )
-def conversion_analysis(warehouse: Warehouse) -> dg.MaterializeResult:
+def conversion_analysis(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
     """Compare every level with the rest among its equals, and say what holds."""
     from quintet.conversions.analysis_tables import TABLES, write_analysis
 
     with warehouse.get_connection() as connection:
         analysis = write_analysis(connection)
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/row_count": len(analysis.rates),
+        rows = _row_counts(connection, TABLES)
+    more: dict[str, dict[str, Any]] = {
+        "ml.conversion_rates": {
             "comparisons": int(analysis.rates["p_value"].notna().sum()),
             "findings": int(analysis.rates["is_finding"].sum()),
-            "tables": ", ".join(TABLES),
+        },
+        "ml.conversion_insights": {
             "sentences": dg.MetadataValue.md(
                 "\n".join(f"- **{insight.lead}** {insight.text}" for insight in analysis.insights)
             ),
-        }
-    )
+        },
+    }
+    for table, count in rows.items():
+        yield dg.MaterializeResult(
+            asset_key=table.split("."), metadata={"dagster/row_count": count, **more.get(table, {})}
+        )
+
+
+def _row_counts(connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> dict[str, int]:
+    counts = {table: connection.execute(f"select count(*) from {table}").fetchall() for table in tables}
+    return {table: int(count) for table, ((count,),) in counts.items()}

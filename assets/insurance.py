@@ -49,7 +49,7 @@ def stg_agency_performance(warehouse: Warehouse, code: dg.ResourceParam[str]) ->
     specs=[
         dg.AssetSpec(
             table.split("."),
-            deps=[dg.AssetKey(["marts", "fct_agency_performance"]), dg.AssetKey(["marts", "dim_year"])],
+            deps=[dg.AssetKey(["intermediate", "int_premium_history"])],
             group_name="insurance",
             description=description,
             owners=OWNERS,

@@ -26,9 +26,10 @@ def new_data_selection(begun: Iterable[dg.AssetKey], domains: Iterable[str]) -> 
     begun: the assets that take the data in. domains: their domains. It is enough where the same code has built
     everything else before. The views on the bookkeeping tables stand then and show what is new by themselves.
     """
-    fresh = dg.AssetSelection.assets(*begun).downstream()
+    fresh: dg.AssetSelection = dg.AssetSelection.assets(*begun).downstream()
     # every report stands on the snapshot, but only those of the domains with new data have changed
-    selection = (fresh - dg.AssetSelection.groups(REPORTS)) | dg.AssetSelection.groups("ops").materializable()
+    fresh -= dg.AssetSelection.groups(REPORTS)
+    selection: dg.AssetSelection = fresh | dg.AssetSelection.groups("ops").materializable()
     selection -= dg.AssetSelection.groups("ops") & dg.AssetSelection.key_prefixes("marts")
     for domain in domains:
         selection |= dg.AssetSelection.tag(DOMAIN_TAG, domain)

@@ -24,13 +24,13 @@ class Translator(DagsterDbtTranslator):
     """How a dbt model is named in Dagster: schema and name, as in the warehouse."""
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
-        """The spec of a model, with the freshness that is asked of it."""
+        """The spec of a model or seed, with the freshness that is asked of it."""
         spec = super().get_asset_spec(manifest, unique_id, project)
-        return spec.replace_attributes(freshness_policy=DAILY) if unique_id.startswith("model.") else spec
+        return spec.replace_attributes(freshness_policy=DAILY) if unique_id.startswith(("model.", "seed.")) else spec
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
-        """`marts/dim_agency` for a model; what the source declares for a source."""
-        if dbt_resource_props["resource_type"] == "model":
+        """`marts/dim_agency` for a model, `seeds/…` for a seed; what the source declares for a source."""
+        if dbt_resource_props["resource_type"] in ("model", "seed"):
             return dg.AssetKey([dbt_resource_props["config"]["schema"], dbt_resource_props["name"]])
         return super().get_asset_key(dbt_resource_props)
 

@@ -50,7 +50,9 @@ def _results(rows: Mapping[str, int]) -> Iterator[dg.MaterializeResult]:
 
 
 @dg.multi_asset(
-    specs=_specs(_ALERT_TABLES, [dg.AssetKey(["marts", "fct_payment_minutes"])]), name="payment_alerts", pool=POOL
+    specs=_specs(_ALERT_TABLES, [dg.AssetKey(["intermediate", "int_payment_minutes"])]),
+    name="payment_alerts",
+    pool=POOL,
 )
 def payment_alerts(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
     """Lead the detector through all minutes."""
@@ -63,7 +65,7 @@ def payment_alerts(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
 
 @dg.asset(
     key=_CHECKOUT_TABLE.split("."),
-    deps=[dg.AssetKey(["marts", "fct_checkout_hours"])],
+    deps=[dg.AssetKey(["intermediate", "int_checkout_hours"])],
     group_name="payments",
     description="Each checkout hour beside what it should have been, and whether it is out of the ordinary.",
     owners=OWNERS,

@@ -10,7 +10,7 @@ from assets.facts import DAILY, OWNERS
 from resources.clock import Clock
 from resources.warehouse import POOL, Warehouse
 
-_MARTS = [dg.AssetKey(["marts", "fct_promo_users"]), dg.AssetKey(["marts", "fct_promo_usages"])]
+_ACCOUNTS = [dg.AssetKey(["intermediate", f"int_promo_{name}_current"]) for name in ("users", "usages")]
 _MODEL_TABLES = {
     "ml.abuse_model": "The model of promo-code abuse that is in force, with the policy that goes with it.",
     "ml.abuse_trainings": "Every training: what it learnt from, whether it came into force, how far scores moved.",
@@ -45,7 +45,7 @@ def _specs(tables: Mapping[str, str], deps: list[dg.AssetKey]) -> list[dg.AssetS
 
 
 @dg.multi_asset(
-    specs=_specs(_MODEL_TABLES, [*_MARTS, dg.AssetKey(["ops", "abuse_labels"])]), name="abuse_model", pool=POOL
+    specs=_specs(_MODEL_TABLES, [*_ACCOUNTS, dg.AssetKey(["ops", "abuse_labels"])]), name="abuse_model", pool=POOL
 )
 def abuse_model(
     context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock, models: dg.ResourceParam[Path]
@@ -75,7 +75,7 @@ def abuse_model(
 
 
 @dg.multi_asset(
-    specs=_specs(_SCORE_TABLES, [*_MARTS, dg.AssetKey(["ml", "abuse_model"])]), name="abuse_scores", pool=POOL
+    specs=_specs(_SCORE_TABLES, [*_ACCOUNTS, dg.AssetKey(["ml", "abuse_model"])]), name="abuse_scores", pool=POOL
 )
 def abuse_scores(warehouse: Warehouse, models: dg.ResourceParam[Path]) -> Iterator[dg.MaterializeResult]:
     """Score every account with the model in force."""

@@ -37,6 +37,7 @@ def build_snapshot(published: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
                 fingerprint=build_fingerprint(connection) or "",
                 published_at=now,
                 kept=warehouse.snapshots_kept,
+                tables={".".join(key.path) for key in published},
             )
         return dg.MaterializeResult(
             metadata={

@@ -45,12 +45,20 @@ def read_models(models: Path) -> dict[str, list[dict[str, Any]]]:
     }
     sources = [source for path in sorted(models.rglob("*.yml")) for source in _load(path, "sources")]
     groups["ml"] = [table for source in sources if source["schema"] == "ml" for table in source["tables"]]
+    made_by_dbt = [table for path in sorted((models / "ml").rglob("*.yml")) for table in _load(path, "models")]
+    groups["ml"] += [table for table in made_by_dbt if not _is_ephemeral(models, table["name"])]
     return {group: [_resolve(table, blocks) for table in tables] for group, tables in groups.items() if tables}
 
 
 def render(groups: Mapping[str, list[dict[str, Any]]]) -> str:
     """The page as Markdown, from what `read_models` gives."""
     return "\n".join([_OPENING, *(line for group, tables in groups.items() for line in _group_lines(group, tables))])
+
+
+def _is_ephemeral(models: Path, name: str) -> bool:
+    """Whether a model is a part of other models' SQL and no table."""
+    [file] = models.rglob(f"{name}.sql")
+    return "materialized='ephemeral'" in file.read_text("utf-8")
 
 
 def _load(path: Path, section: str) -> list[dict[str, Any]]:

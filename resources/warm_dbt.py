@@ -22,7 +22,7 @@ SERVER = "QUINTET_DBT_SERVER"
 
 PARSED = "partial_parse.msgpack"
 STAMP = "manifest.sha256"
-_SOURCES = ("models/**/*", "macros/**/*", "tests/**/*", "*.yml")
+_SOURCES = ("models/**/*", "macros/**/*", "seeds/**/*", "tests/**/*", "*.yml")
 
 
 def prepared_folder(project: Path) -> Path:

@@ -1,5 +1,5 @@
-{#- Tables lie in the database they name. Views stay in the warehouse's own file, since they look into tables there;
-    publishing writes them out as tables. -#}
+{#- A model lies in the database that it names. A view of the published file may look at nothing but that file:
+    it has to work in the snapshot, where there is no other. -#}
 {% macro generate_database_name(custom_database_name, node) -%}
-    {{ target.database if node.config.materialized == 'view' else custom_database_name or target.database }}
+    {{ custom_database_name or target.database }}
 {%- endmacro %}

@@ -1,7 +1,7 @@
-"""The analysis as tables: made once in a run, read by pages, papers and routes.
+"""The analysis as tables: made once in a run, read by pages, reports and routes.
 
-Belongs here: writing what `insights.py` finds to the warehouse and reading it back from a snapshot. What is counted and
-said stands in `insights.py`.
+dbt counts (`frames.COUNTED`, `frames.COUNTS`); this module writes what is computed from the counts, and reads all
+of it back from a snapshot.
 """
 
 from __future__ import annotations
@@ -11,22 +11,27 @@ from dataclasses import asdict, fields
 import duckdb
 import pandas as pd
 
-from quintet.conversions.insights import Analysis, Insight, analyse
+from quintet.conversions.analysis import Analysis, analyse
+from quintet.conversions.frames import COUNTED, COUNTS
+from quintet.conversions.insights import Insight
 from quintet.warehouse.database import transaction
 from quintet.warehouse.snapshot import records
 
 FRAMES = tuple(field.name for field in fields(Analysis) if field.name != "insights")
 
-TABLES = tuple(f"ml.conversion_{name}" for name in (*FRAMES, "insights"))
+COMPUTED = tuple(name for name in FRAMES if name not in COUNTED)
+
+TABLES = tuple(f"ml.conversion_{name}" for name in (*COMPUTED, "insights"))
+"""What `write_analysis` writes; dbt writes the other frames."""
 
 _INSIGHT_TYPES = {field.name: "float64" if field.name == "q_value" else "str" for field in fields(Insight)}
 
 
 def write_analysis(connection: duckdb.DuckDBPyConnection) -> Analysis:
-    """Analyse the marts and replace `TABLES`, all of them or none. connection: to the warehouse."""
-    analysis = analyse(connection)
+    """Analyse what was counted and replace `TABLES`, all of them or none. connection: to the warehouse."""
+    analysis = analyse({name: read_frame(connection, name) for name in (*COUNTED, *COUNTS)})
     sentences = pd.DataFrame([asdict(insight) for insight in analysis.insights], columns=list(_INSIGHT_TYPES))
-    frames = {name: getattr(analysis, name) for name in FRAMES} | {"insights": sentences.astype(_INSIGHT_TYPES)}
+    frames = {name: getattr(analysis, name) for name in COMPUTED} | {"insights": sentences.astype(_INSIGHT_TYPES)}
     with transaction(connection):
         for name, frame in frames.items():
             connection.register("frame", frame.reset_index(drop=True).reset_index(names="place"))
@@ -36,7 +41,7 @@ def write_analysis(connection: duckdb.DuckDBPyConnection) -> Analysis:
 
 
 def read_analysis(cursor: duckdb.DuckDBPyConnection) -> Analysis:
-    """What `write_analysis` wrote, from a snapshot."""
+    """Return the analysis of a snapshot."""
     return Analysis(
         **{name: read_frame(cursor, name) for name in FRAMES},
         insights=tuple(
@@ -47,5 +52,5 @@ def read_analysis(cursor: duckdb.DuckDBPyConnection) -> Analysis:
 
 
 def read_frame(cursor: duckdb.DuckDBPyConnection, name: str) -> pd.DataFrame:
-    """One of `FRAMES`, in its order."""
+    """Return a table `ml.conversion_*` in its order."""
     return cursor.execute(f"select * exclude (place) from ml.conversion_{name} order by place").df()

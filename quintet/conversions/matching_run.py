@@ -24,13 +24,16 @@ from quintet.warehouse.database import transaction
 SCHEMA = "matching"
 """Of the working tables, in the warehouse's own file."""
 
-MATCH_TABLES = ("matches", "unmatched_conversions", "unmatched_broker_rows")
+MATCH_TABLES = tuple(f"{SCHEMA}.{name}" for name in ("matches", "unmatched_conversions", "unmatched_broker_rows"))
 """What the models read of `SCHEMA`."""
 
-REPORT_TABLES = ("summary", "clocks", "lags", "weights", "calibration", "certainty", "placebo", "changes", "model")
-"""Of the schema ml, each with the prefix `matching_`."""
+REPORT_TABLES = tuple(
+    f"ml.matching_{name}"
+    for name in ("summary", "clocks", "lags", "weights", "calibration", "certainty", "placebo", "changes", "model")
+)
+"""What the model has learned, and how good its matches are."""
 
-DATA = MatchInput("marts.fct_conversions", "marts.fct_broker_rows")
+DATA = MatchInput("intermediate.int_conversions", "intermediate.int_broker_rows")
 
 SETTLED_LINKS = 10_000
 """A partner of whom a model has seen this many links is learned: more rows would hardly change it."""
@@ -54,7 +57,7 @@ def run_matching(
     learn_anew: bool = False,
     log: Callable[[str], object] = print,
 ) -> MatchingOutcome:
-    """Bring matches, reasons and report up to date with the marts; gives what was done.
+    """Bring matches, reasons and report up to date with `DATA`; return what was done.
 
     connection: to the warehouse. code: names the code at hand; results of other code are made anew. learn_anew: learn
     a new version of the model though the one in force would do.

@@ -15,7 +15,8 @@ import duckdb
 import pandas as pd
 
 from quintet.conversions import charts
-from quintet.conversions.insights import DIMENSIONS, Analysis, Insight, Measure
+from quintet.conversions.analysis import Analysis
+from quintet.conversions.insights import DIMENSIONS, Insight, Measure
 from quintet.design import Column
 from quintet.report import (
     Block,

@@ -9,7 +9,9 @@ import duckdb
 
 from quintet.conversions.countries import canonicalise
 
-TABLE = "ml.country_names"
+TABLE = "staging.stg_country_names"
+
+_COLUMNS = "spelling varchar, country_iso2 varchar, method varchar, confidence double"
 
 _SPELLINGS = """
 select country_name as spelling from raw.conversions
@@ -21,12 +23,13 @@ select ip_country from raw.broker_rows
 
 
 def resolve_new_spellings(connection: duckdb.DuckDBPyConnection, *, anew: bool) -> int:
-    """Add the spellings that `ml.country_names` lacks, with country, method and confidence; gives their number.
+    """Add the spellings that `TABLE` lacks, with country, method and confidence; return their number.
 
     anew: resolve all of them again, for when the method has changed.
     """
     if anew:
-        connection.execute(f"delete from {TABLE}")
+        connection.execute(f"drop table if exists {TABLE}")
+    connection.execute(f"create table if not exists {TABLE} ({_COLUMNS})")
     lacking = connection.execute(
         f"select spelling from ({_SPELLINGS}) anti join {TABLE} using (spelling) "
         "where spelling is not null order by all"

@@ -1,6 +1,6 @@
 """Next year's written premium of each agency and line, with bands, and how well such forecasts have done.
 
-Belongs here: the history from the marts, and the run of the steps. The steps have files of their own:
+Belongs here: the history from the warehouse, and the run of the steps. The steps have files of their own:
 `forecast_panel.py`, `forecast_models.py`, `forecast_backtest.py`, `forecast_year_to_date.py`. Charts and pages do not
 belong here.
 """
@@ -48,27 +48,6 @@ _NAMES = {
     "combination": "the mean of the last complete year, a robust linear model and a forest of trees",
 }
 
-_HISTORY = """
-select
-    agency_id,
-    prod_line,
-    year,
-    months_covered,
-    sum(written_premium)::double as written_premium,
-    -- exact, so that the order of rows does not matter
-    sum((written_premium * greatest(months_covered / months, 1))::decimal(18, 4))::double as annualised_premium,
-    sum(prev_written_premium)::double as prev_written_premium,
-    sum(new_business_premium)::double as new_business_premium,
-    sum(earned_premium)::double as earned_premium,
-    sum(incurred_losses)::double as incurred_losses,
-    sum(policies_in_force)::double as policies_in_force,
-    sum(prev_policies_in_force)::double as prev_policies_in_force,
-    sum(retained_policies) filter (where prev_policies_in_force is not null)::double as retained_policies
-from marts.fct_agency_performance join marts.dim_year using (year)
-group by agency_id, prod_line, year, months_covered
-order by agency_id, prod_line, year
-"""
-
 
 @dataclass(frozen=True)
 class Forecast:
@@ -91,11 +70,10 @@ class Forecast:
 def premium_history(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     """One row an agency, line and year: months_covered of the year, and sums over products and states.
 
-    connection: to a snapshot or to the warehouse. Amounts in USD. `annualised_premium` is written premium with the rows
-    that cover fewer months than the year brought up to its months. Sums leave out what is not known and are null where
-    nothing is. Raises duckdb.CatalogException where the marts are not built.
+    connection: to the warehouse. Amounts in USD; dbt's model `int_premium_history` sums them and describes the columns.
+    Raises duckdb.CatalogException where that is not built.
     """
-    return connection.execute(_HISTORY).df()
+    return connection.execute("from intermediate.int_premium_history order by agency_id, prod_line, year").df()
 
 
 def forecast(history: pd.DataFrame) -> Forecast:

@@ -31,7 +31,7 @@ _KEY = ("agency_id", "prod_line", "year")
 
 
 def write_forecast(connection: duckdb.DuckDBPyConnection) -> Forecast:
-    """Forecast from the marts and replace `TABLES`, all of them or none. connection: to the warehouse."""
+    """Forecast from the history and replace `TABLES`, all of them or none. connection: to the warehouse."""
     result = forecast(premium_history(connection))
     frames = {"forecasts": result.forecasts, "backtest": result.backtest, "scores": scores_of(result)}
     with transaction(connection):

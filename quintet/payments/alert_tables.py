@@ -1,7 +1,7 @@
 """Alerts as tables: points, incidents, checkout hours and the detector's report, written to the warehouse.
 
-Belongs here: reading marts, calling the engine, writing `ml` tables. Types and descriptions of the published tables
-stand in the dbt project.
+Belongs here: reading intermediate models, calling the engine, writing `ml` tables. Types and descriptions of the
+published tables stand in the dbt project.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ EVALUATION_SEED = 20_240
 
 
 def write_alerts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Detect over all minutes of the mart and replace `ALERT_TABLES`; gives their rows.
+    """Detect over all minutes of the calendar and replace `ALERT_TABLES`; return their rows.
 
     The detector sees the minutes in their own order and from the first one on, so that the order in which files came
     changes nothing. connection: to the warehouse.
     """
     minutes = connection.execute(
-        "select minute_at, status, count, is_observed from marts.fct_payment_minutes order by minute_at, status"
+        "select minute_at, status, count, is_observed from intermediate.int_payment_minutes order by minute_at, status"
     ).df()
     return _replace(connection, dict(zip(ALERT_TABLES, detect(minutes), strict=True)))
 
 
 def write_checkout_anomalies(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Compare all checkout hours of the mart and replace `CHECKOUT_TABLE`; gives its rows."""
-    hours = connection.execute("from marts.fct_checkout_hours order by source_file, hour").df()
+    """Compare all checkout hours and replace `CHECKOUT_TABLE`; return its rows."""
+    hours = connection.execute("from intermediate.int_checkout_hours order by source_file, hour").df()
     return _replace(connection, {CHECKOUT_TABLE: checkout_anomalies(hours)})
 
 

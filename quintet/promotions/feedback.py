@@ -1,6 +1,6 @@
 """Labels that people give: what is kept, and when one contradicts what is known.
 
-Belongs here: the rule. How labels are stored belongs to `quintet/online/abuse_records.py`, how they are learnt from to
+Belongs here: the rule. How labels are stored belongs to `quintet/promotions/store.py`, how they are learnt from to
 `learned.py`.
 """
 

@@ -26,7 +26,7 @@ from quintet.online.store import Store
 from quintet.online.writer import Writer
 from quintet.promotions.accounts import SignUp, Usage, accounts_of
 from quintet.promotions.online_index import Asked, Judgement, OnlineIndex
-from quintet.promotions.result_tables import accounts_of_tables, model_of_snapshot
+from quintet.promotions.result_tables import accounts_of_snapshot, model_of_snapshot
 from quintet.promotions.store import JudgementRecord, insert_judgement, sign_ups_after
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
@@ -205,7 +205,7 @@ def build_index(snapshot: Path, logged: Sequence[Logged]) -> OnlineIndex | None:
         found = model_of_snapshot(cursor)
         if found is None:
             return None
-        users, usages = accounts_of_tables(cursor)
+        users, usages = accounts_of_snapshot(cursor)
     model, policy = found
     new = {given["user_id"]: SignUp.of(given) for _, given, _ in reversed(logged)}
     if new:

@@ -1,6 +1,6 @@
 """The detector's results as tables of the warehouse: the model in force with its card, and every account's score.
 
-Belongs here: reading accounts and labels from the marts, running training and scoring over them, and replacing the
+Belongs here: reading accounts and labels, running training and scoring over them, and replacing the
 tables `ml.abuse_*`. What a score or a figure is does not belong here (`score.py`, `learned.py`, `model_card.py`); types
 and descriptions of what is published stand in the dbt project.
 """
@@ -85,13 +85,11 @@ SCORE_TABLES: Mapping[str, pa.Schema] = {
 _THRESHOLD_STEPS = 100
 _MOST_CURVE_POINTS = 400
 
-_USERS = """
-    select user_id, created_at, email, phone, first_name, last_name, ip_address, device_id, dob
-    from marts.fct_promo_users
-"""
-_USAGES = "select user_id, promo_code, used_at from marts.fct_promo_usages"
+_USERS = "select user_id, created_at, email, phone, first_name, last_name, ip_address, device_id, dob from {table}"
+_USAGES = "select user_id, promo_code, used_at from {table}"
 _LABELS = """
-    select user_id, is_abuser, null::timestamp as labelled_at from marts.fct_promo_users where is_abuser is not null
+    select user_id, is_abuser, null::timestamp as labelled_at from intermediate.int_promo_users_current
+    where is_abuser is not null
     union all
     select user_id, is_abuser, labelled_at from ops.abuse_labels
 """
@@ -239,13 +237,21 @@ def model_of_snapshot(cursor: duckdb.DuckDBPyConnection) -> tuple[AbuseModel, Po
     return (AbuseModel.from_json(rows[0][0]), Policy(*rows[0][1:])) if rows else None
 
 
-def accounts_of_tables(cursor: duckdb.DuckDBPyConnection) -> tuple[pa.Table, pa.Table]:
-    """Users and usages of the marts as `accounts_of` takes them."""
-    return cursor.sql(_USERS).to_arrow_table(), cursor.sql(_USAGES).to_arrow_table()
+def accounts_of_snapshot(cursor: duckdb.DuckDBPyConnection) -> tuple[pa.Table, pa.Table]:
+    """Return users and usages of a snapshot as `accounts_of` takes them."""
+    return _tables(cursor, "marts.fct_promo_users", "marts.fct_promo_usages")
+
+
+def _tables(cursor: duckdb.DuckDBPyConnection, users: str, usages: str) -> tuple[pa.Table, pa.Table]:
+    return (
+        cursor.sql(_USERS.format(table=users)).to_arrow_table(),
+        cursor.sql(_USAGES.format(table=usages)).to_arrow_table(),
+    )
 
 
 def _accounts(connection: duckdb.DuckDBPyConnection) -> Accounts:
-    return accounts_of(*accounts_of_tables(connection))
+    given = _tables(connection, "intermediate.int_promo_users_current", "intermediate.int_promo_usages_current")
+    return accounts_of(*given)
 
 
 def _arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:

@@ -81,9 +81,6 @@ create table if not exists ops.source_columns (
     type varchar not null
 );
 create table if not exists ops.build (fingerprint varchar not null);
-create table if not exists published.ml.country_names (
-    spelling varchar, country_iso2 varchar, method varchar, confidence double
-);
 """
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +43,7 @@ def publish(
     fingerprint: str,
     published_at: dt.datetime,
     kept: int,
+    tables: Collection[str] | None = None,
 ) -> Published:
     """Copy the published file to `serving/<snapshot_id>.duckdb`, write the views into it, make it current.
 
@@ -53,6 +54,7 @@ def publish(
     given the old data from it. Whoever has an older snapshot open keeps it, even when it is removed here.
 
     fingerprint: of the code and settings that built it. published_at: UTC without zone. kept: how many snapshots stay.
+    tables: what may be in it, as `schema.table`; what an earlier release has left in the warehouse is not. None: all.
     Raises PublishError where a table arrives with another number of rows, FileExistsError where the id was used before.
     """
     serving.mkdir(parents=True, exist_ok=True)
@@ -62,7 +64,7 @@ def publish(
     unfinished = path.with_name(path.name + _UNFINISHED)
     _remove_unfinished(serving)  # left by a publication that was killed
     try:
-        rows = _write(connection, unfinished, snapshot_id, fingerprint, published_at)
+        rows = _write(connection, unfinished, snapshot_id, fingerprint, published_at, tables)
         _sync(unfinished)
         unfinished.rename(path)
     finally:
@@ -73,7 +75,12 @@ def publish(
 
 
 def _write(
-    connection: duckdb.DuckDBPyConnection, path: Path, snapshot_id: str, fingerprint: str, published_at: dt.datetime
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    snapshot_id: str,
+    fingerprint: str,
+    published_at: dt.datetime,
+    tables: Collection[str] | None,
 ) -> dict[str, int]:
     (source,) = connection.execute(
         "select path from duckdb_databases() where database_name = ?", [PUBLISHED]
@@ -84,10 +91,17 @@ def _write(
     shutil.copyfile(source, path)
     connection.execute(f"attach {quote_literal(str(path))} as snapshot")
     try:
+        wanted = [
+            (schema, name) for schema, name in _tables(connection) if tables is None or f"{schema}.{name}" in tables
+        ]
+        for schema, name, kind in _copied(connection):
+            if (schema, name) not in wanted:
+                connection.execute(f"drop {kind} snapshot.{schema}.{quote_identifier(name)}")
         for schema, view in _views(connection):
-            name = f"{schema}.{quote_identifier(view)}"
-            connection.execute(f"create table snapshot.{name} as select * from {name}")
-        rows = {f"{schema}.{table}": _checked_rows(connection, schema, table) for schema, table in _tables(connection)}
+            if (schema, view) in wanted:
+                name = f"{schema}.{quote_identifier(view)}"
+                connection.execute(f"create table snapshot.{name} as select * from {name}")
+        rows = {f"{schema}.{table}": _checked_rows(connection, schema, table) for schema, table in wanted}
         connection.execute(
             "create table snapshot.marts.snapshot as "
             "select ? as snapshot_id, ? as fingerprint, cast(? as timestamp) as published_at",
@@ -100,11 +114,20 @@ def _write(
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    """Schema and name of everything that is published: the published file's tables, the warehouse's views."""
+    """Schema and name of all that could be published: tables and views of the published file, the warehouse's views."""
     return connection.execute(
         "select table_schema, table_name from information_schema.tables "
         "where table_catalog in (?, current_database()) and list_contains(?, table_schema) order by all",
         [PUBLISHED, list(PUBLISHED_SCHEMAS)],
+    ).fetchall()
+
+
+def _copied(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
+    """Schema, name and kind (`view` or `table`) of what the published file has, views first."""
+    return connection.execute(
+        "select table_schema, table_name, case table_type when 'VIEW' then 'view' else 'table' end as kind "
+        "from information_schema.tables where table_catalog = ? order by kind desc, table_schema, table_name",
+        [PUBLISHED],
     ).fetchall()
 
 

@@ -15,7 +15,7 @@ from assets.ingest import raw_key
 from assets.jobs import domain_selection, new_data_selection
 from assets.publish import SNAPSHOT as SNAPSHOT_KEY
 from definitions import build_defs
-from quintet.conversions import matching_run, spellings
+from quintet.conversions import analysis_tables, matching_run, spellings
 from quintet.domains import DATASETS
 from quintet.insurance import forecast_tables
 from quintet.lending import result_tables as lending_tables
@@ -133,8 +133,9 @@ def test_what_assets_declare_is_what_their_steps_write(definitions: dg.Definitio
         "abuse_model": result_tables.MODEL_TABLES,
         "abuse_scores": result_tables.SCORE_TABLES,
         "lending_model": lending_tables.MODEL_TABLES,
-        "ml__country_names": (spellings.TABLE,),
-        "matching": (*(f"{matching_run.SCHEMA}.{table}" for table in matching_run.MATCH_TABLES), "ml.matching_report"),
+        "staging__stg_country_names": (spellings.TABLE,),
+        "matching": (*matching_run.MATCH_TABLES, *matching_run.REPORT_TABLES),
+        "conversion_analysis": analysis_tables.TABLES,
     }
     graph = definitions.resolve_asset_graph()
     declared: dict[str, set[str]] = {name: set() for name in written}

@@ -102,7 +102,7 @@ def test_unmapped_page_codes_are_reported(snapshot: duckdb.DuckDBPyConnection) -
 
 
 def test_every_country_is_recognised_or_truly_missing(snapshot: duckdb.DuckDBPyConnection) -> None:
-    query = "select spelling from ml.country_names where country_iso2 is null order by all"
+    query = "select spelling from marts.dim_country_spelling where country_iso2 is null order by all"
     assert rows(snapshot, query) == [("-",)]
 
 

@@ -8,6 +8,9 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from quintet.conversions.frames import COUNTED, COUNTS
+from tests.dbt_models import compiled
+
 COUNTRIES = ["US", "DE", "FR", "IN", "PL", "BR"]
 PAGES = ["Guides", "Reviews", "Finder", None]
 ELEMENTS = ["top list", "logo link", "ribbon", None]
@@ -68,26 +71,20 @@ def make_clicks(count: int, seed: int, important: Chances = no_effect, match: Ch
     )
 
 
-def open_snapshot(clicks: pd.DataFrame, unmatched: dict[str, int] | None = None) -> duckdb.DuckDBPyConnection:
-    """A connection with the marts that the analysis reads. unmatched: broker rows without a click, by reason."""
+def open_counts(clicks: pd.DataFrame, unmatched: dict[str, int] | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection with what the counting models read. unmatched: broker rows without a click, by reason."""
     connection = duckdb.connect()
     connection.register("given", clicks)
-    connection.execute("create schema marts")
+    for schema in ("intermediate", "matching", "ml", "marts", "ops"):
+        connection.execute(f"create schema {schema}")
     connection.execute("""
-        create table marts.fct_unified_journeys as
-        select conversion_id, session_id, created_at, country_iso2, is_mobile, ui_element, page_category,
-            is_scanner_traffic, is_matched, unmatched_reason, broker_row_id,
-            case when isnan(important_score) then null else important_score end as important_score
+        create table intermediate.int_conversions as
+        select conversion_id, session_id, created_at, country_iso2, country_iso2 as country_name, is_mobile, ui_element,
+            page_category, is_scanner_traffic, coalesce(page_category, '01code') as measurement_category
         from given
     """)
     connection.execute("""
-        create table marts.fct_conversions as
-        select conversion_id, country_iso2, country_iso2 as country_name, page_category, is_scanner_traffic,
-            ui_element, coalesce(page_category, '01code') as measurement_category
-        from given
-    """)
-    connection.execute("""
-        create table marts.fct_broker_rows as
+        create table intermediate.int_broker_rows as
         select broker_row_id, 'one' as partner, created_at as broker_at,
             country_iso2 as ip_iso2, country_iso2 as ip_name,
             case when conversion_id % 5 = 0 then country_iso2 end as residency_iso2, residency_iso2 as residency_name,
@@ -96,37 +93,71 @@ def open_snapshot(clicks: pd.DataFrame, unmatched: dict[str, int] | None = None)
         from given where is_matched
     """)
     connection.execute("""
-        create table marts.fct_conversion_matches as
+        create table matching.matches as
         select conversion_id, broker_row_id, 'one' as partner, conversion_id % 3 as lag_seconds, 'matched' as tier
         from given where is_matched
     """)
-    connection.execute("create schema ml")
+    connection.execute("""
+        create table matching.unmatched_conversions as
+        select conversion_id, unmatched_reason as reason from given where not is_matched
+    """)
+    connection.execute("create table matching.unmatched_broker_rows (broker_row_id varchar, reason varchar)")
+    for reason, count in (unmatched or {}).items():
+        connection.execute(
+            f"insert into intermediate.int_broker_rows (broker_row_id, ip_iso2, partner, broker_at) "
+            f"select '{reason}' || number, 'US', 'one', timestamp '2024-04-22' + to_seconds(number) "
+            f"from range({count}) as numbers(number)"
+        )
+        connection.execute(
+            f"insert into matching.unmatched_broker_rows "
+            f"select '{reason}' || number, '{reason}' from range({count}) as numbers(number)"
+        )
     connection.execute("""
         create table ml.matching_lags as
         select 'one' as partner, second as from_second, second + 1 as until_second, 0.25 as share, 0.25 as per_second
         from range(4) as seconds(second)
     """)
-    connection.execute(
-        "create table marts.fct_unmatched_broker_rows (broker_row_id varchar, reason varchar, ip_iso2 varchar)"
-    )
-    for reason, count in (unmatched or {}).items():
-        for table in ("fct_broker_rows", "fct_unmatched_broker_rows"):
-            columns = "broker_row_id, ip_iso2" + (", partner, broker_at" if table == "fct_broker_rows" else ", reason")
-            values = (
-                "'one', timestamp '2024-04-22' + to_seconds(number)" if table == "fct_broker_rows" else f"'{reason}'"
-            )
-            connection.execute(
-                f"insert into marts.{table} ({columns}) select '{reason}' || number, 'US', {values} "
-                f"from range({count}) as numbers(number)"
-            )
     connection.execute("""
-        create table marts.unmapped_page_categories as
+        create table intermediate.int_unmapped_page_categories as
         select '01code' as measurement_category, count(*) as conversions, false as is_scanner_traffic
         from given where page_category is null having count(*) > 0
     """)
-    connection.execute(
-        "create table marts.ops_batches as select 'conversions' as dataset, count(*) as loaded from given"
-    )
+    connection.execute("create table ops.batches as select 'conversions' as dataset, count(*) as loaded from given")
+    return connection
+
+
+def counted(connection: duckdb.DuckDBPyConnection, name: str) -> pd.DataFrame:
+    """What the dbt model `conversion_<name>` counts."""
+    needs = {"funnel": "outcomes"}.get(name)
+    relations = {f"conversion_{needs}": f"({compiled(f'conversion_{needs}')})"} if needs else {}
+    frame = connection.execute(compiled(f"conversion_{name}", relations)).df()
+    return frame.sort_values("place", ignore_index=True).drop(columns="place")
+
+
+def every_count(connection: duckdb.DuckDBPyConnection) -> dict[str, pd.DataFrame]:
+    """All that the analysis is computed from."""
+    return {name: counted(connection, name) for name in (*COUNTED, *COUNTS)}
+
+
+def open_snapshot(clicks: pd.DataFrame, unmatched: dict[str, int] | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection that has, beside what `open_counts` makes, the marts and the counts."""
+    connection = open_counts(clicks, unmatched)
+    connection.execute("""
+        create table marts.fct_unified_journeys as
+        select conversion_id, session_id, created_at, country_iso2, is_mobile, ui_element, page_category,
+            is_scanner_traffic, is_matched, unmatched_reason, broker_row_id,
+            case when isnan(important_score) then null else important_score end as important_score
+        from given
+    """)
+    for mart, table in {
+        "fct_conversions": "intermediate.int_conversions",
+        "fct_broker_rows": "intermediate.int_broker_rows",
+        "fct_conversion_matches": "matching.matches",
+        "ops_batches": "ops.batches",
+    }.items():
+        connection.execute(f"create table marts.{mart} as from {table}")
+    for name in ("outcomes", *(name for name in (*COUNTED, *COUNTS) if name != "outcomes")):
+        connection.execute(f"create table ml.conversion_{name} as {compiled(f'conversion_{name}')}")
     return connection
 
 

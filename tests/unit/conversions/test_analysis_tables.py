@@ -6,20 +6,31 @@ import duckdb
 import pandas as pd
 
 from quintet.conversions import analysis_tables
+from quintet.conversions.analysis import Analysis
 from quintet.conversions.analysis_tables import FRAMES, TABLES, read_analysis, write_analysis
-from quintet.conversions.insights import Analysis, Insight
+from quintet.conversions.frames import COUNTED, COUNTS
+from quintet.conversions.insights import Insight
 
 
 def analysis_of(frame: pd.DataFrame, *insights: Insight) -> Analysis:
     return Analysis(**dict.fromkeys(FRAMES, frame), insights=insights)
 
 
+def warehouse_with(frame: pd.DataFrame) -> duckdb.DuckDBPyConnection:
+    """A connection to tables that dbt has counted, each with the rows of `frame`."""
+    connection = duckdb.connect()
+    connection.execute("create schema ml")
+    connection.register("counted", frame.reset_index(names="place"))
+    for name in (*COUNTED, *COUNTS):
+        connection.execute(f"create table ml.conversion_{name} as from counted")
+    return connection
+
+
 def test_what_is_read_is_what_was_written_in_its_order(monkeypatch):
     frame = pd.DataFrame({"level": ["b", None, "a"], "n": [3, 2, 1], "mean": [0.5, None, 1 / 3]})
     insights = (Insight("quality", "3", "are said.", "Do.", 0.01), Insight("data", "1", "was counted."))
     monkeypatch.setattr(analysis_tables, "analyse", lambda _: analysis_of(frame, *insights))
-    connection = duckdb.connect()
-    connection.execute("create schema ml")
+    connection = warehouse_with(frame)
     write_analysis(connection)
 
     found = read_analysis(connection)
@@ -30,9 +41,8 @@ def test_what_is_read_is_what_was_written_in_its_order(monkeypatch):
 
 
 def test_a_second_run_replaces_the_first_also_where_nothing_is_left_to_say(monkeypatch):
-    connection = duckdb.connect()
-    connection.execute("create schema ml")
     frame = pd.DataFrame({"n": [1]})
+    connection = warehouse_with(frame)
     for insights in ((Insight("data", "1", "was counted."),), ()):
         monkeypatch.setattr(analysis_tables, "analyse", lambda _, said=insights: analysis_of(frame, *said))
         write_analysis(connection)

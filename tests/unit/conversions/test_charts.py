@@ -3,28 +3,26 @@ import re
 from collections.abc import Callable
 from functools import cache
 
-import duckdb
 import pandas as pd
 import pytest
 
-from quintet.conversions import charts, insights
+from quintet.conversions import charts
+from quintet.conversions.analysis import Analysis, analyse
 from quintet.design import STYLES, Figure
 from quintet.report import chart_svg
-from tests.unit.conversions.journeys import make_clicks, open_snapshot
-
-Finding = Callable[[duckdb.DuckDBPyConnection], pd.DataFrame]
+from tests.unit.conversions.journeys import every_count, make_clicks, open_counts
 
 
 @cache
-def findings() -> dict[Finding, pd.DataFrame]:
-    """Return what the functions of `insights` find in some journeys."""
-    with open_snapshot(make_clicks(6_000, 1), {"no_candidate": 20, "in_review": 9}) as connection:
-        functions = (insights.rates, insights.funnel, insights.outcomes, insights.lags, insights.residency)
-        return {function: function(connection) for function in functions}
+def findings() -> Analysis:
+    """Return what the analysis finds in some journeys."""
+    with open_counts(make_clicks(6_000, 1), {"no_candidate": 20, "in_review": 9}) as connection:
+        return analyse(every_count(connection))
 
 
-def found(finding: Finding) -> pd.DataFrame:
-    return findings()[finding]
+def found(name: str) -> pd.DataFrame:
+    frame: pd.DataFrame = getattr(findings(), name)
+    return frame
 
 
 CALIBRATION = pd.DataFrame({"given": [0.1, 0.5, 0.99], "true": [0.12, 0.48, 0.99]})
@@ -42,26 +40,26 @@ WEIGHTS = pd.DataFrame(
 )
 
 FIGURES: dict[str, Callable[[], Figure]] = {
-    "funnel": lambda: charts.funnel(found(insights.funnel), "clicks"),
-    "funnel of rows": lambda: charts.funnel(found(insights.funnel), "broker_rows"),
-    "outcomes": lambda: charts.outcomes(found(insights.outcomes), "broker_rows"),
-    "lag": lambda: charts.lag(found(insights.lags), "one"),
-    "match rate by country": lambda: charts.rates_by(found(insights.rates), "match_rate", "country"),
-    "share by page": lambda: charts.rates_by(found(insights.rates), "important_share", "page_category"),
-    "mean by element": lambda: charts.rates_by(found(insights.rates), "mean_score", "ui_element"),
-    "day": lambda: charts.match_rate_by_day(found(insights.rates)),
-    "residency": lambda: charts.residency(found(insights.residency)),
+    "funnel": lambda: charts.funnel(found("funnel"), "clicks"),
+    "funnel of rows": lambda: charts.funnel(found("funnel"), "broker_rows"),
+    "outcomes": lambda: charts.outcomes(found("outcomes"), "broker_rows"),
+    "lag": lambda: charts.lag(found("lags"), "one"),
+    "match rate by country": lambda: charts.rates_by(found("rates"), "match_rate", "country"),
+    "share by page": lambda: charts.rates_by(found("rates"), "important_share", "page_category"),
+    "mean by element": lambda: charts.rates_by(found("rates"), "mean_score", "ui_element"),
+    "day": lambda: charts.match_rate_by_day(found("rates")),
+    "residency": lambda: charts.residency(found("residency")),
     "calibration": lambda: charts.calibration(CALIBRATION),
     "placebo": lambda: charts.placebo(PLACEBO),
     "weights": lambda: charts.weights(WEIGHTS, "one"),
 }
 EMPTY: dict[str, Callable[[], Figure]] = {
-    "funnel": lambda: charts.funnel(found(insights.funnel).head(0), "clicks"),
-    "outcomes": lambda: charts.outcomes(found(insights.outcomes).head(0), "clicks"),
-    "lag": lambda: charts.lag(found(insights.lags), "nobody"),
-    "rates": lambda: charts.rates_by(found(insights.rates).head(0), "match_rate", "country"),
-    "day": lambda: charts.match_rate_by_day(found(insights.rates).head(0)),
-    "residency": lambda: charts.residency(found(insights.residency).head(0)),
+    "funnel": lambda: charts.funnel(found("funnel").head(0), "clicks"),
+    "outcomes": lambda: charts.outcomes(found("outcomes").head(0), "clicks"),
+    "lag": lambda: charts.lag(found("lags"), "nobody"),
+    "rates": lambda: charts.rates_by(found("rates").head(0), "match_rate", "country"),
+    "day": lambda: charts.match_rate_by_day(found("rates").head(0)),
+    "residency": lambda: charts.residency(found("residency").head(0)),
     "calibration": lambda: charts.calibration(CALIBRATION.head(0)),
     "placebo": lambda: charts.placebo(PLACEBO.head(0)),
     "weights": lambda: charts.weights(WEIGHTS, "nobody"),
@@ -104,16 +102,14 @@ def test_without_rows_a_figure_says_what_to_do(make: Callable[[], Figure]) -> No
 
 
 def test_a_rate_is_drawn_with_the_interval_of_its_frame() -> None:
-    figure = charts.rates_by(found(insights.rates), "important_share", "device")
+    figure = charts.rates_by(found("rates"), "important_share", "device")
     layers = figure.spec()["layer"]
     assert any(layer["encoding"].get("x2", {}).get("field") == "high" for layer in layers if "encoding" in layer)
 
 
 def test_only_the_largest_levels_are_drawn_and_all_are_in_the_table() -> None:
-    figure = charts.rates_by(found(insights.rates), "match_rate", "country", 3)
-    assert (
-        len(figure.table) == found(insights.rates).query("measure == 'match_rate' and dimension == 'country'").shape[0]
-    )
+    figure = charts.rates_by(found("rates"), "match_rate", "country", 3)
+    assert len(figure.table) == found("rates").query("measure == 'match_rate' and dimension == 'country'").shape[0]
     assert "The 3 smaller ones are in the table." in figure.note
     assert figure.height == 22 * 3 + 20
 

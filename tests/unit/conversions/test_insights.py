@@ -3,20 +3,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from quintet.conversions import insights
-from quintet.conversions.insights import analyse, data_quality, funnel, outcomes, rate_insights, rates, session_scores
-from tests.unit.conversions.journeys import make_clicks, no_effect, open_snapshot
+from quintet.conversions.analysis import analyse, rates, residency, residency_summary, session_scores
+from quintet.conversions.data_insights import data_quality_insights
+from quintet.conversions.insights import Insight, session_insights
+from quintet.conversions.rate_insights import rate_insights
+from quintet.conversions.residency_insights import residency_insights
+from tests.unit.conversions.journeys import counted, every_count, make_clicks, no_effect, open_counts
 
 CLICKS = 12_000
 
 
+def rates_of(clicks: pd.DataFrame) -> pd.DataFrame:
+    return rates(counted(open_counts(clicks), "cells"))
+
+
 def findings(clicks: pd.DataFrame) -> pd.DataFrame:
-    every = rates(open_snapshot(clicks))
+    every = rates_of(clicks)
     return every[every["is_finding"]]
 
 
 def told(clicks: pd.DataFrame) -> list[str]:
-    return [insight.text + insight.action for insight in rate_insights(rates(open_snapshot(clicks)))]
+    return [insight.text + insight.action for insight in rate_insights(rates_of(clicks))]
 
 
 def better_on_desktop(clicks: pd.DataFrame) -> np.ndarray:
@@ -48,7 +55,7 @@ def test_a_better_device_is_said_once_with_its_numbers_and_a_step():
 
 def test_a_page_is_not_blamed_for_the_device_of_its_visitors():
     clicks = make_clicks(CLICKS, 2, better_on_desktop)
-    every = rates(open_snapshot(clicks)).set_index(["measure", "dimension", "level"])
+    every = rates_of(clicks).set_index(["measure", "dimension", "level"])
     finder = every.loc["important_share", "page_category", "Finder"]
     assert finder["difference_high"] < 0  # its share is lower, as its visitors are mobile
     assert finder["adjusted_low"] < 0 < finder["adjusted_high"]
@@ -75,7 +82,7 @@ def test_an_element_that_is_rarely_matched_is_a_finding_of_matching_only():
 def test_rows_of_one_session_count_once():
     clicks = make_clicks(CLICKS, 5, better_from_germany)
     repeated = pd.concat([clicks, clicks.assign(conversion_id=clicks["conversion_id"] + CLICKS)])
-    once, twice = rates(open_snapshot(clicks)), rates(open_snapshot(repeated))
+    once, twice = rates_of(clicks), rates_of(repeated)
     pd.testing.assert_frame_equal(once.drop(columns="rows"), twice.drop(columns="rows"))
     assert (twice["rows"] == 2 * once["rows"]).all()
 
@@ -83,7 +90,7 @@ def test_rows_of_one_session_count_once():
 def test_clicks_of_scanners_are_left_out():
     clicks = make_clicks(2_000, 6)
     scanned = clicks.assign(is_scanner_traffic=clicks["conversion_id"] <= 500, session_id=None)
-    every = rates(open_snapshot(scanned))
+    every = rates_of(scanned)
     by_device = every[(every["measure"] == "match_rate") & (every["dimension"] == "device")]
     assert by_device["n"].sum() == 1_500
 
@@ -91,7 +98,7 @@ def test_clicks_of_scanners_are_left_out():
 def test_a_score_that_is_missing_counts_neither_way():
     clicks = make_clicks(2_000, 7)
     clicks.loc[clicks.index % 2 == 0, "important_score"] = np.nan
-    every = rates(open_snapshot(clicks))
+    every = rates_of(clicks)
     by_device = every[(every["measure"] == "important_share") & (every["dimension"] == "device")]
     assert by_device["n"].sum() == clicks["important_score"].notna().sum()
 
@@ -100,7 +107,7 @@ def test_the_order_of_rows_changes_no_digit():
     clicks = make_clicks(3_000, 8, better_on_desktop)
     clicks["important_score"] = clicks["important_score"] * 1.1
     shuffled = clicks.sample(frac=1, random_state=1)
-    pd.testing.assert_frame_equal(rates(open_snapshot(clicks)), rates(open_snapshot(shuffled)), check_exact=True)
+    pd.testing.assert_frame_equal(rates_of(clicks), rates_of(shuffled), check_exact=True)
 
 
 def test_steps_of_the_funnel_leave_out_what_its_reason_says():
@@ -108,7 +115,8 @@ def test_steps_of_the_funnel_leave_out_what_its_reason_says():
     unmatched = clicks.index[~clicks["is_matched"]]
     clicks.loc[unmatched[:30], "unmatched_reason"] = "outside_time_span"
     clicks.loc[unmatched[30:40], "unmatched_reason"] = "lost_to_better"
-    steps = funnel(open_snapshot(clicks, {"no_candidate": 7, "in_review": 3})).set_index(["side", "step"])["rows"]
+    steps = counted(open_counts(clicks, {"no_candidate": 7, "in_review": 3}), "funnel")
+    steps = steps.set_index(["side", "step"])["rows"]
     matched = int(clicks["is_matched"].sum())
     assert steps["clicks"].to_list() == [1_000, 970, matched + 10, matched]
     assert steps["broker_rows"].to_list() == [matched + 10, matched + 10, matched + 3, matched]
@@ -116,40 +124,46 @@ def test_steps_of_the_funnel_leave_out_what_its_reason_says():
 
 def test_every_row_of_both_sides_has_one_outcome():
     clicks = make_clicks(1_000, 9)
-    counted = outcomes(open_snapshot(clicks, {"no_candidate": 7})).groupby("side")[["rows", "share"]].sum()
-    assert counted["rows"].to_dict() == {"clicks": 1_000, "broker_rows": clicks["is_matched"].sum() + 7}
-    assert counted["share"].to_list() == pytest.approx([1, 1])
+    outcomes = counted(open_counts(clicks, {"no_candidate": 7}), "outcomes")
+    of_side = outcomes.groupby("side")[["rows", "share"]].sum()
+    assert of_side["rows"].to_dict() == {"clicks": 1_000, "broker_rows": clicks["is_matched"].sum() + 7}
+    assert of_side["share"].to_list() == pytest.approx([1, 1])
+
+
+def said_of_sessions(clicks: pd.DataFrame) -> tuple[Insight, ...]:
+    return session_insights(session_scores(counted(open_counts(clicks), "session_counts")))
 
 
 def test_sessions_that_share_their_score_are_said():
     clicks = make_clicks(CLICKS, 10)
     shared = pd.concat([clicks, clicks.assign(conversion_id=clicks["conversion_id"] + CLICKS)])
-    (sentence,) = insights.session_insights(session_scores(open_snapshot(shared)))
+    (sentence,) = said_of_sessions(shared)
     assert sentence.lead == "100%"
     mixed = shared.assign(important_score=shared["important_score"].sample(frac=1, random_state=3).to_numpy())
-    assert insights.session_insights(session_scores(open_snapshot(mixed))) == ()
+    assert said_of_sessions(mixed) == ()
 
 
 def said_of_residency(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    said = insights.residency_insights(insights.residency(connection), insights.residency_summary(connection))
+    by_country = residency(counted(connection, "residency_counts"))
+    said = residency_insights(by_country, residency_summary(counted(connection, "residency_case_counts")))
     return [insight.text for insight in said]
 
 
 def test_a_residency_that_only_good_rows_state_is_a_step_and_not_a_trait():
     clicks = make_clicks(CLICKS, 11)
-    connection = open_snapshot(clicks)
+    connection = open_counts(clicks)
     texts = said_of_residency(connection)
     assert not any("stated late" in text for text in texts)
-    connection.execute("update marts.fct_broker_rows set important_score = 0 where residency_iso2 is null")
+    connection.execute("update intermediate.int_broker_rows set important_score = 0 where residency_iso2 is null")
     texts = said_of_residency(connection)
     assert any("stated late" in text for text in texts)
 
 
 def test_a_country_of_vpn_exits_is_named():
-    connection = open_snapshot(make_clicks(CLICKS, 12))
+    connection = open_counts(make_clicks(CLICKS, 12))
     before = [text for text in said_of_residency(connection) if "reside elsewhere" in text]
     connection.execute(
-        "update marts.fct_broker_rows set residency_iso2 = 'PL' "
+        "update intermediate.int_broker_rows set residency_iso2 = 'PL' "
         "where ip_iso2 = 'FR' and residency_iso2 is not null and right(broker_row_id, 1) < '6'"
     )
     after = [text for text in said_of_residency(connection) if "reside elsewhere" in text]
@@ -158,14 +172,15 @@ def test_a_country_of_vpn_exits_is_named():
     assert "France reside elsewhere, most often in Poland" in after[0]
 
 
+def said_of_faults(clicks: pd.DataFrame) -> list[str]:
+    return [insight.text for insight in data_quality_insights(counted(open_counts(clicks), "data_quality"))]
+
+
 def test_faults_of_the_data_are_said_only_where_they_occur():
     clicks = make_clicks(1_000, 13)
     clean = clicks.assign(page_category=clicks["page_category"].fillna("Guides"))
-    said = {
-        insight.text.split(" (")[0] for insight in insights.data_quality_insights(data_quality(open_snapshot(clean)))
-    }
-    assert said == {"broker rows"}  # most state no residency
-    texts = [insight.text for insight in insights.data_quality_insights(data_quality(open_snapshot(clicks)))]
+    assert {text.split(" (")[0] for text in said_of_faults(clean)} == {"broker rows"}  # most state no residency
+    texts = said_of_faults(clicks)
     assert any("the mapping does not know; most frequent: 01code" in text for text in texts)
 
 
@@ -179,7 +194,7 @@ def test_last_days_are_not_called_bad_before_scores_can_have_come():
 
 
 def test_an_empty_snapshot_has_frames_and_no_sentences():
-    analysis = analyse(open_snapshot(make_clicks(1, 1).head(0)))
+    analysis = analyse(every_count(open_counts(make_clicks(1, 1).head(0))))
     assert analysis.insights == ()
     assert analysis.rates.empty
     assert analysis.funnel["rows"].sum() == 0

@@ -27,9 +27,9 @@ def registry(tmp_path: Path) -> ModelRegistry:
 def connection() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"threads": 1})
     connection.execute("""
-        create schema marts; create schema ml;
-        create table marts.fct_conversions (conversion_id bigint, country_iso2 varchar, created_at timestamp);
-        create table marts.fct_broker_rows (
+        create schema intermediate; create schema ml;
+        create table intermediate.int_conversions (conversion_id bigint, country_iso2 varchar, created_at timestamp);
+        create table intermediate.int_broker_rows (
             broker_row_id varchar, partner varchar, broker_at timestamp, residency_iso2 varchar, ip_iso2 varchar
         );
     """)
@@ -39,9 +39,9 @@ def connection() -> duckdb.DuckDBPyConnection:
 def add(connection: duckdb.DuckDBPyConnection, clicks: pd.DataFrame, rows: pd.DataFrame) -> None:
     connection.register("clicks", clicks)
     connection.register("rows", rows.assign(residency_iso2=rows["residency_iso2"].astype("str")))
-    connection.execute("insert into marts.fct_conversions by name from clicks")
+    connection.execute("insert into intermediate.int_conversions by name from clicks")
     connection.execute(
-        "insert into marts.fct_broker_rows by name select * replace (null::varchar as residency_iso2) from rows"
+        "insert into intermediate.int_broker_rows by name select * replace (null::varchar as residency_iso2) from rows"
     )
 
 
@@ -151,4 +151,4 @@ def test_without_one_side_nothing_is_kept_as_a_model_and_all_tables_are_there(co
     assert registry.current() is None
     assert connection.execute("select count(*) from matching.matches").fetchall() == [(0,)]
     for table in REPORT_TABLES:
-        connection.execute(f"from ml.matching_{table}").fetchall()
+        connection.execute(f"from {table}").fetchall()

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from quintet.conversions.insights import analyse
+from quintet.conversions.analysis import analyse
 from quintet.conversions.papers import insights_paper, pipeline_paper
 from quintet.report import Chart, Paper, Points, Section, Table, Text, Tiles, pdf
-from tests.unit.conversions.journeys import CHANGES, MATCHERS, make_clicks, open_reported_snapshot
+from tests.unit.conversions.journeys import CHANGES, MATCHERS, every_count, make_clicks, open_reported_snapshot
 
 
 def better_on_desktop(clicks: pd.DataFrame) -> np.ndarray:
@@ -16,7 +16,7 @@ def better_on_desktop(clicks: pd.DataFrame) -> np.ndarray:
 
 def make(clicks: pd.DataFrame) -> tuple[Paper, Paper]:
     connection = open_reported_snapshot(clicks)
-    analysis = analyse(connection)
+    analysis = analyse(every_count(connection))
     return insights_paper(connection, analysis), pipeline_paper(connection, analysis, CHANGES, MATCHERS)
 
 

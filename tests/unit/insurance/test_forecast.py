@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quintet.insurance.forecast import FORECAST_COLUMNS, Forecast, describe, forecast, premium_history
+from quintet.insurance.forecast import FORECAST_COLUMNS, Forecast, describe, forecast
 from quintet.insurance.forecast_backtest import BANDS, BEST_SO_FAR
 from quintet.insurance.forecast_models import NAIVE
 from quintet.warehouse.snapshot import open_snapshot
+from tests.dbt_models import compiled
 
 
 def made_history(agencies: int = 40, lead: float = 0.8, seed: int = 1) -> pd.DataFrame:
@@ -45,52 +45,8 @@ def led() -> Forecast:
     return forecast(made_history())
 
 
-@pytest.fixture
-def marts() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config={"threads": 1})
-    connection.execute("""
-        create schema marts;
-        create table marts.fct_agency_performance (
-            agency_id bigint, prod_line varchar, year integer, months integer, written_premium decimal(18, 4),
-            prev_written_premium decimal(18, 4), new_business_premium decimal(18, 4), earned_premium decimal(18, 4),
-            incurred_losses decimal(18, 4), policies_in_force bigint, prev_policies_in_force bigint,
-            retained_policies bigint
-        );
-        create view marts.dim_year as
-            select year, mode(months) as months_covered from marts.fct_agency_performance group by year;
-    """)
-    return connection
-
-
-def test_the_history_sums_an_agencys_line_by_year(marts: duckdb.DuckDBPyConnection):
-    marts.execute("""
-        insert into marts.fct_agency_performance values
-            (1, 'PL', 2010, 12, 100.25, 90, 1, 2, 3, 10, 9, 8),
-            (1, 'PL', 2010, 12, 50.50, null, 1, 2, 3, 5, null, 4)
-    """)
-
-    row = premium_history(marts).iloc[0]
-
-    assert row["written_premium"] == 150.75
-    assert row["prev_written_premium"] == 90.0
-    assert row["prev_policies_in_force"] == 9.0
-    assert row["retained_policies"] == 8.0, "policies kept of an unknown number are no retention"
-
-
-def test_rows_of_fewer_months_are_annualised_beside_the_amount(marts: duckdb.DuckDBPyConnection):
-    marts.execute("""
-        insert into marts.fct_agency_performance
-        select range, 'PL', 2010, if(range = 0, 3, 12), 10, 9, 1, 2, 3, 10, 9, 8 from range(5)
-    """)
-
-    history = premium_history(marts).set_index("agency_id")
-
-    assert history.loc[0, ["written_premium", "annualised_premium"]].tolist() == [10.0, 40.0]
-    assert history.loc[1, ["written_premium", "annualised_premium"]].tolist() == [10.0, 10.0]
-
-
-def test_the_marts_without_rows_give_empty_frames_and_say_so(marts: duckdb.DuckDBPyConnection):
-    result = forecast(premium_history(marts))
+def test_a_history_without_rows_gives_empty_frames_and_says_so():
+    result = forecast(made_history().head(0))
 
     assert result.forecasts.empty
     assert result.backtest.empty
@@ -201,7 +157,8 @@ def test_whatever_the_premiums_each_forecast_is_finite_and_within_its_bands(data
 @pytest.mark.real_data
 def test_on_the_real_files_the_error_is_five_percent_below_naive_and_the_band_holds(real):
     with open_snapshot(real.snapshot) as snapshot:
-        result = forecast(premium_history(snapshot))
+        given = {"int_agency_performance_current": "marts.fct_agency_performance", "int_years": "marts.dim_year"}
+        result = forecast(snapshot.execute(compiled("int_premium_history", given)).df())
 
     models = result.models.set_index("model")
     assert (result.years["year"].min(), result.years["year"].max()) == (2009, 2014)

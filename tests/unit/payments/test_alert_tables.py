@@ -23,14 +23,14 @@ WORLD = PaymentsWorld(days=1, incidents_per_day=3, checkout_days=1)
 @pytest.fixture
 def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect(config={"threads": 1})
-    connection.execute("create schema marts; create schema ml")
+    connection.execute("create schema intermediate; create schema ml")
     yield connection
     connection.close()
 
 
 def fill(warehouse: duckdb.DuckDBPyConnection, minutes: pd.DataFrame) -> None:
     warehouse.register("minutes", minutes)
-    warehouse.execute("create or replace table marts.fct_payment_minutes as from minutes")
+    warehouse.execute("create or replace table intermediate.int_payment_minutes as from minutes")
 
 
 def test_the_order_of_rows_changes_no_point_and_no_incident(warehouse: duckdb.DuckDBPyConnection):
@@ -51,7 +51,7 @@ def test_a_status_that_a_later_day_brings_changes_nothing_before_it(warehouse: d
     fill(warehouse, minutes)
     write_alerts(warehouse)
     before = warehouse.execute("from ml.payment_points order by all").df()
-    # the mart's calendar has zeros for every status that was ever seen
+    # the calendar has zeros for every status that was ever seen
     chargeback = minutes[minutes["status"] == "failed"].assign(status="chargeback", count=0)
     fill(warehouse, pd.concat([minutes, chargeback]))
     write_alerts(warehouse)
@@ -70,7 +70,7 @@ def test_checkout_hours_are_judged_and_replaced(warehouse: duckdb.DuckDBPyConnec
     hours = pd.DataFrame({"source_file": "a.csv", "hour": range(24), "today": 20, **dict.fromkeys(REFERENCES, 20.0)})
     hours.loc[9, "today"] = 0
     warehouse.register("hours", hours)
-    warehouse.execute("create table marts.fct_checkout_hours as from hours")
+    warehouse.execute("create table intermediate.int_checkout_hours as from hours")
     write_checkout_anomalies(warehouse)
 
     assert write_checkout_anomalies(warehouse) == {"ml.checkout_anomalies": 24}

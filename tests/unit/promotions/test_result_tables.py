@@ -1,4 +1,4 @@
-"""The detector's results as tables: what training and scoring write, from marts of a small world."""
+"""The detector's results as tables: what training and scoring write, from a small world."""
 
 from __future__ import annotations
 
@@ -54,18 +54,20 @@ def people() -> People:
 
 
 class World:
-    """A warehouse with the marts of a world, and its folder of models."""
+    """A warehouse with the accounts of a world, and its folder of models."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, models: Path) -> None:
         self.connection, self.models = connection, registry_of(models)
 
     def put(self, users: pd.DataFrame, usages: pd.DataFrame, is_abuser: pd.Series | None) -> None:
-        """Make the marts anew; the labels are by user_id."""
+        """Replace the accounts; the labels are by user_id."""
         labels = users["user_id"].map(is_abuser) if is_abuser is not None else pd.Series([None] * len(users))
         rows = pa.Table.from_pandas(users.assign(is_abuser=labels.astype("boolean")), preserve_index=False)
-        for name, table in (("fct_promo_users", rows), ("fct_promo_usages", pa.Table.from_pandas(usages))):
+        for name, table in (("users", rows), ("usages", pa.Table.from_pandas(usages))):
             self.connection.register("given", table)
-            self.connection.execute(f"create or replace table marts.{name} as select * from given").fetchall()
+            self.connection.execute(
+                f"create or replace table intermediate.int_promo_{name}_current as select * from given"
+            ).fetchall()
             self.connection.unregister("given")
 
     def train(self) -> str:

@@ -29,7 +29,8 @@ def built(warehouse: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         "create table staging.hidden as select 1 as a;"
         "create table marts.numbers as select 1 as version, n from range(1000) r(n);"
         'create view warehouse.marts."odd name" as select a from staging.hidden;'
-        "insert into ml.country_names values ('Viet Nam', 'VN', 'alias', 1)"
+        "create table ml.scores as select 'Viet Nam' as spelling;"
+        "create view published.marts.scores as select spelling from published.ml.scores"
     )
     return warehouse
 
@@ -54,15 +55,29 @@ def files_of(serving: Path) -> set[str]:
 def test_a_snapshot_holds_the_published_schemas_and_says_who_made_it(built: duckdb.DuckDBPyConnection, serving: Path):
     published = publish_version(built, serving, 1)
 
-    assert published.rows == {"marts.numbers": 1000, "marts.odd name": 1, "ml.country_names": 1}
+    assert published.rows == {"marts.numbers": 1000, "marts.odd name": 1, "marts.scores": 1, "ml.scores": 1}
     assert published.bytes == published.path.stat().st_size
     with open_snapshot(current_snapshot(serving)) as snapshot:
         tables = snapshot.execute(
             "select table_schema, table_name from information_schema.tables order by all"
         ).fetchall()
-        assert tables == [("marts", "numbers"), ("marts", "odd name"), ("marts", "snapshot"), ("ml", "country_names")]
+        assert tables == [
+            *(("marts", name) for name in ("numbers", "odd name", "scores", "snapshot")),
+            ("ml", "scores"),
+        ]
         assert snapshot.execute("from marts.snapshot").fetchall() == [("run1", "code1", AT)]
         assert snapshot.execute("select count(*), sum(n) from marts.numbers").fetchall() == [(1000, 499500)]
+
+
+def test_what_no_asset_makes_any_more_is_left_out(built: duckdb.DuckDBPyConnection, serving: Path):
+    wanted = {"marts.odd name", "ml.scores"}
+    published = publish(built, serving, snapshot_id="run", fingerprint="code", published_at=AT, kept=3, tables=wanted)
+
+    assert published.rows.keys() == wanted
+    with open_snapshot(current_snapshot(serving)) as snapshot:
+        tables = snapshot.execute("select table_schema || '.' || table_name from information_schema.tables").fetchall()
+    assert {name for (name,) in tables} == wanted | {"marts.snapshot"}
+    assert built.execute("select count(*) from marts.numbers").fetchall() == [(1000,)], "the warehouse keeps it"
 
 
 def test_the_file_opens_in_older_versions(built: duckdb.DuckDBPyConnection, serving: Path):

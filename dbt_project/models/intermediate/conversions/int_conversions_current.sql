@@ -5,5 +5,6 @@
     key=['conversion_id'],
     content=[
         'session_id', 'country_name', 'is_mobile', 'ui_element', 'created_at', 'measurement_category',
+        'is_scanner_traffic',
     ],
 ) }}

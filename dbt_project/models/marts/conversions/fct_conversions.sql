@@ -1,6 +1,6 @@
 {{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='conversion_id') }}
-with
 {% if is_incremental() -%}
+with
 -- What the rows say now against what the mapping says now: no need to know which batch changed the mapping.
 remapped_codes as (
     select measurement_category
@@ -12,7 +12,7 @@ remapped_codes as (
 remapped_countries as (
     select country_name
     from (select distinct country_name, country_iso2 from {{ this }}) as held
-    left join {{ source('ml', 'country_names') }} as countries on held.country_name = countries.spelling
+    left join {{ source('frames', 'stg_country_names') }} as countries on held.country_name = countries.spelling
     where held.country_iso2 is distinct from countries.country_iso2
 ),
 
@@ -25,30 +25,22 @@ touched as (
     select conversion_id from {{ ref('int_conversions_current') }} semi join remapped_codes using (measurement_category)
     union
     select conversion_id from {{ ref('int_conversions_current') }} semi join remapped_countries using (country_name)
-),
+)
 {%- endif %}
 
-current_conversions as (
-    select * from {{ ref('int_conversions_current') }}
-    {% if is_incremental() %} semi join touched using (conversion_id) {% endif %}
-)
-
 select
-    conversions.conversion_id,
-    conversions.session_id,
-    countries.country_iso2,
-    conversions.is_mobile,
-    conversions.ui_element,
-    categories.page_category,
-    conversions.created_at,
-    conversions.country_name,
-    conversions.measurement_category,
-    -- No element or code of the site has quotes, brackets, semicolons, backslashes or SQL comments in it.
-    regexp_matches(concat_ws(' ', conversions.ui_element, conversions.measurement_category), '[''"();\\]|/\*')
-        as is_scanner_traffic,
-    conversions._batch_id,
-    conversions._source_file,
-    conversions._source_row
-from current_conversions as conversions
-left join {{ ref('int_page_categories_current') }} as categories using (measurement_category)
-left join {{ source('ml', 'country_names') }} as countries on conversions.country_name = countries.spelling
+    conversion_id,
+    session_id,
+    country_iso2,
+    is_mobile,
+    ui_element,
+    page_category,
+    created_at,
+    country_name,
+    measurement_category,
+    is_scanner_traffic,
+    _batch_id,
+    _source_file,
+    _source_row
+from {{ ref('int_conversions') }}
+{% if is_incremental() %} semi join touched using (conversion_id) {% endif %}

@@ -1,73 +1,7 @@
 -- What to do about each agency. It is judged by the last complete years, and its growth by their average year against
 -- that of the complete years before; short years never count. docs/decisions/agency-segments.md has the reasons.
+-- The seed agency_segment_rules has the thresholds, agency_segments what they mean.
 {% set years = 3 %}
-{% set credible_premium_usd = 100000 %}
-{% set credible_policies = 100 %}
-{% set large_premium_usd = 1000000 %}
-{% set high_loss_ratio = 0.70 %}
-{% set low_retention = 0.83 %}
-{% set growth = 0.10 %}
-
-{#- In the order in which they apply: name, condition, rule in words, what to do. The first that holds is taken. -#}
-{% set in_years = 'in the last ' ~ years ~ ' complete years' %}
-{% set thousands = '{:,}' %}
-{% set percent = '{:.0%}' %}
-{% set segments = [
-    (
-        'dormant',
-        'coalesce(recent_written_premium, 0) <= 0 and coalesce(written_premium_since, 0) <= 0',
-        'Written premium ' ~ in_years ~ ' is zero or less, and nothing was written since.',
-        'Ask whether the agency still means to place business; if not, end the appointment.',
-    ),
-    (
-        'watch',
-        'years_with_premium < ' ~ years ~ ' or recent_written_premium < ' ~ credible_premium_usd
-            ~ ' or loss_ratio is null',
-        'Too little to judge by: fewer than ' ~ years ~ ' years with premium, or less than '
-            ~ thousands.format(credible_premium_usd) ~ ' USD of it ' ~ in_years ~ '.',
-        'Change no terms on these figures; look again when the next complete year is in.',
-    ),
-    (
-        'repair',
-        'loss_ratio >= ' ~ high_loss_ratio,
-        'Loss ratio ' ~ in_years ~ ' is ' ~ percent.format(high_loss_ratio) ~ ' or more.',
-        'Go through the largest losses with the agency, and agree on underwriting and rates before new business.',
-    ),
-    (
-        'retain',
-        'retention_ratio < ' ~ low_retention ~ ' and policies_up_for_renewal >= ' ~ credible_policies,
-        'Loss ratio is below ' ~ percent.format(high_loss_ratio) ~ ', but retention is below '
-            ~ percent.format(low_retention) ~ ' over ' ~ credible_policies ~ ' policies or more.',
-        'Find out why policies leave, and call on the customers whose renewal is next.',
-    ),
-    (
-        'revive',
-        'growth_rate <= -' ~ growth,
-        'Loss ratio and retention are sound, but the average year fell by ' ~ percent.format(growth)
-            ~ ' or more against the ' ~ years ~ ' complete years before.',
-        'Visit the agency, ask where its business goes now, and agree on a target for new business.',
-    ),
-    (
-        'grow',
-        '(is_new or growth_rate >= ' ~ growth ~ ') and recent_written_premium >= ' ~ large_premium_usd,
-        'Sound, new or grown by ' ~ percent.format(growth) ~ ' or more, and large: '
-            ~ thousands.format(large_premium_usd) ~ ' USD of premium or more ' ~ in_years ~ '.',
-        'Give it capacity and quick answers, and agree on a growth plan for next year.',
-    ),
-    (
-        'invest',
-        'is_new or growth_rate >= ' ~ growth,
-        'Sound, new or grown by ' ~ percent.format(growth) ~ ' or more, and still below '
-            ~ thousands.format(large_premium_usd) ~ ' USD of premium ' ~ in_years ~ '.',
-        'Spend training, marketing money and field visits here first: it is small, profitable and growing.',
-    ),
-    (
-        'keep',
-        'true',
-        'Loss ratio and retention are sound, and premium is steady, or there are no earlier years to compare with.',
-        'Keep terms and service as they are, and offer the products that the agency does not sell yet.',
-    ),
-] %}
 
 with complete_years as (
     select year, row_number() over (order by year desc) as place
@@ -132,15 +66,29 @@ judged as (
     cross join windows
 ),
 
+-- A rule holds where all of its conditions do, an empty one too; an agency takes the first segment with such a rule.
 segmented as (
     select
-        *,
-        case
-            {% for name, condition, rule, action in segments -%}
-            when {{ condition }} then '{{ name }}'
-            {% endfor -%}
-        end as segment
+        judged.*,
+        segments.segment,
+        segments.rule,
+        segments.action
     from judged
+    join {{ ref('agency_segment_rules') }} as rules on
+        coalesce(years_with_premium < years_with_premium_below, years_with_premium_below is null)
+        and coalesce(recent_written_premium < premium_below_usd, premium_below_usd is null)
+        and coalesce(coalesce(recent_written_premium, 0) <= premium_at_most_usd, true)
+        and coalesce(recent_written_premium >= premium_at_least_usd, premium_at_least_usd is null)
+        and coalesce(coalesce(written_premium_since, 0) <= premium_since_at_most_usd, true)
+        and coalesce((loss_ratio is null) = is_loss_ratio_unknown, true)
+        and coalesce(loss_ratio >= loss_ratio_at_least, loss_ratio_at_least is null)
+        and coalesce(retention_ratio < retention_ratio_below, retention_ratio_below is null)
+        and coalesce(policies_up_for_renewal >= policies_at_least, policies_at_least is null)
+        and coalesce(growth_rate <= growth_rate_at_most, growth_rate_at_most is null)
+        and coalesce(growth_rate >= growth_rate_at_least, growth_rate_at_least is null)
+        and coalesce(coalesce(judged.is_new, false) = rules.is_new, true)
+    join {{ ref('agency_segments') }} as segments on rules.segment = segments.segment
+    qualify row_number() over (partition by agency_id order by segments.place) = 1
 )
 
 select
@@ -162,9 +110,3 @@ select
     growth_rate,
     coalesce(is_new, false) as is_new
 from segmented
-join (
-    values
-    {% for name, condition, rule, action in segments -%}
-    ('{{ name }}', '{{ rule }}', '{{ action }}'){{ ',' if not loop.last }}
-    {% endfor -%}
-) as meanings (segment, rule, action) using (segment)

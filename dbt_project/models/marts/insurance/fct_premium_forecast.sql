@@ -1,4 +1,4 @@
-{{ config(tags=['results']) }}
+{{ config(materialized='view', tags=['results']) }}
 select
     agency_id::bigint as agency_id,
     prod_line::varchar as prod_line,

@@ -1,4 +1,4 @@
-{{ config(tags=['results']) }}
+{{ config(materialized='view', tags=['results']) }}
 select
     model::varchar as model,
     year::integer as year,

@@ -1,4 +1,4 @@
-{{ config(tags=['results']) }}
+{{ config(materialized='view', tags=['results']) }}
 select
     client_id::bigint as client_id,
     as_of::date as as_of,

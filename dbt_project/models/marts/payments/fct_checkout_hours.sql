@@ -1,9 +1,3 @@
-with batches as (
-    select batch_id as _batch_id, file_date, file_number
-    from {{ source('ops', 'batches') }}
-    where dataset = 'checkout_sales'
-)
-
 select
     source_file,
     hour,
@@ -17,5 +11,4 @@ select
     _batch_id,
     _source_file,
     _source_row
-from {{ ref('int_checkout_sales_current') }}
-join batches using (_batch_id)
+from {{ ref('int_checkout_hours') }}

@@ -1,4 +1,4 @@
-{{ config(tags=['results']) }}
+{{ config(materialized='view', tags=['results']) }}
 select
     incident_id::varchar as incident_id,
     series::varchar as series,

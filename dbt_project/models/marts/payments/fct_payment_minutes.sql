@@ -1,11 +1,5 @@
 {{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='day') }}
--- Every minute of every day that has a file, for every status ever seen. The source leaves out zero counts and whole
--- minutes alike: a count of 0 is a zero where the minute has any row (is_observed) and unknown where it has none.
-with statuses as (
-    select distinct status from {{ ref('int_transactions_current') }}
-),
-
-days as (
+with days as (
     select distinct day
     from {{ ref('int_transactions_current') }}
     {%- if is_incremental() %}
@@ -15,35 +9,12 @@ days as (
     select day
     from {{ this }}
     group by day
-    having count(*) <> 1440 * (select count(*) from statuses)
+    having count(*) <> 1440 * (select count(distinct status) from {{ ref('int_transactions_current') }})
     {%- endif %}
 ),
 
-current_counts as (
-    select * from {{ ref('int_transactions_current') }} semi join days using (day)
-),
-
-observed_minutes as (
-    select distinct day, minute_of_day from current_counts
-),
-
-calendar as (
-    select day, minute_of_day::integer as minute_of_day, status
-    from days
-    cross join range(1440) as minutes (minute_of_day)
-    cross join statuses
+minutes as (
+    {{ payment_minutes('days') }}
 )
 
-select
-    calendar.day,
-    calendar.day::timestamp + to_minutes(calendar.minute_of_day) as minute_at,
-    calendar.status,
-    coalesce(current_counts.transaction_count, 0) as count,
-    observed_minutes.day is not null as is_observed,
-    calendar.minute_of_day,
-    current_counts._batch_id,
-    current_counts._source_file,
-    current_counts._source_row
-from calendar
-left join observed_minutes using (day, minute_of_day)
-left join current_counts using (day, minute_of_day, status)
+select * from minutes

@@ -1,4 +1,4 @@
-{{ config(tags=['results']) }}
+{{ config(materialized='view', tags=['results']) }}
 select
     series::varchar as series,
     minute_at::timestamp as minute_at,

@@ -1,4 +1,4 @@
-{{ config(tags=['results']) }}
+{{ config(materialized='view', tags=['results']) }}
 select
     user_id::varchar as user_id,
     score::double as score,

@@ -1,0 +1,39 @@
+-- Of the rows that matched conversions of one session only the first counts.
+with stated as (
+    select broker_rows.*
+    from {{ ref('int_broker_rows') }} as broker_rows
+    left join {{ ref('conversion_journeys') }} as journeys using (broker_row_id)
+    where broker_rows.ip_iso2 is not null and broker_rows.residency_iso2 is not null
+    qualify row_number() over (
+        partition by coalesce(session_id, broker_row_id) order by broker_rows.broker_at, broker_row_id
+    ) = 1
+),
+
+counts as (
+    select ip_iso2, count(*) as n, count(*) filter (where residency_iso2 <> ip_iso2) as elsewhere
+    from stated
+    group by ip_iso2
+),
+
+pairs as (
+    select ip_iso2, residency_iso2, count(*) as rows
+    from {{ ref('int_broker_rows') }}
+    where residency_iso2 <> ip_iso2
+    group by ip_iso2, residency_iso2
+),
+
+commonest as (
+    select ip_iso2, arg_max(residency_iso2, (rows, residency_iso2)) as commonest, max(rows) as commonest_rows
+    from pairs
+    group by ip_iso2
+)
+
+select
+    row_number() over (order by ip_iso2) - 1 as place,
+    ip_iso2,
+    n,
+    elsewhere,
+    commonest,
+    commonest_rows
+from counts
+left join commonest using (ip_iso2)

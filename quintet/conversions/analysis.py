@@ -1,0 +1,144 @@
+"""The statistics of matched journeys: every group against the rest, and the sentences whose tests hold.
+
+What is counted stands in the dbt models `conversion_*`; this module compares the counts. An important score is a valid
+score above zero. Of the broker's valid scores nearly all are zero, and the others begin at a step well above it: zero
+says that nothing came of the registration, and the mean score says how much came of the others. A score that is not a
+number is missing, and counts neither way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from quintet.conversions.comparisons import compare, false_discovery
+from quintet.conversions.data_insights import data_quality_insights
+from quintet.conversions.frames import COUNTED
+from quintet.conversions.insights import (
+    DIMENSIONS,
+    LARGEST_Q,
+    MEASURES,
+    Insight,
+    funnel_insights,
+    session_insights,
+)
+from quintet.conversions.rate_insights import rate_insights
+from quintet.conversions.residency_insights import residency_insights
+from quintet.statistics import wilson
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The frames of one analysis and its sentences. Those of `COUNTED` are described beside their dbt models."""
+
+    funnel: pd.DataFrame
+    outcomes: pd.DataFrame
+    rates: pd.DataFrame
+    residency: pd.DataFrame
+    residency_summary: pd.DataFrame
+    data_quality: pd.DataFrame
+    session_scores: pd.DataFrame
+    scores: pd.DataFrame
+    lags: pd.DataFrame
+    insights: tuple[Insight, ...]
+
+
+def analyse(counted: Mapping[str, pd.DataFrame]) -> Analysis:
+    """Compare what was counted, and say what holds.
+
+    counted: a frame for each of `frames.COUNTED` and `frames.COUNTS`.
+    """
+    compared = {
+        "rates": rates(counted["cells"]),
+        "residency": residency(counted["residency_counts"]),
+        "residency_summary": residency_summary(counted["residency_case_counts"]),
+        "session_scores": session_scores(counted["session_counts"]),
+    }
+    frames = {name: counted[name] for name in COUNTED} | compared
+    sentences = (
+        *funnel_insights(frames["funnel"], frames["outcomes"]),
+        *session_insights(frames["session_scores"]),
+        *rate_insights(frames["rates"]),
+        *residency_insights(frames["residency"], frames["residency_summary"]),
+        *data_quality_insights(frames["data_quality"]),
+    )
+    return Analysis(**frames, insights=sentences)
+
+
+def rates(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the measures by the levels of each dimension, every one against the rest.
+
+    cells: as the dbt model `conversion_cells` counts them.
+
+    measure, dimension, level; n (sessions), rows (all clicks or matched rows, however many of one session), total,
+    mean, low, high (95%); rest_mean, difference, adjusted (within equals, see `EQUALS`), each with _low and _high;
+    compared, p_value, q_value (over all comparisons of the frame, null where too few rows are expected), is_finding
+    (q_value at most LARGEST_Q, the interval within equals leaves out zero, the plain difference points the same way).
+    """
+    parts = []
+    for measure in MEASURES:
+        for dimension in DIMENSIONS:
+            of_both = cells[(cells["measure"] == measure) & (cells["dimension"] == dimension)]
+            sums = of_both.loc[of_both["n"] > 0, ["level", "stratum", "n", "total", "squares", "cubes"]]
+            rows = of_both.groupby("level", as_index=False)["rows"].sum()
+            compared = compare(sums.reset_index(drop=True), is_share=measure != "mean_score")
+            parts.append(compared.merge(rows, on="level", how="left").assign(measure=measure, dimension=dimension))
+    every = pd.concat(parts, ignore_index=True)
+    every["q_value"] = false_discovery(every["p_value"].to_numpy("float64"))
+    agrees = np.sign(every["difference"]) == np.sign(every["adjusted"])
+    is_clear = every["adjusted_low"] * every["adjusted_high"] > 0
+    every["is_finding"] = (every["q_value"] <= LARGEST_Q) & agrees & is_clear
+    first = ["measure", "dimension", "level", "n", "rows", "total", "mean", "low", "high"]
+    return every[[*first, *(name for name in every if name not in first)]]
+
+
+def session_scores(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return one row: sessions (with two or more scored rows), with_important, all_important; share, low, high (of the
+    last two); important_share (of all scored rows): what another row would be at random.
+
+    counts: as the dbt model `conversion_session_counts` counts them.
+    """
+    low, high = wilson(counts["all_important"].to_numpy(), counts["with_important"].to_numpy())
+    share = counts["all_important"] / counts["with_important"].where(counts["with_important"] > 0)
+    return counts.assign(share=share, low=low, high=high)
+
+
+def residency(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return how often the residency is another than the IP country, by the latter, where both are known.
+
+    counts: as the dbt model `conversion_residency_counts` counts them.
+
+    ip_iso2, n (rows, one a session), total (of another residency), mean, low, high, rest_mean, difference with _low and
+    _high, p_value, q_value, commonest (residency among those of another), commonest_rows; the largest first.
+    """
+    total = counts["elsewhere"].astype("float64")
+    cells = counts[["ip_iso2", "n"]].assign(stratum="", total=total, squares=total, cubes=total)
+    compared = compare(cells.rename(columns={"ip_iso2": "level"}), is_share=True)
+    compared["q_value"] = false_discovery(compared["p_value"].to_numpy("float64"))
+    kept = ["level", "n", "total", "mean", "low", "high", "rest_mean", "difference", "difference_low"]
+    return (
+        compared[[*kept, "difference_high", "p_value", "q_value"]]
+        .rename(columns={"level": "ip_iso2"})
+        .merge(counts[["ip_iso2", "commonest", "commonest_rows"]], on="ip_iso2", how="left")
+        .astype({"commonest_rows": "float64"})
+    )
+
+
+def residency_summary(counts: pd.DataFrame) -> pd.DataFrame:
+    """Return the broker rows by how residency and IP country stand to each other, and how good they are.
+
+    counts: as the dbt model `conversion_residency_case_counts` counts them.
+
+    level (`same`, `other`, `residency unknown`, `IP unknown`), n (with a valid score), total (important), mean, low,
+    high, rest_mean, difference with _low and _high, p_value, rows (all broker rows).
+    """
+    scored = counts[counts["n"] > 0].reset_index(drop=True)
+    total = scored["important"].astype("float64")
+    cells = scored[["level", "n"]].assign(stratum="", total=total, squares=total, cubes=total)
+    kept = ["level", "n", "total", "mean", "low", "high", "rest_mean", "difference", "difference_low"]
+    compared = compare(cells, is_share=True)[[*kept, "difference_high", "p_value"]]
+    rows = counts[["level", "rows"]]
+    return rows.merge(compared, on="level", how="left").sort_values("rows", ascending=False, ignore_index=True)

@@ -1,0 +1,100 @@
+"""The sentences on rates by country, day, device, page and element whose tests hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from quintet.conversions.insights import (
+    DIMENSIONS,
+    EQUALS,
+    SENTENCES_BY_DIMENSION,
+    Insight,
+    Measure,
+    points,
+    q_words,
+    signed,
+    where,
+)
+
+_ACTIONS: Mapping[tuple[str, str, bool], str] = MappingProxyType(  # by topic, dimension, and whether it is better
+    {
+        ("quality", "device", True): "Walk through the way from click to registration {others}, and try a change "
+        "against the present page: that visitors {where} score higher does not say why.",
+        ("quality", "page_category", True): "Lead more visitors to such pages, as a trial with a control group.",
+        ("quality", "page_category", False): "Find out what visitors come for there before they are sent to a broker; "
+        "do not buy traffic for these pages meanwhile.",
+        ("quality", "ui_element", True): "Try this element in place of weaker ones, half of the visitors each.",
+        ("quality", "ui_element", False): "Try another element in its place, half of the visitors each.",
+        ("quality", "country", True): "Look for more visitors {where}, as a trial first.",
+        ("quality", "country", False): "Ask the broker what keeps clients {where} from going on, and offer another "
+        "broker there if it stays so.",
+        ("quality", "day", True): "Look up what was special on that day: a campaign, a rule of the broker, a release.",
+        ("quality", "day", False): "Look up what was wrong on that day.",
+        ("matching", "country", False): "Ask the broker whether it takes clients {where} and reports them all.",
+        ("matching", "day", False): "Ask the broker whether its file is complete for that day.",
+        ("matching", "device", False): "Check on that device whether the link to the broker opens, and opens once.",
+        ("matching", "page_category", False): "Click through such pages and see whether their links reach the broker.",
+        ("matching", "ui_element", False): "Check whether it counts clicks that do not lead to the broker.",
+    }
+)
+_NOT_RIPE = "These are the last days of the data, and scores may still come: judge them again with a later file."
+_DAYS_TO_RIPEN = 3
+
+
+def rate_insights(every: pd.DataFrame) -> tuple[Insight, ...]:
+    """The findings among the rates in words, the largest effects first, at most a few a dimension and measure.
+
+    Of mean scores only what the shares have not said; of match rates only what is below the rest.
+    """
+    found: list[Insight] = []
+    for dimension in ("device", "page_category", "ui_element", "country", "day"):
+        of_dimension = every[every["dimension"] == dimension]
+        told: set[str] = set()
+        for measure in ("important_share", "mean_score", "match_rate"):
+            levels = of_dimension[of_dimension["measure"] == measure]
+            holds = levels[levels["is_finding"]]
+            if measure == "match_rate":
+                holds = holds[holds["adjusted"] < 0]
+            else:
+                holds = holds[~holds["level"].isin(told)]
+                if len(levels) == 2:  # two levels are each other's rest: one sentence says both
+                    holds = holds[holds["adjusted"] > 0]
+            weight = holds["adjusted"].abs() * np.sqrt(holds["compared"].astype("float64"))
+            order = weight.sort_values(ascending=False, kind="stable").index[:SENTENCES_BY_DIMENSION]
+            found += [_rate_insight(holds.loc[place], levels, measure, dimension) for place in order]
+            told |= set(levels.loc[levels["is_finding"], "level"]) if measure == "important_share" else set()
+    return tuple(sorted(found, key=lambda insight: insight.topic != "quality"))
+
+
+def _rate_insight(row: pd.Series, levels: pd.DataFrame, measure: Measure, dimension: str) -> Insight:
+    topic = "matching" if measure == "match_rate" else "quality"
+    place = where(dimension, row["level"])
+    others = [where(dimension, level) for level in levels["level"] if level != row["level"]]
+    action = _ACTIONS[topic, dimension, bool(row["adjusted"] > 0)].format(
+        where=place, others=others[0] if len(others) == 1 else "elsewhere"
+    )
+    if topic == "quality" and dimension == "day" and row["level"] >= sorted(levels["level"])[-_DAYS_TO_RIPEN:][0]:
+        action = _NOT_RIPE
+    by = " and ".join(DIMENSIONS[each].lower() for each in EQUALS[dimension])
+    if measure == "mean_score":
+        lead = f"{row['mean']:.2f}"
+        text = (
+            f"is the mean score of sessions {place}, against {row['rest_mean']:.2f} of the rest (n = {row['n']:,}). "
+            f"Among equals by {by} the difference is {signed(row['adjusted'], '.2f')} "
+            f"(95% {signed(row['adjusted_low'], '.2f')} to {signed(row['adjusted_high'], '.2f')}; "
+            f"{q_words(row['q_value'])})."
+        )
+    else:
+        lead = f"{row['mean']:.1%}"
+        what = "are matched" if topic == "matching" else "that matched have an important score"
+        text = (
+            f"of the sessions {place} {what} (95% {row['low']:.1%} to {row['high']:.1%}, n = {row['n']:,}), against "
+            f"{row['rest_mean']:.1%} of the rest. Among equals by {by} the difference is {points(row['adjusted'])} "
+            f"points (95% {points(row['adjusted_low'])} to {points(row['adjusted_high'])}; "
+            f"{q_words(row['q_value'])})."
+        )
+    return Insight(topic, lead, text, action, float(row["q_value"]), dimension)

@@ -1,0 +1,32 @@
+"""The SQL of single dbt models, for tests that run them on tables of their own without dbt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import jinja2
+
+MODELS = Path(__file__).parents[1] / "dbt_project" / "models"
+
+_SOURCE_SCHEMAS = {"frames": "staging"}  # by source where it is not the schema's name
+
+
+def compiled(name: str, relations: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return the SQL of a model that uses no macro. relations: what stands in for models, by their name."""
+    [path] = MODELS.rglob(f"{name}.sql")
+    template = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined).from_string(path.read_text())
+
+    def ref(model: str) -> str:
+        if model in relations:
+            return relations[model]
+        [file] = MODELS.rglob(f"{model}.sql")
+        if "materialized='ephemeral'" in file.read_text("utf-8"):
+            return f"({compiled(model, relations)})"
+        return f"{file.relative_to(MODELS).parts[0]}.{model}"
+
+    def source(schema: str, table: str) -> str:
+        return f"{_SOURCE_SCHEMAS.get(schema, schema)}.{table}"
+
+    return template.render(ref=ref, source=source, config=lambda **_: "")
