@@ -3,6 +3,7 @@
 `build_defs` gives fresh Definitions, so that tests override a resource and patch nothing.
 """
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -10,35 +11,15 @@ from typing import Any
 
 import dagster as dg
 
-from assets.conversions import conversion_analysis, country_names, matching
-from assets.conversions_reports import conversions_papers, journeys_files
 from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
-from assets.insurance import premium_forecast, premium_reports, stg_agency_performance
 from assets.jobs import build_jobs
-from assets.lending import (
-    LOAN_BOOK_INBOX,
-    lending_client_features,
-    lending_log,
-    lending_model,
-    lending_replication,
-    lending_training_set,
-)
 from assets.marts import build_marts, build_results
-from assets.payments import (
-    alert_evaluation,
-    checkout_analysis,
-    checkout_hours_judged,
-    payment_alerts,
-    payment_notifications,
-)
-from assets.promotions import abuse_model, abuse_scores
 from assets.publish import build_snapshot
 from assets.records import RECORDED_ASSETS
-from assets.source import promotions_source
+from quintet.domains import DOMAINS
 from quintet.payments.channels import channels_of, payments_page_url
 from quintet.plan import code_fingerprint, model_variables
 from quintet.settings import Settings, load_settings
-from quintet.warehouse.database import PUBLISHED_SCHEMAS
 from resources.clock import Clock
 from resources.dbt import CALL_DBT, Dbt, prepare_manifest
 from resources.inboxes import Inboxes
@@ -47,9 +28,7 @@ from resources.source import Source
 from resources.warehouse import Warehouse
 from sensors.failures import build_failure_sensor
 from sensors.inboxes import INBOX_SENSORS
-from sensors.lending import watch_change_log, watch_loan_book
 from sensors.schedules import build_schedules
-from sensors.source import source_sensor
 
 PROJECT = Path(__file__).parent
 
@@ -93,50 +72,39 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     """The project's definitions; `overrides` replace resources by name."""
     settings = settings or load_settings()
     resources = build_resources(settings) | overrides
-    sources = [stg_agency_performance, country_names]
     project, variables = json.loads(prepare_manifest(resources["dbt"]).read_text("utf-8")), model_variables(settings)
-    marts = build_marts(project, variables, sources)
-    results = build_results(project, variables)
+    modules = [importlib.import_module(name) for domain in DOMAINS for name in domain.assets]
+    staged = [asset for module in modules for asset in getattr(module, "STAGED", ())]
+    marts, results = build_marts(project, variables, staged), build_results(project, variables)
+    own = [asset for module in modules for asset in module.ASSETS]
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *INBOXES,
-        LOAN_BOOK_INBOX,
         *LEDGER,
-        promotions_source,
         *INGEST_ASSETS,
-        *sources,
         *RECORDED_ASSETS,
+        *own,
         marts,
-        premium_forecast,
-        payment_alerts,
-        checkout_hours_judged,
-        alert_evaluation,
-        abuse_model,
-        abuse_scores,
-        matching,
-        conversion_analysis,
-        lending_replication,
-        lending_log,
-        lending_client_features,
-        lending_training_set,
-        lending_model,
         results,
-        premium_reports,
-        conversions_papers,
-        journeys_files,
-        checkout_analysis,
-        payment_notifications,
     ]
-    keys = {key for asset in assets if isinstance(asset, dg.AssetsDefinition) for key in asset.keys}
-    assets.append(build_snapshot(sorted(key for key in keys if key.path[0] in PUBLISHED_SCHEMAS)))
+    snapshot = build_snapshot([asset for asset in assets if isinstance(asset, dg.AssetsDefinition)])
     jobs = build_jobs({spec.group_name for spec in [*marts.specs, *results.specs] if spec.group_name})
     return dg.Definitions(
-        assets=assets,
+        assets=[*assets, snapshot],
         jobs=jobs,
-        sensors=[*INBOX_SENSORS, source_sensor, watch_loan_book, watch_change_log, build_failure_sensor(settings.home)],
+        sensors=[
+            *INBOX_SENSORS,
+            *(sensor for domain in DOMAINS for name in domain.sensors for sensor in _sensors_of(name)),
+            build_failure_sensor(settings.home),
+        ],
         schedules=build_schedules({job.name: job for job in jobs}),
         resources=resources,
         executor=dg.in_process_executor,
     )
+
+
+def _sensors_of(module: str) -> list[dg.SensorDefinition]:
+    sensors: list[dg.SensorDefinition] = importlib.import_module(module).SENSORS
+    return sensors
 
 
 @dg.definitions

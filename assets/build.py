@@ -1,17 +1,24 @@
-"""How far a build has come: whether the code at hand made what stands, and which datasets have reached all models."""
+"""How far a build has come: which code built the tables that are added to, and which datasets reached all models."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 import dagster as dg
 import duckdb
 
 from quintet.domains import DATASETS
-from quintet.warehouse.ledger import build_fingerprint
+from quintet.warehouse.ledger import built_versions, set_built
 
 
-def code_has_changed(connection: duckdb.DuckDBPyConnection, code: str) -> bool:
-    """Whether derived tables must be made anew rather than added to; `code` is the fingerprint of the code at hand."""
-    return build_fingerprint(connection) != code
+@contextmanager
+def rebuilding(connection: duckdb.DuckDBPyConnection, spec: dg.AssetSpec) -> Iterator[bool]:
+    """Give whether a table that is added to has to be built from scratch, and note the code once the body has done so.
+
+    Only a body that ends without an error counts.
+    """
+    name, version = spec.key.to_user_string(), str(spec.code_version)
+    yield built_versions(connection).get(name) != version
+    set_built(connection, {name: version})
 
 
 def datasets_fully_built(definitions: Sequence[dg.AssetsDefinition], built: Collection[dg.AssetKey]) -> set[str]:

@@ -1,20 +1,17 @@
 """Conversions' own assets: the countries before the models, the matches and their analysis behind them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 
-from assets.build import code_has_changed
-from assets.facts import DAILY, OWNERS
-from assets.ingest import raw_key
+from assets.build import rebuilding
+from assets.tables import row_counts, table_specs
 from quintet.conversions.frames import COUNTED, COUNTS
 from resources.clock import Clock
 from resources.warehouse import POOL, Warehouse
 
-_COUNTRY_NAMES = "staging.stg_country_names"
 _MATCHING_TABLES = {
     "matching.matches": "Which click became which broker row, how surely, and whether it counts or is for review.",
     "matching.unmatched_conversions": "The clicks without a match, with the reason.",
@@ -38,44 +35,28 @@ _ANALYSIS_TABLES = {
 }
 
 
-def _specs(tables: Mapping[str, str], deps: Iterable[str]) -> list[dg.AssetSpec]:
-    return [
-        dg.AssetSpec(
-            table.split("."),
-            deps=[dg.AssetKey(key.split("/")) for key in deps],
-            group_name="conversions",
-            description=description,
-            owners=OWNERS,
-            kinds={"python", "duckdb"},
-            freshness_policy=DAILY,
-            metadata={"dagster/table_name": table},
-        )
-        for table, description in tables.items()
-    ]
-
-
-@dg.asset(
-    key=_COUNTRY_NAMES.split("."),
-    deps=[raw_key("conversions"), raw_key("broker_rows")],
-    group_name="conversions",
-    description="Every spelling of a country that a file ever used, with its ISO code, method and confidence.",
-    owners=OWNERS,
-    kinds={"python", "duckdb"},
-    pool=POOL,
-    freshness_policy=DAILY,
-    metadata={"dagster/table_name": _COUNTRY_NAMES},
+[_COUNTRIES] = table_specs(
+    "conversions",
+    {"staging.stg_country_names": "Every spelling of a country that a file ever used, with its code and confidence."},
+    ["raw/conversions", "raw/broker_rows"],
+    ["quintet.conversions.spellings"],
 )
-def country_names(warehouse: Warehouse, code: dg.ResourceParam[str]) -> dg.MaterializeResult:
+
+
+@dg.multi_asset(specs=[_COUNTRIES], name="stg_country_names", pool=POOL)
+def country_names(warehouse: Warehouse) -> dg.MaterializeResult:
     """Resolve the spellings that came since the last time."""
     from quintet.conversions.spellings import TABLE, resolve_new_spellings
 
     with warehouse.get_connection() as connection:
-        added = resolve_new_spellings(connection, anew=code_has_changed(connection, code))
+        with rebuilding(connection, _COUNTRIES) as code_has_changed:
+            added = resolve_new_spellings(connection, anew=code_has_changed)
         known, unknown = connection.execute(
             f"select count(country_iso2), count(*) - count(country_iso2) from {TABLE}"
         ).fetchone() or (0, 0)
     return dg.MaterializeResult(
-        metadata={"dagster/row_count": known + unknown, "spellings added": added, "spellings not recognised": unknown}
+        asset_key=_COUNTRIES.key,
+        metadata={"dagster/row_count": known + unknown, "spellings added": added, "spellings not recognised": unknown},
     )
 
 
@@ -85,8 +66,16 @@ class Learning(dg.Config):
     learn_anew: bool = False
 
 
+_MATCHING = table_specs(
+    "conversions",
+    _MATCHING_TABLES,
+    ["intermediate/int_conversions", "intermediate/int_broker_rows"],
+    ["quintet.conversions.matching_run"],
+)
+
+
 @dg.multi_asset(
-    specs=_specs(_MATCHING_TABLES, ["intermediate/int_conversions", "intermediate/int_broker_rows"]),
+    specs=_MATCHING,
     name="matching",
     pool=POOL,
 )
@@ -96,7 +85,6 @@ def matching(
     warehouse: Warehouse,
     clock: Clock,
     models: dg.ResourceParam[Path],
-    code: dg.ResourceParam[str],
 ) -> Iterator[dg.MaterializeResult]:
     """Match the days that have changed; learn a model first where there is none, or a new one is asked for."""
     from quintet.conversions.matching_run import MATCH_TABLES, REPORT_TABLES, run_matching
@@ -105,9 +93,14 @@ def matching(
     registry = ModelRegistry(models / "conversions")
     with warehouse.get_connection() as connection:
         outcome = run_matching(
-            connection, registry, clock.now(), code, learn_anew=config.learn_anew, log=context.log.info
+            connection,
+            registry,
+            clock.now(),
+            str(_MATCHING[0].code_version),
+            learn_anew=config.learn_anew,
+            log=context.log.info,
         )
-        rows = _row_counts(connection, (*MATCH_TABLES, *REPORT_TABLES))
+        rows = row_counts(connection, (*MATCH_TABLES, *REPORT_TABLES))
         summary = dict(connection.execute("select figure, value from ml.matching_summary").fetchall())
     more = {
         "ml.matching_summary": {
@@ -127,7 +120,12 @@ def matching(
 
 
 @dg.multi_asset(
-    specs=_specs(_ANALYSIS_TABLES, [f"ml/conversion_{name}" for name in (*COUNTED, *COUNTS)]),
+    specs=table_specs(
+        "conversions",
+        _ANALYSIS_TABLES,
+        [f"ml/conversion_{name}" for name in (*COUNTED, *COUNTS)],
+        ["quintet.conversions.analysis_tables"],
+    ),
     name="conversion_analysis",
     pool=POOL,
 )
@@ -137,7 +135,7 @@ def conversion_analysis(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
 
     with warehouse.get_connection() as connection:
         analysis = write_analysis(connection)
-        rows = _row_counts(connection, TABLES)
+        rows = row_counts(connection, TABLES)
     more: dict[str, dict[str, Any]] = {
         "ml.conversion_rates": {
             "comparisons": int(analysis.rates["p_value"].notna().sum()),
@@ -155,6 +153,5 @@ def conversion_analysis(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
         )
 
 
-def _row_counts(connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> dict[str, int]:
-    counts = {table: connection.execute(f"select count(*) from {table}").fetchall() for table in tables}
-    return {table: int(count) for table, ((count,),) in counts.items()}
+STAGED = [country_names]
+ASSETS = [*STAGED, matching, conversion_analysis]

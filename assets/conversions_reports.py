@@ -10,6 +10,7 @@ import dagster as dg
 
 from assets.facts import DAILY, DOMAIN_TAG, EVALUATIONS, OWNERS, REPORTS
 from assets.publish import SNAPSHOT
+from quintet.code_version import code_version
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 from resources.dbt import Dbt, prepare_manifest
 from resources.warehouse import Warehouse
@@ -28,6 +29,7 @@ _TAGS = {DOMAIN_TAG: "conversions"}
             owners=OWNERS,
             kinds={"typst", "pdf"},
             freshness_policy=DAILY,
+            code_version=code_version("quintet.conversions.papers", "quintet.conversions.pipeline_worlds"),
         )
         for name, description in (
             ("conversions_insights", "What became of the clicks, which were good, and how sure the matches are."),
@@ -73,6 +75,7 @@ def conversions_papers(
     owners=OWNERS,
     kinds={"parquet", "csv"},
     freshness_policy=DAILY,
+    code_version=code_version("quintet.conversions.journeys_export"),
 )
 def journeys_files(warehouse: Warehouse, reports: dg.ResourceParam[Path], dbt: Dbt) -> dg.MaterializeResult:
     """Write the files with the descriptions that stand beside the dbt model."""
@@ -91,3 +94,6 @@ def journeys_files(warehouse: Warehouse, reports: dg.ResourceParam[Path], dbt: D
             **{path.name: dg.MetadataValue.path(str(path)) for path in paths},
         }
     )
+
+
+ASSETS = [conversions_papers, journeys_files]

@@ -9,6 +9,7 @@ import dagster as dg
 
 from assets.facts import DAILY, OWNERS, check_result, column_schema
 from assets.source import SOURCE, SOURCED
+from quintet.code_version import code_version
 from quintet.domains import DATASETS
 from quintet.warehouse.checks import CheckOutcome, check_reconciliation, check_schema
 from quintet.warehouse.contract import Dataset
@@ -62,6 +63,7 @@ def build_ingest_asset(dataset: Dataset) -> dg.AssetsDefinition:
         kinds={"duckdb"},
         pool=POOL,
         freshness_policy=DAILY,
+        code_version=code_version("quintet.warehouse.load", f"quintet.{dataset.domain}.contract"),
         metadata={"dagster/column_schema": column_schema(dataset), "dagster/table_name": f"raw.{dataset.name}"},
         check_specs=[
             dg.AssetCheckSpec("schema", asset=key, blocking=True, description="Columns and rows fit the contract."),

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.build import code_has_changed
+from assets.build import rebuilding
 from assets.facts import DAILY, DOMAIN_TAG, OWNERS, REPORTS
 from assets.ingest import raw_key
 from assets.publish import SNAPSHOT
+from assets.tables import results, table_specs
+from quintet.code_version import code_version
 from quintet.insurance.normalise import STAGING_COLUMNS
 from quintet.insurance.stage import TABLE, stage_new_batches
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
@@ -30,6 +32,7 @@ _FORECAST_TABLES = {
     kinds={"pandas", "duckdb"},
     pool=POOL,
     freshness_policy=DAILY,
+    code_version=code_version("quintet.insurance.stage"),
     metadata={
         "dagster/table_name": TABLE,
         "dagster/column_schema": dg.TableSchema(
@@ -37,28 +40,23 @@ _FORECAST_TABLES = {
         ),
     },
 )
-def stg_agency_performance(warehouse: Warehouse, code: dg.ResourceParam[str]) -> dg.MaterializeResult:
+def stg_agency_performance(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
     """Normalise the batches that came since the last time."""
     with warehouse.get_connection() as connection:
-        added = stage_new_batches(connection, anew=code_has_changed(connection, code))
+        with rebuilding(connection, context.assets_def.get_asset_spec()) as code_has_changed:
+            added = stage_new_batches(connection, anew=code_has_changed)
         (rows,) = connection.execute(f"select count(*) from {TABLE}").fetchone() or (0,)
     return dg.MaterializeResult(metadata={"dagster/row_count": rows, "rows added": added})
 
 
 @dg.multi_asset(
-    specs=[
-        dg.AssetSpec(
-            table.split("."),
-            deps=[dg.AssetKey(["intermediate", "int_premium_history"])],
-            group_name="insurance",
-            description=description,
-            owners=OWNERS,
-            kinds={"python", "scikitlearn", "duckdb"},
-            freshness_policy=DAILY,
-            metadata={"dagster/table_name": table},
-        )
-        for table, description in _FORECAST_TABLES.items()
-    ],
+    specs=table_specs(
+        "insurance",
+        _FORECAST_TABLES,
+        ["intermediate/int_premium_history"],
+        ["quintet.insurance.forecast_tables"],
+        ("python", "scikitlearn", "duckdb"),
+    ),
     name="premium_forecast",
     pool=POOL,
 )
@@ -71,10 +69,7 @@ def premium_forecast(context: dg.AssetExecutionContext, warehouse: Warehouse) ->
         result = write_forecast(connection)
     context.log.info(describe(result))
     rows = (len(result.forecasts), len(result.backtest), len(result.models) + len(result.years))
-    for table, count in zip(TABLES, rows, strict=True):
-        yield dg.MaterializeResult(
-            asset_key=table.split("."), metadata={"dagster/row_count": count, "model": describe(result)}
-        )
+    yield from results(dict(zip(TABLES, rows, strict=True)), {"model": describe(result)})
 
 
 @dg.asset(
@@ -86,6 +81,7 @@ def premium_forecast(context: dg.AssetExecutionContext, warehouse: Warehouse) ->
     owners=OWNERS,
     kinds={"excel", "csv"},
     freshness_policy=DAILY,
+    code_version=code_version("quintet.insurance.premium_report"),
 )
 def premium_reports(warehouse: Warehouse, reports: dg.ResourceParam[Path]) -> dg.MaterializeResult:
     """Write the report from the snapshot that was just published."""
@@ -97,3 +93,7 @@ def premium_reports(warehouse: Warehouse, reports: dg.ResourceParam[Path]) -> dg
         ).fetchone() or ("", None)
         paths = write_premium_report(snapshot, reports, snapshot_id=snapshot_id, published_at=published_at)
     return dg.MaterializeResult(metadata={path.suffix[1:]: dg.MetadataValue.path(str(path)) for path in paths})
+
+
+STAGED = [stg_agency_performance]
+ASSETS = [*STAGED, premium_forecast, premium_reports]

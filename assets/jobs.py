@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 
 import dagster as dg
 
@@ -20,18 +20,23 @@ def domain_selection(domain: str) -> dg.AssetSelection:
     return (wanted | dg.AssetSelection.assets(SNAPSHOT) | reports).materializable()
 
 
-def new_data_selection(begun: Iterable[dg.AssetKey], domains: Iterable[str]) -> dg.AssetSelection:
-    """What new data touches: all downstream of it, the bookkeeping tables, the snapshot, the reports of its domains.
+def changes_selection(groups: Mapping[dg.AssetKey, str | None], begun: Collection[dg.AssetKey]) -> dg.AssetSelection:
+    """What changes of some assets touch: all downstream of them, the bookkeeping tables and the snapshot.
 
-    begun: the assets that take the data in. domains: their domains. It is enough where the same code has built
-    everything else before. The views on the bookkeeping tables stand then and show what is new by themselves.
+    Of the reports, which all stand on the snapshot, it has those of the domains that change, and those begun with.
+    groups: the group of each asset. begun: the assets that new data or other code changes. The views on the bookkeeping
+    tables show what is new by themselves.
     """
-    fresh: dg.AssetSelection = dg.AssetSelection.assets(*begun).downstream()
-    # every report stands on the snapshot, but only those of the domains with new data have changed
-    fresh -= dg.AssetSelection.groups(REPORTS)
-    selection: dg.AssetSelection = fresh | dg.AssetSelection.groups("ops").materializable()
-    selection -= dg.AssetSelection.groups("ops") & dg.AssetSelection.key_prefixes("marts")
-    for domain in domains:
+    reports = {key for key in begun if groups[key] == REPORTS}
+    changed = sorted(set(begun) - reports)
+    selection: dg.AssetSelection = dg.AssetSelection.assets(*sorted(reports))
+    if not changed:
+        return selection
+    bookkeeping = dg.AssetSelection.groups("ops").materializable() - (
+        dg.AssetSelection.groups("ops") & dg.AssetSelection.key_prefixes("marts")
+    )
+    selection |= (dg.AssetSelection.assets(*changed).downstream() - dg.AssetSelection.groups(REPORTS)) | bookkeeping
+    for domain in [name for name in DOMAIN_NAMES if name in {groups[key] for key in changed}]:
         selection |= dg.AssetSelection.tag(DOMAIN_TAG, domain)
     return selection
 

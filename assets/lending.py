@@ -1,17 +1,19 @@
 """Lending's assets: the change log compacted and replayed day by day, its tables, and the scoring model."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from assets.facts import DAILY, OWNERS
+from assets.tables import results, row_counts, table_specs
 from quintet.changelog.lake import compact, expire, read_manifest
 from quintet.changelog.place import last_day, latest_log
+from quintet.code_version import code_version
 from quintet.lending.inbox import INBOX
-from quintet.lending.registry import features
+from quintet.lending.registry import feature_modules, features
 from quintet.lending.tables import (
     CLIENT_FEATURES,
     TRAINING_SET,
@@ -47,18 +49,7 @@ _MODEL_DESCRIPTIONS = {
 _SHARED: dict[str, Any] = {"group_name": "lending", "owners": OWNERS, "freshness_policy": DAILY}
 
 
-def _table(name: str, description: str) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """A table that is written anew from what the replay keeps."""
-    return dg.asset(
-        key=name.split("."),
-        deps=[APPLICATIONS],
-        description=description,
-        kinds={"python", "duckdb"},
-        pool=POOL,
-        metadata={"dagster/table_name": name},
-        **_SHARED,
-    )
-
+_FROM_REPLAY = ["quintet.lending.tables", *feature_modules()]
 
 LOAN_BOOK_INBOX = dg.AssetSpec(
     key=INBOX_KEY,
@@ -129,6 +120,7 @@ def lending_replication(
             deps=[CHANGE_LOG],
             description="The change log as Parquet, a file a day of commits; small objects expire after a while.",
             kinds={"parquet", "s3"},
+            code_version=code_version("quintet.changelog.lake"),
             **_SHARED,
         ),
         dg.AssetSpec(
@@ -137,6 +129,7 @@ def lending_replication(
             description="Every application with the features that were known at it, settled once; beside it the states "
             "of every client. A new or changed feature replays the log.",
             kinds={"python", "sqlite"},
+            code_version=code_version(*_FROM_REPLAY),
             **_SHARED,
         ),
     ],
@@ -167,42 +160,56 @@ def lending_log(
     yield dg.MaterializeResult(APPLICATIONS, metadata={"applications settled": settled.total()})
 
 
-@_table(CLIENT_FEATURES, "The features of every client at the end of a day.")
+@dg.multi_asset(
+    specs=table_specs(
+        "lending",
+        {CLIENT_FEATURES: "The features of every client at the end of a day."},
+        ["lake/lending_applications"],
+        _FROM_REPLAY,
+    ),
+    name="lending_client_features",
+    pool=POOL,
+)
 def lending_client_features(
     warehouse: Warehouse, clock: Clock, settings: dg.ResourceParam[Settings]
-) -> dg.MaterializeResult:
+) -> Iterator[dg.MaterializeResult]:
     """Compute every client's features from the replayed states."""
     as_of = settings.lending_as_of or last_day(settings) or clock.now().date()
     rows = client_features(Path(settings.lending), features(), as_of)
     with warehouse.get_connection() as connection:
         write_client_features(connection, rows, features())
-    return dg.MaterializeResult(metadata={"dagster/row_count": len(rows), "as of": as_of.isoformat()})
+    yield from results({CLIENT_FEATURES: len(rows)}, {"as of": as_of.isoformat()})
 
 
-@_table(TRAINING_SET, "Every application with the features that were known at it, and what came of the loan.")
-def lending_training_set(warehouse: Warehouse, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
+@dg.multi_asset(
+    specs=table_specs(
+        "lending",
+        {TRAINING_SET: "Every application with the features that were known at it, and the outcome of the loan."},
+        ["lake/lending_applications"],
+        _FROM_REPLAY,
+    ),
+    name="lending_training_set",
+    pool=POOL,
+)
+def lending_training_set(warehouse: Warehouse, settings: dg.ResourceParam[Settings]) -> Iterator[dg.MaterializeResult]:
     """Put the settled applications together with what has come of the loans by now."""
     rows = training_rows(Path(settings.lending), features())
     with warehouse.get_connection() as connection:
         write_training_set(connection, rows, features())
-    return dg.MaterializeResult(metadata={"dagster/row_count": len(rows)})
+    yield from results({TRAINING_SET: len(rows)})
 
 
-def _model_specs() -> list[dg.AssetSpec]:
-    return [
-        dg.AssetSpec(
-            table.split("."),
-            deps=[dg.AssetKey(TRAINING_SET.split("."))],
-            description=description,
-            kinds={"python", "scikitlearn", "duckdb"},
-            metadata={"dagster/table_name": table},
-            **_SHARED,
-        )
-        for table, description in _MODEL_DESCRIPTIONS.items()
-    ]
-
-
-@dg.multi_asset(specs=_model_specs(), name="lending_model", pool=POOL)
+@dg.multi_asset(
+    specs=table_specs(
+        "lending",
+        _MODEL_DESCRIPTIONS,
+        [TRAINING_SET.replace(".", "/")],
+        ["quintet.lending.result_tables"],
+        ("python", "scikitlearn", "duckdb"),
+    ),
+    name="lending_model",
+    pool=POOL,
+)
 def lending_model(
     context: dg.AssetExecutionContext,
     warehouse: Warehouse,
@@ -219,11 +226,17 @@ def lending_model(
         promotion = write_model_results(
             connection, registry_of(models), read_policy(settings.lending_policy), clock.now()
         )
-        counts = {table: connection.execute(f"select count(*) from {table}").fetchall()[0][0] for table in MODEL_TABLES}
+        rows = row_counts(connection, MODEL_TABLES)
     version = promotion.model.version if promotion.model is not None else "none"
-    context.log.info(f"scoring model in force: {version}; {promotion.why}")
-    for table, count in counts.items():
-        yield dg.MaterializeResult(
-            asset_key=table.split("."),
-            metadata={"dagster/row_count": int(count), "model": version, "why": promotion.why},
-        )
+    context.log.info(f"active scoring model: {version}; {promotion.why}")
+    yield from results(rows, {"model": version, "why": promotion.why})
+
+
+ASSETS = [
+    LOAN_BOOK_INBOX,
+    lending_replication,
+    lending_log,
+    lending_client_features,
+    lending_training_set,
+    lending_model,
+]

@@ -11,9 +11,10 @@ from typing import Any
 
 import dagster as dg
 
-from assets.build import code_has_changed, datasets_fully_built
+from assets.build import datasets_fully_built
 from assets.facts import DAILY
-from quintet.warehouse.ledger import loaded_batches, mark_modelled, set_build_fingerprint
+from assets.versions import model_versions, versions_of
+from quintet.warehouse.ledger import built_versions, loaded_batches, mark_modelled, set_built
 from resources.clock import Clock
 from resources.dagster_dbt import DagsterDbtTranslator, dbt_assets
 from resources.dbt import Dbt
@@ -21,12 +22,21 @@ from resources.warehouse import POOL, Warehouse
 
 
 class Translator(DagsterDbtTranslator):
-    """How a dbt model is named in Dagster: schema and name, as in the warehouse."""
+    """How a dbt model is named in Dagster: schema and name, as in the warehouse.
+
+    versions: the code version of each model, by its unique id.
+    """
+
+    def __init__(self, versions: Mapping[str, str]) -> None:
+        super().__init__()
+        self._versions = versions
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
-        """The spec of a model or seed, with the freshness that is asked of it."""
+        """The spec of a model or seed, with its code version and the freshness that is asked of it."""
         spec = super().get_asset_spec(manifest, unique_id, project)
-        return spec.replace_attributes(freshness_policy=DAILY) if unique_id.startswith(("model.", "seed.")) else spec
+        if unique_id not in self._versions:
+            return spec
+        return spec.replace_attributes(freshness_policy=DAILY, code_version=self._versions[unique_id])
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """`marts/dim_agency` for a model, `seeds/…` for a seed; what the source declares for a source."""
@@ -47,28 +57,28 @@ def build_marts(
     project: dbt's manifest. variables: dbt variables. sources: the assets, made in Python, that stand between raw
     tables and models.
     """
+    of_sources = versions_of(spec for source in sources for spec in source.specs)
+    translator = Translator(model_versions(project, variables, of_sources))
 
     @dbt_assets(
         manifest=_part_of(project, of_results=False),
         select="",
-        dagster_dbt_translator=Translator(),
+        dagster_dbt_translator=translator,
         name="marts",
         pool=POOL,
     )
-    def marts(
-        context: dg.AssetExecutionContext, dbt: Dbt, warehouse: Warehouse, clock: Clock, code: dg.ResourceParam[str]
-    ) -> Iterator[Any]:
+    def marts(context: dg.AssetExecutionContext, dbt: Dbt, warehouse: Warehouse, clock: Clock) -> Iterator[Any]:
+        versions = {spec.key: str(spec.code_version) for spec in context.assets_def.specs}
         with warehouse.get_connection() as connection:
             batches = loaded_batches(connection)
-            anew = code_has_changed(connection, code)
-        arguments = [*(["--full-refresh"] if anew else []), *_unless_subset(context, "--exclude")]
-        outputs = yield from _build(context, dbt, variables, arguments)
+            rebuilt = _to_rebuild(context, versions, built_versions(connection))
+        given = {**variables, "rebuilt": sorted(key.path[-1] for key in rebuilt)}
+        outputs = yield from _build(context, dbt, given, _unless_subset(context, "--exclude"))
         built = {context.asset_key_for_output(output.output_name) for output in outputs}
         with warehouse.get_connection() as connection:
             fully_modelled = datasets_fully_built([*sources, context.assets_def], built)
             mark_modelled(connection, [batch for batch in batches if batch[0] in fully_modelled], clock.now())
-            if anew and built == set(context.assets_def.keys):
-                set_build_fingerprint(connection, code)
+            set_built(connection, {key.to_user_string(): versions[key] for key in built & rebuilt})
             yield from _with_row_counts(connection, context, outputs)
 
     return marts
@@ -77,10 +87,12 @@ def build_marts(
 def build_results(project: Mapping[str, Any], variables: Mapping[str, str]) -> dg.AssetsDefinition:
     """The models that stand on results of the Python packages; they are small and built whole each time."""
 
+    translator = Translator(model_versions(project, variables))
+
     @dbt_assets(
         manifest=_part_of(project, of_results=True),
         select="",
-        dagster_dbt_translator=Translator(),
+        dagster_dbt_translator=translator,
         name="results",
         pool=POOL,
     )
@@ -90,6 +102,18 @@ def build_results(project: Mapping[str, Any], variables: Mapping[str, str]) -> d
             yield from _with_row_counts(connection, context, outputs)
 
     return results
+
+
+def _to_rebuild(
+    context: dg.AssetExecutionContext, versions: Mapping[dg.AssetKey, str], built: Mapping[str, str]
+) -> set[dg.AssetKey]:
+    """The selected models that other code has built, and those that stand on them: dbt builds these from scratch."""
+    selected = context.selected_asset_keys
+    rebuilt = {key for key in selected if built.get(key.to_user_string()) != versions[key]}
+    parents = context.assets_def.asset_deps
+    while more := {key for key in selected - rebuilt if parents[key] & rebuilt}:
+        rebuilt |= more
+    return rebuilt
 
 
 class _Nodes(dict[str, Any]):
@@ -126,7 +150,7 @@ def _unless_subset(context: dg.AssetExecutionContext, option: str) -> list[str]:
 
 
 def _build(
-    context: dg.AssetExecutionContext, dbt: Dbt, variables: Mapping[str, str], arguments: Sequence[str]
+    context: dg.AssetExecutionContext, dbt: Dbt, variables: Mapping[str, Any], arguments: Sequence[str]
 ) -> Generator[Any, None, list[dg.Output[Any]]]:
     """Run dbt for the selected models; yields its checks, gives its outputs, those of a run that failed too.
 

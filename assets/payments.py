@@ -1,12 +1,14 @@
 """Payments' own assets: points, incidents, checkout hours, the detector's report; the paper and who is told."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 
 from assets.facts import DAILY, DOMAIN_TAG, EVALUATIONS, OWNERS, REPORTS
 from assets.publish import SNAPSHOT
+from assets.tables import results, table_specs
+from quintet.code_version import code_version
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 from resources.clock import Clock
 from resources.notifier import Notifier
@@ -16,41 +18,22 @@ _COMPARISON_SQL = (
     Path(__file__).parents[1] / "dbt_project" / "models" / "marts" / "payments" / "fct_checkout_comparison.sql"
 )
 
-_KINDS = {"python", "duckdb"}
+_MODULES = ["quintet.payments.alert_tables"]
 _ALERT_TABLES = {
     "ml.payment_points": "Each series in each minute: what came, what was expected, and how improbable that is.",
     "ml.payment_incidents": "Series that were out of the ordinary for some minutes, with severity, rule and reason.",
 }
-_CHECKOUT_TABLE = "ml.checkout_anomalies"
+_CHECKOUT_TABLES = {
+    "ml.checkout_anomalies": "Each checkout hour beside what was expected, and whether it is anomalous.",
+}
 _EVALUATION_TABLES = {
     "ml.alert_evaluation": "How many injected incidents each way of detecting finds, and what it makes up.",
     "ml.alert_evaluation_incidents": "Each injected incident and each false episode of that comparison.",
 }
 
 
-def _specs(tables: Mapping[str, str], deps: list[dg.AssetKey]) -> list[dg.AssetSpec]:
-    return [
-        dg.AssetSpec(
-            table.split("."),
-            deps=deps,
-            group_name="payments",
-            description=description,
-            owners=OWNERS,
-            kinds=_KINDS,
-            freshness_policy=DAILY,
-            metadata={"dagster/table_name": table},
-        )
-        for table, description in tables.items()
-    ]
-
-
-def _results(rows: Mapping[str, int]) -> Iterator[dg.MaterializeResult]:
-    for table, count in rows.items():
-        yield dg.MaterializeResult(asset_key=table.split("."), metadata={"dagster/row_count": count})
-
-
 @dg.multi_asset(
-    specs=_specs(_ALERT_TABLES, [dg.AssetKey(["intermediate", "int_payment_minutes"])]),
+    specs=table_specs("payments", _ALERT_TABLES, ["intermediate/int_payment_minutes"], _MODULES),
     name="payment_alerts",
     pool=POOL,
 )
@@ -60,37 +43,31 @@ def payment_alerts(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
 
     with warehouse.get_connection() as connection:
         rows = write_alerts(connection)
-    yield from _results(rows)
+    yield from results(rows)
 
 
-@dg.asset(
-    key=_CHECKOUT_TABLE.split("."),
-    deps=[dg.AssetKey(["intermediate", "int_checkout_hours"])],
-    group_name="payments",
-    description="Each checkout hour beside what it should have been, and whether it is out of the ordinary.",
-    owners=OWNERS,
-    kinds=_KINDS,
+@dg.multi_asset(
+    specs=table_specs("payments", _CHECKOUT_TABLES, ["intermediate/int_checkout_hours"], _MODULES),
+    name="checkout_anomalies",
     pool=POOL,
-    freshness_policy=DAILY,
-    metadata={"dagster/table_name": _CHECKOUT_TABLE},
 )
-def checkout_hours_judged(warehouse: Warehouse) -> dg.MaterializeResult:
+def checkout_hours_judged(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
     """Compare each hour with the days beside it."""
-    from quintet.payments.alert_tables import CHECKOUT_TABLE, write_checkout_anomalies
+    from quintet.payments.alert_tables import write_checkout_anomalies
 
     with warehouse.get_connection() as connection:
         rows = write_checkout_anomalies(connection)
-    return dg.MaterializeResult(metadata={"dagster/row_count": rows[CHECKOUT_TABLE]})
+    yield from results(rows)
 
 
-@dg.multi_asset(specs=_specs(_EVALUATION_TABLES, []), name="alert_evaluation", pool=POOL)
+@dg.multi_asset(specs=table_specs("payments", _EVALUATION_TABLES, [], _MODULES), name="alert_evaluation", pool=POOL)
 def alert_evaluation(warehouse: Warehouse, models: dg.ResourceParam[Path]) -> Iterator[dg.MaterializeResult]:
     """Compare the detector with others where the truth is known; it depends on the code alone."""
     from quintet.payments.alert_tables import write_evaluation
 
     with warehouse.get_connection() as connection:
         rows = write_evaluation(connection, models / EVALUATIONS)
-    yield from _results(rows)
+    yield from results(rows)
 
 
 @dg.asset(
@@ -102,6 +79,7 @@ def alert_evaluation(warehouse: Warehouse, models: dg.ResourceParam[Path]) -> It
     owners=OWNERS,
     kinds={"pdf"},
     freshness_policy=DAILY,
+    code_version=code_version("quintet.payments.checkout_report"),
 )
 def checkout_analysis(warehouse: Warehouse, reports: dg.ResourceParam[Path]) -> dg.MaterializeResult:
     """Write the paper from the snapshot that was just published."""
@@ -129,3 +107,12 @@ def payment_notifications(
     with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
         incidents = snapshot.execute("from marts.fct_payment_incidents").df()
     return dg.MaterializeResult(metadata={"incidents told": notifier.tell_of_incidents(incidents, clock.now())})
+
+
+ASSETS = [
+    payment_alerts,
+    checkout_hours_judged,
+    alert_evaluation,
+    checkout_analysis,
+    payment_notifications,
+]

@@ -1,16 +1,17 @@
 """Promotions' own assets: the model of abuse with its card, and the score of every account."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
-import duckdb
 
-from assets.facts import DAILY, OWNERS
+from assets.tables import results, row_counts, table_specs
 from resources.clock import Clock
 from resources.warehouse import POOL, Warehouse
 
-_ACCOUNTS = [dg.AssetKey(["intermediate", f"int_promo_{name}_current"]) for name in ("users", "usages")]
+_ACCOUNTS = ["intermediate/int_promo_users_current", "intermediate/int_promo_usages_current"]
+_MODULES = ["quintet.promotions.result_tables"]
+_KINDS = ("python", "scikitlearn", "duckdb")
 _MODEL_TABLES = {
     "ml.abuse_model": "The model of promo-code abuse that is in force, with the policy that goes with it.",
     "ml.abuse_trainings": "Every training: what it learnt from, whether it came into force, how far scores moved.",
@@ -28,24 +29,10 @@ _SCORE_TABLES = {
 }
 
 
-def _specs(tables: Mapping[str, str], deps: list[dg.AssetKey]) -> list[dg.AssetSpec]:
-    return [
-        dg.AssetSpec(
-            table.split("."),
-            deps=deps,
-            group_name="promotions",
-            description=description,
-            owners=OWNERS,
-            kinds={"python", "scikitlearn", "duckdb"},
-            freshness_policy=DAILY,
-            metadata={"dagster/table_name": table},
-        )
-        for table, description in tables.items()
-    ]
-
-
 @dg.multi_asset(
-    specs=_specs(_MODEL_TABLES, [*_ACCOUNTS, dg.AssetKey(["ops", "abuse_labels"])]), name="abuse_model", pool=POOL
+    specs=table_specs("promotions", _MODEL_TABLES, [*_ACCOUNTS, "ops/abuse_labels"], _MODULES, _KINDS),
+    name="abuse_model",
+    pool=POOL,
 )
 def abuse_model(
     context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock, models: dg.ResourceParam[Path]
@@ -58,24 +45,24 @@ def abuse_model(
     with warehouse.get_connection() as connection:
         registry = registry_of(models)
         trained = train_model(connection, registry, read_policy(), clock.now())
-        rows = _row_counts(connection, MODEL_TABLES)
+        rows = row_counts(connection, MODEL_TABLES)
     choice = trained.choice
     context.log.info(f"abuse model in force: {choice.model.version}; {choice.why}")
-    for table, count in rows.items():
-        yield dg.MaterializeResult(
-            asset_key=table.split("."),
-            metadata={
-                "dagster/row_count": count,
-                "model": choice.model.version,
-                "why": choice.why,
-                "sha256": trained.kept.sha256,
-                "folder": dg.MetadataValue.path(str(registry.folder)),
-            },
-        )
+    yield from results(
+        rows,
+        {
+            "model": choice.model.version,
+            "why": choice.why,
+            "sha256": trained.kept.sha256,
+            "folder": dg.MetadataValue.path(str(registry.folder)),
+        },
+    )
 
 
 @dg.multi_asset(
-    specs=_specs(_SCORE_TABLES, [*_ACCOUNTS, dg.AssetKey(["ml", "abuse_model"])]), name="abuse_scores", pool=POOL
+    specs=table_specs("promotions", _SCORE_TABLES, [*_ACCOUNTS, "ml/abuse_model"], _MODULES, _KINDS),
+    name="abuse_scores",
+    pool=POOL,
 )
 def abuse_scores(warehouse: Warehouse, models: dg.ResourceParam[Path]) -> Iterator[dg.MaterializeResult]:
     """Score every account with the model in force."""
@@ -85,14 +72,9 @@ def abuse_scores(warehouse: Warehouse, models: dg.ResourceParam[Path]) -> Iterat
 
     with warehouse.get_connection() as connection:
         result = write_scores(connection, registry_of(models), read_policy())
-        rows = _row_counts(connection, SCORE_TABLES)
+        rows = row_counts(connection, SCORE_TABLES)
     decisions = {name: int(count) for name, count in result.scores["decision"].value_counts().items()}
-    for table, count in rows.items():
-        yield dg.MaterializeResult(
-            asset_key=table.split("."), metadata={"dagster/row_count": count, "decisions": decisions}
-        )
+    yield from results(rows, {"decisions": decisions})
 
 
-def _row_counts(connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> dict[str, int]:
-    counts = {table: connection.execute(f"select count(*) from {table}").fetchall() for table in tables}
-    return {table: int(count) for table, ((count,),) in counts.items()}
+ASSETS = [abuse_model, abuse_scores]

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.facts import DAILY, OWNERS
-from quintet.warehouse.ledger import build_fingerprint
+from assets.facts import DAILY, OWNERS, REPORTS
+from assets.versions import stale_assets, versions_of
+from quintet.warehouse.database import PUBLISHED_SCHEMAS
 from quintet.warehouse.publish import publish
 from resources.clock import Clock
 from resources.warehouse import POOL, Warehouse
@@ -14,8 +15,14 @@ from resources.warehouse import POOL, Warehouse
 SNAPSHOT = dg.AssetKey(["serving", "snapshot"])
 
 
-def build_snapshot(published: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
-    """The snapshot of the given tables."""
+def build_snapshot(assets: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
+    """The snapshot of the tables in the schemas that are published.
+
+    assets: all others. Where the code at hand has built all that are upstream, the snapshot says so.
+    """
+    specs = [spec for asset in assets for spec in asset.specs]
+    published = sorted(spec.key for spec in specs if spec.key.path[0] in PUBLISHED_SCHEMAS)
+    versions = versions_of(spec for spec in specs if spec.group_name != REPORTS)
 
     @dg.asset(
         key=SNAPSHOT,
@@ -27,14 +34,17 @@ def build_snapshot(published: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         pool=POOL,
         freshness_policy=DAILY,
     )
-    def snapshot(context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock) -> dg.MaterializeResult:
+    def snapshot(
+        context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock, code: dg.ResourceParam[str]
+    ) -> dg.MaterializeResult:
         now = clock.now()
+        is_current = not stale_assets(versions, context.instance)
         with warehouse.get_connection() as connection:
             result = publish(
                 connection,
                 Path(warehouse.serving),
                 snapshot_id=f"{now:%Y%m%dT%H%M%S}-{context.run_id[:8]}",
-                fingerprint=build_fingerprint(connection) or "",
+                fingerprint=code if is_current else "",
                 published_at=now,
                 kept=warehouse.snapshots_kept,
                 tables={".".join(key.path) for key in published},

@@ -67,3 +67,6 @@ def _result(metadata: Mapping[str, Any], failure: str | None = None) -> dg.Mater
         passed=failure is None, check_name="extracted", description=failure or "nothing was in the way"
     )
     return dg.MaterializeResult(metadata=metadata, check_results=[check])
+
+
+ASSETS = [promotions_source]

@@ -17,12 +17,12 @@ import dagster as dg
 from rich.console import Console
 
 from assets.ingest import raw_key
-from assets.jobs import domain_selection, new_data_selection
+from assets.jobs import changes_selection, domain_selection
+from assets.versions import stale_assets, versions_of
 from cli import guard
 from cli.daemon_lock import is_daemon_alive
 from cli.dead_runs import STARTED_BY, release_dead_runs
 from definitions import build_defs
-from quintet.domains import DATASETS
 from quintet.plan import LEARNING, Plan
 from quintet.settings import Settings
 from resources.event_log import open_instance
@@ -31,17 +31,33 @@ from resources.run_marks import hold_mark, marks_folder, release_mark
 
 @dataclass(frozen=True)
 class PlannedAssets:
-    """The job over all assets, and those of them that a plan asks for."""
+    """The job over all assets, and those of them that a plan asks for.
+
+    stale: how many of them other code has built.
+    """
 
     job: dg.JobDefinition
     selected: Sequence[dg.AssetKey]
+    stale: int = 0
 
 
 def load_assets(settings: Settings, plan: Plan, select: str | None) -> PlannedAssets:
-    """Load what the plan asks for, of one domain or of all."""
+    """Load what the plan asks for, of one domain or of all; nothing where no change of the code reaches it."""
     definitions = build_defs(settings)
-    selected = _selection(plan, select).resolve(definitions.resolve_asset_graph())
-    return PlannedAssets(definitions.resolve_implicit_global_asset_job_def(), sorted(selected))
+    graph, job = definitions.resolve_asset_graph(), definitions.resolve_implicit_global_asset_job_def()
+    if plan.is_full:
+        selection = domain_selection(select) if select else dg.AssetSelection.all().materializable()
+        return PlannedAssets(job, sorted(selection.resolve(graph)))
+    specs, stale = definitions.resolve_all_asset_specs(), set()
+    if plan.code_has_changed:
+        with open_instance() as instance:
+            stale = stale_assets(versions_of(specs), instance)
+    begun = {*stale, *(raw_key(name) for name in plan.new_files), *(dg.AssetKey(path) for path in plan.also)}
+    groups = {spec.key: spec.group_name for spec in specs}
+    selected = changes_selection(groups, begun).resolve(graph) if begun else set()
+    if select:
+        selected &= domain_selection(select).resolve(graph)
+    return PlannedAssets(job, sorted(selected), len(stale & selected))
 
 
 def materialise(assets: PlannedAssets, console: Console, train: str | None = None) -> bool:
@@ -89,14 +105,13 @@ def _record_as_canceled(instance: dg.DagsterInstance, run_id: str) -> None:
         instance.report_run_canceled(run, "the run was interrupted in the middle of a step")
 
 
-def _selection(plan: Plan, select: str | None) -> dg.AssetSelection:
-    if plan.is_full:
-        return domain_selection(select) if select else dg.AssetSelection.all().materializable()
-    begun = [*(raw_key(name) for name in plan.new_files), *(dg.AssetKey(path) for path in plan.also)]
-    return new_data_selection(begun, {DATASETS[name].domain for name in plan.new_files})
-
-
-_OF_DBT = ("Finished dbt command", "A dbt subsetted execution", "Running dbt command", "Logging an `AssetObservation`")
+_OF_DBT = (
+    "Copying `",
+    "Finished dbt command",
+    "A dbt subsetted execution",
+    "Running dbt command",
+    "Logging an `AssetObservation`",
+)
 """How messages begin in which dagster-dbt says how it calls dbt."""
 
 

@@ -39,6 +39,7 @@ from resources.warm_dbt import WarmDbt, warehouse_variables
 
 _CONSOLE = Console(file=sys.stdout, highlight=False)
 _USAGE = 2
+_CHECKED = "checked_code"
 
 
 def run(select: str | None = None, train: str | None = None, is_brief: bool = False) -> int:
@@ -62,10 +63,14 @@ def run(select: str | None = None, train: str | None = None, is_brief: bool = Fa
         if train:
             plan = Plan({}, is_full=True, reason=f"new models of {train} are asked for")
         elif datasets:
-            plan = make_plan(settings.raw, datasets, settings.serving, code_fingerprint(PROJECT, settings), also)
+            code = code_fingerprint(PROJECT, settings)
+            plan = make_plan(settings.raw, datasets, settings.serving, code, also, _checked_code(settings))
         else:
             plan = Plan({}, is_full=True, reason=f"{select} follows its change log")
-        _CONSOLE.print(f"{plan.reason}: {'building' if plan.has_work else 'everything is up to date'}")
+        doing = "everything is up to date"
+        if plan.has_work:
+            doing = "looking for what it touches" if plan.code_has_changed else "building"
+        _CONSOLE.print(f"{plan.reason}: {doing}")
         succeeded = _materialise(settings, plan, select, train) if plan.has_work else True
     if is_brief:
         return 0 if succeeded else 1
@@ -159,7 +164,20 @@ def _materialise(settings: Settings, plan: Plan, select: str | None, train: str 
             from cli.materialise import load_assets, materialise  # noqa: PLC0415
 
             assets = load_assets(settings, plan, select)
+        if not assets.selected:
+            _CONSOLE.print("nothing that is built depends on what has changed: everything is up to date")
+            if select is None:
+                (settings.home / _CHECKED).write_text(code_fingerprint(PROJECT, settings), "utf-8")
+            return True
+        if assets.stale:
+            _CONSOLE.print(f"{assets.stale} tables and reports are built by other code than this")
         return materialise(assets, _CONSOLE, train)
+
+
+def _checked_code(settings: Settings) -> str | None:
+    """The fingerprint of code that was found to build nothing otherwise than the snapshot has it."""
+    file = settings.home / _CHECKED
+    return file.read_text("utf-8") if file.exists() else None
 
 
 @contextmanager

@@ -36,6 +36,11 @@ def code_files(*modules: str, project: Path = PROJECT) -> list[Path]:
     return sorted({file for path in _closure(modules, project) for file in _files_of(path, project)})
 
 
+def imported_modules(files: Iterable[Path]) -> list[str]:
+    """Return the modules of the product that files import, in order."""
+    return sorted({name for file in files for name in _imports(file) if name.split(".")[0] == _PRODUCT})
+
+
 def digest_of(files: Iterable[Path], project: Path, versions: Iterable[str] = ()) -> str:
     """Return a hash over the names and contents of files, and over the versions of packages."""
     digest = hashlib.sha256("\n".join(sorted(versions)).encode())
@@ -58,7 +63,7 @@ def _closure(modules: Iterable[str], project: Path) -> set[Path]:
 
 def _packages(modules: Iterable[str], project: Path) -> set[str]:
     """The locked versions of the packages that modules and all that they import need, as `name==version`."""
-    locked = _locked(project)
+    locked = locked_versions(project)
     names = {package_of(module) for path in _closure(modules, project) for module in _imports(path)}
     return {f"{name}=={locked[name]}" for name in names if name in locked}
 
@@ -70,7 +75,8 @@ def package_of(module: str) -> str:
 
 
 @cache
-def _locked(project: Path) -> dict[str, str]:
+def locked_versions(project: Path = PROJECT) -> dict[str, str]:
+    """Return the versions that the lock file pins, by package; none where there is no lock file."""
     lock = project / "requirements.lock"
     return dict(_LOCKED.findall(lock.read_text("utf-8"))) if lock.exists() else {}
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 import duckdb
 
+from quintet.code_version import code_files, digest_of, imported_modules
 from quintet.settings import Settings
 from quintet.warehouse.contract import Dataset
 from quintet.warehouse.inbox import InboxFile, list_inbox
@@ -21,10 +22,10 @@ from quintet.warehouse.load import examine
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
 _SHAPING = (
-    *("quintet/**/*.py", "quintet/**/*.sql", "quintet/**/*.toml", "assets/**/*.py", "requirements.lock"),
-    *("dbt_project/models/**/*.sql", "dbt_project/models/**/*.yml", "dbt_project/macros/**/*.sql"),
-    *("dbt_project/tests/**/*.sql", "dbt_project/seeds/*.csv", "dbt_project/*.yml"),
+    *("assets/**/*.py", "dbt_project/models/**/*.sql", "dbt_project/models/**/*.yml", "dbt_project/macros/**/*.sql"),
+    *("dbt_project/seeds/**/*.csv", "dbt_project/tests/**/*.sql", "dbt_project/*.yml", "requirements.lock"),
 )
+"""Beside the modules of the product that the assets import."""
 
 LEARNING: Mapping[str, str] = MappingProxyType({"conversions": "matching"})
 """By domain, the step that learns its models and takes `learn_anew`."""
@@ -36,18 +37,20 @@ class Plan:
 
     new_files: by dataset, the files whose content the snapshot does not know.
     also: what else may have changed, by the path of the asset that it begins with, in words.
-    is_full: whether everything is to be built; reason: why, in words.
+    is_full: whether everything is to be built. code_has_changed: whether some of it may be built by other code.
+    reason: why, in words.
     """
 
     new_files: Mapping[str, tuple[InboxFile, ...]]
     is_full: bool
     reason: str
     also: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    code_has_changed: bool = False
 
     @property
     def has_work(self) -> bool:
         """Whether a run would change anything."""
-        return self.is_full or bool(self.also) or bool(self.new_files)
+        return self.is_full or self.code_has_changed or bool(self.also) or bool(self.new_files)
 
 
 def model_variables(settings: Settings) -> dict[str, str]:
@@ -64,9 +67,11 @@ def files_digest(folder: Path, patterns: Iterable[str]) -> str:
 
 
 def code_fingerprint(project: Path, settings: Settings) -> str:
-    """A hash over all code that shapes the published tables, and the settings that do."""
+    """A hash over all code that shapes the published tables and reports, and the settings that do."""
+    modules = imported_modules(sorted((project / "assets").glob("**/*.py")))
+    product = digest_of(code_files(*modules, project=project), project)
     variables = repr(sorted(model_variables(settings).items()))
-    return hashlib.sha256(f"{variables}\0{files_digest(project, _SHAPING)}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{variables}\0{product}\0{files_digest(project, _SHAPING)}".encode()).hexdigest()[:16]
 
 
 def make_plan(
@@ -75,35 +80,27 @@ def make_plan(
     serving: Path,
     fingerprint: str,
     also: Mapping[tuple[str, str], str] | None = None,
+    checked: str | None = None,
 ) -> Plan:
     """Compare the inboxes below `raw` with the snapshot in `serving`.
 
-    also: as in `Plan`: what changes without a file, such as an application's database.
+    fingerprint: of the code at hand. also: as in `Plan`: what changes without a file, such as an application's
+    database. checked: the fingerprint of code that was found to build nothing otherwise than the snapshot has it.
     """
     try:
         path = current_snapshot(serving)
     except NoSnapshotError:
         return Plan({}, is_full=True, reason="nothing is published yet")
     with open_snapshot(path) as snapshot:
-        if _fingerprint(snapshot) != fingerprint:
-            return Plan({}, is_full=True, reason="code or settings have changed since the last publication")
+        code_has_changed = fingerprint not in (_fingerprint(snapshot), checked)
         done = _done_batches(snapshot)
     listed = {dataset.name: _not_done(dataset, list_inbox(raw, dataset.name), done) for dataset in datasets}
     new_files = {name: files for name, files in listed.items() if files}
     count = sum(len(files) for files in new_files.values())
     files = f"{count} new files" if count else "nothing new"
-    reason = "; ".join([files + (" in the inboxes" if also else ""), *(also or {}).values()])
-    return Plan(new_files, is_full=False, reason=reason, also=also or {})
-
-
-def is_published_by(serving: Path, fingerprint: str) -> bool:
-    """Whether there is a snapshot, all of it built by the code with this fingerprint."""
-    try:
-        path = current_snapshot(serving)
-    except NoSnapshotError:
-        return False
-    with open_snapshot(path) as snapshot:
-        return _fingerprint(snapshot) == fingerprint
+    changed = ["code or settings have changed since the last publication"] if code_has_changed else []
+    files = files + (" in the inboxes" if also or changed else "")
+    return Plan(new_files, False, "; ".join([files, *changed, *(also or {}).values()]), also or {}, code_has_changed)
 
 
 def files_not_done(dataset: Dataset, files: Iterable[InboxFile], serving: Path) -> tuple[InboxFile, ...]:

@@ -11,9 +11,10 @@ from pathlib import Path
 import dagster as dg
 
 from assets.ingest import raw_key
-from assets.jobs import domain_selection, new_data_selection
+from assets.jobs import changes_selection, domain_selection
+from assets.versions import stale_assets
 from quintet.domains import DATASETS
-from quintet.plan import files_not_done, is_published_by
+from quintet.plan import files_not_done
 from quintet.warehouse.contract import Dataset
 from quintet.warehouse.inbox import InboxFile, is_settled, unsettled_seconds
 from quintet.warehouse.load import examine
@@ -79,7 +80,6 @@ def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
         inboxes: Inboxes,
         warehouse: Warehouse,
         clock: Clock,
-        code: dg.ResourceParam[str],
     ) -> dg.SensorResult | dg.SkipReason:
         settled = settled_files(context, dataset.name, inboxes, clock)
         if isinstance(settled, dg.SkipReason):
@@ -88,9 +88,7 @@ def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
         fresh = files_not_done(dataset, files, Path(warehouse.serving))
         if not fresh:
             return dg.SensorResult(skip_reason="the snapshot knows the content of every file", cursor=cursor)
-        # where the same code has built everything else, the run builds what the files touch; else the whole business,
-        # since what the dataset's models join with must be there too
-        touched = _touched(context, dataset) if is_published_by(Path(warehouse.serving), code) else None
+        touched = _touched(context, dataset)
         request = dg.RunRequest(
             run_key=content_digest(dataset, fresh), tags={"inbox": dataset.name}, asset_selection=touched
         )
@@ -100,11 +98,16 @@ def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
 
 
 def _touched(context: dg.SensorEvaluationContext, dataset: Dataset) -> list[dg.AssetKey]:
-    """The assets that new files of the dataset change."""
+    """The assets of the business that new files of the dataset change, and those that other code has built or none."""
     if context.repository_def is None:
         raise dg.DagsterInvariantViolationError("the sensor was given no repository to look for assets in")
-    selection = new_data_selection([raw_key(dataset.name)], [dataset.domain]) & domain_selection(dataset.domain)
-    return sorted(selection.resolve(context.repository_def.asset_graph))
+    graph = context.repository_def.asset_graph
+    nodes = {key: graph.get(key) for key in graph.get_all_asset_keys()}
+    business = domain_selection(dataset.domain).resolve(graph)
+    versions = {key: str(nodes[key].code_version) for key in business if nodes[key].code_version is not None}
+    begun = {raw_key(dataset.name), *stale_assets(versions, context.instance)}
+    groups = {key: node.group_name for key, node in nodes.items()}
+    return sorted(changes_selection(groups, begun).resolve(graph) & business)
 
 
 INBOX_SENSORS = [build_inbox_sensor(dataset) for dataset in DATASETS.values()]

@@ -65,3 +65,6 @@ def watch_loan_book(
     if not fresh:
         return dg.SensorResult(skip_reason="the snapshot knows every dump", cursor=cursor)
     return dg.SensorResult(run_requests=[dg.RunRequest(run_key=" ".join(sorted(fresh)))], cursor=cursor)
+
+
+SENSORS = [watch_change_log, watch_loan_book]

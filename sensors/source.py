@@ -37,3 +37,6 @@ def _taken_activity(instance: dg.DagsterInstance) -> str | None:
         return None
     taken = latest.asset_materialization.metadata.get(ACTIVITY)
     return None if taken is None else str(taken.value)
+
+
+SENSORS = [source_sensor]

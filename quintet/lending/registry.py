@@ -21,16 +21,22 @@ class FeatureError(ValueError):
     """A feature's file is not right; the text names it and the mend."""
 
 
+def feature_modules() -> list[str]:
+    """Return the names of the modules of all features."""
+    return [f"{package.__name__}.{module.name}" for module in pkgutil.iter_modules(package.__path__)]
+
+
 @cache
 def features() -> tuple[Feature, ...]:
     """All features by name. Raises FeatureError for a file without one, or whose name is another than its feature's."""
     found = []
-    for module in pkgutil.iter_modules(package.__path__):
-        feature = getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "FEATURE", None)
+    for module in feature_modules():
+        name = module.rpartition(".")[2]
+        feature = getattr(importlib.import_module(module), "FEATURE", None)
         if not isinstance(feature, Feature):
-            raise FeatureError(f"features/{module.name}.py has no FEATURE; give it one, of type Feature")
-        if feature.name != module.name:
-            raise FeatureError(f"features/{module.name}.py has the feature {feature.name}; give both one name")
+            raise FeatureError(f"features/{name}.py has no FEATURE; give it one, of type Feature")
+        if feature.name != name:
+            raise FeatureError(f"features/{name}.py has the feature {feature.name}; give both one name")
         found.append(feature)
     return tuple(found)
 

@@ -80,7 +80,8 @@ create table if not exists ops.source_columns (
     column_name varchar not null,
     type varchar not null
 );
-create table if not exists ops.build (fingerprint varchar not null);
+drop table if exists ops.build;
+create table if not exists ops.built (name varchar primary key, code_version varchar not null);
 """
 
 

@@ -1,13 +1,13 @@
 """What was taken in and how far it has come.
 
-Belongs here: reading and writing the marks on batches (`ops.batches.modelled_at`) and on the build (`ops.build`). The
+Belongs here: reading and writing the marks on batches (`ops.batches.modelled_at`) and on tables (`ops.built`). The
 loader itself writes the batches (`load.py`).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import duckdb
 
@@ -78,13 +78,12 @@ def mark_modelled(
     )
 
 
-def build_fingerprint(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """The fingerprint of the code that built the models last, None before the first build."""
-    row = connection.execute("select fingerprint from ops.build").fetchone()
-    return None if row is None else str(row[0])
+def built_versions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """The version of the code that built each table that is added to, by its name."""
+    return dict(connection.execute("select name, code_version from ops.built").fetchall())
 
 
-def set_build_fingerprint(connection: duckdb.DuckDBPyConnection, fingerprint: str) -> None:
-    """Note which code built the models."""
-    connection.execute("delete from ops.build")
-    connection.execute("insert into ops.build values (?)", [fingerprint])
+def set_built(connection: duckdb.DuckDBPyConnection, versions: Mapping[str, str]) -> None:
+    """Note which version of the code has built tables."""
+    for name, version in versions.items():
+        connection.execute("insert or replace into ops.built values (?, ?)", [name, version])
