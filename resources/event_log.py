@@ -88,11 +88,11 @@ class OpenEventLog(SqliteEventLogStorage):
 
 
 def _write_without_waiting_for_the_disk(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
-    """Let the system write in its own time, as each event would wait for the disk else.
+    """Let the system write in its own time, as each event, and each table of a new file, would wait for the disk else.
 
-    A killed process loses nothing. A failure of the machine may lose the last events, and never damages the log, which
-    is in WAL mode.
+    A killed process loses nothing. A failure of the machine may lose the last events, and never damages the log.
     """
+    connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = normal")
 
 
