@@ -27,9 +27,10 @@ def new_data_selection(begun: Iterable[dg.AssetKey], domains: Iterable[str]) -> 
     everything else before. The views on the bookkeeping tables stand then and show what is new by themselves.
     """
     fresh = dg.AssetSelection.assets(*begun).downstream()
+    bookkeeping = dg.AssetSelection.groups("ops")
+    views = bookkeeping & dg.AssetSelection.key_prefixes("marts")
     # every report stands on the snapshot, but only those of the domains with new data have changed
-    selection = (fresh - dg.AssetSelection.groups(REPORTS)) | dg.AssetSelection.groups("ops").materializable()
-    selection -= dg.AssetSelection.groups("ops") & dg.AssetSelection.key_prefixes("marts")
+    selection = (fresh - dg.AssetSelection.groups(REPORTS) - views) | (bookkeeping.materializable() - views)
     for domain in domains:
         selection |= dg.AssetSelection.tag(DOMAIN_TAG, domain)
     return selection
