@@ -32,10 +32,10 @@ def changes_selection(groups: Mapping[dg.AssetKey, str | None], begun: Collectio
     selection: dg.AssetSelection = dg.AssetSelection.assets(*sorted(reports))
     if not changed:
         return selection
-    bookkeeping = dg.AssetSelection.groups("ops").materializable() - (
-        dg.AssetSelection.groups("ops") & dg.AssetSelection.key_prefixes("marts")
-    )
-    selection |= (dg.AssetSelection.assets(*changed).downstream() - dg.AssetSelection.groups(REPORTS)) | bookkeeping
+    bookkeeping = dg.AssetSelection.groups("ops")
+    views = bookkeeping & dg.AssetSelection.key_prefixes("marts")
+    downstream = dg.AssetSelection.assets(*changed).downstream() - dg.AssetSelection.groups(REPORTS) - views
+    selection |= dg.AssetSelection.assets(*changed) | downstream | (bookkeeping.materializable() - views)
     for domain in [name for name in DOMAIN_NAMES if name in {groups[key] for key in changed}]:
         selection |= dg.AssetSelection.tag(DOMAIN_TAG, domain)
     return selection

@@ -6,13 +6,16 @@ Started by `cli.services`, which holds the lock that says that the daemon of the
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 
 from dagster._cli.dev import dev_command
 
 from cli.dead_runs import release_dead_runs
 from cli.home import PROJECT
 from cli.supervisor import step_back
+from quintet.settings import load_settings
 from resources.event_log import open_instance
+from resources.warm_dbt import WarmDbt, warehouse_variables
 
 
 def main(port: str) -> None:
@@ -21,7 +24,10 @@ def main(port: str) -> None:
     with open_instance() as instance:
         release_dead_runs(instance)
     workspace = str(PROJECT / "workspace.yaml")
-    dev_command(["--workspace", workspace, "--host", "127.0.0.1", "--port", port])
+    project, settings = PROJECT / "dbt_project", load_settings()
+    variables = warehouse_variables(project, settings.warehouse, settings.memory_limit, settings.threads)
+    with closing(WarmDbt(project, variables)):  # one for all runs, which find it in their environment
+        dev_command(["--workspace", workspace, "--host", "127.0.0.1", "--port", port])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Dagster's own event log in SQLite, with connections that stay open, and with marks of the runs that are executed.
 
 A run writes about a thousand events; for each, the base class opens, compiles for and closes every file again, which
-was a fifth of the time of a run. `dagster.yaml` names this class, so that every process of Dagster uses it: the one
-that executes a run marks it, and whoever writes a run's end frees its places in the pools.
+was a fifth of the time of a run, and waits for the disk. `dagster.yaml` names this class, so that every process of
+Dagster uses it: the one that executes a run marks it, and whoever writes a run's end frees its places in the pools.
 """
 
 import os
+import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, QueuePool, create_engine
+from sqlalchemy.event import listen
 
 from resources.run_marks import hold_mark, marks_folder, release_mark
 
@@ -63,6 +65,7 @@ class OpenEventLog(SqliteEventLogStorage):
                     poolclass=QueuePool,
                     connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
                 )
+                listen(engine, "connect", _write_without_waiting_for_the_disk)
                 self._initdb(engine)
                 self._engines[shard] = engine
                 if len(self._engines) > _MOST_OPEN_FILES:  # the daemon sees a file for each run
@@ -82,6 +85,15 @@ class OpenEventLog(SqliteEventLogStorage):
         for engine in self._engines.values():
             engine.dispose()
         super().dispose()
+
+
+def _write_without_waiting_for_the_disk(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
+    """Let the system write in its own time, as each event, and each table of a new file, would wait for the disk else.
+
+    A killed process loses nothing. A failure of the machine may lose the last events, and never damages the log.
+    """
+    connection.execute("pragma journal_mode = wal")
+    connection.execute("pragma synchronous = normal")
 
 
 def _begins_here(event: EventLogEntry) -> bool:

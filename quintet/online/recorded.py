@@ -48,13 +48,14 @@ class RecordedTable:
 
 def create_recorded(connection: duckdb.DuckDBPyConnection, tables: Iterable[RecordedTable]) -> None:
     """Create the tables that are not there yet in the schema `ops`."""
-    for table in tables:
-        declared = [
-            f"{quote_identifier(name)} {kind}"
-            + (" primary key" if name == table.key else "" if name in table.optional else " not null")
-            for name, kind in table.columns.items()
-        ]
-        connection.execute(f"create table if not exists {table.table} ({', '.join(declared)})")
+    with transaction(connection):  # one wait for the disk
+        for table in tables:
+            declared = [
+                f"{quote_identifier(name)} {kind}"
+                + (" primary key" if name == table.key else "" if name in table.optional else " not null")
+                for name, kind in table.columns.items()
+            ]
+            connection.execute(f"create table if not exists {table.table} ({', '.join(declared)})")
 
 
 def ingest_recorded(connection: duckdb.DuckDBPyConnection, table: RecordedTable, folder: Path) -> int:

@@ -164,18 +164,24 @@ def prepare(connection: duckdb.DuckDBPyConnection, datasets: Iterable[Dataset]) 
 
     A contract that gained a column gains it in its raw table too. Running it again changes nothing.
     """
+    # outside of the transaction, since that writes to one file
     for schema in SCHEMAS:
         connection.execute(f"create schema if not exists {schema}")
-    connection.execute(parsing_macros())
-    connection.execute(_BOOKKEEPING)
-    for dataset in datasets:
-        table = raw_table(dataset.name)
-        columns = dict.fromkeys(dataset.columns, "varchar") | PROVENANCE
-        declared = ", ".join(f"{quote_identifier(name)} {kind}" for name, kind in columns.items())
-        connection.execute(f"create table if not exists {table} ({declared})")
-        present = {name for (name,) in connection.execute(f"select column_name from (describe {table})").fetchall()}
-        for name in [name for name in columns if name not in present]:
-            connection.execute(f"alter table {table} add column {quote_identifier(name)} {columns[name]}")
+    with transaction(connection):  # one wait for the disk, each time that a step opens the warehouse
+        connection.execute(parsing_macros())
+        connection.execute(_BOOKKEEPING)
+        for dataset in datasets:
+            _prepare_raw_table(connection, dataset)
+
+
+def _prepare_raw_table(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
+    table = raw_table(dataset.name)
+    columns = dict.fromkeys(dataset.columns, "varchar") | PROVENANCE
+    declared = ", ".join(f"{quote_identifier(name)} {kind}" for name, kind in columns.items())
+    connection.execute(f"create table if not exists {table} ({declared})")
+    present = {name for (name,) in connection.execute(f"select column_name from (describe {table})").fetchall()}
+    for name in [name for name in columns if name not in present]:
+        connection.execute(f"alter table {table} add column {quote_identifier(name)} {columns[name]}")
 
 
 def raw_table(dataset_name: str) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from sqlalchemy import text
 
 from resources.event_log import OpenEventLog, open_instance
 
@@ -51,3 +53,20 @@ def test_what_is_kept_elsewhere_stays_there(home: Path) -> None:
     )
     with open_instance() as instance:
         assert type(instance.event_log_storage).__name__ == "ConsolidatedSqliteEventLogStorage"
+
+
+@pytest.mark.usefixtures("home")
+def test_no_event_waits_for_the_disk_as_those_of_dagster_do() -> None:
+    with open_instance() as opened, dg.DagsterInstance.get() as usual:
+        assert disk_settings(opened, "a run") == ("wal", 1)
+        assert disk_settings(usual, "a run")[1] == 2
+
+
+def disk_settings(instance: dg.DagsterInstance, run_id: str) -> tuple[str, int]:
+    """The mode of the journal of a run's file, and how far a commit waits for the disk (2: to the end)."""
+    log = instance.event_log_storage
+    assert isinstance(log, SqliteEventLogStorage)
+    with log.run_connection(run_id) as connection:
+        (journal,) = connection.execute(text("pragma journal_mode")).one()
+        (synchronous,) = connection.execute(text("pragma synchronous")).one()
+    return journal, synchronous

@@ -163,7 +163,7 @@ def test_where_the_same_code_has_built_all_else_a_run_builds_what_the_files_touc
     publish(inbox, "of another file", "code")
     (request,) = requested(evaluate(inbox))
     assert [key.to_user_string() for key in request.asset_selection or []] == [
-        *("marts/ops_batches", "marts/pages", "raw/page_categories", "serving/snapshot")
+        *("marts/pages", "raw/page_categories", "serving/snapshot")
     ]
 
 
