@@ -79,9 +79,17 @@ def test_an_element_that_is_rarely_matched_is_a_finding_of_matching_only():
     )
 
 
+def twice_each(clicks: pd.DataFrame) -> pd.DataFrame:
+    """Each click with another of its session, and that one's own broker row."""
+    again = clicks.assign(
+        conversion_id=clicks["conversion_id"] + CLICKS, broker_row_id=clicks["broker_row_id"] + " again"
+    )
+    return pd.concat([clicks, again])
+
+
 def test_rows_of_one_session_count_once():
     clicks = make_clicks(CLICKS, 5, better_from_germany)
-    repeated = pd.concat([clicks, clicks.assign(conversion_id=clicks["conversion_id"] + CLICKS)])
+    repeated = twice_each(clicks)
     once, twice = rates_of(clicks), rates_of(repeated)
     pd.testing.assert_frame_equal(once.drop(columns="rows"), twice.drop(columns="rows"))
     assert (twice["rows"] == 2 * once["rows"]).all()
@@ -136,7 +144,7 @@ def said_of_sessions(clicks: pd.DataFrame) -> tuple[Insight, ...]:
 
 def test_sessions_that_share_their_score_are_said():
     clicks = make_clicks(CLICKS, 10)
-    shared = pd.concat([clicks, clicks.assign(conversion_id=clicks["conversion_id"] + CLICKS)])
+    shared = twice_each(clicks)
     (sentence,) = said_of_sessions(shared)
     assert sentence.lead == "100%"
     mixed = shared.assign(important_score=shared["important_score"].sample(frac=1, random_state=3).to_numpy())

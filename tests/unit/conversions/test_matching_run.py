@@ -98,11 +98,11 @@ def test_while_few_links_were_seen_the_order_of_batches_does_not_matter(connecti
         outcome = run(connection, registry)
     assert "more rows, and fewer than 10,000 links" in str(outcome.learned)
     at_once = duckdb.connect(config={"threads": 1})
-    at_once.execute("create schema marts; create schema ml")
-    for table in ("fct_conversions", "fct_broker_rows"):
-        frame = connection.execute(f"from marts.{table}").df()
+    at_once.execute("create schema intermediate; create schema ml")
+    for table in ("int_conversions", "int_broker_rows"):
+        frame = connection.execute(f"from intermediate.{table}").df()
         at_once.register("frame", frame)
-        at_once.execute(f"create table marts.{table} as from frame order by hash(frame)")
+        at_once.execute(f"create table intermediate.{table} as from frame order by hash(frame)")
 
     assert run(at_once, ModelRegistry(tmp_path / "other")).model.version == outcome.model.version
     pd.testing.assert_frame_equal(matches(at_once), matches(connection))
@@ -140,12 +140,12 @@ def test_results_of_other_code_are_made_anew(connection, registry):
     assert run(connection, registry, "other code").run.blocks_matched_anew == blocks
 
 
-@pytest.mark.parametrize("missing", ["fct_conversions", "fct_broker_rows", "both"])
+@pytest.mark.parametrize("missing", ["int_conversions", "int_broker_rows", "both"])
 def test_without_one_side_nothing_is_kept_as_a_model_and_all_tables_are_there(connection, registry, missing):
     add(connection, *make_world(500, DAYS, 1))
-    for table in ("fct_conversions", "fct_broker_rows"):
+    for table in ("int_conversions", "int_broker_rows"):
         if missing in (table, "both"):
-            connection.execute(f"delete from marts.{table}")
+            connection.execute(f"delete from intermediate.{table}")
     run(connection, registry)
 
     assert registry.current() is None

@@ -1,4 +1,6 @@
 {{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='broker_row_id') }}
+-- depends_on: {{ ref('int_broker_rows_current') }}
+-- depends_on: {{ source('frames', 'stg_country_names') }}
 {% if is_incremental() -%}
 with
 remapped_names as (

@@ -1,4 +1,7 @@
 {{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='conversion_id') }}
+-- depends_on: {{ ref('int_conversions_current') }}
+-- depends_on: {{ ref('int_page_categories_current') }}
+-- depends_on: {{ source('frames', 'stg_country_names') }}
 {% if is_incremental() -%}
 with
 -- What the rows say now against what the mapping says now: no need to know which batch changed the mapping.
