@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from assets.build import datasets_fully_built
-from assets.facts import DAILY
+from assets.facts import DAILY, OWNERS
 from assets.versions import model_versions, versions_of
 from quintet.warehouse.ledger import built_versions, loaded_batches, mark_modelled, set_built
 from resources.clock import Clock
@@ -32,11 +32,14 @@ class Translator(DagsterDbtTranslator):
         self._versions = versions
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
-        """The spec of a model or seed, with its code version and the freshness that is asked of it."""
+        """The spec of a model or seed, with its business, its code version and the freshness that is asked of it."""
         spec = super().get_asset_spec(manifest, unique_id, project)
         if unique_id not in self._versions:
             return spec
-        return spec.replace_attributes(freshness_policy=DAILY, code_version=self._versions[unique_id])
+        group = manifest["nodes"][unique_id]["fqn"][-2]  # the folder of the business
+        return spec.replace_attributes(
+            group_name=group, owners=OWNERS, freshness_policy=DAILY, code_version=self._versions[unique_id]
+        )
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """`marts/dim_agency` for a model, `seeds/…` for a seed; what the source declares for a source."""

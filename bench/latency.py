@@ -124,7 +124,7 @@ class Home:
     def bare_dbt(self, drop: Drop) -> float:
         """Build the models that such a file touches with dbt's own command; gives the seconds."""
         fed_by_files = [f"source:raw.{drop.dataset}+"] if drop.dataset in DATASETS else []
-        selection = [*fed_by_files, "tag:ops", f"tag:results,tag:{drop.domain}"]
+        selection = [*fed_by_files, "marts.ops", *(f"tag:results,{layer}.{drop.domain}" for layer in ("ml", "marts"))]
         target = self.home / "bare"
         began = time.perf_counter()
         subprocess.run(

@@ -13,6 +13,7 @@ import dagster as dg
 from packaging.version import Version
 
 from resources.dagster_dbt import DbtCliInvocation, DbtCliResource
+from resources.run_dbt import PARSE
 from resources.warm_dbt import STAMP, WarmDbt, is_prepared, parse_digest, prepared_folder, warehouse_variables
 
 CALL_DBT = ["-I", "-S", str(Path(__file__).with_name("call_dbt.py"))]
@@ -63,6 +64,6 @@ def prepare_manifest(dbt: Dbt) -> Path:
         with (target / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # the warm dbt may be parsing
             if not is_prepared(project, digest):
-                dbt.cli(["parse"], target_path=target).wait()
+                dbt.cli(list(PARSE), target_path=target).wait()
                 (target / STAMP).write_text(digest)
     return target / "manifest.json"

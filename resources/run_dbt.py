@@ -34,6 +34,9 @@ _MOST_BYTES = 4_000_000
 
 _HALTED = 3
 
+PARSE = ("parse", "--no-partial-parse")
+"""From scratch: a new macro that a model looks up by its name would not let dbt parse that model again."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run dbt in this process and return its exit status."""
@@ -106,7 +109,7 @@ class _Server:
             silent = os.open(os.devnull, os.O_WRONLY)
             os.dup2(silent, 1)
             os.dup2(silent, 2)
-            return run(["parse"], None)
+            return run(PARSE, None)
         _, status = os.waitpid(pid, 0)
         if status == 0:  # of a project that cannot be parsed, the call of `prepare_manifest` tells the reason
             (self._parsed.parent / "manifest.sha256").write_text(str(self._digest))

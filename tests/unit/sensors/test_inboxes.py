@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -58,10 +59,16 @@ def evaluate(
     settle_seconds: float = 2.0,
     clock: type[Clock] = Clock,
     written_to: str = "",
+    instance: dg.DagsterInstance | None = None,
+    version: str = "1",
 ) -> dg.SensorResult | dg.SkipReason:
     later = dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=seconds_later)
     result = build_inbox_sensor(PAGE_CATEGORIES)(
-        dg.build_sensor_context(cursor=cursor, repository_def=project().get_repository_def()),
+        dg.build_sensor_context(
+            instance=instance or dg.DagsterInstance.ephemeral(),
+            cursor=cursor,
+            repository_def=project(version).get_repository_def(),
+        ),
         inboxes=Inboxes(raw=str(inbox.parent), settle_seconds=settle_seconds),
         warehouse=Warehouse(
             database=str(inbox.parent / "warehouse.duckdb"),
@@ -72,19 +79,24 @@ def evaluate(
             snapshots_kept=3,
         ),
         clock=clock(at=later.isoformat(), **({"written_to": written_to} if written_to else {})),
-        code="code",
     )
     assert isinstance(result, dg.SensorResult | dg.SkipReason)
     return result
 
 
-def project() -> dg.Definitions:
-    """What the dataset's model is made from, what it joins with, and what stands on both; another business beside."""
+def project(version: str = "1") -> dg.Definitions:
+    """What the dataset's model is made from, what it joins with, and what stands on both; another business beside.
+
+    version: of the code of the clicks.
+    """
 
     def asset(key: str, group: str, *deps: str) -> dg.AssetsDefinition:
-        return dg.asset(key=key.split("/"), group_name=group, deps=[dg.AssetKey(dep.split("/")) for dep in deps])(
-            lambda: None
-        )
+        return dg.asset(
+            key=key.split("/"),
+            group_name=group,
+            deps=[dg.AssetKey(dep.split("/")) for dep in deps],
+            code_version=version if key == "marts/clicks" else "1",
+        )(lambda: None)
 
     return dg.Definitions(
         assets=[
@@ -99,13 +111,12 @@ def project() -> dg.Definitions:
     )
 
 
-def publish(inbox: Path, batch_id: str, fingerprint: str) -> None:
+def publish(inbox: Path, batch_id: str) -> None:
     """A snapshot that knows one batch."""
     serving = inbox.parent / "serving"
     serving.mkdir()
     with duckdb.connect(str(serving / "1.duckdb")) as snapshot:
         snapshot.execute("create schema marts")
-        snapshot.execute("create table marts.snapshot as select ? as fingerprint", [fingerprint])
         snapshot.execute(
             "create table marts.ops_batches as select 'page_categories' as dataset, ? as batch_id, "
             "'loaded' as status, timestamp '2026-01-01' as modelled_at",
@@ -158,20 +169,42 @@ def test_a_tick_does_not_wait_long(inbox: Path) -> None:
     assert SLEPT == []
 
 
-def test_where_the_same_code_has_built_all_else_a_run_builds_what_the_files_touch(inbox: Path) -> None:
-    (inbox / "a.csv").write_text(HEADER + "a;a\n")
-    publish(inbox, "of another file", "code")
-    (request,) = requested(evaluate(inbox))
-    assert [key.to_user_string() for key in request.asset_selection or []] == [
-        *("marts/pages", "raw/page_categories", "serving/snapshot")
-    ]
+@pytest.fixture
+def built() -> Iterator[dg.DagsterInstance]:
+    """An instance in which everything was built."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        definitions = project()
+        assert definitions.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance).success
+        yield instance
 
 
-def test_where_other_code_has_published_a_run_builds_the_whole_business(inbox: Path) -> None:
+def selected(request: dg.RunRequest) -> list[str]:
+    return [key.to_user_string() for key in request.asset_selection or []]
+
+
+def test_where_the_same_code_has_built_all_else_a_run_builds_what_the_files_touch(
+    inbox: Path, built: dg.DagsterInstance
+) -> None:
     (inbox / "a.csv").write_text(HEADER + "a;a\n")
-    publish(inbox, "of another file", "other code")
+    publish(inbox, "of another file")
+    (request,) = requested(evaluate(inbox, instance=built))
+    assert selected(request) == ["marts/pages", "raw/page_categories", "serving/snapshot"]
+
+
+def test_what_other_code_has_built_of_the_business_is_built_with_it(inbox: Path, built: dg.DagsterInstance) -> None:
+    (inbox / "a.csv").write_text(HEADER + "a;a\n")
+    publish(inbox, "of another file")
+    (request,) = requested(evaluate(inbox, instance=built, version="2"))
+    assert selected(request) == ["marts/clicks", "marts/pages", "raw/page_categories", "serving/snapshot"]
+
+
+def test_where_nothing_was_built_a_run_builds_the_whole_business(inbox: Path) -> None:
+    (inbox / "a.csv").write_text(HEADER + "a;a\n")
     (request,) = requested(evaluate(inbox))
-    assert request.asset_selection is None
+    assert set(selected(request)) == {
+        *("marts/clicks", "marts/ops_batches", "marts/pages"),
+        *("raw/conversions", "raw/page_categories", "serving/snapshot"),
+    }
 
 
 def test_a_repeated_tick_asks_for_nothing(inbox: Path) -> None:
@@ -233,7 +266,7 @@ def test_a_file_rejected_for_its_name_is_taken_when_it_is_renamed(tmp_path: Path
 def test_content_that_the_snapshot_knows_is_no_run_and_is_not_looked_at_again(inbox: Path) -> None:
     (inbox / "a.csv").write_text(HEADER + "a;a\n")
     (file,) = list_inbox(inbox.parent, inbox.name)
-    publish(inbox, examine(file, PAGE_CATEGORIES).batch_id, "code")
+    publish(inbox, examine(file, PAGE_CATEGORIES).batch_id)
     result = evaluate(inbox)
     assert isinstance(result, dg.SensorResult)
     assert requested(result) == []

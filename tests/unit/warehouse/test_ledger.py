@@ -9,10 +9,10 @@ import duckdb
 import pytest
 
 from quintet.warehouse.ledger import (
-    build_fingerprint,
+    built_versions,
     loaded_batches,
     mark_modelled,
-    set_build_fingerprint,
+    set_built,
 )
 
 AT = dt.datetime(2024, 6, 2)
@@ -60,10 +60,10 @@ def test_marking_nothing_changes_nothing(loaded: duckdb.DuckDBPyConnection):
     assert set(modelled(loaded).values()) == {None}
 
 
-def test_the_last_fingerprint_of_a_build_is_kept(warehouse: duckdb.DuckDBPyConnection):
-    assert build_fingerprint(warehouse) is None
+def test_the_last_code_that_built_a_table_is_kept(warehouse: duckdb.DuckDBPyConnection):
+    assert built_versions(warehouse) == {}
 
-    for fingerprint in ("one", "two"):
-        set_build_fingerprint(warehouse, fingerprint)
+    for versions in ({"a": "1", "b": "1"}, {"b": "2"}):
+        set_built(warehouse, versions)
 
-    assert build_fingerprint(warehouse) == "two"
+    assert built_versions(warehouse) == {"a": "1", "b": "2"}
