@@ -16,8 +16,10 @@ from assets.ingest import raw_key
 from assets.jobs import changes_selection, domain_selection
 from assets.publish import SNAPSHOT as SNAPSHOT_KEY
 from definitions import build_defs
+from quintet.code_version import code_files, imported_modules
 from quintet.conversions import analysis_tables, matching_run, spellings
-from quintet.domains import DATASETS
+from quintet.domain import Domain
+from quintet.domains import DATASETS, DOMAINS
 from quintet.insurance import forecast_tables
 from quintet.lending import result_tables as lending_tables
 from quintet.payments import alert_tables
@@ -173,3 +175,19 @@ def test_what_new_files_leave_alone_shows_the_bookkeeping_as_it_is(definitions: 
 
 def _is_of_ops(graph: AssetGraph, key: dg.AssetKey) -> bool:
     return graph.get(key).group_name == "ops"
+
+
+def test_no_table_and_no_report_depends_on_a_page_or_a_route(project: Path) -> None:
+    modules = imported_modules(sorted((project / "assets").glob("*.py")))
+    files = {file.relative_to(project).as_posix() for file in code_files(*modules)}
+    assert [file for file in files if file.startswith("quintet/web/")] == []
+    assert "quintet/conversions/fit.py" in files
+
+
+@pytest.mark.parametrize("domain", DOMAINS, ids=lambda domain: domain.name)
+def test_the_code_of_a_business_depends_on_no_other_business(project: Path, domain: Domain) -> None:
+    files = [project / f"{name.replace('.', '/')}.py" for name in domain.assets]
+    modules = [name for name in imported_modules(files) if not name.startswith("quintet.domains")]
+    names = {file.relative_to(project).as_posix() for file in code_files(*modules)}
+    others = [f"quintet/{other.name}/" for other in DOMAINS if other is not domain]
+    assert [name for name in names if name.startswith(tuple(others))] == []
