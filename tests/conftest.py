@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import gc
 import itertools
 import os
@@ -19,9 +20,13 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from quintet.embedded.postgres import EmbeddedPostgres
+from resources.warm_dbt import SERVER, WarmDbt, warehouse_variables
+from tests.command import Command
 
 _PROJECT = Path(__file__).parents[1]
 _DATABASES = itertools.count(1)
+EQUAL_PRIORITY = _PROJECT / "tests" / "equal_priority"
+"""A folder for PYTHONPATH: processes of the product that would step back do not."""
 
 # The suite starts hundreds of processes; without bytecode each of them would compile all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -85,7 +90,7 @@ def real_data() -> Path:
 
 
 class Quintet:
-    """The product as a user runs it: `run.py` in a process of its own, with its inboxes and its home.
+    """The product as a user runs it: `quintet run` in a process of its own, with its inboxes and its home.
 
     kept: the models of a home that was built; a later home takes from there what depends on the code alone.
     """
@@ -107,30 +112,56 @@ class Quintet:
             "DAGSTER_HOME": str(dagster_home),
             "DO_NOT_TRACK": "1",
             "COLUMNS": "200",
+            "PYTHONPATH": os.pathsep.join([str(EQUAL_PRIORITY), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Begin a run."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "cli", "run", *arguments],
+    def start(self, *arguments: str) -> Command:
+        """Begin a run, which calls the dbt that these tests keep warm."""
+        return Command(["run", *arguments], self.environment | {SERVER: _address_of_dbt()})
+
+    def run(self, *arguments: str, status: int = 0) -> str:
+        """Run to the end; gives what it printed, and fails the test where the exit status is another."""
+        process = self.start(*arguments)
+        printed = process.finish()
+        assert process.returncode == status, printed
+        return printed
+
+    def run_from_nothing(self) -> str:
+        """Run as a shell would: a process that imports what it needs and starts a dbt of its own."""
+        ran = subprocess.run(
+            [sys.executable, "-m", "cli", "run"],
             cwd=_PROJECT,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            check=False,
         )
-
-    def run(self, *arguments: str, status: int = 0) -> str:
-        """Run to the end; gives what it printed, and fails the test where the exit status is another."""
-        process = self.start(*arguments)
-        printed, _ = process.communicate(timeout=600)
-        assert process.returncode == status, printed
-        return printed
+        assert ran.returncode == 0, ran.stdout
+        return ran.stdout
 
     @property
     def snapshot(self) -> Path:
         """The current snapshot's file."""
         return (self.home / "serving" / "current.duckdb").resolve()
+
+
+@functools.cache
+def _warm_dbt() -> tuple[WarmDbt, str]:
+    """The dbt that the runs of this process call, which they would each start for themselves, and its address."""
+    variables = warehouse_variables(_PROJECT / "dbt_project", Path("warehouse.duckdb"), "1GB", 2)
+    warm = WarmDbt(_PROJECT / "dbt_project", variables)
+    return warm, os.environ.pop(SERVER, "")
+
+
+def _address_of_dbt() -> str:
+    return _warm_dbt()[1]
+
+
+def pytest_sessionfinish() -> None:
+    """End the warm dbt."""
+    if _warm_dbt.cache_info().currsize:
+        _warm_dbt()[0].close()
 
 
 def _built_once(tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path) -> Quintet:
@@ -144,7 +175,7 @@ def _built_once(tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path) 
         Quintet.kept = finished[0] / "models" if finished else None
         quintet = Quintet(raw, shared / name)
         if not printed.is_file():
-            printed.write_text(quintet.run(), "utf-8")
+            printed.write_text(quintet.run_from_nothing(), "utf-8")
     quintet.printed = printed.read_text("utf-8")
     Quintet.kept = quintet.home / "models"
     return quintet

@@ -42,7 +42,7 @@ def test_while_the_store_is_away_features_go_on_in_bounded_memory_and_nothing_is
         assert most - before < _MOST_MORE_MB
         world.objects.start()
         world.stop_traffic()
-        world.await_applied(seconds=600)
+        world.await_applied()
         assert differences(world) == {}
         assert features_unlike_the_tables(world) == []
         print(

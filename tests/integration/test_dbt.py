@@ -40,6 +40,7 @@ from quintet.promotions.result_tables import train_model, write_scores
 from quintet.registry import ModelRegistry
 from quintet.samples.payments import PaymentsWorld
 from quintet.warehouse.database import open_warehouse, prepare, published_file
+from tests.waiting import LONG_SECONDS
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def run_dbt(project: Path, warehouse: Path, *arguments: str) -> DbtRun:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=LONG_SECONDS,
     )
     assert (output / "run_results.json").exists(), process.stdout + process.stderr
     manifest = json.loads((output / "manifest.json").read_text("utf-8"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -14,8 +13,7 @@ import pytest
 from quintet import ahead
 from quintet.conversions import pipeline_worlds
 from quintet.payments import alert_tables
-
-_SOON_SECONDS = 60.0
+from tests.waiting import wait_until
 
 
 def test_it_keeps_what_the_steps_of_the_domains_ask_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,15 +44,10 @@ def test_it_ends_with_a_build_that_is_killed(tmp_path: Path, project: Path) -> N
         "with computed_ahead(Path(sys.argv[1]), 'code', ['conversions']): time.sleep(600)"
     )
     build = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=project)
-    began = time.monotonic()
-    while not (found := children(build.pid, "quintet.ahead")):
-        assert time.monotonic() - began < _SOON_SECONDS
-        time.sleep(0.05)
+    found = wait_until(lambda: children(build.pid, "quintet.ahead"))
     build.kill()
     build.wait()
-    while is_running(found[0]):
-        assert time.monotonic() - began < _SOON_SECONDS
-        time.sleep(0.05)
+    wait_until(lambda: not is_running(found[0]))
 
 
 def children(parent: int, module: str) -> list[int]:

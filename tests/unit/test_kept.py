@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from quintet.kept import kept_frames
+from tests.waiting import LONG_SECONDS
 
 FRAME = pd.DataFrame(
     {
@@ -47,12 +48,12 @@ def test_while_one_makes_the_frames_others_wait_and_then_take_them(tmp_path: Pat
 
     def slowly() -> dict[str, pd.DataFrame]:
         begun.set()
-        ended.wait(10)
+        ended.wait(LONG_SECONDS)
         return {"one": FRAME}
 
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(kept_frames, tmp_path / "kept", "a", slowly)
-        begun.wait(10)
+        begun.wait(LONG_SECONDS)
         second = threads.submit(kept_frames, tmp_path / "kept", "a", never)
         ended.set()
         assert set(first.result()) == set(second.result()) == {"one"}

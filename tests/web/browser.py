@@ -40,6 +40,6 @@ def wait_for_charts(page: Page) -> int:
     plots = page.locator(".plot")
     for number in range(plots.count()):
         plots.nth(number).scroll_into_view_if_needed()
-        expect(plots.nth(number).locator("svg.marks, canvas")).to_have_count(1, timeout=15_000)
+        expect(plots.nth(number).locator("svg.marks, canvas")).to_have_count(1)
     page.evaluate("scrollTo(0, 0)")
     return plots.count()

@@ -26,6 +26,7 @@ from quintet.warehouse.ledger import (
     take_in_report_runs,
 )
 from tests.lending.models import RECORD
+from tests.waiting import LONG_SECONDS
 
 AT = dt.datetime(2024, 6, 2)
 
@@ -139,7 +140,9 @@ def test_loan_decisions_are_taken_in_once_as_the_log_has_them(
     log.start()
     for number in range(3):
         reasons = '["OVERDUE_LOAN"]' if number else "[]"
-        log.record(replace(RECORD, application_id=number, decision_id=f"d{number}", reasons=reasons)).result(10)
+        log.record(replace(RECORD, application_id=number, decision_id=f"d{number}", reasons=reasons)).result(
+            LONG_SECONDS
+        )
     assert take_in_loan_decisions(warehouse, log.after(last_loan_decision(warehouse)).head(2)) == 2
     assert take_in_loan_decisions(warehouse, log.after(0)) == 3
     assert last_loan_decision(warehouse) == 3
