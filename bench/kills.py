@@ -1,12 +1,13 @@
 """Kill `quintet run`, `dev`, `up` and a run of the Dagster UI at random moments; nothing that died blocks what follows.
 
-`--quick` kills `quintet run` once at its beginning. For each command and signal the table shows how long the command
-took to end, how many of its processes were left, and how long the next `quintet run` took to begin its work, beside the
-same without a kill before it.
+`--quick` kills `quintet run` once at its beginning, in a home that has what depends on the code alone. For each command
+and signal the table shows how long the command took to end, how many of its processes were left, and how long the next
+`quintet run` took to begin its work, beside the same without a kill before it.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.measure import Line, options, print_lines
-from bench.serve import free_port
+from bench.serve import add_home, copy_of_kept, free_port
 from resources.run_marks import living, marks_folder
 
 USUALLY = "25 min"
@@ -158,20 +159,27 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20, help="how many; commands and signals take turns")
     parser.add_argument("--seed", type=int, default=7, help="the same seed kills at the same moments")
     parser.add_argument("--commands", default=",".join(_COMMANDS), help="which commands, separated by commas")
+    add_home(parser)
     given = parser.parse_args()
     draw = random.Random(given.seed)
     commands, count = (["run"], 1) if given.quick else (given.commands.split(","), given.kills)
     latest = {"run": 1.5 if given.quick else 25.0, "dev": 25.0, "up": 45.0, "ui": 20.0}
     with tempfile.TemporaryDirectory(prefix="quintet-kills-") as folder:
         Path(folder).chmod(0o711)
-        usual = World(Path(folder) / "home").begin_a_run()
+        usual = _world(Path(folder) / "home", given).begin_a_run()
         kills = []
         for place in range(count):
             command = commands[place % len(commands)]
             number = _SIGNALS[(place // len(commands)) % len(_SIGNALS)]
-            world = World(Path(folder) / f"home_{place}")  # an empty one, so that there is work to kill
+            world = _world(Path(folder) / f"home_{place}", given)  # with nothing built, so that there is work to kill
             kills.append(try_kill(world, command, number, draw.uniform(0.2, latest[command])))
     return print_lines(f"Kills; without one a run begins its work after {usual:.1f} s", lines_of(kills, usual))
+
+
+def _world(home: Path, given: argparse.Namespace) -> World:
+    if given.quick:
+        copy_of_kept(given.home, home)
+    return World(home)
 
 
 def lines_of(kills: Sequence[Kill], usual: float) -> list[Line]:

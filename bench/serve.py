@@ -17,11 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.measure import PROJECT, BenchError, MissingError, run
+from quintet.ahead import EVALUATION, PIPELINE
 
 HOME = "BENCH_HOME"
 """Environment variable: a home that was built from the samples, for quick runs."""
 
-_SECONDS_TO_START = 60.0
+_SECONDS_TO_START = 600.0
 
 
 def add_home(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +56,16 @@ def copy_of_home(built: Path, home: Path) -> None:
     _snapshot_of(built)
     left_out = shutil.ignore_patterns("raw", "postgres*", "objects*", "*.lock", "logs")
     shutil.copytree(built, home, symlinks=True, ignore=left_out)
+
+
+def copy_of_kept(built: Path, home: Path) -> None:
+    """Give a new home what a built one has kept and what depends on the code alone; nothing where it has kept nothing.
+
+    Without it, a process of each full run computes it beside the steps.
+    """
+    for name in (EVALUATION, PIPELINE):
+        if (built / "models" / name).is_dir():
+            shutil.copytree(built / "models" / name, home / "models" / name)
 
 
 def run_environment(home: Path, raw: Path) -> dict[str, str]:

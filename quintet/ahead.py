@@ -19,6 +19,8 @@ EVALUATION = "alert_evaluation"
 PIPELINE = "conversions_pipeline"
 """Folders below that of the models."""
 
+_FOLDERS = {"payments": EVALUATION, "conversions": PIPELINE}
+
 _PARENT_SECONDS = 0.5
 
 
@@ -26,8 +28,12 @@ _PARENT_SECONDS = 0.5
 def computed_ahead(models: Path, code: str, domains: Collection[str]) -> Iterator[None]:
     """Let the frames of the domains be computed beside the body; what is not finished at its end is given up.
 
-    models: the folder of the models. code: the version of the code, as `plan.code_fingerprint` gives it.
+    models: the folder of the models. code: the version of the code, as `plan.code_fingerprint` gives it. Where all
+    frames are there already, no process is started.
     """
+    if all((models / folder / code).is_dir() for domain, folder in _FOLDERS.items() if domain in domains):
+        yield
+        return
     process = subprocess.Popen(
         [sys.executable, "-m", "quintet.ahead", str(os.getpid()), str(models), code, *domains],
         cwd=Path(__file__).parents[1],

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from quintet.ahead import EVALUATION, PIPELINE
 from quintet.embedded.postgres import EmbeddedPostgres
 from resources.warm_dbt import SERVER, WarmDbt, warehouse_variables
 from tests.command import Command
@@ -55,11 +56,36 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("random_seed", seeds, scope="session")  # fixtures of any scope may ask for it
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Start two workers for each processor: half of what the tests do is to wait for other processes."""
+    return 2 * (os.cpu_count() or 1)
+
+
+_FIRST = (
+    "tests/integration/test_incremental.py",
+    "tests/integration/test_benches.py",
+    "tests/unit/payments/test_evaluation.py",
+    "tests/web/test_browser.py",
+    "tests/integration/test_ui.py",
+    "tests/web/test_openapi.py",
+    "tests/integration/test_lending_commands.py",
+    "tests/integration/test_loan_book.py",
+    "tests/integration/test_dbt.py",
+    "tests/integration/test_up.py",
+    "tests/integration/test_source.py",
+    "tests/unit/insurance/test_forecast.py",
+    "tests/faults",
+    "tests/integration",
+    "tests/unit/conversions",
+    "tests/web",
+    "tests",
+)
+"""The long files, then the rest: so no worker is left with a long one at the end."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first, beside it files that need no build, and small ones last: no process waits long."""
-    order = ("tests/integration/test_incremental.py", "tests/faults", "tests/unit/insurance", "tests/integration")
-    places = {name: place for place, name in enumerate([*order, "tests/web", "tests"])}
-    items.sort(key=lambda item: next(place for name, place in places.items() if item.nodeid.startswith(name)))
+    """Put the long files first."""
+    items.sort(key=lambda item: next(place for place, name in enumerate(_FIRST) if item.nodeid.startswith(name)))
 
 
 def pytest_collection_finish() -> None:
@@ -99,7 +125,7 @@ class Quintet:
 
     def __init__(self, raw: Path, home: Path) -> None:
         self.raw, self.home, self.printed = raw, home, ""
-        for name in ("alert_evaluation", "conversions_pipeline"):
+        for name in (EVALUATION, PIPELINE):
             if self.kept and (self.kept / name).is_dir():
                 shutil.copytree(self.kept / name, home / "models" / name, dirs_exist_ok=True)
         dagster_home = home / "dagster"
@@ -179,6 +205,14 @@ def _built_once(tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path) 
     quintet.printed = printed.read_text("utf-8")
     Quintet.kept = quintet.home / "models"
     return quintet
+
+
+@pytest.fixture(scope="session")
+def warm_dbt(
+    built: Quintet,  # noqa: ARG001  # its run has parsed the project
+) -> str:
+    """The address of a dbt that has the project parsed."""
+    return _address_of_dbt()
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,15 @@ def test_what_is_not_finished_when_the_build_ends_is_given_up(tmp_path: Path) ->
     assert not is_running(process)
 
 
+@pytest.mark.parametrize(
+    ("domains", "is_started"), [(["conversions"], False), (["insurance"], False), (["conversions", "payments"], True)]
+)
+def test_where_all_is_there_no_process_is_started(tmp_path: Path, domains: list[str], is_started: bool) -> None:
+    (tmp_path / ahead.PIPELINE / "code").mkdir(parents=True)
+    with ahead.computed_ahead(tmp_path, "code", domains):
+        assert bool(children(os.getpid(), "quintet.ahead")) == is_started
+
+
 def test_it_ends_with_a_build_that_is_killed(tmp_path: Path, project: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from quintet.ahead import computed_ahead\n"

@@ -146,7 +146,8 @@ def test_what_is_judged_while_an_index_is_built_is_in_it(snapshot: Path, store: 
     rebuilt.start()
 
     async def scene() -> None:
-        await asyncio.gather(*(ask(state, f"u{number}") for number in range(150)))
+        # no patience: there is an index, and nothing watches for the first one
+        await asyncio.gather(*(ask(state, f"u{number}", patience_seconds=0) for number in range(150)))
 
     before = state.index()
     asyncio.run(scene())
