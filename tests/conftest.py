@@ -63,13 +63,15 @@ def pytest_xdist_auto_num_workers() -> int:
 
 _FIRST = (
     "tests/integration/test_incremental.py",
-    "tests/integration/test_benches.py",
     "tests/unit/payments/test_evaluation.py",
+    "tests/integration/test_loan_book.py",
+    "tests/unit/conversions/test_insights.py",
+    "tests/integration/test_documents.py",
     "tests/web/test_browser.py",
+    "tests/integration/test_benches.py",
     "tests/integration/test_ui.py",
     "tests/web/test_openapi.py",
     "tests/integration/test_lending_commands.py",
-    "tests/integration/test_loan_book.py",
     "tests/integration/test_dbt.py",
     "tests/integration/test_up.py",
     "tests/integration/test_source.py",
@@ -80,7 +82,9 @@ _FIRST = (
     "tests/web",
     "tests",
 )
-"""The long files, then the rest: so no worker is left with a long one at the end."""
+"""The long files, then the rest: so no worker is left with a long one at the end. The first waits for a build, and the
+next three need none.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
