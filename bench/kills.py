@@ -1,8 +1,8 @@
 """Kill `quintet run`, `dev`, `up` and a run of the Dagster UI at random moments; nothing that died blocks what follows.
 
-`--quick` kills `quintet run` once at its beginning. For each command and signal the table shows how long the command
-took to end, how many of its processes were left, and how long the next `quintet run` took to begin its work, beside the
-same without a kill before it.
+`--quick` kills `quintet run` once at its beginning, in a home that has what depends on the code alone. For each command
+and signal the table shows how long the command took to end, how many of its processes were left, and how long the next
+`quintet run` took to begin its work, beside the same without a kill before it.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def main() -> int:
         for place in range(count):
             command = commands[place % len(commands)]
             number = _SIGNALS[(place // len(commands)) % len(_SIGNALS)]
-            world = World(Path(folder) / f"home_{place}")  # an empty one, so that there is work to kill
+            world = World(Path(folder) / f"home_{place}")  # with nothing built, so that there is work to kill
             kills.append(try_kill(world, command, number, draw.uniform(0.2, latest[command])))
     return print_lines(f"Kills; without one a run begins its work after {usual:.1f} s", lines_of(kills, usual))
 

@@ -21,7 +21,7 @@ from bench.measure import PROJECT, BenchError, MissingError, run
 HOME = "BENCH_HOME"
 """Environment variable: a home that was built from the samples, for quick runs."""
 
-_SECONDS_TO_START = 60.0
+_SECONDS_TO_START = 600.0
 
 
 def add_home(parser: argparse.ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import gc
 import itertools
 import os
@@ -19,9 +20,13 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from quintet.embedded.postgres import EmbeddedPostgres
+from resources.warm_dbt import SERVER, WarmDbt, warehouse_variables
+from tests.command import Command
 
 _PROJECT = Path(__file__).parents[1]
 _DATABASES = itertools.count(1)
+EQUAL_PRIORITY = _PROJECT / "tests" / "equal_priority"
+"""A folder for PYTHONPATH: processes of the product that would step back do not."""
 
 # The suite starts hundreds of processes; without bytecode each of them would compile all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -50,11 +55,40 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("random_seed", seeds, scope="session")  # fixtures of any scope may ask for it
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Start two workers for each processor: half of what the tests do is to wait for other processes."""
+    return 2 * (os.cpu_count() or 1)
+
+
+_FIRST = (
+    "tests/integration/test_incremental.py",
+    "tests/unit/payments/test_evaluation.py",
+    "tests/integration/test_loan_book.py",
+    "tests/unit/conversions/test_insights.py",
+    "tests/integration/test_documents.py",
+    "tests/web/test_browser.py",
+    "tests/integration/test_benches.py",
+    "tests/integration/test_ui.py",
+    "tests/web/test_openapi.py",
+    "tests/integration/test_lending_commands.py",
+    "tests/integration/test_dbt.py",
+    "tests/integration/test_up.py",
+    "tests/integration/test_source.py",
+    "tests/unit/insurance/test_forecast.py",
+    "tests/faults",
+    "tests/integration",
+    "tests/unit/conversions",
+    "tests/web",
+    "tests",
+)
+"""The long files, then the rest: so no worker is left with a long one at the end. The first waits for a build, and the
+next three need none.
+"""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first, beside it files that need no build, and small ones last: no process waits long."""
-    order = ("tests/integration/test_incremental.py", "tests/faults", "tests/unit/insurance", "tests/integration")
-    places = {name: place for place, name in enumerate([*order, "tests/web", "tests"])}
-    items.sort(key=lambda item: next(place for name, place in places.items() if item.nodeid.startswith(name)))
+    """Put the long files first."""
+    items.sort(key=lambda item: next(place for place, name in enumerate(_FIRST) if item.nodeid.startswith(name)))
 
 
 def pytest_collection_finish() -> None:
@@ -85,18 +119,10 @@ def real_data() -> Path:
 
 
 class Quintet:
-    """The product as a user runs it: `run.py` in a process of its own, with its inboxes and its home.
-
-    kept: the models of a home that was built; a later home takes from there what depends on the code alone.
-    """
-
-    kept: Path | None = None
+    """The product as a user runs it: `quintet run` in a process of its own, with its inboxes and its home."""
 
     def __init__(self, raw: Path, home: Path) -> None:
         self.raw, self.home, self.printed = raw, home, ""
-        for name in ("alert_evaluation", "conversions_pipeline"):
-            if self.kept and (self.kept / name).is_dir():
-                shutil.copytree(self.kept / name, home / "models" / name, dirs_exist_ok=True)
         dagster_home = home / "dagster"
         dagster_home.mkdir(parents=True, exist_ok=True)
         shutil.copy(_PROJECT / "dagster.yaml", dagster_home)
@@ -107,30 +133,56 @@ class Quintet:
             "DAGSTER_HOME": str(dagster_home),
             "DO_NOT_TRACK": "1",
             "COLUMNS": "200",
+            "PYTHONPATH": os.pathsep.join([str(EQUAL_PRIORITY), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Begin a run."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "cli", "run", *arguments],
+    def start(self, *arguments: str) -> Command:
+        """Begin a run, which calls the dbt that these tests keep warm."""
+        return Command(["run", *arguments], self.environment | {SERVER: _address_of_dbt()})
+
+    def run(self, *arguments: str, status: int = 0) -> str:
+        """Run to the end; gives what it printed, and fails the test where the exit status is another."""
+        process = self.start(*arguments)
+        printed = process.finish()
+        assert process.returncode == status, printed
+        return printed
+
+    def run_from_nothing(self) -> str:
+        """Run as a shell would: a process that imports what it needs and starts a dbt of its own."""
+        ran = subprocess.run(
+            [sys.executable, "-m", "cli", "run"],
             cwd=_PROJECT,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            check=False,
         )
-
-    def run(self, *arguments: str, status: int = 0) -> str:
-        """Run to the end; gives what it printed, and fails the test where the exit status is another."""
-        process = self.start(*arguments)
-        printed, _ = process.communicate(timeout=600)
-        assert process.returncode == status, printed
-        return printed
+        assert ran.returncode == 0, ran.stdout
+        return ran.stdout
 
     @property
     def snapshot(self) -> Path:
         """The current snapshot's file."""
         return (self.home / "serving" / "current.duckdb").resolve()
+
+
+@functools.cache
+def _warm_dbt() -> tuple[WarmDbt, str]:
+    """The dbt that the runs of this process call, which they would each start for themselves, and its address."""
+    variables = warehouse_variables(_PROJECT / "dbt_project", Path("warehouse.duckdb"), "1GB", 2)
+    warm = WarmDbt(_PROJECT / "dbt_project", variables)
+    return warm, os.environ.pop(SERVER, "")
+
+
+def _address_of_dbt() -> str:
+    return _warm_dbt()[1]
+
+
+def pytest_sessionfinish() -> None:
+    """End the warm dbt."""
+    if _warm_dbt.cache_info().currsize:
+        _warm_dbt()[0].close()
 
 
 def _built_once(tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path) -> Quintet:
@@ -140,14 +192,19 @@ def _built_once(tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path) 
     printed = shared / f"{name}.txt"
     with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        finished = [] if printed.is_file() else [path.with_suffix("") for path in shared.glob("*.txt")]
-        Quintet.kept = finished[0] / "models" if finished else None
         quintet = Quintet(raw, shared / name)
         if not printed.is_file():
-            printed.write_text(quintet.run(), "utf-8")
+            printed.write_text(quintet.run_from_nothing(), "utf-8")
     quintet.printed = printed.read_text("utf-8")
-    Quintet.kept = quintet.home / "models"
     return quintet
+
+
+@pytest.fixture(scope="session")
+def warm_dbt(
+    built: Quintet,  # noqa: ARG001  # its run has parsed the project
+) -> str:
+    """The address of a dbt that has the project parsed."""
+    return _address_of_dbt()
 
 
 @pytest.fixture(scope="session")
@@ -163,11 +220,7 @@ def built_home(built: Quintet) -> Path:
 
 
 @pytest.fixture(scope="session")
-def real(
-    real_data: Path,
-    built: Quintet,  # noqa: ARG001  # models that depend on the code alone are taken from there
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Quintet:
+def real(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Quintet:
     """The real files, built once; tests only read it."""
     return _built_once(tmp_path_factory, "real", real_data)
 

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -19,6 +18,7 @@ from quintet.registry import ModelRegistry
 from quintet.samples.crm import Crm, Plan, Tally
 from tests.faults.stream_world import PROJECT, TODAY, World
 from tests.lending.models import boosted, scorecard
+from tests.waiting import LONG_SECONDS, wait_until
 from tests.web.service import ADMIN_KEY, free_port
 
 _PATIENCE_SECONDS = 1_800.0  # what waits after many kills has to be worked off
@@ -66,15 +66,15 @@ class DecisionWorld(World):
                 [sys.executable, "-m", "quintet.web"], cwd=PROJECT, env=environment, stdout=log, stderr=log
             )
 
-    def await_service(self, seconds: float = 60) -> None:
-        until = time.monotonic() + seconds
-        while True:
-            try:
-                urllib.request.urlopen(f"{self.url}/healthz")
-                return
-            except (urllib.error.URLError, OSError):
-                assert time.monotonic() < until, self.served.read_text()[-3000:]
-                time.sleep(0.1)
+    def await_service(self) -> None:
+        wait_until(self._answers, lambda: self.served.read_text()[-3000:])
+
+    def _answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"{self.url}/healthz").close()
+        except (urllib.error.URLError, OSError):
+            return False
+        return True
 
     def kill_service(self) -> None:
         assert self._service is not None
@@ -84,7 +84,7 @@ class DecisionWorld(World):
     def stop_service(self) -> None:
         if self._service is not None:
             self._service.terminate()
-            self._service.wait(30)
+            self._service.wait(LONG_SECONDS)
 
     @property
     def service_pid(self) -> int:

@@ -29,6 +29,7 @@ from quintet.samples.lending_dump import load_book
 from quintet.samples.lending_traffic import Traffic
 from quintet.stream.pgoutput import Decoder
 from quintet.stream.source import lsn_of
+from tests.waiting import LONG_SECONDS, wait_until
 
 PROJECT = Path(__file__).parents[2]
 TODAY = date(2020, 8, 24)
@@ -100,14 +101,11 @@ class World:
         if self._stream is None:
             return 0
         self._stream.send_signal(signal.SIGTERM)
-        return self._stream.wait(30)
+        return self._stream.wait(LONG_SECONDS)
 
-    def await_epoch(self, seconds: float = 120) -> None:
+    def await_epoch(self) -> None:
         """Wait until the snapshot is complete, then begin the truth."""
-        until = time.monotonic() + seconds
-        while not epochs(self.log):
-            assert time.monotonic() < until, self.said.read_text()
-            time.sleep(0.05)
+        wait_until(lambda: epochs(self.log), self.said.read_text)
         self.ask(f"select pg_create_logical_replication_slot('{AUDIT}', 'pgoutput')")
 
     def start_traffic(self, pause: float) -> None:
@@ -119,28 +117,25 @@ class World:
         if self._traffic is not None:
             self._traffic.join()
 
-    def await_applied(self, seconds: float = 120) -> None:
+    def await_applied(self) -> None:
         """Wait until everything that is committed is in the features and in the log."""
         end = lsn_of(str(self.ask("select pg_current_wal_lsn()::text")))
-        until, store = time.monotonic() + seconds, FeatureStore(self.home / "online")
-        while time.monotonic() < until:
+        store = FeatureStore(self.home / "online")
+
+        def is_applied() -> bool:
+            assert self._stream is not None
+            assert self._stream.poll() is None, f"the stream has ended: {self.said.read_text()[-3000:]}"
             confirmed = self.ask(
                 "select confirmed_flush_lsn::text from pg_replication_slots where slot_name = 'quintet'"
             )
-            if int(store.fact("flushed") or 0) >= end and lsn_of(str(confirmed)) >= end:
-                store.close()
-                return
-            assert self._stream is not None
-            assert self._stream.poll() is None, f"the stream has ended: {self.said.read_text()[-3000:]}"
-            time.sleep(0.05)
-        raise AssertionError(f"not applied in {seconds} s: {self.said.read_text()[-3000:]}")
+            return int(store.fact("flushed") or 0) >= end and lsn_of(str(confirmed)) >= end
 
-    def await_commits(self, count: int, seconds: float = 120) -> None:
+        wait_until(is_applied, lambda: self.said.read_text()[-3000:])
+        store.close()
+
+    def await_commits(self, count: int) -> None:
         """Wait until the traffic has committed so often, the new column included."""
-        until = time.monotonic() + seconds
-        while self.committed < count or not self.has_new_column:
-            assert time.monotonic() < until, f"{self.committed} commits in {seconds} s"
-            time.sleep(0.02)
+        wait_until(lambda: self.committed >= count and self.has_new_column, lambda: f"{self.committed} commits")
 
     def ask(self, statement: str) -> Any:
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:

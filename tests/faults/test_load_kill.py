@@ -21,6 +21,7 @@ from quintet.warehouse.database import open_warehouse, prepare
 from quintet.warehouse.digest import table_digest
 from quintet.warehouse.inbox import list_inbox
 from quintet.warehouse.load import load_files
+from tests.waiting import LONG_SECONDS
 
 CONVERSIONS = DATASETS["conversions"]
 FILES = 40
@@ -104,7 +105,7 @@ def start_loader(raw: Path, path: Path, project: Path) -> subprocess.Popen[str]:
 
 
 def finish(loader: subprocess.Popen[str]) -> str:
-    printed, _ = loader.communicate(timeout=120)
+    printed, _ = loader.communicate(timeout=LONG_SECONDS)
     assert loader.returncode == 0, printed
     return printed
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from pathlib import Path
 
 import dagster as dg
@@ -13,31 +12,31 @@ from resources.event_log import open_instance
 from resources.run_marks import living, marks_folder
 from resources.warehouse import POOL
 from tests.conftest import Quintet
+from tests.waiting import wait_until
 
 
-def after_its_first_step(quintet: Quintet, number: signal.Signals) -> int:
+def after_its_first_step(quintet: Quintet, number: signal.Signals) -> int | None:
     """Start a run, send the signal to it after its first step; its exit status."""
     process = quintet.start("--select", "payments")
-    assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("  ") and line.rstrip().endswith("s)"):
             break
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.finish()
     return process.returncode
 
 
 def test_after_a_kill_the_next_run_begins_and_no_run_stays_open(
-    tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    built: Quintet,  # what depends on the code alone is taken from there
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    quintet = Quintet(project / "data" / "raw", tmp_path)
+    quintet = Quintet(built.raw, tmp_path)
     assert after_its_first_step(quintet, signal.SIGKILL) == -signal.SIGKILL
     assert after_its_first_step(quintet, signal.SIGTERM) == 128 + signal.SIGTERM
     assert after_its_first_step(quintet, signal.SIGINT) == 128 + signal.SIGINT
 
-    until = time.monotonic() + 20
-    while living(marks_folder(tmp_path / "dagster")) and time.monotonic() < until:
-        time.sleep(0.1)
+    wait_until(lambda: not living(marks_folder(tmp_path / "dagster")))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
     with open_instance() as instance:
         statuses = [run.status for run in instance.get_runs()]

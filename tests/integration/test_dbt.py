@@ -42,6 +42,9 @@ from quintet.promotions.result_tables import train_model, write_scores
 from quintet.registry import ModelRegistry
 from quintet.samples.payments import PaymentsWorld
 from quintet.warehouse.database import open_warehouse, prepare, published_file
+from resources.dbt import CALL_DBT
+from resources.warm_dbt import SERVER, prepared_folder, warehouse_variables
+from tests.waiting import LONG_SECONDS
 
 
 @dataclass(frozen=True)
@@ -69,37 +72,37 @@ def opened(warehouse: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]
     return open_warehouse(warehouse, memory_limit="1GB", threads=2, lock_wait_seconds=0)
 
 
-def copy_of_warehouse(home: Path, to: Path) -> Path:
-    """Copy both files of the warehouse in `home`."""
-    source = home / "warehouse.duckdb"
+def copy_of_warehouse(home: Path, folder: Path) -> Path:
+    """Copy both files of the warehouse in `home`; the name stays, since what is parsed holds it."""
+    source, to = home / "warehouse.duckdb", folder / "warehouse.duckdb"
     shutil.copy(published_file(source), published_file(to))
     return Path(shutil.copy(source, to))
 
 
-def run_dbt(project: Path, warehouse: Path, *arguments: str) -> DbtRun:
-    """Run the dbt project that lies in `project` on the warehouse; its files go into a folder beside the warehouse."""
+def run_dbt(project: Path, warehouse: Path, warm: str, *arguments: str) -> DbtRun:
+    """Run the dbt project that lies in `project` on the warehouse; its files go into a folder beside the warehouse.
+
+    warm: the address of a dbt that has the project parsed; empty: a process that parses it.
+    """
     output = warehouse.with_suffix("")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("QUINTET_", "DBT_"))}
+    own = [str(Path(sys.executable).with_name("dbt"))]
+    variables = warehouse_variables(project, warehouse, "1GB", 2)
     process = subprocess.run(
         [
-            *(str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *arguments),
+            *([sys.executable, *CALL_DBT] if warm else own),
+            *("--no-use-colors", *arguments),
             *("--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(output)),
         ],
-        env=inherited
-        | {
-            "QUINTET_WAREHOUSE": str(warehouse),
-            "QUINTET_MEMORY_LIMIT": "1GB",
-            "QUINTET_THREADS": "2",
-            "DBT_LOG_PATH": str(output),
-            "DO_NOT_TRACK": "1",
-        },
+        env=inherited | variables | {SERVER: warm, "DBT_LOG_PATH": str(output), "DO_NOT_TRACK": "1"},
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=LONG_SECONDS,
     )
     assert (output / "run_results.json").exists(), process.stdout + process.stderr
-    manifest = json.loads((output / "manifest.json").read_text("utf-8"))
+    parsed = prepared_folder(project) if warm else output
+    manifest = json.loads((parsed / "manifest.json").read_text("utf-8"))
     nodes = manifest["nodes"] | manifest["unit_tests"]
     results = json.loads((output / "run_results.json").read_text("utf-8"))["results"]
     return DbtRun(
@@ -117,10 +120,10 @@ def dbt_project(project: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def good(built_home: Path, dbt_project: Path, tmp_path_factory: pytest.TempPathFactory) -> DbtRun:
+def good(built_home: Path, dbt_project: Path, warm_dbt: str, tmp_path_factory: pytest.TempPathFactory) -> DbtRun:
     """Every test, unit tests too, on the warehouse as it was built."""
-    warehouse = copy_of_warehouse(built_home, tmp_path_factory.mktemp("dbt") / "good.duckdb")
-    return run_dbt(dbt_project, warehouse, "test")
+    warehouse = copy_of_warehouse(built_home, tmp_path_factory.mktemp("good"))
+    return run_dbt(dbt_project, warehouse, warm_dbt, "test")
 
 
 # -- good data ---------------------------------------------------------------------------------------------------------
@@ -330,8 +333,8 @@ _UNIT_TEST = "a_short_year_says_how_many_months_it_covers"
 @pytest.fixture(scope="module")
 def bad(built_home: Path, dbt_project: Path, tmp_path_factory: pytest.TempPathFactory) -> DbtRun:
     """Every data test on a warehouse with all the faults, and one unit test on a model with a mistake in it."""
-    folder = tmp_path_factory.mktemp("dbt")
-    warehouse = copy_of_warehouse(built_home, folder / "bad.duckdb")
+    folder = tmp_path_factory.mktemp("bad")
+    warehouse = copy_of_warehouse(built_home, folder)
     with opened(warehouse) as connection:
         for fault in FAULTS:
             connection.execute(fault.sql)
@@ -339,7 +342,7 @@ def bad(built_home: Path, dbt_project: Path, tmp_path_factory: pytest.TempPathFa
     shutil.copytree(dbt_project, mistaken, ignore=shutil.ignore_patterns("target", "logs"))
     model = mistaken / "models" / "intermediate" / "insurance" / "int_years.sql"
     model.write_text(model.read_text("utf-8").replace("max_by(months, (rows, months))", "sum(months)"), "utf-8")
-    return run_dbt(mistaken, warehouse, "test", "--select", "test_type:data", _UNIT_TEST)
+    return run_dbt(mistaken, warehouse, "", "test", "--select", "test_type:data", _UNIT_TEST)
 
 
 @pytest.fixture(scope="module")
@@ -454,15 +457,15 @@ def test_what_is_not_described_is_listed() -> None:
 # -- no data -----------------------------------------------------------------------------------------------------------
 
 
-def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tmp_path: Path) -> None:
-    warehouse = tmp_path / "empty.duckdb"
+def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, warm_dbt: str, tmp_path: Path) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
     results = ("--exclude-resource-type", "unit_test")
     with opened(warehouse) as connection:
         prepare(connection, DATASETS.values())
         create_recorded(connection, RECORDED)
         stage_new_batches(connection, anew=False)
         resolve_new_spellings(connection, anew=False)
-    first = run_dbt(dbt_project, warehouse, "build", *results, "--exclude", "tag:results")
+    first = run_dbt(dbt_project, warehouse, warm_dbt, "build", *results, "--exclude", "tag:results")
     with opened(warehouse) as connection:
         write_forecast(connection)
         train_model(connection, registry_of(tmp_path), read_policy(), dt.datetime(2026, 1, 1))
@@ -476,7 +479,7 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, tm
         write_client_features(connection, no_client, known)
         write_training_set(connection, training_rows(tmp_path / "lending", known), known)
         write_model_results(connection, lending_models(tmp_path), lending_policy(), dt.datetime(2026, 1, 1))
-    second = run_dbt(dbt_project, warehouse, "build", *results, "--select", "tag:results")
+    second = run_dbt(dbt_project, warehouse, warm_dbt, "build", *results, "--select", "tag:results")
     for run in (first, second):
         assert run.exit_status == 0, run.printed
         assert set(run.results) == run.statuses("success", "pass")

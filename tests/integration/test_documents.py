@@ -25,6 +25,7 @@ from quintet.settings import settings_table
 from quintet.warehouse.files import FORMATS
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 from sensors.failures import FAILURES
+from tests.waiting import LONG_SECONDS
 
 if TYPE_CHECKING:
     from tests.conftest import Quintet
@@ -112,7 +113,7 @@ def _execute(notebook: nbformat.NotebookNode, home: Path) -> list[nbformat.Noteb
     """Run the notebook where an editor would, with the settings of `home`; gives the outputs of all cells."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
     client = NotebookClient(
-        notebook, kernel_name="python3", timeout=120, resources={"metadata": {"path": str(_NOTEBOOK.parent)}}
+        notebook, kernel_name="python3", timeout=LONG_SECONDS, resources={"metadata": {"path": str(_NOTEBOOK.parent)}}
     )
     client.execute(env=inherited | {"QUINTET_HOME": str(home)})
     return [output for cell in notebook.cells for output in cell.get("outputs", [])]
@@ -227,7 +228,7 @@ def test_the_python_of_the_readme_runs(built_home: Path, tmp_path: Path) -> None
     (program,) = _blocks(_README, "python")
     (tmp_path / "data").symlink_to(built_home, target_is_directory=True)
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=LONG_SECONDS
     )
     assert done.returncode == 0, done.stderr
     assert "loss_ratio" in done.stdout

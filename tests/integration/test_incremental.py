@@ -12,7 +12,6 @@ import itertools
 import random
 import shutil
 import signal
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import pytest
 from quintet.lending.inbox import INBOX
 from quintet.warehouse.digest import ARRIVAL_COLUMNS, schema_digests
 from quintet.warehouse.snapshot import open_snapshot
+from tests.command import Command
 from tests.conftest import Quintet
 
 # where a row came from differs between a file and its parts; what it says must not
@@ -74,13 +74,12 @@ def batches_of(raw: Path) -> list[tuple[str, str, str]]:
     return batches
 
 
-def kill_after_steps(process: subprocess.Popen[str], steps: int) -> None:
+def kill_after_steps(process: Command, steps: int) -> None:
     """Kill a run once it has printed so many steps, each of them a line that ends with its seconds."""
-    assert process.stdout is not None
     lines = (line for line in process.stdout if line.endswith(" s)\n"))
     seen = list(itertools.islice(lines, steps))
     process.kill()
-    process.communicate()
+    process.finish()
     assert (len(seen), process.returncode) == (steps, -signal.SIGKILL)
 
 
@@ -114,7 +113,7 @@ def disturbed(built: Quintet, tmp_path_factory: pytest.TempPathFactory, random_s
                 (inbox / f"again_{name}.gz").write_bytes(gzip.compress(text.encode()))
         kill_after_steps(quintet.start(), chance.randint(1, _MOST_STEPS_BEFORE_A_KILL))
         processes = [quintet.start() for _ in range(run + 1)]
-        printed = tuple(process.communicate(timeout=600)[0] for process in processes)
+        printed = tuple(process.finish() for process in processes)
         assert [process.returncode for process in processes] == [0] * len(processes), printed
     return Disturbed(quintet, printed)
 

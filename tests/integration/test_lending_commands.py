@@ -20,6 +20,7 @@ from quintet.lending.headline import headline
 from quintet.warehouse.snapshot import open_snapshot
 from tests.conftest import Quintet
 from tests.lending.plain import values_by_sql
+from tests.waiting import LONG_SECONDS
 
 _PROJECT = Path(__file__).parents[2]
 _SECTIONS = {
@@ -39,10 +40,12 @@ def _commands(page: Path, title: str) -> list[str]:
 
 
 @pytest.fixture
-def quintet() -> Iterator[Quintet]:
+def quintet(
+    built: Quintet,  # what depends on the code alone is taken from there
+) -> Iterator[Quintet]:
     folder = Path(tempfile.mkdtemp(prefix="quintet-test-"))  # pytest's own are closed to accounts without rights
     folder.chmod(0o711)
-    yield Quintet(_PROJECT / "data" / "raw", folder / "home")
+    yield Quintet(built.raw, folder / "home")
     shutil.rmtree(folder)
 
 
@@ -70,7 +73,7 @@ def _run_until_it_streams(quintet: Quintet, arguments: list[str]) -> None:
     finally:
         process.send_signal(signal.SIGINT)
         process.stderr.read()
-        assert process.wait(60) == 0
+        assert process.wait(LONG_SECONDS) == 0
 
 
 def _open_applications(snapshot: duckdb.DuckDBPyConnection) -> int:

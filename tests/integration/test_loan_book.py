@@ -32,6 +32,7 @@ from quintet.settings import Settings, load_settings
 from quintet.stream.catch_up import CaughtUp, ReplicationError, catch_up, only_stream
 from quintet.stream.run import Options, Stream
 from tests.lending.plain import values_by_sql
+from tests.waiting import LONG_SECONDS
 
 _BOOK = make_book(LendingWorld(clients=120), 7)
 _PLAIN = plain_dump(_BOOK)
@@ -383,7 +384,7 @@ def test_a_running_stream_is_waited_for_and_follows_a_newer_dump(settings: Setti
     with only_stream(settings):
         thread.start()
         try:
-            assert stream.ready.wait(30)
+            assert stream.ready.wait(LONG_SECONDS)
             with psycopg.connect(url) as connection:
                 connection.execute("update loan set status = 'overdue' where id = 1")
             assert _catch_up(settings, first.dumps[0].sha256).epoch == first.epoch

@@ -42,6 +42,7 @@ from quintet.stream.source import (
     lsn_of,
 )
 from tests.lending.plain import values_by_sql
+from tests.waiting import LONG_SECONDS, wait_until
 
 _TODAY = date(2020, 8, 24)
 _CLIENTS = 600
@@ -74,10 +75,7 @@ def url(server: EmbeddedPostgres) -> Iterator[str]:
         connection.execute("create database trial template template_book")
         yield server.url.rsplit("/", 1)[0] + "/trial"
         connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = 'trial'")
-        until = time.monotonic() + 10
-        while connection.execute("select 1 from pg_replication_slots where active").fetchone():
-            assert time.monotonic() < until
-            time.sleep(0.02)
+        wait_until(lambda: not connection.execute("select 1 from pg_replication_slots where active").fetchone())
         connection.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
         connection.execute("drop database trial")
 
@@ -104,9 +102,7 @@ def _running(
 
     thread = threading.Thread(target=run)
     thread.start()
-    until = time.monotonic() + 60
-    while thread.is_alive() and not stream.ready.wait(0.02):
-        assert time.monotonic() < until
+    wait_until(lambda: stream.ready.is_set() or not thread.is_alive())
     try:
         yield stream
     finally:
@@ -126,16 +122,9 @@ def _measure(name: str) -> float | None:
     return metrics.REGISTRY.get_sample_value(name)
 
 
-def _await(condition: Callable[[], bool], seconds: float = 20) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not come to pass"
-        time.sleep(0.02)
-
-
 def _await_applied(url: str, online: OnlineFeatures) -> None:
     end = lsn_of(_ask(url, "select pg_logical_emit_message(true, 'trial', 'mark')::text"))
-    _await(lambda: int(online.store.fact("flushed") or 0) >= end)
+    wait_until(lambda: int(online.store.fact("flushed") or 0) >= end)
 
 
 def _changes(log: Store) -> list[Change]:
@@ -202,7 +191,7 @@ def test_while_the_store_is_down_features_go_on_and_nothing_is_lost(
             connection.execute("insert into loan (id, client_id, status) values (%s, 1, 'active')", (900_000 + number,))
             if number % 50 == 0:
                 time.sleep(0.05)
-        _await(lambda: online.store.row("loan", "900299") is not None)
+        wait_until(lambda: online.store.row("loan", "900299") is not None)
         assert _measure("quintet_stream_shedding") == 1
         assert _measure("quintet_stream_waiting_events") == 0
         end = lsn_of(_ask(url, "select pg_current_wal_lsn()::text"))
@@ -260,7 +249,7 @@ def test_a_column_that_is_dropped_or_retyped_sets_the_table_aside_and_a_new_snap
         _await_applied(url, online)
     assert online.store.row("loan", "900001") is None
     with _running(url, log, online, new_snapshot=True):
-        _await(lambda: online.store.row("loan", "900001") is not None)
+        wait_until(lambda: online.store.row("loan", "900001") is not None)
     assert len(epochs(log)) == 2
 
 
@@ -284,7 +273,7 @@ def test_a_full_disk_ends_the_stream_and_nothing_is_lost(
     def commit_while_it_is_full() -> None:
         monkeypatch.setattr(*refusing, refuse)
         _ask(url, "insert into loan (id, client_id, status) values (900000, 1, 'active')")
-        assert refused.wait(20)
+        assert refused.wait(LONG_SECONDS)
 
     with pytest.raises(sqlite3.OperationalError, match="disk is full"), _running(url, log, online):
         commit_while_it_is_full()
@@ -334,7 +323,7 @@ def test_a_slot_that_was_lost_ends_the_stream_and_only_a_new_snapshot_helps(
     with pytest.raises(SourceLostError, match="--new-snapshot"), _running(url, log, online):
         pass
     with _running(url, log, online, new_snapshot=True):
-        _await(lambda: online.store.row("loan", "900000") is not None)
+        wait_until(lambda: online.store.row("loan", "900000") is not None)
 
 
 def test_a_slot_that_another_consumer_reads_is_not_taken_from_it(url: str, online: OnlineFeatures) -> None:

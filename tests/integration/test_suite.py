@@ -47,13 +47,31 @@ def _imported(tree: ast.AST) -> list[str]:
 
 
 def _faults(source: str) -> list[str]:
-    """What no module of the tests may do: import a test module, ask for programs or skip by itself, assert nothing."""
+    """What no module of the tests may do: import a test module, ask for programs or skip by itself, assert nothing,
+    wait for a short time only.
+    """
     tree = ast.parse(source)
     imported = sorted({name for name in _imported(tree) if _is_test_module(name)})
     called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
     asked = sorted({ast.unparse(function) for function in called} & {"shutil.which", "pytest.importorskip"})
     given = {word.arg for node in ast.walk(tree) if isinstance(node, ast.Call) for word in node.keywords}
-    return imported + asked + sorted(given & {"allow_module_level"}) + _always_true(tree)
+    return imported + asked + sorted(given & {"allow_module_level"}) + _always_true(tree) + _short_limits(tree)
+
+
+def _short_limits(tree: ast.AST) -> list[str]:
+    """Waits that end after a number of seconds, which a busy machine may need; `tests/waiting.py` has the limit."""
+    found = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr="wait" | "join" | "result"), args=[ast.Constant(value=int() | float())]
+            ):
+                found.append(ast.unparse(node))
+            case ast.keyword(arg="timeout", value=ast.Constant(value=int() | float())):
+                found.append(ast.unparse(node))
+            case ast.BinOp(left=ast.Call(func=ast.Attribute(attr="monotonic" | "perf_counter")), op=ast.Add()):
+                found += [] if ast.unparse(node.right) == "LONG_SECONDS" else [ast.unparse(node)]
+    return found
 
 
 def _always_true(tree: ast.AST) -> list[str]:
@@ -96,6 +114,9 @@ def test_no_module_of_the_tests_breaks_the_rules() -> None:
         ("pytest.skip('no chromium', allow_module_level=True)", "allow_module_level"),
         ("assert clock.now() <= clock.now()", "assert clock.now() <= clock.now()"),
         ("assert (price, 'has no price')", "assert (price, 'has no price')"),
+        ("process.wait(30)", "process.wait(30)"),
+        ("process.communicate(timeout=30)", "timeout=30"),
+        ("until = time.monotonic() + 20", "time.monotonic() + 20"),
     ],
 )
 def test_a_planted_fault_is_found(line: str, fault: str) -> None:

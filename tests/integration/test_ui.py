@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,8 +17,8 @@ import pytest
 
 from quintet.warehouse.snapshot import open_snapshot
 from tests.conftest import Quintet
+from tests.waiting import LONG_SECONDS, wait_until
 
-_SECONDS = 600
 _ASSETS = """
 { assetNodes { assetKey { path } isMaterializable isPartitioned } }
 """
@@ -48,14 +47,18 @@ class _Ui:
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = urllib.request.Request(f"{self._url}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=LONG_SECONDS) as answer:
             return dict(json.loads(answer.read())["data"])
 
 
 @pytest.fixture
-def ui(tmp_path: Path, project: Path) -> Iterator[tuple[_Ui, Quintet]]:
+def ui(
+    tmp_path: Path,
+    project: Path,
+    built: Quintet,  # what depends on the code alone is taken from there
+) -> Iterator[tuple[_Ui, Quintet]]:
     """`quintet dev` over an empty home whose inboxes hold the samples."""
-    quintet = Quintet(project / "data" / "raw", tmp_path / "home")
+    quintet = Quintet(built.raw, tmp_path / "home")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -68,11 +71,11 @@ def ui(tmp_path: Path, project: Path) -> Iterator[tuple[_Ui, Quintet]]:
     )
     found = _Ui(f"http://127.0.0.1:{port}")
     try:
-        _until(lambda: _answers(found))
+        wait_until(lambda: _answers(found))
         yield found, quintet
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
+        assert process.wait(LONG_SECONDS) == 0
 
 
 def _answers(ui: _Ui) -> bool:
@@ -80,13 +83,6 @@ def _answers(ui: _Ui) -> bool:
         return bool(ui.ask(_ASSETS)["assetNodes"])
     except (urllib.error.URLError, OSError):
         return False
-
-
-def _until(holds: Any) -> None:
-    until = time.monotonic() + _SECONDS
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.5)
 
 
 def test_materialize_all_builds_and_publishes_all_five_businesses(ui: tuple[_Ui, Quintet]) -> None:
@@ -112,7 +108,7 @@ def test_materialize_all_builds_and_publishes_all_five_businesses(ui: tuple[_Ui,
         run.update(web.ask(_RUN, id=launched["run"]["runId"])["runOrError"])
         return run["status"] in ("SUCCESS", "FAILURE", "CANCELED")
 
-    _until(is_over)
+    wait_until(is_over)
     assert run["status"] == "SUCCESS"
     built = {tuple(event["assetKey"]["path"]) for event in run["assetMaterializations"]}
     assert {tuple(path) for path in assets} == built

@@ -9,9 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -31,6 +30,7 @@ from quintet.online.store import Store
 from quintet.settings import load_settings
 from resources.event_log import open_instance
 from tests.conftest import Quintet
+from tests.waiting import LONG_SECONDS, wait_until
 
 
 @pytest.fixture
@@ -43,16 +43,9 @@ def home() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def _until(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + 300
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.2)
-
-
 def _is_ready(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=LONG_SECONDS) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -88,15 +81,15 @@ def test_it_builds_once_shows_what_runs_and_stops_all_on_ctrl_c(
             seen.append(line)
             if line.startswith("admin key"):
                 break
-        _until(lambda: _is_ready(port))
+        wait_until(lambda: _is_ready(port))
         monkeypatch.setenv("DAGSTER_HOME", quintet.environment["DAGSTER_HOME"])
         with open_instance() as instance:
-            _until(lambda: _inboxes_watched(instance) == {*DATASETS, INBOX})
+            wait_until(lambda: _inboxes_watched(instance) == {*DATASETS, INBOX})
             assert len(instance.get_runs()) == 1  # the build: the sensors found nothing to do
         url = running_url(home / "home" / "postgres")
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=120)
+        process.communicate(timeout=LONG_SECONDS)
 
     assert "up | promo_users: 1,500 rows put into PostgreSQL\n" in seen
     assert url is not None

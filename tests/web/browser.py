@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import BrowserContext, Page, expect
 
+from tests.waiting import LONG_SECONDS
 from tests.web.service import Server
 
 
@@ -11,6 +12,7 @@ class Visit:
     """A signed-in browser with all that went wrong in it, every request, and the bytes that came over the wire."""
 
     def __init__(self, context: BrowserContext, server: Server) -> None:
+        context.set_default_timeout(LONG_SECONDS * 1_000)
         self.server, self.page = server, context.new_page()
         self.faults: list[str] = []
         self.outside: list[str] = []
@@ -40,6 +42,6 @@ def wait_for_charts(page: Page) -> int:
     plots = page.locator(".plot")
     for number in range(plots.count()):
         plots.nth(number).scroll_into_view_if_needed()
-        expect(plots.nth(number).locator("svg.marks, canvas")).to_have_count(1, timeout=15_000)
+        expect(plots.nth(number).locator("svg.marks, canvas")).to_have_count(1)
     page.evaluate("scrollTo(0, 0)")
     return plots.count()

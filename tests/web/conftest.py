@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from quintet.lending.online import OnlineFeatures
 from tests.lending.models import scorecard
 from tests.machine import require_program
+from tests.waiting import LONG_SECONDS
 from tests.web import lending_decisions
 from tests.web.browser import Visit
 from tests.web.service import ADMIN, Server, build_app, serving
@@ -62,8 +63,10 @@ def server(service_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    """One Chromium for all tests of a worker; each visit has a context of its own."""
+    expect.set_options(timeout=LONG_SECONDS * 1_000)
     chromium = require_program("chromium")
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
     with sync_playwright() as playwright:

@@ -45,6 +45,8 @@ def keep(home: Path, *models: ScoringModel) -> ModelRegistry:
 
 @contextmanager
 def serving(home: Path, **settings: str) -> Iterator[TestClient]:
+    # the most that may be set: a slow machine refers no application to a person
+    settings = {"QUINTET_DECISION_SECONDS": "10", "QUINTET_LENDING_SCORE_SECONDS": "10"} | settings
     with TestClient(build_app(home, **settings), headers=ADMIN, raise_server_exceptions=False) as client:
         yield client
 

@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from fastapi.testclient import TestClient
 
 from quintet.settings import load_settings
 from quintet.web.app import create_app
+from tests.waiting import LONG_SECONDS, wait_until
 
 ADMIN_KEY = "admin key of the tests"
 ADMIN = {"authorization": f"Bearer {ADMIN_KEY}"}
@@ -59,6 +59,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _answers(url: str, process: subprocess.Popen[str]) -> bool:
+    assert process.poll() is None, "the service has ended; its log says why"
+    try:
+        return httpx.get(f"{url}/healthz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 @contextmanager
 def serving(home: Path, log: Path) -> Iterator[Server]:
     """The service over a home, in a process of its own that ends with the block."""
@@ -76,16 +84,8 @@ def serving(home: Path, log: Path) -> Iterator[Server]:
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(300):
-            try:
-                if httpx.get(f"{url}/healthz").status_code == 200:
-                    break
-            except httpx.TransportError:
-                assert process.poll() is None, log.read_text("utf-8")
-                time.sleep(0.1)
-        else:
-            raise AssertionError(log.read_text("utf-8"))
+        wait_until(lambda: _answers(url, process), lambda: log.read_text("utf-8"))
         yield Server(url, ADMIN_KEY, process)
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(LONG_SECONDS)

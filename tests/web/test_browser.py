@@ -100,7 +100,7 @@ def test_a_cluster_is_chosen_drawn_and_its_account_confirmed(visit: Visit) -> No
     page.locator(".table-section", has=page.locator("#clusters-title")).locator("table a").first.click()
     page.wait_for_url("**/promotions?cluster=*")
     page.locator("#cluster-graph").scroll_into_view_if_needed()
-    expect(page.locator("#cluster-graph svg.marks")).to_have_count(1, timeout=15_000)
+    expect(page.locator("#cluster-graph svg.marks")).to_have_count(1)
     account = page.locator(".table-section", has=page.locator("#members-title")).locator("tbody td").first.inner_text()
     page.get_by_label("User", exact=True).first.fill(account)
     page.get_by_label("User", exact=True).first.press("Enter")

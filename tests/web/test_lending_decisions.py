@@ -24,6 +24,7 @@ from quintet.lending.service import LendingService
 from quintet.registry import ModelRegistry
 from tests.lending.events import change
 from tests.lending.models import boosted, scorecard
+from tests.waiting import LONG_SECONDS, wait_until
 from tests.web.lending_decisions import LOAN, NOW, PATH, an_application, apply, keep, serving
 from tests.web.service import ADMIN_KEY
 
@@ -373,7 +374,7 @@ _SCORE = json.dumps({"default_probability": 0.3, "points": 524, "reasons": [], "
 def test_another_process_may_score(own_home: Path) -> None:
     with endpoint(lambda: (200, _SCORE)) as (url, asked):
         settings = {"QUINTET_LENDING_SCORE_URL": url, "QUINTET_LENDING_SCORE_KEY": ADMIN_KEY}
-        with serving(own_home, **settings, QUINTET_LENDING_SCORE_SECONDS="5", QUINTET_DECISION_SECONDS="5") as client:
+        with serving(own_home, **settings) as client:
             told = client.post(PATH, json=an_application()).json()
             log = client.app.state.service.of(LendingService).decisions.log
             replayed = replay_from_log(log, log.of_application(100))
@@ -396,9 +397,7 @@ def test_another_process_may_score(own_home: Path) -> None:
 def test_an_endpoint_that_fails_leads_to_a_person(own_home: Path, status: int, content: bytes, said: str) -> None:
     with (
         endpoint(lambda: (status, content)) as (url, _),
-        serving(
-            own_home, QUINTET_LENDING_SCORE_URL=url, QUINTET_LENDING_SCORE_SECONDS="5", QUINTET_DECISION_SECONDS="5"
-        ) as client,
+        serving(own_home, QUINTET_LENDING_SCORE_URL=url) as client,
     ):
         told = client.post(PATH, json=an_application()).json()
         record = client.app.state.service.of(LendingService).decisions.log.of_application(100)
@@ -410,11 +409,12 @@ def test_an_endpoint_that_fails_leads_to_a_person(own_home: Path, status: int, c
 def test_an_endpoint_that_hangs_is_given_up_and_then_left_alone(own_home: Path) -> None:
     hangs = threading.Event()
     with (
-        endpoint(lambda: (hangs.wait(5), (200, _SCORE))[1]) as (url, asked),
-        serving(own_home, QUINTET_LENDING_SCORE_URL=url, QUINTET_LENDING_SCORE_SECONDS="0.05") as client,
+        endpoint(lambda: (hangs.wait(LONG_SECONDS), (200, _SCORE))[1]) as (url, asked),
+        serving(own_home, QUINTET_LENDING_SCORE_URL=url, QUINTET_LENDING_SCORE_SECONDS="0.3") as client,
     ):
         answers = [client.post(PATH, json=an_application(number)).json() for number in range(100, 110)]
         last = client.app.state.service.of(LendingService).decisions.log.of_application(109)
+        wait_until(lambda: len(asked) >= 5)  # the last may be on its way when it is given up
         hangs.set()
     assert {answer["decision"] for answer in answers} == {"refer"}
     assert len(asked) == 5

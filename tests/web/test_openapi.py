@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.waiting import LONG_SECONDS
 from tests.web.service import Server
 
 
@@ -19,7 +20,7 @@ def test_every_route_keeps_to_the_document(server: Server) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=600,
+        timeout=LONG_SECONDS,
     )
     assert ran.returncode == 0, ran.stdout[-10_000:] + ran.stderr[-2_000:]
     assert re.search(r"Operations: +\d\d+ selected", ran.stdout)

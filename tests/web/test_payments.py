@@ -17,6 +17,7 @@ from quintet.payments.live import Listener, Live
 from quintet.payments.service import PaymentsService
 from quintet.web.routes.payments import MOST_ITEMS
 from tests.unit.payments.teams import receiving
+from tests.waiting import LONG_SECONDS, wait_until
 from tests.web.payments import DAY, TRANSACTIONS, minute, send
 from tests.web.service import ADMIN, build_app
 
@@ -202,7 +203,7 @@ def test_the_stream_is_of_server_sent_events(server: Any) -> None:
     now = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=2)
     item = {"minute_at": now.isoformat(), "status": "approved", "count": 3}
     headers = {"authorization": f"Bearer {server.key}"}
-    with httpx.stream("GET", f"{server.url}/v1/payments/stream", headers=headers, timeout=10) as answer:
+    with httpx.stream("GET", f"{server.url}/v1/payments/stream", headers=headers, timeout=LONG_SECONDS) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         lines = answer.iter_lines()
         assert next(lines).startswith(": listening")
@@ -219,10 +220,7 @@ def test_an_incident_reaches_teams_as_a_card(built_home: Path, own_home: Path) -
         app = build_app(own_home, QUINTET_TEAMS_WEBHOOK_URL=teams.url, QUINTET_PUBLIC_URL="https://quintet.example.org")
         with TestClient(app, headers=ADMIN) as client:
             send(client, *(minute(number) for number in range(60)), minute(60, denied=70))
-            for _ in range(100):
-                if teams.taken:
-                    break
-                asyncio.run(asyncio.sleep(0.1))
+            wait_until(lambda: teams.taken)
     (card,) = [one["attachments"][0]["content"] for one in teams.bodies]
 
     assert card["body"][0]["text"].startswith("Denied")

@@ -62,9 +62,9 @@ def test_a_burst_reaches_chart_words_and_the_announcer_without_a_reload(paying: 
     send(paying, 20, denied=70)
 
     expect(page.locator("#series-denied")).to_have_attribute(
-        "data-last", str(int((now() - dt.timedelta(minutes=20)).timestamp() * 1000)), timeout=10_000
+        "data-last", str(int((now() - dt.timedelta(minutes=20)).timestamp() * 1000))
     )
-    expect(page.locator(".verdict")).to_contain_text("denied", timeout=10_000)
+    expect(page.locator(".verdict")).to_contain_text("denied")
     expect(page.locator("#announcer")).to_contain_text("denied is out of the ordinary")
     expect(page.locator("#incidents tbody tr").first).to_contain_text("critical, firing")
     assert page.evaluate("window.notReloaded")
@@ -81,7 +81,7 @@ def test_paused_nothing_moves_until_it_goes_on(paying: Server, visit: Visit) -> 
     assert last_minute(page, "denied") == before
     page.get_by_role("button", name="Go on").click()
     expected = str(int((now() - dt.timedelta(minutes=19)).timestamp() * 1000))
-    expect(page.locator("#series-denied")).to_have_attribute("data-last", expected, timeout=10_000)
+    expect(page.locator("#series-denied")).to_have_attribute("data-last", expected)
 
 
 def test_an_incident_is_taken_on_by_keyboard(paying: Server, visit: Visit) -> None:  # noqa: ARG001

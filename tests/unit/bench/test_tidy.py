@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.tidy import tidied
+from tests.waiting import LONG_SECONDS
 
 # A server in a session of its own whose parent has ended, as a daemon has none.
 _LEAVES = """
@@ -48,7 +49,7 @@ def test_an_interrupted_bench_leaves_nothing(number: signal.Signals, project: Pa
     assert all(is_running(int(pid)) for pid in pids)
 
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=LONG_SECONDS)
 
     assert process.returncode == 128 + number
     assert not Path(folder).exists()

@@ -7,36 +7,38 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import LONG_SECONDS, wait_until
 
 PROLOGUE = """
 import os, signal, subprocess, sys, time
 from cli import guard
 guard.STUCK_SECONDS, guard.GRACE_SECONDS, guard._ORPHAN_SECONDS = 0.5, 1.0, 0.5
 """
-SLEEPS = "print('ready', os.getpid(), flush=True); time.sleep(60); return 0"
+PATIENT = PROLOGUE.replace("0.5, 1.0, 0.5", f"{LONG_SECONDS}, {LONG_SECONDS}, 0.5")
+SLEEPS = "print('ready', os.getpid(), flush=True); time.sleep(600); return 0"
 IS_DEAF = f"""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     {SLEEPS}"""
 HAS_A_CHILD = """
-    ignores = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(60)"
+    ignores = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
     child = subprocess.Popen([sys.executable, "-c", ignores])
     print('ready', child.pid, flush=True)
-    time.sleep(60)"""
+    time.sleep(600)"""
 HAS_A_GROUP = """
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], process_group=0)
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], process_group=0)
     guard.name_group(child.pid)
     print('ready', child.pid, flush=True)
-    time.sleep(60)"""
+    time.sleep(600)"""
 
 
-def start(work: str, after_death: str = "None") -> tuple[subprocess.Popen[str], int]:
+def start(work: str, after_death: str = "None", prologue: str = PROLOGUE) -> tuple[subprocess.Popen[str], int]:
     """A guarded command; gives it with the number that it prints."""
-    program = f"{PROLOGUE}\ndef work():\n    {work.strip()}\nsys.exit(guard.guarded(work, {after_death}))\n"
+    program = f"{prologue}\ndef work():\n    {work.strip()}\nsys.exit(guard.guarded(work, {after_death}))\n"
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     return process, int(process.stdout.readline().split()[-1])
@@ -49,52 +51,45 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def is_gone(pid: int) -> bool:
-    until = time.monotonic() + 20
-    while is_alive(pid) and time.monotonic() < until:
-        time.sleep(0.05)
-    return not is_alive(pid)
-
-
 @pytest.mark.parametrize("work", [SLEEPS, IS_DEAF, HAS_A_CHILD, HAS_A_GROUP], ids=["sleeps", "deaf", "child", "group"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_ends_with_all_that_it_started(work: str, number: signal.Signals):
     process, pid = start(textwrap.dedent(work).replace("\n", "\n    "))
     process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=LONG_SECONDS)
 
     assert process.returncode == 128 + number
-    assert is_gone(pid)
+    wait_until(lambda: not is_alive(pid))
 
 
 @pytest.mark.parametrize("work", [SLEEPS, IS_DEAF, HAS_A_CHILD], ids=["sleeps", "deaf", "child"])
 def test_the_work_ends_when_its_guard_is_killed(work: str):
     process, pid = start(textwrap.dedent(work).replace("\n", "\n    "))
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=LONG_SECONDS)
 
-    assert is_gone(pid)
+    wait_until(lambda: not is_alive(pid))
 
 
 def test_where_the_work_is_killed_the_guard_tidies_up():
     process, pid = start(SLEEPS, "lambda: print('tidied')")
     os.kill(pid, signal.SIGKILL)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=LONG_SECONDS)
 
     assert (process.returncode, said) == (137, "tidied\n")
 
 
 def test_work_that_ends_in_good_order_when_asked_has_succeeded():
-    process, _ = start(f"signal.signal(signal.SIGINT, lambda *_: os._exit(0)); {SLEEPS}")
+    process, _ = start(f"signal.signal(signal.SIGINT, lambda *_: os._exit(0)); {SLEEPS}", prologue=PATIENT)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=LONG_SECONDS)
 
     assert process.returncode == 0
 
 
 def test_where_the_work_ends_by_itself_nobody_tidies_up():
     process, _ = start("print('ready', 1, flush=True); return 3", "lambda: print('tidied')")
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=LONG_SECONDS)
 
     assert (process.returncode, said) == (3, "")
 
@@ -102,17 +97,19 @@ def test_where_the_work_ends_by_itself_nobody_tidies_up():
 def test_a_thread_that_still_has_a_connection_is_no_leak_to_report():
     program = f"""{PROLOGUE}
 import duckdb, threading
+holds = threading.Event()
 def hold():
     with duckdb.connect() as connection:
-        time.sleep(60)
+        holds.set()
+        time.sleep(600)
 def work():
     threading.Thread(target=hold, daemon=True).start()
-    time.sleep(0.5)
+    holds.wait()
     print("done")
     return 3
 sys.exit(guard.guarded(work))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout, done.stderr) == (3, "done\n", "")
 
@@ -123,7 +120,7 @@ def test_stuck_work_says_its_last_words():
         deaf.replace("\n    ", "\n").replace("\n", "\n    ").replace("    signal.signal(n", "        signal.signal(n")
     )
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=LONG_SECONDS)
 
     assert said == "last words"
 
@@ -140,4 +137,4 @@ def test_a_command_of_make_ends_when_make_is_killed(tmp_path: Path):
     make.kill()
     make.wait()
 
-    assert is_gone(pid)
+    wait_until(lambda: not is_alive(pid))

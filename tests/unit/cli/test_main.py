@@ -12,6 +12,7 @@ import typer
 
 from cli import home
 from cli.__main__ import app
+from tests.waiting import LONG_SECONDS
 
 
 def quintet(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -24,7 +25,7 @@ def quintet(folder: Path, *arguments: str, **environment: str) -> subprocess.Com
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=LONG_SECONDS,
     )
 
 
@@ -149,7 +150,7 @@ def test_a_disk_that_is_full_gives_one_line(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=LONG_SECONDS,
     )
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
     assert "full" in done.stderr

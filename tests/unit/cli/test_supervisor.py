@@ -8,20 +8,42 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from cli.supervisor import Part, Supervisor, step_back
+from tests.waiting import LONG_SECONDS, wait_until
 
 
 def part(name: str, program: str) -> Part:
     return Part(name, [sys.executable, "-u", "-c", textwrap.dedent(program)])
 
 
-WAITS = part("waits", "import os, time; print('pid', os.getpid()); time.sleep(60)")
+WAITS = part("waits", f"import os, time; print('pid', os.getpid()); time.sleep({LONG_SECONDS})")
 SAYS_AND_ENDS = part("ends", "print('ä line'); print('another')")
+
+
+def waits_and_says_so(folder: Path) -> Part:
+    """A part that says its number, then leaves a sign in the folder that it has, and goes on."""
+    program = f"""
+        import os, pathlib, time
+        print("pid", os.getpid())
+        pathlib.Path({str(folder / "said")!r}).touch()
+        time.sleep({LONG_SECONDS})
+    """
+    return part("waits", program)
+
+
+def dies_after_it(folder: Path) -> Part:
+    """A part that fails as soon as the sign is there."""
+    program = f"""
+        import pathlib, time
+        while not pathlib.Path({str(folder / "said")!r}).exists():
+            time.sleep(0.02)
+        raise SystemExit(3)
+    """
+    return part("dies", program)
 
 
 def run(*parts: Part) -> tuple[int, list[str]]:
@@ -46,8 +68,8 @@ def test_every_line_bears_the_name_of_its_part():
     assert "ends  | another\n" in lines
 
 
-def test_when_one_ends_the_others_are_stopped_and_the_log_says_which():
-    status, lines = run(WAITS, part("dies", "import time; time.sleep(1); raise SystemExit(3)"))
+def test_when_one_ends_the_others_are_stopped_and_the_log_says_which(tmp_path: Path):
+    status, lines = run(waits_and_says_so(tmp_path), dies_after_it(tmp_path))
     (pid,) = [int(line.split()[-1]) for line in lines if "pid" in line]
 
     assert status == 1
@@ -55,23 +77,21 @@ def test_when_one_ends_the_others_are_stopped_and_the_log_says_which():
     assert not is_alive(pid)
 
 
-def test_what_a_part_started_itself_does_not_outlive_it():
+def test_what_a_part_started_itself_does_not_outlive_it(tmp_path: Path):
     parent = part(
         "parent",
-        """
-        import subprocess, sys, time
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        f"""
+        import pathlib, subprocess, sys, time
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep({LONG_SECONDS})"])
         print("pid", child.pid)
-        time.sleep(60)
+        pathlib.Path({str(tmp_path / "said")!r}).touch()
+        time.sleep({LONG_SECONDS})
         """,
     )
-    _, lines = run(parent, part("dies", "import time; time.sleep(1)"))
+    _, lines = run(parent, dies_after_it(tmp_path))
     (pid,) = [int(line.split()[-1]) for line in lines if "pid" in line]
 
-    ends_by = time.monotonic() + 5  # a killed process takes a moment to be gone
-    while is_alive(pid) and time.monotonic() < ends_by:
-        time.sleep(0.05)
-    assert not is_alive(pid)
+    wait_until(lambda: not is_alive(pid))  # a killed process takes a moment to be gone
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
@@ -86,7 +106,7 @@ def test_asked_to_stop_it_stops_all_and_ends_well(number: str):
     assert process.stdout is not None
     pid = int(process.stdout.readline().split()[-1])
     process.send_signal(signal.Signals[number])
-    process.communicate(timeout=30)
+    process.communicate(timeout=LONG_SECONDS)
 
     assert process.returncode == 0
     assert not is_alive(pid)
@@ -96,21 +116,20 @@ def test_a_part_that_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("cli.supervisor.STOP_SECONDS", 0.5)
     deaf = part(
         "deaf",
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready'); time.sleep(60)",
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready'); "
+        f"time.sleep({LONG_SECONDS})",
     )
     lines: list[str] = []
     supervisor = Supervisor([deaf], os.environ, lines.append)
-    threading.Thread(target=lambda: (_until(lambda: any("ready" in line for line in lines)), supervisor.stop())).start()
-    began = time.monotonic()
+
+    def stop_once_it_is_ready() -> None:
+        wait_until(lambda: any("ready" in line for line in lines))
+        supervisor.stop()
+
+    threading.Thread(target=stop_once_it_is_ready).start()
 
     assert supervisor.run() == 0
     assert any("is killed" in line for line in lines)
-    assert time.monotonic() - began < 30
-
-
-def _until(holds: object) -> None:
-    while not holds():  # type: ignore[operator]
-        time.sleep(0.05)
 
 
 SAYS_ITS_CLASS = """

@@ -216,11 +216,11 @@ def test_a_hundred_thousand_misspelt_spellings_take_seconds():
     names = list(_ENGLISH_NAMES.values())
     spellings = {_with_typing_errors(generator, generator.choice(names), 3) for _ in range(110_000)}
     assert len(spellings) > 100_000
-    started = time.perf_counter()
+    started = time.process_time()
 
     canonicalise(spellings)
 
-    assert time.perf_counter() - started < 20  # about 3 on an idle core
+    assert time.process_time() - started < 20  # of the processor, which a busy machine does not lengthen; about 3
 
 
 def test_the_dictionary_is_not_built_at_import():

@@ -195,7 +195,8 @@ def test_no_two_figures_bear_one_name() -> None:
 amounts = st.one_of(st.none(), st.just(0.0), st.floats(-1e7, 1e9), st.just(math.inf), st.just(math.nan))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# ten: an example draws every chart, which takes half a second
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.fixed_dictionaries(

@@ -10,6 +10,7 @@ import pytest
 
 from quintet.lending.decision_log import DecisionLog
 from tests.lending.models import RECORD
+from tests.waiting import LONG_SECONDS
 
 
 @pytest.fixture
@@ -21,23 +22,23 @@ def log(tmp_path: Path) -> Iterator[DecisionLog]:
 
 
 def test_a_decision_is_there_once_it_is_told_to_be(log: DecisionLog) -> None:
-    assert log.record(RECORD).result(10) is RECORD
+    assert log.record(RECORD).result(LONG_SECONDS) is RECORD
     assert log.of_application(1) == RECORD
     assert log.of_application(2) is None
 
 
 def test_the_first_decision_of_an_application_stands(log: DecisionLog) -> None:
     futures = [log.record(replace(RECORD, answer=str(number))) for number in range(20)]
-    assert {future.result(10).answer for future in futures} == {"0"}
+    assert {future.result(LONG_SECONDS).answer for future in futures} == {"0"}
     assert list(log.applications()) == [1]
 
 
 def test_another_process_may_have_decided_before(log: DecisionLog, tmp_path: Path) -> None:
     other = DecisionLog(tmp_path)
     other.start()
-    other.record(RECORD).result(10)
+    other.record(RECORD).result(LONG_SECONDS)
     other.close()
-    assert log.record(replace(RECORD, decision="reject")).result(10) == RECORD
+    assert log.record(replace(RECORD, decision="reject")).result(LONG_SECONDS) == RECORD
 
 
 def test_what_waits_is_written_before_it_closes(tmp_path: Path) -> None:
@@ -54,8 +55,8 @@ def test_what_waits_is_written_before_it_closes(tmp_path: Path) -> None:
 def test_a_decision_that_cannot_be_written_is_told_as_such(log: DecisionLog) -> None:
     bad = log.record(replace(RECORD, decision=None))  # type: ignore[arg-type]
     with pytest.raises(Exception, match="NOT NULL"):
-        bad.result(10)
-    assert log.record(RECORD).result(10) is RECORD
+        bad.result(LONG_SECONDS)
+    assert log.record(RECORD).result(LONG_SECONDS) is RECORD
 
 
 def test_a_commit_waits_for_the_disk(log: DecisionLog) -> None:
@@ -70,14 +71,14 @@ def test_artefacts_are_kept_once_by_their_hash(log: DecisionLog) -> None:
     log.keep_artefact("policy", "h1", "p1", "one", "2026-11-21T12:02:00+00:00")
     assert (log.artefact("h1"), log.artefact("h3")) == ("one", None)
     assert log.last_policy() == "two"
-    log.record(RECORD).result(10)
+    log.record(RECORD).result(LONG_SECONDS)
     assert log.last_policy() == "one"  # it decided last
 
 
 def test_decisions_are_found_by_time_and_number(log: DecisionLog) -> None:
     for number in range(1, 6):
         at = f"2026-11-21T12:0{number}:00+00:00"
-        log.record(replace(RECORD, application_id=number, decision_id=f"d{number}", decided_at=at)).result(10)
+        log.record(replace(RECORD, application_id=number, decision_id=f"d{number}", decided_at=at)).result(LONG_SECONDS)
     assert log.since("2026-11-21T12:03", 10)["application_id"].tolist() == [3, 4, 5]
     assert log.since("2026-11-21T12:03", 2)["application_id"].tolist() == [4, 5]
     assert log.after(3)["decision_number"].tolist() == [4, 5]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from quintet.online.features import FeatureStore, Keeper
+from tests.waiting import LONG_SECONDS, wait_until
 
 
 @pytest.fixture
@@ -134,10 +135,7 @@ def test_a_keeper_leaves_no_connection_behind(store: FeatureStore) -> None:
 
 
 def _await_kept(keeper: Keeper, value: str) -> None:
-    until = time.monotonic() + 20
-    while keeper.kept != value:
-        assert time.monotonic() < until
-        time.sleep(0.001)
+    wait_until(lambda: keeper.kept == value)
 
 
 def test_a_keeper_raises_what_the_disk_refused_with(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +149,7 @@ def test_a_keeper_raises_what_the_disk_refused_with(store: FeatureStore, monkeyp
 
 
 def _ask_until_it_raises(keeper: Keeper) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + LONG_SECONDS
     while time.monotonic() < until:
         assert keeper.kept is None
         time.sleep(0.001)

@@ -12,6 +12,7 @@ import pytest
 from quintet.domains import open_state_store
 from quintet.online.secrets import secret_of
 from quintet.online.store import FILE, Store
+from tests.waiting import LONG_SECONDS
 
 
 def test_a_store_opened_again_has_what_was_written(tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_reading_does_not_wait_for_a_writer(store: Store) -> None:
         connection.execute("insert into secrets values ('a', x'01')")
         reader = threading.Thread(target=read)
         reader.start()
-        reader.join(timeout=5)
+        reader.join(LONG_SECONDS)
     assert seen == [0]
 
 

@@ -15,6 +15,7 @@ import pytest
 from quintet.online import writer as module
 from quintet.online.store import Store
 from quintet.online.writer import MOST_FRAMES, Writer
+from tests.waiting import LONG_SECONDS
 
 
 def insert(connection: sqlite3.Connection, name: str) -> str:
@@ -54,12 +55,12 @@ def test_those_who_wait_share_one_transaction(store: Store, writer: Writer, monk
 
     def slow(connection: sqlite3.Connection) -> None:
         begun.set()
-        go_on.wait(5)
+        go_on.wait(LONG_SECONDS)
         insert(connection, "first")
 
     monkeypatch.setattr(store, "write", counted)
     futures = [writer.run(slow)]
-    begun.wait(5)
+    begun.wait(LONG_SECONDS)
     futures += [writer.run(partial(insert, name=str(number))) for number in range(5)]
     go_on.set()
     for future in futures:
@@ -135,7 +136,7 @@ def test_the_log_of_sqlite_is_begun_anew_again_and_again(store: Store, monkeypat
         salt = log.read_bytes()[16:24]
         for _ in range(MOST_FRAMES // 8):
             write(10)
-        until = time.monotonic() + 60
+        until = time.monotonic() + LONG_SECONDS
         while log.read_bytes()[16:24] == salt:
             assert time.monotonic() < until, "the log goes on and on"
             write(1)

@@ -28,6 +28,7 @@ from quintet.payments.channels import (
 )
 from quintet.settings import load_settings
 from tests.unit.payments.teams import CARD, receiving
+from tests.waiting import LONG_SECONDS
 
 NOW = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
 SECRET = "secret-in-the-path"
@@ -190,7 +191,7 @@ def test_a_mail_has_subject_text_and_an_id_that_stays() -> None:
         server = threading.Thread(target=serve, args=(listener,))
         server.start()
         to_email(f"smtp://127.0.0.1:{listener.getsockname()[1]}", "q@example.org", "a@example.org", delivery())
-        server.join(timeout=10)
+        server.join(LONG_SECONDS)
 
     assert "Subject: [critical] Denied out of the ordinary" in lines
     assert "Message-ID: <key-1@quintet>" in lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from quintet.online.store import Store
 from quintet.payments.channels import Delivery, DeliveryError, to_webhook
 from quintet.payments.courier import Courier, deliver
 from tests.unit.payments.teams import receiving
+from tests.waiting import wait_until
 
 NOW = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 
@@ -29,13 +30,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def put(store: Store, number: int, at: dt.datetime = NOW) -> None:
     with store.write() as connection:
         enqueue(connection, f"key-{number}", ["webhook"], {"number": number}, at)
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.01)
 
 
 def test_through_ten_minutes_of_failure_none_is_lost_and_none_is_doubled(store: Store) -> None:

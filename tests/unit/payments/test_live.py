@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from quintet.payments.channels import Delivery
 from quintet.payments.incidents import to_minute
 from quintet.payments.live import Live
 from quintet.payments.monitor import Item
+from tests.waiting import LONG_SECONDS, wait_until
 
 NOW = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)
 FIRST = to_minute(dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC))
@@ -48,7 +48,7 @@ def test_requests_that_come_together_are_each_answered_with_their_own(live: Live
     futures = [live.submit(minute(number)) for number in range(50)]
 
     for number, future in enumerate(futures):
-        assert [verdict.item for verdict in future.result(20)] == minute(number)
+        assert [verdict.item for verdict in future.result(LONG_SECONDS)] == minute(number)
 
 
 def test_what_cannot_be_written_fails_its_requests_and_the_next_ones_work(
@@ -60,9 +60,9 @@ def test_what_cannot_be_written_fails_its_requests_and_the_next_ones_work(
     with monkeypatch.context() as broken:
         broken.setattr(kept, "save_points", no_room)
         with pytest.raises(sqlite3.OperationalError):
-            live.submit(minute(0)).result(20)
+            live.submit(minute(0)).result(LONG_SECONDS)
 
-    assert live.submit(minute(0)).result(20)[0].is_accepted
+    assert live.submit(minute(0)).result(LONG_SECONDS)[0].is_accepted
 
 
 def test_a_listener_that_is_too_slow_is_cut_off_and_holds_up_nobody(
@@ -110,12 +110,10 @@ def test_what_fires_is_written_for_each_channel_and_delivered(store: Store) -> N
 
     live = Live(store, {"webhook": take}, lambda: now[0])
     live.start()
-    live.submit([item for number in range(60) for item in minute(number)]).result(20)
-    live.submit(minute(60, denied=70)).result(20)
+    live.submit([item for number in range(60) for item in minute(number)]).result(LONG_SECONDS)
+    live.submit(minute(60, denied=70)).result(LONG_SECONDS)
     now[0] += dt.timedelta(seconds=3)
-    end = time.monotonic() + 20
-    while not taken and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_until(lambda: taken)
     live.stop()
 
     assert taken == ["Denied out of the ordinary"]

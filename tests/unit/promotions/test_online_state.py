@@ -23,6 +23,7 @@ from quintet.promotions.policy import read_policy
 from quintet.promotions.profile import Population
 from quintet.promotions.store import sign_ups_after
 from tests.unit.promotions.worlds import small_world
+from tests.waiting import LONG_SECONDS
 
 
 @pytest.fixture
@@ -84,14 +85,14 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     build = online_state.build_index
 
     def slow(*given: object) -> object:
-        go_on.wait(30)
+        go_on.wait(LONG_SECONDS)
         return build(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(online_state, "build_index", slow)
     return go_on
 
 
-async def ask(state: OnlineState, user_id: str, patience_seconds: float = 30.0) -> Judgement:
+async def ask(state: OnlineState, user_id: str, patience_seconds: float = LONG_SECONDS) -> Judgement:
     at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     given = {"user_id": user_id, "created_at": at.isoformat(), "device_id": "d"}
     return await state.judge_and_record(given, [], at, "tester", patience_seconds)
@@ -146,7 +147,8 @@ def test_what_is_judged_while_an_index_is_built_is_in_it(snapshot: Path, store: 
     rebuilt.start()
 
     async def scene() -> None:
-        await asyncio.gather(*(ask(state, f"u{number}") for number in range(150)))
+        # no patience: there is an index, and nothing watches for the first one
+        await asyncio.gather(*(ask(state, f"u{number}", patience_seconds=0) for number in range(150)))
 
     before = state.index()
     asyncio.run(scene())

@@ -11,8 +11,7 @@ import signal
 import struct
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import pytest
 
 from resources.dbt import CALL_DBT, Dbt, prepare_manifest
 from resources.warm_dbt import SERVER, WarmDbt, is_prepared, parse_digest, warehouse_variables
+from tests.waiting import wait_until
 
 _PROFILE = """
 little:
@@ -31,7 +31,6 @@ little:
 
 _LINUX = pytest.mark.skipif(sys.platform != "linux", reason="dbt is kept warm on Linux alone")
 _LONG = "select count(*) as number from range(1_000_000_000_000) as numbers(n) where hash(n) = 0"
-_SOON_SECONDS = 60.0
 _FLOCK = "hhqqi0q"  # struct flock of 64-bit Linux: type, whence, start, length, process
 
 
@@ -193,13 +192,6 @@ def test_without_its_warm_dbt_a_call_goes_on_from_nothing(little: Path, monkeypa
         call = dbt(little, "home").cli(["run", "--select", "one", "--vars", "{number: 3}"])
         assert call.is_successful()
     assert SERVER not in os.environ
-
-
-def wait_until(is_reached: Callable[[], bool]) -> None:
-    began = time.monotonic()
-    while not is_reached():
-        assert time.monotonic() - began < _SOON_SECONDS
-        time.sleep(0.05)
 
 
 def is_locked(warehouse: str | Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import obstore
 import pytest
@@ -14,18 +14,12 @@ from quintet.changelog.change import Change, Position
 from quintet.changelog.log import Stretch, read_stretch, stretches
 from quintet.stream import upload
 from quintet.stream.upload import Piece, Uploader
+from tests.waiting import LONG_SECONDS, wait_until
 
 
 def _piece(lsn: int, flushable: bool = True) -> Piece:
     change = Change(lsn, 0, "2026-01-01T00:00:00.000000Z", "loan", "insert", "s", {"id": lsn}, None, ())
     return Piece([change], Position(lsn + 1), lsn + 1 if flushable else None)
-
-
-def _await(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -41,7 +35,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, threading.Event]
 
     def wait_and_write(store: MemoryStore, stretch: Stretch, changes: list[Change]) -> int:
         if stretch.start.lsn in gates:
-            gates[stretch.start.lsn].wait(20)
+            gates[stretch.start.lsn].wait(LONG_SECONDS)
         return write(store, stretch, changes)
 
     monkeypatch.setattr(upload, "write_stretch", wait_and_write)
@@ -65,7 +59,7 @@ def test_what_is_written_follows_without_a_gap(store: MemoryStore) -> None:
 def test_small_commits_share_an_object_and_one_after_a_pause_is_written_at_once(store: MemoryStore) -> None:
     uploader = Uploader(store, "E", Position(0), least_seconds=3_600)
     uploader.offer([_piece(0)])
-    _await(lambda: uploader.flushed == 1)
+    wait_until(lambda: uploader.flushed == 1)
     for lsn in range(1, 20):
         uploader.offer([_piece(lsn)])
     time.sleep(0.05)
@@ -81,17 +75,17 @@ def test_what_is_acknowledged_out_of_order_counts_only_with_all_before_it(
     uploader = Uploader(store, "E", Position(0), most_events=1)
     uploader.offer([_piece(0)])
     uploader.offer([_piece(1)])
-    _await(lambda: len(stretches(store, "E")) == 1)
+    wait_until(lambda: len(stretches(store, "E")) == 1)
     assert uploader.flushed is None
     gate[0].set()
-    _await(lambda: uploader.flushed == 2)
+    wait_until(lambda: uploader.flushed == 2)
     uploader.close()
 
 
 def test_a_part_of_a_transaction_is_not_acknowledged(store: MemoryStore) -> None:
     uploader = Uploader(store, "E", Position(0), most_events=1)
     uploader.offer([_piece(0), _piece(1, flushable=False)])
-    _await(lambda: len(stretches(store, "E")) == 2 and uploader.is_idle)
+    wait_until(lambda: len(stretches(store, "E")) == 2 and uploader.is_idle)
     assert uploader.flushed == 1
     uploader.close()
 
@@ -109,9 +103,9 @@ def test_what_the_store_refuses_is_written_once_it_does_not(
     monkeypatch.setattr(upload, "write_stretch", refuse)
     uploader = Uploader(store, "E", Position(0))
     uploader.offer([_piece(0)])
-    _await(lambda: uploader.is_failing)
+    wait_until(lambda: uploader.is_failing)
     assert uploader.flushed is None
-    _await(lambda: uploader.flushed == 1)
+    wait_until(lambda: uploader.flushed == 1)
     assert not uploader.is_failing
     uploader.close()
 
@@ -120,7 +114,7 @@ def test_closing_ends_a_writer_that_is_refused(store: MemoryStore, monkeypatch: 
     monkeypatch.setattr(upload, "write_stretch", lambda *_: (_ for _ in ()).throw(OSError("down")))
     uploader = Uploader(store, "E", Position(0))
     uploader.offer([_piece(0)])
-    _await(lambda: uploader.is_failing)
+    wait_until(lambda: uploader.is_failing)
     uploader.close()
     assert uploader.flushed is None
 

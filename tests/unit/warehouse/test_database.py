@@ -15,20 +15,20 @@ import pytest
 
 from quintet.warehouse.contract import Dataset, text
 from quintet.warehouse.database import WarehouseBusyError, open_warehouse, prepare, transaction
+from tests.waiting import LONG_SECONDS
 
 HOLD = """
-import sys, time, duckdb
+import sys, duckdb
 connection = duckdb.connect(sys.argv[1])
 print("held", flush=True)
-time.sleep(float(sys.argv[2]))
-connection.close()
+sys.stdin.read()
 """
 
 
 @contextmanager
-def held_by_another_process(path: Path, seconds: float) -> Iterator[subprocess.Popen[str]]:
+def held_by_another_process(path: Path) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, path, str(seconds)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
@@ -45,7 +45,7 @@ def opened(path: Path, lock_wait_seconds: float = 0):
 def test_a_warehouse_in_use_names_the_process_that_uses_it(tmp_path: Path):
     path = tmp_path / "warehouse.duckdb"
     with (
-        held_by_another_process(path, 60) as holder,
+        held_by_another_process(path) as holder,
         pytest.raises(WarehouseBusyError) as busy,
         opened(path, lock_wait_seconds=0.2),
     ):
@@ -57,18 +57,23 @@ def test_a_warehouse_in_use_names_the_process_that_uses_it(tmp_path: Path):
 
 def test_waiting_is_worth_it_once_the_holder_leaves(tmp_path: Path):
     path = tmp_path / "warehouse.duckdb"
-    started = time.monotonic()
-    with held_by_another_process(path, 0.5), opened(path, lock_wait_seconds=30) as connection:
-        assert connection.execute("select 1").fetchall() == [(1,)]
+    with held_by_another_process(path) as holder:
 
-    assert time.monotonic() - started < 10
+        def leave(_: float) -> None:
+            holder.kill()
+            holder.wait()
+
+        with open_warehouse(
+            path, memory_limit="1GB", threads=1, lock_wait_seconds=LONG_SECONDS, sleep=leave
+        ) as connection:
+            assert connection.execute("select 1").fetchall() == [(1,)]
 
 
 def test_waiting_ends_after_the_time_that_was_set(tmp_path: Path):
     path = tmp_path / "warehouse.duckdb"
     pauses: list[float] = []
     with (
-        held_by_another_process(path, 60),
+        held_by_another_process(path),
         pytest.raises(WarehouseBusyError),
         open_warehouse(path, memory_limit="1GB", threads=1, lock_wait_seconds=5, sleep=pauses.append),
     ):
@@ -100,7 +105,7 @@ def test_the_connection_is_closed_when_the_body_raises(tmp_path: Path):
 
     with pytest.raises(duckdb.ConnectionException):
         connection.execute("select 1")
-    with held_by_another_process(path, 0):  # which only a file without a lock allows
+    with held_by_another_process(path):  # which only a file without a lock allows
         pass
 
 

@@ -14,6 +14,7 @@ import pytest
 from quintet.warehouse import publish as publishing
 from quintet.warehouse.publish import Published, PublishError, publish
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
+from tests.waiting import LONG_SECONDS
 
 AT = dt.datetime(2024, 6, 1, 12)
 
@@ -289,7 +290,7 @@ def test_a_reader_that_stays_does_not_block_publishing(built: duckdb.DuckDBPyCon
         assert reader.stdout.readline() == "1\n"
         for version in range(2, 6):
             publish_version(built, serving, version)
-        told, _ = reader.communicate("x", timeout=30)
+        told, _ = reader.communicate("x", timeout=LONG_SECONDS)
 
     assert (told, reader.returncode) == ("1\n", 0)
     assert current_version(serving) == 5

@@ -11,6 +11,7 @@ import pytest
 
 from quintet.warehouse.snapshot import NoSnapshotError
 from quintet.web.snapshots import Snapshot, Snapshots, TookTooLongError
+from tests.waiting import LONG_SECONDS
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_a_query_that_takes_too_long_is_interrupted(serving: Any) -> None:
     began = time.monotonic()
     with pytest.raises(TookTooLongError, match=r"longer than 0\.2 s"), snapshots.read() as snapshot:
         snapshot.cursor.execute("select count(*) from range(1000000000) a, range(1000) b where a.range % 7 = b.range")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < LONG_SECONDS  # the whole query takes days
     with snapshots.read() as snapshot:
         assert number(snapshot) == 0
     snapshots.close()
