@@ -17,7 +17,15 @@ _PROJECT = Path(__file__).parents[1]
 _CONTEXT = multiprocessing.get_context("forkserver")
 # none of them starts a thread that a fork would lack; what the project's own modules import comes after the fork
 _CONTEXT.set_forkserver_preload(
-    ["dagster_dbt", "altair", "scipy.stats", "sklearn.ensemble", "sklearn.linear_model", "psycopg", "rapidfuzz"]
+    [
+        "resources.dagster_dbt",
+        "altair",
+        "scipy.stats",
+        "sklearn.ensemble",
+        "sklearn.linear_model",
+        "psycopg",
+        "rapidfuzz",
+    ]
 )
 
 

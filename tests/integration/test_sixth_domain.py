@@ -1,0 +1,163 @@
+"""A sixth business is its own files and one entry in `quintet/domains.py`: from a dropped file to the page and back.
+
+`tests/sixth_domain` has the files, each where it goes in a checkout. CONTRIBUTING.md walks through them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import duckdb
+import pytest
+
+_FILES = Path(__file__).parents[1] / "sixth_domain"
+_COPIED = (
+    *("quintet", "assets", "resources", "sensors", "cli", "dbt_project", "policy"),
+    *("definitions.py", "dagster.yaml", "workspace.yaml", "pyproject.toml", "requirements.lock"),
+)
+_KEY = "admin key of the test"
+
+_VISIT = (
+    """
+import sys
+from fastapi.testclient import TestClient
+from quintet.settings import load_settings
+from quintet.web.app import create_app
+
+with TestClient(create_app(load_settings(), code="test"), headers={"authorization": "Bearer %s"}) as client:
+    page = client.get("/parcels")
+    assert page.status_code == 200, page.text
+    print(page.text)
+    for note in sys.argv[1:]:
+        kept = client.post("/v1/parcels/notes", json={"carrier": "slow", "note": note})
+        assert kept.status_code == 200, kept.text
+    assert '<a href="/parcels"' in client.get("/").text
+"""
+    % _KEY
+)
+
+
+class Checkout:
+    """A checkout with the sixth business in it, and a home of its own."""
+
+    def __init__(self, project: Path, folder: Path) -> None:
+        self.folder, self.home, self.raw = folder / "checkout", folder / "home", folder / "raw"
+        unneeded = shutil.ignore_patterns("__pycache__", "target", "logs")
+        for name in _COPIED:
+            copy = shutil.copytree if (project / name).is_dir() else shutil.copy
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            copy(project / name, self.folder / name, **({"ignore": unneeded} if copy is shutil.copytree else {}))
+        shutil.copytree(_FILES, self.folder, dirs_exist_ok=True, ignore=unneeded)
+        self.register()
+        (self.raw / "parcels").mkdir(parents=True)
+
+    def register(self) -> None:
+        """Add the entry."""
+        domains = self.folder / "quintet" / "domains.py"
+        text = domains.read_text("utf-8")
+        text = text.replace("LENDING, PAYMENTS)", "LENDING, PAYMENTS, PARCELS)")
+        text = text.replace(
+            "\nfrom quintet.payments", "\nfrom quintet.parcels.domain import PARCELS\nfrom quintet.payments"
+        )
+        domains.write_text(text, "utf-8")
+
+    def python(self, *arguments: str) -> str:
+        """Run Python in the checkout; fails the test where the exit status is not 0."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
+        ran = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env=inherited
+            | {
+                "PYTHONPATH": str(self.folder),
+                "QUINTET_HOME": str(self.home),
+                "QUINTET_RAW": str(self.raw),
+                "QUINTET_ADMIN_KEY": _KEY,
+                "COLUMNS": "200",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout
+        return ran.stdout
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """The rows of a query over the snapshot."""
+        with duckdb.connect(str(self.home / "serving" / "current.duckdb"), read_only=True) as snapshot:
+            return snapshot.execute(query).fetchall()
+
+
+@pytest.fixture(scope="module")
+def checkout(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    return Checkout(project, tmp_path_factory.mktemp("sixth"))
+
+
+def test_a_sixth_business_runs_from_a_dropped_file_to_its_page_and_back(checkout: Checkout) -> None:
+    (checkout.raw / "parcels" / "parcels_1.csv").write_text(
+        textwrap.dedent(
+            """\
+            parcel_id,carrier,sent_at,delivered_at
+            1,fast,2026-01-01 08:00:00,2026-01-02 08:00:00
+            2,slow,2026-01-01 08:00:00,2026-01-11 08:00:00
+            3,slow,2026-01-01 08:00:00,2026-01-13 08:00:00
+            x,slow,2026-01-01 08:00:00,
+            """
+        )
+    )
+    printed = checkout.python("-m", "cli", "run", "--select", "parcels")
+    assert "parcels: fast: 1.0 days; slow: 11.0 days" in printed
+    assert checkout.rows("select file, source_row from marts.ops_rejected_rows") == [("parcels_1.csv", 4)]
+    assert checkout.rows("from marts.fct_carrier_delays order by carrier") == [
+        ("fast", 1, 1.0, 1.0),
+        ("slow", 2, 11.0, 12.0),
+    ]
+    page = checkout.python("-c", _VISIT, "Lost two parcels in March.")
+    assert re.search(r"slow.*11", page, re.DOTALL)
+    assert "Lost two parcels" not in page
+
+    (checkout.raw / "parcels" / "parcels_2.csv").write_text(
+        "parcel_id,carrier,sent_at,delivered_at\n2,slow,2026-01-01 08:00:00,2026-01-21 08:00:00\n"
+    )
+    checkout.python("-m", "cli", "run", "--select", "parcels")
+    ((number, carrier, written_at, note),) = checkout.rows(
+        "select note_id, carrier, written_at, note from marts.fct_parcel_notes"
+    )
+    assert (number, carrier, note) == (1, "slow", "Lost two parcels in March.")
+    assert isinstance(written_at, dt.datetime)
+    assert checkout.rows("select dataset, key, kept_file from marts.ops_conflicts") == [
+        ("parcels", "parcel_id 2", "parcels_2.csv")
+    ]
+    assert "Lost two parcels in March." in checkout.python("-c", _VISIT)
+
+
+def test_its_keys_samples_and_definitions_come_with_the_entry(checkout: Checkout) -> None:
+    made = checkout.python("-m", "cli", "keys", "create", "--name", "Ana", "--scopes", "parcels:read,parcels:note")
+    assert "This is the key of Ana" in made
+    checkout.python("-m", "cli", "sample", "--scale", "0.01", "--to", str(checkout.home / "generated"))
+    assert (checkout.home / "generated" / "parcels" / "parcels_1.csv").exists()
+    sensors = "import definitions as d; print([s.name for s in d.build_defs().get_repository_def().sensor_defs])"
+    assert "watch_parcels" in checkout.python("-c", sensors)
+
+
+def test_without_the_entry_nobody_knows_the_business(checkout: Checkout, project: Path) -> None:
+    registered = (checkout.folder / "quintet" / "domains.py").read_text("utf-8")
+    original = (project / "quintet" / "domains.py").read_text("utf-8")
+    lines = set(registered.splitlines()) ^ set(original.splitlines())
+    assert len(lines) == 3, "one import, and one line before and after"
+    (checkout.folder / "quintet" / "domains.py").write_text(original, "utf-8")
+    assert "parcels" not in checkout.python("-c", "from quintet.domains import DOMAIN_NAMES; print(DOMAIN_NAMES)")
+
+
+def test_contributing_names_every_file_of_the_walkthrough(project: Path) -> None:
+    text = (project / "CONTRIBUTING.md").read_text("utf-8").split("## Adding a business\n", 1)[1].split("\n## ", 1)[0]
+    for file in (path.relative_to(_FILES) for path in _FILES.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+        assert f"`{file.as_posix()}`" in text, file

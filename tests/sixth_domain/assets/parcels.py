@@ -1,0 +1,30 @@
+"""Parcels' own asset: the delays of carriers."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets.tables import results, table_specs
+from resources.warehouse import POOL, Warehouse
+
+
+@dg.multi_asset(
+    specs=table_specs(
+        "parcels",
+        {"ml.parcel_delays": "How long each carrier takes."},
+        ["intermediate/int_parcels_current"],
+        ["quintet.parcels.delays"],
+    ),
+    name="parcel_delays",
+    pool=POOL,
+)
+def parcel_delays(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
+    """Compute the delays from all parcels."""
+    from quintet.parcels.delays import TABLE, write_delays
+
+    with warehouse.get_connection() as connection:
+        rows = write_delays(connection)
+    yield from results({TABLE: rows})
+
+
+ASSETS = [parcel_delays]

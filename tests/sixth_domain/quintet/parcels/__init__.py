@@ -1,0 +1,1 @@
+"""Parcels: how long carriers take. No other domain is imported here."""

@@ -1,0 +1,45 @@
+"""What people write about carriers: notes in the state store, ingested into the warehouse by the next run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from quintet.online.recorded import RecordedTable
+from quintet.online.store import Store
+
+MIGRATIONS = (
+    """
+    create table if not exists parcel_notes (
+        note_id integer primary key,
+        carrier text not null,
+        written_at text not null,
+        written_by text not null,
+        note text not null
+    ) strict;
+    """,
+)
+
+RECORDED = (
+    RecordedTable(
+        "parcel_notes",
+        "parcels",
+        "Every note that a person wrote about a carrier.",
+        {
+            "note_id": "bigint",
+            "carrier": "varchar",
+            "written_at": "timestamp",
+            "written_by": "varchar",
+            "note": "varchar",
+        },
+    ),
+)
+
+
+def record_note(store: Store, carrier: str, written_at: datetime, written_by: str, note: str) -> int:
+    """Add a note; return its number. written_at: with its zone."""
+    with store.write() as connection:
+        written = connection.execute(
+            "insert into parcel_notes (carrier, written_at, written_by, note) values (?, ?, ?, ?)",
+            (carrier, written_at.isoformat(), written_by, note),
+        )
+        return int(written.lastrowid or 0)

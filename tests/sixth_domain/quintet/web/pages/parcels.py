@@ -1,0 +1,64 @@
+"""The parcels page, and the route that takes notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Request
+from pydantic import BaseModel
+from quintet.parcels.store import record_note
+from starlette.responses import Response
+
+from quintet.design import Column
+from quintet.web.pages.shell import show_snapshot
+from quintet.web.rendering import Table
+from quintet.web.security import guarded_router
+from quintet.web.service import service_of
+
+_reading = guarded_router("parcels:read", include_in_schema=False)
+_writing = guarded_router("parcels:note", prefix="/v1/parcels", tags=["parcels"])
+ROUTERS = (_reading, _writing)
+
+_DELAYS = (
+    Column("carrier", "Carrier"),
+    Column("parcels", "Parcels", "count"),
+    Column("median_days", "Days", "decimal"),
+)
+_NOTES = (Column("carrier", "Carrier"), Column("note", "Note"), Column("written_by", "By"))
+
+
+class NoteGiven(BaseModel):
+    """A note about a carrier."""
+
+    carrier: str
+    note: str
+
+
+class NoteKept(BaseModel):
+    """The note as it was kept."""
+
+    note_id: int
+
+
+@_reading.get("/parcels")
+def parcels(request: Request) -> Response:
+    """How long do carriers take, and what do people say of them?"""
+
+    def make(snapshot: Any) -> Mapping[str, Any]:
+        delays = snapshot.cursor.execute("from marts.fct_carrier_delays order by carrier").df()
+        notes = snapshot.cursor.execute("from marts.fct_parcel_notes order by note_id").df()
+        return {
+            "delays": Table(delays, _DELAYS, "Days from sending to delivery", len(delays)),
+            "notes": Table(notes, _NOTES, "Notes", len(notes)),
+        }
+
+    return show_snapshot(request, "parcels.html", "Parcels", make)
+
+
+@_writing.post("/notes", response_model=NoteKept)
+def note(request: Request, given: NoteGiven) -> NoteKept:
+    """Keep a note about a carrier; the next run publishes it."""
+    service = service_of(request)
+    number = record_note(service.store, given.carrier, service.clock(), request.state.key.name, given.note)
+    return NoteKept(note_id=number)
