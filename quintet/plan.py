@@ -23,7 +23,7 @@ from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_s
 _SHAPING = (
     *("quintet/**/*.py", "quintet/**/*.sql", "quintet/**/*.toml", "assets/**/*.py", "requirements.lock"),
     *("dbt_project/models/**/*.sql", "dbt_project/models/**/*.yml", "dbt_project/macros/**/*.sql"),
-    *("dbt_project/tests/**/*.sql", "dbt_project/seeds/*.csv", "dbt_project/*.yml"),
+    *("dbt_project/tests/**/*.sql", "dbt_project/seeds/**/*.csv", "dbt_project/seeds/**/*.yml", "dbt_project/*.yml"),
 )
 
 LEARNING: Mapping[str, str] = MappingProxyType({"conversions": "matching"})
