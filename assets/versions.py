@@ -16,7 +16,15 @@ import dagster as dg
 
 from quintet.code_version import locked_versions
 
-_SHAPING_CONFIG = ("materialized", "unique_key", "incremental_strategy", "on_schema_change", "schema", "contract")
+_SHAPING_CONFIG = (
+    "materialized",
+    "unique_key",
+    "incremental_strategy",
+    "on_schema_change",
+    "schema",
+    "contract",
+    "column_types",
+)
 _SQL_PACKAGES = ("dbt-core", "dbt-duckdb", "duckdb")
 
 

@@ -23,7 +23,8 @@ from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_s
 
 _SHAPING = (
     *("assets/**/*.py", "dbt_project/models/**/*.sql", "dbt_project/models/**/*.yml", "dbt_project/macros/**/*.sql"),
-    *("dbt_project/seeds/**/*.csv", "dbt_project/tests/**/*.sql", "dbt_project/*.yml", "requirements.lock"),
+    *("dbt_project/seeds/**/*.csv", "dbt_project/seeds/**/*.yml", "dbt_project/tests/**/*.sql", "dbt_project/*.yml"),
+    "requirements.lock",
 )
 """Beside the modules of the product that the assets import."""
 

@@ -7,14 +7,15 @@ with pairs as (
 
 bins as (
     select
-        bins.partner,
-        from_second,
-        until_second,
-        share as learned,
+        -- typed, because a table without a partner has no types
+        bins.partner::varchar as partner,
+        from_second::bigint as from_second,
+        until_second::bigint as until_second,
+        share::double as learned,
         coalesce(sum(pairs.rows), 0)::bigint as rows
     from {{ source('ml', 'matching_lags') }} as bins
     left join pairs on bins.partner = pairs.partner and lag_seconds >= from_second and lag_seconds < until_second
-    group by bins.partner, from_second, until_second, share
+    group by all
 )
 
 select
