@@ -23,12 +23,15 @@ def domain_selection(domain: str) -> dg.AssetSelection:
 def changes_selection(groups: Mapping[dg.AssetKey, str | None], begun: Collection[dg.AssetKey]) -> dg.AssetSelection:
     """What changes of some assets touch: all downstream of them, the bookkeeping tables and the snapshot.
 
-    Of the reports, which all stand on the snapshot, it has those of the domains that change, and those begun with.
-    groups: the group of each asset. begun: the assets that new data or other code changes. The views on the bookkeeping
-    tables show what is new by themselves.
+    Of the reports, which all stand on the snapshot, it has those of the domains that change, and those begun with. What
+    the service recorded of these domains is ingested too. The views on the bookkeeping tables show what is new by
+    themselves.
+    groups: the group of each asset. begun: the assets that new data or other code changes.
     """
     reports = {key for key in begun if groups[key] == REPORTS}
-    changed = sorted(set(begun) - reports)
+    domains = [name for name in DOMAIN_NAMES if name in {groups[key] for key in set(begun) - reports}]
+    recorded = {key for key, group in groups.items() if key.path[0] == "ops" and group in domains}
+    changed = sorted((set(begun) - reports) | recorded)
     selection: dg.AssetSelection = dg.AssetSelection.assets(*sorted(reports))
     if not changed:
         return selection
@@ -36,7 +39,7 @@ def changes_selection(groups: Mapping[dg.AssetKey, str | None], begun: Collectio
     views = bookkeeping & dg.AssetSelection.key_prefixes("marts")
     downstream = dg.AssetSelection.assets(*changed).downstream() - dg.AssetSelection.groups(REPORTS) - views
     selection |= dg.AssetSelection.assets(*changed) | downstream | (bookkeeping.materializable() - views)
-    for domain in [name for name in DOMAIN_NAMES if name in {groups[key] for key in changed}]:
+    for domain in domains:
         selection |= dg.AssetSelection.tag(DOMAIN_TAG, domain)
     return selection
 

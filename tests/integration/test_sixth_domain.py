@@ -17,6 +17,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests.conftest import EQUAL_PRIORITY
+
 _FILES = Path(__file__).parents[1] / "sixth_domain"
 _COPIED = (
     *("quintet", "assets", "resources", "sensors", "cli", "dbt_project", "policy"),
@@ -24,14 +26,14 @@ _COPIED = (
 )
 _KEY = "admin key of the test"
 
-_VISIT = (
-    """
-import sys
+_VISIT = """
+import os, sys
 from fastapi.testclient import TestClient
 from quintet.settings import load_settings
 from quintet.web.app import create_app
 
-with TestClient(create_app(load_settings(), code="test"), headers={"authorization": "Bearer %s"}) as client:
+key = {"authorization": f"Bearer {os.environ['QUINTET_ADMIN_KEY']}"}
+with TestClient(create_app(load_settings(), code="test"), headers=key) as client:
     page = client.get("/parcels")
     assert page.status_code == 200, page.text
     print(page.text)
@@ -40,8 +42,6 @@ with TestClient(create_app(load_settings(), code="test"), headers={"authorizatio
         assert kept.status_code == 200, kept.text
     assert '<a href="/parcels"' in client.get("/").text
 """
-    % _KEY
-)
 
 
 class Checkout:
@@ -76,7 +76,7 @@ class Checkout:
             cwd=self.folder,
             env=inherited
             | {
-                "PYTHONPATH": str(self.folder),
+                "PYTHONPATH": os.pathsep.join([str(EQUAL_PRIORITY), str(self.folder)]),
                 "QUINTET_HOME": str(self.home),
                 "QUINTET_RAW": str(self.raw),
                 "QUINTET_ADMIN_KEY": _KEY,
