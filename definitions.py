@@ -24,7 +24,7 @@ from resources.clock import Clock
 from resources.dbt import CALL_DBT, Dbt, prepare_manifest
 from resources.inboxes import Inboxes
 from resources.notifier import Notifier
-from resources.source import Source
+from resources.postgres_extract import Source
 from resources.warehouse import Warehouse
 from sensors.failures import build_failure_sensor
 from sensors.inboxes import INBOX_SENSORS

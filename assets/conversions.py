@@ -88,7 +88,7 @@ def matching(
 ) -> Iterator[dg.MaterializeResult]:
     """Match the days that have changed; learn a model first where there is none, or a new one is asked for."""
     from quintet.conversions.matching_run import MATCH_TABLES, REPORT_TABLES, run_matching
-    from quintet.registry import ModelRegistry
+    from quintet.ml.model_registry import ModelRegistry
 
     registry = ModelRegistry(models / "conversions")
     with warehouse.get_connection() as connection:

@@ -1,7 +1,4 @@
-"""The papers and files of the conversions business, written from the snapshot that was just published.
-
-Belongs here: which reports exist and where they are written. What they say stands in `quintet.conversions`.
-"""
+"""The papers and files of the conversions business, written from the snapshot that was just published."""
 
 import json
 from pathlib import Path
@@ -47,7 +44,7 @@ def conversions_papers(
     from quintet.conversions.analysis_tables import read_analysis
     from quintet.conversions.papers import insights_paper, pipeline_paper
     from quintet.conversions.pipeline_worlds import pipeline_figures
-    from quintet.report import write_pdf
+    from quintet.presentation.report import write_pdf
 
     changes, matchers = pipeline_figures(models / EVALUATIONS)
     with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.facts import DAILY, OWNERS, check_result, column_schema
-from assets.source import SOURCE, SOURCED
+from assets.postgres_extract import SOURCE, SOURCED
 from quintet.code_version import code_version
 from quintet.domains import DATASETS
 from quintet.warehouse.checks import CheckOutcome, check_reconciliation, check_schema

@@ -9,11 +9,11 @@ import dagster as dg
 
 from assets.facts import DAILY, OWNERS
 from assets.tables import results, row_counts, table_specs
-from quintet.changelog.lake import compact, expire, read_manifest
-from quintet.changelog.place import last_day, latest_log
+from quintet.change_log.lake import compact, expire, read_manifest
+from quintet.change_log.place import last_day, latest_log
 from quintet.code_version import code_version
+from quintet.lending.feature_registry import feature_modules, features
 from quintet.lending.inbox import INBOX
-from quintet.lending.registry import feature_modules, features
 from quintet.lending.tables import (
     CLIENT_FEATURES,
     TRAINING_SET,
@@ -77,7 +77,7 @@ def lending_replication(
     context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock, settings: dg.ResourceParam[Settings]
 ) -> dg.MaterializeResult:
     """Bring the change log up to date. Where that cannot be, lending is built from what is there, and a check fails."""
-    from quintet.stream.catch_up import KNOWN, LOADED, REJECTED, CaughtUp, ReplicationError, catch_up
+    from quintet.replication.catch_up import KNOWN, LOADED, REJECTED, CaughtUp, ReplicationError, catch_up
 
     with warehouse.get_connection() as connection:
         loaded = loaded_contents(connection, INBOX)
@@ -120,7 +120,7 @@ def lending_replication(
             deps=[CHANGE_LOG],
             description="The change log as Parquet, a file a day of commits; small objects expire after a while.",
             kinds={"parquet", "s3"},
-            code_version=code_version("quintet.changelog.lake"),
+            code_version=code_version("quintet.change_log.lake"),
             **_SHARED,
         ),
         dg.AssetSpec(

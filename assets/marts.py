@@ -1,8 +1,4 @@
-"""From raw and staging tables to marts: the dbt project as Dagster assets.
-
-Belongs here: running dbt for the selected models and saying what came of it. The models, their descriptions and their
-tests stand in `dbt_project/`.
-"""
+"""From raw and staging tables to marts: the dbt project as Dagster assets."""
 
 import json
 import shutil

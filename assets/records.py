@@ -7,7 +7,7 @@ import dagster as dg
 from assets.facts import DAILY, OWNERS
 from quintet.code_version import code_version
 from quintet.domains import RECORDED
-from quintet.online.recorded import RecordedTable, ingest_recorded
+from quintet.state.recorded import RecordedTable, ingest_recorded
 from resources.warehouse import POOL, Warehouse
 
 
@@ -22,7 +22,7 @@ def build_recorded_asset(table: RecordedTable) -> dg.AssetsDefinition:
         kinds={"sqlite", "duckdb"},
         pool=POOL,
         freshness_policy=DAILY,
-        code_version=code_version("quintet.online.recorded"),
+        code_version=code_version("quintet.state.recorded"),
         metadata={"dagster/table_name": f"ops.{table.name}"},
     )
     def recorded(warehouse: Warehouse, online: dg.ResourceParam[Path]) -> dg.MaterializeResult:

@@ -18,13 +18,13 @@ import numpy as np
 import pandas as pd
 
 from bench.measure import Line, options, print_lines
+from quintet.lending.feature_registry import features
 from quintet.lending.learning import Learned, learn
 from quintet.lending.measures import Ranking, calibration_error
-from quintet.lending.registry import features
 from quintet.lending.scoring import ScoringModel
 from quintet.lending.training import settle, training_set
-from quintet.online.features import FeatureStore
 from quintet.samples.lending import LendingWorld, make_book
+from quintet.state.features import FeatureStore
 from tests.lending.book import snapshot_of
 
 USUALLY = "2 minutes"

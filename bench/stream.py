@@ -23,17 +23,17 @@ from pathlib import Path
 import psycopg
 
 from bench.measure import BenchError, Line, MissingError, median_ratio, options, print_lines, run
-from quintet.changelog.change import Change, Position, decode_lines
-from quintet.changelog.log import Epoch, epochs, open_store
+from quintet.change_log.change import Change, Position, decode_lines
+from quintet.change_log.log import Epoch, epochs, open_store
 from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres, programs
+from quintet.lending.feature_registry import features
 from quintet.lending.online import APPLIED_LSN, OnlineFeatures
-from quintet.lending.registry import features
-from quintet.online.features import FeatureStore, Keeper
+from quintet.replication.database import HEADER, Replication
+from quintet.replication.pgoutput import Decoder
 from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
-from quintet.stream.pgoutput import Decoder
-from quintet.stream.source import HEADER, Replication
+from quintet.state.features import FeatureStore, Keeper
 
 USUALLY = "4 minutes"
 
@@ -147,7 +147,7 @@ def _latencies(url: str, folder: Path, size: Size) -> list[Line]:
             "QUINTET_OBJECT_STORE_URL": objects.url,
             "QUINTET_STREAM_PORT": "0",
         }
-        stream = subprocess.Popen([sys.executable, "-m", "quintet.stream"], env=os.environ | environment)
+        stream = subprocess.Popen([sys.executable, "-m", "quintet.replication"], env=os.environ | environment)
         try:
             _until(lambda: bool(epochs(open_store(objects.url))), stream)
             changes = objects.objects / "changes" / epochs(open_store(objects.url))[-1].name

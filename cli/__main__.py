@@ -116,7 +116,7 @@ def stream(
     """Stream the changes of PostgreSQL into features and object store."""
 
     def work(_: Path) -> int:
-        from quintet.stream import __main__ as module  # noqa: PLC0415
+        from quintet.replication import __main__ as module  # noqa: PLC0415
 
         return module.main(["--new-snapshot"] if new_snapshot else [])
 
@@ -184,7 +184,7 @@ def fill() -> None:
     """Fill the empty tables of QUINTET_POSTGRES_URL from the inboxes."""
 
     def work(_: Path) -> int:
-        from quintet.promotions import source  # noqa: PLC0415
+        from quintet.promotions import postgres_extract as source  # noqa: PLC0415
 
         return source.main()
 

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from quintet.domains import SCOPES
-from quintet.online.keys import UnusableKeyError, check_scopes, create_key, list_keys, revoke_key
-from quintet.online.store import Store
 from quintet.settings import SettingsError, load_settings
+from quintet.state.keys import UnusableKeyError, check_scopes, create_key, list_keys, revoke_key
+from quintet.state.store import Store
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,7 +1,4 @@
-"""Materialising a plan in this process, with a line of progress for each step.
-
-Belongs here: from a plan to a selection of assets, and running it. `cli/run.py` is the command line around it.
-"""
+"""Materialising a plan in this process, with a line of progress for each step."""
 
 from __future__ import annotations
 

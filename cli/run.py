@@ -22,17 +22,17 @@ from rich.console import Console
 from cli.home import PROJECT
 from cli.loading import loading
 from cli.supervisor import step_back
-from quintet.changelog.place import latest_log
+from quintet.change_log.place import latest_log
 from quintet.domains import DATASETS, DOMAIN_NAMES, DOMAINS, open_state_store
+from quintet.lending.feature_registry import features
 from quintet.lending.inbox import INBOX, dumps_of, unknown_dumps
-from quintet.lending.registry import features
 from quintet.lending.tables import is_behind
-from quintet.online.keys import create_first_key
-from quintet.online.store import Store
 from quintet.plan import Plan, code_fingerprint, make_plan
 from quintet.promotions.feedback import labels_in_snapshot
 from quintet.promotions.store import last_label
 from quintet.settings import Settings, load_settings
+from quintet.state.keys import create_first_key
+from quintet.state.store import Store
 from quintet.summary import render
 from quintet.warehouse.snapshot import NoSnapshotError
 from resources.warm_dbt import WarmDbt, warehouse_variables

@@ -21,7 +21,7 @@ from cli.services import dagster_part, only_daemon
 from cli.supervisor import Part, Supervisor, to_standard_output
 from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
-from quintet.promotions.source import fill
+from quintet.promotions.postgres_extract import fill
 from quintet.settings import Settings, load_settings
 
 
@@ -54,7 +54,7 @@ def parts_of(
     simulated_rate: applications a second of a simulated CRM; None for none.
     """
     python = sys.executable
-    stream = [Part("stream", [python, "-m", "quintet.stream"])] if has_stream else []
+    stream = [Part("stream", [python, "-m", "quintet.replication"])] if has_stream else []
     return [
         *stream,
         dagster_part(dagster_port, dagster_home),

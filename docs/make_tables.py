@@ -1,8 +1,4 @@
-"""Writes `docs/tables.md` from the descriptions beside the dbt models: `python -m docs.make_tables`.
-
-Belongs here: how the page looks. What is said of a table or column stands in `dbt_project/models/`; nothing is opened
-but those files.
-"""
+"""Writes `docs/tables.md` from the descriptions beside the dbt models: `python -m docs.make_tables`."""
 
 from __future__ import annotations
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import duckdb
 
-from quintet.online.recorded import RecordedTable
-from quintet.online.store import Store
 from quintet.settings import Settings
+from quintet.state.recorded import RecordedTable
+from quintet.state.store import Store
 from quintet.warehouse.contract import Dataset
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from quintet.conversions.domain import CONVERSIONS
 from quintet.domain import Domain
 from quintet.insurance.domain import INSURANCE
 from quintet.lending.domain import LENDING
-from quintet.online.recorded import RecordedTable
-from quintet.online.store import Store
 from quintet.payments.domain import PAYMENTS
 from quintet.promotions.domain import PROMOTIONS
+from quintet.state.recorded import RecordedTable
+from quintet.state.store import Store
 from quintet.warehouse.contract import Dataset
 
 DOMAINS: tuple[Domain, ...] = (INSURANCE, PROMOTIONS, CONVERSIONS, LENDING, PAYMENTS)

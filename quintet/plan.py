@@ -1,8 +1,4 @@
-"""What a run has to do: the files that the current snapshot does not know yet, and whether the code has changed.
-
-Belongs here: comparing inboxes, code and settings with what was published. It reads the snapshot alone, so that a run
-with nothing to do never touches the warehouse and starts no orchestrator.
-"""
+"""What a run has to do: the files that the current snapshot does not know yet, and whether the code has changed."""
 
 from __future__ import annotations
 

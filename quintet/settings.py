@@ -1,9 +1,4 @@
-"""Every setting of Quintet, validated, with its meaning.
-
-Belongs here: names, defaults, bounds and meanings of the `QUINTET_*` variables, and the paths that follow from them.
-Reading or creating anything at those paths does not belong here. `python -m quintet.settings` prints the table of the
-README.
-"""
+"""Every setting of Quintet, validated, with its meaning."""
 
 from __future__ import annotations
 

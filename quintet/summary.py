@@ -1,8 +1,4 @@
-"""What a run prints at the end: what came in, what came of it, and where to look.
-
-Belongs here: gathering figures from the current snapshot and laying them out as text. Each domain's own sentence
-stands in its `headline.py`.
-"""
+"""What a run prints at the end: what came in, what came of it, and where to look."""
 
 from __future__ import annotations
 
@@ -16,8 +12,8 @@ from rich.text import Text
 
 from quintet.domain import Domain
 from quintet.domains import DOMAINS
+from quintet.postgres_extract.extract import FILE_PREFIX
 from quintet.settings import Settings
-from quintet.source.extract import FILE_PREFIX
 from quintet.warehouse.inbox import list_inbox
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 

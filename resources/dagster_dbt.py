@@ -25,6 +25,9 @@ def _without_dbt_core() -> Iterator[None]:
             sys.modules[_DBT_CORE] = present
 
 
+if "dagster_dbt" in sys.modules and _DBT_CORE in sys.modules:
+    raise ImportError('dagster_dbt was imported with dbt-core, where `select=""` selects nothing: import it from here')
+
 with _without_dbt_core():
     from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, dbt_assets
 

@@ -1,7 +1,4 @@
-"""Telling people, as a Dagster resource: the outbox that the service delivers too.
-
-Belongs here: how an asset reaches the outbox. What is told, to whom and how is decided in `quintet.payments`.
-"""
+"""Telling people, as a Dagster resource: the outbox that the service delivers too."""
 
 import datetime as dt
 from collections.abc import Mapping

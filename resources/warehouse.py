@@ -1,8 +1,4 @@
-"""The warehouse as a Dagster resource.
-
-Belongs here: how an asset gets a writing connection and where snapshots go. What is done over a connection belongs in
-`quintet`.
-"""
+"""The warehouse as a Dagster resource."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +8,7 @@ import duckdb
 from dagster_duckdb import DuckDBResource
 
 from quintet.domains import DATASETS, RECORDED
-from quintet.online.recorded import create_recorded
+from quintet.state.recorded import create_recorded
 from quintet.warehouse.database import open_warehouse, prepare
 
 POOL = "duckdb_writer"

@@ -1,7 +1,4 @@
-"""A sensor for each inbox: new files that lie still start one run for all of them.
-
-Belongs here: when a run is due. An error fails the tick, where Dagster shows it; it is never turned into a skip.
-"""
+"""A sensor for each inbox: new files that lie still start one run for all of them."""
 
 import hashlib
 import json

@@ -1,7 +1,4 @@
-"""Sensors of lending: a new dump in the inbox, and a change log that has grown enough.
-
-Belongs here: when a run is due. An error fails the tick, where Dagster shows it.
-"""
+"""Sensors of lending: a new dump in the inbox, and a change log that has grown enough."""
 
 from __future__ import annotations
 
@@ -10,9 +7,9 @@ from pathlib import Path
 import dagster as dg
 
 from assets.jobs import domain_selection
-from quintet.changelog.lake import read_manifest
-from quintet.changelog.log import covering, stretches
-from quintet.changelog.place import latest_log
+from quintet.change_log.lake import read_manifest
+from quintet.change_log.log import covering, stretches
+from quintet.change_log.place import latest_log
 from quintet.lending.inbox import INBOX, unknown_dumps
 from quintet.settings import Settings
 from resources.clock import Clock

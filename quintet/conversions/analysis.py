@@ -27,7 +27,7 @@ from quintet.conversions.insights import (
 )
 from quintet.conversions.rate_insights import rate_insights
 from quintet.conversions.residency_insights import residency_insights
-from quintet.statistics import wilson
+from quintet.ml.statistics import wilson
 
 
 @dataclass(frozen=True)

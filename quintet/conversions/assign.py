@@ -1,8 +1,4 @@
-"""From probabilities to decisions: the threshold, and one row for each click and one click for each row.
-
-Belongs here: which pairs to keep so that the expected F1 is largest (Lipton and Elkan, arXiv 1402.1892). What a pair's
-probability is does not belong here.
-"""
+"""From probabilities to decisions: the threshold, and one row for each click and one click for each row."""
 
 from __future__ import annotations
 

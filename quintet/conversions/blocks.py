@@ -1,8 +1,4 @@
-"""What of the calendar has to be matched anew, and the tables in which results are kept.
-
-Belongs here: the digests by which a block is known to be unchanged, the chunks in which blocks are worked through, and
-the state that outlives a run. Matching itself does not belong here.
-"""
+"""What of the calendar has to be matched anew, and the tables in which results are kept."""
 
 from __future__ import annotations
 

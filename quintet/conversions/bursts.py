@@ -1,14 +1,11 @@
-"""Which clicks come in a burst: more of one country within minutes than chance brings.
-
-Belongs here: telling bursts from the clicks alone. How seldom such clicks become rows is learned in `fit.py`.
-"""
+"""Which clicks come in a burst: more of one country within minutes than chance brings."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.special import gammainc
 
-from quintet.statistics import others_within
+from quintet.ml.statistics import others_within
 
 AROUND_SECONDS = 300
 LEAST_OTHERS = 5

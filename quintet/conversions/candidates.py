@@ -1,8 +1,5 @@
 """Which clicks may have become which row: the pairs that later steps weigh, by calendar block.
 
-Belongs here: the clicks and rows in the window of each block, cut in SQL, and the clicks within reach of each row, by
-country and time and bounded per row. Weights do not belong here.
-
 A block is a stretch of the calendar; its window reaches beyond it on both sides by a halo, so that the clicks of the
 block meet all the rows and rivals they have. Within a block everything has one canonical order, by content: sums of
 floats and ties come out the same however the rows arrived.

@@ -1,8 +1,5 @@
 """The conversions figures: from a frame to a chart, its table and the sentence that says its main number.
 
-Belongs here: what each chart shows and how it is put in words. The frames come from `insights.py` and from the tables
-`ml.matching_*`; colours and type from `quintet.design`; where a figure is drawn is nobody's business here.
-
 Every function takes an empty frame too, and then gives a figure without a chart whose note says what to do.
 """
 
@@ -16,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from quintet.conversions.insights import DIMENSIONS, NOT_MAPPED, Measure, country_name
-from quintet.design import Column, Figure, Kind, compact, format_value, tooltips
+from quintet.presentation.design import Column, Figure, Kind, compact, format_value, tooltips
 
 SHOWN_LEVELS = 15
 """The largest levels of a dimension are drawn; the table has all."""

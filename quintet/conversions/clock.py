@@ -1,8 +1,4 @@
-"""By how much a partner's clock is ahead of ours, by stretch of time, learned from the rows alone.
-
-Belongs here: the offsets on a grid of 15 minutes and the moments they change. An offset is told by rows within ten
-minutes after a click; what the lag is beyond that does not belong here (`lag.py`).
-"""
+"""By how much a partner's clock is ahead of ours, by stretch of time, learned from the rows alone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """Is a group better than the rest, and is it so among its equals: intervals, a stratified test, false discovery rate.
 
-Belongs here: statistics over counted cells. What is counted, and what is said about it, does not (`insights.py`).
-
 The test asks whether a group's values could be a random draw from the values of its strata. Its statistic is that of
 Cochran, Mantel and Haenszel, which serves shares and mean scores alike. As good scores are rare, the distribution under
 chance is skewed: it is matched in three moments (Pearson's type III), where a normal one would find groups good that
@@ -16,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from quintet.statistics import wilson
+from quintet.ml.statistics import wilson
 
 CONFIDENCE = 0.95
 _Z = float(special.ndtri(0.5 + CONFIDENCE / 2))

@@ -1,8 +1,5 @@
 """Country spellings to ISO 3166 alpha-2 codes, with the method and a confidence.
 
-Belongs here: the dictionary of names, the fuzzy step, the regular expressions, and the tables that a person reviews.
-Works on unique spellings only; joining the result to rows is SQL and does not belong here.
-
 A spelling leaves at the first step that knows it: the dictionary (names, codes, aliases); the dictionary again without
 an official frame such as "Republic of"; the nearest name, if clearly nearer than that of any other country; regular
 expressions over distinctive words. What no step knows is left without a country: an unknown country is a missing

@@ -1,8 +1,4 @@
-"""Learning a matching model from the rows alone: no offset, prior or label is given.
-
-Belongs here: the run of the learning steps, and the expectation-maximisation in which link probabilities teach the lag,
-the rates and the agreement of countries. Matching with a model does not belong here.
-"""
+"""Learning a matching model from the rows alone: no offset, prior or label is given."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Questions about matched conversions: which click became which broker row, in pages.
-
-Belongs here: what may be asked of the matches, and the answer, read from a snapshot. What follows from the matches
-(`insights.py`) and how a question arrives (HTTP) do not belong here.
-"""
+"""Questions about matched conversions: which click became which broker row, in pages."""
 
 from __future__ import annotations
 

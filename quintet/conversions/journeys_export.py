@@ -1,8 +1,5 @@
 """The unified journeys as files for other programs, with a dictionary of their columns.
 
-Belongs here: how the files are written. What a journey is belongs in the model `fct_unified_journeys`; what its columns
-mean is said there, and given to this module.
-
 Parquet holds every value as it is. CSV is opened in spreadsheets: a text that begins like a formula gets an apostrophe
 in front, as one types it there; quotes and line ends stand as CSV writes them. The same data gives the same bytes.
 """

@@ -1,7 +1,4 @@
-"""The density of the lag from click to row: a histogram of one second at the short end, smoothed where it is thin.
-
-Belongs here: the bins, a first density without any link known, and the smoothing. Who is linked does not belong here.
-"""
+"""The density of the lag from click to row: a histogram of one second at the short end, smoothed where it is thin."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""How much more likely a pair is as a link than as a row that came by itself and a click that led to nothing.
-
-Belongs here: the likelihood ratio of one pair (Fellegi and Sunter), from the lag and the agreement of countries against
-the density of chance. Rivals do not belong here (`marginals.py`).
-"""
+"""How much more likely a pair is as a link than as a row that came by itself and a click that led to nothing."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The probability of each pair, given that a click has at most one row and a row at most one click.
-
-Belongs here: loopy belief propagation as in multi-target data association (Williams and Lau, arXiv 1209.6299). Weights
-and decisions do not belong here.
-"""
+"""The probability of each pair, given that a click has at most one row and a row at most one click."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Matching clicks to broker rows with a frozen model: the run of the steps.
-
-Belongs here: from the rows to the tables of matches and of reasons, as a pure function of the set of rows and the
-model. The steps have files of their own: `candidates.py`, `likelihood.py`, `marginals.py`, `assign.py`, `blocks.py`.
-Learning a model does not belong here (`fit.py`).
-"""
+"""Matching clicks to broker rows with a frozen model: the run of the steps."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""What a model has learned and how good its matches should be, as tables.
-
-Belongs here: the figures of the model report: the learned clock, lag and weights, calibration, expected precision,
-recall and F1, the placebo rate, and the change from the version before. Drawing them does not belong here.
-"""
+"""What a model has learned and how good its matches should be, as tables."""
 
 from __future__ import annotations
 

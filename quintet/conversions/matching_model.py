@@ -1,8 +1,4 @@
-"""What matching has learned about each partner, frozen under a version.
-
-Belongs here: the parameters, their JSON and the version that names them. How they are learned (`fit.py`) and what is
-done with them do not belong here.
-"""
+"""What matching has learned about each partner, frozen under a version."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""One run of matching over the warehouse: the model in force, the matches, the reasons and the report.
-
-Belongs here: when a model is learned anew, and in which tables of the warehouse the results stand. How a model is
-learned (`fit.py`), how rows are matched (`match.py`) and what the report says (`match_report.py`) do not belong here.
-"""
+"""One run of matching over the warehouse: the model in force, the matches, the reasons and the report."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ from quintet.conversions.fit import fit
 from quintet.conversions.match import MatchRun, match, placebo, write_reasons
 from quintet.conversions.match_report import match_report
 from quintet.conversions.matching_model import MatchingModel
-from quintet.registry import ModelRegistry, ModelVersion
+from quintet.ml.model_registry import ModelRegistry, ModelVersion
 from quintet.warehouse.database import transaction
 
 SCHEMA = "matching"

@@ -1,9 +1,4 @@
-"""The papers of the conversions business: what the data says, and what would make it say more.
-
-Belongs here: which findings, figures and tables stand in which section, and the words between them. Findings come from
-`insights.py`, figures from `charts.py`, what changes would buy from `pipeline_worlds.py`, the layout from
-`quintet.report`. No number is written here: each comes with the frames.
-"""
+"""The papers of the conversions business: what the data says, and what would make it say more."""
 
 from __future__ import annotations
 
@@ -17,8 +12,8 @@ import pandas as pd
 from quintet.conversions import charts
 from quintet.conversions.analysis import Analysis
 from quintet.conversions.insights import DIMENSIONS, Insight, Measure
-from quintet.design import Column
-from quintet.report import (
+from quintet.presentation.design import Column
+from quintet.presentation.report import (
     Block,
     Chart,
     Code,

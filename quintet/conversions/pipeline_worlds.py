@@ -1,8 +1,4 @@
-"""What each change to the way of the data would buy, measured: generated worlds with known truth, matched like ours.
-
-Belongs here: which worlds stand for which change, and how the matches are held against the truth. How worlds are made
-belongs in `quintet.samples`, how rows are matched in `fit.py` and `match.py`, what is advised in `papers.py`.
-"""
+"""What each change to the way of the data would buy, measured: generated worlds with known truth, matched like ours."""
 
 from __future__ import annotations
 
@@ -20,9 +16,9 @@ from quintet.conversions.countries import canonicalise
 from quintet.conversions.fit import fit
 from quintet.conversions.match import match
 from quintet.evaluations import Evaluation, evaluated
+from quintet.ml.statistics import wilson
 from quintet.samples.conversions import BrokerWorld, ClicksWorld, sample_of
 from quintet.samples.seeding import generator
-from quintet.statistics import wilson
 
 SEED = 20_240_401
 

@@ -15,7 +15,7 @@ from quintet.conversions.insights import (
     points,
     q_words,
 )
-from quintet.statistics import wilson
+from quintet.ml.statistics import wilson
 
 
 def residency_insights(by_country: pd.DataFrame, summary: pd.DataFrame) -> tuple[Insight, ...]:

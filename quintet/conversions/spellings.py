@@ -1,7 +1,4 @@
-"""Keeping the table of country spellings: one row for each text that any file ever used.
-
-Belongs here: which spellings are new, and writing what `countries.py` makes of them.
-"""
+"""Keeping the table of country spellings: one row for each text that any file ever used."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """An S3 server in a folder, for a machine that has none: `rclone serve s3` on the loopback.
 
-Belongs here: making the folder, starting and stopping the server, where it is and its keys. What is kept in it does not
-belong here.
-
     with EmbeddedObjectStore(Path("data/objects")) as store:
         store.url  # http://key:secret@127.0.0.1:40123/quintet
 

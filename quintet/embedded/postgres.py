@@ -1,7 +1,5 @@
 """PostgreSQL in a folder, for a machine that has none: logical replication on, loopback only, passwords by SCRAM.
 
-Belongs here: making the folder, starting and stopping the server, its URL. Schemas and data do not belong here.
-
     with EmbeddedPostgres(Path("data/postgres")) as postgres:
         psycopg.connect(postgres.url)
 

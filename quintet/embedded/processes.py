@@ -1,7 +1,4 @@
-"""What the embedded servers share: a process to start and end, free ports, secrets in files.
-
-Belongs here: what both servers need around sockets, files and processes. How each is started stands in its own file.
-"""
+"""What the embedded servers share: a process to start and end, free ports, secrets in files."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """Run a program as an account without rights: `python -m quintet.embedded.unprivileged ACCOUNT CAPABILITY PROGRAM …`.
 
-Belongs here: giving up root before another program takes the place of this process (PostgreSQL refuses to run as
-root), and finding out which folders an account cannot enter. Which program is run belongs to who asks.
-
 Where a folder on the way is closed to others (`/root`, say), the program keeps one capability of root: to pass
 folders (CAP_DAC_READ_SEARCH), or, where the machine withholds that one, CAP_DAC_OVERRIDE. Else it keeps nothing.
 """

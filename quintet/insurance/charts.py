@@ -1,9 +1,5 @@
 """The insurance figures: from a frame to a chart, its table and the sentence that says its main number.
 
-Belongs here: what each chart shows and how it is put in words. The frames come from `performance.py` (a summary by the
-pivots that a function names) and `forecast.py`; colours and type from `quintet.design`; where a figure is drawn is
-nobody's business here.
-
 Every function takes an empty frame too, and then gives a figure without a chart whose note says what to do. Ratios come
 with the frame, recomputed from sums; none is made of ratios here. Amounts are USD.
 """
@@ -16,7 +12,7 @@ from typing import Any, Literal
 import altair as alt
 import pandas as pd
 
-from quintet.design import CURRENCY, PHONE, STRONG_CLASSES, Column, Figure, compact, format_value, tooltips
+from quintet.presentation.design import CURRENCY, PHONE, STRONG_CLASSES, Column, Figure, compact, format_value, tooltips
 
 LINES = {"CL": "Commercial (CL)", "PL": "Personal (PL)"}
 """The product lines in the order of their colours, which is the same in every chart."""

@@ -1,9 +1,4 @@
-"""Next year's written premium of each agency and line, with bands, and how well such forecasts have done.
-
-Belongs here: the history from the warehouse, and the run of the steps. The steps have files of their own:
-`forecast_panel.py`, `forecast_models.py`, `forecast_backtest.py`, `forecast_year_to_date.py`. Charts and pages do not
-belong here.
-"""
+"""Next year's written premium of each agency and line, with bands, and how well such forecasts have done."""
 
 from __future__ import annotations
 

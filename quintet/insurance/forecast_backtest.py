@@ -1,8 +1,4 @@
-"""How good the candidates have been: forecasts made again at each past year from what was known by then.
-
-Belongs here: the rolling origin, the bands around a forecast, the choice of a candidate and its scores. Fitting does
-not belong here (`forecast_models.py`).
-"""
+"""How good the candidates have been: forecasts made again at each past year from what was known by then."""
 
 from __future__ import annotations
 

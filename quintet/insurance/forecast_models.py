@@ -1,8 +1,4 @@
-"""The candidates: each says by what share an agency and line's premium will grow over the last whole year.
-
-Belongs here: fitting and predicting at one origin. Which candidate holds, and how sure it is, is told by the backtest
-(`forecast_backtest.py`).
-"""
+"""The candidates: each says by what share an agency and line's premium will grow over the last whole year."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""From yearly premium to what a forecast learns from: one row an agency, line and year, with next year's premium.
-
-Belongs here: which years are whole, what a short year tells, and the predictors, all known at the end of their year.
-Models, bands and scores do not belong here.
-"""
+"""From yearly premium to what a forecast learns from: one row an agency, line and year, with next year's premium."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The forecast as tables: written to the warehouse, read from a snapshot, summed by line.
-
-Belongs here: writing what `forecast.py` gives, reading it back in pages, and adding series up with the bands of the
-sum. Types and descriptions of the published tables stand in the dbt project.
-"""
+"""The forecast as tables: written to the warehouse, read from a snapshot, summed by line."""
 
 from __future__ import annotations
 

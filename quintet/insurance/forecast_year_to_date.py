@@ -1,9 +1,4 @@
-"""What the first months of a year say about the whole of it.
-
-Belongs here: how much a short year that follows the last whole one counts in the forecast of that year. The source
-states, in the rows of a short year, the premium of the same months of the year before; the whole of that year is
-known too, so that one episode shows what those months would have been worth. Whole years are not dealt with here.
-"""
+"""What the first months of a year say about the whole of it."""
 
 from __future__ import annotations
 

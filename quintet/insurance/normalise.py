@@ -1,9 +1,5 @@
 """From the text of an agency performance file to typed columns, in pandas.
 
-Belongs here: the types, the sentinels and the reasons why a value is missing, and the schema of the result. Reading
-files and judging rows does not belong here (`contract.py` and the loader), nor do dimensions, joins and sums (the dbt
-models over `staging.stg_agency_performance`).
-
 The rows are yearly: `months` says how many months of `year` a row covers and is no month number. Ratios as reported
 are kept for comparison only; a summary recomputes them from sums.
 """

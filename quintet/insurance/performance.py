@@ -1,9 +1,5 @@
 """Questions about agency performance: filters, pivots, sums with their ratios, and pages of rows.
 
-Belongs here: what may be asked of `marts.fct_agency_performance`, and the answer, read from a snapshot. How a question
-arrives and an answer leaves (HTTP, workbook, chart) does not, nor do the fixed aggregates of the dbt models; the ratios
-are theirs (`premium_summary` in `dbt_project/macros`): recomputed from sums over the rows that know both sides.
-
 The data is yearly, so that a date range is a range of years. Every value that a user gives is a bound parameter.
 """
 

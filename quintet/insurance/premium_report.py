@@ -1,8 +1,5 @@
 """The premium report: "Premium Info by Agency and Product Line" over a range of years, as workbook and as CSV.
 
-Belongs here: which figures the report has, and how its files look. The sums come from `performance.py`; when the report
-is written, and who may have it, is not known here.
-
 A workbook is for reading and says how it was made; its bytes depend on the data alone. CSV is for other programs: rows
 without totals, so that a column can be summed. In both, numbers are numbers and `as_text` makes texts harmless.
 """
@@ -36,9 +33,9 @@ from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 from openpyxl.writer.excel import ExcelWriter
 
-from quintet.design import CATEGORY, COLOURS, as_text
 from quintet.insurance.normalise import REASONS
 from quintet.insurance.performance import PIVOTS, UNKNOWN, Filters, Key, summary_frame, summary_page
+from quintet.presentation.design import CATEGORY, COLOURS, as_text
 
 TITLE = "Premium Info by Agency and Product Line"
 

@@ -1,7 +1,4 @@
-"""The history of reports that people ran.
-
-Belongs here: recording a run of a report, reading the last ones, and all of them as a frame for the warehouse.
-"""
+"""The history of reports that people ran."""
 
 from __future__ import annotations
 
@@ -14,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from quintet.online.recorded import RecordedTable
-from quintet.online.store import Store
+from quintet.state.recorded import RecordedTable
+from quintet.state.store import Store
 
 MIGRATIONS = (
     """

@@ -1,8 +1,4 @@
-"""Writing normalised agency performance to its staging table, batch by batch.
-
-Belongs here: which batches are still to be normalised, and how the frame becomes a table. What normalising means
-stands in `normalise.py`.
-"""
+"""Writing normalised agency performance to its staging table, batch by batch."""
 
 from __future__ import annotations
 

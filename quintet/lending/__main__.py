@@ -1,7 +1,4 @@
-"""`make models`: the scoring models there are, going back to the one before, and trying a policy on past applications.
-
-Belongs here: the command line around `models.py` and `what_if.py`.
-"""
+"""`quintet models`: list the scoring models, go back to the one before, and try a policy on past applications."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from quintet.lending.policy import PolicyError, read_policy
 from quintet.lending.scoring import ModelFileError
 from quintet.lending.tables import TRAINING_SET
 from quintet.lending.what_if import WhatIf, compare, score_applications
-from quintet.registry import ModelRegistry, RegistryError
+from quintet.ml.model_registry import ModelRegistry, RegistryError
 from quintet.settings import Settings, SettingsError, load_settings
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 

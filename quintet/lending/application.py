@@ -1,8 +1,4 @@
-"""An application for a loan as the CRM hands it over.
-
-Belongs here: its fields and bounds, what of them makes it the same application, and its place in PostgreSQL's log as
-text. How it comes in over HTTP belongs in `quintet/web`.
-"""
+"""An application for a loan as the CRM hands it over."""
 
 from __future__ import annotations
 

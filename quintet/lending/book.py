@@ -1,8 +1,4 @@
-"""From changes of rows to events of clients: whose loan a payment belongs to, and what a change means for whom.
-
-Belongs here: the routing. It keeps the rows of the three tables, because the log may tell only of a payment's loan and
-not of its client, may tell of the payment first, and leaves out long values that did not change.
-"""
+"""From changes of rows to events of clients: whose loan a payment belongs to, and what a change means for whom."""
 
 from __future__ import annotations
 
@@ -10,16 +6,16 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from quintet.changelog.change import Change, Row, completed
+from quintet.change_log.change import Change, Row, completed
 from quintet.lending.contract import LOAN, PAYMENT, TABLES, USER
 from quintet.lending.feature import Event, Feature
-from quintet.lending.registry import fold
+from quintet.lending.feature_registry import fold
 
 _PARENT = {LOAN: "client_id", PAYMENT: "loan_id"}
 
 
 class Rows(Protocol):
-    """Where the book keeps its rows; see `quintet.online.features.Draft`."""
+    """Where the book keeps its rows; see `quintet.state.features.Draft`."""
 
     def row(self, table: str, key: str) -> dict[str, Any] | None:
         """A row."""

@@ -1,7 +1,4 @@
-"""Gradient boosting with monotone constraints, as plain trees.
-
-Belongs here: fitting it with scikit-learn, and taking the trees out, so that scoring needs none of it.
-"""
+"""Gradient boosting with monotone constraints, as plain trees."""
 
 from __future__ import annotations
 

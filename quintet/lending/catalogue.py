@@ -1,7 +1,4 @@
-"""The feature catalogue: what each feature means, how it is computed, and how its values are distributed.
-
-Belongs here: the frames behind the page. How the page looks does not.
-"""
+"""The feature catalogue: what each feature means, how it is computed, and how its values are distributed."""
 
 from __future__ import annotations
 

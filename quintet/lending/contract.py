@@ -1,11 +1,8 @@
-"""What lending needs of the source: three tables, and columns with their kinds.
-
-Belongs here: names and kinds.
-"""
+"""What lending needs of the source: three tables, and columns with their kinds."""
 
 from __future__ import annotations
 
-from quintet.changelog.change import Row
+from quintet.change_log.change import Row
 
 USER, LOAN, PAYMENT = "user", "loan", "payment"
 

@@ -1,7 +1,4 @@
-"""One decision from what was known: the record for the log, the text that is answered, and the replay of both.
-
-Belongs here: pure functions. Waiting for features, asking for a score and writing belong in `decisions.py`.
-"""
+"""One decision from what was known: the record for the log, the text that is answered, and the replay of both."""
 
 from __future__ import annotations
 

@@ -1,17 +1,13 @@
-"""The figures of the decisions page: from a table to a chart, its table and the sentence that says its main number.
-
-Belongs here: what each chart shows and how it is put in words. The tables come from `decision_tables.py`. Every
-function takes an empty table too, and then gives a figure without a chart whose note says what to do. Times are UTC.
-"""
+"""The figures of the decisions page: from a table to a chart, its table and the sentence that says its main number."""
 
 from __future__ import annotations
 
 import altair as alt
 import pandas as pd
 
-from quintet.design import Column, Figure, format_value, tooltips
 from quintet.lending.decision_tables import DECISIONS, FEWEST_FOR_DRIFT
-from quintet.statistics import SHIFTED, STABLE
+from quintet.ml.statistics import SHIFTED, STABLE
+from quintet.presentation.design import Column, Figure, format_value, tooltips
 
 LIMIT_MS = 1_000
 """What no decision may take."""

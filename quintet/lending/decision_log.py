@@ -1,8 +1,4 @@
-"""The log of loan decisions: every decision with all that made it, each application once, on the disk when it is known.
-
-Belongs here: the SQLite file, what is written into it, and reading. What is decided belongs in `quintet/lending`. The
-file is apart from the others, so that no other writer keeps a decision waiting.
-"""
+"""The log of loan decisions: every decision with all that made it, one for each application."""
 
 from __future__ import annotations
 
@@ -16,9 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from quintet.online.recorded import RecordedTable
-from quintet.online.store import Store
-from quintet.online.writer import MOST_FRAMES, Writer
+from quintet.state.recorded import RecordedTable
+from quintet.state.store import Store
+from quintet.state.writer import MOST_FRAMES, Writer
 
 FILE = "decisions.sqlite"
 

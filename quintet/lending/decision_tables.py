@@ -1,7 +1,4 @@
-"""What the decision log says over a time: latencies, shares, scores, reasons, and how the figures have drifted.
-
-Belongs here: from the rows of the log to small tables. How they are drawn belongs in `decision_charts.py`.
-"""
+"""What the decision log says over a time: latencies, shares, scores, reasons, and how the figures have drifted."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from quintet.statistics import stability
+from quintet.ml.statistics import stability
 
 DECISIONS = ("approve", "refer", "reject")
 """In the order in which they are shown."""

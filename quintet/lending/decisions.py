@@ -1,8 +1,4 @@
-"""Deciding applications as they come: wait for the features, ask for the score, decide, write it down, answer.
-
-Belongs here: the order of things, their time limits, and that an application is decided once. It runs in one event
-loop. What a decision is made of belongs in `decide.py`.
-"""
+"""Deciding applications as they come: wait for the features, ask for the score, decide, write it down, answer."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Scoring: in this process, or by another's endpoint with a time-out and a circuit breaker.
-
-Belongs here: asking for a score and giving up in time. What a model makes of the figures belongs in `scoring.py`.
-"""
+"""Scoring: in this process, or by another's endpoint with a time-out and a circuit breaker."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """What a feature is: a small pure fold over what happens to a client's rows, and its value at a day.
 
-Belongs here: the types, and arithmetic that features share. The features themselves stand in `features/`, one to a
-file. A feature keeps dated facts in its state and not a number, because most values move on with time alone.
-
 To add one, write `features/<name>.py` with a `FEATURE` in it, and `tests/unit/lending/features/test_<name>.py`. It is
 then in the stream, the backfill, the catalogue and the training set.
 """
@@ -15,7 +12,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from quintet.changelog.change import Row
+from quintet.change_log.change import Row
 
 State = Mapping[str, Any]
 """What a feature remembers of one client; made of what JSON can hold, `{}` at first. `apply` never changes it."""

@@ -1,7 +1,4 @@
-"""The one sentence about lending in the summary of a run.
-
-Belongs here: the domain's key result, read from the published tables.
-"""
+"""The one sentence about lending in the summary of a run."""
 
 from typing import Any
 

@@ -1,8 +1,4 @@
-"""What decides just now: the policy, the scoring model, and the challenger beside it.
-
-Belongs here: reading them, refusing what is broken while the last good one serves, and taking over what is new. Which
-model is better belongs to its learning; how a decision follows belongs in `decide.py`.
-"""
+"""What decides just now: the policy, the scoring model, and the challenger beside it."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ from pathlib import Path
 from quintet.lending.decision_log import DecisionLog
 from quintet.lending.policy import Policy, PolicyError, read_policy
 from quintet.lending.scoring import ScoringModel
-from quintet.registry import ModelRegistry, ModelVersion, RegistryError
+from quintet.ml.model_registry import ModelRegistry, ModelVersion, RegistryError
 
 FOLDER = "lending_scoring"
 """Of the models, below the folder of all models."""

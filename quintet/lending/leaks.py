@@ -1,9 +1,4 @@
-"""Leaks: inputs of a model that know what came after the application.
-
-Belongs here: two checks that learning does not pass without. The first computes features again from a book in which
-nothing later than the day has happened yet. The second holds what each input tells alone against what is plausible, for
-a leak that the first cannot see because it is in the facts themselves.
-"""
+"""Leaks: inputs of a model that know what came after the application."""
 
 from __future__ import annotations
 
@@ -16,8 +11,8 @@ import numpy as np
 from quintet.lending.book import Rows, clean
 from quintet.lending.contract import LOAN, PAYMENT, USER
 from quintet.lending.feature import Event, Feature
+from quintet.lending.feature_registry import fold, values
 from quintet.lending.measures import Ranking
-from quintet.lending.registry import fold, values
 
 _MOST_CHECKED = 300
 _SURE_AUC = 0.9

@@ -1,8 +1,4 @@
-"""Learning a scoring model: the time split, the choice between the kinds, and the gate.
-
-Belongs here: from the training set to a model that may or may not replace the one in force. The kinds of model stand in
-`scorecard.py` and `boosting.py`, what is published of them in `model_card.py`, the files in `models.py`.
-"""
+"""Learning a scoring model: the time split, the choice between the kinds, and the gate."""
 
 from __future__ import annotations
 

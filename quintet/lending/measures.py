@@ -1,7 +1,4 @@
-"""Measures of a scoring model on applications whose outcome is known: pure functions over arrays.
-
-Belongs here: what a figure is, and its uncertainty. Which figures are published belongs in `model_card.py`.
-"""
+"""Measures of a scoring model on applications whose outcome is known: pure functions over arrays."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quintet.statistics import wilson
+from quintet.ml.statistics import wilson
 
 _RESAMPLES = 200
 _SEED = 0

@@ -1,7 +1,4 @@
-"""The model card in figures: what scores are worth on loans that the models had not seen, for whom, and how it drifts.
-
-Belongs here: the frames of the card. Measures stand in `measures.py`; how frames become tables in `result_tables.py`.
-"""
+"""The model card: how good scores are on loans that the models had not seen, for whom, and how they drift."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from quintet.lending.measures import (
     share_interval,
 )
 from quintet.lending.scoring import INPUTS, Bins, ScoringModel
-from quintet.statistics import stability
+from quintet.ml.statistics import stability
 
 AGE_BANDS: Sequence[tuple[str, float]] = (
     ("below 25", 0),

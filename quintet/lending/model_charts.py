@@ -1,8 +1,5 @@
 """The figures of the scoring model and the what-if: from a frame to a chart, its table and its main number in words.
 
-Belongs here: what each chart shows. The frames are the tables `ml.lending_…` of `result_tables.py`; colours and type
-come from `quintet.design`.
-
 Every function takes an empty frame too, and then gives a figure without a chart whose note says what to do.
 """
 
@@ -11,8 +8,8 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from quintet.design import Column, Figure, format_value, plain_values, tooltips
-from quintet.statistics import SHIFTED, STABLE
+from quintet.ml.statistics import SHIFTED, STABLE
+from quintet.presentation.design import Column, Figure, format_value, plain_values, tooltips
 
 KINDS = {"scorecard": "Scorecard", "boosted": "Gradient boosting"}
 MEASURES = {"auc": "AUC", "gini": "Gini", "ks": "KS", "calibration_error": "Calibration error"}

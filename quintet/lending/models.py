@@ -1,8 +1,4 @@
-"""The files of scoring models: what is learnt comes into force only through the gate, and can be taken back.
-
-Belongs here: when a model is kept, used or refused. How files are kept belongs in `quintet.registry`; how a service
-reads what is in force, in `in_force.py`; whether a model is good enough, in `learning.py`.
-"""
+"""The files of scoring models: what is learnt comes into force only through the gate, and can be taken back."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ import pandas as pd
 from quintet.lending.in_force import FOLDER
 from quintet.lending.learning import CannotLearnError, Learned, learn, may_replace
 from quintet.lending.scoring import ModelFileError, ScoringModel
-from quintet.registry import ModelRegistry, RegistryError
+from quintet.ml.model_registry import ModelRegistry, RegistryError
 
 ENDED, UNTIL = "ended loans", "ended until"
 """What `learned_from` says: how many loans, and the day until which they had ended, as a number like 20200823."""

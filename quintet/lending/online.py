@@ -1,7 +1,4 @@
-"""The features now: applying the log as it comes, and asking for a client's values.
-
-Belongs here: the meaning of what the online file keeps. Connections and retries belong in `quintet.stream`.
-"""
+"""The features now: applying the log as it comes, and asking for a client's values."""
 
 from __future__ import annotations
 
@@ -10,14 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from quintet.changelog.change import Change, Position
-from quintet.changelog.lake import read_history
-from quintet.changelog.log import Epoch, Store
+from quintet.change_log.change import Change, Position
+from quintet.change_log.lake import read_history
+from quintet.change_log.log import Epoch, Store
 from quintet.lending.book import apply_changes
 from quintet.lending.contract import LOAN, USER
 from quintet.lending.feature import Feature, Value
-from quintet.lending.registry import values, version_of
-from quintet.online.features import FeatureStore
+from quintet.lending.feature_registry import values, version_of
+from quintet.state.features import FeatureStore
 
 EPOCH, POSITION, APPLIED_LSN, VERSION, COMMITTED_AT = "epoch", "position", "applied_lsn", "version", "committed_at"
 """Facts of the file: the epoch it is of, how far its log is applied, whole transactions only, by which features."""

@@ -1,8 +1,4 @@
-"""The lending policy: rules, cut-offs and their reasons, as a file that a risk manager reads.
-
-Belongs here: the file's form, what is wrong with it and in which line, and the decision from figures. Where figures and
-score come from does not belong here. The file is `policy/lending.toml`; its head says how it is read.
-"""
+"""The lending policy: rules, cut-offs and their reasons, as a file that a risk manager reads."""
 
 from __future__ import annotations
 
@@ -17,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from quintet.lending.registry import features
+from quintet.lending.feature_registry import features
 from quintet.lending.scoring import APPLICATION_FIELDS, REASONS, Scored
 
 DEFAULT_POLICY = Path(__file__).parents[2] / "policy" / "lending.toml"

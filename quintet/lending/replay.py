@@ -1,8 +1,4 @@
-"""`python -m quintet.lending.replay`: make decisions again from the log, and say whether they are as they were.
-
-Belongs here: the command line. How a decision is made again belongs in `decide.py`. Exit status: 0 where all are bit
-for bit as they were answered, 1 where one is not, 2 where none could be replayed.
-"""
+"""`python -m quintet.lending.replay`: make decisions again from the log, and say whether they are as they were."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The scoring model's results as tables of the warehouse: the card, every application's score, and the what-if.
-
-Belongs here: reading the training set, running learning and scoring over it, and replacing `ml.lending_…`. What the
-figures are does not belong here (`model_card.py`, `what_if.py`).
-"""
+"""The scoring model's results as tables of the warehouse: the card, every application's score, and the what-if."""
 
 from __future__ import annotations
 
@@ -27,7 +23,7 @@ from quintet.lending.policy import Policy
 from quintet.lending.scoring import ScoringModel
 from quintet.lending.tables import TRAINING_SET
 from quintet.lending.what_if import cut_off_table, score_applications
-from quintet.registry import ModelRegistry
+from quintet.ml.model_registry import ModelRegistry
 from quintet.warehouse.database import transaction
 
 _BOOK = {

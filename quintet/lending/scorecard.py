@@ -1,7 +1,4 @@
-"""A scorecard: monotone bins of each input, weighed by a logistic regression, as whole points.
-
-Belongs here: fitting it. How it scores belongs in `scoring.py`, and which kind of model is used in `learning.py`.
-"""
+"""A scorecard: monotone bins of each input, weighed by a logistic regression, as whole points."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """A scoring model: from what is known at an application to points, a probability of default, and reasons.
 
-Belongs here: the models as plain data, their JSON, and how they score one application. Nothing but the standard
-library: the decision service scores with this file. How a model is learnt does not belong here (`learning.py`).
-
 Points are one scale for every kind of model: 500 are even odds of default, and each 20 more halve them.
 """
 
@@ -60,7 +57,7 @@ INPUTS: Mapping[str, Input] = {
         Input("profit_in_last_90_days_rate", -1, "INTEREST_PAID_LITTLE", "NO_RECENT_LOAN"),
     )
 }
-"""By name: `amount` and `duration_days` of the application, and features of `quintet.lending.registry`.
+"""By name: `amount` and `duration_days` of the application, and features of `quintet.lending.feature_registry`.
 
 The client's age is not among them: docs/decisions/lending-scoring.md says why.
 """

@@ -12,12 +12,12 @@ from quintet.domain import ServiceContext
 from quintet.lending.decision_log import DecisionLog
 from quintet.lending.decisions import Decisions
 from quintet.lending.endpoint import InProcess, Remote, Scorer
+from quintet.lending.feature_registry import features
 from quintet.lending.in_force import FOLDER, Serving
 from quintet.lending.online import OnlineFeatures
-from quintet.lending.registry import features
-from quintet.online.features import FeatureStore
-from quintet.registry import ModelRegistry
+from quintet.ml.model_registry import ModelRegistry
 from quintet.settings import Settings
+from quintet.state.features import FeatureStore
 
 
 class DecisionMetrics:

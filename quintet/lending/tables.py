@@ -1,9 +1,4 @@
-"""Lending's tables in the warehouse: the features of every client, and the training set, both replayed from the log.
-
-Belongs here: from the log to frames and tables. The replay keeps its place in a file of its own, apart from that of the
-stream, so that each is a check on the other; a run applies what came since the last one, and a new or changed feature
-replays everything.
-"""
+"""Lending's tables in the warehouse: the features of every client, and the training set, both replayed from the log."""
 
 from __future__ import annotations
 
@@ -16,15 +11,15 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from quintet.changelog.change import Change, Position
-from quintet.changelog.lake import covered, read_history
-from quintet.changelog.log import Epoch, Store
+from quintet.change_log.change import Change, Position
+from quintet.change_log.lake import covered, read_history
+from quintet.change_log.log import Epoch, Store
 from quintet.lending.contract import USER
 from quintet.lending.feature import Feature
+from quintet.lending.feature_registry import values, version_of
 from quintet.lending.online import POSITION, VERSION, OnlineFeatures
-from quintet.lending.registry import values, version_of
 from quintet.lending.training import APPLICATION_COLUMNS, OUTCOME_COLUMNS, settle, training_set
-from quintet.online.features import FeatureStore
+from quintet.state.features import FeatureStore
 
 CLIENT_FEATURES = "ml.client_features"
 TRAINING_SET = "ml.lending_training_set"

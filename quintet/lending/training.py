@@ -1,7 +1,5 @@
 """The training set: what was known of a client at each application, beside what came of the loan.
 
-Belongs here: point-in-time features from the log, and outcomes. Which model learns from them does not.
-
 An application that the stream saw is joined with the last states known before it, by its place in the log and not by
 dates, which have a day's precision only. An application that the first snapshot found already decided has no such
 place: it is given what is dated up to the day before it, so that nothing of its own day or later can leak in, and a
@@ -23,13 +21,13 @@ import duckdb
 import orjson
 import pandas as pd
 
-from quintet.changelog.change import Change, completed
+from quintet.change_log.change import Change, completed
 from quintet.lending.book import apply_changes, events_of
 from quintet.lending.contract import APPLICATION, LOAN, USER
 from quintet.lending.feature import Feature
+from quintet.lending.feature_registry import fold, values
 from quintet.lending.leaks import check_as_of
-from quintet.lending.registry import fold, values
-from quintet.online.features import Draft, FeatureStore
+from quintet.state.features import Draft, FeatureStore
 
 SETTLED, _WAITING = "settled_application", "waiting_application"
 """Beside the rows of the log's tables: applications with what was known at them, and, while the snapshot is replayed,

@@ -1,8 +1,5 @@
 """What another policy would have decided: past applications replayed under it.
 
-Belongs here: decisions of many applications, and what changes between two sets of them. The policy itself belongs in
-`policy.py`.
-
 An outcome is known only of loans that were issued. What is said of those who would newly be approved therefore rests on
 the few of them who got a loan although today's policy would not give it, or before there was one.
 """

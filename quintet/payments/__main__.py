@@ -17,9 +17,9 @@ from typing import Any
 
 import pandas as pd
 
-from quintet.online.local_key import local_key
 from quintet.payments.contract import TRANSACTIONS
 from quintet.settings import Settings, SettingsError, load_settings
+from quintet.state.local_key import local_key
 from quintet.warehouse.inbox import date_in_name, number_in_name
 
 _MINUTES_AT_ONCE = 10

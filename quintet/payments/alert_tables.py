@@ -1,8 +1,4 @@
-"""Alerts as tables: points, incidents, checkout hours and the detector's report, written to the warehouse.
-
-Belongs here: reading intermediate models, calling the engine, writing `ml` tables. Types and descriptions of the
-published tables stand in the dbt project.
-"""
+"""Alerts as tables: points, incidents, checkout hours and the detector's report, written to the warehouse."""
 
 from __future__ import annotations
 

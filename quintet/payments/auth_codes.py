@@ -1,7 +1,4 @@
-"""What an authorisation code says of a transaction: approved, denied or failed.
-
-Belongs here: the action codes of ISO 8583 in groups. A status that comes as such needs no code.
-"""
+"""What an authorisation code says of a transaction: approved, denied or failed."""
 
 from __future__ import annotations
 

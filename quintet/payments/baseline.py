@@ -1,8 +1,5 @@
 """What is usual by minute: the rate of each status given exposure, the volume of approvals, and how far both scatter.
 
-Belongs here: learning from minutes that are settled, and saying what the next minute should look like. Judging a minute
-stands in `detector.py`.
-
 Each rate is a product: a long-run rate, a factor by half-hour of the day once there is a day of history, a factor for
 quiet hours before (denied alone), and a level that follows the last hours. The volume is the median of the same time 1,
 2, 3 and 7 days back, times a level; without history it is the mean of the last minutes.

@@ -1,9 +1,4 @@
-"""How a message is handed to each channel: Microsoft Teams, a webhook, e-mail, and the rest through apprise.
-
-Belongs here: the form that a channel wants and whether it took the message. When and how often it is tried stands in
-`quintet/online/outbox.py`. Addresses hold secrets: no error and no log line made here names one, and nothing here uses
-a library that logs them.
-"""
+"""How a message is handed to each channel: Microsoft Teams, a webhook, e-mail, and the rest through apprise."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """The payments figures: from a frame to a chart, its table and the sentence that says its main number.
 
-Belongs here: what each chart shows and how it is put in words. The frames come from the marts or from the live store;
-colours and type from `quintet.design`; where a figure is drawn is nobody's business here.
-
 Every function takes an empty frame too, and then gives a figure without a chart whose note says what to do. Times are
 UTC, counts are transactions a minute or sales an hour.
 """
@@ -12,9 +9,9 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from quintet.design import Column, Figure, format_value
 from quintet.payments.checkout import REFERENCES
 from quintet.payments.notifications import series_name
+from quintet.presentation.design import Column, Figure, format_value
 
 POINTS = "points"
 """The name of a series chart's data, by which a page adds to it while it is shown."""

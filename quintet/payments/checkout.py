@@ -1,7 +1,5 @@
 """Checkout sales by hour against the days they are compared with: which hours are out of the ordinary, and why.
 
-Belongs here: the count model and its sentences. The comparison as such (today beside its averages) is the mart's.
-
 Each column of a file (yesterday, a week ago, last week, last month) is first brought to the level of today, by the
 median over the hours; the expectation of an hour is the median of the columns, so that one bad column moves it little,
 and where the columns disagree the expectation is the less sure for it.

@@ -1,8 +1,4 @@
-"""The checkout analysis as a paper: each day beside its references, the hours that stand out, and the SQL behind it.
-
-Belongs here: what the paper says, in sentences made of the data. How a paper looks stands in `quintet/report.py`, the
-chart in `charts.py`.
-"""
+"""The checkout analysis as a paper: each day beside its references, the hours that stand out, and the SQL behind it."""
 
 from __future__ import annotations
 
@@ -11,9 +7,9 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from quintet.design import Column, format_value
 from quintet.payments.charts import checkout_figure
-from quintet.report import Block, Chart, Code, Paper, Points, Section, Table, Text, Tiles, write_pdf
+from quintet.presentation.design import Column, format_value
+from quintet.presentation.report import Block, Chart, Code, Paper, Points, Section, Table, Text, Tiles, write_pdf
 
 FILE = "checkout_analysis.pdf"
 

@@ -1,7 +1,4 @@
-"""Delivers the outbox: a thread for each channel, and the heartbeat that tells when monitoring itself is down.
-
-Belongs here: the threads and their clock. What is sent stands in `channels.py`, what waits in the outbox.
-"""
+"""Delivers the outbox: a thread for each channel, and the heartbeat that tells when monitoring itself is down."""
 
 from __future__ import annotations
 
@@ -12,9 +9,9 @@ from functools import partial
 
 import structlog
 
-from quintet.online.outbox import claim, mark_failed, mark_sent
-from quintet.online.store import Store
 from quintet.payments.channels import Delivery, DeliveryError, Send, post
+from quintet.state.outbox import claim, mark_failed, mark_sent
+from quintet.state.store import Store
 
 HEARTBEAT_SECONDS = 60.0
 

@@ -1,9 +1,4 @@
-"""Minutes in, scored points and incidents out: the one judge of live traffic, of replays and of the batch alike.
-
-Belongs here: the order of minutes, the windows, the score. What is usual is learnt in `baseline.py`, what becomes of a
-point is settled in `incidents.py`, fixed thresholds stand in `rules.py`. The clock is the caller's: a minute is
-complete when the caller says so.
-"""
+"""Minutes in, scored points and incidents out: the one judge of live traffic, of replays and of the batch alike."""
 
 from __future__ import annotations
 

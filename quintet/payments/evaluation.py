@@ -1,8 +1,4 @@
-"""How good the detector is where the truth is known, beside the usual ways of doing it.
-
-Belongs here: the comparators, and counting what each found, missed and made up. Worlds are drawn in
-`quintet/samples/payments.py`.
-"""
+"""How good the detector is where the truth is known, beside the usual ways of doing it."""
 
 from __future__ import annotations
 

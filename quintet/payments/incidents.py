@@ -1,8 +1,4 @@
-"""From points to incidents: pending, firing, resolved; grouped, inhibited; silenced, acknowledged, repeated.
-
-Belongs here: what becomes of a point, as pure functions over incidents and the time. Scoring stands in `detector.py`,
-sending elsewhere.
-"""
+"""From points to incidents: pending, firing, resolved; grouped, inhibited; silenced, acknowledged, repeated."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """The running monitor: one thread that judges, those who wait for answers, and those who listen.
 
-Belongs here: threads, the queue of requests, and the events that go out. What is judged stands in `monitor.py`, what is
-told in `notifications.py`.
-
 All requests that wait are taken in one transaction, so that many a second cost one write to the disk together.
 """
 
@@ -22,13 +19,13 @@ from typing import Any
 
 import structlog
 
-from quintet.online.outbox import oldest_waiting
-from quintet.online.store import Store
 from quintet.payments.channels import Send
 from quintet.payments.courier import Courier
 from quintet.payments.incidents import Incident, Point
 from quintet.payments.monitor import Change, Item, Monitor, Verdict
 from quintet.payments.notifications import tell
+from quintet.state.outbox import oldest_waiting
+from quintet.state.store import Store
 
 _TICK_SECONDS = 0.5
 _LONGEST_SILENCE_SECONDS = 30.0

@@ -1,9 +1,5 @@
 """Live payments: what comes in is counted, minutes are closed and scored, and all of it is kept.
 
-Belongs here: from items to verdicts, with the detector's state in this process and in the online store, so that a
-restart changes nothing. How a minute is judged stands in `detector.py`; who is told in `notifications.py`; threads and
-subscribers in `live.py`.
-
 A minute of counts that has ended is closed as soon as it comes, so that its answer is its own; statuses that come after
 score it anew. A minute of single transactions is closed when a later one comes. Both are closed by the clock as well,
 and so are minutes in which nothing came, but only where the feed is no more than `LIVE_MINUTES` behind the clock: what
@@ -19,7 +15,6 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from quintet.online.store import Store
 from quintet.payments import store as kept
 from quintet.payments.baseline import MINUTES_PER_DAY
 from quintet.payments.detector import LATENESS_MINUTES, OTHER_STATUSES, STATUSES, Detector, Step
@@ -34,6 +29,7 @@ from quintet.payments.incidents import (
     to_datetime,
     to_minute,
 )
+from quintet.state.store import Store
 
 ALERT, OK = "alert", "ok"
 

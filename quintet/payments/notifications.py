@@ -1,8 +1,5 @@
 """Who is to be told what, and when: from incidents to messages in the outbox.
 
-Belongs here: grouping, waiting, repeating, silences, and the words of a message. How a message is sent stands in
-`channels.py`; the order of alerts as such (due, silenced) in `incidents.py`.
-
 An incident is told once it has stood for `GROUP_WAIT`, so that those of one cause come in one message and what late
 counts withdraw at once is never told; again every four hours until somebody takes it on; and when it ends. The message
 and the note that it was told are written in one transaction: none is lost and none is written twice.
@@ -19,8 +16,6 @@ from typing import Any
 
 import pandas as pd
 
-from quintet.online.outbox import enqueue
-from quintet.online.store import Store
 from quintet.payments import store as kept
 from quintet.payments.incidents import (
     CRITICAL,
@@ -34,6 +29,8 @@ from quintet.payments.incidents import (
     is_silenced,
     to_minute,
 )
+from quintet.state.outbox import enqueue
+from quintet.state.store import Store
 
 GROUP_WAIT = dt.timedelta(seconds=2)
 

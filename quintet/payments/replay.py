@@ -1,7 +1,4 @@
-"""A detector led through minutes that are known already: the batch, a replay of files, and the evaluation.
-
-Belongs here: frames in, frames out. What the detector makes of a minute stands in `detector.py`.
-"""
+"""A detector led through minutes that are known already: the batch, a replay of files, and the evaluation."""
 
 from __future__ import annotations
 

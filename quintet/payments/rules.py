@@ -1,7 +1,4 @@
-"""What is wrong whatever the score says, and what is too small to be wrong whatever the score says.
-
-Belongs here: thresholds that a person in payments can question. Probabilities stand in `tails.py`.
-"""
+"""What is wrong whatever the score says, and what is too small to be wrong whatever the score says."""
 
 from __future__ import annotations
 

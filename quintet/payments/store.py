@@ -1,8 +1,5 @@
 """What the service keeps of live payments: inputs and checkpoints of the detector, points, incidents, silences.
 
-Belongs here: the rows as they are written and read. What they mean, and what becomes of them, belongs to
-`quintet/payments`. Minutes are counted from 1970.
-
 The state of the detector is a checkpoint and the inputs after it: taken again in their order, they give it back.
 """
 
@@ -15,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from quintet.online.outbox import at_text
-from quintet.online.store import Store
+from quintet.state.outbox import at_text
+from quintet.state.store import Store
 
 MIGRATIONS = (
     """

@@ -1,7 +1,4 @@
-"""How improbable a count is: the two tails of a Poisson count whose rate is known no better than a Gamma allows.
-
-Belongs here: probabilities alone. What is expected is learnt in `baseline.py` and `checkout.py`.
-"""
+"""How improbable a count is: the two tails of a Poisson count whose rate is known no better than a Gamma allows."""
 
 from __future__ import annotations
 

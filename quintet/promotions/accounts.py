@@ -1,8 +1,4 @@
-"""Sign-ups as columns: the one form in which a million and a single one are judged.
-
-Belongs here: the fields of a sign-up and of a usage, and how they become columns of one type. What the fields tell
-does not belong here (`profile.py`, `identity.py`).
-"""
+"""Sign-ups as columns: the one form in which a million and a single one are judged."""
 
 from __future__ import annotations
 

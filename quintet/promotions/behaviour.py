@@ -1,8 +1,4 @@
-"""Behaviour: what an account does with promotion codes, beside what the population does.
-
-Belongs here: how soon after its sign-up and how often an account uses codes, each from 0 to 1. What it does together
-with others, bursts of sign-ups and one code in a cluster, belongs to links (`links.py`).
-"""
+"""Behaviour: what an account does with promotion codes, beside what the population does."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Candidate pairs of a batch: which accounts share a key that is no hub.
-
-Belongs here: the join of the identity keys, in SQL, and the members that links look at. What a pair weighs does not
-belong here (`links.py`).
-"""
+"""Candidate pairs of a batch: which accounts share a key that is no hub."""
 
 from __future__ import annotations
 

@@ -1,9 +1,5 @@
 """The promotions figures: from a frame to a chart, its table and the sentence that says its main number.
 
-Belongs here: what each chart shows and how it is put in words. The frames come from `overview.py` and from the tables
-of the model card (`ml.abuse_model_*`); colours and type from `quintet.design`; where a figure is drawn is nobody's
-business here.
-
 Every function takes an empty frame too, and then gives a figure without a chart whose note says what to do.
 """
 
@@ -16,7 +12,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from quintet.design import Column, Figure, format_value, plain_values
+from quintet.presentation.design import Column, Figure, format_value, plain_values
 from quintet.promotions.overview import Grain, Ranking
 
 MOST_DRAWN = 40

@@ -18,7 +18,7 @@ PROMOTIONS = Domain(
     recorded=RECORDED,
     web=("quintet.web.routes.promotions", "quintet.web.pages.promotions"),
     service="quintet.promotions.service",
-    assets=("assets.source", "assets.promotions"),
-    sensors=("sensors.source",),
+    assets=("assets.postgres_extract", "assets.promotions"),
+    sensors=("sensors.postgres_extract",),
     samples="quintet.samples.promotions",
 )

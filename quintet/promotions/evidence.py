@@ -1,8 +1,4 @@
-"""All evidence of a batch of accounts, and the order of its columns.
-
-Belongs here: bringing the three families together. Each family stands in its own module; what the evidence is worth
-is told by a model (`model.py`).
-"""
+"""All evidence of a batch of accounts, and the order of its columns."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Labels that people give: what is kept, and when one contradicts what is known.
-
-Belongs here: the rule. How labels are stored belongs to `quintet/promotions/store.py`, how they are learnt from to
-`learned.py`.
-"""
+"""Labels that people give: what is kept, and when one contradicts what is known."""
 
 from __future__ import annotations
 
@@ -12,8 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from quintet.online.store import Store
 from quintet.promotions.store import Label, label_of, record_label
+from quintet.state.store import Store
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
 

@@ -1,7 +1,4 @@
-"""The one sentence about promotions in the summary of a run.
-
-Belongs here: the domain's key result, read from the published tables. Charts, reports and the summary's layout do not.
-"""
+"""The one sentence about promotions in the summary of a run."""
 
 import duckdb
 

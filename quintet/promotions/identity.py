@@ -1,9 +1,4 @@
-"""Identity keys: what two accounts of one person have in common, spelt in one way.
-
-Belongs here: which kinds of key there are, how each is made of a sign-up, and the long table `identity_key` of them.
-How much it means that two accounts share a key does not belong here (`links.py`). A key is made of one sign-up's texts
-at a time, for a batch and for a single one alike: a column's functions would cost a single one fifty times as much.
-"""
+"""Identity keys: what two accounts of one person have in common, spelt in one way."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Weights learnt from labels, what they are worth on held-back accounts, and whether they may replace what there is.
-
-Belongs here: training, the check by another kind of model, and the gate. What is published of it belongs to
-`model_card.py`.
-"""
+"""Weights learnt from labels, what they are worth on held-back accounts, and whether they may replace what there is."""
 
 from __future__ import annotations
 

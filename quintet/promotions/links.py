@@ -1,9 +1,4 @@
-"""Links: how strongly two accounts look like one person's, and the clusters that strong links form.
-
-Belongs here: the weight of a pair, the connected components, and what an account's pairs and cluster tell about it.
-Which pairs share a key is found elsewhere (`candidates.py` for a batch, `online_index.py` for one account); from there
-on both take the same steps.
-"""
+"""Links: how strongly two accounts look like one person's, and the clusters that strong links form."""
 
 from __future__ import annotations
 
@@ -15,9 +10,9 @@ from rapidfuzz.distance import JaroWinkler
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from quintet.ml.statistics import others_within
 from quintet.promotions.identity import KIND_NAMES, KINDS
 from quintet.promotions.profile import Population
-from quintet.statistics import others_within
 
 LINK_FROM = 2.8
 """The weight from which two accounts are taken for one person's."""

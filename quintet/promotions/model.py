@@ -1,8 +1,4 @@
-"""A model of abuse: what each piece of evidence is worth, frozen with the population under a version.
-
-Belongs here: the scorecard that works without labels, the form that learnt weights take too, and their JSON. How
-weights are learnt does not belong here (`learned.py`).
-"""
+"""A model of abuse: what each piece of evidence is worth, frozen with the population under a version."""
 
 from __future__ import annotations
 

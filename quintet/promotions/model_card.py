@@ -1,7 +1,4 @@
-"""The model card in figures: what a model's scores are worth on accounts whose label is known, and how far it drifted.
-
-Belongs here: measures with their uncertainty, as plain numbers and frames. The words stand in the documents.
-"""
+"""The model card: how good a model's scores are on accounts whose label is known, and how far they drifted."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_curve
 
-from quintet import statistics
+from quintet.ml import statistics
 from quintet.promotions.evidence import EVIDENCE
 from quintet.promotions.links import SHARED_EVIDENCE
 from quintet.promotions.model import AbuseModel

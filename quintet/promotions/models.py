@@ -1,15 +1,11 @@
-"""The kept models of abuse: which one is in force.
-
-Belongs here: from the files of models to a model. How files are kept belongs in `quintet.registry`; what a model is,
-and which one may be put in force, does not belong here (`model.py`, `learned.py`).
-"""
+"""The kept models of abuse: which one is in force."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from quintet.ml.model_registry import ModelRegistry
 from quintet.promotions.model import AbuseModel, OtherMethodError
-from quintet.registry import ModelRegistry
 
 
 def registry_of(models: Path) -> ModelRegistry:

@@ -1,8 +1,4 @@
-"""What is around one account that is judged: who shares keys with it, and with those that it is linked with.
-
-Belongs here: known accounts as the search sees them, and the search itself, step by step, so that steps can be taken
-for several at once. Which accounts hold a key, and what a pair weighs, is told by the caller (`online_index.py`).
-"""
+"""What is around one account that is judged: who shares keys with it, and with those that it is linked with."""
 
 from __future__ import annotations
 

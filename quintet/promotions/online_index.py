@@ -1,8 +1,4 @@
-"""The online index: every known account by its keys, so that one sign-up is judged in about a millisecond.
-
-Belongs here: finding the accounts that a sign-up is linked with, and adding it. What is made of them is written once,
-for batches too (`links.py`, `evidence.py`, `model.py`, `reasons.py`).
-"""
+"""The online index: every known account by its keys, so that one sign-up is judged in about a millisecond."""
 
 from __future__ import annotations
 

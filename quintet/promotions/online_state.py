@@ -1,8 +1,5 @@
 """The online index over time: made from a snapshot and the log of judgements, and made anew when either is ahead.
 
-Belongs here: rebuilding the index, swapping it under running requests, and writing a judgement to the log before it is
-answered. How one sign-up is judged belongs to `online_index.py`.
-
 Sign-ups are judged in the event loop: one takes less than handing it to a thread and waiting for that would.
 """
 
@@ -22,12 +19,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from quintet.online.store import Store
-from quintet.online.writer import Writer
 from quintet.promotions.accounts import SignUp, Usage, accounts_of
 from quintet.promotions.online_index import Asked, Judgement, OnlineIndex
 from quintet.promotions.result_tables import accounts_of_snapshot, model_of_snapshot
 from quintet.promotions.store import JudgementRecord, insert_judgement, sign_ups_after
+from quintet.state.store import Store
+from quintet.state.writer import Writer
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
 _WATCH_SECONDS = 1.0

@@ -1,7 +1,4 @@
-"""What the marts tell about promotions as frames: over time, by user, by code, by score, by cluster.
-
-Belongs here: the questions, in SQL over a snapshot. How they are drawn or sent does not (`charts.py`, the routes).
-"""
+"""What the marts tell about promotions as frames: over time, by user, by code, by score, by cluster."""
 
 from __future__ import annotations
 

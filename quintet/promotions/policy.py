@@ -1,7 +1,4 @@
-"""The policy: from which score a sign-up is reviewed or blocked.
-
-Belongs here: the file's form and the decision. The score does not belong here.
-"""
+"""The policy: from which score a sign-up is reviewed or blocked."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Profile plausibility: how unlike the population a sign-up's phone, e-mail domain, names and age are.
-
-Belongs here: what is learnt from the population and frozen, and how strange a value is beside it, from 0 to 1. There
-is no notion here of how a phone ought to look: what nearly nobody writes is strange, whatever it is.
-"""
+"""Profile plausibility: how unlike the population a sign-up's phone, e-mail domain, names and age are."""
 
 from __future__ import annotations
 

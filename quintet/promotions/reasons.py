@@ -1,7 +1,4 @@
-"""Reasons: the evidence behind a score as short codes and as plain sentences.
-
-Belongs here: which codes there are, when one is given, and its sentence. The same for a batch and for one account.
-"""
+"""Reasons: the evidence behind a score as short codes and as plain sentences."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Resamples of whole clusters, and average precision under their weights.
-
-Belongs here: what the gate and the model card share to say how sure a figure is.
-"""
+"""Resamples of whole clusters, and average precision under their weights."""
 
 from __future__ import annotations
 

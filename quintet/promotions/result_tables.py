@@ -1,9 +1,4 @@
-"""The detector's results as tables of the warehouse: the model in force with its card, and every account's score.
-
-Belongs here: reading accounts and labels, running training and scoring over them, and replacing the
-tables `ml.abuse_*`. What a score or a figure is does not belong here (`score.py`, `learned.py`, `model_card.py`); types
-and descriptions of what is published stand in the dbt project.
-"""
+"""The detector's results as tables of the warehouse: the model in force with its card, and every account's score."""
 
 from __future__ import annotations
 
@@ -16,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from quintet.ml.model_registry import ModelRegistry, ModelVersion
 from quintet.promotions.accounts import Accounts, accounts_of
 from quintet.promotions.evidence import EVIDENCE, Gathered, gather
 from quintet.promotions.identity import KINDS, identity_key_table
@@ -32,7 +28,6 @@ from quintet.promotions.model_card import (
 from quintet.promotions.models import model_in_force
 from quintet.promotions.policy import Policy
 from quintet.promotions.score import Scored, scored
-from quintet.registry import ModelRegistry, ModelVersion
 from quintet.warehouse.database import transaction
 
 _TEXT, _REAL, _WHOLE, _YES_NO = pa.string(), pa.float64(), pa.int64(), pa.bool_()

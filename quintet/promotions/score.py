@@ -1,7 +1,4 @@
-"""The score of every account of a batch: evidence, model, decision, reasons, cluster.
-
-Belongs here: running the steps over a batch. One account at a time is judged by `online_index.py`, by the same steps.
-"""
+"""The score of every account of a batch: evidence, model, decision, reasons, cluster."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""What the service records of promo-code abuse: every judgement of a sign-up, and every label that a person confirmed.
-
-Belongs here: writing and reading these records, and all of them as frames for the warehouse. How a sign-up is judged
-does not belong here (`quintet/promotions`).
-"""
+"""What the service records of promo-code abuse: each judgement of a sign-up, and each label a person gives."""
 
 from __future__ import annotations
 
@@ -15,8 +11,8 @@ from typing import Any
 import orjson
 import pandas as pd
 
-from quintet.online.recorded import RecordedTable
-from quintet.online.store import Store
+from quintet.state.recorded import RecordedTable
+from quintet.state.store import Store
 
 MIGRATIONS = (
     """

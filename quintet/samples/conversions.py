@@ -1,9 +1,4 @@
-"""Clicks, the broker's rows behind some of them, and the page categories.
-
-Belongs here: the world in which an affiliate counts clicks and one or more brokers send back registrations on their
-own clocks, with their own spellings and without a key; and the truth of which row came from which click. Matching does
-not belong here.
-"""
+"""Clicks, the broker's rows behind some of them, and the page categories."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,8 +1,4 @@
-"""The countries of the samples, in three spelling sets, from the busiest to the quietest.
-
-Belongs here: how the site, the broker's registration form and the broker's geo-IP service would spell each country, and
-nothing else. Telling the country from a spelling does not belong here.
-"""
+"""The countries of the samples, in three spelling sets, from the busiest to the quietest."""
 
 # ISO code, then the spelling of the site, of the registration form and of the geo-IP service; an empty one is the
 # site's. The last country sends registrations but no click.

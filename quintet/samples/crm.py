@@ -1,8 +1,5 @@
 """A CRM, simulated: it commits applications, asks for each decision, acts on the answer, and measures by its own clock.
 
-Belongs here: the load and the bookkeeping of what was committed and what was answered. How a decision is made does not.
-From the command line: `python -m quintet.samples.crm --rate 200 --seconds 60`, or `make simulate RATE=200 SECONDS=60`.
-
 Commits keep to their times whatever the service does, so that a slow answer delays no later application, and the clock
 of each runs from the moment its commit returned. What is not answered is asked again until it is.
 """
@@ -31,9 +28,9 @@ from urllib.parse import urlsplit
 import psycopg
 
 from quintet.embedded.postgres import running_url
-from quintet.online.keys import create_key, revoke_key
-from quintet.online.store import Store
 from quintet.settings import Settings, SettingsError, load_settings
+from quintet.state.keys import create_key, revoke_key
+from quintet.state.store import Store
 
 PATH = "/v1/lending/decisions"
 

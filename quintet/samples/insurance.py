@@ -1,8 +1,4 @@
-"""Agency performance: a yearly row by agency, product and state, with the agency's attributes repeated on each.
-
-Belongs here: the world of agencies and the sentinels with which the source says why a number is missing. Undoing the
-sentinels does not belong here.
-"""
+"""Agency performance: a yearly row by agency, product and state, with the agency's attributes repeated on each."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,5 @@
 """A loan book: clients, loans and payments of a CRM, with the default risk that made them.
 
-Belongs here: what the book looks like. Writing it as dumps belongs in `lending_dump.py`, changing it while somebody
-watches in `lending_traffic.py`.
-
 The marginals are those of the real dump: of the loans 40% are applications, 10% active, 40% paid, 10% overdue; 6% of
 the payments are late, 16% are dated in the future (placeholders of the schedule), a few belong to no loan.
 """

@@ -1,7 +1,6 @@
 """The loan book into PostgreSQL, and out of it as dumps.
 
-Belongs here: plain SQL text, the custom format of pg_dump, loading and restoring. What the book holds belongs in
-`lending.py`. From the command line:
+From the command line:
 
     python -m quintet.samples.lending_dump write --scale 0.1 --seed 7 --to data/generated-lending
     python -m quintet.samples.lending_dump restore data/generated-lending/loan_book.dump

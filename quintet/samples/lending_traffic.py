@@ -1,8 +1,4 @@
-"""Live traffic on a loan book: what a CRM commits while somebody watches its log.
-
-Belongs here: drawing and committing business transactions, one at a time. The rows that were there before belong in
-`lending.py`. From the command line: `python -m quintet.samples.lending_traffic --rate 200 --seconds 60`.
-"""
+"""Live traffic on a loan book: what a CRM commits while somebody watches its log."""
 
 from __future__ import annotations
 

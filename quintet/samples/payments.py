@@ -1,8 +1,4 @@
-"""Transactions by minute and status, and checkout sales by hour, with injected incidents.
-
-Belongs here: the daily and weekly shape of payments, what goes wrong in it, and what merely looks as if it did.
-Detecting does not belong here.
-"""
+"""Transactions by minute and status, and checkout sales by hour, with injected incidents."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta

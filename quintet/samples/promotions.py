@@ -1,8 +1,4 @@
-"""People who sign up, promotion codes, and uses of the codes, with known abusers.
-
-Belongs here: a world of honest people who share things for honest reasons, of abusers whose profile is malformed, of
-rings that open many accounts, and of abusers who work alone. Telling them apart does not belong here.
-"""
+"""People who sign up, promotion codes, and uses of the codes, with known abusers."""
 
 from dataclasses import dataclass
 from datetime import date

@@ -1,7 +1,4 @@
-"""What a generator gives back: inbox files and the truth behind them.
-
-Belongs here: the types that the domains and the writer share. Writing to disk does not (`write.py`).
-"""
+"""What a generator gives back: inbox files and the truth behind them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,4 @@
-"""Seeded randomness that every sample shares: named streams, identifiers, arrival times, groups.
-
-Belongs here: what more than one domain draws. What a domain looks like stands in the domain's module.
-"""
+"""Seeded randomness that every sample shares: named streams, identifiers, arrival times, groups."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime

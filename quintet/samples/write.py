@@ -1,8 +1,4 @@
-"""Samples to disk: inbox files below one folder, truth in another.
-
-Belongs here: text formats, folders, and how much of each dataset a scale means. What the rows say belongs to the
-domains' modules.
-"""
+"""Samples to disk: inbox files below one folder, truth in another."""
 
 import dataclasses
 import importlib

@@ -1,8 +1,4 @@
-"""Checks of the raw tables: each says whether it holds, and the figures it judged by.
-
-Belongs here: what must be true of a raw table after loading, as pure functions over a connection. Checks of values in
-the marts stand in the dbt project, beside the models.
-"""
+"""Checks of the raw tables: each says whether it holds, and the figures it judged by."""
 
 from __future__ import annotations
 

@@ -1,9 +1,5 @@
 """What a dataset must look like, and how to judge text against it.
 
-Belongs here: the `Dataset` type, the kinds of column, and the SQL that finds the rows which break a contract. The
-contracts themselves stand in each domain's `contract.py`. Reading files does not belong here (`files.py`), nor does
-casting to types (`parsing.sql` and the staging models).
-
 A contract is a pandera schema over the *text* of a file. Each of its checks is one SQL predicate: the loader compiles
 the predicates of a dataset into a single statement, and `Dataset.schema.validate(frame, lazy=True)` runs the very same
 predicates on a pandas frame, so that notebook and loader never disagree.

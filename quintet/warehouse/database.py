@@ -1,8 +1,5 @@
 """Opening and closing the DuckDB warehouse.
 
-Belongs here: the one way to get a writing connection, and the schemas and bookkeeping tables that every warehouse
-starts with. Loading, publishing and reading what was published have their own modules.
-
 The warehouse is two files under one lock: the named one, and beside it the one that is published (`published_file`),
 with the tables of `PUBLISHED_SCHEMAS` and nothing else, so that publishing is the copy of a file. Statements need not
 know: `marts.fct_conversions` is found where it lies.

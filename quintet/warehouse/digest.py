@@ -1,7 +1,4 @@
-"""Canonical hashes of tables: equal content gives an equal hash, whatever the order of rows.
-
-Belongs here: what "the same result" means, for checks that loading is idempotent and independent of order.
-"""
+"""Canonical hashes of tables: equal content gives an equal hash, whatever the order of rows."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""What is inside a file: its format, its fingerprint, its dialect and its header, held against a contract.
-
-Belongs here: everything that must be known before the first row is read, and the messages for files that cannot be
-read at all. Reading rows belongs in `load.py` (in bulk) and `records.py` (row by row, forgiving).
-"""
+"""What is inside a file: its format, its fingerprint, its dialect and its header, held against a contract."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""What lies in an inbox folder.
-
-Belongs here: listing the files of an inbox, what their names and file status tell, and whether they are still being
-written. What is inside a file belongs in `files.py`.
-"""
+"""What lies in an inbox folder."""
 
 from __future__ import annotations
 

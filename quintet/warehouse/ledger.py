@@ -1,8 +1,4 @@
-"""What was taken in and how far it has come.
-
-Belongs here: reading and writing the marks on batches (`ops.batches.modelled_at`) and on tables (`ops.built`). The
-loader itself writes the batches (`load.py`).
-"""
+"""What was taken in and how far it has come."""
 
 from __future__ import annotations
 

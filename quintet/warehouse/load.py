@@ -1,8 +1,5 @@
 """From inbox files to raw tables: each file once, each row either loaded or set aside with its reason.
 
-Belongs here: what is new in an inbox, and the transactions that take it in. What a file looks like is known in
-`files.py`, what a row must look like in `contract.py`.
-
 A batch is known by the hash of its content, so loading is idempotent: a crash leaves all of a transaction or nothing,
 and whoever comes second finds the batch there.
 """

@@ -1,8 +1,4 @@
-"""Publishing: from the warehouse to an immutable snapshot that everybody else reads.
-
-Belongs here: writing a snapshot, verifying it, making it the current one and removing old ones. Reading one belongs in
-`snapshot.py`.
-"""
+"""Publishing: from the warehouse to an immutable snapshot that everybody else reads."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Reading a file record by record, forgiving what a strict reader refuses.
-
-Belongs here: the slow and careful way through a CSV that has broken lines, through odd encodings and through
-workbooks, and fetching the verbatim text of single rows. Whole files without defects go through DuckDB's own reader
-(`load.py`), which gives the same rows and numbers.
-"""
+"""Reading a file record by record, forgiving what a strict reader refuses."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Reading what was published.
-
-Belongs here: finding and opening the current snapshot. Every reader that is not Dagster comes through here: a snapshot
-is an immutable file, so reading it never waits for a run and never blocks one.
-"""
+"""Reading what was published."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""`make serve`: the API and the pages in one process.
-
-Belongs here: the process: settings, logs, the server. What it serves is wired in `app.py`.
-"""
+"""`make serve`: the API and the pages in one process."""
 
 from __future__ import annotations
 
@@ -15,10 +12,10 @@ from pathlib import Path
 import structlog
 import uvicorn
 
-from quintet.online.keys import create_first_key
-from quintet.online.store import Store
 from quintet.plan import files_digest
 from quintet.settings import SettingsError, load_settings
+from quintet.state.keys import create_first_key
+from quintet.state.store import Store
 from quintet.web.app import create_app
 
 _PROJECT = Path(__file__).parents[2]

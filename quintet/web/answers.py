@@ -1,8 +1,4 @@
-"""Answers that are made from one immutable snapshot.
-
-Belongs here: the ETag of such an answer, 304 for who has it already, and keeping made answers in memory. As a snapshot
-never changes, an answer is settled by the snapshot, the code and the URL.
-"""
+"""Answers that are made from one immutable snapshot."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from quintet.domain import ServiceContext
 from quintet.domains import DOMAINS, open_state_store
-from quintet.online.secrets import secret_of
 from quintet.settings import Settings
+from quintet.state.secrets import secret_of
 from quintet.web import middleware, problems
 from quintet.web.answers import Answers
 from quintet.web.pages import errors, files, overview, sign_in

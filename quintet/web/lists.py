@@ -1,8 +1,4 @@
-"""Lists over HTTP: how a page is asked for and what it says besides its items.
-
-Belongs here: the parameters and the answer that every list shares. Which rows make up a list is the domains' own SQL;
-the tokens themselves stand in `paging.py`.
-"""
+"""Lists over HTTP: how a page is asked for and what it says besides its items."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""What happens to every request, whatever its route.
-
-Belongs here: the request's id, the log line, the metrics, security headers, limits of size and time of the body, and
-the last net under an exception. Who may ask is decided in `security.py`.
-"""
+"""What happens to every request, whatever its route."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Page tokens: where a list was left, for which list.
-
-Belongs here: making and reading tokens. Ordering and continuing after a key is the domains' own SQL.
-"""
+"""Page tokens: where a list was left, for which list."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Errors of the service as RFC 9457 problem details.
-
-Belongs here: the shape of a problem, the exception that carries one, and turning every other exception into one. How a
-problem looks as a page belongs in `pages/errors.py`.
-"""
+"""Errors of the service as RFC 9457 problem details."""
 
 from __future__ import annotations
 

@@ -1,9 +1,5 @@
 """Pages from templates: the environment, the filters, what each template takes, and the static files.
 
-Belongs here: how values become HTML. What a page shows is put together in `pages/`; how a figure looks is in
-`quintet.design` and `static/`. Every page is sent with a policy that allows no inline script and no inline style, so a
-template has neither.
-
 `render(template, shell, **context)` gives the HTML. Every template has the `Shell` as `shell`. Beside it they take:
 
 - `overview.html`: `domains` (sequence of `DomainRow`), `batches` and `rejected` (`Table`).
@@ -52,8 +48,8 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup, escape
 
-from quintet import design
-from quintet.design import Column, Figure, Kind
+from quintet.presentation import design
+from quintet.presentation.design import Column, Figure, Kind
 from quintet.web import vega
 
 STATIC_ROOT = "/static"

@@ -1,8 +1,4 @@
-"""Who asks, and whether they may.
-
-Belongs here: recognising a key or a browser's session, the scope that a route needs, and how many requests a key may
-make. Keys themselves belong in `quintet/online/keys.py`.
-"""
+"""Who asks, and whether they may."""
 
 from __future__ import annotations
 
@@ -18,9 +14,9 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from quintet.online.keys import Key, recognise
-from quintet.online.sessions import key_of_session
-from quintet.online.store import Store
+from quintet.state.keys import Key, recognise
+from quintet.state.sessions import key_of_session
+from quintet.state.store import Store
 from quintet.web.problems import DECLARED, ProblemError
 
 COOKIE = "quintet_session"

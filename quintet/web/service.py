@@ -10,8 +10,8 @@ from typing import TypeVar
 from fastapi import Request
 
 from quintet.domain import DomainService
-from quintet.online.store import Store
 from quintet.settings import Settings
+from quintet.state.store import Store
 from quintet.web.answers import Answers
 from quintet.web.middleware import Metrics
 from quintet.web.pages.files import Files

@@ -1,8 +1,4 @@
-"""The current snapshot, as requests read it.
-
-Belongs here: keeping the published file open, opening the next one when it comes, and giving each request a cursor of
-its own that is interrupted when it takes too long. What is asked of a snapshot belongs in the domains.
-"""
+"""The current snapshot, as requests read it."""
 
 from __future__ import annotations
 

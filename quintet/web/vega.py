@@ -1,8 +1,4 @@
-"""The script that draws charts in the browser: Vega, Vega-Lite and Vega-Embed, bundled from the vl-convert package.
-
-Belongs here: making the bundle and keeping it. No foreign code is committed and none is fetched: the package carries
-it. What is drawn and when is in `static/figures.js`.
-"""
+"""The script that draws charts in the browser: Vega, Vega-Lite and Vega-Embed, bundled from the vl-convert package."""
 
 from __future__ import annotations
 

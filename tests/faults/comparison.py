@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from quintet.changelog.change import Change, completed
+from quintet.change_log.change import Change, completed
 from tests.faults.stream_world import TODAY, World
 from tests.lending.plain import values_by_sql
 

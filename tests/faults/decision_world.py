@@ -14,7 +14,7 @@ from pathlib import Path
 from quintet.lending.decision_log import DecisionLog
 from quintet.lending.in_force import FOLDER
 from quintet.lending.scoring import ScoringModel
-from quintet.registry import ModelRegistry
+from quintet.ml.model_registry import ModelRegistry
 from quintet.samples.crm import Crm, Plan, Tally
 from tests.faults.stream_world import PROJECT, TODAY, World
 from tests.lending.models import boosted, scorecard

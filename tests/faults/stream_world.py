@@ -17,18 +17,18 @@ from typing import Any
 
 import psycopg
 
-from quintet.changelog.change import Change, Position
-from quintet.changelog.log import Store, epochs, open_store, read_changes
+from quintet.change_log.change import Change, Position
+from quintet.change_log.log import Store, epochs, open_store, read_changes
 from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
+from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
-from quintet.lending.registry import features
-from quintet.online.features import FeatureStore
+from quintet.replication.database import lsn_of
+from quintet.replication.pgoutput import Decoder
 from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
 from quintet.samples.lending_traffic import Traffic
-from quintet.stream.pgoutput import Decoder
-from quintet.stream.source import lsn_of
+from quintet.state.features import FeatureStore
 from tests.waiting import LONG_SECONDS, wait_until
 
 PROJECT = Path(__file__).parents[2]
@@ -87,7 +87,7 @@ class World:
         }
         with self.said.open("ab") as said:
             self._stream = subprocess.Popen(
-                [sys.executable, "-m", "quintet.stream", *arguments], cwd=PROJECT, env=environment, stderr=said
+                [sys.executable, "-m", "quintet.replication", *arguments], cwd=PROJECT, env=environment, stderr=said
             )
         return self._stream
 

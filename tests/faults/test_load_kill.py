@@ -1,7 +1,4 @@
-"""Loading survives `kill -9` at any moment and a second loader beside it: the raw tables end as if nothing had been.
-
-Belongs here: faults of the loading process alone. A whole run that is killed is tested beside this file.
-"""
+"""Loading survives `kill -9` at any moment and a second loader beside it: the raw tables end as if nothing had been."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from quintet.online.features import FeatureStore
+from quintet.state.features import FeatureStore
 from tests.faults.comparison import differences, features_unlike_the_tables
 from tests.faults.stream_world import World
 

@@ -46,7 +46,7 @@ def test_imports_keep_the_rules(checkout: Path) -> None:
         ("quintet/insurance/contract.py", "import dagster", "The product never imports Dagster"),
         ("quintet/payments/contract.py", "import quintet.promotions.contract", "The five domains are independent"),
         ("quintet/warehouse/inbox.py", "import quintet.domains", "Inside the product"),
-        ("assets/facts.py", "import sensors.failures", "The wings"),
+        ("assets/facts.py", "import sensors.failures", "Orchestration imports the product"),
     ],
 )
 def test_a_planted_violation_is_found(checkout: Path, module: str, line: str, broken_rule: str) -> None:

@@ -1,8 +1,4 @@
-"""Everything that may be wrong with a file, from the inbox to the warehouse: a clear message, and nothing lost.
-
-Belongs here: one bad file beside a good one, loaded as a run loads them. What each layer does with a bad file is tested
-in `tests/unit/warehouse/`.
-"""
+"""Everything that may be wrong with a file, from the inbox to the warehouse: a clear message, and nothing lost."""
 
 from __future__ import annotations
 

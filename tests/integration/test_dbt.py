@@ -1,8 +1,5 @@
 """The dbt project on a warehouse: its tests pass on good data, each kind fails on bad data, and all is described.
 
-Belongs here: what dbt says of a whole warehouse. What a single model makes of its input stands in the unit tests beside
-the models; that the marts agree with the inboxes, run after run, in the other modules here.
-
 dbt takes seconds to start, so it runs three times in all: on a good copy of the built warehouse, on a copy with every
 fault of `FAULTS` in it, and on a warehouse without a row.
 """
@@ -29,18 +26,17 @@ from quintet.conversions.spellings import resolve_new_spellings
 from quintet.domains import DATASETS, RECORDED
 from quintet.insurance.forecast_tables import write_forecast
 from quintet.insurance.stage import stage_new_batches
+from quintet.lending.feature_registry import features
 from quintet.lending.models import registry_of as lending_models
 from quintet.lending.policy import read_policy as lending_policy
-from quintet.lending.registry import features
 from quintet.lending.result_tables import write_model_results
 from quintet.lending.tables import client_features, training_rows, write_client_features, write_training_set
-from quintet.online.recorded import create_recorded
+from quintet.ml.model_registry import ModelRegistry
 from quintet.payments.alert_tables import write_alerts, write_checkout_anomalies, write_evaluation
 from quintet.promotions.models import registry_of
 from quintet.promotions.policy import read_policy
 from quintet.promotions.result_tables import train_model, write_scores
-from quintet.registry import ModelRegistry
-from quintet.samples.payments import PaymentsWorld
+from quintet.state.recorded import create_recorded
 from quintet.warehouse.database import open_warehouse, prepare, published_file
 from resources.dbt import CALL_DBT
 from resources.warm_dbt import SERVER, prepared_folder, warehouse_variables
@@ -473,7 +469,7 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, wa
         run_matching(connection, ModelRegistry(tmp_path / "models"), dt.datetime(2024, 1, 1), "code")
         write_alerts(connection)
         write_checkout_anomalies(connection)
-        write_evaluation(connection, tmp_path / "kept", "code", PaymentsWorld(days=1, checkout_days=1))
+        write_evaluation(connection, tmp_path / "evaluations")
         known = features()
         no_client = client_features(tmp_path / "lending", known, dt.date(2024, 1, 1))
         write_client_features(connection, no_client, known)

@@ -18,19 +18,19 @@ import numpy as np
 import psycopg
 import pytest
 
-from quintet.changelog.lake import compact
-from quintet.changelog.place import last_day, latest_log, open_log
+from quintet.change_log.lake import compact
+from quintet.change_log.place import last_day, latest_log, open_log
 from quintet.embedded.postgres import EmbeddedPostgres, programs, running_url, stop_left_behind
+from quintet.lending.feature_registry import features
 from quintet.lending.inbox import dumps_of, unknown_dumps
 from quintet.lending.online import OnlineFeatures
-from quintet.lending.registry import features
 from quintet.lending.tables import client_features, replay, training_rows
-from quintet.online.features import FeatureStore
+from quintet.replication.catch_up import CaughtUp, ReplicationError, catch_up, only_stream
+from quintet.replication.run import Options, Stream
 from quintet.samples.lending import SCHEMA, LendingWorld, make_book
 from quintet.samples.lending_dump import plain_dump
 from quintet.settings import Settings, load_settings
-from quintet.stream.catch_up import CaughtUp, ReplicationError, catch_up, only_stream
-from quintet.stream.run import Options, Stream
+from quintet.state.features import FeatureStore
 from tests.lending.plain import values_by_sql
 from tests.waiting import LONG_SECONDS
 
@@ -405,7 +405,7 @@ def test_after_a_stream_was_killed_at_any_moment_everything_is_caught_up(setting
     _drop(settings, "book.sql", _PLAIN)
     program = (
         "import os, sys, threading, time\nfrom quintet.settings import load_settings\n"
-        "from quintet.stream.catch_up import catch_up\n"
+        "from quintet.replication.catch_up import catch_up\n"
         "kill = lambda: (time.sleep(float(sys.argv[1])), os.kill(os.getpid(), 9))\n"
         "report = lambda text: 'loaded' in text and threading.Thread(target=kill).start()\n"
         "catch_up(load_settings(), (), report)\nos.kill(os.getpid(), 9)\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from quintet.promotions.source import fill
+from quintet.promotions.postgres_extract import fill
 from quintet.warehouse.digest import ARRIVAL_COLUMNS, schema_digests
 from quintet.warehouse.snapshot import open_snapshot
 from tests.conftest import Quintet

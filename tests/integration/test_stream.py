@@ -19,21 +19,16 @@ import psycopg
 import pytest
 from obstore.store import MemoryStore
 
-from quintet.changelog.change import Change
-from quintet.changelog.lake import compact, expire
-from quintet.changelog.log import Store, epochs, open_store, read_changes, stretches
+from quintet.change_log.change import Change
+from quintet.change_log.lake import compact, expire
+from quintet.change_log.log import Store, epochs, open_store, read_changes, stretches
 from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
+from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
-from quintet.lending.registry import features
 from quintet.lending.tables import client_features, replay, training_rows
-from quintet.online.features import Draft, FeatureStore
-from quintet.samples.lending import LendingWorld, make_book
-from quintet.samples.lending_dump import load_book
-from quintet.samples.lending_traffic import Traffic
-from quintet.stream import metrics
-from quintet.stream.run import Options, Stream
-from quintet.stream.source import (
+from quintet.replication import metrics
+from quintet.replication.database import (
     Replication,
     SlotTakenError,
     SourceAwayError,
@@ -41,6 +36,11 @@ from quintet.stream.source import (
     SourceLostError,
     lsn_of,
 )
+from quintet.replication.run import Options, Stream
+from quintet.samples.lending import LendingWorld, make_book
+from quintet.samples.lending_dump import load_book
+from quintet.samples.lending_traffic import Traffic
+from quintet.state.features import Draft, FeatureStore
 from tests.lending.plain import values_by_sql
 from tests.waiting import LONG_SECONDS, wait_until
 
@@ -380,7 +380,7 @@ def test_a_snapshot_that_was_cut_short_is_made_again(
 ) -> None:
     log = MemoryStore()
     with monkeypatch.context() as patch:
-        patch.setattr("quintet.stream.run.write_epoch", lambda *_: (_ for _ in ()).throw(SourceError("cut short")))
+        patch.setattr("quintet.replication.run.write_epoch", lambda *_: (_ for _ in ()).throw(SourceError("cut short")))
         with pytest.raises(SourceError, match="cut short"), _running(url, log, online):
             pass
     _ask(url, "delete from payment where id = (select min(id) from payment)")

@@ -18,16 +18,16 @@ import pytest
 
 from cli import up
 from cli.run import first_key
-from quintet.changelog.log import epochs
-from quintet.changelog.place import find_log
+from quintet.change_log.log import epochs
+from quintet.change_log.place import find_log
 from quintet.domains import DATASETS
 from quintet.embedded import object_store
 from quintet.embedded.postgres import running_url
 from quintet.embedded.processes import free_port
 from quintet.lending.inbox import INBOX
-from quintet.online.keys import create_key
-from quintet.online.store import Store
 from quintet.settings import load_settings
+from quintet.state.keys import create_key
+from quintet.state.store import Store
 from resources.event_log import open_instance
 from tests.conftest import Quintet
 from tests.waiting import LONG_SECONDS, wait_until

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quintet.changelog.change import Change
+from quintet.change_log.change import Change
 from quintet.samples.lending import LoanBook
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from quintet.changelog.change import Change
+from quintet.change_log.change import Change
 from quintet.lending.contract import LOAN, PAYMENT
 from quintet.lending.feature import Event, Feature, State, Value
 

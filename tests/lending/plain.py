@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from quintet.lending.registry import features
+from quintet.lending.feature_registry import features
 
 Asked = tuple[int, date]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from quintet.lending.registry import features
+from quintet.lending.feature_registry import features
 
 FIRST_DAY = np.datetime64("2018-01-01")
 

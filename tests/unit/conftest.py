@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from quintet.domains import open_state_store
-from quintet.online.store import Store
+from quintet.state.store import Store
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 
 from quintet import evaluations
 from quintet.evaluations import Evaluation, evaluated, write
+from tests.waiting import LONG_SECONDS
 
 FRAME = pd.DataFrame(
     {
@@ -28,7 +29,7 @@ def never() -> dict[str, pd.DataFrame]:
 
 
 def evaluation(compute: Callable[[], Mapping[str, pd.DataFrame]]) -> Evaluation:
-    return Evaluation("comparison", ["quintet.statistics"], compute)
+    return Evaluation("comparison", ["quintet.ml.statistics"], compute)
 
 
 def test_the_second_time_nothing_is_computed_and_the_frames_are_the_same(tmp_path: Path) -> None:
@@ -62,12 +63,12 @@ def test_while_one_computes_others_wait_and_then_read(tmp_path: Path) -> None:
 
     def slowly() -> dict[str, pd.DataFrame]:
         begun.set()
-        ended.wait(60)
+        ended.wait(LONG_SECONDS)
         return {"one": FRAME}
 
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(evaluated, evaluation(slowly), tmp_path)
-        begun.wait(60)
+        begun.wait(LONG_SECONDS)
         second = threads.submit(evaluated, evaluation(never), tmp_path)
         ended.set()
         assert set(first.result()) == set(second.result()) == {"one"}

@@ -63,9 +63,9 @@ def server(service_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of a worker; each visit has a context of its own."""
+    """One Chromium for the tests of a module, since its event loop keeps others from running; each visit has a context."""
     expect.set_options(timeout=LONG_SECONDS * 1_000)
     chromium = require_program("chromium")
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]

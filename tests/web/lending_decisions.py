@@ -10,14 +10,14 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from quintet.changelog.change import Change, Position
-from quintet.changelog.log import Epoch
+from quintet.change_log.change import Change, Position
+from quintet.change_log.log import Epoch
+from quintet.lending.feature_registry import features
 from quintet.lending.in_force import FOLDER
 from quintet.lending.online import OnlineFeatures
-from quintet.lending.registry import features
 from quintet.lending.scoring import ScoringModel
-from quintet.online.features import FeatureStore
-from quintet.registry import ModelRegistry
+from quintet.ml.model_registry import ModelRegistry
+from quintet.state.features import FeatureStore
 from tests.lending.events import change
 from tests.web.service import ADMIN, build_app
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from quintet.changelog.change import Position
-from quintet.changelog.log import Epoch
+from quintet.change_log.change import Position
+from quintet.change_log.log import Epoch
+from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
-from quintet.lending.registry import features
-from quintet.online.features import FeatureStore
+from quintet.state.features import FeatureStore
 from tests.lending.events import change
 from tests.web.service import ADMIN, build_app
 

@@ -15,13 +15,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from quintet.lending.decision_log import DecisionLog
+from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.policy import DEFAULT_POLICY
-from quintet.lending.registry import features
 from quintet.lending.replay import main as replay_command
 from quintet.lending.replay import replay_from_log
 from quintet.lending.service import LendingService
-from quintet.registry import ModelRegistry
+from quintet.ml.model_registry import ModelRegistry
 from tests.lending.events import change
 from tests.lending.models import boosted, scorecard
 from tests.waiting import LONG_SECONDS, wait_until

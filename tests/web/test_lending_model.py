@@ -11,9 +11,9 @@ import duckdb
 import pytest
 from fastapi.testclient import TestClient
 
+from quintet.lending.feature_registry import features
 from quintet.lending.models import registry_of
 from quintet.lending.policy import read_policy
-from quintet.lending.registry import features
 from quintet.lending.result_tables import write_model_results
 from quintet.lending.scoring import REASONS
 from quintet.lending.tables import write_training_set

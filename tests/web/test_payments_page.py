@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from quintet.online.keys import create_key
 from quintet.payments.__main__ import replay
+from quintet.state.keys import create_key
 from tests.web.payments import minute, send
 from tests.web.service import ADMIN, build_app
 

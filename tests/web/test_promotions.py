@@ -17,10 +17,10 @@ import duckdb
 import pytest
 from fastapi.testclient import TestClient
 
-from quintet.online.keys import create_key
 from quintet.promotions.accounts import SignUp, Usage
 from quintet.promotions.online_state import build_index
 from quintet.promotions.service import PromotionsService
+from quintet.state.keys import create_key
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 from tests.web.service import ADMIN, build_app
 

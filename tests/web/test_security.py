@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 
-from quintet.online.keys import create_key, revoke_key
-from quintet.online.sessions import LASTS
 from quintet.settings import load_settings
+from quintet.state.keys import create_key, revoke_key
+from quintet.state.sessions import LASTS
 from quintet.web.app import create_app
 from quintet.web.problems import MEDIA_TYPE
 from quintet.web.security import COOKIE

@@ -1,1 +1,1 @@
-"""The features, one to a file. A file here with a `FEATURE` in it is found by `quintet.lending.registry`."""
+"""The features, one to a file. A file here with a `FEATURE` in it is found by `quintet.lending.feature_registry`."""

@@ -1,8 +1,4 @@
-"""The conversions page: which clicks became customers, which pages bring good ones, and how sure that is.
-
-Belongs here: which questions make up the page. The figures themselves stand in `quintet/conversions/charts.py`, the
-sentences in `insights.py`; both were counted in the run and are only read here.
-"""
+"""The conversions page: which clicks became customers, which pages bring good ones, and how sure that is."""
 
 from __future__ import annotations
 
@@ -19,7 +15,7 @@ from starlette.responses import Response
 from quintet.conversions import charts
 from quintet.conversions.analysis_tables import read_analysis, read_frame
 from quintet.conversions.insights import DIMENSIONS, Insight, Measure
-from quintet.design import Column, Figure
+from quintet.presentation.design import Column, Figure
 from quintet.web.pages.downloads import csv_answer, report_file, with_query
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError

@@ -1,8 +1,4 @@
-"""What leaves a page as a file: the CSV behind a figure, what a run wrote into the folder of reports, and addresses.
-
-Belongs here: a frame as a CSV answer, a written file as an answer, a path with its query. Which figures and files a
-page has stands in the page's own file.
-"""
+"""What leaves a page as a file: the CSV behind a figure, what a run wrote into the folder of reports, and addresses."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ from urllib.parse import urlencode
 import pandas as pd
 from starlette.responses import FileResponse, Response
 
-from quintet.design import Column, as_text
+from quintet.presentation.design import Column, as_text
 from quintet.web.problems import ProblemError
 
 

@@ -1,7 +1,4 @@
-"""The insurance pages: the book, one agency, and the CSV behind each figure.
-
-Belongs here: which questions make up a page. The figures themselves stand in `quintet/insurance/charts.py`.
-"""
+"""The insurance pages: the book, one agency, and the CSV behind each figure."""
 
 from __future__ import annotations
 
@@ -15,10 +12,10 @@ from fastapi import Request
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
-from quintet.design import Column, Figure
 from quintet.insurance import charts
 from quintet.insurance.forecast_tables import line_totals
 from quintet.insurance.performance import UNKNOWN, Filters, QueryError, summary_frame
+from quintet.presentation.design import Column, Figure
 from quintet.web.pages.downloads import csv_answer, with_query
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError

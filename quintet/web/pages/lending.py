@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
-from quintet.design import Column
 from quintet.lending.catalogue import code_of, distribution, file_of, sql_of
+from quintet.lending.feature_registry import features
 from quintet.lending.online import COMMITTED_AT
-from quintet.lending.registry import features
 from quintet.lending.service import LendingService
+from quintet.presentation.design import Column
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.rendering import Table
 from quintet.web.security import guarded_router

@@ -1,8 +1,4 @@
-"""The decisions page: are decisions fast, right and explained; and one decision from raw data to outcome.
-
-Belongs here: which questions make up the page. Figures stand in `quintet/lending/decision_charts.py`. The page is of
-this moment, from the decision log: it is not kept.
-"""
+"""The decisions page: are decisions fast, right and explained; and one decision from raw data to outcome."""
 
 from __future__ import annotations
 
@@ -17,19 +13,19 @@ import pandas as pd
 from fastapi import Request
 from starlette.responses import Response
 
-from quintet.design import Column, Figure, format_value
 from quintet.lending import decision_charts as charts
 from quintet.lending import decision_tables as tables
 from quintet.lending.application import LARGEST_ID
 from quintet.lending.decide import NotReplayableError, sentence_of
 from quintet.lending.decision_log import DecisionRecord
 from quintet.lending.decisions import Decisions
+from quintet.lending.feature_registry import features
 from quintet.lending.online import COMMITTED_AT
 from quintet.lending.policy import Policy, PolicyError
-from quintet.lending.registry import features
 from quintet.lending.replay import replay_from_log
 from quintet.lending.scoring import REASONS
 from quintet.lending.service import LendingService
+from quintet.presentation.design import Column, Figure, format_value
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError

@@ -1,7 +1,4 @@
-"""The scoring model's card, and the what-if: what another limit would have decided of past applications.
-
-Belongs here: which questions make up the two pages. The figures themselves stand in `quintet/lending/model_charts.py`.
-"""
+"""The scoring model's card, and the what-if: what another limit would have decided of past applications."""
 
 from __future__ import annotations
 
@@ -14,10 +11,10 @@ from fastapi import Request
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
-from quintet.design import Column, Figure, format_value
 from quintet.lending import model_charts as charts
 from quintet.lending.scoring import REASONS
 from quintet.lending.what_if import CUT_OFFS, WhatIf, compare, decide_by_cut_off
+from quintet.presentation.design import Column, Figure, format_value
 from quintet.web.pages.downloads import csv_answer, with_query
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError

@@ -10,9 +10,9 @@ import duckdb
 from fastapi import Request
 from starlette.responses import Response
 
-from quintet.design import Column
 from quintet.domain import Domain
 from quintet.domains import DOMAINS
+from quintet.presentation.design import Column
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.rendering import DomainRow, State, Table
 from quintet.web.security import guarded_router

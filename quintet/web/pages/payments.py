@@ -1,8 +1,4 @@
-"""The payments page: is something wrong now, since when, how bad; who takes care of it; and how far to trust it.
-
-Belongs here: which questions make up the page, and the forms on it. Figures stand in `quintet/payments/charts.py`. The
-page is of this moment: it is not kept, and `static/payments.js` brings it up to date while it is shown.
-"""
+"""The payments page: is something wrong now, since when, how bad; who takes care of it; and how far to trust it."""
 
 from __future__ import annotations
 
@@ -18,14 +14,14 @@ import pandas as pd
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
-from quintet.design import Column, Figure
-from quintet.online.outbox import last_messages
 from quintet.payments import charts
 from quintet.payments import store as kept
 from quintet.payments.detector import STATUSES
 from quintet.payments.incidents import FEED, VOLUME, to_datetime
 from quintet.payments.notifications import series_name
 from quintet.payments.service import PaymentsService
+from quintet.presentation.design import Column, Figure
+from quintet.state.outbox import last_messages
 from quintet.warehouse.snapshot import NoSnapshotError
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.shell import show

@@ -1,8 +1,4 @@
-"""The promotions page: who abuses codes, how sure that is, and what to do about a user.
-
-Belongs here: which questions make up the page, and the forms on it. The figures themselves stand in
-`quintet/promotions/charts.py`.
-"""
+"""The promotions page: who abuses codes, how sure that is, and what to do about a user."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 from starlette.responses import RedirectResponse, Response
 
-from quintet.design import Column, Figure, format_value
+from quintet.presentation.design import Column, Figure, format_value
 from quintet.promotions import charts, overview
 from quintet.promotions.accounts import SignUp
 from quintet.promotions.online_state import NotReadyError, usages_of

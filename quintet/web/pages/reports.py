@@ -10,9 +10,9 @@ import pandas as pd
 from fastapi import Request
 from starlette.responses import Response
 
-from quintet.design import Column
 from quintet.insurance.premium_report import WORKBOOK_ROWS, premium_report
 from quintet.insurance.report_runs import ReportRun, last_report_runs
+from quintet.presentation.design import Column
 from quintet.web.pages.insurance import filter_fields, filters_of, query_of
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.rendering import FilterBar, Kpi, Option, Table

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from quintet.online.keys import recognise
-from quintet.online.sessions import LASTS, close_session, open_session
+from quintet.state.keys import recognise
+from quintet.state.sessions import LASTS, close_session, open_session
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
 from quintet.web.security import COOKIE, is_same_site

@@ -1,8 +1,4 @@
-"""Conversions over HTTP: the matches, the funnel and how good the matches are.
-
-Belongs here: how a question arrives and an answer leaves. What may be asked and how it is answered belongs in
-`quintet/conversions`.
-"""
+"""Conversions over HTTP: the matches, the funnel and how good the matches are."""
 
 from __future__ import annotations
 

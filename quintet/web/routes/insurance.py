@@ -1,8 +1,4 @@
-"""Insurance over HTTP: detail, summaries, the premium report, the forecast with its backtest, and agency segments.
-
-Belongs here: how a question arrives and an answer leaves. What may be asked and how it is answered belongs in
-`quintet/insurance`.
-"""
+"""Insurance over HTTP: detail, summaries, the premium report, the forecast with its backtest, and agency segments."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Lending over HTTP: decisions on applications, the scoring model, and the features of a client now.
-
-Belongs here: how a question arrives and an answer leaves. How it is decided belongs in `quintet/lending`.
-"""
+"""Lending over HTTP: decisions on applications, the scoring model, and the features of a client now."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Payments over HTTP: transactions in, recommendations out; incidents, series and the stream of events.
-
-Belongs here: how an item arrives and a verdict leaves. What is judged and how belongs in `quintet/payments`.
-"""
+"""Payments over HTTP: transactions in, recommendations out; incidents, series and the stream of events."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Promotions over HTTP: judging a sign-up, labels that people confirm, and the figures of the overview.
-
-Belongs here: how a question arrives and an answer leaves. How a sign-up is judged belongs in `quintet/promotions`.
-"""
+"""Promotions over HTTP: judging a sign-up, labels that people confirm, and the figures of the overview."""
 
 from __future__ import annotations
 

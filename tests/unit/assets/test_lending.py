@@ -10,8 +10,8 @@ import pytest
 
 from assets.lending import lending_log
 from definitions import build_defs
-from quintet.changelog.change import Position
-from quintet.changelog.log import Epoch, Store, Stretch, open_store, write_epoch, write_stretch
+from quintet.change_log.change import Position
+from quintet.change_log.log import Epoch, Store, Stretch, open_store, write_epoch, write_stretch
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
 from tests.lending.events import change

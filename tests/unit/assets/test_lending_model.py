@@ -8,9 +8,9 @@ import pytest
 
 from assets.lending import lending_model
 from definitions import build_resources
+from quintet.lending.feature_registry import features
 from quintet.lending.leaks import LeakError
 from quintet.lending.models import registry_of
-from quintet.lending.registry import features
 from quintet.lending.result_tables import MODEL_TABLES
 from quintet.lending.tables import write_training_set
 from quintet.settings import load_settings

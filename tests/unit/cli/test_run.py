@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cli.run import changes_of_the_log
-from quintet.changelog.change import Position
-from quintet.changelog.log import Epoch, Stretch, open_store, write_epoch, write_stretch
-from quintet.lending.registry import features
+from quintet.change_log.change import Position
+from quintet.change_log.log import Epoch, Stretch, open_store, write_epoch, write_stretch
+from quintet.lending.feature_registry import features
 from quintet.lending.tables import replay
 from quintet.settings import Settings, load_settings
 from tests.lending.events import change

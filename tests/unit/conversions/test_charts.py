@@ -8,8 +8,8 @@ import pytest
 
 from quintet.conversions import charts
 from quintet.conversions.analysis import Analysis, analyse
-from quintet.design import STYLES, Figure
-from quintet.report import chart_svg
+from quintet.presentation.design import STYLES, Figure
+from quintet.presentation.report import chart_svg
 from tests.unit.conversions.journeys import every_count, make_clicks, open_counts
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from quintet.conversions import matching_run
 from quintet.conversions.matching_run import REPORT_TABLES, MatchingOutcome, run_matching
-from quintet.registry import ModelRegistry
+from quintet.ml.model_registry import ModelRegistry
 from tests.integration.matching_worlds import make_world
 
 NOW = dt.datetime(2024, 5, 1, 4)

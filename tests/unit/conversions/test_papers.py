@@ -6,7 +6,7 @@ import pytest
 
 from quintet.conversions.analysis import analyse
 from quintet.conversions.papers import insights_paper, pipeline_paper
-from quintet.report import Chart, Paper, Points, Section, Table, Text, Tiles, pdf
+from quintet.presentation.report import Chart, Paper, Points, Section, Table, Text, Tiles, pdf
 from tests.unit.conversions.journeys import CHANGES, MATCHERS, every_count, make_clicks, open_reported_snapshot
 
 

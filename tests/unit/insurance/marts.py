@@ -1,7 +1,4 @@
-"""Small insurance marts for the tests of what reads them.
-
-Belongs here: the tables that a snapshot has, with the columns that count; and rows for them.
-"""
+"""Small insurance marts for the tests of what reads them."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ import vl_convert
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from quintet.design import STYLES, Figure, vega_config
 from quintet.insurance import charts
+from quintet.presentation.design import STYLES, Figure, vega_config
 
 VEGA_LITE = "6.4"
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from quintet.insurance.report_runs import ReportRun, last_report_runs, record_report_run, report_runs_frame
-from quintet.online.store import Store
+from quintet.state.store import Store
 
 RUN = ReportRun(
     report="premium",

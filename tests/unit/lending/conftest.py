@@ -9,12 +9,12 @@ import duckdb
 import pandas as pd
 import pytest
 
+from quintet.lending.feature_registry import features
 from quintet.lending.models import Promotion
 from quintet.lending.policy import read_policy
-from quintet.lending.registry import features
 from quintet.lending.result_tables import write_model_results
 from quintet.lending.tables import write_training_set
-from quintet.registry import ModelRegistry
+from quintet.ml.model_registry import ModelRegistry
 from tests.lending.training import make_training_set
 
 NOW = dt.datetime(2020, 1, 1, 4)

@@ -10,14 +10,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from quintet.changelog.change import Change
+from quintet.change_log.change import Change
 from quintet.lending.contract import LOAN, PAYMENT
 from quintet.lending.feature import Event, Feature, State, Value, with_fact
+from quintet.lending.feature_registry import features
 from quintet.lending.leaks import LeakError
-from quintet.lending.registry import features
 from quintet.lending.training import settle, training_set
-from quintet.online.features import FeatureStore
 from quintet.samples.lending import LendingWorld, make_book
+from quintet.state.features import FeatureStore
 from tests.lending.book import snapshot_of
 from tests.lending.events import change
 

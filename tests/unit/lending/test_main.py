@@ -11,7 +11,7 @@ import pytest
 from quintet.lending.__main__ import main
 from quintet.lending.models import Promotion, registry_of
 from quintet.lending.policy import DEFAULT_POLICY
-from quintet.registry import ModelRegistry
+from quintet.ml.model_registry import ModelRegistry
 
 Learnt = tuple[duckdb.DuckDBPyConnection, Promotion]
 

@@ -8,10 +8,10 @@ import duckdb
 import pandas as pd
 import pytest
 
-from quintet.design import Figure
 from quintet.lending import model_charts as charts
 from quintet.lending.models import Promotion
 from quintet.lending.what_if import compare, decide_by_cut_off
+from quintet.presentation.design import Figure
 
 Learnt = tuple[duckdb.DuckDBPyConnection, Promotion]
 Draw = Callable[[pd.DataFrame], Figure]

@@ -11,7 +11,7 @@ import pytest
 
 from quintet.lending.learning import Learned
 from quintet.lending.models import Promotion, learn_and_promote, model_in_force, registry_of, state_of
-from quintet.registry import ModelRegistry
+from quintet.ml.model_registry import ModelRegistry
 from tests.lending.training import make_training_set
 
 _LATER = dt.datetime(2020, 2, 1, 4)

@@ -11,11 +11,11 @@ import duckdb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quintet.changelog.change import Change, Position
-from quintet.changelog.log import Epoch
+from quintet.change_log.change import Change, Position
+from quintet.change_log.log import Epoch
+from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
-from quintet.lending.registry import features
-from quintet.online.features import FeatureStore
+from quintet.state.features import FeatureStore
 from tests.lending.events import change
 
 _DUCKDB = duckdb.connect()

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from quintet.lending.feature_registry import features
 from quintet.lending.model_card import age_band, input_stability
 from quintet.lending.models import Promotion, registry_of
 from quintet.lending.policy import read_policy
-from quintet.lending.registry import features
 from quintet.lending.result_tables import MODEL_TABLES, write_model_results
 from quintet.lending.scoring import REASONS
 from quintet.lending.tables import training_rows, write_training_set

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quintet.lending.registry import features
+from quintet.lending.feature_registry import features
 from quintet.lending.scoring import (
     APPLICATION_FIELDS,
     INPUTS,

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 from obstore.store import MemoryStore
 
-from quintet.changelog.change import Position
-from quintet.changelog.lake import compact
-from quintet.changelog.log import Epoch, Stretch, write_epoch, write_stretch
+from quintet.change_log.change import Position
+from quintet.change_log.lake import compact
+from quintet.change_log.log import Epoch, Stretch, write_epoch, write_stretch
+from quintet.lending.feature_registry import features
 from quintet.lending.headline import headline
-from quintet.lending.registry import features
 from quintet.lending.tables import (
     NotReplayedError,
     client_features,

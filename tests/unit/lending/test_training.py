@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from quintet.changelog.change import Change
-from quintet.lending.registry import features
+from quintet.change_log.change import Change
+from quintet.lending.feature_registry import features
 from quintet.lending.training import settle, training_set
-from quintet.online.features import FeatureStore
+from quintet.state.features import FeatureStore
 from tests.lending.events import change
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from quintet.payments.checkout import REFERENCES, checkout_anomalies
 from quintet.payments.checkout_report import FILE, checkout_paper, write_checkout_report
-from quintet.report import Code, Paper, Points
+from quintet.presentation.report import Code, Paper, Points
 
 SQL = "select 1 -- of the model"
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from quintet.domains import open_state_store
-from quintet.online.outbox import enqueue, last_messages
-from quintet.online.store import Store
 from quintet.payments.channels import Delivery, DeliveryError, to_webhook
 from quintet.payments.courier import Courier, deliver
+from quintet.state.outbox import enqueue, last_messages
+from quintet.state.store import Store
 from tests.unit.payments.teams import receiving
 from tests.waiting import wait_until
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from quintet.domains import open_state_store
-from quintet.online.outbox import enqueue, last_messages
-from quintet.online.store import Store
 from quintet.payments import live as live_module
 from quintet.payments import store as kept
 from quintet.payments.channels import Delivery
 from quintet.payments.incidents import to_minute
 from quintet.payments.live import Live
 from quintet.payments.monitor import Item
+from quintet.state.outbox import enqueue, last_messages
+from quintet.state.store import Store
 from tests.waiting import LONG_SECONDS, wait_until
 
 NOW = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from quintet.domains import open_state_store
-from quintet.online.store import Store
 from quintet.payments import store as kept
 from quintet.payments.incidents import to_minute
 from quintet.payments.monitor import ALERT, OK, Item, Monitor, is_ahead
 from quintet.payments.replay import detect
+from quintet.state.store import Store
 
 START = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
 LATER = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from quintet.domains import open_state_store
-from quintet.online.outbox import Message, last_messages
-from quintet.online.store import Store
 from quintet.payments import store as kept
 from quintet.payments.incidents import FIRING, RESOLVED, WITHDRAWN, Incident, to_minute
 from quintet.payments.notifications import GROUP_WAIT, MOST_NAMED, message, tell, tell_batch
 from quintet.payments.replay import incident_frame
+from quintet.state.outbox import Message, last_messages
+from quintet.state.store import Store
 
 NOW = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
 FIRST = to_minute(NOW)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from quintet.online.keys import list_keys, recognise
-from quintet.online.store import Store
 from quintet.payments.__main__ import ReplayError, main, minutes_of, replay
+from quintet.state.keys import list_keys, recognise
+from quintet.state.store import Store
 from quintet.warehouse.inbox import list_inbox
 
 ANCHOR = dt.date(2024, 1, 1)

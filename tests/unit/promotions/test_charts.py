@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from quintet.design import Figure
+from quintet.presentation.design import Figure
 from quintet.promotions import charts
 from quintet.promotions.overview import Ranking
 

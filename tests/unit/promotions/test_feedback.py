@@ -10,9 +10,9 @@ import duckdb
 import pytest
 
 from quintet.domains import open_state_store
-from quintet.online.store import Store
 from quintet.promotions.feedback import ContradictionError, confirm, labels_in_snapshot
 from quintet.promotions.store import Label, label_of, last_label
+from quintet.state.store import Store
 
 AT = dt.datetime(2026, 1, 1, 10, tzinfo=dt.UTC)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from quintet.ml.model_registry import ModelRegistry, RegistryError
 from quintet.promotions.model import AbuseModel, scorecard
 from quintet.promotions.models import model_in_force, registry_of
 from quintet.promotions.profile import Population
-from quintet.registry import ModelRegistry, RegistryError
 from tests.unit.promotions.worlds import accounts
 
 AT = dt.datetime(2026, 1, 1)

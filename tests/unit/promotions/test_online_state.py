@@ -13,7 +13,6 @@ import pyarrow as pa
 import pytest
 
 from quintet.domains import open_state_store
-from quintet.online.store import Store
 from quintet.promotions import online_state
 from quintet.promotions.accounts import accounts_of
 from quintet.promotions.model import scorecard
@@ -22,6 +21,7 @@ from quintet.promotions.online_state import NotReadyError, OnlineState, build_in
 from quintet.promotions.policy import read_policy
 from quintet.promotions.profile import Population
 from quintet.promotions.store import sign_ups_after
+from quintet.state.store import Store
 from tests.unit.promotions.worlds import small_world
 from tests.waiting import LONG_SECONDS
 

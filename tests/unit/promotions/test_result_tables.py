@@ -16,7 +16,6 @@ import pyarrow as pa
 import pytest
 
 from quintet.domains import RECORDED
-from quintet.online.recorded import create_recorded
 from quintet.promotions import learned
 from quintet.promotions.models import model_in_force, registry_of
 from quintet.promotions.policy import read_policy
@@ -28,6 +27,7 @@ from quintet.promotions.result_tables import (
     write_scores,
 )
 from quintet.promotions.score import score_batch
+from quintet.state.recorded import create_recorded
 from quintet.warehouse.database import open_warehouse, prepare
 from tests.unit.promotions.worlds import world as make_world
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psycopg
 
+from quintet.postgres_extract.extract import extract
 from quintet.promotions.contract import DATASETS
-from quintet.promotions.source import fill
-from quintet.source.extract import extract
+from quintet.promotions.postgres_extract import fill
 from quintet.warehouse.database import open_warehouse, prepare
 from quintet.warehouse.inbox import list_inbox
 from quintet.warehouse.load import load_files

@@ -6,7 +6,6 @@ import datetime as dt
 
 import pytest
 
-from quintet.online.store import Store
 from quintet.promotions.store import (
     JudgementRecord,
     Label,
@@ -20,6 +19,7 @@ from quintet.promotions.store import (
     sign_ups_after,
     was_judged,
 )
+from quintet.state.store import Store
 
 AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 

@@ -6,10 +6,10 @@ import datetime as dt
 from pathlib import Path
 
 from quintet.domains import open_state_store
-from quintet.online.outbox import WAITING, last_messages
 from quintet.payments.channels import Delivery, DeliveryError
 from quintet.payments.incidents import RESOLVED, Incident
 from quintet.payments.replay import incident_frame
+from quintet.state.outbox import WAITING, last_messages
 from resources.notifier import Notifier
 
 NOW = dt.datetime(2024, 1, 1, 12)  # as the clock of a run gives it

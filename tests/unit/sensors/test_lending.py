@@ -10,9 +10,9 @@ import dagster as dg
 import duckdb
 import pytest
 
-from quintet.changelog.change import Position
-from quintet.changelog.lake import compact
-from quintet.changelog.log import Epoch, Store, Stretch, open_store, write_epoch, write_stretch
+from quintet.change_log.change import Position
+from quintet.change_log.lake import compact
+from quintet.change_log.log import Epoch, Store, Stretch, open_store, write_epoch, write_stretch
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
 from resources.inboxes import Inboxes

@@ -8,10 +8,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from assets.source import ACTIVITY, SOURCE
+from assets.postgres_extract import ACTIVITY, SOURCE
 from quintet.warehouse.contract import Dataset
-from resources.source import Source
-from sensors.source import source_sensor
+from resources.postgres_extract import Source
+from sensors.postgres_extract import source_sensor
 
 
 class Fake(Source):

@@ -174,6 +174,6 @@ def test_a_transaction_that_fails_keeps_nothing(warehouse: duckdb.DuckDBPyConnec
 
 def test_a_transaction_tells_the_error_of_its_body(warehouse: duckdb.DuckDBPyConnection):
     with pytest.raises(duckdb.ConstraintException), transaction(warehouse):
-        warehouse.execute("insert into ops.build values (null)")
+        warehouse.execute("insert into ops.built values ('x', null)")
 
-    warehouse.execute("insert into ops.build values ('x')")
+    warehouse.execute("insert into ops.built values ('x', '1')")

@@ -13,7 +13,7 @@ import jinja2
 import pandas as pd
 import pytest
 
-from quintet.design import Column, Figure
+from quintet.presentation.design import Column, Figure
 from quintet.web import rendering
 from quintet.web.rendering import (
     DomainRow,

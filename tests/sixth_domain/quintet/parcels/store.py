@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from quintet.online.recorded import RecordedTable
-from quintet.online.store import Store
+from quintet.state.recorded import RecordedTable
+from quintet.state.store import Store
 
 MIGRATIONS = (
     """

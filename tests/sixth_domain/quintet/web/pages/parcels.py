@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from quintet.parcels.store import record_note
 from starlette.responses import Response
 
-from quintet.design import Column
+from quintet.presentation.design import Column
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.rendering import Table
 from quintet.web.security import guarded_router

@@ -1,0 +1,72 @@
+"""The application's tables, taken from its PostgreSQL into the raw tables before the inboxes are."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import dagster as dg
+
+from assets.facts import DAILY, OWNERS
+from quintet.postgres_extract.postgres import SourceError
+from quintet.promotions.contract import DATASETS
+from resources.clock import Clock
+from resources.postgres_extract import Source
+from resources.warehouse import POOL, Warehouse
+
+SOURCE = dg.AssetKey(["source", "promotions"])
+SOURCED = frozenset(dataset.name for dataset in DATASETS)
+"""The datasets that come from the application's database too."""
+
+
+ACTIVITY = "activity"
+"""The metadata that says up to which activity of the database its rows were taken."""
+
+
+class SourceConfig(dg.Config):
+    """accept_changed_columns: take the tables as they are now, though columns vanished or changed their type."""
+
+    accept_changed_columns: bool = False
+
+
+@dg.asset(
+    key=SOURCE,
+    group_name="promotions",
+    description="New and changed rows of the application's PostgreSQL, as of one moment; nothing where none is set.",
+    owners=OWNERS,
+    kinds={"postgres", "duckdb"},
+    pool=POOL,
+    freshness_policy=DAILY,
+    metadata={"dagster/table_name": "ops.source_rows"},
+    check_specs=[dg.AssetCheckSpec("extracted", asset=SOURCE, description="The application's database could be read.")],
+)
+def promotions_source(
+    context: dg.AssetExecutionContext, config: SourceConfig, source: Source, warehouse: Warehouse, clock: Clock
+) -> dg.MaterializeResult:
+    """Extract what changed since the last time. Where that cannot be, the last good rows stay and a check fails."""
+    if not source.is_configured:
+        return _result({"database": "none is set (QUINTET_POSTGRES_URL)"})
+    try:
+        activity = source.activity(DATASETS)  # before the rows are read: what is written meanwhile is for the next run
+        with warehouse.get_connection() as connection:
+            done = source.extract(connection, DATASETS, clock.now(), context.log.info, config.accept_changed_columns)
+    except SourceError as error:
+        return _result({"database": "could not be read"}, str(error))
+    if not done:
+        return _result({"database": "has no table of promotions"})
+    for one in done:
+        context.log.info(
+            f"{one.dataset} in PostgreSQL: {one.new:,} new, {one.changed:,} changed, {one.deleted:,} deleted keys; "
+            f"{one.rows:,} rows extracted, {one.rejected:,} rejected"
+        )
+    figures = {one.dataset: dg.MetadataValue.json(asdict(one)) for one in done}
+    return _result(figures | {ACTIVITY: dg.MetadataValue.text(activity)})
+
+
+def _result(metadata: Mapping[str, Any], failure: str | None = None) -> dg.MaterializeResult:
+    check = dg.AssetCheckResult(
+        passed=failure is None, check_name="extracted", description=failure or "nothing was in the way"
+    )
+    return dg.MaterializeResult(metadata=metadata, check_results=[check])
+
+
+ASSETS = [promotions_source]

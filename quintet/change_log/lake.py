@@ -1,0 +1,240 @@
+"""The lake: the change log as Parquet, so that small objects do not pile up and anybody can query it.
+
+In the bucket:
+
+    lake/changes/epoch=<epoch>/day=<day of commit>/<from>-<to>.parquet
+    lake/manifest-<epoch>.json       which files count, and up to where objects have been taken into them
+
+A file is written before the manifest names it, and a manifest replaces the one before in one put: a compaction that is
+cut short changes nothing, and its files are removed by the next. A day's file is rewritten while it is small. There is
+one compactor at a time; Dagster sees to that.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import obstore
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from quintet.change_log.change import Change, Position
+from quintet.change_log.log import (
+    DamagedObjectError,
+    Epoch,
+    Store,
+    Stretch,
+    covered_until,
+    covering,
+    read_stretch,
+    stretches,
+)
+
+SCHEMA = pa.schema(
+    [
+        ("commit_lsn", pa.uint64()),
+        ("sequence", pa.uint32()),
+        ("committed_at", pa.string()),
+        ("table", pa.string()),
+        ("operation", pa.string()),
+        ("schema", pa.string()),
+        ("row", pa.string()),
+        ("old", pa.string()),
+        ("unchanged", pa.list_(pa.string())),
+    ]
+)
+"""Columns of a file: those of a change, rows as JSON text."""
+
+_SMALL_ROWS = 200_000
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True)
+class Part:
+    """A Parquet file: the changes of one day of commits at or after `start` and before `end`."""
+
+    key: str
+    day: str
+    start: Position
+    end: Position
+    rows: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Which files count, in order, and up to where the log is in them."""
+
+    epoch: str
+    compacted_to: Position
+    parts: tuple[Part, ...] = ()
+
+
+@dataclass(frozen=True)
+class Compaction:
+    """What a compaction did. days: those with a new file."""
+
+    changes: int
+    objects: int
+    days: tuple[str, ...] = field(default=())
+
+
+def read_manifest(store: Store, epoch: Epoch) -> Manifest:
+    """What is in Parquet of an epoch."""
+    key = _manifest_key(epoch.name)
+    if not any(entry["path"] == key for page in obstore.list(store, "lake/") for entry in page):
+        return Manifest(epoch.name, epoch.start)
+    fields = json.loads(bytes(obstore.get(store, key).bytes()))
+    parts = tuple(
+        Part(part["key"], part["day"], Position.parse(part["start"]), Position.parse(part["end"]), part["rows"])
+        for part in fields["parts"]
+    )
+    return Manifest(epoch.name, Position.parse(fields["compacted_to"]), parts)
+
+
+def compact(store: Store, epoch: Epoch, most_changes: int = 500_000) -> Compaction:
+    """Take the log's objects that are new into Parquet, `most_changes` or a little more at a time."""
+    manifest, changes_total, objects_total = read_manifest(store, epoch), 0, 0
+    days: set[str] = set()
+    _remove_strangers(store, manifest)
+    while True:
+        batch, objects = _next_objects(store, manifest, most_changes)
+        if not objects:
+            return Compaction(changes_total, objects_total, tuple(sorted(days)))
+        parts = list(manifest.parts)
+        for day, changes in _runs_by_day(batch):
+            _add(store, epoch.name, parts, day, changes)
+            days.add(day)
+        replaced = [part for part in manifest.parts if part not in parts]
+        manifest = Manifest(epoch.name, objects[-1].end, tuple(parts))
+        _write_manifest(store, manifest)
+        for part in replaced:
+            obstore.delete(store, part.key)
+        changes_total, objects_total = changes_total + len(batch), objects_total + len(objects)
+
+
+def expire(store: Store, epoch: Epoch, before: dt.datetime) -> int:
+    """Remove the log's objects that are in Parquet and were written before a time; how many."""
+    compacted_to = read_manifest(store, epoch).compacted_to
+    done = {stretch.key for stretch in stretches(store, epoch.name) if stretch.end <= compacted_to}
+    old = [
+        entry["path"]
+        for page in obstore.list(store, f"changes/{epoch.name}/")
+        for entry in page
+        if entry["path"] in done and entry["last_modified"] < before
+    ]
+    if old:
+        obstore.delete(store, old)
+    return len(old)
+
+
+def read_history(store: Store, epoch: Epoch, after: Position | None = None) -> Iterator[tuple[list[Change], Position]]:
+    """Return the changes of an epoch from `after` on, each once and in order, in lists with the place where each ends.
+
+    Old ones come from Parquet, those since the last compaction from the log's objects. A list may be empty: an object
+    without changes, such as the last one of a snapshot, still moves the place on.
+    """
+    manifest, place = read_manifest(store, epoch), after or epoch.start
+    for part in manifest.parts:
+        if part.end > place:
+            changes = [change for change in read_part(store, part) if change.position >= place]
+            place = part.end
+            yield changes, place
+    if epoch.start <= place < manifest.compacted_to:
+        place = manifest.compacted_to  # beyond the last row in Parquet: what was compacted ended with empty objects
+        yield [], place
+    for stretch, begin in covering(stretches(store, epoch.name), place):
+        yield [change for change in read_stretch(store, stretch) if change.position >= begin], stretch.end
+
+
+def covered(store: Store, epoch: Epoch) -> Position:
+    """How far Parquet and objects reach without a gap."""
+    return covered_until(stretches(store, epoch.name), read_manifest(store, epoch).compacted_to)
+
+
+def read_part(store: Store, part: Part) -> list[Change]:
+    """The changes of a file, in order."""
+    table = pq.read_table(io.BytesIO(bytes(obstore.get(store, part.key).bytes())))
+    return [_change(row) for row in table.to_pylist()]
+
+
+def _next_objects(store: Store, manifest: Manifest, most_changes: int) -> tuple[list[Change], list[Stretch]]:
+    changes: list[Change] = []
+    objects: list[Stretch] = []
+    for stretch, begin in covering(stretches(store, manifest.epoch), manifest.compacted_to):
+        if len(changes) >= most_changes:
+            break
+        try:
+            found = read_stretch(store, stretch)
+        except DamagedObjectError:  # a crash of the store left it; the stream removes it and sends it again
+            break
+        changes += [change for change in found if change.position >= begin]
+        objects.append(stretch)
+    return changes, objects
+
+
+def _runs_by_day(changes: Sequence[Change]) -> Iterator[tuple[str, list[Change]]]:
+    """Changes that follow each other and were committed on one day; a clock set back begins another run."""
+    for day, run in groupby(changes, key=lambda change: change.committed_at[:10]):
+        yield day, list(run)
+
+
+def _add(store: Store, epoch: str, parts: list[Part], day: str, changes: Sequence[Change]) -> None:
+    """Write changes that follow the last part: a new file, or the last one anew where it is of that day and small."""
+    table = _table(changes)
+    start, last = changes[0].position, changes[-1].position
+    if parts and parts[-1].day == day and parts[-1].rows < _SMALL_ROWS:
+        before = pq.read_table(io.BytesIO(bytes(obstore.get(store, parts[-1].key).bytes())), schema=SCHEMA)
+        table, start = pa.concat_tables([before, table]), parts[-1].start
+        parts.pop()
+    end = Position(last.lsn, last.sequence + 1)
+    content = io.BytesIO()
+    pq.write_table(table, content, compression="zstd")
+    key = f"lake/changes/epoch={epoch}/day={day}/{start}-{end}.parquet"
+    obstore.put(store, key, content.getvalue(), use_multipart=False)
+    parts.append(Part(key, day, start, end, table.num_rows))
+
+
+def _table(changes: Iterable[Change]) -> pa.Table:
+    rows = [
+        change._replace(
+            row=None if change.row is None else _ENCODE(change.row),  # type: ignore[arg-type]  # JSON in a file
+            old=None if change.old is None else _ENCODE(change.old),  # type: ignore[arg-type]  # as above
+        )._asdict()
+        for change in changes
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _change(row: dict[str, Any]) -> Change:
+    values = {name: None if row[name] is None else json.loads(row[name]) for name in ("row", "old")}
+    return Change(**(row | values | {"unchanged": tuple(row["unchanged"])}))
+
+
+def _write_manifest(store: Store, manifest: Manifest) -> None:
+    fields = {
+        "compacted_to": str(manifest.compacted_to),
+        "parts": [
+            {"key": part.key, "day": part.day, "start": str(part.start), "end": str(part.end), "rows": part.rows}
+            for part in manifest.parts
+        ],
+    }
+    obstore.put(store, _manifest_key(manifest.epoch), json.dumps(fields).encode(), use_multipart=False)
+
+
+def _remove_strangers(store: Store, manifest: Manifest) -> None:
+    """Remove files that no manifest names: a compaction that was cut short left them."""
+    known = {part.key for part in manifest.parts}
+    prefix = f"lake/changes/epoch={manifest.epoch}/"
+    left = [entry["path"] for page in obstore.list(store, prefix) for entry in page if entry["path"] not in known]
+    if left:
+        obstore.delete(store, left)
+
+
+def _manifest_key(epoch: str) -> str:
+    return f"lake/manifest-{epoch}.json"

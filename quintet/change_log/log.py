@@ -1,0 +1,249 @@
+"""The change log in an object store: names of objects, writing them, and reading them in order without repeats.
+
+In the bucket:
+
+    epochs/<epoch>.json                          an epoch is a snapshot and all changes after it; written when the
+                                                 snapshot is complete
+    changes/<epoch>/<from>-<to>.jsonl.gz         the changes at or after <from> and before <to>, without a gap
+    quarantine/<epoch>/<from>-<to>.jsonl.gz      changes of tables whose columns changed in a way that breaks readers
+    schemas/<table>/<schema>.json                the columns behind a version of a table
+
+An object covers a stretch of the log without a gap, and a writer that begins anew begins inside what is covered. So
+reading in the order of names, and taking from each object only what lies beyond what was read, gives every change once.
+An object that begins beyond what is covered is not read: what belongs before it has not been written yet.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.store import LocalStore, MemoryStore, S3Store
+
+from quintet.change_log.change import Change, Position, decode_lines, encode_lines
+
+Store = S3Store | LocalStore | MemoryStore
+
+_OBJECT = re.compile(r"(?P<start>[0-9A-F]{16}\.\d{8})-(?P<end>[0-9A-F]{16}\.\d{8})\.jsonl\.gz")
+_REFUSAL = re.compile(r"status code: 4(?!08|29)\d\d")  # 408 and 429 ask to come again
+_UNDER_WAY = "snapshots/under-way.json"
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class LogUrlError(ValueError):
+    """The URL of the object store cannot be used; the text says why, without its secret."""
+
+
+class DamagedObjectError(ValueError):
+    """An object of the log is not whole; the text names it."""
+
+
+def open_store(url: str, seconds: float = 10.0) -> Store:
+    """The bucket at `url`: `http://key:secret@host:port/bucket`, `s3://bucket` with the usual AWS variables, `file://`.
+
+    seconds: how long a request may take. Requests are not repeated here. Raises LogUrlError for anything else.
+    """
+    parts = urlsplit(url)
+    limits: Any = {
+        "client_options": {"timeout": f"{seconds}s", "connect_timeout": f"{seconds}s", "allow_http": True},
+        "retry_config": {"max_retries": 0},
+    }
+    bucket = parts.path.strip("/")
+    if parts.scheme in ("http", "https") and parts.hostname and bucket and "/" not in bucket:
+        port = f":{parts.port}" if parts.port else ""
+        keys: Any = {}
+        if parts.username:
+            keys = {"access_key_id": unquote(parts.username), "secret_access_key": unquote(parts.password or "")}
+        return S3Store(
+            bucket, endpoint=f"{parts.scheme}://{parts.hostname}{port}", region="us-east-1", **keys, **limits
+        )
+    if parts.scheme == "s3" and parts.netloc and not bucket:
+        return S3Store(parts.netloc, **limits)
+    if parts.scheme == "file":
+        return LocalStore(parts.path, mkdir=True)
+    raise LogUrlError(
+        f"{parts.scheme}://{parts.hostname or ''}{parts.path} is no bucket; give http://key:secret@host:port/bucket, "
+        "s3://bucket or file:///folder"
+    )
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether a store answered that it will not (wrong keys, no such bucket), so that trying again does not help.
+
+    Only some of its answers have a class of their own; the others tell the status in their text.
+    """
+    return _REFUSAL.search(str(error)) is not None
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """An object of the log: the changes at or after `start` and before `end`, in `epoch`."""
+
+    epoch: str
+    start: Position
+    end: Position
+    prefix: str = "changes"
+
+    @property
+    def key(self) -> str:
+        """Its name in the bucket."""
+        return f"{self.prefix}/{self.epoch}/{self.start}-{self.end}.jsonl.gz"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A snapshot and the changes after it. start: where its first row stands; snapshot_end: where its last one ends.
+
+    dump: the SHA-256 of the dump that the tables were loaded from, None where they came another way. last_day: the last
+    day on which the book of that dump changed, ISO.
+    """
+
+    name: str
+    start: Position
+    snapshot_end: Position
+    completed_at: str
+    source: str
+    dump: str | None = None
+    last_day: str | None = None
+
+
+def epoch_name(consistent_point: int) -> str:
+    """The name of the epoch whose slot begins at an LSN; names are in order."""
+    return f"{consistent_point:016X}"
+
+
+def write_stretch(store: Store, stretch: Stretch, changes: Iterable[Change]) -> int:
+    """Write an object; its size in bytes. Writing it again changes nothing."""
+    packer = zlib.compressobj(level=1, wbits=_GZIP)
+    content = packer.compress(encode_lines(changes)) + packer.flush()
+    obstore.put(store, stretch.key, content, use_multipart=False)
+    return len(content)
+
+
+def read_stretch(store: Store, stretch: Stretch) -> list[Change]:
+    """The changes of an object. Raises DamagedObjectError where it is not whole."""
+    content = bytes(obstore.get(store, stretch.key).bytes())
+    unpacker = zlib.decompressobj(wbits=_GZIP)
+    try:
+        lines = unpacker.decompress(content)
+    except zlib.error as error:
+        raise DamagedObjectError(f"{stretch.key} is damaged: {error}") from None
+    if not unpacker.eof:
+        raise DamagedObjectError(f"{stretch.key} is cut short after {len(content)} bytes")
+    return list(decode_lines(lines))
+
+
+def stretches(store: Store, epoch: str, prefix: str = "changes") -> list[Stretch]:
+    """The objects of an epoch by their start; other names below the prefix are none."""
+    found = []
+    for page in obstore.list(store, f"{prefix}/{epoch}/"):
+        for entry in page:
+            match = _OBJECT.fullmatch(entry["path"].rsplit("/", 1)[-1])
+            if match:
+                found.append(Stretch(epoch, Position.parse(match["start"]), Position.parse(match["end"]), prefix))
+    return sorted(found, key=lambda stretch: (stretch.start, stretch.end))
+
+
+def covering(found: Iterable[Stretch], covered: Position) -> Iterator[tuple[Stretch, Position]]:
+    """The objects that carry on from `covered` without a gap, each with the place from which it is to be read."""
+    for stretch in found:
+        if stretch.start > covered:
+            return
+        if stretch.end > covered:
+            yield stretch, covered
+            covered = stretch.end
+
+
+def covered_until(found: Iterable[Stretch], start: Position) -> Position:
+    """How far the objects reach from `start` without a gap."""
+    for stretch, _ in covering(found, start):
+        start = stretch.end
+    return start
+
+
+def read_changes(store: Store, epoch: Epoch, after: Position | None = None) -> Iterator[tuple[list[Change], Position]]:
+    """The changes of an epoch from `after` on, each once and in order, in lists with the place where each list ends."""
+    found = stretches(store, epoch.name)
+    for stretch, begin in covering(found, after or epoch.start):
+        yield [change for change in read_stretch(store, stretch) if change.position >= begin], stretch.end
+
+
+def write_epoch(store: Store, epoch: Epoch) -> None:
+    """Record that the snapshot of an epoch is complete."""
+    fields = {
+        "name": epoch.name,
+        "start": str(epoch.start),
+        "snapshot_end": str(epoch.snapshot_end),
+        "completed_at": epoch.completed_at,
+        "source": epoch.source,
+        "dump": epoch.dump,
+        "last_day": epoch.last_day,
+    }
+    obstore.put(store, f"epochs/{epoch.name}.json", json.dumps(fields).encode(), use_multipart=False)
+
+
+def epochs(store: Store) -> list[Epoch]:
+    """The epochs whose snapshot is complete, the oldest first."""
+    keys = sorted(entry["path"] for page in obstore.list(store, "epochs/") for entry in page)
+    return [_epoch(json.loads(bytes(obstore.get(store, key).bytes()))) for key in keys]
+
+
+def mark_snapshot(store: Store) -> None:
+    """Record that a snapshot is under way; where it never ends, what it wrote is of no use."""
+    obstore.put(store, _UNDER_WAY, b"{}", use_multipart=False)
+
+
+def unmark_snapshot(store: Store) -> None:
+    """Record that the snapshot has ended well."""
+    obstore.delete(store, _UNDER_WAY)
+
+
+def snapshot_is_under_way(store: Store) -> bool:
+    """Whether a snapshot was begun and has not ended."""
+    return any(entry["path"] == _UNDER_WAY for page in obstore.list(store, "snapshots/") for entry in page)
+
+
+def write_schema(store: Store, table: str, schema: str, columns: list[dict[str, Any]]) -> None:
+    """Record the columns behind a version of a table."""
+    obstore.put(store, f"schemas/{table}/{schema}.json", json.dumps(columns).encode(), use_multipart=False)
+
+
+def remove_damaged(store: Store, epoch: str, after: Position) -> list[str]:
+    """Remove objects that reach beyond `after` and are not whole (a store was killed while it wrote); their names.
+
+    Only for the writer, before it begins: what those objects should hold is sent again.
+    """
+    removed = []
+    for prefix in ("changes", "quarantine"):
+        for stretch in stretches(store, epoch, prefix):
+            if stretch.end > after:
+                try:
+                    read_stretch(store, stretch)
+                except (DamagedObjectError, ValueError):
+                    obstore.delete(store, stretch.key)
+                    removed.append(stretch.key)
+    return removed
+
+
+def utc_text(at: dt.datetime) -> str:
+    """A time as the log writes it."""
+    return at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _epoch(fields: dict[str, Any]) -> Epoch:
+    return Epoch(
+        name=fields["name"],
+        start=Position.parse(fields["start"]),
+        snapshot_end=Position.parse(fields["snapshot_end"]),
+        completed_at=fields["completed_at"],
+        source=fields["source"],
+        dump=fields.get("dump"),
+        last_day=fields.get("last_day"),
+    )

@@ -1,0 +1,54 @@
+"""The features there are: every file of `features/` with a `FEATURE` in it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import pkgutil
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import cache
+
+from quintet.lending import features as package
+from quintet.lending.feature import Event, Feature, State, Value
+
+
+class FeatureError(ValueError):
+    """A feature's file is not right; the text names it and the mend."""
+
+
+def feature_modules() -> list[str]:
+    """Return the names of the modules of all features."""
+    return [f"{package.__name__}.{module.name}" for module in pkgutil.iter_modules(package.__path__)]
+
+
+@cache
+def features() -> tuple[Feature, ...]:
+    """All features by name. Raises FeatureError for a file without one, or whose name is another than its feature's."""
+    found = []
+    for module in feature_modules():
+        name = module.rpartition(".")[2]
+        feature = getattr(importlib.import_module(module), "FEATURE", None)
+        if not isinstance(feature, Feature):
+            raise FeatureError(f"features/{name}.py has no FEATURE; give it one, of type Feature")
+        if feature.name != name:
+            raise FeatureError(f"features/{name}.py has the feature {feature.name}; give both one name")
+        found.append(feature)
+    return tuple(found)
+
+
+def version_of(known: Sequence[Feature]) -> str:
+    """A digest of names and versions: states of another digest have to be rebuilt."""
+    text = json.dumps(sorted((feature.name, feature.version) for feature in known))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def fold(known: Sequence[Feature], states: Mapping[str, State], event: Event) -> dict[str, State]:
+    """The states of a client's features, by name, after an event."""
+    return {feature.name: feature.apply(states.get(feature.name, {}), event) for feature in known}
+
+
+def values(known: Sequence[Feature], states: Mapping[str, State], as_of: date) -> dict[str, Value]:
+    """The values of a client's features at the end of a day."""
+    return {feature.name: feature.value(states.get(feature.name, {}), as_of) for feature in known}

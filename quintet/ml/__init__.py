@@ -1,0 +1,1 @@
+"""What models of all domains share: the registry of saved versions, and statistics."""

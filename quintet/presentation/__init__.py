@@ -1,0 +1,1 @@
+"""How figures and reports look: colours, formats, charts' theme and layout."""

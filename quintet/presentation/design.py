@@ -1,0 +1,338 @@
+"""How Quintet looks, in one place: tokens, chart themes, and what a figure is.
+
+A chart names no colour. It names a range (`category`, `heatmap`) or one of `STYLES`, and the configuration of the place
+where it is drawn gives it one: `vega_config("light")` for notebook and paper, both for the page.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+import altair as alt
+import pandas as pd
+
+Scheme = Literal["light", "dark"]
+Kind = Literal["text", "identifier", "year", "moment", "count", "money", "percent", "change", "decimal"]
+
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", Arial, sans-serif'
+MONOSPACE = 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, monospace'
+CURRENCY = "USD"
+MISSING = "–"
+"""What stands where there is no value; a zero is written as one."""
+
+COLOURS: Mapping[Scheme, Mapping[str, str]] = MappingProxyType(
+    {
+        "light": MappingProxyType(
+            {
+                "page": "#ffffff",
+                "rail": "#f5f7f9",
+                "raised": "#ffffff",
+                "ink": "#15191e",
+                "ink-muted": "#555f6a",
+                "hairline": "#e1e5ea",
+                "control": "#838d98",
+                "accent": "#00629c",
+                "accent-soft": "#e8f2f9",
+                "on-accent": "#ffffff",
+                "skeleton": "#edf0f3",
+                "good": "#0a6a4b",
+                "good-soft": "#e6f5ee",
+                "warning": "#875200",
+                "warning-soft": "#fff4de",
+                "critical": "#b3261e",
+                "critical-soft": "#fdeeec",
+            }
+        ),
+        "dark": MappingProxyType(
+            {
+                "page": "#111418",
+                "rail": "#0c0f12",
+                "raised": "#1b2026",
+                "ink": "#e9ecef",
+                "ink-muted": "#a5aeb8",
+                "hairline": "#2a3037",
+                "control": "#76808b",
+                "accent": "#70bdf0",
+                "accent-soft": "#152a3a",
+                "on-accent": "#0c1216",
+                "skeleton": "#1d2228",
+                "good": "#62cda5",
+                "good-soft": "#12291f",
+                "warning": "#f0b650",
+                "warning-soft": "#2e2412",
+                "critical": "#ff9488",
+                "critical-soft": "#351a18",
+            }
+        ),
+    }
+)
+"""Colours by what they are for. Amber and red are for state alone, and never without a word or a mark."""
+
+CATEGORY: Mapping[Scheme, tuple[str, ...]] = MappingProxyType(
+    {
+        "light": ("#0072b2", "#009e73", "#cc79a7", "#8f8600", "#3d9bd4", "#3b3b3b", "#878f98", "#a2724a"),
+        "dark": ("#3d94cc", "#009e73", "#cc79a7", "#b3aa36", "#9ad4f5", "#e4e6e9", "#868e97", "#b98a63"),
+    }
+)
+"""Okabe and Ito's hues without the two near amber and red, each at least 3:1 against the page, and two more."""
+
+RAMP: Mapping[Scheme, tuple[str, ...]] = MappingProxyType(
+    {
+        "light": ("#eef5fa", "#c3ddef", "#86b9dc", "#2c75a9", "#0b4f80"),
+        "dark": ("#17222b", "#1d3a4f", "#265a7e", "#5a9fcc", "#b5def7"),
+    }
+)
+"""One hue from little to much, in five classes."""
+
+STRONG_CLASSES = 2
+"""How many classes at the end of a ramp are so strong that a label on them is written in the colour of the page."""
+
+SPACE = 8
+"""The step of all spacing, px."""
+
+PHONE, TABLET, CONTENT = 600, 900, 1240
+"""Widths, px: below the first charts are drawn for a phone, below the second the rail is a bar; the widest content."""
+
+STYLES = (
+    *("label", "label-strong", "label-on-cell", "label-on-strong-cell", "reference", "cursor"),
+    *("interval-80", "interval-95", "faint-cell", "alert", "alert-span"),
+)
+"""The mark styles that a chart may name."""
+
+_LIKE_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+_PATTERNS: Mapping[Kind, str] = MappingProxyType(
+    {
+        "moment": "%Y-%m-%d %H:%M",
+        "count": ",.0f",
+        "money": ",.0f",
+        "percent": ".1%",
+        "change": "+.1%",
+        "decimal": ",.3f",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a figure's table: its name in the frame, its heading, how it is written, and its unit."""
+
+    name: str
+    label: str
+    kind: Kind = "text"
+    unit: str = ""
+
+    @property
+    def is_figure(self) -> bool:
+        """Whether it is aligned to the right."""
+        return self.kind in {"count", "money", "percent", "change", "decimal"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with all that it takes to be understood: without sight, without colour, without a script.
+
+    name: a slug. title: the question or the finding, with its unit. alternative: a sentence with the main number.
+    chart: without width and configuration; None where there is nothing to draw: `note` then says why and what to do.
+    table: the figures behind the chart, `columns` says how. note: what a reader must know to read it rightly.
+    height: px that the chart takes.
+    """
+
+    name: str
+    title: str
+    alternative: str
+    chart: alt.TopLevelMixin | None
+    table: pd.DataFrame
+    columns: tuple[Column, ...]
+    note: str = ""
+    height: int = 320
+
+    def spec(self) -> dict[str, Any]:
+        """The Vega-Lite specification, without configuration. Raises ValueError where there is no chart."""
+        if self.chart is None:
+            raise ValueError(f"{self.name} has no chart: {self.note}")
+        with alt.theme.enable("none"):
+            spec: dict[str, Any] = self.chart.to_dict(validate=False)
+        spec.pop("config", None)
+        return spec
+
+
+def format_value(value: Any, kind: Kind) -> str:
+    """A value as a reader expects it: 17,507,847 · 94.4% · +3.2%; `MISSING` for null, NaN and infinity.
+
+    A moment is written to the minute, in the zone that it is in.
+    """
+    if is_missing(value):
+        return MISSING
+    pattern = _PATTERNS.get(kind)
+    return str(value) if pattern is None else _signed(f"{value:{pattern}}", kind)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether there is no value to write: null, NaN, NaT or infinity."""
+    return bool(pd.api.types.is_scalar(value) and (pd.isna(value) or value in (math.inf, -math.inf)))
+
+
+def compact(value: float, unit: str = "") -> str:
+    """A number in three figures: 950, 1.20k, 17.5M, 4.19B; with its unit behind it."""
+    if not math.isfinite(value):
+        return MISSING
+    text = _three_figures(abs(value))
+    sign = "−" if value < 0 and text != "0" else ""
+    return f"{sign}{text} {unit}".rstrip()
+
+
+def css() -> str:
+    """The tokens as CSS custom properties, for both schemes."""
+    light, dark = _declarations("light"), _declarations("dark")
+    common = f"--font:{FONT};--font-mono:{MONOSPACE};--content:{CONTENT}px;"
+    steps = "".join(f"--s{step}:{SPACE * step}px;" for step in (1, 2, 3, 4, 5, 6, 8))
+    return (
+        f":root{{color-scheme:light dark;{common}--s-half:{SPACE // 2}px;{steps}{light}}}\n"
+        f"@media (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
+        f"@media print{{:root{{color-scheme:light;{light}}}}}\n"
+    )
+
+
+def vega_config(scheme: Scheme) -> dict[str, Any]:
+    """The Vega-Lite configuration that draws any of the charts in a scheme."""
+    colours, category = COLOURS[scheme], CATEGORY[scheme]
+    ink, muted, hairline, page = (colours[name] for name in ("ink", "ink-muted", "hairline", "page"))
+    return {
+        "background": None,
+        "font": FONT,
+        "aria": False,  # the page describes a figure in words; a name for each mark would bury them
+        "padding": 4,
+        "view": {"stroke": None, "continuousWidth": 640, "discreteWidth": 640, "continuousHeight": 320},
+        "range": {"category": list(category), "heatmap": list(RAMP[scheme]), "ramp": list(RAMP[scheme])},
+        "axis": {
+            "labelColor": muted,
+            "labelFontSize": 12,
+            "labelPadding": 6,
+            "titleColor": muted,
+            "titleFontSize": 12,
+            "titleFontWeight": "normal",
+            "titlePadding": 8,
+            "grid": False,
+            "gridColor": hairline,
+            "domain": False,
+            "domainColor": colours["control"],
+            "ticks": False,
+            "tickCount": 5,
+        },
+        "axisY": {"titleAngle": 0, "titleAlign": "left", "titleAnchor": "start", "titleX": 0, "titleY": -12},
+        "legend": {
+            "orient": "top",
+            "direction": "horizontal",
+            "title": None,
+            "labelColor": ink,
+            "labelFontSize": 12,
+            "labelLimit": 240,
+            "symbolStrokeWidth": 2,
+            "columnPadding": 16,
+            "offset": 26,  # above the axis title, which lies flat over the axis
+        },
+        "mark": {"color": category[0]},
+        "bar": {"color": category[0], "cornerRadiusEnd": 2},
+        "line": {"strokeWidth": 2, "strokeCap": "round", "strokeJoin": "round"},
+        "point": {"size": 56, "strokeWidth": 1.75, "filled": True, "opacity": 1, "color": category[0]},
+        "text": {"color": ink, "fontSize": 12},
+        "style": {
+            "label": {"color": muted, "fontSize": 11},
+            "label-strong": {"color": ink, "fontSize": 12, "fontWeight": 600},
+            "label-on-cell": {"color": ink, "fontSize": 12},
+            "label-on-strong-cell": {"color": page, "fontSize": 12},
+            "reference": {"color": muted, "strokeWidth": 1, "strokeDash": [4, 4]},
+            "cursor": {"color": muted, "strokeWidth": 1},
+            "interval-80": {"fillOpacity": 0.34, "strokeOpacity": 0.9, "strokeWidth": 3.5},
+            "interval-95": {"fillOpacity": 0.16, "strokeOpacity": 0.45, "strokeWidth": 1.5},
+            "alert": {"color": colours["critical"], "stroke": colours["critical"]},
+            "alert-span": {"color": colours["critical"], "fillOpacity": 0.14},
+            "faint-cell": {"color": "transparent", "stroke": colours["control"], "strokeDash": [2, 2]},
+        },
+        "title": {"color": ink, "fontSize": 13, "fontWeight": 600, "anchor": "start", "offset": 8},
+        "concat": {"spacing": 24},
+    }
+
+
+def enable_theme() -> None:
+    """Make notebooks draw every Altair chart from now on in the light scheme."""
+
+    @alt.theme.register("quintet", enable=True)
+    def _quintet() -> alt.theme.ThemeConfig:
+        return alt.theme.ThemeConfig(config=vega_config("light"))  # type: ignore[typeddict-item]  # keys are Vega's
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours `#rrggbb` as WCAG 2 defines it, 1 to 21."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _declarations(scheme: Scheme) -> str:
+    category = "".join(f"--category-{place}:{colour};" for place, colour in enumerate(CATEGORY[scheme], 1))
+    return "".join(f"--{name}:{colour};" for name, colour in COLOURS[scheme].items()) + category
+
+
+def _three_figures(size: float) -> str:
+    for divisor, letter in ((1, ""), (1e3, "k"), (1e6, "M"), (1e9, "B")):
+        scaled = float(f"{size / divisor:.3g}")
+        if scaled < 1_000 or letter == "B":
+            break
+    if not letter:
+        return f"{scaled:,.10g}"
+    decimals = 2 if scaled < 10 else 1 if scaled < 100 else 0
+    return f"{scaled:,.{decimals}f}{letter}"
+
+
+def _signed(text: str, kind: Kind) -> str:
+    """With a minus as wide as the plus, and no sign before a zero; a moment has none."""
+    if kind == "moment":
+        return text
+    if text.startswith(("-", "+")) and not text.strip("+-0.,%"):
+        return text[1:]
+    return text.replace("-", "−", 1)
+
+
+def plain_values(rows: pd.DataFrame, *names: str) -> alt.Data:
+    """The named columns as values that fit into JSON: data of a chart."""
+    shown = rows[list(names)].astype(object)
+    return alt.Data(values=shown.where(rows[list(names)].notna(), None).to_dict("records"))
+
+
+def tooltips(columns: Sequence[Column]) -> list[alt.Tooltip]:
+    """What a mark says of itself: every column exactly, with its unit."""
+    formats = {"money": ",.2f", "count": ",.0f", "percent": ".2%", "change": "+.2%", "decimal": ",.4f"}
+    return [
+        alt.Tooltip(
+            column.name,
+            type="quantitative" if column.is_figure else "nominal",
+            title=f"{column.label}, {column.unit}" if column.unit else column.label,
+            format=formats.get(column.kind, ""),
+        )
+        for column in columns
+    ]
+
+
+def as_text(text: str) -> str:
+    """The text as a cell that no spreadsheet takes for a formula.
+
+    A text that begins like one (`=`, `+`, `-`, `@`, tab, line end, or the first four in full width) gets an apostrophe
+    in front: what one types before a text in a spreadsheet. Unlike a cell's type it outlives export and import.
+    Characters that a workbook cannot carry are replaced.
+    """
+    text = _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+    return f"'{text}" if text.startswith(_LIKE_A_FORMULA) else text

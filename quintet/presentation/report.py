@@ -1,0 +1,411 @@
+"""The shell of a paper: how a PDF is laid out, whatever it is about.
+
+The layout is a fixed typst program, `report.typ`. All content reaches it as data, never as markup, so that a text which
+looks like typst is only a text. Fonts are those that typst brings: a paper looks the same on every machine. The same
+paper gives the same bytes: its one date is that of the snapshot.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import tempfile
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import typst
+import vl_convert
+
+from quintet.presentation.design import CATEGORY, COLOURS, MISSING, SPACE, Column, Figure, format_value, vega_config
+
+Page = Literal["a4", "16:9"]
+
+TEMPLATE = Path(__file__).with_suffix(".typ")
+VEGA_LITE = "6.4"
+TEXT_FONT, CODE_FONT = "Libertinus Serif", "DejaVu Sans Mono"
+"""Two of the fonts that are part of typst."""
+
+MOST_TABLE_ROWS = 60
+"""A longer table belongs in a file; of such a table a paper shows the first rows and says so."""
+
+_CONTENT_PX = {"a4": 640, "16:9": 1080}
+_CHART_FONT = "Liberation Sans"  # part of vl-convert, which measures with it; it is a little wider than the paper's
+_LONG_WORD = re.compile(r"\S{28}(?=\S)")
+_CLIP = re.compile(r"\b(clip|gradient_)(\d+)\b")
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
+_MARKS = frozenset("–—‘’“”„…•·×−±≤≥≠≈→←↑↓′″€£½¼¾∞√∑Δ" + MISSING)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph. is_muted: it is an aside, such as how a figure was computed."""
+
+    text: str
+    is_muted: bool = False
+
+
+@dataclass(frozen=True)
+class Points:
+    """A list of short texts, each with the word or number it leads with, or with none (an empty string).
+
+    is_numbered: their order matters.
+    """
+
+    points: tuple[tuple[str, str], ...]
+    is_numbered: bool = False
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Up to five main numbers side by side: label, value, and what it is made of."""
+
+    tiles: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure with its title, its sentence and its note. height: px, where not the figure's own."""
+
+    figure: Figure
+    height: int | None = None
+    has_title: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """A frame's columns as a table, with a line above it. Texts are cut at `most_letters`."""
+
+    frame: pd.DataFrame
+    columns: tuple[Column, ...]
+    caption: str = ""
+    most_letters: int = 120
+
+
+@dataclass(frozen=True)
+class Code:
+    """A text as it stands, such as SQL. language: as typst's highlighter calls it, or none."""
+
+    text: str
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A box of a diagram: at column and row of its grid, with what it is called and what it does.
+
+    role: `plain`, `accent` (what the text is about), `store` or `outside` (not ours).
+    """
+
+    name: str
+    title: str
+    column: float
+    row: float
+    text: str = ""
+    role: Literal["plain", "accent", "store", "outside"] = "plain"
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An arrow between two nodes of a diagram, by their names, with a few words on it. is_dashed: it is the exception.
+
+    label_dx, label_dy: move the words, in columns and rows.
+    """
+
+    start: str
+    end: str
+    label: str = ""
+    is_dashed: bool = False
+    label_dx: float = 0
+    label_dy: float = 0
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """Boxes and arrows on a grid, drawn to the full width. alternative: what it shows, for who cannot see it.
+
+    row_height: points from one row to the next. Raises ValueError for an edge whose node is not there.
+    """
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    alternative: str
+    row_height: int = 84
+    box_height: int = 56
+
+    def __post_init__(self) -> None:
+        """Refuse an edge to nowhere."""
+        names = {node.name for node in self.nodes}
+        for edge in self.edges:
+            for end in (edge.start, edge.end):
+                if end not in names:
+                    raise ValueError(f"the edge {edge.start} -> {edge.end} needs a node {end!r}; there are: {names}")
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Two columns of content. share: of the width, for the left one."""
+
+    left: tuple[Block, ...]
+    right: tuple[Block, ...]
+    share: float = 0.5
+
+
+Block = Text | Points | Tiles | Chart | Table | Code | Diagram | Beside
+
+
+@dataclass(frozen=True)
+class Section:
+    """One message: a title that says it, and what shows it. On 16:9 it is a slide.
+
+    starts_page: on A4, it begins a new page.
+    """
+
+    title: str
+    blocks: tuple[Block, ...]
+    starts_page: bool = False
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper. title: the finding. lead: the question it answers, in a sentence.
+
+    source: which data stands behind it. snapshot_id, published_at (UTC without zone): of the snapshot it was made from.
+    """
+
+    title: str
+    lead: str
+    source: str
+    snapshot_id: str
+    published_at: dt.datetime
+    sections: tuple[Section, ...]
+    page: Page = "a4"
+
+
+def pdf(paper: Paper) -> bytes:
+    """The paper as PDF; the same paper gives the same bytes."""
+    return _compile(paper, "pdf")[0]
+
+
+def page_images(paper: Paper, dots_per_inch: int = 96) -> Sequence[bytes]:
+    """The paper's pages as PNG, for a preview."""
+    return _compile(paper, "png", dots_per_inch)
+
+
+def write_pdf(paper: Paper, path: Path) -> Path:
+    """Write the paper to a file, which is the old or the new one at any time; gives its path."""
+    content = pdf(paper)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.tmp")
+    try:
+        unfinished.write_bytes(content)
+        return unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def chart_svg(figure: Figure, width: int, height: int | None = None) -> str:
+    """A figure's chart as SVG of a width in px, in the light scheme and the paper's font.
+
+    Raises ValueError where the figure has no chart.
+    """
+    spec = figure.spec()
+    sized = "vconcat" in spec or "hconcat" in spec or "facet" in spec
+    spec |= {} if sized else {"width": width, "autosize": {"type": "fit-x", "contains": "padding"}}
+    if height is not None and not sized:
+        spec["height"] = height
+    for view in spec.get("vconcat", ()):
+        view["width"] = width - 96
+    config = vega_config("light") | {"font": _CHART_FONT}
+    svg = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=config, allowed_base_urls=[])
+    return _with_stable_ids(svg).replace(_CHART_FONT, TEXT_FONT)
+
+
+def _with_stable_ids(svg: str) -> str:
+    """With the ids of clips and gradients counted from one: the renderer counts on through all that a process draws."""
+    numbers: dict[str, int] = {}
+    return _CLIP.sub(lambda found: f"{found[1]}{numbers.setdefault(found[0], len(numbers) + 1)}", svg)
+
+
+def _compile(paper: Paper, kind: Literal["pdf", "png"], dots_per_inch: int | None = None) -> Sequence[bytes]:
+    published = paper.published_at.replace(tzinfo=dt.UTC)
+    with tempfile.TemporaryDirectory(prefix="paper-") as folder:
+        root = Path(folder)
+        charts: list[str] = []
+        content = _Content(_CONTENT_PX[paper.page], charts)
+        data = {
+            "page": paper.page,
+            "title": _visible(paper.title),
+            "lead": _visible(paper.lead),
+            "source": _visible(paper.source),
+            "snapshot": _visible(paper.snapshot_id),
+            "date": [published.year, published.month, published.day, published.hour, published.minute],
+            "published": f"{published:%Y-%m-%d %H:%M} UTC",
+            "colours": dict(COLOURS["light"]),
+            "category": list(CATEGORY["light"]),
+            "space": SPACE,
+            "text_font": TEXT_FONT,
+            "code_font": CODE_FONT,
+            "sections": [
+                {
+                    "title": _visible(section.title),
+                    "starts_page": section.starts_page,
+                    "blocks": content.blocks(section.blocks, 1.0),
+                }
+                for section in paper.sections
+            ],
+        }
+        for number, svg in enumerate(charts):
+            (root / f"chart{number}.svg").write_text(svg, encoding="utf-8")
+        (root / "paper.json").write_text(json.dumps(data, allow_nan=False), encoding="utf-8")
+        (root / "report.typ").write_bytes(TEMPLATE.read_bytes())
+        pages: bytes | list[bytes] = typst.compile(
+            str(root / "report.typ"),
+            root=str(root),
+            font_paths=[],
+            ignore_system_fonts=True,
+            format=kind,
+            ppi=dots_per_inch,
+            timestamp=int(published.timestamp()),
+        )
+    return pages if isinstance(pages, list) else [pages]
+
+
+@dataclass(frozen=True)
+class _Content:
+    """Turns blocks into data for the template, and keeps the charts on the way."""
+
+    content_px: int
+    charts: list[str]
+
+    def blocks(self, blocks: Sequence[Block], share: float) -> list[dict[str, Any]]:
+        return [self.block(block, share) for block in blocks]
+
+    def block(self, block: Block, share: float) -> dict[str, Any]:
+        match block:
+            case Chart():
+                return self.chart(block, share)
+            case Table():
+                return _table(block)
+            case Diagram():
+                return _diagram(block)
+            case Beside():
+                return {
+                    "kind": "beside",
+                    "share": block.share,
+                    "left": self.blocks(block.left, share * block.share),
+                    "right": self.blocks(block.right, share * (1 - block.share)),
+                }
+            case _:
+                return _words(block)
+
+    def chart(self, block: Chart, share: float) -> dict[str, Any]:
+        figure = block.figure
+        texts = {
+            "title": _visible(figure.title) if block.has_title else "",
+            "alternative": _visible(figure.alternative),
+            "note": _visible(figure.note),
+        }
+        if figure.chart is None:
+            return {"kind": "chart", "image": None} | texts
+        self.charts.append(chart_svg(figure, round(self.content_px * share), block.height))
+        return {"kind": "chart", "image": f"chart{len(self.charts) - 1}.svg"} | texts
+
+
+def _words(block: Text | Points | Tiles | Code) -> dict[str, Any]:
+    match block:
+        case Text():
+            return {"kind": "text", "text": _visible(block.text), "is_muted": block.is_muted}
+        case Points():
+            points = [[_visible(lead), _visible(text)] for lead, text in block.points]
+            return {"kind": "points", "points": points, "is_numbered": block.is_numbered}
+        case Tiles():
+            return {"kind": "tiles", "tiles": [[_visible(text) for text in tile] for tile in block.tiles]}
+        case Code():
+            return {"kind": "code", "text": _visible(block.text, keeps_lines=True), "language": block.language}
+
+
+def _table(table: Table) -> dict[str, Any]:
+    shown = table.frame.head(MOST_TABLE_ROWS)
+    headings = [f"{column.label}, {column.unit}" if column.unit else column.label for column in table.columns]
+    cells = [
+        [_cut(_visible(format_value(value, column.kind)), table.most_letters) for value in shown[column.name]]
+        for column in table.columns
+    ]
+    left_out = len(table.frame) - len(shown)
+    return {
+        "kind": "table",
+        "caption": _visible(table.caption),
+        "headings": [_visible(heading) for heading in headings],
+        "is_figure": [column.is_figure for column in table.columns],
+        "rows": [list(row) for row in zip(*cells, strict=True)],
+        "more": f"{left_out:,} more rows are not shown." if left_out else "",
+    }
+
+
+def _diagram(diagram: Diagram) -> dict[str, Any]:
+    places = {node.name: (node.column, node.row) for node in diagram.nodes}
+    return {
+        "kind": "diagram",
+        "alternative": _visible(diagram.alternative),
+        "columns": max((node.column for node in diagram.nodes), default=0) + 1,
+        "rows": max((node.row for node in diagram.nodes), default=0) + 1,
+        "row_height": diagram.row_height,
+        "box_height": diagram.box_height,
+        "nodes": [
+            {
+                "title": _visible(node.title),
+                "text": _visible(node.text),
+                "column": node.column,
+                "row": node.row,
+                "role": node.role,
+            }
+            for node in diagram.nodes
+        ],
+        "edges": [
+            {
+                "from": places[edge.start],
+                "to": places[edge.end],
+                "label": _visible(edge.label),
+                "is_dashed": edge.is_dashed,
+                "label_dx": edge.label_dx,
+                "label_dy": edge.label_dy,
+            }
+            for edge in diagram.edges
+        ],
+    }
+
+
+def _cut(text: str, most_letters: int) -> str:
+    return text if len(text) <= most_letters else f"{text[: most_letters - 1]}…"
+
+
+def _visible(text: str, *, keeps_lines: bool = False) -> str:
+    """The text with what cannot be seen written out and what no font has replaced; long words can be broken.
+
+    A control character or a mark that turns the direction of writing stands as its code: no reader is deceived by it.
+    """
+    if keeps_lines:
+        return "".join(_drawn(letter) for letter in text.replace("\r\n", "\n"))
+    shown = "".join(_drawn(letter) for letter in re.sub(r"[ \t\r\n]+", " ", text))
+    return _LONG_WORD.sub("\\g<0>\u200b", shown)
+
+
+@cache
+def _drawn(letter: str) -> str:
+    """What stands for a letter: itself where the fonts have it, else the same without marks, else its code."""
+    if letter in "\n\t":
+        return letter
+    if unicodedata.category(letter) not in _UNSEEN and (ord(letter) < 0x250 or _has_glyph(letter)):
+        return letter
+    plain = "".join(part for part in unicodedata.normalize("NFKD", letter) if 0x20 <= ord(part) < 0x7F)
+    return plain or f"<U+{ord(letter):04X}>"
+
+
+def _has_glyph(letter: str) -> bool:
+    return letter in _MARKS or unicodedata.name(letter, "").split(" ")[0] in {"LATIN", "GREEK", "CYRILLIC"}

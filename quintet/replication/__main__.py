@@ -1,0 +1,93 @@
+"""`python -m quintet.replication`: stream until it is told to end."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import logging
+import signal
+import sqlite3
+import sys
+from collections.abc import Sequence
+
+import obstore
+import psycopg
+import structlog
+from prometheus_client import start_http_server
+
+from quintet.change_log.log import LogUrlError, open_store
+from quintet.embedded import object_store, postgres
+from quintet.embedded.processes import EmbeddedServerError
+from quintet.lending.feature_registry import features
+from quintet.lending.online import OnlineFeatures
+from quintet.replication import metrics
+from quintet.replication.catch_up import StreamRunsError, only_stream
+from quintet.replication.database import SourceError
+from quintet.replication.run import Options, Stream
+from quintet.settings import Settings, SettingsError, load_settings
+from quintet.state.features import FeatureStore
+
+_SWITCH_SECONDS = 0.0005  # Python's own 5 ms would make a commit wait for the writers of objects
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Stream; exit status 0, or 2 where it cannot go on."""
+    parser = argparse.ArgumentParser(prog="python -m quintet.replication", description=__doc__)
+    parser.add_argument("--new-snapshot", action="store_true", help="begin anew with all rows, whatever was before")
+    given = parser.parse_args(arguments)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
+    try:
+        with contextlib.ExitStack() as servers:
+            return _stream(load_settings(), given.new_snapshot, servers)
+    except (SourceError, SettingsError, LogUrlError, EmbeddedServerError, StreamRunsError) as error:
+        print(error, file=sys.stderr)
+    except obstore.exceptions.BaseError as error:
+        print(f"the object store cannot be used: {error}", file=sys.stderr)
+    except (psycopg.Error, sqlite3.OperationalError, OSError) as error:
+        print(f"the stream cannot go on: {error}. Nothing is lost; mend it and start again.", file=sys.stderr)
+    return 2
+
+
+def _stream(settings: Settings, new_snapshot: bool, servers: contextlib.ExitStack) -> int:
+    servers.enter_context(only_stream(settings))
+    source_url, log_url = source_and_log(settings, servers)
+    online = OnlineFeatures(FeatureStore(settings.online), features())
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    options = Options(slot=settings.stream_slot, publication=settings.stream_slot)
+    stream = Stream(source_url, open_store(log_url), online, options)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stream.stop.set())
+    if settings.stream_port:
+        start_http_server(settings.stream_port, addr="127.0.0.1", registry=metrics.REGISTRY)
+    gc.collect()
+    gc.freeze()  # to look through all that is loaded for garbage would stop the stream for a tenth of a second
+    stream.run(new_snapshot)
+    return 0
+
+
+def source_and_log(settings: Settings, servers: contextlib.ExitStack) -> tuple[str, str]:
+    """The URLs of database and bucket; where none is named, embedded ones are started, or used where they run."""
+    source_url = settings.postgres_url.get_secret_value() if settings.postgres_url else None
+    log_url = settings.object_store_url.get_secret_value() if settings.object_store_url else None
+    if source_url is None:
+        source_url = postgres.running_url(settings.embedded_postgres)
+    if source_url is None:
+        source_url = servers.enter_context(postgres.EmbeddedPostgres(settings.embedded_postgres)).url
+    if log_url is None:
+        log_url = object_store.running_url(settings.embedded_objects)
+    if log_url is None:
+        log_url = servers.enter_context(object_store.EmbeddedObjectStore(settings.embedded_objects)).url
+    return source_url, log_url
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,325 @@
+"""The source database: its publication and slot, the snapshot of what was there, and the flow of what comes after."""
+
+from __future__ import annotations
+
+import select
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import pq, sql
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import tuple_row
+
+from quintet.replication.pgoutput import Column, Relation, as_readable, binary_tuple, decoders
+
+_KEEPALIVE = struct.Struct("!cQqB")
+HEADER = 25
+_FEEDBACK = struct.Struct("!cQQQqB")
+_SECONDS_TO_2000 = 946_684_800
+_COPY_HEADER = 19
+_REFUSALS = ("authentication failed", "no pg_hba.conf entry", "does not exist", "permission denied", "no password")
+
+
+class SourceError(RuntimeError):
+    """The source cannot be streamed; the text says why and what to do."""
+
+
+class SourceAwayError(SourceError):
+    """PostgreSQL does not answer just now, or a connection to it broke; trying again may help."""
+
+
+class SourceLostError(SourceError):
+    """Changes are lost to the stream for good; only a new snapshot helps."""
+
+
+class SlotTakenError(SourceError):
+    """Another consumer reads from the slot."""
+
+
+@dataclass(frozen=True)
+class SlotState:
+    """What PostgreSQL says of a slot. confirmed: the LSN up to which everything was acknowledged."""
+
+    confirmed: int
+    wal_status: str
+    active_pid: int | None
+    plugin: str
+    retained_bytes: int
+
+
+class Arrived(NamedTuple):
+    """What came from the replication connection.
+
+    messages: of pgoutput, each after HEADER bytes of its envelope. sent: how far the server says it has sent its log,
+    these messages included; 0 where it says nothing. wants_reply: whether it asks for a sign of life.
+    """
+
+    messages: list[bytes]
+    sent: int = 0
+    wants_reply: bool = False
+
+
+def lsn_of(text: str) -> int:
+    """An LSN like `16/B374D848` as a number."""
+    high, _, low = text.partition("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+def lsn_text(lsn: int) -> str:
+    """A number as an LSN like `16/B374D848`."""
+    return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
+
+
+def connect(url: str, **options: Any) -> psycopg.Connection:
+    """An ordinary connection in autocommit mode.
+
+    Raises, without the password, SourceError where the server refuses these credentials, SourceAwayError where there is
+    no connection for another reason.
+    """
+    try:
+        return psycopg.connect(
+            make_conninfo(url, application_name="quintet-stream", connect_timeout=10, **options), autocommit=True
+        )
+    except psycopg.OperationalError as error:
+        raise _no_connection("connection", str(error)) from None
+
+
+def _no_connection(kind: str, reason: str) -> SourceError:
+    is_refused = any(sign in reason for sign in _REFUSALS)  # libpq gives no code for what happens while connecting
+    return (SourceError if is_refused else SourceAwayError)(f"no {kind} to PostgreSQL: {reason.strip()}")
+
+
+def broken(error: psycopg.Error) -> SourceAwayError:
+    """What a connection that broke means to the stream."""
+    return SourceAwayError(f"the connection to PostgreSQL broke: {str(error).strip()}")
+
+
+def check_server(connection: psycopg.Connection) -> str:
+    """The name of the cluster (its system identifier). Raises SourceError where it cannot be streamed from."""
+    version, level = connection.info.server_version, _one(connection, "show wal_level")
+    if version < 150_000:
+        raise SourceError(f"PostgreSQL 15 or later is needed, and this is {version // 10_000}")
+    if level != "logical":
+        raise SourceError(f"wal_level is {level}; set it to logical in postgresql.conf and restart PostgreSQL")
+    return str(_one(connection, "select system_identifier from pg_control_system()"))
+
+
+def ensure_publication(connection: psycopg.Connection, name: str, tables: Sequence[str]) -> None:
+    """Make the publication of `tables` where there is none. Raises SourceError where it lacks one of them."""
+    existing = {
+        str(row[0])
+        for row in connection.execute(
+            "select table_name from information_schema.tables where table_schema = 'public'"
+        ).fetchall()
+    }
+    missing = sorted(set(tables) - existing)
+    if missing:
+        raise SourceError(
+            f"the database has no table {', '.join(missing)} in schema public. Drop a dump of it into the "
+            "inbox data/raw/loan_book and run: make run SELECT=lending"
+        )
+    if _one(connection, "select count(*) from pg_publication where pubname = %s", (name,)) == 0:
+        quoted = sql.SQL(", ").join(sql.Identifier("public", table) for table in tables)
+        connection.execute(sql.SQL("create publication {} for table {}").format(sql.Identifier(name), quoted))
+    published = {
+        str(row[0])
+        for row in connection.execute("select tablename from pg_publication_tables where pubname = %s", (name,))
+    }
+    if lacking := sorted(set(tables) - published):
+        raise SourceError(
+            f"publication {name} lacks {', '.join(lacking)}; run: alter publication {name} add table {lacking[0]}"
+        )
+
+
+def slot_state(connection: psycopg.Connection, slot: str) -> SlotState | None:
+    """What PostgreSQL says of the slot; None where there is none."""
+    row = connection.execute(
+        "select confirmed_flush_lsn::text, wal_status, active_pid, plugin, "
+        "pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint from pg_replication_slots where slot_name = %s",
+        (slot,),
+    ).fetchone()
+    if row is None:
+        return None
+    confirmed, status, pid, plugin, retained = row
+    return SlotState(lsn_of(confirmed or "0/0"), status or "unknown", pid, plugin, retained or 0)
+
+
+def end_of_log(connection: psycopg.Connection) -> int:
+    """The LSN up to which the log is written."""
+    return lsn_of(_one(connection, "select pg_current_wal_lsn()::text"))
+
+
+def drop_slot(connection: psycopg.Connection, slot: str) -> None:
+    """Drop the slot where there is one that nobody reads from."""
+    connection.execute(
+        "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s and not active",
+        (slot,),
+    )
+
+
+def relation_of(connection: psycopg.Connection, table: str) -> Relation:
+    """The columns of a table as pgoutput would announce them."""
+    found = connection.execute(
+        "select c.oid::bigint, c.relreplident from pg_class c where c.oid = format('public.%%I', %s::text)::regclass",
+        (table,),
+    ).fetchone()
+    assert found is not None
+    number, identity = found
+    identity = identity.decode() if isinstance(identity, bytes) else str(identity)
+    columns = connection.execute(
+        "select a.attname, a.atttypid::bigint, a.atttypmod, "
+        "%(identity)s = 'f' or coalesce(a.attnum = any(i.indkey), false) "
+        "from pg_attribute a left join pg_index i on i.indrelid = a.attrelid and "
+        "case %(identity)s when 'd' then i.indisprimary when 'i' then i.indisreplident else false end "
+        "where a.attrelid = %(number)s::oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' "
+        "order by a.attnum",
+        {"identity": identity, "number": number},
+    ).fetchall()
+    return Relation(number, "public", table, identity, tuple(Column(*column) for column in columns))
+
+
+class Replication:
+    """A replication connection: it makes a slot with its snapshot, or receives from a slot."""
+
+    def __init__(self, url: str) -> None:
+        options = "-c timezone=UTC -c datestyle=ISO -c extra_float_digits=1 -c bytea_output=hex"
+        conninfo = make_conninfo(
+            url, replication="database", application_name="quintet-stream", connect_timeout=10, options=options
+        )
+        self._connection = pq.PGconn.connect(conninfo.encode())
+        if self._connection.status != pq.ConnStatus.OK:
+            message = self._connection.get_error_message().strip()
+            self._connection.finish()
+            raise _no_connection("replication connection", message)
+
+    def create_slot(self, slot: str) -> tuple[int, str]:
+        """Make a slot; the LSN from which it sends, and the name of the snapshot of everything before.
+
+        The snapshot can be used as long as this connection does nothing else.
+        """
+        result = self._connection.exec_(
+            f"CREATE_REPLICATION_SLOT \"{slot}\" LOGICAL pgoutput (SNAPSHOT 'export')".encode()
+        )
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            raise SourceError(f"slot {slot} could not be made: {self._error(result)}")
+        lsn, snapshot = result.get_value(0, 1), result.get_value(0, 2)
+        assert lsn is not None
+        assert snapshot is not None
+        return lsn_of(lsn.decode()), snapshot.decode()
+
+    def start(self, slot: str, publication: str, begin: int, binary: bool) -> None:
+        """Begin to receive, from `begin` or where the slot stands, whichever is later.
+
+        Raises SlotTakenError where another consumer reads from it, SourceLostError where its changes are gone.
+        """
+        options = f"proto_version '1', publication_names '\"{publication}\"'" + (", binary 'true'" if binary else "")
+        result = self._connection.exec_(
+            f'START_REPLICATION SLOT "{slot}" LOGICAL {lsn_text(begin)} ({options})'.encode()
+        )
+        if result.status != pq.ExecStatus.COPY_BOTH:
+            message = self._error(result)
+            if "is active for PID" in message:
+                raise SlotTakenError(f"slot {slot} is read by another consumer: {message}")
+            if any(sign in message for sign in ("can no longer", "does not exist", "has been invalidated", "lost")):
+                raise SourceLostError(f"slot {slot} cannot be read from: {message}")
+            raise SourceError(f"the stream did not begin: {message}")
+        self._connection.nonblocking = 1
+
+    def receive(self, seconds: float, most: int = 2_000) -> Arrived:
+        """What has arrived, at most so many messages; where nothing has, what comes within `seconds`.
+
+        Raises SourceAwayError when the server ends.
+        """
+        get, connection = self._connection.get_copy_data, self._connection
+        messages: list[bytes] = []
+        sent, wants_reply, may_wait = 0, False, True
+        while len(messages) < most:
+            length, data = get(1)
+            if length > 0:
+                if data[0] == 0x77:  # w
+                    messages.append(bytes(data))
+                elif data[0] == 0x6B:  # k
+                    _, sent, _, wants = _KEEPALIVE.unpack_from(data)
+                    wants_reply, may_wait = wants_reply or bool(wants), False
+            elif length < 0:
+                result = connection.get_result()
+                reason = self._error(result) if result else "no reason given"
+                raise SourceAwayError(f"PostgreSQL ended the stream: {reason}")
+            elif select.select([connection.socket], [], [], seconds if may_wait and not messages else 0)[0]:
+                self._consume()
+            else:
+                break
+        return Arrived(messages, sent, wants_reply)
+
+    def acknowledge(self, flushed: int, now: float) -> None:
+        """Tell the server that everything before `flushed` is safe. now: Unix seconds."""
+        at = int((now - _SECONDS_TO_2000) * 1_000_000)
+        self._connection.put_copy_data(_FEEDBACK.pack(b"r", flushed, flushed, flushed, at, 0))
+        self._connection.flush()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.finish()
+
+    def _consume(self) -> None:
+        try:
+            self._connection.consume_input()
+        except psycopg.OperationalError as error:
+            raise broken(error) from None
+
+    def _error(self, result: Any) -> str:
+        return str(result.get_error_message()).strip() or self._connection.get_error_message().strip()
+
+
+def snapshot_rows(connection: psycopg.Connection, relation: Relation, most_rows: int) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a table, in lists of at most `most_rows`, within the caller's transaction."""
+    readable = [as_readable(column) for column in relation.columns]
+    columns = decoders(tuple(readable), binary=True)
+    names = sql.SQL(", ").join(
+        sql.SQL("{}" if column == wanted else "{}::text").format(sql.Identifier(column.name))
+        for column, wanted in zip(relation.columns, readable, strict=True)
+    )
+    statement = sql.SQL("copy (select {} from {}) to stdout (format binary)").format(
+        names, sql.Identifier("public", relation.table)
+    )
+    rows: list[dict[str, Any]] = []
+    with connection.cursor(row_factory=tuple_row) as cursor, cursor.copy(statement) as copy:
+        is_first = True
+        for block in copy:
+            data = bytes(block)[_COPY_HEADER if is_first else 0 :]
+            is_first = False
+            if data[:2] in (b"\xff\xff", b""):
+                continue
+            rows.append(binary_tuple(data, columns))
+            if len(rows) == most_rows:
+                yield rows
+                rows = []
+    if rows:
+        yield rows
+
+
+def use_snapshot(connection: psycopg.Connection, name: str) -> None:
+    """Let the connection see what a slot's snapshot saw, until its transaction ends."""
+    connection.execute("begin isolation level repeatable read read only")
+    connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(name)))
+
+
+def await_free(connection: psycopg.Connection, slot: str, seconds: float) -> None:
+    """Wait until nobody reads from the slot: what a killed stream left ends soon. Raises SlotTakenError."""
+    until = time.monotonic() + seconds
+    while (state := slot_state(connection, slot)) is not None and state.active_pid is not None:
+        if time.monotonic() > until:
+            raise SlotTakenError(
+                f"slot {slot} is read by another consumer (process {state.active_pid} of PostgreSQL). Stop that one, "
+                "or give this stream a slot of its own."
+            )
+        time.sleep(0.05)
+
+
+def _one(connection: psycopg.Connection, statement: str, values: Sequence[Any] = ()) -> Any:
+    row = connection.execute(statement.encode(), values).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,304 @@
+"""The SQLite file of the features: states by client, the rows behind them, and how far the log has been applied."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import orjson
+
+from quintet.state.store import Store
+
+FILE = "features.sqlite"
+
+_SCHEMA = """
+create table if not exists facts (name text primary key, value text not null) strict;
+create table if not exists rows (
+    table_name text not null,
+    key text not null,
+    parent text,
+    row text not null,
+    primary key (table_name, key)
+) strict, without rowid;
+create index if not exists rows_by_parent on rows (table_name, parent);
+create table if not exists states (owner text primary key, states text not null) strict, without rowid;
+"""
+_WRITER_CACHE_KIB = 131_072
+_CHECKPOINT_FRAMES = 8_192  # 32 MB of log, from which on a checkpoint makes the writer wait for its last part
+
+
+_GLANCE = """
+    select
+        (select value from facts where name = ?),
+        (select value from facts where name = ?),
+        exists (select 1 from rows where table_name = ? and key = ?),
+        exists (select 1 from rows where table_name = ? and key = ?),
+        (select states from states where owner = ?)
+"""
+
+RowKey = tuple[str, str]
+"""The table of a row, and its key."""
+
+
+class Glance(NamedTuple):
+    """What was asked for at one moment, in the order in which it was asked; None where there is none. states: JSON."""
+
+    facts: tuple[str | None, str | None]
+    has_rows: tuple[bool, bool]
+    states: str | None
+
+
+class FeatureStore:
+    """The file in `folder`, made on first use."""
+
+    def __init__(self, folder: Path) -> None:
+        self._store = Store(folder, FILE, {"features": (_SCHEMA,)}, synchronous="normal")
+
+    @property
+    def path(self) -> Path:
+        """The SQLite file."""
+        return self._store.path
+
+    def fact(self, name: str) -> str | None:
+        """What was kept under a name."""
+        row = self._store.read().execute("select value from facts where name = ?", (name,)).fetchone()
+        return None if row is None else str(row["value"])
+
+    def states(self, owner: str) -> tuple[dict[str, Any] | None, Mapping[str, str]]:
+        """The states of an owner, None where there are none, and the facts of the same moment."""
+        connection = self._store.read()
+        connection.execute("begin")
+        try:
+            row = connection.execute("select states from states where owner = ?", (owner,)).fetchone()
+            facts = connection.execute("select name, value from facts").fetchall()
+        finally:
+            connection.execute("commit")
+        return (None if row is None else orjson.loads(row["states"])), {fact["name"]: fact["value"] for fact in facts}
+
+    def row(self, table: str, key: str) -> dict[str, Any] | None:
+        """A row as the log has it."""
+        return _row(self._store.read(), table, key)
+
+    def version(self) -> int:
+        """A number that changes whenever another process or thread has written; costs next to nothing to ask."""
+        (version,) = self._store.read().execute("pragma data_version").fetchone()
+        return int(version)
+
+    def glance(self, owner: str, facts: tuple[str, str], rows: tuple[RowKey, RowKey]) -> Glance:
+        """Two facts, whether two rows are there, and the states of an owner: one statement, and so of one moment."""
+        row = self._store.read().execute(_GLANCE, (*facts, *rows[0], *rows[1], owner)).fetchone()
+        return Glance((row[0], row[1]), (bool(row[2]), bool(row[3])), row[4])
+
+    def all_states(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every owner with its states."""
+        for row in self._store.read().execute("select owner, states from states"):
+            yield row["owner"], orjson.loads(row["states"])
+
+    def rows(self, table: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every row of a table with its key."""
+        for row in self._store.read().execute("select key, row from rows where table_name = ?", (table,)):
+            yield row["key"], orjson.loads(row["row"])
+
+    def keys(self, table: str) -> list[str]:
+        """The keys of a table's rows."""
+        return [row["key"] for row in self._store.read().execute("select key from rows where table_name = ?", (table,))]
+
+    @contextmanager
+    def change(self) -> Iterator[Draft]:
+        """A draft of changes, written as one transaction at its end; nothing is written where the body raises."""
+        with self._store.write() as connection:
+            draft = Draft(connection)
+            yield draft
+            draft.write()
+
+    def keep(self, name: str, value: str) -> None:
+        """Keep a value under a name."""
+        with self.change() as draft:
+            draft.put_fact(name, value)
+
+    def checkpoint(self) -> bool:
+        """Move SQLite's log into the file; whether what was written before the call survives a power cut now.
+
+        The writer goes on meanwhile, but where it is so busy that the log has no end. Who reads for long keeps a
+        part of the log from being moved.
+        """
+        connection = self._store.read()
+        is_busy, frames, moved = connection.execute("pragma wal_checkpoint(passive)").fetchone()
+        if frames > _CHECKPOINT_FRAMES:
+            connection.execute("pragma wal_checkpoint(restart)").fetchone()
+        return not is_busy and frames == moved
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Within the body this thread writes all the time. It has a large cache, so that the file may be large;
+        its commits never move the log, which takes long: a `Keeper` has to.
+        """
+        connection = self._store.read()
+        (cache,) = connection.execute("pragma cache_size").fetchone()
+        connection.execute(f"pragma cache_size = -{_WRITER_CACHE_KIB}")
+        connection.execute("pragma wal_autocheckpoint = 0")
+        try:
+            yield
+        finally:
+            connection.execute(f"pragma cache_size = {cache}")
+            connection.execute("pragma wal_autocheckpoint = 1000")
+
+    def clear(self) -> None:
+        """Remove everything, to build it anew."""
+        with self._store.write() as connection:
+            for table in ("facts", "rows", "states"):
+                connection.execute(f"delete from {table}")
+
+    def release(self) -> None:
+        """Close this thread's connection."""
+        self._store.release()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+
+class Keeper:
+    """A thread that makes checkpoints, so that the writer of `store` never waits for the disk.
+
+    kept: the value of the fact `name` that survives a power cut; None where there is none.
+    """
+
+    def __init__(self, store: FeatureStore, name: str, seconds: float) -> None:
+        self._store, self._name, self._seconds = store, name, seconds
+        self._kept: str | None = None
+        self._error: Exception | None = None
+        self._ended = threading.Event()
+        self._one_at_a_time = threading.Lock()
+        self._thread = threading.Thread(target=self._work, name="checkpoints", daemon=True)
+
+    @property
+    def kept(self) -> str | None:
+        """The value that is safe. Raises what the disk refused with."""
+        if self._error is not None:
+            raise self._error
+        return self._kept
+
+    def keep(self) -> str | None:
+        """Make a checkpoint now; the value that is safe then."""
+        with self._one_at_a_time:
+            value = self._store.fact(self._name)
+            if self._store.checkpoint():
+                self._kept = value
+            return self._kept
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._ended.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            while not self._ended.wait(self._seconds):
+                self.keep()
+        except sqlite3.Error as error:  # for whom asks: a thread has nobody to raise it to
+            self._error = error
+        finally:
+            self._store.release()
+
+
+class Draft:
+    """Changes that are not written yet; what is read through it has them already."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._rows: dict[tuple[str, str], tuple[str | None, dict[str, Any]] | None] = {}
+        self._changed_rows: set[tuple[str, str]] = set()
+        self._drafted: dict[tuple[str, str | None], set[str]] = {}
+        self._states: dict[str, dict[str, Any]] = {}
+        self._changed_states: set[str] = set()
+        self._facts: dict[str, str | None] = {}
+
+    def row(self, table: str, key: str) -> dict[str, Any] | None:
+        """A row."""
+        found = self._found(table, key)
+        return None if found is None else found[1]
+
+    def put_row(self, table: str, key: str, parent: str | None, row: dict[str, Any] | None) -> None:
+        """Set a row with the key of what it belongs to; None removes it."""
+        self._rows[table, key] = None if row is None else (parent, row)
+        self._changed_rows.add((table, key))
+        self._drafted.setdefault((table, parent), set()).add(key)
+
+    def children(self, table: str, parent: str) -> list[tuple[str, dict[str, Any]]]:
+        """The rows of a table that belong to `parent`, by key."""
+        stored = self._connection.execute(
+            "select key from rows where table_name = ? and parent = ?", (table, parent)
+        ).fetchall()
+        keys = {row["key"] for row in stored} | self._drafted.get((table, parent), set())
+        found = ((key, self._found(table, key)) for key in sorted(keys))
+        return [(key, row[1]) for key, row in found if row is not None and row[0] == parent]
+
+    def table_keys(self, table: str) -> list[str]:
+        """The keys of all rows of a table."""
+        stored = self._connection.execute("select key from rows where table_name = ?", (table,)).fetchall()
+        keys = {row["key"] for row in stored} | {key for name, key in self._changed_rows if name == table}
+        return sorted(key for key in keys if self._found(table, key) is not None)
+
+    def states(self, owner: str) -> dict[str, Any]:
+        """The states of an owner; empty where there are none."""
+        if owner not in self._states:
+            row = self._connection.execute("select states from states where owner = ?", (owner,)).fetchone()
+            self._states[owner] = {} if row is None else orjson.loads(row["states"])
+        return self._states[owner]
+
+    def put_states(self, owner: str, states: dict[str, Any]) -> None:
+        """Set the states of an owner."""
+        self._states[owner] = states
+        self._changed_states.add(owner)
+
+    def put_fact(self, name: str, value: str | None) -> None:
+        """Keep a value under a name; None forgets it."""
+        self._facts[name] = value
+
+    def write(self) -> None:
+        """Hand everything to the transaction."""
+        changed = ((table, key, self._rows[table, key]) for table, key in self._changed_rows)
+        kept, gone = [], []
+        for table, key, found in changed:
+            if found is None:
+                gone.append((table, key))
+            else:
+                kept.append((table, key, found[0], _text(found[1])))
+        self._many("insert or replace into rows values (?, ?, ?, ?)", kept)
+        self._many("delete from rows where table_name = ? and key = ?", gone)
+        states = ((owner, _text(self._states[owner])) for owner in self._changed_states)
+        self._many("insert or replace into states values (?, ?)", states)
+        self._many(
+            "insert or replace into facts values (?, ?)", ((n, v) for n, v in self._facts.items() if v is not None)
+        )
+        self._many("delete from facts where name = ?", ((n,) for n, v in self._facts.items() if v is None))
+
+    def _many(self, statement: str, values: Iterable[tuple[Any, ...]]) -> None:
+        self._connection.executemany(statement, values)
+
+    def _found(self, table: str, key: str) -> tuple[str | None, dict[str, Any]] | None:
+        if (table, key) not in self._rows:
+            row = self._connection.execute(
+                "select parent, row from rows where table_name = ? and key = ?", (table, key)
+            ).fetchone()
+            self._rows[table, key] = None if row is None else (row["parent"], orjson.loads(row["row"]))
+        return self._rows[table, key]
+
+
+def _text(value: dict[str, Any]) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _row(connection: sqlite3.Connection, table: str, key: str) -> dict[str, Any] | None:
+    found = connection.execute("select row from rows where table_name = ? and key = ?", (table, key)).fetchone()
+    return None if found is None else orjson.loads(found["row"])

@@ -1,0 +1,133 @@
+"""Keys of the API: who may ask for what."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import sqlite3
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from quintet.state.store import Store
+
+ENVIRONMENT_KEY_ID = "environment"
+"""The id of the admin key that the setting `QUINTET_ADMIN_KEY` gives; it is never stored."""
+
+_PREFIX = "qk_"
+
+
+class UnusableKeyError(ValueError):
+    """A key cannot be made or revoked; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key without its secret. Times are UTC."""
+
+    key_id: str
+    name: str
+    scopes: frozenset[str]
+    created_at: dt.datetime | None
+    revoked_at: dt.datetime | None = None
+
+    def allows(self, scope: str) -> bool:
+        """Whether the key opens what needs `scope`."""
+        return "admin" in self.scopes or scope in self.scopes
+
+
+def check_scopes(scopes: Collection[str], known: Collection[str]) -> None:
+    """Raise UnusableKeyError where one of the scopes is not known."""
+    if unknown := sorted(set(scopes) - set(known)):
+        raise UnusableKeyError(f"unknown scope {', '.join(unknown)}; there are {', '.join(known)}")
+
+
+def create_key(
+    store: Store, name: str, scopes: Collection[str], now: dt.datetime, random_bytes: Callable[[int], bytes]
+) -> tuple[Key, str]:
+    """Make a key; return it with its text, which nobody can read again. Raises UnusableKeyError without a scope."""
+    with store.write() as connection:
+        return _insert(connection, name, scopes, now, random_bytes)
+
+
+def create_first_key(store: Store, now: dt.datetime, random_bytes: Callable[[int], bytes]) -> tuple[Key, str] | None:
+    """Make the first admin key; None where one was ever made. Keys with narrower scopes do not count."""
+    with store.write() as connection:
+        if connection.execute("select 1 from keys where ' ' || scopes || ' ' like '% admin %' limit 1").fetchone():
+            return None
+        return _insert(connection, "first key", ["admin"], now, random_bytes)
+
+
+def list_keys(store: Store) -> list[Key]:
+    """All keys ever made, the oldest first."""
+    return [_key(row) for row in store.read().execute("select * from keys order by created_at, key_id")]
+
+
+def revoke_key(store: Store, key_id: str, now: dt.datetime) -> Key:
+    """Revoke a key for ever; revoking it again changes nothing. Raises UnusableKeyError for an unknown id."""
+    with store.write() as connection:
+        connection.execute(
+            "update keys set revoked_at = ? where key_id = ? and revoked_at is null", (now.isoformat(), key_id)
+        )
+        row = connection.execute("select * from keys where key_id = ?", (key_id,)).fetchone()
+    if row is None:
+        raise UnusableKeyError(f"there is no key {key_id!r}; `keys list` shows those there are")
+    return _key(row)
+
+
+def recognise(store: Store, text: str, admin_key: str | None) -> Key | None:
+    """The key with this text, None where there is none or it was revoked. admin_key: the one of the settings."""
+    if admin_key is not None and hmac.compare_digest(text.encode(), admin_key.encode()):
+        return environment_key()
+    row = (
+        store.read()
+        .execute("select * from keys where secret_sha256 = ? and revoked_at is null", (digest(text),))
+        .fetchone()
+    )
+    return None if row is None else _key(row)
+
+
+def key_of_id(store: Store, key_id: str) -> Key | None:
+    """The key with this id, None where there is none or it was revoked."""
+    row = store.read().execute("select * from keys where key_id = ? and revoked_at is null", (key_id,)).fetchone()
+    return None if row is None else _key(row)
+
+
+def environment_key() -> Key:
+    """The admin key that the settings give."""
+    return Key(ENVIRONMENT_KEY_ID, "QUINTET_ADMIN_KEY", frozenset({"admin"}), created_at=None)
+
+
+def digest(text: str) -> str:
+    """What the store keeps of a secret."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _insert(
+    connection: sqlite3.Connection,
+    name: str,
+    scopes: Collection[str],
+    now: dt.datetime,
+    random_bytes: Callable[[int], bytes],
+) -> tuple[Key, str]:
+    if not scopes:
+        raise UnusableKeyError("a key needs a scope")
+    if not name.strip():
+        raise UnusableKeyError("a key needs a name, so that people know whose it is")
+    key_id, text = random_bytes(4).hex(), _PREFIX + random_bytes(32).hex()
+    connection.execute(
+        "insert into keys (key_id, name, secret_sha256, scopes, created_at) values (?, ?, ?, ?, ?)",
+        (key_id, name.strip(), digest(text), " ".join(sorted(set(scopes))), now.isoformat()),
+    )
+    return Key(key_id, name.strip(), frozenset(scopes), now), text
+
+
+def _key(row: sqlite3.Row) -> Key:
+    revoked_at = row["revoked_at"]
+    return Key(
+        row["key_id"],
+        row["name"],
+        frozenset(row["scopes"].split()),
+        dt.datetime.fromisoformat(row["created_at"]),
+        dt.datetime.fromisoformat(revoked_at) if revoked_at else None,
+    )

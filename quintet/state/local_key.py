@@ -1,0 +1,33 @@
+"""A key of this machine's own, for commands that send to the service of the same home."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from quintet.state.keys import create_key, recognise
+from quintet.state.store import Store
+
+
+def local_key(
+    online: Path, name: str, scopes: Collection[str], now: dt.datetime, random: Callable[[int], bytes]
+) -> str:
+    """Return the text of the key that the file `<name>.key` in the state store's folder keeps, readable by its owner
+    alone; a new key where there is none, or where it was revoked or has other scopes.
+    """
+    file, store = online / f"{name}.key", Store(online)
+    try:
+        text = file.read_text("utf-8").strip() if file.exists() else ""
+        known = recognise(store, text, None) if text else None
+        if known is not None and known.scopes == frozenset(scopes):
+            return text
+        _, text = create_key(store, f"quintet {name} on this machine", scopes, now, random)
+    finally:
+        store.close()
+    partial = file.with_name(f"{file.name}.{os.getpid()}")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as private:
+        private.write(text)
+    partial.replace(file)
+    return text

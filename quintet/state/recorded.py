@@ -1,0 +1,99 @@
+"""Tables that the service writes to the state store and a run ingests into the warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from quintet.state.store import FILE, Store
+from quintet.warehouse.contract import quote_identifier
+from quintet.warehouse.database import transaction
+
+_ROWS_AT_ONCE = 100_000
+
+
+@dataclass(frozen=True)
+class RecordedTable:
+    """A table that only grows, as `ops.<name>` of the warehouse holds it.
+
+    columns: DuckDB type by column; the first one is the increasing integer key. optional: the columns that may be null.
+    Times are ISO 8601 with their zone in the state store and UTC without zone in the warehouse; lists are JSON arrays
+    there. file, source: the file and the table of the state store, `name` where `source` is left out.
+    group: the asset group.
+    """
+
+    name: str
+    group: str
+    description: str
+    columns: Mapping[str, str]
+    optional: frozenset[str] = frozenset()
+    file: str = FILE
+    source: str = ""
+
+    @property
+    def key(self) -> str:
+        """The column that numbers the rows."""
+        return next(iter(self.columns))
+
+    @property
+    def table(self) -> str:
+        """The quoted name in the warehouse."""
+        return f"ops.{quote_identifier(self.name)}"
+
+
+def create_recorded(connection: duckdb.DuckDBPyConnection, tables: Iterable[RecordedTable]) -> None:
+    """Create the tables that are not there yet in the schema `ops`."""
+    with transaction(connection):  # one wait for the disk
+        for table in tables:
+            declared = [
+                f"{quote_identifier(name)} {kind}"
+                + (" primary key" if name == table.key else "" if name in table.optional else " not null")
+                for name, kind in table.columns.items()
+            ]
+            connection.execute(f"create table if not exists {table.table} ({', '.join(declared)})")
+
+
+def ingest_recorded(connection: duckdb.DuckDBPyConnection, table: RecordedTable, folder: Path) -> int:
+    """Add the rows after the last one ingested, all or none; return how many rows the table has then.
+
+    folder: of the state store; one that was never written to has no rows.
+    """
+    ((last,),) = connection.execute(f"select coalesce(max({table.key}), 0) from {table.table}").fetchall()
+    if (folder / table.file).exists():
+        with closing(Store(folder, table.file)) as store, transaction(connection):
+            for rows in _rows_after(store, table, last):
+                connection.register("recorded", rows)
+                connection.execute(f"insert into {table.table} by name select {_typed(table)} from recorded")
+                connection.unregister("recorded")
+    ((count,),) = connection.execute(f"select count(*) from {table.table}").fetchall()
+    return int(count)
+
+
+def _rows_after(store: Store, table: RecordedTable, last: int) -> Iterable[pd.DataFrame]:
+    source = table.source or table.name
+    if not store.read().execute("select 1 from sqlite_schema where name = ?", (source,)).fetchone():
+        return ()
+    return pd.read_sql_query(
+        f"select {', '.join(map(quote_identifier, table.columns))} from {quote_identifier(source)} "
+        f"where {table.key} > ? order by {table.key}",
+        store.read(),
+        params=(last,),
+        chunksize=_ROWS_AT_ONCE,
+    )
+
+
+def _typed(table: RecordedTable) -> str:
+    return ", ".join(f"{_value(quote_identifier(name), kind)} as {name}" for name, kind in table.columns.items())
+
+
+def _value(column: str, kind: str) -> str:
+    if kind == "timestamp":
+        return f"{column}::timestamptz at time zone 'UTC'"
+    if kind.endswith("[]"):
+        return f"from_json({column}, '[\"{kind.removesuffix('[]')}\"]')"
+    return f"{column}::{kind}"

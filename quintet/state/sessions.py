@@ -1,0 +1,48 @@
+"""Sessions of browsers that signed in with a key."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+from quintet.state.keys import ENVIRONMENT_KEY_ID, Key, digest, environment_key, key_of_id
+from quintet.state.store import Store
+
+LASTS = dt.timedelta(hours=12)
+
+
+def open_session(store: Store, key: Key, now: dt.datetime, random_bytes: Callable[[int], bytes]) -> str:
+    """Open a session of a key; gives the cookie's text. Sessions that have ended are removed on the way."""
+    text = random_bytes(32).hex()
+    with store.write() as connection:
+        connection.execute("delete from sessions where expires_at <= ?", (now.isoformat(),))
+        connection.execute(
+            "insert into sessions (session_sha256, key_id, created_at, expires_at) values (?, ?, ?, ?)",
+            (digest(text), key.key_id, now.isoformat(), (now + LASTS).isoformat()),
+        )
+    return text
+
+
+def key_of_session(store: Store, text: str, now: dt.datetime, *, has_admin_key: bool) -> Key | None:
+    """The key behind a cookie, None where the session is unknown or over, or its key is revoked.
+
+    has_admin_key: whether the settings give an admin key at present; without one its sessions are over.
+    """
+    row = (
+        store.read()
+        .execute(
+            "select key_id from sessions where session_sha256 = ? and expires_at > ?", (digest(text), now.isoformat())
+        )
+        .fetchone()
+    )
+    if row is None:
+        return None
+    if row["key_id"] == ENVIRONMENT_KEY_ID:
+        return environment_key() if has_admin_key else None
+    return key_of_id(store, row["key_id"])
+
+
+def close_session(store: Store, text: str) -> None:
+    """End a session; an unknown one is no error."""
+    with store.write() as connection:
+        connection.execute("delete from sessions where session_sha256 = ?", (digest(text),))

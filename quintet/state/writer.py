@@ -1,0 +1,100 @@
+"""Writing to a store for many at once: a thread of its own writes what waits as one transaction, with one wait for the
+disk."""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import nullcontext
+from typing import Any, TypeVar
+
+from quintet.state.store import Store
+
+Result = TypeVar("Result")
+
+_MOST_TOGETHER = 500
+_CHECKPOINT_SECONDS = 1.0
+MOST_FRAMES = 2_048
+"""Pages in SQLite's log from which on it is begun anew."""
+
+_Waiting = tuple[Callable[[sqlite3.Connection], Any], Future[Any]]
+
+
+class Writer:
+    """Writes for many callers, in the order in which they come. Nothing is written before `start`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._ends, self._is_log_long = threading.Event(), threading.Event()
+
+    def start(self) -> None:
+        """Begin to write."""
+        for work in (self._write_all, self._checkpoint):
+            self._threads.append(threading.Thread(target=work, name=f"{self._store.path.stem} writer", daemon=True))
+            self._threads[-1].start()
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        self._ends.set()
+        self._waiting.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    def run(self, write: Callable[[sqlite3.Connection], Result]) -> Future[Result]:
+        """Write alone or within a transaction that others share; what `write` gives is known once it is on the disk.
+
+        write: changes something by one statement at most, which alone needs no transaction: each statement more would
+        wait once more for the interpreter. Where the write of one caller fails, all of that transaction's callers are
+        told, and nothing of it is kept.
+        """
+        future: Future[Result] = Future()
+        self._waiting.put((write, future))
+        return future
+
+    def _write_all(self) -> None:
+        connection = self._store.read()
+        # The other thread does it, so that nobody waits for it.
+        connection.execute("pragma wal_autocheckpoint = 0")
+        while (first := self._waiting.get()) is not None:
+            group, is_last = [first], False
+            while len(group) < _MOST_TOGETHER and not is_last:
+                try:
+                    following = self._waiting.get_nowait()
+                except queue.Empty:
+                    break
+                if following is None:
+                    is_last = True
+                else:
+                    group.append(following)
+            self._write(group)
+            if self._is_log_long.is_set():
+                self._is_log_long.clear()
+                # With this little, all of the log is in the file, and the next write begins it anew.
+                connection.execute("pragma wal_checkpoint(passive)").fetchone()
+            if is_last:
+                break
+
+    def _write(self, group: Sequence[_Waiting]) -> None:
+        try:
+            with nullcontext(self._store.read()) if len(group) == 1 else self._store.write() as connection:
+                results = [write(connection) for write, _ in group]
+        except BaseException as error:
+            for _, future in group:
+                future.set_exception(error)
+            return
+        for (_, future), result in zip(group, results, strict=True):
+            future.set_result(result)
+
+    def _checkpoint(self) -> None:
+        """Move SQLite's log into the file beside the writer, and let the writer move the rest where it is long."""
+        connection = self._store.read()
+        while not self._ends.wait(_CHECKPOINT_SECONDS):
+            frames = connection.execute("pragma wal_checkpoint(passive)").fetchone()[1]
+            if frames > MOST_FRAMES:
+                self._is_log_long.set()

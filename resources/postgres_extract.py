@@ -1,0 +1,42 @@
+"""The application's database as a Dagster resource."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import duckdb
+from dagster import ConfigurableResource
+
+from quintet.postgres_extract.extract import Extraction, extract
+from quintet.postgres_extract.postgres import activity
+from quintet.warehouse.contract import Dataset
+
+
+class Source(ConfigurableResource):
+    """The PostgreSQL at `url`; none where it is empty, and then there is nothing to take.
+
+    landing: folder for the files between the database and the warehouse.
+    """
+
+    url: str
+    landing: str
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether there is a database to ask."""
+        return bool(self.url)
+
+    def activity(self, datasets: Sequence[Dataset]) -> str:
+        """A text that changes when rows of these tables are written."""
+        return activity(self.url, datasets)
+
+    def extract(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        datasets: Sequence[Dataset],
+        now: dt.datetime,
+        report: Callable[[str], None],
+        accept_changed_columns: bool,
+    ) -> list[Extraction]:
+        """Take what changed since the last time into the raw tables."""
+        return extract(connection, self.url, datasets, Path(self.landing), now, report, accept_changed_columns)

@@ -1,0 +1,39 @@
+"""A sensor for the application's database: rows that were written start a run."""
+
+import dagster as dg
+
+from assets.jobs import domain_selection
+from assets.postgres_extract import ACTIVITY, SOURCE
+from quintet.promotions.contract import DATASETS
+from resources.postgres_extract import Source
+
+INTERVAL_SECONDS = 60
+
+
+@dg.sensor(
+    name="watch_source",
+    target=domain_selection("promotions"),
+    minimum_interval_seconds=INTERVAL_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Takes what changed in the application's PostgreSQL, where one is set.",
+)
+def source_sensor(context: dg.SensorEvaluationContext, source: Source) -> dg.SensorResult | dg.SkipReason:
+    """One run for all that was written since the last one was asked for."""
+    if not source.is_configured:
+        return dg.SkipReason("no database is set (QUINTET_POSTGRES_URL)")
+    activity = source.activity(DATASETS)
+    if activity in (context.cursor, _taken_activity(context.instance)):
+        return dg.SkipReason("nothing was written to the tables")
+    return dg.SensorResult(run_requests=[dg.RunRequest(tags={"source": "promotions"})], cursor=activity)
+
+
+def _taken_activity(instance: dg.DagsterInstance) -> str | None:
+    """The activity up to which the latest run took the rows, whoever started it."""
+    latest = instance.get_latest_materialization_event(SOURCE)
+    if latest is None or latest.asset_materialization is None:
+        return None
+    taken = latest.asset_materialization.metadata.get(ACTIVITY)
+    return None if taken is None else str(taken.value)
+
+
+SENSORS = [source_sensor]

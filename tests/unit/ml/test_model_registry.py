@@ -1,0 +1,158 @@
+"""Models as files: what is kept is what is read, and what was changed is refused."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import pytest
+
+from quintet.ml.model_registry import ModelRegistry, RegistryError
+
+NOW = dt.datetime(2024, 5, 1, 4)
+
+
+def keep(registry: ModelRegistry, version: str) -> None:
+    registry.keep(version, f'{{"of": "{version}"}}', NOW, "asked for", {"rows": 3})
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> ModelRegistry:
+    return ModelRegistry(tmp_path / "models")
+
+
+def test_an_empty_registry_has_no_model_and_makes_no_folder(registry: ModelRegistry) -> None:
+    assert (registry.current(), registry.versions()) == (None, [])
+    assert not registry.folder.exists()
+
+
+def test_the_model_kept_last_is_in_use_and_reads_back(registry: ModelRegistry) -> None:
+    keep(registry, "one")
+    keep(registry, "two")
+
+    current = registry.current()
+
+    assert current is not None
+    assert (current.version, current.reason, current.learned_from) == ("two", "asked for", {"rows": 3})
+    assert registry.text("two") == '{"of": "two"}'
+    assert [version.version for version in registry.versions()] == ["one", "two"]
+
+
+def test_the_version_before_is_the_one_kept_before(registry: ModelRegistry) -> None:
+    keep(registry, "one")
+    keep(registry, "two")
+
+    before = registry.before("two")
+
+    assert before is not None
+    assert before.version == "one"
+    assert registry.before("one") is None
+
+
+def test_the_same_version_again_is_one_version_and_the_latest(registry: ModelRegistry) -> None:
+    for version in ("one", "two", "one"):
+        keep(registry, version)
+
+    assert [version.version for version in registry.versions()] == ["two", "one"]
+
+
+def test_an_earlier_version_can_be_used_again(registry: ModelRegistry) -> None:
+    keep(registry, "one")
+    keep(registry, "two")
+    registry.use("one")
+
+    current = registry.current()
+
+    assert current is not None
+    assert current.version == "one"
+    assert len(registry.versions()) == 2
+
+
+def test_a_file_that_was_changed_or_is_gone_is_refused_with_its_path(registry: ModelRegistry) -> None:
+    keep(registry, "one")
+    path = registry.folder / "one.json"
+    path.write_text(path.read_text("utf-8") + " ", "utf-8")
+    with pytest.raises(RegistryError, match=r"one\.json: the file was changed"):
+        registry.text("one")
+    path.unlink()
+    with pytest.raises(RegistryError, match=r"one\.json: no such model"):
+        registry.use("one")
+
+
+def test_killed_between_model_and_index_the_one_before_stays_in_use(registry: ModelRegistry) -> None:
+    keep(registry, "one")
+    (registry.folder / "two.json").write_text("{}", "utf-8")
+    (registry.folder / "index.json.tmp").write_text("half", "utf-8")
+
+    current = registry.current()
+
+    assert current is not None
+    assert current.version == "one"
+
+
+def test_a_version_can_be_kept_without_being_used(registry: ModelRegistry) -> None:
+    keep(registry, "one")
+    registry.keep("two", "{}", NOW, "it is worse", {}, in_use=False)
+
+    current = registry.current()
+
+    assert current is not None
+    assert current.version == "one"
+    assert registry.text("two") == "{}"
+
+
+def test_rolling_back_uses_what_was_in_use_before_and_not_what_was_only_kept(registry: ModelRegistry) -> None:
+    keep(registry, "one")
+    registry.keep("refused", "{}", NOW, "it is worse", {}, in_use=False)
+    keep(registry, "two")
+
+    assert registry.roll_back().version == "one"
+
+    current = registry.current()
+    assert current is not None
+    assert current.version == "one"
+    with pytest.raises(RegistryError, match="no model was in use before"):
+        registry.roll_back()
+
+
+def test_rolling_back_to_a_file_that_was_changed_is_refused_and_changes_nothing(registry: ModelRegistry) -> None:
+    keep(registry, "one")
+    keep(registry, "two")
+    (registry.folder / "one.json").write_text("other", "utf-8")
+
+    with pytest.raises(RegistryError, match=r"one\.json: the file was changed"):
+        registry.roll_back()
+
+    current = registry.current()
+    assert current is not None
+    assert current.version == "two"
+
+
+def test_a_challenger_is_tried_beside_the_one_in_use_until_it_is_used(registry: ModelRegistry) -> None:
+    keep(registry, "one")
+    registry.keep("two", "{}", NOW, "to be tried", {}, in_use=False)
+    assert registry.challenger() is None
+
+    registry.challenge("two")
+    challenger = registry.challenger()
+    assert challenger is not None
+    assert challenger.version == "two"
+
+    registry.use("two")
+    assert registry.challenger() is None
+
+
+def test_what_was_never_kept_cannot_challenge(registry: ModelRegistry) -> None:
+    with pytest.raises(RegistryError, match="no such model"):
+        registry.challenge("none")
+
+
+def test_an_index_of_an_older_release_reads(registry: ModelRegistry) -> None:
+    keep(registry, "one")
+    index = registry.folder / "index.json"
+    old = json.loads(index.read_text("utf-8"))
+    index.write_text(json.dumps({name: old[name] for name in ("current", "versions")}), "utf-8")
+
+    assert registry.challenger() is None
+    assert registry.used_before() == []

@@ -1,0 +1,62 @@
+"""Sessions of browsers: as good as their key, for twelve hours."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+from quintet.state.keys import create_key, environment_key, revoke_key
+from quintet.state.sessions import LASTS, close_session, key_of_session, open_session
+from quintet.state.store import Store
+
+AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+Random = Callable[[int], bytes]
+
+
+def test_a_session_gives_its_key_until_it_ends(store: Store, random_bytes: Random) -> None:
+    key, _ = create_key(store, "Ana", ["insurance:read"], AT, random_bytes)
+    text = open_session(store, key, AT, random_bytes)
+
+    assert key_of_session(store, text, AT, has_admin_key=False) == key
+    assert key_of_session(store, text + "0", AT, has_admin_key=False) is None
+    assert key_of_session(store, text, AT + LASTS, has_admin_key=False) is None
+
+
+def test_a_closed_session_is_over(store: Store, random_bytes: Random) -> None:
+    key, _ = create_key(store, "Ana", ["insurance:read"], AT, random_bytes)
+    text = open_session(store, key, AT, random_bytes)
+
+    close_session(store, text)
+    close_session(store, "unknown")
+
+    assert key_of_session(store, text, AT, has_admin_key=False) is None
+
+
+def test_revoking_a_key_ends_its_sessions(store: Store, random_bytes: Random) -> None:
+    key, _ = create_key(store, "Ana", ["insurance:read"], AT, random_bytes)
+    text = open_session(store, key, AT, random_bytes)
+
+    revoke_key(store, key.key_id, AT)
+
+    assert key_of_session(store, text, AT, has_admin_key=False) is None
+
+
+def test_a_session_of_the_settings_key_needs_that_setting(store: Store, random_bytes: Random) -> None:
+    text = open_session(store, environment_key(), AT, random_bytes)
+
+    assert key_of_session(store, text, AT, has_admin_key=True) == environment_key()
+    assert key_of_session(store, text, AT, has_admin_key=False) is None
+
+
+def test_the_store_does_not_hold_a_cookies_text(store: Store, random_bytes: Random) -> None:
+    text = open_session(store, environment_key(), AT, random_bytes)
+    store.read().execute("pragma wal_checkpoint(truncate)")
+
+    assert text.encode() not in store.path.read_bytes()
+
+
+def test_opening_a_session_removes_those_that_have_ended(store: Store, random_bytes: Random) -> None:
+    open_session(store, environment_key(), AT, random_bytes)
+    open_session(store, environment_key(), AT + LASTS, random_bytes)
+
+    assert store.read().execute("select count(*) from sessions").fetchone()[0] == 1

@@ -1,0 +1,143 @@
+"""Writing for many at once: each caller's write is on the disk when it goes on."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+
+from quintet.state import writer as module
+from quintet.state.store import Store
+from quintet.state.writer import MOST_FRAMES, Writer
+from tests.waiting import LONG_SECONDS
+
+
+def insert(connection: sqlite3.Connection, name: str) -> str:
+    connection.execute("insert into secrets values (?, x'00')", (name,))
+    return name
+
+
+def names(store: Store) -> set[str]:
+    return {row["name"] for row in store.read().execute("select name from secrets")}
+
+
+@pytest.fixture
+def writer(store: Store) -> Iterator[Writer]:
+    writer = Writer(store)
+    writer.start()
+    yield writer
+    writer.close()
+
+
+def test_every_write_of_many_threads_is_there_when_its_caller_goes_on(store: Store, writer: Writer):
+    def write(number: int) -> bool:
+        given = writer.run(partial(insert, name=str(number))).result()
+        return given == str(number) and given in names(store)
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(write, range(200)))
+    assert len(names(store)) == 200
+
+
+def test_those_who_wait_share_one_transaction(store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch):
+    begun, go_on, count = threading.Event(), threading.Event(), [0]
+    write = store.write
+
+    def counted():
+        count[0] += 1
+        return write()
+
+    def slow(connection: sqlite3.Connection) -> None:
+        begun.set()
+        go_on.wait(LONG_SECONDS)
+        insert(connection, "first")
+
+    monkeypatch.setattr(store, "write", counted)
+    futures = [writer.run(slow)]
+    begun.wait(LONG_SECONDS)
+    futures += [writer.run(partial(insert, name=str(number))) for number in range(5)]
+    go_on.set()
+    for future in futures:
+        future.result()
+
+    assert count[0] == 1, "the first is written alone, and needs none"
+    assert len(names(store)) == 6
+
+
+def test_a_write_that_fails_is_told_and_leaves_nothing(store: Store, writer: Writer):
+    writer.run(partial(insert, name="twice")).result()
+
+    with pytest.raises(sqlite3.IntegrityError):
+        writer.run(partial(insert, name="twice")).result()
+    writer.run(partial(insert, name="later")).result()
+    assert names(store) == {"twice", "later"}
+
+
+def test_what_waits_is_written_before_the_end(store: Store):
+    writer = Writer(store)
+    futures = [writer.run(partial(insert, name=str(number))) for number in range(20)]
+    assert not any(future.done() for future in futures)
+    writer.start()
+    writer.close()
+
+    assert all(future.done() for future in futures)
+    assert len(names(store)) == 20
+
+
+def test_a_write_that_fails_alone_is_told_and_the_next_one_is_written(store: Store, writer: Writer):
+    def wrong(connection: sqlite3.Connection) -> None:
+        connection.execute("insert into secrets values ('no value', null)")
+
+    with pytest.raises(sqlite3.IntegrityError):
+        writer.run(wrong).result()
+    writer.run(partial(insert, name="later")).result()
+
+    assert names(store) == {"later"}
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+def test_the_writer_moves_a_long_log_itself_so_that_the_next_write_begins_it_anew(
+    store: Store, monkeypatch: pytest.MonkeyPatch, is_long: bool
+):
+    monkeypatch.setattr(module, "_CHECKPOINT_SECONDS", 3_600)
+    writer, log = Writer(store), store.path.with_name(f"{store.path.name}-wal")
+    writer.start()
+    writer.run(partial(insert, name="before")).result()
+    salt = log.read_bytes()[16:24]
+    if is_long:
+        writer._is_log_long.set()
+    for name in ("moved after it", "anew"):
+        writer.run(partial(insert, name=name)).result()
+    writer.close()
+
+    assert (log.read_bytes()[16:24] != salt) == is_long
+    assert len(names(store)) == 3
+
+
+def test_the_log_of_sqlite_is_begun_anew_again_and_again(store: Store, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "_CHECKPOINT_SECONDS", 0.02)
+    writer, log = Writer(store), store.path.with_name(f"{store.path.name}-wal")
+    writer.start()
+    number = itertools.count()
+
+    def write(pages: int) -> None:
+        statement = "insert into secrets values (?, zeroblob(?))"
+        row = str(next(number)), pages * 4_096
+        writer.run(lambda connection: connection.execute(statement, row).rowcount).result()
+
+    write(1)
+    for _ in range(4):
+        salt = log.read_bytes()[16:24]
+        for _ in range(MOST_FRAMES // 8):
+            write(10)
+        until = time.monotonic() + LONG_SECONDS
+        while log.read_bytes()[16:24] == salt:
+            assert time.monotonic() < until, "the log goes on and on"
+            write(1)
+    writer.close()
