@@ -65,7 +65,7 @@ def server(service_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the tests of a module, since its event loop keeps others from running; each visit has a context."""
+    """One Chromium for the tests of a module; while it runs, no test can start an event loop of its own."""
     expect.set_options(timeout=LONG_SECONDS * 1_000)
     chromium = require_program("chromium")
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
