@@ -60,10 +60,10 @@ def country_names(warehouse: Warehouse) -> dg.MaterializeResult:
     )
 
 
-class Learning(dg.Config):
+class Retraining(dg.Config):
     """How a model is chosen."""
 
-    learn_anew: bool = False
+    retrain: bool = False
 
 
 _MATCHING = table_specs(
@@ -81,7 +81,7 @@ _MATCHING = table_specs(
 )
 def matching(
     context: dg.AssetExecutionContext,
-    config: Learning,
+    config: Retraining,
     warehouse: Warehouse,
     clock: Clock,
     models: dg.ResourceParam[Path],
@@ -97,7 +97,7 @@ def matching(
             registry,
             clock.now(),
             str(_MATCHING[0].code_version),
-            learn_anew=config.learn_anew,
+            retrain=config.retrain,
             log=context.log.info,
         )
         rows = row_counts(connection, (*MATCH_TABLES, *REPORT_TABLES))
@@ -105,7 +105,7 @@ def matching(
     more = {
         "ml.matching_summary": {
             "days": outcome.run.blocks,
-            "days matched anew": outcome.run.blocks_matched_anew,
+            "days rematched": outcome.run.blocks_rematched,
             **{name: value for name, value in summary.items() if value is not None},
         },
         "ml.matching_model": {

@@ -26,32 +26,32 @@ _TAGS = {DOMAIN_TAG: "conversions"}
             owners=OWNERS,
             kinds={"typst", "pdf"},
             freshness_policy=DAILY,
-            code_version=code_version("quintet.conversions.papers", "quintet.conversions.pipeline_worlds"),
+            code_version=code_version("quintet.conversions.reports", "quintet.conversions.pipeline_worlds"),
         )
         for name, description in (
             ("conversions_insights", "What became of the clicks, which were good, and how sure the matches are."),
             ("conversions_pipeline", "The way the data should take, and what each change to it would buy."),
         )
     ],
-    name="conversions_papers",
+    name="conversions_pdfs",
 )
-def conversions_papers(
+def conversions_pdfs(
     warehouse: Warehouse,
     reports: dg.ResourceParam[Path],
     models: dg.ResourceParam[Path],
 ) -> tuple[dg.MaterializeResult, ...]:
     """Write both papers from the analysis of the run."""
     from quintet.conversions.analysis_tables import read_analysis
-    from quintet.conversions.papers import insights_paper, pipeline_paper
     from quintet.conversions.pipeline_worlds import pipeline_figures
+    from quintet.conversions.reports import insights_report, pipeline_report
     from quintet.presentation.report import write_pdf
 
     changes, matchers = pipeline_figures(models / EVALUATIONS)
     with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
         analysis = read_analysis(snapshot)
         papers = {
-            "conversions_insights": insights_paper(snapshot, analysis),
-            "conversions_pipeline": pipeline_paper(snapshot, analysis, changes, matchers),
+            "conversions_insights": insights_report(snapshot, analysis),
+            "conversions_pipeline": pipeline_report(snapshot, analysis, changes, matchers),
         }
     paths = {name: write_pdf(paper, reports / f"{name}.pdf") for name, paper in papers.items()}
     return tuple(
@@ -93,4 +93,4 @@ def journeys_files(warehouse: Warehouse, reports: dg.ResourceParam[Path], dbt: D
     )
 
 
-ASSETS = [conversions_papers, journeys_files]
+ASSETS = [conversions_pdfs, journeys_files]

@@ -19,8 +19,8 @@ import pandas as pd
 
 from bench.measure import Line, options, print_lines
 from quintet.lending.feature_registry import features
-from quintet.lending.learning import Learned, learn
 from quintet.lending.measures import Ranking, calibration_error
+from quintet.lending.model_training import Trained, learn
 from quintet.lending.scoring import ScoringModel
 from quintet.lending.training import settle, training_set
 from quintet.samples.lending import LendingWorld, make_book
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> int:
     return print_lines("Scoring of loan applications", lines)
 
 
-def _measured(clients: int, seed: int) -> tuple[dict[str, object], Learned]:
+def _measured(clients: int, seed: int) -> tuple[dict[str, object], Trained]:
     book = make_book(LendingWorld(clients=clients), seed)
     with tempfile.TemporaryDirectory() as folder:
         store = FeatureStore(Path(folder))

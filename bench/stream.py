@@ -33,7 +33,7 @@ from quintet.replication.database import HEADER, Replication
 from quintet.replication.pgoutput import Decoder
 from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
-from quintet.state.features import FeatureStore, Keeper
+from quintet.state.features import CheckpointThread, FeatureStore
 
 USUALLY = "4 minutes"
 
@@ -272,7 +272,7 @@ def _by_size(folder: Path, size: Size) -> list[Line]:
     seconds: dict[int, list[float]] = {loans: [] for loans in contestants}
     with ExitStack() as writing:
         for online in contestants.values():  # as the stream writes
-            writing.enter_context(Keeper(online.store, APPLIED_LSN, 0.25))
+            writing.enter_context(CheckpointThread(online.store, APPLIED_LSN, 0.25))
             writing.enter_context(online.store.writing())
         for turn in range(size.pairs):
             for loans, online in contestants.items():

@@ -20,7 +20,7 @@ from cli import guard
 from cli.daemon_lock import is_daemon_alive
 from cli.dead_runs import STARTED_BY, release_dead_runs
 from definitions import build_defs
-from quintet.plan import LEARNING, Plan
+from quintet.plan import TRAINING_STEPS, Plan
 from quintet.settings import Settings
 from resources.event_log import open_instance
 from resources.run_marks import hold_mark, marks_folder, release_mark
@@ -72,7 +72,7 @@ def materialise(assets: PlannedAssets, console: Console, train: str | None = Non
             tags=STARTED_BY,
             run_config={
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                "ops": {LEARNING[train]: {"config": {"learn_anew": True}}} if train else {},
+                "ops": {TRAINING_STEPS[train]: {"config": {"retrain": True}}} if train else {},
             },
             raise_on_error=False,
         )

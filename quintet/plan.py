@@ -24,8 +24,8 @@ _SHAPING = (
 )
 """Beside the modules of the product that the assets import."""
 
-LEARNING: Mapping[str, str] = MappingProxyType({"conversions": "matching"})
-"""By domain, the step that learns its models and takes `learn_anew`."""
+TRAINING_STEPS: Mapping[str, str] = MappingProxyType({"conversions": "matching"})
+"""By domain, the step that learns its models and takes `retrain`."""
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ class Notifier:
 
     def tell_of_incidents(self, incidents: pd.DataFrame, now: dt.datetime) -> int:
         """Tell of the incidents of a snapshot that nobody was told of; gives how many. now: UTC, without zone."""
-        from quintet.payments.courier import deliver  # noqa: PLC0415  # a run loads what its steps need
         from quintet.payments.notifications import tell_batch  # noqa: PLC0415
+        from quintet.payments.outbox_worker import deliver  # noqa: PLC0415  # a run loads what its steps need
 
         at = now.replace(tzinfo=dt.UTC)
         store = open_state_store(self._online)

@@ -124,7 +124,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Laid:
+class WindowArrays:
     """Clicks and rows in the windows of some blocks, in canonical order within each block.
 
     clicks: block, place, country, at_second, own (whether in the block itself), in_burst. rows: block, place,
@@ -145,7 +145,7 @@ class Candidates:
     click's).
     """
 
-    laid: Laid
+    laid: WindowArrays
     row: np.ndarray
     click: np.ndarray
     lag: np.ndarray
@@ -197,7 +197,9 @@ def write_ordered(
     connection.unregister("near_hours")
 
 
-def lay_out(connection: duckdb.DuckDBPyConnection, clicks: str, rows: str, window: Window, blocks: np.ndarray) -> Laid:
+def lay_out(
+    connection: duckdb.DuckDBPyConnection, clicks: str, rows: str, window: Window, blocks: np.ndarray
+) -> WindowArrays:
     """The windows of `blocks`. clicks, rows: tables of `write_ordered`."""
     connection.register("wanted_blocks", pd.DataFrame({"block": blocks.astype(np.int64)}))
     width, halo = window.width_seconds, window.halo_seconds
@@ -218,10 +220,10 @@ def lay_out(connection: duckdb.DuckDBPyConnection, clicks: str, rows: str, windo
     country = found_clicks["country"].to_numpy()
     group = found_clicks["block"].to_numpy().astype(np.int64) * (COUNTRY_CODES + 1) + country
     burst = in_burst(group, found_clicks["at_second"].to_numpy(), width + 2 * halo) & (country != UNKNOWN)
-    return Laid(window, found_clicks.assign(in_burst=burst), found_rows)
+    return WindowArrays(window, found_clicks.assign(in_burst=burst), found_rows)
 
 
-def find_candidates(laid: Laid, horizon_seconds: int, any_country_seconds: int) -> Candidates:
+def find_candidates(laid: WindowArrays, horizon_seconds: int, any_country_seconds: int) -> Candidates:
     """The candidates in what is laid out.
 
     Of each country that a row names, through residency and through IP, the nearest `LARGEST_PER_ROW` clicks before it;

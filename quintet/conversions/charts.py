@@ -91,7 +91,7 @@ def lag(frame: pd.DataFrame, partner: str) -> Figure:
         Column("bin", "Lag", unit="seconds"),
         Column("rows", "Matched pairs", "count"),
         Column("observed", "Share", "percent"),
-        Column("learned", "Learned", "percent"),
+        Column("learned", "Trained", "percent"),
     )
     rows = frame[frame["partner"] == partner].reset_index(drop=True)
     single = rows["until_second"] - rows["from_second"] <= 1

@@ -14,9 +14,9 @@ import pandas as pd
 from quintet.conversions.assign import one_to_one
 from quintet.conversions.blocks import WIDTH_SECONDS, chunks, create_tables, stale_blocks, widened
 from quintet.conversions.candidates import (
-    Laid,
     MatchInput,
     Window,
+    WindowArrays,
     find_candidates,
     lay_out,
     one_by_id,
@@ -52,7 +52,7 @@ class MatchRun:
     """What a run did: blocks of the calendar in all, and those matched anew."""
 
     blocks: int
-    blocks_matched_anew: int
+    blocks_rematched: int
 
 
 def match(
@@ -247,7 +247,7 @@ class _Inferred:
     links: pd.DataFrame
 
 
-def _infer(model: MatchingModel, laid: Laid) -> _Inferred:
+def _infer(model: MatchingModel, laid: WindowArrays) -> _Inferred:
     """Of the blocks' own clicks."""
     candidates = find_candidates(laid, model.horizon_seconds, model.any_country_seconds)
     probability = pair_probabilities(model, candidates)

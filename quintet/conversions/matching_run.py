@@ -50,18 +50,18 @@ def run_matching(
     now: dt.datetime,
     code: str,
     *,
-    learn_anew: bool = False,
+    retrain: bool = False,
     log: Callable[[str], object] = print,
 ) -> MatchingOutcome:
     """Bring matches, reasons and report up to date with `DATA`; return what was done.
 
-    connection: to the warehouse. code: names the code at hand; results of other code are made anew. learn_anew: learn
+    connection: to the warehouse. code: names the code at hand; results of other code are made anew. retrain: learn
     a new version of the model though the one in force would do.
     """
     _drop_results_of_other_code(connection, code)
-    model, learned = _model_in_force(connection, registry, now, learn_anew, log)
+    model, learned = _active_model(connection, registry, now, retrain, log)
     run = match(connection, DATA, model, SCHEMA)
-    log(f"matched {run.blocks_matched_anew} of {run.blocks} days anew with model {model.version}")
+    log(f"matched {run.blocks_rematched} of {run.blocks} days anew with model {model.version}")
     write_reasons(connection, DATA, model, SCHEMA)
     rates = placebo(connection, DATA, model, schema=f"{SCHEMA}_placebo")
     _write_report(connection, registry, model, rates)
@@ -84,16 +84,16 @@ def _drop_results_of_other_code(connection: duckdb.DuckDBPyConnection, code: str
         connection.execute(f"create table {made_by} as select ?::varchar as code", [code])
 
 
-def _model_in_force(
+def _active_model(
     connection: duckdb.DuckDBPyConnection,
     registry: ModelRegistry,
     now: dt.datetime,
-    learn_anew: bool,
+    retrain: bool,
     log: Callable[[str], object],
 ) -> tuple[MatchingModel, str | None]:
     at_hand = _rows_at_hand(connection)
     model = _kept_model(registry, registry.current())
-    reason = "asked for" if learn_anew else _reason_to_learn(model, registry, at_hand)
+    reason = "asked for" if retrain else _reason_to_train(model, registry, at_hand)
     if model is not None and reason is None:
         return model, None
     log(f"learning a matching model: {reason}")
@@ -124,7 +124,7 @@ def _kept_model(registry: ModelRegistry, kept: ModelVersion | None) -> MatchingM
         return None
 
 
-def _reason_to_learn(model: MatchingModel | None, registry: ModelRegistry, at_hand: dict[str, int]) -> str | None:
+def _reason_to_train(model: MatchingModel | None, registry: ModelRegistry, at_hand: dict[str, int]) -> str | None:
     """Why a model has to be learned though nobody asked; None where the one in force will do.
 
     While a partner has shown few links, all rows at hand teach: the result then depends on the rows alone, not on the
@@ -140,7 +140,7 @@ def _reason_to_learn(model: MatchingModel | None, registry: ModelRegistry, at_ha
     if new:
         return f"new partners: {', '.join(new)}"
     few = [name for name in partners if model.partners[name].rows * model.partners[name].row_link_share < SETTLED_LINKS]
-    if few and at_hand != dict(current.learned_from):
+    if few and at_hand != dict(current.trained_from):
         return f"more rows, and fewer than {SETTLED_LINKS:,} links seen so far of {', '.join(few)}"
     return None
 
@@ -157,11 +157,11 @@ def _write_report(
             connection.execute(f"create or replace table ml.matching_{name} as from report")
             connection.unregister("report")
         connection.execute(
-            "create or replace table ml.matching_model as select ?::varchar as version, ?::timestamp as learned_at, "
+            "create or replace table ml.matching_model as select ?::varchar as version, ?::timestamp as trained_at, "
             "?::varchar as reason, ?::varchar as version_before",
             [
                 model.version,
-                kept[0].learned_at if kept else None,
+                kept[0].trained_at if kept else None,
                 kept[0].reason if kept else None,
                 earlier.version if earlier else None,
             ],

@@ -11,7 +11,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from quintet.lending.models import model_in_force, registry_of, state_of
+from quintet.lending.models import active_model, registry_of, state_of
 from quintet.lending.policy import PolicyError, read_policy
 from quintet.lending.scoring import ModelFileError
 from quintet.lending.tables import TRAINING_SET
@@ -78,13 +78,13 @@ def _check(registry: ModelRegistry, version: str) -> None:
 def _models(registry: ModelRegistry) -> Table:
     table = Table("model", "state", "learnt (UTC)", "ended loans", "why")
     for row in state_of(registry).to_dict("records"):
-        table.add_row(row["version"], row["state"], row["learned_at"], f"{row['ended_loans']:,}", row["why"])
+        table.add_row(row["version"], row["state"], row["trained_at"], f"{row['ended_loans']:,}", row["why"])
     return table
 
 
 def _what_if(settings: Settings, registry: ModelRegistry, path: Path) -> WhatIf:
     before, after = read_policy(settings.lending_policy), read_policy(path)
-    model = model_in_force(registry)
+    model = active_model(registry)
     if model is None:
         raise CommandError("no scoring model is in force yet; `make run SELECT=lending` learns one")
     with open_snapshot(current_snapshot(settings.serving)) as snapshot:

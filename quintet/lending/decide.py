@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from quintet.lending.active import KeptModel
 from quintet.lending.application import Application
 from quintet.lending.decision_log import DecisionRecord
 from quintet.lending.endpoint import ScoredBy
-from quintet.lending.in_force import KeptModel
 from quintet.lending.policy import Outcome, Policy, known_names
 from quintet.lending.scoring import REASONS, Scored, ScoringModel
 

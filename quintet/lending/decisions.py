@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from quintet.lending.active import Serving
 from quintet.lending.application import Application, why_untimely
 from quintet.lending.decide import Figures, Known, decided
 from quintet.lending.decision_log import DecisionLog, DecisionRecord
 from quintet.lending.endpoint import NoScoreError, ScoredBy, Scorer
-from quintet.lending.in_force import Serving
 from quintet.lending.online import AtApplication, OnlineFeatures
 
 _POLL_SECONDS = 0.001

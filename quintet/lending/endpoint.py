@@ -11,7 +11,7 @@ from typing import Protocol
 
 import httpx
 
-from quintet.lending.in_force import Serving
+from quintet.lending.active import Serving
 from quintet.lending.scoring import REASONS, Scored
 
 

@@ -8,7 +8,6 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from quintet.lending.learning import Learned, columns_of
 from quintet.lending.measures import (
     Estimate,
     Ranking,
@@ -18,6 +17,7 @@ from quintet.lending.measures import (
     resamples,
     share_interval,
 )
+from quintet.lending.model_training import Trained, columns_of
 from quintet.lending.scoring import INPUTS, Bins, ScoringModel
 from quintet.ml.statistics import stability
 
@@ -37,7 +37,7 @@ _STABILITY_BINS = 10
 _FEWEST_FOR_AUC = 20
 
 
-def figures(learned: Learned) -> pd.DataFrame:
+def figures(learned: Trained) -> pd.DataFrame:
     """scores_of (a kind), measure (auc, gini, ks, calibration_error), value, low, high, n; on the tested loans."""
     tested, rows = learned.tested, []
     is_default, client = tested["is_default"].to_numpy(), tested["client_id"].to_numpy()
@@ -53,7 +53,7 @@ def figures(learned: Learned) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(n=len(tested))
 
 
-def calibration(learned: Learned) -> pd.DataFrame:
+def calibration(learned: Trained) -> pd.DataFrame:
     """scores_of, bin, loans, mean_probability, defaults, default_share, low, high: a row a bin of the tested loans."""
     is_default, parts = learned.tested["is_default"].to_numpy(), []
     for kind in learned.models:
@@ -79,7 +79,7 @@ def calibration(learned: Learned) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def points_per_bin(learned: Learned) -> pd.DataFrame:
+def points_per_bin(learned: Trained) -> pd.DataFrame:
     """The scorecard: input, bin, lower, upper, is_null, points, loans, default_share, reason; a row a bin.
 
     The first row, `base`, has the points that everybody begins with. lower and upper are null at an open end.
@@ -131,7 +131,7 @@ def age_band(age_years: pd.Series) -> pd.Series:
     return pd.Series(np.where(np.isnan(age), "unknown", names[place]), index=age_years.index)
 
 
-def fairness(learned: Learned, scored: pd.DataFrame) -> pd.DataFrame:
+def fairness(learned: Trained, scored: pd.DataFrame) -> pd.DataFrame:
     """How age bands fare, though age is no input: a row a band.
 
     scored: all applications, as `what_if.score_applications` gives them. age_band, applications, approvals, referrals,

@@ -300,7 +300,7 @@ def cut_offs(table: pd.DataFrame, approve_below: float) -> Figure:
     nearest = int((rows["approve_below"] - approve_below).abs().to_numpy().argmin())
     words = ["asked for" if place == nearest else "" for place in range(len(rows))]
     rows = rows.assign(mark=[
-        "in force" if in_force else word for in_force, word in zip(rows["is_in_force"], words, strict=True)
+        "in force" if in_force else word for in_force, word in zip(rows["is_active"], words, strict=True)
     ])  # fmt: skip
     height = 300
     base = alt.Chart(plain_values(rows, "mark", *(column.name for column in columns)))
@@ -312,7 +312,7 @@ def cut_offs(table: pd.DataFrame, approve_below: float) -> Figure:
     line = base.mark_line(opacity=0.6).encode(x=x, y=y, order=order)
     dots = base.mark_point().encode(x=x, y=y, tooltip=tips)
     labels = base.mark_text(style="label-strong", dy=-14).encode(x=x, y=y, text="mark:N")
-    now = rows[rows["is_in_force"].astype(bool)].iloc[0]
+    now = rows[rows["is_active"].astype(bool)].iloc[0]
     alternative = (
         f"The policy in force approves below {now['approve_below']:.0%}: "
         f"{format_value(now['approval_share'], 'percent')} of applications, "

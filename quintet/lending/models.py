@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from quintet.lending.in_force import FOLDER
-from quintet.lending.learning import CannotLearnError, Learned, learn, may_replace
+from quintet.lending.active import FOLDER
+from quintet.lending.model_training import CannotTrainError, Trained, learn, may_replace
 from quintet.lending.scoring import ModelFileError, ScoringModel
 from quintet.ml.model_registry import ModelRegistry, RegistryError
 
 ENDED, UNTIL = "ended loans", "ended until"
-"""What `learned_from` says: how many loans, and the day until which they had ended, as a number like 20200823."""
+"""What `trained_from` says: how many loans, and the day until which they had ended, as a number like 20200823."""
 
 _WORTH_LEARNING = 1.1
 _IN_SHADOW = "in shadow"
@@ -28,7 +28,7 @@ class Promotion:
 
     model: ScoringModel | None
     why: str
-    learned: Learned | None
+    learned: Trained | None
 
 
 def registry_of(models: Path) -> ModelRegistry:
@@ -36,13 +36,13 @@ def registry_of(models: Path) -> ModelRegistry:
     return ModelRegistry(models / FOLDER)
 
 
-def model_in_force(registry: ModelRegistry) -> ScoringModel | None:
+def active_model(registry: ModelRegistry) -> ScoringModel | None:
     """The model in force; None before the first. Raises RegistryError or ModelFileError where it cannot be read."""
     current = registry.current()
     return None if current is None else ScoringModel.from_json(registry.text(current.version))
 
 
-def learn_and_promote(registry: ModelRegistry, training_set: pd.DataFrame, now: dt.datetime) -> Promotion:
+def train_and_promote(registry: ModelRegistry, training_set: pd.DataFrame, now: dt.datetime) -> Promotion:
     """Learn; put what was learnt in force if the gate lets it through. now: UTC without zone.
 
     Learning anew is worth it once a tenth more loans have ended than any kept model has learnt from; so what a person
@@ -50,21 +50,21 @@ def learn_and_promote(registry: ModelRegistry, training_set: pd.DataFrame, now: 
     another challenger.
     """
     try:
-        current, fault = model_in_force(registry), ""
+        current, fault = active_model(registry), ""
     except (RegistryError, ModelFileError, OSError) as error:
         current, fault = None, f"the model in force cannot be read ({error}); "
     try:
         learned = learn(training_set)
-    except CannotLearnError as error:
+    except CannotTrainError as error:
         return Promotion(current, f"{fault}{error}", None)
     ended = len(learned.ended)
-    most = max((version.learned_from.get(ENDED, 0) for version in registry.versions()), default=0)
+    most = max((version.trained_from.get(ENDED, 0) for version in registry.versions()), default=0)
     if current is not None and ended < _WORTH_LEARNING * most:
         return Promotion(
             current, f"{most:,} ended loans were learnt from before, and {ended:,} say little more", learned
         )
     in_force = registry.current() if current is not None else None
-    passes, why = may_replace(learned, current, _day(in_force.learned_from.get(UNTIL)) if in_force else None)
+    passes, why = may_replace(learned, current, _day(in_force.trained_from.get(UNTIL)) if in_force else None)
     told = {ENDED: ended, UNTIL: int(f"{learned.ended['outcome_on'].max():%Y%m%d}")}
     registry.keep(learned.model.version, learned.model.to_json(), now, f"{fault}{why}", told, in_use=passes)
     challenger = registry.challenger()
@@ -80,7 +80,7 @@ def _day(number: int | None) -> dt.date | None:
 
 
 def state_of(registry: ModelRegistry) -> pd.DataFrame:
-    """All kept models, the latest first: version, state, learned_at, why, sha256, ended_loans."""
+    """All kept models, the latest first: version, state, trained_at, why, sha256, ended_loans."""
     current, challenger = registry.current(), registry.challenger()
     states = {named.version: state for named, state in ((challenger, "in shadow"), (current, "in force")) if named}
     before = set(registry.used_before())
@@ -88,11 +88,11 @@ def state_of(registry: ModelRegistry) -> pd.DataFrame:
         {
             "version": version.version,
             "state": states.get(version.version, "was in force" if version.version in before else "kept"),
-            "learned_at": version.learned_at,
+            "trained_at": version.trained_at,
             "why": version.reason,
             "sha256": version.sha256,
-            "ended_loans": version.learned_from.get(ENDED, 0),
+            "ended_loans": version.trained_from.get(ENDED, 0),
         }
         for version in reversed(registry.versions())
     ]
-    return pd.DataFrame(rows, columns=["version", "state", "learned_at", "why", "sha256", "ended_loans"])
+    return pd.DataFrame(rows, columns=["version", "state", "trained_at", "why", "sha256", "ended_loans"])

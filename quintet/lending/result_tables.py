@@ -9,7 +9,6 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from quintet.lending.learning import Learned
 from quintet.lending.model_card import (
     calibration,
     distribution,
@@ -18,7 +17,8 @@ from quintet.lending.model_card import (
     input_stability,
     points_per_bin,
 )
-from quintet.lending.models import Promotion, learn_and_promote, state_of
+from quintet.lending.model_training import Trained
+from quintet.lending.models import Promotion, state_of, train_and_promote
 from quintet.lending.policy import Policy
 from quintet.lending.scoring import ScoringModel
 from quintet.lending.tables import TRAINING_SET
@@ -41,13 +41,13 @@ MODEL_TABLES: Mapping[str, Mapping[str, str]] = {
     "ml.lending_models": {
         "version": "varchar",
         "state": "varchar",
-        "learned_at": "timestamp",
+        "trained_at": "timestamp",
         "why": "varchar",
         "sha256": "varchar",
         "ended_loans": "bigint",
     },
     "ml.lending_model_training": {
-        "learned_at": "timestamp",
+        "trained_at": "timestamp",
         "model_version": "varchar",
         "chosen": "varchar",
         "why": "varchar",
@@ -133,7 +133,7 @@ MODEL_TABLES: Mapping[str, Mapping[str, str]] = {
     "ml.lending_what_if": {
         "approve_below": "double",
         "reject_from": "double",
-        "is_in_force": "boolean",
+        "is_active": "boolean",
         "applications": "bigint",
         "approvals": "bigint",
         "referrals": "bigint",
@@ -160,7 +160,7 @@ def write_model_results(
     connection: to the warehouse. now: UTC without zone. Raises LeakError where an input knows of the outcome.
     """
     training_set = connection.execute(f"from {TRAINING_SET} order by application_id").df()
-    promotion = learn_and_promote(registry, training_set, now)
+    promotion = train_and_promote(registry, training_set, now)
     frames = {
         "ml.lending_models": state_of(registry),
         "ml.lending_model_training": pd.DataFrame([_training(promotion, policy, now)]),
@@ -183,7 +183,7 @@ def write_model_results(
 def _training(promotion: Promotion, policy: Policy, now: dt.datetime) -> dict[str, Any]:
     trained = promotion.learned
     return {
-        "learned_at": now,
+        "trained_at": now,
         "model_version": None if promotion.model is None else promotion.model.version,
         "chosen": trained.chosen if trained else None,
         "why": promotion.why,
@@ -196,7 +196,7 @@ def _training(promotion: Promotion, policy: Policy, now: dt.datetime) -> dict[st
 
 
 def _card(
-    trained: Learned, model: ScoringModel, training_set: pd.DataFrame, scored: pd.DataFrame
+    trained: Trained, model: ScoringModel, training_set: pd.DataFrame, scored: pd.DataFrame
 ) -> dict[str, pd.DataFrame]:
     return {
         "ml.lending_model_figures": figures(trained),

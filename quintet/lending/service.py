@@ -9,11 +9,11 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from quintet.domain import ServiceContext
+from quintet.lending.active import FOLDER, Serving
 from quintet.lending.decision_log import DecisionLog
 from quintet.lending.decisions import Decisions
 from quintet.lending.endpoint import InProcess, Remote, Scorer
 from quintet.lending.feature_registry import features
-from quintet.lending.in_force import FOLDER, Serving
 from quintet.lending.online import OnlineFeatures
 from quintet.ml.model_registry import ModelRegistry
 from quintet.settings import Settings

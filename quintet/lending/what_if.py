@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from quintet.lending.learning import figures_of, score_rows
 from quintet.lending.measures import share_interval
+from quintet.lending.model_training import figures_of, score_rows
 from quintet.lending.policy import STRICTER, Policy
 from quintet.lending.scoring import Scored, ScoringModel
 
@@ -80,7 +80,7 @@ def compare(scored: pd.DataFrame, before: np.ndarray, after: np.ndarray) -> What
 def cut_off_table(scored: pd.DataFrame, policy: Policy) -> pd.DataFrame:
     """What each limit of `CUT_OFFS` would have come to beside the policy in force, a row each and one for that.
 
-    approve_below, reject_from, is_in_force, the counts and the book of those approved, and of who is swapped in and out
+    approve_below, reject_from, is_active, the counts and the book of those approved, and of who is swapped in and out
     the count and the realised share of defaults.
     """
     before = scored["decision"].to_numpy()
@@ -94,7 +94,7 @@ def cut_off_table(scored: pd.DataFrame, policy: Policy) -> pd.DataFrame:
             {
                 "approve_below": limit,
                 "reject_from": reject_from,
-                "is_in_force": limit == policy.approve_below,
+                "is_active": limit == policy.approve_below,
                 **_sums(scored, after),
                 **{
                     f"swapped_{way}_{name}": swapped.loc[way, name]

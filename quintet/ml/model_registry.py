@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 _INDEX = "index.json"
 
@@ -23,9 +24,9 @@ class ModelVersion:
 
     version: str
     sha256: str
-    learned_at: str
+    trained_at: str
     reason: str
-    learned_from: Mapping[str, int] = field(default_factory=dict)
+    trained_from: Mapping[str, int] = field(default_factory=dict)
 
 
 class ModelRegistry:
@@ -36,7 +37,7 @@ class ModelRegistry:
 
     def versions(self) -> list[ModelVersion]:
         """All that were kept, the latest last."""
-        return [ModelVersion(**version) for version in self._index()["versions"]]
+        return [_version_of(entry) for entry in self._index()["versions"]]
 
     def current(self) -> ModelVersion | None:
         """The one in use, None before the first."""
@@ -73,15 +74,15 @@ class ModelRegistry:
         self,
         version: str,
         text: str,
-        learned_at: dt.datetime,
+        trained_at: dt.datetime,
         reason: str,
-        learned_from: Mapping[str, int],
+        trained_from: Mapping[str, int],
         *,
         in_use: bool = True,
     ) -> ModelVersion:
         """Write the model and, if `in_use`, use it from now on; the same version again moves to the end."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        kept = ModelVersion(version, _sha256(text), f"{learned_at:%Y-%m-%d %H:%M:%S}", reason, dict(learned_from))
+        kept = ModelVersion(version, _sha256(text), f"{trained_at:%Y-%m-%d %H:%M:%S}", reason, dict(trained_from))
         _replace(self._path(version), text)
         others = [each for each in self.versions() if each.version != version]
         index = self._index() | {"versions": [asdict(each) for each in (*others, kept)]}
@@ -121,6 +122,14 @@ class ModelRegistry:
 
     def _path(self, version: str) -> Path:
         return self.folder / f"{version}.json"
+
+
+_FORMER_NAMES = {"learned_at": "trained_at", "learned_from": "trained_from"}
+
+
+def _version_of(entry: Mapping[str, Any]) -> ModelVersion:
+    """A version as the index has it; an index of an earlier release has other names."""
+    return ModelVersion(**{_FORMER_NAMES.get(name, name): value for name, value in entry.items()})
 
 
 def _used(index: Mapping, version: str) -> dict:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from quintet.payments.charts import checkout_figure
 from quintet.presentation.design import Column, format_value
-from quintet.presentation.report import Block, Chart, Code, Paper, Points, Section, Table, Text, Tiles, write_pdf
+from quintet.presentation.report import Block, Chart, Code, Points, Report, Section, Table, Text, Tiles, write_pdf
 
 FILE = "checkout_analysis.pdf"
 
@@ -30,10 +30,10 @@ _COLUMNS = (
 
 def write_checkout_report(snapshot: duckdb.DuckDBPyConnection, folder: Path, sql: str) -> Path:
     """Write the paper into the folder of reports; gives its path. sql: the comparison, as its model states it."""
-    return write_pdf(checkout_paper(snapshot, sql), folder / FILE)
+    return write_pdf(checkout_report(snapshot, sql), folder / FILE)
 
 
-def checkout_paper(snapshot: duckdb.DuckDBPyConnection, sql: str) -> Paper:
+def checkout_report(snapshot: duckdb.DuckDBPyConnection, sql: str) -> Report:
     """The paper over the days of the snapshot; without any it says how to get one."""
     snapshot_id, published_at = snapshot.execute("select snapshot_id, published_at from marts.snapshot").fetchall()[0]
     hours = snapshot.execute(
@@ -48,7 +48,7 @@ def checkout_paper(snapshot: duckdb.DuckDBPyConnection, sql: str) -> Paper:
     sections = [_summary(hours, files)]
     sections += [_day(hours[hours["source_file"] == name], name) for name in files[-MOST_DAYS:]]
     sections.append(_method(sql))
-    return Paper(
+    return Report(
         title=_title(marked, len(files)),
         lead="Which hours of these days sold more or less than they should have, and how sure is that?",
         source="Checkout sales by hour, one file a day",

@@ -20,10 +20,10 @@ from typing import Any
 import structlog
 
 from quintet.payments.channels import Send
-from quintet.payments.courier import Courier
 from quintet.payments.incidents import Incident, Point
 from quintet.payments.monitor import Change, Item, Monitor, Verdict
 from quintet.payments.notifications import tell
+from quintet.payments.outbox_worker import OutboxWorker
 from quintet.state.outbox import oldest_waiting
 from quintet.state.store import Store
 
@@ -70,7 +70,7 @@ class Listener:
         self.queue.put_nowait(event)
 
 
-class Live:
+class MonitorService:
     """The monitor with its thread. clock: the time in UTC, with its zone. Nothing runs before `start`."""
 
     def __init__(
@@ -83,7 +83,7 @@ class Live:
     ) -> None:
         self._store, self._channels, self._clock, self._page_url = store, tuple(channels), clock, page_url
         self.monitor = Monitor(store)
-        self.courier = Courier(store, channels, clock, heartbeat_url, lambda: self.is_well)
+        self.outbox_worker = OutboxWorker(store, channels, clock, heartbeat_url, lambda: self.is_well)
         self._requests: queue.SimpleQueue[tuple[Sequence[Item], Future[list[Verdict]]] | None] = queue.SimpleQueue()
         self._listeners: set[Listener] = set()
         self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
@@ -96,7 +96,7 @@ class Live:
         """Begin to judge and to deliver."""
         self._thread = threading.Thread(target=self._run, name="payments", daemon=True)
         self._thread.start()
-        self.courier.start()
+        self.outbox_worker.start()
 
     def stop(self) -> None:
         """End after the requests at hand; the state is kept."""
@@ -106,12 +106,12 @@ class Live:
         self._thread.join()
         self._thread = None
         self.end_listening()
-        self.courier.stop()
+        self.outbox_worker.stop()
 
     @property
     def is_well(self) -> bool:
         """Whether the threads are at work and what is to be told gets out."""
-        is_running = self._thread is not None and self._thread.is_alive() and self.courier.is_alive
+        is_running = self._thread is not None and self._thread.is_alive() and self.outbox_worker.is_alive
         waiting = oldest_waiting(self._store)
         gets_out = waiting is None or self._clock() - waiting < _OUTBOX_MAY_WAIT
         return is_running and gets_out and time.monotonic() - self._last_round < _LONGEST_SILENCE_SECONDS
@@ -204,7 +204,7 @@ class Live:
         try:
             self._spread(self.monitor.pass_time(now))
             if tell(self._store, self._channels, self._page_url, now):
-                self.courier.wake()
+                self.outbox_worker.wake()
                 self.say("told", lambda: {"at": now.isoformat(timespec="seconds")})
         except Exception:  # a full disk or a locked store: what is due is told by the next tick
             _LOG.exception("payments could not go on")

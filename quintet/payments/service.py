@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from quintet.domain import ServiceContext
 from quintet.payments.channels import channels_of, payments_page_url
-from quintet.payments.live import Live
+from quintet.payments.live import MonitorService
 
 
 @dataclass(frozen=True)
 class PaymentsService:
     """The monitor that judges transactions as they come."""
 
-    live: Live
+    live: MonitorService
 
     async def start(self) -> None:
         """Start the monitor and the delivery of its messages."""
@@ -29,5 +29,5 @@ def build_service(context: ServiceContext) -> PaymentsService:
     """Build the monitor with the channels of the settings; nothing runs before `start`."""
     settings = context.settings
     heartbeat = settings.heartbeat_url.get_secret_value() if settings.heartbeat_url else None
-    live = Live(context.store, channels_of(settings), context.clock, payments_page_url(settings), heartbeat)
+    live = MonitorService(context.store, channels_of(settings), context.clock, payments_page_url(settings), heartbeat)
     return PaymentsService(live)

@@ -172,7 +172,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Paper:
+class Report:
     """A paper. title: the finding. lead: the question it answers, in a sentence.
 
     source: which data stands behind it. snapshot_id, published_at (UTC without zone): of the snapshot it was made from.
@@ -187,17 +187,17 @@ class Paper:
     page: Page = "a4"
 
 
-def pdf(paper: Paper) -> bytes:
+def pdf(paper: Report) -> bytes:
     """The paper as PDF; the same paper gives the same bytes."""
     return _compile(paper, "pdf")[0]
 
 
-def page_images(paper: Paper, dots_per_inch: int = 96) -> Sequence[bytes]:
+def page_images(paper: Report, dots_per_inch: int = 96) -> Sequence[bytes]:
     """The paper's pages as PNG, for a preview."""
     return _compile(paper, "png", dots_per_inch)
 
 
-def write_pdf(paper: Paper, path: Path) -> Path:
+def write_pdf(paper: Report, path: Path) -> Path:
     """Write the paper to a file, which is the old or the new one at any time; gives its path."""
     content = pdf(paper)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -232,7 +232,7 @@ def _with_stable_ids(svg: str) -> str:
     return _CLIP.sub(lambda found: f"{found[1]}{numbers.setdefault(found[0], len(numbers) + 1)}", svg)
 
 
-def _compile(paper: Paper, kind: Literal["pdf", "png"], dots_per_inch: int | None = None) -> Sequence[bytes]:
+def _compile(paper: Report, kind: Literal["pdf", "png"], dots_per_inch: int | None = None) -> Sequence[bytes]:
     published = paper.published_at.replace(tzinfo=dt.UTC)
     with tempfile.TemporaryDirectory(prefix="paper-") as folder:
         root = Path(folder)

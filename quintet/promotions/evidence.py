@@ -16,7 +16,7 @@ EVIDENCE = (*PROFILE_EVIDENCE, *BEHAVIOUR_EVIDENCE, *LINK_EVIDENCE)
 
 
 @dataclass(frozen=True)
-class Gathered:
+class EvidenceMatrix:
     """Evidence of accounts, by row.
 
     columns: a row an account, a column as in `EVIDENCE`. component: the number of its cluster; link_a, link_b: rows of
@@ -30,7 +30,7 @@ class Gathered:
     link_weight: np.ndarray
 
 
-def gather(accounts: Accounts, population: Population) -> Gathered:
+def gather(accounts: Accounts, population: Population) -> EvidenceMatrix:
     """The evidence of each account beside all others."""
     members, pairs = members_of(accounts, population), pairs_of(accounts)
     weight, shared_code = pair_weights(pairs, members, population)
@@ -38,7 +38,7 @@ def gather(accounts: Accounts, population: Population) -> Gathered:
     component = components(len(members), pairs.a[is_link], pairs.b[is_link])
     links = link_evidence(pairs, weight, shared_code, members, component, population.span_seconds)
     columns = own_evidence(accounts, population) | links
-    return Gathered(
+    return EvidenceMatrix(
         columns=stacked(columns),
         component=component,
         link_a=pairs.a[is_link],

@@ -13,7 +13,7 @@ def registry_of(models: Path) -> ModelRegistry:
     return ModelRegistry(models / "promotions")
 
 
-def model_in_force(registry: ModelRegistry) -> AbuseModel | None:
+def active_model(registry: ModelRegistry) -> AbuseModel | None:
     """The model in force; None where there is none yet, or it is of an older method and has to be learnt anew.
 
     Raises RegistryError for a file that is missing or was changed.

@@ -14,6 +14,15 @@ import numpy as np
 import pyarrow as pa
 
 from quintet.promotions.accounts import Accounts, SignUp, Usage, accounts_as_given, rows_of
+from quintet.promotions.candidate_graph import (
+    Added,
+    CandidateGraph,
+    Columns,
+    Entry,
+    Stored,
+    fields_of,
+    members_of_entries,
+)
 from quintet.promotions.candidates import members_of
 from quintet.promotions.evidence import own_evidence, stacked
 from quintet.promotions.identity import (
@@ -35,7 +44,6 @@ from quintet.promotions.links import (
     points_by_sharers,
 )
 from quintet.promotions.model import AbuseModel
-from quintet.promotions.neighbourhood import Added, Columns, Entry, Neighbourhood, Stored, fields_of, members_of_entries
 from quintet.promotions.policy import Policy
 from quintet.promotions.reasons import Reason, explained, reason_codes
 
@@ -88,7 +96,7 @@ class _Surroundings:
     entries: all of them. members: the same as links look at them. around: where each guest stands among them.
     """
 
-    around: Sequence[Neighbourhood]
+    around: Sequence[CandidateGraph]
     entries: Sequence[Entry]
     members: Members
     pairs: Pairs
@@ -288,7 +296,7 @@ class OnlineIndex:
         around = []
         for one, guest in zip(asked, guests, strict=True):
             known = self._row(guest.user_id)
-            around.append(Neighbourhood(entries, guest, known, below=self._rows))
+            around.append(CandidateGraph(entries, guest, known, below=self._rows))
             if one.joins:
                 self._join(guest, known, one.usages)
         growing, parts = around, []

@@ -13,9 +13,8 @@ import pyarrow as pa
 
 from quintet.ml.model_registry import ModelRegistry, ModelVersion
 from quintet.promotions.accounts import Accounts, accounts_of
-from quintet.promotions.evidence import EVIDENCE, Gathered, gather
+from quintet.promotions.evidence import EVIDENCE, EvidenceMatrix, gather
 from quintet.promotions.identity import KINDS, identity_key_table
-from quintet.promotions.learned import Choice, choose_model, settled_labels
 from quintet.promotions.model import AbuseModel
 from quintet.promotions.model_card import (
     coefficients,
@@ -25,9 +24,10 @@ from quintet.promotions.model_card import (
     stability,
     threshold_table,
 )
-from quintet.promotions.models import model_in_force
+from quintet.promotions.models import active_model
 from quintet.promotions.policy import Policy
 from quintet.promotions.score import Scored, scored
+from quintet.promotions.training import Choice, choose_model, settled_labels
 from quintet.warehouse.database import transaction
 
 _TEXT, _REAL, _WHOLE, _YES_NO = pa.string(), pa.float64(), pa.int64(), pa.bool_()
@@ -140,7 +140,7 @@ def train_model(
     accounts = _accounts(connection)
     ids = accounts.user_id.to_pylist()
     label, contradicting = settled_labels(connection.execute(_LABELS).df(), ids)
-    current = model_in_force(registry)
+    current = active_model(registry)
     choice = choose_model(accounts, label, current)
     model = choice.model
     gathered = gather(accounts, model.population)
@@ -194,7 +194,7 @@ def write_scores(connection: duckdb.DuckDBPyConnection, registry: ModelRegistry,
 
     Raises LookupError where no model is in force: `train_model` comes first.
     """
-    model = model_in_force(registry)
+    model = active_model(registry)
     if model is None:
         raise LookupError(f"no model is in force in {registry.folder}; materialise ml/abuse_model first")
     accounts = _accounts(connection)
@@ -273,7 +273,7 @@ def _drift(connection: duckdb.DuckDBPyConnection, score: np.ndarray) -> tuple[fl
 
 
 def _card(
-    choice: Choice, label: np.ndarray, score: np.ndarray, gathered: Gathered, policy: Policy
+    choice: Choice, label: np.ndarray, score: np.ndarray, gathered: EvidenceMatrix, policy: Policy
 ) -> dict[str, pd.DataFrame]:
     """The tables of figures. Without labels of both classes those that need them have no row."""
     frames = {name: pd.DataFrame(columns=MODEL_TABLES[name].names) for name in _OF_LABELS}

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from quintet.promotions.accounts import Accounts, accounts_of
-from quintet.promotions.evidence import Gathered, gather
+from quintet.promotions.evidence import EvidenceMatrix, gather
 from quintet.promotions.model import AbuseModel
 from quintet.promotions.policy import Policy
 from quintet.promotions.reasons import reason_codes
@@ -35,7 +35,7 @@ def score_batch(
     return scored(accounts, gather(accounts, model.population), model, policy).scores
 
 
-def scored(accounts: Accounts, gathered: Gathered, model: AbuseModel, policy: Policy) -> Scored:
+def scored(accounts: Accounts, gathered: EvidenceMatrix, model: AbuseModel, policy: Policy) -> Scored:
     """What the model and the policy make of the evidence gathered of the accounts."""
     user_id = accounts.user_id.to_pandas()
     score = model.scores(gathered.columns)

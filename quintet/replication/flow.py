@@ -19,7 +19,7 @@ from quintet.replication import metrics
 from quintet.replication.pgoutput import Begin, Commit, Decoder, Relation
 from quintet.replication.tables import after_relation, is_quarantined
 from quintet.replication.upload import Piece, Uploader
-from quintet.state.features import Keeper
+from quintet.state.features import CheckpointThread
 
 if TYPE_CHECKING:
     from quintet.replication.run import Stream
@@ -60,7 +60,7 @@ class Flow:
         connection: psycopg.Connection,
         replication: source.Replication,
         uploader: Uploader,
-        keeper: Keeper,
+        keeper: CheckpointThread,
         confirmed: int,
     ) -> None:
         self._stream, self._options, self._epoch = stream, stream._options, epoch

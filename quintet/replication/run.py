@@ -51,7 +51,7 @@ from quintet.replication.tables import (
     write_table_state,
 )
 from quintet.replication.upload import Uploader
-from quintet.state.features import Keeper
+from quintet.state.features import CheckpointThread
 
 _LOG = structlog.get_logger()
 _REPORT_SECONDS = 5.0
@@ -287,7 +287,7 @@ class Stream:
                     self._log, epoch.name, start, options.writers, options.most_events, options.object_seconds
                 )
                 try:
-                    with Keeper(store, FLUSHED, options.feedback_seconds) as keeper, store.writing():
+                    with CheckpointThread(store, FLUSHED, options.feedback_seconds) as keeper, store.writing():
                         Flow(self, epoch, connection, replication, uploader, keeper, state.confirmed).run()
                 finally:
                     uploader.close()

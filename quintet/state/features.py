@@ -135,7 +135,7 @@ class FeatureStore:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Within the body this thread writes all the time. It has a large cache, so that the file may be large;
-        its commits never move the log, which takes long: a `Keeper` has to.
+        its commits never move the log, which takes long: a `CheckpointThread` has to.
         """
         connection = self._store.read()
         (cache,) = connection.execute("pragma cache_size").fetchone()
@@ -162,7 +162,7 @@ class FeatureStore:
         self._store.close()
 
 
-class Keeper:
+class CheckpointThread:
     """A thread that makes checkpoints, so that the writer of `store` never waits for the disk.
 
     kept: the value of the fact `name` that survives a power cut; None where there is none.

@@ -11,8 +11,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from quintet.lending.active import FOLDER
 from quintet.lending.decision_log import DecisionLog
-from quintet.lending.in_force import FOLDER
 from quintet.lending.scoring import ScoringModel
 from quintet.ml.model_registry import ModelRegistry
 from quintet.samples.crm import Crm, Plan, Tally

@@ -14,13 +14,13 @@ from sklearn.metrics import average_precision_score
 
 from quintet.promotions.accounts import Accounts, accounts_of
 from quintet.promotions.evidence import gather
-from quintet.promotions.learned import train
 from quintet.promotions.model import scorecard
 from quintet.promotions.model_card import blocked_by_group, recall_at
 from quintet.promotions.online_index import OnlineIndex
 from quintet.promotions.policy import read_policy
 from quintet.promotions.profile import Population
 from quintet.promotions.score import scored
+from quintet.promotions.training import train
 from tests.unit.promotions.worlds import FEW_ALONE, HARD, RINGS, requests, world
 
 POLICY = read_policy()

@@ -73,10 +73,10 @@ def test_nothing_new_matches_nothing_anew_and_a_day_only_its_neighbours(world):
     day = (rows["broker_at"].dt.normalize() == rows["broker_at"].dt.normalize().iloc[len(rows) // 2]).to_numpy()
     connection = open_world(clicks, rows[~day])
     match(connection, DATA, model)
-    assert match(connection, DATA, model).blocks_matched_anew == 0
+    assert match(connection, DATA, model).blocks_rematched == 0
     add_rows(connection, clicks[:0], rows[day])
     run = match(connection, DATA, model)
-    assert 1 <= run.blocks_matched_anew <= 3 < run.blocks
+    assert 1 <= run.blocks_rematched <= 3 < run.blocks
 
 
 def test_what_is_taken_away_is_forgotten(world):

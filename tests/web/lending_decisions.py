@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 
 from quintet.change_log.change import Change, Position
 from quintet.change_log.log import Epoch
+from quintet.lending.active import FOLDER
 from quintet.lending.feature_registry import features
-from quintet.lending.in_force import FOLDER
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.scoring import ScoringModel
 from quintet.ml.model_registry import ModelRegistry

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from quintet.payments.live import Listener, Live
+from quintet.payments.live import Listener, MonitorService
 from quintet.payments.service import PaymentsService
 from quintet.web.routes.payments import MOST_ITEMS
 from tests.unit.payments.teams import receiving
@@ -176,7 +176,7 @@ def test_a_silence_ends_by_itself_or_by_hand(payments: TestClient) -> None:
 
 
 def test_who_listens_hears_of_minutes_and_incidents_and_can_go_on_after_a_break(payments: TestClient) -> None:
-    live: Live = payments.app.state.service.of(PaymentsService).live  # type: ignore[attr-defined]
+    live: MonitorService = payments.app.state.service.of(PaymentsService).live  # type: ignore[attr-defined]
     send(payments, *(minute(number) for number in range(60)))
 
     async def hear(listener: Listener) -> tuple[int, str]:

@@ -79,7 +79,7 @@ def model_card(request: Request) -> Response:
     def make(snapshot: Any) -> Mapping[str, Any]:
         cursor = snapshot.cursor
         versions = _table(cursor, "lending_models")
-        moments = pd.to_datetime(versions["learned_at"])
+        moments = pd.to_datetime(versions["trained_at"])
         versions = versions.assign(learned=[f"{moment:%Y-%m-%d %H:%M}" for moment in moments])
         figures = {name: make_figure(cursor) for name, make_figure in _MODEL_FIGURES.items()}
         return {
@@ -146,7 +146,7 @@ class _Asked:
     def __init__(self, cursor: duckdb.DuckDBPyConnection, query: QueryParams) -> None:
         self.cut_offs = _table(cursor, "lending_what_if")
         self.problem: str | None = None
-        in_force = self.cut_offs[self.cut_offs["is_in_force"].astype(bool)].to_dict("records")
+        in_force = self.cut_offs[self.cut_offs["is_active"].astype(bool)].to_dict("records")
         own = in_force[0] if in_force else {"approve_below": 0.2, "reject_from": 0.4}
         self.before = (float(own["approve_below"]), float(own["reject_from"]))
         self.approve_below = self._limit(query, "approve_below", self.before[0])

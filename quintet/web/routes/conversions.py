@@ -143,7 +143,7 @@ class MatchQuality(BaseModel):
     """What the model expects of its matches, and what the placebo says of them."""
 
     model_version: str | None
-    learned_at: dt.datetime | None = Field(description="UTC.")
+    trained_at: dt.datetime | None = Field(description="UTC.")
     expected_precision: float | None
     expected_recall: float | None
     expected_f1: float | None
@@ -174,15 +174,15 @@ def funnel(request: Request) -> Response:
 def match_quality(cursor: Any) -> dict[str, Any]:
     """`outcomes` and `quality` of the answer, from a snapshot."""
     figures = dict(cursor.execute("select figure, value from ml.matching_summary").fetchall())
-    [(version, learned_at)] = cursor.execute(
-        "select version, strftime(learned_at, '%Y-%m-%dT%H:%M:%SZ') from ml.matching_model"
+    [(version, trained_at)] = cursor.execute(
+        "select version, strftime(trained_at, '%Y-%m-%dT%H:%M:%SZ') from ml.matching_model"
     ).fetchall()
     expected = ("expected_precision", "expected_recall", "expected_f1")
     return {
         "outcomes": _records(read_frame(cursor, "outcomes")),
         "quality": {
             "model_version": version,
-            "learned_at": learned_at,
+            "trained_at": trained_at,
             **{name: figures.get(name) for name in expected},
             "placebo": _records(cursor.execute("from ml.matching_placebo order by hours").df()),
         },

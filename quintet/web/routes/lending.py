@@ -75,7 +75,7 @@ class ApplicationGiven(BaseModel):
         )
 
 
-class ReasonTold(BaseModel):
+class ReasonAnswer(BaseModel):
     """Why: a code for programs, and a sentence for the client."""
 
     code: str = Field(examples=["OVERDUE_LOAN"])
@@ -89,7 +89,7 @@ class DecisionAnswer(BaseModel):
     application_id: int
     client_id: int
     decision: Literal["approve", "refer", "reject"]
-    reasons: list[ReasonTold] = Field(description="What spoke against approval, or that there was no history.")
+    reasons: list[ReasonAnswer] = Field(description="What spoke against approval, or that there was no history.")
     score: float | None = Field(description="Probability of default; null where there was none in time.")
     points: int | None
     model_version: str | None

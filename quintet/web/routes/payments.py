@@ -31,7 +31,7 @@ from quintet.payments import store as kept
 from quintet.payments.auth_codes import status_of
 from quintet.payments.detector import LARGEST_COUNT
 from quintet.payments.incidents import WITHDRAWN, Incident, to_datetime, to_minute
-from quintet.payments.live import Live, as_json, incident_as_json, moment
+from quintet.payments.live import MonitorService, as_json, incident_as_json, moment
 from quintet.payments.monitor import AHEAD, Item, Verdict, is_ahead, point_of
 from quintet.payments.service import PaymentsService
 from quintet.warehouse.snapshot import NoSnapshotError, records
@@ -357,7 +357,7 @@ def _refused(faults: Sequence[Fault]) -> ProblemError:
     return ProblemError(422, detail, errors=shown)
 
 
-def _live(request: Request) -> Live:
+def _live(request: Request) -> MonitorService:
     return service_of(request).of(PaymentsService).live
 
 

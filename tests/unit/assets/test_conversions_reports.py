@@ -5,7 +5,7 @@ import dagster as dg
 import pytest
 
 from assets import conversions_reports
-from assets.conversions_reports import conversions_papers, journeys_files
+from assets.conversions_reports import conversions_pdfs, journeys_files
 from quintet.conversions import pipeline_worlds
 from quintet.conversions.analysis_tables import write_analysis
 from resources.warehouse import Warehouse
@@ -38,7 +38,7 @@ def test_both_papers_are_written_with_the_figures_of_the_worlds(published, tmp_p
     asked = []
     monkeypatch.setattr(pipeline_worlds, "pipeline_figures", lambda folder: asked.append(folder) or (CHANGES, MATCHERS))
     result = dg.materialize(
-        [conversions_papers],
+        [conversions_pdfs],
         resources={
             "warehouse": published,
             "reports": tmp_path / "reports",

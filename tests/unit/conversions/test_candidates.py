@@ -7,9 +7,9 @@ import pytest
 
 from quintet.conversions.candidates import (
     LARGEST_PER_ROW,
-    Laid,
     MatchInput,
     Window,
+    WindowArrays,
     by_country,
     country_name,
     find_candidates,
@@ -55,7 +55,7 @@ def test_shares_are_found_by_country_and_the_unknown_last():
     assert (shares[20 * 26 + 18], shares[-1], shares[0]) == (0.5, 0.1, 0.01)
 
 
-def _laid_out(connection: duckdb.DuckDBPyConnection, clicks: list[tuple], rows: list[tuple]) -> Laid:
+def _laid_out(connection: duckdb.DuckDBPyConnection, clicks: list[tuple], rows: list[tuple]) -> WindowArrays:
     """The window of day 1. clicks: id, second, country; rows: id, second, ip, residency."""
     connection.execute("create table c (conversion_id bigint, at_second bigint, country smallint)")
     connection.execute(

@@ -46,9 +46,9 @@ def add(connection: duckdb.DuckDBPyConnection, clicks: pd.DataFrame, rows: pd.Da
 
 
 def run(
-    connection: duckdb.DuckDBPyConnection, registry: ModelRegistry, code: str = "code", *, learn_anew: bool = False
+    connection: duckdb.DuckDBPyConnection, registry: ModelRegistry, code: str = "code", *, retrain: bool = False
 ) -> MatchingOutcome:
-    return run_matching(connection, registry, NOW, code, learn_anew=learn_anew, log=lambda _: None)
+    return run_matching(connection, registry, NOW, code, retrain=retrain, log=lambda _: None)
 
 
 def matches(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
@@ -67,8 +67,8 @@ def test_the_first_run_learns_and_the_next_one_has_nothing_to_match(connection, 
     first, second = run(connection, registry), run(connection, registry)
 
     assert first.learned == "there is none yet"
-    assert first.run.blocks_matched_anew == first.run.blocks >= DAYS
-    assert (second.learned, second.run.blocks_matched_anew) == (None, 0)
+    assert first.run.blocks_rematched == first.run.blocks >= DAYS
+    assert (second.learned, second.run.blocks_rematched) == (None, 0)
     assert second.model.version == first.model.version
 
 
@@ -84,7 +84,7 @@ def test_a_late_batch_under_a_settled_model_touches_only_its_days(connection, re
     outcome = run(connection, registry)
 
     assert outcome.learned is None
-    assert 0 < outcome.run.blocks_matched_anew <= 3
+    assert 0 < outcome.run.blocks_rematched <= 3
     found = matches(connection)
     connection.execute("drop schema matching cascade")
     run(connection, registry)
@@ -114,7 +114,7 @@ def test_a_model_asked_for_is_a_new_version_beside_the_one_before(connection, re
     add(connection, clicks[:1000], rows[:900])
     first = run(connection, registry)
     add(connection, clicks[1000:], rows[900:])
-    second = run(connection, registry, learn_anew=True)
+    second = run(connection, registry, retrain=True)
 
     assert second.learned == "asked for"
     assert [each.version for each in registry.versions()] == [first.model.version, second.model.version]
@@ -137,7 +137,7 @@ def test_results_of_other_code_are_made_anew(connection, registry):
     add(connection, *make_world(1_000, DAYS, 1))
     blocks = run(connection, registry).run.blocks
 
-    assert run(connection, registry, "other code").run.blocks_matched_anew == blocks
+    assert run(connection, registry, "other code").run.blocks_rematched == blocks
 
 
 @pytest.mark.parametrize("missing", ["int_conversions", "int_broker_rows", "both"])

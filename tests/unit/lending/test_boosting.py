@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from quintet.lending.boosting import Boosted, fit_boosted
-from quintet.lending.learning import columns_of
+from quintet.lending.model_training import columns_of
 from quintet.lending.scoring import ScoringModel
 from tests.lending.training import make_training_set
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from quintet.lending.learning import Learned
-from quintet.lending.models import Promotion, learn_and_promote, model_in_force, registry_of, state_of
+from quintet.lending.model_training import Trained
+from quintet.lending.models import Promotion, active_model, registry_of, state_of, train_and_promote
 from quintet.ml.model_registry import ModelRegistry
 from tests.lending.training import make_training_set
 
@@ -25,7 +25,7 @@ def kept(learnt: tuple[object, Promotion], registry: ModelRegistry, tmp_path: Pa
     return ModelRegistry(tmp_path / "copy")
 
 
-def _learned(learnt: tuple[object, Promotion]) -> Learned:
+def _learned(learnt: tuple[object, Promotion]) -> Trained:
     found = learnt[1].learned
     assert found is not None
     return found
@@ -39,7 +39,7 @@ def test_the_first_model_comes_into_force_and_the_other_kind_is_tried_in_shadow(
     assert challenger is not None
     assert current.version == _learned(learnt).model.version
     assert {current.version, challenger.version} == {model.version for model in _learned(learnt).models.values()}
-    in_force = model_in_force(kept)
+    in_force = active_model(kept)
     assert in_force == _learned(learnt).model
     assert state_of(kept).set_index("version")["state"].to_dict() == {
         current.version: "in force",
@@ -49,7 +49,7 @@ def test_the_first_model_comes_into_force_and_the_other_kind_is_tried_in_shadow(
 
 def test_nearly_the_same_loans_again_change_nothing(kept: ModelRegistry, training_set: pd.DataFrame) -> None:
     before = [version.version for version in kept.versions()]
-    promotion = learn_and_promote(kept, training_set, _LATER)
+    promotion = train_and_promote(kept, training_set, _LATER)
     assert "say little more" in promotion.why
     assert [version.version for version in kept.versions()] == before
     assert promotion.learned is not None
@@ -57,7 +57,7 @@ def test_nearly_the_same_loans_again_change_nothing(kept: ModelRegistry, trainin
 
 def test_with_a_tenth_more_loans_a_new_model_is_learnt_and_the_old_one_can_be_had_back(kept: ModelRegistry) -> None:
     first, first_challenger = kept.current(), kept.challenger()
-    promotion = learn_and_promote(kept, make_training_set(3_200), _LATER)
+    promotion = train_and_promote(kept, make_training_set(3_200), _LATER)
     second, second_challenger = kept.current(), kept.challenger()
     assert first_challenger is not None
     assert second_challenger is not None
@@ -67,7 +67,7 @@ def test_with_a_tenth_more_loans_a_new_model_is_learnt_and_the_old_one_can_be_ha
     assert promotion.model is not None
     assert second.version == promotion.model.version != first.version
     assert kept.roll_back().version == first.version
-    again = learn_and_promote(kept, make_training_set(3_200), _LATER)
+    again = train_and_promote(kept, make_training_set(3_200), _LATER)
     assert again.model is not None
     assert again.model.version == first.version, "what a person took back stays back"
 
@@ -78,7 +78,7 @@ def test_a_worse_model_is_kept_and_not_put_in_force(kept: ModelRegistry) -> None
     noise = rows["outcome"].sample(frac=1.0, random_state=1).to_numpy()  # outcomes of other loans
     ended_on = pd.to_datetime(rows["applied_on"]) + pd.Timedelta(days=30)
     worse = rows.assign(outcome=noise, outcome_on=ended_on.where(pd.notna(noise), None))
-    promotion = learn_and_promote(kept, worse, _LATER)
+    promotion = train_and_promote(kept, worse, _LATER)
     current = kept.current()
     assert first is not None
     assert current is not None
@@ -94,7 +94,7 @@ def test_a_challenger_that_a_person_named_stays(kept: ModelRegistry) -> None:
     current = kept.current()
     assert current is not None
     kept.challenge(current.version)
-    learn_and_promote(kept, make_training_set(3_200), _LATER)
+    train_and_promote(kept, make_training_set(3_200), _LATER)
     challenger = kept.challenger()
     assert challenger is not None
     assert challenger.version == current.version
@@ -106,14 +106,14 @@ def test_a_broken_file_is_replaced_by_what_is_learnt_and_the_reason_says_so(
     current = kept.current()
     assert current is not None
     (kept.folder / f"{current.version}.json").write_text("{", "utf-8")
-    promotion = learn_and_promote(kept, training_set, _LATER)
+    promotion = train_and_promote(kept, training_set, _LATER)
     assert "cannot be read" in promotion.why
-    assert model_in_force(kept) == promotion.model
+    assert active_model(kept) == promotion.model
 
 
 def test_with_too_little_to_learn_from_nothing_is_in_force_and_the_reason_says_why(tmp_path: Path) -> None:
     empty = registry_of(tmp_path)
-    promotion = learn_and_promote(empty, make_training_set(100), _LATER)
+    promotion = train_and_promote(empty, make_training_set(100), _LATER)
     assert promotion.model is None
     assert "needed to learn" in promotion.why
     assert state_of(empty).empty

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quintet.lending.learning import columns_of
+from quintet.lending.model_training import columns_of
 from quintet.lending.scorecard import bin_monotone, fit_card
 from quintet.lending.scoring import INPUTS
 from tests.lending.training import make_training_set

@@ -45,7 +45,7 @@ def test_all_three_decisions_and_both_ways_of_deciding_are_among_them(scored: pd
 
 def test_the_table_of_limits_has_the_policy_in_force_and_swaps_grow_from_there(scored: pd.DataFrame) -> None:
     table = cut_off_table(scored, _POLICY)
-    (in_force,) = table[table["is_in_force"]].to_dict("records")
+    (in_force,) = table[table["is_active"]].to_dict("records")
     assert in_force["approve_below"] == _POLICY.approve_below
     assert in_force["swapped_in_applications"] == in_force["swapped_out_applications"] == 0
     assert in_force["approvals"] == (scored["decision"] == "approve").sum()

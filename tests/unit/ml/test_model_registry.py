@@ -34,7 +34,7 @@ def test_the_model_kept_last_is_in_use_and_reads_back(registry: ModelRegistry) -
     current = registry.current()
 
     assert current is not None
-    assert (current.version, current.reason, current.learned_from) == ("two", "asked for", {"rows": 3})
+    assert (current.version, current.reason, current.trained_from) == ("two", "asked for", {"rows": 3})
     assert registry.text("two") == '{"of": "two"}'
     assert [version.version for version in registry.versions()] == ["one", "two"]
 
@@ -156,3 +156,12 @@ def test_an_index_of_an_older_release_reads(registry: ModelRegistry) -> None:
 
     assert registry.challenger() is None
     assert registry.used_before() == []
+
+
+def test_an_index_of_an_earlier_release_is_read(registry: ModelRegistry) -> None:
+    registry.keep("one", "text", NOW, "asked for", {"rows": 3})
+    index = registry.folder / "index.json"
+    index.write_text(index.read_text().replace("trained_", "learned_"))
+    current = registry.current()
+    assert current is not None
+    assert (current.trained_at, current.trained_from) == (f"{NOW:%Y-%m-%d %H:%M:%S}", {"rows": 3})

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from quintet.payments.checkout import REFERENCES, checkout_anomalies
-from quintet.payments.checkout_report import FILE, checkout_paper, write_checkout_report
-from quintet.presentation.report import Code, Paper, Points
+from quintet.payments.checkout_report import FILE, checkout_report, write_checkout_report
+from quintet.presentation.report import Code, Points, Report
 
 SQL = "select 1 -- of the model"
 
@@ -44,7 +44,7 @@ def snapshot() -> Iterator[duckdb.DuckDBPyConnection]:
     connection.close()
 
 
-def points(paper: Paper) -> list[tuple[str, str]]:
+def points(paper: Report) -> list[tuple[str, str]]:
     return [
         point
         for section in paper.sections
@@ -55,7 +55,7 @@ def points(paper: Paper) -> list[tuple[str, str]]:
 
 
 def test_an_hour_that_stands_out_is_the_title_and_has_its_sentence(snapshot: duckdb.DuckDBPyConnection) -> None:
-    paper = checkout_paper(snapshot, SQL)
+    paper = checkout_report(snapshot, SQL)
 
     assert paper.title == "1 checkout hour of 2 days is out of the ordinary; about 20 sales are missing"
     assert points(paper) == [
@@ -69,14 +69,14 @@ def test_an_hour_that_stands_out_is_the_title_and_has_its_sentence(snapshot: duc
 
 def test_usual_days_are_said_to_be_usual(snapshot: duckdb.DuckDBPyConnection) -> None:
     snapshot.execute("update marts.fct_checkout_anomalies set is_anomalous = false, reason = null")
-    paper = checkout_paper(snapshot, SQL)
+    paper = checkout_report(snapshot, SQL)
 
     assert paper.title == "No checkout hour of 2 days is out of the ordinary"
     assert points(paper) == []
 
 
 def test_the_sql_of_the_comparison_stands_in_the_paper(snapshot: duckdb.DuckDBPyConnection) -> None:
-    (code,) = [block for block in checkout_paper(snapshot, SQL).sections[-1].blocks if isinstance(block, Code)]
+    (code,) = [block for block in checkout_report(snapshot, SQL).sections[-1].blocks if isinstance(block, Code)]
 
     assert code.text == SQL
 
@@ -93,5 +93,5 @@ def test_without_a_day_it_says_how_to_get_one(snapshot: duckdb.DuckDBPyConnectio
     for table in ("fct_checkout_comparison", "fct_checkout_anomalies", "fct_checkout_hours"):
         snapshot.execute(f"delete from marts.{table}")
 
-    assert checkout_paper(snapshot, SQL).title == "No checkout day has come in yet"
+    assert checkout_report(snapshot, SQL).title == "No checkout day has come in yet"
     assert write_checkout_report(snapshot, tmp_path, SQL).exists()

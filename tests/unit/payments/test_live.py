@@ -15,7 +15,7 @@ from quintet.payments import live as live_module
 from quintet.payments import store as kept
 from quintet.payments.channels import Delivery
 from quintet.payments.incidents import to_minute
-from quintet.payments.live import Live
+from quintet.payments.live import MonitorService
 from quintet.payments.monitor import Item
 from quintet.state.outbox import enqueue, last_messages
 from quintet.state.store import Store
@@ -37,14 +37,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def live(store: Store) -> Iterator[Live]:
-    live = Live(store, {}, lambda: NOW)
+def live(store: Store) -> Iterator[MonitorService]:
+    live = MonitorService(store, {}, lambda: NOW)
     live.start()
     yield live
     live.stop()
 
 
-def test_requests_that_come_together_are_each_answered_with_their_own(live: Live) -> None:
+def test_requests_that_come_together_are_each_answered_with_their_own(live: MonitorService) -> None:
     futures = [live.submit(minute(number)) for number in range(50)]
 
     for number, future in enumerate(futures):
@@ -52,7 +52,7 @@ def test_requests_that_come_together_are_each_answered_with_their_own(live: Live
 
 
 def test_what_cannot_be_written_fails_its_requests_and_the_next_ones_work(
-    live: Live, monkeypatch: pytest.MonkeyPatch
+    live: MonitorService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_room(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
@@ -66,7 +66,7 @@ def test_what_cannot_be_written_fails_its_requests_and_the_next_ones_work(
 
 
 def test_a_listener_that_is_too_slow_is_cut_off_and_holds_up_nobody(
-    live: Live, monkeypatch: pytest.MonkeyPatch
+    live: MonitorService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_module, "_MOST_WAITING_EVENTS", 3)
 
@@ -85,7 +85,7 @@ def test_a_listener_that_is_too_slow_is_cut_off_and_holds_up_nobody(
     assert None in asyncio.run(listen())
 
 
-def test_it_is_well_while_its_threads_run_and_messages_get_out(live: Live, store: Store) -> None:
+def test_it_is_well_while_its_threads_run_and_messages_get_out(live: MonitorService, store: Store) -> None:
     assert live.is_well
     with store.write() as connection:
         enqueue(connection, "a", ["teams"], {}, NOW - dt.timedelta(hours=1))
@@ -93,7 +93,7 @@ def test_it_is_well_while_its_threads_run_and_messages_get_out(live: Live, store
 
 
 def test_before_its_start_and_after_its_stop_it_is_not_well(store: Store) -> None:
-    live = Live(store, {}, lambda: NOW)
+    live = MonitorService(store, {}, lambda: NOW)
     assert not live.is_well
     live.start()
     assert live.is_well
@@ -108,7 +108,7 @@ def test_what_fires_is_written_for_each_channel_and_delivered(store: Store) -> N
     def take(delivery: Delivery) -> None:
         taken.append(delivery.body["title"])
 
-    live = Live(store, {"webhook": take}, lambda: now[0])
+    live = MonitorService(store, {"webhook": take}, lambda: now[0])
     live.start()
     live.submit([item for number in range(60) for item in minute(number)]).result(LONG_SECONDS)
     live.submit(minute(60, denied=70)).result(LONG_SECONDS)

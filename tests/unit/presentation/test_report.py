@@ -17,8 +17,8 @@ from quintet.presentation.report import (
     Diagram,
     Edge,
     Node,
-    Paper,
     Points,
+    Report,
     Section,
     Table,
     Text,
@@ -44,9 +44,9 @@ EMPTY = replace(BARS, chart=None, note="There is nothing to draw.")
 NODES = (Node("click", "Click", 0, 0), Node("row", "Broker row", 1, 1, "with its click id", "accent"))
 
 
-def paper(*blocks: report.Block, **changes: object) -> Paper:
+def paper(*blocks: report.Block, **changes: object) -> Report:
     """A paper of one section."""
-    plain = Paper(
+    plain = Report(
         title="Two rows in three are matched",
         lead="How many rows are matched?",
         source="2 files of the broker",

@@ -11,7 +11,7 @@ import pytest
 
 from quintet.ml.model_registry import ModelRegistry, RegistryError
 from quintet.promotions.model import AbuseModel, scorecard
-from quintet.promotions.models import model_in_force, registry_of
+from quintet.promotions.models import active_model, registry_of
 from quintet.promotions.profile import Population
 from tests.unit.promotions.worlds import accounts
 
@@ -34,17 +34,17 @@ def keep(registry: ModelRegistry, model: AbuseModel) -> Path:
 
 
 def test_an_empty_folder_has_no_model_in_force(registry: ModelRegistry):
-    assert model_in_force(registry) is None
+    assert active_model(registry) is None
 
 
 def test_the_model_kept_last_is_in_force_and_can_be_taken_back(model: AbuseModel, registry: ModelRegistry):
     later = replace(model, intercept=-5.0)
     keep(registry, model)
     keep(registry, later)
-    assert model_in_force(registry) == later
+    assert active_model(registry) == later
 
     registry.roll_back()
-    assert model_in_force(registry) == model
+    assert active_model(registry) == model
 
 
 def test_a_file_that_was_changed_is_refused_with_its_name(model: AbuseModel, registry: ModelRegistry):
@@ -52,11 +52,11 @@ def test_a_file_that_was_changed_is_refused_with_its_name(model: AbuseModel, reg
     file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | {"intercept": 9.0}), "utf-8")
 
     with pytest.raises(RegistryError, match=f"{file.name}.*changed"):
-        model_in_force(registry)
+        active_model(registry)
 
 
 def test_a_model_of_an_older_method_has_to_be_learnt_anew(model: AbuseModel, registry: ModelRegistry):
     of_older_method = json.dumps(json.loads(model.to_json()) | {"method": "0"})
     registry.keep("older", of_older_method, AT, "a test", {})
 
-    assert model_in_force(registry) is None
+    assert active_model(registry) is None

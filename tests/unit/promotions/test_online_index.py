@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from quintet.promotions.accounts import SignUp, Usage, accounts_of
+from quintet.promotions.candidate_graph import Added
 from quintet.promotions.links import LARGEST_CLUSTER
 from quintet.promotions.model import AbuseModel, scorecard
-from quintet.promotions.neighbourhood import Added
 from quintet.promotions.online_index import Asked, OnlineIndex
 from quintet.promotions.policy import read_policy
 from quintet.promotions.profile import Population

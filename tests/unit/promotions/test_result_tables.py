@@ -17,7 +17,7 @@ import pytest
 
 from quintet.domains import RECORDED
 from quintet.promotions import learned
-from quintet.promotions.models import model_in_force, registry_of
+from quintet.promotions.models import active_model, registry_of
 from quintet.promotions.policy import read_policy
 from quintet.promotions.result_tables import (
     MODEL_TABLES,
@@ -103,7 +103,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def test_training_writes_a_model_with_its_card(labelled: World):
-    model = model_in_force(labelled.models)
+    model = active_model(labelled.models)
 
     assert model is not None
     assert model.version.startswith("logistic-")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from quintet.state.features import FeatureStore, Keeper
+from quintet.state.features import CheckpointThread, FeatureStore
 from tests.waiting import LONG_SECONDS, wait_until
 
 
@@ -104,7 +104,7 @@ def test_a_checkpoint_moves_the_log_into_the_file_and_a_long_one_makes_the_write
 
 def test_a_keeper_tells_the_value_that_is_safe(store: FeatureStore) -> None:
     store.keep("flushed", "7")
-    keeper = Keeper(store, "flushed", seconds=60)
+    keeper = CheckpointThread(store, "flushed", seconds=60)
     assert keeper.kept is None
     assert keeper.keep() == keeper.kept == "7"
     store.keep("flushed", "8")
@@ -113,7 +113,7 @@ def test_a_keeper_tells_the_value_that_is_safe(store: FeatureStore) -> None:
 
 def test_what_a_long_reader_keeps_from_the_file_is_not_told_to_be_safe(store: FeatureStore) -> None:
     store.keep("flushed", "7")
-    keeper = Keeper(store, "flushed", seconds=60)
+    keeper = CheckpointThread(store, "flushed", seconds=60)
     keeper.keep()
     with sqlite3.connect(store.path) as reader:
         reader.execute("begin")
@@ -128,13 +128,13 @@ def test_what_a_long_reader_keeps_from_the_file_is_not_told_to_be_safe(store: Fe
 def test_a_keeper_leaves_no_connection_behind(store: FeatureStore) -> None:
     before = len(store._store._connections)
     for _ in range(3):
-        with Keeper(store, "flushed", seconds=0.001) as keeper:
+        with CheckpointThread(store, "flushed", seconds=0.001) as keeper:
             store.keep("flushed", "7")
             _await_kept(keeper, "7")
     assert len(store._store._connections) == before
 
 
-def _await_kept(keeper: Keeper, value: str) -> None:
+def _await_kept(keeper: CheckpointThread, value: str) -> None:
     wait_until(lambda: keeper.kept == value)
 
 
@@ -143,12 +143,12 @@ def test_a_keeper_raises_what_the_disk_refused_with(store: FeatureStore, monkeyp
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(FeatureStore, "checkpoint", refuse)
-    keeper = Keeper(store, "flushed", seconds=0.001)
+    keeper = CheckpointThread(store, "flushed", seconds=0.001)
     with keeper, pytest.raises(sqlite3.OperationalError, match="full"):
         _ask_until_it_raises(keeper)
 
 
-def _ask_until_it_raises(keeper: Keeper) -> None:
+def _ask_until_it_raises(keeper: CheckpointThread) -> None:
     until = time.monotonic() + LONG_SECONDS
     while time.monotonic() < until:
         assert keeper.kept is None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from quintet.promotions.candidate_graph import Added, CandidateGraph, Columns, Stored, members_of_entries
 from quintet.promotions.identity import KIND_NAMES, KINDS
 from quintet.promotions.links import LINK_FROM, Members
-from quintet.promotions.neighbourhood import Added, Columns, Neighbourhood, Stored, members_of_entries
 
 DEVICE, SUBNET = KIND_NAMES.index("device"), KIND_NAMES.index("subnet")
 POINTS = [[0.0, *[kind.points] * 50] for kind in KINDS]
@@ -42,7 +42,7 @@ def test_one_of_many_is_read_as_it_was_given():
         assert getattr(again, name).tolist() == getattr(columns.members, name).tolist()
 
 
-def looked_up(neighbourhood: Neighbourhood, known: list[Added]) -> bool:
+def looked_up(neighbourhood: CandidateGraph, known: list[Added]) -> bool:
     keys = neighbourhood.keys_to_look_up()
     holders = [[row for row, one in enumerate(known) if key in one.key] for key in keys]
     return neighbourhood.look_up(keys, holders, known.__getitem__, POINTS)
@@ -50,7 +50,7 @@ def looked_up(neighbourhood: Neighbourhood, known: list[Added]) -> bool:
 
 def test_who_is_linked_whatever_is_weighed_is_looked_at_at_once():
     known = [added("same device", (DEVICE, 1), (DEVICE, 2)), added("its other device", (DEVICE, 2))]
-    guest = Neighbourhood([], added("guest", (DEVICE, 1)), known=None, below=len(known))
+    guest = CandidateGraph([], added("guest", (DEVICE, 1)), known=None, below=len(known))
 
     assert KINDS[DEVICE].points >= LINK_FROM
     assert looked_up(guest, known), "it goes on by the account of the same device"
@@ -62,7 +62,7 @@ def test_who_is_linked_whatever_is_weighed_is_looked_at_at_once():
 
 def test_who_shares_little_waits_to_be_weighed():
     known = [added("same net", (SUBNET, 1), (DEVICE, 2)), added("its device", (DEVICE, 2))]
-    guest = Neighbourhood([], added("guest", (SUBNET, 1)), known=None, below=len(known))
+    guest = CandidateGraph([], added("guest", (SUBNET, 1)), known=None, below=len(known))
 
     assert not looked_up(guest, known)
     assert list(guest.fresh_pairs()) == [(0, 1)]

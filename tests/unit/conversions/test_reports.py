@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from quintet.conversions.analysis import analyse
-from quintet.conversions.papers import insights_paper, pipeline_paper
-from quintet.presentation.report import Chart, Paper, Points, Section, Table, Text, Tiles, pdf
+from quintet.conversions.reports import insights_report, pipeline_report
+from quintet.presentation.report import Chart, Points, Report, Section, Table, Text, Tiles, pdf
 from tests.unit.conversions.journeys import CHANGES, MATCHERS, every_count, make_clicks, open_reported_snapshot
 
 
@@ -14,10 +14,10 @@ def better_on_desktop(clicks: pd.DataFrame) -> np.ndarray:
     return np.where(clicks["is_mobile"], 0.02, 0.07)
 
 
-def make(clicks: pd.DataFrame) -> tuple[Paper, Paper]:
+def make(clicks: pd.DataFrame) -> tuple[Report, Report]:
     connection = open_reported_snapshot(clicks)
     analysis = analyse(every_count(connection))
-    return insights_paper(connection, analysis), pipeline_paper(connection, analysis, CHANGES, MATCHERS)
+    return insights_report(connection, analysis), pipeline_report(connection, analysis, CHANGES, MATCHERS)
 
 
 def words(section: Section) -> str:
@@ -37,7 +37,7 @@ def words(section: Section) -> str:
     return "\n".join(parts)
 
 
-def whole(paper: Paper) -> str:
+def whole(paper: Report) -> str:
     return "\n".join([paper.title, *map(words, paper.sections)])
 
 
@@ -70,14 +70,14 @@ def test_the_model_report_says_what_was_learned_and_what_changed():
 
 
 @pytest.fixture(scope="module")
-def twice() -> tuple[tuple[Paper, Paper], tuple[Paper, Paper]]:
+def twice() -> tuple[tuple[Report, Report], tuple[Report, Report]]:
     """Both papers of the same clicks in two orders."""
     clicks = make_clicks(2_000, 3)
     return make(clicks), make(clicks.sample(frac=1, random_state=1))
 
 
 @pytest.fixture(scope="module")
-def empty() -> tuple[Paper, Paper]:
+def empty() -> tuple[Report, Report]:
     """Both papers where there is no click."""
     return make(make_clicks(1, 1).head(0))
 

@@ -29,7 +29,7 @@ class KeptModel:
 
 
 @dataclass(frozen=True)
-class InForce:
+class ActiveState:
     """What decides. policy: None where there was never a good one. faults: what was refused and why."""
 
     policy: Policy | None
@@ -58,7 +58,7 @@ class Serving:
         self._told: set[str] = set()
         self._ends = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="lending models", daemon=True)
-        self.now = InForce(None, None, None)
+        self.now = ActiveState(None, None, None)
 
     def start(self) -> None:
         """Read, and watch from now on."""
@@ -86,7 +86,7 @@ class Serving:
         for kept in (model, challenger):
             if kept is not None:
                 self._log.keep_artefact("model", kept.sha256, kept.model.version, kept.text, now)
-        self.now = InForce(policy, model, challenger, tuple(faults))
+        self.now = ActiveState(policy, model, challenger, tuple(faults))
         self._seen = seen
         for fault in faults:
             if fault not in self._told:

@@ -92,7 +92,7 @@ def members_of_entries(entries: Sequence[Entry]) -> Members:
     )
 
 
-class Neighbourhood:
+class CandidateGraph:
     """A guest, its cluster and all that share a key with one of it.
 
     known: the row that the guest has already, which is not looked at. below: rows from there on came after it. Places

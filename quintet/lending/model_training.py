@@ -34,12 +34,12 @@ _Fit = Callable[[Columns, np.ndarray], Card | Boosted]
 _KINDS: dict[str, _Fit] = {"scorecard": fit_card, "boosted": fit_boosted}
 
 
-class CannotLearnError(ValueError):
+class CannotTrainError(ValueError):
     """There is too little to learn from; the text says of what. The model in force stays."""
 
 
 @dataclass(frozen=True)
-class Learned:
+class Trained:
     """What was learnt.
 
     models: by kind, learnt from all loans that ended. tested: the loans applied for after `split_day`, with their rows
@@ -61,10 +61,10 @@ class Learned:
         return self.models[self.chosen]
 
 
-def learn(training_set: pd.DataFrame) -> Learned:
+def learn(training_set: pd.DataFrame) -> Trained:
     """Learn from the training set, a row an application; those without an outcome are left out.
 
-    Raises CannotLearnError, and LeakError for an input that is too good to be true.
+    Raises CannotTrainError, and LeakError for an input that is too good to be true.
     """
     ended = training_set[training_set["outcome"].notna()].sort_values("application_id", ignore_index=True)
     ended = ended.assign(
@@ -73,19 +73,19 @@ def learn(training_set: pd.DataFrame) -> Learned:
         outcome_on=pd.to_datetime(ended["outcome_on"]),
     )
     if ended.empty:
-        raise CannotLearnError("no loan has ended yet")
+        raise CannotTrainError("no loan has ended yet")
     split = pd.Timestamp(np.sort(ended["applied_on"].to_numpy())[int(_EARLY * (len(ended) - 1))])
     # What had not ended by the split day could not have been learnt from on that day.
     early, tested = ended[ended["outcome_on"] <= split], ended[ended["applied_on"] > split]
     for when, part in (("before", early), ("after", tested)):
         for what, rows in (("not repaid", part["is_default"].sum()), ("repaid", (~part["is_default"]).sum())):
             if rows < FEWEST_OF_A_CLASS:
-                raise CannotLearnError(
+                raise CannotTrainError(
                     f"{rows} loans {when} {split:%Y-%m-%d} were {what}; {FEWEST_OF_A_CLASS} are needed to learn"
                 )
     inputs = tuple(name for name in INPUTS if name in ended and _is_told(early[name]) and _is_told(ended[name]))
     if not inputs:
-        raise CannotLearnError("no input has two values or more; are there features?")
+        raise CannotTrainError("no input has two values or more; are there features?")
     check_plausible(columns_of(tested, inputs), tested["is_default"].to_numpy())
     # One thread: several that share busy cores wait for one another longer than they work.
     with threadpool_limits(limits=1):
@@ -93,7 +93,7 @@ def learn(training_set: pd.DataFrame) -> Learned:
         models = {kind: _calibrated(fit, ended, inputs) for kind, fit in _KINDS.items()}
     tested = tested.assign(**{kind: _probabilities(model, tested) for kind, model in early_models.items()})
     chosen, why = _choose(tested)
-    return Learned(
+    return Trained(
         models=models,
         early=early,
         tested=tested,
@@ -104,7 +104,7 @@ def learn(training_set: pd.DataFrame) -> Learned:
     )
 
 
-def may_replace(learned: Learned, current: ScoringModel | None, current_until: date | None = None) -> tuple[bool, str]:
+def may_replace(learned: Trained, current: ScoringModel | None, current_until: date | None = None) -> tuple[bool, str]:
     """The gate: whether what was learnt may replace the model in force, and why.
 
     The two are held against each other on loans that neither has learnt from: those that ended after `current_until`.

@@ -12,19 +12,19 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from quintet.lending.leaks import LeakError
-from quintet.lending.learning import CannotLearnError, Learned, learn, may_replace, score_rows
 from quintet.lending.measures import Ranking, calibration_error
+from quintet.lending.model_training import CannotTrainError, Trained, learn, may_replace, score_rows
 from tests.lending.training import make_training_set
 
 _ROWS = make_training_set(4_000)
 
 
 @pytest.fixture(scope="module")
-def learned() -> Learned:
+def learned() -> Trained:
     return learn(_ROWS)
 
 
-def test_what_is_tested_was_applied_for_after_all_that_was_learnt_from_had_ended(learned: Learned) -> None:
+def test_what_is_tested_was_applied_for_after_all_that_was_learnt_from_had_ended(learned: Trained) -> None:
     split = pd.Timestamp(learned.split_day)
     assert (learned.early["outcome_on"] <= split).all()
     assert (learned.tested["applied_on"] > split).all()
@@ -32,7 +32,7 @@ def test_what_is_tested_was_applied_for_after_all_that_was_learnt_from_had_ended
     assert len(learned.ended) == _ROWS["outcome"].notna().sum()
 
 
-def test_both_kinds_come_near_the_true_risk_and_are_calibrated(learned: Learned) -> None:
+def test_both_kinds_come_near_the_true_risk_and_are_calibrated(learned: Trained) -> None:
     is_default, risk = learned.tested["is_default"].to_numpy(), learned.tested["risk"].to_numpy()
     best = Ranking(is_default, risk).auc()
     for kind in learned.models:
@@ -41,7 +41,7 @@ def test_both_kinds_come_near_the_true_risk_and_are_calibrated(learned: Learned)
         assert calibration_error(risk, probability) < 0.04
 
 
-def test_nothing_but_inputs_is_looked_at(learned: Learned) -> None:
+def test_nothing_but_inputs_is_looked_at(learned: Trained) -> None:
     shuffled = _ROWS.assign(age_years=_ROWS["age_years"].to_numpy()[::-1], risk=0.0)
     again = learn(shuffled)
     assert {kind: model.version for kind, model in again.models.items()} == {
@@ -49,12 +49,12 @@ def test_nothing_but_inputs_is_looked_at(learned: Learned) -> None:
     }
 
 
-def test_the_order_of_rows_does_not_matter(learned: Learned) -> None:
+def test_the_order_of_rows_does_not_matter(learned: Trained) -> None:
     again = learn(_ROWS.sample(frac=1.0, random_state=5))
     assert again.model.version == learned.model.version
 
 
-def test_the_simpler_model_stays_where_boosting_does_not_clearly_win(learned: Learned) -> None:
+def test_the_simpler_model_stays_where_boosting_does_not_clearly_win(learned: Trained) -> None:
     assert learned.chosen == "scorecard"
     assert "the simpler model stays" in learned.why
 
@@ -103,7 +103,7 @@ def _constant(rows: pd.DataFrame) -> pd.DataFrame:
 def test_with_too_little_it_says_what_is_missing(
     change: Callable[[pd.DataFrame], pd.DataFrame], complaint: str
 ) -> None:
-    with pytest.raises(CannotLearnError, match=complaint):
+    with pytest.raises(CannotTrainError, match=complaint):
         learn(change(_ROWS))
 
 
@@ -120,26 +120,26 @@ def test_an_input_that_is_null_only_where_the_loan_was_repaid_is_refused() -> No
         learn(_ROWS.assign(overdue_loans_count=planted))
 
 
-def test_a_first_model_passes_the_gate(learned: Learned) -> None:
+def test_a_first_model_passes_the_gate(learned: Trained) -> None:
     passes, why = may_replace(learned, None)
     assert passes
     assert why == learned.why
 
 
-def test_a_model_as_good_as_the_one_in_force_passes(learned: Learned) -> None:
+def test_a_model_as_good_as_the_one_in_force_passes(learned: Trained) -> None:
     passes, why = may_replace(learned, learned.models["boosted"], learned.tested["outcome_on"].max().date())
     assert passes
     assert "not clearly worse than boosted-" in why
 
 
-def test_the_two_are_held_against_each_other_on_loans_that_neither_has_learnt_from(learned: Learned) -> None:
+def test_the_two_are_held_against_each_other_on_loans_that_neither_has_learnt_from(learned: Trained) -> None:
     until = learned.tested["outcome_on"].quantile(0.2)
     _, why = may_replace(learned, learned.models["scorecard"], until.date())
     assert f"on {(learned.tested['outcome_on'] > until.normalize()).sum():,} loans" in why
 
 
 @pytest.mark.parametrize("until", [None, date(2018, 1, 1)])
-def test_a_clearly_worse_model_is_not_promoted(learned: Learned, until: date | None) -> None:
+def test_a_clearly_worse_model_is_not_promoted(learned: Trained, until: date | None) -> None:
     noise = np.random.default_rng(1).normal(0, 1.2, len(learned.tested))
     log_odds = np.log(learned.tested["scorecard"] / (1 - learned.tested["scorecard"]))
     platt = LogisticRegression().fit((log_odds + noise).to_numpy()[:, None], learned.tested["is_default"])
@@ -151,7 +151,7 @@ def test_a_clearly_worse_model_is_not_promoted(learned: Learned, until: date | N
     assert "clearly worse than scorecard-" in why
 
 
-def test_a_model_no_better_than_chance_is_not_promoted(learned: Learned) -> None:
+def test_a_model_no_better_than_chance_is_not_promoted(learned: Trained) -> None:
     share = float(learned.tested["is_default"].mean())
     chance = share + np.random.default_rng(1).normal(0, 1e-4, len(learned.tested))
     passes, why = may_replace(replace(learned, tested=learned.tested.assign(scorecard=chance)), None)
@@ -159,14 +159,14 @@ def test_a_model_no_better_than_chance_is_not_promoted(learned: Learned) -> None
     assert "no better than chance" in why
 
 
-def test_a_model_that_ranks_well_and_tells_wrong_probabilities_is_not_promoted(learned: Learned) -> None:
+def test_a_model_that_ranks_well_and_tells_wrong_probabilities_is_not_promoted(learned: Trained) -> None:
     shifted = learned.tested["scorecard"] * 0.5
     passes, why = may_replace(replace(learned, tested=learned.tested.assign(scorecard=shifted)), None)
     assert not passes
     assert "off by" in why
 
 
-def test_a_column_that_is_absent_is_scored_as_null(learned: Learned) -> None:
+def test_a_column_that_is_absent_is_scored_as_null(learned: Trained) -> None:
     rows = _ROWS.head(5).drop(columns="late_payments_share")
     empty = _ROWS.head(5).assign(late_payments_share=np.nan)
     assert score_rows(learned.model, rows) == score_rows(learned.model, empty)

@@ -11,7 +11,7 @@ import pytest
 
 from quintet.domains import open_state_store
 from quintet.payments.channels import Delivery, DeliveryError, to_webhook
-from quintet.payments.courier import Courier, deliver
+from quintet.payments.outbox_worker import OutboxWorker, deliver
 from quintet.state.outbox import enqueue, last_messages
 from quintet.state.store import Store
 from tests.unit.payments.teams import receiving
@@ -59,11 +59,11 @@ def test_a_channel_that_stands_still_does_not_hold_up_another(store: Store) -> N
 
     with store.write() as connection:
         enqueue(connection, "a", ["bad", "good"], {}, NOW)
-    courier = Courier(store, {"bad": failing, "good": lambda one: taken.append(one.key)}, lambda: NOW)
-    courier.start()
+    outbox_worker = OutboxWorker(store, {"bad": failing, "good": lambda one: taken.append(one.key)}, lambda: NOW)
+    outbox_worker.start()
     wait_until(lambda: taken == ["a"])
-    assert courier.is_alive
-    courier.stop()
+    assert outbox_worker.is_alive
+    outbox_worker.stop()
 
     assert {one.channel: one.state for one in last_messages(store, 9)} == {"bad": "waiting", "good": "sent"}
 
@@ -72,12 +72,12 @@ def test_two_couriers_send_each_message_once(store: Store) -> None:
     taken: list[str] = []
     for number in range(30):
         put(store, number)
-    couriers = [Courier(store, {"webhook": lambda one: taken.append(one.key)}, lambda: NOW) for _ in range(2)]
-    for courier in couriers:
-        courier.start()
+    couriers = [OutboxWorker(store, {"webhook": lambda one: taken.append(one.key)}, lambda: NOW) for _ in range(2)]
+    for outbox_worker in couriers:
+        outbox_worker.start()
     wait_until(lambda: len(taken) >= 30)
-    for courier in couriers:
-        courier.stop()
+    for outbox_worker in couriers:
+        outbox_worker.stop()
 
     assert taken == [f"key-{number}" for number in range(30)]
 
@@ -85,14 +85,14 @@ def test_two_couriers_send_each_message_once(store: Store) -> None:
 def test_the_heart_beats_while_all_is_well_and_not_otherwise(store: Store) -> None:
     well = True
     with receiving(None) as watcher:
-        courier = Courier(store, {}, lambda: NOW, watcher.url, lambda: well, heartbeat_seconds=0.01)
-        courier.start()
+        outbox_worker = OutboxWorker(store, {}, lambda: NOW, watcher.url, lambda: well, heartbeat_seconds=0.01)
+        outbox_worker.start()
         wait_until(lambda: watcher.attempts >= 3)
         well = False
         time.sleep(0.1)
         beats = watcher.attempts
         time.sleep(0.2)
-        courier.stop()
+        outbox_worker.stop()
 
         assert watcher.attempts == beats
 
@@ -100,8 +100,8 @@ def test_the_heart_beats_while_all_is_well_and_not_otherwise(store: Store) -> No
 def test_a_watcher_that_cannot_be_reached_stops_no_heart(store: Store) -> None:
     with receiving(None) as watcher:
         watcher.failing = 500
-        courier = Courier(store, {}, lambda: NOW, watcher.url, heartbeat_seconds=0.01)
-        courier.start()
+        outbox_worker = OutboxWorker(store, {}, lambda: NOW, watcher.url, heartbeat_seconds=0.01)
+        outbox_worker.start()
         wait_until(lambda: watcher.attempts >= 3)
-        assert courier.is_alive
-        courier.stop()
+        assert outbox_worker.is_alive
+        outbox_worker.stop()

@@ -11,8 +11,10 @@ from sklearn.metrics import average_precision_score
 
 from quintet.promotions.accounts import Accounts, accounts_of
 from quintet.promotions.evidence import EVIDENCE, gather
-from quintet.promotions.learned import (
-    CannotLearnError,
+from quintet.promotions.model import scorecard
+from quintet.promotions.profile import Population
+from quintet.promotions.training import (
+    CannotTrainError,
     Choice,
     choose_model,
     is_clearly_better,
@@ -20,8 +22,6 @@ from quintet.promotions.learned import (
     settled_labels,
     train,
 )
-from quintet.promotions.model import scorecard
-from quintet.promotions.profile import Population
 from tests.unit.promotions.worlds import small_world
 
 
@@ -111,7 +111,7 @@ def test_abusers_of_one_cluster_are_too_few_to_learn_from(known: tuple[Accounts,
     accounts, label = known
     gathered = gather(accounts, Population.of(accounts))
 
-    with pytest.raises(CannotLearnError, match="clusters"):
+    with pytest.raises(CannotTrainError, match="clusters"):
         train(
             gathered.columns,
             label,
@@ -131,7 +131,7 @@ def test_what_the_gate_stops_is_not_promoted(
     known: tuple[Accounts, np.ndarray], choice: Choice, monkeypatch: pytest.MonkeyPatch
 ):
     accounts, label = known
-    monkeypatch.setattr("quintet.promotions.learned.may_replace", lambda *_: False)
+    monkeypatch.setattr("quintet.promotions.training.may_replace", lambda *_: False)
     older = replace(choice.model, intercept=choice.model.intercept - 1)
 
     assert choose_model(accounts, label, older).model == older

@@ -35,7 +35,7 @@ def deliver(store: Store, channel: str, send: Send, now: dt.datetime) -> bool:
     return True
 
 
-class Courier:
+class OutboxWorker:
     """Delivers from its start to its stop. heartbeat_url: told every minute as long as `is_well` says so."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Courier:
     def start(self) -> None:
         """Begin to deliver."""
         for channel, send in self._channels.items():
-            self._begin(f"courier {channel}", partial(self._run, channel, send))
+            self._begin(f"outbox_worker {channel}", partial(self._run, channel, send))
         if self._heartbeat_url:
             self._begin("heartbeat", self._beat)
 

@@ -31,7 +31,7 @@ _SCORECARD_SCALE = 3.0
 _INVERSE_RIDGE = 0.5
 
 
-class CannotLearnError(ValueError):
+class CannotTrainError(ValueError):
     """The labels do not allow learning; the message says why. The scorecard stays."""
 
 
@@ -78,15 +78,15 @@ def train(
 ) -> Training:
     """Learn from the rows whose label is 1 or 0; NaN is not known. Clusters are never split between folds.
 
-    Raises CannotLearnError where one class has fewer than `FEWEST_OF_A_CLASS` labels or lies in one cluster.
+    Raises CannotTrainError where one class has fewer than `FEWEST_OF_A_CLASS` labels or lies in one cluster.
     """
     rows = np.flatnonzero(np.isfinite(label))
     x, y, group = columns[rows], label[rows].astype(bool), cluster[rows]
     for name, has in (("abusers", y), ("honest people", ~y)):
         if has.sum() < FEWEST_OF_A_CLASS:
-            raise CannotLearnError(f"{has.sum()} {name} are labelled; {FEWEST_OF_A_CLASS} are needed to learn")
+            raise CannotTrainError(f"{has.sum()} {name} are labelled; {FEWEST_OF_A_CLASS} are needed to learn")
         if len(np.unique(group[has])) < _FOLDS:
-            raise CannotLearnError(f"the labelled {name} are of fewer than {_FOLDS} clusters")
+            raise CannotTrainError(f"the labelled {name} are of fewer than {_FOLDS} clusters")
     card = scorecard(population)
     held_back = np.zeros(len(y))
     boosted = np.zeros(len(y))
@@ -191,7 +191,7 @@ def choose_model(accounts: Accounts, label: np.ndarray, current: AbuseModel | No
     stays = current if current is not None and current.kind != card.kind else card
     try:
         training = train(gathered.columns, label, gathered.component, accounts.created_at_s, population)
-    except CannotLearnError as error:
+    except CannotTrainError as error:
         return Choice(stays, str(error), None)
     cluster = gathered.component[training.rows]
     if not may_replace(training.is_abuser, training.logistic, training.card, cluster):

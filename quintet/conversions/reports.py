@@ -20,8 +20,8 @@ from quintet.presentation.report import (
     Diagram,
     Edge,
     Node,
-    Paper,
     Points,
+    Report,
     Section,
     Table,
     Text,
@@ -51,7 +51,7 @@ def snapshot_of(connection: duckdb.DuckDBPyConnection) -> tuple[str, dt.datetime
     return snapshot_id, published_at
 
 
-def insights_paper(connection: duckdb.DuckDBPyConnection, analysis: Analysis) -> Paper:
+def insights_report(connection: duckdb.DuckDBPyConnection, analysis: Analysis) -> Report:
     """What became of the clicks, which of them were good, and how far the matches can be trusted."""
     snapshot_id, published_at = snapshot_of(connection)
     sections = (
@@ -72,7 +72,7 @@ def insights_paper(connection: duckdb.DuckDBPyConnection, analysis: Analysis) ->
         *_model_sections(connection, analysis),
         _how(),
     )
-    return Paper(
+    return Report(
         title=_title(analysis),
         lead="Which clicks became customers of the broker, which pages bring good ones, and what to do next?",
         source=_source(connection),
@@ -82,9 +82,9 @@ def insights_paper(connection: duckdb.DuckDBPyConnection, analysis: Analysis) ->
     )
 
 
-def pipeline_paper(
+def pipeline_report(
     connection: duckdb.DuckDBPyConnection, analysis: Analysis, changes: pd.DataFrame, matchers: pd.DataFrame
-) -> Paper:
+) -> Report:
     """The way the data should take, what to ask of whom, and what each step buys.
 
     changes, matchers: as `pipeline_worlds.pipeline_figures` returns them.
@@ -98,7 +98,7 @@ def pipeline_paper(
         _tools(),
         _order(changes),
     )
-    return Paper(
+    return Report(
         title=_pipeline_title(changes),
         lead="How should clicks and broker rows travel, so that nobody has to guess which belong together?",
         source="generated worlds with known truth, matched by this model; " + _source(connection),
