@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -161,10 +163,7 @@ def write_model_results(
     """
     training_set = connection.execute(f"from {TRAINING_SET} order by application_id").df()
     promotion = train_and_promote(registry, training_set, now)
-    frames = {
-        "ml.lending_models": state_of(registry),
-        "ml.lending_model_training": pd.DataFrame([_training(promotion, policy, now)]),
-    }
+    frames, training = {"ml.lending_models": state_of(registry)}, _NO_TRAINING
     version = None if promotion.model is None else promotion.model.version
     decided = training_set if promotion.model is not None else training_set[training_set["is_open"].astype(bool)]
     scored = score_applications(decided, promotion.model, policy)
@@ -172,44 +171,72 @@ def write_model_results(
     if promotion.model is not None:
         frames["ml.lending_what_if"] = cut_off_table(scored, policy)
         frames["ml.lending_model_distribution"] = distribution(scored)
-        if promotion.learned is not None:
-            frames |= _card(promotion.learned, promotion.model, training_set, scored)
+        training, card = _card_of(registry, promotion.model, promotion.learned, training_set, scored)
+        frames |= card
+    row = {"trained_at": now, "model_version": version, "why": promotion.why, "policy_version": policy.version}
+    frames["ml.lending_model_training"] = pd.DataFrame([{**row, **training}])
     with transaction(connection):
         for table, kinds in MODEL_TABLES.items():
             _write(connection, table, frames.get(table, pd.DataFrame(columns=list(kinds))), kinds)
     return promotion
 
 
-def _training(promotion: Promotion, policy: Policy, now: dt.datetime) -> dict[str, Any]:
-    trained = promotion.learned
+_NO_TRAINING: Mapping[str, Any] = MappingProxyType(
+    dict.fromkeys(("chosen", "split_day", "ended_loans", "early_loans", "tested_loans"))
+)
+
+
+def _card_of(
+    registry: ModelRegistry,
+    active: ScoringModel,
+    trained: Trained | None,
+    training_set: pd.DataFrame,
+    scored: pd.DataFrame,
+) -> tuple[Mapping[str, Any], dict[str, pd.DataFrame]]:
+    """The training of the active model, and its card: as measured when it was trained, not that of a refused one.
+
+    Without a card, as for a model of an earlier release, both are empty.
+    """
+    if trained is not None and trained.model.version == active.version:
+        training, card = _training(trained), _measured(trained, scored)
+        tables = {table: _without_nan(frame).to_dict("list") for table, frame in card.items()}
+        registry.attach(active.version, json.dumps({"training": training, "tables": tables}, default=str))
+    elif (text := registry.attachment(active.version)) is not None:
+        kept = json.loads(text)
+        training = kept["training"]
+        card = {table: pd.DataFrame(columns) for table, columns in kept["tables"].items()}
+    else:
+        return _NO_TRAINING, {}
+    split_day = dt.date.fromisoformat(str(training["split_day"]))
+    return training, card | {"ml.lending_model_stability": input_stability(active, training_set, scored, split_day)}
+
+
+def _training(trained: Trained) -> dict[str, Any]:
     return {
-        "trained_at": now,
-        "model_version": None if promotion.model is None else promotion.model.version,
-        "chosen": trained.chosen if trained else None,
-        "why": promotion.why,
-        "split_day": trained.split_day if trained else None,
-        "ended_loans": len(trained.ended) if trained else None,
-        "early_loans": len(trained.early) if trained else None,
-        "tested_loans": len(trained.tested) if trained else None,
-        "policy_version": policy.version,
+        "chosen": trained.chosen,
+        "split_day": trained.split_day,
+        "ended_loans": len(trained.ended),
+        "early_loans": len(trained.early),
+        "tested_loans": len(trained.tested),
     }
 
 
-def _card(
-    trained: Trained, model: ScoringModel, training_set: pd.DataFrame, scored: pd.DataFrame
-) -> dict[str, pd.DataFrame]:
+def _measured(trained: Trained, scored: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {
         "ml.lending_model_figures": figures(trained),
         "ml.lending_model_calibration": calibration(trained),
         "ml.lending_model_points": points_per_bin(trained),
         "ml.lending_model_fairness": fairness(trained, scored),
-        "ml.lending_model_stability": input_stability(model, training_set, scored, trained.split_day),
     }
+
+
+def _without_nan(frame: pd.DataFrame) -> pd.DataFrame:
+    plain = frame.astype("object")
+    return plain.where(plain.notna(), None)
 
 
 def _write(connection: duckdb.DuckDBPyConnection, table: str, rows: pd.DataFrame, kinds: Mapping[str, str]) -> None:
     columns = ", ".join(f"{name}::{kind} as {name}" for name, kind in kinds.items())
-    told = rows[list(kinds)].astype("object")
-    connection.register("lending_results", told.where(told.notna(), None))
+    connection.register("lending_results", _without_nan(rows[list(kinds)]))
     connection.execute(f"create or replace table {table} as select {columns} from lending_results").fetchall()
     connection.unregister("lending_results")

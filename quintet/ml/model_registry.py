@@ -89,6 +89,15 @@ class ModelRegistry:
         self._write(_used(index, version) if in_use else index)
         return kept
 
+    def attach(self, version: str, text: str) -> None:
+        """Write a text beside a kept model, such as its card, in place of an earlier one."""
+        _replace(self._attachment(version), text)
+
+    def attachment(self, version: str) -> str | None:
+        """Return the text that was written beside a model; None where none was."""
+        path = self._attachment(version)
+        return path.read_text("utf-8") if path.is_file() else None
+
     def use(self, version: str) -> None:
         """Use a version that was kept before. Raises RegistryError where it cannot be read."""
         self.text(version)
@@ -122,6 +131,9 @@ class ModelRegistry:
 
     def _path(self, version: str) -> Path:
         return self.folder / f"{version}.json"
+
+    def _attachment(self, version: str) -> Path:
+        return self.folder / f"{version}.attachment.json"
 
 
 _FORMER_NAMES = {"learned_at": "trained_at", "learned_from": "trained_from"}

@@ -142,3 +142,28 @@ def test_without_a_model_the_policy_decides_the_open_applications_and_the_reason
     assert {row[1] for row in decided} <= {"approve", "refer", "reject"}
     assert "refer" in {row[1] for row in decided}
     assert "are needed" in why
+
+
+def test_the_card_is_that_of_the_active_model_and_not_of_a_refused_one(tmp_path: Path) -> None:
+    registry, policy = registry_of(tmp_path), read_policy(Path("policy/lending.toml"))
+    rows, more = make_training_set(2_500), make_training_set(3_000)
+    noise = more["outcome"].sample(frac=1.0, random_state=1).to_numpy()  # outcomes of other loans
+    ended_on = pd.to_datetime(more["applied_on"]) + pd.Timedelta(days=30)
+    worse = more.assign(outcome=noise, outcome_on=ended_on.where(pd.notna(noise), None))
+    cards = ("figures", "calibration", "points")
+    facts = "select model_version, chosen, split_day, ended_loans, tested_loans from ml.lending_model_training"
+
+    with duckdb.connect() as connection:
+        connection.execute("create schema ml")
+
+        def publish(applications: pd.DataFrame) -> list[list[tuple[object, ...]]]:
+            write_training_set(connection, applications, features())
+            write_model_results(connection, registry, policy, dt.datetime(2026, 1, 1))
+            queries = [facts, *(f"from ml.lending_model_{name} order by all" for name in cards)]
+            return [connection.execute(query).fetchall() for query in queries]
+
+        first = publish(rows)
+        assert all(first)
+        assert publish(worse) == first, "a refused model leaves the card as it is"
+        next(registry.folder.glob("*.attachment.json")).unlink()
+        assert publish(worse)[1:] == [[], [], []], "a model of an earlier release has no card"
