@@ -3,6 +3,7 @@
 The assets differ by contract alone. A new dataset appears here by itself, from the register.
 """
 
+import hashlib
 from collections.abc import Iterator
 
 import dagster as dg
@@ -13,6 +14,7 @@ from quintet.code_version import code_version
 from quintet.domains import DATASETS
 from quintet.warehouse.checks import CheckOutcome, check_reconciliation, check_schema
 from quintet.warehouse.contract import Dataset
+from quintet.warehouse.ledger import loaded_batches
 from quintet.warehouse.load import Outcome, load_files
 from resources.clock import Clock
 from resources.inboxes import Inboxes
@@ -79,6 +81,7 @@ def build_ingest_asset(dataset: Dataset) -> dg.AssetsDefinition:
         with warehouse.get_connection() as connection:
             outcomes = load_files(connection, dataset, inboxes.files(dataset.name), clock.now(), context.log.info)
             (rows,) = connection.execute(f"select count(*) from raw.{dataset.name}").fetchone() or (0,)
+            batches = [batch for name, batch in loaded_batches(connection) if name == dataset.name]
             checks = [
                 check_result("schema", key, check_schema(connection, dataset)),
                 check_result("reconciliation", key, check_reconciliation(connection, dataset)),
@@ -93,6 +96,7 @@ def build_ingest_asset(dataset: Dataset) -> dg.AssetsDefinition:
             asset_key=key,
             metadata={"dagster/row_count": rows, **_counts(outcomes)},
             check_results=[*checks, readable],
+            data_version=dg.DataVersion(hashlib.sha256("\n".join(batches).encode()).hexdigest()[:16]),
         )
 
     return ingest
