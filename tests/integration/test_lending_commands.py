@@ -1,4 +1,4 @@
-"""The lending commands of the README and of docs/, in the order in which they stand there, on an empty home."""
+"""The lending commands of the pages of docs/, in the order of these pages, on an empty home."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.waiting import LONG_SECONDS
 
 _PROJECT = Path(__file__).parents[2]
 _SECTIONS = {
-    _PROJECT / "README.md": "## Lending: the loan book and the change stream",
+    _PROJECT / "docs" / "lending.md": "## The loan book and the change stream",
     _PROJECT / "docs" / "loan-book.md": "# Load a loan book from a PostgreSQL dump",
 }
 _COMMANDS = {"make run SELECT=lending": ["run", "--select", "lending"], "make stream": ["stream"]}
@@ -81,7 +81,7 @@ def _open_applications(snapshot: duckdb.DuckDBPyConnection) -> int:
     return int(count)
 
 
-def test_the_commands_of_the_readme_and_of_the_page_work_in_their_order(quintet: Quintet) -> None:
+def test_the_commands_of_the_pages_work_in_their_order(quintet: Quintet) -> None:
     commands = [line for page, title in _SECTIONS.items() for line in _commands(page, title)]
     assert commands == ["make run SELECT=lending", "make stream", "make run SELECT=lending"]
     applications = []
