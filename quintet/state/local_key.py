@@ -14,9 +14,8 @@ from quintet.state.store import Store
 def local_key(
     online: Path, name: str, scopes: Collection[str], now: dt.datetime, random: Callable[[int], bytes]
 ) -> str:
-    """Return the secret in the file `<name>.key` of the state store's folder, which only its owner can read.
-
-    Creates a new key if there is none, or it was revoked or has other scopes.
+    """Return the secret in the file `<name>.key` of the state store's folder, which only its owner can read. Create a
+    new key if there is none, or it was revoked or has other scopes.
     """
     file, store = online / f"{name}.key", Store(online)
     try:
