@@ -86,7 +86,7 @@ def insurance(request: Request) -> Response:
                 len(agencies),
                 with_query(f"{PATH}/figures/agencies.csv", query),
                 ("agency_id", with_query(AGENCY_PATH, query)),
-                "No agency fits these filters.",
+                "No agency matches these filters.",
             ),
             "report_url": with_query("/reports", query),
         }
@@ -316,7 +316,7 @@ def key_figures(years: pd.DataFrame) -> list[Kpi]:
 
 def _announcement(agencies: pd.DataFrame, years: pd.DataFrame) -> str:
     if agencies.empty:
-        return "No row fits these filters."
+        return "No row matches these filters."
     return f"{len(agencies):,} agencies, {years['year'].min()} to {years['year'].max()}"
 
 

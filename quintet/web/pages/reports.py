@@ -63,7 +63,7 @@ def reports(request: Request) -> Response:
             "announcement": f"{len(report.frame):,} rows of agency and product line",
             "filters": FilterBar(PATH, list(filter_fields(snapshot.cursor, filters)), problem),
             "preview": Table(
-                report.frame, _COLUMNS, "Preview of the report", len(report.frame), nothing="No row fits these filters."
+                report.frame, _COLUMNS, "Report preview", len(report.frame), nothing="No row matches these filters."
             ),
             "totals": _totals(report.total),
             "downloads": [
