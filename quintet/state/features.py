@@ -60,7 +60,7 @@ class FeatureStore:
 
     @property
     def path(self) -> Path:
-        """The SQLite file."""
+        """Return the path of the SQLite file."""
         return self._store.path
 
     def fact(self, name: str) -> str | None:

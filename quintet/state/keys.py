@@ -113,7 +113,7 @@ def _insert(
     if not scopes:
         raise UnusableKeyError("a key needs a scope")
     if not name.strip():
-        raise UnusableKeyError("a key needs a name, so that people know whose it is")
+        raise UnusableKeyError("a key needs a name that says whose it is")
     key_id, text = random_bytes(4).hex(), _PREFIX + random_bytes(32).hex()
     connection.execute(
         "insert into keys (key_id, name, secret_sha256, scopes, created_at) values (?, ?, ?, ?, ?)",

@@ -124,9 +124,7 @@ class Store:
         connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         connection.execute("pragma journal_mode = wal")
-        connection.execute(
-            f"pragma synchronous = {self._synchronous}"
-        )  # what was answered as recorded survives a power cut
+        connection.execute(f"pragma synchronous = {self._synchronous}")  # recorded data survives a power cut
         connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
         with self._lock:
             self._connections.append(connection)

@@ -17,16 +17,16 @@ from starlette.responses import Response
 from quintet.web.middleware import Metrics
 from quintet.web.snapshots import Snapshot
 
-_MOST_KEPT_BYTES = 64_000_000
+_MOST_CACHED_BYTES = 64_000_000
 _LARGEST_KEPT_BYTES = 2_000_000
 
 
 class Answers:
     """A thread-safe cache of answers by snapshot and URL. code: the code version."""
 
-    def __init__(self, metrics: Metrics, code: str, most_bytes: int = _MOST_KEPT_BYTES) -> None:
+    def __init__(self, metrics: Metrics, code: str, most_bytes: int = _MOST_CACHED_BYTES) -> None:
         self._metrics, self._code, self._most_bytes = metrics, code, most_bytes
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._cache: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -35,10 +35,10 @@ class Answers:
         tag = self.tag(request, snapshot)
         if has_it(request, tag):
             return self.unchanged(tag)
-        body = self.kept(tag, lambda: to_json(make()))
+        body = self.cached(tag, lambda: to_json(make()))
         return Response(body, media_type="application/json", headers=headers_of(tag))
 
-    def kept(self, tag: str, make: Callable[[], bytes]) -> bytes:
+    def cached(self, tag: str, make: Callable[[], bytes]) -> bytes:
         """Return the bytes of the answer with this tag; call `make` if they are not cached."""
         body = self._get(tag)
         self._metrics.answers.labels("made" if body is None else "kept").inc()
@@ -59,20 +59,20 @@ class Answers:
 
     def _get(self, tag: str) -> bytes | None:
         with self._lock:
-            body = self._kept.get(tag)
+            body = self._cache.get(tag)
             if body is not None:
-                self._kept.move_to_end(tag)
+                self._cache.move_to_end(tag)
             return body
 
     def _keep(self, tag: str, body: bytes) -> None:
         if len(body) > _LARGEST_KEPT_BYTES:
             return
         with self._lock:
-            if tag not in self._kept:
-                self._kept[tag] = body
+            if tag not in self._cache:
+                self._cache[tag] = body
                 self._bytes += len(body)
             while self._bytes > self._most_bytes:
-                _, oldest = self._kept.popitem(last=False)
+                _, oldest = self._cache.popitem(last=False)
                 self._bytes -= len(oldest)
 
 

@@ -45,11 +45,11 @@ def answer_list(
     request: Request,
     query: PageQuery,
     fetch: Callable[[Any, tuple[Any, ...] | None], Page],
-    beside: Callable[[Any], Mapping[str, Any]] = lambda _: {},
+    extra: Callable[[Any], Mapping[str, Any]] = lambda _: {},
 ) -> Response:
     """Answer with one page of a list.
 
-    fetch: takes a cursor and the key to continue after, returns rows and the last key. beside: further fields.
+    fetch: takes a cursor and the key to continue after, returns rows and the last key. extra: further fields.
     """
     service = service_of(request)
     question = {"route": request.url.path, **query.model_dump(exclude={"page_size", "page_token"})}
@@ -62,7 +62,7 @@ def answer_list(
                 "items": items,
                 "next_page_token": service.tokens.make(question, last),
                 "snapshot": snapshot.snapshot_id,
-                **beside(snapshot.cursor),
+                **extra(snapshot.cursor),
             }
 
         answer: Response = service.answers.json(request, snapshot, make)

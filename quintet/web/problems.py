@@ -128,7 +128,7 @@ def _describe(error: Exception) -> tuple[int, str, Mapping[str, str] | None]:
         case TookTooLongError():
             described = 503, f"{error}; ask for less: fewer years, agencies or pivots"
         case _:
-            described = 500, "a fault of the service; the log has the details under this request id"
+            described = 500, "an internal error; the log has the details under this request id"
     return *described, None
 
 

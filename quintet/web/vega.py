@@ -26,14 +26,14 @@ def bundle(cache: Path) -> bytes:
     Building takes seconds: do it before the first request. Several processes may build it at the same time: each
     writes the same bytes, and the file is replaced atomically.
     """
-    kept = cache / f"vega-{version()}.js.gz"
-    if kept.is_file():
-        return kept.read_bytes()
+    cached = cache / f"vega-{version()}.js.gz"
+    if cached.is_file():
+        return cached.read_bytes()
     packed = gzip.compress(_made().encode(), compresslevel=9, mtime=0)
     cache.mkdir(parents=True, exist_ok=True)
-    unfinished = kept.with_suffix(f".{os.getpid()}.tmp")
+    unfinished = cached.with_suffix(f".{os.getpid()}.tmp")
     unfinished.write_bytes(packed)
-    unfinished.replace(kept)
+    unfinished.replace(cached)
     return packed
 
 

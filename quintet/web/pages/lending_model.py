@@ -176,7 +176,7 @@ class _Limits:
             ("approve_below", self.approve_below, self.before[0]),
             ("reject_from", self.reject_from, self.before[1]),
         )
-        return [(name, f"{asked:g}") for name, asked, own in pairs if asked != own]
+        return [(name, f"{limit:g}") for name, limit, own in pairs if limit != own]
 
     def filters(self) -> list[Filter]:
         """Return the filters of the two limits."""
@@ -186,10 +186,10 @@ class _Limits:
         ]
 
 
-def _limit_filter(name: str, label: str, asked: float, own: float) -> Filter:
-    limits = sorted({*CUT_OFFS, asked} - {own})
+def _limit_filter(name: str, label: str, chosen: float, own: float) -> Filter:
+    limits = sorted({*CUT_OFFS, chosen} - {own})
     options = [Option(f"{limit:g}", f"{limit:.0%}") for limit in limits]
-    selected = [] if asked == own else [f"{asked:g}"]
+    selected = [] if chosen == own else [f"{chosen:g}"]
     return Filter(name, label, "select", options, selected, nothing=f"{own:.0%}, active")
 
 

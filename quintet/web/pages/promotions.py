@@ -26,7 +26,7 @@ from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.shell import show, show_snapshot
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
-from quintet.web.routes.promotions import LabelGiven, SignUpGiven, keep_label
+from quintet.web.routes.promotions import LabelGiven, SignUpGiven, store_label
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
 
@@ -200,7 +200,7 @@ def confirm_or_clear(
     """Store a label and return to the page."""
     if verdict not in ("abuser", "honest"):
         raise ProblemError(422, f"verdict is {verdict[:40]!r}; it must be abuser or honest")
-    keep_label(request, LabelGiven(user_id=user_id, is_abuser=verdict == "abuser", note=None, replace=replace))
+    store_label(request, LabelGiven(user_id=user_id, is_abuser=verdict == "abuser", note=None, replace=replace))
     query = f"?{urlencode({'user': back})}" if back else ""
     return RedirectResponse(f"{PATH}{query}#to-judge", 303)
 

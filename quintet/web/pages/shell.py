@@ -60,5 +60,5 @@ def show_snapshot(
         if has_it(request, tag):
             unchanged: Response = service.answers.unchanged(tag)
             return unchanged
-        body = service.answers.kept(tag, lambda: bytes(show(request, template, title, make(snapshot), snapshot).body))
+        body = service.answers.cached(tag, lambda: bytes(show(request, template, title, make(snapshot), snapshot).body))
     return HTMLResponse(body, headers=headers_of(tag))

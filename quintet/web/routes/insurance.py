@@ -233,7 +233,7 @@ _REPORT_TYPES = {
 
 
 @contextmanager
-def asked() -> Iterator[None]:
+def query_errors() -> Iterator[None]:
     """Turn a QueryError of the domain into a 422 that names the parameter."""
     try:
         yield
@@ -246,10 +246,10 @@ def _list(
     request: Request,
     query: PageQuery,
     fetch: Callable[[Any, tuple[Any, ...] | None], Page],
-    beside: Callable[[Any], Mapping[str, Any]] = lambda _: {},
+    extra: Callable[[Any], Mapping[str, Any]] = lambda _: {},
 ) -> Response:
-    with asked():
-        return answer_list(request, query, fetch, beside)
+    with query_errors():
+        return answer_list(request, query, fetch, extra)
 
 
 @router.get("/performance", response_model=DetailPage)
@@ -258,7 +258,7 @@ def performance(request: Request, query: Annotated[FilteredQuery, Query()]) -> R
 
     An unknown figure is null, and `<figure>_missing_reason` says why.
     """
-    with asked():
+    with query_errors():
         filters = query.filters()
     return _list(request, query, lambda cursor, after: detail_page(cursor, filters, after, query.page_size))
 
@@ -270,7 +270,7 @@ def summary(request: Request, query: Annotated[SummaryQuery, Query()]) -> Respon
     Loss ratio is losses by written premium; retention is retained policies by policies in force the year before;
     growth is against the written premium of the year before. `missing` has the measures that rows lack, and why.
     """
-    with asked():
+    with query_errors():
         filters = query.filters()
     return _list(
         request,
@@ -315,7 +315,7 @@ def segments(request: Request, query: Annotated[SegmentQuery, Query()]) -> Respo
 )
 def premium(request: Request, query: Annotated[ReportQuery, Query()]) -> Response:
     """Return Premium Info by Agency and Product Line as a workbook or CSV (any size); record it in the history."""
-    with asked():
+    with query_errors():
         filters = query.filters()
     service = service_of(request)
     disposition = f'attachment; filename="premium_{period(filters).replace(" ", "_")}.{query.format}"'

@@ -178,7 +178,7 @@ class RankedUsers(BaseModel):
 
 
 class RankedCodes(BaseModel):
-    """The codes with the most uses, likewise."""
+    """The codes with the most uses; tied: how many codes have as many as the last one shown."""
 
     items: list[RankedCode]
     tied: int
@@ -243,7 +243,7 @@ async def abuse_score(request: Request, given: SignUpGiven) -> Response:
 )
 def label(request: Request, given: LabelGiven) -> LabelKept:
     """Confirm a user as an abuser, or clear one; the same label again changes nothing."""
-    kept = keep_label(request, given)
+    kept = store_label(request, given)
     return LabelKept(
         user_id=kept.label.user_id,
         is_abuser=kept.label.is_abuser,
@@ -255,7 +255,7 @@ def label(request: Request, given: LabelGiven) -> LabelKept:
     )
 
 
-def keep_label(request: Request, given: LabelGiven) -> Confirmed:
+def store_label(request: Request, given: LabelGiven) -> Confirmed:
     """Store a label by the request's key. Raises ProblemError 404 for an unknown user, 409 for a contradiction."""
     service = service_of(request)
     user_id = given.user_id.strip()

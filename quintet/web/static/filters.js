@@ -108,9 +108,9 @@ function showFailure(error, again) {
 
 /* Returns the address of the form's state, without empty fields. */
 function addressOf(form) {
-  const asked = new URLSearchParams();
-  for (const [name, value] of new FormData(form)) if (value.trim()) asked.append(name, value.trim());
-  const query = asked.toString();
+  const fields = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) if (value.trim()) fields.append(name, value.trim());
+  const query = fields.toString();
   return form.getAttribute("action") + (query ? `?${query}` : "");
 }
 

@@ -85,7 +85,7 @@ def test_metrics_count_by_the_routes_template(client: TestClient, metrics: Metri
         ("/refused", 422, "swap the years"),
         ("/nowhere", 404, "Not Found"),
         ("/things/x", 422, "path.number: Input should be a valid integer"),
-        ("/fault", 500, "a fault of the service"),
+        ("/fault", 500, "an internal error"),
     ],
 )
 def test_every_error_is_a_problem_with_the_requests_id(client: TestClient, path: str, status: int, detail: str) -> None:
