@@ -11,7 +11,7 @@
 - `conversions.html`: `filters`, `announcement`, `kpis`, `figures`, `insights` (sequence of heading and its `Insight`s),
   `clocks` (sequence of str: the trained clock of each partner), `table` (`Table`: the comparisons), `files` (sequence
   of `Option`: address and name of each existing file).
-- `lending_decisions.html`: `filters`, `announcement`, `faults` (sequence of str: refused files), `in_force`
+- `lending_decisions.html`: `filters`, `announcement`, `faults` (sequence of str: refused files), `active`
   (pairs of policy or model and its version), `committed_at` (str or None), `kpis`, `figures`, `trace` (None, or a
   mapping with `problem` or the record of one decision), `table` (`Table`), `is_bounded`, `most` (the limit if bounded).
 - `lending_model.html`: `kpis`, `figures`, `facts`, `versions` (`Table`), `reasons` (code to sentence).

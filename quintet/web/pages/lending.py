@@ -36,7 +36,7 @@ _COLUMNS = (
 
 
 @router.get(PATH)
-def catalogue(request: Request) -> Response:
+def feature_registry(request: Request) -> Response:
     """Show the features, what they mean and how fresh they are."""
     committed_at = service_of(request).of(LendingService).features.store.fact(COMMITTED_AT)
 

@@ -87,7 +87,7 @@ def decisions(request: Request) -> Response:
         "announcement": f"{len(rows):,} decisions",
         "window": window.label.lower(),
         "faults": deciding.serving.now.faults,
-        "in_force": _in_force(deciding),
+        "active": _active(deciding),
         "committed_at": lending.features.store.fact(COMMITTED_AT),
         "kpis": _key_figures(rows, before, window),
         "figures": {name: Panel(figure, f"{PATH}/figures/{name}.csv?{query}") for name, figure in figures.items()},
@@ -198,7 +198,7 @@ def _key_figures(rows: pd.DataFrame, before: pd.DataFrame, window: _Window) -> l
     ]  # fmt: skip
 
 
-def _in_force(deciding: Decisions) -> list[tuple[str, str]]:
+def _active(deciding: Decisions) -> list[tuple[str, str]]:
     now = deciding.serving.now
     found = [
         ("Policy", now.policy.version if now.policy else "none"),
