@@ -1,1 +1,1 @@
-"""What models of all domains share: the registry of saved versions, and statistics."""
+"""What the models of all domains share: the model registry and statistics."""

@@ -1,4 +1,4 @@
-"""The learned models of a domain as files: every version with its hash, and which of them is in use."""
+"""The trained models of a domain as files: every version with its hash, and which version is active."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _INDEX = "index.json"
 
 
 class RegistryError(RuntimeError):
-    """The registry's files do not say what they said when they were written; the text says how to mend it."""
+    """A file of the model registry is missing or was changed; the message says how to fix it."""
 
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A kept model: its version, the hash of its text, when it was learned (UTC), why, and from what."""
+    """A saved model: version, SHA-256 of its text, when (UTC) and why it was trained, and row counts of its data."""
 
     version: str
     sha256: str
@@ -30,44 +30,44 @@ class ModelVersion:
 
 
 class ModelRegistry:
-    """The models in `folder`, which is made when the first one is kept. One process may write at a time."""
+    """The models in `folder`, which is created with the first model. One process may write at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def versions(self) -> list[ModelVersion]:
-        """All that were kept, the latest last."""
+        """Return all saved versions, the latest last."""
         return [_version_of(entry) for entry in self._index()["versions"]]
 
     def current(self) -> ModelVersion | None:
-        """The one in use, None before the first."""
+        """Return the active version; None before the first."""
         in_use = self._index()["current"]
         return next((version for version in self.versions() if version.version == in_use), None)
 
     def challenger(self) -> ModelVersion | None:
-        """The one that is tried beside the one in use; None where there is none."""
+        """Return the version that is tried beside the active one; None where there is none."""
         tried = self._index()["challenger"]
         return next((version for version in self.versions() if version.version == tried), None)
 
     def used_before(self) -> list[str]:
-        """The versions that were in use before the current one, the latest last."""
+        """Return the versions that were active before the current one, the latest last."""
         return list(self._index()["used_before"])
 
     def before(self, version: str) -> ModelVersion | None:
-        """The one that was kept before `version`; None for the first."""
+        """Return the version that was saved before `version`; None for the first."""
         names = [each.version for each in self.versions()]
         place = names.index(version)
         return self.versions()[place - 1] if place else None
 
     def text(self, version: str) -> str:
-        """The model's text. Raises RegistryError where the file is gone or is not what was kept."""
+        """Return the model's text. Raises RegistryError if the file is missing or was changed."""
         wanted = next((each for each in self.versions() if each.version == version), None)
         path = self._path(version)
         if wanted is None or not path.is_file():
-            raise RegistryError(f"{path}: no such model; learn a new one, or put the file back")
+            raise RegistryError(f"{path}: no such model; train a new one or restore the file")
         content = path.read_text("utf-8")
         if _sha256(content) != wanted.sha256:
-            raise RegistryError(f"{path}: the file was changed since it was kept; put it back, or learn a new model")
+            raise RegistryError(f"{path}: the file was changed after it was saved; restore it or train a new model")
         return content
 
     def keep(
@@ -80,7 +80,7 @@ class ModelRegistry:
         *,
         in_use: bool = True,
     ) -> ModelVersion:
-        """Write the model and, if `in_use`, use it from now on; the same version again moves to the end."""
+        """Save the model and, if `in_use`, activate it; a version that is saved again moves to the end."""
         self.folder.mkdir(parents=True, exist_ok=True)
         kept = ModelVersion(version, _sha256(text), f"{trained_at:%Y-%m-%d %H:%M:%S}", reason, dict(trained_from))
         _replace(self._path(version), text)
@@ -99,24 +99,24 @@ class ModelRegistry:
         return path.read_text("utf-8") if path.is_file() else None
 
     def use(self, version: str) -> None:
-        """Use a version that was kept before. Raises RegistryError where it cannot be read."""
+        """Activate a saved version. Raises RegistryError if it cannot be read."""
         self.text(version)
         self._write(_used(self._index(), version))
 
     def roll_back(self) -> ModelVersion:
-        """Use the version again that was in use before the current one; gives it.
+        """Activate the version that was active before the current one, and return it.
 
-        Raises RegistryError where there is none, or it cannot be read.
+        Raises RegistryError if there is none or it cannot be read.
         """
         before = self.used_before()
         if not before:
-            raise RegistryError(f"{self.folder / _INDEX}: no model was in use before this one; learn a new one")
+            raise RegistryError(f"{self.folder / _INDEX}: no model was active before this one; train a new one")
         self.text(before[-1])
         self._write(self._index() | {"current": before[-1], "used_before": before[:-1]})
         return next(each for each in self.versions() if each.version == before[-1])
 
     def challenge(self, version: str | None) -> None:
-        """Try a kept version beside the one in use; None tries none. Raises RegistryError where it cannot be read."""
+        """Try a saved version beside the active one; None tries none. Raises RegistryError if it cannot be read."""
         if version is not None:
             self.text(version)
         self._write(self._index() | {"challenger": version})
@@ -140,12 +140,12 @@ _FORMER_NAMES = {"learned_at": "trained_at", "learned_from": "trained_from"}
 
 
 def _version_of(entry: Mapping[str, Any]) -> ModelVersion:
-    """A version as the index has it; an index of an earlier release has other names."""
+    """Read a version from the index, which uses other names if an earlier release wrote it."""
     return ModelVersion(**{_FORMER_NAMES.get(name, name): value for name, value in entry.items()})
 
 
 def _used(index: Mapping, version: str) -> dict:
-    """The index with another version in use. Whoever challenged and is used no longer challenges."""
+    """Return the index with another active version, which is no longer the challenger."""
     current = index["current"]
     before = index["used_before"] if current in (None, version) else [*index["used_before"], current]
     challenger = None if index["challenger"] == version else index["challenger"]
@@ -157,7 +157,7 @@ def _sha256(text: str) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write in one step: a reader sees the old text or the new one, also after a power cut."""
+    """Replace the file atomically: a reader sees the old or the new text, also after a power cut."""
     beside = path.with_name(f"{path.name}.tmp")
     with beside.open("w", encoding="utf-8") as file:
         file.write(text)

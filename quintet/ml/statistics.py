@@ -1,19 +1,19 @@
-"""Statistics that several domains use: the interval of a share, the stability of a population, who is near whom."""
+"""Statistics that several domains use: Wilson intervals, the population stability index and counts of neighbours."""
 
 from __future__ import annotations
 
 import numpy as np
 
 STABLE, SHIFTED = 0.1, 0.25
-"""A stability index below the first is stable, from the second on shifted."""
+"""Stability indexes: below the first is stable, from the second on is shifted."""
 
 _Z95 = 1.959963984540054
-"""The 97.5% quantile of the normal distribution; written out, since every run would load SciPy for it."""
+"""The 97.5% quantile of the normal distribution; a constant, because importing SciPy would slow down every run."""
 _LEAST_SHARE = 1e-4
 
 
 def wilson(successes: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of Wilson's 95% interval of each share; 0 and 1 where there are no trials.
+    """Return the ends of Wilson's 95% interval of each share; 0 and 1 where there are no trials.
 
     Source: E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209.
     """
@@ -29,9 +29,9 @@ def wilson(successes: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def stability(before: np.ndarray, now: np.ndarray) -> float:
-    """The population stability index of counts by bin, to be held against `STABLE` and `SHIFTED`.
+    """Return the population stability index of counts by bin, to compare with `STABLE` and `SHIFTED`.
 
-    Each bin holds at least one in 10,000, so that an empty one does not decide. NaN where a side has no counts.
+    Each bin counts as at least 1 in 10,000, because an empty bin would dominate. NaN where a side has no counts.
     """
     if not before.sum() or not now.sum():
         return float("nan")
@@ -40,10 +40,10 @@ def stability(before: np.ndarray, now: np.ndarray) -> float:
 
 
 def others_within(group: np.ndarray, at: np.ndarray, seconds: float) -> np.ndarray:
-    """How many others of each element's group lie within `seconds` of it. group: counted from 0; at: whole seconds."""
+    """Count the others of each element's group within `seconds` of it. group: numbered from 0; at: whole seconds."""
     if not len(at):
         return np.zeros(0, dtype=int)
-    # Groups are set apart by more than any time, so that one sorted line of times holds them all.
+    # Groups are shifted apart by more than the whole time span: one sorted array then holds them all.
     stride = np.ptp(at) + 2 * seconds + 1
     line = group * stride + (at - at.min())
     ordered = np.sort(line)

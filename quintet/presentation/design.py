@@ -1,7 +1,7 @@
-"""How Quintet looks, in one place: tokens, chart themes, and what a figure is.
+"""Design tokens, chart themes and the definition of a figure.
 
-A chart names no colour. It names a range (`category`, `heatmap`) or one of `STYLES`, and the configuration of the place
-where it is drawn gives it one: `vega_config("light")` for notebook and paper, both for the page.
+A chart names no colour. It names a range (`category`, `heatmap`) or one of `STYLES`; the configuration assigns the
+colours where it is drawn: `vega_config("light")` in notebooks and reports, both schemes on pages.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Ne
 MONOSPACE = 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, monospace'
 CURRENCY = "USD"
 MISSING = "–"
-"""What stands where there is no value; a zero is written as one."""
+"""The text for a missing value; a zero is written as 0."""
 
 COLOURS: Mapping[Scheme, Mapping[str, str]] = MappingProxyType(
     {
@@ -71,7 +71,7 @@ COLOURS: Mapping[Scheme, Mapping[str, str]] = MappingProxyType(
         ),
     }
 )
-"""Colours by what they are for. Amber and red are for state alone, and never without a word or a mark."""
+"""Colours by purpose. Amber and red are for state only, and never without a word or a mark."""
 
 CATEGORY: Mapping[Scheme, tuple[str, ...]] = MappingProxyType(
     {
@@ -87,16 +87,16 @@ RAMP: Mapping[Scheme, tuple[str, ...]] = MappingProxyType(
         "dark": ("#17222b", "#1d3a4f", "#265a7e", "#5a9fcc", "#b5def7"),
     }
 )
-"""One hue from little to much, in five classes."""
+"""One hue from low to high, in five classes."""
 
 STRONG_CLASSES = 2
-"""How many classes at the end of a ramp are so strong that a label on them is written in the colour of the page."""
+"""How many classes at the end of a ramp are so dark that labels on them take the page's colour."""
 
 SPACE = 8
 """The step of all spacing, px."""
 
 PHONE, TABLET, CONTENT = 600, 900, 1240
-"""Widths, px: below the first charts are drawn for a phone, below the second the rail is a bar; the widest content."""
+"""Widths, px: charts for phones below the first, the rail as a bar below the second; the last is the widest content."""
 
 STYLES = (
     *("label", "label-strong", "label-on-cell", "label-on-strong-cell", "reference", "cursor"),
@@ -131,17 +131,17 @@ class Column:
 
     @property
     def is_figure(self) -> bool:
-        """Whether it is aligned to the right."""
+        """Return whether it is aligned to the right."""
         return self.kind in {"count", "money", "percent", "change", "decimal"}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A chart with all that it takes to be understood: without sight, without colour, without a script.
+    """A chart with a title, text and table that make it readable without sight, colour or JavaScript.
 
     name: a slug. title: the question or the finding, with its unit. alternative: a sentence with the main number.
     chart: without width and configuration; None where there is nothing to draw: `note` then says why and what to do.
-    table: the figures behind the chart, `columns` says how. note: what a reader must know to read it rightly.
+    table: the data behind the chart, formatted by `columns`. note: what a reader must know to read it correctly.
     height: px that the chart takes.
     """
 
@@ -155,7 +155,7 @@ class Figure:
     height: int = 320
 
     def spec(self) -> dict[str, Any]:
-        """The Vega-Lite specification, without configuration. Raises ValueError where there is no chart."""
+        """Return the Vega-Lite specification, without configuration. Raises ValueError if there is no chart."""
         if self.chart is None:
             raise ValueError(f"{self.name} has no chart: {self.note}")
         with alt.theme.enable("none"):
@@ -165,9 +165,9 @@ class Figure:
 
 
 def format_value(value: Any, kind: Kind) -> str:
-    """A value as a reader expects it: 17,507,847 · 94.4% · +3.2%; `MISSING` for null, NaN and infinity.
+    """Format a value for people: 17,507,847 · 94.4% · +3.2%; `MISSING` for null, NaN and infinity.
 
-    A moment is written to the minute, in the zone that it is in.
+    A moment is written to the minute, in its own zone.
     """
     if is_missing(value):
         return MISSING
@@ -176,12 +176,12 @@ def format_value(value: Any, kind: Kind) -> str:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether there is no value to write: null, NaN, NaT or infinity."""
+    """Return whether there is no value to write: null, NaN, NaT or infinity."""
     return bool(pd.api.types.is_scalar(value) and (pd.isna(value) or value in (math.inf, -math.inf)))
 
 
 def compact(value: float, unit: str = "") -> str:
-    """A number in three figures: 950, 1.20k, 17.5M, 4.19B; with its unit behind it."""
+    """Format a number to three digits with its unit: 950, 1.20k, 17.5M, 4.19B."""
     if not math.isfinite(value):
         return MISSING
     text = _three_figures(abs(value))
@@ -190,7 +190,7 @@ def compact(value: float, unit: str = "") -> str:
 
 
 def css() -> str:
-    """The tokens as CSS custom properties, for both schemes."""
+    """Return the tokens as CSS custom properties, for both schemes."""
     light, dark = _declarations("light"), _declarations("dark")
     common = f"--font:{FONT};--font-mono:{MONOSPACE};--content:{CONTENT}px;"
     steps = "".join(f"--s{step}:{SPACE * step}px;" for step in (1, 2, 3, 4, 5, 6, 8))
@@ -202,13 +202,13 @@ def css() -> str:
 
 
 def vega_config(scheme: Scheme) -> dict[str, Any]:
-    """The Vega-Lite configuration that draws any of the charts in a scheme."""
+    """Return the Vega-Lite configuration of a colour scheme."""
     colours, category = COLOURS[scheme], CATEGORY[scheme]
     ink, muted, hairline, page = (colours[name] for name in ("ink", "ink-muted", "hairline", "page"))
     return {
         "background": None,
         "font": FONT,
-        "aria": False,  # the page describes a figure in words; a name for each mark would bury them
+        "aria": False,  # the page describes a figure in words, which a name for each mark would hide
         "padding": 4,
         "view": {"stroke": None, "continuousWidth": 640, "discreteWidth": 640, "continuousHeight": 320},
         "range": {"category": list(category), "heatmap": list(RAMP[scheme]), "ramp": list(RAMP[scheme])},
@@ -263,7 +263,7 @@ def vega_config(scheme: Scheme) -> dict[str, Any]:
 
 
 def enable_theme() -> None:
-    """Make notebooks draw every Altair chart from now on in the light scheme."""
+    """Make notebooks draw every later Altair chart in the light scheme."""
 
     @alt.theme.register("quintet", enable=True)
     def _quintet() -> alt.theme.ThemeConfig:
@@ -271,7 +271,7 @@ def enable_theme() -> None:
 
 
 def contrast(one: str, other: str) -> float:
-    """The contrast of two colours `#rrggbb` as WCAG 2 defines it, 1 to 21."""
+    """Return the WCAG 2 contrast of two colours `#rrggbb`, 1 to 21."""
     darker, lighter = sorted((_luminance(one), _luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
 
@@ -299,7 +299,7 @@ def _three_figures(size: float) -> str:
 
 
 def _signed(text: str, kind: Kind) -> str:
-    """With a minus as wide as the plus, and no sign before a zero; a moment has none."""
+    """Write a minus sign as wide as the plus, and no sign before a zero; leave a moment as it is."""
     if kind == "moment":
         return text
     if text.startswith(("-", "+")) and not text.strip("+-0.,%"):
@@ -308,13 +308,13 @@ def _signed(text: str, kind: Kind) -> str:
 
 
 def plain_values(rows: pd.DataFrame, *names: str) -> alt.Data:
-    """The named columns as values that fit into JSON: data of a chart."""
+    """Return the named columns as a chart's data, in values that JSON can hold."""
     shown = rows[list(names)].astype(object)
     return alt.Data(values=shown.where(rows[list(names)].notna(), None).to_dict("records"))
 
 
 def tooltips(columns: Sequence[Column]) -> list[alt.Tooltip]:
-    """What a mark says of itself: every column exactly, with its unit."""
+    """Return the tooltips of a mark: every column exactly, with its unit."""
     formats = {"money": ",.2f", "count": ",.0f", "percent": ".2%", "change": "+.2%", "decimal": ",.4f"}
     return [
         alt.Tooltip(
@@ -328,10 +328,10 @@ def tooltips(columns: Sequence[Column]) -> list[alt.Tooltip]:
 
 
 def as_text(text: str) -> str:
-    """The text as a cell that no spreadsheet takes for a formula.
+    """Return the text as a cell that no spreadsheet reads as a formula.
 
-    A text that begins like one (`=`, `+`, `-`, `@`, tab, line end, or the first four in full width) gets an apostrophe
-    in front: what one types before a text in a spreadsheet. Unlike a cell's type it outlives export and import.
+    A text that begins like one (`=`, `+`, `-`, `@`, tab, line end, or the first four in full width) gets a leading
+    apostrophe, as one would type it in a spreadsheet. Unlike a cell's type it survives export and import.
     Characters that a workbook cannot carry are replaced.
     """
     text = _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,8 +1,8 @@
-"""The shell of a paper: how a PDF is laid out, whatever it is about.
+"""The layout of a PDF report, for any content.
 
-The layout is a fixed typst program, `report.typ`. All content reaches it as data, never as markup, so that a text which
-looks like typst is only a text. Fonts are those that typst brings: a paper looks the same on every machine. The same
-paper gives the same bytes: its one date is that of the snapshot.
+The layout is a fixed typst program, `report.typ`. All content reaches it as data, never as markup: text that looks
+like typst is printed as it is. Fonts come with typst: a report looks the same on every machine. The same report always
+compiles to the same bytes; its only date is the snapshot's.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ Page = Literal["a4", "16:9"]
 TEMPLATE = Path(__file__).with_suffix(".typ")
 VEGA_LITE = "6.4"
 TEXT_FONT, CODE_FONT = "Libertinus Serif", "DejaVu Sans Mono"
-"""Two of the fonts that are part of typst."""
+"""Two fonts that come with typst."""
 
 MOST_TABLE_ROWS = 60
-"""A longer table belongs in a file; of such a table a paper shows the first rows and says so."""
+"""A report shows this many first rows of a longer table, and says how many it leaves out."""
 
 _CONTENT_PX = {"a4": 640, "16:9": 1080}
-_CHART_FONT = "Liberation Sans"  # part of vl-convert, which measures with it; it is a little wider than the paper's
+_CHART_FONT = "Liberation Sans"  # part of vl-convert, which measures with it; slightly wider than the report's font
 _LONG_WORD = re.compile(r"\S{28}(?=\S)")
 _CLIP = re.compile(r"\b(clip|gradient_)(\d+)\b")
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
@@ -44,7 +44,7 @@ _MARKS = frozenset("–—‘’“”„…•·×−±≤≥≠≈→←↑↓
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph. is_muted: it is an aside, such as how a figure was computed."""
+    """A paragraph. is_muted: an aside, such as how a figure was computed."""
 
     text: str
     is_muted: bool = False
@@ -52,7 +52,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Points:
-    """A list of short texts, each with the word or number it leads with, or with none (an empty string).
+    """A list of short texts, each with its leading word or number (empty for none).
 
     is_numbered: their order matters.
     """
@@ -63,14 +63,14 @@ class Points:
 
 @dataclass(frozen=True)
 class Tiles:
-    """Up to five main numbers side by side: label, value, and what it is made of."""
+    """Up to five main numbers side by side: label, value and basis."""
 
     tiles: tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure with its title, its sentence and its note. height: px, where not the figure's own."""
+    """A figure with its title, alternative text and note. height: px, if not the figure's own."""
 
     figure: Figure
     height: int | None = None
@@ -89,7 +89,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Code:
-    """A text as it stands, such as SQL. language: as typst's highlighter calls it, or none."""
+    """Verbatim text, such as SQL. language: a name of typst's highlighter, or empty."""
 
     text: str
     language: str = ""
@@ -97,9 +97,9 @@ class Code:
 
 @dataclass(frozen=True)
 class Node:
-    """A box of a diagram: at column and row of its grid, with what it is called and what it does.
+    """A box of a diagram at a column and row of its grid, with a title and a text.
 
-    role: `plain`, `accent` (what the text is about), `store` or `outside` (not ours).
+    role: `plain`, `accent` (the subject of the text), `store` or `outside` (not part of Quintet).
     """
 
     name: str
@@ -112,9 +112,9 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """An arrow between two nodes of a diagram, by their names, with a few words on it. is_dashed: it is the exception.
+    """A labelled arrow between two nodes of a diagram, by their names. is_dashed: for an exceptional path.
 
-    label_dx, label_dy: move the words, in columns and rows.
+    label_dx, label_dy: offsets of the label, in columns and rows.
     """
 
     start: str
@@ -127,9 +127,9 @@ class Edge:
 
 @dataclass(frozen=True)
 class Diagram:
-    """Boxes and arrows on a grid, drawn to the full width. alternative: what it shows, for who cannot see it.
+    """Boxes and arrows on a grid, drawn to the full width. alternative: its alternative text.
 
-    row_height: points from one row to the next. Raises ValueError for an edge whose node is not there.
+    row_height: points from one row to the next. Raises ValueError for an edge to an unknown node.
     """
 
     nodes: tuple[Node, ...]
@@ -139,7 +139,7 @@ class Diagram:
     box_height: int = 56
 
     def __post_init__(self) -> None:
-        """Refuse an edge to nowhere."""
+        """Raise ValueError for an edge to an unknown node."""
         names = {node.name for node in self.nodes}
         for edge in self.edges:
             for end in (edge.start, edge.end):
@@ -149,7 +149,7 @@ class Diagram:
 
 @dataclass(frozen=True)
 class Beside:
-    """Two columns of content. share: of the width, for the left one."""
+    """Two columns of content. share: the left column's share of the width."""
 
     left: tuple[Block, ...]
     right: tuple[Block, ...]
@@ -161,9 +161,9 @@ Block = Text | Points | Tiles | Chart | Table | Code | Diagram | Beside
 
 @dataclass(frozen=True)
 class Section:
-    """One message: a title that says it, and what shows it. On 16:9 it is a slide.
+    """One finding: a title that states it, and the blocks that show it. On 16:9 it is a slide.
 
-    starts_page: on A4, it begins a new page.
+    starts_page: whether it begins a new page on A4.
     """
 
     title: str
@@ -173,9 +173,9 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A paper. title: the finding. lead: the question it answers, in a sentence.
+    """A report. title: the finding. lead: the question it answers, in a sentence.
 
-    source: which data stands behind it. snapshot_id, published_at (UTC without zone): of the snapshot it was made from.
+    source: the data it rests on. snapshot_id, published_at (UTC without zone): of the snapshot it was made from.
     """
 
     title: str
@@ -187,19 +187,19 @@ class Report:
     page: Page = "a4"
 
 
-def pdf(paper: Report) -> bytes:
-    """The paper as PDF; the same paper gives the same bytes."""
-    return _compile(paper, "pdf")[0]
+def pdf(report: Report) -> bytes:
+    """Return the report as PDF; the same report always compiles to the same bytes."""
+    return _compile(report, "pdf")[0]
 
 
-def page_images(paper: Report, dots_per_inch: int = 96) -> Sequence[bytes]:
-    """The paper's pages as PNG, for a preview."""
-    return _compile(paper, "png", dots_per_inch)
+def page_images(report: Report, dots_per_inch: int = 96) -> Sequence[bytes]:
+    """Return the report's pages as PNG, for a preview."""
+    return _compile(report, "png", dots_per_inch)
 
 
-def write_pdf(paper: Report, path: Path) -> Path:
-    """Write the paper to a file, which is the old or the new one at any time; gives its path."""
-    content = pdf(paper)
+def write_pdf(report: Report, path: Path) -> Path:
+    """Write the report to a file, replaced atomically, and return its path."""
+    content = pdf(report)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.tmp")
     try:
@@ -210,9 +210,9 @@ def write_pdf(paper: Report, path: Path) -> Path:
 
 
 def chart_svg(figure: Figure, width: int, height: int | None = None) -> str:
-    """A figure's chart as SVG of a width in px, in the light scheme and the paper's font.
+    """Return a figure's chart as SVG of a width in px, in the light scheme and the report's font.
 
-    Raises ValueError where the figure has no chart.
+    Raises ValueError if the figure has no chart.
     """
     spec = figure.spec()
     sized = "vconcat" in spec or "hconcat" in spec or "facet" in spec
@@ -227,23 +227,23 @@ def chart_svg(figure: Figure, width: int, height: int | None = None) -> str:
 
 
 def _with_stable_ids(svg: str) -> str:
-    """With the ids of clips and gradients counted from one: the renderer counts on through all that a process draws."""
+    """Number the ids of clips and gradients from one: the renderer counts on over all charts of a process."""
     numbers: dict[str, int] = {}
     return _CLIP.sub(lambda found: f"{found[1]}{numbers.setdefault(found[0], len(numbers) + 1)}", svg)
 
 
-def _compile(paper: Report, kind: Literal["pdf", "png"], dots_per_inch: int | None = None) -> Sequence[bytes]:
-    published = paper.published_at.replace(tzinfo=dt.UTC)
-    with tempfile.TemporaryDirectory(prefix="paper-") as folder:
+def _compile(report: Report, kind: Literal["pdf", "png"], dots_per_inch: int | None = None) -> Sequence[bytes]:
+    published = report.published_at.replace(tzinfo=dt.UTC)
+    with tempfile.TemporaryDirectory(prefix="report-") as folder:
         root = Path(folder)
         charts: list[str] = []
-        content = _Content(_CONTENT_PX[paper.page], charts)
+        content = _Content(_CONTENT_PX[report.page], charts)
         data = {
-            "page": paper.page,
-            "title": _visible(paper.title),
-            "lead": _visible(paper.lead),
-            "source": _visible(paper.source),
-            "snapshot": _visible(paper.snapshot_id),
+            "page": report.page,
+            "title": _visible(report.title),
+            "lead": _visible(report.lead),
+            "source": _visible(report.source),
+            "snapshot": _visible(report.snapshot_id),
             "date": [published.year, published.month, published.day, published.hour, published.minute],
             "published": f"{published:%Y-%m-%d %H:%M} UTC",
             "colours": dict(COLOURS["light"]),
@@ -257,12 +257,12 @@ def _compile(paper: Report, kind: Literal["pdf", "png"], dots_per_inch: int | No
                     "starts_page": section.starts_page,
                     "blocks": content.blocks(section.blocks, 1.0),
                 }
-                for section in paper.sections
+                for section in report.sections
             ],
         }
         for number, svg in enumerate(charts):
             (root / f"chart{number}.svg").write_text(svg, encoding="utf-8")
-        (root / "paper.json").write_text(json.dumps(data, allow_nan=False), encoding="utf-8")
+        (root / "report.json").write_text(json.dumps(data, allow_nan=False), encoding="utf-8")
         (root / "report.typ").write_bytes(TEMPLATE.read_bytes())
         pages: bytes | list[bytes] = typst.compile(
             str(root / "report.typ"),
@@ -278,7 +278,7 @@ def _compile(paper: Report, kind: Literal["pdf", "png"], dots_per_inch: int | No
 
 @dataclass(frozen=True)
 class _Content:
-    """Turns blocks into data for the template, and keeps the charts on the way."""
+    """Turns blocks into data for the template, and collects their charts."""
 
     content_px: int
     charts: list[str]
@@ -386,9 +386,9 @@ def _cut(text: str, most_letters: int) -> str:
 
 
 def _visible(text: str, *, keeps_lines: bool = False) -> str:
-    """The text with what cannot be seen written out and what no font has replaced; long words can be broken.
+    """Write invisible characters out, replace those that no font has, and let long words break.
 
-    A control character or a mark that turns the direction of writing stands as its code: no reader is deceived by it.
+    A control character or a mark that changes the writing direction is shown as its code, so it cannot mislead.
     """
     if keeps_lines:
         return "".join(_drawn(letter) for letter in text.replace("\r\n", "\n"))
@@ -398,7 +398,7 @@ def _visible(text: str, *, keeps_lines: bool = False) -> str:
 
 @cache
 def _drawn(letter: str) -> str:
-    """What stands for a letter: itself where the fonts have it, else the same without marks, else its code."""
+    """Return the letter if the fonts have it, else the letter without marks, else its code."""
     if letter in "\n\t":
         return letter
     if unicodedata.category(letter) not in _UNSEEN and (ord(letter) < 0x250 or _has_glyph(letter)):

@@ -1,1 +1,1 @@
-"""The online store: what the service and the stream write, in one SQLite file. A leaf: it knows no domain."""
+"""The state store: what the service and the stream write, in SQLite files. It knows no domain."""

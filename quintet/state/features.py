@@ -1,4 +1,4 @@
-"""The SQLite file of the features: states by client, the rows behind them, and how far the log has been applied."""
+"""The SQLite file of features: states by client, the rows behind them, and the applied position of the log."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ create index if not exists rows_by_parent on rows (table_name, parent);
 create table if not exists states (owner text primary key, states text not null) strict, without rowid;
 """
 _WRITER_CACHE_KIB = 131_072
-_CHECKPOINT_FRAMES = 8_192  # 32 MB of log, from which on a checkpoint makes the writer wait for its last part
+_CHECKPOINT_FRAMES = 8_192  # 32 MB of log; beyond it a checkpoint makes the writer wait
 
 
 _GLANCE = """
@@ -45,7 +45,7 @@ RowKey = tuple[str, str]
 
 
 class Glance(NamedTuple):
-    """What was asked for at one moment, in the order in which it was asked; None where there is none. states: JSON."""
+    """Facts, rows and states at one moment, in the order of the request; None where there is none. states: JSON."""
 
     facts: tuple[str | None, str | None]
     has_rows: tuple[bool, bool]
@@ -53,23 +53,23 @@ class Glance(NamedTuple):
 
 
 class FeatureStore:
-    """The file in `folder`, made on first use."""
+    """The file in `folder`, created on first use."""
 
     def __init__(self, folder: Path) -> None:
         self._store = Store(folder, FILE, {"features": (_SCHEMA,)}, synchronous="normal")
 
     @property
     def path(self) -> Path:
-        """The SQLite file."""
+        """Return the path of the SQLite file."""
         return self._store.path
 
     def fact(self, name: str) -> str | None:
-        """What was kept under a name."""
+        """Return the value of a name; None where there is none."""
         row = self._store.read().execute("select value from facts where name = ?", (name,)).fetchone()
         return None if row is None else str(row["value"])
 
     def states(self, owner: str) -> tuple[dict[str, Any] | None, Mapping[str, str]]:
-        """The states of an owner, None where there are none, and the facts of the same moment."""
+        """Return the states of an owner, None where there are none, and the facts of the same moment."""
         connection = self._store.read()
         connection.execute("begin")
         try:
@@ -80,51 +80,51 @@ class FeatureStore:
         return (None if row is None else orjson.loads(row["states"])), {fact["name"]: fact["value"] for fact in facts}
 
     def row(self, table: str, key: str) -> dict[str, Any] | None:
-        """A row as the log has it."""
+        """Return a row as the log has it; None where there is none."""
         return _row(self._store.read(), table, key)
 
     def version(self) -> int:
-        """A number that changes whenever another process or thread has written; costs next to nothing to ask."""
+        """Return a number that changes with each write of another process or thread; cheap to read."""
         (version,) = self._store.read().execute("pragma data_version").fetchone()
         return int(version)
 
     def glance(self, owner: str, facts: tuple[str, str], rows: tuple[RowKey, RowKey]) -> Glance:
-        """Two facts, whether two rows are there, and the states of an owner: one statement, and so of one moment."""
+        """Return two facts, whether two rows exist, and the states of an owner, in one consistent statement."""
         row = self._store.read().execute(_GLANCE, (*facts, *rows[0], *rows[1], owner)).fetchone()
         return Glance((row[0], row[1]), (bool(row[2]), bool(row[3])), row[4])
 
     def all_states(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every owner with its states."""
+        """Yield every owner with its states."""
         for row in self._store.read().execute("select owner, states from states"):
             yield row["owner"], orjson.loads(row["states"])
 
     def rows(self, table: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Every row of a table with its key."""
+        """Yield every row of a table with its key."""
         for row in self._store.read().execute("select key, row from rows where table_name = ?", (table,)):
             yield row["key"], orjson.loads(row["row"])
 
     def keys(self, table: str) -> list[str]:
-        """The keys of a table's rows."""
+        """Return the keys of a table's rows."""
         return [row["key"] for row in self._store.read().execute("select key from rows where table_name = ?", (table,))]
 
     @contextmanager
     def change(self) -> Iterator[Draft]:
-        """A draft of changes, written as one transaction at its end; nothing is written where the body raises."""
+        """Open a draft of changes, written as one transaction at the end; nothing is written if the body raises."""
         with self._store.write() as connection:
             draft = Draft(connection)
             yield draft
             draft.write()
 
     def keep(self, name: str, value: str) -> None:
-        """Keep a value under a name."""
+        """Store a value under a name."""
         with self.change() as draft:
             draft.put_fact(name, value)
 
     def checkpoint(self) -> bool:
-        """Move SQLite's log into the file; whether what was written before the call survives a power cut now.
+        """Move SQLite's log into the file; return whether all earlier writes now survive a power cut.
 
-        The writer goes on meanwhile, but where it is so busy that the log has no end. Who reads for long keeps a
-        part of the log from being moved.
+        The writer goes on meanwhile, unless it is so busy that the log keeps growing. A long read keeps a part of
+        the log from being moved.
         """
         connection = self._store.read()
         is_busy, frames, moved = connection.execute("pragma wal_checkpoint(passive)").fetchone()
@@ -134,8 +134,8 @@ class FeatureStore:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Within the body this thread writes all the time. It has a large cache, so that the file may be large;
-        its commits never move the log, which takes long: a `CheckpointThread` has to.
+        """Set this thread's connection up for continuous writing within the body: a large cache for a large file, and
+        commits that never move the log, which is slow: a `CheckpointThread` does it.
         """
         connection = self._store.read()
         (cache,) = connection.execute("pragma cache_size").fetchone()
@@ -148,7 +148,7 @@ class FeatureStore:
             connection.execute("pragma wal_autocheckpoint = 1000")
 
     def clear(self) -> None:
-        """Remove everything, to build it anew."""
+        """Remove everything, to rebuild it from scratch."""
         with self._store.write() as connection:
             for table in ("facts", "rows", "states"):
                 connection.execute(f"delete from {table}")
@@ -163,7 +163,7 @@ class FeatureStore:
 
 
 class CheckpointThread:
-    """A thread that makes checkpoints, so that the writer of `store` never waits for the disk.
+    """A thread that makes checkpoints: the writer of `store` never waits for the disk.
 
     kept: the value of the fact `name` that survives a power cut; None where there is none.
     """
@@ -178,13 +178,13 @@ class CheckpointThread:
 
     @property
     def kept(self) -> str | None:
-        """The value that is safe. Raises what the disk refused with."""
+        """Return the value that is safe. Raises the error of the last checkpoint, if it failed."""
         if self._error is not None:
             raise self._error
         return self._kept
 
     def keep(self) -> str | None:
-        """Make a checkpoint now; the value that is safe then."""
+        """Make a checkpoint now; return the value that is safe then."""
         with self._one_at_a_time:
             value = self._store.fact(self._name)
             if self._store.checkpoint():
@@ -192,12 +192,12 @@ class CheckpointThread:
             return self._kept
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End."""
+        """Stop the thread and wait for it."""
         self._ended.set()
         self._thread.join()
 
@@ -205,14 +205,14 @@ class CheckpointThread:
         try:
             while not self._ended.wait(self._seconds):
                 self.keep()
-        except sqlite3.Error as error:  # for whom asks: a thread has nobody to raise it to
+        except sqlite3.Error as error:  # raised by `kept`: a thread has no caller
             self._error = error
         finally:
             self._store.release()
 
 
 class Draft:
-    """Changes that are not written yet; what is read through it has them already."""
+    """Changes that are not written yet; reads through the draft see them."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -224,18 +224,18 @@ class Draft:
         self._facts: dict[str, str | None] = {}
 
     def row(self, table: str, key: str) -> dict[str, Any] | None:
-        """A row."""
+        """Return a row; None where there is none."""
         found = self._found(table, key)
         return None if found is None else found[1]
 
     def put_row(self, table: str, key: str, parent: str | None, row: dict[str, Any] | None) -> None:
-        """Set a row with the key of what it belongs to; None removes it."""
+        """Set a row and the key of its parent; None removes the row."""
         self._rows[table, key] = None if row is None else (parent, row)
         self._changed_rows.add((table, key))
         self._drafted.setdefault((table, parent), set()).add(key)
 
     def children(self, table: str, parent: str) -> list[tuple[str, dict[str, Any]]]:
-        """The rows of a table that belong to `parent`, by key."""
+        """Return the rows of a table that belong to `parent`, by key."""
         stored = self._connection.execute(
             "select key from rows where table_name = ? and parent = ?", (table, parent)
         ).fetchall()
@@ -244,13 +244,13 @@ class Draft:
         return [(key, row[1]) for key, row in found if row is not None and row[0] == parent]
 
     def table_keys(self, table: str) -> list[str]:
-        """The keys of all rows of a table."""
+        """Return the keys of all rows of a table."""
         stored = self._connection.execute("select key from rows where table_name = ?", (table,)).fetchall()
         keys = {row["key"] for row in stored} | {key for name, key in self._changed_rows if name == table}
         return sorted(key for key in keys if self._found(table, key) is not None)
 
     def states(self, owner: str) -> dict[str, Any]:
-        """The states of an owner; empty where there are none."""
+        """Return the states of an owner; empty where there are none."""
         if owner not in self._states:
             row = self._connection.execute("select states from states where owner = ?", (owner,)).fetchone()
             self._states[owner] = {} if row is None else orjson.loads(row["states"])
@@ -262,11 +262,11 @@ class Draft:
         self._changed_states.add(owner)
 
     def put_fact(self, name: str, value: str | None) -> None:
-        """Keep a value under a name; None forgets it."""
+        """Store a value under a name; None removes it."""
         self._facts[name] = value
 
     def write(self) -> None:
-        """Hand everything to the transaction."""
+        """Write all changes within the transaction."""
         changed = ((table, key, self._rows[table, key]) for table, key in self._changed_rows)
         kept, gone = [], []
         for table, key, found in changed:

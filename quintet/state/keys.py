@@ -1,4 +1,4 @@
-"""Keys of the API: who may ask for what."""
+"""API keys and their scopes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from quintet.state.store import Store
 
 ENVIRONMENT_KEY_ID = "environment"
-"""The id of the admin key that the setting `QUINTET_ADMIN_KEY` gives; it is never stored."""
+"""The id of the admin key of the setting `QUINTET_ADMIN_KEY`; it is never stored."""
 
 _PREFIX = "qk_"
 
 
 class UnusableKeyError(ValueError):
-    """A key cannot be made or revoked; the text says why and what to do."""
+    """A key cannot be created or revoked; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Key:
     revoked_at: dt.datetime | None = None
 
     def allows(self, scope: str) -> bool:
-        """Whether the key opens what needs `scope`."""
+        """Return whether the key has `scope`."""
         return "admin" in self.scopes or scope in self.scopes
 
 
 def check_scopes(scopes: Collection[str], known: Collection[str]) -> None:
-    """Raise UnusableKeyError where one of the scopes is not known."""
+    """Raise UnusableKeyError if one of the scopes is unknown."""
     if unknown := sorted(set(scopes) - set(known)):
         raise UnusableKeyError(f"unknown scope {', '.join(unknown)}; there are {', '.join(known)}")
 
@@ -45,13 +45,13 @@ def check_scopes(scopes: Collection[str], known: Collection[str]) -> None:
 def create_key(
     store: Store, name: str, scopes: Collection[str], now: dt.datetime, random_bytes: Callable[[int], bytes]
 ) -> tuple[Key, str]:
-    """Make a key; return it with its text, which nobody can read again. Raises UnusableKeyError without a scope."""
+    """Create a key; return it with its secret, which is not stored. Raises UnusableKeyError without a scope or name."""
     with store.write() as connection:
         return _insert(connection, name, scopes, now, random_bytes)
 
 
 def create_first_key(store: Store, now: dt.datetime, random_bytes: Callable[[int], bytes]) -> tuple[Key, str] | None:
-    """Make the first admin key; None where one was ever made. Keys with narrower scopes do not count."""
+    """Create the first admin key; None if one was ever created. Keys with narrower scopes do not count."""
     with store.write() as connection:
         if connection.execute("select 1 from keys where ' ' || scopes || ' ' like '% admin %' limit 1").fetchone():
             return None
@@ -59,12 +59,12 @@ def create_first_key(store: Store, now: dt.datetime, random_bytes: Callable[[int
 
 
 def list_keys(store: Store) -> list[Key]:
-    """All keys ever made, the oldest first."""
+    """Return all keys ever created, the oldest first."""
     return [_key(row) for row in store.read().execute("select * from keys order by created_at, key_id")]
 
 
 def revoke_key(store: Store, key_id: str, now: dt.datetime) -> Key:
-    """Revoke a key for ever; revoking it again changes nothing. Raises UnusableKeyError for an unknown id."""
+    """Revoke a key permanently; revoking it again changes nothing. Raises UnusableKeyError for an unknown id."""
     with store.write() as connection:
         connection.execute(
             "update keys set revoked_at = ? where key_id = ? and revoked_at is null", (now.isoformat(), key_id)
@@ -76,7 +76,7 @@ def revoke_key(store: Store, key_id: str, now: dt.datetime) -> Key:
 
 
 def recognise(store: Store, text: str, admin_key: str | None) -> Key | None:
-    """The key with this text, None where there is none or it was revoked. admin_key: the one of the settings."""
+    """Return the key with this secret; None if there is none or it was revoked. admin_key: from the settings."""
     if admin_key is not None and hmac.compare_digest(text.encode(), admin_key.encode()):
         return environment_key()
     row = (
@@ -88,18 +88,18 @@ def recognise(store: Store, text: str, admin_key: str | None) -> Key | None:
 
 
 def key_of_id(store: Store, key_id: str) -> Key | None:
-    """The key with this id, None where there is none or it was revoked."""
+    """Return the key with this id; None if there is none or it was revoked."""
     row = store.read().execute("select * from keys where key_id = ? and revoked_at is null", (key_id,)).fetchone()
     return None if row is None else _key(row)
 
 
 def environment_key() -> Key:
-    """The admin key that the settings give."""
+    """Return the admin key of the settings."""
     return Key(ENVIRONMENT_KEY_ID, "QUINTET_ADMIN_KEY", frozenset({"admin"}), created_at=None)
 
 
 def digest(text: str) -> str:
-    """What the store keeps of a secret."""
+    """Return the SHA-256 of a secret, which is all that is stored of it."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -113,7 +113,7 @@ def _insert(
     if not scopes:
         raise UnusableKeyError("a key needs a scope")
     if not name.strip():
-        raise UnusableKeyError("a key needs a name, so that people know whose it is")
+        raise UnusableKeyError("a key needs a name that says whose it is")
     key_id, text = random_bytes(4).hex(), _PREFIX + random_bytes(32).hex()
     connection.execute(
         "insert into keys (key_id, name, secret_sha256, scopes, created_at) values (?, ?, ?, ?, ?)",

@@ -1,4 +1,4 @@
-"""A key of this machine's own, for commands that send to the service of the same home."""
+"""A key of this machine, for commands that send to the service of the same home."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from quintet.state.store import Store
 def local_key(
     online: Path, name: str, scopes: Collection[str], now: dt.datetime, random: Callable[[int], bytes]
 ) -> str:
-    """Return the text of the key that the file `<name>.key` in the state store's folder keeps, readable by its owner
-    alone; a new key where there is none, or where it was revoked or has other scopes.
+    """Return the secret in the file `<name>.key` of the state store's folder, which only its owner can read. Create a
+    new key if there is none, or it was revoked or has other scopes.
     """
     file, store = online / f"{name}.key", Store(online)
     try:

@@ -1,8 +1,8 @@
-"""Messages to be told to people: written with what caused them, delivered later, tried again until they are taken.
+"""The outbox of notifications: written with their cause, delivered later, and retried until they are accepted.
 
-A message stands once for each channel under a key, so that writing it again changes nothing. Of a channel the oldest
-waiting message is tried first and alone: what was fired is told before what was resolved. While it is tried its next
-attempt lies ahead, so that a second process leaves it alone, and takes it up where the first one died.
+A message exists once for each key and channel: writing it again changes nothing. The oldest waiting message of a
+channel is sent first and alone, so a resolved incident never overtakes the fired one. A claimed message has its next
+attempt in the future: a second process skips it, and takes over after that time if the first one died.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from quintet.state.store import Store
 WAITING, SENT, GIVEN_UP = "waiting", "sent", "given up"
 
 LEASE = dt.timedelta(seconds=30)
-"""How long one attempt may take before somebody else tries."""
+"""How long one attempt may take before another process may try."""
 
 KEPT = dt.timedelta(days=1)
-"""How long a message is tried."""
+"""How long a message is retried."""
 
 _FIRST_WAIT = dt.timedelta(seconds=1)
 _LONGEST_WAIT = dt.timedelta(seconds=60)
@@ -31,7 +31,7 @@ _ATTEMPTS_OF_REFUSED = 5
 
 @dataclass(frozen=True)
 class Message:
-    """A message for one channel. Times are UTC; error: what the last attempt met, without any address."""
+    """A message for one channel. Times are UTC; error: the last attempt's, without any address."""
 
     message_id: int
     key: str
@@ -48,7 +48,7 @@ class Message:
 def enqueue(
     connection: sqlite3.Connection, key: str, channels: Iterable[str], body: Mapping[str, Any], now: dt.datetime
 ) -> None:
-    """Write a message for each channel, in the caller's transaction; one that stands already stays as it is."""
+    """Write a message for each channel within the caller's transaction; an existing one stays as it is."""
     text = json.dumps(body, sort_keys=True)
     connection.executemany(
         "insert into outbox (key, channel, created_at, body, state, next_attempt_at) values (?, ?, ?, ?, 'waiting', ?) "
@@ -58,7 +58,7 @@ def enqueue(
 
 
 def claim(store: Store, channel: str, now: dt.datetime) -> Message | None:
-    """The message to try now, for whoever asks first; None where none is waiting or it is not yet time."""
+    """Claim the message to send now; None if none is waiting or the next attempt is not due."""
     head = "select * from outbox where channel = ? and state = 'waiting' order by message_id limit 1"
     row = store.read().execute(head, (channel,)).fetchone()
     if row is None or row["next_attempt_at"] > at_text(now):
@@ -76,7 +76,7 @@ def claim(store: Store, channel: str, now: dt.datetime) -> Message | None:
 
 
 def mark_sent(store: Store, message: Message, now: dt.datetime) -> None:
-    """The channel took the message."""
+    """Record that the channel accepted the message."""
     with store.write() as connection:
         connection.execute(
             "update outbox set state = 'sent', sent_at = ?, error = null where message_id = ?",
@@ -93,9 +93,9 @@ def mark_failed(
     is_refused: bool = False,
     wait: dt.timedelta | None = None,
 ) -> None:
-    """The attempt failed: try again after a while that doubles up to a minute, or after `wait` if that is longer.
+    """Record a failed attempt: retry after a pause that doubles up to a minute, or after `wait` if that is longer.
 
-    Given up after a day, or after five attempts where the channel refused the message as such (is_refused).
+    The message is given up after a day, or after five attempts if the channel refuses the message itself (is_refused).
     """
     pause = max(min(_FIRST_WAIT * 2 ** (message.attempts - 1), _LONGEST_WAIT), wait or dt.timedelta())
     is_over = now - message.created_at > KEPT or (is_refused and message.attempts >= _ATTEMPTS_OF_REFUSED)
@@ -107,19 +107,19 @@ def mark_failed(
 
 
 def last_messages(store: Store, limit: int) -> list[Message]:
-    """The last messages, the latest first."""
+    """Return the last messages, the latest first."""
     rows = store.read().execute("select * from outbox order by message_id desc limit ?", (limit,))
     return [_message(row) for row in rows]
 
 
 def oldest_waiting(store: Store) -> dt.datetime | None:
-    """When the oldest message that still waits was written; None where none does."""
+    """Return when the oldest waiting message was written; None if none is waiting."""
     (created_at,) = store.read().execute("select min(created_at) from outbox where state = 'waiting'").fetchone()
     return dt.datetime.fromisoformat(created_at) if created_at else None
 
 
 def at_text(at: dt.datetime) -> str:
-    """A time as the store keeps it: UTC, to the microsecond, so that texts sort as times do."""
+    """Format a time as it is stored: UTC to the microsecond, which sorts as text."""
     return at.astimezone(dt.UTC).isoformat(timespec="microseconds")
 
 

@@ -19,11 +19,11 @@ _ROWS_AT_ONCE = 100_000
 
 @dataclass(frozen=True)
 class RecordedTable:
-    """A table that only grows, as `ops.<name>` of the warehouse holds it.
+    """An append-only table, ingested as `ops.<name>` of the warehouse.
 
     columns: DuckDB type by column; the first one is the increasing integer key. optional: the columns that may be null.
     Times are ISO 8601 with their zone in the state store and UTC without zone in the warehouse; lists are JSON arrays
-    there. file, source: the file and the table of the state store, `name` where `source` is left out.
+    there. file, source: the file and the table of the state store; `source` defaults to `name`.
     group: the asset group.
     """
 
@@ -37,18 +37,18 @@ class RecordedTable:
 
     @property
     def key(self) -> str:
-        """The column that numbers the rows."""
+        """Return the key column."""
         return next(iter(self.columns))
 
     @property
     def table(self) -> str:
-        """The quoted name in the warehouse."""
+        """Return the quoted name in the warehouse."""
         return f"ops.{quote_identifier(self.name)}"
 
 
 def create_recorded(connection: duckdb.DuckDBPyConnection, tables: Iterable[RecordedTable]) -> None:
-    """Create the tables that are not there yet in the schema `ops`."""
-    with transaction(connection):  # one wait for the disk
+    """Create the missing tables in the schema `ops`."""
+    with transaction(connection):  # one disk sync
         for table in tables:
             declared = [
                 f"{quote_identifier(name)} {kind}"
@@ -59,9 +59,9 @@ def create_recorded(connection: duckdb.DuckDBPyConnection, tables: Iterable[Reco
 
 
 def ingest_recorded(connection: duckdb.DuckDBPyConnection, table: RecordedTable, folder: Path) -> int:
-    """Add the rows after the last one ingested, all or none; return how many rows the table has then.
+    """Append the rows after the last ingested one in one transaction; return the table's row count.
 
-    folder: of the state store; one that was never written to has no rows.
+    folder: of the state store; without its file there are no rows.
     """
     ((last,),) = connection.execute(f"select coalesce(max({table.key}), 0) from {table.table}").fetchall()
     if (folder / table.file).exists():

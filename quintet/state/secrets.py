@@ -8,7 +8,7 @@ from quintet.state.store import Store
 
 
 def secret_of(store: Store, name: str, random_bytes: Callable[[int], bytes]) -> bytes:
-    """The 32-byte secret of this name, made on first use; the same for every process on the store."""
+    """Return the 32-byte secret of this name, created on first use; every process on the store gets the same."""
     with store.write() as connection:
         connection.execute("insert or ignore into secrets (name, value) values (?, ?)", (name, random_bytes(32)))
         (value,) = connection.execute("select value from secrets where name = ?", (name,)).fetchone()

@@ -12,7 +12,7 @@ LASTS = dt.timedelta(hours=12)
 
 
 def open_session(store: Store, key: Key, now: dt.datetime, random_bytes: Callable[[int], bytes]) -> str:
-    """Open a session of a key; gives the cookie's text. Sessions that have ended are removed on the way."""
+    """Open a session of a key and return the cookie's text. Removes expired sessions."""
     text = random_bytes(32).hex()
     with store.write() as connection:
         connection.execute("delete from sessions where expires_at <= ?", (now.isoformat(),))
@@ -24,9 +24,9 @@ def open_session(store: Store, key: Key, now: dt.datetime, random_bytes: Callabl
 
 
 def key_of_session(store: Store, text: str, now: dt.datetime, *, has_admin_key: bool) -> Key | None:
-    """The key behind a cookie, None where the session is unknown or over, or its key is revoked.
+    """Return the key behind a cookie; None if the session is unknown or expired, or its key is revoked.
 
-    has_admin_key: whether the settings give an admin key at present; without one its sessions are over.
+    has_admin_key: whether the settings have an admin key now; without one its sessions are over.
     """
     row = (
         store.read()

@@ -1,7 +1,7 @@
-"""The SQLite file of what the service and the stream write: one file, many readers, one writer at a time.
+"""The state store: one SQLite file that the service and the stream write, with many readers and one writer at a time.
 
 Each owner of tables declares the scripts that create and change them: the core here, each domain in its `domain.py`.
-The first script of each owner creates what is not there, so that it also fits stores of releases that kept no owners.
+The first script of each owner creates only what is missing: stores of releases without owners have the tables already.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from types import MappingProxyType
 FILE = "online.sqlite"
 
 _BUSY_SECONDS = 10
-_CACHE_KIB = 32_768  # the upper levels of a million rows' tree stay in memory
+_CACHE_KIB = 32_768  # the upper levels of an index over a million rows stay in memory
 
 CORE = "core"
 """The owner of the tables that every state store has."""
@@ -61,11 +61,11 @@ _VERSIONS = "create table if not exists migrations (owner text primary key, appl
 
 
 class Store:
-    """The state store in `folder`, made on first use. Each thread has its own connection; `close` closes them all.
+    """The state store in `folder`, created on first use. Each thread has its own connection; `close` closes them all.
 
-    migrations: by owner, the scripts that create and change its tables, each applied once and in order; those of
-    `CORE` are added to the store that has the usual `file`. An owner that is missing here keeps its tables as they are.
-    synchronous: `normal` where the writer can write again what a power cut loses.
+    migrations: by owner, the scripts that create and change its tables, each applied once and in order. The default
+    `file` also gets the scripts of `CORE`. The tables of an owner that is missing here stay as they are.
+    synchronous: `normal` if the writer can rewrite what a power cut loses.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Store:
         self._migrate()
 
     def read(self) -> sqlite3.Connection:
-        """This thread's connection, for statements that only read; a writer never keeps it waiting."""
+        """Return this thread's connection, for statements that only read; a writer never blocks it."""
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._connect()
@@ -94,7 +94,7 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that holds the writer's place from its start: all of the body or nothing of it."""
+        """Open a transaction that holds the write lock from its start and rolls back if the body raises."""
         connection = self.read()
         connection.execute("begin immediate")
         try:
@@ -105,7 +105,7 @@ class Store:
         connection.execute("commit")
 
     def release(self) -> None:
-        """Close this thread's connection, as a thread that ends before the store has to; another use opens another."""
+        """Close this thread's connection, before the thread ends; the next use opens a new one."""
         connection = getattr(self._local, "connection", None)
         if connection is not None:
             with self._lock:
@@ -114,7 +114,7 @@ class Store:
             connection.close()
 
     def close(self) -> None:
-        """Close every thread's connection; the store is of no use afterwards."""
+        """Close every thread's connection; the store cannot be used afterwards."""
         with self._lock:
             for connection in self._connections:
                 connection.close()
@@ -124,9 +124,7 @@ class Store:
         connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         connection.execute("pragma journal_mode = wal")
-        connection.execute(
-            f"pragma synchronous = {self._synchronous}"
-        )  # what was answered as recorded survives a power cut
+        connection.execute(f"pragma synchronous = {self._synchronous}")  # recorded data survives a power cut
         connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
         with self._lock:
             self._connections.append(connection)
@@ -134,7 +132,7 @@ class Store:
 
     def _migrate(self) -> None:
         if not self._missing(self.read()):
-            return  # without the writer's lock, which another process may hold for long
+            return  # without the write lock, which another process may hold for long
         with self.write() as connection:
             connection.execute(_VERSIONS)
             for owner, scripts in self._missing(connection).items():
@@ -145,7 +143,7 @@ class Store:
                 )
 
     def _missing(self, connection: sqlite3.Connection) -> dict[str, Sequence[str]]:
-        """The scripts that are still to be applied, by owner."""
+        """Return the scripts still to apply, by owner."""
         has_any = connection.execute("select 1 from sqlite_schema where name = 'migrations'").fetchone()
         applied = dict(connection.execute("select owner, applied from migrations").fetchall()) if has_any else {}
         missing = {owner: scripts[applied.get(owner, 0) :] for owner, scripts in self._migrations.items()}

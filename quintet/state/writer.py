@@ -1,5 +1,4 @@
-"""Writing to a store for many at once: a thread of its own writes what waits as one transaction, with one wait for the
-disk."""
+"""Group commit: a thread writes all waiting changes of many callers as one transaction, with one disk sync."""
 
 from __future__ import annotations
 
@@ -18,13 +17,13 @@ Result = TypeVar("Result")
 _MOST_TOGETHER = 500
 _CHECKPOINT_SECONDS = 1.0
 MOST_FRAMES = 2_048
-"""Pages in SQLite's log from which on it is begun anew."""
+"""Pages in SQLite's log above which it is restarted."""
 
 _Waiting = tuple[Callable[[sqlite3.Connection], Any], Future[Any]]
 
 
 class Writer:
-    """Writes for many callers, in the order in which they come. Nothing is written before `start`."""
+    """Writes for many callers, in the order of their calls. Nothing is written before `start`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -33,13 +32,13 @@ class Writer:
         self._ends, self._is_log_long = threading.Event(), threading.Event()
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start the threads."""
         for work in (self._write_all, self._checkpoint):
             self._threads.append(threading.Thread(target=work, name=f"{self._store.path.stem} writer", daemon=True))
             self._threads[-1].start()
 
     def close(self) -> None:
-        """Write what waits, and end."""
+        """Write what is waiting, and stop the threads."""
         self._ends.set()
         self._waiting.put(None)
         for thread in self._threads:
@@ -47,11 +46,11 @@ class Writer:
         self._threads.clear()
 
     def run(self, write: Callable[[sqlite3.Connection], Result]) -> Future[Result]:
-        """Write alone or within a transaction that others share; what `write` gives is known once it is on the disk.
+        """Queue a write, alone or in a shared transaction; the future has its result once it is on the disk.
 
-        write: changes something by one statement at most, which alone needs no transaction: each statement more would
-        wait once more for the interpreter. Where the write of one caller fails, all of that transaction's callers are
-        told, and nothing of it is kept.
+        write: changes something with one statement at most, which needs no transaction when alone; each further
+        statement would wait for the interpreter again. If one write fails, the whole transaction is rolled back and
+        every caller in it gets the error.
         """
         future: Future[Result] = Future()
         self._waiting.put((write, future))
@@ -59,7 +58,7 @@ class Writer:
 
     def _write_all(self) -> None:
         connection = self._store.read()
-        # The other thread does it, so that nobody waits for it.
+        # The checkpoint thread moves the log: no write waits for it.
         connection.execute("pragma wal_autocheckpoint = 0")
         while (first := self._waiting.get()) is not None:
             group, is_last = [first], False
@@ -75,7 +74,7 @@ class Writer:
             self._write(group)
             if self._is_log_long.is_set():
                 self._is_log_long.clear()
-                # With this little, all of the log is in the file, and the next write begins it anew.
+                # Almost nothing is left: after this all of the log is in the file, and the next write restarts it.
                 connection.execute("pragma wal_checkpoint(passive)").fetchone()
             if is_last:
                 break
@@ -92,7 +91,7 @@ class Writer:
             future.set_result(result)
 
     def _checkpoint(self) -> None:
-        """Move SQLite's log into the file beside the writer, and let the writer move the rest where it is long."""
+        """Move SQLite's log into the file in the background; let the writer move the rest where it is long."""
         connection = self._store.read()
         while not self._ends.wait(_CHECKPOINT_SECONDS):
             frames = connection.execute("pragma wal_checkpoint(passive)").fetchone()[1]

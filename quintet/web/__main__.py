@@ -20,11 +20,11 @@ from quintet.web.app import create_app
 
 _PROJECT = Path(__file__).parents[2]
 _SECONDS_TO_FINISH = 10
-_SWITCH_SECONDS = 0.0001  # Python's own 5 ms would make requests wait for an index that is built, or a log written
+_SWITCH_SECONDS = 0.0001  # with Python's default of 5 ms, requests wait for threads that build an index or write a log
 
 
 def main() -> int:
-    """Serve until told to stop."""
+    """Serve until interrupted."""
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -39,7 +39,7 @@ def main() -> int:
     if first:
         print(f"first admin key, shown this once: {first[1]}", flush=True)
     app = create_app(settings, files_digest(_PROJECT, ("quintet/**/*",)))
-    # What is loaded by now stays: to look through it for garbage would stop all requests for a sixth of a second.
+    # Loaded objects stay for good: collecting garbage among them would stop all requests for 0.17 s.
     gc.collect()
     gc.freeze()
     uvicorn.run(
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def log_as_json() -> None:
-    """Log one JSON object a line to standard error."""
+    """Log one JSON object per line to standard error."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

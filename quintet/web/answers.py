@@ -1,4 +1,4 @@
-"""Answers that are made from one immutable snapshot."""
+"""Cached answers from an immutable snapshot."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from starlette.responses import Response
 from quintet.web.middleware import Metrics
 from quintet.web.snapshots import Snapshot
 
-_MOST_KEPT_BYTES = 64_000_000
+_MOST_CACHED_BYTES = 64_000_000
 _LARGEST_KEPT_BYTES = 2_000_000
 
 
 class Answers:
-    """Makes answers once for each snapshot and URL; safe for many threads. code: a fingerprint of the code."""
+    """A thread-safe cache of answers by snapshot and URL. code: the code version."""
 
-    def __init__(self, metrics: Metrics, code: str, most_bytes: int = _MOST_KEPT_BYTES) -> None:
+    def __init__(self, metrics: Metrics, code: str, most_bytes: int = _MOST_CACHED_BYTES) -> None:
         self._metrics, self._code, self._most_bytes = metrics, code, most_bytes
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._cache: OrderedDict[str, bytes] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
     def json(self, request: Request, snapshot: Snapshot, make: Callable[[], Mapping[str, Any]]) -> Response:
-        """The JSON of what `make` gives, kept from before, or 304 where the client has it."""
+        """Return the JSON of `make()`, from the cache if possible, or 304 if the client has it."""
         tag = self.tag(request, snapshot)
         if has_it(request, tag):
             return self.unchanged(tag)
-        body = self.kept(tag, lambda: to_json(make()))
+        body = self.cached(tag, lambda: to_json(make()))
         return Response(body, media_type="application/json", headers=headers_of(tag))
 
-    def kept(self, tag: str, make: Callable[[], bytes]) -> bytes:
-        """The bytes of the answer with this tag, made where they are not in memory."""
+    def cached(self, tag: str, make: Callable[[], bytes]) -> bytes:
+        """Return the bytes of the answer with this tag; call `make` if they are not cached."""
         body = self._get(tag)
         self._metrics.answers.labels("made" if body is None else "kept").inc()
         if body is None:
@@ -48,42 +48,42 @@ class Answers:
         return body
 
     def tag(self, request: Request, snapshot: Snapshot, *varying: str) -> str:
-        """The weak ETag of this URL's answer; `varying` is what else the answer depends on."""
+        """Return the weak ETag of this URL's answer; `varying` is what else the answer depends on."""
         parts = (self._code, request.url.path, *sorted(request.url.query.split("&")), *varying)
         return f'W/"{snapshot.snapshot_id}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:16]}"'
 
     def unchanged(self, tag: str) -> Response:
-        """304: what the client has still holds."""
+        """Return 304: the client's answer is still valid."""
         self._metrics.answers.labels("unchanged").inc()
         return Response(status_code=304, headers=headers_of(tag))
 
     def _get(self, tag: str) -> bytes | None:
         with self._lock:
-            body = self._kept.get(tag)
+            body = self._cache.get(tag)
             if body is not None:
-                self._kept.move_to_end(tag)
+                self._cache.move_to_end(tag)
             return body
 
     def _keep(self, tag: str, body: bytes) -> None:
         if len(body) > _LARGEST_KEPT_BYTES:
             return
         with self._lock:
-            if tag not in self._kept:
-                self._kept[tag] = body
+            if tag not in self._cache:
+                self._cache[tag] = body
                 self._bytes += len(body)
             while self._bytes > self._most_bytes:
-                _, oldest = self._kept.popitem(last=False)
+                _, oldest = self._cache.popitem(last=False)
                 self._bytes -= len(oldest)
 
 
 def has_it(request: Request, tag: str) -> bool:
-    """Whether the client says that it has the answer with this tag."""
+    """Return whether the client has the answer with this tag."""
     given = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
     return "*" in given or tag.removeprefix("W/") in given
 
 
 def to_json(answer: Any) -> bytes:
-    """Compact JSON; decimals become numbers, times ISO 8601."""
+    """Serialize to compact JSON; decimals become numbers, times ISO 8601."""
     return json.dumps(answer, default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
@@ -96,5 +96,5 @@ def _plain(value: Any) -> Any:
 
 
 def headers_of(tag: str) -> dict[str, str]:
-    """The headers of an answer that its reader may keep, and asks about before it is used again."""
+    """Return the headers of an answer that a client may cache and must revalidate."""
     return {"etag": tag, "cache-control": "private, no-cache", "vary": "accept-encoding, authorization, cookie"}

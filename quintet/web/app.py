@@ -1,7 +1,6 @@
-"""The service: one FastAPI application over the published snapshot and the online store.
+"""The service: one FastAPI application over the published snapshot and the state store.
 
-Routes and pages are those that the domains declare. What happens to every request stands in `middleware.py`, who may
-ask in `security.py`.
+The domains declare its routes and pages. `middleware.py` handles every request, `security.py` checks keys.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ from quintet.web.service import Service
 from quintet.web.snapshots import Snapshots
 
 DESCRIPTION = """
-What five businesses publish, to ask for. Every answer comes from one snapshot, named in it; lists are paged by key:
-hand `next_page_token` back as `page_token` until it is null. Errors are RFC 9457 problem details. Every route needs a
+The published data of five domains. Every answer comes from one snapshot and names it. Lists are paged by key:
+send `next_page_token` as `page_token` until it is null. Errors are RFC 9457 problem details. Every route needs a
 key in the header `Authorization: Bearer …`; `make keys` makes one.
 """
 
@@ -42,7 +41,7 @@ def create_app(
     clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     random_bytes: Callable[[int], bytes] = os.urandom,
 ) -> FastAPI:
-    """The application. code: a fingerprint of the code, so that answers of other code are told apart."""
+    """Return the application. code: the code version, part of the ETag of every answer."""
     metrics = middleware.Metrics()
     store = open_state_store(settings.online)
     admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
@@ -96,7 +95,7 @@ def create_app(
 
 
 def _routers() -> list[APIRouter]:
-    """All routers. Routes are tried in their order, so those asked most often come first."""
+    """Return all routers, those with most requests first: routes are tried in order."""
     modules = [importlib.import_module(name) for domain in DOMAINS for name in domain.web]
     first = [router for module in modules for router in getattr(module, "FIRST_ROUTERS", ())]
     shared = [module.router for module in (health, sign_in, docs, overview)]

@@ -1,4 +1,4 @@
-"""Routes for hundreds of requests a second: they check the key, read the body and do nothing else first."""
+"""Routes for hundreds of requests per second, which only check the key and validate the body."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from quintet.web.security import Requires
 
 
 class DirectRoute(APIRoute):
-    """A guarded route of a coroutine function `(request, given)` that gives a Response.
+    """A guarded route of a coroutine function `(request, given)` that returns a Response.
 
-    given: a pydantic model, which the body is read as whatever its content type. Raises TypeError for another form.
+    given: the body as a pydantic model, whatever its content type. Raises TypeError for another signature.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """What handles a request."""
+        """Return the handler of a request."""
         endpoint = self.endpoint
         required = [one.dependency for one in self.dependencies if isinstance(one.dependency, Requires)]
         if not required or list(endpoint.__annotations__) != ["request", "given", "return"] or self.body_field is None:

@@ -1,4 +1,4 @@
-"""Lists over HTTP: how a page is asked for and what it says besides its items."""
+"""Paged lists over HTTP: their query parameters and their answers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from quintet.web.paging import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
 from quintet.web.service import service_of
 
 Page = tuple[Sequence[Mapping[Any, Any]], Sequence[Any] | None]
-"""The items, and the key of the last one, None on the last page."""
+"""The items and the key of the last one, None on the last page."""
 
 
 def split_values(values: Any) -> Any:
-    """`a,b` beside `c` as a, b, c: a list may be repeated or separated by commas."""
+    """Split repeated and comma-separated values: `a,b` and `c` become a, b, c."""
     if not isinstance(values, list):
         return values
     return [part for value in values for part in (value.split(",") if isinstance(value, str) else [value])]
@@ -28,16 +28,16 @@ class PageQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    page_size: int = Field(DEFAULT_PAGE_SIZE, ge=1, le=LARGEST_PAGE_SIZE, description="Most items in the answer.")
+    page_size: int = Field(DEFAULT_PAGE_SIZE, ge=1, le=LARGEST_PAGE_SIZE, description="Maximum number of items.")
     page_token: str | None = Field(
-        None, max_length=4_000, description="`next_page_token` of the page before; leave it out for the first."
+        None, max_length=4_000, description="`next_page_token` of the previous page; omit it for the first page."
     )
 
 
 class Listed(BaseModel):
     """A page of a list, from one snapshot."""
 
-    next_page_token: str | None = Field(description="Hand it back as `page_token`; null on the last page.")
+    next_page_token: str | None = Field(description="Send it as `page_token`; null on the last page.")
     snapshot: str = Field(examples=["20260101T040000-1a2b3c4d"])
 
 
@@ -45,11 +45,11 @@ def answer_list(
     request: Request,
     query: PageQuery,
     fetch: Callable[[Any, tuple[Any, ...] | None], Page],
-    beside: Callable[[Any], Mapping[str, Any]] = lambda _: {},
+    extra: Callable[[Any], Mapping[str, Any]] = lambda _: {},
 ) -> Response:
-    """One page of a list as the answer.
+    """Answer with one page of a list.
 
-    fetch: from a cursor and the key to go on from to rows and the last key. beside: what the answer says besides.
+    fetch: takes a cursor and the key to continue after, returns rows and the last key. extra: further fields.
     """
     service = service_of(request)
     question = {"route": request.url.path, **query.model_dump(exclude={"page_size", "page_token"})}
@@ -62,7 +62,7 @@ def answer_list(
                 "items": items,
                 "next_page_token": service.tokens.make(question, last),
                 "snapshot": snapshot.snapshot_id,
-                **beside(snapshot.cursor),
+                **extra(snapshot.cursor),
             }
 
         answer: Response = service.answers.json(request, snapshot, make)

@@ -1,4 +1,4 @@
-"""What happens to every request, whatever its route."""
+"""Middleware for every request: ids, metrics, security headers and limits on bodies."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _HEADERS = (
 
 
 class Metrics:
-    """The service's own figures for Prometheus."""
+    """The service's Prometheus metrics."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -46,14 +46,14 @@ class Metrics:
         )
         self.answers = Counter(
             "quintet_answers",
-            "Answers by how they came about: made, kept (from memory) or unchanged (304).",
+            "Answers by origin: made, kept (cached) or unchanged (304).",
             ["how"],
             registry=self.registry,
         )
 
 
 class RequestMiddleware:
-    """Gives a request its id, measures and logs it, adds headers, and turns what nobody caught into a problem."""
+    """Gives a request its id, measures and logs it, adds headers, and answers uncaught errors with a problem."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, clock: Callable[[], float] = time.perf_counter) -> None:
         self.app, self.metrics, self.clock = app, metrics, clock
@@ -84,12 +84,12 @@ class RequestMiddleware:
             await self.app(scope, receive, send_with_headers)
         except Exception as error:
             _LOG.exception("request failed", request_id=request_id, path=scope["path"])
-            if status:  # the answer has begun; the client sees it break off
+            if status:  # the answer has started; the client sees an incomplete one
                 raise
             await problem_response(request, error)(scope, receive, send_with_headers)
         finally:
             seconds = self.clock() - began
-            # a route's template, not its path: paths are without number
+            # the route's template: there are unlimited paths
             route = getattr(scope.get("route"), "path", "other")
             self.metrics.seconds.labels(scope["method"], route, str(status)).observe(seconds)
             key = scope["state"].get("key")
@@ -105,7 +105,7 @@ class RequestMiddleware:
 
 
 class BodyLimitMiddleware:
-    """Refuses a body that is too large, before it is read where its length is declared, and one that dawdles."""
+    """Refuses a body that is too large (unread if its length is declared) or arrives too slowly."""
 
     def __init__(self, app: ASGIApp, most_bytes: int, longest_seconds: float) -> None:
         self.app, self.most_bytes, self.longest_seconds = app, most_bytes, longest_seconds
@@ -132,13 +132,13 @@ class BodyLimitMiddleware:
             return
         messages = [*body]
 
-        async def replay() -> Message:
+        async def receive_again() -> Message:
             return messages.pop(0) if messages else await receive()
 
-        await self.app(scope, replay, send)
+        await self.app(scope, receive_again, send)
 
     async def _read(self, receive: Receive) -> list[Message] | None:
-        """The messages of the whole body; None where it is too large."""
+        """Return the messages of the whole body; None if it is too large."""
         messages, size, more = [], 0, True
         while more:
             message = await receive()
@@ -155,6 +155,6 @@ class BodyLimitMiddleware:
 
 
 def install(app: FastAPI, metrics: Metrics, most_bytes: int, longest_seconds: float) -> None:
-    """Put the middleware around the app, the outermost last."""
+    """Add the middleware to the app, the outermost last."""
     app.add_middleware(BodyLimitMiddleware, most_bytes=most_bytes, longest_seconds=longest_seconds)
     app.add_middleware(RequestMiddleware, metrics=metrics)

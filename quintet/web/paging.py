@@ -1,4 +1,4 @@
-"""Page tokens: where a list was left, for which list."""
+"""Signed page tokens: the key to continue a list after."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _SIGNATURE_BYTES = 16
 
 
 class PageTokens:
-    """Signs tokens with a secret, so that a token of another list, or one made up, is told from a good one."""
+    """Makes and reads tokens, signed with a secret: one of another list or a forged one is refused."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
     def make(self, query: Mapping[str, Any], last_key: Sequence[Any] | None) -> str | None:
-        """The token of the page after the row with `last_key`; None where there is no such page.
+        """Return the token of the page after the row with `last_key`; None for no further page.
 
-        query: all that defines the list but the page: route, filters, grouping. The key's values must fit into JSON.
+        query: what defines the list: route, filters, grouping. The key's values must fit into JSON.
         """
         if last_key is None:
             return None
@@ -34,7 +34,7 @@ class PageTokens:
         return base64.urlsafe_b64encode(self._sign(query, body) + body).decode().rstrip("=")
 
     def read(self, query: Mapping[str, Any], token: str | None) -> tuple[Any, ...] | None:
-        """The key to continue after; None without a token. Raises ProblemError 422 for a token of another query."""
+        """Return the key to continue after; None without a token. Raises ProblemError 422 for a wrong token."""
         if token is None:
             return None
         try:
@@ -43,9 +43,7 @@ class PageTokens:
             signed = b""
         signature, body = signed[:_SIGNATURE_BYTES], signed[_SIGNATURE_BYTES:]
         if not hmac.compare_digest(signature, self._sign(query, body)):
-            raise ProblemError(
-                422, "page_token does not belong to this query; leave it out to begin with the first page"
-            )
+            raise ProblemError(422, "page_token does not belong to this query; omit it to start with the first page")
         return tuple(json.loads(body))
 
     def _sign(self, query: Mapping[str, Any], body: bytes) -> bytes:

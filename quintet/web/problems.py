@@ -20,14 +20,14 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Fault(BaseModel):
-    """One thing that is wrong with a request."""
+    """One fault of a request."""
 
     where: str = Field(examples=["query.year_from"])
     what: str = Field(examples=["Input should be a valid integer"])
 
 
 class Problem(BaseModel):
-    """What went wrong, in the words of RFC 9457."""
+    """Problem details (RFC 9457)."""
 
     type: str = Field(default="about:blank", examples=["about:blank"])
     title: str = Field(examples=["Unprocessable Entity"])
@@ -39,7 +39,7 @@ class Problem(BaseModel):
 
 
 class ProblemError(Exception):
-    """Ends a request with a problem; `detail` says what is wrong and how to mend it."""
+    """Ends a request with a problem; `detail` says what is wrong and how to fix it."""
 
     def __init__(
         self,
@@ -56,22 +56,22 @@ DECLARED: dict[int | str, dict[str, Any]] = {
     status: {"description": description, "model": Problem}
     for status, description in {
         400: "The request cannot be read.",
-        401: "No key, or one that is not known or was revoked.",
-        403: "The key does not open this.",
-        404: "There is no such thing.",
+        401: "The key is missing, unknown or revoked.",
+        403: "The key lacks the scope.",
+        404: "Not found.",
         408: "The request's body took too long to arrive.",
         413: "The request's body is too large.",
-        422: "The request can be read but asks for what cannot be; `errors` names each fault.",
-        429: "Too many requests with this key; `Retry-After` says how many seconds to wait.",
-        500: "A fault of the service; the log has the request id.",
-        503: "Nothing is published yet, or the query took too long.",
+        422: "The request is invalid; `errors` names each fault.",
+        429: "Too many requests with this key; `Retry-After` has the seconds to wait.",
+        500: "Internal error; the log has the request id.",
+        503: "No snapshot is published yet, or the query took too long.",
     }.items()
 }
-"""The problems that any route may answer with; `routes/docs.py` declares them with their media type."""
+"""The problems of any route; `routes/docs.py` declares their media type."""
 
 
 def problem_of(request: Request, error: Exception) -> tuple[Problem, Mapping[str, str] | None]:
-    """Any exception as a problem, with headers to send; a fault of our own says nothing of its inside."""
+    """Convert any exception into a problem and headers; an internal error reveals no details."""
     status, detail, headers = _describe(error)
     problem = Problem(
         title=HTTPStatus(status).phrase,
@@ -85,7 +85,7 @@ def problem_of(request: Request, error: Exception) -> tuple[Problem, Mapping[str
 
 
 def problem_response(request: Request, error: Exception) -> Response:
-    """Any exception as the answer to this request: a page for who looks with a browser, else problem details."""
+    """Convert any exception into the answer to this request: a page for browsers, else problem details."""
     problem, headers = problem_of(request, error)
     make_page = getattr(request.app.state, "problem_page", None) if "app" in request.scope else None
     page = make_page(request, problem) if make_page else None
@@ -96,7 +96,7 @@ def problem_response(request: Request, error: Exception) -> Response:
 
 
 def install(app: FastAPI, page: Callable[[Request, Problem], Response | None]) -> None:
-    """Make every error of the app a problem; `page` gives it as HTML to who wants that, else None."""
+    """Answer every error of the app with a problem; `page` renders it as HTML, or returns None."""
     app.state.problem_page = page
 
     async def answer(request: Request, error: Exception) -> Response:
@@ -128,7 +128,7 @@ def _describe(error: Exception) -> tuple[int, str, Mapping[str, str] | None]:
         case TookTooLongError():
             described = 503, f"{error}; ask for less: fewer years, agencies or pivots"
         case _:
-            described = 500, "a fault of the service; the log has the details under this request id"
+            described = 500, "an internal error; the log has the details under this request id"
     return *described, None
 
 

@@ -1,28 +1,28 @@
-"""Pages from templates: the environment, the filters, what each template takes, and the static files.
+"""Rendering of pages: the template environment, its filters, the context of each template, and the static files.
 
-`render(template, shell, **context)` gives the HTML. Every template has the `Shell` as `shell`. Beside it they take:
+`render(template, shell, **context)` returns the HTML. Every template gets the `Shell` as `shell`, and in addition:
 
 - `overview.html`: `domains` (sequence of `DomainRow`), `batches` and `rejected` (`Table`).
-- `insurance.html`: `filters` (`FilterBar`), `announcement` (str: what is shown, in a sentence, read out after a change
-  of filters), `kpis` (sequence of `Kpi`), `figures` (mapping of a figure's name to `Panel`; those that are absent are
-  left out), `table` (`Table`: the agencies), `report_url` (str: the report runner with the same filters).
+- `insurance.html`: `filters` (`FilterBar`), `announcement` (str: a sentence for screen readers after a change of
+  filters), `kpis` (sequence of `Kpi`), `figures` (mapping of a figure's name to `Panel`; absent ones are not shown),
+  `table` (`Table`: the agencies), `report_url` (str: the report runner with the same filters).
 - `insurance_agency.html`: `agency_id`, `facts` (mapping of label to text), `back_url` (the insurance page with its
   filters), `kpis`, `figures`, `table`.
 - `conversions.html`: `filters`, `announcement`, `kpis`, `figures`, `insights` (sequence of heading and its `Insight`s),
-  `clocks` (sequence of str: what was learned of each partner's), `table` (`Table`: the comparisons), `files` (sequence
-  of `Option`: address and name of each file that is there).
-- `lending_decisions.html`: `filters`, `announcement`, `faults` (sequence of str: files that were refused), `in_force`
-  (pairs of what and version), `committed_at` (str or None), `kpis`, `figures`, `trace` (None, or a mapping with
-  `problem` or all that made one decision), `table` (`Table`), `is_bounded` and `most` (whether only so many are shown).
+  `clocks` (sequence of str: the trained clock of each partner), `table` (`Table`: the comparisons), `files` (sequence
+  of `Option`: address and name of each existing file).
+- `lending_decisions.html`: `filters`, `announcement`, `faults` (sequence of str: refused files), `active`
+  (pairs of policy or model and its version), `committed_at` (str or None), `kpis`, `figures`, `trace` (None, or a
+  mapping with `problem` or the record of one decision), `table` (`Table`), `is_bounded`, `most` (the limit if bounded).
 - `lending_model.html`: `kpis`, `figures`, `facts`, `versions` (`Table`), `reasons` (code to sentence).
 - `lending_what_if.html`: `filters`, `announcement`, `words` (the limits in a sentence), `kpis`, `figures`.
 - `reports.html`: `filters`, `announcement`, `preview` (`Table`, or None where `problem` says why there is none),
   `totals` (sequence of `Kpi`), `downloads` (sequence of `Option`: address and name of each format), `problem` (str or
   None), `history` (`Table`).
-- `payments.html`: `filters`, `announcement`, `is_live`, `day`, `summary` (str: how it is, in a sentence), `states`
+- `payments.html`: `filters`, `announcement`, `is_live`, `day`, `summary` (str: the state in a sentence), `states`
   (sequence of a series' name, state, words and since), `kpis`, `series` (names of the figures of series),
   `series_count`, `figures`,
-  `incidents` (sequence of mappings as the API gives them, with `name`), `incidents_url`, `silences` (sequence of id,
+  `incidents` (sequence of mappings as in the API, with `name`), `incidents_url`, `silences` (sequence of id,
   what, until, who, comment), `silence_for` (minutes to words), `silence_series` (pairs of series and name),
   `can_handle` (whether the reader may acknowledge and silence), `checkout_sentences` (pairs of whether an hour is
   marked, and the words), `messages` (`Table`).
@@ -54,10 +54,10 @@ from quintet.web import vega
 
 STATIC_ROOT = "/static"
 STALE_AFTER = dt.timedelta(hours=26)
-"""The schedule publishes each day; two hours are its grace."""
+"""A day between scheduled runs, and two hours of tolerance."""
 
 MOST_TABLE_ROWS = 200
-"""Rows of a table on a page; the CSV has all."""
+"""The most rows of a table on a page; the CSV has all."""
 
 _FOLDER = Path(__file__).parent
 _TEXT_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -67,7 +67,7 @@ State = Literal["good", "warning", "critical", "none"]
 
 @dataclass(frozen=True)
 class NavItem:
-    """An entry of the rail; one without `href` does not exist yet and is no link."""
+    """An entry of the navigation; one without `href` does not exist yet and is not a link."""
 
     label: str
     href: str | None = None
@@ -75,7 +75,7 @@ class NavItem:
 
 @dataclass(frozen=True)
 class SnapshotAge:
-    """Which snapshot a page shows: its id and when it was published (UTC, with its zone)."""
+    """The snapshot of a page: its id and when it was published (UTC, with its zone)."""
 
     snapshot_id: str
     published_at: dt.datetime
@@ -83,9 +83,9 @@ class SnapshotAge:
 
 @dataclass(frozen=True)
 class Shell:
-    """What surrounds a page: its title, the rail, the snapshot (None where the page shows none), who is signed in.
+    """The layout around a page: title, navigation, snapshot (None where the page shows none), signed-in key.
 
-    path: of the page, so that its entry in the rail is marked.
+    path: of the page, to mark its entry in the navigation.
     """
 
     title: str
@@ -105,10 +105,10 @@ class Option:
 
 @dataclass(frozen=True)
 class Filter:
-    """One filter: its parameter, label, how it is asked for, what can be chosen and what is.
+    """One filter: its parameter, label, kind, options and selected values.
 
-    select: one of the options, or none with the label `nothing`. many: any of the options. text: typed, the options are
-    suggestions.
+    select: one of the options, or none with the label `nothing`. many: any of the options. text: free text, with the
+    options as suggestions.
     """
 
     name: str
@@ -121,7 +121,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class FilterBar:
-    """The filters of a page and the path that takes them."""
+    """The filters of a page and the path they are sent to."""
 
     action: str
     filters: Sequence[Filter]
@@ -132,8 +132,8 @@ class FilterBar:
 class Kpi:
     """A key figure: value and change as numbers, `trend` the values of the periods in order, None for a gap.
 
-    change: against `change_against` (in words), written as `change_kind`; better: whether more is better, None where
-    that cannot be said. basis: what the figure is made of, such as "63 agencies, 4,120 rows".
+    change: against `change_against` (text), formatted as `change_kind`; better: whether more is better, None if
+    neither. basis: what the figure is computed from, such as "63 agencies, 4,120 rows".
     """
 
     label: str
@@ -150,7 +150,7 @@ class Kpi:
 
 @dataclass(frozen=True)
 class Panel:
-    """A figure with the address of its CSV, and that of the page of an agency with `{agency_id}` in it."""
+    """A figure with the address of its CSV, and the address of an agency's page with `{agency_id}` in it."""
 
     figure: Figure
     csv_url: str | None = None
@@ -159,9 +159,9 @@ class Panel:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: rows, how its columns are written, how many rows there are in all, and where all of them are.
+    """A table: rows, column formats, the total number of rows, and the address of the CSV with all of them.
 
-    link: column to address, with `{column}` in it for the row's values.
+    link: a column and the address it links to, with `{column}` in it for the row's values.
     """
 
     frame: pd.DataFrame
@@ -175,7 +175,7 @@ class Table:
 
 @dataclass(frozen=True)
 class DomainRow:
-    """A domain on the overview: its headline, what changed, how it is, and how fresh."""
+    """A domain on the overview: its headline, change, state and freshness."""
 
     name: str
     headline: str
@@ -188,7 +188,7 @@ class DomainRow:
 
 @dataclass(frozen=True)
 class StaticFile:
-    """A file that pages load: its content as it is sent, packed or not."""
+    """A static file: its content as it is sent, gzipped or not."""
 
     media_type: str
     content: bytes
@@ -196,13 +196,13 @@ class StaticFile:
 
 
 def render(template: str, shell: Shell, **context: Any) -> str:
-    """The HTML of a page. Raises jinja2.UndefinedError where the template needs what `context` lacks."""
+    """Return the HTML of a page. Raises jinja2.UndefinedError if `context` lacks a name that the template needs."""
     return environment().get_template(template).render(shell=shell, **context)
 
 
 @cache
 def environment() -> jinja2.Environment:
-    """The templates, their filters and globals; everything is escaped unless it is marked as HTML."""
+    """Return the template environment; everything is escaped unless it is marked as HTML."""
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
         autoescape=True,
@@ -236,7 +236,7 @@ def environment() -> jinja2.Environment:
 
 @cache
 def static_version() -> str:
-    """A hash over all that the static files are made of: it stands in their address, so they can be kept for ever."""
+    """Return a hash over the sources of the static files: part of their address, which lets clients cache them."""
     made = hashlib.sha256(vega.version().encode())
     for name, make in sorted(_GENERATED.items()):
         made.update(name.encode() + make())
@@ -246,14 +246,14 @@ def static_version() -> str:
 
 
 def static_url(name: str) -> str:
-    """The address of a static file."""
+    """Return the address of a static file."""
     return f"{STATIC_ROOT}/{static_version()}/{name}"
 
 
 def static_files(cache_folder: Path) -> dict[str, StaticFile]:
-    """Every static file by its name; may take seconds, as the bundle that draws charts is made if it is not kept yet.
+    """Return every static file by its name; takes seconds if the chart bundle is not cached yet.
 
-    cache_folder: where the bundle is kept.
+    cache_folder: where the bundle is cached.
     """
     files = {path.name: StaticFile(_media_type(path.name), path.read_bytes()) for path in _own_files()}
     files |= {name: StaticFile(_media_type(name), make()) for name, make in _GENERATED.items()}
@@ -279,7 +279,7 @@ def _media_type(name: str) -> str:
 
 
 def _change(kpi: Kpi) -> str:
-    """+3.2%, or +1.4 points for the difference of two shares."""
+    """Format a change: +3.2%, or +1.4 points for the difference of two shares."""
     if kpi.change is None or not math.isfinite(kpi.change):
         return design.MISSING
     if kpi.change_kind == "percent":
@@ -289,7 +289,7 @@ def _change(kpi: Kpi) -> str:
 
 
 def _verdict(kpi: Kpi) -> str:
-    """good, bad or flat: whether the change is for the better, as far as it can be read from what is written."""
+    """Return good, bad or flat for the change as it is displayed."""
     written = _change(kpi)
     if kpi.better is None or written[0] not in "+−":
         return "flat"
@@ -305,18 +305,18 @@ def _moment(at: dt.datetime) -> str:
 
 
 def _sortable(value: Any) -> str:
-    """What a browser sorts by: the exact value; empty, and so last, where there is none."""
+    """Return the sort key for the browser: the exact value; empty, which sorts last, where there is none."""
     return "" if design.is_missing(value) else str(value)
 
 
 def _rows(frame: pd.DataFrame, columns: Sequence[Column], most: int) -> list[dict[str, Any]]:
-    """The first rows as mappings; a column that the frame lacks is missing in each."""
+    """Return the first rows as mappings; a column that the frame lacks is a missing value."""
     shown = frame.reindex(columns=[column.name for column in columns]).head(most).astype(object)
     return [{str(name): value for name, value in row.items()} for row in shown.to_dict("records")]
 
 
 def _sparkline(values: Sequence[float | None], width: int = 96, height: int = 28) -> Markup:
-    """A tiny line of the values, gaps left open, the last one dotted; nothing for fewer than two."""
+    """Return a sparkline of the values with gaps and a dot at the last one; empty for fewer than two."""
     plain = [None if value is None or design.is_missing(value) else float(value) for value in values]
     known = [value for value in plain if value is not None]
     if len(known) < 2:
@@ -345,17 +345,17 @@ def _sparkline(values: Sequence[float | None], width: int = 96, height: int = 28
 
 
 def _figure_json(figure: Figure) -> Markup:
-    """The specification as JSON that cannot end the script element it stands in."""
+    """Return the specification as JSON that cannot close its script element."""
     text = json.dumps(figure.spec(), separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str)
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
 def _prose(text: str) -> Markup:
-    """A sentence that begins with a capital, what stands between backticks as code."""
+    """Return a sentence with a capital first letter and text in backticks as code."""
     escaped = str(escape(text[:1].upper() + text[1:]))
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped))
 
 
 def _fill(template: str, row: Mapping[str, Any]) -> str:
-    """An address with the row's values in it."""
+    """Return the address with the row's values filled in."""
     return template.format_map({name: design.format_value(value, "identifier") for name, value in row.items()})

@@ -1,4 +1,4 @@
-"""Who asks, and whether they may."""
+"""Authentication, scopes and rate limits of requests."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ COOKIE = "quintet_session"
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _WRONG_KEYS = RateLimitItemPerMinute(20)
 
-_BEARER = HTTPBearer(auto_error=False, description="A key made with `make keys`, or the first one of `make run`.")
-"""Only so that the OpenAPI document names the scheme; `Gate` reads the header."""
+_BEARER = HTTPBearer(auto_error=False, description="A key from `make keys`, or the first key of `make run`.")
+"""Declares the scheme in the OpenAPI document; `Gate` reads the header."""
 
 
 class Allowance:
-    """How many requests a key may make in a minute, over a window that slides: the minute before counts by its part.
+    """A rate limit per key over a sliding minute: the previous minute counts in proportion.
 
-    In place of the storage in memory of `limits`, which starts a thread for nearly every hit. clock: UTC.
+    Replaces the memory storage of `limits`, which starts a thread for nearly every hit. clock: UTC.
     """
 
     def __init__(self, most: int, clock: Callable[[], dt.datetime]) -> None:
@@ -40,7 +40,7 @@ class Allowance:
         self._counts: dict[str, tuple[int, int, int]] = {}
 
     def take(self, who: str) -> int | None:
-        """Count a request; None if it is allowed, else the seconds until one may be again."""
+        """Count a request; return None if it is allowed, else the seconds until the next one is."""
         minute, second = divmod(self._clock().timestamp(), 60)
         with self._lock:
             last, count, before = self._counts.get(who, (int(minute), 0, 0))
@@ -53,7 +53,7 @@ class Allowance:
 
 @dataclass(frozen=True)
 class Gate:
-    """Recognises who asks. `clock` gives the time in UTC; `admin_key` is the one of the settings, if any."""
+    """Recognises the key of a request. `clock` returns the time in UTC; `admin_key` is from the settings, if any."""
 
     store: Store
     admin_key: str | None
@@ -62,9 +62,9 @@ class Gate:
     limiter: SlidingWindowCounterRateLimiter
 
     def key_of(self, request: Request) -> Key | None:
-        """The key that a request carries in its header or, through a session, in its cookie; None without a good one.
+        """Return the key of the request's header or of its session cookie; None without a valid one.
 
-        Raises ProblemError 403 for a change asked by a page of another site with the reader's cookie.
+        Raises ProblemError 403 for a change that a page of another site requests with the reader's cookie.
         """
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
@@ -73,18 +73,18 @@ class Gate:
         if not cookie:
             return None
         if request.method not in _SAFE_METHODS and not is_same_site(request):
-            raise ProblemError(403, "a change was asked by a page of another site; open the page of Quintet itself")
+            raise ProblemError(403, "the change was requested by a page of another site; use a page of Quintet itself")
         return key_of_session(self.store, cookie, self.clock(), has_admin_key=self.admin_key is not None)
 
     def count(self, key: Key) -> None:
-        """Count a request; raises ProblemError 429 above the limit."""
+        """Count a request. Raises ProblemError 429 above the limit."""
         seconds = self.requests.take(key.key_id)
         if seconds is not None:
             detail = f"more than {self.requests.most:,} requests with this key in a minute; wait {seconds} s"
             raise ProblemError(429, detail, {"retry-after": str(seconds)})
 
     def check_guesses(self, request: Request) -> None:
-        """Raises ProblemError 429 for an address that gave too many wrong keys; right ones are never counted."""
+        """Raise ProblemError 429 for an address that sent too many wrong keys; valid keys are not counted."""
         if not self.limiter.test(_WRONG_KEYS, _address(request)):
             reset = self.limiter.get_window_stats(_WRONG_KEYS, _address(request)).reset_time
             seconds = max(1, round(reset - self.clock().timestamp()))
@@ -92,7 +92,7 @@ class Gate:
             raise ProblemError(429, detail, {"retry-after": str(seconds)})
 
     def count_wrong_key(self, request: Request) -> None:
-        """Count a sign-in with a key that is not known against its address."""
+        """Count a sign-in with an unknown key against its address."""
         self.limiter.hit(_WRONG_KEYS, _address(request))
 
 
@@ -101,13 +101,13 @@ def _address(request: Request) -> str:
 
 
 def build_gate(store: Store, admin_key: str | None, clock: Callable[[], dt.datetime], requests_per_minute: int) -> Gate:
-    """A gate whose counts live in this process."""
+    """Return a gate that keeps its counts in this process."""
     limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
     return Gate(store, admin_key, clock, Allowance(requests_per_minute, clock), limiter)
 
 
 def is_same_site(request: Request) -> bool:
-    """Whether a request comes from a page of this service, as far as a browser says; programs say nothing."""
+    """Return whether a request comes from a page of this service, by the browser's headers; programs send none."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site in {"same-origin", "none"}
@@ -116,30 +116,30 @@ def is_same_site(request: Request) -> bool:
 
 
 class Requires:
-    """The dependency of every route that needs a key: with the given scope, or any where the scope is None."""
+    """The dependency of a route that needs a key with the given scope, or any key if the scope is None."""
 
     def __init__(self, scope: str | None) -> None:
         self.scope = scope
 
     async def __call__(self, request: Request) -> Key:
-        """The key that asks. Raises ProblemError 401, 403 or 429.
+        """Return the key of the request. Raises ProblemError 401, 403 or 429.
 
-        A read of the store takes microseconds; a thread of its own for it would cost ten times as much.
+        It reads the store on the event loop: microseconds, a tenth of what a thread would cost.
         """
         gate: Gate = request.app.state.gate
         key = gate.key_of(request)
         if key is None:
-            detail = "a good key is needed in the header `Authorization: Bearer …`; there is none, or it was revoked"
+            detail = "a valid key is needed in the header `Authorization: Bearer …`; there is none, or it was revoked"
             raise ProblemError(401, detail, {"www-authenticate": "Bearer"})
         request.state.key = key
         gate.count(key)
         if self.scope is not None and not key.allows(self.scope):
-            raise ProblemError(403, f"the key of {key.name} lacks the scope {self.scope}; ask for one that has it")
+            raise ProblemError(403, f"the key of {key.name} lacks the scope {self.scope}; use a key that has it")
         return key
 
 
 def guarded_router(scope: str | None, **options: object) -> APIRouter:
-    """A router whose every route needs a key with `scope` (any key where None) and declares its problems."""
+    """Return a router whose routes need a key with `scope` (any key if None) and declare their problems."""
     return APIRouter(
         dependencies=[Depends(Requires(scope)), Depends(_BEARER)],
         responses=DECLARED,

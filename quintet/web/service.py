@@ -26,7 +26,7 @@ Kind = TypeVar("Kind")
 class Service:
     """What the routes share, at `request.app.state.service`.
 
-    clock: returns the time in UTC, with its zone. domains: the parts of the domains that run beside the routes.
+    clock: returns the time in UTC, with its zone. domains: the parts of domains that run beside the routes.
     """
 
     settings: Settings

@@ -1,4 +1,4 @@
-"""The current snapshot, as requests read it."""
+"""Access of requests to the current snapshot."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _WATCH_SECONDS = 0.05
 
 
 class TookTooLongError(RuntimeError):
-    """A query was interrupted because it took longer than a request may."""
+    """A query was interrupted because it exceeded the time limit of a request."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot for the length of one request: who it is, and a cursor that no other request uses.
+    """A snapshot during one request: its id and a cursor of the request's own.
 
     published_at is UTC without zone.
     """
@@ -44,10 +44,10 @@ class _Opened:
 
 
 class Snapshots:
-    """Gives requests the current snapshot of a serving folder; safe for many threads.
+    """Opens the current snapshot of a serving folder for requests; thread-safe.
 
-    A file is opened once and closed when a newer one is current and its last request has ended, so that a request
-    reads one snapshot from its start to its end whatever is published meanwhile.
+    A file is opened once, and closed when a newer one is current and its last request has ended: a request reads
+    one snapshot from start to end, whatever is published meanwhile.
     """
 
     def __init__(self, serving: Path, longest_seconds: float) -> None:
@@ -61,7 +61,7 @@ class Snapshots:
 
     @contextmanager
     def read(self) -> Iterator[Snapshot]:
-        """The current snapshot. Raises NoSnapshotError, and TookTooLongError where the body's queries do."""
+        """Open the current snapshot. Raises NoSnapshotError, or TookTooLongError for slow queries of the body."""
         opened = self._acquire()
         cursor = opened.connection.cursor()
         with self._lock:
@@ -77,7 +77,7 @@ class Snapshots:
             self._release(opened)
 
     def close(self) -> None:
-        """Close the file and end the watch over time limits."""
+        """Close the file and stop the thread that enforces time limits."""
         self._closed.set()
         if self._watch is not None:
             self._watch.join()
@@ -94,7 +94,7 @@ class Snapshots:
                     try:
                         opened = _open(path)
                     except duckdb.IOException:
-                        # removed between finding and opening: newer ones have been published meanwhile
+                        # removed after it was found: newer ones have been published meanwhile
                         if attempt == _OPENING_ATTEMPTS:
                             raise
                         continue

@@ -9,7 +9,7 @@ from tests.web.service import Server
 
 
 class Visit:
-    """A signed-in browser with all that went wrong in it, every request, and the bytes that came over the wire."""
+    """A signed-in browser that records its errors, its requests and the bytes over the wire."""
 
     def __init__(self, context: BrowserContext, server: Server) -> None:
         context.set_default_timeout(LONG_SECONDS * 1_000)
@@ -29,7 +29,7 @@ class Visit:
             self.outside.append(url)
 
     def sign_in(self, path: str) -> Page:
-        """Open a page, which asks for a key, and sign in."""
+        """Open a page and sign in with the key."""
         self.page.goto(self.server.url + path)
         self.page.get_by_label("API key").fill(self.server.key)
         self.page.get_by_role("button", name="Sign in").click()
@@ -38,7 +38,7 @@ class Visit:
 
 
 def wait_for_charts(page: Page) -> int:
-    """Scroll through the page, as charts are drawn near the view, and wait for all of them; gives their number."""
+    """Scroll through the page, which draws charts near the view, wait for all of them, and return their number."""
     plots = page.locator(".plot")
     for number in range(plots.count()):
         plots.nth(number).scroll_into_view_if_needed()

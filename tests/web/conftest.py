@@ -1,4 +1,4 @@
-"""The service as its clients see it: in this process for its answers, as a process of its own for a browser."""
+"""Fixtures for the service: in this process for its answers, in its own process for a browser."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.web.service import ADMIN, Server, build_app, serving
 
 @pytest.fixture(scope="session")
 def service_home(built_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with the committed samples' snapshots, and an online store of its own."""
+    """A home with the committed samples' snapshots and its own state store."""
     home = tmp_path_factory.mktemp("service")
     (home / "serving").symlink_to(built_home / "serving")
     return home
@@ -29,13 +29,13 @@ def service_home(built_home: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def drawing_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which the bundle that draws charts is kept; making it takes seconds."""
+    """The cache folder of the chart bundle, which takes seconds to build."""
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
 def own_home(drawing_cache: Path, tmp_path: Path) -> Path:
-    """A home of the test's own, without a snapshot."""
+    """An empty home for one test, without a snapshot."""
     (tmp_path / "cache").symlink_to(drawing_cache)
     return tmp_path
 
@@ -47,7 +47,7 @@ def app(service_home: Path) -> FastAPI:
 
 @pytest.fixture(scope="session")
 def client(app: FastAPI) -> Iterator[TestClient]:
-    """A client with the admin key; a fault of the service is answered, not raised."""
+    """A client with the admin key; errors of the service are answered, not raised."""
     with TestClient(app, headers=ADMIN, raise_server_exceptions=False) as client:
         yield client
 
@@ -65,7 +65,7 @@ def server(service_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the tests of a module; while it runs, no test can start an event loop of its own."""
+    """One Chromium for the tests of a module; while it runs, no test can start an event loop."""
     expect.set_options(timeout=LONG_SECONDS * 1_000)
     chromium = require_program("chromium")
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -79,7 +79,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, server: Server) -> Iterator[Visit]:
-    """A signed-in browser; the test fails where a page logged a fault or asked another host for something."""
+    """A signed-in browser; the test fails if a page logged an error or requested something from another host."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     visit = Visit(context, server)
     yield visit
@@ -90,14 +90,14 @@ def visit(browser: Browser, server: Server) -> Iterator[Visit]:
 
 @pytest.fixture
 def online(own_home: Path) -> Iterator[OnlineFeatures]:
-    """The features of a loan book's stream: those of clients 7 and 8."""
+    """The features of clients 7 and 8 from a loan book's stream."""
     with lending_decisions.client_features(own_home) as found:
         yield found
 
 
 @pytest.fixture
 def lending(own_home: Path, online: OnlineFeatures) -> Iterator[TestClient]:  # noqa: ARG001  # it fills the home
-    """A service that decides loans of clients 7 and 8."""
+    """A service that decides applications of clients 7 and 8."""
     lending_decisions.keep(own_home, scorecard())
     with lending_decisions.serving(own_home) as client:
         yield client

@@ -1,4 +1,4 @@
-"""Applications, features and a service that decides, for tests of loan decisions over HTTP."""
+"""Applications, features and a deciding service for tests of loan decisions over HTTP."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def keep(home: Path, *models: ScoringModel) -> ModelRegistry:
 
 @contextmanager
 def serving(home: Path, **settings: str) -> Iterator[TestClient]:
-    # the most that may be set: a slow machine refers no application to a person
+    # the maximum: a slow machine then refers no application to a person
     settings = {"QUINTET_DECISION_SECONDS": "10", "QUINTET_LENDING_SCORE_SECONDS": "10"} | settings
     with TestClient(build_app(home, **settings), headers=ADMIN, raise_server_exceptions=False) as client:
         yield client

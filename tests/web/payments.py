@@ -1,4 +1,4 @@
-"""Minutes of payments, and sending them to a service."""
+"""Helpers that make minutes of payments and send them to a service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Building and starting the service for tests."""
+"""Helpers that build and start the service."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ ADMIN = {"authorization": f"Bearer {ADMIN_KEY}"}
 
 
 def build_app(home: Path, **settings: str) -> FastAPI:
-    """The application over a home folder, with the tests' admin key."""
+    """Return the application over a home folder, with the tests' admin key."""
     given = {"QUINTET_HOME": str(home), "QUINTET_ADMIN_KEY": ADMIN_KEY, **settings}
     return create_app(load_settings(given), code="tests")
 
 
 def items(client: TestClient, path: str, **parameters: Any) -> list[dict[str, Any]]:
-    """All items of a list, page after page."""
+    """Return all items of a list, page after page."""
     found: list[dict[str, Any]] = []
     token = None
     while True:
@@ -45,7 +45,7 @@ def items(client: TestClient, path: str, **parameters: Any) -> list[dict[str, An
 
 @dataclass(frozen=True)
 class Server:
-    """A service in a process of its own."""
+    """A service in its own process."""
 
     url: str
     key: str
@@ -53,7 +53,7 @@ class Server:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
+    """Return a port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -69,7 +69,7 @@ def _answers(url: str, process: subprocess.Popen[str]) -> bool:
 
 @contextmanager
 def serving(home: Path, log: Path) -> Iterator[Server]:
-    """The service over a home, in a process of its own that ends with the block."""
+    """Run the service over a home in its own process until the block ends."""
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
     environment |= {"QUINTET_HOME": str(home), "QUINTET_PORT": str(port), "QUINTET_ADMIN_KEY": ADMIN_KEY}

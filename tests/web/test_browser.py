@@ -1,4 +1,4 @@
-"""The insurance pages in real Chromium: charts drawn, filters, report, keyboard, no fault and no outside request."""
+"""The insurance pages in real Chromium: charts, filters, report, keyboard, no error and no request to other hosts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_filter_changes_the_address_and_the_figures_and_back_undoes_it(visit: 
     expect(page.get_by_label("Line", exact=True)).to_have_value("")
 
 
-def test_a_report_is_previewed_downloaded_and_kept_in_the_history(visit: Visit, tmp_path: Any) -> None:
+def test_a_report_is_previewed_downloaded_and_listed_in_the_history(visit: Visit, tmp_path: Any) -> None:
     page = visit.sign_in("/reports")
     page.get_by_label("From year").select_option("2010")
     page.get_by_label("To year").select_option("2012")
@@ -68,7 +68,7 @@ def test_a_report_is_previewed_downloaded_and_kept_in_the_history(visit: Visit, 
     expect(page.get_by_text("year_from 2010; year_to 2012").first).to_be_visible()
 
 
-def test_an_agency_is_one_click_away_and_back(visit: Visit) -> None:
+def test_an_agency_opens_from_the_table_and_leads_back(visit: Visit) -> None:
     page = visit.sign_in("/insurance?prod_line=CL")
     page.locator("#agencies-table-title").scroll_into_view_if_needed()
     page.locator(".table-section table a").first.click()
@@ -78,7 +78,7 @@ def test_an_agency_is_one_click_away_and_back(visit: Visit) -> None:
     page.wait_for_url("**/insurance?prod_line=CL")
 
 
-def test_the_threshold_moves_the_charts_and_says_what_it_buys(visit: Visit) -> None:
+def test_the_threshold_moves_the_charts_and_shows_its_precision(visit: Visit) -> None:
     page = visit.sign_in("/promotions")
     wait_for_charts(page)
     slider, words = page.get_by_role("slider", name="Threshold"), page.locator(".threshold-words")
@@ -129,7 +129,7 @@ def test_a_sign_up_is_tried_on_the_page(visit: Visit) -> None:
         *("/lending", "/lending/decisions", "/lending/model", "/lending/what-if"),
     ],
 )
-def test_no_page_breaks_a_rule_of_accessibility(
+def test_every_page_passes_the_accessibility_rules(
     browser: Browser, server: Server, path: str, width: int, scheme: Any
 ) -> None:
     if path == "/docs" and (width, scheme) != (1280, "light"):
@@ -162,7 +162,7 @@ def test_the_page_can_be_used_by_keyboard_alone(visit: Visit) -> None:
     assert {"filter-prod_line", "filter-year_from", "Reset"} <= reached
 
 
-def test_the_page_with_all_it_needs_is_small(browser: Browser, server: Server) -> None:
+def test_the_page_with_its_files_is_small(browser: Browser, server: Server) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     Visit(context, server).sign_in("/insurance")
     fresh = browser.new_context(viewport={"width": 1280, "height": 900})

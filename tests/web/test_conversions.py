@@ -1,4 +1,4 @@
-"""Conversions over HTTP and as a page: what is shown is what the snapshot has, and what cannot be asked says why."""
+"""Conversions over HTTP and as a page: answers equal the snapshot, and an invalid query says why."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def ids(snapshot: duckdb.DuckDBPyConnection, condition: str) -> list[int]:
     return [conversion_id for (conversion_id,) in found]
 
 
-def test_the_pages_of_the_matches_are_the_matched_journeys(
+def test_the_pages_of_matches_equal_the_matched_journeys(
     client: TestClient, snapshot: duckdb.DuckDBPyConnection
 ) -> None:
     listed = items(client, MATCHES, page_size=1_000)
@@ -56,7 +56,7 @@ def test_the_pages_of_the_matches_are_the_matched_journeys(
         ),
     ],
 )
-def test_filters_take_what_they_say(
+def test_filters_select_matching_rows(
     client: TestClient, snapshot: duckdb.DuckDBPyConnection, asked: dict[str, Any], condition: str
 ) -> None:
     listed = items(client, MATCHES, page_size=1_000, **asked)
@@ -84,24 +84,24 @@ def test_pairs_for_review_are_listed_apart(client: TestClient, snapshot: duckdb.
         ({"colour": "red"}, "query.colour"),
     ],
 )
-def test_what_cannot_be_asked_says_why(client: TestClient, asked: dict[str, str], names: str) -> None:
+def test_an_invalid_query_says_why(client: TestClient, asked: dict[str, str], names: str) -> None:
     answer = client.get(MATCHES, params=asked)
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["where"] == names
 
 
-def test_the_funnel_adds_up_and_says_how_good_the_matches_are(
+def test_the_funnel_adds_up_and_has_the_quality_of_the_matches(
     client: TestClient, snapshot: duckdb.DuckDBPyConnection
 ) -> None:
     answer = client.get("/v1/conversions/funnel").json()
 
     steps = {(step["side"], step["step"]): step["rows"] for step in answer["items"]}
-    [(clicks, matched)] = snapshot.execute(
+    [(conversions, matched)] = snapshot.execute(
         "select count(*), count(*) filter (where is_matched) from marts.fct_unified_journeys"
     ).fetchall()
-    assert (steps["clicks", "all"], steps["clicks", "matched"]) == (clicks, matched)
-    assert sum(outcome["rows"] for outcome in answer["outcomes"] if outcome["side"] == "clicks") == clicks
+    assert (steps["clicks", "all"], steps["clicks", "matched"]) == (conversions, matched)
+    assert sum(outcome["rows"] for outcome in answer["outcomes"] if outcome["side"] == "clicks") == conversions
     assert answer["quality"]["expected_precision"] > 0.9
     assert max(each["false_match_rate"] for each in answer["quality"]["placebo"]) < 0.05
     assert answer["snapshot"] == client.get("/readyz").json()["snapshot"]
@@ -110,7 +110,7 @@ def test_the_funnel_adds_up_and_says_how_good_the_matches_are(
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_says_what_was_matched_and_every_insight_of_the_run(
+def test_the_page_shows_the_matches_and_every_insight_of_the_run(
     client: TestClient, snapshot: duckdb.DuckDBPyConnection
 ) -> None:
     page = client.get("/conversions").text
@@ -137,16 +137,16 @@ def test_every_figure_of_the_page_has_its_csv(client: TestClient) -> None:
     ("path", "status"),
     [
         ("/conversions/figures/nothing.csv", 404),
-        ("/conversions/figures/lag.csv?partner=nobody", 422),
+        ("/conversions/figures/lag.csv?partner=unknown", 422),
         ("/conversions/files/..%2Fonline%2Fonline.sqlite", 404),
         ("/conversions/files/unknown.pdf", 404),
     ],
 )
-def test_what_is_not_there_is_not_given(client: TestClient, path: str, status: int) -> None:
+def test_an_unknown_file_or_figure_is_refused(client: TestClient, path: str, status: int) -> None:
     assert client.get(path).status_code == status
 
 
-def test_a_measure_that_there_is_not_is_said_beside_the_filters(client: TestClient) -> None:
+def test_an_unknown_measure_is_reported_beside_the_filters(client: TestClient) -> None:
     page = client.get("/conversions", params={"measure": "<b>luck</b>"})
 
     assert page.status_code == 200

@@ -18,7 +18,7 @@ def test_ready_names_the_snapshot_and_its_age(client: TestClient, built_home: Pa
     assert 0 < ready["age_seconds"] < 86_400
 
 
-def test_without_a_snapshot_it_lives_but_is_not_ready(tmp_path: Path) -> None:
+def test_without_a_snapshot_the_service_is_alive_but_not_ready(tmp_path: Path) -> None:
     with TestClient(build_app(tmp_path), headers=ADMIN) as client:
         assert client.get("/healthz").json() == {"status": "ok"}
         for path in ("/readyz", "/v1/insurance/summary"):
@@ -27,7 +27,7 @@ def test_without_a_snapshot_it_lives_but_is_not_ready(tmp_path: Path) -> None:
             assert "run `make run`" in answer.json()["detail"]
 
 
-def test_metrics_are_those_of_prometheus(client: TestClient) -> None:
+def test_metrics_have_the_prometheus_format(client: TestClient) -> None:
     client.get("/v1/insurance/summary")
     answer = client.get("/metrics")
 
@@ -50,7 +50,7 @@ def test_every_problem_is_declared_with_its_media_type(client: TestClient) -> No
         assert all(list(answer["content"]) == ["application/problem+json"] for answer in problems.values()), path
 
 
-def test_the_documentation_asks_nobody_else(client: TestClient) -> None:
+def test_the_documentation_requests_nothing_from_other_hosts(client: TestClient) -> None:
     page = client.get("/docs").text
     addresses = re.findall(r'(?:href|src)="([^"]+)"', page)
 
@@ -59,7 +59,7 @@ def test_the_documentation_asks_nobody_else(client: TestClient) -> None:
     assert [client.get(address).status_code for address in addresses] == [200] * 4
 
 
-def test_a_static_file_may_be_kept_for_ever_and_comes_packed_to_who_unpacks(client: TestClient) -> None:
+def test_a_static_file_is_cacheable_and_gzipped_for_clients_that_accept_it(client: TestClient) -> None:
     address = static_url("vega.js")
     packed = client.get(address, headers={"accept-encoding": "gzip"})
     plain = client.get(address, headers={"accept-encoding": "identity"})

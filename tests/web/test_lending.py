@@ -1,4 +1,4 @@
-"""Lending over HTTP: a client's features as the stream has them, and the catalogue."""
+"""Lending over HTTP: a client's features from the stream, and the page of all features."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOAN = {
 
 @pytest.fixture
 def lending(tmp_path: Path) -> TestClient:
-    """A service whose stream has applied a client, a paid loan, and a loan of a client that the CRM does not have."""
+    """A service whose stream has applied a client, a paid loan, and a loan of a client missing in the CRM."""
     online = OnlineFeatures(FeatureStore(tmp_path / "online"), features())
     online.begin(Epoch("E", Position(0), Position(0), "2020-01-01T00:00:00.000000Z", "1"))
     changes = [
@@ -35,7 +35,7 @@ def lending(tmp_path: Path) -> TestClient:
     return TestClient(build_app(tmp_path), headers=ADMIN, raise_server_exceptions=False)
 
 
-def test_a_client_has_its_features_at_the_day_that_is_asked(lending: TestClient) -> None:
+def test_a_client_has_its_features_at_the_requested_day(lending: TestClient) -> None:
     answer = lending.get("/v1/lending/clients/7/features", params={"as_of": "2020-08-23"}).json()
     assert answer["features"]["paid_loans_count"] == 1
     assert answer["features"]["days_since_last_late_payment"] is None
@@ -46,12 +46,12 @@ def test_a_client_has_its_features_at_the_day_that_is_asked(lending: TestClient)
     assert before["features"]["paid_loans_count"] == 0
 
 
-def test_a_loan_of_a_client_that_the_crm_does_not_have_is_told_as_such(lending: TestClient) -> None:
+def test_a_loan_of_a_client_missing_in_the_crm_is_not_a_client(lending: TestClient) -> None:
     assert lending.get("/v1/lending/clients/8/features").json()["is_client"] is False
 
 
 @pytest.mark.parametrize("as_of", ["0001-01-01", "9999-12-31"])
-def test_any_day_can_be_asked(lending: TestClient, as_of: str) -> None:
+def test_any_day_can_be_requested(lending: TestClient, as_of: str) -> None:
     assert lending.get("/v1/lending/clients/7/features", params={"as_of": as_of}).status_code == 200
 
 
@@ -62,18 +62,18 @@ def test_an_unknown_client_is_a_problem(lending: TestClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/lending/clients/x/features", "/v1/lending/clients/7/features?as_of=yesterday"])
-def test_what_cannot_be_asked_says_why(lending: TestClient, path: str) -> None:
+def test_an_invalid_query_is_refused(lending: TestClient, path: str) -> None:
     assert lending.get(path).status_code == 422
 
 
-def test_where_no_stream_has_written_it_says_how_to_start_one(tmp_path: Path) -> None:
+def test_without_features_the_answer_says_how_to_start_the_stream(tmp_path: Path) -> None:
     client = TestClient(build_app(tmp_path), headers=ADMIN, raise_server_exceptions=False)
     answer = client.get("/v1/lending/clients/7/features")
     assert answer.status_code == 503
     assert "make stream" in answer.json()["detail"]
 
 
-def test_the_catalogue_has_every_feature_in_words_and_code(client: TestClient) -> None:
+def test_the_page_has_every_feature_in_words_and_code(client: TestClient) -> None:
     page = client.get("/lending", headers={"accept": "text/html"})
     assert page.status_code == 200
     for feature in features():

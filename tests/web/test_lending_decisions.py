@@ -1,4 +1,4 @@
-"""Loan decisions over HTTP: what is decided, what is refused, and what happens when a part of the world is away."""
+"""Loan decisions over HTTP: decisions, refusals, and what happens when a dependency is missing."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from tests.web.service import ADMIN_KEY
 # -- what is decided -------------------------------------------------------------------------------------------------
 
 
-def test_an_application_is_decided_with_all_that_made_it(lending: TestClient, own_home: Path) -> None:
+def test_an_application_is_decided_and_recorded_with_its_inputs(lending: TestClient, own_home: Path) -> None:
     answer = lending.post(PATH, json=an_application())
     assert answer.status_code == 200, answer.text
-    told = answer.json()
-    assert (told["decision"], told["reasons"]) == ("approve", [])
-    assert (told["model_version"], told["policy_version"]) == (scorecard().version, "2026-11-1")
+    body = answer.json()
+    assert (body["decision"], body["reasons"]) == ("approve", [])
+    assert (body["model_version"], body["policy_version"]) == (scorecard().version, "2026-11-1")
     expected = scorecard().score({"amount": 400.0, "late_payments_share": 0.0})
-    assert (told["score"], told["points"]) == (expected.default_probability, expected.points)
+    assert (body["score"], body["points"]) == (expected.default_probability, expected.points)
     log = DecisionLog(own_home / "online")
     record = log.of_application(100)
     log.close()
@@ -50,18 +50,18 @@ def test_an_application_is_decided_with_all_that_made_it(lending: TestClient, ow
     assert (record.applied_lsn, record.shortfall, record.asked_by) == (100, None, "QUINTET_ADMIN_KEY")
 
 
-def test_what_speaks_against_it_is_told_in_sentences(lending: TestClient) -> None:
-    told = lending.post(PATH, json=an_application(amount=9_000.0)).json()
-    assert told["decision"] == "refer"
-    assert [reason["code"] for reason in told["reasons"]] == ["DEFAULT_RISK", "AMOUNT_LARGE"]
-    assert all(reason["sentence"].endswith(".") for reason in told["reasons"])
+def test_reasons_against_approval_are_sentences(lending: TestClient) -> None:
+    body = lending.post(PATH, json=an_application(amount=9_000.0)).json()
+    assert body["decision"] == "refer"
+    assert [reason["code"] for reason in body["reasons"]] == ["DEFAULT_RISK", "AMOUNT_LARGE"]
+    assert all(reason["sentence"].endswith(".") for reason in body["reasons"])
 
 
-def test_a_client_without_history_is_decided_by_policy_and_told_so(lending: TestClient) -> None:
-    told = lending.post(PATH, json=an_application(client_id=8)).json()
-    assert (told["decision"], [reason["code"] for reason in told["reasons"]]) == ("approve", ["NO_HISTORY"])
-    told = lending.post(PATH, json=an_application(101, client_id=8, amount=700.0)).json()
-    assert (told["decision"], [reason["code"] for reason in told["reasons"]]) == ("refer", ["NO_HISTORY"])
+def test_a_client_without_history_is_decided_by_policy_with_a_reason(lending: TestClient) -> None:
+    body = lending.post(PATH, json=an_application(client_id=8)).json()
+    assert (body["decision"], [reason["code"] for reason in body["reasons"]]) == ("approve", ["NO_HISTORY"])
+    body = lending.post(PATH, json=an_application(101, client_id=8, amount=700.0)).json()
+    assert (body["decision"], [reason["code"] for reason in body["reasons"]]) == ("refer", ["NO_HISTORY"])
 
 
 @pytest.mark.usefixtures("online")
@@ -69,12 +69,12 @@ def test_a_challenger_decides_in_shadow(own_home: Path) -> None:
     registry = keep(own_home, boosted(), scorecard())
     registry.challenge(boosted().version)
     with serving(own_home) as client:
-        told = client.post(PATH, json=an_application()).json()
+        body = client.post(PATH, json=an_application()).json()
         record = client.app.state.service.of(LendingService).decisions.log.of_application(100)
-    assert told["model_version"] == scorecard().version
+    assert body["model_version"] == scorecard().version
     shadow = json.loads(record.challenger)
     assert shadow["version"] == boosted().version
-    assert shadow["score"] != told["score"]
+    assert shadow["score"] != body["score"]
     assert shadow["decision"] in ("approve", "refer", "reject")
 
 
@@ -85,36 +85,36 @@ def test_a_decision_waits_until_the_stream_has_applied_the_commit(lending: TestC
     late = {**LOAN, "status": "overdue", "updated_on": "2020-08-01"}
     later = threading.Timer(0.1, lambda: apply(online, 200, change(150, "loan", 2, late)))
     later.start()
-    told = lending.post(PATH, json=an_application(commit_lsn="0/C8")).json()
+    body = lending.post(PATH, json=an_application(commit_lsn="0/C8")).json()
     later.join()
-    assert told["applied_lsn"] == 200
-    assert [reason["code"] for reason in told["reasons"]] == ["OVERDUE_LOAN"]
+    assert body["applied_lsn"] == 200
+    assert [reason["code"] for reason in body["reasons"]] == ["OVERDUE_LOAN"]
 
 
-def test_without_a_place_in_the_log_the_applications_own_row_says_it(
+def test_without_an_lsn_the_decision_waits_for_the_applications_row(
     lending: TestClient, online: OnlineFeatures
 ) -> None:
     own = {**LOAN, "status": "application", "amount": 400.0}
     later = threading.Timer(0.1, lambda: apply(online, 200, change(150, "loan", 100, own)))
     later.start()
-    told = lending.post(PATH, json=an_application(commit_lsn=None)).json()
+    body = lending.post(PATH, json=an_application(commit_lsn=None)).json()
     later.join()
-    assert (told["applied_lsn"], told["decision"]) == (200, "approve")
+    assert (body["applied_lsn"], body["decision"]) == (200, "approve")
 
 
 @pytest.mark.usefixtures("online")
-def test_a_stream_that_stands_still_leads_to_a_person_within_the_budget(own_home: Path) -> None:
+def test_a_stalled_stream_refers_to_a_person_within_the_budget(own_home: Path) -> None:
     keep(own_home, scorecard())
     with serving(own_home, QUINTET_DECISION_SECONDS="0.1") as client:
-        told = client.post(PATH, json=an_application(commit_lsn="0/C8")).json()
+        body = client.post(PATH, json=an_application(commit_lsn="0/C8")).json()
         record = client.app.state.service.of(LendingService).decisions.log.of_application(100)
-    assert (told["decision"], told["score"]) == ("refer", None)
-    assert [reason["code"] for reason in told["reasons"]] == ["INFORMATION_NOT_AVAILABLE"]
+    assert (body["decision"], body["score"]) == ("refer", None)
+    assert [reason["code"] for reason in body["reasons"]] == ["INFORMATION_NOT_AVAILABLE"]
     assert "the stream had not applied" in record.shortfall
     assert record.waited_ms >= 50
 
 
-def test_without_any_stream_a_person_decides(own_home: Path) -> None:
+def test_without_a_stream_the_application_is_referred(own_home: Path) -> None:
     keep(own_home, scorecard())
     with serving(own_home, QUINTET_DECISION_SECONDS="0.05") as client:
         assert client.post(PATH, json=an_application()).json()["decision"] == "refer"
@@ -123,7 +123,7 @@ def test_without_any_stream_a_person_decides(own_home: Path) -> None:
 # -- once, and the same again ----------------------------------------------------------------------------------------
 
 
-def test_the_same_application_again_gives_the_same_answer(lending: TestClient, online: OnlineFeatures) -> None:
+def test_the_same_application_gets_the_same_answer_again(lending: TestClient, online: OnlineFeatures) -> None:
     first = lending.post(PATH, json=an_application())
     apply(online, 300, change(250, "loan", 2, {**LOAN, "status": "overdue"}))
     again = lending.post(PATH, json=an_application(commit_lsn=None, submitted_at=(NOW + dt.timedelta(1)).isoformat()))
@@ -132,17 +132,17 @@ def test_the_same_application_again_gives_the_same_answer(lending: TestClient, o
     assert other.json()["decision"] == "reject"
 
 
-def test_a_replay_of_last_weeks_request_gives_last_weeks_answer(lending: TestClient, own_home: Path) -> None:
+def test_last_weeks_request_sent_again_gets_last_weeks_answer(lending: TestClient, own_home: Path) -> None:
     first = lending.post(PATH, json=an_application())
     week_ago = (NOW - dt.timedelta(days=7)).isoformat()
-    replayed = lending.post(PATH, json=an_application(submitted_at=week_ago))
-    assert (replayed.status_code, replayed.content) == (200, first.content)
+    reproduced = lending.post(PATH, json=an_application(submitted_at=week_ago))
+    assert (reproduced.status_code, reproduced.content) == (200, first.content)
     log = DecisionLog(own_home / "online")
     assert list(log.applications()) == [100]
     log.close()
 
 
-def test_a_request_of_last_week_that_was_never_decided_is_refused(lending: TestClient) -> None:
+def test_last_weeks_undecided_request_is_refused(lending: TestClient) -> None:
     week_ago = (NOW - dt.timedelta(days=7)).isoformat()
     answer = lending.post(PATH, json=an_application(submitted_at=week_ago))
     assert answer.status_code == 422
@@ -161,7 +161,7 @@ def test_the_same_id_with_another_body_is_a_conflict(lending: TestClient, other:
     assert "an id of its own" in answer.json()["detail"]
 
 
-def test_many_who_ask_at_once_get_one_decision(own_home: Path, online: OnlineFeatures) -> None:
+def test_concurrent_requests_get_one_decision(own_home: Path, online: OnlineFeatures) -> None:
     keep(own_home, scorecard())
     answers: list[tuple[int, bytes]] = []
     with serving(own_home) as client:
@@ -186,7 +186,7 @@ def test_many_who_ask_at_once_get_one_decision(own_home: Path, online: OnlineFea
 
 
 @pytest.mark.usefixtures("online")
-def test_a_decision_outlives_the_service(own_home: Path) -> None:
+def test_a_decision_survives_a_restart(own_home: Path) -> None:
     keep(own_home, scorecard())
     with serving(own_home) as client:
         first = client.post(PATH, json=an_application())
@@ -225,7 +225,7 @@ def test_a_bad_application_is_refused_with_its_field(
 
 
 @pytest.mark.parametrize("field", ["application_id", "client_id", "amount", "duration_days", "submitted_at"])
-def test_a_field_that_is_missing_is_named(lending: TestClient, field: str) -> None:
+def test_a_missing_field_is_named(lending: TestClient, field: str) -> None:
     given = an_application()
     del given[field]
     answer = lending.post(PATH, json=given)
@@ -236,7 +236,7 @@ def test_a_field_that_is_missing_is_named(lending: TestClient, field: str) -> No
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"x"', b'{"application_id": NaN}'])
-def test_a_body_that_is_no_application_is_refused(lending: TestClient, content: bytes) -> None:
+def test_a_body_that_is_not_an_application_is_refused(lending: TestClient, content: bytes) -> None:
     assert lending.post(PATH, content=content).status_code == 422
 
 
@@ -257,27 +257,27 @@ def test_a_broken_model_is_refused_at_start_and_the_last_good_one_serves(own_hom
     registry = keep(own_home, boosted(), scorecard())
     broken(registry, scorecard().version)
     with serving(own_home) as client:
-        told = client.post(PATH, json=an_application()).json()
+        body = client.post(PATH, json=an_application()).json()
         (fault,) = client.app.state.service.of(LendingService).decisions.serving.now.faults
-    assert told["model_version"] == boosted().version
+    assert body["model_version"] == boosted().version
     assert scorecard().version in fault
     assert "the file was changed" in fault
 
 
 @pytest.mark.usefixtures("online")
-def test_without_a_good_model_a_person_decides(own_home: Path) -> None:
+def test_without_a_valid_model_the_application_is_referred(own_home: Path) -> None:
     broken(keep(own_home, scorecard()), scorecard().version)
     with serving(own_home) as client:
-        told = client.post(PATH, json=an_application()).json()
+        body = client.post(PATH, json=an_application()).json()
         record = client.app.state.service.of(LendingService).decisions.log.of_application(100)
         score = client.post("/v1/lending/score", json={"values": {}})
-    assert told["decision"] == "refer"
+    assert body["decision"] == "refer"
     assert record.shortfall == "no scoring model is in force"
     assert score.status_code == 503
 
 
 @pytest.mark.usefixtures("online")
-def test_a_model_that_breaks_while_it_serves_goes_on(own_home: Path) -> None:
+def test_a_model_whose_file_breaks_keeps_serving(own_home: Path) -> None:
     registry = keep(own_home, scorecard())
     with serving(own_home) as client:
         decisions = client.app.state.service.of(LendingService).decisions
@@ -295,7 +295,7 @@ def test_a_model_that_breaks_while_it_serves_goes_on(own_home: Path) -> None:
 
 
 @pytest.mark.usefixtures("online")
-def test_a_policy_with_an_unknown_feature_is_refused_with_its_line_and_the_last_one_decides(own_home: Path) -> None:
+def test_a_policy_with_an_unknown_feature_is_refused_with_its_line_and_the_last_policy_decides(own_home: Path) -> None:
     keep(own_home, scorecard())
     policy = own_home / "policy.toml"
     text = DEFAULT_POLICY.read_text("utf-8")
@@ -305,15 +305,15 @@ def test_a_policy_with_an_unknown_feature_is_refused_with_its_line_and_the_last_
     wrong = text.replace("overdue_loans_count", "overdue_loan_count").replace("2026-11-1", "2026-11-2")
     policy.write_text(wrong)
     with serving(own_home, QUINTET_LENDING_POLICY=str(policy)) as client:
-        told = client.post(PATH, json=an_application()).json()
+        body = client.post(PATH, json=an_application()).json()
         (fault,) = client.app.state.service.of(LendingService).decisions.serving.now.faults
-    assert told["policy_version"] == "2026-11-1"
+    assert body["policy_version"] == "2026-11-1"
     line = next(n for n, row in enumerate(wrong.splitlines(), start=1) if "overdue_loan_count" in row)
     assert f"line {line}: there is no figure overdue_loan_count" in fault
 
 
 @pytest.mark.usefixtures("online")
-def test_without_any_policy_nothing_is_decided(own_home: Path) -> None:
+def test_without_a_policy_nothing_is_decided(own_home: Path) -> None:
     with serving(own_home, QUINTET_LENDING_POLICY=str(own_home / "none.toml")) as client:
         answer = client.post(PATH, json=an_application())
     assert answer.status_code == 503
@@ -323,11 +323,11 @@ def test_without_any_policy_nothing_is_decided(own_home: Path) -> None:
 # -- the scoring endpoint --------------------------------------------------------------------------------------------
 
 
-def test_the_model_in_force_can_be_asked(lending: TestClient) -> None:
+def test_the_active_model_scores(lending: TestClient) -> None:
     figures = {"amount": 400.0, "late_payments_share": None}
-    told = lending.post("/v1/lending/score", json={"values": figures}).json()
+    body = lending.post("/v1/lending/score", json={"values": figures}).json()
     scored = scorecard().score(figures)
-    assert told == {
+    assert body == {
         "default_probability": scored.default_probability,
         "points": scored.points,
         "reasons": list(scored.reasons),
@@ -336,13 +336,13 @@ def test_the_model_in_force_can_be_asked(lending: TestClient) -> None:
 
 
 @pytest.mark.parametrize("body", [{"values": {"amount": 1.0}}, {"values": {"amount": "x"}}, {}, {"figures": {}}])
-def test_a_score_of_too_little_is_refused(lending: TestClient, body: dict[str, Any]) -> None:
+def test_a_score_without_all_inputs_is_refused(lending: TestClient, body: dict[str, Any]) -> None:
     assert lending.post("/v1/lending/score", json=body).status_code == 422
 
 
 @contextmanager
 def endpoint(answer: Callable[[], tuple[int, bytes]]) -> Iterator[tuple[str, list[str]]]:
-    """A scoring endpoint of another, and who asked."""
+    """An external scoring endpoint and the requests it got."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -356,7 +356,7 @@ def endpoint(answer: Callable[[], tuple[int, bytes]]) -> Iterator[tuple[str, lis
             self.wfile.write(content)
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -371,16 +371,16 @@ _SCORE = json.dumps({"default_probability": 0.3, "points": 524, "reasons": [], "
 
 
 @pytest.mark.usefixtures("online")
-def test_another_process_may_score(own_home: Path) -> None:
+def test_an_external_endpoint_can_score(own_home: Path) -> None:
     with endpoint(lambda: (200, _SCORE)) as (url, asked):
         settings = {"QUINTET_LENDING_SCORE_URL": url, "QUINTET_LENDING_SCORE_KEY": ADMIN_KEY}
         with serving(own_home, **settings) as client:
-            told = client.post(PATH, json=an_application()).json()
+            body = client.post(PATH, json=an_application()).json()
             log = client.app.state.service.of(LendingService).decisions.log
-            replayed = replay_from_log(log, log.of_application(100))
-    assert (told["decision"], told["score"], told["model_version"]) == ("refer", 0.3, "theirs-1")
+            reproduced = replay_from_log(log, log.of_application(100))
+    assert (body["decision"], body["score"], body["model_version"]) == ("refer", 0.3, "theirs-1")
     assert asked == [f"Bearer {ADMIN_KEY}"]
-    assert replayed.differences == ()
+    assert reproduced.differences == ()
 
 
 @pytest.mark.parametrize(
@@ -394,19 +394,19 @@ def test_another_process_may_score(own_home: Path) -> None:
     ],
 )
 @pytest.mark.usefixtures("online")
-def test_an_endpoint_that_fails_leads_to_a_person(own_home: Path, status: int, content: bytes, said: str) -> None:
+def test_a_failing_endpoint_refers_to_a_person(own_home: Path, status: int, content: bytes, said: str) -> None:
     with (
         endpoint(lambda: (status, content)) as (url, _),
         serving(own_home, QUINTET_LENDING_SCORE_URL=url) as client,
     ):
-        told = client.post(PATH, json=an_application()).json()
+        body = client.post(PATH, json=an_application()).json()
         record = client.app.state.service.of(LendingService).decisions.log.of_application(100)
-    assert (told["decision"], told["score"]) == ("refer", None)
+    assert (body["decision"], body["score"]) == ("refer", None)
     assert said in record.shortfall
 
 
 @pytest.mark.usefixtures("online")
-def test_an_endpoint_that_hangs_is_given_up_and_then_left_alone(own_home: Path) -> None:
+def test_a_hanging_endpoint_is_given_up_and_then_skipped(own_home: Path) -> None:
     hangs = threading.Event()
     with (
         endpoint(lambda: (hangs.wait(LONG_SECONDS), (200, _SCORE))[1]) as (url, asked),
@@ -421,11 +421,11 @@ def test_an_endpoint_that_hangs_is_given_up_and_then_left_alone(own_home: Path) 
     assert "left alone" in last.shortfall
 
 
-# -- replay ----------------------------------------------------------------------------------------------------------
+# -- reproduce -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("online")
-def test_every_decision_can_be_made_again_bit_for_bit(
+def test_every_decision_can_be_reproduced_bit_for_bit(
     own_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registry = keep(own_home, boosted())
@@ -433,7 +433,7 @@ def test_every_decision_can_be_made_again_bit_for_bit(
     with serving(own_home, QUINTET_DECISION_SECONDS="0.05") as client:
         for number, other in enumerate([{}, {"client_id": 8}, {"amount": 9_000.5}, {"commit_lsn": "0/FF"}]):
             assert client.post(PATH, json=an_application(200 + number, **other)).status_code == 200
-    (registry.folder / f"{boosted().version}.json").unlink()  # the log has all that is needed
+    (registry.folder / f"{boosted().version}.json").unlink()  # the log has everything needed
     monkeypatch.setenv("QUINTET_HOME", str(own_home))
     assert replay_command([]) == 0
     assert "4 decisions made again, 4 bit for bit" in capsys.readouterr().out
@@ -443,15 +443,15 @@ def test_every_decision_can_be_made_again_bit_for_bit(
 
 
 @pytest.mark.usefixtures("online")
-def test_a_replay_tells_what_is_not_as_it_was(own_home: Path) -> None:
+def test_reproducing_a_tampered_decision_lists_the_differences(own_home: Path) -> None:
     keep(own_home, scorecard())
     with serving(own_home) as client:
         client.post(PATH, json=an_application())
         log = client.app.state.service.of(LendingService).decisions.log
         record = log.of_application(100)
         tampered = type(record)(**{**vars(record), "figures": record.figures.replace("400.0", "4000.0")})
-        replayed = replay_from_log(log, tampered)
-    assert [difference.split(":")[0] for difference in replayed.differences] == [
+        reproduced = replay_from_log(log, tampered)
+    assert [difference.split(":")[0] for difference in reproduced.differences] == [
         "score",
         "decision",
         "reasons",

@@ -1,4 +1,4 @@
-"""The decisions page without a browser: what it says of a time, of one decision, and where there is none."""
+"""The decisions page without a browser: a time window, one decision, and no decision."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def decided(lending: TestClient) -> Iterator[TestClient]:
     return lending
 
 
-def test_without_decisions_it_says_how_to_get_some(own_home) -> None:
+def test_without_decisions_the_page_says_how_to_make_some(own_home) -> None:
     with serving(own_home) as client:
         page = client.get(PAGE, headers=HTML)
     assert page.status_code == 200
@@ -29,7 +29,7 @@ def test_without_decisions_it_says_how_to_get_some(own_home) -> None:
     assert "no stream has written features yet" in page.text
 
 
-def test_it_tells_what_was_decided_and_what_decides(decided: TestClient) -> None:
+def test_the_page_shows_the_decisions_and_the_active_policy(decided: TestClient) -> None:
     page = decided.get(PAGE, params={"window": "hour"}, headers=HTML).text
     assert "4 decisions" in page
     assert "DEFAULT_RISK" in page
@@ -46,15 +46,15 @@ def test_a_decision_is_traced_from_raw_data_to_outcome(decided: TestClient) -> N
         "paid_loans_count",
         "points",
         "LARGE_AMOUNT",
-        "holds",
+        "applies",
         "Decided: refer",
-        "bit for bit the same",
+        "identical bit for bit",
     ):
         assert part in trace, part
 
 
-@pytest.mark.parametrize(("asked", "said"), [("7", "no decision of application 7"), ("x", "no id of an application")])
-def test_an_application_that_was_not_decided_has_no_trace(decided: TestClient, asked: str, said: str) -> None:
+@pytest.mark.parametrize(("asked", "said"), [("7", "no decision of application 7"), ("x", "not an application id")])
+def test_an_undecided_application_has_no_trace(decided: TestClient, asked: str, said: str) -> None:
     page = decided.get(PAGE, params={"application": asked}, headers=HTML)
     assert page.status_code == 200
     assert said in page.text

@@ -1,4 +1,4 @@
-"""The pages of the scoring model and the what-if, over a snapshot in which a model was learnt."""
+"""The pages of the scoring model and the what-if, over a snapshot with a trained model."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def lending(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def unlearnt(own_home: Path) -> TestClient:
+def untrained(own_home: Path) -> TestClient:
     return TestClient(build_app(_publish(own_home, 0)), headers=ADMIN | HTML, raise_server_exceptions=False)
 
 
-def test_the_model_card_has_its_figures_and_what_is_in_force(lending: TestClient) -> None:
+def test_the_model_card_has_its_figures_and_the_active_model(lending: TestClient) -> None:
     page = lending.get(MODEL_PATH)
     assert page.status_code == 200
     names = re.findall(r'data-figure="([a-z-]+)"', page.text)
     assert len(names) == 6
     assert "Nothing to draw" not in page.text
-    assert "in force" in page.text
+    assert "<dt>Active</dt>" in page.text
     assert all(sentence.split("'")[0] in page.text for sentence in REASONS.values())
 
 
@@ -69,7 +69,7 @@ def test_every_figure_of_the_card_has_its_csv(lending: TestClient) -> None:
         assert len(answer.text.splitlines()) > 2
 
 
-def test_the_what_if_begins_with_the_policy_in_force_where_nothing_is_swapped(lending: TestClient) -> None:
+def test_the_what_if_starts_with_the_active_policy_without_swaps(lending: TestClient) -> None:
     page = lending.get(WHAT_IF_PATH).text
     assert "Approve below 20%, reject from 40%" in page
     swaps = lending.get(f"{WHAT_IF_PATH}/lending-swaps.csv").text
@@ -91,27 +91,27 @@ def test_another_limit_swaps_applications_in_or_out(lending: TestClient) -> None
 @pytest.mark.parametrize(
     "query", ["approve_below=much", "approve_below=2", "reject_from=-1", "approve_below=0.5", "reject_from=nan"]
 )
-def test_limits_that_cannot_be_are_told_on_the_page_and_refused_as_a_file(lending: TestClient, query: str) -> None:
+def test_invalid_limits_are_reported_on_the_page_and_refused_as_a_file(lending: TestClient, query: str) -> None:
     page = lending.get(f"{WHAT_IF_PATH}?{query}")
     assert page.status_code == 200
     assert "Cannot be shown." in page.text
     assert lending.get(f"{WHAT_IF_PATH}/lending-swaps.csv?{query}").status_code == 422
 
 
-def test_a_figure_that_is_not_there_is_a_problem(lending: TestClient) -> None:
+def test_an_unknown_figure_is_a_problem(lending: TestClient) -> None:
     for path in (MODEL_PATH, WHAT_IF_PATH):
         assert lending.get(f"{path}/none.csv").status_code == 404
 
 
 @pytest.mark.parametrize("path", [MODEL_PATH, WHAT_IF_PATH])
-def test_without_a_model_the_pages_say_how_to_get_one(unlearnt: TestClient, path: str) -> None:
-    page = unlearnt.get(path)
+def test_without_a_model_the_pages_say_how_to_get_one(untrained: TestClient, path: str) -> None:
+    page = untrained.get(path)
     assert page.status_code == 200
     assert "make run SELECT=lending" in page.text
 
 
 @pytest.mark.parametrize("path", [MODEL_PATH, WHAT_IF_PATH])
-def test_where_no_model_could_be_trained_the_pages_say_the_real_reason(own_home: Path, path: str) -> None:
+def test_the_pages_say_why_no_model_could_be_trained(own_home: Path, path: str) -> None:
     app = build_app(_publish(own_home, 60))
     page = TestClient(app, headers=ADMIN | HTML, raise_server_exceptions=False).get(path)
     assert page.status_code == 200

@@ -1,4 +1,4 @@
-"""Pages without a browser: what they hold, and that they are not made twice."""
+"""Pages without a browser: their contents and their caching."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_every_page_names_its_snapshot_and_answers_304(client: TestClient, path:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_has_no_inline_script_or_style_and_asks_nobody_else(client: TestClient, path: str) -> None:
+def test_a_page_has_no_inline_script_or_style_and_no_other_hosts(client: TestClient, path: str) -> None:
     page = client.get(path, headers=HTML).text
 
     assert re.findall(r"<script(?![^>]*(?:src=|application/json))", page) == []
@@ -36,18 +36,18 @@ def test_a_page_has_no_inline_script_or_style_and_asks_nobody_else(client: TestC
     assert [url for url in re.findall(r'(?:href|src|action)="([^"]+)"', page) if not url.startswith(("/", "#"))] == []
 
 
-def test_a_filter_that_cannot_be_is_said_beside_the_filters(client: TestClient) -> None:
+def test_an_invalid_filter_is_reported_beside_the_filters(client: TestClient) -> None:
     page = client.get("/insurance?year_from=2014&year_to=2010", headers=HTML)
 
     assert page.status_code == 200
     assert "2014 is after year_to 2010" in page.text
 
 
-def test_a_filter_that_leaves_nothing_says_what_to_do(client: TestClient) -> None:
+def test_a_filter_without_rows_says_what_to_do(client: TestClient) -> None:
     page = client.get("/insurance?state=XX", headers=HTML)
 
     assert page.status_code == 200
-    assert "No row fits these filters" in page.text
+    assert "No row matches these filters" in page.text
 
 
 def test_text_in_the_address_stays_text(client: TestClient) -> None:
@@ -56,7 +56,7 @@ def test_text_in_the_address_stays_text(client: TestClient) -> None:
     assert "<script>alert" not in page.text
 
 
-def test_an_agency_that_does_not_exist_is_a_page_that_says_so(client: TestClient) -> None:
+def test_an_unknown_agency_is_a_page_with_the_problem(client: TestClient) -> None:
     page = client.get("/insurance/agencies/1", headers=HTML)
 
     assert page.status_code == 404
@@ -77,7 +77,7 @@ def test_every_figure_has_its_csv(client: TestClient) -> None:
     assert client.get("/insurance/figures/nothing.csv").status_code == 404
 
 
-def test_a_report_that_was_run_stands_in_the_history(client: TestClient) -> None:
+def test_a_report_is_listed_in_the_history(client: TestClient) -> None:
     before = client.get("/reports", headers=HTML).text.count(">year_from 2009<")
     report = client.get("/v1/insurance/reports/premium", params={"year_from": 2009})
     after = client.get("/reports", headers=HTML).text.count(">year_from 2009<")
@@ -117,7 +117,7 @@ def test_every_figure_of_promotions_has_its_csv(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("query", ["threshold=2", "threshold=nan", "grain=year"])
-def test_what_the_promotions_page_cannot_show_is_said_beside_the_filters(client: TestClient, query: str) -> None:
+def test_an_invalid_selection_of_promotions_is_reported_beside_the_filters(client: TestClient, query: str) -> None:
     page = client.get(f"/promotions?{query}", headers=HTML)
 
     assert page.status_code == 200
@@ -138,7 +138,7 @@ def test_a_user_is_confirmed_and_cleared_on_the_page(client: TestClient) -> None
     assert client.post("/promotions/labels", data=form | {"verdict": "maybe"}).status_code == 422
 
 
-def test_a_sign_up_is_tried_and_not_kept(client: TestClient) -> None:
+def test_a_trial_sign_up_is_scored_and_not_stored(client: TestClient) -> None:
     form = {"user_id": "only-tried", "email": "a@b", "dob": "1990-01-01", "promo_code": "7618", "created_at": ""}
     page = client.post("/promotions/try", data=form, headers=HTML)
     label = client.post("/v1/promotions/labels", json={"user_id": "only-tried", "is_abuser": True})
@@ -149,7 +149,7 @@ def test_a_sign_up_is_tried_and_not_kept(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(("field", "text"), [("dob", "long ago"), ("used_at", "2026-01-01T00:00:00Z")])
-def test_a_trial_that_cannot_be_judged_says_which_field_is_wrong(client: TestClient, field: str, text: str) -> None:
+def test_an_invalid_trial_says_which_field_is_wrong(client: TestClient, field: str, text: str) -> None:
     page = client.post("/promotions/try", data={field: text}, headers=HTML)
 
     assert page.status_code == 422

@@ -1,4 +1,4 @@
-"""Payments over HTTP: items in, verdicts out, bad input, floods, incidents, silences, the stream."""
+"""Payments over HTTP: items and recommendations, bad input, too many items, incidents, silences, the stream."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.web.service import ADMIN, build_app
 
 @pytest.fixture
 def payments(built_home: Path, own_home: Path) -> Iterator[TestClient]:
-    """A client of a service that knows no live payments yet."""
+    """A client of a service without live payments."""
     (own_home / "serving").symlink_to(built_home / "serving")
     with TestClient(build_app(own_home), headers=ADMIN, raise_server_exceptions=False) as client:
         yield client
@@ -70,12 +70,12 @@ def test_one_or_many_counts_or_transactions_in_any_zone(payments: TestClient, bo
         ({"count": 10**12}, "less than or equal to 1000000000"),
         ({"count": 1.5}, "valid integer"),
         ({"count": None}, "valid integer"),
-        ({"minute_at": "24h 61", "day": DAY}, "is no minute of a day; they go from 00h 00 to 23h 59"),
-        ({"minute_at": "14h 31"}, "needs the day beside it"),
-        ({"minute_at": "yesterday"}, "is no time; write one like"),
-        ({"minute_at": "0001-01-01T00:00:00+14:00"}, "is no time"),
+        ({"minute_at": "24h 61", "day": DAY}, "is not a minute of a day; write 00h 00 to 23h 59"),
+        ({"minute_at": "14h 31"}, "needs `day` as well"),
+        ({"minute_at": "yesterday"}, "is not a time; write one like"),
+        ({"minute_at": "0001-01-01T00:00:00+14:00"}, "is not a time"),
         ({"minute_at": "1999-12-31T23:59:00Z"}, "before the year 2000"),
-        ({"minute_at": "2999-01-01T00:00:00Z"}, "has not begun: the clock here says"),
+        ({"minute_at": "2999-01-01T00:00:00Z"}, "has not begun: the service's clock is at"),
         ({"status": ""}, "at least 1 character"),
         ({"status": "<script>"}, "match pattern"),
         ({"status": None}, "valid string"),
@@ -83,7 +83,7 @@ def test_one_or_many_counts_or_transactions_in_any_zone(payments: TestClient, bo
         ({"transaction_id": "a"}, "Extra inputs are not permitted"),
     ],
 )
-def test_bad_input_is_refused_with_what_and_where_and_nothing_is_taken(
+def test_bad_input_is_refused_with_what_and_where_and_nothing_is_stored(
     payments: TestClient, changed: dict[str, Any], says: str
 ) -> None:
     good = {"minute_at": "2024-01-01T10:00:00Z", "status": "denied", "count": 5}
@@ -95,14 +95,14 @@ def test_bad_input_is_refused_with_what_and_where_and_nothing_is_taken(
 
 
 @pytest.mark.parametrize("body", [b"", b"nonsense", b"[]", b'{"items": []}', b"null", b"[" * 5_000, b"\xff"])
-def test_what_is_no_list_of_items_is_refused(payments: TestClient, body: bytes) -> None:
+def test_a_body_without_a_list_of_items_is_refused(payments: TestClient, body: bytes) -> None:
     answer = payments.post(TRANSACTIONS, content=body)
 
     assert answer.status_code == 422
     assert answer.json()["status"] == 422
 
 
-def test_a_flood_is_refused_before_it_is_judged(payments: TestClient) -> None:
+def test_too_many_items_are_refused_before_they_are_scored(payments: TestClient) -> None:
     one = {"minute_at": "2024-01-01T10:00Z", "status": "a", "count": 1}
     few = payments.post(TRANSACTIONS, json=[one] * (MOST_ITEMS + 1))
     many = payments.post(TRANSACTIONS, json=[one] * 100_000)
@@ -119,7 +119,7 @@ def test_an_unknown_status_is_a_series_of_its_own_and_is_reported(payments: Test
     assert [one["minute_count"] for one in series] == [2]
 
 
-def test_a_day_twice_minutes_out_of_order_and_an_hour_missing_end_as_they_should(payments: TestClient) -> None:
+def test_a_repeated_day_out_of_order_minutes_and_a_missing_hour_have_the_right_result(payments: TestClient) -> None:
     minutes = [minute(number) for number in range(200) if not 60 <= number < 120]
     send(payments, *minutes[::-1])
     points = payments.get("/v1/payments/minutes?page_size=1000").json()
@@ -131,7 +131,7 @@ def test_a_day_twice_minutes_out_of_order_and_an_hour_missing_end_as_they_should
     assert payments.get("/v1/payments/minutes?page_size=1000").json() == points
 
 
-def test_pages_of_points_make_up_the_whole(payments: TestClient) -> None:
+def test_pages_of_points_make_up_the_series(payments: TestClient) -> None:
     send(payments, *(minute(number) for number in range(20)))
     whole = payments.get("/v1/payments/minutes?page_size=1000").json()["items"]
     found: list[Any] = []
@@ -145,7 +145,7 @@ def test_pages_of_points_make_up_the_whole(payments: TestClient) -> None:
     assert len(whole) == 20 * 8
 
 
-def test_points_and_incidents_of_the_files_are_those_of_the_snapshot(payments: TestClient) -> None:
+def test_points_and_incidents_of_files_equal_the_snapshot(payments: TestClient) -> None:
     page = payments.get("/v1/payments/minutes?source=batch&series=denied&since=2024-01-01T10:00Z&page_size=3").json()
     incidents = payments.get("/v1/payments/incidents?page_size=1000").json()
 
@@ -156,7 +156,7 @@ def test_points_and_incidents_of_the_files_are_those_of_the_snapshot(payments: T
     assert starts == sorted(starts, reverse=True)
 
 
-def test_an_incident_is_taken_on_by_the_first_who_does(payments: TestClient) -> None:
+def test_the_first_acknowledgement_of_an_incident_stays(payments: TestClient) -> None:
     send(payments, *(minute(number) for number in range(60)))
     incident_id = send(payments, minute(60, denied=70))["items"][1]["incident_id"]
     path = f"/v1/payments/incidents/{incident_id}/acknowledge"
@@ -166,7 +166,7 @@ def test_an_incident_is_taken_on_by_the_first_who_does(payments: TestClient) -> 
     assert payments.post(path.replace(incident_id, "0" * 12)).status_code == 404
 
 
-def test_a_silence_ends_by_itself_or_by_hand(payments: TestClient) -> None:
+def test_a_silence_expires_or_is_ended(payments: TestClient) -> None:
     made = payments.post("/v1/payments/silences/begin", json={"series": "denied", "minutes": 60}).json()
 
     assert payments.get("/v1/payments/silences").json()["items"] == [made]
@@ -175,7 +175,7 @@ def test_a_silence_ends_by_itself_or_by_hand(payments: TestClient) -> None:
     assert payments.post("/v1/payments/silences/begin", json={"minutes": 0}).status_code == 422
 
 
-def test_who_listens_hears_of_minutes_and_incidents_and_can_go_on_after_a_break(payments: TestClient) -> None:
+def test_a_listener_gets_minutes_and_incidents_and_can_resume(payments: TestClient) -> None:
     live: MonitorService = payments.app.state.service.of(PaymentsService).live  # type: ignore[attr-defined]
     send(payments, *(minute(number) for number in range(60)))
 
@@ -199,7 +199,7 @@ def test_who_listens_hears_of_minutes_and_incidents_and_can_go_on_after_a_break(
     assert after == [(59, "minute"), (60, "minute"), (61, "minute"), (62, "incident")]
 
 
-def test_the_stream_is_of_server_sent_events(server: Any) -> None:
+def test_the_stream_sends_server_sent_events(server: Any) -> None:
     now = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=2)
     item = {"minute_at": now.isoformat(), "status": "approved", "count": 3}
     headers = {"authorization": f"Bearer {server.key}"}
@@ -208,7 +208,7 @@ def test_the_stream_is_of_server_sent_events(server: Any) -> None:
         lines = answer.iter_lines()
         assert next(lines).startswith(": listening")
         httpx.post(f"{server.url}{TRANSACTIONS}", json=item, headers=headers).raise_for_status()
-        # the clock closes minutes of its own meanwhile
+        # the clock closes further minutes meanwhile
         events = (json.loads(line.removeprefix("data:")) for line in lines if line.startswith("data:"))
         heard = next(one for one in events if {point["series"] for point in one.get("points", ())} >= {"volume"})
     assert heard["minute_at"] == now.strftime("%Y-%m-%dT%H:%M:00Z")
@@ -227,7 +227,7 @@ def test_an_incident_reaches_teams_as_a_card(built_home: Path, own_home: Path) -
     assert card["actions"][0]["url"] == "https://quintet.example.org/payments"
 
 
-def test_after_a_restart_it_goes_on_where_it_was(built_home: Path, own_home: Path) -> None:
+def test_after_a_restart_the_monitor_continues(built_home: Path, own_home: Path) -> None:
     (own_home / "serving").symlink_to(built_home / "serving")
     minutes = [*(minute(number) for number in range(60)), minute(60, denied=70)]
     with TestClient(build_app(own_home), headers=ADMIN) as first:

@@ -1,4 +1,4 @@
-"""The payments page in real Chromium: live charts, words that follow, pause, keyboard, no fault."""
+"""The payments page in real Chromium: live charts and texts, pause, keyboard, no error."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.web.service import Server, serving
 
 @cache
 def now() -> dt.datetime:
-    """The minute in which the first of these tests began."""
+    """Return the minute in which the first of these tests began."""
     return dt.datetime.now(dt.UTC).replace(second=0, microsecond=0)
 
 
 def send(server: Server, age_minutes: int, **counts: int) -> None:
-    """A minute of that age, with what is usual in it unless said otherwise."""
+    """Send a minute of that age, with usual counts by default."""
     at = (now() - dt.timedelta(minutes=age_minutes)).isoformat()
     usual = {"approved": 100, "denied": 10} | counts
     items = [{"minute_at": at, "status": status, "count": count} for status, count in usual.items()]
@@ -34,7 +34,7 @@ def send(server: Server, age_minutes: int, **counts: int) -> None:
 
 @pytest.fixture(scope="module")
 def server(built_home: Path, drawing_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A service of these tests alone: what others send it would be later than what they send."""
+    """A service for these tests alone: later items of other tests would disturb them."""
     home = tmp_path_factory.mktemp("paying")
     (home / "serving").symlink_to(built_home / "serving")
     (home / "cache").symlink_to(drawing_cache)
@@ -65,12 +65,12 @@ def test_a_burst_reaches_chart_words_and_the_announcer_without_a_reload(paying: 
         "data-last", str(int((now() - dt.timedelta(minutes=20)).timestamp() * 1000))
     )
     expect(page.locator(".verdict")).to_contain_text("denied")
-    expect(page.locator("#announcer")).to_contain_text("denied is out of the ordinary")
+    expect(page.locator("#announcer")).to_contain_text("denied is anomalous")
     expect(page.locator("#incidents tbody tr").first).to_contain_text("critical, firing")
     assert page.evaluate("window.notReloaded")
 
 
-def test_paused_nothing_moves_until_it_goes_on(paying: Server, visit: Visit) -> None:
+def test_a_paused_page_does_not_move_until_it_resumes(paying: Server, visit: Visit) -> None:
     page = visit.sign_in("/payments?day=live")
     wait_for_charts(page)
     page.get_by_role("button", name="Pause").click()
@@ -79,14 +79,14 @@ def test_paused_nothing_moves_until_it_goes_on(paying: Server, visit: Visit) -> 
     page.wait_for_timeout(1_000)
 
     assert last_minute(page, "denied") == before
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     expected = str(int((now() - dt.timedelta(minutes=19)).timestamp() * 1000))
     expect(page.locator("#series-denied")).to_have_attribute("data-last", expected)
 
 
-def test_an_incident_is_taken_on_by_keyboard(paying: Server, visit: Visit) -> None:  # noqa: ARG001
+def test_an_incident_is_acknowledged_by_keyboard(paying: Server, visit: Visit) -> None:  # noqa: ARG001
     page = visit.sign_in("/payments?day=live")
-    page.get_by_role("button", name="Take on denied").focus()
+    page.get_by_role("button", name="Acknowledge denied").focus()
     page.keyboard.press("Enter")
 
     expect(page.locator("#incidents tbody tr").first).to_contain_text("QUINTET_ADMIN_KEY")
@@ -94,7 +94,7 @@ def test_an_incident_is_taken_on_by_keyboard(paying: Server, visit: Visit) -> No
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 @pytest.mark.parametrize("path", ["/payments?day=live", "/payments?day=2024-01-01"])
-def test_the_page_breaks_no_rule_of_accessibility(
+def test_the_page_passes_the_accessibility_rules(
     browser: Browser,
     paying: Server,
     path: str,

@@ -1,4 +1,4 @@
-"""The payments page without a browser: what it says, what its forms do, and where nothing is published."""
+"""The payments page without a browser: its texts, its forms, and no published snapshot."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def empty(own_home: Path) -> Iterator[TestClient]:
 
 @pytest.fixture
 def burst(empty: TestClient) -> TestClient:
-    """With an hour of payments and a burst of denials after it."""
+    """A service with an hour of payments and a burst of denials after it."""
     send(empty, *(minute(number) for number in range(60)), *(minute(number, denied=70) for number in range(60, 64)))
     return empty
 
 
-def test_without_payments_it_says_how_to_send_some(empty: TestClient) -> None:
+def test_without_payments_the_page_says_how_to_send_some(empty: TestClient) -> None:
     page = empty.get("/payments")
 
     assert page.status_code == 200
     assert "No transactions have been sent to the service yet" in page.text
 
 
-def test_an_open_incident_is_said_in_words_and_can_be_taken_on(burst: TestClient) -> None:
+def test_an_open_incident_is_described_and_can_be_acknowledged(burst: TestClient) -> None:
     page = burst.get("/payments").text
     (path,) = re.findall(r'action="(/payments/incidents/[0-9a-f]{12}/acknowledge)"', page)
     after = burst.post(path, follow_redirects=True).text
@@ -76,19 +76,19 @@ def test_every_series_has_its_chart_and_its_csv(burst: TestClient) -> None:
     assert burst.get("/payments/figures/nothing.csv").status_code == 404
 
 
-def test_it_has_no_inline_script_or_style(burst: TestClient) -> None:
+def test_the_page_has_no_inline_script_or_style(burst: TestClient) -> None:
     page = burst.get("/payments").text
 
     assert re.findall(r"<script(?![^>]*(?:src=|application/json))", page) == []
     assert re.findall(r"<style|\sstyle=|\son\w+=", page) == []
 
 
-def test_a_day_of_the_files_is_shown_with_its_incidents_and_its_checkout(client: TestClient) -> None:
+def test_a_day_of_files_is_shown_with_its_incidents_and_its_checkout(client: TestClient) -> None:
     page = client.get("/payments?day=2024-01-01&file=checkout_1.csv", headers=HTML).text
 
     assert "2024-01-01:" in page
     assert "Checkout sales by hour, checkout_1.csv" in page
-    assert "out of the ordinary</span>" in page
+    assert "anomalous</span>" in page
     assert "payments.js" not in page
     assert client.get("/payments/figures/checkout.csv?day=2024-01-01&file=checkout_1.csv").text.count("\n") == 25
 
@@ -106,7 +106,7 @@ def test_a_reader_who_may_not_handle_sees_no_forms(burst: TestClient) -> None:
     assert burst.post("/payments/silences", data={"minutes": "60"}, headers=headers).status_code == 403
 
 
-def test_a_replay_fills_the_page(empty: TestClient) -> None:
+def test_a_sent_file_fills_the_page(empty: TestClient) -> None:
     minutes = [(str(number), minute(number)) for number in range(30)]
     answers = list(replay(minutes, 0, lambda items: send(empty, items)))
 

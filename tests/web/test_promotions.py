@@ -1,4 +1,4 @@
-"""Promotions over HTTP: a sign-up is judged, known from then on and written down; labels; the overview's figures."""
+"""Promotions over HTTP: a sign-up is scored, stored and known from then on; labels; the overview's figures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NUMBERS = itertools.count(1)
 
 
 def sign_up(**changes: Any) -> dict[str, Any]:
-    """A sign-up of nobody else."""
+    """Return a sign-up that no other test uses."""
     number = next(NUMBERS)
     person = {"user_id": f"new-{number}", "email": f"new{number}@example.com", "device_id": f"device-{number}"}
     return person | {"created_at": "2026-01-01T10:00:00Z", "first_name": "Ana", "last_name": "Kovač"} | changes
@@ -41,7 +41,7 @@ def users_of(home: Path) -> list[dict[str, Any]]:
         return rows.df().to_dict("records")  # type: ignore[return-value]
 
 
-def test_a_sign_up_is_judged_with_everything_a_program_needs(client: TestClient) -> None:
+def test_a_sign_up_is_scored_with_everything_a_program_needs(client: TestClient) -> None:
     answer = client.post(SCORE, json=sign_up(usages=[{"promo_code": "no such code"}]))
 
     assert answer.status_code == 200, answer.text
@@ -52,7 +52,7 @@ def test_a_sign_up_is_judged_with_everything_a_program_needs(client: TestClient)
     assert (judged["cluster_id"], judged["cluster_size"], judged["linked"]) == (None, 1, [])
 
 
-def test_whoever_comes_next_on_the_same_device_is_linked_with_the_first(client: TestClient) -> None:
+def test_the_next_sign_up_on_the_same_device_is_linked_with_the_first(client: TestClient) -> None:
     first = sign_up(email="jo.smith@example.com")
     again = sign_up(email="jo.smith+2@example.com", device_id=first["device_id"], created_at="2026-01-01T10:05:00Z")
     client.post(SCORE, json=first)
@@ -67,7 +67,7 @@ def test_whoever_comes_next_on_the_same_device_is_linked_with_the_first(client: 
     assert all(reason["sentence"] for reason in judged["reasons"])
 
 
-def test_the_answer_is_that_of_the_index_for_the_same_knowledge(client: TestClient, service_home: Path) -> None:
+def test_the_answer_equals_the_index_over_the_same_users(client: TestClient, service_home: Path) -> None:
     index = build_index(current_snapshot(service_home / "serving"), [])
     assert index is not None
     known = next(row for row in users_of(service_home) if any("DEVICE_SHARED" in code for code in row["reasons"]))
@@ -83,7 +83,7 @@ def test_the_answer_is_that_of_the_index_for_the_same_knowledge(client: TestClie
     assert judged["cluster_size"] == alone.cluster_size > 1
 
 
-def test_the_same_user_twice_is_known_once(client: TestClient) -> None:
+def test_a_user_sent_twice_is_stored_once(client: TestClient) -> None:
     given = sign_up()
     first, second = (client.post(SCORE, json=given).json() for _ in range(2))
 
@@ -91,7 +91,7 @@ def test_the_same_user_twice_is_known_once(client: TestClient) -> None:
     assert second == first
 
 
-def test_the_same_user_twice_at_once_is_known_once(client: TestClient) -> None:
+def test_a_user_sent_twice_at_once_is_stored_once(client: TestClient) -> None:
     given, barrier = sign_up(), threading.Barrier(4)
 
     def send(_: int) -> dict[str, Any]:
@@ -120,7 +120,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("what", ODD)
-def test_an_odd_sign_up_is_judged_all_the_same(client: TestClient, what: str) -> None:
+def test_an_unusual_sign_up_is_scored(client: TestClient, what: str) -> None:
     answer = client.post(SCORE, json=sign_up(**ODD[what]))
 
     assert answer.status_code == 200, answer.text
@@ -150,7 +150,7 @@ def test_a_wrong_sign_up_is_refused_with_the_field_that_is_wrong(client: TestCli
 
 @pytest.fixture
 def own_home(built_home: Path, tmp_path: Path) -> Path:
-    """A home whose snapshots a test may replace."""
+    """A home whose snapshots a test can replace."""
     (tmp_path / "serving").mkdir()
     shutil.copy(current_snapshot(built_home / "serving"), tmp_path / "serving" / "one.duckdb")
     (tmp_path / "serving" / "current.duckdb").symlink_to("one.duckdb")
@@ -164,7 +164,7 @@ def own(own_home: Path) -> Iterator[TestClient]:
 
 
 def publish(home: Path, name: str, sql: str) -> None:
-    """Make a changed copy of the current snapshot the current one."""
+    """Publish a changed copy of the current snapshot."""
     file = home / "serving" / f"{name}.duckdb"
     shutil.copy(current_snapshot(home / "serving"), file)
     with duckdb.connect(str(file)) as connection:
@@ -174,7 +174,7 @@ def publish(home: Path, name: str, sql: str) -> None:
     link.replace(home / "serving" / "current.duckdb")
 
 
-def test_what_was_judged_is_known_to_the_service_after_a_restart(own: TestClient, own_home: Path) -> None:
+def test_scored_users_are_known_after_a_restart(own: TestClient, own_home: Path) -> None:
     first = sign_up()
     own.post(SCORE, json=first)
     with TestClient(build_app(own_home), headers=ADMIN) as restarted:
@@ -185,7 +185,7 @@ def test_what_was_judged_is_known_to_the_service_after_a_restart(own: TestClient
     assert again["is_new"] is False
 
 
-def test_a_new_snapshot_is_taken_over_and_what_was_judged_before_stays_known(own: TestClient, own_home: Path) -> None:
+def test_a_new_snapshot_is_loaded_and_scored_users_stay_known(own: TestClient, own_home: Path) -> None:
     first = sign_up()
     own.post(SCORE, json=first)
     publish(own_home, "two", "update ml.abuse_model set review_from = 0, block_from = 0")
@@ -219,7 +219,7 @@ def test_no_sign_up_is_lost_while_snapshots_are_swapped(own: TestClient, own_hom
     assert [one["user_id"] for one in given if not index.knows(one["user_id"])] == []
 
 
-def test_a_snapshot_that_cannot_be_used_leaves_the_index_before_in_place(own: TestClient, own_home: Path) -> None:
+def test_an_unusable_snapshot_leaves_the_previous_index_in_place(own: TestClient, own_home: Path) -> None:
     own.post(SCORE, json=sign_up())
     publish(own_home, "broken", "update ml.abuse_model set content = '{}'")
     with pytest.raises(KeyError):
@@ -246,7 +246,7 @@ def test_without_a_model_the_answer_says_what_to_do(own_home: Path) -> None:
     assert "make run SELECT=promotions" in answer.json()["detail"]
 
 
-def test_a_judgement_is_on_the_disk_when_it_is_answered(own: TestClient, own_home: Path) -> None:
+def test_a_score_is_on_the_disk_when_it_is_returned(own: TestClient, own_home: Path) -> None:
     given = sign_up(usages=[{"promo_code": "7618"}])
     judged = own.post(SCORE, json=given).json()
     rows = own.app.state.service.store.read().execute("select * from abuse_judgements").fetchall()  # type: ignore[attr-defined]
@@ -265,7 +265,7 @@ def test_a_judgement_is_on_the_disk_when_it_is_answered(own: TestClient, own_hom
 # -- labels ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_label_is_kept_and_the_same_again_changes_nothing(client: TestClient) -> None:
+def test_a_label_is_stored_and_the_same_again_changes_nothing(client: TestClient) -> None:
     given = sign_up()
     client.post(SCORE, json=given)
     label = {"user_id": given["user_id"], "is_abuser": True, "note": "same card"}
@@ -276,7 +276,7 @@ def test_a_label_is_kept_and_the_same_again_changes_nothing(client: TestClient) 
     assert second.json()["labelled_at"] == first.json()["labelled_at"]
 
 
-def test_a_label_that_contradicts_another_is_answered_clearly_and_replaced_on_demand(client: TestClient) -> None:
+def test_a_contradicting_label_is_refused_and_replaced_on_request(client: TestClient) -> None:
     given = sign_up()
     client.post(SCORE, json=given)
     label = {"user_id": given["user_id"], "is_abuser": True}
@@ -299,11 +299,11 @@ def test_a_label_that_contradicts_the_file_names_the_file(client: TestClient, se
     assert "the users file" in refused.json()["detail"]
 
 
-def test_a_label_of_nobody_is_refused(client: TestClient) -> None:
-    answer = client.post(LABELS, json={"user_id": "nobody", "is_abuser": True})
+def test_a_label_of_an_unknown_user_is_refused(client: TestClient) -> None:
+    answer = client.post(LABELS, json={"user_id": "missing", "is_abuser": True})
 
     assert answer.status_code == 404
-    assert "nobody" in answer.json()["detail"]
+    assert "missing" in answer.json()["detail"]
 
 
 # -- the overview ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Who may ask: over the whole route table, so that a new route cannot forget."""
+"""Keys, scopes and sessions, checked over the whole route table to cover new routes."""
 
 from __future__ import annotations
 
@@ -90,11 +90,11 @@ def test_health_and_sign_in_need_no_key(anonymous: TestClient, path: str) -> Non
 
 
 @pytest.mark.parametrize("header", ["Bearer unknown", "Bearer", "Basic YTpi", "bearer  ", f"Token {ADMIN_KEY}"])
-def test_a_key_that_is_not_known_opens_nothing(anonymous: TestClient, header: str) -> None:
+def test_an_unknown_key_is_refused(anonymous: TestClient, header: str) -> None:
     assert anonymous.get("/v1/insurance/summary", headers={"authorization": header}).status_code == 401
 
 
-def test_a_revoked_key_opens_nothing_from_the_next_request_on(app: FastAPI, anonymous: TestClient) -> None:
+def test_a_revoked_key_is_refused_from_the_next_request_on(app: FastAPI, anonymous: TestClient) -> None:
     store, now = app.state.service.store, dt.datetime.now(dt.UTC)
     key, text = create_key(store, "test", ["insurance:read"], now, os.urandom)
     headers = {"authorization": f"Bearer {text}"}
@@ -103,7 +103,7 @@ def test_a_revoked_key_opens_nothing_from_the_next_request_on(app: FastAPI, anon
     assert anonymous.get("/v1/insurance/summary", headers=headers).status_code == 401
 
 
-def test_a_key_has_a_number_of_requests_a_minute(service_home: Path) -> None:
+def test_a_key_has_a_limit_of_requests_per_minute(service_home: Path) -> None:
     settings = {"QUINTET_HOME": str(service_home), "QUINTET_REQUESTS_PER_MINUTE": "3"}
     limited = create_app(load_settings(settings), code="tests")
     with TestClient(limited) as client:
@@ -123,7 +123,7 @@ def sign_in(client: TestClient, key: str, next_page: str = "/insurance", **heade
     return client.post("/sign-in", data={"key": key, "next_page": next_page}, headers=headers, follow_redirects=False)
 
 
-def test_signing_in_gives_a_cookie_that_scripts_cannot_read(anonymous: TestClient) -> None:
+def test_signing_in_sets_a_cookie_that_scripts_cannot_read(anonymous: TestClient) -> None:
     answer = sign_in(anonymous, ADMIN_KEY)
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/insurance")
@@ -138,11 +138,11 @@ def test_a_wrong_key_gets_the_form_again_and_no_cookie(anonymous: TestClient) ->
 
     assert answer.status_code == 401
     assert "set-cookie" not in answer.headers
-    assert "not known" in answer.text
+    assert "This key is unknown" in answer.text
 
 
 @pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "evil"])
-def test_signing_in_never_leads_elsewhere(anonymous: TestClient, elsewhere: str) -> None:
+def test_signing_in_never_redirects_to_another_site(anonymous: TestClient, elsewhere: str) -> None:
     assert sign_in(anonymous, ADMIN_KEY, elsewhere).headers["location"] == "/"
 
 
@@ -155,7 +155,7 @@ def test_signing_out_ends_the_session(anonymous: TestClient) -> None:
     assert anonymous.get("/insurance", headers={"cookie": f"{COOKIE}={cookie}"}).status_code == 401
 
 
-def test_a_session_ends_by_itself(service_home: Path) -> None:
+def test_a_session_expires(service_home: Path) -> None:
     now = dt.datetime.now(dt.UTC)
     times = [now]
     settings = load_settings({"QUINTET_HOME": str(service_home), "QUINTET_ADMIN_KEY": ADMIN_KEY})
@@ -170,7 +170,7 @@ def test_a_session_ends_by_itself(service_home: Path) -> None:
 @pytest.mark.parametrize(
     "headers", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}]
 )
-def test_a_page_of_another_site_can_change_nothing(anonymous: TestClient, headers: dict[str, str]) -> None:
+def test_a_page_of_another_site_cannot_change_anything(anonymous: TestClient, headers: dict[str, str]) -> None:
     assert sign_in(anonymous, ADMIN_KEY, **headers).status_code == 403
     assert anonymous.post("/sign-out", headers=headers).status_code == 403
 
@@ -181,16 +181,16 @@ def test_guessing_keys_is_slowed_down(service_home: Path) -> None:
         statuses = [sign_in(client, "guess").status_code for _ in range(25)]
         known = sign_in(client, ADMIN_KEY).status_code
     assert statuses == [401] * 20 + [429] * 5
-    assert known == 429, "else an answer would tell a guesser that the key was right"
+    assert known == 429, "otherwise the answer would reveal that the key was right"
 
 
-def test_a_whole_office_behind_one_address_signs_in_within_a_minute(service_home: Path) -> None:
+def test_many_users_behind_one_address_sign_in_within_a_minute(service_home: Path) -> None:
     settings = load_settings({"QUINTET_HOME": str(service_home), "QUINTET_ADMIN_KEY": ADMIN_KEY})
     with TestClient(create_app(settings, code="tests")) as client:
         assert {sign_in(client, ADMIN_KEY).status_code for _ in range(60)} == {303}
 
 
-def test_a_browser_without_a_session_is_led_to_the_sign_in_and_back(anonymous: TestClient) -> None:
+def test_a_browser_without_a_session_is_redirected_to_the_sign_in_and_back(anonymous: TestClient) -> None:
     answer = anonymous.get("/insurance?year_from=2010", headers={"accept": "text/html"})
 
     assert answer.url.path == "/sign-in"

@@ -1,1 +1,1 @@
-"""Routes that answer with HTML: the shell, one file a domain, signing in and errors."""
+"""Routes that answer with HTML: the layout, one module per domain, signing in and errors."""

@@ -1,4 +1,4 @@
-"""The conversions page: which clicks became customers, which pages bring good ones, and how sure that is."""
+"""The conversions page: which conversions became customers, which pages bring good ones, and how sure that is."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FILES: Mapping[str, str] = {
     "conversions_insights.pdf": "Insights, PDF",
     "conversions_pipeline.pdf": "The ideal pipeline, PDF",
 }
-"""What a run writes for this page into the folder of reports, with what it is."""
+"""The files that a run writes for this page into the folder of reports, with their labels."""
 
 _MEASURES: Mapping[Measure, str] = {
     "important_share": "Share of important scores",
@@ -63,7 +63,7 @@ _RATE_COLUMNS: Mapping[Measure, tuple[Column, ...]] = {
 
 @dataclass(frozen=True)
 class Choice:
-    """What is looked at: a measure for the comparisons, a partner for clock, lag and weights."""
+    """The selection: a measure for the comparisons, a partner for clock, lag and weights."""
 
     measure: Measure
     partner: str
@@ -71,7 +71,7 @@ class Choice:
 
 @router.get(PATH)
 def conversions(request: Request) -> Response:
-    """Which clicks became customers, and which pages bring good ones?"""
+    """Show which conversions became customers and which pages bring good ones."""
 
     def make(snapshot: Any) -> Mapping[str, Any]:
         cursor = snapshot.cursor
@@ -104,7 +104,7 @@ def conversions(request: Request) -> Response:
                 f"{_MEASURES[choice.measure]}: every comparison, the surest first",
                 len(rates),
                 f"{PATH}/figures/comparisons.csv",
-                nothing="Nothing was matched yet, so there is nothing to compare.",
+                nothing="Nothing is matched yet, so there is nothing to compare.",
             ),
             "files": [
                 Option(f"{PATH}/files/{name}", label)
@@ -118,7 +118,7 @@ def conversions(request: Request) -> Response:
 
 @router.get(f"{PATH}/figures/{{name}}.csv")
 def figure_csv(request: Request, name: str) -> Response:
-    """The table behind a figure, all rows of it."""
+    """Return the table behind a figure, with all rows."""
     with service_of(request).snapshots.read() as snapshot:
         if name == "comparisons":
             rates = read_frame(snapshot.cursor, "rates")
@@ -134,12 +134,12 @@ def figure_csv(request: Request, name: str) -> Response:
 
 @router.get(f"{PATH}/files/{{name}}")
 def written_file(request: Request, name: str) -> Response:
-    """One of the files that the last run wrote."""
+    """Return a file that the last run wrote."""
     return report_file(service_of(request).settings.reports, name, FILES)
 
 
 def choice_of(given: QueryParams, partners: list[str]) -> tuple[Choice, str | None]:
-    """What a page's address asks to look at; where it cannot be, the usual, and why."""
+    """Return the selection in a page's address; if it is invalid, the default and why."""
     usual = Choice(_FIRST, partners[0] if partners else "")
     measure, partner = given.get("measure") or usual.measure, given.get("partner") or usual.partner
     if measure not in get_args(Measure):
@@ -150,17 +150,17 @@ def choice_of(given: QueryParams, partners: list[str]) -> tuple[Choice, str | No
 
 
 def key_figures(cursor: duckdb.DuckDBPyConnection) -> list[Kpi]:
-    """The tiles: how much is matched, how surely, and what waits."""
+    """Return the key figures: how much is matched, how surely, and what awaits review."""
     figures = dict(cursor.execute("select figure, value from ml.matching_summary").fetchall())
     placebo = cursor.execute("select max(false_match_rate), count(*) from ml.matching_placebo").fetchall()[0]
     steps: dict[str, int] = dict(
         cursor.execute("select side || ' ' || step, rows from ml.conversion_funnel").fetchall()
     )
     matched, rows, reach = (steps[name] for name in ("broker_rows matched", "broker_rows all", "clicks in_reach"))
-    of_rows, of_clicks = (matched / whole if whole else None for whole in (rows, reach))
+    of_rows, of_conversions = (matched / whole if whole else None for whole in (rows, reach))
     return [
         Kpi("Broker rows matched", of_rows, "percent", basis=f"{matched:,} of {rows:,} rows"),
-        Kpi("Clicks matched, of those in reach", of_clicks, "percent", basis=f"{matched:,} of {reach:,} clicks"),
+        Kpi("Conversions in reach matched", of_conversions, "percent", basis=f"{matched:,} of {reach:,} conversions"),
         Kpi("False matches, at most", placebo[0], "percent", basis=f"the worst of {placebo[1]} placebo runs"),
         Kpi("Expected F1", figures.get("expected_f1"), "percent", basis="from calibrated probabilities"),
         Kpi("Pairs for review", figures.get("review"), "count", basis="they count nowhere until reviewed"),
@@ -180,11 +180,11 @@ def _fields(choice: Choice, partners: list[str]) -> list[Filter]:
 
 
 def _by_topic(insights: tuple[Insight, ...]) -> list[tuple[str, list[Insight]]]:
-    """The sentences under their headings, in the order of the questions."""
+    """Return the insights under their headings, in the order of the questions."""
     headings = {
         "quality": "What brings good clients",
-        "matching": "Where clicks get lost",
-        "funnel": "How far rows come",
+        "matching": "Where conversions get lost",
+        "funnel": "How far broker rows get",
         "residency": "Where people live",
         "data": "What is wrong with the data",
     }
@@ -193,22 +193,22 @@ def _by_topic(insights: tuple[Insight, ...]) -> list[tuple[str, list[Insight]]]:
 
 
 def _clocks(cursor: duckdb.DuckDBPyConnection) -> list[str]:
-    """What was learned of each partner's clock, a sentence a stretch."""
+    """Return the trained clock of each partner, one sentence per period."""
     rows = cursor.execute(
         "select partner, strftime(from_at, '%Y-%m-%d %H:%M'), offset_seconds, is_clear from ml.matching_clocks "
         "order by partner, from_at nulls first"
     ).fetchall()
     return [
         f"{partner}: {abs(offset) / 3_600:g} h {'ahead of' if offset > 0 else 'behind'} UTC"
-        f"{f' from {since} on' if since else ''}{'' if is_clear else ' (not beyond chance)'}"
+        f"{f' from {since} on' if since else ''}{'' if is_clear else ' (not significant)'}"
         if offset
-        else f"{partner}: UTC{f' from {since} on' if since else ''}{'' if is_clear else ' (not beyond chance)'}"
+        else f"{partner}: UTC{f' from {since} on' if since else ''}{'' if is_clear else ' (not significant)'}"
         for partner, since, offset, is_clear in rows
     ]
 
 
 def _written(request: Request) -> str:
-    """Which files there are, and of when: the page names them."""
+    """Return the existing files and their times, which the page shows."""
     paths = [service_of(request).settings.reports / name for name in FILES]
     return ",".join(str(path.stat().st_mtime_ns) for path in paths if path.is_file())
 
@@ -237,4 +237,4 @@ FIGURES: Mapping[str, _Make] = {
     "calibration": lambda cursor, _: charts.calibration(_frame(cursor, "calibration")),
     "weights": lambda cursor, choice: charts.weights(_frame(cursor, "weights"), choice.partner),
 }
-"""Every figure of the page by its name, made from a cursor and what is looked at."""
+"""Every figure of the page by its name, made from a cursor and the selection."""

@@ -1,4 +1,4 @@
-"""What leaves a page as a file: the CSV behind a figure, what a run wrote into the folder of reports, and addresses."""
+"""Downloads of pages: the CSV behind a figure, files that a run wrote into the folder of reports, and addresses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from quintet.web.problems import ProblemError
 
 
 def csv_answer(name: str, frame: pd.DataFrame, columns: Sequence[Column]) -> Response:
-    """A figure's table as a file with its machine names, texts made harmless for spreadsheets."""
+    """Return a figure's table as CSV with its column names; no spreadsheet reads its texts as formulas."""
     shown = frame.reindex(columns=[column.name for column in columns])
     texts = [column.name for column in columns if not column.is_figure]
     shown[texts] = shown[texts].map(lambda value: as_text(value) if isinstance(value, str) else value)
@@ -28,7 +28,7 @@ def csv_answer(name: str, frame: pd.DataFrame, columns: Sequence[Column]) -> Res
 
 
 def report_file(folder: Path, name: str, names: Collection[str]) -> Response:
-    """A file that a run wrote into the folder of reports, one of `names`. Raises ProblemError 404."""
+    """Return a file of `names` from the folder of reports. Raises ProblemError 404."""
     if name not in names:
         raise ProblemError(404, f"there is no file {name}; there are {', '.join(names)}")
     path = folder / name
@@ -38,5 +38,5 @@ def report_file(folder: Path, name: str, names: Collection[str]) -> Response:
 
 
 def with_query(path: str, query: Sequence[tuple[str, Any]]) -> str:
-    """The path with the query, if there is any."""
+    """Return the path with the query, if there is one."""
     return f"{path}?{urlencode(query)}" if query else path

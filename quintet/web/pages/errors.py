@@ -1,4 +1,4 @@
-"""Problems as pages, for people who look with a browser."""
+"""Problems as pages, for people with a browser."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from quintet.web.problems import Problem
 
 
 def page(request: Request, problem: Problem) -> Response | None:
-    """The problem as a page; None where the client is a program. A page that needs a key leads to the sign-in."""
+    """Return the problem as a page; None if the client is a program. Without a key, redirect to the sign-in."""
     if request.url.path.startswith("/v1/") or "text/html" not in request.headers.get("accept", ""):
         return None
     if problem.status == 401:

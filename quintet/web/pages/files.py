@@ -1,6 +1,6 @@
 """The static files: styles, scripts, the bundle that draws charts, and the page of the API's documentation.
 
-They are kept in memory, packed once, and may be kept by browsers for ever, as their address changes with them.
+They are held in memory, compressed once. Browsers may cache them for good: their address changes with the content.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ SWAGGER = {
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "swagger-ui.css": "text/css; charset=utf-8",
 }
-"""Files of Swagger UI that the package fastapi-offline carries, with their types."""
+"""Files of Swagger UI in the package fastapi-offline, with their types."""
 
 _FOR_EVER = "public, max-age=31536000, immutable"
 _LEAST_PACKED_BYTES = 1_000
 
 
 class Files:
-    """The files by name, loaded once. cache: the folder where what takes seconds to make is kept."""
+    """The files by name, loaded once. cache: the folder for files that take seconds to build."""
 
     def __init__(self, cache: Path) -> None:
         self._cache = cache
         self._files: dict[str, StaticFile] = {}
 
     def load(self) -> None:
-        """Make or read all of them; takes seconds the first time."""
+        """Build or read all of them; takes seconds the first time."""
         folder = Path(fastapi_offline.__file__).parent / "static"
         files = static_files(self._cache)
         files |= {name: StaticFile(kind, (folder / name).read_bytes()) for name, kind in SWAGGER.items()}
         self._files = {name: _packed(file) for name, file in files.items()}
 
     def get(self, name: str) -> StaticFile | None:
-        """The file of this name, None where there is none."""
+        """Return the file of this name; None where there is none."""
         return self._files.get(name)
 
 
 def mount(app: FastAPI) -> None:
-    """Serve the files below `/static`, to whoever asks: they hold nothing that is secret."""
+    """Serve the files below `/static` without a key: they hold nothing secret."""
 
     async def serve(request: Request) -> Response:
         file = request.app.state.service.files.get(request.path_params["name"])

@@ -1,4 +1,4 @@
-"""The insurance pages: the book, one agency, and the CSV behind each figure."""
+"""The insurance pages: all agencies, one agency, and the CSV behind each figure."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _AGENCY_FACTS = {
 
 @router.get(PATH)
 def insurance(request: Request) -> Response:
-    """Where premium and losses come from, who to talk to, and what comes next."""
+    """Show where premium and losses come from, who to talk to, and what comes next."""
 
     def make(snapshot: Any) -> Mapping[str, Any]:
         cursor = snapshot.cursor
@@ -86,7 +86,7 @@ def insurance(request: Request) -> Response:
                 len(agencies),
                 with_query(f"{PATH}/figures/agencies.csv", query),
                 ("agency_id", with_query(AGENCY_PATH, query)),
-                "No agency fits these filters.",
+                "No agency matches these filters.",
             ),
             "report_url": with_query("/reports", query),
         }
@@ -96,7 +96,7 @@ def insurance(request: Request) -> Response:
 
 @router.get(AGENCY_PATH)
 def agency(request: Request, agency_id: int) -> Response:
-    """One agency: its history, its products, and what is known of it."""
+    """Show one agency: its history, its products and its facts."""
 
     def make(snapshot: Any) -> Mapping[str, Any]:
         cursor = snapshot.cursor
@@ -137,7 +137,7 @@ def agency(request: Request, agency_id: int) -> Response:
 
 @router.get(f"{PATH}/figures/{{name}}.csv")
 def figure_csv(request: Request, name: str) -> Response:
-    """The table behind a figure, with the filters of the page, all rows of it."""
+    """Return the table behind a figure with the page's filters, with all rows."""
     filters, problem = filters_of(request.query_params)
     if problem:
         raise ProblemError(422, problem)
@@ -154,7 +154,7 @@ def figure_csv(request: Request, name: str) -> Response:
 
 
 def filters_of(given: QueryParams) -> tuple[Filters, str | None]:
-    """The filters in a page's address; what cannot be one gives no filters at all and says why."""
+    """Return the filters in a page's address; if one is invalid, no filters and why."""
     values: dict[str, Any] = {}
     try:
         for name in (*LISTS, *YEARS):
@@ -168,7 +168,7 @@ def filters_of(given: QueryParams) -> tuple[Filters, str | None]:
 
 
 def query_of(filters: Filters) -> list[tuple[str, Any]]:
-    """The filters as they stand in an address."""
+    """Return the filters as pairs of a query string."""
     pairs = []
     for name, value in filters.given().items():
         values = value if isinstance(value, tuple) else (value,)
@@ -177,7 +177,7 @@ def query_of(filters: Filters) -> list[tuple[str, Any]]:
 
 
 def filter_fields(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Iterator[Filter]:
-    """The filters with all that can be chosen in this snapshot."""
+    """Yield the filters with the options of this snapshot."""
     years = _column(cursor, "select year from marts.dim_year order by year")
     for name, label, nothing in (("year_from", "From year", "First"), ("year_to", "To year", "Last")):
         chosen = getattr(filters, name)
@@ -199,7 +199,7 @@ def _typed(name: str, text: str) -> int | str:
     if name not in _WHOLE_NUMBERS or (name == "primary_agency" and text == UNKNOWN):
         return text
     if not text.isdecimal() or len(text) > 18:
-        raise QueryError(name, f"{text[:40]!r} is no whole number; write one like 2012")
+        raise QueryError(name, f"{text[:40]!r} is not a whole number; write one like 2012")
     return int(text)
 
 
@@ -219,7 +219,7 @@ def _by(*pivots: str) -> Callable[[duckdb.DuckDBPyConnection, Filters], pd.DataF
 
 
 def _agencies(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> pd.DataFrame:
-    """A row an agency, with its segment and what to do about it."""
+    """Return one row per agency, with its segment and its action."""
     segments = cursor.execute("select agency_id, segment, rule, action from marts.dim_agency_segment").df()
     return summary_frame(cursor, filters, ["agency"]).merge(segments, on="agency_id", how="left")
 
@@ -236,7 +236,7 @@ def _segments(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Figure:
 
 
 def _forecast(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Figure:
-    """The forecast of the agencies that the filters leave; it knows nothing of products, states and years."""
+    """Return the forecast of the filtered agencies; it ignores products, states and years."""
     agencies = replace(filters, product=(), state=(), year_from=None, year_to=None)
     history = summary_frame(cursor, agencies, ["prod_line", "year"])
     ids = summary_frame(cursor, agencies, ["agency"])["agency_id"].tolist()
@@ -251,7 +251,7 @@ def _forecast(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Figure:
     figure = charts.forecast_with_bands(history, line_totals(frames["forecast"], frames["backtest"]))
     if agencies == replace(filters, year_from=None, year_to=None):
         return figure
-    return replace(figure, note=f"Products and states are not forecast apart: all of them are in it. {figure.note}")
+    return replace(figure, note=f"The forecast is not split by product or state. {figure.note}")
 
 
 def _backtest(cursor: duckdb.DuckDBPyConnection, _: Filters) -> Figure:
@@ -277,7 +277,7 @@ FIGURES: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Filters], Figure]] = 
 
 
 def key_figures(years: pd.DataFrame) -> list[Kpi]:
-    """The tiles: the last complete year of a summary by year against the complete one before it."""
+    """Return the key figures: the last complete year of a summary by year against the complete one before it."""
     complete = years[years["short_years"].map(len) == 0].sort_values("year")
     known = complete.astype(object).where(complete.notna(), None).to_dict("records")
     last: dict[Any, Any] = known[-1] if known else {}
@@ -316,7 +316,7 @@ def key_figures(years: pd.DataFrame) -> list[Kpi]:
 
 def _announcement(agencies: pd.DataFrame, years: pd.DataFrame) -> str:
     if agencies.empty:
-        return "No row fits these filters."
+        return "No row matches these filters."
     return f"{len(agencies):,} agencies, {years['year'].min()} to {years['year'].max()}"
 
 

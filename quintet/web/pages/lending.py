@@ -1,4 +1,4 @@
-"""The feature catalogue: what a lender knows of a client, in words, in code and in figures."""
+"""The feature registry's page: the features of a client in words, in code and in figures."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _COLUMNS = (
 
 
 @router.get(PATH)
-def catalogue(request: Request) -> Response:
-    """Which features there are, what they mean, and how fresh they are."""
+def feature_registry(request: Request) -> Response:
+    """Show the features, what they mean and how fresh they are."""
     committed_at = service_of(request).of(LendingService).features.store.fact(COMMITTED_AT)
 
     def make(snapshot: Any) -> Mapping[str, Any]:

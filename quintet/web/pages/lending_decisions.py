@@ -1,4 +1,4 @@
-"""The decisions page: are decisions fast, right and explained; and one decision from raw data to outcome."""
+"""The decisions page: speed, correctness and reasons of decisions, and one decision from raw data to outcome."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _WINDOWS = {
     "week": _Window("Last week", dt.timedelta(days=7), "2h"),
 }
 _LAST_COLUMNS = (
-    Column("decided_at", "When, UTC", "moment"),
+    Column("decided_at", "Decided at (UTC)", "moment"),
     Column("application_id", "Application", "identifier"),
     Column("client_id", "Client", "identifier"),
     Column("decision", "Decision"),
@@ -70,7 +70,7 @@ _FIGURE_COLUMNS = (Column("figure", "Figure"), Column("value", "Value"), Column(
 
 @router.get(PATH)
 def decisions(request: Request) -> Response:
-    """Are decisions fast, right and explained?"""
+    """Show whether decisions are fast, right and explained."""
     service = service_of(request)
     lending = service.of(LendingService)
     deciding = lending.decisions
@@ -87,7 +87,7 @@ def decisions(request: Request) -> Response:
         "announcement": f"{len(rows):,} decisions",
         "window": window.label.lower(),
         "faults": deciding.serving.now.faults,
-        "in_force": _in_force(deciding),
+        "active": _active(deciding),
         "committed_at": lending.features.store.fact(COMMITTED_AT),
         "kpis": _key_figures(rows, before, window),
         "figures": {name: Panel(figure, f"{PATH}/figures/{name}.csv?{query}") for name, figure in figures.items()},
@@ -109,7 +109,7 @@ def decisions(request: Request) -> Response:
 
 @router.get(f"{PATH}/figures/{{name}}.csv")
 def figure_csv(request: Request, name: str) -> Response:
-    """The table behind a figure, or the decisions themselves."""
+    """Return the table behind a figure, or the decisions themselves."""
     service = service_of(request)
     deciding = service.of(LendingService).decisions
     window = _window(request)
@@ -143,7 +143,7 @@ def _filters(window: _Window, asked: str) -> FilterBar:
 
 
 def _rows(deciding: Decisions, window: _Window, now: dt.datetime) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The decisions of the window, and those of as long a time before it; bounded."""
+    """Return the decisions of the window and of the equally long window before it; bounded."""
     begin = now - window.length
     rows = deciding.log.since((begin - window.length).isoformat(), _MOST_DECISIONS)
     rows["decided_at"] = pd.to_datetime(rows["decided_at"], utc=True, format="ISO8601").dt.tz_localize(None)
@@ -155,7 +155,7 @@ def _rows(deciding: Decisions, window: _Window, now: dt.datetime) -> tuple[pd.Da
 
 def _figures(rows: pd.DataFrame, before: pd.DataFrame, window: _Window, policy: Policy | None) -> dict[str, Figure]:
     reference, recent = before.tail(_MOST_FOR_DRIFT), rows.tail(_MOST_FOR_DRIFT)
-    if len(reference) < tables.FEWEST_FOR_DRIFT:  # nothing before the time: its first half is what was before
+    if len(reference) < tables.FEWEST_FOR_DRIFT:  # too few before the window: its first half is the reference
         reference, recent = rows.iloc[: len(rows) // 2].tail(_MOST_FOR_DRIFT), rows.iloc[len(rows) // 2 :]
         recent = recent.tail(_MOST_FOR_DRIFT)
     cuts = (policy.approve_below, policy.reject_from) if policy is not None else (None, None)
@@ -184,7 +184,7 @@ def _key_figures(rows: pd.DataFrame, before: pd.DataFrame, window: _Window) -> l
     basis = f"{decided:,} decisions"
     median = format_value(float(rows["latency_ms"].median()), "decimal") if decided else None
     short = format_value(float(rows["shortfall"].notna().mean()), "percent") if decided else None
-    bases = {"refer": f"{short} for want of features or score" if short else basis}
+    bases = {"refer": f"{short} without features or score" if short else basis}
     return [
         Kpi("99th percentile", float(rows["latency_ms"].quantile(0.99)) if decided else None, "decimal", "ms",
             trend=latency["p99_ms"].tolist(), basis=f"median {median}, limit {charts.LIMIT_MS:,} ms" if median else ""),
@@ -198,7 +198,7 @@ def _key_figures(rows: pd.DataFrame, before: pd.DataFrame, window: _Window) -> l
     ]  # fmt: skip
 
 
-def _in_force(deciding: Decisions) -> list[tuple[str, str]]:
+def _active(deciding: Decisions) -> list[tuple[str, str]]:
     now = deciding.serving.now
     found = [
         ("Policy", now.policy.version if now.policy else "none"),
@@ -208,9 +208,9 @@ def _in_force(deciding: Decisions) -> list[tuple[str, str]]:
 
 
 def _trace(deciding: Decisions, asked: str) -> Mapping[str, Any]:
-    """One decision from what was sent to what was answered; or why there is none."""
+    """Return one decision from request to answer, or why there is none."""
     if not asked.isdecimal() or int(asked) > LARGEST_ID:
-        return {"problem": f"{asked[:40]!r} is no id of an application; it is a whole number"}
+        return {"problem": f"{asked[:40]!r} is not an application id; use a whole number"}
     record = deciding.log.of_application(int(asked))
     if record is None:
         return {"problem": f"the log has no decision of application {asked}"}
@@ -226,7 +226,7 @@ def _trace(deciding: Decisions, asked: str) -> Mapping[str, Any]:
         "reasons": [(reason["code"], reason["sentence"]) for reason in answer["reasons"]],
         "challenger": json.loads(record.challenger) if record.challenger else None,
         "answer": json.dumps(answer, indent=2, ensure_ascii=False),
-        "replayed": _replayed(deciding, record),
+        "reproduced": _reproduced(deciding, record),
     }
 
 
@@ -245,7 +245,7 @@ def _figure_table(record: DecisionRecord) -> Table:
 
 
 def _rules(record: DecisionRecord, policy_text: str | None) -> list[tuple[str, str, bool | None]]:
-    """Each rule of the policy that decided: code, sentence, whether it spoke; None where a figure was not known."""
+    """Return each rule of the policy: code, sentence, whether it applied; None where a figure was unknown."""
     try:
         policy = Policy.from_text(policy_text or "")
     except PolicyError:
@@ -258,9 +258,9 @@ def _rules(record: DecisionRecord, policy_text: str | None) -> list[tuple[str, s
     ]
 
 
-def _replayed(deciding: Decisions, record: DecisionRecord) -> str:
+def _reproduced(deciding: Decisions, record: DecisionRecord) -> str:
     try:
         again = replay_from_log(deciding.log, record)
     except (NotReplayableError, ValueError) as error:
-        return f"it cannot be made again: {error}"
-    return "; ".join(again.differences) or "made again from the log just now, and bit for bit the same"
+        return f"it cannot be reproduced: {error}"
+    return "; ".join(again.differences) or "reproduced from the log just now, identical bit for bit"

@@ -1,4 +1,4 @@
-"""The scoring model's card, and the what-if: what another limit would have decided of past applications."""
+"""The scoring model's card, and the what-if: how other limits would have decided past applications."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ WHAT_IF_PATH = "/lending/what-if"
 _VERSIONS = (
     Column("version", "Model"),
     Column("state", "State"),
-    Column("learned", "Learnt, UTC"),
+    Column("trained", "Trained at (UTC)"),
     Column("ended_loans", "Ended loans", "count"),
     Column("why", "Why"),
     Column("sha256", "SHA-256"),
 )
 _SCORED = "amount, default_probability, outcome, decision, by_rules, is_scored"
-_NOTHING = "nothing of the scoring model is published yet; `make run SELECT=lending` builds it"
+_NOTHING = "the scoring model is not published yet; `make run SELECT=lending` builds it"
 
 
 def _table(cursor: duckdb.DuckDBPyConnection, name: str) -> pd.DataFrame:
@@ -53,7 +53,7 @@ def _chosen(cursor: duckdb.DuckDBPyConnection) -> str:
 
 
 def _why_no_model(cursor: duckdb.DuckDBPyConnection) -> str | None:
-    """Why there is no scoring model; None where there is one."""
+    """Return why there is no scoring model; None where there is one."""
     training = _table(cursor, "lending_model_training")
     if not len(training) or training["model_version"].notna().all():
         return None
@@ -74,20 +74,20 @@ _MODEL_FIGURES: Mapping[str, Callable[[duckdb.DuckDBPyConnection], Figure]] = {
 
 @router.get(MODEL_PATH)
 def model_card(request: Request) -> Response:
-    """How good is the scoring model, for whom, and does it still fit?"""
+    """Show how good the scoring model is, for whom, and whether it still fits."""
 
     def make(snapshot: Any) -> Mapping[str, Any]:
         cursor = snapshot.cursor
         versions = _table(cursor, "lending_models")
         moments = pd.to_datetime(versions["trained_at"])
-        versions = versions.assign(learned=[f"{moment:%Y-%m-%d %H:%M}" for moment in moments])
+        versions = versions.assign(trained=[f"{moment:%Y-%m-%d %H:%M}" for moment in moments])
         figures = {name: make_figure(cursor) for name, make_figure in _MODEL_FIGURES.items()}
         return {
             "kpis": _model_kpis(cursor),
             "figures": {name: Panel(figure, f"{MODEL_PATH}/{name}.csv") for name, figure in figures.items()},
             "facts": _facts(cursor),
             "no_model": _why_no_model(cursor),
-            "versions": Table(versions, _VERSIONS, "Models that were kept", len(versions), nothing="None yet."),
+            "versions": Table(versions, _VERSIONS, "Saved models", len(versions), nothing="None yet."),
             "reasons": REASONS,
         }
 
@@ -96,7 +96,7 @@ def model_card(request: Request) -> Response:
 
 @router.get(f"{MODEL_PATH}/{{name}}.csv")
 def model_csv(request: Request, name: str) -> Response:
-    """The table behind a figure of the card."""
+    """Return the table behind a figure of the card."""
     if name not in _MODEL_FIGURES:
         raise ProblemError(404, f"there is no figure {name}; there are {', '.join(_MODEL_FIGURES)}")
     with service_of(request).snapshots.read() as snapshot:
@@ -110,13 +110,13 @@ def _facts(cursor: duckdb.DuckDBPyConnection) -> dict[str, str]:
         return {}
     row = training[0]
     if pd.isna(row["split_day"]):
-        return {"In use": row["model_version"], "Why": row["why"], "Policy": row["policy_version"]}
+        return {"Active": row["model_version"], "Why": row["why"], "Policy": row["policy_version"]}
     return {
-        "In force": row["model_version"],
+        "Active": row["model_version"],
         "Why": row["why"],
-        "Learnt from": f"{row['ended_loans']:,} loans that have ended",
-        "Tested on": f"{row['tested_loans']:,} loans applied for after {row['split_day']:%Y-%m-%d}, by models learnt "
-        f"from {row['early_loans']:,} loans that had ended by then",
+        "Trained on": f"{row['ended_loans']:,} loans that have ended",
+        "Tested on": f"{row['tested_loans']:,} loans applied for after {row['split_day']:%Y-%m-%d}, by models trained "
+        f"on {row['early_loans']:,} loans that had ended by then",
         "Policy": row["policy_version"],
     }
 
@@ -140,19 +140,19 @@ def _model_kpis(cursor: duckdb.DuckDBPyConnection) -> list[Kpi]:
     return [*kpis, Kpi("Drift of the score", psi, "decimal", "PSI", basis="below 0.1 is stable")]
 
 
-class _Asked:
-    """The limits that are asked for; those of the policy in force where none are."""
+class _Limits:
+    """The requested limits; the active policy's where none are requested."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, query: QueryParams) -> None:
         self.cut_offs = _table(cursor, "lending_what_if")
         self.problem: str | None = None
-        in_force = self.cut_offs[self.cut_offs["is_active"].astype(bool)].to_dict("records")
-        own = in_force[0] if in_force else {"approve_below": 0.2, "reject_from": 0.4}
+        active = self.cut_offs[self.cut_offs["is_active"].astype(bool)].to_dict("records")
+        own = active[0] if active else {"approve_below": 0.2, "reject_from": 0.4}
         self.before = (float(own["approve_below"]), float(own["reject_from"]))
         self.approve_below = self._limit(query, "approve_below", self.before[0])
         self.reject_from = self._limit(query, "reject_from", self.before[1])
         if self.approve_below > self.reject_from and self.problem is None:
-            self.problem = "approve_below is above reject_from; nobody can be approved and rejected at once"
+            self.problem = "approve_below is above reject_from; lower approve_below or raise reject_from"
         if self.problem is not None:
             self.approve_below, self.reject_from = self.before
 
@@ -171,57 +171,57 @@ class _Asked:
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        """What is asked for beside the policy in force."""
+        """Return the limits that differ from the active policy's."""
         pairs = (
             ("approve_below", self.approve_below, self.before[0]),
             ("reject_from", self.reject_from, self.before[1]),
         )
-        return [(name, f"{asked:g}") for name, asked, own in pairs if asked != own]
+        return [(name, f"{limit:g}") for name, limit, own in pairs if limit != own]
 
     def filters(self) -> list[Filter]:
-        """The two limits, as choices."""
+        """Return the filters of the two limits."""
         return [
             _limit_filter("approve_below", "Approve below", self.approve_below, self.before[0]),
             _limit_filter("reject_from", "Reject from", self.reject_from, self.before[1]),
         ]
 
 
-def _limit_filter(name: str, label: str, asked: float, own: float) -> Filter:
-    limits = sorted({*CUT_OFFS, asked} - {own})
+def _limit_filter(name: str, label: str, chosen: float, own: float) -> Filter:
+    limits = sorted({*CUT_OFFS, chosen} - {own})
     options = [Option(f"{limit:g}", f"{limit:.0%}") for limit in limits]
-    selected = [] if asked == own else [f"{asked:g}"]
-    return Filter(name, label, "select", options, selected, nothing=f"{own:.0%}, in force")
+    selected = [] if chosen == own else [f"{chosen:g}"]
+    return Filter(name, label, "select", options, selected, nothing=f"{own:.0%}, active")
 
 
-def _replayed(cursor: duckdb.DuckDBPyConnection, asked: _Asked) -> WhatIf:
+def _what_if(cursor: duckdb.DuckDBPyConnection, limits: _Limits) -> WhatIf:
     scored = cursor.execute(
         f"select {_SCORED} from ml.lending_scores where model_version is not null order by application_id"
     ).df()
-    after = decide_by_cut_off(scored, asked.approve_below, asked.reject_from)
+    after = decide_by_cut_off(scored, limits.approve_below, limits.reject_from)
     return compare(scored, scored["decision"].to_numpy(), after)
 
 
 @router.get(WHAT_IF_PATH)
 def what_if(request: Request) -> Response:
-    """What would other limits have decided, lent and lost?"""
+    """Show what other limits would have decided, lent and lost."""
 
     def make(snapshot: Any) -> Mapping[str, Any]:
         cursor = snapshot.cursor
-        asked = _Asked(cursor, request.query_params)
-        found = _replayed(cursor, asked)
+        limits = _Limits(cursor, request.query_params)
+        found = _what_if(cursor, limits)
         figures = {
-            "lending-cut-offs": charts.cut_offs(asked.cut_offs, asked.approve_below),
-            "lending-swaps": charts.swaps(found.swaps if len(asked.cut_offs) else found.swaps.head(0)),
+            "lending-cut-offs": charts.cut_offs(limits.cut_offs, limits.approve_below),
+            "lending-swaps": charts.swaps(found.swaps if len(limits.cut_offs) else found.swaps.head(0)),
         }
-        words = f"Approve below {asked.approve_below:.0%}, reject from {asked.reject_from:.0%}"
+        words = f"Approve below {limits.approve_below:.0%}, reject from {limits.reject_from:.0%}"
         return {
-            "filters": FilterBar(WHAT_IF_PATH, asked.filters(), asked.problem),
+            "filters": FilterBar(WHAT_IF_PATH, limits.filters(), limits.problem),
             "announcement": words,
             "words": words,
             "kpis": _what_if_kpis(found),
             "no_model": _why_no_model(cursor),
             "figures": {
-                name: Panel(figure, with_query(f"{WHAT_IF_PATH}/{name}.csv", asked.query))
+                name: Panel(figure, with_query(f"{WHAT_IF_PATH}/{name}.csv", limits.query))
                 for name, figure in figures.items()
             },
         }
@@ -231,15 +231,15 @@ def what_if(request: Request) -> Response:
 
 @router.get(f"{WHAT_IF_PATH}/{{name}}.csv")
 def what_if_csv(request: Request, name: str) -> Response:
-    """The table behind a figure of the what-if."""
+    """Return the table behind a figure of the what-if."""
     with service_of(request).snapshots.read() as snapshot:
-        asked = _Asked(snapshot.cursor, request.query_params)
-        if asked.problem:
-            raise ProblemError(422, asked.problem)
+        limits = _Limits(snapshot.cursor, request.query_params)
+        if limits.problem:
+            raise ProblemError(422, limits.problem)
         if name == "lending-cut-offs":
-            figure = charts.cut_offs(asked.cut_offs, asked.approve_below)
+            figure = charts.cut_offs(limits.cut_offs, limits.approve_below)
         elif name == "lending-swaps":
-            figure = charts.swaps(_replayed(snapshot.cursor, asked).swaps)
+            figure = charts.swaps(_what_if(snapshot.cursor, limits).swaps)
         else:
             raise ProblemError(404, f"there is no figure {name}; there are lending-cut-offs, lending-swaps")
         return csv_answer(name, figure.table, figure.columns)
@@ -248,7 +248,7 @@ def what_if_csv(request: Request, name: str) -> Response:
 def _what_if_kpis(found: WhatIf) -> list[Kpi]:
     before, after = found.policies.to_dict("records")
     swapped = {row["swap"]: row for row in found.swaps.to_dict("records")}
-    against = "against the policy in force"
+    against = "against the active policy"
 
     def change(name: str) -> float | None:
         return after[name] / before[name] - 1 if before[name] else None
@@ -263,7 +263,7 @@ def _what_if_kpis(found: WhatIf) -> list[Kpi]:
     ]  # fmt: skip
     for way, label in (("in", "New approvals"), ("out", "No longer approved")):
         row = swapped[way]
-        rate = f"{format_value(row['default_share'], 'percent')} of {row['known_outcomes']:,} known were not repaid"
-        basis = rate if row["known_outcomes"] else "no outcome is known" if row["applications"] else "nobody"
+        rate = f"{format_value(row['default_share'], 'percent')} not repaid, of {row['known_outcomes']:,} known"
+        basis = rate if row["known_outcomes"] else "no outcome is known" if row["applications"] else "no application"
         kpis.append(Kpi(label, row["applications"], "count", basis=basis))
     return kpis

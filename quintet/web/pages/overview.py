@@ -1,4 +1,4 @@
-"""The overview: how each business is doing, how fresh it is, and what came in last."""
+"""The overview: the state and freshness of each domain, and the last files."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ router = guarded_router(None, include_in_schema=False)
 _MOST_ROWS = 10
 
 _BATCH_COLUMNS = (
-    Column("arrived", "Taken in, UTC"),
+    Column("arrived", "Loaded at (UTC)"),
     Column("dataset", "Dataset"),
     Column("file", "File"),
     Column("rows", "Rows", "count"),
     Column("loaded", "Loaded", "count"),
-    Column("rejected", "Set aside", "count"),
+    Column("rejected", "Quarantined", "count"),
     Column("status", "Status"),
 )
 _REJECTED_COLUMNS = (
     Column("dataset", "Dataset"),
     Column("file", "File"),
-    Column("reason", "Why"),
+    Column("reason", "Reason"),
     Column("rows", "Rows", "count"),
 )
 
 
 @router.get("/")
 def overview(request: Request) -> Response:
-    """Is everything fresh and well, and what came in last?"""
+    """Show whether everything is up to date and healthy, and the last files."""
 
     def make(snapshot: Any) -> Mapping[str, Any]:
         cursor = snapshot.cursor
@@ -58,9 +58,9 @@ def overview(request: Request) -> Response:
         (count,) = cursor.execute("select count(*) from marts.ops_batches").fetchone()
         return {
             "domains": [_domain(cursor, domain) for domain in DOMAINS],
-            "batches": Table(batches, _BATCH_COLUMNS, "Last files", count, nothing="No file has come in yet."),
+            "batches": Table(batches, _BATCH_COLUMNS, "Last files", count, nothing="No file has arrived yet."),
             "rejected": Table(
-                rejected, _REJECTED_COLUMNS, "Files and rows set aside", len(rejected), nothing="Nothing was set aside."
+                rejected, _REJECTED_COLUMNS, "Quarantined files and rows", len(rejected), nothing="No file or row."
             ),
         }
 
@@ -76,8 +76,8 @@ def _domain(cursor: duckdb.DuckDBPyConnection, domain: Domain) -> DomainRow:
         [domain.inboxes],
     ).fetchone() or (None, 0)
     if last is None:
-        return DomainRow(domain.title, "No file has come in yet.", "warning", "no data", "", href=domain.page)
-    state: tuple[State, str] = ("warning", f"{rejected} files rejected") if rejected else ("good", "well")
+        return DomainRow(domain.title, "No file has arrived yet.", "warning", "no data", "", href=domain.page)
+    state: tuple[State, str] = ("warning", f"{rejected} files rejected") if rejected else ("good", "healthy")
     return DomainRow(domain.title, domain.headline(cursor), *state, f"last file {_moment(last)}", href=domain.page)
 
 

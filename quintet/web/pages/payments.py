@@ -1,4 +1,4 @@
-"""The payments page: is something wrong now, since when, how bad; who takes care of it; and how far to trust it."""
+"""The payments page: what is wrong now, since when, how bad, who handles it, and how reliable the detector is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from quintet.payments import charts
-from quintet.payments import store as kept
+from quintet.payments import store as live_store
 from quintet.payments.detector import STATUSES
 from quintet.payments.incidents import FEED, VOLUME, to_datetime
 from quintet.payments.notifications import series_name
@@ -27,7 +27,7 @@ from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, State, Table
-from quintet.web.routes.payments import all_incidents, take_on
+from quintet.web.routes.payments import acknowledge_incident, all_incidents
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
 from quintet.web.snapshots import Snapshot
@@ -46,19 +46,19 @@ _SILENCES = {60: "1 hour", 240: "4 hours", 1_440: "1 day", 10_080: "1 week"}
 _LATE_MINUTES = 5
 _ORDER = (VOLUME, *STATUSES)
 _MESSAGE_COLUMNS = (
-    Column("written", "Written, UTC"),
+    Column("written", "Created at (UTC)"),
     Column("channel", "Channel"),
-    Column("title", "What"),
+    Column("title", "Message"),
     Column("state", "State"),
     Column("attempts", "Attempts", "count"),
-    Column("sent", "Taken, UTC"),
-    Column("error", "Last fault"),
+    Column("sent", "Sent at (UTC)"),
+    Column("error", "Last error"),
 )
 
 
 @dataclass(frozen=True)
 class SeriesState:
-    """How a series is now, in words."""
+    """The current state of a series, in words."""
 
     series: str
     name: str
@@ -69,10 +69,10 @@ class SeriesState:
 
 @router.get(PATH)
 def payments(request: Request) -> Response:
-    """Is something wrong now, since when, how bad?"""
+    """Show whether something is wrong now, since when, and how bad."""
     service = service_of(request)
     now = service.clock()
-    wants_words = request.query_params.get("part") == "words"  # what the script asks for while the page is shown
+    wants_words = request.query_params.get("part") == "words"  # what the script requests while the page is open
     with ExitStack() as stack:
         snapshot = _snapshot(stack, service)
         cursor = snapshot.cursor if snapshot else None
@@ -110,7 +110,7 @@ def payments(request: Request) -> Response:
             "silences": [
                 {"id": one.silence_id, "what": series_name(one.series) if one.series else "all series",
                  "until": f"{one.expires_at:%Y-%m-%d %H:%M} UTC", "who": one.created_by, "comment": one.comment}
-                for one in kept.silences(service.store, now)
+                for one in live_store.silences(service.store, now)
             ],
             "silence_for": _SILENCES,
             "silence_series": [(name, series_name(name)) for name in (*_ORDER, FEED)],
@@ -118,7 +118,7 @@ def payments(request: Request) -> Response:
             "checkout_sentences": _checkout_sentences(cursor, source_file),
             "messages": Table(
                 messages, _MESSAGE_COLUMNS, "Messages to the team", len(messages),
-                nothing="Nothing was told yet. Settings such as `QUINTET_TEAMS_WEBHOOK_URL` name who is told.",
+                nothing="No notification yet. Set `QUINTET_TEAMS_WEBHOOK_URL` or another channel to get them.",
             ),
             "incidents_url": f"{PATH}/figures/incidents.csv?{query}",
         }  # fmt: skip
@@ -127,7 +127,7 @@ def payments(request: Request) -> Response:
 
 @router.get(f"{PATH}/figures/{{name}}.csv")
 def figure_csv(request: Request, name: str) -> Response:
-    """The table behind a figure, all rows of it."""
+    """Return the table behind a figure, with all rows."""
     service = service_of(request)
     with ExitStack() as stack:
         snapshot = _snapshot(stack, service)
@@ -146,14 +146,14 @@ def figure_csv(request: Request, name: str) -> Response:
 
 @handling.post(f"{PATH}/incidents/{{incident_id}}/acknowledge")
 def acknowledge(request: Request, incident_id: str) -> Response:
-    """Take an incident on, and back to the page."""
-    take_on(request, incident_id)
+    """Acknowledge an incident and return to the page."""
+    acknowledge_incident(request, incident_id)
     return RedirectResponse(f"{PATH}#incidents", 303)
 
 
 @handling.post(f"{PATH}/silences")
 async def silence(request: Request) -> Response:
-    """Be silent about a series for a while, and back to the page."""
+    """Silence a series for a while and return to the page."""
     service = service_of(request)
     form = await request.form()
     series, minutes = str(form.get("series", "")), str(form.get("minutes", ""))
@@ -162,23 +162,23 @@ async def silence(request: Request) -> Response:
     now = service.clock()
     until = now + dt.timedelta(minutes=int(minutes))
     who = request.state.key.name
-    kept.add_silence(service.store, series[:64] or None, now, until, who, str(form.get("comment", ""))[:300])
+    live_store.add_silence(service.store, series[:64] or None, now, until, who, str(form.get("comment", ""))[:300])
     return RedirectResponse(f"{PATH}#silences", 303)
 
 
 @handling.post(f"{PATH}/silences/{{silence_id}}/end")
 def end_silence(request: Request, silence_id: int) -> Response:
-    """End a silence, and back to the page."""
+    """End a silence and return to the page."""
     service = service_of(request)
-    kept.end_silence(service.store, silence_id, service.clock())
+    live_store.end_silence(service.store, silence_id, service.clock())
     return RedirectResponse(f"{PATH}#silences", 303)
 
 
-# -- what is asked -----------------------------------------------------------------------------------------------------
+# -- selection ---------------------------------------------------------------------------------------------------------
 
 
 def _snapshot(stack: ExitStack, service: Any) -> Snapshot | None:
-    """The snapshot for as long as the stack holds; None where nothing is published: live payments need none."""
+    """Open the snapshot on the stack; None if none is published, since live payments need none."""
     try:
         snapshot: Snapshot = stack.enter_context(service.snapshots.read())
         snapshot.cursor.execute("select 1 from marts.fct_payment_points limit 1").fetchall()
@@ -195,11 +195,11 @@ def _days(cursor: duckdb.DuckDBPyConnection | None) -> list[str]:
 
 
 def _chosen(request: Request, service: Any, days: Sequence[str]) -> str:
-    """`live` or a day: what is asked for if there is such a thing, else live payments if there are any."""
+    """Return `live` or a day: the requested one if it exists, else `live` if there are live payments."""
     asked = request.query_params.get("day", "")
     if asked == LIVE or asked in days:
         return asked
-    has_live = kept.last_point_minute(service.store) is not None
+    has_live = live_store.last_point_minute(service.store) is not None
     return LIVE if has_live or not days else days[0]
 
 
@@ -213,7 +213,7 @@ def _file_filter(files: Sequence[str], chosen: str | None) -> Filter:
 
 
 def _files(request: Request, cursor: duckdb.DuckDBPyConnection | None) -> tuple[list[str], str | None]:
-    """The checkout files, the last one first, and the one that is shown."""
+    """Return the checkout files, the last one first, and the one to show."""
     if cursor is None:
         return [], None
     rows = cursor.execute(
@@ -226,9 +226,9 @@ def _files(request: Request, cursor: duckdb.DuckDBPyConnection | None) -> tuple[
 
 
 def _live_points(service: Any) -> pd.DataFrame:
-    last = kept.last_point_minute(service.store)
-    rows = [] if last is None else kept.points(service.store, last - _SHOWN_MINUTES + 1, last + 1)
-    frame = pd.DataFrame(rows, columns=list(kept.POINT_FIELDS))
+    last = live_store.last_point_minute(service.store)
+    rows = [] if last is None else live_store.points(service.store, last - _SHOWN_MINUTES + 1, last + 1)
+    frame = pd.DataFrame(rows, columns=list(live_store.POINT_FIELDS))
     frame["minute_at"] = pd.to_datetime(frame["minute"].astype("int64") * 60, unit="s")
     frame["is_anomalous"] = frame["is_anomalous"].astype(bool)
     return frame.assign(reason=None)
@@ -263,7 +263,7 @@ def _figures(
 
 
 def _series_of(points: pd.DataFrame) -> list[str]:
-    """The series that have a chart, in the order of the page."""
+    """Return the series that have a chart, in the order of the page."""
     known = [name for name in points["series"].unique() if name != FEED]
     return sorted(known, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
 
@@ -285,7 +285,7 @@ def _checkout_sentences(cursor: duckdb.DuckDBPyConnection | None, source_file: s
 def _states(
     points: pd.DataFrame, rows: Sequence[Mapping[str, Any]], unknown: Sequence[str], now: dt.datetime
 ) -> list[SeriesState]:
-    """Each series in words, the worst first."""
+    """Describe each series in words, the worst first."""
     firing = {row["series"]: row for row in rows if row["state"] == "firing"}
     present = [name for name in (*_ORDER, FEED, *unknown) if name in set(points["series"])]
     last = {series: group.iloc[-1] for series, group in points.groupby("series")}
@@ -304,7 +304,7 @@ def _states(
             words += f", {behind:,} minutes behind the clock" if late else ""
             states.append(SeriesState(series, "feed", "warning" if late else "good", words))
         else:
-            word = "usual, a status that nobody knows" if series in unknown else "usual"
+            word = "usual, an unknown status" if series in unknown else "usual"
             states.append(SeriesState(series, series_name(series), "good", word))
     return sorted(states, key=lambda one: ("critical", "warning", "good", "none").index(one.state))
 
@@ -312,7 +312,7 @@ def _states(
 def _summary(states: Sequence[SeriesState], points: pd.DataFrame, now: dt.datetime) -> str:
     if points.empty:
         return (
-            "No transactions have been sent to the service yet. Send them to `/v1/payments/transactions`, or replay a "
+            "No transactions have been sent to the service yet. Send them to `/v1/payments/transactions`, or send a "
             "file with `make replay`."
         )
     wrong = [one.name for one in states if one.state == "critical"]
@@ -323,12 +323,12 @@ def _summary(states: Sequence[SeriesState], points: pd.DataFrame, now: dt.dateti
         return f"Worth a look: {', '.join(worth)}."
     newest = points["minute_at"].max()
     if now.replace(tzinfo=None) - newest > dt.timedelta(minutes=_LATE_MINUTES):
-        return f"All was usual at {newest:%Y-%m-%d %H:%M} UTC; nothing has come since."
+        return f"All was usual at {newest:%Y-%m-%d %H:%M} UTC; nothing has arrived since."
     return "All is usual."
 
 
 def _key_figures(points: pd.DataFrame, rows: Sequence[Mapping[str, Any]]) -> list[Kpi]:
-    """Open incidents, all of those shown, and the last hour's approvals and share denied against the hour before."""
+    """Return the open and shown incidents, and the last hour's approvals and share denied against the hour before."""
     is_open = [row for row in rows if row["state"] == "firing"]
     critical = sum(row["severity"] == "critical" for row in is_open)
     counts = points.pivot_table(index="minute_at", columns="series", values="minute_count", aggfunc="sum")

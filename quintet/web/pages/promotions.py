@@ -26,7 +26,7 @@ from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.shell import show, show_snapshot
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
-from quintet.web.routes.promotions import LabelGiven, SignUpGiven, keep_label
+from quintet.web.routes.promotions import LabelGiven, SignUpGiven, store_label
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
 
@@ -74,7 +74,7 @@ _MEMBER_COLUMNS = (
     Column("score", "Score", "decimal"),
     Column("decision", "Decision"),
     Column("codes", "Reasons"),
-    Column("created", "Signed up, UTC"),
+    Column("created", "Signed up at (UTC)"),
     Column("email", "E-mail"),
     Column("phone", "Phone"),
     Column("ip_address", "IP address"),
@@ -90,8 +90,8 @@ _GROUP_COLUMNS = (
     Column("abusers_blocked", "Of these blocked", "count"),
 )
 _TRAINING_COLUMNS = (
-    Column("at", "Trained, UTC"),
-    Column("model_version", "In force afterwards"),
+    Column("at", "Trained at (UTC)"),
+    Column("model_version", "Active afterwards"),
     Column("labelled_abusers", "Abusers labelled", "count"),
     Column("labelled_honest", "Honest labelled", "count"),
     Column("shared_key_share", "Share a key", "percent"),
@@ -99,7 +99,7 @@ _TRAINING_COLUMNS = (
     Column("why", "Why"),
 )
 _LABEL_COLUMNS = (
-    Column("at", "When, UTC"),
+    Column("at", "Labelled at (UTC)"),
     Column("user_id", "User", "identifier"),
     Column("label", "Label"),
     Column("labelled_by", "By"),
@@ -109,29 +109,29 @@ _LABEL_COLUMNS = (
 
 @_reading.get(PATH)
 def promotions(request: Request) -> Response:
-    """Who abuses codes, and how sure are we?"""
+    """Show who abuses codes and how sure that is."""
     store = service_of(request).store
     labels = last_labels(store, _MOST_LABELS)
 
     def make(snapshot: Any) -> Mapping[str, Any]:
         cursor = snapshot.cursor
         if model_of_snapshot(cursor) is None:
-            raise ProblemError(503, "nothing of promotions is published yet; `make run SELECT=promotions` builds it")
-        asked = _Asked(cursor, request.query_params)
+            raise ProblemError(503, "promotions are not published yet; `make run SELECT=promotions` builds them")
+        query = _Query(cursor, request.query_params)
         given = {label.user_id: label.is_abuser for label in reversed(labels)}
         clusters = overview.clusters(cursor)
-        members = overview.cluster_members(cursor, asked.cluster) if asked.cluster else pd.DataFrame()
-        figures = {name: make_figure(cursor, asked) for name, make_figure in FIGURES.items()}
+        members = overview.cluster_members(cursor, query.cluster) if query.cluster else pd.DataFrame()
+        figures = {name: make_figure(cursor, query) for name, make_figure in FIGURES.items()}
         return {
-            "filters": FilterBar(PATH, asked.filters(clusters), asked.problem),
+            "filters": FilterBar(PATH, query.filters(clusters), query.problem),
             "announcement": f"{len(clusters):,} clusters",
             "kpis": _key_figures(cursor),
             "figures": {
-                name: Panel(figure, asked.with_query(f"{PATH}/figures/{name}.csv")) for name, figure in figures.items()
+                name: Panel(figure, query.with_query(f"{PATH}/figures/{name}.csv")) for name, figure in figures.items()
             },
-            "threshold": asked.threshold,
+            "threshold": query.threshold,
             "thresholds": _thresholds(cursor).to_dict("records"),
-            "at_threshold": charts.at_threshold(_thresholds(cursor), asked.threshold),
+            "at_threshold": charts.at_threshold(_thresholds(cursor), query.threshold),
             "clusters": Table(
                 _in_words(clusters).head(_MOST_CLUSTERS),
                 _CLUSTER_COLUMNS,
@@ -141,10 +141,10 @@ def promotions(request: Request) -> Response:
                 ("cluster_id", f"{PATH}?cluster={{cluster_id}}#cluster"),
                 "No two accounts look like one person's.",
             ),
-            "cluster": asked.cluster,
+            "cluster": query.cluster,
             "members": Table(_members(members, given), _MEMBER_COLUMNS, "Accounts of the cluster", len(members)),
-            "to_judge": _to_judge(cursor, asked.user, given),
-            "user": asked.user,
+            "to_judge": _to_judge(cursor, query.user, given),
+            "user": query.user,
             "labels": Table(
                 pd.DataFrame(
                     [
@@ -160,9 +160,9 @@ def promotions(request: Request) -> Response:
                     columns=[column.name for column in _LABEL_COLUMNS],
                 ),
                 _LABEL_COLUMNS,
-                "Labels given last",
+                "Last labels",
                 len(labels),
-                nothing="Nobody was confirmed or cleared yet.",
+                nothing="No user is confirmed or cleared yet.",
             ),
             "card": _card(cursor),
             "label_path": LABEL_PATH,
@@ -175,17 +175,17 @@ def promotions(request: Request) -> Response:
 
 @_reading.get(f"{PATH}/figures/{{name}}.csv")
 def figure_csv(request: Request, name: str) -> Response:
-    """The table behind a figure, all rows of it."""
+    """Return the table behind a figure, with all rows."""
     with service_of(request).snapshots.read() as snapshot:
         cursor = snapshot.cursor
-        asked = _Asked(cursor, request.query_params)
-        if asked.problem:
-            raise ProblemError(422, asked.problem)
+        query = _Query(cursor, request.query_params)
+        if query.problem:
+            raise ProblemError(422, query.problem)
         if name == "clusters":
             return csv_answer(name, _in_words(overview.clusters(cursor)), _CLUSTER_COLUMNS)
         if name not in FIGURES:
             raise ProblemError(404, f"there is no figure {name}; there are {', '.join(FIGURES)}")
-        figure = FIGURES[name](cursor, asked)
+        figure = FIGURES[name](cursor, query)
         return csv_answer(name, figure.table, figure.columns)
 
 
@@ -197,17 +197,17 @@ def confirm_or_clear(
     replace: Annotated[bool, Form()] = False,
     back: Annotated[str, Form()] = "",
 ) -> Response:
-    """Keep a label and go back to the page."""
+    """Store a label and return to the page."""
     if verdict not in ("abuser", "honest"):
         raise ProblemError(422, f"verdict is {verdict[:40]!r}; it must be abuser or honest")
-    keep_label(request, LabelGiven(user_id=user_id, is_abuser=verdict == "abuser", note=None, replace=replace))
+    store_label(request, LabelGiven(user_id=user_id, is_abuser=verdict == "abuser", note=None, replace=replace))
     query = f"?{urlencode({'user': back})}" if back else ""
     return RedirectResponse(f"{PATH}{query}#to-judge", 303)
 
 
 @_scoring.post(TRY_PATH)
 async def try_sign_up(request: Request) -> Response:
-    """Judge a sign-up without making it known."""
+    """Score a sign-up without storing it."""
     form = await request.form()
     given = {name: str(form.get(name, "")).strip() for name in _FIELDS}
     context: dict[str, Any] = {"fields": _form_fields(given), "try_path": TRY_PATH, "back_url": PATH}
@@ -220,7 +220,7 @@ def _tried(request: Request, given: Mapping[str, str], context: dict[str, Any]) 
     use = {name: known.pop(name) for name in ("promo_code", "used_at") if name in known}
     judgement, problem = None, None
     if use and "promo_code" not in use:
-        problem = "Code used is empty, so nothing was used; give the code or leave the time out."
+        problem = "Code used is empty; enter the code or clear the time."
     else:
         try:
             trial = SignUpGiven.model_validate({"user_id": "trial", **known, "usages": [use] if use else []})
@@ -237,11 +237,11 @@ def _tried(request: Request, given: Mapping[str, str], context: dict[str, Any]) 
     return show(request, "promotions_try.html", "Try a sign-up", context, status=422 if problem else 200)
 
 
-# -- what is asked -----------------------------------------------------------------------------------------------------
+# -- selection ---------------------------------------------------------------------------------------------------------
 
 
-class _Asked:
-    """What the page's address asks for; what cannot be asked falls back, with the problem in words."""
+class _Query:
+    """The selection in the page's address; an invalid value falls back to the default and sets `problem`."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, given: QueryParams) -> None:
         found = model_of_snapshot(cursor)
@@ -253,11 +253,11 @@ class _Asked:
         self._query = [(name, value) for name, value in given.items() if name in ("cluster", "grain", "threshold")]
 
     def with_query(self, path: str) -> str:
-        """The path with what is asked."""
+        """Return the path with the selection."""
         return f"{path}?{urlencode(self._query)}" if self._query else path
 
     def filters(self, clusters: pd.DataFrame) -> list[Filter]:
-        """The filters of the page."""
+        """Return the filters of the page."""
         options = [
             Option(row["cluster_id"], f"{row['cluster_id'][:13]} ({row['accounts']})")
             for row in clusters.head(_MOST_CLUSTERS).to_dict("records")
@@ -300,27 +300,27 @@ def _thresholds(cursor: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _cluster(cursor: duckdb.DuckDBPyConnection, asked: _Asked) -> Figure:
-    members = overview.cluster_members(cursor, asked.cluster)
-    return charts.cluster_graph(members, overview.cluster_keys(cursor, asked.cluster))
+def _cluster(cursor: duckdb.DuckDBPyConnection, query: _Query) -> Figure:
+    members = overview.cluster_members(cursor, query.cluster)
+    return charts.cluster_graph(members, overview.cluster_keys(cursor, query.cluster))
 
 
 FIGURES: Mapping[str, Any] = {
-    "registrations-and-usages": lambda cursor, asked: charts.registrations_and_usages(
-        overview.timeline(cursor, asked.grain), asked.grain
+    "registrations-and-usages": lambda cursor, query: charts.registrations_and_usages(
+        overview.timeline(cursor, query.grain), query.grain
     ),
     "top-users": lambda cursor, _: charts.top_users(overview.top_users(cursor)),
     "clusters-by-uses": lambda cursor, _: charts.clusters_by_uses(overview.clusters(cursor, by="uses")),
     "top-codes": lambda cursor, _: charts.top_codes(overview.top_codes(cursor)),
-    "score-histogram": lambda cursor, asked: charts.score_histogram(overview.score_histogram(cursor), asked.threshold),
-    "precision-and-recall": lambda cursor, asked: charts.precision_and_recall(
-        cursor.execute("from ml.abuse_model_thresholds order by threshold").df(), asked.threshold
+    "score-histogram": lambda cursor, query: charts.score_histogram(overview.score_histogram(cursor), query.threshold),
+    "precision-and-recall": lambda cursor, query: charts.precision_and_recall(
+        cursor.execute("from ml.abuse_model_thresholds order by threshold").df(), query.threshold
     ),
     "cluster-graph": _cluster,
     "model-figures": lambda cursor, _: charts.model_figures(cursor.execute("from ml.abuse_model_figures").df()),
     "model-weights": lambda cursor, _: charts.model_weights(cursor.execute("from ml.abuse_model_weights").df()),
 }
-"""Every figure of the page by its name, made from a cursor and what is asked."""
+"""Every figure of the page by its name, made from a cursor and the selection."""
 
 
 def _key_figures(cursor: duckdb.DuckDBPyConnection) -> list[Kpi]:
@@ -376,7 +376,7 @@ def _label_in_words(is_abuser: Any) -> str | None:
 
 
 def _to_judge(cursor: duckdb.DuckDBPyConnection, user: str, given: Mapping[str, bool]) -> list[dict[str, Any]]:
-    """The users to look at: the one that is asked for, else those of no label to review, the likeliest first."""
+    """Return the users to judge: the requested one, else the unlabelled ones to review or block, likeliest first."""
     found = model_of_snapshot(cursor)
     rows = cursor.execute(
         """
@@ -397,7 +397,7 @@ def _to_judge(cursor: duckdb.DuckDBPyConnection, user: str, given: Mapping[str, 
 
 
 def _card(cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    """The model in force: facts, and the tables of its card."""
+    """Return the active model: its facts and the tables of its card."""
     ((version, kind, sha256, trained_at, review_from, block_from),) = cursor.execute(
         "select model_version, kind, sha256, trained_at, review_from, block_from from ml.abuse_model"
     ).fetchall()
@@ -407,7 +407,7 @@ def _card(cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     return {
         "facts": {
             "Model": version,
-            "Kind": "Scorecard, set by hand" if kind == "scorecard" else "Logistic regression, learnt from labels",
+            "Kind": "Scorecard, set by hand" if kind == "scorecard" else "Logistic regression, trained on labels",
             "Hash": sha256,
             "Trained": f"{trained_at:%Y-%m-%d %H:%M} UTC",
             "Review from": format_value(review_from, "decimal"),

@@ -1,4 +1,4 @@
-"""The report runner: choose the years, look at the figures, download them; and who ran what."""
+"""The report runner: choose the years, preview and download the report, and see earlier runs."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _COLUMNS = (
     Column("policies_at_end", "Policies in force", "count"),
 )
 _HISTORY_COLUMNS = (
-    Column("written_at", "When, UTC"),
+    Column("written_at", "Run at (UTC)"),
     Column("written_by", "By"),
-    Column("parameters", "What was asked"),
+    Column("parameters", "Parameters"),
     Column("format", "Format"),
     Column("rows", "Rows", "count"),
     Column("total", "Written premium", "money", "USD"),
@@ -49,7 +49,7 @@ _HISTORY_COLUMNS = (
 
 @router.get(PATH)
 def reports(request: Request) -> Response:
-    """Run the premium report and see who ran it before."""
+    """Run the premium report and show its earlier runs."""
     runs = last_report_runs(service_of(request).store, _MOST_RUNS)
 
     def make(snapshot: Any) -> Mapping[str, Any]:
@@ -63,7 +63,7 @@ def reports(request: Request) -> Response:
             "announcement": f"{len(report.frame):,} rows of agency and product line",
             "filters": FilterBar(PATH, list(filter_fields(snapshot.cursor, filters)), problem),
             "preview": Table(
-                report.frame, _COLUMNS, "Preview of the report", len(report.frame), nothing="No row fits these filters."
+                report.frame, _COLUMNS, "Report preview", len(report.frame), nothing="No row matches these filters."
             ),
             "totals": _totals(report.total),
             "downloads": [
@@ -71,7 +71,7 @@ def reports(request: Request) -> Response:
                 for kind, label in formats.items()
             ],
             "problem": problem,
-            "history": Table(_history(runs), _HISTORY_COLUMNS, "Reports that were run", len(runs), nothing="None yet."),
+            "history": Table(_history(runs), _HISTORY_COLUMNS, "Earlier reports", len(runs), nothing="None yet."),
         }
 
     return show_snapshot(request, "reports.html", "Reports", make, varying=str(runs[0].run_id) if runs else "")

@@ -1,4 +1,4 @@
-"""What surrounds every page: the rail, the snapshot's age, who is signed in."""
+"""The layout around every page: navigation, the snapshot's age, the signed-in key."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def show(
     snapshot: Snapshot | None = None,
     status: int = 200,
 ) -> Response:
-    """A page."""
+    """Render a page as the answer."""
     key = getattr(request.state, "key", None)
     age = None
     if snapshot is not None:
@@ -50,9 +50,9 @@ def show(
 def show_snapshot(
     request: Request, template: str, title: str, make: Callable[[Snapshot], Mapping[str, Any]], varying: str = ""
 ) -> Response:
-    """A page made from the current snapshot, or 304 where the browser has it.
+    """Answer with a page made from the current snapshot, or 304 if the browser has it.
 
-    varying: what the page depends on besides snapshot, URL and who asks.
+    varying: what the page depends on besides snapshot, URL and key.
     """
     service = service_of(request)
     with service.snapshots.read() as snapshot:
@@ -60,5 +60,5 @@ def show_snapshot(
         if has_it(request, tag):
             unchanged: Response = service.answers.unchanged(tag)
             return unchanged
-        body = service.answers.kept(tag, lambda: bytes(show(request, template, title, make(snapshot), snapshot).body))
+        body = service.answers.cached(tag, lambda: bytes(show(request, template, title, make(snapshot), snapshot).body))
     return HTMLResponse(body, headers=headers_of(tag))

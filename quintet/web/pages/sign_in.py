@@ -1,4 +1,4 @@
-"""Signing in with a key, and out: a browser gets a cookie that its scripts cannot read."""
+"""Signing in with a key and out again: the browser gets a cookie that scripts cannot read."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ PATH = "/sign-in"
 
 @router.get(PATH)
 def ask(request: Request, next: str = "/") -> Response:  # noqa: A002  # the parameter's name
-    """The form; after it the reader is taken to the page `next`."""
+    """Show the form; signing in leads to the page `next`."""
     return _form(request, next)
 
 
 @router.post(PATH)
 def sign_in(request: Request, key: Annotated[str, Form()], next_page: Annotated[str, Form()] = "/") -> Response:
-    """Open a session and go on to the page that was asked for."""
+    """Open a session and redirect to the requested page."""
     service = service_of(request)
     service.gate.check_guesses(request)
     if not is_same_site(request):
-        raise ProblemError(403, "the sign-in came from a page of another site; open Quintet's own")
+        raise ProblemError(403, "the sign-in came from a page of another site; use Quintet's own")
     known = recognise(service.store, key.strip(), service.gate.admin_key)
     if known is None:
         service.gate.count_wrong_key(request)
-        return _form(request, next_page, 401, "This key is not known, or was revoked. `make keys` makes a new one.")
+        return _form(request, next_page, 401, "This key is unknown or was revoked. `make keys` makes a new one.")
     text = open_session(service.store, known, service.clock(), service.random_bytes)
     response = RedirectResponse(_own_path(next_page), 303)
     response.set_cookie(
@@ -51,9 +51,9 @@ def sign_in(request: Request, key: Annotated[str, Form()], next_page: Annotated[
 
 @router.post("/sign-out")
 def sign_out(request: Request) -> Response:
-    """End the session."""
+    """Close the session and redirect to the sign-in."""
     if not is_same_site(request):
-        raise ProblemError(403, "the sign-out came from a page of another site; open Quintet's own")
+        raise ProblemError(403, "the sign-out came from a page of another site; use Quintet's own")
     text = request.cookies.get(COOKIE)
     if text:
         close_session(service_of(request).store, text)
@@ -68,5 +68,5 @@ def _form(request: Request, next_page: str, status: int = 200, message: str | No
 
 
 def _own_path(path: str) -> str:
-    """The path if it leads to this service, else the overview."""
+    """Return the path if it leads to this service, else the overview."""
     return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"

@@ -1,1 +1,1 @@
-"""Routes that answer with JSON: one file a domain, besides health and the documentation."""
+"""Routes that answer with JSON: one module per domain, health and the documentation."""

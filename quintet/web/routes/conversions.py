@@ -1,4 +1,4 @@
-"""Conversions over HTTP: the matches, the funnel and how good the matches are."""
+"""Conversions over HTTP: the matches, the funnel and the quality of the matches."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MOMENT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:
 def _iso_moment(text: str) -> str:
     # pydantic would take a bare number for Unix seconds
     if not re.match(_MOMENT, text):
-        raise ValueError("it must be a day or a moment like 2024-05-01 or 2024-05-01T02:22:43Z")
+        raise ValueError("write a day or a time like 2024-05-01 or 2024-05-01T02:22:43Z")
     return text
 
 
@@ -41,18 +41,18 @@ Moment = Annotated[dt.datetime, BeforeValidator(_iso_moment), WithJsonSchema({"t
 
 
 class MatchQuery(PageQuery):
-    """Which matches. A filter takes several values, repeated or separated by commas."""
+    """Filters of matches. A filter accepts several values, repeated or separated by commas."""
 
     tier: Literal["matched", "review"] = Field("matched", description="Matches, or pairs held for review.")
-    country: Texts = Field(description="ISO 3166 alpha-2 codes of the click's country.", examples=[["DE"]])
-    page_category: Texts = Field(description="Pages that were clicked on.", examples=[["Broker finder"]])
+    country: Texts = Field(description="ISO 3166 alpha-2 codes of the conversion's country.", examples=[["DE"]])
+    page_category: Texts = Field(description="Page categories of the conversion.", examples=[["Broker finder"]])
     partner: Texts = Field(description="Brokers.", examples=[["broker"]])
-    is_mobile: bool | None = Field(None, description="Whether the visitor was on a phone.")
-    since: Moment | None = Field(None, description="First moment of the click, UTC where it names no zone.")
-    until: Moment | None = Field(None, description="The moment of the click before which it ends.")
+    is_mobile: bool | None = Field(None, description="Whether the visitor used a phone.")
+    since: Moment | None = Field(None, description="Earliest time of the conversion, included; UTC without a zone.")
+    until: Moment | None = Field(None, description="Latest time of the conversion, excluded; UTC without a zone.")
 
     def filters(self) -> MatchFilters:
-        """The filters as the domain knows them."""
+        """Return the filters in the domain's form."""
         return MatchFilters(
             tier=self.tier,
             countries=self.country,
@@ -65,12 +65,12 @@ class MatchQuery(PageQuery):
 
 
 class Match(BaseModel):
-    """A click and the broker row that it became."""
+    """A conversion and its broker row."""
 
     conversion_id: int
     session_id: str | None
-    created_at: dt.datetime = Field(description="Of the click, UTC.")
-    country_iso2: str | None = Field(description="Of the click.")
+    created_at: dt.datetime = Field(description="Of the conversion, UTC.")
+    country_iso2: str | None = Field(description="Of the conversion.")
     is_mobile: bool | None
     ui_element: str | None
     page_category: str | None
@@ -79,7 +79,7 @@ class Match(BaseModel):
     broker_source_file: str
     broker_source_row: int
     broker_at: str = Field(description="By the partner's clock, without a zone.", examples=["2024-05-01T02:22:43"])
-    lag_seconds: int = Field(description="From the click to the row, on our clock.")
+    lag_seconds: int = Field(description="From the conversion to the broker row, with the partner's clock corrected.")
     match_probability: float
     runner_up_probability: float
     tier: Literal["matched", "review"]
@@ -101,9 +101,9 @@ def _utc(moment: dt.datetime | None) -> dt.datetime | None:
 
 @router.get("/matches", response_model=MatchPage)
 def matches(request: Request, query: Annotated[MatchQuery, Query()]) -> Response:
-    """Which click became which broker row, how surely, and what the broker says of it.
+    """List the matched pairs of conversion and broker row with their probability and the broker's score.
 
-    A click and a broker row occur at most once. Pairs held for review are no matches: ask for them by `tier`.
+    A conversion and a broker row occur at most once. Pairs held for review are not matches: request them with `tier`.
     """
 
     def fetch(cursor: Any, after: tuple[Any, ...] | None) -> Page:
@@ -113,7 +113,7 @@ def matches(request: Request, query: Annotated[MatchQuery, Query()]) -> Response
 
 
 class FunnelStep(BaseModel):
-    """How many rows of a side come so far."""
+    """How many rows of a side reach a step."""
 
     side: Literal["clicks", "broker_rows"]
     step: Literal["all", "in_reach", "with_candidate", "matched"]
@@ -122,7 +122,7 @@ class FunnelStep(BaseModel):
 
 
 class Outcome(BaseModel):
-    """What became of rows of a side."""
+    """How many rows of a side have an outcome."""
 
     side: Literal["clicks", "broker_rows"]
     outcome: str = Field(description="`matched`, or the reason why not.", examples=["no_candidate"])
@@ -131,7 +131,7 @@ class Outcome(BaseModel):
 
 
 class Placebo(BaseModel):
-    """The same matching with the clicks moved, where every match is false."""
+    """The same matching with shifted conversions, where every match is false."""
 
     hours: int
     broker_rows: int
@@ -140,7 +140,7 @@ class Placebo(BaseModel):
 
 
 class MatchQuality(BaseModel):
-    """What the model expects of its matches, and what the placebo says of them."""
+    """The quality of the matches that the model expects and that the placebo measures."""
 
     model_version: str | None
     trained_at: dt.datetime | None = Field(description="UTC.")
@@ -160,9 +160,9 @@ class FunnelPage(Listed):
 
 @router.get("/funnel", response_model=FunnelPage)
 def funnel(request: Request) -> Response:
-    """How far clicks and broker rows come, why the others do not, and how good the matches are.
+    """Return the funnel of conversions and broker rows, the reasons for no match, and the quality of the matches.
 
-    `false_match_rate` is measured: the same matching against clicks whose times are moved by hours.
+    `false_match_rate` is measured by the same matching against conversions shifted by hours.
     """
 
     def fetch(cursor: Any, _: tuple[Any, ...] | None) -> Page:
@@ -172,7 +172,7 @@ def funnel(request: Request) -> Response:
 
 
 def match_quality(cursor: Any) -> dict[str, Any]:
-    """`outcomes` and `quality` of the answer, from a snapshot."""
+    """Return `outcomes` and `quality` of the answer from a snapshot."""
     figures = dict(cursor.execute("select figure, value from ml.matching_summary").fetchall())
     [(version, trained_at)] = cursor.execute(
         "select version, strftime(trained_at, '%Y-%m-%dT%H:%M:%SZ') from ml.matching_model"

@@ -1,4 +1,4 @@
-"""The OpenAPI document and a page to read and try it, self-hosted."""
+"""The OpenAPI document and a self-hosted page to read and try it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ router = guarded_router(None)
 
 @router.get("/openapi.json", include_in_schema=False)
 def openapi(request: Request) -> JSONResponse:
-    """The OpenAPI document of the whole service."""
+    """Return the OpenAPI document of the whole service."""
     return JSONResponse(document(request.app))
 
 
 @router.get("/docs", include_in_schema=False)
 def docs() -> HTMLResponse:
-    """The document to read and try, with worked examples."""
+    """Show the document, with worked examples to try."""
     # Swagger UI writes styles into its elements
     policy = CONTENT_SECURITY_POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
     page = environment().get_template("docs.html").render()
@@ -32,7 +32,7 @@ def docs() -> HTMLResponse:
 
 
 def document(app: FastAPI) -> dict[str, Any]:
-    """The app's OpenAPI document, its problems under their own media type, which FastAPI has no setting for."""
+    """Return the app's OpenAPI document with the media type of problems, which FastAPI cannot set."""
     described = copy.deepcopy(app.openapi())
     for path in described["paths"].values():
         for operation in path.values():

@@ -1,4 +1,4 @@
-"""Whether the service lives, whether it can answer, and its figures for monitoring."""
+"""Liveness, readiness and metrics of the service."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Alive(BaseModel):
 
 
 class Ready(BaseModel):
-    """The service can answer, from this snapshot."""
+    """The service can answer from this snapshot."""
 
     status: str = Field(examples=["ok"])
     snapshot: str = Field(examples=["20260101T040000-1a2b3c4d"])
@@ -32,13 +32,13 @@ class Ready(BaseModel):
 
 @router.get("/healthz", response_model=Alive)
 async def healthz() -> Alive:
-    """Whether the process answers at all; it asks nobody else."""
+    """Check that the process answers; it checks nothing else."""
     return Alive(status="ok")
 
 
 @router.get("/readyz", response_model=Ready, responses={503: DECLARED[503]})
 def readyz(request: Request) -> Ready:
-    """Whether there is a snapshot to answer from, and how old it is; 503 with what to do where there is none."""
+    """Check that there is a snapshot, and return its age; 503 with what to do if there is none."""
     service = service_of(request)
     with service.snapshots.read() as snapshot:
         age = service.clock().replace(tzinfo=None) - snapshot.published_at
@@ -56,7 +56,7 @@ def readyz(request: Request) -> Ready:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' format."}},
 )
 def metrics(request: Request) -> Response:
-    """Request times by route, and how answers came about, in the format of Prometheus."""
+    """Return the metrics of the service in the format of Prometheus."""
     return Response(generate_latest(service_of(request).metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 

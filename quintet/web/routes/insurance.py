@@ -47,7 +47,7 @@ Year = Annotated[int, Field(ge=EARLIEST_YEAR, le=LATEST_YEAR)]
 
 
 class FilterQuery(BaseModel):
-    """Which rows to take. A filter takes several values, repeated or separated by commas."""
+    """Filters of rows. A filter accepts several values, repeated or separated by commas."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -65,11 +65,11 @@ class FilterQuery(BaseModel):
     def _no_part_of_a_year(cls, given: Any) -> Any:
         finer = [name for name in given if any(part in name.lower() for part in _FINER_THAN_A_YEAR)]
         if finer:
-            raise ValueError(f"{finer[0]}: the data is yearly, there are no months in it; use year_from and year_to")
+            raise ValueError(f"{finer[0]}: the data is yearly; use year_from and year_to")
         return given
 
     def filters(self) -> Filters:
-        """The filters as the domain knows them. Raises QueryError."""
+        """Return the filters in the domain's form. Raises QueryError."""
         lists = ("agency", "primary_agency", "product", "prod_line", "state", "vendor")
         return Filters(
             **{name: tuple(getattr(self, name)) for name in lists}, year_from=self.year_from, year_to=self.year_to
@@ -77,7 +77,7 @@ class FilterQuery(BaseModel):
 
 
 class FilteredQuery(FilterQuery, PageQuery):
-    """Filters, and which page of the list."""
+    """Filters and page of the list."""
 
 
 class SummaryQuery(FilteredQuery):
@@ -86,28 +86,28 @@ class SummaryQuery(FilteredQuery):
     group_by: Annotated[list[str], BeforeValidator(split_values)] = Field(
         default_factory=list,
         max_length=len(PIVOTS),
-        description=f"Pivots, any of {', '.join(PIVOTS)}; without any the grand total.",
+        description=f"Pivots, any of {', '.join(PIVOTS)}; without any, the grand total.",
         examples=[["prod_line", "year"]],
     )
 
 
 class ShortYear(BaseModel):
-    """A year that the data covers in part."""
+    """A year that the data covers partly."""
 
     year: int
     months_covered: int
 
 
 class SummaryRow(BaseModel):
-    """One group: its pivots, sums over the rows that know each measure, ratios recomputed from sums."""
+    """One group: its pivots, sums over the rows that have each measure, and ratios computed from sums."""
 
     model_config = ConfigDict(extra="allow")
 
-    rows: int = Field(description="Rows of the fact behind this group.")
+    rows: int = Field(description="Rows of the fact table in this group.")
     agencies: int
     months_covered: int = Field(description="Months of the group's years that the data covers.")
-    short_years: list[ShortYear] = Field(description="Those of its years that are covered in part.")
-    written_premium: float | None = Field(description="USD; null where no row knows it.")
+    short_years: list[ShortYear] = Field(description="Its years that are covered partly.")
+    written_premium: float | None = Field(description="USD; null where no row has it.")
     new_business_premium: float | None
     prev_written_premium: float | None
     earned_premium: float | None
@@ -121,7 +121,7 @@ class SummaryRow(BaseModel):
     retention_ratio_missing_reason: str | None
     growth_rate: float | None
     growth_rate_missing_reason: str | None
-    missing: dict[str, dict[str, int]] | None = Field(description="Measure to reason to rows that lack it.")
+    missing: dict[str, dict[str, int]] | None = Field(description="By measure and reason, the rows that lack it.")
 
 
 class SummaryPage(Listed):
@@ -154,14 +154,14 @@ class DetailPage(Listed):
 
 
 class ForecastQuery(PageQuery):
-    """Which series of the forecast."""
+    """Filters of the forecast."""
 
     agency: Ids = Field(description="Agency ids.")
     prod_line: Codes = Field(description="Lines: `CL` commercial, `PL` personal.")
 
 
 class ForecastRow(BaseModel):
-    """The forecast of an agency's line; bands are null where no earlier forecast can be compared."""
+    """The forecast of an agency's line; bands are null where the backtest has no forecast to compare."""
 
     agency_id: int
     prod_line: str
@@ -176,7 +176,7 @@ class ForecastRow(BaseModel):
 
 
 class ModelScore(BaseModel):
-    """How well a model has forecast years that it had not seen; a null year stands for all of them."""
+    """The backtest of a model on unseen years; a null year stands for all of them."""
 
     model: str
     year: int | None
@@ -198,13 +198,13 @@ class ForecastPage(Listed):
 
 
 class SegmentQuery(PageQuery):
-    """Which segments."""
+    """Filters of segments."""
 
     segment: Codes = Field(description="Names of segments.", examples=[["repair"]])
 
 
 class SegmentRow(BaseModel):
-    """An agency's segment with the rule and the figures that it was judged by."""
+    """An agency's segment with its rule and figures."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -223,7 +223,7 @@ class SegmentPage(Listed):
 class ReportQuery(FilterQuery):
     """Filters, and the format of the file."""
 
-    format: Literal["xlsx", "csv"] = Field("xlsx", description="A workbook takes 10,000 rows, CSV any number.")
+    format: Literal["xlsx", "csv"] = Field("xlsx", description="A workbook holds up to 10,000 rows, CSV any number.")
 
 
 _REPORT_TYPES = {
@@ -233,8 +233,8 @@ _REPORT_TYPES = {
 
 
 @contextmanager
-def asked() -> Iterator[None]:
-    """Turns a question that the domain cannot answer into a 422 that names the parameter."""
+def query_errors() -> Iterator[None]:
+    """Turn a QueryError of the domain into a 422 that names the parameter."""
     try:
         yield
     except QueryError as error:
@@ -246,31 +246,31 @@ def _list(
     request: Request,
     query: PageQuery,
     fetch: Callable[[Any, tuple[Any, ...] | None], Page],
-    beside: Callable[[Any], Mapping[str, Any]] = lambda _: {},
+    extra: Callable[[Any], Mapping[str, Any]] = lambda _: {},
 ) -> Response:
-    with asked():
-        return answer_list(request, query, fetch, beside)
+    with query_errors():
+        return answer_list(request, query, fetch, extra)
 
 
 @router.get("/performance", response_model=DetailPage)
 def performance(request: Request, query: Annotated[FilteredQuery, Query()]) -> Response:
-    """Premium, losses and policies in detail: a row an agency, product, state and year.
+    """List premium, losses and policies by agency, product, state and year.
 
-    A figure that is not known is null, and `<figure>_missing_reason` says why.
+    An unknown figure is null, and `<figure>_missing_reason` says why.
     """
-    with asked():
+    with query_errors():
         filters = query.filters()
     return _list(request, query, lambda cursor, after: detail_page(cursor, filters, after, query.page_size))
 
 
 @router.get("/summary", response_model=SummaryPage)
 def summary(request: Request, query: Annotated[SummaryQuery, Query()]) -> Response:
-    """Sums over any combination of pivots, ratios recomputed at that grain.
+    """Return sums over any combination of pivots, with ratios computed at that grain.
 
     Loss ratio is losses by written premium; retention is retained policies by policies in force the year before;
-    growth is on the written premium of the year before. `missing` says which measures some rows lack, and why.
+    growth is against the written premium of the year before. `missing` has the measures that rows lack, and why.
     """
-    with asked():
+    with query_errors():
         filters = query.filters()
     return _list(
         request,
@@ -281,10 +281,10 @@ def summary(request: Request, query: Annotated[SummaryQuery, Query()]) -> Respon
 
 @router.get("/forecast", response_model=ForecastPage)
 def forecast(request: Request, query: Annotated[ForecastQuery, Query()]) -> Response:
-    """Next year's written premium of each agency and line with its 80% and 95% bands, beside the backtest.
+    """Return next year's written premium of each agency and line with 80% and 95% bands, and the backtest.
 
     `backtest` has the scores of every model, by year and (with a null year) over all of them; `explanation` says which
-    one is in use and by how much it beats the last complete year, or that none does.
+    one is active and by how much it beats the last complete year, or that none does.
     """
 
     def fetch(cursor: Any, after: tuple[Any, ...] | None) -> Page:
@@ -295,7 +295,7 @@ def forecast(request: Request, query: Annotated[ForecastQuery, Query()]) -> Resp
 
 @router.get("/segments", response_model=SegmentPage)
 def segments(request: Request, query: Annotated[SegmentQuery, Query()]) -> Response:
-    """Which segment each agency is in, the rule that put it there, and what to do about it."""
+    """List the segment of each agency, its rule, and what to do about it."""
 
     def fetch(cursor: Any, after: tuple[Any, ...] | None) -> Page:
         return segment_page(cursor, query.segment, after, query.page_size)
@@ -314,8 +314,8 @@ def segments(request: Request, query: Annotated[SegmentQuery, Query()]) -> Respo
     },
 )
 def premium(request: Request, query: Annotated[ReportQuery, Query()]) -> Response:
-    """Premium Info by Agency and Product Line, as a workbook or, at any size, as CSV; recorded in the history."""
-    with asked():
+    """Return Premium Info by Agency and Product Line as a workbook or CSV (any size); record it in the history."""
+    with query_errors():
         filters = query.filters()
     service = service_of(request)
     disposition = f'attachment; filename="premium_{period(filters).replace(" ", "_")}.{query.format}"'
@@ -351,6 +351,6 @@ def premium(request: Request, query: Annotated[ReportQuery, Query()]) -> Respons
 
 
 def _csv_of(snapshots: Snapshots, filters: Filters) -> Iterator[bytes]:
-    """The report's CSV, read as it is sent, from one snapshot."""
+    """Stream the report's CSV from one snapshot."""
     with snapshots.read() as snapshot:
         yield from write_csv(snapshot.cursor, filters)

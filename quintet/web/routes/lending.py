@@ -1,4 +1,4 @@
-"""Lending over HTTP: decisions on applications, the scoring model, and the features of a client now."""
+"""Lending over HTTP: decisions on applications, the scoring model, and a client's features."""
 
 from __future__ import annotations
 
@@ -36,33 +36,33 @@ _MOST_FIGURES = 100
 
 
 class ApplicationGiven(BaseModel):
-    """An application as the CRM has committed it."""
+    """An application as the CRM committed it."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    application_id: int = Field(ge=0, le=LARGEST_ID, description="The id of its row in the table loan.", examples=[1])
-    client_id: int = Field(ge=0, le=LARGEST_ID, description="Who applies: the id in the table user.", examples=[7])
+    application_id: int = Field(ge=0, le=LARGEST_ID, description="The id of its row in the table `loan`.", examples=[1])
+    client_id: int = Field(ge=0, le=LARGEST_ID, description="The applicant: the id in the table `user`.", examples=[7])
     amount: float = Field(
         gt=0, le=LARGEST_AMOUNT, allow_inf_nan=False, description="In the currency of the loans.", examples=[500.0]
     )
-    duration_days: int = Field(ge=1, le=LONGEST_DURATION_DAYS, description="How long it is to run.", examples=[30])
+    duration_days: int = Field(ge=1, le=LONGEST_DURATION_DAYS, description="Duration of the loan, days.", examples=[30])
     submitted_at: AwareDatetime = Field(
-        description="When it is sent, with its zone. What is older than a day and was not decided then is refused.",
+        description="When it is sent, with its zone. One older than a day that is not decided yet is refused.",
         examples=["2026-01-01T10:00:00Z"],
     )
     applied_on: dt.date | None = Field(
         None,
-        description="Its day, at whose end features are told; by default that of submitted_at, UTC.",
+        description="The day at whose end features are computed; by default the day of submitted_at, UTC.",
     )
     commit_lsn: str | None = Field(
         None,
         pattern=LSN_PATTERN,
-        description="pg_current_wal_lsn() after the commit. Without it the decision waits for the application's row.",
+        description="`pg_current_wal_lsn()` after the commit. Without it the decision waits for the application's row.",
         examples=["0/16B3748"],
     )
 
     def application(self) -> Application:
-        """As it is decided."""
+        """Return the application in the domain's form."""
         submitted_at = self.submitted_at.astimezone(dt.UTC)
         return Application(
             self.application_id,
@@ -76,31 +76,31 @@ class ApplicationGiven(BaseModel):
 
 
 class ReasonAnswer(BaseModel):
-    """Why: a code for programs, and a sentence for the client."""
+    """A reason: a code for programs and a sentence for the client."""
 
     code: str = Field(examples=["OVERDUE_LOAN"])
     sentence: str = Field(examples=["You have a loan that is overdue."])
 
 
 class DecisionAnswer(BaseModel):
-    """A decision. It is in the log before it is answered, and never changes."""
+    """A decision. It is logged before it is returned, and never changes."""
 
     decision_id: str
     application_id: int
     client_id: int
     decision: Literal["approve", "refer", "reject"]
-    reasons: list[ReasonAnswer] = Field(description="What spoke against approval, or that there was no history.")
-    score: float | None = Field(description="Probability of default; null where there was none in time.")
+    reasons: list[ReasonAnswer] = Field(description="What counted against approval, or that there was no history.")
+    score: float | None = Field(description="Probability of default; null if there was none in time.")
     points: int | None
     model_version: str | None
     policy_version: str
     as_of: dt.date
-    applied_lsn: int | None = Field(description="Up to where in PostgreSQL's log the features were.")
+    applied_lsn: int | None = Field(description="The position in PostgreSQL's log up to which features were applied.")
     decided_at: dt.datetime
 
 
 class FiguresGiven(BaseModel):
-    """What a scoring model looks at."""
+    """The inputs of a scoring model."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -112,24 +112,24 @@ class FiguresGiven(BaseModel):
 
 
 class ScoreAnswer(BaseModel):
-    """What the model in force says."""
+    """The score of the active model."""
 
     default_probability: float = Field(ge=0, le=1)
-    points: int = Field(description="500 are even odds; each 20 more halve them.")
-    reasons: list[str] = Field(description="Codes of what cost points, the dearest first.")
+    points: int = Field(description="500 points are even odds of default; every 20 more halve them.")
+    reasons: list[str] = Field(description="Codes of what cost points, the costliest first.")
     model_version: str
 
 
 class ClientFeaturesAnswer(BaseModel):
-    """The features of a client, as the stream has them."""
+    """The features of a client from the stream."""
 
     client_id: int
-    as_of: dt.date = Field(description="The day at whose end the values are told.")
-    features: dict[str, float | int | None] = Field(description="By name; the catalogue says what null means.")
-    is_client: bool = Field(description="Whether the CRM has the client, and not only a loan that names it.")
-    applied_lsn: int = Field(description="Up to where in PostgreSQL's log the features are.")
+    as_of: dt.date = Field(description="The day at whose end the values are computed.")
+    features: dict[str, float | int | None] = Field(description="By name; the feature registry says what null means.")
+    is_client: bool = Field(description="Whether the CRM has the client, not only a loan of it.")
+    applied_lsn: int = Field(description="The position in PostgreSQL's log up to which features are applied.")
     applied_commit_at: str | None = Field(description="When the last applied transaction was committed, UTC.")
-    features_version: str = Field(description="Which features, in which versions.")
+    features_version: str = Field(description="The version of the feature definitions.")
 
 
 @router.get("/clients/{client_id}/features", response_model=ClientFeaturesAnswer)
@@ -138,17 +138,17 @@ def client_features(
     client_id: Annotated[int, Path(ge=0, le=2**31 - 1, description="The client's id.")],
     as_of: Annotated[dt.date | None, Query(description="The day, today by default.")] = None,
 ) -> ClientFeaturesAnswer:
-    """The features of a client at the end of a day, from everything that the stream has applied.
+    """Return the features of a client at the end of a day, from all changes that the stream has applied.
 
-    503 where no stream has written yet, 404 where it knows no such client.
+    503 if no stream has written yet, 404 for an unknown client.
     """
     service = service_of(request)
     online = service.of(LendingService).features
     found = online.features_of(client_id, as_of or service.clock().date())
     if found is None:
         if online.store.fact(EPOCH) is None:
-            raise ProblemError(503, "no stream has written features yet; start it with: make stream")
-        raise ProblemError(404, f"the stream knows no client {client_id}")
+            raise ProblemError(503, "no stream has written features yet; start it with `make stream`")
+        raise ProblemError(404, f"the stream has no client {client_id}")
     return ClientFeaturesAnswer(
         client_id=client_id,
         as_of=found.as_of,
@@ -168,8 +168,8 @@ def client_features(
 async def decisions(request: Request, given: ApplicationGiven) -> Response:
     """Decide an application: approve, refer to a person, or reject, with reasons.
 
-    It waits until the features cover the application's commit; where features or score cannot be had in time, it
-    refers. The same application again gives the same answer, bit for bit.
+    It waits until the features cover the application's commit, and refers if features or score are not available in
+    time. The same application gets the same answer again, bit for bit.
     """
     began = time.perf_counter()
     lending = service_of(request).of(LendingService)
@@ -180,7 +180,7 @@ async def decisions(request: Request, given: ApplicationGiven) -> Response:
     except ConflictError as error:
         raise ProblemError(409, str(error)) from None
     except NoPolicyError as error:
-        raise ProblemError(503, f"nothing can be decided: {error}") from None
+        raise ProblemError(503, f"no application can be decided: {error}") from None
     record = answered.record
     if not answered.is_repeat:
         lending.metrics.decisions.labels(record.decision, str(record.shortfall is None).lower()).inc()
@@ -190,14 +190,14 @@ async def decisions(request: Request, given: ApplicationGiven) -> Response:
 
 @deciding.post("/score", response_model=ScoreAnswer)
 async def score(request: Request, given: FiguresGiven) -> Response:
-    """Score figures by the model in force. Nothing is decided or recorded.
+    """Score figures with the active model. Nothing is decided or recorded.
 
-    503 where no model is in force, 422 where it lacks a figure.
+    503 if no model is active, 422 if a figure of the model is missing.
     """
     serving = service_of(request).of(LendingService).decisions.serving
     if serving.now.model is None:
-        why = "; ".join(serving.now.faults) or "none was learnt yet: make run SELECT=lending"
-        raise ProblemError(503, f"no scoring model is in force: {why}")
+        why = "; ".join(serving.now.faults) or "none is trained yet; run `make run SELECT=lending`"
+        raise ProblemError(503, f"no scoring model is active: {why}")
     try:
         scored_by = await InProcess(serving).score(given.values, 0)
     except NoScoreError as error:

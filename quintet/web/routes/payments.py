@@ -27,7 +27,7 @@ from pydantic import (
 from sse_starlette import EventSourceResponse
 from starlette.responses import JSONResponse, Response
 
-from quintet.payments import store as kept
+from quintet.payments import store as live_store
 from quintet.payments.auth_codes import status_of
 from quintet.payments.detector import LARGEST_COUNT
 from quintet.payments.incidents import WITHDRAWN, Incident, to_datetime, to_minute
@@ -46,7 +46,7 @@ handling = guarded_router("payments:handle", prefix="/v1/payments", tags=["payme
 FIRST_ROUTERS, ROUTERS = (writing,), (router, handling)
 
 MOST_ITEMS = 10_000
-"""Items in one request; more are to be sent in several."""
+"""The most items of one request."""
 
 LONGEST_SILENCE = dt.timedelta(days=30)
 
@@ -60,9 +60,9 @@ Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT, strict=True)]
 
 
 def _written_out(value: Any) -> Any:
-    """Refuse a bare number, which pydantic would take for seconds since 1970."""
+    """Refuse a bare number, which pydantic would read as seconds since 1970."""
     if isinstance(value, int | float) or (isinstance(value, str) and "-" not in value.strip()[1:]):
-        raise ValueError("a time is written like 2024-01-01T14:31:00Z, a day like 2024-01-01")
+        raise ValueError("write a time like 2024-01-01T14:31:00Z, a day like 2024-01-01")
     return value
 
 
@@ -71,32 +71,32 @@ Day = Annotated[dt.date, BeforeValidator(_written_out)]
 
 
 class _Timed(BaseModel):
-    """What happened in a minute."""
+    """An item with the minute it belongs to."""
 
     model_config = ConfigDict(extra="forbid")
 
     minute_at: Annotated[str, Field(min_length=4, max_length=40)] = Field(
         validation_alias=AliasChoices("minute_at", "timestamp", "time"),
-        description="The minute, or a moment in it: ISO 8601, without a zone UTC. Or `14h 31` of `day`.",
+        description="The minute, or a time in it: ISO 8601, UTC without a zone. Or `14h 31` of `day`.",
         examples=["2024-01-01T14:31:00Z"],
     )
     day: Day | None = Field(None, description="The day of a minute like `14h 31`, UTC.", examples=["2024-01-01"])
 
     def minute(self) -> int:
-        """Minutes since 1970. Raises ValueError where there is no such minute."""
+        """Return the minutes since 1970. Raises ValueError for an invalid minute."""
         found = _MINUTE_OF_DAY.fullmatch(self.minute_at.strip())
         if found:
             hour, minute = int(found[1]), int(found[2])
             if hour > 23 or minute > 59:
-                raise ValueError(f"{self.minute_at!r} is no minute of a day; they go from 00h 00 to 23h 59")
+                raise ValueError(f"{self.minute_at!r} is not a minute of a day; write 00h 00 to 23h 59")
             if self.day is None:
-                raise ValueError(f"{self.minute_at!r} needs the day beside it, like 2024-01-01")
+                raise ValueError(f"{self.minute_at!r} needs `day` as well, like 2024-01-01")
             return to_minute(dt.datetime.combine(self.day, dt.time(hour, minute)))
         try:
             at = dt.datetime.fromisoformat(self.minute_at.strip())
             return to_minute(at)
         except (ValueError, OverflowError):
-            raise ValueError(f"{self.minute_at!r} is no time; write one like 2024-01-01T14:31:00Z") from None
+            raise ValueError(f"{self.minute_at!r} is not a time; write one like 2024-01-01T14:31:00Z") from None
 
     @model_validator(mode="after")
     def _has_minute(self) -> _Timed:
@@ -106,21 +106,21 @@ class _Timed(BaseModel):
 
 
 class MinuteCount(_Timed):
-    """How many transactions of a status a minute had. Sent again, the last count holds."""
+    """The count of transactions of a status in a minute. If it is sent again, the last count replaces it."""
 
-    status: Text = Field(description="approved, denied, failed or another; one that is new gets a series of its own.")
+    status: Text = Field(description="approved, denied, failed or another; a new one gets a series of its own.")
     count: Count = Field(description="Transactions in the whole minute.", examples=[12])
 
     def item(self) -> Item:
-        """What the monitor takes."""
+        """Return the item in the monitor's form."""
         return Item(self.minute(), self.status.strip().lower(), self.count)
 
 
 class Transaction(_Timed):
-    """One transaction. Sent again with the same id and status it counts once."""
+    """One transaction. Sent again with the same id and status, it counts once."""
 
-    transaction_id: Annotated[str, Field(min_length=1, max_length=100)] = Field(description="What the sender calls it.")
-    status: Text | None = Field(None, description="Its status, or in place of it `auth_code`.")
+    transaction_id: Annotated[str, Field(min_length=1, max_length=100)] = Field(description="The sender's id.")
+    status: Text | None = Field(None, description="Its status; send it or `auth_code`.")
     auth_code: str | None = Field(
         None, description="ISO 8583 action code: 00 is approved, 91 failed, 51 denied.", pattern=r"^[0-9A-Z]{2}$"
     )
@@ -135,11 +135,11 @@ class Transaction(_Timed):
     @model_validator(mode="after")
     def _has_one(self) -> Transaction:
         if (self.status is None) == (self.auth_code is None):
-            raise ValueError("a transaction has a status or an auth_code, one of them")
+            raise ValueError("send either status or auth_code")
         return self
 
     def item(self) -> Item:
-        """What the monitor takes."""
+        """Return the item in the monitor's form."""
         status = status_of(self.auth_code) if self.auth_code else (self.status or "").strip().lower()
         return Item(self.minute(), status, 1, self.transaction_id)
 
@@ -173,15 +173,15 @@ _BODY = {
 
 
 class Recommendation(BaseModel):
-    """What is to be done about one item."""
+    """The recommendation for one item."""
 
     series: str
     minute_at: str
     recommendation: Literal["alert", "ok"]
     reason: str
-    is_accepted: bool = Field(description="False where the minute was settled before.")
-    scored_minute_at: str | None = Field(description="The minute the verdict is about; earlier while it is incomplete.")
-    score: float | None = Field(description="Minus the decimal logarithm of the probability of what came.")
+    is_accepted: bool = Field(description="False if the minute was already closed.")
+    scored_minute_at: str | None = Field(description="The scored minute; earlier while the item's is incomplete.")
+    score: float | None = Field(description="Minus the decimal logarithm of the probability of the observed count.")
     expected: float | None
     observed: int | None
     window_minutes: int | None
@@ -190,30 +190,30 @@ class Recommendation(BaseModel):
 
 
 class Recommendations(BaseModel):
-    """The verdicts in the order of the items."""
+    """The recommendations in the order of the items."""
 
     items: list[Recommendation]
     alerts: int = Field(description="How many of the items recommend an alert.")
-    unknown_statuses: list[str] = Field(description="Statuses that came and that nobody knows, each its own series.")
+    unknown_statuses: list[str] = Field(description="Unknown statuses among the items; each is a series of its own.")
 
 
 class IncidentQuery(BaseModel):
-    """Which incidents."""
+    """Filters of incidents."""
 
     model_config = ConfigDict(extra="forbid")
 
     source: Literal["all", "live", "batch"] = Field(
-        "all", description="`live`: of what was sent to the service; `batch`: of the files; `all`: both, each once."
+        "all", description="`live`: from items sent to the service; `batch`: from files; `all`: both, each once."
     )
     state: Literal["any", "firing", "resolved", "withdrawn"] = Field(
-        "any", description="`any` leaves out those that late counts withdrew."
+        "any", description="`any` omits incidents that late counts withdrew."
     )
-    page_size: int = Field(DEFAULT_PAGE_SIZE, ge=1, le=LARGEST_PAGE_SIZE, description="Most items in the answer.")
-    page_token: str | None = Field(None, max_length=4_000, description="`next_page_token` of the page before.")
+    page_size: int = Field(DEFAULT_PAGE_SIZE, ge=1, le=LARGEST_PAGE_SIZE, description="Maximum number of items.")
+    page_token: str | None = Field(None, max_length=4_000, description="`next_page_token` of the previous page.")
 
 
 class IncidentRow(BaseModel):
-    """An incident; ended_at is null while it lasts."""
+    """An incident; ended_at is null while it is open."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -236,24 +236,24 @@ class IncidentPage(BaseModel):
 
     items: list[IncidentRow]
     next_page_token: str | None
-    snapshot: str | None = Field(description="The snapshot behind those of files; null where none is published.")
+    snapshot: str | None = Field(description="The snapshot of the incidents from files; null if none is published.")
 
 
 class MinuteQuery(BaseModel):
-    """Which points."""
+    """Filters of points."""
 
     model_config = ConfigDict(extra="forbid")
 
-    source: Literal["live", "batch"] = Field("live", description="Of what was sent to the service, or of the files.")
+    source: Literal["live", "batch"] = Field("live", description="From items sent to the service, or from files.")
     series: list[Text] = Field(default_factory=list, max_length=40, description="Statuses, `volume` or `feed`.")
-    since: Moment | None = Field(None, description="First minute, included; without a zone UTC.")
+    since: Moment | None = Field(None, description="First minute, included; UTC without a zone.")
     until: Moment | None = Field(None, description="End, excluded.")
-    page_size: int = Field(DEFAULT_PAGE_SIZE, ge=1, le=LARGEST_PAGE_SIZE, description="Most items in the answer.")
-    page_token: str | None = Field(None, max_length=4_000, description="`next_page_token` of the page before.")
+    page_size: int = Field(DEFAULT_PAGE_SIZE, ge=1, le=LARGEST_PAGE_SIZE, description="Maximum number of items.")
+    page_token: str | None = Field(None, max_length=4_000, description="`next_page_token` of the previous page.")
 
 
 class PointRow(BaseModel):
-    """A series in a minute."""
+    """One minute of a series."""
 
     series: str
     minute_at: str
@@ -278,12 +278,12 @@ class PointPage(BaseModel):
 
 
 class SilenceRequest(BaseModel):
-    """What is to be silent, and for how long."""
+    """A series to silence, and for how long."""
 
     model_config = ConfigDict(extra="forbid")
 
     series: Text | None = Field(None, description="A status, `volume` or `feed`; null for all.")
-    minutes: int = Field(ge=1, le=int(LONGEST_SILENCE.total_seconds() // 60), description="How long, from now on.")
+    minutes: int = Field(ge=1, le=int(LONGEST_SILENCE.total_seconds() // 60), description="How long, from now.")
     comment: str = Field("", max_length=300)
 
 
@@ -299,7 +299,7 @@ class SilenceRow(BaseModel):
 
 
 class SilencePage(BaseModel):
-    """The silences that hold, the one that ends first before."""
+    """The active silences, by their end."""
 
     items: list[SilenceRow]
     next_page_token: None
@@ -307,7 +307,7 @@ class SilencePage(BaseModel):
 
 
 class Acknowledged(BaseModel):
-    """Who takes an incident on."""
+    """Who acknowledged an incident, and when."""
 
     incident_id: str
     acknowledged_at: str
@@ -318,14 +318,14 @@ IncidentId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")]
 
 
 def items_of(body: Any, now: dt.datetime) -> list[Item]:
-    """The items of a body: one, a list, or `{"items": […]}`. Raises ProblemError 413 or 422, which names each fault."""
+    """Return the items of a body: one, a list, or `{"items": […]}`. Raises ProblemError 413, or 422 with each fault."""
     if isinstance(body, dict) and set(body) == {"items"}:
         body = body["items"]
     given = body if isinstance(body, list) else [body]
     if len(given) > MOST_ITEMS:
         raise ProblemError(413, f"{len(given):,} items in one request; send at most {MOST_ITEMS:,} at a time")
     if not given:
-        raise ProblemError(422, "the list has no item; send at least one")
+        raise ProblemError(422, "the list is empty; send at least one item")
     try:
         items = [one.item() for one in _ITEMS.validate_python(given)]
     except ValidationError as error:
@@ -336,13 +336,13 @@ def items_of(body: Any, now: dt.datetime) -> list[Item]:
         raise _refused(faults) from None
     ahead = [place for place, item in enumerate(items) if is_ahead(item.minute, now)]
     if ahead:
-        clock = f"the clock here says {now:%Y-%m-%d %H:%M} UTC"
+        clock = f"the service's clock is at {now:%Y-%m-%d %H:%M} UTC"
         raise _refused(
             [
                 Fault(
                     where=f"body.{place}.minute_at",
                     what=f"{to_datetime(items[place].minute):%Y-%m-%d %H:%M} UTC has not begun: {clock} "
-                    f"(up to {AHEAD.total_seconds():.0f} s ahead is taken). Send times with their zone, like +02:00",
+                    f"({AHEAD.total_seconds():.0f} s ahead are allowed). Send times with their zone, like +02:00",
                 )
                 for place in ahead
             ]
@@ -353,7 +353,7 @@ def items_of(body: Any, now: dt.datetime) -> list[Item]:
 def _refused(faults: Sequence[Fault]) -> ProblemError:
     shown = list(faults[:_MOST_FAULTS])
     more = f"; and {len(faults) - len(shown):,} more faults" if len(faults) > len(shown) else ""
-    detail = "nothing was taken: " + "; ".join(f"{fault.where}: {fault.what}" for fault in shown[:3]) + more
+    detail = "no item was stored: " + "; ".join(f"{fault.where}: {fault.what}" for fault in shown[:3]) + more
     return ProblemError(422, detail, errors=shown)
 
 
@@ -366,7 +366,7 @@ async def _json_body(request: Request) -> Any:
         return json.loads(await request.body())
     except (ValueError, RecursionError):
         raise ProblemError(
-            422, "the body is no JSON; send an item, a list of items, or an object with `items`"
+            422, "the body is not JSON; send an item, a list of items, or an object with `items`"
         ) from None
 
 
@@ -398,9 +398,9 @@ async def _json_body(request: Request) -> Any:
     },
 )
 async def transactions(request: Request) -> Response:
-    """Take minute counts or single transactions, one or many, and say of each whether it is worth an alert.
+    """Store minute counts or single transactions, one or many, and recommend for each whether to alert.
 
-    Sent again, nothing changes; what comes up to fifteen minutes late is scored anew. All items are taken or none.
+    Sending an item again changes nothing; one up to fifteen minutes late is scored again. All items are stored or none.
     """
     service = service_of(request)
     items = items_of(await _json_body(request), service.clock())
@@ -434,7 +434,7 @@ def _recommendation(verdict: Verdict) -> dict[str, Any]:
 
 @router.get("/incidents", response_model=IncidentPage)
 def incidents(request: Request, query: Annotated[IncidentQuery, Query()]) -> Response:
-    """Incidents, the last one first: what was, since when, how bad, why, and who takes care of it."""
+    """List incidents, the last one first: what, since when, how bad, why, and who acknowledged it."""
     service = service_of(request)
     question = {"route": request.url.path, **query.model_dump(exclude={"page_size", "page_token"})}
     after = service.tokens.read(question, query.page_token)
@@ -451,17 +451,17 @@ def incidents(request: Request, query: Annotated[IncidentQuery, Query()]) -> Res
 
 
 def all_incidents(request: Request, source: str = "all") -> tuple[list[dict[str, Any]], str | None]:
-    """Incidents of the live feed and of the files, each once, the last one first; and the snapshot, if any."""
+    """Return incidents of the live feed and of files, each once, the last one first; and the snapshot, if any."""
     service = service_of(request)
     found: dict[str, dict[str, Any]] = {}
     snapshot_id = None
-    notes = {one.incident_id: one for one in kept.incidents(service.store)}
+    notes = {one.incident_id: one for one in live_store.incidents(service.store)}
     if source in ("all", "batch"):
         try:
             with service.snapshots.read() as snapshot:
                 snapshot_id = snapshot.snapshot_id
                 rows = records(snapshot.cursor.execute("select * from marts.fct_payment_incidents"))
-        except (NoSnapshotError, duckdb.CatalogException):  # no file was judged yet
+        except (NoSnapshotError, duckdb.CatalogException):  # no file was scored yet
             rows = []
         for row in rows:
             found[row["incident_id"]] = {
@@ -472,7 +472,7 @@ def all_incidents(request: Request, source: str = "all") -> tuple[list[dict[str,
             }
     if source in ("all", "live"):
         for one in notes.values():
-            if one.source == kept.LIVE:
+            if one.source == live_store.LIVE:
                 found[one.incident_id] = {"source": "live", **incident_as_json(Incident(**one.fields))}
     for incident_id, row in found.items():
         note = notes.get(incident_id)
@@ -486,7 +486,7 @@ def all_incidents(request: Request, source: str = "all") -> tuple[list[dict[str,
 
 @router.get("/minutes", response_model=PointPage)
 def minutes(request: Request, query: Annotated[MinuteQuery, Query()]) -> Response:
-    """Every series by minute: what came, what was expected, and how improbable that is."""
+    """List every series by minute: the observed and expected counts, and how improbable they are."""
     service = service_of(request)
     question = {"route": request.url.path, **query.model_dump(mode="json", exclude={"page_size", "page_token"})}
     after = service.tokens.read(question, query.page_token)
@@ -494,7 +494,7 @@ def minutes(request: Request, query: Annotated[MinuteQuery, Query()]) -> Respons
     until = _minute_of(query.until, to_minute(dt.datetime(2200, 1, 1)))
     snapshot_id = None
     if query.source == "live":
-        points = kept.points(
+        points = live_store.points(
             service.store, since, until, query.series, tuple(after) if after else None, query.page_size + 1
         )
         items = [as_json(point_of(point)) for point in points]
@@ -537,9 +537,9 @@ def _batch_points(
 
 @router.get("/stream", response_class=EventSourceResponse, responses={200: {"content": {"text/event-stream": {}}}})
 async def stream(request: Request) -> EventSourceResponse:
-    """Events as they happen: `minute` (all points of a minute), `incident`, `told` (the outbox has news).
+    """Stream events: `minute` (all points of a minute), `incident`, `told` (the outbox has changed).
 
-    With `Last-Event-ID` it goes on after that event, as long as the service still knows it.
+    With `Last-Event-ID` it continues after that event, as long as the service still has it.
     """
     given = request.headers.get("last-event-id", "")
     live = _live(request)
@@ -558,35 +558,35 @@ async def stream(request: Request) -> EventSourceResponse:
 
 @router.get("/silences", response_model=SilencePage)
 def silences(request: Request) -> Response:
-    """The silences that hold now."""
+    """List the active silences."""
     service = service_of(request)
-    items = [_silence(one) for one in kept.silences(service.store, service.clock())]
+    items = [_silence(one) for one in live_store.silences(service.store, service.clock())]
     return JSONResponse({"items": items, "next_page_token": None, "snapshot": None})
 
 
 @handling.post("/silences/begin", response_model=SilenceRow)
 def silence(request: Request, given: Annotated[SilenceRequest, Body()]) -> Response:
-    """Be silent about a series, or about all, for some minutes."""
+    """Silence a series, or all of them, for some minutes."""
     service = service_of(request)
     now = service.clock()
     who = request.state.key.name
     until = now + dt.timedelta(minutes=given.minutes)
-    return JSONResponse(_silence(kept.add_silence(service.store, given.series, now, until, who, given.comment)))
+    return JSONResponse(_silence(live_store.add_silence(service.store, given.series, now, until, who, given.comment)))
 
 
 @handling.post("/silences/{silence_id}/end", response_model=SilencePage)
 def end_silence(request: Request, silence_id: Annotated[int, Path(ge=1, le=2**53)]) -> Response:
-    """End a silence before its time."""
+    """End a silence early."""
     service = service_of(request)
-    if not kept.end_silence(service.store, silence_id, service.clock()):
-        raise ProblemError(404, f"there is no silence {silence_id} that holds")
+    if not live_store.end_silence(service.store, silence_id, service.clock()):
+        raise ProblemError(404, f"there is no active silence {silence_id}")
     return silences(request)
 
 
 @handling.post("/incidents/{incident_id}/acknowledge", response_model=Acknowledged)
 def acknowledge(request: Request, incident_id: IncidentId) -> Response:
-    """Take an incident on: it is not told again until it ends. The first who does stays."""
-    one = take_on(request, incident_id)
+    """Acknowledge an incident: no notification until it ends. The first acknowledgement stays."""
+    one = acknowledge_incident(request, incident_id)
     return JSONResponse(
         {
             "incident_id": one.incident_id,
@@ -596,17 +596,17 @@ def acknowledge(request: Request, incident_id: IncidentId) -> Response:
     )
 
 
-def take_on(request: Request, incident_id: str) -> kept.KeptIncident:
-    """Acknowledge an incident in the name of whoever asks. Raises ProblemError 404 where there is none."""
+def acknowledge_incident(request: Request, incident_id: str) -> live_store.KeptIncident:
+    """Acknowledge an incident in the name of the request's key. Raises ProblemError 404 for an unknown one."""
     service = service_of(request)
-    kept.acknowledge(service.store, incident_id, request.state.key.name, service.clock())
-    one = kept.incident(service.store, incident_id)
+    live_store.acknowledge(service.store, incident_id, request.state.key.name, service.clock())
+    one = live_store.incident(service.store, incident_id)
     if one is None:
         raise ProblemError(404, f"there is no incident {incident_id} of the live feed")
     return one
 
 
-def _silence(one: kept.KeptSilence) -> dict[str, Any]:
+def _silence(one: live_store.KeptSilence) -> dict[str, Any]:
     return {
         "silence_id": one.silence_id,
         "series": one.series,

@@ -1,4 +1,4 @@
-"""Promotions over HTTP: judging a sign-up, labels that people confirm, and the figures of the overview."""
+"""Promotions over HTTP: scores of sign-ups, labels of users, and the figures of the overview."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _RETRY_SECONDS = 5
 
 def _as_text(value: Any) -> Any:
     if value is not None and not isinstance(value, str):
-        raise ValueError("a text is needed, as ISO 8601 writes it")
+        raise ValueError("write an ISO 8601 text")
     return value
 
 
@@ -55,17 +55,17 @@ class UsageGiven(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    promo_code: Name = Field(examples=["7618"], description="The code; one that no file knows is taken too.")
+    promo_code: Name = Field(examples=["7618"], description="The code; unknown codes are accepted.")
     used_at: Moment | None = Field(None, examples=["2026-01-01T10:05:00Z"], description="When; UTC without an offset.")
 
 
 class SignUpGiven(BaseModel):
-    """A person who signs up. What is not known is left out or null, and tells nothing."""
+    """A sign-up. Omit unknown fields or send null; they do not affect the score."""
 
     model_config = ConfigDict(extra="forbid")
 
     user_id: Name = Field(examples=["u-1001"])
-    created_at: Moment | None = Field(None, examples=["2026-01-01T10:00:00Z"], description="When; now if left out.")
+    created_at: Moment | None = Field(None, examples=["2026-01-01T10:00:00Z"], description="When; now if omitted.")
     email: Text | None = Field(None, examples=["ana.kovac+promo@example.com"])
     phone: Text | None = Field(None, examples=["+1-505-555-0100"])
     first_name: Text | None = Field(None, examples=["Ana"])
@@ -76,7 +76,7 @@ class SignUpGiven(BaseModel):
     usages: list[UsageGiven] = Field(default_factory=list, max_length=_MOST_USAGES, description="Uses known so far.")
 
     def plain(self, now: dt.datetime) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """The sign-up and its usages as plain JSON. Raises ProblemError for a user_id of blanks."""
+        """Return the sign-up and its usages as plain JSON. Raises ProblemError for a blank user_id."""
         sign_up = self.model_dump(mode="json")
         usages = sign_up.pop("usages")
         sign_up["user_id"] = sign_up["user_id"].strip()
@@ -87,36 +87,36 @@ class SignUpGiven(BaseModel):
 
 
 class ReasonAnswered(BaseModel):
-    """Why: a code for programs and a sentence for people."""
+    """A reason: a code for programs and a sentence for people."""
 
     code: str = Field(examples=["DEVICE_SHARED_3"])
     sentence: str = Field(examples=["3 accounts signed up from this device."])
 
 
 class LinkedAnswered(BaseModel):
-    """An account that looks like the same person's."""
+    """An account that appears to be the same person's."""
 
     user_id: str
-    weight: float = Field(description="How strongly; linked from 2.8 on.")
+    weight: float = Field(description="Strength of the link, at least 2.8.")
     shares: list[str] = Field(examples=[["device", "ip"]])
 
 
 class Judged(BaseModel):
-    """What is thought of a sign-up: the fields of `online_index.Judgement`."""
+    """The score and decision of a sign-up: the fields of `online_index.Judgement`."""
 
     user_id: str
     score: float = Field(ge=0, le=1)
     decision: Literal["allow", "review", "block"]
-    reasons: list[ReasonAnswered] = Field(description="What speaks against it, the weightiest first.")
-    cluster_id: str | None = Field(description="The least user_id of its cluster; null where it is linked with none.")
-    cluster_size: int = Field(description="Accounts in its cluster, itself among them.")
+    reasons: list[ReasonAnswered] = Field(description="What counts against it, the strongest first.")
+    cluster_id: str | None = Field(description="The smallest user_id of its cluster; null without links.")
+    cluster_size: int = Field(description="Accounts in its cluster, itself included.")
     linked: list[LinkedAnswered] = Field(description="The strongest links, at most 20.")
     model_version: str = Field(examples=["logistic-993c944d6b8b"])
-    is_new: bool = Field(description="Whether the user was not known before this answer.")
+    is_new: bool = Field(description="Whether the user was unknown before.")
 
 
 class LabelGiven(BaseModel):
-    """What a person found out about a user."""
+    """A person's verdict on a user."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -124,20 +124,20 @@ class LabelGiven(BaseModel):
     is_abuser: Annotated[bool, Field(strict=True)]
     note: Annotated[str, Field(max_length=1_000)] | None = Field(None, examples=["same card as u-1000"])
     replace: Annotated[bool, Field(strict=True)] = Field(
-        False, description="Whether it may take the place of a label that says the opposite."
+        False, description="Whether it may replace the opposite label."
     )
 
 
 class LabelKept(BaseModel):
-    """The label that holds now; the next training learns from it."""
+    """The current label; the next training uses it."""
 
     user_id: str
     is_abuser: bool
     labelled_at: dt.datetime
     labelled_by: str
     note: str | None
-    is_new: bool = Field(description="False where the same label stood there before.")
-    replaced: bool = Field(description="Whether it took the place of the opposite.")
+    is_new: bool = Field(description="False if the user already had this label.")
+    replaced: bool = Field(description="Whether it replaced the opposite label.")
 
 
 class Period(BaseModel):
@@ -170,7 +170,7 @@ class RankedCode(BaseModel):
 
 
 class RankedUsers(BaseModel):
-    """The users with the most uses; tied says how many in all have as many as the last one shown."""
+    """The users with the most uses; tied: how many users have as many as the last one shown."""
 
     items: list[RankedUser]
     tied: int
@@ -178,7 +178,7 @@ class RankedUsers(BaseModel):
 
 
 class RankedCodes(BaseModel):
-    """The codes with the most uses, likewise."""
+    """The codes with the most uses; tied: how many codes have as many as the last one shown."""
 
     items: list[RankedCode]
     tied: int
@@ -210,18 +210,18 @@ class Overview(BaseModel):
 
 
 class OverviewQuery(BaseModel):
-    """How the timeline is cut."""
+    """The grain of the timeline."""
 
     model_config = ConfigDict(extra="forbid")
 
-    grain: Literal["day", "week", "month"] | None = Field(None, description="By the span of the data if left out.")
+    grain: Literal["day", "week", "month"] | None = Field(None, description="By the span of the data if omitted.")
 
 
 @scoring.post("/abuse-score", response_model=Judged)
 async def abuse_score(request: Request, given: SignUpGiven) -> Response:
-    """Judge a sign-up; the user is then known, once however often it is sent, and the next ones are held against it.
+    """Score a sign-up and store the user, who is then compared with later sign-ups.
 
-    The judgement is on the disk before it is answered. A known user keeps the fields of the first time; new uses count.
+    The result is on the disk before it is returned. A user sent again keeps the first fields; new uses count.
     """
     service = service_of(request)
     now = service.clock()
@@ -239,11 +239,11 @@ async def abuse_score(request: Request, given: SignUpGiven) -> Response:
 @labelling.post(
     "/labels",
     response_model=LabelKept,
-    responses={409: {"description": "Another label holds; `replace` puts this one in its place.", "model": Problem}},
+    responses={409: {"description": "The user has the opposite label; `replace` replaces it.", "model": Problem}},
 )
 def label(request: Request, given: LabelGiven) -> LabelKept:
     """Confirm a user as an abuser, or clear one; the same label again changes nothing."""
-    kept = keep_label(request, given)
+    kept = store_label(request, given)
     return LabelKept(
         user_id=kept.label.user_id,
         is_abuser=kept.label.is_abuser,
@@ -255,14 +255,14 @@ def label(request: Request, given: LabelGiven) -> LabelKept:
     )
 
 
-def keep_label(request: Request, given: LabelGiven) -> Confirmed:
-    """Keep a label of whoever asks. Raises ProblemError 404 for an unknown user, 409 for a contradiction."""
+def store_label(request: Request, given: LabelGiven) -> Confirmed:
+    """Store a label by the request's key. Raises ProblemError 404 for an unknown user, 409 for a contradiction."""
     service = service_of(request)
     user_id = given.user_id.strip()
     with service.snapshots.read() as snapshot:
         is_known, of_file = label_in_files(snapshot.cursor, user_id)
     if not is_known and not was_judged(service.store, user_id):
-        raise ProblemError(404, f"no user {user_id!r} is known; label one that a file or a sign-up has brought")
+        raise ProblemError(404, f"user {user_id!r} is unknown; label one from a file or a sign-up")
     new = Label(user_id, given.is_abuser, service.clock(), request.state.key.name, given.note)
     try:
         return confirm(service.store, new, of_file, given.replace)
@@ -272,7 +272,7 @@ def keep_label(request: Request, given: LabelGiven) -> Confirmed:
 
 @reading.get("/overview", response_model=Overview)
 def overview_figures(request: Request, asked: Annotated[OverviewQuery, Query()]) -> Response:
-    """Registrations and usages over time, the users and codes with the most uses, and how scores are spread."""
+    """Return registrations and usages over time, the users and codes with the most uses, and the score histogram."""
     service = service_of(request)
     with service.snapshots.read() as snapshot:
         cursor = snapshot.cursor
@@ -297,6 +297,6 @@ def overview_figures(request: Request, asked: Annotated[OverviewQuery, Query()])
 
 
 def _items(frame: Any) -> list[dict[str, Any]]:
-    """The rows as plain values, null where there is none."""
+    """Return the rows as plain values, with null for missing ones."""
     rows: list[dict[str, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return rows

@@ -1,3 +1,3 @@
-/* Shows the OpenAPI document with Swagger UI; a browser that is signed in sends its cookie along. */
+/* Shows the OpenAPI document with Swagger UI; a signed-in browser sends its cookie. */
 const place = document.getElementById("swagger");
 SwaggerUIBundle({ url: place.dataset.document, domNode: place, deepLinking: true, validatorUrl: null });

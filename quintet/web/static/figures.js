@@ -1,4 +1,4 @@
-/* Draws the figures of a page from the specifications that stand beside them, each when it comes near the view. */
+/* Draws the figures of a page from their embedded specifications, each when it is scrolled near the view. */
 import { themes } from "./themes.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -8,7 +8,7 @@ const drawn = new Map();
 const signals = new Map();
 let vega;
 
-/* The bundle is large: it is fetched once, when the first figure is wanted. */
+/* The bundle is large: it is fetched once, for the first figure. */
 function loadVega() {
   vega ??= import(document.body.dataset.vega).then(() => globalThis.vegaEmbed);
   return vega;
@@ -35,7 +35,7 @@ export function drawFigures(region) {
   for (const plot of region.querySelectorAll(".plot")) nearness.observe(plot);
 }
 
-/* The drawing of a plot, for who has new data for it; undefined until it is drawn. */
+/* Returns the view of a plot, to update its data; undefined until it is drawn. */
 export function viewOf(plot) {
   return drawn.get(plot)?.view;
 }
@@ -49,7 +49,7 @@ export function forgetFigures(region) {
   }
 }
 
-/* Sets a parameter of a figure's chart, now and whenever it is drawn again. */
+/* Sets a parameter of a figure's chart, now and after each redraw. */
 export function setSignal(name, signal, value) {
   signals.set(name, { ...signals.get(name), [signal]: value });
   const plot = document.querySelector(`.figure[data-figure="${name}"] .plot`);
@@ -65,7 +65,7 @@ async function draw(plot) {
     const spec = sized(JSON.parse(figure.querySelector("script.spec").textContent), width);
     const drawing = document.createElement("div");
     drawing.className = "drawing";
-    /* A pass without room of its own would move the page: the new drawing takes the place of the old when it is done. */
+    /* The new drawing replaces the old one only when it is done: an empty plot would shift the page. */
     const result = await embed(drawing, spec, {
       actions: false,
       ast: true,
@@ -89,14 +89,14 @@ async function draw(plot) {
     figure.dataset.drawn = "failed";
     const words = document.createElement("p");
     words.className = "note";
-    words.textContent = "The chart could not be drawn; the table below has every figure.";
+    words.textContent = "The chart could not be drawn; the table below has the same data.";
     plot.replaceChildren(words);
     figure.querySelector(".figure-table")?.setAttribute("open", "");
     console.error(figure.id, error);
   }
 }
 
-/* A specification says how high a chart is; how wide it is comes from the page. */
+/* The height of a chart comes from its specification, the width from the page. */
 function sized(spec, width) {
   if (spec.vconcat) {
     const gutter = 68;

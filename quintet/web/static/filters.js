@@ -1,4 +1,4 @@
-/* Takes a change of filters at once: the same address is fetched, its results are put in, and the URL follows. */
+/* Applies a change of filters at once: fetches the page, replaces the results and updates the URL. */
 import { forgetFigures } from "./figures.js";
 
 const TYPING_MILLISECONDS = 600;
@@ -18,7 +18,7 @@ export function liveFilters(prepare) {
   form.addEventListener("change", (event) => {
     clearTimeout(timer);
     describe(form);
-    /* Several boxes are often ticked in a row. */
+    /* Readers often tick several boxes in a row. */
     timer = setTimeout(() => take(addressOf(form), true), event.target.type === "checkbox" ? TYPING_MILLISECONDS : 0);
   });
   form.addEventListener("submit", (event) => {
@@ -56,7 +56,7 @@ export function liveFilters(prepare) {
       const results = document.getElementById("results");
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const fresh = page.getElementById("results");
-      /* Signed out meanwhile, or another page altogether: go there. */
+      /* Signed out meanwhile, or another page: go there. */
       if (response.status === 401 || (response.redirected && landed.pathname !== location.pathname)) {
         location.assign(address);
         return;
@@ -79,14 +79,14 @@ export function liveFilters(prepare) {
 
 class Failure extends Error {
   constructor(words, requestId) {
-    super(words || "The service did not answer as it should.");
+    super(words || "The service returned an unexpected answer.");
     this.requestId = requestId;
   }
 }
 
 function showFailure(error, again) {
   const words = document.createElement("p");
-  words.textContent = error instanceof Failure ? error.message : "The service cannot be reached. What you see is from before.";
+  words.textContent = error instanceof Failure ? error.message : "The service cannot be reached. The page shows earlier results.";
   const box = document.createElement("div");
   box.className = "failure";
   box.setAttribute("role", "alert");
@@ -106,15 +106,15 @@ function showFailure(error, again) {
   document.getElementById("results").before(box);
 }
 
-/* The address of the form's state, without what is empty. */
+/* Returns the address of the form's state, without empty fields. */
 function addressOf(form) {
-  const asked = new URLSearchParams();
-  for (const [name, value] of new FormData(form)) if (value.trim()) asked.append(name, value.trim());
-  const query = asked.toString();
+  const fields = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) if (value.trim()) fields.append(name, value.trim());
+  const query = fields.toString();
   return form.getAttribute("action") + (query ? `?${query}` : "");
 }
 
-/* The fields follow the page that came, unless the reader is in one; links that carry the filters follow too. */
+/* Updates the fields from the fetched page, unless the reader is in one, and the links that carry the filters. */
 function takeOver(form, page) {
   const fresh = page.querySelector("form.filters");
   for (const field of form.elements) {
@@ -134,7 +134,7 @@ function takeOver(form, page) {
   describe(form);
 }
 
-/* What is chosen, in words: on each field of many boxes, and on the button that unfolds the filters. */
+/* Shows the selection in words: on each field of check boxes, and on the button that opens the filters. */
 function describe(form) {
   for (const many of form.querySelectorAll("details.many")) {
     const chosen = many.querySelector("summary span");

@@ -1,4 +1,4 @@
-/* Keeps the payments page up to date from the stream of events: charts at once, words and tables as they change. */
+/* Updates the payments page from the event stream: charts at once, texts and tables as they change. */
 import { viewOf } from "./figures.js";
 
 const SHOWN_MINUTES = 180;
@@ -23,7 +23,7 @@ if (results) {
   offerPause();
 }
 
-/* The rows that each chart began with stand in its specification. */
+/* The first rows of each chart are in its specification. */
 function collect() {
   for (const figure of results.querySelectorAll("figure[id^='series-']")) {
     const spec = JSON.parse(figure.querySelector("script.spec").textContent);
@@ -38,7 +38,7 @@ function listen() {
   stream.addEventListener("incident", (event) => takeIncident(JSON.parse(event.data)));
   stream.addEventListener("told", refreshSoon);
   stream.addEventListener("open", () => say(""));
-  stream.addEventListener("error", () => say("The connection is lost; trying again. What you see is from before."));
+  stream.addEventListener("error", () => say("The connection is lost; reconnecting. The page shows earlier data."));
 }
 
 function takeMinute({ minute_at: at, points }) {
@@ -66,7 +66,7 @@ function rowOf(t, n, lo, hi, alert, inside) {
   return { t, end: t + MINUTE_MILLISECONDS, n, lo, hi, alert, inside };
 }
 
-/* A minute that is scored anew takes the place of the old; minutes without rows become gaps. */
+/* A minute that is scored again replaces the old one; minutes without rows become gaps. */
 function put(known, row) {
   if (row.t > known.last) {
     const missing = Math.min((row.t - known.last) / MINUTE_MILLISECONDS - 1, SHOWN_MINUTES);
@@ -115,12 +115,12 @@ function takeIncident(incident) {
     changed.add(known);
     if (!isPaused) drawSoon();
   }
-  const words = { firing: "is out of the ordinary", resolved: "is back to usual", withdrawn: "was not out of the ordinary after all" };
+  const words = { firing: "is anomalous", resolved: "is back to normal", withdrawn: "was not anomalous after late counts" };
   if (!isPaused) announcer.textContent = `${incident.series.replaceAll("_", " ")} ${words[incident.state]}. ${incident.reason}`;
   refreshSoon();
 }
 
-/* Words and tables come from the page itself, so that they are made in one place. */
+/* Texts and tables come from the page itself, which renders them in one place. */
 function refreshSoon() {
   isStale = true;
   if (!isPaused) refreshTimer ??= setTimeout(refresh, REFRESH_MILLISECONDS);
@@ -142,7 +142,7 @@ async function refresh() {
   for (const id of REFRESHED) {
     const old = document.getElementById(id);
     const other = page.getElementById(id);
-    /* Whoever is in a form there is not disturbed. */
+    /* A section with the focus in a form is not replaced. */
     if (!old || !other || old.contains(document.activeElement)) continue;
     old.replaceWith(document.adoptNode(other));
   }
@@ -153,8 +153,8 @@ function offerPause() {
   pause.addEventListener("click", () => {
     isPaused = !isPaused;
     pause.setAttribute("aria-pressed", String(isPaused));
-    pause.textContent = isPaused ? "Go on" : "Pause";
-    announcer.textContent = isPaused ? "Paused: what comes is kept" : "Going on";
+    pause.textContent = isPaused ? "Resume" : "Pause";
+    announcer.textContent = isPaused ? "Paused: new events are kept" : "Resumed";
     if (isPaused) return;
     drawSoon();
     if (isStale) refreshSoon();

@@ -1,4 +1,4 @@
-/* What a page does once it is there. Every part of it works without this script too, except the charts. */
+/* Enhances a loaded page. Everything except the charts works without this script too. */
 import { drawFigures } from "./figures.js";
 import { makeSortable } from "./tables.js";
 import { liveFilters } from "./filters.js";

@@ -1,4 +1,4 @@
-/* Lets a reader sort a table by any column: numbers as numbers, what is missing always last. */
+/* Lets a reader sort a table by any column: numbers as numbers, missing values always last. */
 
 export function makeSortable(table) {
   for (const [place, cell] of [...table.tHead.rows[0].cells].entries()) {
@@ -13,7 +13,7 @@ export function makeSortable(table) {
 function sort(table, cell, place) {
   const isFigure = cell.classList.contains("figure-cell");
   const was = cell.getAttribute("aria-sort");
-  /* The first click shows the largest figures, or the first names. */
+  /* The first sort shows the largest figures, or the first names. */
   const direction = was === (isFigure ? "descending" : "ascending")
     ? (isFigure ? "ascending" : "descending")
     : (isFigure ? "descending" : "ascending");

@@ -1,4 +1,4 @@
-/* Moves a threshold through the charts that show it, and says what it buys. */
+/* Moves the threshold in the charts that show it, and shows its precision and recall. */
 import { setSignal } from "./figures.js";
 
 export function bindThresholds(region) {

@@ -57,7 +57,7 @@ def test_one_command_goes_back_to_the_model_before(home: Path, capsys: pytest.Ca
     assert current.version == first.version
     assert f"{first.version} is in force again" in capsys.readouterr().out
     assert main(["rollback"]) == 2
-    assert "no model was in use before this one" in capsys.readouterr().err
+    assert "no model was active before this one" in capsys.readouterr().err
 
 
 def test_a_challenger_is_named_and_taken_away(home: Path) -> None:

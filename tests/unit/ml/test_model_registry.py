@@ -1,4 +1,4 @@
-"""Models as files: what is kept is what is read, and what was changed is refused."""
+"""The model registry reads back what was saved, and refuses files that were changed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_an_empty_registry_has_no_model_and_makes_no_folder(registry: ModelRegis
     assert not registry.folder.exists()
 
 
-def test_the_model_kept_last_is_in_use_and_reads_back(registry: ModelRegistry) -> None:
+def test_the_model_saved_last_is_active_and_reads_back(registry: ModelRegistry) -> None:
     keep(registry, "one")
     keep(registry, "two")
 
@@ -39,7 +39,7 @@ def test_the_model_kept_last_is_in_use_and_reads_back(registry: ModelRegistry) -
     assert [version.version for version in registry.versions()] == ["one", "two"]
 
 
-def test_the_version_before_is_the_one_kept_before(registry: ModelRegistry) -> None:
+def test_before_returns_the_version_saved_before(registry: ModelRegistry) -> None:
     keep(registry, "one")
     keep(registry, "two")
 
@@ -50,14 +50,14 @@ def test_the_version_before_is_the_one_kept_before(registry: ModelRegistry) -> N
     assert registry.before("one") is None
 
 
-def test_the_same_version_again_is_one_version_and_the_latest(registry: ModelRegistry) -> None:
+def test_a_version_saved_again_is_listed_once_and_last(registry: ModelRegistry) -> None:
     for version in ("one", "two", "one"):
         keep(registry, version)
 
     assert [version.version for version in registry.versions()] == ["two", "one"]
 
 
-def test_an_earlier_version_can_be_used_again(registry: ModelRegistry) -> None:
+def test_an_earlier_version_can_be_activated(registry: ModelRegistry) -> None:
     keep(registry, "one")
     keep(registry, "two")
     registry.use("one")
@@ -69,7 +69,7 @@ def test_an_earlier_version_can_be_used_again(registry: ModelRegistry) -> None:
     assert len(registry.versions()) == 2
 
 
-def test_a_file_that_was_changed_or_is_gone_is_refused_with_its_path(registry: ModelRegistry) -> None:
+def test_a_changed_or_missing_file_is_refused_with_its_path(registry: ModelRegistry) -> None:
     keep(registry, "one")
     path = registry.folder / "one.json"
     path.write_text(path.read_text("utf-8") + " ", "utf-8")
@@ -80,7 +80,7 @@ def test_a_file_that_was_changed_or_is_gone_is_refused_with_its_path(registry: M
         registry.use("one")
 
 
-def test_killed_between_model_and_index_the_one_before_stays_in_use(registry: ModelRegistry) -> None:
+def test_a_kill_between_model_and_index_keeps_the_active_version(registry: ModelRegistry) -> None:
     keep(registry, "one")
     (registry.folder / "two.json").write_text("{}", "utf-8")
     (registry.folder / "index.json.tmp").write_text("half", "utf-8")
@@ -91,7 +91,7 @@ def test_killed_between_model_and_index_the_one_before_stays_in_use(registry: Mo
     assert current.version == "one"
 
 
-def test_a_version_can_be_kept_without_being_used(registry: ModelRegistry) -> None:
+def test_a_version_can_be_saved_without_activating_it(registry: ModelRegistry) -> None:
     keep(registry, "one")
     registry.keep("two", "{}", NOW, "it is worse", {}, in_use=False)
 
@@ -102,7 +102,7 @@ def test_a_version_can_be_kept_without_being_used(registry: ModelRegistry) -> No
     assert registry.text("two") == "{}"
 
 
-def test_rolling_back_uses_what_was_in_use_before_and_not_what_was_only_kept(registry: ModelRegistry) -> None:
+def test_roll_back_activates_the_previously_active_version_and_not_one_only_saved(registry: ModelRegistry) -> None:
     keep(registry, "one")
     registry.keep("refused", "{}", NOW, "it is worse", {}, in_use=False)
     keep(registry, "two")
@@ -112,11 +112,11 @@ def test_rolling_back_uses_what_was_in_use_before_and_not_what_was_only_kept(reg
     current = registry.current()
     assert current is not None
     assert current.version == "one"
-    with pytest.raises(RegistryError, match="no model was in use before"):
+    with pytest.raises(RegistryError, match="no model was active before"):
         registry.roll_back()
 
 
-def test_rolling_back_to_a_file_that_was_changed_is_refused_and_changes_nothing(registry: ModelRegistry) -> None:
+def test_roll_back_to_a_changed_file_is_refused_and_changes_nothing(registry: ModelRegistry) -> None:
     keep(registry, "one")
     keep(registry, "two")
     (registry.folder / "one.json").write_text("other", "utf-8")
@@ -129,7 +129,7 @@ def test_rolling_back_to_a_file_that_was_changed_is_refused_and_changes_nothing(
     assert current.version == "two"
 
 
-def test_a_challenger_is_tried_beside_the_one_in_use_until_it_is_used(registry: ModelRegistry) -> None:
+def test_a_challenger_stays_one_until_it_is_activated(registry: ModelRegistry) -> None:
     keep(registry, "one")
     registry.keep("two", "{}", NOW, "to be tried", {}, in_use=False)
     assert registry.challenger() is None
@@ -143,12 +143,12 @@ def test_a_challenger_is_tried_beside_the_one_in_use_until_it_is_used(registry: 
     assert registry.challenger() is None
 
 
-def test_what_was_never_kept_cannot_challenge(registry: ModelRegistry) -> None:
+def test_an_unknown_version_cannot_challenge(registry: ModelRegistry) -> None:
     with pytest.raises(RegistryError, match="no such model"):
         registry.challenge("none")
 
 
-def test_an_index_of_an_older_release_reads(registry: ModelRegistry) -> None:
+def test_an_index_without_challenger_and_history_is_read(registry: ModelRegistry) -> None:
     keep(registry, "one")
     index = registry.folder / "index.json"
     old = json.loads(index.read_text("utf-8"))
@@ -158,7 +158,7 @@ def test_an_index_of_an_older_release_reads(registry: ModelRegistry) -> None:
     assert registry.used_before() == []
 
 
-def test_an_index_of_an_earlier_release_is_read(registry: ModelRegistry) -> None:
+def test_an_index_with_the_former_names_is_read(registry: ModelRegistry) -> None:
     registry.keep("one", "text", NOW, "asked for", {"rows": 3})
     index = registry.folder / "index.json"
     index.write_text(index.read_text().replace("trained_", "learned_"))

@@ -43,7 +43,7 @@ def figure(chart: alt.Chart | None) -> Figure:
     ("one", "other", "expected"),
     [("#000000", "#ffffff", 21.0), ("#777777", "#ffffff", 4.478), ("#0072b2", "#0072b2", 1)],
 )
-def test_contrast_is_that_of_wcag_in_either_order(one: str, other: str, expected: float) -> None:
+def test_contrast_follows_wcag_in_either_order(one: str, other: str, expected: float) -> None:
     assert contrast(one, other) == pytest.approx(expected, abs=0.001)
     assert contrast(other, one) == contrast(one, other)
 
@@ -89,14 +89,14 @@ def test_both_schemes_give_every_colour_that_the_other_has() -> None:
     assert len(CATEGORY["light"]) == len(CATEGORY["dark"]) == len(set(CATEGORY["light"])) == len(set(CATEGORY["dark"]))
 
 
-def test_the_css_has_the_light_tokens_the_dark_ones_and_the_light_ones_for_paper() -> None:
-    light, dark, paper = css().splitlines()
+def test_the_css_has_light_and_dark_tokens_and_prints_the_light_ones() -> None:
+    light, dark, printed = css().splitlines()
     assert f"--page:{COLOURS['light']['page']};" in light
     assert f"--page:{COLOURS['dark']['page']};" in dark
     assert "prefers-color-scheme:dark" in dark
-    assert f"--page:{COLOURS['light']['page']};" in paper
-    assert paper.startswith("@media print")
-    names = [set(re.findall(r"(--[\w-]+):", line)) for line in (dark, paper)]
+    assert f"--page:{COLOURS['light']['page']};" in printed
+    assert printed.startswith("@media print")
+    names = [set(re.findall(r"(--[\w-]+):", line)) for line in (dark, printed)]
     assert names[0] == names[1] <= set(re.findall(r"(--[\w-]+):", light))
 
 
@@ -139,7 +139,7 @@ def test_a_figure_without_a_chart_has_no_specification_and_says_why() -> None:
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("money", True), ("percent", True), ("text", False), ("year", False)])
-def test_figures_are_told_from_names(kind, expected) -> None:
+def test_numeric_columns_are_figures_and_names_are_not(kind, expected) -> None:
     assert Column("a", "A", kind).is_figure is expected
 
 
@@ -170,12 +170,12 @@ def test_figures_are_told_from_names(kind, expected) -> None:
         (pd.NaT, "moment", MISSING),
     ],
 )
-def test_a_value_is_written_as_a_reader_expects_it(value, kind, expected: str) -> None:
+def test_a_value_is_formatted_for_people(value, kind, expected: str) -> None:
     assert format_value(value, kind) == expected
 
 
 @pytest.mark.parametrize("value", [0, "", False, [], {"a": None}])
-def test_what_is_empty_or_nought_is_not_missing(value) -> None:
+def test_empty_text_and_zero_are_not_missing(value) -> None:
     assert not is_missing(value)
 
 
@@ -195,7 +195,7 @@ def test_what_is_empty_or_nought_is_not_missing(value) -> None:
         (-math.inf, MISSING),
     ],
 )
-def test_a_large_number_is_written_in_three_figures(value: float, expected: str) -> None:
+def test_a_large_number_is_written_with_three_digits(value: float, expected: str) -> None:
     assert compact(value) == expected
 
 
@@ -205,7 +205,7 @@ def test_an_amount_carries_its_currency_and_a_missing_one_none() -> None:
 
 
 @given(st.floats(min_value=-1e14, max_value=1e14))
-def test_three_figures_are_never_further_off_than_half_of_the_last(value: float) -> None:
+def test_three_digits_are_off_by_at_most_half_of_the_last(value: float) -> None:
     text = compact(value).replace("−", "-").replace(",", "")
     scale = {"k": 1e3, "M": 1e6, "B": 1e9}.get(text[-1], 1)
     assert float(text.rstrip("kMB")) * scale == pytest.approx(value, rel=0.00501, abs=1e-300)

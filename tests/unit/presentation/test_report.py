@@ -41,11 +41,11 @@ BARS = Figure(
     columns=COLUMNS,
 )
 EMPTY = replace(BARS, chart=None, note="There is nothing to draw.")
-NODES = (Node("click", "Click", 0, 0), Node("row", "Broker row", 1, 1, "with its click id", "accent"))
+NODES = (Node("conversion", "Conversion", 0, 0), Node("row", "Broker row", 1, 1, "with its id", "accent"))
 
 
-def paper(*blocks: report.Block, **changes: object) -> Report:
-    """A paper of one section."""
+def a_report(*blocks: report.Block, **changes: object) -> Report:
+    """Return a report of one section."""
     plain = Report(
         title="Two rows in three are matched",
         lead="How many rows are matched?",
@@ -68,26 +68,26 @@ EVERY_KIND = (
     Table(ROWS, COLUMNS, "Rows"),
     Table(ROWS.head(0), COLUMNS),
     Code("select 1\nfrom rows", "sql"),
-    Diagram(NODES, (Edge("click", "row", "postback"),), "A click becomes a row."),
+    Diagram(NODES, (Edge("conversion", "row", "postback"),), "A conversion becomes a row."),
     Beside((Text("left"),), (Chart(BARS, height=90),), 0.4),
 )
 
 
 @pytest.mark.parametrize("page", ["a4", "16:9"])
 def test_every_kind_of_content_makes_a_pdf_on_both_pages(page):
-    assert pdf(paper(*EVERY_KIND, page=page)).startswith(b"%PDF-")
+    assert pdf(a_report(*EVERY_KIND, page=page)).startswith(b"%PDF-")
 
 
-def test_the_same_paper_gives_the_same_bytes():
-    assert pdf(paper(*EVERY_KIND)) == pdf(paper(*EVERY_KIND))
+def test_the_same_report_has_the_same_bytes():
+    assert pdf(a_report(*EVERY_KIND)) == pdf(a_report(*EVERY_KIND))
 
 
-def test_another_number_gives_other_bytes():
-    assert pdf(paper(Text("94.5%"))) != pdf(paper(Text("94.6%")))
+def test_another_number_changes_the_bytes():
+    assert pdf(a_report(Text("94.5%"))) != pdf(a_report(Text("94.6%")))
 
 
-def test_the_date_of_the_file_is_that_of_the_snapshot():
-    content = pdf(paper(Text("x")))
+def test_the_date_of_the_file_is_the_snapshots():
+    content = pdf(a_report(Text("x")))
     assert re.findall(rb"/CreationDate\(D:(\d+)", content) == [b"20261121093000"]
 
 
@@ -104,25 +104,25 @@ def test_the_date_of_the_file_is_that_of_the_snapshot():
     ],
     ids=lambda block: type(block).__name__,
 )
-def test_a_text_that_looks_like_typst_is_only_a_text(block):
-    assert pdf(paper(block, title=PAYLOAD, lead=PAYLOAD, source=PAYLOAD, snapshot_id=PAYLOAD)).startswith(b"%PDF-")
+def test_text_that_looks_like_typst_is_printed_as_it_is(block):
+    assert pdf(a_report(block, title=PAYLOAD, lead=PAYLOAD, source=PAYLOAD, snapshot_id=PAYLOAD)).startswith(b"%PDF-")
 
 
-def test_the_same_payload_as_markup_would_stop_the_paper(monkeypatch, tmp_path):
+def test_the_same_payload_as_markup_would_fail_the_report(monkeypatch, tmp_path):
     template = tmp_path / "report.typ"
-    template.write_text(report.TEMPLATE.read_text(encoding="utf-8") + '\n#eval(paper.lead, mode: "markup")')
+    template.write_text(report.TEMPLATE.read_text(encoding="utf-8") + '\n#eval(report.lead, mode: "markup")')
     monkeypatch.setattr(report, "TEMPLATE", template)
     with pytest.raises(RuntimeError, match="evaluated"):
-        pdf(paper(lead='#panic("evaluated")'))
+        pdf(a_report(lead='#panic("evaluated")'))
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.text(max_size=60))
-def test_any_text_can_stand_in_a_paper(text):
-    assert pdf(paper(Text(text), Table(pd.DataFrame({"a": [text]}), (Column("a", "A"),)), title=text))
+def test_any_text_can_be_in_a_report(text):
+    assert pdf(a_report(Text(text), Table(pd.DataFrame({"a": [text]}), (Column("a", "A"),)), title=text))
 
 
-def test_what_cannot_be_seen_stands_as_its_code():
+def test_invisible_characters_are_shown_as_their_codes():
     shown = report._visible("abc\u202edef\x00 \u4e2d")
     assert shown == "abc<U+202E>def<U+0000> <U+4E2D>"
 
@@ -142,13 +142,13 @@ def test_a_long_word_can_be_broken():
     assert "\u200b" not in report._visible("a short word")
 
 
-def test_a_slide_is_a_page_of_its_own():
+def test_each_slide_is_one_page():
     sections = (Section("One", (Text("a"),)), Section("Two", (Text("b"),)))
-    assert len(page_images(paper(sections=sections, page="16:9"), 24)) == 3
-    assert len(page_images(paper(sections=sections), 24)) == 1
+    assert len(page_images(a_report(sections=sections, page="16:9"), 24)) == 3
+    assert len(page_images(a_report(sections=sections), 24)) == 1
 
 
-def test_a_long_table_says_what_it_leaves_out():
+def test_a_long_table_says_how_many_rows_it_omits():
     frame = pd.DataFrame({"n": range(report.MOST_TABLE_ROWS + 5)})
     data = report._table(Table(frame, (Column("n", "N", "count"),)))
     assert (len(data["rows"]), data["more"]) == (report.MOST_TABLE_ROWS, "5 more rows are not shown.")
@@ -161,17 +161,17 @@ def test_a_long_cell_is_cut():
     ]
 
 
-def test_a_chart_is_drawn_alike_however_many_were_drawn_before():
+def test_a_chart_is_the_same_after_other_charts():
     assert 'id="clip1"' in chart_svg(BARS, 400)
     assert chart_svg(BARS, 400) == chart_svg(BARS, 400)
 
 
-def test_a_chart_takes_the_width_that_it_is_given():
+def test_a_chart_has_the_given_width():
     assert 'width="400"' in chart_svg(BARS, 400)
     assert 'width="500"' in chart_svg(BARS, 500)
 
 
-def test_a_chart_is_drawn_in_the_light_scheme_and_in_a_font_of_the_paper():
+def test_a_chart_has_the_light_scheme_and_the_reports_font():
     svg = chart_svg(BARS, 400)
     assert COLOURS["light"]["ink-muted"] in svg
     assert set(re.findall(r'font-family="([^"]*)"', svg)) == {report.TEXT_FONT}
@@ -182,21 +182,21 @@ def test_a_figure_without_a_chart_has_no_picture():
         chart_svg(EMPTY, 400)
 
 
-def test_an_edge_to_nowhere_is_refused():
+def test_an_edge_to_an_unknown_node_is_refused():
     with pytest.raises(ValueError, match="needs a node 'rows'"):
-        Diagram(NODES, (Edge("click", "rows"),), "")
+        Diagram(NODES, (Edge("conversion", "rows"),), "")
 
 
-def test_a_paper_is_written_whole(tmp_path):
-    path = write_pdf(paper(Text("x")), tmp_path / "reports" / "x.pdf")
-    assert path.read_bytes() == pdf(paper(Text("x")))
+def test_a_report_is_written_completely(tmp_path):
+    path = write_pdf(a_report(Text("x")), tmp_path / "reports" / "x.pdf")
+    assert path.read_bytes() == pdf(a_report(Text("x")))
     assert [each.name for each in path.parent.iterdir()] == ["x.pdf"]
 
 
-def test_only_fonts_that_typst_brings_are_used():
+def test_only_fonts_of_typst_are_used():
     import typst  # noqa: PLC0415
 
     families = typst.Fonts(include_system_fonts=False).families()
     assert {report.TEXT_FONT, report.CODE_FONT} <= set(families)
-    named = re.findall(rb"/FontName/[A-Z]+\+([A-Za-z]+)", pdf(paper(*EVERY_KIND)))
+    named = re.findall(rb"/FontName/[A-Z]+\+([A-Za-z]+)", pdf(a_report(*EVERY_KIND)))
     assert {name.decode() for name in named} <= {"LibertinusSerif", "DejaVuSansMono"}

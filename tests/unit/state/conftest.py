@@ -1,4 +1,4 @@
-"""What the tests of the online store share."""
+"""Fixtures for the tests of the state store."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ import pytest
 
 @pytest.fixture
 def random_bytes() -> Callable[[int], bytes]:
-    """Bytes that differ from call to call, and are the same in every run."""
+    """Return bytes that differ between calls and are the same in every run."""
     numbers = itertools.count(1)
     return lambda size: next(numbers).to_bytes(size, "big")

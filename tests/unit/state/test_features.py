@@ -1,4 +1,4 @@
-"""The features' file: a draft is written as a whole or not at all, and reads what it has not written yet."""
+"""The feature store: a draft is written completely or not at all, and reads its unwritten changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def store(tmp_path: Path) -> Iterator[FeatureStore]:
     store.close()
 
 
-def test_a_draft_reads_what_it_has_not_written_yet(store: FeatureStore) -> None:
+def test_a_draft_reads_its_unwritten_changes(store: FeatureStore) -> None:
     with store.change() as draft:
         draft.put_row("loan", "1", "7", {"id": 1})
         draft.put_states("7", {"a": {}})
@@ -32,7 +32,7 @@ def test_a_draft_reads_what_it_has_not_written_yet(store: FeatureStore) -> None:
     assert list(store.all_states()) == [("7", {"a": {}})]
 
 
-def test_children_are_those_of_the_file_and_of_the_draft_without_those_that_moved_or_ended(store: FeatureStore) -> None:
+def test_children_come_from_file_and_draft_without_moved_and_removed_ones(store: FeatureStore) -> None:
     with store.change() as draft:
         for key in ("1", "2", "3"):
             draft.put_row("loan", key, "7", {"id": int(key)})
@@ -59,7 +59,7 @@ def test_a_draft_that_fails_writes_nothing(store: FeatureStore) -> None:
     assert store.fact("position") is None
 
 
-def test_facts_are_kept_replaced_and_forgotten(store: FeatureStore) -> None:
+def test_facts_are_stored_replaced_and_removed(store: FeatureStore) -> None:
     with store.change() as draft:
         draft.put_fact("position", "1")
         draft.put_fact("epoch", "E")
@@ -98,58 +98,58 @@ def test_a_checkpoint_moves_the_log_into_the_file_and_a_long_one_makes_the_write
         monkeypatch.setattr("quintet.state.features._CHECKPOINT_FRAMES", 100)
         store.checkpoint()
         store.keep("position", "2000")
-        assert log.stat().st_size == size  # it begins at its start again and does not grow
+        assert log.stat().st_size == size  # the log restarts and does not grow
     assert store.fact("position") == "2000"
 
 
-def test_a_keeper_tells_the_value_that_is_safe(store: FeatureStore) -> None:
+def test_the_checkpoint_thread_returns_the_value_that_is_safe(store: FeatureStore) -> None:
     store.keep("flushed", "7")
-    keeper = CheckpointThread(store, "flushed", seconds=60)
-    assert keeper.kept is None
-    assert keeper.keep() == keeper.kept == "7"
+    thread = CheckpointThread(store, "flushed", seconds=60)
+    assert thread.kept is None
+    assert thread.keep() == thread.kept == "7"
     store.keep("flushed", "8")
-    assert keeper.kept == "7"
+    assert thread.kept == "7"
 
 
-def test_what_a_long_reader_keeps_from_the_file_is_not_told_to_be_safe(store: FeatureStore) -> None:
+def test_a_value_that_a_long_read_keeps_out_of_the_file_is_not_safe(store: FeatureStore) -> None:
     store.keep("flushed", "7")
-    keeper = CheckpointThread(store, "flushed", seconds=60)
-    keeper.keep()
+    thread = CheckpointThread(store, "flushed", seconds=60)
+    thread.keep()
     with sqlite3.connect(store.path) as reader:
         reader.execute("begin")
         reader.execute("select * from facts").fetchall()
         store.keep("flushed", "8")
-        assert keeper.keep() == "7"
+        assert thread.keep() == "7"
         reader.execute("commit")
     reader.close()
-    assert keeper.keep() == "8"
+    assert thread.keep() == "8"
 
 
-def test_a_keeper_leaves_no_connection_behind(store: FeatureStore) -> None:
+def test_the_checkpoint_thread_closes_its_connection(store: FeatureStore) -> None:
     before = len(store._store._connections)
     for _ in range(3):
-        with CheckpointThread(store, "flushed", seconds=0.001) as keeper:
+        with CheckpointThread(store, "flushed", seconds=0.001) as thread:
             store.keep("flushed", "7")
-            _await_kept(keeper, "7")
+            _await_kept(thread, "7")
     assert len(store._store._connections) == before
 
 
-def _await_kept(keeper: CheckpointThread, value: str) -> None:
-    wait_until(lambda: keeper.kept == value)
+def _await_kept(thread: CheckpointThread, value: str) -> None:
+    wait_until(lambda: thread.kept == value)
 
 
-def test_a_keeper_raises_what_the_disk_refused_with(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_checkpoint_thread_raises_the_disks_error(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(FeatureStore, "checkpoint", refuse)
-    keeper = CheckpointThread(store, "flushed", seconds=0.001)
-    with keeper, pytest.raises(sqlite3.OperationalError, match="full"):
-        _ask_until_it_raises(keeper)
+    thread = CheckpointThread(store, "flushed", seconds=0.001)
+    with thread, pytest.raises(sqlite3.OperationalError, match="full"):
+        _read_until_it_raises(thread)
 
 
-def _ask_until_it_raises(keeper: CheckpointThread) -> None:
+def _read_until_it_raises(thread: CheckpointThread) -> None:
     until = time.monotonic() + LONG_SECONDS
     while time.monotonic() < until:
-        assert keeper.kept is None
+        assert thread.kept is None
         time.sleep(0.001)

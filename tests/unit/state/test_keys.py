@@ -1,4 +1,4 @@
-"""Keys: shown once, kept as a hash, recognised until they are revoked."""
+"""API keys: shown once, stored as a hash, recognised until they are revoked."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_key_is_recognised_with_its_scopes(store: Store, random_bytes: Random)
     assert recognise(store, "", None) is None
 
 
-def test_the_store_does_not_hold_a_keys_text(store: Store, random_bytes: Random) -> None:
+def test_the_store_does_not_contain_a_keys_secret(store: Store, random_bytes: Random) -> None:
     _, text = create_key(store, "Ana", ["admin"], AT, random_bytes)
     store.read().execute("pragma wal_checkpoint(truncate)")
 
@@ -41,7 +41,7 @@ def test_the_store_does_not_hold_a_keys_text(store: Store, random_bytes: Random)
     assert b"Ana" in store.path.read_bytes()
 
 
-def test_a_revoked_key_opens_nothing_and_stays_listed(store: Store, random_bytes: Random) -> None:
+def test_a_revoked_key_is_refused_and_stays_listed(store: Store, random_bytes: Random) -> None:
     key, text = create_key(store, "Ana", ["admin"], AT, random_bytes)
 
     revoke_key(store, key.key_id, AT)
@@ -49,8 +49,8 @@ def test_a_revoked_key_opens_nothing_and_stays_listed(store: Store, random_bytes
 
     assert recognise(store, text, None) is None
     assert [(key.name, key.revoked_at) for key in list_keys(store)] == [("Ana", AT)]
-    with pytest.raises(UnusableKeyError, match="there is no key 'nobody'"):
-        revoke_key(store, "nobody", AT)
+    with pytest.raises(UnusableKeyError, match="there is no key 'missing'"):
+        revoke_key(store, "missing", AT)
 
 
 def test_admin_allows_everything(store: Store, random_bytes: Random) -> None:
@@ -59,7 +59,7 @@ def test_admin_allows_everything(store: Store, random_bytes: Random) -> None:
     assert key.allows("payments:write")
 
 
-def test_the_first_key_is_made_once(store: Store, random_bytes: Random) -> None:
+def test_the_first_key_is_created_once(store: Store, random_bytes: Random) -> None:
     made = create_first_key(store, AT, random_bytes)
 
     assert made is not None
@@ -76,7 +76,7 @@ def test_the_first_key_is_made_once(store: Store, random_bytes: Random) -> None:
         (" ", ["admin"], "a key needs a name"),
     ],
 )
-def test_a_key_that_cannot_be_made_says_why(
+def test_a_key_that_cannot_be_created_says_why(
     store: Store, random_bytes: Random, name: str, scopes: list[str], fault: str
 ) -> None:
     with pytest.raises(UnusableKeyError, match=fault):
@@ -84,7 +84,7 @@ def test_a_key_that_cannot_be_made_says_why(
     assert list_keys(store) == []
 
 
-def test_an_unknown_scope_is_refused_with_those_there_are() -> None:
+def test_an_unknown_scope_is_refused_with_the_known_ones() -> None:
     check_scopes(["a:read"], ["a:read", "admin"])
     with pytest.raises(UnusableKeyError, match="unknown scope a:write; there are a:read, admin"):
         check_scopes(["a:read", "a:write"], ["a:read", "admin"])
@@ -99,7 +99,7 @@ def test_the_key_of_the_settings_is_an_admin_and_is_never_stored(store: Store) -
     assert recognise(store, "ten characters", "another key") is None
 
 
-def test_the_command_makes_lists_and_revokes(
+def test_the_command_creates_lists_and_revokes(
     tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("QUINTET_HOME", str(tmp_path))
@@ -112,5 +112,5 @@ def test_the_command_makes_lists_and_revokes(
     assert text not in listed
     assert main(["revoke", key_id]) == 0
     assert "no longer opens anything" in capsys.readouterr().out
-    assert main(["revoke", "nobody"]) == 2
-    assert "there is no key 'nobody'" in capsys.readouterr().err
+    assert main(["revoke", "missing"]) == 2
+    assert "there is no key 'missing'" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The outbox: once under a key, the oldest first, again after a while that grows, and never by two at once."""
+"""The outbox: one message per key, the oldest first, retries with growing pauses, and one claim at a time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_key_is_written_once_for_each_channel(store: Store) -> None:
     assert [(one.key, one.channel) for one in last_messages(store, 9)] == [("a", "email"), ("a", "teams")]
 
 
-def test_what_is_rolled_back_is_not_told(store: Store) -> None:
+def test_a_rolled_back_message_is_not_sent(store: Store) -> None:
     def write_and_fail() -> None:
         with store.write() as connection:
             enqueue(connection, "a", ["teams"], {}, NOW)
@@ -49,7 +49,7 @@ def test_what_is_rolled_back_is_not_told(store: Store) -> None:
     assert claim(store, "teams", NOW) is None
 
 
-def test_the_oldest_is_tried_first_and_alone(store: Store) -> None:
+def test_the_oldest_message_is_claimed_first_and_alone(store: Store) -> None:
     put(store, "a", "b")
     first = claim(store, "teams", NOW)
 
@@ -62,7 +62,7 @@ def test_the_oldest_is_tried_first_and_alone(store: Store) -> None:
     assert (second.key, last_messages(store, 9)[1].state) == ("b", SENT)
 
 
-def test_a_claim_of_one_who_died_is_taken_up_by_another(store: Store) -> None:
+def test_an_expired_claim_can_be_claimed_again(store: Store) -> None:
     put(store, "a")
     claim(store, "teams", NOW)
 
@@ -70,7 +70,7 @@ def test_a_claim_of_one_who_died_is_taken_up_by_another(store: Store) -> None:
     assert claim(store, "teams", NOW + LEASE) is not None
 
 
-def test_attempts_come_less_and_less_often_and_at_least_every_minute(store: Store) -> None:
+def test_the_pause_between_attempts_doubles_up_to_a_minute(store: Store) -> None:
     put(store, "a")
     now, waits = NOW, []
     for _ in range(9):
@@ -84,7 +84,7 @@ def test_attempts_come_less_and_less_often_and_at_least_every_minute(store: Stor
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
-def test_a_channel_that_asks_to_wait_is_left_alone_so_long(store: Store) -> None:
+def test_a_requested_wait_delays_the_next_attempt(store: Store) -> None:
     put(store, "a")
     message = claim(store, "teams", NOW)
     assert message is not None
@@ -94,7 +94,7 @@ def test_a_channel_that_asks_to_wait_is_left_alone_so_long(store: Store) -> None
     assert claim(store, "teams", NOW + 90 * SECOND) is not None
 
 
-def test_after_a_day_or_when_refused_as_such_a_message_is_given_up(store: Store) -> None:
+def test_a_message_is_given_up_after_a_day_or_five_refusals(store: Store) -> None:
     put(store, "old", "refused", "fresh")
     message = claim(store, "teams", NOW)
     assert message is not None
@@ -111,6 +111,6 @@ def test_after_a_day_or_when_refused_as_such_a_message_is_given_up(store: Store)
     assert oldest_waiting(store) == NOW
 
 
-def test_an_empty_outbox_has_nothing_to_do(store: Store) -> None:
+def test_an_empty_outbox_has_no_message_to_claim(store: Store) -> None:
     assert claim(store, "teams", NOW) is None
     assert oldest_waiting(store) is None

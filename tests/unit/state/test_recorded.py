@@ -1,4 +1,4 @@
-"""Recorded tables: ingested once, with their types, however often and in whatever parts."""
+"""Recorded tables: every row is ingested once with its types, in any number of runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions of browsers: as good as their key, for twelve hours."""
+"""Sessions of browsers: valid for twelve hours, as long as their key is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 Random = Callable[[int], bytes]
 
 
-def test_a_session_gives_its_key_until_it_ends(store: Store, random_bytes: Random) -> None:
+def test_a_session_returns_its_key_until_it_expires(store: Store, random_bytes: Random) -> None:
     key, _ = create_key(store, "Ana", ["insurance:read"], AT, random_bytes)
     text = open_session(store, key, AT, random_bytes)
 
@@ -48,14 +48,14 @@ def test_a_session_of_the_settings_key_needs_that_setting(store: Store, random_b
     assert key_of_session(store, text, AT, has_admin_key=False) is None
 
 
-def test_the_store_does_not_hold_a_cookies_text(store: Store, random_bytes: Random) -> None:
+def test_the_store_does_not_contain_a_cookies_text(store: Store, random_bytes: Random) -> None:
     text = open_session(store, environment_key(), AT, random_bytes)
     store.read().execute("pragma wal_checkpoint(truncate)")
 
     assert text.encode() not in store.path.read_bytes()
 
 
-def test_opening_a_session_removes_those_that_have_ended(store: Store, random_bytes: Random) -> None:
+def test_opening_a_session_removes_expired_ones(store: Store, random_bytes: Random) -> None:
     open_session(store, environment_key(), AT, random_bytes)
     open_session(store, environment_key(), AT + LASTS, random_bytes)
 

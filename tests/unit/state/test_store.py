@@ -1,4 +1,4 @@
-"""The SQLite file: made once, written by one at a time, read beside a writer."""
+"""The state store: one writer at a time, readers beside it, and migrations by owner."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from quintet.state.store import FILE, Store
 from tests.waiting import LONG_SECONDS
 
 
-def test_a_store_opened_again_has_what_was_written(tmp_path: Path) -> None:
+def test_a_reopened_store_has_the_written_rows(tmp_path: Path) -> None:
     first = Store(tmp_path)
     with first.write() as connection:
         connection.execute("insert into secrets values ('a', x'01')")
@@ -99,7 +99,7 @@ def test_a_store_of_a_release_without_owners_keeps_its_rows(tmp_path: Path) -> N
         assert store.read().execute("select count(*) from abuse_labels").fetchone()[0] == 1
 
 
-def test_a_secret_is_made_once_and_the_same_for_all(tmp_path: Path) -> None:
+def test_a_secret_is_created_once_and_is_the_same_for_all(tmp_path: Path) -> None:
     made = secret_of(Store(tmp_path), "tokens", lambda size: b"a" * size)
 
     assert made == b"a" * 32

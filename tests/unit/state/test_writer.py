@@ -1,4 +1,4 @@
-"""Writing for many at once: each caller's write is on the disk when it goes on."""
+"""Group commit: each caller's write is on the disk when its future is done."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def writer(store: Store) -> Iterator[Writer]:
     writer.close()
 
 
-def test_every_write_of_many_threads_is_there_when_its_caller_goes_on(store: Store, writer: Writer):
+def test_every_write_of_many_threads_is_durable_when_its_future_is_done(store: Store, writer: Writer):
     def write(number: int) -> bool:
         given = writer.run(partial(insert, name=str(number))).result()
         return given == str(number) and given in names(store)
@@ -45,7 +45,7 @@ def test_every_write_of_many_threads_is_there_when_its_caller_goes_on(store: Sto
     assert len(names(store)) == 200
 
 
-def test_those_who_wait_share_one_transaction(store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch):
+def test_waiting_writes_share_one_transaction(store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch):
     begun, go_on, count = threading.Event(), threading.Event(), [0]
     write = store.write
 
@@ -66,11 +66,11 @@ def test_those_who_wait_share_one_transaction(store: Store, writer: Writer, monk
     for future in futures:
         future.result()
 
-    assert count[0] == 1, "the first is written alone, and needs none"
+    assert count[0] == 1, "the first is written alone, without a transaction"
     assert len(names(store)) == 6
 
 
-def test_a_write_that_fails_is_told_and_leaves_nothing(store: Store, writer: Writer):
+def test_a_failed_write_raises_and_leaves_nothing(store: Store, writer: Writer):
     writer.run(partial(insert, name="twice")).result()
 
     with pytest.raises(sqlite3.IntegrityError):
@@ -79,7 +79,7 @@ def test_a_write_that_fails_is_told_and_leaves_nothing(store: Store, writer: Wri
     assert names(store) == {"twice", "later"}
 
 
-def test_what_waits_is_written_before_the_end(store: Store):
+def test_waiting_writes_are_written_before_close_returns(store: Store):
     writer = Writer(store)
     futures = [writer.run(partial(insert, name=str(number))) for number in range(20)]
     assert not any(future.done() for future in futures)
@@ -90,7 +90,7 @@ def test_what_waits_is_written_before_the_end(store: Store):
     assert len(names(store)) == 20
 
 
-def test_a_write_that_fails_alone_is_told_and_the_next_one_is_written(store: Store, writer: Writer):
+def test_a_write_that_fails_alone_raises_and_the_next_one_is_written(store: Store, writer: Writer):
     def wrong(connection: sqlite3.Connection) -> None:
         connection.execute("insert into secrets values ('no value', null)")
 
@@ -102,7 +102,7 @@ def test_a_write_that_fails_alone_is_told_and_the_next_one_is_written(store: Sto
 
 
 @pytest.mark.parametrize("is_long", [False, True])
-def test_the_writer_moves_a_long_log_itself_so_that_the_next_write_begins_it_anew(
+def test_the_writer_moves_a_long_log_and_the_next_write_restarts_it(
     store: Store, monkeypatch: pytest.MonkeyPatch, is_long: bool
 ):
     monkeypatch.setattr(module, "_CHECKPOINT_SECONDS", 3_600)
@@ -112,7 +112,7 @@ def test_the_writer_moves_a_long_log_itself_so_that_the_next_write_begins_it_ane
     salt = log.read_bytes()[16:24]
     if is_long:
         writer._is_log_long.set()
-    for name in ("moved after it", "anew"):
+    for name in ("moved after it", "restarts it"):
         writer.run(partial(insert, name=name)).result()
     writer.close()
 
@@ -120,7 +120,7 @@ def test_the_writer_moves_a_long_log_itself_so_that_the_next_write_begins_it_ane
     assert len(names(store)) == 3
 
 
-def test_the_log_of_sqlite_is_begun_anew_again_and_again(store: Store, monkeypatch: pytest.MonkeyPatch):
+def test_the_log_of_sqlite_is_restarted_again_and_again(store: Store, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "_CHECKPOINT_SECONDS", 0.02)
     writer, log = Writer(store), store.path.with_name(f"{store.path.name}-wal")
     writer.start()
@@ -138,6 +138,6 @@ def test_the_log_of_sqlite_is_begun_anew_again_and_again(store: Store, monkeypat
             write(10)
         until = time.monotonic() + LONG_SECONDS
         while log.read_bytes()[16:24] == salt:
-            assert time.monotonic() < until, "the log goes on and on"
+            assert time.monotonic() < until, "the log is never restarted"
             write(1)
     writer.close()

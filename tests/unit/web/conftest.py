@@ -1,4 +1,4 @@
-"""What the tests of the service's parts share."""
+"""Fixtures for the tests of the service's parts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 class Serving:
-    """A serving folder whose snapshots hold a number, for tests of how snapshots are read."""
+    """A serving folder whose snapshots contain a number, for tests of reading snapshots."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

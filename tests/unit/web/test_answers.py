@@ -1,4 +1,4 @@
-"""Answers from an immutable snapshot: made once, told apart by snapshot, code and URL."""
+"""Cached answers: computed once for each snapshot, code version and URL."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def answers() -> Answers:
     return Answers(Metrics(), "code")
 
 
-def test_an_answer_is_made_once(answers: Answers) -> None:
+def test_an_answer_is_computed_once(answers: Answers) -> None:
     make = Mock(return_value={"n": 1})
 
     bodies = [answers.json(request(), snapshot(), make).body for _ in range(3)]
@@ -61,7 +61,7 @@ def test_another_snapshot_query_or_path_is_another_answer(answers: Answers) -> N
     assert make.call_count == 4
 
 
-def test_who_has_the_answer_gets_304_without_a_query(answers: Answers) -> None:
+def test_a_client_with_the_answer_gets_304_without_a_query(answers: Answers) -> None:
     tag = answers.json(request(), snapshot(), dict).headers["etag"]
     make = Mock()
 
@@ -72,13 +72,13 @@ def test_who_has_the_answer_gets_304_without_a_query(answers: Answers) -> None:
     assert answers.json(request(tag=tag), snapshot("run2"), dict).status_code == 200
 
 
-def test_other_code_has_other_tags() -> None:
+def test_another_code_version_has_other_tags() -> None:
     tags = {Answers(Metrics(), code).tag(request(), snapshot()) for code in ("one", "two")}
 
     assert len(tags) == 2
 
 
-def test_the_oldest_answers_make_room() -> None:
+def test_the_oldest_answers_are_evicted() -> None:
     small = Answers(Metrics(), "code", most_bytes=100)
     make = Mock(return_value={"text": "x" * 50})
     for path in ("/a", "/b", "/a"):
@@ -94,6 +94,6 @@ def test_json_has_numbers_for_decimals_and_iso_times() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), object()])
-def test_what_has_no_json_form_is_an_error(value: Any) -> None:
+def test_a_value_without_a_json_form_is_an_error(value: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
         to_json({"value": value})

@@ -1,4 +1,4 @@
-"""Direct routes: guarded as others are, and refused where they could not be."""
+"""Direct routes: guarded like other routes, and refused without a guard."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ async def echo(request: Request, given: Given) -> Response:
     return Response(f"{request.state.key}: {given.number}")
 
 
-def test_a_route_that_asks_for_no_key_is_refused():
+def test_a_route_without_a_key_is_refused():
     with pytest.raises(TypeError, match="is guarded"):
         APIRouter(route_class=DirectRoute).post("/echo")(echo)
 
 
-def test_a_route_whose_function_takes_something_else_is_refused():
+def test_a_route_with_another_signature_is_refused():
     async def other(request: Request, number: int) -> Response:
         return Response(f"{request.method} {number}")
 
@@ -58,15 +58,15 @@ def test_the_key_is_checked_before_the_body_is_read(client: TestClient):
 @pytest.mark.parametrize(
     ("body", "where"), [("{", "body"), ("", "body"), ("{}", "body.number"), ('{"number": "x"}', "body.number")]
 )
-def test_a_body_that_is_wrong_is_told_with_the_place(client: TestClient, body: str, where: str):
+def test_an_invalid_body_is_refused_with_the_place(client: TestClient, body: str, where: str):
     answer = client.post("/echo", content=body, headers={"key": "k"})
 
     assert answer.status_code == 422
     assert [fault["where"] for fault in answer.json()["errors"]] == [where]
 
 
-def test_the_document_shows_the_route_as_any_other(client: TestClient):
-    told = client.get("/openapi.json").json()["paths"]["/echo"]["post"]
+def test_the_openapi_document_has_the_route_like_any_other(client: TestClient):
+    operation = client.get("/openapi.json").json()["paths"]["/echo"]["post"]
 
-    assert told["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("Given")
-    assert told["security"] == [{"HTTPBearer": []}]
+    assert operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("Given")
+    assert operation["security"] == [{"HTTPBearer": []}]

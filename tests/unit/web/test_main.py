@@ -1,4 +1,4 @@
-"""The service's log: whatever a request brought, its line is written."""
+"""The service's log: a line is written for every request, whatever it contains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to every request: its id, limits of its body, and the last net under an exception."""
+"""Middleware for every request: ids, limits of bodies, and uncaught exceptions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def client(metrics: Metrics) -> Iterator[TestClient]:
         yield client
 
 
-def test_every_answer_has_an_id_of_its_own(client: TestClient) -> None:
+def test_every_answer_has_its_own_id(client: TestClient) -> None:
     ids = {client.get("/things/1").headers["x-request-id"] for _ in range(3)}
 
     assert len(ids) == 3
@@ -85,7 +85,7 @@ def test_metrics_count_by_the_routes_template(client: TestClient, metrics: Metri
         ("/refused", 422, "swap the years"),
         ("/nowhere", 404, "Not Found"),
         ("/things/x", 422, "path.number: Input should be a valid integer"),
-        ("/fault", 500, "a fault of the service"),
+        ("/fault", 500, "an internal error"),
     ],
 )
 def test_every_error_is_a_problem_with_the_requests_id(client: TestClient, path: str, status: int, detail: str) -> None:
@@ -104,7 +104,7 @@ def test_a_problem_keeps_its_headers(client: TestClient) -> None:
     assert client.get("/refused").headers["x-why"] == "order"
 
 
-def test_a_body_up_to_the_limit_arrives_whole(client: TestClient) -> None:
+def test_a_body_up_to_the_limit_arrives_completely(client: TestClient) -> None:
     assert client.post("/echo", content=b"x" * 1_000).json() == 1_000
 
 
@@ -118,7 +118,7 @@ def test_a_larger_body_is_refused(client: TestClient, declared: bool) -> None:
 
 
 def answer_of(middleware: BodyLimitMiddleware, receive: Any, **headers: str) -> tuple[int, Any]:
-    """Status and problem that the middleware answers a POST with by itself."""
+    """Return the status and problem that the middleware itself answers a POST with."""
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -145,7 +145,7 @@ def test_a_declared_body_of_100_mb_is_refused_before_it_is_read() -> None:
     assert answer_of(limited, never, content_length="100000000")[0] == 413
 
 
-def test_a_body_that_dawdles_is_given_up() -> None:
+def test_a_slow_body_is_given_up() -> None:
     async def slow() -> Any:
         await asyncio.sleep(5)
 

@@ -1,4 +1,4 @@
-"""Page tokens: good for the query they were made for, and for no other."""
+"""Page tokens: valid only for the query they were made for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _VALUES = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text
 
 
 @given(key=st.lists(_VALUES, max_size=5))
-def test_a_token_gives_back_its_key(key: list[object]) -> None:
+def test_a_token_returns_its_key(key: list[object]) -> None:
     assert TOKENS.read(QUERY, TOKENS.make(QUERY, key)) == tuple(key)
 
 
@@ -27,7 +27,7 @@ def test_no_key_has_no_token_and_no_token_has_no_key() -> None:
 
 
 @given(text=st.text(max_size=100))
-def test_made_up_text_is_refused(text: str) -> None:
+def test_a_forged_token_is_refused(text: str) -> None:
     with pytest.raises(ProblemError, match="page_token does not belong to this query"):
         TOKENS.read(QUERY, text)
 
@@ -39,7 +39,7 @@ def test_a_token_of_another_query_or_service_is_refused() -> None:
             tokens.read(query, token)
 
 
-def test_a_key_changed_by_hand_is_refused() -> None:
+def test_a_modified_key_is_refused() -> None:
     token = TOKENS.make(QUERY, ["OH"]) or ""
     raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
     changed = base64.urlsafe_b64encode(raw.replace(b"OH", b"PA")).decode().rstrip("=")

@@ -81,9 +81,9 @@ PROBLEM = SimpleNamespace(
 )
 CONTEXTS: dict[str, dict[str, Any]] = {
     "overview.html": {
-        "domains": [DomainRow("Insurance", "83 agencies", "good", "Well", "3 hours", href="/insurance")],
+        "domains": [DomainRow("Insurance", "83 agencies", "good", "Healthy", "3 hours", href="/insurance")],
         "batches": table(),
-        "rejected": table(AGENCIES.head(0), nothing="No row was set aside."),
+        "rejected": table(AGENCIES.head(0), nothing="No row is quarantined."),
     },
     "insurance.html": {
         "filters": FILTERS,
@@ -152,10 +152,10 @@ class Elements(HTMLParser):
 each_page = pytest.mark.parametrize("template", CONTEXTS)
 
 
-# -- what holds for every page -----------------------------------------------------------------------------------------
+# -- every page --------------------------------------------------------------------------------------------------------
 
 
-def test_every_page_is_tested_here() -> None:
+def test_every_template_is_tested_here() -> None:
     parts = {"base.html", "macros.html", "promotions_macros.html", "docs.html"}
     # tested with the data of a run, over HTTP and in a browser: tests/web
     parts |= {"conversions.html", "payments.html", "promotions.html", "promotions_try.html"}
@@ -175,7 +175,7 @@ def test_a_page_has_no_inline_script_style_or_handler(template: str) -> None:
 
 
 @each_page
-def test_a_page_asks_nothing_of_other_hosts(template: str) -> None:
+def test_a_page_requests_nothing_from_other_hosts(template: str) -> None:
     addresses = [
         value
         for _, attributes in Elements(page(template)).found
@@ -213,21 +213,21 @@ def test_every_static_file_that_a_page_names_exists(template: str, files: dict[s
 
 
 @pytest.mark.parametrize(("template", "missing"), [(name, key) for name, keys in CONTEXTS.items() for key in keys])
-def test_a_template_refuses_to_leave_out_what_it_was_not_given(template: str, missing: str) -> None:
+def test_a_template_fails_without_a_name_that_it_needs(template: str, missing: str) -> None:
     context = {name: value for name, value in CONTEXTS[template].items() if name != missing}
     with pytest.raises(jinja2.UndefinedError):
         render(template, SHELL, **context)
 
 
 @pytest.mark.parametrize("template", ["insurance.html", "insurance_agency.html"])
-def test_what_people_write_is_text_and_never_html(template: str) -> None:
+def test_user_text_is_never_html(template: str) -> None:
     assert Elements(page(template)).of("img") == []
 
 
-# -- the shell ---------------------------------------------------------------------------------------------------------
+# -- the layout --------------------------------------------------------------------------------------------------------
 
 
-def test_the_rail_marks_the_page_and_links_only_what_exists() -> None:
+def test_the_navigation_marks_the_page_and_links_only_existing_ones() -> None:
     html = page("insurance.html")
     assert '<a href="/insurance" aria-current="page">Insurance</a>' in html
     assert '<a href="/">Overview</a>' in html
@@ -242,7 +242,7 @@ def test_the_page_of_an_agency_belongs_to_insurance() -> None:
     assert '<a href="/" aria-current' not in html
 
 
-def test_the_snapshot_is_named_with_a_moment_that_does_not_age() -> None:
+def test_the_snapshot_is_shown_with_its_absolute_time() -> None:
     html = page("insurance.html")
     assert '<time datetime="2026-11-21T09:44:00+00:00">2026-11-21 09:44 UTC</time>' in html
     assert "20261121T094416-c45537fe" in html
@@ -256,11 +256,11 @@ def test_a_page_without_a_snapshot_says_so() -> None:
 # -- figures -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_figure_keeps_its_room_before_it_is_drawn() -> None:
+def test_a_figure_reserves_its_height_before_it_is_drawn() -> None:
     assert 'class="skeleton" width="100%" height="340"' in page("insurance.html")
 
 
-def test_a_specification_cannot_end_its_script() -> None:
+def test_a_specification_cannot_close_its_script() -> None:
     html = page("insurance.html")
     written = re.search(r'<script type="application/json" class="spec">(.*?)</script>', html, re.DOTALL)
     assert written
@@ -283,8 +283,8 @@ def test_a_figure_without_a_chart_says_why() -> None:
     assert 'class="spec"' not in html
 
 
-def test_a_page_without_any_agency_is_one_empty_state_and_not_ten() -> None:
-    html = page("insurance.html", table=table(AGENCIES.head(0), nothing="No agency fits."))
+def test_a_page_without_agencies_has_one_empty_state() -> None:
+    html = page("insurance.html", table=table(AGENCIES.head(0), nothing="No agency matches."))
     assert html.count('class="empty"') == 1
     assert "<figure" not in html
 
@@ -299,7 +299,7 @@ def test_figures_are_aligned_right_with_exact_values_to_sort_by_and_missing_ones
     assert '<th scope="col" class="figure-cell"><span class="heading">Premium<span class="unit">, USD</span>' in html
 
 
-def test_a_long_table_says_that_it_is_cut_and_where_all_of_it_is() -> None:
+def test_a_long_table_says_that_it_is_cut_and_where_the_rest_is() -> None:
     long = pd.DataFrame({"agency_id": range(250), "premium": 1.0})
     html = page("overview.html", batches=table(long, 1_623))
     assert "The first 200 of 1,623 rows; the CSV has all." in html
@@ -319,7 +319,7 @@ def test_a_column_that_the_frame_lacks_is_missing_in_every_row() -> None:
 # -- filters and key figures -------------------------------------------------------------------------------------------
 
 
-def test_the_filters_show_what_is_chosen() -> None:
+def test_the_filters_show_the_selection() -> None:
     html = page("insurance.html")
     assert '<option value="2011" selected>' in html
     assert '<option value="2010">' in html
@@ -328,7 +328,7 @@ def test_the_filters_show_what_is_chosen() -> None:
     assert '<form class="filters" method="get" action="/insurance"' in html
 
 
-def test_filters_that_cannot_be_say_why() -> None:
+def test_invalid_filters_say_why() -> None:
     broken = FilterBar("/insurance", FILTERS.filters, "year_from 2014 is after `year_to` 2010")
     assert "Year_from 2014 is after <code>year_to</code> 2010" in page("insurance.html", filters=broken)
 
@@ -348,7 +348,7 @@ def test_filters_that_cannot_be_say_why() -> None:
         ),
     ],
 )
-def test_a_change_is_judged_by_what_is_better_and_never_by_colour_alone(kpi: Kpi, mark: str, change: str) -> None:
+def test_a_change_is_marked_as_good_or_bad_and_not_by_colour_alone(kpi: Kpi, mark: str, change: str) -> None:
     html = page("insurance.html", kpis=(kpi,))
     assert mark in html
     assert f"</span> {change}</span>" in html
@@ -363,17 +363,17 @@ def sparkline(values: list[float | None]) -> str:
     return str(make(values))
 
 
-def test_a_tiny_line_leaves_a_gap_where_a_value_is_missing() -> None:
+def test_a_sparkline_has_a_gap_where_a_value_is_missing() -> None:
     assert sparkline([1, 2, None, 3, 2]).count("M") == 2
     assert sparkline([1, 2, 3, 2]).count("M") == 1
 
 
 @pytest.mark.parametrize("values", [[], [1], [None, None], [5, None]])
-def test_a_tiny_line_needs_two_values(values: list[float | None]) -> None:
+def test_a_sparkline_needs_two_values(values: list[float | None]) -> None:
     assert sparkline(values) == ""
 
 
-def test_a_tiny_line_of_equal_values_is_level() -> None:
+def test_a_sparkline_of_equal_values_is_level() -> None:
     heights = re.findall(r"[ML][\d.]+ ([\d.]+)", sparkline([4, 4, 4]))
     assert len(set(heights)) == 1
 
@@ -387,7 +387,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, renderin
     return static_files(tmp_path) | {name: rendering.StaticFile("", b"") for name in ("swagger-ui.css",)}
 
 
-def test_what_is_made_is_served_beside_what_is_written(files: dict[str, rendering.StaticFile]) -> None:
+def test_generated_files_are_served_beside_the_stored_ones(files: dict[str, rendering.StaticFile]) -> None:
     assert files["quintet.css"].media_type == "text/css; charset=utf-8"
     assert files["icon.svg"].media_type == "image/svg+xml; charset=utf-8"
     assert files["tokens.css"].content.startswith(b":root{")
@@ -411,7 +411,7 @@ def test_every_token_that_the_styles_use_is_defined(files: dict[str, rendering.S
     assert used <= defined
 
 
-def test_the_styles_name_no_colour_of_their_own(files: dict[str, rendering.StaticFile]) -> None:
+def test_the_styles_define_no_colour_of_their_own(files: dict[str, rendering.StaticFile]) -> None:
     styles = re.sub(r"/\*.*?\*/", "", files["quintet.css"].content.decode(), flags=re.DOTALL)
     assert re.findall(r"#[0-9a-fA-F]{3,8}\b(?=[;\s)])", styles) == []
 

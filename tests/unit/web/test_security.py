@@ -1,4 +1,4 @@
-"""How many requests a key may make in a minute."""
+"""The rate limit of keys."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from quintet.web.security import Allowance
 MINUTE = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 
 
-def test_a_key_has_its_number_of_requests_and_another_its_own() -> None:
+def test_each_key_has_its_own_limit() -> None:
     allowance = Allowance(3, lambda: MINUTE + dt.timedelta(seconds=20))
 
     assert [allowance.take("a") for _ in range(5)] == [None, None, None, 40, 40]
     assert allowance.take("b") is None
 
 
-def test_the_window_slides_so_that_a_turn_of_the_minute_gives_no_second_helping() -> None:
+def test_the_window_slides_over_the_turn_of_the_minute() -> None:
     now = [MINUTE + dt.timedelta(seconds=59)]
     allowance = Allowance(60, lambda: now[0])
     for _ in range(60):

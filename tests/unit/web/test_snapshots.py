@@ -1,4 +1,4 @@
-"""The current snapshot as requests read it: one from start to end, the newest at the start, never too long."""
+"""Access to the current snapshot: one snapshot per request, the newest at its start, with a time limit."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_new_snapshot_is_read_by_the_next_request(serving: Any, snapshots: Sna
             assert (snapshot.snapshot_id, number(snapshot)) == (f"run{version}", version)
 
 
-def test_a_request_keeps_its_snapshot_though_it_is_replaced_and_removed(serving: Any, snapshots: Snapshots) -> None:
+def test_a_request_keeps_its_snapshot_after_it_is_replaced_and_removed(serving: Any, snapshots: Snapshots) -> None:
     path = serving.publish("run1", 1)
     with snapshots.read() as before:
         serving.publish("run2", 2)
@@ -61,7 +61,7 @@ def test_a_replaced_snapshot_is_closed_when_its_last_request_ends(serving: Any, 
         opened.connection.execute("select 1")
 
 
-def test_a_query_that_takes_too_long_is_interrupted(serving: Any) -> None:
+def test_a_slow_query_is_interrupted(serving: Any) -> None:
     serving.publish("run1")
     snapshots = Snapshots(serving.folder, longest_seconds=0.2)
     began = time.monotonic()

@@ -8,7 +8,7 @@ from quintet.web import vega
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Counts how often a bundle is made, and makes a small one."""
+    """Build a small bundle and count the builds."""
     calls: list[str] = []
 
     def make() -> str:
@@ -19,7 +19,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return calls
 
 
-def test_a_bundle_is_made_once_and_then_kept(tmp_path: Path, made: list[str]) -> None:
+def test_a_bundle_is_built_once_and_then_cached(tmp_path: Path, made: list[str]) -> None:
     cache = tmp_path / "not there yet"
     first, second = vega.bundle(cache), vega.bundle(cache)
     assert first == second
@@ -36,18 +36,18 @@ def test_another_version_is_another_bundle(tmp_path: Path, made: list[str], monk
     assert made == ["made", "made"]
 
 
-def test_the_same_bundle_has_the_same_bytes_wherever_it_is_made(tmp_path: Path, made: list[str]) -> None:
+def test_a_bundle_has_the_same_bytes_in_every_folder(tmp_path: Path, made: list[str]) -> None:
     assert vega.bundle(tmp_path / "one") == vega.bundle(tmp_path / "other")
     assert len(made) == 2
 
 
 @pytest.mark.usefixtures("made")
-def test_nothing_unfinished_is_left_beside_the_bundle(tmp_path: Path) -> None:
+def test_no_unfinished_file_is_left_beside_the_bundle(tmp_path: Path) -> None:
     vega.bundle(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [f"vega-{vega.version()}.js.gz"]
 
 
-def test_the_real_bundle_offers_vega_embed_and_is_small_enough_for_a_page(tmp_path: Path) -> None:
+def test_the_real_bundle_has_vega_embed_and_is_small_enough_for_a_page(tmp_path: Path) -> None:
     packed = vega.bundle(tmp_path)
     text = gzip.decompress(packed).decode()
     assert "vegaEmbed" in text
