@@ -24,17 +24,17 @@ class Notifier:
 
     def tell_of_incidents(self, incidents: pd.DataFrame, now: dt.datetime) -> int:
         """Tell of the incidents of a snapshot that nobody was told of; gives how many. now: UTC, without zone."""
-        from quintet.payments.notifications import tell_batch  # noqa: PLC0415
+        from quintet.payments.notifications import notify_batch  # noqa: PLC0415
         from quintet.payments.outbox_worker import deliver  # noqa: PLC0415  # a run loads what its steps need
 
         at = now.replace(tzinfo=dt.UTC)
         store = open_state_store(self._online)
         try:
-            told = tell_batch(store, incidents, tuple(self._channels), self._page_url, at)
+            sent = notify_batch(store, incidents, tuple(self._channels), self._page_url, at)
             for channel, send in self._channels.items():
                 for _ in range(_MOST_ATTEMPTS):
                     if not deliver(store, channel, send, at):
                         break
-            return told
+            return sent
         finally:
             store.close()

@@ -26,7 +26,7 @@ _MINUTES_AT_ONCE = 10
 _SECONDS = 30.0
 
 
-class ReplayError(ValueError):
+class SendError(ValueError):
     """The file cannot be sent, or the service did not take it; the text says why and how to mend it."""
 
 
@@ -38,7 +38,7 @@ def minutes_of(path: Path, day: dt.date | None, anchor: dt.date) -> list[tuple[s
     """The minutes of a file in their order, each with its items; counts as they stand in the file.
 
     day: of a file without dates, where its name says none. anchor: the day of the file with the number 1.
-    Raises ReplayError.
+    Raises SendError.
     """
     frame = pd.read_csv(path, dtype=str, sep=None, engine="python").rename(columns=lambda name: name.strip().lower())
     aliases = (TRANSACTIONS.schema.columns["count"].metadata or {})["aliases"]
@@ -46,14 +46,14 @@ def minutes_of(path: Path, day: dt.date | None, anchor: dt.date) -> list[tuple[s
     count = next((name for name in count_names if name in frame), None)
     moment = next((name for name in ("timestamp", "time") if name in frame), None)
     if count is None or moment is None or "status" not in frame:
-        raise ReplayError(f"{path.name} needs the columns time or timestamp, status and count; it has {list(frame)}")
+        raise SendError(f"{path.name} needs the columns time or timestamp, status and count; it has {list(frame)}")
     if moment == "time":
         frame["day"] = (day or _day_of(path.name, anchor)).isoformat()
     frame["number"] = pd.to_numeric(frame[count], errors="coerce")
     wrong = frame[frame["number"].isna() | (frame["number"] % 1 != 0)]
     if len(wrong):
         row, text = int(wrong.index[0]) + 1, wrong[count].iloc[0]
-        raise ReplayError(f"{path.name}, row {row}: a count is a whole number, not {text!r}")
+        raise SendError(f"{path.name}, row {row}: a count is a whole number, not {text!r}")
     frame = frame.sort_values(moment, kind="stable")
     found = []
     for at, rows in groupby(frame.to_dict("records"), key=lambda row: row[moment]):
@@ -66,7 +66,7 @@ def minutes_of(path: Path, day: dt.date | None, anchor: dt.date) -> list[tuple[s
     return found
 
 
-def replay(
+def send_minutes(
     minutes: Sequence[tuple[str, list[dict[str, Any]]]],
     speed: float,
     post: Post,
@@ -99,13 +99,13 @@ def main(arguments: Sequence[str]) -> int:
         minutes = minutes_of(given.file, given.day, settings.transactions_anchor_day)
         post = _poster(given.url or f"http://127.0.0.1:{settings.port}", given.key or _key(settings, given.url))
         alerts = settled = 0
-        for at, answer in replay(minutes, given.speed, post):
+        for at, answer in send_minutes(minutes, given.speed, post):
             settled += sum(not item["is_accepted"] for item in answer["items"])
             for item in answer["items"]:
                 if item["recommendation"] == "alert":
                     alerts += 1
                     print(f"{at}  {item['series']}: {item['reason']}", flush=True)
-    except (ReplayError, SettingsError, OSError) as error:
+    except (SendError, SettingsError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"{len(minutes):,} minutes sent, {alerts:,} alerts, {settled:,} items of minutes that were settled before")
@@ -113,12 +113,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _key(settings: Settings, url: str | None) -> str:
-    """The key to send with: that of the settings, else one of this machine. Raises ReplayError for another machine."""
+    """The key to send with: that of the settings, else one of this machine. Raises SendError for another machine."""
     if settings.admin_key is not None:
         return settings.admin_key.get_secret_value()
     if url is not None:
         create = "quintet keys create --name sender --scopes payments:write"
-        raise ReplayError(f"a key of {url} is needed: create one there with `{create}`, and give it with --key")
+        raise SendError(f"a key of {url} is needed: create one there with `{create}`, and give it with --key")
     return local_key(settings.online, "send", ["payments:write"], dt.datetime.now(dt.UTC), os.urandom)
 
 
@@ -127,7 +127,7 @@ def _day_of(name: str, anchor: dt.date) -> dt.date:
         return date
     if (number := number_in_name(name)) is not None:
         return anchor + dt.timedelta(days=number - 1)
-    raise ReplayError(f"{name} has a day neither in its rows nor in its name; give it with --day 2024-01-01")
+    raise SendError(f"{name} has a day neither in its rows nor in its name; give it with --day 2024-01-01")
 
 
 def _poster(url: str, key: str) -> Post:
@@ -142,9 +142,9 @@ def _poster(url: str, key: str) -> Post:
                 body: dict[str, Any] = json.load(answer)
         except urllib.error.HTTPError as error:
             problem = json.load(error)
-            raise ReplayError(f"the service answered {error.code}: {problem.get('detail')}") from None
+            raise SendError(f"the service answered {error.code}: {problem.get('detail')}") from None
         except urllib.error.URLError as error:
-            raise ReplayError(f"no service answers at {url}: {error.reason}; start it with make serve") from None
+            raise SendError(f"no service answers at {url}: {error.reason}; start it with make serve") from None
         return body
 
     return post

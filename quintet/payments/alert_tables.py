@@ -11,7 +11,7 @@ import pandas as pd
 from quintet.evaluations import Evaluation, evaluated
 from quintet.payments.checkout import checkout_anomalies
 from quintet.payments.evaluation import comparators, evaluate
-from quintet.payments.replay import detect
+from quintet.payments.replay import detect_batch
 from quintet.samples.payments import PaymentsWorld, transaction_minutes
 from quintet.warehouse.database import transaction
 
@@ -34,7 +34,7 @@ def write_alerts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     minutes = connection.execute(
         "select minute_at, status, count, is_observed from intermediate.int_payment_minutes order by minute_at, status"
     ).df()
-    return _replace(connection, dict(zip(ALERT_TABLES, detect(minutes), strict=True)))
+    return _replace(connection, dict(zip(ALERT_TABLES, detect_batch(minutes), strict=True)))
 
 
 def write_checkout_anomalies(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:

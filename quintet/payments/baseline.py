@@ -34,7 +34,7 @@ _PRIOR_DISPERSION = 0.005
 _PRIOR_DISPERSION_WEIGHT = 400.0  # as sure as a standard deviation of 0.05
 _DISPERSION_EVERY_MINUTES = 5
 _LARGEST_SQUARED_DEVIATION = 25.0
-_MOST_STANDARD_DEVIATIONS_LEARNT = 4.0
+_MOST_STANDARD_DEVIATIONS_USED = 4.0
 
 _VOLUME_BINS = 96
 _VOLUME_BIN_MINUTES = MINUTES_PER_DAY // _VOLUME_BINS
@@ -220,7 +220,7 @@ class Baseline:
     def _volume_of(self, quarter: int) -> float:
         return self.volume_by_day.item(quarter // _VOLUME_BINS % _VOLUME_DAYS_KEPT, quarter % _VOLUME_BINS)
 
-    def learn(
+    def update(
         self,
         minute: int,
         events: np.ndarray,
@@ -229,18 +229,18 @@ class Baseline:
         windows: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
         quiet_factor: np.ndarray,
         was_expected: Expectation,
-        is_learnt: np.ndarray,
-        is_volume_learnt: bool,
+        is_used: np.ndarray,
+        is_volume_used: bool,
     ) -> None:
         """Take in a settled minute that had rows; each minute once, in order.
 
         events, exposure, approved: its counts. windows: of those that end with it, events (window, status), exposure,
-        approvals and expected approvals (window). quiet_factor: by status. is_learnt: 1 or 0 by status.
+        approvals and expected approvals (window). quiet_factor: by status. is_used: 1 or 0 by status.
         """
         expected = was_expected.rate * quiet_factor * exposure
-        most = expected + _MOST_STANDARD_DEVIATIONS_LEARNT * np.sqrt(expected + 1)
-        events = np.minimum(events, most) * is_learnt
-        exposed = quiet_factor * exposure * is_learnt
+        most = expected + _MOST_STANDARD_DEVIATIONS_USED * np.sqrt(expected + 1)
+        events = np.minimum(events, most) * is_used
+        exposed = quiet_factor * exposure * is_used
         season_bin = minute % MINUTES_PER_DAY * _SEASON_BINS // MINUTES_PER_DAY
         self.day_events[season_bin] += events
         self.day_exposure[season_bin] += exposed
@@ -249,14 +249,14 @@ class Baseline:
         self.level_events += events
         self.level_expected += was_expected.base * exposed
         if minute % _DISPERSION_EVERY_MINUTES == 0:
-            self._learn_dispersion(windows, quiet_factor, was_expected, is_learnt, is_volume_learnt)
-        if is_volume_learnt:
-            self._learn_volume(minute, approved)
+            self._update_dispersion(windows, quiet_factor, was_expected, is_used, is_volume_used)
+        if is_volume_used:
+            self._update_volume(minute, approved)
 
-    def learn_silence(self, minute: int, volume_expected: float) -> None:
+    def update_silent(self, minute: int, volume_expected: float) -> None:
         """Take in a settled minute that had no row: it counts as nothing approved where that is nothing unusual."""
         if volume_expected < _LARGEST_VOLUME_WITH_SILENT_MINUTES:
-            self._learn_volume(minute, 0.0)
+            self._update_volume(minute, 0.0)
 
     def pass_minute(self) -> None:
         """Let what was learnt fade by a minute."""
@@ -265,18 +265,18 @@ class Baseline:
         self.level_events *= _LEVEL_KEPT
         self.level_expected *= _LEVEL_KEPT
 
-    def _learn_dispersion(
+    def _update_dispersion(
         self,
         windows: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
         quiet_factor: np.ndarray,
         was_expected: Expectation,
-        is_learnt: np.ndarray,
-        is_volume_learnt: bool,
+        is_used: np.ndarray,
+        is_volume_used: bool,
     ) -> None:
         events, exposure, approved, approved_expected = windows
         expected = np.column_stack([was_expected.rate * quiet_factor * exposure[:, None], approved_expected])
         shape = np.column_stack([was_expected.shape, was_expected.volume_shape])
-        weight = np.append(is_learnt, float(is_volume_learnt and was_expected.has_season))
+        weight = np.append(is_used, float(is_volume_used and was_expected.has_season))
         squared = (np.column_stack([events, approved]) - expected) ** 2
         squared = np.minimum(squared, _LARGEST_SQUARED_DEVIATION * (expected + expected**2 / shape))
         # Each deviation tells of the dispersion as (squared - expected) / expected**2, and is weighed by how surely.
@@ -286,7 +286,7 @@ class Baseline:
         self.deviations_weight *= _DISPERSION_KEPT
         self.deviations_weight += weight * precision
 
-    def _learn_volume(self, minute: int, approved: float) -> None:
+    def _update_volume(self, minute: int, approved: float) -> None:
         volume = self.volume
         seasonal = self._seasonal_volume(minute)
         volume[:2] *= _VOLUME_LEVEL_KEPT

@@ -203,7 +203,7 @@ class Detector:
         self._expectations = [*self._expectations[1:], None]
         settled = self._expectations[_FIRST_SCORED_ROW - 1]
         if settled is not None:
-            self._learn(self._last - LATENESS_MINUTES, settled)
+            self._update_baseline(self._last - LATENESS_MINUTES, settled)
         self._baseline.pass_minute()
         expectation = self._baseline.expect(self._last)
         self._expectations[-1] = expectation
@@ -212,7 +212,7 @@ class Detector:
         if counts is not None:
             self._fill(_ROWS - 1, counts)
 
-    def _learn(self, minute: int, expectation: Expectation) -> None:
+    def _update_baseline(self, minute: int, expectation: Expectation) -> None:
         row = _FIRST_SCORED_ROW - 1
         is_frozen = {
             incident.series
@@ -220,15 +220,15 @@ class Detector:
             if minute - incident.started_minute < _LONGEST_FREEZE_MINUTES
         }
         baseline = self._baseline
-        is_volume_learnt = not is_frozen & {VOLUME, FEED}
+        is_volume_used = not is_frozen & {VOLUME, FEED}
         if not self._observed[row]:
-            if is_volume_learnt:
-                baseline.learn_silence(minute, expectation.volume)
+            if is_volume_used:
+                baseline.update_silent(minute, expectation.volume)
             return
-        is_learnt = np.array([status not in is_frozen for status in baseline.statuses], dtype=float)
-        is_learnt *= baseline.first_minute <= minute
+        is_used = np.array([status not in is_frozen for status in baseline.statuses], dtype=float)
+        is_used *= baseline.first_minute <= minute
         events, exposure, approved, volume, quiet_factor = self._windows(row)
-        baseline.learn(
+        baseline.update(
             minute,
             self._events[row],
             exposure[0],
@@ -236,8 +236,8 @@ class Detector:
             (events, exposure, approved, volume),
             quiet_factor,
             expectation,
-            is_learnt,
-            is_volume_learnt,
+            is_used,
+            is_volume_used,
         )
 
     def _fill(self, row: int, counts: Mapping[str, int]) -> bool:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from quintet.payments.baseline import DENIED, MINUTES_PER_DAY
 from quintet.payments.incidents import APPROVED, FEED, VOLUME
-from quintet.payments.replay import detect
+from quintet.payments.replay import detect_batch
 
 ANY_SERIES = "any"
 EPISODE_COLUMNS = ["series", "started_at", "detected_at", "ended_at"]
@@ -105,7 +105,7 @@ def _judge(episodes: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
 
 def gamma_poisson(minutes: pd.DataFrame) -> pd.DataFrame:
     """The project's own detector."""
-    return detect(minutes, with_points=False)[1][EPISODE_COLUMNS]
+    return detect_batch(minutes, with_points=False)[1][EPISODE_COLUMNS]
 
 
 def robust_z(minutes: pd.DataFrame) -> pd.DataFrame:

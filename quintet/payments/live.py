@@ -22,7 +22,7 @@ import structlog
 from quintet.payments.channels import Send
 from quintet.payments.incidents import Incident, Point
 from quintet.payments.monitor import Change, Item, Monitor, Verdict
-from quintet.payments.notifications import tell
+from quintet.payments.notifications import notify
 from quintet.payments.outbox_worker import OutboxWorker
 from quintet.state.outbox import oldest_waiting
 from quintet.state.store import Store
@@ -83,7 +83,7 @@ class MonitorService:
     ) -> None:
         self._store, self._channels, self._clock, self._page_url = store, tuple(channels), clock, page_url
         self.monitor = Monitor(store)
-        self.outbox_worker = OutboxWorker(store, channels, clock, heartbeat_url, lambda: self.is_well)
+        self.outbox_worker = OutboxWorker(store, channels, clock, heartbeat_url, lambda: self.is_healthy)
         self._requests: queue.SimpleQueue[tuple[Sequence[Item], Future[list[Verdict]]] | None] = queue.SimpleQueue()
         self._listeners: set[Listener] = set()
         self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
@@ -109,7 +109,7 @@ class MonitorService:
         self.outbox_worker.stop()
 
     @property
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether the threads are at work and what is to be told gets out."""
         is_running = self._thread is not None and self._thread.is_alive() and self.outbox_worker.is_alive
         waiting = oldest_waiting(self._store)
@@ -203,7 +203,7 @@ class MonitorService:
         now = self._clock()
         try:
             self._spread(self.monitor.pass_time(now))
-            if tell(self._store, self._channels, self._page_url, now):
+            if notify(self._store, self._channels, self._page_url, now):
                 self.outbox_worker.wake()
                 self.say("told", lambda: {"at": now.isoformat(timespec="seconds")})
         except Exception:  # a full disk or a locked store: what is due is told by the next tick

@@ -15,7 +15,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from quintet.payments import store as kept
+from quintet.payments import store as payment_store
 from quintet.payments.baseline import MINUTES_PER_DAY
 from quintet.payments.detector import LATENESS_MINUTES, OTHER_STATUSES, STATUSES, Detector, Step
 from quintet.payments.incidents import (
@@ -107,7 +107,7 @@ class Monitor:
         self._load()
 
     def _load(self) -> None:
-        state, inputs = kept.load_state(self._store)
+        state, inputs = payment_store.load_state(self._store)
         detector = Detector() if state is None else Detector.from_json(state)
         for _, minute, counts in inputs:
             _apply(detector, minute, counts)
@@ -118,14 +118,14 @@ class Monitor:
         self._points: dict[int, dict[str, Point]] = {}
         self._incidents: dict[str, Incident] = {}
         if last is not None:
-            for row in kept.points(self._store, since, last + 1):
+            for row in payment_store.points(self._store, since, last + 1):
                 point = point_of(row)
                 self._points.setdefault(point.minute, {})[point.series] = point
-            for one in kept.incidents(self._store, since):
-                if one.source == kept.LIVE:
+            for one in payment_store.incidents(self._store, since):
+                if one.source == payment_store.LIVE:
                     incident = Incident(**one.fields)
                     self._incidents[incident.incident_id] = incident
-        self._transactions = kept.transaction_counts(self._store, since)
+        self._transactions = payment_store.transaction_counts(self._store, since)
 
     @property
     def unknown_statuses(self) -> tuple[str, ...]:
@@ -211,7 +211,7 @@ class Monitor:
         for item in items:
             if item.transaction_id is None:
                 counts[item.status] = item.count
-            elif kept.add_transaction(connection, item.transaction_id, item.status, minute):
+            elif payment_store.add_transaction(connection, item.transaction_id, item.status, minute):
                 total = self._transactions.get((minute, item.status), 0) + 1
                 self._transactions[minute, item.status] = total
                 counts[item.status] = total
@@ -241,20 +241,20 @@ class Monitor:
         now: dt.datetime,
     ) -> None:
         self._remember(change)
-        kept.add_inputs(connection, inputs)
-        kept.save_points(connection, [tuple(point) for point in change.points])
+        payment_store.add_inputs(connection, inputs)
+        payment_store.save_points(connection, [tuple(point) for point in change.points])
         for incident in change.incidents:
-            kept.save_incident(connection, incident.incident_id, kept.LIVE, list(incident), now)
+            payment_store.save_incident(connection, incident.incident_id, payment_store.LIVE, list(incident), now)
         self._inputs_since_checkpoint += len(inputs)
         if self._inputs_since_checkpoint >= _INPUTS_PER_CHECKPOINT:
             self._checkpoint(connection)
 
     def _checkpoint(self, connection: Any) -> None:
-        kept.save_checkpoint(connection, kept.last_input(self._store), self.detector.to_json())
+        payment_store.save_checkpoint(connection, payment_store.last_input(self._store), self.detector.to_json())
         self._inputs_since_checkpoint = 0
         last = self.detector.last_minute
         if last is not None:
-            kept.forget_before(connection, last - POINTS_KEPT_MINUTES, last - _RECENT_MINUTES)
+            payment_store.forget_before(connection, last - POINTS_KEPT_MINUTES, last - _RECENT_MINUTES)
 
     def _remember(self, change: Change) -> None:
         for point in change.points:

@@ -16,15 +16,15 @@ from typing import Any
 
 import pandas as pd
 
-from quintet.payments import store as kept
+from quintet.payments import store as payment_store
 from quintet.payments.incidents import (
     CRITICAL,
     FIRING,
     RESOLVED,
     WITHDRAWN,
     Incident,
+    Notification,
     Silence,
-    Told,
     is_due,
     is_silenced,
     to_minute,
@@ -45,15 +45,15 @@ def series_name(series: str) -> str:
     return _NAMES.get(series, series.replace("_", " "))
 
 
-def tell(store: Store, channels: Sequence[str], page_url: str | None, now: dt.datetime) -> int:
+def notify(store: Store, channels: Sequence[str], page_url: str | None, now: dt.datetime) -> int:
     """Write what is due into the outbox, for each channel; gives how many messages. now: UTC, with its zone.
 
     Without a channel everything is taken as told, so that one that is added later starts with what comes then.
     """
-    unsettled = [one for one in kept.incidents(store, only_unsettled=True) if one.source == kept.LIVE]
+    unsettled = [one for one in payment_store.incidents(store, only_unsettled=True) if one.source == payment_store.LIVE]
     if not unsettled:
         return 0
-    silences = [Silence(one.series, one.starts_at, one.expires_at) for one in kept.silences(store, now)]
+    silences = [Silence(one.series, one.starts_at, one.expires_at) for one in payment_store.silences(store, now)]
     due = []
     done: list[str] = []
     for one in unsettled:
@@ -78,11 +78,11 @@ def tell(store: Store, channels: Sequence[str], page_url: str | None, now: dt.da
             _write(connection, group_id, of_group, channels, body, now)
             messages += 1
         for incident_id in done:
-            kept.mark_settled(connection, incident_id)
+            payment_store.mark_settled(connection, incident_id)
     return messages
 
 
-def tell_batch(
+def notify_batch(
     store: Store, incidents: pd.DataFrame, channels: Sequence[str], page_url: str | None, now: dt.datetime
 ) -> int:
     """Tell of incidents that a run found in files, all in one message; gives how many are new.
@@ -90,7 +90,7 @@ def tell_batch(
     incidents: as `marts.fct_payment_incidents`. Those that an earlier run told, and those of a series that the live
     feed has told for the same time, are left out.
     """
-    known = kept.incidents(store)
+    known = payment_store.incidents(store)
     ids = {one.incident_id for one in known if one.is_settled or one.told_at}
     fresh = [
         incident
@@ -104,9 +104,9 @@ def tell_batch(
     with store.write() as connection:
         enqueue(connection, key, channels, body, now)
         for incident in fresh:
-            kept.save_incident(connection, incident.incident_id, kept.BATCH, list(incident), now)
-            kept.mark_told(connection, incident.incident_id, incident.state, now)
-            kept.mark_settled(connection, incident.incident_id)
+            payment_store.save_incident(connection, incident.incident_id, payment_store.BATCH, list(incident), now)
+            payment_store.mark_notified(connection, incident.incident_id, incident.state, now)
+            payment_store.mark_settled(connection, incident.incident_id)
     return len(fresh)
 
 
@@ -148,7 +148,7 @@ def message(incidents: Sequence[Incident], page_url: str | None, now: dt.datetim
 def _write(
     connection: sqlite3.Connection,
     group_id: str,
-    pairs: Sequence[tuple[Incident, kept.KeptIncident]],
+    pairs: Sequence[tuple[Incident, payment_store.StoredIncident]],
     channels: Sequence[str],
     body: Mapping[str, Any],
     now: dt.datetime,
@@ -156,15 +156,15 @@ def _write(
     key = _key(group_id, [(one.incident_id, incident.state, one.told_times) for incident, one in pairs])
     enqueue(connection, key, channels, body, now)
     for incident, one in pairs:
-        kept.mark_told(connection, one.incident_id, incident.state, now)
+        payment_store.mark_notified(connection, one.incident_id, incident.state, now)
         if incident.state != FIRING:
-            kept.mark_settled(connection, one.incident_id)
+            payment_store.mark_settled(connection, one.incident_id)
 
 
-def _told(one: kept.KeptIncident) -> Told | None:
+def _told(one: payment_store.StoredIncident) -> Notification | None:
     if one.told_at is None or one.told_state is None:
         return None
-    return Told(one.told_at, one.told_state, one.acknowledged_at)
+    return Notification(one.told_at, one.told_state, one.acknowledged_at)
 
 
 def _key(group_id: str, told: Sequence[tuple[str, str, int]]) -> str:
@@ -198,7 +198,7 @@ def _of_frame(incidents: pd.DataFrame) -> list[tuple[str, Incident]]:
     return found
 
 
-def _is_same(incident: Incident, one: kept.KeptIncident) -> bool:
+def _is_same(incident: Incident, one: payment_store.StoredIncident) -> bool:
     """Whether the live feed told of the same series at the same time."""
     if one.told_at is None or one.fields["series"] != incident.series:
         return False

@@ -36,7 +36,7 @@ def deliver(store: Store, channel: str, send: Send, now: dt.datetime) -> bool:
 
 
 class OutboxWorker:
-    """Delivers from its start to its stop. heartbeat_url: told every minute as long as `is_well` says so."""
+    """Delivers from its start to its stop. heartbeat_url: told every minute as long as `is_healthy` says so."""
 
     def __init__(
         self,
@@ -44,11 +44,11 @@ class OutboxWorker:
         channels: Mapping[str, Send],
         clock: Callable[[], dt.datetime],
         heartbeat_url: str | None = None,
-        is_well: Callable[[], bool] = lambda: True,
+        is_healthy: Callable[[], bool] = lambda: True,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
         self._store, self._channels, self._clock = store, channels, clock
-        self._heartbeat_url, self._is_well, self._heartbeat_seconds = heartbeat_url, is_well, heartbeat_seconds
+        self._heartbeat_url, self._is_healthy, self._heartbeat_seconds = heartbeat_url, is_healthy, heartbeat_seconds
         self._stopped, self._news = threading.Event(), threading.Condition()
         self._threads: list[threading.Thread] = []
 
@@ -95,7 +95,7 @@ class OutboxWorker:
     def _beat(self) -> None:
         assert self._heartbeat_url is not None
         while True:
-            if self._is_well():
+            if self._is_healthy():
                 try:
                     post(self._heartbeat_url, None, {})
                 except DeliveryError as error:

@@ -47,7 +47,7 @@ def minutes_in_order(minutes: pd.DataFrame) -> Iterator[tuple[datetime, dict[str
         yield at, {status: count for status, count in zip(statuses, values, strict=True) if count}, observed
 
 
-def detect(minutes: pd.DataFrame, with_points: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
+def detect_batch(minutes: pd.DataFrame, with_points: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Points and incidents of all minutes, as a detector that starts knowing nothing sees them one after another.
 
     minutes: as `marts.fct_payment_minutes` (minute_at, status, count, is_observed). Points: `POINT_COLUMNS`, a row a

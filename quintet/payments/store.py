@@ -114,7 +114,7 @@ _INSERT_INCIDENT = (
 
 
 @dataclass(frozen=True)
-class KeptIncident:
+class StoredIncident:
     """An incident with what people did and were told of it. Times are UTC.
 
     fields: by `INCIDENT_FIELDS`. is_settled: nothing more is to be told of it.
@@ -133,7 +133,7 @@ class KeptIncident:
 
 
 @dataclass(frozen=True)
-class KeptSilence:
+class StoredSilence:
     """Nothing is told of a series (None: of any) between two times, UTC."""
 
     silence_id: int
@@ -257,7 +257,7 @@ def save_incident(
 
 def incidents(
     store: Store, since_minute: int | None = None, only_unsettled: bool = False, limit: int = -1
-) -> list[KeptIncident]:
+) -> list[StoredIncident]:
     """The incidents that ended after a minute or last, the one that began last first."""
     where = ["true"]
     values: list[Any] = []
@@ -274,13 +274,13 @@ def incidents(
     return [_incident(row) for row in rows]
 
 
-def incident(store: Store, incident_id: str) -> KeptIncident | None:
+def incident(store: Store, incident_id: str) -> StoredIncident | None:
     """The incident of this id, None where there is none."""
     row = store.read().execute("select * from payment_incidents where incident_id = ?", (incident_id,)).fetchone()
     return None if row is None else _incident(row)
 
 
-def mark_told(connection: sqlite3.Connection, incident_id: str, state: str, now: dt.datetime) -> None:
+def mark_notified(connection: sqlite3.Connection, incident_id: str, state: str, now: dt.datetime) -> None:
     """Keep that the team was told of an incident in this state."""
     connection.execute(
         "update payment_incidents set told_at = ?, told_state = ?, told_times = told_times + 1 where incident_id = ?",
@@ -307,14 +307,14 @@ def acknowledge(store: Store, incident_id: str, who: str, now: dt.datetime) -> b
 
 def add_silence(
     store: Store, series: str | None, starts_at: dt.datetime, expires_at: dt.datetime, who: str, comment: str
-) -> KeptSilence:
+) -> StoredSilence:
     """Be silent about a series, or about all."""
     with store.write() as connection:
         cursor = connection.execute(
             "insert into payment_silences (series, starts_at, expires_at, created_by, comment) values (?, ?, ?, ?, ?)",
             (series, at_text(starts_at), at_text(expires_at), who, comment),
         )
-    return KeptSilence(cursor.lastrowid or 0, series, starts_at, expires_at, who, comment)
+    return StoredSilence(cursor.lastrowid or 0, series, starts_at, expires_at, who, comment)
 
 
 def end_silence(store: Store, silence_id: int, now: dt.datetime) -> bool:
@@ -327,13 +327,13 @@ def end_silence(store: Store, silence_id: int, now: dt.datetime) -> bool:
     return cursor.rowcount == 1
 
 
-def silences(store: Store, now: dt.datetime) -> list[KeptSilence]:
+def silences(store: Store, now: dt.datetime) -> list[StoredSilence]:
     """The silences that hold now or will, the one that ends first before."""
     rows = store.read().execute(
         "select * from payment_silences where expires_at > ? order by expires_at, silence_id", (at_text(now),)
     )
     return [
-        KeptSilence(
+        StoredSilence(
             row["silence_id"],
             row["series"],
             dt.datetime.fromisoformat(row["starts_at"]),
@@ -345,11 +345,11 @@ def silences(store: Store, now: dt.datetime) -> list[KeptSilence]:
     ]
 
 
-def _incident(row: sqlite3.Row) -> KeptIncident:
+def _incident(row: sqlite3.Row) -> StoredIncident:
     def moment(name: str) -> dt.datetime | None:
         return dt.datetime.fromisoformat(row[name]) if row[name] else None
 
-    return KeptIncident(
+    return StoredIncident(
         incident_id=row["incident_id"],
         source=row["source"],
         fields={name: row[name] for name in INCIDENT_FIELDS},

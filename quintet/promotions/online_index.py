@@ -81,7 +81,7 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Query:
     """A sign-up to be judged, with its uses of codes, and whether it is to be known from then on."""
 
     sign_up: SignUp
@@ -149,20 +149,20 @@ class OnlineIndex:
 
         The index is left as it is. What it holds of an account with the same user_id is not looked at.
         """
-        return self.judge_in_turn([Asked(sign_up, usages, joins=False)])[0]
+        return self.judge_in_turn([Query(sign_up, usages, joins=False)])[0]
 
     def judge_and_add(self, sign_up: SignUp, usages: Sequence[Usage] = ()) -> Judgement:
         """Judge the sign-up and make it known, as `judge` and then `add` do."""
-        return self.judge_in_turn([Asked(sign_up, usages, joins=True)])[0]
+        return self.judge_in_turn([Query(sign_up, usages, joins=True)])[0]
 
-    def judge_in_turn(self, asked: Sequence[Asked]) -> list[Judgement]:
+    def judge_in_turn(self, queries: Sequence[Query]) -> list[Judgement]:
         """What `judge` and `judge_and_add` say of each, one after another: the later ones see who joined before.
 
         The steps are written for batches: a few together cost much less than each by itself.
         """
-        accounts = accounts_as_given([(one.sign_up, one.usages) for one in asked])
+        accounts = accounts_as_given([(one.sign_up, one.usages) for one in queries])
         with self._lock:
-            found = self._surroundings(asked, self._entries_of(accounts))
+            found = self._surroundings(queries, self._entries_of(accounts))
         is_link = found.weight >= LINK_FROM
         component = components(len(found.members), found.pairs.a[is_link], found.pairs.b[is_link])
         span_seconds = self.model.population.span_seconds
@@ -290,11 +290,11 @@ class OnlineIndex:
             for key, start, end in zip(keys, low.tolist(), high.tolist(), strict=True)
         ]
 
-    def _surroundings(self, asked: Sequence[Asked], guests: Sequence[Added]) -> _Surroundings:
+    def _surroundings(self, queries: Sequence[Query], guests: Sequence[Added]) -> _Surroundings:
         """What is around each guest; those that join do. All see a known account's new uses."""
         entries: list[Entry] = []
         around = []
-        for one, guest in zip(asked, guests, strict=True):
+        for one, guest in zip(queries, guests, strict=True):
             known = self._row(guest.user_id)
             around.append(CandidateGraph(entries, guest, known, below=self._rows))
             if one.joins:

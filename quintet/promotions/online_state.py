@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quintet.promotions.accounts import SignUp, Usage, accounts_of
-from quintet.promotions.online_index import Asked, Judgement, OnlineIndex
+from quintet.promotions.online_index import Judgement, OnlineIndex, Query
 from quintet.promotions.result_tables import accounts_of_snapshot, model_of_snapshot
 from quintet.promotions.store import JudgementRecord, insert_judgement, sign_ups_after
 from quintet.state.store import Store
@@ -61,7 +61,7 @@ class OnlineState:
         self._tried: Path | None = None
         self._why_not = "the index of known users is being built; try again in a few seconds"
         self._first_try, self._closed = threading.Event(), threading.Event()
-        self._asked: list[tuple[Asked, asyncio.Future[tuple[OnlineIndex, Judgement]]]] = []
+        self._waiting: list[tuple[Query, asyncio.Future[tuple[OnlineIndex, Judgement]]]] = []
         self._judged_at = -math.inf
         self._watcher = threading.Thread(target=self._watch, name="abuse index", daemon=True)
 
@@ -102,7 +102,7 @@ class OnlineState:
             await asyncio.sleep(_LOOK_SECONDS)
         sign_up = SignUp.of(given)
         usages = usages_of(sign_up.user_id, given_usages)
-        index, judgement = await self._judged(Asked(sign_up, usages, joins=True))
+        index, judgement = await self._judged(Query(sign_up, usages, joins=True))
         record = JudgementRecord(
             user_id=sign_up.user_id,
             judged_at=judged_at,
@@ -123,24 +123,24 @@ class OnlineState:
                 self._built.index.add(sign_up, usages)
         return judgement
 
-    def _judged(self, asked: Asked) -> asyncio.Future[tuple[OnlineIndex, Judgement]]:
+    def _judged(self, query: Query) -> asyncio.Future[tuple[OnlineIndex, Judgement]]:
         """The judgement, and by which index: at once after a pause, else together with what comes in two milliseconds.
 
         Two together cost little more than one, so that many a second do not grow into a queue.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[tuple[OnlineIndex, Judgement]] = loop.create_future()
-        self._asked.append((asked, future))
-        if len(self._asked) == 1:
+        self._waiting.append((query, future))
+        if len(self._waiting) == 1:
             loop.call_at(max(loop.time(), self._judged_at + _TOGETHER_SECONDS), self._judge_all)
         return future
 
     def _judge_all(self) -> None:
-        together, self._asked = self._asked, []
+        together, self._waiting = self._waiting, []
         self._judged_at = asyncio.get_running_loop().time()
         try:
             index = self.index()
-            judgements = index.judge_in_turn([asked for asked, _ in together])
+            judgements = index.judge_in_turn([query for query, _ in together])
         except Exception as error:
             for _, future in together:
                 if not future.cancelled():

@@ -143,8 +143,8 @@ def train_model(
     current = active_model(registry)
     choice = choose_model(accounts, label, current)
     model = choice.model
-    gathered = gather(accounts, model.population)
-    score = model.scores(gathered.columns)
+    matrix = gather(accounts, model.population)
+    score = model.scores(matrix.columns)
     drift, before = _drift(connection, score)
     is_labelled = np.isfinite(label)
     told = {"accounts": len(accounts), "labelled": int(is_labelled.sum())}
@@ -161,14 +161,14 @@ def train_model(
                 "labelled_abusers": int((label[is_labelled] == 1).sum()),
                 "labelled_honest": int((label[is_labelled] == 0).sum()),
                 "contradicting_labels": len(contradicting),
-                "shared_key_share": shared_key_share(gathered.columns),
+                "shared_key_share": shared_key_share(matrix.columns),
                 "version_before": before,
                 "score_psi": None if np.isnan(drift) else drift,
             }
         ],
         MODEL_TABLES["ml.abuse_trainings"],
     )
-    frames = _card(choice, label, score, gathered, policy)
+    frames = _card(choice, label, score, matrix, policy)
     frames["ml.abuse_model"] = pd.DataFrame(
         [
             {
@@ -198,10 +198,10 @@ def write_scores(connection: duckdb.DuckDBPyConnection, registry: ModelRegistry,
     if model is None:
         raise LookupError(f"no model is in force in {registry.folder}; materialise ml/abuse_model first")
     accounts = _accounts(connection)
-    gathered = gather(accounts, model.population)
-    result = scored(accounts, gathered, model, policy)
+    matrix = gather(accounts, model.population)
+    result = scored(accounts, matrix, model, policy)
     evidence = pa.table(
-        [accounts.user_id, *(pa.array(column) for column in gathered.columns.T)],
+        [accounts.user_id, *(pa.array(column) for column in matrix.columns.T)],
         schema=SCORE_TABLES["ml.abuse_evidence"],
     )
     tables = {
@@ -273,7 +273,7 @@ def _drift(connection: duckdb.DuckDBPyConnection, score: np.ndarray) -> tuple[fl
 
 
 def _card(
-    choice: Choice, label: np.ndarray, score: np.ndarray, gathered: EvidenceMatrix, policy: Policy
+    choice: Choice, label: np.ndarray, score: np.ndarray, matrix: EvidenceMatrix, policy: Policy
 ) -> dict[str, pd.DataFrame]:
     """The tables of figures. Without labels of both classes those that need them have no row."""
     frames = {name: pd.DataFrame(columns=MODEL_TABLES[name].names) for name in _OF_LABELS}
@@ -283,7 +283,7 @@ def _card(
     if not len(rows) or is_abuser.all() or not is_abuser.any():
         return frames
     in_force = _held_back(choice, rows, score)
-    cluster = gathered.component
+    cluster = matrix.component
     compared = pd.DataFrame(list(_figure_rows(choice, rows, is_abuser, in_force, cluster, policy)))
     curve = precision_recall(is_abuser, in_force)
     frames["ml.abuse_model_figures"] = compared

@@ -35,29 +35,29 @@ def score_batch(
     return scored(accounts, gather(accounts, model.population), model, policy).scores
 
 
-def scored(accounts: Accounts, gathered: EvidenceMatrix, model: AbuseModel, policy: Policy) -> Scored:
+def scored(accounts: Accounts, matrix: EvidenceMatrix, model: AbuseModel, policy: Policy) -> Scored:
     """What the model and the policy make of the evidence gathered of the accounts."""
     user_id = accounts.user_id.to_pandas()
-    score = model.scores(gathered.columns)
-    size = np.bincount(gathered.component, minlength=1)[gathered.component]
+    score = model.scores(matrix.columns)
+    size = np.bincount(matrix.component, minlength=1)[matrix.component]
     # Accounts are sorted by user_id, so that the first of a component has the least.
-    _, first = np.unique(gathered.component, return_index=True)
+    _, first = np.unique(matrix.component, return_index=True)
     scores = pd.DataFrame(
         {
             "user_id": user_id,
             "score": score,
             "decision": policy.decisions(score),
-            "reasons": reason_codes(gathered.columns, accounts, model, policy.reason_from),
-            "cluster_id": user_id.iloc[first[gathered.component]].reset_index(drop=True).where(size > 1),
+            "reasons": reason_codes(matrix.columns, accounts, model, policy.reason_from),
+            "cluster_id": user_id.iloc[first[matrix.component]].reset_index(drop=True).where(size > 1),
             "cluster_size": size,
             "model_version": model.version,
         }
     )
     links = pd.DataFrame(
         {
-            "user_id": user_id.iloc[gathered.link_a].to_numpy(),
-            "linked_user_id": user_id.iloc[gathered.link_b].to_numpy(),
-            "weight": gathered.link_weight,
+            "user_id": user_id.iloc[matrix.link_a].to_numpy(),
+            "linked_user_id": user_id.iloc[matrix.link_b].to_numpy(),
+            "weight": matrix.link_weight,
         }
     )
     return Scored(scores, links)

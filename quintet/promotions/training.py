@@ -187,13 +187,13 @@ def choose_model(accounts: Accounts, label: np.ndarray, current: AbuseModel | No
     """
     population = Population.of(accounts)
     card = scorecard(population)
-    gathered = gather(accounts, population)
+    matrix = gather(accounts, population)
     stays = current if current is not None and current.kind != card.kind else card
     try:
-        training = train(gathered.columns, label, gathered.component, accounts.created_at_s, population)
+        training = train(matrix.columns, label, matrix.component, accounts.created_at_s, population)
     except CannotTrainError as error:
         return Choice(stays, str(error), None)
-    cluster = gathered.component[training.rows]
+    cluster = matrix.component[training.rows]
     if not may_replace(training.is_abuser, training.logistic, training.card, cluster):
         return Choice(stays, "what was learnt is clearly worse than the scorecard", training)
     if stays is not card:

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from quintet.payments.checkout import REFERENCES, checkout_anomalies
-from quintet.payments.replay import detect
+from quintet.payments.replay import detect_batch
 
 pytestmark = pytest.mark.real_data
 
@@ -38,7 +38,7 @@ def minutes(real_data: Path) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def incidents(minutes: pd.DataFrame) -> pd.DataFrame:
-    return detect(minutes, with_points=False)[1]
+    return detect_batch(minutes, with_points=False)[1]
 
 
 def found(incidents: pd.DataFrame, series: str, start: str, end: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What is learnt of usual minutes."""
+"""The baseline that the detector trains on usual minutes."""
 
 import json
 
@@ -29,11 +29,11 @@ def test_a_rate_is_learnt():
     baseline = Baseline(["denied", "failed"])
     before = baseline.expect(START).rate
     detector = led(600, lambda _: {"approved": 360, "denied": 72, "failed": 0})
-    learnt = detector._expectations[-1]
+    trained = detector._expectations[-1]
 
-    assert learnt.rate[0] == pytest.approx(72 / 432, rel=0.05)
-    assert learnt.rate[0] > 1.5 * before[0]
-    assert learnt.rate[1] < 0.1 * before[1]
+    assert trained.rate[0] == pytest.approx(72 / 432, rel=0.05)
+    assert trained.rate[0] > 1.5 * before[0]
+    assert trained.rate[1] < 0.1 * before[1]
 
 
 def test_volume_follows_the_last_minutes_first_and_earlier_days_once_there_are_any():
@@ -56,13 +56,13 @@ def test_dispersion_is_learnt_where_counts_scatter_more_than_chance():
     assert wild._expectations[-1].shape[1, 2] < 0.5 * calm._expectations[-1].shape[1, 2]
 
 
-@pytest.mark.parametrize(("minutes", "is_learnt"), [(200, False), (600, True)])
-def test_an_incident_is_not_learnt_until_it_has_lasted_four_hours(minutes: int, is_learnt: bool):
+@pytest.mark.parametrize(("minutes", "is_used"), [(200, False), (600, True)])
+def test_an_incident_is_not_learnt_until_it_has_lasted_four_hours(minutes: int, is_used: bool):
     rng = np.random.default_rng(1)
     counts = lambda number: {"approved": 360, "denied": 40, "reversed": int(rng.poisson(12 if number >= 300 else 3))}  # noqa: E731
     usual, after = led(300, counts)._expectations[-1], led(300 + minutes, counts)._expectations[-1]
 
-    assert (after.rate[2] > 2 * usual.rate[2]) == is_learnt
+    assert (after.rate[2] > 2 * usual.rate[2]) == is_used
 
 
 def test_a_state_survives_json():

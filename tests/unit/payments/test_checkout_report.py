@@ -44,10 +44,10 @@ def snapshot() -> Iterator[duckdb.DuckDBPyConnection]:
     connection.close()
 
 
-def points(paper: Report) -> list[tuple[str, str]]:
+def points(report: Report) -> list[tuple[str, str]]:
     return [
         point
-        for section in paper.sections
+        for section in report.sections
         for block in section.blocks
         if isinstance(block, Points)
         for point in block.points
@@ -55,13 +55,13 @@ def points(paper: Report) -> list[tuple[str, str]]:
 
 
 def test_an_hour_that_stands_out_is_the_title_and_has_its_sentence(snapshot: duckdb.DuckDBPyConnection) -> None:
-    paper = checkout_report(snapshot, SQL)
+    report = checkout_report(snapshot, SQL)
 
-    assert paper.title == "1 checkout hour of 2 days is out of the ordinary; about 20 sales are missing"
-    assert points(paper) == [
+    assert report.title == "1 checkout hour of 2 days is out of the ordinary; about 20 sales are missing"
+    assert points(report) == [
         ("Out of the ordinary", "09h: no sales where about 20.0 were expected; by chance: less than one in a million.")
     ]
-    assert [section.title for section in paper.sections[1:3]] == [
+    assert [section.title for section in report.sections[1:3]] == [
         "c_1.csv: no hour is out of the ordinary",
         "c_2.csv: 09h out of the ordinary",
     ]
@@ -69,10 +69,10 @@ def test_an_hour_that_stands_out_is_the_title_and_has_its_sentence(snapshot: duc
 
 def test_usual_days_are_said_to_be_usual(snapshot: duckdb.DuckDBPyConnection) -> None:
     snapshot.execute("update marts.fct_checkout_anomalies set is_anomalous = false, reason = null")
-    paper = checkout_report(snapshot, SQL)
+    report = checkout_report(snapshot, SQL)
 
-    assert paper.title == "No checkout hour of 2 days is out of the ordinary"
-    assert points(paper) == []
+    assert report.title == "No checkout hour of 2 days is out of the ordinary"
+    assert points(report) == []
 
 
 def test_the_sql_of_the_comparison_stands_in_the_paper(snapshot: duckdb.DuckDBPyConnection) -> None:

@@ -15,9 +15,9 @@ from quintet.payments.incidents import (
     WARNING,
     WITHDRAWN,
     Incident,
+    Notification,
     Point,
     Silence,
-    Told,
     advance,
     is_due,
     is_silenced,
@@ -36,8 +36,8 @@ def point(series: str = "failed", number: int = 0, **values) -> Point:
 
 def bad(series: str = "failed", number: int = 0, **values) -> Point:
     """A point that may fire."""
-    told = {"score": 9.0, "rule": rules.RATE_TAIL, "is_anomalous": True, "is_sustained": True, "is_elevated": True}
-    return point(series, number, **{**told, "is_bad": True, "started_minute": MINUTE, **values})
+    defaults = {"score": 9.0, "rule": rules.RATE_TAIL, "is_anomalous": True, "is_sustained": True, "is_elevated": True}
+    return point(series, number, **{**defaults, "is_bad": True, "started_minute": MINUTE, **values})
 
 
 def followed(*minutes: list[Point]) -> list[list[Incident]]:
@@ -131,18 +131,18 @@ def firing() -> Incident:
 
 def test_the_team_is_told_once_and_again_after_four_hours():
     assert is_due(firing(), None, [], NOON)
-    told = Told(NOON, FIRING)
-    assert not is_due(firing(), told, [], NOON + timedelta(hours=3, minutes=59))
-    assert is_due(firing(), told, [], NOON + timedelta(hours=4))
+    sent = Notification(NOON, FIRING)
+    assert not is_due(firing(), sent, [], NOON + timedelta(hours=3, minutes=59))
+    assert is_due(firing(), sent, [], NOON + timedelta(hours=4))
 
 
 def test_an_acknowledged_incident_is_not_repeated_but_its_end_is_told():
-    told = Told(NOON, FIRING, acknowledged_at=NOON)
+    sent = Notification(NOON, FIRING, acknowledged_at=NOON)
     much_later = NOON + timedelta(hours=9)
 
-    assert not is_due(firing(), told, [], much_later)
-    assert is_due(firing()._replace(state=RESOLVED), told, [], much_later)
-    assert is_due(firing()._replace(state=WITHDRAWN), told, [], much_later)
+    assert not is_due(firing(), sent, [], much_later)
+    assert is_due(firing()._replace(state=RESOLVED), sent, [], much_later)
+    assert is_due(firing()._replace(state=WITHDRAWN), sent, [], much_later)
 
 
 def test_the_end_of_what_nobody_heard_of_is_not_told():
@@ -150,7 +150,7 @@ def test_the_end_of_what_nobody_heard_of_is_not_told():
 
 
 def test_the_end_is_told_once():
-    assert not is_due(firing()._replace(state=RESOLVED), Told(NOON, RESOLVED), [], NOON + timedelta(hours=9))
+    assert not is_due(firing()._replace(state=RESOLVED), Notification(NOON, RESOLVED), [], NOON + timedelta(hours=9))
 
 
 def test_what_is_pending_is_never_told():

@@ -12,7 +12,7 @@ import pytest
 
 from quintet.domains import open_state_store
 from quintet.payments import live as live_module
-from quintet.payments import store as kept
+from quintet.payments import store as payment_store
 from quintet.payments.channels import Delivery
 from quintet.payments.incidents import to_minute
 from quintet.payments.live import MonitorService
@@ -58,7 +58,7 @@ def test_what_cannot_be_written_fails_its_requests_and_the_next_ones_work(
         raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(kept, "save_points", no_room)
+        broken.setattr(payment_store, "save_points", no_room)
         with pytest.raises(sqlite3.OperationalError):
             live.submit(minute(0)).result(LONG_SECONDS)
 
@@ -86,19 +86,19 @@ def test_a_listener_that_is_too_slow_is_cut_off_and_holds_up_nobody(
 
 
 def test_it_is_well_while_its_threads_run_and_messages_get_out(live: MonitorService, store: Store) -> None:
-    assert live.is_well
+    assert live.is_healthy
     with store.write() as connection:
         enqueue(connection, "a", ["teams"], {}, NOW - dt.timedelta(hours=1))
-    assert not live.is_well
+    assert not live.is_healthy
 
 
 def test_before_its_start_and_after_its_stop_it_is_not_well(store: Store) -> None:
     live = MonitorService(store, {}, lambda: NOW)
-    assert not live.is_well
+    assert not live.is_healthy
     live.start()
-    assert live.is_well
+    assert live.is_healthy
     live.stop()
-    assert not live.is_well
+    assert not live.is_healthy
 
 
 def test_what_fires_is_written_for_each_channel_and_delivered(store: Store) -> None:

@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 
 from quintet.domains import open_state_store
-from quintet.payments import store as kept
+from quintet.payments import store as payment_store
 from quintet.payments.incidents import to_minute
 from quintet.payments.monitor import ALERT, OK, Item, Monitor, is_ahead
-from quintet.payments.replay import detect
+from quintet.payments.replay import detect_batch
 from quintet.state.store import Store
 
 START = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
@@ -44,11 +44,11 @@ def quiet_hours(minutes: int, seed: int = 1) -> list[list[Item]]:
 
 
 def all_points(store: Store) -> list[tuple[object, ...]]:
-    return kept.points(store, 0, FIRST + 10_000)
+    return payment_store.points(store, 0, FIRST + 10_000)
 
 
 def all_incidents(store: Store) -> list[tuple[object, ...]]:
-    return [(one.incident_id, *one.fields.values()) for one in kept.incidents(store)]
+    return [(one.incident_id, *one.fields.values()) for one in payment_store.incidents(store)]
 
 
 def test_a_burst_of_denials_is_an_alert_with_what_it_is_made_of(store: Store) -> None:
@@ -121,9 +121,9 @@ def test_an_incident_that_late_counts_withdraw_is_marked(store: Store) -> None:
     monitor.take(quiet_hours(60), LATER)
     # without the approvals of the minute, which come late, it looks as if nothing were approved
     (alone,), _ = monitor.take([[Item(FIRST + 60, "denied", 55)]], LATER)
-    before = {one.fields["series"]: one.fields["state"] for one in kept.incidents(store)}
+    before = {one.fields["series"]: one.fields["state"] for one in payment_store.incidents(store)}
     monitor.take([[Item(FIRST + 60, "approved", 600)]], LATER)
-    states = {one.fields["series"]: one.fields["state"] for one in kept.incidents(store)}
+    states = {one.fields["series"]: one.fields["state"] for one in payment_store.incidents(store)}
 
     assert alone[0].recommendation == ALERT
     assert (before, states) == ({"volume": "firing"}, {"volume": "withdrawn"})
@@ -149,7 +149,7 @@ def test_single_transactions_count_once_and_make_the_same_minute(tmp_path: Path)
             monitor.take([[Item(FIRST + number, "approved", 1, f"{number}{which}")]], LATER)
     last = FIRST + 3
 
-    assert kept.points(single, 0, last) == kept.points(counted, 0, last)
+    assert payment_store.points(single, 0, last) == payment_store.points(counted, 0, last)
     counted.close()
     single.close()
 
@@ -170,7 +170,7 @@ def test_the_clock_closes_minutes_and_finds_a_feed_that_fell_silent(store: Store
     for _ in range(10):
         now += dt.timedelta(minutes=1)
         monitor.pass_time(now)
-    (feed,) = [one for one in kept.incidents(store) if one.fields["series"] == "feed"]
+    (feed,) = [one for one in payment_store.incidents(store) if one.fields["series"] == "feed"]
 
     assert feed.fields["state"] == "firing"
     assert feed.fields["started_minute"] == FIRST + 30
@@ -204,7 +204,7 @@ def test_a_write_that_fails_leaves_everything_as_it_was(store: Store, monkeypatc
         def no_room(*_: object) -> None:
             raise sqlite3.OperationalError("database or disk is full")
 
-        broken.setattr(kept, "save_points", no_room)
+        broken.setattr(payment_store, "save_points", no_room)
         with pytest.raises(sqlite3.OperationalError):
             monitor.take([minute_of(20, denied=70)], LATER)
     (verdicts,), _ = monitor.take([minute_of(20)], LATER)
@@ -219,9 +219,9 @@ def test_the_monitor_says_what_the_batch_says(store: Store) -> None:
     rows = [(item.minute, item.status, item.count) for request in requests for item in request]
     minutes = pd.DataFrame(rows, columns=["minute", "status", "count"])
     minutes["minute_at"] = minutes["minute"].to_numpy().astype("datetime64[m]").astype("datetime64[us]")
-    points, incidents = detect(minutes.assign(is_observed=True))
+    points, incidents = detect_batch(minutes.assign(is_observed=True))
 
-    assert [one.incident_id for one in kept.incidents(store)] == incidents["incident_id"].tolist()[::-1]
+    assert [one.incident_id for one in payment_store.incidents(store)] == incidents["incident_id"].tolist()[::-1]
     assert len(all_points(store)) == len(points)
 
 

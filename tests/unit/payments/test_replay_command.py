@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quintet.payments.__main__ import ReplayError, main, minutes_of, replay
+from quintet.payments.__main__ import SendError, main, minutes_of, send_minutes
 from quintet.state.keys import list_keys, recognise
 from quintet.state.store import Store
 from quintet.warehouse.inbox import list_inbox
@@ -70,7 +70,7 @@ def test_a_name_means_the_day_that_the_loader_reads_in_it(tmp_path: Path, name: 
     ],
 )
 def test_a_file_that_cannot_be_sent_says_why(tmp_path: Path, name: str, text: str, says: str) -> None:
-    with pytest.raises(ReplayError, match=says):
+    with pytest.raises(SendError, match=says):
         minutes_of(file(tmp_path, name, text), None, ANCHOR)
 
 
@@ -83,9 +83,9 @@ def test_the_pace_is_that_of_the_speed() -> None:
         sent.append(len(items))
         return {}
 
-    list(replay(minutes, 120, post, lambda: 0.0, slept.append))
+    list(send_minutes(minutes, 120, post, lambda: 0.0, slept.append))
     assert (slept, sent) == ([0.5, 1.0, 1.5], [1, 1, 1, 1])
-    list(replay(minutes * 6, 0, post, lambda: 0.0, slept.append))
+    list(send_minutes(minutes * 6, 0, post, lambda: 0.0, slept.append))
     assert (len(slept), sent[4:]) == (3, [10, 10, 4])
 
 

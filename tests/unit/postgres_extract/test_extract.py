@@ -18,12 +18,12 @@ from typing import Any
 import duckdb
 import psycopg
 import pytest
-from tests.unit.source.shop import DATASETS
 
 from quintet.postgres_extract import extract as extracting
 from quintet.postgres_extract.extract import Extraction, extract
 from quintet.postgres_extract.postgres import SourceError, activity
 from quintet.warehouse.database import open_warehouse, prepare
+from tests.unit.postgres_extract.shop import DATASETS
 
 
 class Shop:
@@ -234,7 +234,7 @@ _PROGRAM = """
     from pathlib import Path
     from quintet.postgres_extract.extract import extract
     from quintet.warehouse.database import open_warehouse
-    from tests.unit.source.shop import DATASETS
+    from tests.unit.postgres_extract.shop import DATASETS
 
     url, home = sys.argv[1], Path(sys.argv[2])
     print("ready", flush=True)

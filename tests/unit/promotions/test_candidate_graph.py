@@ -42,10 +42,10 @@ def test_one_of_many_is_read_as_it_was_given():
         assert getattr(again, name).tolist() == getattr(columns.members, name).tolist()
 
 
-def looked_up(neighbourhood: CandidateGraph, known: list[Added]) -> bool:
-    keys = neighbourhood.keys_to_look_up()
+def looked_up(graph: CandidateGraph, known: list[Added]) -> bool:
+    keys = graph.keys_to_look_up()
     holders = [[row for row, one in enumerate(known) if key in one.key] for key in keys]
-    return neighbourhood.look_up(keys, holders, known.__getitem__, POINTS)
+    return graph.look_up(keys, holders, known.__getitem__, POINTS)
 
 
 def test_who_is_linked_whatever_is_weighed_is_looked_at_at_once():

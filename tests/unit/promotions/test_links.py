@@ -119,28 +119,28 @@ def test_a_ring_is_one_cluster_with_its_burst_and_its_code():
     ring = [
         {"user_id": f"a{number}", "created_at": f"2021-01-01 1{number}:00", "device_id": "one"} for number in range(4)
     ]
-    told = evidence(2, *ring, usages=[(f"a{number}", "X", "2021-01-02") for number in range(3)])
+    values = evidence(2, *ring, usages=[(f"a{number}", "X", "2021-01-02") for number in range(3)])
 
-    assert told["cluster_size"] == pytest.approx(np.log2(4))
-    assert told["burst"] == pytest.approx(np.log1p(3))
-    assert told["same_code"] == pytest.approx(np.log1p(2))
-    assert told["device_shared"] == pytest.approx(2)
-    assert told["best_pair"] >= told["next_pair"] > LINK_FROM
+    assert values["cluster_size"] == pytest.approx(np.log2(4))
+    assert values["burst"] == pytest.approx(np.log1p(3))
+    assert values["same_code"] == pytest.approx(np.log1p(2))
+    assert values["device_shared"] == pytest.approx(2)
+    assert values["best_pair"] >= values["next_pair"] > LINK_FROM
 
 
 def test_an_account_alone_has_no_link_evidence():
-    told = evidence(0, A)
+    values = evidence(0, A)
 
-    assert {name: told[name] for name in ("best_pair", "cluster_size", "burst", "same_code", "device_shared")} == {
+    assert {name: values[name] for name in ("best_pair", "cluster_size", "burst", "same_code", "device_shared")} == {
         "best_pair": 0, "cluster_size": 0, "burst": 0, "same_code": 0, "device_shared": 0,
     }  # fmt: skip
 
 
 def test_a_sign_up_without_a_time_can_share_but_cannot_burst():
-    told = evidence(0, {"user_id": "a", "device_id": "one"}, SOON | {"device_id": "one"})
+    values = evidence(0, {"user_id": "a", "device_id": "one"}, SOON | {"device_id": "one"})
 
-    assert told["device_shared"] == 1
-    assert told["burst"] == 0
+    assert values["device_shared"] == 1
+    assert values["burst"] == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=40))

@@ -25,18 +25,18 @@ SCORE = np.array([0.95, 0.9, 0.2, 0.6, 0.1, 0.1, 0.1, 0.1])
 
 
 def test_precision_and_recall_are_those_of_the_decisions():
-    told = figures(Y, SCORE, np.arange(8), POLICY)
+    values = figures(Y, SCORE, np.arange(8), POLICY)
 
-    assert told["precision_of_block"].value == 1
-    assert told["recall_of_block"].value == pytest.approx(2 / 3)
-    assert told["precision_of_review"].value == pytest.approx(2 / 3)
-    assert told["recall_of_review"].value == pytest.approx(2 / 3)
+    assert values["precision_of_block"].value == 1
+    assert values["recall_of_block"].value == pytest.approx(2 / 3)
+    assert values["precision_of_review"].value == pytest.approx(2 / 3)
+    assert values["recall_of_review"].value == pytest.approx(2 / 3)
 
 
 def test_perfect_scores_are_perfect_and_the_interval_says_so():
-    told = figures(Y, Y.astype(float), np.arange(8), POLICY)
+    values = figures(Y, Y.astype(float), np.arange(8), POLICY)
 
-    assert {(one.value, one.low, one.high) for one in told.values()} == {(1.0, 1.0, 1.0)}
+    assert {(one.value, one.low, one.high) for one in values.values()} == {(1.0, 1.0, 1.0)}
 
 
 def test_few_clusters_make_wide_intervals():

@@ -103,17 +103,17 @@ def test_who_comes_before_the_first_index_waits_for_it_and_the_impatient_are_tol
 ):
     async def scene() -> tuple[str, list[Judgement]]:
         patient = [asyncio.create_task(ask(state, f"u{number}")) for number in range(10)]
-        with pytest.raises(NotReadyError) as told:
+        with pytest.raises(NotReadyError) as refused:
             await ask(state, "impatient", patience_seconds=0.1)
         gate.set()
-        return str(told.value), await asyncio.gather(*patient)
+        return str(refused.value), await asyncio.gather(*patient)
 
     state = OnlineState(store, snapshot.parent, lambda _: None)
     state.start()
-    told, judged = asyncio.run(scene())
+    refused, judged = asyncio.run(scene())
     state.close()
 
-    assert "is being built; try again" in told
+    assert "is being built; try again" in refused
     assert sorted(one.cluster_size for one in judged)[0] == 1
     assert len(state.index()) == 60
 

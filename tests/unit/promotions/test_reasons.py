@@ -52,9 +52,9 @@ def test_many_uses_are_told_with_how_many():
 
 
 def test_links_are_told_with_how_many_accounts():
-    told = codes(device_shared=np.log2(3), best_pair=5.0, burst=np.log1p(2), cluster_size=np.log2(3))
+    found = codes(device_shared=np.log2(3), best_pair=5.0, burst=np.log1p(2), cluster_size=np.log2(3))
 
-    assert told == ["DEVICE_SHARED_3", "BURST_3", "CLUSTER_3"]
+    assert found == ["DEVICE_SHARED_3", "BURST_3", "CLUSTER_3"]
 
 
 def test_sharing_that_means_nothing_is_not_told():

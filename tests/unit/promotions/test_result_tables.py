@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from quintet.domains import RECORDED
-from quintet.promotions import learned
+from quintet.promotions import training as model_training
 from quintet.promotions.models import active_model, registry_of
 from quintet.promotions.policy import read_policy
 from quintet.promotions.result_tables import (
@@ -177,7 +177,7 @@ def test_without_labels_of_both_classes_the_scorecard_stays_and_says_why(world: 
 
 def test_a_worse_model_is_not_put_in_force(world: World, monkeypatch: pytest.MonkeyPatch):
     world.put(*people())
-    monkeypatch.setattr(learned, "may_replace", lambda *_: False)
+    monkeypatch.setattr(model_training, "may_replace", lambda *_: False)
 
     assert world.train().startswith("scorecard-")
     (training,) = world.frame("from ml.abuse_trainings").to_dict("records")

@@ -109,11 +109,11 @@ def test_without_labels_a_learnt_model_stays(known: tuple[Accounts, np.ndarray],
 
 def test_abusers_of_one_cluster_are_too_few_to_learn_from(known: tuple[Accounts, np.ndarray]):
     accounts, label = known
-    gathered = gather(accounts, Population.of(accounts))
+    matrix = gather(accounts, Population.of(accounts))
 
     with pytest.raises(CannotTrainError, match="clusters"):
         train(
-            gathered.columns,
+            matrix.columns,
             label,
             np.where(label == 1, 0, np.arange(len(label)) + 1),
             accounts.created_at_s,
