@@ -46,7 +46,7 @@ def body(incidents: int = 1, reason: str = "60 denied in 5 minutes.", **changed:
         "reason": reason,
     }
     return {
-        "title": "Denied out of the ordinary",
+        "title": "Denied: anomalous",
         "severity": "critical",
         "state": "firing",
         "page_url": "https://quintet.example.org/payments",
@@ -67,7 +67,7 @@ def test_a_card_is_taken_by_teams() -> None:
     (sent,) = teams.bodies
     card = sent["attachments"][0]["content"]
     assert card["version"] == "1.4"
-    assert card["body"][0]["text"] == "Denied out of the ordinary"
+    assert card["body"][0]["text"] == "Denied: anomalous"
     assert teams.taken[0][0]["idempotency-key"] == "key-1"
 
 
@@ -163,7 +163,7 @@ def test_apprise_hands_the_message_on() -> None:
         to_apprise(receiver.url.replace("http://", "json://"), delivery())
 
     (sent,) = receiver.bodies
-    assert sent["title"] == "Denied out of the ordinary"
+    assert sent["title"] == "Denied: anomalous"
     assert "60 denied in 5 minutes." in sent["message"]
 
 
@@ -193,7 +193,7 @@ def test_a_mail_has_subject_text_and_an_id_that_stays() -> None:
         to_email(f"smtp://127.0.0.1:{listener.getsockname()[1]}", "q@example.org", "a@example.org", delivery())
         server.join(LONG_SECONDS)
 
-    assert "Subject: [critical] Denied out of the ordinary" in lines
+    assert "Subject: [critical] Denied: anomalous" in lines
     assert "Message-ID: <key-1@quintet>" in lines
     assert "60 denied in 5 minutes." in lines
 

@@ -84,7 +84,7 @@ def test_an_hour_without_references_has_no_p_value_and_says_so():
 
     assert np.isnan(hour["p_value"])
     assert not hour["is_anomalous"]
-    assert hour["reason"] == "There is nothing to compare the hour with."
+    assert hour["reason"] == "The hour has no reference to compare it with."
 
 
 def test_files_are_judged_apart():

@@ -57,13 +57,13 @@ def points(report: Report) -> list[tuple[str, str]]:
 def test_an_hour_that_stands_out_is_the_title_and_has_its_sentence(snapshot: duckdb.DuckDBPyConnection) -> None:
     report = checkout_report(snapshot, SQL)
 
-    assert report.title == "1 checkout hour of 2 days is out of the ordinary; about 20 sales are missing"
+    assert report.title == "1 checkout hour of 2 days is anomalous; about 20 sales are missing"
     assert points(report) == [
-        ("Out of the ordinary", "09h: no sales where about 20.0 were expected; by chance: less than one in a million.")
+        ("Anomalous", "09h: no sales where about 20.0 were expected; probability by chance: less than one in a million.")
     ]
     assert [section.title for section in report.sections[1:3]] == [
-        "c_1.csv: no hour is out of the ordinary",
-        "c_2.csv: 09h out of the ordinary",
+        "c_1.csv: no hour is anomalous",
+        "c_2.csv: 09h anomalous",
     ]
 
 
@@ -71,7 +71,7 @@ def test_usual_days_are_said_to_be_usual(snapshot: duckdb.DuckDBPyConnection) ->
     snapshot.execute("update marts.fct_checkout_anomalies set is_anomalous = false, reason = null")
     report = checkout_report(snapshot, SQL)
 
-    assert report.title == "No checkout hour of 2 days is out of the ordinary"
+    assert report.title == "No checkout hour of 2 days is anomalous"
     assert points(report) == []
 
 
@@ -93,5 +93,5 @@ def test_without_a_day_it_says_how_to_get_one(snapshot: duckdb.DuckDBPyConnectio
     for table in ("fct_checkout_comparison", "fct_checkout_anomalies", "fct_checkout_hours"):
         snapshot.execute(f"delete from marts.{table}")
 
-    assert checkout_report(snapshot, SQL).title == "No checkout day has come in yet"
+    assert checkout_report(snapshot, SQL).title == "No checkout day has arrived yet"
     assert write_checkout_report(snapshot, tmp_path, SQL).exists()

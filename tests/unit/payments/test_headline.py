@@ -62,7 +62,7 @@ def test_the_sentence_tells_checkout_sales(marts: duckdb.DuckDBPyConnection):
     marts.execute("insert into marts.fct_checkout_hours values ('a.csv', 0, 1500), ('b.csv', 0, 2), ('b.csv', 1, 0)")
     marts.execute("insert into marts.fct_checkout_anomalies values ('a.csv', 0, false), ('b.csv', 0, true)")
 
-    assert headline(marts) == "checkout: 1,502 sales in 3 hours of 2 files, 1 out of the ordinary"
+    assert headline(marts) == "checkout: 1,502 sales in 3 hours of 2 files, 1 anomalous"
 
 
 def test_empty_tables_are_no_data(marts: duckdb.DuckDBPyConnection):

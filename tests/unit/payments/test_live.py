@@ -116,5 +116,5 @@ def test_what_fires_is_written_for_each_channel_and_delivered(store: Store) -> N
     wait_until(lambda: taken)
     live.stop()
 
-    assert taken == ["Denied out of the ordinary"]
+    assert taken == ["Denied: anomalous"]
     assert [one.state for one in last_messages(store, 9)] == ["sent"]

@@ -55,7 +55,7 @@ def test_an_incident_is_told_once_after_the_wait(store: Store) -> None:
 
     assert newly_sent(store, NOW + GROUP_WAIT / 2) == []
     (first,) = newly_sent(store, NOW + GROUP_WAIT)
-    assert first.body["title"] == "Denied out of the ordinary"
+    assert first.body["title"] == "Denied: anomalous"
     assert newly_sent(store, NOW + HOUR) == []
 
 
@@ -106,7 +106,7 @@ def test_what_was_told_and_withdrawn_is_taken_back_and_told_again_if_it_fires_af
     happen(store, incident())
     (again,) = newly_sent(store, NOW + GROUP_WAIT * 3)
 
-    assert (back.body["title"], again.body["state"]) == ("Denied not out of the ordinary after all", FIRING)
+    assert (back.body["title"], again.body["state"]) == ("Denied: alert withdrawn after late counts", FIRING)
 
 
 def test_one_that_ended_within_the_wait_is_told_once(store: Store) -> None:
