@@ -207,8 +207,8 @@ def _reason(hour: Any, rebound: str | None, poisoned: tuple[str, float] | None) 
     if rebound is not None:
         return f"{said}: a rebound after {rebound}, no more than the sales lost then."
     if hour.is_anomalous:
-        chance = "less than one in a million" if hour.p_value < 1e-6 else f"{hour.p_value:.1g}"
-        return f"{said}; probability by chance: {chance}."
+        p_value = "< 0.000001" if hour.p_value < 1e-6 else f"= {hour.p_value:.1g}"
+        return f"{said} (p {p_value})."
     if poisoned is not None:
         column, value = poisoned
         return f"{said}: usual. It stands out against {_NAMES[column]} ({value:,.4g}) alone, itself anomalous."

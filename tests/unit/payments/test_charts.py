@@ -75,9 +75,7 @@ def test_a_checkout_day_marks_hours_that_are_out_of_the_ordinary() -> None:
     hours.loc[9, "today"] = 0
 
     assert checkout_figure(hours, "a.csv").alternative == ("460 sales; 1 of 24 hours anomalous: 09h.")
-    assert checkout_figure(hours.assign(is_anomalous=False), "a.csv").alternative.endswith(
-        "no hour is anomalous."
-    )
+    assert checkout_figure(hours.assign(is_anomalous=False), "a.csv").alternative.endswith("no hour is anomalous.")
     assert checkout_figure(hours, "b.csv").chart is None
 
 

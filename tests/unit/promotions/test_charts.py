@@ -100,7 +100,7 @@ def test_the_words_name_the_sums_and_the_peak():
 
 @pytest.mark.parametrize(
     ("tied", "total", "words"),
-    [(9, 9, "This is no ranking: all 9 users"), (5, 9, "5 users tie at 1; 3 of them are not shown"), (2, 9, "")],
+    [(9, 9, "This is not a ranking: all 9 users"), (5, 9, "5 users tie at 1; 3 of them are not shown"), (2, 9, "")],
 )
 def test_a_tie_is_said(tied: int, total: int, words: str):
     note = charts.top_users(ranking(tied, total, 1, 1)).note
@@ -110,7 +110,7 @@ def test_a_tie_is_said(tied: int, total: int, words: str):
 
 
 @pytest.mark.parametrize(
-    ("threshold", "words"), [(0.4, "precision 75.0%, recall 60.0%"), (0.99, "nobody is flagged, recall 0.0%")]
+    ("threshold", "words"), [(0.4, "precision 75.0%, recall 60.0%"), (0.99, "none is flagged, recall 0.0%")]
 )
 def test_a_threshold_is_put_in_words(threshold: float, words: str):
     assert words in charts.at_threshold(thresholds(), threshold)

@@ -39,7 +39,7 @@ def test_the_version_names_the_content(population: Population):
 def test_a_model_of_another_method_is_refused(population: Population):
     content = json.loads(scorecard(population).to_json()) | {"method": "0"}
 
-    with pytest.raises(ValueError, match="train it anew"):
+    with pytest.raises(ValueError, match="retrain it"):
         AbuseModel.from_json(json.dumps(content))
 
 

@@ -170,7 +170,7 @@ def test_without_labels_of_both_classes_the_scorecard_stays_and_says_why(world: 
 
     assert world.train().startswith("scorecard-")
     (training,) = world.frame("from ml.abuse_trainings").to_dict("records")
-    assert "are needed to learn" in training["why"]
+    assert "are needed to train" in training["why"]
     assert not training["is_promoted"]
     assert world.frame("from ml.abuse_model_figures").empty
 

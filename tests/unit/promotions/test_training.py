@@ -98,7 +98,7 @@ def test_labels_of_one_class_are_refused_and_the_scorecard_stays(kept: float, kn
 
     assert choice.training is None
     assert choice.model == scorecard(Population.of(accounts))
-    assert "are needed to learn" in choice.why
+    assert "are needed to train" in choice.why
 
 
 def test_without_labels_a_learnt_model_stays(known: tuple[Accounts, np.ndarray], choice: Choice):
