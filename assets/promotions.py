@@ -53,7 +53,7 @@ def abuse_model(
         {
             "model": choice.model.version,
             "why": choice.why,
-            "sha256": trained.kept.sha256,
+            "sha256": trained.saved.sha256,
             "folder": dg.MetadataValue.path(str(registry.folder)),
         },
     )

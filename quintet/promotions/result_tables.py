@@ -125,7 +125,7 @@ class Trained:
     """The result of a training: the choice, the active model in the registry, and the version that scored before."""
 
     choice: Choice
-    kept: ModelVersion
+    saved: ModelVersion
     version_before: str | None
 
 
@@ -147,7 +147,7 @@ def train_model(
     drift, before = _drift(connection, score)
     is_labelled = np.isfinite(label)
     trained_from = {"accounts": len(accounts), "labelled": int(is_labelled.sum())}
-    kept = registry.keep(model.version, model.to_json(), trained_at, choice.why, trained_from)
+    saved = registry.keep(model.version, model.to_json(), trained_at, choice.why, trained_from)
     training = pa.Table.from_pylist(
         [
             {
@@ -173,7 +173,7 @@ def train_model(
             {
                 "model_version": model.version,
                 "kind": model.kind,
-                "sha256": kept.sha256,
+                "sha256": saved.sha256,
                 "trained_at": trained_at,
                 **asdict(policy),
                 "content": model.to_json(),
@@ -185,7 +185,7 @@ def train_model(
         for table, frame in frames.items():
             replace_table(connection, table, _arrow(frame, MODEL_TABLES[table]))
         _append(connection, "ml.abuse_trainings", training)
-    return Trained(choice, kept, before)
+    return Trained(choice, saved, before)
 
 
 def write_scores(connection: duckdb.DuckDBPyConnection, registry: ModelRegistry, policy: Policy) -> Scored:

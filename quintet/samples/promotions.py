@@ -307,13 +307,13 @@ def make_sample(world: PromotionsWorld, seed: int) -> Sample:
         why[rows] = role
     _let_honest_share(rng, users, roles)
     is_young = np.zeros(world.users, dtype=bool)
-    young, told = _malform(world, rng, users, roles["malformed"])
+    young, signs = _malform(world, rng, users, roles["malformed"])
     is_young[roles["malformed"]] = young
     is_young[roles["ring"]] = is_young[roles["lone"]] = True
     if world.use_lag_informative:
         last = day_start(_USES_FROM) + (_USES_DAYS - 30) * SECONDS_PER_DAY
         users.loc[is_young, "created_at"] = rng.integers(day_start(_USES_FROM), last, int(is_young.sum()))
-    why[roles["malformed"]] = "malformed:" + told
+    why[roles["malformed"]] = "malformed:" + signs
     ring, shared = _form_rings(world, rng, users, roles["ring"])
     why[roles["ring"]] = "ring:" + shared
     ring_id = np.full(world.users, None, dtype=object)

@@ -1,4 +1,4 @@
-"""What the abuse detector is worth: on the real file, and on generated worlds of other seeds than it was tuned on."""
+"""The quality of the abuse detector, on the real file and on generated worlds with seeds that it was not tuned on."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WORLDS = {"rings": RINGS, "hard": HARD, "few alone": FEW_ALONE}
 
 @cache
 def rings(seed: int, name: str) -> tuple[Accounts, Population, Any, pd.DataFrame]:
-    """A generated world, its evidence, and the truth by row."""
+    """Return a generated world, its evidence, and the truth by row."""
     users, usages, truth = world(seed, USERS, **WORLDS[name])
     accounts = accounts_of(users, usages)
     population = Population.of(accounts)
@@ -42,7 +42,7 @@ def rings(seed: int, name: str) -> tuple[Accounts, Population, Any, pd.DataFrame
 
 
 def by_hash(names: pd.Series, share: float) -> np.ndarray:
-    """Which are among this share, by the hash of their name."""
+    """Return which names are among this share, by their hash."""
     return pd.util.hash_pandas_object(names, index=False).to_numpy() % 1_000 < share * 1_000
 
 
@@ -75,7 +75,7 @@ def test_rings_are_found_better_with_a_fifth_of_the_labels_split_by_ring(
 
 
 def ceiling(is_abuser: np.ndarray, is_in_ring: np.ndarray) -> float:
-    """The average precision of who knows every ring; abusers who work alone share nothing and look honest."""
+    """Return the average precision of perfect knowledge of rings; lone abusers share nothing and look honest."""
     chance = np.random.default_rng(0)
     return float(
         np.mean([average_precision_score(is_abuser, is_in_ring + chance.random(len(is_abuser)) / 2) for _ in range(20)])
@@ -92,7 +92,7 @@ def test_honest_people_who_share_are_not_blocked(name: str, random_seed: int) ->
 
 
 def test_most_of_a_ring_is_seen_at_sign_up_already(random_seed: int) -> None:
-    # Each is judged by those who came before; whoever begins a ring cannot be known.
+    # Each account is scored against earlier ones; the first of a ring cannot be recognised.
     users, usages, truth = world(2_000 + random_seed, 3_000, **RINGS)
     everybody = accounts_of(users, usages)
     index = OnlineIndex(accounts_of(users.head(0)), scorecard(Population.of(everybody)), POLICY)
@@ -106,7 +106,7 @@ def test_most_of_a_ring_is_seen_at_sign_up_already(random_seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def real_users(real_data: Path) -> tuple[Accounts, np.ndarray]:
-    """The accounts of the real files, and their labels."""
+    """Return the accounts of the real files, and their labels."""
     users, usages = (next((real_data / name).glob("*.csv")) for name in ("promo_users", "promo_usages"))
     with duckdb.connect() as connection:
         text = "read_csv(?, all_varchar = true)"

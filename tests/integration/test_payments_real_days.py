@@ -21,7 +21,7 @@ INCIDENTS = {
 
 @pytest.fixture(scope="module")
 def minutes(real_data: Path) -> pd.DataFrame:
-    """Both files as the mart has them."""
+    """Return both files in the form of the mart."""
     days = []
     for number in (1, 2):
         rows = pd.read_csv(real_data / "transactions" / f"transactions_{number}.csv")
@@ -42,7 +42,7 @@ def incidents(minutes: pd.DataFrame) -> pd.DataFrame:
 
 
 def found(incidents: pd.DataFrame, series: str, start: str, end: str) -> pd.DataFrame:
-    """Incidents of the series that overlap the span."""
+    """Return the incidents of the series that overlap the span."""
     overlaps = (incidents["started_at"] <= pd.Timestamp(end)) & (incidents["ended_at"] > pd.Timestamp(start))
     return incidents[(incidents["series"] == series) & overlaps]
 

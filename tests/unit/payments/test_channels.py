@@ -1,4 +1,4 @@
-"""Handing messages to channels: their form, what counts as taken, and that no secret gets out."""
+"""Sending messages to channels: their format, what counts as delivered, and that no secret leaks."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def delivery(**changed: Any) -> Delivery:
     return Delivery("key-1", body(**changed), NOW)
 
 
-def test_a_card_is_taken_by_teams() -> None:
+def test_teams_accepts_a_card() -> None:
     with receiving() as teams:
         to_teams(teams.url, delivery())
 
@@ -116,7 +116,7 @@ def test_a_webhook_is_signed_so_that_the_receiver_knows_who_sent_it() -> None:
 @pytest.mark.parametrize(
     ("status", "is_refused"), [(500, False), (503, False), (404, False), (400, True), (302, False)]
 )
-def test_whatever_is_no_success_is_not_taken(status: int, is_refused: bool) -> None:
+def test_any_status_but_success_is_a_failure(status: int, is_refused: bool) -> None:
     with receiving() as teams:
         teams.failing = status
         with pytest.raises(DeliveryError, match=f"answered {status}") as failed:
@@ -125,7 +125,7 @@ def test_whatever_is_no_success_is_not_taken(status: int, is_refused: bool) -> N
     assert failed.value.is_refused == is_refused
 
 
-def test_a_channel_that_is_asked_too_often_says_how_long_to_wait() -> None:
+def test_a_rate_limited_channel_says_how_long_to_wait() -> None:
     with receiving() as teams:
         teams.failing, teams.headers = 429, {"Retry-After": "17"}
         with pytest.raises(DeliveryError) as failed:
@@ -158,7 +158,7 @@ def test_no_secret_of_an_address_gets_into_an_error_or_a_log(caplog: pytest.LogC
     assert len(texts) == 8
 
 
-def test_apprise_hands_the_message_on() -> None:
+def test_apprise_sends_the_message() -> None:
     with receiving(None) as receiver:
         to_apprise(receiver.url.replace("http://", "json://"), delivery())
 
@@ -198,7 +198,7 @@ def test_a_mail_has_subject_text_and_an_id_that_stays() -> None:
     assert "60 denied in 5 minutes." in lines
 
 
-def test_the_text_names_all_that_is_told() -> None:
+def test_the_text_has_the_whole_message() -> None:
     text = as_text(body(2, left_out=3))
 
     assert text.count("denied, critical, since 2024-01-01 12:00 UTC") == 2

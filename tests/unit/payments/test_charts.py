@@ -1,4 +1,4 @@
-"""The payments figures: gaps stay gaps, incidents are cut to what is shown, words say the main number."""
+"""The payments figures: gaps stay gaps, incidents are clipped to the time shown, sentences have the main number."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_series_without_points_says_what_to_do() -> None:
     assert "send transactions" in figure.note
 
 
-def test_a_checkout_day_marks_hours_that_are_out_of_the_ordinary() -> None:
+def test_a_checkout_day_marks_anomalous_hours() -> None:
     hours = pd.DataFrame({"source_file": "a.csv", "hour": range(24), "today": 20, **dict.fromkeys(REFERENCES, 20.0)})
     hours = hours.assign(expected=20.0, p_value=0.5, is_anomalous=hours["hour"] == 9, reason=None)
     hours.loc[9, "today"] = 0

@@ -1,4 +1,4 @@
-"""The checkout paper: a sentence for each hour that stands out, computed from the data; the same bytes again."""
+"""The checkout report: a sentence for each anomalous hour, computed from the data, with reproducible bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SQL = "select 1 -- of the model"
 
 @pytest.fixture
 def snapshot() -> Iterator[duckdb.DuckDBPyConnection]:
-    """Two days of twenty sales an hour, without a sale at 9 in the second."""
+    """A snapshot of two days with twenty sales an hour, except none at 9h of the second day."""
     connection = duckdb.connect(config={"threads": 1})
     days = [
         pd.DataFrame(
@@ -65,7 +65,7 @@ def test_an_hour_that_stands_out_is_the_title_and_has_its_sentence(snapshot: duc
     ]
 
 
-def test_usual_days_are_said_to_be_usual(snapshot: duckdb.DuckDBPyConnection) -> None:
+def test_usual_days_have_no_anomalous_hour(snapshot: duckdb.DuckDBPyConnection) -> None:
     snapshot.execute("update marts.fct_checkout_anomalies set is_anomalous = false, reason = null")
     report = checkout_report(snapshot, SQL)
 
@@ -73,7 +73,7 @@ def test_usual_days_are_said_to_be_usual(snapshot: duckdb.DuckDBPyConnection) ->
     assert points(report) == []
 
 
-def test_the_sql_of_the_comparison_stands_in_the_paper(snapshot: duckdb.DuckDBPyConnection) -> None:
+def test_the_report_has_the_sql_of_the_comparison(snapshot: duckdb.DuckDBPyConnection) -> None:
     (code,) = [block for block in checkout_report(snapshot, SQL).sections[-1].blocks if isinstance(block, Code)]
 
     assert code.text == SQL

@@ -1,4 +1,4 @@
-"""Who is told what, and when: grouped, waited for, repeated, silenced, acknowledged, once."""
+"""Notifications: grouped, delayed, repeated, silenced, acknowledged, sent once."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def happen(store: Store, *incidents: Incident, at: dt.datetime = NOW) -> None:
 
 
 def newly_sent(store: Store, at: dt.datetime, channels: tuple[str, ...] = ("teams",)) -> list[Message]:
-    """What is told at a time, and was not before."""
+    """Write the due notifications at a time; return the new ones."""
     before = {one.message_id for one in last_messages(store, 99)}
     notify(store, channels, None, at)
     return [one for one in last_messages(store, 99) if one.message_id not in before]
 
 
-def test_an_incident_is_told_once_after_the_wait(store: Store) -> None:
+def test_an_incident_is_reported_once_after_the_wait(store: Store) -> None:
     happen(store, incident())
 
     assert newly_sent(store, NOW + GROUP_WAIT / 2) == []
@@ -59,7 +59,7 @@ def test_an_incident_is_told_once_after_the_wait(store: Store) -> None:
     assert newly_sent(store, NOW + HOUR) == []
 
 
-def test_incidents_of_one_cause_come_in_one_message_to_each_channel(store: Store) -> None:
+def test_incidents_of_one_cause_are_one_message_to_each_channel(store: Store) -> None:
     volume = incident("volume", severity="critical")
     happen(store, volume, incident("denied", group=volume.group_id), incident("failed"))
     messages = newly_sent(store, NOW + HOUR, ("teams", "email"))
@@ -70,7 +70,7 @@ def test_incidents_of_one_cause_come_in_one_message_to_each_channel(store: Store
     assert {one.body["severity"] for one in messages if len(one.body["incidents"]) == 2} == {"critical"}
 
 
-def test_it_is_repeated_after_four_hours_until_somebody_takes_it_on(store: Store) -> None:
+def test_a_report_is_repeated_after_four_hours_until_it_is_acknowledged(store: Store) -> None:
     happen(store, incident())
     newly_sent(store, NOW + GROUP_WAIT)
 
@@ -80,7 +80,7 @@ def test_it_is_repeated_after_four_hours_until_somebody_takes_it_on(store: Store
     assert newly_sent(store, NOW + 9 * HOUR) == []
 
 
-def test_the_end_is_told_once_and_nothing_after_it(store: Store) -> None:
+def test_the_end_is_reported_once_and_nothing_after_it(store: Store) -> None:
     happen(store, incident())
     newly_sent(store, NOW + GROUP_WAIT)
     happen(store, incident(state=RESOLVED))
@@ -91,14 +91,14 @@ def test_the_end_is_told_once_and_nothing_after_it(store: Store) -> None:
     assert newly_sent(store, NOW + 9 * HOUR) == []
 
 
-def test_what_late_counts_withdraw_at_once_is_never_told(store: Store) -> None:
+def test_an_incident_that_late_counts_withdraw_at_once_is_never_reported(store: Store) -> None:
     happen(store, incident())
     happen(store, incident(state=WITHDRAWN))
 
     assert newly_sent(store, NOW + HOUR) == []
 
 
-def test_what_was_told_and_withdrawn_is_taken_back_and_told_again_if_it_fires_after_all(store: Store) -> None:
+def test_a_withdrawal_is_reported_and_so_is_an_incident_that_fires_after_it(store: Store) -> None:
     happen(store, incident())
     newly_sent(store, NOW + GROUP_WAIT)
     happen(store, incident(state=WITHDRAWN))
@@ -109,7 +109,7 @@ def test_what_was_told_and_withdrawn_is_taken_back_and_told_again_if_it_fires_af
     assert (back.body["title"], again.body["state"]) == ("Denied: alert withdrawn after late counts", FIRING)
 
 
-def test_one_that_ended_within_the_wait_is_told_once(store: Store) -> None:
+def test_an_incident_that_ended_within_the_wait_is_reported_once(store: Store) -> None:
     happen(store, incident())
     happen(store, incident(state=RESOLVED))
 
@@ -117,7 +117,7 @@ def test_one_that_ended_within_the_wait_is_told_once(store: Store) -> None:
     assert newly_sent(store, NOW + 9 * HOUR) == []
 
 
-def test_a_silence_holds_back_its_series_until_it_expires(store: Store) -> None:
+def test_a_silence_suppresses_its_series_until_it_expires(store: Store) -> None:
     happen(store, incident("denied"), incident("failed"))
     payment_store.add_silence(store, "denied", NOW, NOW + HOUR, "Ana", "known")
 
@@ -125,7 +125,7 @@ def test_a_silence_holds_back_its_series_until_it_expires(store: Store) -> None:
     assert [one.body["incidents"][0]["series"] for one in newly_sent(store, NOW + HOUR)] == ["denied"]
 
 
-def test_a_silence_that_is_ended_holds_back_nothing(store: Store) -> None:
+def test_an_ended_silence_suppresses_nothing(store: Store) -> None:
     happen(store, incident())
     silence = payment_store.add_silence(store, None, NOW, NOW + HOUR, "Ana", "")
 
@@ -135,14 +135,14 @@ def test_a_silence_that_is_ended_holds_back_nothing(store: Store) -> None:
     assert len(newly_sent(store, NOW + HOUR / 2)) == 1
 
 
-def test_without_a_channel_nothing_is_kept_for_one_that_comes_later(store: Store) -> None:
+def test_without_a_channel_no_message_waits_for_a_later_one(store: Store) -> None:
     happen(store, incident())
     notify(store, (), None, NOW + HOUR)
 
     assert newly_sent(store, NOW + 2 * HOUR) == []
 
 
-def test_a_message_names_a_number_of_incidents_and_counts_the_rest() -> None:
+def test_a_message_names_some_incidents_and_counts_the_rest() -> None:
     many = [incident(f"status {number}") for number in range(MOST_NAMED + 5)]
 
     assert (len(message(many, None, NOW)["incidents"]), message(many, None, NOW)["left_out"]) == (MOST_NAMED, 5)
@@ -152,7 +152,7 @@ def frame(*incidents: Incident) -> pd.DataFrame:
     return incident_frame(list(incidents))
 
 
-def test_a_run_tells_of_what_it_found_in_one_message_and_the_next_run_of_nothing(store: Store) -> None:
+def test_a_run_reports_its_incidents_in_one_message_and_the_next_run_none(store: Store) -> None:
     found = frame(incident("denied", RESOLVED), incident("failed", RESOLVED))
 
     assert notify_batch(store, found, ["teams"], None, NOW) == 2
@@ -162,13 +162,13 @@ def test_a_run_tells_of_what_it_found_in_one_message_and_the_next_run_of_nothing
     assert newly_sent(store, NOW + 9 * HOUR) == []
 
 
-def test_a_run_does_not_double_what_the_live_feed_told(store: Store) -> None:
+def test_a_run_does_not_repeat_incidents_that_the_live_feed_reported(store: Store) -> None:
     happen(store, incident("denied", start=FIRST + 2))
     newly_sent(store, NOW + GROUP_WAIT)
     happen(store, incident("denied", RESOLVED, FIRST + 2))
     found = frame(incident("denied", RESOLVED), incident("denied", RESOLVED, FIRST + 600))
 
-    # the same time, another minute of start: the live feed had seen less of the past
+    # the same time, another start minute: the live feed had seen less of the past
     assert notify_batch(store, found, ["teams"], None, NOW + HOUR) == 1
 
 

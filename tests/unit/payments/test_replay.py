@@ -1,4 +1,4 @@
-"""Frames of minutes through the detector."""
+"""The detector on frames of stored minutes."""
 
 import pandas as pd
 import pytest
@@ -47,7 +47,7 @@ def test_an_hour_that_is_missing_is_a_stale_feed(world: tuple[pd.DataFrame, pd.D
     )
 
 
-def test_a_zero_is_as_good_as_no_row_and_begins_no_series():
+def test_a_zero_equals_no_row_and_starts_no_series():
     minutes = pd.DataFrame(
         {
             "minute_at": pd.to_datetime(["2024-01-01 10:00", "2024-01-01 10:01", "2024-01-01 10:01"]),

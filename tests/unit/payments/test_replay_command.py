@@ -1,4 +1,4 @@
-"""`quintet send`: every edition of a file becomes items of the endpoint, at the pace that is asked for."""
+"""`quintet send`: every edition of a file becomes items of the endpoint, at the requested pace."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_each_edition_is_read_in_the_order_of_its_minutes(
     "name",
     ["transactions_3.csv", "t_2024_05_06_v2.csv", "t.2024.05.06.csv", "t_20240506T1200_12345678.csv", "t_7_run_2.csv"],
 )
-def test_a_name_means_the_day_that_the_loader_reads_in_it(tmp_path: Path, name: str) -> None:
+def test_the_day_of_a_name_is_that_of_the_loader(tmp_path: Path, name: str) -> None:
     path = file(tmp_path / "transactions", name, "time,status,count\n00h 00,approved,9\n")
     ((_, (item,)),) = minutes_of(path, None, ANCHOR)
     (listed,) = list_inbox(tmp_path, "transactions")
@@ -74,7 +74,7 @@ def test_a_file_that_cannot_be_sent_says_why(tmp_path: Path, name: str, text: st
         minutes_of(file(tmp_path, name, text), None, ANCHOR)
 
 
-def test_the_pace_is_that_of_the_speed() -> None:
+def test_the_pace_follows_the_speed() -> None:
     slept: list[float] = []
     sent: list[int] = []
     minutes: list[tuple[str, list[dict[str, Any]]]] = [(str(number), [{}]) for number in range(4)]
@@ -109,7 +109,7 @@ def test_on_its_own_machine_it_needs_no_key(
     monkeypatch.setenv("QUINTET_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("QUINTET_PORT", "9")
 
-    for _ in range(2):  # it keeps the key that it has made
+    for _ in range(2):  # it stores the key that it has created
         assert main(["--file", str(path)]) == 2
         assert "start it with make serve" in capsys.readouterr().err
     store = Store(tmp_path / "home" / "online")

@@ -1,4 +1,4 @@
-"""Links: what makes two accounts one person's, what does not, and what a cluster tells."""
+"""Links: which accounts are linked, which are not, and the evidence of a cluster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIRST_DAY, DAY = np.datetime64("2020-01-01"), np.timedelta64(1, "D")
 
 
 def crowd(*rows: dict[str, Any], usages: list[tuple[str, str, str]] | None = None) -> tuple[Accounts, Population]:
-    """The rows among 300 people who share nothing and sign up over three years, and what is learnt of them all."""
+    """Return the rows among 300 people who share nothing and sign up over three years, and the population of all."""
     people = [
         {"user_id": f"z{number:03}", "created_at": str(FIRST_DAY + number * 4 * DAY), "device_id": f"z{number}"}
         for number in range(300)
@@ -31,7 +31,7 @@ def crowd(*rows: dict[str, Any], usages: list[tuple[str, str, str]] | None = Non
 
 
 def weight(*rows: dict[str, Any], usages: list[tuple[str, str, str]] | None = None) -> float:
-    """Of the first pair of the rows, 0 where there is none."""
+    """Return the weight of the first pair of the rows, 0 without any."""
     everybody, population = crowd(*rows, usages=usages)
     weights, _ = pair_weights(pairs_of(everybody), members_of(everybody, population), population)
     return float(weights[0]) if len(weights) else 0.0
@@ -54,7 +54,7 @@ def test_a_shared_device_in_a_burst_links_and_two_years_apart_hardly():
     assert weight(A | device, SOON | device) > LINK_FROM
 
 
-def test_people_who_share_nothing_are_no_pair():
+def test_people_who_share_nothing_form_no_pair():
     assert weight(A | {"device_id": "one"}, SOON | {"device_id": "two"}) == 0
 
 
@@ -97,7 +97,7 @@ def test_names_that_are_alike_add_weight():
     assert alike > unlike + 0.3
 
 
-def test_where_everybody_shares_a_kind_of_key_it_means_little():
+def test_a_kind_of_key_that_all_share_means_little():
     rare, common = (
         [
             {"user_id": f"u{number:03}", "created_at": str(FIRST_DAY + number * DAY),

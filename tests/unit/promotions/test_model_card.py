@@ -1,4 +1,4 @@
-"""The figures of the model card, on scores whose worth is known."""
+"""The figures of the model card, on scores of known quality."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_recall_at_a_share_of_false_positives_counts_equal_scores_together():
     assert recall_at(y, np.full(4, 0.5), 0.5) == 0.0
 
 
-def test_the_threshold_table_says_what_a_threshold_buys():
+def test_the_threshold_table_has_precision_and_recall():
     row = threshold_table(Y, SCORE).query("threshold == 0.5").iloc[0]
 
     assert (row["flagged"], row["abusers"]) == (3, 2)
