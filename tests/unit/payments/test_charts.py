@@ -66,7 +66,7 @@ def test_a_series_without_points_says_what_to_do() -> None:
     figure = series_figure(points().astype({"minute_at": "datetime64[us]"}), incidents(), "denied")
 
     assert figure.chart is None
-    assert "send transactions" in figure.note
+    assert "Send transactions" in figure.note
 
 
 def test_a_checkout_day_marks_anomalous_hours() -> None:
