@@ -39,19 +39,17 @@ def test_the_database_gives_the_same_marts_as_the_files_and_a_fault_leaves_them(
     assert "no data" not in printed
     assert marts(quintet) == marts(built)
 
-    with psycopg.connect(database_url, autocommit=True) as database:
-        database.execute("alter table promo_users rename column first_name to forename")
+    with psycopg.connect(database_url, autocommit=True) as db:
+        db.execute("alter table promo_users rename column first_name to forename")
     before = marts(quintet)
     printed = quintet.run("--select", "promotions", status=1)
     assert "column first_name (text) vanished" in " ".join(printed.split())
     assert marts(quintet) == before
 
-    with psycopg.connect(database_url, autocommit=True) as database:
-        database.execute("alter table promo_users rename column forename to first_name")
-        database.execute(
-            "update promo_users set phone = '+1-000' where user_id = (select min(user_id) from promo_users)"
-        )
-        database.execute("delete from promo_users where user_id = (select max(user_id) from promo_users)")
+    with psycopg.connect(database_url, autocommit=True) as db:
+        db.execute("alter table promo_users rename column forename to first_name")
+        db.execute("update promo_users set phone = '+1-000' where user_id = (select min(user_id) from promo_users)")
+        db.execute("delete from promo_users where user_id = (select max(user_id) from promo_users)")
     quintet.run("--select", "promotions")
     with open_snapshot(quintet.snapshot) as snapshot:
         changed = snapshot.execute("select count(*) from marts.fct_promo_users where phone = '+1-000'").fetchall()
