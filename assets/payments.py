@@ -1,4 +1,4 @@
-"""Payments' own assets: points, incidents, checkout hours, the detector's report; the paper and who is told."""
+"""Payments' own assets: points, incidents, checkout hours, the detector's evaluation, the report, notifications."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,15 +20,15 @@ _COMPARISON_SQL = (
 
 _MODULES = ["quintet.payments.alert_tables"]
 _ALERT_TABLES = {
-    "ml.payment_points": "Each series in each minute: what came, what was expected, and how improbable that is.",
-    "ml.payment_incidents": "Series that were out of the ordinary for some minutes, with severity, rule and reason.",
+    "ml.payment_points": "Each series in each minute: observed and expected count, and how improbable they are.",
+    "ml.payment_incidents": "Series that were anomalous for some minutes, with severity, rule and reason.",
 }
 _CHECKOUT_TABLES = {
-    "ml.checkout_anomalies": "Each checkout hour beside what was expected, and whether it is anomalous.",
+    "ml.checkout_anomalies": "Observed and expected sales of each checkout hour, and whether the hour is anomalous.",
 }
 _EVALUATION_TABLES = {
-    "ml.alert_evaluation": "How many injected incidents each way of detecting finds, and what it makes up.",
-    "ml.alert_evaluation_incidents": "Each injected incident and each false episode of that comparison.",
+    "ml.alert_evaluation": "How many injected incidents each detector finds, and how many false alarms it raises.",
+    "ml.alert_evaluation_incidents": "Each injected incident and each false alarm of that comparison.",
 }
 
 
@@ -38,7 +38,7 @@ _EVALUATION_TABLES = {
     pool=POOL,
 )
 def payment_alerts(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
-    """Lead the detector through all minutes."""
+    """Run the detector over all minutes."""
     from quintet.payments.alert_tables import write_alerts
 
     with warehouse.get_connection() as connection:
@@ -52,7 +52,7 @@ def payment_alerts(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
     pool=POOL,
 )
 def checkout_hours_judged(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
-    """Compare each hour with the days beside it."""
+    """Compare each checkout hour with its reference days."""
     from quintet.payments.alert_tables import write_checkout_anomalies
 
     with warehouse.get_connection() as connection:
@@ -62,7 +62,7 @@ def checkout_hours_judged(warehouse: Warehouse) -> Iterator[dg.MaterializeResult
 
 @dg.multi_asset(specs=table_specs("payments", _EVALUATION_TABLES, [], _MODULES), name="alert_evaluation", pool=POOL)
 def alert_evaluation(warehouse: Warehouse, models: dg.ResourceParam[Path]) -> Iterator[dg.MaterializeResult]:
-    """Compare the detector with others where the truth is known; it depends on the code alone."""
+    """Compare the detector with others on generated days; the result depends on the code alone."""
     from quintet.payments.alert_tables import write_evaluation
 
     with warehouse.get_connection() as connection:
@@ -75,14 +75,14 @@ def alert_evaluation(warehouse: Warehouse, models: dg.ResourceParam[Path]) -> It
     deps=[SNAPSHOT],
     group_name=REPORTS,
     tags={DOMAIN_TAG: "payments"},
-    description="The checkout days beside their references, with the SQL and a sentence for each hour that stands out.",
+    description="Each checkout day beside its reference days, a sentence for each anomalous hour, and the SQL.",
     owners=OWNERS,
     kinds={"pdf"},
     freshness_policy=DAILY,
     code_version=code_version("quintet.payments.checkout_report"),
 )
 def checkout_analysis(warehouse: Warehouse, reports: dg.ResourceParam[Path]) -> dg.MaterializeResult:
-    """Write the paper from the snapshot that was just published."""
+    """Write the report from the snapshot that was just published."""
     from quintet.payments.checkout_report import write_checkout_report
 
     with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
@@ -95,7 +95,7 @@ def checkout_analysis(warehouse: Warehouse, reports: dg.ResourceParam[Path]) -> 
     deps=[SNAPSHOT],
     group_name=REPORTS,
     tags={DOMAIN_TAG: "payments"},
-    description="Messages about incidents that this run found in files and that nobody was told of.",
+    description="Notifications about incidents that this run found in files and that were not reported before.",
     owners=OWNERS,
     kinds={"sqlite"},
     freshness_policy=DAILY,
@@ -103,10 +103,10 @@ def checkout_analysis(warehouse: Warehouse, reports: dg.ResourceParam[Path]) -> 
 def payment_notifications(
     warehouse: Warehouse, clock: Clock, notifier: dg.ResourceParam[Notifier]
 ) -> dg.MaterializeResult:
-    """Tell of new incidents, through the same outbox as the service."""
+    """Notify the team of new incidents, through the same outbox as the service."""
     with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
         incidents = snapshot.execute("from marts.fct_payment_incidents").df()
-    return dg.MaterializeResult(metadata={"incidents told": notifier.tell_of_incidents(incidents, clock.now())})
+    return dg.MaterializeResult(metadata={"incidents reported": notifier.tell_of_incidents(incidents, clock.now())})
 
 
 ASSETS = [

@@ -1,4 +1,4 @@
-"""The application's tables, taken from its PostgreSQL into the raw tables before the inboxes are."""
+"""Extract the application's tables from its PostgreSQL into the raw tables, before the inboxes are loaded."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,15 +15,15 @@ from resources.warehouse import POOL, Warehouse
 
 SOURCE = dg.AssetKey(["source", "promotions"])
 SOURCED = frozenset(dataset.name for dataset in DATASETS)
-"""The datasets that come from the application's database too."""
+"""The datasets that the application's database has too."""
 
 
 ACTIVITY = "activity"
-"""The metadata that says up to which activity of the database its rows were taken."""
+"""The metadata key for the activity of the database up to which rows were extracted."""
 
 
 class SourceConfig(dg.Config):
-    """accept_changed_columns: take the tables as they are now, though columns vanished or changed their type."""
+    """accept_changed_columns: extract the tables although columns vanished or changed their type."""
 
     accept_changed_columns: bool = False
 
@@ -31,7 +31,7 @@ class SourceConfig(dg.Config):
 @dg.asset(
     key=SOURCE,
     group_name="promotions",
-    description="New and changed rows of the application's PostgreSQL, as of one moment; nothing where none is set.",
+    description="New and changed rows of the application's PostgreSQL, of one moment; no rows if none is set.",
     owners=OWNERS,
     kinds={"postgres", "duckdb"},
     pool=POOL,
@@ -42,11 +42,11 @@ class SourceConfig(dg.Config):
 def promotions_source(
     context: dg.AssetExecutionContext, config: SourceConfig, source: Source, warehouse: Warehouse, clock: Clock
 ) -> dg.MaterializeResult:
-    """Extract what changed since the last time. Where that cannot be, the last good rows stay and a check fails."""
+    """Extract what changed since the last time. If that fails, the last good rows stay and a check fails."""
     if not source.is_configured:
         return _result({"database": "none is set (QUINTET_POSTGRES_URL)"})
     try:
-        activity = source.activity(DATASETS)  # before the rows are read: what is written meanwhile is for the next run
+        activity = source.activity(DATASETS)  # before the rows are read: later writes are for the next run
         with warehouse.get_connection() as connection:
             done = source.extract(connection, DATASETS, clock.now(), context.log.info, config.accept_changed_columns)
     except SourceError as error:
@@ -64,7 +64,7 @@ def promotions_source(
 
 def _result(metadata: Mapping[str, Any], failure: str | None = None) -> dg.MaterializeResult:
     check = dg.AssetCheckResult(
-        passed=failure is None, check_name="extracted", description=failure or "nothing was in the way"
+        passed=failure is None, check_name="extracted", description=failure or "the database could be read"
     )
     return dg.MaterializeResult(metadata=metadata, check_results=[check])
 

@@ -13,19 +13,19 @@ _ACCOUNTS = ["intermediate/int_promo_users_current", "intermediate/int_promo_usa
 _MODULES = ["quintet.promotions.result_tables"]
 _KINDS = ("python", "scikitlearn", "duckdb")
 _MODEL_TABLES = {
-    "ml.abuse_model": "The model of promo-code abuse that is in force, with the policy that goes with it.",
-    "ml.abuse_trainings": "Every training: what it learnt from, whether it came into force, how far scores moved.",
-    "ml.abuse_model_figures": "What the scores are worth on labelled accounts that were held back, with intervals.",
-    "ml.abuse_model_thresholds": "How many each threshold flags, and how precisely.",
+    "ml.abuse_model": "The active model of promo-code abuse, with its policy.",
+    "ml.abuse_trainings": "Every training: its labels, whether its model was activated, and how far scores moved.",
+    "ml.abuse_model_figures": "Precision and recall on held-back labelled accounts, with intervals.",
+    "ml.abuse_model_thresholds": "How many accounts each threshold flags, and how precisely.",
     "ml.abuse_model_curve": "Precision and recall over all thresholds.",
     "ml.abuse_model_weights": "What each piece of evidence adds to the log-odds.",
-    "ml.abuse_model_groups": "How accounts fare by whom they share an address with.",
+    "ml.abuse_model_groups": "Decisions by how many accounts share an address.",
 }
 _SCORE_TABLES = {
     "ml.abuse_scores": "The score of every account with decision, reasons and cluster.",
-    "ml.abuse_links": "Pairs of accounts that look like one person's.",
-    "ml.abuse_shared_keys": "What the accounts of a cluster have in common.",
-    "ml.abuse_evidence": "The evidence behind every score, from 0 up.",
+    "ml.abuse_links": "Pairs of accounts that probably belong to one person.",
+    "ml.abuse_shared_keys": "The keys that the accounts of a cluster share.",
+    "ml.abuse_evidence": "The evidence behind every score, each value 0 or more.",
 }
 
 
@@ -37,7 +37,7 @@ _SCORE_TABLES = {
 def abuse_model(
     context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock, models: dg.ResourceParam[Path]
 ) -> Iterator[dg.MaterializeResult]:
-    """Learn from the labels; what was learnt comes into force only where it is not clearly worse than what there is."""
+    """Train on the labels; activate the new model unless it is clearly worse than the active one."""
     from quintet.promotions.models import registry_of
     from quintet.promotions.policy import read_policy
     from quintet.promotions.result_tables import MODEL_TABLES, train_model
@@ -47,13 +47,13 @@ def abuse_model(
         trained = train_model(connection, registry, read_policy(), clock.now())
         rows = row_counts(connection, MODEL_TABLES)
     choice = trained.choice
-    context.log.info(f"abuse model in force: {choice.model.version}; {choice.why}")
+    context.log.info(f"active abuse model: {choice.model.version}; {choice.why}")
     yield from results(
         rows,
         {
             "model": choice.model.version,
             "why": choice.why,
-            "sha256": trained.kept.sha256,
+            "sha256": trained.saved.sha256,
             "folder": dg.MetadataValue.path(str(registry.folder)),
         },
     )
@@ -65,7 +65,7 @@ def abuse_model(
     pool=POOL,
 )
 def abuse_scores(warehouse: Warehouse, models: dg.ResourceParam[Path]) -> Iterator[dg.MaterializeResult]:
-    """Score every account with the model in force."""
+    """Score every account with the active model."""
     from quintet.promotions.models import registry_of
     from quintet.promotions.policy import read_policy
     from quintet.promotions.result_tables import SCORE_TABLES, write_scores

@@ -13,9 +13,9 @@ from quintet.warehouse.contract import Dataset
 
 
 class Source(ConfigurableResource):
-    """The PostgreSQL at `url`; none where it is empty, and then there is nothing to take.
+    """The PostgreSQL at `url`; an empty url means no database and nothing to extract.
 
-    landing: folder for the files between the database and the warehouse.
+    landing: folder for intermediate files between the database and the warehouse.
     """
 
     url: str
@@ -23,11 +23,11 @@ class Source(ConfigurableResource):
 
     @property
     def is_configured(self) -> bool:
-        """Whether there is a database to ask."""
+        """Whether there is a database."""
         return bool(self.url)
 
     def activity(self, datasets: Sequence[Dataset]) -> str:
-        """A text that changes when rows of these tables are written."""
+        """Return a text that changes when rows of these tables are written."""
         return activity(self.url, datasets)
 
     def extract(
@@ -38,5 +38,5 @@ class Source(ConfigurableResource):
         report: Callable[[str], None],
         accept_changed_columns: bool,
     ) -> list[Extraction]:
-        """Take what changed since the last time into the raw tables."""
+        """Load what changed since the last time into the raw tables."""
         return extract(connection, self.url, datasets, Path(self.landing), now, report, accept_changed_columns)

@@ -1,4 +1,4 @@
-"""A sensor for the application's database: rows that were written start a run."""
+"""A sensor for the application's database: written rows start a run."""
 
 import dagster as dg
 
@@ -15,10 +15,10 @@ INTERVAL_SECONDS = 60
     target=domain_selection("promotions"),
     minimum_interval_seconds=INTERVAL_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Takes what changed in the application's PostgreSQL, where one is set.",
+    description="Extracts what changed in the application's PostgreSQL, if one is set.",
 )
 def source_sensor(context: dg.SensorEvaluationContext, source: Source) -> dg.SensorResult | dg.SkipReason:
-    """One run for all that was written since the last one was asked for."""
+    """Request one run for all rows written since the last request."""
     if not source.is_configured:
         return dg.SkipReason("no database is set (QUINTET_POSTGRES_URL)")
     activity = source.activity(DATASETS)
@@ -28,7 +28,7 @@ def source_sensor(context: dg.SensorEvaluationContext, source: Source) -> dg.Sen
 
 
 def _taken_activity(instance: dg.DagsterInstance) -> str | None:
-    """The activity up to which the latest run took the rows, whoever started it."""
+    """Return the activity up to which the latest run extracted rows, by any trigger."""
     latest = instance.get_latest_materialization_event(SOURCE)
     if latest is None or latest.asset_materialization is None:
         return None

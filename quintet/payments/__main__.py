@@ -26,19 +26,19 @@ _MINUTES_AT_ONCE = 10
 _SECONDS = 30.0
 
 
-class ReplayError(ValueError):
-    """The file cannot be sent, or the service did not take it; the text says why and how to mend it."""
+class SendError(ValueError):
+    """The file cannot be sent, or the service did not accept it; the text says why and how to fix it."""
 
 
 Post = Callable[[list[dict[str, Any]]], dict[str, Any]]
-"""Sends items to the service and gives its answer."""
+"""Sends items to the service and returns its answer."""
 
 
 def minutes_of(path: Path, day: dt.date | None, anchor: dt.date) -> list[tuple[str, list[dict[str, Any]]]]:
-    """The minutes of a file in their order, each with its items; counts as they stand in the file.
+    """Return the minutes of a file in order, each with its items; counts are as written in the file.
 
-    day: of a file without dates, where its name says none. anchor: the day of the file with the number 1.
-    Raises ReplayError.
+    day: of a file that has no dates in its rows or name. anchor: the day of the file with the number 1.
+    Raises SendError.
     """
     frame = pd.read_csv(path, dtype=str, sep=None, engine="python").rename(columns=lambda name: name.strip().lower())
     aliases = (TRANSACTIONS.schema.columns["count"].metadata or {})["aliases"]
@@ -46,14 +46,14 @@ def minutes_of(path: Path, day: dt.date | None, anchor: dt.date) -> list[tuple[s
     count = next((name for name in count_names if name in frame), None)
     moment = next((name for name in ("timestamp", "time") if name in frame), None)
     if count is None or moment is None or "status" not in frame:
-        raise ReplayError(f"{path.name} needs the columns time or timestamp, status and count; it has {list(frame)}")
+        raise SendError(f"{path.name} needs the columns time or timestamp, status and count; it has {list(frame)}")
     if moment == "time":
         frame["day"] = (day or _day_of(path.name, anchor)).isoformat()
     frame["number"] = pd.to_numeric(frame[count], errors="coerce")
     wrong = frame[frame["number"].isna() | (frame["number"] % 1 != 0)]
     if len(wrong):
         row, text = int(wrong.index[0]) + 1, wrong[count].iloc[0]
-        raise ReplayError(f"{path.name}, row {row}: a count is a whole number, not {text!r}")
+        raise SendError(f"{path.name}, row {row}: a count is a whole number, not {text!r}")
     frame = frame.sort_values(moment, kind="stable")
     found = []
     for at, rows in groupby(frame.to_dict("records"), key=lambda row: row[moment]):
@@ -66,14 +66,14 @@ def minutes_of(path: Path, day: dt.date | None, anchor: dt.date) -> list[tuple[s
     return found
 
 
-def replay(
+def send_minutes(
     minutes: Sequence[tuple[str, list[dict[str, Any]]]],
     speed: float,
     post: Post,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Send the minutes and give each answer with its time. speed: minutes of the file in a minute; 0: without pause."""
+    """Send the minutes and yield each answer with its time. speed: file minutes per minute; 0: without pause."""
     began = clock()
     at_once = 1 if speed else _MINUTES_AT_ONCE
     for place in range(0, len(minutes), at_once):
@@ -86,39 +86,39 @@ def replay(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Replay; 0 if all was taken."""
+    """Send the file; return 0 if the service accepted all of it."""
     parser = argparse.ArgumentParser(prog="quintet send", description=__doc__)
-    parser.add_argument("--file", type=Path, required=True, help="a CSV of transactions, as an inbox takes it")
-    parser.add_argument("--speed", type=float, default=60.0, help="times as fast as it was; 0: as fast as it goes")
-    parser.add_argument("--day", type=dt.date.fromisoformat, help="day of a file without dates; else its name says")
-    parser.add_argument("--url", help="address of the service; else this machine's, on QUINTET_PORT")
-    parser.add_argument("--key", help="a key with payments:write; else QUINTET_ADMIN_KEY, else a key of this machine")
+    parser.add_argument("--file", type=Path, required=True, help="a CSV of transactions, as for the inbox")
+    parser.add_argument("--speed", type=float, default=60.0, help="factor by which to speed up; 0: as fast as possible")
+    parser.add_argument("--day", type=dt.date.fromisoformat, help="day of a file without dates; default: from its name")
+    parser.add_argument("--url", help="address of the service; default: this machine, port QUINTET_PORT")
+    parser.add_argument("--key", help="a key with payments:write; default: QUINTET_ADMIN_KEY, else this machine's")
     given = parser.parse_args(arguments)
     try:
         settings = load_settings()
         minutes = minutes_of(given.file, given.day, settings.transactions_anchor_day)
         post = _poster(given.url or f"http://127.0.0.1:{settings.port}", given.key or _key(settings, given.url))
         alerts = settled = 0
-        for at, answer in replay(minutes, given.speed, post):
+        for at, answer in send_minutes(minutes, given.speed, post):
             settled += sum(not item["is_accepted"] for item in answer["items"])
             for item in answer["items"]:
                 if item["recommendation"] == "alert":
                     alerts += 1
                     print(f"{at}  {item['series']}: {item['reason']}", flush=True)
-    except (ReplayError, SettingsError, OSError) as error:
+    except (SendError, SettingsError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"{len(minutes):,} minutes sent, {alerts:,} alerts, {settled:,} items of minutes that were settled before")
+    print(f"{len(minutes):,} minutes sent, {alerts:,} alerts, {settled:,} items refused: their minute was settled")
     return 0
 
 
 def _key(settings: Settings, url: str | None) -> str:
-    """The key to send with: that of the settings, else one of this machine. Raises ReplayError for another machine."""
+    """Return the key of the settings, else this machine's own. Raises SendError for a service on another machine."""
     if settings.admin_key is not None:
         return settings.admin_key.get_secret_value()
     if url is not None:
         create = "quintet keys create --name sender --scopes payments:write"
-        raise ReplayError(f"a key of {url} is needed: create one there with `{create}`, and give it with --key")
+        raise SendError(f"a key of {url} is needed: create one there with `{create}`, and pass it with --key")
     return local_key(settings.online, "send", ["payments:write"], dt.datetime.now(dt.UTC), os.urandom)
 
 
@@ -127,7 +127,7 @@ def _day_of(name: str, anchor: dt.date) -> dt.date:
         return date
     if (number := number_in_name(name)) is not None:
         return anchor + dt.timedelta(days=number - 1)
-    raise ReplayError(f"{name} has a day neither in its rows nor in its name; give it with --day 2024-01-01")
+    raise SendError(f"{name} has no day in its rows or its name; give it with --day 2024-01-01")
 
 
 def _poster(url: str, key: str) -> Post:
@@ -142,9 +142,9 @@ def _poster(url: str, key: str) -> Post:
                 body: dict[str, Any] = json.load(answer)
         except urllib.error.HTTPError as error:
             problem = json.load(error)
-            raise ReplayError(f"the service answered {error.code}: {problem.get('detail')}") from None
+            raise SendError(f"the service answered {error.code}: {problem.get('detail')}") from None
         except urllib.error.URLError as error:
-            raise ReplayError(f"no service answers at {url}: {error.reason}; start it with make serve") from None
+            raise SendError(f"no service answers at {url}: {error.reason}; start it with make serve") from None
         return body
 
     return post

@@ -1,4 +1,4 @@
-"""Alerts as tables: points, incidents, checkout hours and the detector's report, written to the warehouse."""
+"""Write points, incidents, checkout hours and the detector's evaluation to the warehouse."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from quintet.evaluations import Evaluation, evaluated
 from quintet.payments.checkout import checkout_anomalies
 from quintet.payments.evaluation import comparators, evaluate
-from quintet.payments.replay import detect
+from quintet.payments.replay import detect_batch
 from quintet.samples.payments import PaymentsWorld, transaction_minutes
 from quintet.warehouse.database import transaction
 
@@ -20,7 +20,7 @@ CHECKOUT_TABLE = "ml.checkout_anomalies"
 EVALUATION_TABLES = ("ml.alert_evaluation", "ml.alert_evaluation_incidents")
 
 EVALUATION_WORLD = PaymentsWorld(days=10, incidents_per_day=2.5, holidays=1, quiet_nights=1, checkout_days=1)
-"""The generated days on which the detector is compared with others in a run; `make bench` takes longer ones."""
+"""The generated days on which a run compares the detector with others; `make bench` uses longer ones."""
 
 EVALUATION_SEED = 20_240
 
@@ -28,13 +28,13 @@ EVALUATION_SEED = 20_240
 def write_alerts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Detect over all minutes of the calendar and replace `ALERT_TABLES`; return their rows.
 
-    The detector sees the minutes in their own order and from the first one on, so that the order in which files came
-    changes nothing. connection: to the warehouse.
+    The detector reads the minutes in time order from the first one, so the order in which files arrived does not
+    matter. connection: to the warehouse.
     """
     minutes = connection.execute(
         "select minute_at, status, count, is_observed from intermediate.int_payment_minutes order by minute_at, status"
     ).df()
-    return _replace(connection, dict(zip(ALERT_TABLES, detect(minutes), strict=True)))
+    return _replace(connection, dict(zip(ALERT_TABLES, detect_batch(minutes), strict=True)))
 
 
 def write_checkout_anomalies(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
@@ -46,7 +46,7 @@ def write_checkout_anomalies(connection: duckdb.DuckDBPyConnection) -> dict[str,
 def write_evaluation(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, int]:
     """Compare the detector with others on generated days and replace `EVALUATION_TABLES`; return their rows.
 
-    folder: of evaluations by code that was changed here.
+    folder: cache of evaluations made by modified code.
     """
     return _replace(connection, evaluated(EVALUATION, folder))
 
@@ -58,11 +58,11 @@ def compare(world: PaymentsWorld = EVALUATION_WORLD, seed: int = EVALUATION_SEED
 
 
 EVALUATION = Evaluation("alert_evaluation", ["quintet.payments.evaluation", "quintet.samples.payments"], compare)
-"""The detector beside the usual ways of detecting, where the truth is known."""
+"""The detector compared with the usual methods, on days with known incidents."""
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, frames: Mapping[str, pd.DataFrame]) -> dict[str, int]:
-    """All of the tables or none."""
+    """Replace all of the tables or none."""
     with transaction(connection):
         for table, frame in frames.items():
             connection.register("result_frame", frame)

@@ -1,22 +1,22 @@
-"""What an authorisation code says of a transaction: approved, denied or failed."""
+"""Authorisation codes: whether a transaction was approved, denied or failed."""
 
 from __future__ import annotations
 
 import re
 
 _APPROVED = {"00", "08", "10", "11", "16", "85"}
-"""Approved; with identification, for a part, as VIP, with the track updated, as a check without a payment."""
+"""Approved: in full, with identification, in part, as VIP, with the track updated, or as a check without a payment."""
 
 _FAILED = {"06", "09", "19", "30", "40", "68", "90", "91", "92", "94", "96", "97", "98", "99"}
-"""The fault is technical: error, in progress, enter again, format, no such function, too late, cut-off, issuer or
-switch not there, no route, sent twice, malfunction, and the like.
+"""Technical faults: error, in progress, re-enter, format, unknown function, too late, cut-off, issuer or switch
+unavailable, no route, duplicate, malfunction, and similar.
 """
 
 CODE = re.compile(r"[0-9A-Z]{2}")
 
 
 def status_of(code: str) -> str:
-    """The status of a code of two digits or capitals; whatever is neither approved nor a fault is a denial.
+    """Return the status of a code of two digits or capitals; any code that is not approved or a fault is a denial.
 
     Raises ValueError for anything else.
     """

@@ -1,7 +1,7 @@
-"""What is usual by minute: the rate of each status given exposure, the volume of approvals, and how far both scatter.
+"""The expected minute: the rate of each status given exposure, the volume of approvals, and the dispersion of both.
 
-Each rate is a product: a long-run rate, a factor by half-hour of the day once there is a day of history, a factor for
-quiet hours before (denied alone), and a level that follows the last hours. The volume is the median of the same time 1,
+Each rate is a product: a long-run rate, a factor by half-hour of the day (before there is a day of history, a factor
+for quiet hours, for denied only), and a level that follows the last hours. The volume is the median at the same time 1,
 2, 3 and 7 days back, times a level; without history it is the mean of the last minutes.
 """
 
@@ -21,7 +21,7 @@ _PRIOR_RATE = {DENIED: 0.1}
 _PRIOR_RATE_OF_OTHERS = 0.003
 _PRIOR_RATE_OF_UNKNOWN = 0.00005
 _PRIOR_EVENTS = 2.0
-# By night those who pay are others and more of them are denied: the share nearly doubles as traffic dies down.
+# At night other people pay and more of them are denied: the share nearly doubles as traffic falls.
 _QUIET_HOURS_RISE = 0.8
 _QUIET_EXPOSURE_PER_MINUTE = 120.0
 
@@ -31,10 +31,10 @@ _SEASON_KEPT_PER_DAY = 0.8
 _LEVEL_PRIOR_EVENTS = 20.0
 
 _PRIOR_DISPERSION = 0.005
-_PRIOR_DISPERSION_WEIGHT = 400.0  # as sure as a standard deviation of 0.05
+_PRIOR_DISPERSION_WEIGHT = 400.0  # corresponds to a standard deviation of 0.05
 _DISPERSION_EVERY_MINUTES = 5
 _LARGEST_SQUARED_DEVIATION = 25.0
-_MOST_STANDARD_DEVIATIONS_LEARNT = 4.0
+_MOST_STANDARD_DEVIATIONS_USED = 4.0
 
 _VOLUME_BINS = 96
 _VOLUME_BIN_MINUTES = MINUTES_PER_DAY // _VOLUME_BINS
@@ -66,11 +66,11 @@ _ARRAYS = (
 
 @dataclass
 class Expectation:
-    """What one minute should look like, as known a quarter of an hour earlier.
+    """The expected values of one minute, as known a quarter of an hour earlier.
 
-    base: rate of each status before the level, for each approved or denied transaction; rate: with the level.
-    shape: by window and status, of the Gamma over the rate; volume_shape: by window.
-    volume: approved transactions a minute; has_season: whether it rests on earlier days.
+    base: rate of each status per approved or denied transaction, without the level; rate: with the level.
+    shape: shape of the Gamma over the rate, by window and status; volume_shape: by window.
+    volume: approved transactions per minute; has_season: whether it is based on earlier days.
     """
 
     base: np.ndarray
@@ -81,7 +81,7 @@ class Expectation:
     has_season: bool
 
     def with_unknown_status(self) -> Expectation:
-        """With one more status, never seen so far: what a baseline that knows nothing of it expects."""
+        """Return the expectation with a new status added, as an untrained baseline expects it."""
         unknown = Baseline([])
         unknown.add_status("")
         added = unknown.expect(0)
@@ -95,28 +95,28 @@ class Expectation:
         )
 
     def to_json(self) -> list:
-        """The fields in order, as what `json.dumps` takes."""
+        """Return the fields in order, ready for `json.dumps`."""
         arrays = [array.tolist() for array in (self.base, self.rate, self.shape)]
         return [*arrays, self.volume, self.volume_shape.tolist(), self.has_season]
 
     @classmethod
     def from_json(cls, state: list) -> Expectation:
-        """The expectation that `to_json` described."""
+        """Return the expectation that `to_json` wrote."""
         base, rate, shape, volume, volume_shape, has_season = state
         return cls(np.array(base), np.array(rate), np.array(shape), volume, np.array(volume_shape), has_season)
 
 
 def quiet_hours_factor(exposure_per_minute: float) -> float:
-    """By how much the denied share exceeds that of busy hours where so few pay by the minute: 1 to 1.8."""
+    """Return the factor of the denied share, relative to busy hours, at this exposure per minute: 1 to 1.8."""
     return 1.0 + _QUIET_HOURS_RISE * float(np.exp(-exposure_per_minute / _QUIET_EXPOSURE_PER_MINUTE))
 
 
 class Baseline:
-    """All that is learnt. It changes by `expect` (at most once a minute, in order) and `learn` (likewise).
+    """The trained state. `expect` and `update` change it, each at most once a minute and in order.
 
-    Arrays have one column a status (in the order of `statuses`, denied first); `volume` holds, in this order, the
-    level's observed and expected count, the decayed count and minutes of the last minutes, the sum and the minutes of
-    the quarter-hour being learnt, and its number since 1970 (-1: none).
+    Arrays have one column per status (in the order of `statuses`, denied first). `volume` holds, in this order: the
+    level's observed and expected count; the decayed count and number of the last minutes; the sum and number of minutes
+    of the current quarter-hour; and the number of that quarter-hour since 1970 (-1: none).
     """
 
     def __init__(self, statuses: list[str]) -> None:
@@ -141,7 +141,7 @@ class Baseline:
         self.prior_rate = np.array([_PRIOR_RATE.get(status, _PRIOR_RATE_OF_OTHERS) for status in statuses])
 
     def add_status(self, status: str) -> None:
-        """Begin a series that was never seen. It is learnt from its `first_minute` on, and was next to zero before."""
+        """Start a new series. It is trained from its `first_minute` on; its rate before is taken as almost zero."""
         self.statuses.append(status)
         for name in ("total_events", "total_exposure", "level_events", "level_expected"):
             setattr(self, name, np.append(getattr(self, name), 0.0))
@@ -149,13 +149,13 @@ class Baseline:
         self.first_minute = np.append(self.first_minute, np.nan)
         self.prior_rate = np.append(self.prior_rate, _PRIOR_RATE_OF_UNKNOWN)
         for name in ("season_events", "season_exposure", "day_events", "day_exposure"):
-            kept = getattr(self, name)
-            setattr(self, name, np.column_stack([kept, np.zeros(len(kept))]))
+            array = getattr(self, name)
+            setattr(self, name, np.column_stack([array, np.zeros(len(array))]))
         for name in ("deviations", "deviations_weight"):
             setattr(self, name, np.insert(getattr(self, name), -1, 0.0, axis=1))
 
     def expect(self, minute: int) -> Expectation:
-        """What the minute, counted from 1970, should look like by what was learnt so far."""
+        """Return the expectation of a minute, counted from 1970, from the minutes so far."""
         rate_of_all = (self.total_events + _PRIOR_EVENTS) / (self.total_exposure + _PRIOR_EVENTS / self.prior_rate)
         season_bin = minute % MINUTES_PER_DAY * _SEASON_BINS // MINUTES_PER_DAY
         if season_bin != self.season_bin:
@@ -179,7 +179,7 @@ class Baseline:
         )
 
     def _begin_half_hour(self, season_bin: int, rate_of_all: np.ndarray) -> None:
-        """Move what yesterday held in this half-hour into the season; today's is learnt later and starts at none."""
+        """Add yesterday's counts of this half-hour to the season, and reset today's."""
         self.season_bin = season_bin
         for season, day in ((self.season_events, self.day_events), (self.season_exposure, self.day_exposure)):
             season[season_bin] = _SEASON_KEPT_PER_DAY * season[season_bin] + day[season_bin]
@@ -197,7 +197,7 @@ class Baseline:
         return seasonal * min(max(level, low), high), True
 
     def _seasonal_volume(self, minute: int) -> float | None:
-        """The median of the same time on earlier days, between the middles of quarter-hours; None without any."""
+        """Return the median at the same time on earlier days, interpolated between quarter-hours; None without any."""
         position = (minute + 0.5) / _VOLUME_BIN_MINUTES - 0.5
         before = int(position)
         share = position - before
@@ -220,7 +220,7 @@ class Baseline:
     def _volume_of(self, quarter: int) -> float:
         return self.volume_by_day.item(quarter // _VOLUME_BINS % _VOLUME_DAYS_KEPT, quarter % _VOLUME_BINS)
 
-    def learn(
+    def update(
         self,
         minute: int,
         events: np.ndarray,
@@ -229,18 +229,18 @@ class Baseline:
         windows: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
         quiet_factor: np.ndarray,
         was_expected: Expectation,
-        is_learnt: np.ndarray,
-        is_volume_learnt: bool,
+        is_used: np.ndarray,
+        is_volume_used: bool,
     ) -> None:
-        """Take in a settled minute that had rows; each minute once, in order.
+        """Train on a settled minute that had rows. Call it once per minute, in order.
 
-        events, exposure, approved: its counts. windows: of those that end with it, events (window, status), exposure,
-        approvals and expected approvals (window). quiet_factor: by status. is_learnt: 1 or 0 by status.
+        events, exposure, approved: counts of the minute. windows: for the windows that end with it, events (window,
+        status), exposure, approvals and expected approvals (window). quiet_factor, is_used (1 or 0): by status.
         """
         expected = was_expected.rate * quiet_factor * exposure
-        most = expected + _MOST_STANDARD_DEVIATIONS_LEARNT * np.sqrt(expected + 1)
-        events = np.minimum(events, most) * is_learnt
-        exposed = quiet_factor * exposure * is_learnt
+        most = expected + _MOST_STANDARD_DEVIATIONS_USED * np.sqrt(expected + 1)
+        events = np.minimum(events, most) * is_used
+        exposed = quiet_factor * exposure * is_used
         season_bin = minute % MINUTES_PER_DAY * _SEASON_BINS // MINUTES_PER_DAY
         self.day_events[season_bin] += events
         self.day_exposure[season_bin] += exposed
@@ -249,44 +249,44 @@ class Baseline:
         self.level_events += events
         self.level_expected += was_expected.base * exposed
         if minute % _DISPERSION_EVERY_MINUTES == 0:
-            self._learn_dispersion(windows, quiet_factor, was_expected, is_learnt, is_volume_learnt)
-        if is_volume_learnt:
-            self._learn_volume(minute, approved)
+            self._update_dispersion(windows, quiet_factor, was_expected, is_used, is_volume_used)
+        if is_volume_used:
+            self._update_volume(minute, approved)
 
-    def learn_silence(self, minute: int, volume_expected: float) -> None:
-        """Take in a settled minute that had no row: it counts as nothing approved where that is nothing unusual."""
+    def update_silent(self, minute: int, volume_expected: float) -> None:
+        """Train on a settled minute without rows: it counts as zero approvals where silent minutes are usual."""
         if volume_expected < _LARGEST_VOLUME_WITH_SILENT_MINUTES:
-            self._learn_volume(minute, 0.0)
+            self._update_volume(minute, 0.0)
 
     def pass_minute(self) -> None:
-        """Let what was learnt fade by a minute."""
+        """Decay the trained counts by a minute."""
         self.total_events *= _TOTAL_KEPT
         self.total_exposure *= _TOTAL_KEPT
         self.level_events *= _LEVEL_KEPT
         self.level_expected *= _LEVEL_KEPT
 
-    def _learn_dispersion(
+    def _update_dispersion(
         self,
         windows: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
         quiet_factor: np.ndarray,
         was_expected: Expectation,
-        is_learnt: np.ndarray,
-        is_volume_learnt: bool,
+        is_used: np.ndarray,
+        is_volume_used: bool,
     ) -> None:
         events, exposure, approved, approved_expected = windows
         expected = np.column_stack([was_expected.rate * quiet_factor * exposure[:, None], approved_expected])
         shape = np.column_stack([was_expected.shape, was_expected.volume_shape])
-        weight = np.append(is_learnt, float(is_volume_learnt and was_expected.has_season))
+        weight = np.append(is_used, float(is_volume_used and was_expected.has_season))
         squared = (np.column_stack([events, approved]) - expected) ** 2
         squared = np.minimum(squared, _LARGEST_SQUARED_DEVIATION * (expected + expected**2 / shape))
-        # Each deviation tells of the dispersion as (squared - expected) / expected**2, and is weighed by how surely.
+        # Each deviation estimates the dispersion as (squared - expected) / expected**2; weight it by its precision.
         precision = expected**3 / (2 * expected + 1)
         self.deviations *= _DISPERSION_KEPT
         self.deviations += weight * (squared - expected) * expected / (2 * expected + 1)
         self.deviations_weight *= _DISPERSION_KEPT
         self.deviations_weight += weight * precision
 
-    def _learn_volume(self, minute: int, approved: float) -> None:
+    def _update_volume(self, minute: int, approved: float) -> None:
         volume = self.volume
         seasonal = self._seasonal_volume(minute)
         volume[:2] *= _VOLUME_LEVEL_KEPT
@@ -305,7 +305,7 @@ class Baseline:
         if last >= 0:
             if minutes >= _FEWEST_MINUTES_OF_A_BIN:
                 self._set_volume(last, total / minutes)
-            # What a slot held eight days earlier must not pass for a newer day.
+            # Clear the slots of eight days earlier.
             for skipped in range(last + 1, min(quarter, last + 1 + self.volume_by_day.size)):
                 self._set_volume(skipped, np.nan)
         self._set_volume(quarter, np.nan)
@@ -315,13 +315,13 @@ class Baseline:
         self.volume_by_day[quarter // _VOLUME_BINS % _VOLUME_DAYS_KEPT, quarter % _VOLUME_BINS] = value
 
     def to_json(self) -> dict[str, object]:
-        """The state, as what `json.dumps` takes; what is not known is null."""
+        """Return the state, ready for `json.dumps`; unknown values are null."""
         arrays = {name: _as_lists(getattr(self, name)) for name in _ARRAYS}
         return {"statuses": self.statuses, "season_bin": self.season_bin, **arrays}
 
     @classmethod
     def from_json(cls, state: dict) -> Baseline:
-        """The baseline that `to_json` described."""
+        """Return the baseline that `to_json` wrote."""
         baseline = cls(state["statuses"])
         for name in _ARRAYS:
             setattr(baseline, name, np.array(state[name], dtype=float))
@@ -330,7 +330,7 @@ class Baseline:
 
 
 def _as_lists(array: np.ndarray) -> list:
-    """The array as lists, with None for NaN and infinity, which JSON does not have."""
+    """Return the array as lists, with None for NaN and infinity, which JSON does not have."""
     plain = array.astype(object)
     plain[~np.isfinite(array)] = None
     return plain.tolist()

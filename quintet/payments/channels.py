@@ -1,4 +1,4 @@
-"""How a message is handed to each channel: Microsoft Teams, a webhook, e-mail, and the rest through apprise."""
+"""Send messages to channels: Microsoft Teams, a webhook, e-mail, and others through apprise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from quintet.settings import Settings
 TEAMS, WEBHOOK, EMAIL, APPRISE = "teams", "webhook", "email", "apprise"
 
 MOST_CARD_BYTES = 24_000
-"""Teams takes 28 kB; a card is kept below that with room for what surrounds it."""
+"""Teams accepts 28 kB; this leaves room for the envelope around the card."""
 
 _SECONDS = 5.0
 _LONGEST_REASON = 300
@@ -31,9 +31,9 @@ _REFUSED = {400, 413, 415, 422}
 
 
 class DeliveryError(Exception):
-    """The channel did not take the message; the text names no address.
+    """The channel did not accept the message; the text contains no address.
 
-    is_refused: the message itself is at fault, so that trying again will hardly help. wait: how long it asked to wait.
+    is_refused: the message itself is at fault, so a retry will hardly help. wait: the delay that the channel asked for.
     """
 
     def __init__(self, text: str, *, is_refused: bool = False, wait: dt.timedelta | None = None) -> None:
@@ -43,7 +43,7 @@ class DeliveryError(Exception):
 
 @dataclass(frozen=True)
 class Delivery:
-    """A message on its way. key: the same at each attempt, so that a receiver can tell it has it."""
+    """A message to deliver. key: equal at each attempt, for the receiver to recognise duplicates."""
 
     key: str
     body: Mapping[str, Any]
@@ -51,11 +51,11 @@ class Delivery:
 
 
 Send = Callable[[Delivery], None]
-"""Hands a message to a channel; raises DeliveryError where it was not taken."""
+"""Sends a message to a channel; raises DeliveryError if the channel did not accept it."""
 
 
 def channels_of(settings: Settings) -> dict[str, Send]:
-    """The channels that the settings name; none by default."""
+    """Return the channels that the settings name; none by default."""
     named: dict[str, Send] = {}
     if settings.teams_webhook_url:
         teams_url = settings.teams_webhook_url.get_secret_value()
@@ -74,7 +74,7 @@ def channels_of(settings: Settings) -> dict[str, Send]:
 
 
 def payments_page_url(settings: Settings) -> str | None:
-    """Where people open the page of payments; None where the settings do not say."""
+    """Return the public address of the payments page; None if the settings have none."""
     return f"{settings.public_url.rstrip('/')}/payments" if settings.public_url else None
 
 
@@ -89,7 +89,7 @@ def to_teams(url: str, delivery: Delivery) -> None:
 
 
 def teams_card(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The message as an Adaptive Card 1.4 of less than `MOST_CARD_BYTES`."""
+    """Return the message as an Adaptive Card 1.4 of less than `MOST_CARD_BYTES`."""
     incidents = list(body["incidents"])
     while True:
         card = _card(body, incidents, body["left_out"] + len(body["incidents"]) - len(incidents))
@@ -141,7 +141,7 @@ def _card(body: Mapping[str, Any], incidents: list[Mapping[str, Any]], left_out:
 
 
 def _plain(text: str) -> str:
-    """Text that a card shows as it is: its marks would be taken for Markdown."""
+    """Escape Markdown, for the card to show the text as it is."""
     return "".join(f"\\{mark}" if mark in "\\`*_[]<>#" else mark for mark in text)
 
 
@@ -156,7 +156,7 @@ def to_webhook(url: str, secret: str, delivery: Delivery) -> None:
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """`sha256=` and the HMAC of the timestamp, a dot, and the body: what a receiver computes to know who sent it."""
+    """Return `sha256=` and the HMAC of the timestamp, a dot, and the body, for the receiver to verify."""
     return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
@@ -180,23 +180,23 @@ def to_email(smtp_url: str, sender: str, to: str, delivery: Delivery) -> None:
                 server.login(unquote(parts.username), unquote(parts.password or ""))
             server.send_message(mail)
     except (smtplib.SMTPException, OSError) as error:
-        raise DeliveryError(f"the mail server did not take it: {type(error).__name__}") from None
+        raise DeliveryError(f"the mail server did not accept it: {type(error).__name__}") from None
 
 
 def to_apprise(urls: str, delivery: Delivery) -> None:
-    """Hand the message to every service behind apprise's addresses, separated by blanks or commas."""
+    """Send the message to every apprise address, separated by blanks or commas."""
     import apprise  # noqa: PLC0415  # takes a second to load, and few use it
 
-    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # its lines name addresses
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # its log lines contain addresses
     services = apprise.Apprise()
     if not services.add(urls):
         raise DeliveryError("apprise knows no service for one of the addresses", is_refused=True)
     if not services.notify(title=delivery.body["title"], body=as_text(delivery.body)):
-        raise DeliveryError("a service behind apprise did not take it")
+        raise DeliveryError("a service behind apprise did not accept it")
 
 
 def as_text(body: Mapping[str, Any]) -> str:
-    """The message as plain text."""
+    """Return the message as plain text."""
     lines = [f"{body['title']} ({body['severity']}, {body['state']})", ""]
     for incident in body["incidents"]:
         until = f" until {incident['until']}" if incident["until"] else ""
@@ -213,10 +213,10 @@ def as_text(body: Mapping[str, Any]) -> str:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the secret of an address elsewhere."""
+    """Follows no redirect, which would send the secret of an address elsewhere."""
 
     def redirect_request(self, *_: Any) -> None:
-        """Follow none."""
+        """Return no request."""
         return
 
 
@@ -224,7 +224,7 @@ _OPENER = urllib.request.build_opener(_NoRedirects)
 
 
 def post(url: str, body: bytes | None, headers: Mapping[str, str]) -> None:
-    """Send JSON (GET where there is no body); any 2xx is taken. Raises DeliveryError, which names no address."""
+    """Send JSON (GET without a body); any 2xx is success. Raises DeliveryError, which contains no address."""
     try:
         request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers})
         with _OPENER.open(request, timeout=_SECONDS) as answer:

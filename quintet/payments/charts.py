@@ -1,7 +1,7 @@
-"""The payments figures: from a frame to a chart, its table and the sentence that says its main number.
+"""The payments figures: each turns a frame into a chart, its table and a sentence with the main number.
 
-Every function takes an empty frame too, and then gives a figure without a chart whose note says what to do. Times are
-UTC, counts are transactions a minute or sales an hour.
+For an empty frame, a function returns a figure without a chart whose note says what to do. Times are UTC; counts are
+transactions per minute or sales per hour.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from quintet.payments.notifications import series_name
 from quintet.presentation.design import Column, Figure, format_value
 
 POINTS = "points"
-"""The name of a series chart's data, by which a page adds to it while it is shown."""
+"""The name of a series chart's data, which a page uses to append points."""
 
 _SERIES_HEIGHT = 168
 _CHECKOUT_HEIGHT = 320
@@ -45,7 +45,7 @@ _CHECKOUT_COLUMNS = (
     Column("reason", "What it is"),
 )
 _EVALUATION_COLUMNS = (
-    Column("detector", "Way of detecting"),
+    Column("detector", "Detector"),
     Column("incidents", "Incidents", "count"),
     Column("found", "Found", "count"),
     Column("recall", "Recall", "percent"),
@@ -63,9 +63,9 @@ _DETECTORS = {
 
 
 def series_figure(points: pd.DataFrame, incidents: pd.DataFrame, series: str) -> Figure:
-    """One series by minute with the band that it was expected in, points that recommend an alert, and incidents.
+    """Return the chart of one series by minute: expected band, points that recommend an alert, and incidents.
 
-    points: of the series, as `marts.fct_payment_points`; incidents: as `marts.fct_payment_incidents`, of any series.
+    points: as `marts.fct_payment_points`; incidents: as `marts.fct_payment_incidents`; both of any series.
     Minutes without rows are gaps.
     """
     name = f"series-{series.replace('_', '-').replace(' ', '-').replace('.', '-')}"
@@ -73,7 +73,7 @@ def series_figure(points: pd.DataFrame, incidents: pd.DataFrame, series: str) ->
     own = points[points["series"] == series].sort_values("minute_at")
     table = own.sort_values("minute_at", ascending=False)
     if own.empty:
-        note = "No minute of this series is here yet: send transactions to the service, or drop a file into the inbox."
+        note = "This series has no minutes yet. Send transactions to the service, or drop a file into the inbox."
         return Figure(name, title, "There is nothing to draw.", None, table, _POINT_COLUMNS, note, 120)
     inside = incidents[(incidents["series"] == series) & (incidents["state"] != "withdrawn")]
     data = alt.InlineData(values=chart_rows(own, inside), name=POINTS)
@@ -86,7 +86,7 @@ def series_figure(points: pd.DataFrame, incidents: pd.DataFrame, series: str) ->
     ]
     axis = alt.Axis(title=None, tickCount=3, grid=True)
     base = alt.Chart(data)
-    # every minute is drawn and most are clear: a layer without any row would have no scale
+    # every minute is drawn, most of them transparent: a layer without any row would have no scale
     spans = base.mark_rect(style="alert-span").encode(
         x=x, x2="end:T", fillOpacity=alt.condition("datum.inside", alt.value(0.14), alt.value(0))
     )
@@ -105,10 +105,10 @@ def series_figure(points: pd.DataFrame, incidents: pd.DataFrame, series: str) ->
 
 
 def chart_rows(points: pd.DataFrame, incidents: pd.DataFrame) -> list[dict[str, object]]:
-    """A series' points as its chart takes them, a row each minute from the first to the last, null where there is none.
+    """Return the rows of a series chart, one per minute from first to last; values are null in minutes without a point.
 
     t, end: milliseconds since 1970; n: transactions; lo, hi: the band; alert: whether the minute recommends one;
-    inside: whether it lies in one of the incidents.
+    inside: whether the minute belongs to an incident.
     """
     minutes = pd.date_range(points["minute_at"].min(), points["minute_at"].max(), freq="min")
     dense = points.set_index("minute_at").reindex(minutes)
@@ -133,7 +133,7 @@ def chart_rows(points: pd.DataFrame, incidents: pd.DataFrame) -> list[dict[str, 
 
 
 def series_in_words(points: pd.DataFrame, incidents: pd.DataFrame, series: str) -> str:
-    """The last minute against what was expected, and how many incidents lie in the time shown."""
+    """Describe the last minute with its expected band, and the number of incidents in the time shown."""
     last = points.iloc[-1]
     band = f"{format_value(last['lower'], 'count')} to {format_value(last['upper'], 'count')} expected"
     first, end = points["minute_at"].min(), points["minute_at"].max() + pd.Timedelta(minutes=1)
@@ -146,14 +146,14 @@ def series_in_words(points: pd.DataFrame, incidents: pd.DataFrame, series: str) 
 
 
 def checkout_figure(hours: pd.DataFrame, source_file: str) -> Figure:
-    """A day of checkout sales beside the days it is compared with, hours out of the ordinary marked.
+    """Return the chart of a day of checkout sales beside its reference days, with anomalous hours marked.
 
     hours: `marts.fct_checkout_comparison` with expected, p_value, is_anomalous and reason of `fct_checkout_anomalies`.
     """
     rows = hours[hours["source_file"] == source_file].sort_values("hour")
     title = f"Checkout sales by hour, {source_file}" if source_file else "Checkout sales by hour"
     if rows.empty:
-        note = "No checkout file is here yet. Drop one into its inbox and run `make run SELECT=payments`."
+        note = "There is no checkout file yet. Drop one into its inbox and run `make run SELECT=payments`."
         return Figure("checkout", title, "There is nothing to draw.", None, rows, _CHECKOUT_COLUMNS, note, 160)
     marked = rows[rows["is_anomalous"]]
     lines = rows.melt("hour", [*REFERENCES], "reference", "sales").dropna(subset=["sales"])
@@ -179,7 +179,7 @@ def checkout_figure(hours: pd.DataFrame, source_file: str) -> Figure:
             color=alt.Color("reference:N", sort=list(_REFERENCE_NAMES.values()), legend=alt.Legend(columns=2)),
         )
     )
-    # the mark stands where the sales should have been, lest it vanish into a bar of none
+    # place the mark at the expected sales: a bar of zero would hide it
     flags = (
         alt.Chart(plain[plain["is_anomalous"]].assign(at=lambda frame: frame[["today", "expected"]].max(axis=1)))
         .mark_point(style="alert", shape="triangle-down", size=90, filled=True, yOffset=-10)
@@ -187,9 +187,9 @@ def checkout_figure(hours: pd.DataFrame, source_file: str) -> Figure:
     )
     found = ", ".join(f"{hour:02d}h" for hour in marked["hour"])
     sentence = (
-        f"{int(rows['today'].sum()):,} sales; {len(marked)} of {len(rows)} hours out of the ordinary: {found}."
+        f"{int(rows['today'].sum()):,} sales; {len(marked)} of {len(rows)} hours anomalous: {found}."
         if len(marked)
-        else f"{int(rows['today'].sum()):,} sales; no hour is out of the ordinary."
+        else f"{int(rows['today'].sum()):,} sales; no hour is anomalous."
     )
     return Figure(
         "checkout",
@@ -198,18 +198,18 @@ def checkout_figure(hours: pd.DataFrame, source_file: str) -> Figure:
         alt.layer(bars, references, flags).properties(height=_CHECKOUT_HEIGHT),
         rows,
         _CHECKOUT_COLUMNS,
-        "Bars are today; a triangle marks an hour that is out of the ordinary after correction over all hours.",
+        "Bars are today; a triangle marks an hour that is anomalous after correction over all hours.",
         _CHECKOUT_HEIGHT + 40,
     )
 
 
 def evaluation_figure(evaluation: pd.DataFrame) -> Figure:
-    """Recall of each way of detecting, with its false episodes a day. evaluation: `marts.fct_alert_evaluation`."""
+    """Return the chart of recall and false episodes a day by detector. evaluation: `marts.fct_alert_evaluation`."""
     rows = evaluation[evaluation["scope"] == "all"].sort_values("recall", ascending=False)
     rows = rows.assign(detector=rows["detector"].replace(_DETECTORS))
     title = "Injected incidents found, share of all, on generated days"
     if rows.empty:
-        note = "The comparison was not made yet: run `make run`, which makes it."
+        note = "The comparison has not been made yet. Run `make run`."
         return Figure("evaluation", title, "There is nothing to draw.", None, rows, _EVALUATION_COLUMNS, note, 120)
     rows["text"] = [
         f"{recall:.0%}, {false:.2g} false a day"
@@ -226,6 +226,6 @@ def evaluation_figure(evaluation: pd.DataFrame) -> Figure:
         f"with {own['false_episodes_per_day']:.2g} false episodes a day and a median delay of "
         f"{own['delay_minutes_median']:.0f} minutes."
     )
-    note = "Surges, ramps, stalls and silences beside benign blips, gaps and promotions, drawn by `quintet.samples`."
+    note = "Surges, ramps, stalls and silences among benign blips, gaps and promotions, generated by `quintet.samples`."
     chart = alt.layer(bars, labels).properties(height=height)
     return Figure("evaluation", title, sentence, chart, rows, _EVALUATION_COLUMNS, note, height)

@@ -1,8 +1,8 @@
-"""Checkout sales by hour against the days they are compared with: which hours are out of the ordinary, and why.
+"""Compare checkout sales by hour with reference days: which hours are anomalous, and why.
 
-Each column of a file (yesterday, a week ago, last week, last month) is first brought to the level of today, by the
-median over the hours; the expectation of an hour is the median of the columns, so that one bad column moves it little,
-and where the columns disagree the expectation is the less sure for it.
+Each reference column of a file (yesterday, a week ago, last week, last month) is first scaled to the level of today, by
+the median over the hours. The expectation of an hour is the median of the columns, so one bad column has little
+influence. The more the columns disagree, the less certain is the expectation.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _LONGEST_RUN_HOURS = 4
 _SUGGESTIVE_P_VALUE = 0.05
 _REBOUND_HOURS = 3
 _FEWEST_SALES_FOR_LEVEL = 5.0
-# Two days that are alike still differ by a fifth in the same hour, beyond chance; a part of it is the level's error,
-# which the hours of a run have in common.
+# Two similar days still differ by a fifth in the same hour, beyond chance. A part of this is the error of the level,
+# which all hours of a run share.
 _LEAST_DISPERSION = 0.04
 _LEVEL_DISPERSION = 0.01
 _LARGEST_DISPERSION = 1.0
@@ -40,13 +40,13 @@ _NAMES = {
 
 
 def checkout_anomalies(hours: pd.DataFrame) -> pd.DataFrame:
-    """Each hour of each file beside what it should have been; `COLUMNS`, ordered by file and hour.
+    """Return observed and expected sales of each hour of each file as `COLUMNS`, ordered by file and hour.
 
     hours: as `marts.fct_checkout_hours` (source_file, hour, today and `REFERENCES`, which may hold nulls).
-    p_value: two-sided, of the hour or of the run of hours it was found in, before correction; null without a reference.
-    is_anomalous: by Holm's correction over the hours of the file, at 0.01; hours that are not singly out of the
-    ordinary are also tested as runs of two to four, corrected over all such runs. Sales that only return after an
-    outage (a rebound) are not marked. reason: a sentence for hours that are marked or need explaining, else null.
+    p_value: two-sided, of the hour or of its run of hours, before correction; null without a reference.
+    is_anomalous: by Holm's correction over the hours of the file, at 0.01. Hours that are not anomalous singly are also
+    tested as runs of two to four, corrected over all such runs. Sales that only return after an outage (a rebound) are
+    not marked. reason: a sentence for hours that are marked or need an explanation, else null.
     """
     parts = [_of_file(file.sort_values("hour", ignore_index=True)) for _, file in hours.groupby("source_file")]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
@@ -56,7 +56,7 @@ def _of_file(file: pd.DataFrame) -> pd.DataFrame:
     observed = file["today"].to_numpy(float)
     references = file[REFERENCES].to_numpy(float)
     is_found = np.zeros(len(file), dtype=bool)
-    # An outage of some hours must not pass for a poor day: the level is taken again without what it found.
+    # An outage of some hours must not lower the level of the day: compute the level again without the hours found.
     for _ in range(2):
         at_level = _at_level_of_today(observed, references, ~is_found)
         expected, shape = _expectation(at_level)
@@ -91,7 +91,7 @@ def _direction(observed: float, expected: float) -> str | None:
 
 
 def _at_level_of_today(observed: np.ndarray, references: np.ndarray, is_usual: np.ndarray) -> np.ndarray:
-    """The columns, each times the weighted median, over usual hours, of today's sales by its own; (hours, columns)."""
+    """Scale each column by the weighted median, over usual hours, of today's sales to its own; (hours, columns)."""
     levels = np.ones(references.shape[1])
     for column, reference in enumerate(references.T):
         is_busy = (reference >= _FEWEST_SALES_FOR_LEVEL) & is_usual
@@ -104,12 +104,12 @@ def _at_level_of_today(observed: np.ndarray, references: np.ndarray, is_usual: n
 
 
 def _expectation(at_level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """By hour the median of the columns (NaN without any), and the shape of the Gamma about it by their agreement."""
+    """Return by hour the median of the columns (NaN without any), and the shape of its Gamma from their agreement."""
     masked = np.ma.masked_invalid(at_level)
     expected = np.ma.median(masked, axis=1).filled(np.nan)
     spread = _NORMAL_SPREAD_OF_MAD * np.ma.median(np.abs(masked - expected[:, None]), axis=1).filled(np.nan)
     expected = np.maximum(expected, _LEAST_EXPECTED)
-    # Part of the disagreement is the chance of counts of that size.
+    # Part of the disagreement is the Poisson noise of counts of that size.
     dispersion = np.clip((spread**2 - expected) / expected**2, _LEAST_DISPERSION, _LARGEST_DISPERSION)
     return expected, 1 / dispersion
 
@@ -120,7 +120,7 @@ def _p_value(observed: np.ndarray, expected: np.ndarray, shape: np.ndarray) -> n
 
 
 def _holm(p_value: np.ndarray) -> np.ndarray:
-    """Which of the hours are out of the ordinary, the chance of any mistake among all of them held at 0.01."""
+    """Return which hours are anomalous, with a chance of 0.01 of any false mark among all of them."""
     order = p_value.argsort()[: np.isfinite(p_value).sum()]  # NaN sorts last
     passes = p_value[order] * (len(order) - np.arange(len(order))) <= _LARGEST_P_VALUE
     is_found = np.zeros(len(p_value), dtype=bool)
@@ -136,7 +136,7 @@ def _with_runs(
     p_value: np.ndarray,
     is_found: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Add runs of hours that all point one way, none found singly, each suggestive, and together beyond chance."""
+    """Add runs of hours that deviate in one direction, each only suggestive and together significant."""
     p_value, is_found = p_value.copy(), is_found.copy()
     is_open = ~is_found & (p_value <= _SUGGESTIVE_P_VALUE)
     is_low = observed < expected
@@ -157,9 +157,9 @@ def _with_runs(
 
 
 def _rebounds(result: pd.DataFrame) -> list[str | None]:
-    """For hours that are high within three hours after low ones were found: the hours before, as text; else None.
+    """Return, for high hours within three hours after low ones, the low hours as text; else None.
 
-    Only as long as the sales that came back are no more than those that were lost.
+    Only while the sales that returned do not exceed those that were lost.
     """
     rebounds: list[str | None] = [None] * len(result)
     last_low: list[int] = []
@@ -182,7 +182,7 @@ def _rebounds(result: pd.DataFrame) -> list[str | None]:
 def _poisoned(
     observed: np.ndarray, at_level: np.ndarray, expected: np.ndarray, shape: np.ndarray, values: np.ndarray
 ) -> list[tuple[str, float] | None]:
-    """For each hour the column against which alone it would be out of the ordinary, with its value; else None."""
+    """Return for each hour the only column against which it would be anomalous, with its value; else None."""
     with np.errstate(invalid="ignore"):
         alone = _p_value(np.broadcast_to(observed[:, None], at_level.shape), np.maximum(at_level, 1.0), shape[:, None])
     alone = np.where(np.isfinite(at_level), alone, 1.0)
@@ -201,15 +201,15 @@ def _span(hours: list[int]) -> str:
 
 def _reason(hour: Any, rebound: str | None, poisoned: tuple[str, float] | None) -> str | None:
     if np.isnan(hour.expected):
-        return "There is nothing to compare the hour with."
+        return "The hour has no reference to compare it with."
     sales = {0: "no sales", 1: "1 sale"}.get(hour.observed, f"{hour.observed:,} sales")
     said = f"{hour.hour:02d}h: {sales} where about {hour.expected:,.1f} were expected"
     if rebound is not None:
-        return f"{said}: a rebound after {rebound}, no more than was missing then."
+        return f"{said}: a rebound after {rebound}, no more than the sales lost then."
     if hour.is_anomalous:
-        chance = "less than one in a million" if hour.p_value < 1e-6 else f"{hour.p_value:.1g}"
-        return f"{said}; by chance: {chance}."
+        p_value = "< 0.000001" if hour.p_value < 1e-6 else f"= {hour.p_value:.1g}"
+        return f"{said} (p {p_value})."
     if poisoned is not None:
         column, value = poisoned
-        return f"{said}: usual. It stands out against {_NAMES[column]} ({value:,.4g}) alone, which was not a usual day."
+        return f"{said}: usual. It stands out against {_NAMES[column]} ({value:,.4g}) alone, itself anomalous."
     return None

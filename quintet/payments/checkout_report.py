@@ -1,4 +1,4 @@
-"""The checkout analysis as a paper: each day beside its references, the hours that stand out, and the SQL behind it."""
+"""The checkout analysis as a PDF report: each day beside its references, the anomalous hours, and the SQL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from quintet.presentation.report import Block, Chart, Code, Points, Report, Sect
 FILE = "checkout_analysis.pdf"
 
 MOST_DAYS = 14
-"""Days in the paper, the last ones; a table of all is in the snapshot."""
+"""The report shows the last days; the snapshot has all of them."""
 
 _COLUMNS = (
     Column("hour_label", "Hour"),
@@ -29,12 +29,12 @@ _COLUMNS = (
 
 
 def write_checkout_report(snapshot: duckdb.DuckDBPyConnection, folder: Path, sql: str) -> Path:
-    """Write the paper into the folder of reports; gives its path. sql: the comparison, as its model states it."""
+    """Write the report into the folder of reports; return its path. sql: the query of the comparison."""
     return write_pdf(checkout_report(snapshot, sql), folder / FILE)
 
 
 def checkout_report(snapshot: duckdb.DuckDBPyConnection, sql: str) -> Report:
-    """The paper over the days of the snapshot; without any it says how to get one."""
+    """Return the report over the days of the snapshot; without any day it says how to load one."""
     snapshot_id, published_at = snapshot.execute("select snapshot_id, published_at from marts.snapshot").fetchall()[0]
     hours = snapshot.execute(
         "select comparison.*, expected, p_value, direction, is_anomalous, reason, file_date, file_number "
@@ -50,7 +50,7 @@ def checkout_report(snapshot: duckdb.DuckDBPyConnection, sql: str) -> Report:
     sections.append(_method(sql))
     return Report(
         title=_title(marked, len(files)),
-        lead="Which hours of these days sold more or less than they should have, and how sure is that?",
+        lead="Which hours of these days sold more or less than expected, and how certain is that?",
         source="Checkout sales by hour, one file a day",
         snapshot_id=str(snapshot_id),
         published_at=published_at,
@@ -59,30 +59,30 @@ def checkout_report(snapshot: duckdb.DuckDBPyConnection, sql: str) -> Report:
 
 
 def sentences(day: pd.DataFrame) -> list[tuple[str, str]]:
-    """A sentence for each hour that is marked or needs explaining: what it is, and the words."""
-    told = day[day["reason"].notna()]
+    """Return a label and a sentence for each hour that is anomalous or needs an explanation."""
+    explained = day[day["reason"].notna()]
     return [
-        ("Out of the ordinary" if is_marked else "Explained", reason)
-        for is_marked, reason in zip(told["is_anomalous"], told["reason"], strict=True)
+        ("Anomalous" if is_marked else "Explained", reason)
+        for is_marked, reason in zip(explained["is_anomalous"], explained["reason"], strict=True)
     ]
 
 
 def _title(marked: pd.DataFrame, days: int) -> str:
     if not days:
-        return "No checkout day has come in yet"
+        return "No checkout day has arrived yet"
     if marked.empty:
-        return f"No checkout hour of {days} day{'' if days == 1 else 's'} is out of the ordinary"
+        return f"No checkout hour of {days} day{'' if days == 1 else 's'} is anomalous"
     low = marked[marked["direction"] == "low"]
     missing = (low["expected"] - low["today"]).sum()
     count = f"{len(marked)} checkout hour{'' if len(marked) == 1 else 's'}"
     verb = "is" if len(marked) == 1 else "are"
     lost = f"; about {missing:,.0f} sales are missing" if len(low) else ""
-    return f"{count} of {days} day{'' if days == 1 else 's'} {verb} out of the ordinary{lost}"
+    return f"{count} of {days} day{'' if days == 1 else 's'} {verb} anomalous{lost}"
 
 
 def _summary(hours: pd.DataFrame, files: list[str]) -> Section:
     if not files:
-        why = "Drop a file of checkout sales into its inbox and run the payments job; this paper is then written anew."
+        why = "Drop a file of checkout sales into its inbox and run the payments job to build this report."
         return Section("There is nothing to compare yet", (Text(why),))
     tiles = []
     for name in files[-3:]:
@@ -99,14 +99,14 @@ def _summary(hours: pd.DataFrame, files: list[str]) -> Section:
 def _day(day: pd.DataFrame, name: str) -> Section:
     marked = day[day["is_anomalous"]]
     found = ", ".join(f"{hour:02d}h" for hour in marked["hour"])
-    title = f"{name}: {found} out of the ordinary" if len(marked) else f"{name}: no hour is out of the ordinary"
+    title = f"{name}: {found} anomalous" if len(marked) else f"{name}: no hour is anomalous"
     table = day.assign(
         hour_label=[f"{hour:02d}h" for hour in day["hour"]],
         expected_rounded=[format_value(round(value, 1), "text") for value in day["expected"]],
         mark=["yes" if is_marked else "" for is_marked in day["is_anomalous"]],
     )
-    told = sentences(day)
-    words: Block = Points(tuple(told)) if told else Text("Every hour is as it was to be expected.")
+    reasons = sentences(day)
+    words: Block = Points(tuple(reasons)) if reasons else Text("Every hour is within expectation.")
     return Section(
         title,
         (Chart(checkout_figure(day, name), height=220), words, Table(table, _COLUMNS, "Every hour")),
@@ -119,17 +119,17 @@ def _method(sql: str) -> Section:
         "How it is computed",
         (
             Text(
-                "Each column is first brought to the level of today, by the median of today by that column over busy "
-                "hours. What is usual in an hour is the median of the columns, so that a day that was itself out of "
-                "the ordinary, such as an outage yesterday, moves it little."
+                "Each column is first scaled to the level of today, by the median ratio of today to that column over "
+                "busy hours. The expected sales of an hour are the median of the scaled columns, so one anomalous "
+                "reference day, such as an outage yesterday, has little influence."
             ),
             Text(
-                "Sales are a count whose mean is known no better than the columns agree (a Gamma-Poisson model). The "
-                "p-value is two-sided; Holm's correction over the hours of a day holds the chance of any mistake at "
-                "one in a hundred. Hours that are only suggestive are tested together as runs of two to four. Sales "
-                "that merely come back after an outage are explained and not marked."
+                "Sales follow a Gamma-Poisson model: a count whose mean is only as certain as the columns agree. The "
+                "p-value is two-sided; Holm's correction over the hours of a day limits the chance of any false mark "
+                "to 1%. Hours that are only suggestive are tested together as runs of two to four. Sales that only "
+                "return after an outage are explained and not marked."
             ),
-            Text("The comparison, as its model states it:"),
+            Text("The SQL of the comparison:"),
             Code(sql.strip(), "sql"),
         ),
         starts_page=True,

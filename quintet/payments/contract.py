@@ -1,4 +1,4 @@
-"""The payments inboxes: what files of transactions by minute and of checkout sales by hour must look like."""
+"""The contracts of the payments inboxes: transactions by minute and checkout sales by hour."""
 
 import pandera.pandas as pa
 

@@ -1,4 +1,4 @@
-"""Minutes in, scored points and incidents out: the one judge of live traffic, of replays and of the batch alike."""
+"""The detector: minutes in, scored points and incidents out. Live traffic, backtests and the batch all use it."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ from quintet.payments.incidents import (
 from quintet.payments.tails import as_score, lower_tail, upper_tail
 
 STATUSES = (DENIED, "failed", "reversed", "backend_reversed", "refunded", "processing")
-"""The statuses whose rates are watched from the start; another begins its series when it is first seen."""
+"""The statuses whose rates are monitored from the start; any other starts a series when it first appears."""
 
 OTHER_STATUSES = "other_statuses"
 MOST_STATUSES = 32
-"""Series of statuses; those that come when so many are known, or are called as another series, are `OTHER_STATUSES`."""
+"""The most series of statuses; further statuses, and those named like another series, count as `OTHER_STATUSES`."""
 
 LATENESS_MINUTES = 15
-"""How late a count may come and still change what was said; learning waits as long."""
+"""How late a count may arrive and still change a score; training waits as long."""
 
 LARGEST_COUNT = 10**9
 
 FIRE_SCORES = 6.0 - np.log10(WINDOWS_MINUTES)
-"""From where on a point recommends an alert, by window: one in a million for a minute, and as many times more as the
-window is longer, since a day holds so many fewer windows that do not overlap.
+"""Scores from which a point recommends an alert, by window: one in a million for a minute, and n times that for a
+window of n minutes, since a day has n times fewer windows that do not overlap.
 """
 
 _ELEVATED_SCORE = 3.0
 _SUSTAINED_SCORE = 2.0
 _MINUTES_THAT_MAY_BE_CHANCE = 2
 _LONGEST_FREEZE_MINUTES = 240
-# What is refunded or reversed may have been approved long before: exposure is never quite zero.
+# Refunds and reversals may concern approvals of long before, so exposure is never quite zero.
 _LEAST_EXPOSURE = 1.0
 
 _ROWS = LATENESS_MINUTES + LONGEST_WINDOW
@@ -65,10 +65,10 @@ _BAND_STANDARD_DEVIATIONS = 3.0
 
 
 class Step(NamedTuple):
-    """What an observation changed: points (all series of each minute scored, in order) and incidents as they now stand.
+    """The result of an observation: points (all series of each scored minute, in order) and changed incidents.
 
-    A point or an incident replaces the one of the same series and minute, or incident_id, that was given before; an
-    incident in state `withdrawn` turned out, by counts that came late, not to have been one.
+    A point replaces an earlier one of the same series and minute, an incident one of the same incident_id. An incident
+    in state `withdrawn` was disproved by late counts.
     """
 
     points: list[Point]
@@ -76,15 +76,15 @@ class Step(NamedTuple):
 
 
 class TooLateError(ValueError):
-    """The minute is settled: what comes now can change nothing."""
+    """The minute is settled: counts for it are refused."""
 
 
 class Detector:
-    """Watches the minutes of one merchant or of all of them.
+    """Monitors the minutes of one merchant or of all of them.
 
     `record` takes counts, `complete` closes minutes and scores them; `observe` does both for a whole minute. Counts of
-    a minute may come in parts, again, late by up to fifteen minutes and in any order: the last count of a status holds,
-    and points and incidents end up as if everything had come in order. A minute passed over has no rows until it has.
+    a minute may arrive in parts, repeatedly, up to fifteen minutes late and in any order: the last count of a status is
+    used, and the result is as if all had arrived in order. A skipped minute counts as without rows until rows arrive.
     """
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class Detector:
         self._empty_rows()
 
     def _empty_rows(self) -> None:
-        """Row `_ROWS - 1` is the last complete minute."""
+        """Clear all rows. Row `_ROWS - 1` is the last complete minute."""
         self._approved = np.zeros(_ROWS)
         self._events = np.zeros((_ROWS, len(self._baseline.statuses)))
         self._observed = np.zeros(_ROWS, dtype=bool)
@@ -104,7 +104,7 @@ class Detector:
 
     @property
     def statuses(self) -> tuple[str, ...]:
-        """The statuses that have a series of a rate, those that were unknown at first last."""
+        """The statuses that have a rate series; new ones come last."""
         return tuple(self._baseline.statuses)
 
     @property
@@ -113,7 +113,7 @@ class Detector:
         return self._last
 
     def has_open(self, minute: int) -> bool:
-        """Whether `complete` of this minute, counted from 1970, would close one: before the first, one with counts."""
+        """Return whether `complete` of this minute, counted from 1970, would close any minute."""
         if self._last is not None:
             return minute > self._last
         return min(self._waiting, default=minute + 1) <= minute
@@ -129,9 +129,9 @@ class Detector:
         return tuple(self._open[-1].values())
 
     def observe(self, minute_at: datetime, counts: Mapping[str, int], is_observed: bool = True) -> Step:
-        """Take a complete minute; scores it, those passed over before it, and those that it changes.
+        """Record a complete minute; score it, the skipped minutes before it, and those that it changes.
 
-        counts: by status, 0 to 10**9. is_observed: whether the source had any row in the minute.
+        counts: by status, 0 to 10**9. is_observed: whether the feed had any row in the minute.
         Raises ValueError, and changes nothing, for a count outside its range or a minute that is settled.
         """
         late = self.record(minute_at, counts) if is_observed else Step([], [])
@@ -139,7 +139,7 @@ class Detector:
         return Step(late.points + step.points, late.incidents + step.incidents)
 
     def record(self, minute_at: datetime, counts: Mapping[str, int]) -> Step:
-        """Take counts of a minute, which is scored when it is complete, or anew if it was.
+        """Record counts of a minute; score the minute again if it is complete already.
 
         Raises ValueError, and changes nothing, for a count outside its range; TooLateError for a settled minute.
         """
@@ -151,24 +151,24 @@ class Detector:
             self._waiting.setdefault(minute, {}).update(counts)
             return Step([], [])
         if self.is_settled(minute):
-            raise TooLateError(f"{minute_at} is settled: counts may come up to {LATENESS_MINUTES} minutes late")
+            raise TooLateError(f"{minute_at} is settled: counts may arrive up to {LATENESS_MINUTES} minutes late")
         row = _ROWS - 1 - (self._last - minute)
         if self._fill(row, counts):
             return self._score_from(row, is_revision=True)
         return Step([], [])
 
     def is_settled(self, minute: int) -> bool:
-        """Whether a minute, counted from 1970, takes no more counts."""
+        """Return whether a minute, counted from 1970, accepts no more counts."""
         if self._last is None or minute > self._last:
             return False
         row = _ROWS - 1 - (self._last - minute)
         return row < _FIRST_SCORED_ROW or self._expectations[row] is None
 
     def complete(self, minute_at: datetime) -> Step:
-        """Close all minutes up to and with this one, and score them; one that is complete already stays as it is."""
+        """Close and score all minutes up to and including this one; complete ones are not changed."""
         minute = to_minute(minute_at)
         if self._last is None or minute - self._last > MINUTES_PER_DAY:
-            # A day or more without files is a record that was not kept, not a feed that fell silent.
+            # A day or more without files is missing data, not a silent feed.
             ended = self._end_open()
             self._empty_rows()
             self._last = min((*self._waiting, minute)) - 1 if self._last is None else minute - 1
@@ -185,7 +185,7 @@ class Detector:
         return Step(points, incidents)
 
     def _end_open(self) -> list[Incident]:
-        """The incidents that fire when the record breaks off: they end with it."""
+        """Resolve the incidents that still fire where the data ends."""
         return [
             incident._replace(state=RESOLVED, ended_minute=incident.last_bad_minute + 1)
             for incident in self._open[-1].values()
@@ -193,7 +193,7 @@ class Detector:
         ]
 
     def _begin_minute(self) -> None:
-        """Move the rows up by a minute, learn from the one that is settled by it, and expect the new one."""
+        """Move the rows up by a minute, train on the minute that this settles, and expect the new one."""
         assert self._last is not None
         self._last += 1
         for rows in (self._approved, self._events, self._observed, self._volume):
@@ -203,7 +203,7 @@ class Detector:
         self._expectations = [*self._expectations[1:], None]
         settled = self._expectations[_FIRST_SCORED_ROW - 1]
         if settled is not None:
-            self._learn(self._last - LATENESS_MINUTES, settled)
+            self._update_baseline(self._last - LATENESS_MINUTES, settled)
         self._baseline.pass_minute()
         expectation = self._baseline.expect(self._last)
         self._expectations[-1] = expectation
@@ -212,7 +212,7 @@ class Detector:
         if counts is not None:
             self._fill(_ROWS - 1, counts)
 
-    def _learn(self, minute: int, expectation: Expectation) -> None:
+    def _update_baseline(self, minute: int, expectation: Expectation) -> None:
         row = _FIRST_SCORED_ROW - 1
         is_frozen = {
             incident.series
@@ -220,15 +220,15 @@ class Detector:
             if minute - incident.started_minute < _LONGEST_FREEZE_MINUTES
         }
         baseline = self._baseline
-        is_volume_learnt = not is_frozen & {VOLUME, FEED}
+        is_volume_used = not is_frozen & {VOLUME, FEED}
         if not self._observed[row]:
-            if is_volume_learnt:
-                baseline.learn_silence(minute, expectation.volume)
+            if is_volume_used:
+                baseline.update_silent(minute, expectation.volume)
             return
-        is_learnt = np.array([status not in is_frozen for status in baseline.statuses], dtype=float)
-        is_learnt *= baseline.first_minute <= minute
+        is_used = np.array([status not in is_frozen for status in baseline.statuses], dtype=float)
+        is_used *= baseline.first_minute <= minute
         events, exposure, approved, volume, quiet_factor = self._windows(row)
-        baseline.learn(
+        baseline.update(
             minute,
             self._events[row],
             exposure[0],
@@ -236,12 +236,12 @@ class Detector:
             (events, exposure, approved, volume),
             quiet_factor,
             expectation,
-            is_learnt,
-            is_volume_learnt,
+            is_used,
+            is_volume_used,
         )
 
     def _fill(self, row: int, counts: Mapping[str, int]) -> bool:
-        """Write counts into a row; whether that changed anything."""
+        """Write counts into a row; return whether that changed anything."""
         was = (self._approved[row], self._observed[row], self._events[row].tolist())
         by_column: dict[int, int] = {}
         for status, count in counts.items():
@@ -271,8 +271,8 @@ class Detector:
         return column
 
     def _windows(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Of the windows that end with the row: events (window, status), exposure, approvals and expected approvals
-        (window); and by status the factor for quiet hours, by the exposure of the longest window.
+        """Return, for the windows that end with the row, events (window, status), exposure, approvals and expected
+        approvals (window); and by status the factor for quiet hours, from the exposure of the longest window.
         """
         since = row + 1 - LONGEST_WINDOW
         events = np.add.accumulate(self._events[since : row + 1][::-1])[_WINDOW_ENDS]
@@ -285,7 +285,7 @@ class Detector:
         return events, exposure, approved, volume, quiet_factor
 
     def _score_from(self, first_row: int, is_revision: bool) -> Step:
-        """Score the rows from `first_row` on, and follow the incidents through them."""
+        """Score the rows from `first_row` on, and advance the incidents."""
         before = self._open[first_row:]
         points: list[Point] = []
         changed: dict[str, Incident] = {}
@@ -375,12 +375,12 @@ class Detector:
         return points
 
     def _rate_rows(self, row: int, column: int) -> tuple[np.ndarray, np.ndarray]:
-        """Events and exposure of the minutes of the longest window, the oldest first."""
+        """Return events and exposure of the minutes of the longest window, the oldest first."""
         rows = slice(row + 1 - LONGEST_WINDOW, row + 1)
         return self._events[rows, column], self._approved[rows] + self._events[rows, _DENIED_COLUMN]
 
     def _is_rate_sustained(self, row: int, column: int, rate: float, shape: np.ndarray) -> bool:
-        """Whether the window is out of the ordinary without its two worst minutes: a blip is no incident."""
+        """Return whether the window is anomalous even without its two worst minutes: a blip is no incident."""
         events, exposure = self._rate_rows(row, column)
         expected = rate * exposure
         for window, minutes in enumerate(WINDOWS_MINUTES[1:], start=1):
@@ -392,7 +392,7 @@ class Detector:
         return False
 
     def _start_of_rate(self, row: int, column: int, rate: float, window: int) -> int:
-        """The minute since which more comes than half-way between usual and what the window has on average."""
+        """Return the minute since which counts exceed half-way between usual and the mean of the window."""
         events, exposure = self._rate_rows(row, column)
         excess = events - rate * exposure
         half_way = max(excess[-WINDOWS_MINUTES[window] :].mean() / 2, 0.0)
@@ -466,7 +466,7 @@ class Detector:
         )
 
     def to_json(self) -> dict[str, object]:
-        """The state, as what `json.dumps` takes: a detector made from it goes on as this one would."""
+        """Return the state, ready for `json.dumps`: a detector restored from it continues as this one would."""
         return {
             "baseline": self._baseline.to_json(),
             "last": self._last,
@@ -481,7 +481,7 @@ class Detector:
 
     @classmethod
     def from_json(cls, state: dict) -> Detector:
-        """The detector that `to_json` described."""
+        """Return the detector that `to_json` wrote."""
         detector = cls()
         detector._baseline = Baseline.from_json(state["baseline"])
         detector._last = state["last"]
@@ -497,5 +497,5 @@ class Detector:
 
 
 def _minutes_of_run(excess: np.ndarray) -> int:
-    """How many of the last minutes, the oldest first, add up to the largest excess: at least one."""
+    """Return how many of the last minutes add up to the largest excess: at least one. excess: the oldest first."""
     return int(np.cumsum(excess[::-1]).argmax()) + 1

@@ -1,4 +1,4 @@
-"""What payments declares about itself."""
+"""The declaration of the payments domain."""
 
 from quintet.domain import Domain
 from quintet.payments.contract import DATASETS

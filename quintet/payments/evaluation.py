@@ -1,4 +1,4 @@
-"""How good the detector is where the truth is known, beside the usual ways of doing it."""
+"""Evaluate the detector and the usual alternatives on days with known incidents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from quintet.payments.baseline import DENIED, MINUTES_PER_DAY
 from quintet.payments.incidents import APPROVED, FEED, VOLUME
-from quintet.payments.replay import detect
+from quintet.payments.replay import detect_batch
 
 ANY_SERIES = "any"
 EPISODE_COLUMNS = ["series", "started_at", "detected_at", "ended_at"]
@@ -20,18 +20,18 @@ SUMMARY_COLUMNS = [
 ]
 
 Episodes = Callable[[pd.DataFrame], pd.DataFrame]
-"""From minutes, as `marts.fct_payment_minutes`, to episodes as `EPISODE_COLUMNS`; ended_at is null if it lasts."""
+"""Maps minutes, as `marts.fct_payment_minutes`, to episodes, as `EPISODE_COLUMNS`; ended_at is null while one lasts."""
 
 _TRAINING_DAYS = 7
 _FLAGS_TO_FIRE, _MINUTES_TO_FIRE_IN = 3, 5
 _QUIET_MINUTES_TO_END = 10
 _LATE_MINUTES = 5  # an alert just after the end still counts as found
-_AFTERMATH_MINUTES = 15  # and an episode that begins this soon after an incident is not made up
+_AFTERMATH_MINUTES = 15  # and an episode that begins this soon after an incident is not false
 _ROBUST_Z = 3.0
 _HISTORY_MINUTES = 120
 _LAG_MINUTES = 5
 _LEAST_VOLUME_SPREAD = 0.15
-# Incidents lie in the training week too: a limit in the last hundredth would be set by them.
+# The training week has incidents too: they would set a limit at the 99th percentile.
 _QUANTILE = 0.95
 _SEED = 0
 
@@ -39,17 +39,17 @@ _SEED = 0
 def evaluate(
     worlds: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], detectors: Mapping[str, Episodes]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What each detector found in all worlds together, and each incident and false episode.
+    """Return a summary of what each detector found in all worlds, and the details by incident and false episode.
 
-    worlds: by name, minutes and truth as `quintet.samples.payments.transaction_minutes` gives them.
+    worlds: by name, minutes and truth as `quintet.samples.payments.transaction_minutes` returns them.
     Summary: `SUMMARY_COLUMNS`, for each detector one row for all series, one for volume and feed, one for the statuses.
-    Details: detector, world, series, kind, started_at, is_found, delay_minutes; kind `false` for an episode near no
-    incident, the kind of the benign event it fell upon in `during`.
+    Details: detector, world, series, kind, started_at, is_found, delay_minutes; kind is `false` for an episode near no
+    incident, and `during` is then the kind of the benign event that it overlaps.
 
-    An incident is found by an episode of its own series (a stall or a silence: volume or feed; a detector that cannot
-    tell series: any) that overlaps it and fires before five minutes after its end. Delay is the minutes between the
-    first bad minute and the one that decided. False is an episode that overlaps no incident, of any series, nor the
-    quarter of an hour after one.
+    An incident is found by an episode of its own series (stall or silence: volume or feed; a detector without series:
+    any) that overlaps it and fires before five minutes after its end. The delay is the minutes from the first bad
+    minute to the one that fired. An episode is false if it overlaps no incident of any series, nor the quarter of an
+    hour after one.
     """
     details = [
         _judge(episodes_of(minutes), truth).assign(detector=name, world=world)
@@ -80,7 +80,7 @@ def _summary(name: str, scope: str, days: int, detail: pd.DataFrame) -> tuple:
 
 
 def _judge(episodes: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """series, kind, during, started_at, is_found, delay_minutes of each incident and each false episode."""
+    """Return series, kind, during, started_at, is_found, delay_minutes of each incident and each false episode."""
     ended = episodes["ended_at"].fillna(pd.Timestamp.max.floor("min"))
     incidents = truth[truth["is_incident"]]
     rows: list[tuple] = []
@@ -104,17 +104,17 @@ def _judge(episodes: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
 
 
 def gamma_poisson(minutes: pd.DataFrame) -> pd.DataFrame:
-    """The project's own detector."""
-    return detect(minutes, with_points=False)[1][EPISODE_COLUMNS]
+    """Detect with this project's detector."""
+    return detect_batch(minutes, with_points=False)[1][EPISODE_COLUMNS]
 
 
 def robust_z(minutes: pd.DataFrame) -> pd.DataFrame:
-    """Each rate against the median of the two hours before, in units of the median absolute deviation; 3 of 5."""
+    """Compare each rate with the median of the two hours before, in median absolute deviations; 3 of 5 minutes."""
     features = _features(minutes)
     past = features.shift(_LAG_MINUTES).rolling(_HISTORY_MINUTES, min_periods=_HISTORY_MINUTES // 2)
     middle = past.median()
     spread = 1.4826 * (features.shift(_LAG_MINUTES) - middle).abs().rolling(_HISTORY_MINUTES, min_periods=30).median()
-    # Where most minutes have none the deviation is zero: chance scatters counts by their root at least.
+    # The deviation is zero where most minutes have none: use at least the Poisson noise.
     exposure = _exposure(minutes).rolling(_HISTORY_MINUTES, min_periods=1).median() + 10
     least = np.sqrt(middle.clip(lower=0).add(1 / exposure, axis=0).div(exposure, axis=0))
     least[VOLUME] = _LEAST_VOLUME_SPREAD * middle[VOLUME] + 1
@@ -124,7 +124,7 @@ def robust_z(minutes: pd.DataFrame) -> pd.DataFrame:
 
 
 def static_thresholds(minutes: pd.DataFrame) -> pd.DataFrame:
-    """Each rate against its 95th percentile (volume: the 5th) of the first week, fixed from then on; 3 of 5."""
+    """Compare each rate with its fixed 95th percentile (volume: the 5th) of the first week; 3 of 5 minutes."""
     features = _features(minutes)
     training = features.iloc[: _TRAINING_DAYS * MINUTES_PER_DAY]
     is_beyond = features > training.quantile(_QUANTILE)
@@ -133,8 +133,8 @@ def static_thresholds(minutes: pd.DataFrame) -> pd.DataFrame:
 
 
 def isolation_forest(minutes: pd.DataFrame) -> pd.DataFrame:
-    """A forest over all rates and the hour, fitted on the first week; beyond its 95th percentile there; 3 of 5."""
-    from sklearn.ensemble import IsolationForest  # noqa: PLC0415  # takes a second to load, once in a version of the code
+    """Fit a forest over all rates and the hour on the first week; flag beyond its 95th percentile; 3 of 5 minutes."""
+    from sklearn.ensemble import IsolationForest  # noqa: PLC0415  # takes a second to load, once per code version
 
     features = _with_hour(_features(minutes))
     training = features.iloc[: _TRAINING_DAYS * MINUTES_PER_DAY]
@@ -145,8 +145,8 @@ def isolation_forest(minutes: pd.DataFrame) -> pd.DataFrame:
 
 
 def half_space_trees(minutes: pd.DataFrame) -> pd.DataFrame:
-    """River's trees over all rates and the hour, learning on; beyond the 95th percentile of the first week; 3 of 5."""
-    from river.anomaly import HalfSpaceTrees  # noqa: PLC0415  # as long again
+    """Train River's trees online over all rates and the hour; flag beyond the first week's 95th percentile; 3 of 5."""
+    from river.anomaly import HalfSpaceTrees  # noqa: PLC0415  # takes as long to load
 
     features = _with_hour(_features(minutes))
     training = features.iloc[: _TRAINING_DAYS * MINUTES_PER_DAY]
@@ -154,7 +154,7 @@ def half_space_trees(minutes: pd.DataFrame) -> pd.DataFrame:
     scaled = ((features - low) / (high - low).clip(lower=1e-6)).clip(0, 1)
     trees = HalfSpaceTrees(n_trees=25, height=8, window_size=MINUTES_PER_DAY // 2, seed=_SEED)
     score = np.zeros(len(scaled))
-    for number, minute in enumerate(scaled.to_dict("records")):  # it learns one by one
+    for number, minute in enumerate(scaled.to_dict("records")):  # it trains one row at a time
         score[number] = trees.score_one(minute)
         trees.learn_one(minute)
     limit = np.quantile(score[: len(training)], _QUANTILE)
@@ -162,7 +162,7 @@ def half_space_trees(minutes: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparators() -> dict[str, Episodes]:
-    """The detector and those beside it, by name."""
+    """Return the detector and its comparators, by name."""
     return {
         "gamma_poisson": gamma_poisson,
         "robust_z": robust_z,
@@ -173,15 +173,15 @@ def comparators() -> dict[str, Episodes]:
 
 
 def _exposure(minutes: pd.DataFrame) -> pd.Series:
-    """By minute, approved and denied transactions."""
+    """Return approved and denied transactions by minute."""
     is_exposure = minutes["status"].isin([APPROVED, DENIED])
     return minutes["count"].where(is_exposure, 0).groupby(minutes["minute_at"]).sum().astype(float)
 
 
 def _features(minutes: pd.DataFrame) -> pd.DataFrame:
-    """By minute, approvals as `volume` and each other status over approved and denied; an unobserved minute has zeros.
+    """Return by minute approvals as `volume` and the rate of each other status; an unobserved minute has zeros.
 
-    The rate has ten more transactions below the line, lest one denial at night be a share of a hundred percent.
+    A rate is the count over approved and denied plus ten: otherwise one denial at night could be 100%.
     """
     counts = minutes.pivot(index="minute_at", columns="status", values="count").fillna(0).astype(float)
     rates = counts.drop(columns=APPROVED).div(_exposure(minutes) + 10, axis=0)
@@ -196,7 +196,7 @@ def _with_hour(features: pd.DataFrame) -> pd.DataFrame:
 
 
 def _episodes(is_flagged: pd.DataFrame) -> pd.DataFrame:
-    """Episodes of each column: three flags in five minutes begin one, ten minutes without any end it."""
+    """Return the episodes of each column: three flags in five minutes begin one, ten minutes without any end it."""
     parts = []
     for series in is_flagged.columns:
         flags = is_flagged[series].astype(float)

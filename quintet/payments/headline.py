@@ -1,4 +1,4 @@
-"""The one sentence about payments in the summary of a run."""
+"""The line about payments in the summary of a run."""
 
 import duckdb
 
@@ -6,9 +6,9 @@ _DAYS_NAMED = 7
 
 
 def headline(marts: duckdb.DuckDBPyConnection) -> str:
-    """Transactions and unobserved minutes by day, incidents, and checkout sales, of the snapshot `marts`.
+    """Return transactions and unobserved minutes by day, incidents, and checkout sales, from the snapshot `marts`.
 
-    More than a week of days is told as one sum; "no data" where there is none.
+    More than a week of days is summed up; "no data" without any.
     """
     try:
         days = marts.execute("""
@@ -32,7 +32,7 @@ def headline(marts: duckdb.DuckDBPyConnection) -> str:
     if days:
         parts.append(f"{incidents:,} incidents ({critical:,} critical) in {groups:,} groups")
     if hours:
-        parts.append(f"checkout: {sales:,} sales in {hours:,} hours of {files:,} files, {marked:,} out of the ordinary")
+        parts.append(f"checkout: {sales:,} sales in {hours:,} hours of {files:,} files, {marked:,} anomalous")
     return "; ".join(parts) or "no data"
 
 

@@ -1,4 +1,4 @@
-"""From points to incidents: pending, firing, resolved; grouped, inhibited; silenced, acknowledged, repeated."""
+"""The life of an incident: pending, firing, resolved; grouped, inhibited, silenced, acknowledged, repeated."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ _NAMES_OF_RULES = {
 
 
 def to_minute(at: datetime) -> int:
-    """Minutes since 1970 of the minute that holds `at`; a time without a zone is UTC."""
+    """Return the minute of `at`, counted from 1970; a time without a zone is UTC."""
     if at.tzinfo is not None:
         at = at.astimezone(UTC).replace(tzinfo=None)
     return int((at - _EPOCH).total_seconds() // 60)
 
 
 def to_datetime(minute: int) -> datetime:
-    """The start of a minute counted from 1970, UTC, without a zone as in the tables."""
+    """Return the start of a minute counted from 1970: UTC, without a zone as in the tables."""
     return _EPOCH + timedelta(minutes=minute)
 
 
 class Point(NamedTuple):
-    """One series in one minute, scored.
+    """The score of one series in one minute.
 
-    minute: since 1970. score: minus the decimal logarithm of the probability of so many (volume: so few), of the window
-    in which that is least; 0 where the difference does not matter. expected, observed: counts in that window.
-    minute_count, lower, upper: of the minute itself, and three standard deviations about what it should be. rule: what
-    makes the point anomalous, empty if nothing. exposure: approved and denied in the window.
-    is_anomalous: the minute recommends an alert. is_sustained: an incident may fire (three minutes or more bear it).
-    is_elevated: the last five minutes are still out of the ordinary. is_bad: the minute alone is.
-    started_minute: where the deviation begins, if anomalous.
+    minute: counted from 1970. score: minus the decimal logarithm of the probability of a count this high (volume: this
+    low), for the window with the lowest probability; 0 if the deviation is immaterial. expected, observed: counts in
+    that window. minute_count: count of the minute; lower, upper: three standard deviations around its expected count.
+    rule: the rule that makes the point anomalous, or empty. exposure: approved and denied in the window.
+    is_anomalous: the minute recommends an alert. is_sustained: three minutes or more deviate, so an incident may fire.
+    is_elevated: the last five minutes are still anomalous. is_bad: the minute by itself is anomalous.
+    started_minute: first minute of the deviation, if anomalous.
     """
 
     series: str
@@ -80,16 +80,16 @@ class Point(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """What was seen and what was expected, in a sentence."""
+        """Observed and expected count, in a sentence."""
         return _sentence(self)
 
 
 class Incident(NamedTuple):
-    """A series out of the ordinary for some minutes; minutes are counted from 1970.
+    """An anomaly of one series; minutes are counted from 1970.
 
-    incident_id: of the series and its first minute, the same in a replay. group_id: the incident_id of the first of
-    those that were open together. ended_minute: the first minute after the last bad one, None while it lasts.
-    peak_score, expected, observed, window_minutes: of the worst point.
+    incident_id: hash of the series and its first minute, equal in live and batch detection. group_id: incident_id of
+    the first incident that was open at the same time. ended_minute: the first minute after the last bad one, None while
+    the incident lasts. peak_score, expected, observed, window_minutes: values of the worst point.
     """
 
     series: str
@@ -114,7 +114,7 @@ class Incident(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        """What silences, groups and repeats know the alert by: its series, whenever it fires."""
+        """Name of the alert for silences, groups and repeats: its series, whenever it fires."""
         return f"payments/{self.series}"
 
     @property
@@ -124,7 +124,7 @@ class Incident(NamedTuple):
 
     @property
     def detected_at(self) -> datetime:
-        """Start of the minute that decided, UTC; it was known when that minute ended."""
+        """Start of the minute that made the incident fire, UTC; it fired at the end of that minute."""
         return to_datetime(self.detected_minute)
 
     @property
@@ -134,7 +134,7 @@ class Incident(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """What was seen and what was expected at the worst, in a sentence."""
+        """Observed and expected count of the worst point, in a sentence."""
         return _sentence(self)
 
 
@@ -153,11 +153,11 @@ def _sentence(one: Point | Incident) -> str:
 def advance(
     open_incidents: Mapping[str, Incident], points: Sequence[Point], is_observed: bool
 ) -> tuple[dict[str, Incident], list[Incident]]:
-    """The open incidents (pending or firing, by series) after one more minute, and those that fired, grew or resolved.
+    """Return the open incidents (pending or firing, by series) after a minute, and those that fired, grew or resolved.
 
-    An alert fires when its point is sustained or its rule needs no confirmation, and resolves after ten minutes with
-    rows in none of which it was elevated. While nothing is approved or the feed stands still no status begins to fire.
-    Points of a minute without rows leave the statuses as they were.
+    An alert fires when its point is sustained or its rule needs no confirmation. It resolves after ten minutes with
+    rows in which it was not elevated. While nothing is approved or the feed is stale, no status starts to fire.
+    Points of a minute without rows do not change the statuses.
     """
     if not open_incidents and not any(point.is_anomalous for point in points):
         return {}, []
@@ -215,7 +215,7 @@ def _follow(incident: Incident | None, point: Point, is_inhibited: bool) -> Inci
 
 
 def _severity(point: Point) -> str:
-    """Critical where money stops, or where a twentieth of all that pay is affected beyond doubt."""
+    """Return critical if payments stop, or if a twentieth of all payers is certainly affected."""
     if point.series in (VOLUME, FEED) or point.rule == rules.DENIED_QUARTER:
         return CRITICAL
     affected = point.observed - point.expected
@@ -226,7 +226,7 @@ def _severity(point: Point) -> str:
 def _grouped(
     before: Mapping[str, Incident], still_open: dict[str, Incident], changed: list[Incident]
 ) -> tuple[dict[str, Incident], list[Incident]]:
-    """Give those that began to fire the group of those that are firing already, else of the earliest of themselves."""
+    """Put incidents that started to fire into the group that is firing already, else into a group of their own."""
     new = sorted(
         (incident for incident in changed if not incident.group_id and incident.state == FIRING),
         key=lambda incident: (incident.started_minute, incident.series),
@@ -249,8 +249,8 @@ class Silence:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the team knows of an incident: when it was last told, as which state, and when somebody took it on."""
+class Notification:
+    """The last notification about an incident: its time, the state it reported, and when it was acknowledged."""
 
     at: datetime
     state: str
@@ -258,23 +258,23 @@ class Told:
 
 
 def is_silenced(incident: Incident, silences: Iterable[Silence], now: datetime) -> bool:
-    """Whether a silence that holds now covers the incident."""
+    """Return whether an active silence covers the incident."""
     return any(
         silence.series in (None, incident.series) and silence.starts_at <= now < silence.expires_at
         for silence in silences
     )
 
 
-def is_due(incident: Incident, told: Told | None, silences: Iterable[Silence], now: datetime) -> bool:
-    """Whether the team is to be told of the incident now.
+def is_due(incident: Incident, last: Notification | None, silences: Iterable[Silence], now: datetime) -> bool:
+    """Return whether a notification about the incident is due.
 
-    Told when it fires, again every four hours until somebody acknowledges it, and when it resolves or is withdrawn, or
-    fires after all; the end only if the incident was told. A silence holds back all of it while it lasts.
+    The team is notified when an incident fires, every four hours until it is acknowledged, and when it resolves, is
+    withdrawn or fires after a withdrawal. Ends are reported only if the start was. A silence suppresses all of it.
     """
     if is_silenced(incident, silences, now):
         return False
-    if told is None:
+    if last is None:
         return incident.state == FIRING
-    if incident.state != told.state:
+    if incident.state != last.state:
         return True
-    return incident.state == FIRING and told.acknowledged_at is None and now - told.at >= REPEAT_AFTER
+    return incident.state == FIRING and last.acknowledged_at is None and now - last.at >= REPEAT_AFTER

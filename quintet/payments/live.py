@@ -1,6 +1,6 @@
-"""The running monitor: one thread that judges, those who wait for answers, and those who listen.
+"""The monitor service: one thread scores requests, and listeners receive its events.
 
-All requests that wait are taken in one transaction, so that many a second cost one write to the disk together.
+All waiting requests are written in one transaction, so many requests cost one write to the disk.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import structlog
 from quintet.payments.channels import Send
 from quintet.payments.incidents import Incident, Point
 from quintet.payments.monitor import Change, Item, Monitor, Verdict
-from quintet.payments.notifications import tell
+from quintet.payments.notifications import notify
 from quintet.payments.outbox_worker import OutboxWorker
 from quintet.state.outbox import oldest_waiting
 from quintet.state.store import Store
@@ -38,7 +38,7 @@ _LOG = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Event:
-    """Something that listeners are told. number: of this process, rising. make: gives what it says."""
+    """An event for listeners. number: increases within this process. make: returns the data."""
 
     number: int
     kind: str
@@ -46,19 +46,19 @@ class Event:
 
     @cached_property
     def data(self) -> Mapping[str, Any]:
-        """What the event says; most are never asked."""
+        """The data of the event, made on first use: most events have no listener."""
         return self.make()
 
 
 class Listener:
-    """One who listens: a queue in the event loop that it was made in. What is too slow is cut off."""
+    """A queue of events in the event loop that created it. A listener that is too slow is disconnected."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.queue: asyncio.Queue[Event | None] = asyncio.Queue(_MOST_WAITING_EVENTS)
 
     def put(self, event: Event | None) -> None:
-        """Hand an event over, from any thread; None ends the listening."""
+        """Add an event, from any thread; None ends the stream."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._put, event)
 
@@ -71,7 +71,7 @@ class Listener:
 
 
 class MonitorService:
-    """The monitor with its thread. clock: the time in UTC, with its zone. Nothing runs before `start`."""
+    """Runs the monitor in a thread. clock: the time in UTC, with its zone. Nothing runs before `start`."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class MonitorService:
     ) -> None:
         self._store, self._channels, self._clock, self._page_url = store, tuple(channels), clock, page_url
         self.monitor = Monitor(store)
-        self.outbox_worker = OutboxWorker(store, channels, clock, heartbeat_url, lambda: self.is_well)
+        self.outbox_worker = OutboxWorker(store, channels, clock, heartbeat_url, lambda: self.is_healthy)
         self._requests: queue.SimpleQueue[tuple[Sequence[Item], Future[list[Verdict]]] | None] = queue.SimpleQueue()
         self._listeners: set[Listener] = set()
         self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
@@ -93,13 +93,13 @@ class MonitorService:
         self._last_round = time.monotonic()
 
     def start(self) -> None:
-        """Begin to judge and to deliver."""
+        """Start scoring and delivery."""
         self._thread = threading.Thread(target=self._run, name="payments", daemon=True)
         self._thread.start()
         self.outbox_worker.start()
 
     def stop(self) -> None:
-        """End after the requests at hand; the state is kept."""
+        """Stop after the current requests, and save the state."""
         if self._thread is None:
             return
         self._requests.put(None)
@@ -109,15 +109,15 @@ class MonitorService:
         self.outbox_worker.stop()
 
     @property
-    def is_well(self) -> bool:
-        """Whether the threads are at work and what is to be told gets out."""
+    def is_healthy(self) -> bool:
+        """Whether the threads run and notifications are delivered."""
         is_running = self._thread is not None and self._thread.is_alive() and self.outbox_worker.is_alive
         waiting = oldest_waiting(self._store)
         gets_out = waiting is None or self._clock() - waiting < _OUTBOX_MAY_WAIT
         return is_running and gets_out and time.monotonic() - self._last_round < _LONGEST_SILENCE_SECONDS
 
     def submit(self, items: Sequence[Item]) -> Future[list[Verdict]]:
-        """Have items judged; the verdicts come in their order."""
+        """Queue items for scoring; the verdicts have the same order."""
         future: Future[list[Verdict]] = Future()
         self._requests.put((items, future))
         return future
@@ -125,7 +125,7 @@ class MonitorService:
     # -- listening -----------------------------------------------------------------------------------------------------
 
     def listen(self, after: int | None = None) -> Listener:
-        """Listen from now on, or from after an event that is still known; call it in the event loop."""
+        """Listen from now on, or from after a recent event. Call it in the event loop."""
         listener = Listener(asyncio.get_running_loop())
         with self._lock:
             missed = [event for event in self._events if after is not None and event.number > after]
@@ -140,14 +140,14 @@ class MonitorService:
             self._listeners.discard(listener)
 
     def end_listening(self) -> None:
-        """Tell all listeners that it is over."""
+        """End the stream of every listener."""
         with self._lock:
             listeners = list(self._listeners)
         for listener in listeners:
             listener.put(None)
 
     def say(self, kind: str, make: Callable[[], Mapping[str, Any]]) -> None:
-        """Tell all who listen what `make` gives."""
+        """Send an event to all listeners."""
         with self._lock:
             self._number += 1
             event = Event(self._number, kind, make)
@@ -173,7 +173,7 @@ class MonitorService:
         self.monitor.checkpoint()
 
     def _wait_for_requests(self) -> tuple[list[tuple[Sequence[Item], Future[list[Verdict]]]], bool]:
-        """All that wait, or what comes first within a tick; and whether it is the end."""
+        """Return the waiting requests, or the first that arrives within a tick; and whether to stop."""
         together: list[tuple[Sequence[Item], Future[list[Verdict]]]] = []
         try:
             one = self._requests.get(timeout=_TICK_SECONDS)
@@ -191,7 +191,7 @@ class MonitorService:
         try:
             verdicts, change = self.monitor.take([items for items, _ in together], self._clock())
         except Exception as error:
-            _LOG.exception("payments could not be taken")
+            _LOG.exception("payments could not be recorded")
             for _, future in together:
                 future.set_exception(error)
             return
@@ -203,11 +203,11 @@ class MonitorService:
         now = self._clock()
         try:
             self._spread(self.monitor.pass_time(now))
-            if tell(self._store, self._channels, self._page_url, now):
+            if notify(self._store, self._channels, self._page_url, now):
                 self.outbox_worker.wake()
                 self.say("told", lambda: {"at": now.isoformat(timespec="seconds")})
-        except Exception:  # a full disk or a locked store: what is due is told by the next tick
-            _LOG.exception("payments could not go on")
+        except Exception:  # a full disk or a locked store: the next tick tries again
+            _LOG.exception("payments could not close minutes or write notifications; the next tick tries again")
 
     def _spread(self, change: Change) -> None:
         minutes: dict[int, list[Point]] = {}
@@ -220,17 +220,17 @@ class MonitorService:
 
 
 def moment(at: dt.datetime | None) -> str | None:
-    """A time without zone, which is UTC, as ISO 8601 says it."""
+    """Return a time without zone, which is UTC, in ISO 8601."""
     return None if at is None else f"{at.isoformat()}Z"
 
 
 def minute_as_json(points: Sequence[Point]) -> dict[str, Any]:
-    """The points of a minute for programs."""
+    """Return the points of a minute as JSON values."""
     return {"minute_at": moment(points[0].minute_at), "points": [as_json(one) for one in points]}
 
 
 def as_json(point: Point) -> dict[str, Any]:
-    """A point for programs."""
+    """Return a point as JSON values."""
     return {
         "series": point.series,
         "minute_at": moment(point.minute_at),
@@ -248,7 +248,7 @@ def as_json(point: Point) -> dict[str, Any]:
 
 
 def incident_as_json(incident: Incident) -> dict[str, Any]:
-    """An incident for programs."""
+    """Return an incident as JSON values."""
     return {
         "incident_id": incident.incident_id,
         "group_id": incident.group_id or None,

@@ -1,9 +1,9 @@
-"""Live payments: what comes in is counted, minutes are closed and scored, and all of it is kept.
+"""Live payments: count what arrives, close and score minutes, and save all of it.
 
-A minute of counts that has ended is closed as soon as it comes, so that its answer is its own; statuses that come after
-score it anew. A minute of single transactions is closed when a later one comes. Both are closed by the clock as well,
-and so are minutes in which nothing came, but only where the feed is no more than `LIVE_MINUTES` behind the clock: what
-is older is a replay, and its silences are told by its next row.
+A minute of counts that has ended is closed when it arrives, so its answer is about itself; statuses that arrive later
+score it again. A minute of single transactions is closed when a later one arrives. The clock closes both too, and
+minutes without rows, but only if the feed is at most `LIVE_MINUTES` behind the clock. An older feed is a file that is
+being sent: its next row closes its silent minutes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from quintet.payments import store as kept
+from quintet.payments import store as payment_store
 from quintet.payments.baseline import MINUTES_PER_DAY
 from quintet.payments.detector import LATENESS_MINUTES, OTHER_STATUSES, STATUSES, Detector, Step
 from quintet.payments.incidents import (
@@ -37,7 +37,7 @@ AHEAD = dt.timedelta(seconds=30)
 """How far a sender's clock may be ahead of ours."""
 
 LIVE_MINUTES = 15
-"""A feed that is further behind the clock than this is a replay."""
+"""A feed that is further behind the clock than this is historical data."""
 
 POINTS_KEPT_MINUTES = 3 * MINUTES_PER_DAY
 
@@ -49,7 +49,7 @@ _INPUTS_PER_CHECKPOINT = 2_000
 
 @dataclass(frozen=True)
 class Item:
-    """A minute's count of a status, or with a `transaction_id` one transaction, which counts once."""
+    """A count of a status in a minute; with a `transaction_id`, one transaction, which counts once."""
 
     minute: int
     status: str
@@ -58,16 +58,16 @@ class Item:
 
     @property
     def series(self) -> str:
-        """The series that the item belongs to, as far as its name tells."""
+        """The series of the item's status; the detector may count it under another."""
         return VOLUME if self.status == APPROVED else self.status
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is to be done about an item, and the point that says so.
+    """The recommendation for an item, with the point that it is based on.
 
-    is_accepted: False where its minute was settled before. scored_minute: the minute that the verdict is about; None
-    before any was scored. It is earlier than the item's own where that is not complete.
+    is_accepted: False if its minute was settled before. scored_minute: the minute that the verdict is about, None
+    before any is scored. It is earlier than the item's own while that is not complete.
     """
 
     item: Item
@@ -85,21 +85,21 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Change:
-    """What became of some items or of the passing of time: points and incidents that are new or changed."""
+    """Points and incidents that are new or changed, because of items or the passing of time."""
 
     points: Sequence[Point]
     incidents: Sequence[Incident]
 
 
 def is_ahead(minute: int, now: dt.datetime) -> bool:
-    """Whether a minute has not begun yet, with grace for clocks that differ a little."""
+    """Return whether a minute has not begun yet, with grace for clocks that differ a little."""
     return to_datetime(minute).replace(tzinfo=dt.UTC) > now + AHEAD
 
 
 class Monitor:
-    """Judges live payments. One thread at a time; `store` keeps what it knows.
+    """Scores live payments, and saves its state in `store`. Use it from one thread at a time.
 
-    An error while writing leaves it as the store has it, and is raised.
+    After an error while writing, it is restored from the store, and the error is raised.
     """
 
     def __init__(self, store: Store) -> None:
@@ -107,7 +107,7 @@ class Monitor:
         self._load()
 
     def _load(self) -> None:
-        state, inputs = kept.load_state(self._store)
+        state, inputs = payment_store.load_state(self._store)
         detector = Detector() if state is None else Detector.from_json(state)
         for _, minute, counts in inputs:
             _apply(detector, minute, counts)
@@ -118,22 +118,22 @@ class Monitor:
         self._points: dict[int, dict[str, Point]] = {}
         self._incidents: dict[str, Incident] = {}
         if last is not None:
-            for row in kept.points(self._store, since, last + 1):
+            for row in payment_store.points(self._store, since, last + 1):
                 point = point_of(row)
                 self._points.setdefault(point.minute, {})[point.series] = point
-            for one in kept.incidents(self._store, since):
-                if one.source == kept.LIVE:
+            for one in payment_store.incidents(self._store, since):
+                if one.source == payment_store.LIVE:
                     incident = Incident(**one.fields)
                     self._incidents[incident.incident_id] = incident
-        self._transactions = kept.transaction_counts(self._store, since)
+        self._transactions = payment_store.transaction_counts(self._store, since)
 
     @property
     def unknown_statuses(self) -> tuple[str, ...]:
-        """The statuses that came and that nobody knows, each a series of its own."""
+        """The unknown statuses that arrived, each a series of its own."""
         return tuple(status for status in self.detector.statuses if status not in STATUSES)
 
     def take(self, requests: Sequence[Sequence[Item]], now: dt.datetime) -> tuple[list[list[Verdict]], Change]:
-        """Take the items of some requests, all of them or none; a list of verdicts for each, in its order.
+        """Record and score the items of some requests, all or none; return a list of verdicts for each, in order.
 
         No item may be ahead of the clock, or hold a count outside its range. now: UTC, with its zone.
         """
@@ -155,7 +155,7 @@ class Monitor:
         return verdicts, together
 
     def pass_time(self, now: dt.datetime) -> Change:
-        """Close the minutes that the clock says are over, of a feed that is live."""
+        """Close the minutes that are over by the clock, if the feed is live."""
         until = self._over_by(now)
         if until is None or not self.detector.has_open(until):
             return Change([], [])
@@ -170,7 +170,7 @@ class Monitor:
         return change
 
     def checkpoint(self) -> None:
-        """Keep the state as it is, so that a start has nothing to repeat; old points are removed."""
+        """Save the state, for a restart to repeat nothing, and delete old points."""
         if self._inputs_since_checkpoint == 0:
             return
         with self._store.write() as connection:
@@ -185,7 +185,7 @@ class Monitor:
         now: dt.datetime,
         inputs: list[tuple[int, Mapping[str, int] | None]],
     ) -> tuple[set[int], Change]:
-        """Count and score the items of one request; gives the minutes that were settled before."""
+        """Count and score the items of one request; return the minutes that were settled before."""
         refused: set[int] = set()
         changes: list[Change] = []
         for minute, of_minute in groupby(sorted(items, key=attrgetter("minute")), attrgetter("minute")):
@@ -206,12 +206,12 @@ class Monitor:
         return refused, change
 
     def _counts(self, connection: Any, minute: int, items: Sequence[Item]) -> tuple[dict[str, int], bool]:
-        """What the items make of the counts of a minute, and whether they tell the whole of it."""
+        """Return the new counts of a minute, and whether they are complete."""
         counts: dict[str, int] = {}
         for item in items:
             if item.transaction_id is None:
                 counts[item.status] = item.count
-            elif kept.add_transaction(connection, item.transaction_id, item.status, minute):
+            elif payment_store.add_transaction(connection, item.transaction_id, item.status, minute):
                 total = self._transactions.get((minute, item.status), 0) + 1
                 self._transactions[minute, item.status] = total
                 counts[item.status] = total
@@ -221,7 +221,7 @@ class Monitor:
         return self.detector.complete(to_datetime(minute))
 
     def _over_by(self, now: dt.datetime) -> int | None:
-        """The last minute that is over by the clock, where the feed is live."""
+        """Return the last minute that is over by the clock, None if the feed is not live."""
         newest = self.detector.newest_minute
         if newest is None:
             return None
@@ -241,20 +241,20 @@ class Monitor:
         now: dt.datetime,
     ) -> None:
         self._remember(change)
-        kept.add_inputs(connection, inputs)
-        kept.save_points(connection, [tuple(point) for point in change.points])
+        payment_store.add_inputs(connection, inputs)
+        payment_store.save_points(connection, [tuple(point) for point in change.points])
         for incident in change.incidents:
-            kept.save_incident(connection, incident.incident_id, kept.LIVE, list(incident), now)
+            payment_store.save_incident(connection, incident.incident_id, payment_store.LIVE, list(incident), now)
         self._inputs_since_checkpoint += len(inputs)
         if self._inputs_since_checkpoint >= _INPUTS_PER_CHECKPOINT:
             self._checkpoint(connection)
 
     def _checkpoint(self, connection: Any) -> None:
-        kept.save_checkpoint(connection, kept.last_input(self._store), self.detector.to_json())
+        payment_store.save_checkpoint(connection, payment_store.last_input(self._store), self.detector.to_json())
         self._inputs_since_checkpoint = 0
         last = self.detector.last_minute
         if last is not None:
-            kept.forget_before(connection, last - POINTS_KEPT_MINUTES, last - _RECENT_MINUTES)
+            payment_store.forget_before(connection, last - POINTS_KEPT_MINUTES, last - _RECENT_MINUTES)
 
     def _remember(self, change: Change) -> None:
         for point in change.points:
@@ -277,7 +277,7 @@ class Monitor:
     def _verdict(self, item: Item, is_settled: bool) -> Verdict:
         if is_settled:
             reason = (
-                f"The minute is settled: counts may come up to {LATENESS_MINUTES} minutes after the last complete "
+                f"The minute is settled: counts may arrive up to {LATENESS_MINUTES} minutes after the last complete "
                 "minute. Nothing was changed."
             )
             return Verdict(item, OK, reason, False, None, None)
@@ -317,7 +317,7 @@ def _as_change(step: Step) -> Change:
 
 
 def _together(changes: Iterable[Change]) -> Change:
-    """The last state of each point and incident."""
+    """Merge changes: the last state of each point and incident."""
     points: dict[tuple[int, str], Point] = {}
     incidents: dict[str, Incident] = {}
     for change in changes:
@@ -327,7 +327,7 @@ def _together(changes: Iterable[Change]) -> Change:
 
 
 def point_of(row: Sequence[Any]) -> Point:
-    """A point as the store has it."""
+    """Return the point of a row of the store."""
     point = Point(*row)
     return point._replace(
         is_anomalous=bool(point.is_anomalous),

@@ -1,8 +1,8 @@
-"""Who is to be told what, and when: from incidents to messages in the outbox.
+"""Notifications: which incidents are due, and their messages in the outbox.
 
-An incident is told once it has stood for `GROUP_WAIT`, so that those of one cause come in one message and what late
-counts withdraw at once is never told; again every four hours until somebody takes it on; and when it ends. The message
-and the note that it was told are written in one transaction: none is lost and none is written twice.
+An incident is reported after `GROUP_WAIT`, to group incidents of one cause into one message and to skip those that late
+counts withdraw at once. It is reported again every four hours until somebody acknowledges it, and when it ends. The
+message and the record that it was sent are written in one transaction: none is lost and none is written twice.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 
 import pandas as pd
 
-from quintet.payments import store as kept
+from quintet.payments import store as payment_store
 from quintet.payments.incidents import (
     CRITICAL,
     FIRING,
     RESOLVED,
     WITHDRAWN,
     Incident,
+    Notification,
     Silence,
-    Told,
     is_due,
     is_silenced,
     to_minute,
@@ -35,35 +35,35 @@ from quintet.state.store import Store
 GROUP_WAIT = dt.timedelta(seconds=2)
 
 MOST_NAMED = 20
-"""Incidents in one message; what is beyond is counted."""
+"""Incidents named in one message; the rest are counted."""
 
 _NAMES = {"feed": "feed of transactions", "volume": "approved transactions"}
 
 
 def series_name(series: str) -> str:
-    """A series as people call it."""
+    """Return the name of a series for people."""
     return _NAMES.get(series, series.replace("_", " "))
 
 
-def tell(store: Store, channels: Sequence[str], page_url: str | None, now: dt.datetime) -> int:
-    """Write what is due into the outbox, for each channel; gives how many messages. now: UTC, with its zone.
+def notify(store: Store, channels: Sequence[str], page_url: str | None, now: dt.datetime) -> int:
+    """Write the due notifications into the outbox, for each channel; return how many. now: UTC, with its zone.
 
-    Without a channel everything is taken as told, so that one that is added later starts with what comes then.
+    Without a channel everything counts as sent, so a channel that is added later starts with new incidents.
     """
-    unsettled = [one for one in kept.incidents(store, only_unsettled=True) if one.source == kept.LIVE]
+    unsettled = [one for one in payment_store.incidents(store, only_unsettled=True) if one.source == payment_store.LIVE]
     if not unsettled:
         return 0
-    silences = [Silence(one.series, one.starts_at, one.expires_at) for one in kept.silences(store, now)]
+    silences = [Silence(one.series, one.starts_at, one.expires_at) for one in payment_store.silences(store, now)]
     due = []
     done: list[str] = []
     for one in unsettled:
         incident = Incident(**one.fields)
-        told = _told(one)
-        if now - one.first_seen_at < GROUP_WAIT and told is None:
+        last = _last_notification(one)
+        if now - one.first_seen_at < GROUP_WAIT and last is None:
             continue
-        # One that ended within the wait, as in a replay, is told once, ended as it is.
-        ended_untold = told is None and incident.state == RESOLVED and not is_silenced(incident, silences, now)
-        if ended_untold or is_due(incident, told, silences, now):
+        # One that ended within the wait, as when a file is sent, is reported once, as ended.
+        ended_unsent = last is None and incident.state == RESOLVED and not is_silenced(incident, silences, now)
+        if ended_unsent or is_due(incident, last, silences, now):
             due.append((incident, one))
         elif incident.state in (RESOLVED, WITHDRAWN):
             done.append(one.incident_id)
@@ -78,19 +78,19 @@ def tell(store: Store, channels: Sequence[str], page_url: str | None, now: dt.da
             _write(connection, group_id, of_group, channels, body, now)
             messages += 1
         for incident_id in done:
-            kept.mark_settled(connection, incident_id)
+            payment_store.mark_settled(connection, incident_id)
     return messages
 
 
-def tell_batch(
+def notify_batch(
     store: Store, incidents: pd.DataFrame, channels: Sequence[str], page_url: str | None, now: dt.datetime
 ) -> int:
-    """Tell of incidents that a run found in files, all in one message; gives how many are new.
+    """Write one message about the incidents that a run found in files; return how many are new.
 
-    incidents: as `marts.fct_payment_incidents`. Those that an earlier run told, and those of a series that the live
-    feed has told for the same time, are left out.
+    incidents: as `marts.fct_payment_incidents`. Those that an earlier run reported, and those of a series that the live
+    feed reported for the same time, are left out.
     """
-    known = kept.incidents(store)
+    known = payment_store.incidents(store)
     ids = {one.incident_id for one in known if one.is_settled or one.told_at}
     fresh = [
         incident
@@ -104,14 +104,14 @@ def tell_batch(
     with store.write() as connection:
         enqueue(connection, key, channels, body, now)
         for incident in fresh:
-            kept.save_incident(connection, incident.incident_id, kept.BATCH, list(incident), now)
-            kept.mark_told(connection, incident.incident_id, incident.state, now)
-            kept.mark_settled(connection, incident.incident_id)
+            payment_store.save_incident(connection, incident.incident_id, payment_store.BATCH, list(incident), now)
+            payment_store.mark_notified(connection, incident.incident_id, incident.state, now)
+            payment_store.mark_settled(connection, incident.incident_id)
     return len(fresh)
 
 
 def message(incidents: Sequence[Incident], page_url: str | None, now: dt.datetime) -> dict[str, Any]:
-    """What is told of some incidents, for a channel to put into its own form; plain values.
+    """Return the message about some incidents as JSON values, for a channel to format.
 
     title, severity, state (firing while any of them is), page_url, told_at, incidents (at most `MOST_NAMED`: what,
     since, until, severity, state, reason, incident_id), left_out.
@@ -119,9 +119,9 @@ def message(incidents: Sequence[Incident], page_url: str | None, now: dt.datetim
     firing = [incident for incident in incidents if incident.state == FIRING]
     worst = CRITICAL if any(incident.severity == CRITICAL for incident in incidents) else incidents[0].severity
     names = ", ".join(dict.fromkeys(series_name(incident.series) for incident in incidents))
-    verb = {FIRING: "out of the ordinary", RESOLVED: "back to usual", WITHDRAWN: "not out of the ordinary after all"}
+    words = {FIRING: "anomalous", RESOLVED: "back to normal", WITHDRAWN: "alert withdrawn after late counts"}
     state = FIRING if firing else incidents[0].state
-    title = f"{names} {verb[state]}"
+    title = f"{names}: {words[state]}"
     return {
         "title": title[:1].upper() + title[1:],
         "severity": worst,
@@ -148,7 +148,7 @@ def message(incidents: Sequence[Incident], page_url: str | None, now: dt.datetim
 def _write(
     connection: sqlite3.Connection,
     group_id: str,
-    pairs: Sequence[tuple[Incident, kept.KeptIncident]],
+    pairs: Sequence[tuple[Incident, payment_store.StoredIncident]],
     channels: Sequence[str],
     body: Mapping[str, Any],
     now: dt.datetime,
@@ -156,24 +156,24 @@ def _write(
     key = _key(group_id, [(one.incident_id, incident.state, one.told_times) for incident, one in pairs])
     enqueue(connection, key, channels, body, now)
     for incident, one in pairs:
-        kept.mark_told(connection, one.incident_id, incident.state, now)
+        payment_store.mark_notified(connection, one.incident_id, incident.state, now)
         if incident.state != FIRING:
-            kept.mark_settled(connection, one.incident_id)
+            payment_store.mark_settled(connection, one.incident_id)
 
 
-def _told(one: kept.KeptIncident) -> Told | None:
+def _last_notification(one: payment_store.StoredIncident) -> Notification | None:
     if one.told_at is None or one.told_state is None:
         return None
-    return Told(one.told_at, one.told_state, one.acknowledged_at)
+    return Notification(one.told_at, one.told_state, one.acknowledged_at)
 
 
-def _key(group_id: str, told: Sequence[tuple[str, str, int]]) -> str:
-    """The same for the same news, another for a repeat of it."""
-    return f"{group_id}-{hashlib.sha256(repr(sorted(told)).encode()).hexdigest()[:16]}"
+def _key(group_id: str, sent: Sequence[tuple[str, str, int]]) -> str:
+    """Return the key of a message: equal for the same news, another for a repeat."""
+    return f"{group_id}-{hashlib.sha256(repr(sorted(sent)).encode()).hexdigest()[:16]}"
 
 
 def _of_frame(incidents: pd.DataFrame) -> list[tuple[str, Incident]]:
-    """Incidents of the table as the engine knows them, the one that began first before."""
+    """Return the incidents of a table with their ids, the earliest first."""
     found = []
     for row in incidents.sort_values(["started_at", "series"]).to_dict("records"):  # a few incidents
         ended = None if pd.isna(row["ended_at"]) else to_minute(row["ended_at"])
@@ -198,8 +198,8 @@ def _of_frame(incidents: pd.DataFrame) -> list[tuple[str, Incident]]:
     return found
 
 
-def _is_same(incident: Incident, one: kept.KeptIncident) -> bool:
-    """Whether the live feed told of the same series at the same time."""
+def _is_same(incident: Incident, one: payment_store.StoredIncident) -> bool:
+    """Return whether the live feed reported the same series at the same time."""
     if one.told_at is None or one.fields["series"] != incident.series:
         return False
     ended, other_ended = incident.ended_minute, one.fields["ended_minute"]

@@ -1,4 +1,4 @@
-"""Delivers the outbox: a thread for each channel, and the heartbeat that tells when monitoring itself is down."""
+"""The outbox worker: a delivery thread for each channel, and the heartbeat of the monitoring itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOG = structlog.get_logger()
 
 
 def deliver(store: Store, channel: str, send: Send, now: dt.datetime) -> bool:
-    """Try the message of a channel that is due; whether there was one."""
+    """Try to deliver a due message of a channel; return whether there was one."""
     message = claim(store, channel, now)
     if message is None:
         return False
@@ -28,15 +28,15 @@ def deliver(store: Store, channel: str, send: Send, now: dt.datetime) -> bool:
         send(Delivery(message.key, message.body, now))
     except DeliveryError as error:
         mark_failed(store, message, now, str(error), is_refused=error.is_refused, wait=error.wait)
-        _LOG.warning("message not taken", channel=channel, key=message.key, attempt=message.attempts, error=str(error))
+        _LOG.warning("message refused", channel=channel, key=message.key, attempt=message.attempts, error=str(error))
     else:
         mark_sent(store, message, now)
-        _LOG.info("message taken", channel=channel, key=message.key, attempt=message.attempts)
+        _LOG.info("message delivered", channel=channel, key=message.key, attempt=message.attempts)
     return True
 
 
 class OutboxWorker:
-    """Delivers from its start to its stop. heartbeat_url: told every minute as long as `is_well` says so."""
+    """Delivers from `start` to `stop`. heartbeat_url: requested every minute while `is_healthy` returns True."""
 
     def __init__(
         self,
@@ -44,28 +44,28 @@ class OutboxWorker:
         channels: Mapping[str, Send],
         clock: Callable[[], dt.datetime],
         heartbeat_url: str | None = None,
-        is_well: Callable[[], bool] = lambda: True,
+        is_healthy: Callable[[], bool] = lambda: True,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
         self._store, self._channels, self._clock = store, channels, clock
-        self._heartbeat_url, self._is_well, self._heartbeat_seconds = heartbeat_url, is_well, heartbeat_seconds
+        self._heartbeat_url, self._is_healthy, self._heartbeat_seconds = heartbeat_url, is_healthy, heartbeat_seconds
         self._stopped, self._news = threading.Event(), threading.Condition()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begin to deliver."""
+        """Start delivery."""
         for channel, send in self._channels.items():
             self._begin(f"outbox_worker {channel}", partial(self._run, channel, send))
         if self._heartbeat_url:
             self._begin("heartbeat", self._beat)
 
     def wake(self) -> None:
-        """Something was written into the outbox."""
+        """Wake the delivery threads: the outbox has a new message."""
         with self._news:
             self._news.notify_all()
 
     def stop(self) -> None:
-        """End after the attempts at hand."""
+        """Stop after the current attempts."""
         self._stopped.set()
         self.wake()
         for thread in self._threads:
@@ -73,7 +73,7 @@ class OutboxWorker:
 
     @property
     def is_alive(self) -> bool:
-        """Whether every thread is at work."""
+        """Whether every thread runs."""
         return all(thread.is_alive() for thread in self._threads)
 
     def _begin(self, name: str, run: Callable[[], None]) -> None:
@@ -85,7 +85,7 @@ class OutboxWorker:
         while not self._stopped.is_set():
             try:
                 did_try = deliver(self._store, channel, send, self._clock())
-            except Exception:  # a full disk or a locked store: what waits is tried again
+            except Exception:  # a full disk or a locked store: retried
                 _LOG.exception("outbox cannot be read or written", channel=channel)
                 did_try = False
             if not did_try:
@@ -95,12 +95,12 @@ class OutboxWorker:
     def _beat(self) -> None:
         assert self._heartbeat_url is not None
         while True:
-            if self._is_well():
+            if self._is_healthy():
                 try:
                     post(self._heartbeat_url, None, {})
                 except DeliveryError as error:
-                    _LOG.warning("heartbeat not taken", error=str(error))
+                    _LOG.warning("heartbeat not accepted", error=str(error))
             else:
-                _LOG.error("no heartbeat: monitoring is not well")
+                _LOG.error("no heartbeat: monitoring is not healthy")
             if self._stopped.wait(self._heartbeat_seconds):
                 return

@@ -1,4 +1,4 @@
-"""A detector led through minutes that are known already: the batch, a replay of files, and the evaluation."""
+"""Run a detector over stored minutes: for the batch, backtests and the evaluation."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ INCIDENT_COLUMNS = [
 
 
 def minutes_in_order(minutes: pd.DataFrame) -> Iterator[tuple[datetime, dict[str, int], bool]]:
-    """Each minute as `Detector.observe` takes it, from first to last.
+    """Yield each minute in order, as the arguments of `Detector.observe`.
 
-    minutes: minute_at, status, count, is_observed, in any order; of rows for the same minute and status the last holds.
+    minutes: minute_at, status, count, is_observed, in any order; the last row of a minute and status is used.
     """
-    kept = minutes.drop_duplicates(["minute_at", "status"], keep="last")
-    is_observed = kept.groupby("minute_at")["is_observed"].any()
-    counts = kept.pivot(index="minute_at", columns="status", values="count").reindex(is_observed.index)
+    latest = minutes.drop_duplicates(["minute_at", "status"], keep="last")
+    is_observed = latest.groupby("minute_at")["is_observed"].any()
+    counts = latest.pivot(index="minute_at", columns="status", values="count").reindex(is_observed.index)
     statuses = counts.columns.tolist()
     # A status without a row in the minute has a count of zero there.
     columns = [counts[status].fillna(0).astype("int64").tolist() for status in statuses]
     times = pd.DatetimeIndex(counts.index).to_pydatetime().tolist()
     for at, observed, *values in zip(times, is_observed.tolist(), *columns, strict=True):
-        # A zero begins no series: a status has one from its first transaction on, whatever other days hold.
+        # A zero starts no series: a status has one from its first transaction on, whatever other days hold.
         yield at, {status: count for status, count in zip(statuses, values, strict=True) if count}, observed
 
 
-def detect(minutes: pd.DataFrame, with_points: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Points and incidents of all minutes, as a detector that starts knowing nothing sees them one after another.
+def detect_batch(minutes: pd.DataFrame, with_points: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Run an untrained detector over all minutes in order; return points and incidents.
 
-    minutes: as `marts.fct_payment_minutes` (minute_at, status, count, is_observed). Points: `POINT_COLUMNS`, a row a
-    series and minute, none for a status that was not seen so far nor for a status in a minute without rows;
-    incident_id where the series was pending or firing then. Incidents: `INCIDENT_COLUMNS`, those that fired, the one
-    that began first before; ended_at (exclusive) is null while an incident lasts.
+    minutes: as `marts.fct_payment_minutes` (minute_at, status, count, is_observed). Points: `POINT_COLUMNS`, a row per
+    series and minute, none for a status before its first row or in a minute without rows; incident_id where the series
+    was pending or firing. Incidents: `INCIDENT_COLUMNS`, those that fired, the earliest first; ended_at (exclusive) is
+    null while an incident lasts.
     Raises ValueError for a count below zero or above 10**9.
     """
     detector = Detector()
@@ -69,7 +69,7 @@ def detect(minutes: pd.DataFrame, with_points: bool = True) -> tuple[pd.DataFram
 
 
 def point_frame(points: list[Point], incidents: pd.DataFrame) -> pd.DataFrame:
-    """Points as `POINT_COLUMNS`; incident_id is that of the incident of `incidents` they are in, else null."""
+    """Return points as `POINT_COLUMNS`; incident_id names the incident of `incidents` that contains them, else null."""
     frame = pd.DataFrame(points, columns=list(Point._fields))
     frame["minute_at"] = frame["minute"].to_numpy("int64").astype("datetime64[m]").astype("datetime64[us]")
     frame["reason"] = [point.reason if point.is_anomalous else None for point in points]
@@ -85,7 +85,7 @@ def point_frame(points: list[Point], incidents: pd.DataFrame) -> pd.DataFrame:
 
 
 def incident_frame(incidents: list[Incident]) -> pd.DataFrame:
-    """Incidents as `INCIDENT_COLUMNS`, by start and series."""
+    """Return incidents as `INCIDENT_COLUMNS`, by start and series."""
     rows = [
         (
             *(one.incident_id, one.series, one.started_at, one.detected_at, one.ended_at, one.severity),

@@ -1,4 +1,4 @@
-"""What payments runs in the service: the live monitor."""
+"""The part of payments in the service: the live monitor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from quintet.payments.live import MonitorService
 
 @dataclass(frozen=True)
 class PaymentsService:
-    """The monitor that judges transactions as they come."""
+    """The monitor that scores transactions as they arrive."""
 
     live: MonitorService
 

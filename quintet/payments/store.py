@@ -1,6 +1,6 @@
-"""What the service keeps of live payments: inputs and checkpoints of the detector, points, incidents, silences.
+"""Live payments in the state store: inputs and checkpoints of the detector, points, incidents, silences.
 
-The state of the detector is a checkpoint and the inputs after it: taken again in their order, they give it back.
+The state of the detector is a checkpoint and the inputs after it: applying them in order restores it.
 """
 
 from __future__ import annotations
@@ -114,10 +114,10 @@ _INSERT_INCIDENT = (
 
 
 @dataclass(frozen=True)
-class KeptIncident:
-    """An incident with what people did and were told of it. Times are UTC.
+class StoredIncident:
+    """An incident with its acknowledgement and notifications. Times are UTC.
 
-    fields: by `INCIDENT_FIELDS`. is_settled: nothing more is to be told of it.
+    fields: by `INCIDENT_FIELDS`. is_settled: it needs no more notifications.
     """
 
     incident_id: str
@@ -133,8 +133,8 @@ class KeptIncident:
 
 
 @dataclass(frozen=True)
-class KeptSilence:
-    """Nothing is told of a series (None: of any) between two times, UTC."""
+class StoredSilence:
+    """A time without notifications about a series (None: any). Times are UTC."""
 
     silence_id: int
     series: str | None
@@ -148,7 +148,7 @@ class KeptSilence:
 
 
 def add_inputs(connection: sqlite3.Connection, inputs: Iterable[tuple[int, Mapping[str, int] | None]]) -> int:
-    """Add inputs in their order: a minute with counts, or with None where it was closed; gives the last one's id."""
+    """Add inputs in order: a minute with counts, or with None if it was closed; return the id of the last one."""
     last = 0
     for minute, counts in inputs:
         cursor = connection.execute(
@@ -160,17 +160,17 @@ def add_inputs(connection: sqlite3.Connection, inputs: Iterable[tuple[int, Mappi
 
 
 def save_checkpoint(connection: sqlite3.Connection, input_id: int, state: Mapping[str, Any]) -> None:
-    """Keep the state after the input `input_id`; the inputs up to it are of no more use."""
+    """Save the state after the input `input_id`, and delete the inputs before it."""
     connection.execute(
         "insert or replace into payment_checkpoint (one, input_id, state) values (1, ?, ?)",
         (input_id, json.dumps(state)),
     )
-    # the last one stays, so that ids go on from it
+    # the last one stays, for ids to continue from it
     connection.execute("delete from payment_inputs where input_id < ?", (input_id,))
 
 
 def load_state(store: Store) -> tuple[dict[str, Any] | None, list[tuple[int, int, dict[str, int] | None]]]:
-    """The last checkpoint's state, if any, and the inputs after it: id, minute, counts."""
+    """Return the state of the last checkpoint, if any, and the inputs after it: id, minute, counts."""
     row = store.read().execute("select input_id, state from payment_checkpoint").fetchone()
     after = row["input_id"] if row else 0
     inputs = (
@@ -183,13 +183,13 @@ def load_state(store: Store) -> tuple[dict[str, Any] | None, list[tuple[int, int
 
 
 def last_input(store: Store) -> int:
-    """The id of the last input, 0 before the first."""
+    """Return the id of the last input, 0 before the first."""
     (last,) = store.read().execute("select coalesce(max(input_id), 0) from payment_inputs").fetchone()
     return int(last)
 
 
 def add_transaction(connection: sqlite3.Connection, transaction_id: str, status: str, minute: int) -> bool:
-    """Keep that a transaction was counted; False where it was before."""
+    """Record that a transaction was counted; return False if it was already."""
     cursor = connection.execute(
         "insert into payment_transactions (transaction_id, status, minute) values (?, ?, ?) on conflict do nothing",
         (transaction_id, status, minute),
@@ -198,7 +198,7 @@ def add_transaction(connection: sqlite3.Connection, transaction_id: str, status:
 
 
 def transaction_counts(store: Store, since_minute: int) -> dict[tuple[int, str], int]:
-    """How many transactions were counted by minute and status."""
+    """Return how many transactions were counted, by minute and status."""
     rows = store.read().execute(
         "select minute, status, count(*) as count from payment_transactions where minute >= ? group by minute, status",
         (since_minute,),
@@ -207,7 +207,7 @@ def transaction_counts(store: Store, since_minute: int) -> dict[tuple[int, str],
 
 
 def forget_before(connection: sqlite3.Connection, points_minute: int, transactions_minute: int) -> None:
-    """Remove points and counted transactions of earlier minutes."""
+    """Delete points and counted transactions of earlier minutes."""
     connection.execute("delete from payment_points where minute < ?", (points_minute,))
     connection.execute("delete from payment_transactions where minute < ?", (transactions_minute,))
 
@@ -228,7 +228,7 @@ def points(
     after: tuple[int, str] | None = None,
     limit: int = -1,
 ) -> list[tuple[Any, ...]]:
-    """Points of the minutes from `since_minute` to before `until_minute`, by minute and series, as `POINT_FIELDS`."""
+    """Return points from `since_minute` to before `until_minute`, by minute and series, as `POINT_FIELDS`."""
     minute, name = after or (since_minute - 1, "")
     among = f"and series in ({', '.join('?' * len(series))}) " if series else ""
     rows = store.read().execute(
@@ -240,7 +240,7 @@ def points(
 
 
 def last_point_minute(store: Store) -> int | None:
-    """The last minute with a point; None without any."""
+    """Return the last minute with a point; None without any."""
     (minute,) = store.read().execute("select max(minute) from payment_points").fetchone()
     return None if minute is None else int(minute)
 
@@ -251,14 +251,14 @@ def last_point_minute(store: Store) -> int | None:
 def save_incident(
     connection: sqlite3.Connection, incident_id: str, source: str, fields: Sequence[Any], now: dt.datetime
 ) -> None:
-    """Write an incident, `fields` by `INCIDENT_FIELDS`; what people did and were told of it stays."""
+    """Write an incident, `fields` by `INCIDENT_FIELDS`; its acknowledgement and notifications stay."""
     connection.execute(_INSERT_INCIDENT, (incident_id, source, at_text(now), *fields))
 
 
 def incidents(
     store: Store, since_minute: int | None = None, only_unsettled: bool = False, limit: int = -1
-) -> list[KeptIncident]:
-    """The incidents that ended after a minute or last, the one that began last first."""
+) -> list[StoredIncident]:
+    """Return the incidents that ended after a minute or are open, the latest first."""
     where = ["true"]
     values: list[Any] = []
     if since_minute is not None:
@@ -274,14 +274,14 @@ def incidents(
     return [_incident(row) for row in rows]
 
 
-def incident(store: Store, incident_id: str) -> KeptIncident | None:
-    """The incident of this id, None where there is none."""
+def incident(store: Store, incident_id: str) -> StoredIncident | None:
+    """Return the incident of this id, None if there is none."""
     row = store.read().execute("select * from payment_incidents where incident_id = ?", (incident_id,)).fetchone()
     return None if row is None else _incident(row)
 
 
-def mark_told(connection: sqlite3.Connection, incident_id: str, state: str, now: dt.datetime) -> None:
-    """Keep that the team was told of an incident in this state."""
+def mark_notified(connection: sqlite3.Connection, incident_id: str, state: str, now: dt.datetime) -> None:
+    """Record that the team was notified of an incident in this state."""
     connection.execute(
         "update payment_incidents set told_at = ?, told_state = ?, told_times = told_times + 1 where incident_id = ?",
         (at_text(now), state, incident_id),
@@ -289,12 +289,12 @@ def mark_told(connection: sqlite3.Connection, incident_id: str, state: str, now:
 
 
 def mark_settled(connection: sqlite3.Connection, incident_id: str) -> None:
-    """Keep that nothing more is to be told of an incident."""
+    """Record that an incident needs no more notifications."""
     connection.execute("update payment_incidents set is_settled = 1 where incident_id = ?", (incident_id,))
 
 
 def acknowledge(store: Store, incident_id: str, who: str, now: dt.datetime) -> bool:
-    """Somebody takes an incident on; the first one stays. False where there is no such incident."""
+    """Acknowledge an incident; the first acknowledgement stays. Return False if there is no such incident."""
     with store.write() as connection:
         connection.execute(
             "update payment_incidents set acknowledged_at = ?, acknowledged_by = ? "
@@ -307,18 +307,18 @@ def acknowledge(store: Store, incident_id: str, who: str, now: dt.datetime) -> b
 
 def add_silence(
     store: Store, series: str | None, starts_at: dt.datetime, expires_at: dt.datetime, who: str, comment: str
-) -> KeptSilence:
-    """Be silent about a series, or about all."""
+) -> StoredSilence:
+    """Silence a series, or all of them."""
     with store.write() as connection:
         cursor = connection.execute(
             "insert into payment_silences (series, starts_at, expires_at, created_by, comment) values (?, ?, ?, ?, ?)",
             (series, at_text(starts_at), at_text(expires_at), who, comment),
         )
-    return KeptSilence(cursor.lastrowid or 0, series, starts_at, expires_at, who, comment)
+    return StoredSilence(cursor.lastrowid or 0, series, starts_at, expires_at, who, comment)
 
 
 def end_silence(store: Store, silence_id: int, now: dt.datetime) -> bool:
-    """End a silence now; False where there is none that still holds."""
+    """End a silence now; return False if none of this id is active."""
     with store.write() as connection:
         cursor = connection.execute(
             "update payment_silences set expires_at = ? where silence_id = ? and expires_at > ?",
@@ -327,13 +327,13 @@ def end_silence(store: Store, silence_id: int, now: dt.datetime) -> bool:
     return cursor.rowcount == 1
 
 
-def silences(store: Store, now: dt.datetime) -> list[KeptSilence]:
-    """The silences that hold now or will, the one that ends first before."""
+def silences(store: Store, now: dt.datetime) -> list[StoredSilence]:
+    """Return the current and future silences, by their end."""
     rows = store.read().execute(
         "select * from payment_silences where expires_at > ? order by expires_at, silence_id", (at_text(now),)
     )
     return [
-        KeptSilence(
+        StoredSilence(
             row["silence_id"],
             row["series"],
             dt.datetime.fromisoformat(row["starts_at"]),
@@ -345,11 +345,11 @@ def silences(store: Store, now: dt.datetime) -> list[KeptSilence]:
     ]
 
 
-def _incident(row: sqlite3.Row) -> KeptIncident:
+def _incident(row: sqlite3.Row) -> StoredIncident:
     def moment(name: str) -> dt.datetime | None:
         return dt.datetime.fromisoformat(row[name]) if row[name] else None
 
-    return KeptIncident(
+    return StoredIncident(
         incident_id=row["incident_id"],
         source=row["source"],
         fields={name: row[name] for name in INCIDENT_FIELDS},

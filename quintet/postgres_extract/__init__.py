@@ -1,1 +1,1 @@
-"""Tables of an application's database, taken into the warehouse as files are."""
+"""Tables of an application's database, loaded into the warehouse like files."""

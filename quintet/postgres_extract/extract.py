@@ -1,8 +1,8 @@
-"""From an application's tables to raw tables: new and changed rows alone, deletes recorded, nothing lost.
+"""Extract an application's tables into raw tables: only new and changed rows, with deletes recorded.
 
-The rows of one extraction are one Parquet file and so one batch. What is known of the source (`ops.source_rows`) moves
-on only after the batch is loaded: a process that is killed in between extracts the same rows again, and the same rows
-again change nothing.
+The rows of one extraction are one Parquet file and so one batch. The known state of the database (`ops.source_rows`) is
+updated only after the batch is loaded: a process that is killed in between extracts the same rows again, which changes
+nothing.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from quintet.warehouse.inbox import list_inbox
 from quintet.warehouse.load import Outcome, load_files
 
 MOST_KEYS_ASKED = 50_000
-"""Keys whose rows are asked for one by one; of more the whole table is read and the rest is dropped here."""
+"""The most keys whose rows are selected in a query; for more, the whole table is read and filtered here."""
 
 FILE_PREFIX = "postgres_"
-"""How the name of every batch from a database begins."""
+"""The prefix of the name of every batch from a database."""
 
 _EXTRACTED_AT = "extracted_at"
 _COMPARED = """
@@ -49,7 +49,7 @@ _COMPARED = """
 
 @dataclass(frozen=True)
 class Extraction:
-    """What came of a table: keys that were new, changed and deleted since the last time, and rows that were landed."""
+    """The result for a table: keys that are new, changed and deleted since the last time, and rows that were loaded."""
 
     dataset: str
     new: int
@@ -60,7 +60,7 @@ class Extraction:
 
     @property
     def has_changes(self) -> bool:
-        """Whether the source differs from what was known of it."""
+        """Whether the database differs from its known state."""
         return bool(self.new or self.changed or self.deleted)
 
 
@@ -73,11 +73,11 @@ def extract(
     report: Callable[[str], None],
     accept_changed_columns: bool = False,
 ) -> list[Extraction]:
-    """Take what changed in the source since the last time into the raw tables, all tables as of one moment.
+    """Load what changed in the database since the last time into the raw tables, all tables as of one moment.
 
-    connection: to the warehouse. landing: folder for the files in between. now: UTC without zone. Raises SourceError
-    where the source is down, a column vanished or has another type (unless that is accepted); the tables before stay.
-    Empty where the database has none of the tables and never had: it is another business's.
+    connection: to the warehouse. landing: folder for intermediate files. now: UTC without zone. Raises SourceError if
+    the database is down, or a column vanished or changed its type (unless that is accepted); the last good tables stay.
+    Returns an empty list if the database never had any of the tables: it belongs to another business.
     """
     done = []
     with one_snapshot(url) as snapshot:
@@ -123,7 +123,7 @@ def _was_read_before(connection: duckdb.DuckDBPyConnection, datasets: Sequence[D
 
 
 def _require_known_columns(connection: duckdb.DuckDBPyConnection, table: SourceTable) -> None:
-    """Raise SourceError where a column that was read before is gone or has another type."""
+    """Raise SourceError if a column that was read before is gone or has another type."""
     name = table.dataset.name
     known = connection.execute("select column_name, type from ops.source_columns where dataset = ?", [name]).fetchall()
     faults = []
@@ -134,7 +134,7 @@ def _require_known_columns(connection: duckdb.DuckDBPyConnection, table: SourceT
             faults.append(f"column {column} was {kind} and is {table.columns[column]}")
     if faults:
         raise SourceError(
-            f"the source table {name} has changed: {'; '.join(faults)}. Change it back, or materialise "
+            f"the table {name} of the database has changed: {'; '.join(faults)}. Change it back, or materialise "
             "source/promotions with accept_changed_columns: true if it is meant. The last good tables stay"
         )
 
@@ -150,7 +150,7 @@ def _land(
     """Write the rows to a file, load it as a batch, and remove it."""
     folder = landing / dataset.name
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.iterdir():  # of an extraction that was killed: its rows are among these
+    for left in folder.iterdir():  # of an extraction that was killed: these rows include its rows
         left.unlink()
     moment = now.isoformat(timespec="microseconds")
     stamped = rows.append_column(_EXTRACTED_AT, pa.array([moment] * len(rows), pa.string()))
@@ -159,13 +159,13 @@ def _land(
     outcomes = load_files(connection, dataset, list_inbox(landing, dataset.name), now, report)
     (outcome,) = outcomes
     if outcome.status not in ("loaded", "known"):
-        raise SourceError(f"the rows of the source table {dataset.name} cannot be loaded: {outcome.message}")
+        raise SourceError(f"the rows of the database table {dataset.name} cannot be loaded: {outcome.message}")
     file.unlink()
     return outcome
 
 
 def _remember(connection: duckdb.DuckDBPyConnection, table: SourceTable, now: dt.datetime) -> None:
-    """Note what is known of the source now, from the table `compared`, and with which columns."""
+    """Record the state of the database from the table `compared`, and its columns."""
     name = table.dataset.name
     columns = pa.table({"column_name": list(table.columns), "type": list(table.columns.values())})
     with transaction(connection):

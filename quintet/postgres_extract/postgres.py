@@ -1,7 +1,7 @@
-"""Reading tables of a PostgreSQL in one consistent snapshot, through Arrow.
+"""Read tables of a PostgreSQL in one consistent snapshot, through Arrow.
 
-Rows are compared by the md5 of their text, computed in the database, so that only new and changed rows travel and no
-column has to say when a row was changed.
+Rows are compared by the md5 of their text, computed in the database: only new and changed rows are transferred, and no
+column with the time of a change is needed.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _PASSWORD = re.compile(r"://([^:/@]*):[^@]*@")
 
 
 class SourceError(RuntimeError):
-    """The source database cannot be read as it should; the text says what, where, and how to mend it."""
+    """The database cannot be read; the text says what failed, where, and how to fix it."""
 
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A table as it stands: the dataset that it holds, and its columns of the contract with their types."""
+    """A table of the database: its dataset, and its columns of the contract with their types."""
 
     dataset: Dataset
     columns: Mapping[str, str]
@@ -46,14 +46,14 @@ class SourceTable:
 
 @contextmanager
 def one_snapshot(url: str) -> Iterator[Snapshot]:
-    """All that is read within the body is of one moment. Raises SourceError where the database cannot be reached."""
+    """Yield a snapshot: all reads in the body see one moment. Raises SourceError if the database cannot be reached."""
     try:
         connection = dbapi.connect(url, conn_kwargs={})
     except adbc_driver_manager.Error as error:
         place = _PASSWORD.sub(r"://\1@", url)
         raise SourceError(
-            f"the source database {place} cannot be reached: {_in_short(error)}. "
-            "Start it, or mend QUINTET_POSTGRES_URL; the last good tables stay"
+            f"the database {place} cannot be reached: {_in_short(error)}. "
+            "Start it, or fix QUINTET_POSTGRES_URL; the last good tables stay"
         ) from None
     try:
         snapshot = Snapshot(connection)
@@ -65,9 +65,9 @@ def one_snapshot(url: str) -> Iterator[Snapshot]:
 
 
 def activity(url: str, datasets: Sequence[Dataset]) -> str:
-    """A text that is another one once rows of these tables were written: cheap to ask for, and a hint, no proof.
+    """Return a text that changes when rows of these tables are written: a cheap hint, not a proof.
 
-    Raises SourceError where the database cannot be reached.
+    Raises SourceError if the database cannot be reached.
     """
     names = ", ".join(quote_literal(dataset.name) for dataset in datasets)
     with one_snapshot(url) as snapshot:
@@ -79,24 +79,24 @@ def activity(url: str, datasets: Sequence[Dataset]) -> str:
 
 
 class Snapshot:
-    """A moment of the database, to ask questions of."""
+    """A read-only view of the database at one moment."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
     def execute(self, query: str) -> pa.Table | None:
-        """The rows of a query; None of a statement without any. Raises SourceError where it fails."""
+        """Return the rows of a query; None for a statement without a result. Raises SourceError if it fails."""
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute(query)
                 return None if cursor.description is None else cursor.fetch_arrow_table()
         except adbc_driver_manager.Error as error:
             raise SourceError(
-                f"the source database broke off: {_in_short(error)}. Run again; nothing was lost"
+                f"the query of the database failed: {_in_short(error)}. Run again; nothing was lost"
             ) from error
 
     def has_any(self, datasets: Sequence[Dataset]) -> bool:
-        """Whether there is a table named as one of the datasets."""
+        """Return whether there is a table with the name of one of the datasets."""
         names = ", ".join(quote_literal(dataset.name) for dataset in datasets)
         found = self._rows(
             "select table_name::text as name from information_schema.tables "
@@ -105,26 +105,26 @@ class Snapshot:
         return bool(found.num_rows)
 
     def table(self, dataset: Dataset) -> SourceTable:
-        """The table named as the dataset. Raises SourceError where it or a required column is not there."""
+        """Return the table with the name of the dataset. Raises SourceError if it or a required column is missing."""
         found = self._rows(
             "select column_name::text as name, data_type::text as type from information_schema.columns "
             f"where table_schema = any (current_schemas(false)) and table_name = {quote_literal(dataset.name)}"
         ).to_pylist()
         if not found:
             raise SourceError(
-                f"the source database has no table {dataset.name} that can be read; create it or grant select on it"
+                f"the database has no table {dataset.name} that can be read; create it or grant select on it"
             )
         types = {row["name"]: row["type"] for row in found}
         missing = [name for name in _required(dataset) if name not in types]
         if missing:
             raise SourceError(
-                f"the source table {dataset.name} has no column {', '.join(missing)}, which is required; "
+                f"the table {dataset.name} of the database has no column {', '.join(missing)}, which is required; "
                 f"it has {', '.join(sorted(types))}. The last good tables stay"
             )
         return SourceTable(dataset, {name: types[name] for name in dataset.columns if name in types})
 
     def fingerprints(self, table: SourceTable) -> pa.Table:
-        """`FINGERPRINT` of every key; rows that share a key are hashed together, whatever their order."""
+        """Return `FINGERPRINT` of every key; rows that share a key are hashed together, in any order."""
         texts = ", ".join(f"{quote_identifier(name)}::text" for name in table.columns)
         key = ", ".join(f"{quote_identifier(name)}::text" for name in table.dataset.key)
         return self._rows(
@@ -135,9 +135,9 @@ class Snapshot:
         ).cast(FINGERPRINT)
 
     def rows(self, table: SourceTable, key_hashes: Sequence[str], most_asked: int) -> pa.Table:
-        """The rows with these keys as text; the same rows always in the same order.
+        """Return the rows with these keys as text, in a stable order.
 
-        most_asked: of more keys than this the whole table is read, and the others are dropped here.
+        most_asked: for more keys than this, the whole table is read and filtered here.
         """
         key = ", ".join(f"{quote_identifier(name)}::text" for name in table.dataset.key)
         texts = ", ".join(f"{quote_identifier(name)}::text as {quote_identifier(name)}" for name in table.columns)
@@ -154,7 +154,7 @@ class Snapshot:
     def _rows(self, query: str) -> pa.Table:
         found = self.execute(query)
         if found is None:
-            raise SourceError("the source database gave no rows to a question that has some")
+            raise SourceError("the database returned no result for a query. Run again; nothing was lost")
         return found
 
 
@@ -163,5 +163,5 @@ def _required(dataset: Dataset) -> list[str]:
 
 
 def _in_short(error: Exception) -> str:
-    """The first line of what the driver says, without the place in its source."""
+    """Return the first line of the driver's message, without the query."""
     return str(error).strip().splitlines()[0].split("\nQuery:")[0][:300]

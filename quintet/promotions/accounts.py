@@ -1,4 +1,4 @@
-"""Sign-ups as columns: the one form in which a million and a single one are judged."""
+"""Sign-ups as columns: the form in which both a million accounts and a single one are scored."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 LONGEST_TEXT = 320
-"""Characters of a field that are looked at: as many as the longest e-mail address has."""
+"""Characters of a field that are read: the length of the longest e-mail address."""
 
 TEXTS = ("user_id", "email", "phone", "first_name", "last_name", "ip_address", "device_id")
 _SECONDS_PER_DAY = 86_400
 _ROWS_AT_ONCE = 100_000
 
 Column = Sequence[str | None]
-"""Texts: an Arrow array, which is small, or of a few accounts a list, which is made in a tenth of the time."""
+"""Texts: an Arrow array, which is compact, or for a few accounts a list, which is ten times faster to build."""
 
 
 @dataclass(frozen=True)
 class SignUp:
-    """A person who signs up. What is not known is None and tells nothing. created_at is UTC; naive means UTC."""
+    """A person who signs up. Unknown fields are None and no evidence. created_at is UTC; naive means UTC."""
 
     user_id: str
     created_at: dt.datetime | None = None
@@ -42,9 +42,9 @@ class SignUp:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> SignUp:
-        """From a mapping: other fields are ignored, a number is taken as text, what is no date as not known.
+        """Return the sign-up of a mapping: other fields are ignored, numbers become text, invalid dates are unknown.
 
-        Raises ValueError where there is no user_id.
+        Raises ValueError without a user_id.
         """
         texts = {name: _text(given.get(name)) for name in TEXTS}
         user_id = texts.pop("user_id")
@@ -65,11 +65,11 @@ class Usage:
 
 @dataclass(frozen=True)
 class Accounts:
-    """Sign-ups by row, and the codes that each used.
+    """Sign-ups by row, and the codes that each of them used.
 
     fields: the text columns, trimmed, None where unknown. created_at_s: Unix seconds; age_years: at sign-up;
-    use_lag_days: from sign-up to the first use; each NaN where unknown. uses: how many. Row i used the codes
-    `code[code_start[i]:code_start[i + 1]]`, distinct.
+    use_lag_days: from sign-up to the first use; each NaN where unknown. uses: number of uses. Row i used the distinct
+    codes `code[code_start[i]:code_start[i + 1]]`.
     """
 
     fields: Mapping[str, Column]
@@ -81,12 +81,12 @@ class Accounts:
     code: Column
 
     def __len__(self) -> int:
-        """How many accounts."""
+        """The number of accounts."""
         return len(self.created_at_s)
 
     @property
     def user_id(self) -> pa.Array:
-        """The users."""
+        """The user ids."""
         return pa.array(self.fields["user_id"], pa.string())
 
     @property
@@ -111,10 +111,10 @@ _FIRST_USES = """
 
 
 def accounts_of(users: pd.DataFrame | pa.Table, usages: pd.DataFrame | pa.Table | None = None) -> Accounts:
-    """The accounts of the users, sorted by user_id: of rows with one user_id the earliest holds.
+    """Return the accounts of the users, sorted by user_id; of rows with one user_id the earliest is used.
 
-    users: the fields of `SignUp`, any but user_id may be absent, others are ignored; created_at and dob are dates or
-    timestamps, UTC. usages: user_id, promo_code, used_at; usages of other users are left out.
+    users: the fields of `SignUp`; any but user_id may be absent, others are ignored; created_at and dob are dates or
+    timestamps, UTC. usages: user_id, promo_code, used_at; usages of other users are ignored.
     """
     signed_up = pa.table(
         [_seconds(_column(users, "created_at")), _seconds(_column(users, "dob"))]
@@ -140,12 +140,12 @@ def accounts_of(users: pd.DataFrame | pa.Table, usages: pd.DataFrame | pa.Table 
 
 
 def account_of(sign_up: SignUp, usages: Iterable[Usage] = ()) -> Accounts:
-    """One account, equal to what `accounts_of` makes of a table of one row."""
+    """Return one account, equal to `accounts_of` for a table of one row."""
     return accounts_as_given([(sign_up, usages)])
 
 
 def accounts_as_given(given: Sequence[tuple[SignUp, Iterable[Usage]]]) -> Accounts:
-    """Each sign-up with its usages as an account: each equal to `account_of` it, in the order given."""
+    """Return an account for each sign-up with its usages, in the order given; each equals its `account_of`."""
     entries: list[tuple[int, str, float, float]] = []
     for number, (_, usages) in enumerate(given):
         uses: dict[str, set[float]] = {}
@@ -170,14 +170,14 @@ def accounts_as_given(given: Sequence[tuple[SignUp, Iterable[Usage]]]) -> Accoun
 
 
 def rows_of(*columns: Column) -> Iterator[tuple[Any, ...]]:
-    """The values of each row, made as they are asked for: of a million rows only some are there at a time."""
+    """Yield the values of each row, in chunks: of a million rows only some are in memory at a time."""
     for start in range(0, len(columns[0]), _ROWS_AT_ONCE):
         parts = (column[start : start + _ROWS_AT_ONCE] for column in columns)
         yield from zip(*(part.to_pylist() if isinstance(part, pa.Array) else part for part in parts), strict=True)
 
 
 def column_of(texts: Iterable[str | None]) -> pa.Array:
-    """The texts as an array, which likewise takes only some of them at a time."""
+    """Return the texts as an array, built in chunks likewise."""
     waiting = iter(texts)
     parts = [pa.array([], pa.string())]
     while part := list(islice(waiting, _ROWS_AT_ONCE)):
@@ -196,7 +196,7 @@ def _assembled(
 ) -> Accounts:
     use_lag_days = np.full(len(created_at_s), np.nan)
     np.fmin.at(use_lag_days, code_row, (used_at_s - created_at_s[code_row]) / _SECONDS_PER_DAY)
-    # A use before the sign-up is a fault of clocks or files, and tells nothing.
+    # A use before the sign-up is a fault of clocks or files, and no evidence.
     use_lag_days[use_lag_days < 0] = np.nan
     return Accounts(
         fields=fields,
@@ -231,7 +231,7 @@ def _floats(column: pa.ChunkedArray) -> np.ndarray:
 def _text(value: object) -> str | None:
     if value is None or isinstance(value, (dict, list)):
         return None
-    # Half a surrogate pair is no text that a file or a database can hold.
+    # No file or database can store half a surrogate pair.
     text = str(value).encode(errors="replace").decode()[:LONGEST_TEXT].strip()
     return text or None
 
@@ -248,7 +248,7 @@ def _time(value: object) -> dt.datetime | None:
 
 
 def _unix_seconds(at: dt.datetime | None) -> float:
-    """NaN where it is not known."""
+    """Return Unix seconds, NaN if the time is unknown."""
     if at is None:
         return math.nan
     return (at if at.tzinfo else at.replace(tzinfo=dt.UTC)).timestamp()

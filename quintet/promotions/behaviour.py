@@ -1,4 +1,4 @@
-"""Behaviour: what an account does with promotion codes, beside what the population does."""
+"""Behaviour: how an account uses promotion codes, compared with the population."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ BEHAVIOUR_EVIDENCE = ("use_hasty", "use_early", "uses_many")
 
 
 def behaviour_evidence(accounts: Accounts, population: Population) -> dict[str, np.ndarray]:
-    """The columns `BEHAVIOUR_EVIDENCE`, 0 where no use is known.
+    """Return the columns `BEHAVIOUR_EVIDENCE`, 0 where no use is known.
 
-    use_hasty: how far the first use comes sooner than 99% of first uses do; use_early: how few come as soon, which
-    says something only where labels show that abusers are early. uses_many: how few accounts use codes as often.
+    use_hasty: how much earlier the first use is than 99% of first uses; use_early: how rare so early a use is, which
+    counts only where labels show that abusers are early. uses_many: how rare so many uses are.
     """
-    if not accounts.uses.any():  # as of most who sign up
+    if not accounts.uses.any():  # true of most sign-ups
         return {name: np.zeros(len(accounts)) for name in BEHAVIOUR_EVIDENCE}
     return {
         "use_hasty": population.use_lag_days.below(accounts.use_lag_days),

@@ -1,4 +1,4 @@
-"""What is around one account that is judged: who shares keys with it, and with those that it is linked with."""
+"""The candidate graph of one scored account: accounts that share keys with it or with accounts linked with it."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Added:
 
 
 fields_of: Callable[[Added], tuple[Any, ...]] = attrgetter(*(field.name for field in fields(Added)))
-"""An added account as a tuple: of numbers, texts and arrays, it is nothing that has to be searched for garbage."""
+"""An added account as a tuple of numbers, texts and arrays, which the garbage collector need not track."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Many accounts, by row. Row i has the keys `key[key_start[i]:key_start[i + 1]]`, of the kinds beside them."""
+    """Many accounts, by row. Row i has the keys `key[key_start[i]:key_start[i + 1]]`, with their kinds in `kind`."""
 
     user_id: pa.Array
     members: Members
@@ -45,7 +45,7 @@ class Columns:
 
 
 class Stored:
-    """One of many, with the fields of `Added`. Its user and keys are read when they are asked for: of most, never."""
+    """One of many accounts, with the fields of `Added`. Its user and keys are read on use: for most, never."""
 
     __slots__ = ("_columns", "_row", "code", "code_rarity", "created_at_s", "name")
 
@@ -59,7 +59,7 @@ class Stored:
 
     @property
     def user_id(self) -> str:
-        """The user."""
+        """The user id."""
         return str(self._columns.user_id[self._row])
 
     @property
@@ -81,7 +81,7 @@ Entry = Added | Stored
 
 
 def members_of_entries(entries: Sequence[Entry]) -> Members:
-    """What links look at, of the accounts."""
+    """Return the accounts as members, the input of links."""
     codes = [entry.code for entry in entries]
     return Members(
         created_at_s=np.array([entry.created_at_s for entry in entries]),
@@ -93,10 +93,10 @@ def members_of_entries(entries: Sequence[Entry]) -> Members:
 
 
 class CandidateGraph:
-    """A guest, its cluster and all that share a key with one of it.
+    """The scored account (the guest), its cluster, and all accounts that share a key with one of the cluster.
 
-    known: the row that the guest has already, which is not looked at. below: rows from there on came after it. Places
-    count `entries`, in which all guests that are judged together stand, each with its own neighbours.
+    known: the row of the guest if it is known already; it is ignored. below: later rows joined after the guest. Places
+    are positions in `entries`, which holds all guests that are scored together, each with its neighbours.
     """
 
     def __init__(self, entries: list[Entry], guest: Entry, known: int | None, below: int) -> None:
@@ -110,7 +110,7 @@ class CandidateGraph:
         self._fresh: dict[tuple[int, int], list[int]] = {}
 
     def keys_to_look_up(self) -> list[int]:
-        """The keys of the frontier that were not looked up before."""
+        """Return the keys of the frontier that were not looked up before."""
         return list({key for at in self._frontier for key in self._entries[at].key} - self._sharers.keys())
 
     def look_up(
@@ -120,10 +120,9 @@ class CandidateGraph:
         entry_of: Callable[[int], Entry],
         points: Sequence[Sequence[float]],
     ) -> bool:
-        """Take over which known accounts hold each key, and so the pairs of the frontier. Whether there is another one.
+        """Add the known accounts that hold each key, and so the pairs of the frontier; return whether to go on.
 
-        Who is linked whatever else is weighed is the next frontier at once: nearly always nobody remains for another
-        round of weighing.
+        Accounts whose keys alone make a link are the next frontier at once, so a second round of weighing is rare.
         """
         for key, rows in zip(keys, holders, strict=True):
             others = [row for row in rows if row != self.known and row < self._below]
@@ -153,15 +152,15 @@ class CandidateGraph:
         return self.take(ends for ends, counts in fresh.items() if sum(map(getitem, points, counts)) >= LINK_FROM)
 
     def take(self, links: Iterable[tuple[int, int]]) -> bool:
-        """Make who is linked by these pairs the next frontier.
+        """Make the accounts linked by these pairs the next frontier.
 
-        Whether there is one, of a cluster that is not too large to be one.
+        Return whether there are any, and the cluster is not too large.
         """
         self._frontier = sorted({place for ends in links for place in ends} - self._cluster)
         self._cluster.update(self._frontier)
         return bool(self._frontier) and len(self._cluster) <= LARGEST_CLUSTER
 
     def fresh_pairs(self) -> dict[tuple[int, int], list[int]]:
-        """The pairs that were not given before, with the counts of `Pairs.sharers`."""
+        """Return the pairs that were not returned before, with the counts of `Pairs.sharers`."""
         fresh, self._fresh = self._fresh, {}
         return fresh

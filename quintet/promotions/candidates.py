@@ -1,4 +1,4 @@
-"""Candidate pairs of a batch: which accounts share a key that is no hub."""
+"""Candidate pairs of a batch: accounts that share a key that is not a hub."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PAIRS = f"""
 
 
 def pairs_of(accounts: Accounts, memory_limit: str = "2GB") -> Pairs:
-    """All pairs of the accounts that share a key which is no hub."""
+    """Return all pairs of accounts that share a key that is not a hub."""
     row, kind, key = identity_keys(accounts)
     with duckdb.connect(config={"threads": 2, "memory_limit": memory_limit}) as connection:
         connection.register("identity_key", pa.table({"account": pa.array(row), "kind": pa.array(kind), "key": key}))
@@ -45,7 +45,7 @@ def pairs_of(accounts: Accounts, memory_limit: str = "2GB") -> Pairs:
 
 
 def members_of(accounts: Accounts, population: Population) -> Members:
-    """What links look at, of the accounts."""
+    """Return the accounts as members, the input of links."""
     name = np.empty(len(accounts), dtype=object)
     name[:] = [_full_name(*names) for names in rows_of(accounts.fields["first_name"], accounts.fields["last_name"])]
     rarity = (population.code_rarity(code) for (code,) in rows_of(accounts.code))
@@ -59,5 +59,5 @@ def members_of(accounts: Accounts, population: Population) -> Members:
 
 
 def _full_name(first: str | None, last: str | None) -> str:
-    """Both names in lower case, as far as they are known."""
+    """Return the known names in lower case."""
     return f"{first or ''} {last or ''}".lower().strip()

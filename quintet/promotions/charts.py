@@ -1,6 +1,6 @@
-"""The promotions figures: from a frame to a chart, its table and the sentence that says its main number.
+"""The promotions figures: each turns a frame into a chart, its table and a sentence with the main number.
 
-Every function takes an empty frame too, and then gives a figure without a chart whose note says what to do.
+For an empty frame, a function returns a figure without a chart whose note says what to do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from quintet.presentation.design import Column, Figure, format_value, plain_valu
 from quintet.promotions.overview import Grain, Ranking
 
 MOST_DRAWN = 40
-"""Accounts of a cluster that are drawn; the table has all."""
+"""The most accounts of a cluster that are drawn; the table has all."""
 
 MEASURES = {
     "average_precision": "Average precision",
@@ -27,7 +27,7 @@ MEASURES = {
     "recall_of_review": "Recall of review and block",
 }
 SCORERS = {
-    "in_force": "Model in force",
+    "in_force": "Active model",
     "scorecard": "Scorecard",
     "logistic": "Logistic regression",
     "boosting": "Gradient boosting",
@@ -45,8 +45,8 @@ KINDS = {
 
 _NO_ROWS = "No user or usage has been loaded yet. Drop files into the inboxes of promotions and run `make run`."
 _NO_LABELS = (
-    "This needs labelled abusers and labelled honest users. Confirm or clear users on this page, or give `is_abuser` "
-    "in a users file; the next run learns from them."
+    "This needs labelled abusers and labelled honest users. Confirm or clear users on this page, or add `is_abuser` to "
+    "a users file; the next run trains on them."
 )
 _SERIES = {"registrations": "Registrations", "usages": "Usages"}
 _THRESHOLD = "threshold"
@@ -57,7 +57,7 @@ _COUNT_AXIS = alt.Axis(title="Accounts, symmetric log scale", labelExpr=_SHORT, 
 
 
 def registrations_and_usages(timeline: pd.DataFrame, grain: Grain) -> Figure:
-    """Two lines over one time axis. timeline: as `overview.timeline` gives it."""
+    """Return the chart of both counts over time. timeline: as `overview.timeline`."""
     name, height = "registrations-and-usages", 320
     title = f"Registrations and uses of codes by {grain}"
     columns = (Column("period", grain.capitalize()), *(Column(key, label, "count") for key, label in _SERIES.items()))
@@ -105,7 +105,7 @@ def registrations_and_usages(timeline: pd.DataFrame, grain: Grain) -> Figure:
 
 
 def top_users(ranking: Ranking) -> Figure:
-    """The users with the most uses, with the honest note where that is a tie."""
+    """Return the chart of the users with the most uses, with a note on ties."""
     columns = (
         Column("user_id", "User", "identifier"),
         Column("uses", "Uses", "count"),
@@ -117,7 +117,7 @@ def top_users(ranking: Ranking) -> Figure:
 
 
 def top_codes(ranking: Ranking) -> Figure:
-    """The codes with the most uses."""
+    """Return the chart of the codes with the most uses."""
     columns = (
         Column("promo_code", "Code", "identifier"),
         Column("uses", "Uses", "count"),
@@ -129,7 +129,7 @@ def top_codes(ranking: Ranking) -> Figure:
 
 
 def clusters_by_uses(clusters: pd.DataFrame, count: int = 10) -> Figure:
-    """The clusters with the most uses, beside the users. clusters: as `overview.clusters`, by uses."""
+    """Return the chart of the clusters with the most uses. clusters: as `overview.clusters`, by uses."""
     columns = (
         Column("cluster_id", "Cluster", "identifier"),
         Column("uses", "Uses", "count"),
@@ -145,7 +145,7 @@ def clusters_by_uses(clusters: pd.DataFrame, count: int = 10) -> Figure:
 
 
 def score_histogram(bins: pd.DataFrame, threshold: float) -> Figure:
-    """How scores are spread, with a threshold that moves. bins: as `overview.score_histogram`."""
+    """Return the histogram of scores, with a movable threshold. bins: as `overview.score_histogram`."""
     name, height = "score-histogram", 280
     title = "Accounts by score, with the abusers among the labelled"
     columns = (
@@ -190,14 +190,14 @@ def score_histogram(bins: pd.DataFrame, threshold: float) -> Figure:
     chart = alt.layer(bars, dots, _movable_rule(threshold)).properties(height=height)
     above = int(rows.loc[rows["low"] >= 0.5, "accounts"].sum())
     alternative = f"{above:,} of {int(rows['accounts'].sum()):,} accounts have a score of 0.5 or more."
-    note = "The dashed line is the threshold set above; the scale makes room for the few beside the many."
+    note = "The dashed line is the threshold set above; the vertical scale is logarithmic."
     return Figure(name, title, alternative, chart, rows, columns, note=note, height=height)
 
 
 def precision_and_recall(thresholds: pd.DataFrame, threshold: float) -> Figure:
-    """What each threshold buys on labelled accounts. thresholds: `ml.abuse_model_thresholds`."""
+    """Return the chart of precision and recall by threshold. thresholds: `ml.abuse_model_thresholds`."""
     name, height = "precision-and-recall", 280
-    title = "Precision and recall by threshold, on labelled accounts that were held back"
+    title = "Precision and recall by threshold, on held-back labelled accounts"
     columns = (
         Column("threshold", "Threshold", "decimal"),
         Column("flagged", "Flagged", "count"),
@@ -229,11 +229,11 @@ def precision_and_recall(thresholds: pd.DataFrame, threshold: float) -> Figure:
 
 
 def at_threshold(thresholds: pd.DataFrame, threshold: float) -> str:
-    """In words, what the nearest threshold of the table buys."""
+    """Describe precision and recall at the nearest threshold of the table."""
     if thresholds.empty:
         return "Precision and recall are not known: labels of both classes are needed."
     row = thresholds.iloc[int((thresholds["threshold"] - threshold).abs().to_numpy().argmin())]
-    precision = "nobody is flagged" if row["flagged"] == 0 else f"precision {format_value(row['precision'], 'percent')}"
+    precision = "none is flagged" if row["flagged"] == 0 else f"precision {format_value(row['precision'], 'percent')}"
     return (
         f"From {row['threshold']:.2f} on, {int(row['flagged']):,} labelled accounts are flagged: {precision}, "
         f"recall {format_value(row['recall'], 'percent')}."
@@ -241,9 +241,9 @@ def at_threshold(thresholds: pd.DataFrame, threshold: float) -> str:
 
 
 def model_figures(figures: pd.DataFrame) -> Figure:
-    """What scores are worth, as dots with intervals. figures: `ml.abuse_model_figures`."""
+    """Return the chart of the model's figures with intervals. figures: `ml.abuse_model_figures`."""
     name = "model-figures"
-    title = "What the scores are worth on labelled accounts, with 95% intervals"
+    title = "Precision and recall on labelled accounts, with 95% intervals"
     columns = (
         Column("model", "Scores of"),
         Column("measured", "Measure"),
@@ -274,13 +274,13 @@ def model_figures(figures: pd.DataFrame) -> Figure:
     dots = base.mark_point(size=80).encode(x="value:Q", y=y, tooltip=tips)
     chart = alt.layer(bands, dots).properties(height=height)
     best = shown.set_index("measure")["value"]
-    alternative = f"Average precision of the model in force: {format_value(best.get('average_precision'), 'percent')}."
-    note = "The chart shows the model in force; the table has those it was held against too."
+    alternative = f"Average precision of the active model: {format_value(best.get('average_precision'), 'percent')}."
+    note = "The chart shows the active model; the table also has those it was compared with."
     return Figure(name, title, alternative, chart, rows, columns, note=note, height=height)
 
 
 def model_weights(weights: pd.DataFrame) -> Figure:
-    """What each piece of evidence adds. weights: `ml.abuse_model_weights`."""
+    """Return the chart of the weights of the evidence. weights: `ml.abuse_model_weights`."""
     name = "model-weights"
     title = "What one unit of each piece of evidence adds to the log-odds of abuse"
     columns = (Column("evidence", "Evidence"), Column("log_odds", "Log-odds", "decimal"))
@@ -308,7 +308,7 @@ def model_weights(weights: pd.DataFrame) -> Figure:
 
 
 def cluster_graph(members: pd.DataFrame, keys: pd.DataFrame) -> Figure:
-    """A cluster: its accounts around what they share. members, keys: of `overview`, of one cluster."""
+    """Return the graph of a cluster: its accounts around the keys they share. members, keys: as in `overview`."""
     name, height = "cluster-graph", 420
     columns = (
         Column("user_id", "Account", "identifier"),
@@ -355,12 +355,12 @@ def cluster_graph(members: pd.DataFrame, keys: pd.DataFrame) -> Figure:
     chart = alt.layer(lines, things, dots, names).properties(height=height)
     blocked = int((members["decision"] == "block").sum())
     kinds = sorted(set(table["kind"]))
-    shares = ", ".join(kinds) or "no key that is kept"
+    shares = ", ".join(kinds) or "no stored key"
     alternative = f"{len(members)} accounts, {blocked} to block; they share {shares}."
     left_out = len(members) - len(drawn)
     note = " ".join(
         [
-            "Each account (● to block, ◐ to review, ○ to allow) is joined with the squares of what it shares.",
+            "Each account (● to block, ◐ to review, ○ to allow) is joined to the squares of the keys it shares.",
             f"The first {MOST_DRAWN} are drawn; {left_out} more are in the table." if left_out else "",
         ]
     ).strip()
@@ -372,7 +372,7 @@ _ID_SHOWN = 8
 
 
 def _layout(members: pd.DataFrame, keys: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Places from -1 to 1: accounts on a circle, what they share between those who share it."""
+    """Return positions from -1 to 1: accounts on a circle, shared keys between their accounts."""
     angle = 2 * math.pi * np.arange(len(members)) / max(len(members), 1)
     label = members["is_abuser"].map({True: "abuser", False: "honest"}).fillna("none")
     accounts = members.assign(
@@ -386,7 +386,7 @@ def _layout(members: pd.DataFrame, keys: pd.DataFrame) -> tuple[pd.DataFrame, pd
     shared = placed.groupby(["kind", "key"], as_index=False).agg(
         x=("x", "mean"), y=("y", "mean"), accounts=("user_id", "nunique")
     )
-    # Things that all share lie at the centre together: each kind is turned a little its own way.
+    # Keys that all accounts share would coincide at the centre: shift each kind in its own direction.
     turn = shared["kind"].map({kind: place for place, kind in enumerate(KINDS)}).to_numpy(dtype=float)
     place = shared.groupby(["kind"]).cumcount().to_numpy(dtype=float)
     bend = 2 * math.pi * (turn / len(KINDS) + place / 29)
@@ -416,7 +416,7 @@ def _ranked(name: str, which: str, unit: str, key: str, ranking: Ranking, column
     note = ""
     if ranking.left_out and ranking.tied == ranking.total:
         note = (
-            f"This is no ranking: all {ranking.total:,} {unit} that used codes did so {times}, "
+            f"This is not a ranking: all {ranking.total:,} {unit} that used codes did so {times}, "
             f"and {ranking.left_out:,} of them are not shown."
         )
     elif ranking.left_out:
@@ -429,7 +429,7 @@ def _ranked(name: str, which: str, unit: str, key: str, ranking: Ranking, column
 
 
 def _movable_rule(threshold: float) -> alt.Chart:
-    """A vertical line at the parameter `threshold`, which the page moves."""
+    """Return a vertical line at the parameter `threshold`, which the page moves."""
     return (
         alt.Chart(alt.Data(values=[{}]))
         .transform_calculate(at=_THRESHOLD)

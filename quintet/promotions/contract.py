@@ -1,7 +1,7 @@
-"""The promotions inboxes: what files of users, codes and usages must look like.
+"""The contracts of the promotions inboxes: users, codes and usages.
 
-A contract asks for what makes a row usable, not for what makes a user plausible: an odd phone or age is evidence for
-the detector and passes.
+A contract requires what makes a row usable, not what makes a user plausible: an odd phone or age passes, as evidence
+for the detector.
 """
 
 import pandera.pandas as pa
@@ -39,7 +39,7 @@ PROMO_USERS = Dataset(
 PROMO_CODES = Dataset(
     name="promo_codes",
     domain="promotions",
-    description="Promotion codes and what they take off.",
+    description="Promotion codes and their discounts.",
     schema=pa.DataFrameSchema(
         {
             "promo_code": text("The code."),

@@ -1,4 +1,4 @@
-"""What promotions declares about itself."""
+"""The declaration of the promotions domain."""
 
 from quintet.domain import Domain
 from quintet.promotions.contract import DATASETS

@@ -1,4 +1,4 @@
-"""All evidence of a batch of accounts, and the order of its columns."""
+"""The evidence of a batch of accounts, and the order of its columns."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ EVIDENCE = (*PROFILE_EVIDENCE, *BEHAVIOUR_EVIDENCE, *LINK_EVIDENCE)
 
 @dataclass(frozen=True)
 class EvidenceMatrix:
-    """Evidence of accounts, by row.
+    """Evidence of accounts, one row per account.
 
-    columns: a row an account, a column as in `EVIDENCE`. component: the number of its cluster; link_a, link_b: rows of
-    accounts that are linked, with the weight of the link.
+    columns: in the order of `EVIDENCE`. component: number of the account's cluster; link_a, link_b, link_weight: rows
+    of linked accounts, with the weight of the link.
     """
 
     columns: np.ndarray
@@ -31,7 +31,7 @@ class EvidenceMatrix:
 
 
 def gather(accounts: Accounts, population: Population) -> EvidenceMatrix:
-    """The evidence of each account beside all others."""
+    """Return the evidence of each account, with links to all others."""
     members, pairs = members_of(accounts, population), pairs_of(accounts)
     weight, shared_code = pair_weights(pairs, members, population)
     is_link = weight >= LINK_FROM
@@ -48,10 +48,10 @@ def gather(accounts: Accounts, population: Population) -> EvidenceMatrix:
 
 
 def own_evidence(accounts: Accounts, population: Population) -> dict[str, np.ndarray]:
-    """What an account tells by itself: profile and behaviour."""
+    """Return the evidence of an account by itself: profile and behaviour."""
     return profile_evidence(accounts, population) | behaviour_evidence(accounts, population)
 
 
 def stacked(columns: dict[str, np.ndarray]) -> np.ndarray:
-    """The columns side by side in the order of `EVIDENCE`."""
+    """Return the columns side by side in the order of `EVIDENCE`."""
     return np.ascontiguousarray(np.array([columns[name] for name in EVIDENCE]).T)

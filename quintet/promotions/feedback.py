@@ -1,4 +1,4 @@
-"""Labels that people give: what is kept, and when one contradicts what is known."""
+"""Labels from people: recording them, and refusing contradictions."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_s
 
 
 class ContradictionError(ValueError):
-    """The label contradicts the one that holds; the message says whose that is and how to replace it."""
+    """The label contradicts the current one; the message says whose that is and how to replace it."""
 
 
 @dataclass(frozen=True)
 class Confirmed:
-    """A label as it holds now; is_new: whether it was not there before, replaced: whether it took another's place."""
+    """The current label. is_new: whether it was recorded now; replaced: whether it replaced another."""
 
     label: Label
     is_new: bool
@@ -27,9 +27,9 @@ class Confirmed:
 
 
 def confirm(store: Store, label: Label, label_of_file: bool | None, replace: bool) -> Confirmed:
-    """Keep the label. label_of_file: what the files say of the user, if anything.
+    """Record the label. label_of_file: the label of the user in the files, if any.
 
-    The same label again changes nothing. Raises ContradictionError where another holds and is not to be replaced.
+    The same label again changes nothing. Raises ContradictionError if the current one differs and replace is False.
     """
     before = label_of(store, label.user_id)
     known = before.is_abuser if before is not None else label_of_file
@@ -47,13 +47,13 @@ def confirm(store: Store, label: Label, label_of_file: bool | None, replace: boo
 
 
 def label_in_files(cursor: duckdb.DuckDBPyConnection, user_id: str) -> tuple[bool, bool | None]:
-    """Whether the snapshot knows the user, and the label that its files give, None where they give none."""
+    """Return whether the snapshot has the user, and the label in its files, None without one."""
     rows = cursor.execute("select is_abuser from marts.fct_promo_users where user_id = ?", [user_id]).fetchall()
     return bool(rows), rows[0][0] if rows else None
 
 
 def labels_in_snapshot(serving: Path) -> int | None:
-    """The number of the last label that the current snapshot was made with; None where there is no such snapshot."""
+    """Return the number of the last label in the current snapshot; None if there is no such snapshot."""
     try:
         with open_snapshot(current_snapshot(serving)) as snapshot:
             ((last,),) = snapshot.execute("select coalesce(max(label_id), 0) from marts.ops_abuse_labels").fetchall()

@@ -1,12 +1,12 @@
-"""The one sentence about promotions in the summary of a run."""
+"""The line about promotions in the summary of a run."""
 
 import duckdb
 
 
 def headline(marts: duckdb.DuckDBPyConnection) -> str:
-    """Users, codes, usages and decisions of the snapshot `marts`; "no data" where there is none.
+    """Return users, codes, usages and decisions of the snapshot `marts`; "no data" without any.
 
-    Needs `marts.dim_promo_code.source_rows`: of how many rows of the files a code was merged.
+    Needs `marts.dim_promo_code.source_rows`: the number of file rows merged into a code.
     """
     try:
         users, usages, codes, code_rows = marts.execute("""

@@ -1,4 +1,4 @@
-"""Identity keys: what two accounts of one person have in common, spelt in one way."""
+"""Identity keys: normalised values that two accounts of one person share."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from quintet.promotions.accounts import Accounts, Column, column_of, rows_of
 class Kind:
     """A kind of key.
 
-    points: the weight of sharing one. is_soft: whether honest people share it too, so that it means less the more
-    share it. most_sharers: a key that more accounts have is a hub, such as a carrier's address, and means nothing.
+    points: the weight of sharing one. is_soft: whether honest people share it too, so its weight falls with the number
+    of sharers. most_sharers: a key of more accounts is a hub, such as a carrier's address, and is ignored.
     """
 
     name: str
@@ -45,7 +45,7 @@ KIND_NAMES = tuple(kind.name for kind in KINDS)
 _CODE_BURST = len(_FIELD_KINDS)
 
 FEWEST_DIGITS, MOST_DIGITS = 7, 15
-"""Of a phone number with its country code (E.164); other lengths identify nobody."""
+"""Digits of a phone number with its country code (E.164); other lengths give no key."""
 
 _NATIONAL_DIGITS = 10
 _BURST_SECONDS = 2 * 86_400
@@ -57,29 +57,29 @@ _NOT_PUBLIC = re.compile(
     r"|100\.(?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|22[4-9]|2[3-9][0-9]|[3-9][0-9][0-9])\."
 )
 ID_FIELDS = ("device_id", "email", "phone", "ip_address")
-"""What keys are made of, beside the codes that an account used."""
+"""The fields that keys are made of, beside the codes that an account used."""
 
 
 def canonical_email(email: str) -> str | None:
-    """Lower case, without plus tag and without dots before the @; None where it is no address."""
+    """Return the address in lower case, without plus tag and dots before the @; None if it is not an address."""
     parts = _EMAIL.fullmatch(email.lower())
     local = parts[1].replace(".", "") if parts else ""
     return f"{local}@{parts[2]}" if parts and local else None
 
 
 def phone_digits(phone: str) -> str | None:
-    """The digits without extension and international prefix, at most the last ten; None where they are no number.
+    """Return the digits without extension and international prefix, at most the last ten; None if not a number.
 
-    The country code goes, since one person writes it and leaves it out.
+    The country code is dropped, since one person may write it or not.
     """
     digits = _NO_DIGIT.sub("", phone.lower()).removeprefix("00")
     return digits[-_NATIONAL_DIGITS:] if FEWEST_DIGITS <= len(digits) <= MOST_DIGITS else None
 
 
 def address_keys(ip_address: str) -> tuple[str | None, str | None]:
-    """The address that identifies a line, and the net around it; None for private and malformed addresses.
+    """Return the address that identifies a line, and its network; None for private and malformed addresses.
 
-    IPv4: the address and its /24. IPv6: the /64, within which a device changes its address by itself, and the /48.
+    IPv4: the address and its /24. IPv6: the /64, within which a device changes its address, and the /48.
     """
     if ":" in ip_address:
         return _ipv6_nets(ip_address)
@@ -103,7 +103,7 @@ def _ipv6_nets(text: str) -> tuple[str | None, str | None]:
 def keys_of_account(
     fields: Sequence[str | None], codes: Iterable[str], created_at_s: float
 ) -> Iterator[tuple[int, str]]:
-    """The keys of one account, each with its index in `KINDS`. fields: by `ID_FIELDS`; created_at_s: NaN if unknown."""
+    """Return the keys of an account, with indices in `KINDS`. fields: by `ID_FIELDS`; created_at_s may be NaN."""
     for kind, key in enumerate(_keys_of_fields(fields)):
         if key is not None:
             yield kind, key
@@ -114,7 +114,7 @@ def keys_of_account(
 
 
 def _keys_of_fields(fields: Sequence[str | None]) -> tuple[str | None, ...]:
-    """The keys of the `_FIELD_KINDS`. fields: by `ID_FIELDS`."""
+    """Return the keys of the `_FIELD_KINDS`. fields: by `ID_FIELDS`."""
     device, email, phone, ip_address = fields
     digits = None if phone is None else phone_digits(phone)
     line, net = (None, None) if ip_address is None else address_keys(ip_address)
@@ -122,7 +122,7 @@ def _keys_of_fields(fields: Sequence[str | None]) -> tuple[str | None, ...]:
         None if device is None else device.lower(),
         None if email is None else canonical_email(email),
         digits,
-        # A block of a hundred numbers that follow one another: bought together.
+        # A block of a hundred consecutive numbers, often bought together.
         None if digits is None else digits[:-2],
         line,
         net,
@@ -130,7 +130,7 @@ def _keys_of_fields(fields: Sequence[str | None]) -> tuple[str | None, ...]:
 
 
 def _code_bursts(code: str, created_at_s: float) -> tuple[str, str]:
-    """A code and the days of sign-up, in two overlapping windows: who signs up within a day shares one of them."""
+    """Return a code with the sign-up days in two overlapping windows: sign-ups within a day share at least one."""
     return (
         f"{code}|a|{created_at_s // _BURST_SECONDS:.0f}",
         f"{code}|b|{(created_at_s + _BURST_SECONDS / 2) // _BURST_SECONDS:.0f}",
@@ -138,7 +138,7 @@ def _code_bursts(code: str, created_at_s: float) -> tuple[str, str]:
 
 
 def identity_keys(accounts: Accounts) -> tuple[np.ndarray, np.ndarray, pa.Array]:
-    """`keys_of_account` of all accounts, the long table: account row, index in `KINDS`, key."""
+    """Return `keys_of_account` of all accounts as a long table: account row, index in `KINDS`, key."""
     of_fields = column_of(chain.from_iterable(map(_keys_of_fields, rows_of(*(accounts.fields[f] for f in ID_FIELDS)))))
     has_key = of_fields.is_valid().to_numpy(zero_copy_only=False)
     row, kind = np.divmod(np.flatnonzero(has_key), len(_FIELD_KINDS))
@@ -166,7 +166,7 @@ _SHARING = f"""
 
 
 def sharing_shares(accounts: Accounts) -> dict[str, float]:
-    """By kind, the share of the accounts that have a key in common with another which is no hub."""
+    """Return by kind the share of accounts that share a key that is not a hub."""
     row, kind, key = identity_keys(accounts)
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.register("identity_key", pa.table({"account": pa.array(row), "kind": pa.array(kind), "key": key}))
@@ -175,17 +175,17 @@ def sharing_shares(accounts: Accounts) -> dict[str, float]:
 
 
 def identity_key_table(accounts: Accounts) -> pa.Table:
-    """The table `identity_key`: user_id, kind, key; a row a key that an account has."""
+    """Return the table `identity_key`: user_id, kind, key; one row per account and key."""
     row, kind, key = identity_keys(accounts)
     names = pa.DictionaryArray.from_arrays(pa.array(kind.astype(np.int8)), pa.array(KIND_NAMES)).cast(pa.string())
     return pa.table({"user_id": accounts.user_id.take(pa.array(row)), "kind": names, "key": key})
 
 
 def number_of(values: tuple[object, ...]) -> int:
-    """64 bits of a text, or of a key and its kind: the same within this process, and others in another."""
+    """Return 64 bits that identify a text, or a key and its kind, within this process only."""
     return hash(values)
 
 
 def hashed(*columns: Column) -> np.ndarray:
-    """`number_of` each row; among ten million the odds of one collision are about 1 in 400,000."""
+    """Return `number_of` each row; among ten million rows a collision has odds of about 1 in 400,000."""
     return np.fromiter(map(number_of, rows_of(*columns)), dtype=np.int64, count=len(columns[0]))

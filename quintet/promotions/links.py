@@ -1,4 +1,4 @@
-"""Links: how strongly two accounts look like one person's, and the clusters that strong links form."""
+"""Links: how strongly two accounts seem to belong to one person, and the clusters of strong links."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from quintet.promotions.identity import KIND_NAMES, KINDS
 from quintet.promotions.profile import Population
 
 LINK_FROM = 2.8
-"""The weight from which two accounts are taken for one person's."""
+"""The weight from which two accounts count as one person's."""
 LARGEST_CLUSTER = 64
-"""Accounts; of a larger component an account is judged by its own links alone."""
+"""Accounts; in a larger component each account is scored by its own links only."""
 
 _FEW_LINKS = 500
 _LONGEST_BURST_SECONDS = 2 * 86_400
@@ -29,7 +29,7 @@ _KIND_PLACES = np.arange(len(KINDS))
 
 
 def _most_points_by_sharers() -> np.ndarray:
-    """`points_by_sharers` where sharing any kind of key means all that it may."""
+    """Return `points_by_sharers` for a population in which sharing has its full weight."""
     sharers = np.arange(max(kind.most_sharers for kind in KINDS) + 1)
     softened = 1 + np.log2(np.maximum(sharers, 2) / 2)
     points = np.stack([kind.points / (softened if kind.is_soft else np.ones(len(sharers))) for kind in KINDS])
@@ -45,7 +45,7 @@ LINK_EVIDENCE = (*SHARED_EVIDENCE, "best_pair", "next_pair", "cluster_size", "sa
 
 @dataclass(frozen=True)
 class Members:
-    """What links look at, a row an account.
+    """The fields of accounts that links compare, one row per account.
 
     name: both names in lower case, "" where unknown. Row i has the codes `code[code_start[i]:code_start[i + 1]]`, as
     numbers, each with its rarity from 0 to 1.
@@ -58,7 +58,7 @@ class Members:
     code_rarity: np.ndarray
 
     def __len__(self) -> int:
-        """How many accounts."""
+        """The number of accounts."""
         return len(self.created_at_s)
 
 
@@ -66,7 +66,7 @@ class Members:
 class Pairs:
     """Accounts a and b (rows of the members) that share a key, each pair once.
 
-    sharers: a row a pair, a column a kind: how many accounts have the key that they share, 0 where they share none.
+    sharers: by pair and kind of key, how many accounts have the key that they share; 0 where they share none.
     """
 
     a: np.ndarray
@@ -75,17 +75,17 @@ class Pairs:
 
 
 def points_by_sharers(population: Population) -> np.ndarray:
-    """A row a kind, a column a count of accounts that share a key: what a pair gets for it at least, 0 for none."""
+    """Return by kind and number of sharers the least weight that a pair gets for a shared key; 0 for none."""
     return population.sharing_meaning[:, np.newaxis] * _MOST_POINTS
 
 
 def pair_weights(pairs: Pairs, members: Members, population: Population) -> tuple[np.ndarray, np.ndarray]:
-    """The weight of each pair, and the rarity of the rarest code that both used.
+    """Return the weight of each pair, and the rarity of the rarest code that both used.
 
-    The kinds' points, as far as sharing means anything in the population, those of soft kinds divided by one plus the
-    doublings of sharers beyond two; more for sign-ups that are closer than chance, for a rare code in common, and for
-    names that are alike. Who share nothing but a code and the days are close and share a code by that alone, so that
-    this counts only as far as it is unusual.
+    The weight is the sum of the points of the shared kinds, scaled by how unusual sharing is in the population; points
+    of soft kinds are divided by one plus the doublings of sharers beyond two. Sign-ups close in time, a rare common
+    code and similar names add to it. Pairs that share only a code and its days are close and share a code by
+    definition, so these count only as far as such sharing is unusual.
     """
     points = points_by_sharers(population)[_KIND_PLACES, pairs.sharers.astype(np.intp)]
     shared_code = _rarest_shared_code(pairs, members)
@@ -106,15 +106,15 @@ def pair_weights(pairs: Pairs, members: Members, population: Population) -> tupl
 
 
 def _closeness(apart_s: np.ndarray, span_seconds: float) -> np.ndarray:
-    """0 for two sign-ups as far apart as any, 1 where fewer than one in 1,000 chance pairs are as close."""
+    """Return 0 for sign-ups as far apart as any, 1 where fewer than one in 1,000 random pairs are as close."""
     if not span_seconds > 0:
         return np.zeros(len(apart_s))
-    by_chance = np.minimum(np.maximum(2 * np.abs(apart_s) / span_seconds, 1e-3), 1)
-    return np.fmax(-np.log10(by_chance) / 3, 0)  # 0 for NaN
+    at_random = np.minimum(np.maximum(2 * np.abs(apart_s) / span_seconds, 1e-3), 1)
+    return np.fmax(-np.log10(at_random) / 3, 0)  # 0 for NaN
 
 
 def _rarest_shared_code(pairs: Pairs, members: Members) -> np.ndarray:
-    """By pair, 0 where no code is shared."""
+    """Return the rarity of the rarest shared code by pair, 0 where none is shared."""
     used = np.diff(members.code_start)
     combinations = used[pairs.a] * used[pairs.b]
     if not combinations.any():
@@ -130,7 +130,7 @@ def _rarest_shared_code(pairs: Pairs, members: Members) -> np.ndarray:
 
 
 def components(count: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The number of the connected component of each of `count` accounts, where each a is linked with its b."""
+    """Return the number of the connected component of each of `count` accounts; a[i] is linked with b[i]."""
     if len(a) <= _FEW_LINKS:
         return _few_components(count, a.tolist(), b.tolist())
     links = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(count, count))
@@ -138,24 +138,24 @@ def components(count: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _few_components(count: int, a: list[int], b: list[int]) -> np.ndarray:
-    """The same without the millisecond that a sparse matrix takes to be made: one sign-up has few links."""
+    """Return the same without the millisecond of building a sparse matrix: one sign-up has few links."""
     number = list(range(count))
     members = [[each] for each in number]
     for one, other in zip(a, b, strict=True):
-        kept, merged = number[one], number[other]
-        if kept == merged:
+        target, merged = number[one], number[other]
+        if target == merged:
             continue
-        if len(members[kept]) < len(members[merged]):
-            kept, merged = merged, kept
+        if len(members[target]) < len(members[merged]):
+            target, merged = merged, target
         for each in members[merged]:
-            number[each] = kept
-        members[kept] += members[merged]
+            number[each] = target
+        members[target] += members[merged]
     place = {each: at for at, each in enumerate(dict.fromkeys(number))}
     return np.array([place[each] for each in number], dtype=np.intp)
 
 
 def burst_seconds(span_seconds: float) -> float:
-    """Within which sign-ups count as one burst: two days, less where all the population came within a few months."""
+    """Return the time within which sign-ups are one burst: two days, less if the population spans only months."""
     return min(_LONGEST_BURST_SECONDS, span_seconds * _BURST_OF_SPAN)
 
 
@@ -167,11 +167,11 @@ def link_evidence(
     component: np.ndarray,
     span_seconds: float,
 ) -> dict[str, np.ndarray]:
-    """The columns `LINK_EVIDENCE`, a row a member, by all pairs of the members and their components by `LINK_FROM`.
+    """Return the columns `LINK_EVIDENCE`, a row per member, from all pairs and the components by `LINK_FROM`.
 
-    <kind>_shared: the doublings of who shares a key of the kind, 0 for nobody, 1 for two. best_pair, next_pair: the
-    weights of its two heaviest pairs. cluster_size: the doublings of its component's size. same_code, burst: the
-    natural logarithm of one plus the others of its cluster that used one of its codes, and that signed up within
+    <kind>_shared: binary logarithm of the number of sharers, 0 for none, 1 for two. best_pair, next_pair: weights of
+    the two heaviest pairs. cluster_size: binary logarithm of the size of the component. same_code, burst: natural
+    logarithm of one plus the other accounts of the cluster that used one of its codes, or that signed up within
     `burst_seconds`.
     """
     count = len(members)
@@ -205,7 +205,7 @@ def link_evidence(
 
 
 def _others_with_code(members: Members, component: np.ndarray, is_cluster: np.ndarray) -> np.ndarray:
-    """The others of the component that used the account's code; of several codes, of the most used."""
+    """Return how many others of the component used the account's code; of several codes, the most used one."""
     row = np.repeat(np.arange(len(members)), np.diff(members.code_start))
     row, code = row[is_cluster[row]], members.code[is_cluster[row]]
     order = np.lexsort((code, component[row]))
@@ -217,7 +217,7 @@ def _others_with_code(members: Members, component: np.ndarray, is_cluster: np.nd
 
 
 def _others_in_burst(members: Members, component: np.ndarray, is_cluster: np.ndarray, burst_s: float) -> np.ndarray:
-    """The others of the component that signed up within `burst_s` seconds."""
+    """Return how many others of the component signed up within `burst_s` seconds."""
     row = np.flatnonzero(is_cluster & np.isfinite(members.created_at_s))
     others = np.zeros(len(members))
     others[row] = others_within(component[row], np.floor(members.created_at_s[row]), burst_s)

@@ -1,4 +1,4 @@
-"""The model card: how good a model's scores are on accounts whose label is known, and how far they drifted."""
+"""The model card: the quality of a model's scores on labelled accounts, and their drift."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Estimate:
 
 
 def figures(is_abuser: np.ndarray, score: np.ndarray, cluster: np.ndarray, policy: Policy) -> dict[str, Estimate]:
-    """How well the scores tell abusers: of labelled accounts, resampled by whole clusters.
+    """Return how well scores separate abusers, on labelled accounts, with intervals from resampled clusters.
 
     average_precision; recall_at_1_percent_false_positives; precision and recall of `review` (and above) and of `block`.
-    Raises ValueError where one class is absent.
+    Raises ValueError if one class is absent.
     """
     if is_abuser.all() or not is_abuser.any():
         raise ValueError("figures need labelled abusers and labelled honest people")
@@ -62,27 +62,27 @@ def _measured(y: np.ndarray, score: np.ndarray, weight: np.ndarray, policy: Poli
 def recall_at(
     is_abuser: np.ndarray, score: np.ndarray, false_positive_share: float, weight: np.ndarray | None = None
 ) -> float:
-    """The share of abusers above the threshold that at most this share of honest people are above."""
+    """Return the recall at the threshold with at most this share of honest people above it."""
     weight = np.ones(len(score)) if weight is None else weight
     order = np.argsort(-score, kind="stable")
     honest = np.cumsum((weight * ~is_abuser)[order])
     caught = np.cumsum((weight * is_abuser)[order])
-    # A threshold takes equal scores together.
+    # A threshold cannot split equal scores.
     is_last_of_equal = np.append(np.diff(score[order]) != 0, True)
     is_allowed = is_last_of_equal & (honest <= false_positive_share * honest[-1])
     return float(caught[is_allowed].max(initial=0) / caught[-1])
 
 
 def precision_recall(is_abuser: np.ndarray, score: np.ndarray) -> pd.DataFrame:
-    """The curve: threshold, precision, recall; a row a distinct score, from the lowest."""
+    """Return the curve: threshold, precision, recall; one row per distinct score, from the lowest."""
     precision, recall, threshold = precision_recall_curve(is_abuser, score)
     return pd.DataFrame({"threshold": threshold, "precision": precision[:-1], "recall": recall[:-1]})
 
 
 def threshold_table(is_abuser: np.ndarray, score: np.ndarray, steps: int = 20) -> pd.DataFrame:
-    """What each of `steps` equal steps of the threshold buys: threshold, flagged, abusers, precision, recall.
+    """Return threshold, flagged, abusers, precision, recall for `steps` equal steps of the threshold.
 
-    precision is null where nobody is flagged.
+    precision is null where no account is flagged.
     """
     threshold = np.arange(1, steps) / steps
     ordered, caught = np.sort(score), np.sort(score[is_abuser])
@@ -96,23 +96,23 @@ def threshold_table(is_abuser: np.ndarray, score: np.ndarray, steps: int = 20) -
 
 
 def shared_key_share(columns: np.ndarray) -> float:
-    """Of the accounts, the share that have any key in common with another, hubs left out."""
+    """Return the share of accounts that share any key with another, hubs excluded."""
     kinds = [EVIDENCE.index(name) for name in SHARED_EVIDENCE]
     return float((columns[:, kinds] > 0).any(axis=1).mean()) if len(columns) else 0.0
 
 
 def blocked_by_group(decision: np.ndarray, group: np.ndarray) -> pd.DataFrame:
-    """Of each group of accounts (such as households, where the truth is known): group, accounts, blocked, share."""
+    """Return group, accounts, blocked, share for each group of accounts, such as generated households."""
     table = pd.DataFrame({"group": group, "blocked": decision == "block"}).groupby("group", as_index=False)
     counted = table.agg(accounts=("blocked", "size"), blocked=("blocked", "sum"))
     return counted.assign(share=counted["blocked"] / counted["accounts"])
 
 
 def coefficients(model: AbuseModel) -> pd.DataFrame:
-    """The weights of the model: evidence, log_odds (of one unit of it)."""
+    """Return the weights of the model: evidence, log_odds (per unit)."""
     return pd.DataFrame({"evidence": EVIDENCE, "log_odds": [model.coefficients.get(name, 0.0) for name in EVIDENCE]})
 
 
 def stability(before: np.ndarray, now: np.ndarray) -> float:
-    """The population stability index of two versions' scores, in ten steps. NaN where there are none."""
+    """Return the population stability index of two versions' scores, in ten bins; NaN without scores."""
     return statistics.stability(*(np.histogram(scores, _SCORE_BINS)[0] for scores in (before, now)))

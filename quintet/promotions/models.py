@@ -1,4 +1,4 @@
-"""The kept models of abuse: which one is in force."""
+"""The model registry of abuse models, and its active model."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from quintet.promotions.model import AbuseModel, OtherMethodError
 
 
 def registry_of(models: Path) -> ModelRegistry:
-    """The registry of abuse models below the folder of all models."""
+    """Return the model registry of abuse models below the folder of all models."""
     return ModelRegistry(models / "promotions")
 
 
 def active_model(registry: ModelRegistry) -> AbuseModel | None:
-    """The model in force; None where there is none yet, or it is of an older method and has to be learnt anew.
+    """Return the active model; None if there is none yet, or it is of an older method and has to be retrained.
 
     Raises RegistryError for a file that is missing or was changed.
     """

@@ -1,4 +1,4 @@
-"""The online index: every known account by its keys, so that one sign-up is judged in about a millisecond."""
+"""The online index: all known accounts by key. It scores one sign-up in about a millisecond."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ from quintet.promotions.reasons import Reason, explained, reason_codes
 _MOST_EXPLAINED = 1_000
 
 MOST_LINKED = 20
-"""Linked accounts that a judgement names: the strongest links."""
+"""Linked accounts in a judgement: those with the strongest links."""
 
 
 @dataclass(frozen=True)
 class LinkedAccount:
-    """An account that the judged one is linked with: the weight of the link, and the kinds of keys that they share."""
+    """An account linked with the scored one: the weight of the link, and the kinds of keys that they share."""
 
     user_id: str
     weight: float
@@ -64,9 +64,9 @@ class LinkedAccount:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is thought of a sign-up; the fields are those of a batch's scores, with sentences and linked accounts.
+    """The score of a sign-up: the fields of a batch's scores, with sentences and linked accounts.
 
-    is_new: whether the user was not known before.
+    is_new: whether the user is not in the index yet.
     """
 
     user_id: str
@@ -81,8 +81,8 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A sign-up to be judged, with its uses of codes, and whether it is to be known from then on."""
+class Query:
+    """A sign-up to score, with its uses of codes. joins: whether to add it to the index."""
 
     sign_up: SignUp
     usages: Sequence[Usage]
@@ -91,9 +91,9 @@ class Asked:
 
 @dataclass(frozen=True)
 class _Surroundings:
-    """Guests that are judged together and all around them, with what their pairs weigh.
+    """Guests that are scored together, their candidate graphs, and the weights of their pairs.
 
-    entries: all of them. members: the same as links look at them. around: where each guest stands among them.
+    entries: all accounts of the graphs. members: the entries as input of links. around: the graph of each guest.
     """
 
     around: Sequence[CandidateGraph]
@@ -105,9 +105,9 @@ class _Surroundings:
 
 
 class OnlineIndex:
-    """Known accounts: those given at the start in arrays, those added since beside them. Threads may share it.
+    """Known accounts: the initial ones in arrays, later ones beside them. It is thread-safe.
 
-    Accounts that were added take several times the memory of those in arrays, until the index is built anew.
+    Added accounts take several times the memory of those in arrays, until the index is rebuilt.
     """
 
     def __init__(self, accounts: Accounts, model: AbuseModel, policy: Policy) -> None:
@@ -136,33 +136,33 @@ class OnlineIndex:
         self._explained = lru_cache(_MOST_EXPLAINED)(partial(explained, population=model.population))
 
     def __len__(self) -> int:
-        """How many accounts are known."""
+        """The number of known accounts."""
         return self._rows
 
     def knows(self, user_id: str) -> bool:
-        """Whether the account is in the index."""
+        """Return whether the account is in the index."""
         with self._lock:
             return self._row(user_id) is not None
 
     def judge(self, sign_up: SignUp, usages: Sequence[Usage] = ()) -> Judgement:
-        """Judge the sign-up, with its uses of codes as far as they are known, beside all other known accounts.
+        """Score the sign-up with its known uses of codes, against all other known accounts.
 
-        The index is left as it is. What it holds of an account with the same user_id is not looked at.
+        The index does not change. It ignores an account with the same user_id.
         """
-        return self.judge_in_turn([Asked(sign_up, usages, joins=False)])[0]
+        return self.judge_in_turn([Query(sign_up, usages, joins=False)])[0]
 
     def judge_and_add(self, sign_up: SignUp, usages: Sequence[Usage] = ()) -> Judgement:
-        """Judge the sign-up and make it known, as `judge` and then `add` do."""
-        return self.judge_in_turn([Asked(sign_up, usages, joins=True)])[0]
+        """Score the sign-up and add it to the index, like `judge` and then `add`."""
+        return self.judge_in_turn([Query(sign_up, usages, joins=True)])[0]
 
-    def judge_in_turn(self, asked: Sequence[Asked]) -> list[Judgement]:
-        """What `judge` and `judge_and_add` say of each, one after another: the later ones see who joined before.
+    def judge_in_turn(self, queries: Sequence[Query]) -> list[Judgement]:
+        """Return `judge` or `judge_and_add` of each query, in order: later ones see the accounts that joined.
 
-        The steps are written for batches: a few together cost much less than each by itself.
+        The steps work on batches: a few queries together cost much less than each by itself.
         """
-        accounts = accounts_as_given([(one.sign_up, one.usages) for one in asked])
+        accounts = accounts_as_given([(one.sign_up, one.usages) for one in queries])
         with self._lock:
-            found = self._surroundings(asked, self._entries_of(accounts))
+            found = self._surroundings(queries, self._entries_of(accounts))
         is_link = found.weight >= LINK_FROM
         component = components(len(found.members), found.pairs.a[is_link], found.pairs.b[is_link])
         span_seconds = self.model.population.span_seconds
@@ -192,7 +192,7 @@ class OnlineIndex:
         return judgements
 
     def add(self, sign_up: SignUp, usages: Sequence[Usage] = ()) -> bool:
-        """Make the account known; whether it was not before. Of a known account only new uses are taken over."""
+        """Add the account; return whether it is new. Of a known account only new uses are added."""
         entry = self._entry_of(sign_up, usages)
         with self._lock:
             known = self._row(entry.user_id)
@@ -208,7 +208,7 @@ class OnlineIndex:
         self._rows += 1
 
     def add_usage(self, usage: Usage) -> bool:
-        """Make a use of a known account known; False where the account is not known."""
+        """Add a use of a known account; return False if the account is not known."""
         with self._lock:
             row = self._row(usage.user_id)
             if row is not None:
@@ -282,7 +282,7 @@ class OnlineIndex:
         return entries
 
     def _holders(self, keys: Sequence[int]) -> list[tuple[int, ...]]:
-        """The known accounts that have each key; of a hub enough to know that it is one."""
+        """Return the known accounts of each key; of a hub only enough to recognise it."""
         wanted = np.array(keys, dtype=np.int64)
         low, high = self._sorted_key.searchsorted(wanted, "left"), self._sorted_key.searchsorted(wanted, "right")
         return [
@@ -290,11 +290,11 @@ class OnlineIndex:
             for key, start, end in zip(keys, low.tolist(), high.tolist(), strict=True)
         ]
 
-    def _surroundings(self, asked: Sequence[Asked], guests: Sequence[Added]) -> _Surroundings:
-        """What is around each guest; those that join do. All see a known account's new uses."""
+    def _surroundings(self, queries: Sequence[Query], guests: Sequence[Added]) -> _Surroundings:
+        """Return the surroundings of the guests, and add those that join. All guests see new uses of known accounts."""
         entries: list[Entry] = []
         around = []
-        for one, guest in zip(asked, guests, strict=True):
+        for one, guest in zip(queries, guests, strict=True):
             known = self._row(guest.user_id)
             around.append(CandidateGraph(entries, guest, known, below=self._rows))
             if one.joins:
@@ -324,18 +324,18 @@ class OnlineIndex:
 
 
 _ENOUGH_SHARERS = max(kind.most_sharers for kind in KINDS) + 2
-"""Holders of a key, of whom one may be the judged account itself, that make it a hub."""
+"""The number of holders of a key, the scored account included, that makes it a hub."""
 
 
 def _pairs_of(found: Sequence[Mapping[tuple[int, int], list[int]]]) -> Pairs:
-    """The pairs that were found, in their order."""
+    """Return the pairs found, in order."""
     ends = np.array(list(chain.from_iterable(found)), dtype=np.intp).reshape(-1, 2)
     sharers = np.array([counts for one in found for counts in one.values()], dtype=float)
     return Pairs(ends[:, 0], ends[:, 1], sharers.reshape(-1, len(KINDS)))
 
 
 def _joined(parts: Sequence[tuple[Pairs, np.ndarray, np.ndarray]]) -> tuple[Pairs, np.ndarray, np.ndarray]:
-    """All parts' pairs, with their weights and the rarity of the rarest code that both used."""
+    """Concatenate the parts: pairs, weights, and the rarity of the rarest code that both used."""
     if len(parts) == 1:
         return parts[0]
     pairs, weight, shared_code = zip(*parts, strict=True)
@@ -344,7 +344,7 @@ def _joined(parts: Sequence[tuple[Pairs, np.ndarray, np.ndarray]]) -> tuple[Pair
 
 
 def _strongest(guest: int, found: _Surroundings) -> tuple[LinkedAccount, ...]:
-    """The guest's links, the strongest first. It stands before its neighbours, and so first in each of its pairs."""
+    """Return the guest's links, the strongest first. The guest precedes its neighbours, so it is first in each pair."""
     own = np.flatnonzero((found.pairs.a == guest) & (found.weight >= LINK_FROM))
     own = own[np.argsort(-found.weight[own], kind="stable")][:MOST_LINKED]
     others, weights, sharers = (column[own].tolist() for column in (found.pairs.b, found.weight, found.pairs.sharers))

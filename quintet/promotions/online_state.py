@@ -1,6 +1,6 @@
-"""The online index over time: made from a snapshot and the log of judgements, and made anew when either is ahead.
+"""The current online index: built from a snapshot and the log of judgements, and rebuilt for a new snapshot.
 
-Sign-ups are judged in the event loop: one takes less than handing it to a thread and waiting for that would.
+Sign-ups are scored in the event loop: one takes less time than a switch to a thread and back.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quintet.promotions.accounts import SignUp, Usage, accounts_of
-from quintet.promotions.online_index import Asked, Judgement, OnlineIndex
+from quintet.promotions.online_index import Judgement, OnlineIndex, Query
 from quintet.promotions.result_tables import accounts_of_snapshot, model_of_snapshot
 from quintet.promotions.store import JudgementRecord, insert_judgement, sign_ups_after
 from quintet.state.store import Store
@@ -34,11 +34,11 @@ _FEW = 100
 _LOG_FIELDS = ("user_id", "email", "phone", "first_name", "last_name", "ip_address", "device_id")
 
 Logged = tuple[int, dict[str, Any], list[dict[str, Any]]]
-"""A judgement in the log: its number, the sign-up and the usages as they were given."""
+"""A judgement in the log: its number, and the sign-up and usages as received."""
 
 
 class NotReadyError(RuntimeError):
-    """There is no index to judge by yet; the message says why and what to do."""
+    """There is no index yet; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class _Built:
 
 
 class OnlineState:
-    """The index of the current snapshot and of all that was judged since.
+    """The index of the current snapshot and of all sign-ups scored since.
 
-    serving: folder of the snapshots. on_error: told when a snapshot cannot be taken over; the index before stays.
+    serving: folder of the snapshots. on_error: called if a snapshot cannot be loaded; the previous index stays.
     """
 
     def __init__(self, store: Store, serving: Path, on_error: Callable[[Exception], None]) -> None:
@@ -61,24 +61,24 @@ class OnlineState:
         self._tried: Path | None = None
         self._why_not = "the index of known users is being built; try again in a few seconds"
         self._first_try, self._closed = threading.Event(), threading.Event()
-        self._asked: list[tuple[Asked, asyncio.Future[tuple[OnlineIndex, Judgement]]]] = []
+        self._waiting: list[tuple[Query, asyncio.Future[tuple[OnlineIndex, Judgement]]]] = []
         self._judged_at = -math.inf
         self._watcher = threading.Thread(target=self._watch, name="abuse index", daemon=True)
 
     def start(self) -> None:
-        """Begin to build, and to watch for new snapshots."""
+        """Start to build the index, and to watch for new snapshots."""
         self._writer.start()
         self._watcher.start()
 
     def close(self) -> None:
-        """End the watch, and write what waits."""
+        """Stop watching, and write the judgements that wait."""
         self._closed.set()
         if self._watcher.is_alive():
             self._watcher.join()
         self._writer.close()
 
     def index(self) -> OnlineIndex:
-        """The index. Raises NotReadyError where there is none yet."""
+        """Return the index. Raises NotReadyError if there is none yet."""
         built = self._built
         if built is None:
             raise NotReadyError(self._why_not)
@@ -92,17 +92,17 @@ class OnlineState:
         judged_by: str,
         patience_seconds: float,
     ) -> Judgement:
-        """Judge the sign-up, make it known, and write both down. On the disk when this returns.
+        """Score the sign-up, add it to the index, and record both. They are on the disk when this returns.
 
-        given, given_usages: as plain JSON, as the log keeps them and gives them back. Raises NotReadyError where there
-        is no index within `patience_seconds`.
+        given, given_usages: JSON values, as the log stores them. Raises NotReadyError if there is no index within
+        `patience_seconds`.
         """
         until = time.monotonic() + patience_seconds
         while not self._first_try.is_set() and time.monotonic() < until:
             await asyncio.sleep(_LOOK_SECONDS)
         sign_up = SignUp.of(given)
         usages = usages_of(sign_up.user_id, given_usages)
-        index, judgement = await self._judged(Asked(sign_up, usages, joins=True))
+        index, judgement = await self._judged(Query(sign_up, usages, joins=True))
         record = JudgementRecord(
             user_id=sign_up.user_id,
             judged_at=judged_at,
@@ -118,29 +118,29 @@ class OnlineState:
         )
         await asyncio.wrap_future(self._writer.run(partial(insert_judgement, record=record)))
         with self._swapping:
-            # An index that was swapped in meanwhile read the log before this sign-up was in it.
+            # An index that was swapped in meanwhile has read the log without this sign-up.
             if self._built is not None and self._built.index is not index:
                 self._built.index.add(sign_up, usages)
         return judgement
 
-    def _judged(self, asked: Asked) -> asyncio.Future[tuple[OnlineIndex, Judgement]]:
-        """The judgement, and by which index: at once after a pause, else together with what comes in two milliseconds.
+    def _judged(self, query: Query) -> asyncio.Future[tuple[OnlineIndex, Judgement]]:
+        """Return the judgement and its index: at once after a pause, else in a batch of two milliseconds.
 
-        Two together cost little more than one, so that many a second do not grow into a queue.
+        A batch costs little more than one query, so no queue grows under load.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[tuple[OnlineIndex, Judgement]] = loop.create_future()
-        self._asked.append((asked, future))
-        if len(self._asked) == 1:
+        self._waiting.append((query, future))
+        if len(self._waiting) == 1:
             loop.call_at(max(loop.time(), self._judged_at + _TOGETHER_SECONDS), self._judge_all)
         return future
 
     def _judge_all(self) -> None:
-        together, self._asked = self._asked, []
+        together, self._waiting = self._waiting, []
         self._judged_at = asyncio.get_running_loop().time()
         try:
             index = self.index()
-            judgements = index.judge_in_turn([asked for asked, _ in together])
+            judgements = index.judge_in_turn([query for query, _ in together])
         except Exception as error:
             for _, future in together:
                 if not future.cancelled():
@@ -151,7 +151,7 @@ class OnlineState:
                 future.set_result((index, judgement))
 
     def refresh(self) -> bool:
-        """Take over the current snapshot where it is another one than the index's; whether there is a new index."""
+        """Rebuild the index if the current snapshot is a new one; return whether there is a new index."""
         try:
             path = current_snapshot(self._serving)
         except NoSnapshotError as error:
@@ -163,7 +163,7 @@ class OnlineState:
         logged = sign_ups_after(self._store, 0)
         index = build_index(path, logged)
         if index is None:
-            self._why_not = "the snapshot holds no model of abuse yet; `make run SELECT=promotions` makes one"
+            self._why_not = "the snapshot has no abuse model yet; run `make run SELECT=promotions`"
             return False
         last = logged[-1][0] if logged else 0
         while len(missed := sign_ups_after(self._store, last)) > _FEW:
@@ -178,7 +178,7 @@ class OnlineState:
             try:
                 self.refresh()
             except Exception as error:
-                # Whatever is wrong with a snapshot, what was built before goes on answering.
+                # Whatever is wrong with a snapshot, the previous index continues to answer.
                 self._why_not = f"the index could not be built: {error}"
                 self._on_error(error)
             self._first_try.set()
@@ -187,16 +187,16 @@ class OnlineState:
 
 
 def _add(index: OnlineIndex, logged: Sequence[Logged]) -> int:
-    """Add what was logged; gives the number of the last."""
+    """Add the logged sign-ups; return the number of the last."""
     for _, sign_up, usages in logged:
         index.add(SignUp.of(sign_up), usages_of(sign_up["user_id"], usages))
     return logged[-1][0] if logged else 0
 
 
 def build_index(snapshot: Path, logged: Sequence[Logged]) -> OnlineIndex | None:
-    """The index of a snapshot's users and of those in the log that it lacks; None where it has no model.
+    """Return the index of a snapshot's users and of further users in the log; None if the snapshot has no model.
 
-    Of a user in both the snapshot's fields hold, and the uses of both count.
+    For a user in both, the fields of the snapshot and the uses of both are used.
     """
     with open_snapshot(snapshot) as cursor:
         found = model_of_snapshot(cursor)
@@ -215,7 +215,7 @@ def build_index(snapshot: Path, logged: Sequence[Logged]) -> OnlineIndex | None:
 
 
 def usages_of(user_id: str, given: Sequence[Mapping[str, Any]]) -> list[Usage]:
-    """The usages of a log entry."""
+    """Return the usages of a log entry."""
     return [Usage(user_id, use["promo_code"], _moment(use.get("used_at"))) for use in given]
 
 

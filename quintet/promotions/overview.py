@@ -1,4 +1,4 @@
-"""What the marts tell about promotions as frames: over time, by user, by code, by score, by cluster."""
+"""Queries for the promotions page, as frames: over time, by user, by code, by score, by cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_DAYS, _MOST_WEEKS = 120, 160
 
 @dataclass(frozen=True)
 class Ranking:
-    """The first of a list by uses. rows: name, uses; tied: how many in all have as many uses as the last one shown.
+    """The first rows of a list by uses. rows: name, uses; tied: how many in all have as many uses as the last row.
 
     total: how many have any use; left_out: how many of the tied are not shown.
     """
@@ -29,14 +29,14 @@ class Ranking:
 
     @property
     def left_out(self) -> int:
-        """Of those that tie with the last one shown, how many are not shown."""
+        """How many that tie with the last row are not shown."""
         if self.rows.empty:
             return 0
         return self.tied - int((self.rows["uses"] == self.rows["uses"].iloc[-1]).sum())
 
 
 def grain_of(cursor: duckdb.DuckDBPyConnection) -> Grain:
-    """The finest grain at which the whole span of sign-ups and uses can be read on a page."""
+    """Return the finest grain at which the whole span of sign-ups and uses is readable on a page."""
     ((days,),) = cursor.execute(
         "select date_diff('day', min(moment), max(moment)) from ("
         "select created_at as moment from marts.fct_promo_users union all select used_at from marts.fct_promo_usages)"
@@ -47,9 +47,9 @@ def grain_of(cursor: duckdb.DuckDBPyConnection) -> Grain:
 
 
 def timeline(cursor: duckdb.DuckDBPyConnection, grain: Grain) -> pd.DataFrame:
-    """start (of the day, week or month, UTC), registrations, usages: a row a period from the first to the last.
+    """Return start (of the day, week or month, UTC), registrations, usages: one row per period, first to last.
 
-    A period without any is a row of zeros.
+    An empty period is a row of zeros.
     """
     return cursor.execute(f"""
         with events as (
@@ -79,7 +79,7 @@ def timeline(cursor: duckdb.DuckDBPyConnection, grain: Grain) -> pd.DataFrame:
 
 
 def top_users(cursor: duckdb.DuckDBPyConnection, count: int = RANKED) -> Ranking:
-    """The users with the most uses: user_id, uses, codes, score, decision."""
+    """Return the users with the most uses: user_id, uses, codes, score, decision."""
     rows = cursor.execute(
         """
         select user_id, count(*) as uses, count(distinct promo_code) as codes,
@@ -93,7 +93,7 @@ def top_users(cursor: duckdb.DuckDBPyConnection, count: int = RANKED) -> Ranking
 
 
 def top_codes(cursor: duckdb.DuckDBPyConnection, count: int = RANKED) -> Ranking:
-    """The codes with the most uses: promo_code, uses, users, discount_type, discount_value, is_code_known."""
+    """Return the codes with the most uses: promo_code, uses, users, discount_type, discount_value, is_code_known."""
     rows = cursor.execute(
         """
         select promo_code, count(*) as uses, count(distinct user_id) as users,
@@ -107,7 +107,7 @@ def top_codes(cursor: duckdb.DuckDBPyConnection, count: int = RANKED) -> Ranking
 
 
 def score_histogram(cursor: duckdb.DuckDBPyConnection, bins: int = HISTOGRAM_BINS) -> pd.DataFrame:
-    """low, high (of the bin, the last one closed), accounts, abusers, honest (as labelled), unlabelled."""
+    """Return low, high (of the bin, the last one closed), accounts, abusers, honest (as labelled), unlabelled."""
     return cursor.execute(
         """
         with binned as (
@@ -131,13 +131,13 @@ def score_histogram(cursor: duckdb.DuckDBPyConnection, bins: int = HISTOGRAM_BIN
 
 
 def clusters(cursor: duckdb.DuckDBPyConnection, by: Literal["accounts", "uses"] = "accounts") -> pd.DataFrame:
-    """All clusters as in `marts.agg_abuse_clusters`, the one with the most first."""
+    """Return all clusters as in `marts.agg_abuse_clusters`, the largest first."""
     other = "uses" if by == "accounts" else "accounts"
     return cursor.execute(f"from marts.agg_abuse_clusters order by {by} desc, {other} desc, cluster_id").df()
 
 
 def cluster_members(cursor: duckdb.DuckDBPyConnection, cluster_id: str) -> pd.DataFrame:
-    """The accounts of a cluster with their scores and labels; no row for an unknown one."""
+    """Return the accounts of a cluster with their scores and labels; no row for an unknown cluster."""
     return cursor.execute(
         """
         select user_id, score, decision, reasons, email, phone, first_name, last_name, ip_address, device_id,
@@ -150,7 +150,7 @@ def cluster_members(cursor: duckdb.DuckDBPyConnection, cluster_id: str) -> pd.Da
 
 
 def cluster_keys(cursor: duckdb.DuckDBPyConnection, cluster_id: str) -> pd.DataFrame:
-    """user_id, kind, key, sharers: what the accounts of a cluster have in common."""
+    """Return user_id, kind, key, sharers: the keys that the accounts of a cluster share."""
     return cursor.execute(
         """
         select user_id, kind, key, sharers
@@ -163,7 +163,7 @@ def cluster_keys(cursor: duckdb.DuckDBPyConnection, cluster_id: str) -> pd.DataF
 
 
 def decisions(cursor: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Accounts by decision, each of the three named."""
+    """Return the number of accounts by decision, with all three decisions."""
     found = dict(cursor.execute("select decision, count(*) from marts.fct_abuse_scores group by decision").fetchall())
     return {name: int(found.get(name, 0)) for name in ("allow", "review", "block")}
 

@@ -1,4 +1,4 @@
-"""The application's tables of promotions in PostgreSQL: how they look, and filling them from the inboxes."""
+"""The application's promotions tables in PostgreSQL: create them, and fill them from the inboxes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from quintet.warehouse.database import prepare
 from quintet.warehouse.inbox import list_inbox
 from quintet.warehouse.load import load_files
 
-_NOT_USED = dt.datetime(2000, 1, 1)  # when the batches of the warehouse in memory were loaded
+_NOT_USED = dt.datetime(2000, 1, 1)  # load time of the batches in the in-memory warehouse
 
 _TABLES: Mapping[str, str] = {
     "promo_users": """
@@ -39,7 +39,7 @@ _TABLES: Mapping[str, str] = {
         )
     """,
 }
-"""As an application has them: codes repeat, nothing says when a row was changed, and dates of birth are as typed."""
+"""Typical of an application: codes repeat, no column has the time of a change, and dates of birth are as typed."""
 
 _ROWS: Mapping[str, str] = {
     PROMO_USERS.name: """
@@ -67,9 +67,9 @@ _ROWS: Mapping[str, str] = {
 
 
 def fill(url: str, raw: Path) -> dict[str, int]:
-    """Make the tables where they are not there, and fill the empty ones from the inboxes below `raw`; rows by table.
+    """Create missing tables, and fill empty ones from the inboxes below `raw`; return the rows by filled table.
 
-    A table that has rows is left as it is, and so is not among the result.
+    A table that has rows is not changed, and is not in the result.
     """
     filled = {}
     with dbapi.connect(url) as connection, duckdb.connect() as loaded:
@@ -93,7 +93,7 @@ def fill(url: str, raw: Path) -> dict[str, int]:
 
 
 def main() -> int:
-    """Fill the database that the settings name."""
+    """Fill the database of the settings; return the exit status."""
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -105,7 +105,7 @@ def main() -> int:
     try:
         filled = fill(settings.postgres_url.get_secret_value(), settings.raw)
     except adbc_driver_manager.Error as error:
-        print(f"the database of QUINTET_POSTGRES_URL cannot be filled: {error}", file=sys.stderr)
+        print(f"the database of QUINTET_POSTGRES_URL cannot be filled: {error}. Fix it and run again", file=sys.stderr)
         return 1
     print(", ".join(f"{table}: {rows:,} rows" for table, rows in filled.items()) or "every table has rows already")
     return 0

@@ -1,4 +1,4 @@
-"""Profile plausibility: how unlike the population a sign-up's phone, e-mail domain, names and age are."""
+"""Profile plausibility: how unusual a sign-up's phone, e-mail domain, names and age are in the population."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ _SHAPES = str.maketrans(dict.fromkeys(digits, "9") | dict.fromkeys(ascii_lowerca
 
 @dataclass(frozen=True)
 class Commonness:
-    """By value, the share of the population whose value is at most as common; `rest` for any other value."""
+    """The share of the population whose value is at most as common, by value; `rest` for any other value."""
 
     tail: Mapping[str, float]
     rest: float
 
     @classmethod
     def of(cls, values: pa.Array) -> Commonness:
-        """Learnt from the values that are known. The most common 5,000 are told apart."""
+        """Compute it from the known values. Only the most common 5,000 are stored."""
         counts = pc.value_counts(values.drop_null())
         value, count = counts.field("values"), counts.field("counts").to_numpy()
         total = count.sum() + 1
         ranked, inverse = np.unique(count, return_inverse=True)
         tail = np.cumsum(ranked * np.bincount(inverse, minlength=len(ranked))) / total
-        kept = np.argsort(-count, kind="stable")[:_MOST_VALUES]
-        pooled = 1 - count[kept].sum() / total
-        names = value.take(pa.array(kept)).to_pylist()
-        return cls(dict(sorted(zip(names, tail[inverse[kept]].tolist(), strict=True))), float(pooled))
+        common = np.argsort(-count, kind="stable")[:_MOST_VALUES]
+        pooled = 1 - count[common].sum() / total
+        names = value.take(pa.array(common)).to_pylist()
+        return cls(dict(sorted(zip(names, tail[inverse[common]].tolist(), strict=True))), float(pooled))
 
     def strangeness(self, value: str | None) -> float:
-        """0 for what a tenth of the population or more is no less strange than, 1 from a hundredth down; 0 for None."""
+        """Return 0 if a tenth of the population or more is as rare, rising to 1 at a hundredth; 0 for None."""
         if value is None:
             return 0.0
         return min(max(-math.log10(self.tail.get(value, self.rest)) - 1, 0.0), 1.0)
@@ -56,13 +56,13 @@ class Commonness:
 
 @dataclass(frozen=True)
 class Range:
-    """Where the population lies: its 1% and 99% quantiles, and 201 quantiles in all."""
+    """The distribution of a value in the population, as 201 quantiles."""
 
     quantiles: tuple[float, ...]
 
     @classmethod
     def of(cls, values: np.ndarray) -> Range:
-        """Learnt from the values that are no NaN; none gives a range in which nothing is strange."""
+        """Compute it from the values that are not NaN; without any, no value is strange."""
         known = values[np.isfinite(values)]
         return cls(tuple(np.quantile(known, _QUANTILES).tolist()) if len(known) else ())
 
@@ -77,11 +77,11 @@ class Range:
         return float(np.interp(_HIGH, _QUANTILES, self.quantiles)) if self.quantiles else np.nan
 
     def below(self, values: np.ndarray) -> np.ndarray:
-        """How far below: 0 down to a twentieth of the range below its 1% quantile, 1 from a tenth on; NaN gives 0."""
+        """Return 0 down to a twentieth of the range below the 1% quantile, rising to 1 at a tenth; 0 for NaN."""
         return self._beyond(self.low - values)
 
     def above(self, values: np.ndarray) -> np.ndarray:
-        """How far above the 99% quantile, likewise."""
+        """Return the same above the 99% quantile."""
         return self._beyond(values - self.high)
 
     def _beyond(self, distance: np.ndarray) -> np.ndarray:
@@ -91,7 +91,7 @@ class Range:
         return _from_nought_to_one((distance / width - 0.05) / 0.05)
 
     def rarity_below(self, values: np.ndarray) -> np.ndarray:
-        """How few of the population lie as low: 0 where all do, 1 where a thousandth does; NaN gives 0."""
+        """Return how rare so low a value is: 0 if all are as low, 1 if a thousandth is; 0 for NaN."""
         if not self.quantiles:
             return np.zeros(len(values))
         share = np.interp(values, self._points, _QUANTILES)
@@ -103,17 +103,17 @@ class Range:
 
 
 def _from_nought_to_one(values: np.ndarray) -> np.ndarray:
-    """The values within the two; 0 for NaN."""
+    """Clip the values to 0 and 1; 0 for NaN."""
     return np.fmin(np.fmax(values, 0), 1)
 
 
 @dataclass(frozen=True)
 class Population:
-    """What is learnt of the people who sign up: it is frozen with a model, so that batch and online see the same.
+    """Statistics of the people who sign up, frozen with a model, so batch and online scores agree.
 
-    use_count: by number of uses, the share of accounts with as many or more. span_seconds: the time within which 98% of
-    them signed up. code_share: by promotion code, of the uses. key_sharing: by kind of identity key, the share of
-    accounts that have one in common with another.
+    use_count: share of accounts with at least this number of uses. span_seconds: time within which 98% of them signed
+    up. code_share: share of the uses, by promotion code. key_sharing: share of accounts that share a key with another,
+    by kind of identity key.
     """
 
     accounts: int
@@ -129,7 +129,7 @@ class Population:
 
     @classmethod
     def of(cls, accounts: Accounts) -> Population:
-        """Learnt from the accounts, without labels."""
+        """Compute it from the accounts, without labels."""
         signed_up = Range.of(accounts.created_at_s)
         counts = pc.value_counts(pa.array(accounts.code, pa.string()))
         uses = max(len(accounts.code), 1)
@@ -150,18 +150,18 @@ class Population:
         )
 
     def code_rarity(self, promo_code: str) -> float:
-        """0 for a code that everybody uses, 1 for one of a thousandth of the uses or fewer."""
+        """Return 0 for a code that everybody uses, 1 for one with a thousandth of the uses or less."""
         share = self.code_share.get(promo_code, 1 / (1 + self.accounts))
         return min(max(-math.log10(max(share, _LEAST_SHARE)) / 3, 0.0), 1.0)
 
     @cached_property
     def sharing_meaning(self) -> np.ndarray:
-        """By kind of key, 1 where a hundredth of the accounts or fewer share one, a fifth where nearly half do."""
+        """By kind of key, 1 if a hundredth of the accounts or less share one, down to a fifth if nearly half do."""
         sharing = np.array([self.key_sharing[name] for name in KIND_NAMES])
         return np.clip(-np.log10(np.maximum(sharing, _LEAST_SHARE)) / 2, _LEAST_MEANING, 1)
 
     def use_count_strangeness(self, uses: np.ndarray) -> np.ndarray:
-        """0 where a tenth of the accounts or more have as many uses, 1 where a hundredth or fewer have."""
+        """Return 0 if a tenth of the accounts or more have as many uses, 1 if a hundredth or less have."""
         place = np.minimum(uses, len(self.use_count) - 1).astype(int)
         return self._use_count_strangeness[place]
 
@@ -177,17 +177,17 @@ def _shares_with_as_many(uses: np.ndarray) -> tuple[float, ...]:
 
 
 def phone_shape(phone: str) -> str:
-    """Digits as 9 and letters as a: "+9-999-999-9999a999"."""
+    """Return the phone with digits as 9 and letters as a: "+9-999-999-9999a999"."""
     return phone[:_LONGEST_SHAPE].lower().translate(_SHAPES)
 
 
 def email_domain(email: str) -> str:
-    """What stands after the last @, in lower case; all of it where there is none."""
+    """Return the part after the last @ in lower case; all of the text if there is none."""
     return email.lower().rpartition("@")[2]
 
 
 def name_case(first_name: str, last_name: str) -> str:
-    """How the two names are written, each "lower", "upper", "mixed", "uncased" or "no letters"."""
+    """Return the case of both names, each "lower", "upper", "mixed", "uncased" or "no letters"."""
     return f"{_case(first_name)} {_case(last_name)}"
 
 
@@ -212,7 +212,7 @@ def _cases(accounts: Accounts) -> Iterator[str | None]:
 
 
 def profile_evidence(accounts: Accounts, population: Population) -> dict[str, np.ndarray]:
-    """The columns `PROFILE_EVIDENCE`, each from 0 (as people are, or not known) to 1 (as hardly anybody is)."""
+    """Return the columns `PROFILE_EVIDENCE`, each from 0 (common, or unknown) to 1 (very rare)."""
     age = population.age_years
     return {
         "phone_strange": np.fromiter(map(population.phone_shape.strangeness, _shapes(accounts)), dtype=float),

@@ -1,4 +1,4 @@
-"""Reasons: the evidence behind a score as short codes and as plain sentences."""
+"""Reasons: the evidence behind a score, as codes and sentences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from quintet.promotions.profile import Population
 
 @dataclass(frozen=True)
 class Reason:
-    """A code and what it says in a sentence."""
+    """A code with its sentence."""
 
     code: str
     sentence: str
@@ -30,7 +30,7 @@ _OWN_CODES = {
     "use_hasty": "ACCOUNT_AGE_LT",
     "uses_many": "USES",
 }
-"""By evidence. `use_early` joins `use_hasty`."""
+"""By evidence. `use_early` counts with `use_hasty`."""
 
 _OWN_NAMES = list(_OWN_CODES.values())
 _OWN_COLUMNS = np.array([EVIDENCE.index(name) for name in _OWN_CODES])
@@ -47,7 +47,7 @@ _LINK_CODES = {
     "same_code": "SAME_CODE",
     "cluster_size": "CLUSTER",
 }
-"""By evidence; the number behind the code counts accounts, this one among them."""
+"""By evidence; the number after the code counts accounts, this one included."""
 
 _LINK_NAMES = list(_LINK_CODES.values())
 _LINK_COLUMNS = np.array([EVIDENCE.index(name) for name in LINK_EVIDENCE])
@@ -57,12 +57,12 @@ _IS_NATURAL = np.array([name in {"burst", "same_code"} for name in _LINK_CODES])
 _AGE_STEPS_DAYS = (60, 180, 365)
 
 _SENTENCES = {
-    "PHONE_MALFORMED": "The phone number is written as hardly anybody writes one.",
-    "EMAIL_DOMAIN_RARE": "Hardly anybody else has an e-mail address of this domain.",
-    "NAME_CASE_ODD": "The names are written in capitals and small letters as hardly anybody writes them.",
+    "PHONE_MALFORMED": "The phone number is written in a very rare format.",
+    "EMAIL_DOMAIN_RARE": "The e-mail domain is very rare among users.",
+    "NAME_CASE_ODD": "The capital and small letters of the names are very unusual.",
     "AGE_IMPLAUSIBLE": "The age at sign-up is far outside the {youngest:.0f} to {oldest:.0f} years of 98% of people.",
     "ACCOUNT_AGE_LT": "A code was used when the account was less than {number} days old, which few people do.",
-    "USES": "The account used codes {number} times, which hardly any account does.",
+    "USES": "The account used codes {number} times, which very few accounts do.",
     "DEVICE_SHARED": "{number} accounts signed up from this device.",
     "EMAIL_SHARED": "{number} accounts have this e-mail address, spelt in one way or another.",
     "PHONE_SHARED": "{number} accounts have this phone number, spelt in one way or another.",
@@ -76,10 +76,10 @@ _SENTENCES = {
 
 
 def reason_codes(columns: np.ndarray, accounts: Accounts, model: AbuseModel, reason_from: float) -> list[list[str]]:
-    """The codes of each account, by its row of evidence, the weightiest first: of its own, then of its links.
+    """Return the reason codes of each account: its own by weight, then those of its links.
 
-    A reason of its own is given where it adds `reason_from` to the log-odds; what is shared is told where links
-    together do.
+    columns: a row of evidence per account. A reason of its own adds at least `reason_from` to the log-odds; reasons of
+    links are given if all links together do.
     """
     added = model.contributions(columns)
     own = added[:, _OWN_COLUMNS]
@@ -104,13 +104,13 @@ def _own_code(name: str, use_lag_days: float, uses: float) -> str:
 
 
 def _age_step_days(use_lag_days: float) -> int:
-    """The step that the lag is below: whole years where it is long, the first where it is not known."""
+    """Return the step above the lag: whole years for a long one, the first step if it is unknown."""
     lag_days = 0.0 if math.isnan(use_lag_days) else use_lag_days
     return next((step for step in _AGE_STEPS_DAYS if lag_days < step), 365 * (int(lag_days // 365) + 1))
 
 
 def explained(code: str, population: Population) -> Reason:
-    """The code with its sentence."""
+    """Return the code with its sentence."""
     stem, _, last = code.rpartition("_")
     number = last.removesuffix("D")
     name = stem if number.isdigit() else code
@@ -124,5 +124,5 @@ def explained(code: str, population: Population) -> Reason:
 
 
 def _accounts_counted(values: np.ndarray) -> np.ndarray:
-    """The numbers of accounts behind columns of link evidence, which are logarithmic."""
+    """Return the numbers of accounts of logarithmic link evidence."""
     return np.rint(np.where(_IS_NATURAL, np.exp(values), np.exp2(values))).astype(int)

@@ -1,4 +1,4 @@
-"""Resamples of whole clusters, and average precision under their weights."""
+"""Bootstrap weights of whole clusters, and average precision under them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SEED = 0
 
 
 def cluster_weights(is_abuser: np.ndarray, cluster: np.ndarray, count: int) -> Iterator[np.ndarray]:
-    """`count` bootstrap weights of the rows, equal within a cluster; each leaves some of both classes."""
+    """Yield `count` bootstrap weights of the rows, equal within a cluster; each keeps some of both classes."""
     rng = np.random.default_rng(_SEED)
     group = np.unique(cluster, return_inverse=True)[1]
     made = 0
@@ -22,7 +22,7 @@ def cluster_weights(is_abuser: np.ndarray, cluster: np.ndarray, count: int) -> I
 
 
 def average_precisions(is_abuser: np.ndarray, score: np.ndarray, weights: Iterable[np.ndarray]) -> np.ndarray:
-    """The average precision of the scores under each of the weights; equal scores count together."""
+    """Return the average precision of the scores under each of the weights; equal scores count together."""
     order = np.argsort(-score, kind="stable")
     ordered_score, ordered_abuser = score[order], is_abuser[order]
     last = np.flatnonzero(np.append(np.diff(ordered_score) != 0, True))

@@ -1,4 +1,4 @@
-"""The detector's results as tables of the warehouse: the model in force with its card, and every account's score."""
+"""Write the active abuse model with its card, and the score of every account, to the warehouse."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ MODEL_TABLES: Mapping[str, pa.Schema] = {
         ]
     ),
 }
-"""What training writes; `ml.abuse_trainings` gains a row each time, the others are replaced."""
+"""The tables of a training; `ml.abuse_trainings` gains a row each time, the others are replaced."""
 
 SCORE_TABLES: Mapping[str, pa.Schema] = {
     "ml.abuse_scores": pa.schema(
@@ -75,7 +75,7 @@ SCORE_TABLES: Mapping[str, pa.Schema] = {
     "ml.abuse_shared_keys": pa.schema([("user_id", _TEXT), ("kind", _TEXT), ("key", _TEXT), ("sharers", _WHOLE)]),
     "ml.abuse_evidence": pa.schema([("user_id", _TEXT), *((name, _REAL) for name in EVIDENCE)]),
 }
-"""What scoring writes, each replaced."""
+"""The tables of a scoring, each replaced."""
 
 _THRESHOLD_STEPS = 100
 _MOST_CURVE_POINTS = 400
@@ -89,7 +89,7 @@ _LABELS = """
     select user_id, is_abuser, labelled_at from ops.abuse_labels
 """
 
-# A code and its days is a key of accounts that sign up together; what people know of it is the code.
+# The key of a code burst has days in it; people know only the code.
 _SHARED_KEYS = """
     with own_key as (
         select distinct user_id, kind, key from identity_key
@@ -122,20 +122,19 @@ _SHARED_KEYS = """
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training came to: the choice, the model in force as it is kept, and the version that scored before."""
+    """The result of a training: the choice, the active model in the registry, and the version that scored before."""
 
     choice: Choice
-    kept: ModelVersion
+    saved: ModelVersion
     version_before: str | None
 
 
 def train_model(
     connection: duckdb.DuckDBPyConnection, registry: ModelRegistry, policy: Policy, trained_at: dt.datetime
 ) -> Trained:
-    """Learn from the labels of the warehouse, put the model in force that passes the gate, and write its card.
+    """Train on the labels of the warehouse, activate the model that passes the gate, and write its card.
 
-    connection: to the warehouse. trained_at: UTC without zone. Raises RegistryError where the model in force cannot be
-    read.
+    connection: to the warehouse. trained_at: UTC without zone. Raises RegistryError if the active model cannot be read.
     """
     accounts = _accounts(connection)
     ids = accounts.user_id.to_pylist()
@@ -143,12 +142,12 @@ def train_model(
     current = active_model(registry)
     choice = choose_model(accounts, label, current)
     model = choice.model
-    gathered = gather(accounts, model.population)
-    score = model.scores(gathered.columns)
+    matrix = gather(accounts, model.population)
+    score = model.scores(matrix.columns)
     drift, before = _drift(connection, score)
     is_labelled = np.isfinite(label)
-    told = {"accounts": len(accounts), "labelled": int(is_labelled.sum())}
-    kept = registry.keep(model.version, model.to_json(), trained_at, choice.why, told)
+    trained_from = {"accounts": len(accounts), "labelled": int(is_labelled.sum())}
+    saved = registry.keep(model.version, model.to_json(), trained_at, choice.why, trained_from)
     training = pa.Table.from_pylist(
         [
             {
@@ -161,20 +160,20 @@ def train_model(
                 "labelled_abusers": int((label[is_labelled] == 1).sum()),
                 "labelled_honest": int((label[is_labelled] == 0).sum()),
                 "contradicting_labels": len(contradicting),
-                "shared_key_share": shared_key_share(gathered.columns),
+                "shared_key_share": shared_key_share(matrix.columns),
                 "version_before": before,
                 "score_psi": None if np.isnan(drift) else drift,
             }
         ],
         MODEL_TABLES["ml.abuse_trainings"],
     )
-    frames = _card(choice, label, score, gathered, policy)
+    frames = _card(choice, label, score, matrix, policy)
     frames["ml.abuse_model"] = pd.DataFrame(
         [
             {
                 "model_version": model.version,
                 "kind": model.kind,
-                "sha256": kept.sha256,
+                "sha256": saved.sha256,
                 "trained_at": trained_at,
                 **asdict(policy),
                 "content": model.to_json(),
@@ -186,22 +185,22 @@ def train_model(
         for table, frame in frames.items():
             replace_table(connection, table, _arrow(frame, MODEL_TABLES[table]))
         _append(connection, "ml.abuse_trainings", training)
-    return Trained(choice, kept, before)
+    return Trained(choice, saved, before)
 
 
 def write_scores(connection: duckdb.DuckDBPyConnection, registry: ModelRegistry, policy: Policy) -> Scored:
-    """Score every account of the warehouse with the model in force and replace `SCORE_TABLES`, all or none.
+    """Score every account of the warehouse with the active model and replace `SCORE_TABLES`, all or none.
 
-    Raises LookupError where no model is in force: `train_model` comes first.
+    Raises LookupError if no model is active: call `train_model` first.
     """
     model = active_model(registry)
     if model is None:
-        raise LookupError(f"no model is in force in {registry.folder}; materialise ml/abuse_model first")
+        raise LookupError(f"no model is active in {registry.folder}; materialise ml/abuse_model first")
     accounts = _accounts(connection)
-    gathered = gather(accounts, model.population)
-    result = scored(accounts, gathered, model, policy)
+    matrix = gather(accounts, model.population)
+    result = scored(accounts, matrix, model, policy)
     evidence = pa.table(
-        [accounts.user_id, *(pa.array(column) for column in gathered.columns.T)],
+        [accounts.user_id, *(pa.array(column) for column in matrix.columns.T)],
         schema=SCORE_TABLES["ml.abuse_evidence"],
     )
     tables = {
@@ -217,14 +216,14 @@ def write_scores(connection: duckdb.DuckDBPyConnection, registry: ModelRegistry,
 
 
 def replace_table(connection: duckdb.DuckDBPyConnection, table: str, content: pa.Table) -> None:
-    """Make the table of the content, in place of what was there."""
+    """Create the table from the content, or replace it."""
     connection.register("content_of_table", content)
     connection.execute(f"create or replace table {table} as select * from content_of_table").fetchall()
     connection.unregister("content_of_table")
 
 
 def model_of_snapshot(cursor: duckdb.DuckDBPyConnection) -> tuple[AbuseModel, Policy] | None:
-    """The model and the policy that the scores of a snapshot were made with; None where there are none."""
+    """Return the model and the policy behind the scores of a snapshot; None without any."""
     try:
         rows = cursor.execute("select content, review_from, block_from, reason_from from ml.abuse_model").fetchall()
     except duckdb.CatalogException:  # the domain was not built yet
@@ -250,7 +249,7 @@ def _accounts(connection: duckdb.DuckDBPyConnection) -> Accounts:
 
 
 def _arrow(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
-    """The frame's columns as the schema types them, an empty one too."""
+    """Return the frame with the columns and types of the schema."""
     return pa.table([pa.array(frame[field.name].tolist(), field.type, from_pandas=True) for field in schema], schema)
 
 
@@ -262,7 +261,7 @@ def _append(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -
 
 
 def _drift(connection: duckdb.DuckDBPyConnection, score: np.ndarray) -> tuple[float, str | None]:
-    """The stability index of the scores beside those of the last scoring, and which version made these."""
+    """Return the stability index of the scores against the last scoring, and the version of the latter."""
     try:
         before = connection.execute("select score, model_version from ml.abuse_scores").df()
     except duckdb.CatalogException:  # nothing was scored yet
@@ -273,24 +272,24 @@ def _drift(connection: duckdb.DuckDBPyConnection, score: np.ndarray) -> tuple[fl
 
 
 def _card(
-    choice: Choice, label: np.ndarray, score: np.ndarray, gathered: EvidenceMatrix, policy: Policy
+    choice: Choice, label: np.ndarray, score: np.ndarray, matrix: EvidenceMatrix, policy: Policy
 ) -> dict[str, pd.DataFrame]:
-    """The tables of figures. Without labels of both classes those that need them have no row."""
+    """Return the tables of figures. Without labels of both classes those that need them have no row."""
     frames = {name: pd.DataFrame(columns=MODEL_TABLES[name].names) for name in _OF_LABELS}
     frames["ml.abuse_model_weights"] = coefficients(choice.model)
     rows = np.flatnonzero(np.isfinite(label))
     is_abuser = label[rows].astype(bool)
     if not len(rows) or is_abuser.all() or not is_abuser.any():
         return frames
-    in_force = _held_back(choice, rows, score)
-    cluster = gathered.component
-    compared = pd.DataFrame(list(_figure_rows(choice, rows, is_abuser, in_force, cluster, policy)))
-    curve = precision_recall(is_abuser, in_force)
+    active = _held_back(choice, rows, score)
+    cluster = matrix.component
+    compared = pd.DataFrame(list(_figure_rows(choice, rows, is_abuser, active, cluster, policy)))
+    curve = precision_recall(is_abuser, active)
     frames["ml.abuse_model_figures"] = compared
-    frames["ml.abuse_model_thresholds"] = threshold_table(is_abuser, in_force, _THRESHOLD_STEPS)
-    # A curve of many points is thinned evenly; its ends stay.
-    kept = np.unique(np.linspace(0, len(curve) - 1, min(len(curve), _MOST_CURVE_POINTS)).round().astype(int))
-    frames["ml.abuse_model_curve"] = curve.iloc[kept]
+    frames["ml.abuse_model_thresholds"] = threshold_table(is_abuser, active, _THRESHOLD_STEPS)
+    # Thin a curve of many points evenly, and keep its ends.
+    shown = np.unique(np.linspace(0, len(curve) - 1, min(len(curve), _MOST_CURVE_POINTS)).round().astype(int))
+    frames["ml.abuse_model_curve"] = curve.iloc[shown]
     return frames
 
 
@@ -298,7 +297,7 @@ _OF_LABELS = ("ml.abuse_model_figures", "ml.abuse_model_thresholds", "ml.abuse_m
 
 
 def _held_back(choice: Choice, rows: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """Scores of the labelled accounts by the model in force, of a learnt one by folds that had not seen them."""
+    """Return scores of the labelled accounts by the active model; for a new one, from folds that exclude them."""
     training = choice.training
     if training is not None and choice.model.version == training.model.version:
         return training.logistic
@@ -309,12 +308,12 @@ def _figure_rows(
     choice: Choice,
     rows: np.ndarray,
     is_abuser: np.ndarray,
-    in_force: np.ndarray,
+    active: np.ndarray,
     cluster: np.ndarray,
     policy: Policy,
 ) -> Iterator[dict[str, object]]:
-    """The figures of the model in force, and of those it was held against."""
-    compared = {"in_force": (rows, is_abuser, in_force)}
+    """Yield the figures of the active model, and of those it was compared with."""
+    compared = {"in_force": (rows, is_abuser, active)}
     training = choice.training
     if training is not None:
         compared |= {
@@ -331,7 +330,7 @@ def _figure_rows(
 
 
 def _groups(accounts: Accounts, label: np.ndarray, decision: np.ndarray) -> pd.DataFrame:
-    """How labelled accounts fare by whom they share an address with: honest people share one too."""
+    """Return decisions on labelled accounts by how many share their address: honest people share one too."""
     keys = identity_key_table(accounts)
     user_id = accounts.user_id
     judged = pa.table({"user_id": user_id, "label": pa.array(label), "decision": pa.array(decision.tolist(), _TEXT)})
@@ -376,7 +375,7 @@ _BY_SHARING = f"""
 
 
 def _shared_keys(connection: duckdb.DuckDBPyConnection, accounts: Accounts, scores: pd.DataFrame) -> pa.Table:
-    """The keys by which accounts of clusters belong together, hubs left out."""
+    """Return the keys that accounts of a cluster share, without hubs."""
     most = pa.table({"kind": [kind.name for kind in KINDS], "most": [kind.most_sharers for kind in KINDS]})
     given = {
         "identity_key": identity_key_table(accounts),

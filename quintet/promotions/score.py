@@ -1,4 +1,4 @@
-"""The score of every account of a batch: evidence, model, decision, reasons, cluster."""
+"""Score a batch of accounts: score, decision, reasons, cluster, links."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from quintet.promotions.reasons import reason_codes
 
 @dataclass(frozen=True)
 class Scored:
-    """A batch that was scored.
+    """The scores of a batch.
 
     scores: user_id, score (0-1), decision, reasons (list of codes), cluster_id (the least user_id of its cluster; null
-    alone), cluster_size, model_version; a row an account. links: user_id, linked_user_id, weight; a row a link.
+    if alone), cluster_size, model_version; one row per account. links: user_id, linked_user_id, weight; one per link.
     """
 
     scores: pd.DataFrame
@@ -30,34 +30,34 @@ class Scored:
 def score_batch(
     users: pd.DataFrame | pa.Table, usages: pd.DataFrame | pa.Table | None, model: AbuseModel, policy: Policy
 ) -> pd.DataFrame:
-    """The scores of the users, as in `Scored`. Users and usages are as for `accounts_of`."""
+    """Return the scores of the users, as in `Scored`. Users and usages are as for `accounts_of`."""
     accounts = accounts_of(users, usages)
     return scored(accounts, gather(accounts, model.population), model, policy).scores
 
 
-def scored(accounts: Accounts, gathered: EvidenceMatrix, model: AbuseModel, policy: Policy) -> Scored:
-    """What the model and the policy make of the evidence gathered of the accounts."""
+def scored(accounts: Accounts, matrix: EvidenceMatrix, model: AbuseModel, policy: Policy) -> Scored:
+    """Apply the model and the policy to the evidence of the accounts."""
     user_id = accounts.user_id.to_pandas()
-    score = model.scores(gathered.columns)
-    size = np.bincount(gathered.component, minlength=1)[gathered.component]
-    # Accounts are sorted by user_id, so that the first of a component has the least.
-    _, first = np.unique(gathered.component, return_index=True)
+    score = model.scores(matrix.columns)
+    size = np.bincount(matrix.component, minlength=1)[matrix.component]
+    # Accounts are sorted by user_id, so the first of a component has the least.
+    _, first = np.unique(matrix.component, return_index=True)
     scores = pd.DataFrame(
         {
             "user_id": user_id,
             "score": score,
             "decision": policy.decisions(score),
-            "reasons": reason_codes(gathered.columns, accounts, model, policy.reason_from),
-            "cluster_id": user_id.iloc[first[gathered.component]].reset_index(drop=True).where(size > 1),
+            "reasons": reason_codes(matrix.columns, accounts, model, policy.reason_from),
+            "cluster_id": user_id.iloc[first[matrix.component]].reset_index(drop=True).where(size > 1),
             "cluster_size": size,
             "model_version": model.version,
         }
     )
     links = pd.DataFrame(
         {
-            "user_id": user_id.iloc[gathered.link_a].to_numpy(),
-            "linked_user_id": user_id.iloc[gathered.link_b].to_numpy(),
-            "weight": gathered.link_weight,
+            "user_id": user_id.iloc[matrix.link_a].to_numpy(),
+            "linked_user_id": user_id.iloc[matrix.link_b].to_numpy(),
+            "weight": matrix.link_weight,
         }
     )
     return Scored(scores, links)

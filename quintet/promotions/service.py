@@ -1,4 +1,4 @@
-"""What promotions runs in the service: the index of known accounts."""
+"""The part of promotions in the service: the index of known accounts."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from quintet.promotions.online_state import OnlineState
 
 @dataclass(frozen=True)
 class PromotionsService:
-    """The index that judges sign-ups."""
+    """The index that scores sign-ups."""
 
     index: OnlineState
 
     async def start(self) -> None:
-        """Begin to build the index, and to watch for new snapshots."""
+        """Start to build the index, and to watch for new snapshots."""
         self.index.start()
 
     async def close(self) -> None:
-        """End the watch, and write the judgements that wait."""
+        """Stop watching, and write the judgements that wait."""
         await asyncio.to_thread(self.index.close)
 
 

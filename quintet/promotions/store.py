@@ -1,4 +1,4 @@
-"""What the service records of promo-code abuse: each judgement of a sign-up, and each label a person gives."""
+"""Promo-code abuse in the state store: each judgement of a sign-up, and each label from a person."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ RECORDED = (
     RecordedTable(
         "abuse_judgements",
         "ops",
-        "Every sign-up that the service judged: what was given, what was answered.",
+        "Every sign-up that the service scored, with the request and the answer.",
         {
             "judgement_id": "bigint",
             "user_id": "varchar",
@@ -84,7 +84,7 @@ RECORDED = (
 
 @dataclass(frozen=True)
 class JudgementRecord:
-    """A sign-up as it was given, with its uses of codes, and what was answered. judged_at is UTC."""
+    """A sign-up as received, with its uses of codes, and the answer. judged_at is UTC."""
 
     user_id: str
     judged_at: dt.datetime
@@ -101,7 +101,7 @@ class JudgementRecord:
 
 @dataclass(frozen=True)
 class Label:
-    """Whether a person found a user to be an abuser; the last one of a user holds. labelled_at is UTC."""
+    """A person's verdict on whether a user is an abuser; the last one of a user is used. labelled_at is UTC."""
 
     user_id: str
     is_abuser: bool
@@ -111,7 +111,7 @@ class Label:
 
 
 def insert_judgement(connection: sqlite3.Connection, record: JudgementRecord) -> None:
-    """Add a judgement within a transaction of the caller's."""
+    """Add a judgement in the caller's transaction."""
     connection.execute(
         "insert into abuse_judgements (user_id, judged_at, judged_by, sign_up, usages, score, decision, reasons, "
         "cluster_id, cluster_size, model_version) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -132,7 +132,7 @@ def insert_judgement(connection: sqlite3.Connection, record: JudgementRecord) ->
 
 
 def sign_ups_after(store: Store, judgement_id: int) -> list[tuple[int, dict[str, Any], list[dict[str, Any]]]]:
-    """The sign-ups of all later judgements, the first one first: id, sign-up, usages."""
+    """Return the sign-ups of all later judgements in order: id, sign-up, usages."""
     rows = store.read().execute(
         "select judgement_id, sign_up, usages from abuse_judgements where judgement_id > ? order by judgement_id",
         (judgement_id,),
@@ -141,12 +141,12 @@ def sign_ups_after(store: Store, judgement_id: int) -> list[tuple[int, dict[str,
 
 
 def was_judged(store: Store, user_id: str) -> bool:
-    """Whether the service has judged a sign-up of this user."""
+    """Return whether the service has scored a sign-up of this user."""
     return store.read().execute("select 1 from abuse_judgements where user_id = ?", (user_id,)).fetchone() is not None
 
 
 def record_label(store: Store, label: Label) -> int:
-    """Add a label; gives its number."""
+    """Add a label; return its number."""
     with store.write() as connection:
         written = connection.execute(
             "insert into abuse_labels (user_id, is_abuser, labelled_at, labelled_by, note) values (?, ?, ?, ?, ?)",
@@ -156,7 +156,7 @@ def record_label(store: Store, label: Label) -> int:
 
 
 def label_of(store: Store, user_id: str) -> Label | None:
-    """The label of a user that holds; None where nobody gave one."""
+    """Return the current label of a user; None without one."""
     row = (
         store.read()
         .execute("select * from abuse_labels where user_id = ? order by label_id desc limit 1", (user_id,))
@@ -166,24 +166,24 @@ def label_of(store: Store, user_id: str) -> Label | None:
 
 
 def last_labels(store: Store, limit: int) -> list[Label]:
-    """The labels given last, the latest first."""
+    """Return the last labels, the latest first."""
     rows = store.read().execute("select * from abuse_labels order by label_id desc limit ?", (limit,))
     return [_label(row) for row in rows]
 
 
 def last_label(store: Store) -> int:
-    """The number of the label given last, 0 where there is none."""
+    """Return the number of the last label, 0 without any."""
     ((last,),) = store.read().execute("select coalesce(max(label_id), 0) from abuse_labels").fetchall()
     return int(last)
 
 
 def labels_frame(store: Store) -> pd.DataFrame:
-    """All labels, the first one first, a row each with the columns of the store; times as text, UTC."""
+    """Return all labels in order, with the columns of the store; times as text, UTC."""
     return pd.read_sql_query("select * from abuse_labels order by label_id", store.read())
 
 
 def judgements_frame(store: Store, after: int) -> pd.DataFrame:
-    """All judgements after the one with this number, likewise."""
+    """Return all judgements after the one with this number, likewise."""
     return pd.read_sql_query(
         "select * from abuse_judgements where judgement_id > ? order by judgement_id", store.read(), params=(after,)
     )

@@ -1,4 +1,4 @@
-"""Weights learnt from labels, what they are worth on held-back accounts, and whether they may replace what there is."""
+"""Train weights on labels, measure them on held-back accounts, and decide whether they replace the active model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from quintet.promotions.profile import Population
 from quintet.promotions.resamples import average_precisions, cluster_weights
 
 FEWEST_OF_A_CLASS = 10
-"""Labelled abusers, and labelled honest people, below which nothing is learnt."""
+"""The fewest labelled abusers, and labelled honest people, for a training."""
 
 _FOLDS = 5
 _CLEARLY = 0.95
@@ -32,17 +32,17 @@ _INVERSE_RIDGE = 0.5
 
 
 class CannotTrainError(ValueError):
-    """The labels do not allow learning; the message says why. The scorecard stays."""
+    """The labels do not suffice for training; the message says why. The scorecard stays."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """A learnt model, and scores of the labelled accounts by models that had not seen them nor their cluster.
+    """A trained model, and scores of the labelled accounts by models trained without their cluster.
 
     rows: the labelled accounts; is_abuser: their labels; logistic, boosted, card: their scores by a logistic
-    regression, gradient boosting and the scorecard. boosting_wins: whether boosting is better beyond chance.
-    later_rows, later: the labelled accounts of the clusters that began last, and their scores by a regression that
-    learnt from the clusters before; none where these hold too few of a class.
+    regression, gradient boosting and the scorecard. boosting_wins: whether boosting is significantly better.
+    later_rows, later: the labelled accounts of the clusters that began last, and their scores by a regression trained
+    on the earlier clusters; empty where these have too few of a class.
     """
 
     model: AbuseModel
@@ -57,9 +57,9 @@ class Training:
 
 
 def settled_labels(labels: pd.DataFrame, user_id: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """1, 0 or NaN for each user_id, and the users whose labels contradict each other, whose label is not known.
+    """Return 1, 0 or NaN for each user_id, and the users with contradicting labels, whose label is NaN.
 
-    labels: user_id, is_abuser and, where known, labelled_at, of which the latest holds; nulls say nothing.
+    labels: user_id, is_abuser and, where known, labelled_at, of which the latest is used; nulls are ignored.
     """
     known = labels.dropna(subset=["user_id", "is_abuser"])
     if "labelled_at" in known:
@@ -71,22 +71,22 @@ def settled_labels(labels: pd.DataFrame, user_id: Sequence[str]) -> tuple[np.nda
     return settled.reindex(pd.Index(user_id)).to_numpy(dtype=float), sorted(by_user.index[contradicting])
 
 
-# One thread: several that share busy cores wait for one another longer than they work.
+# One thread: several threads on busy cores wait for one another longer than they work.
 @threadpool_limits.wrap(limits=1)
 def train(
     columns: np.ndarray, label: np.ndarray, cluster: np.ndarray, created_at_s: np.ndarray, population: Population
 ) -> Training:
-    """Learn from the rows whose label is 1 or 0; NaN is not known. Clusters are never split between folds.
+    """Train on the rows whose label is 1 or 0; NaN is unknown. Clusters are never split between folds.
 
-    Raises CannotTrainError where one class has fewer than `FEWEST_OF_A_CLASS` labels or lies in one cluster.
+    Raises CannotTrainError if one class has fewer than `FEWEST_OF_A_CLASS` labels or too few clusters.
     """
     rows = np.flatnonzero(np.isfinite(label))
     x, y, group = columns[rows], label[rows].astype(bool), cluster[rows]
     for name, has in (("abusers", y), ("honest people", ~y)):
         if has.sum() < FEWEST_OF_A_CLASS:
-            raise CannotTrainError(f"{has.sum()} {name} are labelled; {FEWEST_OF_A_CLASS} are needed to learn")
+            raise CannotTrainError(f"{has.sum()} {name} are labelled; {FEWEST_OF_A_CLASS} are needed to train")
         if len(np.unique(group[has])) < _FOLDS:
-            raise CannotTrainError(f"the labelled {name} are of fewer than {_FOLDS} clusters")
+            raise CannotTrainError(f"the labelled {name} belong to fewer than {_FOLDS} clusters")
     card = scorecard(population)
     held_back = np.zeros(len(y))
     boosted = np.zeros(len(y))
@@ -120,7 +120,7 @@ def train(
 
 
 def _is_later(cluster: np.ndarray, created_at_s: np.ndarray) -> np.ndarray:
-    """Which rows belong to the clusters that began in the last three tenths of the sign-ups."""
+    """Return which rows belong to the clusters that began in the last three tenths of the sign-ups."""
     began = np.full(int(cluster.max()) + 1, np.inf)
     np.fmin.at(began, cluster, created_at_s)
     own = began[cluster]
@@ -128,7 +128,7 @@ def _is_later(cluster: np.ndarray, created_at_s: np.ndarray) -> np.ndarray:
 
 
 def _logistic(x: np.ndarray, y: np.ndarray, card: AbuseModel) -> AbuseModel:
-    """A ridge regression that leans towards the scorecard: few labels change it little, many as they say."""
+    """Fit a ridge regression shrunk towards the scorecard: few labels change it little, many a lot."""
     scale = np.maximum(x.std(axis=0), 0.05)
     by_card = card.log_odds(x) - card.intercept
     design = np.column_stack([x / scale, by_card / max(by_card.std(), 0.05) * _SCORECARD_SCALE])
@@ -153,26 +153,26 @@ def _boosting() -> HistGradientBoostingClassifier:
 
 
 def _calibration(log_odds: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Platt's slope and shift on held-back log-odds, which make scores shares."""
+    """Return Platt's slope and shift on held-back log-odds, which calibrate scores as probabilities."""
     fitted = LogisticRegression(C=1e3, max_iter=1_000).fit(log_odds[:, None], y)
     return float(max(fitted.coef_[0, 0], 0.1)), float(fitted.intercept_[0])
 
 
 def is_clearly_better(y: np.ndarray, one: np.ndarray, other: np.ndarray, cluster: np.ndarray) -> bool:
-    """Whether the average precision of `one` is above that of `other`, by 0.01, in 95% of resamples of clusters."""
+    """Return whether the average precision of `one` exceeds that of `other` by 0.01 in 95% of cluster resamples."""
     weights = list(cluster_weights(y, cluster, _RESAMPLES))
     above = average_precisions(y, one, weights) > average_precisions(y, other, weights) + _MARGIN
     return bool(above.mean() >= _CLEARLY)
 
 
 def may_replace(y: np.ndarray, new: np.ndarray, old: np.ndarray, cluster: np.ndarray) -> bool:
-    """The gate: whether the new scores of held-back accounts are not clearly worse than those of the old model."""
+    """Apply the promotion gate: return whether the new held-back scores are not clearly worse than the old model's."""
     return not is_clearly_better(y, old, new, cluster)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The model that holds from now on, why, and what was learnt, if anything could be."""
+    """The model that is active from now on, why, and the training, if there was one."""
 
     model: AbuseModel
     why: str
@@ -180,24 +180,24 @@ class Choice:
 
 
 def choose_model(accounts: Accounts, label: np.ndarray, current: AbuseModel | None = None) -> Choice:
-    """Retrain: learn from the labels, and let the new model pass only if it is not clearly worse than what there is.
+    """Retrain on the labels, and choose the new model unless it is clearly worse than the current one.
 
-    It is held against the scorecard and against `current`, on labelled accounts that it has not seen (which `current`
-    may have). Where nothing can be learnt, a learnt `current` stays, else the scorecard of this population holds.
+    It is compared with the scorecard and with `current`, on labelled accounts that it has not seen, unlike `current`.
+    If training is not possible, a trained `current` stays, else the scorecard of this population is used.
     """
     population = Population.of(accounts)
     card = scorecard(population)
-    gathered = gather(accounts, population)
+    matrix = gather(accounts, population)
     stays = current if current is not None and current.kind != card.kind else card
     try:
-        training = train(gathered.columns, label, gathered.component, accounts.created_at_s, population)
+        training = train(matrix.columns, label, matrix.component, accounts.created_at_s, population)
     except CannotTrainError as error:
         return Choice(stays, str(error), None)
-    cluster = gathered.component[training.rows]
+    cluster = matrix.component[training.rows]
     if not may_replace(training.is_abuser, training.logistic, training.card, cluster):
-        return Choice(stays, "what was learnt is clearly worse than the scorecard", training)
+        return Choice(stays, "the new model is clearly worse than the scorecard", training)
     if stays is not card:
         old = stays.scores(gather(accounts, stays.population).columns)[training.rows]
         if not may_replace(training.is_abuser, training.logistic, old, cluster):
-            return Choice(stays, f"what was learnt is clearly worse than {stays.version}", training)
-    return Choice(training.model, "what was learnt is not worse than what there was", training)
+            return Choice(stays, f"the new model is clearly worse than {stays.version}", training)
+    return Choice(training.model, "the new model is not clearly worse than the one before", training)

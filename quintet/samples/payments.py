@@ -12,7 +12,7 @@ from quintet.samples.seeding import generator
 STATUSES = ("approved", "denied", "failed", "reversed", "backend_reversed", "refunded", "processing")
 _MINUTES_PER_DAY = 1_440
 
-# Approved transactions a minute at the full hour; minutes between are interpolated.
+# Approved transactions a minute at the full hour; the minutes between are interpolated.
 _APPROVED = np.array(
     (
         *(11, 4, 1.4, 0.8, 0.5, 1.5, 14, 58, 135, 245, 335, 365),
@@ -48,15 +48,15 @@ _SALES_HISTORY_DAYS = 35
 class PaymentsWorld:
     """Days of payments.
 
-    first_day: the day of `transactions_1.csv`; `days` files follow one another day by day.
+    first_day: the day of `transactions_1.csv`; there are `days` files, one per day.
     last_file_is_dated: whether the last file is of the later edition, with a timestamp and sorted by status first.
-    incidents_per_day, benign_per_day: how many of each are injected, on average; from two days on one more incident
-    runs across the first midnight.
+    incidents_per_day, benign_per_day: how many of each are injected, on average; from two days on, one more incident
+    crosses the first midnight.
     checkout_days: checkout files, one by day.
     holidays, quiet_nights: days with less than half of the usual traffic, and nights (0-6h) with a third of it, after
     the first day; neither is an incident.
-    ramp_minutes: how long a ramp takes to its height, from and to before: the slower, the longer nobody can tell it
-    from chance.
+    ramp_minutes: how long a ramp takes to reach its height, from and to before: the slower, the longer it looks like
+    chance.
     """
 
     first_day: date = date(2024, 1, 1)
@@ -71,12 +71,12 @@ class PaymentsWorld:
 
 
 def usual_rates(first_day: date, days: int, rng: np.random.Generator) -> np.ndarray:
-    """Expected transactions by minute and status, without incidents; shape (days * 1440, 7), by `STATUSES`."""
+    """Return expected transactions by minute and status, without incidents; shape (days * 1440, 7), by `STATUSES`."""
     minute = np.arange(days * _MINUTES_PER_DAY)
     hour = minute % _MINUTES_PER_DAY / 60
     weekday = (first_day.weekday() + minute // _MINUTES_PER_DAY) % 7
     by_day = rng.lognormal(0, 0.05, days)[minute // _MINUTES_PER_DAY]
-    # Load drifts for a while one way or the other, as an AR(1) by quarter hour.
+    # The load drifts as an AR(1) process by quarter hour.
     shocks = rng.normal(0, 0.02, days * 96)
     kernel = 0.9 ** np.arange(60)
     drift = np.exp(np.convolve(shocks, kernel)[: days * 96])[minute // 15]
@@ -92,7 +92,7 @@ def usual_rates(first_day: date, days: int, rng: np.random.Generator) -> np.ndar
 def _free_start(
     rng: np.random.Generator, is_taken: np.ndarray, length: int, day: int, hours: tuple[int, int]
 ) -> int | None:
-    """A minute of the day from which `length` minutes and a margin are free; None if there is none."""
+    """Return a minute of the day from which `length` minutes and a margin are free; None if there is none."""
     first = day * _MINUTES_PER_DAY + hours[0] * 60
     last = min(day * _MINUTES_PER_DAY + hours[1] * 60, len(is_taken)) - length
     if last <= first:
@@ -108,7 +108,7 @@ def _free_start(
 
 
 def _plan(world: PaymentsWorld, rng: np.random.Generator) -> pd.DataFrame:
-    """What happens: kind, status, start (minute from the first midnight), length (minutes), is_incident."""
+    """Plan the events: kind, status, start (minute from the first midnight), length (minutes), is_incident."""
     minutes = world.days * _MINUTES_PER_DAY
     is_taken = np.zeros(minutes, dtype=bool)
     plan = []
@@ -124,7 +124,7 @@ def _plan(world: PaymentsWorld, rng: np.random.Generator) -> pd.DataFrame:
         lengths = {"surge": (10, 90), "ramp": world.ramp_minutes, "stall": (10, 60), "silence": (6, 40)}
         lengths |= {"spike": (1, 3), "campaign": (40, 120), "gap": (1, 2)}
         length = int(rng.integers(*lengths[kind]))
-        # By night a stalled, silent or busier minute cannot be told from a usual one.
+        # At night a stalled, silent or busier minute looks like a usual one.
         hours = (0, 24) if kind in ("surge", "spike") else (8, 22)
         free = _free_start(rng, is_taken, length, int(day), hours)
         if free is not None:
@@ -135,7 +135,7 @@ def _plan(world: PaymentsWorld, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _happen(rates: np.ndarray, is_silent: np.ndarray, event: pd.Series) -> None:
-    """Change the rates, or the feed, in place as the event has it."""
+    """Apply an event to the rates or the feed, in place."""
     window = slice(event["start"], event["start"] + event["length"])
     approved, denied, processing = (STATUSES.index(name) for name in ("approved", "denied", "processing"))
     if event["kind"] in ("silence", "gap"):
@@ -170,7 +170,7 @@ _WHY = {
 
 
 def _event_truth(plan: pd.DataFrame, first_day: date) -> pd.DataFrame:
-    """series, started_at, ended_at (exclusive), kind, is_incident, why."""
+    """Return series, started_at, ended_at (exclusive), kind, is_incident, why."""
     series = np.select(
         [plan["kind"].isin(["silence", "gap"]), plan["kind"].isin(["stall", "campaign", *_SHARE_LEFT])],
         ["feed", "volume"],
@@ -190,7 +190,7 @@ def _event_truth(plan: pd.DataFrame, first_day: date) -> pd.DataFrame:
 
 
 def _calendar(world: PaymentsWorld, rng: np.random.Generator) -> pd.DataFrame:
-    """Holidays and quiet nights: kind, status, start, length, is_incident as in the plan."""
+    """Return holidays and quiet nights: kind, status, start, length, is_incident as in the plan."""
     days = 1 + rng.permutation(max(world.days - 1, 0))[: world.holidays + world.quiet_nights]
     is_holiday = np.arange(len(days)) < world.holidays
     return pd.DataFrame(
@@ -207,7 +207,7 @@ def _calendar(world: PaymentsWorld, rng: np.random.Generator) -> pd.DataFrame:
 def _transaction_counts(
     world: PaymentsWorld, rng: np.random.Generator, calendar: pd.DataFrame
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Counts by minute and status, and the plan of what happened."""
+    """Return counts by minute and status, and the plan of the events."""
     rates = usual_rates(world.first_day, world.days, rng)
     for kind, start, length in calendar[["kind", "start", "length"]].itertuples(index=False):  # a few events
         rates[start : start + length] *= _SHARE_LEFT[kind]
@@ -222,7 +222,7 @@ def _transaction_counts(
 
 
 def _transaction_file(world: PaymentsWorld, number: int, counts: np.ndarray, rng: np.random.Generator) -> SampleFile:
-    """The file of one day: only counts above zero; the count column and the order of rows as the edition has them."""
+    """Return the file of one day: only counts above zero; count column and order of rows depend on the edition."""
     minute, status = np.nonzero(counts)
     shuffled = rng.permutation(len(minute))
     name = f"transactions_{number}.csv"
@@ -246,10 +246,10 @@ def _transaction_file(world: PaymentsWorld, number: int, counts: np.ndarray, rng
 
 
 def _checkout(world: PaymentsWorld, rng: np.random.Generator) -> tuple[list[SampleFile], pd.DataFrame]:
-    """The checkout files and the truth of their anomalous hours.
+    """Return the checkout files and the truth about their anomalous hours.
 
-    All columns come from one history of sales, so that one day's `today` is the next day's `yesterday`, anomalies and
-    all. Truth: source_file, hour, kind ("outage", "surge"), expected, observed, why.
+    All columns come from one history of sales: one day's `today` is the next day's `yesterday`, with its anomalies.
+    Truth: source_file, hour, kind ("outage", "surge"), expected, observed, why.
     """
     first_shown = _SALES_HISTORY_DAYS
     days = first_shown + world.checkout_days
@@ -296,7 +296,7 @@ def _checkout(world: PaymentsWorld, rng: np.random.Generator) -> tuple[list[Samp
 
 
 def transaction_minutes(world: PaymentsWorld, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The transactions of the files of `make_sample`, as the table `fct_payment_minutes` has them, and the truth.
+    """Return the transactions of `make_sample` in the form of `fct_payment_minutes`, and the truth.
 
     Minutes: day, minute_at, status, count, is_observed; every minute and status. Truth: series, started_at, ended_at
     (exclusive), kind, is_incident, why.
@@ -323,11 +323,11 @@ def world_at(scale: float) -> PaymentsWorld:
 
 
 def make_sample(world: PaymentsWorld, seed: int) -> Sample:
-    """Transaction files, one a day, and checkout files, with the truth.
+    """Generate transaction files, one a day, and checkout files, with the truth.
 
     Truth: `transactions` (series, started_at, ended_at, kind, is_incident, why; times UTC), `transaction_days`
-    (source_file, day) and `checkout_sales` (source_file, hour, kind, expected, observed, why). Benign events are in the
-    truth as events that are no incident.
+    (source_file, day) and `checkout_sales` (source_file, hour, kind, expected, observed, why). Benign events have
+    is_incident false.
     Raises ValueError for less than one day.
     """
     if world.days < 1 or world.checkout_days < 1:

@@ -1,4 +1,4 @@
-"""People who sign up, promotion codes, and uses of the codes, with known abusers."""
+"""Generated users, promotion codes and uses of the codes, with known abusers."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -27,24 +27,24 @@ _YOUNG_DAYS = 60
 _MAIL_DOMAINS = ("example.com", "example.net", "example.org")
 _AREA_CODES = (1_505, 1_571, 1_727, 1_730, 1_870, 1_872, 1_878, 1_903, 1_954, 1_980, 1_983, 1_984, 1_985, 1_986)
 
-_MALFORMED_TELLS = {"phone": 0.35, "words": 0.35, "age": 0.35, "domain": 0.3, "young": 0.3}
-"""How often each tell shows on an abuser with a malformed profile that shows at all."""
+_MALFORMED_SIGNS = {"phone": 0.35, "words": 0.35, "age": 0.35, "domain": 0.3, "young": 0.3}
+"""How often a visibly malformed profile has each sign."""
 
 
 @dataclass(frozen=True)
 class PromotionsWorld:
-    """Who signs up, who abuses and how.
+    """The parameters of the users, the abusers and their methods.
 
     abuser_share: of the users; of the abusers, `malformed_share` have malformed profiles (`hidden_share` of these look
     honest in every field), `lone_share` work alone, and the rest form rings of 3 to 15 accounts.
     device_sharing, ip_sharing, phone_sharing, email_sharing, code_sharing: how likely a ring's account shares each.
-    use_lag_informative: whether abusers use a code soon after signing up and honest people mostly long after; else all
-    use as honest people do.
+    use_lag_informative: whether abusers use a code soon after sign-up and honest people mostly long after; if False,
+    all use codes like honest people.
     household_share, office_share, carrier_nat_share, second_hand_share: of the honest users, those who share an IP
     address at home (and some a device), at work, behind a carrier's NAT, and those whose device had another owner.
-    label_share: users whose label is known.
-    codes: rows of the code file; repeated_code_share: of the rows, how many more there are than distinct codes.
-    usages: uses of a code, one by user; strangers_share: of these, uses of users who are not in the file.
+    label_share: share of users with a label.
+    codes: rows of the code file; repeated_code_share: share of the rows that repeat a code.
+    usages: uses of a code, one per user; strangers_share: share of them by users who are not in the file.
     """
 
     users: int = 8_998
@@ -74,13 +74,13 @@ def _pick(rng: np.random.Generator, pool: list[str], count: int) -> np.ndarray:
 
 
 def _phones(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Eleven digits each; nearly all distinct."""
+    """Return phone numbers of eleven digits, nearly all distinct."""
     area = rng.choice(_AREA_CODES, count).astype("int64")
     return (area * 10_000_000 + rng.integers(2_000_000, 10_000_000, count)).astype("str").astype(object)
 
 
 def _addresses(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Public-looking IPv4 addresses."""
+    """Return public-looking IPv4 addresses."""
     first = np.setdiff1d(np.arange(1, 224), [10, 100, 127, 169, 172, 192, 198, 203])
     octets = [rng.choice(first, count), *(rng.integers(0, 256, count) for _ in range(2)), rng.integers(1, 255, count)]
     texts = [octet.astype("str").astype(object) for octet in octets]
@@ -88,7 +88,7 @@ def _addresses(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def _profiles(world: PromotionsWorld, rng: np.random.Generator) -> pd.DataFrame:
-    """Honest, independent users; created_at is Unix seconds and `locals` the part of the e-mail before the @."""
+    """Return honest, independent users; created_at is Unix seconds, `locals` the e-mail's part before the @."""
     fake = faker(rng)
     first_names = [fake.first_name() for _ in range(2_500)]
     last_names = [fake.last_name() for _ in range(2_500)]
@@ -98,7 +98,7 @@ def _profiles(world: PromotionsWorld, rng: np.random.Generator) -> pd.DataFrame:
     places = [fake.location_on_land() for _ in range(2_500)]
     count = world.users
     place = rng.integers(0, len(places), count)
-    # A third of the users name a city of a few.
+    # A third of the users live in one of a few cities.
     place = np.where(rng.random(count) < 0.33, rng.integers(0, 12, count), place)
     locals_ = _pick(rng, mail_names, count)
     numbered = rng.random(count) < 0.6
@@ -128,7 +128,7 @@ def _profiles(world: PromotionsWorld, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _roles(world: PromotionsWorld, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Which users play which part: the rows of each, disjoint."""
+    """Assign a role to every user; return the rows of each role."""
     abusers = round(world.users * world.abuser_share)
     malformed, lone = round(abusers * world.malformed_share), round(abusers * world.lone_share)
     honest = world.users - abusers
@@ -148,7 +148,7 @@ def _roles(world: PromotionsWorld, rng: np.random.Generator) -> dict[str, np.nda
 def _share(
     rng: np.random.Generator, users: pd.DataFrame, rows: np.ndarray, group: np.ndarray, columns: list[str], share: float
 ) -> np.ndarray:
-    """Give `share` of the `rows` the values of their group's first row, in place; which rows share them."""
+    """Copy the values of their group's first row to `share` of the `rows`, in place; return which rows share them."""
     first = np.searchsorted(group, group)
     has = (rng.random(len(rows)) < share) | (first == np.arange(len(rows)))
     users.loc[rows[has], columns] = users.loc[rows[first][has], columns].to_numpy()
@@ -156,7 +156,7 @@ def _share(
 
 
 def _let_honest_share(rng: np.random.Generator, users: pd.DataFrame, roles: dict[str, np.ndarray]) -> None:
-    """Households, offices, carrier NAT and second-hand devices, in place."""
+    """Let honest users share: households, offices, carrier NAT and second-hand devices, in place."""
     home = groups(rng, len(roles["household"]), 2, 5)
     _share(rng, users, roles["household"], home, ["ip_address", "city", "timezone"], 1.0)
     _share(rng, users, roles["household"], home, ["last_name"], 0.7)
@@ -171,16 +171,16 @@ def _let_honest_share(rng: np.random.Generator, users: pd.DataFrame, roles: dict
 def _malform(
     world: PromotionsWorld, rng: np.random.Generator, users: pd.DataFrame, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Malform profiles in place. Which rows are young at use, and why each is told, tells joined by ";"."""
+    """Malform profiles in place; return which rows are young at use, and the signs of each, joined by ";"."""
     count = len(rows)
     fake = faker(rng)
-    tells = pd.DataFrame({tell: rng.random(count) < share for tell, share in _MALFORMED_TELLS.items()})
+    signs = pd.DataFrame({sign: rng.random(count) < share for sign, share in _MALFORMED_SIGNS.items()})
     shows = rng.random(count) >= world.hidden_share
-    # One that shows shows something.
-    silent = shows & ~tells.to_numpy().any(axis=1)
-    forced = rng.integers(0, tells.shape[1], count)
-    tells = tells | (silent[:, None] & (np.arange(tells.shape[1]) == forced[:, None]))
-    tells = tells & shows[:, None]
+    # A visible one has at least one sign.
+    silent = shows & ~signs.to_numpy().any(axis=1)
+    forced = rng.integers(0, signs.shape[1], count)
+    signs = signs | (silent[:, None] & (np.arange(signs.shape[1]) == forced[:, None]))
+    signs = signs & shows[:, None]
     area, middle, last = (
         rng.integers(low, high, count).astype("str").astype(object)
         for low, high in ((200, 999), (200, 999), (1_000, 9_999))
@@ -201,15 +201,15 @@ def _malform(
         "age": {"dob": np.datetime64("1933-05-10") - rng.integers(0, 365 * 28, count)},
         "domain": {"domain": _pick(rng, words, count) + ".example"},
     }
-    for tell, columns in changes.items():
-        told = tells[tell].to_numpy()
+    for sign, columns in changes.items():
+        has_sign = signs[sign].to_numpy()
         for column, values in columns.items():
-            users.loc[rows[told], column] = values[told]
-    return tells["young"].to_numpy(), _joined(tells)
+            users.loc[rows[has_sign], column] = values[has_sign]
+    return signs["young"].to_numpy(), _joined(signs)
 
 
 def _joined(flags: pd.DataFrame) -> np.ndarray:
-    """By row, the names of the true columns joined by ";"."""
+    """Return the names of the true columns of each row, joined by ";"."""
     parts = [np.where(flags[name], f"{name};", "") for name in flags]
     return pd.Series(np.sum(np.array(parts, dtype=object), axis=0)).str.rstrip(";").to_numpy(dtype=object)
 
@@ -217,7 +217,7 @@ def _joined(flags: pd.DataFrame) -> np.ndarray:
 def _form_rings(
     world: PromotionsWorld, rng: np.random.Generator, users: pd.DataFrame, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Make rings of the rows, in place. The ring number of each row, and what it shares, joined by ";"."""
+    """Make rings of the rows, in place; return the ring number of each row, and what it shares, joined by ";"."""
     ring = groups(rng, len(rows), 3, 15)
     shared = pd.DataFrame(
         {
@@ -259,7 +259,7 @@ def _form_rings(
 
 
 def _use_times(rng: np.random.Generator, users: pd.DataFrame, is_young: np.ndarray, is_informative: bool) -> np.ndarray:
-    """When each user uses a code, Unix microseconds. The young use within 60 days of signing up, mostly at once."""
+    """Return when each user uses a code, Unix microseconds. Young ones use it within 60 days, mostly at once."""
     created = users["created_at"].to_numpy().astype("float64")
     opens, closes = float(day_start(_USES_FROM)), float(day_start(_USES_FROM) + _USES_DAYS * SECONDS_PER_DAY)
     settled = np.maximum(opens, created + _YOUNG_DAYS * SECONDS_PER_DAY)
@@ -271,7 +271,7 @@ def _use_times(rng: np.random.Generator, users: pd.DataFrame, is_young: np.ndarr
 
 
 def _codes(world: PromotionsWorld, rng: np.random.Generator) -> pd.DataFrame:
-    """The code file: some codes stand in it twice or more with other terms; some fixed discounts exceed the minimum."""
+    """Return the code file: some codes repeat with other terms; some fixed discounts exceed the minimum."""
     distinct = world.codes - round(world.codes * world.repeated_code_share)
     width = max(4, len(str(2 * distinct)))
     codes = rng.choice(np.arange(10 ** (width - 1), 10**width), distinct, replace=False)
@@ -293,11 +293,11 @@ def world_at(scale: float) -> PromotionsWorld:
 
 
 def make_sample(world: PromotionsWorld, seed: int) -> Sample:
-    """Users, codes and usages, with the truth.
+    """Generate users, codes and usages, with the truth.
 
-    Truth: `promo_users` (user_id, is_abuser, ring_id or null, why). why begins with the part the user plays: malformed,
+    Truth: `promo_users` (user_id, is_abuser, ring_id or null, why). why begins with the role of the user: malformed,
     lone, ring, household, office, carrier_nat, second_hand_device or honest; for malformed and ring a colon and the
-    tells or what is shared follow, which may be nothing.
+    signs, or what is shared, follow; they may be empty.
     """
     rng = generator(seed, "promo_users")
     users = _profiles(world, rng)
@@ -307,13 +307,13 @@ def make_sample(world: PromotionsWorld, seed: int) -> Sample:
         why[rows] = role
     _let_honest_share(rng, users, roles)
     is_young = np.zeros(world.users, dtype=bool)
-    young, told = _malform(world, rng, users, roles["malformed"])
+    young, signs = _malform(world, rng, users, roles["malformed"])
     is_young[roles["malformed"]] = young
     is_young[roles["ring"]] = is_young[roles["lone"]] = True
     if world.use_lag_informative:
         last = day_start(_USES_FROM) + (_USES_DAYS - 30) * SECONDS_PER_DAY
         users.loc[is_young, "created_at"] = rng.integers(day_start(_USES_FROM), last, int(is_young.sum()))
-    why[roles["malformed"]] = "malformed:" + told
+    why[roles["malformed"]] = "malformed:" + signs
     ring, shared = _form_rings(world, rng, users, roles["ring"])
     why[roles["ring"]] = "ring:" + shared
     ring_id = np.full(world.users, None, dtype=object)
@@ -342,7 +342,7 @@ def _usages(
     ring: np.ndarray,
     is_young: np.ndarray,
 ) -> pd.DataFrame:
-    """One use by user, of most users and some strangers. Codes are unequally popular; a ring has its own."""
+    """Return one use per user, of most users and some strangers. Codes differ in popularity; a ring has its own."""
     distinct = codes["promo_code"].drop_duplicates().to_numpy()
     popularity = rng.gamma(4.0, 1.0, len(distinct))
     popularity /= popularity.sum()
@@ -352,7 +352,7 @@ def _usages(
     code[ring_rows[keeps]] = own[ring[keeps]]
     used_at = _use_times(rng, users, is_young, world.use_lag_informative)
     strangers = round(world.usages * world.strangers_share)
-    # Rings come to use codes; of the others, who is left out is chance.
+    # All rings use codes; others are left out at random.
     chance = rng.random(world.users)
     chance[ring_rows] = -1
     known = np.argsort(chance, kind="stable")[: world.usages - strangers]
@@ -372,7 +372,7 @@ def _usages(
 def _users_as_written(
     world: PromotionsWorld, rng: np.random.Generator, users: pd.DataFrame, is_abuser: np.ndarray
 ) -> pd.DataFrame:
-    """The columns of the inbox, as text: TRUE and FALSE, hours without a leading zero, a few blank cities."""
+    """Return the columns of the inbox as text: TRUE and FALSE, hours without leading zero, a few blank cities."""
     at = pd.Series(as_timestamps(users["created_at"].to_numpy()))
     hour = at.dt.hour.astype("str")
     created = at.dt.strftime("%Y-%m-%d ") + hour + at.dt.strftime(":%M:%S")

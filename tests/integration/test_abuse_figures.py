@@ -1,4 +1,4 @@
-"""What the abuse detector is worth: on the real file, and on generated worlds of other seeds than it was tuned on."""
+"""The quality of the abuse detector, on the real file and on generated worlds with seeds that it was not tuned on."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WORLDS = {"rings": RINGS, "hard": HARD, "few alone": FEW_ALONE}
 
 @cache
 def rings(seed: int, name: str) -> tuple[Accounts, Population, Any, pd.DataFrame]:
-    """A generated world, its evidence, and the truth by row."""
+    """Return a generated world, its evidence, and the truth by row."""
     users, usages, truth = world(seed, USERS, **WORLDS[name])
     accounts = accounts_of(users, usages)
     population = Population.of(accounts)
@@ -42,15 +42,15 @@ def rings(seed: int, name: str) -> tuple[Accounts, Population, Any, pd.DataFrame
 
 
 def by_hash(names: pd.Series, share: float) -> np.ndarray:
-    """Which are among this share, by the hash of their name."""
+    """Return which names are among this share, by their hash."""
     return pd.util.hash_pandas_object(names, index=False).to_numpy() % 1_000 < share * 1_000
 
 
 @pytest.mark.parametrize(("name", "floor"), [("rings", 0.86), ("hard", 0.68)])
 def test_rings_are_found_without_labels(name: str, floor: float, random_seed: int) -> None:
-    _, population, gathered, truth = rings(1_000 + random_seed, name)
+    _, population, matrix, truth = rings(1_000 + random_seed, name)
 
-    assert average_precision_score(truth["is_abuser"], scorecard(population).scores(gathered.columns)) >= floor
+    assert average_precision_score(truth["is_abuser"], scorecard(population).scores(matrix.columns)) >= floor
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_rings_are_found_without_labels(name: str, floor: float, random_seed: in
 def test_rings_are_found_better_with_a_fifth_of_the_labels_split_by_ring(
     name: str, floor: float, recall_floor: float, of_ceiling: float, random_seed: int
 ) -> None:
-    accounts, population, gathered, truth = rings(1_000 + random_seed, name)
+    accounts, population, matrix, truth = rings(1_000 + random_seed, name)
     is_abuser = truth["is_abuser"].to_numpy()
     ring = truth["ring_id"].fillna(truth.index.to_series()).reset_index(drop=True)
     is_labelled = by_hash(ring, 0.2)
     label = np.where(is_labelled, is_abuser.astype(float), np.nan)
-    model = train(gathered.columns, label, gathered.component, accounts.created_at_s, population).model
-    score = model.scores(gathered.columns)[~is_labelled]
+    model = train(matrix.columns, label, matrix.component, accounts.created_at_s, population).model
+    score = model.scores(matrix.columns)[~is_labelled]
     precision = average_precision_score(is_abuser[~is_labelled], score)
 
     assert precision >= floor
@@ -75,7 +75,7 @@ def test_rings_are_found_better_with_a_fifth_of_the_labels_split_by_ring(
 
 
 def ceiling(is_abuser: np.ndarray, is_in_ring: np.ndarray) -> float:
-    """The average precision of who knows every ring; abusers who work alone share nothing and look honest."""
+    """Return the average precision of perfect knowledge of rings; lone abusers share nothing and look honest."""
     chance = np.random.default_rng(0)
     return float(
         np.mean([average_precision_score(is_abuser, is_in_ring + chance.random(len(is_abuser)) / 2) for _ in range(20)])
@@ -84,15 +84,15 @@ def ceiling(is_abuser: np.ndarray, is_in_ring: np.ndarray) -> float:
 
 @pytest.mark.parametrize("name", ["rings", "hard"])
 def test_honest_people_who_share_are_not_blocked(name: str, random_seed: int) -> None:
-    accounts, population, gathered, truth = rings(1_000 + random_seed, name)
-    decisions = scored(accounts, gathered, scorecard(population), POLICY).scores["decision"].to_numpy()
+    accounts, population, matrix, truth = rings(1_000 + random_seed, name)
+    decisions = scored(accounts, matrix, scorecard(population), POLICY).scores["decision"].to_numpy()
     blocked = blocked_by_group(decisions, truth["why"].to_numpy()).set_index("group").loc[HONEST_SHARERS]
 
     assert blocked["blocked"].sum() / blocked["accounts"].sum() <= 0.005
 
 
 def test_most_of_a_ring_is_seen_at_sign_up_already(random_seed: int) -> None:
-    # Each is judged by those who came before; whoever begins a ring cannot be known.
+    # Each account is scored against earlier ones; the first of a ring cannot be recognised.
     users, usages, truth = world(2_000 + random_seed, 3_000, **RINGS)
     everybody = accounts_of(users, usages)
     index = OnlineIndex(accounts_of(users.head(0)), scorecard(Population.of(everybody)), POLICY)
@@ -106,7 +106,7 @@ def test_most_of_a_ring_is_seen_at_sign_up_already(random_seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def real_users(real_data: Path) -> tuple[Accounts, np.ndarray]:
-    """The accounts of the real files, and their labels."""
+    """Return the accounts of the real files, and their labels."""
     users, usages = (next((real_data / name).glob("*.csv")) for name in ("promo_users", "promo_usages"))
     with duckdb.connect() as connection:
         text = "read_csv(?, all_varchar = true)"
@@ -141,14 +141,14 @@ def test_the_real_abusers_that_were_held_back_are_found_with_labels(
 ) -> None:
     accounts, is_abuser = real_users
     population = Population.of(accounts)
-    gathered = gather(accounts, population)
+    matrix = gather(accounts, population)
     if by == "hash":
         is_known = by_hash(accounts.fields["user_id"].to_pandas(), 0.5)
     else:
         is_known = accounts.created_at_s < np.median(accounts.created_at_s)
     label = np.where(is_known, is_abuser.astype(float), np.nan)
-    model = train(gathered.columns, label, gathered.component, accounts.created_at_s, population).model
-    score, held_back = model.scores(gathered.columns)[~is_known], is_abuser[~is_known]
+    model = train(matrix.columns, label, matrix.component, accounts.created_at_s, population).model
+    score, held_back = model.scores(matrix.columns)[~is_known], is_abuser[~is_known]
 
     assert average_precision_score(held_back, score) >= 0.67
     assert held_back[score >= POLICY.review_from].all()

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from quintet.payments.checkout import REFERENCES, checkout_anomalies
-from quintet.payments.replay import detect
+from quintet.payments.replay import detect_batch
 
 pytestmark = pytest.mark.real_data
 
@@ -21,7 +21,7 @@ INCIDENTS = {
 
 @pytest.fixture(scope="module")
 def minutes(real_data: Path) -> pd.DataFrame:
-    """Both files as the mart has them."""
+    """Return both files in the form of the mart."""
     days = []
     for number in (1, 2):
         rows = pd.read_csv(real_data / "transactions" / f"transactions_{number}.csv")
@@ -38,11 +38,11 @@ def minutes(real_data: Path) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def incidents(minutes: pd.DataFrame) -> pd.DataFrame:
-    return detect(minutes, with_points=False)[1]
+    return detect_batch(minutes, with_points=False)[1]
 
 
 def found(incidents: pd.DataFrame, series: str, start: str, end: str) -> pd.DataFrame:
-    """Incidents of the series that overlap the span."""
+    """Return the incidents of the series that overlap the span."""
     overlaps = (incidents["started_at"] <= pd.Timestamp(end)) & (incidents["ended_at"] > pd.Timestamp(start))
     return incidents[(incidents["series"] == series) & overlaps]
 

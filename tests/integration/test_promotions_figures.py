@@ -1,4 +1,4 @@
-"""What is published of the real promotions files, held against plain SQL on the files themselves."""
+"""The published figures of the real promotions files, compared with plain SQL on the files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_the_top_users_and_codes_are_those_of_the_files(real: Quintet, real_data
 
 
 @pytest.mark.real_data
-def test_of_the_real_abusers_two_thirds_are_blocked_and_nobody_else(real: Quintet) -> None:
+def test_two_thirds_of_the_real_abusers_are_blocked_and_no_others(real: Quintet) -> None:
     with open_snapshot(real.snapshot) as snapshot:
         ((blocked, honest_blocked, abusers, scored),) = snapshot.execute(
             "select count(*) filter (decision = 'block' and is_abuser), "

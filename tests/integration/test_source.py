@@ -1,4 +1,4 @@
-"""The application's PostgreSQL instead of the inboxes: the same marts, and a source that fails leaves them in place."""
+"""The application's PostgreSQL instead of the inboxes: the same marts, and a failing database leaves them in place."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def marts(quintet: Quintet) -> dict[str, str]:
     return {name: digests[name] for name in _SAME}
 
 
-def test_the_source_gives_the_marts_that_the_files_give_and_a_fault_of_it_leaves_them(
+def test_the_database_gives_the_same_marts_as_the_files_and_a_fault_leaves_them(
     built: Quintet, database_url: str, tmp_path: Path
 ) -> None:
     fill(database_url, built.raw)
@@ -39,17 +39,17 @@ def test_the_source_gives_the_marts_that_the_files_give_and_a_fault_of_it_leaves
     assert "no data" not in printed
     assert marts(quintet) == marts(built)
 
-    with psycopg.connect(database_url, autocommit=True) as source:
-        source.execute("alter table promo_users rename column first_name to forename")
+    with psycopg.connect(database_url, autocommit=True) as db:
+        db.execute("alter table promo_users rename column first_name to forename")
     before = marts(quintet)
     printed = quintet.run("--select", "promotions", status=1)
     assert "column first_name (text) vanished" in " ".join(printed.split())
     assert marts(quintet) == before
 
-    with psycopg.connect(database_url, autocommit=True) as source:
-        source.execute("alter table promo_users rename column forename to first_name")
-        source.execute("update promo_users set phone = '+1-000' where user_id = (select min(user_id) from promo_users)")
-        source.execute("delete from promo_users where user_id = (select max(user_id) from promo_users)")
+    with psycopg.connect(database_url, autocommit=True) as db:
+        db.execute("alter table promo_users rename column forename to first_name")
+        db.execute("update promo_users set phone = '+1-000' where user_id = (select min(user_id) from promo_users)")
+        db.execute("delete from promo_users where user_id = (select max(user_id) from promo_users)")
     quintet.run("--select", "promotions")
     with open_snapshot(quintet.snapshot) as snapshot:
         changed = snapshot.execute("select count(*) from marts.fct_promo_users where phone = '+1-000'").fetchall()

@@ -15,7 +15,7 @@ from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from quintet.payments import charts
-from quintet.payments import store as live_store
+from quintet.payments import store as payment_store
 from quintet.payments.detector import STATUSES
 from quintet.payments.incidents import FEED, VOLUME, to_datetime
 from quintet.payments.notifications import series_name
@@ -110,7 +110,7 @@ def payments(request: Request) -> Response:
             "silences": [
                 {"id": one.silence_id, "what": series_name(one.series) if one.series else "all series",
                  "until": f"{one.expires_at:%Y-%m-%d %H:%M} UTC", "who": one.created_by, "comment": one.comment}
-                for one in live_store.silences(service.store, now)
+                for one in payment_store.silences(service.store, now)
             ],
             "silence_for": _SILENCES,
             "silence_series": [(name, series_name(name)) for name in (*_ORDER, FEED)],
@@ -162,7 +162,7 @@ async def silence(request: Request) -> Response:
     now = service.clock()
     until = now + dt.timedelta(minutes=int(minutes))
     who = request.state.key.name
-    live_store.add_silence(service.store, series[:64] or None, now, until, who, str(form.get("comment", ""))[:300])
+    payment_store.add_silence(service.store, series[:64] or None, now, until, who, str(form.get("comment", ""))[:300])
     return RedirectResponse(f"{PATH}#silences", 303)
 
 
@@ -170,7 +170,7 @@ async def silence(request: Request) -> Response:
 def end_silence(request: Request, silence_id: int) -> Response:
     """End a silence and return to the page."""
     service = service_of(request)
-    live_store.end_silence(service.store, silence_id, service.clock())
+    payment_store.end_silence(service.store, silence_id, service.clock())
     return RedirectResponse(f"{PATH}#silences", 303)
 
 
@@ -199,7 +199,7 @@ def _chosen(request: Request, service: Any, days: Sequence[str]) -> str:
     asked = request.query_params.get("day", "")
     if asked == LIVE or asked in days:
         return asked
-    has_live = live_store.last_point_minute(service.store) is not None
+    has_live = payment_store.last_point_minute(service.store) is not None
     return LIVE if has_live or not days else days[0]
 
 
@@ -226,9 +226,9 @@ def _files(request: Request, cursor: duckdb.DuckDBPyConnection | None) -> tuple[
 
 
 def _live_points(service: Any) -> pd.DataFrame:
-    last = live_store.last_point_minute(service.store)
-    rows = [] if last is None else live_store.points(service.store, last - _SHOWN_MINUTES + 1, last + 1)
-    frame = pd.DataFrame(rows, columns=list(live_store.POINT_FIELDS))
+    last = payment_store.last_point_minute(service.store)
+    rows = [] if last is None else payment_store.points(service.store, last - _SHOWN_MINUTES + 1, last + 1)
+    frame = pd.DataFrame(rows, columns=list(payment_store.POINT_FIELDS))
     frame["minute_at"] = pd.to_datetime(frame["minute"].astype("int64") * 60, unit="s")
     frame["is_anomalous"] = frame["is_anomalous"].astype(bool)
     return frame.assign(reason=None)

@@ -27,7 +27,7 @@ from pydantic import (
 from sse_starlette import EventSourceResponse
 from starlette.responses import JSONResponse, Response
 
-from quintet.payments import store as live_store
+from quintet.payments import store as payment_store
 from quintet.payments.auth_codes import status_of
 from quintet.payments.detector import LARGEST_COUNT
 from quintet.payments.incidents import WITHDRAWN, Incident, to_datetime, to_minute
@@ -455,7 +455,7 @@ def all_incidents(request: Request, source: str = "all") -> tuple[list[dict[str,
     service = service_of(request)
     found: dict[str, dict[str, Any]] = {}
     snapshot_id = None
-    notes = {one.incident_id: one for one in live_store.incidents(service.store)}
+    notes = {one.incident_id: one for one in payment_store.incidents(service.store)}
     if source in ("all", "batch"):
         try:
             with service.snapshots.read() as snapshot:
@@ -472,7 +472,7 @@ def all_incidents(request: Request, source: str = "all") -> tuple[list[dict[str,
             }
     if source in ("all", "live"):
         for one in notes.values():
-            if one.source == live_store.LIVE:
+            if one.source == payment_store.LIVE:
                 found[one.incident_id] = {"source": "live", **incident_as_json(Incident(**one.fields))}
     for incident_id, row in found.items():
         note = notes.get(incident_id)
@@ -494,7 +494,7 @@ def minutes(request: Request, query: Annotated[MinuteQuery, Query()]) -> Respons
     until = _minute_of(query.until, to_minute(dt.datetime(2200, 1, 1)))
     snapshot_id = None
     if query.source == "live":
-        points = live_store.points(
+        points = payment_store.points(
             service.store, since, until, query.series, tuple(after) if after else None, query.page_size + 1
         )
         items = [as_json(point_of(point)) for point in points]
@@ -560,7 +560,7 @@ async def stream(request: Request) -> EventSourceResponse:
 def silences(request: Request) -> Response:
     """List the active silences."""
     service = service_of(request)
-    items = [_silence(one) for one in live_store.silences(service.store, service.clock())]
+    items = [_silence(one) for one in payment_store.silences(service.store, service.clock())]
     return JSONResponse({"items": items, "next_page_token": None, "snapshot": None})
 
 
@@ -571,14 +571,16 @@ def silence(request: Request, given: Annotated[SilenceRequest, Body()]) -> Respo
     now = service.clock()
     who = request.state.key.name
     until = now + dt.timedelta(minutes=given.minutes)
-    return JSONResponse(_silence(live_store.add_silence(service.store, given.series, now, until, who, given.comment)))
+    return JSONResponse(
+        _silence(payment_store.add_silence(service.store, given.series, now, until, who, given.comment))
+    )
 
 
 @handling.post("/silences/{silence_id}/end", response_model=SilencePage)
 def end_silence(request: Request, silence_id: Annotated[int, Path(ge=1, le=2**53)]) -> Response:
     """End a silence early."""
     service = service_of(request)
-    if not live_store.end_silence(service.store, silence_id, service.clock()):
+    if not payment_store.end_silence(service.store, silence_id, service.clock()):
         raise ProblemError(404, f"there is no active silence {silence_id}")
     return silences(request)
 
@@ -596,17 +598,17 @@ def acknowledge(request: Request, incident_id: IncidentId) -> Response:
     )
 
 
-def acknowledge_incident(request: Request, incident_id: str) -> live_store.KeptIncident:
+def acknowledge_incident(request: Request, incident_id: str) -> payment_store.KeptIncident:
     """Acknowledge an incident in the name of the request's key. Raises ProblemError 404 for an unknown one."""
     service = service_of(request)
-    live_store.acknowledge(service.store, incident_id, request.state.key.name, service.clock())
-    one = live_store.incident(service.store, incident_id)
+    payment_store.acknowledge(service.store, incident_id, request.state.key.name, service.clock())
+    one = payment_store.incident(service.store, incident_id)
     if one is None:
         raise ProblemError(404, f"there is no incident {incident_id} of the live feed")
     return one
 
 
-def _silence(one: live_store.KeptSilence) -> dict[str, Any]:
+def _silence(one: payment_store.KeptSilence) -> dict[str, Any]:
     return {
         "silence_id": one.silence_id,
         "series": one.series,

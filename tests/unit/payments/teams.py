@@ -1,7 +1,7 @@
-"""A stand-in for the Workflows webhook of Microsoft Teams, and for any receiver of posts.
+"""A fake of the Workflows webhook of Microsoft Teams, and of any receiver of posts.
 
-It refuses what Teams refuses: another shape, a card that does not fit the schema of Adaptive Cards 1.4 (the elements
-that may be used here, each with its properties), more than 28 kB.
+It refuses what Teams refuses: another envelope, a card that violates the schema of Adaptive Cards 1.4 (the elements in
+use here, with their properties), and more than 28 kB.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ MOST_BYTES = 28_000
 
 
 class Receiver:
-    """What came in, and how the next posts are answered: with `failing` if it is set, else 202 for what fits."""
+    """The received posts, and the answer to the next ones: `failing` if set, else 202 for a valid card."""
 
     def __init__(self, schema: Mapping[str, Any] | None) -> None:
         self.schema = schema
@@ -104,7 +104,7 @@ class Receiver:
         self.url = ""
 
     def answer(self, headers: dict[str, str], body: bytes) -> int:
-        """The status for a post."""
+        """Return the status for a post."""
         self.attempts += 1
         if self.failing:
             return self.failing
@@ -120,13 +120,13 @@ class Receiver:
 
     @property
     def bodies(self) -> list[Any]:
-        """What was taken."""
+        """Return the accepted bodies."""
         return [json.loads(body) for _, body in self.taken]
 
 
 @contextmanager
 def receiving(schema: Mapping[str, Any] | None = ENVELOPE) -> Iterator[Receiver]:
-    """A receiver on this machine for as long as the body runs."""
+    """Run a receiver on this machine while the body runs."""
     receiver = Receiver(schema)
 
     class Handler(BaseHTTPRequestHandler):

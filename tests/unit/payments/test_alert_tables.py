@@ -1,4 +1,4 @@
-"""Alerts written to the warehouse: what was there is replaced, and the order of rows changes nothing."""
+"""Alert tables in the warehouse: they are replaced, and the order of rows does not matter."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_the_order_of_rows_changes_no_point_and_no_incident(warehouse: duckdb.Du
         pd.testing.assert_frame_equal(warehouse.execute(f"from {table}").df(), frame)
 
 
-def test_a_status_that_a_later_day_brings_changes_nothing_before_it(warehouse: duckdb.DuckDBPyConnection):
+def test_a_status_of_a_later_day_changes_nothing_before_it(warehouse: duckdb.DuckDBPyConnection):
     minutes, _ = transaction_minutes(WORLD, 5)
     fill(warehouse, minutes)
     write_alerts(warehouse)

@@ -1,4 +1,4 @@
-"""What an authorisation code says of a transaction."""
+"""The status of a transaction by its authorisation code."""
 
 import pytest
 
@@ -14,6 +14,6 @@ def test_a_code_is_approved_denied_or_a_technical_fault(code: str, status: str):
 
 
 @pytest.mark.parametrize("code", ["", "0", "000", "n7", "5\n", "٠٠"])
-def test_what_is_no_code_is_refused(code: str):
+def test_an_invalid_code_is_refused(code: str):
     with pytest.raises(ValueError, match="two digits or capitals"):
         status_of(code)

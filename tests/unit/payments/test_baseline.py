@@ -1,4 +1,4 @@
-"""What is learnt of usual minutes."""
+"""The baseline that the detector trains on usual minutes."""
 
 import json
 
@@ -13,7 +13,7 @@ START = MINUTES_PER_DAY * 19_000
 
 
 def led(minutes: int, counts, first: int = START) -> Detector:
-    """A detector after so many minutes; counts: of the minute's number, by status."""
+    """Return a detector after so many minutes; counts: from the minute's number to counts by status."""
     detector = Detector()
     for number in range(minutes):
         detector.observe(to_datetime(first + number), counts(number))
@@ -25,15 +25,15 @@ def test_the_denied_share_is_expected_to_nearly_double_in_quiet_hours():
     assert quiet_hours_factor(400) == pytest.approx(1.0, abs=0.05)
 
 
-def test_a_rate_is_learnt():
+def test_a_rate_is_trained():
     baseline = Baseline(["denied", "failed"])
     before = baseline.expect(START).rate
     detector = led(600, lambda _: {"approved": 360, "denied": 72, "failed": 0})
-    learnt = detector._expectations[-1]
+    trained = detector._expectations[-1]
 
-    assert learnt.rate[0] == pytest.approx(72 / 432, rel=0.05)
-    assert learnt.rate[0] > 1.5 * before[0]
-    assert learnt.rate[1] < 0.1 * before[1]
+    assert trained.rate[0] == pytest.approx(72 / 432, rel=0.05)
+    assert trained.rate[0] > 1.5 * before[0]
+    assert trained.rate[1] < 0.1 * before[1]
 
 
 def test_volume_follows_the_last_minutes_first_and_earlier_days_once_there_are_any():
@@ -47,7 +47,7 @@ def test_volume_follows_the_last_minutes_first_and_earlier_days_once_there_are_a
     assert second_day.volume == pytest.approx(300, rel=0.1)  # a quarter of an hour after the step, not an hour
 
 
-def test_dispersion_is_learnt_where_counts_scatter_more_than_chance():
+def test_dispersion_is_trained_where_counts_scatter_more_than_chance():
     rng = np.random.default_rng(1)
     waves = np.repeat(rng.gamma(10, 0.1, 400), 5)
     calm = led(1_500, lambda _: {"approved": 360, "denied": 40, "reversed": int(rng.poisson(8))})
@@ -56,13 +56,13 @@ def test_dispersion_is_learnt_where_counts_scatter_more_than_chance():
     assert wild._expectations[-1].shape[1, 2] < 0.5 * calm._expectations[-1].shape[1, 2]
 
 
-@pytest.mark.parametrize(("minutes", "is_learnt"), [(200, False), (600, True)])
-def test_an_incident_is_not_learnt_until_it_has_lasted_four_hours(minutes: int, is_learnt: bool):
+@pytest.mark.parametrize(("minutes", "is_used"), [(200, False), (600, True)])
+def test_an_incident_does_not_train_the_baseline_until_it_has_lasted_four_hours(minutes: int, is_used: bool):
     rng = np.random.default_rng(1)
     counts = lambda number: {"approved": 360, "denied": 40, "reversed": int(rng.poisson(12 if number >= 300 else 3))}  # noqa: E731
     usual, after = led(300, counts)._expectations[-1], led(300 + minutes, counts)._expectations[-1]
 
-    assert (after.rate[2] > 2 * usual.rate[2]) == is_learnt
+    assert (after.rate[2] > 2 * usual.rate[2]) == is_used
 
 
 def test_a_state_survives_json():

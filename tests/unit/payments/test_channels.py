@@ -1,4 +1,4 @@
-"""Handing messages to channels: their form, what counts as taken, and that no secret gets out."""
+"""Sending messages to channels: their format, what counts as delivered, and that no secret leaks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def body(incidents: int = 1, reason: str = "60 denied in 5 minutes.", **changed:
         "reason": reason,
     }
     return {
-        "title": "Denied out of the ordinary",
+        "title": "Denied: anomalous",
         "severity": "critical",
         "state": "firing",
         "page_url": "https://quintet.example.org/payments",
@@ -60,14 +60,14 @@ def delivery(**changed: Any) -> Delivery:
     return Delivery("key-1", body(**changed), NOW)
 
 
-def test_a_card_is_taken_by_teams() -> None:
+def test_teams_accepts_a_card() -> None:
     with receiving() as teams:
         to_teams(teams.url, delivery())
 
     (sent,) = teams.bodies
     card = sent["attachments"][0]["content"]
     assert card["version"] == "1.4"
-    assert card["body"][0]["text"] == "Denied out of the ordinary"
+    assert card["body"][0]["text"] == "Denied: anomalous"
     assert teams.taken[0][0]["idempotency-key"] == "key-1"
 
 
@@ -116,7 +116,7 @@ def test_a_webhook_is_signed_so_that_the_receiver_knows_who_sent_it() -> None:
 @pytest.mark.parametrize(
     ("status", "is_refused"), [(500, False), (503, False), (404, False), (400, True), (302, False)]
 )
-def test_whatever_is_no_success_is_not_taken(status: int, is_refused: bool) -> None:
+def test_any_status_but_success_is_a_failure(status: int, is_refused: bool) -> None:
     with receiving() as teams:
         teams.failing = status
         with pytest.raises(DeliveryError, match=f"answered {status}") as failed:
@@ -125,7 +125,7 @@ def test_whatever_is_no_success_is_not_taken(status: int, is_refused: bool) -> N
     assert failed.value.is_refused == is_refused
 
 
-def test_a_channel_that_is_asked_too_often_says_how_long_to_wait() -> None:
+def test_a_rate_limited_channel_says_how_long_to_wait() -> None:
     with receiving() as teams:
         teams.failing, teams.headers = 429, {"Retry-After": "17"}
         with pytest.raises(DeliveryError) as failed:
@@ -158,12 +158,12 @@ def test_no_secret_of_an_address_gets_into_an_error_or_a_log(caplog: pytest.LogC
     assert len(texts) == 8
 
 
-def test_apprise_hands_the_message_on() -> None:
+def test_apprise_sends_the_message() -> None:
     with receiving(None) as receiver:
         to_apprise(receiver.url.replace("http://", "json://"), delivery())
 
     (sent,) = receiver.bodies
-    assert sent["title"] == "Denied out of the ordinary"
+    assert sent["title"] == "Denied: anomalous"
     assert "60 denied in 5 minutes." in sent["message"]
 
 
@@ -193,12 +193,12 @@ def test_a_mail_has_subject_text_and_an_id_that_stays() -> None:
         to_email(f"smtp://127.0.0.1:{listener.getsockname()[1]}", "q@example.org", "a@example.org", delivery())
         server.join(LONG_SECONDS)
 
-    assert "Subject: [critical] Denied out of the ordinary" in lines
+    assert "Subject: [critical] Denied: anomalous" in lines
     assert "Message-ID: <key-1@quintet>" in lines
     assert "60 denied in 5 minutes." in lines
 
 
-def test_the_text_names_all_that_is_told() -> None:
+def test_the_text_has_the_whole_message() -> None:
     text = as_text(body(2, left_out=3))
 
     assert text.count("denied, critical, since 2024-01-01 12:00 UTC") == 2

@@ -1,4 +1,4 @@
-"""The payments figures: gaps stay gaps, incidents are cut to what is shown, words say the main number."""
+"""The payments figures: gaps stay gaps, incidents are clipped to the time shown, sentences have the main number."""
 
 from __future__ import annotations
 
@@ -66,18 +66,16 @@ def test_a_series_without_points_says_what_to_do() -> None:
     figure = series_figure(points().astype({"minute_at": "datetime64[us]"}), incidents(), "denied")
 
     assert figure.chart is None
-    assert "send transactions" in figure.note
+    assert "Send transactions" in figure.note
 
 
-def test_a_checkout_day_marks_hours_that_are_out_of_the_ordinary() -> None:
+def test_a_checkout_day_marks_anomalous_hours() -> None:
     hours = pd.DataFrame({"source_file": "a.csv", "hour": range(24), "today": 20, **dict.fromkeys(REFERENCES, 20.0)})
     hours = hours.assign(expected=20.0, p_value=0.5, is_anomalous=hours["hour"] == 9, reason=None)
     hours.loc[9, "today"] = 0
 
-    assert checkout_figure(hours, "a.csv").alternative == ("460 sales; 1 of 24 hours out of the ordinary: 09h.")
-    assert checkout_figure(hours.assign(is_anomalous=False), "a.csv").alternative.endswith(
-        "no hour is out of the ordinary."
-    )
+    assert checkout_figure(hours, "a.csv").alternative == ("460 sales; 1 of 24 hours anomalous: 09h.")
+    assert checkout_figure(hours.assign(is_anomalous=False), "a.csv").alternative.endswith("no hour is anomalous.")
     assert checkout_figure(hours, "b.csv").chart is None
 
 

@@ -11,7 +11,7 @@ SHAPE = [5, 2, 1, 0, 0, 1, 2, 5, 10, 18, 28, 28, 26, 24, 25, 28, 26, 22, 18, 18,
 
 
 def day(**changed: dict[int, float]) -> pd.DataFrame:
-    """A usual day; changed: by column, values by hour."""
+    """Return a usual day; changed: values by hour, by column."""
     file = pd.DataFrame({"source_file": "checkout_1.csv", "hour": range(24), "today": SHAPE})
     for column in REFERENCES:
         file[column] = np.array(SHAPE, dtype=float)
@@ -33,7 +33,7 @@ def test_a_usual_day_is_not_marked():
     assert result["reason"].isna().all()
 
 
-def test_an_outage_is_marked_and_told():
+def test_an_outage_is_marked_with_a_reason():
     result = checkout_anomalies(day(today={15: 0, 16: 0, 17: 0}))
     found = result[result["is_anomalous"]]
 
@@ -51,7 +51,7 @@ def test_one_bad_column_neither_marks_an_hour_nor_hides_one(column: str, value: 
     assert marked(day(**{column: poison}, today={10: 0, 11: 0})) == [10, 11]
 
 
-def test_a_poisoned_yesterday_is_told():
+def test_an_anomalous_yesterday_is_explained():
     reason = checkout_anomalies(day(yesterday={8: 0, 9: 0}))["reason"]
 
     assert "stands out against yesterday (0) alone" in reason[9]
@@ -84,7 +84,7 @@ def test_an_hour_without_references_has_no_p_value_and_says_so():
 
     assert np.isnan(hour["p_value"])
     assert not hour["is_anomalous"]
-    assert hour["reason"] == "There is nothing to compare the hour with."
+    assert hour["reason"] == "The hour has no reference to compare it with."
 
 
 def test_files_are_judged_apart():

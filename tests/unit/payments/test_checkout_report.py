@@ -1,4 +1,4 @@
-"""The checkout paper: a sentence for each hour that stands out, computed from the data; the same bytes again."""
+"""The checkout report: a sentence for each anomalous hour, computed from the data, with reproducible bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SQL = "select 1 -- of the model"
 
 @pytest.fixture
 def snapshot() -> Iterator[duckdb.DuckDBPyConnection]:
-    """Two days of twenty sales an hour, without a sale at 9 in the second."""
+    """A snapshot of two days with twenty sales an hour, except none at 9h of the second day."""
     connection = duckdb.connect(config={"threads": 1})
     days = [
         pd.DataFrame(
@@ -44,10 +44,10 @@ def snapshot() -> Iterator[duckdb.DuckDBPyConnection]:
     connection.close()
 
 
-def points(paper: Report) -> list[tuple[str, str]]:
+def points(report: Report) -> list[tuple[str, str]]:
     return [
         point
-        for section in paper.sections
+        for section in report.sections
         for block in section.blocks
         if isinstance(block, Points)
         for point in block.points
@@ -55,27 +55,25 @@ def points(paper: Report) -> list[tuple[str, str]]:
 
 
 def test_an_hour_that_stands_out_is_the_title_and_has_its_sentence(snapshot: duckdb.DuckDBPyConnection) -> None:
-    paper = checkout_report(snapshot, SQL)
+    report = checkout_report(snapshot, SQL)
 
-    assert paper.title == "1 checkout hour of 2 days is out of the ordinary; about 20 sales are missing"
-    assert points(paper) == [
-        ("Out of the ordinary", "09h: no sales where about 20.0 were expected; by chance: less than one in a million.")
-    ]
-    assert [section.title for section in paper.sections[1:3]] == [
-        "c_1.csv: no hour is out of the ordinary",
-        "c_2.csv: 09h out of the ordinary",
+    assert report.title == "1 checkout hour of 2 days is anomalous; about 20 sales are missing"
+    assert points(report) == [("Anomalous", "09h: no sales where about 20.0 were expected (p < 0.000001).")]
+    assert [section.title for section in report.sections[1:3]] == [
+        "c_1.csv: no hour is anomalous",
+        "c_2.csv: 09h anomalous",
     ]
 
 
-def test_usual_days_are_said_to_be_usual(snapshot: duckdb.DuckDBPyConnection) -> None:
+def test_usual_days_have_no_anomalous_hour(snapshot: duckdb.DuckDBPyConnection) -> None:
     snapshot.execute("update marts.fct_checkout_anomalies set is_anomalous = false, reason = null")
-    paper = checkout_report(snapshot, SQL)
+    report = checkout_report(snapshot, SQL)
 
-    assert paper.title == "No checkout hour of 2 days is out of the ordinary"
-    assert points(paper) == []
+    assert report.title == "No checkout hour of 2 days is anomalous"
+    assert points(report) == []
 
 
-def test_the_sql_of_the_comparison_stands_in_the_paper(snapshot: duckdb.DuckDBPyConnection) -> None:
+def test_the_report_has_the_sql_of_the_comparison(snapshot: duckdb.DuckDBPyConnection) -> None:
     (code,) = [block for block in checkout_report(snapshot, SQL).sections[-1].blocks if isinstance(block, Code)]
 
     assert code.text == SQL
@@ -93,5 +91,5 @@ def test_without_a_day_it_says_how_to_get_one(snapshot: duckdb.DuckDBPyConnectio
     for table in ("fct_checkout_comparison", "fct_checkout_anomalies", "fct_checkout_hours"):
         snapshot.execute(f"delete from marts.{table}")
 
-    assert checkout_report(snapshot, SQL).title == "No checkout day has come in yet"
+    assert checkout_report(snapshot, SQL).title == "No checkout day has arrived yet"
     assert write_checkout_report(snapshot, tmp_path, SQL).exists()

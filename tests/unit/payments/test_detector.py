@@ -1,4 +1,4 @@
-"""Minutes in any order, and what the detector says of them."""
+"""The detector on minutes in any order."""
 
 import json
 from copy import deepcopy
@@ -23,13 +23,13 @@ def at(number: int) -> datetime:
 
 
 def usual(number: int) -> dict[str, int]:
-    """Counts as chance has them, the same in each call."""
+    """Return random counts, equal in each call."""
     rng = np.random.default_rng(number)
     return {status: int(rng.poisson(mean)) for status, mean in USUAL.items()}
 
 
 def led(minutes: int = 180) -> Detector:
-    """A detector of one's own that has seen this many usual minutes."""
+    """Return a new detector that has seen this many usual minutes."""
     return deepcopy(_led(minutes))
 
 
@@ -42,7 +42,7 @@ def _led(minutes: int) -> Detector:
 
 
 class Outcome:
-    """What a consumer holds after it took in every step."""
+    """The state of a consumer that applies every step."""
 
     def __init__(self) -> None:
         self.points: dict[tuple[str, int], Point] = {}
@@ -57,7 +57,7 @@ class Outcome:
                 self.incidents[incident.incident_id] = incident
 
 
-def replayed(detector: Detector, minutes: dict[int, dict[str, int]]) -> Outcome:
+def observed(detector: Detector, minutes: dict[int, dict[str, int]]) -> Outcome:
     outcome = Outcome()
     for number, counts in minutes.items():
         outcome.take(detector.observe(at(number), counts))
@@ -65,13 +65,13 @@ def replayed(detector: Detector, minutes: dict[int, dict[str, int]]) -> Outcome:
 
 
 def incidents_of(changes: dict[int, dict[str, int]], until: int = 240) -> dict[str, Incident]:
-    """By series, the incidents of three usual hours and another in which `changes` are added by minute and status."""
+    """Return by series the incidents of three usual hours and a fourth with `changes` added by minute and status."""
     detector = led()
     counts = {number: usual(number) for number in range(180, until)}
     for number, added in changes.items():
         for status, count in added.items():
             counts[number][status] = counts[number].get(status, 0) + count
-    return {incident.series: incident for incident in replayed(detector, counts).incidents.values()}
+    return {incident.series: incident for incident in observed(detector, counts).incidents.values()}
 
 
 def test_usual_minutes_raise_no_incident():
@@ -101,7 +101,7 @@ def test_a_burst_of_two_minutes_recommends_an_alert_but_is_no_incident():
     assert not any(step.incidents for step in steps)
 
 
-def test_a_slow_ramp_is_found_although_learning_goes_on():
+def test_a_slow_ramp_is_found_although_training_continues():
     found = incidents_of({number: {"reversed": (number - 180) // 3} for number in range(180, 240)})
 
     assert found["reversed"].state == FIRING
@@ -130,7 +130,7 @@ def test_a_campaign_in_the_usual_proportions_is_no_incident():
     detector = led()
     counts = {number: {status: 2 * count for status, count in usual(number).items()} for number in range(180, 240)}
 
-    assert replayed(detector, counts).incidents == {}
+    assert observed(detector, counts).incidents == {}
 
 
 def test_minutes_without_rows_are_a_stale_feed_and_not_zeros():
@@ -142,7 +142,7 @@ def test_minutes_without_rows_are_a_stale_feed_and_not_zeros():
     assert {point.series for step in steps for point in step.points} == {FEED}
 
 
-def test_minutes_passed_over_are_scored_as_without_rows():
+def test_skipped_minutes_are_scored_as_without_rows():
     detector = led()
     step = detector.observe(at(190), usual(190))
     feed = next(incident for incident in step.incidents if incident.series == FEED)
@@ -151,7 +151,7 @@ def test_minutes_passed_over_are_scored_as_without_rows():
     assert feed.detected_at == at(182)
 
 
-def test_a_day_without_a_record_is_no_stale_feed():
+def test_a_day_without_data_is_no_stale_feed():
     detector = led()
     step = detector.observe(at(180 + 3 * 1_440), usual(0))
 
@@ -159,7 +159,7 @@ def test_a_day_without_a_record_is_no_stale_feed():
     assert {point.minute_at for point in step.points} == {at(180 + 3 * 1_440)}
 
 
-def test_an_incident_ends_with_the_record():
+def test_an_incident_ends_with_the_data():
     detector = led()
     for number in range(180, 190):
         detector.observe(at(number), {**usual(number), "failed": 9})
@@ -210,13 +210,13 @@ DELAYS = st.lists(st.integers(0, LATENESS_MINUTES - 1), min_size=60, max_size=60
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(delays=DELAYS, repeats=st.sets(st.integers(0, 59)), surge=st.integers(5, 40), is_split=st.booleans())
-def test_late_repeated_and_split_minutes_end_as_if_they_had_come_in_order(
+def test_late_repeated_and_split_minutes_end_as_if_in_order(
     delays: list[int], repeats: set[int], surge: int, is_split: bool
 ):
     minutes = {number: usual(number) for number in range(180, 240)}
     for number in range(180 + surge, 240):
         minutes[number] |= {"reversed": 25, "novel": 4}
-    in_order = replayed(led(), minutes)
+    in_order = observed(led(), minutes)
 
     detector, outcome = led(), Outcome()
     for now in range(180, 240 + LATENESS_MINUTES):
@@ -237,7 +237,7 @@ def test_a_restart_changes_nothing():
     minutes = {
         number: usual(number) | ({"reversed": 30, "novel": 3} if number > 200 else {}) for number in range(180, 260)
     }
-    unbroken = replayed(led(), minutes)
+    unbroken = observed(led(), minutes)
 
     detector, restarted = led(), Outcome()
     for number, counts in minutes.items():
@@ -248,7 +248,7 @@ def test_a_restart_changes_nothing():
     assert restarted.incidents == unbroken.incidents
 
 
-def test_what_waits_for_its_minute_to_be_complete_survives_a_restart():
+def test_counts_of_an_incomplete_minute_survive_a_restart():
     detector = led()
     detector.record(at(180), {"approved": 0, "denied": 30})
     again = Detector.from_json(json.loads(json.dumps(detector.to_json())))
@@ -257,7 +257,7 @@ def test_what_waits_for_its_minute_to_be_complete_survives_a_restart():
 
 
 @pytest.mark.parametrize("count", [-1, 10**12, 1.5, "7", True, None])
-def test_a_count_that_cannot_be_is_refused_and_changes_nothing(count: object):
+def test_an_invalid_count_is_refused_and_changes_nothing(count: object):
     detector = led()
     before = detector.to_json()
 

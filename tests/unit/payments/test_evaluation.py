@@ -1,4 +1,4 @@
-"""Counting what was found, missed and made up; and the targets on a seed of its own."""
+"""Counts of found, missed and false episodes, and the targets on a seed of its own."""
 
 import pandas as pd
 import pytest
@@ -18,13 +18,13 @@ def truth(*events: tuple[str, int, int, bool]) -> pd.DataFrame:
 
 
 def summary(episodes: list[tuple[str, int, int, int]], *events: tuple[str, int, int, bool]) -> pd.Series:
-    """The row for all series of a detector that says `episodes` (series, start, detection, end; minutes)."""
+    """Return the row for all series of a detector that returns `episodes` (series, start, detection, end; minutes)."""
     said = pd.DataFrame(
         [(series, *(DAY + pd.Timedelta(minutes=number) for number in times)) for series, *times in episodes],
         columns=EPISODE_COLUMNS,
     ).astype(dict.fromkeys(EPISODE_COLUMNS[1:], "datetime64[us]"))
     minutes = pd.DataFrame({"day": [DAY.date()]})
-    return evaluate({"one": (minutes, truth(*events))}, {"told": lambda _: said})[0].iloc[0]
+    return evaluate({"one": (minutes, truth(*events))}, {"given": lambda _: said})[0].iloc[0]
 
 
 def test_an_episode_of_its_series_finds_an_incident_with_its_delay():
@@ -54,7 +54,7 @@ def test_an_alert_that_comes_after_the_end_does_not_count():
     assert summary([("denied", 100, 126, 140)], ("denied", 100, 120, True))["found"] == 0
 
 
-def test_every_comparator_says_episodes_of_the_same_shape():
+def test_every_comparator_returns_episodes_of_the_same_shape():
     minutes, events = transaction_minutes(PaymentsWorld(days=8, checkout_days=1), seed=3)
     named = comparators()
     table, detail = evaluate({"eight days": (minutes, events)}, named)
@@ -76,9 +76,9 @@ def test_the_detector_holds_its_targets_on_fresh_weeks(random_seed: int):
     assert overall["false_episodes_per_day"] <= 0.2
     assert overall["delay_minutes_median"] <= 2
     assert volume["recall"] >= 0.95
-    # Four unusual days are in these weeks on purpose: a drop to a third at midnight can be taken for an outage.
+    # These weeks have four unusual days on purpose: a drop to a third at midnight can look like an outage.
     assert volume["false_episodes_per_day"] <= 0.15
-    # A ramp begins at a twentieth of its height and takes up to three hours: nobody can tell it from chance at first.
+    # A ramp begins at a twentieth of its height and takes up to three hours: at first it looks like chance.
     assert overall["delay_minutes_p90"] <= 20
 
 
@@ -95,14 +95,14 @@ def test_where_ramps_take_up_to_an_hour_nine_in_ten_incidents_are_found_within_t
 
 @pytest.fixture(scope="module")
 def fresh_fortnight() -> pd.DataFrame:
-    """What the detector made of each event of two weeks that it was not tuned on."""
+    """The detector's result for each event of two weeks that it was not tuned on."""
     world = PaymentsWorld(days=14, incidents_per_day=2.5, checkout_days=1)
     _, detail = evaluate({"fresh": transaction_minutes(world, 77)}, {"gamma_poisson": gamma_poisson})
     return detail
 
 
 @pytest.mark.parametrize("kind", ["surge", "stall", "silence"])
-def test_what_begins_at_once_is_found_within_four_minutes(kind: str, fresh_fortnight: pd.DataFrame):
+def test_an_abrupt_incident_is_found_within_four_minutes(kind: str, fresh_fortnight: pd.DataFrame):
     of_kind = fresh_fortnight[fresh_fortnight["kind"] == kind]
 
     assert of_kind["delay_minutes"].quantile(0.9) <= 4

@@ -1,4 +1,4 @@
-"""The sentence about payments in the summary of a run."""
+"""The line about payments in the summary of a run."""
 
 import duckdb
 import pytest
@@ -22,7 +22,7 @@ def marts() -> duckdb.DuckDBPyConnection:
 
 
 def _add_days(marts: duckdb.DuckDBPyConnection, days: int) -> None:
-    """Days of two minutes and two statuses: 2,000 transactions in the first minute, the second not observed."""
+    """Add days of two minutes and two statuses: 2,000 transactions in the first minute, the second not observed."""
     marts.execute(
         """
         insert into marts.fct_payment_minutes
@@ -36,7 +36,7 @@ def _add_days(marts: duckdb.DuckDBPyConnection, days: int) -> None:
     )
 
 
-def test_the_sentence_tells_transactions_unobserved_minutes_and_incidents(marts: duckdb.DuckDBPyConnection):
+def test_the_line_has_transactions_unobserved_minutes_and_incidents(marts: duckdb.DuckDBPyConnection):
     _add_days(marts, 2)
     marts.execute(
         "insert into marts.fct_payment_incidents values ('a', 'critical', 'a'), ('b', 'warning', 'a'), "
@@ -49,7 +49,7 @@ def test_the_sentence_tells_transactions_unobserved_minutes_and_incidents(marts:
     )
 
 
-def test_many_days_are_told_as_one_sum(marts: duckdb.DuckDBPyConnection):
+def test_many_days_are_summed_up(marts: duckdb.DuckDBPyConnection):
     _add_days(marts, 8)
 
     assert headline(marts) == (
@@ -58,11 +58,11 @@ def test_many_days_are_told_as_one_sum(marts: duckdb.DuckDBPyConnection):
     )
 
 
-def test_the_sentence_tells_checkout_sales(marts: duckdb.DuckDBPyConnection):
+def test_the_line_has_checkout_sales(marts: duckdb.DuckDBPyConnection):
     marts.execute("insert into marts.fct_checkout_hours values ('a.csv', 0, 1500), ('b.csv', 0, 2), ('b.csv', 1, 0)")
     marts.execute("insert into marts.fct_checkout_anomalies values ('a.csv', 0, false), ('b.csv', 0, true)")
 
-    assert headline(marts) == "checkout: 1,502 sales in 3 hours of 2 files, 1 out of the ordinary"
+    assert headline(marts) == "checkout: 1,502 sales in 3 hours of 2 files, 1 anomalous"
 
 
 def test_empty_tables_are_no_data(marts: duckdb.DuckDBPyConnection):

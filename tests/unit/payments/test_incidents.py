@@ -1,4 +1,4 @@
-"""What becomes of points, and when the team is told."""
+"""The life of an incident, and when notifications are due."""
 
 from datetime import datetime, timedelta
 
@@ -15,9 +15,9 @@ from quintet.payments.incidents import (
     WARNING,
     WITHDRAWN,
     Incident,
+    Notification,
     Point,
     Silence,
-    Told,
     advance,
     is_due,
     is_silenced,
@@ -29,15 +29,15 @@ MINUTE = to_minute(NOON)
 
 
 def point(series: str = "failed", number: int = 0, **values) -> Point:
-    """A quiet point unless told otherwise."""
+    """Return a quiet point, changed by `values`."""
     usual = Point(series, MINUTE + number, 0.0, 10.0, 10, 5, 2, 0.0, 8.0, 1_000, started_minute=MINUTE + number)
     return usual._replace(**values)
 
 
 def bad(series: str = "failed", number: int = 0, **values) -> Point:
-    """A point that may fire."""
-    told = {"score": 9.0, "rule": rules.RATE_TAIL, "is_anomalous": True, "is_sustained": True, "is_elevated": True}
-    return point(series, number, **{**told, "is_bad": True, "started_minute": MINUTE, **values})
+    """Return a point that may fire."""
+    defaults = {"score": 9.0, "rule": rules.RATE_TAIL, "is_anomalous": True, "is_sustained": True, "is_elevated": True}
+    return point(series, number, **{**defaults, "is_bad": True, "started_minute": MINUTE, **values})
 
 
 def followed(*minutes: list[Point]) -> list[list[Incident]]:
@@ -49,14 +49,14 @@ def followed(*minutes: list[Point]) -> list[list[Incident]]:
     return said
 
 
-def test_what_is_not_sustained_is_pending_and_forgotten_when_it_passes():
+def test_an_alert_that_is_not_sustained_is_pending_and_dropped_when_it_passes():
     opened, changed = advance({}, [bad(is_sustained=False)], is_observed=True)
     assert (opened["failed"].state, changed) == (PENDING, [])
 
     assert advance(opened, [point(number=1)], is_observed=True) == ({}, [])
 
 
-def test_what_is_sustained_fires_with_the_start_of_its_pending():
+def test_a_sustained_alert_fires_with_the_start_of_its_pending():
     _, said = followed([bad(is_sustained=False)], [bad(number=1, started_minute=MINUTE + 1)])
 
     assert (said[0].state, said[0].started_at, said[0].detected_at) == (FIRING, NOON, NOON + timedelta(minutes=1))
@@ -69,7 +69,7 @@ def test_nine_quiet_minutes_do_not_resolve_and_the_tenth_does():
     assert (said[10][0].state, said[10][0].ended_at) == (RESOLVED, NOON + timedelta(minutes=1))
 
 
-def test_an_elevated_minute_begins_the_quiet_anew():
+def test_an_elevated_minute_restarts_the_quiet_time():
     quiet = [[point(number=number)] for number in range(1, 10)]
     said = followed([bad()], *quiet, [point(number=10, is_elevated=True)], *[[point(number=11)]] * 9)
 
@@ -129,31 +129,31 @@ def firing() -> Incident:
     return followed([bad()])[0][0]
 
 
-def test_the_team_is_told_once_and_again_after_four_hours():
+def test_the_team_is_notified_once_and_again_after_four_hours():
     assert is_due(firing(), None, [], NOON)
-    told = Told(NOON, FIRING)
-    assert not is_due(firing(), told, [], NOON + timedelta(hours=3, minutes=59))
-    assert is_due(firing(), told, [], NOON + timedelta(hours=4))
+    sent = Notification(NOON, FIRING)
+    assert not is_due(firing(), sent, [], NOON + timedelta(hours=3, minutes=59))
+    assert is_due(firing(), sent, [], NOON + timedelta(hours=4))
 
 
-def test_an_acknowledged_incident_is_not_repeated_but_its_end_is_told():
-    told = Told(NOON, FIRING, acknowledged_at=NOON)
+def test_an_acknowledged_incident_is_not_repeated_but_its_end_is_reported():
+    sent = Notification(NOON, FIRING, acknowledged_at=NOON)
     much_later = NOON + timedelta(hours=9)
 
-    assert not is_due(firing(), told, [], much_later)
-    assert is_due(firing()._replace(state=RESOLVED), told, [], much_later)
-    assert is_due(firing()._replace(state=WITHDRAWN), told, [], much_later)
+    assert not is_due(firing(), sent, [], much_later)
+    assert is_due(firing()._replace(state=RESOLVED), sent, [], much_later)
+    assert is_due(firing()._replace(state=WITHDRAWN), sent, [], much_later)
 
 
-def test_the_end_of_what_nobody_heard_of_is_not_told():
+def test_the_end_of_an_unreported_incident_is_not_reported():
     assert not is_due(firing()._replace(state=RESOLVED), None, [], NOON)
 
 
-def test_the_end_is_told_once():
-    assert not is_due(firing()._replace(state=RESOLVED), Told(NOON, RESOLVED), [], NOON + timedelta(hours=9))
+def test_the_end_is_reported_once():
+    assert not is_due(firing()._replace(state=RESOLVED), Notification(NOON, RESOLVED), [], NOON + timedelta(hours=9))
 
 
-def test_what_is_pending_is_never_told():
+def test_a_pending_incident_is_never_reported():
     assert not is_due(firing()._replace(state=PENDING), None, [], NOON)
 
 

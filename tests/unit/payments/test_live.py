@@ -1,4 +1,4 @@
-"""The running monitor: answers, listeners that are too slow, failures, and whether it is well."""
+"""The monitor service: answers, slow listeners, failures, and health."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from quintet.domains import open_state_store
 from quintet.payments import live as live_module
-from quintet.payments import store as kept
+from quintet.payments import store as payment_store
 from quintet.payments.channels import Delivery
 from quintet.payments.incidents import to_minute
 from quintet.payments.live import MonitorService
@@ -44,28 +44,28 @@ def live(store: Store) -> Iterator[MonitorService]:
     live.stop()
 
 
-def test_requests_that_come_together_are_each_answered_with_their_own(live: MonitorService) -> None:
+def test_simultaneous_requests_get_their_own_answers(live: MonitorService) -> None:
     futures = [live.submit(minute(number)) for number in range(50)]
 
     for number, future in enumerate(futures):
         assert [verdict.item for verdict in future.result(LONG_SECONDS)] == minute(number)
 
 
-def test_what_cannot_be_written_fails_its_requests_and_the_next_ones_work(
+def test_a_failed_write_fails_its_requests_and_the_next_ones_work(
     live: MonitorService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_room(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(kept, "save_points", no_room)
+        broken.setattr(payment_store, "save_points", no_room)
         with pytest.raises(sqlite3.OperationalError):
             live.submit(minute(0)).result(LONG_SECONDS)
 
     assert live.submit(minute(0)).result(LONG_SECONDS)[0].is_accepted
 
 
-def test_a_listener_that_is_too_slow_is_cut_off_and_holds_up_nobody(
+def test_a_slow_listener_is_disconnected_and_delays_no_other(
     live: MonitorService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_module, "_MOST_WAITING_EVENTS", 3)
@@ -85,23 +85,23 @@ def test_a_listener_that_is_too_slow_is_cut_off_and_holds_up_nobody(
     assert None in asyncio.run(listen())
 
 
-def test_it_is_well_while_its_threads_run_and_messages_get_out(live: MonitorService, store: Store) -> None:
-    assert live.is_well
+def test_it_is_healthy_while_its_threads_run_and_messages_are_delivered(live: MonitorService, store: Store) -> None:
+    assert live.is_healthy
     with store.write() as connection:
         enqueue(connection, "a", ["teams"], {}, NOW - dt.timedelta(hours=1))
-    assert not live.is_well
+    assert not live.is_healthy
 
 
-def test_before_its_start_and_after_its_stop_it_is_not_well(store: Store) -> None:
+def test_before_its_start_and_after_its_stop_it_is_not_healthy(store: Store) -> None:
     live = MonitorService(store, {}, lambda: NOW)
-    assert not live.is_well
+    assert not live.is_healthy
     live.start()
-    assert live.is_well
+    assert live.is_healthy
     live.stop()
-    assert not live.is_well
+    assert not live.is_healthy
 
 
-def test_what_fires_is_written_for_each_channel_and_delivered(store: Store) -> None:
+def test_a_firing_incident_is_written_for_each_channel_and_delivered(store: Store) -> None:
     taken: list[str] = []
     now = [NOW]
 
@@ -116,5 +116,5 @@ def test_what_fires_is_written_for_each_channel_and_delivered(store: Store) -> N
     wait_until(lambda: taken)
     live.stop()
 
-    assert taken == ["Denied out of the ordinary"]
+    assert taken == ["Denied: anomalous"]
     assert [one.state for one in last_messages(store, 9)] == ["sent"]

@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 
 from quintet.domains import open_state_store
-from quintet.payments import store as kept
+from quintet.payments import store as payment_store
 from quintet.payments.incidents import to_minute
 from quintet.payments.monitor import ALERT, OK, Item, Monitor, is_ahead
-from quintet.payments.replay import detect
+from quintet.payments.replay import detect_batch
 from quintet.state.store import Store
 
 START = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def minute_of(number: int, **counts: int) -> list[Item]:
-    """The items of the minute with this number from the start."""
+    """Return the items of the minute with this number from the start."""
     usual = {"approved": 100, "denied": 10} | counts
     return [Item(FIRST + number, status, count) for status, count in usual.items()]
 
@@ -44,14 +44,14 @@ def quiet_hours(minutes: int, seed: int = 1) -> list[list[Item]]:
 
 
 def all_points(store: Store) -> list[tuple[object, ...]]:
-    return kept.points(store, 0, FIRST + 10_000)
+    return payment_store.points(store, 0, FIRST + 10_000)
 
 
 def all_incidents(store: Store) -> list[tuple[object, ...]]:
-    return [(one.incident_id, *one.fields.values()) for one in kept.incidents(store)]
+    return [(one.incident_id, *one.fields.values()) for one in payment_store.incidents(store)]
 
 
-def test_a_burst_of_denials_is_an_alert_with_what_it_is_made_of(store: Store) -> None:
+def test_a_burst_of_denials_is_an_alert_with_its_counts(store: Store) -> None:
     monitor = Monitor(store)
     monitor.take(quiet_hours(60), LATER)
     (verdicts,), _ = monitor.take([minute_of(60, denied=70)], LATER)
@@ -64,7 +64,7 @@ def test_a_burst_of_denials_is_an_alert_with_what_it_is_made_of(store: Store) ->
     assert "more than a quarter was denied" in denied.reason
 
 
-def test_what_is_sent_again_changes_nothing(store: Store) -> None:
+def test_items_that_are_sent_again_change_nothing(store: Store) -> None:
     monitor, requests = Monitor(store), [*quiet_hours(40), minute_of(40, denied=70)]
     monitor.take(requests, LATER)
     before = all_points(store), all_incidents(store)
@@ -94,11 +94,11 @@ def test_a_restart_changes_nothing(tmp_path: Path) -> None:
     restarted.close()
 
 
-def test_late_counts_end_as_if_all_had_come_in_order(tmp_path: Path) -> None:
+def test_late_counts_end_as_if_in_order(tmp_path: Path) -> None:
     requests = [*quiet_hours(50), *(minute_of(50 + number, denied=60) for number in range(10))]
     mixed = requests[:]
     chance = random.Random(3)
-    # the minute that comes first begins the record
+    # the minute that arrives first begins the data
     for first in range(1, len(mixed), 10):
         part = mixed[first : first + 10]
         chance.shuffle(part)
@@ -119,17 +119,17 @@ def test_late_counts_end_as_if_all_had_come_in_order(tmp_path: Path) -> None:
 def test_an_incident_that_late_counts_withdraw_is_marked(store: Store) -> None:
     monitor = Monitor(store)
     monitor.take(quiet_hours(60), LATER)
-    # without the approvals of the minute, which come late, it looks as if nothing were approved
+    # the approvals of the minute arrive late: without them it looks as if nothing were approved
     (alone,), _ = monitor.take([[Item(FIRST + 60, "denied", 55)]], LATER)
-    before = {one.fields["series"]: one.fields["state"] for one in kept.incidents(store)}
+    before = {one.fields["series"]: one.fields["state"] for one in payment_store.incidents(store)}
     monitor.take([[Item(FIRST + 60, "approved", 600)]], LATER)
-    states = {one.fields["series"]: one.fields["state"] for one in kept.incidents(store)}
+    states = {one.fields["series"]: one.fields["state"] for one in payment_store.incidents(store)}
 
     assert alone[0].recommendation == ALERT
     assert (before, states) == ({"volume": "firing"}, {"volume": "withdrawn"})
 
 
-def test_what_is_settled_is_refused_and_said(store: Store) -> None:
+def test_a_settled_minute_is_refused_with_a_reason(store: Store) -> None:
     monitor = Monitor(store)
     monitor.take(quiet_hours(40), LATER)
     before = all_points(store)
@@ -149,7 +149,7 @@ def test_single_transactions_count_once_and_make_the_same_minute(tmp_path: Path)
             monitor.take([[Item(FIRST + number, "approved", 1, f"{number}{which}")]], LATER)
     last = FIRST + 3
 
-    assert kept.points(single, 0, last) == kept.points(counted, 0, last)
+    assert payment_store.points(single, 0, last) == payment_store.points(counted, 0, last)
     counted.close()
     single.close()
 
@@ -170,13 +170,13 @@ def test_the_clock_closes_minutes_and_finds_a_feed_that_fell_silent(store: Store
     for _ in range(10):
         now += dt.timedelta(minutes=1)
         monitor.pass_time(now)
-    (feed,) = [one for one in kept.incidents(store) if one.fields["series"] == "feed"]
+    (feed,) = [one for one in payment_store.incidents(store) if one.fields["series"] == "feed"]
 
     assert feed.fields["state"] == "firing"
     assert feed.fields["started_minute"] == FIRST + 30
 
 
-def test_the_clock_leaves_a_replay_of_old_days_alone(store: Store) -> None:
+def test_the_clock_closes_no_minutes_of_old_days(store: Store) -> None:
     monitor = Monitor(store)
     monitor.take(quiet_hours(30), LATER)
 
@@ -195,7 +195,7 @@ def test_an_unknown_status_is_a_series_of_its_own_and_is_reported(store: Store) 
     assert Monitor(store).unknown_statuses == ("chargeback",)
 
 
-def test_a_write_that_fails_leaves_everything_as_it_was(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_changes_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monitor = Monitor(store)
     monitor.take(quiet_hours(20), LATER)
     before = all_points(store)
@@ -204,7 +204,7 @@ def test_a_write_that_fails_leaves_everything_as_it_was(store: Store, monkeypatc
         def no_room(*_: object) -> None:
             raise sqlite3.OperationalError("database or disk is full")
 
-        broken.setattr(kept, "save_points", no_room)
+        broken.setattr(payment_store, "save_points", no_room)
         with pytest.raises(sqlite3.OperationalError):
             monitor.take([minute_of(20, denied=70)], LATER)
     (verdicts,), _ = monitor.take([minute_of(20)], LATER)
@@ -213,15 +213,15 @@ def test_a_write_that_fails_leaves_everything_as_it_was(store: Store, monkeypatc
     assert {one.recommendation for one in verdicts} == {OK}
 
 
-def test_the_monitor_says_what_the_batch_says(store: Store) -> None:
+def test_the_monitor_agrees_with_the_batch(store: Store) -> None:
     requests = [*quiet_hours(60), *(minute_of(60 + number, failed=12) for number in range(8)), *quiet_hours(0)]
     Monitor(store).take(requests, LATER)
     rows = [(item.minute, item.status, item.count) for request in requests for item in request]
     minutes = pd.DataFrame(rows, columns=["minute", "status", "count"])
     minutes["minute_at"] = minutes["minute"].to_numpy().astype("datetime64[m]").astype("datetime64[us]")
-    points, incidents = detect(minutes.assign(is_observed=True))
+    points, incidents = detect_batch(minutes.assign(is_observed=True))
 
-    assert [one.incident_id for one in kept.incidents(store)] == incidents["incident_id"].tolist()[::-1]
+    assert [one.incident_id for one in payment_store.incidents(store)] == incidents["incident_id"].tolist()[::-1]
     assert len(all_points(store)) == len(points)
 
 

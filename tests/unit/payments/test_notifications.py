@@ -1,4 +1,4 @@
-"""Who is told what, and when: grouped, waited for, repeated, silenced, acknowledged, once."""
+"""Notifications: grouped, delayed, repeated, silenced, acknowledged, sent once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from quintet.domains import open_state_store
-from quintet.payments import store as kept
+from quintet.payments import store as payment_store
 from quintet.payments.incidents import FIRING, RESOLVED, WITHDRAWN, Incident, to_minute
-from quintet.payments.notifications import GROUP_WAIT, MOST_NAMED, message, tell, tell_batch
+from quintet.payments.notifications import GROUP_WAIT, MOST_NAMED, message, notify, notify_batch
 from quintet.payments.replay import incident_frame
 from quintet.state.outbox import Message, last_messages
 from quintet.state.store import Store
@@ -40,29 +40,29 @@ def incident(
 def happen(store: Store, *incidents: Incident, at: dt.datetime = NOW) -> None:
     with store.write() as connection:
         for one in incidents:
-            kept.save_incident(connection, one.incident_id, kept.LIVE, list(one), at)
+            payment_store.save_incident(connection, one.incident_id, payment_store.LIVE, list(one), at)
 
 
-def told(store: Store, at: dt.datetime, channels: tuple[str, ...] = ("teams",)) -> list[Message]:
-    """What is told at a time, and was not before."""
+def newly_sent(store: Store, at: dt.datetime, channels: tuple[str, ...] = ("teams",)) -> list[Message]:
+    """Write the due notifications at a time; return the new ones."""
     before = {one.message_id for one in last_messages(store, 99)}
-    tell(store, channels, None, at)
+    notify(store, channels, None, at)
     return [one for one in last_messages(store, 99) if one.message_id not in before]
 
 
-def test_an_incident_is_told_once_after_the_wait(store: Store) -> None:
+def test_an_incident_is_reported_once_after_the_wait(store: Store) -> None:
     happen(store, incident())
 
-    assert told(store, NOW + GROUP_WAIT / 2) == []
-    (first,) = told(store, NOW + GROUP_WAIT)
-    assert first.body["title"] == "Denied out of the ordinary"
-    assert told(store, NOW + HOUR) == []
+    assert newly_sent(store, NOW + GROUP_WAIT / 2) == []
+    (first,) = newly_sent(store, NOW + GROUP_WAIT)
+    assert first.body["title"] == "Denied: anomalous"
+    assert newly_sent(store, NOW + HOUR) == []
 
 
-def test_incidents_of_one_cause_come_in_one_message_to_each_channel(store: Store) -> None:
+def test_incidents_of_one_cause_are_one_message_to_each_channel(store: Store) -> None:
     volume = incident("volume", severity="critical")
     happen(store, volume, incident("denied", group=volume.group_id), incident("failed"))
-    messages = told(store, NOW + HOUR, ("teams", "email"))
+    messages = newly_sent(store, NOW + HOUR, ("teams", "email"))
     named = sorted((one.channel, sorted(single["series"] for single in one.body["incidents"])) for one in messages)
 
     together = ["denied", "volume"]
@@ -70,79 +70,79 @@ def test_incidents_of_one_cause_come_in_one_message_to_each_channel(store: Store
     assert {one.body["severity"] for one in messages if len(one.body["incidents"]) == 2} == {"critical"}
 
 
-def test_it_is_repeated_after_four_hours_until_somebody_takes_it_on(store: Store) -> None:
+def test_a_report_is_repeated_after_four_hours_until_it_is_acknowledged(store: Store) -> None:
     happen(store, incident())
-    told(store, NOW + GROUP_WAIT)
+    newly_sent(store, NOW + GROUP_WAIT)
 
-    assert told(store, NOW + 3.9 * HOUR) == []
-    assert len(told(store, NOW + 4.1 * HOUR)) == 1
-    assert kept.acknowledge(store, incident().incident_id, "Ana", NOW + 5 * HOUR)
-    assert told(store, NOW + 9 * HOUR) == []
+    assert newly_sent(store, NOW + 3.9 * HOUR) == []
+    assert len(newly_sent(store, NOW + 4.1 * HOUR)) == 1
+    assert payment_store.acknowledge(store, incident().incident_id, "Ana", NOW + 5 * HOUR)
+    assert newly_sent(store, NOW + 9 * HOUR) == []
 
 
-def test_the_end_is_told_once_and_nothing_after_it(store: Store) -> None:
+def test_the_end_is_reported_once_and_nothing_after_it(store: Store) -> None:
     happen(store, incident())
-    told(store, NOW + GROUP_WAIT)
+    newly_sent(store, NOW + GROUP_WAIT)
     happen(store, incident(state=RESOLVED))
-    (end,) = told(store, NOW + HOUR)
+    (end,) = newly_sent(store, NOW + HOUR)
 
     assert end.body["state"] == RESOLVED
     assert end.body["incidents"][0]["until"] == "2024-01-01 12:10 UTC"
-    assert told(store, NOW + 9 * HOUR) == []
+    assert newly_sent(store, NOW + 9 * HOUR) == []
 
 
-def test_what_late_counts_withdraw_at_once_is_never_told(store: Store) -> None:
+def test_an_incident_that_late_counts_withdraw_at_once_is_never_reported(store: Store) -> None:
     happen(store, incident())
     happen(store, incident(state=WITHDRAWN))
 
-    assert told(store, NOW + HOUR) == []
+    assert newly_sent(store, NOW + HOUR) == []
 
 
-def test_what_was_told_and_withdrawn_is_taken_back_and_told_again_if_it_fires_after_all(store: Store) -> None:
+def test_a_withdrawal_is_reported_and_so_is_an_incident_that_fires_after_it(store: Store) -> None:
     happen(store, incident())
-    told(store, NOW + GROUP_WAIT)
+    newly_sent(store, NOW + GROUP_WAIT)
     happen(store, incident(state=WITHDRAWN))
-    (back,) = told(store, NOW + GROUP_WAIT * 2)
+    (back,) = newly_sent(store, NOW + GROUP_WAIT * 2)
     happen(store, incident())
-    (again,) = told(store, NOW + GROUP_WAIT * 3)
+    (again,) = newly_sent(store, NOW + GROUP_WAIT * 3)
 
-    assert (back.body["title"], again.body["state"]) == ("Denied not out of the ordinary after all", FIRING)
+    assert (back.body["title"], again.body["state"]) == ("Denied: alert withdrawn after late counts", FIRING)
 
 
-def test_one_that_ended_within_the_wait_is_told_once(store: Store) -> None:
+def test_an_incident_that_ended_within_the_wait_is_reported_once(store: Store) -> None:
     happen(store, incident())
     happen(store, incident(state=RESOLVED))
 
-    assert [one.body["state"] for one in told(store, NOW + HOUR)] == [RESOLVED]
-    assert told(store, NOW + 9 * HOUR) == []
+    assert [one.body["state"] for one in newly_sent(store, NOW + HOUR)] == [RESOLVED]
+    assert newly_sent(store, NOW + 9 * HOUR) == []
 
 
-def test_a_silence_holds_back_its_series_until_it_expires(store: Store) -> None:
+def test_a_silence_suppresses_its_series_until_it_expires(store: Store) -> None:
     happen(store, incident("denied"), incident("failed"))
-    kept.add_silence(store, "denied", NOW, NOW + HOUR, "Ana", "known")
+    payment_store.add_silence(store, "denied", NOW, NOW + HOUR, "Ana", "known")
 
-    assert [one.body["incidents"][0]["series"] for one in told(store, NOW + HOUR / 2)] == ["failed"]
-    assert [one.body["incidents"][0]["series"] for one in told(store, NOW + HOUR)] == ["denied"]
+    assert [one.body["incidents"][0]["series"] for one in newly_sent(store, NOW + HOUR / 2)] == ["failed"]
+    assert [one.body["incidents"][0]["series"] for one in newly_sent(store, NOW + HOUR)] == ["denied"]
 
 
-def test_a_silence_that_is_ended_holds_back_nothing(store: Store) -> None:
+def test_an_ended_silence_suppresses_nothing(store: Store) -> None:
     happen(store, incident())
-    silence = kept.add_silence(store, None, NOW, NOW + HOUR, "Ana", "")
+    silence = payment_store.add_silence(store, None, NOW, NOW + HOUR, "Ana", "")
 
-    assert told(store, NOW + HOUR / 4) == []
-    assert kept.end_silence(store, silence.silence_id, NOW + HOUR / 2)
-    assert not kept.end_silence(store, silence.silence_id, NOW + HOUR / 2)
-    assert len(told(store, NOW + HOUR / 2)) == 1
+    assert newly_sent(store, NOW + HOUR / 4) == []
+    assert payment_store.end_silence(store, silence.silence_id, NOW + HOUR / 2)
+    assert not payment_store.end_silence(store, silence.silence_id, NOW + HOUR / 2)
+    assert len(newly_sent(store, NOW + HOUR / 2)) == 1
 
 
-def test_without_a_channel_nothing_is_kept_for_one_that_comes_later(store: Store) -> None:
+def test_without_a_channel_no_message_waits_for_a_later_one(store: Store) -> None:
     happen(store, incident())
-    tell(store, (), None, NOW + HOUR)
+    notify(store, (), None, NOW + HOUR)
 
-    assert told(store, NOW + 2 * HOUR) == []
+    assert newly_sent(store, NOW + 2 * HOUR) == []
 
 
-def test_a_message_names_a_number_of_incidents_and_counts_the_rest() -> None:
+def test_a_message_names_some_incidents_and_counts_the_rest() -> None:
     many = [incident(f"status {number}") for number in range(MOST_NAMED + 5)]
 
     assert (len(message(many, None, NOW)["incidents"]), message(many, None, NOW)["left_out"]) == (MOST_NAMED, 5)
@@ -152,25 +152,25 @@ def frame(*incidents: Incident) -> pd.DataFrame:
     return incident_frame(list(incidents))
 
 
-def test_a_run_tells_of_what_it_found_in_one_message_and_the_next_run_of_nothing(store: Store) -> None:
+def test_a_run_reports_its_incidents_in_one_message_and_the_next_run_none(store: Store) -> None:
     found = frame(incident("denied", RESOLVED), incident("failed", RESOLVED))
 
-    assert tell_batch(store, found, ["teams"], None, NOW) == 2
-    assert tell_batch(store, found, ["teams"], None, NOW + HOUR) == 0
+    assert notify_batch(store, found, ["teams"], None, NOW) == 2
+    assert notify_batch(store, found, ["teams"], None, NOW + HOUR) == 0
     (one,) = last_messages(store, 9)
     assert one.body["title"] == "2 incidents found in files"
-    assert told(store, NOW + 9 * HOUR) == []
+    assert newly_sent(store, NOW + 9 * HOUR) == []
 
 
-def test_a_run_does_not_double_what_the_live_feed_told(store: Store) -> None:
+def test_a_run_does_not_repeat_incidents_that_the_live_feed_reported(store: Store) -> None:
     happen(store, incident("denied", start=FIRST + 2))
-    told(store, NOW + GROUP_WAIT)
+    newly_sent(store, NOW + GROUP_WAIT)
     happen(store, incident("denied", RESOLVED, FIRST + 2))
     found = frame(incident("denied", RESOLVED), incident("denied", RESOLVED, FIRST + 600))
 
-    # the same time, another minute of start: the live feed had seen less of the past
-    assert tell_batch(store, found, ["teams"], None, NOW + HOUR) == 1
+    # the same time, another start minute: the live feed had seen less of the past
+    assert notify_batch(store, found, ["teams"], None, NOW + HOUR) == 1
 
 
 def test_no_incidents_are_no_message(store: Store) -> None:
-    assert tell_batch(store, frame(), ["teams"], None, NOW) == 0
+    assert notify_batch(store, frame(), ["teams"], None, NOW) == 0

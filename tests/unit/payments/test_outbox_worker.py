@@ -1,4 +1,4 @@
-"""Delivery: through a channel that fails none is lost and none comes twice; the heartbeat stops with its cause."""
+"""Delivery: a failing channel neither loses nor repeats a message; the heartbeat stops when monitoring does."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def put(store: Store, number: int, at: dt.datetime = NOW) -> None:
         enqueue(connection, f"key-{number}", ["webhook"], {"number": number}, at)
 
 
-def test_through_ten_minutes_of_failure_none_is_lost_and_none_is_doubled(store: Store) -> None:
-    """Ten minutes of the outbox's own clock, a message every half a minute, to a receiver that fails all the time."""
+def test_through_ten_minutes_of_failure_no_message_is_lost_or_doubled(store: Store) -> None:
+    """Send a message every half a minute, for ten minutes of the outbox's clock, to a receiver that fails."""
     with receiving(None) as receiver:
         receiver.failing = 503
         for second in range(900):
@@ -51,7 +51,7 @@ def test_through_ten_minutes_of_failure_none_is_lost_and_none_is_doubled(store: 
     assert 10 < receiver.attempts < 60
 
 
-def test_a_channel_that_stands_still_does_not_hold_up_another(store: Store) -> None:
+def test_a_blocked_channel_does_not_delay_another(store: Store) -> None:
     taken: list[str] = []
 
     def failing(_: Delivery) -> None:
@@ -68,27 +68,27 @@ def test_a_channel_that_stands_still_does_not_hold_up_another(store: Store) -> N
     assert {one.channel: one.state for one in last_messages(store, 9)} == {"bad": "waiting", "good": "sent"}
 
 
-def test_two_couriers_send_each_message_once(store: Store) -> None:
+def test_two_workers_send_each_message_once(store: Store) -> None:
     taken: list[str] = []
     for number in range(30):
         put(store, number)
-    couriers = [OutboxWorker(store, {"webhook": lambda one: taken.append(one.key)}, lambda: NOW) for _ in range(2)]
-    for outbox_worker in couriers:
+    workers = [OutboxWorker(store, {"webhook": lambda one: taken.append(one.key)}, lambda: NOW) for _ in range(2)]
+    for outbox_worker in workers:
         outbox_worker.start()
     wait_until(lambda: len(taken) >= 30)
-    for outbox_worker in couriers:
+    for outbox_worker in workers:
         outbox_worker.stop()
 
     assert taken == [f"key-{number}" for number in range(30)]
 
 
-def test_the_heart_beats_while_all_is_well_and_not_otherwise(store: Store) -> None:
-    well = True
+def test_the_heartbeat_is_sent_only_while_monitoring_is_healthy(store: Store) -> None:
+    is_healthy = True
     with receiving(None) as watcher:
-        outbox_worker = OutboxWorker(store, {}, lambda: NOW, watcher.url, lambda: well, heartbeat_seconds=0.01)
+        outbox_worker = OutboxWorker(store, {}, lambda: NOW, watcher.url, lambda: is_healthy, heartbeat_seconds=0.01)
         outbox_worker.start()
         wait_until(lambda: watcher.attempts >= 3)
-        well = False
+        is_healthy = False
         time.sleep(0.1)
         beats = watcher.attempts
         time.sleep(0.2)
@@ -97,7 +97,7 @@ def test_the_heart_beats_while_all_is_well_and_not_otherwise(store: Store) -> No
         assert watcher.attempts == beats
 
 
-def test_a_watcher_that_cannot_be_reached_stops_no_heart(store: Store) -> None:
+def test_an_unreachable_heartbeat_url_does_not_stop_the_heartbeat(store: Store) -> None:
     with receiving(None) as watcher:
         watcher.failing = 500
         outbox_worker = OutboxWorker(store, {}, lambda: NOW, watcher.url, heartbeat_seconds=0.01)

@@ -1,9 +1,9 @@
-"""Frames of minutes through the detector."""
+"""The detector on frames of stored minutes."""
 
 import pandas as pd
 import pytest
 
-from quintet.payments.replay import INCIDENT_COLUMNS, POINT_COLUMNS, detect, minutes_in_order
+from quintet.payments.replay import INCIDENT_COLUMNS, POINT_COLUMNS, detect_batch, minutes_in_order
 from quintet.samples.payments import PaymentsWorld, transaction_minutes
 
 
@@ -14,7 +14,7 @@ def world() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def test_an_incident_runs_across_midnight_and_across_files(world: tuple[pd.DataFrame, pd.DataFrame]):
     minutes, truth = world
-    points, incidents = detect(minutes)
+    points, incidents = detect_batch(minutes)
     found = incidents[incidents["series"] == truth["series"].iloc[0]]
 
     assert list(points.columns) == POINT_COLUMNS
@@ -31,14 +31,14 @@ def test_the_order_of_rows_and_a_day_given_twice_change_nothing(world: tuple[pd.
     half = minutes[minutes["minute_at"] >= "2024-01-01 20:00"]
     mixed = pd.concat([half, half]).sample(frac=1, random_state=1)
 
-    for one, other in zip(detect(half), detect(mixed), strict=True):
+    for one, other in zip(detect_batch(half), detect_batch(mixed), strict=True):
         pd.testing.assert_frame_equal(one, other)
 
 
 def test_an_hour_that_is_missing_is_a_stale_feed(world: tuple[pd.DataFrame, pd.DataFrame]):
     minutes, _ = world
     gone = minutes["minute_at"].between("2024-01-01 10:00", "2024-01-01 10:59")
-    feed = detect(minutes[~gone & (minutes["day"] == minutes["day"].min())], with_points=False)[1].iloc[0]
+    feed = detect_batch(minutes[~gone & (minutes["day"] == minutes["day"].min())], with_points=False)[1].iloc[0]
 
     assert feed["series"] == "feed"
     assert (feed["started_at"], feed["ended_at"]) == (
@@ -47,7 +47,7 @@ def test_an_hour_that_is_missing_is_a_stale_feed(world: tuple[pd.DataFrame, pd.D
     )
 
 
-def test_a_zero_is_as_good_as_no_row_and_begins_no_series():
+def test_a_zero_equals_no_row_and_starts_no_series():
     minutes = pd.DataFrame(
         {
             "minute_at": pd.to_datetime(["2024-01-01 10:00", "2024-01-01 10:01", "2024-01-01 10:01"]),
@@ -65,7 +65,7 @@ def test_a_zero_is_as_good_as_no_row_and_begins_no_series():
 
 def test_no_minutes_give_empty_tables():
     empty = pd.DataFrame({"minute_at": pd.to_datetime([]), "status": [], "count": [], "is_observed": []})
-    points, incidents = detect(empty)
+    points, incidents = detect_batch(empty)
 
     assert (points.empty, incidents.empty) == (True, True)
     assert list(points.columns) == POINT_COLUMNS

@@ -1,4 +1,4 @@
-"""`quintet send`: every edition of a file becomes items of the endpoint, at the pace that is asked for."""
+"""`quintet send`: every edition of a file becomes items of the endpoint, at the requested pace."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quintet.payments.__main__ import ReplayError, main, minutes_of, replay
+from quintet.payments.__main__ import SendError, main, minutes_of, send_minutes
 from quintet.state.keys import list_keys, recognise
 from quintet.state.store import Store
 from quintet.warehouse.inbox import list_inbox
@@ -53,7 +53,7 @@ def test_each_edition_is_read_in_the_order_of_its_minutes(
     "name",
     ["transactions_3.csv", "t_2024_05_06_v2.csv", "t.2024.05.06.csv", "t_20240506T1200_12345678.csv", "t_7_run_2.csv"],
 )
-def test_a_name_means_the_day_that_the_loader_reads_in_it(tmp_path: Path, name: str) -> None:
+def test_the_day_of_a_name_is_that_of_the_loader(tmp_path: Path, name: str) -> None:
     path = file(tmp_path / "transactions", name, "time,status,count\n00h 00,approved,9\n")
     ((_, (item,)),) = minutes_of(path, None, ANCHOR)
     (listed,) = list_inbox(tmp_path, "transactions")
@@ -70,11 +70,11 @@ def test_a_name_means_the_day_that_the_loader_reads_in_it(tmp_path: Path, name: 
     ],
 )
 def test_a_file_that_cannot_be_sent_says_why(tmp_path: Path, name: str, text: str, says: str) -> None:
-    with pytest.raises(ReplayError, match=says):
+    with pytest.raises(SendError, match=says):
         minutes_of(file(tmp_path, name, text), None, ANCHOR)
 
 
-def test_the_pace_is_that_of_the_speed() -> None:
+def test_the_pace_follows_the_speed() -> None:
     slept: list[float] = []
     sent: list[int] = []
     minutes: list[tuple[str, list[dict[str, Any]]]] = [(str(number), [{}]) for number in range(4)]
@@ -83,9 +83,9 @@ def test_the_pace_is_that_of_the_speed() -> None:
         sent.append(len(items))
         return {}
 
-    list(replay(minutes, 120, post, lambda: 0.0, slept.append))
+    list(send_minutes(minutes, 120, post, lambda: 0.0, slept.append))
     assert (slept, sent) == ([0.5, 1.0, 1.5], [1, 1, 1, 1])
-    list(replay(minutes * 6, 0, post, lambda: 0.0, slept.append))
+    list(send_minutes(minutes * 6, 0, post, lambda: 0.0, slept.append))
     assert (len(slept), sent[4:]) == (3, [10, 10, 4])
 
 
@@ -109,7 +109,7 @@ def test_on_its_own_machine_it_needs_no_key(
     monkeypatch.setenv("QUINTET_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("QUINTET_PORT", "9")
 
-    for _ in range(2):  # it keeps the key that it has made
+    for _ in range(2):  # it stores the key that it has created
         assert main(["--file", str(path)]) == 2
         assert "start it with make serve" in capsys.readouterr().err
     store = Store(tmp_path / "home" / "online")

@@ -17,7 +17,7 @@ def test_both_tails_are_those_of_the_negative_binomial(count: int, expected: flo
     assert float(lower_tail(count, expected, shape)) == pytest.approx(law.cdf(count), rel=1e-6, abs=1e-300)
 
 
-def test_a_sure_rate_is_poisson_and_an_unsure_one_surprises_less():
+def test_a_certain_rate_is_poisson_and_an_uncertain_one_gives_lower_scores():
     sure, unsure = upper_tail(np.array(20), np.array(8.0), np.array([1e9, 5.0]))
 
     assert sure == pytest.approx(stats.poisson(8).sf(19), rel=1e-4)

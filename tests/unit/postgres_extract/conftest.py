@@ -1,4 +1,4 @@
-"""The application's database, for the tests that take its tables."""
+"""The application's database, for the tests that extract its tables."""
 
 from __future__ import annotations
 

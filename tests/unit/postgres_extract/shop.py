@@ -1,4 +1,4 @@
-"""The tables of a small shop, which the tests of the extract take from PostgreSQL."""
+"""The tables of a small shop, for the tests of the extract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From an application's PostgreSQL to raw tables: what changed alone, as of one moment, nothing lost."""
+"""Extract an application's PostgreSQL into raw tables: only changes, as of one moment, without losses."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from typing import Any
 import duckdb
 import psycopg
 import pytest
-from tests.unit.source.shop import DATASETS
 
 from quintet.postgres_extract import extract as extracting
 from quintet.postgres_extract.extract import Extraction, extract
 from quintet.postgres_extract.postgres import SourceError, activity
 from quintet.warehouse.database import open_warehouse, prepare
+from tests.unit.postgres_extract.shop import DATASETS
 
 
 class Shop:
-    """A source database and a warehouse that it is taken into."""
+    """A database and a warehouse that it is extracted into."""
 
     def __init__(self, url: str, connection: duckdb.DuckDBPyConnection, landing: Path) -> None:
         self.url, self.connection, self.landing = url, connection, landing
         self._moments = (dt.datetime(2026, 1, 1) + dt.timedelta(hours=number) for number in itertools.count())
 
     def sql(self, *statements: str) -> None:
-        with psycopg.connect(self.url, autocommit=True) as source:
+        with psycopg.connect(self.url, autocommit=True) as database:
             for statement in statements:
-                source.execute(statement)  # type: ignore[arg-type]
+                database.execute(statement)  # type: ignore[arg-type]
 
     def take(self, **options: Any) -> dict[str, Extraction]:
         done = extract(
@@ -67,7 +67,7 @@ def shop(url: str, tmp_path: Path) -> Iterator[Shop]:
         yield shop
 
 
-def test_everything_is_taken_the_first_time_as_text_with_its_batch(shop: Shop):
+def test_the_first_extraction_loads_everything_as_text_with_its_batch(shop: Shop):
     done = shop.take()
 
     assert done["people"] == Extraction("people", new=2, changed=0, deleted=0, rows=2, rejected=0)
@@ -83,7 +83,7 @@ def test_everything_is_taken_the_first_time_as_text_with_its_batch(shop: Shop):
     assert list(shop.landing.rglob("*.parquet")) == []
 
 
-def test_nothing_changed_is_nothing_taken(shop: Shop):
+def test_nothing_is_extracted_if_nothing_changed(shop: Shop):
     shop.take()
     done = shop.take()
 
@@ -91,7 +91,7 @@ def test_nothing_changed_is_nothing_taken(shop: Shop):
     assert len(shop.raw()) == 2
 
 
-def test_only_new_and_changed_rows_travel(shop: Shop):
+def test_only_new_and_changed_rows_are_extracted(shop: Shop):
     shop.take()
     shop.sql("update people set phone = '2' where person_id = 'a'", "insert into people values ('c', now(), '3', 1)")
     done = shop.take()["people"]
@@ -114,14 +114,14 @@ def test_a_change_back_is_a_change_too(shop: Shop):
     assert [phone for _, phone in shop.raw() if phone] == ["1", "1", "2"]
 
 
-def test_a_column_that_no_contract_knows_changes_nothing(shop: Shop):
+def test_a_column_outside_the_contract_changes_nothing(shop: Shop):
     shop.take()
     shop.sql("update people set extra = 8", "alter table people add column other text default 'x'")
 
     assert not shop.take()["people"].has_changes
 
 
-def test_of_rows_that_share_a_key_all_come_again_when_one_changes(shop: Shop):
+def test_all_rows_of_a_key_are_extracted_again_when_one_changes(shop: Shop):
     shop.take()
     shop.sql("insert into codes values ('X', 5)")
     done = shop.take()["codes"]
@@ -129,7 +129,7 @@ def test_of_rows_that_share_a_key_all_come_again_when_one_changes(shop: Shop):
     assert (done.changed, done.rows) == (1, 4)
 
 
-def test_a_delete_is_recorded_and_a_return_takes_it_back(shop: Shop):
+def test_a_delete_is_recorded_and_withdrawn_when_the_row_returns(shop: Shop):
     shop.take()
     shop.sql("delete from people where person_id = 'a'")
     deleted = shop.take()["people"].deleted
@@ -142,7 +142,7 @@ def test_a_delete_is_recorded_and_a_return_takes_it_back(shop: Shop):
     assert shop.deleted() == []
 
 
-def test_a_row_that_breaks_its_contract_is_set_aside_once(shop: Shop):
+def test_a_row_that_breaks_its_contract_is_rejected_once(shop: Shop):
     shop.sql("insert into codes values ('Z', 'NaN')")
     first, second = shop.take()["codes"], shop.take()["codes"]
 
@@ -160,7 +160,7 @@ def test_all_tables_are_of_one_moment(shop: Shop, monkeypatch: pytest.MonkeyPatc
         return land(*arguments)
 
     monkeypatch.setattr(extracting, "_land", change_meanwhile)
-    assert shop.take()["codes"].new == 2, "what came while people were taken is not of that moment"
+    assert shop.take()["codes"].new == 2, "rows that arrive during the extraction of people are of a later moment"
     monkeypatch.undo()
     assert shop.take()["codes"].new == 1
 
@@ -187,7 +187,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("what", FAULTS)
-def test_a_source_that_changed_its_shape_is_a_clear_error_and_the_tables_stay(shop: Shop, what: str):
+def test_a_changed_table_is_a_clear_error_and_the_tables_stay(shop: Shop, what: str):
     statement, words = FAULTS[what]
     shop.take()
     before = shop.raw()
@@ -219,7 +219,7 @@ def test_activity_changes_with_what_is_written(shop: Shop):
     assert after("select count(*) from people") == second
 
 
-def test_a_source_that_is_down_is_a_clear_error_without_the_password(shop: Shop):
+def test_a_database_that_is_down_is_a_clear_error_without_the_password(shop: Shop):
     shop.take()
     shop.url = "postgresql://quintet:very-secret@127.0.0.1:1/nothing"
 
@@ -234,7 +234,7 @@ _PROGRAM = """
     from pathlib import Path
     from quintet.postgres_extract.extract import extract
     from quintet.warehouse.database import open_warehouse
-    from tests.unit.source.shop import DATASETS
+    from tests.unit.postgres_extract.shop import DATASETS
 
     url, home = sys.argv[1], Path(sys.argv[2])
     print("ready", flush=True)
@@ -243,15 +243,15 @@ _PROGRAM = """
 """
 
 
-def test_killed_at_random_moments_it_goes_on_and_loses_nothing(url: str, tmp_path: Path, random_seed: int):
+def test_an_extraction_killed_at_random_moments_loses_nothing(url: str, tmp_path: Path, random_seed: int):
     chance = random.Random(random_seed)
     moments = [chance.uniform(0, 0.6) for _ in range(2)]
     file = tmp_path / "warehouse.duckdb"
-    with psycopg.connect(url, autocommit=True) as source:
-        source.execute("create table people (person_id text primary key, created_at timestamp, phone text)")
-        source.execute("create table codes (code text, amount double precision)")
-        source.execute("insert into people select i::text, now(), i::text from generate_series(1, 20000) as i")
-        source.execute("insert into codes select (i % 900)::text, 1 from generate_series(1, 1000) as i")
+    with psycopg.connect(url, autocommit=True) as database:
+        database.execute("create table people (person_id text primary key, created_at timestamp, phone text)")
+        database.execute("create table codes (code text, amount double precision)")
+        database.execute("insert into people select i::text, now(), i::text from generate_series(1, 20000) as i")
+        database.execute("insert into codes select (i % 900)::text, 1 from generate_series(1, 1000) as i")
     with open_warehouse(file, memory_limit="1GB", threads=2, lock_wait_seconds=0) as opened:
         prepare(opened, DATASETS)
     command = [sys.executable, "-c", textwrap.dedent(_PROGRAM), url, str(tmp_path)]

@@ -1,4 +1,4 @@
-"""Sign-ups as columns: one row and many give the same, and bad input gives what is not known."""
+"""Sign-ups as columns: one row and many give equal accounts, and bad input becomes unknown."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def test_a_sign_up_without_a_user_is_refused(given: dict):
 
 
 @pytest.mark.parametrize(("dob", "created_at"), [("31/31/1999", "yesterday"), (pd.NaT, pd.NaT), (7, None)])
-def test_what_is_no_date_is_not_known(dob: object, created_at: object):
+def test_an_invalid_date_is_unknown(dob: object, created_at: object):
     sign_up = SignUp.of({"user_id": "u", "dob": dob, "created_at": created_at})
 
     assert (sign_up.dob, sign_up.created_at) == (None, None)
     assert np.isnan(account_of(sign_up).created_at_s).all()
 
 
-def test_a_number_is_taken_as_text_and_half_a_surrogate_pair_does_no_harm():
+def test_a_number_becomes_text_and_half_a_surrogate_pair_is_harmless():
     sign_up = SignUp.of({"user_id": 7, "phone": 15551234567, "first_name": "\ud83d"})
 
     assert (sign_up.user_id, sign_up.phone) == ("7", "15551234567")
     assert account_of(sign_up).fields["first_name"] == ["?"]
 
 
-def test_one_account_is_what_a_table_of_one_row_gives():
+def test_one_account_equals_a_table_of_one_row():
     row = {
         "user_id": "u", "created_at": "2024-01-01 12:00", "email": " a@b.c ", "phone": "", "first_name": "Ann",
         "last_name": None, "ip_address": "8.8.8.8", "device_id": "d", "dob": "1990-05-05",
@@ -57,7 +57,7 @@ def test_one_account_is_what_a_table_of_one_row_gives():
         assert np.array_equal(getattr(one, column), getattr(many, column))
 
 
-def test_of_rows_with_one_user_the_earliest_holds():
+def test_of_rows_with_one_user_the_earliest_is_used():
     twice = accounts(
         {"user_id": "u", "created_at": "2024-01-02", "email": "late@x.y"},
         {"user_id": "u", "created_at": "2024-01-01", "email": "early@x.y"},
@@ -66,7 +66,7 @@ def test_of_rows_with_one_user_the_earliest_holds():
     assert list(rows_of(twice.fields["email"])) == [("early@x.y",)]
 
 
-def test_a_use_of_an_unknown_user_or_without_a_code_is_left_out():
+def test_a_use_of_an_unknown_user_or_without_a_code_is_ignored():
     known = accounts({"user_id": "u"}, usages=[("stranger", "A", "2024-01-01"), ("u", None, "2024-01-01")])
 
     assert len(known.code) == 0
@@ -86,7 +86,7 @@ def test_a_sign_up_in_another_time_zone_is_the_same_moment():
     assert account_of(SignUp("u", there)).created_at_s == account_of(SignUp("u", AT)).created_at_s
 
 
-def test_accounts_as_given_are_each_what_it_is_by_itself() -> None:
+def test_accounts_as_given_equal_each_account_by_itself() -> None:
     given = [
         (SignUp("b", AT, "B@x.org", dob=AT.date()), [Usage("b", "Z", AT), Usage("b", "A", None), Usage("b", "Z", AT)]),
         (SignUp("a", None), []),

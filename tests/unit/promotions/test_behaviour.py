@@ -1,4 +1,4 @@
-"""Behaviour: haste and frequency are strange only where the population is slower and rarer."""
+"""Behaviour: early and frequent uses are strange only if the population is slower and uses codes less often."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.unit.promotions.worlds import accounts
 
 
 def world(first_use: str, last_user_uses: list[str]) -> dict[str, np.ndarray]:
-    """300 users who use a code once, 400 to 700 days after signing up, and one, the last, with other uses."""
+    """Evidence of 300 users with one use, 400 to 700 days after sign-up, and of a last one with other uses."""
     rows = [{"user_id": f"{number:03}", "created_at": "2020-01-01"} for number in range(301)]
     days = np.datetime_as_string(np.datetime64(first_use) + np.arange(300))
     usages = [(f"{number:03}", "C", str(day)) for number, day in enumerate(days)]
@@ -26,7 +26,7 @@ def test_a_use_far_sooner_than_others_is_hasty_and_early():
     assert found["use_early"] > 0.7
 
 
-def test_where_all_are_quick_quickness_is_nothing():
+def test_quick_uses_are_no_evidence_where_all_are_quick():
     assert world("2020-01-01", ["2020-01-01 00:05"])["use_hasty"] == 0
 
 
@@ -35,5 +35,5 @@ def test_many_uses_are_strange_where_others_use_once():
     assert world("2021-02-04", ["2021-05-01"])["uses_many"] == 0
 
 
-def test_no_use_tells_nothing():
+def test_an_account_without_uses_has_no_evidence():
     assert set(world("2021-02-04", []).values()) == {0}

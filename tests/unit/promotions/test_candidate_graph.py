@@ -1,4 +1,4 @@
-"""The neighbourhood: what of many accounts is read, and who is looked at before anything is weighed."""
+"""The candidate graph: which accounts are read, and which are visited before any pair is weighed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def added(user_id: str, *keys: tuple[int, int]) -> Added:
     )  # fmt: skip
 
 
-def test_one_of_many_is_read_as_it_was_given():
+def test_a_stored_account_equals_the_added_one():
     columns = Columns(
         user_id=pa.array(["a", "b"]),
         members=Members(
@@ -42,25 +42,25 @@ def test_one_of_many_is_read_as_it_was_given():
         assert getattr(again, name).tolist() == getattr(columns.members, name).tolist()
 
 
-def looked_up(neighbourhood: CandidateGraph, known: list[Added]) -> bool:
-    keys = neighbourhood.keys_to_look_up()
+def looked_up(graph: CandidateGraph, known: list[Added]) -> bool:
+    keys = graph.keys_to_look_up()
     holders = [[row for row, one in enumerate(known) if key in one.key] for key in keys]
-    return neighbourhood.look_up(keys, holders, known.__getitem__, POINTS)
+    return graph.look_up(keys, holders, known.__getitem__, POINTS)
 
 
-def test_who_is_linked_whatever_is_weighed_is_looked_at_at_once():
+def test_accounts_linked_by_keys_alone_are_the_next_frontier():
     known = [added("same device", (DEVICE, 1), (DEVICE, 2)), added("its other device", (DEVICE, 2))]
     guest = CandidateGraph([], added("guest", (DEVICE, 1)), known=None, below=len(known))
 
     assert KINDS[DEVICE].points >= LINK_FROM
-    assert looked_up(guest, known), "it goes on by the account of the same device"
+    assert looked_up(guest, known), "it continues from the account of the same device"
     assert looked_up(guest, known), "and by the one after it"
     assert not looked_up(guest, known)
     assert sorted(guest.fresh_pairs()) == [(0, 1), (1, 2)]
     assert guest.fresh_pairs() == {}
 
 
-def test_who_shares_little_waits_to_be_weighed():
+def test_accounts_that_share_little_wait_for_their_weight():
     known = [added("same net", (SUBNET, 1), (DEVICE, 2)), added("its device", (DEVICE, 2))]
     guest = CandidateGraph([], added("guest", (SUBNET, 1)), known=None, below=len(known))
 

@@ -1,4 +1,4 @@
-"""The promotions figures: each says its main number, has a table, and can do without data."""
+"""The promotions figures: each has a sentence with its main number and a table, and accepts empty data."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_figure_has_a_drawing_that_fits_into_json_a_table_and_words(which: str
 
 
 @pytest.mark.parametrize("which", EMPTY)
-def test_a_figure_of_nothing_says_what_to_do(which: str):
+def test_an_empty_figure_says_what_to_do(which: str):
     figure: Figure = EMPTY[which]()
 
     assert figure.chart is None
@@ -100,9 +100,9 @@ def test_the_words_name_the_sums_and_the_peak():
 
 @pytest.mark.parametrize(
     ("tied", "total", "words"),
-    [(9, 9, "This is no ranking: all 9 users"), (5, 9, "5 users tie at 1; 3 of them are not shown"), (2, 9, "")],
+    [(9, 9, "This is not a ranking: all 9 users"), (5, 9, "5 users tie at 1; 3 of them are not shown"), (2, 9, "")],
 )
-def test_a_tie_is_said(tied: int, total: int, words: str):
+def test_a_tie_is_noted(tied: int, total: int, words: str):
     note = charts.top_users(ranking(tied, total, 1, 1)).note
 
     assert words in note
@@ -110,9 +110,9 @@ def test_a_tie_is_said(tied: int, total: int, words: str):
 
 
 @pytest.mark.parametrize(
-    ("threshold", "words"), [(0.4, "precision 75.0%, recall 60.0%"), (0.99, "nobody is flagged, recall 0.0%")]
+    ("threshold", "words"), [(0.4, "precision 75.0%, recall 60.0%"), (0.99, "none is flagged, recall 0.0%")]
 )
-def test_a_threshold_is_put_in_words(threshold: float, words: str):
+def test_a_threshold_is_described(threshold: float, words: str):
     assert words in charts.at_threshold(thresholds(), threshold)
 
 

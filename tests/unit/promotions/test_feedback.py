@@ -1,4 +1,4 @@
-"""Labels that people give: kept once, refused where they contradict, replaced on demand."""
+"""Labels from people: recorded once, refused if they contradict, replaced on demand."""
 
 from __future__ import annotations
 
@@ -28,21 +28,19 @@ def label(is_abuser: bool, by: str = "Ana") -> Label:
     return Label("u", is_abuser, AT, by)
 
 
-def test_the_same_label_again_is_kept_once(store: Store):
+def test_the_same_label_again_is_recorded_once(store: Store):
     first, second = (confirm(store, label(True), None, replace=False) for _ in range(2))
 
     assert (first.is_new, second.is_new) == (True, False)
     assert last_label(store) == 1
 
 
-def test_a_label_that_says_what_the_file_says_is_kept_all_the_same(store: Store):
+def test_a_label_that_agrees_with_the_file_is_recorded(store: Store):
     assert confirm(store, label(True), True, replace=False).is_new
 
 
 @pytest.mark.parametrize(("of_file", "who"), [(True, "the users file"), (None, "Bob at 2026-01-01 10:00 UTC")])
-def test_a_contradiction_is_refused_with_who_said_what_and_can_be_replaced(
-    store: Store, of_file: bool | None, who: str
-):
+def test_a_contradiction_is_refused_with_its_author_and_can_be_replaced(store: Store, of_file: bool | None, who: str):
     if of_file is None:
         confirm(store, label(True, by="Bob"), None, replace=False)
 
@@ -52,13 +50,13 @@ def test_a_contradiction_is_refused_with_who_said_what_and_can_be_replaced(
     assert label_of(store, "u") == label(False)
 
 
-def test_a_person_overrules_the_file_for_good(store: Store):
+def test_a_label_from_a_person_overrules_the_file(store: Store):
     confirm(store, label(False), True, replace=True)
 
     assert not confirm(store, label(False), True, replace=False).is_new
 
 
-def test_the_snapshot_says_how_far_labels_were_taken_in(tmp_path: Path):
+def test_the_snapshot_has_the_number_of_its_last_label(tmp_path: Path):
     assert labels_in_snapshot(tmp_path) is None
     with duckdb.connect(str(tmp_path / "one.duckdb")) as connection:
         connection.execute("create schema marts")

@@ -1,4 +1,4 @@
-"""The sentence about promotions in the summary of a run."""
+"""The line about promotions in the summary of a run."""
 
 import duckdb
 import pytest
@@ -21,7 +21,7 @@ def marts() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def test_the_sentence_tells_users_codes_with_their_rows_usages_and_decisions(marts: duckdb.DuckDBPyConnection):
+def test_the_line_has_users_codes_with_their_rows_usages_and_decisions(marts: duckdb.DuckDBPyConnection):
     marts.execute("insert into marts.fct_promo_users select range::varchar from range(1200)")
     marts.execute("insert into marts.fct_promo_usages values ('1', 'A'), ('2', 'A')")
     marts.execute("insert into marts.dim_promo_code values ('A', 1), ('B', 3)")
@@ -36,7 +36,7 @@ def test_the_sentence_tells_users_codes_with_their_rows_usages_and_decisions(mar
     )
 
 
-def test_users_alone_are_told_too(marts: duckdb.DuckDBPyConnection):
+def test_users_alone_are_reported(marts: duckdb.DuckDBPyConnection):
     marts.execute("insert into marts.fct_promo_users values ('1')")
 
     assert headline(marts) == (

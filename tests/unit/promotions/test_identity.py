@@ -1,4 +1,4 @@
-"""Identity keys: what is one spelling of another, and what identifies nobody."""
+"""Identity keys: which spellings give equal keys, and which values give none."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_spellings_of_one_address_have_one_key(spelling: str):
 
 
 @pytest.mark.parametrize("address", ["", "no at sign", "+tag@x.y", "two@at@signs", "@x.y"])
-def test_what_is_no_address_has_no_key(address: str):
+def test_an_invalid_address_has_no_key(address: str):
     assert canonical_email(address) is None
 
 
@@ -39,7 +39,7 @@ def test_spellings_of_one_number_have_one_key(spelling: str):
 
 
 @pytest.mark.parametrize("number", ["", "12345", "1" * 40, "no number", "📱"])
-def test_what_is_no_number_has_no_key(number: str):
+def test_an_invalid_number_has_no_key(number: str):
     assert phone_digits(number) is None
 
 
@@ -61,7 +61,7 @@ def test_a_public_address_gives_its_line_and_its_net(address: str, keys: tuple[s
     ["10.1.2.3", "192.168.0.1", "172.16.9.9", "172.31.0.1", "127.0.0.1", "100.64.0.1", "169.254.1.1", "fe80::1",
      "fd00::1", "::1", "::ffff:10.0.0.1", "300.1.1.1", "8.8.8", "not:an:address", ""],
 )  # fmt: skip
-def test_private_and_malformed_addresses_identify_nobody(address: str):
+def test_private_and_malformed_addresses_have_no_key(address: str):
     assert address_keys(address) == (None, None)
 
 
@@ -70,7 +70,7 @@ def test_addresses_beside_the_private_ones_are_public(address: str):
     assert address_keys(address)[0] == address
 
 
-def test_the_table_holds_a_row_a_key():
+def test_the_table_has_a_row_per_key():
     table = identity_key_table(
         accounts({"user_id": "u", "email": "a@b.c", "device_id": "D1", "phone": None, "ip_address": "10.0.0.1"})
     )
@@ -94,13 +94,13 @@ def test_sign_ups_within_a_day_that_use_one_code_share_a_key(second: str, is_sha
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))
-def test_any_text_at_all_is_survived(email: str, phone: str, address: str):
+def test_any_text_is_accepted(email: str, phone: str, address: str):
     odd = account_of(SignUp("u", None, email, phone, address, email, address, phone))
 
     assert identity_key_table(odd).num_rows <= 6
 
 
-def test_equal_texts_have_equal_numbers_wherever_they_stand_and_kinds_are_told_apart():
+def test_equal_texts_have_equal_numbers_in_any_column_and_kinds_differ():
     texts, kinds = pa.array(["a", "b", "a"]), pa.array([0, 0, 1])
 
     assert hashed(texts).tolist() == [number_of((text,)) for text in ("a", "b", "a")]

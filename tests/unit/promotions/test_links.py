@@ -1,4 +1,4 @@
-"""Links: what makes two accounts one person's, what does not, and what a cluster tells."""
+"""Links: which accounts are linked, which are not, and the evidence of a cluster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIRST_DAY, DAY = np.datetime64("2020-01-01"), np.timedelta64(1, "D")
 
 
 def crowd(*rows: dict[str, Any], usages: list[tuple[str, str, str]] | None = None) -> tuple[Accounts, Population]:
-    """The rows among 300 people who share nothing and sign up over three years, and what is learnt of them all."""
+    """Return the rows among 300 people who share nothing and sign up over three years, and the population of all."""
     people = [
         {"user_id": f"z{number:03}", "created_at": str(FIRST_DAY + number * 4 * DAY), "device_id": f"z{number}"}
         for number in range(300)
@@ -31,7 +31,7 @@ def crowd(*rows: dict[str, Any], usages: list[tuple[str, str, str]] | None = Non
 
 
 def weight(*rows: dict[str, Any], usages: list[tuple[str, str, str]] | None = None) -> float:
-    """Of the first pair of the rows, 0 where there is none."""
+    """Return the weight of the first pair of the rows, 0 without any."""
     everybody, population = crowd(*rows, usages=usages)
     weights, _ = pair_weights(pairs_of(everybody), members_of(everybody, population), population)
     return float(weights[0]) if len(weights) else 0.0
@@ -54,7 +54,7 @@ def test_a_shared_device_in_a_burst_links_and_two_years_apart_hardly():
     assert weight(A | device, SOON | device) > LINK_FROM
 
 
-def test_people_who_share_nothing_are_no_pair():
+def test_people_who_share_nothing_form_no_pair():
     assert weight(A | {"device_id": "one"}, SOON | {"device_id": "two"}) == 0
 
 
@@ -97,7 +97,7 @@ def test_names_that_are_alike_add_weight():
     assert alike > unlike + 0.3
 
 
-def test_where_everybody_shares_a_kind_of_key_it_means_little():
+def test_a_kind_of_key_that_all_share_means_little():
     rare, common = (
         [
             {"user_id": f"u{number:03}", "created_at": str(FIRST_DAY + number * DAY),
@@ -119,28 +119,28 @@ def test_a_ring_is_one_cluster_with_its_burst_and_its_code():
     ring = [
         {"user_id": f"a{number}", "created_at": f"2021-01-01 1{number}:00", "device_id": "one"} for number in range(4)
     ]
-    told = evidence(2, *ring, usages=[(f"a{number}", "X", "2021-01-02") for number in range(3)])
+    values = evidence(2, *ring, usages=[(f"a{number}", "X", "2021-01-02") for number in range(3)])
 
-    assert told["cluster_size"] == pytest.approx(np.log2(4))
-    assert told["burst"] == pytest.approx(np.log1p(3))
-    assert told["same_code"] == pytest.approx(np.log1p(2))
-    assert told["device_shared"] == pytest.approx(2)
-    assert told["best_pair"] >= told["next_pair"] > LINK_FROM
+    assert values["cluster_size"] == pytest.approx(np.log2(4))
+    assert values["burst"] == pytest.approx(np.log1p(3))
+    assert values["same_code"] == pytest.approx(np.log1p(2))
+    assert values["device_shared"] == pytest.approx(2)
+    assert values["best_pair"] >= values["next_pair"] > LINK_FROM
 
 
 def test_an_account_alone_has_no_link_evidence():
-    told = evidence(0, A)
+    values = evidence(0, A)
 
-    assert {name: told[name] for name in ("best_pair", "cluster_size", "burst", "same_code", "device_shared")} == {
+    assert {name: values[name] for name in ("best_pair", "cluster_size", "burst", "same_code", "device_shared")} == {
         "best_pair": 0, "cluster_size": 0, "burst": 0, "same_code": 0, "device_shared": 0,
     }  # fmt: skip
 
 
 def test_a_sign_up_without_a_time_can_share_but_cannot_burst():
-    told = evidence(0, {"user_id": "a", "device_id": "one"}, SOON | {"device_id": "one"})
+    values = evidence(0, {"user_id": "a", "device_id": "one"}, SOON | {"device_id": "one"})
 
-    assert told["device_shared"] == 1
-    assert told["burst"] == 0
+    assert values["device_shared"] == 1
+    assert values["burst"] == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=40))

@@ -39,12 +39,12 @@ def test_the_version_names_the_content(population: Population):
 def test_a_model_of_another_method_is_refused(population: Population):
     content = json.loads(scorecard(population).to_json()) | {"method": "0"}
 
-    with pytest.raises(ValueError, match="train it anew"):
+    with pytest.raises(ValueError, match="retrain it"):
         AbuseModel.from_json(json.dumps(content))
 
 
 @pytest.mark.parametrize("name", ["phone_strange", "email_domain_strange", "age_strange", "use_hasty"])
-def test_one_strange_thing_is_worth_a_review_and_two_are_sure(name: str, population: Population):
+def test_one_rare_trait_leads_to_review_and_two_are_certain(name: str, population: Population):
     columns = np.zeros((3, len(EVIDENCE)))
     columns[1:, EVIDENCE.index(name)] = 1
     columns[2, EVIDENCE.index("name_case_strange")] = 1

@@ -1,4 +1,4 @@
-"""The figures of the model card, on scores whose worth is known."""
+"""The figures of the model card, on scores of known quality."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ SCORE = np.array([0.95, 0.9, 0.2, 0.6, 0.1, 0.1, 0.1, 0.1])
 
 
 def test_precision_and_recall_are_those_of_the_decisions():
-    told = figures(Y, SCORE, np.arange(8), POLICY)
+    values = figures(Y, SCORE, np.arange(8), POLICY)
 
-    assert told["precision_of_block"].value == 1
-    assert told["recall_of_block"].value == pytest.approx(2 / 3)
-    assert told["precision_of_review"].value == pytest.approx(2 / 3)
-    assert told["recall_of_review"].value == pytest.approx(2 / 3)
+    assert values["precision_of_block"].value == 1
+    assert values["recall_of_block"].value == pytest.approx(2 / 3)
+    assert values["precision_of_review"].value == pytest.approx(2 / 3)
+    assert values["recall_of_review"].value == pytest.approx(2 / 3)
 
 
 def test_perfect_scores_are_perfect_and_the_interval_says_so():
-    told = figures(Y, Y.astype(float), np.arange(8), POLICY)
+    values = figures(Y, Y.astype(float), np.arange(8), POLICY)
 
-    assert {(one.value, one.low, one.high) for one in told.values()} == {(1.0, 1.0, 1.0)}
+    assert {(one.value, one.low, one.high) for one in values.values()} == {(1.0, 1.0, 1.0)}
 
 
 def test_few_clusters_make_wide_intervals():
@@ -63,7 +63,7 @@ def test_recall_at_a_share_of_false_positives_counts_equal_scores_together():
     assert recall_at(y, np.full(4, 0.5), 0.5) == 0.0
 
 
-def test_the_threshold_table_says_what_a_threshold_buys():
+def test_the_threshold_table_has_precision_and_recall():
     row = threshold_table(Y, SCORE).query("threshold == 0.5").iloc[0]
 
     assert (row["flagged"], row["abusers"]) == (3, 2)

@@ -1,4 +1,4 @@
-"""The kept models: what is put in force is found again, and what was changed by hand is not used."""
+"""The model registry of abuse models: the active model is found, and a modified file is refused."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def keep(registry: ModelRegistry, model: AbuseModel) -> Path:
     return registry.folder / f"{model.version}.json"
 
 
-def test_an_empty_folder_has_no_model_in_force(registry: ModelRegistry):
+def test_an_empty_folder_has_no_active_model(registry: ModelRegistry):
     assert active_model(registry) is None
 
 
-def test_the_model_kept_last_is_in_force_and_can_be_taken_back(model: AbuseModel, registry: ModelRegistry):
+def test_the_last_model_is_active_and_can_be_rolled_back(model: AbuseModel, registry: ModelRegistry):
     later = replace(model, intercept=-5.0)
     keep(registry, model)
     keep(registry, later)
@@ -55,7 +55,7 @@ def test_a_file_that_was_changed_is_refused_with_its_name(model: AbuseModel, reg
         active_model(registry)
 
 
-def test_a_model_of_an_older_method_has_to_be_learnt_anew(model: AbuseModel, registry: ModelRegistry):
+def test_a_model_of_an_older_method_has_to_be_retrained(model: AbuseModel, registry: ModelRegistry):
     of_older_method = json.dumps(json.loads(model.to_json()) | {"method": "0"})
     registry.keep("older", of_older_method, AT, "a test", {})
 

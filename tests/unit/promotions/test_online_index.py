@@ -1,4 +1,4 @@
-"""The online index: one sign-up gets the score that a batch would give it, and joins once."""
+"""The online index: a sign-up gets the same score as in a batch, and joins once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from quintet.promotions.accounts import SignUp, Usage, accounts_of
 from quintet.promotions.candidate_graph import Added
 from quintet.promotions.links import LARGEST_CLUSTER
 from quintet.promotions.model import AbuseModel, scorecard
-from quintet.promotions.online_index import Asked, OnlineIndex
+from quintet.promotions.online_index import OnlineIndex, Query
 from quintet.promotions.policy import read_policy
 from quintet.promotions.profile import Population
 from quintet.promotions.score import score_batch
@@ -40,9 +40,9 @@ def empty_index() -> OnlineIndex:
     return index(small_world()[0].head(0))
 
 
-def assert_equal_to_batch(judged: OnlineIndex, asked: list, users: pd.DataFrame, usages: pd.DataFrame) -> None:
+def assert_equal_to_batch(judged: OnlineIndex, queries: list, users: pd.DataFrame, usages: pd.DataFrame) -> None:
     batch = score_batch(users, usages, model(), POLICY).set_index("user_id")
-    for sign_up, uses in asked:
+    for sign_up, uses in queries:
         judgement, row = judged.judge(sign_up, uses), batch.loc[sign_up.user_id]
         assert judgement.score == pytest.approx(row["score"], abs=1e-9)
         assert [reason.code for reason in judgement.reasons] == row["reasons"]
@@ -54,9 +54,9 @@ def assert_equal_to_batch(judged: OnlineIndex, asked: list, users: pd.DataFrame,
 
 def test_judgements_equal_the_batch_where_all_are_known():
     users, usages, truth = small_world()
-    asked = users[users["user_id"].isin(truth.index[truth["is_abuser"]])].head(150)
+    queries = users[users["user_id"].isin(truth.index[truth["is_abuser"]])].head(150)
 
-    assert_equal_to_batch(index(users, usages), requests(pd.concat([asked, users.head(150)]), usages), users, usages)
+    assert_equal_to_batch(index(users, usages), requests(pd.concat([queries, users.head(150)]), usages), users, usages)
 
 
 def test_judgements_equal_the_batch_where_half_was_added_later():
@@ -76,7 +76,7 @@ _people = st.lists(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_people)
-def test_any_crowd_that_shares_anything_is_judged_as_the_batch_does(people: list):
+def test_any_accounts_with_shared_keys_are_scored_as_in_the_batch(people: list):
     users = pd.DataFrame(
         [
             {
@@ -100,19 +100,19 @@ def test_any_crowd_that_shares_anything_is_judged_as_the_batch_does(people: list
     ).astype({"promo_code": "str", "user_id": "str"})
     late = np.array([row[6] for row in people])
     grown = index(users[~late], usages)
-    asked = requests(users, usages)
-    for (sign_up, uses), is_late in zip(asked, late, strict=True):
+    queries = requests(users, usages)
+    for (sign_up, uses), is_late in zip(queries, late, strict=True):
         if is_late:
             grown.add(sign_up)
             for usage in uses:
                 grown.add_usage(usage)
 
-    assert_equal_to_batch(grown, asked, users, usages)
+    assert_equal_to_batch(grown, queries, users, usages)
 
 
 @pytest.mark.parametrize("count", [LARGEST_CLUSTER - 5, LARGEST_CLUSTER, LARGEST_CLUSTER + 5])
-def test_a_chain_longer_than_the_largest_cluster_is_judged_as_the_batch_does(count: int):
-    # Each shares a device with the one before and an address with the one behind.
+def test_a_chain_longer_than_the_largest_cluster_is_scored_as_in_the_batch(count: int):
+    # Each shares a device with the previous account and an address with the next one.
     users = pd.DataFrame(
         [
             {"user_id": f"u{number:03}", "created_at": pd.Timestamp("2023-01-01") + pd.Timedelta(hours=number),
@@ -136,7 +136,7 @@ def test_a_user_joins_once():
     assert not known.knows("v")
 
 
-def test_who_joined_is_nothing_that_has_to_be_searched_for_garbage():
+def test_added_accounts_are_not_tracked_by_the_garbage_collector():
     judged = empty_index()
     for number in range(50):
         judged.add(SignUp(f"u{number}", None, f"{number}@x.org", device_id=f"d{number}"), [Usage(f"u{number}", "A")])
@@ -146,7 +146,7 @@ def test_who_joined_is_nothing_that_has_to_be_searched_for_garbage():
     assert judged.judge(SignUp("late", None, "7@x.org", device_id="d7")).linked[0].user_id == "u7"
 
 
-def test_what_joined_first_holds():
+def test_the_first_sign_up_of_a_user_is_used():
     known = empty_index()
     known.add(SignUp("u", device_id="first"))
     known.add(SignUp("u", device_id="second"))
@@ -156,7 +156,7 @@ def test_what_joined_first_holds():
     assert shares_first.score > known.judge(SignUp("v", device_id="second")).score
 
 
-def test_judging_leaves_the_index_as_it_is():
+def test_judging_does_not_change_the_index():
     known = empty_index()
     sign_up = SignUp("u", device_id="d")
 
@@ -179,15 +179,15 @@ def test_judge_and_add_does_both():
     assert set(expected.linked[0].shares) == {"device", "email", "code_burst"}
 
 
-def test_who_come_together_are_judged_as_if_one_came_after_the_other():
+def test_a_batch_of_queries_is_judged_as_if_in_sequence():
     users, usages, truth = small_world()
     abusers = users[users["user_id"].isin(truth.index[truth["is_abuser"]])].head(60)
     given = requests(pd.concat([abusers, users.head(60), abusers.head(5)]), usages)
-    asked = [Asked(sign_up, uses, joins=number % 7 != 0) for number, (sign_up, uses) in enumerate(given)]
+    queries = [Query(sign_up, uses, joins=number % 7 != 0) for number, (sign_up, uses) in enumerate(given)]
     one, other = index(users.iloc[100::2], usages), index(users.iloc[100::2], usages)
 
-    together = one.judge_in_turn(asked)
-    for each, judgement in zip(asked, together, strict=True):
+    together = one.judge_in_turn(queries)
+    for each, judgement in zip(queries, together, strict=True):
         expected = (other.judge_and_add if each.joins else other.judge)(each.sign_up, each.usages)
         assert judgement.score == pytest.approx(expected.score, abs=1e-12)
         assert replace(judgement, score=expected.score) == expected
@@ -195,13 +195,13 @@ def test_who_come_together_are_judged_as_if_one_came_after_the_other():
     assert max(judgement.cluster_size for judgement in together) > 2
 
 
-def test_a_use_of_an_unknown_user_is_told():
+def test_a_use_of_an_unknown_user_is_reported():
     assert not empty_index().add_usage(Usage("nobody", "C", pd.Timestamp("2023-01-02")))
 
 
-def test_a_use_that_is_told_twice_counts_once():
+def test_a_use_that_is_added_twice_counts_once():
     users, usages, _ = small_world()
-    sign_up, uses = next(asked for asked in requests(users, usages) if asked[1])
+    sign_up, uses = next(queries for queries in requests(users, usages) if queries[1])
     known = index(users, usages)
     before = known.judge(replace(sign_up, user_id="guest"), uses)
     assert known.add_usage(uses[0])

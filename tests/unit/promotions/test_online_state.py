@@ -1,4 +1,4 @@
-"""The online index over time: what it is made of, and who waits for it."""
+"""The current online index: what it is built from, and queries that wait for it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-def test_of_a_user_in_both_the_snapshot_holds_and_those_of_the_log_are_added(snapshot: Path):
+def test_a_user_in_both_has_the_fields_of_the_snapshot_and_log_users_are_added(snapshot: Path):
     users, _, _ = small_world()
     known = str(users["user_id"].iloc[0])
     logged = [
@@ -80,7 +80,7 @@ def test_without_a_model_there_is_no_index(snapshot: Path):
 
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Nothing is built before it is set."""
+    """Block every build until the event is set."""
     go_on = threading.Event()
     build = online_state.build_index
 
@@ -98,27 +98,25 @@ async def ask(state: OnlineState, user_id: str, patience_seconds: float = LONG_S
     return await state.judge_and_record(given, [], at, "tester", patience_seconds)
 
 
-def test_who_comes_before_the_first_index_waits_for_it_and_the_impatient_are_told(
-    snapshot: Path, store: Store, gate: threading.Event
-):
+def test_queries_before_the_first_index_wait_for_it_or_time_out(snapshot: Path, store: Store, gate: threading.Event):
     async def scene() -> tuple[str, list[Judgement]]:
         patient = [asyncio.create_task(ask(state, f"u{number}")) for number in range(10)]
-        with pytest.raises(NotReadyError) as told:
+        with pytest.raises(NotReadyError) as refused:
             await ask(state, "impatient", patience_seconds=0.1)
         gate.set()
-        return str(told.value), await asyncio.gather(*patient)
+        return str(refused.value), await asyncio.gather(*patient)
 
     state = OnlineState(store, snapshot.parent, lambda _: None)
     state.start()
-    told, judged = asyncio.run(scene())
+    refused, judged = asyncio.run(scene())
     state.close()
 
-    assert "is being built; try again" in told
+    assert "is being built; try again" in refused
     assert sorted(one.cluster_size for one in judged)[0] == 1
     assert len(state.index()) == 60
 
 
-def test_who_come_together_are_judged_in_turn_and_all_are_in_the_log(snapshot: Path, store: Store):
+def test_simultaneous_queries_are_judged_in_turn_and_all_are_logged(snapshot: Path, store: Store):
     async def scene() -> list[Judgement]:
         return await asyncio.gather(*(ask(state, f"u{number % 6}") for number in range(12)))
 
@@ -132,7 +130,7 @@ def test_who_come_together_are_judged_in_turn_and_all_are_in_the_log(snapshot: P
     assert judged[5].score > judged[0].score
 
 
-def test_what_is_judged_while_an_index_is_built_is_in_it(snapshot: Path, store: Store, gate: threading.Event):
+def test_sign_ups_judged_while_an_index_is_built_are_in_it(snapshot: Path, store: Store, gate: threading.Event):
     gate.set()
     state = OnlineState(store, snapshot.parent, lambda _: None)
     assert state.refresh()

@@ -1,4 +1,4 @@
-"""What the marts tell about promotions: over time, by user, by code, by score."""
+"""Queries for the promotions page: over time, by user, by code, by score."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_every_score_lies_in_one_bin_the_highest_too(marts: duckdb.DuckDBPyConne
     assert (bins["abusers"].iloc[-1], bins["honest"].iloc[10], bins["unlabelled"].iloc[0]) == (1, 1, 1)
 
 
-def test_nothing_is_no_error(marts: duckdb.DuckDBPyConnection):
+def test_empty_tables_are_no_error(marts: duckdb.DuckDBPyConnection):
     assert timeline(marts, grain_of(marts)).empty
     assert (top_users(marts).total, top_codes(marts).left_out) == (0, 0)
     assert score_histogram(marts)["accounts"].sum() == 0

@@ -1,4 +1,4 @@
-"""Profile plausibility: what is strange is what the population does not do, whatever the population does."""
+"""Profile plausibility: a value is strange if it is rare in the population, whatever the population does."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ def strangeness(common: Commonness, *values: str | None) -> list[float]:
     return [common.strangeness(value) for value in values]
 
 
-def test_what_hardly_anybody_has_is_strange_and_what_is_not_known_is_not():
+def test_rare_values_are_strange_and_unknown_ones_are_not():
     common = Commonness.of(text(*["usual"] * 995, *["odd"] * 5))
 
     assert strangeness(common, "usual", "odd", "never seen", None) == [0.0, 1.0, 1.0, 0.0]
 
 
-def test_what_is_odd_here_is_usual_there():
+def test_strangeness_depends_on_the_population():
     assert strangeness(Commonness.of(text(*["odd"] * 1_000)), "odd", "usual") == [0.0, 1.0]
 
 
-def test_where_everybody_differs_nobody_is_strange():
+def test_no_value_is_strange_where_all_differ():
     everybody = Commonness.of(text(*(str(number) for number in range(20_000))))
 
     assert strangeness(everybody, "3", "another") == [0.0, 0.0]
 
 
-def test_a_population_of_nobody_finds_nothing_strange():
+def test_an_empty_population_has_no_strange_values():
     assert strangeness(Commonness.of(text()), "anything") == [0.0]
 
 
-def test_a_small_population_is_not_sure():
+def test_a_small_population_is_less_certain():
     assert strangeness(Commonness.of(text(*["usual"] * 20)), "new")[0] < 0.5
 
 
-def test_what_lies_far_outside_the_range_is_strange_on_its_side():
+def test_values_far_outside_the_range_are_strange_on_their_side():
     ages = Range.of(np.linspace(18, 80, 1_000))
 
     assert ages.above(np.array([50.0, 80.0, 100.0, np.nan])).tolist() == [0.0, 0.0, 1.0, 0.0]
@@ -63,11 +63,11 @@ def test_without_a_range_nothing_is_strange(values: list[float]):
     assert Range.of(np.array(values)).above(np.array([100.0])).tolist() == [0.0]
 
 
-def test_the_shape_of_a_phone_keeps_how_it_is_written():
+def test_the_shape_of_a_phone_keeps_its_format():
     assert [phone_shape("+1-505-1234x89"), phone_shape("1" * 40)] == ["+9-999-9999a99", "9" * 32]
 
 
-def test_the_domain_stands_behind_the_last_at_sign():
+def test_the_domain_follows_the_last_at_sign():
     assert [email_domain("A@B.Com"), email_domain("none")] == ["b.com", "none"]
 
 
@@ -93,6 +93,6 @@ def test_each_column_is_strange_by_its_own_field():
     for column, change in odd.items():
         evidence = profile_evidence(account_of(SignUp.of(usual[0] | change)), population)
         assert [name for name, values in evidence.items() if values[0] > 0.9] == [column]
-    for known in (usual[0], {"user_id": "nobody"}, {"user_id": "half", "first_name": "ann"}):
+    for known in (usual[0], {"user_id": "blank"}, {"user_id": "half", "first_name": "ann"}):
         evidence = profile_evidence(account_of(SignUp.of(known)), population)
         assert not any(values.any() for values in evidence.values())

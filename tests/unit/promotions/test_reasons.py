@@ -1,4 +1,4 @@
-"""Reasons: codes with the number behind them, and sentences that a person can read."""
+"""Reasons: codes with their numbers, and sentences for people."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_weightiest_comes_first():
     assert codes(phone_strange=0.5, name_case_strange=1.0) == ["NAME_CASE_ODD", "PHONE_MALFORMED"]
 
 
-def test_what_adds_little_is_not_told():
+def test_evidence_of_little_weight_is_no_reason():
     assert codes(phone_strange=0.05) == []
 
 
@@ -43,21 +43,21 @@ def test_what_adds_little_is_not_told():
     [(0.003, "ACCOUNT_AGE_LT_60D"), (60.0, "ACCOUNT_AGE_LT_180D"), (300.0, "ACCOUNT_AGE_LT_365D"),
      (400.0, "ACCOUNT_AGE_LT_730D")],
 )  # fmt: skip
-def test_the_age_of_the_account_is_told_in_steps(lag_days: float, code: str):
+def test_the_age_of_the_account_is_given_in_steps(lag_days: float, code: str):
     assert codes(lag_days, use_hasty=1.0) == [code]
 
 
-def test_many_uses_are_told_with_how_many():
+def test_many_uses_are_given_with_their_number():
     assert codes(uses=7, uses_many=1.0) == ["USES_7"]
 
 
-def test_links_are_told_with_how_many_accounts():
-    told = codes(device_shared=np.log2(3), best_pair=5.0, burst=np.log1p(2), cluster_size=np.log2(3))
+def test_links_are_given_with_the_number_of_accounts():
+    found = codes(device_shared=np.log2(3), best_pair=5.0, burst=np.log1p(2), cluster_size=np.log2(3))
 
-    assert told == ["DEVICE_SHARED_3", "BURST_3", "CLUSTER_3"]
+    assert found == ["DEVICE_SHARED_3", "BURST_3", "CLUSTER_3"]
 
 
-def test_sharing_that_means_nothing_is_not_told():
+def test_sharing_without_weight_is_no_reason():
     assert codes(ip_shared=np.log2(40), best_pair=0.4) == []
 
 

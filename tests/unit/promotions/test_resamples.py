@@ -1,4 +1,4 @@
-"""Resamples of whole clusters, and average precision beside scikit-learn's."""
+"""Resamples of whole clusters, and average precision compared with scikit-learn's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The detector's results as tables: what training and scoring write, from a small world."""
+"""The tables that training and scoring write, from a small world."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from quintet.domains import RECORDED
-from quintet.promotions import learned
+from quintet.promotions import training as model_training
 from quintet.promotions.models import active_model, registry_of
 from quintet.promotions.policy import read_policy
 from quintet.promotions.result_tables import (
@@ -36,7 +36,7 @@ AT = dt.datetime(2026, 1, 1)
 
 
 class People(NamedTuple):
-    """Users, their usages, and by user whether each is an abuser."""
+    """Return users, their usages, and by user whether each is an abuser."""
 
     users: pd.DataFrame
     usages: pd.DataFrame
@@ -71,7 +71,7 @@ class World:
             self.connection.unregister("given")
 
     def train(self) -> str:
-        """Train; gives the version in force."""
+        """Train; return the active version."""
         return train_model(self.connection, self.models, POLICY, AT).choice.model.version
 
     def frame(self, query: str) -> pd.DataFrame:
@@ -136,7 +136,7 @@ def test_scores_are_those_of_the_batch_and_of_one_model(labelled: World):
         assert labelled.connection.sql(f"select count(*) from {table}").fetchall() > [(0,)], table
 
 
-def test_what_a_cluster_shares_is_held_by_two_of_its_accounts_or_more(labelled: World):
+def test_shared_keys_of_a_cluster_belong_to_two_or_more_of_its_accounts(labelled: World):
     keys = labelled.frame("from ml.abuse_shared_keys")
     scores = labelled.frame("from ml.abuse_scores").set_index("user_id")
 
@@ -170,14 +170,14 @@ def test_without_labels_of_both_classes_the_scorecard_stays_and_says_why(world: 
 
     assert world.train().startswith("scorecard-")
     (training,) = world.frame("from ml.abuse_trainings").to_dict("records")
-    assert "are needed to learn" in training["why"]
+    assert "are needed to train" in training["why"]
     assert not training["is_promoted"]
     assert world.frame("from ml.abuse_model_figures").empty
 
 
-def test_a_worse_model_is_not_put_in_force(world: World, monkeypatch: pytest.MonkeyPatch):
+def test_a_worse_model_is_not_activated(world: World, monkeypatch: pytest.MonkeyPatch):
     world.put(*people())
-    monkeypatch.setattr(learned, "may_replace", lambda *_: False)
+    monkeypatch.setattr(model_training, "may_replace", lambda *_: False)
 
     assert world.train().startswith("scorecard-")
     (training,) = world.frame("from ml.abuse_trainings").to_dict("records")
@@ -196,7 +196,7 @@ def test_empty_marts_give_empty_tables(world: World):
         world.connection.sql(f"from {table}").fetchall()
 
 
-def test_scoring_before_any_training_says_what_comes_first(world: World):
+def test_scoring_before_any_training_says_to_train_first(world: World):
     with pytest.raises(LookupError, match="abuse_model first"):
         write_scores(world.connection, world.models, POLICY)
 

@@ -1,4 +1,4 @@
-"""The score of a batch: its columns, its order, and that it holds for any sign-ups at all."""
+"""The scores of a batch: columns, order, and arbitrary sign-ups."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_arrow_and_pandas_give_the_same(scores: pd.DataFrame, model: AbuseModel)
     pd.testing.assert_frame_equal(by_arrow, scores)
 
 
-def test_who_is_blocked_or_reviewed_has_a_reason_and_a_decision_by_the_policy(scores: pd.DataFrame):
+def test_blocked_and_reviewed_accounts_have_a_reason_and_a_decision_by_the_policy(scores: pd.DataFrame):
     flagged = scores[scores["decision"] != "allow"]
 
     assert len(flagged) > 100
@@ -76,7 +76,7 @@ def test_links_stay_within_clusters(model: AbuseModel):
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_nobody_and_one_person_can_be_scored(count: int):
+def test_zero_and_one_accounts_can_be_scored(count: int):
     users = small_world()[0].head(count)
     scores = score_batch(users, None, scorecard(Population.of(accounts_of(users))), POLICY)
 
@@ -84,7 +84,7 @@ def test_nobody_and_one_person_can_be_scored(count: int):
     assert (scores["decision"] == "allow").all()
 
 
-def test_bad_values_are_survived(model: AbuseModel):
+def test_bad_values_are_accepted(model: AbuseModel):
     odd = pd.DataFrame(
         {
             "user_id": ["1", "2", "3", "3", None],

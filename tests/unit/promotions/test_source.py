@@ -1,4 +1,4 @@
-"""The application's tables of promotions: filled from the inboxes, and taken in again with the same result."""
+"""The application's promotions tables: filled from the inboxes, and extracted again with the same result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TYPED = {
 }
 
 
-def test_what_is_filled_is_taken_in_as_the_files_are(database_url: str, tmp_path: Path) -> None:
+def test_filled_tables_are_extracted_like_the_files(database_url: str, tmp_path: Path) -> None:
     filled = fill(database_url, _RAW)
     found = []
     for way in ("files", "source"):
@@ -48,7 +48,7 @@ def test_what_is_filled_is_taken_in_as_the_files_are(database_url: str, tmp_path
     assert found[1] == found[0]
 
 
-def test_tables_that_have_rows_are_left_as_they_are(database_url: str) -> None:
+def test_tables_that_have_rows_are_not_changed(database_url: str) -> None:
     fill(database_url, _RAW)
     with psycopg.connect(database_url, autocommit=True) as source:
         source.execute("delete from promo_users where user_id <> (select min(user_id) from promo_users)")

@@ -1,4 +1,4 @@
-"""Judgements and labels in the online store."""
+"""Judgements and labels in the state store."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def judgement(user_id: str) -> JudgementRecord:
     return JudgementRecord(user_id, AT, "app", sign_up, [{"promo_code": "A"}], 0.5, "review", ["R_2"], None, 1, "m")
 
 
-def test_sign_ups_come_back_in_their_order_as_they_were_given(store: Store):
+def test_sign_ups_are_returned_in_order_as_received(store: Store):
     with store.write() as connection:
         for user_id in ("b", "a"):
             insert_judgement(connection, judgement(user_id))
@@ -41,7 +41,7 @@ def test_sign_ups_come_back_in_their_order_as_they_were_given(store: Store):
     assert not was_judged(store, "c")
 
 
-def test_what_was_not_committed_is_not_there(store: Store):
+def test_uncommitted_judgements_are_not_stored(store: Store):
     def break_off() -> None:
         with store.write() as connection:
             insert_judgement(connection, judgement("a"))
@@ -54,7 +54,7 @@ def test_what_was_not_committed_is_not_there(store: Store):
     assert judgements_frame(store, 0).empty
 
 
-def test_the_last_label_of_a_user_holds(store: Store):
+def test_the_last_label_of_a_user_is_used(store: Store):
     assert last_label(store) == 0
     record_label(store, Label("u", True, AT, "Ana"))
     record_label(store, Label("u", False, AT, "Bob", "was a family"))

@@ -1,4 +1,4 @@
-"""Learning from labels: when it refuses, what passes the gate, and that labels settle."""
+"""Training on labels: when it refuses, the promotion gate, and contradicting labels."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def choice(known: tuple[Accounts, np.ndarray]) -> Choice:
     return choose_model(*known)
 
 
-def test_what_is_learnt_beats_the_scorecard_where_sign_ups_tell_more(choice: Choice):
+def test_a_trained_model_beats_the_scorecard(choice: Choice):
     training = choice.training
     assert training is not None
     by_logistic, by_card = (average_precision_score(training.is_abuser, s) for s in (training.logistic, training.card))
@@ -48,7 +48,7 @@ def test_what_is_learnt_beats_the_scorecard_where_sign_ups_tell_more(choice: Cho
     assert choice.model.kind == "logistic"
 
 
-def test_learnt_scores_are_shares(choice: Choice):
+def test_trained_scores_are_calibrated(choice: Choice):
     training = choice.training
     assert training is not None
     step = np.minimum((training.logistic * 10).astype(int), 9)
@@ -61,12 +61,12 @@ def test_learnt_scores_are_shares(choice: Choice):
     assert sum(gaps) < 0.03
 
 
-def test_learning_again_gives_the_same_model(known: tuple[Accounts, np.ndarray], choice: Choice):
+def test_training_again_gives_the_same_model(known: tuple[Accounts, np.ndarray], choice: Choice):
     assert choose_model(*known).model.version == choice.model.version
 
 
 def test_clusters_are_never_split(known: tuple[Accounts, np.ndarray]):
-    # Evidence that is nothing but the number of the cluster tells nothing of clusters that were not seen.
+    # The number of the cluster as the only evidence cannot predict clusters that were not seen.
     accounts, _ = known
     rng = np.random.default_rng(0)
     cluster = np.repeat(np.arange(250), 10)
@@ -79,7 +79,7 @@ def test_clusters_are_never_split(known: tuple[Accounts, np.ndarray]):
         assert average_precision_score(training.is_abuser, scores) < 0.45
 
 
-def test_what_is_later_is_scored_by_what_was_before(known: tuple[Accounts, np.ndarray], choice: Choice):
+def test_later_clusters_are_scored_by_a_model_of_earlier_ones(known: tuple[Accounts, np.ndarray], choice: Choice):
     accounts, label = known
     training = choice.training
     assert training is not None
@@ -98,22 +98,22 @@ def test_labels_of_one_class_are_refused_and_the_scorecard_stays(kept: float, kn
 
     assert choice.training is None
     assert choice.model == scorecard(Population.of(accounts))
-    assert "are needed to learn" in choice.why
+    assert "are needed to train" in choice.why
 
 
-def test_without_labels_a_learnt_model_stays(known: tuple[Accounts, np.ndarray], choice: Choice):
+def test_without_labels_a_trained_model_stays(known: tuple[Accounts, np.ndarray], choice: Choice):
     accounts, label = known
 
     assert choose_model(accounts, np.full(len(label), np.nan), choice.model).model == choice.model
 
 
-def test_abusers_of_one_cluster_are_too_few_to_learn_from(known: tuple[Accounts, np.ndarray]):
+def test_abusers_of_one_cluster_are_too_few_to_train_on(known: tuple[Accounts, np.ndarray]):
     accounts, label = known
-    gathered = gather(accounts, Population.of(accounts))
+    matrix = gather(accounts, Population.of(accounts))
 
     with pytest.raises(CannotTrainError, match="clusters"):
         train(
-            gathered.columns,
+            matrix.columns,
             label,
             np.where(label == 1, 0, np.arange(len(label)) + 1),
             accounts.created_at_s,
@@ -127,7 +127,7 @@ def test_a_misleading_model_is_replaced(known: tuple[Accounts, np.ndarray], choi
     assert choose_model(*known, mislead).model == choice.model
 
 
-def test_what_the_gate_stops_is_not_promoted(
+def test_a_model_that_fails_the_gate_is_not_promoted(
     known: tuple[Accounts, np.ndarray], choice: Choice, monkeypatch: pytest.MonkeyPatch
 ):
     accounts, label = known
@@ -140,7 +140,7 @@ def test_what_the_gate_stops_is_not_promoted(
     assert "clearly worse" in first.why
 
 
-def test_the_gate_stops_what_is_clearly_worse_and_lets_pass_what_is_as_good():
+def test_the_gate_refuses_a_clearly_worse_model_and_passes_an_equal_one():
     rng = np.random.default_rng(0)
     y, cluster = rng.random(2_000) < 0.1, np.arange(2_000)
     good = y + rng.normal(0, 0.5, 2_000)
@@ -153,7 +153,7 @@ def test_the_gate_stops_what_is_clearly_worse_and_lets_pass_what_is_as_good():
     assert not is_clearly_better(y, good, good, cluster)
 
 
-def test_labels_that_contradict_are_not_known():
+def test_contradicting_labels_are_unknown():
     labels = pd.DataFrame(
         {"user_id": ["a", "a", "b", "b", "c", "d"], "is_abuser": [True, False, True, True, False, None]}
     )
@@ -163,7 +163,7 @@ def test_labels_that_contradict_are_not_known():
     assert contradicting == ["a"]
 
 
-def test_the_latest_label_holds():
+def test_the_latest_label_is_used():
     labels = pd.DataFrame(
         {"user_id": ["a", "a"], "is_abuser": [True, False], "labelled_at": pd.to_datetime(["2024-01-02", "2024-01-01"])}
     )

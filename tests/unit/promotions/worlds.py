@@ -11,14 +11,14 @@ from quintet.promotions.accounts import Accounts, SignUp, Usage, accounts_of
 from quintet.samples.promotions import PromotionsWorld, make_sample
 
 RINGS = {"malformed_share": 0.0, "use_lag_informative": False}
-"""Abusers form rings and have honest profiles; the time from sign-up to use tells nothing."""
+"""Abusers form rings and have honest profiles; the time from sign-up to use carries no information."""
 FEW_ALONE = RINGS | {"lone_share": 0.012}
-"""A tenth of the people who abuse have one account alone: as the others have nine each, 1.2% of the accounts."""
+"""A tenth of the abusers have one account; the others have nine each, so this is 1.2% of the accounts."""
 HARD = RINGS | {"device_sharing": 0.3, "ip_sharing": 0.3, "lone_share": 0.25}
 
 
 def world(seed: int, users: int, **changes: Any) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Users and usages, typed as the marts are, and the truth by user_id (is_abuser, ring_id, why)."""
+    """Return users and usages, typed as in the marts, and the truth by user_id (is_abuser, ring_id, why)."""
     sample = make_sample(PromotionsWorld(users=users, usages=users, **changes), seed)
     rows, _, usages = (file.rows for file in sample.files)
     typed = rows.assign(created_at=pd.to_datetime(rows["created_at"]), dob=pd.to_datetime(rows["dob"]))
@@ -27,12 +27,12 @@ def world(seed: int, users: int, **changes: Any) -> tuple[pd.DataFrame, pd.DataF
 
 @cache
 def small_world() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """2,500 users, a fifth of them abusers of all sorts."""
+    """Return 2,500 users, a fifth of them abusers of all kinds."""
     return world(11, 2_500, abuser_share=0.2)
 
 
 def accounts(*rows: dict[str, Any], usages: list[tuple[str, str, str]] | None = None) -> Accounts:
-    """Accounts of a few rows; usages are user_id, promo_code, used_at."""
+    """Return the accounts of a few rows; usages are user_id, promo_code, used_at."""
     users = pd.DataFrame(list(rows))
     if "created_at" in users:
         users["created_at"] = pd.to_datetime(users["created_at"], format="ISO8601")
@@ -45,7 +45,7 @@ def accounts(*rows: dict[str, Any], usages: list[tuple[str, str, str]] | None = 
 
 
 def requests(users: pd.DataFrame, usages: pd.DataFrame) -> list[tuple[SignUp, list[Usage]]]:
-    """The rows as single sign-ups with their usages."""
+    """Return the rows as single sign-ups with their usages."""
     uses: dict[str, list[Usage]] = {}
     for user_id, code, used_at in zip(usages["user_id"], usages["promo_code"], usages["used_at"], strict=True):
         uses.setdefault(user_id, []).append(Usage(user_id, code, used_at.to_pydatetime()))
