@@ -60,12 +60,12 @@ class Flow:
         connection: psycopg.Connection,
         replication: source.Replication,
         uploader: Uploader,
-        keeper: CheckpointThread,
+        checkpoints: CheckpointThread,
         confirmed: int,
     ) -> None:
         self._stream, self._options, self._epoch = stream, stream._options, epoch
         self._connection, self._replication = connection, replication
-        self._uploader, self._keeper = uploader, keeper
+        self._uploader, self._checkpoints = uploader, checkpoints
         self._decoder = Decoder(stream._binary)
         self._open = _Transaction()
         self._pieces: list[Piece] = []
@@ -88,11 +88,11 @@ class Flow:
                 self._take(arrived.messages)
                 self._sent = max(self._sent, arrived.sent)
                 self._next_feedback = 0.0 if arrived.wants_reply else self._next_feedback
-            self._hand_on()
+            self._deliver()
             self._look_after(time.monotonic())
         self._uploader.finish(_SECONDS_TO_FINISH)
         self._note_safe()
-        self._keeper.keep()
+        self._checkpoints.keep()
         self._feed_back()
 
     def _is_caught_up(self) -> bool:
@@ -162,7 +162,7 @@ class Flow:
         self._pieces.append(self._piece)
         self._piece = Piece([], Position(0), None)
 
-    def _hand_on(self) -> None:
+    def _deliver(self) -> None:
         """Apply what is complete to the features, and give it to the uploader."""
         if not self._pieces:
             return
@@ -194,7 +194,7 @@ class Flow:
     def _feed_back(self) -> None:
         """Tell PostgreSQL what is safe and noted as such, the note being safe from a power cut itself."""
         self._note_safe()
-        self._acknowledged = max(self._acknowledged, int(self._keeper.kept or 0))
+        self._acknowledged = max(self._acknowledged, int(self._checkpoints.kept or 0))
         self._replication.acknowledge(self._acknowledged, self._stream._clock())
         metrics.LAG_BYTES.set(max(self._sent - self._acknowledged, 0))
 

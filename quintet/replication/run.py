@@ -168,16 +168,16 @@ class Stream:
 
         What does not go away by itself (wrong credentials, a missing table) is raised at once.
         """
-        until, is_told = time.monotonic() + self._options.start_seconds, False
+        until, is_logged = time.monotonic() + self._options.start_seconds, False
         while not self.stop.is_set():
             try:
                 return self._epoch(new_snapshot)
             except (source.SourceAwayError, psycopg.OperationalError, obstore.exceptions.GenericError) as error:
                 if time.monotonic() > until or is_refusal(error):
                     raise
-                if not is_told:
+                if not is_logged:
                     _LOG.warning("waiting for PostgreSQL and the object store", reason=str(error).strip()[:300])
-                    is_told = True
+                    is_logged = True
                 self.stop.wait(self._options.reconnect_seconds)
         return None
 
@@ -275,7 +275,7 @@ class Stream:
             if start < epoch.snapshot_end:
                 raise source.SourceLostError(f"objects of the snapshot of epoch {epoch.name} are gone")
             self._tables = {table: read_table_state(self._log, epoch.name, table) for table in options.tables}
-            self._features.replay(
+            self._features.catch_up(
                 self._log, epoch, lambda count: self._report_count("changes are in the features", count)
             )
             replication = source.Replication(self._url)
@@ -287,8 +287,8 @@ class Stream:
                     self._log, epoch.name, start, options.writers, options.most_events, options.object_seconds
                 )
                 try:
-                    with CheckpointThread(store, FLUSHED, options.feedback_seconds) as keeper, store.writing():
-                        Flow(self, epoch, connection, replication, uploader, keeper, state.confirmed).run()
+                    with CheckpointThread(store, FLUSHED, options.feedback_seconds) as checkpoints, store.writing():
+                        Flow(self, epoch, connection, replication, uploader, checkpoints, state.confirmed).run()
                 finally:
                     uploader.close()
             finally:

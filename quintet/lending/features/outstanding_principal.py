@@ -1,4 +1,4 @@
-"""What the client still owes of what was lent."""
+"""The principal that the client still owes."""
 
 from __future__ import annotations
 

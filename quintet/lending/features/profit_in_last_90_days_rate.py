@@ -1,4 +1,4 @@
-"""Interest received on loans issued in the last 90 days, by what was lent."""
+"""Interest received on loans issued in the last 90 days, divided by their amounts."""
 
 from __future__ import annotations
 
