@@ -295,9 +295,7 @@ def _inputs(content: Mapping[str, Any]) -> tuple[str, ...]:
         raise ModelFileError(f"inputs of the model must be a list of names, each once, not {names!r}")
     for name in names:
         if name not in INPUTS:
-            raise ModelFileError(
-                f"the model has the input {name!r}, which does not exist; known: {', '.join(INPUTS)}"
-            )
+            raise ModelFileError(f"the model has the input {name!r}, which does not exist; known: {', '.join(INPUTS)}")
     return tuple(names)
 
 

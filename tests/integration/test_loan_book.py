@@ -1,4 +1,4 @@
-"""Dumps of the inbox on a real PostgreSQL: loaded and replicated, or refused by name, whatever they hold."""
+"""Dumps of the inbox on a real PostgreSQL: each is loaded and replicated, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _ROWS = sum(len(table) for table in (_BOOK.user, _BOOK.loan, _BOOK.payment))
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    """A home whose server stays for the module; pytest's own folders are closed to accounts without rights."""
+    """A home whose server runs for the whole module; pytest's own folders are closed to unprivileged accounts."""
     folder = Path(tempfile.mkdtemp(prefix="quintet-test-"))
     folder.chmod(0o711)
     yield folder
@@ -56,7 +56,7 @@ def server(home: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def settings(server: EmbeddedPostgres, home: Path, tmp_path: Path) -> Iterator[Settings]:
-    """A database of its own, without tables, and an empty object store beside the server of the module."""
+    """An empty database on the module's server, and an empty object store."""
     with psycopg.connect(server.url, autocommit=True) as admin:
         admin.execute("create database trial")
         url = server.url.rsplit("/", 1)[0] + "/trial"
@@ -97,7 +97,7 @@ def _message(settings: Settings) -> str:
 
 
 def _custom(home: Path, tmp_path: Path) -> bytes:
-    """The book in the custom format of pg_dump."""
+    """The book in pg_dump's custom format."""
     url = running_url(home / "postgres")
     assert url is not None
     with psycopg.connect(url, autocommit=True) as admin:
@@ -246,7 +246,7 @@ def test_an_attack_in_a_dump_is_refused_by_the_role_without_rights(
 
 
 def test_what_runs_while_tables_are_read_has_no_rights_either(settings: Settings) -> None:
-    """A view, a policy or a cast of the dump would run as whoever reads the table."""
+    """A view, a policy or a cast of the dump would run as the role that reads the table."""
     attack = """
         create function spy() returns text language plpgsql as $$ begin
             execute 'create role evil superuser'; return 'x'; exception when others then return sqlerrm; end $$;
@@ -287,7 +287,7 @@ def test_tables_that_no_dump_made_are_never_replaced(settings: Settings) -> None
     assert _ask(settings, 'select id from "user"') == [(5,)]
 
 
-def test_a_database_with_other_tables_is_left_alone_unless_it_is_the_embedded_one(settings: Settings) -> None:
+def test_a_database_with_other_tables_is_not_touched_unless_it_is_the_embedded_one(settings: Settings) -> None:
     assert settings.postgres_url is not None
     with psycopg.connect(settings.postgres_url.get_secret_value()) as connection:
         connection.execute("create table promo_users (user_id text)")
@@ -328,7 +328,7 @@ def test_without_a_dump_and_a_database_there_is_nothing_to_do(tmp_path: Path) ->
     assert not (tmp_path / "home").exists()
 
 
-def test_a_wrong_password_is_said_without_it(settings: Settings) -> None:
+def test_a_wrong_password_is_reported_without_it(settings: Settings) -> None:
     assert settings.postgres_url is not None
     url = settings.postgres_url.get_secret_value()
     user, _, place = url.partition("@")
@@ -341,7 +341,7 @@ def test_a_wrong_password_is_said_without_it(settings: Settings) -> None:
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_server_without_logical_replication_is_said(home: Path, tmp_path: Path) -> None:
+def test_a_server_without_logical_replication_is_reported(home: Path, tmp_path: Path) -> None:
     folder = home / "replica"
     with EmbeddedPostgres(folder, {"wal_level": "replica", "fsync": "off"}) as postgres:
         with psycopg.connect(postgres.url) as connection:
@@ -431,7 +431,7 @@ def test_after_a_stream_was_killed_at_any_moment_everything_is_caught_up(setting
 
 
 def test_a_dump_whose_server_or_log_is_gone_is_loaded_and_replicated_again(settings: Settings, tmp_path: Path) -> None:
-    """As where somebody removes a folder of the home to make room."""
+    """A user may remove a folder of the home to free disk space."""
     _drop(settings, "book.sql", _PLAIN)
     first = _catch_up(settings)
     sha256 = first.dumps[0].sha256

@@ -272,7 +272,7 @@ def test_without_a_good_model_a_person_decides(own_home: Path) -> None:
         record = client.app.state.service.of(LendingService).decisions.log.of_application(100)
         score = client.post("/v1/lending/score", json={"values": {}})
     assert told["decision"] == "refer"
-    assert record.shortfall == "no scoring model is in force"
+    assert record.shortfall == "no scoring model is active"
     assert score.status_code == 503
 
 
@@ -418,7 +418,7 @@ def test_an_endpoint_that_hangs_is_given_up_and_then_left_alone(own_home: Path) 
         hangs.set()
     assert {answer["decision"] for answer in answers} == {"refer"}
     assert len(asked) == 5
-    assert "left alone" in last.shortfall
+    assert "is not called" in last.shortfall
 
 
 # -- replay ----------------------------------------------------------------------------------------------------------
@@ -436,7 +436,7 @@ def test_every_decision_can_be_made_again_bit_for_bit(
     (registry.folder / f"{boosted().version}.json").unlink()  # the log has all that is needed
     monkeypatch.setenv("QUINTET_HOME", str(own_home))
     assert replay_command([]) == 0
-    assert "4 decisions made again, 4 bit for bit" in capsys.readouterr().out
+    assert "4 decisions reproduced, 4 bit for bit" in capsys.readouterr().out
     assert replay_command(["200"]) == 0
     assert '"application_id":200' in capsys.readouterr().out
     assert replay_command(["7"]) == 2

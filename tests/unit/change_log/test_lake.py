@@ -39,7 +39,7 @@ def store() -> MemoryStore:
     return store
 
 
-def test_compacted_changes_are_those_of_the_log(store: MemoryStore) -> None:
+def test_compacted_changes_equal_the_log(store: MemoryStore) -> None:
     before = _history(store)
     assert compact(store, _EPOCH).changes == 10
     assert expire(store, _EPOCH, _LATER) == 4
@@ -81,7 +81,7 @@ def test_compacting_again_does_nothing(store: MemoryStore) -> None:
     assert compact(store, _EPOCH).changes == 0
 
 
-def test_a_compaction_that_was_cut_short_changes_nothing(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_compaction_changes_nothing(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(lake, "_write_manifest", lambda *_: (_ for _ in ()).throw(OSError("cut short")))
         with pytest.raises(OSError, match="cut short"):

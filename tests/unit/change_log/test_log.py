@@ -63,7 +63,7 @@ def test_places_sorted_as_text_are_in_order(lsns: list[int], sequences: list[int
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 12))))
-def test_however_a_writer_began_anew_each_change_is_read_once_up_to_the_first_gap(spans: list[tuple[int, int]]) -> None:
+def test_after_any_restart_each_change_is_read_once_up_to_the_first_gap(spans: list[tuple[int, int]]) -> None:
     store = MemoryStore()
     for start, length in spans:
         _write(store, start, start + length)
@@ -112,7 +112,7 @@ def test_whole_objects_and_those_before_are_left_alone() -> None:
     assert _read(store) == [0, 1, 2, 3, 4]
 
 
-def test_an_object_is_lines_of_json_that_anybody_can_unpack() -> None:
+def test_an_object_is_gzipped_lines_of_json() -> None:
     store = MemoryStore()
     _write(store, 3, 4)
     content = bytes(obstore.get(store, stretches(store, "E")[0].key).bytes())

@@ -61,7 +61,7 @@ def test_objects_and_url_survive_a_kill(store: EmbeddedObjectStore) -> None:
     assert bytes(obstore.get(_client(url), "kept").bytes()) == b"1"
 
 
-def test_others_learn_its_url_while_it_runs(store: EmbeddedObjectStore, tmp_path: Path) -> None:
+def test_other_processes_find_its_url_while_it_runs(store: EmbeddedObjectStore, tmp_path: Path) -> None:
     assert running_url(store.folder) == store.url
     assert running_url(tmp_path / "elsewhere") is None
 
@@ -71,7 +71,7 @@ def test_a_second_server_in_the_folder_is_refused(store: EmbeddedObjectStore) ->
         EmbeddedObjectStore(store.folder).start()
 
 
-def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text("dear")
     with pytest.raises(EmbeddedServerError, match=r"it holds letters\.txt"):
         EmbeddedObjectStore(tmp_path).start()

@@ -57,7 +57,7 @@ def test_started_by_root_it_runs_as_an_account_without_rights(postgres: Embedded
     assert list(closed.iterdir()) == []
 
 
-def test_others_learn_its_url_while_it_runs(postgres: EmbeddedPostgres, folder: Path, tmp_path: Path) -> None:
+def test_other_processes_find_its_url_while_it_runs(postgres: EmbeddedPostgres, folder: Path, tmp_path: Path) -> None:
     assert running_url(folder) == postgres.url
     assert running_url(tmp_path) is None
 
@@ -98,11 +98,11 @@ def test_it_takes_another_port_when_its_own_is_taken(postgres: EmbeddedPostgres,
         assert f":{other.getsockname()[1]}/" not in postgres.url
 
 
-def test_a_lost_password_is_said(postgres: EmbeddedPostgres, folder: Path) -> None:
+def test_a_lost_password_is_reported(postgres: EmbeddedPostgres, folder: Path) -> None:
     postgres.stop()
     right = (folder / "password").read_text()
     (folder / "password").write_text("wrong")
-    with pytest.raises(EmbeddedServerError, match="put the right one there"):
+    with pytest.raises(EmbeddedServerError, match="correct it"):
         postgres.start()
     (folder / "password").write_text(right)
     assert _ask(postgres.start(), "select 1") == 1
@@ -117,19 +117,19 @@ def test_a_cluster_of_another_version_is_refused(postgres: EmbeddedPostgres, fol
     postgres.start()
 
 
-def test_a_wrong_setting_is_told_in_the_words_of_postgresql(postgres: EmbeddedPostgres, folder: Path) -> None:
+def test_a_wrong_setting_is_reported_with_the_message_of_postgresql(postgres: EmbeddedPostgres, folder: Path) -> None:
     postgres.stop()
     with pytest.raises(EmbeddedServerError, match="max_wal_senders"):
         EmbeddedPostgres(folder, {"max_wal_senders": "many"}).start()
     postgres.start()
 
 
-def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text("dear")
     with pytest.raises(EmbeddedServerError, match=r"it holds letters\.txt"):
         EmbeddedPostgres(tmp_path).start()
     assert [entry.name for entry in tmp_path.iterdir()] == ["letters.txt"]
 
 
-def test_the_programs_of_postgresql_are_at_hand() -> None:
+def test_the_programs_of_postgresql_are_installed() -> None:
     assert {"psql", "pg_dump", "pg_restore", "pg_recvlogical"} <= {entry.name for entry in programs().iterdir()}

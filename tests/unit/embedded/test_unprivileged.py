@@ -47,7 +47,7 @@ def test_it_passes_closed_folders_only_where_it_was_said_to(open_folder: Path) -
     assert b"Permission denied" in refused.stderr
 
 
-def test_where_the_machine_offers_no_way_it_says_what_to_do(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_capability_the_message_says_what_to_do(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = open_folder / "closed"
     closed.mkdir(mode=0o700)
     closed.chmod(0o600)  # closed to its owner too, whoever runs this test

@@ -13,21 +13,21 @@ from quintet.lending.models import Promotion, registry_of
 from quintet.lending.policy import DEFAULT_POLICY
 from quintet.ml.model_registry import ModelRegistry
 
-Learnt = tuple[duckdb.DuckDBPyConnection, Promotion]
+Run = tuple[duckdb.DuckDBPyConnection, Promotion]
 
 
 @pytest.fixture
-def home(learnt: Learnt, registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(run: Run, registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home with the learnt models and a published training set."""
-    assert learnt[1].model is not None
+    assert run[1].model is not None
     monkeypatch.setenv("QUINTET_HOME", str(tmp_path))
     shutil.copytree(registry.folder, registry_of(tmp_path / "models").folder)
     (tmp_path / "serving").mkdir()
     path = tmp_path / "serving" / "one.duckdb"
-    learnt[0].execute(f"attach '{path}' as published")
-    learnt[0].execute("create schema published.ml")
-    learnt[0].execute("create table published.ml.lending_training_set as from ml.lending_training_set")
-    learnt[0].execute("detach published")
+    run[0].execute(f"attach '{path}' as published")
+    run[0].execute("create schema published.ml")
+    run[0].execute("create table published.ml.lending_training_set as from ml.lending_training_set")
+    run[0].execute("detach published")
     (tmp_path / "serving" / "current.duckdb").symlink_to(path)
     return tmp_path
 
@@ -55,7 +55,7 @@ def test_one_command_goes_back_to_the_model_before(home: Path, capsys: pytest.Ca
     current = models.current()
     assert current is not None
     assert current.version == first.version
-    assert f"{first.version} is in force again" in capsys.readouterr().out
+    assert f"{first.version} is active again" in capsys.readouterr().out
     assert main(["rollback"]) == 2
     assert "no model was in use before this one" in capsys.readouterr().err
 
