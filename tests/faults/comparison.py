@@ -14,7 +14,7 @@ from tests.lending.plain import values_by_sql
 def differences(world: World) -> dict[str, list[object]]:
     """Return lost, invented, doubled and changed entries of the log, and rows that differ from the tables.
 
-    Empty where there is none; else the places, rows and values that differ, so that a failure tells what is wrong.
+    Empty if there is none; else the places, rows and values that differ, so that a failure shows what is wrong.
     """
     truth = {change.position: change for change in world.truth()}
     whole, first = world.logged(), min(truth)

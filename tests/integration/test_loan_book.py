@@ -453,9 +453,9 @@ def test_a_dump_whose_server_or_log_is_gone_is_loaded_and_replicated_again(setti
     ("put", "named"),
     [
         (lambda path: path.mkdir(), "is a folder"),
-        (lambda path: path.symlink_to("/nowhere/at/all"), "is a link to a file that is not there"),
-        (os.mkfifo, "is no file but a pipe or a device"),
-        (lambda path: path.symlink_to("/dev/zero"), "is no file but a pipe or a device"),
+        (lambda path: path.symlink_to("/nowhere/at/all"), "is a link to a file that does not exist"),
+        (os.mkfifo, "is a pipe or a device"),
+        (lambda path: path.symlink_to("/dev/zero"), "is a pipe or a device"),
     ],
 )
 def test_what_is_no_file_is_refused_unopened_and_hides_no_dump(

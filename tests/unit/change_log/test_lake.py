@@ -1,4 +1,4 @@
-"""The lake: compacted changes are the log's, once and in order; objects expire only when they are in it."""
+"""The lake: compacted changes equal the log, once and in order; only compacted objects expire."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_large_file_is_left_alone_and_another_begun(store: MemoryStore, monkey
 
 
 def test_what_ends_with_an_empty_object_is_read_to_its_end_before_and_after_compaction(store: MemoryStore) -> None:
-    """As a snapshot ends, and a stream that was stopped: the place must not stay behind the last row for ever."""
+    """Snapshots and stopped streams end with an empty object; the position must move beyond the last row."""
     write_stretch(store, Stretch("E", Position(10), Position(14)), [])
     ends = [[end for _, end in read_history(store, _EPOCH)]]
     compact(store, _EPOCH)

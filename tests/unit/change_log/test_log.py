@@ -1,4 +1,4 @@
-"""The log in a store: order without repeats, gaps that stop a reader, objects that are not whole."""
+"""The log in a store: order without repeats, gaps that stop a reader, and damaged objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded S3 server: it keeps objects as files, asks for its keys, survives a kill, and says what is wrong."""
+"""The embedded S3 server: it stores objects as files, requires its keys, survives a kill, and reports faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: it starts, keeps what was committed, survives a kill, and says what is wrong."""
+"""The embedded PostgreSQL: it starts, keeps commits, survives a kill, and reports faults."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_started_by_root_it_runs_as_an_account_without_rights(postgres: Embedded
     assert Path(f"/proc/{postgres.pid}").stat().st_uid != 0
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):  # what only root may write stays closed to it
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):  # it cannot write root's files
         _ask(postgres.url, f"copy (select 1) to '{closed}/no'")
     assert list(closed.iterdir()) == []
 

@@ -50,7 +50,7 @@ def test_it_passes_closed_folders_only_where_it_was_said_to(open_folder: Path) -
 def test_without_a_capability_the_message_says_what_to_do(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = open_folder / "closed"
     closed.mkdir(mode=0o700)
-    closed.chmod(0o600)  # closed to its owner too, whoever runs this test
+    closed.chmod(0o600)  # closed to its owner too, for any user of this test
     monkeypatch.setattr(unprivileged, "_capability", lambda: None)
     with pytest.raises(NoWayError, match=f"chmod o\\+x {closed}"):
         command([sys.executable], "nobody", [closed / "file"])

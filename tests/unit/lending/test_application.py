@@ -1,4 +1,4 @@
-"""An application: what makes it the same, when it is too late, and places in the log."""
+"""An application: its identity, when it is too old, and LSNs."""
 
 from __future__ import annotations
 

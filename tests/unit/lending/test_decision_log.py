@@ -1,4 +1,4 @@
-"""The log of loan decisions: each application once, on the disk, whoever writes."""
+"""The log of loan decisions: each application once, on the disk, from any process."""
 
 from __future__ import annotations
 

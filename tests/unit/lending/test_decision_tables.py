@@ -1,4 +1,4 @@
-"""What the decision log says over a time, and its figures."""
+"""Summaries of the decision log over a time, and their figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line of scoring models: each command does what it says, or says why it cannot."""
+"""The command line of scoring models: each command works, or reports why it failed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Run = tuple[duckdb.DuckDBPyConnection, Promotion]
 
 @pytest.fixture
 def home(run: Run, registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with the learnt models and a published training set."""
+    """A home with the trained models and a published training set."""
     assert run[1].model is not None
     monkeypatch.setenv("QUINTET_HOME", str(tmp_path))
     shutil.copytree(registry.folder, registry_of(tmp_path / "models").folder)
@@ -36,7 +36,7 @@ def _models(home: Path) -> ModelRegistry:
     return registry_of(home / "models")
 
 
-def test_the_list_shows_what_is_in_force_and_in_shadow(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_shows_the_active_model_and_the_challenger(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
     for version in _models(home).versions():
@@ -45,7 +45,7 @@ def test_the_list_shows_what_is_in_force_and_in_shadow(home: Path, capsys: pytes
     assert "in shadow" in shown
 
 
-def test_one_command_goes_back_to_the_model_before(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rollback_activates_the_previous_model(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models = _models(home)
     first, challenger = models.current(), models.challenger()
     assert first is not None
@@ -60,7 +60,7 @@ def test_one_command_goes_back_to_the_model_before(home: Path, capsys: pytest.Ca
     assert "no model was in use before this one" in capsys.readouterr().err
 
 
-def test_a_challenger_is_named_and_taken_away(home: Path) -> None:
+def test_a_challenger_is_set_and_removed(home: Path) -> None:
     version = _models(home).versions()[-1].version
     assert main(["challenge", version]) == 0
     challenger = _models(home).challenger()
@@ -71,7 +71,7 @@ def test_a_challenger_is_named_and_taken_away(home: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["use", "challenge"])
-def test_a_model_that_is_not_there_is_refused_with_those_that_are(
+def test_an_unknown_model_is_refused_with_the_known_ones(
     home: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([command, "scorecard-0"]) == 2

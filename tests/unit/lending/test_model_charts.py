@@ -1,4 +1,4 @@
-"""The figures of the model card and the what-if: they draw, say their main number, and stay whole without a model."""
+"""The figures of the model card and the what-if: each has a chart and its main number, and works without a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learning: a time split, the simpler model unless the other clearly wins, and a gate that a worse model fails."""
+"""Training: a time split, the simpler model unless the other clearly wins, and a gate that a worse model fails."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_simpler_model_stays_where_boosting_does_not_clearly_win(trained: Tr
 
 
 def test_boosting_is_chosen_where_it_clearly_wins() -> None:
-    # Either of two pairs is a risk, and their parts alone are none: no sum of points can say so.
+    # Only the combination of two inputs is a risk, which no sum of points can express.
     rows = make_training_set(3_000, ended_share=1.0)
     rng = np.random.default_rng(2)
     high = rng.random((4, len(rows))) < 0.5
@@ -100,7 +100,7 @@ def _constant(rows: pd.DataFrame) -> pd.DataFrame:
         (lambda rows: rows.head(0), "no loan has ended yet"),
     ],
 )
-def test_with_too_little_it_says_what_is_missing(
+def test_with_too_little_data_the_message_says_what_is_missing(
     change: Callable[[pd.DataFrame], pd.DataFrame], complaint: str
 ) -> None:
     with pytest.raises(CannotTrainError, match=complaint):

@@ -1,4 +1,4 @@
-"""Scoring models as files: the gate, what is kept, going back, and the challenger in shadow."""
+"""The scoring models of the registry: the promotion gate, rollback, and the challenger in shadow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LATER = dt.datetime(2020, 2, 1, 4)
 
 @pytest.fixture
 def kept(run: tuple[object, Promotion], registry: ModelRegistry, tmp_path: Path) -> ModelRegistry:
-    """A copy of the registry after the first learning."""
+    """A copy of the registry after the first training."""
     assert run[1].model is not None
     shutil.copytree(registry.folder, tmp_path / "copy")
     return ModelRegistry(tmp_path / "copy")

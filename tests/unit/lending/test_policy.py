@@ -1,4 +1,4 @@
-"""The lending policy: given and expected, and every way in which a file is refused with its line."""
+"""The lending policy: expected decisions, and every fault of a file with its line."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ USUAL: dict[str, float | None] = {
 NEW: dict[str, float | None] = {"days_since_first_loan": None, "late_payments_share": None, "paid_loans_count": 0}
 
 TABLE = [
-    # what, figures that differ from the usual, score, decision, reasons
+    # case, figures that differ from the defaults, score, decision, reasons
     ("a good client", {}, SAFE, "approve", ()),
     ("just below the cut-off", {}, replace(SAFE, default_probability=0.1999), "approve", ()),
     ("at the cut-off", {}, replace(SAFE, default_probability=0.2), "refer", ("DEFAULT_RISK",)),
@@ -48,7 +48,7 @@ TABLE = [
     ("a large amount", {"amount": 10_001}, SAFE, "refer", ("LARGE_AMOUNT",)),
     ("the largest amount", {"amount": 10_000}, SAFE, "approve", ()),
     (
-        "two rules, the strictest counts, both are told",
+        "two rules, the strictest counts, both are reasons",
         {"overdue_loans_count": 2, "amount": 20_000},
         SAFE,
         "reject",

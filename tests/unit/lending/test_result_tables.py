@@ -1,4 +1,4 @@
-"""The model card as tables: whole, typed, and saying what an independent computation says."""
+"""The tables of the model card: complete, typed, and equal to an independent computation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scorecard: bins go one way, null is what it is, and points keep what was fitted."""
+"""The scorecard: bins are monotone, null has its own bin, and points keep the fitted probabilities."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INPUTS = ("amount", "duration_days", "late_payments_share")
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(sorted(INPUTS)))
-def test_bins_go_the_way_of_the_input_whatever_the_data_say(seed: int, name: str) -> None:
+def test_bins_are_monotone_in_the_direction_of_the_input_for_any_data(seed: int, name: str) -> None:
     rng = np.random.default_rng(seed)
     column = np.where(rng.random(400) < 0.1, np.nan, np.round(rng.exponential(3.0, 400)))
     binned = bin_monotone(INPUTS[name], column, rng.random(400) < 0.3)
@@ -46,7 +46,7 @@ def test_points_give_the_fitted_probability() -> None:
     assert np.abs(np.array([one.default_probability for one in scores]) - fitted).max() < 0.03
 
 
-def test_an_input_that_says_nothing_gets_no_points() -> None:
+def test_an_input_without_information_gets_no_points() -> None:
     rows = make_training_set(3_000, ended_share=1.0).assign(open_loans_count=np.arange(3_000) % 7)
     columns = columns_of(rows, ("amount", "open_loans_count"))
     is_default = rows["outcome"].eq("overdue").to_numpy()

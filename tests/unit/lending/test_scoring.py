@@ -1,4 +1,4 @@
-"""Scoring one application: points, probability and reasons from plain data, and files that say what is wrong."""
+"""Scoring one application: points, probability and reasons from plain data, and errors of broken files."""
 
 from __future__ import annotations
 

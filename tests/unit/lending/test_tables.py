@@ -1,4 +1,4 @@
-"""Lending's tables in the warehouse: typed, whole, and there though no stream has written yet."""
+"""Lending's tables in the warehouse: typed, complete, and empty before the first stream."""
 
 from __future__ import annotations
 

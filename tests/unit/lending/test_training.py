@@ -1,4 +1,4 @@
-"""The training set knows at each application what was known then, and nothing of what came later."""
+"""The training set has the features known at each application, and nothing from later."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_an_application_of_the_stream_knows_what_came_before_it_on_its_own_day(s
     assert found.loc[2, "as_of"] == "2020-08-23"
 
 
-def test_what_comes_after_an_application_of_the_stream_is_not_known_though_it_is_dated_before(
+def test_facts_after_an_application_of_the_stream_do_not_count_even_if_dated_before(
     store: FeatureStore,
 ) -> None:
     found = _set(

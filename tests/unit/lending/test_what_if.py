@@ -1,4 +1,4 @@
-"""The what-if: another limit or another policy on past applications, and who is swapped."""
+"""The what-if: another limit or another policy on past applications, and the swaps."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_limit_decides_as_the_policy_with_that_limit_would(
     assert (decide_by_cut_off(scored, *limits) == by_policy).all()
 
 
-def test_all_three_decisions_and_both_ways_of_deciding_are_among_them(scored: pd.DataFrame) -> None:
+def test_the_applications_cover_all_decisions_with_and_without_a_score(scored: pd.DataFrame) -> None:
     assert set(scored["decision"]) == {"approve", "refer", "reject"}
     assert set(scored["is_scored"]) == {True, False}
 

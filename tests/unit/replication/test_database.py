@@ -1,4 +1,4 @@
-"""Which servers can be replicated from, and where a log ends."""
+"""Which servers can be replicated, and the end of the log."""
 
 from __future__ import annotations
 

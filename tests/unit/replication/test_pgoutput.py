@@ -1,4 +1,4 @@
-"""Decoding pgoutput: what PostgreSQL really sends, in binary and as text, is what the tables hold."""
+"""Decoding pgoutput: what PostgreSQL sends, in binary and as text, equals the rows of the tables."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def database(url: str) -> Iterator[psycopg.Connection]:
-    """A connection with a fresh slot `trial` behind it, and none of the tables that tests make."""
+    """A connection to a database with a new slot `trial` and without the tables of other tests."""
     with psycopg.connect(url, autocommit=True, options="-c timezone=UTC") as connection:
         connection.execute("drop table if exists kinds, long_values")
         connection.execute("select pg_create_logical_replication_slot('trial', 'pgoutput')")

@@ -1,4 +1,4 @@
-"""What is known of tables: which versions pass, and from where on a table is set aside."""
+"""The states of tables: which versions are accepted, and where a quarantine starts."""
 
 from __future__ import annotations
 

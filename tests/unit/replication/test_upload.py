@@ -1,4 +1,4 @@
-"""The uploader: what may be acknowledged is the contiguous prefix, and a store that refuses loses nothing."""
+"""The uploader: it acknowledges the contiguous prefix only, and loses nothing if the store fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is owed is what was lent on open loans, less the principal received on them."""
+"""Outstanding principal: amounts of open loans, less the principal received on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interest on loans issued in the window is divided by all that was lent in it."""
+"""Interest on loans issued in the window is divided by the amounts of these loans."""
 
 from __future__ import annotations
 
