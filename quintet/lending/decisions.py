@@ -95,7 +95,7 @@ class Decisions:
         try:
             answered = await self._decide(application, asked_by, began)
         except BaseException as error:
-            future.set_exception(error if isinstance(error, Exception) else RuntimeError("the request was given up"))
+            future.set_exception(error if isinstance(error, Exception) else RuntimeError("the request was cancelled"))
             raise
         finally:
             del self._under_way[application.application_id]
@@ -204,7 +204,7 @@ def _repeated(application: Application, found: DecisionRecord) -> Answered:
 def _conflict(application_id: int) -> str:
     return (
         f"application {application_id} was sent before with other content, and a decision cannot be changed. "
-        "Give the changed application an id of its own"
+        "Give the changed application a new id"
     )
 
 

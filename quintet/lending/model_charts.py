@@ -114,7 +114,7 @@ def points(bins: pd.DataFrame) -> Figure:
         Column("points", "Points", "count"),
         Column("loans", "Loans", "count"),
         Column("default_share", "Not repaid", "percent"),
-        Column("reason", "Reason it gives"),
+        Column("reason", "Reason code"),
     )
     rows = bins.assign(words=bins["input"].map(INPUT_WORDS), span=_spans(bins))
     shown = rows[rows["input"] != "base"]

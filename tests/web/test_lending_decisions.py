@@ -158,7 +158,7 @@ def test_the_same_id_with_another_body_is_a_conflict(lending: TestClient, other:
     assert lending.post(PATH, json=an_application()).status_code == 200
     answer = lending.post(PATH, json=an_application(**other))
     assert answer.status_code == 409
-    assert "an id of its own" in answer.json()["detail"]
+    assert "a new id" in answer.json()["detail"]
 
 
 def test_many_who_ask_at_once_get_one_decision(own_home: Path, online: OnlineFeatures) -> None:

@@ -27,7 +27,7 @@ FEATURE = Feature(
     unit="loans",
     definition="Loans of the client with status paid whose last update is not after the day. The current application "
     "is not paid and so is not counted.",
-    null_rule="Never null; 0 where no loan is paid.",
+    null_rule="Never null; 0 if no loan is paid.",
     apply=apply,
     value=value,
     sql="""

@@ -48,7 +48,7 @@ FEATURE = Feature(
     unit="ratio",
     definition="Interest received up to the day on loans issued in the 90 days that end with it, divided by the amount "
     "of all loans issued in those days, unpaid ones included. An application was never issued.",
-    null_rule="Null where no loan was issued in those days; 0 where nothing was received on them.",
+    null_rule="Null if no loan was issued in those days; 0 if no interest was received on them.",
     apply=apply,
     value=value,
     sql="""

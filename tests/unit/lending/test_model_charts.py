@@ -64,4 +64,4 @@ def test_swaps_without_a_known_outcome_say_so(run: Run) -> None:
     decided = scored["decision"].to_numpy()
     figure = charts.swaps(compare(scored, decided, decided).swaps)
     assert figure.chart is None
-    assert "No outcome is known" in figure.note
+    assert "None of these applications has a known outcome" in figure.note

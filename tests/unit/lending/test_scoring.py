@@ -121,11 +121,11 @@ def _trees(**changes: Any) -> str:
     [
         ("{", "is not JSON"),
         ("[]", "format 'list'"),
-        (_card(format="other"), "of the format 'other'"),
+        (_card(format="other"), "has the format 'other'"),
         (_card(kind="forest"), "kind 'forest'"),
         (_card(inputs=[]), "must be a list of names"),
         (_card(inputs=["amount", "amount"]), "each once"),
-        (_card(inputs=["amount", "shoe_size"]), "asks for the input 'shoe_size'"),
+        (_card(inputs=["amount", "shoe_size"]), "has the input 'shoe_size'"),
         (_card(inputs=["amount", "open_loans_count"]), "lacks a part"),
         (_card(base_points=540.5), "base_points must be a whole number"),
         (_amount(edges=[900, 300]), "must rise"),
