@@ -41,8 +41,8 @@ class Application:
     @cached_property
     def identity(self) -> str:
         """A digest of what is applied for; submitted_at and commit_lsn do not count."""
-        part = [self.application_id, self.client_id, repr(self.amount), self.duration_days, self.applied_on.isoformat()]
-        return hashlib.sha256(json.dumps(part).encode()).hexdigest()
+        key = [self.application_id, self.client_id, repr(self.amount), self.duration_days, self.applied_on.isoformat()]
+        return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
     @property
     def decision_id(self) -> str:

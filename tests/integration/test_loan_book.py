@@ -245,7 +245,7 @@ def test_an_attack_in_a_dump_is_refused_by_the_role_without_rights(
     assert not settings.restores.exists()
 
 
-def test_what_runs_while_tables_are_read_has_no_rights_either(settings: Settings) -> None:
+def test_code_that_runs_while_tables_are_read_has_no_rights_either(settings: Settings) -> None:
     """A view, a policy or a cast of the dump would run as the role that reads the table."""
     attack = """
         create function spy() returns text language plpgsql as $$ begin
@@ -275,7 +275,7 @@ def test_a_dump_that_takes_too_long_or_too_much_is_stopped(
     assert named in _message(settings.model_copy(update=limit))
 
 
-def test_tables_that_no_dump_made_are_never_replaced(settings: Settings) -> None:
+def test_tables_that_are_not_from_a_dump_are_never_replaced(settings: Settings) -> None:
     assert settings.postgres_url is not None
     with psycopg.connect(settings.postgres_url.get_secret_value()) as connection:
         connection.execute(SCHEMA.read_text("utf-8").encode())
@@ -307,7 +307,7 @@ def test_a_loan_of_an_unknown_client_is_kept_and_gives_no_client(settings: Setti
     assert 888888 not in set(client_features(settings.lending, features(), date(2020, 8, 23))["client_id"])
 
 
-def test_what_is_committed_after_the_dump_is_replicated_by_the_next_call(settings: Settings) -> None:
+def test_commits_after_the_dump_are_replicated_by_the_next_call(settings: Settings) -> None:
     _drop(settings, "book.sql", _PLAIN)
     first = _catch_up(settings)
     assert settings.postgres_url is not None
@@ -357,7 +357,7 @@ def test_a_server_without_logical_replication_is_reported(home: Path, tmp_path: 
             _catch_up(settings)
 
 
-def test_a_server_that_a_killed_run_left_is_stopped_and_one_in_use_is_not(home: Path) -> None:
+def test_the_server_of_a_killed_run_is_stopped_and_one_in_use_is_not(home: Path) -> None:
     folder = home / "left"
     program = (
         "import os, sys\nfrom pathlib import Path\nfrom quintet.embedded.postgres import EmbeddedPostgres\n"
@@ -458,7 +458,7 @@ def test_a_dump_whose_server_or_log_is_gone_is_loaded_and_replicated_again(setti
         (lambda path: path.symlink_to("/dev/zero"), "is a pipe or a device"),
     ],
 )
-def test_what_is_no_file_is_refused_unopened_and_hides_no_dump(
+def test_a_pipe_a_folder_or_a_broken_link_is_refused_unopened_and_hides_no_dump(
     settings: Settings, put: Callable[[Path], object], named: str
 ) -> None:
     put(settings.raw / "loan_book" / "x_2030-01-01.sql")
@@ -470,14 +470,14 @@ def test_what_is_no_file_is_refused_unopened_and_hides_no_dump(
     assert named in str(found["x_2030-01-01.sql"].message)
 
 
-def test_what_a_dump_writes_to_the_servers_log_fills_no_disk(settings: Settings) -> None:
+def test_a_dump_cannot_fill_the_disk_through_the_servers_log(settings: Settings) -> None:
     flood = "do $$ begin for i in 1..3000 loop raise log '%', repeat('x', 10000); end loop; end $$;"
     _drop(settings, "book.sql", flood + _PLAIN)
     limited = settings.model_copy(update={"loan_book_bytes": 25_000_000})
     assert [dump.status for dump in _catch_up(limited).dumps] == ["loaded"]
 
 
-def test_what_a_killed_restore_left_is_removed_though_its_dump_is_gone(settings: Settings) -> None:
+def test_the_rest_of_a_killed_restore_is_removed_even_if_its_dump_is_gone(settings: Settings) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o711)
     program = (

@@ -310,9 +310,7 @@ def test_an_added_column_passes(url: str, online: OnlineFeatures) -> None:
 
 
 @pytest.mark.parametrize("loss", ["dropped", "recreated"])
-def test_a_slot_that_was_lost_ends_the_stream_and_only_a_new_snapshot_helps(
-    url: str, online: OnlineFeatures, loss: str
-) -> None:
+def test_a_lost_slot_ends_the_stream_until_a_new_snapshot(url: str, online: OnlineFeatures, loss: str) -> None:
     log = MemoryStore()
     with _running(url, log, online):
         _await_applied(url, online)

@@ -57,14 +57,14 @@ def test_a_day_has_one_file_however_often_it_is_compacted(store: MemoryStore) ->
     assert [change.commit_lsn for change in _history(store)] == list(range(12))
 
 
-def test_a_large_file_is_left_alone_and_another_begun(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_file_is_kept_and_another_started(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lake, "_SMALL_ROWS", 2)
     compact(store, _EPOCH, most_changes=1)
     assert len(read_manifest(store, _EPOCH).parts) == 4
     assert [change.commit_lsn for change in _history(store)] == list(range(10))
 
 
-def test_what_ends_with_an_empty_object_is_read_to_its_end_before_and_after_compaction(store: MemoryStore) -> None:
+def test_an_empty_object_at_the_end_is_read_before_and_after_compaction(store: MemoryStore) -> None:
     """Snapshots and stopped streams end with an empty object; the position must move beyond the last row."""
     write_stretch(store, Stretch("E", Position(10), Position(14)), [])
     ends = [[end for _, end in read_history(store, _EPOCH)]]
@@ -103,7 +103,7 @@ def test_objects_that_are_not_in_the_lake_or_too_young_do_not_expire(store: Memo
     assert [stretch.start for stretch in stretches(store, "E")] == [Position(10)]
 
 
-def test_a_gap_and_a_damaged_object_end_what_is_compacted(store: MemoryStore) -> None:
+def test_compaction_stops_at_a_gap_and_at_a_damaged_object(store: MemoryStore) -> None:
     _write(store, 11, 12)
     assert compact(store, _EPOCH).changes == 10
     _write(store, 10, 11)
@@ -113,7 +113,7 @@ def test_a_gap_and_a_damaged_object_end_what_is_compacted(store: MemoryStore) ->
     assert read_manifest(store, _EPOCH).compacted_to == Position(11)
 
 
-def test_what_is_covered_reaches_over_lake_and_log(store: MemoryStore) -> None:
+def test_the_covered_position_includes_lake_and_log(store: MemoryStore) -> None:
     compact(store, _EPOCH)
     expire(store, _EPOCH, _LATER)
     assert covered(store, _EPOCH) == Position(10)

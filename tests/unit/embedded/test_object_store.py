@@ -33,7 +33,7 @@ def _client(url: str, secret: str | None = None) -> S3Store:
     )
 
 
-def test_what_is_put_can_be_read_by_key_and_as_a_file(store: EmbeddedObjectStore) -> None:
+def test_an_object_can_be_read_by_key_and_as_a_file(store: EmbeddedObjectStore) -> None:
     client = _client(store.url)
     obstore.put(client, "a/b.txt", b"hello")
     assert bytes(obstore.get(client, "a/b.txt").bytes()) == b"hello"

@@ -31,7 +31,7 @@ def _ask(url: str, statement: str) -> object:
         return cursor.fetchone()[0] if cursor.description else None  # type: ignore[index]
 
 
-def test_it_answers_with_logical_replication_and_the_settings_that_were_given(postgres: EmbeddedPostgres) -> None:
+def test_it_runs_with_logical_replication_and_the_given_settings(postgres: EmbeddedPostgres) -> None:
     assert _ask(postgres.url, "show wal_level") == "logical"
     assert _ask(postgres.url, "show work_mem") == "5MB"
 
@@ -68,7 +68,7 @@ def test_a_second_server_in_the_folder_is_refused(postgres: EmbeddedPostgres, fo
     assert _ask(postgres.url, "select 1") == 1
 
 
-def test_what_was_committed_survives_a_kill_and_the_url_stays(postgres: EmbeddedPostgres, folder: Path) -> None:
+def test_commits_survive_a_kill_and_the_url_stays(postgres: EmbeddedPostgres, folder: Path) -> None:
     _ask(postgres.url, "create table kept as select 42 as answer")
     url = postgres.url
     postgres.kill()

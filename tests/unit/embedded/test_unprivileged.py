@@ -35,7 +35,7 @@ def test_the_program_loses_root_and_its_groups(open_folder: Path) -> None:
     assert _run(command(["/usr/bin/env", "id", "-G"], "nobody", [open_folder / "file"])) == "65534"
 
 
-def test_it_passes_closed_folders_only_where_it_was_said_to(open_folder: Path) -> None:
+def test_it_passes_closed_folders_only_with_their_capability(open_folder: Path) -> None:
     require_root()
     closed = open_folder / "closed"
     closed.mkdir(mode=0o700)

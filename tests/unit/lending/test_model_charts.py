@@ -28,7 +28,7 @@ FIGURES: dict[str, Draw] = {
 
 
 @pytest.mark.parametrize("table", FIGURES)
-def test_a_figure_draws_its_rows_and_says_a_number(run: Run, table: str) -> None:
+def test_a_figure_draws_its_rows_and_has_a_number_in_words(run: Run, table: str) -> None:
     figure = FIGURES[table](run[0].execute(f"from {table}").df())
     assert figure.spec()
     assert any(letter.isdigit() for letter in figure.alternative)

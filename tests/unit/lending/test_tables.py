@@ -68,7 +68,7 @@ def test_exactly_the_clients_of_the_crm_have_a_row(log: MemoryStore, tmp_path: P
     assert rows["paid_loans_count"].tolist() == [1, 0]
 
 
-def test_a_second_run_applies_only_what_came_since(log: MemoryStore, tmp_path: Path) -> None:
+def test_a_second_run_applies_only_new_changes(log: MemoryStore, tmp_path: Path) -> None:
     _client_features(tmp_path, log)
     more = [change(6, "loan", 3, _LOAN)]
     write_stretch(log, Stretch("E", Position(5), Position(7)), more)
@@ -76,7 +76,7 @@ def test_a_second_run_applies_only_what_came_since(log: MemoryStore, tmp_path: P
     assert rows["paid_loans_count"].tolist() == [2, 0]
 
 
-def test_a_second_run_reads_nothing_of_what_is_settled(log: MemoryStore, tmp_path: Path) -> None:
+def test_a_second_run_does_not_read_settled_parts_of_the_log(log: MemoryStore, tmp_path: Path) -> None:
     assert is_behind(tmp_path, log, _EPOCH, features())
     assert replay(tmp_path, log, _EPOCH, features()) == {"2020-08-23": 2}
     assert not is_behind(tmp_path, log, _EPOCH, features())

@@ -49,7 +49,7 @@ def _set(store: FeatureStore, *history: list[Change]) -> pd.DataFrame:
     return training_set(store, features()).set_index("application_id")
 
 
-def test_an_application_of_the_stream_knows_what_came_before_it_on_its_own_day(store: FeatureStore) -> None:
+def test_an_application_of_the_stream_has_the_earlier_facts_of_its_own_day(store: FeatureStore) -> None:
     found = _set(
         store,
         _changes("snapshot", ("loan", 1, _loan("2020-06-01", "active"))),
@@ -70,7 +70,7 @@ def test_facts_after_an_application_of_the_stream_do_not_count_even_if_dated_bef
     assert pd.isna(found.loc[2, "days_since_last_late_payment"])
 
 
-def test_an_application_of_the_snapshot_knows_nothing_of_its_own_day_or_later(store: FeatureStore) -> None:
+def test_an_application_of_the_snapshot_has_no_facts_of_its_own_day_or_later(store: FeatureStore) -> None:
     parts = (
         ("loan", 1, _loan("2020-06-01", "paid", "2020-07-01")),
         ("loan", 2, _loan("2020-07-01", "paid", "2020-08-01")),
@@ -99,7 +99,7 @@ def test_features_without_dates_are_null_for_the_snapshot_alone(store: FeatureSt
     assert found.loc[2, "overdue_loans_count"] == 1
 
 
-def test_the_outcome_is_what_came_later_and_null_while_it_is_open(store: FeatureStore) -> None:
+def test_the_outcome_is_the_later_status_and_null_while_it_is_open(store: FeatureStore) -> None:
     found = _set(
         store,
         _changes("snapshot", ("loan", 1, _loan("2020-06-01")), ("loan", 2, _loan("2020-06-01"))),

@@ -32,7 +32,7 @@ def test_without_logical_replication_the_message_says_what_to_set() -> None:
         check_server(_Server(150_000, wal_level="replica"))  # type: ignore[arg-type]  # as above
 
 
-def test_a_server_that_can_be_replicated_gives_its_name() -> None:
+def test_a_server_that_can_be_replicated_returns_its_identifier() -> None:
     assert check_server(_Server(170_000, wal_level="logical", system_identifier=77)) == "77"  # type: ignore[arg-type]
 
 

@@ -22,7 +22,7 @@ def test_an_added_column_passes_and_is_the_latest() -> None:
     assert not is_quarantined(state, Position(9))
 
 
-def test_an_earlier_version_that_is_sent_again_is_no_dropped_column() -> None:
+def test_an_earlier_version_sent_again_is_not_a_dropped_column() -> None:
     state = after_relation(first_state("E", _FIRST), _ADDED, Position(5))
     assert after_relation(state, _FIRST, Position(3)) is state
 
@@ -38,7 +38,7 @@ def test_a_quarantined_table_stays_so_even_if_its_columns_return() -> None:
     assert is_quarantined(after_relation(state, _FIRST, Position(8)), Position(9))
 
 
-def test_the_state_is_kept_in_the_store() -> None:
+def test_the_state_is_stored_in_the_object_store() -> None:
     store = MemoryStore()
     state = after_relation(after_relation(first_state("E", _FIRST), _ADDED, Position(5)), _DROPPED, Position(7))
     write_table_state(store, state)
