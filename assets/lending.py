@@ -1,4 +1,4 @@
-"""Lending's assets: the change log compacted and replayed day by day, its tables, and the scoring model."""
+"""Lending's assets: the change log and its lake, the tables built from it, and the scoring model."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -34,14 +34,14 @@ LAKE = dg.AssetKey(["lake", "lending_changes"])
 APPLICATIONS = dg.AssetKey(["lake", "lending_applications"])
 
 _MODEL_DESCRIPTIONS = {
-    "ml.lending_models": "Every scoring model that was kept: which is in force, which is tried beside it, and why.",
-    "ml.lending_model_training": "What was learnt last, from which loans, and what came of it.",
-    "ml.lending_model_figures": "What scores are worth on later loans, for both kinds of model, with intervals.",
-    "ml.lending_model_calibration": "Probabilities beside what came, in bins of equal counts.",
+    "ml.lending_models": "Every scoring model of the registry: which is active, which runs in shadow, and why.",
+    "ml.lending_model_training": "The latest training: its loans, its choice, and the result of the promotion gate.",
+    "ml.lending_model_figures": "Quality of the scores on later loans, for both kinds of model, with intervals.",
+    "ml.lending_model_calibration": "Predicted and observed shares of default, in bins of equal counts.",
     "ml.lending_model_points": "The scorecard: points by bin of each input.",
-    "ml.lending_model_fairness": "How bands of age fare, though age is no input.",
-    "ml.lending_model_stability": "How later applications differ from those learnt from.",
-    "ml.lending_model_distribution": "How points are spread by decision and outcome.",
+    "ml.lending_model_fairness": "Approvals and score quality by age band; age is no input of the model.",
+    "ml.lending_model_stability": "Drift of the inputs between earlier and later applications.",
+    "ml.lending_model_distribution": "Distribution of points by decision and outcome.",
     "ml.lending_scores": "Every application scored and decided by the active model and policy.",
     "ml.lending_what_if": "What other limits of approval would have decided, lent and lost.",
 }
@@ -49,7 +49,7 @@ _MODEL_DESCRIPTIONS = {
 _SHARED: dict[str, Any] = {"group_name": "lending", "owners": OWNERS, "freshness_policy": DAILY}
 
 
-_FROM_REPLAY = ["quintet.lending.tables", *feature_modules()]
+_FROM_LOG = ["quintet.lending.tables", *feature_modules()]
 
 LOAN_BOOK_INBOX = dg.AssetSpec(
     key=INBOX_KEY,
@@ -64,7 +64,7 @@ LOAN_BOOK_INBOX = dg.AssetSpec(
     key=CHANGE_LOG,
     deps=[INBOX_KEY],
     description="The log of the lender's PostgreSQL, replicated to its end into the object store and the features of "
-    "the decision service. A new dump of the inbox is loaded first, and begins a new epoch.",
+    "the decision service. A new dump of the inbox is loaded first and starts a new epoch.",
     kinds={"postgres", "s3"},
     pool=POOL,
     check_specs=[
@@ -76,7 +76,7 @@ LOAN_BOOK_INBOX = dg.AssetSpec(
 def lending_replication(
     context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock, settings: dg.ResourceParam[Settings]
 ) -> dg.MaterializeResult:
-    """Bring the change log up to date. Where that cannot be, lending is built from what is there, and a check fails."""
+    """Bring the change log up to date. If that fails, lending is built from the existing log, and a check fails."""
     from quintet.replication.catch_up import KNOWN, LOADED, REJECTED, CaughtUp, ReplicationError, catch_up
 
     with warehouse.get_connection() as connection:
@@ -126,10 +126,10 @@ def lending_replication(
         dg.AssetSpec(
             APPLICATIONS,
             deps=[LAKE],
-            description="Every application with the features that were known at it, settled once; beside it the states "
-            "of every client. A new or changed feature replays the log.",
+            description="Every application with its features at that time, settled once, and the states of every "
+            "client. A new or changed feature reads the log from its start.",
             kinds={"python", "sqlite"},
-            code_version=code_version(*_FROM_REPLAY),
+            code_version=code_version(*_FROM_LOG),
             **_SHARED,
         ),
     ],
@@ -137,10 +137,10 @@ def lending_replication(
 def lending_log(
     context: dg.AssetExecutionContext, clock: Clock, settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.MaterializeResult]:
-    """Compact and replay what came since the last time."""
+    """Compact the log's new changes and apply them to the states."""
     found = latest_log(settings)
     if found is None:
-        yield dg.MaterializeResult(LAKE, metadata={"dagster/row_count": 0, "log": "no stream has written yet"})
+        yield dg.MaterializeResult(LAKE, metadata={"dagster/row_count": 0, "log": "there is no change log yet"})
         yield dg.MaterializeResult(APPLICATIONS, metadata={"applications settled": 0})
         return
     log, epoch = found
@@ -165,7 +165,7 @@ def lending_log(
         "lending",
         {CLIENT_FEATURES: "The features of every client at the end of a day."},
         ["lake/lending_applications"],
-        _FROM_REPLAY,
+        _FROM_LOG,
     ),
     name="lending_client_features",
     pool=POOL,
@@ -173,7 +173,7 @@ def lending_log(
 def lending_client_features(
     warehouse: Warehouse, clock: Clock, settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.MaterializeResult]:
-    """Compute every client's features from the replayed states."""
+    """Compute every client's features from the states."""
     as_of = settings.lending_as_of or last_day(settings) or clock.now().date()
     rows = client_features(Path(settings.lending), features(), as_of)
     with warehouse.get_connection() as connection:
@@ -184,15 +184,15 @@ def lending_client_features(
 @dg.multi_asset(
     specs=table_specs(
         "lending",
-        {TRAINING_SET: "Every application with the features that were known at it, and the outcome of the loan."},
+        {TRAINING_SET: "Every application with its features at that time, and the outcome of the loan."},
         ["lake/lending_applications"],
-        _FROM_REPLAY,
+        _FROM_LOG,
     ),
     name="lending_training_set",
     pool=POOL,
 )
 def lending_training_set(warehouse: Warehouse, settings: dg.ResourceParam[Settings]) -> Iterator[dg.MaterializeResult]:
-    """Put the settled applications together with what has come of the loans by now."""
+    """Join the settled applications with the outcomes of their loans."""
     rows = training_rows(Path(settings.lending), features())
     with warehouse.get_connection() as connection:
         write_training_set(connection, rows, features())
@@ -217,7 +217,7 @@ def lending_model(
     models: dg.ResourceParam[Path],
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.MaterializeResult]:
-    """Learn; what was learnt comes into force only where the gate lets it through. Then score every application."""
+    """Train a model, activate it if it passes the promotion gate, and score every application."""
     from quintet.lending.models import registry_of
     from quintet.lending.policy import read_policy
     from quintet.lending.result_tables import MODEL_TABLES, write_model_results

@@ -20,7 +20,7 @@ from sensors.inboxes import settled_files
 
 INTERVAL_SECONDS = 60
 MOST_OBJECTS = 200
-"""Objects of the log that may wait for a compaction; the daily run takes what is fewer."""
+"""Objects of the log that start a compaction; the daily run compacts fewer."""
 
 
 @dg.sensor(
@@ -31,10 +31,10 @@ MOST_OBJECTS = 200
     description=f"Builds lending when {MOST_OBJECTS} objects of the change log wait to be compacted.",
 )
 def watch_change_log(settings: dg.ResourceParam[Settings]) -> dg.RunRequest | dg.SkipReason:
-    """Ask for a run when the log has grown."""
+    """Request a run when the log has grown."""
     found = latest_log(settings)
     if found is None:
-        return dg.SkipReason("no stream has written yet")
+        return dg.SkipReason("there is no change log yet")
     log, epoch = found
     waiting = list(covering(stretches(log, epoch.name), read_manifest(log, epoch).compacted_to))
     if len(waiting) < MOST_OBJECTS:
@@ -53,7 +53,7 @@ def watch_change_log(settings: dg.ResourceParam[Settings]) -> dg.RunRequest | dg
 def watch_loan_book(
     context: dg.SensorEvaluationContext, inboxes: Inboxes, warehouse: Warehouse, clock: Clock
 ) -> dg.SensorResult | dg.SkipReason:
-    """Ask for a run for dumps that the snapshot does not know."""
+    """Request a run for dumps that the snapshot does not know."""
     settled = settled_files(context, INBOX, inboxes, clock)
     if isinstance(settled, dg.SkipReason):
         return settled

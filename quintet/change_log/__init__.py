@@ -1,4 +1,4 @@
-"""The change log: what happened to the rows of a database, in order, as objects in a store.
+"""The change log: the changes of a database's rows, in order, as objects in an object store.
 
-A leaf: it knows no domain and no database. The stream writes it; domains replay it.
+It depends on no domain and no database. The stream writes it; domains read it.
 """

@@ -1,6 +1,6 @@
-"""One change of one row, its place in the order of all changes, and its text.
+"""One change of one row, its position in the log, and its JSON.
 
-A line is an object with the fields of `Change`, so that a reader without Quintet understands it:
+A line is an object with the fields of `Change`, readable without Quintet:
 
     {"commit_lsn": 31415926, "sequence": 0, "committed_at": "2026-11-21T10:00:00.123456Z", "table": "loan",
      "operation": "update", "schema": "3f2a…", "row": {"id": 7, …}, "old": {…}, "unchanged": []}
@@ -18,32 +18,32 @@ Row = Mapping[str, Any]
 
 
 class Position(NamedTuple):
-    """A place in the log. Changes at or after it are those whose (commit_lsn, sequence) is not less."""
+    """A position in the log. Changes at or after it have a (commit_lsn, sequence) that is not less."""
 
     lsn: int
     sequence: int = 0
 
     def __str__(self) -> str:
-        """Sixteen hexadecimal digits and eight decimal ones: sorted as text they are in order."""
+        """Return sixteen hexadecimal and eight decimal digits, which sort as text in the order of the log."""
         return f"{self.lsn:016X}.{self.sequence:08d}"
 
     @classmethod
     def parse(cls, text: str) -> Position:
-        """The place that `str` has written."""
+        """Parse what `str` returns."""
         lsn, _, sequence = text.partition(".")
         return cls(int(lsn, 16), int(sequence))
 
 
 class Change(NamedTuple):
-    """What happened to a row, as of the commit of its transaction.
+    """A change of a row, as of the commit of its transaction.
 
     commit_lsn, sequence: the identity; the LSN of the commit and the number within the transaction, from 0.
-    committed_at: ISO, UTC, by the clock of the database; the order never comes from it.
-    operation: `snapshot` (the row was there at the start), `insert`, `update`, `delete`, `truncate`.
-    schema: which version of the table's columns the row has.
-    row: the row afterwards, None for delete and truncate. Columns named in `unchanged` are missing in it: PostgreSQL
-    does not repeat long values that did not change; they are as in the row before.
-    old: what the database told of the row before: all of it, its key, or nothing.
+    committed_at: ISO, UTC, by the database's clock; never used for the order.
+    operation: `snapshot` (the row existed at the start), `insert`, `update`, `delete`, `truncate`.
+    schema: the version of the table's columns.
+    row: the row afterwards, None for delete and truncate. It lacks the columns named in `unchanged`: PostgreSQL does
+    not repeat long values that did not change; take them from the row before.
+    old: the row before as far as the database sent it: all of it, its key, or None.
     """
 
     commit_lsn: int
@@ -58,14 +58,14 @@ class Change(NamedTuple):
 
     @property
     def position(self) -> Position:
-        """Its place in the order of all changes."""
+        """Its position in the log."""
         return Position(self.commit_lsn, self.sequence)
 
 
 def encode_lines(changes: Iterable[Change]) -> bytes:
-    """The changes as lines of JSON, UTF-8. Numbers are finite: `quintet.replication.pgoutput` makes text of others.
+    """Encode changes as lines of JSON, UTF-8. Numbers are finite: `quintet.replication.pgoutput` makes text of others.
 
-    Raises TypeError where a value is none of JSON's.
+    Raises TypeError for a value that JSON does not have.
     """
     return b"".join(
         orjson.dumps(dict(zip(Change._fields, change, strict=True)), option=orjson.OPT_APPEND_NEWLINE)
@@ -74,16 +74,16 @@ def encode_lines(changes: Iterable[Change]) -> bytes:
 
 
 def decode_lines(content: bytes) -> Iterator[Change]:
-    """The changes of lines that `encode_lines` has written."""
+    """Decode lines that `encode_lines` has written."""
     for line in content.split(b"\n")[:-1]:
         fields = orjson.loads(line)
         yield Change(**(fields | {"unchanged": tuple(fields["unchanged"])}))
 
 
 def completed(change: Change, before: Row | None) -> Row | None:
-    """The change's whole row: what it left out because it did not change is taken from `before`.
+    """Return the change's whole row, with unchanged values from `before`.
 
-    Raises KeyError where `before` does not have it: the log before this change is missing.
+    Raises KeyError if `before` lacks them: the log before this change is missing.
     """
     if change.row is None or not change.unchanged:
         return change.row

@@ -1,13 +1,13 @@
-"""The lake: the change log as Parquet, so that small objects do not pile up and anybody can query it.
+"""The lake: the change log compacted to Parquet, for any tool to query.
 
 In the bucket:
 
     lake/changes/epoch=<epoch>/day=<day of commit>/<from>-<to>.parquet
-    lake/manifest-<epoch>.json       which files count, and up to where objects have been taken into them
+    lake/manifest-<epoch>.json       the valid files, and the position up to which objects are compacted
 
-A file is written before the manifest names it, and a manifest replaces the one before in one put: a compaction that is
-cut short changes nothing, and its files are removed by the next. A day's file is rewritten while it is small. There is
-one compactor at a time; Dagster sees to that.
+A file is written before the manifest names it, and one put replaces the manifest: an interrupted compaction changes
+nothing, and the next one removes its files. A day's file is rewritten while it is small. Dagster runs one compaction at
+a time.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ SCHEMA = pa.schema(
         ("unchanged", pa.list_(pa.string())),
     ]
 )
-"""Columns of a file: those of a change, rows as JSON text."""
+"""Columns of a file: the fields of `Change`, with rows as JSON text."""
 
 _SMALL_ROWS = 200_000
 _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -57,7 +57,7 @@ _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 @dataclass(frozen=True)
 class Part:
-    """A Parquet file: the changes of one day of commits at or after `start` and before `end`."""
+    """A Parquet file: changes committed on one day, at or after `start` and before `end`."""
 
     key: str
     day: str
@@ -68,7 +68,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Which files count, in order, and up to where the log is in them."""
+    """The valid files in order, and the position up to which they hold the log."""
 
     epoch: str
     compacted_to: Position
@@ -77,7 +77,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Compaction:
-    """What a compaction did. days: those with a new file."""
+    """The result of a compaction. days: days with a new file."""
 
     changes: int
     objects: int
@@ -85,7 +85,7 @@ class Compaction:
 
 
 def read_manifest(store: Store, epoch: Epoch) -> Manifest:
-    """What is in Parquet of an epoch."""
+    """Read the manifest of an epoch; it is empty before the first compaction."""
     key = _manifest_key(epoch.name)
     if not any(entry["path"] == key for page in obstore.list(store, "lake/") for entry in page):
         return Manifest(epoch.name, epoch.start)
@@ -98,7 +98,7 @@ def read_manifest(store: Store, epoch: Epoch) -> Manifest:
 
 
 def compact(store: Store, epoch: Epoch, most_changes: int = 500_000) -> Compaction:
-    """Take the log's objects that are new into Parquet, `most_changes` or a little more at a time."""
+    """Compact the log's new objects to Parquet, about `most_changes` at a time."""
     manifest, changes_total, objects_total = read_manifest(store, epoch), 0, 0
     days: set[str] = set()
     _remove_strangers(store, manifest)
@@ -119,7 +119,7 @@ def compact(store: Store, epoch: Epoch, most_changes: int = 500_000) -> Compacti
 
 
 def expire(store: Store, epoch: Epoch, before: dt.datetime) -> int:
-    """Remove the log's objects that are in Parquet and were written before a time; how many."""
+    """Remove the log's objects that are compacted and were written before a time; return their number."""
     compacted_to = read_manifest(store, epoch).compacted_to
     done = {stretch.key for stretch in stretches(store, epoch.name) if stretch.end <= compacted_to}
     old = [
@@ -134,10 +134,10 @@ def expire(store: Store, epoch: Epoch, before: dt.datetime) -> int:
 
 
 def read_history(store: Store, epoch: Epoch, after: Position | None = None) -> Iterator[tuple[list[Change], Position]]:
-    """Return the changes of an epoch from `after` on, each once and in order, in lists with the place where each ends.
+    """Yield the changes of an epoch from `after` on, each once and in order, in lists with the position of their end.
 
-    Old ones come from Parquet, those since the last compaction from the log's objects. A list may be empty: an object
-    without changes, such as the last one of a snapshot, still moves the place on.
+    Compacted changes are read from Parquet, later ones from the log's objects. A list may be empty: an object without
+    changes, such as the last one of a snapshot, still moves the position.
     """
     manifest, place = read_manifest(store, epoch), after or epoch.start
     for part in manifest.parts:
@@ -146,19 +146,19 @@ def read_history(store: Store, epoch: Epoch, after: Position | None = None) -> I
             place = part.end
             yield changes, place
     if epoch.start <= place < manifest.compacted_to:
-        place = manifest.compacted_to  # beyond the last row in Parquet: what was compacted ended with empty objects
+        place = manifest.compacted_to  # beyond the last row in Parquet if the last compacted objects were empty
         yield [], place
     for stretch, begin in covering(stretches(store, epoch.name), place):
         yield [change for change in read_stretch(store, stretch) if change.position >= begin], stretch.end
 
 
 def covered(store: Store, epoch: Epoch) -> Position:
-    """How far Parquet and objects reach without a gap."""
+    """Return how far Parquet and objects reach without a gap."""
     return covered_until(stretches(store, epoch.name), read_manifest(store, epoch).compacted_to)
 
 
 def read_part(store: Store, part: Part) -> list[Change]:
-    """The changes of a file, in order."""
+    """Return the changes of a file, in order."""
     table = pq.read_table(io.BytesIO(bytes(obstore.get(store, part.key).bytes())))
     return [_change(row) for row in table.to_pylist()]
 
@@ -171,7 +171,7 @@ def _next_objects(store: Store, manifest: Manifest, most_changes: int) -> tuple[
             break
         try:
             found = read_stretch(store, stretch)
-        except DamagedObjectError:  # a crash of the store left it; the stream removes it and sends it again
+        except DamagedObjectError:  # left by a crash of the store; the stream writes it again
             break
         changes += [change for change in found if change.position >= begin]
         objects.append(stretch)
@@ -179,13 +179,13 @@ def _next_objects(store: Store, manifest: Manifest, most_changes: int) -> tuple[
 
 
 def _runs_by_day(changes: Sequence[Change]) -> Iterator[tuple[str, list[Change]]]:
-    """Changes that follow each other and were committed on one day; a clock set back begins another run."""
+    """Yield runs of consecutive changes committed on one day; a clock that is set back starts another run."""
     for day, run in groupby(changes, key=lambda change: change.committed_at[:10]):
         yield day, list(run)
 
 
 def _add(store: Store, epoch: str, parts: list[Part], day: str, changes: Sequence[Change]) -> None:
-    """Write changes that follow the last part: a new file, or the last one anew where it is of that day and small."""
+    """Write changes after the last part, to a new file, or by rewriting the last one if it is of that day and small."""
     table = _table(changes)
     start, last = changes[0].position, changes[-1].position
     if parts and parts[-1].day == day and parts[-1].rows < _SMALL_ROWS:
@@ -228,7 +228,7 @@ def _write_manifest(store: Store, manifest: Manifest) -> None:
 
 
 def _remove_strangers(store: Store, manifest: Manifest) -> None:
-    """Remove files that no manifest names: a compaction that was cut short left them."""
+    """Remove files that no manifest names, left by an interrupted compaction."""
     known = {part.key for part in manifest.parts}
     prefix = f"lake/changes/epoch={manifest.epoch}/"
     left = [entry["path"] for page in obstore.list(store, prefix) for entry in page if entry["path"] not in known]

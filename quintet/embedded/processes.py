@@ -1,4 +1,4 @@
-"""What the embedded servers share: a process to start and end, free ports, secrets in files."""
+"""Shared parts of the embedded servers: processes, locks, free ports, files with secrets."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _POLL_SECONDS = 0.05
 
 
 class EmbeddedServerError(RuntimeError):
-    """An embedded server cannot be started, reached or stopped; the text says why and how to mend it."""
+    """An embedded server cannot be started, reached or stopped; the message says why and how to fix it."""
 
 
 class EmbeddedServer(ABC):
-    """A server of ours in a process of its own: `start` and `stop`, or a `with` block."""
+    """A server in its own process: `start` and `stop`, or a `with` block."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -37,19 +37,19 @@ class EmbeddedServer(ABC):
 
     @abstractmethod
     def stop(self) -> None:
-        """Stop the server in good order. Not running is no error."""
+        """Stop the server cleanly. Does nothing if it does not run."""
 
     def kill(self) -> None:
-        """End the server at once, as a crash would; what was acknowledged stays. For trials of what then happens."""
+        """Kill the server, as a crash would; acknowledged writes stay. For tests of crashes."""
         if self._process is not None:
             end(self._process, signal.SIGKILL, _KILL_SECONDS)
             self._process = None
             self._release()
 
     def _take(self, folder: Path, running: Callable[[], int | None], stop_signal: int) -> int | None:
-        """Take the folder for this process; None, or the server in it that another living process has started.
+        """Lock the folder for this process; return None, or the pid of a server that another living process started.
 
-        A server whose starter is dead is stopped first: nobody else would.
+        First stops a server whose starter is dead, because no other process would.
         """
         if self._lock is None:
             self._lock = lock_of(folder)
@@ -59,12 +59,12 @@ class EmbeddedServer(ABC):
         return None
 
     def _give_up(self) -> None:
-        """Leave nothing behind of a start that failed."""
+        """Clean up after a failed start."""
         self.kill()
         self._release()
 
     def _release(self) -> None:
-        """Give the folder back."""
+        """Unlock the folder."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -82,9 +82,9 @@ class EmbeddedServer(ABC):
 
 
 def lock_of(folder: Path) -> int | None:
-    """A descriptor that locks the folder's server for this process; None where another one that lives has it.
+    """Lock the folder's server for this process and return the descriptor; None if a living process has the lock.
 
-    The system unlocks it when this process ends, however it ends.
+    The system unlocks it when this process ends or crashes.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -97,7 +97,7 @@ def lock_of(folder: Path) -> int | None:
 
 
 def stop_orphan(running: Callable[[], int | None], stop_signal: int) -> None:
-    """Stop the server that `running` finds; kill it where it does not stop. Whoever calls it holds its lock."""
+    """Stop the server that `running` finds; kill it if it does not stop. The caller holds its lock."""
     for number, seconds in ((stop_signal, _ORPHAN_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
         pid, until = running(), time.monotonic() + seconds
         if pid is None:
@@ -109,19 +109,19 @@ def stop_orphan(running: Callable[[], int | None], stop_signal: int) -> None:
 
 
 def stop_left(folder: Path, running: Callable[[], int | None], stop_signal: int) -> None:
-    """Stop the server of a folder where whoever started it is dead."""
+    """Stop the server of a folder if the process that started it is dead."""
     if running() is not None and (lock := lock_of(folder)) is not None:
         stop_orphan(running, stop_signal)
         os.close(lock)
 
 
 def as_process(pid: int) -> str:
-    """The words of a message for the process of a server, which may not have one yet."""
+    """Return the part of a message that names a server's process; empty if it has none yet."""
     return f", as process {pid}" if pid else ""
 
 
 def free_port(preferred: int | None = None) -> int:
-    """A port of 127.0.0.1 that nobody listens on: `preferred` if it is free."""
+    """Return a free port of 127.0.0.1: `preferred` if it is free."""
     for port in ([preferred] if preferred else []) + [0]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -130,11 +130,11 @@ def free_port(preferred: int | None = None) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise EmbeddedServerError("127.0.0.1 has no free port; end a program that listens there")
+    raise EmbeddedServerError("127.0.0.1 has no free port; stop a program that listens there")
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write `text` to `path`, readable by its owner alone, all of it or nothing."""
+    """Write `text` to `path` atomically, readable by its owner only."""
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
@@ -145,14 +145,14 @@ def write_private(path: Path, text: str) -> None:
 
 
 def last_lines(path: Path, count: int = 5) -> str:
-    """The last lines of a log, for a message."""
+    """Return the last lines of a log, for a message."""
     if not path.exists():
         return "(it wrote no log)"
     return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
 
 
 def end(process: subprocess.Popen[bytes], signal_number: int, seconds: float) -> bool:
-    """Send a signal to a process that was started here and wait; whether it has ended."""
+    """Send a signal to a child process and wait; return whether it has ended."""
     if process.poll() is None:
         process.send_signal(signal_number)
     try:

@@ -1,7 +1,7 @@
-"""Run a program as an account without rights: `python -m quintet.embedded.unprivileged ACCOUNT CAPABILITY PROGRAM …`.
+"""Run a program as an unprivileged account: `python -m quintet.embedded.unprivileged ACCOUNT CAPABILITY PROGRAM …`.
 
-Where a folder on the way is closed to others (`/root`, say), the program keeps one capability of root: to pass
-folders (CAP_DAC_READ_SEARCH), or, where the machine withholds that one, CAP_DAC_OVERRIDE. Else it keeps nothing.
+If a folder of its path is closed to others (such as `/root`), the program keeps one capability of root:
+CAP_DAC_READ_SEARCH, or CAP_DAC_OVERRIDE if the machine withholds that one. Otherwise it keeps none.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 
 class NoWayError(RuntimeError):
-    """An account cannot reach a path, and this machine offers no way to let it; the text says how to mend it."""
+    """An account cannot reach a path, and this machine has no way to permit it; the message says how to fix it."""
 
 
 def command(program: Sequence[str], account: str | None, paths: Iterable[Path]) -> list[str]:
-    """The command that runs `program` as `account`, which must reach `paths`; None: as whoever runs this.
+    """Return the command that runs `program` as `account` with access to `paths`; None: as the current account.
 
-    Raises NoWayError where a path is closed to the account and the machine withholds the capabilities that open it.
+    Raises NoWayError if a path is closed to the account and the machine withholds the capabilities that open it.
     """
     if account is None:
         return list(program)
@@ -47,7 +47,7 @@ def command(program: Sequence[str], account: str | None, paths: Iterable[Path]) 
 
 
 def closed_folders(path: Path, account: str) -> list[Path]:
-    """The folders above `path`, from the root down, that `account` may not pass."""
+    """Return the folders above `path`, from the root down, that `account` may not pass."""
     who = pwd.getpwnam(account)
     return [folder for folder in reversed(path.resolve().parents) if not _may_pass(folder.stat(), who)]
 
@@ -69,7 +69,7 @@ def _capability() -> int | None:
 
 
 def _become(account: str, capability: int | None) -> None:
-    """Give up root for `account`, for good, but for `capability`."""
+    """Switch from root to `account` for good, keeping only `capability`."""
     who = pwd.getpwnam(account)
     libc = ctypes.CDLL(None, use_errno=True)
     if capability is not None:

@@ -1,1 +1,1 @@
-"""Lending: what a lender knows of a client, as it was known at any time."""
+"""Lending: features, scoring and decisions from a lender's loan book."""

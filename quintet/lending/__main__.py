@@ -1,4 +1,4 @@
-"""`quintet models`: list the scoring models, go back to the one before, and try a policy on past applications."""
+"""`quintet models`: list, activate and roll back scoring models, and try a policy on past applications."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_s
 
 
 class CommandError(RuntimeError):
-    """The command cannot be done; the text says why, and the mend."""
+    """The command failed; the message says why and what to do."""
 
 
 _FAULTS = (CommandError, RegistryError, ModelFileError, PolicyError, SettingsError, NoSnapshotError, OSError)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; 0 if it did what it was asked, 2 where that cannot be done."""
+    """Run one command; return 0, or 2 if it failed."""
     parser = argparse.ArgumentParser(prog="python -m quintet.lending", description="Scoring models and policies.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="show all kept models, which is in force and which is in shadow")
-    commands.add_parser("rollback", help="put the model in force again that was before this one")
-    use = commands.add_parser("use", help="put a kept model in force")
+    commands.add_parser("list", help="list the models of the registry, with the active one and the challenger")
+    commands.add_parser("rollback", help="activate the previous model again")
+    use = commands.add_parser("use", help="activate a model of the registry")
     use.add_argument("version", help="as `list` shows it")
-    challenge = commands.add_parser("challenge", help="try a kept model in shadow beside the one in force")
+    challenge = commands.add_parser("challenge", help="run a model in shadow beside the active one")
     challenge.add_argument("version", help="as `list` shows it, or none")
-    what_if = commands.add_parser("what-if", help="replay past applications under another policy file")
+    what_if = commands.add_parser("what-if", help="decide past applications with another policy file")
     what_if.add_argument("policy", type=Path, help="the file")
     given = parser.parse_args(arguments)
     console = Console(highlight=False)
@@ -48,11 +48,11 @@ def main(arguments: Sequence[str]) -> int:
         if given.command == "list":
             console.print(_models(registry))
         elif given.command == "rollback":
-            print(f"{registry.roll_back().version} is in force again; the service takes it within seconds")
+            print(f"{registry.roll_back().version} is active again; the service loads it within seconds")
         elif given.command == "use":
             _check(registry, given.version)
             registry.use(given.version)
-            print(f"{given.version} is in force; the service takes it within seconds")
+            print(f"{given.version} is active; the service loads it within seconds")
         elif given.command == "challenge":
             version = None if given.version == "none" else given.version
             if version is not None:
@@ -69,14 +69,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _check(registry: ModelRegistry, version: str) -> None:
-    """Raises CommandError for a version that is not kept; one that cannot be read is refused by the registry."""
+    """Raise CommandError for an unknown version; the registry itself refuses one that it cannot read."""
     known = [kept.version for kept in registry.versions()]
     if version not in known:
-        raise CommandError(f"there is no model {version}; there are {', '.join(known) or 'none yet'}")
+        raise CommandError(f"there is no model {version}; the registry has {', '.join(known) or 'none yet'}")
 
 
 def _models(registry: ModelRegistry) -> Table:
-    table = Table("model", "state", "learnt (UTC)", "ended loans", "why")
+    table = Table("model", "state", "trained (UTC)", "ended loans", "why")
     for row in state_of(registry).to_dict("records"):
         table.add_row(row["version"], row["state"], row["trained_at"], f"{row['ended_loans']:,}", row["why"])
     return table
@@ -86,12 +86,12 @@ def _what_if(settings: Settings, registry: ModelRegistry, path: Path) -> WhatIf:
     before, after = read_policy(settings.lending_policy), read_policy(path)
     model = active_model(registry)
     if model is None:
-        raise CommandError("no scoring model is in force yet; `make run SELECT=lending` learns one")
+        raise CommandError("no scoring model is active yet; `make run SELECT=lending` trains one")
     with open_snapshot(current_snapshot(settings.serving)) as snapshot:
         try:
             applications = snapshot.execute(f"from {TRAINING_SET} order by application_id").df()
         except duckdb.CatalogException:
-            raise CommandError("no training set is published yet; `make run SELECT=lending` makes one") from None
+            raise CommandError("no training set is published yet; `make run SELECT=lending` builds one") from None
     was, now = (score_applications(applications, model, policy) for policy in (before, after))
     return compare(was, was["decision"].to_numpy(), now["decision"].to_numpy())
 

@@ -1,4 +1,4 @@
-"""What decides just now: the policy, the scoring model, and the challenger beside it."""
+"""The active policy, scoring model and challenger, reloaded when their files change."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from quintet.lending.scoring import ScoringModel
 from quintet.ml.model_registry import ModelRegistry, ModelVersion, RegistryError
 
 FOLDER = "lending_scoring"
-"""Of the models, below the folder of all models."""
+"""The folder of the scoring models below the folder of all models."""
 
 _WATCH_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class KeptModel:
-    """A model with its file's text and hash."""
+class LoadedModel:
+    """A model with the text and hash of its file."""
 
     model: ScoringModel
     text: str
@@ -30,18 +30,18 @@ class KeptModel:
 
 @dataclass(frozen=True)
 class ActiveState:
-    """What decides. policy: None where there was never a good one. faults: what was refused and why."""
+    """What decisions are made with. policy: None if there was never a valid one. faults: refused files and why."""
 
     policy: Policy | None
-    model: KeptModel | None
-    challenger: KeptModel | None
+    model: LoadedModel | None
+    challenger: LoadedModel | None
     faults: tuple[str, ...] = ()
 
 
 class Serving:
-    """What is in force, read at the start and whenever a file changes. Threads may share it.
+    """The active policy and models, read at the start and whenever a file changes. Safe to share between threads.
 
-    on_fault: told once of each thing that is refused. clock: UTC.
+    on_fault: called once for each file that is refused. clock: UTC.
     """
 
     def __init__(
@@ -55,24 +55,24 @@ class Serving:
         self._registry, self._policy_file, self._log = registry, policy_file, log
         self._clock, self._on_fault = clock, on_fault
         self._seen: tuple[object, ...] = ()
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._ends = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="lending models", daemon=True)
         self.now = ActiveState(None, None, None)
 
     def start(self) -> None:
-        """Read, and watch from now on."""
+        """Read the files and watch them for changes."""
         self.refresh()
         self._watcher.start()
 
     def close(self) -> None:
-        """End the watch."""
+        """Stop watching the files."""
         self._ends.set()
         if self._watcher.is_alive():
             self._watcher.join()
 
     def refresh(self) -> None:
-        """Read anew what has changed; what is broken leaves in force what was."""
+        """Reload files that have changed; keep the active version where the new one is broken."""
         seen = tuple(_stamp(path) for path in (self._policy_file, self._registry.folder / "index.json"))
         if seen == self._seen:
             return
@@ -89,8 +89,8 @@ class Serving:
         self.now = ActiveState(policy, model, challenger, tuple(faults))
         self._seen = seen
         for fault in faults:
-            if fault not in self._told:
-                self._told.add(fault)
+            if fault not in self._reported:
+                self._reported.add(fault)
                 self._on_fault(fault)
 
     def _policy(self, faults: list[str]) -> Policy | None:
@@ -98,23 +98,23 @@ class Serving:
             return read_policy(self._policy_file)
         except PolicyError as error:
             if self.now.policy is not None:
-                faults.append(f"{error}; version {self.now.policy.version} of the policy goes on")
+                faults.append(f"{error}; version {self.now.policy.version} of the policy stays active")
                 return self.now.policy
             text = self._log.last_policy()
             try:
                 last = None if text is None else Policy.from_text(text)
-            except PolicyError:  # it names a feature that there is no longer
+            except PolicyError:  # it names a feature that no longer exists
                 last = None
-            goes_on = "there is no other policy" if last is None else f"version {last.version} of the policy goes on"
-            faults.append(f"{error}; {goes_on}")
+            stays = "there is no other policy" if last is None else f"version {last.version} of the policy stays active"
+            faults.append(f"{error}; {stays}")
             return last
 
-    def _model(self, faults: list[str]) -> KeptModel | None:
-        """The model in use; where its file is broken, the last good one: the one in force, or the latest before it."""
+    def _model(self, faults: list[str]) -> LoadedModel | None:
+        """Return the registry's active model; if its file is broken, the model in use, or the latest one before it."""
         try:
             in_use, used = self._registry.current(), self._registry.used_before()
             kept = {version.version: version for version in self._registry.versions()}
-            # One that was only kept did not pass the gate.
+            # Models that were never active did not pass the promotion gate.
             others = [kept[version] for version in reversed(used) if version in kept]
         except (OSError, ValueError, KeyError, TypeError) as error:
             faults.append(f"{self._registry.folder / 'index.json'} cannot be read: {error}; {self._goes_on()}")
@@ -132,37 +132,37 @@ class Serving:
                     last = self._read(other)
                 except (RegistryError, OSError, ValueError):
                     continue
-                faults.append(f"model {in_use.version} is refused: {error}; model {other.version} serves")
+                faults.append(f"model {in_use.version} is refused: {error}; model {other.version} is used instead")
                 return last
             faults.append(f"model {in_use.version} is refused: {error}; {self._goes_on()}")
             return None
 
-    def _challenger(self, faults: list[str]) -> KeptModel | None:
+    def _challenger(self, faults: list[str]) -> LoadedModel | None:
         try:
             named = self._registry.challenger()
             return None if named is None else self._read(named)
         except (RegistryError, OSError, ValueError, KeyError, TypeError) as error:
-            faults.append(f"the challenger is refused: {error}; nothing is tried beside the model")
+            faults.append(f"the challenger is refused: {error}; no model runs in shadow")
             return None
 
-    def _read(self, version: ModelVersion) -> KeptModel:
+    def _read(self, version: ModelVersion) -> LoadedModel:
         text = self._registry.text(version.version)
-        return KeptModel(ScoringModel.from_json(text), text, version.sha256)
+        return LoadedModel(ScoringModel.from_json(text), text, version.sha256)
 
     def _goes_on(self) -> str:
         kept = self.now.model
-        return "there is no other model" if kept is None else f"model {kept.model.version} goes on"
+        return "there is no other model" if kept is None else f"model {kept.model.version} stays active"
 
     def _watch(self) -> None:
         while not self._ends.wait(_WATCH_SECONDS):
             try:
                 self.refresh()
-            except Exception as error:  # a full disk, a locked log: what is in force goes on
-                self._on_fault(f"policy and models could not be read anew: {error}")
+            except Exception as error:  # a full disk, a locked log: policy and models stay as they are
+                self._on_fault(f"policy and models could not be reloaded: {error}")
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """What tells that a file was replaced or written."""
+    """Return a value that differs after the file was written or replaced; None if there is no file."""
     try:
         found = path.stat()
     except OSError:

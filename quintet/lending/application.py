@@ -1,4 +1,4 @@
-"""An application for a loan as the CRM hands it over."""
+"""An application for a loan, as the CRM sends it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ LSN_PATTERN = r"^[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}$"
 
 @dataclass(frozen=True)
 class Application:
-    """An application. amount: in the currency of the loans. applied_on: the day at whose end features are told.
+    """An application for a loan.
 
-    submitted_at: when the CRM sent it, UTC. commit_lsn: up to where PostgreSQL's log has to be known for it, None
-    where the application's own row says that.
+    amount: in the currency of the loans. applied_on: features are as of the end of this day. submitted_at: when the
+    CRM sent it, UTC. commit_lsn: features have to cover PostgreSQL's log up to here; None: up to the application's row.
     """
 
     application_id: int
@@ -35,22 +35,22 @@ class Application:
     commit_lsn: int | None
 
     def values(self) -> dict[str, float | None]:
-        """What it brings to a decision itself, by name."""
+        """Return the figures that come with the application itself, by name."""
         return {"amount": self.amount, "duration_days": float(self.duration_days)}
 
     @cached_property
     def identity(self) -> str:
-        """A digest of what is applied for. When and from where in the log it is sent makes no other application."""
-        told = [self.application_id, self.client_id, repr(self.amount), self.duration_days, self.applied_on.isoformat()]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        """A digest of what is applied for; submitted_at and commit_lsn do not count."""
+        key = [self.application_id, self.client_id, repr(self.amount), self.duration_days, self.applied_on.isoformat()]
+        return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
     @property
     def decision_id(self) -> str:
-        """The name of its decision: the same however often it is asked for."""
+        """The id of its decision; the same for every repeat of the request."""
         return self.identity[:16]
 
     def as_json(self) -> dict[str, object]:
-        """Its fields for the log."""
+        """Return its fields for the decision log."""
         return {
             "application_id": self.application_id,
             "client_id": self.client_id,
@@ -63,21 +63,21 @@ class Application:
 
 
 def why_untimely(application: Application, now: dt.datetime) -> str | None:
-    """Why an application comes too late or too early to be decided, None where it does not. now: UTC, with its zone."""
+    """Return why an application is too old or too new to be decided, None if it is neither. now: UTC, with its zone."""
     age = now - application.submitted_at
     if age > OLDEST_REQUEST:
         return (
-            f"submitted_at is {age.total_seconds() / 86_400:.1f} days ago, and nothing was decided then; features have "
-            f"moved on since. Send it within {OLDEST_REQUEST.total_seconds() / 3600:.0f} hours, or submit it anew"
+            f"submitted_at is {age.total_seconds() / 86_400:.1f} days ago, and features have changed since. Send an "
+            f"application within {OLDEST_REQUEST.total_seconds() / 3600:.0f} hours, or submit it again"
         )
     if -age > FURTHEST_AHEAD:
-        return f"submitted_at is in the future; the clock here says {now:%Y-%m-%d %H:%M:%S} UTC"
+        return f"submitted_at is in the future; the clock of this service is at {now:%Y-%m-%d %H:%M:%S} UTC"
     return None
 
 
 def lsn_of(text: str) -> int:
-    """The place in the log that PostgreSQL writes like 16/B374D848. Raises ValueError for another form."""
+    """Parse an LSN as PostgreSQL writes it, like 16/B374D848. Raises ValueError for another form."""
     if not re.fullmatch(LSN_PATTERN, text):
-        raise ValueError(f"{text!r} is no place in PostgreSQL's log; it is written like 16/B374D848")
+        raise ValueError(f"{text!r} is no LSN of PostgreSQL; write it like 16/B374D848")
     high, _, low = text.partition("/")
     return (int(high, 16) << 32) + int(low, 16)

@@ -1,4 +1,4 @@
-"""From changes of rows to events of clients: whose loan a payment belongs to, and what a change means for whom."""
+"""Route changes of rows to clients: turn each change into events of the clients that it affects."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ _PARENT = {LOAN: "client_id", PAYMENT: "loan_id"}
 
 
 class Rows(Protocol):
-    """Where the book keeps its rows; see `quintet.state.features.Draft`."""
+    """Storage of the loan book's rows; see `quintet.state.features.Draft`."""
 
     def row(self, table: str, key: str) -> dict[str, Any] | None:
-        """A row."""
+        """Return a row, None if there is none."""
 
     def put_row(self, table: str, key: str, parent: str | None, row: dict[str, Any] | None) -> None:
         """Set a row, or remove it."""
 
     def children(self, table: str, parent: str) -> list[tuple[str, dict[str, Any]]]:
-        """The rows of a table that belong to `parent`."""
+        """Return the rows of a table that belong to `parent`, with their keys."""
 
     def table_keys(self, table: str) -> list[str]:
-        """The keys of a table's rows."""
+        """Return the keys of a table's rows."""
 
     def states(self, owner: str) -> dict[str, Any]:
-        """The states of a client's features."""
+        """Return the states of a client's features."""
 
     def put_states(self, owner: str, states: dict[str, Any]) -> None:
-        """Set them."""
+        """Set the states of a client's features."""
 
 
 def apply_changes(rows: Rows, known: Sequence[Feature], changes: Iterable[Change]) -> dict[str, int]:
-    """Apply changes in their order to rows and states; how many events each touched client had."""
+    """Apply changes in order to rows and states, and count the events of each affected client."""
     touched: dict[str, int] = {}
     for change in changes:
         for client, event in events_of(rows, change):
@@ -47,16 +47,16 @@ def apply_changes(rows: Rows, known: Sequence[Feature], changes: Iterable[Change
 
 
 def events_of(rows: Rows, change: Change) -> list[tuple[str, Event]]:
-    """What a change means, client by client; `rows` have it afterwards. Other tables mean nothing."""
+    """Apply a change to `rows` and return its events with their clients; none for tables that lending does not read."""
     if change.table not in TABLES:
         return []
     if change.operation == "truncate":
         return [event for key in rows.table_keys(change.table) for event in _moved(rows, change.table, key, None)]
-    told = change.row if change.row is not None else change.old
-    before = change.old if change.old is not None and "id" in change.old else told
-    if told is None or before is None:
-        raise ValueError(f"{change.table} at {change.position}: the log does not say which row; it needs a primary key")
-    key, former = str(told["id"]), str(before["id"])
+    known = change.row if change.row is not None else change.old
+    before = change.old if change.old is not None and "id" in change.old else known
+    if known is None or before is None:
+        raise ValueError(f"{change.table} at {change.position}: the change names no row. Give the table a primary key")
+    key, former = str(known["id"]), str(before["id"])
     row = completed(change, rows.row(change.table, former))
     moved = _moved(rows, change.table, former, None) if former != key else []
     return [*moved, *_moved(rows, change.table, key, row)]
@@ -79,7 +79,7 @@ def _moved(rows: Rows, table: str, key: str, row: Row | None) -> list[tuple[str,
 
 
 def _handed_over(event: Event, was: Row | None, before: str | None, owner: str | None) -> list[tuple[str, Event]]:
-    """The event for who has the row now, and its end for who had it; nothing where nothing that counts changed."""
+    """Return the event for the row's owner, and its removal for a former owner; none if features are not affected."""
     if before == owner:
         return [] if owner is None or was == event.row else [(owner, event)]
     ended = [(before, event._replace(row=None))] if before is not None else []
@@ -100,7 +100,7 @@ def _client_of_loan(rows: Rows, loan: str | None) -> str | None:
 
 
 def clean(table: str, row: dict[str, Any] | None) -> Row | None:
-    """The columns that features read; a date that no calendar has is null."""
+    """Return the columns that features read; dates that Python does not know become null."""
     if row is None:
         return None
     kinds = TABLES[table]

@@ -1,4 +1,4 @@
-"""Gradient boosting with monotone constraints, as plain trees."""
+"""Gradient boosting with monotone constraints, exported as plain trees."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Boosted:
-    """Fitted boosting, over `inputs` in their order."""
+    """A fitted gradient boosting over `inputs`, in this order."""
 
     inputs: tuple[str, ...]
     fitted: HistGradientBoostingClassifier
 
     def log_odds(self, columns: Columns) -> np.ndarray:
-        """The log-odds of default."""
+        """Return the log-odds of default of each row."""
         return self.fitted.decision_function(_matrix(columns, self.inputs))
 
     def model(self, slope: float, shift: float, columns: Columns) -> ScoringModel:
-        """The model of calibrated log-odds, `shift + slope * log_odds`. columns: who is average."""
-        # scikit-learn has no public way to its trees; a test holds these against its own predictions.
+        """Return the model of the calibrated log-odds, `shift + slope * log_odds`. columns: rows to average over."""
+        # scikit-learn has no public access to its trees; a test compares these with its own predictions.
         trees = tuple(_nodes(stage[0].nodes) for stage in self.fitted._predictors)
         intercept = float(np.ravel(self.fitted._baseline_prediction)[0])
         matrix = _matrix(columns, self.inputs)
@@ -38,7 +38,7 @@ class Boosted:
 
 
 def fit_boosted(columns: Columns, is_default: np.ndarray) -> Boosted:
-    """Fit. More of an input never moves the risk against its direction."""
+    """Fit gradient boosting whose risk is monotone in each input, as `Input.direction` says."""
     inputs = tuple(columns)
     fitted = HistGradientBoostingClassifier(
         max_iter=60,
@@ -58,7 +58,7 @@ def _matrix(columns: Columns, inputs: tuple[str, ...]) -> np.ndarray:
 
 
 def _nodes(nodes: Any) -> tuple[Node, ...]:
-    """The nodes of a tree, children after their parents; an inner node has the mean of the leaves below it."""
+    """Return the nodes of a tree, children after parents; an inner node has the mean of the leaves below it."""
     value, count = nodes["value"].astype(float), nodes["count"].astype(float)
     is_leaf = nodes["is_leaf"].astype(bool)
     for place in np.flatnonzero(~is_leaf)[::-1]:
@@ -69,7 +69,7 @@ def _nodes(nodes: Any) -> tuple[Node, ...]:
         if is_leaf[place]
         else Node(
             int(node["feature_idx"]),
-            min(float(node["num_threshold"]), sys.float_info.max),  # infinite where known goes left and null right
+            min(float(node["num_threshold"]), sys.float_info.max),  # infinite if values go left and null goes right
             bool(node["missing_go_to_left"]),
             int(node["left"]),
             int(node["right"]),
@@ -80,7 +80,7 @@ def _nodes(nodes: Any) -> tuple[Node, ...]:
 
 
 def _added(nodes: tuple[Node, ...], matrix: np.ndarray) -> np.ndarray:
-    """What the splits of a tree add for each row and input: the change of the mean from node to node."""
+    """Return what the splits of a tree add for each row and input: the change of the mean from node to node."""
     added = np.zeros(matrix.shape)
     reached = {0: np.ones(len(matrix), dtype=bool)}
     for place, node in enumerate(nodes):

@@ -1,4 +1,4 @@
-"""The feature catalogue: what each feature means, how it is computed, and how its values are distributed."""
+"""Describe the features: their meaning, their code, and the distribution of their values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLUMNS = ["feature", "unit", "null_rule", "clients", "null_share", "median", "p
 
 
 def distribution(marts: duckdb.DuckDBPyConnection, known: Sequence[Feature]) -> pd.DataFrame:
-    """`COLUMNS`, a row a feature: how many clients, what share is null, median, 95th percentile and largest value."""
+    """Return a row for each feature with `COLUMNS`: clients, share of nulls, median, 95th percentile and maximum."""
     columns = {row[0] for row in marts.execute("describe marts.fct_client_features").fetchall()}
     parts = [
         f"select '{feature.name}' as feature, count(*) as clients, "
@@ -32,15 +32,15 @@ def distribution(marts: duckdb.DuckDBPyConnection, known: Sequence[Feature]) -> 
 
 
 def code_of(feature: Feature) -> str:
-    """The source of the feature's fold and value."""
+    """Return the source code of the feature's `apply` and `value`."""
     return "\n\n".join(inspect.getsource(part) for part in (feature.apply, feature.value))
 
 
 def sql_of(feature: Feature) -> str:
-    """The same in plain SQL, for one client and day."""
+    """Return the feature as plain SQL for one client and day."""
     return textwrap.dedent(feature.sql).strip()
 
 
 def file_of(feature: Feature) -> str:
-    """The file of the feature, below the project's folder."""
+    """Return the feature's file, relative to the project's folder."""
     return f"{sys.modules[feature.apply.__module__].__name__.replace('.', '/')}.py"

@@ -1,4 +1,4 @@
-"""What lending needs of the source: three tables, and columns with their kinds."""
+"""The tables and columns that lending reads from the lender's database."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ TABLES: dict[str, dict[str, str]] = {
         "created_on": "date",
     },
 }
-"""By table the columns that the features read; others are carried along."""
+"""The columns that features read, by table; other columns are replicated as well."""
 
 APPLICATION = "application"
-"""The status of a loan that nobody has decided on."""
+"""The status of a loan that is not decided yet."""
 
 ISSUED = frozenset({"active", "paid", "overdue"})
-"""The statuses of a loan that was paid out; an application was not."""
+"""The statuses of a loan that was paid out."""
 
 OPEN = frozenset({"active", "overdue"})
 """The statuses of a loan that is still owed."""
 
 
 def amount(row: Row, column: str) -> float:
-    """A sum of money of a row; null, negative and not-a-number count as nothing."""
+    """Return an amount of money of a row; null, negative and NaN count as 0."""
     value = row[column]
     return value if isinstance(value, (int, float)) and value > 0 else 0.0

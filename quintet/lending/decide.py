@@ -1,4 +1,4 @@
-"""One decision from what was known: the record for the log, the text that is answered, and the replay of both."""
+"""Make one decision: its record for the log and its answer, and reproduce both from the log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from quintet.lending.active import KeptModel
+from quintet.lending.active import LoadedModel
 from quintet.lending.application import Application
 from quintet.lending.decision_log import DecisionRecord
 from quintet.lending.endpoint import ScoredBy
@@ -22,42 +22,42 @@ Figures = Mapping[str, float | None]
 
 @dataclass(frozen=True)
 class Known:
-    """All that a decision is made of.
+    """The inputs of a decision.
 
-    figures: features and the application's own, by name. features_version, applied_lsn: None where there were no
-    features. shortfall: what could not be had, None where nothing was missing.
+    figures: features and the application's own figures, by name. features_version, applied_lsn: None without features.
+    degraded_reason: why features or score are missing, None if they are there.
     """
 
     figures: Figures
     features_version: str | None
     applied_lsn: int | None
     scored_by: ScoredBy | None
-    shortfall: str | None
+    degraded_reason: str | None
 
 
 @dataclass(frozen=True)
-class Replayed:
-    """A decision made again from the log. differences: what is not as it was, in words; empty where all is equal."""
+class Reproduced:
+    """A decision reproduced from the log. differences: what differs from the record, in words."""
 
     answer: str
     differences: tuple[str, ...]
 
 
 class NotReplayableError(ValueError):
-    """The log lacks what a replay needs; the text says what."""
+    """The log lacks what is needed to reproduce a decision; the message says what."""
 
 
 def decided(
     application: Application,
     known: Known,
     policy: Policy,
-    challenger: KeptModel | None,
+    challenger: LoadedModel | None,
     asked_by: str,
     decided_at: dt.datetime,
     waited_ms: float,
     latency_ms: float,
 ) -> DecisionRecord:
-    """The decision, as the log keeps it."""
+    """Decide an application and return the record for the log."""
     scored_by = known.scored_by
     scored = scored_by.scored if scored_by else None
     outcome = policy.decide(known.figures, scored)
@@ -82,7 +82,7 @@ def decided(
         features_version=known.features_version,
         applied_lsn=known.applied_lsn,
         score_reasons=_ENCODE(scored.reasons) if scored else None,
-        shortfall=known.shortfall,
+        shortfall=known.degraded_reason,
         challenger=_ENCODE(in_shadow(challenger.model, known.figures, policy)) if challenger else None,
         waited_ms=waited_ms,
         latency_ms=latency_ms,
@@ -91,7 +91,7 @@ def decided(
 
 
 def in_shadow(model: ScoringModel, figures: Figures, policy: Policy) -> dict[str, Any]:
-    """What a challenger would have decided; nobody acts on it."""
+    """Return what a challenger would have decided, for the log only."""
     try:
         scored = model.score(figures)
     except ValueError as error:
@@ -106,17 +106,17 @@ def in_shadow(model: ScoringModel, figures: Figures, policy: Policy) -> dict[str
     }
 
 
-def replay(record: DecisionRecord, policy_text: str | None, model_text: str | None) -> Replayed:
-    """Make a decision again from its record and the texts of the policy and the model that made it.
+def reproduce(record: DecisionRecord, policy_text: str | None, model_text: str | None) -> Reproduced:
+    """Reproduce a decision from its record and the texts of the policy and the model that made it.
 
-    A score that another process gave is taken as it was logged. Raises NotReplayableError where a text is missing.
+    A score of an external endpoint is read from the record. Raises NotReplayableError if a text is missing.
     """
     if policy_text is None:
-        raise NotReplayableError(f"the log has no text of the policy {record.policy_version}")
+        raise NotReplayableError(f"the log lacks the text of policy {record.policy_version}")
     if record.model_sha256 is not None and model_text is None:
-        raise NotReplayableError(f"the log has no text of the model {record.model_version}")
+        raise NotReplayableError(f"the log lacks the text of model {record.model_version}")
     figures = json.loads(record.figures)
-    policy = Policy.from_text(policy_text, known_names() | figures.keys())  # a feature may be there no longer
+    policy = Policy.from_text(policy_text, known_names() | figures.keys())  # a feature may no longer exist
     scored_by = None
     if record.model_version is not None and record.score is not None and record.points is not None:
         scored = Scored(record.score, record.points, tuple(json.loads(record.score_reasons or "[]")))
@@ -133,13 +133,13 @@ def replay(record: DecisionRecord, policy_text: str | None, model_text: str | No
         "reasons": (_ENCODE(outcome.reasons), record.reasons),
         "answer": (answer, record.answer),
     }
-    return Replayed(
+    return Reproduced(
         answer, tuple(f"{name}: {now} now, {then} then" for name, (now, then) in pairs.items() if now != then)
     )
 
 
 def sentence_of(code: str, policy: Policy) -> str:
-    """What a reason says to the client."""
+    """Return the sentence for the client of a reason code."""
     return policy.sentences.get(code) or REASONS[code]
 
 

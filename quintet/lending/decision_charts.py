@@ -1,4 +1,4 @@
-"""The figures of the decisions page: from a table to a chart, its table and the sentence that says its main number."""
+"""The figures of the decisions page: each has a chart, its table and a sentence with the main number."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from quintet.ml.statistics import SHIFTED, STABLE
 from quintet.presentation.design import Column, Figure, format_value, tooltips
 
 LIMIT_MS = 1_000
-"""What no decision may take."""
+"""The limit of the time from request to decision."""
 
 _NOTHING = "There is nothing to draw."
-_NONE_YET = "No application was decided in this time. A CRM sends them to `/v1/lending/decisions`; try `make simulate`."
+_NONE_YET = "No application was decided in this time. Send one to `/v1/lending/decisions`, or run `make simulate`."
 _HEIGHT = 240
 
 _LATENCY_COLUMNS = (
@@ -54,7 +54,7 @@ _SERIES = {"p50_ms": "Median", "p99_ms": "99th percentile", "waited_p99_ms": "Wa
 
 
 def latency_figure(rows: pd.DataFrame) -> Figure:
-    """Median and 99th percentile over time against the one-second line. rows: of `latencies`."""
+    """Draw median and 99th percentile over time against the limit of one second. rows: of `latencies`."""
     title = "Milliseconds to a decision, against the limit of one second"
     if rows.empty:
         return Figure("latency", title, _NOTHING, None, rows, _LATENCY_COLUMNS, _NONE_YET, 160)
@@ -89,14 +89,14 @@ def latency_figure(rows: pd.DataFrame) -> Figure:
     )
     chart = alt.layer(limit, label, drawn.mark_line(), drawn.mark_point(size=20)).properties(height=_HEIGHT)
     note = (
-        "From the arrival of the request until the decision is handed to the disk; most of it is the wait until the "
+        "From the arrival of the request until the decision is written to the disk; most of it is the wait until the "
         "stream has applied the application's commit."
     )
     return Figure("latency", title, sentence, chart, rows, _LATENCY_COLUMNS, note, _HEIGHT)
 
 
 def shares_figure(rows: pd.DataFrame) -> Figure:
-    """What was decided over time. rows: of `shares`."""
+    """Draw the shares of the decisions over time. rows: of `shares`."""
     title = "Share of applications approved, referred and rejected"
     if rows.empty:
         return Figure("shares", title, _NOTHING, None, rows, _SHARE_COLUMNS, _NONE_YET, 160)
@@ -120,12 +120,12 @@ def shares_figure(rows: pd.DataFrame) -> Figure:
         .properties(height=_HEIGHT)
     )
     counts = rows.groupby("decision")["decisions"].sum()
-    told = ", ".join(f"{format_value(counts.get(name, 0) / counts.sum(), 'percent')} {name}" for name in DECISIONS)
-    return Figure("shares", title, f"{told}, of {int(counts.sum()):,}.", chart, rows, _SHARE_COLUMNS, "", _HEIGHT)
+    text = ", ".join(f"{format_value(counts.get(name, 0) / counts.sum(), 'percent')} {name}" for name in DECISIONS)
+    return Figure("shares", title, f"{text}, of {int(counts.sum()):,}.", chart, rows, _SHARE_COLUMNS, "", _HEIGHT)
 
 
 def scores_figure(rows: pd.DataFrame, approve_below: float | None, reject_from: float | None) -> Figure:
-    """How scores are spread by decision, with the cut-offs of the policy. rows: of `scores`."""
+    """Draw the distribution of scores by decision, with the policy's cut-offs. rows: of `scores`."""
     title = "Decisions by probability of default"
     if rows.empty:
         return Figure("scores", title, _NOTHING, None, rows, _SCORE_COLUMNS, _NONE_YET, 160)
@@ -162,7 +162,7 @@ def scores_figure(rows: pd.DataFrame, approve_below: float | None, reject_from: 
 
 
 def reasons_figure(rows: pd.DataFrame) -> Figure:
-    """How often each reason was given. rows: of `reasons`."""
+    """Draw how often each reason was given. rows: of `reasons`."""
     title = "Reasons given, number of decisions"
     if rows.empty:
         return Figure("reasons", title, _NOTHING, None, rows, _REASON_COLUMNS, "No reason was given in this time.", 120)
@@ -178,16 +178,16 @@ def reasons_figure(rows: pd.DataFrame) -> Figure:
         .properties(height=height)
     )
     first = rows.iloc[0]
-    sentence = f"{first['code']} was given most: in {format_value(first['share'], 'percent')} of decisions."
+    sentence = f"{first['code']} is the most frequent: in {format_value(first['share'], 'percent')} of decisions."
     note = "A decision may have several reasons."
     return Figure("reasons", title, sentence, chart, rows, _REASON_COLUMNS, note, height)
 
 
 def drift_figure(rows: pd.DataFrame) -> Figure:
-    """How far each figure has moved. rows: of `drift`."""
+    """Draw the drift of each figure. rows: of `drift`."""
     title = "Drift of the figures, population stability index"
     if rows.empty:
-        note = f"At least {FEWEST_FOR_DRIFT} decisions are needed in this time, and as many before it."
+        note = f"Drift needs at least {FEWEST_FOR_DRIFT} decisions in this time, and as many before it."
         return Figure("drift", title, _NOTHING, None, rows, _DRIFT_COLUMNS, note, 120)
     height = 26 * len(rows) + 30
     base = alt.Chart(rows)
@@ -199,7 +199,7 @@ def drift_figure(rows: pd.DataFrame) -> Figure:
     marks = alt.Chart(pd.DataFrame({"psi": [STABLE, SHIFTED]})).mark_rule(style="reference").encode(x="psi:Q")
     shifted = rows[rows["psi"] > SHIFTED]["figure"].tolist()
     sentence = f"Shifted: {', '.join(shifted)}." if shifted else f"No figure is above {SHIFTED}; all are stable enough."
-    note = "Below 0.1 stable, above 0.25 shifted: the decisions of this time against those just before it."
+    note = "Below 0.1: stable; above 0.25: shifted. Compares the decisions of this time with the ones before it."
     chart = alt.layer(bars, marks).properties(height=height)
     return Figure("drift", title, sentence, chart, rows, _DRIFT_COLUMNS, note, height)
 

@@ -1,4 +1,4 @@
-"""The log of loan decisions: every decision with all that made it, one for each application."""
+"""The log of loan decisions: one for each application, with all of its inputs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ RECORDED = (
     RecordedTable(
         "loan_decisions",
         "lending",
-        "Every loan decision of the service, with all that made it, from its log.",
+        "Every loan decision of the service with its inputs, from the decision log.",
         {
             "decision_number": "bigint",
             "application_id": "bigint",
@@ -93,11 +93,11 @@ _ROOM_BYTES = 4_096 * MOST_FRAMES
 
 @dataclass(frozen=True)
 class DecisionRecord:
-    """A decision with all that made it. Times are ISO 8601, UTC.
+    """A decision with all of its inputs. Times are ISO 8601, UTC.
 
     identity: digest of what was applied for. application, figures, challenger, reasons, score_reasons: JSON. shortfall:
-    what could not be had in time. waited_ms: for the features. latency_ms: from the arrival of the request until the
-    decision was handed to the disk. answer: the text that was answered.
+    why features or score were missing. waited_ms: time spent on the features. latency_ms: from the arrival of the
+    request until the decision was sent to the disk. answer: the text of the answer.
     """
 
     application_id: int
@@ -135,7 +135,7 @@ _INSERT = (
 
 
 class DecisionLog:
-    """The log in `folder`, made on first use."""
+    """The decision log in `folder`, created on first use."""
 
     def __init__(self, folder: Path) -> None:
         self._store = Store(folder, FILE, {"decisions": (_SCHEMA,)})
@@ -147,33 +147,33 @@ class DecisionLog:
         return self._store.path
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start the writer."""
         self._make_room()
         self._writer.start()
 
     def close(self) -> None:
-        """Write what waits, and close the file."""
+        """Write pending decisions, and close the file."""
         self._writer.close()
         self._store.close()
 
     def record(self, record: DecisionRecord) -> Future[DecisionRecord]:
-        """Write a decision; gives what stands in the log then: the record, or that which was there before."""
+        """Write a decision; return the application's record in the log, which may be an earlier one."""
         return self._writer.run(partial(_keep, record=record))
 
     def of_application(self, application_id: int) -> DecisionRecord | None:
-        """The decision of an application, None where there is none."""
+        """Return the decision of an application, None if there is none."""
         return _find(self._store.read(), application_id)
 
     def of_decision(self, decision_id: str) -> DecisionRecord | None:
-        """The decision of this name, None where there is none."""
+        """Return the decision with this id, None if there is none."""
         row = self._store.read().execute(f"select {_COLUMNS} from decisions where decision_id = ?", (decision_id,))
         found = row.fetchone()
         return None if found is None else DecisionRecord(*found)
 
     def since(self, moment: str, limit: int) -> pd.DataFrame:
-        """Decisions from a moment (ISO, UTC) on, the last `limit` of them, the first one first.
+        """Return the last `limit` decisions since a moment (ISO, UTC), the oldest first.
 
-        Without the texts that only a replay needs.
+        Omits the texts that are only needed to reproduce a decision.
         """
         return pd.read_sql_query(
             "select * from (select decision_number, application_id, decision_id, client_id, decided_at, decision, "
@@ -185,7 +185,7 @@ class DecisionLog:
         )
 
     def after(self, number: int) -> pd.DataFrame:
-        """All decisions after the one with this number, every column."""
+        """Return all decisions after the one with this number, with every column."""
         return pd.read_sql_query(
             "select * from decisions where decision_number > ? order by decision_number",
             self._store.read(),
@@ -193,12 +193,12 @@ class DecisionLog:
         )
 
     def applications(self) -> Iterator[int]:
-        """The application of every decision; one that was decided twice would come twice."""
+        """Yield the application of every decision."""
         for row in self._store.read().execute("select application_id from decisions"):
             yield row["application_id"]
 
     def keep_artefact(self, kind: str, sha256: str, version: str, text: str, now: str) -> None:
-        """Keep the text of a model or a policy before it decides; the same text again changes nothing."""
+        """Store the text of a model or a policy before it is used; a text that is already there changes nothing."""
         with self._store.write() as connection:
             connection.execute(
                 "insert into artefacts (sha256, kind, version, first_used_at, text) values (?, ?, ?, ?, ?) "
@@ -207,12 +207,12 @@ class DecisionLog:
             )
 
     def artefact(self, sha256: str) -> str | None:
-        """The text with this hash, None where it was never kept."""
+        """Return the text with this hash, None if it is not stored."""
         row = self._store.read().execute("select text from artefacts where sha256 = ?", (sha256,)).fetchone()
         return None if row is None else str(row["text"])
 
     def last_policy(self) -> str | None:
-        """The text of the policy that decided last, or of the one kept last where nothing was decided."""
+        """Return the policy of the latest decision, or the latest policy stored if there are no decisions."""
         row = (
             self._store.read()
             .execute(
@@ -224,7 +224,7 @@ class DecisionLog:
         return None if row is None else str(row["text"])
 
     def _make_room(self) -> None:
-        """Let SQLite's log have its full length at once: a write into a file that need not grow takes half the time."""
+        """Grow SQLite's log to its full length first: a write into a file that need not grow takes half the time."""
         with self._store.write() as connection:
             connection.execute("insert into room values (zeroblob(?))", (_ROOM_BYTES,))
         with self._store.write() as connection:

@@ -1,4 +1,4 @@
-"""What the decision log says over a time: latencies, shares, scores, reasons, and how the figures have drifted."""
+"""Summarise the decision log over a time: latencies, shares, scores, reasons, and drift of the figures."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pandas as pd
 from quintet.ml.statistics import stability
 
 DECISIONS = ("approve", "refer", "reject")
-"""In the order in which they are shown."""
+"""The decisions, in display order."""
 
 SCORE_STEP = 0.05
 _DRIFT_BINS = 10
 FEWEST_FOR_DRIFT = 200
-"""Rows before and within the time without which drift is not told."""
+"""Rows that drift needs, both before and within the time."""
 
 
 def latencies(rows: pd.DataFrame, every: str) -> pd.DataFrame:
-    """By step of time: at, decisions, p50_ms, p99_ms, slowest_ms, waited_p99_ms. every: as pandas writes a period."""
+    """Return at, decisions, p50_ms, p99_ms, slowest_ms, waited_p99_ms by step of time. every: a pandas frequency."""
     grouped = rows.rename(columns={"decided_at": "at"}).groupby(pd.Grouper(key="at", freq=every))
     found = grouped["latency_ms"].agg(
         decisions="count", p50_ms="median", p99_ms=lambda each: each.quantile(0.99), slowest_ms="max"
@@ -29,7 +29,7 @@ def latencies(rows: pd.DataFrame, every: str) -> pd.DataFrame:
 
 
 def shares(rows: pd.DataFrame, every: str) -> pd.DataFrame:
-    """By step of time and decision: at, decision, decisions, share."""
+    """Return at, decision, decisions and share by step of time and decision."""
     counted = rows.groupby([pd.Grouper(key="decided_at", freq=every), "decision"])["decision"].agg(decisions="count")
     found = counted.rename_axis(["at", "decision"]).reset_index()
     found["share"] = found["decisions"] / found.groupby("at")["decisions"].transform("sum")
@@ -37,7 +37,7 @@ def shares(rows: pd.DataFrame, every: str) -> pd.DataFrame:
 
 
 def scores(rows: pd.DataFrame) -> pd.DataFrame:
-    """By step of score and decision: low, high, decision, decisions. Decisions without a score are left out."""
+    """Return low, high, decision and decisions by step of score and decision. Omits decisions without a score."""
     known = rows.dropna(subset=["score"])
     step = (known["score"] / SCORE_STEP).astype(int).clip(upper=round(1 / SCORE_STEP) - 1)
     counted = known.groupby([step.rename("step"), "decision"]).size().rename("decisions").reset_index()
@@ -53,18 +53,18 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def reasons(rows: pd.DataFrame) -> pd.DataFrame:
-    """By reason: code, decisions, share of all decisions, and how many of each kind; the most frequent first."""
-    told = rows.assign(code=rows["reasons"].map(json.loads)).explode("code").dropna(subset=["code"])
-    counted = told.groupby(["code", "decision"]).size().unstack(fill_value=0).reindex(columns=DECISIONS, fill_value=0)
+    """Return code, decisions, share of all decisions, and counts by decision of each reason; most frequent first."""
+    given = rows.assign(code=rows["reasons"].map(json.loads)).explode("code").dropna(subset=["code"])
+    counted = given.groupby(["code", "decision"]).size().unstack(fill_value=0).reindex(columns=DECISIONS, fill_value=0)
     counted["decisions"] = counted.sum(axis=1)
     counted["share"] = counted["decisions"] / max(len(rows), 1)
     return counted.sort_values(["decisions"], ascending=False, kind="stable").rename_axis("code").reset_index()
 
 
 def drift(before: pd.DataFrame, within: pd.DataFrame) -> pd.DataFrame:
-    """By figure: psi, null_before, null_within, median_before, median_within; the furthest first.
+    """Return psi, null_before, null_within, median_before, median_within of each figure, the largest drift first.
 
-    Bins of equal counts before, and one for null. Empty where there are too few decisions to tell.
+    Bins have equal counts before, and null has its own. Empty with fewer than `FEWEST_FOR_DRIFT` rows.
     """
     columns = ["figure", "psi", "null_before", "null_within", "median_before", "median_within"]
     if min(len(before), len(within)) < FEWEST_FOR_DRIFT:

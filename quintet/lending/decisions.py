@@ -1,4 +1,4 @@
-"""Deciding applications as they come: wait for the features, ask for the score, decide, write it down, answer."""
+"""Decide applications as they arrive: wait for features, score, decide, log, answer."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SHARE_FOR_FEATURES = 0.6
 
 
 class ConflictError(ValueError):
-    """The application was decided, or is being decided, with other content."""
+    """The application was sent before with other content."""
 
 
 class RefusedError(ValueError):
-    """The application cannot be decided as it is. field: which of its fields is at fault."""
+    """The application is not valid. field: the field at fault."""
 
     def __init__(self, field: str, text: str) -> None:
         super().__init__(text)
@@ -33,19 +33,19 @@ class RefusedError(ValueError):
 
 
 class NoPolicyError(RuntimeError):
-    """There is no policy to decide by; the text says why."""
+    """No policy is active; the message says why."""
 
 
 @dataclass(frozen=True)
 class Answered:
-    """What stands in the log, and whether it stood there before."""
+    """The record in the log. is_repeat: whether it is from an earlier request."""
 
     record: DecisionRecord
     is_repeat: bool
 
 
 class Decisions:
-    """Decides applications. clock: UTC, with its zone. budget_seconds: within which features and score have to come."""
+    """Decides applications. clock: UTC, with its zone. budget_seconds: time limit for features and score together."""
 
     def __init__(
         self,
@@ -64,18 +64,18 @@ class Decisions:
         self._waiting = 0
 
     def start(self) -> None:
-        """Begin to write, and read what is in force."""
+        """Start the log's writer, and load policy and models."""
         self.log.start()
         self.serving.start()
 
     async def close(self) -> None:
-        """End after what is under way."""
+        """Finish pending decisions and close."""
         await self.scorer.close()
         await asyncio.to_thread(self.serving.close)
         await asyncio.to_thread(self.log.close)
 
     async def decide(self, application: Application, asked_by: str) -> Answered:
-        """The decision of an application: the one in the log, else a new one, in the log when this returns.
+        """Return the decision of an application: the one in the log, or else a new one, logged before this returns.
 
         Raises ConflictError, RefusedError, NoPolicyError.
         """
@@ -95,7 +95,7 @@ class Decisions:
         try:
             answered = await self._decide(application, asked_by, began)
         except BaseException as error:
-            future.set_exception(error if isinstance(error, Exception) else RuntimeError("the request was given up"))
+            future.set_exception(error if isinstance(error, Exception) else RuntimeError("the request was cancelled"))
             raise
         finally:
             del self._under_way[application.application_id]
@@ -106,15 +106,15 @@ class Decisions:
         untimely = why_untimely(application, self._clock())
         if untimely is not None:
             raise RefusedError("submitted_at", untimely)
-        in_force = self.serving.now
-        if in_force.policy is None:
-            raise NoPolicyError("; ".join(in_force.faults) or "no policy is in force")
+        active = self.serving.now
+        if active.policy is None:
+            raise NoPolicyError("; ".join(active.faults) or "no policy is active")
         known, waited = await self._known(application, began)
         record = decided(
             application,
             known,
-            in_force.policy,
-            in_force.challenger,
+            active.policy,
+            active.challenger,
             asked_by,
             self._clock(),
             round(waited * 1000, 3),
@@ -124,20 +124,20 @@ class Decisions:
         return Answered(record, is_repeat=False) if kept is record else _repeated(application, kept)
 
     async def _known(self, application: Application, began: float) -> tuple[Known, float]:
-        """What is known within the budget, and how many seconds the features took."""
-        at, shortfall = await self._features_at(application, began + self._budget * _SHARE_FOR_FEATURES)
+        """Return the inputs that are available within the budget, and the seconds that the features took."""
+        at, degraded_reason = await self._features_at(application, began + self._budget * _SHARE_FOR_FEATURES)
         waited = time.perf_counter() - began
         if at is not None and at.values is None:
             raise RefusedError(
                 "client_id",
-                f"the CRM's table user has no client {application.client_id}, and everything that was committed with "
-                "the application is known; commit the client first, or mend the id",
+                f"the CRM's table user has no client {application.client_id}, although the stream has applied the "
+                "application's commit; commit the client first, or fix the id",
             )
         if at is None or at.values is None:
-            return Known(application.values(), None, None, None, shortfall), waited
+            return Known(application.values(), None, None, None, degraded_reason), waited
         figures = {**at.values, **application.values()}
-        scored_by, shortfall = await self._score(figures, began + self._budget - time.perf_counter())
-        return Known(figures, at.version, at.applied_lsn, scored_by, shortfall), waited
+        scored_by, degraded_reason = await self._score(figures, began + self._budget - time.perf_counter())
+        return Known(figures, at.version, at.applied_lsn, scored_by, degraded_reason), waited
 
     async def _score(self, figures: Figures, seconds: float) -> tuple[ScoredBy | None, str | None]:
         try:
@@ -146,7 +146,7 @@ class Decisions:
             return None, str(error)
 
     async def _features_at(self, application: Application, until: float) -> tuple[AtApplication | None, str | None]:
-        """The features once they cover the application; None, and why, where they do not in time."""
+        """Wait until the features cover the application and return them; None and the reason if that takes too long."""
         while True:
             try:
                 seen = self._features.store.version()
@@ -164,9 +164,9 @@ class Decisions:
                 return None, f"the features cannot be read: {error}"
 
     async def _await_change(self, seen: int, seconds: float) -> bool:
-        """Wait until the features are another version than `seen`; False where they are not within `seconds`.
+        """Wait until the features change from version `seen`; False if they do not within `seconds`.
 
-        One task asks for all who wait, so that a stream that stands still costs little.
+        One task polls for all waiting requests, so a stream that stands still costs little.
         """
         if self._features.store.version() != seen:
             return True
@@ -203,12 +203,12 @@ def _repeated(application: Application, found: DecisionRecord) -> Answered:
 
 def _conflict(application_id: int) -> str:
     return (
-        f"application {application_id} was sent before with other content; a decision stands for what it was made of. "
-        "Give the changed application an id of its own"
+        f"application {application_id} was sent before with other content, and a decision cannot be changed. "
+        "Give the changed application a new id"
     )
 
 
 def _look_at(future: asyncio.Future[Answered]) -> None:
-    """Look at an exception that nobody else waits for, so that it is not logged as forgotten."""
+    """Retrieve the exception of a future, or asyncio logs it as never retrieved."""
     if not future.cancelled():
         future.exception()

@@ -1,4 +1,4 @@
-"""What lending declares about itself."""
+"""The declaration of the domain lending."""
 
 from quintet.domain import Domain
 from quintet.lending.decision_log import RECORDED
@@ -10,7 +10,7 @@ LENDING = Domain(
     other_inboxes=(INBOX,),
     has_rows=has_clients,
     headline=headline,
-    scopes={"lending:read": "features and figures of lending", "lending:decide": "asking for a loan decision"},
+    scopes={"lending:read": "features and figures of lending", "lending:decide": "request loan decisions"},
     recorded=RECORDED,
     web=(
         "quintet.web.routes.lending",

@@ -1,4 +1,4 @@
-"""Read a PostgreSQL dump as a stream of SQL statements, whatever its format. Nothing of it is run here.
+"""Read a PostgreSQL dump of any format as a stream of SQL statements, without running them.
 
 Plain dumps (`.sql`, `.sql.gz`) are split into statements; the archives of `pg_dump` (custom and tar format) are turned
 into SQL by `pg_restore` first. psql is not used: its meta-commands can start programs.
@@ -45,19 +45,19 @@ _ELEMENT = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-"""One element of SQL text. A part that is not closed yet is `open`."""
+"""One element of SQL text; `open` is one whose end has not arrived yet."""
 _HARMLESS_COMMANDS = ("\\restrict", "\\unrestrict")  # pg_dump writes them for psql
 
 
 class DumpError(ValueError):
-    """A dump cannot be used; the text says what is wrong and what to do."""
+    """A dump cannot be used; the message says what is wrong and what to do."""
 
 
 @dataclass(frozen=True)
 class Statement:
     """One SQL statement without its semicolon; for `copy … from stdin` with the data that follows it.
 
-    data: to be read to its end before the next statement is asked for; None where none follows.
+    data: read it to its end before the next statement; None if none follows.
     """
 
     sql: bytes
@@ -68,8 +68,8 @@ class Statement:
 def open_dump(path: Path, report: Callable[[int], None]) -> Iterator[Iterator[bytes]]:
     """Yield the dump's SQL in pieces.
 
-    report: called with the bytes of the file that were read so far. Raises DumpError while reading where the file is
-    damaged, cut off, or no dump.
+    report: called with the bytes of the file read so far. Raises DumpError while reading if the file is damaged, cut
+    off, or no dump.
     """
     with path.open("rb") as file:
         head = file.read(_TAR_OFFSET + len(_TAR))
@@ -91,7 +91,7 @@ def _plain(path: Path, is_packed: bool, report: Callable[[int], None]) -> Genera
             while piece := source.read(_CHUNK_BYTES):
                 if b"\0" in piece:
                     raise DumpError(
-                        "the file is not SQL text. Give a dump as pg_dump writes it: .sql, .sql.gz or .dump."
+                        "the file is not SQL text. Use a dump as pg_dump writes it: .sql, .sql.gz or .dump."
                     )
                 begin = begin or piece[:4096]
                 tail = (tail + piece)[-4096:]
@@ -143,11 +143,11 @@ def statements(pieces: Iterator[bytes]) -> Iterator[Statement]:
         data = _copy_data(text)
         yield Statement(sql, data)
         for _ in data:
-            pass  # what was not read belongs to this statement still
+            pass  # skip the data that the caller did not read
 
 
 class _Text:
-    """SQL text as it arrives; what is in `buffer` before `start` was used."""
+    """SQL text as it arrives; `buffer` before `start` is consumed."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
@@ -155,7 +155,7 @@ class _Text:
         self.start = 0
 
     def more(self) -> bool:
-        """Drop what was used and lengthen the rest, at least twofold so that rescanning is cheap; False at the end."""
+        """Drop consumed text and at least double the rest, to keep rescanning cheap; return False at the end."""
         self.buffer, self.start = self.buffer[self.start :], 0
         if len(self.buffer) > _LONGEST_STATEMENT_BYTES:
             raise DumpError(
@@ -170,13 +170,13 @@ class _Text:
         return count > 0
 
     def use(self, end: int) -> bytes:
-        """Take what is before `end`."""
+        """Consume and return the text before `end`."""
         begin, self.start = self.start, end
         return self.buffer[begin:end]
 
 
 def _statement(text: _Text, is_first: bool) -> bytes | None:
-    """The next statement without its semicolon; None where only blanks and comments are left."""
+    """Return the next statement without its semicolon; None if only blanks and comments are left."""
     place, is_blank = text.start, True
     while (found := _element(text, place)) is not None:
         place, kind = found.end(), found.lastgroup
@@ -191,20 +191,20 @@ def _statement(text: _Text, is_first: bool) -> bytes | None:
         if is_blank:
             text.use(place)
     if not is_blank and is_first:
-        raise DumpError("it is no PostgreSQL dump: no statement ends in it. Give a dump as pg_dump writes it.")
+        raise DumpError("it is no PostgreSQL dump: it holds no complete statement. Use a dump as pg_dump writes it.")
     if not is_blank:
         raise DumpError("the dump is cut off within a statement. Copy or make it again.")
     return None
 
 
 def _element(text: _Text, place: int) -> re.Match[bytes] | None:
-    """The element at a place, whole; None at the end of the text. The buffer may have moved to the front by then."""
+    """Return the whole element at a place, None at the end of the text. The buffer may move to the front."""
     while True:
         found = _ELEMENT.match(text.buffer, place)
         is_whole = found is not None and found.lastgroup != "open"
         if found is not None and is_whole and (found.lastgroup == "end" or found.end() < len(text.buffer)):
             return found
-        # It may go on in what has not arrived.
+        # The element may continue in text that has not arrived.
         place -= text.start
         if text.more():
             continue
@@ -214,7 +214,7 @@ def _element(text: _Text, place: int) -> re.Match[bytes] | None:
 
 
 def _end_of_comment(text: _Text, place: int) -> int:
-    """The place behind a comment, which may hold others, that was opened before `place`."""
+    """Return the place after a comment that was opened before `place`; comments may be nested."""
     depth = 1
     while depth:
         found = _COMMENT_MARK.search(text.buffer, place)
@@ -229,7 +229,7 @@ def _end_of_comment(text: _Text, place: int) -> int:
 
 
 def _refuse_command(line: bytes, is_at_start: bool) -> None:
-    """Raise DumpError for a command of psql, but for those that pg_dump writes around each dump."""
+    """Raise DumpError for a command of psql, except those that pg_dump writes around each dump."""
     words = line.decode(errors="replace").split()
     if is_at_start and words and words[0] in _HARMLESS_COMMANDS:
         return
@@ -244,11 +244,11 @@ def _refuse_command(line: bytes, is_at_start: bool) -> None:
 
 
 def _copy_data(text: _Text) -> Iterator[bytes]:
-    """The data after a COPY statement, without the line that ends it."""
+    """Yield the data after a COPY statement, without the line that ends it."""
     while (line_end := text.buffer.find(b"\n", text.start)) < 0:
         if not text.more():
             raise DumpError("the dump is cut off before the data of a COPY. Copy or make it again.")
-    text.use(line_end)  # the line end stays, so that the end of no data is found like any other
+    text.use(line_end)  # keep the line end: the end marker of empty data then matches too
     skipped = 1
     while True:
         found = _DATA_END.search(text.buffer, text.start)

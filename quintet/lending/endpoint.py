@@ -1,4 +1,4 @@
-"""Scoring: in this process, or by another's endpoint with a time-out and a circuit breaker."""
+"""Score in this process, or by an HTTP endpoint with a time-out and a circuit breaker."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from quintet.lending.scoring import REASONS, Scored
 
 
 class NoScoreError(RuntimeError):
-    """There is no score in time; the text says why."""
+    """There is no score in time; the message says why."""
 
 
 @dataclass(frozen=True)
 class ScoredBy:
-    """A score and the model that gave it; sha256: of its file, None where another process has it."""
+    """A score and the version of its model. sha256: of the model's file, None for an HTTP endpoint."""
 
     scored: Scored
     version: str
@@ -29,37 +29,37 @@ class ScoredBy:
 
 
 class Scorer(Protocol):
-    """Gives scores."""
+    """A source of scores."""
 
     async def score(self, values: Mapping[str, float | None], seconds: float) -> ScoredBy:
-        """The score of these figures within `seconds`. Raises NoScoreError."""
+        """Return the score of these figures within `seconds`. Raises NoScoreError."""
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
 
 
 class InProcess:
-    """Scores by the model in force, in microseconds."""
+    """Scores by the active model, in microseconds."""
 
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
 
     async def score(self, values: Mapping[str, float | None], seconds: float) -> ScoredBy:  # noqa: ARG002  # no wait
-        """The score of these figures. Raises NoScoreError where no model is in force or a figure is missing."""
+        """Return the score of these figures. Raises NoScoreError if no model is active or a figure is missing."""
         kept = self._serving.now.model
         if kept is None:
-            raise NoScoreError("no scoring model is in force")
+            raise NoScoreError("no scoring model is active")
         try:
             return ScoredBy(kept.model.score(values), kept.model.version, kept.sha256)
         except ValueError as error:
             raise NoScoreError(str(error)) from None
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there are no connections."""
 
 
 class Breaker:
-    """Stops asking who has failed `most_failures` times in a row; after `pause_seconds` one is let through to try."""
+    """A circuit breaker: opens after `most_failures` in a row, and lets one request try after `pause_seconds`."""
 
     def __init__(self, most_failures: int, pause_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._pause, self._clock = most_failures, pause_seconds, clock
@@ -68,11 +68,11 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody is let through just now."""
+        """Whether requests are refused now."""
         return self._failures >= self._most and self._clock() < self._open_until
 
     def may_try(self) -> bool:
-        """Whether to ask now; whoever is let through while it was open tries for all."""
+        """Return whether a request may be sent; after the pause, one may, and the others wait for its result."""
         if self.is_open:
             return False
         if self._failures >= self._most:
@@ -80,11 +80,11 @@ class Breaker:
         return True
 
     def succeeded(self) -> None:
-        """The answer was good."""
+        """Note a valid answer."""
         self._failures = 0
 
     def failed(self) -> None:
-        """There was none, or a bad one."""
+        """Note a missing or invalid answer."""
         self._failures += 1
         self._open_until = self._clock() + self._pause
 
@@ -106,18 +106,18 @@ class Remote:
         self.breaker = breaker or Breaker(5, 5.0)
 
     async def score(self, values: Mapping[str, float | None], seconds: float) -> ScoredBy:
-        """The endpoint's score within `seconds`, and never longer than its own time-out. Raises NoScoreError."""
+        """Return the endpoint's score within `seconds` and its own time-out. Raises NoScoreError."""
         if not self.breaker.may_try():
-            raise NoScoreError("the scoring endpoint has failed too often and is left alone for a while")
+            raise NoScoreError("the scoring endpoint has failed too often and is not called for a while")
         within = min(seconds, self._seconds)
         try:
-            async with asyncio.timeout(within):  # httpx counts the time of each step alone
+            async with asyncio.timeout(within):  # httpx limits each step, not their sum
                 answer = await self._client.post(self._url, json={"values": dict(values)}, timeout=within)
             answer.raise_for_status()
             scored = _scored(answer.json())
         except (httpx.HTTPError, TimeoutError, ValueError, TypeError, KeyError) as error:
             self.breaker.failed()
-            raise NoScoreError(f"the scoring endpoint gave no score: {_short(error)}") from None
+            raise NoScoreError(f"the scoring endpoint returned no score: {_short(error)}") from None
         self.breaker.succeeded()
         return scored
 
@@ -135,12 +135,12 @@ def _scored(content: Mapping[str, object]) -> ScoredBy:
     if isinstance(points, bool) or not isinstance(points, int) or not math.isfinite(points):
         raise ValueError(f"points is {points!r}, not a whole number")
     if not isinstance(reasons, list) or not all(reason in REASONS for reason in reasons):
-        raise ValueError("reasons are not codes that are known here")
+        raise ValueError("reasons has unknown codes")
     return ScoredBy(Scored(float(probability), points, tuple(reasons)), str(version), None)
 
 
 def _short(error: Exception) -> str:
-    """What went wrong, without the address."""
+    """Describe an error without the endpoint's address."""
     if isinstance(error, httpx.HTTPStatusError):
         return f"status {error.response.status_code}"
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):

@@ -1,4 +1,4 @@
-"""The features there are: every file of `features/` with a `FEATURE` in it."""
+"""The feature registry: every file of `features/` with a `FEATURE` in it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from quintet.lending.feature import Event, Feature, State, Value
 
 
 class FeatureError(ValueError):
-    """A feature's file is not right; the text names it and the mend."""
+    """A feature's file is invalid; the message names it and the fix."""
 
 
 def feature_modules() -> list[str]:
@@ -25,30 +25,30 @@ def feature_modules() -> list[str]:
 
 @cache
 def features() -> tuple[Feature, ...]:
-    """All features by name. Raises FeatureError for a file without one, or whose name is another than its feature's."""
+    """Return all features by name. Raises FeatureError for a file without a feature or with another name than it."""
     found = []
     for module in feature_modules():
         name = module.rpartition(".")[2]
         feature = getattr(importlib.import_module(module), "FEATURE", None)
         if not isinstance(feature, Feature):
-            raise FeatureError(f"features/{name}.py has no FEATURE; give it one, of type Feature")
+            raise FeatureError(f"features/{name}.py has no FEATURE; add one of type Feature")
         if feature.name != name:
-            raise FeatureError(f"features/{name}.py has the feature {feature.name}; give both one name")
+            raise FeatureError(f"features/{name}.py has the feature {feature.name}; give both the same name")
         found.append(feature)
     return tuple(found)
 
 
 def version_of(known: Sequence[Feature]) -> str:
-    """A digest of names and versions: states of another digest have to be rebuilt."""
+    """Return a digest of names and versions; states of another digest have to be rebuilt."""
     text = json.dumps(sorted((feature.name, feature.version) for feature in known))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def fold(known: Sequence[Feature], states: Mapping[str, State], event: Event) -> dict[str, State]:
-    """The states of a client's features, by name, after an event."""
+    """Return the states of a client's features, by name, after an event."""
     return {feature.name: feature.apply(states.get(feature.name, {}), event) for feature in known}
 
 
 def values(known: Sequence[Feature], states: Mapping[str, State], as_of: date) -> dict[str, Value]:
-    """The values of a client's features at the end of a day."""
+    """Return the values of a client's features at the end of a day."""
     return {feature.name: feature.value(states.get(feature.name, {}), as_of) for feature in known}

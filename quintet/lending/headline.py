@@ -1,4 +1,4 @@
-"""The one sentence about lending in the summary of a run."""
+"""The headline of lending in the summary of a run."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import duckdb
 
 
 def headline(marts: duckdb.DuckDBPyConnection) -> str:
-    """Clients with a paid loan, clients who were ever late, and the decisions of the open applications."""
+    """Summarise clients with a paid loan, clients with late payments, and the decisions of open applications."""
     if not has_clients(marts):
         return "no data; drop a PostgreSQL dump into the inbox loan_book"
     ((clients, as_of, with_paid, paid, late),) = marts.execute(
@@ -24,12 +24,12 @@ def headline(marts: duckdb.DuckDBPyConnection) -> str:
 
 
 def has_clients(marts: duckdb.DuckDBPyConnection) -> bool:
-    """Whether there is a loan book."""
+    """Return whether there is a loan book."""
     return bool(_rows(marts, "select 1 from marts.fct_client_features limit 1"))
 
 
 def _rows(marts: duckdb.DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
-    """The rows of a query; none where its table was not built yet."""
+    """Return the rows of a query; none if its table is not built yet."""
     try:
         return marts.execute(query).fetchall()
     except duckdb.CatalogException:

@@ -1,4 +1,4 @@
-"""The inbox of loan books: which dumps lie there, in which order they count, and which are new."""
+"""The inbox of loan books: its dumps, their order, and which of them are new."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ INBOX = "loan_book"
 
 
 def newest_first(files: Sequence[InboxFile]) -> list[InboxFile]:
-    """The dumps, the one that counts first: by the date in the name, else the day of arrival, then by arrival."""
+    """Sort dumps by the date in the name, or else the day of arrival, then by arrival; the newest first."""
     return sorted(
         files, key=lambda file: (file.date_in_name or file.arrived_at.date(), file.arrived_at, file.name), reverse=True
     )
 
 
 def dumps_of(settings: Settings) -> list[InboxFile]:
-    """The files of the inbox, the newest first."""
+    """Return the files of the inbox, the newest first."""
     return newest_first(list_inbox(settings.raw, INBOX))
 
 
 @dataclass(frozen=True)
 class Dump:
-    """A file of the inbox with the hash of its content. fault: why it cannot be read; the hash is then of that."""
+    """A file of the inbox with the hash of its content. fault: why it cannot be read; the hash is then of the fault."""
 
     file: InboxFile
     sha256: str
@@ -37,24 +37,24 @@ class Dump:
 
 
 def read_dump(file: InboxFile) -> Dump:
-    """Hash a file, or say why it cannot be read. Pipes and devices are not opened, since they may never end."""
+    """Hash a file, or return why it cannot be read. Pipes and devices are not opened: they may never end."""
     try:
         if file.path.is_dir():
             fault = "is a folder. Put the dump itself into the inbox."
         elif not file.path.exists():
-            fault = "is a link to a file that is not there. Put the dump itself into the inbox."
+            fault = "is a link to a file that does not exist. Put the dump itself into the inbox."
         elif not file.path.is_file():
-            fault = "is no file but a pipe or a device. Put the dump itself into the inbox."
+            fault = "is a pipe or a device. Put the dump itself into the inbox."
         else:
             with file.path.open("rb") as content:
                 return Dump(file, hashlib.file_digest(content, "sha256").hexdigest())
     except OSError as error:
-        fault = f"cannot be opened ({error.strerror}). Allow it, or put a copy into the inbox."
+        fault = f"cannot be opened ({error.strerror}). Make it readable, or put a copy into the inbox."
     return Dump(file, hashlib.sha256(f"{file.name}\0{fault}".encode()).hexdigest(), fault)
 
 
 def unknown_dumps(files: Sequence[InboxFile], serving: Path) -> list[str]:
-    """The hashes of the files that the current snapshot does not know."""
+    """Return the hashes of the files that the current snapshot does not know."""
     try:
         path = current_snapshot(serving)
     except NoSnapshotError:

@@ -1,4 +1,4 @@
-"""Leaks: inputs of a model that know what came after the application."""
+"""Detect leaks: inputs of a model that use facts from after the application."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from quintet.lending.measures import Ranking
 
 _MOST_CHECKED = 300
 _SURE_AUC = 0.9
-"""No single honest figure tells defaults from repaid loans as surely as this."""
+"""AUC of a single input from which on a leak is assumed."""
 
 
 class LeakError(ValueError):
-    """An input knows of what came after the application; the text names it, and where."""
+    """An input uses facts from after the application; the message names it and an example."""
 
 
 def check_as_of(rows: Rows, known: Sequence[Feature], applications: Sequence[Mapping[str, Any]]) -> None:
-    """Raises LeakError for a feature whose value at an application changes when all that came later is taken away.
+    """Raise LeakError for a feature whose value at an application changes when later facts are removed.
 
-    rows: the book as the first snapshot has it, with its states. applications: with application_id, client_id and
-    as_of; some hundreds of them are checked. Features without dates are not: they are null for these applications.
+    rows: the book of the first snapshot, with its states. applications: with application_id, client_id and as_of; some
+    hundreds of them are checked. Skips features without dates, which are null for these applications.
     """
     dated = [feature for feature in known if feature.is_dated]
     for application in applications[:: len(applications) // _MOST_CHECKED + 1]:
@@ -35,22 +35,22 @@ def check_as_of(rows: Rows, known: Sequence[Feature], applications: Sequence[Map
         events = _events_until(rows, client, as_of)
         if events is None:
             continue
-        told = values(dated, rows.states(client), date.fromisoformat(as_of))
+        found = values(dated, rows.states(client), date.fromisoformat(as_of))
         states: dict[str, Any] = {}
         for event in events:
             states = fold(dated, states, event)
         then = values(dated, states, date.fromisoformat(as_of))
-        for name, value in told.items():
+        for name, value in found.items():
             if value != then[name]:
                 raise LeakError(
-                    f"{name} is {value} at application {application['application_id']}, and {then[name]} when nothing "
-                    f"after {as_of} has happened: it knows of what came later. Let its value look at facts dated up to "
-                    "the day alone, or set is_dated=False where the tables keep no dates"
+                    f"{name} is {value} at application {application['application_id']}, and {then[name]} without the "
+                    f"facts after {as_of}: it uses later facts. Let its value use only facts dated up to the day, or "
+                    "set is_dated=False if the tables keep no dates"
                 )
 
 
 def _events_until(rows: Rows, client: str, as_of: str) -> list[Event] | None:
-    """A client's rows as they were at the end of a day; None where dates contradict each other and none can tell.
+    """Reconstruct a client's rows as of the end of a day; None if their dates contradict each other.
 
     A loan that ended later was still active then.
     """
@@ -75,16 +75,16 @@ def _events_until(rows: Rows, client: str, as_of: str) -> list[Event] | None:
 
 
 def check_plausible(inputs: Mapping[str, np.ndarray], is_default: np.ndarray) -> None:
-    """Raises LeakError for an input that alone tells defaults from repaid loans too well to be honest.
+    """Raise LeakError for an input that alone separates defaults from repaid loans too well to be plausible.
 
-    inputs: by name, NaN for null; is_default: of the same applications, both classes there.
+    inputs: by name, NaN for null. is_default: of the same applications; has both classes.
     """
     for name, column in inputs.items():
-        # Null may be what tells, so it is tried at either end.
+        # Null itself may separate the classes, so it is tried at either end.
         ends = (np.nan_to_num(column, nan=end) for end in (-1e18, 1e18))
         auc = max(max(found, 1 - found) for found in (Ranking(is_default, one).auc() for one in ends))
         if auc >= _SURE_AUC:
             raise LeakError(
-                f"{name} alone tells defaults from repaid loans with an AUC of {auc:.3f}; no honest figure does. Look "
-                "whether it was made from the outcome, or from payments after the application"
+                f"{name} alone separates defaults from repaid loans with an AUC of {auc:.3f}, which is not plausible. "
+                "Check whether it was computed from the outcome, or from payments after the application"
             )

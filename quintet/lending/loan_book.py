@@ -1,7 +1,7 @@
-"""The loan book in PostgreSQL: what the tables of a dump hold, and loading them.
+"""Check the tables of a dump and load them into PostgreSQL.
 
-Only rows reach the database that is replicated: a dump is restored elsewhere (`sandbox.py`), its three tables are
-checked column by column, and their rows are copied into tables made here.
+Only rows reach the replicated database: a dump is restored in a sandbox (`sandbox.py`), its three tables are checked
+column by column, and their rows are copied into tables created here.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from quintet.lending.sandbox import Limits, first_line, restored
 
 _MARK = re.compile(r"Quintet loan book (?P<sha256>[0-9a-f]{64}), last day (?P<day>\d{4}-\d\d-\d\d)")
 _READ: dict[str, dict[str, str]] = {**TABLES, LOAN: {**TABLES[LOAN], "duration": "integer"}}
-"""By table the columns that features and model read, with their kinds."""
+"""The columns that features and model read, with their kinds, by table."""
 
 _ALSO_KNOWN = {
     USER: ("first_name", "last_name", "personal_code"),
     LOAN: ("matured_on",),
     PAYMENT: ("amount",),
 }
-"""Columns of the lender's tables that are carried along, and missed only in a remark."""
+"""Other columns of the lender's tables; if one is missing, that is only a remark."""
 
 _KINDS: dict[str, dict[str, str]] = {
     "integer": {"smallint": "smallint", "integer": "integer", "bigint": "bigint", "numeric": "bigint"},
@@ -42,15 +42,15 @@ _KINDS: dict[str, dict[str, str]] = {
         "timestamp with time zone": "date",
     },
 }
-"""By kind of a column of the contract, the types that hold its values and the type they are loaded as."""
+"""By kind of a contract column: the types that are accepted, and the type that each is loaded as."""
 
 _REPORT_BYTES = 64 << 20
-_LOCK_SECONDS = 10  # for a table that others hold; the next run tries again
+_LOCK_SECONDS = 10  # for a table that others have locked; the next run tries again
 
 
 @dataclass(frozen=True)
 class RestoredDump:
-    """What is known of the tables in PostgreSQL. last_day: the last day on which the book changed."""
+    """The dump that the tables in PostgreSQL are from. last_day: the last day on which the book changed."""
 
     sha256: str
     last_day: date
@@ -58,7 +58,7 @@ class RestoredDump:
 
 @dataclass(frozen=True)
 class LoadedBook:
-    """What came of a dump. rows: by table. remarks: what a person should know though the tables were loaded."""
+    """The result of loading a dump. rows: by table. remarks: warnings for a person."""
 
     rows: dict[str, int]
     remarks: tuple[str, ...]
@@ -66,7 +66,7 @@ class LoadedBook:
 
 @dataclass(frozen=True)
 class _Column:
-    """A column to load: its name, the SQL that reads it, and its type in the table that is made."""
+    """A column to load: its name, the SQL that reads it, and its type in the new table."""
 
     name: str
     reads: sql.Composable
@@ -74,18 +74,18 @@ class _Column:
 
 
 class NotOurTablesError(DumpError):
-    """The database has a loan book that must not be replaced; the text says what to do."""
+    """The database has a loan book that must not be replaced; the message says what to do."""
 
 
 def restored_dump(connection: psycopg.Connection) -> RestoredDump | None:
-    """The dump that the tables of lending were loaded from; None where there are none, or they came another way."""
+    """Return the dump that the tables of lending were loaded from; None if there is none."""
     row = connection.execute("select obj_description(to_regclass('public.loan'), 'pg_class')").fetchone()
     found = _MARK.fullmatch(row[0]) if row and row[0] else None
     return RestoredDump(found["sha256"], date.fromisoformat(found["day"])) if found else None
 
 
 def has_book(connection: psycopg.Connection) -> bool:
-    """Whether any of the three tables is there."""
+    """Return whether any of the three tables exists."""
     names = [f'public."{table}"' for table in TABLES]
     row = connection.execute(
         "select bool_or(to_regclass(name) is not null) from unnest(%s::text[]) as name", (names,)
@@ -103,11 +103,11 @@ def load_dump(
     publication: str,
     may_have_others: bool,
 ) -> LoadedBook:
-    """Replace the tables of lending in the database of `url` by those of a dump, in one transaction.
+    """Replace the tables of lending in the database of `url` with a dump's tables, in one transaction.
 
-    scratch: a folder for the server on which the dump is restored first. publication: gets the new tables where it
-    exists. may_have_others: whether the database may hold other tables; somebody's own must not. Raises DumpError,
-    which says what is wrong with the dump; the database is then as before.
+    scratch: a folder for the server on which the dump is restored first. publication: the new tables are added to it if
+    it exists. may_have_others: whether the database may hold other tables; a user's own must not. Raises DumpError
+    if the dump cannot be used; the database is then unchanged.
     """
     with psycopg.connect(url, autocommit=True, options=f"-c lock_timeout={_LOCK_SECONDS}s") as target:
         _refuse_to_replace(target, may_have_others)
@@ -130,8 +130,8 @@ def load_dump(
 def _refuse_to_replace(target: psycopg.Connection, may_have_others: bool) -> None:
     if restored_dump(target) is None and has_book(target):
         raise NotOurTablesError(
-            "the database has tables of lending that no dump of the inbox made, so this one was not loaded. To replace "
-            'them, drop the tables "user", loan and payment, and run again.'
+            "the database has tables of lending that are not from a dump of the inbox, so this one was not loaded. To "
+            'replace them, drop the tables "user", loan and payment, and run again.'
         )
 
     others = target.execute(_USER_TABLES + " and c.relname <> all (%s) limit 1", (list(TABLES),)).fetchone()
@@ -143,7 +143,7 @@ def _refuse_to_replace(target: psycopg.Connection, may_have_others: bool) -> Non
 
 
 def _columns(source: psycopg.Connection, table: str) -> list[_Column]:
-    """The columns to load of a table. Raises DumpError where it or one of its columns is missing or cannot be used."""
+    """Return the columns to load of a table. Raises DumpError if it or a column is missing or cannot be used."""
     found = source.execute(
         "select a.attname, case when n.nspname = 'pg_catalog' then format_type(t.oid, null) else 'USER-DEFINED' end, "
         "format_type(t.oid, a.atttypmod), c.relkind::text from pg_class c "
@@ -184,7 +184,7 @@ def _columns(source: psycopg.Connection, table: str) -> list[_Column]:
 
 
 def _check_exact(source: psycopg.Connection, table: str, name: str, kind: str, loaded: str) -> None:
-    """Raise DumpError where loading as another type would change a value."""
+    """Raise DumpError if loading a column as another type would change a value."""
     if not (loaded == "date" and kind != "date") and not (loaded == "bigint" and kind == "numeric"):
         return
     row = source.execute(
@@ -201,7 +201,7 @@ def _check_exact(source: psycopg.Connection, table: str, name: str, kind: str, l
 
 
 def _check_calendar(source: psycopg.Connection, table: str, name: str) -> None:
-    """Raise DumpError for a date that PostgreSQL knows and no other calendar."""
+    """Raise DumpError for a date outside the years that Python knows."""
     row = source.execute(
         sql.SQL(
             "select {name}::date::text from public.{table} where isfinite({name}) "
@@ -261,7 +261,7 @@ def _copy_table(
     columns: Sequence[_Column],
     report: Callable[[str], None],
 ) -> int:
-    """Copy a table's rows into a new table beside the one in use; how many."""
+    """Copy a table's rows into a new table beside the one in use; return their number."""
     fresh = sql.Identifier("public", _fresh(table))
     target.execute(sql.SQL("drop table if exists {}").format(fresh))
     definitions = [sql.SQL("{} {}").format(sql.Identifier(one.name), sql.SQL(one.type)) for one in columns]
@@ -299,17 +299,17 @@ def _blocks(reader: psycopg.Cursor, reads: sql.Composed) -> Iterator[bytes | byt
 
 @contextmanager
 def _dump_errors() -> Iterator[None]:
-    """Report what PostgreSQL says of the dump's own tables as a fault of the dump."""
+    """Report errors of reading the dump's tables as DumpError."""
     try:
         yield
     except psycopg.errors.OperationalError:
-        raise  # the watch over the limits knows why
+        raise  # `sandbox.restored` reports which limit was reached
     except psycopg.Error as error:
         raise DumpError(f"its tables cannot be read: {first_line(error)}. Restore it by hand to see more.") from None
 
 
 def _swap_tables(target: psycopg.Connection, sha256: str, publication: str) -> None:
-    """Put the new tables in the place of the old ones, and record where they come from."""
+    """Replace the old tables with the new ones, and record the dump that they are from."""
     last_day = target.execute(
         sql.SQL("select coalesce(max(day), current_date) from (select unnest(array[created_on, updated_on]) as day "
                 "from public.{}) as days where isfinite(day) and day <= current_date").format(

@@ -1,4 +1,4 @@
-"""Measures of a scoring model on applications whose outcome is known: pure functions over arrays."""
+"""Measures of a scoring model on applications with a known outcome: pure functions over arrays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with the interval that holds it in 95% of resamples."""
+    """A figure with the interval that covers 95% of resamples."""
 
     value: float
     low: float
@@ -23,9 +23,9 @@ class Estimate:
 
 
 class Ranking:
-    """How well probabilities rank defaults above repaid loans; weights of rows make resamples.
+    """How well probabilities rank defaults above repaid loans; a resample is given by weights of the rows.
 
-    Raises ValueError where one class is absent.
+    Raises ValueError if one class is absent.
     """
 
     def __init__(self, is_default: np.ndarray, probability: np.ndarray) -> None:
@@ -37,13 +37,13 @@ class Ranking:
         self._is_default = is_default[self._order].astype(float)
 
     def auc(self, weight: np.ndarray | None = None) -> float:
-        """The chance that a default has a higher probability than a repaid loan; equal ones count half."""
+        """Return the probability that a default ranks above a repaid loan; ties count half."""
         bad, good = self._by_value(weight)
         below = np.cumsum(good) - good
         return float((bad * (below + good / 2)).sum() / (bad.sum() * good.sum()))
 
     def ks(self, weight: np.ndarray | None = None) -> float:
-        """The greatest distance between the two distributions (Kolmogorov-Smirnov)."""
+        """Return the greatest distance between the two distributions (Kolmogorov-Smirnov)."""
         bad, good = self._by_value(weight)
         return float(np.abs(np.cumsum(good) / good.sum() - np.cumsum(bad) / bad.sum()).max())
 
@@ -54,7 +54,7 @@ class Ranking:
 
 
 def resamples(is_default: np.ndarray, client: np.ndarray) -> Iterator[np.ndarray]:
-    """Weights of rows, resample by resample of whole clients; those without both classes are left out."""
+    """Yield the row weights of each resample of whole clients; skip resamples that lack a class."""
     rng = np.random.default_rng(_SEED)
     _, number = np.unique(client, return_inverse=True)
     clients = int(number.max()) + 1
@@ -65,7 +65,7 @@ def resamples(is_default: np.ndarray, client: np.ndarray) -> Iterator[np.ndarray
 
 
 def ranking_figures(is_default: np.ndarray, probability: np.ndarray, client: np.ndarray) -> dict[str, Estimate]:
-    """auc, gini and ks with their intervals."""
+    """Return auc, gini and ks with their intervals."""
     ranking = Ranking(is_default, probability)
     drawn = np.array([(ranking.auc(weight), ranking.ks(weight)) for weight in resamples(is_default, client)])
     (auc_low, ks_low), (auc_high, ks_high) = np.quantile(drawn, [0.025, 0.975], axis=0)
@@ -75,13 +75,13 @@ def ranking_figures(is_default: np.ndarray, probability: np.ndarray, client: np.
 
 
 def auc_gain(is_default: np.ndarray, one: np.ndarray, other: np.ndarray, client: np.ndarray) -> np.ndarray:
-    """By how much the AUC of `one` is above that of `other`, in each resample."""
+    """Return the AUC of `one` minus the AUC of `other` in each resample."""
     first, second = Ranking(is_default, one), Ranking(is_default, other)
     return np.array([first.auc(weight) - second.auc(weight) for weight in resamples(is_default, client)])
 
 
 def equal_bins(probability: np.ndarray, fewest: int = 200, most: int = 10) -> np.ndarray:
-    """The number of each row's bin, from the lowest probability; bins of equal counts, of `fewest` rows or more."""
+    """Return each row's bin number, from the lowest probability on; bins have equal counts, at least `fewest` rows."""
     bins = int(np.clip(len(probability) // fewest, 2, most))
     rank = np.empty(len(probability), dtype=int)
     rank[np.argsort(probability, kind="stable")] = np.arange(len(probability))
@@ -89,9 +89,9 @@ def equal_bins(probability: np.ndarray, fewest: int = 200, most: int = 10) -> np
 
 
 def calibration_error(happened: np.ndarray, probability: np.ndarray) -> float:
-    """How far the mean probability of a bin is from the share that happened, on average over bins of equal counts.
+    """Return the mean distance between a bin's probability and its observed share, over bins of equal counts.
 
-    happened: 1 or 0, or the true probabilities where they are known.
+    happened: 1 or 0, or the true probabilities if they are known.
     """
     place = equal_bins(probability)
     rows = np.bincount(place)
@@ -100,6 +100,6 @@ def calibration_error(happened: np.ndarray, probability: np.ndarray) -> float:
 
 
 def share_interval(happened: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The 95% interval of shares (Wilson); NaN where there are no rows."""
+    """Return the 95% interval of shares (Wilson); NaN without rows."""
     low, high = wilson(happened, rows)
     return np.where(rows > 0, low, np.nan), np.where(rows > 0, high, np.nan)

@@ -1,4 +1,4 @@
-"""The model card: how good scores are on loans that the models had not seen, for whom, and how they drift."""
+"""The model card: quality of the scores on unseen loans, fairness by age, and drift."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ AGE_BANDS: Sequence[tuple[str, float]] = (
     ("50 to 61", 50),
     ("62 and above", 62),
 )
-"""Each band with the age it begins at, years."""
+"""Each band with its lowest age, years."""
 
 POINTS_STEP = 10
-"""Of the distribution of points."""
+"""Width of a step in the distribution of points."""
 
 _STABILITY_BINS = 10
 _FEWEST_FOR_AUC = 20
 
 
-def figures(learned: Trained) -> pd.DataFrame:
-    """scores_of (a kind), measure (auc, gini, ks, calibration_error), value, low, high, n; on the tested loans."""
-    tested, rows = learned.tested, []
+def figures(trained: Trained) -> pd.DataFrame:
+    """Return scores_of (kind), measure (auc, gini, ks, calibration_error), value, low, high and n of tested loans."""
+    tested, rows = trained.tested, []
     is_default, client = tested["is_default"].to_numpy(), tested["client_id"].to_numpy()
-    for kind in learned.models:
+    for kind in trained.models:
         probability = tested[kind].to_numpy()
         error = calibration_error(is_default, probability)
         measured = ranking_figures(is_default, probability, client)
@@ -53,11 +53,11 @@ def figures(learned: Trained) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(n=len(tested))
 
 
-def calibration(learned: Trained) -> pd.DataFrame:
-    """scores_of, bin, loans, mean_probability, defaults, default_share, low, high: a row a bin of the tested loans."""
-    is_default, parts = learned.tested["is_default"].to_numpy(), []
-    for kind in learned.models:
-        probability = learned.tested[kind].to_numpy()
+def calibration(trained: Trained) -> pd.DataFrame:
+    """Return scores_of, bin, loans, mean_probability, defaults, default_share, low, high for bins of tested loans."""
+    is_default, parts = trained.tested["is_default"].to_numpy(), []
+    for kind in trained.models:
+        probability = trained.tested[kind].to_numpy()
         place = equal_bins(probability)
         loans = np.bincount(place)
         defaults = np.bincount(place, weights=is_default)
@@ -79,12 +79,12 @@ def calibration(learned: Trained) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def points_per_bin(learned: Trained) -> pd.DataFrame:
-    """The scorecard: input, bin, lower, upper, is_null, points, loans, default_share, reason; a row a bin.
+def points_per_bin(trained: Trained) -> pd.DataFrame:
+    """Return input, bin, lower, upper, is_null, points, loans, default_share and reason of each bin of the scorecard.
 
-    The first row, `base`, has the points that everybody begins with. lower and upper are null at an open end.
+    The first row, `base`, has the points that every applicant starts with. lower and upper are null at an open end.
     """
-    card, ended = learned.models["scorecard"], learned.ended
+    card, ended = trained.models["scorecard"], trained.ended
     is_default = ended["is_default"].to_numpy()
     rows: list[dict[str, object]] = [
         {"input": "base", "points": card.base_points, "loans": len(ended), "default_share": is_default.mean()}
@@ -123,7 +123,7 @@ def _place(bins: Bins, column: np.ndarray) -> np.ndarray:
 
 
 def age_band(age_years: pd.Series) -> pd.Series:
-    """The band of each age, `unknown` for null."""
+    """Return the band of each age, `unknown` for null."""
     starts = np.array([start for _, start in AGE_BANDS])
     names = np.array([name for name, _ in AGE_BANDS], dtype=object)
     age = age_years.to_numpy(dtype=float, na_value=np.nan)
@@ -131,21 +131,21 @@ def age_band(age_years: pd.Series) -> pd.Series:
     return pd.Series(np.where(np.isnan(age), "unknown", names[place]), index=age_years.index)
 
 
-def fairness(learned: Trained, scored: pd.DataFrame) -> pd.DataFrame:
-    """How age bands fare, though age is no input: a row a band.
+def fairness(trained: Trained, scored: pd.DataFrame) -> pd.DataFrame:
+    """Return decisions and score quality for each age band; age itself is no input of the model.
 
-    scored: all applications, as `what_if.score_applications` gives them. age_band, applications, approvals, referrals,
-    rejections, approval_share, approval_ratio (to that of the band with the highest); and on the tested loans: loans,
-    default_share, mean_probability, auc, auc_low, auc_high (null with too few of a class).
+    scored: all applications, from `what_if.score_applications`. Columns: age_band, applications, approvals, referrals,
+    rejections, approval_share, approval_ratio (to the highest band's share); and of the tested loans: loans,
+    default_share, mean_probability, auc, auc_low, auc_high (null with too few loans of a class).
     """
     applied = scored.assign(age_band=age_band(scored["age_years"]))
-    tested = learned.tested.assign(age_band=age_band(learned.tested["age_years"]))
+    tested = trained.tested.assign(age_band=age_band(trained.tested["age_years"]))
     rows = []
     for name in (*(name for name, _ in AGE_BANDS), "unknown"):
         band, loans = applied[applied["age_band"] == name], tested[tested["age_band"] == name]
         if band.empty:
             continue
-        is_default, probability = loans["is_default"].to_numpy(dtype=bool), loans[learned.chosen].to_numpy()
+        is_default, probability = loans["is_default"].to_numpy(dtype=bool), loans[trained.chosen].to_numpy()
         decided = band["decision"].value_counts()
         auc, low, high = _auc(is_default, probability, loans["client_id"].to_numpy())
         rows.append(
@@ -180,9 +180,9 @@ def _auc(is_default: np.ndarray, probability: np.ndarray, client: np.ndarray) ->
 def input_stability(
     model: ScoringModel, training_set: pd.DataFrame, scored: pd.DataFrame, split_day: date
 ) -> pd.DataFrame:
-    """How the applications after the split day differ from those up to it: input, psi, null_before, null_after.
+    """Compare applications after the split day with the ones up to it: input, psi, null_before, null_after.
 
-    A row an input of the model, in bins of equal counts before and one for null; and one for its own probability.
+    A row for each input and one for the model's probability. Bins have equal counts before; null has its own.
     """
     is_after = pd.to_datetime(training_set["applied_on"]).to_numpy() > np.datetime64(split_day)
     columns = columns_of(training_set, model.inputs)
@@ -211,7 +211,7 @@ def input_stability(
 
 
 def distribution(scored: pd.DataFrame) -> pd.DataFrame:
-    """How points are spread: points (the lower end of a step), decision, outcome (or `open`), applications."""
+    """Count applications by points (the lower end of a step), decision and outcome (or `open`)."""
     rows = pd.DataFrame(
         {
             "points": scored["points"].to_numpy(dtype=int) // POINTS_STEP * POINTS_STEP,

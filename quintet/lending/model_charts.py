@@ -1,6 +1,6 @@
-"""The figures of the scoring model and the what-if: from a frame to a chart, its table and its main number in words.
+"""The figures of the scoring model and the what-if: each has a chart, its table and its main number in words.
 
-Every function takes an empty frame too, and then gives a figure without a chart whose note says what to do.
+With an empty frame, every function returns a figure without a chart whose note says what to do.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from quintet.presentation.design import Column, Figure, format_value, plain_valu
 KINDS = {"scorecard": "Scorecard", "boosted": "Gradient boosting"}
 MEASURES = {"auc": "AUC", "gini": "Gini", "ks": "KS", "calibration_error": "Calibration error"}
 INPUT_WORDS = {
-    "base": "Everybody begins with",
+    "base": "Starting points",
     "amount": "Amount",
     "duration_days": "Duration, days",
     "days_since_first_loan": "Days since first loan",
@@ -30,14 +30,14 @@ INPUT_WORDS = {
 _OUTCOMES = {"repaid": "Repaid", "overdue": "Not repaid", "open": "Not known"}
 _SWAPS = {"in": "New approvals", "out": "No longer approved", "stays": "Approved by both"}
 _NO_MODEL = (
-    "No scoring model was learnt yet: it needs loans that have ended. Start the change stream (`make stream`) and run "
+    "No scoring model is trained yet: it needs loans that have ended. Start the change stream (`make stream`) and run "
     "`make run SELECT=lending`."
 )
 
 
 def model_figures(figures: pd.DataFrame) -> Figure:
-    """What both kinds of model are worth on later loans. figures: `ml.lending_model_figures`."""
-    name, title = "lending-model-figures", "How well scores rank and tell later loans, with 95% intervals"
+    """Draw the quality of both kinds of model on later loans. figures: `ml.lending_model_figures`."""
+    name, title = "lending-model-figures", "Quality of the scores on later loans, with 95% intervals"
     columns = (
         Column("measured", "Measure"),
         Column("model", "Model"),
@@ -60,25 +60,25 @@ def model_figures(figures: pd.DataFrame) -> Figure:
         x2="high:Q", y=y, yOffset=offset, color=colour, tooltip=tips,
     )  # fmt: skip
     dots = base.mark_point(size=80).encode(x="value:Q", y=y, yOffset=offset, color=colour, tooltip=tips)
-    told = rows.set_index(["scores_of", "measure"])["value"]
+    value_of = rows.set_index(["scores_of", "measure"])["value"]
     alternative = "; ".join(
-        f"{KINDS[kind]}: AUC {told[kind, 'auc']:.3f}, probabilities off by "
-        f"{format_value(told[kind, 'calibration_error'], 'percent')} on average"
+        f"{KINDS[kind]}: AUC {value_of[kind, 'auc']:.3f}, probabilities off by "
+        f"{format_value(value_of[kind, 'calibration_error'], 'percent')} on average"
         for kind in KINDS
-        if (kind, "auc") in told
+        if (kind, "auc") in value_of
     )
     chart = alt.layer(bars, dots).properties(height=height)
     return Figure(name, title, f"{alternative}.", chart, rows, columns, height=height)
 
 
 def calibration(bins: pd.DataFrame, kind: str) -> Figure:
-    """Probabilities beside what came. bins: `ml.lending_model_calibration`; kind: whose are drawn."""
-    name, title = "lending-calibration", "Share of later loans not repaid, by the probability that was told"
+    """Draw predicted against observed shares. bins: `ml.lending_model_calibration`; kind: the model to draw."""
+    name, title = "lending-calibration", "Share of later loans not repaid, by predicted probability"
     columns = (
         Column("model", "Model"),
         Column("loans", "Loans", "count"),
-        Column("mean_probability", "Told", "percent"),
-        Column("default_share", "Came", "percent"),
+        Column("mean_probability", "Predicted", "percent"),
+        Column("default_share", "Observed", "percent"),
         Column("low", "From", "percent"),
         Column("high", "To", "percent"),
     )
@@ -88,7 +88,7 @@ def calibration(bins: pd.DataFrame, kind: str) -> Figure:
         return _empty(name, title, rows, columns)
     height, most = 300, float(max(shown["mean_probability"].max(), shown["high"].max())) * 1.05
     scale = alt.Scale(domain=[0, most])
-    x = alt.X("mean_probability:Q", title="Probability told", scale=scale, axis=alt.Axis(format=".0%"))
+    x = alt.X("mean_probability:Q", title="Predicted probability", scale=scale, axis=alt.Axis(format=".0%"))
     base, tips = alt.Chart(plain_values(shown, *(column.name for column in columns))), tooltips(columns)
     exact = (
         alt.Chart(alt.Data(values=[{"at": 0.0}, {"at": most}]))
@@ -99,14 +99,14 @@ def calibration(bins: pd.DataFrame, kind: str) -> Figure:
     intervals = base.mark_rule(opacity=0.5, strokeWidth=2).encode(x=x, y=share, y2="high:Q", tooltip=tips)
     dots = base.mark_point().encode(x=x, y=alt.Y("default_share:Q", scale=scale), tooltip=tips)
     inside = int(((shown["mean_probability"] >= shown["low"]) & (shown["mean_probability"] <= shown["high"])).sum())
-    alternative = f"{inside} of {len(shown)} bins of later loans have the told probability within their interval."
-    note = "On the dashed line what was told came true; lines are 95% intervals."
+    alternative = f"{inside} of {len(shown)} bins of later loans have the predicted probability within their interval."
+    note = "On the dashed line, predicted and observed shares are equal; lines are 95% intervals."
     chart = alt.layer(exact, intervals, dots).properties(height=height)
     return Figure(name, title, alternative, chart, rows, columns, note=note, height=height)
 
 
 def points(bins: pd.DataFrame) -> Figure:
-    """The scorecard. bins: `ml.lending_model_points`."""
+    """Draw the scorecard. bins: `ml.lending_model_points`."""
     name, title = "lending-points", "Points of the scorecard, by bin of each input"
     columns = (
         Column("words", "Input"),
@@ -114,7 +114,7 @@ def points(bins: pd.DataFrame) -> Figure:
         Column("points", "Points", "count"),
         Column("loans", "Loans", "count"),
         Column("default_share", "Not repaid", "percent"),
-        Column("reason", "Reason it gives"),
+        Column("reason", "Reason code"),
     )
     rows = bins.assign(words=bins["input"].map(INPUT_WORDS), span=_spans(bins))
     shown = rows[rows["input"] != "base"]
@@ -137,7 +137,7 @@ def points(bins: pd.DataFrame) -> Figure:
     spread = shown.groupby("words")["points"].agg(lambda points: points.max() - points.min()).sort_values()
     alternative = f"{spread.index[-1]} moves the score most, by up to {int(spread.iloc[-1])} points."
     note = "20 points more halve the odds of default; 500 are even odds. " + (
-        f"Everybody begins with {int(rows.loc[rows['input'] == 'base', 'points'].iloc[0])}."
+        f"Every applicant starts with {int(rows.loc[rows['input'] == 'base', 'points'].iloc[0])}."
     )
     return Figure(name, title, alternative, chart, rows, columns, note=note, height=height)
 
@@ -158,8 +158,8 @@ def _spans(bins: pd.DataFrame) -> list[str]:
 
 
 def distribution(counts: pd.DataFrame) -> Figure:
-    """How points are spread. counts: `ml.lending_model_distribution`."""
-    name, title = "lending-points-distribution", "Applications by points, and what became of them"
+    """Draw the distribution of points. counts: `ml.lending_model_distribution`."""
+    name, title = "lending-points-distribution", "Applications by points and outcome"
     columns = (
         Column("points", "Points from", "count"),
         Column("words", "Outcome"),
@@ -196,16 +196,16 @@ def distribution(counts: pd.DataFrame) -> Figure:
 
 
 def fairness(bands: pd.DataFrame) -> Figure:
-    """How age bands fare. bands: `ml.lending_model_fairness`."""
-    name, title = "lending-fairness", "Approvals by age, though age is no input"
+    """Draw approvals by age band. bands: `ml.lending_model_fairness`."""
+    name, title = "lending-fairness", "Approvals by age, which is no input of the model"
     columns = (
         Column("age_band", "Age, years"),
         Column("applications", "Applications", "count"),
         Column("approval_share", "Approved", "percent"),
         Column("approval_ratio", "To the highest", "decimal"),
         Column("loans", "Later loans", "count"),
-        Column("mean_probability", "Default told", "percent"),
-        Column("default_share", "Default came", "percent"),
+        Column("mean_probability", "Default predicted", "percent"),
+        Column("default_share", "Default observed", "percent"),
         Column("auc", "AUC", "decimal"),
         Column("auc_low", "From", "decimal"),
         Column("auc_high", "To", "decimal"),
@@ -228,21 +228,21 @@ def fairness(bands: pd.DataFrame) -> Figure:
         )
         .properties(height=height)
     )
-    alternative = "Nobody is approved."
+    alternative = "No application is approved."
     if bands["approval_ratio"].notna().any():
         lowest = bands.sort_values("approval_ratio").to_dict("records")[0]
         alternative = (
-            f"The lowest share of approvals is that of {lowest['age_band']}: {lowest['approval_ratio']:.2f} of the "
-            "highest; below 0.80 calls for a look."
+            f"The lowest share of approvals has the band {lowest['age_band']}: {lowest['approval_ratio']:.2f} of the "
+            "highest. Review a ratio below 0.80."
         )
     return Figure(name, title, alternative, chart, bands, columns, height=height)
 
 
 def stability(inputs: pd.DataFrame) -> Figure:
-    """How inputs moved. inputs: `ml.lending_model_stability`."""
+    """Draw the drift of the inputs. inputs: `ml.lending_model_stability`."""
     name, title = (
         "lending-stability",
-        "How later applications differ from those before, population stability index",
+        "Drift of later applications against earlier ones, population stability index",
     )
     columns = (
         Column("words", "Input"),
@@ -279,7 +279,7 @@ def _state(psi: float) -> str:
 
 
 def cut_offs(table: pd.DataFrame, approve_below: float) -> Figure:
-    """What each limit of approval lends and loses. table: `ml.lending_what_if`; approve_below: the limit asked for."""
+    """Draw approvals and losses by limit of approval. table: `ml.lending_what_if`; approve_below: the chosen limit."""
     name, title = "lending-cut-offs", "Approvals against expected loss, by limit of approval"
     columns = (
         Column("approve_below", "Approve below", "percent"),
@@ -298,9 +298,9 @@ def cut_offs(table: pd.DataFrame, approve_below: float) -> Figure:
         return _empty(name, title, table, columns)
     rows = table.sort_values("approve_below")
     nearest = int((rows["approve_below"] - approve_below).abs().to_numpy().argmin())
-    words = ["asked for" if place == nearest else "" for place in range(len(rows))]
+    words = ["chosen" if place == nearest else "" for place in range(len(rows))]
     rows = rows.assign(mark=[
-        "in force" if in_force else word for in_force, word in zip(rows["is_active"], words, strict=True)
+        "active" if is_active else word for is_active, word in zip(rows["is_active"], words, strict=True)
     ])  # fmt: skip
     height = 300
     base = alt.Chart(plain_values(rows, "mark", *(column.name for column in columns)))
@@ -314,7 +314,7 @@ def cut_offs(table: pd.DataFrame, approve_below: float) -> Figure:
     labels = base.mark_text(style="label-strong", dy=-14).encode(x=x, y=y, text="mark:N")
     now = rows[rows["is_active"].astype(bool)].iloc[0]
     alternative = (
-        f"The policy in force approves below {now['approve_below']:.0%}: "
+        f"The active policy approves below {now['approve_below']:.0%}: "
         f"{format_value(now['approval_share'], 'percent')} of applications, "
         f"expected loss {format_value(now['expected_loss_share'], 'percent')} of what is lent."
     )
@@ -324,8 +324,8 @@ def cut_offs(table: pd.DataFrame, approve_below: float) -> Figure:
 
 
 def swaps(sets: pd.DataFrame) -> Figure:
-    """Who is approved by one policy and not the other. sets: `what_if.WhatIf.swaps`."""
-    name, title = "lending-swaps", "Share not repaid among who is swapped, with 95% intervals"
+    """Draw the applications that only one of two policies approves. sets: `what_if.WhatIf.swaps`."""
+    name, title = "lending-swaps", "Share not repaid among swapped applications, with 95% intervals"
     columns = (
         Column("words", "Applications"),
         Column("applications", "Count", "count"),
@@ -339,7 +339,7 @@ def swaps(sets: pd.DataFrame) -> Figure:
     rows = sets.assign(words=sets["swap"].map(_SWAPS))
     known = rows[rows["known_outcomes"] > 0]
     if known.empty:
-        note = "No outcome is known of any of them." if len(rows) else _NO_MODEL
+        note = "None of these applications has a known outcome." if len(rows) else _NO_MODEL
         return Figure(name, title, "There is nothing to show.", None, rows, columns, note=note)
     height = 160
     base, tips = alt.Chart(plain_values(known, *(column.name for column in columns))), tooltips(columns)
@@ -351,7 +351,7 @@ def swaps(sets: pd.DataFrame) -> Figure:
         f"{row['words']}: {format_value(row['default_share'], 'percent')} of {int(row['known_outcomes']):,} loans"
         for row in known.to_dict("records")
     )
-    note = "Outcomes are known only of loans that were issued, whatever this policy would have said."
+    note = "Outcomes are known only for loans that were issued, whatever this policy decides."
     chart = alt.layer(bars, dots).properties(height=height)
     return Figure(name, title, f"{alternative}.", chart, rows, columns, note=note, height=height)
 

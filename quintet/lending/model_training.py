@@ -1,4 +1,4 @@
-"""Learning a scoring model: the time split, the choice between the kinds, and the gate."""
+"""Train a scoring model: the time split, the choice of the kind, and the promotion gate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from quintet.lending.scorecard import Card, Columns, fit_card
 from quintet.lending.scoring import INPUTS, Scored, ScoringModel
 
 FEWEST_OF_A_CLASS = 50
-"""Loans repaid, and loans not, before the split and after it; with fewer nothing is learnt."""
+"""Loans of each class, repaid and not, that training needs before and after the split."""
 
 _EARLY = 0.7
 _FOLDS = 5
@@ -28,23 +28,23 @@ _WORTH_IT = 0.005
 _MOST_CALIBRATION_ERROR = 0.05
 _FEWEST_KNOWN = 100
 _SEEN_ADVANTAGE = 0.03
-"""AUC that a model may seem to be better on loans that it has learnt from."""
+"""The largest AUC gain that a model may owe to loans that it was trained on."""
 
 _Fit = Callable[[Columns, np.ndarray], Card | Boosted]
 _KINDS: dict[str, _Fit] = {"scorecard": fit_card, "boosted": fit_boosted}
 
 
 class CannotTrainError(ValueError):
-    """There is too little to learn from; the text says of what. The model in force stays."""
+    """There is too little data to train a model; the message says what is missing. The active model stays."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What was learnt.
+    """The result of a training.
 
-    models: by kind, learnt from all loans that ended. tested: the loans applied for after `split_day`, with their rows
-    of the training set, is_default, and by kind the probability by a model learnt only from loans that had ended by
-    then. early: those loans; ended: all that ended. chosen: a kind, and why.
+    models: by kind, trained on all ended loans. early: the loans that had ended by `split_day`. tested: rows of the
+    training set applied for after it, with is_default and by kind the probability of a model trained on `early` only.
+    ended: all ended loans. chosen: the chosen kind. why: the reason for the choice.
     """
 
     models: dict[str, ScoringModel]
@@ -57,14 +57,14 @@ class Trained:
 
     @property
     def model(self) -> ScoringModel:
-        """The chosen one."""
+        """The model of the chosen kind."""
         return self.models[self.chosen]
 
 
 def learn(training_set: pd.DataFrame) -> Trained:
-    """Learn from the training set, a row an application; those without an outcome are left out.
+    """Train both kinds of model on the applications with an outcome, and choose one.
 
-    Raises CannotTrainError, and LeakError for an input that is too good to be true.
+    Raises CannotTrainError, and LeakError for an input that is implausibly good.
     """
     ended = training_set[training_set["outcome"].notna()].sort_values("application_id", ignore_index=True)
     ended = ended.assign(
@@ -75,19 +75,19 @@ def learn(training_set: pd.DataFrame) -> Trained:
     if ended.empty:
         raise CannotTrainError("no loan has ended yet")
     split = pd.Timestamp(np.sort(ended["applied_on"].to_numpy())[int(_EARLY * (len(ended) - 1))])
-    # What had not ended by the split day could not have been learnt from on that day.
+    # A training on the split day could only have used loans that had ended by then.
     early, tested = ended[ended["outcome_on"] <= split], ended[ended["applied_on"] > split]
     for when, part in (("before", early), ("after", tested)):
         for what, rows in (("not repaid", part["is_default"].sum()), ("repaid", (~part["is_default"]).sum())):
             if rows < FEWEST_OF_A_CLASS:
                 raise CannotTrainError(
-                    f"{rows} loans {when} {split:%Y-%m-%d} were {what}; {FEWEST_OF_A_CLASS} are needed to learn"
+                    f"{rows} loans {when} {split:%Y-%m-%d} were {what}; training needs {FEWEST_OF_A_CLASS}"
                 )
-    inputs = tuple(name for name in INPUTS if name in ended and _is_told(early[name]) and _is_told(ended[name]))
+    inputs = tuple(name for name in INPUTS if name in ended and _is_usable(early[name]) and _is_usable(ended[name]))
     if not inputs:
-        raise CannotTrainError("no input has two values or more; are there features?")
+        raise CannotTrainError("no input has two values or more; check that the features are computed")
     check_plausible(columns_of(tested, inputs), tested["is_default"].to_numpy())
-    # One thread: several that share busy cores wait for one another longer than they work.
+    # One thread: on busy cores, several wait for one another longer than they work.
     with threadpool_limits(limits=1):
         early_models = {kind: _calibrated(fit, early, inputs) for kind, fit in _KINDS.items()}
         models = {kind: _calibrated(fit, ended, inputs) for kind, fit in _KINDS.items()}
@@ -104,25 +104,25 @@ def learn(training_set: pd.DataFrame) -> Trained:
     )
 
 
-def may_replace(learned: Trained, current: ScoringModel | None, current_until: date | None = None) -> tuple[bool, str]:
-    """The gate: whether what was learnt may replace the model in force, and why.
+def may_replace(trained: Trained, current: ScoringModel | None, current_until: date | None = None) -> tuple[bool, str]:
+    """Promotion gate: return whether a trained model may replace the active one, and why.
 
-    The two are held against each other on loans that neither has learnt from: those that ended after `current_until`.
-    Where that day is not known or too few have ended since, all tested loans count, and the model in force has to be
-    better by more than having seen them may explain.
+    Compares the two on loans that neither was trained on: the loans that ended after `current_until`. If that day is
+    unknown or too few have ended since, all tested loans count, and the active model has to be better by more than
+    having been trained on them may explain.
     """
-    tested = learned.tested
-    is_default, new = tested["is_default"].to_numpy(), tested[learned.chosen].to_numpy()
+    tested = trained.tested
+    is_default, new = tested["is_default"].to_numpy(), tested[trained.chosen].to_numpy()
     ranking = Ranking(is_default, new)
     drawn = [ranking.auc(weight) for weight in resamples(is_default, tested["client_id"].to_numpy())]
     low = float(np.quantile(drawn, 0.025))
     if low <= 0.5:
-        return False, f"what was learnt may be no better than chance: AUC {ranking.auc():.3f}, at least {low:.3f}"
+        return False, f"the trained model may be no better than chance: AUC {ranking.auc():.3f}, at least {low:.3f}"
     error = calibration_error(is_default, new)
     if error > _MOST_CALIBRATION_ERROR:
-        return False, f"what was learnt tells probabilities that are off by {error:.3f} on average"
+        return False, f"the trained model's probabilities are off by {error:.3f} on average"
     if current is None:
-        return True, learned.why
+        return True, trained.why
     unseen = tested.head(0) if current_until is None else tested[tested["outcome_on"] > pd.Timestamp(current_until)]
     defaults = int(unseen["is_default"].sum())
     has_enough = min(defaults, len(unseen) - defaults) >= FEWEST_OF_A_CLASS
@@ -130,26 +130,26 @@ def may_replace(learned: Trained, current: ScoringModel | None, current_until: d
     loss = auc_gain(
         held["is_default"].to_numpy(),
         _probabilities(current, held),
-        held[learned.chosen].to_numpy(),
+        held[trained.chosen].to_numpy(),
         held["client_id"].to_numpy(),
     )
-    told = f"AUC {-np.median(loss):+.4f} on {len(held):,} loans"
+    gain = f"AUC {-np.median(loss):+.4f} on {len(held):,} loans"
     if (loss > advantage).mean() >= _CLEARLY:
-        return False, f"what was learnt is clearly worse than {current.version}: {told}"
-    return True, f"{learned.why}; not clearly worse than {current.version}: {told}"
+        return False, f"the trained model is clearly worse than {current.version}: {gain}"
+    return True, f"{trained.why}; not clearly worse than {current.version}: {gain}"
 
 
 def columns_of(rows: pd.DataFrame, inputs: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The values of inputs by name."""
+    """Return the values of inputs by name."""
     return {name: rows[name].to_numpy(dtype=float, na_value=np.nan) for name in inputs}
 
 
-def _is_told(column: pd.Series) -> bool:
+def _is_usable(column: pd.Series) -> bool:
     return bool(column.notna().sum() >= _FEWEST_KNOWN and column.nunique() > 1)
 
 
 def _choose(tested: pd.DataFrame) -> tuple[str, str]:
-    """The simpler kind, unless the other is better beyond chance, and by enough to be worth it."""
+    """Choose the simpler kind, unless the other is significantly better and by enough to matter."""
     is_default, client = tested["is_default"].to_numpy(), tested["client_id"].to_numpy()
     gain = auc_gain(is_default, tested["boosted"].to_numpy(), tested["scorecard"].to_numpy(), client)
     low, high = np.quantile(gain, [0.025, 0.975])
@@ -160,7 +160,7 @@ def _choose(tested: pd.DataFrame) -> tuple[str, str]:
 
 
 def _calibrated(fit: _Fit, rows: pd.DataFrame, inputs: tuple[str, ...]) -> ScoringModel:
-    """A model fitted to rows, calibrated on folds that it had not seen; clients are never split between folds."""
+    """Fit a model to rows and calibrate it on unseen folds; a client is never in two folds."""
     columns, is_default = columns_of(rows, inputs), rows["is_default"].to_numpy()
     unseen_log_odds = np.zeros(len(rows))
     _, client = np.unique(rows["client_id"].to_numpy(), return_inverse=True)
@@ -178,13 +178,13 @@ def _probabilities(model: ScoringModel, rows: pd.DataFrame) -> np.ndarray:
 
 
 def score_rows(model: ScoringModel, rows: pd.DataFrame) -> list[Scored]:
-    """What a model says of each row, by the code that the decision service runs; a column that is absent is null."""
+    """Score each row with the code of the decision service; a missing column counts as null."""
     return [model.score(figures) for figures in figures_of(rows.reindex(columns=list(model.inputs)))]
 
 
 def figures_of(rows: pd.DataFrame) -> Iterator[dict[str, float | None]]:
-    """Each row as figures by name, as the decision service has them."""
-    told = rows.astype(object)
-    names = [str(name) for name in told.columns]
-    columns = [told[name].where(told[name].notna(), None).tolist() for name in names]
+    """Yield each row as figures by name, as the decision service has them."""
+    values = rows.astype(object)
+    names = [str(name) for name in values.columns]
+    columns = [values[name].where(values[name].notna(), None).tolist() for name in names]
     return (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))

@@ -1,4 +1,4 @@
-"""The files of scoring models: what is learnt comes into force only through the gate, and can be taken back."""
+"""Train, promote and list the scoring models of the registry."""
 
 from __future__ import annotations
 
@@ -14,65 +14,64 @@ from quintet.lending.scoring import ModelFileError, ScoringModel
 from quintet.ml.model_registry import ModelRegistry, RegistryError
 
 ENDED, UNTIL = "ended loans", "ended until"
-"""What `trained_from` says: how many loans, and the day until which they had ended, as a number like 20200823."""
+"""Keys of `trained_from`: how many loans, and the day until which they had ended, as a number like 20200823."""
 
-_WORTH_LEARNING = 1.1
+_WORTH_RETRAINING = 1.1
 _IN_SHADOW = "in shadow"
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """What a run came to. model: in force from now on, None where there is none. why: it is. learned: None where
-    nothing could be.
-    """
+    """The result of a run. model: the active one, if any. why: the reason. trained: None if training was impossible."""
 
     model: ScoringModel | None
     why: str
-    learned: Trained | None
+    trained: Trained | None
 
 
 def registry_of(models: Path) -> ModelRegistry:
-    """The registry of scoring models below the folder of all models."""
+    """Return the registry of scoring models below the folder of all models."""
     return ModelRegistry(models / FOLDER)
 
 
 def active_model(registry: ModelRegistry) -> ScoringModel | None:
-    """The model in force; None before the first. Raises RegistryError or ModelFileError where it cannot be read."""
+    """Return the active model, None before the first. Raises RegistryError or ModelFileError if it cannot be read."""
     current = registry.current()
     return None if current is None else ScoringModel.from_json(registry.text(current.version))
 
 
 def train_and_promote(registry: ModelRegistry, training_set: pd.DataFrame, now: dt.datetime) -> Promotion:
-    """Learn; put what was learnt in force if the gate lets it through. now: UTC without zone.
+    """Train a model, and activate it if it passes the promotion gate. now: UTC without zone.
 
-    Learning anew is worth it once a tenth more loans have ended than any kept model has learnt from; so what a person
-    took back stays back for a while. The kind that was not chosen is kept and tried in shadow, unless a person named
-    another challenger.
+    A new model needs a tenth more ended loans than any model of the registry was trained on, so a model that a person
+    rolled back does not return at once. The kind that was not chosen runs in shadow, unless a person named another
+    challenger.
     """
     try:
         current, fault = active_model(registry), ""
     except (RegistryError, ModelFileError, OSError) as error:
-        current, fault = None, f"the model in force cannot be read ({error}); "
+        current, fault = None, f"the active model cannot be read ({error}); "
     try:
-        learned = learn(training_set)
+        trained = learn(training_set)
     except CannotTrainError as error:
         return Promotion(current, f"{fault}{error}", None)
-    ended = len(learned.ended)
+    ended = len(trained.ended)
     most = max((version.trained_from.get(ENDED, 0) for version in registry.versions()), default=0)
-    if current is not None and ended < _WORTH_LEARNING * most:
+    if current is not None and ended < _WORTH_RETRAINING * most:
         return Promotion(
-            current, f"{most:,} ended loans were learnt from before, and {ended:,} say little more", learned
+            current, f"the latest model was trained on {most:,} ended loans, and {ended:,} add too little", trained
         )
-    in_force = registry.current() if current is not None else None
-    passes, why = may_replace(learned, current, _day(in_force.trained_from.get(UNTIL)) if in_force else None)
-    told = {ENDED: ended, UNTIL: int(f"{learned.ended['outcome_on'].max():%Y%m%d}")}
-    registry.keep(learned.model.version, learned.model.to_json(), now, f"{fault}{why}", told, in_use=passes)
+    active = registry.current() if current is not None else None
+    passes, why = may_replace(trained, current, _day(active.trained_from.get(UNTIL)) if active else None)
+    counts = {ENDED: ended, UNTIL: int(f"{trained.ended['outcome_on'].max():%Y%m%d}")}
+    registry.keep(trained.model.version, trained.model.to_json(), now, f"{fault}{why}", counts, in_use=passes)
     challenger = registry.challenger()
     if challenger is None or challenger.reason.startswith(_IN_SHADOW):
-        other = next(model for kind, model in learned.models.items() if kind != learned.chosen)
-        registry.keep(other.version, other.to_json(), now, f"{_IN_SHADOW} beside {learned.chosen}", told, in_use=False)
+        other = next(model for kind, model in trained.models.items() if kind != trained.chosen)
+        reason = f"{_IN_SHADOW} beside {trained.chosen}"
+        registry.keep(other.version, other.to_json(), now, reason, counts, in_use=False)
         registry.challenge(other.version)
-    return Promotion(learned.model if passes else current, f"{fault}{why}", learned)
+    return Promotion(trained.model if passes else current, f"{fault}{why}", trained)
 
 
 def _day(number: int | None) -> dt.date | None:
@@ -80,7 +79,7 @@ def _day(number: int | None) -> dt.date | None:
 
 
 def state_of(registry: ModelRegistry) -> pd.DataFrame:
-    """All kept models, the latest first: version, state, trained_at, why, sha256, ended_loans."""
+    """Return all models of the registry, the latest first: version, state, trained_at, why, sha256, ended_loans."""
     current, challenger = registry.current(), registry.challenger()
     states = {named.version: state for named, state in ((challenger, "in shadow"), (current, "in force")) if named}
     before = set(registry.used_before())

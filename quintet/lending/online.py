@@ -1,4 +1,4 @@
-"""The features now: applying the log as it comes, and asking for a client's values."""
+"""The current features: apply the change log as it arrives, and read a client's values."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from quintet.lending.feature_registry import values, version_of
 from quintet.state.features import FeatureStore
 
 EPOCH, POSITION, APPLIED_LSN, VERSION, COMMITTED_AT = "epoch", "position", "applied_lsn", "version", "committed_at"
-"""Facts of the file: the epoch it is of, how far its log is applied, whole transactions only, by which features."""
+"""Facts of the file: epoch, place in the log, LSN of whole transactions, version of the features, last commit time."""
 
 
 @dataclass(frozen=True)
 class ClientFeatures:
-    """The features of a client at the end of `as_of`, from what was applied up to `applied_lsn`.
+    """The features of a client at the end of `as_of`, from the log applied up to `applied_lsn`.
 
-    is_known: whether "user" has the client. committed_at: when the last applied transaction was committed, ISO.
+    is_known: whether "user" has the client. committed_at: commit time of the last applied transaction, ISO.
     """
 
     client_id: int
@@ -38,10 +38,10 @@ class ClientFeatures:
 
 @dataclass(frozen=True)
 class AtApplication:
-    """What is known of a client at an application.
+    """The features of a client at an application.
 
-    is_covered: whether the application's commit is applied; nothing else is told before. is_known: whether "user" has
-    the client.
+    is_covered: whether the application's commit is applied; if not, values are None. is_known: whether "user" has the
+    client.
     """
 
     is_covered: bool
@@ -52,7 +52,7 @@ class AtApplication:
 
 
 class OnlineFeatures:
-    """The features of `known`, kept in a file."""
+    """The features `known` of all clients, in a file."""
 
     def __init__(self, store: FeatureStore, known: Sequence[Feature]) -> None:
         self.store = store
@@ -60,14 +60,14 @@ class OnlineFeatures:
         self._version = version_of(self._known)
 
     def position(self, epoch: str) -> Position | None:
-        """The place in the epoch's log from which changes are new; None where the file has to be built anew."""
+        """Return the place in the epoch's log from which changes are new; None if the file has to be rebuilt."""
         if self.store.fact(EPOCH) != epoch or self.store.fact(VERSION) != self._version:
             return None
         found = self.store.fact(POSITION)
         return None if found is None else Position.parse(found)
 
     def begin(self, epoch: Epoch) -> Position:
-        """Empty the file and begin at the start of an epoch."""
+        """Empty the file and restart at the start of an epoch."""
         self.store.clear()
         with self.store.change() as draft:
             draft.put_fact(EPOCH, epoch.name)
@@ -76,9 +76,9 @@ class OnlineFeatures:
         return epoch.start
 
     def apply(self, changes: Iterable[Change], end: Position, applied_lsn: int | None) -> None:
-        """Apply changes that follow what is applied, up to `end`, as one transaction; repeats are left out.
+        """Apply changes up to `end` as one transaction, and skip changes that are applied already.
 
-        applied_lsn: up to where whole transactions are applied then; None while one is not complete.
+        applied_lsn: the LSN up to which whole transactions are applied then; None inside a transaction.
         """
         found = self.store.fact(POSITION)
         begin = Position.parse(found) if found else Position(0)
@@ -93,10 +93,10 @@ class OnlineFeatures:
             if new:
                 draft.put_fact(COMMITTED_AT, new[-1].committed_at)
 
-    def replay(self, log: Store, epoch: Epoch, report: Callable[[int], None] = lambda _: None) -> Position:
-        """Catch up with lake and log, from the start where there is nothing yet; how far they reach.
+    def catch_up(self, log: Store, epoch: Epoch, report: Callable[[int], None] = lambda _: None) -> Position:
+        """Catch up with lake and log, from the start if the file is empty; return the place reached.
 
-        report: called with the count of the changes that were applied so far.
+        report: called with the number of changes applied so far.
         """
         position, applied = self.position(epoch.name) or self.begin(epoch), 0
         for changes, end in read_history(log, epoch, position):
@@ -106,7 +106,7 @@ class OnlineFeatures:
         return position
 
     def features_of(self, client_id: int, as_of: date) -> ClientFeatures | None:
-        """The features of a client; None where neither "user" nor a loan names it."""
+        """Return the features of a client; None if neither "user" nor a loan names it."""
         states, facts = self.store.states(str(client_id))
         if states is None:
             return None
@@ -121,9 +121,9 @@ class OnlineFeatures:
         )
 
     def features_at(self, client_id: int, application_id: int, commit_lsn: int | None, as_of: date) -> AtApplication:
-        """The features of a client as an application needs them, all of one moment.
+        """Return the features of a client for an application, in one consistent read.
 
-        They cover the application once its own row is applied, or everything up to `commit_lsn` is.
+        They cover the application once its own row, or the log up to `commit_lsn`, is applied.
         """
         found = self.store.glance(
             str(client_id), (APPLIED_LSN, VERSION), ((LOAN, str(application_id)), (USER, str(client_id)))
@@ -132,5 +132,5 @@ class OnlineFeatures:
         has_application, is_known = found.has_rows
         if not (has_application or (commit_lsn is not None and applied_lsn >= commit_lsn)):
             return AtApplication(False, False, applied_lsn, None, None)
-        told = values(self._known, json.loads(found.states or "{}"), as_of) if is_known else None
-        return AtApplication(True, is_known, applied_lsn, told, found.facts[1])
+        known = values(self._known, json.loads(found.states or "{}"), as_of) if is_known else None
+        return AtApplication(True, is_known, applied_lsn, known, found.facts[1])

@@ -1,4 +1,4 @@
-"""The lending policy: rules, cut-offs and their reasons, as a file that a risk manager reads."""
+"""The lending policy: rules, cut-offs and their reasons, in a file that a risk manager edits."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
 
 
 class PolicyError(ValueError):
-    """A policy file is not right; the text says in which line, what, and how to mend it."""
+    """A policy file is invalid; the message names the line, the fault and the fix."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is decided, and the codes of the reasons, the policy's first; an approval needs none."""
+    """A decision and the codes of its reasons, the policy's first; an approval needs none."""
 
     decision: Verdict
     reasons: tuple[str, ...]
@@ -65,7 +65,7 @@ class Condition:
     number: float = 0.0
 
     def holds(self, values: Mapping[str, float | None]) -> bool:
-        """Whether it holds. A missing figure fulfils no comparison."""
+        """Return whether it holds. A missing figure fulfils no comparison."""
         value = values[self.name]
         if self.relation in ("missing", "known"):
             return (value is None) == (self.relation == "missing")
@@ -81,13 +81,13 @@ class Rule:
     code: str
 
     def holds(self, values: Mapping[str, float | None]) -> bool:
-        """Whether the rule speaks."""
+        """Return whether all of the rule's conditions hold."""
         return all(condition.holds(values) for condition in self.when)
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A policy: see the file. sentences: by code of the policy; text: the file, to keep with what it decided."""
+    """A policy, as its file describes it. sentences: by code of the policy. text: the file, for the decision log."""
 
     version: str
     approve_below: float
@@ -103,7 +103,7 @@ class Policy:
 
     @classmethod
     def from_text(cls, text: str, known: Iterable[str] | None = None) -> Policy:
-        """The policy of a file. Raises PolicyError with the line of what is wrong.
+        """Parse the text of a policy file. Raises PolicyError with the line of the fault.
 
         known: the names that conditions may use; by default all features and fields of an application.
         """
@@ -122,9 +122,9 @@ class Policy:
         return frozenset(condition.name for condition in (*conditions, *self.no_history)) | {"amount"}
 
     def decide(self, values: Mapping[str, float | None], scored: Scored | None) -> Outcome:
-        """Decide from the figures by name (None: missing by the figure's own rule) and the score.
+        """Decide from the figures by name (None: null by the figure's own rule) and the score.
 
-        A figure that is not in `values` at all, or a score that is None where one is needed, could not be had: refer.
+        Refers if a figure that the policy needs is not in `values`, or if a score is needed and is None.
         """
         if not self.needs <= values.keys():
             return Outcome("refer", (self.unavailable_code,))
@@ -152,12 +152,12 @@ class Policy:
 
 
 def known_names() -> frozenset[str]:
-    """What a condition may name: the features there are, and the fields of an application."""
+    """Return the names that conditions may use: all features and the fields of an application."""
     return frozenset(feature.name for feature in features()) | frozenset(APPLICATION_FIELDS)
 
 
 def read_policy(path: Path = DEFAULT_POLICY) -> Policy:
-    """The policy of a file. Raises PolicyError naming file and line."""
+    """Read a policy file. Raises PolicyError with file and line."""
     try:
         return Policy.from_text(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -168,7 +168,7 @@ def read_policy(path: Path = DEFAULT_POLICY) -> Policy:
 
 @dataclass(frozen=True)
 class _Reader:
-    """One section of the file, and where it stands. lines: by setting; "" is the section's head."""
+    """One section of the file. lines: the line of each setting; "" is the section's head."""
 
     name: str
     given: Mapping[str, Any]
@@ -202,13 +202,13 @@ class _Reader:
     def code(self) -> str:
         found = self.text("code")
         if not _CODE.fullmatch(found):
-            raise self.fail(f"code {found!r} must be of capitals, digits and _, like OVERDUE_LOAN", "code")
+            raise self.fail(f"code {found!r} must have only capitals, digits and _, like OVERDUE_LOAN", "code")
         return found
 
     def decision(self) -> Verdict:
         found = self.text("decision")
         if found not in ("refer", "reject"):
-            raise self.fail(f"decision is {found!r}; a rule says refer or reject", "decision")
+            raise self.fail(f"decision is {found!r}; it must be refer or reject", "decision")
         return cast(Verdict, found)
 
     def conditions(self, names: frozenset[str]) -> tuple[Condition, ...]:
@@ -248,7 +248,7 @@ def _read(text: str, names: frozenset[str]) -> Policy:
     score, no_history, unavailable = sections.values()
     approve_below, reject_from = score.number("approve_below", 1), score.number("reject_from", 1)
     if approve_below > reject_from:
-        raise score.fail("approve_below is above reject_from; nobody would be left to refer", "approve_below")
+        raise score.fail("approve_below is above reject_from; it must not be, or no score is referred", "approve_below")
     return Policy(
         version=version.strip(),
         approve_below=approve_below,
@@ -265,7 +265,7 @@ def _read(text: str, names: frozenset[str]) -> Policy:
 
 
 _Places = Mapping[tuple[str, int], Mapping[str, int]]
-"""By section and its number (rules are several): the line of each setting, and of the head under ""."""
+"""By section and its number (there are several rules): the line of each setting, and of the head under ""."""
 
 
 def _section(name: str, given: Mapping[str, Any], places: _Places) -> _Reader:
@@ -289,12 +289,12 @@ def _sentences(sections: Sequence[_Reader]) -> dict[str, str]:
         if code in REASONS:
             raise section.fail(f"code {code} is one of the scoring model's reasons; take another", "code")
         if found.setdefault(code, sentence) != sentence:
-            raise section.fail(f"code {code} has two sentences; give each meaning a code of its own", "sentence")
+            raise section.fail(f"code {code} has two sentences; give each sentence its own code", "sentence")
     return found
 
 
 def _places(text: str) -> dict[tuple[str, int], dict[str, int]]:
-    """Where sections and settings stand; tomllib does not tell."""
+    """Find the lines of sections and settings, which tomllib does not report."""
     section = ("", 0)
     found: dict[tuple[str, int], dict[str, int]] = {section: {"": 1}}
     for number, line in enumerate(text.splitlines(), start=1):

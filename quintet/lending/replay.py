@@ -1,4 +1,4 @@
-"""`python -m quintet.lending.replay`: make decisions again from the log, and say whether they are as they were."""
+"""`python -m quintet.lending.replay`: reproduce decisions from the decision log and compare them with the record."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from quintet.lending.decide import NotReplayableError, Replayed, replay
+from quintet.lending.decide import NotReplayableError, Reproduced, reproduce
 from quintet.lending.decision_log import DecisionLog, DecisionRecord
 from quintet.settings import SettingsError, load_settings
 
 
-def replay_from_log(log: DecisionLog, record: DecisionRecord) -> Replayed:
-    """Make a decision again with the policy and the model that the log kept. Raises NotReplayableError."""
+def replay_from_log(log: DecisionLog, record: DecisionRecord) -> Reproduced:
+    """Reproduce a decision with the policy and the model of the log. Raises NotReplayableError."""
     model_text = None if record.model_sha256 is None else log.artefact(record.model_sha256)
-    return replay(record, log.artefact(record.policy_sha256), model_text)
+    return reproduce(record, log.artefact(record.policy_sha256), model_text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Replay the decisions of some applications, or of all."""
+    """Reproduce decisions; return 0 if all are equal, 1 if one differs, 2 if none could be reproduced."""
     parser = argparse.ArgumentParser(prog="python -m quintet.lending.replay", description=__doc__)
-    parser.add_argument("application", nargs="*", type=int, help="ids of applications; all of the log without any")
+    parser.add_argument("application", nargs="*", type=int, help="ids of applications; default: all in the log")
     given = parser.parse_args(arguments)
     try:
         log = DecisionLog(load_settings().online)
@@ -28,31 +28,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     try:
-        return _replay(log, given.application)
+        return _reproduce(log, given.application)
     finally:
         log.close()
 
 
-def _replay(log: DecisionLog, applications: Sequence[int]) -> int:
-    replayed, different = 0, 0
+def _reproduce(log: DecisionLog, applications: Sequence[int]) -> int:
+    reproduced, different = 0, 0
     for application in applications or log.applications():
         record = log.of_application(application)
         if record is None:
-            print(f"application {application}: the log has no decision of it", file=sys.stderr)
+            print(f"application {application}: there is no decision in the log", file=sys.stderr)
             continue
         try:
             again = replay_from_log(log, record)
         except NotReplayableError as error:
             print(f"application {application}: {error}", file=sys.stderr)
             continue
-        replayed += 1
+        reproduced += 1
         different += bool(again.differences)
         for difference in again.differences:
             print(f"application {application}: {difference}", file=sys.stderr)
         if applications:
             print(again.answer)
-    print(f"{replayed:,} decisions made again, {replayed - different:,} bit for bit as they were answered")
-    return 2 if not replayed else int(different > 0)
+    print(f"{reproduced:,} decisions reproduced, {reproduced - different:,} bit for bit as they were answered")
+    return 2 if not reproduced else int(different > 0)
 
 
 if __name__ == "__main__":

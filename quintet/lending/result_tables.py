@@ -1,4 +1,4 @@
-"""The scoring model's results as tables of the warehouse: the card, every application's score, and the what-if."""
+"""Write the scoring model's results to the warehouse: model card, every application's score, and the what-if."""
 
 from __future__ import annotations
 
@@ -150,16 +150,16 @@ MODEL_TABLES: Mapping[str, Mapping[str, str]] = {
         "swapped_out_default_share": "double",
     },
 }
-"""What a run writes, each replaced, with the types of its columns. Without a model there is the training's row, which
-says why, and the open applications, decided by the policy alone; the others are empty."""
+"""The tables that a run replaces, with the types of their columns. Without a model, `lending_model_training` says why,
+`lending_scores` has the open applications, decided by the policy alone, and the others are empty."""
 
 
 def write_model_results(
     connection: duckdb.DuckDBPyConnection, registry: ModelRegistry, policy: Policy, now: dt.datetime
 ) -> Promotion:
-    """Learn, put in force what passes the gate, score every application with what is in force, and write all tables.
+    """Train a model, activate it if it passes the gate, score every application with the active one, write all tables.
 
-    connection: to the warehouse. now: UTC without zone. Raises LeakError where an input knows of the outcome.
+    connection: to the warehouse. now: UTC without zone. Raises LeakError if an input depends on the outcome.
     """
     training_set = connection.execute(f"from {TRAINING_SET} order by application_id").df()
     promotion = train_and_promote(registry, training_set, now)
@@ -171,7 +171,7 @@ def write_model_results(
     if promotion.model is not None:
         frames["ml.lending_what_if"] = cut_off_table(scored, policy)
         frames["ml.lending_model_distribution"] = distribution(scored)
-        training, card = _card_of(registry, promotion.model, promotion.learned, training_set, scored)
+        training, card = _card_of(registry, promotion.model, promotion.trained, training_set, scored)
         frames |= card
     row = {"trained_at": now, "model_version": version, "why": promotion.why, "policy_version": policy.version}
     frames["ml.lending_model_training"] = pd.DataFrame([{**row, **training}])

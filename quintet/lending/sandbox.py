@@ -1,8 +1,8 @@
-"""Restore a dump that nobody vouches for: on a server and in a database of its own, as a role without rights.
+"""Restore an untrusted dump on a temporary server, as a role without rights.
 
-What the dump may define (functions, triggers, casts, views) runs as that role only, also while its tables are read: the
-role can start no program, read no file, and finds no other database. The server is removed afterwards. Time and size
-have limits.
+Functions, triggers, casts and views of the dump run as that role only, also while its tables are read. The role cannot
+start programs or read files, and there is no other database. Time and size are limited, and the server is removed
+afterwards.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SETTINGS = {
     "max_wal_size": "256MB",
     "log_min_messages": "fatal",
 }
-"""Of a server that is thrown away: what is restored need not survive a crash."""
+"""Settings of a temporary server, whose data need not survive a crash."""
 _WATCH_SECONDS = 0.25
 _PROGRESS_SECONDS = 5.0
 _OPENING = re.compile(
@@ -48,7 +48,7 @@ _OPENING = re.compile(
 
 @dataclass(frozen=True)
 class Limits:
-    """What a restore may use: seconds from its start, and bytes of its database on disk."""
+    """Limits of a restore: seconds from its start, and bytes of its database on disk."""
 
     seconds: float
     bytes: int
@@ -66,10 +66,9 @@ class Sandbox:
 def restored(dump: Path, folder: Path, limits: Limits, report: Callable[[str], None]) -> Iterator[Sandbox]:
     """Restore a dump on a server that lasts as long as the body.
 
-    folder: a place for the server, removed afterwards; what a killed restore left there is removed first. report:
-    called with the progress every few seconds. Statements about other things than the tables of lending may fail; they
-    are listed in the result. Raises DumpError where the dump is damaged, a statement about those tables fails, or a
-    limit is reached.
+    folder: for the server; removed afterwards, and emptied first if a killed restore left it. report: called with the
+    progress every few seconds. Statements that do not concern the tables of lending may fail; the result lists them.
+    Raises DumpError if the dump is damaged, a statement about those tables fails, or a limit is reached.
     """
     server = EmbeddedPostgres(folder, _SETTINGS)
     try:
@@ -97,7 +96,7 @@ def remove_left_restore(folder: Path) -> None:
 
 
 def _make(admin: psycopg.Connection, admin_url: str, limits: Limits) -> str:
-    """Make role and database; the URL of the database as the role."""
+    """Create role and database, and return the database's URL as the role."""
     name, password = sql.Identifier(_NAME), secrets.token_hex(16)
     admin.execute(
         sql.SQL(
@@ -137,19 +136,19 @@ def _run(dump: Path, sandbox: Sandbox, broken_limit: Callable[[], str | None], r
 
 
 def _table_of(statement: bytes) -> str | None:
-    """The table of lending that a statement makes, changes or fills; None where it is about something else."""
+    """Return the table of lending that a statement creates, changes or fills; None if it is about something else."""
     found = _OPENING.match(statement)
     table = found["table"].decode(errors="replace").lower() if found else None
     return table if table in TABLES else None
 
 
 def first_line(error: psycopg.Error) -> str:
-    """What PostgreSQL says in its first line."""
+    """Return the first line of PostgreSQL's message."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _size(folder: Path) -> int:
-    """The bytes of all files below a folder: tables, temporary files and logs alike."""
+    """Return the bytes of all files below a folder: tables, temporary files and logs."""
     sizes = []
     for place, _, names in os.walk(folder):
         for name in names:
@@ -166,7 +165,7 @@ def _too_large(limits: Limits) -> str:
 
 
 class _Progress:
-    """Report how much of the file is read, at most every few seconds, and stop where a limit is reached."""
+    """Reports how much of the file is read, at most every few seconds, and stops the restore at a limit."""
 
     def __init__(self, dump: Path, broken_limit: Callable[[], str | None], report: Callable[[str], None]) -> None:
         self._broken_limit = broken_limit
@@ -174,7 +173,7 @@ class _Progress:
         self._next = time.monotonic() + _PROGRESS_SECONDS
 
     def read(self, count: int) -> None:
-        if reason := self._broken_limit():  # nothing may reach the server meanwhile, whose connections are watched
+        if reason := self._broken_limit():  # a long read sends nothing to the server, so its end goes unnoticed
             raise DumpError(reason)
         if time.monotonic() >= self._next:
             self._report(f"{self._name}: {count / self._bytes:.0%} of {self._bytes / 1e6:,.0f} MB restored")
@@ -183,7 +182,7 @@ class _Progress:
 
 @contextmanager
 def _watched(server: EmbeddedPostgres, limits: Limits) -> Iterator[Callable[[], str | None]]:
-    """End the role's connections once a limit is reached; yields what gives the reason, None while there is none."""
+    """End the role's connections at a limit; yield a function that returns the reached limit as text, or None."""
     ends, reasons = threading.Event(), list[str]()
     until, empty = time.monotonic() + limits.seconds, _size(server.folder)
 

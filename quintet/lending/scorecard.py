@@ -1,4 +1,4 @@
-"""A scorecard: monotone bins of each input, weighed by a logistic regression, as whole points."""
+"""Fit a scorecard: monotone bins of each input, weighted by a logistic regression, as whole points."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _SMOOTHING = 0.5
 
 @dataclass(frozen=True)
 class Binned:
-    """The bins of an input: what each adds to the log-odds of default before it is weighed; null comes last."""
+    """The bins of an input and the log-odds of default that each adds before weighting; null is last."""
 
     edges: np.ndarray
     log_odds: np.ndarray
 
     def place(self, column: np.ndarray) -> np.ndarray:
-        """The number of each value's bin."""
+        """Return the number of each value's bin."""
         return np.where(np.isnan(column), len(self.edges) + 1, self.edges.searchsorted(column, side="right"))
 
     def of(self, column: np.ndarray) -> np.ndarray:
-        """What each value adds."""
+        """Return the log-odds that each value adds."""
         return self.log_odds[self.place(column)]
 
 
@@ -44,12 +44,12 @@ class Card:
     intercept: float
 
     def log_odds(self, columns: Columns) -> np.ndarray:
-        """The log-odds of default."""
+        """Return the log-odds of default of each row."""
         added = (weight * self.binned[name].of(columns[name]) for name, weight in self.weights.items())
         return self.intercept + sum(added, np.zeros(len(next(iter(columns.values())))))
 
     def model(self, slope: float, shift: float, columns: Columns) -> ScoringModel:
-        """The model of calibrated log-odds, `shift + slope * log_odds`, in whole points. columns: who is average."""
+        """Return the model of the calibrated log-odds, `shift + slope * log_odds`. columns: rows to average over."""
         bins: dict[str, Bins] = {}
         for name, weight in self.weights.items():
             binned = self.binned[name]
@@ -58,7 +58,7 @@ class Card:
                 continue
             average = float(points[binned.place(columns[name])].mean())
             *ranges, null_points = points.tolist()
-            # Neighbours that rounding has made equal are one bin.
+            # Merge adjacent bins that rounding has made equal.
             starts = [place for place in range(1, len(ranges)) if ranges[place] != ranges[place - 1]]
             edges = tuple(float(binned.edges[place - 1]) for place in starts)
             bins[name] = Bins(edges, tuple(ranges[place] for place in (0, *starts)), null_points, round(average, 6))
@@ -67,7 +67,7 @@ class Card:
 
 
 def fit_card(columns: Columns, is_default: np.ndarray) -> Card:
-    """Fit a scorecard. Inputs that would weigh the wrong way beside the others are left out."""
+    """Fit a scorecard, without the inputs whose weight would have the wrong sign."""
     binned = {name: bin_monotone(INPUTS[name], column, is_default) for name, column in columns.items()}
     left = {name: found.of(columns[name]) for name, found in binned.items() if found.log_odds.any()}
     while left:
@@ -83,7 +83,7 @@ def fit_card(columns: Columns, is_default: np.ndarray) -> Card:
 
 
 def bin_monotone(given: Input, column: np.ndarray, is_default: np.ndarray) -> Binned:
-    """Bins of about equal counts, merged until the share of defaults goes the input's way from each to the next."""
+    """Bin an input into about equal counts, and merge bins until the default rate is monotone in its direction."""
     is_known = ~np.isnan(column)
     known, default = column[is_known], is_default[is_known]
     fewest = max(_FEWEST_ROWS, round(_FEWEST_SHARE * len(column)))

@@ -1,6 +1,6 @@
-"""A scoring model: from what is known at an application to points, a probability of default, and reasons.
+"""A scoring model: from an application's figures to points, a probability of default, and reasons.
 
-Points are one scale for every kind of model: 500 are even odds of default, and each 20 more halve them.
+Points have the same scale for every kind of model: 500 are even odds of default, and each 20 more halve them.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from itertools import pairwise
 from typing import Any
 
 FORMAT = "quintet lending model 1"
-"""Raise the number with every change to what the JSON means."""
+"""The format of the JSON; raise its number with every change of the meaning."""
 
 EVEN_POINTS = 500
 POINTS_PER_LOG_ODDS = 20 / math.log(2)
 MOST_REASONS = 4
-"""What an adverse-action notice may name at most."""
+"""The most reasons that an adverse-action notice may name."""
 
-_FEWEST_POINTS = 1.0  # what costs less is no reason
+_FEWEST_POINTS = 1.0  # an input that costs fewer points is no reason
 
 
 @dataclass(frozen=True)
 class Input:
-    """Something a model may look at.
+    """An input of a model.
 
-    direction: 1 where more of it must never lower the risk, -1 where more must never raise it. reason, reason_if_null:
-    the codes given where its value, or that there is none, cost points. null_is_unknown: null says nothing of the
-    client, and must neither cost nor earn points.
+    direction: 1 if a higher value must never lower the risk, -1 if it must never raise it. reason, reason_if_null: the
+    codes of the reasons if its value, or a null, cost points. null_is_unknown: null carries no information, and neither
+    costs nor earns points.
     """
 
     name: str
@@ -63,7 +63,7 @@ The client's age is not among them: docs/decisions/lending-scoring.md says why.
 """
 
 APPLICATION_FIELDS = ("amount", "duration_days")
-"""The inputs that come with the application and are no features."""
+"""The inputs that are fields of the application, not features."""
 
 REASONS: Mapping[str, str] = {
     "AMOUNT_LARGE": "The amount applied for is large.",
@@ -82,19 +82,19 @@ REASONS: Mapping[str, str] = {
     "NO_RECENT_LOAN": "No loan was issued in the last 90 days.",
     "HISTORY_UNKNOWN": "What was known of earlier loans could not be told.",
 }
-"""By code the sentence of a notice: what lowered the points."""
+"""The sentence of a notice by reason code."""
 
 
 class ModelFileError(ValueError):
-    """The text is not a scoring model; the message says what is wrong with it."""
+    """The text is not a valid scoring model; the message says why."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What a model says of one application.
+    """The score of one application.
 
-    default_probability: calibrated, 0 to 1. points: higher is safer. reasons: codes of `REASONS`, of what lowered the
-    points most against the average applicant, worst first, at most four.
+    default_probability: calibrated, 0 to 1. points: higher is safer. reasons: codes of `REASONS` of the inputs that
+    cost most points against the average applicant, the costliest first, at most four.
     """
 
     default_probability: float
@@ -104,9 +104,9 @@ class Scored:
 
 @dataclass(frozen=True)
 class Bins:
-    """The points of an input: `points[i]` from `edges[i - 1]` up to below `edges[i]`, and those of null.
+    """The points of an input: `points[i]` from `edges[i - 1]` up to below `edges[i]`, and `null_points` for null.
 
-    average: the mean points of the applicants that the model was learnt from.
+    average: the mean points of the training set's applicants.
     """
 
     edges: tuple[float, ...]
@@ -115,15 +115,15 @@ class Bins:
     average: float
 
     def of(self, value: float | None) -> int:
-        """The points of a value."""
+        """Return the points of a value."""
         return self.null_points if value is None else self.points[bisect_right(self.edges, value)]
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node of a tree: a value at most `threshold` goes `left`, null where `null_left` says, and a leaf is its own.
+    """A node of a tree: values up to `threshold` go `left`, null too if `null_left`, others `right`.
 
-    value: the mean log-odds of what is below; of a leaf, its own. feature: the place of the input, -1 for a leaf.
+    value: the mean log-odds of the leaves below; of a leaf, its own. feature: the place of the input, -1 for a leaf.
     """
 
     feature: int
@@ -138,7 +138,7 @@ class Node:
 class Trees:
     """Boosted trees: the log-odds of default are `shift + slope * (intercept + the leaves)`.
 
-    averages: for each input what its splits add to the log-odds on average over the applicants learnt from.
+    averages: for each input the mean of what its splits add to the log-odds of the training set's applicants.
     """
 
     intercept: float
@@ -164,13 +164,13 @@ class ScoringModel:
 
     @cached_property
     def version(self) -> str:
-        """Names the content: a digest of it, after the kind."""
+        """The kind and a digest of the content."""
         return f"{self.kind}-{hashlib.sha256(self.to_json().encode()).hexdigest()[:12]}"
 
     def score(self, values: Mapping[str, float | None]) -> Scored:
-        """Score one application. values: by the names of `inputs`, others are not looked at; None is null.
+        """Score one application. values: by the names of `inputs`, others are ignored; None is null.
 
-        Raises ValueError for an input that is missing or is not a finite number.
+        Raises ValueError for an input that is missing or not a finite number.
         """
         row = [_number(values, name) for name in self.inputs]
         return self._by_bins(row) if self.trees is None else self._by_trees(row, self.trees)
@@ -213,12 +213,12 @@ class ScoringModel:
 
     @cached_property
     def _flat(self) -> list[list[tuple[int, float, bool, int, int, float]]]:
-        """Nodes as plain tuples, which are read faster than attributes."""
+        """Nodes as plain tuples, which are faster to read than attributes."""
         trees = self.trees.trees if self.trees is not None else ()
         return [[(n.feature, n.threshold, n.null_left, n.left, n.right, n.value) for n in nodes] for nodes in trees]
 
     def to_json(self) -> str:
-        """Canonical JSON; `from_json` gives the model back exactly."""
+        """Return canonical JSON; `from_json` restores the model exactly."""
         content: dict[str, Any] = {"format": FORMAT, "kind": self.kind, "inputs": list(self.inputs)}
         if self.trees is None:
             content["base_points"] = self.base_points
@@ -242,14 +242,14 @@ class ScoringModel:
 
     @classmethod
     def from_json(cls, text: str) -> ScoringModel:
-        """The model of a text. Raises ModelFileError, a ValueError, that says what is wrong."""
+        """Parse a model. Raises ModelFileError, a ValueError."""
         try:
             content = json.loads(text)
         except json.JSONDecodeError as error:
-            raise ModelFileError(f"the model is not JSON: {error}; learn it anew, or put the file back") from error
+            raise ModelFileError(f"the model is not JSON: {error}; retrain it, or restore the file") from error
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             found = content.get("format") if isinstance(content, dict) else type(content).__name__
-            raise ModelFileError(f"the model is of the format {found!r}, not {FORMAT!r}; learn it anew")
+            raise ModelFileError(f"the model has the format {found!r}, not {FORMAT!r}; retrain it")
         inputs = _inputs(content)
         try:
             if content.get("kind") == "scorecard":
@@ -259,16 +259,16 @@ class ScoringModel:
                 return cls(inputs, trees=_trees(content, len(inputs)))
         except (KeyError, TypeError, IndexError) as error:
             raise ModelFileError(f"the model lacks a part or has one of another shape: {error!r}") from error
-        raise ModelFileError(f"the model is of the kind {content.get('kind')!r}, not scorecard or boosted")
+        raise ModelFileError(f"the model has the kind {content.get('kind')!r}, not scorecard or boosted")
 
 
 def probability_of(points: float) -> float:
-    """The probability of default that points stand for."""
+    """Return the probability of default of points."""
     return 1 / (1 + math.exp((points - EVEN_POINTS) / POINTS_PER_LOG_ODDS))
 
 
 def points_of(default_probability: float) -> float:
-    """The points of a probability of default, above 0 and below 1; not rounded."""
+    """Return the points, not rounded, of a probability of default above 0 and below 1."""
     return EVEN_POINTS - POINTS_PER_LOG_ODDS * math.log(default_probability / (1 - default_probability))
 
 
@@ -276,14 +276,14 @@ def _number(values: Mapping[str, float | None], name: str) -> float | None:
     try:
         value = values[name]
     except KeyError:
-        raise ValueError(f"the input {name} is missing; give a number, or null where there is none") from None
+        raise ValueError(f"the input {name} is missing; give a number, or null if there is none") from None
     if value is not None and not (isinstance(value, (int, float)) and math.isfinite(value)):
-        raise ValueError(f"the input {name} is {value!r}; give a finite number, or null where there is none")
+        raise ValueError(f"the input {name} is {value!r}; give a finite number, or null if there is none")
     return value
 
 
 def _reasons(costs: list[tuple[float, str, float | None]]) -> tuple[str, ...]:
-    """The codes of the dearest inputs, each code once; equal costs go by name."""
+    """Return the codes of the costliest inputs, each code once; ties are ordered by name."""
     costs.sort(key=lambda cost: (-cost[0], cost[1]))
     codes = [INPUTS[name].reason if value is not None else INPUTS[name].reason_if_null for _, name, value in costs]
     return tuple(dict.fromkeys(codes))[:MOST_REASONS]
@@ -295,9 +295,7 @@ def _inputs(content: Mapping[str, Any]) -> tuple[str, ...]:
         raise ModelFileError(f"inputs of the model must be a list of names, each once, not {names!r}")
     for name in names:
         if name not in INPUTS:
-            raise ModelFileError(
-                f"the model asks for the input {name!r}, which there is not; known: {', '.join(INPUTS)}"
-            )
+            raise ModelFileError(f"the model has the input {name!r}, which does not exist; known: {', '.join(INPUTS)}")
     return tuple(names)
 
 
@@ -340,7 +338,7 @@ def _node(place: int, node: Sequence[Any], nodes: int, inputs: int) -> Node:
         _whole("a node's right", right),
         _finite("a node's value", value),
     )
-    # A child stands after its parent, so that no walk can go in a circle.
+    # A child comes after its parent, which rules out cycles.
     is_leaf = found.feature == -1
     if not is_leaf and not (0 <= found.feature < inputs and place < found.left < nodes and place < found.right < nodes):
         raise ModelFileError(f"node {place} of a tree leads nowhere: {list(node)}")

@@ -1,4 +1,4 @@
-"""What lending runs in the service: the features that the stream writes, and the decisions made from them."""
+"""The part of lending that runs in the web service: features, decisions and their metrics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from quintet.state.features import FeatureStore
 
 
 class DecisionMetrics:
-    """The figures of the decisions for monitoring."""
+    """Prometheus metrics of the decisions."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.decisions = Counter(
@@ -37,7 +37,7 @@ class DecisionMetrics:
 
 @dataclass(frozen=True)
 class LendingService:
-    """The features as they are now, and what decides from them."""
+    """The current features, and the decisions made with them."""
 
     features: OnlineFeatures
     decisions: Decisions
@@ -48,13 +48,13 @@ class LendingService:
         await asyncio.to_thread(self.decisions.start)
 
     async def close(self) -> None:
-        """Write the decisions that wait, and close the files."""
+        """Write pending decisions, and close the files."""
         await self.decisions.close()
         self.features.store.close()
 
 
 def build_service(context: ServiceContext) -> LendingService:
-    """Build features and decisions as the settings describe them; nothing runs before `start`."""
+    """Build features and decisions from the settings; nothing runs before `start`."""
     settings = context.settings
     online = OnlineFeatures(FeatureStore(settings.online), features())
     log = DecisionLog(settings.online)

@@ -1,4 +1,4 @@
-"""Lending's tables in the warehouse: the features of every client, and the training set, both replayed from the log."""
+"""Lending's tables in the warehouse: the features of every client and the training set, built from the change log."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from quintet.state.features import FeatureStore
 
 CLIENT_FEATURES = "ml.client_features"
 TRAINING_SET = "ml.lending_training_set"
-_CHUNK = 50_000  # changes in one transaction of the replay
+_CHUNK = 50_000  # changes in one transaction
 
 
-class NotReplayedError(RuntimeError):
-    """What the replay keeps is of other features than those asked for; the text says how to mend it."""
+class OtherFeaturesError(RuntimeError):
+    """The stored states are of other features than the requested ones; the message says how to fix it."""
 
 
 def replay(
@@ -37,10 +37,10 @@ def replay(
     known: Sequence[Feature],
     report: Callable[[str], None] = lambda _: None,
 ) -> Counter[str]:
-    """Apply what the log has beyond the last replay, from the start where the epoch or a feature is new.
+    """Catch up with the log, from its start if the epoch or a feature is new; count settled applications by day.
 
-    folder: where the replay keeps its place. report: called with the progress after each chunk. Gives how many
-    applications were settled, by day of the log.
+    folder: of the states and the place reached in the log. report: called with the progress after each chunk. Days are
+    days of the log.
     """
     store, settled, applied = FeatureStore(folder), Counter[str](), 0
     try:
@@ -52,14 +52,14 @@ def replay(
                 draft.put_fact(POSITION, str(end))
             applied += len(changes)
             if len(changes) >= _CHUNK:
-                report(f"{applied:,} changes of the log replayed")
+                report(f"{applied:,} changes of the log applied")
     finally:
         store.close()
     return settled
 
 
 def is_behind(folder: Path, log: Store, epoch: Epoch, known: Sequence[Feature]) -> bool:
-    """Whether the log has more than the last replay took."""
+    """Return whether the log has changes that are not applied yet."""
     store = FeatureStore(folder)
     try:
         place = OnlineFeatures(store, known).position(epoch.name)
@@ -69,8 +69,8 @@ def is_behind(folder: Path, log: Store, epoch: Epoch, known: Sequence[Feature]) 
 
 
 def client_features(folder: Path, known: Sequence[Feature], as_of: date) -> pd.DataFrame:
-    """A row for each client of "user": client_id, as_of, the features by name. Empty where nothing was replayed yet."""
-    with _replayed(folder, known) as store:
+    """Return client_id, as_of and the features of each client of "user"; empty if no log was read yet."""
+    with _feature_store(folder, known) as store:
         clients = set(store.keys(USER))
         found = [
             {"client_id": int(owner), **values(known, states, as_of)}
@@ -83,24 +83,24 @@ def client_features(folder: Path, known: Sequence[Feature], as_of: date) -> pd.D
 
 
 def training_rows(folder: Path, known: Sequence[Feature]) -> pd.DataFrame:
-    """The training set as far as the log was replayed; empty where nothing was."""
-    with _replayed(folder, known) as store:
+    """Return the training set as far as the log is applied; empty if no log was read yet."""
+    with _feature_store(folder, known) as store:
         return training_set(store, known)
 
 
 @contextmanager
-def _replayed(folder: Path, known: Sequence[Feature]) -> Iterator[FeatureStore]:
+def _feature_store(folder: Path, known: Sequence[Feature]) -> Iterator[FeatureStore]:
     store = FeatureStore(folder)
     try:
         if store.fact(VERSION) not in (None, version_of(known)):
-            raise NotReplayedError(f"{store.path} is of other features; materialise lake/lending_applications first")
+            raise OtherFeaturesError(f"{store.path} has other features; materialise lake/lending_applications first")
         yield store
     finally:
         store.close()
 
 
 def _in_chunks(history: Iterable[tuple[list[Change], Position]]) -> Iterator[tuple[list[Change], Position]]:
-    """The history in longer lists: after a restart it may come in thousands of short ones."""
+    """Join lists of changes into longer ones: after a restart there may be thousands of short ones."""
     chunk: list[Change] = []
     waiting: Position | None = None
     for changes, end in history:

@@ -1,12 +1,12 @@
-"""The training set: what was known of a client at each application, beside what came of the loan.
+"""The training set: a client's features at each application, with the outcome of the loan.
 
-An application that the stream saw is joined with the last states known before it, by its place in the log and not by
-dates, which have a day's precision only. An application that the first snapshot found already decided has no such
-place: it is given what is dated up to the day before it, so that nothing of its own day or later can leak in, and a
-null for features of which the tables keep no dates. `leaks.py` checks that nothing leaks.
+An application from the stream is joined with the last states before it, by its place in the log and not by dates, which
+are precise to a day only. An application from the first snapshot has no such place: it gets the features from facts
+dated up to the day before it, so nothing of its own day or later can leak in, and null for features without dates.
+`leaks.py` checks this.
 
-What was known at an application never changes, so it is settled once, when the log is first replayed up to it, and kept
-beside the states. Only the outcome is looked up each time.
+Features at an application never change: they are settled once, when the log is first read up to it, and stored beside
+the states. Only the outcome is looked up each time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from quintet.lending.leaks import check_as_of
 from quintet.state.features import Draft, FeatureStore
 
 SETTLED, _WAITING = "settled_application", "waiting_application"
-"""Beside the rows of the log's tables: applications with what was known at them, and, while the snapshot is replayed,
+"""Further tables beside those of the log: applications with their features, and, while the snapshot is read,
 applications whose states are not complete."""
 
 APPLICATION_COLUMNS = {
@@ -43,10 +43,10 @@ APPLICATION_COLUMNS = {
     "amount": "double",
     "duration_days": "double",
 }
-"""What an application says, with its types in the warehouse."""
+"""The columns of an application, with their types in the warehouse."""
 
 OUTCOME_COLUMNS = {"age_years": "double", "outcome": "varchar", "outcome_on": "date", "is_open": "boolean"}
-"""What no model may look at: the client's age, what came of the loan and when, and whether it is still undecided."""
+"""Columns that no model may use: the client's age, the loan's outcome and its day, and whether it is undecided."""
 
 _STATE_COLUMNS = ["client_id", "number", "states"]
 
@@ -59,10 +59,10 @@ _POINT_IN_TIME = """
 
 
 def settle(rows: Draft, known: Sequence[Feature], changes: Sequence[Change], snapshot_ends: bool) -> Counter[str]:
-    """Apply changes that follow what `rows` have, and settle the applications among them; how many, by day of the log.
+    """Apply the next changes of the log, settle the applications among them, and count these by day of the log.
 
-    snapshot_ends: whether the snapshot is whole with these changes, so that its applications can be settled too.
-    Raises LeakError for a feature that knows of what came after an application.
+    snapshot_ends: whether these changes complete the snapshot, so that its applications can be settled too. Raises
+    LeakError for a feature that uses facts from after an application.
     """
     found: Counter[str] = Counter()
     snapshot = list(takewhile(lambda change: change.operation == "snapshot", changes))
@@ -84,10 +84,10 @@ def settle(rows: Draft, known: Sequence[Feature], changes: Sequence[Change], sna
 
 
 def training_set(store: FeatureStore, known: Sequence[Feature]) -> pd.DataFrame:
-    """A row for each settled application.
+    """Return a row for each settled application.
 
     Columns: `APPLICATION_COLUMNS` (seen_by is `stream` or `snapshot`; seen_on is the day of the log), the features by
-    name, and `OUTCOME_COLUMNS`: outcome is `repaid`, `overdue`, or null before that; is_open while nothing was issued.
+    name, and `OUTCOME_COLUMNS`: outcome is `repaid`, `overdue`, or null before that; is_open until it is decided.
     """
     figures = [name for name, kind in APPLICATION_COLUMNS.items() if kind == "double"]
     figures += [feature.name for feature in known]
@@ -118,20 +118,20 @@ def _settle(
     states: Mapping[str, Any],
     found: Counter[str],
 ) -> None:
-    """Keep an application with the values of `states`, unless it is settled already."""
+    """Store an application with the values of `states`, unless it is settled already."""
     key = str(application["application_id"])
     if rows.row(SETTLED, key) is not None:
         return
-    told = values(known, states, date.fromisoformat(application["as_of"]))
+    figures = values(known, states, date.fromisoformat(application["as_of"]))
     if application["seen_by"] == "snapshot":
-        told |= {feature.name: None for feature in known if not feature.is_dated}
+        figures |= {feature.name: None for feature in known if not feature.is_dated}
     columns = {name: application[name] for name in APPLICATION_COLUMNS}
-    rows.put_row(SETTLED, key, application["seen_on"], columns | told)
+    rows.put_row(SETTLED, key, application["seen_on"], columns | figures)
     found[application["seen_on"]] += 1
 
 
 def _joined(applications: list[dict[str, Any]], states: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], Any]]:
-    """Each application with the text of the last states before it, None where there were none."""
+    """Yield each application with the text of the last states before it, None if there are none."""
     if not applications:
         return
     unique = pd.DataFrame(applications, columns=[*APPLICATION_COLUMNS, "number"]).drop_duplicates("application_id")
@@ -147,7 +147,7 @@ def _joined(applications: list[dict[str, Any]], states: list[dict[str, Any]]) ->
 def _states_at(
     rows: Draft, known: Sequence[Feature], changes: Iterable[Change], wanted: set[str]
 ) -> list[dict[str, Any]]:
-    """Apply changes; the states of the clients that are wanted, by number of the change after which they are so."""
+    """Apply changes, and return the states of the wanted clients with the number of the change that led to them."""
     states = [_state(client, -1, rows.states(client)) for client in sorted(wanted)]
     for number, change in enumerate(changes):
         touched: dict[str, None] = {}
@@ -163,7 +163,7 @@ def _state(client: str, number: int, states: Mapping[str, Any]) -> dict[str, Any
 
 
 def _applications(changes: Iterable[Change]) -> Iterator[dict[str, Any]]:
-    """The applications among changes: loans that were not there before."""
+    """Yield the applications among changes: loans that did not exist before."""
     for number, change in enumerate(changes):
         if change.table != LOAN or change.row is None or change.operation not in ("insert", "snapshot"):
             continue

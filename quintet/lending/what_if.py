@@ -1,7 +1,7 @@
-"""What another policy would have decided: past applications replayed under it.
+"""What-if: decide past applications with another policy and compare.
 
-An outcome is known only of loans that were issued. What is said of those who would newly be approved therefore rests on
-the few of them who got a loan although today's policy would not give it, or before there was one.
+Only issued loans have an outcome. Results for newly approved applications therefore rest on the few that got a loan
+although the active policy would not approve it, or before there was a policy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from quintet.lending.policy import STRICTER, Policy
 from quintet.lending.scoring import Scored, ScoringModel
 
 CUT_OFFS = tuple(round(0.05 * step, 2) for step in range(1, 13))
-"""The limits of approval that the table of cut-offs tries."""
+"""The limits of approval in the table of cut-offs."""
 
 _RANK = {decision: rank for rank, decision in enumerate(STRICTER)}
 _SAFE = Scored(0.0, 0, ())
@@ -25,7 +25,7 @@ _SAFE = Scored(0.0, 0, ())
 
 @dataclass(frozen=True)
 class WhatIf:
-    """What changes. policies: a row for `before` and one for `after`; swaps: a row for `in`, `out` and `stays`."""
+    """A comparison. policies: a row for `before` and one for `after`. swaps: a row for `in`, `out` and `stays`."""
 
     policies: pd.DataFrame
     swaps: pd.DataFrame
@@ -34,9 +34,9 @@ class WhatIf:
 def score_applications(applications: pd.DataFrame, model: ScoringModel | None, policy: Policy) -> pd.DataFrame:
     """Score and decide applications, rows of the training set, as the decision service would have.
 
-    Gives application_id, client_id, applied_on, amount, age_years, outcome, is_open, and: default_probability, points,
-    reasons (list of codes), decision, decision_reasons, by_rules (what the rules alone say), is_scored (False where the
-    policy decides without a score). Without a model there are no scores, and the policy refers what needs one.
+    Returns application_id, client_id, applied_on, amount, age_years, outcome, is_open, and: default_probability,
+    points, reasons (list of codes), decision, decision_reasons, by_rules (the decision of the rules alone), is_scored
+    (False if the policy decides without a score). Without a model, the policy refers what needs a score.
     """
     scored: list[Scored | None] = [None] * len(applications)
     if model is not None:
@@ -57,7 +57,7 @@ def score_applications(applications: pd.DataFrame, model: ScoringModel | None, p
 
 
 def decide_by_cut_off(scored: pd.DataFrame, approve_below: float, reject_from: float) -> np.ndarray:
-    """The decisions under other limits and the same rules. scored: as `score_applications` gives it."""
+    """Return the decisions under other limits and the same rules. scored: from `score_applications`."""
     probability = scored["default_probability"].to_numpy(dtype=float)
     by_score = np.select([probability >= reject_from, probability < approve_below], [_RANK["reject"], _RANK["approve"]],
                          _RANK["refer"])  # fmt: skip
@@ -67,7 +67,7 @@ def decide_by_cut_off(scored: pd.DataFrame, approve_below: float, reject_from: f
 
 
 def compare(scored: pd.DataFrame, before: np.ndarray, after: np.ndarray) -> WhatIf:
-    """What two sets of decisions come to, and who is swapped. before, after: decisions, a row of `scored` each."""
+    """Compare two sets of decisions and their swaps. before, after: a decision for each row of `scored`."""
     policies = pd.DataFrame(
         [{"policy": "before", **_sums(scored, before)}, {"policy": "after", **_sums(scored, after)}]
     )
@@ -78,10 +78,10 @@ def compare(scored: pd.DataFrame, before: np.ndarray, after: np.ndarray) -> What
 
 
 def cut_off_table(scored: pd.DataFrame, policy: Policy) -> pd.DataFrame:
-    """What each limit of `CUT_OFFS` would have come to beside the policy in force, a row each and one for that.
+    """Return the results of each limit of `CUT_OFFS` and of the active policy, a row each.
 
-    approve_below, reject_from, is_active, the counts and the book of those approved, and of who is swapped in and out
-    the count and the realised share of defaults.
+    Columns: approve_below, reject_from, is_active, counts of decisions, the book of the approvals, and count and
+    realised share of defaults of the applications swapped in and out.
     """
     before = scored["decision"].to_numpy()
     rows = []
@@ -115,7 +115,7 @@ def _sums(scored: pd.DataFrame, decisions: np.ndarray) -> dict[str, float]:
 
 
 def _book(rows: pd.DataFrame) -> dict[str, float]:
-    """Of some applications: what is lent, what is expected to be lost of it, and what became of those that ended."""
+    """Return the amount lent, the expected loss, and the outcomes of some applications."""
     amount = rows["amount"].fillna(0.0)
     expected = float((amount * rows["default_probability"]).sum())
     known = rows[rows["outcome"].notna()]

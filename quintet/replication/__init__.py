@@ -1,1 +1,1 @@
-"""The change stream: a process that takes the log of PostgreSQL to the object store and to the features."""
+"""Replication: a process that writes PostgreSQL's change stream to the change log and applies it to the features."""

@@ -1,4 +1,4 @@
-"""`python -m quintet.replication`: stream until it is told to end."""
+"""`python -m quintet.replication`: replicate until the process is interrupted."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from quintet.replication.run import Options, Stream
 from quintet.settings import Settings, SettingsError, load_settings
 from quintet.state.features import FeatureStore
 
-_SWITCH_SECONDS = 0.0005  # Python's own 5 ms would make a commit wait for the writers of objects
+_SWITCH_SECONDS = 0.0005  # with Python's default of 5 ms, a commit would wait for the writers of objects
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Stream; exit status 0, or 2 where it cannot go on."""
+    """Run the stream; return 0, or 2 after a fault."""
     parser = argparse.ArgumentParser(prog="python -m quintet.replication", description=__doc__)
-    parser.add_argument("--new-snapshot", action="store_true", help="begin anew with all rows, whatever was before")
+    parser.add_argument("--new-snapshot", action="store_true", help="start a new epoch with a snapshot of all rows")
     given = parser.parse_args(arguments)
     structlog.configure(
         processors=[
@@ -53,40 +53,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except obstore.exceptions.BaseError as error:
         print(f"the object store cannot be used: {error}", file=sys.stderr)
     except (psycopg.Error, sqlite3.OperationalError, OSError) as error:
-        print(f"the stream cannot go on: {error}. Nothing is lost; mend it and start again.", file=sys.stderr)
+        print(f"the stream has stopped: {error}. Nothing is lost; fix it and start again.", file=sys.stderr)
     return 2
 
 
 def _stream(settings: Settings, new_snapshot: bool, servers: contextlib.ExitStack) -> int:
     servers.enter_context(only_stream(settings))
-    source_url, log_url = source_and_log(settings, servers)
+    database_url, log_url = database_and_log(settings, servers)
     online = OnlineFeatures(FeatureStore(settings.online), features())
     sys.setswitchinterval(_SWITCH_SECONDS)
     options = Options(slot=settings.stream_slot, publication=settings.stream_slot)
-    stream = Stream(source_url, open_store(log_url), online, options)
+    stream = Stream(database_url, open_store(log_url), online, options)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stream.stop.set())
     if settings.stream_port:
         start_http_server(settings.stream_port, addr="127.0.0.1", registry=metrics.REGISTRY)
     gc.collect()
-    gc.freeze()  # to look through all that is loaded for garbage would stop the stream for a tenth of a second
+    gc.freeze()  # a full garbage collection would stop the stream for a tenth of a second
     stream.run(new_snapshot)
     return 0
 
 
-def source_and_log(settings: Settings, servers: contextlib.ExitStack) -> tuple[str, str]:
-    """The URLs of database and bucket; where none is named, embedded ones are started, or used where they run."""
-    source_url = settings.postgres_url.get_secret_value() if settings.postgres_url else None
+def database_and_log(settings: Settings, servers: contextlib.ExitStack) -> tuple[str, str]:
+    """Return the URLs of database and bucket; embedded servers are started, or used if they run, if none is named."""
+    database_url = settings.postgres_url.get_secret_value() if settings.postgres_url else None
     log_url = settings.object_store_url.get_secret_value() if settings.object_store_url else None
-    if source_url is None:
-        source_url = postgres.running_url(settings.embedded_postgres)
-    if source_url is None:
-        source_url = servers.enter_context(postgres.EmbeddedPostgres(settings.embedded_postgres)).url
+    if database_url is None:
+        database_url = postgres.running_url(settings.embedded_postgres)
+    if database_url is None:
+        database_url = servers.enter_context(postgres.EmbeddedPostgres(settings.embedded_postgres)).url
     if log_url is None:
         log_url = object_store.running_url(settings.embedded_objects)
     if log_url is None:
         log_url = servers.enter_context(object_store.EmbeddedObjectStore(settings.embedded_objects)).url
-    return source_url, log_url
+    return database_url, log_url
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The loan book brought up to date in one call: a new dump of the inbox loaded, and the log replicated to its end.
+"""Bring the loan book up to date in one call: load a new dump of the inbox, and replicate the log to its end.
 
-Servers that are needed and do not run are started, and stopped again. Where a stream runs, it is waited for instead.
+Starts embedded servers that are needed, and stops them again. If a stream runs, waits until it has caught up instead.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from quintet.lending.inbox import Dump, dumps_of, read_dump
 from quintet.lending.loan_book import NotOurTablesError, has_book, load_dump, restored_dump
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.sandbox import Limits, remove_left_restore
-from quintet.replication import database as source
+from quintet.replication import database
 from quintet.replication.run import Options, Stream
 from quintet.settings import Settings
 from quintet.state.features import FeatureStore
@@ -41,19 +41,19 @@ _START_SECONDS = 10.0
 
 
 class ReplicationError(RuntimeError):
-    """The loan book could not be brought up to date; the text says why and what to do, without secrets."""
+    """The loan book could not be brought up to date; the message says why and what to do, without secrets."""
 
 
 class StreamRunsError(RuntimeError):
-    """Another process streams into the features of this home."""
+    """Another process runs the stream of this home."""
 
 
 @dataclass(frozen=True)
 class DumpOutcome:
-    """What became of a file of the inbox.
+    """The outcome of a file of the inbox.
 
     status: `loaded`, `rejected`, `known` (its content was loaded before) or `superseded` (another dump is newer).
-    rows: of all tables, 0 unless loaded now. message: why it was rejected, or what a person should know.
+    rows: of all tables, 0 unless loaded now. message: why it was rejected, or a warning.
     """
 
     file: InboxFile
@@ -65,17 +65,17 @@ class DumpOutcome:
 
 @dataclass(frozen=True)
 class CaughtUp:
-    """What came of it. epoch: the one that the change log is of, None where there is no loan book yet."""
+    """The result of catching up. epoch: the change log's latest one, None if there is no loan book yet."""
 
     dumps: tuple[DumpOutcome, ...]
     epoch: Epoch | None
 
 
 def catch_up(settings: Settings, loaded: Collection[str], report: Callable[[str], None]) -> CaughtUp:
-    """Load the newest dump of the inbox where it is new, and replicate all that is committed by now.
+    """Load the newest dump of the inbox if it is new, and replicate everything committed before this call.
 
-    loaded: the hashes of the dumps that were loaded before. report: called with the progress. A dump that cannot be
-    used is reported in the result. Raises ReplicationError for everything else.
+    loaded: hashes of the dumps that were loaded before. report: called with the progress. The result lists dumps that
+    cannot be used. Raises ReplicationError for every other fault.
     """
     try:
         remove_left_restore(settings.restores)
@@ -85,12 +85,12 @@ def catch_up(settings: Settings, loaded: Collection[str], report: Callable[[str]
             if url is None:
                 return CaughtUp((), None)
             dumps = tuple(_load_newest(settings, url, files, loaded, report))
-            with source.connect(url) as connection:
+            with database.connect(url) as connection:
                 has_tables = has_book(connection)
             return CaughtUp(dumps, _replicate(settings, url, report) if has_tables else None)
     except obstore.exceptions.BaseError as error:
         text = f"the object store cannot be used: {error}"
-    except (source.SourceError, LogUrlError, EmbeddedServerError) as error:
+    except (database.SourceError, LogUrlError, EmbeddedServerError) as error:
         text = str(error)
     except (psycopg.Error, sqlite3.OperationalError, OSError) as error:
         text = f"the loan book cannot be replicated: {error}"
@@ -98,9 +98,9 @@ def catch_up(settings: Settings, loaded: Collection[str], report: Callable[[str]
 
 
 def _database(settings: Settings, has_files: bool, servers: contextlib.ExitStack) -> str | None:
-    """The URL of the database: that of the settings, else an embedded one, started where it does not run.
+    """Return the database's URL from the settings, or else of the embedded database, started if needed.
 
-    None where there is neither a database yet nor a file to put into one.
+    None if there is neither a database yet nor a file to load into one.
     """
     if settings.postgres_url is not None:
         return settings.postgres_url.get_secret_value()
@@ -114,12 +114,12 @@ def _database(settings: Settings, has_files: bool, servers: contextlib.ExitStack
 def _load_newest(
     settings: Settings, url: str, files: Sequence[InboxFile], loaded: Collection[str], report: Callable[[str], None]
 ) -> Iterator[DumpOutcome]:
-    """Load the newest dump that can be used; what became of each file."""
-    with source.connect(url) as connection:
+    """Load the newest dump that can be used; yield the outcome of each file."""
+    with database.connect(url) as connection:
         current = restored_dump(connection)
         is_empty = not has_book(connection)
         if files and (is_empty or current is not None):
-            source.check_server(connection)  # before anything is loaded into it
+            database.check_server(connection)  # before anything is loaded into it
     newer: str | None = None
     for dump in map(read_dump, files):
         file, sha256 = dump.file, dump.sha256
@@ -132,7 +132,7 @@ def _load_newest(
             newer = file.name
             yield DumpOutcome(file, sha256, KNOWN)
         elif sha256 in loaded and not is_empty:
-            yield DumpOutcome(file, sha256, KNOWN, message="loaded before, and replaced since")
+            yield DumpOutcome(file, sha256, KNOWN, message="loaded before and replaced since")
         else:
             outcome = _load(settings, url, dump, report)
             newer = file.name if outcome.status == LOADED else None
@@ -144,7 +144,7 @@ def _load(settings: Settings, url: str, dump: Dump, report: Callable[[str], None
     limits = Limits(settings.loan_book_seconds, settings.loan_book_bytes)
     try:
         if not file.name.lower().endswith(_SUFFIXES):
-            raise DumpError(f"its name ends in none of {', '.join(_SUFFIXES)}. Rename it after what it holds.")
+            raise DumpError(f"its name ends in none of {', '.join(_SUFFIXES)}. Give it the ending of its format.")
         report(f"{file.name}: restoring {file.bytes / 1e6:,.1f} MB")
         is_own = url == postgres.running_url(settings.embedded_postgres)
         book = load_dump(
@@ -162,7 +162,7 @@ def _load(settings: Settings, url: str, dump: Dump, report: Callable[[str], None
 
 
 def _replicate(settings: Settings, url: str, report: Callable[[str], None]) -> Epoch | None:
-    """Replicate to the end of the log; where a stream runs, wait until it has."""
+    """Replicate to the end of the log, or wait until a running stream has done so."""
     log = open_log(settings)
     with contextlib.ExitStack() as held:
         if (followed := _follow(settings, url, log, held, report)) is not None:
@@ -182,26 +182,26 @@ def _replicate(settings: Settings, url: str, report: Callable[[str], None]) -> E
 def _follow(
     settings: Settings, url: str, log: Store, held: contextlib.ExitStack, report: Callable[[str], None]
 ) -> Epoch | None:
-    """The epoch of the stream that runs, once it has delivered what is committed by now.
+    """Wait until a running stream has replicated everything committed before this call, and return its epoch.
 
-    None where none runs, or it has ended meanwhile; `held` then keeps others from starting one.
+    None if no stream runs, or it ends meanwhile; `held` then keeps others from starting one.
     """
     is_reported = False
-    with source.connect(url) as connection:
-        end, dump = source.end_of_log(connection), restored_dump(connection)
+    with database.connect(url) as connection:
+        end, dump = database.end_of_log(connection), restored_dump(connection)
         until = time.monotonic() + _STREAM_SECONDS
         while True:
             with contextlib.suppress(StreamRunsError):
                 held.enter_context(only_stream(settings))
                 return None
-            state, known = source.slot_state(connection, settings.stream_slot), epochs(log)
+            state, known = database.slot_state(connection, settings.stream_slot), epochs(log)
             is_of_book = bool(known) and known[-1].dump == (dump.sha256 if dump else None)
             if state is not None and is_of_book and state.confirmed >= end:
                 return known[-1]
             if time.monotonic() > until:
                 raise ReplicationError(
-                    f"the stream that runs has not caught up within {_STREAM_SECONDS:.0f} s. See its log; a run after "
-                    "it has caught up builds the rest."
+                    f"the running stream has not caught up within {_STREAM_SECONDS:.0f} s. Check its log, and run "
+                    "again after it has caught up."
                 )
             if not is_reported:
                 report("a stream runs; waiting until it has caught up")
@@ -211,7 +211,7 @@ def _follow(
 
 @contextlib.contextmanager
 def only_stream(settings: Settings) -> Iterator[None]:
-    """Keep other streams of this home from starting. Raises StreamRunsError where one runs."""
+    """Keep other streams of this home from starting. Raises StreamRunsError if one runs."""
     settings.online.mkdir(parents=True, exist_ok=True)
     with (settings.online / "stream.lock").open("w") as lock:
         try:

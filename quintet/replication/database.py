@@ -1,4 +1,4 @@
-"""The source database: its publication and slot, the snapshot of what was there, and the flow of what comes after."""
+"""The replicated database: its publication, slot, snapshot and replication connection."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _REFUSALS = ("authentication failed", "no pg_hba.conf entry", "does not exist", 
 
 
 class SourceError(RuntimeError):
-    """The source cannot be streamed; the text says why and what to do."""
+    """The database cannot be replicated; the message says why and what to do."""
 
 
 class SourceAwayError(SourceError):
-    """PostgreSQL does not answer just now, or a connection to it broke; trying again may help."""
+    """PostgreSQL does not answer, or a connection broke; a retry may help."""
 
 
 class SourceLostError(SourceError):
-    """Changes are lost to the stream for good; only a new snapshot helps."""
+    """Changes are lost for good; the stream needs a new snapshot."""
 
 
 class SlotTakenError(SourceError):
@@ -42,7 +42,7 @@ class SlotTakenError(SourceError):
 
 @dataclass(frozen=True)
 class SlotState:
-    """What PostgreSQL says of a slot. confirmed: the LSN up to which everything was acknowledged."""
+    """The state of a slot. confirmed: the LSN up to which everything was acknowledged."""
 
     confirmed: int
     wal_status: str
@@ -52,10 +52,10 @@ class SlotState:
 
 
 class Arrived(NamedTuple):
-    """What came from the replication connection.
+    """Messages received from the replication connection.
 
-    messages: of pgoutput, each after HEADER bytes of its envelope. sent: how far the server says it has sent its log,
-    these messages included; 0 where it says nothing. wants_reply: whether it asks for a sign of life.
+    messages: of pgoutput, each after HEADER bytes of its envelope. sent: the LSN up to which the server has sent its
+    log, including these messages; 0 if unknown. wants_reply: whether it requests a status update.
     """
 
     messages: list[bytes]
@@ -64,21 +64,21 @@ class Arrived(NamedTuple):
 
 
 def lsn_of(text: str) -> int:
-    """An LSN like `16/B374D848` as a number."""
+    """Parse an LSN like `16/B374D848` to a number."""
     high, _, low = text.partition("/")
     return (int(high, 16) << 32) + int(low, 16)
 
 
 def lsn_text(lsn: int) -> str:
-    """A number as an LSN like `16/B374D848`."""
+    """Format a number as an LSN like `16/B374D848`."""
     return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
 
 
 def connect(url: str, **options: Any) -> psycopg.Connection:
-    """An ordinary connection in autocommit mode.
+    """Open an ordinary connection in autocommit mode.
 
-    Raises, without the password, SourceError where the server refuses these credentials, SourceAwayError where there is
-    no connection for another reason.
+    Raises SourceError if the server refuses these credentials, SourceAwayError if there is no connection for another
+    reason; neither message has the password.
     """
     try:
         return psycopg.connect(
@@ -89,17 +89,17 @@ def connect(url: str, **options: Any) -> psycopg.Connection:
 
 
 def _no_connection(kind: str, reason: str) -> SourceError:
-    is_refused = any(sign in reason for sign in _REFUSALS)  # libpq gives no code for what happens while connecting
+    is_refused = any(sign in reason for sign in _REFUSALS)  # libpq has no error codes while connecting
     return (SourceError if is_refused else SourceAwayError)(f"no {kind} to PostgreSQL: {reason.strip()}")
 
 
 def broken(error: psycopg.Error) -> SourceAwayError:
-    """What a connection that broke means to the stream."""
+    """Return the SourceAwayError of a broken connection."""
     return SourceAwayError(f"the connection to PostgreSQL broke: {str(error).strip()}")
 
 
 def check_server(connection: psycopg.Connection) -> str:
-    """The name of the cluster (its system identifier). Raises SourceError where it cannot be streamed from."""
+    """Return the cluster's system identifier. Raises SourceError if it cannot be replicated."""
     version, level = connection.info.server_version, _one(connection, "show wal_level")
     if version < 150_000:
         raise SourceError(f"PostgreSQL 15 or later is needed, and this is {version // 10_000}")
@@ -109,7 +109,7 @@ def check_server(connection: psycopg.Connection) -> str:
 
 
 def ensure_publication(connection: psycopg.Connection, name: str, tables: Sequence[str]) -> None:
-    """Make the publication of `tables` where there is none. Raises SourceError where it lacks one of them."""
+    """Create the publication of `tables` if there is none. Raises SourceError if it lacks one of them."""
     existing = {
         str(row[0])
         for row in connection.execute(
@@ -119,8 +119,8 @@ def ensure_publication(connection: psycopg.Connection, name: str, tables: Sequen
     missing = sorted(set(tables) - existing)
     if missing:
         raise SourceError(
-            f"the database has no table {', '.join(missing)} in schema public. Drop a dump of it into the "
-            "inbox data/raw/loan_book and run: make run SELECT=lending"
+            f"the database has no table {', '.join(missing)} in schema public. Put a dump into the inbox "
+            "data/raw/loan_book and run: make run SELECT=lending"
         )
     if _one(connection, "select count(*) from pg_publication where pubname = %s", (name,)) == 0:
         quoted = sql.SQL(", ").join(sql.Identifier("public", table) for table in tables)
@@ -136,7 +136,7 @@ def ensure_publication(connection: psycopg.Connection, name: str, tables: Sequen
 
 
 def slot_state(connection: psycopg.Connection, slot: str) -> SlotState | None:
-    """What PostgreSQL says of the slot; None where there is none."""
+    """Return the state of the slot; None if there is none."""
     row = connection.execute(
         "select confirmed_flush_lsn::text, wal_status, active_pid, plugin, "
         "pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint from pg_replication_slots where slot_name = %s",
@@ -149,12 +149,12 @@ def slot_state(connection: psycopg.Connection, slot: str) -> SlotState | None:
 
 
 def end_of_log(connection: psycopg.Connection) -> int:
-    """The LSN up to which the log is written."""
+    """Return the LSN up to which the log is written."""
     return lsn_of(_one(connection, "select pg_current_wal_lsn()::text"))
 
 
 def drop_slot(connection: psycopg.Connection, slot: str) -> None:
-    """Drop the slot where there is one that nobody reads from."""
+    """Drop the slot if it exists and has no reader."""
     connection.execute(
         "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s and not active",
         (slot,),
@@ -162,7 +162,7 @@ def drop_slot(connection: psycopg.Connection, slot: str) -> None:
 
 
 def relation_of(connection: psycopg.Connection, table: str) -> Relation:
-    """The columns of a table as pgoutput would announce them."""
+    """Return the columns of a table as pgoutput would announce them."""
     found = connection.execute(
         "select c.oid::bigint, c.relreplident from pg_class c where c.oid = format('public.%%I', %s::text)::regclass",
         (table,),
@@ -183,7 +183,7 @@ def relation_of(connection: psycopg.Connection, table: str) -> Relation:
 
 
 class Replication:
-    """A replication connection: it makes a slot with its snapshot, or receives from a slot."""
+    """A replication connection, to create a slot with its snapshot or to receive from a slot."""
 
     def __init__(self, url: str) -> None:
         options = "-c timezone=UTC -c datestyle=ISO -c extra_float_digits=1 -c bytea_output=hex"
@@ -197,7 +197,7 @@ class Replication:
             raise _no_connection("replication connection", message)
 
     def create_slot(self, slot: str) -> tuple[int, str]:
-        """Make a slot; the LSN from which it sends, and the name of the snapshot of everything before.
+        """Create a slot; return the LSN from which it sends, and the name of the snapshot of everything before.
 
         The snapshot can be used as long as this connection does nothing else.
         """
@@ -205,16 +205,16 @@ class Replication:
             f"CREATE_REPLICATION_SLOT \"{slot}\" LOGICAL pgoutput (SNAPSHOT 'export')".encode()
         )
         if result.status != pq.ExecStatus.TUPLES_OK:
-            raise SourceError(f"slot {slot} could not be made: {self._error(result)}")
+            raise SourceError(f"slot {slot} could not be created: {self._error(result)}")
         lsn, snapshot = result.get_value(0, 1), result.get_value(0, 2)
         assert lsn is not None
         assert snapshot is not None
         return lsn_of(lsn.decode()), snapshot.decode()
 
     def start(self, slot: str, publication: str, begin: int, binary: bool) -> None:
-        """Begin to receive, from `begin` or where the slot stands, whichever is later.
+        """Start to receive, from `begin` or the slot's position, whichever is later.
 
-        Raises SlotTakenError where another consumer reads from it, SourceLostError where its changes are gone.
+        Raises SlotTakenError if another consumer reads from it, SourceLostError if its changes are gone.
         """
         options = f"proto_version '1', publication_names '\"{publication}\"'" + (", binary 'true'" if binary else "")
         result = self._connection.exec_(
@@ -226,13 +226,13 @@ class Replication:
                 raise SlotTakenError(f"slot {slot} is read by another consumer: {message}")
             if any(sign in message for sign in ("can no longer", "does not exist", "has been invalidated", "lost")):
                 raise SourceLostError(f"slot {slot} cannot be read from: {message}")
-            raise SourceError(f"the stream did not begin: {message}")
+            raise SourceError(f"the stream did not start: {message}")
         self._connection.nonblocking = 1
 
     def receive(self, seconds: float, most: int = 2_000) -> Arrived:
-        """What has arrived, at most so many messages; where nothing has, what comes within `seconds`.
+        """Return what has arrived, at most `most` messages; if nothing has, wait up to `seconds`.
 
-        Raises SourceAwayError when the server ends.
+        Raises SourceAwayError if the server ends the stream.
         """
         get, connection = self._connection.get_copy_data, self._connection
         messages: list[bytes] = []
@@ -256,13 +256,13 @@ class Replication:
         return Arrived(messages, sent, wants_reply)
 
     def acknowledge(self, flushed: int, now: float) -> None:
-        """Tell the server that everything before `flushed` is safe. now: Unix seconds."""
+        """Acknowledge everything before `flushed` to the server. now: Unix seconds."""
         at = int((now - _SECONDS_TO_2000) * 1_000_000)
         self._connection.put_copy_data(_FEEDBACK.pack(b"r", flushed, flushed, flushed, at, 0))
         self._connection.flush()
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._connection.finish()
 
     def _consume(self) -> None:
@@ -276,7 +276,7 @@ class Replication:
 
 
 def snapshot_rows(connection: psycopg.Connection, relation: Relation, most_rows: int) -> Iterator[list[dict[str, Any]]]:
-    """The rows of a table, in lists of at most `most_rows`, within the caller's transaction."""
+    """Yield the rows of a table, in lists of at most `most_rows`, within the caller's transaction."""
     readable = [as_readable(column) for column in relation.columns]
     columns = decoders(tuple(readable), binary=True)
     names = sql.SQL(", ").join(
@@ -303,19 +303,19 @@ def snapshot_rows(connection: psycopg.Connection, relation: Relation, most_rows:
 
 
 def use_snapshot(connection: psycopg.Connection, name: str) -> None:
-    """Let the connection see what a slot's snapshot saw, until its transaction ends."""
+    """Start a transaction that sees a slot's snapshot."""
     connection.execute("begin isolation level repeatable read read only")
     connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(name)))
 
 
 def await_free(connection: psycopg.Connection, slot: str, seconds: float) -> None:
-    """Wait until nobody reads from the slot: what a killed stream left ends soon. Raises SlotTakenError."""
+    """Wait until the slot has no reader; the reader of a killed stream ends soon. Raises SlotTakenError."""
     until = time.monotonic() + seconds
     while (state := slot_state(connection, slot)) is not None and state.active_pid is not None:
         if time.monotonic() > until:
             raise SlotTakenError(
                 f"slot {slot} is read by another consumer (process {state.active_pid} of PostgreSQL). Stop that one, "
-                "or give this stream a slot of its own."
+                "or give this stream its own slot."
             )
         time.sleep(0.05)
 

@@ -1,4 +1,4 @@
-"""One connection's worth of the stream: what is received goes to the features and to the uploader."""
+"""The event router: apply received changes to the features, and send them to the uploader."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ import structlog
 from quintet.change_log.change import Change, Position
 from quintet.change_log.log import Epoch
 from quintet.lending.loan_book import restored_dump
-from quintet.replication import database as source
-from quintet.replication import metrics
+from quintet.replication import database, metrics
 from quintet.replication.pgoutput import Begin, Commit, Decoder, Relation
 from quintet.replication.tables import after_relation, is_quarantined
 from quintet.replication.upload import Piece, Uploader
@@ -26,23 +25,23 @@ if TYPE_CHECKING:
 
 _LOG = structlog.get_logger()
 FLUSHED = "flushed"
-"""The fact of the feature store with the LSN up to which everything was acknowledged to PostgreSQL."""
+"""The fact of the feature store with the LSN that was acknowledged to PostgreSQL."""
 
-ADVICE = "Find out why; then begin again with: python -m quintet.replication --new-snapshot"
+ADVICE = "Find the cause; then start a new epoch with: python -m quintet.replication --new-snapshot"
 _SECONDS_TO_FINISH = 10
 
 
 class ReadAgainError(Exception):
-    """What was left in PostgreSQL's log can be read now."""
+    """The object store answers again, so changes left in PostgreSQL's log can be read."""
 
 
 class OtherBookError(Exception):
-    """The tables were replaced by those of another dump."""
+    """The tables were replaced with another dump's tables."""
 
 
 @dataclass
 class _Transaction:
-    """The changes of the open transaction that were not applied yet."""
+    """The changes of the open transaction that are not applied yet."""
 
     commit_lsn: int = 0
     committed_at: str = ""
@@ -51,21 +50,21 @@ class _Transaction:
 
 
 class Flow:
-    """One connection's worth of flow: what is received goes to the features and to the uploader."""
+    """Routes the changes of one replication connection to the features and to the uploader."""
 
     def __init__(
         self,
         stream: Stream,
         epoch: Epoch,
         connection: psycopg.Connection,
-        replication: source.Replication,
+        replication: database.Replication,
         uploader: Uploader,
-        keeper: CheckpointThread,
+        checkpoints: CheckpointThread,
         confirmed: int,
     ) -> None:
         self._stream, self._options, self._epoch = stream, stream._options, epoch
         self._connection, self._replication = connection, replication
-        self._uploader, self._keeper = uploader, keeper
+        self._uploader, self._checkpoints = uploader, checkpoints
         self._decoder = Decoder(stream._binary)
         self._open = _Transaction()
         self._pieces: list[Piece] = []
@@ -77,9 +76,9 @@ class Flow:
         self._next_feedback = self._next_heartbeat = self._next_watch = 0.0
 
     def run(self) -> None:
-        """Receive changes, apply and upload them until the stream is to stop."""
+        """Receive, apply and upload changes until the stream stops."""
         self._stream.ready.set()
-        _LOG.info("receiving changes", epoch=self._epoch.name, after=source.lsn_text(self._confirmed))
+        _LOG.info("receiving changes", epoch=self._epoch.name, after=database.lsn_text(self._confirmed))
         while not (self._stream.stop.is_set() or self._is_caught_up()):
             if self._must_hold_back():
                 time.sleep(0.005)
@@ -88,19 +87,19 @@ class Flow:
                 self._take(arrived.messages)
                 self._sent = max(self._sent, arrived.sent)
                 self._next_feedback = 0.0 if arrived.wants_reply else self._next_feedback
-            self._hand_on()
+            self._deliver()
             self._look_after(time.monotonic())
         self._uploader.finish(_SECONDS_TO_FINISH)
         self._note_safe()
-        self._keeper.keep()
+        self._checkpoints.keep()
         self._feed_back()
 
     def _is_caught_up(self) -> bool:
-        """Whether all that was asked for is safe in the object store; never where the stream has no end."""
+        """Return whether the log up to the stream's end is in the object store; False if the stream has no end."""
         return self._stream._until is not None and self._confirmed >= self._stream._until
 
     def _must_hold_back(self) -> bool:
-        """Whether too much waits for the object store; while that refuses, features go on and the rest stays behind."""
+        """Return whether too many changes wait for the object store; while it fails, stop uploading instead."""
         if self._is_shedding:
             if not self._uploader.is_failing and self._uploader.is_idle:
                 metrics.SHEDDING.set(0)
@@ -109,7 +108,7 @@ class Flow:
         if self._uploader.waiting_events < self._options.most_waiting:
             return False
         if self._uploader.is_failing:
-            _LOG.warning("the object store refuses: features go on, the log waits in PostgreSQL")
+            _LOG.warning("the object store refuses: features are updated, and the log waits in PostgreSQL")
             self._uploader.drop_waiting()
             self._is_shedding = True
             metrics.SHEDDING.set(1)
@@ -117,7 +116,7 @@ class Flow:
         return True
 
     def _take(self, messages: list[bytes]) -> None:
-        for message in self._decoder.decode_all(messages, source.HEADER):
+        for message in self._decoder.decode_all(messages, database.HEADER):
             if isinstance(message, Change):
                 self._take_change(message)
             elif isinstance(message, Begin):
@@ -130,8 +129,8 @@ class Flow:
 
     def _take_change(self, change: Change) -> None:
         state = self._stream._tables.get(change.table)
-        aside = state is not None and state.quarantined_from is not None and is_quarantined(state, change.position)
-        (self._piece.quarantined if aside else self._piece.changes).append(change)
+        is_out = state is not None and state.quarantined_from is not None and is_quarantined(state, change.position)
+        (self._piece.quarantined if is_out else self._piece.changes).append(change)
         self._events += 1
         if self._events >= self._options.most_events:
             self._close_piece(Position(change.commit_lsn, change.sequence + 1), None)
@@ -150,8 +149,8 @@ class Flow:
         self._piece.tables.append(after)
         if after.quarantined_from is not None:
             _LOG.error(
-                "a table is set aside: its columns changed in a way that breaks readers. Its changes go to quarantine; "
-                "begin anew with: python -m quintet.replication --new-snapshot",
+                "a table is quarantined: its columns changed incompatibly. Its changes go to quarantine; "
+                "start a new epoch with: python -m quintet.replication --new-snapshot",
                 table=relation.table,
             )
         else:
@@ -162,14 +161,14 @@ class Flow:
         self._pieces.append(self._piece)
         self._piece = Piece([], Position(0), None)
 
-    def _hand_on(self) -> None:
-        """Apply what is complete to the features, and give it to the uploader."""
+    def _deliver(self) -> None:
+        """Apply the complete pieces to the features, and send them to the uploader."""
         if not self._pieces:
             return
         pieces, self._pieces, self._events = self._pieces, [], 0
         changes = [change for piece in pieces for change in piece.changes]
-        aside = [change for piece in pieces for change in piece.quarantined]
-        for table, count in Counter(change.table for change in (*changes, *aside)).items():
+        quarantined = [change for piece in pieces for change in piece.quarantined]
+        for table, count in Counter(change.table for change in (*changes, *quarantined)).items():
             metrics.EVENTS.labels(table).inc(count)
         flushable = [piece.flushable for piece in pieces if piece.flushable is not None]
         self._stream._features.apply(changes, pieces[-1].end, flushable[-1] if flushable else None)
@@ -192,14 +191,14 @@ class Flow:
             self._next_watch = now + self._options.watch_seconds
 
     def _feed_back(self) -> None:
-        """Tell PostgreSQL what is safe and noted as such, the note being safe from a power cut itself."""
+        """Acknowledge to PostgreSQL what is safe and recorded as such in a synced checkpoint."""
         self._note_safe()
-        self._acknowledged = max(self._acknowledged, int(self._keeper.kept or 0))
+        self._acknowledged = max(self._acknowledged, int(self._checkpoints.kept or 0))
         self._replication.acknowledge(self._acknowledged, self._stream._clock())
         metrics.LAG_BYTES.set(max(self._sent - self._acknowledged, 0))
 
     def _note_safe(self) -> None:
-        """Note what is acknowledged by the store. Where nothing is under way, that is all that PostgreSQL has sent."""
+        """Record what the object store has acknowledged; with nothing in flight, that is all PostgreSQL has sent."""
         safe = max(self._confirmed, self._uploader.flushed or 0)
         is_quiet = not self._open.is_open and not self._pieces and not self._is_shedding and self._uploader.is_idle
         if is_quiet:
@@ -211,16 +210,16 @@ class Flow:
 
     def _watch(self) -> None:
         try:
-            state, dump = source.slot_state(self._connection, self._options.slot), restored_dump(self._connection)
+            state, dump = database.slot_state(self._connection, self._options.slot), restored_dump(self._connection)
         except psycopg.OperationalError as error:
-            raise source.broken(error) from None
+            raise database.broken(error) from None
         if state is None:
-            raise source.SourceLostError(f"slot {self._options.slot} was dropped. {ADVICE}")
+            raise database.SourceLostError(f"replication slot {self._options.slot} was dropped. {ADVICE}")
         if (None if dump is None else dump.sha256) != self._epoch.dump:
             raise OtherBookError
         metrics.RETAINED.set(state.retained_bytes)
         if state.retained_bytes > self._options.retained_bytes:
-            _LOG.error("PostgreSQL keeps more log for the slot than it should", bytes=state.retained_bytes)
+            _LOG.error("PostgreSQL keeps too much log for the slot", bytes=state.retained_bytes)
         for table, known in self._stream._tables.items():
             metrics.QUARANTINED.labels(table).set(known.quarantined_from is not None)
 
@@ -228,7 +227,7 @@ class Flow:
         try:
             self._connection.execute(statement.encode())
         except psycopg.OperationalError as error:
-            raise source.broken(error) from None
+            raise database.broken(error) from None
 
 
 def _unix(text: str) -> float:

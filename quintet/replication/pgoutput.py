@@ -1,4 +1,4 @@
-"""The messages of PostgreSQL's plug-in pgoutput (protocol 1, binary or text values) as changes."""
+"""Decode the messages of PostgreSQL's plug-in pgoutput (protocol 1, binary or text values) to changes."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _BINARY, _TEXT, _NULL, _UNCHANGED = b"btnu"
 
 
 class UnknownTypeError(ValueError):
-    """A column has a type whose binary form is not known here; values must be asked for as text."""
+    """A column has a type whose binary form is unknown; request its values as text."""
 
 
 class ProtocolError(ValueError):
-    """A message is not what the protocol says; the text tells which."""
+    """A message breaks the protocol; the error's message says which."""
 
 
 class Column(NamedTuple):
@@ -47,7 +47,7 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Relation:
-    """A table as the log has it; `schema` names this version of its columns."""
+    """A table as the log announces it; `schema` names this version of its columns."""
 
     number: int
     namespace: str
@@ -57,20 +57,20 @@ class Relation:
 
     @property
     def schema(self) -> str:
-        """A short digest of names and types."""
+        """Return a short digest of names and types."""
         text = json.dumps([(column.name, column.type_number, column.modifier) for column in self.columns])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 class Begin(NamedTuple):
-    """A transaction begins; its changes follow, and then its commit."""
+    """The start of a transaction; its changes follow, and then its commit."""
 
     commit_lsn: int
     committed_at: str
 
 
 class Commit(NamedTuple):
-    """A transaction ends. end_lsn: where the log goes on after it."""
+    """The end of a transaction. end_lsn: where the log continues after it."""
 
     commit_lsn: int
     end_lsn: int
@@ -80,9 +80,9 @@ Message = Begin | Commit | Change | Relation | None
 
 
 class Decoder:
-    """Turns the messages of one connection into changes. It learns tables from the messages that announce them.
+    """Decodes the messages of one connection to changes. Tables are known from the messages that announce them.
 
-    Raises UnknownTypeError where a table has a column that it can read as text only and `binary` is on.
+    Raises UnknownTypeError if `binary` is on and a table has a column that can only be read as text.
     """
 
     def __init__(self, binary: bool) -> None:
@@ -91,13 +91,13 @@ class Decoder:
         self._commit_lsn, self._committed_at, self._sequence = 0, "", 0
 
     def decode(self, data: bytes) -> list[Message]:
-        """What one message says: none or several (a truncation may be of several tables)."""
+        """Decode one message, to none or several (a truncation may be of several tables)."""
         return self.decode_all([data])
 
     def decode_all(self, messages: Iterable[bytes], begin: int = 0) -> list[Message]:
-        """What messages say, in their order; `begin` is where each begins within its bytes.
+        """Decode messages, in their order; `begin` is the offset of each within its bytes.
 
-        Rows that were inserted are most of what a database sends, so they take the shortest way.
+        Inserted rows are the most frequent, so they have a fast path.
         """
         found: list[Message] = []
         append, relations, place = found.append, self._relations, begin + 6
@@ -123,7 +123,7 @@ class Decoder:
         if kind == 0x44:  # D
             known = self._known(data)
             old, _, _ = _tuple(data, 6, known.columns)
-            return [self._change(known.table, "delete", known.schema, None, _told(old, known.relation, data[5]))]
+            return [self._change(known.table, "delete", known.schema, None, _sent_part(old, known.relation, data[5]))]
         if kind == 0x42:  # B
             self._commit_lsn, at, _ = _BEGIN.unpack_from(data, 1)
             self._committed_at, self._sequence = timestamp_text(at), 0
@@ -149,7 +149,7 @@ class Decoder:
         position, old, marker = 6, None, data[5]
         if marker in b"KO":
             before, _, position = _tuple(data, 6, known.columns)
-            old = _told(before, known.relation, marker)
+            old = _sent_part(before, known.relation, marker)
             marker, position = data[position], position + 1
         if marker != 0x4E:
             raise ProtocolError(f"update without a new row, but {bytes([marker])!r}")
@@ -189,20 +189,20 @@ class Decoder:
 
 
 def is_additive(before: Relation, after: Relation) -> bool:
-    """Whether every column of `before` is in `after` with its type, and rows are told apart by the same columns."""
+    """Return whether `after` has every column of `before` with its type, and the same replica identity."""
     types = {column.name: (column.type_number, column.modifier) for column in after.columns}
     kept = all(types.get(column.name) == (column.type_number, column.modifier) for column in before.columns)
     return kept and _keys(before) == _keys(after)
 
 
 def timestamp_text(microseconds: int) -> str:
-    """Microseconds since 2000 as ISO text, UTC."""
+    """Format microseconds since 2000 as ISO text, UTC."""
     seconds, rest = divmod(microseconds, 1_000_000)
     return f"{_second_text(seconds)}.{rest:06d}Z"
 
 
 def decoders(columns: tuple[Column, ...], binary: bool) -> list[tuple[str, _Decode, _Decode]]:
-    """Per column its name and how its binary and its text form become values. Raises UnknownTypeError."""
+    """Return each column's name and the decoders of its binary and text forms. Raises UnknownTypeError."""
     found = []
     for column in columns:
         as_binary = _FROM_BINARY.get(column.type_number)
@@ -213,12 +213,12 @@ def decoders(columns: tuple[Column, ...], binary: bool) -> list[tuple[str, _Deco
 
 
 def as_readable(column: Column) -> Column:
-    """The column itself, or as text where its type is not known here."""
+    """Return the column, or the column as text if its type is unknown."""
     return column if column.type_number in _FROM_BINARY else column._replace(type_number=_TEXT_TYPE)
 
 
 def binary_tuple(data: bytes, columns: list[tuple[str, Any, Any]]) -> dict[str, Any]:
-    """A row of COPY in binary format, after its count of fields."""
+    """Decode a row of COPY in binary format, after its count of fields."""
     row: dict[str, Any] = {}
     position = 2
     for name, from_binary, _ in columns:
@@ -245,12 +245,11 @@ class _Known(NamedTuple):
 
 
 def row_reader(columns: tuple[Column, ...]) -> _Read:
-    """A function that reads a row of these columns, in about a fifth of the time that `_tuple` takes.
+    """Generate a function that reads a row of these columns, in about a fifth of the time of `_tuple`.
 
-    It is written out column by column, without a loop, and twice: first for a row that is whole, where columns of fixed
-    length are read together; then, where that finds a null, for any row of binary values and nulls. It gives None for
-    what it does not know: text values, values that were left out, numbers that JSON has no name for; `_tuple` reads
-    those.
+    Its code has no loop, and two variants: the first is for rows without nulls and reads columns of fixed length
+    together; after a null, the second reads any row of binary values and nulls. It returns None for a row with text
+    values, omitted values, or numbers that JSON does not have; `_tuple` reads those.
     """
     scope: dict[str, Any] = {"length": _I32.unpack_from, "date": _day_text, "error": struct.error}
     scope |= {f"d{number}": _FROM_BINARY.get(column.type_number, bytes.decode) for number, column in enumerate(columns)}
@@ -264,17 +263,17 @@ def row_reader(columns: tuple[Column, ...]) -> _Read:
         "    try:",
         "        place = begin + 2",
         *(line for number, run in enumerate(_runs(columns)) for line in _run(number, run, scope)),
-        "    except error:",  # a null makes the row shorter
+        "    except error:",  # a row with a null is shorter
         "        return with_nulls(data, begin)",
         f"    return {{{row}}}",
     ]
-    exec("\n".join(lines), scope)  # names of columns come in as literals alone
+    exec("\n".join(lines), scope)  # column names occur only as literals
     read: _Read = scope["read"]
     return read
 
 
 def _cell(number: int, column: Column, scope: dict[str, Any]) -> Iterator[str]:
-    """The lines that read one column, null or not."""
+    """Yield the lines that read one column, null or not."""
     kind, value = column.type_number, f"v{number}"
     yield f"    if data[place] == {_BINARY}:"
     if kind in _FIXED:
@@ -296,7 +295,7 @@ def _cell(number: int, column: Column, scope: dict[str, Any]) -> Iterator[str]:
 
 
 def _runs(columns: tuple[Column, ...]) -> Iterator[list[tuple[int, int]]]:
-    """Columns, by number and type, that can be read together: of fixed length but for the last."""
+    """Yield runs of columns, by number and type, to read together: all but the last have a fixed length."""
     run: list[tuple[int, int]] = []
     for number, column in enumerate(columns):
         run.append((number, column.type_number))
@@ -308,7 +307,7 @@ def _runs(columns: tuple[Column, ...]) -> Iterator[list[tuple[int, int]]]:
 
 
 def _run(number: int, run: list[tuple[int, int]], scope: dict[str, Any]) -> Iterator[str]:
-    """The lines that read columns together: each has a byte for its form, four for its length, and its value."""
+    """Yield the lines that read columns together: each has a byte for its form, four for its length, and its value."""
     cells = [f"Bxxxx{_FIXED[kind].format[1:]}" if kind in _FIXED else "Bi" for _, kind in run]
     layout = struct.Struct("!" + "".join(cells))
     scope[f"run{number}"] = layout.unpack_from
@@ -316,7 +315,7 @@ def _run(number: int, run: list[tuple[int, int]], scope: dict[str, Any]) -> Iter
     yield f"        {', '.join(f'k{column}, v{column}' for column, _ in run)} = run{number}(data, place)"
     yield f"        if not {forms} == {_BINARY}: return with_nulls(data, begin)"
     if floats := [f"v{column}" for column, kind in run if kind in _FLOATS]:
-        yield f"        total = {' + '.join(floats)}"  # not a number or infinite where one of them is
+        yield f"        total = {' + '.join(floats)}"  # NaN or infinite if one of them is
         yield "        if total - total != 0: return with_nulls(data, begin)"
     yield from (f"        v{column} = date(v{column})" for column, kind in run if kind == _DATE_TYPE)
     yield f"        place += {layout.size}"
@@ -330,7 +329,7 @@ def _run(number: int, run: list[tuple[int, int]], scope: dict[str, Any]) -> Iter
 def _tuple(
     data: bytes, position: int, columns: list[tuple[str, _Decode, _Decode]]
 ) -> tuple[dict[str, Any], list[str], int]:
-    """The values by column, the columns that were left out as unchanged, and where the row ends."""
+    """Return the values by column, the columns that were omitted as unchanged, and the end of the row."""
     row: dict[str, Any] = {}
     unchanged: list[str] = []
     length_of = _I32.unpack_from
@@ -354,8 +353,8 @@ def _tuple(
     return row, unchanged, position
 
 
-def _told(old: dict[str, Any], relation: Relation, marker: int) -> dict[str, Any]:
-    """Of the row before only what was told: with a key only, the other columns are sent as null and mean nothing."""
+def _sent_part(old: dict[str, Any], relation: Relation, marker: int) -> dict[str, Any]:
+    """Return the part of the old row that was sent: if that is the key only, other columns are null without meaning."""
     if marker == 0x4F:
         return old
     return {column.name: old[column.name] for column in relation.columns if column.is_key}
@@ -401,7 +400,7 @@ def _day_text(days: int) -> str:
     if days in (2**31 - 1, -(2**31)):
         return "infinity" if days > 0 else "-infinity"
     if not 1 <= _DAYS_TO_2000 + days <= dt.date.max.toordinal():
-        return f"2000-01-01 {days:+d} days"  # PostgreSQL knows years that ISO text does not
+        return f"2000-01-01 {days:+d} days"  # PostgreSQL has years that ISO text does not
     return dt.date.fromordinal(_DAYS_TO_2000 + days).isoformat()
 
 
@@ -452,7 +451,7 @@ _FIXED = {
     701: struct.Struct("!d"),
     _DATE_TYPE: _I32,
 }
-"""By PostgreSQL's number: types whose binary form has always the same length."""
+"""By PostgreSQL's number: types whose binary form has a fixed length."""
 
 _FROM_BINARY: dict[int, _Decode] = {
     **dict.fromkeys(_TEXTS, bytes.decode),
@@ -470,7 +469,7 @@ _FROM_BINARY: dict[int, _Decode] = {
     2950: lambda data: str(UUID(bytes=data)),
     3802: lambda data: data[1:].decode(),
 }
-"""By PostgreSQL's number of the type: its binary form to a value of JSON."""
+"""By PostgreSQL's number of the type: the decoder of its binary form to a JSON value."""
 
 _FROM_TEXT: dict[int, _Decode] = {
     16: lambda data: data == b"t",

@@ -1,4 +1,4 @@
-"""What is known of a table's columns, and what a change of them means."""
+"""Track the columns of the replicated tables, and quarantine tables whose columns change incompatibly."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from quintet.replication.pgoutput import Column, Relation, is_additive
 
 @dataclass(frozen=True)
 class TableState:
-    """A table in an epoch: the versions that pass, by schema; the latest; from where on it is set aside, if it is."""
+    """A table in an epoch: its accepted versions by schema, the latest one, and where its quarantine starts, if any."""
 
     epoch: str
     table: str
@@ -25,12 +25,12 @@ class TableState:
 
 
 def first_state(epoch: str, relation: Relation) -> TableState:
-    """A table as the snapshot found it."""
+    """Return the state of a table at the snapshot."""
     return TableState(epoch, relation.table, {relation.schema: relation}, relation.schema)
 
 
 def after_relation(state: TableState, relation: Relation, at: Position) -> TableState:
-    """The state after the log announced the table's columns before the change `at`; the same where they are known."""
+    """Return the state after the log announced columns before the change `at`; the same state if they are known."""
     if relation.schema in state.accepted or (state.quarantined_from is not None and at >= state.quarantined_from):
         return state
     if is_additive(state.accepted[state.latest], relation):
@@ -40,12 +40,12 @@ def after_relation(state: TableState, relation: Relation, at: Position) -> Table
 
 
 def is_quarantined(state: TableState, at: Position) -> bool:
-    """Whether a change at a place is set aside."""
+    """Return whether a change at a position is quarantined."""
     return state.quarantined_from is not None and at >= state.quarantined_from
 
 
 def write_table_state(store: Store, state: TableState) -> None:
-    """Keep the state, and the columns of its latest version for readers of the log."""
+    """Write the state, and the columns of its latest version for readers of the log."""
     latest = state.accepted[state.latest]
     write_schema(store, state.table, state.latest, [column._asdict() for column in latest.columns])
     fields = {
@@ -60,7 +60,7 @@ def write_table_state(store: Store, state: TableState) -> None:
 
 
 def read_table_state(store: Store, epoch: str, table: str) -> TableState:
-    """The state that was kept."""
+    """Read the state that `write_table_state` wrote."""
     fields = json.loads(bytes(obstore.get(store, _key(epoch, table)).bytes()))
     accepted = {
         schema: Relation(
@@ -68,8 +68,8 @@ def read_table_state(store: Store, epoch: str, table: str) -> TableState:
         )
         for schema, known in fields["accepted"].items()
     }
-    aside = fields["quarantined_from"]
-    return TableState(epoch, table, accepted, fields["latest"], None if aside is None else Position.parse(aside))
+    start = fields["quarantined_from"]
+    return TableState(epoch, table, accepted, fields["latest"], None if start is None else Position.parse(start))
 
 
 def _key(epoch: str, table: str) -> str:

@@ -1,4 +1,4 @@
-"""Micro-batches on their way to the object store, and how far the log is safe there."""
+"""Upload micro-batches to the object store, and track up to where the log is safe there."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _LONGEST_PAUSE_SECONDS = 5.0
 class Piece:
     """A part of the log that follows the piece before it.
 
-    end: where it ends. flushable: the LSN that may be acknowledged once this and all before it is safe; None inside a
-    transaction. tables: what has become known of tables. quarantined: changes that are set aside.
+    end: its end. flushable: the LSN to acknowledge once this piece and all before it are safe; None inside a
+    transaction. tables: new states of tables. quarantined: changes of quarantined tables.
     """
 
     changes: list[Change]
@@ -36,10 +36,10 @@ class Piece:
 
 
 class Uploader:
-    """Writes pieces to `store`, several as one object while the writers are busy; `start` is where the first begins.
+    """Writes pieces to `store`, several in one object while the writers are busy. start: of the first piece.
 
-    least_seconds: from the start of one object to that of the next, so that many small commits do not make as many
-    objects; a commit after a pause is written at once.
+    least_seconds: least time between the starts of two objects, which keeps small commits from making many objects; a
+    commit after a pause is written at once.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Uploader:
 
     @property
     def flushed(self) -> int | None:
-        """The LSN before which every object is acknowledged; None where none is yet."""
+        """The LSN before which every object is acknowledged; None if there is none yet."""
         with self._condition:
             return self._flushed
 
@@ -87,12 +87,12 @@ class Uploader:
 
     @property
     def is_failing(self) -> bool:
-        """Whether the store refuses what is written to it just now."""
+        """Whether the store refuses writes at the moment."""
         with self._condition:
             return self._failing > 0
 
     def offer(self, pieces: Sequence[Piece]) -> None:
-        """Hand pieces over, in their order."""
+        """Queue pieces, in their order."""
         with self._condition:
             self._waiting.extend(pieces)
             self._waiting_events += sum(len(piece.changes) + len(piece.quarantined) for piece in pieces)
@@ -100,14 +100,14 @@ class Uploader:
             self._condition.notify_all()
 
     def drop_waiting(self) -> None:
-        """Forget what no writer has taken; it has to be read again from where `flushed` stands."""
+        """Drop the pieces that no writer has started; they have to be read again from `flushed` on."""
         with self._condition:
             self._waiting.clear()
             self._waiting_events = 0
             metrics.WAITING.set(0)
 
     def close(self) -> None:
-        """Give up what is under way and end the threads; what is not acknowledged will be sent again."""
+        """End the threads; pieces that are not acknowledged have to be sent again."""
         with self._condition:
             self._closed = True
             self._waiting.clear()
@@ -155,7 +155,7 @@ class Uploader:
             return number, stretch, pieces
 
     def _write(self, stretch: Stretch, pieces: Sequence[Piece]) -> bool:
-        """Write an object until it is acknowledged; False where the uploader was closed meanwhile."""
+        """Write an object, with retries, until it is acknowledged; return False if the uploader is closed meanwhile."""
         pause, has_failed = _FIRST_PAUSE_SECONDS, False
         quarantined = [change for piece in pieces for change in piece.quarantined]
         while True:
@@ -163,10 +163,10 @@ class Uploader:
                 for table in (table for piece in pieces for table in piece.tables):
                     write_table_state(self._store, table)
                 if quarantined:
-                    aside = Stretch(stretch.epoch, stretch.start, stretch.end, prefix="quarantine")
-                    write_stretch(self._store, aside, quarantined)
+                    target = Stretch(stretch.epoch, stretch.start, stretch.end, prefix="quarantine")
+                    write_stretch(self._store, target, quarantined)
                 size = write_stretch(self._store, stretch, (change for piece in pieces for change in piece.changes))
-            except Exception as error:  # whatever the store says: nothing may be lost, so it is tried again
+            except Exception as error:  # retry after any error: nothing may be lost
                 metrics.RETRIES.inc()
                 _LOG.warning(
                     "the object store refuses", key=stretch.key, error=str(error)[:300], again_in_seconds=pause

@@ -1,7 +1,7 @@
-"""A CRM, simulated: it commits applications, asks for each decision, acts on the answer, and measures by its own clock.
+"""A simulated CRM: it commits applications, requests each decision, acts on the answer, and measures the latency.
 
-Commits keep to their times whatever the service does, so that a slow answer delays no later application, and the clock
-of each runs from the moment its commit returned. What is not answered is asked again until it is.
+Commits keep to a schedule, so a slow answer delays no later application. The latency of each runs from the moment that
+its commit returned. Unanswered requests are repeated.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ _DURATIONS_DAYS = (7, 14, 30, 60, 90, 180)
 
 
 class SimulationError(RuntimeError):
-    """The simulation cannot run; the text says why and how to mend it."""
+    """The simulation cannot run; the message says why and how to fix it."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is simulated. seconds: None for ever. today: the day that applications are made on.
+    """The settings of a simulation. seconds: None: until stopped. today: the day of the applications.
 
-    patience_seconds: how long after the last commit an answer is still asked for.
+    patience_seconds: how long after the last commit requests are repeated.
     """
 
     rate: float
@@ -64,10 +64,10 @@ class Plan:
 
 @dataclass
 class Tally:
-    """What came of it, by application. milliseconds: from commit to decision where nothing was interrupted.
+    """The results by application. milliseconds: from commit to decision, without interruption.
 
-    repeated_milliseconds: where the commit or the question had to be repeated. answers: the texts that were given.
-    refused: what the service would not decide, in its words.
+    repeated_milliseconds: the same if the commit or the request had to be repeated. answers: the texts of the answers.
+    refused: the service's reasons for refusing.
     """
 
     committed: set[int] = field(default_factory=set)
@@ -81,22 +81,22 @@ class Tally:
 
     @property
     def lost(self) -> set[int]:
-        """Committed and never answered."""
+        """Applications that were committed and never answered."""
         return self.committed - self.answers.keys()
 
     @property
     def doubled(self) -> set[int]:
-        """Answered in two ways."""
+        """Applications with two different answers."""
         return {application for application, texts in self.answers.items() if len(texts) > 1}
 
     def percentile(self, share: int) -> float:
-        """The time, ms, within which this percentage of the uninterrupted was decided."""
+        """Return the time, ms, within which this percentage of uninterrupted applications was decided."""
         if len(self.milliseconds) < 2:
             return self.milliseconds[0] if self.milliseconds else float("nan")
         return statistics.quantiles(self.milliseconds, n=100, method="inclusive")[share - 1]
 
     def in_words(self) -> str:
-        """The figures as lines of text."""
+        """Return the figures as lines of text."""
         decided = sum(self.decisions.values())
         shares = ", ".join(f"{name} {count / decided:.0%}" for name, count in sorted(self.decisions.items()))
         slowest = max(self.milliseconds, default=float("nan"))
@@ -109,7 +109,7 @@ class Tally:
         ]
         if self.repeated_milliseconds:
             lines.append(
-                f"{len(self.repeated_milliseconds):,} had to be asked again or committed again, "
+                f"{len(self.repeated_milliseconds):,} had to be requested or committed again, "
                 f"slowest {max(self.repeated_milliseconds):.0f} ms"
             )
         lines += [f"refused: {why}" for why in sorted(set(self.refused.values()))[:3]]
@@ -125,9 +125,9 @@ class _Committed:
 
 
 class Crm:
-    """The simulated CRM. `run` returns when all that it committed is answered, or its patience is over.
+    """The simulated CRM. `run` returns when all commits are answered, or after `patience_seconds`.
 
-    Set `stop` to commit no more; `is_hurried` where what it has to do with is about to end too.
+    Set `stop` to end the commits; set `is_hurried` too if database and service are about to stop.
     """
 
     def __init__(self, postgres_url: str, service_url: str, key: str, plan: Plan) -> None:
@@ -142,11 +142,11 @@ class Crm:
         self._next = 0
 
     def run(self) -> Tally:
-        """Simulate. Raises SimulationError where the database has no tables of lending."""
+        """Run the simulation. Raises SimulationError if the database has no tables of lending."""
         first_loan, first_user = self._first_ids()
         draws = self._draws(first_loan, first_user)
         gc.collect()
-        gc.freeze()  # a look for garbage among all that is loaded here would be timed as the decision's
+        gc.freeze()  # a full garbage collection here would count as latency of a decision
         begin = time.monotonic()
         committers = _threads(_COMMITTERS, lambda: self._commit_all(draws, begin))
         clerks = _threads(_CLERKS, self._ask_all)
@@ -175,11 +175,11 @@ class Crm:
                 ).fetchone()
         except psycopg.errors.UndefinedTable:
             raise SimulationError(
-                "the database has no tables of lending. Load those of the inbox data/raw/loan_book with: "
+                "the database has no tables of lending. Load a dump of the inbox data/raw/loan_book with: "
                 "make run SELECT=lending"
             ) from None
         except psycopg.OperationalError as error:
-            raise SimulationError(f"the database does not answer: {error}") from None
+            raise SimulationError(f"the database does not answer: {error}. Start everything with: make up") from None
         return row or (1, 1)
 
     def _draws(self, first_loan: int, first_user: int) -> Iterator[_Draw]:
@@ -220,7 +220,7 @@ class Crm:
             connection.close()
 
     def _commit(self, connection: psycopg.Connection | None, drawn: _Draw) -> tuple[psycopg.Connection, bool]:
-        """Commit an application, through whatever happens to the database; whether it took more than one attempt."""
+        """Commit an application, with retries while the database is away; return connection and whether it retried."""
         was_repeated = False
         while True:
             try:
@@ -231,7 +231,7 @@ class Crm:
                 self._insert(connection, drawn)
                 return connection, was_repeated
             except psycopg.OperationalError:
-                # Whether it was committed is not known until the database answers again.
+                # The commit may have succeeded; check once the database answers again.
                 was_repeated, connection = True, None
                 time.sleep(_PAUSE_SECONDS)
 
@@ -298,13 +298,13 @@ class Crm:
             with self._lock:
                 tally.refused[question.application_id] = f"{answer.status} {answer.text[:300]}"
             return
-        told = json.loads(answer.text)
+        decision = json.loads(answer.text)
         with self._lock:
             tally.answers.setdefault(question.application_id, set()).add(answer.text)
-            tally.decisions[told["decision"]] += 1
-            tally.reasons.update(reason["code"] for reason in told["reasons"])
+            tally.decisions[decision["decision"]] += 1
+            tally.reasons.update(reason["code"] for reason in decision["reasons"])
             (tally.repeated_milliseconds if was_repeated else tally.milliseconds).append(took_ms)
-        if told["decision"] == "approve":
+        if decision["decision"] == "approve":
             self._acts.put(question.application_id)
 
     # -- acting --------------------------------------------------------------------------------------------------------
@@ -347,7 +347,7 @@ class _Answer:
 
 
 class _Clerk:
-    """A connection to the service that is kept as long as it holds."""
+    """A client of the service that keeps its connection open."""
 
     def __init__(self, url: str, key: str) -> None:
         self._address = urlsplit(url).netloc
@@ -355,7 +355,7 @@ class _Clerk:
         self._connection: http.client.HTTPConnection | None = None
 
     def ask(self, body: bytes) -> _Answer | None:
-        """The answer, None where there is none or it says to ask again."""
+        """Send a request and return the answer; None without one, or if its status asks for a retry."""
         try:
             if self._connection is None:
                 self._connection = http.client.HTTPConnection(self._address, timeout=_ANSWER_SECONDS)
@@ -368,7 +368,7 @@ class _Clerk:
         return None if answer.status in _TRY_AGAIN else answer
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.close()
         self._connection = None
@@ -387,7 +387,7 @@ def _is_there(connection: psycopg.Connection, application_id: int) -> bool:
 
 @contextlib.contextmanager
 def _key(settings: Settings) -> Iterator[str]:
-    """The admin key of the settings, or a key made for the time of the simulation."""
+    """Yield the admin key of the settings, or a temporary key for the simulation."""
     if settings.admin_key is not None:
         yield settings.admin_key.get_secret_value()
         return
@@ -401,14 +401,14 @@ def _key(settings: Settings) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Simulate; 0 where every application was decided once, 1 where one was not, 2 where it could not run."""
+    """Simulate; return 0 if every application was decided once, 1 if one was not, 2 if it could not run."""
     parser = argparse.ArgumentParser(prog="python -m quintet.samples.crm", description=__doc__)
     parser.add_argument("--rate", type=float, default=20.0, help="applications a second")
-    parser.add_argument("--seconds", type=float, default=60.0, help="for how long; 0 until it is stopped")
+    parser.add_argument("--seconds", type=float, default=60.0, help="duration; 0: until it is stopped")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--today", type=dt.date.fromisoformat, help="day of the applications; today by default")
-    parser.add_argument("--postgres", help="the database, as a libpq URL; that of the settings by default")
-    parser.add_argument("--service", help="the service's address; that of the settings by default")
+    parser.add_argument("--postgres", help="the database, as a libpq URL; default: from the settings")
+    parser.add_argument("--service", help="the service's address; default: from the settings")
     given = parser.parse_args(arguments)
     if not given.rate > 0:
         parser.error(f"--rate must be above 0, not {given.rate}")

@@ -1,7 +1,7 @@
-"""A loan book: clients, loans and payments of a CRM, with the default risk that made them.
+"""Generate a loan book: clients, loans and payments of a CRM, with their true default risk.
 
-The marginals are those of the real dump: of the loans 40% are applications, 10% active, 40% paid, 10% overdue; 6% of
-the payments are late, 16% are dated in the future (placeholders of the schedule), a few belong to no loan.
+Its shares are as in the real dump: of the loans 40% are applications, 10% active, 40% paid, 10% overdue; 6% of the
+payments are late, 16% are dated in the future (placeholders of the schedule), a few belong to no loan.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from scipy.special import expit
 from quintet.samples.seeding import faker, generator
 
 SCHEMA = Path(__file__).with_name("lending_schema.sql")
-"""The statements that make the three tables."""
+"""The statements that create the three tables."""
 
-# Log-odds of default. A large loan over a long time is the greatest part of the risk, as every lender's book has it;
-# age and a trait of the client that nobody sees are the rest. A fifth of the loans that ended were not paid back.
+# Log-odds of default. Amount and duration have the greatest effect, as in real loan books; age and an unobserved trait
+# of the client add the rest. A fifth of the ended loans were not paid back.
 _RISK_OF_AVERAGE_LOAN = -1.75
 _RISK_OF_AMOUNT = 1.0  # each standard deviation of its logarithm
 _RISK_OF_DURATION = 0.9  # each factor e over 30 days
 _YOUTH_RISK = 0.2  # each twelve years below 35
 _TRAIT_RISK = 0.45  # each standard deviation
-_LATENESS = 2.5  # what makes a client default shows more strongly in late payments
+_LATENESS = 2.5  # a client's tendency affects late payments more than defaults
 _AMOUNT_MIDDLE, _AMOUNT_SPREAD = 6.2, 0.7  # of its logarithm
 _LARGEST_PAID_COUNT = 11
 
@@ -42,9 +42,9 @@ class LendingWorld:
 
 @dataclass(frozen=True)
 class LoanBook:
-    """The three tables, dates as datetime64[s], and the risk that nobody sees.
+    """The three tables, dates as datetime64[s], and the true risk.
 
-    truth: loan_id, client_id, default_probability; a row a loan, also for applications that were never issued.
+    truth: loan_id, client_id, default_probability of every loan, including applications that were never issued.
     """
 
     user: pd.DataFrame
@@ -54,7 +54,7 @@ class LoanBook:
 
 
 def make_book(world: LendingWorld, seed: int) -> LoanBook:
-    """The book of `world`; the same seed gives the same rows."""
+    """Generate the book of `world`; the same seed gives the same rows."""
     clients, tendency = _clients(world, seed)
     loans = _loans(world, seed, clients, tendency)
     payments = _payments(world, seed, loans, tendency)
@@ -135,7 +135,7 @@ def _loans(world: LendingWorld, seed: int, clients: pd.DataFrame, tendency: np.n
 
 
 def _payments(world: LendingWorld, seed: int, loans: pd.DataFrame, tendency: np.ndarray) -> pd.DataFrame:
-    """Payments of issued loans: what was received, placeholders of what is due, and a few that belong to no loan."""
+    """Generate payments: received ones, placeholders of payments that are due, and a few that belong to no loan."""
     rng = generator(seed, "lending payments")
     last = np.datetime64(world.as_of, "D")
     status = loans["status"].to_numpy().astype(str)

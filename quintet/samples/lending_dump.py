@@ -1,11 +1,11 @@
-"""The loan book into PostgreSQL, and out of it as dumps.
+"""Load the generated loan book into PostgreSQL, and write it as dumps.
 
 From the command line:
 
     python -m quintet.samples.lending_dump write --scale 0.1 --seed 7 --to data/generated-lending
     python -m quintet.samples.lending_dump restore data/generated-lending/loan_book.dump
 
-into the database of `QUINTET_POSTGRES_URL`, or the embedded one; a URL after the file names another.
+`restore` uses the database of `QUINTET_POSTGRES_URL`, or the embedded one; a URL after the file names another.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _FEWEST_CLIENTS = 1_000
 
 
 class RestoreError(RuntimeError):
-    """A dump could not be restored; the text has what PostgreSQL said."""
+    """A dump could not be restored; the message is PostgreSQL's."""
 
 
 def plain_dump(book: LoanBook) -> str:
-    """The book as a plain SQL dump: the tables and their rows, in one transaction."""
+    """Return the book as a plain SQL dump: the tables and their rows, in one transaction."""
     parts = ["begin;\n", SCHEMA.read_text(encoding="utf-8")]
     for table, rows in _tables(book):
         parts.append(f'copy "{table}" ({", ".join(rows.columns)}) from stdin;\n{_copy_text(rows)}\\.\n')
@@ -51,15 +51,15 @@ def plain_dump(book: LoanBook) -> str:
 
 
 def world_at(scale: float) -> LendingWorld:
-    """Return the world at a scale; 1.0 has a quarter of the real book's clients, since rows are replayed one by one.
+    """Return the world at a scale; 1.0 has a quarter of the real book's clients, since rows are read one by one.
 
-    No scale has fewer than 3,000 clients, which are enough to train a scoring model.
+    Every scale has at least 3,000 clients, enough to train a scoring model.
     """
     return LendingWorld(clients=max(3_000, round(28_500 * scale)))
 
 
 def make_sample(world: LendingWorld, seed: int) -> Sample:
-    """The book as a plain dump for the inbox `loan_book`, and the default risk as its truth."""
+    """Generate a plain dump for the inbox `loan_book`, with the default risk as its truth."""
     book = make_book(world, seed)
     rows = sum(len(table) for _, table in _tables(book))
     dump = SampleText("loan_book", PLAIN_DUMP, plain_dump(book), rows)
@@ -67,7 +67,7 @@ def make_sample(world: LendingWorld, seed: int) -> Sample:
 
 
 def load_book(book: LoanBook, connection: psycopg.Connection, make_tables: bool = True) -> None:
-    """Copy the book into a database, making the tables first; one transaction."""
+    """Copy the book into a database in one transaction; creates the tables first."""
     with connection.transaction(), connection.cursor() as cursor:
         if make_tables:
             cursor.execute(SCHEMA.read_text(encoding="utf-8").encode())
@@ -78,7 +78,7 @@ def load_book(book: LoanBook, connection: psycopg.Connection, make_tables: bool 
 
 
 def write_dumps(book: LoanBook, folder: Path) -> list[Path]:
-    """Write the book to `folder` as a plain dump and in the custom format of pg_dump; the two files."""
+    """Write the book to `folder` as a plain dump and in pg_dump's custom format; return the two files."""
     folder.mkdir(parents=True, exist_ok=True)
     plain, custom = folder / PLAIN_DUMP, folder / CUSTOM_DUMP
     plain.write_text(plain_dump(book), encoding="utf-8")
@@ -90,7 +90,7 @@ def write_dumps(book: LoanBook, folder: Path) -> list[Path]:
 
 
 def restore(dump: Path, url: str) -> None:
-    """Restore a dump of either kind into the database of `url`. Raises RestoreError where PostgreSQL refuses."""
+    """Restore a dump of either format into the database of `url`. Raises RestoreError if PostgreSQL refuses."""
     with dump.open("rb") as file:
         is_custom = file.read(5) == b"PGDMP"
     if is_custom:
@@ -100,7 +100,7 @@ def restore(dump: Path, url: str) -> None:
 
 
 def _url_of_settings(servers: contextlib.ExitStack) -> str:
-    """The source database: the one that is named, or the embedded one, started where it does not run."""
+    """Return the URL of the database of the settings, or of the embedded one, started if needed."""
     settings = load_settings()
     if settings.postgres_url is not None:
         return settings.postgres_url.get_secret_value()
@@ -134,16 +134,16 @@ def _run(program: str, *arguments: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write or restore dumps; exit status 0, or 2 where that cannot be done."""
+    """Write or restore dumps; return 0, or 2 if that failed."""
     parser = argparse.ArgumentParser(prog="python -m quintet.samples.lending_dump", description="Dumps of a loan book.")
     commands = parser.add_subparsers(dest="command", required=True)
-    write = commands.add_parser("write", help="write a loan book in both formats, and its truth beside them")
+    write = commands.add_parser("write", help="write a loan book in both formats, and its truth")
     write.add_argument("--scale", type=float, default=1.0, help="1.0 is about the size of the real dump")
     write.add_argument("--seed", type=int, default=7, help="the same seed and scale give the same rows")
     write.add_argument("--to", type=Path, required=True, help="folder of the dumps")
     into = commands.add_parser("restore", help="restore a dump of either format")
     into.add_argument("dump", type=Path)
-    into.add_argument("url", nargs="?", help="the database, as a libpq URL; that of the settings by default")
+    into.add_argument("url", nargs="?", help="the database, as a libpq URL; default: from the settings")
     given = parser.parse_args(arguments)
     try:
         if given.command == "restore":
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for dump in write_dumps(book, given.to):
             print(f"{len(book.user) + len(book.loan) + len(book.payment):>10,} rows  {dump}")
         book.truth.to_csv(given.to / TRUTH, index=False, lineterminator="\n")
-        print(f"the risk that made them is in {given.to / TRUTH}")
+        print(f"the true default risk is in {given.to / TRUTH}")
         print(f"next: python -m quintet.samples.lending_dump restore {given.to / CUSTOM_DUMP}")
     except (OSError, RestoreError, EmbeddedServerError, SettingsError) as error:
         print(error, file=sys.stderr)

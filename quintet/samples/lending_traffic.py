@@ -1,4 +1,4 @@
-"""Live traffic on a loan book: what a CRM commits while somebody watches its log."""
+"""Generate live traffic on a loan book, as a CRM commits it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _MIX: tuple[tuple[str, float], ...] = (
     ("annotate", 0.04),
     ("withdraw", 0.03),
 )
-_LONG_NOTE = 6_000  # characters; PostgreSQL keeps a value of that size outside its row
+_LONG_NOTE = 6_000  # characters; PostgreSQL stores a value of that size outside its row
 
 
 class Traffic:
     """Business transactions drawn from `seed`, each committed on `connection` (in autocommit mode).
 
-    `today` dates what happens. Ids continue those of the tables, so that traffic can go on after a break.
+    `today` is the date of the rows. Ids continue from the tables, so traffic can continue after a break.
     """
 
     def __init__(self, connection: psycopg.Connection, seed: int, today: date) -> None:
@@ -40,14 +40,14 @@ class Traffic:
         self._has_note = False
 
     def step(self) -> str:
-        """Commit one transaction; its kind."""
+        """Commit one transaction and return its kind."""
         kind = self._random.choices([name for name, _ in _MIX], [weight for _, weight in _MIX])[0]
         with self._connection.transaction(), self._connection.cursor(row_factory=tuple_row) as cursor:
             getattr(self, f"_{kind}")(cursor)
         return kind
 
     def change_schema(self) -> None:
-        """Add a column, as a release of the CRM does; from then on it is used."""
+        """Add a column, as a new release of a CRM may, and use it from then on."""
         self._connection.execute("alter table loan add column if not exists note text")
         self._has_note = True
 
@@ -145,7 +145,7 @@ class Traffic:
 def run_at_rate(
     step: Callable[[], object], rate: float, seconds: float, clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> int:
-    """Call `step` `rate` times a second for `seconds`; how many calls there were. It catches up after a pause."""
+    """Call `step` `rate` times a second for `seconds`, catching up after a pause; return the number of calls."""
     begin, done = clock(), 0
     while (now := clock() - begin) < seconds:
         if done <= now * rate:
@@ -157,7 +157,7 @@ def run_at_rate(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Commit traffic until the time is over; exit status 0."""
+    """Commit traffic for the given time."""
     parser = argparse.ArgumentParser(prog="python -m quintet.samples.lending_traffic", description=__doc__)
     parser.add_argument("--url", required=True, help="the database, as a libpq URL")
     parser.add_argument("--rate", type=float, default=20.0, help="transactions a second")

@@ -1,4 +1,4 @@
-"""What a world's log and features have against its database: the differences, and nothing where there are none."""
+"""Compare a world's change log and features with its database."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.lending.plain import values_by_sql
 
 
 def differences(world: World) -> dict[str, list[object]]:
-    """Lost, made up, doubled and other changes of the log against the truth, and rows that differ from the tables.
+    """Return lost, invented, doubled and changed entries of the log, and rows that differ from the tables.
 
-    Empty where there is none; else the places, rows and values that differ, so that a failure tells what is wrong.
+    Empty if there is none; else the places, rows and values that differ, so that a failure shows what is wrong.
     """
     truth = {change.position: change for change in world.truth()}
     whole, first = world.logged(), min(truth)
@@ -35,14 +35,14 @@ def differences(world: World) -> dict[str, list[object]]:
 
 
 def _unlike(world: World, changes: list[Change], table: str) -> list[tuple[str, int, object, object]]:
-    """Table, id, row by the log and row by the table where these differ."""
+    """Return table, id, row of the log and row of the table for each difference."""
     by_log, by_table = _replayed(changes, table), world.rows(table)
     keys = sorted(by_log.keys() | by_table.keys())
     return [(table, key, by_log.get(key), by_table.get(key)) for key in keys if by_log.get(key) != by_table.get(key)]
 
 
 def _replayed(changes: list[Change], table: str) -> dict[int, dict]:
-    """The rows of a table as the log leaves them; what a column added later has in older rows is null."""
+    """Return the rows of a table after the log; a column that was added later is null in older rows."""
     rows: dict[int, dict] = {}
     for change in changes:
         if change.table == table and change.row is None and change.old is not None:
@@ -54,14 +54,14 @@ def _replayed(changes: list[Change], table: str) -> dict[int, dict]:
 
 
 def features_unlike_the_tables(world: World) -> list[object]:
-    """Of some 200 clients those whose features differ from a recomputation by plain SQL, with both."""
+    """Return the clients, of a sample of about 200, whose features differ from plain SQL, with both values."""
     clients = sorted(world.rows("user"))
     pairs = [(client, TODAY) for client in clients[:: max(len(clients) // 200, 1)]]
     expected, online = values_by_sql(world.postgres.url, pairs), world.features()
     found = {pair: online.features_of(*pair) for pair in pairs}
     online.store.close()
     return [
-        (pair, told.values if told else None, expected[pair])
-        for pair, told in found.items()
-        if told is None or told.values != pytest.approx(expected[pair], nan_ok=True, abs=0)
+        (pair, actual.values if actual else None, expected[pair])
+        for pair, actual in found.items()
+        if actual is None or actual.values != pytest.approx(expected[pair], nan_ok=True, abs=0)
     ]

@@ -1,4 +1,4 @@
-"""A database, a stream, a service that decides and a CRM that asks it: the stream's world with the business on it."""
+"""The stream's world with lending's decisions: a database, a stream, a decision service and a CRM that calls it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.lending.models import boosted, scorecard
 from tests.waiting import LONG_SECONDS, wait_until
 from tests.web.service import ADMIN_KEY, free_port
 
-_PATIENCE_SECONDS = 1_800.0  # what waits after many kills has to be worked off
+_PATIENCE_SECONDS = 1_800.0  # time to process the backlog after many kills
 
 
 class DecisionWorld(World):
-    """The stream's world and, in processes of their own, the service; the CRM is in a thread."""
+    """The stream's world, with the service in its own process and the CRM in a thread."""
 
     def __init__(self, folder: Path, clients: int, seed: int) -> None:
         super().__init__(folder, clients, seed)
@@ -46,7 +46,7 @@ class DecisionWorld(World):
         return f"http://127.0.0.1:{self.port}"
 
     def keep_models(self, model: ScoringModel | None = None, challenger: ScoringModel | None = None) -> None:
-        """Put a model in force, and one beside it."""
+        """Activate a model, and a challenger beside it."""
         registry = ModelRegistry(self.home / "models" / FOLDER)
         now = dt.datetime(2020, 8, 24, tzinfo=dt.UTC)
         for kept in (challenger or scorecard(), model or boosted()):
@@ -97,14 +97,14 @@ class DecisionWorld(World):
         return self._stream.pid
 
     def simulate(self, rate: float, seconds: float | None) -> None:
-        """Begin to commit applications and to ask for decisions."""
+        """Start to commit applications and to request decisions."""
         plan = Plan(rate, seconds, self.seed, TODAY, patience_seconds=_PATIENCE_SECONDS)
         self._crm = Crm(self.postgres.url, self.url, ADMIN_KEY, plan)
         self._simulation = threading.Thread(target=self._crm.run)
         self._simulation.start()
 
     def end_simulation(self) -> Tally:
-        """Commit no more, wait for the answers, and give what came of it."""
+        """Stop the commits, wait for the answers, and return the results."""
         assert self._crm is not None
         assert self._simulation is not None
         self._crm.stop.set()
@@ -112,18 +112,18 @@ class DecisionWorld(World):
         return self._crm.tally
 
     def await_simulation(self) -> Tally:
-        """What came of it once it has run for its time."""
+        """Wait until the simulation ends, and return its results."""
         assert self._crm is not None
         assert self._simulation is not None
         self._simulation.join()
         return self._crm.tally
 
     def applications(self, after: int) -> set[int]:
-        """The applications that are in the database, whatever the CRM believes."""
+        """Return the applications in the database, independent of the CRM's count."""
         return {application for application in self.rows("loan") if application > after}
 
     def decided(self) -> list[int]:
-        """The application of every decision in the log."""
+        """Return the application of every decision in the log."""
         log = DecisionLog(self.home / "online")
         try:
             return list(log.applications())

@@ -1,6 +1,6 @@
-"""A database, a bucket and a stream that can be killed, and the truth to hold the log against.
+"""A database, a bucket and a stream that can be killed, and the truth to compare the log with.
 
-The truth is a second slot of PostgreSQL that nobody acknowledges: at the end it still has every committed change.
+The truth is a second slot of PostgreSQL that is never acknowledged: at the end it still has every committed change.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ AUDIT = "audit"
 
 
 class World:
-    """Servers in `folder` with a loan book; a stream in a process of its own, and traffic in a thread."""
+    """Servers in `folder` with a loan book; a stream in its own process, and traffic in a thread."""
 
     def __init__(self, folder: Path, clients: int, seed: int) -> None:
         self.postgres = EmbeddedPostgres(folder / "pg", {"wal_sender_timeout": "5s"})
@@ -74,7 +74,7 @@ class World:
         return open_store(self.objects.url)
 
     def features(self) -> OnlineFeatures:
-        """The features as another process reads them."""
+        """Return the features as another process reads them."""
         return OnlineFeatures(FeatureStore(self.home / "online"), features())
 
     def start_stream(self, *arguments: str) -> subprocess.Popen[bytes]:
@@ -97,14 +97,14 @@ class World:
         self._stream.wait()
 
     def stop_stream(self) -> int:
-        """End the stream as an operator does; its exit status."""
+        """End the stream with a signal, as an operator does, and return its exit status."""
         if self._stream is None:
             return 0
         self._stream.send_signal(signal.SIGTERM)
         return self._stream.wait(LONG_SECONDS)
 
     def await_epoch(self) -> None:
-        """Wait until the snapshot is complete, then begin the truth."""
+        """Wait until the snapshot is complete, then start the truth."""
         wait_until(lambda: epochs(self.log), self.said.read_text)
         self.ask(f"select pg_create_logical_replication_slot('{AUDIT}', 'pgoutput')")
 
@@ -118,7 +118,7 @@ class World:
             self._traffic.join()
 
     def await_applied(self) -> None:
-        """Wait until everything that is committed is in the features and in the log."""
+        """Wait until all commits are in the features and in the log."""
         end = lsn_of(str(self.ask("select pg_current_wal_lsn()::text")))
         store = FeatureStore(self.home / "online")
 
@@ -134,7 +134,7 @@ class World:
         store.close()
 
     def await_commits(self, count: int) -> None:
-        """Wait until the traffic has committed so often, the new column included."""
+        """Wait until the traffic has made this many commits, and has added the column."""
         wait_until(lambda: self.committed >= count and self.has_new_column, lambda: f"{self.committed} commits")
 
     def ask(self, statement: str) -> Any:
@@ -143,7 +143,7 @@ class World:
             return row[0] if row else None
 
     def rows(self, table: str) -> dict[int, dict[str, Any]]:
-        """The rows of a table by id, as the log writes values."""
+        """Return the rows of a table by id, as the log writes values."""
         with psycopg.connect(self.postgres.url) as connection:
             cursor = connection.execute(f'select * from "{table}"'.encode())
             assert cursor.description is not None
@@ -154,7 +154,7 @@ class World:
             }
 
     def truth(self) -> list[Change]:
-        """Every change committed since the truth began, in order."""
+        """Return every change committed since the truth started, in order."""
         decoder, changes = Decoder(binary=True), []
         with psycopg.connect(self.postgres.url) as connection:
             messages = connection.execute(
@@ -166,7 +166,7 @@ class World:
         return changes
 
     def logged(self, after: Position | None = None) -> list[Change]:
-        """The log as a reader has it: every change once and in order."""
+        """Return the log as a reader sees it: every change once and in order."""
         epoch = epochs(self.log)[-1]
         return [change for changes, _ in read_changes(self.log, epoch, after) for change in changes]
 

@@ -1,4 +1,4 @@
-"""`kill -9` at random over service, stream and PostgreSQL: every committed application ends with one decision."""
+"""Kill service, stream and PostgreSQL at random with `kill -9`: every committed application ends with one decision."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VICTIMS = ("service", "stream", "postgres")
 
 
 def kill_at_random(world: DecisionWorld, kills: int, seed: int) -> Counter[str]:
-    """Kill one of the three again and again, starting it anew each time; how often each was killed."""
+    """Kill and restart one of the three, many times; return how often each was killed."""
     draw, counts = random.Random(seed), Counter[str]()
     for number in range(kills):
         time.sleep(draw.uniform(0.3, 1.5))
@@ -55,10 +55,10 @@ def test_every_committed_application_ends_with_one_decision(
         assert tally.answers.keys() == committed
         assert tally.doubled == set()
         assert tally.refused == {}
-        assert tally.repeated_milliseconds  # the kills were felt
+        assert tally.repeated_milliseconds  # the kills had an effect
 
 
-def test_the_comparison_finds_an_application_that_nobody_decided(tmp_path: Path) -> None:
+def test_the_comparison_finds_an_application_without_a_decision(tmp_path: Path) -> None:
     with DecisionWorld(tmp_path, clients=50, seed=1) as world:
         first = max(world.rows("loan"))
         world.ask(f"with n as (insert into loan (id, client_id) values ({first + 1}, 1) returning id) select id from n")

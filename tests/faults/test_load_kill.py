@@ -1,4 +1,4 @@
-"""Loading survives `kill -9` at any moment and a second loader beside it: the raw tables end as if nothing had been."""
+"""Loading survives `kill -9` at any moment and a second loader beside it: the raw tables are as without them."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from quintet.warehouse.database import open_warehouse, prepare
 from quintet.warehouse.inbox import list_inbox
 load._GROUP_FILES = 3  # many transactions, so that a kill falls between and into them
 dataset = DATASETS["conversions"]
-tell = lambda told: print(told, flush=True)
-tell("ready")
+log = lambda line: print(line, flush=True)
+log("ready")
 with open_warehouse(Path(sys.argv[2]), memory_limit="500MB", threads=2, lock_wait_seconds=60) as connection:
     prepare(connection, [dataset])
-    load.load_files(connection, dataset, list_inbox(Path(sys.argv[1]), dataset.name), dt.datetime(2024, 6, 1), tell)
+    load.load_files(connection, dataset, list_inbox(Path(sys.argv[1]), dataset.name), dt.datetime(2024, 6, 1), log)
 """
 
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An inbox of many files: sound ones, some with broken rows, packed, in another encoding, doubled, unreadable."""
+    """Build an inbox of many files: valid, with broken rows, packed, in another encoding, doubled, unreadable."""
     folder = tmp_path_factory.mktemp("inbox")
     inbox = folder / "conversions"
     inbox.mkdir()
@@ -66,7 +66,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def contents(path: Path) -> dict[str, str]:
-    """The digest of every table that loading writes."""
+    """Return the digest of every table that loading writes."""
     with open_warehouse(path, memory_limit="500MB", threads=2, lock_wait_seconds=0) as connection:
         assert check_schema(connection, CONVERSIONS).passed
         assert check_reconciliation(connection, CONVERSIONS).passed
@@ -88,7 +88,7 @@ def undisturbed(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 
 def start_loader(raw: Path, path: Path, project: Path) -> subprocess.Popen[str]:
-    """A loader in a process of its own, which is about to open the warehouse."""
+    """Start a loader in its own process, just before it opens the warehouse."""
     loader = subprocess.Popen(
         [sys.executable, "-c", LOADER, raw, path],
         cwd=project,

@@ -1,4 +1,4 @@
-"""A run that was killed blocks nothing: `make bench NAME=kills` does this with every command, at random moments."""
+"""A killed run blocks nothing; `make bench NAME=kills` tests every command, at random moments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.waiting import wait_until
 
 
 def after_its_first_step(quintet: Quintet, number: signal.Signals) -> int | None:
-    """Start a run, send the signal to it after its first step; its exit status."""
+    """Start a run, send it the signal after its first step, and return its exit status."""
     process = quintet.start("--select", "payments")
     for line in process.stdout:
         if line.startswith("  ") and line.rstrip().endswith("s)"):
@@ -26,9 +26,9 @@ def after_its_first_step(quintet: Quintet, number: signal.Signals) -> int | None
     return process.returncode
 
 
-def test_after_a_kill_the_next_run_begins_and_no_run_stays_open(
+def test_after_a_kill_the_next_run_starts_and_no_run_stays_open(
     tmp_path: Path,
-    built: Quintet,  # what depends on the code alone is taken from there
+    built: Quintet,  # results that depend on the code alone are copied from there
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     quintet = Quintet(built.raw, tmp_path)

@@ -1,4 +1,4 @@
-"""`kill -9` at random over stream, object store and PostgreSQL: nothing is lost, made up or doubled."""
+"""Kill stream, object store and PostgreSQL at random with `kill -9`: nothing is lost, invented or doubled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.faults.stream_world import World
 
 
 def kill_at_random(world: World, kills: int, seed: int, least: float = 0.3, most: float = 1.0) -> dict[str, int]:
-    """Kill one of the three again and again, starting it anew each time; how often each was killed."""
+    """Kill and restart one of the three, many times; return how often each was killed."""
     draw, counts = random.Random(seed), {"stream": 0, "objects": 0, "postgres": 0}
     for number in range(kills):
         time.sleep(draw.uniform(least, most))

@@ -1,4 +1,4 @@
-"""The object store is away for a while: features go on, memory stays bounded, and nothing is lost."""
+"""During an outage of the object store, features are updated, memory stays bounded, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from quintet.state.features import FeatureStore
 from tests.faults.comparison import differences, features_unlike_the_tables
 from tests.faults.stream_world import World
 
-_MOST_MORE_MB = 300  # 100,000 changes that wait, and as many as one transaction and one object hold
+_MOST_MORE_MB = 300  # 100,000 waiting changes, and one transaction and one object in memory
 
 
 def _resident_mb(pid: int) -> float:

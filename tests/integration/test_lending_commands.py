@@ -28,11 +28,11 @@ _SECTIONS = {
     _PROJECT / "docs" / "loan-book.md": "# Load a loan book from a PostgreSQL dump",
 }
 _COMMANDS = {"make run SELECT=lending": ["run", "--select", "lending"], "make stream": ["stream"]}
-"""What the commands of make are without it."""
+"""The commands behind the make targets."""
 
 
 def _commands(page: Path, title: str) -> list[str]:
-    """The lines of the first block of commands below a heading."""
+    """Return the lines of the first block of commands below a heading."""
     section = page.read_text("utf-8").split(f"{title}\n", 1)[1]
     block = re.search(r"^```sh\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
     assert block is not None
@@ -41,7 +41,7 @@ def _commands(page: Path, title: str) -> list[str]:
 
 @pytest.fixture
 def quintet(
-    built: Quintet,  # what depends on the code alone is taken from there
+    built: Quintet,  # results that depend on the code alone are copied from there
 ) -> Iterator[Quintet]:
     folder = Path(tempfile.mkdtemp(prefix="quintet-test-"))  # pytest's own are closed to accounts without rights
     folder.chmod(0o711)
@@ -50,7 +50,7 @@ def quintet(
 
 
 def _run_until_it_streams(quintet: Quintet, arguments: list[str]) -> None:
-    """Start a command that goes on; commit an application meanwhile, and stop it."""
+    """Start a long-running command, commit an application meanwhile, and stop the command."""
     process = subprocess.Popen(
         [sys.executable, "-m", "cli", *arguments],
         cwd=_PROJECT,
@@ -94,7 +94,7 @@ def test_the_commands_of_the_pages_work_in_their_order(quintet: Quintet) -> None
             assert "open applications" in headline(snapshot)
             assert "no scoring model" not in headline(snapshot)
             applications.append(_open_applications(snapshot))
-    assert applications[1] == applications[0] + 1  # the one that was committed while the stream ran
+    assert applications[1] == applications[0] + 1  # the application committed while the stream ran
 
 
 def test_a_dump_or_a_database_that_cannot_be_used_keeps_no_other_business_from_being_published(

@@ -1,4 +1,4 @@
-"""Dumps of the inbox on a real PostgreSQL: loaded and replicated, or refused by name, whatever they hold."""
+"""Dumps of the inbox on a real PostgreSQL: each is loaded and replicated, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _ROWS = sum(len(table) for table in (_BOOK.user, _BOOK.loan, _BOOK.payment))
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    """A home whose server stays for the module; pytest's own folders are closed to accounts without rights."""
+    """A home whose server runs for the whole module; pytest's own folders are closed to unprivileged accounts."""
     folder = Path(tempfile.mkdtemp(prefix="quintet-test-"))
     folder.chmod(0o711)
     yield folder
@@ -56,7 +56,7 @@ def server(home: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def settings(server: EmbeddedPostgres, home: Path, tmp_path: Path) -> Iterator[Settings]:
-    """A database of its own, without tables, and an empty object store beside the server of the module."""
+    """An empty database on the module's server, and an empty object store."""
     with psycopg.connect(server.url, autocommit=True) as admin:
         admin.execute("create database trial")
         url = server.url.rsplit("/", 1)[0] + "/trial"
@@ -97,7 +97,7 @@ def _message(settings: Settings) -> str:
 
 
 def _custom(home: Path, tmp_path: Path) -> bytes:
-    """The book in the custom format of pg_dump."""
+    """The book in pg_dump's custom format."""
     url = running_url(home / "postgres")
     assert url is not None
     with psycopg.connect(url, autocommit=True) as admin:
@@ -245,8 +245,8 @@ def test_an_attack_in_a_dump_is_refused_by_the_role_without_rights(
     assert not settings.restores.exists()
 
 
-def test_what_runs_while_tables_are_read_has_no_rights_either(settings: Settings) -> None:
-    """A view, a policy or a cast of the dump would run as whoever reads the table."""
+def test_code_that_runs_while_tables_are_read_has_no_rights_either(settings: Settings) -> None:
+    """A view, a policy or a cast of the dump would run as the role that reads the table."""
     attack = """
         create function spy() returns text language plpgsql as $$ begin
             execute 'create role evil superuser'; return 'x'; exception when others then return sqlerrm; end $$;
@@ -275,7 +275,7 @@ def test_a_dump_that_takes_too_long_or_too_much_is_stopped(
     assert named in _message(settings.model_copy(update=limit))
 
 
-def test_tables_that_no_dump_made_are_never_replaced(settings: Settings) -> None:
+def test_tables_that_are_not_from_a_dump_are_never_replaced(settings: Settings) -> None:
     assert settings.postgres_url is not None
     with psycopg.connect(settings.postgres_url.get_secret_value()) as connection:
         connection.execute(SCHEMA.read_text("utf-8").encode())
@@ -287,7 +287,7 @@ def test_tables_that_no_dump_made_are_never_replaced(settings: Settings) -> None
     assert _ask(settings, 'select id from "user"') == [(5,)]
 
 
-def test_a_database_with_other_tables_is_left_alone_unless_it_is_the_embedded_one(settings: Settings) -> None:
+def test_a_database_with_other_tables_is_not_touched_unless_it_is_the_embedded_one(settings: Settings) -> None:
     assert settings.postgres_url is not None
     with psycopg.connect(settings.postgres_url.get_secret_value()) as connection:
         connection.execute("create table promo_users (user_id text)")
@@ -307,7 +307,7 @@ def test_a_loan_of_an_unknown_client_is_kept_and_gives_no_client(settings: Setti
     assert 888888 not in set(client_features(settings.lending, features(), date(2020, 8, 23))["client_id"])
 
 
-def test_what_is_committed_after_the_dump_is_replicated_by_the_next_call(settings: Settings) -> None:
+def test_commits_after_the_dump_are_replicated_by_the_next_call(settings: Settings) -> None:
     _drop(settings, "book.sql", _PLAIN)
     first = _catch_up(settings)
     assert settings.postgres_url is not None
@@ -328,7 +328,7 @@ def test_without_a_dump_and_a_database_there_is_nothing_to_do(tmp_path: Path) ->
     assert not (tmp_path / "home").exists()
 
 
-def test_a_wrong_password_is_said_without_it(settings: Settings) -> None:
+def test_a_wrong_password_is_reported_without_it(settings: Settings) -> None:
     assert settings.postgres_url is not None
     url = settings.postgres_url.get_secret_value()
     user, _, place = url.partition("@")
@@ -341,7 +341,7 @@ def test_a_wrong_password_is_said_without_it(settings: Settings) -> None:
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_server_without_logical_replication_is_said(home: Path, tmp_path: Path) -> None:
+def test_a_server_without_logical_replication_is_reported(home: Path, tmp_path: Path) -> None:
     folder = home / "replica"
     with EmbeddedPostgres(folder, {"wal_level": "replica", "fsync": "off"}) as postgres:
         with psycopg.connect(postgres.url) as connection:
@@ -357,7 +357,7 @@ def test_a_server_without_logical_replication_is_said(home: Path, tmp_path: Path
             _catch_up(settings)
 
 
-def test_a_server_that_a_killed_run_left_is_stopped_and_one_in_use_is_not(home: Path) -> None:
+def test_the_server_of_a_killed_run_is_stopped_and_one_in_use_is_not(home: Path) -> None:
     folder = home / "left"
     program = (
         "import os, sys\nfrom pathlib import Path\nfrom quintet.embedded.postgres import EmbeddedPostgres\n"
@@ -431,7 +431,7 @@ def test_after_a_stream_was_killed_at_any_moment_everything_is_caught_up(setting
 
 
 def test_a_dump_whose_server_or_log_is_gone_is_loaded_and_replicated_again(settings: Settings, tmp_path: Path) -> None:
-    """As where somebody removes a folder of the home to make room."""
+    """A user may remove a folder of the home to free disk space."""
     _drop(settings, "book.sql", _PLAIN)
     first = _catch_up(settings)
     sha256 = first.dumps[0].sha256
@@ -453,12 +453,12 @@ def test_a_dump_whose_server_or_log_is_gone_is_loaded_and_replicated_again(setti
     ("put", "named"),
     [
         (lambda path: path.mkdir(), "is a folder"),
-        (lambda path: path.symlink_to("/nowhere/at/all"), "is a link to a file that is not there"),
-        (os.mkfifo, "is no file but a pipe or a device"),
-        (lambda path: path.symlink_to("/dev/zero"), "is no file but a pipe or a device"),
+        (lambda path: path.symlink_to("/nowhere/at/all"), "is a link to a file that does not exist"),
+        (os.mkfifo, "is a pipe or a device"),
+        (lambda path: path.symlink_to("/dev/zero"), "is a pipe or a device"),
     ],
 )
-def test_what_is_no_file_is_refused_unopened_and_hides_no_dump(
+def test_a_pipe_a_folder_or_a_broken_link_is_refused_unopened_and_hides_no_dump(
     settings: Settings, put: Callable[[Path], object], named: str
 ) -> None:
     put(settings.raw / "loan_book" / "x_2030-01-01.sql")
@@ -470,14 +470,14 @@ def test_what_is_no_file_is_refused_unopened_and_hides_no_dump(
     assert named in str(found["x_2030-01-01.sql"].message)
 
 
-def test_what_a_dump_writes_to_the_servers_log_fills_no_disk(settings: Settings) -> None:
+def test_a_dump_cannot_fill_the_disk_through_the_servers_log(settings: Settings) -> None:
     flood = "do $$ begin for i in 1..3000 loop raise log '%', repeat('x', 10000); end loop; end $$;"
     _drop(settings, "book.sql", flood + _PLAIN)
     limited = settings.model_copy(update={"loan_book_bytes": 25_000_000})
     assert [dump.status for dump in _catch_up(limited).dumps] == ["loaded"]
 
 
-def test_what_a_killed_restore_left_is_removed_though_its_dump_is_gone(settings: Settings) -> None:
+def test_the_rest_of_a_killed_restore_is_removed_even_if_its_dump_is_gone(settings: Settings) -> None:
     settings.home.mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o711)
     program = (

@@ -1,4 +1,4 @@
-"""The stream on a real PostgreSQL and a real store: parity of the features, and a world that is not well."""
+"""The stream on a real PostgreSQL and a real object store: parity of the features, and every fault around it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgre
 
 @pytest.fixture
 def url(server: EmbeddedPostgres) -> Iterator[str]:
-    """A database with a loan book of its own."""
+    """Create a database with a loan book."""
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute("create database trial template template_book")
         yield server.url.rsplit("/", 1)[0] + "/trial"
@@ -91,7 +91,7 @@ def online(tmp_path: Path) -> Iterator[OnlineFeatures]:
 def _running(
     url: str, log: Store, online: OnlineFeatures, clock: Callable[[], float] = time.time, **arguments: Any
 ) -> Iterator[Stream]:
-    """A stream in a thread, once it receives; an error that ended it is raised at the end."""
+    """Run a stream in a thread, yield once it receives, and raise the error that ended it, if any."""
     stream, errors = Stream(url, log, online, _OPTIONS, clock), []
 
     def run() -> None:
@@ -146,9 +146,9 @@ def test_stream_backfill_and_plain_sql_agree_on_ten_thousand_pairs(
     asked = [(draw.choice(clients), _TODAY - timedelta(days=draw.randint(-30, 900))) for _ in range(10_000)]
     expected = values_by_sql(url, asked)
     backfill = FeatureStore(tmp_path / "backfill")
-    replayed = OnlineFeatures(backfill, features())
-    replayed.replay(log, epochs(log)[-1])
-    for features_now in (online, replayed):
+    backfilled = OnlineFeatures(backfill, features())
+    backfilled.catch_up(log, epochs(log)[-1])
+    for features_now in (online, backfilled):
         found = {pair: features_now.features_of(*pair) for pair in expected}
         assert {pair: value.values for pair, value in found.items() if value} == expected
     backfill.close()
@@ -179,7 +179,7 @@ def test_without_the_project_the_bucket_is_read_with_duckdb(url: str, online: On
     assert read[2] == pytest.approx(_ask(url, "select sum(amount) from loan"))
 
 
-def test_while_the_store_is_down_features_go_on_and_nothing_is_lost(
+def test_while_the_store_is_down_features_are_updated_and_nothing_is_lost(
     url: str, online: OnlineFeatures, tmp_path: Path
 ) -> None:
     objects = EmbeddedObjectStore(tmp_path / "s3")
@@ -222,7 +222,7 @@ def test_a_stream_that_starts_while_the_store_is_down_waits_for_it(
     objects.stop()
 
 
-def test_a_store_that_refuses_the_keys_is_told_at_once(url: str, online: OnlineFeatures, tmp_path: Path) -> None:
+def test_a_store_that_refuses_the_keys_is_reported_at_once(url: str, online: OnlineFeatures, tmp_path: Path) -> None:
     with EmbeddedObjectStore(tmp_path / "s3") as objects:
         log = open_store(objects.url.replace("http://", "http://x"))
         with pytest.raises(obstore.exceptions.BaseError, match="403"), _running(url, log, online):
@@ -231,7 +231,7 @@ def test_a_store_that_refuses_the_keys_is_told_at_once(url: str, online: OnlineF
 
 
 @pytest.mark.parametrize("change", ["drop column duration", "rename duration to days", "alter duration type text"])
-def test_a_column_that_is_dropped_or_retyped_sets_the_table_aside_and_a_new_snapshot_takes_it_back(
+def test_a_column_that_is_dropped_or_retyped_quarantines_the_table_until_a_new_snapshot(
     url: str, online: OnlineFeatures, change: str
 ) -> None:
     log = MemoryStore()
@@ -244,7 +244,7 @@ def test_a_column_that_is_dropped_or_retyped_sets_the_table_aside_and_a_new_snap
     assert online.store.row("payment", "900000") is not None
     epoch = epochs(log)[-1].name
     assert len(stretches(log, epoch, "quarantine")) == 1
-    with _running(url, log, online):  # it stays aside after the stream begins again
+    with _running(url, log, online):  # it stays quarantined after a restart of the stream
         _ask(url, "insert into loan (id, client_id, status) values (900001, 1, 'active')")
         _await_applied(url, online)
     assert online.store.row("loan", "900001") is None
@@ -253,11 +253,11 @@ def test_a_column_that_is_dropped_or_retyped_sets_the_table_aside_and_a_new_snap
     assert len(epochs(log)) == 2
 
 
-def test_a_database_that_does_not_answer_is_waited_for_and_then_told(online: OnlineFeatures) -> None:
+def test_a_database_that_does_not_answer_is_reported_after_a_wait(online: OnlineFeatures) -> None:
     stream = Stream("postgresql://u:secret@127.0.0.1:9/d", MemoryStore(), online, Options(start_seconds=0.5))
-    with pytest.raises(SourceAwayError, match="no connection to PostgreSQL") as told:
+    with pytest.raises(SourceAwayError, match="no connection to PostgreSQL") as raised:
         stream.run()
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("refusing", [(Draft, "write"), (FeatureStore, "checkpoint")])
@@ -309,16 +309,14 @@ def test_an_added_column_passes(url: str, online: OnlineFeatures) -> None:
     assert stretches(log, epochs(log)[-1].name, "quarantine") == []
 
 
-@pytest.mark.parametrize("loss", ["dropped", "made anew"])
-def test_a_slot_that_was_lost_ends_the_stream_and_only_a_new_snapshot_helps(
-    url: str, online: OnlineFeatures, loss: str
-) -> None:
+@pytest.mark.parametrize("loss", ["dropped", "recreated"])
+def test_a_lost_slot_ends_the_stream_until_a_new_snapshot(url: str, online: OnlineFeatures, loss: str) -> None:
     log = MemoryStore()
     with _running(url, log, online):
         _await_applied(url, online)
     _ask(url, "select pg_drop_replication_slot('quintet')")
     _ask(url, "insert into loan (id, client_id) values (900000, 1)")
-    if loss == "made anew":
+    if loss == "recreated":
         _ask(url, "select pg_create_logical_replication_slot('quintet', 'pgoutput')::text")
     with pytest.raises(SourceLostError, match="--new-snapshot"), _running(url, log, online):
         pass
@@ -337,24 +335,24 @@ def test_a_slot_that_another_consumer_reads_is_not_taken_from_it(url: str, onlin
     other.close()
 
 
-def test_a_slot_of_the_same_name_that_is_not_ours_is_left_alone(url: str, online: OnlineFeatures) -> None:
+def test_a_slot_of_the_same_name_of_another_stream_is_not_touched(url: str, online: OnlineFeatures) -> None:
     _ask(url, "select pg_create_logical_replication_slot('quintet', 'pgoutput')::text")
-    with pytest.raises(SlotTakenError, match="is not of this stream"), _running(url, MemoryStore(), online):
+    with pytest.raises(SlotTakenError, match="belongs to another stream"), _running(url, MemoryStore(), online):
         pass
     assert _ask(url, "select count(*) from pg_replication_slots where slot_name = 'quintet'") == 1
 
 
-def test_wrong_credentials_are_told_without_the_password(url: str, online: OnlineFeatures) -> None:
+def test_wrong_credentials_are_reported_without_the_password(url: str, online: OnlineFeatures) -> None:
     wrong = url.replace("quintet:", "quintet:secret", 1)
     with (
-        pytest.raises(SourceError, match="password authentication failed") as told,
+        pytest.raises(SourceError, match="password authentication failed") as raised,
         _running(wrong, MemoryStore(), online),
     ):
         pass
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(raised.value)
 
 
-def test_a_database_without_the_tables_is_told(server: EmbeddedPostgres, online: OnlineFeatures) -> None:
+def test_a_database_without_the_tables_is_reported(server: EmbeddedPostgres, online: OnlineFeatures) -> None:
     with (
         pytest.raises(SourceError, match="has no table loan, payment, user"),
         _running(server.url, MemoryStore(), online),
@@ -362,22 +360,20 @@ def test_a_database_without_the_tables_is_told(server: EmbeddedPostgres, online:
         pass
 
 
-def test_a_file_of_features_that_was_removed_is_built_anew_from_the_log(
+def test_a_file_of_features_that_was_removed_is_rebuilt_from_the_log(
     url: str, online: OnlineFeatures, tmp_path: Path
 ) -> None:
     log = MemoryStore()
     with _running(url, log, online):
         _ask(url, "insert into loan (id, client_id) values (900000, 1)")
         _await_applied(url, online)
-    anew = OnlineFeatures(FeatureStore(tmp_path / "anew"), features())
-    with _running(url, log, anew):
-        assert dict(anew.store.all_states()) == dict(online.store.all_states())
-    anew.store.close()
+    rebuilt = OnlineFeatures(FeatureStore(tmp_path / "rebuilt"), features())
+    with _running(url, log, rebuilt):
+        assert dict(rebuilt.store.all_states()) == dict(online.store.all_states())
+    rebuilt.store.close()
 
 
-def test_a_snapshot_that_was_cut_short_is_made_again(
-    url: str, online: OnlineFeatures, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_snapshot_is_repeated(url: str, online: OnlineFeatures, monkeypatch: pytest.MonkeyPatch) -> None:
     log = MemoryStore()
     with monkeypatch.context() as patch:
         patch.setattr("quintet.replication.run.write_epoch", lambda *_: (_ for _ in ()).throw(SourceError("cut short")))
@@ -389,7 +385,7 @@ def test_a_snapshot_that_was_cut_short_is_made_again(
     assert len(epochs(log)) == 1
 
 
-def test_the_stream_goes_on_and_features_are_built_anew_after_the_log_was_compacted_and_has_expired(
+def test_the_stream_continues_and_features_are_rebuilt_after_the_log_was_compacted_and_has_expired(
     url: str, online: OnlineFeatures, tmp_path: Path
 ) -> None:
     log = MemoryStore()
@@ -403,19 +399,19 @@ def test_the_stream_goes_on_and_features_are_built_anew_after_the_log_was_compac
     with _running(url, log, online):
         _ask(url, "update loan set status = 'paid' where id = 900000")
         _await_applied(url, online)
-    replay(tmp_path / "anew", log, epoch, features())
-    anew = client_features(tmp_path / "anew", features(), _TODAY).set_index("client_id")
+    replay(tmp_path / "rebuilt", log, epoch, features())
+    rebuilt = client_features(tmp_path / "rebuilt", features(), _TODAY).set_index("client_id")
     for client in (1, 2, 3):
         found = online.features_of(client, _TODAY)
         assert found is not None
-        values = anew.loc[client].drop("as_of").astype("object")
+        values = rebuilt.loc[client].drop("as_of").astype("object")
         assert values.where(values.notna(), None).to_dict() == found.values
-    assert set(anew.index) == {int(key) for key in online.store.keys("user")}
-    training = training_rows(tmp_path / "anew", features()).set_index("application_id")
+    assert set(rebuilt.index) == {int(key) for key in online.store.keys("user")}
+    training = training_rows(tmp_path / "rebuilt", features()).set_index("application_id")
     assert len(training) == _ask(url, "select count(*) from loan where created_on is not null")
 
 
-def test_a_table_without_a_column_that_features_read_is_told(url: str, online: OnlineFeatures) -> None:
+def test_a_table_without_a_column_that_features_read_is_reported(url: str, online: OnlineFeatures) -> None:
     _ask(url, "alter table payment drop column interest")
     with pytest.raises(SourceError, match="payment lacks interest"), _running(url, MemoryStore(), online):
         pass

@@ -7,7 +7,7 @@ from quintet.samples.lending import LoanBook
 
 
 def snapshot_of(book: LoanBook, clients: int | None = None) -> list[Change]:
-    """The rows of a book as the stream tells them at its start; of the first `clients`, or of all."""
+    """Return a book's rows as the stream's snapshot has them, for the first `clients` or for all."""
     loans = book.loan if clients is None else book.loan[book.loan["client_id"] <= clients]
     tables = {
         "user": book.user if clients is None else book.user.head(clients),
@@ -16,12 +16,12 @@ def snapshot_of(book: LoanBook, clients: int | None = None) -> list[Change]:
     }
     changes: list[Change] = []
     for table, rows in tables.items():
-        told = rows.copy()
-        for name in told.select_dtypes("datetime"):
-            told[name] = told[name].dt.strftime("%Y-%m-%d")
-        told = told.astype(object).where(told.notna(), None)
+        cleaned = rows.copy()
+        for name in cleaned.select_dtypes("datetime"):
+            cleaned[name] = cleaned[name].dt.strftime("%Y-%m-%d")
+        cleaned = cleaned.astype(object).where(cleaned.notna(), None)
         changes += [
             Change(1 + len(changes) + number, 0, "2020-08-23T10:00:00.000000Z", table, "snapshot", "s", row, None)
-            for number, row in enumerate(told.to_dict("records"))
+            for number, row in enumerate(cleaned.to_dict("records"))
         ]
     return changes

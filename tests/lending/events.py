@@ -14,7 +14,7 @@ AS_OF = date(2020, 8, 23)
 
 
 def loan(key: int, status: str, created_on: str, amount: float = 100.0, updated_on: str | None = None) -> Event:
-    """A loan as it now is."""
+    """Return the event of a loan's current row."""
     row = {"id": key, "client_id": 1, "amount": amount, "created_on": created_on, "status": status}
     return Event(LOAN, str(key), row | {"updated_on": updated_on or created_on})
 
@@ -22,18 +22,18 @@ def loan(key: int, status: str, created_on: str, amount: float = 100.0, updated_
 def payment(
     key: int, loan_id: int, created_on: str, status: str = "on_time", interest: float = 10.0, principle: float = 40.0
 ) -> Event:
-    """A payment as it now is."""
+    """Return the event of a payment's current row."""
     row = {"id": key, "loan_id": loan_id, "principle": principle, "interest": interest}
     return Event(PAYMENT, str(key), row | {"status": status, "created_on": created_on})
 
 
 def gone(event: Event) -> Event:
-    """The end of a row."""
+    """Return the event of a row's deletion."""
     return event._replace(row=None)
 
 
 def state_after(feature: Feature, events: Sequence[Event]) -> State:
-    """The state of one client after events, in their order."""
+    """Return the state of one client after events, in their order."""
     state: State = {}
     for event in events:
         state = feature.apply(state, event)
@@ -41,13 +41,13 @@ def state_after(feature: Feature, events: Sequence[Event]) -> State:
 
 
 def value_after(feature: Feature, *events: Event, as_of: date = AS_OF) -> Value:
-    """The value of one client after events, in their order."""
+    """Return the value of one client after events, in their order."""
     return feature.value(state_after(feature, events), as_of)
 
 
 def change(lsn: int, table: str, key: int, row: dict[str, Any] | None, sequence: int = 0) -> Change:
-    """A change of the log: the row as it now is, or its end."""
-    told = None if row is None else {"id": key, **row}
+    """Return a change of the log: a row's current values, or its deletion."""
+    row = None if row is None else {"id": key, **row}
     operation = "delete" if row is None else "update"
     old = {"id": key} if row is None else None
-    return Change(lsn, sequence, "2020-08-23T10:00:00.000000Z", table, operation, "s", told, old)
+    return Change(lsn, sequence, "2020-08-23T10:00:00.000000Z", table, operation, "s", row, old)

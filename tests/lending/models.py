@@ -1,4 +1,4 @@
-"""For tests: a small scoring model of each kind, and a decision as the log keeps it."""
+"""Test data: a small scoring model of each kind, and a decision record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RECORD = DecisionRecord(
 
 
 def scorecard(base_points: int = 520) -> ScoringModel:
-    """Points by amount and by the share of late payments."""
+    """Return a scorecard with points by amount and by the share of late payments."""
     bins = {
         "amount": Bins((500.0, 2_000.0), (30, 10, -20), 0, 12.5),
         "late_payments_share": Bins((0.05, 0.3), (25, -10, -60), -5, 8.0),
@@ -24,7 +24,7 @@ def scorecard(base_points: int = 520) -> ScoringModel:
 
 
 def boosted(trees: int = 100) -> ScoringModel:
-    """Trees of seven nodes over all that matters."""
+    """Return a boosted model with trees of seven nodes."""
     inputs = ("amount", "duration_days", "late_payments_share", "paid_loans_count")
     grown = []
     for number in range(trees):

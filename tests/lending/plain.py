@@ -1,4 +1,4 @@
-"""The features by plain SQL over the tables, to hold streams and backfills against."""
+"""Compute features by plain SQL over the tables, to compare streams and backfills with."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Asked = tuple[int, date]
 
 
 def values_by_sql(url: str, asked: Iterable[Asked]) -> dict[Asked, dict[str, Any]]:
-    """The values of all features for clients and days, from PostgreSQL, in a few statements."""
+    """Return the values of all features for clients and days, from PostgreSQL, in a few statements."""
     pairs = sorted(set(asked))
     literal = ", ".join(f"({client}, date '{as_of}')" for client, as_of in pairs)
     columns = ", ".join(f"({_correlated(feature.sql)}) as {feature.name}" for feature in features())

@@ -1,4 +1,4 @@
-"""A training set drawn from a known risk, without a log: for tests of learning."""
+"""A training set drawn from a known risk, without a change log, for tests of training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FIRST_DAY = np.datetime64("2018-01-01")
 
 
 def make_training_set(rows: int, seed: int = 1, ended_share: float = 0.8) -> pd.DataFrame:
-    """Rows of `ml.lending_training_set`, and `risk`: the true probability of default.
+    """Return rows of `ml.lending_training_set`, and `risk`: the true probability of default.
 
     Amount, duration and the share of late payments move the risk; age, and the other features, do not.
     """

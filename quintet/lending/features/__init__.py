@@ -1,1 +1,1 @@
-"""The features, one to a file. A file here with a `FEATURE` in it is found by `quintet.lending.feature_registry`."""
+"""The features, one in each file; `quintet.lending.feature_registry` finds them."""

@@ -9,7 +9,7 @@ from quintet.lending.feature import Event, Feature, State, Value, with_fact
 
 
 def apply(state: State, event: Event) -> State:
-    """Keeps the day on which each loan was issued."""
+    """Store the day on which each loan was issued."""
     if event.table != LOAN:
         return state
     row = event.row
@@ -17,7 +17,7 @@ def apply(state: State, event: Event) -> State:
 
 
 def value(state: State, as_of: date) -> Value:
-    """Days from the first issued loan to `as_of`; None where there is none up to it."""
+    """Return the days from the first issued loan to `as_of`; None if there is none up to it."""
     past = [issued_on for issued_on in state.values() if issued_on <= as_of.isoformat()]
     return (as_of - date.fromisoformat(min(past))).days if past else None
 
@@ -27,7 +27,7 @@ FEATURE = Feature(
     version=1,
     unit="days",
     definition="The day minus the day of the client's first issued loan.",
-    null_rule="Null where no loan was issued up to the day.",
+    null_rule="Null if no loan was issued up to the day.",
     apply=apply,
     value=value,
     sql="""

@@ -9,7 +9,7 @@ from quintet.lending.feature import Event, Feature, State, Value, with_fact
 
 
 def apply(state: State, event: Event) -> State:
-    """Keeps the day of each late payment."""
+    """Store the day of each late payment."""
     if event.table != PAYMENT:
         return state
     row = event.row
@@ -17,7 +17,7 @@ def apply(state: State, event: Event) -> State:
 
 
 def value(state: State, as_of: date) -> Value:
-    """Days from the latest late payment to `as_of`; None where there is none up to it."""
+    """Return the days from the latest late payment to `as_of`; None if there is none up to it."""
     past = [paid_on for paid_on in state.values() if paid_on <= as_of.isoformat()]
     return (as_of - date.fromisoformat(max(past))).days if past else None
 

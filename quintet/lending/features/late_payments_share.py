@@ -9,7 +9,7 @@ from quintet.lending.feature import Event, Feature, State, Value, with_fact
 
 
 def apply(state: State, event: Event) -> State:
-    """Keeps day and status of each payment."""
+    """Store day and status of each payment."""
     if event.table != PAYMENT:
         return state
     row = event.row
@@ -17,7 +17,7 @@ def apply(state: State, event: Event) -> State:
 
 
 def value(state: State, as_of: date) -> Value:
-    """Late payments up to `as_of` divided by all of them; None where there are none."""
+    """Return late payments up to `as_of` divided by all payments; None without payments."""
     statuses = [status for paid_on, status in state.values() if paid_on <= as_of.isoformat()]
     return statuses.count("late") / len(statuses) if statuses else None
 

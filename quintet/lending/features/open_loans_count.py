@@ -9,7 +9,7 @@ from quintet.lending.feature import Event, Feature, State, Value, with_fact
 
 
 def apply(state: State, event: Event) -> State:
-    """Keeps the day on which each loan was issued, and the one on which it was paid; no day counts as always."""
+    """Store the days on which each loan was issued and paid; a missing day counts as always."""
     if event.table != LOAN:
         return state
     row = event.row
@@ -19,7 +19,7 @@ def apply(state: State, event: Event) -> State:
 
 
 def value(state: State, as_of: date) -> Value:
-    """Loans issued up to `as_of` and not paid by then."""
+    """Count loans issued up to `as_of` and not paid by then."""
     last = as_of.isoformat()
     return sum(
         issued_on is not None and issued_on <= last and (paid_on is None or paid_on > last)

@@ -1,4 +1,4 @@
-"""What the client still owes of what was lent."""
+"""The principal that the client still owes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from quintet.lending.feature import Event, Feature, State, Value, total, with_fa
 
 
 def apply(state: State, event: Event) -> State:
-    """Keeps issue, amount and day paid of each issued loan, and loan, day and principal of each payment."""
+    """Store issue day, amount and paid day of each issued loan, and loan, day and principal of each payment."""
     row = event.row
     if event.table == LOAN:
         key = f"loan {event.key}"
@@ -25,7 +25,7 @@ def apply(state: State, event: Event) -> State:
 
 
 def value(state: State, as_of: date) -> Value:
-    """Amounts of loans issued up to `as_of` and not paid by then, less the principal received; not below 0."""
+    """Return the amounts of loans issued up to `as_of` and not paid by then, less principal received; at least 0."""
     last = as_of.isoformat()
     owed = {
         key.removeprefix("loan "): fact[1]

@@ -9,7 +9,7 @@ from quintet.lending.feature import Event, Feature, State, Value, with_fact
 
 
 def apply(state: State, event: Event) -> State:
-    """Keeps the day each loan was last updated while it is overdue; no day counts as always."""
+    """Store the day of the last update of each overdue loan; a missing day counts as always."""
     if event.table != LOAN:
         return state
     row = event.row
@@ -17,7 +17,7 @@ def apply(state: State, event: Event) -> State:
 
 
 def value(state: State, as_of: date) -> Value:
-    """Loans overdue by the end of `as_of`."""
+    """Count loans overdue by the end of `as_of`."""
     return sum(overdue_on <= as_of.isoformat() for overdue_on in state.values())
 
 

@@ -9,7 +9,7 @@ from quintet.lending.feature import Event, Feature, State, Value, with_fact
 
 
 def apply(state: State, event: Event) -> State:
-    """Keeps the day each loan was last updated while it is paid; no day counts as always."""
+    """Store the day of the last update of each paid loan; a missing day counts as always."""
     if event.table != LOAN:
         return state
     row = event.row
@@ -17,7 +17,7 @@ def apply(state: State, event: Event) -> State:
 
 
 def value(state: State, as_of: date) -> Value:
-    """Loans paid by the end of `as_of`."""
+    """Count loans paid by the end of `as_of`."""
     return sum(paid_on <= as_of.isoformat() for paid_on in state.values())
 
 
@@ -27,7 +27,7 @@ FEATURE = Feature(
     unit="loans",
     definition="Loans of the client with status paid whose last update is not after the day. The current application "
     "is not paid and so is not counted.",
-    null_rule="Never null; 0 where no loan is paid.",
+    null_rule="Never null; 0 if no loan is paid.",
     apply=apply,
     value=value,
     sql="""

@@ -1,4 +1,4 @@
-"""Interest received on loans issued in the last 90 days, by what was lent."""
+"""Interest received on loans issued in the last 90 days, divided by their amounts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _DAYS = 90
 
 
 def apply(state: State, event: Event) -> State:
-    """Keeps day and amount of each issued loan, and loan, day and interest of each payment."""
+    """Store day and amount of each issued loan, and loan, day and interest of each payment."""
     row = event.row
     if event.table == LOAN:
         known = row is not None and row["status"] in ISSUED and row["created_on"] is not None
@@ -26,7 +26,7 @@ def apply(state: State, event: Event) -> State:
 
 
 def value(state: State, as_of: date) -> Value:
-    """Interest received up to `as_of` on loans issued in the 90 days that end with it, divided by their amounts."""
+    """Return interest received up to `as_of` on loans issued in the 90 days up to it, divided by their amounts."""
     first, last = window_start(as_of, _DAYS), as_of.isoformat()
     lent = {
         key.removeprefix("loan "): fact[1]
@@ -48,7 +48,7 @@ FEATURE = Feature(
     unit="ratio",
     definition="Interest received up to the day on loans issued in the 90 days that end with it, divided by the amount "
     "of all loans issued in those days, unpaid ones included. An application was never issued.",
-    null_rule="Null where no loan was issued in those days; 0 where nothing was received on them.",
+    null_rule="Null if no loan was issued in those days; 0 if no interest was received on them.",
     apply=apply,
     value=value,
     sql="""

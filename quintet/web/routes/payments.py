@@ -598,7 +598,7 @@ def acknowledge(request: Request, incident_id: IncidentId) -> Response:
     )
 
 
-def acknowledge_incident(request: Request, incident_id: str) -> payment_store.KeptIncident:
+def acknowledge_incident(request: Request, incident_id: str) -> payment_store.StoredIncident:
     """Acknowledge an incident in the name of the request's key. Raises ProblemError 404 for an unknown one."""
     service = service_of(request)
     payment_store.acknowledge(service.store, incident_id, request.state.key.name, service.clock())
@@ -608,7 +608,7 @@ def acknowledge_incident(request: Request, incident_id: str) -> payment_store.Ke
     return one
 
 
-def _silence(one: payment_store.KeptSilence) -> dict[str, Any]:
+def _silence(one: payment_store.StoredSilence) -> dict[str, Any]:
     return {
         "silence_id": one.silence_id,
         "series": one.series,

@@ -1,4 +1,4 @@
-"""The lake: compacted changes are the log's, once and in order; objects expire only when they are in it."""
+"""The lake: compacted changes equal the log, once and in order; only compacted objects expire."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def store() -> MemoryStore:
     return store
 
 
-def test_compacted_changes_are_those_of_the_log(store: MemoryStore) -> None:
+def test_compacted_changes_equal_the_log(store: MemoryStore) -> None:
     before = _history(store)
     assert compact(store, _EPOCH).changes == 10
     assert expire(store, _EPOCH, _LATER) == 4
@@ -57,15 +57,15 @@ def test_a_day_has_one_file_however_often_it_is_compacted(store: MemoryStore) ->
     assert [change.commit_lsn for change in _history(store)] == list(range(12))
 
 
-def test_a_large_file_is_left_alone_and_another_begun(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_file_is_kept_and_another_started(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lake, "_SMALL_ROWS", 2)
     compact(store, _EPOCH, most_changes=1)
     assert len(read_manifest(store, _EPOCH).parts) == 4
     assert [change.commit_lsn for change in _history(store)] == list(range(10))
 
 
-def test_what_ends_with_an_empty_object_is_read_to_its_end_before_and_after_compaction(store: MemoryStore) -> None:
-    """As a snapshot ends, and a stream that was stopped: the place must not stay behind the last row for ever."""
+def test_an_empty_object_at_the_end_is_read_before_and_after_compaction(store: MemoryStore) -> None:
+    """Snapshots and stopped streams end with an empty object; the position must move beyond the last row."""
     write_stretch(store, Stretch("E", Position(10), Position(14)), [])
     ends = [[end for _, end in read_history(store, _EPOCH)]]
     compact(store, _EPOCH)
@@ -81,7 +81,7 @@ def test_compacting_again_does_nothing(store: MemoryStore) -> None:
     assert compact(store, _EPOCH).changes == 0
 
 
-def test_a_compaction_that_was_cut_short_changes_nothing(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_compaction_changes_nothing(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(lake, "_write_manifest", lambda *_: (_ for _ in ()).throw(OSError("cut short")))
         with pytest.raises(OSError, match="cut short"):
@@ -103,7 +103,7 @@ def test_objects_that_are_not_in_the_lake_or_too_young_do_not_expire(store: Memo
     assert [stretch.start for stretch in stretches(store, "E")] == [Position(10)]
 
 
-def test_a_gap_and_a_damaged_object_end_what_is_compacted(store: MemoryStore) -> None:
+def test_compaction_stops_at_a_gap_and_at_a_damaged_object(store: MemoryStore) -> None:
     _write(store, 11, 12)
     assert compact(store, _EPOCH).changes == 10
     _write(store, 10, 11)
@@ -113,7 +113,7 @@ def test_a_gap_and_a_damaged_object_end_what_is_compacted(store: MemoryStore) ->
     assert read_manifest(store, _EPOCH).compacted_to == Position(11)
 
 
-def test_what_is_covered_reaches_over_lake_and_log(store: MemoryStore) -> None:
+def test_the_covered_position_includes_lake_and_log(store: MemoryStore) -> None:
     compact(store, _EPOCH)
     expire(store, _EPOCH, _LATER)
     assert covered(store, _EPOCH) == Position(10)

@@ -1,4 +1,4 @@
-"""The log in a store: order without repeats, gaps that stop a reader, objects that are not whole."""
+"""The log in a store: order without repeats, gaps that stop a reader, and damaged objects."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ def test_a_line_is_read_as_it_was_written() -> None:
     assert list(decode_lines(encode_lines(changes))) == changes
 
 
-def test_a_value_that_json_does_not_know_is_refused() -> None:
+def test_a_value_that_json_does_not_have_is_refused() -> None:
     with pytest.raises(TypeError, match="not JSON serializable"):
         encode_lines([_change(1)._replace(row={"id": b"1"})])
 
 
 @given(st.lists(st.integers(0, 2**63), min_size=2), st.lists(st.integers(0, 99_999_999), min_size=2))
-def test_places_sorted_as_text_are_in_order(lsns: list[int], sequences: list[int]) -> None:
+def test_positions_sort_as_text(lsns: list[int], sequences: list[int]) -> None:
     places = [Position(*pair) for pair in zip(lsns, sequences, strict=False)]
     assert [str(place) for place in sorted(places)] == sorted(str(place) for place in places)
     assert [Position.parse(str(place)) for place in places] == places
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 12))))
-def test_however_a_writer_began_anew_each_change_is_read_once_up_to_the_first_gap(spans: list[tuple[int, int]]) -> None:
+def test_after_any_restart_each_change_is_read_once_up_to_the_first_gap(spans: list[tuple[int, int]]) -> None:
     store = MemoryStore()
     for start, length in spans:
         _write(store, start, start + length)
@@ -72,7 +72,7 @@ def test_however_a_writer_began_anew_each_change_is_read_once_up_to_the_first_ga
     assert _read(store) == list(range(gapless))
 
 
-def test_what_lies_beyond_a_gap_is_not_read_until_the_gap_is_filled() -> None:
+def test_objects_beyond_a_gap_are_not_read_until_the_gap_is_filled() -> None:
     store = MemoryStore()
     _write(store, 0, 2)
     _write(store, 5, 8)
@@ -82,7 +82,7 @@ def test_what_lies_beyond_a_gap_is_not_read_until_the_gap_is_filled() -> None:
     assert _read(store) == list(range(8))
 
 
-def test_stretches_are_read_from_where_the_one_before_ended() -> None:
+def test_a_stretch_is_read_from_the_end_of_the_previous_one() -> None:
     store = MemoryStore()
     for start, end in ((0, 4), (2, 3), (3, 9), (4, 6), (9, 10)):
         _write(store, start, end)
@@ -92,7 +92,7 @@ def test_stretches_are_read_from_where_the_one_before_ended() -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 5, -1])
-def test_an_object_that_is_cut_short_is_found_and_removed_by_the_writer(keep: int) -> None:
+def test_a_truncated_object_is_found_and_removed_by_the_writer(keep: int) -> None:
     store = MemoryStore()
     _write(store, 0, 2)
     _write(store, 2, 5)
@@ -104,7 +104,7 @@ def test_an_object_that_is_cut_short_is_found_and_removed_by_the_writer(keep: in
     assert _read(store) == [0, 1]
 
 
-def test_whole_objects_and_those_before_are_left_alone() -> None:
+def test_complete_and_earlier_objects_are_not_removed() -> None:
     store = MemoryStore()
     _write(store, 0, 2)
     _write(store, 2, 5)
@@ -112,7 +112,7 @@ def test_whole_objects_and_those_before_are_left_alone() -> None:
     assert _read(store) == [0, 1, 2, 3, 4]
 
 
-def test_an_object_is_lines_of_json_that_anybody_can_unpack() -> None:
+def test_an_object_is_gzipped_lines_of_json() -> None:
     store = MemoryStore()
     _write(store, 3, 4)
     content = bytes(obstore.get(store, stretches(store, "E")[0].key).bytes())

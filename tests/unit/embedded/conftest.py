@@ -1,4 +1,4 @@
-"""A folder that accounts without rights can reach (pytest's own folders are closed to them)."""
+"""A folder that unprivileged accounts can reach (pytest's own folders are closed to them)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded S3 server: it keeps objects as files, asks for its keys, survives a kill, and says what is wrong."""
+"""The embedded S3 server: it stores objects as files, requires its keys, survives a kill, and reports faults."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _client(url: str, secret: str | None = None) -> S3Store:
     )
 
 
-def test_what_is_put_can_be_read_by_key_and_as_a_file(store: EmbeddedObjectStore) -> None:
+def test_an_object_can_be_read_by_key_and_as_a_file(store: EmbeddedObjectStore) -> None:
     client = _client(store.url)
     obstore.put(client, "a/b.txt", b"hello")
     assert bytes(obstore.get(client, "a/b.txt").bytes()) == b"hello"
@@ -61,7 +61,7 @@ def test_objects_and_url_survive_a_kill(store: EmbeddedObjectStore) -> None:
     assert bytes(obstore.get(_client(url), "kept").bytes()) == b"1"
 
 
-def test_others_learn_its_url_while_it_runs(store: EmbeddedObjectStore, tmp_path: Path) -> None:
+def test_other_processes_find_its_url_while_it_runs(store: EmbeddedObjectStore, tmp_path: Path) -> None:
     assert running_url(store.folder) == store.url
     assert running_url(tmp_path / "elsewhere") is None
 
@@ -71,7 +71,7 @@ def test_a_second_server_in_the_folder_is_refused(store: EmbeddedObjectStore) ->
         EmbeddedObjectStore(store.folder).start()
 
 
-def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text("dear")
     with pytest.raises(EmbeddedServerError, match=r"it holds letters\.txt"):
         EmbeddedObjectStore(tmp_path).start()

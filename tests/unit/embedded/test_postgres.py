@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: it starts, keeps what was committed, survives a kill, and says what is wrong."""
+"""The embedded PostgreSQL: it starts, keeps commits, survives a kill, and reports faults."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _ask(url: str, statement: str) -> object:
         return cursor.fetchone()[0] if cursor.description else None  # type: ignore[index]
 
 
-def test_it_answers_with_logical_replication_and_the_settings_that_were_given(postgres: EmbeddedPostgres) -> None:
+def test_it_runs_with_logical_replication_and_the_given_settings(postgres: EmbeddedPostgres) -> None:
     assert _ask(postgres.url, "show wal_level") == "logical"
     assert _ask(postgres.url, "show work_mem") == "5MB"
 
@@ -52,12 +52,12 @@ def test_started_by_root_it_runs_as_an_account_without_rights(postgres: Embedded
     assert Path(f"/proc/{postgres.pid}").stat().st_uid != 0
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):  # what only root may write stays closed to it
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):  # it cannot write root's files
         _ask(postgres.url, f"copy (select 1) to '{closed}/no'")
     assert list(closed.iterdir()) == []
 
 
-def test_others_learn_its_url_while_it_runs(postgres: EmbeddedPostgres, folder: Path, tmp_path: Path) -> None:
+def test_other_processes_find_its_url_while_it_runs(postgres: EmbeddedPostgres, folder: Path, tmp_path: Path) -> None:
     assert running_url(folder) == postgres.url
     assert running_url(tmp_path) is None
 
@@ -68,7 +68,7 @@ def test_a_second_server_in_the_folder_is_refused(postgres: EmbeddedPostgres, fo
     assert _ask(postgres.url, "select 1") == 1
 
 
-def test_what_was_committed_survives_a_kill_and_the_url_stays(postgres: EmbeddedPostgres, folder: Path) -> None:
+def test_commits_survive_a_kill_and_the_url_stays(postgres: EmbeddedPostgres, folder: Path) -> None:
     _ask(postgres.url, "create table kept as select 42 as answer")
     url = postgres.url
     postgres.kill()
@@ -98,11 +98,11 @@ def test_it_takes_another_port_when_its_own_is_taken(postgres: EmbeddedPostgres,
         assert f":{other.getsockname()[1]}/" not in postgres.url
 
 
-def test_a_lost_password_is_said(postgres: EmbeddedPostgres, folder: Path) -> None:
+def test_a_lost_password_is_reported(postgres: EmbeddedPostgres, folder: Path) -> None:
     postgres.stop()
     right = (folder / "password").read_text()
     (folder / "password").write_text("wrong")
-    with pytest.raises(EmbeddedServerError, match="put the right one there"):
+    with pytest.raises(EmbeddedServerError, match="correct it"):
         postgres.start()
     (folder / "password").write_text(right)
     assert _ask(postgres.start(), "select 1") == 1
@@ -117,19 +117,19 @@ def test_a_cluster_of_another_version_is_refused(postgres: EmbeddedPostgres, fol
     postgres.start()
 
 
-def test_a_wrong_setting_is_told_in_the_words_of_postgresql(postgres: EmbeddedPostgres, folder: Path) -> None:
+def test_a_wrong_setting_is_reported_with_the_message_of_postgresql(postgres: EmbeddedPostgres, folder: Path) -> None:
     postgres.stop()
     with pytest.raises(EmbeddedServerError, match="max_wal_senders"):
         EmbeddedPostgres(folder, {"max_wal_senders": "many"}).start()
     postgres.start()
 
 
-def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text("dear")
     with pytest.raises(EmbeddedServerError, match=r"it holds letters\.txt"):
         EmbeddedPostgres(tmp_path).start()
     assert [entry.name for entry in tmp_path.iterdir()] == ["letters.txt"]
 
 
-def test_the_programs_of_postgresql_are_at_hand() -> None:
+def test_the_programs_of_postgresql_are_installed() -> None:
     assert {"psql", "pg_dump", "pg_restore", "pg_recvlogical"} <= {entry.name for entry in programs().iterdir()}

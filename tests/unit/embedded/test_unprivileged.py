@@ -35,7 +35,7 @@ def test_the_program_loses_root_and_its_groups(open_folder: Path) -> None:
     assert _run(command(["/usr/bin/env", "id", "-G"], "nobody", [open_folder / "file"])) == "65534"
 
 
-def test_it_passes_closed_folders_only_where_it_was_said_to(open_folder: Path) -> None:
+def test_it_passes_closed_folders_only_with_their_capability(open_folder: Path) -> None:
     require_root()
     closed = open_folder / "closed"
     closed.mkdir(mode=0o700)
@@ -47,10 +47,10 @@ def test_it_passes_closed_folders_only_where_it_was_said_to(open_folder: Path) -
     assert b"Permission denied" in refused.stderr
 
 
-def test_where_the_machine_offers_no_way_it_says_what_to_do(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_capability_the_message_says_what_to_do(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = open_folder / "closed"
     closed.mkdir(mode=0o700)
-    closed.chmod(0o600)  # closed to its owner too, whoever runs this test
+    closed.chmod(0o600)  # closed to its owner too, for any user of this test
     monkeypatch.setattr(unprivileged, "_capability", lambda: None)
     with pytest.raises(NoWayError, match=f"chmod o\\+x {closed}"):
         command([sys.executable], "nobody", [closed / "file"])

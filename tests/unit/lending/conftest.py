@@ -1,4 +1,4 @@
-"""A warehouse in which a scoring model was learnt, made once."""
+"""Fixtures: a warehouse with a trained scoring model, built once."""
 
 from __future__ import annotations
 
@@ -31,10 +31,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> ModelRegistry:
 
 
 @pytest.fixture(scope="session")
-def learnt(
-    training_set: pd.DataFrame, registry: ModelRegistry
-) -> Iterator[tuple[duckdb.DuckDBPyConnection, Promotion]]:
-    """The warehouse after a run, and what the run came to."""
+def run(training_set: pd.DataFrame, registry: ModelRegistry) -> Iterator[tuple[duckdb.DuckDBPyConnection, Promotion]]:
+    """Return the warehouse after a training run, and the run's result."""
     with duckdb.connect() as connection:
         connection.execute("create schema ml")
         write_training_set(connection, training_set, features())

@@ -1,4 +1,4 @@
-"""An application: what makes it the same, when it is too late, and places in the log."""
+"""An application: its identity, when it is too old, and LSNs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOW = dt.datetime(2026, 11, 21, 12, tzinfo=dt.UTC)
 GIVEN = Application(1, 7, 500.0, 30, dt.date(2026, 11, 21), NOW, 100)
 
 
-def test_when_and_from_where_it_is_sent_makes_no_other_application() -> None:
+def test_time_and_place_in_the_log_do_not_change_the_identity() -> None:
     again = replace(GIVEN, submitted_at=NOW + dt.timedelta(hours=1), commit_lsn=None)
     assert (again.identity, again.decision_id) == (GIVEN.identity, GIVEN.decision_id)
 
@@ -21,7 +21,7 @@ def test_when_and_from_where_it_is_sent_makes_no_other_application() -> None:
 @pytest.mark.parametrize(
     "other", [{"client_id": 8}, {"amount": 500.01}, {"duration_days": 31}, {"applied_on": dt.date(2026, 11, 20)}]
 )
-def test_what_is_applied_for_makes_another(other: dict) -> None:
+def test_what_is_applied_for_changes_the_identity(other: dict) -> None:
     assert replace(GIVEN, **other).identity != GIVEN.identity
 
 
@@ -33,12 +33,12 @@ def test_a_day_old_is_too_late_and_minutes_ahead_too_early(hours: float, said: s
     assert found is None if said is None else said in str(found)
 
 
-def test_a_place_in_the_log_is_read_as_postgresql_writes_it() -> None:
+def test_an_lsn_is_parsed_as_postgresql_writes_it() -> None:
     assert lsn_of("16/B374D848") == 0x16B374D848
     assert lsn_of("0/64") == 100
 
 
 @pytest.mark.parametrize("text", ["", "16", "16/", "x/1", "16/B374D8481", "0/1\n"])
 def test_another_form_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no place in PostgreSQL's log"):
+    with pytest.raises(ValueError, match="no LSN of PostgreSQL"):
         lsn_of(text)

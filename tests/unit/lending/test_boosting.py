@@ -1,4 +1,4 @@
-"""Boosted trees as plain data: they score as scikit-learn does, and go one way."""
+"""Boosted trees as plain data: they score as scikit-learn does, and are monotone."""
 
 from __future__ import annotations
 

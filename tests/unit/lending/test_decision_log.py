@@ -1,4 +1,4 @@
-"""The log of loan decisions: each application once, on the disk, whoever writes."""
+"""The log of loan decisions: each application once, on the disk, from any process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def log(tmp_path: Path) -> Iterator[DecisionLog]:
     found.close()
 
 
-def test_a_decision_is_there_once_it_is_told_to_be(log: DecisionLog) -> None:
+def test_a_decision_is_logged_once_its_future_is_done(log: DecisionLog) -> None:
     assert log.record(RECORD).result(LONG_SECONDS) is RECORD
     assert log.of_application(1) == RECORD
     assert log.of_application(2) is None
@@ -41,7 +41,7 @@ def test_another_process_may_have_decided_before(log: DecisionLog, tmp_path: Pat
     assert log.record(replace(RECORD, decision="reject")).result(LONG_SECONDS) == RECORD
 
 
-def test_what_waits_is_written_before_it_closes(tmp_path: Path) -> None:
+def test_pending_decisions_are_written_before_it_closes(tmp_path: Path) -> None:
     log = DecisionLog(tmp_path)
     log.start()
     futures = [log.record(replace(RECORD, application_id=number)) for number in range(1_200)]
@@ -52,7 +52,7 @@ def test_what_waits_is_written_before_it_closes(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_decision_that_cannot_be_written_is_told_as_such(log: DecisionLog) -> None:
+def test_a_decision_that_cannot_be_written_raises(log: DecisionLog) -> None:
     bad = log.record(replace(RECORD, decision=None))  # type: ignore[arg-type]
     with pytest.raises(Exception, match="NOT NULL"):
         bad.result(LONG_SECONDS)

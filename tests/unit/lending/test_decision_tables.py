@@ -1,4 +1,4 @@
-"""What the decision log says over a time, and its figures."""
+"""Summaries of the decision log over a time, and their figures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def rows(count: int = 600, seed: int = 1, shift: float = 0.0) -> pd.DataFrame:
     )
 
 
-def test_latencies_are_told_by_step_of_time() -> None:
+def test_latencies_are_grouped_by_step_of_time() -> None:
     found = tables.latencies(rows(), "1min")
     assert found["decisions"].tolist() == [60] * 10
     assert found["p50_ms"].tolist() == [3.0] * 10
@@ -46,7 +46,7 @@ def test_latencies_are_told_by_step_of_time() -> None:
     assert "below the limit" in charts.latency_figure(tables.latencies(rows(50), "1min")).alternative
 
 
-def test_times_without_decisions_are_left_out() -> None:
+def test_times_without_decisions_are_omitted() -> None:
     apart = pd.concat([rows(10), rows(10).assign(decided_at=lambda each: each["decided_at"] + pd.Timedelta(hours=3))])
     assert len(tables.latencies(apart, "1min")) == 2
 
@@ -69,7 +69,7 @@ def test_reasons_are_counted_by_decision() -> None:
     assert found.index[0] == "RISK"
 
 
-def test_drift_finds_what_has_moved_and_lets_be_what_has_not() -> None:
+def test_drift_finds_shifted_figures_only() -> None:
     found = tables.drift(rows(seed=1), rows(seed=2)).set_index("figure")
     assert found["psi"].max() < 0.1
     assert found.loc["late_payments_share", "null_within"] == 1.0
@@ -79,12 +79,12 @@ def test_drift_finds_what_has_moved_and_lets_be_what_has_not() -> None:
     assert charts.drift_figure(moved).alternative == "Shifted: amount."
 
 
-def test_few_decisions_tell_nothing_of_drift() -> None:
+def test_few_decisions_give_no_drift() -> None:
     assert tables.drift(rows(199), rows()).empty
 
 
 @pytest.mark.parametrize("count", [0, 1, 600])
-def test_every_figure_can_be_drawn_whatever_there_is(count: int) -> None:
+def test_every_figure_can_be_drawn_for_any_number_of_rows(count: int) -> None:
     given = rows(count)
     figures = [
         charts.latency_figure(tables.latencies(given, "1min")),

@@ -61,7 +61,7 @@ def test_the_statements_are_the_same_however_the_text_arrives(size: int) -> None
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 80), min_size=1, max_size=30))
-def test_any_cut_into_pieces_gives_the_same_statements(sizes: list[int]) -> None:
+def test_the_split_into_pieces_does_not_change_the_statements(sizes: list[int]) -> None:
     pieces, start = [], 0
     for size in sizes:
         pieces.append(_TEXT[start : start + size])
@@ -69,7 +69,7 @@ def test_any_cut_into_pieces_gives_the_same_statements(sizes: list[int]) -> None
     assert _read(iter([*pieces, _TEXT[start:]])) == _STATEMENTS
 
 
-def test_data_that_is_not_read_is_passed_over() -> None:
+def test_data_that_is_not_read_is_skipped() -> None:
     assert [one.sql.strip() for one in statements(_pieces(_TEXT, 9))] == [sql for sql, _ in _STATEMENTS]
 
 
@@ -123,7 +123,7 @@ def test_a_packed_dump_is_read_like_a_plain_one(tmp_path: Path) -> None:
         (b"--\n-- PostgreSQL database dump\n--\nselect 1;\n", "last line that pg_dump writes is missing"),
     ],
 )
-def test_what_is_no_whole_dump_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_an_incomplete_dump_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "book.dump"
     file.write_bytes(content)
     with pytest.raises(DumpError, match=message):

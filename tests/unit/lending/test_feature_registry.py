@@ -1,4 +1,4 @@
-"""Every file of the features is found, is right, and has its test."""
+"""The feature registry finds every file, checks it, and each feature has a test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from quintet.lending.feature_registry import FeatureError, features, fold, value
 from tests.lending.events import AS_OF, loan, payment
 
 
-def test_every_file_is_found_and_those_of_the_brief_are_among_them(project: Path) -> None:
+def test_every_file_is_found_including_the_features_of_the_brief(project: Path) -> None:
     files = {path.stem for path in (project / "quintet" / "lending" / "features").glob("[a-z]*.py")}
     assert {feature.name for feature in features()} == files
     assert {"paid_loans_count", "days_since_last_late_payment", "profit_in_last_90_days_rate"} < files
@@ -35,7 +35,7 @@ def test_a_file_without_a_feature_or_with_another_name_is_refused(monkeypatch: p
     features.cache_clear()
 
 
-def test_states_survive_as_json_and_a_fold_never_changes_the_state_it_was_given() -> None:
+def test_states_survive_as_json_and_a_fold_never_changes_its_argument() -> None:
     states: dict = {}
     for event in (
         loan(1, "active", "2020-08-01"),

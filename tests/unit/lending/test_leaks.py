@@ -1,4 +1,4 @@
-"""A feature that knows what came after an application is caught before anything is learnt."""
+"""A feature that uses facts from after an application is refused before the training."""
 
 from __future__ import annotations
 
@@ -66,17 +66,17 @@ def _planted(name: str, apply: object, value: object) -> Feature:
     return replace(features()[0], name=name, apply=apply, value=value)  # type: ignore[arg-type]
 
 
-def test_the_features_there_are_know_of_nothing_later(store: FeatureStore) -> None:
+def test_the_features_use_no_later_facts(store: FeatureStore) -> None:
     assert len(_set(store, features(), BOOK)) > 300
 
 
 def test_a_feature_of_payments_after_the_application_is_caught(store: FeatureStore) -> None:
     leak = _planted("payments_count", _keeps_payments, _counts_all)
-    with pytest.raises(LeakError, match=r"payments_count is .* it knows of what came later"):
+    with pytest.raises(LeakError, match=r"payments_count is .* it uses later facts"):
         _set(store, [*features(), leak], BOOK)
 
 
-def test_the_same_feature_that_looks_at_the_day_passes(store: FeatureStore) -> None:
+def test_the_same_feature_limited_to_the_day_passes(store: FeatureStore) -> None:
     honest = _planted("payments_count", _keeps_payments, _counts_until)
     _set(store, [*features(), honest], BOOK)
 
@@ -92,7 +92,7 @@ def test_without_dates_it_is_null_and_so_cannot_leak(store: FeatureStore) -> Non
     assert _set(store, [undated], BOOK)["defaults_count"].isna().all()
 
 
-def test_a_leak_is_caught_also_where_the_stream_goes_on_after_the_snapshot(store: FeatureStore) -> None:
+def test_a_leak_is_caught_also_when_the_stream_follows_the_snapshot(store: FeatureStore) -> None:
     leak = _planted("payments_count", _keeps_payments, _counts_all)
     later = change(10**6, "payment", 10**6, {"loan_id": 1, "principle": 1.0, "interest": 1.0, "status": "on_time",
                    "created_on": "2020-08-24"})  # fmt: skip

@@ -1,4 +1,4 @@
-"""The command line of scoring models: each command does what it says, or says why it cannot."""
+"""The command line of scoring models: each command works, or reports why it failed."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from quintet.lending.models import Promotion, registry_of
 from quintet.lending.policy import DEFAULT_POLICY
 from quintet.ml.model_registry import ModelRegistry
 
-Learnt = tuple[duckdb.DuckDBPyConnection, Promotion]
+Run = tuple[duckdb.DuckDBPyConnection, Promotion]
 
 
 @pytest.fixture
-def home(learnt: Learnt, registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with the learnt models and a published training set."""
-    assert learnt[1].model is not None
+def home(run: Run, registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with the trained models and a published training set."""
+    assert run[1].model is not None
     monkeypatch.setenv("QUINTET_HOME", str(tmp_path))
     shutil.copytree(registry.folder, registry_of(tmp_path / "models").folder)
     (tmp_path / "serving").mkdir()
     path = tmp_path / "serving" / "one.duckdb"
-    learnt[0].execute(f"attach '{path}' as published")
-    learnt[0].execute("create schema published.ml")
-    learnt[0].execute("create table published.ml.lending_training_set as from ml.lending_training_set")
-    learnt[0].execute("detach published")
+    run[0].execute(f"attach '{path}' as published")
+    run[0].execute("create schema published.ml")
+    run[0].execute("create table published.ml.lending_training_set as from ml.lending_training_set")
+    run[0].execute("detach published")
     (tmp_path / "serving" / "current.duckdb").symlink_to(path)
     return tmp_path
 
@@ -36,7 +36,7 @@ def _models(home: Path) -> ModelRegistry:
     return registry_of(home / "models")
 
 
-def test_the_list_shows_what_is_in_force_and_in_shadow(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_shows_the_active_model_and_the_challenger(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     shown = capsys.readouterr().out
     for version in _models(home).versions():
@@ -45,7 +45,7 @@ def test_the_list_shows_what_is_in_force_and_in_shadow(home: Path, capsys: pytes
     assert "in shadow" in shown
 
 
-def test_one_command_goes_back_to_the_model_before(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rollback_activates_the_previous_model(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models = _models(home)
     first, challenger = models.current(), models.challenger()
     assert first is not None
@@ -55,12 +55,12 @@ def test_one_command_goes_back_to_the_model_before(home: Path, capsys: pytest.Ca
     current = models.current()
     assert current is not None
     assert current.version == first.version
-    assert f"{first.version} is in force again" in capsys.readouterr().out
+    assert f"{first.version} is active again" in capsys.readouterr().out
     assert main(["rollback"]) == 2
     assert "no model was active before this one" in capsys.readouterr().err
 
 
-def test_a_challenger_is_named_and_taken_away(home: Path) -> None:
+def test_a_challenger_is_set_and_removed(home: Path) -> None:
     version = _models(home).versions()[-1].version
     assert main(["challenge", version]) == 0
     challenger = _models(home).challenger()
@@ -71,7 +71,7 @@ def test_a_challenger_is_named_and_taken_away(home: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["use", "challenge"])
-def test_a_model_that_is_not_there_is_refused_with_those_that_are(
+def test_an_unknown_model_is_refused_with_the_known_ones(
     home: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([command, "scorecard-0"]) == 2

@@ -1,4 +1,4 @@
-"""Measures of scores, held against other ways of computing them."""
+"""Measures of scores, compared with other ways of computing them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CLIENT = _RNG.integers(0, 900, 2_000)
 
 
 @given(st.integers(0, 1_000))
-def test_auc_and_ks_are_those_of_the_libraries_with_ties_and_weights(seed: int) -> None:
+def test_auc_and_ks_equal_the_libraries_with_ties_and_weights(seed: int) -> None:
     rng = np.random.default_rng(seed)
     score, is_default = np.round(rng.random(60), 1), np.arange(60) % 3 == 0
     weight = rng.integers(0, 3, 60) + (np.arange(60) < 2)

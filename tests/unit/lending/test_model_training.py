@@ -1,4 +1,4 @@
-"""Learning: a time split, the simpler model unless the other clearly wins, and a gate that a worse model fails."""
+"""Training: a time split, the simpler model unless the other clearly wins, and a gate that a worse model fails."""
 
 from __future__ import annotations
 
@@ -20,57 +20,57 @@ _ROWS = make_training_set(4_000)
 
 
 @pytest.fixture(scope="module")
-def learned() -> Trained:
+def trained() -> Trained:
     return learn(_ROWS)
 
 
-def test_what_is_tested_was_applied_for_after_all_that_was_learnt_from_had_ended(learned: Trained) -> None:
-    split = pd.Timestamp(learned.split_day)
-    assert (learned.early["outcome_on"] <= split).all()
-    assert (learned.tested["applied_on"] > split).all()
-    assert not set(learned.early["application_id"]) & set(learned.tested["application_id"])
-    assert len(learned.ended) == _ROWS["outcome"].notna().sum()
+def test_tested_loans_were_applied_for_after_the_training_loans_had_ended(trained: Trained) -> None:
+    split = pd.Timestamp(trained.split_day)
+    assert (trained.early["outcome_on"] <= split).all()
+    assert (trained.tested["applied_on"] > split).all()
+    assert not set(trained.early["application_id"]) & set(trained.tested["application_id"])
+    assert len(trained.ended) == _ROWS["outcome"].notna().sum()
 
 
-def test_both_kinds_come_near_the_true_risk_and_are_calibrated(learned: Trained) -> None:
-    is_default, risk = learned.tested["is_default"].to_numpy(), learned.tested["risk"].to_numpy()
+def test_both_kinds_come_near_the_true_risk_and_are_calibrated(trained: Trained) -> None:
+    is_default, risk = trained.tested["is_default"].to_numpy(), trained.tested["risk"].to_numpy()
     best = Ranking(is_default, risk).auc()
-    for kind in learned.models:
-        probability = learned.tested[kind].to_numpy()
+    for kind in trained.models:
+        probability = trained.tested[kind].to_numpy()
         assert Ranking(is_default, probability).auc() > 0.95 * best
         assert calibration_error(risk, probability) < 0.04
 
 
-def test_nothing_but_inputs_is_looked_at(learned: Trained) -> None:
+def test_only_inputs_are_used(trained: Trained) -> None:
     shuffled = _ROWS.assign(age_years=_ROWS["age_years"].to_numpy()[::-1], risk=0.0)
     again = learn(shuffled)
     assert {kind: model.version for kind, model in again.models.items()} == {
-        kind: model.version for kind, model in learned.models.items()
+        kind: model.version for kind, model in trained.models.items()
     }
 
 
-def test_the_order_of_rows_does_not_matter(learned: Trained) -> None:
+def test_the_order_of_rows_does_not_matter(trained: Trained) -> None:
     again = learn(_ROWS.sample(frac=1.0, random_state=5))
-    assert again.model.version == learned.model.version
+    assert again.model.version == trained.model.version
 
 
-def test_the_simpler_model_stays_where_boosting_does_not_clearly_win(learned: Trained) -> None:
-    assert learned.chosen == "scorecard"
-    assert "the simpler model stays" in learned.why
+def test_the_simpler_model_stays_where_boosting_does_not_clearly_win(trained: Trained) -> None:
+    assert trained.chosen == "scorecard"
+    assert "the simpler model stays" in trained.why
 
 
 def test_boosting_is_chosen_where_it_clearly_wins() -> None:
-    # Either of two pairs is a risk, and their parts alone are none: no sum of points can say so.
+    # Only the combination of two inputs is a risk, which no sum of points can express.
     rows = make_training_set(3_000, ended_share=1.0)
     rng = np.random.default_rng(2)
     high = rng.random((4, len(rows))) < 0.5
     names = ("open_loans_count", "outstanding_principal", "overdue_loans_count", "late_payments_share")
     is_risky = (high[0] & high[1]) | (high[2] & high[3])
     outcome = np.where(rng.random(len(rows)) < np.where(is_risky, 0.9, 0.05), "overdue", "repaid")
-    learned = learn(rows.assign(outcome=outcome, **dict(zip(names, high.astype(float), strict=True))))
-    assert "boosting clearly wins" in learned.why
-    assert learned.chosen == "boosted"
-    assert learned.model.kind == "boosted"
+    trained = learn(rows.assign(outcome=outcome, **dict(zip(names, high.astype(float), strict=True))))
+    assert "boosting clearly wins" in trained.why
+    assert trained.chosen == "boosted"
+    assert trained.model.kind == "boosted"
 
 
 def _too_few(rows: pd.DataFrame) -> pd.DataFrame:
@@ -86,21 +86,21 @@ def _all_repaid(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _constant(rows: pd.DataFrame) -> pd.DataFrame:
-    told = rows.columns[rows.dtypes == "float64"].difference(["risk"])
-    return rows.assign(**dict.fromkeys(told, 1.0))
+    filled = rows.columns[rows.dtypes == "float64"].difference(["risk"])
+    return rows.assign(**dict.fromkeys(filled, 1.0))
 
 
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (_too_few, "are needed to learn"),
+        (_too_few, "training needs"),
         (_open, "no loan has ended yet"),
         (_all_repaid, "0 loans before .* were not repaid"),
         (_constant, "no input has two values"),
         (lambda rows: rows.head(0), "no loan has ended yet"),
     ],
 )
-def test_with_too_little_it_says_what_is_missing(
+def test_with_too_little_data_the_message_says_what_is_missing(
     change: Callable[[pd.DataFrame], pd.DataFrame], complaint: str
 ) -> None:
     with pytest.raises(CannotTrainError, match=complaint):
@@ -110,7 +110,7 @@ def test_with_too_little_it_says_what_is_missing(
 def test_an_input_made_from_the_outcome_is_refused_by_name() -> None:
     is_default = _ROWS["outcome"].eq("overdue")
     planted = is_default + np.random.default_rng(1).normal(0, 0.3, len(_ROWS))
-    with pytest.raises(LeakError, match="outstanding_principal alone tells defaults"):
+    with pytest.raises(LeakError, match="outstanding_principal alone separates defaults"):
         learn(_ROWS.assign(outstanding_principal=planted))
 
 
@@ -120,53 +120,53 @@ def test_an_input_that_is_null_only_where_the_loan_was_repaid_is_refused() -> No
         learn(_ROWS.assign(overdue_loans_count=planted))
 
 
-def test_a_first_model_passes_the_gate(learned: Trained) -> None:
-    passes, why = may_replace(learned, None)
+def test_a_first_model_passes_the_gate(trained: Trained) -> None:
+    passes, why = may_replace(trained, None)
     assert passes
-    assert why == learned.why
+    assert why == trained.why
 
 
-def test_a_model_as_good_as_the_one_in_force_passes(learned: Trained) -> None:
-    passes, why = may_replace(learned, learned.models["boosted"], learned.tested["outcome_on"].max().date())
+def test_a_model_as_good_as_the_active_one_passes(trained: Trained) -> None:
+    passes, why = may_replace(trained, trained.models["boosted"], trained.tested["outcome_on"].max().date())
     assert passes
     assert "not clearly worse than boosted-" in why
 
 
-def test_the_two_are_held_against_each_other_on_loans_that_neither_has_learnt_from(learned: Trained) -> None:
-    until = learned.tested["outcome_on"].quantile(0.2)
-    _, why = may_replace(learned, learned.models["scorecard"], until.date())
-    assert f"on {(learned.tested['outcome_on'] > until.normalize()).sum():,} loans" in why
+def test_models_are_compared_on_loans_that_neither_was_trained_on(trained: Trained) -> None:
+    until = trained.tested["outcome_on"].quantile(0.2)
+    _, why = may_replace(trained, trained.models["scorecard"], until.date())
+    assert f"on {(trained.tested['outcome_on'] > until.normalize()).sum():,} loans" in why
 
 
 @pytest.mark.parametrize("until", [None, date(2018, 1, 1)])
-def test_a_clearly_worse_model_is_not_promoted(learned: Trained, until: date | None) -> None:
-    noise = np.random.default_rng(1).normal(0, 1.2, len(learned.tested))
-    log_odds = np.log(learned.tested["scorecard"] / (1 - learned.tested["scorecard"]))
-    platt = LogisticRegression().fit((log_odds + noise).to_numpy()[:, None], learned.tested["is_default"])
+def test_a_clearly_worse_model_is_not_promoted(trained: Trained, until: date | None) -> None:
+    noise = np.random.default_rng(1).normal(0, 1.2, len(trained.tested))
+    log_odds = np.log(trained.tested["scorecard"] / (1 - trained.tested["scorecard"]))
+    platt = LogisticRegression().fit((log_odds + noise).to_numpy()[:, None], trained.tested["is_default"])
     noisy = platt.predict_proba((log_odds + noise).to_numpy()[:, None])[:, 1]
     passes, why = may_replace(
-        replace(learned, tested=learned.tested.assign(scorecard=noisy)), learned.models["scorecard"], until
+        replace(trained, tested=trained.tested.assign(scorecard=noisy)), trained.models["scorecard"], until
     )
     assert not passes
     assert "clearly worse than scorecard-" in why
 
 
-def test_a_model_no_better_than_chance_is_not_promoted(learned: Trained) -> None:
-    share = float(learned.tested["is_default"].mean())
-    chance = share + np.random.default_rng(1).normal(0, 1e-4, len(learned.tested))
-    passes, why = may_replace(replace(learned, tested=learned.tested.assign(scorecard=chance)), None)
+def test_a_model_no_better_than_chance_is_not_promoted(trained: Trained) -> None:
+    share = float(trained.tested["is_default"].mean())
+    chance = share + np.random.default_rng(1).normal(0, 1e-4, len(trained.tested))
+    passes, why = may_replace(replace(trained, tested=trained.tested.assign(scorecard=chance)), None)
     assert not passes
     assert "no better than chance" in why
 
 
-def test_a_model_that_ranks_well_and_tells_wrong_probabilities_is_not_promoted(learned: Trained) -> None:
-    shifted = learned.tested["scorecard"] * 0.5
-    passes, why = may_replace(replace(learned, tested=learned.tested.assign(scorecard=shifted)), None)
+def test_a_model_that_ranks_well_with_wrong_probabilities_is_not_promoted(trained: Trained) -> None:
+    shifted = trained.tested["scorecard"] * 0.5
+    passes, why = may_replace(replace(trained, tested=trained.tested.assign(scorecard=shifted)), None)
     assert not passes
     assert "off by" in why
 
 
-def test_a_column_that_is_absent_is_scored_as_null(learned: Trained) -> None:
+def test_a_column_that_is_absent_is_scored_as_null(trained: Trained) -> None:
     rows = _ROWS.head(5).drop(columns="late_payments_share")
     empty = _ROWS.head(5).assign(late_payments_share=np.nan)
-    assert score_rows(learned.model, rows) == score_rows(learned.model, empty)
+    assert score_rows(trained.model, rows) == score_rows(trained.model, empty)

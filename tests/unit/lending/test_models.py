@@ -1,4 +1,4 @@
-"""Scoring models as files: the gate, what is kept, going back, and the challenger in shadow."""
+"""The scoring models of the registry: the promotion gate, rollback, and the challenger in shadow."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ _LATER = dt.datetime(2020, 2, 1, 4)
 
 
 @pytest.fixture
-def kept(learnt: tuple[object, Promotion], registry: ModelRegistry, tmp_path: Path) -> ModelRegistry:
-    """A copy of the registry after the first learning."""
-    assert learnt[1].model is not None
+def kept(run: tuple[object, Promotion], registry: ModelRegistry, tmp_path: Path) -> ModelRegistry:
+    """A copy of the registry after the first training."""
+    assert run[1].model is not None
     shutil.copytree(registry.folder, tmp_path / "copy")
     return ModelRegistry(tmp_path / "copy")
 
 
-def _learned(learnt: tuple[object, Promotion]) -> Trained:
-    found = learnt[1].learned
+def _trained(run: tuple[object, Promotion]) -> Trained:
+    found = run[1].trained
     assert found is not None
     return found
 
 
-def test_the_first_model_comes_into_force_and_the_other_kind_is_tried_in_shadow(
-    learnt: tuple[object, Promotion], kept: ModelRegistry
+def test_the_first_model_is_activated_and_the_other_kind_runs_in_shadow(
+    run: tuple[object, Promotion], kept: ModelRegistry
 ) -> None:
     current, challenger = kept.current(), kept.challenger()
     assert current is not None
     assert challenger is not None
-    assert current.version == _learned(learnt).model.version
-    assert {current.version, challenger.version} == {model.version for model in _learned(learnt).models.values()}
+    assert current.version == _trained(run).model.version
+    assert {current.version, challenger.version} == {model.version for model in _trained(run).models.values()}
     in_force = active_model(kept)
-    assert in_force == _learned(learnt).model
+    assert in_force == _trained(run).model
     assert state_of(kept).set_index("version")["state"].to_dict() == {
         current.version: "in force",
         challenger.version: "in shadow",
@@ -50,12 +50,12 @@ def test_the_first_model_comes_into_force_and_the_other_kind_is_tried_in_shadow(
 def test_nearly_the_same_loans_again_change_nothing(kept: ModelRegistry, training_set: pd.DataFrame) -> None:
     before = [version.version for version in kept.versions()]
     promotion = train_and_promote(kept, training_set, _LATER)
-    assert "say little more" in promotion.why
+    assert "add too little" in promotion.why
     assert [version.version for version in kept.versions()] == before
-    assert promotion.learned is not None
+    assert promotion.trained is not None
 
 
-def test_with_a_tenth_more_loans_a_new_model_is_learnt_and_the_old_one_can_be_had_back(kept: ModelRegistry) -> None:
+def test_a_tenth_more_loans_train_a_new_model_that_can_be_rolled_back(kept: ModelRegistry) -> None:
     first, first_challenger = kept.current(), kept.challenger()
     promotion = train_and_promote(kept, make_training_set(3_200), _LATER)
     second, second_challenger = kept.current(), kept.challenger()
@@ -72,7 +72,7 @@ def test_with_a_tenth_more_loans_a_new_model_is_learnt_and_the_old_one_can_be_ha
     assert again.model.version == first.version, "what a person took back stays back"
 
 
-def test_a_worse_model_is_kept_and_not_put_in_force(kept: ModelRegistry) -> None:
+def test_a_worse_model_is_registered_and_not_activated(kept: ModelRegistry) -> None:
     first = kept.current()
     rows = make_training_set(3_200)
     noise = rows["outcome"].sample(frac=1.0, random_state=1).to_numpy()  # outcomes of other loans
@@ -100,7 +100,7 @@ def test_a_challenger_that_a_person_named_stays(kept: ModelRegistry) -> None:
     assert challenger.version == current.version
 
 
-def test_a_broken_file_is_replaced_by_what_is_learnt_and_the_reason_says_so(
+def test_a_broken_file_is_replaced_by_the_trained_model_and_the_reason_says_so(
     kept: ModelRegistry, training_set: pd.DataFrame
 ) -> None:
     current = kept.current()
@@ -111,9 +111,9 @@ def test_a_broken_file_is_replaced_by_what_is_learnt_and_the_reason_says_so(
     assert active_model(kept) == promotion.model
 
 
-def test_with_too_little_to_learn_from_nothing_is_in_force_and_the_reason_says_why(tmp_path: Path) -> None:
+def test_with_too_little_data_no_model_is_active_and_the_reason_says_why(tmp_path: Path) -> None:
     empty = registry_of(tmp_path)
     promotion = train_and_promote(empty, make_training_set(100), _LATER)
     assert promotion.model is None
-    assert "needed to learn" in promotion.why
+    assert "training needs" in promotion.why
     assert state_of(empty).empty

@@ -1,4 +1,4 @@
-"""However changes come (late, repeated, in parts, payments before loans), the features equal plain SQL."""
+"""The features equal plain SQL for changes that are late, repeated, split, or before their loans."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_the_features_equal_plain_sql(
         online.begin(_EPOCH)
         applied = 0
         for begin, length in [*sorted(resent), (0, len(changes))]:
-            if begin <= applied:  # a stream goes on inside what it has sent, or begins anew before it
+            if begin <= applied:  # a stream continues inside what it has sent, or restarts before it
                 end = min(begin + length, len(changes))
                 online.apply(changes[begin:end], Position(end), end)
                 applied = max(applied, end)

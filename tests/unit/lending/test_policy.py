@@ -1,4 +1,4 @@
-"""The lending policy: given and expected, and every way in which a file is refused with its line."""
+"""The lending policy: expected decisions, and every fault of a file with its line."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ USUAL: dict[str, float | None] = {
 NEW: dict[str, float | None] = {"days_since_first_loan": None, "late_payments_share": None, "paid_loans_count": 0}
 
 TABLE = [
-    # what, figures that differ from the usual, score, decision, reasons
+    # case, figures that differ from the defaults, score, decision, reasons
     ("a good client", {}, SAFE, "approve", ()),
     ("just below the cut-off", {}, replace(SAFE, default_probability=0.1999), "approve", ()),
     ("at the cut-off", {}, replace(SAFE, default_probability=0.2), "refer", ("DEFAULT_RISK",)),
@@ -48,7 +48,7 @@ TABLE = [
     ("a large amount", {"amount": 10_001}, SAFE, "refer", ("LARGE_AMOUNT",)),
     ("the largest amount", {"amount": 10_000}, SAFE, "approve", ()),
     (
-        "two rules, the strictest counts, both are told",
+        "two rules, the strictest counts, both are reasons",
         {"overdue_loans_count": 2, "amount": 20_000},
         SAFE,
         "reject",
@@ -78,12 +78,12 @@ def test_the_policy_decides_as_the_table_says(figures, scored, decision, reasons
 
 
 def test_every_rule_of_the_policy_is_in_the_table() -> None:
-    told = {reason for row in TABLE for reason in row[4]}
-    assert {rule.code for rule in POLICY.rules} <= told
-    assert POLICY.sentences.keys() <= told
+    found_codes = {reason for row in TABLE for reason in row[4]}
+    assert {rule.code for rule in POLICY.rules} <= found_codes
+    assert POLICY.sentences.keys() <= found_codes
 
 
-def test_figures_that_could_not_be_had_lead_to_a_person() -> None:
+def test_missing_figures_are_referred_to_a_person() -> None:
     outcome = POLICY.decide({"amount": 100.0, "duration_days": 30.0}, None)
     assert (outcome.decision, outcome.reasons) == ("refer", ("INFORMATION_NOT_AVAILABLE",))
 
@@ -117,7 +117,7 @@ def line_of(text: str, part: str) -> int:
         ("approve_below = 0.20", "approve_under = 0.20", "has no approve_under"),
         ("approve_below = 0.20", "approve_below = ", "Invalid value"),
         ("approve_up_to = 500", 'approve_up_to = "500"', "must be a number"),
-        ('code = "LARGE_AMOUNT"', 'code = "large amount"', "must be of capitals"),
+        ('code = "LARGE_AMOUNT"', 'code = "large amount"', "must have only capitals"),
         ('code = "LARGE_AMOUNT"', 'code = "AMOUNT_LARGE"', "one of the scoring model's reasons"),
         ('version = "2026-11-1"', "version = 7", "version must be a text"),
         ("[unavailable]", "[not_available]", "there is no not_available"),
@@ -133,11 +133,11 @@ def test_a_file_that_is_wrong_is_refused_with_its_line(old: str, new: str, said:
 def test_a_rule_cannot_approve() -> None:
     text = TEXT.replace('decision = "refer"', 'decision = "approve"', 1)
     line = line_of(text, 'decision = "approve"')
-    with pytest.raises(PolicyError, match=f"line {line}: .*a rule says refer or reject"):
+    with pytest.raises(PolicyError, match=f"line {line}: .*it must be refer or reject"):
         Policy.from_text(text)
 
 
-def test_a_setting_that_a_rule_lacks_is_told_at_its_head() -> None:
+def test_a_setting_that_a_rule_lacks_is_reported_at_its_head() -> None:
     text = TEXT[: TEXT.rindex("sentence")]
     line = len(text.splitlines()) - 3
     with pytest.raises(PolicyError, match=f"line {line}: \\[rule\\] lacks sentence"):
@@ -150,7 +150,7 @@ def test_two_sentences_for_one_code_are_refused() -> None:
         Policy.from_text(text)
 
 
-def test_a_section_that_is_missing_is_told() -> None:
+def test_a_missing_section_is_reported() -> None:
     text = TEXT.replace("[unavailable]", "[[rule]]")
     with pytest.raises(PolicyError, match=r"the section \[unavailable\] is missing"):
         Policy.from_text(text)

@@ -1,4 +1,4 @@
-"""The model card as tables: whole, typed, and saying what an independent computation says."""
+"""The tables of the model card: complete, typed, and equal to an independent computation."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from quintet.lending.tables import training_rows, write_training_set
 from quintet.lending.what_if import score_applications
 from tests.lending.training import make_training_set
 
-Learnt = tuple[duckdb.DuckDBPyConnection, Promotion]
+Run = tuple[duckdb.DuckDBPyConnection, Promotion]
 
 
-def test_every_table_is_filled_with_its_columns_and_types(learnt: Learnt) -> None:
+def test_every_table_is_filled_with_its_columns_and_types(run: Run) -> None:
     for table, kinds in MODEL_TABLES.items():
-        described = learnt[0].execute(f"describe {table}").fetchall()
+        described = run[0].execute(f"describe {table}").fetchall()
         assert {name: kind.lower() for name, kind, *_ in described} == dict(kinds)
-        assert learnt[0].execute(f"select count(*) from {table}").fetchall()[0][0] > 0, table
+        assert run[0].execute(f"select count(*) from {table}").fetchall()[0][0] > 0, table
 
 
-def test_the_figures_are_those_of_another_way_to_compute_them(learnt: Learnt) -> None:
-    learned = learnt[1].learned
-    assert learned is not None
-    told = learnt[0].execute("select scores_of, value, low, high from ml.lending_model_figures where measure = 'auc'")
-    for kind, value, low, high in told.fetchall():
-        assert value == pytest.approx(roc_auc_score(learned.tested["is_default"], learned.tested[kind]))
+def test_the_figures_equal_an_independent_computation(run: Run) -> None:
+    trained = run[1].trained
+    assert trained is not None
+    aucs = run[0].execute("select scores_of, value, low, high from ml.lending_model_figures where measure = 'auc'")
+    for kind, value, low, high in aucs.fetchall():
+        assert value == pytest.approx(roc_auc_score(trained.tested["is_default"], trained.tested[kind]))
         assert low < value < high
 
 
-def test_the_points_of_every_application_add_up_from_the_bins(learnt: Learnt) -> None:
+def test_the_points_of_every_application_add_up_from_the_bins(run: Run) -> None:
     added = (
-        learnt[0]
+        run[0]
         .execute("""
         with bins as (select * from ml.lending_model_points where input <> 'base'),
-        told as (
+        awarded as (
             unpivot (select application_id, coalesce(amount, -1) as amount, duration_days,
                 coalesce(late_payments_share, -1) as late_payments_share,
                 coalesce(days_since_first_loan, -1) as days_since_first_loan,
@@ -58,7 +58,7 @@ def test_the_points_of_every_application_add_up_from_the_bins(learnt: Learnt) ->
         )
         from (
             select application_id, sum(points) as points
-            from told join bins on bins.input = told.input and (
+            from awarded join bins on bins.input = awarded.input and (
                 (bins.is_null and value = -1) or (not bins.is_null and value <> -1
                 and value >= coalesce(lower, -1e18) and value < coalesce(upper, 1e18)))
             group by application_id
@@ -70,17 +70,17 @@ def test_the_points_of_every_application_add_up_from_the_bins(learnt: Learnt) ->
     assert added == [(2_500, 2_500)]
 
 
-def test_reasons_are_codes_with_a_sentence_and_rejections_have_one(learnt: Learnt) -> None:
-    codes = learnt[0].execute("select distinct unnest(reasons) from ml.lending_scores").fetchall()
+def test_reasons_are_codes_with_a_sentence_and_rejections_have_one(run: Run) -> None:
+    codes = run[0].execute("select distinct unnest(reasons) from ml.lending_scores").fetchall()
     assert {code for (code,) in codes} <= set(REASONS)
-    bare = learnt[0].execute(
+    bare = run[0].execute(
         "select count(*) from ml.lending_scores where decision <> 'approve' and len(decision_reasons) = 0"
     )
     assert bare.fetchall() == [(0,)]
 
 
-def test_bands_of_age_hold_everybody_and_the_highest_share_has_the_ratio_one(learnt: Learnt) -> None:
-    bands = learnt[0].execute("from ml.lending_model_fairness").df()
+def test_age_bands_cover_all_applications_and_the_highest_share_has_the_ratio_one(run: Run) -> None:
+    bands = run[0].execute("from ml.lending_model_fairness").df()
     assert bands["applications"].sum() == 2_500
     assert bands["approval_ratio"].max() == 1
     assert (bands["approvals"] + bands["referrals"] + bands["rejections"] == bands["applications"]).all()
@@ -92,14 +92,14 @@ def test_an_age_on_the_edge_is_of_the_older_band_and_none_is_unknown() -> None:
     assert age_band(ages).tolist() == expected
 
 
-def test_a_shift_of_an_input_shows_in_its_stability_and_in_no_other(learnt: Learnt, training_set: pd.DataFrame) -> None:
-    model, learned = learnt[1].model, learnt[1].learned
+def test_a_shift_of_an_input_shows_in_its_stability_and_in_no_other(run: Run, training_set: pd.DataFrame) -> None:
+    model, trained = run[1].model, run[1].trained
     assert model is not None
-    assert learned is not None
-    is_late = pd.to_datetime(training_set["applied_on"]) > pd.Timestamp(learned.split_day)
+    assert trained is not None
+    is_late = pd.to_datetime(training_set["applied_on"]) > pd.Timestamp(trained.split_day)
     shifted = training_set.assign(amount=np.where(is_late, training_set["amount"] * 3, training_set["amount"]))
     before, after = (
-        input_stability(model, rows, score_applications(rows, model, read_policy()), learned.split_day)
+        input_stability(model, rows, score_applications(rows, model, read_policy()), trained.split_day)
         .set_index("input")["psi"]
         .to_dict()
         for rows in (training_set, shifted)
@@ -141,7 +141,7 @@ def test_without_a_model_the_policy_decides_the_open_applications_and_the_reason
     assert {row[2:] for row in decided} == {(None, None)}
     assert {row[1] for row in decided} <= {"approve", "refer", "reject"}
     assert "refer" in {row[1] for row in decided}
-    assert "are needed" in why
+    assert "training needs" in why
 
 
 def test_the_card_is_that_of_the_active_model_and_not_of_a_refused_one(tmp_path: Path) -> None:

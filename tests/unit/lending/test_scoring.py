@@ -1,4 +1,4 @@
-"""Scoring one application: points, probability and reasons from plain data, and files that say what is wrong."""
+"""Scoring one application: points, probability and reasons from plain data, and errors of broken files."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_twenty_points_halve_the_odds_of_default_and_500_are_even() -> None:
     assert points_of(probability_of(613)) == pytest.approx(613)
 
 
-def test_reasons_name_what_cost_most_first_and_null_for_what_it_is() -> None:
+def test_reasons_name_the_costliest_inputs_first_and_null_by_its_own_reason() -> None:
     found = CARD.score({"amount": 1_000.0, "days_since_first_loan": None})
     assert found.reasons == ("AMOUNT_LARGE", "NO_LOAN_HISTORY")
     assert CARD.score({"amount": 100.0, "days_since_first_loan": 500}).reasons == ()
@@ -84,7 +84,7 @@ def test_a_missing_input_is_named(model: ScoringModel) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, "300"])
-def test_what_is_no_number_is_refused(value: Any) -> None:
+def test_an_input_that_is_not_a_number_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match=r"the input amount is .*; give a finite number"):
         CARD.score({"amount": value, "days_since_first_loan": 1})
 
@@ -121,11 +121,11 @@ def _trees(**changes: Any) -> str:
     [
         ("{", "is not JSON"),
         ("[]", "format 'list'"),
-        (_card(format="other"), "of the format 'other'"),
+        (_card(format="other"), "has the format 'other'"),
         (_card(kind="forest"), "kind 'forest'"),
         (_card(inputs=[]), "must be a list of names"),
         (_card(inputs=["amount", "amount"]), "each once"),
-        (_card(inputs=["amount", "shoe_size"]), "asks for the input 'shoe_size'"),
+        (_card(inputs=["amount", "shoe_size"]), "has the input 'shoe_size'"),
         (_card(inputs=["amount", "open_loans_count"]), "lacks a part"),
         (_card(base_points=540.5), "base_points must be a whole number"),
         (_amount(edges=[900, 300]), "must rise"),

@@ -1,4 +1,4 @@
-"""Lending's tables in the warehouse: typed, whole, and there though no stream has written yet."""
+"""Lending's tables in the warehouse: typed, complete, and empty before the first stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from quintet.change_log.log import Epoch, Stretch, write_epoch, write_stretch
 from quintet.lending.feature_registry import features
 from quintet.lending.headline import headline
 from quintet.lending.tables import (
-    NotReplayedError,
+    OtherFeaturesError,
     client_features,
     is_behind,
     replay,
@@ -62,13 +62,13 @@ def _client_features(folder: Path, log: MemoryStore) -> pd.DataFrame:
     return client_features(folder, features(), _AS_OF)
 
 
-def test_every_client_of_the_crm_has_a_row_and_nobody_else(log: MemoryStore, tmp_path: Path) -> None:
+def test_exactly_the_clients_of_the_crm_have_a_row(log: MemoryStore, tmp_path: Path) -> None:
     rows = _client_features(tmp_path, log)
     assert rows["client_id"].tolist() == [7, 9]
     assert rows["paid_loans_count"].tolist() == [1, 0]
 
 
-def test_a_second_run_applies_only_what_came_since(log: MemoryStore, tmp_path: Path) -> None:
+def test_a_second_run_applies_only_new_changes(log: MemoryStore, tmp_path: Path) -> None:
     _client_features(tmp_path, log)
     more = [change(6, "loan", 3, _LOAN)]
     write_stretch(log, Stretch("E", Position(5), Position(7)), more)
@@ -76,7 +76,7 @@ def test_a_second_run_applies_only_what_came_since(log: MemoryStore, tmp_path: P
     assert rows["paid_loans_count"].tolist() == [2, 0]
 
 
-def test_a_second_run_reads_nothing_of_what_is_settled(log: MemoryStore, tmp_path: Path) -> None:
+def test_a_second_run_does_not_read_settled_parts_of_the_log(log: MemoryStore, tmp_path: Path) -> None:
     assert is_behind(tmp_path, log, _EPOCH, features())
     assert replay(tmp_path, log, _EPOCH, features()) == {"2020-08-23": 2}
     assert not is_behind(tmp_path, log, _EPOCH, features())
@@ -113,9 +113,9 @@ def test_a_snapshot_that_ends_with_an_empty_object_is_settled(tmp_path: Path, is
     assert not is_behind(tmp_path, store, epoch, features())
 
 
-def test_a_feature_that_is_new_replays_the_log_and_nothing_is_told_before(log: MemoryStore, tmp_path: Path) -> None:
+def test_a_new_feature_reads_the_log_from_its_start_and_needs_it(log: MemoryStore, tmp_path: Path) -> None:
     replay(tmp_path, log, _EPOCH, features()[1:])
-    with pytest.raises(NotReplayedError, match="lending_applications"):
+    with pytest.raises(OtherFeaturesError, match="lending_applications"):
         training_rows(tmp_path, features())
     assert is_behind(tmp_path, log, _EPOCH, features())
     assert replay(tmp_path, log, _EPOCH, features()) == {"2020-08-23": 2}

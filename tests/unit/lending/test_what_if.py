@@ -1,4 +1,4 @@
-"""The what-if: another limit or another policy on past applications, and who is swapped."""
+"""The what-if: another limit or another policy on past applications, and the swaps."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _POLICY = read_policy()
 
 
 @pytest.fixture(scope="module")
-def scored(learnt: tuple[duckdb.DuckDBPyConnection, Promotion], training_set: pd.DataFrame) -> pd.DataFrame:
-    model = learnt[1].model
+def scored(run: tuple[duckdb.DuckDBPyConnection, Promotion], training_set: pd.DataFrame) -> pd.DataFrame:
+    model = run[1].model
     assert model is not None
     return score_applications(training_set, model, _POLICY)
 
@@ -28,22 +28,22 @@ def scored(learnt: tuple[duckdb.DuckDBPyConnection, Promotion], training_set: pd
 def test_a_limit_decides_as_the_policy_with_that_limit_would(
     limits: tuple[float, float],
     scored: pd.DataFrame,
-    learnt: tuple[duckdb.DuckDBPyConnection, Promotion],
+    run: tuple[duckdb.DuckDBPyConnection, Promotion],
     training_set: pd.DataFrame,
 ) -> None:
-    model = learnt[1].model
+    model = run[1].model
     assert model is not None
     other = replace(_POLICY, approve_below=limits[0], reject_from=limits[1])
     by_policy = score_applications(training_set, model, other)["decision"].to_numpy()
     assert (decide_by_cut_off(scored, *limits) == by_policy).all()
 
 
-def test_all_three_decisions_and_both_ways_of_deciding_are_among_them(scored: pd.DataFrame) -> None:
+def test_the_applications_cover_all_decisions_with_and_without_a_score(scored: pd.DataFrame) -> None:
     assert set(scored["decision"]) == {"approve", "refer", "reject"}
     assert set(scored["is_scored"]) == {True, False}
 
 
-def test_the_table_of_limits_has_the_policy_in_force_and_swaps_grow_from_there(scored: pd.DataFrame) -> None:
+def test_the_table_of_limits_has_the_active_policy_and_swaps_grow_from_there(scored: pd.DataFrame) -> None:
     table = cut_off_table(scored, _POLICY)
     (in_force,) = table[table["is_active"]].to_dict("records")
     assert in_force["approve_below"] == _POLICY.approve_below
@@ -74,7 +74,7 @@ def _applications(**columns: list[object]) -> pd.DataFrame:
     return pd.DataFrame(base | known | {"late_payments_share": [None] * rows} | columns)
 
 
-def test_a_changed_rule_swaps_exactly_those_it_speaks_of_with_what_became_of_them() -> None:
+def test_a_changed_rule_swaps_exactly_its_applications_with_their_outcomes() -> None:
     rows = _applications(
         amount=[100.0, 100.0, 100.0, 100.0],
         open_loans_count=[0.0, 1.0, 1.0, 1.0],
@@ -96,7 +96,7 @@ def test_a_changed_rule_swaps_exactly_those_it_speaks_of_with_what_became_of_the
     assert found.policies["approvals"].tolist() == [4, 1]
 
 
-def test_expected_loss_is_probability_times_amount_of_those_approved() -> None:
+def test_expected_loss_is_probability_times_amount_of_the_approvals() -> None:
     rows = _applications(amount=[200.0, 5_000.0], days_since_last_late_payment=[None, None])
     scored = score_applications(rows, _MODEL, _POLICY)
     found = compare(scored, scored["decision"].to_numpy(), scored["decision"].to_numpy())

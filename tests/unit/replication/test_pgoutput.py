@@ -1,4 +1,4 @@
-"""Decoding pgoutput: what PostgreSQL really sends, in binary and as text, is what the tables hold."""
+"""Decoding pgoutput: what PostgreSQL sends, in binary and as text, equals the rows of the tables."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def database(url: str) -> Iterator[psycopg.Connection]:
-    """A connection with a fresh slot `trial` behind it, and none of the tables that tests make."""
+    """A connection to a database with a new slot `trial` and without the tables of other tests."""
     with psycopg.connect(url, autocommit=True, options="-c timezone=UTC") as connection:
         connection.execute("drop table if exists kinds, long_values")
         connection.execute("select pg_create_logical_replication_slot('trial', 'pgoutput')")
@@ -91,14 +91,14 @@ def test_changes_are_numbered_within_their_commit(database: psycopg.Connection) 
     assert commit.end_lsn > commit.commit_lsn
 
 
-def test_a_delete_tells_the_key_alone_and_no_nulls_for_what_it_does_not_know(database: psycopg.Connection) -> None:
+def test_a_delete_has_the_key_alone_without_nulls_for_other_columns(database: psycopg.Connection) -> None:
     database.execute(_TABLE.encode())
     database.execute("insert into kinds (id, name) values (1, 'gone')")
     database.execute("delete from kinds")
     assert _changes(database)[-1].old == {"id": 1}
 
 
-def test_a_changed_key_is_told_with_the_one_before(database: psycopg.Connection) -> None:
+def test_a_changed_key_comes_with_the_old_one(database: psycopg.Connection) -> None:
     database.execute(_TABLE.encode())
     database.execute("insert into kinds (id) values (1)")
     database.execute("update kinds set id = 2")
@@ -108,15 +108,15 @@ def test_a_changed_key_is_told_with_the_one_before(database: psycopg.Connection)
     assert change.row["id"] == 2
 
 
-def test_truncation_is_told_by_table(database: psycopg.Connection) -> None:
+def test_truncation_is_a_change_of_each_table(database: psycopg.Connection) -> None:
     database.execute(_TABLE.encode())
     database.execute("insert into kinds (id) values (1)")
     database.execute("truncate kinds")
     assert _changes(database)[-1][3:5] == ("kinds", "truncate")
 
 
-@pytest.mark.parametrize(("identity", "is_told"), [("default", False), ("full", True)])
-def test_an_unchanged_long_value_is_never_null(database: psycopg.Connection, identity: str, is_told: bool) -> None:
+@pytest.mark.parametrize(("identity", "is_sent"), [("default", False), ("full", True)])
+def test_an_unchanged_long_value_is_never_null(database: psycopg.Connection, identity: str, is_sent: bool) -> None:
     database.execute("create table long_values (id integer primary key, short text, long text)")
     database.execute("alter table long_values alter column long set storage external")
     database.execute(f"alter table long_values replica identity {identity}".encode())
@@ -124,11 +124,11 @@ def test_an_unchanged_long_value_is_never_null(database: psycopg.Connection, ide
     database.execute("update long_values set short = 'b'")
     inserted, updated = _changes(database)
     assert updated.row is not None
-    assert ("long" in updated.row) == is_told
-    assert updated.unchanged == (() if is_told else ("long",))
+    assert ("long" in updated.row) == is_sent
+    assert updated.unchanged == (() if is_sent else ("long",))
     whole = completed(updated, inserted.row)
     assert whole == {"id": 1, "short": "b", "long": "long " * 2000}
-    if not is_told:
+    if not is_sent:
         with pytest.raises(KeyError, match="the row before is needed"):
             completed(updated, None)
 

@@ -1,4 +1,4 @@
-"""The row reader and the loop read every row alike, and the reader leaves alone what it does not know."""
+"""The row reader and the loop read every row alike; the reader returns None for forms that it does not support."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _VALUES = {
 
 @st.composite
 def _cells(draw: st.DrawFn) -> tuple[int, bytes, bool]:
-    """A column's type, its cell as pgoutput sends it, and whether the reader knows it."""
+    """A column's type, its cell as pgoutput sends it, and whether the reader supports it."""
     kind = draw(st.sampled_from([*_LAYOUTS, 1043]))
     form = draw(st.sampled_from("bbbbbnu"))
     if form in "nu":

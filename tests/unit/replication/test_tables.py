@@ -1,4 +1,4 @@
-"""What is known of tables: which versions pass, and from where on a table is set aside."""
+"""The states of tables: which versions are accepted, and where a quarantine starts."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ def test_an_added_column_passes_and_is_the_latest() -> None:
     assert not is_quarantined(state, Position(9))
 
 
-def test_an_earlier_version_that_is_sent_again_is_no_dropped_column() -> None:
+def test_an_earlier_version_sent_again_is_not_a_dropped_column() -> None:
     state = after_relation(first_state("E", _FIRST), _ADDED, Position(5))
     assert after_relation(state, _FIRST, Position(3)) is state
 
 
-def test_a_dropped_column_sets_the_table_aside_from_there_on() -> None:
+def test_a_dropped_column_quarantines_the_table_from_there_on() -> None:
     state = after_relation(after_relation(first_state("E", _FIRST), _ADDED, Position(5)), _DROPPED, Position(7, 2))
     assert not is_quarantined(state, Position(7, 1))
     assert is_quarantined(state, Position(7, 2))
 
 
-def test_a_table_that_is_set_aside_stays_so_though_its_columns_come_back() -> None:
+def test_a_quarantined_table_stays_so_even_if_its_columns_return() -> None:
     state = after_relation(first_state("E", _FIRST), _DROPPED, Position(7))
     assert is_quarantined(after_relation(state, _FIRST, Position(8)), Position(9))
 
 
-def test_the_state_is_kept_in_the_store() -> None:
+def test_the_state_is_stored_in_the_object_store() -> None:
     store = MemoryStore()
     state = after_relation(after_relation(first_state("E", _FIRST), _ADDED, Position(5)), _DROPPED, Position(7))
     write_table_state(store, state)

@@ -1,4 +1,4 @@
-"""The uploader: what may be acknowledged is the contiguous prefix, and a store that refuses loses nothing."""
+"""The uploader: it acknowledges the contiguous prefix only, and loses nothing if the store fails."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, threading.Event]
         event.set()
 
 
-def test_what_is_written_follows_without_a_gap(store: MemoryStore) -> None:
+def test_objects_follow_without_a_gap(store: MemoryStore) -> None:
     uploader = Uploader(store, "E", Position(0))
     for lsn in range(20):
         uploader.offer([_piece(lsn)])
@@ -68,7 +68,7 @@ def test_small_commits_share_an_object_and_one_after_a_pause_is_written_at_once(
     assert len(stretches(store, "E")) == 1
 
 
-def test_what_is_acknowledged_out_of_order_counts_only_with_all_before_it(
+def test_an_acknowledgement_out_of_order_counts_only_with_all_before_it(
     store: MemoryStore, gate: dict[int, threading.Event]
 ) -> None:
     gate[0] = threading.Event()
@@ -90,9 +90,7 @@ def test_a_part_of_a_transaction_is_not_acknowledged(store: MemoryStore) -> None
     uploader.close()
 
 
-def test_what_the_store_refuses_is_written_once_it_does_not(
-    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refused_write_is_repeated_until_it_succeeds(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     write, refusals = upload.write_stretch, [OSError("down")] * 3
 
     def refuse(*arguments: object) -> int:

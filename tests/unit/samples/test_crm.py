@@ -25,7 +25,7 @@ def test_percentiles_are_of_what_was_not_interrupted() -> None:
     tally = Tally(milliseconds=[float(number) for number in range(1, 101)], repeated_milliseconds=[9_000.0])
     assert tally.percentile(50) == pytest.approx(50.5)
     assert tally.percentile(99) == pytest.approx(99.01)
-    assert "1 had to be asked again" in tally.in_words()
+    assert "1 had to be requested" in tally.in_words()
     assert math.isnan(Tally().percentile(50))
     assert Tally(milliseconds=[7.0]).percentile(99) == 7.0
 

@@ -1,4 +1,4 @@
-"""Days run from the first loan that was paid out."""
+"""Days are counted from the first loan that was paid out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Days run from the latest late payment that is not in the future."""
+"""Days are counted from the latest late payment that is not in the future."""
 
 from __future__ import annotations
 

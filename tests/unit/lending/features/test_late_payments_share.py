@@ -1,4 +1,4 @@
-"""The share of late payments is of those that are not in the future."""
+"""The share of late payments is over payments that are not in the future."""
 
 from __future__ import annotations
 

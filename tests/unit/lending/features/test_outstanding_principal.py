@@ -1,4 +1,4 @@
-"""What is owed is what was lent on open loans, less the principal received on them."""
+"""Outstanding principal: amounts of open loans, less the principal received on them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_payments_on_other_loans_are_not_taken_off() -> None:
     assert value_after(FEATURE, _LOAN, payment(1, 2, "2020-07-01")) == 100.0
 
 
-def test_it_never_falls_below_nothing() -> None:
+def test_it_is_never_negative() -> None:
     assert value_after(FEATURE, _LOAN, payment(1, 1, "2020-07-01", principle=150.0)) == 0.0
 
 
@@ -36,5 +36,5 @@ def test_sums_are_exact() -> None:
     assert value_after(FEATURE, *loans) == 0.3
 
 
-def test_what_is_gone_no_longer_counts() -> None:
+def test_deleted_rows_no_longer_count() -> None:
     assert value_after(FEATURE, _LOAN, gone(_LOAN)) == 0.0

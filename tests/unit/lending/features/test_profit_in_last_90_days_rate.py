@@ -1,4 +1,4 @@
-"""Interest on loans issued in the window is divided by all that was lent in it."""
+"""Interest on loans issued in the window is divided by the amounts of these loans."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def test_a_payment_that_comes_before_its_loan_counts_with_it() -> None:
     assert value_after(FEATURE, payment(1, 1, "2020-08-10"), _LOAN) == 0.1
 
 
-def test_negative_sums_count_as_nothing() -> None:
+def test_negative_amounts_count_as_zero() -> None:
     assert value_after(FEATURE, loan(1, "active", "2020-08-01", amount=-5.0)) is None
     assert value_after(FEATURE, _LOAN, payment(1, 1, "2020-08-10", interest=-3.0)) == 0.0
 
 
-def test_what_is_gone_no_longer_counts() -> None:
+def test_deleted_rows_no_longer_count() -> None:
     paid = payment(1, 1, "2020-08-10")
     assert value_after(FEATURE, _LOAN, paid, gone(paid)) == 0.0
     assert value_after(FEATURE, _LOAN, paid, gone(_LOAN)) is None

@@ -1,4 +1,4 @@
-"""Which servers can be replicated from, and where a log ends."""
+"""Which servers can be replicated, and the end of the log."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def test_a_server_that_is_too_old_is_named() -> None:
         check_server(_Server(140_011, wal_level="logical"))  # type: ignore[arg-type]  # stands in for a connection
 
 
-def test_a_server_without_logical_replication_is_told_what_to_set() -> None:
+def test_without_logical_replication_the_message_says_what_to_set() -> None:
     with pytest.raises(SourceError, match="wal_level is replica; set it to logical"):
         check_server(_Server(150_000, wal_level="replica"))  # type: ignore[arg-type]  # as above
 
 
-def test_a_server_that_can_be_replicated_gives_its_name() -> None:
+def test_a_server_that_can_be_replicated_returns_its_identifier() -> None:
     assert check_server(_Server(170_000, wal_level="logical", system_identifier=77)) == "77"  # type: ignore[arg-type]
 
 
