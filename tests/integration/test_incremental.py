@@ -204,13 +204,3 @@ def test_a_rejected_file_or_row_is_named_and_does_not_change_the_exit_status(con
         ("second.csv", "loaded", 4, 3, 1),
         ("unreadable.csv", "rejected", 0, 0, 0),
     ]
-
-
-def test_what_depends_on_the_code_alone_is_taken_from_a_home_that_was_built(
-    contradicted: Contradicted, built: Quintet
-) -> None:
-    def written(quintet: Quintet) -> dict[str, int]:
-        folder = quintet.home / "models" / "conversions_pipeline"
-        return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
-
-    assert written(contradicted.quintet) == written(built) != {}

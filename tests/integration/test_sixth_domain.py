@@ -139,6 +139,27 @@ def test_a_sixth_business_runs_from_a_dropped_file_to_its_page_and_back(checkout
     assert "Lost two parcels in March." in checkout.python("-c", _VISIT)
 
 
+def test_a_run_builds_what_a_change_of_the_code_touches_and_no_more(checkout: Checkout) -> None:
+    def after_a_change_of(name: str) -> str:
+        with (checkout.folder / name).open("a") as file:
+            file.write("\n# a comment\n" if name.endswith(".py") else "\n-- a comment\n")
+        return checkout.python("-m", "cli", "run", "--select", "parcels")
+
+    assert "nothing new: everything is up to date" in after_a_change_of("quintet/web/pages/parcels.py")
+    unbuilt = after_a_change_of("quintet/parcels/headline.py")
+    assert "nothing that is built depends on what has changed" in unbuilt
+    computed = after_a_change_of("quintet/parcels/delays.py")
+    assert "parcel_delays" in computed
+    assert "stg_parcels" not in computed
+    modelled = after_a_change_of("dbt_project/models/staging/parcels/stg_parcels.sql")
+    assert "stg_parcels" in modelled
+    assert "int_parcels_current" in modelled
+    assert checkout.rows("select carrier, parcels from marts.fct_carrier_delays order by carrier") == [
+        ("fast", 1),
+        ("slow", 2),
+    ], "built from scratch, and no row twice"
+
+
 def test_its_keys_samples_and_definitions_come_with_the_entry(checkout: Checkout) -> None:
     made = checkout.python("-m", "cli", "keys", "create", "--name", "Ana", "--scopes", "parcels:read,parcels:note")
     assert "This is the key of Ana" in made
