@@ -50,7 +50,7 @@ class Receiver:
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:
-    """A receiver on this machine for as long as the body runs."""
+    """Yield a receiver on this machine for as long as the body runs."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -74,21 +74,21 @@ def receiving() -> Iterator[Receiver]:
 
 
 def minute(number: int, **counts: int) -> list[dict[str, Any]]:
-    """The items of a minute, usual unless said otherwise; numbers count from the first day."""
+    """Return the items of a minute, usual unless said otherwise; numbers count from the first day."""
     at = (_FIRST_DAY + dt.timedelta(minutes=number)).isoformat()
     usual = {"approved": 100, "denied": 10, "reversed": 1} | counts
     return [{"minute_at": at, "status": status, "count": count} for status, count in usual.items()]
 
 
 def transaction(first: int, number: int) -> dict[str, Any]:
-    """A transaction of a stream that begins with the minute `first`; one in ten is denied."""
+    """Return a transaction of a stream that begins with the minute `first`; one in ten is denied."""
     at = _FIRST_DAY + dt.timedelta(minutes=first + number // _TRANSACTIONS_A_MINUTE)
     status = "denied" if number % 10 == 0 else "approved"
     return {"minute_at": at.isoformat(), "status": status, "transaction_id": f"{first}-{number}"}
 
 
 def measure_scoring() -> Line:
-    """A detector led through two generated days."""
+    """Return a detector led through two generated days."""
     minutes, _ = transaction_minutes(PaymentsWorld(days=2, checkout_days=1), seed=11)
     detector, points = Detector(), 0
     ordered = list(minutes_in_order(minutes))
@@ -100,7 +100,7 @@ def measure_scoring() -> Line:
 
 
 def measure_merchants(merchants: int) -> Line:
-    """A minute of each of many merchants, every one with a detector of its own."""
+    """Return a minute of each of many merchants, every one with a detector of its own."""
     detectors = [Detector() for _ in range(merchants)]
     start = _FIRST_DAY.replace(tzinfo=None)
     rng = np.random.default_rng(3)
@@ -115,7 +115,7 @@ def measure_merchants(merchants: int) -> Line:
 
 
 def send(url: str, headers: Mapping[str, str], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One request on a connection of its own."""
+    """Return one request on a connection of its own."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc)
     connection.request("POST", _PATH, json.dumps(items).encode(), dict(headers))
     answer = connection.getresponse()

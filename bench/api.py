@@ -72,7 +72,7 @@ _SAME_QUESTION = (
 
 
 def _generate(raw: Path) -> Path:
-    """The full-size inbox file, cut to its number of rows."""
+    """Return the full-size inbox file, cut to its number of rows."""
     write_inboxes([make_sample(AgenciesWorld(agencies=round(_ROWS / _ROWS_AN_AGENCY * 1.1)), seed=7)], raw)
     (file,) = (raw / "agency_performance").glob("*.csv")
     with file.open(encoding="utf-8", newline="") as whole:

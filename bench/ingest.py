@@ -154,7 +154,7 @@ def _model_seconds(warehouse: Path, target: Path, *, full: bool) -> float:
     The models that stand on matches are small and built whole each time; `matching` measures what is before them.
     """
     with _warehouse(warehouse) as connection:
-        resolve_new_spellings(connection, anew=full)
+        resolve_new_spellings(connection, from_scratch=full)
         batches = loaded_batches(connection)
     arguments = [
         "--select",

@@ -76,7 +76,7 @@ class World:
         )
 
     def processes(self) -> set[int]:
-        """The processes that live for this home."""
+        """Return the processes that live for this home."""
         sign, found = f"QUINTET_HOME={self.home}\0".encode(), set()
         for process in Path("/proc").iterdir():
             try:

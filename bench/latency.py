@@ -71,7 +71,7 @@ class Home:
         self.environment = inherited | run_environment(self.home, self.raw)
 
     def snapshot(self) -> str:
-        """The name of the current snapshot; empty where there is none."""
+        """Return the name of the current snapshot; empty where there is none."""
         current = self.home / "serving" / "current.duckdb"
         return current.resolve().name if current.exists() else ""
 
@@ -149,7 +149,7 @@ class Home:
 
     @contextmanager
     def dev(self) -> Iterator[None]:
-        """Dagster with its sensors on, until the body ends."""
+        """Yield Dagster with its sensors on, until the body ends."""
         process = subprocess.Popen(
             [sys.executable, "-m", "cli", "dev", "--dagster-port", str(free_port())],
             cwd=PROJECT,
@@ -185,7 +185,7 @@ def _until(is_reached: Callable[[], bool], began: float) -> float:
 
 
 def measure_runs(home: Home, drop: Drop, rounds: int, *arguments: str) -> tuple[list[float], list[float]]:
-    """The seconds of runs and of the bare builds of the same models, which take turns."""
+    """Return the seconds of runs and of the bare builds of the same models, which take turns."""
     runs, bare = [], []
     for _ in range(rounds):
         home.drop(drop)

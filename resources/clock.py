@@ -12,7 +12,7 @@ class Clock(ConfigurableResource):
     at: str | None = None
 
     def now(self) -> dt.datetime:
-        """The time in UTC, without zone, as the warehouse stores it."""
+        """Return the time in UTC, without zone, as the warehouse stores it."""
         moment = (
             dt.datetime.now(tz=dt.UTC) if self.at is None else dt.datetime.fromisoformat(self.at).astimezone(dt.UTC)
         )

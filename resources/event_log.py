@@ -75,7 +75,7 @@ class OpenEventLog(SqliteEventLogStorage):
                 yield connection
 
     def has_table(self, table_name: str) -> bool:
-        """Whether the log has the table; one that was there once stays."""
+        """Return whether the log has the table; one that was there once stays."""
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables
@@ -97,7 +97,7 @@ def _write_without_waiting_for_the_disk(connection: sqlite3.Connection, record: 
 
 
 def _begins_here(event: EventLogEntry) -> bool:
-    """Whether the process that writes the event executes its run from now on."""
+    """Return whether the process that writes the event executes its run from now on."""
     begun = event.dagster_event
     if begun is None:
         return False
@@ -110,7 +110,7 @@ def _begins_here(event: EventLogEntry) -> bool:
 
 
 def open_instance() -> DagsterInstance:
-    """The instance of DAGSTER_HOME, with this event log where its own is the usual one in SQLite."""
+    """Return the instance of DAGSTER_HOME, with this event log where its own is the usual one in SQLite."""
     instance = DagsterInstance.get()
     if type(instance.event_log_storage) is not SqliteEventLogStorage:
         return instance

@@ -17,5 +17,5 @@ class Inboxes(ConfigurableResource):
     settle_seconds: float
 
     def files(self, dataset: str) -> list[InboxFile]:
-        """The files of a dataset's inbox, by name."""
+        """Return the files of a dataset's inbox, by name."""
         return list_inbox(Path(self.raw), dataset)

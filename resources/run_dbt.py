@@ -176,7 +176,7 @@ class _Server:
 
 
 def _receive(connection: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
-    """The request, a line of JSON, and the caller's standard output and error; None where the caller is gone."""
+    """Return the request, a line of JSON, and the caller's standard output and error; None where the caller is gone."""
     data, descriptors, _, _ = socket.recv_fds(connection, _MOST_BYTES, 2)
     while data and not data.endswith(b"\n"):
         more = connection.recv(_MOST_BYTES)
@@ -185,7 +185,7 @@ def _receive(connection: socket.socket) -> tuple[dict[str, Any] | None, list[int
 
 
 def _is_free(lock: IO[str]) -> bool:
-    """Whether the lock was free; it is ours then."""
+    """Return whether the lock was free; it is ours then."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

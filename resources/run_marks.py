@@ -13,7 +13,7 @@ _held: dict[Path, int] = {}
 
 
 def marks_folder(dagster_home: Path) -> Path:
-    """The folder of the marks of an instance."""
+    """Return the folder of the marks of an instance."""
     return dagster_home / "running"
 
 
@@ -43,7 +43,7 @@ def release_mark(folder: Path, run_id: str) -> None:
 
 
 def living(folder: Path) -> dict[str, int]:
-    """The runs whose process lives, with its id; marks of the dead are removed."""
+    """Return the runs whose process lives, with its id; marks of the dead are removed."""
     found = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         process = _holder(path)
@@ -53,12 +53,12 @@ def living(folder: Path) -> dict[str, int]:
 
 
 def has_dead_marks(folder: Path) -> bool:
-    """Whether a process has died and left its mark; the mark stays."""
+    """Return whether a process has died and left its mark; the mark stays."""
     return any(_holder(path, keep=True) is None for path in (folder.iterdir() if folder.is_dir() else ()))
 
 
 def _holder(path: Path, keep: bool = False) -> int | None:
-    """The process that holds a mark; None where nobody does, and the mark is removed."""
+    """Return the process that holds a mark; None where nobody does, and the mark is removed."""
     if path in _held:
         return os.getpid()
     try:

@@ -26,7 +26,7 @@ class Warehouse(DuckDBResource):
 
     @contextmanager
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A writing connection to the prepared warehouse."""
+        """Yield a writing connection to the prepared warehouse."""
         with open_warehouse(
             Path(self.database),
             memory_limit=self.memory_limit,

@@ -26,24 +26,24 @@ _SOURCES = ("models/**/*", "macros/**/*", "seeds/**/*", "tests/**/*", "*.yml")
 
 
 def prepared_folder(project: Path) -> Path:
-    """The folder of what was parsed, nobody else's: a call of dbt by hand writes to `target` itself."""
+    """Return the folder of what was parsed, nobody else's: a call of dbt by hand writes to `target` itself."""
     return project / "target" / "prepared"
 
 
 def parse_digest(project: Path, warehouse: Path) -> str:
-    """What decides the result of parsing: the project's files, the version of dbt, and the database's name."""
+    """Return what decides the result of parsing: the project's files, the version of dbt, and the database's name."""
     return f"{files_digest(project, _SOURCES)} {version('dbt-core')} {warehouse.stem}"
 
 
 def is_prepared(project: Path, digest: str) -> bool:
-    """Whether what was parsed is there and was parsed from the same."""
+    """Return whether what was parsed is there and was parsed from the same."""
     folder = prepared_folder(project)
     files = (folder / "manifest.json", folder / PARSED, folder / STAMP)
     return all(file.exists() for file in files) and files[-1].read_text() == digest
 
 
 def warehouse_variables(project: Path, warehouse: Path, memory_limit: str, threads: int) -> dict[str, str]:
-    """The variables that the project's `profiles.yml` and `run_dbt.py` read."""
+    """Return the variables that the project's `profiles.yml` and `run_dbt.py` read."""
     return {
         "QUINTET_DBT_PARSED": str(prepared_folder(project) / PARSED),
         "QUINTET_WAREHOUSE": str(warehouse),

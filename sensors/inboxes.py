@@ -33,7 +33,7 @@ def listing_digest(files: Sequence[InboxFile]) -> str:
 
 
 def content_digest(dataset: Dataset, files: Sequence[InboxFile]) -> str:
-    """A hash of what the files hold, and whether it can be read, whatever their names and order.
+    """Return a hash of what the files hold, and whether it can be read, whatever their names and order.
 
     A file that was rejected for its name alone can be read under another one, so that renaming it is a new run.
     """
@@ -45,7 +45,7 @@ def content_digest(dataset: Dataset, files: Sequence[InboxFile]) -> str:
 def settled_files(
     context: dg.SensorEvaluationContext, inbox: str, inboxes: Inboxes, clock: Clock
 ) -> tuple[list[InboxFile], str] | dg.SkipReason:
-    """The files of an inbox that has changed and that nobody writes to, with the cursor that notes it."""
+    """Return the files of an inbox that has changed and that nobody writes to, with the cursor that notes it."""
     files = inboxes.files(inbox)
     listing = listing_digest(files)
     seen = json.loads(context.cursor) if context.cursor else {}
@@ -63,7 +63,7 @@ def settled_files(
 
 
 def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
-    """The sensor that watches a dataset's inbox."""
+    """Return the sensor that watches a dataset's inbox."""
 
     @dg.sensor(
         name=f"watch_{dataset.name}",

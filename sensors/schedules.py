@@ -8,7 +8,7 @@ from assets.jobs import EVERYTHING
 
 
 def build_schedules(jobs: dict[str, dg.UnresolvedAssetJobDefinition]) -> list[dg.ScheduleDefinition]:
-    """The full graph once a day, before people come to work."""
+    """Return the full graph once a day, before people come to work."""
     return [
         dg.ScheduleDefinition(
             name="daily",

@@ -99,19 +99,19 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session")
 def decision_kills(pytestconfig: pytest.Config) -> int:
-    """How many kills the loan decisions are tried with."""
+    """Return how many kills the loan decisions are tried with."""
     return int(pytestconfig.getoption("decision_kills"))
 
 
 @pytest.fixture(scope="session")
 def project() -> Path:
-    """The root of the checkout."""
+    """Return the root of the checkout."""
     return _PROJECT
 
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of the real files, which lies beside the project and is no part of it."""
+    """Return the folder of the real files, which lies beside the project and is no part of it."""
     folder = Path(os.environ.get("REAL_DATA", _PROJECT.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"the real files are not at {folder}; set REAL_DATA to run these tests")
@@ -186,7 +186,7 @@ def pytest_sessionfinish() -> None:
 
 
 def _built_once(tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path) -> Quintet:
-    """A home that the first of the suite's processes builds; the others wait for it."""
+    """Return a home that the first of the suite's processes builds; the others wait for it."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     printed = shared / f"{name}.txt"
@@ -203,31 +203,31 @@ def _built_once(tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path) 
 def warm_dbt(
     built: Quintet,  # noqa: ARG001  # its run has parsed the project
 ) -> str:
-    """The address of a dbt that has the project parsed."""
+    """Return the address of a dbt that has the project parsed."""
     return _address_of_dbt()
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Quintet:
-    """The committed samples, built once; tests only read it."""
+    """Return the committed samples, built once; tests only read it."""
     return _built_once(tmp_path_factory, "built", _PROJECT / "data" / "raw")
 
 
 @pytest.fixture(scope="session")
 def built_home(built: Quintet) -> Path:
-    """The home folder of the committed samples' build."""
+    """Return the home folder of the committed samples' build."""
     return built.home
 
 
 @pytest.fixture(scope="session")
 def real(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Quintet:
-    """The real files, built once; tests only read it."""
+    """Return the real files, built once; tests only read it."""
     return _built_once(tmp_path_factory, "real", real_data)
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL without durability, started once for each of the suite's processes."""
+    """Yield a PostgreSQL without durability, started once for each of the suite's processes."""
     with tempfile.TemporaryDirectory(prefix="quintet-test-") as name:
         folder = Path(name)
         folder.chmod(0o711)  # pytest's own folders are closed to accounts without rights
@@ -237,7 +237,7 @@ def postgres_server() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def database_url(postgres_server: EmbeddedPostgres) -> str:
-    """The URL of an empty database."""
+    """Return the URL of an empty database."""
     name = f"test{next(_DATABASES)}"
     with psycopg.connect(postgres_server.url, autocommit=True) as connection:
         connection.execute(f"create database {name}".encode())

@@ -21,7 +21,7 @@ class CheckOutcome:
 
 
 def check_schema(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> CheckOutcome:
-    """Whether `raw.<dataset>` has the contract's columns as text, and no row that breaks the contract."""
+    """Return whether `raw.<dataset>` has the contract's columns as text, and no row that breaks the contract."""
     described = connection.execute(f"describe {raw_table(dataset.name)}").fetchall()
     actual = {name: kind.lower() for name, kind, *_ in described}
     expected = dict.fromkeys(dataset.columns, "varchar") | PROVENANCE
@@ -35,7 +35,7 @@ def check_schema(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> Che
 
 
 def check_reconciliation(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> CheckOutcome:
-    """Whether every row read is either in the raw table or set aside, batch by batch."""
+    """Return whether every row read is either in the raw table or set aside, batch by batch."""
     off = connection.execute(
         f"""
         with kept as (select _batch_id as batch_id, count(*) as kept from {raw_table(dataset.name)} group by all),

@@ -18,18 +18,18 @@ import pandera.pandas as pa
 
 
 def quote_identifier(name: str) -> str:
-    """The SQL identifier `name`, quoted so that any text is safe."""
+    """Return the SQL identifier `name`, quoted so that any text is safe."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def quote_literal(text: str) -> str:
-    """The SQL string literal for `text`."""
+    """Return the SQL string literal for `text`."""
     return "'" + text.replace("'", "''") + "'"
 
 
 @cache
 def parsing_macros() -> str:
-    """The SQL script that creates the `contract.as_*` macros."""
+    """Return the SQL script that creates the `contract.as_*` macros."""
     return files("quintet.warehouse").joinpath("parsing.sql").read_text("utf-8")
 
 
@@ -42,7 +42,7 @@ def _judge() -> duckdb.DuckDBPyConnection:
 
 
 def _verdicts(values: pd.Series, predicate: str) -> pd.Series:
-    """Whether each text of `values` satisfies `predicate`, SQL over the placeholder `{column}`."""
+    """Return whether each text of `values` satisfies `predicate`, SQL over the placeholder `{column}`."""
     cursor = _judge().cursor()
     cursor.register("judged", pd.DataFrame({"value": values.astype("str").to_numpy()}))
     verdicts = cursor.execute(
@@ -52,7 +52,7 @@ def _verdicts(values: pd.Series, predicate: str) -> pd.Series:
 
 
 def _check(predicate: str, requirement: str) -> pa.Check:
-    """A pandera check from an SQL predicate over `{column}`; `requirement` completes "<column> must be …"."""
+    """Return a pandera check from an SQL predicate over `{column}`; `requirement` completes "<column> must be …"."""
     return pa.Check(
         lambda values: _verdicts(values, predicate),
         name=requirement,
@@ -80,7 +80,7 @@ def _column(
 
 
 def _bounds(value: str, minimum: float | str | None, maximum: float | str | None) -> tuple[str, str]:
-    """The SQL and the wording of a closed interval; either end may be open."""
+    """Return the SQL and the wording of a closed interval; either end may be open."""
 
     def literal(bound: float | str) -> str:
         return quote_literal(bound) if isinstance(bound, str) else repr(bound)
@@ -103,7 +103,7 @@ def integer(
     required: bool = True,
     aliases: Sequence[str] = (),
 ) -> pa.Column:
-    """A whole number; "5.0" counts as one."""
+    """Return a whole number; "5.0" counts as one."""
     predicate, words = _bounds("contract.as_integer({column})", minimum, maximum)
     check = _check(predicate, f"a whole number{words}")
     return _column(check, description, nullable=nullable, required=required, aliases=aliases)
@@ -119,7 +119,7 @@ def number(
     required: bool = True,
     aliases: Sequence[str] = (),
 ) -> pa.Column:
-    """A finite number with a point for decimals; the texts in `missing` are let through as "not known"."""
+    """Return a finite number with a point for decimals; the texts in `missing` are let through as "not known"."""
     predicate, words = _bounds("contract.as_number({column})", minimum, maximum)
     if missing:
         predicate = f"({predicate} or {{column}} in ({', '.join(map(quote_literal, missing))}))"
@@ -138,7 +138,7 @@ def boolean(
 def timestamp(
     description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()
 ) -> pa.Column:
-    """A date and time as ISO 8601 writes it, UTC unless it carries an offset."""
+    """Return a date and time as ISO 8601 writes it, UTC unless it carries an offset."""
     check = _check(
         "contract.as_timestamp({column}) is not null", "a real date and time like 2024-05-01 13:45:00 (1900 to 2199)"
     )
@@ -146,7 +146,7 @@ def timestamp(
 
 
 def date(description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()) -> pa.Column:
-    """A calendar day as ISO 8601 writes it."""
+    """Return a calendar day as ISO 8601 writes it."""
     check = _check("contract.as_date({column}) is not null", "a real date like 2024-05-01 (1900 to 2199)")
     return _column(check, description, nullable=nullable, required=required, aliases=aliases)
 
@@ -154,7 +154,7 @@ def date(description: str, *, nullable: bool = False, required: bool = True, ali
 def minute_of_day(
     description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()
 ) -> pa.Column:
-    """A minute of the day, "15h 07" or "15:07"."""
+    """Return a minute of the day, "15h 07" or "15:07"."""
     check = _check(
         "contract.as_minute_of_day({column}) is not null", "a minute of the day like '15h 07' (00h 00 to 23h 59)"
     )
@@ -162,7 +162,7 @@ def minute_of_day(
 
 
 def hour(description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()) -> pa.Column:
-    """An hour of the day, "08h"."""
+    """Return an hour of the day, "08h"."""
     check = _check("contract.as_hour({column}) is not null", "an hour of the day like '08h' (00h to 23h)")
     return _column(check, description, nullable=nullable, required=required, aliases=aliases)
 
@@ -175,13 +175,13 @@ def one_of(
     required: bool = True,
     aliases: Sequence[str] = (),
 ) -> pa.Column:
-    """One of a closed list of texts."""
+    """Return one of a closed list of texts."""
     check = _check(f"{{column}} in ({', '.join(map(quote_literal, values))})", f"one of {', '.join(values)}")
     return _column(check, description, nullable=nullable, required=required, aliases=aliases)
 
 
 def text(description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()) -> pa.Column:
-    """Any text, carried through verbatim."""
+    """Return any text, carried through verbatim."""
     return _column(None, description, nullable=nullable, required=required, aliases=aliases)
 
 
@@ -219,7 +219,7 @@ class Dataset:
         return names
 
     def breaches_sql(self, present: Sequence[str]) -> str:
-        """An SQL expression over the contract's columns: why a row breaks the contract, or null where it holds.
+        """Return an SQL expression over the contract's columns: why a row breaks the contract, or null where it holds.
 
         `present` names the contract's columns that the file has; an absent optional column is not judged. The reasons
         of a row are joined by "; " and quote the offending text, cut at 80 characters.
@@ -230,7 +230,7 @@ class Dataset:
         return f"nullif(concat_ws('; ', {', '.join(reasons)}), '')"
 
     def broken_sql(self, present: Sequence[str] | None = None) -> str:
-        """An SQL predicate: whether a row breaks the contract. Cheaper than the reasons, for the many that hold.
+        """Return an SQL predicate: whether a row breaks the contract. Cheaper than the reasons, for the many that hold.
 
         Without `present` it judges rows of unknown files: an empty optional column may have been absent there.
         """
@@ -251,7 +251,7 @@ class Dataset:
 
 
 def _conditions(name: str, column: pa.Column, may_be_empty: bool) -> list[tuple[str, str]]:
-    """Pairs of (SQL condition that is true where the column breaks the contract, SQL text of the reason)."""
+    """Return pairs of (SQL condition that is true where the column breaks the contract, SQL text of the reason)."""
     identifier = quote_identifier(name)
     conditions = []
     if not may_be_empty:
@@ -264,6 +264,6 @@ def _conditions(name: str, column: pa.Column, may_be_empty: bool) -> list[tuple[
 
 
 def fold_header(header: str) -> str:
-    """A header as it is compared: trimmed, lower-case, anything but letters and digits turned to `_`."""
+    """Return a header as it is compared: trimmed, lower-case, anything but letters and digits turned to `_`."""
     folded = "".join(character if character.isalnum() else "_" for character in header.strip().lower())
     return folded.strip("_")

@@ -83,7 +83,7 @@ create table if not exists ops.built (name varchar primary key, code_version var
 
 
 def published_file(warehouse: Path) -> Path:
-    """The file beside the warehouse that holds what is published."""
+    """Return the file beside the warehouse that holds what is published."""
     return warehouse.with_name(f"{warehouse.name}.{PUBLISHED}")
 
 
@@ -100,7 +100,7 @@ def open_warehouse(
     lock_wait_seconds: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A writing connection to the warehouse at `path`, closed on the way out whatever happens.
+    """Yield a writing connection to the warehouse at `path`, closed on the way out whatever happens.
 
     Raises WarehouseBusyError when another process keeps the file for longer than `lock_wait_seconds`.
     """
@@ -182,13 +182,13 @@ def _prepare_raw_table(connection: duckdb.DuckDBPyConnection, dataset: Dataset) 
 
 
 def raw_table(dataset_name: str) -> str:
-    """The quoted name of a dataset's raw table."""
+    """Return the quoted name of a dataset's raw table."""
     return f"raw.{quote_identifier(dataset_name)}"
 
 
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """All of the body or nothing of it."""
+    """Yield all of the body or nothing of it."""
     connection.execute("begin transaction")
     try:
         yield

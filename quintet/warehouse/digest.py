@@ -13,7 +13,7 @@ ARRIVAL_COLUMNS = frozenset({"arrived_at", "at", "modelled_at", "effective_date"
 
 
 def table_digest(connection: duckdb.DuckDBPyConnection, table: str, exclude: Collection[str] = ARRIVAL_COLUMNS) -> str:
-    """An md5 over the rows of `table` ("schema.name") as text, sorted, without the excluded columns."""
+    """Return an md5 over the rows of `table` ("schema.name") as text, sorted, without the excluded columns."""
     described = connection.execute(f"describe {table}").fetchall()
     columns = [quote_identifier(name) for name, *_ in described if name not in exclude]
     digest = connection.execute(
@@ -27,7 +27,7 @@ def table_digest(connection: duckdb.DuckDBPyConnection, table: str, exclude: Col
 def schema_digests(
     connection: duckdb.DuckDBPyConnection, schema: str, exclude: Collection[str] = ARRIVAL_COLUMNS
 ) -> dict[str, str]:
-    """The digest of each table and view of a schema, by name."""
+    """Return the digest of each table and view of a schema, by name."""
     tables = connection.execute(
         "select table_name from information_schema.tables where table_schema = ? order by 1", [schema]
     ).fetchall()

@@ -98,7 +98,7 @@ class Content:
 
 
 def format_of(file: InboxFile) -> str:
-    """csv, xlsx or parquet, by the name; raises FileRejectedError for any other."""
+    """Return csv, xlsx or parquet, by the name; raises FileRejectedError for any other."""
     lowered = file.name.lower()
     for suffix, kind in FORMATS.items():
         if lowered.endswith(suffix):
@@ -109,7 +109,7 @@ def format_of(file: InboxFile) -> str:
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """The file's bytes, unpacked where the name ends in .gz."""
+    """Return the file's bytes, unpacked where the name ends in .gz."""
     if path.name.lower().endswith(".gz"):
         return gzip.open(path, "rb")  # type: ignore[return-value]  # a GzipFile reads like any binary file
     return path.open("rb")
@@ -153,7 +153,7 @@ def read_content(file: InboxFile) -> Content:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether the text can be written as UTF-8; bytes that could not be decoded leave it so that it cannot."""
+    """Return whether the text can be written as UTF-8; bytes that could not be decoded leave it so that it cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -162,7 +162,7 @@ def is_unicode(text: str) -> bool:
 
 
 def text_bytes(content: bytes) -> int:
-    """How many bytes are left without quotation marks and line ends, which writers of CSV add at will."""
+    """Return how many bytes are left without quotation marks and line ends, which writers of CSV add at will."""
     return len(content.translate(None, b'"\r\n'))
 
 
@@ -175,7 +175,7 @@ def _decodes(decoder: codecs.IncrementalDecoder, block: bytes, *, final: bool = 
 
 
 def _any_line_is_multibyte(block: bytes) -> bool:
-    """Whether some whole line of a block that is not UTF-8 as a whole is UTF-8 beyond ASCII all the same."""
+    """Return whether some whole line of a block that is not UTF-8 as a whole is UTF-8 beyond ASCII all the same."""
     return any(
         _decodes(codecs.getincrementaldecoder("utf-8")(), line, final=True)
         for line in block.split(b"\n")
@@ -184,7 +184,7 @@ def _any_line_is_multibyte(block: bytes) -> bool:
 
 
 def read_layout(file: InboxFile, content: Content, dataset: Dataset) -> Layout:
-    """The file's layout held against the contract; raises FileRejectedError where it does not fit."""
+    """Return the file's layout held against the contract; raises FileRejectedError where it does not fit."""
     kind = format_of(file)
     if kind == "csv":
         layout = _csv_layout(file, content, dataset)
@@ -275,7 +275,7 @@ def _parquet_layout(file: InboxFile, dataset: Dataset) -> Layout:
 
 
 def damaged_parquet(file: InboxFile, error: Exception) -> FileRejectedError:
-    """What to say of a Parquet file whose schema or pages cannot be read."""
+    """Return what to say of a Parquet file whose schema or pages cannot be read."""
     return FileRejectedError(
         f"{file.name} is not a readable Parquet file ({str(error)[:200]}). It may have been cut short: write it again."
     )

@@ -91,18 +91,18 @@ def _status(path: Path) -> os.stat_result:
 
 
 def is_settled(file: InboxFile, now: dt.datetime, settle_seconds: float) -> bool:
-    """Whether nobody wrote to the file in the last `settle_seconds` before `now` (UTC, without zone)."""
+    """Return whether nobody wrote to the file in the last `settle_seconds` before `now` (UTC, without zone)."""
     return unsettled_seconds(file, now, settle_seconds) <= 0
 
 
 def unsettled_seconds(file: InboxFile, now: dt.datetime, settle_seconds: float) -> float:
-    """The seconds after `now` until the file is settled, if nobody writes to it; not above 0 where it is."""
+    """Return the seconds after `now` until the file is settled, if nobody writes to it; not above 0 where it is."""
     modified_at = dt.datetime.fromtimestamp(file.version[1] / 1e9, tz=dt.UTC).replace(tzinfo=None)
     return settle_seconds - (now - max(modified_at, file.arrived_at)).total_seconds()
 
 
 def still_as_listed(file: InboxFile) -> bool:
-    """Whether the file is what it was when it was listed."""
+    """Return whether the file is what it was when it was listed."""
     try:
         status = _status(file.path)
     except OSError:

@@ -11,14 +11,14 @@ from quintet.warehouse.inbox import InboxFile
 
 
 def loaded_batches(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    """(dataset, batch) of every batch in the raw tables, in order."""
+    """Return (dataset, batch) of every batch in the raw tables, in order."""
     return connection.execute(
         "select dataset, batch_id from ops.batches where status = 'loaded' order by all"
     ).fetchall()
 
 
 def loaded_contents(connection: duckdb.DuckDBPyConnection, dataset: str) -> set[str]:
-    """The hashes of the contents of a dataset that were loaded."""
+    """Return the hashes of the contents of a dataset that were loaded."""
     rows = connection.execute(
         "select content_sha256 from ops.batches where dataset = ? and status = 'loaded'", [dataset]
     ).fetchall()
@@ -75,7 +75,7 @@ def mark_modelled(
 
 
 def built_versions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """The version of the code that built each table that is added to, by its name."""
+    """Return the version of the code that built each table that is added to, by its name."""
     return dict(connection.execute("select name, code_version from ops.built").fetchall())
 
 

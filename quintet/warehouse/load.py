@@ -120,7 +120,7 @@ def _name(examined: Examined | None) -> str | None:
 
 
 def _known(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict[str, str]:
-    """The names of the batches loaded before, by batch; rejected ones are not known, they may fit by now."""
+    """Return the names of the batches loaded before, by batch; rejected ones are not known, they may fit by now."""
     rows = connection.execute(
         "select batch_id, file from ops.batches where dataset = ? and status = 'loaded'", [dataset.name]
     ).fetchall()
@@ -144,7 +144,7 @@ def _reject(connection: duckdb.DuckDBPyConnection, dataset: Dataset, examined: E
 
 
 def _groups(fresh: Sequence[Examined]) -> Iterator[list[Examined]]:
-    """Runs of files that one statement can read: same layout, bounded in number and bytes."""
+    """Yield runs of files that one statement can read: same layout, bounded in number and bytes."""
     for _, alike in groupby(sorted(fresh, key=_likeness), key=_likeness):
         group: list[Examined] = []
         for examined in alike:
@@ -200,7 +200,7 @@ def _load_by_record(
 
 
 def _problem_of_reading(group: Sequence[Examined]) -> duckdb.Error | None:
-    """What DuckDB says when it reads the files apart from the warehouse; None where it can."""
+    """Return what DuckDB says when it reads the files apart from the warehouse; None where it can."""
     source = _source_sql(_layout_of(group[0]), [_bulk_path(examined) for examined in group])
     with duckdb.connect() as apart:
         try:
@@ -272,7 +272,7 @@ def _path(examined: Examined) -> str:
 
 
 def _bulk_path(examined: Examined) -> str:
-    """The path for DuckDB's readers, which would take `*`, `?` and `[` for patterns."""
+    """Return the path for DuckDB's readers, which would take `*`, `?` and `[` for patterns."""
     return "".join(f"[{one}]" if one in "*?[" else one for one in _path(examined))
 
 
@@ -325,7 +325,7 @@ def _require_all_text(connection: duckdb.DuckDBPyConnection, group: Sequence[Exa
 
 
 def _source_sql(layout: Layout, paths: Sequence[str]) -> str:
-    """A table function over the files; its columns bear the contract's names, unknown ones their position."""
+    """Return a table function over the files; its columns bear the contract's names, unknown ones their position."""
     listed = f"[{', '.join(quote_literal(path) for path in paths)}]"
     names = _column_names(layout)
     if layout.format == "parquet":

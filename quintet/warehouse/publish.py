@@ -119,7 +119,7 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
 
 
 def _copied(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
-    """Schema, name and kind (`view` or `table`) of what the published file has, views first."""
+    """Return schema, name and kind (`view` or `table`) of what the published file has, views first."""
     return connection.execute(
         "select table_schema, table_name, case table_type when 'VIEW' then 'view' else 'table' end as kind "
         "from information_schema.tables where table_catalog = ? order by kind desc, table_schema, table_name",

@@ -31,7 +31,7 @@ class Record:
 
 
 def read_records(file: InboxFile, layout: Layout) -> Iterator[Record]:
-    """Every data row of a CSV file or a workbook, in order, the broken ones with their problem.
+    """Yield every data row of a CSV file or a workbook, in order, the broken ones with their problem.
 
     Raises FileRejectedError where reading cannot go on, such as in a workbook that is damaged half-way.
     """
@@ -114,7 +114,7 @@ def _judge(row: int, cells: list[str], text: str, width: int) -> Record:
 
 
 def _printable(text: str) -> str:
-    """The text with NUL and undecodable bytes written as escapes, so that it can be stored."""
+    """Return the text with NUL and undecodable bytes written as escapes, so that it can be stored."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
@@ -141,7 +141,7 @@ def _sheet_records(rows: Iterable[tuple[object, ...]], width: int) -> Iterator[R
 
 
 def _cell_text(value: object) -> str | None:
-    """A workbook's cell as a CSV export would write it."""
+    """Return a workbook's cell as a CSV export would write it."""
     if value is None or value == "":
         return None
     if isinstance(value, bool):

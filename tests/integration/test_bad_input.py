@@ -324,7 +324,7 @@ def assert_nothing_is_lost_and_the_rest_loads(home: Home, make_room: Callable[[]
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 6 MB."""
+    """Yield a file system of 6 MB."""
     mount = require_program("mount")
     disk = tmp_path / "disk"
     disk.mkdir()

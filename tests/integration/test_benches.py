@@ -16,7 +16,7 @@ from bench.serve import HOME
 
 
 def faults_of(tables: list[dict[str, Any]]) -> list[str]:
-    """What is wrong with the tables of a benchmark: none at all, or a row without a figure."""
+    """Return what is wrong with the tables of a benchmark: none at all, or a row without a figure."""
     if not any(table["lines"] for table in tables):
         return ["no table"]
     return [
@@ -29,7 +29,7 @@ def faults_of(tables: list[dict[str, Any]]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def home(request: pytest.FixtureRequest) -> Path:
-    """The home that quick runs read: the one that the environment names, else the suite's own."""
+    """Return the home that quick runs read: the one that the environment names, else the suite's own."""
     return Path(os.environ[HOME]) if HOME in os.environ else request.getfixturevalue("built_home")
 
 

@@ -54,17 +54,17 @@ class DbtRun:
     results: dict[str, dict[str, Any]]
 
     def named(self, prefix: str) -> str:
-        """The one name that begins with `prefix`: dbt appends a test's arguments to its name."""
+        """Return the one name that begins with `prefix`: dbt appends a test's arguments to its name."""
         (name,) = [name for name in self.results if name.startswith(prefix)]
         return name
 
     def statuses(self, *statuses: str) -> set[str]:
-        """The names of what ended with one of the statuses."""
+        """Return the names of what ended with one of the statuses."""
         return {name for name, result in self.results.items() if result["status"] in statuses}
 
 
 def opened(warehouse: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-    """A connection to a warehouse of these tests."""
+    """Return a connection to a warehouse of these tests."""
     return open_warehouse(warehouse, memory_limit="1GB", threads=2, lock_wait_seconds=0)
 
 
@@ -117,7 +117,7 @@ def dbt_project(project: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def good(built_home: Path, dbt_project: Path, warm_dbt: str, tmp_path_factory: pytest.TempPathFactory) -> DbtRun:
-    """Every test, unit tests too, on the warehouse as it was built."""
+    """Return every test, unit tests too, on the warehouse as it was built."""
     warehouse = copy_of_warehouse(built_home, tmp_path_factory.mktemp("good"))
     return run_dbt(dbt_project, warehouse, warm_dbt, "test")
 
@@ -159,7 +159,7 @@ class Fault:
 
 
 def first_row(table: str, condition: str = "true") -> str:
-    """A `where` that leaves one row of the table."""
+    """Return a `where` that leaves one row of the table."""
     return f"where rowid = (select min(rowid) from {table} where {condition})"
 
 
@@ -328,7 +328,7 @@ _UNIT_TEST = "a_short_year_says_how_many_months_it_covers"
 
 @pytest.fixture(scope="module")
 def bad(built_home: Path, dbt_project: Path, tmp_path_factory: pytest.TempPathFactory) -> DbtRun:
-    """Every data test on a warehouse with all the faults, and one unit test on a model with a mistake in it."""
+    """Return every data test on a warehouse with all the faults, and one unit test on a model with a mistake in it."""
     folder = tmp_path_factory.mktemp("bad")
     warehouse = copy_of_warehouse(built_home, folder)
     with opened(warehouse) as connection:
@@ -386,7 +386,7 @@ def test_a_mistake_in_a_model_fails_its_unit_test(bad: DbtRun) -> None:
 
 
 def undescribed(manifest: Mapping[str, Any], columns_of: Mapping[str, set[str]]) -> list[str]:
-    """What the manifest leaves unsaid: models, and columns of theirs, without a description.
+    """Return what the manifest leaves unsaid: models, and columns of theirs, without a description.
 
     columns_of: the columns that each model has in the warehouse, by `schema.model`. A column that is described and not
     in the warehouse is listed too, and so is a model that is not there.
@@ -459,8 +459,8 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, wa
     with opened(warehouse) as connection:
         prepare(connection, DATASETS.values())
         create_recorded(connection, RECORDED)
-        stage_new_batches(connection, anew=False)
-        resolve_new_spellings(connection, anew=False)
+        stage_new_batches(connection, from_scratch=False)
+        resolve_new_spellings(connection, from_scratch=False)
     first = run_dbt(dbt_project, warehouse, warm_dbt, "build", *results, "--exclude", "tag:results")
     with opened(warehouse) as connection:
         write_forecast(connection)

@@ -107,7 +107,7 @@ _HEAVY = (
 
 
 def heavy_modules(project: Path, statement: str) -> list[str]:
-    """Those of the slow modules that a process has loaded after the statement."""
+    """Return those of the slow modules that a process has loaded after the statement."""
     code = f"{statement}; import sys; print([name for name in {_HEAVY!r} if name in sys.modules])"
     printed = subprocess.run(
         [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True

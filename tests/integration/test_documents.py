@@ -49,7 +49,7 @@ def _blocks(text: str, language: str) -> list[str]:
 
 
 def _code(text: str) -> list[str]:
-    """Everything that stands as code: spans, and the commands of shell blocks."""
+    """Return everything that stands as code: spans, and the commands of shell blocks."""
     without_blocks = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     return [*re.findall(r"`([^`\n]+)`", without_blocks), *_blocks(text, "sh")]
 
@@ -101,7 +101,7 @@ def _open(home: Path) -> duckdb.DuckDBPyConnection:
 
 
 def _columns(snapshot: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], list[str]]:
-    """The columns of each published table, by schema and name."""
+    """Return the columns of each published table, by schema and name."""
     found = snapshot.execute(
         "select table_schema, table_name, list(column_name order by ordinal_position) "
         "from information_schema.columns group by all"

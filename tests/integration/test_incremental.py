@@ -47,14 +47,14 @@ _DELIMITERS = {"conversions": ";", "page_categories": ";"}
 
 
 def marts(quintet: Quintet) -> dict[str, str]:
-    """The digest of every mart, by what its rows say."""
+    """Return the digest of every mart, by what its rows say."""
     with open_snapshot(quintet.snapshot) as snapshot:
         digests = schema_digests(snapshot, "marts", exclude=ARRIVAL_COLUMNS | _PROVENANCE)
     return {table: digest for table, digest in digests.items() if table not in _ABOUT_FILES}
 
 
 def split(path: Path, dataset: str) -> dict[str, str]:
-    """The file as three files, rows of one key together; the names keep what the name of the whole tells."""
+    """Return the file as three files, rows of one key together; the names keep what the name of the whole tells."""
     header, *lines = path.read_text("utf-8").splitlines(keepends=True)
     parts: list[list[str]] = [[] for _ in range(_PARTS)]
     for line in lines:
@@ -65,7 +65,7 @@ def split(path: Path, dataset: str) -> dict[str, str]:
 
 
 def batches_of(raw: Path) -> list[tuple[str, str, str]]:
-    """(dataset, file name, text) of all sample files in parts; a checkout file is a day and stays whole."""
+    """Return (dataset, file name, text) of all sample files in parts; a checkout file is a day and stays whole."""
     batches = []
     for path in sorted(raw.glob("*/*.csv")):
         dataset = path.parent.name
@@ -125,7 +125,7 @@ def test_any_split_order_and_resend_with_kills_at_random_moments_gives_the_same_
 
 
 def test_of_two_runs_at_once_one_waits_and_finds_its_work_done(disturbed: Disturbed) -> None:
-    assert any("another run is at work" in text for text in disturbed.printed)
+    assert any("another run is in progress" in text for text in disturbed.printed)
     assert any("everything is up to date" in text for text in disturbed.printed)
 
 
@@ -195,7 +195,7 @@ def test_a_rejected_file_or_row_is_named_and_does_not_change_the_exit_status(con
     """The fixture holds that the run ended with 0; `test_source.py` has a run that could not build, and ends with 1."""
     assert "done in " in contradicted.printed
     assert "broker_rows: file not read: unreadable.csv lacks the required column" in contradicted.printed
-    assert "broker_rows: 1 rows of second.csv set aside in marts.ops_rejected_rows" in contradicted.printed
+    assert "broker_rows: 1 rows of second.csv quarantined in marts.ops_rejected_rows" in contradicted.printed
     batches = contradicted.rows(
         "select file, status, rows, loaded, rejected from marts.ops_batches where dataset = 'broker_rows' order by file"
     )

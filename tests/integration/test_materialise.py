@@ -14,7 +14,7 @@ from resources.warehouse import POOL
 
 @pytest.fixture
 def instance(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    """An instance with the project's configuration."""
+    """Yield an instance with the project's configuration."""
     (tmp_path / "dagster.yaml").write_text((project / "dagster.yaml").read_text("utf-8"), "utf-8")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with open_instance() as opened:
@@ -24,7 +24,7 @@ def instance(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def begun_run(
     instance: dg.DagsterInstance, status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED, tags: dict | None = None
 ) -> dg.DagsterRun:
-    """A run that holds the writer's place."""
+    """Return a run that holds the writer's place."""
 
     @dg.op
     def nothing() -> None: ...

@@ -91,7 +91,7 @@ class Checkout:
         return ran.stdout
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
-        """The rows of a query over the snapshot."""
+        """Return the rows of a query over the snapshot."""
         with duckdb.connect(str(self.home / "serving" / "current.duckdb"), read_only=True) as snapshot:
             return snapshot.execute(query).fetchall()
 

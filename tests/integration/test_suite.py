@@ -35,7 +35,7 @@ print(len(found[0]), found[0] == found[1])
 
 
 def _imported(tree: ast.AST) -> list[str]:
-    """The modules that a module imports, at its top or anywhere in it."""
+    """Return the modules that a module imports, at its top or anywhere in it."""
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):

@@ -57,7 +57,7 @@ def ui(
     project: Path,
     built: Quintet,  # what depends on the code alone is taken from there
 ) -> Iterator[tuple[_Ui, Quintet]]:
-    """`quintet dev` over an empty home whose inboxes hold the samples."""
+    """Yield `quintet dev` over an empty home whose inboxes hold the samples."""
     quintet = Quintet(built.raw, tmp_path / "home")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

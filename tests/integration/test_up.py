@@ -52,7 +52,7 @@ def _is_ready(port: int) -> bool:
 
 
 def _inboxes_watched(instance: dg.DagsterInstance) -> set[str]:
-    """The inboxes that a sensor has looked at."""
+    """Return the inboxes that a sensor has looked at."""
     return {
         state.instigator_name.removeprefix("watch_")
         for state in instance.all_instigator_state()
@@ -91,7 +91,7 @@ def test_it_builds_once_shows_what_runs_and_stops_all_on_ctrl_c(
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=LONG_SECONDS)
 
-    assert "up | promo_users: 1,500 rows put into PostgreSQL\n" in seen
+    assert "up | promo_users: 1,500 rows written to PostgreSQL\n" in seen
     assert url is not None
     assert process.returncode == 0
     assert running_url(home / "home" / "postgres") is None

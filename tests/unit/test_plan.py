@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from quintet.domains import DATASETS
-from quintet.plan import Plan, code_fingerprint, files_not_done, make_plan
+from quintet.plan import Plan, files_not_done, make_plan, project_code_version
 from quintet.settings import load_settings
 from quintet.warehouse.inbox import list_inbox
 
@@ -33,7 +33,7 @@ def batch_id(content: str) -> str:
 
 
 def publish_by_hand(home: Path, batches: Mapping[tuple[str, str], str], fingerprint: str = "code") -> Path:
-    """A snapshot that knows these batches: (dataset, batch) to `modelled`, `loaded` or `rejected`."""
+    """Return a snapshot that knows these batches: (dataset, batch) to `modelled`, `loaded` or `rejected`."""
     serving = home / "serving"
     serving.mkdir()
     with duckdb.connect(str(serving / "run.duckdb")) as connection:
@@ -198,34 +198,34 @@ def code(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", ["README.md", "quintet/page.py"])
 def test_what_no_asset_depends_on_leaves_the_fingerprint(code: Path, name: str):
     settings = load_settings({})
-    before = code_fingerprint(code, settings)
+    before = project_code_version(code, settings)
     (code / name).write_text("y = 2")
 
-    assert code_fingerprint(code, settings) == before
+    assert project_code_version(code, settings) == before
 
 
 @pytest.mark.parametrize("name", [name for name in _CODE if name != "quintet/page.py"])
 def test_a_change_of_what_an_asset_depends_on_changes_the_fingerprint(code: Path, tmp_path: Path, name: str):
     settings = load_settings({})
-    before = code_fingerprint(code, settings)
+    before = project_code_version(code, settings)
     changed = tmp_path / "changed"
     shutil.copytree(code, changed)
     with (changed / name).open("a") as file:
         file.write("\n# more")
 
-    assert code_fingerprint(changed, settings) != before
+    assert project_code_version(changed, settings) != before
 
 
 def test_a_setting_that_shapes_the_models_changes_the_fingerprint(code: Path):
     settings = [load_settings({"QUINTET_TRANSACTIONS_ANCHOR_DAY": day}) for day in ("2024-01-01", "2024-01-02")]
 
-    assert code_fingerprint(code, settings[0]) != code_fingerprint(code, settings[1])
+    assert project_code_version(code, settings[0]) != project_code_version(code, settings[1])
 
 
 def test_a_setting_that_does_not_leaves_it(code: Path):
     settings = [load_settings({"QUINTET_PORT": port}) for port in ("8000", "8001")]
 
-    assert code_fingerprint(code, settings[0]) == code_fingerprint(code, settings[1])
+    assert project_code_version(code, settings[0]) == project_code_version(code, settings[1])
 
 
 def test_what_changes_without_a_file_is_work_too_and_is_said(raw: Path, tmp_path: Path):

@@ -31,7 +31,7 @@ REPEATING = (
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, dict[str, Any]]:
-    """The nodes of the manifest's models by name."""
+    """Return the nodes of the manifest's models by name."""
     manifest = json.loads(prepare_manifest(build_resources(load_settings())["dbt"]).read_text("utf-8"))
     return {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
 

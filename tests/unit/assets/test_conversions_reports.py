@@ -14,7 +14,7 @@ from tests.unit.conversions.journeys import CHANGES, MATCHERS, make_clicks, open
 
 @pytest.fixture
 def published(tmp_path: Path) -> Warehouse:
-    """A warehouse whose current snapshot has matched journeys."""
+    """Return a warehouse whose current snapshot has matched journeys."""
     serving = tmp_path / "serving"
     serving.mkdir()
     connection = open_reported_snapshot(make_clicks(600, 1))

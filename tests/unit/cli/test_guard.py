@@ -37,7 +37,7 @@ HAS_A_GROUP = """
 
 
 def start(work: str, after_death: str = "None", prologue: str = PROLOGUE) -> tuple[subprocess.Popen[str], int]:
-    """A guarded command; gives it with the number that it prints."""
+    """Return a guarded command; gives it with the number that it prints."""
     program = f"{prologue}\ndef work():\n    {work.strip()}\nsys.exit(guard.guarded(work, {after_death}))\n"
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

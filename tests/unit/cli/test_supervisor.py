@@ -25,7 +25,7 @@ SAYS_AND_ENDS = part("ends", "print('ä line'); print('another')")
 
 
 def waits_and_says_so(folder: Path) -> Part:
-    """A part that says its number, then leaves a sign in the folder that it has, and goes on."""
+    """Return a part that says its number, then leaves a sign in the folder that it has, and goes on."""
     program = f"""
         import os, pathlib, time
         print("pid", os.getpid())
@@ -36,7 +36,7 @@ def waits_and_says_so(folder: Path) -> Part:
 
 
 def dies_after_it(folder: Path) -> Part:
-    """A part that fails as soon as the sign is there."""
+    """Return a part that fails as soon as the sign is there."""
     program = f"""
         import pathlib, time
         while not pathlib.Path({str(folder / "said")!r}).exists():
@@ -53,7 +53,7 @@ def run(*parts: Part) -> tuple[int, list[str]]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and waits for somebody to ask after it does not."""
+    """Return whether the process runs; one that has ended and waits for somebody to ask after it does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -73,7 +73,7 @@ def test_when_one_ends_the_others_are_stopped_and_the_log_says_which(tmp_path: P
     (pid,) = [int(line.split()[-1]) for line in lines if "pid" in line]
 
     assert status == 1
-    assert "up    | dies has ended; the others are stopped too\n" in lines
+    assert "up    | dies has ended; stopping the others\n" in lines
     assert not is_alive(pid)
 
 

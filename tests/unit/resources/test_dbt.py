@@ -35,7 +35,7 @@ _FLOCK = "hhqqi0q"  # struct flock of 64-bit Linux: type, whence, start, length,
 
 
 def make_project(folder: Path) -> Path:
-    """A project of two models: one holds what the variable says, the other fails."""
+    """Return a project of two models: one holds what the variable says, the other fails."""
     project = folder / "project"
     (project / "models").mkdir(parents=True)
     (project / "dbt_project.yml").write_text("{name: little, version: 1.0.0, profile: little}")
@@ -99,7 +99,7 @@ def test_what_was_parsed_once_runs_on_any_warehouse_and_a_failing_model_fails_th
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, WarmDbt]]:
-    """A project, and its dbt that is kept warm."""
+    """Yield a project, and its dbt that is kept warm."""
     project = make_project(tmp_path_factory.mktemp("warm"))
     (project.parent / "home").mkdir()
     (project / "models" / "two.sql").write_text(_LONG)

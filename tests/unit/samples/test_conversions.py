@@ -20,7 +20,7 @@ def _rows(sample: Sample, name: str) -> pd.DataFrame:
 
 
 def _linked(sample: Sample, broker_file: str = "broker_one.csv") -> pd.DataFrame:
-    """The broker's rows with their truth and the click that each came from."""
+    """Return the broker's rows with their truth and the click that each came from."""
     rows = _rows(sample, broker_file).reset_index(drop=True)
     truth = sample.truth["broker_rows"]
     truth = truth[truth["broker_source_file"] == broker_file].set_index("broker_source_row")

@@ -32,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgre
 
 @pytest.fixture
 def database(server: EmbeddedPostgres) -> str:
-    """The URL of an empty database."""
+    """Return the URL of an empty database."""
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute("drop database if exists trial")
         connection.execute("create database trial")

@@ -171,7 +171,7 @@ def test_a_tick_does_not_wait_long(inbox: Path) -> None:
 
 @pytest.fixture
 def built() -> Iterator[dg.DagsterInstance]:
-    """An instance in which everything was built."""
+    """Yield an instance in which everything was built."""
     with dg.DagsterInstance.ephemeral() as instance:
         definitions = project()
         assert definitions.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance).success

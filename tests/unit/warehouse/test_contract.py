@@ -56,7 +56,7 @@ def sql() -> duckdb.DuckDBPyConnection:
 
 
 def reasons(connection: duckdb.DuckDBPyConnection, dataset: Dataset, row: dict[str, str | None]) -> str | None:
-    """Why a row breaks the contract, having made sure that the cheap predicate says the same."""
+    """Return why a row breaks the contract, having made sure that the cheap predicate says the same."""
     frame = pd.DataFrame({name: pd.Series([cell], dtype="str") for name, cell in row.items()})
     connection.register("row_at_hand", frame)
     ((why, broken),) = connection.execute(

@@ -42,7 +42,7 @@ def layout_of(inbox: Path, orders: Dataset) -> Callable[..., Layout]:
 
 @pytest.fixture
 def refusal_of(inbox: Path, orders: Dataset) -> Callable[..., str]:
-    """The message for the only file of the inbox."""
+    """Return the message for the only file of the inbox."""
 
     def read() -> str:
         (file,) = list_inbox(inbox.parent, "orders")

@@ -170,7 +170,7 @@ _COMPANY = st.sampled_from([0, 5])
 
 
 def written(cell: str, delimiter: str, quoted: bool) -> str:
-    """A cell as some program may write it: quoted where it must be, and wherever that program likes."""
+    """Return a cell as some program may write it: quoted where it must be, and wherever that program likes."""
     if quoted or cell.startswith('"') or any(one in cell for one in (delimiter, "\n", "\r")):
         return '"' + cell.replace('"', '""') + '"'
     return cell
@@ -246,7 +246,7 @@ def test_every_line_of_any_text_is_in_the_text_of_a_record(lines: list[str]):
 
 
 def lines_of(content: str) -> list[str]:
-    """The lines that are not blank."""
+    """Return the lines that are not blank."""
     return [line for line in content.replace("\r\n", "\n").replace("\r", "\n").split("\n") if line]
 
 
