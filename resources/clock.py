@@ -1,4 +1,4 @@
-"""The time as a Dagster resource, so that tests can set it."""
+"""The clock as a Dagster resource, so that tests can set the time."""
 
 import datetime as dt
 import time
@@ -19,6 +19,6 @@ class Clock(ConfigurableResource):
         return moment.replace(tzinfo=None)
 
     def sleep(self, seconds: float) -> None:
-        """Wait; a fixed moment does not pass."""
+        """Wait for `seconds`; return at once if the moment is fixed."""
         if self.at is None:
             time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""The watched folders as a Dagster resource."""
+"""The inboxes as a Dagster resource."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ from quintet.warehouse.inbox import InboxFile, list_inbox
 
 
 class Inboxes(ConfigurableResource):
-    """The folder that holds one inbox for each dataset.
+    """The folder with one inbox for each dataset.
 
-    settle_seconds: how long a file must lie still before the sensor takes it.
+    settle_seconds: the time for which a file must be unchanged before the sensor loads it.
     """
 
     raw: str

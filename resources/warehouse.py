@@ -16,7 +16,7 @@ POOL = "duckdb_writer"
 
 
 class Warehouse(DuckDBResource):
-    """DuckDBResource that closes its connection when the body raises, waits for its turn, and bounds its memory."""
+    """A DuckDBResource that closes its connection when the body raises, waits for the lock, and limits its memory."""
 
     memory_limit: str
     threads: int

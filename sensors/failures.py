@@ -1,4 +1,4 @@
-"""What happens when a run fails: it is written down where people and monitors look."""
+"""Record failed runs in a file for people and monitoring."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ FAILURES = "failures.jsonl"
 
 
 def failure_record(run_id: str, job_name: str, message: str, at: str) -> str:
-    """Return one line of JSON for one failed run."""
+    """Return the line of JSON for a failed run."""
     return json.dumps({"at": at, "run_id": run_id, "job": job_name, "message": message}, ensure_ascii=False) + "\n"
 
 

@@ -15,7 +15,7 @@ _INPUT = ", ".join([*AGENCY_PERFORMANCE.columns, "_batch_id", "_source_file", "_
 def stage_new_batches(connection: duckdb.DuckDBPyConnection, *, from_scratch: bool) -> int:
     """Normalise the batches that `staging.stg_agency_performance` lacks; gives the number of rows added.
 
-    from_scratch: stage every batch again, because the method has changed. Each batch is one transaction of its own, so a
+    from_scratch: stage every batch again, because the method has changed. Each batch has its own transaction, so a
     crash costs the batch at hand. Raises pandera's SchemaErrors where the result breaks its schema.
     """
     declared = ", ".join(f"{name} {kind}" for name, kind in STAGING_COLUMNS.items())

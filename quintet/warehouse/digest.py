@@ -1,4 +1,4 @@
-"""Canonical hashes of tables: equal content gives an equal hash, whatever the order of rows."""
+"""Canonical hashes of tables: equal content has an equal hash in any order of rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import duckdb
 from quintet.warehouse.contract import quote_identifier
 
 ARRIVAL_COLUMNS = frozenset({"arrived_at", "at", "modelled_at", "effective_date"})
-"""Columns that tell when a file came, not what it says."""
+"""Columns with the time at which a file arrived, not its content."""
 
 
 def table_digest(connection: duckdb.DuckDBPyConnection, table: str, exclude: Collection[str] = ARRIVAL_COLUMNS) -> str:

@@ -318,8 +318,7 @@ def test_an_unknown_ending_is_refused_with_those_that_are_known(inbox: Path, ref
     (inbox / name).write_text("order_id,ordered_at,amount,pieces\n")
 
     assert refusal_of() == (
-        f"{name} is of a kind that is not read here. "
-        "Save it as one of .csv, .csv.gz, .xlsx, .parquet and drop it again."
+        f"{name} has an unsupported format. Save it as one of .csv, .csv.gz, .xlsx, .parquet and drop it again."
     )
 
 
