@@ -45,7 +45,7 @@ from tests.waiting import LONG_SECONDS
 
 @dataclass(frozen=True)
 class DbtRun:
-    """What one dbt call left behind: what it printed, its manifest, and a result for each test and model by name."""
+    """The results of a dbt call: its output, its manifest, and a result for each test and model by name."""
 
     warehouse: Path
     exit_status: int
@@ -59,7 +59,7 @@ class DbtRun:
         return name
 
     def statuses(self, *statuses: str) -> set[str]:
-        """Return the names of what ended with one of the statuses."""
+        """Return the names of the tests and models with one of the statuses."""
         return {name for name, result in self.results.items() if result["status"] in statuses}
 
 
@@ -69,7 +69,7 @@ def opened(warehouse: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]
 
 
 def copy_of_warehouse(home: Path, folder: Path) -> Path:
-    """Copy both files of the warehouse in `home`; the name stays, since what is parsed holds it."""
+    """Copy both files of the warehouse in `home`; the name stays the same, because the parsed project has it."""
     source, to = home / "warehouse.duckdb", folder / "warehouse.duckdb"
     shutil.copy(published_file(source), published_file(to))
     return Path(shutil.copy(source, to))
@@ -117,7 +117,7 @@ def dbt_project(project: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def good(built_home: Path, dbt_project: Path, warm_dbt: str, tmp_path_factory: pytest.TempPathFactory) -> DbtRun:
-    """Return every test, unit tests too, on the warehouse as it was built."""
+    """Run every test, including unit tests, on the built warehouse."""
     warehouse = copy_of_warehouse(built_home, tmp_path_factory.mktemp("good"))
     return run_dbt(dbt_project, warehouse, warm_dbt, "test")
 
@@ -143,7 +143,7 @@ def test_every_unit_test_passes(good: DbtRun) -> None:
 
 @dataclass(frozen=True)
 class Fault:
-    """Bad data, and what finds it.
+    """Bad data, and the test that finds it.
 
     what: the fault in words. sql: plants it. found_by: how the name of the test begins. shows: what the rows that the
     test gives say of it, where they say more than that there is a fault. also_found_by: tests that see the same fault
@@ -163,7 +163,7 @@ def first_row(table: str, condition: str = "true") -> str:
     return f"where rowid = (select min(rowid) from {table} where {condition})"
 
 
-# Each has rows of its own: a fault that hid another would fail a test here.
+# Each fault has its own rows: a fault that hid another would fail a test here.
 FAULTS = [
     Fault(
         "every_row: null where it never is",
@@ -311,7 +311,7 @@ FAULTS = [
         "('naive', ",
     ),
     Fault(
-        "matched_or_explained: a click that is neither",
+        "matched_or_explained: a conversion that is neither",
         "update marts.fct_unified_journeys set unmatched_reason = null "
         + first_row("marts.fct_unified_journeys", "not is_matched"),
         "matched_or_explained_fct_unified_journeys",
@@ -328,7 +328,7 @@ _UNIT_TEST = "a_short_year_says_how_many_months_it_covers"
 
 @pytest.fixture(scope="module")
 def bad(built_home: Path, dbt_project: Path, tmp_path_factory: pytest.TempPathFactory) -> DbtRun:
-    """Return every data test on a warehouse with all the faults, and one unit test on a model with a mistake in it."""
+    """Run every data test on a warehouse with all faults, and one unit test on a model with a mistake in it."""
     folder = tmp_path_factory.mktemp("bad")
     warehouse = copy_of_warehouse(built_home, folder)
     with opened(warehouse) as connection:
@@ -386,7 +386,7 @@ def test_a_mistake_in_a_model_fails_its_unit_test(bad: DbtRun) -> None:
 
 
 def undescribed(manifest: Mapping[str, Any], columns_of: Mapping[str, set[str]]) -> list[str]:
-    """Return what the manifest leaves unsaid: models, and columns of theirs, without a description.
+    """Return the models and columns without a description in the manifest.
 
     columns_of: the columns that each model has in the warehouse, by `schema.model`. A column that is described and not
     in the warehouse is listed too, and so is a model that is not there.

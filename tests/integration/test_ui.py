@@ -1,4 +1,4 @@
-"""What two clicks in the Dagster UI do: "Materialize all", through the webserver's own API, without a partition."""
+""" "Materialize all" in the Dagster UI works, through the webserver's own API, without a partition."""
 
 from __future__ import annotations
 

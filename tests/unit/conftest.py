@@ -1,4 +1,4 @@
-"""What the unit tests of several packages share."""
+"""Fixtures for the unit tests of several packages."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def published(tmp_path: Path) -> Warehouse:
     )
 
 
-def test_both_papers_are_written_with_the_figures_of_the_worlds(published, tmp_path, monkeypatch):
+def test_both_reports_are_written_with_the_figures_of_the_worlds(published, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(pipeline_worlds, "pipeline_figures", lambda folder: asked.append(folder) or (CHANGES, MATCHERS))
     result = dg.materialize(
@@ -75,4 +75,4 @@ def test_the_dictionary_takes_its_words_from_the_model(published, tmp_path, monk
 
 
 class _NoDbt(dg.ConfigurableResource):
-    """Stands for dbt, which is not asked: the manifest is at hand."""
+    """Stand in for dbt, which is not called, because the manifest is there."""

@@ -1,4 +1,4 @@
-"""The list of benchmarks and the edge at which one runs."""
+"""The list of benchmarks, and the outermost level of running one."""
 
 from __future__ import annotations
 

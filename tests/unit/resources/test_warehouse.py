@@ -1,4 +1,4 @@
-"""The warehouse resource gives its file back whatever happens."""
+"""The warehouse resource always releases its file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the warehouse share: a small contract, and an inbox beside a warehouse of one's own."""
+"""Fixtures for the tests of the warehouse: a small contract, and an inbox with a separate warehouse."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Shop:
         ).fetchall()
 
     def rejected(self) -> list[tuple[object, ...]]:
-        """Return (row, reason, text) of what was set aside, by file and row."""
+        """Return (row, reason, text) of the quarantined rows, by file and row."""
         return self.connection.execute(
             "select source_row, reason, text from ops.rejected_rows order by file, source_row"
         ).fetchall()
