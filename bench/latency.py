@@ -1,4 +1,4 @@
-"""From a dropped file of two rows to the published snapshot, by a run and under dev, beside a bare `dbt build`.
+"""Time from a dropped file of two rows to the published snapshot, by a run and under dev, beside a bare `dbt build`.
 
 The full version builds the samples once. `--quick` measures one run of payments in a copy of a built home.
 """

@@ -26,7 +26,7 @@ HOLDS, MISSED, FAILED, SKIPPED = 0, 1, 3, 77
 """Exit statuses of a benchmark: all limits hold, a limit is missed, it could not be measured, a program is absent."""
 
 TABLES = "BENCH_TABLES"
-"""Environment variable: the file to which each table is appended as a line of JSON, beside being printed."""
+"""Environment variable: a file to which each printed table is also appended as a line of JSON."""
 
 _QUICK = "--quick"
 

@@ -1,4 +1,4 @@
-"""The scoring model on generated loan books whose risk is known, beside that risk and beside both kinds of model.
+"""The scoring model on generated loan books with known risk, compared with that risk and with both kinds of model.
 
 Each seed generates a separate book. A model is trained on it as the first snapshot of the change log has it, and tested
 on the loans applied for after the training loans had ended. The AUC of the predicted probabilities is compared with the

@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measure, print, and return the exit status."""
     size = _QUICK if options("stream", __doc__).parse_args(arguments).quick else _FULL
     if not (programs() / "pg_recvlogical").is_file():
-        raise MissingError("there is no pg_recvlogical beside the embedded PostgreSQL")
+        raise MissingError("the embedded PostgreSQL has no pg_recvlogical")
     if sys.platform != "linux":
         raise MissingError("objects are watched by inotify, which Linux alone has")
     with tempfile.TemporaryDirectory() as temporary:

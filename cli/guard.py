@@ -100,7 +100,7 @@ def _become_work(lifeline: int, groups: int) -> None:
         os.setpgid(0, 0)
     _Work.groups_to = groups
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what is open is closed
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that open files and connections are closed
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the parent interrupts this process for it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
     threading.Thread(target=_hold_lifeline, args=(lifeline,), name="lifeline", daemon=True).start()

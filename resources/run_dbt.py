@@ -124,7 +124,7 @@ class _Server:
             return
         if version != self._version:
             self._manifest, self._version = _parsed(str(self._parsed)), version
-            # a command without a warehouse: every fork inherits what dbt compiles on its first command
+            # a command that opens no warehouse: every fork inherits what dbt compiles on its first command
             run(["list", "--quiet", "--no-write-json", "--select", "tag:results"], self._manifest)
             gc.collect()
             gc.freeze()  # a fork's garbage collector would copy every page that it visits

@@ -76,7 +76,7 @@ def copy_of_warehouse(home: Path, folder: Path) -> Path:
 
 
 def run_dbt(project: Path, warehouse: Path, warm: str, *arguments: str) -> DbtRun:
-    """Run the dbt project that lies in `project` on the warehouse; its files go into a folder beside the warehouse.
+    """Run the dbt project in `project` on the warehouse; its output goes into a folder beside the warehouse.
 
     warm: the address of a dbt that has the project parsed; empty: a process that parses it.
     """

@@ -192,7 +192,7 @@ def test_the_later_date_in_a_name_wins_whatever_the_order_and_of_broker_files_th
 
 
 def test_a_rejected_file_or_row_is_named_and_does_not_change_the_exit_status(contradicted: Contradicted) -> None:
-    """The fixture holds that the run ended with 0; `test_source.py` has a run that could not build, and ends with 1."""
+    """The fixture asserts that the run ended with 0; `test_source.py` has a run that cannot build and ends with 1."""
     assert "done in " in contradicted.printed
     assert "broker_rows: file not read: unreadable.csv lacks the required column" in contradicted.printed
     assert "broker_rows: 1 rows of second.csv quarantined in marts.ops_rejected_rows" in contradicted.printed

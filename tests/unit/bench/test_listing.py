@@ -15,7 +15,7 @@ from bench.measure import FAILED, HOLDS, SKIPPED
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder of benchmarks in place of the project's own."""
+    """Return a folder of benchmarks instead of the project's own."""
     monkeypatch.setattr(bench, "__path__", [str(tmp_path)])
     monkeypatch.setattr(bench.listing, "_FOLDER", tmp_path)
     monkeypatch.setattr(bench.listing, "PROJECT", tmp_path)

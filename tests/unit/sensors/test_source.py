@@ -1,4 +1,4 @@
-"""The sensor of the application's database: one run for what was written, none where there is no database."""
+"""The sensor of the application's database starts one run for new writes, and none if there is no database."""
 
 from __future__ import annotations
 
