@@ -100,7 +100,7 @@ def test_it_builds_once_shows_what_runs_and_stops_all_on_ctrl_c(
     assert log is not None
     assert len(epochs(log)) == 1
     text = "".join(seen)
-    table = text[text.index("everything runs") :]
+    table = text[text.index("everything is running") :]
     assert all(what in table for what in ("the pages", "Dagster UI", "PostgreSQL", "S3 server", "/metrics", "/docs"))
     assert "make keys" in table  # the first key was shown when the home was built
     assert len(seen) < 150
