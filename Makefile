@@ -11,13 +11,13 @@ FILE ?= data/raw/transactions/transactions_1.csv
 .DEFAULT_GOAL := help
 .PHONY: help install run test coverage check dev serve up fill stream simulate keys models replay sample bench clean
 
-help:  ## say what there is
+help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' "$(firstword $(MAKEFILE_LIST))" | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
 
 install:  ## install the locked packages
 	@$(PYTHON) cli/install.py "$(VENV)"
 
-run: install  ## build everything that is not up to date (SELECT=conversions: one domain; LEARN=conversions: train its models again)
+run: install  ## build everything that is not up to date (SELECT=conversions: one domain; LEARN=conversions: retrain its models)
 	@$(QUINTET) run $(if $(SELECT),--select "$(SELECT)") $(if $(LEARN),--train "$(LEARN)")
 
 dev: install  ## Dagster UI on port 3000, sensors and schedules on
@@ -26,22 +26,22 @@ dev: install  ## Dagster UI on port 3000, sensors and schedules on
 serve: install  ## API and pages on port 8000 (QUINTET_PORT)
 	@$(QUINTET) serve
 
-up: install  ## everything together: embedded PostgreSQL and S3 server, filled, stream, dev, serve (SIMULATE=20: and a CRM with 20 applications a second)
+up: install  ## everything together: embedded PostgreSQL with data, S3 server, stream, dev, serve (SIMULATE=20: and a CRM with 20 applications a second)
 	@$(QUINTET) up $(if $(SIMULATE),--simulate "$(SIMULATE)")
 
 fill: install  ## fill the empty tables of QUINTET_POSTGRES_URL from the inboxes
 	@$(QUINTET) fill
 
-stream: install  ## change stream from PostgreSQL into features and object store (FROM=--new-snapshot begins again with all rows)
+stream: install  ## change stream from PostgreSQL into features and object store (FROM=--new-snapshot starts over with a snapshot of all rows)
 	@$(QUINTET) stream $(FROM)
 
-simulate: install  ## a CRM that commits applications and asks for decisions (RATE=20 a second, SECONDS=60)
+simulate: install  ## a CRM that commits applications and requests decisions (RATE=20 a second, SECONDS=60)
 	@$(QUINTET) simulate $(if $(RATE),--rate "$(RATE)") $(if $(SECONDS),--seconds "$(SECONDS)")
 
-keys: install  ## keys of the API: DO="create --name NAME --scopes insurance:read", DO=list, DO="revoke ID"
+keys: install  ## manage keys of the API: DO="create --name NAME --scopes insurance:read", DO=list, DO="revoke ID"
 	@$(QUINTET) keys $(DO)
 
-models: install  ## scoring models of lending: DO=list, DO=rollback, DO="challenge VERSION", DO="what-if FILE"
+models: install  ## manage lending's scoring models: DO=list, DO=rollback, DO="challenge VERSION", DO="what-if FILE"
 	@$(QUINTET) models $(DO)
 
 replay: install  ## send a file of transactions to a running service (FILE= SPEED=60: an hour a minute, 0: at once)
@@ -50,14 +50,14 @@ replay: install  ## send a file of transactions to a running service (FILE= SPEE
 sample: install  ## write generated inbox files and their truth (SCALE= SEED= TO=)
 	@$(QUINTET) sample $(if $(SCALE),--scale "$(SCALE)") $(if $(SEED),--seed "$(SEED)") $(if $(TO),--to "$(TO)")
 
-bench: install  ## list the benchmarks; NAME=ingest runs one beside its comparator, NAME=all all of them
+bench: install  ## list the benchmarks; NAME=ingest runs one beside its comparator, NAME=all runs all of them
 	@$(QUINTET) bench $(NAME)
 
 test: install  ## the whole test suite
 	@"$(BIN)/python" -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGUMENTS)
 
 coverage: ARGUMENTS = --cov --cov-report=term:skip-covered
-coverage: test  ## the same, with the coverage of each file; takes a third longer
+coverage: test  ## test with the coverage of each file; takes a third longer
 
 check: install  ## lint, types, architecture, CloudFormation, dbt and Dagster definitions
 	@"$(BIN)/ruff" check .
@@ -68,6 +68,6 @@ check: install  ## lint, types, architecture, CloudFormation, dbt and Dagster de
 	@QUINTET_WAREHOUSE=:memory: "$(BIN)/python" -m dbt.cli.main parse --quiet --project-dir dbt_project --profiles-dir dbt_project
 	@"$(BIN)/python" -m cli.home "$(BIN)/dagster" definitions validate --workspace workspace.yaml
 
-clean:  ## remove what runs have written, keep the inboxes
+clean:  ## remove everything that runs have written; keep the inboxes
 	@find data -mindepth 1 -maxdepth 1 ! -name raw -exec rm -r {} +
 	@rm -rf dbt_project/target dbt_project/logs

@@ -1,6 +1,6 @@
-"""The only wiring: which assets, checks, jobs, sensors, schedules and resources make up the project.
+"""Wire assets, checks, jobs, sensors, schedules and resources into Dagster's Definitions.
 
-`build_defs` gives fresh Definitions, so that tests override a resource and patch nothing.
+`build_defs` returns fresh Definitions, so that tests can override a resource without patching.
 """
 
 import importlib
@@ -18,7 +18,7 @@ from assets.publish import build_snapshot
 from assets.records import RECORDED_ASSETS
 from quintet.domains import DOMAINS
 from quintet.payments.channels import channels_of, payments_page_url
-from quintet.plan import code_fingerprint, model_variables
+from quintet.plan import model_variables, project_code_version
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
 from resources.dbt import CALL_DBT, Dbt, prepare_manifest
@@ -34,7 +34,7 @@ PROJECT = Path(__file__).parent
 
 
 def build_resources(settings: Settings) -> dict[str, Any]:
-    """The outside world as the settings describe it."""
+    """Return the resources for the settings, by name."""
     return {
         "warehouse": Warehouse(
             database=str(settings.warehouse),
@@ -59,7 +59,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
             memory_limit=settings.memory_limit,
             threads=settings.threads,
         ),
-        "code": code_fingerprint(PROJECT, settings),
+        "code": project_code_version(PROJECT, settings),
         "reports": settings.reports,
         "models": settings.models,
         "online": settings.online,
@@ -69,7 +69,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
 
 
 def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definitions:
-    """The project's definitions; `overrides` replace resources by name."""
+    """Return the project's definitions; `overrides` replace resources by name."""
     settings = settings or load_settings()
     resources = build_resources(settings) | overrides
     project, variables = json.loads(prepare_manifest(resources["dbt"]).read_text("utf-8")), model_variables(settings)
@@ -109,5 +109,5 @@ def _sensors_of(module: str) -> list[dg.SensorDefinition]:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What Dagster loads."""
+    """Return the Definitions that Dagster loads."""
     return build_defs()

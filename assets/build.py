@@ -1,4 +1,4 @@
-"""How far a build has come: which code built the tables that are added to, and which datasets reached all models."""
+"""Track builds: the code version that built each incremental table, and the datasets that reached all models."""
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,9 +12,9 @@ from quintet.warehouse.ledger import built_versions, set_built
 
 @contextmanager
 def rebuilding(connection: duckdb.DuckDBPyConnection, spec: dg.AssetSpec) -> Iterator[bool]:
-    """Give whether a table that is added to has to be built from scratch, and note the code once the body has done so.
+    """Yield whether an incremental table must be rebuilt from scratch, and record its code version after the body.
 
-    Only a body that ends without an error counts.
+    A body that raises records nothing.
     """
     name, version = spec.key.to_user_string(), str(spec.code_version)
     yield built_versions(connection).get(name) != version
@@ -22,10 +22,10 @@ def rebuilding(connection: duckdb.DuckDBPyConnection, spec: dg.AssetSpec) -> Ite
 
 
 def datasets_fully_built(definitions: Sequence[dg.AssetsDefinition], built: Collection[dg.AssetKey]) -> set[str]:
-    """The datasets of which every asset downstream was built.
+    """Return the datasets whose downstream assets were all built.
 
-    definitions: all assets below the raw tables; the last one is that of the models, the others stand between and
-    count as built. built: the models that were.
+    definitions: all assets downstream of the raw tables. The last definition holds the dbt models; the others lie
+    between and count as built. built: the keys of the models that were built.
     """
     children: dict[dg.AssetKey, set[dg.AssetKey]] = {}
     for definition in definitions:

@@ -50,7 +50,7 @@ def country_names(warehouse: Warehouse) -> dg.MaterializeResult:
 
     with warehouse.get_connection() as connection:
         with rebuilding(connection, _COUNTRIES) as code_has_changed:
-            added = resolve_new_spellings(connection, anew=code_has_changed)
+            added = resolve_new_spellings(connection, from_scratch=code_has_changed)
         known, unknown = connection.execute(
             f"select count(country_iso2), count(*) - count(country_iso2) from {TABLE}"
         ).fetchone() or (0, 0)

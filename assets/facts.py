@@ -1,6 +1,6 @@
-"""What assets of all domains share: owners, freshness, and how a table is described to Dagster.
+"""Properties that the assets of all domains share: owners, freshness and column descriptions.
 
-A leaf of this wing: it imports no other module of it.
+This module imports no other module of `assets`.
 """
 
 import datetime as dt
@@ -13,20 +13,20 @@ from quintet.warehouse.contract import Dataset
 OWNERS = ["team:data"]
 
 REPORTS = "reports"
-"""The group of what is written from a snapshot; not a domain's own, because a snapshot needs all domains."""
+"""The group of the files written from a snapshot. It belongs to no domain, because a snapshot needs all domains."""
 
 DOMAIN_TAG = "quintet/domain"
-"""The tag that says which domain a report belongs to."""
+"""The tag with the domain of a report."""
 
 EVALUATIONS = "evaluations"
-"""The folder, below that of the models, of what depends on the code alone."""
+"""The folder in the models' folder for results that depend on the code alone."""
 
 DAILY = dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(hours=36), warn_window=dt.timedelta(hours=26))
 """Built at least once a day, with two hours of grace before a warning."""
 
 
 def column_schema(dataset: Dataset) -> dg.TableSchema:
-    """A dataset's raw columns with their descriptions, for the Dagster UI."""
+    """Return a dataset's raw columns with their descriptions, for the Dagster UI."""
     columns = [
         dg.TableColumn(
             name,
@@ -46,7 +46,7 @@ def column_schema(dataset: Dataset) -> dg.TableSchema:
 
 
 def check_result(name: str, asset_key: dg.AssetKey, outcome: CheckOutcome) -> dg.AssetCheckResult:
-    """A check's outcome as Dagster records it."""
+    """Return the outcome of a check as a Dagster result."""
     return dg.AssetCheckResult(
         passed=outcome.passed,
         check_name=name,

@@ -1,6 +1,6 @@
-"""From inbox to raw table: one asset for each dataset, all from one factory.
+"""Load inboxes into raw tables: one asset for each dataset, all from one factory.
 
-The assets differ by contract alone. A new dataset appears here by itself, from the register.
+The assets differ only in their contract. A dataset that a domain declares gets its asset without a change here.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ LEDGER = [
         kinds={"duckdb"},
     )
     for table, description in {
-        "batches": "Every file that was taken in or rejected, with its rows and how far it has come.",
+        "batches": "Every file that was loaded or rejected, with its number of rows and its status.",
         "rejected_rows": "Every row that broke its contract, with the reason and its text.",
     }.items()
 ]
@@ -48,12 +48,12 @@ LEDGER = [
 
 
 def raw_key(dataset_name: str) -> dg.AssetKey:
-    """The asset key of a dataset's raw table."""
+    """Return the asset key of a dataset's raw table."""
     return dg.AssetKey(["raw", dataset_name])
 
 
 def build_ingest_asset(dataset: Dataset) -> dg.AssetsDefinition:
-    """The asset that takes the files of a dataset's inbox into its raw table."""
+    """Return the asset that loads the files of a dataset's inbox into its raw table."""
     key = raw_key(dataset.name)
 
     @dg.asset(

@@ -44,7 +44,7 @@ def stg_agency_performance(context: dg.AssetExecutionContext, warehouse: Warehou
     """Normalise the batches that came since the last time."""
     with warehouse.get_connection() as connection:
         with rebuilding(connection, context.assets_def.get_asset_spec()) as code_has_changed:
-            added = stage_new_batches(connection, anew=code_has_changed)
+            added = stage_new_batches(connection, from_scratch=code_has_changed)
         (rows,) = connection.execute(f"select count(*) from {TABLE}").fetchone() or (0,)
     return dg.MaterializeResult(metadata={"dagster/row_count": rows, "rows added": added})
 

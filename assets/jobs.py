@@ -1,4 +1,4 @@
-"""Which assets are built together: everything, or one business with all that it needs."""
+"""Select the assets to build together: all of them, or one domain with everything it needs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ EVERYTHING = "everything"
 
 
 def domain_selection(domain: str) -> dg.AssetSelection:
-    """A domain's assets with all they need upstream, the bookkeeping tables, the snapshot, and the domain's reports."""
+    """Return a domain's assets with everything upstream, the bookkeeping tables, the snapshot and its reports."""
     wanted = dg.AssetSelection.groups(domain).upstream() | dg.AssetSelection.groups("ops")
     reports = dg.AssetSelection.tag(DOMAIN_TAG, domain)
     return (wanted | dg.AssetSelection.assets(SNAPSHOT) | reports).materializable()
 
 
 def changes_selection(groups: Mapping[dg.AssetKey, str | None], begun: Collection[dg.AssetKey]) -> dg.AssetSelection:
-    """What changes of some assets touch: all downstream of them, the bookkeeping tables and the snapshot.
+    """Return the assets to build after some have changed: everything downstream, the bookkeeping and the snapshot.
 
-    Of the reports, which all stand on the snapshot, it has those of the domains that change, and those begun with. What
-    the service recorded of these domains is ingested too. The views on the bookkeeping tables show what is new by
-    themselves.
-    groups: the group of each asset. begun: the assets that new data or other code changes.
+    All reports depend on the snapshot; only the reports in `begun` and the reports of changed domains are selected.
+    The records that the service wrote for these domains are ingested too. Views on the bookkeeping tables need no
+    rebuild.
+    groups: the group of each asset. begun: the assets that new data or new code changes.
     """
     reports = {key for key in begun if groups[key] == REPORTS}
     domains = [name for name in DOMAIN_NAMES if name in {groups[key] for key in set(begun) - reports}]
@@ -45,7 +45,7 @@ def changes_selection(groups: Mapping[dg.AssetKey, str | None], begun: Collectio
 
 
 def build_jobs(groups: set[str]) -> list[dg.UnresolvedAssetJobDefinition]:
-    """A job for all assets, and one for each domain that has any."""
+    """Return a job for all assets, and one job for each domain that has assets."""
     everything = dg.define_asset_job(
         EVERYTHING,
         dg.AssetSelection.all().materializable(),

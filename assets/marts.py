@@ -1,4 +1,4 @@
-"""From raw and staging tables to marts: the dbt project as Dagster assets."""
+"""The dbt project as Dagster assets, from raw and staging tables to marts."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ from resources.warehouse import POOL, Warehouse
 
 
 class Translator(DagsterDbtTranslator):
-    """How a dbt model is named in Dagster: schema and name, as in the warehouse.
+    """Names dbt models in Dagster by schema and table, as in the warehouse.
 
     versions: the code version of each model, by its unique id.
     """
@@ -28,33 +28,33 @@ class Translator(DagsterDbtTranslator):
         self._versions = versions
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
-        """The spec of a model or seed, with its business, its code version and the freshness that is asked of it."""
+        """Return the spec of a model or seed with its domain, code version and freshness policy."""
         spec = super().get_asset_spec(manifest, unique_id, project)
         if unique_id not in self._versions:
             return spec
-        group = manifest["nodes"][unique_id]["fqn"][-2]  # the folder of the business
+        group = manifest["nodes"][unique_id]["fqn"][-2]  # the folder of the domain
         return spec.replace_attributes(
             group_name=group, owners=OWNERS, freshness_policy=DAILY, code_version=self._versions[unique_id]
         )
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
-        """`marts/dim_agency` for a model, `seeds/…` for a seed; what the source declares for a source."""
+        """Return `marts/dim_agency` for a model, `seeds/…` for a seed, and the declared key for a source."""
         if dbt_resource_props["resource_type"] in ("model", "seed"):
             return dg.AssetKey([dbt_resource_props["config"]["schema"], dbt_resource_props["name"]])
         return super().get_asset_key(dbt_resource_props)
 
 
 RESULTS = "results"
-"""The tag of the models that stand on what the Python packages made of the other models."""
+"""The tag of the models that read results of the Python packages."""
 
 
 def build_marts(
     project: Mapping[str, Any], variables: Mapping[str, str], sources: Sequence[dg.AssetsDefinition]
 ) -> dg.AssetsDefinition:
-    """The models that stand on files, as one asset definition that runs any subset of them in one dbt call.
+    """Return the models built from files, as one asset definition that runs any subset of them in one dbt call.
 
-    project: dbt's manifest. variables: dbt variables. sources: the assets, made in Python, that stand between raw
-    tables and models.
+    project: dbt's manifest. variables: dbt variables. sources: the Python assets between the raw tables and the
+    models.
     """
     of_sources = versions_of(spec for source in sources for spec in source.specs)
     translator = Translator(model_versions(project, variables, of_sources))
@@ -84,7 +84,7 @@ def build_marts(
 
 
 def build_results(project: Mapping[str, Any], variables: Mapping[str, str]) -> dg.AssetsDefinition:
-    """The models that stand on results of the Python packages; they are small and built whole each time."""
+    """Return the models that read results of the Python packages; they are small and rebuilt in full each time."""
 
     translator = Translator(model_versions(project, variables))
 
@@ -106,7 +106,7 @@ def build_results(project: Mapping[str, Any], variables: Mapping[str, str]) -> d
 def _to_rebuild(
     context: dg.AssetExecutionContext, versions: Mapping[dg.AssetKey, str], built: Mapping[str, str]
 ) -> set[dg.AssetKey]:
-    """The selected models that other code has built, and those that stand on them: dbt builds these from scratch."""
+    """Return the selected models to rebuild from scratch: built by another code version, or downstream of such."""
     selected = context.selected_asset_keys
     rebuilt = {key for key in selected if built.get(key.to_user_string()) != versions[key]}
     parents = context.assets_def.asset_deps
@@ -116,9 +116,9 @@ def _to_rebuild(
 
 
 class _Nodes(dict[str, Any]):
-    """The nodes of a project: each can be looked up, and those of one part are listed.
+    """The nodes of a project: every node can be looked up, but only the nodes of one part are iterated.
 
-    dagster-dbt makes assets of what is listed. To list a part by a selection, it would have to import dbt-core.
+    dagster-dbt makes an asset of each iterated node. To select a part by itself, it would have to import dbt-core.
     """
 
     def __init__(self, nodes: Mapping[str, Any], part: Collection[str]) -> None:
@@ -130,10 +130,10 @@ class _Nodes(dict[str, Any]):
 
 
 def _part_of(project: Mapping[str, Any], *, of_results: bool) -> dict[str, Any]:
-    """The manifest of a project with the results as its nodes, or with all the others."""
+    """Return the manifest of a project with only the results as its nodes, or only the other models."""
     nodes: Mapping[str, Any] = project["nodes"]
     results = {name for name, node in nodes.items() if node["resource_type"] == "model" and RESULTS in node["tags"]}
-    # as dbt selects: a test goes with any of the models that it reads
+    # as dbt selects: a test belongs to each of the models that it reads
     with_tests = results | {name for name, node in nodes.items() if _is_test_of(node, results)}
     part = [name for name in nodes if (name in with_tests) == of_results]
     return {**project, "nodes": _Nodes(nodes, part)}
@@ -144,22 +144,22 @@ def _is_test_of(node: Mapping[str, Any], models: Collection[str]) -> bool:
 
 
 def _unless_subset(context: dg.AssetExecutionContext, option: str) -> list[str]:
-    """What restricts a call of dbt for all models of a part to that part; those of a subset are named one by one."""
+    """Return the dbt arguments that select the whole part; none for a subset, whose models are named one by one."""
     return [] if context.is_subset else [option, f"tag:{RESULTS}"]
 
 
 def _build(
     context: dg.AssetExecutionContext, dbt: Dbt, variables: Mapping[str, Any], arguments: Sequence[str]
 ) -> Generator[Any, None, list[dg.Output[Any]]]:
-    """Run dbt for the selected models; yields its checks, gives its outputs, those of a run that failed too.
+    """Run dbt for the selected models; yield its checks and return its outputs, also those of a failed run.
 
-    The caller holds no connection: dbt opens the warehouse in a process of its own.
+    The caller must hold no connection: dbt opens the warehouse in a separate process.
     """
-    # unit tests prove the SQL, not the data: the test suite runs them
-    # a test that also reads a model of a later step runs there
+    # unit tests check the SQL, not the data: the test suite runs them
+    # a test that also reads a model of a later step runs in that step
     given = ["build", "--exclude-resource-type", "unit_test", "--indirect-selection", "buildable"]
-    # what dbt says at level debug, thousands of lines, took it longer to write than the tests to run, and writing the
-    # manifest again, which nobody reads, as long as two models
+    # dbt's debug log took longer to write than the tests to run; writing the manifest again, which nothing reads,
+    # took as long as two models
     given += ["--log-level-file", "info", "--no-write-json", "--vars", json.dumps(dict(variables)), *arguments]
     invocation = dbt.cli(given, context=context)
     outputs: list[dg.Output[Any]] = []
@@ -173,7 +173,7 @@ def _build(
     except Exception:
         yield from outputs
         raise
-    shutil.rmtree(invocation.target_path)  # of a run that failed it stays, with dbt's log
+    shutil.rmtree(invocation.target_path)  # after a failed run it stays, with dbt's log
     return outputs
 
 

@@ -1,4 +1,4 @@
-"""From warehouse to snapshot: the asset that everybody else reads."""
+"""Publish the warehouse as a snapshot, the only file that readers open."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,9 +16,9 @@ SNAPSHOT = dg.AssetKey(["serving", "snapshot"])
 
 
 def build_snapshot(assets: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
-    """The snapshot of the tables in the schemas that are published.
+    """Return the asset that publishes the tables of the published schemas.
 
-    assets: all others. Where the code at hand has built all that are upstream, the snapshot says so.
+    assets: all other assets. If the current code built all assets upstream, the snapshot records its code version.
     """
     specs = [spec for asset in assets for spec in asset.specs]
     published = sorted(spec.key for spec in specs if spec.key.path[0] in PUBLISHED_SCHEMAS)

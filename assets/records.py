@@ -1,4 +1,4 @@
-"""What the service recorded, ingested into the warehouse: an asset for each table that a domain declares."""
+"""Ingest what the service recorded into the warehouse: one asset for each table that a domain declares."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from resources.warehouse import POOL, Warehouse
 
 
 def build_recorded_asset(table: RecordedTable) -> dg.AssetsDefinition:
-    """The asset that ingests the rows that the service has added to a table since the last run."""
+    """Return the asset that ingests the rows that the service has added to a table since the last run."""
 
     @dg.asset(
         key=["ops", table.name],

@@ -1,4 +1,4 @@
-"""The tables that Python writes, as Dagster describes them."""
+"""Describe the tables that Python writes to Dagster."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def table_specs(
     """Return the spec of each table of a step.
 
     tables: description by name, such as `ml.abuse_scores`. deps: what the step reads, such as `ops/abuse_labels`.
-    modules: the modules of the product whose code decides what is written.
+    modules: the `quintet` modules whose code decides what is written.
     """
     version = code_version(*modules)
     return [
@@ -48,7 +48,7 @@ def row_counts(connection: duckdb.DuckDBPyConnection, tables: Iterable[str]) -> 
 
 
 def results(rows: Mapping[str, int], metadata: Mapping[str, Any] | None = None) -> Iterator[dg.MaterializeResult]:
-    """Yield the result of each table: its rows, and what all of them share."""
+    """Yield the result of each table: its row count and the shared metadata."""
     for table, count in rows.items():
         yield dg.MaterializeResult(
             asset_key=table.split("."), metadata={"dagster/row_count": count, **(metadata or {})}

@@ -1,7 +1,7 @@
-"""Which version of the code an asset is built by, and which assets were built by another one.
+"""Code versions of assets, and the assets that another code version built.
 
-Dagster marks an asset as stale where its code version differs from that of its last materialisation; a run builds what
-Dagster marks.
+Dagster marks an asset as stale if its code version differs from the version of its last materialisation; a run builds
+the assets that Dagster marks.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def model_versions(
 ) -> dict[str, str]:
     """Return the code version of each model and seed, by its unique id.
 
-    It is a hash over the model's own SQL, what of its configuration shapes the table, the macros of the project and the
-    variables that it uses, and the versions of dbt and DuckDB. project: dbt's manifest. variables: dbt variables.
-    sources: the code versions of tables that Python stages: a batch that is staged again keeps its id, so that the
-    models that read it have to be built from scratch.
+    It is a hash over the model's SQL, the configuration that shapes its table, the macros and variables that it uses,
+    and the versions of dbt and DuckDB. project: dbt's manifest. variables: dbt variables.
+    sources: the code versions of the tables that Python stages. A batch that is staged again keeps its id, so models
+    that read it have to be rebuilt from scratch.
     """
     staged = {
         name: sources.get(dg.AssetKey([source["schema"], source["name"]]), "")
@@ -69,7 +69,7 @@ def _parts_of(
 
 
 def _macro_text(name: str, macros: Mapping[str, Any], known: dict[str, str]) -> str:
-    """The text of a macro of the project with those that it calls; nothing for one of dbt's own."""
+    """Return the text of a project macro and of the macros it calls; an empty text for a macro of dbt itself."""
     if name not in macros or not name.startswith("macro.quintet."):
         return ""
     if name not in known:
@@ -89,9 +89,9 @@ def versions_of(specs: Iterable[dg.AssetSpec]) -> dict[dg.AssetKey, str]:
 
 
 def stale_assets(versions: Mapping[dg.AssetKey, str], instance: dg.DagsterInstance) -> set[dg.AssetKey]:
-    """Return the assets that were built last by code of another version, or never.
+    """Return the assets that were never built, or last built by another code version.
 
-    versions: by asset, as `versions_of` gives them.
+    versions: by asset, as `versions_of` returns them.
     """
     built = instance.get_latest_materialization_code_versions(list(versions))
     return {key for key, version in versions.items() if built.get(key) != version}

@@ -1,4 +1,4 @@
 """Benchmarks: `python -m bench` lists them, `python -m bench NAME` runs one and prints a table beside its comparator.
 
-Timed limits live here and not in the tests, because machines differ. Each module with a `main` is one benchmark.
+Limits on time are here and not in the tests, because machines differ. Each module with a `main` is one benchmark.
 """

@@ -18,14 +18,14 @@ _USAGE = 2
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the arguments ask for and return the exit status."""
+    """Run the requested command and return the exit status."""
     found = benches()
     name, given = (arguments[0], arguments[1:]) if arguments else ("", [])
     if name in ("", "-h", "--help"):
         _list()
         return HOLDS
     if name not in (*found, "all", "install"):
-        print(f"no benchmark is called {name}; there are {', '.join(found)} and all", file=sys.stderr)
+        print(f"there is no benchmark {name}; choose one of {', '.join(found)}, or all", file=sys.stderr)
         return _USAGE
     try:
         with signals_raised():
@@ -47,7 +47,7 @@ def _list() -> None:
 
 
 def _all(arguments: Sequence[str]) -> int:
-    """Run all benchmarks and write the report; 1 if one failed or missed a limit."""
+    """Run all benchmarks and write the report; return 1 if one failed or missed a limit."""
     parser = options("all", f"Run all benchmarks and write {REPORT.relative_to(PROJECT)}.")
     quick = ["--quick"] if parser.parse_args(arguments).quick else []
     with tidied():

@@ -1,7 +1,7 @@
-"""Promo abuse: a batch over a million users, then sign-ups judged over HTTP beside them.
+"""Promo abuse: score a million users in a batch, then judge sign-ups over HTTP against them.
 
-`--users 100000` takes a minute. Every request is a sign-up of a new user, so that each is judged, written to the disk
-and added to the index before it is answered.
+`--users 100000` takes a minute. Every request is a sign-up of a new user, so that each is judged, written to disk
+and added to the index before the response.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _READY_SECONDS = 300
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured: users, sign-ups to send in turn and at what rate, seconds of a round, and rounds."""
+    """The size of a measurement: users, sign-ups to send in turn, their rate, seconds of a round, and rounds."""
 
     users: int
     bodies: int
@@ -96,7 +96,7 @@ def _batch_lines(figures: Mapping[str, float]) -> list[Line]:
 def _measure_service(url: str, headers: Mapping[str, str], home: Path, size: Size) -> list[Line]:
     ready_seconds = _wait_until_ready(url, headers)
     bodies, quarter = _bodies(home, size.bodies), size.bodies // 4
-    # What made the users leaves a gigabyte on its way to the disk, and several to be given back by the kernel.
+    # Generating the users leaves a gigabyte to be written to disk, and several for the kernel to free.
     os.sync()
     put_under_load(
         url,
@@ -136,7 +136,7 @@ def _measure_service(url: str, headers: Mapping[str, str], home: Path, size: Siz
 
 
 def _publish(home: Path) -> None:
-    """Publish a snapshot of what the service needs: users, usages, and the scorecard of their population."""
+    """Publish a snapshot with what the service needs: users, usages, and the scorecard of their population."""
     serving = home / "serving"
     serving.mkdir()
     users, usages = (pq.read_table(home / f"{name}.parquet") for name in ("users", "usages"))
@@ -162,7 +162,7 @@ def _publish(home: Path) -> None:
 
 
 def _bodies(home: Path, count: int) -> list[bytes]:
-    """Return sign-ups of new users who share what users of the world have."""
+    """Return sign-ups of new users who share attributes with users of the world."""
     with duckdb.connect() as connection:
         rows = connection.sql(
             f"select email, phone, first_name, last_name, ip_address, device_id, strftime(dob, '%Y-%m-%d') as dob, "

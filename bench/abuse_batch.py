@@ -1,6 +1,6 @@
-"""The part of `bench/abuse.py` in a process of its own: a batch over many users, and sign-ups judged one at a time.
+"""The separate process of `bench/abuse.py`: score many users in a batch, then judge sign-ups one at a time.
 
-Arguments: how many users, and the folder that users, usages and the measured figures are written to.
+Arguments: the number of users, and the folder for users, usages and the measured figures.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _JUDGED = 5_000
 
 
 def measure(count: int, folder: Path) -> None:
-    """Generate the users, score them all, and judge some; writes users.parquet, usages.parquet and figures.json."""
+    """Generate the users, score them all, and judge some; write users.parquet, usages.parquet and figures.json."""
     users, usages = _world(count)
     users.to_parquet(folder / "users.parquet")
     usages.to_parquet(folder / "usages.parquet")

@@ -1,4 +1,4 @@
-"""Payment alerts: how long a point takes, the endpoint under load, from an event to its chart and to its card.
+"""Payment alerts: time per point, the endpoint under load, and the delay from an event to its chart and its card.
 
 `--failing-minutes 10` takes the full ten minutes of a failing webhook (one minute by default).
 """
@@ -36,35 +36,35 @@ _TRANSACTIONS_A_MINUTE = 50
 _CLIENTS = 8
 _FIRST_DAY = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 _INCIDENTS = 12
-_SECONDS_FOR_DOUBLES = 3  # in which a message that is sent twice would come again
+_SECONDS_FOR_DOUBLES = 3  # to wait for messages that are sent twice
 
 
 class Receiver:
-    """A stand-in for a webhook: what came and when; it can be made to fail."""
+    """A stand-in for a webhook that records messages with their times; it can be made to fail."""
 
     def __init__(self) -> None:
         self.is_failing = False
-        self.taken: list[tuple[float, dict[str, Any]]] = []
+        self.received: list[tuple[float, dict[str, Any]]] = []
         self.url = ""
 
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:
-    """A receiver on this machine for as long as the body runs."""
+    """Yield a receiver on this machine for as long as the body runs."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            """Take a message, or fail."""
+            """Record a message, or fail."""
             body = self.rfile.read(int(self.headers["content-length"]))
             if not receiver.is_failing:
-                receiver.taken.append((time.monotonic(), json.loads(body)))
+                receiver.received.append((time.monotonic(), json.loads(body)))
             self.send_response(503 if receiver.is_failing else 202)
             self.send_header("content-length", "0")
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -74,21 +74,21 @@ def receiving() -> Iterator[Receiver]:
 
 
 def minute(number: int, **counts: int) -> list[dict[str, Any]]:
-    """The items of a minute, usual unless said otherwise; numbers count from the first day."""
+    """Return the items of a minute, with usual counts unless given; `number` counts minutes from the first day."""
     at = (_FIRST_DAY + dt.timedelta(minutes=number)).isoformat()
     usual = {"approved": 100, "denied": 10, "reversed": 1} | counts
     return [{"minute_at": at, "status": status, "count": count} for status, count in usual.items()]
 
 
 def transaction(first: int, number: int) -> dict[str, Any]:
-    """A transaction of a stream that begins with the minute `first`; one in ten is denied."""
+    """Return a transaction of a stream that begins with the minute `first`; one in ten is denied."""
     at = _FIRST_DAY + dt.timedelta(minutes=first + number // _TRANSACTIONS_A_MINUTE)
     status = "denied" if number % 10 == 0 else "approved"
     return {"minute_at": at.isoformat(), "status": status, "transaction_id": f"{first}-{number}"}
 
 
 def measure_scoring() -> Line:
-    """A detector led through two generated days."""
+    """Measure the scoring of a point, over two generated days."""
     minutes, _ = transaction_minutes(PaymentsWorld(days=2, checkout_days=1), seed=11)
     detector, points = Detector(), 0
     ordered = list(minutes_in_order(minutes))
@@ -100,7 +100,7 @@ def measure_scoring() -> Line:
 
 
 def measure_merchants(merchants: int) -> Line:
-    """A minute of each of many merchants, every one with a detector of its own."""
+    """Measure the scoring of one minute for many merchants, each with its own detector."""
     detectors = [Detector() for _ in range(merchants)]
     start = _FIRST_DAY.replace(tzinfo=None)
     rng = np.random.default_rng(3)
@@ -115,7 +115,7 @@ def measure_merchants(merchants: int) -> Line:
 
 
 def send(url: str, headers: Mapping[str, str], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One request on a connection of its own."""
+    """Send one request on a new connection and return the response."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc)
     connection.request("POST", _PATH, json.dumps(items).encode(), dict(headers))
     answer = connection.getresponse()
@@ -127,9 +127,9 @@ def send(url: str, headers: Mapping[str, str], items: Sequence[Mapping[str, Any]
 
 
 def measure_endpoint(url: str, headers: Mapping[str, str], seconds: float, first: int) -> tuple[list[Line], int]:
-    """Single transactions at a fixed rate, from several connections; gives the next minute's number too.
+    """Send single transactions at a fixed rate from several connections; return also the next minute's number.
 
-    Ten minutes of theirs pass in a second, so that minutes are scored meanwhile.
+    Ten simulated minutes pass in a second, so that minutes are scored meanwhile.
     """
     count = int(_PER_SECOND * seconds)
     bodies = [json.dumps(transaction(first, number)).encode() for number in range(2 * count)]
@@ -149,7 +149,7 @@ def measure_endpoint(url: str, headers: Mapping[str, str], seconds: float, first
 
 
 def measure_chart(url: str, headers: Mapping[str, str], first: int, rounds: int) -> tuple[Line, int]:
-    """From sending a minute until its event is read by who listens, which draws within a quarter of a second."""
+    """Measure the time from sending a minute until a listener reads its event; a page draws it within 0.25 s."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc)
     connection.request("GET", "/v1/payments/stream", headers=dict(headers))
     stream = connection.getresponse()
@@ -169,27 +169,27 @@ def measure_chart(url: str, headers: Mapping[str, str], first: int, rounds: int)
 
 
 def measure_card(url: str, headers: Mapping[str, str], receiver: Receiver, first: int) -> tuple[Line, int]:
-    """From sending the minute that fires until the webhook has its message."""
-    before = len(receiver.taken)
+    """Measure the time from sending the minute that fires until the webhook has its message."""
+    before = len(receiver.received)
     began = time.monotonic()
     send(url, headers, minute(first, denied=90))
-    while len(receiver.taken) == before and time.monotonic() - began < 60:
+    while len(receiver.received) == before and time.monotonic() - began < 60:
         time.sleep(0.01)
-    seconds = receiver.taken[before][0] - began if len(receiver.taken) > before else float("inf")
+    seconds = receiver.received[before][0] - began if len(receiver.received) > before else float("inf")
     return Line("event to delivered message", f"{seconds:.1f} s", "at most 5 s", seconds <= 5), first + 1
 
 
 def measure_failing(
     url: str, headers: Mapping[str, str], receiver: Receiver, first: int, minutes: float, incidents: int
 ) -> tuple[Line, int]:
-    """Incidents of their own while the webhook fails; afterwards each start and end must have come exactly once."""
-    before = len(receiver.taken)
+    """Start and end incidents while the webhook fails; afterwards each start and end must arrive exactly once."""
+    before = len(receiver.received)
     receiver.is_failing = True
     known = 0
     number = first
     began = time.monotonic()
     for place in range(incidents):
-        # half an hour of quiet ends the incident before
+        # half an hour of quiet ends the previous incident
         for _ in range(30):
             send(url, headers, minute(number))
             number += 1
@@ -207,12 +207,12 @@ def measure_failing(
         time.sleep(0.5)
         fired = [
             one["incident_id"]
-            for _, body in receiver.taken[before:]
+            for _, body in receiver.received[before:]
             for one in body["incidents"]
             if one["state"] == "firing" and one["series"].startswith("burst_")
         ]
     time.sleep(_SECONDS_FOR_DOUBLES)
-    keys = [body["key"] for _, body in receiver.taken[before:]]
+    keys = [body["key"] for _, body in receiver.received[before:]]
     doubled = len(keys) - len(set(keys)) + len(fired) - len(set(fired))
     lost = incidents - len(set(fired))
     figure = f"{incidents} incidents, {len(keys)} messages: {lost} lost, {doubled} doubled"

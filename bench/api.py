@@ -1,7 +1,7 @@
 """The HTTP service: times of the mart routes, a group-by beside Datasette, and snapshots swapped under load.
 
-It generates the full-size table of agency performance (213,328 rows), serves it, and installs Datasette into an
-environment of its own. A quick run serves the snapshot of a home that was built from the samples.
+It generates the full-size table of agency performance (213,328 rows), serves it, and installs Datasette into a
+separate environment. A quick run serves the snapshot of a home that was built from the samples.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ROWS_AN_AGENCY = 127  # of the generated world; what is generated beyond `_ROWS
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured: seconds under each load, snapshots swapped, turns of the group-by."""
+    """The size of a measurement: seconds under each load, snapshots swapped, turns of the group-by."""
 
     seconds: float
     swaps: int
@@ -56,8 +56,8 @@ _RATIOS = (
     ("RETENTION_POLY_QTY", "PREV_POLY_INFORCE_QTY"),
     ("WRTN_PREM_AMT", "PREV_WRTN_PREM_AMT"),
 )
-# What a summary answers: sums over the rows that know each measure, both sides of each ratio over those that know both,
-# how many rows lack each measure, rows and agencies. 99999 stands for what is not known.
+# The columns of a summary: sums over the rows that have each measure, both sides of each ratio over the rows that have
+# both, the rows that lack each measure, rows and agencies. 99999 stands for unknown.
 _SAME_QUESTION = (
     "select PROD_LINE, STAT_PROFILE_DATE_YEAR, count(*), count(distinct AGENCY_ID), "
     + ", ".join(f"sum(nullif({name}, 99999)), sum({name} = 99999)" for name in _MEASURES)
@@ -72,7 +72,7 @@ _SAME_QUESTION = (
 
 
 def _generate(raw: Path) -> Path:
-    """The full-size inbox file, cut to its number of rows."""
+    """Return the full-size inbox file, cut to its number of rows."""
     write_inboxes([make_sample(AgenciesWorld(agencies=round(_ROWS / _ROWS_AN_AGENCY * 1.1)), seed=7)], raw)
     (file,) = (raw / "agency_performance").glob("*.csv")
     with file.open(encoding="utf-8", newline="") as whole:
@@ -84,7 +84,7 @@ def _generate(raw: Path) -> Path:
 
 
 def _sqlite(file: Path, database: Path) -> int:
-    """Write the same file as a table of SQLite with numbers as numbers, for Datasette; return its number of rows."""
+    """Write the file as an SQLite table with numbers as numbers, for Datasette; return its number of rows."""
     with file.open(encoding="utf-8", newline="") as text, sqlite3.connect(database) as connection:
         rows = csv.reader(text)
         header = next(rows)
@@ -95,7 +95,7 @@ def _sqlite(file: Path, database: Path) -> int:
 
 
 def _mart_paths(count: int) -> list[str]:
-    """Questions to the mart routes, no two alike, so that none is answered from memory."""
+    """Return requests to the mart routes, no two alike, so that no response comes from the cache."""
     chance = random.Random(7)
     pivots = ["prod_line", "state", "year", "product", "agency", "vendor"]
     paths = set()
@@ -116,14 +116,14 @@ def _mart_paths(count: int) -> list[str]:
 
 
 def _popular(paths: Sequence[str], count: int) -> list[str]:
-    """Questions as readers ask them: a few often, most seldom (Zipf's law over a thousand of them)."""
+    """Return requests as readers send them: a few often, most seldom (Zipf's law over a thousand requests)."""
     chance = random.Random(8)
     asked = paths[:1_000]
     return chance.choices(asked, weights=[1 / place for place in range(1, len(asked) + 1)], k=count)
 
 
 def measure_routes(url: str, headers: Mapping[str, str], seconds: float) -> list[Line]:
-    """The mart routes alone and under 16 clients: questions as readers ask them, and only ones never asked before."""
+    """Measure the mart routes with one and 16 clients, on requests as readers send them and on only new ones."""
     paths = _mart_paths(20_000)
     put_under_load(url, paths[-50:], headers, 1, for_seconds(1))
     alone = put_under_load(url, _popular(paths, 5_000), headers, 1, for_seconds(seconds))
@@ -158,11 +158,11 @@ def _datasette(database: Path, port: int) -> list[str]:
 
 
 def measure_group_by(url: str, headers: Mapping[str, str], work: Path, file: Path, rounds: int) -> Line:
-    """Time a group-by over the whole table, asked of the service and of Datasette in turns."""
+    """Time a group-by over the whole table, in the service and in Datasette in turns."""
     years, pages = itertools.cycle(range(2005, 2010)), itertools.count(500)
 
     def ours(year: int) -> list[dict[str, float]]:
-        # a page size not asked for before, so that the answer is not one from memory
+        # a new page size, so that the response does not come from the cache
         query = f"group_by=prod_line,year&year_from={year}&page_size={next(pages)}"
         request = urllib.request.Request(f"{url}/v1/insurance/summary?{query}", headers=dict(headers))
         items: list[dict[str, float]] = json.load(urllib.request.urlopen(request))["items"]
@@ -203,7 +203,7 @@ def measure_group_by(url: str, headers: Mapping[str, str], work: Path, file: Pat
 
 
 def measure_swaps(url: str, headers: Mapping[str, str], serving: Path, swaps: int) -> Line:
-    """Replace and remove snapshots while 16 clients ask."""
+    """Replace and remove snapshots while 16 clients send requests."""
     done = threading.Event()
     source = (serving / "current.duckdb").resolve()
 

@@ -1,6 +1,6 @@
-"""Environments of other programs that the benchmarks compare with, which cannot share the project's packages.
+"""Environments for the programs that the benchmarks compare with, which cannot share the project's packages.
 
-They are kept in `.venv/comparators`, so that only the first run waits for the package index.
+They are kept in `.venv/comparators`, so that only the first run needs the package index.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.measure import MissingError
 
 INSTALL = "BENCH_INSTALL"
-"""Environment variable: with `never`, nothing is installed, and what is not there counts as missing."""
+"""Environment variable: with `never`, nothing is installed, and a program that is not there counts as missing."""
 
 COMPARATORS = {
     "datasette": ("datasette==0.65.5", "setuptools<81"),
@@ -24,9 +24,9 @@ COMPARATORS = {
 
 
 def comparator(name: str) -> Path:
-    """Return the `bin` folder of a comparator's environment, which is made first where there is none yet.
+    """Return the `bin` folder of a comparator's environment; create the environment if there is none yet.
 
-    Raises MissingError where it is not there and must not, or cannot, be installed.
+    Raises MissingError if it is not there and must not, or cannot, be installed.
     """
     folder = Path(sys.prefix) / "comparators" / name
     requirements = "\n".join(COMPARATORS[name])

@@ -1,8 +1,8 @@
 """Loan decisions: a simulated CRM against PostgreSQL, stream and service, by the CRM's own clock.
 
-Ten minutes quietly and as long again while Dagster materialises everything; `--seconds 60 --skip materialising` is
-shorter. `--ahead` runs the parts ahead of whatever else the machine does (real-time priority, root only): the figures
-of two quiet cores on a machine that is not quiet.
+Ten minutes on a quiet machine and ten while Dagster materialises everything; `--seconds 60 --skip materialising` is
+shorter. `--ahead` gives the parts real-time priority (root only), to get the figures of two quiet cores on a busy
+machine.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     if given.quick:
         given.seconds, given.rate, given.skip, warm_up = 1.0, 20.0, ["materialising"], 0.2
     if given.ahead:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))  # what is started from here on inherits it
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))  # processes started from here on inherit it
     lines: list[Line] = []
     clients = _CLIENTS_QUICK if given.quick else _CLIENTS
     with tempfile.TemporaryDirectory() as folder, DecisionWorld(Path(folder), clients, 7) as world:
@@ -118,7 +118,7 @@ def _latencies(tally: Tally, state: str, most_p50: float | None, most_p99: float
 
 
 def _cpu_seconds(world: DecisionWorld) -> dict[str, float]:
-    """Return the seconds of processor that each part has taken, its children with it."""
+    """Return the processor seconds of each part with its children."""
     pids = {"service": world.service_pid, "stream": world.stream_pid, "postgres": world.postgres.pid}
     found = {name: sum(map(_seconds_of, family(pid))) for name, pid in pids.items()}
     return found | {"simulator": time.process_time()}
@@ -137,7 +137,7 @@ def _materialise(home: Path, ended: threading.Event) -> None:
     environment = os.environ | run_environment(home, PROJECT / "data" / "raw")
     while not ended.is_set():
         for file in (*home.glob("warehouse.duckdb*"), *home.glob("serving/current.duckdb")):
-            file.unlink()  # so that the next run builds all of it
+            file.unlink()  # so that the next run builds everything
         run = subprocess.Popen(
             [sys.executable, "-m", "cli.run"],
             cwd=PROJECT,

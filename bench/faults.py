@@ -1,7 +1,7 @@
-"""Faults for long: splits, orders and re-sends, kills, two runs at once, a store that is away.
+"""Long fault tests: splits, orders and re-sends, kills, two runs at once, a store that is down.
 
-What draws at random with many seeds, 100 kills over stream, S3 server and PostgreSQL, ten minutes without the S3
-server, and 50 kills under loan decisions at 200 applications a second. The suite runs the same tests, each short.
+Random tests with many seeds, 100 kills of stream, S3 server and PostgreSQL, ten minutes without the S3 server, and 50
+kills under loan decisions at 200 applications a second. The suite runs the same tests, each short.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _line(what: str, tests: Sequence[str]) -> Line:
-    """Run tests in a process of their own. Raises BenchError where none was run."""
+    """Run tests in a separate process. Raises BenchError if none was run."""
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results.xml"
         began = time.perf_counter()
@@ -45,7 +45,7 @@ def _line(what: str, tests: Sequence[str]) -> Line:
             given = ["-q", "--no-cov", "-p", "no:cacheprovider", f"--basetemp={folder}/tests", f"--junitxml={results}"]
             run([sys.executable, "-m", "pytest", *given, *tests])
         except CalledProcessError as error:
-            print(error.output, end="")  # what a test that failed has to say
+            print(error.output, end="")  # the output of failed tests
         seconds = time.perf_counter() - began
         cases = list(ElementTree.parse(results).iter("testcase")) if results.is_file() else []
     if not cases:

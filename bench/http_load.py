@@ -21,7 +21,7 @@ _PATIENCE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Load:
-    """The times of all answers, how many seconds the load lasted, and the answers that were no 200 or 304."""
+    """The times of all responses, the seconds that the load lasted, and the responses other than 200 or 304."""
 
     milliseconds: np.ndarray
     seconds: float
@@ -46,13 +46,13 @@ def put_under_load(
     bodies: Sequence[bytes] | None = None,
     per_second: float | None = None,
 ) -> Load:
-    """Ask for the paths in turn from `clients` connections until `until` says so, checked between requests.
+    """Request the paths in turn from `clients` connections until `until` returns true between two requests.
 
-    bodies: what is posted, in turn; without any the paths are got. per_second: how many requests are begun in a second
-    over all clients, at even intervals; as many as are answered if None. A request that begins late counts its delay.
+    bodies: the bodies to POST, in turn; without any, send GET. per_second: the requests to start in a second over all
+    clients, at even intervals; None for no limit. A request that starts late counts its delay.
     """
     gc.collect()
-    gc.freeze()  # a look for garbage among all that is loaded here would be timed as the service's
+    gc.freeze()  # garbage collection here would be timed as the service's
     turn, times, failed = itertools.cycle(paths), [], []
     contents = itertools.cycle(bodies or [b""])
     method = "GET" if bodies is None else "POST"
@@ -71,7 +71,7 @@ def put_under_load(
 
     def ask() -> None:
         connection = _connected(where.hostname, where.port)
-        is_first = True  # each client asks at least once, however busy the machine is
+        is_first = True  # each client sends at least one request, however busy the machine is
         while is_first or not until():
             is_first = False
             path, request, began = following()

@@ -1,7 +1,7 @@
-"""Loading, modelling and publishing files, each beside what it is held against.
+"""Load, model and publish files, each beside its comparator.
 
-It takes 8 GB of disk in the temporary folder. A quick run takes a few thousand rows, leaves out the file of 2 GB, and
-runs over the samples in a copy of a home that is built already.
+It needs 8 GB of disk in the temporary folder. A quick run uses a few thousand rows, skips the file of 2 GB, and runs
+over the samples in a copy of a built home.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ USUALLY = "10 minutes"
 _NOW = dt.datetime(2026, 1, 1)
 _MEMORY_LIMIT = "800MB"
 _RESULTS = "tag:results"
-_ABOVE_ALL_IDS = 1_000_000_000  # of the first files
+_ABOVE_ALL_IDS = 1_000_000_000  # larger than the ids of the first files
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured: rows to load, rounds, files they are split into, conversions to model, publications."""
+    """The size of a measurement: rows to load, rounds, files for these rows, conversions to model, publications."""
 
     rows: int
     rounds: int
     files: int
-    clicks: int
+    conversions: int
     publications: int
 
 
@@ -149,12 +149,12 @@ def measure_memory(work: Path, file: Path) -> Line:
 
 
 def _model_seconds(warehouse: Path, target: Path, *, full: bool) -> float:
-    """Build the models of conversions that stand on files; return the seconds that dbt reports for them in sum.
+    """Build the conversions models that read files; return the total of the seconds that dbt reports for them.
 
-    The models that stand on matches are small and built whole each time; `matching` measures what is before them.
+    The models that read matches are small and rebuilt in full each time; `matching` measures the step before them.
     """
     with _warehouse(warehouse) as connection:
-        resolve_new_spellings(connection, anew=full)
+        resolve_new_spellings(connection, from_scratch=full)
         batches = loaded_batches(connection)
     arguments = [
         "--select",
@@ -180,9 +180,9 @@ def _model_seconds(warehouse: Path, target: Path, *, full: bool) -> float:
 def measure_models(work: Path, size: Size) -> list[Line]:
     """Time a batch of 1% new rows beside the full build, and publishing beside the copy of a file."""
     raw, warehouse = work / "models", work / "models.duckdb"
-    write_inboxes([sample_of(ClicksWorld(clicks=size.clicks), [BrokerWorld()], seed=7)], raw)
+    write_inboxes([sample_of(ClicksWorld(clicks=size.conversions), [BrokerWorld()], seed=7)], raw)
     later = work / "later"
-    small = ClicksWorld(clicks=size.clicks // 100, first_day=dt.date(2024, 6, 1))
+    small = ClicksWorld(clicks=size.conversions // 100, first_day=dt.date(2024, 6, 1))
     write_inboxes([sample_of(small, [BrokerWorld(partner="later")], seed=8)], later)
     source_gb = sum(path.stat().st_size for path in raw.rglob("*.csv")) / 1e9
     load_inbox(raw, warehouse)
@@ -194,7 +194,7 @@ def measure_models(work: Path, size: Size) -> list[Line]:
     per_gb = published / source_gb
     return [
         Line(
-            f"models, a batch of 1% new rows on {size.clicks:,} conversions",
+            f"models, a batch of 1% new rows on {size.conversions:,} conversions",
             f"{batch:.2f} s, {batch / full:.1%} of the full build",
             "at most 10%",
             batch <= 0.1 * full,
@@ -211,7 +211,7 @@ def measure_models(work: Path, size: Size) -> list[Line]:
 
 
 def _add_later_files(later: Path, raw: Path, shift: int) -> None:
-    """Bring the later files into the inboxes, their conversions under ids that the first ones do not use."""
+    """Copy the later files into the inboxes, with conversion ids that the first files do not use."""
     with duckdb.connect() as connection:
         for path in later.glob("conversions/*.csv"):
             connection.execute(
@@ -250,7 +250,7 @@ def measure_run(home: Path) -> Line:
 
 
 def measure_run_again(home: Path) -> Line:
-    """Time a run over the same samples into the home that has them."""
+    """Time a run over the same samples into the same home."""
     environment = run_environment(home, PROJECT / "data" / "raw")
     seconds, peak_mb = run_and_watch(["-m", "cli.run"], environment)
     return Line("run again, nothing new", f"{seconds:.1f} s, {peak_mb:,.0f} MB at most", "at most 10 s", seconds <= 10)

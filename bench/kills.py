@@ -1,8 +1,8 @@
-"""Kill `quintet run`, `dev`, `up` and a run of the Dagster UI at random moments; nothing that died blocks what follows.
+"""Kill `quintet run`, `dev`, `up` and a run of the Dagster UI at random moments; a kill must not block the next run.
 
-`--quick` kills `quintet run` once at its beginning, in a home that has what depends on the code alone. For each command
-and signal the table shows how long the command took to end, how many of its processes were left, and how long the next
-`quintet run` took to begin its work, beside the same without a kill before it.
+`--quick` kills `quintet run` once at its start, in a home that has the results that depend on the code alone. For each
+command and signal the table shows how long the command took to end, how many of its processes were left, and how long
+the next `quintet run` took to start its work, beside the time without a kill.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ mutation ($params: ExecutionParams!) {
 
 @dataclass(frozen=True)
 class Kill:
-    """What was killed and what came of it. Seconds; begins: from the start of the next run until a step reports."""
+    """A kill and its outcome, in seconds. begins: from the start of the next run until a step reports."""
 
     command: str
     signal: signal.Signals
@@ -53,7 +53,7 @@ class Kill:
 
 
 class World:
-    """A home of its own, with free ports."""
+    """A separate home with free ports."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -76,7 +76,7 @@ class World:
         )
 
     def processes(self) -> set[int]:
-        """The processes that live for this home."""
+        """Return the processes that run for this home."""
         sign, found = f"QUINTET_HOME={self.home}\0".encode(), set()
         for process in Path("/proc").iterdir():
             try:
@@ -88,7 +88,7 @@ class World:
         return found
 
     def begin_a_run(self) -> float:
-        """Start a run, stop it once its first step has begun; the seconds from its start until then."""
+        """Start a run, stop it once its first step has begun, and return the seconds until then."""
         began = time.monotonic()
         process = self.start("run")
         assert process.stdout is not None
@@ -101,7 +101,7 @@ class World:
         return seconds
 
     def launch(self) -> int:
-        """Start a run through the webserver; the process that executes it, once there is one."""
+        """Start a run through the webserver and return the process that executes it."""
         params = {
             "selector": {
                 "repositoryLocationName": "definitions:defs",
@@ -119,7 +119,7 @@ class World:
 
 
 def try_kill(world: World, command: str, number: signal.Signals, after: float) -> Kill:
-    """Start a command, kill it after some seconds, and see what follows."""
+    """Start a command, kill it after some seconds, and return the outcome."""
     ports = ["--dagster-port", str(world.dagster_port)]
     arguments = {"run": ["run"], "dev": ["dev", *ports], "up": ["up", *ports], "ui": ["dev", *ports]}[command]
     process = world.start(*arguments)
@@ -135,7 +135,7 @@ def _kill(world: World, command: str, process: subprocess.Popen[str], number: si
     victim = world.launch() if command == "ui" else process.pid
     time.sleep(after)
     began = time.monotonic()
-    with suppress(ProcessLookupError):  # a run that was done before its moment came
+    with suppress(ProcessLookupError):  # the run had already ended
         os.kill(victim, number)
     if command == "ui":
         _until(lambda: victim not in living(marks_folder(world.home / "dagster")).values())
@@ -169,13 +169,13 @@ def main() -> int:
         for place in range(count):
             command = commands[place % len(commands)]
             number = _SIGNALS[(place // len(commands)) % len(_SIGNALS)]
-            world = World(Path(folder) / f"home_{place}")  # with nothing built, so that there is work to kill
+            world = World(Path(folder) / f"home_{place}")  # nothing is built, so that there is work to kill
             kills.append(try_kill(world, command, number, draw.uniform(0.2, latest[command])))
     return print_lines(f"Kills; without one a run begins its work after {usual:.1f} s", lines_of(kills, usual))
 
 
 def lines_of(kills: Sequence[Kill], usual: float) -> list[Line]:
-    """Each kill with what is asked of it. usual: seconds until a run begins its work without a kill before it."""
+    """Return the lines of the kills with their limits. usual: seconds until a run starts its work without a kill."""
     lines = []
     for kill in kills:
         name = f"{kill.command}, {kill.signal.name} after {kill.after:.1f} s"
@@ -198,7 +198,7 @@ def _until(holds: Callable[[], bool]) -> None:
     until = time.monotonic() + _PATIENCE_SECONDS
     while not holds():
         if time.monotonic() > until:
-            raise TimeoutError(f"nothing happened within {_PATIENCE_SECONDS:.0f} s")
+            raise TimeoutError(f"the expected state was not reached within {_PATIENCE_SECONDS:.0f} s")
         time.sleep(0.2)
 
 

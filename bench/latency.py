@@ -1,4 +1,4 @@
-"""From a dropped file of two rows to the published snapshot, by a run and under dev, beside a bare `dbt build`.
+"""Time from a dropped file of two rows to the published snapshot, by a run and under dev, beside a bare `dbt build`.
 
 The full version builds the samples once. `--quick` measures one run of payments in a copy of a built home.
 """
@@ -35,12 +35,12 @@ _ROUNDS = 3
 
 
 _AT_IDLE = "import os, sys; from cli.supervisor import step_back; step_back(); os.execvp(sys.argv[1], sys.argv[1:])"
-"""Runs a command with the priority of a run, so that what else the machine does slows both."""
+"""Runs a command with the priority of a run, so that other load on the machine slows both."""
 
 
 @dataclass(frozen=True)
 class Drop:
-    """A dataset, the column that makes rows of the sample new ones, and its value for the row with a number."""
+    """A dataset, the column that makes rows of the sample new, and its value for the row with a number."""
 
     dataset: str
     column: str
@@ -48,7 +48,7 @@ class Drop:
 
     @property
     def domain(self) -> str:
-        """The business that the dataset belongs to."""
+        """The domain of the dataset."""
         return "lending" if self.dataset == INBOX else DATASETS[self.dataset].domain
 
 
@@ -62,7 +62,7 @@ DROPS = (
 
 
 class Home:
-    """Inboxes and a home of this benchmark's own."""
+    """Separate inboxes and a home for this benchmark."""
 
     def __init__(self, folder: Path) -> None:
         self.raw, self.home, self._rows = folder / "raw", folder / "home", 0
@@ -71,12 +71,12 @@ class Home:
         self.environment = inherited | run_environment(self.home, self.raw)
 
     def snapshot(self) -> str:
-        """The name of the current snapshot; empty where there is none."""
+        """Return the name of the current snapshot; empty if there is none."""
         current = self.home / "serving" / "current.duckdb"
         return current.resolve().name if current.exists() else ""
 
     def drop(self, drop: Drop) -> None:
-        """Drop a file of two rows that no file had before; of a loan book, a dump with two more rows."""
+        """Drop a file with two new rows; for the loan book, a dump with two more rows."""
         if drop.dataset == INBOX:
             self._rows += 2
             text = min((PROJECT / "data" / "raw" / INBOX).glob("*.sql")).read_text("utf-8")
@@ -98,14 +98,14 @@ class Home:
         self._put(drop, ".csv", written.getvalue())
 
     def _put(self, drop: Drop, suffix: str, text: str) -> None:
-        """Write a file of the next day, whole from the moment it has its name."""
+        """Write a file of the next day, which gets its name when it is complete."""
         day = self._rows // 2
         part = self.raw / drop.dataset / f"2024-{4 + day // 28:02d}-{1 + day % 28:02d}{suffix}.part"
         part.write_text(text, encoding="utf-8", newline="")
         part.rename(part.with_suffix(""))
 
     def run(self, *arguments: str) -> float:
-        """Run to the end, and give the seconds until the snapshot was another one."""
+        """Run to the end, and return the seconds until there was a new snapshot."""
         before, began = self.snapshot(), time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", "cli.run", *arguments],
@@ -122,7 +122,7 @@ class Home:
         return seconds
 
     def bare_dbt(self, drop: Drop) -> float:
-        """Build the models that such a file touches with dbt's own command; gives the seconds."""
+        """Build the models that such a file affects with dbt's own command; return the seconds."""
         fed_by_files = [f"source:raw.{drop.dataset}+"] if drop.dataset in DATASETS else []
         selection = [*fed_by_files, "marts.ops", *(f"tag:results,{layer}.{drop.domain}" for layer in ("ml", "marts"))]
         target = self.home / "bare"
@@ -149,7 +149,7 @@ class Home:
 
     @contextmanager
     def dev(self) -> Iterator[None]:
-        """Dagster with its sensors on, until the body ends."""
+        """Run Dagster with its sensors on until the body ends."""
         process = subprocess.Popen(
             [sys.executable, "-m", "cli", "dev", "--dagster-port", str(free_port())],
             cwd=PROJECT,
@@ -169,7 +169,7 @@ class Home:
             process.wait()
 
     def dropped_under_dev(self, drop: Drop) -> float:
-        """Drop a file while dev is up; gives the seconds from the moment it is complete to the snapshot."""
+        """Drop a file while dev is up; return the seconds from the complete file to the snapshot."""
         before = self.snapshot()
         self.drop(drop)
         began = time.perf_counter()
@@ -185,7 +185,7 @@ def _until(is_reached: Callable[[], bool], began: float) -> float:
 
 
 def measure_runs(home: Home, drop: Drop, rounds: int, *arguments: str) -> tuple[list[float], list[float]]:
-    """The seconds of runs and of the bare builds of the same models, which take turns."""
+    """Return the seconds of runs and of bare builds of the same models, in turns."""
     runs, bare = [], []
     for _ in range(rounds):
         home.drop(drop)

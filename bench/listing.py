@@ -1,4 +1,4 @@
-"""Find the benchmarks of this folder: a module with a function `main` is one, whoever adds it."""
+"""Find the benchmarks of this folder: every module with a function `main` is one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LINES_OF_OUTPUT = 8
 
 @dataclass(frozen=True)
 class Bench:
-    """A benchmark: its name, what it measures in one line, and the time that it usually takes."""
+    """A benchmark: its name, a summary in one line, and its usual duration."""
 
     name: str
     summary: str
@@ -54,7 +54,7 @@ def _usually(tree: ast.Module) -> str:
 def run_bench(name: str, options: Sequence[str]) -> int:
     """Run a benchmark in this process with its options and return its exit status.
 
-    Whatever it fails of is printed as a message, and nothing that it started or wrote stays.
+    A failure is printed as a message, and nothing that it started or wrote is left behind.
     """
     former, sys.argv = sys.argv, [f"python -m bench {name}", *options]
     try:
@@ -65,7 +65,7 @@ def run_bench(name: str, options: Sequence[str]) -> int:
     except MissingError as error:
         print(f"{name}: skipped: {error}", flush=True)
         return FAILED if os.environ.get("CI") == "true" else SKIPPED
-    except Exception as error:  # the edge: a fault of any kind ends as a message
+    except Exception as error:  # the outermost level: any fault becomes a message
         print(f"{name}: failed: {_in_words(error)}", flush=True)
         return FAILED
     finally:
@@ -73,7 +73,7 @@ def run_bench(name: str, options: Sequence[str]) -> int:
 
 
 def _in_words(error: Exception) -> str:
-    """Say what failed and where, with the last lines of what a command wrote."""
+    """Return what failed and where, with the last lines of a command's output."""
     if isinstance(error, BenchError):
         return str(error)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent == _FOLDER]

@@ -1,6 +1,6 @@
 """Load a large PostgreSQL dump of a loan book: rate and memory, beside `psql`.
 
-The dump holds a whole CRM: a loan book, and a table that lending does not need, which fills it up to its size.
+The dump has a whole CRM: a loan book, and a table that lending does not need, which fills it up to the wanted size.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Matching at scale beside Splink 5.0.0 and DuckDB's ASOF join, on generated worlds with known truth.
 
-Splink runs in an environment of its own (its one-to-one clustering needs DuckDB 1.5.6). The largest world, matched by
-us alone, is ten copies of the one of 2,000,000 conversions, one after another in time. Each contestant runs in a
-process of its own over the same Parquet files. Splink and the ASOF join are given the clock's offset; matching has to
+Splink runs in a separate environment (its one-to-one clustering needs DuckDB 1.5.6). The largest world, which only
+Quintet matches, is ten copies of the world with 2,000,000 conversions, one after another in time. Each contestant runs
+in a separate process over the same Parquet files. Splink and the ASOF join get the clock's offset; matching has to
 estimate it.
 """
 
@@ -31,16 +31,16 @@ from quintet.samples.conversions import BrokerWorld, ClicksWorld, sample_of
 USUALLY = "20 minutes"
 
 _OFFSET_SECONDS = 7_200
-_CLICKS_PER_DAY = 333
-# Memory enough for the largest world.
+_CONVERSIONS_PER_DAY = 333
+# Enough memory for the largest world.
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"threads": 2, "memory_limit": "2GB"}
 _ASOF, _SPLINK = (str(Path(__file__).with_name(f"matching_{name}.py")) for name in ("asof", "splink"))
-_DATA = MatchInput("clicks", "broker_rows")
+_DATA = MatchInput("conversions", "broker_rows")
 
 
-def write_world(folder: Path, clicks: int, seed: int) -> None:
-    """Write clicks.parquet, rows.parquet, truth.parquet: lognormal lag, a clock two hours ahead, misspelt countries."""
-    days = max(clicks // _CLICKS_PER_DAY, 30)
+def write_world(folder: Path, conversions: int, seed: int) -> None:
+    """Write conversions.parquet and rows.parquet: lognormal lag, a clock two hours ahead, misspelt countries."""
+    days = max(conversions // _CONVERSIONS_PER_DAY, 30)
     broker = BrokerWorld(
         opens_after_days=0,
         closes_after_days=days,
@@ -50,7 +50,7 @@ def write_world(folder: Path, clicks: int, seed: int) -> None:
         misspelt_share=0.3,
         repeated_share=0,
     )
-    sample = sample_of(ClicksWorld(clicks=clicks, days=days, countries=60), [broker], seed)
+    sample = sample_of(ClicksWorld(clicks=conversions, days=days, countries=60), [broker], seed)
     files = {file.dataset: file.rows for file in sample.files}
     site, rows = files["conversions"], files["broker_rows"]
     spellings = pd.concat([site["country_name"], rows["country_residency"], rows["ip_country"]]).dropna().unique()
@@ -63,27 +63,29 @@ def write_world(folder: Path, clicks: int, seed: int) -> None:
     truth = sample.truth["broker_rows"]["conversion_id"].astype("Int64")
     with duckdb.connect() as connection:
         connection.register("site", site[["id", "country_iso2", "created_at"]].drop_duplicates("id"))
-        connection.register("sent", rows[["timestamp", "residency_iso2", "ip_iso2"]].assign(link=truth).reset_index())
+        connection.register(
+            "broker_rows", rows[["timestamp", "residency_iso2", "ip_iso2"]].assign(link=truth).reset_index()
+        )
         connection.execute(
             "copy (select id as unique_id, epoch(created_at)::bigint as at_second, country_iso2 as country from site) "
-            f"to '{folder / 'clicks.parquet'}'"
+            f"to '{folder / 'conversions.parquet'}'"
         )
         connection.execute(
             f"copy (select 'b' || index as unique_id, timestamp - {_OFFSET_SECONDS} as at_second, ip_iso2 as country, "
-            f"residency_iso2 as residency, link::bigint as link from sent) to '{folder / 'rows.parquet'}'"
+            f"residency_iso2 as residency, link::bigint as link from broker_rows) to '{folder / 'rows.parquet'}'"
         )
 
 
 def write_copies(world: Path, folder: Path, copies: int, days: int) -> None:
-    """Write `copies` of a world, each `days` later than the one before, with ids of its own."""
+    """Write `copies` of a world, each `days` later than the previous one, with new ids."""
     with duckdb.connect() as connection:
-        apart = f"select max(unique_id) + 1 from '{world / 'clicks.parquet'}'"
+        apart = f"select max(unique_id) + 1 from '{world / 'conversions.parquet'}'"
         [(ids,)] = connection.execute(apart).fetchall()
         numbers = f"range({copies}) as copies(number)"
         later = f"at_second + number * {days * 86_400} as at_second"
         connection.execute(
             f"copy (select * exclude (number) replace (unique_id + number * {ids} as unique_id, {later}) "
-            f"from '{world / 'clicks.parquet'}', {numbers}) to '{folder / 'clicks.parquet'}'"
+            f"from '{world / 'conversions.parquet'}', {numbers}) to '{folder / 'conversions.parquet'}'"
         )
         connection.execute(
             f"copy (select * exclude (number) replace (unique_id || '-' || number as unique_id, {later}, "
@@ -92,11 +94,11 @@ def write_copies(world: Path, folder: Path, copies: int, days: int) -> None:
 
 
 def run_matching(folder: Path) -> None:
-    """Train a model and match; writes result.parquet."""
+    """Train a model, match, and write result.parquet."""
     with duckdb.connect(str(folder / "work.duckdb"), config=_CONFIG) as connection:
         connection.execute(
-            "create view clicks as select unique_id as conversion_id, country as country_iso2, "
-            f"make_timestamp(at_second * 1000000) as created_at from '{folder / 'clicks.parquet'}'"
+            "create view conversions as select unique_id as conversion_id, country as country_iso2, "
+            f"make_timestamp(at_second * 1000000) as created_at from '{folder / 'conversions.parquet'}'"
         )
         connection.execute(
             "create view broker_rows as select unique_id as broker_row_id, 'one' as partner, "
@@ -107,13 +109,13 @@ def run_matching(folder: Path) -> None:
         (folder / "model.json").write_text(model.to_json(), "utf-8")
         match(connection, _DATA, model)
         connection.execute(
-            "copy (select conversion_id as click, broker_row_id as broker_row from matching.matches "
+            "copy (select conversion_id as conversion, broker_row_id as broker_row from matching.matches "
             f"where tier = 'matched') to '{folder / 'result.parquet'}'"
         )
 
 
 def run_late_batch(folder: Path) -> None:
-    """Print the seconds of bringing matches up to date when the rows of 1% of the days come late."""
+    """Print the seconds to update the matches when the broker rows of 1% of the days arrive late."""
     with duckdb.connect(str(folder / "work.duckdb"), config=_CONFIG) as connection:
         model = MatchingModel.from_json((folder / "model.json").read_text("utf-8"))
         [(first, last)] = connection.execute(
@@ -121,7 +123,7 @@ def run_late_batch(folder: Path) -> None:
         ).fetchall()
         middle = first + (last - first) / 2
         late = f"broker_at >= '{middle}' and broker_at < '{middle + (last - first) / 100}'"
-        match(connection, MatchInput("clicks", f"(select * from broker_rows where not ({late}))"), model)
+        match(connection, MatchInput("conversions", f"(select * from broker_rows where not ({late}))"), model)
         began = time.perf_counter()
         match(connection, _DATA, model)
         print(time.perf_counter() - began)
@@ -132,7 +134,7 @@ _CALL = "import sys; from pathlib import Path; from bench.matching import {0}; {
 
 @dataclass(frozen=True)
 class Run:
-    """What a contestant took and reached."""
+    """The time, memory and F1 of a contestant."""
 
     seconds: float
     peak_mb: float
@@ -148,22 +150,22 @@ def _run_matching(folder: Path) -> Run:
 
 
 def _run_other(folder: Path, script: str, python: str = sys.executable) -> Run:
-    files = [str(folder / name) for name in ("clicks.parquet", "rows.parquet", "result.parquet")]
+    files = [str(folder / name) for name in ("conversions.parquet", "rows.parquet", "result.parquet")]
     return _scored(folder, *run_and_watch([script, *files], python=python))
 
 
 def _scored(folder: Path, seconds: float, peak_mb: float) -> Run:
     with duckdb.connect() as connection:
         [(matched, right)] = connection.execute(
-            f"select count(*), count(*) filter (where link = click) from '{folder / 'result.parquet'}' as found "
-            f"join '{folder / 'rows.parquet'}' as sent on sent.unique_id = found.broker_row"
+            f"select count(*), count(*) filter (where link = conversion) from '{folder / 'result.parquet'}' as found "
+            f"join '{folder / 'rows.parquet'}' as broker_rows on broker_rows.unique_id = found.broker_row"
         ).fetchall()
         [(links,)] = connection.execute(f"select count(link) from '{folder / 'rows.parquet'}'").fetchall()
     return Run(seconds, peak_mb, 2 * right / (matched + links))
 
 
 def _splink() -> tuple[str, str]:
-    """Return the Python that has Splink, or nothing and the reason."""
+    """Return the Python that has Splink, or an empty text and the reason."""
     try:
         return str(comparator("splink") / "python"), ""
     except MissingError as missing:
@@ -171,22 +173,22 @@ def _splink() -> tuple[str, str]:
 
 
 def measure(work: Path, *, quick: bool) -> list[Line]:
-    """Run all contestants at all sizes, and say how the time of matching grows."""
+    """Run all contestants at all sizes, and measure how the time of matching grows."""
     sizes = (1_000, 5_000) if quick else (20_000, 200_000, 2_000_000)
     python, why_not = _splink()
     lines: list[Line] = []
     ours: dict[int, Run] = {}
     theirs: Run | None = None
-    for clicks in sizes:
-        folder = work / str(clicks)
+    for conversions in sizes:
+        folder = work / str(conversions)
         folder.mkdir()
-        write_world(folder, clicks, seed=3)
-        ours[clicks] = _run_matching(folder)
-        if quick and clicks != sizes[-1]:  # the smallest is there for the exponent alone
+        write_world(folder, conversions, seed=3)
+        ours[conversions] = _run_matching(folder)
+        if quick and conversions != sizes[-1]:  # the smallest size is only for the exponent
             continue
         join = _run_other(folder, _ASOF)
         theirs = _run_other(folder, _SPLINK, python) if python else None
-        lines += _beside(clicks, ours[clicks], theirs, join, why_not)
+        lines += _beside(conversions, ours[conversions], theirs, join, why_not)
     largest = sizes[-1]
     if theirs is not None:
         faster, memory = theirs.seconds / ours[largest].seconds, ours[largest].peak_mb / theirs.peak_mb
@@ -200,25 +202,25 @@ def measure(work: Path, *, quick: bool) -> list[Line]:
     if not quick:
         tenfold = work / "tenfold"
         tenfold.mkdir()
-        write_copies(work / str(largest), tenfold, 10, largest // _CLICKS_PER_DAY)
+        write_copies(work / str(largest), tenfold, 10, largest // _CONVERSIONS_PER_DAY)
         last = _run_matching(tenfold)
         lines.append(Line(f"matching, {10 * largest:,}", last.in_words(), "below 8,000 MB", last.peak_mb < 8_000))
     return lines
 
 
-def _beside(clicks: int, ours: Run, splink: Run | None, join: Run, why_not: str) -> list[Line]:
-    """Return the lines of one size: matching beside Splink, if it is there, and beside the ASOF join."""
+def _beside(conversions: int, ours: Run, splink: Run | None, join: Run, why_not: str) -> list[Line]:
+    """Return the lines of one size: matching beside Splink, if installed, and beside the ASOF join."""
     beside_splink = f"Splink 5.0.0: {splink.in_words()}" if splink else why_not
     return [
         Line(
-            f"matching, {clicks:,}",
+            f"matching, {conversions:,}",
             ours.in_words(),
             "F1 above Splink's",
             splink is None or ours.f1 > splink.f1,
             beside_splink,
         ),
         Line(
-            f"F1 above the ASOF join, {clicks:,}",
+            f"F1 above the ASOF join, {conversions:,}",
             f"{ours.f1 - join.f1:+.3f}",
             "above 0",
             ours.f1 > join.f1,

@@ -1,7 +1,7 @@
 """The comparator of `bench/matching.py` in SQL alone: DuckDB's ASOF join.
 
-Arguments: clicks.parquet, rows.parquet and result.parquet, as those of `bench/matching_splink.py`. Nothing of the
-project is imported here, so that memory and time are those of the join.
+Arguments: conversions.parquet, rows.parquet and result.parquet, as for `bench/matching_splink.py`. Nothing of the
+project is imported here, so that only the join's memory and time are measured.
 """
 
 import sys
@@ -9,16 +9,16 @@ import sys
 import duckdb
 
 
-def join(clicks: str, rows: str, result: str) -> None:
-    """Give each row the last click of its country, and each click the first row that took it."""
+def join(conversions: str, rows: str, result: str) -> None:
+    """Match each broker row with the last conversion of its country, and keep each conversion's first row."""
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.execute(f"""
             copy (
-                select clicks.unique_id as click, sent.unique_id as broker_row
-                from '{rows}' as sent
-                asof join '{clicks}' as clicks
-                    on sent.country = clicks.country and sent.at_second >= clicks.at_second
-                qualify row_number() over (partition by click order by sent.at_second, broker_row) = 1
+                select conversions.unique_id as conversion, broker_rows.unique_id as broker_row
+                from '{rows}' as broker_rows
+                asof join '{conversions}' as conversions
+                    on broker_rows.country = conversions.country and broker_rows.at_second >= conversions.at_second
+                qualify row_number() over (partition by conversion order by broker_rows.at_second, broker_row) = 1
             ) to '{result}'
         """)
 

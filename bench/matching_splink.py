@@ -1,8 +1,8 @@
-"""The comparator of `bench/matching.py`: Splink links clicks and broker rows one to one.
+"""The comparator of `bench/matching.py`: Splink links conversions and broker rows one to one.
 
-Runs in an environment of its own (splink 5.0.0, duckdb 1.5.6): nothing of the project is imported here.
-Arguments: clicks.parquet (unique_id, at_second, country), rows.parquet (unique_id, at_second on our clock, country,
-residency), result.parquet. Splink is given what the project has to estimate: the clock's offset and the countries.
+Runs in a separate environment (splink 5.0.0, duckdb 1.5.6): nothing of the project is imported here.
+Arguments: conversions.parquet (unique_id, at_second, country), rows.parquet (unique_id, at_second on our clock,
+country, residency), result.parquet. Splink gets what the project has to estimate: the clock's offset and the countries.
 """
 
 import logging
@@ -17,31 +17,31 @@ from splink import DuckDBAPI, Linker, SettingsCreator
 
 _BUCKET_SECONDS = 4 * 3_600
 _LAGS = (60, 120, 240, 480, 960, 1_920, 3_840, 7_680)
-_LEAST = 0.1  # the best of several on the world of 20,000
+_LEAST = 0.1  # the best of several values on the world of 20,000
 _LAG = "(moment_r - moment_l)"
 
 
 def link() -> None:
     """Train by expectation-maximisation, predict, and keep the mutually best links."""
-    clicks, rows, result = sys.argv[1:4]
+    conversions, rows, result = sys.argv[1:4]
     logging.getLogger("splink").setLevel(logging.ERROR)
     connection = duckdb.connect(config={"threads": 2})
     bucket = f"at_second // {_BUCKET_SECONDS}"
     connection.execute(
-        "create table a_clicks as "
+        "create table a_conversions as "
         "select unique_id, at_second, country, null::varchar as residency, at_second as moment, "
-        f"{bucket} as bucket, {bucket} + 1 as next_bucket from '{clicks}'"
+        f"{bucket} as bucket, {bucket} + 1 as next_bucket from '{conversions}'"
     )
     connection.execute(
         f"create table b_rows as select unique_id, at_second, country, residency, at_second as moment, "
         f"{bucket} as bucket, {bucket} as next_bucket from '{rows}'"
     )
-    [(span, clicks_count, equal)] = connection.execute(
+    [(span, conversions_count, equal)] = connection.execute(
         "select max(at_second) - min(at_second), count(*), "
         "(select sum(share * share) from "
-        "(select count(*) / sum(count(*)) over () as share from a_clicks group by country)) from a_clicks"
+        "(select count(*) / sum(count(*)) over () as share from a_conversions group by country)) from a_conversions"
     ).fetchall()
-    # The chance of each level follows from the calendar; what the levels are worth for links is trained.
+    # u of each level follows from the calendar; m is trained.
     starts = (0, *_LAGS[:-1])
     chance = [(until - start) / span for start, until in zip(starts, _LAGS, strict=True)]
     guess = 0.98 / len(_LAGS)
@@ -66,24 +66,24 @@ def link() -> None:
         f"l.country = r.country and l.next_bucket = r.bucket and {near}",
     ]
     api = DuckDBAPI(connection=connection)
-    tables = [api.register(name, dataset_display_name=f"{name}_given") for name in ("a_clicks", "b_rows")]
+    tables = [api.register(name, dataset_display_name=f"{name}_given") for name in ("a_conversions", "b_rows")]
     linker = Linker(
         tables,
         SettingsCreator(
             link_type="link_only",
             comparisons=[lag, country],
             blocking_rules_to_generate_predictions=blocking,
-            probability_two_random_records_match=0.9 / clicks_count,
+            probability_two_random_records_match=0.9 / conversions_count,
         ),
     )
     linker.training.estimate_parameters_using_expectation_maximisation(blocking[0], record_sample_proportion=0.2)
     predictions = linker.inference.predict(threshold_match_probability=_LEAST)
     clusters = linker.clustering.cluster_using_single_best_links(
-        predictions, duplicate_free_datasets=["a_clicks_given", "b_rows_given"], threshold_match_probability=_LEAST
+        predictions, duplicate_free_datasets=["a_conversions_given", "b_rows_given"], threshold_match_probability=_LEAST
     )
     connection.execute(
         f"""copy (
-            select any_value(unique_id) filter (where source_dataset like 'a_clicks%') as click,
+            select any_value(unique_id) filter (where source_dataset like 'a_conversions%') as conversion,
                 any_value(unique_id) filter (where source_dataset like 'b_rows%') as broker_row
             from {clusters.physical_name} group by cluster_id having count(*) = 2
         ) to '{result}' (format parquet)"""

@@ -1,7 +1,6 @@
-"""Timing in turns, peak memory of a process, and the one table that every benchmark prints.
+"""Time contestants in turns, measure a process's peak memory, and print the table of a benchmark.
 
-Times are medians over several rounds; where two things are compared they take turns, so that a machine that slows down
-slows both.
+Times are medians over several rounds; contestants take turns, so that a machine that slows down slows both.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ HOLDS, MISSED, FAILED, SKIPPED = 0, 1, 3, 77
 """Exit statuses of a benchmark: all limits hold, a limit is missed, it could not be measured, a program is absent."""
 
 TABLES = "BENCH_TABLES"
-"""Environment variable: the file to which each table is appended as a line of JSON, beside being printed."""
+"""Environment variable: a file to which each printed table is also appended as a line of JSON."""
 
 _QUICK = "--quick"
 
 
 class BenchError(RuntimeError):
-    """A benchmark could not be measured; the text says why and what to do."""
+    """A benchmark failed; the text says why and what to do."""
 
 
 class MissingError(RuntimeError):
-    """What a benchmark needs is not on this machine; the text says what and how to get it."""
+    """A program that a benchmark needs is missing; the text names it and says how to install it."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,8 @@ class Line:
     """One measured figure.
 
     figure: the figure with its unit. limit: in words, empty if there is none; holds: whether it is kept. comparator:
-    what the same measured of something else. is_exact: the limit holds for any size and on any machine ("none lost"),
-    so that a quick run is judged by it too.
+    the same figure of another program. is_exact: the limit holds for any size and machine ("none lost"), so that it
+    also applies to a quick run.
     """
 
     what: str
@@ -57,7 +56,7 @@ class Line:
     is_exact: bool = False
 
     def verdict(self, quick: bool) -> str:
-        """Return `holds` or `MISSED`, or nothing where there is no limit to judge by."""
+        """Return `holds` or `MISSED`; empty if there is no limit to check."""
         if not self.limit:
             return ""
         if quick and not self.is_exact:
@@ -95,9 +94,9 @@ def run_and_watch(
 ) -> tuple[float, float]:
     """Run a Python process to its end; return seconds and the peak resident memory in MB of it and its children.
 
-    python: the interpreter, where it is another environment's.
+    python: the interpreter, if it is in another environment.
 
-    Raises CalledProcessError, with what it wrote, where the process fails.
+    Raises CalledProcessError with its output if the process fails.
     """
     began, peak = time.perf_counter(), [0.0]
     process = subprocess.Popen(
@@ -119,7 +118,7 @@ def run_and_watch(
     try:
         output, _ = process.communicate()
     finally:
-        process.kill()  # of one that has ended it does nothing
+        process.kill()  # no effect if it has ended
         ended.set()
         watcher.join()
     seconds = time.perf_counter() - began
@@ -129,7 +128,7 @@ def run_and_watch(
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None, cwd: Path = PROJECT) -> str:
-    """Run a command to its end and return its output. Raises CalledProcessError, with the output, where it fails."""
+    """Run a command and return its output. Raises CalledProcessError with the output if it fails."""
     return subprocess.run(
         [*arguments],
         cwd=cwd,
@@ -142,7 +141,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None, 
 
 
 def family(pid: int) -> list[int]:
-    """Return a process and all that came of it, by number."""
+    """Return the numbers of a process and all its descendants."""
     try:
         threads = list(Path(f"/proc/{pid}/task").iterdir())
         children = [child for thread in threads for child in (thread / "children").read_text().split()]
@@ -162,7 +161,7 @@ def _resident_mb(pid: int) -> float:
 def print_lines(title: str, lines: Sequence[Line]) -> int:
     """Print a table of the figures with the load they were measured under; return the benchmark's exit status.
 
-    A quick run (`--quick` on the command line) is judged by exact limits alone.
+    In a quick run (`--quick` on the command line), only exact limits apply.
     """
     quick = _QUICK in sys.argv
     load = os.getloadavg()[0]

@@ -1,4 +1,4 @@
-"""Pages: how soon one shows its content in Chromium, from a cold start of the browser's cache.
+"""Pages: time until one shows its content in Chromium, with an empty browser cache.
 
 It needs Debian's chromium. It serves the committed samples; a quick run serves a home that was built from them.
 """
@@ -26,7 +26,7 @@ _PAINTED = """() => new Promise(done => new PerformanceObserver(
 
 
 def _milliseconds(browser: Browser, url: str, key: str, path: str) -> float:
-    """Return the time until the largest part of the page is painted, in a browser that has nothing of it yet."""
+    """Return the time until the largest part of the page is painted, in a browser with an empty cache."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     page.request.post(f"{url}/sign-in", form={"key": key, "next_page": "/healthz"})
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
         with service(home) as (url, headers), sync_playwright() as playwright:
             key = headers["authorization"].removeprefix("Bearer ")
             browser = playwright.chromium.launch(executable_path=chromium, args=quiet)
-            # a selection that nobody has asked for yet, so that the page is made and not taken from memory
+            # a new selection, so that the page is rendered and does not come from the cache
             made = [_milliseconds(browser, url, key, f"/insurance?year_to={2015 - turn}") for turn in range(rounds)]
             browser.close()
     median = statistics.median(made)

@@ -1,8 +1,8 @@
-"""How late a slow ramp must be found: what nobody can do better on the generated days.
+"""The lower bound for the delay of detecting a slow ramp on the generated days.
 
-The delays of an observer who knows when a ramp began, the usual rate to the last digit, and
-the factor that all statuses share, and who tests only the sum since then, at the limit of the longest window. A
-detector knows none of this, so that it cannot be quicker at as few false alarms.
+It measures the delays of an observer who knows when a ramp began, the exact usual rate, and the factor that all
+statuses share, and who tests only the sum since then, at the limit of the longest window. A detector knows none of
+this, so it cannot be faster at as few false alarms.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DAYS = 28
 
 
 def delays(rng: np.random.Generator, ramps: int) -> np.ndarray:
-    """Return the minutes from the first of each ramp to the one that decides."""
+    """Return the minutes from the first minute of each ramp to the deciding one."""
     rates = samples.usual_rates(samples.PaymentsWorld().first_day, _DAYS, rng)
     found = []
     for _ in range(ramps):

@@ -33,7 +33,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a benchmark: its exit status, seconds, tables as `print_lines` wrote them, and its last message."""
+    """The outcome of a benchmark: its exit status, seconds, tables as `print_lines` writes them, and last message."""
 
     bench: Bench
     status: int
@@ -43,12 +43,12 @@ class Outcome:
 
     @property
     def is_failed(self) -> bool:
-        """Return whether it was not measured though it could have been, or missed a limit."""
+        """Return whether it failed to measure or missed a limit."""
         return self.status not in (HOLDS, SKIPPED)
 
 
 def run_all(found: Iterable[Bench], options: Sequence[str]) -> list[Outcome]:
-    """Run each benchmark in a process of its own, and go on when one fails."""
+    """Run each benchmark in a separate process, and continue when one fails."""
     return [_run(bench, options) for bench in found]
 
 
@@ -63,7 +63,7 @@ def _run(bench: Bench, options: Sequence[str]) -> Outcome:
                 env={**os.environ, TABLES: str(tables), "COLUMNS": "160", "PYTHONUNBUFFERED": "1"},
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C comes to it once, from here
+                start_new_session=True,  # it gets Ctrl-C once, from this process
             )
             try:
                 status = process.wait()
@@ -97,7 +97,7 @@ def report(outcomes: Sequence[Outcome], options: Sequence[str], at: dt.datetime)
     if quick:
         head += [
             "**This is the quick version**: small sizes, which show that each benchmark runs and what it prints. Its",
-            "figures say little of the full sizes, so that limits of time and memory are not judged. The full version:",
+            "figures say little about full sizes, so limits of time and memory do not apply. The full version:",
             "`python -m bench all`, on a machine that does nothing else; it takes about three hours.",
             "",
         ]
@@ -137,7 +137,7 @@ def _cell(text: str) -> str:
 
 
 def without_places(text: str) -> str:
-    """Return a text without the folders of this machine."""
+    """Return the text without the folders of this machine."""
     for place, stands in (
         (str(PROJECT), "."),
         (tempfile.gettempdir(), "TEMP"),
@@ -170,7 +170,7 @@ def _commit() -> str:
             ["git", *arguments], cwd=PROJECT, check=False, capture_output=True, text=True
         ).stdout.strip()
 
-    others = ("--", ".", f":!{REPORT.relative_to(PROJECT)}")  # the report itself is made later than the code
+    others = ("--", ".", f":!{REPORT.relative_to(PROJECT)}")  # the report itself is written after the code
     changed = git("status", "--porcelain", "--untracked-files=no", *others)
     note = " with changes that are not committed" if changed else ""
     return (git("rev-parse", "--short", "HEAD") or "none") + note

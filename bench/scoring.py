@@ -1,9 +1,9 @@
-"""The scoring model on generated loan books whose risk is known, beside that risk and beside both kinds of model.
+"""The scoring model on generated loan books with known risk, compared with that risk and with both kinds of model.
 
-Each seed is a book of its own: settled as the first snapshot of the change log gives it, trained on, and tested on the
-loans applied for after all trained on had ended. The AUC of the predicted probabilities is compared with that of the
-true risk of each loan, of which age and a trait of the client that nobody sees are parts. How far probabilities are off
-is measured against the true ones: outcomes would add their own noise.
+Each seed generates a separate book. A model is trained on it as the first snapshot of the change log has it, and tested
+on the loans applied for after the training loans had ended. The AUC of the predicted probabilities is compared with the
+AUC of each loan's true risk, which depends on age and on a hidden trait of the client. The calibration error is
+measured against true probabilities, because outcomes would add noise.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     print(rows.to_string(index=False, float_format="{:.4f}".format))
     lines = [
         Line(
-            "AUC of the chosen model by that of the true risk, lowest seed",
+            "AUC of the chosen model divided by AUC of the true risk, lowest seed",
             f"{rows['share'].min():.4f}",
             f"at least {_LEAST_SHARE_OF_AUC}",
             bool(rows["share"].min() >= _LEAST_SHARE_OF_AUC),
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
         ),
     ]
     for kind in found[-1][1].models:
-        microseconds = statistics.median(_microseconds(learned.models[kind]) for _, learned in found)
+        microseconds = statistics.median(_microseconds(trained.models[kind]) for _, trained in found)
         lines.append(
             Line(
                 f"scoring one application, {kind}, median",
@@ -80,24 +80,24 @@ def _measured(clients: int, seed: int) -> tuple[dict[str, object], Trained]:
             settle(draft, features(), snapshot_of(book), snapshot_ends=True)
         rows = training_set(store, features())
         store.close()
-    learned = learn(rows)
-    tested = learned.tested.merge(book.truth, left_on="application_id", right_on="loan_id")
+    trained = learn(rows)
+    tested = trained.tested.merge(book.truth, left_on="application_id", right_on="loan_id")
     is_default, risk = tested["is_default"].to_numpy(), tested["default_probability"].to_numpy()
     best = Ranking(is_default, risk).auc()
-    auc = {kind: Ranking(is_default, tested[kind].to_numpy()).auc() for kind in learned.models}
-    chosen = tested[learned.chosen].to_numpy()
+    auc = {kind: Ranking(is_default, tested[kind].to_numpy()).auc() for kind in trained.models}
+    chosen = tested[trained.chosen].to_numpy()
     return {
         "seed": seed,
-        "trained on": len(learned.early),
+        "trained on": len(trained.early),
         "tested on": len(tested),
-        "chosen": learned.chosen,
+        "chosen": trained.chosen,
         "true risk": best,
         **auc,
-        "share": auc[learned.chosen] / best,
+        "share": auc[trained.chosen] / best,
         "off_by": calibration_error(risk, chosen),
         "off_by_outcomes": calibration_error(is_default, chosen),
         "true risk, off_by_outcomes": calibration_error(is_default, risk),
-    }, learned
+    }, trained
 
 
 def _microseconds(model: ScoringModel, rounds: int = 2_000) -> float:

@@ -1,4 +1,4 @@
-"""Start what is measured over HTTP: a home with a snapshot to serve, and servers in processes of their own."""
+"""Start what is measured over HTTP: a home with a snapshot to serve, and servers in separate processes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def add_home(parser: argparse.ArgumentParser) -> None:
 
 
 def copy_of_snapshot(built: Path, home: Path) -> None:
-    """Give a new home the current snapshot of one that was built. Raises MissingError where it has none."""
+    """Copy the current snapshot of a built home into a new home. Raises MissingError if there is none."""
     current = _snapshot_of(built)
     serving = home / "serving"
     serving.mkdir(parents=True)
@@ -51,14 +51,14 @@ def _snapshot_of(built: Path) -> Path:
 
 
 def copy_of_home(built: Path, home: Path) -> None:
-    """Copy a home that was built. Raises MissingError where it was not."""
+    """Copy a built home. Raises MissingError if it was not built."""
     _snapshot_of(built)
     left_out = shutil.ignore_patterns("raw", "postgres*", "objects*", "*.lock", "logs")
     shutil.copytree(built, home, symlinks=True, ignore=left_out)
 
 
 def run_environment(home: Path, raw: Path) -> dict[str, str]:
-    """Return the environment of a run into `home`, whose Dagster history is in it too; makes the folder."""
+    """Return the environment of a run into `home`, including its Dagster history; create the folder."""
     dagster_home = home / "dagster"
     dagster_home.mkdir(parents=True, exist_ok=True)
     shutil.copy(PROJECT / "dagster.yaml", dagster_home)
@@ -76,7 +76,7 @@ def build(home: Path, raw: Path, domain: str) -> None:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on at this moment."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -84,16 +84,16 @@ def free_port() -> int:
 
 @contextmanager
 def served(arguments: Sequence[str], url: str, environment: Mapping[str, str]) -> Iterator[str]:
-    """Run a server until the body ends; gives its address once `url` answers.
+    """Run a server until the body ends; yield its address once `url` answers.
 
-    Raises BenchError where it ends at once or does not answer in time.
+    Raises BenchError if it ends at once or does not answer in time.
     """
     process = subprocess.Popen(
         [*arguments],
         cwd=PROJECT,
         env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,  # a line of log for each request
+        stderr=subprocess.DEVNULL,  # it logs a line for each request
     )
     try:
         _await(process, url)
@@ -122,7 +122,7 @@ def _await(process: subprocess.Popen[bytes], url: str) -> None:
 
 @contextmanager
 def service(home: Path, **settings: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Run the HTTP service over a home; gives its address and the headers of an admin's requests."""
+    """Run the HTTP service over a home; yield its address and the headers for requests of an admin."""
     key, port = secrets.token_hex(16), free_port()
     environment = {"QUINTET_HOME": str(home), "QUINTET_PORT": str(port), "QUINTET_ADMIN_KEY": key, **settings}
     with served([sys.executable, "-m", "quintet.web"], f"http://127.0.0.1:{port}/healthz", environment) as url:

@@ -1,4 +1,4 @@
-"""The change stream: catching up beside pg_recvlogical, commit to feature and to object, and time per event by size."""
+"""The change stream: catch-up beside pg_recvlogical, commit to feature and object, and time per event by size."""
 
 from __future__ import annotations
 
@@ -38,17 +38,18 @@ from quintet.state.features import CheckpointThread, FeatureStore
 USUALLY = "4 minutes"
 
 _SECONDS_TO_START = 60.0
-_SECONDS_AFTER = 2  # the last commit, in which features and objects are still watched
-_INOTIFY = struct.Struct("iIII")  # what the kernel reports: watch, event, cookie, length of the name that follows
+_SECONDS_AFTER = 2  # features and objects are watched for this long after the last commit
+_INOTIFY = struct.Struct("iIII")  # the kernel's record: watch, event, cookie, length of the name that follows
 _IN_CLOSE_WRITE, _IN_MOVED_TO = 0x8, 0x80
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured.
+    """The size of a measurement.
 
-    clients: of the loan book. rows: of the backlog. rates: commits a second, with the most ms to the feature and to the
-    object at the 99th percentile, None for no limit. loans: few and many, by which the time per event is compared.
+    clients: of the loan book. rows: of the backlog. rates: commits a second, with the limits in ms at the 99th
+    percentile to the feature and to the object, None for no limit. loans: the two sizes at which the time per event is
+    compared.
     """
 
     clients: int
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measure, print, and return the exit status."""
     size = _QUICK if options("stream", __doc__).parse_args(arguments).quick else _FULL
     if not (programs() / "pg_recvlogical").is_file():
-        raise MissingError("there is no pg_recvlogical beside the embedded PostgreSQL")
+        raise MissingError("the embedded PostgreSQL has no pg_recvlogical")
     if sys.platform != "linux":
         raise MissingError("objects are watched by inotify, which Linux alone has")
     with tempfile.TemporaryDirectory() as temporary:
@@ -168,7 +169,7 @@ def _latencies(url: str, folder: Path, size: Size) -> list[Line]:
 
 
 def _until(holds: Callable[[], bool], stream: subprocess.Popen[bytes]) -> None:
-    """Wait for the stream. Raises BenchError where it ends or takes too long."""
+    """Wait for the stream. Raises BenchError if it ends or takes too long."""
     until = time.monotonic() + _SECONDS_TO_START
     while not holds():
         if stream.poll() is not None or time.monotonic() > until:
@@ -204,7 +205,7 @@ def _watch(url: str, rate: int, seconds: float, folder: Path, changes: Path) -> 
 
 
 def _lsn_by_loan(changes: Path, wanted: Iterable[int]) -> dict[int, int]:
-    """Return where in the log each loan was committed, from the log itself."""
+    """Return the position in the log at which each loan was committed, read from the log."""
     found, those = {}, set(wanted)
     for file in sorted(changes.iterdir(), reverse=True):
         for change in decode_lines(gzip.decompress(file.read_bytes())):
@@ -227,10 +228,10 @@ def _watch_features(folder: Path, seen: Seen, ended: threading.Event) -> None:
 
 
 def _watch_objects(changes: Path, seen: Seen, ended: threading.Event) -> None:
-    """Note new objects as a reader of the bucket's folder finds them; each is unpacked, so that it was whole.
+    """Record new objects in the bucket's folder; each is unpacked, to check that it was complete.
 
-    The kernel reports when a file was written (inotify): listing thousands of objects again and again would take the
-    time that is to be measured.
+    The kernel reports when a file was written (inotify): repeatedly listing thousands of objects would distort the
+    measured time.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     descriptor = libc.inotify_init1(os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""The part of `bench/stream.py` in a process of its own: commits at a fixed rate over several connections.
+"""The separate process of `bench/stream.py`: commit at a fixed rate over several connections.
 
 Arguments: URL of the database, commits a second, seconds, and the file for the loans with the times of their commits.
 """
@@ -20,9 +20,9 @@ _CONNECTIONS = 8
 
 
 def commit(url: str, rate: int, seconds: float, noted: Path) -> None:
-    """Commit `rate` times a second over several connections, noting the loan and when each commit was answered.
+    """Commit `rate` times a second over several connections, and record each loan with the time of its commit.
 
-    Every commit is on disk when it is answered (synchronous_commit = on, fsync = on).
+    Every commit is on disk when it returns (synchronous_commit = on, fsync = on).
     """
     committed: list[tuple[int, float]] = []
     with psycopg.connect(url) as connection:
@@ -49,7 +49,7 @@ def commit(url: str, rate: int, seconds: float, noted: Path) -> None:
     workers = [threading.Thread(target=work) for _ in range(_CONNECTIONS)]
     for worker in workers:
         worker.start()
-        time.sleep(1 / rate)  # so that they do not all commit at one moment
+        time.sleep(1 / rate)  # so that they do not all commit at once
     for worker in workers:
         worker.join()
     noted.write_text(json.dumps(committed))

@@ -1,4 +1,4 @@
-"""Leave nothing behind: end the processes and remove the temporary files of a benchmark, however it ends."""
+"""End the processes and remove the temporary files of a benchmark, however it ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(BaseException):
-    """A signal asked this process to end."""
+    """A signal to end this process arrived."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -32,9 +32,9 @@ class Stopped(BaseException):
 
 @contextmanager
 def tidied() -> Iterator[Path]:
-    """Give a folder that all temporary files go to; afterwards end what was started meanwhile and remove the folder.
+    """Yield a folder for all temporary files; afterwards end the processes started meanwhile and remove the folder.
 
-    Children are found by the kernel's own list, so that it does not matter who started them.
+    Child processes are found in the kernel's list, whichever process started them.
     """
     before, former, variable = set(family(os.getpid())), tempfile.tempdir, os.environ.get("TMPDIR")
     folder = Path(tempfile.mkdtemp(prefix="quintet-bench-"))
@@ -42,7 +42,7 @@ def tidied() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        gc.unfreeze()  # what a load generator froze would be reported as leaked when the interpreter ends
+        gc.unfreeze()  # frozen objects of a load generator would be reported as leaks when the interpreter ends
         tempfile.tempdir = former
         if variable is None:
             del os.environ["TMPDIR"]
@@ -54,9 +54,9 @@ def tidied() -> Iterator[Path]:
 
 @contextmanager
 def signals_raised() -> Iterator[None]:
-    """Raise `Stopped` in the main thread at the first signal to end, and heed no other while it is cleaned up.
+    """Raise `Stopped` in the main thread at the first signal to end, and ignore further signals during the cleanup.
 
-    What a child leaves behind becomes a child of this process, so that it can be found and ended.
+    Orphans of a child become children of this process, so that they can be found and ended.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -75,7 +75,7 @@ def signals_raised() -> Iterator[None]:
 
 
 def _end(spared: set[int]) -> None:
-    """Kill all descendants but those spared, and wait until they have ended."""
+    """Kill all descendants except the spared ones, and wait until they have ended."""
     until = time.monotonic() + _SECONDS_TO_END
     while left := [pid for pid in family(os.getpid()) if pid not in spared and not _has_ended(pid)]:
         if time.monotonic() > until:

@@ -1,1 +1,1 @@
-"""The command line: what starts the project's processes."""
+"""The command line, which starts the project's processes."""

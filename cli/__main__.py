@@ -1,4 +1,4 @@
-"""The command `quintet`. What a command needs is imported when it runs, so that `--help` and a short run are quick."""
+"""The command `quintet`. Each command imports what it needs when it runs, to keep `--help` and short runs fast."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SIGNALS = {129: "SIGHUP", 130: "Ctrl-C", 143: "SIGTERM"}
 
 
 class Trainable(StrEnum):
-    """The businesses whose models can be trained on request."""
+    """The domains whose models can be trained on request."""
 
     CONVERSIONS = "conversions"
 
@@ -45,7 +45,7 @@ DagsterPort = Annotated[int, typer.Option(min=1, max=65_535, help="Port of the D
 @app.command(epilog="Example: quintet run --select conversions")
 def run(
     select: Annotated[
-        str | None, typer.Option(metavar="BUSINESS", help="One business, such as lending, with all that it needs.")
+        str | None, typer.Option(metavar="BUSINESS", help="One business, such as lending, with everything it needs.")
     ] = None,
     train: Annotated[
         Trainable | None, typer.Option("--train", "--learn", help="Train the models of this business again.")
@@ -60,19 +60,19 @@ def run(
 
         return module.run(select, train and train.value, brief)
 
-    _command(work, "the run was stopped; nothing half-built was published. Run it again to go on.")
+    _command(work, "the run was stopped; nothing half-built was published. Run it again to continue.")
 
 
 @app.command(epilog="Example: quintet dev --dagster-port 3001")
 def dev(dagster_port: DagsterPort = _PORT) -> None:
-    """Open Dagster's UI and daemon, with sensors and schedule on."""
+    """Start Dagster's UI and daemon, with sensors and schedules on."""
 
     def work(home: Path) -> int:
         from cli import services  # noqa: PLC0415
 
         return services.dev(home, dagster_port)
 
-    _command(work, "stopped; runs that were under way are recorded as canceled or failed")
+    _command(work, "stopped; unfinished runs are recorded as canceled or failed")
 
 
 @app.command(epilog="Example: QUINTET_PORT=8080 quintet serve")
@@ -88,7 +88,7 @@ def serve() -> None:
 
         try:
             return web.main()
-        except KeyboardInterrupt:  # the server has ended in good order and passes the signal on
+        except KeyboardInterrupt:  # the server has shut down cleanly and re-raises the signal
             return 0
 
     _command(work, "stopped")
@@ -96,7 +96,7 @@ def serve() -> None:
 
 @app.command(epilog="Example: quintet up --simulate 20")
 def up(
-    simulate: Annotated[float | None, typer.Option(min=0.001, help="Simulate that many applications a second.")] = None,
+    simulate: Annotated[float | None, typer.Option(min=0.001, help="Simulate this many applications a second.")] = None,
     dagster_port: DagsterPort = _PORT,
 ) -> None:
     """Run everything together: PostgreSQL, S3 server, stream, Dagster, API and pages."""
@@ -111,25 +111,25 @@ def up(
 
 @app.command(epilog="Example: quintet stream --new-snapshot")
 def stream(
-    new_snapshot: Annotated[bool, typer.Option("--new-snapshot", help="Begin again with all rows.")] = False,
+    new_snapshot: Annotated[bool, typer.Option("--new-snapshot", help="Start over with all rows.")] = False,
 ) -> None:
-    """Stream the changes of PostgreSQL into features and object store."""
+    """Stream changes from PostgreSQL into the features and the object store."""
 
     def work(_: Path) -> int:
         from quintet.replication import __main__ as module  # noqa: PLC0415
 
         return module.main(["--new-snapshot"] if new_snapshot else [])
 
-    _command(work, "the stream is stopped; it goes on from where it was")
+    _command(work, "the stream is stopped; the next start continues where it stopped")
 
 
 @app.command(epilog="Example: quintet sample --scale 0.1 --seed 7 --to /tmp/inboxes")
 def sample(
     scale: Annotated[float, typer.Option(help="1.0 is about the size of the public datasets.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="The same seed and scale give the same bytes.")] = 7,
+    seed: Annotated[int, typer.Option(help="The same seed and scale write the same bytes.")] = 7,
     to: Annotated[Path, typer.Option(help="Folder of the inboxes.")] = Path("data/generated"),
 ) -> None:
-    """Write generated inbox files of every dataset, and their truth beside them."""
+    """Write generated inbox files of every dataset, and their truth in a folder beside them."""
     folder = to.absolute()
 
     def work(_: Path) -> int:
@@ -142,12 +142,12 @@ def sample(
 
 @app.command(epilog="Example: quintet send data/raw/transactions/transactions_1.csv --speed 60")
 def send(
-    file: Annotated[Path, typer.Argument(help="A CSV of transactions, as an inbox takes it.")],
-    speed: Annotated[float, typer.Option(min=0, help="Minutes of the file in a minute; 0: as fast as it goes.")] = 60.0,
-    day: Annotated[str | None, typer.Option(help="Day of a file without dates; else its name says.")] = None,
-    url: Annotated[str | None, typer.Option(help="The service; else this machine's, on QUINTET_PORT.")] = None,
+    file: Annotated[Path, typer.Argument(help="A CSV file of transactions, as for the inbox.")],
+    speed: Annotated[float, typer.Option(min=0, help="Minutes of the file to send in a minute; 0: no pause.")] = 60.0,
+    day: Annotated[str | None, typer.Option(help="Day of a file without dates; by default from its name.")] = None,
+    url: Annotated[str | None, typer.Option(help="The service; by default on this machine, QUINTET_PORT.")] = None,
     key: Annotated[
-        str | None, typer.Option(help="A key with payments:write; else QUINTET_ADMIN_KEY, else a local one is made.")
+        str | None, typer.Option(help="A key with payments:write; by default QUINTET_ADMIN_KEY, or a new local key.")
     ] = None,
 ) -> None:
     """Send a file of transactions to a running service, minute by minute."""
@@ -167,9 +167,9 @@ def send(
 @app.command(epilog="Example: quintet simulate --rate 200 --seconds 60")
 def simulate(
     rate: Annotated[float, typer.Option(help="Applications a second.")] = 20.0,
-    seconds: Annotated[float, typer.Option(help="For how long; 0 until it is stopped.")] = 60.0,
+    seconds: Annotated[float, typer.Option(help="For how long; 0: until stopped.")] = 60.0,
 ) -> None:
-    """Simulate a CRM that commits applications and asks for decisions."""
+    """Simulate a CRM that commits loan applications and requests decisions."""
 
     def work(_: Path) -> int:
         from quintet.samples import crm  # noqa: PLC0415
@@ -197,9 +197,9 @@ def fill() -> None:
 )
 def bench(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(help="The benchmark, or all; none lists them.")] = None,
+    name: Annotated[str | None, typer.Argument(help="The benchmark, or all; without a name: list them.")] = None,
 ) -> None:
-    """Run one benchmark beside its comparator; what follows the name is its own (--quick: under 20 s)."""
+    """Run one benchmark beside its comparator; options after the name go to the benchmark (--quick: under 20 s)."""
     words = [*([name] if name else []), *context.args]
 
     def work(_: Path) -> int:
@@ -218,16 +218,16 @@ def list_keys() -> None:
 
 @keys_app.command("create", epilog="Example: quintet keys create --name Ana --scopes insurance:read,promotions:read")
 def create_key(
-    name: Annotated[str, typer.Option(help="Whose key it is.")],
-    scopes: Annotated[str, typer.Option(help="What it opens, separated by commas; admin for everything.")],
+    name: Annotated[str, typer.Option(help="Owner of the key.")],
+    scopes: Annotated[str, typer.Option(help="Scopes, separated by commas; admin for everything.")],
 ) -> None:
-    """Make a key and show it once."""
+    """Create a key and show it once."""
     _keys(["create", "--name", name, "--scopes", scopes])
 
 
 @keys_app.command("revoke", epilog="Example: quintet keys revoke 1a2b3c4d")
 def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")]) -> None:
-    """End a key for ever."""
+    """Revoke a key for good."""
     _keys(["revoke", key_id])
 
 
@@ -239,7 +239,7 @@ def list_models() -> None:
 
 @models_app.command(epilog="Example: quintet models rollback")
 def rollback() -> None:
-    """Make the model before this one active again."""
+    """Make the previous model active again."""
     _models(["rollback"])
 
 
@@ -251,13 +251,13 @@ def use(version: Annotated[str, typer.Argument(help="As `models list` shows it."
 
 @models_app.command(epilog="Example: quintet models challenge none")
 def challenge(version: Annotated[str, typer.Argument(help="As `models list` shows it, or none.")]) -> None:
-    """Try a model in shadow beside the active one."""
+    """Run a model in shadow beside the active one."""
     _models(["challenge", version])
 
 
 @models_app.command("what-if", epilog="Example: quintet models what-if policy/lending.toml")
-def what_if(policy: Annotated[Path, typer.Argument(metavar="FILE", help="Another policy.")]) -> None:
-    """Decide past applications by another policy file."""
+def what_if(policy: Annotated[Path, typer.Argument(metavar="FILE", help="A policy file.")]) -> None:
+    """Show how another policy would have decided past applications."""
     _models(["what-if", str(policy.absolute())])
 
 
@@ -285,9 +285,9 @@ def _models(arguments: list[str]) -> None:
 
 
 def _command(work: Callable[[Path], int], stopped: str) -> None:
-    """Run a command's work under guard, from the project's folder and with a home; exit with its status.
+    """Run a command's work under the guard, in the project's folder and with a home; exit with its status.
 
-    stopped: what to print where it was stopped by a signal.
+    stopped: what to print after a signal stopped it.
     """
     enter_project(os.environ)
     status = guarded(lambda: without_traceback(lambda: work(prepare_home(os.environ))), _after_death)
@@ -297,7 +297,7 @@ def _command(work: Callable[[Path], int], stopped: str) -> None:
 
 
 def _after_death() -> None:
-    """Stop and record what a killed command has left: the embedded servers, and its run."""
+    """Clean up after a killed command: stop its embedded servers and record its run."""
     from cli.left_behind import clean_up  # noqa: PLC0415
 
     clean_up(Path(os.environ["QUINTET_HOME"]), Path(os.environ["DAGSTER_HOME"]))

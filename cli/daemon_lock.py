@@ -1,4 +1,4 @@
-"""The lock that says that a daemon of a home is alive."""
+"""The lock that a home's daemon holds while it is alive."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 @contextmanager
 def daemon_lock(dagster_home: Path) -> Iterator[None]:
-    """Hold what says that a daemon of this home is alive. Raises BlockingIOError where another one is."""
+    """Hold the daemon lock of a home. Raises BlockingIOError if another daemon holds it."""
     with (dagster_home / "daemon.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 
 def is_daemon_alive(dagster_home: Path) -> bool:
-    """Whether a command that runs the daemon of this home is alive."""
+    """Return whether a daemon of this home is alive."""
     try:
         with daemon_lock(dagster_home):
             return False

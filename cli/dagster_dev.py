@@ -1,6 +1,6 @@
-"""`dagster dev` behind all else, after the runs of a daemon that died were ended: `python -m cli.dagster_dev PORT`.
+"""Run `dagster dev` with low priority, after ending the runs of a dead daemon: `python -m cli.dagster_dev PORT`.
 
-Started by `cli.services`, which holds the lock that says that the daemon of the home is alive.
+`cli.services` starts it and holds the home's daemon lock.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from resources.warm_dbt import WarmDbt, warehouse_variables
 
 
 def main(port: str) -> None:
-    """Run until it is interrupted."""
+    """Run `dagster dev` until it is interrupted."""
     step_back()
     with open_instance() as instance:
         release_dead_runs(instance)
     workspace = str(PROJECT / "workspace.yaml")
     project, settings = PROJECT / "dbt_project", load_settings()
     variables = warehouse_variables(project, settings.warehouse, settings.memory_limit, settings.threads)
-    with closing(WarmDbt(project, variables)):  # one for all runs, which find it in their environment
+    with closing(WarmDbt(project, variables)):  # one for all runs, which find its address in their environment
         dev_command(["--workspace", workspace, "--host", "127.0.0.1", "--port", port])
 
 

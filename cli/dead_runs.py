@@ -1,4 +1,4 @@
-"""Ending the runs whose process is dead, so that nothing that died keeps its place before what comes next."""
+"""End the runs whose process is dead, because they would keep their slots in the concurrency pools."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _ABOUT_TO_BEGIN = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING
 
 
 def release_dead_runs(instance: dg.DagsterInstance, has_daemon: bool = False) -> list[str]:
-    """End the runs whose process is dead and free their places in every pool; the runs that were ended.
+    """End the runs whose process is dead, free their slots in every pool, and return the ids of these runs.
 
-    A run is alive as long as its process holds its mark. A run that is about to begin has none yet, and is left to the
-    daemon where the home has one. Runs that wait in the queue stay there. Where the event log is not ours, only the
-    command line marks its runs, and the others are left alone.
+    A run is alive as long as its process holds its mark. A run that is about to start has no mark yet; if the home has
+    a daemon, it is left to the daemon. Queued runs stay in the queue. With another event log than `OpenEventLog`, only
+    runs of the command line have marks, and all others are left alone.
     """
     alive = living(marks_folder(Path(instance.root_directory)))
     tags = None if isinstance(instance.event_log_storage, OpenEventLog) else STARTED_BY
@@ -40,12 +40,12 @@ def release_dead_runs(instance: dg.DagsterInstance, has_daemon: bool = False) ->
         else:
             instance.report_run_failed(run, "the process of this run was killed")
         ended.append(run.run_id)
-    _free_places_of_the_ended(instance)
+    _free_slots_of_ended_runs(instance)
     return ended
 
 
-def _free_places_of_the_ended(instance: dg.DagsterInstance) -> None:
-    """Free the places of runs that have ended or are not known, as a kill between two writes leaves them."""
+def _free_slots_of_ended_runs(instance: dg.DagsterInstance) -> None:
+    """Free the slots of ended or unknown runs, which a kill between two writes leaves behind."""
     storage = instance.event_log_storage
     for info in storage.get_concurrency_infos(sorted(storage.get_concurrency_keys())).values():
         holding, waiting = (claim.run_id for claim in info.claimed_slots), (step.run_id for step in info.pending_steps)
@@ -56,7 +56,7 @@ def _free_places_of_the_ended(instance: dg.DagsterInstance) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """End the dead runs of DAGSTER_HOME; arguments: the seconds after which those that stop now are dead."""
+    """End the dead runs of DAGSTER_HOME; arguments: the seconds to wait for runs that are stopping now."""
     until = time.monotonic() + float(arguments[0] if arguments else 0)
     with open_instance() as instance:
         home = Path(instance.root_directory)

@@ -1,6 +1,6 @@
-"""Compute again what is shipped with the code and depends on it alone: `python -m cli.evaluations`.
+"""Recompute the evaluations that are shipped with the code: `python -m cli.evaluations`.
 
-Run it after a change that `tests/unit/cli/test_evaluations.py` names, and commit what it writes.
+Run it when `tests/unit/cli/test_evaluations.py` fails, and commit what it writes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ALL: tuple[Evaluation, ...] = (alert_tables.EVALUATION, pipeline_worlds.EVALUATI
 
 
 def outdated(shipped: Path = SHIPPED) -> list[Evaluation]:
-    """Return the evaluations that other code has computed than the code at hand."""
+    """Return the evaluations that another code version computed."""
     return [one for one in ALL if not (shipped / one.name / one.code_version).is_dir()]
 
 
@@ -24,8 +24,8 @@ def main() -> None:
     found = outdated()
     for evaluation in found:
         write(evaluation, SHIPPED)
-        print(f"{evaluation.name}: computed by code {evaluation.code_version}")
-    print("next: commit quintet/shipped" if found else "every evaluation is by the code at hand")
+        print(f"{evaluation.name}: computed with code version {evaluation.code_version}")
+    print("next: commit quintet/shipped" if found else "every evaluation is up to date")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Faults of the outside world in one line: what happened, where, and what to do; no traceback."""
+"""Report faults of the environment in one line without a traceback: what happened, where, and what to do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OWN = {  # by name, since their modules may not be loaded yet when the fault oc
 
 
 def in_one_line(error: BaseException) -> tuple[int, str] | None:
-    """The exit status and the line for a fault; None where it is a fault of the program's own."""
+    """Return the exit status and the message of an environment fault; None for a fault of the program itself."""
     if type(error).__name__ in _OWN:
         return _OWN[type(error).__name__], str(error)
     text = _text_of(error)
@@ -37,9 +37,9 @@ def _of_system(error: BaseException, text: str) -> tuple[int, str] | None:
     number = error.errno if isinstance(error, OSError) else None
     where = f" ({text})"
     if number in _FULL or any(sign in lowered for sign in _FULL_TEXTS):
-        return 1, f"the disk is full{where}. Make room and run again; what is published stays as it is."
+        return 1, f"the disk is full{where}. Make room and run again; the published snapshot is unchanged."
     if number in _CLOSED or any(sign in lowered for sign in _CLOSED_TEXTS):
-        return 1, f"a file cannot be opened{where}. Allow it, or name another folder in QUINTET_HOME."
+        return 1, f"a file cannot be opened{where}. Grant access to it, or set QUINTET_HOME to another folder."
     if any(sign in lowered for sign in _BUSY_TEXTS):
         return 1, f"another program has a file of this home open{where}. Close it and run again."
     if number == errno.EADDRINUSE:
@@ -48,13 +48,13 @@ def _of_system(error: BaseException, text: str) -> tuple[int, str] | None:
 
 
 def _of_cause(error: BaseException) -> tuple[int, str] | None:
-    """What the fault behind a fault says."""
+    """Return the exit status and message for the cause of a fault."""
     behind = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return None if behind is None else in_one_line(behind)
 
 
 def without_traceback(work: Callable[[], int]) -> int:
-    """Run `work`; a fault of the outside world becomes a line on standard error and an exit status."""
+    """Run `work`; print an environment fault as one line on standard error and return its exit status."""
     try:
         return work()
     except Exception as error:
@@ -62,13 +62,13 @@ def without_traceback(work: Callable[[], int]) -> int:
         if found is None:
             raise
         status, line = found
-    # outside of the except: frames that the traceback held are gone, and with them what they had open
+    # outside the except block: the traceback's frames are gone, and the files they held open are closed
     print(line, file=sys.stderr)
     return status
 
 
 def _text_of(error: BaseException) -> str | None:
-    """What a fault of the system or of a store says, in one line; None for other faults."""
+    """Return the message of a system or database fault in one line; None for other faults."""
     if isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _STORES:
         return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     return None

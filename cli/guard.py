@@ -1,8 +1,8 @@
-"""Run a command's work in a child process that a small parent watches, so that the command always ends when asked.
+"""Run a command's work in a child process that a small parent watches, so that the command always ends on a signal.
 
-The parent needs the standard library alone and computes nothing, so that it answers signals whatever the work does: a
+The parent uses only the standard library and computes nothing, so it handles signals whatever the work is doing: a
 native query, a lock, another program. It interrupts the work, gives it time to end by itself, and then kills it with
-all that it started. Either of the two notices at once when the other one is killed.
+everything it started. Parent and child each notice at once when the other is killed.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 STUCK_SECONDS = 3.0
-"""How long after the interrupt the work counts as stuck, so that a thread of it records that it ends."""
+"""Time after the interrupt until the work counts as stuck and one of its threads records its end."""
 
 GRACE_SECONDS = 7.5
-"""How long after the interrupt all that is left is killed."""
+"""Time after the interrupt until everything that still runs is killed."""
 
 _STRAGGLER_SECONDS = 1.0
 _POLL_SECONDS = 0.5
@@ -30,7 +30,7 @@ _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Work:
-    """This process as the child of a guard: the pipe that its groups are named to, and what to do when it is stuck."""
+    """The state of this process as a guard's child: the pipe for its process groups, and what to do when stuck."""
 
     groups_to: int | None = None
     when_stuck: Callable[[], None] | None = None
@@ -39,15 +39,15 @@ class _Work:
 
 
 def guarded(work: Callable[[], int], after_death: Callable[[], None] | None = None) -> int:
-    """Run `work` in a child process; its exit status, or 128 and the signal's number where it was stopped.
+    """Run `work` in a child process; return its exit status, or 128 plus the number of the signal that stopped it.
 
     Call it before any thread is started.
-    after_death: runs in the parent where the work was killed, by the guard or by others, and could not tidy up.
+    after_death: runs in the parent if the work was killed, by the guard or by others, and could not clean up.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     former = {number: signal.getsignal(number) for number in _STOPS}
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)  # until the handlers are there; what comes meanwhile waits
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)  # until the handlers are set; signals wait until then
     lifeline_from, lifeline_to = os.pipe()
     groups_from, groups_to = os.pipe()
     child = os.fork()
@@ -62,7 +62,7 @@ def guarded(work: Callable[[], int], after_death: Callable[[], None] | None = No
         sys.exit(_Work.status)
     os.close(lifeline_from)
     os.close(groups_to)
-    with suppress(OSError):  # the child does it too, whoever is first
+    with suppress(OSError):  # the child does it too; either may be first
         os.setpgid(child, child)
     try:
         return _Watch(child, lifeline_to, groups_from).until_the_end(after_death)
@@ -74,18 +74,18 @@ def guarded(work: Callable[[], int], after_death: Callable[[], None] | None = No
 
 
 def name_group(group: int) -> None:
-    """Report a process group that the work has started, so that it ends too should the work be killed."""
+    """Report a process group that the work has started, so that the guard ends it if the work is killed."""
     if _Work.groups_to is not None:
         os.write(_Work.groups_to, f"{group}\n".encode())
 
 
 def when_stuck(record: Callable[[], None] | None) -> None:
-    """Set what a thread does before the process ends, where the main thread was interrupted and goes on."""
+    """Set what a thread does before the process is killed because the main thread ignores the interrupt."""
     _Work.when_stuck = record
 
 
 def end_group(group: int, seconds: float) -> None:
-    """Ask the processes of a group to end, and kill what is left of it after the time."""
+    """Ask the processes of a group to end, and kill those that still run after `seconds`."""
     until = time.monotonic() + seconds
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGTERM)
@@ -100,16 +100,14 @@ def _become_work(lifeline: int, groups: int) -> None:
         os.setpgid(0, 0)
     _Work.groups_to = groups
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what is open is closed
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that open files and connections are closed
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the parent interrupts this process for it
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
     threading.Thread(target=_hold_lifeline, args=(lifeline,), name="lifeline", daemon=True).start()
 
 
 def _skip_teardown() -> None:
-    """End the process once all else is done: its daemon threads have connections of DuckDB, which a teardown of the
-    interpreter would report as leaked.
-    """
+    """Exit without tearing down the interpreter, which would report DuckDB connections of daemon threads as leaks."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(_Work.status)
@@ -125,7 +123,7 @@ def _status_of(work: Callable[[], int]) -> int:
 
 
 def _hold_lifeline(lifeline: int) -> None:
-    """End this process and its group when the parent says that it is stuck, by a byte, or when the parent is gone."""
+    """End this process and its group when the parent sends a byte, which means stuck, or when the parent is gone."""
     if not os.read(lifeline, 1):
         _Work.is_orphan = True
         os.kill(os.getpid(), signal.SIGINT)
@@ -138,14 +136,14 @@ def _hold_lifeline(lifeline: int) -> None:
 
 
 class _Watch:
-    """The parent's side: waits for the end of the work, and for what asks it to end."""
+    """The parent's side: waits for the end of the work and for signals to stop it."""
 
     def __init__(self, child: int, lifeline: int, groups: int) -> None:
         self._child, self._lifeline, self._groups_from = child, lifeline, groups
         self._groups = {child}
         self._named = b""
         self._parent = os.getppid()
-        self._ends_with_parent = "MAKELEVEL" in os.environ  # make, when it is killed, stops nothing that it started
+        self._ends_with_parent = "MAKELEVEL" in os.environ  # a killed make does not stop its children
         self._asked: int | None = None
         self._status: int | None = None
         self._wake_from, wake = os.pipe()
@@ -158,7 +156,7 @@ class _Watch:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
 
     def until_the_end(self, after_death: Callable[[], None] | None) -> int:
-        """Wait for the end and see that nothing is left; the exit status."""
+        """Wait for the end, stop everything that is left, and return the exit status."""
         while not self._ends_by(time.monotonic() + _POLL_SECONDS) and self._asked is None:
             if self._ends_with_parent and os.getppid() != self._parent:
                 self._asked = signal.SIGTERM
@@ -176,9 +174,9 @@ class _Watch:
         was_killed = self._status is None or os.WIFSIGNALED(self._status)
         if was_killed and after_death is not None:
             after_death()
-        ended_well = self._status is not None and not was_killed and os.waitstatus_to_exitcode(self._status) == 0
+        succeeded = self._status is not None and not was_killed and os.waitstatus_to_exitcode(self._status) == 0
         if self._asked is not None:
-            return 0 if ended_well else 128 + self._asked  # a service that was stopped has done what it was asked
+            return 0 if succeeded else 128 + self._asked  # a service that stops cleanly on a signal has succeeded
         return 128 + os.WTERMSIG(self._status or 0) if was_killed else os.waitstatus_to_exitcode(self._status or 0)
 
     def _ask(self, number: int, _frame: object) -> None:
@@ -189,7 +187,7 @@ class _Watch:
             os.killpg(self._child, number)
 
     def _ends_by(self, until: float) -> bool:
-        """Whether the work ends by then; returns earlier when it is asked to stop for the first time."""
+        """Return whether the work ends by `until`; return early at the first signal to stop."""
         before = self._asked
         while self._status is None and self._asked == before:
             pid, status = os.waitpid(self._child, os.WNOHANG)

@@ -1,6 +1,6 @@
-"""The project's folder and the home: what every command needs before it begins.
+"""Prepare the project's folder and the home before a command begins.
 
-`python -m cli.home COMMAND …` runs a command with the variables of the home set.
+`python -m cli.home COMMAND …` runs a command with the environment variables of the home set.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 _PATHS = ("QUINTET_RAW", "QUINTET_HOME", "QUINTET_LENDING_POLICY")
 _DEFAULTS = {"QUINTET_RAW": "data/raw", "QUINTET_HOME": "data"}
-# The matrices here are small: threads of the BLAS would wait for one another longer than they work.
+# The matrices here are small: BLAS threads would wait for one another longer than they work.
 _USUAL = {"DO_NOT_TRACK": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUTF8": "1"}
 
 
@@ -24,9 +24,9 @@ class HomeError(RuntimeError):
 
 
 def enter_project(environment: MutableMapping[str, str]) -> None:
-    """Go to the project's folder; paths in the settings keep their meaning, and without any it is the project's data.
+    """Change to the project's folder; paths in the settings stay relative to the folder of the caller.
 
-    Dagster's home is in the home, wherever the command was started.
+    The default inboxes and home are in the project's folder. Dagster's home is always inside the home.
     """
     for name in _PATHS:
         if environment.get(name, "").strip():
@@ -41,7 +41,7 @@ def enter_project(environment: MutableMapping[str, str]) -> None:
 
 
 def prepare_home(environment: MutableMapping[str, str]) -> Path:
-    """Make the home with Dagster's configuration in it; the home. Raises HomeError where it cannot be written."""
+    """Create the home with Dagster's configuration and return it. Raises HomeError if it cannot be written."""
     home, dagster_home = Path(environment["QUINTET_HOME"]), Path(environment["DAGSTER_HOME"])
     given, own = PROJECT / "dagster.yaml", dagster_home / "dagster.yaml"
     try:
@@ -53,12 +53,12 @@ def prepare_home(environment: MutableMapping[str, str]) -> Path:
         (home / "logs").mkdir(exist_ok=True)
     except OSError as error:
         raise HomeError(
-            f"{error.filename or home}: {error.strerror}. Quintet writes to {home}: allow it, make room, or name "
-            "another folder in QUINTET_HOME."
+            f"{error.filename or home}: {error.strerror}. Quintet writes to {home}: grant write access, make room, "
+            "or set QUINTET_HOME to another folder."
         ) from None
     for folder in (home, dagster_home, home / "logs"):
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise HomeError(f"{folder} cannot be written. Allow it, or name another folder in QUINTET_HOME.")
+            raise HomeError(f"{folder} cannot be written. Grant access, or set QUINTET_HOME to another folder.")
     return home
 
 

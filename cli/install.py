@@ -1,7 +1,7 @@
 """Install the locked packages and the project into a virtual environment: `python3 cli/install.py .venv`.
 
-Runs before anything is installed, with the standard library alone. uv, itself from the package index, installs the
-hashed lock; where uv cannot, pip does. A file `installed` in the environment says that it is complete.
+Runs before anything is installed, with only the standard library. uv, itself from the package index, installs the
+hashed lock file; if uv fails, pip does. The file `installed` in the environment marks it as complete.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _INPUTS = ("requirements.lock", "requirements-uv.lock", "pyproject.toml", "cli/i
 _OLDEST = (3, 11)
 _PIP = ("-m", "pip", "--disable-pip-version-check", "--quiet")
 
-# What pip reads from its files and PIP_ variables, and the variable that says the same to uv. pip separates several
-# values by blanks, as uv does.
+# pip's options, from its files and PIP_ variables, and the uv variable with the same meaning. Both separate several
+# values by blanks.
 _UV_NAMES = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
@@ -44,7 +44,7 @@ class InstallError(RuntimeError):
 
 
 def main(environment: Path) -> int:
-    """Install into the folder unless it is complete; 0, or 1 with one message."""
+    """Install into the folder unless it is complete; return 0, or 1 after printing one message."""
     python = environment / "bin" / "python"
     stamp, digest = environment / "installed", _digest()
     if stamp.is_file() and stamp.read_text("utf-8") == digest and os.access(python, os.X_OK):
@@ -62,7 +62,7 @@ def main(environment: Path) -> int:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"{environment} cannot be written: {error}. Make room, or allow it, and run again.", file=sys.stderr)
+        print(f"{environment} cannot be written: {error}. Make room or grant access, and run again.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped; run again to install the rest", file=sys.stderr)
@@ -72,8 +72,8 @@ def main(environment: Path) -> int:
 
 
 def uv_settings(pip_config: str) -> dict[str, str]:
-    """The variables that say to uv what `pip config list` printed; later lines win, as variables do over files."""
-    settings = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # as pip does; the hashes say what is the right file
+    """Translate the output of `pip config list` into uv's variables; later lines win, as variables do over files."""
+    settings = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # as pip does; the hashes identify the right file
     for line in pip_config.splitlines():
         found = re.fullmatch(r"(?:global|install|:env:)\.([\w-]+)='(.*)'", line.strip())
         if found and found[1] in _UV_NAMES:
@@ -82,7 +82,7 @@ def uv_settings(pip_config: str) -> dict[str, str]:
 
 
 def _digest() -> str:
-    """A hash of what is installed, and by which Python."""
+    """Return a hash over the files that decide what is installed, and the version of Python."""
     digest = hashlib.sha256(f"{sys.version_info[:2]} {_PROJECT}".encode("utf-8", "surrogateescape"))
     for name in _INPUTS:
         digest.update((_PROJECT / name).read_bytes())
@@ -104,12 +104,12 @@ def _make_environment(environment: Path, python: Path) -> None:
             f"python3-venv), or name another Python: make install PYTHON=python3.12"
         )
     if environment.exists():
-        shutil.rmtree(environment)  # half made, or made with another Python
+        shutil.rmtree(environment)  # incomplete, or made with another Python
     _run([sys.executable, "-m", "venv", str(environment)], "the virtual environment cannot be made")
 
 
 def _version_of(python: Path) -> tuple[int, int] | None:
-    """The version of an environment's Python, None where it or its pip does not run."""
+    """Return the version of an environment's Python; None if it or its pip does not run."""
     program = "import sys, pip; print(*sys.version_info[:2])"
     done = subprocess.run([str(python), "-c", program], capture_output=True, text=True, check=False)
     major, _, minor = done.stdout.strip().partition(" ")
@@ -139,7 +139,7 @@ def _install(python: Path) -> None:
 def _name_project_relatively(environment: Path) -> None:
     """Write the project's folder into the environment as a relative path.
 
-    Python reads these files in the encoding of the locale, and cannot start where that lacks a letter of the folder.
+    Python reads these files in the locale's encoding and cannot start if that lacks a character of the path.
     """
     for file in environment.glob("lib/python*/site-packages/*.pth"):
         if set(file.read_bytes().split(b"\n")) - {b""} == {os.fsencode(_PROJECT)}:
@@ -147,9 +147,9 @@ def _name_project_relatively(environment: Path) -> None:
 
 
 def _warm(python: Path) -> None:
-    """Compile what a run imports where Python is not allowed to, so that not every run does it again.
+    """Compile what a run imports, if Python may not write bytecode itself; otherwise the first run does it.
 
-    Elsewhere the first run writes what it has compiled. All that is installed takes a minute to compile, this seconds.
+    This takes seconds; compiling every installed package would take a minute.
     """
     if not sys.flags.dont_write_bytecode:
         return
@@ -163,7 +163,7 @@ def _warm(python: Path) -> None:
 
 
 def _run(command: list[str], failure: str, settings: dict[str, str] | None = None) -> None:
-    """Run a command quietly; what it printed is shown only where it fails."""
+    """Run a command; raise InstallError with its output if it fails."""
     done = subprocess.run(
         command, env=os.environ | (settings or {}), capture_output=True, text=True, errors="replace", check=False
     )

@@ -18,14 +18,14 @@ from quintet.state.store import Store
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; 0 if it did what it was asked."""
-    parser = argparse.ArgumentParser(prog="keys", description="Keys of the API: who may ask for what.")
+    """Run one command and return the exit status: 0, or 2 after printing why it failed."""
+    parser = argparse.ArgumentParser(prog="keys", description="Manage the keys of the API.")
     commands = parser.add_subparsers(dest="command", required=True)
-    create = commands.add_parser("create", help="make a key and show it once")
-    create.add_argument("--name", required=True, help="whose key it is")
-    create.add_argument("--scopes", required=True, help=f"what it opens, separated by commas: {', '.join(SCOPES)}")
+    create = commands.add_parser("create", help="create a key and show it once")
+    create.add_argument("--name", required=True, help="owner of the key")
+    create.add_argument("--scopes", required=True, help=f"scopes, separated by commas: {', '.join(SCOPES)}")
     commands.add_parser("list", help="show all keys, without their secrets")
-    revoke = commands.add_parser("revoke", help="end a key for ever")
+    revoke = commands.add_parser("revoke", help="revoke a key for good")
     revoke.add_argument("key_id", help="the id that `list` shows")
     given = parser.parse_args(arguments)
     try:
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
             Console(highlight=False).print(_table(store))
         else:
             key = revoke_key(store, given.key_id, now)
-            print(f"the key of {key.name} ({key.key_id}) no longer opens anything")
+            print(f"the key of {key.name} ({key.key_id}) is revoked")
     except (UnusableKeyError, SettingsError) as fault:
         print(fault, file=sys.stderr)
         return 2

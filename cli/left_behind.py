@@ -1,4 +1,4 @@
-"""Cleaning up after a command that was killed: its embedded servers stop, and its run is recorded."""
+"""Clean up after a killed command: stop its embedded servers and record its run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RECORD_SECONDS = 60
 
 
 def clean_up(home: Path, dagster_home: Path) -> None:
-    """Stop the servers in `home` that nobody owns any more, and end the runs whose process is dead."""
+    """Stop the servers in `home` whose owner is dead, and end the runs whose process is dead."""
     postgres.stop_left_behind(home / "postgres")
     object_store.stop_left_behind(home / "objects")
     remove_left_restore(home / "restore")

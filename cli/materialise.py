@@ -1,4 +1,4 @@
-"""Materialising a plan in this process, with a line of progress for each step."""
+"""Materialise a plan in this process, with a line of progress for each step."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from resources.run_marks import hold_mark, marks_folder, release_mark
 
 @dataclass(frozen=True)
 class PlannedAssets:
-    """The job over all assets, and those of them that a plan asks for.
+    """The job over all assets, and the assets that a plan selects.
 
-    stale: how many of them other code has built.
+    stale: how many selected assets another code version built.
     """
 
     job: dg.JobDefinition
@@ -39,7 +39,7 @@ class PlannedAssets:
 
 
 def load_assets(settings: Settings, plan: Plan, select: str | None) -> PlannedAssets:
-    """Load what the plan asks for, of one domain or of all; nothing where no change of the code reaches it."""
+    """Return the assets that the plan selects, in one domain or all; none if the code change affects no asset."""
     definitions = build_defs(settings)
     graph, job = definitions.resolve_asset_graph(), definitions.resolve_implicit_global_asset_job_def()
     if plan.is_full:
@@ -58,12 +58,12 @@ def load_assets(settings: Settings, plan: Plan, select: str | None) -> PlannedAs
 
 
 def materialise(assets: PlannedAssets, console: Console, train: str | None = None) -> bool:
-    """Build the assets; whether all of it succeeded.
+    """Build the assets and return whether all of them succeeded.
 
-    train: the domain whose models to train again though the active ones would do.
+    train: the domain whose models to retrain even if the active ones could be used.
     """
     with open_instance() as instance, _marked_run(instance) as run_id, redirect_stdout(io.StringIO()):
-        # what is redirected is dbt's own log; its target folder keeps it, and a failure quotes it
+        # the redirected output is dbt's log; dbt's target folder keeps it, and a failure quotes it
         instance.add_event_listener(run_id, lambda entry: _print_progress(entry, console))
         result = assets.job.execute_in_process(
             asset_selection=assets.selected,
@@ -84,7 +84,7 @@ def materialise(assets: PlannedAssets, console: Console, train: str | None = Non
 
 @contextmanager
 def _marked_run(instance: dg.DagsterInstance) -> Iterator[str]:
-    """The id of a run that this process will execute, marked as alive, and recorded as canceled if it gets stuck."""
+    """Yield the id of a run for this process; it is marked as alive, and recorded as canceled if it gets stuck."""
     home, run_id = Path(instance.root_directory), str(uuid.uuid4())
     release_dead_runs(instance, is_daemon_alive(home))
     hold_mark(marks_folder(home), run_id)
@@ -109,11 +109,11 @@ _OF_DBT = (
     "Running dbt command",
     "Logging an `AssetObservation`",
 )
-"""How messages begin in which dagster-dbt says how it calls dbt."""
+"""The beginnings of dagster-dbt's messages about its calls of dbt."""
 
 
 def _print_progress(entry: dg.EventLogEntry, console: Console) -> None:
-    """One line for each step that ends, each check that fails and each warning, in place of Dagster's own log."""
+    """Print one line for each step that ends, each failed check and each warning, instead of Dagster's log."""
     event = entry.dagster_event
     if event is None:
         if entry.user_message.startswith(_OF_DBT):

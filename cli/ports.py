@@ -1,4 +1,4 @@
-"""Ports that must be free before a command starts something behind them."""
+"""Check that ports are free before a command starts a server on them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import socket
 
 
 class PortError(RuntimeError):
-    """A port is in use; the text says which, what wants it, and what to do."""
+    """A port is in use; the text names the port, the service that needs it, and what to do."""
 
 
 def need_free(port: int, what: str, instead: str) -> None:
-    """Raise PortError where something listens on the port of 127.0.0.1; `instead` says how to choose another one."""
+    """Raise PortError if a program listens on this port of 127.0.0.1; `instead` says how to choose another port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -21,6 +21,6 @@ def need_free(port: int, what: str, instead: str) -> None:
             ) from None
         except OSError:
             raise PortError(
-                f"port {port}, wanted for {what}, is in use. End the program that listens there, or choose another "
+                f"port {port}, needed for {what}, is in use. Stop the program that listens there, or choose another "
                 f"port: {instead}"
             ) from None

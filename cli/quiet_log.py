@@ -1,4 +1,4 @@
-"""The log of several programs: all of it in files, and on the terminal what a person wants to see."""
+"""The log of several programs: complete in files, and only the important lines on the terminal."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _RUN_ENDS = re.compile(
     r"(?P<job>[\w<>-]+) - (?P<run>[0-9a-f-]{36}) - .*?(?P<kind>RUN_(START|SUCCESS|FAILURE|CANCELED)) - "
 )
 _COLOURS = re.compile("\x1b\\[[0-9;]*m")
-_USUAL = "Found a dagster instance configuration value"  # a copy of dagster.yaml is in the home, as it should be
+_USUAL = "Found a dagster instance configuration value"  # expected: the home has a copy of dagster.yaml
 _LOUD = ("WARNING", "ERROR", "CRITICAL")
 _WORTH_SEEING = frozenset({"the snapshot is complete"})
 _WORDS = {"START": "began", "SUCCESS": "succeeded", "FAILURE": "failed", "CANCELED": "was canceled"}
 
 
 def summary_of(text: str) -> str | None:
-    """What a person should see of a line of a log; None for nothing.
+    """Return the text to show on the terminal for a line of a log; None for nothing.
 
-    Shows warnings and errors, one line for the begin and the end of a run, and all that is no line of a log's form but
-    what a program prints for people.
+    Shows warnings and errors, one line for the start and the end of a run, and JSON-like lines that are not log
+    entries.
     """
     text = _COLOURS.sub("", text)
     if text.startswith("{"):
@@ -51,9 +51,9 @@ def _of_json(text: str) -> str | None:
 
 
 class QuietLog:
-    """Writes each line to a file of its part in `folder`, and what a person should see to `terminal` as well.
+    """Writes each line to the file of its part in `folder`, and the important ones to `terminal` as well.
 
-    plain: the parts whose lines are for people, and are all shown. A file that has grown large begins again.
+    plain: the parts whose lines are all shown. A large file is rotated.
     """
 
     def __init__(self, folder: Path, terminal: TextIO, plain: frozenset[str] = frozenset()) -> None:
@@ -61,7 +61,7 @@ class QuietLog:
         self._files: dict[str, TextIO] = {}
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Return the log."""
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
@@ -70,7 +70,7 @@ class QuietLog:
             file.close()
 
     def __call__(self, line: str) -> None:
-        """Take a line of the form `name | text`."""
+        """Write a line of the form `name | text`."""
         name, _, text = line.partition(" | ")
         name, text = name.strip(), text.rstrip("\n")
         self._file(name).write(text + "\n")

@@ -1,7 +1,6 @@
 """`quintet run`: build what is not up to date, publish it, and print a summary.
 
-What there is to do is decided in `quintet.plan` before Dagster is even imported, so that a run with nothing new is
-quick.
+`quintet.plan` decides what to do before Dagster is imported, so that a run with nothing new is fast.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from quintet.domains import DATASETS, DOMAIN_NAMES, DOMAINS, open_state_store
 from quintet.lending.feature_registry import features
 from quintet.lending.inbox import INBOX, dumps_of, unknown_dumps
 from quintet.lending.tables import is_behind
-from quintet.plan import Plan, code_fingerprint, make_plan
+from quintet.plan import Plan, make_plan, project_code_version
 from quintet.promotions.feedback import labels_in_snapshot
 from quintet.promotions.store import last_label
 from quintet.settings import Settings, load_settings
@@ -43,12 +42,12 @@ _CHECKED = "checked_code"
 
 
 def run(select: str | None = None, train: str | None = None, is_brief: bool = False) -> int:
-    """Run; 0 only if everything that was asked for is built.
+    """Run and return the exit status: 0 only if everything requested was built.
 
-    select: the domain to build. train: the domain whose models to train again. is_brief: progress without a summary.
+    select: the domain to build. train: the domain whose models to retrain. is_brief: print progress but no summary.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # progress shows at once where output is piped
+        sys.stdout.reconfigure(line_buffering=True)  # piped output shows progress at once
     select = train or select
     if select not in (None, *DOMAIN_NAMES):
         print(f"no business is called {select}; there are {', '.join(DOMAIN_NAMES)}", file=sys.stderr)
@@ -61,15 +60,15 @@ def run(select: str | None = None, train: str | None = None, is_brief: bool = Fa
         if select is None:
             also |= changes_of_the_loan_book(settings)
         if train:
-            plan = Plan({}, is_full=True, reason=f"new models of {train} are asked for")
+            plan = Plan({}, is_full=True, reason=f"retraining the models of {train}")
         elif datasets:
-            code = code_fingerprint(PROJECT, settings)
+            code = project_code_version(PROJECT, settings)
             plan = make_plan(settings.raw, datasets, settings.serving, code, also, _checked_code(settings))
         else:
             plan = Plan({}, is_full=True, reason=f"{select} follows its change log")
         doing = "everything is up to date"
         if plan.has_work:
-            doing = "looking for what it touches" if plan.code_has_changed else "building"
+            doing = "checking which assets are affected" if plan.code_has_changed else "building"
         _CONSOLE.print(f"{plan.reason}: {doing}")
         succeeded = _materialise(settings, plan, select, train) if plan.has_work else True
     if is_brief:
@@ -86,7 +85,7 @@ def run(select: str | None = None, train: str | None = None, is_brief: bool = Fa
 
 
 def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
-    """What may have changed beside the inboxes, by the path of the asset that takes it in."""
+    """Return possible changes outside the inboxes, by the path of the asset that loads them."""
     changes = {}
     if settings.postgres_url is not None:
         changes["source", "promotions"] = "the source database may have changed"
@@ -99,7 +98,7 @@ def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
 
 
 def changes_of_the_loan_book(settings: Settings) -> dict[tuple[str, str], str]:
-    """The asset that lending begins with, where there are new dumps or may be new rows in PostgreSQL."""
+    """Return lending's first asset with the reason to build it: new dumps, or possibly new rows in PostgreSQL."""
     if count := len(unknown_dumps(dumps_of(settings), settings.serving)):
         return {("change_log", "lending"): f"{count} new files in the inbox {INBOX}"}
     if settings.postgres_url is not None or _embedded_postgres_runs(settings):
@@ -110,25 +109,25 @@ def changes_of_the_loan_book(settings: Settings) -> dict[tuple[str, str], str]:
 def _embedded_postgres_runs(settings: Settings) -> bool:
     if not (settings.embedded_postgres / "data" / "postmaster.pid").exists():
         return False
-    # imported only where a server ran: the driver takes a while to load
+    # imported only if a server ran: the driver is slow to load
     from quintet.embedded.postgres import running_url  # noqa: PLC0415
 
     return running_url(settings.embedded_postgres) is not None
 
 
 def changes_of_the_log(settings: Settings) -> dict[tuple[str, str], str]:
-    """The asset that compacts the change log, where the log has more than was replayed."""
+    """Return the asset that compacts the change log, if the log has more than lending has caught up with."""
     try:
         found = latest_log(settings)
         if found is not None and is_behind(settings.lending, *found, features()):
             return {("lake", "lending_changes"): "the change log has grown"}
     except obstore.exceptions.BaseError as error:
-        print(f"the change log does not answer, so lending stays as it is: {str(error)[:300]}", file=sys.stderr)
+        print(f"the change log does not answer, so lending is not updated: {str(error)[:300]}", file=sys.stderr)
     return {}
 
 
 def first_key(settings: Settings) -> str | None:
-    """Make the first admin key of the API; None where one was made before, or the settings give one."""
+    """Create the first admin key of the API; return None if there was one before, or the settings have one."""
     if settings.admin_key is not None:
         return None
     store = Store(settings.online)
@@ -140,7 +139,7 @@ def first_key(settings: Settings) -> str | None:
 
 
 def _print_next_steps(settings: Settings) -> None:
-    """Say what to do next, in at most five lines."""
+    """Print what to do next, in at most five lines."""
     key = first_key(settings)
     lines = [
         *([f"first admin key of the pages and the API, shown this once: {key}"] if key else []),
@@ -155,44 +154,44 @@ def _print_next_steps(settings: Settings) -> None:
 def _materialise(settings: Settings, plan: Plan, select: str | None, train: str | None) -> bool:
     step_back()
     project = PROJECT / "dbt_project"
-    # begun first: it imports dbt, and parses the project where need be, beside the imports of Dagster
+    # started first: it imports dbt, and parses the project if needed, while this process imports Dagster
     variables = warehouse_variables(project, settings.warehouse, settings.memory_limit, settings.threads)
     with ExitStack() as beside:
         beside.enter_context(closing(WarmDbt(project, variables)))
         with loading():
-            # imported only where there is work: Dagster takes seconds to load
+            # imported only if there is work: Dagster takes seconds to load
             from cli.materialise import load_assets, materialise  # noqa: PLC0415
 
             assets = load_assets(settings, plan, select)
         if not assets.selected:
-            _CONSOLE.print("nothing that is built depends on what has changed: everything is up to date")
+            _CONSOLE.print("no table or report depends on the change: everything is up to date")
             if select is None:
-                (settings.home / _CHECKED).write_text(code_fingerprint(PROJECT, settings), "utf-8")
+                (settings.home / _CHECKED).write_text(project_code_version(PROJECT, settings), "utf-8")
             return True
         if assets.stale:
-            _CONSOLE.print(f"{assets.stale} tables and reports are built by other code than this")
+            _CONSOLE.print(f"{assets.stale} tables and reports were built by another code version")
         return materialise(assets, _CONSOLE, train)
 
 
 def _checked_code(settings: Settings) -> str | None:
-    """The fingerprint of code that was found to build nothing otherwise than the snapshot has it."""
+    """Return the code version for which a run found nothing to rebuild; None if there is none."""
     file = settings.home / _CHECKED
     return file.read_text("utf-8") if file.exists() else None
 
 
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
-    """One run at a time; a second one waits for the first and then finds its work done."""
+    """Hold the run lock: a second run waits for the first and then finds its work done."""
     home.mkdir(parents=True, exist_ok=True)
     with (home / "run.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _CONSOLE.print("another run is at work; waiting for it")
+            _CONSOLE.print("another run is in progress; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 if __name__ == "__main__":
-    # again from the start: the guard forks before threads are started, and the imports above start some
+    # start over as the command: the guard must fork before threads start, and the imports above start some
     os.execv(sys.executable, [sys.executable, "-m", "cli", "run", *sys.argv[1:]])

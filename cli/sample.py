@@ -4,7 +4,7 @@ The files in `data/raw` come from
 
     quintet sample --scale 0.1 --seed 7 --to data/raw
 
-which writes the same bytes every time; the truth beside them, in `data/raw-truth`, is not kept in the repository.
+which writes the same bytes every time; their truth, in `data/raw-truth`, is not kept in the repository.
 """
 
 import argparse
@@ -34,14 +34,14 @@ def _positive(text: str) -> float:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="quintet sample", description="Write generated inbox files.")
     parser.add_argument("--scale", type=_positive, default=1.0, help="1.0 is about the size of the public datasets")
-    parser.add_argument("--seed", type=int, default=7, help="the same seed and scale give the same bytes")
+    parser.add_argument("--seed", type=int, default=7, help="the same seed and scale write the same bytes")
     parser.add_argument("--to", type=Path, required=True, help="folder of the inboxes")
     parser.add_argument("--truth", type=Path, help="folder of the truth; by default <to>-truth, never within <to>")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the samples; exit status 0, or 2 if the arguments make no sense."""
+    """Write the samples; return exit status 0, or exit with 2 for invalid arguments."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.seed < 0:

@@ -1,4 +1,4 @@
-"""Dagster's UI and daemon as a supervised part, and `quintet dev`, which runs it alone."""
+"""Dagster's UI and daemon as a supervised part, and `quintet dev`, which runs only this part."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RECORD_SECONDS = 7.0
 
 
 def dagster_part(port: int, dagster_home: Path) -> Part:
-    """The UI and the daemon; before they stop, the runs that they execute stop."""
+    """Return the part with the UI and the daemon; it stops its runs before it stops itself."""
     return Part(
         "dagster",
         [sys.executable, "-m", "cli.dagster_dev", str(port)],
@@ -35,14 +35,14 @@ def dagster_part(port: int, dagster_home: Path) -> Part:
 
 
 def stop_runs(dagster_home: Path, group: int) -> None:
-    """Stop the runs that processes of the group execute: interrupt them, kill what goes on, and record those."""
+    """Stop the runs that processes of the group execute: interrupt them, kill the rest, and record the killed ones."""
     folder = marks_folder(dagster_home)
     if not (runs := _of_group(folder, group)):
         return
     until = time.monotonic() + _RUN_SECONDS
     for process in runs.values():
         _signal(process, signal.SIGINT)
-    # it takes seconds to begin, and so begins now
+    # started now because it takes seconds to start
     recorder = subprocess.Popen([sys.executable, "-m", "cli.dead_runs", str(_RUN_SECONDS)])
     while (runs := _of_group(folder, group)) and time.monotonic() < until:
         time.sleep(0.05)
@@ -56,7 +56,7 @@ def stop_runs(dagster_home: Path, group: int) -> None:
 
 
 def _of_group(folder: Path, group: int) -> dict[str, int]:
-    """The runs of a process group, with their processes."""
+    """Return the process id of each run of a process group."""
     found = {}
     for run, process in living(folder).items():
         with suppress(ProcessLookupError):
@@ -72,19 +72,19 @@ def _signal(process: int, number: int) -> None:
 
 @contextmanager
 def only_daemon(dagster_home: Path) -> Iterator[None]:
-    """Be the only command that runs a daemon of the home. Raises HomeError where another one does."""
+    """Hold the home's daemon lock. Raises HomeError if another command runs a daemon of this home."""
     try:
         with daemon_lock(dagster_home):
             yield
     except BlockingIOError:
         raise HomeError(
-            f"a Dagster daemon of {dagster_home} runs already; stop that `quintet dev` or `quintet up` first, or name "
-            "another folder in QUINTET_HOME."
+            f"a Dagster daemon of {dagster_home} is already running; stop that `quintet dev` or `quintet up` first, or "
+            "set QUINTET_HOME to another folder."
         ) from None
 
 
 def dev(home: Path, port: int) -> int:
-    """Run Dagster's UI and daemon until it is stopped."""
+    """Run Dagster's UI and daemon until they are stopped."""
     dagster_home = Path(os.environ["DAGSTER_HOME"])
     need_free(port, "the Dagster UI", "quintet dev --port 3001")
     with only_daemon(dagster_home), QuietLog(home / "logs", sys.stdout) as log:

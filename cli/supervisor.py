@@ -1,4 +1,4 @@
-"""Running several programs as one: their lines with their names before them, all stopped when one ends."""
+"""Run several programs as one: each log line is prefixed with the program's name, and all stop when one ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from types import FrameType
 from cli.guard import name_group
 
 STOP_SECONDS = 4.0
-"""Within which all parts have to end after they were asked to; then they are killed."""
+"""Time in which all parts have to end after a request to stop; then they are killed."""
 
 _POLL_SECONDS = 0.2
 _LEAST_PRIORITY = 19
@@ -24,9 +24,9 @@ _LEAST_PRIORITY = 19
 
 @dataclass(frozen=True)
 class Part:
-    """A program: its name in the log, its command, and variables beside those of the supervisor.
+    """A program: its name in the log, its command, and its extra environment variables.
 
-    stop_signal: what asks it to stop. before_stop: runs before that, with the part's process group.
+    stop_signal: the signal that stops it. before_stop: called before the signal, with the part's process group.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Part:
 
 
 class Supervisor:
-    """Runs parts until one ends, a stop is asked for, or Ctrl-C; `write` takes each line of the log."""
+    """Runs parts until one ends, `stop` is called, or Ctrl-C; calls `write` with each line of the log."""
 
     def __init__(self, parts: Sequence[Part], environment: Mapping[str, str], write: Callable[[str], None]) -> None:
         self._parts, self._environment = parts, environment
@@ -48,11 +48,11 @@ class Supervisor:
         self._running: list[tuple[Part, subprocess.Popen[str], threading.Thread]] = []
 
     def run(self) -> int:
-        """Run to the end: 0 where it was asked to stop, else 1 and the log says which part ended by itself.
+        """Run until a stop and return 0; or until a part ends by itself, log which one, and return 1.
 
-        A part is started in a group of its own, so that Ctrl-C reaches it through here alone, and stops with all
-        that it started. The session stays one: Linux shares the processor evenly among sessions, whatever runs in
-        them steps back for.
+        Each part has its own process group, so that Ctrl-C reaches it only through this process and its children stop
+        with it. All parts share one session: Linux divides the processor evenly among sessions, which would make a
+        lowered priority useless.
         """
         former = {number: signal.signal(number, self._ask_to_stop) for number in (signal.SIGINT, signal.SIGTERM)}
         ended: Part | None = None
@@ -62,7 +62,7 @@ class Supervisor:
             while ended is None and not self._stopping.wait(_POLL_SECONDS):
                 ended = next((part for part, process, _ in self._running if process.poll() is not None), None)
             if ended is not None:
-                self._say(f"{ended.name} has ended; the others are stopped too")
+                self._log(f"{ended.name} has ended; stopping the others")
         finally:
             self._stop_all()
             for number, handler in former.items():
@@ -98,7 +98,7 @@ class Supervisor:
             self._line(part.name, line.rstrip("\n"))
 
     def _stop_all(self) -> None:
-        """The part that was started last stops first, since it may need the others."""
+        """Stop the parts in reverse order of their start, because later ones may need earlier ones."""
         for part, process, _ in reversed(self._running):
             if process.poll() is None:
                 if part.before_stop is not None:
@@ -109,12 +109,12 @@ class Supervisor:
             try:
                 process.wait(max(0.0, until - time.monotonic()))
             except subprocess.TimeoutExpired:
-                self._say(f"{part.name} did not stop within {STOP_SECONDS:.0f} s and is killed")
+                self._log(f"{part.name} did not stop within {STOP_SECONDS:.0f} s; killing it")
             _kill_group(process)
             listener.join(1)
         self._running.clear()
 
-    def _say(self, text: str) -> None:
+    def _log(self, text: str) -> None:
         self._line("up", text)
 
     def _line(self, name: str, text: str) -> None:
@@ -123,22 +123,22 @@ class Supervisor:
 
 
 def _kill_group(process: subprocess.Popen[str]) -> None:
-    """End what is left of a part and of all that it started."""
+    """Kill what is left of a part and of the processes it started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def to_standard_output(line: str) -> None:
-    """Write a line of the log at once."""
+    """Write a line of the log and flush it."""
     sys.stdout.write(line)
     sys.stdout.flush()
 
 
 def step_back() -> None:
-    """Let this process, and what it starts, have what the others leave of the processor; none of it is taken back.
+    """Lower the priority of this process and its children for good: they run only when the processor is idle.
 
-    So answers do not wait for builds. Where the system has no such class, or does not give it, it is the least
+    So answers do not wait for builds. If the system lacks or refuses the idle scheduling class, use the lowest
     priority.
     """
     try:

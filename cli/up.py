@@ -1,5 +1,5 @@
-"""`quintet up`: everything together: the embedded PostgreSQL, filled, with its change stream and an S3 server for it,
-Dagster, the API and the pages. Everything is built once before the sensors and the service begin.
+"""`quintet up`: run everything together: the embedded PostgreSQL with data, its change stream, an S3 server for it,
+Dagster, the API and the pages. Everything is built once before the sensors and the service start.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from quintet.settings import Settings, load_settings
 
 
 def up(home: Path, dagster_port: int, simulated_rate: float | None = None) -> int:
-    """Run until it is stopped, or until a part ends by itself; 0 where it was stopped as asked."""
+    """Run until stopped and return 0, or until a part ends by itself and return 1."""
     settings, dagster_home = load_settings(), Path(os.environ["DAGSTER_HOME"])
     need_free(dagster_port, "the Dagster UI", "quintet up --dagster-port 3001")
     need_free(settings.port, "the pages and the API", "set QUINTET_PORT")
@@ -34,7 +34,7 @@ def up(home: Path, dagster_port: int, simulated_rate: float | None = None) -> in
         need_free(settings.stream_port, "the stream's metrics", "set QUINTET_STREAM_PORT (0 for none)")
     plain = frozenset({"crm", "up"})
     with only_daemon(dagster_home), QuietLog(home / "logs", sys.stdout, plain) as log:
-        key = first_key(settings)  # before any part makes a key of its own
+        key = first_key(settings)  # before any part creates its own key
         with source_database(settings) as postgres_url, change_log(settings) as bucket:
             environment = os.environ | bucket | {"QUINTET_POSTGRES_URL": postgres_url, "PYTHONUNBUFFERED": "1"}
             _build_once(environment)
@@ -49,7 +49,7 @@ def up(home: Path, dagster_port: int, simulated_rate: float | None = None) -> in
 def parts_of(
     dagster_home: Path, dagster_port: int, has_stream: bool, simulated_rate: float | None = None
 ) -> list[Part]:
-    """The programs that run side by side, in the order in which they are started.
+    """Return the programs that run side by side, in the order of their start.
 
     simulated_rate: applications a second of a simulated CRM; None for none.
     """
@@ -64,10 +64,10 @@ def parts_of(
 
 
 def places(settings: Settings, dagster_port: int, has_embedded_servers: bool) -> Table:
-    """What runs where, and what to open first."""
+    """Return a table of what runs where, starting with what to open first."""
     pages = f"http://127.0.0.1:{settings.port}"
     table = Table(
-        "what", Column("where", overflow="fold"), title="everything runs; stop it with Ctrl-C", title_justify="left"
+        "what", Column("where", overflow="fold"), title="everything is running; Ctrl-C stops it", title_justify="left"
     )
     table.add_row("open first: the pages", pages)
     table.add_row("API, to read and to try", f"{pages}/docs")
@@ -84,19 +84,19 @@ def places(settings: Settings, dagster_port: int, has_embedded_servers: bool) ->
 
 
 def key_line(settings: Settings, key: str | None) -> str:
-    """The admin key, or how to get one."""
+    """Return the admin key, or how to get one."""
     if key is not None:
         return f"admin key, shown this once: {key}"
     if settings.admin_key is not None:
-        return "admin key: the one of QUINTET_ADMIN_KEY"
-    return 'admin key: shown when it was made; for another one: make keys DO="create --name me --scopes admin"'
+        return "admin key: the value of QUINTET_ADMIN_KEY"
+    return 'admin key: shown when it was created; to create another: make keys DO="create --name me --scopes admin"'
 
 
 def _build_once(environment: Mapping[str, str]) -> None:
-    """Build what is not up to date, as `quintet run` does, so that the sensors find nothing to do."""
+    """Build what is not up to date, as `quintet run` does, so that the sensors find nothing new."""
     built = subprocess.run([sys.executable, "-m", "cli", "run", "--brief"], env=environment, check=False)
     if built.returncode != 0:
-        to_standard_output("up | not everything was built; the lines above say why, and a new file starts a new run\n")
+        to_standard_output("up | not everything was built; see the lines above. A new file starts a new run\n")
 
 
 def _crm(rate: float) -> list[str]:
@@ -105,36 +105,36 @@ def _crm(rate: float) -> list[str]:
 
 @contextmanager
 def source_database(settings: Settings) -> Iterator[str]:
-    """The URL of the application's database: that of the settings, which is only read, else an embedded one.
+    """Yield the URL of the application's database: the one in the settings, which is only read, or an embedded one.
 
-    The embedded one runs as long as the body, and its empty tables of promotions are filled from the inboxes; the
-    build loads the loan book.
+    The embedded one runs as long as the body. Its empty promotions tables are filled from the inboxes; the build loads
+    the loan book.
     """
     if settings.postgres_url is not None:
         yield settings.postgres_url.get_secret_value()
         return
     settings.home.mkdir(parents=True, exist_ok=True)
     with EmbeddedPostgres(settings.home / "postgres") as postgres:
-        to_standard_output(f"up | PostgreSQL runs in {postgres.folder}\n")
+        to_standard_output(f"up | PostgreSQL is running in {postgres.folder}\n")
         for table, rows in fill(postgres.url, settings.raw).items():
-            to_standard_output(f"up | {table}: {rows:,} rows put into PostgreSQL\n")
+            to_standard_output(f"up | {table}: {rows:,} rows written to PostgreSQL\n")
         yield postgres.url
 
 
 @contextmanager
 def change_log(settings: Settings) -> Iterator[dict[str, str]]:
-    """The variables of the bucket that the stream of the embedded PostgreSQL writes to: that of the settings, else an
-    embedded one that runs as long as the body.
+    """Yield the variables of the bucket for the change stream: the bucket in the settings, or an embedded one that
+    runs as long as the body.
 
-    None where the database is one's own: a stream keeps that database's log from being removed while it does not run,
-    so that it is started on purpose.
+    Yields none for an external database: a stopped stream makes that database keep its log, so the user has to start
+    the stream on purpose.
     """
     if settings.postgres_url is not None:
-        to_standard_output("up | no stream of a database of your own; start it with: make stream\n")
+        to_standard_output("up | the stream of your own database is not started here; start it with: make stream\n")
         yield {}
     elif settings.object_store_url is not None:
         yield {"QUINTET_OBJECT_STORE_URL": settings.object_store_url.get_secret_value()}
     else:
         with EmbeddedObjectStore(settings.embedded_objects) as objects:
-            to_standard_output(f"up | the S3 server runs in {objects.folder}\n")
+            to_standard_output(f"up | the S3 server is running in {objects.folder}\n")
             yield {"QUINTET_OBJECT_STORE_URL": objects.url}

@@ -1,1 +1,1 @@
-"""The product wing: plain Python over frames and DuckDB relations."""
+"""The product: plain Python over data frames and DuckDB relations."""

@@ -1,7 +1,7 @@
-"""Code versions: a hash over the code that a table depends on and nothing else.
+"""Code versions: hashes over the code that a table depends on and nothing else.
 
-A module depends on itself, on the modules of the product that it imports anywhere, on the files that lie beside it, and
-on the versions of the packages that these import.
+A module depends on itself, on the `quintet` modules that it imports anywhere, on the data files in its folder, and on
+the versions of the packages that these modules import.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ _LOCKED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
 
 
 def code_version(*modules: str, project: Path = PROJECT) -> str:
-    """Return the version of the code of modules of the product, as 16 hexadecimal digits.
+    """Return the code version of `quintet` modules, as 16 hexadecimal digits.
 
-    Raises FileNotFoundError for a module that is not there.
+    Raises FileNotFoundError for an unknown module.
     """
     return digest_of(code_files(*modules, project=project), project, _packages(modules, project))
 
 
 def code_files(*modules: str, project: Path = PROJECT) -> list[Path]:
-    """Return the files that modules of the product depend on, in order."""
+    """Return the files that `quintet` modules depend on, sorted."""
     return sorted({file for path in _closure(modules, project) for file in _files_of(path, project)})
 
 
 def imported_modules(files: Iterable[Path]) -> list[str]:
-    """Return the modules of the product that files import, in order."""
+    """Return the `quintet` modules that the files import, sorted."""
     return sorted({name for file in files for name in _imports(file) if name.split(".")[0] == _PRODUCT})
 
 
@@ -50,7 +50,7 @@ def digest_of(files: Iterable[Path], project: Path, versions: Iterable[str] = ()
 
 
 def _closure(modules: Iterable[str], project: Path) -> set[Path]:
-    """The files of the modules and of all modules of the product that they import, directly or not."""
+    """Return the files of the modules and of all `quintet` modules that they import, directly or indirectly."""
     found: set[Path] = set()
     waiting = [_path_of(name, project) for name in modules]
     while waiting:
@@ -62,28 +62,28 @@ def _closure(modules: Iterable[str], project: Path) -> set[Path]:
 
 
 def _packages(modules: Iterable[str], project: Path) -> set[str]:
-    """The locked versions of the packages that modules and all that they import need, as `name==version`."""
+    """Return the locked versions of the packages that the modules need, directly or not, as `name==version`."""
     locked = locked_versions(project)
     names = {package_of(module) for path in _closure(modules, project) for module in _imports(path)}
     return {f"{name}=={locked[name]}" for name in names if name in locked}
 
 
 def package_of(module: str) -> str:
-    """Return the name under which the lock file has the package of a module."""
+    """Return the name of a module's package in the lock file."""
     top = module.split(".", maxsplit=1)[0]
     return _OTHER_NAMES.get(top, top.lower().replace("_", "-"))
 
 
 @cache
 def locked_versions(project: Path = PROJECT) -> dict[str, str]:
-    """Return the versions that the lock file pins, by package; none where there is no lock file."""
+    """Return the versions that the lock file pins, by package; empty if there is no lock file."""
     lock = project / "requirements.lock"
     return dict(_LOCKED.findall(lock.read_text("utf-8"))) if lock.exists() else {}
 
 
 @cache
 def _imports(path: Path) -> frozenset[str]:
-    """The modules that a file imports, at its top or in a function; those that may be no modules are among them."""
+    """Return the names that a file imports, at its top or in a function; some may be no modules."""
     return frozenset(_imported(path.read_text("utf-8")))
 
 
@@ -97,7 +97,7 @@ def _imported(source: str) -> Iterator[str]:
 
 
 def _path_of(module: str, project: Path) -> Path:
-    """The file of a module or package; of a name in a module, that of the module."""
+    """Return the file of a module or package; for a name in a module, the file of the module."""
     path = project.joinpath(*module.split("."))
     for candidate in (path / "__init__.py", path.with_suffix(".py")):
         if candidate.exists():
@@ -109,7 +109,7 @@ def _path_of(module: str, project: Path) -> Path:
 
 
 def _files_of(path: Path, project: Path) -> Iterator[Path]:
-    """A module's file, those of the packages around it, and the files beside it that are no modules."""
+    """Yield a module's file, the files of its parent packages, and the data files in its folder."""
     yield path
     yield from (beside for beside in path.parent.iterdir() if beside.suffix in _DATA_SUFFIXES)
     yield from (parent / "__init__.py" for parent in path.parents if project in parent.parents)

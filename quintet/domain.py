@@ -1,4 +1,4 @@
-"""What a business declares about itself: everything that serves all of them loops over `quintet.domains.DOMAINS`."""
+"""The declaration of a domain. Code that serves all domains loops over `quintet.domains.DOMAINS`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ServiceContext:
-    """What the part of a domain that runs in the service is built from.
+    """The inputs of a domain's service part.
 
-    clock: returns the time in UTC, with its zone. metrics: where it registers its figures for monitoring.
+    clock: returns the time in UTC, with its zone. metrics: the registry for its metrics.
     """
 
     settings: Settings
@@ -32,30 +32,30 @@ class ServiceContext:
 
 
 class DomainService(Protocol):
-    """The part of a domain that runs in the service beside the routes."""
+    """The part of a domain that runs in the service, besides its routes."""
 
     async def start(self) -> None:
-        """Start; called once, before the first request."""
+        """Start the part; called once, before the first request."""
 
     async def close(self) -> None:
-        """Stop, and write what waits; called once, after the last request."""
+        """Stop the part and write pending data; called once, after the last request."""
 
 
 @dataclass(frozen=True)
 class Domain:
-    """One business.
+    """A business domain.
 
-    headline: its key result in a sentence, from a snapshot; "no data" where there is none.
+    headline: returns its key result in a sentence, from a snapshot; "no data" if there is none.
     datasets: the inboxes that hold tables. other_inboxes: the inboxes that an asset of the domain reads itself.
-    has_rows: whether a snapshot has rows that came through `other_inboxes` or a database.
-    scopes: what a key can be allowed, and what that opens.
-    migrations: the scripts of its tables in the state store. recorded: those that a run ingests into the warehouse.
-    web: the modules with its routes and pages; each has `ROUTERS`, and `FIRST_ROUTERS` for those asked most often.
+    has_rows: whether a snapshot has rows from `other_inboxes` or a database.
+    scopes: the scopes of keys, each with a description of what it allows.
+    migrations: the scripts of its tables in the state store. recorded: the tables that a run ingests.
+    web: the modules with its routes and pages; each has `ROUTERS`, and `FIRST_ROUTERS` for the busiest routes.
     service: the module whose `build_service(context: ServiceContext)` returns its `DomainService`; "" for none.
     assets, sensors: the modules with its Dagster assets and sensors.
     samples: the module that generates its inbox files.
 
-    Modules are named and not imported, so that a command loads only what it uses and imports keep their direction.
+    Modules are given by name, so that a command imports only what it uses and imports keep their direction.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Domain:
 
     @property
     def title(self) -> str:
-        """The name as people read it."""
+        """The name for display."""
         return self.name.capitalize()
 
     @property

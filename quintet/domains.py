@@ -1,4 +1,4 @@
-"""The five businesses: the only list of them. A new one adds an entry here and its own files."""
+"""The only list of the five domains. A new domain adds an entry here and its own files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +33,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
         "admin": "everything",
     }
 )
-"""What a key of the API can be allowed, and what that opens."""
+"""The scopes of API keys, with a description of each."""
 
 
 def open_state_store(folder: Path) -> Store:

@@ -1,4 +1,4 @@
-"""Evaluations: results that depend on the code alone, shipped with it and computed again where the code has changed."""
+"""Evaluations: results that depend only on the code, shipped with it and recomputed when the code changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pandas as pd
 from quintet.code_version import code_version
 
 SHIPPED = Path(__file__).parent / "shipped"
-"""A folder for each evaluation, and in it one for the version of the code that computed what it holds."""
+"""The folder with the shipped results: `<evaluation>/<code version>/`."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,16 @@ class Evaluation:
 
     @property
     def code_version(self) -> str:
-        """The version of the code that decides the result."""
+        """The code version of the modules that decide the result."""
         return code_version(*self.modules)
 
 
 def evaluated(evaluation: Evaluation, folder: Path, shipped: Path = SHIPPED) -> dict[str, pd.DataFrame]:
-    """Return the frames of an evaluation by the code at hand.
+    """Return the frames of an evaluation for the current code version.
 
-    They are read from `shipped`, or from `folder`, where code of the same version has written them; else they are
-    computed and written to `folder`, and those of other versions there are removed. While one process computes them,
-    others wait; where it is killed half-way, one of them computes them from scratch.
+    They are read from `shipped` or `folder` if the same code version has written them. Otherwise they are computed and
+    written to `folder`, where they replace other versions. While one process computes them, others wait; if it is
+    killed, the next one starts from scratch.
     """
     version = evaluation.code_version
     if (shipped / evaluation.name / version).is_dir():
@@ -54,7 +54,7 @@ def evaluated(evaluation: Evaluation, folder: Path, shipped: Path = SHIPPED) -> 
 
 
 def write(evaluation: Evaluation, folder: Path) -> None:
-    """Compute an evaluation and write it below `folder`, in place of those by other code."""
+    """Compute an evaluation and write it to `folder`, replacing the results of other code versions."""
     frames, own = evaluation.compute(), folder / evaluation.name
     shutil.rmtree(own, ignore_errors=True)
     unfinished = own / "unfinished"

@@ -1,4 +1,4 @@
-"""What a run has to do: the files that the current snapshot does not know yet, and whether the code has changed."""
+"""Plan a run: find the files that the current snapshot does not contain, and whether the code has changed."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _SHAPING = (
     *("dbt_project/seeds/**/*.csv", "dbt_project/seeds/**/*.yml", "dbt_project/tests/**/*.sql", "dbt_project/*.yml"),
     "requirements.lock",
 )
-"""Beside the modules of the product that the assets import."""
+"""The files that shape the tables and reports, besides the `quintet` modules that the assets import."""
 
 TRAINING_STEPS: Mapping[str, str] = MappingProxyType({"conversions": "matching"})
-"""By domain, the step that learns its models and takes `retrain`."""
+"""By domain, the step that trains its models and has the option `retrain`."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do.
+    """What a run has to do.
 
-    new_files: by dataset, the files whose content the snapshot does not know.
-    also: what else may have changed, by the path of the asset that it begins with, in words.
-    is_full: whether everything is to be built. code_has_changed: whether some of it may be built by other code.
+    new_files: by dataset, the files whose content the snapshot does not contain.
+    also: other possible changes in words, by the path of the first asset that each affects.
+    is_full: whether to build everything. code_has_changed: whether another code version may have built some tables.
     reason: why, in words.
     """
 
@@ -51,20 +51,20 @@ class Plan:
 
 
 def model_variables(settings: Settings) -> dict[str, str]:
-    """The settings that shape the models, as dbt's variables."""
+    """Return the settings that shape the models, as dbt variables."""
     return {"transactions_anchor_day": settings.transactions_anchor_day.isoformat()}
 
 
 def files_digest(folder: Path, patterns: Iterable[str]) -> str:
-    """A hash over the names and contents of the files below `folder` that match any of the glob patterns."""
+    """Return a hash over the names and contents of the files below `folder` that match any of the glob patterns."""
     digest = hashlib.sha256()
     for path in sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
-def code_fingerprint(project: Path, settings: Settings) -> str:
-    """A hash over all code that shapes the published tables and reports, and the settings that do."""
+def project_code_version(project: Path, settings: Settings) -> str:
+    """Return a hash over all code and settings that shape the published tables and reports."""
     modules = imported_modules(sorted((project / "assets").glob("**/*.py")))
     product = digest_of(code_files(*modules, project=project), project)
     variables = repr(sorted(model_variables(settings).items()))
@@ -75,21 +75,21 @@ def make_plan(
     raw: Path,
     datasets: Iterable[Dataset],
     serving: Path,
-    fingerprint: str,
+    code: str,
     also: Mapping[tuple[str, str], str] | None = None,
     checked: str | None = None,
 ) -> Plan:
     """Compare the inboxes below `raw` with the snapshot in `serving`.
 
-    fingerprint: of the code at hand. also: as in `Plan`: what changes without a file, such as an application's
-    database. checked: the fingerprint of code that was found to build nothing otherwise than the snapshot has it.
+    code: the current code version. also: as in `Plan`, changes without a file, such as in an application's database.
+    checked: the code version for which an earlier run found nothing to rebuild.
     """
     try:
         path = current_snapshot(serving)
     except NoSnapshotError:
         return Plan({}, is_full=True, reason="nothing is published yet")
     with open_snapshot(path) as snapshot:
-        code_has_changed = fingerprint not in (_fingerprint(snapshot), checked)
+        code_has_changed = code not in (_code_version_of(snapshot), checked)
         done = _done_batches(snapshot)
     listed = {dataset.name: _not_done(dataset, list_inbox(raw, dataset.name), done) for dataset in datasets}
     new_files = {name: files for name, files in listed.items() if files}
@@ -101,7 +101,7 @@ def make_plan(
 
 
 def files_not_done(dataset: Dataset, files: Iterable[InboxFile], serving: Path) -> tuple[InboxFile, ...]:
-    """The files whose content the current snapshot does not know; all of them where there is none."""
+    """Return the files whose content the current snapshot does not contain; all files if there is no snapshot."""
     try:
         path = current_snapshot(serving)
     except NoSnapshotError:
@@ -116,20 +116,20 @@ def _not_done(
     fresh = []
     for examined in (examine(file, dataset) for file in files):
         status = done.get((dataset.name, examined.batch_id))
-        # What was rejected may fit by now: under another name, where the name has to say the day.
+        # a rejected file may be readable now, for example if it was renamed so that the name has the day
         if status is None or (status == "rejected" and examined.layout is not None):
             fresh.append(examined.file)
     return tuple(fresh)
 
 
 def _done_batches(snapshot: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], str]:
-    """The status of every batch that is rejected, or that all models have taken in, by (dataset, batch)."""
+    """Return the status of every batch that was rejected or has reached all models, by (dataset, batch)."""
     done = snapshot.execute(
         "select dataset, batch_id, status from marts.ops_batches where status = 'rejected' or modelled_at is not null"
     ).fetchall()
     return {(dataset, batch_id): status for dataset, batch_id, status in done}
 
 
-def _fingerprint(snapshot: duckdb.DuckDBPyConnection) -> str | None:
+def _code_version_of(snapshot: duckdb.DuckDBPyConnection) -> str | None:
     row = snapshot.execute("select fingerprint from marts.snapshot").fetchone()
     return None if row is None else str(row[0])

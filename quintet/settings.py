@@ -1,4 +1,4 @@
-"""Every setting of Quintet, validated, with its meaning."""
+"""The settings of Quintet, each with its validation and meaning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 _PREFIX = "QUINTET_"
-# Set by Quintet itself for the parts that it starts, dbt's profile among them.
+# Set by Quintet itself for the processes that it starts, such as dbt.
 _SET_FOR_PARTS = {"QUINTET_DBT_PARSED", "QUINTET_DBT_SERVER", "QUINTET_WAREHOUSE"}
 _MOST_DEFAULT_THREADS = 4
 _LONGEST_SHOWN = 80
@@ -22,7 +22,7 @@ _MEMORY_SIZE = re.compile(r"(?=.*[1-9])\d+(\.\d+)?\s*([KMGT]i?B)", re.IGNORECASE
 
 
 class SettingsError(ValueError):
-    """A setting is wrong; the text names the variable, its value and the mend."""
+    """A setting is wrong; the text names the variable, its value and the fix."""
 
 
 def _folder(path: Path) -> Path:
@@ -51,7 +51,7 @@ Folder = Annotated[Path, AfterValidator(_folder)]
 
 
 def _setting(default: Any, description: str, requirement: str, shown: str | None = None, **bounds: Any) -> Any:
-    """A field; `requirement` completes "it must be …", `shown` is the default as the table gives it."""
+    """Return a field; `requirement` completes "it must be …", `shown` is the default as shown in the table."""
     source = {"default_factory": default} if callable(default) else {"default": default}
     extra: dict[str, Any] = {"requirement": requirement, "shown": shown if shown is not None else str(default)}
     return Field(**source, **bounds, description=description, json_schema_extra=extra)
@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     )
     home: Folder = _setting(
         Path("data"),
-        "Folder of all that Quintet writes: `warehouse.duckdb`, `serving/`, `reports/`, `models/`, `online/`.",
+        "Folder for everything that Quintet writes: `warehouse.duckdb`, `serving/`, `reports/`, `models/`, `online/`.",
         "a folder, or a path to be one",
     )
     transactions_anchor_day: Annotated[date, BeforeValidator(_iso_date)] = _setting(
@@ -76,7 +76,7 @@ class Settings(BaseSettings):
         "a real date like 2024-01-01",
     )
     memory_limit: Annotated[str, AfterValidator(_memory_size)] = _setting(
-        "800MB", "Most memory that DuckDB takes before it goes to disk.", "a size like 512MB, 1.5GB or 2GiB"
+        "800MB", "Most memory that DuckDB uses before it spills to disk.", "a size like 512MB, 1.5GB or 2GiB"
     )
     threads: int = _setting(
         _default_threads,
@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     )
     settle_seconds: float = _setting(
         2.0,
-        "Seconds that an inbox file must be unchanged before a sensor takes it.",
+        "Seconds that an inbox file must be unchanged before a sensor loads it.",
         "a number of seconds from 0 to 3600",
         ge=0,
         le=3600,
@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     )
     lock_wait_seconds: float = _setting(
         900.0,
-        "Seconds to wait for another run that writes the warehouse.",
+        "Seconds to wait for another run that is writing the warehouse.",
         "a number of seconds from 0 to 86400",
         ge=0,
         le=86_400,
@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     )
     request_seconds: float = _setting(
         10.0,
-        "Seconds after which the service gives up a request.",
+        "Seconds after which a request times out.",
         "a number of seconds from 0.01 to 600",
         ge=0.01,
         le=600,
@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     )
     public_url: str | None = _setting(
         None,
-        "Address under which people open the pages, for links in messages.",
+        "Address at which people open the pages, for links in messages.",
         "a URL like https://quintet.example.org",
         "none",
         pattern=r"^https?://\S+$",
@@ -158,52 +158,52 @@ class Settings(BaseSettings):
         "quintet@localhost", "Sender of these mails.", "an address like quintet@example.org", pattern=r"^\S+@\S+$"
     )
     alert_email_to: str | None = _setting(
-        None, "Who gets these mails, separated by commas.", "addresses like a@example.org", "none", pattern=r"^\S+@.+$"
+        None, "Recipients of these mails, comma-separated.", "addresses like a@example.org", "none", pattern=r"^\S+@.+$"
     )
     apprise_urls: SecretStr | None = _setting(
         None,
-        "Addresses of apprise for all other services.",
-        "addresses of apprise with blanks between",
+        "Apprise URLs of all other services.",
+        "Apprise URLs separated by blanks",
         "none",
         min_length=5,
     )
     heartbeat_url: SecretStr | None = _setting(
         None,
-        "URL that is asked every minute while monitoring is well; who watches it hears when it is not.",
+        "URL that is requested every minute while monitoring is healthy, for a watcher that alerts when requests stop.",
         "a URL like https://host/path",
         "none",
         min_length=10,
     )
     postgres_url: SecretStr | None = _setting(
         None,
-        "URL of a PostgreSQL of your own, in place of the embedded one: the tables of promotions and of lending.",
+        "URL of your own PostgreSQL with the tables of promotions and lending, instead of the embedded one.",
         "a URL like postgresql://user@host:5432/database",
         "none; `make up` starts its own",
         min_length=1,
     )
     object_store_url: SecretStr | None = _setting(
         None,
-        "URL of the S3 API that keeps the change log.",
+        "URL of the S3 API that stores the change log.",
         "a URL like http://host:9000/bucket",
         "the embedded store",
         min_length=1,
     )
     stream_slot: str = _setting(
         "quintet",
-        "Name of the stream's replication slot and publication in the source database.",
+        "Name of the stream's replication slot and publication in the database.",
         "lower-case letters, digits and underscores, at most 63",
         pattern=r"^[a-z0-9_]{1,63}$",
     )
     stream_port: int = _setting(
         9464,
-        "Port of 127.0.0.1 on which the stream tells its metrics; 0 for none.",
+        "Port of 127.0.0.1 for the stream's metrics; 0 for none.",
         "a whole number from 0 to 65535",
         ge=0,
         le=65_535,
     )
     log_days: float = _setting(
         7.0,
-        "Days that small objects of the change log stay after they were taken into the lake.",
+        "Days that small objects of the change log stay after they were compacted into the lake.",
         "a number of days from 0 to 3650",
         ge=0,
         le=3650,
@@ -219,25 +219,25 @@ class Settings(BaseSettings):
     )
     loan_book_bytes: int = _setting(
         20_000_000_000,
-        "Bytes that such a dump may take once it is restored.",
+        "Bytes that such a dump may occupy when restored.",
         "a whole number of bytes from 1000000",
         ge=1_000_000,
     )
     lending_as_of: Annotated[date, BeforeValidator(_iso_date)] | None = _setting(
         None,
-        "Day at whose end the published features of clients hold.",
+        "Day at whose end the published features of clients are computed.",
         "a real date like 2020-08-23",
-        "the day of the run; of a dump that nothing was streamed after, its last day",
+        "the day of the run; for a dump without later changes, its last day",
     )
     lending_policy: Path = _setting(
         Path(__file__).parents[1] / "policy" / "lending.toml",
-        "The policy that loans are decided by.",
+        "File of the policy for loan decisions.",
         "a file, or a path to be one",
         "policy/lending.toml",
     )
     decision_seconds: float = _setting(
         0.5,
-        "Seconds within which features and score of a loan decision have to come; a person decides what is without.",
+        "Seconds to wait for features and score of a loan decision; without them, a person decides.",
         "a number of seconds from 0.01 to 10",
         ge=0.01,
         le=10,
@@ -245,7 +245,7 @@ class Settings(BaseSettings):
     )
     lending_score_url: str | None = _setting(
         None,
-        "Endpoint that scores applications, of the form of `POST /v1/lending/score`.",
+        "Endpoint that scores applications, with the interface of `POST /v1/lending/score`.",
         "a URL like https://scores.example.org/v1/lending/score",
         "none; the service scores itself",
         pattern=r"^https?://\S+$",
@@ -255,7 +255,7 @@ class Settings(BaseSettings):
     )
     lending_score_seconds: float = _setting(
         0.15,
-        "Seconds after which that endpoint is given up.",
+        "Seconds after which a request to that endpoint times out.",
         "a number of seconds from 0.001 to 10",
         ge=0.001,
         le=10,
@@ -271,12 +271,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments only: the environment comes in through `load_settings`, which also reports unknown names."""
+        """Read arguments only: `load_settings` reads the environment, and also reports unknown names."""
         return (init_settings,)
 
     @property
     def warehouse(self) -> Path:
-        """The DuckDB file that only the orchestration writes and opens."""
+        """The DuckDB file that only the orchestration opens."""
         return self.home / "warehouse.duckdb"
 
     @property
@@ -301,12 +301,12 @@ class Settings(BaseSettings):
 
     @property
     def online(self) -> Path:
-        """Folder of the SQLite store of the service and the stream."""
+        """Folder of the state store of the service and the stream."""
         return self.home / "online"
 
     @property
     def lending(self) -> Path:
-        """Folder of the features that are built from the log, apart from those of the stream."""
+        """Folder of the features that runs build from the change log; the stream's features are in `online`."""
         return self.home / "lending"
 
     @property
@@ -316,7 +316,7 @@ class Settings(BaseSettings):
 
     @property
     def restores(self) -> Path:
-        """Folder of the server on which a dump is restored before its rows are loaded; there only meanwhile."""
+        """Temporary folder of the server on which a dump is restored before its rows are loaded."""
         return self.home / "restore"
 
     @property
@@ -326,10 +326,10 @@ class Settings(BaseSettings):
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings in `environment`, by default that of the process; relative paths start at the current folder.
+    """Return the settings in `environment`, by default `os.environ`; relative paths start at the current folder.
 
     An empty variable counts as not set.
-    Raises SettingsError where a value is wrong or a `QUINTET_*` name is unknown; it tells all that is wrong at once.
+    Raises SettingsError if a value is wrong or a `QUINTET_*` name is unknown; it lists all problems at once.
     """
     given = {
         name: value
@@ -350,7 +350,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def settings_table() -> str:
-    """The Markdown table of all settings: variable, default, meaning; ends without a line break."""
+    """Return a Markdown table of all settings: variable, default, meaning; without a line break at the end."""
     lines = ["| Variable | Default | Meaning |", "|---|---|---|"]
     for field, info in Settings.model_fields.items():
         lines.append(f"| `{_variable(field)}` | {_extra(field)['shown']} | {info.description} |")
@@ -371,17 +371,17 @@ def _is_secret(field: str) -> bool:
 
 
 def _fault(field: str, value: str | None) -> str:
-    """What is wrong with a field and how to mend it; `value` is None where the default itself does not hold."""
+    """Return what is wrong with a field and how to fix it; `value` is None if the default itself is invalid."""
     variable, extra = _variable(field), _extra(field)
     shown = extra["shown"] if value is None else value
     quoted = "a secret that is not shown here" if _is_secret(field) else repr(shown[:_LONGEST_SHOWN])
-    return f"{variable} is {quoted}; it must be {extra['requirement']}. Mend it, or unset it for {extra['shown']}."
+    return f"{variable} is {quoted}; it must be {extra['requirement']}. Fix it, or unset it for {extra['shown']}."
 
 
 def _unknown(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
-    mend = f"Did you mean {near[0]}?" if near else f"Unset it, or use one of {', '.join(known)}."
-    return f"{name} is not a setting of Quintet. {mend}"
+    fix = f"Did you mean {near[0]}?" if near else f"Unset it, or use one of {', '.join(known)}."
+    return f"{name} is not a setting of Quintet. {fix}"
 
 
 if __name__ == "__main__":

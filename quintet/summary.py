@@ -1,4 +1,4 @@
-"""What a run prints at the end: what came in, what came of it, and where to look."""
+"""The summary that a run prints at its end: rows, headline results, problems, and where the results are."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DatasetFigures:
 
 
 def dataset_figures(snapshot: duckdb.DuckDBPyConnection, names: Iterable[str]) -> list[DatasetFigures]:
-    """The figures of each dataset, in the order given; all zero where nothing came."""
+    """Return the figures of each dataset, in the given order; all zero for a dataset without data."""
     found = {
         name: DatasetFigures(name, *figures)
         for name, *figures in snapshot.execute(
@@ -44,7 +44,7 @@ def dataset_figures(snapshot: duckdb.DuckDBPyConnection, names: Iterable[str]) -
 
 
 def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, names: Iterable[str]) -> list[str]:
-    """What a person should know: files that were rejected and still lie there, rejected rows, keys in conflict."""
+    """Return the problems to show: rejected files that are still in the inbox, rejected rows, keys in conflict."""
     lines = []
     for name in names:
         files = {file.name for file in list_inbox(settings.raw, name)}
@@ -58,14 +58,14 @@ def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, names: Iter
             {"dataset": name, "files": sorted(files)},
         ).fetchall()
         lines += [f"{name}: file not read: {message}" for _, message in unread[:_MOST_SHOWN]]
-        set_aside = snapshot.execute(
+        quarantined = snapshot.execute(
             "select file, count(*), min(reason) from marts.ops_rejected_rows "
             "where dataset = ? group by all order by all",
             [name],
         ).fetchall()
         lines += [
-            f"{name}: {count:,} rows of {file} set aside in marts.ops_rejected_rows, such as: {reason}"
-            for file, count, reason in set_aside[:_MOST_SHOWN]
+            f"{name}: {count:,} rows of {file} quarantined in marts.ops_rejected_rows, such as: {reason}"
+            for file, count, reason in quarantined[:_MOST_SHOWN]
         ]
         conflicts = snapshot.execute(
             "select key, kept_file from marts.ops_conflicts where dataset = ? order by key", [name]
@@ -81,7 +81,7 @@ def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, names: Iter
 
 
 def _comes_from_a_database(snapshot: duckdb.DuckDBPyConnection, name: str) -> bool:
-    """Whether a dataset has rows that no file brought."""
+    """Return whether a dataset has rows from a database."""
     if any(name in domain.other_inboxes and domain.has_rows(snapshot) for domain in DOMAINS):
         return True
     ((found,),) = snapshot.execute(
@@ -91,7 +91,7 @@ def _comes_from_a_database(snapshot: duckdb.DuckDBPyConnection, name: str) -> bo
 
 
 def render(settings: Settings, domains: Sequence[Domain], title: str) -> RenderableType:
-    """The whole summary of the current snapshot for some domains, ready to print."""
+    """Return the summary of the current snapshot for the given domains, ready to print."""
     names = [name for domain in domains for name in domain.inboxes]
     path = current_snapshot(settings.serving)
     with open_snapshot(path) as snapshot:

@@ -1,4 +1,4 @@
-"""The outside world as Dagster sees it: the warehouse, the inboxes, dbt, the clock.
+"""Dagster resources: the warehouse, the inboxes, dbt, the clock.
 
-Thin: each resource hands settings to a function of `quintet`. No asset or sensor is imported here.
+Each resource only passes settings to a function of `quintet`. No asset or sensor is imported here.
 """

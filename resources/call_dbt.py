@@ -1,7 +1,7 @@
-"""A call of dbt as a process: made by the run's warm dbt where there is one (`run_dbt.py`), else by this process.
+"""Run a dbt command as a process: in the run's warm dbt if there is one (`run_dbt.py`), else in this process.
 
-Started by `Dbt` as a file, with the arguments of dbt and without the site packages, so that it costs 20 ms. What it
-prints, its exit status and what an interrupt does are those of dbt.
+`Dbt` starts this file with dbt's arguments and without site packages, so that it takes 20 ms. Output, exit status and
+handling of interrupts are the same as for dbt.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from types import FrameType
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Make the call; gives the exit status of dbt."""
+    """Run the dbt command and return its exit status."""
     address = os.environ.get("QUINTET_DBT_SERVER")
     with socket.socket(socket.AF_UNIX) as connection:
         try:
@@ -37,15 +37,15 @@ def _call(connection: socket.socket, arguments: Sequence[str]) -> int:
     if pid:
         _pass_interrupts_on_to(int(pid))
     status = answer.readline()
-    answer.read()  # until the call has ended and has let go of the warehouse
+    answer.read()  # until the command has ended and released the warehouse
     if status:
         return int(status)
-    print("the process of dbt has ended before its call did", file=sys.stderr)
+    print("the dbt process ended without an exit status; see dbt's log and run again", file=sys.stderr)
     return 2
 
 
 def _pass_interrupts_on_to(pid: int) -> None:
-    """Send the first interrupt to the process of the call, and wait for it as before; a second one ends the wait."""
+    """Pass the first interrupt to the dbt process and keep waiting; a second interrupt ends the wait."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # the signature of a handler
         signal.signal(signal.SIGINT, signal.SIG_DFL)

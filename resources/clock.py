@@ -1,4 +1,4 @@
-"""The time as a Dagster resource, so that tests can set it."""
+"""The clock as a Dagster resource, so that tests can set the time."""
 
 import datetime as dt
 import time
@@ -12,13 +12,13 @@ class Clock(ConfigurableResource):
     at: str | None = None
 
     def now(self) -> dt.datetime:
-        """The time in UTC, without zone, as the warehouse stores it."""
+        """Return the time in UTC, without zone, as the warehouse stores it."""
         moment = (
             dt.datetime.now(tz=dt.UTC) if self.at is None else dt.datetime.fromisoformat(self.at).astimezone(dt.UTC)
         )
         return moment.replace(tzinfo=None)
 
     def sleep(self, seconds: float) -> None:
-        """Wait; a fixed moment does not pass."""
+        """Wait for `seconds`; return at once if the moment is fixed."""
         if self.at is None:
             time.sleep(seconds)

@@ -1,7 +1,7 @@
-"""dagster-dbt, imported as it is where dbt-core is not installed.
+"""Import dagster-dbt as if dbt-core were not installed.
 
-It would import dbt-core, which takes a second and a half, to evaluate selections of models and to open an adapter.
-Neither happens here: `assets/marts.py` selects by the manifest, and dbt runs in processes of its own.
+Otherwise it imports dbt-core, which takes 1.5 s, to evaluate selections of models and to open an adapter. Neither is
+needed: `assets/marts.py` selects by the manifest, and dbt runs in separate processes.
 """
 
 import sys
@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _DBT_CORE = "dbt.version"
-"""What dagster-dbt imports first, to see whether dbt-core is there."""
+"""The module that dagster-dbt imports to find out whether dbt-core is installed."""
 
 
 @contextmanager
 def _without_dbt_core() -> Iterator[None]:
-    """Let dbt-core seem not to be installed while the body imports."""
+    """Make dbt-core look as if it were not installed while the body imports."""
     present = sys.modules.get(_DBT_CORE)
-    sys.modules[_DBT_CORE] = None  # type: ignore[assignment]  # as the import system marks what must not be found
+    sys.modules[_DBT_CORE] = None  # type: ignore[assignment]  # the import system's mark for a module that must not be found
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""dbt as a Dagster resource, and the manifest that Dagster reads its models from."""
+"""dbt as a Dagster resource, and the manifest with the models for Dagster."""
 
 import fcntl
 import os
@@ -17,24 +17,24 @@ from resources.run_dbt import PARSE
 from resources.warm_dbt import STAMP, WarmDbt, is_prepared, parse_digest, prepared_folder, warehouse_variables
 
 CALL_DBT = ["-I", "-S", str(Path(__file__).with_name("call_dbt.py"))]
-"""Arguments that make Python call dbt; isolated, so that neither packages nor this folder's modules are looked at."""
+"""Arguments with which Python runs `call_dbt.py`, isolated from packages and from this folder's modules."""
 
 
 class Dbt(DbtCliResource):
-    """dbt, configured by environment variables: which warehouse to open and how, and the warm process to call."""
+    """dbt, configured by environment variables for the warehouse and the warm process."""
 
     warehouse: str
     memory_limit: str
     threads: int
 
     def cli(self, args: Sequence[str], **options: Any) -> DbtCliInvocation:
-        """Run dbt in a process of its own: a fork of the run's warm dbt where there is one."""
+        """Run dbt in a separate process: a fork of the run's warm dbt if there is one."""
         os.environ.update(self._variables)
         return super().cli(args, **options)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["Dbt", None, None]:
-        """Keep dbt warm for as long as the run lasts."""
+        """Keep a warm dbt for as long as the run lasts."""
         warm = WarmDbt(Path(self.project_dir), self._variables)
         try:
             with super().yield_for_execution(context) as resource:
@@ -48,15 +48,15 @@ class Dbt(DbtCliResource):
 
     @cached_property
     def _cli_version(self) -> Version:
-        """The version as installed; the base class starts dbt, which takes seconds, to ask it."""
+        """The installed version; the base class would start dbt for it, which takes seconds."""
         return Version(version("dbt-core"))
 
     def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:  # type: ignore[override]
-        """No connection of dbt's in this process: the base class makes one for metadata that nothing here asks for."""
+        """Do nothing: the base class opens a dbt connection in this process for metadata that is not used here."""
 
 
 def prepare_manifest(dbt: Dbt) -> Path:
-    """Return the manifest; parse first where the project's files, dbt or the database's name have changed."""
+    """Return the manifest; parse first if the project's files, dbt or the database's name have changed."""
     project = Path(dbt.project_dir)
     target, digest = prepared_folder(project), parse_digest(project, Path(dbt.warehouse))
     if not is_prepared(project, digest):

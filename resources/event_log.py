@@ -1,8 +1,8 @@
-"""Dagster's own event log in SQLite, with connections that stay open, and with marks of the runs that are executed.
+"""Dagster's SQLite event log, with connections that stay open and marks for the runs that are being executed.
 
-A run writes about a thousand events; for each, the base class opens, compiles for and closes every file again, which
-was a fifth of the time of a run, and waits for the disk. `dagster.yaml` names this class, so that every process of
-Dagster uses it: the one that executes a run marks it, and whoever writes a run's end frees its places in the pools.
+A run writes about a thousand events. For each, the base class opens and closes every file again, which took a fifth of
+a run's time, and waits for the disk. `dagster.yaml` names this class, so that every Dagster process uses it: the
+process that executes a run marks it, and the process that records a run's end frees its slots in the pools.
 """
 
 import os
@@ -28,9 +28,9 @@ _ENDS = (DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE, DagsterEven
 
 
 class OpenEventLog(SqliteEventLogStorage):
-    """The same files and tables; one engine for each file instead of one for each event.
+    """Writes the same files and tables with one engine for each file instead of one for each event.
 
-    base_dir: a relative one starts at DAGSTER_HOME.
+    base_dir: if relative, it starts at DAGSTER_HOME.
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
@@ -40,11 +40,11 @@ class OpenEventLog(SqliteEventLogStorage):
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "OpenEventLog":
-        """As Dagster makes it."""
+        """Return the event log for Dagster's configuration."""
         return cls(str(Path(os.environ.get("DAGSTER_HOME", ""), config_value["base_dir"])), inst_data)
 
     def store_event(self, event: EventLogEntry) -> None:
-        """Store the event; the run is marked before the event of its begin, and its places are free after its end."""
+        """Store the event; mark the run before its start event, and free its slots after its end event."""
         if _begins_here(event):
             hold_mark(marks_folder(self._home), event.run_id)
         super().store_event(event)
@@ -68,14 +68,14 @@ class OpenEventLog(SqliteEventLogStorage):
                 listen(engine, "connect", _write_without_waiting_for_the_disk)
                 self._initdb(engine)
                 self._engines[shard] = engine
-                if len(self._engines) > _MOST_OPEN_FILES:  # the daemon sees a file for each run
+                if len(self._engines) > _MOST_OPEN_FILES:  # the daemon opens a file for each run
                     self._engines.popitem(last=False)[1].dispose()
             self._engines.move_to_end(shard)
             with self._engines[shard].begin() as connection:
                 yield connection
 
     def has_table(self, table_name: str) -> bool:
-        """Whether the log has the table; one that was there once stays."""
+        """Return whether the log has the table; a table that exists is remembered."""
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables
@@ -88,16 +88,16 @@ class OpenEventLog(SqliteEventLogStorage):
 
 
 def _write_without_waiting_for_the_disk(connection: sqlite3.Connection, record: object) -> None:  # noqa: ARG001
-    """Let the system write in its own time, as each event, and each table of a new file, would wait for the disk else.
+    """Do not sync to disk for each event and each table of a new file.
 
-    A killed process loses nothing. A failure of the machine may lose the last events, and never damages the log.
+    A killed process loses nothing. A failure of the machine may lose the last events, but never damages the log.
     """
     connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = normal")
 
 
 def _begins_here(event: EventLogEntry) -> bool:
-    """Whether the process that writes the event executes its run from now on."""
+    """Return whether this process starts to execute the run with this event."""
     begun = event.dagster_event
     if begun is None:
         return False
@@ -110,7 +110,7 @@ def _begins_here(event: EventLogEntry) -> bool:
 
 
 def open_instance() -> DagsterInstance:
-    """The instance of DAGSTER_HOME, with this event log where its own is the usual one in SQLite."""
+    """Return the instance of DAGSTER_HOME; replace its event log by this class if it is Dagster's SQLite one."""
     instance = DagsterInstance.get()
     if type(instance.event_log_storage) is not SqliteEventLogStorage:
         return instance

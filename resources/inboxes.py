@@ -1,4 +1,4 @@
-"""The watched folders as a Dagster resource."""
+"""The inboxes as a Dagster resource."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from quintet.warehouse.inbox import InboxFile, list_inbox
 
 
 class Inboxes(ConfigurableResource):
-    """The folder that holds one inbox for each dataset.
+    """The folder with one inbox for each dataset.
 
-    settle_seconds: how long a file must lie still before the sensor takes it.
+    settle_seconds: the time for which a file must be unchanged before the sensor loads it.
     """
 
     raw: str
     settle_seconds: float
 
     def files(self, dataset: str) -> list[InboxFile]:
-        """The files of a dataset's inbox, by name."""
+        """Return the files of a dataset's inbox, by name."""
         return list_inbox(Path(self.raw), dataset)

@@ -1,12 +1,12 @@
-"""Calls of dbt on the manifest that `prepare_manifest` has parsed already: one, or each in a copy of a warm process.
+"""Run dbt on the manifest that `prepare_manifest` has parsed: one command, or many in forks of a warm process.
 
-dbt's own command parses the project in each call, which takes as long as running the models, because the path of the
-warehouse is part of what it compares; nothing that is parsed depends on it. Importing dbt takes as long again, so
-`WarmDbt` starts this file once a run with `--serve`. Each call is then a fork of that process: it inherits what is
-imported and parsed, and nothing that a call leaves behind (connections, threads, flags, loggers, memory) reaches the
-next one, or the process that runs Dagster.
+dbt's own command parses the project each time, which takes as long as running the models, because its cache depends on
+the path of the warehouse although the parsed project does not. Importing dbt takes as long again, so `WarmDbt` starts
+this file once for each run with `--serve`. Each command then runs in a fork of that process: it inherits the imported
+modules and the parsed project, and its leftovers (connections, threads, flags, loggers, memory) never reach the next
+command or the Dagster process.
 
-Started as a file, in the project's folder: by `call_dbt.py` with the arguments of dbt, or by `WarmDbt`.
+Started as a file in the project's folder: by `call_dbt.py` with dbt's arguments, or by `WarmDbt`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
 _MOST_BYTES = 4_000_000
-"""Of a request: the arguments and the environment of a call."""
+"""The limit of a request, which has the arguments and the environment of a command."""
 
 _HALTED = 3
 
 PARSE = ("parse", "--no-partial-parse")
-"""From scratch: a new macro that a model looks up by its name would not let dbt parse that model again."""
+"""Full parsing: a partial parse misses a model that looks up a new macro by its name."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,8 +46,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run(arguments: Sequence[str], manifest: Manifest | None) -> int:
-    """Run dbt: 0 for success, 1 where a model or test failed, 2 where dbt could not go on."""
-    from dbt.cli.main import dbtRunner  # noqa: PLC0415  # a second; the server takes its lock before
+    """Run dbt; return 0 for success, 1 if a model or test failed, 2 if dbt could not continue."""
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415  # takes a second; the server takes its lock before
 
     ran = dbtRunner(manifest).invoke(list(arguments))
     if ran.exception is not None:
@@ -61,7 +61,7 @@ def _parsed(path: str) -> Manifest:
     from dbt.parser.manifest import extended_mashumuro_decoder  # noqa: PLC0415
 
     manifest: Manifest = Manifest.from_msgpack(Path(path).read_bytes(), decoder=extended_mashumuro_decoder)
-    manifest.build_flat_graph()  # what macros see as `graph` is not written out
+    manifest.build_flat_graph()  # the variable `graph` of macros is not stored
     return manifest
 
 
@@ -69,10 +69,10 @@ def _parsed(path: str) -> Manifest:
 
 
 class _Server:
-    """Answers calls until the process that started it ends, which closes the other end of `owner`.
+    """Runs dbt commands until the process that started it ends, which closes the other end of `owner`.
 
-    parsed: the file of the parsed project. digest: what to write to `manifest.sha256` beside it after parsing, where
-    the project has to be parsed first.
+    parsed: the file of the parsed project. digest: the content for `manifest.sha256` after parsing; None if the
+    project is already parsed.
     """
 
     def __init__(self, listener: socket.socket, owner: int, parsed: Path, digest: str | None) -> None:
@@ -82,9 +82,9 @@ class _Server:
         self._version: int | None = None
 
     def serve(self) -> int:
-        """Serve; returns 0 in this process at the end, and the status of a call in the fork that made it."""
+        """Serve until the owner ends and return 0; in a fork, return the exit status of its command."""
         with (self._parsed.parent / "lock").open("w") as lock:
-            # before the imports: whoever wants the manifest now waits for ours; where another has it, that one parses
+            # before the imports: other processes wait for this one to parse; if another has the lock, it parses
             parses = self._digest is not None and _is_free(lock)
             _import_dbt()
             if parses:
@@ -103,7 +103,7 @@ class _Server:
                 return status
 
     def _parse(self) -> int | None:
-        """Parse the project, in a fork because dbt leaves flags and loggers behind; gives a status in the fork."""
+        """Parse the project in a fork, because dbt leaves flags and loggers behind; return a status in the fork."""
         pid = os.fork()
         if pid == 0:
             silent = os.open(os.devnull, os.O_WRONLY)
@@ -111,12 +111,12 @@ class _Server:
             os.dup2(silent, 2)
             return run(PARSE, None)
         _, status = os.waitpid(pid, 0)
-        if status == 0:  # of a project that cannot be parsed, the call of `prepare_manifest` tells the reason
+        if status == 0:  # if the project cannot be parsed, the call in `prepare_manifest` reports the reason
             (self._parsed.parent / "manifest.sha256").write_text(str(self._digest))
         return None
 
     def _load(self) -> None:
-        """Load the parsed project, again where its file has changed."""
+        """Load the parsed project, and reload it if its file has changed."""
         try:
             version = self._parsed.stat().st_mtime_ns
         except FileNotFoundError:
@@ -124,10 +124,10 @@ class _Server:
             return
         if version != self._version:
             self._manifest, self._version = _parsed(str(self._parsed)), version
-            # a call that opens no warehouse: what dbt compiles for itself on its first call, every fork has then
+            # a command that opens no warehouse: every fork inherits what dbt compiles on its first command
             run(["list", "--quiet", "--no-write-json", "--select", "tag:results"], self._manifest)
             gc.collect()
-            gc.freeze()  # a fork's collector would copy every page that it looks at
+            gc.freeze()  # a fork's garbage collector would copy every page that it visits
 
     def _answer(self, connection: socket.socket) -> int | None:
         with connection:
@@ -135,7 +135,7 @@ class _Server:
             if request is None:
                 return None
             self._load()
-            # reaped by the system: the caller learns the status from the fork itself
+            # the system reaps the fork; the caller gets the status from the fork itself
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)
             pid = os.fork()
             if pid == 0:
@@ -146,7 +146,7 @@ class _Server:
             return None
 
     def _call(self, connection: socket.socket, request: dict[str, Any], descriptors: Sequence[int]) -> int:
-        """Become the process that the caller would have started, make the call, and tell the status."""
+        """Take on the caller's output, environment and folder, run the command, and send its exit status."""
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         for descriptor, standard in zip(descriptors, (1, 2), strict=True):
@@ -170,13 +170,13 @@ class _Server:
         return status
 
     def _halt_with(self, connection: socket.socket) -> None:
-        """End this fork at once when its caller or the run is gone, so that it keeps no lock on the warehouse."""
+        """End this fork at once when its caller or the run is gone, to release the lock on the warehouse."""
         select.select([connection, self._owner], [], [])
         os._exit(_HALTED)
 
 
 def _receive(connection: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
-    """The request, a line of JSON, and the caller's standard output and error; None where the caller is gone."""
+    """Return the request, a line of JSON, and the caller's standard output and error; None if the caller is gone."""
     data, descriptors, _, _ = socket.recv_fds(connection, _MOST_BYTES, 2)
     while data and not data.endswith(b"\n"):
         more = connection.recv(_MOST_BYTES)
@@ -185,7 +185,7 @@ def _receive(connection: socket.socket) -> tuple[dict[str, Any] | None, list[int
 
 
 def _is_free(lock: IO[str]) -> bool:
-    """Whether the lock was free; it is ours then."""
+    """Take the lock if it is free, and return whether it was."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -194,17 +194,17 @@ def _is_free(lock: IO[str]) -> bool:
 
 
 def _release_warehouse() -> None:
-    """Close the database that dbt-duckdb keeps open for the next call; what is in its log goes into its file."""
+    """Close the database that dbt-duckdb keeps open for the next command, which writes its log into its file."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
 
-    # private, because `close_all_connections` forgets the environment and leaves closing it to the collector
+    # private, because `close_all_connections` drops the environment and leaves closing it to the garbage collector
     environment = DuckDBConnectionManager._ENV
     if environment is not None:
         environment.close()
 
 
 def _import_dbt() -> None:
-    import dbt.task.build  # noqa: F401, PLC0415  # which the command line imports with its first call alone
+    import dbt.task.build  # noqa: F401, PLC0415  # the command line imports it only on its first command
     from dbt.adapters.factory import load_plugin  # noqa: PLC0415
     from dbt.cli.main import dbtRunner  # noqa: F401, PLC0415
 
@@ -212,12 +212,12 @@ def _import_dbt() -> None:
 
 
 def _serve(listener: str, parsed: str, digest: str) -> int:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which ends this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run handles Ctrl-C and ends this process
     return _Server(socket.socket(fileno=int(listener)), sys.stdin.fileno(), Path(parsed), digest or None).serve()
 
 
 if __name__ == "__main__":
-    gc.disable()  # this process is short, or forks; to look for garbage takes a sixth of a call
+    gc.disable()  # this process is short-lived or forks; garbage collection takes a sixth of a command
     ended = _serve(*sys.argv[2:]) if sys.argv[1:2] == ["--serve"] else main(sys.argv[1:])
     sys.stdout.flush()
-    os._exit(ended)  # all is closed; taking the interpreter down takes 0.1 s, and DuckDB's library reports on it
+    os._exit(ended)  # everything is closed; tearing down the interpreter takes 0.1 s and makes DuckDB print a report

@@ -1,6 +1,6 @@
-"""Marks of the runs that a process executes right now: locked files, which the system unlocks when the process ends.
+"""Marks of the runs that are being executed: locked files, which the system unlocks when the process ends.
 
-A run whose status says that it has begun, and whose mark nobody holds, is dead, however its process ended.
+A run is dead if its status is started and no process holds its mark, however its process ended.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ _held: dict[Path, int] = {}
 
 
 def marks_folder(dagster_home: Path) -> Path:
-    """The folder of the marks of an instance."""
+    """Return the folder of the marks of an instance."""
     return dagster_home / "running"
 
 
 def hold_mark(folder: Path, run_id: str) -> None:
-    """Mark the run as executed by this process, until it is released or the process ends."""
+    """Mark the run as executed by this process until `release_mark` or the end of the process."""
     path = folder / run_id
     if path in _held:
         return
@@ -28,14 +28,14 @@ def hold_mark(folder: Path, run_id: str) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if _is_at(descriptor, path):
             break
-        os.close(descriptor)  # somebody took the file for a dead one's and removed it
+        os.close(descriptor)  # another process considered the mark dead and removed it
     os.ftruncate(descriptor, 0)
     os.write(descriptor, str(os.getpid()).encode())
     _held[path] = descriptor
 
 
 def release_mark(folder: Path, run_id: str) -> None:
-    """Take the mark away; one that another process holds, or that is not there, stays as it is."""
+    """Remove the mark if this process holds it; otherwise do nothing."""
     descriptor = _held.pop(folder / run_id, None)
     if descriptor is not None:
         (folder / run_id).unlink(missing_ok=True)
@@ -43,7 +43,7 @@ def release_mark(folder: Path, run_id: str) -> None:
 
 
 def living(folder: Path) -> dict[str, int]:
-    """The runs whose process lives, with its id; marks of the dead are removed."""
+    """Return the process id of each run whose process is alive, and remove the marks of dead processes."""
     found = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         process = _holder(path)
@@ -53,12 +53,12 @@ def living(folder: Path) -> dict[str, int]:
 
 
 def has_dead_marks(folder: Path) -> bool:
-    """Whether a process has died and left its mark; the mark stays."""
+    """Return whether there is a mark of a dead process; do not remove it."""
     return any(_holder(path, keep=True) is None for path in (folder.iterdir() if folder.is_dir() else ()))
 
 
 def _holder(path: Path, keep: bool = False) -> int | None:
-    """The process that holds a mark; None where nobody does, and the mark is removed."""
+    """Return the process that holds a mark; if there is none, remove the mark unless `keep`, and return None."""
     if path in _held:
         return os.getpid()
     try:
@@ -71,7 +71,7 @@ def _holder(path: Path, keep: bool = False) -> int | None:
         return int(os.read(descriptor, 32) or b"0")
     else:
         if not keep:
-            path.unlink(missing_ok=True)  # under its lock, so that nobody marks a run by it meanwhile
+            path.unlink(missing_ok=True)  # under its lock, so that no process marks a run with it meanwhile
         return None
     finally:
         os.close(descriptor)

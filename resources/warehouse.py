@@ -16,7 +16,7 @@ POOL = "duckdb_writer"
 
 
 class Warehouse(DuckDBResource):
-    """DuckDBResource that closes its connection when the body raises, waits for its turn, and bounds its memory."""
+    """A DuckDBResource that closes its connection when the body raises, waits for the lock, and limits its memory."""
 
     memory_limit: str
     threads: int
@@ -26,7 +26,7 @@ class Warehouse(DuckDBResource):
 
     @contextmanager
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A writing connection to the prepared warehouse."""
+        """Yield a writing connection to the prepared warehouse."""
         with open_warehouse(
             Path(self.database),
             memory_limit=self.memory_limit,

@@ -1,6 +1,6 @@
-"""The warm dbt of a run: started beside the imports of Dagster, which it does not need, and ended with the run.
+"""The warm dbt of a run: it starts while Dagster is being imported, and ends with the run.
 
-It never imports Dagster, so that the command line can start it first. What it does stands in `run_dbt.py`.
+This module never imports Dagster, so that the command line can start the process first. `run_dbt.py` is its program.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from quintet.plan import files_digest
 
 SERVER = "QUINTET_DBT_SERVER"
-"""The variable with the address of the warm dbt, for the calls of this process."""
+"""The environment variable with the address of the warm dbt."""
 
 PARSED = "partial_parse.msgpack"
 STAMP = "manifest.sha256"
@@ -26,24 +26,24 @@ _SOURCES = ("models/**/*", "macros/**/*", "seeds/**/*", "tests/**/*", "*.yml")
 
 
 def prepared_folder(project: Path) -> Path:
-    """The folder of what was parsed, nobody else's: a call of dbt by hand writes to `target` itself."""
+    """Return the folder of the parsed project; dbt commands run by hand write to `target` and not here."""
     return project / "target" / "prepared"
 
 
 def parse_digest(project: Path, warehouse: Path) -> str:
-    """What decides the result of parsing: the project's files, the version of dbt, and the database's name."""
+    """Return a text that changes with the project's files, the version of dbt, and the name of the database."""
     return f"{files_digest(project, _SOURCES)} {version('dbt-core')} {warehouse.stem}"
 
 
 def is_prepared(project: Path, digest: str) -> bool:
-    """Whether what was parsed is there and was parsed from the same."""
+    """Return whether the parsed project is there and has this digest."""
     folder = prepared_folder(project)
     files = (folder / "manifest.json", folder / PARSED, folder / STAMP)
     return all(file.exists() for file in files) and files[-1].read_text() == digest
 
 
 def warehouse_variables(project: Path, warehouse: Path, memory_limit: str, threads: int) -> dict[str, str]:
-    """The variables that the project's `profiles.yml` and `run_dbt.py` read."""
+    """Return the environment variables for the project's `profiles.yml` and for `run_dbt.py`."""
     return {
         "QUINTET_DBT_PARSED": str(prepared_folder(project) / PARSED),
         "QUINTET_WAREHOUSE": str(warehouse),
@@ -53,12 +53,12 @@ def warehouse_variables(project: Path, warehouse: Path, memory_limit: str, threa
 
 
 class WarmDbt:
-    """A process with dbt imported and the project parsed, which answers the calls of this process until `close`.
+    """A process with dbt imported and the project parsed, which runs this process's dbt commands until `close`.
 
-    It ends by itself when this process does, however it ends. Where processes cannot be forked safely, on any system
-    but Linux, none is started, and each call of dbt is a process that begins from nothing.
+    It ends by itself when this process does, however it ends. Only Linux can fork it safely; on other systems it is
+    not started, and each dbt command starts as a new process.
 
-    project: the folder of the dbt project. variables: as `warehouse_variables` gives them.
+    project: the folder of the dbt project. variables: as `warehouse_variables` returns them.
     """
 
     def __init__(self, project: Path, variables: Mapping[str, str]) -> None:
@@ -68,7 +68,9 @@ class WarmDbt:
         prepared = prepared_folder(project)
         prepared.mkdir(parents=True, exist_ok=True)
         digest = parse_digest(project, Path(variables["QUINTET_WAREHOUSE"]))
-        self._folder = Path(tempfile.mkdtemp(prefix="quintet-dbt-"))  # nobody else's to look into; short, as it must be
+        self._folder = Path(
+            tempfile.mkdtemp(prefix="quintet-dbt-")
+        )  # private to this user; short, because the path of a socket must be
         address = str(self._folder / "socket")
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(address)
@@ -83,20 +85,20 @@ class WarmDbt:
                 cwd=project,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,  # calls print to their callers; what keeps dbt from starting fails there too
+                stderr=subprocess.DEVNULL,  # commands print to their callers; a broken dbt fails there too
                 pass_fds=[listener.fileno()],
                 process_group=0,
             )
         os.environ[SERVER] = address
 
     def close(self) -> None:
-        """End the process; a call that is still at work ends with it."""
+        """End the process, with any command that is still running."""
         if self._folder is None:
             return
         os.environ.pop(SERVER, None)
         if self._process.stdin is not None:
             self._process.stdin.close()
-        self._process.terminate()  # it may still be importing, where it does not look at its input
+        self._process.terminate()  # while it imports, it does not read its input
         self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder = None

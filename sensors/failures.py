@@ -1,4 +1,4 @@
-"""What happens when a run fails: it is written down where people and monitors look."""
+"""Record failed runs in a file for people and monitoring."""
 
 import json
 from pathlib import Path
@@ -11,12 +11,12 @@ FAILURES = "failures.jsonl"
 
 
 def failure_record(run_id: str, job_name: str, message: str, at: str) -> str:
-    """One line of JSON for one failed run."""
+    """Return the line of JSON for a failed run."""
     return json.dumps({"at": at, "run_id": run_id, "job": job_name, "message": message}, ensure_ascii=False) + "\n"
 
 
 def build_failure_sensor(home: Path) -> dg.SensorDefinition:
-    """A sensor that adds a line to `failures.jsonl` in the home folder for each failed run."""
+    """Return a sensor that adds a line to `failures.jsonl` in the home folder for each failed run."""
 
     @dg.run_failure_sensor(
         name="note_failures",

@@ -1,4 +1,4 @@
-"""A sensor for each inbox: new files that lie still start one run for all of them."""
+"""A sensor for each inbox, which starts one run for all new files that have settled."""
 
 import hashlib
 import json
@@ -20,22 +20,22 @@ from resources.inboxes import Inboxes
 from resources.warehouse import Warehouse
 
 INTERVAL_SECONDS = 3
-"""Below the 5 s in which the daemon looks at all sensors, so that none is passed over."""
+"""Less than the daemon's cycle of 5 s, so that no cycle skips a sensor."""
 
 _LONGEST_WAIT_SECONDS = 2.0
-"""That a tick waits for a file to settle, since the next tick is 5 s away; it holds up the other sensors."""
+"""The longest wait of a tick for a file to settle; the next tick is 5 s away, but a wait delays the other sensors."""
 
 
 def listing_digest(files: Sequence[InboxFile]) -> str:
-    """A hash of what the folder shows: names, sizes and times; one line of cursor, however many files there are."""
+    """Return a hash over the names, sizes and times of the files, which keeps the cursor short."""
     listing = [[file.name, *file.version] for file in files]
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
 
 
 def content_digest(dataset: Dataset, files: Sequence[InboxFile]) -> str:
-    """A hash of what the files hold, and whether it can be read, whatever their names and order.
+    """Return a hash over the contents of the files and whether they can be read, independent of names and order.
 
-    A file that was rejected for its name alone can be read under another one, so that renaming it is a new run.
+    A file that was rejected only for its name can be read under another one, so renaming it starts a new run.
     """
     examined = [examine(file, dataset) for file in files]
     batches = sorted({f"{one.batch_id} {'rejected' if one.layout is None else 'readable'}" for one in examined})
@@ -45,12 +45,12 @@ def content_digest(dataset: Dataset, files: Sequence[InboxFile]) -> str:
 def settled_files(
     context: dg.SensorEvaluationContext, inbox: str, inboxes: Inboxes, clock: Clock
 ) -> tuple[list[InboxFile], str] | dg.SkipReason:
-    """The files of an inbox that has changed and that nobody writes to, with the cursor that notes it."""
+    """Return the files of an inbox that has changed and settled, with the new cursor; otherwise a reason to skip."""
     files = inboxes.files(inbox)
     listing = listing_digest(files)
     seen = json.loads(context.cursor) if context.cursor else {}
     if not files or seen.get("listing") == listing:
-        return dg.SkipReason("nothing has changed in the inbox")
+        return dg.SkipReason("the inbox is unchanged")
     unsettled = max(unsettled_seconds(file, clock.now(), inboxes.settle_seconds) for file in files)
     if 0 < unsettled <= _LONGEST_WAIT_SECONDS:
         clock.sleep(unsettled)
@@ -63,14 +63,14 @@ def settled_files(
 
 
 def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
-    """The sensor that watches a dataset's inbox."""
+    """Return the sensor that watches a dataset's inbox."""
 
     @dg.sensor(
         name=f"watch_{dataset.name}",
         target=domain_selection(dataset.domain),
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Takes new files of data/raw/{dataset.name}, all waiting ones in one run.",
+        description=f"Starts one run for all new files in data/raw/{dataset.name}.",
     )
     def watch(
         context: dg.SensorEvaluationContext,
@@ -84,7 +84,7 @@ def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
         files, cursor = settled
         fresh = files_not_done(dataset, files, Path(warehouse.serving))
         if not fresh:
-            return dg.SensorResult(skip_reason="the snapshot knows the content of every file", cursor=cursor)
+            return dg.SensorResult(skip_reason="the snapshot has the content of every file", cursor=cursor)
         touched = _touched(context, dataset)
         request = dg.RunRequest(
             run_key=content_digest(dataset, fresh), tags={"inbox": dataset.name}, asset_selection=touched
@@ -95,16 +95,16 @@ def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
 
 
 def _touched(context: dg.SensorEvaluationContext, dataset: Dataset) -> list[dg.AssetKey]:
-    """The assets of the business that new files of the dataset change, and those that other code has built or none."""
+    """Return the domain's assets that new files of the dataset affect, and its stale assets."""
     if context.repository_def is None:
-        raise dg.DagsterInvariantViolationError("the sensor was given no repository to look for assets in")
+        raise dg.DagsterInvariantViolationError("the sensor has no repository to find assets in")
     graph = context.repository_def.asset_graph
     nodes = {key: graph.get(key) for key in graph.get_all_asset_keys()}
-    business = domain_selection(dataset.domain).resolve(graph)
-    versions = {key: str(nodes[key].code_version) for key in business if nodes[key].code_version is not None}
+    of_domain = domain_selection(dataset.domain).resolve(graph)
+    versions = {key: str(nodes[key].code_version) for key in of_domain if nodes[key].code_version is not None}
     begun = {raw_key(dataset.name), *stale_assets(versions, context.instance)}
     groups = {key: node.group_name for key, node in nodes.items()}
-    return sorted(changes_selection(groups, begun).resolve(graph) & business)
+    return sorted(changes_selection(groups, begun).resolve(graph) & of_domain)
 
 
 INBOX_SENSORS = [build_inbox_sensor(dataset) for dataset in DATASETS.values()]

@@ -1,4 +1,4 @@
-"""What runs by the clock."""
+"""The schedules of the project."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from assets.jobs import EVERYTHING
 
 
 def build_schedules(jobs: dict[str, dg.UnresolvedAssetJobDefinition]) -> list[dg.ScheduleDefinition]:
-    """The full graph once a day, before people come to work."""
+    """Return the daily schedule, which builds everything before working hours."""
     return [
         dg.ScheduleDefinition(
             name="daily",
@@ -16,6 +16,6 @@ def build_schedules(jobs: dict[str, dg.UnresolvedAssetJobDefinition]) -> list[dg
             cron_schedule="0 4 * * *",
             execution_timezone="UTC",
             default_status=dg.DefaultScheduleStatus.RUNNING,
-            description="Everything, every day at 04:00 UTC.",
+            description="Builds everything every day at 04:00 UTC.",
         )
     ]

@@ -1,6 +1,6 @@
-"""The command `quintet` in a process that is forked from one which has the slow packages imported already.
+"""Run the command `quintet` in a fork of a process that has already imported the slow packages.
 
-A start from nothing takes 5 s of the processor, most of it for importing Dagster. What the command does is the same.
+A cold start takes 5 s of processor time, most of it to import Dagster. The command behaves the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 _PROJECT = Path(__file__).parents[1]
 _CONTEXT = multiprocessing.get_context("forkserver")
-# none of them starts a thread that a fork would lack; what the project's own modules import comes after the fork
+# none of them starts a thread, which a fork would lose; the project's own modules are imported after the fork
 _CONTEXT.set_forkserver_preload(
     [
         "resources.dagster_dbt",
@@ -30,7 +30,7 @@ _CONTEXT.set_forkserver_preload(
 
 
 class Command:
-    """A `quintet` command that runs; its standard output and error are read from `stdout`."""
+    """A running `quintet` command; read its standard output and error from `stdout`."""
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         output, writes = _CONTEXT.Pipe(duplex=False)
@@ -55,7 +55,7 @@ class Command:
         self._process.kill()
 
     def finish(self) -> str:
-        """Wait for the end; returns what was printed and not yet read."""
+        """Wait for the end and return the unread output."""
         with self.stdout:
             printed = self.stdout.read()
         self._process.join()
@@ -63,7 +63,7 @@ class Command:
 
 
 def _become(arguments: list[str], environment: dict[str, str], output: Connection) -> None:
-    """Be the process that `python -m cli` would be."""
+    """Run as the process of `python -m cli`."""
     os.dup2(output.fileno(), 1)
     os.dup2(output.fileno(), 2)
     output.close()

@@ -1,4 +1,4 @@
-"""Fixtures that tests of all kinds share: where the real data lies, and homes that a real run has built."""
+"""Fixtures for all tests: the folder of the real data, and homes that a real run has built."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from tests.command import Command
 _PROJECT = Path(__file__).parents[1]
 _DATABASES = itertools.count(1)
 EQUAL_PRIORITY = _PROJECT / "tests" / "equal_priority"
-"""A folder for PYTHONPATH: processes of the product that would step back do not."""
+"""A folder for PYTHONPATH with which the product's processes keep their priority."""
 
-# The suite starts hundreds of processes; without bytecode each of them would compile all that it imports.
+# The suite starts hundreds of processes; without bytecode each would compile everything it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
-# The matrices here are small: threads of the BLAS would wait for one another longer than they work.
+# The matrices here are small: BLAS threads would wait for one another longer than they work.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# How fast a machine draws and runs examples says nothing about the product.
+# The time a machine needs to generate and run examples says nothing about the product.
 hypothesis_settings.register_profile(
     "suite", parent=hypothesis_settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -41,7 +41,7 @@ hypothesis_settings.load_profile("suite")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How long the tests of faults run; the suite itself takes the least, `make bench NAME=faults` more."""
+    """Add the options for the length of the fault tests: short by default, longer in `make bench NAME=faults`."""
     parser.addoption("--seeds", type=int, default=1, help="how many seeds the tests that draw at random are run with")
     parser.addoption("--kills", type=int, default=6, help="how often the test of the stream kills one of its world")
     parser.addoption("--decision-kills", type=int, default=4, help="how many kills the loan decisions are tried with")
@@ -49,14 +49,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give each test that asks for a `random_seed` as many as the command line says."""
+    """Parametrize each test with `random_seed` with the number of seeds of the command line."""
     if "random_seed" in metafunc.fixturenames:
         seeds = range(1, metafunc.config.getoption("seeds") + 1)
-        metafunc.parametrize("random_seed", seeds, scope="session")  # fixtures of any scope may ask for it
+        metafunc.parametrize("random_seed", seeds, scope="session")  # fixtures of any scope may use it
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Start two workers for each processor: half of what the tests do is to wait for other processes."""
+    """Start two workers for each processor, because tests wait for other processes half of their time."""
     return 2 * (os.cpu_count() or 1)
 
 
@@ -92,26 +92,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave the million objects of imported modules out of every later garbage collection."""
+    """Exclude the million objects of imported modules from later garbage collections."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session")
 def decision_kills(pytestconfig: pytest.Config) -> int:
-    """How many kills the loan decisions are tried with."""
+    """Return the number of kills for the tests of loan decisions."""
     return int(pytestconfig.getoption("decision_kills"))
 
 
 @pytest.fixture(scope="session")
 def project() -> Path:
-    """The root of the checkout."""
+    """Return the root of the checkout."""
     return _PROJECT
 
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of the real files, which lies beside the project and is no part of it."""
+    """Return the folder of the real files, which is beside the project and not part of it."""
     folder = Path(os.environ.get("REAL_DATA", _PROJECT.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"the real files are not at {folder}; set REAL_DATA to run these tests")
@@ -119,7 +119,7 @@ def real_data() -> Path:
 
 
 class Quintet:
-    """The product as a user runs it: `quintet run` in a process of its own, with its inboxes and its home."""
+    """The product as a user runs it: `quintet run` in a separate process, with its inboxes and its home."""
 
     def __init__(self, raw: Path, home: Path) -> None:
         self.raw, self.home, self.printed = raw, home, ""
@@ -137,18 +137,18 @@ class Quintet:
         }
 
     def start(self, *arguments: str) -> Command:
-        """Begin a run, which calls the dbt that these tests keep warm."""
+        """Start a run, which uses the warm dbt of these tests."""
         return Command(["run", *arguments], self.environment | {SERVER: _address_of_dbt()})
 
     def run(self, *arguments: str, status: int = 0) -> str:
-        """Run to the end; gives what it printed, and fails the test where the exit status is another."""
+        """Run to the end, check the exit status, and return the output."""
         process = self.start(*arguments)
         printed = process.finish()
         assert process.returncode == status, printed
         return printed
 
     def run_from_nothing(self) -> str:
-        """Run as a shell would: a process that imports what it needs and starts a dbt of its own."""
+        """Run as from a shell: in a process that does its own imports and starts its own dbt."""
         ran = subprocess.run(
             [sys.executable, "-m", "cli", "run"],
             cwd=_PROJECT,
@@ -169,7 +169,7 @@ class Quintet:
 
 @functools.cache
 def _warm_dbt() -> tuple[WarmDbt, str]:
-    """The dbt that the runs of this process call, which they would each start for themselves, and its address."""
+    """Return the warm dbt for the runs of this process, so that they do not each start one, and its address."""
     variables = warehouse_variables(_PROJECT / "dbt_project", Path("warehouse.duckdb"), "1GB", 2)
     warm = WarmDbt(_PROJECT / "dbt_project", variables)
     return warm, os.environ.pop(SERVER, "")
@@ -186,7 +186,7 @@ def pytest_sessionfinish() -> None:
 
 
 def _built_once(tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path) -> Quintet:
-    """A home that the first of the suite's processes builds; the others wait for it."""
+    """Return a home that one process of the suite builds while the others wait."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     printed = shared / f"{name}.txt"
@@ -201,43 +201,43 @@ def _built_once(tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path) 
 
 @pytest.fixture(scope="session")
 def warm_dbt(
-    built: Quintet,  # noqa: ARG001  # its run has parsed the project
+    built: Quintet,  # noqa: ARG001  # its run parses the project
 ) -> str:
-    """The address of a dbt that has the project parsed."""
+    """Return the address of a warm dbt that has parsed the project."""
     return _address_of_dbt()
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Quintet:
-    """The committed samples, built once; tests only read it."""
+    """Return the build of the committed samples, made once; tests only read it."""
     return _built_once(tmp_path_factory, "built", _PROJECT / "data" / "raw")
 
 
 @pytest.fixture(scope="session")
 def built_home(built: Quintet) -> Path:
-    """The home folder of the committed samples' build."""
+    """Return the home folder of the committed samples' build."""
     return built.home
 
 
 @pytest.fixture(scope="session")
 def real(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Quintet:
-    """The real files, built once; tests only read it."""
+    """Return the build of the real files, made once; tests only read it."""
     return _built_once(tmp_path_factory, "real", real_data)
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL without durability, started once for each of the suite's processes."""
+    """Yield a PostgreSQL without durability, started once for each of the suite's processes."""
     with tempfile.TemporaryDirectory(prefix="quintet-test-") as name:
         folder = Path(name)
-        folder.chmod(0o711)  # pytest's own folders are closed to accounts without rights
+        folder.chmod(0o711)  # pytest's folders are closed to unprivileged accounts
         with EmbeddedPostgres(folder / "postgres", {"fsync": "off"}) as postgres:
             yield postgres
 
 
 @pytest.fixture
 def database_url(postgres_server: EmbeddedPostgres) -> str:
-    """The URL of an empty database."""
+    """Return the URL of an empty database."""
     name = f"test{next(_DATABASES)}"
     with psycopg.connect(postgres_server.url, autocommit=True) as connection:
         connection.execute(f"create database {name}".encode())

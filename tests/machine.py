@@ -1,4 +1,4 @@
-"""What tests need of the machine beside Python and the locked packages.
+"""Requirements of the tests on the machine, besides Python and the locked packages.
 
 A program that is missing skips the tests that ask for it, with the reason; in continuous integration, which installs
 them all, it fails them. Ask in a fixture or a test, never while tests are collected: every machine collects the same.
@@ -20,7 +20,7 @@ INSTALL = {
 
 
 def require_program(name: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return the path of an optional program; where there is none, skip the test, or fail it where CI is true."""
+    """Return the path of an optional program; if it is missing, skip the test, or fail it if CI is true."""
     found = shutil.which(name, path=environment.get("PATH"))
     if found is not None:
         return found

@@ -1,4 +1,4 @@
-"""Waiting for what another thread or process does: until it is done, however slow the machine is."""
+"""Wait for another thread or process until it is done, however slow the machine is."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 LONG_SECONDS = 600.0
-"""The limit of every wait in the suite: what takes longer is stuck. It measures no machine; `bench/` does."""
+"""The limit of every wait in the suite, after which a process counts as stuck. It is no limit on speed."""
 
 _PAUSE_SECONDS = 0.02
 
 
 def wait_until(holds: Callable[[], _T], explain: Callable[[], object] = lambda: "") -> _T:
-    """Return what `holds` returns as soon as that is true. Fails the test after `LONG_SECONDS`, with `explain()`."""
+    """Return the first true result of `holds`. Fail the test after `LONG_SECONDS` with `explain()`."""
     until = time.monotonic() + LONG_SECONDS
     while not (found := holds()):
         assert time.monotonic() < until, f"it has not occurred within {LONG_SECONDS:.0f} s: {explain()}"

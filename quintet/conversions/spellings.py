@@ -19,12 +19,12 @@ select ip_country from raw.broker_rows
 """
 
 
-def resolve_new_spellings(connection: duckdb.DuckDBPyConnection, *, anew: bool) -> int:
+def resolve_new_spellings(connection: duckdb.DuckDBPyConnection, *, from_scratch: bool) -> int:
     """Add the spellings that `TABLE` lacks, with country, method and confidence; return their number.
 
-    anew: resolve all of them again, for when the method has changed.
+    from_scratch: resolve all of them again, because the method has changed.
     """
-    if anew:
+    if from_scratch:
         connection.execute(f"drop table if exists {TABLE}")
     connection.execute(f"create table if not exists {TABLE} ({_COLUMNS})")
     lacking = connection.execute(

@@ -12,14 +12,14 @@ TABLE = "staging.stg_agency_performance"
 _INPUT = ", ".join([*AGENCY_PERFORMANCE.columns, "_batch_id", "_source_file", "_source_row"])
 
 
-def stage_new_batches(connection: duckdb.DuckDBPyConnection, *, anew: bool) -> int:
+def stage_new_batches(connection: duckdb.DuckDBPyConnection, *, from_scratch: bool) -> int:
     """Normalise the batches that `staging.stg_agency_performance` lacks; gives the number of rows added.
 
-    anew: start over with every batch, for when the method has changed. Each batch is one transaction of its own, so a
+    from_scratch: stage every batch again, because the method has changed. Each batch has its own transaction, so a
     crash costs the batch at hand. Raises pandera's SchemaErrors where the result breaks its schema.
     """
     declared = ", ".join(f"{name} {kind}" for name, kind in STAGING_COLUMNS.items())
-    if anew:
+    if from_scratch:
         connection.execute(f"drop table if exists {TABLE}")
     connection.execute(f"create table if not exists {TABLE} ({declared})")
     lacking = connection.execute(

@@ -1,7 +1,7 @@
 """The countries of the samples, in three spelling sets, from the busiest to the quietest."""
 
-# ISO code, then the spelling of the site, of the registration form and of the geo-IP service; an empty one is the
-# site's. The last country sends registrations but no click.
+# ISO code, then the spelling of the site, of the registration form and of the geo-IP service; if empty, the site's
+# spelling. The last country has broker rows but no conversions.
 _TABLE = """
 US|United States||United States of America
 GB|United Kingdom||United Kingdom of Great Britain and Northern Ireland

@@ -1,4 +1,4 @@
-"""What a generator gives back: inbox files and the truth behind them."""
+"""The result of a generator: inbox files and the truth behind them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,8 +10,8 @@ import pandas as pd
 class SampleFile:
     """One inbox file.
 
-    rows: its columns in order, named as the header names them; nulls are written as empty cells.
-    delimiter, line_end: as the source writes them; ends_with_line_end: whether the last line has its line end.
+    rows: its columns in order, named as in the header; nulls are written as empty cells.
+    delimiter, line_end: as in the original files; ends_with_line_end: whether the last line has a line end.
     timestamp_format: how timestamp columns are written, for `strftime`.
     """
 
@@ -26,7 +26,7 @@ class SampleFile:
 
 @dataclass(frozen=True)
 class SampleText:
-    """One inbox file that is no table: its text, and how many rows of data it holds."""
+    """One inbox file that is not a table: its text and its number of data rows."""
 
     dataset: str
     name: str
@@ -36,7 +36,7 @@ class SampleText:
 
 @dataclass(frozen=True)
 class Sample:
-    """The files of a world and its truth, by the name of the truth's table. texts: files that are no tables."""
+    """The files of a world and its truth tables by name. texts: files that are not tables."""
 
     files: tuple[SampleFile, ...]
     truth: Mapping[str, pd.DataFrame] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Seeded randomness that every sample shares: named streams, identifiers, arrival times, groups."""
+"""Seeded randomness for all samples: named streams, identifiers, arrival times, groups."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -11,19 +11,19 @@ SECONDS_PER_DAY = 86_400
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
-    """The random stream `name` of `seed`; streams of other names do not disturb it."""
+    """Return the random stream `name` of `seed`; it is independent of the streams of other names."""
     return np.random.default_rng([seed, crc32(name.encode())])
 
 
 def faker(rng: np.random.Generator) -> Faker:
-    """A Faker that draws from `rng`."""
+    """Return a Faker that draws from `rng`."""
     fake = Faker("en_US")
     fake.seed_instance(int(rng.integers(2**32)))
     return fake
 
 
 def uuids(rng: np.random.Generator, count: int) -> np.ndarray:
-    """`count` random UUIDs of version 4, as text."""
+    """Return `count` random UUIDs of version 4, as text."""
     octets = np.frombuffer(rng.bytes(16 * count), dtype=np.uint8).reshape(count, 16).copy()
     octets[:, 6] = octets[:, 6] & 0x0F | 0x40
     octets[:, 8] = octets[:, 8] & 0x3F | 0x80
@@ -33,12 +33,12 @@ def uuids(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def day_start(day: date) -> int:
-    """Midnight UTC of `day`, Unix seconds."""
+    """Return midnight UTC of `day`, Unix seconds."""
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
 
 def as_timestamps(unix_seconds: np.ndarray) -> np.ndarray:
-    """Unix seconds as datetime64[s], UTC."""
+    """Return Unix seconds as datetime64[s], UTC."""
     return unix_seconds.astype("int64").astype("datetime64[s]")
 
 
@@ -50,9 +50,9 @@ def arrival_times(
     hour_weights: Sequence[float],
     weekday_weights: Sequence[float],
 ) -> np.ndarray:
-    """`count` sorted Unix seconds over `days` days: busy hours, quiet weekends, days that differ by a few percent.
+    """Return `count` sorted arrival times in Unix seconds over `days` days; days differ by a few percent.
 
-    hour_weights: 24 relative loads by UTC hour; weekday_weights: 7, Monday first.
+    hour_weights: 24 relative loads by UTC hour; weekday_weights: 7 relative loads, Monday first.
     """
     weekdays = (first_day.weekday() + np.arange(days)) % 7
     by_day = np.asarray(weekday_weights)[weekdays] * rng.lognormal(0, 0.06, days)
@@ -63,9 +63,9 @@ def arrival_times(
 
 
 def groups(rng: np.random.Generator, members: int, smallest: int, largest: int) -> np.ndarray:
-    """The group number, from 0, of each of `members` members; sizes are uniform from `smallest` to `largest`.
+    """Return the group number, from 0, of each of `members` members; sizes are uniform from `smallest` to `largest`.
 
-    What is left over at the end joins the last group. Fewer members than `smallest` form one small group.
+    Leftover members join the last group. Fewer members than `smallest` form one small group.
     """
     sizes = rng.integers(smallest, largest + 1, members // smallest + 1)
     ends = np.cumsum(sizes)

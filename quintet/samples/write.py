@@ -1,4 +1,4 @@
-"""Samples to disk: inbox files below one folder, truth in another."""
+"""Write samples to disk: inbox files into one folder, truth into another."""
 
 import dataclasses
 import importlib
@@ -19,14 +19,14 @@ class TruthInInboxError(ValueError):
 
 @dataclass(frozen=True)
 class DomainWorld:
-    """The world of a domain, and the module that makes its sample."""
+    """The world of a domain, and the module that generates its sample."""
 
     world: Any
     module: ModuleType
 
 
 def worlds_at(scale: float, generators: Mapping[str, str]) -> dict[str, DomainWorld]:
-    """Return the world of each domain at a scale; 1.0 has about the rows of the public datasets.
+    """Return the world of each domain at a scale; 1.0 is about the size of the public datasets.
 
     generators: by domain, the name of its module, which has `world_at(scale)` and `make_sample(world, seed)`.
     Raises ValueError unless scale is above zero.
@@ -38,12 +38,12 @@ def worlds_at(scale: float, generators: Mapping[str, str]) -> dict[str, DomainWo
 
 
 def make_samples(worlds: Mapping[str, DomainWorld], seed: int) -> tuple[Sample, ...]:
-    """Make the sample of every domain."""
+    """Generate the sample of every domain."""
     return tuple(one.module.make_sample(one.world, seed) for one in worlds.values())
 
 
 def file_bytes(file: SampleFile) -> bytes:
-    """The file's content: UTF-8, cells quoted where they need it."""
+    """Return the file's content in UTF-8, with cells quoted where needed."""
     text = io.StringIO(newline="")
     file.rows.to_csv(
         text,
@@ -57,7 +57,7 @@ def file_bytes(file: SampleFile) -> bytes:
 
 
 def truth_folder_of(inboxes: Path) -> Path:
-    """Where the truth goes unless told otherwise: beside the inboxes, `<name>-truth`."""
+    """Return the default folder of the truth: `<name>-truth` beside the inboxes."""
     inboxes = inboxes.resolve()
     return inboxes.with_name(f"{inboxes.name}-truth")
 
@@ -71,7 +71,7 @@ class Written:
 
 
 def write_inboxes(samples: Sequence[Sample], inboxes: Path) -> list[Written]:
-    """Write every file to `inboxes/<dataset>/<name>`, over an older one of that name; other files stay."""
+    """Write every file to `inboxes/<dataset>/<name>`, replacing files of that name; other files stay."""
     contents = [(file.dataset, file.name, file_bytes(file), len(file.rows)) for one in samples for file in one.files]
     contents += [(text.dataset, text.name, text.text.encode(), text.rows) for one in samples for text in one.texts]
     written = []
@@ -84,7 +84,7 @@ def write_inboxes(samples: Sequence[Sample], inboxes: Path) -> list[Written]:
 
 
 def write_truth(samples: Iterable[Sample], parameters: Mapping[str, Any], truth: Path, inboxes: Path) -> list[Written]:
-    """Write every truth to `truth/<name>.csv`, and the parameters to `truth/parameters.json`.
+    """Write every truth table to `truth/<name>.csv`, and the parameters to `truth/parameters.json`.
 
     Raises TruthInInboxError, before anything is written, if `truth` is `inboxes` or lies within it.
     """
@@ -106,7 +106,7 @@ def refuse_truth_within(truth: Path, inboxes: Path) -> None:
 
 
 def parameters_of(worlds: Mapping[str, DomainWorld], scale: float, seed: int) -> dict[str, Any]:
-    """Everything that shaped the samples, for `parameters.json`."""
+    """Return the parameters that shaped the samples, for `parameters.json`."""
     return {
         "scale": scale,
         "seed": seed,

@@ -1,4 +1,4 @@
-"""The DuckDB warehouse: open it, load batches into it, publish from it and read what was published.
+"""The DuckDB warehouse: open it, load batches into it, publish snapshots and read them.
 
-A leaf: it knows nothing of the five domains; they hand their contracts in.
+It knows nothing of the five domains; callers pass the contracts of their datasets.
 """

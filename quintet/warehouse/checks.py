@@ -1,4 +1,4 @@
-"""Checks of the raw tables: each says whether it holds, and the figures it judged by."""
+"""Checks of the raw tables; each returns whether it passes, and its figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from quintet.warehouse.database import PROVENANCE, raw_table
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """Whether a check holds, one sentence that says so, and the figures behind it."""
+    """The outcome of a check: whether it passes, one sentence about it, and its figures."""
 
     passed: bool
     description: str
@@ -21,7 +21,7 @@ class CheckOutcome:
 
 
 def check_schema(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> CheckOutcome:
-    """Whether `raw.<dataset>` has the contract's columns as text, and no row that breaks the contract."""
+    """Check that `raw.<dataset>` has the contract's columns as text, and no row that breaks the contract."""
     described = connection.execute(f"describe {raw_table(dataset.name)}").fetchall()
     actual = {name: kind.lower() for name, kind, *_ in described}
     expected = dict.fromkeys(dataset.columns, "varchar") | PROVENANCE
@@ -35,21 +35,21 @@ def check_schema(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> Che
 
 
 def check_reconciliation(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> CheckOutcome:
-    """Whether every row read is either in the raw table or set aside, batch by batch."""
+    """Check for each batch that every row read is either in the raw table or quarantined."""
     off = connection.execute(
         f"""
         with kept as (select _batch_id as batch_id, count(*) as kept from {raw_table(dataset.name)} group by all),
-        aside as (
-            select batch_id, count(*) as set_aside from ops.rejected_rows where dataset = $dataset group by all
+        quarantine as (
+            select batch_id, count(*) as quarantined from ops.rejected_rows where dataset = $dataset group by all
         )
         select batch_id
         from (select * from ops.batches where dataset = $dataset) as batches
         full join kept using (batch_id)
-        full join aside using (batch_id)
+        full join quarantine using (batch_id)
         where rows is null
             or rows != loaded + rejected
             or loaded != coalesce(kept, 0)
-            or rejected != coalesce(set_aside, 0)
+            or rejected != coalesce(quarantined, 0)
         """,
         {"dataset": dataset.name},
     ).fetchall()

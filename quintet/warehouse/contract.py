@@ -1,8 +1,8 @@
-"""What a dataset must look like, and how to judge text against it.
+"""Contracts of datasets, and the checks of text against them.
 
 A contract is a pandera schema over the *text* of a file. Each of its checks is one SQL predicate: the loader compiles
-the predicates of a dataset into a single statement, and `Dataset.schema.validate(frame, lazy=True)` runs the very same
-predicates on a pandas frame, so that notebook and loader never disagree.
+the predicates of a dataset into a single statement, and `Dataset.schema.validate(frame, lazy=True)` runs the same
+predicates on a pandas frame, so that notebook and loader always agree.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ import pandera.pandas as pa
 
 
 def quote_identifier(name: str) -> str:
-    """The SQL identifier `name`, quoted so that any text is safe."""
+    """Return `name` as a quoted SQL identifier; any text is safe."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def quote_literal(text: str) -> str:
-    """The SQL string literal for `text`."""
+    """Return the SQL string literal for `text`."""
     return "'" + text.replace("'", "''") + "'"
 
 
 @cache
 def parsing_macros() -> str:
-    """The SQL script that creates the `contract.as_*` macros."""
+    """Return the SQL script that creates the `contract.as_*` macros."""
     return files("quintet.warehouse").joinpath("parsing.sql").read_text("utf-8")
 
 
@@ -42,7 +42,7 @@ def _judge() -> duckdb.DuckDBPyConnection:
 
 
 def _verdicts(values: pd.Series, predicate: str) -> pd.Series:
-    """Whether each text of `values` satisfies `predicate`, SQL over the placeholder `{column}`."""
+    """Return whether each text of `values` satisfies `predicate`, SQL over the placeholder `{column}`."""
     cursor = _judge().cursor()
     cursor.register("judged", pd.DataFrame({"value": values.astype("str").to_numpy()}))
     verdicts = cursor.execute(
@@ -52,7 +52,7 @@ def _verdicts(values: pd.Series, predicate: str) -> pd.Series:
 
 
 def _check(predicate: str, requirement: str) -> pa.Check:
-    """A pandera check from an SQL predicate over `{column}`; `requirement` completes "<column> must be …"."""
+    """Return a pandera check from an SQL predicate over `{column}`; `requirement` completes "<column> must be …"."""
     return pa.Check(
         lambda values: _verdicts(values, predicate),
         name=requirement,
@@ -80,7 +80,7 @@ def _column(
 
 
 def _bounds(value: str, minimum: float | str | None, maximum: float | str | None) -> tuple[str, str]:
-    """The SQL and the wording of a closed interval; either end may be open."""
+    """Return the SQL and the wording of an interval with inclusive bounds; None leaves an end open."""
 
     def literal(bound: float | str) -> str:
         return quote_literal(bound) if isinstance(bound, str) else repr(bound)
@@ -103,7 +103,7 @@ def integer(
     required: bool = True,
     aliases: Sequence[str] = (),
 ) -> pa.Column:
-    """A whole number; "5.0" counts as one."""
+    """Return a column of whole numbers; "5.0" counts as one."""
     predicate, words = _bounds("contract.as_integer({column})", minimum, maximum)
     check = _check(predicate, f"a whole number{words}")
     return _column(check, description, nullable=nullable, required=required, aliases=aliases)
@@ -119,7 +119,7 @@ def number(
     required: bool = True,
     aliases: Sequence[str] = (),
 ) -> pa.Column:
-    """A finite number with a point for decimals; the texts in `missing` are let through as "not known"."""
+    """Return a column of finite numbers with a decimal point; texts in `missing` are accepted as unknown."""
     predicate, words = _bounds("contract.as_number({column})", minimum, maximum)
     if missing:
         predicate = f"({predicate} or {{column}} in ({', '.join(map(quote_literal, missing))}))"
@@ -130,7 +130,7 @@ def number(
 def boolean(
     description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()
 ) -> pa.Column:
-    """TRUE or FALSE, in any case, or 1 or 0."""
+    """Return a column of TRUE or FALSE, in any case, or 1 or 0."""
     check = _check("contract.as_boolean({column}) is not null", "true or false")
     return _column(check, description, nullable=nullable, required=required, aliases=aliases)
 
@@ -138,7 +138,7 @@ def boolean(
 def timestamp(
     description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()
 ) -> pa.Column:
-    """A date and time as ISO 8601 writes it, UTC unless it carries an offset."""
+    """Return a column of ISO 8601 dates and times, in UTC unless they have an offset."""
     check = _check(
         "contract.as_timestamp({column}) is not null", "a real date and time like 2024-05-01 13:45:00 (1900 to 2199)"
     )
@@ -146,7 +146,7 @@ def timestamp(
 
 
 def date(description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()) -> pa.Column:
-    """A calendar day as ISO 8601 writes it."""
+    """Return a column of ISO 8601 calendar days."""
     check = _check("contract.as_date({column}) is not null", "a real date like 2024-05-01 (1900 to 2199)")
     return _column(check, description, nullable=nullable, required=required, aliases=aliases)
 
@@ -154,7 +154,7 @@ def date(description: str, *, nullable: bool = False, required: bool = True, ali
 def minute_of_day(
     description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()
 ) -> pa.Column:
-    """A minute of the day, "15h 07" or "15:07"."""
+    """Return a column of minutes of the day, such as "15h 07" or "15:07"."""
     check = _check(
         "contract.as_minute_of_day({column}) is not null", "a minute of the day like '15h 07' (00h 00 to 23h 59)"
     )
@@ -162,7 +162,7 @@ def minute_of_day(
 
 
 def hour(description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()) -> pa.Column:
-    """An hour of the day, "08h"."""
+    """Return a column of hours of the day, such as "08h"."""
     check = _check("contract.as_hour({column}) is not null", "an hour of the day like '08h' (00h to 23h)")
     return _column(check, description, nullable=nullable, required=required, aliases=aliases)
 
@@ -175,26 +175,26 @@ def one_of(
     required: bool = True,
     aliases: Sequence[str] = (),
 ) -> pa.Column:
-    """One of a closed list of texts."""
+    """Return a column of texts from a closed list."""
     check = _check(f"{{column}} in ({', '.join(map(quote_literal, values))})", f"one of {', '.join(values)}")
     return _column(check, description, nullable=nullable, required=required, aliases=aliases)
 
 
 def text(description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()) -> pa.Column:
-    """Any text, carried through verbatim."""
+    """Return a column of any text, kept verbatim."""
     return _column(None, description, nullable=nullable, required=required, aliases=aliases)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One inbox: its contract and what identifies a row.
+    """One inbox: its contract and the key of its rows.
 
     name: the inbox folder and the table `raw.<name>`.
-    schema: a strict pandera schema over text; columns in file order. Unknown columns are kept beside it as JSON.
-    key: the columns that identify a row across files; empty where a row has no key but its file and row number.
-    one_of_groups: groups of optional columns of which a file, and each of its rows, must have at least one. The loader
-        alone judges this; the schema knows no more than its columns.
-    day_from_name: whether rows without a date of their own take their day from the file's name.
+    schema: a strict pandera schema over text; columns in file order. Unknown columns are kept as JSON.
+    key: the columns that identify a row across files; empty if only file and row number identify a row.
+    one_of_groups: groups of optional columns; a file, and each of its rows, must have at least one of each group. Only
+        the loader checks this; the schema cannot.
+    day_from_name: whether rows without a date get their day from the file's name.
     """
 
     name: str
@@ -212,17 +212,17 @@ class Dataset:
 
     @cached_property
     def aliases(self) -> Mapping[str, str]:
-        """Every accepted header, folded, to the contract's column name."""
+        """The contract's column name by accepted header, folded."""
         names = {fold_header(column): column for column in self.columns}
         for column, declared in self.schema.columns.items():
             names |= {fold_header(alias): column for alias in (declared.metadata or {}).get("aliases", ())}
         return names
 
     def breaches_sql(self, present: Sequence[str]) -> str:
-        """An SQL expression over the contract's columns: why a row breaks the contract, or null where it holds.
+        """Return an SQL expression for the reasons why a row breaks the contract; null if it does not.
 
-        `present` names the contract's columns that the file has; an absent optional column is not judged. The reasons
-        of a row are joined by "; " and quote the offending text, cut at 80 characters.
+        `present` names the contract's columns that the file has; an absent optional column is not checked. The reasons
+        are joined by "; " and quote the offending text, cut at 80 characters.
         """
         reasons = [f"case when {condition} then {reason} end" for condition, reason in self._conditions(present)]
         if not reasons:
@@ -230,9 +230,9 @@ class Dataset:
         return f"nullif(concat_ws('; ', {', '.join(reasons)}), '')"
 
     def broken_sql(self, present: Sequence[str] | None = None) -> str:
-        """An SQL predicate: whether a row breaks the contract. Cheaper than the reasons, for the many that hold.
+        """Return an SQL predicate that is true for a row that breaks the contract; it is cheaper than the reasons.
 
-        Without `present` it judges rows of unknown files: an empty optional column may have been absent there.
+        Without `present`, the files are unknown: an empty optional column may have been absent from its file.
         """
         return " or ".join(f"({condition})" for condition, _ in self._conditions(present)) or "false"
 
@@ -251,7 +251,7 @@ class Dataset:
 
 
 def _conditions(name: str, column: pa.Column, may_be_empty: bool) -> list[tuple[str, str]]:
-    """Pairs of (SQL condition that is true where the column breaks the contract, SQL text of the reason)."""
+    """Return pairs of (SQL condition that is true if the column breaks the contract, SQL text of the reason)."""
     identifier = quote_identifier(name)
     conditions = []
     if not may_be_empty:
@@ -264,6 +264,6 @@ def _conditions(name: str, column: pa.Column, may_be_empty: bool) -> list[tuple[
 
 
 def fold_header(header: str) -> str:
-    """A header as it is compared: trimmed, lower-case, anything but letters and digits turned to `_`."""
+    """Return a header in the form for comparison: trimmed, lower-case, all but letters and digits replaced by `_`."""
     folded = "".join(character if character.isalnum() else "_" for character in header.strip().lower())
     return folded.strip("_")

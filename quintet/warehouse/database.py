@@ -1,11 +1,11 @@
-"""Opening and closing the DuckDB warehouse.
+"""Open and close the DuckDB warehouse.
 
-The warehouse is two files under one lock: the named one, and beside it the one that is published (`published_file`),
-with the tables of `PUBLISHED_SCHEMAS` and nothing else, so that publishing is the copy of a file. Statements need not
-know: `marts.fct_conversions` is found where it lies.
+The warehouse is two files under one lock: the named one, and the one that is published (`published_file`), which has
+only the tables of `PUBLISHED_SCHEMAS`, so that publishing means copying a file. A statement finds
+`marts.fct_conversions` in whichever file it is.
 
-One process may write at a time and nobody may read beside it (DuckDB locks the file), so whoever comes second waits
-here, and everybody who only reads goes to the published snapshot (`snapshot.py`).
+DuckDB locks the file: one process at a time may open it, to write or to read. A second process waits here; readers
+open the published snapshot instead (`snapshot.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import duckdb
 from quintet.warehouse.contract import Dataset, parsing_macros, quote_identifier, quote_literal
 
 SCHEMAS = ("raw", "ops", "staging", "intermediate", "marts")
-"""The schemas of the warehouse's own file; `marts` there holds the views, which publishing writes out as tables."""
+"""The schemas of the warehouse's own file; its `marts` has the views, which publishing turns into tables."""
 
 PUBLISHED = "published"
 """The catalog name of the published file."""
@@ -29,10 +29,10 @@ PUBLISHED = "published"
 PUBLISHED_SCHEMAS = ("marts", "ml")
 
 STORAGE_VERSION = "v1.4.0"
-"""Of the published file: older than the library in use, so that clients which lag behind can open a snapshot."""
+"""The storage version of the published file: older than DuckDB here, so that older clients can open a snapshot."""
 
 PROVENANCE = {"_extra": "varchar", "_batch_id": "varchar", "_source_file": "varchar", "_source_row": "bigint"}
-"""The columns that every raw table has after those of its contract, with their types."""
+"""The columns with their types that every raw table has after the columns of its contract."""
 
 _BOOKKEEPING = """
 create table if not exists ops.batches (
@@ -83,12 +83,12 @@ create table if not exists ops.built (name varchar primary key, code_version var
 
 
 def published_file(warehouse: Path) -> Path:
-    """The file beside the warehouse that holds what is published."""
+    """Return the file beside the warehouse that holds the published tables."""
     return warehouse.with_name(f"{warehouse.name}.{PUBLISHED}")
 
 
 class WarehouseBusyError(RuntimeError):
-    """Another process held the warehouse for longer than we were willing to wait."""
+    """Another process held the warehouse for longer than the wait limit."""
 
 
 @contextmanager
@@ -100,9 +100,9 @@ def open_warehouse(
     lock_wait_seconds: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A writing connection to the warehouse at `path`, closed on the way out whatever happens.
+    """Yield a writing connection to the warehouse at `path`, and close it also when the body raises.
 
-    Raises WarehouseBusyError when another process keeps the file for longer than `lock_wait_seconds`.
+    Raises WarehouseBusyError if another process holds the file for longer than `lock_wait_seconds`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = _connect(path, {"memory_limit": memory_limit, "threads": threads}, lock_wait_seconds, sleep)
@@ -115,7 +115,7 @@ def open_warehouse(
 
 
 def _attach_published(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
-    """Attach the published file, and let a bare `schema.table` be found in either file, tables before views."""
+    """Attach the published file, and set the search path to find `schema.table` in either file, tables before views."""
     (own,) = connection.execute("select current_database()").fetchone() or ("",)
     connection.execute(
         f"attach {quote_literal(str(file))} as {PUBLISHED} (storage_version {quote_literal(STORAGE_VERSION)})"
@@ -144,7 +144,7 @@ def _connect(
                 holder = re.search(r"\(PID (\d+)\)", str(error))
                 who = f"process {holder[1]}" if holder else "another process"
                 raise WarehouseBusyError(
-                    f"{path} is in use by {who} since {waited_seconds:.0f} s ago or longer. Wait for it to end, or "
+                    f"{path} is in use by {who}, for {waited_seconds:.0f} s or longer. Wait until it has ended, or "
                     "close the program that has the file open; notebooks read serving/current.duckdb instead."
                 ) from error
             sleep(pause_seconds)
@@ -152,19 +152,19 @@ def _connect(
             pause_seconds = min(pause_seconds * 1.5, 1.0)
         else:
             connection.execute("set global TimeZone = 'UTC'")
-            connection.execute("set enable_progress_bar = false")  # runs report by step; a bar would garble logs
+            connection.execute("set enable_progress_bar = false")  # runs report each step; a bar would garble logs
             return connection
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, datasets: Iterable[Dataset]) -> None:
-    """Create what is not there yet: schemas, parsing macros, bookkeeping, and a raw table for each dataset.
+    """Create what is missing: schemas, parsing macros, bookkeeping tables, and a raw table for each dataset.
 
-    A contract that gained a column gains it in its raw table too. Running it again changes nothing.
+    A column that a contract has gained is added to its raw table. Running it again changes nothing.
     """
-    # outside of the transaction, since that writes to one file
+    # outside the transaction, which can write to one file only
     for schema in SCHEMAS:
         connection.execute(f"create schema if not exists {schema}")
-    with transaction(connection):  # one wait for the disk, each time that a step opens the warehouse
+    with transaction(connection):  # so that opening the warehouse waits for the disk only once
         connection.execute(parsing_macros())
         connection.execute(_BOOKKEEPING)
         for dataset in datasets:
@@ -182,13 +182,13 @@ def _prepare_raw_table(connection: duckdb.DuckDBPyConnection, dataset: Dataset) 
 
 
 def raw_table(dataset_name: str) -> str:
-    """The quoted name of a dataset's raw table."""
+    """Return the quoted name of a dataset's raw table."""
     return f"raw.{quote_identifier(dataset_name)}"
 
 
 @contextmanager
 def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """All of the body or nothing of it."""
+    """Run the body in a transaction: commit at its end, roll back if it raises."""
     connection.execute("begin transaction")
     try:
         yield

@@ -1,4 +1,4 @@
-"""Canonical hashes of tables: equal content gives an equal hash, whatever the order of rows."""
+"""Canonical hashes of tables: equal content has an equal hash in any order of rows."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import duckdb
 from quintet.warehouse.contract import quote_identifier
 
 ARRIVAL_COLUMNS = frozenset({"arrived_at", "at", "modelled_at", "effective_date"})
-"""Columns that tell when a file came, not what it says."""
+"""Columns with the time at which a file arrived, not its content."""
 
 
 def table_digest(connection: duckdb.DuckDBPyConnection, table: str, exclude: Collection[str] = ARRIVAL_COLUMNS) -> str:
-    """An md5 over the rows of `table` ("schema.name") as text, sorted, without the excluded columns."""
+    """Return an md5 over the rows of `table` ("schema.name") as text, sorted, without the excluded columns."""
     described = connection.execute(f"describe {table}").fetchall()
     columns = [quote_identifier(name) for name, *_ in described if name not in exclude]
     digest = connection.execute(
@@ -27,7 +27,7 @@ def table_digest(connection: duckdb.DuckDBPyConnection, table: str, exclude: Col
 def schema_digests(
     connection: duckdb.DuckDBPyConnection, schema: str, exclude: Collection[str] = ARRIVAL_COLUMNS
 ) -> dict[str, str]:
-    """The digest of each table and view of a schema, by name."""
+    """Return the digest of each table and view of a schema, by name."""
     tables = connection.execute(
         "select table_name from information_schema.tables where table_schema = ? order by 1", [schema]
     ).fetchall()

@@ -1,4 +1,4 @@
-"""What is inside a file: its format, its fingerprint, its dialect and its header, held against a contract."""
+"""Inspect a file: its format, content hash, dialect and header, checked against a contract."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from quintet.warehouse.inbox import InboxFile
 FORMATS = {".csv": "csv", ".csv.gz": "csv", ".xlsx": "xlsx", ".parquet": "parquet"}
 DELIMITERS = (",", ";", "\t", "|")
 LONGEST_RECORD_BYTES = 2_000_000
-"""What DuckDB's reader takes at most, so that the careful reader does not refuse what the bulk reader would take."""
+"""The limit of DuckDB's reader, so that the record reader accepts every record that the bulk reader accepts."""
 
 _BLOCK_BYTES = 1 << 20
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd]")
 _LINE_END = re.compile("[\r\n]")
 _TWO_QUOTED_TEXTS = re.compile(b'" +"')
-# Errors of the unzipper, of openpyxl and of the XML parser underneath (both of Python's are syntax errors).
+# Errors of zipfile, openpyxl and the XML parser underneath (both of Python's raise syntax errors).
 _DAMAGED_WORKBOOK = (
     *(InvalidFileException, zipfile.BadZipFile, zlib.error, SyntaxError),
     *(EOFError, OSError, LookupError, ValueError, TypeError, AttributeError),
@@ -43,19 +43,19 @@ _DAMAGED_WORKBOOK = (
 
 
 class FileRejectedError(Exception):
-    """A file that cannot be read as its dataset; the message says what, where and how to mend it."""
+    """A file cannot be read as its dataset; the message says what is wrong, where, and how to fix it."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file is laid out.
+    """The layout of a file.
 
-    titles: the file's own column names by position.
+    titles: the file's column names by position.
     header: the contract's names for them, None for an unknown column.
     encoding: a Python codec; delimiter: one character (both only for CSV).
-    header_bytes: what `text_bytes` counts in the header (only for CSV).
-    types: the columns' own names and types (only for Parquet): files that differ in them are not read together.
-    plain: whether a strict bulk reader may try it.
+    header_bytes: the `text_bytes` of the header (only for CSV).
+    types: the columns' original names and types (only for Parquet): files that differ in them are not read together.
+    plain: whether the strict bulk reader may try it.
     """
 
     format: str
@@ -80,12 +80,12 @@ class Layout:
 
 @dataclass(frozen=True)
 class Content:
-    """What one pass over the bytes of a file tells.
+    """The findings of one pass over the bytes of a file.
 
-    sha256: of the text, unpacked where the file is gzip, so that packing does not make new content.
+    sha256: of the text, unpacked if the file is gzip, so that packing does not make new content.
     is_utf8: whether all of it is UTF-8; has_multibyte: whether some of it is UTF-8 beyond ASCII.
-    needs_care: whether it holds what DuckDB's reader takes but should not: NUL bytes, or two quoted texts in a cell.
-    text_bytes: how many bytes its cells and delimiters have (see the function of that name), without a mark of UTF-8.
+    needs_care: whether it has what DuckDB's reader wrongly accepts: NUL bytes, or two quoted texts in a cell.
+    text_bytes: the number of bytes of its cells and delimiters (see `text_bytes`), without a byte order mark.
     head: the first block.
     """
 
@@ -98,25 +98,25 @@ class Content:
 
 
 def format_of(file: InboxFile) -> str:
-    """csv, xlsx or parquet, by the name; raises FileRejectedError for any other."""
+    """Return csv, xlsx or parquet, by the file's name. Raises FileRejectedError for any other ending."""
     lowered = file.name.lower()
     for suffix, kind in FORMATS.items():
         if lowered.endswith(suffix):
             return kind
     raise FileRejectedError(
-        f"{file.name} is of a kind that is not read here. Save it as one of {', '.join(FORMATS)} and drop it again."
+        f"{file.name} has an unsupported format. Save it as one of {', '.join(FORMATS)} and drop it again."
     )
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """The file's bytes, unpacked where the name ends in .gz."""
+    """Open the file's bytes for reading, unpacked if the name ends in .gz."""
     if path.name.lower().endswith(".gz"):
         return gzip.open(path, "rb")  # type: ignore[return-value]  # a GzipFile reads like any binary file
     return path.open("rb")
 
 
 def read_content(file: InboxFile) -> Content:
-    """Hash the file and look at its bytes; raises FileRejectedError where they cannot be had."""
+    """Hash the file and inspect its bytes. Raises FileRejectedError if they cannot be read."""
     if not is_unicode(str(file.path)):
         raise FileRejectedError(f"{file.name} has a name that is not UTF-8. Give it another name.")
     if file.path.is_dir():
@@ -153,7 +153,7 @@ def read_content(file: InboxFile) -> Content:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether the text can be written as UTF-8; bytes that could not be decoded leave it so that it cannot."""
+    """Return whether the text can be encoded as UTF-8; text with undecodable bytes cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -162,7 +162,7 @@ def is_unicode(text: str) -> bool:
 
 
 def text_bytes(content: bytes) -> int:
-    """How many bytes are left without quotation marks and line ends, which writers of CSV add at will."""
+    """Return the number of bytes without quotation marks and line ends, in which CSV writers differ."""
     return len(content.translate(None, b'"\r\n'))
 
 
@@ -175,7 +175,7 @@ def _decodes(decoder: codecs.IncrementalDecoder, block: bytes, *, final: bool = 
 
 
 def _any_line_is_multibyte(block: bytes) -> bool:
-    """Whether some whole line of a block that is not UTF-8 as a whole is UTF-8 beyond ASCII all the same."""
+    """Return whether any whole line of a block that is not valid UTF-8 is itself valid UTF-8 beyond ASCII."""
     return any(
         _decodes(codecs.getincrementaldecoder("utf-8")(), line, final=True)
         for line in block.split(b"\n")
@@ -184,7 +184,7 @@ def _any_line_is_multibyte(block: bytes) -> bool:
 
 
 def read_layout(file: InboxFile, content: Content, dataset: Dataset) -> Layout:
-    """The file's layout held against the contract; raises FileRejectedError where it does not fit."""
+    """Return the file's layout, checked against the contract. Raises FileRejectedError if it does not fit."""
     kind = format_of(file)
     if kind == "csv":
         layout = _csv_layout(file, content, dataset)
@@ -200,8 +200,8 @@ def read_layout(file: InboxFile, content: Content, dataset: Dataset) -> Layout:
 def _require_day_in_name(file: InboxFile) -> None:
     if file.date_in_name is None and file.number_in_name is None:
         raise FileRejectedError(
-            f"{file.name} does not say of which day it is: its rows have no date. Put a date (2024-05-01) or a running "
-            "number (1, 2, ...) into the file's name."
+            f"{file.name} does not say of which day it is: its rows have no date. Add a date (2024-05-01) or a running "
+            "number (1, 2, ...) to the file's name."
         )
 
 
@@ -211,13 +211,13 @@ def _csv_layout(file: InboxFile, content: Content, dataset: Dataset) -> Layout:
     first_line = _LINE_END.split(head, maxsplit=1)[0]
     if "\0" in first_line or _looks_binary(head):
         raise FileRejectedError(
-            f"{file.name} is not text (it holds bytes that no table of text has). Export it as CSV, or give it the "
+            f"{file.name} is not text (it has bytes that do not occur in text). Export it as CSV, or give it the "
             "ending of its real format (.xlsx, .parquet, .csv.gz)."
         )
     if first_line == head and len(content.head) >= _BLOCK_BYTES:
         raise FileRejectedError(
             f"{file.name} has no header: its first line is longer than {_BLOCK_BYTES:,} bytes. Write one line "
-            "of column names, then one line a row."
+            "of column names, then one line for each row."
         )
     headers = {delimiter: _first_record(head, delimiter) for delimiter in DELIMITERS}
     aliases = dataset.aliases
@@ -230,9 +230,9 @@ def _encoding(content: Content) -> str:
         return "utf-16"
     if content.is_utf8:
         return "utf-8-sig" if content.head.startswith(codecs.BOM_UTF8) else "utf-8"
-    if content.has_multibyte:  # UTF-8 with some broken bytes: the rows that hold them are set aside, the others kept
+    if content.has_multibyte:  # UTF-8 with some broken bytes: the rows with them are quarantined, the others kept
         return "utf-8"
-    # Western single-byte text: Windows-1252 wherever all its bytes are assigned, else Latin-1, which takes any byte.
+    # Western single-byte text: Windows-1252 if all bytes are assigned in it, else Latin-1, which accepts any byte.
     return "latin-1" if any(byte in content.head for byte in b"\x81\x8d\x8f\x90\x9d") else "cp1252"
 
 
@@ -244,7 +244,7 @@ def _looks_binary(head: str) -> bool:
 def _first_record(head: str, delimiter: str) -> list[str]:
     try:
         return next(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, strict=True), [])
-    except csv.Error:  # such as a quotation mark that is never closed: under this delimiter there is no header
+    except csv.Error:  # such as a quotation mark that is never closed: with this delimiter there is no header
         return []
 
 
@@ -252,7 +252,7 @@ def _sheet(file: InboxFile) -> Iterator[tuple[object, ...]]:
     try:
         with closing(openpyxl.load_workbook(file.path, read_only=True, data_only=True)) as workbook:
             sheet = workbook.worksheets[0]
-            sheet.reset_dimensions()  # some writers leave a dimension that is too small
+            sheet.reset_dimensions()  # some writers record too small a dimension
             yield from sheet.iter_rows(values_only=True)
     except _DAMAGED_WORKBOOK as error:
         raise FileRejectedError(
@@ -261,7 +261,7 @@ def _sheet(file: InboxFile) -> Iterator[tuple[object, ...]]:
 
 
 def sheet_rows(file: InboxFile) -> Iterator[tuple[object, ...]]:
-    """The rows of the first sheet below its header, as Python values; raises FileRejectedError where it is damaged."""
+    """Return the rows of the first sheet below its header as Python values. Raises FileRejectedError if damaged."""
     return islice(_sheet(file), 1, None)
 
 
@@ -275,7 +275,7 @@ def _parquet_layout(file: InboxFile, dataset: Dataset) -> Layout:
 
 
 def damaged_parquet(file: InboxFile, error: Exception) -> FileRejectedError:
-    """What to say of a Parquet file whose schema or pages cannot be read."""
+    """Return the error for a Parquet file whose schema or pages cannot be read."""
     return FileRejectedError(
         f"{file.name} is not a readable Parquet file ({str(error)[:200]}). It may have been cut short: write it again."
     )
@@ -291,7 +291,7 @@ def _layout(
     content: Content | None = None,
 ) -> Layout:
     titles = ["" if name is None else str(name).strip() for name in names]
-    while titles and not titles[-1] and kind == "xlsx":  # empty columns at the right of a sheet
+    while titles and not titles[-1] and kind == "xlsx":  # empty columns on the right of a sheet
         titles.pop()
     if not any(titles):
         raise FileRejectedError(

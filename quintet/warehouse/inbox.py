@@ -1,4 +1,4 @@
-"""What lies in an inbox folder."""
+"""List the files of an inbox folder."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _NOT_YET_A_FILE = re.compile(r"^(\.|~\$)|\.(part|partial|tmp|crdownload|swp)$|~$
 
 @dataclass(frozen=True)
 class InboxFile:
-    """One entry of an inbox, as the folder shows it.
+    """One entry of an inbox folder.
 
-    name: of the file, bytes that are not UTF-8 written as escapes.
-    arrived_at: when it came into the folder (change time of the directory entry's inode, UTC without zone). It does not
-        depend on the order in which files are loaded, and copying with old times does not change it.
-    version: size and times; a different value later means that the file was written to meanwhile.
+    name: the file's name, with escapes for bytes that are not UTF-8.
+    arrived_at: when it arrived in the folder (change time of its inode, UTC without zone). It does not depend on the
+        order in which files are loaded, and copying with old times does not change it.
+    version: size and times; if they differ later, the file was written to in between.
     """
 
     dataset: str
@@ -42,7 +42,7 @@ class InboxFile:
 
 
 def date_in_name(name: str) -> dt.date | None:
-    """Return the last valid calendar day that a file's name has as 2024-05-01, 2024_05_01 or 20240501."""
+    """Return the last valid date in a file's name, written as 2024-05-01, 2024_05_01 or 20240501."""
     for year, month, day in reversed(_DATE_IN_NAME.findall(name)):
         try:
             return dt.date(int(year), int(month), int(day))
@@ -54,14 +54,14 @@ def date_in_name(name: str) -> dt.date | None:
 def number_in_name(name: str) -> int | None:
     """Return the last number of up to five digits in a file's name: 2 for `transactions_2.csv`.
 
-    It counts days, so longer numbers (a time, a key) are none, and neither are the parts of a date.
+    It counts days, so longer numbers (a time, a key) and the parts of a date are ignored.
     """
     numbers = _NUMBER_IN_NAME.findall(_DATE_IN_NAME.sub("", name))
     return int(numbers[-1]) if numbers else None
 
 
 def list_inbox(raw: Path, dataset: str) -> list[InboxFile]:
-    """The entries of `raw/<dataset>`, by name; hidden and temporary ones are not there. A missing folder is empty."""
+    """Return the entries of `raw/<dataset>` by name, without hidden and temporary ones; none for a missing folder."""
     folder = raw / dataset
     if not folder.is_dir():
         return []
@@ -86,23 +86,23 @@ def _describe(dataset: str, path: Path) -> InboxFile:
 def _status(path: Path) -> os.stat_result:
     try:
         return path.stat()
-    except OSError:  # a symlink to nothing: examining it will say so
+    except OSError:  # a broken symlink: `examine` reports it
         return path.lstat()
 
 
 def is_settled(file: InboxFile, now: dt.datetime, settle_seconds: float) -> bool:
-    """Whether nobody wrote to the file in the last `settle_seconds` before `now` (UTC, without zone)."""
+    """Return whether the file is unchanged for `settle_seconds` before `now` (UTC, without zone)."""
     return unsettled_seconds(file, now, settle_seconds) <= 0
 
 
 def unsettled_seconds(file: InboxFile, now: dt.datetime, settle_seconds: float) -> float:
-    """The seconds after `now` until the file is settled, if nobody writes to it; not above 0 where it is."""
+    """Return the seconds after `now` until the file is settled if it stays unchanged; 0 or less if it is settled."""
     modified_at = dt.datetime.fromtimestamp(file.version[1] / 1e9, tz=dt.UTC).replace(tzinfo=None)
     return settle_seconds - (now - max(modified_at, file.arrived_at)).total_seconds()
 
 
 def still_as_listed(file: InboxFile) -> bool:
-    """Whether the file is what it was when it was listed."""
+    """Return whether the file is unchanged since it was listed."""
     try:
         status = _status(file.path)
     except OSError:

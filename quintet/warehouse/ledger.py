@@ -1,4 +1,4 @@
-"""What was taken in and how far it has come."""
+"""The bookkeeping of loaded batches, and of the code versions that built tables."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from quintet.warehouse.inbox import InboxFile
 
 
 def loaded_batches(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    """(dataset, batch) of every batch in the raw tables, in order."""
+    """Return (dataset, batch) of every batch in the raw tables, in order."""
     return connection.execute(
         "select dataset, batch_id from ops.batches where status = 'loaded' order by all"
     ).fetchall()
 
 
 def loaded_contents(connection: duckdb.DuckDBPyConnection, dataset: str) -> set[str]:
-    """The hashes of the contents of a dataset that were loaded."""
+    """Return the hashes of a dataset's loaded contents."""
     rows = connection.execute(
         "select content_sha256 from ops.batches where dataset = ? and status = 'loaded'", [dataset]
     ).fetchall()
@@ -34,7 +34,7 @@ def record_file(
     message: str | None,
     now: dt.datetime,
 ) -> None:
-    """Record a file that no raw table holds; an earlier record of the same content gives way.
+    """Record a file whose rows are in no raw table; it replaces an earlier record of the same content.
 
     status: `loaded` or `rejected`. now: UTC without zone.
     """
@@ -66,7 +66,7 @@ def record_file(
 def mark_modelled(
     connection: duckdb.DuckDBPyConnection, batches: Collection[tuple[str, str]], modelled_at: dt.datetime
 ) -> None:
-    """Note that the models have taken these batches in; a batch that came meanwhile stays unmarked."""
+    """Mark the batches as included in the models; a batch that arrived meanwhile stays unmarked."""
     connection.execute(
         "update ops.batches set modelled_at = ? where modelled_at is null "
         "and (dataset, batch_id) in (select unnest(?::struct(dataset varchar, batch_id varchar)[], recursive := true))",
@@ -75,11 +75,11 @@ def mark_modelled(
 
 
 def built_versions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """The version of the code that built each table that is added to, by its name."""
+    """Return the code version that built each incremental table, by the table's name."""
     return dict(connection.execute("select name, code_version from ops.built").fetchall())
 
 
 def set_built(connection: duckdb.DuckDBPyConnection, versions: Mapping[str, str]) -> None:
-    """Note which version of the code has built tables."""
+    """Record the code versions that built tables."""
     for name, version in versions.items():
         connection.execute("insert or replace into ops.built values (?, ?)", [name, version])

@@ -1,7 +1,7 @@
-"""From inbox files to raw tables: each file once, each row either loaded or set aside with its reason.
+"""Load inbox files into raw tables: each file once, each row either loaded or quarantined with its reason.
 
-A batch is known by the hash of its content, so loading is idempotent: a crash leaves all of a transaction or nothing,
-and whoever comes second finds the batch there.
+A batch is identified by the hash of its content, so loading is idempotent: a crash leaves a whole transaction or
+nothing, and a second load finds the batch there.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _GROUP_FILES = 1_000
 _GROUP_BYTES = 256 << 20
 _CHUNK_RECORDS = 50_000
 
-_SET_ASIDE = """
-create or replace temp table set_aside (batch_id varchar, source_row bigint, reason varchar, text varchar)
+_QUARANTINE = """
+create or replace temp table quarantine (batch_id varchar, source_row bigint, reason varchar, text varchar)
 """
 
 
 @dataclass(frozen=True)
 class Examined:
-    """A file with the identity of its content, and either its layout or the message that rejects it.
+    """A file with the hash of its content, and either its layout or the message that rejects it.
 
-    text_bytes: how many bytes the file's cells and delimiters have, header included.
+    text_bytes: the number of bytes of the file's cells and delimiters, header included.
     """
 
     file: InboxFile
@@ -48,10 +48,10 @@ class Examined:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a file.
+    """The outcome of loading a file.
 
-    status: `loaded`, `rejected`, `known` (the same content was taken in before, or stands in the inbox under another
-        name) or `changed` (it was written to while it was read; the next run takes it).
+    status: `loaded`, `rejected`, `known` (the same content was loaded before, or is in the inbox under another name)
+        or `changed` (it was written to while it was read; the next run loads it).
     rows = loaded + rejected; all zero unless loaded now.
     """
 
@@ -66,7 +66,7 @@ class Outcome:
 
 
 def examine(file: InboxFile, dataset: Dataset) -> Examined:
-    """Hash the file and hold its layout against the contract; what is wrong with it is told in the result."""
+    """Hash the file and check its layout against the contract; the result has the message if it is rejected."""
     try:
         format_of(file)
         content = read_content(file)
@@ -88,11 +88,11 @@ def load_files(
     now: dt.datetime,
     report: Callable[[str], None],
 ) -> list[Outcome]:
-    """Take the files into `raw.<dataset>`, each new content once, and say what became of each.
+    """Load the files into `raw.<dataset>`, each new content once, and return the outcome of each file.
 
-    now: UTC without zone, stamped on the batches. report: told after each group of files. Running it again, or after a
-    crash, takes what is still missing. Raises duckdb.Error where the warehouse cannot be written (disk full); nothing
-    of the group at hand is then kept.
+    now: UTC without zone, recorded with the batches. report: called with the progress after each group of files.
+    Running it again, also after a crash, loads what is still missing. Raises duckdb.Error if the warehouse cannot be
+    written (disk full); nothing of the current group is kept then.
     """
     known = _known(connection, dataset)
     outcomes: list[Outcome] = []
@@ -120,7 +120,7 @@ def _name(examined: Examined | None) -> str | None:
 
 
 def _known(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> dict[str, str]:
-    """The names of the batches loaded before, by batch; rejected ones are not known, they may fit by now."""
+    """Return the file names of loaded batches, by batch; rejected batches are left out, they may be readable now."""
     rows = connection.execute(
         "select batch_id, file from ops.batches where dataset = ? and status = 'loaded'", [dataset.name]
     ).fetchall()
@@ -132,9 +132,7 @@ def _outcome(dataset: Dataset, examined: Examined, status: str, message: str | N
 
 
 def _changed(dataset: Dataset, examined: Examined) -> Outcome:
-    return _outcome(
-        dataset, examined, "changed", "was written to or taken away while it was read; the next run takes it"
-    )
+    return _outcome(dataset, examined, "changed", "was written to or removed while it was read; the next run loads it")
 
 
 def _reject(connection: duckdb.DuckDBPyConnection, dataset: Dataset, examined: Examined, now: dt.datetime) -> Outcome:
@@ -144,7 +142,7 @@ def _reject(connection: duckdb.DuckDBPyConnection, dataset: Dataset, examined: E
 
 
 def _groups(fresh: Sequence[Examined]) -> Iterator[list[Examined]]:
-    """Runs of files that one statement can read: same layout, bounded in number and bytes."""
+    """Yield groups of files that one statement can read: same layout, limited in number and bytes."""
     for _, alike in groupby(sorted(fresh, key=_likeness), key=_likeness):
         group: list[Examined] = []
         for examined in alike:
@@ -166,7 +164,7 @@ def _likeness(examined: Examined) -> str:
 def _load_group(
     connection: duckdb.DuckDBPyConnection, dataset: Dataset, group: list[Examined], now: dt.datetime
 ) -> list[Outcome]:
-    """Load the group in one transaction; where a file breaks it, halve until that file stands alone."""
+    """Load the group in one transaction; if a file breaks it, halve the group until that file is alone."""
     layout = _layout_of(group[0])
     if _reads_in_bulk(layout):
         try:
@@ -178,7 +176,7 @@ def _load_group(
             return outcomes + [one for careful in lossy for one in _load_by_record(connection, dataset, careful, now)]
         except duckdb.Error as error:
             problem = error if isinstance(error, duckdb.InvalidInputException) else _problem_of_reading(group)
-            if problem is None:  # the files are well, so the warehouse is not
+            if problem is None:  # the files are readable, so the warehouse has the problem
                 raise
             if len(group) > 1:
                 middle = len(group) // 2
@@ -200,7 +198,7 @@ def _load_by_record(
 
 
 def _problem_of_reading(group: Sequence[Examined]) -> duckdb.Error | None:
-    """What DuckDB says when it reads the files apart from the warehouse; None where it can."""
+    """Return DuckDB's error when it reads the files without the warehouse; None if it can read them."""
     source = _source_sql(_layout_of(group[0]), [_bulk_path(examined) for examined in group])
     with duckdb.connect() as apart:
         try:
@@ -221,7 +219,7 @@ def _reads_in_bulk(layout: Layout) -> bool:
 
 
 class _TextLostError(Exception):
-    """DuckDB read less of some CSV files than they hold."""
+    """DuckDB did not read all text of some CSV files."""
 
     def __init__(self, batch_ids: set[str]) -> None:
         super().__init__(f"DuckDB did not read all of batch {', '.join(sorted(batch_ids))}")
@@ -239,7 +237,7 @@ def _load_transaction(
     now: dt.datetime,
     stage: Callable[[duckdb.DuckDBPyConnection, list[Examined]], str],
 ) -> list[Outcome]:
-    """Stage the rows of the group, set the broken ones aside and keep the others: all or nothing."""
+    """Stage the rows of the group, quarantine the broken ones and keep the others: all or nothing."""
     files = {
         "path": [_path(examined) for examined in group],
         "batch_id": [examined.batch_id for examined in group],
@@ -248,9 +246,9 @@ def _load_transaction(
     connection.register("files_of_group", pa.table(files))
     try:
         with transaction(connection):
-            connection.execute(_SET_ASIDE)
+            connection.execute(_QUARANTINE)
             staged = stage(connection, group)
-            _set_broken_rows_aside(connection, dataset, group, staged)
+            _quarantine_broken_rows(connection, dataset, group, staged)
             outcomes = _keep_staged_rows(connection, dataset, group, staged, now)
             connection.execute("drop table staged")
             if not all(still_as_listed(examined.file) for examined in group):
@@ -272,15 +270,15 @@ def _path(examined: Examined) -> str:
 
 
 def _bulk_path(examined: Examined) -> str:
-    """The path for DuckDB's readers, which would take `*`, `?` and `[` for patterns."""
+    """Return the path with `*`, `?` and `[` escaped, which DuckDB's readers would treat as patterns."""
     return "".join(f"[{one}]" if one in "*?[" else one for one in _path(examined))
 
 
 def _stage_in_bulk(connection: duckdb.DuckDBPyConnection, group: list[Examined]) -> str:
-    """Let DuckDB read the files into the table `staged`; gives the SQL of its rows with batch, file and row.
+    """Let DuckDB read the files into the table `staged`; return the SQL of its rows with batch, file and row.
 
-    A row's number is its place in the table, which keeps the order of the files: numbering while reading would bind
-    the reader to one thread. Inside a transaction DuckDB counts places from a large number, not from 0.
+    A row's number is its position in the table, which keeps the order of the files: numbering while reading would
+    limit the reader to one thread. Inside a transaction DuckDB counts positions from a large number, not from 0.
     """
     layout = _layout_of(group[0])
     source = _source_sql(layout, [_bulk_path(examined) for examined in group])
@@ -302,8 +300,8 @@ def _stage_in_bulk(connection: duckdb.DuckDBPyConnection, group: list[Examined])
 def _require_all_text(connection: duckdb.DuckDBPyConnection, group: Sequence[Examined], path: str) -> None:
     """Raise _TextLostError unless the staged cells are as long as the files.
 
-    DuckDB's reader is lenient where it should not be, and not always alike: read among many files, all that follows a
-    quotation mark which is never closed is dropped without a word, and so are spaces around a quoted cell.
+    DuckDB's reader is too lenient, and not consistently: among many files, it silently drops everything after a
+    quotation mark that is never closed, and spaces around a quoted cell.
     path: SQL for the file of a staged row.
     """
     layout = _layout_of(group[0])
@@ -325,7 +323,7 @@ def _require_all_text(connection: duckdb.DuckDBPyConnection, group: Sequence[Exa
 
 
 def _source_sql(layout: Layout, paths: Sequence[str]) -> str:
-    """A table function over the files; its columns bear the contract's names, unknown ones their position."""
+    """Return the SQL that reads the files; columns have the contract's names, unknown ones their position."""
     listed = f"[{', '.join(quote_literal(path) for path in paths)}]"
     names = _column_names(layout)
     if layout.format == "parquet":
@@ -358,7 +356,7 @@ def _extra_sql(layout: Layout) -> str:
 
 
 def _stage_by_record(connection: duckdb.DuckDBPyConnection, group: list[Examined]) -> str:
-    """Read one file record by record into the table `staged`; what cannot be split goes aside at once."""
+    """Read one file record by record into the table `staged`; quarantine records that cannot be split."""
     (examined,) = group
     layout = _layout_of(examined)
     names = _column_names(layout)
@@ -373,7 +371,7 @@ def _stage_by_record(connection: duckdb.DuckDBPyConnection, group: list[Examined
         connection.execute("insert into staged select * from records")
         connection.unregister("records")
         broken = [record for record in records if record.cells is None]
-        _append_to_set_aside(
+        _append_to_quarantine(
             connection,
             examined.batch_id,
             [record.row for record in broken],
@@ -390,7 +388,7 @@ def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
         yield chunk
 
 
-def _append_to_set_aside(
+def _append_to_quarantine(
     connection: duckdb.DuckDBPyConnection,
     batch_id: str,
     rows: Sequence[int],
@@ -406,12 +404,12 @@ def _append_to_set_aside(
             "text": pa.array(texts, pa.large_string()),
         }
     )
-    connection.register("aside", frame)
-    connection.execute("insert into set_aside select ?, source_row, reason, text from aside", [batch_id])
-    connection.unregister("aside")
+    connection.register("broken_records", frame)
+    connection.execute("insert into quarantine select ?, source_row, reason, text from broken_records", [batch_id])
+    connection.unregister("broken_records")
 
 
-def _set_broken_rows_aside(
+def _quarantine_broken_rows(
     connection: duckdb.DuckDBPyConnection, dataset: Dataset, group: list[Examined], staged: str
 ) -> None:
     """Write the staged rows that break the contract, and those that could not be split, to `ops.rejected_rows`."""
@@ -424,10 +422,10 @@ def _set_broken_rows_aside(
     batches = {batch_id for (batch_id,) in connection.execute("select distinct batch_id from broken").fetchall()}
     for examined in group:
         if examined.batch_id in batches:
-            _set_aside_with_text(connection, examined)
+            _quarantine_with_text(connection, examined)
     connection.execute(
         "insert into ops.rejected_rows "
-        "select ?, batch_id, file, source_row, reason, text from set_aside join files_of_group using (batch_id) "
+        "select ?, batch_id, file, source_row, reason, text from quarantine join files_of_group using (batch_id) "
         "order by batch_id, source_row",
         [dataset.name],
     )
@@ -436,14 +434,14 @@ def _set_broken_rows_aside(
 def _keep_staged_rows(
     connection: duckdb.DuckDBPyConnection, dataset: Dataset, group: list[Examined], staged: str, now: dt.datetime
 ) -> list[Outcome]:
-    """Copy the staged rows that hold into the raw table, and record the batches."""
+    """Copy the valid staged rows into the raw table, and record the batches."""
     layout = _layout_of(group[0])
     present = ", ".join(quote_identifier(name) for name in layout.present)
     anything_broken = connection.execute("select exists (from broken)").fetchone() == (True,)
-    that_hold = " anti join broken using (batch_id, source_row)" if anything_broken else ""
+    only_valid = " anti join broken using (batch_id, source_row)" if anything_broken else ""
     connection.execute(
         f"insert into {raw_table(dataset.name)} ({present}, {', '.join(PROVENANCE)}) "
-        f"select {present}, {_extra_sql(layout)}, batch_id, file, source_row from {staged} as staged_rows{that_hold}"
+        f"select {present}, {_extra_sql(layout)}, batch_id, file, source_row from {staged} as staged_rows{only_valid}"
     )
     connection.execute("drop table broken")
     return _record_batches(connection, dataset, group, now)
@@ -458,12 +456,12 @@ def _row_json_sql(present: Sequence[str]) -> str:
     return f"cast(json_object({pairs}) as varchar)"
 
 
-def _set_aside_with_text(connection: duckdb.DuckDBPyConnection, examined: Examined) -> None:
-    """The broken rows of one batch with their verbatim text: from the file again, or as JSON where it has no lines."""
+def _quarantine_with_text(connection: duckdb.DuckDBPyConnection, examined: Examined) -> None:
+    """Quarantine a batch's broken rows with their verbatim text, read from the file again; as JSON for Parquet."""
     layout = _layout_of(examined)
     if layout.format == "parquet":
         connection.execute(
-            "insert into set_aside select batch_id, source_row, reason, row_json from broken where batch_id = ?",
+            "insert into quarantine select batch_id, source_row, reason, row_json from broken where batch_id = ?",
             [examined.batch_id],
         )
         return
@@ -474,7 +472,7 @@ def _set_aside_with_text(connection: duckdb.DuckDBPyConnection, examined: Examin
     for records in _chunks(read_records(examined.file, layout)):
         first, last = np.searchsorted(rows, [records[0].row, records[-1].row + 1])
         texts = {record.row: record.text for record in records}
-        _append_to_set_aside(
+        _append_to_quarantine(
             connection,
             examined.batch_id,
             rows[first:last].tolist(),
@@ -484,7 +482,7 @@ def _set_aside_with_text(connection: duckdb.DuckDBPyConnection, examined: Examin
         found += int(last - first)
     if found != len(rows):
         raise RuntimeError(
-            f"{examined.file.name}: {len(rows):,} rows break the contract but {found:,} were found again"
+            f"{examined.file.name}: {len(rows):,} rows break the contract but only {found:,} were found in the file"
         )
 
 
@@ -496,7 +494,7 @@ def _record_batches(
             f"select _batch_id, count(*) from {raw_table(dataset.name)} where {_of_group(group)} group by _batch_id"
         ).fetchall()
     )
-    rejected = dict(connection.execute("select batch_id, count(*) from set_aside group by batch_id").fetchall())
+    rejected = dict(connection.execute("select batch_id, count(*) from quarantine group by batch_id").fetchall())
     outcomes = []
     for examined in group:
         good, bad = loaded.get(examined.batch_id, 0), rejected.get(examined.batch_id, 0)
@@ -519,7 +517,7 @@ def _remark(layout: Layout, rows: int) -> str | None:
 def _insert_batches(
     connection: duckdb.DuckDBPyConnection, group: Sequence[Examined], outcomes: Sequence[Outcome], now: dt.datetime
 ) -> None:
-    """Write the batches' records; the record of an earlier rejection of the same content gives way."""
+    """Write the batches' records; they replace records of an earlier rejection of the same content."""
     files = [examined.file for examined in group]
     records = pa.table(
         {

@@ -1,6 +1,6 @@
--- How text becomes a value, written once: the contracts judge a row with these macros and the staging models cast
--- with them, so a row that passed its contract never turns into a null later. Each macro gives null for text that it
--- cannot read. Every connection runs with TimeZone = 'UTC'.
+-- Macros that parse text into values. The contracts check rows with them and the staging models cast with them, so a
+-- row that passes its contract never turns into a null later. Each macro returns null for text that it cannot read.
+-- Every connection runs with TimeZone = 'UTC'.
 create schema if not exists contract;
 
 -- 5, -5, 5.0 and 5e3 are integers; 5.7, 0x10, 1,000 and 1_000 are not.
@@ -16,9 +16,9 @@ create or replace macro contract.as_number(text) as
 -- TRUE, True, true, t, 1 and yes; their opposites alike.
 create or replace macro contract.as_boolean(text) as try_cast(trim(text) as boolean);
 
--- ISO dates and times, hours with or without the leading zero, microseconds, an offset turned to UTC; text without an
--- offset is UTC. 30 February is null. The shape is asked for first, because a cast alone drops without a word what it
--- does not know: "PM", the name of a zone, seconds of an offset. Plain times come first, because turning an offset to
+-- ISO dates and times, hours with or without the leading zero, microseconds, an offset converted to UTC; text without an
+-- offset is UTC. 30 February is null. The format is checked first, because a cast alone silently drops what it does
+-- not know: "PM", the name of a zone, seconds of an offset. Plain times come first, because converting an offset to
 -- UTC costs ten times as much.
 create or replace macro contract.as_timestamp(text) as
     case
@@ -37,7 +37,7 @@ create or replace macro contract.as_timestamp(text) as
             end
     end;
 
--- A workbook writes a day as its midnight.
+-- Workbooks write a day as its midnight.
 create or replace macro contract.as_date(text) as
     case
         when regexp_full_match(text, '\s*\d{4}[-/]\d{1,2}[-/]\d{1,2}([T ]00:00(:00(\.0+)?)?)?\s*')

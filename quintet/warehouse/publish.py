@@ -1,4 +1,4 @@
-"""Publishing: from the warehouse to an immutable snapshot that everybody else reads."""
+"""Publish the warehouse as an immutable snapshot for all readers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _UNFINISHED = ".tmp"
 
 
 class PublishError(RuntimeError):
-    """The snapshot does not hold what the warehouse holds; the one before stays current."""
+    """The snapshot differs from the warehouse; the previous snapshot stays current."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """A finished snapshot: its file, its tables with their rows, its size."""
+    """A finished snapshot: its file, the row count of each table, and its size."""
 
     path: Path
     rows: Mapping[str, int]
@@ -41,22 +41,22 @@ def publish(
     kept: int,
     tables: Collection[str] | None = None,
 ) -> Published:
-    """Copy the published file to `serving/<snapshot_id>.duckdb`, write the views into it, make it current.
+    """Copy the published file to `serving/<snapshot_id>.duckdb`, write the views into it, and make it current.
 
     All or nothing. connection: to the warehouse (`database.open_warehouse`), outside a transaction.
 
-    The file is written under another name, verified table by table, synced, renamed, and only then does
-    `current.duckdb` point to it. A path is never used twice, because a process that has the old file open would be
-    given the old data from it. Whoever has an older snapshot open keeps it, even when it is removed here.
+    The file is written under another name, verified table by table, synced and renamed; only then does
+    `current.duckdb` point to it. A path is never used twice, because a process that has the old file open would get
+    old data from it. A reader that has an older snapshot open keeps it, even when it is removed here.
 
-    fingerprint: of the code and settings that built it. published_at: UTC without zone. kept: how many snapshots stay.
-    tables: what may be in it, as `schema.table`; what an earlier release has left in the warehouse is not. None: all.
-    Raises PublishError where a table arrives with another number of rows, FileExistsError where the id was used before.
+    fingerprint: the code version that built it. published_at: UTC without zone. kept: the number of snapshots to keep.
+    tables: the tables to publish, as `schema.table`, without leftovers of earlier releases. None: all.
+    Raises PublishError if a table has another number of rows in the snapshot, FileExistsError if the id was used.
     """
     serving.mkdir(parents=True, exist_ok=True)
     path = serving / f"{snapshot_id}.duckdb"
     if path.exists():
-        raise FileExistsError(f"{path} was published before; a snapshot is never overwritten")
+        raise FileExistsError(f"{path} is already published; a snapshot is never overwritten")
     unfinished = path.with_name(path.name + _UNFINISHED)
     _remove_unfinished(serving)  # left by a publication that was killed
     try:
@@ -81,8 +81,8 @@ def _write(
     (source,) = connection.execute(
         "select path from duckdb_databases() where database_name = ?", [PUBLISHED]
     ).fetchone() or ("",)
-    connection.execute(f"checkpoint {PUBLISHED}")  # what is only in its log would not be copied
-    # Closing the copied file gives up this process's lock on it (POSIX locks belong to the process). That of the
+    connection.execute(f"checkpoint {PUBLISHED}")  # or the copy would lack what is only in the write-ahead log
+    # Closing the copied file releases this process's lock on it (POSIX locks belong to the process). The lock on the
     # warehouse's own file, which every writer takes first, still keeps others out.
     shutil.copyfile(source, path)
     connection.execute(f"attach {quote_literal(str(path))} as snapshot")
@@ -110,7 +110,7 @@ def _write(
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    """Schema and name of all that could be published: tables and views of the published file, the warehouse's views."""
+    """Return schema and name of all tables and views of the published file, and of the warehouse's own views."""
     return connection.execute(
         "select table_schema, table_name from information_schema.tables "
         "where table_catalog in (?, current_database()) and list_contains(?, table_schema) order by all",
@@ -119,7 +119,7 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
 
 
 def _copied(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
-    """Schema, name and kind (`view` or `table`) of what the published file has, views first."""
+    """Return schema, name and kind (`view` or `table`) of everything in the published file, views first."""
     return connection.execute(
         "select table_schema, table_name, case table_type when 'VIEW' then 'view' else 'table' end as kind "
         "from information_schema.tables where table_catalog = ? order by kind desc, table_schema, table_name",
@@ -128,7 +128,7 @@ def _copied(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]
 
 
 def _views(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    """Schema and name of the warehouse's own views on what is not published; they become tables of the snapshot."""
+    """Return schema and name of the warehouse's own views, which become tables of the snapshot."""
     return connection.execute(
         "select schema_name, view_name from duckdb_views() "
         "where database_name = current_database() and list_contains(?, schema_name) order by all",
@@ -157,7 +157,7 @@ def _sync(path: Path) -> None:
 
 
 def _point_current_to(path: Path) -> None:
-    """Swap the symlink in one step; readers see the old or the new snapshot, never none."""
+    """Replace the symlink atomically; readers see the old or the new snapshot, never none."""
     link = path.with_name(CURRENT)
     beside = path.with_name(f"{CURRENT}{_UNFINISHED}")
     beside.symlink_to(path.name)
@@ -166,7 +166,7 @@ def _point_current_to(path: Path) -> None:
 
 
 def _remove_unfinished(serving: Path) -> None:
-    """Remove what is not yet a snapshot, logs and links too: whoever holds the warehouse publishes alone."""
+    """Remove unfinished snapshots with their logs and links; only the holder of the warehouse publishes."""
     for path in serving.glob(f"*.duckdb{_UNFINISHED}*"):
         path.unlink()
 

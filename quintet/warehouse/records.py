@@ -1,4 +1,4 @@
-"""Reading a file record by record, forgiving what a strict reader refuses."""
+"""Read a file record by record, including files that a strict reader refuses."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from quintet.warehouse.inbox import InboxFile
 class Record:
     """One data row of a file.
 
-    row: its number, from 1, blank lines not counted.
-    cells: its texts by position, an empty one as None; None as a whole where the row could not be split.
-    text: the row as it stands in the file, without its line end.
+    row: its number, from 1, without blank lines.
+    cells: its texts by position, None for an empty one; None instead of the tuple if the row could not be split.
+    text: the row as in the file, without its line end.
     problem: why it could not be split.
     """
 
@@ -31,9 +31,9 @@ class Record:
 
 
 def read_records(file: InboxFile, layout: Layout) -> Iterator[Record]:
-    """Every data row of a CSV file or a workbook, in order, the broken ones with their problem.
+    """Yield every data row of a CSV file or a workbook, in order; broken rows have a problem.
 
-    Raises FileRejectedError where reading cannot go on, such as in a workbook that is damaged half-way.
+    Raises FileRejectedError if the rest cannot be read, such as in a workbook that is damaged half-way.
     """
     if layout.format == "xlsx":
         yield from _sheet_records(sheet_rows(file), len(layout.header))
@@ -44,7 +44,7 @@ def read_records(file: InboxFile, layout: Layout) -> Iterator[Record]:
     ):
         try:
             yield from split_records(lines, layout.delimiter, len(layout.header))
-        except UnicodeDecodeError as error:  # only of UTF-16, where what follows a broken byte cannot be told
+        except UnicodeDecodeError as error:  # only for UTF-16, which cannot be decoded after a broken byte
             raise FileRejectedError(
                 f"{file.name} is UTF-16 text that is damaged or cut short ({error.reason}). Save it as UTF-8."
             ) from error
@@ -53,8 +53,8 @@ def read_records(file: InboxFile, layout: Layout) -> Iterator[Record]:
 def split_records(lines: Iterable[str], delimiter: str, width: int) -> Iterator[Record]:
     """Split lines of CSV (RFC 4180; the first record is the header) into rows of `width` cells.
 
-    A line that cannot be split costs that line alone: after a quotation mark that nobody closes, reading goes on with
-    the next line.
+    A line that cannot be split affects no other line: after a quotation mark that is never closed, reading continues
+    with the next line.
     """
     csv.field_size_limit(LONGEST_RECORD_BYTES)
     feed = _Feed(lines)
@@ -78,7 +78,7 @@ def split_records(lines: Iterable[str], delimiter: str, width: int) -> Iterator[
 
 
 class _Feed(Iterator[str]):
-    """Lines for a csv reader that can be handed back."""
+    """Lines for a csv reader, which can be put back to be read again."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)
@@ -90,7 +90,7 @@ class _Feed(Iterator[str]):
         self.taken, self._length = [], 0
 
     def keep_first_line(self) -> str:
-        """Hand back all lines of the current record but the first, which is returned."""
+        """Return the first line of the current record, and put back its other lines."""
         self._returned.extendleft(reversed(self.taken[1:]))
         return self.taken[0]
 
@@ -114,7 +114,7 @@ def _judge(row: int, cells: list[str], text: str, width: int) -> Record:
 
 
 def _printable(text: str) -> str:
-    """The text with NUL and undecodable bytes written as escapes, so that it can be stored."""
+    """Return the text with NUL and undecodable bytes written as escapes, so that it can be stored."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
@@ -141,7 +141,7 @@ def _sheet_records(rows: Iterable[tuple[object, ...]], width: int) -> Iterator[R
 
 
 def _cell_text(value: object) -> str | None:
-    """A workbook's cell as a CSV export would write it."""
+    """Return a workbook's cell as a CSV export would write it."""
     if value is None or value == "":
         return None
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Reading what was published."""
+"""Read published snapshots."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ CURRENT = "current.duckdb"
 
 
 class NoSnapshotError(RuntimeError):
-    """Nothing was published yet."""
+    """No snapshot was published yet."""
 
 
 def current_snapshot(serving: Path) -> Path:
-    """The path of the current snapshot's file; it differs after each publication. Raises NoSnapshotError."""
+    """Return the path of the current snapshot, which changes with each publication. Raises NoSnapshotError."""
     path = (serving / CURRENT).resolve()
     if not path.exists():
         raise NoSnapshotError(f"there is no snapshot in {serving} yet; `make run` builds and publishes one")
@@ -23,13 +23,13 @@ def current_snapshot(serving: Path) -> Path:
 
 
 def open_snapshot(path: Path, threads: int = 1) -> duckdb.DuckDBPyConnection:
-    """A read-only connection to a snapshot's file; one cursor a thread or request."""
+    """Return a read-only connection to a snapshot's file; use one cursor for each thread or request."""
     connection = duckdb.connect(str(path), read_only=True, config={"threads": threads})
     connection.execute("set global TimeZone = 'UTC'")  # global, so that its cursors have it too
     return connection
 
 
 def records(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    """The rows of a query that was executed, as dictionaries of plain values."""
+    """Return the rows of an executed query as dictionaries of plain values."""
     names = [column[0] for column in result.description]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -1,4 +1,4 @@
-"""Let a run of the product share the processors with the suite: it would step back behind tests that compute.
+"""Keep the priority of the product's runs in the suite; otherwise they would wait for all tests that compute.
 
 Python imports this module when it starts, because `Quintet` in `tests/conftest.py` puts its folder on PYTHONPATH.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def _keep_priority(*_: Any) -> None:
-    """Do nothing. `tests/unit/cli/test_supervisor.py` tests that a run steps back."""
+    """Do nothing. `tests/unit/cli/test_supervisor.py` tests that a run lowers its priority."""
 
 
 if hasattr(os, "sched_setscheduler"):

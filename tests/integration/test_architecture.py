@@ -1,4 +1,4 @@
-"""The house's rules of import hold, and the tool that checks them can fail."""
+"""The import rules of the architecture hold, and the tool that checks them can fail."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COPIED = ("quintet", "assets", "resources", "sensors", "pyproject.toml")
 
 
 def _lint(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run import-linter on the packages that lie in `folder`, not on the installed ones."""
+    """Run import-linter on the packages in `folder`, not on the installed ones."""
     code = (
         "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports_command; lint_imports_command()"
     )
@@ -58,7 +58,7 @@ def test_a_planted_violation_is_found(checkout: Path, module: str, line: str, br
     assert any(broken_rule in row for row in broken), result.stdout
 
 
-def test_every_module_says_what_belongs_there(project: Path) -> None:
+def test_every_module_has_a_docstring(project: Path) -> None:
     folders = ("quintet", "assets", "resources", "sensors", "bench")
     modules = [*project.glob("*.py"), *(path for folder in folders for path in (project / folder).rglob("*.py"))]
     without = [

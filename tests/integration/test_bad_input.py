@@ -1,4 +1,4 @@
-"""Everything that may be wrong with a file, from the inbox to the warehouse: a clear message, and nothing lost."""
+"""Every fault of a file, from the inbox to the warehouse, causes a clear message, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -123,9 +123,9 @@ UNREADABLE: dict[str, tuple[str, Callable[[Path], object], str]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "write", "told"), UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize(("name", "write", "expected"), UNREADABLE.values(), ids=UNREADABLE)
 def test_a_file_that_cannot_be_read_is_rejected_with_a_clear_message(
-    home: Home, name: str, write: Callable[[Path], object], told: str
+    home: Home, name: str, write: Callable[[Path], object], expected: str
 ):
     write(home.inbox / name)
 
@@ -136,16 +136,16 @@ def test_a_file_that_cannot_be_read_is_rejected_with_a_clear_message(
     assert (bad.status, bad.rows) == ("rejected", 0)
     assert bad.message is not None
     assert bad.message.startswith(f"{bad.file} ")
-    assert told in bad.message
+    assert expected in bad.message
     recorded = home.query("select file, message from ops.batches where status = 'rejected'")
     assert recorded == [(bad.file, bad.message)]
     assert (home.inbox / name).is_symlink() or (home.inbox / name).exists()
 
 
-@pytest.mark.parametrize(("name", "write", "told"), UNREADABLE.values(), ids=UNREADABLE)
-def test_it_loads_after_it_was_mended(home: Home, name: str, write: Callable[[Path], object], told: str):
+@pytest.mark.parametrize(("name", "write", "expected"), UNREADABLE.values(), ids=UNREADABLE)
+def test_it_loads_after_it_was_fixed(home: Home, name: str, write: Callable[[Path], object], expected: str):
     write(home.inbox / name)
-    assert told
+    assert expected
     home.load()
     if (home.inbox / name).is_dir():
         (home.inbox / name).rmdir()
@@ -201,7 +201,7 @@ PARTLY_BROKEN: dict[str, tuple[bytes, str, str]] = {
 
 
 @pytest.mark.parametrize(("content", "reason", "text"), PARTLY_BROKEN.values(), ids=PARTLY_BROKEN)
-def test_a_row_that_cannot_be_taken_is_set_aside_alone(home: Home, content: bytes, reason: str, text: str):
+def test_a_row_that_cannot_be_loaded_is_quarantined_alone(home: Home, content: bytes, reason: str, text: str):
     (home.inbox / "bad.csv").write_bytes(content)
 
     outcomes = home.load()
@@ -213,7 +213,7 @@ def test_a_row_that_cannot_be_taken_is_set_aside_alone(home: Home, content: byte
     assert home.query("select file, source_row, reason, text from ops.rejected_rows") == [("bad.csv", 2, reason, text)]
 
 
-def test_a_header_alone_is_loaded_as_no_rows_and_says_so(home: Home):
+def test_a_header_alone_is_loaded_as_no_rows_with_a_message(home: Home):
     (home.inbox / "bad.csv").write_text(HEADER)
 
     outcomes = home.load()
@@ -222,7 +222,7 @@ def test_a_header_alone_is_loaded_as_no_rows_and_says_so(home: Home):
     assert (outcomes["bad.csv"].status, outcomes["bad.csv"].message) == ("loaded", "has a header but no rows")
 
 
-def test_latin1_is_read_and_said(home: Home):
+def test_latin1_is_read_with_a_message(home: Home):
     (home.inbox / "bad.csv").write_bytes((HEADER + rows(7, 2, "Café")).encode("latin-1"))
 
     outcomes = home.load()
@@ -285,13 +285,13 @@ def test_a_file_without_read_permission_is_rejected_until_it_has_one(project: Pa
         (home.inbox / "good.csv").write_text(HEADER + rows(1, 3))
         (home.inbox / "secret.csv").write_text(HEADER + rows(7, 2))
 
-        told = []
+        printed = []
         for mode in (0o200, 0o644):
             (home.inbox / "secret.csv").chmod(mode)
             command = [sys.executable, "-c", LOAD_AS_ANOTHER, folder]
-            told += subprocess.check_output(command, cwd=project, text=True).splitlines()
+            printed += subprocess.check_output(command, cwd=project, text=True).splitlines()
 
-    assert told == [
+    assert printed == [
         "secret.csv rejected 0 secret.csv may not be read by this user. "
         "Give read permission (chmod a+r) and run again.",
         "good.csv loaded 3 None",
@@ -311,7 +311,7 @@ def put_what_does_not_fit(home: Home) -> None:
 
 
 def assert_nothing_is_lost_and_the_rest_loads(home: Home, make_room: Callable[[], object]) -> None:
-    """The warehouse opens, holds what it held, and takes the large file once there is room for it."""
+    """Assert that the warehouse opens with its former content, and loads the large file once there is room."""
     make_room()
     assert home.query("select file, loaded from ops.batches") == [("good.csv", 3)]
     assert home.query("select id from raw.conversions order by 1") == [("1",), ("2",), ("3",)]
@@ -324,7 +324,7 @@ def assert_nothing_is_lost_and_the_rest_loads(home: Home, make_room: Callable[[]
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 6 MB."""
+    """Yield a file system of 6 MB."""
     mount = require_program("mount")
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -339,7 +339,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-def test_a_full_disk_is_told_and_loses_nothing(home: Home, small_disk: Path):
+def test_a_full_disk_is_reported_and_loses_nothing(home: Home, small_disk: Path):
     home = Home(home.raw, small_disk / "warehouse.duckdb")
     home.load()
     put_what_does_not_fit(home)
@@ -373,7 +373,7 @@ except duckdb.Error as error:
 """
 
 
-def test_a_file_that_may_not_grow_is_told_and_loses_nothing(home: Home, project: Path):
+def test_a_file_that_may_not_grow_is_reported_and_loses_nothing(home: Home, project: Path):
     home.load()
     put_what_does_not_fit(home)
 

@@ -1,4 +1,4 @@
-"""Every benchmark that `python -m bench` lists runs: its quick version prints a table of figures."""
+"""The quick version of every benchmark runs and prints a table of figures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.serve import HOME
 
 
 def faults_of(tables: list[dict[str, Any]]) -> list[str]:
-    """What is wrong with the tables of a benchmark: none at all, or a row without a figure."""
+    """Return the faults of a benchmark's tables: no table, or a row without a figure."""
     if not any(table["lines"] for table in tables):
         return ["no table"]
     return [
@@ -29,7 +29,7 @@ def faults_of(tables: list[dict[str, Any]]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def home(request: pytest.FixtureRequest) -> Path:
-    """The home that quick runs read: the one that the environment names, else the suite's own."""
+    """Return the home for quick runs: from the environment, or the suite's build."""
     return Path(os.environ[HOME]) if HOME in os.environ else request.getfixturevalue("built_home")
 
 
@@ -62,7 +62,7 @@ def test_a_row_without_a_figure_is_found() -> None:
 
 @pytest.mark.parametrize("name", COMPARATORS)
 def test_the_comparator_is_installed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its figure is left out of the table where it is not, which CI does not accept."""
+    """Without it, the table lacks its figure, which CI does not accept."""
     monkeypatch.setenv(INSTALL, "never")
     try:
         assert (comparator(name) / "python").exists()

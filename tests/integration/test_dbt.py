@@ -45,7 +45,7 @@ from tests.waiting import LONG_SECONDS
 
 @dataclass(frozen=True)
 class DbtRun:
-    """What one dbt call left behind: what it printed, its manifest, and a result for each test and model by name."""
+    """The results of a dbt call: its output, its manifest, and a result for each test and model by name."""
 
     warehouse: Path
     exit_status: int
@@ -54,29 +54,29 @@ class DbtRun:
     results: dict[str, dict[str, Any]]
 
     def named(self, prefix: str) -> str:
-        """The one name that begins with `prefix`: dbt appends a test's arguments to its name."""
+        """Return the one name that begins with `prefix`: dbt appends a test's arguments to its name."""
         (name,) = [name for name in self.results if name.startswith(prefix)]
         return name
 
     def statuses(self, *statuses: str) -> set[str]:
-        """The names of what ended with one of the statuses."""
+        """Return the names of the tests and models with one of the statuses."""
         return {name for name, result in self.results.items() if result["status"] in statuses}
 
 
 def opened(warehouse: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-    """A connection to a warehouse of these tests."""
+    """Return a connection to a warehouse of these tests."""
     return open_warehouse(warehouse, memory_limit="1GB", threads=2, lock_wait_seconds=0)
 
 
 def copy_of_warehouse(home: Path, folder: Path) -> Path:
-    """Copy both files of the warehouse in `home`; the name stays, since what is parsed holds it."""
+    """Copy both files of the warehouse in `home`; the name stays the same, because the parsed project has it."""
     source, to = home / "warehouse.duckdb", folder / "warehouse.duckdb"
     shutil.copy(published_file(source), published_file(to))
     return Path(shutil.copy(source, to))
 
 
 def run_dbt(project: Path, warehouse: Path, warm: str, *arguments: str) -> DbtRun:
-    """Run the dbt project that lies in `project` on the warehouse; its files go into a folder beside the warehouse.
+    """Run the dbt project in `project` on the warehouse; its output goes into a folder beside the warehouse.
 
     warm: the address of a dbt that has the project parsed; empty: a process that parses it.
     """
@@ -117,7 +117,7 @@ def dbt_project(project: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def good(built_home: Path, dbt_project: Path, warm_dbt: str, tmp_path_factory: pytest.TempPathFactory) -> DbtRun:
-    """Every test, unit tests too, on the warehouse as it was built."""
+    """Run every test, including unit tests, on the built warehouse."""
     warehouse = copy_of_warehouse(built_home, tmp_path_factory.mktemp("good"))
     return run_dbt(dbt_project, warehouse, warm_dbt, "test")
 
@@ -143,7 +143,7 @@ def test_every_unit_test_passes(good: DbtRun) -> None:
 
 @dataclass(frozen=True)
 class Fault:
-    """Bad data, and what finds it.
+    """Bad data, and the test that finds it.
 
     what: the fault in words. sql: plants it. found_by: how the name of the test begins. shows: what the rows that the
     test gives say of it, where they say more than that there is a fault. also_found_by: tests that see the same fault
@@ -159,11 +159,11 @@ class Fault:
 
 
 def first_row(table: str, condition: str = "true") -> str:
-    """A `where` that leaves one row of the table."""
+    """Return a `where` that leaves one row of the table."""
     return f"where rowid = (select min(rowid) from {table} where {condition})"
 
 
-# Each has rows of its own: a fault that hid another would fail a test here.
+# Each fault has its own rows: a fault that hid another would fail a test here.
 FAULTS = [
     Fault(
         "every_row: null where it never is",
@@ -311,7 +311,7 @@ FAULTS = [
         "('naive', ",
     ),
     Fault(
-        "matched_or_explained: a click that is neither",
+        "matched_or_explained: a conversion that is neither",
         "update marts.fct_unified_journeys set unmatched_reason = null "
         + first_row("marts.fct_unified_journeys", "not is_matched"),
         "matched_or_explained_fct_unified_journeys",
@@ -328,7 +328,7 @@ _UNIT_TEST = "a_short_year_says_how_many_months_it_covers"
 
 @pytest.fixture(scope="module")
 def bad(built_home: Path, dbt_project: Path, tmp_path_factory: pytest.TempPathFactory) -> DbtRun:
-    """Every data test on a warehouse with all the faults, and one unit test on a model with a mistake in it."""
+    """Run every data test on a warehouse with all faults, and one unit test on a model with a mistake in it."""
     folder = tmp_path_factory.mktemp("bad")
     warehouse = copy_of_warehouse(built_home, folder)
     with opened(warehouse) as connection:
@@ -386,7 +386,7 @@ def test_a_mistake_in_a_model_fails_its_unit_test(bad: DbtRun) -> None:
 
 
 def undescribed(manifest: Mapping[str, Any], columns_of: Mapping[str, set[str]]) -> list[str]:
-    """What the manifest leaves unsaid: models, and columns of theirs, without a description.
+    """Return the models and columns without a description in the manifest.
 
     columns_of: the columns that each model has in the warehouse, by `schema.model`. A column that is described and not
     in the warehouse is listed too, and so is a model that is not there.
@@ -459,8 +459,8 @@ def test_models_build_on_empty_tables_and_their_tests_pass(dbt_project: Path, wa
     with opened(warehouse) as connection:
         prepare(connection, DATASETS.values())
         create_recorded(connection, RECORDED)
-        stage_new_batches(connection, anew=False)
-        resolve_new_spellings(connection, anew=False)
+        stage_new_batches(connection, from_scratch=False)
+        resolve_new_spellings(connection, from_scratch=False)
     first = run_dbt(dbt_project, warehouse, warm_dbt, "build", *results, "--exclude", "tag:results")
     with opened(warehouse) as connection:
         write_forecast(connection)

@@ -1,4 +1,4 @@
-"""The project as Dagster loads it."""
+"""Dagster loads the project's definitions as expected."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_every_raw_table_has_a_blocking_check_of_its_schema(definitions: dg.Defi
         assert graph.get_check_spec(key).blocking
 
 
-def test_every_table_says_who_owns_it_what_it_is_and_how_fresh_it_must_be(definitions: dg.Definitions) -> None:
+def test_every_table_has_an_owner_a_description_and_a_freshness_policy(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     for key in graph.materializable_asset_keys:
         node = graph.get(key)
@@ -107,7 +107,7 @@ _HEAVY = (
 
 
 def heavy_modules(project: Path, statement: str) -> list[str]:
-    """Those of the slow modules that a process has loaded after the statement."""
+    """Return the slow modules that a process has loaded after the statement."""
     code = f"{statement}; import sys; print([name for name in {_HEAVY!r} if name in sys.modules])"
     printed = subprocess.run(
         [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True

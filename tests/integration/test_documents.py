@@ -53,7 +53,7 @@ def _blocks(text: str, language: str) -> list[str]:
 
 
 def _code(text: str) -> list[str]:
-    """Everything that stands as code: spans, and the commands of shell blocks."""
+    """Return the code of a page: spans, and the commands of shell blocks."""
     without_blocks = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     return [*re.findall(r"`([^`\n]+)`", without_blocks), *_blocks(text, "sh")]
 
@@ -67,13 +67,13 @@ def _first_cells(section: str) -> list[str]:
 
 
 def _broken_links(text: str, folder: Path) -> list[str]:
-    """Links that lead to no file; none may leave the project."""
+    """Return the links that lead to no file or out of the project."""
     targets = re.findall(r"\]\(([^)\s]+)\)", text)
     return [target for target in targets if not (folder / target.split("#")[0]).exists()]
 
 
 def _missing_paths(text: str) -> list[str]:
-    """Paths in code that begin like the project's own and are not there."""
+    """Return the paths in code that look like paths of the project but do not exist."""
     tops = {path.name for path in _PROJECT.iterdir() if path.is_dir()}
     paths = [span for span in _code(text) if re.fullmatch(r"[\w.-]+/[\w./-]*", span) and span.split("/")[0] in tops]
     places = [_PROJECT, _PROJECT / "tests" / "sixth_domain"]  # a walkthrough names the files of the sixth business
@@ -85,7 +85,7 @@ def _missing_paths(text: str) -> list[str]:
 
 
 def _unknown_targets(text: str, makefile: str) -> set[str]:
-    """Targets of make in code that the Makefile does not have."""
+    """Return the make targets in code that the Makefile lacks."""
     mentioned = {target for code in _code(text) for target in re.findall(r"\bmake ([a-z]+)", code)}
     return mentioned - _targets(makefile)
 
@@ -95,12 +95,12 @@ def _targets(makefile: str) -> set[str]:
 
 
 def _places(text: str) -> list[str]:
-    """Addresses of other hosts and folders of one machine, which no page may name."""
+    """Return addresses of hosts and folders of one machine, which no page may name."""
     return re.findall(r"https?://(?!127\.0\.0\.1|localhost)\S+|(?<![\w.])/(?:home|work|root|Users|tmp)/\S*", text)
 
 
 def _untold(printed: str, block: str) -> list[str]:
-    """Lines of an output block that the run did not print; times may differ, and an ellipsis stands for the rest."""
+    """Return lines of an output block that the run did not print; times may differ, an ellipsis is the rest."""
     lines = [re.sub(r"\s*\(?\d+(\.\d)? s\)?$", "", line).split("…")[0].rstrip() for line in block.splitlines()]
     return [line for line in lines if line.strip(" │") and line not in printed]
 
@@ -110,7 +110,7 @@ def _open(home: Path) -> duckdb.DuckDBPyConnection:
 
 
 def _columns(snapshot: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], list[str]]:
-    """The columns of each published table, by schema and name."""
+    """Return the columns of each published table, by schema and name."""
     found = snapshot.execute(
         "select table_schema, table_name, list(column_name order by ordinal_position) "
         "from information_schema.columns group by all"
@@ -119,7 +119,7 @@ def _columns(snapshot: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], list[
 
 
 def _execute(notebook: nbformat.NotebookNode, home: Path) -> list[nbformat.NotebookNode]:
-    """Run the notebook where an editor would, with the settings of `home`; gives the outputs of all cells."""
+    """Run the notebook in its folder, with the settings of `home`; return the outputs of all cells."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
     client = NotebookClient(
         notebook, kernel_name="python3", timeout=LONG_SECONDS, resources={"metadata": {"path": str(_NOTEBOOK.parent)}}
@@ -307,6 +307,6 @@ def test_the_notebook_runs_on_the_samples_and_draws_two_charts(built_home: Path)
     assert any("minutes_unobserved" in text for text in shown)
 
 
-def test_the_notebook_says_so_where_nothing_was_published(tmp_path: Path) -> None:
+def test_the_notebook_reports_that_nothing_was_published(tmp_path: Path) -> None:
     with pytest.raises(CellExecutionError, match="make run"):
         _execute(nbformat.read(_NOTEBOOK, as_version=4), tmp_path)

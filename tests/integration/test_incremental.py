@@ -1,6 +1,6 @@
-"""However files come in, the same rows come out: splits, orders, re-sends, kills and two runs at once.
+"""The marts do not depend on how files arrive: splits, orders, re-sends, kills and two runs at once.
 
-Each test runs the product in processes of its own and compares a canonical hash over every mart with that of one
+Each test runs the product in separate processes and compares a canonical hash over every mart with the hash of one
 undisturbed run.
 """
 
@@ -24,7 +24,7 @@ from quintet.warehouse.snapshot import open_snapshot
 from tests.command import Command
 from tests.conftest import Quintet
 
-# where a row came from differs between a file and its parts; what it says must not
+# the origin of a row differs between a file and its parts; its content must not
 _PROVENANCE = {
     *("_batch_id", "_source_file", "_source_row", "broker_source_file", "broker_source_row"),
     *("kept_batch_id", "kept_file", "kept_row"),
@@ -47,14 +47,14 @@ _DELIMITERS = {"conversions": ";", "page_categories": ";"}
 
 
 def marts(quintet: Quintet) -> dict[str, str]:
-    """The digest of every mart, by what its rows say."""
+    """Return the digest of every mart over the content of its rows."""
     with open_snapshot(quintet.snapshot) as snapshot:
         digests = schema_digests(snapshot, "marts", exclude=ARRIVAL_COLUMNS | _PROVENANCE)
     return {table: digest for table, digest in digests.items() if table not in _ABOUT_FILES}
 
 
 def split(path: Path, dataset: str) -> dict[str, str]:
-    """The file as three files, rows of one key together; the names keep what the name of the whole tells."""
+    """Split the file into three files, rows of one key together; the names keep the day or number of the whole."""
     header, *lines = path.read_text("utf-8").splitlines(keepends=True)
     parts: list[list[str]] = [[] for _ in range(_PARTS)]
     for line in lines:
@@ -65,7 +65,7 @@ def split(path: Path, dataset: str) -> dict[str, str]:
 
 
 def batches_of(raw: Path) -> list[tuple[str, str, str]]:
-    """(dataset, file name, text) of all sample files in parts; a checkout file is a day and stays whole."""
+    """Return (dataset, file name, text) of all sample files in parts; a checkout file of one day stays whole."""
     batches = []
     for path in sorted(raw.glob("*/*.csv")):
         dataset = path.parent.name
@@ -75,7 +75,7 @@ def batches_of(raw: Path) -> list[tuple[str, str, str]]:
 
 
 def kill_after_steps(process: Command, steps: int) -> None:
-    """Kill a run once it has printed so many steps, each of them a line that ends with its seconds."""
+    """Kill a run once it has printed this number of steps, each a line that ends with its seconds."""
     lines = (line for line in process.stdout if line.endswith(" s)\n"))
     seen = list(itertools.islice(lines, steps))
     process.kill()
@@ -85,7 +85,7 @@ def kill_after_steps(process: Command, steps: int) -> None:
 
 @dataclass(frozen=True)
 class Disturbed:
-    """A home that has got all rows of the samples, and what the two runs printed that were started at once."""
+    """A home with all rows of the samples, and the outputs of the two runs that were started at once."""
 
     quintet: Quintet
     printed: tuple[str, ...]
@@ -125,7 +125,7 @@ def test_any_split_order_and_resend_with_kills_at_random_moments_gives_the_same_
 
 
 def test_of_two_runs_at_once_one_waits_and_finds_its_work_done(disturbed: Disturbed) -> None:
-    assert any("another run is at work" in text for text in disturbed.printed)
+    assert any("another run is in progress" in text for text in disturbed.printed)
     assert any("everything is up to date" in text for text in disturbed.printed)
 
 
@@ -142,7 +142,7 @@ def test_a_changed_cell_changes_the_hash(built: Quintet, tmp_path: Path) -> None
     assert {table for table in changed if changed[table] != unchanged[table]} == {"fct_conversions"}
 
 
-def test_a_second_run_has_nothing_to_do_and_says_so(built: Quintet) -> None:
+def test_a_second_run_reports_that_nothing_is_new(built: Quintet) -> None:
     before = built.snapshot
     assert "nothing new: everything is up to date" in built.run()
     assert built.snapshot == before
@@ -150,7 +150,7 @@ def test_a_second_run_has_nothing_to_do_and_says_so(built: Quintet) -> None:
 
 @dataclass(frozen=True)
 class Contradicted:
-    """A home whose second batch contradicts the first and has a file that cannot be read, and what its run printed."""
+    """A home whose second batch contradicts the first and has an unreadable file, and the output of its run."""
 
     quintet: Quintet
     printed: str
@@ -192,10 +192,10 @@ def test_the_later_date_in_a_name_wins_whatever_the_order_and_of_broker_files_th
 
 
 def test_a_rejected_file_or_row_is_named_and_does_not_change_the_exit_status(contradicted: Contradicted) -> None:
-    """The fixture holds that the run ended with 0; `test_source.py` has a run that could not build, and ends with 1."""
+    """The fixture asserts that the run ended with 0; `test_source.py` has a run that cannot build and ends with 1."""
     assert "done in " in contradicted.printed
     assert "broker_rows: file not read: unreadable.csv lacks the required column" in contradicted.printed
-    assert "broker_rows: 1 rows of second.csv set aside in marts.ops_rejected_rows" in contradicted.printed
+    assert "broker_rows: 1 rows of second.csv quarantined in marts.ops_rejected_rows" in contradicted.printed
     batches = contradicted.rows(
         "select file, status, rows, loaded, rejected from marts.ops_batches where dataset = 'broker_rows' order by file"
     )

@@ -1,4 +1,4 @@
-"""What a killed run leaves in Dagster's own storage does not stop the next one."""
+"""The leftovers of a killed run in Dagster's storage do not stop the next run."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from resources.warehouse import POOL
 
 @pytest.fixture
 def instance(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    """An instance with the project's configuration."""
+    """Yield an instance with the project's configuration."""
     (tmp_path / "dagster.yaml").write_text((project / "dagster.yaml").read_text("utf-8"), "utf-8")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with open_instance() as opened:
@@ -24,7 +24,7 @@ def instance(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def begun_run(
     instance: dg.DagsterInstance, status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED, tags: dict | None = None
 ) -> dg.DagsterRun:
-    """A run that holds the writer's place."""
+    """Return a run that holds the writer's slot."""
 
     @dg.op
     def nothing() -> None: ...
@@ -59,7 +59,7 @@ def status_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun
         (dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED),
     ],
 )
-def test_a_run_whose_process_is_dead_ends_and_gives_its_place_back(
+def test_a_run_whose_process_is_dead_ends_and_frees_its_slot(
     instance: dg.DagsterInstance, status: dg.DagsterRunStatus, ended_as: dg.DagsterRunStatus
 ) -> None:
     run = begun_run(instance, status)
@@ -68,7 +68,7 @@ def test_a_run_whose_process_is_dead_ends_and_gives_its_place_back(
     assert status_of(instance, run) is ended_as
 
 
-def test_a_run_that_waits_for_the_place_of_a_dead_one_is_next(instance: dg.DagsterInstance) -> None:
+def test_a_run_that_waits_for_the_slot_of_a_dead_run_is_next(instance: dg.DagsterInstance) -> None:
     begun_run(instance)
     waits = begun_run(instance)
     hold_mark(marks_folder(Path(instance.root_directory)), waits.run_id)
@@ -77,7 +77,7 @@ def test_a_run_that_waits_for_the_place_of_a_dead_one_is_next(instance: dg.Dagst
     release_mark(marks_folder(Path(instance.root_directory)), waits.run_id)
 
 
-def test_a_living_run_keeps_its_place(instance: dg.DagsterInstance) -> None:
+def test_a_living_run_keeps_its_slot(instance: dg.DagsterInstance) -> None:
     run = begun_run(instance)
     hold_mark(marks_folder(Path(instance.root_directory)), run.run_id)
     assert release_dead_runs(instance) == []
@@ -92,14 +92,14 @@ def test_a_run_that_a_living_daemon_is_about_to_start_is_left_to_it(instance: dg
     assert status_of(instance, run) is dg.DagsterRunStatus.STARTING
 
 
-def test_a_place_that_a_run_kept_beyond_its_end_is_free(instance: dg.DagsterInstance) -> None:
+def test_a_slot_that_a_run_kept_after_its_end_is_freed(instance: dg.DagsterInstance) -> None:
     begun_run(instance, dg.DagsterRunStatus.FAILURE)
     assert not is_place_free(instance)
     release_dead_runs(instance)
     assert is_place_free(instance)
 
 
-def test_the_end_of_a_run_frees_its_place_whoever_records_it(instance: dg.DagsterInstance) -> None:
+def test_the_end_of_a_run_frees_its_slot_in_any_process(instance: dg.DagsterInstance) -> None:
     instance.report_run_failed(begun_run(instance), "as the code server says it")
     assert is_place_free(instance)
 

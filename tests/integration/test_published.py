@@ -1,4 +1,4 @@
-"""What a snapshot holds: a table for each published asset, and nothing that no asset makes."""
+"""A snapshot has a table for each published asset, and no other table."""
 
 from __future__ import annotations
 

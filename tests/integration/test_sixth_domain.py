@@ -1,4 +1,4 @@
-"""A sixth business is its own files and one entry in `quintet/domains.py`: from a dropped file to the page and back.
+"""A sixth domain needs only its own files and one entry in `quintet/domains.py`, from a dropped file to its page.
 
 `tests/sixth_domain` has the files, each where it goes in a checkout. CONTRIBUTING.md walks through them.
 """
@@ -45,7 +45,7 @@ with TestClient(create_app(load_settings(), code="test"), headers=key) as client
 
 
 class Checkout:
-    """A checkout with the sixth business in it, and a home of its own."""
+    """A checkout with the sixth domain in it, and a separate home."""
 
     def __init__(self, project: Path, folder: Path) -> None:
         self.folder, self.home, self.raw = folder / "checkout", folder / "home", folder / "raw"
@@ -69,7 +69,7 @@ class Checkout:
         domains.write_text(text, "utf-8")
 
     def python(self, *arguments: str) -> str:
-        """Run Python in the checkout; fails the test where the exit status is not 0."""
+        """Run Python in the checkout and check that the exit status is 0."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
         ran = subprocess.run(
             [sys.executable, *arguments],
@@ -91,7 +91,7 @@ class Checkout:
         return ran.stdout
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
-        """The rows of a query over the snapshot."""
+        """Return the rows of a query over the snapshot."""
         with duckdb.connect(str(self.home / "serving" / "current.duckdb"), read_only=True) as snapshot:
             return snapshot.execute(query).fetchall()
 
@@ -169,7 +169,7 @@ def test_its_keys_samples_and_definitions_come_with_the_entry(checkout: Checkout
     assert "watch_parcels" in checkout.python("-c", sensors)
 
 
-def test_without_the_entry_nobody_knows_the_business(checkout: Checkout, project: Path) -> None:
+def test_without_the_entry_the_domain_is_unknown(checkout: Checkout, project: Path) -> None:
     registered = (checkout.folder / "quintet" / "domains.py").read_text("utf-8")
     original = (project / "quintet" / "domains.py").read_text("utf-8")
     lines = set(registered.splitlines()) ^ set(original.splitlines())

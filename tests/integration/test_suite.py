@@ -35,7 +35,7 @@ print(len(found[0]), found[0] == found[1])
 
 
 def _imported(tree: ast.AST) -> list[str]:
-    """The modules that a module imports, at its top or anywhere in it."""
+    """Return the modules that a module imports, at its top or anywhere in it."""
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
@@ -47,7 +47,7 @@ def _imported(tree: ast.AST) -> list[str]:
 
 
 def _faults(source: str) -> list[str]:
-    """What no module of the tests may do: import a test module, ask for programs or skip by itself, assert nothing,
+    """Return violations in a test module: it imports a test module, looks for programs or skips, asserts nothing,
     wait for a short time only.
     """
     tree = ast.parse(source)
@@ -59,7 +59,7 @@ def _faults(source: str) -> list[str]:
 
 
 def _short_limits(tree: ast.AST) -> list[str]:
-    """Waits that end after a number of seconds, which a busy machine may need; `tests/waiting.py` has the limit."""
+    """Return waits with a limit in seconds, which a busy machine may exceed; `tests/waiting.py` has the limit."""
     found = []
     for node in ast.walk(tree):
         match node:
@@ -75,7 +75,7 @@ def _short_limits(tree: ast.AST) -> list[str]:
 
 
 def _always_true(tree: ast.AST) -> list[str]:
-    """Assertions that no product can fail: of a constant, or that a thing is at most or at least itself."""
+    """Return assertions that cannot fail: of a constant, or of a value compared with itself."""
     found = []
     for statement in (node for node in ast.walk(tree) if isinstance(node, ast.Assert)):
         test = statement.test
@@ -128,7 +128,7 @@ def test_helpers_may_be_imported() -> None:
 
 
 def test_a_machine_without_the_optional_programs_collects_the_same_tests(tmp_path: Path) -> None:
-    """`--collect-only` with nothing on PATH, and with all of them there."""
+    """Compare `--collect-only` with an empty PATH and with all programs on it."""
     without, with_all = tmp_path / "without", tmp_path / "with"
     without.mkdir()
     with_all.mkdir()

@@ -1,4 +1,4 @@
-"""What two clicks in the Dagster UI do: "Materialize all", through the webserver's own API, without a partition."""
+""" "Materialize all" in the Dagster UI works, through the webserver's own API, without a partition."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def ui(
     project: Path,
     built: Quintet,  # what depends on the code alone is taken from there
 ) -> Iterator[tuple[_Ui, Quintet]]:
-    """`quintet dev` over an empty home whose inboxes hold the samples."""
+    """Yield `quintet dev` over an empty home whose inboxes hold the samples."""
     quintet = Quintet(built.raw, tmp_path / "home")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

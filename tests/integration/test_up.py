@@ -52,7 +52,7 @@ def _is_ready(port: int) -> bool:
 
 
 def _inboxes_watched(instance: dg.DagsterInstance) -> set[str]:
-    """The inboxes that a sensor has looked at."""
+    """Return the inboxes that a sensor has examined."""
     return {
         state.instigator_name.removeprefix("watch_")
         for state in instance.all_instigator_state()
@@ -64,7 +64,7 @@ def test_it_builds_once_shows_what_runs_and_stops_all_on_ctrl_c(
     home: Path, project: Path, built_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left_out = shutil.ignore_patterns("postgres*", "objects*", "dagster")
-    shutil.copytree(built_home, home / "home", symlinks=True, ignore=left_out)  # so that there is little to build
+    shutil.copytree(built_home, home / "home", symlinks=True, ignore=left_out)  # to leave little to build
     quintet = Quintet(project / "data" / "raw", home / "home")
     port = free_port()
     process = subprocess.Popen(
@@ -91,7 +91,7 @@ def test_it_builds_once_shows_what_runs_and_stops_all_on_ctrl_c(
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=LONG_SECONDS)
 
-    assert "up | promo_users: 1,500 rows put into PostgreSQL\n" in seen
+    assert "up | promo_users: 1,500 rows written to PostgreSQL\n" in seen
     assert url is not None
     assert process.returncode == 0
     assert running_url(home / "home" / "postgres") is None
@@ -100,14 +100,14 @@ def test_it_builds_once_shows_what_runs_and_stops_all_on_ctrl_c(
     assert log is not None
     assert len(epochs(log)) == 1
     text = "".join(seen)
-    table = text[text.index("everything runs") :]
+    table = text[text.index("everything is running") :]
     assert all(what in table for what in ("the pages", "Dagster UI", "PostgreSQL", "S3 server", "/metrics", "/docs"))
     assert "make keys" in table  # the first key was shown when the home was built
     assert len(seen) < 150
     assert (home / "home" / "logs" / "dagster.log").exists()
 
 
-def test_the_first_key_is_in_the_table_whoever_made_others(tmp_path: Path) -> None:
+def test_the_first_key_is_in_the_table_even_after_other_keys(tmp_path: Path) -> None:
     settings = load_settings({"QUINTET_HOME": str(tmp_path)})
     store = Store(settings.online)
     create_key(store, "CRM simulator", ["lending:decide"], dt.datetime.now(dt.UTC), os.urandom)
@@ -136,7 +136,7 @@ def test_a_crm_is_simulated_on_demand_alone() -> None:
     assert list(simulated[-1].command[-4:]) == ["--rate", "20", "--seconds", "0"]
 
 
-def test_a_database_of_ones_own_is_neither_started_nor_written_to(
+def test_an_external_database_is_neither_started_nor_written_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[object] = []

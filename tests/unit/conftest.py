@@ -1,4 +1,4 @@
-"""What the unit tests of several packages share."""
+"""Fixtures for the unit tests of several packages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from quintet.state.store import Store
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """A state store with the tables of every domain."""
+    """Yield a state store with the tables of every domain."""
     store = open_state_store(tmp_path / "online")
     yield store
     store.close()

@@ -47,7 +47,7 @@ def test_what_is_imported_anywhere_or_lies_beside_changes_the_version(shop: Path
     assert version(other) != before
 
 
-def test_who_imports_a_module_does_not_change_its_version(shop: Path) -> None:
+def test_importers_of_a_module_do_not_change_its_version(shop: Path) -> None:
     before = version(shop)
     (shop / "quintet/shop/page.py").write_text("COLOUR = 'red'", "utf-8")
     (shop / "quintet/shop/unrelated.py").write_text("", "utf-8")
@@ -85,7 +85,7 @@ def test_a_module_that_is_not_there_is_named(shop: Path) -> None:
 
 
 def test_the_imports_found_are_those_that_python_sees(project: Path) -> None:
-    """Files are searched by pattern, since parsing all of them takes a second; the parser is the judge here."""
+    """The product finds imports by pattern, because parsing takes a second; this test compares it with the parser."""
     for module in (
         "quintet.lending.result_tables",
         "quintet.conversions.matching_run",

@@ -1,4 +1,4 @@
-"""An evaluation is computed once for each version of the code, and not at all where it was shipped."""
+"""An evaluation is computed once for each code version, and not at all if it is shipped."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def evaluation(compute: Callable[[], Mapping[str, pd.DataFrame]]) -> Evaluation:
     return Evaluation("comparison", ["quintet.ml.statistics"], compute)
 
 
-def test_the_second_time_nothing_is_computed_and_the_frames_are_the_same(tmp_path: Path) -> None:
+def test_the_second_call_computes_nothing_and_returns_the_same_frames(tmp_path: Path) -> None:
     first = evaluated(evaluation(lambda: {"ml.one": FRAME, "two": FRAME[:0]}), tmp_path)
     again = evaluated(evaluation(never), tmp_path)
 

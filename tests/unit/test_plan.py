@@ -1,4 +1,4 @@
-"""What a run finds to do, judged from the snapshot alone."""
+"""The plan of a run depends only on the inboxes and the snapshot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from quintet.domains import DATASETS
-from quintet.plan import Plan, code_fingerprint, files_not_done, make_plan
+from quintet.plan import Plan, files_not_done, make_plan, project_code_version
 from quintet.settings import load_settings
 from quintet.warehouse.inbox import list_inbox
 
@@ -32,8 +32,8 @@ def batch_id(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def publish_by_hand(home: Path, batches: Mapping[tuple[str, str], str], fingerprint: str = "code") -> Path:
-    """A snapshot that knows these batches: (dataset, batch) to `modelled`, `loaded` or `rejected`."""
+def publish_by_hand(home: Path, batches: Mapping[tuple[str, str], str], code: str = "code") -> Path:
+    """Return a snapshot with these batches: (dataset, batch) to `modelled`, `loaded` or `rejected`."""
     serving = home / "serving"
     serving.mkdir()
     with duckdb.connect(str(serving / "run.duckdb")) as connection:
@@ -41,7 +41,7 @@ def publish_by_hand(home: Path, batches: Mapping[tuple[str, str], str], fingerpr
             "create schema marts; create table marts.ops_batches (dataset varchar, file varchar, "
             'content_sha256 varchar, rows bigint, loaded bigint, rejected bigint, status varchar, "at" timestamp, '
             "batch_id varchar, modelled_at timestamp); "
-            f"create table marts.snapshot as select 'run' as snapshot_id, '{fingerprint}' as fingerprint"
+            f"create table marts.snapshot as select 'run' as snapshot_id, '{code}' as fingerprint"
         )
         at = dt.datetime(2024, 6, 1)
         for (dataset, batch), state in batches.items():
@@ -54,8 +54,8 @@ def publish_by_hand(home: Path, batches: Mapping[tuple[str, str], str], fingerpr
     return serving
 
 
-def plan_of(raw: Path, serving: Path, fingerprint: str = "code") -> Plan:
-    return make_plan(raw, DATASETS.values(), serving, fingerprint)
+def plan_of(raw: Path, serving: Path, code: str = "code") -> Plan:
+    return make_plan(raw, DATASETS.values(), serving, code)
 
 
 def names(plan: Plan) -> dict[str, list[str]]:
@@ -114,7 +114,7 @@ def test_a_file_that_was_removed_is_no_work(raw: Path, tmp_path: Path):
     assert not plan_of(raw, serving).has_work
 
 
-def test_a_batch_that_no_model_has_taken_in_is_work(raw: Path, tmp_path: Path):
+def test_a_batch_that_has_not_reached_all_models_is_work(raw: Path, tmp_path: Path):
     serving = publish_by_hand(tmp_path, {("page_categories", batch_id(CATEGORIES)): "loaded"})
 
     assert names(plan_of(raw, serving)) == {"page_categories": ["a.csv"]}
@@ -134,14 +134,14 @@ def test_a_file_that_was_rejected_for_its_name_is_work_under_a_better_one(raw: P
     assert names(plan_of(raw, serving)) == {"transactions": ["transactions_2024-05-01.csv"]}
 
 
-def test_other_code_is_work_beside_the_new_files(raw: Path, tmp_path: Path):
-    plan = plan_of(raw, publish_by_hand(tmp_path, KNOWN), fingerprint="other code")
+def test_another_code_version_is_work_beside_the_new_files(raw: Path, tmp_path: Path):
+    plan = plan_of(raw, publish_by_hand(tmp_path, KNOWN), code="other code")
 
     assert (plan.is_full, plan.code_has_changed, plan.has_work) == (False, True, True)
     assert plan.reason == "nothing new in the inboxes; code or settings have changed since the last publication"
 
 
-def test_other_code_that_was_found_to_build_nothing_otherwise_is_no_work(raw: Path, tmp_path: Path):
+def test_another_code_version_that_rebuilds_nothing_is_no_work(raw: Path, tmp_path: Path):
     serving = publish_by_hand(tmp_path, KNOWN)
 
     assert not make_plan(raw, DATASETS.values(), serving, "other code", checked="other code").has_work
@@ -159,7 +159,7 @@ def test_the_warehouse_is_not_needed(raw: Path, tmp_path: Path):
     assert not plan_of(raw, serving).has_work
 
 
-def test_of_some_files_those_are_not_done_that_the_snapshot_does_not_know(raw: Path, tmp_path: Path):
+def test_files_that_the_snapshot_does_not_contain_are_not_done(raw: Path, tmp_path: Path):
     (raw / "page_categories" / "b.csv").write_text(CATEGORIES + "Crypto,02\n")
     files = list_inbox(raw, "page_categories")
     serving = tmp_path / "serving"
@@ -171,7 +171,7 @@ def test_of_some_files_those_are_not_done_that_the_snapshot_does_not_know(raw: P
     assert [file.name for file in after] == ["b.csv"]
 
 
-# The fingerprint of the code
+# The code version
 
 
 _CODE = {
@@ -196,39 +196,39 @@ def code(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["README.md", "quintet/page.py"])
-def test_what_no_asset_depends_on_leaves_the_fingerprint(code: Path, name: str):
+def test_what_no_asset_depends_on_keeps_the_code_version(code: Path, name: str):
     settings = load_settings({})
-    before = code_fingerprint(code, settings)
+    before = project_code_version(code, settings)
     (code / name).write_text("y = 2")
 
-    assert code_fingerprint(code, settings) == before
+    assert project_code_version(code, settings) == before
 
 
 @pytest.mark.parametrize("name", [name for name in _CODE if name != "quintet/page.py"])
-def test_a_change_of_what_an_asset_depends_on_changes_the_fingerprint(code: Path, tmp_path: Path, name: str):
+def test_a_change_of_what_an_asset_depends_on_changes_the_code_version(code: Path, tmp_path: Path, name: str):
     settings = load_settings({})
-    before = code_fingerprint(code, settings)
+    before = project_code_version(code, settings)
     changed = tmp_path / "changed"
     shutil.copytree(code, changed)
     with (changed / name).open("a") as file:
         file.write("\n# more")
 
-    assert code_fingerprint(changed, settings) != before
+    assert project_code_version(changed, settings) != before
 
 
-def test_a_setting_that_shapes_the_models_changes_the_fingerprint(code: Path):
+def test_a_setting_that_shapes_the_models_changes_the_code_version(code: Path):
     settings = [load_settings({"QUINTET_TRANSACTIONS_ANCHOR_DAY": day}) for day in ("2024-01-01", "2024-01-02")]
 
-    assert code_fingerprint(code, settings[0]) != code_fingerprint(code, settings[1])
+    assert project_code_version(code, settings[0]) != project_code_version(code, settings[1])
 
 
-def test_a_setting_that_does_not_leaves_it(code: Path):
+def test_any_other_setting_keeps_the_code_version(code: Path):
     settings = [load_settings({"QUINTET_PORT": port}) for port in ("8000", "8001")]
 
-    assert code_fingerprint(code, settings[0]) == code_fingerprint(code, settings[1])
+    assert project_code_version(code, settings[0]) == project_code_version(code, settings[1])
 
 
-def test_what_changes_without_a_file_is_work_too_and_is_said(raw: Path, tmp_path: Path):
+def test_a_change_without_a_file_is_work_and_is_reported(raw: Path, tmp_path: Path):
     serving = publish_by_hand(tmp_path, {("page_categories", batch_id(CATEGORIES)): "modelled"})
     also = {("source", "promotions"): "the source database may have changed"}
     plan = make_plan(raw, DATASETS.values(), serving, "code", also)

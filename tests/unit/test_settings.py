@@ -1,4 +1,4 @@
-"""What the environment may say, and what is said back where it is wrong."""
+"""Settings are read from the environment, and wrong ones are reported."""
 
 import os
 import subprocess
@@ -109,7 +109,7 @@ def test_an_empty_variable_counts_as_not_set():
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "mend"),
+    ("variable", "value", "fix"),
     [
         ("QUINTET_THREADS", "many", "a whole number from 1 to 1024"),
         ("QUINTET_THREADS", "0", "a whole number from 1 to 1024"),
@@ -127,14 +127,14 @@ def test_an_empty_variable_counts_as_not_set():
         ("QUINTET_HOME", __file__, "a folder"),
     ],
 )
-def test_a_bad_value_is_named_with_its_variable_and_the_mend(variable: str, value: str, mend: str):
+def test_a_bad_value_is_named_with_its_variable_and_the_fix(variable: str, value: str, fix: str):
     with pytest.raises(SettingsError) as caught:
         load_settings({variable: value})
 
     message = str(caught.value)
     assert message.startswith(f"{variable} is ")
     assert repr(value[:80]) in message
-    assert mend in message
+    assert fix in message
     assert "unset it for" in message
 
 
@@ -164,14 +164,14 @@ def test_a_name_like_no_other_is_reported_with_all_the_names():
         load_settings({"QUINTET_XYZZY": "5"})
 
 
-def test_all_faults_are_told_at_once():
+def test_all_faults_are_reported_at_once():
     with pytest.raises(SettingsError) as caught:
         load_settings({"QUINTET_PORT": "x", "QUINTET_THREADS": "y", "QUINTET_PROT": "1"})
 
     assert len(str(caught.value).splitlines()) == 3
 
 
-def test_variables_of_others_and_of_started_parts_are_let_be():
+def test_variables_of_other_programs_and_of_started_parts_are_ignored():
     set_for_parts = {"QUINTET_WAREHOUSE": "/somewhere/warehouse.duckdb", "QUINTET_DBT_PARSED": "/somewhere/parsed"}
     load_settings({"PATH": "/bin", "DAGSTER_HOME": "x", **set_for_parts})
 

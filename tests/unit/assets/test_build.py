@@ -1,4 +1,4 @@
-"""When a dataset counts as taken in by all models."""
+"""A dataset has reached all models when every model downstream of it was built."""
 
 import dagster as dg
 

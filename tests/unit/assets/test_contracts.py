@@ -1,4 +1,4 @@
-"""The marts that others rely on have enforced contracts: dbt refuses to build one with other columns or types."""
+"""The public marts have enforced contracts: dbt refuses to build one with other columns or types."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ REPEATING = (
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, dict[str, Any]]:
-    """The nodes of the manifest's models by name."""
+    """Return the nodes of the manifest's models by name."""
     manifest = json.loads(prepare_manifest(build_resources(load_settings())["dbt"]).read_text("utf-8"))
     return {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
 
 
 def broken_contracts(models: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> list[str]:
-    """Return what each named model lacks of a contract that is enforced."""
+    """Return what each named model lacks of an enforced contract."""
     faults = []
     for name in names:
         if name not in models:
@@ -56,13 +56,13 @@ def test_every_mart_that_others_rely_on_has_an_enforced_contract(models: dict[st
     assert broken_contracts(models, RELIED_ON) == []
 
 
-def test_so_has_every_other_mart(models: dict[str, dict[str, Any]]) -> None:
+def test_every_other_mart_has_one_too(models: dict[str, dict[str, Any]]) -> None:
     marts = [name for name, node in models.items() if node["schema"] == "marts"]
     assert set(RELIED_ON) < set(marts)
     assert broken_contracts(models, marts) == []
 
 
-def test_what_is_missing_in_a_contract_is_found() -> None:
+def test_a_missing_part_of_a_contract_is_found() -> None:
     def model(columns: Mapping[str, str | None], **config: Any) -> dict[str, Any]:
         base = {"materialized": "table", "on_schema_change": "ignore", "contract": {"enforced": True}}
         return {

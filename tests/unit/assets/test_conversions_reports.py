@@ -14,7 +14,7 @@ from tests.unit.conversions.journeys import CHANGES, MATCHERS, make_clicks, open
 
 @pytest.fixture
 def published(tmp_path: Path) -> Warehouse:
-    """A warehouse whose current snapshot has matched journeys."""
+    """Return a warehouse whose current snapshot has matched journeys."""
     serving = tmp_path / "serving"
     serving.mkdir()
     connection = open_reported_snapshot(make_clicks(600, 1))
@@ -34,7 +34,7 @@ def published(tmp_path: Path) -> Warehouse:
     )
 
 
-def test_both_papers_are_written_with_the_figures_of_the_worlds(published, tmp_path, monkeypatch):
+def test_both_reports_are_written_with_the_figures_of_the_worlds(published, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(pipeline_worlds, "pipeline_figures", lambda folder: asked.append(folder) or (CHANGES, MATCHERS))
     result = dg.materialize(
@@ -75,4 +75,4 @@ def test_the_dictionary_takes_its_words_from_the_model(published, tmp_path, monk
 
 
 class _NoDbt(dg.ConfigurableResource):
-    """Stands for dbt, which is not asked: the manifest is at hand."""
+    """Stand in for dbt, which is not called, because the manifest is there."""

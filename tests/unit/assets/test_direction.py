@@ -1,4 +1,4 @@
-"""Data moves one way: from its sources through raw, staging, intermediate and ml to marts and the snapshot."""
+"""Data moves in one direction: from inboxes through raw, staging, intermediate and ml to marts and the snapshot."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ LAYERS = (
     {"serving"},
     {"reports", "notifications"},
 )
-"""The first parts of asset keys, from the sources on. `ops` is what loader and service record, which is raw too."""
+"""The first parts of asset keys, from upstream to downstream. `ops`, the records of loader and service, is raw too."""
 
 _RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 
 def wrong_ways(specs: Iterable[dg.AssetSpec]) -> list[str]:
-    """Return the dependencies that lead back, and the assets of a layer that is none of `LAYERS`."""
+    """Return the dependencies that lead to a later layer, and the assets whose layer is not in `LAYERS`."""
     faults = []
     for spec in specs:
         if spec.key.path[0] not in _RANKS:

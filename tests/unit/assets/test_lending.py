@@ -1,4 +1,4 @@
-"""Lending's log as assets: whatever day it is of, a run without a partition compacts and settles it."""
+"""A run without a partition compacts and settles lending's change log, whatever its days."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def log(settings: Settings) -> Store:
 
 
 def _write(log: Store, first: int, days: list[str]) -> None:
-    """An application on each day, from the place `first` on."""
+    """Write an application on each day, from the position `first` on."""
     changes = [
         change(first + n, "loan", first + n, _LOAN)._replace(operation="insert", committed_at=f"{day}T10:00:00.000000Z")
         for n, day in enumerate(days)
@@ -48,7 +48,7 @@ def _write(log: Store, first: int, days: list[str]) -> None:
 
 
 def _run(instance: dg.DagsterInstance, settings: Settings) -> dict[str, dict[str, object]]:
-    """Materialise without choosing a partition; the metadata of both assets."""
+    """Materialise without choosing a partition, and return the metadata of both assets."""
     resources = {"clock": Clock(), "settings": settings}
     result = dg.materialize([lending_log], instance=instance, resources=resources)
     assert result.success
@@ -63,19 +63,19 @@ def test_a_run_compacts_and_settles_what_came_on_any_day(
     instance: dg.DagsterInstance, settings: Settings, log: Store
 ) -> None:
     _write(log, 0, ["2026-11-02", "2026-11-02", "2026-11-03", "1999-01-01"])
-    told = _run(instance, settings)
-    assert told["lending_changes"]["dagster/row_count"] == 4
-    assert told["lending_changes"]["days written"] == "1999-01-01, 2026-11-02, 2026-11-03"
-    assert told["lending_applications"]["applications settled"] == 4
+    metadata = _run(instance, settings)
+    assert metadata["lending_changes"]["dagster/row_count"] == 4
+    assert metadata["lending_changes"]["days written"] == "1999-01-01, 2026-11-02, 2026-11-03"
+    assert metadata["lending_applications"]["applications settled"] == 4
 
 
 def test_a_second_run_settles_only_what_is_new(instance: dg.DagsterInstance, settings: Settings, log: Store) -> None:
     _write(log, 0, ["2026-11-02"])
     _run(instance, settings)
     _write(log, 1, ["2026-11-03"])
-    told = _run(instance, settings)
-    assert told["lending_changes"]["days written"] == "2026-11-03"
-    assert told["lending_applications"]["applications settled"] == 1
+    metadata = _run(instance, settings)
+    assert metadata["lending_changes"]["days written"] == "2026-11-03"
+    assert metadata["lending_applications"]["applications settled"] == 1
 
 
 def test_without_a_log_there_is_nothing_to_settle(instance: dg.DagsterInstance, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""The asset of the scoring model: it learns from the warehouse, keeps a file, and says what came of it."""
+"""The asset of the scoring model trains it from the warehouse, saves it to a file, and reports the outcome."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def resources(tmp_path: Path) -> dict[str, Any]:
     return {name: found[name] for name in ("warehouse", "clock", "models", "settings")}
 
 
-def test_it_learns_keeps_the_model_and_publishes_its_card(resources: dict[str, Any], tmp_path: Path) -> None:
+def test_it_trains_and_saves_the_model_and_publishes_its_card(resources: dict[str, Any], tmp_path: Path) -> None:
     with resources["warehouse"].get_connection() as connection:
         write_training_set(connection, make_training_set(2_000), features())
     done = dg.materialize([lending_model], resources=resources)

@@ -1,4 +1,4 @@
-"""The two parts of the dbt project: each model and test is in one of them, and all can be looked up in both."""
+"""Each model and test is in one of the two parts of the dbt project, and can be looked up in both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model's code version changes with what shapes its table; an asset is stale where other code has built it."""
+"""A model's code version changes with what shapes its table; an asset is stale if another version built it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of benchmarks and the edge at which one runs."""
+"""The list of benchmarks, and the outermost level of running one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.measure import FAILED, HOLDS, SKIPPED
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of benchmarks in place of the project's own."""
+    """Return a folder of benchmarks instead of the project's own."""
     monkeypatch.setattr(bench, "__path__", [str(tmp_path)])
     monkeypatch.setattr(bench.listing, "_FOLDER", tmp_path)
     monkeypatch.setattr(bench.listing, "PROJECT", tmp_path)

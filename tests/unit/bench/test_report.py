@@ -31,7 +31,7 @@ def test_the_report_has_machine_date_command_and_tables() -> None:
     assert "quick version" not in text
 
 
-def test_a_quick_report_says_so_and_how_to_make_the_full_one() -> None:
+def test_a_quick_report_is_marked_and_names_the_full_command() -> None:
     text = report([outcome("api", HOLDS)], ["--quick"], _AT)
     assert "quick version" in text
     assert "`python -m bench all`" in text

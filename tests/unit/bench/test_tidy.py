@@ -1,4 +1,4 @@
-"""A benchmark leaves no process and no file, also where it is interrupted."""
+"""A benchmark leaves no process and no file, even when interrupted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One warm dbt stands ready for the runs of `quintet dev`, from its begin to its end."""
+"""`quintet dev` keeps one warm dbt for its runs from its start to its end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_runs_find_a_warm_dbt_while_it_is_up_and_none_afterwards(
 ) -> None:
     monkeypatch.setenv("QUINTET_HOME", str(tmp_path))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    monkeypatch.delenv(SERVER, raising=False)  # that of other tests here
+    monkeypatch.delenv(SERVER, raising=False)  # set by other tests in this process
     monkeypatch.setattr(dagster_dev, "step_back", lambda: None)  # the rest of the suite keeps its priority
     found: list[bool] = []
 

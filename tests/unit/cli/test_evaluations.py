@@ -1,4 +1,4 @@
-"""What is shipped was computed by the code at hand."""
+"""The shipped evaluations were computed by the current code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from cli.evaluations import ALL, outdated
 
 
-def test_every_evaluation_was_computed_by_the_code_at_hand() -> None:
+def test_every_evaluation_was_computed_by_the_current_code() -> None:
     names = [one.name for one in outdated()]
     assert names == [], "run `python -m cli.evaluations` and commit quintet/shipped"
 

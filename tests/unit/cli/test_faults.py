@@ -1,4 +1,4 @@
-"""A fault of the outside world is one line with what to do; a fault of the program keeps its traceback."""
+"""A fault of the environment is one line with what to do; a fault of the program keeps its traceback."""
 
 from __future__ import annotations
 

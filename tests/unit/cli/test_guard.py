@@ -1,4 +1,4 @@
-"""A guarded command ends when it is asked to, whatever its work does, and leaves nothing behind."""
+"""A guarded command ends on a signal, whatever its work does, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HAS_A_GROUP = """
 
 
 def start(work: str, after_death: str = "None", prologue: str = PROLOGUE) -> tuple[subprocess.Popen[str], int]:
-    """A guarded command; gives it with the number that it prints."""
+    """Start a guarded command, and return it with the number that it prints."""
     program = f"{prologue}\ndef work():\n    {work.strip()}\nsys.exit(guard.guarded(work, {after_death}))\n"
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -71,7 +71,7 @@ def test_the_work_ends_when_its_guard_is_killed(work: str):
     wait_until(lambda: not is_alive(pid))
 
 
-def test_where_the_work_is_killed_the_guard_tidies_up():
+def test_the_guard_cleans_up_after_killed_work():
     process, pid = start(SLEEPS, "lambda: print('tidied')")
     os.kill(pid, signal.SIGKILL)
     said, _ = process.communicate(timeout=LONG_SECONDS)
@@ -79,7 +79,7 @@ def test_where_the_work_is_killed_the_guard_tidies_up():
     assert (process.returncode, said) == (137, "tidied\n")
 
 
-def test_work_that_ends_in_good_order_when_asked_has_succeeded():
+def test_work_that_ends_cleanly_on_a_signal_has_succeeded():
     process, _ = start(f"signal.signal(signal.SIGINT, lambda *_: os._exit(0)); {SLEEPS}", prologue=PATIENT)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=LONG_SECONDS)
@@ -87,14 +87,14 @@ def test_work_that_ends_in_good_order_when_asked_has_succeeded():
     assert process.returncode == 0
 
 
-def test_where_the_work_ends_by_itself_nobody_tidies_up():
+def test_no_cleanup_runs_after_work_that_ends_by_itself():
     process, _ = start("print('ready', 1, flush=True); return 3", "lambda: print('tidied')")
     said, _ = process.communicate(timeout=LONG_SECONDS)
 
     assert (process.returncode, said) == (3, "")
 
 
-def test_a_thread_that_still_has_a_connection_is_no_leak_to_report():
+def test_a_thread_with_an_open_connection_is_not_reported_as_a_leak():
     program = f"""{PROLOGUE}
 import duckdb, threading
 holds = threading.Event()
@@ -114,7 +114,7 @@ sys.exit(guard.guarded(work))
     assert (done.returncode, done.stdout, done.stderr) == (3, "done\n", "")
 
 
-def test_stuck_work_says_its_last_words():
+def test_stuck_work_records_its_end():
     deaf = textwrap.dedent(f"guard.when_stuck(lambda: os.write(1, b'last words'))\n{IS_DEAF}")
     process, _ = start(
         deaf.replace("\n    ", "\n").replace("\n", "\n    ").replace("    signal.signal(n", "        signal.signal(n")

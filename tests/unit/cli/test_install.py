@@ -1,4 +1,4 @@
-"""Installing: pip's settings are kept, nothing half made counts, and what is missing is one line."""
+"""An installation keeps pip's settings, is repeated if incomplete, and reports what is missing in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No garbage is collected while a program loads, and afterwards only what came later is looked at."""
+"""No garbage is collected while a program loads, and later collections exclude what it loaded."""
 
 from __future__ import annotations
 

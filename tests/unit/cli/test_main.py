@@ -30,7 +30,7 @@ def quintet(folder: Path, *arguments: str, **environment: str) -> subprocess.Com
 
 
 def commands() -> list[list[str]]:
-    """Every command there is, by its words."""
+    """Return every command there is, by its words."""
     found = []
 
     def walk(command: object, words: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""All lines go to files; on the terminal are warnings, and one line for the begin and the end of a run."""
+"""All lines go to files; the terminal shows warnings, and one line for the start and the end of a run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ RUN = "0a1b2c3d-0000-0000-0000-000000000000"
         ("{not json", "{not json"),
     ],
 )
-def test_a_line_is_shown_where_a_person_wants_to_see_it(text: str, shown: str | None) -> None:
+def test_only_important_lines_are_shown(text: str, shown: str | None) -> None:
     assert summary_of(text) == shown
 
 

@@ -1,4 +1,4 @@
-"""What `make run` takes notice of beside the inboxes: the change log, where it has grown."""
+"""`make run` also notices when the change log has grown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _settings(home: Path, url: str) -> Settings:
     return load_settings({"QUINTET_HOME": str(home), "QUINTET_OBJECT_STORE_URL": url})
 
 
-def test_a_log_is_due_when_it_has_grown_and_no_more_when_it_was_replayed(tmp_path: Path) -> None:
+def test_a_log_is_due_when_it_has_grown_until_lending_has_caught_up(tmp_path: Path) -> None:
     settings = _settings(tmp_path, f"file://{tmp_path}/log")
     assert changes_of_the_log(settings) == {}
     log = open_store(f"file://{tmp_path}/log")
@@ -39,8 +39,6 @@ def test_without_a_log_nothing_is_due(tmp_path: Path) -> None:
     assert changes_of_the_log(load_settings({"QUINTET_HOME": str(tmp_path)})) == {}
 
 
-def test_a_store_that_is_down_is_told_and_does_not_keep_the_run_from_the_rest(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_store_that_is_down_is_reported_and_the_rest_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert changes_of_the_log(_settings(tmp_path, "http://key:secret@127.0.0.1:9/bucket")) == {}
     assert "does not answer" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Several programs as one: their lines are told apart, and none outlives the others."""
+"""Several programs run as one: each line has the name of its program, and none outlives the others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SAYS_AND_ENDS = part("ends", "print('ä line'); print('another')")
 
 
 def waits_and_says_so(folder: Path) -> Part:
-    """A part that says its number, then leaves a sign in the folder that it has, and goes on."""
+    """Return a part that prints its process number, writes a file to the folder to report it, and keeps running."""
     program = f"""
         import os, pathlib, time
         print("pid", os.getpid())
@@ -36,7 +36,7 @@ def waits_and_says_so(folder: Path) -> Part:
 
 
 def dies_after_it(folder: Path) -> Part:
-    """A part that fails as soon as the sign is there."""
+    """Return a part that fails as soon as the file is there."""
     program = f"""
         import pathlib, time
         while not pathlib.Path({str(folder / "said")!r}).exists():
@@ -53,7 +53,7 @@ def run(*parts: Part) -> tuple[int, list[str]]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and waits for somebody to ask after it does not."""
+    """Return whether the process runs; a zombie does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -73,7 +73,7 @@ def test_when_one_ends_the_others_are_stopped_and_the_log_says_which(tmp_path: P
     (pid,) = [int(line.split()[-1]) for line in lines if "pid" in line]
 
     assert status == 1
-    assert "up    | dies has ended; the others are stopped too\n" in lines
+    assert "up    | dies has ended; stopping the others\n" in lines
     assert not is_alive(pid)
 
 
@@ -95,7 +95,7 @@ def test_what_a_part_started_itself_does_not_outlive_it(tmp_path: Path):
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
-def test_asked_to_stop_it_stops_all_and_ends_well(number: str):
+def test_a_signal_stops_all_parts_and_returns_0(number: str):
     program = f"""
         import os, sys
         from cli.supervisor import Part, Supervisor, to_standard_output
@@ -146,11 +146,11 @@ SAYS_ITS_CLASS = """
 def test_a_part_runs_behind_the_others_where_it_steps_back(steps_back: bool):
     _, lines = run(part("part", SAYS_ITS_CLASS.format(steps_back=steps_back)))
 
-    # In one session with the others: among several the class means nothing.
+    # In one session with the others: between sessions the scheduling class has no effect.
     assert lines[0] == f"part | {steps_back} True\n"
 
 
-def test_where_the_class_is_not_given_it_is_the_least_priority(monkeypatch: pytest.MonkeyPatch):
+def test_without_the_idle_class_the_lowest_priority_is_used(monkeypatch: pytest.MonkeyPatch):
     def refuse(*_: object) -> None:
         raise PermissionError("not here")
 

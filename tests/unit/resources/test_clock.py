@@ -1,4 +1,4 @@
-"""The clock speaks UTC without zone."""
+"""The clock returns UTC without zone."""
 
 import datetime as dt
 import time

@@ -1,4 +1,4 @@
-"""dbt runs on what was parsed before, on any warehouse; a warm dbt does what a cold one does and leaves nothing.
+"""dbt runs on a parsed project, on any warehouse; a warm dbt does the same as a cold one and leaves nothing behind.
 
 A process with dbt in it takes seconds to start, so the tests of what a warm one leaves behind share one.
 """
@@ -35,7 +35,7 @@ _FLOCK = "hhqqi0q"  # struct flock of 64-bit Linux: type, whence, start, length,
 
 
 def make_project(folder: Path) -> Path:
-    """A project of two models: one holds what the variable says, the other fails."""
+    """Return a project of two models: one has the value of the variable, the other fails."""
     project = folder / "project"
     (project / "models").mkdir(parents=True)
     (project / "dbt_project.yml").write_text("{name: little, version: 1.0.0, profile: little}")
@@ -74,7 +74,7 @@ def process_of(warm: WarmDbt) -> int:
 def test_what_was_parsed_once_runs_on_any_warehouse_and_a_failing_model_fails_the_call(
     little: Path, is_warm: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(SERVER, raising=False)  # that of other tests here
+    monkeypatch.delenv(SERVER, raising=False)  # set by other tests in this process
     (little.parent / "second").mkdir()
     first, second = dbt(little, "first"), dbt(little, "second")
     with closing(warm_dbt(little, "first")) if is_warm else nullcontext():
@@ -99,7 +99,7 @@ def test_what_was_parsed_once_runs_on_any_warehouse_and_a_failing_model_fails_th
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, WarmDbt]]:
-    """A project, and its dbt that is kept warm."""
+    """Yield a project and its warm dbt."""
     project = make_project(tmp_path_factory.mktemp("warm"))
     (project.parent / "home").mkdir()
     (project / "models" / "two.sql").write_text(_LONG)
@@ -108,7 +108,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, WarmD
 
 
 @_LINUX
-def test_a_warm_dbt_parses_beside_what_else_begins_and_nobody_parses_again(
+def test_a_warm_dbt_parses_in_the_background_and_no_process_parses_again(
     warm: tuple[Path, WarmDbt], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resource = dbt(warm[0], "home")
@@ -195,7 +195,7 @@ def test_without_its_warm_dbt_a_call_goes_on_from_nothing(little: Path, monkeypa
 
 
 def is_locked(warehouse: str | Path) -> bool:
-    """Whether another process has the warehouse open; asked without opening it, which would keep that process out."""
+    """Return whether another process has the warehouse open, without opening it, which would block that process."""
     try:
         with Path(warehouse).open("rb") as file:
             lock = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)

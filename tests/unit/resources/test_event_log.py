@@ -1,4 +1,4 @@
-"""The event log with open connections writes what Dagster's own writes, where Dagster's own reads it."""
+"""The event log with open connections writes the same as Dagster's own, which can read it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def kinds(instance: dg.DagsterInstance, run_id: str) -> list[str | None]:
-    """What kinds of event the log of a run holds, in order."""
+    """Return the kinds of events in a run's log, in order."""
     logs = instance.all_logs(run_id)
     return [entry.dagster_event and entry.dagster_event.event_type_value for entry in logs]
 
@@ -63,7 +63,7 @@ def test_no_event_waits_for_the_disk_as_those_of_dagster_do() -> None:
 
 
 def disk_settings(instance: dg.DagsterInstance, run_id: str) -> tuple[str, int]:
-    """The mode of the journal of a run's file, and how far a commit waits for the disk (2: to the end)."""
+    """Return the mode of the journal of a run's file, and how far a commit waits for the disk (2: to the end)."""
     log = instance.event_log_storage
     assert isinstance(log, SqliteEventLogStorage)
     with log.run_connection(run_id) as connection:

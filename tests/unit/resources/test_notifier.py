@@ -1,4 +1,4 @@
-"""The notifier of runs: what it tells is told once, and what a channel does not take waits in the outbox."""
+"""The notifier of runs sends each message once, and a message that a channel refuses waits in the outbox."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FOUND = incident_frame(
 )
 
 
-def test_new_incidents_are_told_once_whatever_number_of_runs(tmp_path: Path) -> None:
+def test_new_incidents_are_sent_once_by_any_number_of_runs(tmp_path: Path) -> None:
     taken: list[str] = []
     notifier = Notifier(tmp_path, {"webhook": lambda one: taken.append(one.body["title"])}, None)
 

@@ -1,4 +1,4 @@
-"""A mark is held as long as its process lives, and nobody takes a living run for a dead one."""
+"""A mark is held as long as its process lives, and a living run never counts as dead."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ sys.stdin.read()
 """
 
 
-def test_a_mark_says_which_process_executes_the_run(tmp_path: Path) -> None:
+def test_a_mark_has_the_process_that_executes_the_run(tmp_path: Path) -> None:
     hold_mark(tmp_path / "marks", "run")
     assert living(tmp_path / "marks") == {"run": os.getpid()}
     release_mark(tmp_path / "marks", "run")
@@ -27,7 +27,7 @@ def test_a_mark_says_which_process_executes_the_run(tmp_path: Path) -> None:
     assert not has_dead_marks(tmp_path / "marks")
 
 
-def test_the_mark_of_a_killed_process_is_dead_and_that_of_a_living_one_stays(tmp_path: Path) -> None:
+def test_the_mark_of_a_killed_process_is_dead_and_a_living_process_keeps_its_own(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDS, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

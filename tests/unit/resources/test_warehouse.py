@@ -1,4 +1,4 @@
-"""The warehouse resource gives its file back whatever happens."""
+"""The warehouse resource always releases its file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def warehouse(tmp_path: Path) -> Warehouse:
 def test_a_body_that_raises_leaves_the_file_closed(warehouse: Warehouse) -> None:
     with pytest.raises(RuntimeError, match="half-way"), warehouse.get_connection():
         raise RuntimeError("half-way")
-    # a read-only connection beside a writing one is refused in one process, so this opens only if that was closed
+    # one process cannot have a read-only and a writing connection, so this opens only if the other was closed
     with duckdb.connect(warehouse.database, read_only=True) as reader:
         assert reader.execute("select count(*) from ops.batches").fetchone() == (0,)
 

@@ -1,4 +1,4 @@
-"""Agency performance: sentinels, sums and ratios hold together."""
+"""Agency performance has consistent sentinels, sums and ratios."""
 
 import numpy as np
 import pandas as pd

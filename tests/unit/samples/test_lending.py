@@ -54,7 +54,7 @@ def test_an_application_has_no_end_and_every_other_loan_has_one(book: LoanBook) 
     assert book.loan.loc[~applied, "matured_on"].notna().all()
 
 
-def test_who_has_the_higher_risk_pays_back_less_often(book: LoanBook) -> None:
+def test_clients_with_a_higher_risk_pay_back_less_often(book: LoanBook) -> None:
     ended = book.loan[book.loan["status"].isin(["paid", "overdue"])].merge(book.truth, left_on="id", right_on="loan_id")
     risky = ended["default_probability"] > ended["default_probability"].median()
     share = ended["status"].eq("overdue").groupby(risky).mean()

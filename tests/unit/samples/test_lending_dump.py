@@ -32,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgre
 
 @pytest.fixture
 def database(server: EmbeddedPostgres) -> str:
-    """The URL of an empty database."""
+    """Return the URL of an empty database."""
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute("drop database if exists trial")
         connection.execute("create database trial")
@@ -45,7 +45,7 @@ def _rows(url: str, table: str) -> list[tuple]:
 
 
 @pytest.mark.parametrize("name", [PLAIN_DUMP, CUSTOM_DUMP])
-def test_each_dump_restores_to_the_book(dumps: Path, database: str, name: str) -> None:
+def test_each_dump_restores_the_book(dumps: Path, database: str, name: str) -> None:
     assert main(["restore", str(dumps / name), database]) == 0
     book = make_book(LendingWorld(clients=1_000), 7)
     for table, frame in (('"user"', book.user), ("loan", book.loan), ("payment", book.payment)):
@@ -65,7 +65,7 @@ def test_a_dump_that_does_not_fit_is_refused_whole(dumps: Path, database: str) -
     assert _rows(database, "loan") == before
 
 
-def test_a_missing_dump_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_dump_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["restore", str(tmp_path / "none.dump"), "postgresql://nowhere"]) == 2
     assert "none.dump" in capsys.readouterr().err
 

@@ -25,7 +25,7 @@ def _files(sample: Sample, dataset: str) -> dict[str, pd.DataFrame]:
 
 @pytest.fixture(scope="module")
 def counts(sample: Sample) -> pd.DataFrame:
-    """By minute of the undated files, the count of each status; minutes without rows are missing."""
+    """Return the count of each status by minute of the undated files; minutes without rows are missing."""
     days = sample.truth["transaction_days"].set_index("source_file")["day"]
     parts = []
     for name, rows in _files(sample, "transactions").items():
@@ -112,7 +112,7 @@ def test_events_do_not_overlap(sample: Sample):
     assert (truth["started_at"].to_numpy()[1:] >= truth["ended_at"].to_numpy()[:-1]).all()
 
 
-def test_every_kind_of_event_says_why(sample: Sample):
+def test_every_kind_of_event_has_a_reason(sample: Sample):
     truth = sample.truth["transactions"]
 
     assert truth["why"].notna().all()
@@ -171,7 +171,7 @@ def test_checkout_hours_and_columns_are_those_of_the_source(sample: Sample):
     assert list(rows.columns[1:]) == ["today", "yesterday", "same_day_last_week", "avg_last_week", "avg_last_month"]
 
 
-def test_anomalous_checkout_hours_are_far_from_expected_and_told(sample: Sample):
+def test_anomalous_checkout_hours_are_far_from_expected_and_in_the_truth(sample: Sample):
     truth = sample.truth["checkout_sales"]
     files = _files(sample, "checkout_sales")
     written = [files[name]["today"].iloc[hour] for name, hour in zip(truth["source_file"], truth["hour"], strict=True)]

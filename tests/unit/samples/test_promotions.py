@@ -1,4 +1,4 @@
-"""Users, codes and usages: the quirks, the two worlds of abuse, and that the truth is true."""
+"""Users, codes and usages have the quirks of the real data in both worlds of abuse, and their truth is correct."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ def _rows(sample: Sample, dataset: str) -> pd.DataFrame:
 
 
 def _users(sample: Sample) -> pd.DataFrame:
-    """Users as written, with the truth: ring_id, why and `role`, its first word."""
+    """Return the users as written with their truth: ring_id, why and `role`, its first word."""
     users = _rows(sample, "promo_users").merge(sample.truth["promo_users"].drop(columns="is_abuser"), on="user_id")
     return users.assign(role=users["why"].str.split(":").str[0])
 
@@ -133,7 +133,7 @@ def test_users_who_share_for_no_reason_do_not_exist(sample: Sample):
         assert not users.loc[users["role"] == "honest", column].duplicated().any()
 
 
-def test_malformed_profiles_show_the_tells_that_the_truth_names(sample: Sample):
+def test_malformed_profiles_show_the_signs_that_the_truth_names(sample: Sample):
     users = _users(sample)
     malformed = users[users["role"] == "malformed"]
     shows = {
@@ -143,12 +143,12 @@ def test_malformed_profiles_show_the_tells_that_the_truth_names(sample: Sample):
         "domain": ~malformed["email"].str.contains("@example."),
     }
 
-    for tell, is_shown in shows.items():
-        assert is_shown.eq(malformed["why"].str.contains(tell)).all()
+    for sign, is_shown in shows.items():
+        assert is_shown.eq(malformed["why"].str.contains(sign)).all()
     assert 0.2 < (malformed["why"] == "malformed:").mean() < 0.4
 
 
-def test_honest_profiles_show_none_of_the_tells(sample: Sample):
+def test_honest_profiles_show_none_of_the_signs(sample: Sample):
     honest = _users(sample).query("role == 'honest'")
 
     assert honest["phone"].str.fullmatch(r"\d{11}").all()
@@ -157,17 +157,17 @@ def test_honest_profiles_show_none_of_the_tells(sample: Sample):
     assert honest["email"].str.contains("@example.").all()
 
 
-def test_nobody_uses_a_code_before_signing_up(sample: Sample):
+def test_no_user_uses_a_code_before_signing_up(sample: Sample):
     assert (_lag_days(sample)["lag_days"] > 0).all()
 
 
-def test_the_time_from_sign_up_to_use_tells_rings_only_where_the_world_says_so(sample: Sample):
+def test_the_time_from_sign_up_to_use_reveals_rings_only_in_worlds_that_say_so(sample: Sample):
     blind = make_sample(replace(WORLD, use_lag_informative=False), seed=7)
 
-    told, untold = (_lag_days(world).groupby("role")["lag_days"].median() for world in (sample, blind))
-    assert told["ring"] < 30
-    assert told["honest"] > 300
-    assert untold["ring"] > 300
+    revealed, hidden = (_lag_days(world).groupby("role")["lag_days"].median() for world in (sample, blind))
+    assert revealed["ring"] < 30
+    assert revealed["honest"] > 300
+    assert hidden["ring"] > 300
 
 
 def test_abusers_who_look_honest_signed_up_when_honest_people_did(sample: Sample):

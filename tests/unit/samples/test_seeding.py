@@ -11,12 +11,12 @@ from quintet.samples.seeding import SECONDS_PER_DAY, arrival_times, day_start, g
 
 
 def test_a_stream_repeats_for_its_seed_and_name():
-    assert generator(7, "clicks").random() == generator(7, "clicks").random()
+    assert generator(7, "conversions").random() == generator(7, "conversions").random()
 
 
 def test_streams_of_another_seed_or_name_differ():
-    assert generator(7, "clicks").random() != generator(8, "clicks").random()
-    assert generator(7, "clicks").random() != generator(7, "rows").random()
+    assert generator(7, "conversions").random() != generator(8, "conversions").random()
+    assert generator(7, "conversions").random() != generator(7, "rows").random()
 
 
 def test_identifiers_are_valid_and_distinct():

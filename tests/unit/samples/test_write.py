@@ -96,14 +96,14 @@ def test_a_truth_within_the_inboxes_is_refused_and_nothing_written(tmp_path: Pat
     assert not inboxes.exists()
 
 
-def test_a_truth_of_ones_choice_is_written_there(tmp_path: Path):
+def test_the_folder_of_the_truth_can_be_chosen(tmp_path: Path):
     main([*SMALL, "--to", str(tmp_path / "a"), "--truth", str(tmp_path / "b")])
 
     assert (tmp_path / "b" / "broker_rows.csv").exists()
     assert not (tmp_path / "a-truth").exists()
 
 
-def test_the_command_says_what_it_wrote_and_what_to_do_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_command_prints_what_it_wrote_and_what_to_do_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     main([*SMALL, "--to", str(tmp_path / "inboxes")])
     said = capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""What a failed run leaves behind."""
+"""A failed run leaves a record."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The inbox sensors: when they ask for a run, and when they wait."""
+"""The inbox sensors request runs for new files, and wait for files that are being written."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def inbox(tmp_path: Path) -> Path:
 
 
 class PassingClock(Clock):
-    """A fixed moment that moves on by what is slept, while somebody writes to `written_to`."""
+    """A fixed moment that advances with each sleep, while another program writes to `written_to`."""
 
     written_to: str = ""
 
@@ -85,9 +85,9 @@ def evaluate(
 
 
 def project(version: str = "1") -> dg.Definitions:
-    """What the dataset's model is made from, what it joins with, and what stands on both; another business beside.
+    """Define the dataset's model with its inputs, the model it joins with, their children, and another domain.
 
-    version: of the code of the clicks.
+    version: the code version of the conversions.
     """
 
     def asset(key: str, group: str, *deps: str) -> dg.AssetsDefinition:
@@ -95,7 +95,7 @@ def project(version: str = "1") -> dg.Definitions:
             key=key.split("/"),
             group_name=group,
             deps=[dg.AssetKey(dep.split("/")) for dep in deps],
-            code_version=version if key == "marts/clicks" else "1",
+            code_version=version if key == "marts/conversions" else "1",
         )(lambda: None)
 
     return dg.Definitions(
@@ -103,16 +103,16 @@ def project(version: str = "1") -> dg.Definitions:
             asset("raw/page_categories", "conversions"),
             asset("raw/conversions", "conversions"),
             asset("marts/pages", "conversions", "raw/page_categories", "raw/conversions"),
-            asset("marts/clicks", "conversions", "raw/conversions"),
+            asset("marts/conversions", "conversions", "raw/conversions"),
             asset("raw/transactions", "payments"),
             asset("marts/ops_batches", "ops"),
-            asset("serving/snapshot", "serving", "marts/pages", "marts/clicks", "raw/transactions"),
+            asset("serving/snapshot", "serving", "marts/pages", "marts/conversions", "raw/transactions"),
         ]
     )
 
 
 def publish(inbox: Path, batch_id: str) -> None:
-    """A snapshot that knows one batch."""
+    """Publish a snapshot that has one batch."""
     serving = inbox.parent / "serving"
     serving.mkdir()
     with duckdb.connect(str(serving / "1.duckdb")) as snapshot:
@@ -171,7 +171,7 @@ def test_a_tick_does_not_wait_long(inbox: Path) -> None:
 
 @pytest.fixture
 def built() -> Iterator[dg.DagsterInstance]:
-    """An instance in which everything was built."""
+    """Yield an instance in which everything was built."""
     with dg.DagsterInstance.ephemeral() as instance:
         definitions = project()
         assert definitions.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance).success
@@ -195,14 +195,14 @@ def test_what_other_code_has_built_of_the_business_is_built_with_it(inbox: Path,
     (inbox / "a.csv").write_text(HEADER + "a;a\n")
     publish(inbox, "of another file")
     (request,) = requested(evaluate(inbox, instance=built, version="2"))
-    assert selected(request) == ["marts/clicks", "marts/pages", "raw/page_categories", "serving/snapshot"]
+    assert selected(request) == ["marts/conversions", "marts/pages", "raw/page_categories", "serving/snapshot"]
 
 
 def test_where_nothing_was_built_a_run_builds_the_whole_business(inbox: Path) -> None:
     (inbox / "a.csv").write_text(HEADER + "a;a\n")
     (request,) = requested(evaluate(inbox))
     assert set(selected(request)) == {
-        *("marts/clicks", "marts/ops_batches", "marts/pages"),
+        *("marts/conversions", "marts/ops_batches", "marts/pages"),
         *("raw/conversions", "raw/page_categories", "serving/snapshot"),
     }
 
@@ -254,7 +254,7 @@ def test_an_error_fails_the_tick(inbox: Path, monkeypatch: pytest.MonkeyPatch) -
         evaluate(inbox)
 
 
-def test_a_file_rejected_for_its_name_is_taken_when_it_is_renamed(tmp_path: Path) -> None:
+def test_a_file_rejected_for_its_name_is_loaded_when_it_is_renamed(tmp_path: Path) -> None:
     transactions = DATASETS["transactions"]
     nameless = tmp_path / "transactions.csv"
     nameless.write_text("time,status,count\n00h 00,approved,9\n")
@@ -263,7 +263,7 @@ def test_a_file_rejected_for_its_name_is_taken_when_it_is_renamed(tmp_path: Path
     assert content_digest(transactions, list_inbox(tmp_path.parent, tmp_path.name)) != rejected
 
 
-def test_content_that_the_snapshot_knows_is_no_run_and_is_not_looked_at_again(inbox: Path) -> None:
+def test_content_in_the_snapshot_starts_no_run_and_is_not_examined_again(inbox: Path) -> None:
     (inbox / "a.csv").write_text(HEADER + "a;a\n")
     (file,) = list_inbox(inbox.parent, inbox.name)
     publish(inbox, examine(file, PAGE_CATEGORIES).batch_id)

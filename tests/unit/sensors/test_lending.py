@@ -1,4 +1,4 @@
-"""The sensors of lending: they ask for one run when a dump is new or enough has come, and wait otherwise."""
+"""The sensors of lending request one run for a new dump or enough new objects, and wait otherwise."""
 
 from __future__ import annotations
 

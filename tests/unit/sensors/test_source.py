@@ -1,4 +1,4 @@
-"""The sensor of the application's database: one run for what was written, none where there is no database."""
+"""The sensor of the application's database starts one run for new writes, and none if there is no database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sensors.postgres_extract import source_sensor
 
 
 class Fake(Source):
-    """A database whose activity the test says."""
+    """A database whose activity the test sets."""
 
     said: str = ""
 
@@ -39,7 +39,7 @@ def test_what_was_written_starts_one_run():
     assert result.cursor == "1 5"
 
 
-def test_what_a_run_has_taken_already_starts_none():
+def test_what_a_run_has_loaded_already_starts_none():
     assert isinstance(tick("1 5", None, taken="1 5"), dg.SkipReason)
     assert len(tick("1 6", None, taken="1 5").run_requests) == 1
 
@@ -47,7 +47,7 @@ def test_what_a_run_has_taken_already_starts_none():
 @pytest.mark.parametrize(
     ("cursor", "url", "words"), [("1 5", "postgresql://x", "nothing was"), (None, "", "no database")]
 )
-def test_nothing_to_take_is_said(cursor: str | None, url: str, words: str):
+def test_nothing_to_load_is_reported(cursor: str | None, url: str, words: str):
     result = tick("1 5", cursor, url)
 
     assert isinstance(result, dg.SkipReason)

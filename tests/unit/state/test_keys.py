@@ -111,6 +111,6 @@ def test_the_command_creates_lists_and_revokes(
     key_id = next(word for word in listed.split() if len(word) == 8 and word.isalnum())
     assert text not in listed
     assert main(["revoke", key_id]) == 0
-    assert "no longer opens anything" in capsys.readouterr().out
+    assert "is revoked" in capsys.readouterr().out
     assert main(["revoke", "missing"]) == 2
     assert "there is no key 'missing'" in capsys.readouterr().err

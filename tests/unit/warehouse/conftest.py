@@ -1,4 +1,4 @@
-"""What the tests of the warehouse share: a small contract, and an inbox beside a warehouse of one's own."""
+"""Fixtures for the tests of the warehouse: a small contract, and an inbox with a separate warehouse."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ class Shop:
         return load_files(self.connection, self.dataset, listed, NOW, lambda _: None)
 
     def rows(self, columns: str = "order_id, ordered_at, amount, pieces, note") -> list[tuple[object, ...]]:
-        """The raw rows, by file and row."""
+        """Return the raw rows, by file and row."""
         return self.connection.execute(
             f"select {columns} from raw.orders order by _source_file, _source_row"
         ).fetchall()
 
     def rejected(self) -> list[tuple[object, ...]]:
-        """(row, reason, text) of what was set aside, by file and row."""
+        """Return (row, reason, text) of the quarantined rows, by file and row."""
         return self.connection.execute(
             "select source_row, reason, text from ops.rejected_rows order by file, source_row"
         ).fetchall()
@@ -85,7 +85,7 @@ def header() -> str:
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A prepared warehouse with an empty table of orders."""
+    """Yield a prepared warehouse with an empty table of orders."""
     with open_warehouse(
         tmp_path / "warehouse.duckdb", memory_limit="1GB", threads=2, lock_wait_seconds=0
     ) as connection:

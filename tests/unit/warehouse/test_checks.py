@@ -1,4 +1,4 @@
-"""Each check of the raw tables holds after a load, and fails on what it is there to find."""
+"""Each check of the raw tables passes after a load, and fails on the faults that it checks for."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_column_that_was_dropped_is_found(loaded: Any):
     assert outcome.description == "columns differ from the contract: note"
 
 
-def test_a_column_that_came_in_from_outside_is_found(loaded: Any):
+def test_a_column_that_was_added_is_found(loaded: Any):
     loaded.connection.execute("alter table raw.orders add column stray integer")
 
     assert check_schema(loaded.connection, loaded.dataset).figures == {"columns": "stray"}

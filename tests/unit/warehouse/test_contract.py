@@ -1,4 +1,4 @@
-"""What each kind of column lets through, and that notebook (pandera) and loader (SQL) judge alike."""
+"""Each kind of column accepts the right texts, and notebook (pandera) and loader (SQL) agree."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def sql() -> duckdb.DuckDBPyConnection:
 
 
 def reasons(connection: duckdb.DuckDBPyConnection, dataset: Dataset, row: dict[str, str | None]) -> str | None:
-    """Why a row breaks the contract, having made sure that the cheap predicate says the same."""
+    """Return why a row breaks the contract, and assert that the cheap predicate agrees."""
     frame = pd.DataFrame({name: pd.Series([cell], dtype="str") for name, cell in row.items()})
     connection.register("row_at_hand", frame)
     ((why, broken),) = connection.execute(
@@ -148,7 +148,7 @@ def test_an_empty_cell_breaks_a_required_column_alone(sql: duckdb.DuckDBPyConnec
     assert reasons(sql, dataset, {"needed": "1", "spare": None}) is None
 
 
-def test_every_reason_of_a_row_is_told(sql: duckdb.DuckDBPyConnection):
+def test_every_reason_of_a_row_is_reported(sql: duckdb.DuckDBPyConnection):
     why = reasons(sql, dataset_of({"a": integer(""), "b": hour("")}), {"a": "x", "b": "24h"})
 
     assert why == "a must be a whole number, not 'x'; b must be an hour of the day like '08h' (00h to 23h), not '24h'"

@@ -1,4 +1,4 @@
-"""Who may open the warehouse, and what it starts with."""
+"""Opening the warehouse waits for its lock, and prepares its tables."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_a_transaction_that_fails_keeps_nothing(warehouse: duckdb.DuckDBPyConnec
     assert warehouse.execute("select count(*) from raw.orders").fetchall() == [(0,)]
 
 
-def test_a_transaction_tells_the_error_of_its_body(warehouse: duckdb.DuckDBPyConnection):
+def test_a_transaction_raises_the_error_of_its_body(warehouse: duckdb.DuckDBPyConnection):
     with pytest.raises(duckdb.ConstraintException), transaction(warehouse):
         warehouse.execute("insert into ops.built values ('x', null)")
 

@@ -1,4 +1,4 @@
-"""What counts as the same content, and what does not."""
+"""The digest of a table depends on its content and on nothing else."""
 
 from __future__ import annotations
 

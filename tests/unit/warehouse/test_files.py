@@ -1,4 +1,4 @@
-"""What a file is told to be before its first row is read, and what is said of one that cannot be read."""
+"""The layout of a file is detected before its first row is read, and an unreadable file has a clear message."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def layout_of(inbox: Path, orders: Dataset) -> Callable[..., Layout]:
 
 @pytest.fixture
 def refusal_of(inbox: Path, orders: Dataset) -> Callable[..., str]:
-    """The message for the only file of the inbox."""
+    """Return the message for the only file of the inbox."""
 
     def read() -> str:
         (file,) = list_inbox(inbox.parent, "orders")
@@ -89,7 +89,7 @@ def test_any_line_end_ends_the_header(layout_of: Callable[..., Layout], orders: 
         ("é".encode() + b"\nbroken \xff\n", "utf-8"),
     ],
 )
-def test_the_encoding_is_told_by_the_bytes(
+def test_the_encoding_is_detected_from_the_bytes(
     layout_of: Callable[..., Layout], header: str, content: bytes, encoding: str
 ):
     assert layout_of(header.encode() + b"1,2024-05-01,1,1," + content + b"\n").encoding == encoding
@@ -104,7 +104,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_title(
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_utf16_is_told_by_its_byte_order_mark(
+def test_utf16_is_detected_from_its_byte_order_mark(
     layout_of: Callable[..., Layout], orders: Dataset, header: str, encoding: str
 ):
     mark = "" if encoding == "utf-16" else "\ufeff"
@@ -318,8 +318,7 @@ def test_an_unknown_ending_is_refused_with_those_that_are_known(inbox: Path, ref
     (inbox / name).write_text("order_id,ordered_at,amount,pieces\n")
 
     assert refusal_of() == (
-        f"{name} is of a kind that is not read here. "
-        "Save it as one of .csv, .csv.gz, .xlsx, .parquet and drop it again."
+        f"{name} has an unsupported format. Save it as one of .csv, .csv.gz, .xlsx, .parquet and drop it again."
     )
 
 
@@ -381,8 +380,8 @@ except FileRejectedError as error:
         path = Path(folder) / "a.csv"
         path.write_text(header)
         path.chmod(0o200)
-        told = subprocess.check_output(
+        printed = subprocess.check_output(
             [sys.executable, "-c", script, str(path)], cwd=project, text=True, stderr=subprocess.STDOUT
         )
 
-    assert told == "a.csv may not be read by this user. Give read permission (chmod a+r) and run again.\n"
+    assert printed == "a.csv may not be read by this user. Give read permission (chmod a+r) and run again.\n"

@@ -1,4 +1,4 @@
-"""What an inbox folder shows: which entries count, what their names tell, and whether they are at rest."""
+"""The listing of an inbox: which entries count, the days in their names, and whether they are settled."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_the_arrival_is_that_of_the_file_and_not_of_its_old_times(inbox: Path):
     assert abs(the_file(inbox).arrived_at - before) < dt.timedelta(minutes=1)
 
 
-def test_a_file_is_settled_once_nobody_wrote_to_it_for_a_while(inbox: Path):
+def test_a_file_is_settled_once_it_is_unchanged_for_a_while(inbox: Path):
     (inbox / "a.csv").write_text("x")
     file = the_file(inbox)
 

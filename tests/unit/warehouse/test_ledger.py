@@ -1,4 +1,4 @@
-"""The marks that say how far a batch and the build have come."""
+"""The bookkeeping of batches and of built code versions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_rejected_batches_are_not_among_the_loaded(loaded: duckdb.DuckDBPyConnec
     assert {dataset for dataset, _ in batches} == {"orders"}
 
 
-def test_only_the_batches_that_were_taken_in_are_marked(loaded: duckdb.DuckDBPyConnection):
+def test_only_the_batches_in_the_models_are_marked(loaded: duckdb.DuckDBPyConnection):
     ((first,),) = loaded.execute("select batch_id from ops.batches where file = '1.csv'").fetchall()
 
     mark_modelled(loaded, [("orders", first), ("others", first)], AT)

@@ -1,4 +1,4 @@
-"""Taking files in: each content once, each row loaded or set aside, in whatever order and company the files come."""
+"""Files load in any order and grouping: each content once, each row either loaded or quarantined."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def raw_digest(connection: duckdb.DuckDBPyConnection) -> str:
 
 
 def assert_books_balance(connection: duckdb.DuckDBPyConnection) -> None:
-    """Every batch has the rows that it says it has."""
+    """Assert that every batch has the number of rows in its record."""
     off = connection.execute(
         "select batch_id from ops.batches as batches where rows != loaded + rejected "
         "or loaded != (select count(*) from raw.orders where _batch_id = batches.batch_id) "
@@ -129,7 +129,7 @@ def test_blank_lines_have_no_number(shop: Any, header: str):
 # What breaks the contract
 
 
-def test_a_row_that_breaks_the_contract_is_set_aside_with_reason_and_text(shop: Any, header: str):
+def test_a_row_that_breaks_the_contract_is_quarantined_with_reason_and_text(shop: Any, header: str):
     shop.put("a.csv", header + lines(1, 1) + '2,2024-02-30,"1,234",1,"it\'s"\n' + lines(3, 1))
 
     (outcome,) = shop.load()
@@ -167,7 +167,7 @@ def test_rows_that_break_the_contract_are_found_in_many_files(shop: Any, header:
     assert [(row, text) for row, _, text in shop.rejected()] == [(n + 1, f"{n},never,1,1,x") for n in range(20)]
 
 
-def test_a_file_of_nothing_but_broken_rows_is_set_aside_whole(shop: Any, header: str):
+def test_a_file_of_only_broken_rows_is_quarantined_whole(shop: Any, header: str):
     shop.put("a.csv", header + "x,y,z,0,w\n" * 60_000)
 
     (outcome,) = shop.load()
@@ -176,7 +176,7 @@ def test_a_file_of_nothing_but_broken_rows_is_set_aside_whole(shop: Any, header:
     assert shop.rejected()[-1][0] == 60_000
 
 
-def test_a_broken_row_costs_itself_alone_among_fifty_files(shop: Any, header: str):
+def test_a_broken_row_affects_no_other_row_of_fifty_files(shop: Any, header: str):
     for number in range(50):
         shop.put(f"{number:02}.csv", header + lines(number * 10, 10))
     shop.put("25.csv", header + lines(250, 5) + '255,"never closed,1,1,x\n' + lines(256, 4))
@@ -203,7 +203,7 @@ def test_a_spreadsheets_error_is_let_through_where_it_means_missing(shop: Any, h
         (b"2,2024-05-01,1,1,caf\xe9", "the row holds bytes that are not UTF-8", "2,2024-05-01,1,1,caf\\xe9"),
     ],
 )
-def test_a_row_with_impossible_bytes_is_set_aside_alone(shop: Any, header: str, line: bytes, reason: str, text: str):
+def test_a_row_with_impossible_bytes_is_quarantined_alone(shop: Any, header: str, line: bytes, reason: str, text: str):
     shop.put("a.csv", header.encode() + lines(1, 1, "é").encode() + line + b"\n" + lines(3, 1).encode())
     shop.load()
 
@@ -212,7 +212,7 @@ def test_a_row_with_impossible_bytes_is_set_aside_alone(shop: Any, header: str, 
 
 
 @pytest.mark.parametrize("at_last", [True, False])
-def test_a_line_of_ten_megabytes_is_set_aside_alone(shop: Any, header: str, at_last: bool):
+def test_a_line_of_ten_megabytes_is_quarantined_alone(shop: Any, header: str, at_last: bool):
     long = "2,2024-05-01,1,1," + "x" * 10_000_000 + "\n"
     shop.put("a.csv", header + lines(1, 1) + (lines(3, 1) + long if at_last else long + lines(3, 1)))
     shop.load()
@@ -245,7 +245,7 @@ def test_any_encoding_and_line_end_gives_the_same_cells(shop: Any, header: str, 
     assert shop.rows("order_id, note, _source_row") == [("1", "Zürich", 1), ("2", "Zürich", 2)]
 
 
-def test_a_guessed_encoding_is_told(shop: Any, header: str):
+def test_a_guessed_encoding_is_reported(shop: Any, header: str):
     shop.put("a.csv", (header + lines(1, 1, "Zürich")).encode("cp1252"))
 
     (outcome,) = shop.load()
@@ -264,7 +264,7 @@ def test_utf16_that_was_cut_short_is_rejected_and_keeps_nothing(shop: Any, heade
     assert shop.rows("_source_file") == [("b.csv",)]
 
 
-def test_a_header_alone_is_loaded_as_no_rows_and_says_so(shop: Any, header: str):
+def test_a_header_alone_is_loaded_as_no_rows_with_a_message(shop: Any, header: str):
     shop.put("a.csv", header)
 
     (outcome,) = shop.load()
@@ -339,7 +339,7 @@ def test_a_parquet_column_may_bear_any_name(shop: Any):
     assert shop.rows("_extra") == [('{"filename":"f","it\'s \\"odd\\"":"o"}',)]
 
 
-def test_a_broken_row_of_a_parquet_file_is_set_aside_as_json(shop: Any):
+def test_a_broken_row_of_a_parquet_file_is_quarantined_as_json(shop: Any):
     pq.write_table(
         pa.table({"order_id": [1, -1], "ordered_at": ["2024-05-01"] * 2, "amount": [1.5, None], "pieces": [1, 2]}),
         shop.inbox / "a.parquet",
@@ -564,7 +564,7 @@ def test_a_rejected_file_stays_in_place(shop: Any):
     assert path.read_text() == "nothing,to,see\n"
 
 
-def test_a_rejected_file_loads_after_it_was_mended(shop: Any, header: str):
+def test_a_rejected_file_loads_after_it_was_fixed(shop: Any, header: str):
     shop.put("a.csv", "order_id,ordered_at,amount\n1,2024-05-01,1\n")
     shop.load()
     shop.put("a.csv", header + lines(1, 1))
@@ -574,7 +574,7 @@ def test_a_rejected_file_loads_after_it_was_mended(shop: Any, header: str):
     assert (outcome.status, outcome.rows) == ("loaded", 1)
 
 
-def test_a_rejected_file_loads_after_the_contract_was_mended(shop: Any, orders: Dataset):
+def test_a_rejected_file_loads_after_the_contract_was_fixed(shop: Any, orders: Dataset):
     shop.put("a.csv", "order_id,ordered_at,amount,pieces,region\n1,2024-05-01,1,1,x\n")
     strict = orders.schema.update_column("note", required=True)
     files = list_inbox(shop.raw, "orders")
@@ -621,15 +621,17 @@ def test_a_batch_without_a_date_takes_effect_when_it_arrives(shop: Any, header: 
     assert shop.connection.execute("select effective_date from ops.batches").fetchall() == [(file.arrived_at.date(),)]
 
 
-def test_progress_is_told_after_each_group(shop: Any, orders: Dataset, header: str, monkeypatch: pytest.MonkeyPatch):
+def test_progress_is_reported_after_each_group(
+    shop: Any, orders: Dataset, header: str, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(load, "_GROUP_FILES", 2)
     for number in range(5):
         shop.put(f"{number}.csv", header + lines(number, 1))
-    told: list[str] = []
+    reported: list[str] = []
 
-    load_files(shop.connection, orders, list_inbox(shop.raw, "orders"), NOW, told.append)
+    load_files(shop.connection, orders, list_inbox(shop.raw, "orders"), NOW, reported.append)
 
-    assert told == [f"orders: {done} of 5 new files" for done in (2, 4, 5)]
+    assert reported == [f"orders: {done} of 5 new files" for done in (2, 4, 5)]
 
 
 # Interrupted
@@ -656,8 +658,8 @@ def test_a_crash_amid_many_groups_keeps_those_before_it(shop: Any, header: str, 
     for number in range(4):
         shop.put(f"{number}.csv", header + lines(number, 1))
 
-    def die(told: str) -> None:
-        if told.startswith("orders: 2 of"):
+    def die(message: str) -> None:
+        if message.startswith("orders: 2 of"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -669,7 +671,7 @@ def test_a_crash_amid_many_groups_keeps_those_before_it(shop: Any, header: str, 
 
 
 def change_while_reading(monkeypatch: pytest.MonkeyPatch, how: Callable[[], object]) -> None:
-    """Let `how` happen once, between the look at the files and the reading of them."""
+    """Call `how` once, between the inspection of the files and reading them."""
     stage, pending = load._stage_in_bulk, [how]
 
     def disturbed(*arguments: Any) -> str:
@@ -751,7 +753,7 @@ def test_order_and_grouping_do_not_matter(tmp_path: Path, orders: Dataset, heade
     assert len(digests) == 1
 
 
-def test_the_text_set_aside_is_that_of_the_careful_reader(shop: Any, orders: Dataset, header: str):
+def test_the_quarantined_text_is_the_text_of_the_record_reader(shop: Any, orders: Dataset, header: str):
     shop.put("a.csv", header + '1,2024-05-01,1,0,"two\r\nlines"\r\n\n"2",x,"1","1",""\n')
     shop.load()
     (file,) = list_inbox(shop.raw, "orders")

@@ -1,4 +1,4 @@
-"""Publishing a snapshot and reading it, beside each other and through every interruption."""
+"""Snapshots can be published and read at the same time, and survive every interruption."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def files_of(serving: Path) -> set[str]:
     return {path.name for path in serving.iterdir()}
 
 
-def test_a_snapshot_holds_the_published_schemas_and_says_who_made_it(built: duckdb.DuckDBPyConnection, serving: Path):
+def test_a_snapshot_holds_the_published_schemas_and_its_code_version(built: duckdb.DuckDBPyConnection, serving: Path):
     published = publish_version(built, serving, 1)
 
     assert published.rows == {"marts.numbers": 1000, "marts.odd name": 1, "marts.scores": 1, "ml.scores": 1}
@@ -153,7 +153,7 @@ def test_the_current_one_is_kept_in_any_case(built: duckdb.DuckDBPyConnection, s
     assert current_version(serving) == 1
 
 
-def test_who_has_a_removed_snapshot_open_can_read_on(built: duckdb.DuckDBPyConnection, serving: Path):
+def test_a_reader_with_a_removed_snapshot_open_can_read_on(built: duckdb.DuckDBPyConnection, serving: Path):
     publish_version(built, serving, 1)
     with open_snapshot(current_snapshot(serving)) as reader:
         for version in range(2, 6):
@@ -269,10 +269,10 @@ def test_a_reader_sees_the_old_or_the_new_and_never_fails_nor_blocks(
         for version in range(2, 12):
             publish_version(built, serving, version)
         stop.touch()
-        told = reader.stdout.read().split()
+        printed = reader.stdout.read().split()
 
     assert reader.returncode == 0
-    assert told[-1:] == ["11"]
+    assert printed[-1:] == ["11"]
 
 
 def test_a_reader_that_stays_does_not_block_publishing(built: duckdb.DuckDBPyConnection, serving: Path, project: Path):
@@ -290,7 +290,7 @@ def test_a_reader_that_stays_does_not_block_publishing(built: duckdb.DuckDBPyCon
         assert reader.stdout.readline() == "1\n"
         for version in range(2, 6):
             publish_version(built, serving, version)
-        told, _ = reader.communicate("x", timeout=LONG_SECONDS)
+        printed, _ = reader.communicate("x", timeout=LONG_SECONDS)
 
-    assert (told, reader.returncode) == ("1\n", 0)
+    assert (printed, reader.returncode) == ("1\n", 0)
     assert current_version(serving) == 5

@@ -1,4 +1,4 @@
-"""Reading record by record: what DuckDB's own reader gives where a file is sound, and nothing lost where it is not."""
+"""The record reader returns the same as DuckDB's reader for a valid file, and loses nothing of a broken one."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_loaded_row_keeps_its_text_verbatim():
 
 
 @pytest.mark.parametrize(("line", "count"), [("1,2", 2), ("1,2,3,4", 4), ("   ", 1)])
-def test_a_row_of_another_width_is_set_aside_alone(line: str, count: int):
+def test_a_row_of_another_width_is_quarantined_alone(line: str, count: int):
     first, broken, last = split(f"1,2,3\n{line}\n4,5,6\n")
 
     assert (first.cells, last.row, last.cells) == (("1", "2", "3"), 3, ("4", "5", "6"))
@@ -116,7 +116,7 @@ def test_a_nul_byte_costs_one_row_and_is_written_as_an_escape():
     assert good.cells == ("4", "5", "6")
 
 
-# The careful reader against the loader, which lets DuckDB read what it can
+# The record reader against the loader, which lets DuckDB read what it can
 
 
 @cache
@@ -129,7 +129,7 @@ def warehouse_in_memory() -> duckdb.DuckDBPyConnection:
 
 @dataclass(frozen=True)
 class Readings:
-    """Of one file: what the loader kept and the texts it set aside, by row, and the careful reader's records."""
+    """The rows that the loader kept and the texts it quarantined, by row, and the record reader's records."""
 
     kept: dict[int, tuple[str | None, ...]]
     aside: dict[int, str]
@@ -137,7 +137,7 @@ class Readings:
 
 
 def read_both_ways(content: bytes, company: int) -> Readings:
-    """Load the file, together with `company` sound ones: DuckDB reads many files in another way than one."""
+    """Load the file together with `company` valid ones: DuckDB reads many files differently from one."""
     connection = warehouse_in_memory()
     with tempfile.TemporaryDirectory() as folder:
         inbox = Path(folder) / "notes"
@@ -170,7 +170,7 @@ _COMPANY = st.sampled_from([0, 5])
 
 
 def written(cell: str, delimiter: str, quoted: bool) -> str:
-    """A cell as some program may write it: quoted where it must be, and wherever that program likes."""
+    """Return a cell as some program may write it: quoted where necessary, and at random elsewhere."""
     if quoted or cell.startswith('"') or any(one in cell for one in (delimiter, "\n", "\r")):
         return '"' + cell.replace('"', '""') + '"'
     return cell
@@ -187,7 +187,7 @@ def written(cell: str, delimiter: str, quoted: bool) -> str:
 )
 @example(rows=[(("", True),) * 3], delimiter=",", line_end="\r\n", blank_after=0, mark=b"", ends=False, company=0)
 @settings(deadline=None, max_examples=40)
-def test_well_formed_text_is_loaded_as_the_careful_reader_reads_it(
+def test_well_formed_text_is_loaded_as_the_record_reader_reads_it(
     rows: list[tuple[tuple[str, bool], ...]],
     delimiter: str,
     line_end: str,
@@ -224,7 +224,9 @@ def test_well_formed_text_is_loaded_as_the_careful_reader_reads_it(
 @example(lines=["1,2,3,"], line_end="\n", company=0)
 @example(lines=["1,2,3", '"4,5,6', "7,8,9"], line_end="\n", company=5)
 @settings(deadline=None, max_examples=50)
-def test_any_text_is_loaded_and_set_aside_as_the_careful_reader_says(lines: list[str], line_end: str, company: int):
+def test_any_text_is_loaded_and_quarantined_as_the_record_reader_reads_it(
+    lines: list[str], line_end: str, company: int
+):
     content = line_end.join(["a,b,c", *lines, "last,line,here"]) + line_end
 
     readings = read_both_ways(content.encode("utf-8", "surrogateescape"), company)
@@ -246,7 +248,7 @@ def test_every_line_of_any_text_is_in_the_text_of_a_record(lines: list[str]):
 
 
 def lines_of(content: str) -> list[str]:
-    """The lines that are not blank."""
+    """Return the lines that are not blank."""
     return [line for line in content.replace("\r\n", "\n").replace("\r", "\n").split("\n") if line]
 
 

@@ -1,4 +1,4 @@
-"""The parcels inbox: what a file of parcels must look like."""
+"""The contract of the parcels inbox."""
 
 import pandera.pandas as pa
 
