@@ -1,4 +1,4 @@
-"""Keeping the table of country spellings: one row for each text that any file ever used."""
+"""Maintain the table of country spellings: one row for each spelling in any file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ select ip_country from raw.broker_rows
 def resolve_new_spellings(connection: duckdb.DuckDBPyConnection, *, anew: bool) -> int:
     """Add the spellings that `TABLE` lacks, with country, method and confidence; return their number.
 
-    anew: resolve all of them again, for when the method has changed.
+    anew: rebuild the table, for when the method has changed.
     """
     if anew:
         connection.execute(f"drop table if exists {TABLE}")

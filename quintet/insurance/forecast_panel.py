@@ -1,4 +1,4 @@
-"""From yearly premium to what a forecast learns from: one row an agency, line and year, with next year's premium."""
+"""Build the training panel of the forecast: one row per agency, line and year, with next year's premium."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ PREDICTORS = [
     *LINE_PREDICTORS,
     *("new_business_share", "earned_gap", "lost_policy_share", "policy_growth", "annualised_gap"),
 ]
-"""What the linear model takes: shares of the year's own premium or policies, so that a short year has them too."""
+"""The predictors of the linear model: shares of the year's own premium or policies, defined for a short year too."""
 MORE_PREDICTORS = [*PREDICTORS, "premium_growth", "log_loss_ratio", "log_premium", "is_new"]
-"""What the trees take."""
+"""The predictors of the trees."""
 
 
 def panel(history: pd.DataFrame) -> pd.DataFrame:
-    """One row an agency, line and year whose whole-year premium is known, ordered by these.
+    """Return one row per agency, line and year with a known premium of the whole year, in this order.
 
-    history: see `premium_history`; one row an agency, line and year, in any order.
-    Returns agency_id, prod_line, year, `premium` (of the whole year, USD), `is_complete`, `next_premium` (of the next
-    whole year, USD; 0 where the agency and line has no row in it; null where the next year is not known whole) and
-    `MORE_PREDICTORS`, never null. A row's predictors come from its own year. Its premium does too, but in a short
-    year, where it is what the rows of the next year say of the year before.
+    history: see `premium_history`; one row per agency, line and year, in any order.
+    Columns: agency_id, prod_line, year, `premium` (of the whole year, USD), `is_complete`, `next_premium` (of the next
+    whole year, USD; 0 where the agency and line has no row in it; null where the next year is not known in whole)
+    and `MORE_PREDICTORS`, never null. A row's predictors come from its own year. So does its premium, except in a
+    short year, where it comes from the previous-year columns of the next year.
     """
     rows = history.dropna(subset=["written_premium"]).reset_index(drop=True)
     is_complete = rows["months_covered"] == MONTHS_OF_A_YEAR

@@ -10,9 +10,9 @@ PAYLOADS = ["=1+1", "+1", "-1", "@x", "\t=1", "＝1", "x'; drop table a; --", 's
 
 
 def snapshot(count: int = 200) -> duckdb.DuckDBPyConnection:
-    clicks = make_clicks(count, 1)
-    clicks["ui_element"] = [PAYLOADS[place % len(PAYLOADS)] for place in range(count)]
-    return open_snapshot(clicks)
+    conversions = make_clicks(count, 1)
+    conversions["ui_element"] = [PAYLOADS[place % len(PAYLOADS)] for place in range(count)]
+    return open_snapshot(conversions)
 
 
 def meanings(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from quintet.conversions.clock import click_index
+from quintet.conversions.clock import conversion_index
 from quintet.conversions.lag import EDGES_SECONDS, cut, first_density, smooth
 
 
@@ -34,14 +34,14 @@ def test_the_first_density_finds_lags_of_seconds_among_chance_pairs(random_seed)
     rng = np.random.default_rng(random_seed)
     at = np.sort(rng.integers(0, 10 * 86_400, 5_000))
     country = rng.integers(0, 10, 5_000)
-    density = first_density(click_index(country, at), country, at + rng.integers(0, 3, 5_000))
+    density = first_density(conversion_index(country, at), country, at + rng.integers(0, 3, 5_000))
     assert density.per_second[:3].sum() > 0.8
     assert density.horizon_seconds < 60
 
 
 def test_the_first_density_is_flat_where_nothing_stands_out():
     nothing = np.zeros(0, dtype=np.int64)
-    assert first_density(click_index(nothing, nothing), nothing, nothing).mass == (1.0,)
+    assert first_density(conversion_index(nothing, nothing), nothing, nothing).mass == (1.0,)
 
 
 def test_cutting_leaves_the_shortest_lags_that_hold_the_share():

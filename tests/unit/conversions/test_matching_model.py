@@ -44,7 +44,7 @@ def test_another_parameter_is_another_version():
 
 def test_a_model_of_another_method_is_refused():
     text = json.dumps(json.loads(_MODEL.to_json()) | {"method": "0"})
-    with pytest.raises(ValueError, match="fit it anew"):
+    with pytest.raises(ValueError, match="Retrain it"):
         MatchingModel.from_json(text)
 
 

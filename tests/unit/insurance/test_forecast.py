@@ -120,7 +120,7 @@ def test_months_that_tell_the_year_move_the_forecast_and_its_bands_alike():
     widths = [frame["hi80"] - frame["lo80"] for frame in (before.forecasts, after.forecasts)]
     assert widths[1].to_numpy() == pytest.approx(widths[0].to_numpy())
     assert [frame["origin_year"].unique().tolist() for frame in (before.forecasts, after.forecasts)] == [[2014], [2015]]
-    assert "the 5 months of 2015 that are in count" in describe(after)
+    assert "the first 5 months of 2015 have a weight of" in describe(after)
     pd.testing.assert_frame_equal(before.backtest, after.backtest)
 
 

@@ -226,7 +226,7 @@ def test_the_notes_explain_what_is_missing(book: duckdb.DuckDBPyConnection):
 
     assert ("CL, commercial lines", "Premium the year before, USD", "not_reported", 1, 3) in rows
     texts = texts_of(opened(report_of(book))[NOTES])
-    assert "The source wrote its sentinel and does not say why." in texts
+    assert "The source wrote its sentinel without a reason." in texts
     assert "The data covers all twelve months of every year." in texts
 
 
