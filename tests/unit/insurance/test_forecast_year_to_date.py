@@ -1,4 +1,4 @@
-"""What the first months of a year say about the whole of it."""
+"""Estimating a whole year from its first months."""
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ def months_in(noise: float, cells: int = 200, told_share: float = 0.4) -> tuple[
     return history, forecasts
 
 
-def test_months_that_tell_the_year_count_and_carry_over():
+def test_informative_months_have_a_weight_and_estimates():
     history, forecasts = months_in(noise=0.01)
 
     result = year_to_date(history, 2014, forecasts)
@@ -43,7 +43,7 @@ def test_months_that_tell_the_year_count_and_carry_over():
     assert result.estimates["estimate"].to_numpy() == pytest.approx(expected.to_numpy(), rel=0.05)
 
 
-def test_months_that_tell_nothing_count_nothing():
+def test_uninformative_months_have_no_weight():
     history, forecasts = months_in(noise=0.01)
     of_others = history["prev_written_premium"].sample(frac=1.0, random_state=1).to_numpy()
 
