@@ -40,9 +40,7 @@ AGENCY_PERFORMANCE = Dataset(
             "prd_ernd_prem_amt": number("Earned premium, USD."),
             "prd_incrd_losses_amt": number("Incurred losses, USD; negative amounts are real."),
             "months": integer("Number of months of the year that the row covers.", 1, 12),
-            "retention_ratio": number(
-                "Retained policies, divided by policies of the year before.", nullable=True, required=False
-            ),
+            "retention_ratio": number("Share of the policies retained.", nullable=True, required=False),
             "loss_ratio": number("Losses, divided by written premium.", nullable=True, required=False),
             "loss_ratio_3yr": number("Loss ratio over three years.", nullable=True, required=False),
             "growth_rate_3yr": number("Growth of written premium over three years.", nullable=True, required=False),

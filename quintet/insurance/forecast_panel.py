@@ -42,21 +42,23 @@ def panel(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def _whole_year_premium(rows: pd.DataFrame, is_complete: pd.Series) -> pd.Series:
-    """Written premium of the whole year, null where it is not known.
+    """Return the written premium of the whole year, null where it is unknown.
 
-    The year after a short one may state the short year's premium as it became, or as it was. The sums tell which: the
-    ratio of the two is nearer to 12 / months in the first case, nearer to 1 in the second.
+    The year after a short one may state the short year's final premium, or that of its first months. The sums decide:
+    their ratio is nearer to 12 / months in the first case, nearer to 1 in the second.
     """
-    told = rows.loc[is_complete, [*KEY, "year", "prev_written_premium"]].rename(
-        columns={"prev_written_premium": "told"}
+    stated = rows.loc[is_complete, [*KEY, "year", "prev_written_premium"]].rename(
+        columns={"prev_written_premium": "stated"}
     )
-    merged = rows[[*KEY, "year"]].merge(told.assign(year=told["year"] - 1), on=[*KEY, "year"], how="left")["told"]
-    is_told = ~is_complete & merged.notna()
-    sums = pd.DataFrame({"told": merged, "short": rows["written_premium"], "months": rows["months_covered"]})[is_told]
-    by_year = sums.groupby(rows["year"]).agg({"told": "sum", "short": "sum", "months": "first"})
-    is_whole = by_year["told"] > by_year["short"] * np.sqrt(MONTHS_OF_A_YEAR / by_year["months"])
-    believed = is_told & rows["year"].isin(is_whole.index[is_whole])
-    return rows["written_premium"].where(is_complete, merged.where(believed))
+    merged = rows[[*KEY, "year"]].merge(stated.assign(year=stated["year"] - 1), on=[*KEY, "year"], how="left")["stated"]
+    is_stated = ~is_complete & merged.notna()
+    sums = pd.DataFrame({"stated": merged, "short": rows["written_premium"], "months": rows["months_covered"]})[
+        is_stated
+    ]
+    by_year = sums.groupby(rows["year"]).agg({"stated": "sum", "short": "sum", "months": "first"})
+    is_whole = by_year["stated"] > by_year["short"] * np.sqrt(MONTHS_OF_A_YEAR / by_year["months"])
+    accepted = is_stated & rows["year"].isin(is_whole.index[is_whole])
+    return rows["written_premium"].where(is_complete, merged.where(accepted))
 
 
 def _predictors(rows: pd.DataFrame) -> pd.DataFrame:
@@ -88,5 +90,5 @@ def _predictors(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ratio(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
-    """Null where the denominator is not above zero."""
+    """Return the ratio, null where the denominator is not above zero."""
     return numerator / denominator.where(denominator > 0)

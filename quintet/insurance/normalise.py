@@ -274,8 +274,8 @@ def _frame_type(name: str, duckdb_type: str) -> str:
 def _missing_exactly_with_reason(name: str) -> pa.Check:
     return pa.Check(
         lambda frame: frame[name].isna() == frame[_reason_column(name)].notna(),
-        name=f"{name} is missing exactly where {_reason_column(name)} says why",
-        error=f"{name} is missing exactly where {_reason_column(name)} says why",
+        name=f"{name} is missing exactly where {_reason_column(name)} is set",
+        error=f"{name} is missing exactly where {_reason_column(name)} is set",
         ignore_na=False,
     )
 

@@ -229,7 +229,7 @@ def make_sample(world: AgenciesWorld, seed: int) -> Sample:
 def _premium(
     world: AgenciesWorld, series: pd.DataFrame, is_written: np.ndarray, months: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return written premium by series and year, USD: a random walk in logs by covered months; some zero or negative."""
+    """Return written premium by series and year, USD: a random walk in logs by months; some zero or negative."""
     size = rng.lognormal(0, 0.9, int(series["agency"].max()) + 1)[series["agency"]]
     level = np.log(size * rng.lognormal(np.log(3_200), 1.7, len(series)))[:, None]
     market = rng.normal(0.02, 0.03, len(_YEARS))

@@ -1,4 +1,4 @@
-"""Matches are a function of the set of rows and the model, however the rows arrive."""
+"""Matches depend on the set of rows and the model alone, not on the order of arrival."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_same_rows_give_the_same_model_in_any_order(world):
     assert fit(shuffled, DATA).version == model.version
 
 
-def test_nothing_new_matches_nothing_anew_and_a_day_only_its_neighbours(world):
+def test_nothing_new_matches_nothing_again_and_a_day_only_its_neighbours(world):
     conversions, rows, model, _ = world
     day = (rows["broker_at"].dt.normalize() == rows["broker_at"].dt.normalize().iloc[len(rows) // 2]).to_numpy()
     connection = open_world(conversions, rows[~day])
@@ -78,7 +78,7 @@ def test_nothing_new_matches_nothing_anew_and_a_day_only_its_neighbours(world):
     assert 1 <= run.blocks_rematched <= 3 < run.blocks
 
 
-def test_what_is_taken_away_is_forgotten(world):
+def test_removed_rows_leave_no_trace(world):
     conversions, rows, model, whole = world
     extra_conversions, extra_rows = make_world(500, 25, seed=9, lags=minutes)
     connection = open_world(conversions, rows)
@@ -90,7 +90,7 @@ def test_what_is_taken_away_is_forgotten(world):
     assert _digests(connection) == whole
 
 
-def test_a_killed_run_leaves_the_tables_as_they_were(world, monkeypatch):
+def test_a_killed_run_leaves_the_tables_unchanged(world, monkeypatch):
     conversions, rows, model, _ = world
     connection = open_world(conversions[:-500], rows)
     match(connection, DATA, model)

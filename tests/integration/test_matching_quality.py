@@ -1,4 +1,4 @@
-"""How many links are found, how surely, and what becomes of input that is not as it should be."""
+"""The share of links found, the calibration, and the handling of irregular input."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
 
 
 def _figures(connection: duckdb.DuckDBPyConnection, rows: int) -> tuple[float, float]:
-    """F1 against the truth in the row's id, and the mean error of the probability by decile of the likely pairs."""
+    """Return F1 against the truth in the row's id, and the mean calibration error by decile of the likely pairs."""
     matched = _count(connection, "matching.matches where tier = 'matched'")
     right = "split_part(broker_row_id, '-', 2)::bigint = conversion_id"
     found = _count(connection, f"matching.matches where tier = 'matched' and {right}")
@@ -89,7 +89,7 @@ def _world_of(change: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     moment = pd.to_datetime(START, unit="s")
     late_by = pd.to_timedelta(np.random.default_rng(1).integers(1, 4, len(rows)), unit="D")
     return {
-        "as it should be": lambda: (conversions, rows),
+        "regular": lambda: (conversions, rows),
         "no conversion": lambda: (conversions[:0], rows),
         "no row": lambda: (conversions, rows[:0]),
         "nothing": lambda: (conversions[:0], rows[:0]),
@@ -105,11 +105,11 @@ def _world_of(change: str) -> tuple[pd.DataFrame, pd.DataFrame]:
 @pytest.mark.parametrize(
     "change",
     [
-        *("as it should be", "no conversion", "no row", "nothing", "one of each", "one country", "one second"),
+        *("regular", "no conversion", "no row", "nothing", "one of each", "one country", "one second"),
         *("a lag of days", "ids given twice", "no country"),
     ],
 )
-def test_whatever_comes_every_row_is_matched_once_or_has_a_reason(change):
+def test_with_any_input_every_row_is_matched_once_or_has_a_reason(change):
     conversions, rows = _world_of(change)
     connection = duckdb.connect()
     connection.register("given_conversions", conversions)
@@ -151,7 +151,7 @@ def test_a_country_without_conversions_and_a_partner_without_a_model_are_reasons
     assert reasons == [("country_never_seen",), ("partner_not_learned",)]
 
 
-def test_another_country_within_seconds_is_for_review():
+def test_another_country_within_seconds_is_in_review():
     conversions, rows = make_world(2_000, 10, 1)
     abroad = rows.index[::50]
     rows.loc[abroad, "ip_iso2"] = np.where(rows.loc[abroad, "ip_iso2"] == "US", "DE", "US")
@@ -163,7 +163,7 @@ def test_another_country_within_seconds_is_for_review():
 
 
 @pytest.mark.real_data
-def test_the_real_files_match_as_promised(real):
+def test_the_real_files_match_as_expected(real):
     connection = duckdb.connect()
     connection.execute(f"attach '{real.snapshot}' as snapshot (read_only)")
     connection.execute(

@@ -1,4 +1,4 @@
-"""Which pairs are kept."""
+"""The threshold and the one-to-one assignment."""
 
 import numpy as np
 import pytest

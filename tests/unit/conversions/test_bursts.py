@@ -18,7 +18,7 @@ def test_forty_conversions_in_ten_minutes_of_a_quiet_country_are_a_burst_and_tho
     assert not found[:60][away].any()
 
 
-def test_what_is_usual_for_a_busy_country_is_no_burst(random_seed):
+def test_the_usual_rate_of_a_busy_country_is_no_burst(random_seed):
     at = np.random.default_rng(random_seed).integers(0, _DAY, 50_000)
     assert in_burst(np.zeros(50_000, np.int64), at, _DAY).mean() < 0.01
 

@@ -56,7 +56,7 @@ def test_shares_are_found_by_country_and_the_unknown_last():
 
 
 def _laid_out(connection: duckdb.DuckDBPyConnection, conversions: list[tuple], rows: list[tuple]) -> WindowArrays:
-    """The window of day 1. conversions: id, second, country; rows: id, second, ip, residency."""
+    """Return the window of day 1. conversions: id, second, country; rows: id, second, ip, residency."""
     connection.execute("create table c (conversion_id bigint, at_second bigint, country smallint)")
     connection.execute(
         "create table r (broker_row_id text, at_second bigint, ip smallint, residency smallint, partner_number bigint)"
@@ -70,7 +70,7 @@ def _laid_out(connection: duckdb.DuckDBPyConnection, conversions: list[tuple], r
 
 
 def _pairs(conversions: list[tuple], rows: list[tuple], horizon: int = 100, any_country: int = 1) -> pd.DataFrame:
-    """The pairs of day 1 by their ids."""
+    """Return the pairs of day 1 by their ids."""
     with duckdb.connect() as connection:
         found = find_candidates(_laid_out(connection, conversions, rows), horizon, any_country)
         ids = connection.execute("select conversion_id from near_conversions order by place").df()["conversion_id"]
@@ -85,7 +85,7 @@ def _pairs(conversions: list[tuple], rows: list[tuple], horizon: int = 100, any_
     )
 
 
-def test_a_row_meets_conversions_of_its_countries_before_it_and_within_the_horizon():
+def test_a_row_has_candidates_of_its_countries_before_it_and_within_the_horizon():
     conversions = [(1, _DAY + 10, 5), (2, _DAY + 50, 5), (3, _DAY + 50, 6), (4, _DAY + 50, 7), (5, _DAY + 61, 5)]
     pairs = _pairs(conversions, [("a", _DAY + 60, 5, 6)], horizon=50)
     assert sorted(pairs["conversion"]) == [2, 3]
@@ -97,20 +97,20 @@ def test_a_conversion_in_the_same_second_has_lag_zero():
     assert _pairs([(1, _DAY, 5)], [("a", _DAY, 5, -1)])["lag"].tolist() == [0]
 
 
-def test_conversions_of_any_country_are_met_for_a_short_time_and_do_not_agree():
+def test_conversions_of_any_country_are_candidates_for_a_short_time_and_do_not_agree():
     conversions = [(1, _DAY + 58, 5), (2, _DAY + 50, 5), (3, _DAY + 59, -1)]
     pairs = _pairs(conversions, [("a", _DAY + 60, 6, -1), ("b", _DAY + 60, -1, -1)], any_country=5)
     assert sorted(zip(pairs["row"], pairs["conversion"], strict=True)) == [("a", 1), ("a", 3), ("b", 1), ("b", 3)]
     assert not pairs["agrees"].any()
 
 
-def test_of_many_conversions_in_one_second_a_row_meets_no_more_than_it_may():
+def test_of_many_conversions_in_one_second_a_row_has_a_limited_number_of_candidates():
     conversions = [(number, _DAY, 5) for number in range(500)]
     pairs = _pairs(conversions, [("a", _DAY, 5, -1), ("b", _DAY, 5, -1)])
     assert pairs.groupby("row")["conversion"].nunique().tolist() == [LARGEST_PER_ROW, LARGEST_PER_ROW]
 
 
-def test_the_window_reaches_beyond_the_block_and_says_what_is_its_own():
+def test_the_window_extends_beyond_the_block_and_marks_its_own():
     conversions = [(1, _DAY - 7_200, 5), (2, _DAY - 7_201, 5), (3, _DAY, 5), (4, 2 * _DAY + 7_199, 5), (5, 9 * _DAY, 5)]
     with duckdb.connect() as connection:
         laid = _laid_out(connection, conversions, [("a", _DAY + 1, 5, 5), ("b", 3 * _DAY, 5, 5)])
@@ -119,7 +119,7 @@ def test_the_window_reaches_beyond_the_block_and_says_what_is_its_own():
     assert laid.rows["at_second"].tolist() == [_DAY + 1]
 
 
-def test_a_year_out_of_reach_meets_nobody():
+def test_a_row_years_away_has_no_candidate():
     """Far times must not run into the keys of other blocks."""
     far = 253_402_300_000  # the year 9999
     with duckdb.connect() as connection:

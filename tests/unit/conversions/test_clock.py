@@ -1,4 +1,4 @@
-"""What offset is learned for a partner's clock, and when it changes."""
+"""Estimating the offset of a partner's clock, and its changes."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ _START = 1_700_000_000
 
 
 def _world(rows: int, days: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Country and time of conversions, and lags of a few minutes."""
+    """Return country and time of conversions, and lags of a few minutes."""
     rng = np.random.default_rng(seed)
     at = np.sort(rng.integers(0, days * _DAY, rows)) + _START
     return rng.integers(0, 20, rows), at, np.rint(rng.lognormal(np.log(120), 1, rows)).astype(np.int64)

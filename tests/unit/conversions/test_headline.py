@@ -25,7 +25,7 @@ def marts() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def test_the_sentence_tells_what_matched_how_surely_and_the_most_frequent_unmapped_codes(
+def test_the_sentence_has_matches_placebo_rate_and_the_most_frequent_unmapped_codes(
     marts: duckdb.DuckDBPyConnection,
 ):
     marts.execute(
@@ -38,7 +38,7 @@ def test_the_sentence_tells_what_matched_how_surely_and_the_most_frequent_unmapp
     )
 
 
-def test_the_sentence_says_when_every_code_is_mapped(marts: duckdb.DuckDBPyConnection):
+def test_the_sentence_states_when_every_code_is_mapped(marts: duckdb.DuckDBPyConnection):
     assert headline(marts).endswith("every page code mapped")
 
 

@@ -16,7 +16,7 @@ def measured() -> pd.DataFrame:
     return measure_changes(WORLD, BROKER, SOME, seed=3).set_index("change")
 
 
-def test_an_id_and_short_lags_are_worth_more_than_any_inference(measured):
+def test_an_id_and_short_lags_gain_more_than_any_inference(measured):
     assert measured.loc["ids", "f1"] > measured.loc["base", "f1"] + 0.05
     assert measured.loc["postbacks", "precision_low"] > measured.loc["base", "precision_high"]
 

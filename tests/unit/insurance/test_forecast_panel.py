@@ -8,7 +8,7 @@ from quintet.insurance.forecast_panel import MORE_PREDICTORS, panel
 
 
 def history(*rows: dict[str, object]) -> pd.DataFrame:
-    """Rows of an agency and line, with plain figures where a row does not say otherwise."""
+    """Return rows of an agency and line, with default figures where a row has none."""
     plain = {
         "agency_id": 1,
         "prod_line": "PL",
