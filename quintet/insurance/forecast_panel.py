@@ -52,10 +52,8 @@ def _whole_year_premium(rows: pd.DataFrame, is_complete: pd.Series) -> pd.Series
     )
     merged = rows[[*KEY, "year"]].merge(stated.assign(year=stated["year"] - 1), on=[*KEY, "year"], how="left")["stated"]
     is_stated = ~is_complete & merged.notna()
-    sums = pd.DataFrame({"stated": merged, "short": rows["written_premium"], "months": rows["months_covered"]})[
-        is_stated
-    ]
-    by_year = sums.groupby(rows["year"]).agg({"stated": "sum", "short": "sum", "months": "first"})
+    sums = pd.DataFrame({"stated": merged, "short": rows["written_premium"], "months": rows["months_covered"]})
+    by_year = sums[is_stated].groupby(rows["year"]).agg({"stated": "sum", "short": "sum", "months": "first"})
     is_whole = by_year["stated"] > by_year["short"] * np.sqrt(MONTHS_OF_A_YEAR / by_year["months"])
     accepted = is_stated & rows["year"].isin(is_whole.index[is_whole])
     return rows["written_premium"].where(is_complete, merged.where(accepted))
