@@ -40,7 +40,7 @@ WEIGHTS = pd.DataFrame(
 )
 
 FIGURES: dict[str, Callable[[], Figure]] = {
-    "funnel": lambda: charts.funnel(found("funnel"), "conversions"),
+    "funnel": lambda: charts.funnel(found("funnel"), "clicks"),
     "funnel of rows": lambda: charts.funnel(found("funnel"), "broker_rows"),
     "outcomes": lambda: charts.outcomes(found("outcomes"), "broker_rows"),
     "lag": lambda: charts.lag(found("lags"), "one"),
@@ -54,8 +54,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "weights": lambda: charts.weights(WEIGHTS, "one"),
 }
 EMPTY: dict[str, Callable[[], Figure]] = {
-    "funnel": lambda: charts.funnel(found("funnel").head(0), "conversions"),
-    "outcomes": lambda: charts.outcomes(found("outcomes").head(0), "conversions"),
+    "funnel": lambda: charts.funnel(found("funnel").head(0), "clicks"),
+    "outcomes": lambda: charts.outcomes(found("outcomes").head(0), "clicks"),
     "lag": lambda: charts.lag(found("lags"), "none"),
     "rates": lambda: charts.rates_by(found("rates").head(0), "match_rate", "country"),
     "day": lambda: charts.match_rate_by_day(found("rates").head(0)),
