@@ -1,4 +1,4 @@
-"""Conversions' own assets: the countries before the models, the matches and their analysis behind them."""
+"""Assets of conversions: country names, matches and the analysis."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,31 +13,31 @@ from resources.clock import Clock
 from resources.warehouse import POOL, Warehouse
 
 _MATCHING_TABLES = {
-    "matching.matches": "Which click became which broker row, how surely, and whether it counts or is for review.",
-    "matching.unmatched_conversions": "The clicks without a match, with the reason.",
+    "matching.matches": "Each conversion with its broker row, the probability, and whether it is matched or in review.",
+    "matching.unmatched_conversions": "The conversions without a match, with the reason.",
     "matching.unmatched_broker_rows": "The broker rows without a match, with the reason.",
-    "ml.matching_summary": "What the active model promises, and what its matches amount to.",
+    "ml.matching_summary": "The expected quality of the active model, and the number of its matches.",
     "ml.matching_clocks": "The clock of each partner, as trained.",
-    "ml.matching_lags": "The lag from click to broker row, as trained.",
-    "ml.matching_weights": "How far each country field separates links from rows without one.",
-    "ml.matching_calibration": "The curve from inferred probabilities to shares that are true, from simulated links.",
-    "ml.matching_certainty": "The matches by how certain they are.",
-    "ml.matching_placebo": "The same matching with the clicks moved by hours, where every match is false.",
-    "ml.matching_changes": "What differs between the active model and the version before it.",
-    "ml.matching_model": "The active model: version, when and why it was trained.",
+    "ml.matching_lags": "The lag from conversion to broker row, as trained.",
+    "ml.matching_weights": "How well each country field separates links from rows without one.",
+    "ml.matching_calibration": "The calibration curve of probabilities, from simulated links.",
+    "ml.matching_certainty": "The matches by their probability.",
+    "ml.matching_placebo": "The same matching with the conversions moved by hours, where every match is false.",
+    "ml.matching_changes": "The differences between the active model and the version before it.",
+    "ml.matching_model": "The active model: its version, and when and why it was trained.",
 }
 _ANALYSIS_TABLES = {
     "ml.conversion_rates": "Match rate and scores by country, day, device, page and element, against the rest.",
     "ml.conversion_residency": "How often the residency differs from the IP country, by IP country.",
-    "ml.conversion_residency_summary": "How residency and IP country relate, and how good such rows are.",
+    "ml.conversion_residency_summary": "Broker rows by whether residency and IP country agree, with their scores.",
     "ml.conversion_session_scores": "Whether rows of one session share their score.",
-    "ml.conversion_insights": "The sentences whose tests hold.",
+    "ml.conversion_insights": "The findings that pass their tests.",
 }
 
 
 [_COUNTRIES] = table_specs(
     "conversions",
-    {"staging.stg_country_names": "Every spelling of a country that a file ever used, with its code and confidence."},
+    {"staging.stg_country_names": "Every spelling of a country in any file, with its code and confidence."},
     ["raw/conversions", "raw/broker_rows"],
     ["quintet.conversions.spellings"],
 )
@@ -45,7 +45,7 @@ _ANALYSIS_TABLES = {
 
 @dg.multi_asset(specs=[_COUNTRIES], name="stg_country_names", pool=POOL)
 def country_names(warehouse: Warehouse) -> dg.MaterializeResult:
-    """Resolve the spellings that came since the last time."""
+    """Resolve the spellings that are new since the last run."""
     from quintet.conversions.spellings import TABLE, resolve_new_spellings
 
     with warehouse.get_connection() as connection:
@@ -61,7 +61,7 @@ def country_names(warehouse: Warehouse) -> dg.MaterializeResult:
 
 
 class Retraining(dg.Config):
-    """How a model is chosen."""
+    """Configuration of matching. retrain: train a new model in any case."""
 
     retrain: bool = False
 
@@ -86,7 +86,7 @@ def matching(
     clock: Clock,
     models: dg.ResourceParam[Path],
 ) -> Iterator[dg.MaterializeResult]:
-    """Match the days that have changed; learn a model first where there is none, or a new one is asked for."""
+    """Match the days that have changed; train a model first where there is none, or where `retrain` is set."""
     from quintet.conversions.matching_run import MATCH_TABLES, REPORT_TABLES, run_matching
     from quintet.ml.model_registry import ModelRegistry
 
@@ -110,7 +110,7 @@ def matching(
         },
         "ml.matching_model": {
             "model": outcome.model.version,
-            "learned": outcome.learned or "no: the model in force stays",
+            "trained": outcome.training_reason or "no: the active model stays",
         },
     }
     for table, count in rows.items():
@@ -130,7 +130,7 @@ def matching(
     pool=POOL,
 )
 def conversion_analysis(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
-    """Compare every level with the rest among its equals, and say what holds."""
+    """Compare every level with the rest among its equals, and write the findings."""
     from quintet.conversions.analysis_tables import TABLES, write_analysis
 
     with warehouse.get_connection() as connection:

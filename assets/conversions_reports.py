@@ -1,4 +1,4 @@
-"""The papers and files of the conversions business, written from the snapshot that was just published."""
+"""The reports and files of conversions, written from the published snapshot."""
 
 import json
 from pathlib import Path
@@ -29,8 +29,8 @@ _TAGS = {DOMAIN_TAG: "conversions"}
             code_version=code_version("quintet.conversions.reports", "quintet.conversions.pipeline_worlds"),
         )
         for name, description in (
-            ("conversions_insights", "What became of the clicks, which were good, and how sure the matches are."),
-            ("conversions_pipeline", "The way the data should take, and what each change to it would buy."),
+            ("conversions_insights", "The outcome of the conversions, their scores, and the quality of the matches."),
+            ("conversions_pipeline", "The recommended data pipeline, and the gain of each change."),
         )
     ],
     name="conversions_pdfs",
@@ -40,7 +40,7 @@ def conversions_pdfs(
     reports: dg.ResourceParam[Path],
     models: dg.ResourceParam[Path],
 ) -> tuple[dg.MaterializeResult, ...]:
-    """Write both papers from the analysis of the run."""
+    """Write both reports from the analysis of the run."""
     from quintet.conversions.analysis_tables import read_analysis
     from quintet.conversions.pipeline_worlds import pipeline_figures
     from quintet.conversions.reports import insights_report, pipeline_report
@@ -49,15 +49,15 @@ def conversions_pdfs(
     changes, matchers = pipeline_figures(models / EVALUATIONS)
     with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
         analysis = read_analysis(snapshot)
-        papers = {
+        content = {
             "conversions_insights": insights_report(snapshot, analysis),
             "conversions_pipeline": pipeline_report(snapshot, analysis, changes, matchers),
         }
-    paths = {name: write_pdf(paper, reports / f"{name}.pdf") for name, paper in papers.items()}
+    paths = {name: write_pdf(report, reports / f"{name}.pdf") for name, report in content.items()}
     return tuple(
         dg.MaterializeResult(
             asset_key=["reports", name],
-            metadata={"pdf": dg.MetadataValue.path(str(path)), "title": papers[name].title},
+            metadata={"pdf": dg.MetadataValue.path(str(path)), "title": content[name].title},
         )
         for name, path in paths.items()
     )
@@ -68,14 +68,14 @@ def conversions_pdfs(
     deps=[SNAPSHOT],
     group_name=REPORTS,
     tags=_TAGS,
-    description="Every click with the broker row it became, as Parquet and CSV, with a dictionary of the columns.",
+    description="Every conversion with its broker row, as Parquet and CSV, with a dictionary of the columns.",
     owners=OWNERS,
     kinds={"parquet", "csv"},
     freshness_policy=DAILY,
     code_version=code_version("quintet.conversions.journeys_export"),
 )
 def journeys_files(warehouse: Warehouse, reports: dg.ResourceParam[Path], dbt: Dbt) -> dg.MaterializeResult:
-    """Write the files with the descriptions that stand beside the dbt model."""
+    """Write the files, with the column descriptions of the dbt model."""
     from quintet.conversions.journeys_export import TABLE, write_journeys
 
     manifest = json.loads(prepare_manifest(dbt).read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""Insurance's own assets: what its brief wants in pandas before dbt takes over, and the forecast behind it."""
+"""Assets of insurance: normalisation in pandas before dbt, the forecast and the premium report."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +18,8 @@ from resources.warehouse import POOL, Warehouse
 
 _FORECAST_TABLES = {
     "ml.premium_forecast": "Next year's written premium of each agency and line, with bands.",
-    "ml.premium_forecast_backtest": "What each model would have forecast for years it had not seen, and what came.",
-    "ml.premium_forecast_scores": "How well each model has forecast, by year and over all.",
+    "ml.premium_forecast_backtest": "The forecasts of each model for past years unseen by it, and the outcomes.",
+    "ml.premium_forecast_scores": "The forecast accuracy of each model, by year and overall.",
 }
 
 
@@ -27,7 +27,7 @@ _FORECAST_TABLES = {
     key=["staging", "stg_agency_performance"],
     deps=[raw_key("agency_performance")],
     group_name="insurance",
-    description="Agency performance with types; sentinels turned to nulls, each with the reason why it is missing.",
+    description="Agency performance with types; sentinels replaced by nulls, each with its reason.",
     owners=OWNERS,
     kinds={"pandas", "duckdb"},
     pool=POOL,
@@ -41,7 +41,7 @@ _FORECAST_TABLES = {
     },
 )
 def stg_agency_performance(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
-    """Normalise the batches that came since the last time."""
+    """Normalise the batches that are new since the last run."""
     with warehouse.get_connection() as connection:
         with rebuilding(connection, context.assets_def.get_asset_spec()) as code_has_changed:
             added = stage_new_batches(connection, from_scratch=code_has_changed)
@@ -61,7 +61,7 @@ def stg_agency_performance(context: dg.AssetExecutionContext, warehouse: Warehou
     pool=POOL,
 )
 def premium_forecast(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
-    """Forecast with the model that has forecast past years best."""
+    """Forecast with the best model of the backtest."""
     from quintet.insurance.forecast import describe
     from quintet.insurance.forecast_tables import TABLES, write_forecast
 
@@ -84,7 +84,7 @@ def premium_forecast(context: dg.AssetExecutionContext, warehouse: Warehouse) ->
     code_version=code_version("quintet.insurance.premium_report"),
 )
 def premium_reports(warehouse: Warehouse, reports: dg.ResourceParam[Path]) -> dg.MaterializeResult:
-    """Write the report from the snapshot that was just published."""
+    """Write the report from the published snapshot."""
     from quintet.insurance.premium_report import write_premium_report
 
     with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:

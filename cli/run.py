@@ -26,7 +26,7 @@ from quintet.domains import DATASETS, DOMAIN_NAMES, DOMAINS, open_state_store
 from quintet.lending.feature_registry import features
 from quintet.lending.inbox import INBOX, dumps_of, unknown_dumps
 from quintet.lending.tables import is_behind
-from quintet.plan import Plan, make_plan, project_code_version
+from quintet.plan import Plan, checked_code, make_plan, note_checked_code, project_code_version
 from quintet.promotions.feedback import labels_in_snapshot
 from quintet.promotions.store import last_label
 from quintet.settings import Settings, load_settings
@@ -38,7 +38,6 @@ from resources.warm_dbt import WarmDbt, warehouse_variables
 
 _CONSOLE = Console(file=sys.stdout, highlight=False)
 _USAGE = 2
-_CHECKED = "checked_code"
 
 
 def run(select: str | None = None, train: str | None = None, is_brief: bool = False) -> int:
@@ -63,7 +62,8 @@ def run(select: str | None = None, train: str | None = None, is_brief: bool = Fa
             plan = Plan({}, is_full=True, reason=f"retraining the models of {train}")
         elif datasets:
             code = project_code_version(PROJECT, settings)
-            plan = make_plan(settings.raw, datasets, settings.serving, code, also, _checked_code(settings))
+            checked = checked_code(settings.home, settings.serving, select)
+            plan = make_plan(settings.raw, datasets, settings.serving, code, also, checked)
         else:
             plan = Plan({}, is_full=True, reason=f"{select} follows its change log")
         doing = "everything is up to date"
@@ -71,6 +71,8 @@ def run(select: str | None = None, train: str | None = None, is_brief: bool = Fa
             doing = "checking which assets are affected" if plan.code_has_changed else "building"
         _CONSOLE.print(f"{plan.reason}: {doing}")
         succeeded = _materialise(settings, plan, select, train) if plan.has_work else True
+        if succeeded and plan.has_work:
+            note_checked_code(settings.home, settings.serving, select, project_code_version(PROJECT, settings))
     if is_brief:
         return 0 if succeeded else 1
     try:
@@ -165,18 +167,10 @@ def _materialise(settings: Settings, plan: Plan, select: str | None, train: str 
             assets = load_assets(settings, plan, select)
         if not assets.selected:
             _CONSOLE.print("no table or report depends on the change: everything is up to date")
-            if select is None:
-                (settings.home / _CHECKED).write_text(project_code_version(PROJECT, settings), "utf-8")
             return True
         if assets.stale:
             _CONSOLE.print(f"{assets.stale} tables and reports were built by another code version")
         return materialise(assets, _CONSOLE, train)
-
-
-def _checked_code(settings: Settings) -> str | None:
-    """Return the code version for which a run found nothing to rebuild; None if there is none."""
-    file = settings.home / _CHECKED
-    return file.read_text("utf-8") if file.exists() else None
 
 
 @contextmanager

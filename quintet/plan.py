@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ _SHAPING = (
     "requirements.lock",
 )
 """The files that shape the tables and reports, besides the `quintet` modules that the assets import."""
+
+_CHECKED = "checked_code.json"
 
 TRAINING_STEPS: Mapping[str, str] = MappingProxyType({"conversions": "matching"})
 """By domain, the step that trains its models and has the option `retrain`."""
@@ -98,6 +101,36 @@ def make_plan(
     changed = ["code or settings have changed since the last publication"] if code_has_changed else []
     files = files + (" in the inboxes" if also or changed else "")
     return Plan(new_files, False, "; ".join([files, *changed, *(also or {}).values()]), also or {}, code_has_changed)
+
+
+def checked_code(home: Path, serving: Path, select: str | None) -> str | None:
+    """Return the code version for which a run of a domain, or of all, left nothing to rebuild in the current snapshot.
+
+    None if there is none. What holds for one snapshot says nothing about the next, which other code may have built.
+    """
+    file = home / _CHECKED
+    checked = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    if checked.get("snapshot") != _name_of_current(serving):
+        return None
+    code = checked["codes"].get(select or "")
+    return None if code is None else str(code)
+
+
+def note_checked_code(home: Path, serving: Path, select: str | None, code: str) -> None:
+    """Note that nothing of a domain, or of all, is left to rebuild by a code version in the current snapshot."""
+    file, snapshot = home / _CHECKED, _name_of_current(serving)
+    checked = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    codes = checked["codes"] if checked.get("snapshot") == snapshot else {}
+    beside = file.with_name(f"{file.name}.tmp")
+    beside.write_text(json.dumps({"snapshot": snapshot, "codes": codes | {select or "": code}}), "utf-8")
+    beside.replace(file)
+
+
+def _name_of_current(serving: Path) -> str | None:
+    try:
+        return current_snapshot(serving).name
+    except NoSnapshotError:
+        return None
 
 
 def files_not_done(dataset: Dataset, files: Iterable[InboxFile], serving: Path) -> tuple[InboxFile, ...]:

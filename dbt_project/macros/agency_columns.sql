@@ -1,4 +1,4 @@
-{#- The columns of a row of agency performance, by what they describe: written once for its models. -#}
+{#- The columns of agency performance, shared by its models. -#}
 
 {#- Figures of an agency's product in a state and year. -#}
 {% macro agency_figures() %}

@@ -1,8 +1,8 @@
 {#-
-Which batches an incremental model has to look at. A batch never changes: other content is another batch.
+The batches that an incremental model must process. A batch never changes: other content is another batch.
 -#}
 
-{#- A `where` that leaves the rows of batches which the model does not hold yet; nothing in a full build. -#}
+{#- A `where` that selects the rows of batches missing from the model; empty in a full build. -#}
 {% macro where_batch_is_new(dataset) -%}
     {%- set batches = source('ops', 'batches') -%}
     {%- if is_incremental() -%}
@@ -14,7 +14,7 @@ where _batch_id in (
     {%- endif -%}
 {%- endmacro %}
 
-{#- The batches that the models have not taken in yet, as a subquery of one column. -#}
+{#- The batches that the models have not processed yet, as a subquery of one column. -#}
 {% macro unmodelled_batches(dataset) -%}
 (select batch_id from {{ source('ops', 'batches') }} where dataset = '{{ dataset }}' and modelled_at is null)
 {%- endmacro %}

@@ -1,17 +1,17 @@
 {#-
-The whole body of a model that keeps, of all rows with one key, the one that holds.
+The body of a model with the current version of each key.
 
 The later effective date wins, else the later arrival, else the order in `tie_break` (SQL order terms over the staged
 columns), else the greater batch id and, inside a batch, the later row: a total order, so that the order in which
 batches are loaded does not matter.
 
 Columns: the key, the content, provenance, and
-    versions    how many different contents the batches give for the key; repetition inside one batch is no conflict
-    settled_by  what decided between them: later_date, later_arrival or tie_break; null where versions = 1
+    versions    number of different contents of the key across batches; repetition inside one batch is no conflict
+    settled_by  the rule that decided: later_date, later_arrival or tie_break; null where versions = 1
 
 staged: the staging relation. key, content: lists of its columns; no key column is ever null.
-Incremental runs recompute only keys that a batch not modelled yet touches. Most keys have a single row: only the
-contested ones are ranked.
+Incremental runs recompute only keys in batches not modelled yet. Most keys have a single row: only keys with several
+rows are ranked.
 -#}
 {% macro current_version(staged, dataset, key, content, tie_break=[]) %}
 {%- set key_columns = key | join(', ') -%}
@@ -60,7 +60,7 @@ contested_rows as (
     join batches using (_batch_id)
 ),
 
--- What each batch says of a key, beside what holds.
+-- Each batch's content of a key, and the current version.
 batch_versions as (
     select
         {{ key_columns }},

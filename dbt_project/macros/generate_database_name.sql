@@ -1,5 +1,5 @@
-{#- A model lies in the database that it names. A view of the published file may look at nothing but that file:
-    it has to work in the snapshot, where there is no other. -#}
+{#- Use the database that a model names. A view of the published file may reference only that file:
+    the snapshot has no other database. -#}
 {% macro generate_database_name(custom_database_name, node) -%}
     {{ custom_database_name or target.database }}
 {%- endmacro %}

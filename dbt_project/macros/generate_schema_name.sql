@@ -1,4 +1,4 @@
-{#- A model lands in exactly the schema it names; dbt would put the target's schema before it. -#}
+{#- Use exactly the schema that a model names; dbt would prefix the target's schema. -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {{ custom_schema_name or target.schema }}
 {%- endmacro %}

@@ -1,6 +1,6 @@
 {#-
-Every minute of the days for every status ever seen: the body of a query. The source leaves out zero counts and whole
-minutes alike: a count of 0 is a zero where the minute has any row (is_observed) and unknown where it has none.
+Every minute of the days for every status ever seen, as the body of a query. The source omits zero counts as well as
+whole minutes: a count of 0 is a zero where the minute has any row (is_observed), and unknown where it has none.
 
 days: a relation with the column day; each day once.
 -#}

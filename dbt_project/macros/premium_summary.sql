@@ -1,8 +1,8 @@
 {#-
-The whole body of an aggregate of agency performance at the grain of `by` (a list of columns of the fact).
+The body of an aggregate of agency performance at the grain of `by` (a list of columns of the fact).
 
-Ratios never sum or average: each is recomputed from a numerator and a denominator that do, over the rows that know
-both. The pair stays in the table, so that a page can sum further. A denominator of zero or less has no ratio.
+Ratios are not additive: each is recomputed from the sums of numerator and denominator, over the rows where both are
+known. The pair stays in the table, so that a page can aggregate further. A denominator of zero or less has no ratio.
 -#}
 {% macro premium_summary(by) %}
 with sums as (

@@ -1,4 +1,4 @@
--- The attributes of an agency repeat on its rows; where they differ the latest year holds, and this warns.
+-- The attributes of an agency repeat on its rows; where they differ, the latest year decides and this test warns.
 {{ config(severity='warn', meta={'dagster': {'ref': {'name': 'dim_agency'}}}) }}
 select agency_id, count(distinct row({{ agency_attributes() | join(', ') }})) as variants
 from {{ ref('int_agency_performance_current') }}

@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'fct_agency_performance'}}}) }}
--- Premium and losses of the rows that hold are, to the cent, what their text in the file says; and every key that any
--- file gave is in the mart.
+-- Premium and losses of current rows equal their text in the file to the cent, and every key of any file is in the
+-- mart.
 {% set amounts = {
     'written_premium': 'wrtn_prem_amt',
     'new_business_premium': 'nb_wrtn_prem_amt',
@@ -11,7 +11,7 @@ with mart as (
     select * from {{ ref('fct_agency_performance') }}
 ),
 
-raw_that_holds as (
+current_raw as (
     select raw.*
     from {{ source('raw', 'agency_performance') }} as raw
     semi join mart using (_batch_id, _source_row)
@@ -21,7 +21,7 @@ totals as (
     {% for amount, column in amounts.items() -%}
     select
         '{{ amount }}' as total,
-        (select round(sum(contract.as_number({{ column }})::decimal(38, 4)), 2) from raw_that_holds) as in_raw,
+        (select round(sum(contract.as_number({{ column }})::decimal(38, 4)), 2) from current_raw) as in_raw,
         (select round(sum({{ amount }}), 2) from mart) as in_mart
     union all
     {% endfor -%}

@@ -1,1 +1,1 @@
-"""Conversions: an affiliate's clicks matched to a broker's rows. No other domain is imported here."""
+"""Conversions: an affiliate's conversions matched to a broker's rows. No other domain is imported here."""

@@ -1,9 +1,8 @@
-"""The statistics of matched journeys: every group against the rest, and the sentences whose tests hold.
+"""Statistics of matched journeys: compare every group with the rest, and write the findings that pass their tests.
 
-What is counted stands in the dbt models `conversion_*`; this module compares the counts. An important score is a valid
-score above zero. Of the broker's valid scores nearly all are zero, and the others begin at a step well above it: zero
-says that nothing came of the registration, and the mean score says how much came of the others. A score that is not a
-number is missing, and counts neither way.
+The dbt models `conversion_*` count; this module compares the counts. An important score is a valid score above zero.
+Nearly all valid scores are zero, and the others start well above it: zero means that the registration led to nothing,
+and the mean score measures what the others led to. A score that is not a number is missing and counts neither way.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from quintet.ml.statistics import wilson
 
 @dataclass(frozen=True)
 class Analysis:
-    """The frames of one analysis and its sentences. Those of `COUNTED` are described beside their dbt models."""
+    """The frames of one analysis and its findings. The frames of `COUNTED` are described beside their dbt models."""
 
     funnel: pd.DataFrame
     outcomes: pd.DataFrame
@@ -47,7 +46,7 @@ class Analysis:
 
 
 def analyse(counted: Mapping[str, pd.DataFrame]) -> Analysis:
-    """Compare what was counted, and say what holds.
+    """Return the comparisons of the counts and their findings.
 
     counted: a frame for each of `frames.COUNTED` and `frames.COUNTS`.
     """
@@ -69,14 +68,14 @@ def analyse(counted: Mapping[str, pd.DataFrame]) -> Analysis:
 
 
 def rates(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return the measures by the levels of each dimension, every one against the rest.
+    """Return each measure by the levels of each dimension, each level against the rest.
 
     cells: as the dbt model `conversion_cells` counts them.
 
-    measure, dimension, level; n (sessions), rows (all clicks or matched rows, however many of one session), total,
+    measure, dimension, level; n (sessions), rows (all conversions or matched rows, not one per session), total,
     mean, low, high (95%); rest_mean, difference, adjusted (within equals, see `EQUALS`), each with _low and _high;
     compared, p_value, q_value (over all comparisons of the frame, null where too few rows are expected), is_finding
-    (q_value at most LARGEST_Q, the interval within equals leaves out zero, the plain difference points the same way).
+    (q_value at most LARGEST_Q, the interval within equals excludes zero, the plain difference has the same sign).
     """
     parts = []
     for measure in MEASURES:
@@ -97,7 +96,7 @@ def rates(cells: pd.DataFrame) -> pd.DataFrame:
 
 def session_scores(counts: pd.DataFrame) -> pd.DataFrame:
     """Return one row: sessions (with two or more scored rows), with_important, all_important; share, low, high (of the
-    last two); important_share (of all scored rows): what another row would be at random.
+    last two); important_share (of all scored rows): the share expected at random.
 
     counts: as the dbt model `conversion_session_counts` counts them.
     """
@@ -107,12 +106,12 @@ def session_scores(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def residency(counts: pd.DataFrame) -> pd.DataFrame:
-    """Return how often the residency is another than the IP country, by the latter, where both are known.
+    """Return how often the residency differs from the IP country, by IP country, where both are known.
 
     counts: as the dbt model `conversion_residency_counts` counts them.
 
-    ip_iso2, n (rows, one a session), total (of another residency), mean, low, high, rest_mean, difference with _low and
-    _high, p_value, q_value, commonest (residency among those of another), commonest_rows; the largest first.
+    ip_iso2, n (rows, one per session), total (another residency), mean, low, high, rest_mean, difference with _low and
+    _high, p_value, q_value, commonest (most frequent other residency), commonest_rows; the largest first.
     """
     total = counts["elsewhere"].astype("float64")
     cells = counts[["ip_iso2", "n"]].assign(stratum="", total=total, squares=total, cubes=total)
@@ -128,7 +127,7 @@ def residency(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def residency_summary(counts: pd.DataFrame) -> pd.DataFrame:
-    """Return the broker rows by how residency and IP country stand to each other, and how good they are.
+    """Return the broker rows by whether residency and IP country agree, with their share of important scores.
 
     counts: as the dbt model `conversion_residency_case_counts` counts them.
 

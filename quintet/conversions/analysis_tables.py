@@ -1,7 +1,7 @@
-"""The analysis as tables: made once in a run, read by pages, reports and routes.
+"""The analysis as tables: written once per run, read by pages, reports and routes.
 
-dbt counts (`frames.COUNTED`, `frames.COUNTS`); this module writes what is computed from the counts, and reads all
-of it back from a snapshot.
+dbt counts (`frames.COUNTED`, `frames.COUNTS`); this module writes the results computed from the counts, and reads the
+whole analysis from a snapshot.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ FRAMES = tuple(field.name for field in fields(Analysis) if field.name != "insigh
 COMPUTED = tuple(name for name in FRAMES if name not in COUNTED)
 
 TABLES = tuple(f"ml.conversion_{name}" for name in (*COMPUTED, "insights"))
-"""What `write_analysis` writes; dbt writes the other frames."""
+"""The tables that `write_analysis` writes; dbt writes the other frames."""
 
 _INSIGHT_TYPES = {field.name: "float64" if field.name == "q_value" else "str" for field in fields(Insight)}
 
 
 def write_analysis(connection: duckdb.DuckDBPyConnection) -> Analysis:
-    """Analyse what was counted and replace `TABLES`, all of them or none. connection: to the warehouse."""
+    """Analyse the counts and replace `TABLES` in one transaction. connection: to the warehouse."""
     analysis = analyse({name: read_frame(connection, name) for name in (*COUNTED, *COUNTS)})
     sentences = pd.DataFrame([asdict(insight) for insight in analysis.insights], columns=list(_INSIGHT_TYPES))
     frames = {name: getattr(analysis, name) for name in COMPUTED} | {"insights": sentences.astype(_INSIGHT_TYPES)}
@@ -52,5 +52,5 @@ def read_analysis(cursor: duckdb.DuckDBPyConnection) -> Analysis:
 
 
 def read_frame(cursor: duckdb.DuckDBPyConnection, name: str) -> pd.DataFrame:
-    """Return a table `ml.conversion_*` in its order."""
+    """Return a table `ml.conversion_*` in its stored order."""
     return cursor.execute(f"select * exclude (place) from ml.conversion_{name} order by place").df()

@@ -1,4 +1,4 @@
-"""From probabilities to decisions: the threshold, and one row for each click and one click for each row."""
+"""Turn link probabilities into matches: the threshold and the one-to-one assignment."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from scipy.sparse.csgraph import connected_components
 _PACK_ROWS = 150
 _TIE, _TIE_OF_TIES = 1e-7, 1e-9
 _BELOW_HALF = 0.95
-_LEAST_THRESHOLD = 0.1  # what is less likely helps nobody
+_LEAST_THRESHOLD = 0.1  # less likely pairs are of no use
 
 
 def best_threshold(probability: np.ndarray, links: float) -> float:
-    """The threshold that gives the largest expected F1.
+    """Return the threshold that gives the largest expected F1.
 
-    The threshold is half of the largest F1, less a little: F1 is flat there, and pairs that are all but even (two equal
-    rows after one click) stay on one side of it whatever the noise of the calibration.
+    The threshold is slightly below half of the largest F1: F1 is flat there, and nearly equal pairs (two equal rows
+    after one conversion) stay on one side of it despite the noise of the calibration.
 
-    probability: of each pair that may be kept. links: expected number of true links, those out of reach too.
+    probability: of each pair that may be matched. links: expected number of true links, including those out of reach.
     """
     falling = np.sort(probability[probability > 0])[::-1]
     if not len(falling) or links <= 0:
@@ -31,23 +31,23 @@ def best_threshold(probability: np.ndarray, links: float) -> float:
     return max(_BELOW_HALF * float(f1.max()) / 2, _LEAST_THRESHOLD)
 
 
-def one_to_one(row: np.ndarray, click: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    """The pairs to keep, as a mask: the largest sum of `gain`, exactly, with each row and each click at most once.
+def one_to_one(row: np.ndarray, conversion: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """Return the pairs to keep, as a mask: the exact largest sum of `gain` with each row and conversion at most once.
 
-    row, click: numbers of each pair, whose order is canonical; gain: above 0. Each connected component is decided by
-    itself: several share a matrix, which changes nothing, as ties are broken by the order within the component.
+    row, conversion: by pair, in canonical order; gain: above 0. Each connected component is solved independently.
+    Several share a matrix, which does not change the result: ties are broken by the order within the component.
     """
     kept = np.zeros(len(row), dtype=bool)
     if not len(row):
         return kept
     _, row_number = np.unique(row, return_inverse=True)
-    _, click_number = np.unique(click, return_inverse=True)
-    alone = (np.bincount(row_number)[row_number] == 1) & (np.bincount(click_number)[click_number] == 1)
+    _, conversion_number = np.unique(conversion, return_inverse=True)
+    alone = (np.bincount(row_number)[row_number] == 1) & (np.bincount(conversion_number)[conversion_number] == 1)
     kept[alone] = True
     rest = np.flatnonzero(~alone)
     if not len(rest):
         return kept
-    rows, columns = row_number[rest], click_number[rest]
+    rows, columns = row_number[rest], conversion_number[rest]
     size = int(rows.max()) + 1
     graph = coo_array((np.ones(len(rest)), (rows, columns + size)), shape=(size + int(columns.max()) + 1,) * 2)
     _, labels = connected_components(graph, directed=False)
@@ -75,20 +75,20 @@ def one_to_one(row: np.ndarray, click: np.ndarray, gain: np.ndarray) -> np.ndarr
 
 
 class _Places:
-    """Members of components numbered one after another: `number` over all, `within` its component, `sizes` of each."""
+    """Members of components, numbered: `number` over all components, `within` its component, `sizes` by component."""
 
     def __init__(self, number: np.ndarray, within: np.ndarray, sizes: np.ndarray) -> None:
         self.number, self.within, self.sizes = number, within, sizes
 
 
 def _tie_break(row: _Places, column: _Places, component: np.ndarray) -> np.ndarray:
-    """What to add to each pair's gain so that of equal sums one is the largest, whatever else is decided with it.
+    """Return what to add to each pair's gain so that equal sums have one winner, independent of other components.
 
-    The sum that pairs in order, earlier rows with earlier clicks; of those that do so equally well, one by lot.
+    Pairing in order (earlier rows with earlier conversions) wins; ties among those are broken by a hash.
     """
     in_order = (1.0 + row.within) * (1.0 + column.within) / (row.sizes * column.sizes)[component]
-    lot = pd.util.hash_array((row.within << 32) + column.within) / 2.0**64
-    return _TIE * in_order + _TIE_OF_TIES * lot
+    noise = pd.util.hash_array((row.within << 32) + column.within) / 2.0**64
+    return _TIE * in_order + _TIE_OF_TIES * noise
 
 
 def _places(component: np.ndarray, member: np.ndarray) -> _Places:

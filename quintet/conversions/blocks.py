@@ -1,4 +1,4 @@
-"""What of the calendar has to be matched anew, and the tables in which results are kept."""
+"""The calendar blocks to match again, and the tables that store the results."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ create table if not exists {schema}.matches (
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection, schema: str) -> None:
-    """The tables of results, if they are not there: match_blocks, match_pairs, matches."""
+    """Create the result tables match_blocks, match_pairs and matches where they are missing."""
     connection.execute(_TABLES.format(schema=schema))
 
 
 def stale_blocks(
-    connection: duckdb.DuckDBPyConnection, clicks: str, rows: str, window: Window, model_version: str, schema: str
+    connection: duckdb.DuckDBPyConnection, conversions: str, rows: str, window: Window, model_version: str, schema: str
 ) -> pd.DataFrame:
-    """The blocks whose windows hold other rows than when they were matched, or were matched by another model.
+    """Return the blocks whose windows have changed since they were matched, or were matched by another model.
 
-    Columns block, digest, clicks, broker_rows (of the window); a block that holds nothing any more has a null digest.
-    The digest is a sum over the rows: their order does not matter.
+    Columns block, digest, clicks (conversions), broker_rows (of the window); an emptied block has a null digest. The
+    digest is a sum over the rows: their order does not matter.
     """
     halo_hours, width_hours = window.halo_seconds // _HOUR, window.width_seconds // _HOUR
     return connection.execute(
@@ -50,7 +50,7 @@ def stale_blocks(
         with hours as (
             select at_second // {_HOUR} as hour, sum(hash(conversion_id, at_second, country)) as content,
                 count(*) as clicks, 0 as broker_rows
-            from {clicks} group by all
+            from {conversions} group by all
             union all
             select at_second // {_HOUR}, sum(hash(broker_row_id, partner_number, at_second, ip, residency)), 0, count(*)
             from {rows} group by all
@@ -78,7 +78,7 @@ def stale_blocks(
 
 
 def chunks(stale: pd.DataFrame) -> Iterator[np.ndarray]:
-    """The blocks, some at a time: as many as fit in memory well, whatever the density of the rows."""
+    """Yield the blocks in chunks that fit in memory at any density of rows."""
     if stale.empty:
         return
     held = (stale["clicks"] + stale["broker_rows"]).to_numpy()
@@ -88,5 +88,5 @@ def chunks(stale: pd.DataFrame) -> Iterator[np.ndarray]:
 
 
 def widened(blocks: np.ndarray, by: int) -> np.ndarray:
-    """The blocks and their neighbours up to `by` blocks away, in order."""
+    """Return the blocks and their neighbours up to `by` blocks away, in order."""
     return np.unique((blocks[:, None] + np.arange(-by, by + 1)[None, :]).ravel())

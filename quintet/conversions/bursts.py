@@ -1,4 +1,4 @@
-"""Which clicks come in a burst: more of one country within minutes than chance brings."""
+"""Detect bursts: more conversions of one country within minutes than expected at random."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _CHANCE = 1e-4
 
 
 def in_burst(group: np.ndarray, at: np.ndarray, span_seconds: int) -> np.ndarray:
-    """By click whether so many others of its group lie within `AROUND_SECONDS` as chance hardly ever brings.
+    """Return for each conversion whether unusually many others of its group lie within `AROUND_SECONDS`.
 
-    group: a number for each country of each window; at: seconds. span_seconds: how long a window is. Chance is a
-    Poisson process of the group's own rate: what is usual for a country is no burst.
+    group: a number for each country of each window; at: seconds. span_seconds: the length of a window. The baseline is
+    a Poisson process at the group's own rate, so that a busy country is not a burst.
     """
     if not len(at):
         return np.zeros(0, dtype=bool)

@@ -1,8 +1,8 @@
-"""Which clicks may have become which row: the pairs that later steps weigh, by calendar block.
+"""Candidate pairs of conversions and broker rows, by calendar block.
 
-A block is a stretch of the calendar; its window reaches beyond it on both sides by a halo, so that the clicks of the
-block meet all the rows and rivals they have. Within a block everything has one canonical order, by content: sums of
-floats and ties come out the same however the rows arrived.
+A block is a stretch of the calendar; its window extends it on both sides by a halo, so that it includes all the rows
+and rivals of the block's conversions. Within a block everything is ordered by content: float sums and ties do not
+depend on the order in which rows arrived.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _CODE = "coalesce((ascii({column}) - 65) * 26 + ascii({column}[2]) - 65, -1)::sm
 
 
 def country_name(code: int) -> str:
-    """The ISO alpha-2 code of a country's number, "" for the unknown."""
+    """Return the ISO alpha-2 code of a country number, "" for the unknown country."""
     return "" if code == UNKNOWN else chr(65 + code // 26) + chr(65 + code % 26)
 
 
 def by_country(shares: Mapping[str, float], rest: float) -> np.ndarray:
-    """Shares as an array by country number; the unknown country is the last element, so that index -1 finds it."""
+    """Return shares as an array by country number; the unknown country is last, at index -1."""
     array = np.full(COUNTRY_CODES + 1, float(rest))
     for name, share in shares.items():
         array[(ord(name[0]) - 65) * 26 + ord(name[1]) - 65 if name else UNKNOWN] = share
@@ -46,45 +46,45 @@ def by_country(shares: Mapping[str, float], rest: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class MatchInput:
-    """What is matched: two relations of the connection, each a table or view by name or a query in brackets.
+    """The input of matching: two relations of the connection, each a table or view by name or a query in brackets.
 
-    clicks: conversion_id (bigint), country_iso2 (null if unknown), created_at (UTC). An id given twice
-    for about one time is one click, of an unknown country if its countries differ.
-    broker_rows: broker_row_id (text, unique), partner (text), broker_at (as the partner's clock says), residency_iso2,
+    conversions: conversion_id (bigint), country_iso2 (null if unknown), created_at (UTC). Rows of one id at about the
+    same time are one conversion; its country is unknown if they differ.
+    broker_rows: broker_row_id (text, unique), partner (text), broker_at (on the partner's clock), residency_iso2,
     ip_iso2 (null if unknown).
     """
 
-    clicks: str
+    conversions: str
     broker_rows: str
 
 
 def partner_of(file_column: str) -> str:
-    """SQL: the partner that a file's name tells: without ending, dates, numbers and words such as "part"."""
+    """Return SQL for the partner in a file's name: without ending, dates, numbers and words such as "part"."""
     stem = rf"regexp_replace(lower({file_column}), '(\.[a-z][a-z0-9]*)+$', '')"
     ended = rf"regexp_replace({stem}, '([\s_.()-]+([0-9]+|part|batch|chunk|split))+[\s_.()-]*$', '')"
     return rf"coalesce(nullif(regexp_replace({ended}, '^[0-9\s_.()-]+', ''), ''), 'broker')"
 
 
-def typed_clicks(data: MatchInput) -> str:
-    """SQL: conversion_id, at_second (Unix seconds), country (number)."""
+def typed_conversions(data: MatchInput) -> str:
+    """Return SQL with the columns conversion_id, at_second (Unix seconds), country (number)."""
     return f"""(
         select conversion_id, {_SECONDS.format(column="created_at")} as at_second,
             {_CODE.format(column="country_iso2")} as country
-        from {data.clicks} where created_at is not null and conversion_id is not null
+        from {data.conversions} where created_at is not null and conversion_id is not null
     )"""
 
 
-def one_by_id(clicks: str) -> str:
-    """SQL: each click once; one that is given with two countries has none."""
+def one_by_id(conversions: str) -> str:
+    """Return SQL with each conversion once; its country is unknown where it has two."""
     return f"""(
         select conversion_id, min(at_second) as at_second,
             case when min(country) = max(country) then min(country) else {UNKNOWN}::smallint end as country
-        from {clicks} group by conversion_id
+        from {conversions} group by conversion_id
     )"""
 
 
 def typed_rows(data: MatchInput) -> str:
-    """SQL: broker_row_id, partner, own_at (Unix seconds by the partner's clock), ip, residency (country numbers)."""
+    """Return SQL with broker_row_id, partner, own_at (Unix seconds, partner's clock), ip, residency (numbers)."""
     return f"""(
         select broker_row_id, partner, {_SECONDS.format(column="broker_at")} as own_at,
             {_CODE.format(column="ip_iso2")} as ip, {_CODE.format(column="residency_iso2")} as residency
@@ -93,7 +93,7 @@ def typed_rows(data: MatchInput) -> str:
 
 
 def stretches(model: MatchingModel) -> pd.DataFrame:
-    """The clocks as a table: partner, partner_number, from_at, until_at, offset_seconds; stretches meet."""
+    """Return the clocks as a table: partner, partner_number, from_at, until_at, offset_seconds; without gaps."""
     rows = []
     for number, (name, partner) in enumerate(sorted(model.partners.items())):
         starts = [-(2**40), *(stretch.from_at for stretch in partner.clock[1:]), 2**40]
@@ -114,7 +114,7 @@ def stretches(model: MatchingModel) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Window:
-    """How the calendar is cut: blocks of `width_seconds` from the epoch, with `halo_seconds` on both sides.
+    """The calendar's division: blocks of `width_seconds` from the epoch, with `halo_seconds` on both sides.
 
     Both are whole hours.
     """
@@ -125,36 +125,36 @@ class Window:
 
 @dataclass(frozen=True)
 class WindowArrays:
-    """Clicks and rows in the windows of some blocks, in canonical order within each block.
+    """Conversions and rows in the windows of some blocks, in canonical order within each block.
 
-    clicks: block, place, country, at_second, own (whether in the block itself), in_burst. rows: block, place,
+    conversions: block, place, country, at_second, own (whether inside the block itself), in_burst. rows: block, place,
     at_second (our clock), partner (number in the order of names), ip, residency, own. place: in the tables of
     `write_ordered`.
     """
 
     window: Window
-    clicks: pd.DataFrame
+    conversions: pd.DataFrame
     rows: pd.DataFrame
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Pairs of what is laid out, by row and click.
+    """Candidate pairs, ordered by row and conversion.
 
-    By pair: row, click (positions in `rows` and `clicks`), lag (seconds), agrees (whether a country of the row is the
-    click's).
+    By pair: row, conversion (positions in `rows` and `conversions`), lag (seconds), agrees (whether a country of the
+    row equals the conversion's).
     """
 
     laid: WindowArrays
     row: np.ndarray
-    click: np.ndarray
+    conversion: np.ndarray
     lag: np.ndarray
     agrees: np.ndarray
 
     @property
-    def clicks(self) -> pd.DataFrame:
+    def conversions(self) -> pd.DataFrame:
         """As laid out."""
-        return self.laid.clicks
+        return self.laid.conversions
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -164,30 +164,29 @@ class Candidates:
 
 def write_ordered(
     connection: duckdb.DuckDBPyConnection,
-    clicks: str,
+    conversions: str,
     rows: str,
     window: Window,
     blocks: np.ndarray,
     name: str,
     further_hours: int = 0,
 ) -> None:
-    """Write what the windows of `blocks` may hold to the temporary tables {name}_clicks and {name}_rows.
+    """Write the contents of the windows of `blocks` to the temporary tables {name}_conversions and {name}_rows.
 
-    clicks: typed clicks. rows: broker_row_id, partner_number, at_second (our clock), ip, residency. Both gain `place`,
-    which numbers them by time and content: however they arrived, their order is one. further_hours: the windows are
-    taken wider by so much.
+    conversions: typed conversions. rows: broker_row_id, partner_number, at_second (our clock), ip, residency. Both
+    gain `place`, a number by time and content. further_hours: extends the windows on both sides.
     """
     width, reach = window.width_seconds // _HOUR, window.halo_seconds // _HOUR + further_hours
     hours = np.unique(blocks.astype(np.int64)[:, None] * width + np.arange(-reach, width + reach)[None, :])
     connection.register("near_hours", pd.DataFrame({"hour": hours}))
     first, last = (int(hours[0]), int(hours[-1])) if len(hours) else (0, -1)
-    # The range is asked first: it spares all other columns of the rows outside it.
+    # The range comes first: other columns are then not read for rows outside it.
     near = (
         f"at_second >= {first * _HOUR} and at_second < {(last + 1) * _HOUR} "
         f"and at_second // {_HOUR} in (select hour from near_hours)"
     )
     for side, near_ones, order in (
-        ("clicks", one_by_id(f"(select * from {clicks} where {near})"), "at_second, country, conversion_id"),
+        ("conversions", one_by_id(f"(select * from {conversions} where {near})"), "at_second, country, conversion_id"),
         ("rows", f"(select * from {rows} where {near})", "at_second, partner_number, ip, residency, broker_row_id"),
     ):
         connection.execute(
@@ -198,9 +197,9 @@ def write_ordered(
 
 
 def lay_out(
-    connection: duckdb.DuckDBPyConnection, clicks: str, rows: str, window: Window, blocks: np.ndarray
+    connection: duckdb.DuckDBPyConnection, conversions: str, rows: str, window: Window, blocks: np.ndarray
 ) -> WindowArrays:
-    """The windows of `blocks`. clicks, rows: tables of `write_ordered`."""
+    """Return the windows of `blocks`. conversions, rows: tables of `write_ordered`."""
     connection.register("wanted_blocks", pd.DataFrame({"block": blocks.astype(np.int64)}))
     width, halo = window.width_seconds, window.halo_seconds
     in_blocks = f"unnest(generate_series((at_second - {halo}) // {width}, (at_second + {halo}) // {width})) as block"
@@ -214,29 +213,29 @@ def lay_out(
             order by {order}
         """).df()
 
-    found_clicks = laid(clicks, "country", "block, place")
+    found_conversions = laid(conversions, "country", "block, place")
     found_rows = laid(rows, "partner_number as partner, ip, residency", "block, partner, place")
     connection.unregister("wanted_blocks")
-    country = found_clicks["country"].to_numpy()
-    group = found_clicks["block"].to_numpy().astype(np.int64) * (COUNTRY_CODES + 1) + country
-    burst = in_burst(group, found_clicks["at_second"].to_numpy(), width + 2 * halo) & (country != UNKNOWN)
-    return WindowArrays(window, found_clicks.assign(in_burst=burst), found_rows)
+    country = found_conversions["country"].to_numpy()
+    group = found_conversions["block"].to_numpy().astype(np.int64) * (COUNTRY_CODES + 1) + country
+    burst = in_burst(group, found_conversions["at_second"].to_numpy(), width + 2 * halo) & (country != UNKNOWN)
+    return WindowArrays(window, found_conversions.assign(in_burst=burst), found_rows)
 
 
 def find_candidates(laid: WindowArrays, horizon_seconds: int, any_country_seconds: int) -> Candidates:
-    """The candidates in what is laid out.
+    """Return the candidate pairs of the windows.
 
-    Of each country that a row names, through residency and through IP, the nearest `LARGEST_PER_ROW` clicks before it;
-    of any other country those within `any_country_seconds`, at most `LARGEST_OF_ANY_COUNTRY`.
+    For each country of a row, by residency and by IP: the nearest `LARGEST_PER_ROW` conversions before it; of any
+    other country: those within `any_country_seconds`, at most `LARGEST_OF_ANY_COUNTRY`.
     """
     country, ip, residency = (
         frame[name].to_numpy()
-        for frame, name in ((laid.clicks, "country"), (laid.rows, "ip"), (laid.rows, "residency"))
+        for frame, name in ((laid.conversions, "country"), (laid.rows, "ip"), (laid.rows, "residency"))
     )
     known = np.flatnonzero(country != UNKNOWN)
     by_ip, by_residency = np.flatnonzero(ip != UNKNOWN), np.flatnonzero((residency != UNKNOWN) & (residency != ip))
-    row, click = _nearest_before(
-        _Keys.of(laid.window, laid.clicks, known, country[known]),
+    row, conversion = _nearest_before(
+        _Keys.of(laid.window, laid.conversions, known, country[known]),
         _Keys.of(
             laid.window,
             laid.rows,
@@ -246,25 +245,26 @@ def find_candidates(laid: WindowArrays, horizon_seconds: int, any_country_second
         horizon_seconds,
         LARGEST_PER_ROW,
     )
-    other_row, other_click = _nearest_before(
-        _Keys.of(laid.window, laid.clicks, np.arange(len(country))),
+    other_row, other_conversion = _nearest_before(
+        _Keys.of(laid.window, laid.conversions, np.arange(len(country))),
         _Keys.of(laid.window, laid.rows, np.arange(len(ip))),
         any_country_seconds,
         LARGEST_OF_ANY_COUNTRY,
     )
-    other = country[other_click]
+    other = country[other_conversion]
     is_other = ((other != ip[other_row]) & (other != residency[other_row])) | (other == UNKNOWN)
     agrees = np.repeat([True, False], [len(row), int(is_other.sum())])
-    row, click = np.concatenate([row, other_row[is_other]]), np.concatenate([click, other_click[is_other]])
-    order = np.argsort(row * len(country) + click)
-    row, click, agrees = row[order], click[order], agrees[order]
-    lag = laid.rows["at_second"].to_numpy()[row] - laid.clicks["at_second"].to_numpy()[click]
-    return Candidates(laid, row, click, lag, agrees)
+    row = np.concatenate([row, other_row[is_other]])
+    conversion = np.concatenate([conversion, other_conversion[is_other]])
+    order = np.argsort(row * len(country) + conversion)
+    row, conversion, agrees = row[order], conversion[order], agrees[order]
+    lag = laid.rows["at_second"].to_numpy()[row] - laid.conversions["at_second"].to_numpy()[conversion]
+    return Candidates(laid, row, conversion, lag, agrees)
 
 
 @dataclass(frozen=True)
 class _Keys:
-    """Clicks or rows in order of block, country and time: `key` is one number for the three, `place` in the frame."""
+    """Conversions or rows by block, country and time: `key` encodes all three; `place`: the position in the frame."""
 
     key: np.ndarray
     place: np.ndarray
@@ -279,13 +279,13 @@ class _Keys:
         return cls(key[order], place[order])
 
 
-def _nearest_before(clicks: _Keys, rows: _Keys, reach_seconds: int, largest: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of row and click: for each row the last clicks of its block and country within the reach.
+def _nearest_before(conversions: _Keys, rows: _Keys, reach_seconds: int, largest: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs of row and conversion: for each row the last conversions of its block and country within the reach.
 
-    Each row looks up a range of the clicks' keys, so that it meets no more clicks than it may keep.
+    Each row looks up a range of the conversions' keys, so that no row gets more candidates than `largest`.
     """
-    until = np.searchsorted(clicks.key, rows.key, side="right")
-    count = np.minimum(until - np.searchsorted(clicks.key, rows.key - reach_seconds, side="right"), largest)
+    until = np.searchsorted(conversions.key, rows.key, side="right")
+    count = np.minimum(until - np.searchsorted(conversions.key, rows.key - reach_seconds, side="right"), largest)
     last = np.repeat(until - 1, count)
     nth = np.arange(len(last)) - np.repeat(np.cumsum(count) - count, count)
-    return np.repeat(rows.place, count), clicks.place[last - nth]
+    return np.repeat(rows.place, count), conversions.place[last - nth]

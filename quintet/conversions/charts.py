@@ -1,6 +1,6 @@
-"""The conversions figures: from a frame to a chart, its table and the sentence that says its main number.
+"""The conversions figures: each a chart with its table and a sentence with its main number.
 
-Every function takes an empty frame too, and then gives a figure without a chart whose note says what to do.
+Of an empty frame every function returns a figure without a chart, with a note on what to do.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from quintet.conversions.insights import DIMENSIONS, NOT_MAPPED, Measure, countr
 from quintet.presentation.design import Column, Figure, Kind, compact, format_value, tooltips
 
 SHOWN_LEVELS = 15
-"""The largest levels of a dimension are drawn; the table has all."""
+"""The number of levels drawn, largest first; the table has all of them."""
 
-SIDES: Mapping[str, str] = MappingProxyType({"clicks": "Clicks", "broker_rows": "Broker rows"})
+SIDES: Mapping[str, str] = MappingProxyType({"clicks": "Conversions", "broker_rows": "Broker rows"})
 STEPS: Mapping[str, str] = MappingProxyType(
     {
         "all": "All",
@@ -35,9 +35,9 @@ OUTCOMES: Mapping[str, str] = MappingProxyType(
         "no_candidate": "No candidate",
         "country_never_seen": "Country never seen on the other side",
         "country_unknown": "Country unknown",
-        "lost_to_better": "Lost to a better one",
-        "below_threshold": "Too unlikely",
-        "partner_not_learned": "Partner not learned yet",
+        "lost_to_better": "Likeliest candidate matched to another",
+        "below_threshold": "Below the threshold",
+        "partner_not_learned": "Model not trained on the partner yet",
     }
 )
 _TITLES: Mapping[Measure, str] = MappingProxyType(
@@ -48,17 +48,17 @@ _TITLES: Mapping[Measure, str] = MappingProxyType(
     }
 )
 _NO_ROWS = (
-    "There is nothing to draw yet. Drop a conversions file and a broker file into their inboxes and run "
+    "There is no data yet. Drop a conversions file and a broker file into their inboxes and run "
     "`make run SELECT=conversions`."
 )
 _PERCENT_AXIS = alt.Axis(title=None, format="~%", grid=True)
 _LABEL_LIMIT = 230
-_ROOM_FOR_WORDS = 1.35
-"""How far an axis reaches beyond its longest bar or interval, by its length: the label beside it must fit."""
+_LABEL_FACTOR = 1.35
+"""The factor by which an axis extends beyond its longest bar or interval, so that the label beside it fits."""
 
 
 def funnel(steps: pd.DataFrame, side: str) -> Figure:
-    """How many rows of a side come how far, as bars. steps: as `insights.funnel` gives it."""
+    """Draw the rows of a side by step of the funnel, as bars. steps: dbt's `conversion_funnel`."""
     columns = (Column("label", "Step"), Column("rows", "Rows", "count"), Column("share", "Share", "percent"))
     rows = steps[steps["side"] == side].reset_index(drop=True)
     rows = rows.assign(label=rows["step"].map(STEPS))
@@ -72,7 +72,7 @@ def funnel(steps: pd.DataFrame, side: str) -> Figure:
 
 
 def outcomes(frame: pd.DataFrame, side: str) -> Figure:
-    """Why rows of a side are not matched, as bars. frame: as `insights.outcomes` gives it."""
+    """Draw the reasons of unmatched rows of a side, as bars. frame: dbt's `conversion_outcomes`."""
     columns = (Column("label", "Reason"), Column("rows", "Rows", "count"), Column("share", "Share", "percent"))
     rows = frame[(frame["side"] == side) & (frame["outcome"] != "matched")].reset_index(drop=True)
     rows = rows.assign(label=rows["outcome"].map(lambda name: OUTCOMES.get(name, name)))
@@ -80,13 +80,13 @@ def outcomes(frame: pd.DataFrame, side: str) -> Figure:
     if rows.empty:
         return _empty(f"unmatched-{side}", title, rows, columns)
     first = rows.iloc[0]
-    alternative = f"{rows['rows'].sum():,} are not matched; the commonest reason: {first['label'].lower()}, "
+    alternative = f"{rows['rows'].sum():,} are not matched; the most frequent reason: {first['label'].lower()}, "
     alternative += f"{first['rows']:,} ({first['share']:.1%} of all {SIDES[side].lower()})."
     return _bars(f"unmatched-{side}", title, alternative, rows, columns)
 
 
 def lag(frame: pd.DataFrame, partner: str) -> Figure:
-    """The lags of matched pairs, as bars, and what the model has learned, as points. frame: as `insights.lags`."""
+    """Draw the lags of matched pairs, as bars, and the trained distribution, as points. frame: `conversion_lags`."""
     columns = (
         Column("bin", "Lag", unit="seconds"),
         Column("rows", "Matched pairs", "count"),
@@ -100,7 +100,7 @@ def lag(frame: pd.DataFrame, partner: str) -> Figure:
         .astype(str)
         .where(single, rows["from_second"].astype(str) + "–" + rows["until_second"].astype(str))
     )
-    title = f"Time from click to broker row at {partner}, share of matched pairs by seconds"
+    title = f"Time from conversion to broker row at {partner}, share of matched pairs by seconds"
     if rows.empty or not rows["rows"].sum():
         return _empty("lag", title, rows, columns)
     x = alt.X(
@@ -115,15 +115,15 @@ def lag(frame: pd.DataFrame, partner: str) -> Figure:
         f"{rows['rows'].sum():,} matched pairs; half of them within {middle} s, the longest lag is below "
         f"{rows.loc[rows['rows'] > 0, 'until_second'].max()} s."
     )
-    note = "Bars: matched pairs. Points: the distribution that the model has learned without labels."
+    note = "Bars: matched pairs. Points: the distribution that the model was trained to, without labels."
     chart = alt.layer(bars, points).properties(height=240)
     return Figure("lag", title, alternative, chart, rows, columns, note=note, height=240)
 
 
 def rates_by(rates: pd.DataFrame, measure: Measure, dimension: str, count: int = SHOWN_LEVELS) -> Figure:
-    """A measure by the largest levels of a dimension, each with its 95% interval, against the mean of all.
+    """Draw a measure by the largest levels of a dimension, with 95% intervals and the overall mean.
 
-    rates: as `insights.rates` gives it. Filled points differ from the rest, among their equals and after correction.
+    rates: as `analysis.rates` returns it. Filled points differ from the rest, among equals and after correction.
     """
     columns = _rate_columns(measure, dimension)
     rows = rates[(rates["measure"] == measure) & (rates["dimension"] == dimension)]
@@ -143,10 +143,10 @@ def rates_by(rates: pd.DataFrame, measure: Measure, dimension: str, count: int =
     )
     base = alt.Chart(_plain(shown, columns, "label", "text", "low", "high", "is_finding", "mean"))
     axis = alt.Axis(title=None, grid=True) if measure == "mean_score" else _PERCENT_AXIS
-    least = 0.0 if measure != "match_rate" else float(shown["low"].min())
-    x = alt.X("low:Q", axis=axis, scale=_with_room(min(least, float(shown["low"].min())), float(shown["high"].max())))
+    least = float(shown["low"].min()) if measure == "match_rate" else min(0.0, float(shown["low"].min()))
+    x = alt.X("low:Q", axis=axis, scale=_label_scale(least, float(shown["high"].max())))
     lines = base.mark_rule(strokeWidth=2, opacity=0.45).encode(x=x, x2="high:Q", y=y, tooltip=tooltips(columns))
-    # a layer without a row would leave its axis without an extent
+    # an empty layer would leave its axis without an extent
     points = [
         base.transform_filter(alt.datum.is_finding == is_finding)
         .mark_point(filled=is_finding)
@@ -176,7 +176,7 @@ def rates_by(rates: pd.DataFrame, measure: Measure, dimension: str, count: int =
 
 
 def match_rate_by_day(rates: pd.DataFrame) -> Figure:
-    """The match rate day by day as a line with its 95% band. rates: as `insights.rates` gives it."""
+    """Draw the match rate by day, as a line with its 95% band. rates: as `analysis.rates` returns it."""
     columns = _rate_columns("match_rate", "day")
     rows = rates[(rates["measure"] == "match_rate") & (rates["dimension"] == "day")].sort_values("level")
     rows = rows.assign(label=rows["level"]).reset_index(drop=True)
@@ -196,7 +196,7 @@ def match_rate_by_day(rates: pd.DataFrame) -> Figure:
     worst = rows.nsmallest(1, "mean").iloc[0]
     overall = rows["total"].sum() / rows["n"].sum()
     alternative = f"{overall:.1%} over all days; lowest on {worst['level']} with {worst['mean']:.1%}."
-    note = "The axis does not begin at zero. Clicks outside the broker's time span are left out."
+    note = "The axis does not begin at zero. Conversions outside the broker's time span are excluded."
     return Figure(
         *("match-rate-by-day", title, alternative, alt.layer(band, line).properties(height=220), rows, columns),
         note=note,
@@ -205,7 +205,7 @@ def match_rate_by_day(rates: pd.DataFrame) -> Figure:
 
 
 def residency(frame: pd.DataFrame, count: int = SHOWN_LEVELS) -> Figure:
-    """Which share of rows resides elsewhere than the IP says, by country of the IP. frame: `insights.residency`."""
+    """Draw the share of rows whose residency differs from the IP country. frame: as `analysis.residency`."""
     columns = (
         Column("label", "IP country"),
         Column("n", "Rows", "count"),
@@ -218,7 +218,7 @@ def residency(frame: pd.DataFrame, count: int = SHOWN_LEVELS) -> Figure:
         label=[country_name(code) for code in frame["ip_iso2"]],
         other=frame["commonest"].map(country_name, na_action="ignore"),
     )
-    title = "Rows that reside elsewhere than their IP says, by IP country, with 95% interval"
+    title = "Rows whose residency differs from their IP country, by IP country, with 95% interval"
     if rows.empty:
         return _empty("residency", title, rows, columns)
     shown = rows.nlargest(count, "n").sort_values(["mean", "label"], ascending=[False, True], ignore_index=True)
@@ -226,7 +226,7 @@ def residency(frame: pd.DataFrame, count: int = SHOWN_LEVELS) -> Figure:
     base = alt.Chart(_plain(shown, columns, "text"))
     y = alt.Y("label:N", title=None, sort=shown["label"].tolist(), axis=alt.Axis(labelLimit=_LABEL_LIMIT))
     lines = base.mark_rule(strokeWidth=2, opacity=0.45).encode(
-        x=alt.X("low:Q", axis=_PERCENT_AXIS, scale=_with_room(0.0, float(shown["high"].max()))),
+        x=alt.X("low:Q", axis=_PERCENT_AXIS, scale=_label_scale(0.0, float(shown["high"].max()))),
         x2="high:Q",
         y=y,
         tooltip=tooltips(columns),
@@ -243,9 +243,9 @@ def residency(frame: pd.DataFrame, count: int = SHOWN_LEVELS) -> Figure:
 
 
 def calibration(frame: pd.DataFrame) -> Figure:
-    """What a probability of the inference turned out to be in worlds of the model's own. frame: given, true."""
+    """Draw inferred probabilities against their frequency in simulated worlds. frame: given, true."""
     columns = (Column("given", "As inferred", "percent"), Column("true", "As simulated", "percent"))
-    title = "Probability of a match: as inferred, and how often it was true in simulated worlds"
+    title = "Probability of a match: as inferred, and its frequency in simulated worlds"
     if frame.empty:
         return _empty("calibration", title, frame, columns)
     base = alt.Chart(_plain(frame, columns))
@@ -255,20 +255,20 @@ def calibration(frame: pd.DataFrame) -> Figure:
     even = alt.Chart(pd.DataFrame({"given": [0, 1], "true": [0, 1]})).mark_line(style="reference").encode(x=x, y=y)
     furthest = frame.iloc[int((frame["given"] - frame["true"]).abs().argmax())]
     alternative = f"At most {abs(furthest['given'] - furthest['true']):.1%} apart, at {furthest['given']:.1%}."
-    note = "What is published is corrected by this curve. The dashed line is where both agree."
+    note = "Published probabilities are corrected by this curve. The dashed line: both agree."
     chart = alt.layer(even, line).properties(height=260)
     return Figure("calibration", title, alternative, chart, frame, columns, note=note, height=260)
 
 
 def placebo(frame: pd.DataFrame) -> Figure:
-    """How many rows match clicks shifted by hours that are no true offset. frame: ml.matching_placebo."""
+    """Draw the rows that match conversions shifted by hours, all false matches. frame: ml.matching_placebo."""
     columns = (
         Column("hours", "Shift", "text", "hours"),
         Column("broker_rows", "Broker rows", "count"),
         Column("matched", "Matched", "count"),
         Column("false_match_rate", "False matches", "percent"),
     )
-    title = "Rows matched by chance: clicks shifted by hours, share of broker rows"
+    title = "Rows matched at random: conversions shifted by hours, share of broker rows"
     if frame.empty:
         return _empty("placebo", title, frame, columns)
     rows = frame.sort_values("hours", ignore_index=True)
@@ -289,14 +289,14 @@ def placebo(frame: pd.DataFrame) -> Figure:
 
 
 def weights(frame: pd.DataFrame, partner: str) -> Figure:
-    """How far each agreement of countries speaks for a match, in bits. frame: ml.matching_weights."""
+    """Draw the evidence of each agreement of countries for a match, in bits. frame: ml.matching_weights."""
     columns = (
         Column("label", "Evidence"),
         Column("m", "Among links (m)", "percent"),
         Column("u", "Among others (u)", "percent"),
         Column("bits", "Weight", "decimal", "bits"),
     )
-    title = f"What countries say about a match at {partner}, log2 of m by u"
+    title = f"Evidence of countries for a match at {partner}, log2 of m by u"
     rows = frame[frame["partner"] == partner].reset_index(drop=True)
     if rows.empty:
         return _empty("weights", title, rows, columns)
@@ -320,13 +320,13 @@ def weights(frame: pd.DataFrame, partner: str) -> Figure:
     strongest = known.sort_values("bits", key=abs).tail(1)
     alternative = "".join(f"{row.label} weighs most: {row.bits:+.2f} bits." for row in strongest.itertuples())
     height = 26 * len(known) + 30
-    note = "m: share among links; u: share among rows without one. The lag weighs besides."
+    note = "m: share among links; u: share among rows without one. The lag adds its own weight."
     chart = alt.layer(bars, words).properties(height=height)
     return Figure("weights", title, alternative, chart, rows, columns, note=note, height=height)
 
 
 def gains(frame: pd.DataFrame) -> Figure:
-    """The F1 that each change would bring, as bars. frame: as `pipeline_worlds.measure_changes`, with gain."""
+    """Draw the F1 of each change, as bars. frame: as `pipeline_worlds.measure_changes`, with gain."""
     columns = (
         Column("title", "Change"),
         Column("f1", "F1", "percent"),
@@ -361,7 +361,7 @@ def _bars(name: str, title: str, alternative: str, rows: pd.DataFrame, columns: 
     )
     y = alt.Y("label:N", title=None, sort=rows["label"].tolist(), axis=alt.Axis(labelLimit=_LABEL_LIMIT + 40))
     base = alt.Chart(_plain(rows, columns, "text"))
-    scale = alt.Scale(domain=[0, float(rows["rows"].max()) * _ROOM_FOR_WORDS])
+    scale = alt.Scale(domain=[0, float(rows["rows"].max()) * _LABEL_FACTOR])
     bars = base.mark_bar().encode(x=alt.X("rows:Q", axis=None, scale=scale), y=y, tooltip=tooltips(columns))
     words = base.mark_text(style="label", align="left", dx=5).encode(x="rows:Q", y=y, text="text:N")
     height = 26 * len(rows) + 12
@@ -370,9 +370,9 @@ def _bars(name: str, title: str, alternative: str, rows: pd.DataFrame, columns: 
     )
 
 
-def _with_room(least: float, most: float) -> alt.Scale:
-    """A scale with room beside the longest interval for its label."""
-    return alt.Scale(domain=[least, least + (most - least or 1.0) * _ROOM_FOR_WORDS], nice=False, zero=False)
+def _label_scale(least: float, most: float) -> alt.Scale:
+    """Return a scale with space for the label beside the longest interval."""
+    return alt.Scale(domain=[least, least + (most - least or 1.0) * _LABEL_FACTOR], nice=False, zero=False)
 
 
 def _rate_columns(measure: Measure, dimension: str) -> tuple[Column, ...]:
@@ -390,7 +390,7 @@ def _rate_columns(measure: Measure, dimension: str) -> tuple[Column, ...]:
 
 
 def level_label(dimension: str, level: str) -> str:
-    """A level of a dimension as people call it: a country by its name."""
+    """Return the label of a level of a dimension: a country by its name."""
     if dimension == "country":
         return country_name(level)
     return "Without a category" if level == NOT_MAPPED else level
@@ -407,11 +407,11 @@ def _lower(heading: str) -> str:
 
 def _empty(name: str, title: str, table: pd.DataFrame, columns: tuple[Column, ...]) -> Figure:
     shown = table.head(0).reindex(columns=[column.name for column in columns])
-    return Figure(name, title, "There is nothing to draw.", None, shown, columns, note=_NO_ROWS, height=160)
+    return Figure(name, title, "There is no data.", None, shown, columns, note=_NO_ROWS, height=160)
 
 
 def _plain(rows: pd.DataFrame, columns: Sequence[Column], *more: str) -> pd.DataFrame:
-    """The columns that a chart needs, with rounded floats: the same digits in every renderer."""
+    """Return the columns that a chart needs, with rounded floats: the same digits in every renderer."""
     names = [name for name in dict.fromkeys([*(column.name for column in columns), *more]) if name in rows]
     plain = rows[names].copy()
     for name in plain.select_dtypes("float"):

@@ -1,4 +1,4 @@
-"""By how much a partner's clock is ahead of ours, by stretch of time, learned from the rows alone."""
+"""Estimate by how much a partner's clock is ahead of ours, by stretch of time, from the rows alone."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ _COUNTRY_BITS = 36  # seconds fit below, also shifted ones
 _NOISE_FACTOR = 8.0
 
 
-def click_index(country: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """The clicks as sorted keys of country and time; `clicks_before` counts in it."""
+def conversion_index(country: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Return the conversions as sorted keys of country and time, for `conversions_before`."""
     return np.sort(country.astype(np.int64) << _COUNTRY_BITS | at)
 
 
-def clicks_before(index: np.ndarray, country: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """By row a number that grows by the clicks of its country up to and including `at`; only differences tell."""
+def conversions_before(index: np.ndarray, country: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Return for each row a running count of its country's conversions up to `at`, inclusive; use differences only."""
     return np.searchsorted(index, (country.astype(np.int64) << _COUNTRY_BITS) + at, side="right")
 
 
 def rarity(index: np.ndarray, country: np.ndarray, seconds: int) -> np.ndarray:
-    """How much a pair of each row's country says: less where chance alone brings many clicks within `seconds`."""
+    """Return the weight of a pair by row: lower where conversions of the country are frequent within `seconds`."""
     countries = (index >> _COUNTRY_BITS).astype(np.int64)
     at = index & ((1 << _COUNTRY_BITS) - 1)
-    clicks = np.bincount(countries, minlength=int(country.max(initial=0)) + 1)
+    conversions = np.bincount(countries, minlength=int(country.max(initial=0)) + 1)
     span = max(int(at.max(initial=0) - at.min(initial=0)), seconds) if len(at) else seconds
-    return 1 / (1 + clicks[country] * seconds / span)
+    return 1 / (1 + conversions[country] * seconds / span)
 
 
-def learn_clock(index: np.ndarray, country: np.ndarray, at: np.ndarray) -> tuple[ClockStretch, ...]:
-    """The stretches of a partner's clock.
+def estimate_clock(index: np.ndarray, country: np.ndarray, at: np.ndarray) -> tuple[ClockStretch, ...]:
+    """Return the stretches of a partner's clock.
 
-    index: of the clicks (`click_index`). country, at: the rows' country codes and own times, in order of time.
+    index: of the conversions (`conversion_index`). country, at: of the rows, own times, in order of time.
     Without rows, or where no offset stands out, one stretch with offset 0 that is not clear.
     """
     if not len(at) or not len(index):
@@ -77,32 +77,32 @@ def learn_clock(index: np.ndarray, country: np.ndarray, at: np.ndarray) -> tuple
 
 
 def _excess(index: np.ndarray, country: np.ndarray, at: np.ndarray, offset: int, weight: np.ndarray) -> np.ndarray:
-    """By row the clicks in the ten minutes before it minus those in the ten minutes after it, bounded by one."""
-    here = clicks_before(index, country, at - offset)
-    before = here - clicks_before(index, country, at - offset - WINDOW_SECONDS)
-    after = clicks_before(index, country, at - offset + WINDOW_SECONDS) - here
+    """Return for each row the conversions in the ten minutes before it minus those after it, clipped to ±1."""
+    here = conversions_before(index, country, at - offset)
+    before = here - conversions_before(index, country, at - offset - WINDOW_SECONDS)
+    after = conversions_before(index, country, at - offset + WINDOW_SECONDS) - here
     return np.clip((before - after) * weight, -1, 1)
 
 
 def _best_path(scores: np.ndarray, penalty: float) -> np.ndarray:
-    """The column of each row of `scores` with the largest sum, where each change of column costs `penalty`."""
+    """Return one column for each row of `scores` with the largest sum, where each change of column costs `penalty`."""
     total = scores[0].copy()
-    came_from = np.zeros(scores.shape, dtype=np.int64)
+    previous = np.zeros(scores.shape, dtype=np.int64)
     stay = np.arange(scores.shape[1])
     for segment in range(1, len(scores)):
         best = int(total.argmax())
         switches = total[best] - penalty > total
-        came_from[segment] = np.where(switches, best, stay)
+        previous[segment] = np.where(switches, best, stay)
         total = np.where(switches, total[best] - penalty, total) + scores[segment]
     path = np.empty(len(scores), dtype=np.int64)
     path[-1] = int(total.argmax())
     for segment in range(len(scores) - 1, 0, -1):
-        path[segment - 1] = came_from[segment, path[segment]]
+        path[segment - 1] = previous[segment, path[segment]]
     return path
 
 
 def _change_point(index: np.ndarray, country: np.ndarray, at: np.ndarray, before: int, after: int) -> int:
-    """The time of the first row of the later offset, by the split that leaves the most excess on both sides."""
+    """Return the time of the first row of the later offset: the split with the most excess on both sides."""
     weight = rarity(index, country, WINDOW_SECONDS)
     gain = _excess(index, country, at, before, weight) - _excess(index, country, at, after, weight)
     until = np.concatenate([[0.0], np.cumsum(gain)])

@@ -1,9 +1,8 @@
-"""Is a group better than the rest, and is it so among its equals: intervals, a stratified test, false discovery rate.
+"""Compare groups with the rest: intervals, a stratified test, the false discovery rate.
 
-The test asks whether a group's values could be a random draw from the values of its strata. Its statistic is that of
-Cochran, Mantel and Haenszel, which serves shares and mean scores alike. As good scores are rare, the distribution under
-chance is skewed: it is matched in three moments (Pearson's type III), where a normal one would find groups good that
-only had luck.
+The null hypothesis: a group's values are a random draw from the values of its strata. The statistic is the
+Cochran-Mantel-Haenszel statistic, for shares and for mean scores. As good scores are rare, the null distribution is
+skewed: it is approximated by three moments (Pearson's type III), as a normal approximation would report false findings.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ CONFIDENCE = 0.95
 _Z = float(special.ndtri(0.5 + CONFIDENCE / 2))
 
 LEAST_EXPECTED = 5
-"""A group is tested where chance would give it, and the rest, so many rows with and without the outcome."""
+"""A group is tested where it and the rest are each expected to have this many rows with and without the outcome."""
 
 LEAST_ROWS_FOR_A_MEAN = 30
-"""Of a group with fewer rows, a mean has no interval: it would be too narrow, since scores are skewed."""
+"""The mean of a group with fewer rows has no interval: it would be too narrow, since scores are skewed."""
 
 
 def mean_interval(n: np.ndarray, total: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of the 95% t interval of each mean; NaN below LEAST_ROWS_FOR_A_MEAN rows."""
+    """Return the ends of the 95% t interval of each mean; NaN below LEAST_ROWS_FOR_A_MEAN rows."""
     n = np.asarray(n, dtype="float64")
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = total / n
@@ -38,7 +37,7 @@ def mean_interval(n: np.ndarray, total: np.ndarray, squares: np.ndarray) -> tupl
 
 
 def false_discovery(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """q values after Benjamini and Hochberg; NaN, a comparison that was not made, stays and counts for nothing.
+    """Return the q values (Benjamini and Hochberg); NaN, a comparison that was not made, stays NaN and does not count.
 
     Source: Y. Benjamini, Y. Hochberg, J. R. Stat. Soc. B 57 (1995) 289.
     """
@@ -52,11 +51,11 @@ def false_discovery(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def compare(cells: pd.DataFrame, is_share: bool) -> pd.DataFrame:
-    """Each level against the rest, over all and among its equals.
+    """Return the comparison of each level with the rest, overall and among its equals.
 
     cells: level, stratum, n, total, squares, cubes (sums of the values of the rows and of their powers), a row for each
     level in each stratum. is_share: the values are 0 and 1.
-    Gives level, n, total, mean, low, high; rest_mean, difference (mean less rest_mean, with _low, _high); adjusted
+    Columns: level, n, total, mean, low, high; rest_mean, difference (mean less rest_mean, with _low, _high); adjusted
     (the difference within strata, weighted as Mantel and Haenszel do, with _low, _high), compared (rows in strata that
     have others too), p_value (within strata; null where too few rows are expected); the largest level first.
     """
@@ -130,7 +129,7 @@ def _against_rest(cells: pd.DataFrame, is_share: bool) -> pd.DataFrame:
 
 
 def _is_testable(levels: pd.DataFrame, is_share: bool) -> np.ndarray:
-    """Whether chance alone would give enough rows of each kind on both sides; what came plays no part in it."""
+    """Return whether enough rows of each kind are expected on both sides; the observed outcome does not matter."""
     if not is_share:
         enough = np.minimum(levels["compared"], levels["rest_compared"]) >= LEAST_ROWS_FOR_A_MEAN
         return np.asarray(enough & (levels["variance"] > 0))
@@ -146,14 +145,14 @@ def _is_testable(levels: pd.DataFrame, is_share: bool) -> np.ndarray:
 
 
 def _variance(n: pd.Series, total: pd.Series, squares: pd.Series, is_share: bool) -> pd.Series:
-    if is_share:  # with two of each added, as Agresti and Coull do, a share of none has a width too
+    if is_share:  # add two of each (Agresti and Coull), so that a share of zero has a width
         share = (total + 2) / (n + 4)
         return share * (1 - share)
     return (squares - total**2 / n).clip(lower=0) / (n - 1)
 
 
 def _p_values(excess: pd.Series, variance: pd.Series, third: pd.Series) -> np.ndarray:
-    """Two-sided, of a sum with these three cumulants, after Pearson's type III."""
+    """Return two-sided p values of sums with these three cumulants, by Pearson's type III."""
     with np.errstate(invalid="ignore", divide="ignore"):
         z = (excess / np.sqrt(variance)).to_numpy("float64")
         skew = (third / variance**1.5).to_numpy("float64")

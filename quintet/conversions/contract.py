@@ -1,4 +1,4 @@
-"""The conversions inboxes: what files of clicks, of a broker's rows and of page categories must look like."""
+"""The conversions inboxes: the schemas of conversion files, broker files and page categories."""
 
 import pandera.pandas as pa
 
@@ -7,15 +7,15 @@ from quintet.warehouse.contract import Dataset, boolean, integer, number, text, 
 CONVERSIONS = Dataset(
     name="conversions",
     domain="conversions",
-    description="Clicks through to a broker, as the affiliate's site counted them.",
+    description="Visitors sent to a broker, as recorded by the affiliate's site.",
     schema=pa.DataFrameSchema(
         {
             "id": integer("The conversion.", 0),
             "session_id": text("The visitor's session.", nullable=True),
             "country_name": text("The visitor's country as the site spells it.", nullable=True),
             "is_mobile": boolean("Whether the visitor was on a phone.", nullable=True),
-            "ui_element": text("What was clicked; may hold a scanner's payload.", nullable=True),
-            "created_at": timestamp("When, UTC."),
+            "ui_element": text("The element that was clicked; may contain a scanner's payload.", nullable=True),
+            "created_at": timestamp("Time of the conversion, UTC."),
             "measurement_category": text("Code of the page.", nullable=True),
         },
         name="conversions",
@@ -26,20 +26,20 @@ CONVERSIONS = Dataset(
 BROKER_ROWS = Dataset(
     name="broker_rows",
     domain="conversions",
-    description="What the broker sends back: registrations without a shared key.",
+    description="The broker's rows: registrations without a shared key.",
     schema=pa.DataFrameSchema(
         {
-            # from 2000-01-01 to 2099-12-31; the bound keeps out milliseconds
-            "timestamp": integer("When, Unix seconds.", 946_684_800, 4_102_444_799),
+            # from 2000-01-01 to 2099-12-31; the bound rejects milliseconds
+            "timestamp": integer("Time of the registration, Unix seconds.", 946_684_800, 4_102_444_799),
             "country_residency": text("Country of residence as the broker spells it.", nullable=True),
             "ip_country": text("Country of the IP address as the broker spells it.", nullable=True),
             "important_score": number(
-                "How much the registration is worth; a spreadsheet's #REF! is not known.",
+                "Value of the registration; a spreadsheet error such as #REF! counts as missing.",
                 missing=("#REF!", "#N/A", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"),
                 nullable=True,
             ),
             "partner": text(
-                "The broker, for files of several; without it the file's name tells (partner__anything.csv).",
+                "The broker, in files of several brokers; default: from the file's name (partner__anything.csv).",
                 nullable=True,
                 required=False,
             ),

@@ -1,9 +1,9 @@
-"""Country spellings to ISO 3166 alpha-2 codes, with the method and a confidence.
+"""Resolve country spellings to ISO 3166 alpha-2 codes, with the method and a confidence.
 
-A spelling leaves at the first step that knows it: the dictionary (names, codes, aliases); the dictionary again without
-an official frame such as "Republic of"; the nearest name, if clearly nearer than that of any other country; regular
-expressions over distinctive words. What no step knows is left without a country: an unknown country is a missing
-field, a wrong one is a wrong match.
+The first step that knows a spelling decides: the dictionary (names, codes, aliases); the dictionary without an
+official frame such as "Republic of"; the nearest name, if clearly nearer than that of any other country; regular
+expressions over distinctive words. Other spellings stay without a country: an unknown country is a missing field, a
+wrong one causes a wrong match.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 VERSION = "1"
-"""Raise it with every change to a table or a threshold here: results kept under another version are not comparable."""
+"""Increase it with every change to a table or a threshold here: results of other versions are not comparable."""
 
 METHODS: Mapping[str, str] = MappingProxyType(
     {
@@ -33,7 +33,7 @@ METHODS: Mapping[str, str] = MappingProxyType(
         "fuzzy": "The nearest name, clearly nearer than any of another country.",
         "pattern": "A known name inside an official frame, or a distinctive word.",
         "missing": "No text.",
-        "unknown": "None of the steps is sure.",
+        "unknown": "No step is certain.",
     }
 )
 """Every value of the column `method`, with its meaning."""
@@ -42,9 +42,9 @@ LEAST_SIMILARITY = 0.72
 LEAST_MARGIN = 0.05
 
 _LANGUAGES = ("en", "de", "es", "fr", "it", "nl", "pt")
-_KOSOVO = "XK"  # not in ISO 3166, but what every system writes
+_KOSOVO = "XK"  # not in ISO 3166, but in general use
 
-# Only what neither pycountry nor babel has; a test holds that.
+# Only spellings that neither pycountry nor babel has, as a test checks.
 _ALIASES: Mapping[str, tuple[str, ...]] = {
     "AE": ("UAE", "Emirates"),
     "BA": ("Bosnia",),
@@ -101,15 +101,15 @@ _ALIASES: Mapping[str, tuple[str, ...]] = {
     "XK": ("Republic of Kosovo", "Kosovo (UNMIK)", "XKX", "Kosova"),
 }
 
-# Names of more than one country of today, or of none. The fuzzy step knows them, and the regions of the world of babel,
-# as names of no country: "South America" is not South Africa.
+# Names of several countries, or of none. The fuzzy step treats them, and babel's regions of the world, as names of no
+# country: "South America" is not South Africa.
 _NO_COUNTRY = (
     *("Korea", "Virgin Islands", "Channel Islands", "Antarctic Territory"),
     *("Czechoslovakia", "Yugoslavia", "Serbia and Montenegro", "Soviet Union", "USSR", "Netherlands Antilles"),
     *("European Union", "West Indies", "Indies", "Guianas", "Antilles"),
 )
 
-# Over folded text. A spelling that matches the patterns of two countries, or names another country, is left alone.
+# Over folded text. A spelling that matches the patterns of two countries, or names another country, stays unresolved.
 _PATTERNS: Mapping[str, str] = {
     "AE": r"\bemirates\b",
     "AG": r"\bantigua\b|\bbarbuda\b",
@@ -179,7 +179,7 @@ _FRAME = re.compile(
     rf"|^(.+?)(?: {_FRAME_WORD})*? (?:republic|rep|federation)$"
     r"|^(.+) islands?$"
 )
-# With these words the frame decides which country it is.
+# With these words the frame decides the country.
 _FRAME_DECIDES = re.compile(r"\b(?:america|china|congo|korea|virgin|samoa)\b")
 _FRAME_DECIDED_COUNTRIES = {"CD", "CG", "CN", "KP", "KR", "TW"}
 
@@ -192,7 +192,7 @@ _CONFIDENCE = {"name": 1.0, "alias": 1.0, "code": 0.9, "pattern": 0.8, "missing"
 
 
 def fold(spelling: str) -> str:
-    """A spelling as it is compared: no marks, case, quotes or punctuation, single spaces; "&" is "and"."""
+    """Return a spelling for comparison: no marks, case, quotes or punctuation, single spaces; "&" is "and"."""
     decomposed = unicodedata.normalize("NFKD", spelling)
     unmarked = "".join(character for character in decomposed if not unicodedata.combining(character)).casefold()
     saints = _SAINT.sub("saint ", unmarked.strip())
@@ -207,8 +207,8 @@ class _Names:
     names: tuple[str, ...]
     countries: np.ndarray  # of `names`, ISO codes; "" for a name of no country
     lengths: np.ndarray  # of `names`, characters
-    frame_lengths: np.ndarray  # of `names`, characters that say nothing of which country it is
-    mentions: re.Pattern[str]  # a name that tells its country wherever it stands
+    frame_lengths: np.ndarray  # of `names`, characters outside the core
+    mentions: re.Pattern[str]  # names that identify their country anywhere in a text
 
 
 @cache
@@ -221,7 +221,7 @@ def _names() -> _Names:
         if exact.get(fold(name), (iso2, ""))[0] != iso2:
             raise ValueError(f"{name!r} is the name of two countries: {iso2} and {exact[fold(name)][0]}")
         exact[fold(name)] = (iso2, "name")
-    told_names = sorted((name for name in exact if not _FRAME_DECIDES.search(name)), key=len, reverse=True)
+    distinct_names = sorted((name for name in exact if not _FRAME_DECIDES.search(name)), key=len, reverse=True)
     for name in [*_NO_COUNTRY, *_babel_regions()]:
         exact.setdefault(fold(name), ("", "unknown"))
     pairs = sorted((iso2, name) for name, (iso2, _) in exact.items() if len(name) > 3)
@@ -236,7 +236,7 @@ def _names() -> _Names:
         countries=np.array([iso2 for iso2, _ in pairs]),
         lengths=np.array([len(name) for name in names]),
         frame_lengths=np.array([len(name) - len(_core(name)) for name in names]),
-        mentions=re.compile(rf"\b(?:{'|'.join(map(re.escape, told_names))})\b"),
+        mentions=re.compile(rf"\b(?:{'|'.join(map(re.escape, distinct_names))})\b"),
     )
 
 
@@ -266,7 +266,7 @@ def _babel_regions() -> list[str]:
 
 
 def _core(name: str) -> str:
-    """What stands inside the frame: "malta" of "republic of malta"; the whole name where there is no frame."""
+    """Return the name inside the frame: "malta" of "republic of malta"; the whole name where there is no frame."""
     if found := _FRAME.match(name):
         core = next(part for part in found.groups() if part is not None)
         return core if len(core) > 3 else name
@@ -274,12 +274,12 @@ def _core(name: str) -> str:
 
 
 def _without_frame(name: str) -> str:
-    """The core, where the frame may be dropped without changing the country."""
+    """Return the core where the frame does not decide the country, else the name."""
     return name if _FRAME_DECIDES.search(name) else _core(name)
 
 
 def canonicalise(spellings: Iterable[str]) -> pd.DataFrame:
-    """The country of each distinct spelling: columns spelling, country_iso2, method, confidence.
+    """Return the country of each distinct spelling: columns spelling, country_iso2, method, confidence.
 
     One row per distinct spelling, verbatim, in the order of the text; the order and repetition of `spellings` do not
     matter. country_iso2: ISO 3166 alpha-2 or XK, null where `method` is missing or unknown. method: a key of `METHODS`.
@@ -295,7 +295,7 @@ def canonicalise(spellings: Iterable[str]) -> pd.DataFrame:
 
 
 def _resolve(folded: list[str]) -> pd.DataFrame:
-    """country_iso2, method, confidence by distinct folded spelling."""
+    """Return country_iso2, method, confidence by distinct folded spelling."""
     exact = _names().exact
     found = {text: exact[text] for text in folded if text in exact}
     if "" in folded:
@@ -329,11 +329,11 @@ def _resolve(folded: list[str]) -> pd.DataFrame:
 
 
 def _nearest(texts: list[str]) -> dict[str, tuple[str, float]]:
-    """The country and similarity of each text that has one clearly nearest country.
+    """Return the country and similarity of each text with one clearly nearest country.
 
     Similarity is one minus the Damerau-Levenshtein distance (restricted: a pair swapped is not edited again) by the
     longer length, the name's frame not counted: "Republic of Wakanda" is far from "Republic of Rwanda". Texts are
-    compared in blocks of one length, and only with names whose length lets them be near enough.
+    compared in blocks of one length, and only with names of similar length.
     """
     known = _names()
     lengths = np.array([len(text) for text in texts], dtype=int)
@@ -352,7 +352,7 @@ def _nearest(texts: list[str]) -> dict[str, tuple[str, float]]:
 
 
 def _nearest_of_length(texts: list[str], length: int, known: _Names) -> tuple[np.ndarray, np.ndarray]:
-    """For texts of one length: the country, "" where none is clear, and the similarity."""
+    """Return, for texts of one length, the country ("" where none is clear) and the similarity."""
     scale = np.maximum(np.maximum(known.lengths, length) - known.frame_lengths, 1)
     # A runner-up further away than this never narrows the margin.
     furthest = (1 - (LEAST_SIMILARITY - LEAST_MARGIN)) * scale
@@ -372,24 +372,24 @@ def _nearest_of_length(texts: list[str], length: int, known: _Names) -> tuple[np
     winner = by_country.argmax(axis=1)
     best = by_country[np.arange(len(texts)), winner].copy()
     by_country[np.arange(len(texts)), winner] = 0
-    # A little slack, so that a margin of exactly the least does not hang on rounding.
+    # A small tolerance, so that a margin of exactly the least does not depend on rounding.
     clear = (best >= LEAST_SIMILARITY - 1e-6) & (best - by_country.max(axis=1) >= LEAST_MARGIN - 1e-6)
     return np.where(clear, countries[winner], ""), best
 
 
 @cache
 def _compiled_patterns() -> tuple[re.Pattern[str], Mapping[str, re.Pattern[str]]]:
-    """One pattern that any country's pattern implies, and each country's own."""
+    """Return one pattern that matches where any country's does, and the pattern of each country."""
     any_country = re.compile("|".join(f"(?:{pattern})" for pattern in _PATTERNS.values()))
     return any_country, {iso2: re.compile(pattern) for iso2, pattern in _PATTERNS.items()}
 
 
 def _by_pattern(text: str) -> str:
-    """The country that a distinctive word tells, "" where none or more than one."""
+    """Return the country of a distinctive word, "" where there is none or more than one."""
     known = _names()
     any_country, by_country = _compiled_patterns()
     if not any_country.search(text):
         return ""
-    told = {iso2 for iso2, pattern in by_country.items() if pattern.search(text)}
+    matching = {iso2 for iso2, pattern in by_country.items() if pattern.search(text)}
     named = {known.exact[name][0] for name in known.mentions.findall(text)}
-    return told.pop() if len(told) == 1 and named <= told else ""
+    return matching.pop() if len(matching) == 1 and named <= matching else ""

@@ -6,9 +6,9 @@ _CODES_NAMED = 2
 
 
 def headline(marts: duckdb.DuckDBPyConnection) -> str:
-    """What was matched, and what of the files is amiss, in the snapshot `marts`; "no data" where there is none."""
+    """Return the matches and the faults of the files in the snapshot `marts`; "no data" where there is none."""
     try:
-        clicks, rows, matched, review, invalid_scores = marts.execute("""
+        conversions, rows, matched, review, invalid_scores = marts.execute("""
             select
                 (select count(*) from marts.fct_conversions),
                 (select count(*) from marts.fct_broker_rows),
@@ -27,21 +27,21 @@ def headline(marts: duckdb.DuckDBPyConnection) -> str:
         """).fetchall()
     except duckdb.CatalogException:  # the domain was not built yet
         return "no data"
-    if not (clicks or rows):
+    if not (conversions or rows):
         return "no data"
     share = f" ({matched / rows:.1%}, placebo at most {placebo:.2%})" if rows else ""
     return (
-        f"{matched:,} of {rows:,} broker rows matched to {clicks:,} clicks{share}, {review:,} pairs for review; "
-        f"{invalid_scores:,} invalid scores, {_unmapped(unmapped)}"
+        f"{matched:,} of {rows:,} broker rows matched to {conversions:,} conversions{share}, "
+        f"{review:,} pairs for review; {invalid_scores:,} invalid scores, {_unmapped(unmapped)}"
     )
 
 
 def _unmapped(codes: list[tuple[str, int]]) -> str:
-    """The most frequent codes with their clicks, and how many there are besides."""
+    """Return the most frequent codes with their conversions, and the number of other codes."""
     if not codes:
         return "every page code mapped"
-    named = [f"{code} ({clicks:,})" for code, clicks in codes[:_CODES_NAMED]]
+    named = [f"{code} ({conversions:,})" for code, conversions in codes[:_CODES_NAMED]]
     others = codes[_CODES_NAMED:]
     if others:
-        named.append(f"{len(others):,} others ({sum(clicks for _, clicks in others):,})")
+        named.append(f"{len(others):,} others ({sum(conversions for _, conversions in others):,})")
     return f"unmapped page codes: {', '.join(named)}"

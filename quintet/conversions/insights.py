@@ -1,7 +1,7 @@
-"""What a sentence of the analysis is, and the words that all of them share.
+"""The type of an insight, the wording that all insights share, and the insights of the funnel.
 
-What is counted stands in the dbt models `conversion_*`, the statistics in `analysis.py`; sentences of rates are in
-`rate_insights.py`, those of residency in `residency_insights.py`, those of faults in `data_insights.py`.
+The dbt models `conversion_*` count, `analysis.py` holds the statistics. Insights on rates are in `rate_insights.py`,
+on residency in `residency_insights.py`, on faults of the data in `data_insights.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Measure = Literal["match_rate", "important_share", "mean_score"]
 
 MEASURES: Mapping[Measure, str] = MappingProxyType(
     {
-        "match_rate": "Clicks matched to a broker row, of those within the broker's time span",
+        "match_rate": "Conversions matched to a broker row, of those within the broker's time span",
         "important_share": "Matched rows with an important score, of those with a valid score",
         "mean_score": "Mean of the valid scores of matched rows, zeros included",
     }
@@ -34,7 +34,7 @@ DIMENSIONS: Mapping[str, str] = MappingProxyType(
         "ui_element": "UI element",
     }
 )
-"""What the measures are told by, with its heading."""
+"""The dimensions of the measures, with their headings."""
 
 EQUALS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -45,24 +45,24 @@ EQUALS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "ui_element": ("device", "country"),
     }
 )
-"""Among whom a level is compared with the rest, so that a page is not praised for its visitors' country."""
+"""The strata within which a level is compared, so that a page gets no credit for its visitors' country."""
 
 LARGEST_Q = 0.05
-"""The false discovery rate of all comparisons together, above which nothing is said."""
+"""The largest false discovery rate, over all comparisons, at which a finding is reported."""
 
 SENTENCES_BY_DIMENSION = 3
-"""Of more findings of one measure and dimension the largest effects are said; the others are in the table."""
+"""The number of findings reported by measure and dimension, largest effects first; the table has all of them."""
 
 NOT_MAPPED = "(no page category)"
 
 
 @dataclass(frozen=True)
 class Insight:
-    """A sentence that the data bears, with what to do about it.
+    """A finding with its evidence and the recommended action.
 
     topic: `quality`, `matching`, `residency`, `data` or `funnel`. lead: its main number. text: the finding in full with
-    n and interval. action: the step that follows, or an empty string. q_value: after correction for all comparisons;
-    None for what was counted and needs no test. dimension: of `DIMENSIONS`, where it speaks of one.
+    n and interval. action: the recommended step, or an empty string. q_value: after correction for all comparisons;
+    None for a count, which needs no test. dimension: a key of `DIMENSIONS`, or an empty string.
     """
 
     topic: str
@@ -74,12 +74,12 @@ class Insight:
 
 
 def country_name(iso2: str) -> str:
-    """The English name of a country, or the code itself where there is none."""
+    """Return the English name of a country, or the code itself where there is none."""
     return str(Locale("en").territories.get(iso2, iso2))
 
 
 def where(dimension: str, level: str) -> str:
-    """A level as a sentence says it: `from Germany`, `of 22 April 2024`, `on mobile`, `on pages “Education”`."""
+    """Return the words for a level: `from Germany`, `of 22 April 2024`, `on mobile`, `on pages “Education”`."""
     match dimension:
         case "country":
             return f"from {country_name(level)}"
@@ -95,7 +95,7 @@ def where(dimension: str, level: str) -> str:
 
 
 def funnel_insights(steps: pd.DataFrame, results: pd.DataFrame) -> tuple[Insight, ...]:
-    """How far each side comes, and what would bring it further."""
+    """Return the insights on the funnel of both sides."""
     count = steps.set_index(["side", "step"])["rows"].to_dict()
     reason = results.set_index(["side", "outcome"])["rows"].to_dict()
     found = []
@@ -105,9 +105,9 @@ def funnel_insights(steps: pd.DataFrame, results: pd.DataFrame) -> tuple[Insight
             Insight(
                 "funnel",
                 f"{matched / rows:.1%}",
-                f"of the {rows:,} broker rows have their click: {matched:,}, each with one of its own. Of the "
-                f"{count['clicks', 'in_reach']:,} clicks that could have a row, "
-                f"{matched / max(count['clicks', 'in_reach'], 1):.1%} have it.",
+                f"of the {rows:,} broker rows are matched to a conversion: {matched:,}. Of the "
+                f"{count['clicks', 'in_reach']:,} conversions within the broker's time span and countries, "
+                f"{matched / max(count['clicks', 'in_reach'], 1):.1%} are matched.",
             )
         )
     outside = reason.get(("clicks", "outside_time_span"), 0)
@@ -115,10 +115,10 @@ def funnel_insights(steps: pd.DataFrame, results: pd.DataFrame) -> tuple[Insight
         found.append(
             Insight(
                 "funnel",
-                f"{outside:,} clicks",
+                f"{outside:,} conversions",
                 f"({outside / count['clicks', 'all']:.1%}) lie outside the time that the broker's files cover. They "
-                f"are neither successes nor failures, and every rate here leaves them out.",
-                "Ask the broker for the rows of that time: it is the cheapest data there is.",
+                f"are neither successes nor failures; all rates exclude them.",
+                "Ask the broker for the rows of that time. No other data costs less.",
             )
         )
     review = reason.get(("broker_rows", "in_review"), 0)
@@ -127,16 +127,16 @@ def funnel_insights(steps: pd.DataFrame, results: pd.DataFrame) -> tuple[Insight
             Insight(
                 "funnel",
                 f"{review:,} rows",
-                f"({review / rows:.1%}) have a likely click that is not sure enough to count, such as one of another "
-                f"country within seconds. They count nowhere until somebody has reviewed them.",
-                "Have the click's id passed through to the broker: it would settle each of them.",
+                f"({review / rows:.1%}) have a likely conversion that is not certain enough, such as one of another "
+                f"country within seconds. They do not count until they are reviewed.",
+                "Pass an id of the conversion through to the broker: it would resolve all of them.",
             )
         )
     return tuple(found)
 
 
 def session_insights(frame: pd.DataFrame) -> tuple[Insight, ...]:
-    """Whether rows of one session share their score."""
+    """Return the insight on whether rows of one session share their score."""
     row = frame.iloc[0]
     if not row["with_important"] or not row["low"] > 2 * row["important_share"]:
         return ()
@@ -145,9 +145,9 @@ def session_insights(frame: pd.DataFrame) -> tuple[Insight, ...]:
             "quality",
             f"{row['share']:.0%}",
             f"of the {row['with_important']:,.0f} sessions with several scored rows, one of them important, have "
-            f"important scores only (95% {row['low']:.0%} to {row['high']:.0%}); by chance another row would be "
-            f"important in {row['important_share']:.1%}. The score belongs to the person, not to the click.",
-            "Count sessions, not rows, when pages are compared or partners are paid; every test here does.",
+            f"important scores only (95% {row['low']:.0%} to {row['high']:.0%}); at random, another row would be "
+            f"important in {row['important_share']:.1%}. The score belongs to the person, not to the conversion.",
+            "Count sessions, not rows, to compare pages or to pay partners; every test here does.",
         ),
     )
 
@@ -158,7 +158,7 @@ def points(difference: float) -> str:
 
 
 def signed(value: float, pattern: str) -> str:
-    """Return a number with its sign, a minus set as one."""
+    """Return a number with its sign, as a typographic minus."""
     return f"{value:+{pattern}}".replace("-", "−")
 
 

@@ -1,4 +1,4 @@
-"""Questions about matched conversions: which click became which broker row, in pages."""
+"""Queries of matched conversions: each conversion with its broker row, in pages."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Tier = Literal["matched", "review"]
 
 @dataclass(frozen=True)
 class MatchFilters:
-    """Which matches. Empty countries (ISO codes of the click), page_categories or partners stand for all.
+    """Filters of matches. Empty countries (ISO codes of the conversion), page_categories or partners mean all.
 
-    since, until: of the click, UTC without zone, the latter not included.
+    since (inclusive), until (exclusive): time of the conversion, UTC without zone.
     """
 
     tier: Tier = "matched"
@@ -33,10 +33,10 @@ class MatchFilters:
 _PAGE = """
 with page as (
     select matches.*,
-        clicks.session_id, clicks.created_at, clicks.country_iso2, clicks.is_mobile, clicks.ui_element,
-        clicks.page_category
+        conversions.session_id, conversions.created_at, conversions.country_iso2, conversions.is_mobile,
+        conversions.ui_element, conversions.page_category
     from marts.fct_conversion_matches as matches
-    join marts.fct_conversions as clicks using (conversion_id)
+    join marts.fct_conversions as conversions using (conversion_id)
     where tier = $tier
         and ($after is null or conversion_id > $after)
         and (len($countries) = 0 or list_contains($countries, country_iso2))
@@ -60,10 +60,10 @@ order by conversion_id
 def match_page(
     cursor: duckdb.DuckDBPyConnection, filters: MatchFilters, after: tuple[Any, ...] | None, limit: int
 ) -> tuple[list[dict[str, Any]], tuple[Any, ...] | None]:
-    """The `limit` matches after the conversion of the key, and the key to go on from, None on the last page.
+    """Return the next `limit` matches after the key, and the key of the next page (None on the last page).
 
-    cursor: to a snapshot. An item has the columns of `marts.fct_conversion_matches` with those of its click and of its
-    broker row; created_at is in UTC and says so, broker_at is by the partner's clock and has no zone.
+    cursor: to a snapshot. An item has the columns of `marts.fct_conversion_matches`, of its conversion and of its
+    broker row; created_at is in UTC with its zone, broker_at is on the partner's clock without a zone.
     """
     bound = {
         **{name: list(getattr(filters, name)) for name in ("countries", "page_categories", "partners")},

@@ -1,7 +1,7 @@
-"""The unified journeys as files for other programs, with a dictionary of their columns.
+"""Export the unified journeys as files for other programs, with a dictionary of their columns.
 
-Parquet holds every value as it is. CSV is opened in spreadsheets: a text that begins like a formula gets an apostrophe
-in front, as one types it there; quotes and line ends stand as CSV writes them. The same data gives the same bytes.
+Parquet keeps every value unchanged. CSV is opened in spreadsheets: a text that starts like a formula gets a leading
+apostrophe. The same data gives the same bytes.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _ROWS_BY_GROUP = 122_880
 def write_journeys(
     connection: duckdb.DuckDBPyConnection, folder: Path, descriptions: Mapping[str, str]
 ) -> tuple[Path, ...]:
-    """Write `unified_journeys` as parquet and csv, and `unified_journeys_dictionary.csv`; gives their paths.
+    """Write `unified_journeys` as parquet and csv, and `unified_journeys_dictionary.csv`; return their paths.
 
-    connection: to a snapshot. descriptions: what each column means; raises ValueError where one is missing or speaks of
-    no column. Each file is the old or the new one at any time.
+    connection: to a snapshot. descriptions: by column. Files are replaced atomically. Raises ValueError where a column
+    has no description, or a description no column.
     """
     columns = connection.execute(
         "select column_name, data_type from duckdb_columns() "
@@ -33,7 +33,7 @@ def write_journeys(
     ).fetchall()
     _hold_complete({name for name, _ in columns}, descriptions)
     folder.mkdir(parents=True, exist_ok=True)
-    # Conversions are numbered without repetition, so that their order is one.
+    # conversion_id is unique, so that the order is total.
     rows = f"(select * from {TABLE} order by conversion_id)"
     texts = ", ".join(_as_text(name) for name, kind in columns if kind == "VARCHAR")
     parquet = _copy(
@@ -56,8 +56,8 @@ def _hold_complete(columns: set[str], descriptions: Mapping[str, str]) -> None:
     unknown = sorted(set(descriptions) - columns)
     if silent or unknown:
         raise ValueError(
-            f"the descriptions of {TABLE} do not fit its columns: none for {silent or 'none'}, "
-            f"no such column for {unknown or 'none'}; mend them beside the model in dbt_project/models"
+            f"{TABLE}: columns without a description: {silent or 'none'}; descriptions without a column: "
+            f"{unknown or 'none'}. Fix the descriptions of the model in dbt_project/models."
         )
 
 

@@ -1,4 +1,4 @@
-"""The density of the lag from click to row: a histogram of one second at the short end, smoothed where it is thin."""
+"""Estimate the density of the lag from conversion to row: a smoothed histogram, in one-second bins for short lags."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from scipy.linalg import solveh_banded
 
-from quintet.conversions.clock import clicks_before, rarity
+from quintet.conversions.clock import conversions_before, rarity
 from quintet.conversions.matching_model import LagDensity
 
 LONGEST_LAG_SECONDS = 6 * 3_600
@@ -20,27 +20,27 @@ _NEWTON_ROUNDS = 50
 
 
 def first_density(index: np.ndarray, country: np.ndarray, at: np.ndarray) -> LagDensity:
-    """The density from pairs of equal country alone: clicks before the row minus clicks as long after it.
+    """Return the density from pairs of equal country: conversions before the row minus conversions as long after it.
 
-    index: of the clicks (`clock.click_index`). country, at: rows on our clock. Flat over an hour where nothing stands
-    out.
+    index: `clock.conversion_index`. country, at: rows on our clock. Flat over an hour where there is no excess.
     """
     sample = slice(None, None, max(len(at) // _SAMPLE_ROWS, 1))
     country, at = country[sample], at[sample]
     order = np.lexsort((at, country))  # as the index: neighbouring look-ups share the processor's cache
     country, at = country[order], at[order]
     weight = rarity(index, country, 3_600)
-    here = clicks_before(index, country, at)
+    here = conversions_before(index, country, at)
     with ThreadPoolExecutor() as pool:  # a search in a sorted array leaves the interpreter free
-        shifted = pool.map(lambda edge: clicks_before(index, country, at + edge), [*-EDGES_SECONDS, *EDGES_SECONDS])
-        between = np.array([weight @ np.abs(here - clicks) for clicks in shifted])
+        both_sides = [*-EDGES_SECONDS, *EDGES_SECONDS]
+        shifted = pool.map(lambda edge: conversions_before(index, country, at + edge), both_sides)
+        between = np.array([weight @ np.abs(here - conversions) for conversions in shifted])
     before, after = np.split(between, 2)
     noise = np.sqrt(weight.mean() * (before + after)) if len(at) else np.zeros(len(EDGES_SECONDS))
     excess = before - after
     least = (excess - 2 * noise).max()
     if not len(at) or least <= 0:
         return LagDensity((0, 3_600), (1.0,))
-    # Twice the lag by which all of the excess has come: beyond, the difference is noise.
+    # Twice the lag that covers all of the excess: beyond it, the difference is noise.
     until = EDGES_SECONDS[int(np.argmax(excess >= least))]
     edges = EDGES_SECONDS[: int(np.searchsorted(EDGES_SECONDS, 2 * until)) + 1]
     counts = np.maximum(np.diff(excess[: len(edges)]), 0)
@@ -48,9 +48,9 @@ def first_density(index: np.ndarray, country: np.ndarray, at: np.ndarray) -> Lag
 
 
 def smooth(edges: np.ndarray, counts: np.ndarray) -> LagDensity:
-    """The density of `counts` by bin, whose logarithm bends as little as the counts allow (a Poisson P-spline).
+    """Return the density of `counts` by bin, smoothed on the log scale (a Poisson P-spline).
 
-    Full bins speak for themselves, thin ones through their neighbours; a trace of weight keeps every lag possible.
+    Full bins keep their own level, thin ones borrow from their neighbours; a small floor keeps every lag possible.
     """
     widths = np.diff(edges).astype(float)
     total = max(counts.sum(), 1e-9)
@@ -79,7 +79,7 @@ def smooth(edges: np.ndarray, counts: np.ndarray) -> LagDensity:
 
 
 def cut(density: LagDensity, kept_mass: float) -> LagDensity:
-    """Without the far tail, so that `kept_mass` of the links remains."""
+    """Return the density without its far tail: `kept_mass` of the links remains."""
     mass = np.array(density.mass)
     kept = min(int(np.searchsorted(np.cumsum(mass), kept_mass)) + 1, len(mass))
     share = mass[:kept] / mass[:kept].sum()

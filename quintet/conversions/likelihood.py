@@ -1,4 +1,4 @@
-"""How much more likely a pair is as a link than as a row that came by itself and a click that led to nothing."""
+"""Likelihood ratio of each pair: linked, against a row without a conversion and a conversion without a row."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _RATE_SECONDS = 5_400
 
 
 def weights(model: MatchingModel, candidates: Candidates) -> np.ndarray:
-    """By pair the likelihood ratio; 0 for lags beyond the partner's horizon."""
+    """Return the likelihood ratio of each pair; 0 for lags beyond the partner's horizon."""
     partners = [partner for _, partner in sorted(model.partners.items())]
     rate = _rows_per_second(candidates)
-    in_burst = candidates.clicks["in_burst"].to_numpy()[candidates.click]
+    in_burst = candidates.conversions["in_burst"].to_numpy()[candidates.conversion]
     rates = np.array([(partner.click_rate, partner.burst_click_rate) for partner in partners]).reshape(-1, 2)
     odds = rates / np.maximum(1 - rates.sum(axis=0), 0.01)
     result = np.zeros(len(candidates.row))
@@ -29,7 +29,7 @@ def weights(model: MatchingModel, candidates: Candidates) -> np.ndarray:
 
 def _partner_ratio(partner: PartnerModel, candidates: Candidates, pairs: np.ndarray, rate: np.ndarray) -> np.ndarray:
     row, lag, agrees = candidates.row[pairs], candidates.lag[pairs], candidates.agrees[pairs]
-    country = candidates.clicks["country"].to_numpy()[candidates.click[pairs]]
+    country = candidates.conversions["country"].to_numpy()[candidates.conversion[pairs]]
     ip = candidates.rows["ip"].to_numpy()[row]
     residency = candidates.rows["residency"].to_numpy()[row]
     horizon = partner.lag.horizon_seconds
@@ -66,7 +66,7 @@ def _residency_ratio(partner: PartnerModel, residency: np.ndarray, ip: np.ndarra
 
 
 def _rows_per_second(candidates: Candidates) -> np.ndarray:
-    """By row how many rows its partner sends around its time: within an hour and a half, in its window."""
+    """Return for each row its partner's rows per second within an hour and a half, in its window."""
     block, partner, at = (
         candidates.rows[name].to_numpy().astype(np.int64) for name in ("block", "partner", "at_second")
     )

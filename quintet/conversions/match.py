@@ -1,4 +1,4 @@
-"""Matching clicks to broker rows with a frozen model: the run of the steps."""
+"""Match conversions to broker rows with a trained model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from quintet.conversions.candidates import (
     lay_out,
     one_by_id,
     stretches,
-    typed_clicks,
+    typed_conversions,
     typed_rows,
     write_ordered,
 )
@@ -31,17 +31,17 @@ from quintet.conversions.matching_model import MatchingModel
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
-        "partner_not_learned": "The model does not know the partner of the row.",
-        "in_review": "Its likely link, of another country or not certain enough, is held for review.",
+        "partner_not_learned": "The model is not trained on the partner of the row.",
+        "in_review": "Its likely link is of another country or not certain enough, and is in review.",
         "country_unknown": "Neither spelling could be resolved to a country.",
-        "outside_time_span": "Nothing on the other side is near enough in time to its first or last row.",
+        "outside_time_span": "It lies outside the time that the other side covers.",
         "country_never_seen": "The other side has no row of the country at all.",
-        "no_candidate": "Nothing of the country on the other side within the longest lag.",
-        "lost_to_better": "Its most likely partner on the other side is matched to another.",
-        "below_threshold": "Its most likely link is too uncertain.",
+        "no_candidate": "The other side has no row of the country within the longest lag.",
+        "lost_to_better": "Its likeliest candidate is matched to another row.",
+        "below_threshold": "Its likeliest candidate is below the threshold.",
     }
 )
-"""Why a row of either side has no match; of several reasons the first in this order holds."""
+"""Why a row of either side has no match; of several reasons the first in this order applies."""
 
 _REVIEW_SHARE = 0.5  # of the threshold
 _DECIDED_PAIRS = 1_000_000  # at once
@@ -49,7 +49,7 @@ _DECIDED_PAIRS = 1_000_000  # at once
 
 @dataclass(frozen=True)
 class MatchRun:
-    """What a run did: blocks of the calendar in all, and those matched anew."""
+    """The result of a run: the number of calendar blocks, and how many were matched again."""
 
     blocks: int
     blocks_rematched: int
@@ -60,18 +60,18 @@ def match(
 ) -> MatchRun:
     """Bring the tables of `schema` up to date with `data` under `model`.
 
-    Only blocks whose window changed since they were matched are matched again; the result is the same as if all were.
+    Only blocks whose window changed are matched again; the result equals that of matching all.
     Tables: `matches` (block, conversion_id, broker_row_id, partner, lag_seconds, match_probability,
     runner_up_probability: of the likeliest rival pair on either side, tier: matched or review; a conversion and a
-    broker row at most once), `match_pairs` (every pair that is likely, and the likeliest of an agreeing country of each
-    row) and `match_blocks`. One transaction: a run that is killed leaves the tables as they were.
+    broker row at most once), `match_pairs` (every likely pair, and the likeliest of an agreeing country of each
+    row) and `match_blocks`. One transaction: a run that is killed leaves the tables unchanged.
     """
     create_tables(connection, schema)
     window = Window(WIDTH_SECONDS, halo_seconds(model.horizon_seconds))
     _register_rows(connection, data, model)
     connection.execute("begin")
     try:
-        stale = stale_blocks(connection, "all_clicks", "all_rows", window, model.version, schema)
+        stale = stale_blocks(connection, "all_conversions", "all_rows", window, model.version, schema)
         _match_blocks(connection, model, window, stale, schema)
         connection.execute("commit")
     except BaseException:
@@ -86,10 +86,10 @@ def match(
 def write_reasons(
     connection: duckdb.DuckDBPyConnection, data: MatchInput, model: MatchingModel, schema: str = "matching"
 ) -> None:
-    """Write why every row of either side without a match has none, after `match` with the same arguments.
+    """Write the reason of every unmatched row of either side, after `match` with the same arguments.
 
     Tables: `unmatched_conversions` (conversion_id, reason) and `unmatched_broker_rows` (broker_row_id, reason); reasons
-    are keys of `REASONS`. What is in review is not matched, and has a reason too.
+    are keys of `REASONS`. Rows in review are not matched and have a reason too.
     """
     horizon = model.horizon_seconds
     _register_rows(connection, data, model)
@@ -114,7 +114,7 @@ def write_reasons(
                     then 'lost_to_better'
                 else 'below_threshold'
             end as reason
-        from {one_by_id("all_clicks")} as clicks cross join span left join likeliest using (conversion_id)
+        from {one_by_id("all_conversions")} as conversions cross join span left join likeliest using (conversion_id)
         where conversion_id not in (select conversion_id from {schema}.matches where tier = 'matched')
         order by conversion_id
     """)
@@ -124,8 +124,8 @@ def write_reasons(
             select broker_row_id, arg_max(conversion_id, (match_probability, conversion_id)) as conversion_id
             from {schema}.match_pairs where countries_agree group by all
         ),
-        span as (select min(at_second) as first_second, max(at_second) + {horizon} as last_second from all_clicks),
-        countries as (select distinct country from all_clicks)
+        span as (select min(at_second) as first_second, max(at_second) + {horizon} as last_second from all_conversions),
+        countries as (select distinct country from all_conversions)
         select broker_row_id,
             case
                 when all_rows.at_second is null then 'partner_not_learned'
@@ -156,14 +156,14 @@ def placebo(
     hours: Sequence[int] = PLACEBO_HOURS,
     schema: str = "matching_placebo",
 ) -> pd.DataFrame:
-    """Match with the clicks moved by each of `hours`, where every match is false.
+    """Match with the conversions moved by each of `hours`, where every match is false.
 
-    Columns hours, broker_rows, matched, false_match_rate: matched by broker_rows. The tables of each shift stay, in a
-    schema of their own that begins with `schema`: a later call matches only what has changed.
+    Columns hours, broker_rows, matched, false_match_rate: matched by broker_rows. The tables of each shift stay in a
+    schema of their own that starts with `schema`: a later call matches only changed blocks.
     """
     rates = []
     for shift in hours:
-        moved = f"(select * replace (created_at + to_hours({shift}) as created_at) from {data.clicks})"
+        moved = f"(select * replace (created_at + to_hours({shift}) as created_at) from {data.conversions})"
         own = f"{schema}_{'later' if shift > 0 else 'earlier'}_{abs(shift)}"
         match(connection, MatchInput(moved, data.broker_rows), model, own)
         [(matched,)] = connection.execute(f"select count(*) from {own}.matches where tier = 'matched'").fetchall()
@@ -173,9 +173,9 @@ def placebo(
 
 
 def _register_rows(connection: duckdb.DuckDBPyConnection, data: MatchInput, model: MatchingModel) -> None:
-    """The temporary views all_clicks and all_rows: the typed rows, all on our clock."""
+    """Create the temporary views all_conversions and all_rows: the typed rows on our clock."""
     connection.register("clock_stretches", stretches(model))
-    connection.execute(f"create or replace temp view all_clicks as from {typed_clicks(data)} as clicks")
+    connection.execute(f"create or replace temp view all_conversions as from {typed_conversions(data)} as conversions")
     connection.execute(f"""
         create or replace temp view all_rows as
         select broker_row_id, partner_number, own_at - offset_seconds as at_second, ip, residency
@@ -186,7 +186,7 @@ def _register_rows(connection: duckdb.DuckDBPyConnection, data: MatchInput, mode
 
 def _forget_rows(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("drop view all_rows")
-    connection.execute("drop view all_clicks")
+    connection.execute("drop view all_conversions")
     connection.unregister("clock_stretches")
 
 
@@ -199,17 +199,17 @@ def _match_blocks(
     _delete_blocks(connection, f"{schema}.match_pairs", blocks)
     _delete_blocks(connection, f"{schema}.match_blocks", blocks)
     connection.register("stale", stale)
-    write_ordered(connection, "all_clicks", "all_rows", window, blocks, "stale")
+    write_ordered(connection, "all_conversions", "all_rows", window, blocks, "stale")
     names = pd.DataFrame({"partner": pd.Series(sorted(model.partners), dtype="str")}).reset_index(
         names="partner_number"
     )
     connection.register("partner_names", names)
     links = []
-    # While the database lays out a chunk, the one before it is inferred.
+    # Inference of one chunk runs while the database prepares the next.
     with ThreadPoolExecutor(1) as pool:
         inferring: Future[_Inferred] | None = None
         for chunk in chunks(stale.dropna(subset="digest")):
-            laid = lay_out(connection, "stale_clicks", "stale_rows", window, chunk)
+            laid = lay_out(connection, "stale_conversions", "stale_rows", window, chunk)
             done, inferring = inferring, pool.submit(_infer, model, laid)
             if done is not None:
                 links.append(_write_pairs(connection, done.result(), schema))
@@ -224,9 +224,9 @@ def _match_blocks(
     )
     for name in ("stale", "partner_names", "expected"):
         connection.unregister(name)
-    connection.execute("drop table stale_clicks")
+    connection.execute("drop table stale_conversions")
     connection.execute("drop table stale_rows")
-    # A row whose candidates lie in two blocks is decided in one of them: neighbours feel a change.
+    # A row with candidates in two blocks is decided in one of them: a change affects neighbouring blocks.
     decided, reviewed = widened(blocks, 1), widened(blocks, 2)
     _delete_blocks(connection, f"{schema}.matches", reviewed, "and tier = 'review'")
     _delete_blocks(connection, f"{schema}.matches", decided)
@@ -241,33 +241,33 @@ def _delete_blocks(connection: duckdb.DuckDBPyConnection, table: str, blocks: np
 
 @dataclass(frozen=True)
 class _Inferred:
-    """Of some blocks the pairs to keep, as `match_pairs` has them but by place, and the links to expect by block."""
+    """The pairs to keep of some blocks, with places instead of ids, and the expected links by block."""
 
     pairs: pd.DataFrame
     links: pd.DataFrame
 
 
 def _infer(model: MatchingModel, laid: WindowArrays) -> _Inferred:
-    """Of the blocks' own clicks."""
+    """Infer the pairs of the blocks' own conversions."""
     candidates = find_candidates(laid, model.horizon_seconds, model.any_country_seconds)
     probability = pair_probabilities(model, candidates)
     runner_up = np.maximum(
-        most_likely_rival(candidates.row, probability), most_likely_rival(candidates.click, probability)
+        most_likely_rival(candidates.row, probability), most_likely_rival(candidates.conversion, probability)
     )
-    own = np.flatnonzero(laid.clicks["own"].to_numpy()[candidates.click] & (probability > 0))
-    row, click, likely = candidates.row[own], candidates.click[own], probability[own]
+    own = np.flatnonzero(laid.conversions["own"].to_numpy()[candidates.conversion] & (probability > 0))
+    row, conversion, likely = candidates.row[own], candidates.conversion[own], probability[own]
     agreeing = candidates.agrees[own]
     ranked = np.where(agreeing, likely, 0)
-    best = agreeing & ((likely >= most_likely_rival(click, ranked)) | (likely >= most_likely_rival(row, ranked)))
+    best = agreeing & ((likely >= most_likely_rival(conversion, ranked)) | (likely >= most_likely_rival(row, ranked)))
     kept = np.flatnonzero(best | (likely > model.threshold * _REVIEW_SHARE))
-    rows, clicks = laid.rows.take(row[kept]), laid.clicks.take(click[kept])
-    block, at_second = clicks["block"].to_numpy(), rows["at_second"].to_numpy()
+    rows, conversions = laid.rows.take(row[kept]), laid.conversions.take(conversion[kept])
+    block, at_second = conversions["block"].to_numpy(), rows["at_second"].to_numpy()
     pairs = pd.DataFrame(
         {
             "block": block,
             "row_in_block": row[kept] - np.searchsorted(laid.rows["block"].to_numpy(), block),
-            "click_in_block": click[kept] - np.searchsorted(laid.clicks["block"].to_numpy(), block),
-            "click_place": clicks["place"].to_numpy(),
+            "click_in_block": conversion[kept] - np.searchsorted(laid.conversions["block"].to_numpy(), block),
+            "conversion_place": conversions["place"].to_numpy(),
             "row_place": rows["place"].to_numpy(),
             "partner_number": rows["partner"].to_numpy(),
             "lag_seconds": candidates.lag[own][kept],
@@ -280,16 +280,16 @@ def _infer(model: MatchingModel, laid: WindowArrays) -> _Inferred:
     )
     reach = np.array([each.reach for _, each in sorted(model.partners.items())])
     expected = likely / reach[laid.rows["partner"].to_numpy()[row]]
-    links = pd.DataFrame({"block": laid.clicks["block"].to_numpy()[click], "expected_links": expected})[agreeing]
-    return _Inferred(pairs, links.groupby("block", as_index=False).sum())
+    links = pd.DataFrame({"block": laid.conversions["block"].to_numpy()[conversion], "expected_links": expected})
+    return _Inferred(pairs, links[agreeing].groupby("block", as_index=False).sum())
 
 
 def _write_pairs(connection: duckdb.DuckDBPyConnection, inferred: _Inferred, schema: str) -> pd.DataFrame:
-    """Add the pairs to `match_pairs`; gives the links to be expected."""
+    """Insert the pairs into `match_pairs`; return the expected links."""
     pairs = inferred.pairs
     if not pairs.empty:
         bounds = [
-            int(bound) for side in ("click_place", "row_place") for bound in (pairs[side].min(), pairs[side].max())
+            int(bound) for side in ("conversion_place", "row_place") for bound in (pairs[side].min(), pairs[side].max())
         ]
         connection.register("inferred", pairs)
         connection.execute(
@@ -298,8 +298,8 @@ def _write_pairs(connection: duckdb.DuckDBPyConnection, inferred: _Inferred, sch
             select block, row_in_block, click_in_block, conversion_id, broker_row_id, partner, lag_seconds,
                 match_probability, runner_up_probability, countries_agree, near_edge
             from inferred
-            join stale_clicks as clicks on clicks.place = click_place and clicks.place between ? and ?
-            join stale_rows as sent on sent.place = row_place and sent.place between ? and ?
+            join stale_conversions as given on given.place = conversion_place and given.place between ? and ?
+            join stale_rows as rows on rows.place = row_place and rows.place between ? and ?
             join partner_names on partner_names.partner_number = inferred.partner_number
             """,
             bounds,
@@ -309,16 +309,16 @@ def _write_pairs(connection: duckdb.DuckDBPyConnection, inferred: _Inferred, sch
 
 
 def _decide(connection: duckdb.DuckDBPyConnection, blocks: np.ndarray, tier: str, condition: str, schema: str) -> None:
-    """Give the tier to the best one-to-one choice among the pairs of `condition` whose two sides are still free.
+    """Assign the tier to the best one-to-one choice among the pairs of `condition` whose two sides are still free.
 
-    The blocks have nothing of the tier before.
+    The blocks must have no match of the tier yet.
     """
     connection.register("given_now", pd.DataFrame({"block": blocks}))
     for chunk in _chunks_of_pairs(connection, blocks, condition, schema):
         near, around = widened(chunk, 1), widened(chunk, 2)
         connection.register("decided", pd.DataFrame({"block": chunk}))
         connection.register("near", pd.DataFrame({"block": near}))
-        # Both sides are as free as they were before the first chunk: what one gives does not change what the next gets.
+        # Free means before the first chunk, so that the result of one chunk does not affect the next.
         connection.execute(
             f"""
             create or replace temp table eligible as
@@ -349,9 +349,9 @@ def _decide(connection: duckdb.DuckDBPyConnection, blocks: np.ndarray, tier: str
         )
         rivals = connection.execute(
             "select rowid as place, (block::bigint << 32) + row_in_block as row, "
-            "(block::bigint << 32) + click_in_block as click, match_probability from eligible"
+            "(block::bigint << 32) + click_in_block as conversion, match_probability from eligible"
         ).df()
-        kept = one_to_one(*(rivals[column].to_numpy() for column in ("row", "click", "match_probability")))
+        kept = one_to_one(*(rivals[column].to_numpy() for column in ("row", "conversion", "match_probability")))
         connection.register("chosen", rivals.loc[kept, ["place"]])
         connection.execute(
             f"insert into {schema}.matches by name select * exclude (row_in_block, click_in_block), ? as tier "
@@ -367,7 +367,7 @@ def _decide(connection: duckdb.DuckDBPyConnection, blocks: np.ndarray, tier: str
 def _chunks_of_pairs(
     connection: duckdb.DuckDBPyConnection, blocks: np.ndarray, condition: str, schema: str
 ) -> list[np.ndarray]:
-    """The blocks in order, in parts with about as many pairs as memory has room for."""
+    """Return the blocks in order, in chunks whose pairs fit in memory."""
     pairs = connection.execute(
         f"select block, count(*) as pairs from {schema}.match_pairs "
         f"where {condition} and block between ? and ? group by all order by all",

@@ -1,4 +1,4 @@
-"""What a model has learned and how good its matches should be, as tables."""
+"""Report a matching model and the expected quality of its matches, as tables."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def match_report(
     schema: str = "matching",
     before: MatchingModel | None = None,
 ) -> Mapping[str, pd.DataFrame]:
-    """The tables of the report by name, after `match.match` with `model` into `schema`.
+    """Return the tables of the report by name, after `match.match` with `model` into `schema`.
 
-    summary: figure, value: threshold; matched and review; expected_precision, expected_recall, expected_f1 of what is
-    matched, from the calibrated probabilities; expected_links, those out of reach too; false_match_rate of the placebo
-    (mean over its hours); the largest lag.
+    summary: figure, value: threshold; matched and review; expected_precision, expected_recall, expected_f1 of the
+    matches, from the calibrated probabilities; expected_links, including those out of reach; false_match_rate of the
+    placebo (mean over its hours); the largest lag.
     clocks: partner, from_at (the partner's clock; null for the beginning), offset_seconds, is_clear.
     lags: partner, from_second, until_second, share, per_second.
-    weights: partner, field, outcome, m (share among links), u (among rows without).
+    weights: partner, field, outcome, m (share among links), u (share among rows without a link).
     calibration: given (as inferred), true (as simulated).
     certainty: deciles of the probability of the matched: pairs, mean_probability.
     placebo: as given. changes: partner, what, before, now; empty without `before`.
@@ -110,15 +110,15 @@ def _certainty(connection: duckdb.DuckDBPyConnection, schema: str) -> pd.DataFra
 def _figures(model: MatchingModel) -> dict[tuple[str, str], str]:
     figures = {
         ("", "threshold"): f"{model.threshold:.4f}",
-        ("", "matches that come true, of those expected"): f"{model.chosen_come_true:.4f}",
+        ("", "true matches, of those expected"): f"{model.chosen_come_true:.4f}",
     }
     for name, partner in model.partners.items():
         figures |= {
             (name, "clock, seconds ahead"): ", ".join(str(stretch.offset_seconds) for stretch in partner.clock),
             (name, "longest lag, seconds"): str(partner.lag.horizon_seconds),
-            (name, "links by click"): f"{partner.click_rate:.4f}",
-            (name, "links by click in a burst"): f"{partner.burst_click_rate:.4f}",
-            (name, "links by row"): f"{partner.row_link_share:.4f}",
+            (name, "links per conversion"): f"{partner.click_rate:.4f}",
+            (name, "links per conversion in a burst"): f"{partner.burst_click_rate:.4f}",
+            (name, "links per row"): f"{partner.row_link_share:.4f}",
             (name, "IP country agrees"): f"{partner.ip.m_same:.4f}",
             (name, "residency agrees"): f"{partner.residency.m_same:.4f}",
         }

@@ -1,4 +1,4 @@
-"""What matching has learned about each partner, frozen under a version."""
+"""The trained parameters of matching for each partner, frozen under a version."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from functools import cached_property
 import numpy as np
 
 METHOD = "3"
-"""Raise it with every change to how a model is used: results of another method are not comparable."""
+"""Increase it with every change to how a model is used: results of another method are not comparable."""
 
 
 @dataclass(frozen=True)
 class ClockStretch:
-    """From `from_at` on (the partner's own clock, Unix seconds) it is ahead of UTC by `offset_seconds`.
+    """A stretch of a partner's clock: from `from_at` on (its own time, Unix seconds) ahead of UTC by `offset_seconds`.
 
-    The first stretch holds for all times before it too. is_clear: whether the rows show this offset beyond chance.
+    The first stretch applies to all earlier times too. is_clear: whether the offset is significant.
     """
 
     from_at: int
@@ -28,14 +28,14 @@ class ClockStretch:
 
 @dataclass(frozen=True)
 class LagDensity:
-    """The lag from click to row, whole seconds: `mass[j]` is the share in [edges[j], edges[j + 1])."""
+    """The lag from conversion to row in whole seconds: `mass[j]` is the share in [edges[j], edges[j + 1])."""
 
     edges_seconds: tuple[int, ...]
     mass: tuple[float, ...]
 
     @property
     def horizon_seconds(self) -> int:
-        """No lag of this many seconds or more is considered."""
+        """Lags of this many seconds or more are excluded."""
         return self.edges_seconds[-1]
 
     @cached_property
@@ -47,9 +47,9 @@ class LagDensity:
 
 @dataclass(frozen=True)
 class FieldWeights:
-    """How a country field of the broker's row agrees with the click, as shares.
+    """How often a country field of the broker row agrees with the conversion, as shares.
 
-    m_*: of true links; u_*: of rows without a click that is among their candidates. For the residency, u_same is the
+    m_*: of true links; u_*: of rows whose conversion is not among their candidates. For the residency, u_same is the
     share of equal residency and IP country.
     """
 
@@ -63,14 +63,14 @@ class FieldWeights:
 
 @dataclass(frozen=True)
 class PartnerModel:
-    """One partner.
+    """The parameters of one partner.
 
-    click_rate: links by click while the partner's rows cover its time, burst_click_rate: the same of clicks in a burst
-    (`bursts.py`), most of which are of bots; row_link_share: links by row, both by
-    candidates of an agreeing country. unlinked_ip_share: of the rows without link, the share of each IP country (""
-    unknown), which sums to one with `unlinked_ip_rest` for any other country; countries likewise of all rows.
-    any_country_seconds: the lag below which clicks of any country are candidates.
-    rows: how many rows the model was learned from.
+    click_rate: links per conversion in the time that the partner's rows cover; burst_click_rate: the same in bursts
+    (`bursts.py`), mostly of bots; row_link_share: links per row; all by candidates of an agreeing country.
+    unlinked_ip_share: the share of each IP country among rows without a link ("" unknown), which sums to one with
+    `unlinked_ip_rest` for any other country; country_share, country_rest: the same of all rows.
+    any_country_seconds: the lag below which conversions of any country are candidates.
+    rows: the number of rows that the model was trained on.
     """
 
     clock: tuple[ClockStretch, ...]
@@ -89,17 +89,17 @@ class PartnerModel:
 
     @property
     def reach(self) -> float:
-        """The share of true links that have an agreeing country, so that they are among the candidates."""
+        """The share of true links whose countries agree, so that they are among the candidates."""
         return 1 - (1 - self.ip.m_same) * (1 - self.residency.m_same)
 
 
 @dataclass(frozen=True)
 class MatchingModel:
-    """All partners by name, and the least probability of a match. Equal content has an equal version.
+    """The parameters of all partners by name, and the matching threshold. Equal content has an equal version.
 
-    calibration: pairs of a probability as inference gives it and how often it comes true, both rising; between them
-    the line holds. chosen_come_true: of the pairs that are matched, how many are links, over the sum of their
-    probabilities; where many compete it is below 1, as the choice falls on those that were taken for too likely.
+    calibration: pairs of inferred probability and observed frequency, both increasing, interpolated linearly.
+    chosen_come_true: the matched pairs that are links, over the sum of their probabilities; below 1 where many pairs
+    compete, as the choice favours overestimated ones.
     """
 
     partners: Mapping[str, PartnerModel]
@@ -109,7 +109,7 @@ class MatchingModel:
 
     @cached_property
     def version(self) -> str:
-        """Names the content: the same parameters have the same version wherever they were learned."""
+        """The hash of the content: equal parameters have equal versions wherever they were trained."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
 
     @property
@@ -119,19 +119,19 @@ class MatchingModel:
 
     @property
     def any_country_seconds(self) -> int:
-        """The largest time of any partner in which clicks of any country are candidates."""
+        """The largest `any_country_seconds` of any partner."""
         return max((partner.any_country_seconds for partner in self.partners.values()), default=1)
 
     def to_json(self) -> str:
-        """Canonical JSON; `from_json` gives the model back exactly."""
+        """Return canonical JSON; `from_json` restores the model exactly."""
         return json.dumps({"method": METHOD, **asdict(self)}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> MatchingModel:
-        """Raises ValueError for a model of another method."""
+        """Return the model of `to_json`. Raises ValueError for a model of another method."""
         content = json.loads(text)
         if content["method"] != METHOD:
-            raise ValueError(f"the model is of method {content['method']}, this is method {METHOD}: fit it anew")
+            raise ValueError(f"matching model of method {content['method']}, expected {METHOD}. Retrain it.")
         return cls(
             partners={name: _partner(partner) for name, partner in content["partners"].items()},
             calibration=tuple((float(given), float(true)) for given, true in content["calibration"]),

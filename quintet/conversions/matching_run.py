@@ -1,4 +1,4 @@
-"""One run of matching over the warehouse: the model in force, the matches, the reasons and the report."""
+"""One run of matching over the warehouse: the active model, the matches, the reasons and the report."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from quintet.ml.model_registry import ModelRegistry, ModelVersion
 from quintet.warehouse.database import transaction
 
 SCHEMA = "matching"
-"""Of the working tables, in the warehouse's own file."""
+"""The schema of the working tables, in the warehouse's own file."""
 
 MATCH_TABLES = tuple(f"{SCHEMA}.{name}" for name in ("matches", "unmatched_conversions", "unmatched_broker_rows"))
-"""What the models read of `SCHEMA`."""
+"""The tables of `SCHEMA` that the dbt models read."""
 
 REPORT_TABLES = tuple(
     f"ml.matching_{name}"
     for name in ("summary", "clocks", "lags", "weights", "calibration", "certainty", "placebo", "changes", "model")
 )
-"""What the model has learned, and how good its matches are."""
+"""The trained parameters, and the quality of the matches."""
 
 DATA = MatchInput("intermediate.int_conversions", "intermediate.int_broker_rows")
 
 SETTLED_LINKS = 10_000
-"""A partner of whom a model has seen this many links is learned: more rows would hardly change it."""
+"""A model that was trained on this many links of a partner is settled: more rows would hardly change it."""
 
 
 @dataclass(frozen=True)
 class MatchingOutcome:
-    """What a run did. learned: why a model was learned, None where the one in force stayed."""
+    """The result of a run. training_reason: why a model was trained, None where the active model stayed."""
 
     model: MatchingModel
-    learned: str | None
+    training_reason: str | None
     run: MatchRun
 
 
@@ -55,17 +55,17 @@ def run_matching(
 ) -> MatchingOutcome:
     """Bring matches, reasons and report up to date with `DATA`; return what was done.
 
-    connection: to the warehouse. code: names the code at hand; results of other code are made anew. retrain: learn
-    a new version of the model though the one in force would do.
+    connection: to the warehouse. code: the code version; results of another version are rebuilt. retrain: train a new
+    version of the model in any case.
     """
     _drop_results_of_other_code(connection, code)
-    model, learned = _active_model(connection, registry, now, retrain, log)
+    model, training_reason = _active_model(connection, registry, now, retrain, log)
     run = match(connection, DATA, model, SCHEMA)
-    log(f"matched {run.blocks_rematched} of {run.blocks} days anew with model {model.version}")
+    log(f"matched {run.blocks_rematched} of {run.blocks} days with model {model.version}; the others are unchanged")
     write_reasons(connection, DATA, model, SCHEMA)
     rates = placebo(connection, DATA, model, schema=f"{SCHEMA}_placebo")
     _write_report(connection, registry, model, rates)
-    return MatchingOutcome(model, learned, run)
+    return MatchingOutcome(model, training_reason, run)
 
 
 def _drop_results_of_other_code(connection: duckdb.DuckDBPyConnection, code: str) -> None:
@@ -92,49 +92,49 @@ def _active_model(
     log: Callable[[str], object],
 ) -> tuple[MatchingModel, str | None]:
     at_hand = _rows_at_hand(connection)
-    model = _kept_model(registry, registry.current())
+    model = _registered_model(registry, registry.current())
     reason = "asked for" if retrain else _reason_to_train(model, registry, at_hand)
     if model is not None and reason is None:
         return model, None
-    log(f"learning a matching model: {reason}")
+    log(f"training a matching model: {reason}")
     model = fit(connection, DATA)
-    if min(at_hand["clicks"], at_hand["broker_rows"]) == 0:  # nothing was learned that is worth keeping
+    if min(at_hand["clicks"], at_hand["broker_rows"]) == 0:  # a model of one empty side is not worth keeping
         return model, reason
     registry.keep(model.version, model.to_json(), now, str(reason), at_hand)
     return model, reason
 
 
 def _rows_at_hand(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Clicks, broker rows, and `rows of <partner>` for each partner."""
-    [(clicks,)] = connection.execute(f"select count(*) from {DATA.clicks}").fetchall()
+    """Return the number of conversions (`clicks`), of broker rows, and `rows of <partner>` for each partner."""
+    [(conversions,)] = connection.execute(f"select count(*) from {DATA.conversions}").fetchall()
     partners = connection.execute(
         f"select partner, count(*) from {DATA.broker_rows} group by all order by all"
     ).fetchall()
     rows = sum(count for _, count in partners)
-    return {"clicks": clicks, "broker_rows": rows} | {f"rows of {name}": count for name, count in partners}
+    return {"clicks": conversions, "broker_rows": rows} | {f"rows of {name}": count for name, count in partners}
 
 
-def _kept_model(registry: ModelRegistry, kept: ModelVersion | None) -> MatchingModel | None:
-    """None where there is none, or where it is of another method."""
-    if kept is None:
+def _registered_model(registry: ModelRegistry, entry: ModelVersion | None) -> MatchingModel | None:
+    """Return the model of a version; None without a version, or where it is of another method."""
+    if entry is None:
         return None
     try:
-        return MatchingModel.from_json(registry.text(kept.version))
+        return MatchingModel.from_json(registry.text(entry.version))
     except ValueError:
         return None
 
 
 def _reason_to_train(model: MatchingModel | None, registry: ModelRegistry, at_hand: dict[str, int]) -> str | None:
-    """Why a model has to be learned though nobody asked; None where the one in force will do.
+    """Return why a model must be trained without a request; None where the active model suffices.
 
-    While a partner has shown few links, all rows at hand teach: the result then depends on the rows alone, not on the
-    order in which they came. From `SETTLED_LINKS` on a model stays until a new one is asked for.
+    While a partner has few links, every run trains on all rows: the result then depends on the rows alone, not on the
+    order in which they arrived. From `SETTLED_LINKS` on, a model stays until retraining is requested.
     """
     current = registry.current()
     if current is None:
         return "there is none yet"
     if model is None:
-        return "the one in force is of another method"
+        return "the active model is of another method"
     partners = [name.removeprefix("rows of ") for name in at_hand if name.startswith("rows of ")]
     new = [name for name in partners if name not in model.partners]
     if new:
@@ -150,7 +150,7 @@ def _write_report(
 ) -> None:
     kept = [each for each in registry.versions() if each.version == model.version]
     earlier = registry.before(model.version) if kept else None
-    tables = dict(match_report(connection, model, rates, SCHEMA, _kept_model(registry, earlier)))
+    tables = dict(match_report(connection, model, rates, SCHEMA, _registered_model(registry, earlier)))
     with transaction(connection):
         for name, frame in tables.items():
             connection.register("report", frame)

@@ -1,4 +1,4 @@
-"""What each change to the way of the data would buy, measured: generated worlds with known truth, matched like ours."""
+"""Measure the gain of each change to the data pipeline, in generated worlds with known truth."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from quintet.samples.seeding import generator
 
 SEED = 20_240_401
 
-CLICKS = ClicksWorld(clicks=4_000, days=6, countries=60)
+WORLD = ClicksWorld(clicks=4_000, days=6, countries=60)
 BASE = BrokerWorld(
     opens_after_days=1.5,
     closes_after_days=6,
@@ -35,7 +35,7 @@ BASE = BrokerWorld(
     repeated_share=0,
     outages=1,
 )
-"""A partner as many are: minutes of lag, a clock of its own that changes once, free names, a file that starts late."""
+"""A typical partner: minutes of lag, its own clock that changes once, free country names, a file that starts late."""
 
 _SHARED_CLOCK: Mapping[str, object] = {"clock_offset_seconds": 0, "clock_changes_after_days": None}
 _CONTRACT: Mapping[str, object] = {
@@ -54,7 +54,7 @@ _BACK_FILL: Mapping[str, object] = {"opens_after_days": 0.0, "outages": 0}
 class Change:
     """A change to the base world.
 
-    title: what is done. changes: fields of the broker's world. id_share: of the rows, those with a click id.
+    title: the change in words. changes: fields of the broker's world. id_share: the share of rows with a click id.
     """
 
     title: str
@@ -66,7 +66,7 @@ CHANGES: Mapping[str, Change] = MappingProxyType(
     {
         "base": Change("As it is", {}),
         "shared_clock": Change("One clock: both sides in UTC", _SHARED_CLOCK),
-        "countries": Change("Contract on countries: ISO codes, that of the click handed on", _CONTRACT),
+        "countries": Change("Contract on countries: ISO codes, the conversion's country passed on", _CONTRACT),
         "postbacks": Change("Server postbacks: seconds of lag", _POSTBACKS),
         "back_fill": Change("Back-fill: rows of all days, none lost in an outage", _BACK_FILL),
         "all_but_id": Change(
@@ -77,38 +77,38 @@ CHANGES: Mapping[str, Change] = MappingProxyType(
     }
 )
 
-_DATA = MatchInput("clicks", "broker_rows")
+_DATA = MatchInput("conversions", "broker_rows")
 
 
 def measure_changes(
-    clicks: ClicksWorld = CLICKS, base: BrokerWorld = BASE, changes: Mapping[str, Change] = CHANGES, seed: int = SEED
+    world: ClicksWorld = WORLD, base: BrokerWorld = BASE, changes: Mapping[str, Change] = CHANGES, seed: int = SEED
 ) -> pd.DataFrame:
-    """How well each world is matched.
+    """Return the match quality of each world.
 
-    change, title; rows, matched, right, links (true ones among the rows), registrations (that happened, reported or
+    change, title; rows, matched, right, links (true ones among the rows), registrations (reported or
     not); precision, recall (of links), f1, found (of registrations); precision and found with _low and _high (95%).
     """
-    every = replace(base, opens_after_days=0.0, closes_after_days=float(clicks.days), outages=0)
-    happened = int(sample_of(clicks, [every], seed).truth["broker_rows"]["conversion_id"].notna().sum())
+    complete = replace(base, opens_after_days=0.0, closes_after_days=float(world.days), outages=0)
+    happened = int(sample_of(world, [complete], seed).truth["broker_rows"]["conversion_id"].notna().sum())
     records = []
     for name, change in changes.items():
-        connection, truth = open_world(clicks, replace(base, **change.changes), seed)  # type: ignore[arg-type]  # by name
+        connection, truth = open_world(world, replace(base, **change.changes), seed)  # type: ignore[arg-type]  # by name
         with connection:
             has_id = generator(seed, "ids").random(len(truth)) < change.id_share
             records.append({"change": name, "title": change.title} | _matched(connection, truth, has_id))
     return _figures(pd.DataFrame(records).assign(registrations=happened))
 
 
-def compare_matchers(clicks: ClicksWorld = CLICKS, base: BrokerWorld = BASE, seed: int = SEED) -> pd.DataFrame:
-    """The base world matched by this model and by two joins that are told its clock; columns as `measure_changes`."""
+def compare_matchers(world: ClicksWorld = WORLD, base: BrokerWorld = BASE, seed: int = SEED) -> pd.DataFrame:
+    """Match the base world by this model and by two joins that know its clock; columns as `measure_changes`."""
     stable = replace(base, **_SHARED_CLOCK)  # type: ignore[arg-type]  # by name
     records = []
     for title, take in (
-        ("Last click of the country before the row (ASOF join)", _last_click),
-        ("Nearest click of the country within 20 minutes", _nearest_click),
+        ("Last conversion of the country before the row (ASOF join)", _last_conversion),
+        ("Nearest conversion of the country within 20 minutes", _nearest_conversion),
         ("This model", None),
     ):
-        connection, truth = open_world(clicks, stable, seed)
+        connection, truth = open_world(world, stable, seed)
         with connection:
             none = np.zeros(len(truth), dtype=bool)
             records.append({"change": "matcher", "title": title} | _matched(connection, truth, none, take))
@@ -116,9 +116,9 @@ def compare_matchers(clicks: ClicksWorld = CLICKS, base: BrokerWorld = BASE, see
 
 
 def pipeline_figures(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return `measure_changes` and `compare_matchers` by the code at hand.
+    """Return `measure_changes` and `compare_matchers` of this code version.
 
-    folder: of evaluations by code that was changed here.
+    folder: of the evaluations that were computed here.
     """
     frames = evaluated(EVALUATION, folder)
     return frames["changes"], frames["matchers"]
@@ -129,16 +129,16 @@ EVALUATION = Evaluation(
     ["quintet.conversions.pipeline_worlds"],
     lambda: {"changes": measure_changes(), "matchers": compare_matchers()},
 )
-"""What each change to the way of the data would bring, and what other matchers find."""
+"""The gain of each change to the data pipeline, and the quality of other matchers."""
 
 
-def open_world(clicks: ClicksWorld, broker: BrokerWorld, seed: int) -> tuple[duckdb.DuckDBPyConnection, pd.DataFrame]:
-    """A connection with the tables `clicks` and `broker_rows`, and the truth: broker_row_id, conversion_id or null."""
-    sample = sample_of(clicks, [broker], seed)
+def open_world(world: ClicksWorld, broker: BrokerWorld, seed: int) -> tuple[duckdb.DuckDBPyConnection, pd.DataFrame]:
+    """Return a connection with `conversions` and `broker_rows`, and the truth: broker_row_id, conversion_id or null."""
+    sample = sample_of(world, [broker], seed)
     files = {file.dataset: file.rows for file in sample.files}
-    site, sent = files["conversions"].drop_duplicates("id"), files["broker_rows"]
-    spellings = pd.concat([site["country_name"], sent["country_residency"], sent["ip_country"]]).dropna().unique()
-    countries = canonicalise(spellings.tolist()).set_index("spelling")["country_iso2"]
+    site, broker_rows = files["conversions"].drop_duplicates("id"), files["broker_rows"]
+    spellings = pd.concat([site["country_name"], broker_rows["country_residency"], broker_rows["ip_country"]])
+    countries = canonicalise(spellings.dropna().unique().tolist()).set_index("spelling")["country_iso2"]
     truth = pd.DataFrame(
         {
             "broker_row_id": [f"row {number:07d}" for number in sample.truth["broker_rows"]["broker_source_row"]],
@@ -148,21 +148,21 @@ def open_world(clicks: ClicksWorld, broker: BrokerWorld, seed: int) -> tuple[duc
     connection = duckdb.connect(config={"threads": 1})
     connection.register("site", site.assign(country=site["country_name"].map(countries).astype(object)))
     connection.register(
-        "sent",
-        sent.assign(
+        "broker_file",
+        broker_rows.assign(
             broker_row_id=truth["broker_row_id"],
-            residency=sent["country_residency"].map(countries).astype(object),
-            ip=sent["ip_country"].map(countries).astype(object),
+            residency=broker_rows["country_residency"].map(countries).astype(object),
+            ip=broker_rows["ip_country"].map(countries).astype(object),
         ),
     )
     connection.execute(
-        "create table clicks as select id as conversion_id, country::varchar as country_iso2, "
+        "create table conversions as select id as conversion_id, country::varchar as country_iso2, "
         "created_at::timestamp as created_at from site"
     )
     connection.execute(
         "create table broker_rows as select broker_row_id, 'one' as partner, "
         "make_timestamp(timestamp::bigint * 1000000) as broker_at, residency::varchar as residency_iso2, "
-        "ip::varchar as ip_iso2 from sent"
+        "ip::varchar as ip_iso2 from broker_file"
     )
     return connection, truth
 
@@ -173,14 +173,14 @@ def _matched(
     has_id: np.ndarray,
     take: Callable[[duckdb.DuckDBPyConnection], pd.DataFrame] | None = None,
 ) -> dict[str, int]:
-    """Rows with a click id are its click's; of the others, those that the matcher gives."""
+    """Match rows with a click id by it, and the others by the matcher; return the counts."""
     known = truth[has_id]
     connection.register("known", known)
     connection.execute("delete from broker_rows where broker_row_id in (select broker_row_id from known)")
-    connection.execute("delete from clicks where conversion_id in (select conversion_id from known)")
+    connection.execute("delete from conversions where conversion_id in (select conversion_id from known)")
     pairs = (take or _by_model)(connection)
-    held = pairs.merge(truth, on="broker_row_id", suffixes=("", "_true"))
-    right = int((held["conversion_id"] == held["conversion_id_true"]).sum())
+    with_truth = pairs.merge(truth, on="broker_row_id", suffixes=("", "_true"))
+    right = int((with_truth["conversion_id"] == with_truth["conversion_id_true"]).sum())
     by_id = int(known["conversion_id"].notna().sum())
     return {
         "rows": len(truth),
@@ -197,19 +197,19 @@ def _by_model(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     ).df()
 
 
-def _last_click(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+def _last_conversion(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     return connection.execute("""
         select broker_row_id, conversion_id
-        from broker_rows asof join clicks on ip_iso2 = country_iso2 and broker_at >= created_at
+        from broker_rows asof join conversions on ip_iso2 = country_iso2 and broker_at >= created_at
         qualify row_number() over (partition by conversion_id order by broker_at, broker_row_id) = 1
         order by all
     """).df()
 
 
-def _nearest_click(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+def _nearest_conversion(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     return connection.execute("""
         select broker_row_id, conversion_id
-        from broker_rows join clicks
+        from broker_rows join conversions
             on ip_iso2 = country_iso2
             and created_at between broker_at - interval 20 minutes and broker_at + interval 20 minutes
         qualify row_number() over (

@@ -1,4 +1,4 @@
-"""The sentences on rates by country, day, device, page and element whose tests hold."""
+"""Insights on rates by country, day, device, page and element that pass their tests."""
 
 from __future__ import annotations
 
@@ -22,51 +22,51 @@ from quintet.conversions.insights import (
 
 _ACTIONS: Mapping[tuple[str, str, bool], str] = MappingProxyType(  # by topic, dimension, and whether it is better
     {
-        ("quality", "device", True): "Walk through the way from click to registration {others}, and try a change "
-        "against the present page: that visitors {where} score higher does not say why.",
-        ("quality", "page_category", True): "Lead more visitors to such pages, as a trial with a control group.",
-        ("quality", "page_category", False): "Find out what visitors come for there before they are sent to a broker; "
-        "do not buy traffic for these pages meanwhile.",
+        ("quality", "device", True): "Test the path from conversion to registration {others}, and run an experiment "
+        "against the present page: the difference to visitors {where} does not show its cause.",
+        ("quality", "page_category", True): "Send more visitors to such pages, as an experiment with a control group.",
+        ("quality", "page_category", False): "Find out what visitors look for there before they go to a broker; "
+        "buy no traffic for these pages until then.",
         ("quality", "ui_element", True): "Try this element in place of weaker ones, half of the visitors each.",
         ("quality", "ui_element", False): "Try another element in its place, half of the visitors each.",
-        ("quality", "country", True): "Look for more visitors {where}, as a trial first.",
-        ("quality", "country", False): "Ask the broker what keeps clients {where} from going on, and offer another "
-        "broker there if it stays so.",
-        ("quality", "day", True): "Look up what was special on that day: a campaign, a rule of the broker, a release.",
-        ("quality", "day", False): "Look up what was wrong on that day.",
+        ("quality", "country", True): "Acquire more visitors {where}, as an experiment first.",
+        ("quality", "country", False): "Ask the broker what stops clients {where}, and offer another "
+        "broker there if nothing changes.",
+        ("quality", "day", True): "Look up what happened on that day: a campaign, a rule of the broker, a release.",
+        ("quality", "day", False): "Look up what went wrong on that day.",
         ("matching", "country", False): "Ask the broker whether it takes clients {where} and reports them all.",
         ("matching", "day", False): "Ask the broker whether its file is complete for that day.",
         ("matching", "device", False): "Check on that device whether the link to the broker opens, and opens once.",
-        ("matching", "page_category", False): "Click through such pages and see whether their links reach the broker.",
-        ("matching", "ui_element", False): "Check whether it counts clicks that do not lead to the broker.",
+        ("matching", "page_category", False): "Open such pages and check whether their links reach the broker.",
+        ("matching", "ui_element", False): "Check whether it counts conversions that do not lead to the broker.",
     }
 )
-_NOT_RIPE = "These are the last days of the data, and scores may still come: judge them again with a later file."
+_NOT_RIPE = "These are the last days of the data, and scores may still arrive: compare them again with a later file."
 _DAYS_TO_RIPEN = 3
 
 
 def rate_insights(every: pd.DataFrame) -> tuple[Insight, ...]:
-    """The findings among the rates in words, the largest effects first, at most a few a dimension and measure.
+    """Return the findings among the rates, largest effects first, a few per dimension and measure.
 
-    Of mean scores only what the shares have not said; of match rates only what is below the rest.
+    A mean score is left out where the share is a finding; a match rate counts only where it is below the rest.
     """
     found: list[Insight] = []
     for dimension in ("device", "page_category", "ui_element", "country", "day"):
         of_dimension = every[every["dimension"] == dimension]
-        told: set[str] = set()
+        reported: set[str] = set()
         for measure in ("important_share", "mean_score", "match_rate"):
             levels = of_dimension[of_dimension["measure"] == measure]
             holds = levels[levels["is_finding"]]
             if measure == "match_rate":
                 holds = holds[holds["adjusted"] < 0]
             else:
-                holds = holds[~holds["level"].isin(told)]
-                if len(levels) == 2:  # two levels are each other's rest: one sentence says both
+                holds = holds[~holds["level"].isin(reported)]
+                if len(levels) == 2:  # two levels are each other's rest: one insight covers both
                     holds = holds[holds["adjusted"] > 0]
             weight = holds["adjusted"].abs() * np.sqrt(holds["compared"].astype("float64"))
             order = weight.sort_values(ascending=False, kind="stable").index[:SENTENCES_BY_DIMENSION]
             found += [_rate_insight(holds.loc[place], levels, measure, dimension) for place in order]
-            told |= set(levels.loc[levels["is_finding"], "level"]) if measure == "important_share" else set()
+            reported |= set(levels.loc[levels["is_finding"], "level"]) if measure == "important_share" else set()
     return tuple(sorted(found, key=lambda insight: insight.topic != "quality"))
 
 

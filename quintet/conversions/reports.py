@@ -1,4 +1,4 @@
-"""The papers of the conversions business: what the data says, and what would make it say more."""
+"""The reports of conversions: the insights, and the recommended data pipeline."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from quintet.presentation.report import (
 
 _METHOD = (
     "An important score is a valid score above zero. Scores that are not a number are missing and count neither way. "
-    "The unit is the session: its first click (of those matched, where it is about scores), because rows of one "
-    "session share their score. Clicks of scanners are left out of rates."
+    "The unit is the session: its first conversion (its first matched one for scores), because rows of one session "
+    "share their score. Rates exclude conversions of scanners."
 )
 _TESTS = (
     "Each level of each dimension is compared with the rest within strata (the Cochran-Mantel-Haenszel statistic; its "
-    "distribution under chance matched in three moments), and the false discovery rate over all comparisons of the "
-    "paper is held at 5% (Benjamini and Hochberg). A sentence appears where its q value is at most 0.05, its interval "
-    "among equals leaves out zero, and the plain difference points the same way. Intervals are 95%: Wilson's for "
-    "shares, t for means. These are associations in data that nobody randomised: an action step is a trial to run."
+    "null distribution approximated by three moments), and the false discovery rate over all comparisons of the "
+    "report is at most 5% (Benjamini and Hochberg). A sentence appears where its q value is at most 0.05, its interval "
+    "among equals excludes zero, and the plain difference has the same sign. Intervals are 95%: Wilson's for "
+    "shares, t for means. These are associations in data without randomisation: an action is an experiment to run."
 )
-_NO_FINDING = "No difference here is larger than chance would give; nothing is said."
+_NO_FINDING = "No difference here is statistically significant."
 
 
 def snapshot_of(connection: duckdb.DuckDBPyConnection) -> tuple[str, dt.datetime]:
-    """The id and the moment (UTC without zone) of the snapshot that a connection reads."""
+    """Return the id and the time (UTC without zone) of the snapshot that a connection reads."""
     [(snapshot_id, published_at)] = connection.execute(
         "select snapshot_id, published_at from marts.snapshot"
     ).fetchall()
@@ -52,7 +52,7 @@ def snapshot_of(connection: duckdb.DuckDBPyConnection) -> tuple[str, dt.datetime
 
 
 def insights_report(connection: duckdb.DuckDBPyConnection, analysis: Analysis) -> Report:
-    """What became of the clicks, which of them were good, and how far the matches can be trusted."""
+    """Return the report on the outcome of conversions, their scores, and the quality of the matches."""
     snapshot_id, published_at = snapshot_of(connection)
     sections = (
         _summary(analysis),
@@ -74,7 +74,7 @@ def insights_report(connection: duckdb.DuckDBPyConnection, analysis: Analysis) -
     )
     return Report(
         title=_title(analysis),
-        lead="Which clicks became customers of the broker, which pages bring good ones, and what to do next?",
+        lead="Which conversions became customers of the broker, which pages bring good ones, and what to do next?",
         source=_source(connection),
         snapshot_id=snapshot_id,
         published_at=published_at,
@@ -85,7 +85,7 @@ def insights_report(connection: duckdb.DuckDBPyConnection, analysis: Analysis) -
 def pipeline_report(
     connection: duckdb.DuckDBPyConnection, analysis: Analysis, changes: pd.DataFrame, matchers: pd.DataFrame
 ) -> Report:
-    """The way the data should take, what to ask of whom, and what each step buys.
+    """Return the report on the recommended data pipeline: its design, the requests to partners and their gain.
 
     changes, matchers: as `pipeline_worlds.pipeline_figures` returns them.
     """
@@ -100,7 +100,7 @@ def pipeline_report(
     )
     return Report(
         title=_pipeline_title(changes),
-        lead="How should clicks and broker rows travel, so that nobody has to guess which belong together?",
+        lead="How should conversions and broker rows travel, so that their match is known and not inferred?",
         source="generated worlds with known truth, matched by this model; " + _source(connection),
         snapshot_id=snapshot_id,
         published_at=published_at,
@@ -114,9 +114,9 @@ def pipeline_report(
 def _title(analysis: Analysis) -> str:
     steps = _steps(analysis)
     if not steps["broker_rows", "all"] or not steps["clicks", "all"]:
-        return "There are not yet clicks and broker rows to match"
+        return "There are no conversions and broker rows to match yet"
     share = steps["broker_rows", "matched"] / steps["broker_rows", "all"]
-    matched = f"{share:.1%} of the broker's rows have their click"
+    matched = f"{share:.1%} of the broker's rows are matched to a conversion"
     shares = _of(analysis.rates, "important_share", "device")
     total = shares["total"].sum() / shares["n"].sum() if len(shares) else 0
     return f"{matched}; {total:.1%} of the sessions behind them score" if total else matched
@@ -145,7 +145,7 @@ def _summary(analysis: Analysis) -> Section:
     scored, important = int(shares["n"].sum()), float(shares["total"].sum())
     tiles = (
         (
-            "Clicks",
+            "Conversions",
             f"{steps['clicks', 'all']:,}",
             f"{steps['clicks', 'in_reach']:,} within the broker's time and countries",
         ),
@@ -154,10 +154,10 @@ def _summary(analysis: Analysis) -> Section:
             f"{steps['broker_rows', 'all']:,}",
             f"{steps['broker_rows', 'with_candidate']:,} with a candidate",
         ),
-        ("Matched", f"{steps['broker_rows', 'matched']:,}", "one click, one row"),
+        ("Matched", f"{steps['broker_rows', 'matched']:,}", "one conversion, one row"),
         ("Important", f"{important / scored:.2%}" if scored else "–", f"of {scored:,} sessions with a valid score"),
     )
-    blocks: list[Block] = [Tiles(tiles), *_told(_leading(analysis.insights))]
+    blocks: list[Block] = [Tiles(tiles), *_findings(_leading(analysis.insights))]
     return Section("What the data says", tuple(blocks))
 
 
@@ -165,7 +165,7 @@ _LEADING: Mapping[str, int] = MappingProxyType({"quality": 5, "matching": 4, "re
 
 
 def _leading(insights: Sequence[Insight]) -> list[Insight]:
-    """The findings with a step to take for the first page: the first of each topic and dimension, some a topic."""
+    """Return the findings with an action for the first page: the first of each dimension, limited by topic."""
     first: dict[tuple[str, str], Insight] = {}
     for insight in insights:
         if insight.action:
@@ -182,18 +182,19 @@ def _funnel(analysis: Analysis) -> Section:
     for side in ("clicks", "broker_rows"):
         blocks += [Chart(charts.funnel(analysis.funnel, side)), Chart(charts.outcomes(analysis.outcomes, side))]
     return Section(
-        "Most of what is not matched lies out of reach, not out of luck"
+        "Most unmatched conversions lie outside the broker's time span or countries"
         if _mostly_out_of_reach(analysis.outcomes)
-        else "From all rows to matched ones, and why the others are not",
-        (*_told([each for each in analysis.insights if each.topic == "funnel"]), *blocks),
+        else "From all rows to matched ones, and the reasons of the others",
+        (*_findings([each for each in analysis.insights if each.topic == "funnel"]), *blocks),
         starts_page=True,
     )
 
 
 def _mostly_out_of_reach(outcomes: pd.DataFrame) -> bool:
-    clicks = outcomes[(outcomes["side"] == "clicks") & (outcomes["outcome"] != "matched")].set_index("outcome")["rows"]
-    outside = clicks.reindex(["outside_time_span", "country_never_seen", "country_unknown"]).fillna(0).sum()
-    return bool(outside > clicks.sum() / 2)
+    is_unmatched = (outcomes["side"] == "clicks") & (outcomes["outcome"] != "matched")
+    unmatched = outcomes[is_unmatched].set_index("outcome")["rows"]
+    outside = unmatched.reindex(["outside_time_span", "country_never_seen", "country_unknown"]).fillna(0).sum()
+    return bool(outside > unmatched.sum() / 2)
 
 
 def _of(rates: pd.DataFrame, measure: Measure, dimension: str) -> pd.DataFrame:
@@ -205,7 +206,7 @@ def _rates(analysis: Analysis, measure: Measure, dimension: str, *, starts_page:
     found, compared = int(rows["is_finding"].sum()), int(rows["p_value"].notna().sum())
     topic, what = ("matching", "match rate") if measure == "match_rate" else ("quality", "important scores")
     name = DIMENSIONS[dimension]
-    title = f"{name}: no difference in {what} beyond chance"
+    title = f"{name}: no significant difference in {what}"
     if found:
         title = f"{name}: {found} of {compared} differ in {what} from the rest"
     figure = (
@@ -213,8 +214,8 @@ def _rates(analysis: Analysis, measure: Measure, dimension: str, *, starts_page:
         if (measure, dimension) == ("match_rate", "day")
         else charts.rates_by(analysis.rates, measure, dimension)
     )
-    said = [each for each in analysis.insights if (each.topic, each.dimension) == (topic, dimension)]
-    return Section(title, (Chart(figure), *_told(said)), starts_page=starts_page)
+    insights = [each for each in analysis.insights if (each.topic, each.dimension) == (topic, dimension)]
+    return Section(title, (Chart(figure), *_findings(insights)), starts_page=starts_page)
 
 
 def _mean_scores(analysis: Analysis) -> Section:
@@ -228,15 +229,15 @@ def _mean_scores(analysis: Analysis) -> Section:
     )
     columns = (Column("label", "Score"), Column("rows", "Broker rows", "count"), Column("share", "Share", "percent"))
     zero = scores.loc[scores["score_until"].isna(), "share"].sum()
-    said = [each for each in analysis.insights if each.topic == "quality" and each.dimension == "day"]
+    insights = [each for each in analysis.insights if each.topic == "quality" and each.dimension == "day"]
     sessions = [each for each in analysis.insights if "score belongs to the person" in each.text]
     return Section(
-        f"Scores: {zero:.1%} are zero, so that a mean says how many score before it says how much",
+        f"Scores: {zero:.1%} are zero, so that a mean depends mostly on how many score at all",
         (
             Table(scores, columns, "Valid scores of the broker's rows"),
-            *_told(sessions),
+            *_findings(sessions),
             *map(Chart, figures),
-            *_told(said),
+            *_findings(insights),
         ),
         starts_page=True,
     )
@@ -252,24 +253,24 @@ def _residency(analysis: Analysis) -> Section:
         Column("low", "From", "percent"),
         Column("high", "To", "percent"),
     )
-    said = [each for each in analysis.insights if each.topic == "residency"]
-    is_step = any("stated late" in each.text for each in said)
-    title = "A stated residency is a step on the way to a score" if is_step else "Residency and IP country mostly agree"
+    insights = [each for each in analysis.insights if each.topic == "residency"]
+    is_step = any("stated late" in each.text for each in insights)
+    title = "A stated residency is a step towards a score" if is_step else "Residency and IP country mostly agree"
     return Section(
         title,
-        (*_told(said), Table(summary, columns, "Where people live and where they connect"),
+        (*_findings(insights), Table(summary, columns, "Where people live and where they connect"),
          Chart(charts.residency(analysis.residency))),
         starts_page=True,
     )  # fmt: skip
 
 
 def _data(analysis: Analysis) -> Section:
-    said = [each for each in analysis.insights if each.topic == "data"]
-    return Section(f"{len(said)} faults of the data can be mended at their source", _told(said))
+    insights = [each for each in analysis.insights if each.topic == "data"]
+    return Section(f"{len(insights)} faults of the data can be fixed at their source", _findings(insights))
 
 
 def _model_sections(connection: duckdb.DuckDBPyConnection, analysis: Analysis) -> tuple[Section, ...]:
-    """The model report: what was learned, how sure it is, and what changed since the version before."""
+    """Return the sections on the model: its parameters, its certainty, and the changes since the version before."""
     tables = {
         name: connection.execute(f"select * from ml.matching_{name} order by all").df()
         for name in ("summary", "clocks", "weights", "calibration", "certainty", "placebo", "changes", "model")
@@ -285,18 +286,18 @@ def _model_sections(connection: duckdb.DuckDBPyConnection, analysis: Analysis) -
             ("Expected precision", percent("expected_precision"), "of the matches are right"),
             ("Expected recall", percent("expected_recall"), "of the links are found"),
             ("Expected F1", percent("expected_f1"), f"threshold {value.get('threshold', float('nan')):.3f}"),
-            ("Placebo rate", percent("false_match_rate"), "matched by chance"),
+            ("Placebo rate", percent("false_match_rate"), "matched at random"),
         )
     )
-    learned: list[Block] = [tiles, _clock_table(tables["clocks"])]
+    trained: list[Block] = [tiles, _clock_table(tables["clocks"])]
     for partner in partners:
-        learned += [Chart(charts.lag(analysis.lags, partner)), Chart(charts.weights(tables["weights"], partner))]
+        trained += [Chart(charts.lag(analysis.lags, partner)), Chart(charts.weights(tables["weights"], partner))]
     is_known = not pd.isna(value.get("false_match_rate"))
     title = f"The model errs in about {percent('false_match_rate')} of the rows" if is_known else "The matching model"
     return (
-        Section(title, tuple(learned), starts_page=True),
+        Section(title, tuple(trained), starts_page=True),
         Section(
-            "How sure the matches are, and what changed",
+            "Certainty of the matches, and changes to the model",
             (
                 Chart(charts.placebo(tables["placebo"])),
                 Chart(charts.calibration(tables["calibration"])),
@@ -327,9 +328,9 @@ def _clock_table(clocks: pd.DataFrame) -> Table:
         Column("partner", "Partner"),
         Column("since", "Since"),
         Column("offset", "Clock ahead of ours by"),
-        Column("is_clear", "Clearly seen"),
+        Column("is_clear", "Significant"),
     )
-    return Table(shown, columns, "Clocks, learned without being told")
+    return Table(shown, columns, "Clocks, estimated from the rows")
 
 
 def _version_blocks(model: pd.DataFrame, changes: pd.DataFrame) -> list[Block]:
@@ -337,11 +338,9 @@ def _version_blocks(model: pd.DataFrame, changes: pd.DataFrame) -> list[Block]:
         return []
     row = model.iloc[0]
     before = row["version_before"]
-    text = (
-        f"Model {row['version']}; reason for learning it: {row['reason'] or 'not kept, as there was nothing to learn'}."
-    )
+    text = f"Model {row['version']}; reason for training: {row['reason'] or 'none, as one side has no rows'}."
     if pd.isna(before):
-        return [Text(f"{text} There is no version before it to compare with.", is_muted=True)]
+        return [Text(f"{text} There is no earlier version to compare with.", is_muted=True)]
     columns = (Column("partner", "Partner"), Column("what", "What"), Column("before", "Before"), Column("now", "Now"))
     return [Text(text, is_muted=True), Table(changes, columns, f"Against version {before}")]
 
@@ -353,18 +352,18 @@ def _how() -> Section:
     )
 
 
-_QUERY = """select is_mobile, count(*) as clicks, avg(is_matched::int) as matched,
+_QUERY = """select is_mobile, count(*) as conversions, avg(is_matched::int) as matched,
     avg((important_score > 0)::int) as important
 from marts.fct_unified_journeys
 where not is_scanner_traffic and unmatched_reason is distinct from 'outside_time_span'
 group by all"""
 
 
-def _told(insights: Sequence[Insight]) -> tuple[Block, ...]:
+def _findings(insights: Sequence[Insight]) -> tuple[Block, ...]:
     if not insights:
         return (Text(_NO_FINDING, is_muted=True),)
-    said = ((each.lead, f"{each.text} → {each.action}" if each.action else each.text) for each in insights)
-    return (Points(tuple(said)),)
+    points = ((each.lead, f"{each.text} → {each.action}" if each.action else each.text) for each in insights)
+    return (Points(tuple(points)),)
 
 
 # -- pipeline ----------------------------------------------------------------------------------------------------------
@@ -373,25 +372,25 @@ def _told(insights: Sequence[Insight]) -> tuple[Block, ...]:
 def _pipeline_title(changes: pd.DataFrame) -> str:
     f1 = changes.set_index("change")["f1"].astype(float).to_dict()
     return (
-        f"A click id lifts F1 from {f1['base']:.0%} to {f1['ids']:.0%}, and postbacks within seconds to "
+        f"A click id raises F1 from {f1['base']:.0%} to {f1['ids']:.0%}, and postbacks within seconds to "
         f"{f1['postbacks']:.0%}"
     )
 
 
 def _ideal_diagram() -> Section:
     nodes = (
-        Node("site", "Our site", 0, 0, "a click id for each click (UUIDv7)", "accent"),
+        Node("site", "Our site", 0, 0, "a click id for each conversion (UUIDv7)", "accent"),
         Node("link", "Broker link", 1, 0, "…?click_id=018f…&country=DE", "plain"),
-        Node("broker", "Broker", 2, 0, "keeps the id with the registration", "outside"),
-        Node("collector", "Click log", 0, 1, "append only, UTC, scanners refused", "store"),
+        Node("broker", "Broker", 2, 0, "stores the id with the registration", "outside"),
+        Node("collector", "Conversion log", 0, 1, "append only, UTC, scanners rejected", "store"),
         Node("lake", "Raw tables", 1, 1, "verbatim, by content hash", "store"),
         Node("postback", "Postback endpoint", 2, 1, "signed, idempotent, UTC", "accent"),
         Node("file", "Broker's daily file", 0, 2, "row id, click id, ISO codes", "outside"),
-        Node("join", "Join by click id", 1, 2, "exact, at most one row a click", "accent"),
+        Node("join", "Join by click id", 1, 2, "exact, at most one row per conversion", "accent"),
         Node("match", "Matching model", 2, 2, "only for rows without an id", "plain"),
-        Node("journeys", "Unified journeys", 2, 3, "one row a click, with its reason", "store"),
+        Node("journeys", "Unified journeys", 2, 3, "one row per conversion, with its reason", "store"),
         Node("watch", "Checks", 2, 4, "coverage, placebo, contract", "plain"),
-        Node("use", "Pages, papers, API", 1, 4, "rates with intervals", "plain"),
+        Node("use", "Pages, reports, API", 1, 4, "rates with intervals", "plain"),
     )
     edges = (
         Edge("site", "link"),
@@ -409,21 +408,21 @@ def _ideal_diagram() -> Section:
         Edge("watch", "use"),
     )
     return Section(
-        "The click carries an id to the broker, and the broker sends it back",
+        "The link carries a click id to the broker, and the broker returns it",
         (
             Text(
-                "Today two files meet that share no key, and a model has to infer which click became which row. In the "
-                "pipeline below the key travels with the visitor: inference is left for what arrives without one, and "
-                "for checking the rest."
+                "Today the two files share no key, and a model infers which conversion became which row. In the "
+                "pipeline below the key travels with the visitor: inference remains for rows without a key, and as a "
+                "check of the others."
             ),
             Diagram(
                 nodes,
                 edges,
                 "The click id goes from our site over the link to the broker and comes back by a postback within "
                 "seconds; rows with an id are joined exactly, others are matched by the model; both become the unified "
-                "journeys that pages, papers and the API read.",
+                "journeys that pages, reports and the API read.",
             ),
-            Text("Blue: what is new. Dashed: not ours, or late. Grey: kept for good.", is_muted=True),
+            Text("Blue: new. Dashed: external, or late. Grey: stored permanently.", is_muted=True),
         ),
     )
 
@@ -443,20 +442,20 @@ def _gains(changes: pd.DataFrame, matchers: pd.DataFrame) -> Section:
     base = shown[shown["change"] == "base"].iloc[0]
     words = (
         f"Measured in generated worlds with known truth: {base['links']:,} links among {base['rows']:,} broker rows; "
-        f"minutes of lag, a clock that changes once, misspelt countries, rows that belong to no click, a file that "
-        f"starts late and has a gap. Each change is made alone unless it says otherwise, and the rows are matched by "
-        f"the model that matches ours. 95% intervals are about ±"
+        f"minutes of lag, a clock that changes once, misspelt countries, rows without a conversion, a file that "
+        f"starts late and has a gap. Each change is made alone unless stated otherwise, and the rows are matched by "
+        f"the same model as ours. 95% intervals are about ±"
         f"{(base['precision_high'] - base['precision_low']) / 2 * 100:.1f} points of precision wide."
     )
     return Section(
-        f"Of the changes without an id, “{best['title']}” buys most: {best['gain'] * 100:+.0f} points of F1",
+        f"Of the changes without an id, “{best['title']}” gains most: {best['gain'] * 100:+.0f} points of F1",
         (
             Chart(charts.gains(shown)),
-            Table(shown, columns, "What each change buys"),
+            Table(shown, columns, "Gain of each change"),
             Table(
                 matchers,
                 (
-                    Column("title", "Matcher, told the true clock but for the model"),
+                    Column("title", "Matcher (the joins know the true clock)"),
                     Column("precision", "Precision", "percent"),
                     Column("recall", "Recall", "percent"),
                     Column("f1", "F1", "percent"),
@@ -471,65 +470,65 @@ def _gains(changes: pd.DataFrame, matchers: pd.DataFrame) -> Section:
 
 def _recommendations(analysis: Analysis, changes: pd.DataFrame) -> Section:
     by = changes.set_index("change")
-    clicks = analysis.outcomes[analysis.outcomes["side"] == "clicks"].set_index("outcome")["rows"]
-    outside, every = int(clicks.get("outside_time_span", 0)), max(int(clicks.sum()), 1)
+    ours = analysis.outcomes[analysis.outcomes["side"] == "clicks"].set_index("outcome")["rows"]
+    outside, every = int(ours.get("outside_time_span", 0)), max(int(ours.sum()), 1)
     faults = analysis.data_quality.set_index("finding")["rows"]
 
     def gain(name: str, figure: str = "f1") -> str:
         values = by[figure].astype(float).to_dict()
         return f"{(values[name] - values['base']) * 100:+.1f} points".replace("-", "−")
 
-    asked = (
+    requests = (
         (
             ("ids", "f1"),
             "Pass a click id through.",
-            f"{gain('ids')} of F1 at 95% coverage, {gain('half_ids')} at half: worth asking for even of a single "
-            f"partner. One query parameter on the link, one column in the file.",
+            f"{gain('ids')} of F1 at 95% coverage, {gain('half_ids')} at half: worth it even with a single partner. "
+            f"One query parameter on the link, one column in the file.",
         ),
         (
             ("postbacks", "f1"),
             "Send postbacks from server to server.",
-            f"{gain('postbacks')} of F1 without any id: with seconds of lag few clicks compete. Signed, repeated until "
-            f"acknowledged, with a key that makes repeats harmless.",
+            f"{gain('postbacks')} of F1 without any id: with seconds of lag, few conversions compete. Signed, "
+            f"retried until acknowledged, with an idempotency key.",
         ),
         (
             ("back_fill", "found"),
             "Back-fill.",
-            f"{gain('back_fill', 'found')} of all registrations found. Of our own clicks {outside:,} "
+            f"{gain('back_fill', 'found')} of all registrations found. Of our conversions, {outside:,} "
             f"({outside / every:.1%}) lie outside the time that the broker's files cover.",
         ),
         (
             ("countries", "f1"),
             "Agree on countries.",
-            f"{gain('countries')} of F1. ISO 3166 codes in both files, the click's country handed on, and one word for "
-            f"unknown. Rows without a known country today: {int(faults.get('row_country_unknown', 0)):,}.",
+            f"{gain('countries')} of F1. ISO 3166 codes in both files, the conversion's country passed on, and one "
+            f"word for unknown. Rows without a known country today: {int(faults.get('row_country_unknown', 0)):,}.",
         ),
         (
             ("shared_clock", "f1"),
             "Share a clock.",
-            f"{gain('shared_clock')} of F1: the model learns offset and changes of the clock by itself. UTC is worth "
-            f"asking for because people read the files too.",
+            f"{gain('shared_clock')} of F1: the model estimates offset and changes of the clock by itself. UTC is "
+            f"still worth it, because people read the files too.",
         ),
     )
     values = {
         (name, figure): by[figure].astype(float).to_dict()[name] - by[figure].astype(float).to_dict()["base"]
-        for (name, figure), *_ in asked
+        for (name, figure), *_ in requests
     }
-    points = [(lead, text) for key, lead, text in sorted(asked, key=lambda each: -values[each[0]])]
+    points = [(lead, text) for key, lead, text in sorted(requests, key=lambda each: -values[each[0]])]
     points.append(
         (
-            "Keep numbers numbers.",
-            f"Scores that came as spreadsheet errors: {int(faults.get('invalid_scores', 0)):,}; rows that repeat "
+            "Export numbers as numbers.",
+            f"Scores that are spreadsheet errors: {int(faults.get('invalid_scores', 0)):,}; rows that repeat "
             f"another: {int(faults.get('equal_rows', 0)):,}. A file from the database with a row id has neither.",
         )
     )
-    title = "What to ask for, in the order of what it buys"
+    title = "What to ask for, in order of gain"
     return Section(title, (Points(tuple(points), is_numbered=True),), starts_page=True)
 
 
 _CONTRACT = """{
-  "event_id":      "UUID of the event: the same event again is ignored",
-  "click_id":      "UUID that our link carried; null if the visitor came without",
+  "event_id":      "UUID of the event: a repeated event is ignored",
+  "click_id":      "UUID from our link; null if there was none",
   "occurred_at":   "2024-05-30T14:05:11Z, UTC, to the second or finer",
   "country":       "ISO 3166-1 alpha-2 of the IP at registration, or null",
   "residency":     "ISO 3166-1 alpha-2 as stated, or null until it is",
@@ -541,15 +540,15 @@ _CONTRACT = """{
 
 def _contract() -> Section:
     return Section(
-        "The contract with a partner fits on half a page",
+        "The contract with a partner",
         (
             Code(_CONTRACT, "json"),
             Points(
                 (
-                    ("Idempotent.", "An event may come twice or late; its id decides. A correction is a new event."),
-                    ("Complete.", "A daily file repeats the day's events: what a postback lost is found within a day."),
+                    ("Idempotent.", "An event may arrive twice or late; its id decides. A correction is a new event."),
+                    ("Complete.", "A daily file repeats the day's events: a lost postback is recovered within a day."),
                     ("Checked.", "Rows that break the contract are quarantined with their reason, and reported back."),
-                    ("Private.", "The id means nothing outside; neither side sends names, addresses or IPs."),
+                    ("Private.", "The id has no meaning outside; neither side sends names, addresses or IPs."),
                 )
             ),
         ),
@@ -559,14 +558,14 @@ def _contract() -> Section:
 def _tools() -> Section:
     rows = pd.DataFrame(
         [
-            ("Collect clicks", "Own endpoint, append-only log", "Segment, Snowplow, server-side tag manager",
+            ("Collect conversions", "Own endpoint, append-only log", "Segment, Snowplow, server-side tag manager",
              "Own endpoint while there is one kind of event; Snowplow when schemas multiply"),
             ("Postbacks", "Signed HTTP endpoint, key for repeats", "Affiliate networks (Impact, Everflow), Kafka",
-             "HTTP until thousands a second; a network where partners already speak to it"),
+             "HTTP up to thousands per second; a network where partners already use it"),
             ("Land files", "Content hash, quarantine, verbatim text", "Fivetran, Airbyte",
              "A connector only for sources with an API of their own"),
             ("Orchestrate", "Dagster, assets and sensors", "Airflow, Prefect",
-             "Assets say what is stale; Airflow where a team runs it already"),
+             "Assets know what is stale; Airflow where a team already runs it"),
             ("Store and compute", "DuckDB, Parquet", "BigQuery, Snowflake, Spark",
              "DuckDB to some hundred million rows on one machine; a warehouse for many writers"),
             ("Transform and test", "dbt", "SQLMesh", "Either; one of them, with tests beside the models"),
@@ -581,17 +580,17 @@ def _tools() -> Section:
         Column("others", "Others"),
         Column("when", "Which, when"),
     )
-    return Section("Tools: the simplest that holds, and when to change", (Table(rows, columns),), starts_page=True)
+    return Section("Tools: the simplest that suffices, and when to change", (Table(rows, columns),), starts_page=True)
 
 
 def _order(changes: pd.DataFrame) -> Section:
     together = float(changes.loc[changes["change"] == "all_but_id", "f1"].iloc[0])
     return Section(
-        "In this order each step pays before the next",
+        "Recommended order",
         (
             Points(
                 (
-                    ("Week 1.", "Put a click id on every link and into the click log; refuse scanners there."),
+                    ("Week 1.", "Put a click id on every link and into the conversion log; reject scanners there."),
                     ("Week 2.", "Ask each partner for the id as one more column, and for the missing days."),
                     (
                         "Month 1.",
@@ -599,8 +598,8 @@ def _order(changes: pd.DataFrame) -> Section:
                     ),
                     (
                         "Then.",
-                        f"With ids the model's matches have a truth to be held against, for good. Without them, all "
-                        f"other changes together reach an F1 of {together:.1%}.",
+                        f"With ids, the model's matches can always be checked. Without them, all other changes "
+                        f"together reach an F1 of {together:.1%}.",
                     ),
                 ),
                 is_numbered=True,

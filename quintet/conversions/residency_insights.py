@@ -1,4 +1,4 @@
-"""The sentences on where people live and where their connection is."""
+"""Insights on residency against IP country."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from quintet.ml.statistics import wilson
 
 
 def residency_insights(by_country: pd.DataFrame, summary: pd.DataFrame) -> tuple[Insight, ...]:
-    """Where people live elsewhere than their connection says, and whether these are worse or better."""
+    """Return the insights on residency: where it differs from the IP country, and how the scores differ."""
     both = by_country["n"].sum()
     if not both:
         return ()
@@ -31,7 +31,7 @@ def residency_insights(by_country: pd.DataFrame, summary: pd.DataFrame) -> tuple
             f"{other / both:.1%}",
             f"of the {both:,} broker rows that state a residency have an IP of another country "
             f"(95% {low[0]:.1%} to {high[0]:.1%}).",
-            "Match by either country, as is done here, and never drop a row because they differ.",
+            "Match by either country, as this model does, and never drop a row because they differ.",
         )
     ]
     holds = by_country[(by_country["q_value"] <= LARGEST_Q) & (by_country["difference"] > 0)]
@@ -41,7 +41,7 @@ def residency_insights(by_country: pd.DataFrame, summary: pd.DataFrame) -> tuple
 
 
 def _stated_insights(summary: pd.DataFrame) -> tuple[Insight, ...]:
-    """Whether a stated residency tells who goes on."""
+    """Return the insight on whether rows with a stated residency score higher."""
     row = summary[summary["level"] == "residency unknown"]
     stated = summary[summary["level"].isin(["same", "other"])][["n", "total"]].sum()
     if row.empty or not stated["n"] or not (row["p_value"] <= LARGEST_Q).all() or (row["difference"] >= 0).all():
@@ -55,8 +55,8 @@ def _stated_insights(summary: pd.DataFrame) -> tuple[Insight, ...]:
             f"of the rows that state a residency are important (95% {low[0]:.1%} to {high[0]:.1%}, n = "
             f"{stated['n']:,.0f}), and {unknown['mean']:.2%} of those that state none (95% {unknown['low']:.2%} to "
             f"{unknown['high']:.2%}, n = {unknown['n']:,.0f}; {p_words(unknown['p_value'])}). A residency is stated "
-            f"late on the way to a score: it is a step of the funnel, and not a trait of the visitor.",
-            "Ask the broker which step writes the residency, and report it as a result of its own: it comes earlier "
+            f"late in the funnel, shortly before a score: it is a step, not a property of the visitor.",
+            "Ask the broker which step writes the residency, and report it as a separate result: it occurs earlier "
             "and more often than a score.",
             float(unknown["p_value"]),
         ),
@@ -64,7 +64,7 @@ def _stated_insights(summary: pd.DataFrame) -> tuple[Insight, ...]:
 
 
 def _abroad_insights(summary: pd.DataFrame) -> tuple[Insight, ...]:
-    """Whether who resides elsewhere than the IP is differs from who does not, among those who state a residency."""
+    """Return the insight on whether rows whose residency differs from the IP country score differently."""
     stated = summary[summary["level"].isin(["same", "other"])]
     if len(stated) < 2:
         return ()
@@ -95,6 +95,6 @@ def _residency_insight(row: pd.Series) -> Insight:
         f"({row['commonest_rows']:,.0f} rows), against {row['rest_mean']:.1%} of the other countries (difference "
         f"{points(row['difference'])} points, 95% {points(row['difference_low'])} to "
         f"{points(row['difference_high'])}; n = {row['n']:,}, {q_words(row['q_value'])}).",
-        f"Do not read the IP country {name} as where people live.",
+        f"Do not use the IP country {name} as the country of residence.",
         float(row["q_value"]),
     )

@@ -1,4 +1,4 @@
-"""Keeping the table of country spellings: one row for each text that any file ever used."""
+"""Maintain the table of country spellings: one row for each spelling in any file."""
 
 from __future__ import annotations
 

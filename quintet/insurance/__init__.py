@@ -1,1 +1,1 @@
-"""Insurance: how agencies perform by product, state and year. No other domain is imported here."""
+"""Insurance: the performance of agencies by product, state and year. No other domain is imported here."""

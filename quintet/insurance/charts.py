@@ -1,7 +1,7 @@
-"""The insurance figures: from a frame to a chart, its table and the sentence that says its main number.
+"""The insurance figures: each a chart with its table and a sentence with its main number.
 
-Every function takes an empty frame too, and then gives a figure without a chart whose note says what to do. Ratios come
-with the frame, recomputed from sums; none is made of ratios here. Amounts are USD.
+Of an empty frame every function returns a figure without a chart, with a note on what to do. Ratios come with the
+frame, recomputed from sums; none is computed from ratios here. Amounts are USD.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ SEGMENTS = ("grow", "keep", "repair", "revive", "invest", "retain", "watch", "do
 """The segments of agencies in the order of their colours."""
 
 LOSS_RATIO_CLASSES = (0.4, 0.6, 0.8, 1.0)
-"""Where one class of loss ratios ends and the next begins; at 1 the losses take the whole premium."""
+"""The bounds of the classes of loss ratios; at 1 the losses equal the premium."""
 
 LEAST_PREMIUM_USD = 50_000
-"""Below this written premium one claim moves a loss ratio so far that it says little."""
+"""Below this written premium a single claim dominates the loss ratio."""
 
 MOST_SHOWN_LOSS_RATIO = 1.5
-"""Where the scatter's scale ends; agencies above are drawn at its edge."""
+"""The end of the scatter's scale; agencies above are drawn at its edge."""
 
 RANKED = 20
-"""Agencies at each end of a ranking."""
+"""The number of agencies at each end of a ranking."""
 
 _NO_ROWS = (
     "No row fits these filters. Widen or reset them; if nothing has been loaded yet, drop an agency performance file "
@@ -64,7 +64,7 @@ _POLICIES = Column("policies_in_force", "Policies in force", "count")
 
 
 def premium_by_year_and_line(summary: pd.DataFrame) -> Figure:
-    """Written premium as stacked bars. summary: by prod_line and year, a row each."""
+    """Draw written premium as stacked bars. summary: one row per prod_line and year."""
     summary = _known(summary)
     name, height = "premium-by-year-and-line", 340
     columns = (_YEAR, _LINE, _PREMIUM, _NEW_BUSINESS, _LOSSES, _LOSS_RATIO, _RETENTION, _GROWTH, _POLICIES, _MONTHS)
@@ -107,7 +107,7 @@ def premium_by_year_and_line(summary: pd.DataFrame) -> Figure:
 
 
 def loss_ratio_by_state_and_year(summary: pd.DataFrame) -> Figure:
-    """Loss ratios as a heatmap in classes. summary: by state and year, a row each."""
+    """Draw loss ratios as a heatmap in classes. summary: one row per state and year."""
     summary = _known(summary)
     name = "loss-ratio-by-state-and-year"
     columns = (Column("state_abbr", "State"), _YEAR, _LOSS_RATIO, _PREMIUM, _LOSSES, _POLICIES, _MONTHS)
@@ -167,14 +167,14 @@ def agencies_ranked(
     by: Literal["written_premium", "growth_rate"] = "written_premium",
     count: int = RANKED,
 ) -> Figure:
-    """The `count` agencies with the most or the least, as bars. summary: by agency, a row each."""
+    """Draw the `count` agencies with the most or the least, as bars. summary: one row per agency."""
     summary = _known(summary)
     measure = _PREMIUM if by == "written_premium" else _GROWTH
     name = f"agencies-{end}-by-{by.replace('_', '-')}"
     columns = (_AGENCY, _PREMIUM, _GROWTH, _LOSS_RATIO, _RETENTION, _POLICIES)
     known = summary.dropna(subset=[by]) if by in summary else summary
     if measure is _PREMIUM and end == "bottom" and len(known):
-        known = known[known[by] > 0]  # else those that write nothing fill the list
+        known = known[known[by] > 0]  # otherwise agencies without premium fill the list
     ranked = known.sort_values([by, "agency_id"], ascending=[end == "bottom", True]) if len(known) else known
     shown = ranked.head(count)
     which = ("Largest" if end == "top" else "Smallest") if measure is _PREMIUM else ("Fastest", "Slowest")[end != "top"]
@@ -220,7 +220,7 @@ def agencies_ranked(
 
 
 def agency_scatter(summary: pd.DataFrame) -> Figure:
-    """Premium against loss ratio, a dot an agency. summary: by agency; `segment` beside it where it is known."""
+    """Draw premium against loss ratio, one dot per agency. summary: one row per agency, with `segment` where known."""
     summary = _known(summary)
     name, height = "agencies-premium-and-loss-ratio", 420
     has_segments = "segment" in summary and summary["segment"].notna().any()
@@ -238,7 +238,7 @@ def agency_scatter(summary: pd.DataFrame) -> Figure:
         is_beyond=~known["loss_ratio"].between(0, MOST_SHOWN_LOSS_RATIO),
     )
     beyond, left_out = int(known["is_beyond"].sum()), len(summary) - len(known)
-    # no scale above the worst agency there is
+    # the scale ends at the worst agency
     highest = max(float(known["shown"].max()) * 1.05, 1.0)
     shown_on_hover = tooltips(columns)
     x = alt.X(
@@ -302,9 +302,9 @@ def agency_scatter(summary: pd.DataFrame) -> Figure:
 
 
 def forecast_with_bands(summary: pd.DataFrame, forecast: pd.DataFrame) -> Figure:
-    """Written premium of each line, and its forecast with the bands that hold 80% and 95%.
+    """Draw written premium of each line, and its forecast with 80% and 95% bands.
 
-    summary: by prod_line and year. forecast: as `forecast_tables.line_totals` gives it.
+    summary: by prod_line and year. forecast: as `forecast_tables.line_totals` returns it.
     """
     summary = _known(summary)
     name, height = "premium-forecast", 340
@@ -382,7 +382,7 @@ _ENDS = (("lo", "from"), ("hi", "to"))
 
 
 def forecast_backtest(scores: pd.DataFrame) -> Figure:
-    """The error of each model over all years and in each. scores: as `forecast_tables.scores_of` gives them."""
+    """Draw the error of each model, over all years and by year. scores: as `forecast_tables.scores_of` returns them."""
     name = "forecast-backtest"
     columns = (
         Column("label", "Model"),
@@ -392,7 +392,7 @@ def forecast_backtest(scores: pd.DataFrame) -> Figure:
         Column("coverage95", "95% band held", "percent"),
         Column("n", "Forecasts", "count"),
     )
-    title = "Error of each model in years it had not seen, absolute error by written premium (WAPE)"
+    title = "Error of each model in the backtest, absolute error by written premium (WAPE)"
     known = scores.dropna(subset=["wape"]) if len(scores) else scores
     if known.empty:
         return _empty(name, title, known, columns, _NO_FORECAST)
@@ -421,13 +421,13 @@ def forecast_backtest(scores: pd.DataFrame) -> Figure:
     alternative = explanations.iloc[0] if len(explanations) else f"{best['label']} errs least, by {best['wape']:.1%}."
     note = "A full dot is all years together, a ring is one year. The scale does not start at zero."
     if (scores["model"] == "best_so_far").any():
-        note += " “Best so far” is whichever model had done best up to then, as it would have been chosen at the time."
+        note += " “Best so far” is, in each year, the best model of the years before."
     chart = alt.layer(years, is_pooled.mark_point(size=130), words).properties(height=height)
     return Figure(name, title, alternative, chart, table, columns, note=note, height=height)
 
 
 def agency_history(summary: pd.DataFrame) -> Figure:
-    """Premium and loss ratio of one agency on one time axis. summary: by prod_line and year, of this agency alone."""
+    """Draw premium and loss ratio of one agency on one time axis. summary: by prod_line and year, of this agency."""
     summary = _known(summary)
     name, heights = "agency-history", (200, 150)
     columns = (_YEAR, _LINE, _PREMIUM, _NEW_BUSINESS, _LOSSES, _LOSS_RATIO, _RETENTION, _GROWTH, _POLICIES, _MONTHS)
@@ -483,7 +483,7 @@ def agency_history(summary: pd.DataFrame) -> Figure:
 
 
 def segments(frame: pd.DataFrame) -> Figure:
-    """Agencies and premium in each segment. frame: segment, rule (in words), agencies, written_premium, loss_ratio."""
+    """Draw agencies and premium by segment. frame: segment, rule (in words), agencies, written_premium, loss_ratio."""
     name = "agency-segments"
     columns = (
         Column("segment", "Segment"),
@@ -533,13 +533,13 @@ def _empty(name: str, title: str, table: pd.DataFrame, columns: tuple[Column, ..
 
 
 def _known(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with its measures as floats, and null for what is not finite."""
+    """Return the frame with its measures as floats, and null for values that are not finite."""
     floats = {name: frame[name].astype("float64") for name in _MEASURES if name in frame}
     return frame.assign(**{name: values.where(values.abs() < float("inf")) for name, values in floats.items()})
 
 
 def _plain(rows: pd.DataFrame, columns: Sequence[Column], *more: str) -> pd.DataFrame:
-    """The columns that a chart needs and the frame has, with floats for decimals and null for what is not finite."""
+    """Return the columns for a chart, with floats for decimals and null for values that are not finite."""
     names = [name for name in dict.fromkeys([*(column.name for column in columns), *more]) if name in rows]
     kinds = {column.name: column.kind for column in columns}
     plain = rows[names].copy()
@@ -566,14 +566,14 @@ def _short_names(rows: pd.DataFrame) -> pd.Series:
 
 
 def _colours(names: pd.Series, known: Sequence[str]) -> tuple[alt.Scale, list[str]]:
-    """A scale on which the known names keep their colours whatever else is shown, and the names that are shown."""
+    """Return a scale with fixed colours of the known names, and the names that are shown."""
     shown = set(names.dropna())
     domain = [*known, *sorted(shown - set(known))]
     return alt.Scale(domain=domain, range="category"), [name for name in domain if name in shown]
 
 
 def _line_names(ends: pd.DataFrame, x: alt.X, height: int, span: float) -> list[alt.Chart]:
-    """The words of each line at its end. ends: line, year, value and text; height, span: of the scale, px and USD."""
+    """Draw the label of each line at its end. ends: line, year, value, text; height, span: of the scale, px and USD."""
     ranked = ends.sort_values("value", ascending=False).reset_index(drop=True)
     is_crowded = (-ranked["value"].diff().dropna() * height / span < _LABEL_HEIGHT).any() if span > 0 else True
     nudges = [place - (len(ranked) - 1) / 2 if is_crowded else 0.0 for place in range(len(ranked))]
@@ -586,7 +586,7 @@ def _line_names(ends: pd.DataFrame, x: alt.X, height: int, span: float) -> list[
 
 
 def _years(first: int, last: int, room: float = 0.0) -> alt.X:
-    """Years as an axis, with a share of its length as room behind the last one for the names of the lines."""
+    """Return an axis of years, with space behind the last one for the labels of the lines."""
     years = list(range(first, last + 1))
     return alt.X(
         "year:Q",
@@ -596,7 +596,7 @@ def _years(first: int, last: int, room: float = 0.0) -> alt.X:
 
 
 def _scale_with_room(values: pd.Series, room: float) -> alt.Scale:
-    """From zero to a little more than the largest value, for what is written behind a bar."""
+    """Return a scale from zero to above the largest value, with space for the label behind a bar."""
     largest = float(values.max())
     return alt.Scale(zero=True, domainMax=largest * room) if largest > 0 else alt.Scale(zero=True)
 
@@ -617,7 +617,7 @@ def _year_labels(rows: pd.DataFrame) -> list[str]:
 
 
 def _with_gaps(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows, and one without values for each year that a line lacks, so that nothing is drawn across it."""
+    """Return the rows, with an empty one for each missing year of a line, so that no line is drawn across it."""
     if rows.empty:
         return rows
     years = range(int(rows["year"].min()), int(rows["year"].max()) + 1)
@@ -660,7 +660,7 @@ def _forecast_in_words(row: Mapping[Hashable, Any]) -> str:
 
 
 def _loss_ratio_of_all(rows: pd.DataFrame) -> float:
-    """Of the sums that the ratios are made of, those of rows without a ratio of their own included."""
+    """Return the loss ratio of the sums, including rows without a ratio of their own."""
     premium = rows["loss_ratio_denominator"].sum()
     return float(rows["loss_ratio_numerator"].sum() / premium) if premium > 0 else float("nan")
 
@@ -679,7 +679,7 @@ def _in_words(value: float, column: Column) -> str:
 
 
 def _if_wide(then: float, otherwise: float) -> alt.ExprRef:
-    """One value where the chart is wide, another on a phone."""
+    """Return one value where the chart is wide, another on a phone."""
     return alt.ExprRef(f"width >= {PHONE - 120} ? {then} : {otherwise}")
 
 

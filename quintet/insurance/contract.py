@@ -1,6 +1,6 @@
-"""The insurance inbox: what an agency performance file must look like.
+"""The insurance inbox: the schema of agency performance files.
 
-Sentinels (99999 and its kin) are values here: they pass, and `normalise.py` gives them their meaning.
+Sentinels such as 99999 pass as values here; `normalise.py` turns them into nulls.
 """
 
 import pandera.pandas as pa
@@ -26,12 +26,12 @@ AGENCY_PERFORMANCE = Dataset(
     schema=pa.DataFrameSchema(
         {
             "agency_id": integer("The agency.", 0),
-            "primary_agency_id": integer("The agency's master; 99999 where the master is not known.", 0),
-            "prod_abbr": text("Product code; inner spaces belong to it."),
+            "primary_agency_id": integer("The agency's master; 99999 where it is unknown.", 0),
+            "prod_abbr": text("Product code; inner spaces are part of it."),
             "prod_line": one_of("Commercial or personal lines.", ("CL", "PL")),
             "state_abbr": text("Postal code of the state."),
-            "stat_profile_date_year": integer("The year that the row covers, whole or in part.", 1900, 2199),
-            "retention_poly_qty": integer("Policies kept from the year before."),
+            "stat_profile_date_year": integer("The year that the row covers, in whole or in part.", 1900, 2199),
+            "retention_poly_qty": integer("Policies retained from the year before."),
             "poly_inforce_qty": integer("Policies in force."),
             "prev_poly_inforce_qty": integer("Policies in force in the year before."),
             "nb_wrtn_prem_amt": number("New business written premium, USD."),
@@ -39,9 +39,9 @@ AGENCY_PERFORMANCE = Dataset(
             "prev_wrtn_prem_amt": number("Written premium of the year before, USD."),
             "prd_ernd_prem_amt": number("Earned premium, USD."),
             "prd_incrd_losses_amt": number("Incurred losses, USD; negative amounts are real."),
-            "months": integer("How many months of the year the row covers.", 1, 12),
-            "retention_ratio": number("Policies kept by policies of the year before.", nullable=True, required=False),
-            "loss_ratio": number("Losses by written premium.", nullable=True, required=False),
+            "months": integer("Number of months of the year that the row covers.", 1, 12),
+            "retention_ratio": number("Share of the policies retained.", nullable=True, required=False),
+            "loss_ratio": number("Losses, divided by written premium.", nullable=True, required=False),
             "loss_ratio_3yr": number("Loss ratio over three years.", nullable=True, required=False),
             "growth_rate_3yr": number("Growth of written premium over three years.", nullable=True, required=False),
             "agency_appointment_year": integer(

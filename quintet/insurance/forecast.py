@@ -1,4 +1,4 @@
-"""Next year's written premium of each agency and line, with bands, and how well such forecasts have done."""
+"""Forecast next year's written premium of each agency and line, with bands and a backtest."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FORECAST_COLUMNS = list(_COLUMNS)
 
 _NAMES = {
     NAIVE: "the last complete year, unchanged",
-    "line_growth": "the last complete year, moved by the usual growth of its line",
+    "line_growth": "the last complete year, scaled by the usual growth of its line",
     "linear": "a robust linear model of growth",
     "boosting": "gradient-boosted trees",
     "forest": "a forest of trees",
@@ -46,13 +46,13 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Forecast:
-    """The forecasts and what stands behind them; amounts in USD.
+    """Forecasts, their backtest and scores; amounts in USD.
 
-    forecasts: `FORECAST_COLUMNS`, one row an agency and line that wrote anything in the last complete year; `year` is
-    the year after it. `origin_year` is the latest year of which a row was used: the last complete year, or the
-    short year after it where its months count. Bands are null where no earlier forecast can be compared.
+    forecasts: `FORECAST_COLUMNS`, one row per agency and line with premium in the last complete year; `year` is the
+    year after it. `origin_year` is the latest year used: the last complete year, or the short year after it where its
+    months have a weight. Bands are null without an earlier forecast to compare.
     backtest: see `forecast_backtest.backtest`. models, years: see `forecast_backtest.score`.
-    year_to_date: how the months of a short year count, None where there are none that can be judged.
+    year_to_date: the weight of a short year's months, None where it cannot be estimated.
     """
 
     forecasts: pd.DataFrame
@@ -63,18 +63,18 @@ class Forecast:
 
 
 def premium_history(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """One row an agency, line and year: months_covered of the year, and sums over products and states.
+    """Return one row per agency, line and year: months_covered of the year, and sums over products and states.
 
-    connection: to the warehouse. Amounts in USD; dbt's model `int_premium_history` sums them and describes the columns.
-    Raises duckdb.CatalogException where that is not built.
+    connection: to the warehouse. Amounts in USD, from the dbt model `int_premium_history`, which describes the columns.
+    Raises duckdb.CatalogException where it is not built.
     """
     return connection.execute("from intermediate.int_premium_history order by agency_id, prod_line, year").df()
 
 
 def forecast(history: pd.DataFrame) -> Forecast:
-    """Forecast the year after the last complete one, with the candidate that has forecast past years best.
+    """Forecast the year after the last complete one, with the best candidate of the backtest.
 
-    history: as `premium_history` gives it. Deterministic. Raises KeyError where a column is absent.
+    history: as `premium_history` returns it. Deterministic. Raises KeyError where a column is missing.
     """
     known = panel(history)
     rolled = rolling_forecasts(known)
@@ -97,7 +97,7 @@ def forecast(history: pd.DataFrame) -> Forecast:
 
 
 def _moved(rows: pd.DataFrame, to_date: YearToDate) -> pd.DataFrame:
-    """Forecasts and bands moved towards what the months so far say; the width of a band stays."""
+    """Return forecasts and bands, moved towards the year-to-date estimate; the width of a band stays."""
     merged = rows.merge(to_date.estimates, on=KEY, how="left")
     move = (to_date.weight * (merged["estimate"] - merged["forecast"])).where(merged["forecast"] > 0).fillna(0.0)
     amounts = ["forecast", *BANDS]
@@ -107,7 +107,7 @@ def _moved(rows: pd.DataFrame, to_date: YearToDate) -> pd.DataFrame:
 
 
 def describe(result: Forecast) -> str:
-    """Which forecast is used and by how much it beats the last complete year, or that nothing does: one sentence."""
+    """Return one sentence on the chosen model and its gain over the last complete year."""
     if result.forecasts.empty:
         return "There is no complete year with premium to forecast from."
     chosen = str(result.models["model"][result.models["is_chosen"]].iloc[0])
@@ -126,7 +126,7 @@ def describe(result: Forecast) -> str:
             f"(WAPE {naive['wape']:.3f} over {tested}; {bands_held} of the outcomes)."
         )
     hindsight = (
-        f", {_than_naive(rolling['wape_vs_naive'])} where the years before had to choose the model"
+        f", {_than_naive(rolling['wape_vs_naive'])} where earlier years choose the model"
         if abs(rolling["wape_vs_naive"] - used["wape_vs_naive"]) >= 0.0005
         else ""
     )
@@ -146,4 +146,4 @@ def _than_naive(difference: float) -> str:
 def _months(to_date: YearToDate | None) -> str:
     if to_date is None or to_date.weight == 0:
         return ""
-    return f"; the {to_date.months} months of {to_date.year} that are in count {to_date.weight:.0%}"
+    return f"; the first {to_date.months} months of {to_date.year} have a weight of {to_date.weight:.0%}"

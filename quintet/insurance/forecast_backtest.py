@@ -1,4 +1,4 @@
-"""How good the candidates have been: forecasts made again at each past year from what was known by then."""
+"""Backtest the candidates: forecast each past year from the data known by then."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from quintet.insurance.forecast_models import CANDIDATES, NAIVE, candidate_forec
 from quintet.insurance.forecast_panel import KEY
 
 BEST_SO_FAR = "best_so_far"
-"""Not a candidate but the way of choosing: in each year, the candidate that the years before it would have chosen."""
+"""Not a candidate but the selection itself: in each year, the candidate with the lowest error in earlier years."""
 WARM_UP_YEARS = 2
-"""Target years that serve to choose and to learn the bands before any is scored."""
+"""Target years that only select the candidate and fit the bands, before the first one that is scored."""
 WORTHWHILE = 0.01
-"""By what share a candidate's WAPE must be below naive's to be preferred to it."""
+"""The share by which a candidate's WAPE must be below naive's to be preferred."""
 
 LEVELS = (80, 95)
 BANDS = [f"{side}{level}" for level in LEVELS for side in ("lo", "hi")]
@@ -30,15 +30,15 @@ _FEWEST_RESIDUALS = 30
 
 
 def alive(panel: pd.DataFrame, year: int) -> pd.DataFrame:
-    """The rows of the panel for the agencies and lines that wrote (or returned) any premium in the year."""
+    """Return the rows of agencies and lines that wrote (or returned) any premium in the year."""
     return panel[(panel["year"] == year) & (panel["premium"].abs() >= _CENT)]
 
 
 def rolling_forecasts(panel: pd.DataFrame) -> pd.DataFrame:
-    """Every candidate's forecast at every whole year that a whole year follows, from that year and those before it.
+    """Return every candidate's forecasts at each complete year that a complete year follows, from data up to it.
 
-    Returns model, origin_year, year, agency_id, prod_line, premium (of the origin's year), actual, forecast, all
-    amounts in USD; a candidate has no rows where there was too little to fit it.
+    Columns: model, origin_year, year, agency_id, prod_line, premium (of the origin's year), actual, forecast, all
+    amounts in USD; a candidate has no rows where there was too little data to fit it.
     """
     complete = set(panel.loc[panel["is_complete"], "year"])
     origins = sorted(int(year) for year in complete if year + 1 in complete)
@@ -60,10 +60,10 @@ def _forecasts_at(panel: pd.DataFrame, origin: int) -> pd.DataFrame:
 
 
 def choose(rolled: pd.DataFrame) -> str:
-    """The candidate of the lowest WAPE over the target years that all candidates have.
+    """Return the candidate with the lowest WAPE over the target years that all candidates have.
 
     Naive where these are too few, or where no candidate is better than naive by `WORTHWHILE`.
-    rolled: see `rolling_forecasts`; the years that count as known.
+    rolled: see `rolling_forecasts`; only the years that count as known.
     """
     fitted_years = rolled.loc[rolled["model"] != NAIVE, "year"].unique()
     if len(fitted_years) < WARM_UP_YEARS:
@@ -75,10 +75,10 @@ def choose(rolled: pd.DataFrame) -> str:
 
 
 def bands(past: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
-    """Bands around the forecasts of `now`, USD, in the columns `BANDS`; null where there is no past.
+    """Return bands around the forecasts of `now`, USD, in the columns `BANDS`; null where there is no past.
 
     past: premium, actual and forecast of one candidate in earlier target years. now: premium and forecast.
-    Conformal: the errors of the past in shares of premium, their empirical quantiles by class of size.
+    Conformal: empirical quantiles of past errors, in shares of premium, by class of size.
     """
     result = pd.DataFrame(np.nan, index=now.index, columns=BANDS)
     if past.empty or now.empty:
@@ -91,7 +91,7 @@ def bands(past: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
     past_class, now_class = np.searchsorted(edges, size), np.searchsorted(edges, now_size)
     for level in LEVELS:
         tail = (1 - level / 100) / 2
-        # A class that has no errors is an effect of ties in size; all errors stand in for it.
+        # Ties in size can leave a class without errors; it then uses all errors.
         of_class = [error[past_class == number] for number in range(classes)]
         above = np.array([_upper_quantile(found if len(found) else error, tail) for found in of_class])
         below = np.array([_upper_quantile(-found if len(found) else -error, tail) for found in of_class])
@@ -101,15 +101,15 @@ def bands(past: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
 
 
 def _upper_quantile(errors: np.ndarray, tail: float) -> float:
-    """The value that a further error exceeds with a chance of at most `tail`, as far as so few errors can tell."""
+    """Return the value that a new error exceeds with a probability of at most `tail`, bounded by the largest error."""
     rank = int(np.ceil((len(errors) + 1) * (1 - tail)))
     return float(np.sort(errors)[min(rank, len(errors)) - 1])
 
 
 def backtest(rolled: pd.DataFrame) -> pd.DataFrame:
-    """The forecasts of all target years but the first ones, with bands and with the rows of `BEST_SO_FAR`.
+    """Return the forecasts of all target years after the warm-up, with bands and with the rows of `BEST_SO_FAR`.
 
-    Bands and choice of a year come from the years before it. Columns: `BACKTEST_COLUMNS`.
+    Bands and selection of a year use only the years before it. Columns: `BACKTEST_COLUMNS`.
     """
     years = sorted(int(year) for year in rolled["year"].unique())
     scored = [_with_bands(rolled, year) for year in years[WARM_UP_YEARS:]]
@@ -126,7 +126,7 @@ def _with_bands(rolled: pd.DataFrame, year: int) -> pd.DataFrame:
 
 
 def score(tested: pd.DataFrame, chosen: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The scores of a backtest: over all its years (`MODEL_COLUMNS`, best first) and by target year (`YEAR_COLUMNS`).
+    """Return the scores of a backtest: over all years (`MODEL_COLUMNS`, best first) and by year (`YEAR_COLUMNS`).
 
     WAPE is the sum of absolute errors by the sum of absolute actuals. `wape_vs_naive` is relative to naive over the
     same years (-0.08: 8% lower), `bias` the sum of errors by the sum of actuals, widths are means in USD. A candidate

@@ -1,4 +1,4 @@
-"""The candidates: each says by what share an agency and line's premium will grow over the last whole year."""
+"""The candidate models: each forecasts the growth of premium of an agency and line over the last complete year."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ COMBINATION = "combination"
 COMBINED = [NAIVE, "linear", "forest"]
 """The members of the combination, of equal weight; naive in it shrinks the growth of the others by a third."""
 CANDIDATES = [NAIVE, "line_growth", "linear", "boosting", "forest", COMBINATION]
-"""In the order in which they are preferred where they are equally good."""
+"""In order of preference among equals."""
 
 FEWEST_PAIRS = 30
-"""Pairs of a year and the next below which nothing but naive is fitted."""
+"""The number of pairs of consecutive years below which only naive is used."""
 
 _RIDGE = 0.3
 _KEPT_WEIGHT_A_YEAR = 0.8
@@ -27,22 +27,21 @@ _SEED = 0
 
 
 def candidate_forecasts(past: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
-    """The forecasts of next year's written premium, USD, a column a candidate, a row a row of `now`.
+    """Return forecasts of next year's written premium, USD: one column per candidate, one row per row of `now`.
 
     past: rows of the panel whose next premium was known at the origin. now: the rows of the origin's year.
-    Columns are those of `CANDIDATES`, or naive alone where `past` has fewer than `FEWEST_PAIRS` rows with a premium
-    above zero. Naive is the last whole year as it is; the others expect nothing of an agency and line whose premium is
-    zero or below.
+    Columns: `CANDIDATES`, or naive alone where `past` has fewer than `FEWEST_PAIRS` rows with a premium above zero.
+    Naive is the last complete year unchanged; the others forecast zero where the premium is zero or below.
     """
-    learnable = past[(past["premium"] > 0) & past["next_premium"].notna()]
+    trainable = past[(past["premium"] > 0) & past["next_premium"].notna()]
     naive = pd.DataFrame({NAIVE: now["premium"].astype(float)}, index=now.index)
-    if len(learnable) < FEWEST_PAIRS or now.empty:
+    if len(trainable) < FEWEST_PAIRS or now.empty:
         return naive
     growth = pd.DataFrame(
         {
             NAIVE: 0.0,
-            "line_growth": _linear(learnable, now, LINE_PREDICTORS),
-            "linear": _linear(learnable, now, PREDICTORS),
+            "line_growth": _linear(trainable, now, LINE_PREDICTORS),
+            "linear": _linear(trainable, now, PREDICTORS),
             "boosting": _trees(
                 GradientBoostingRegressor(
                     loss="absolute_error",
@@ -52,11 +51,11 @@ def candidate_forecasts(past: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
                     subsample=0.7,
                     random_state=_SEED,
                 ),
-                learnable,
+                trainable,
                 now,
             ),
             "forest": _trees(
-                ExtraTreesRegressor(n_estimators=100, min_samples_leaf=10, random_state=_SEED), learnable, now
+                ExtraTreesRegressor(n_estimators=100, min_samples_leaf=10, random_state=_SEED), trainable, now
             ),
         },
         index=now.index,
@@ -73,12 +72,12 @@ def _growth(past: pd.DataFrame) -> np.ndarray:
 
 
 def _weight(past: pd.DataFrame) -> np.ndarray:
-    """By the root of premium: half-way between all agencies alike and every dollar alike."""
+    """Return the square root of premium: a compromise between equal agencies and equal dollars."""
     return np.sqrt(past["premium"].to_numpy(float))
 
 
 def _linear(past: pd.DataFrame, now: pd.DataFrame, predictors: list[str]) -> np.ndarray:
-    """Least absolute errors with a ridge towards no growth, by reweighted least squares; later years weigh more."""
+    """Return growth by least absolute errors with a ridge towards no growth; later years weigh more."""
     x, y = past[predictors].to_numpy(float), _growth(past)
     scale = np.sqrt((x**2).mean(axis=0)) + 1e-9
     x = x / scale

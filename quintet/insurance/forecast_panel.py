@@ -1,4 +1,4 @@
-"""From yearly premium to what a forecast learns from: one row an agency, line and year, with next year's premium."""
+"""Build the training panel of the forecast: one row per agency, line and year, with next year's premium."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ PREDICTORS = [
     *LINE_PREDICTORS,
     *("new_business_share", "earned_gap", "lost_policy_share", "policy_growth", "annualised_gap"),
 ]
-"""What the linear model takes: shares of the year's own premium or policies, so that a short year has them too."""
+"""The predictors of the linear model: shares of the year's own premium or policies, defined for a short year too."""
 MORE_PREDICTORS = [*PREDICTORS, "premium_growth", "log_loss_ratio", "log_premium", "is_new"]
-"""What the trees take."""
+"""The predictors of the trees."""
 
 
 def panel(history: pd.DataFrame) -> pd.DataFrame:
-    """One row an agency, line and year whose whole-year premium is known, ordered by these.
+    """Return one row per agency, line and year with a known premium of the whole year, in this order.
 
-    history: see `premium_history`; one row an agency, line and year, in any order.
-    Returns agency_id, prod_line, year, `premium` (of the whole year, USD), `is_complete`, `next_premium` (of the next
-    whole year, USD; 0 where the agency and line has no row in it; null where the next year is not known whole) and
-    `MORE_PREDICTORS`, never null. A row's predictors come from its own year. Its premium does too, but in a short
-    year, where it is what the rows of the next year say of the year before.
+    history: see `premium_history`; one row per agency, line and year, in any order.
+    Columns: agency_id, prod_line, year, `premium` (of the whole year, USD), `is_complete`, `next_premium` (of the next
+    whole year, USD; 0 where the agency and line has no row in it; null where the next year is not known in whole)
+    and `MORE_PREDICTORS`, never null. A row's predictors come from its own year. So does its premium, except in a
+    short year, where it comes from the previous-year columns of the next year.
     """
     rows = history.dropna(subset=["written_premium"]).reset_index(drop=True)
     is_complete = rows["months_covered"] == MONTHS_OF_A_YEAR
@@ -42,21 +42,21 @@ def panel(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def _whole_year_premium(rows: pd.DataFrame, is_complete: pd.Series) -> pd.Series:
-    """Written premium of the whole year, null where it is not known.
+    """Return the written premium of the whole year, null where it is unknown.
 
-    The year after a short one may state the short year's premium as it became, or as it was. The sums tell which: the
-    ratio of the two is nearer to 12 / months in the first case, nearer to 1 in the second.
+    The year after a short one may state the short year's final premium, or that of its first months. The sums decide:
+    their ratio is nearer to 12 / months in the first case, nearer to 1 in the second.
     """
-    told = rows.loc[is_complete, [*KEY, "year", "prev_written_premium"]].rename(
-        columns={"prev_written_premium": "told"}
+    stated = rows.loc[is_complete, [*KEY, "year", "prev_written_premium"]].rename(
+        columns={"prev_written_premium": "stated"}
     )
-    merged = rows[[*KEY, "year"]].merge(told.assign(year=told["year"] - 1), on=[*KEY, "year"], how="left")["told"]
-    is_told = ~is_complete & merged.notna()
-    sums = pd.DataFrame({"told": merged, "short": rows["written_premium"], "months": rows["months_covered"]})[is_told]
-    by_year = sums.groupby(rows["year"]).agg({"told": "sum", "short": "sum", "months": "first"})
-    is_whole = by_year["told"] > by_year["short"] * np.sqrt(MONTHS_OF_A_YEAR / by_year["months"])
-    believed = is_told & rows["year"].isin(is_whole.index[is_whole])
-    return rows["written_premium"].where(is_complete, merged.where(believed))
+    merged = rows[[*KEY, "year"]].merge(stated.assign(year=stated["year"] - 1), on=[*KEY, "year"], how="left")["stated"]
+    is_stated = ~is_complete & merged.notna()
+    sums = pd.DataFrame({"stated": merged, "short": rows["written_premium"], "months": rows["months_covered"]})
+    by_year = sums[is_stated].groupby(rows["year"]).agg({"stated": "sum", "short": "sum", "months": "first"})
+    is_whole = by_year["stated"] > by_year["short"] * np.sqrt(MONTHS_OF_A_YEAR / by_year["months"])
+    accepted = is_stated & rows["year"].isin(is_whole.index[is_whole])
+    return rows["written_premium"].where(is_complete, merged.where(accepted))
 
 
 def _predictors(rows: pd.DataFrame) -> pd.DataFrame:
@@ -88,5 +88,5 @@ def _predictors(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ratio(numerator: pd.Series, denominator: pd.Series) -> pd.Series:
-    """Null where the denominator is not above zero."""
+    """Return the ratio, null where the denominator is not above zero."""
     return numerator / denominator.where(denominator > 0)

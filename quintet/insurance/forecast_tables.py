@@ -1,4 +1,4 @@
-"""The forecast as tables: written to the warehouse, read from a snapshot, summed by line."""
+"""The forecast as tables: write them to the warehouse, read them from a snapshot, sum them by line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KEY = ("agency_id", "prod_line", "year")
 
 
 def write_forecast(connection: duckdb.DuckDBPyConnection) -> Forecast:
-    """Forecast from the history and replace `TABLES`, all of them or none. connection: to the warehouse."""
+    """Forecast from the history and replace `TABLES` in one transaction. connection: to the warehouse."""
     result = forecast(premium_history(connection))
     frames = {"forecasts": result.forecasts, "backtest": result.backtest, "scores": scores_of(result)}
     with transaction(connection):
@@ -39,9 +39,9 @@ def write_forecast(connection: duckdb.DuckDBPyConnection) -> Forecast:
 
 
 def scores_of(result: Forecast) -> pd.DataFrame:
-    """`SCORE_COLUMNS`: the scores of every model, by year and, with a null year, over all years of the backtest.
+    """Return the scores of every model, by year and, with a null year, over all years: `SCORE_COLUMNS`.
 
-    explanation: what is used and why, in words, on the pooled row of the model in use and null elsewhere.
+    explanation: the reason for the model in use, in words, on its pooled row and null elsewhere.
     """
     pooled = result.models.assign(year=None, explanation=None)
     pooled["explanation"] = pooled["explanation"].mask(pooled["is_chosen"], describe(result))
@@ -59,9 +59,9 @@ def forecast_page(
     after: tuple[Any, ...] | None,
     limit: int,
 ) -> tuple[list[dict[str, Any]], tuple[Any, ...] | None]:
-    """The `limit` forecasts after the key (agency, line, year), and the key to go on from, None on the last page.
+    """Return the next `limit` forecasts after the key (agency, line, year), and the next key (None on the last page).
 
-    cursor: to a snapshot. Empty agencies or prod_lines stand for all.
+    cursor: to a snapshot. Empty agencies or prod_lines mean all.
     """
     rows = cursor.execute(
         "select * from marts.fct_premium_forecast "
@@ -83,7 +83,7 @@ def forecast_page(
 
 
 def forecast_scores(cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    """backtest: the scores of every model, the best over all years first; explanation: what is used and why."""
+    """Return `backtest`, the scores of every model, best first, and `explanation`, the reason for the model in use."""
     scores = records(
         cursor.execute(
             "select model, year, is_chosen, n, wape, wape_vs_naive, bias, coverage80, coverage95, explanation "
@@ -96,11 +96,11 @@ def forecast_scores(cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
 
 
 def line_totals(forecasts: pd.DataFrame, backtest: pd.DataFrame) -> pd.DataFrame:
-    """The forecasts summed by line, with the bands of the sum: prod_line, year, forecast, model, lo80 ... hi95.
+    """Return the forecasts summed by line, with bands of the sum: prod_line, year, forecast, model, lo80 ... hi95.
 
-    forecasts, backtest: as `forecast` gives them, or those of some agencies. The bands come from how far the sum of
-    the same agencies was off in the backtest's years, as prediction intervals of Student's t; errors of agencies go
-    together, so that their own bands do not add up. Null below three years. Amounts in USD.
+    forecasts, backtest: as `forecast` returns them, or those of some agencies. The bands are prediction intervals of
+    Student's t, from the errors of the same agencies' sum in the backtest; errors of agencies are correlated, so that
+    their own bands do not add up. Null below three years. Amounts in USD.
     """
     sums = forecasts.groupby(["prod_line", "year", "model"])["forecast"].sum().reset_index()
     tested = backtest[backtest["model"].isin(sums["model"])]

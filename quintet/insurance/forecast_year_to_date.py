@@ -1,4 +1,4 @@
-"""What the first months of a year say about the whole of it."""
+"""Estimate a whole year's premium from its first months."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _WEIGHTS = np.linspace(0, 1, 21)
 
 @dataclass(frozen=True)
 class YearToDate:
-    """How the months so far count.
+    """The weight of the first months and their estimates.
 
-    year, months: the short year and how much of it is in. weight: what they count beside the forecast, 0 to 1.
-    wape_with, wape_without: of the year before, with its first months (weighed by other agencies) and without them.
-    estimates: agency_id, prod_line, estimate: the whole year in USD as the months so far have it.
+    year, months: the short year and its number of months. weight: of the estimate against the forecast, 0 to 1.
+    wape_with, wape_without: of the year before, with its first months (weight from other agencies) and without them.
+    estimates: agency_id, prod_line, estimate: the whole year in USD, estimated from its first months.
     """
 
     year: int
@@ -32,7 +32,7 @@ class YearToDate:
 
 
 def year_to_date(history: pd.DataFrame, last_year: int, forecasts: pd.DataFrame) -> YearToDate | None:
-    """What the months of the year after `last_year` count; None where there are none or they cannot be judged.
+    """Return the weight of the months after `last_year`; None where there are none or it cannot be estimated.
 
     history: see `premium_history`. forecasts: agency_id, prod_line, forecast and actual of `last_year`, as forecast
     from the year before it.
@@ -43,9 +43,9 @@ def year_to_date(history: pd.DataFrame, last_year: int, forecasts: pd.DataFrame)
     if len(episode) < _FEWEST_CELLS:
         return None
     months = int(short["months_covered"].iloc[0])
-    told, whole = episode["prev_written_premium"].sum(), episode["actual"].sum()
-    # Else the rows state the whole of the year before, or nothing of use.
-    if not 0 < told < whole * np.sqrt(months / MONTHS_OF_A_YEAR):
+    stated, whole = episode["prev_written_premium"].sum(), episode["actual"].sum()
+    # Otherwise the previous-year columns cover the whole year, or are unusable.
+    if not 0 < stated < whole * np.sqrt(months / MONTHS_OF_A_YEAR):
         return None
     sums = episode.groupby("prod_line")[["prev_written_premium", "actual"]].sum()
     share = (sums["prev_written_premium"] / sums["actual"].where(sums["actual"] > 0)).where(lambda part: part > 0)
@@ -69,6 +69,6 @@ def year_to_date(history: pd.DataFrame, last_year: int, forecasts: pd.DataFrame)
 
 
 def _errors_by_weight(forecast: pd.Series, estimate: pd.Series, actual: pd.Series) -> np.ndarray:
-    """Absolute errors, USD: a row a row, a column a weight of `_WEIGHTS`."""
+    """Return absolute errors, USD: one column per weight of `_WEIGHTS`."""
     moved = (estimate - forecast).to_numpy(float)[:, None] * _WEIGHTS
     return np.abs((forecast - actual).to_numpy(float)[:, None] + moved)

@@ -4,7 +4,7 @@ import duckdb
 
 
 def headline(marts: duckdb.DuckDBPyConnection) -> str:
-    """Agencies, premium, losses and loss ratio over all rows of the snapshot `marts`; "no data" where there is none."""
+    """Return agencies, premium, losses and loss ratio of the snapshot `marts`; "no data" where there is none."""
     try:
         agencies, without_master = marts.execute(
             "select count(*), count(*) filter (primary_agency_id is null) from marts.dim_agency"

@@ -1,7 +1,7 @@
-"""From the text of an agency performance file to typed columns, in pandas.
+"""Normalise the text of agency performance files to typed columns, in pandas.
 
-The rows are yearly: `months` says how many months of `year` a row covers and is no month number. Ratios as reported
-are kept for comparison only; a summary recomputes them from sums.
+The rows are yearly: `months` is the number of months of `year` that a row covers, not a month number. Reported ratios
+are for comparison only; a summary recomputes them from sums.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ import pandera.pandas as pa
 from quintet.insurance.contract import AGENCY_PERFORMANCE
 
 SENTINEL = 99_999
-"""What the source writes where it has no value."""
+"""The source's placeholder for a missing value."""
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
-        "master_unknown": "The agency is real, its master agency is not known.",
+        "master_unknown": "The agency exists, its master agency is unknown.",
         "previous_year_unknown": "The source has no figures of the year before.",
-        "no_policies_in_previous_year": "A share of no policies is not defined.",
+        "no_policies_in_previous_year": "A share of zero policies is undefined.",
         "written_premium_not_positive": "The loss ratio needs a written premium above zero.",
         "losses_without_written_premium": "The written premium is zero and the losses are above zero.",
         "negative_losses_without_written_premium": "The written premium is zero and the losses are below zero.",
-        "not_reported": "The source wrote its sentinel and does not say why.",
+        "not_reported": "The source wrote its sentinel without a reason.",
         "empty_in_source": "The cell is empty, or the file does not have the column.",
     }
 )
@@ -157,13 +157,13 @@ STAGING_COLUMNS: Mapping[str, str] = MappingProxyType(
 
 
 def normalise(raw: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `raw.agency_performance`, typed: one row out for each row in, in the same order.
+    """Return the rows of `raw.agency_performance`, typed, one row for each input row in the same order.
 
     raw: the contract's columns as text with nulls, and `_batch_id`, `_source_file`, `_source_row`; every row has
     passed the contract. Further columns are ignored.
-    Returns the columns of `STAGING_COLUMNS`: amounts in USD rounded to four decimals (casting them to DECIMAL(18,4)
-    is exact), sentinels as null with the reason beside them, numbers of the agency as whole floats.
-    Raises ValueError where a text is no number, KeyError where a column is absent.
+    Columns: `STAGING_COLUMNS`; amounts in USD rounded to four decimals (casting them to DECIMAL(18,4)
+    is exact), sentinels as null with a reason, numbers of the agency as whole floats.
+    Raises ValueError where a text is not a number, KeyError where a column is missing.
     """
     text = raw[list(AGENCY_PERFORMANCE.columns)].astype("str")
     numbers = {
@@ -193,21 +193,21 @@ def normalise(raw: pd.DataFrame) -> pd.DataFrame:
 
 
 def _typed_key(text: pd.Series, duckdb_type: str) -> pd.Series:
-    # Inner spaces are part of a product code, outer ones would make two products of one.
+    # Inner spaces are part of a product code; outer ones would split one product in two.
     return text.str.strip().astype("str") if duckdb_type == "VARCHAR" else _whole_numbers(text)
 
 
 def _numbers(text: pd.Series) -> pd.Series:
-    """The numbers that `text` spells, Float64 with null for null."""
+    """Return the numbers in `text`, Float64 with null for null."""
     return _parsed(text).astype("Float64")
 
 
 def _whole_numbers(text: pd.Series) -> pd.Series:
-    """The whole numbers that `text` spells, exact to 64 bits, Int64 with null for null."""
+    """Return the whole numbers in `text`, exact to 64 bits, Int64 with null for null."""
     filled = text.fillna("0")
     parsed = _parsed(filled)
     if not pd.api.types.is_integer_dtype(parsed):
-        # "5.0" is a whole number too; cutting the zeros keeps large ones from being rounded as floats.
+        # "5.0" is a whole number too; without the zeros, large numbers are not rounded as floats.
         parsed = _parsed(filled.str.replace(r"\.0*\s*$", "", regex=True))
     return parsed.astype("Int64").mask(text.isna())
 
@@ -230,7 +230,7 @@ def _without_sentinels(name: str, values: pd.Series) -> pd.Series:
 
 
 def _missing_reasons(name: str, numbers: Mapping[str, pd.Series]) -> pd.Series:
-    """Why each value of `numbers[name]` is missing, null where it is there. `numbers` still holds the sentinels."""
+    """Return why each value of `numbers[name]` is missing, null where it is present. `numbers` includes sentinels."""
     values = numbers[name]
     reasons = pd.Series(None, index=values.index, dtype="str")
     reasons = reasons.mask(values.isna(), "empty_in_source")
@@ -265,7 +265,7 @@ def _schema_column(name: str, duckdb_type: str) -> pa.Column:
 def _frame_type(name: str, duckdb_type: str) -> str:
     if duckdb_type.startswith("DECIMAL"):
         return "DOUBLE"
-    # A fraction or a huge number in an attribute must reach the schema to be refused there with its name.
+    # A fraction or a huge number in an attribute must reach the schema, which rejects it with its name.
     if name in _AGENCY_NUMBERS_BEFORE_VENDOR or name in _AGENCY_NUMBERS_AFTER_VENDOR:
         return "DOUBLE"
     return duckdb_type
@@ -274,8 +274,8 @@ def _frame_type(name: str, duckdb_type: str) -> str:
 def _missing_exactly_with_reason(name: str) -> pa.Check:
     return pa.Check(
         lambda frame: frame[name].isna() == frame[_reason_column(name)].notna(),
-        name=f"{name} is missing exactly where {_reason_column(name)} says why",
-        error=f"{name} is missing exactly where {_reason_column(name)} says why",
+        name=f"{name} is missing exactly where {_reason_column(name)} is set",
+        error=f"{name} is missing exactly where {_reason_column(name)} is set",
         ignore_na=False,
     )
 
@@ -300,4 +300,4 @@ SCHEMA = pa.DataFrameSchema(
     name="stg_agency_performance",
     description="Agency performance, typed: one row per row of the files.",
 )
-"""The blocking check of `staging.stg_agency_performance`, over the frame that `normalise` gives."""
+"""The blocking check of `staging.stg_agency_performance`, on the frame that `normalise` returns."""

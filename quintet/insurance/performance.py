@@ -1,6 +1,6 @@
-"""Questions about agency performance: filters, pivots, sums with their ratios, and pages of rows.
+"""Queries of agency performance: filters, pivots, sums with their ratios, and pages of rows.
 
-The data is yearly, so that a date range is a range of years. Every value that a user gives is a bound parameter.
+The data is yearly, so that a date range is a range of years. Every value from a user is a bound parameter.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import pandas as pd
 from quintet.warehouse.snapshot import records
 
 MAX_FILTER_VALUES = 200
-"""Values that one filter may hold."""
+"""The largest number of values of one filter."""
 
 EARLIEST_YEAR, LATEST_YEAR = 1900, 2100
 
 UNKNOWN = "unknown"
-"""As a value of `primary_agency` or `vendor`: the agencies whose master or vendor is not known."""
+"""As a value of `primary_agency` or `vendor`: the agencies whose master or vendor is unknown."""
 
 PIVOTS: Mapping[str, str] = MappingProxyType(
     {
@@ -34,13 +34,13 @@ PIVOTS: Mapping[str, str] = MappingProxyType(
         "year": "year",
     }
 )
-"""What a summary can be grouped by, with the column that holds it."""
+"""The pivots of a summary, with their columns."""
 
 AMOUNTS = ("written_premium", "new_business_premium", "prev_written_premium", "earned_premium", "incurred_losses")
 """Measures in USD."""
 
 COUNTS = ("policies_in_force", "prev_policies_in_force", "retained_policies")
-"""Measures in policies: over several years a sum counts a policy once for each."""
+"""Measures in policies: a sum over several years counts a policy once per year."""
 
 MEASURES = (*AMOUNTS, *COUNTS)
 
@@ -51,12 +51,12 @@ RATIOS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "growth_rate": ("prev_written_premium", "written_premium"),
     }
 )
-"""Each ratio with what it divides by and what it compares with that; a growth rate is the difference by the former."""
+"""Each ratio with its denominator and the compared measure; a growth rate is their difference by the denominator."""
 
 RATIO_REASONS: Mapping[str, str] = MappingProxyType(
     {
-        "no_row_knows_both_sides": "No row has both of the figures that the ratio needs.",
-        "denominator_not_positive": "The sum to divide by is zero or less.",
+        "no_row_knows_both_sides": "No row has both figures of the ratio.",
+        "denominator_not_positive": "The denominator is zero or less.",
     }
 )
 """Why a ratio of a summary is null."""
@@ -67,7 +67,7 @@ SUMMARY_COLUMNS = (
     *(f"{ratio}{part}" for ratio in RATIOS for part in ("", "_numerator", "_denominator", "_missing_reason")),
     "missing",
 )
-"""What a summary says of each group, after its key."""
+"""The columns of each group of a summary, after its key."""
 
 DETAIL_KEY = ("agency_id", "prod_abbr", "state_abbr", "year")
 
@@ -82,7 +82,7 @@ Key = tuple[int | str | None, ...]
 
 
 class QueryError(ValueError):
-    """A question that cannot be answered; `parameter` is what to mend, the text says how."""
+    """An invalid query: `parameter` is the faulty parameter; the text names the fault and the fix."""
 
     def __init__(self, parameter: str, text: str) -> None:
         super().__init__(f"{parameter}: {text}")
@@ -91,11 +91,11 @@ class QueryError(ValueError):
 
 @dataclass(frozen=True)
 class Filters:
-    """Which rows to take: those that match one value of every filter; an empty filter takes all.
+    """Filters of rows: a row matches one value of every filter; an empty filter matches all.
 
-    agency, primary_agency: ids. product, prod_line, state, vendor: codes as they stand in the data, case included.
-    `UNKNOWN` (kept as None) in primary_agency or vendor takes the agencies for which it is not known.
-    year_from, year_to: the first and last year, both included. Raises QueryError where a value makes no sense.
+    agency, primary_agency: ids. product, prod_line, state, vendor: codes as in the data, case-sensitive.
+    `UNKNOWN` (stored as None) in primary_agency or vendor matches the agencies for which it is unknown.
+    year_from, year_to: the first and last year, both inclusive. Raises QueryError for an invalid value.
     """
 
     agency: tuple[int, ...] = ()
@@ -108,7 +108,7 @@ class Filters:
     year_to: int | None = None
 
     def __post_init__(self) -> None:
-        """Check every value; a filter becomes a tuple without repetitions."""
+        """Check every value and turn each filter into a tuple without repetitions."""
         for name in _LISTS:
             object.__setattr__(self, name, _checked_values(name, getattr(self, name)))
         for name in _YEARS:
@@ -117,12 +117,12 @@ class Filters:
             raise QueryError("year_from", f"{self.year_from} is after year_to {self.year_to}; swap the two")
 
     def given(self) -> dict[str, tuple[Any, ...] | int]:
-        """The filters that are set, by name."""
+        """Return the filters that are set, by name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value not in ((), None)}
 
     def where(self) -> tuple[str, list[Any]]:
-        """The conditions as SQL over the fact and the agency's dimension, and the values to bind."""
+        """Return the conditions as SQL over the fact and the agency's dimension, and the values to bind."""
         conditions, bound = ["true"], []
         for name in _LISTS:
             values = getattr(self, name)
@@ -143,19 +143,19 @@ _LISTS = tuple(field.name for field in fields(Filters) if field.name in PIVOTS)
 
 
 def summary_frame(cursor: duckdb.DuckDBPyConnection, filters: Filters, group_by: Sequence[str] = ()) -> pd.DataFrame:
-    """The sums of each group, ordered by its key with nulls last; without pivots one row, the grand total.
+    """Return the sums of each group, ordered by its key with nulls last; without pivots one row, the grand total.
 
     One column for each pivot (`PIVOTS`), then:
 
-    rows, agencies: how many. months_covered: months of the group's years that the data covers, as `dim_year` has it.
-    short_years: those of its years that are covered in part, each `{"year", "months_covered"}`.
-    Each of `MEASURES`: its sum over the rows that know it, summed as decimals; amounts are USD, each the float nearest
-    to the exact sum, so that a coarser sum is to be asked for and not added up. Null where no row knows it.
-    Each of `RATIOS` with `_numerator` and `_denominator`, summed over the rows that know both sides; null with a
-    `_missing_reason` (`RATIO_REASONS`) where it is not defined. Growth compares with what each row reports of the year
-    before. missing: measure to reason to number of rows, for the measures that some rows lack.
+    rows, agencies: their number. months_covered: months of the group's years that the data covers, as in `dim_year`.
+    short_years: its years that are covered in part, each `{"year", "months_covered"}`.
+    Each of `MEASURES`: its sum over the rows where it is known, summed as decimals; amounts are USD, each the float
+    nearest to the exact sum: query a coarser sum instead of adding them up. Null where it is known in no row.
+    Each of `RATIOS` with `_numerator` and `_denominator`, summed over the rows where both are known; null with a
+    `_missing_reason` (`RATIO_REASONS`) where it is undefined. Growth is relative to the reported year before.
+    missing: measure to reason to number of rows, for measures that are missing in some rows.
 
-    Raises QueryError for pivots that do not exist or repeat.
+    Raises QueryError for unknown or repeated pivots.
     """
     columns = _columns(group_by)
     condition, bound = filters.where()
@@ -173,16 +173,16 @@ def summary_page(
     after: Key | None,
     limit: int,
 ) -> tuple[list[dict[str, Any]], Key | None]:
-    """The `limit` groups that follow the key `after`, and the key to go on from, None on the last page.
+    """Return the next `limit` groups after the key `after`, and the next key (None on the last page).
 
-    The rows are those of `summary_frame` as values that JSON knows. A key holds the values of the pivots in the order
-    of `group_by`. Raises QueryError, also for a key of another question.
+    The rows are those of `summary_frame` as JSON values. A key has the values of the pivots in the order of `group_by`.
+    Raises QueryError, also for a key of another query.
     """
     columns = _columns(group_by)
     condition, bound = filters.where()
     _check_page(columns, after, limit)
     condition, bound = _and_after(condition, bound, columns, after)
-    if not columns:  # nothing follows the grand total
+    if not columns:  # the grand total is the only row
         return ([] if after is not None else _summarise(cursor, columns, condition, bound)), None
     groups = _summarise(cursor, columns, condition, bound, limit + 1)
     page = groups[:limit]
@@ -192,10 +192,10 @@ def summary_page(
 def detail_page(
     cursor: duckdb.DuckDBPyConnection, filters: Filters, after: Key | None, limit: int
 ) -> tuple[list[dict[str, Any]], Key | None]:
-    """The `limit` rows of the fact that follow the key `after`, and the key to go on from, None on the last page.
+    """Return the next `limit` rows of the fact after the key `after`, and the next key (None on the last page).
 
-    Each row has the fact's columns and its agency's primary_agency_id and vendor, as values that JSON knows. A key
-    holds the values of `DETAIL_KEY`. Raises QueryError.
+    Each row has the fact's columns and its agency's primary_agency_id and vendor, as JSON values. A key has the values
+    of `DETAIL_KEY`. Raises QueryError.
     """
     condition, bound = filters.where()
     _check_page(DETAIL_KEY, after, limit)
@@ -220,7 +220,7 @@ def detail_page(
 def segment_page(
     cursor: duckdb.DuckDBPyConnection, segments: Sequence[str], after: Key | None, limit: int
 ) -> tuple[list[dict[str, Any]], Key | None]:
-    """The `limit` agencies of these segments (of all where there are none) after the agency of the key."""
+    """Return the next `limit` agencies of these segments (empty: of all) after the agency of the key."""
     rows = records(
         cursor.execute(
             "select * replace (recent_written_premium::double as recent_written_premium, "
@@ -241,7 +241,7 @@ _OF_THE_AGENCY = ("primary_agency_id", "vendor")
 
 
 def _source(columns: Iterable[str], condition: str) -> str:
-    """From and where; the dimension is joined only where it is needed."""
+    """Return from and where; the dimension is joined only where it is needed."""
     needs_agency = any(name in columns or name in condition for name in _OF_THE_AGENCY)
     return f"{_FACT} {_AGENCY if needs_agency else ''} where {condition}"
 
@@ -257,7 +257,7 @@ def _summarise(
     bound: Sequence[Any],
     limit: int | None = None,
 ) -> list[dict[str, Any]]:
-    """The summary by `columns` of the rows that meet `condition`, a dictionary for each group; the first `limit`."""
+    """Return the first `limit` groups of the summary by `columns` of the rows that meet `condition`."""
     months = dict(cursor.execute("select year, months_covered from marts.dim_year").fetchall())
     agencies = "1" if "agency_id" in columns else "count(distinct agency_id)"
     years = "[year]" if "year" in columns else "list(distinct year)"
@@ -282,7 +282,7 @@ def _summarise(
 
 
 def _missing(combinations: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """Measure to reason to rows. combinations: how many rows lack the same measures for the same reasons."""
+    """Return measure to reason to rows. combinations: rows by the set of their missing measures and reasons."""
     missing: dict[str, dict[str, int]] = {}
     for text in sorted(combinations):
         for pair in text.split(";"):
@@ -335,7 +335,7 @@ def _and_after(condition: str, bound: list[Any], columns: Sequence[str], after: 
 
 
 def _is_after(columns: Sequence[str], key: Key) -> tuple[str, list[Any]]:
-    """Whether a row's key comes after `key` in the order of `_order`; true or false, never null."""
+    """Return SQL for whether a row's key comes after `key` in the order of `_order`; true or false, never null."""
     alternatives, bound = [], []
     for position, (name, value) in enumerate(zip(columns, key, strict=True)):
         if value is None:  # nothing comes after null
@@ -351,13 +351,13 @@ def _columns(group_by: Sequence[str]) -> list[str]:
         if pivot not in PIVOTS:
             raise QueryError("group_by", f"there is no pivot {pivot!r}; there are {', '.join(PIVOTS)}")
         if list(group_by).count(pivot) > 1:
-            raise QueryError("group_by", f"{pivot} stands there more than once; name it once")
+            raise QueryError("group_by", f"{pivot} is repeated; name it once")
     return [PIVOTS[pivot] for pivot in group_by]
 
 
 def _check_page(columns: Sequence[str], after: Key | None, limit: int) -> None:
     if limit < 1:
-        raise QueryError("limit", f"{limit} rows are no page; ask for one or more")
+        raise QueryError("limit", f"{limit} rows are not a page; use 1 or more")
     if after is None:
         return
     fits = len(after) == len(columns) and all(
@@ -365,7 +365,7 @@ def _check_page(columns: Sequence[str], after: Key | None, limit: int) -> None:
         for name, value in zip(columns, after, strict=True)
     )
     if not fits:
-        raise QueryError("after", "the key is of another question; begin again without it")
+        raise QueryError("after", "the key is of another query; start again without it")
 
 
 def _check_year(name: str, year: object) -> None:
@@ -374,16 +374,16 @@ def _check_year(name: str, year: object) -> None:
     if type(year) is not int:
         raise QueryError(name, f"{year!r} is not a whole number; write the year as 2012")
     if not EARLIEST_YEAR <= year <= LATEST_YEAR:
-        raise QueryError(name, f"{year} is no year between {EARLIEST_YEAR} and {LATEST_YEAR}; mend it")
+        raise QueryError(name, f"{year} is not between {EARLIEST_YEAR} and {LATEST_YEAR}; use a year of that range")
 
 
 def _checked_values(name: str, values: Iterable[Any]) -> tuple[Any, ...]:
     if isinstance(values, str):
-        raise QueryError(name, "is one text; give a list of values")
+        raise QueryError(name, "the value is one text; use a list of values")
     values = tuple(values)
     if len(values) > MAX_FILTER_VALUES:
         raise QueryError(
-            name, f"{len(values):,} values are more than {MAX_FILTER_VALUES}; ask for fewer, or for all and no filter"
+            name, f"{len(values):,} values exceed the limit of {MAX_FILTER_VALUES}; use fewer, or no filter"
         )
     return tuple(dict.fromkeys(_checked_value(name, value) for value in values))
 
@@ -393,9 +393,9 @@ def _checked_value(name: str, value: Any) -> Any:
         return None
     if name in _WHOLE_NUMBERS:
         if type(value) is not int or not 0 <= value <= _LARGEST_ID:
-            raise QueryError(name, f"{value!r} is no id; write whole numbers from 0 on")
+            raise QueryError(name, f"{value!r} is not an id; use whole numbers from 0")
     elif not isinstance(value, str) or not value:
-        raise QueryError(name, f"{value!r} is no code; write a text of one character or more")
+        raise QueryError(name, f"{value!r} is not a code; use a text of one character or more")
     elif not value.isprintable():
-        raise QueryError(name, f"{value!r} holds control characters; take them out")
+        raise QueryError(name, f"{value!r} contains control characters; remove them")
     return value

@@ -1,7 +1,7 @@
 """The premium report: "Premium Info by Agency and Product Line" over a range of years, as workbook and as CSV.
 
-A workbook is for reading and says how it was made; its bytes depend on the data alone. CSV is for other programs: rows
-without totals, so that a column can be summed. In both, numbers are numbers and `as_text` makes texts harmless.
+A workbook is for people and documents its sources; its bytes depend on the data alone. CSV is for other programs: rows
+without totals, so that a column can be summed. In both, numbers are numbers, and `as_text` escapes formulas in texts.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from quintet.presentation.design import CATEGORY, COLOURS, as_text
 TITLE = "Premium Info by Agency and Product Line"
 
 WORKBOOK_ROWS = 10_000
-"""Rows of agency and product line that a workbook takes; a larger report is to be asked for as CSV."""
+"""The largest number of rows of a workbook; a larger report is available as CSV."""
 
 ALL_LINES = "All lines"
-"""What stands for the product line in a subtotal."""
+"""The label of the product line in a subtotal."""
 
 COVER, TABLE, CHARTS, NOTES = "Cover", "Agency x product line", "Charts", "Notes"
 """The sheets of the workbook."""
@@ -64,7 +64,7 @@ FIGURES: Mapping[str, str] = MappingProxyType(
         "policies_at_end": "count",
     }
 )
-"""The report's figures and what they are. policies_at_end: policies in force in the last year with data."""
+"""The report's figures. policies_at_end: policies in force in the last year with data."""
 
 _HEADINGS = MappingProxyType(
     {
@@ -93,19 +93,19 @@ _CSV_PAGE_ROWS = 1_000
 
 
 class ReportTooLargeError(ValueError):
-    """The report has more rows than a workbook takes; the text names the format to ask for."""
+    """The report has more rows than fit in a workbook; the text names the alternative."""
 
 
 @dataclass(frozen=True)
 class PremiumReport:
     """The figures of a report. Amounts are USD.
 
-    frame: a row for each agency and product line, ordered by both: `KEY`, `FIGURES`, rows (of the data behind it).
-    agencies, product_lines, total: the same for each agency, each product line and in all, each summed from the data.
-    years: year, label, prod_line, written_premium. last_year: to which policies_at_end belongs; None without data.
-    missing: prod_line, measure, reason, missing_rows, rows: what is not known, why, and of how many rows.
+    frame: one row per agency and product line, ordered by both: `KEY`, `FIGURES`, rows (of the data behind it).
+    agencies, product_lines, total: the same per agency, per product line and in total, each summed from the data.
+    years: year, label, prod_line, written_premium. last_year: the year of policies_at_end; None without data.
+    missing: prod_line, measure, reason, missing_rows, rows: missing values, their reason and number of rows.
     short_years: year, months_covered of years that the data covers in part.
-    snapshot_id, published_at (UTC without zone): where the figures come from.
+    snapshot_id, published_at (UTC without zone): the source of the figures.
     """
 
     filters: Filters
@@ -124,7 +124,7 @@ class PremiumReport:
 def premium_report(
     cursor: duckdb.DuckDBPyConnection, filters: Filters, *, snapshot_id: str, published_at: dt.datetime
 ) -> PremiumReport:
-    """The report on the rows that the filters leave."""
+    """Return the report on the rows that match the filters."""
     years = summary_frame(cursor, filters, ("year", "prod_line"))
     last_year = _last_year(years)
     product_lines = _figures(cursor, filters, last_year, ("prod_line",))
@@ -156,8 +156,8 @@ def write_workbook(report: PremiumReport, target: Path | IO[bytes]) -> None:
     """
     if len(report.frame) > WORKBOOK_ROWS:
         raise ReportTooLargeError(
-            f"the report has {len(report.frame):,} rows, a workbook takes {WORKBOOK_ROWS:,}; "
-            "ask for format=csv, or for fewer agencies or years"
+            f"the report has {len(report.frame):,} rows, the limit of a workbook is {WORKBOOK_ROWS:,}; "
+            "use format=csv, or fewer agencies or years"
         )
     workbook = openpyxl.Workbook(write_only=True)
     workbook.properties.creator, workbook.properties.title = "Quintet", TITLE
@@ -170,10 +170,10 @@ def write_workbook(report: PremiumReport, target: Path | IO[bytes]) -> None:
 
 
 def write_csv(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Iterator[bytes]:
-    """The report's rows as CSV, UTF-8 with a header, in chunks of up to 1,000 rows; there are no totals in it.
+    """Yield the report's rows as CSV, UTF-8 with a header, in chunks of up to 1,000 rows, without totals.
 
-    Columns: `KEY`, `FIGURES`, rows, missing (measure, reason and rows of what is not known). Amounts have two decimals,
-    or four where the data has them; null is an empty cell. The cursor is in use until the last chunk is taken.
+    Columns: `KEY`, `FIGURES`, rows, missing (measure, reason and rows of missing values). Amounts have two decimals, or
+    four where the data has them; null is an empty cell. The cursor is in use until the last chunk is read.
     """
     last_year = _last_year(summary_frame(cursor, filters, ("year",)))
     policies = _policies_at_end(cursor, filters, last_year, ("agency", "prod_line"))
@@ -199,10 +199,10 @@ def write_premium_report(
     year_from: int | None = None,
     year_to: int | None = None,
 ) -> tuple[Path, ...]:
-    """Write the report on all agencies to `folder` as `xlsx` and `csv`, each whole or not at all; gives the paths.
+    """Write the report on all agencies to `folder` as `xlsx` and `csv`, each atomically; return the paths.
 
-    The names tell the years, so that a later report on the same years takes the place of the earlier one. Above
-    WORKBOOK_ROWS there is no workbook. Raises QueryError for years that make no sense.
+    The file names contain the years, so that a later report on the same years replaces the earlier one. Above
+    WORKBOOK_ROWS there is no workbook. Raises QueryError for invalid years.
     """
     filters = Filters(year_from=year_from, year_to=year_to)
     report = premium_report(cursor, filters, snapshot_id=snapshot_id, published_at=published_at)
@@ -215,7 +215,7 @@ def write_premium_report(
 
 
 def period(filters: Filters) -> str:
-    """The years of a report in words: "2010 to 2012", "from 2010 on", "all years"."""
+    """Return the years of a report in words: "2010 to 2012", "from 2010 on", "all years"."""
     first, last = filters.year_from, filters.year_to
     if first is None and last is None:
         return "all years"
@@ -249,7 +249,7 @@ def _figures(
 def _policies_at_end(
     cursor: duckdb.DuckDBPyConnection, filters: Filters, last_year: int | None, group_by: Sequence[str]
 ) -> pd.DataFrame:
-    """Policies in force are a stock: over several years only those of the last one mean anything."""
+    """Return the policies of the last year: policies in force are a stock, not additive over years."""
     at_end = filters if last_year is None else replace(filters, year_from=last_year, year_to=last_year)
     sums = summary_frame(cursor, at_end, group_by).rename(columns={"policies_in_force": _AT_END})
     return sums[[*(PIVOTS[pivot] for pivot in group_by), _AT_END]]
@@ -266,7 +266,7 @@ def _missing(product_lines: pd.DataFrame) -> pd.DataFrame:
 
 
 def _records(frame: pd.DataFrame, columns: Sequence[str]) -> list[tuple[Any, ...]]:
-    """The rows of the columns as Python's own values, None for null."""
+    """Return the rows of the columns as Python values, None for null."""
     plain = frame[list(columns)].astype(object)
     return list(plain.where(plain.notna(), None).itertuples(index=False, name=None))
 
@@ -309,7 +309,7 @@ _CHART_NUMBERS = '[>=1000000]#,##0.0,,"M";[>=1000]#,##0,"k";#,##0'
 
 @dataclass(frozen=True)
 class _Style:
-    """How a cell looks; numbers take the format of their kind."""
+    """The style of a cell; numbers have the format of their kind."""
 
     font: Font
     fill: PatternFill | None = None
@@ -339,7 +339,7 @@ _TOTAL = _Style(
     Border(top=Side(style="medium", color=_LIGHT["accent"]), bottom=Side(style="medium", color=_LIGHT["accent"])),
 )
 _TITLES = (_TITLE, _LEAD, _SECTION, _PLAIN)
-"""Styles of what stands alone, without an indent."""
+"""Styles without an indent."""
 
 
 class _Sheet:
@@ -360,7 +360,7 @@ class _Sheet:
         self.sheet.oddFooter.left.text, self.sheet.oddFooter.right.text = foot, "Page &P of &N"
 
     def append(self, cells: Iterable[tuple[Any, str, _Style]] = (), height: float | None = None) -> int:
-        """Write a row of values, each with its kind (`money`, `text` …) and style; gives the row's number."""
+        """Write a row of values, each with its kind (`money`, `text` …) and style; return the row's number."""
         self.rows += 1
         if height:
             self.sheet.row_dimensions[self.rows].height = height
@@ -368,8 +368,8 @@ class _Sheet:
         return self.rows
 
     def _cell(self, place: int, value: Any, kind: str, style: _Style) -> WriteOnlyCell | None:
-        # A cell is written as soon as its row is appended, so that one cell a column and style does for all rows:
-        # to make and style a cell takes ten times as long as to write it.
+        # A cell is written as soon as its row is appended, so that one cell per column and style serves all rows:
+        # creating and styling a cell takes ten times as long as writing it.
         key = (place, id(style), kind)
         if key not in self._cells:
             self._cells[key] = _styled_cell(self.sheet, kind, style)
@@ -476,15 +476,15 @@ def _listed(values: Sequence[Any]) -> str:
 def _reading(report: PremiumReport) -> list[str]:
     end = "the last year" if report.last_year is None else report.last_year
     return [
-        "Every figure is summed from the rows of the data, and every ratio is divided anew from such sums.",
-        "A ratio counts the rows that know both of its sides: its parts can differ from the sums beside it.",
-        "Loss ratio: incurred losses by written premium. Retention: policies kept by those in force the year before.",
-        "Retention exceeds 100% where the source reports more policies kept than there were.",
-        "Growth: written premium against the year before, as each row reports that; nothing is annualised.",
-        f"Policies in force are those of {end}: they are a stock, which does not add up over years.",
-        "An empty cell is not known or not defined, and never zero. The sheet Notes tells what is missing, and why.",
-        f"The sheet {TABLE} can be filtered: product line {ALL_LINES} gives one row for each agency.",
-        "A text that could be taken for a formula has an apostrophe in front.",
+        "Every figure is summed from the rows of the data, and every ratio is recomputed from such sums.",
+        "A ratio uses the rows where both of its parts are known: its parts can differ from the sums beside it.",
+        "Loss ratio: incurred losses by written premium. Retention: retained policies by those of the year before.",
+        "Retention exceeds 100% where the source reports more retained policies than there were.",
+        "Growth: written premium against the reported year before; nothing is annualised.",
+        f"Policies in force are those of {end}: they are a stock and do not add up over years.",
+        "An empty cell is unknown or undefined, never zero. The sheet Notes lists missing values and their reasons.",
+        f"The sheet {TABLE} can be filtered: product line {ALL_LINES} gives one row per agency.",
+        "A text that looks like a formula has a leading apostrophe.",
     ]
 
 
@@ -572,7 +572,7 @@ def _outline(colour: str) -> GraphicalProperties:
 
 def _write_notes(workbook: openpyxl.Workbook, report: PremiumReport) -> None:
     sheet = _Sheet(workbook, NOTES, [26, 32, 30, 18, 14, 60], _foot(report))
-    sheet.append([("What is missing, and why", "text", _SECTION)], 20)
+    sheet.append([("Missing values and their reasons", "text", _SECTION)], 20)
     if report.missing.empty:
         sheet.append([("Every row has all its figures.", "text", _PLAIN)])
     else:
@@ -582,7 +582,7 @@ def _write_notes(workbook: openpyxl.Workbook, report: PremiumReport) -> None:
         for line, measure, reason, missing_rows, rows in _records(report.missing, list(report.missing.columns)):
             values = (_line_in_words(line), _HEADINGS[measure], reason, missing_rows, rows, REASONS.get(reason))
             sheet.append([(value, kind, _BODY) for value, kind in zip(values, kinds, strict=True)])
-        sheet.append([("Sums leave these rows out where they lack the figure.", "text", _PLAIN)])
+        sheet.append([("Sums exclude these rows for the missing figure.", "text", _PLAIN)])
     sheet.append()
     sheet.append([("Short years", "text", _SECTION)], 20)
     if report.short_years.empty:
@@ -592,7 +592,7 @@ def _write_notes(workbook: openpyxl.Workbook, report: PremiumReport) -> None:
     for year, months in _records(report.short_years, _SHORT_YEAR):
         sheet.append([(year, "identifier", _BODY), (months, "count", _BODY)])
     sheet.append(
-        [("Premium and losses of these years are of the months covered: compare them with care.", "text", _PLAIN)]
+        [("Premium and losses of these years cover only these months: compare them with care.", "text", _PLAIN)]
     )
 
 
@@ -601,7 +601,7 @@ def _widths(names: Iterable[str]) -> list[float]:
 
 
 def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> Path:
-    """Write a file beside its place and put it there when it is finished: a reader finds the old or the new one."""
+    """Write a file atomically: a reader finds the old or the new one."""
     unfinished = path.with_name(f".{path.name}.tmp")
     try:
         with unfinished.open("wb") as file:
@@ -614,10 +614,10 @@ def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> Path:
 
 
 class _UndatedZip(zipfile.ZipFile):
-    """An archive that keeps no times, so that equal content gives equal bytes."""
+    """An archive without times, so that equal content gives equal bytes."""
 
     def writestr(self, zinfo_or_arcname: Any, data: Any, *_: Any, **__: Any) -> None:
-        """Add an entry, dated as the format's first day."""
+        """Add an entry, dated on the format's first day."""
         entry = zipfile.ZipInfo(zinfo_or_arcname)
         entry.compress_type = zipfile.ZIP_DEFLATED
         super().writestr(entry, data)

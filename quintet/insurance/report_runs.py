@@ -1,4 +1,4 @@
-"""The history of reports that people ran."""
+"""The history of report runs."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ MIGRATIONS = (
     ) strict;
     """,
 )
-"""The scripts that create the tables below in the state store."""
+"""The migrations of the state store."""
 
 RECORDED = (
     RecordedTable(
         "report_runs",
         "ops",
-        "Every report that was run through the service: when, by whom, with what parameters, what came out.",
+        "Every report run of the service: time, user, parameters and result.",
         {
             "run_id": "bigint",
             "report": "varchar",
@@ -53,7 +53,7 @@ RECORDED = (
 
 @dataclass(frozen=True)
 class ReportRun:
-    """One report as it was run: when (UTC), by which key, with what parameters, from which snapshot, what came out."""
+    """A report run: time (UTC), key, parameters, snapshot and result."""
 
     report: str
     written_at: dt.datetime
@@ -67,7 +67,7 @@ class ReportRun:
 
 
 def record_report_run(store: Store, run: ReportRun) -> None:
-    """Add a run to the history."""
+    """Record a run in the history."""
     with store.write() as connection:
         connection.execute(
             "insert into report_runs "
@@ -87,7 +87,7 @@ def record_report_run(store: Store, run: ReportRun) -> None:
 
 
 def last_report_runs(store: Store, limit: int) -> list[ReportRun]:
-    """The last runs, the latest first."""
+    """Return the last runs, latest first."""
     rows = store.read().execute("select * from report_runs order by run_id desc limit ?", (limit,)).fetchall()
     return [
         ReportRun(
@@ -106,5 +106,5 @@ def last_report_runs(store: Store, limit: int) -> list[ReportRun]:
 
 
 def report_runs_frame(store: Store) -> pd.DataFrame:
-    """All runs, the first one first, a row each with the columns of the store; times as text, UTC."""
+    """Return all runs in order, one row each with the columns of the store; times as text, UTC."""
     return pd.read_sql_query("select * from report_runs order by run_id", store.read())

@@ -1,4 +1,4 @@
-"""Writing normalised agency performance to its staging table, batch by batch."""
+"""Write normalised agency performance to its staging table, batch by batch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _INPUT = ", ".join([*AGENCY_PERFORMANCE.columns, "_batch_id", "_source_file", "_
 
 
 def stage_new_batches(connection: duckdb.DuckDBPyConnection, *, from_scratch: bool) -> int:
-    """Normalise the batches that `staging.stg_agency_performance` lacks; gives the number of rows added.
+    """Normalise the batches that `staging.stg_agency_performance` lacks; return the number of rows added.
 
-    from_scratch: stage every batch again, because the method has changed. Each batch has its own transaction, so a
-    crash costs the batch at hand. Raises pandera's SchemaErrors where the result breaks its schema.
+    from_scratch: rebuild the table, for when the method has changed. Each batch is one transaction: a crash loses only the
+    current batch. Raises pandera's SchemaErrors where the result breaks its schema.
     """
     declared = ", ".join(f"{name} {kind}" for name, kind in STAGING_COLUMNS.items())
     if from_scratch:

@@ -1,4 +1,4 @@
-"""Clicks, the broker's rows behind some of them, and the page categories."""
+"""Sample conversions, broker rows and page categories."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ _WEEKDAY_WEIGHTS = (1.0, 1.03, 1.0, 1.0, 0.87, 0.77, 0.79)
 _LAG_SECONDS_WEIGHTS = (0.479, 0.437, 0.058, 0.0155, 0.0062, 0.0037)  # of 0 s, 1 s, … 5 s
 
 _PALESTINE = ISO2.index("PS")
-_COUNTRIES_WITH_CLICKS = len(ISO2) - 1
+_COUNTRIES_WITH_CONVERSIONS = len(ISO2) - 1
 
-# Most clicked first; the mobile elements are rarely seen on a desktop and the other way round.
+# Most frequent first; mobile elements are rare on a desktop and the other way round.
 _ELEMENTS = tuple(
     f"{place} {element}"
     for element in (
@@ -33,7 +33,7 @@ _ELEMENTS = tuple(
     for place in ("mobile", "desktop", "shared")
 )
 
-_CATEGORIES: tuple[tuple[str, str, float], ...] = (  # page, code, relative clicks
+_CATEGORIES: tuple[tuple[str, str, float], ...] = (  # page, code, relative conversions
     ("Best brokers - general", "01bestbr/02notrel/03notrel", 180),
     ("Best brokers - by country", "01bestbr/02notrel/03bycoun", 160),
     ("Country guides", "01countr/02notrel/03notrel", 140),
@@ -80,7 +80,7 @@ _CATEGORIES: tuple[tuple[str, str, float], ...] = (  # page, code, relative clic
 _UNMAPPED_CODES = ("01safety/02isscam/03notrel", "01safety/02issafe/03notrel")
 _UNMAPPED_WEIGHTS = (0.96, 0.04)
 
-# What a vulnerability scanner types into a form. Data, to be carried safely.
+# Payloads of a vulnerability scanner: data that must be handled safely.
 _PAYLOADS = (
     "x'; drop table clicks; --",
     'x" or "1"="1',
@@ -95,15 +95,15 @@ _PAYLOADS = (
 
 @dataclass(frozen=True)
 class ClicksWorld:
-    """The affiliate's side.
+    """Parameters of the affiliate's site.
 
-    clicks: distinct conversions over `days` days from `first_day`; clicks by day set how hard matching is.
-    repeat_click_share: clicks of a session that has clicked before; double_click_share: of those, within two seconds.
-    unmapped_share: clicks on pages that the mapping lacks. null_element_share: clicks without an element.
-    scanner_share: clicks of a scanner, with payloads for texts.
-    countries: how many countries send clicks, the busiest first; None for all.
-    bot_bursts: stretches of ten minutes in which bots of one country click 20 times as often as all visitors; their
-    clicks are part of `clicks` and never register.
+    clicks: distinct conversions over `days` days from `first_day`; the more per day, the harder is matching.
+    repeat_click_share: later conversions of a session; double_click_share: of those, within two seconds.
+    unmapped_share: conversions on pages that the mapping lacks. null_element_share: conversions without an element.
+    scanner_share: conversions of a scanner, with payloads for texts.
+    countries: how many countries send conversions, the busiest first; None for all.
+    bot_bursts: stretches of ten minutes in which bots of one country convert 20 times as often as all visitors; their
+    conversions are part of `clicks` and never register.
     """
 
     clicks: int = 102_365
@@ -120,18 +120,18 @@ class ClicksWorld:
 
 @dataclass(frozen=True)
 class BrokerWorld:
-    """One broker's side.
+    """Parameters of one broker.
 
     partner: names the file, `broker_<partner>.csv`.
-    opens_after_days, closes_after_days: the part of the clicks' days that the file covers.
-    registration_share: clicks in that time that register; organic_share: of the broker's rows, those without a click.
+    opens_after_days, closes_after_days: the part of the conversions' days that the file covers.
+    registration_share: conversions in that time that register; organic_share: broker rows without a conversion.
     lag_model: "seconds" (0 to 5 s) or "lognormal" with `lag_median_seconds` and `lag_sigma`; the median of each country
     differs by a lognormal factor of `lag_country_sigma`.
     clock_offset_seconds: the broker's clock minus UTC; from `clock_changes_after_days` on, `changed_offset_seconds`.
-    ip_spelling: the spelling set of ip_country; misspelt_share: of its cells, those with a slip of the pen.
+    ip_spelling: the spelling set of ip_country; misspelt_share: of its cells, those with a typing error.
     ip_mismatch_share: registrations behind a VPN or a wrong geo-IP; residency_mismatch_share: residents of elsewhere.
-    repeated_share: rows sent twice, without a click of their own.
-    outages: stretches of six hours from which no row is sent.
+    repeated_share: repeated rows, without a conversion of their own.
+    outages: stretches of six hours without rows.
     """
 
     partner: str = "one"
@@ -160,25 +160,25 @@ class BrokerWorld:
 
 
 def country_weights(countries: int | None = None) -> np.ndarray:
-    """How many clicks each country of `ISO2` sends, as shares; Zipf-like with a thin tail.
+    """Return the share of conversions of each country of `ISO2`; Zipf-like with a thin tail.
 
-    countries: only so many, the busiest, send any; None for all but the last.
+    countries: the number of countries with conversions, busiest first; None for all but the last.
     """
     rank = np.arange(1, len(ISO2) + 1)
     weights = np.exp(-rank / 60) / (rank + 1.5) ** 0.9
-    weights[min(countries or len(ISO2), _COUNTRIES_WITH_CLICKS) :] = 0
+    weights[min(countries or len(ISO2), _COUNTRIES_WITH_CONVERSIONS) :] = 0
     return weights / weights.sum()
 
 
-def make_clicks(world: ClicksWorld, rng: np.random.Generator) -> pd.DataFrame:
-    """The clicks in order of time, one row by conversion.
+def make_conversions(world: ClicksWorld, rng: np.random.Generator) -> pd.DataFrame:
+    """Return the conversions in order of time, one row per conversion.
 
     Columns as in the inbox, but for `country`, an index into `ISO2`, and `created_at`, Unix seconds.
     """
     again = round(world.clicks * world.repeat_click_share)
     first = world.clicks - again
     starts = arrival_times(rng, first, world.first_day, world.days, _HOUR_WEIGHTS, _WEEKDAY_WEIGHTS)
-    # Session numbers follow time only roughly: a session may begin before its first click of these days.
+    # Session numbers follow time only roughly: a session may begin before its first conversion of these days.
     jumbled = np.argsort(np.arange(first) + rng.normal(0, 30, first))
     session_ids = (71_000_000 + np.cumsum(rng.integers(1, 200, first)))[jumbled]
     country = rng.choice(len(ISO2), first, p=country_weights(world.countries))
@@ -192,9 +192,9 @@ def make_clicks(world: ClicksWorld, rng: np.random.Generator) -> pd.DataFrame:
     session = session[order]
     mobile = is_mobile[session]
     codes = np.array([code for _, code, _ in _CATEGORIES] + list(_UNMAPPED_CODES), dtype=object)
-    clicks = np.array([weight for _, _, weight in _CATEGORIES])
+    weights = np.array([weight for _, _, weight in _CATEGORIES])
     code_weights = np.concatenate(
-        [(1 - world.unmapped_share) * clicks / clicks.sum(), world.unmapped_share * np.array(_UNMAPPED_WEIGHTS)]
+        [(1 - world.unmapped_share) * weights / weights.sum(), world.unmapped_share * np.array(_UNMAPPED_WEIGHTS)]
     )
     category = codes[rng.choice(len(codes), world.clicks, p=code_weights)]
     element = np.array(_ELEMENTS, dtype=object)[_elements(rng, mobile)]
@@ -213,27 +213,27 @@ def make_clicks(world: ClicksWorld, rng: np.random.Generator) -> pd.DataFrame:
     )
 
 
-def _with_bots(clicks: pd.DataFrame, world: ClicksWorld, rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
-    """Turn some clicks into those of bots; gives all clicks in order of time and which are of bots."""
+def _with_bots(plain: pd.DataFrame, world: ClicksWorld, rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
+    """Turn some conversions into bot traffic; return all conversions in order of time, and which are of bots."""
     burst_seconds = 600
     span = world.days * SECONDS_PER_DAY
     each = max(round(20 * world.clicks * burst_seconds / span), 1)
     starts = day_start(world.first_day) + rng.integers(0, span - burst_seconds, world.bot_bursts)
     countries = rng.choice(len(ISO2), world.bot_bursts, p=country_weights(world.countries))
-    taken = rng.choice(len(clicks), min(each * world.bot_bursts, len(clicks) // 2), replace=False)
+    taken = rng.choice(len(plain), min(each * world.bot_bursts, len(plain) // 2), replace=False)
     burst = np.arange(len(taken)) % world.bot_bursts
-    created_at, country = clicks["created_at"].to_numpy().copy(), clicks["country"].to_numpy().copy()
+    created_at, country = plain["created_at"].to_numpy().copy(), plain["country"].to_numpy().copy()
     created_at[taken] = starts[burst] + rng.integers(0, burst_seconds, len(taken))
     country[taken] = countries[burst]
-    is_bot = np.zeros(len(clicks), dtype=bool)
+    is_bot = np.zeros(len(plain), dtype=bool)
     is_bot[taken] = True
     order = np.argsort(created_at, kind="stable")
-    moved = clicks.assign(created_at=created_at, country=country).iloc[order].reset_index(drop=True)
-    return moved.assign(id=clicks["id"]), is_bot[order]
+    moved = plain.assign(created_at=created_at, country=country).iloc[order].reset_index(drop=True)
+    return moved.assign(id=plain["id"]), is_bot[order]
 
 
 def _elements(rng: np.random.Generator, mobile: np.ndarray) -> np.ndarray:
-    """An index into `_ELEMENTS` for each click."""
+    """Return an index into `_ELEMENTS` for each conversion."""
     kind = rng.choice(len(_ELEMENTS) // 3, len(mobile), p=_zipf(len(_ELEMENTS) // 3))
     place = np.where(rng.random(len(mobile)) < 0.35, 2, np.where(mobile, 0, 1))
     return kind * 3 + place
@@ -253,12 +253,12 @@ def _let_scanner_in(rng: np.random.Generator, world: ClicksWorld, element: np.nd
     category[in_category] = category[in_category] + payloads[rng.integers(0, len(payloads), len(in_category))]
 
 
-def _clicks_file(clicks: pd.DataFrame) -> SampleFile:
-    """The inbox file; a join on country names has repeated each click of the West Bank as one of the Gaza Strip."""
-    rows = clicks.rename(columns={"country": "country_name"})
-    rows["country_name"] = np.array(SPELLINGS["site"], dtype=object)[clicks["country"]]
-    rows["created_at"] = as_timestamps(clicks["created_at"].to_numpy())
-    repeated = rows[clicks["country"] == _PALESTINE].assign(country_name="Gaza Strip")
+def _conversions_file(conversions: pd.DataFrame) -> SampleFile:
+    """Return the inbox file; a join on country names repeats conversions of the West Bank as of the Gaza Strip."""
+    rows = conversions.rename(columns={"country": "country_name"})
+    rows["country_name"] = np.array(SPELLINGS["site"], dtype=object)[conversions["country"]]
+    rows["created_at"] = as_timestamps(conversions["created_at"].to_numpy())
+    repeated = rows[conversions["country"] == _PALESTINE].assign(country_name="Gaza Strip")
     rows = pd.concat([rows, repeated]).sort_index(kind="stable")
     return SampleFile("conversions", "conversions.csv", rows, delimiter=";")
 
@@ -273,38 +273,38 @@ def _categories_file() -> SampleFile:
 
 
 def _registrations(
-    clicks: pd.DataFrame, clicks_world: ClicksWorld, world: BrokerWorld, chosen: np.ndarray, rng: np.random.Generator
+    conversions: pd.DataFrame, site: ClicksWorld, world: BrokerWorld, chosen: np.ndarray, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """The broker's rows in order of the broker's clock, with the truth beside them.
+    """Return the broker rows in order of the broker's clock, with the truth.
 
     Columns: timestamp, resident and seen (indexes into `ISO2`, true residence and place of the IP), conversion_id (null
-    without a click), lag_seconds, kind ("click", "elsewhere" where the IP is of another country, "organic", "repeat").
+    without one), lag_seconds, kind ("click", "elsewhere" where the IP is of another country, "organic", "repeat").
     """
-    start = day_start(clicks_world.first_day)
+    start = day_start(site.first_day)
     opens, closes = (start + SECONDS_PER_DAY * days for days in (world.opens_after_days, world.closes_after_days))
-    created_at = clicks["created_at"].to_numpy()
+    created_at = conversions["created_at"].to_numpy()
     linked = np.flatnonzero(chosen & (created_at >= opens) & (created_at < closes))
     lag = _lags(rng, world, len(linked))
     if world.lag_country_sigma:
         factors = generator(0, f"lags of {world.partner}").lognormal(0, world.lag_country_sigma, len(ISO2))
-        lag = np.rint(lag * factors[clicks["country"].to_numpy()[linked]]).astype("int64")
+        lag = np.rint(lag * factors[conversions["country"].to_numpy()[linked]]).astype("int64")
     organic = round(len(linked) * world.organic_share / (1 - world.organic_share))
-    # Organic rows come when clicks come, within half an hour of some click.
+    # Organic rows occur within half an hour of some conversion.
     organic_at = rng.choice(created_at[linked], organic) + rng.integers(-1_800, 1_801, organic)
-    organic_country = rng.choice(len(ISO2), organic, p=country_weights(clicks_world.countries))
-    # The country without clicks sends organic rows.
-    organic_country[rng.random(organic) < 0.1] = _COUNTRIES_WITH_CLICKS
-    country = np.concatenate([clicks["country"].to_numpy()[linked], organic_country])
+    organic_country = rng.choice(len(ISO2), organic, p=country_weights(site.countries))
+    # The country without conversions sends organic rows.
+    organic_country[rng.random(organic) < 0.1] = _COUNTRIES_WITH_CONVERSIONS
+    country = np.concatenate([conversions["country"].to_numpy()[linked], organic_country])
     elsewhere = rng.random(len(country)) < world.ip_mismatch_share
     elsewhere &= np.arange(len(country)) < len(linked)
-    seen = np.where(elsewhere, _other_country(rng, country, clicks_world.countries), country)
+    seen = np.where(elsewhere, _other_country(rng, country, site.countries), country)
     abroad = rng.random(len(country)) < world.residency_mismatch_share
     rows = pd.DataFrame(
         {
             "true_at": np.concatenate([created_at[linked] + lag, organic_at]).astype("int64"),
-            "resident": np.where(abroad, _other_country(rng, country, clicks_world.countries), country),
+            "resident": np.where(abroad, _other_country(rng, country, site.countries), country),
             "seen": seen,
-            "conversion_id": pd.array([*clicks["id"].to_numpy()[linked], *np.full(organic, 0)], dtype="Int64"),
+            "conversion_id": pd.array([*conversions["id"].to_numpy()[linked], *np.full(organic, 0)], dtype="Int64"),
             "lag_seconds": pd.array([*lag, *np.zeros(organic, dtype="int64")], dtype="Int64"),
             "kind": np.concatenate(
                 [np.where(elsewhere[: len(linked)], "elsewhere", "click"), np.full(organic, "organic")]
@@ -322,13 +322,13 @@ def _registrations(
 
 
 def _other_country(rng: np.random.Generator, country: np.ndarray, countries: int | None) -> np.ndarray:
-    """For each country another one, as busy countries are: VPN exits stand where the servers are."""
+    """Return another country for each country, by traffic: VPN exits are where the servers are."""
     drawn = rng.choice(len(ISO2), len(country), p=country_weights(countries))
-    return np.where(drawn == country, (country + 1) % _COUNTRIES_WITH_CLICKS, drawn)
+    return np.where(drawn == country, (country + 1) % _COUNTRIES_WITH_CONVERSIONS, drawn)
 
 
 def _lags(rng: np.random.Generator, world: BrokerWorld, count: int) -> np.ndarray:
-    """Whole seconds from the click to the registration."""
+    """Return the lags from conversion to registration, in whole seconds."""
     if world.lag_model == "seconds":
         weights = np.array(_LAG_SECONDS_WEIGHTS)
         return rng.choice(len(weights), count, p=weights / weights.sum())
@@ -336,7 +336,7 @@ def _lags(rng: np.random.Generator, world: BrokerWorld, count: int) -> np.ndarra
 
 
 def _clock_offsets(world: BrokerWorld, start: int, true_at: np.ndarray) -> np.ndarray:
-    """The broker's clock minus UTC at each true moment, seconds."""
+    """Return the broker's clock minus UTC at each true time, seconds."""
     if world.clock_changes_after_days is None:
         return np.full(len(true_at), world.clock_offset_seconds)
     changes_at = start + world.clock_changes_after_days * SECONDS_PER_DAY
@@ -344,7 +344,7 @@ def _clock_offsets(world: BrokerWorld, start: int, true_at: np.ndarray) -> np.nd
 
 
 def _misspell(names: pd.Series, slip: np.ndarray) -> pd.Series:
-    """Each name with the slip of the pen `slip`: 0 a letter lost, 1 two letters swapped, 2 doubled, 3 lower case."""
+    """Return each name with a typing error: 0 a letter lost, 1 two swapped, 2 one doubled, 3 lower case."""
     lost = names.str[:2] + names.str[3:]
     swapped = names.str[:2] + names.str[3:4] + names.str[2:3] + names.str[4:]
     doubled = names.str[:3] + names.str[2:]
@@ -352,7 +352,7 @@ def _misspell(names: pd.Series, slip: np.ndarray) -> pd.Series:
 
 
 def _as_broker_writes(rows: pd.DataFrame, world: BrokerWorld, rng: np.random.Generator) -> pd.DataFrame:
-    """The four columns of the inbox, quirks and all."""
+    """Return the four columns of the inbox, with their quirks."""
     count = len(rows)
     ip = pd.Series(np.array(SPELLINGS[world.ip_spelling], dtype=object)[rows["seen"]])
     misspelt = rng.random(count) < world.misspelt_share
@@ -379,15 +379,15 @@ def _as_broker_writes(rows: pd.DataFrame, world: BrokerWorld, rng: np.random.Gen
 
 
 def _broker_sample(
-    clicks: pd.DataFrame, clicks_world: ClicksWorld, world: BrokerWorld, chosen: np.ndarray, rng: np.random.Generator
+    conversions: pd.DataFrame, site: ClicksWorld, world: BrokerWorld, chosen: np.ndarray, rng: np.random.Generator
 ) -> tuple[SampleFile, pd.DataFrame]:
-    """The broker's file and the truth of each of its rows."""
-    rows = _registrations(clicks, clicks_world, world, chosen, rng)
+    """Return the broker's file and the truth of each of its rows."""
+    rows = _registrations(conversions, site, world, chosen, rng)
     written = pd.concat([rows, _as_broker_writes(rows, world, rng).drop(columns="timestamp")], axis=1)
     repeats = written.iloc[rng.choice(len(rows), round(len(rows) * world.repeated_share), replace=False)].copy()
     repeats[["conversion_id", "lag_seconds"]] = pd.NA
     repeats["kind"] = "repeat"
-    # Repeats are shuffled among their equals: position tells nothing.
+    # Repeats are shuffled among their equals, so that position carries no information.
     every = pd.concat([written, repeats], ignore_index=True)
     every = every.iloc[rng.permutation(len(every))].sort_values("timestamp", kind="stable", ignore_index=True)
     name = f"broker_{world.partner}.csv"
@@ -405,12 +405,12 @@ def _broker_sample(
     return SampleFile("broker_rows", name, every[columns], line_end="\r\n"), truth
 
 
-def _clock_truth(clicks_world: ClicksWorld, world: BrokerWorld) -> pd.DataFrame:
-    """One row by stretch of the broker's clock: from when (UTC), by how many seconds it is ahead, and the lag model."""
+def _clock_truth(site: ClicksWorld, world: BrokerWorld) -> pd.DataFrame:
+    """Return one row per stretch of the broker's clock: start (UTC), seconds ahead, and the lag model."""
     stretches = [(0.0, world.clock_offset_seconds)]
     if world.clock_changes_after_days is not None:
         stretches.append((world.clock_changes_after_days, world.changed_offset_seconds))
-    start = pd.Timestamp(clicks_world.first_day)
+    start = pd.Timestamp(site.first_day)
     return pd.DataFrame(
         {
             "broker_source_file": f"broker_{world.partner}.csv",
@@ -423,32 +423,32 @@ def _clock_truth(clicks_world: ClicksWorld, world: BrokerWorld) -> pd.DataFrame:
     )
 
 
-def sample_of(clicks_world: ClicksWorld, brokers: Sequence[BrokerWorld], seed: int) -> Sample:
-    """Clicks, page categories and a file of rows for each broker, with the truth.
+def sample_of(site: ClicksWorld, brokers: Sequence[BrokerWorld], seed: int) -> Sample:
+    """Return conversions, page categories and a file for each broker, with the truth.
 
-    A click registers with one broker at most. Truth: `broker_rows` (broker_source_file, broker_source_row,
+    A conversion registers with one broker at most. Truth: `broker_rows` (broker_source_file, broker_source_row,
     conversion_id or null, lag_seconds, kind, ip_iso2: the country that ip_country means) and `broker_clocks`. Rows that
-    are equal in every cell are interchangeable: which of them has the click and which is the repeat cannot be told.
+    are equal in every cell are interchangeable: which of them has the conversion and which is the repeat is unknowable.
     Raises ValueError if the brokers' registration shares add up to more than one.
     """
     if sum(broker.registration_share for broker in brokers) > 1 + 1e-9:
         raise ValueError("registration_share of all brokers together is above 1")
-    clicks = make_clicks(clicks_world, generator(seed, "clicks"))
-    draw = generator(seed, "registrations").random(len(clicks))
-    if clicks_world.bot_bursts:
-        clicks, is_bot = _with_bots(clicks, clicks_world, generator(seed, "bots"))
+    conversions = make_conversions(site, generator(seed, "clicks"))
+    draw = generator(seed, "registrations").random(len(conversions))
+    if site.bot_bursts:
+        conversions, is_bot = _with_bots(conversions, site, generator(seed, "bots"))
         draw = np.where(is_bot, np.inf, draw)
-    files = [_clicks_file(clicks), _categories_file()]
+    files = [_conversions_file(conversions), _categories_file()]
     truths, clocks = [], []
     taken = 0.0
     for broker in brokers:
         chosen = (draw >= taken) & (draw < taken + broker.registration_share)
         taken += broker.registration_share
         rng = generator(seed, f"broker {broker.partner}")
-        file, truth = _broker_sample(clicks, clicks_world, broker, chosen, rng)
+        file, truth = _broker_sample(conversions, site, broker, chosen, rng)
         files.append(file)
         truths.append(truth)
-        clocks.append(_clock_truth(clicks_world, broker))
+        clocks.append(_clock_truth(site, broker))
     if not brokers:
         return Sample(tuple(files))
     return Sample(
@@ -459,17 +459,17 @@ def sample_of(clicks_world: ClicksWorld, brokers: Sequence[BrokerWorld], seed: i
 
 @dataclass(frozen=True)
 class ConversionsWorld:
-    """The clicks of a site and the brokers that they lead to."""
+    """The parameters of a site and its brokers."""
 
-    clicks: ClicksWorld
+    site: ClicksWorld
     brokers: tuple[BrokerWorld, ...]
 
 
 def world_at(scale: float) -> ConversionsWorld:
-    """Return the world at a scale; 1.0 has the clicks of the public file. Clicks grow within the same 60 days."""
+    """Return the world at a scale; 1.0 has as many conversions as the public file, always within 60 days."""
     return ConversionsWorld(ClicksWorld(clicks=max(1_000, round(102_365 * scale))), (BrokerWorld(),))
 
 
 def make_sample(world: ConversionsWorld, seed: int) -> Sample:
     """Make the sample of a world, as `sample_of` does."""
-    return sample_of(world.clicks, world.brokers, seed)
+    return sample_of(world.site, world.brokers, seed)

@@ -1,4 +1,4 @@
-"""Agency performance: a yearly row by agency, product and state, with the agency's attributes repeated on each."""
+"""Sample agency performance: yearly rows by agency, product and state, with the agency's attributes on each."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from quintet.samples.sample import Sample, SampleFile
 from quintet.samples.seeding import generator
 
 UNKNOWN = 99999.0
-"""Not known or not defined; as a loss ratio: written premium of zero or less."""
+"""Unknown or undefined; as a loss ratio: written premium of zero or less."""
 LOSSES_WITHOUT_PREMIUM = 99998.0
 """As a loss ratio: nothing written, losses above zero."""
 RECOVERY_WITHOUT_PREMIUM = 99997.0
@@ -70,9 +70,9 @@ _SHARE_WITHOUT_QUOTES = {"CL": 0.53, "PL": 0.32}
 
 @dataclass(frozen=True)
 class AgenciesWorld:
-    """The agencies and what they write.
+    """Parameters of the agencies and their business.
 
-    agencies: how many; about 120 rows each, very unequal. unknown_master_share: agencies without a known master.
+    agencies: their number; about 120 rows each, very unequal. unknown_master_share: agencies without a known master.
     growth_sigma: yearly shock of a series' premium, in logs; yearly premium is otherwise persistent.
     """
 
@@ -82,7 +82,7 @@ class AgenciesWorld:
 
 
 def _agencies(world: AgenciesWorld, rng: np.random.Generator) -> pd.DataFrame:
-    """One row by agency: identity, attributes, quote counts; columns named as in the file."""
+    """Return one row per agency: identity, attributes, quote counts; columns named as in the file."""
     count = world.agencies
     numbers = rng.choice(np.arange(1, max(9_999, 12 * count)), count, replace=False)
     numbers = np.sort(np.where(np.isin(numbers, (99_997, 99_998, 99_999)), numbers + 900_000, numbers))
@@ -120,14 +120,14 @@ def _agencies(world: AgenciesWorld, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _known(rng: np.random.Generator, share: float, values: np.ndarray) -> np.ndarray:
-    """The values, but for those that are not known."""
+    """Return the values, with a sentinel where they are unknown."""
     return np.where(rng.random(len(values)) < share, values, UNKNOWN)
 
 
 def _series(world: AgenciesWorld, rng: np.random.Generator) -> pd.DataFrame:
-    """One row by agency (its position), product (its position) and state that the agency ever wrote.
+    """Return one row per agency (its position), product (its position) and state of its business.
 
-    How many series agencies have is taken from fixed quantiles, so that volumes hardly depend on the seed.
+    The number of series per agency comes from fixed quantiles, so that volumes hardly depend on the seed.
     """
     wanted = -np.log1p(-(np.arange(world.agencies) + 0.5) / world.agencies) * 16.3
     wanted = rng.permutation(np.maximum(np.rint(wanted), 1)).astype(int)
@@ -145,7 +145,7 @@ def _series(world: AgenciesWorld, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _years_written(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """First and last position in `_YEARS` of each series: most run throughout, some begin late or end early."""
+    """Return first and last position in `_YEARS` of each series: most are complete, some start late or end early."""
     begins = np.where(rng.random(count) < 0.68, 0, rng.integers(1, len(_YEARS), count))
     last = np.where(rng.random(count) < 0.68, len(_YEARS) - 1, rng.integers(0, len(_YEARS), count))
     crowded = rng.random(count) < 0.12
@@ -159,11 +159,11 @@ def world_at(scale: float) -> AgenciesWorld:
 
 
 def make_sample(world: AgenciesWorld, seed: int) -> Sample:
-    """The agency performance file: 49 columns, unique by agency, product, state and year.
+    """Return the agency performance file: 49 columns, unique by agency, product, state and year.
 
-    The previous year's amounts equal the row of the year before wherever that row is in the file; a series' first row
-    of a later year does not know them. Written premium is of the covered months; written and earned premium, losses
-    and counts hold together as in the source. There is no truth beside it: nothing here is hidden.
+    The previous year's amounts equal the row of the year before wherever that row is in the file; they are unknown in
+    a series' first row of a later year. Written premium is of the covered months; written and earned premium, losses
+    and counts are consistent as in the source. There is no separate truth, as nothing is hidden.
     """
     rng = generator(seed, "agency_performance")
     agencies = _agencies(world, rng)
@@ -229,13 +229,13 @@ def make_sample(world: AgenciesWorld, seed: int) -> Sample:
 def _premium(
     world: AgenciesWorld, series: pd.DataFrame, is_written: np.ndarray, months: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Written premium by series and year, USD: a random walk in logs, by covered months; some zero, some negative."""
+    """Return written premium by series and year, USD: a random walk in logs by months; some zero or negative."""
     size = rng.lognormal(0, 0.9, int(series["agency"].max()) + 1)[series["agency"]]
     level = np.log(size * rng.lognormal(np.log(3_200), 1.7, len(series)))[:, None]
     market = rng.normal(0.02, 0.03, len(_YEARS))
     yearly = level + np.cumsum(rng.normal(market, world.growth_sigma, is_written.shape), axis=1)
     premium = np.exp(yearly) * months / 12
-    # A dormant series stays in the file for years without writing anything.
+    # A dormant series stays in the file for years without premium.
     is_dormant = np.cumsum(rng.random(is_written.shape) < 0.05, axis=1) % 2 == 1
     premium = np.where(is_dormant, 0.0, premium)
     premium = np.where(rng.random(is_written.shape) < 0.025, -rng.lognormal(5, 1.5, is_written.shape), premium)
@@ -243,7 +243,7 @@ def _premium(
 
 
 def _losses(premium: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Incurred losses by series and year, USD: mostly none, else heavy-tailed; reserve releases are negative."""
+    """Return incurred losses by series and year, USD: mostly zero, else heavy-tailed; reserve releases are negative."""
     has_losses = rng.random(premium.shape) < np.where(premium > 0, 0.1 + 0.5 * premium / (premium + 9_000), 0.06)
     losses = (premium.clip(500) ** 0.9) * rng.lognormal(0.1, 1.25, premium.shape) * 1.9
     is_release = rng.random(premium.shape) < np.where(premium > 0, 0.13, 0.5)
@@ -251,7 +251,7 @@ def _losses(premium: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _ratios(rows: pd.DataFrame) -> pd.DataFrame:
-    """The four ratio columns, from the sums they are ratios of, with the source's sentinels.
+    """Return the four ratio columns, from their sums, with the source's sentinels.
 
     The three-year ratios are of an agency's line over all its products and states, and undefined in the short years.
     """
@@ -274,7 +274,7 @@ def _ratios(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _three_year_ratios(rows: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Loss ratio over up to three years, and mean yearly growth over three, of the agency's line of each row."""
+    """Return the loss ratio over up to three years and the yearly growth over three, of each row's agency and line."""
     line = ["AGENCY_ID", "PROD_LINE"]
     at_year = [*line, "STAT_PROFILE_DATE_YEAR"]
     sums = rows.groupby(at_year)[["WRTN_PREM_AMT", "PRD_INCRD_LOSSES_AMT"]].sum()
@@ -298,7 +298,7 @@ def _three_year_ratios(rows: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def _over_three_years(yearly: np.ndarray) -> np.ndarray:
-    """By line and year, the sum of the year and the two before it, as far as there are any."""
+    """Return by line and year the sum of the year and up to two before it."""
     total = np.cumsum(yearly, axis=1)
     total[:, 3:] -= total[:, :-3].copy()
     return total

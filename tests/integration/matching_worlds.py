@@ -11,31 +11,31 @@ import pandas as pd
 from quintet.conversions.candidates import MatchInput
 
 START = 1_713_000_000
-DATA = MatchInput("clicks", "broker_rows")
+DATA = MatchInput("conversions", "broker_rows")
 _COUNTRIES = ["US", "DE", "FR", "NL", "IN", "PL", "GB", "BR"]
 
 Lags = Callable[[np.random.Generator, int], np.ndarray]
 
 
 def seconds(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Lags of 0 to 3 seconds."""
+    """Return lags of 0 to 3 seconds."""
     return rng.integers(0, 4, count)
 
 
 def minutes(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Lognormal lags of minutes."""
+    """Return lognormal lags of minutes."""
     return np.rint(rng.lognormal(np.log(360), 1.2, count)).astype(np.int64)
 
 
 def make_world(
-    clicks: int, days: int, seed: int, lags: Lags = seconds, partner: str = "one", offset_seconds: int = 0
+    conversions: int, days: int, seed: int, lags: Lags = seconds, partner: str = "one", offset_seconds: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Clicks and rows; nine clicks in ten have a row, whose id ends in the click's."""
+    """Return conversions and rows; nine conversions in ten have a row, whose id ends in the conversion's."""
     rng = np.random.default_rng(seed)
-    at = np.sort(rng.integers(0, days * 86_400, clicks)) + START
-    country = rng.choice(_COUNTRIES, clicks, p=[0.3, 0.2, 0.15, 0.1, 0.1, 0.05, 0.05, 0.05])
-    conversion_id = np.arange(clicks) + seed * 1_000_000
-    linked = rng.random(clicks) < 0.9
+    at = np.sort(rng.integers(0, days * 86_400, conversions)) + START
+    country = rng.choice(_COUNTRIES, conversions, p=[0.3, 0.2, 0.15, 0.1, 0.1, 0.05, 0.05, 0.05])
+    conversion_id = np.arange(conversions) + seed * 1_000_000
+    linked = rng.random(conversions) < 0.9
     own_at = at[linked] + lags(rng, int(linked.sum())) + offset_seconds
     return (
         pd.DataFrame(
@@ -53,23 +53,23 @@ def make_world(
     )
 
 
-def open_world(clicks: pd.DataFrame, rows: pd.DataFrame) -> duckdb.DuckDBPyConnection:
-    """A connection with the tables `clicks` and `broker_rows`."""
+def open_world(conversions: pd.DataFrame, rows: pd.DataFrame) -> duckdb.DuckDBPyConnection:
+    """Return a connection with the tables `conversions` and `broker_rows`."""
     connection = duckdb.connect()
-    connection.execute("create table clicks (conversion_id bigint, country_iso2 varchar, created_at timestamp)")
+    connection.execute("create table conversions (conversion_id bigint, country_iso2 varchar, created_at timestamp)")
     connection.execute(
         "create table broker_rows (broker_row_id varchar, partner varchar, broker_at timestamp, "
         "residency_iso2 varchar, ip_iso2 varchar)"
     )
-    add_rows(connection, clicks, rows)
+    add_rows(connection, conversions, rows)
     return connection
 
 
-def add_rows(connection: duckdb.DuckDBPyConnection, clicks: pd.DataFrame, rows: pd.DataFrame) -> None:
-    """Bring a batch; what is there already stays as it is."""
-    connection.register("new_clicks", clicks)
+def add_rows(connection: duckdb.DuckDBPyConnection, conversions: pd.DataFrame, rows: pd.DataFrame) -> None:
+    """Insert a batch; existing rows stay unchanged."""
+    connection.register("arrived", conversions)
     connection.register("new_rows", rows)
-    connection.execute("insert into clicks from new_clicks anti join clicks as held using (conversion_id)")
+    connection.execute("insert into conversions from arrived anti join conversions as held using (conversion_id)")
     connection.execute("insert into broker_rows from new_rows anti join broker_rows as held using (broker_row_id)")
-    connection.unregister("new_clicks")
+    connection.unregister("arrived")
     connection.unregister("new_rows")

@@ -80,7 +80,7 @@ def test_the_detail_is_every_row_once(snapshot: duckdb.DuckDBPyConnection) -> No
     assert len({(row["_batch_id"], row["_source_row"]) for row in rows}) == len(rows) == 10_000
 
 
-def test_the_short_years_and_what_is_missing_are_told(snapshot: duckdb.DuckDBPyConnection) -> None:
+def test_the_short_years_and_missing_figures_are_listed(snapshot: duckdb.DuckDBPyConnection) -> None:
     ((total,), _) = summary_page(snapshot, Filters(), [], None, 1)
     short = {year["year"]: year["months_covered"] for year in total["short_years"]}
     assert short == {2005: 8, 2015: 5}
@@ -132,7 +132,7 @@ def test_every_agency_has_one_segment_by_the_years_2012_to_2014(snapshot: duckdb
     assert snapshot.execute(f"{windows} from marts.dim_agency_segment").fetchall() == [(2012, 2014, 2009, 2011)]
 
 
-def test_the_segments_are_what_they_say(snapshot: duckdb.DuckDBPyConnection) -> None:
+def test_the_segments_follow_their_rules(snapshot: duckdb.DuckDBPyConnection) -> None:
     query = """
         select segment, sum(incurred_losses) / sum(written_premium) from marts.fct_agency_performance
         join marts.dim_agency_segment using (agency_id)

@@ -1,4 +1,4 @@
-"""How many links are found, how surely, and what becomes of input that is not as it should be."""
+"""The share of links found, the calibration, and the handling of irregular input."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from quintet.conversions.matching_model import MatchingModel
 from tests.integration.matching_worlds import DATA, START, make_world, minutes, open_world
 
 
-def _run(clicks: pd.DataFrame, rows: pd.DataFrame) -> tuple[duckdb.DuckDBPyConnection, MatchingModel]:
-    connection = open_world(clicks, rows)
+def _run(conversions: pd.DataFrame, rows: pd.DataFrame) -> tuple[duckdb.DuckDBPyConnection, MatchingModel]:
+    connection = open_world(conversions, rows)
     model = fit(connection, DATA)
     match(connection, DATA, model)
     write_reasons(connection, DATA, model)
@@ -28,7 +28,7 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
 
 
 def _figures(connection: duckdb.DuckDBPyConnection, rows: int) -> tuple[float, float]:
-    """F1 against the truth in the row's id, and the mean error of the probability by decile of the likely pairs."""
+    """Return F1 against the truth in the row's id, and the mean calibration error by decile of the likely pairs."""
     matched = _count(connection, "matching.matches where tier = 'matched'")
     right = "split_part(broker_row_id, '-', 2)::bigint = conversion_id"
     found = _count(connection, f"matching.matches where tier = 'matched' and {right}")
@@ -46,19 +46,19 @@ def _figures(connection: duckdb.DuckDBPyConnection, rows: int) -> tuple[float, f
 
 
 def test_lags_of_seconds_are_matched_nearly_all(random_seed):
-    clicks, rows = make_world(4_000, 10, random_seed, offset_seconds=-18_000)
-    connection, _ = _run(clicks, rows)
+    conversions, rows = make_world(4_000, 10, random_seed, offset_seconds=-18_000)
+    connection, _ = _run(conversions, rows)
     assert _figures(connection, len(rows))[0] > 0.98
 
 
-def test_lags_of_minutes_are_matched_better_than_the_last_click_and_the_figures_expected_come_true(random_seed):
-    clicks, rows = make_world(8_000, 30, random_seed, lags=minutes, offset_seconds=7_200)
-    connection, model = _run(clicks, rows)
+def test_lags_of_minutes_are_matched_better_than_by_the_last_conversion_and_as_well_as_expected(random_seed):
+    conversions, rows = make_world(8_000, 30, random_seed, lags=minutes, offset_seconds=7_200)
+    connection, model = _run(conversions, rows)
     f1, error = _figures(connection, len(rows))
     [(matched, right)] = connection.execute("""
         select count(*), count(*) filter (where split_part(broker_row_id, '-', 2)::bigint = conversion_id)
         from (
-            from broker_rows asof join clicks
+            from broker_rows asof join conversions
             on ip_iso2 = country_iso2 and broker_at - interval 2 hour >= created_at
             qualify row_number() over (partition by conversion_id order by broker_at, broker_row_id) = 1
         )
@@ -74,8 +74,8 @@ def test_partners_have_clocks_and_lags_of_their_own():
         make_world(3_000, 10, 1, offset_seconds=7_200),
         make_world(3_000, 10, 2, lags=minutes, partner="two", offset_seconds=-18_000),
     ]
-    clicks, rows = (pd.concat(side) for side in zip(*parts, strict=True))
-    connection, model = _run(clicks, rows)
+    conversions, rows = (pd.concat(side) for side in zip(*parts, strict=True))
+    connection, model = _run(conversions, rows)
     offsets = {name: [stretch.offset_seconds for stretch in each.clock] for name, each in model.partners.items()}
     assert offsets == {"one": [7_200], "two": [-18_000]}
     assert model.partners["one"].lag.horizon_seconds < 60 < model.partners["two"].lag.horizon_seconds
@@ -85,38 +85,38 @@ def test_partners_have_clocks_and_lags_of_their_own():
 
 
 def _world_of(change: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    clicks, rows = make_world(2_000, 10, 1)
+    conversions, rows = make_world(2_000, 10, 1)
     moment = pd.to_datetime(START, unit="s")
-    late = np.random.default_rng(1).integers(1, 4, len(rows))
+    late_by = pd.to_timedelta(np.random.default_rng(1).integers(1, 4, len(rows)), unit="D")
     return {
-        "as it should be": lambda: (clicks, rows),
-        "no click": lambda: (clicks[:0], rows),
-        "no row": lambda: (clicks, rows[:0]),
-        "nothing": lambda: (clicks[:0], rows[:0]),
-        "one of each": lambda: (clicks[:1], rows[:1]),
-        "one country": lambda: (clicks.assign(country_iso2="US"), rows.assign(ip_iso2="US")),
-        "one second": lambda: (clicks.assign(created_at=moment), rows.assign(broker_at=moment)),
-        "a lag of days": lambda: (clicks, rows.assign(broker_at=rows["broker_at"] + pd.to_timedelta(late, unit="D"))),
-        "ids given twice": lambda: (pd.concat([clicks, clicks[:100].assign(country_iso2="BR")]), rows),
-        "no country": lambda: (clicks.assign(country_iso2=None), rows.assign(ip_iso2=None)),
+        "regular": lambda: (conversions, rows),
+        "no conversion": lambda: (conversions[:0], rows),
+        "no row": lambda: (conversions, rows[:0]),
+        "nothing": lambda: (conversions[:0], rows[:0]),
+        "one of each": lambda: (conversions[:1], rows[:1]),
+        "one country": lambda: (conversions.assign(country_iso2="US"), rows.assign(ip_iso2="US")),
+        "one second": lambda: (conversions.assign(created_at=moment), rows.assign(broker_at=moment)),
+        "a lag of days": lambda: (conversions, rows.assign(broker_at=rows["broker_at"] + late_by)),
+        "ids given twice": lambda: (pd.concat([conversions, conversions[:100].assign(country_iso2="BR")]), rows),
+        "no country": lambda: (conversions.assign(country_iso2=None), rows.assign(ip_iso2=None)),
     }[change]()
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        *("as it should be", "no click", "no row", "nothing", "one of each", "one country", "one second"),
+        *("regular", "no conversion", "no row", "nothing", "one of each", "one country", "one second"),
         *("a lag of days", "ids given twice", "no country"),
     ],
 )
-def test_whatever_comes_every_row_is_matched_once_or_has_a_reason(change):
-    clicks, rows = _world_of(change)
+def test_with_any_input_every_row_is_matched_once_or_has_a_reason(change):
+    conversions, rows = _world_of(change)
     connection = duckdb.connect()
-    connection.register("given_clicks", clicks)
+    connection.register("given_conversions", conversions)
     connection.register("given_rows", rows)
     connection.execute(
-        "create table clicks as select conversion_id, country_iso2::varchar as country_iso2, created_at "
-        "from given_clicks"
+        "create table conversions as select conversion_id, country_iso2::varchar as country_iso2, created_at "
+        "from given_conversions"
     )
     connection.execute(
         "create table broker_rows as select * replace (residency_iso2::varchar as residency_iso2, "
@@ -126,36 +126,36 @@ def test_whatever_comes_every_row_is_matched_once_or_has_a_reason(change):
     match(connection, DATA, model)
     write_reasons(connection, DATA, model)
     matched = _count(connection, "matching.matches where tier = 'matched'")
-    assert _count(connection, "matching.unmatched_conversions") + matched == clicks["conversion_id"].nunique()
+    assert _count(connection, "matching.unmatched_conversions") + matched == conversions["conversion_id"].nunique()
     assert _count(connection, "matching.unmatched_broker_rows") + matched == len(rows)
     assert _count(connection, "matching.matches where lag_seconds < 0") == 0
     for table in ("conversions", "broker_rows"):
         reasons = connection.execute(f"select distinct reason from matching.unmatched_{table}").fetchall()
         assert {reason for (reason,) in reasons} <= REASONS.keys()
-    if change in ("no click", "no row", "nothing", "one second", "a lag of days", "no country"):
-        assert matched <= 0.02 * len(clicks)
+    if change in ("no conversion", "no row", "nothing", "one second", "a lag of days", "no country"):
+        assert matched <= 0.02 * len(conversions)
     else:
         assert matched >= 0.9 * len(rows)
 
 
-def test_a_country_that_the_clicks_lack_and_a_partner_that_the_model_lacks_are_told():
-    clicks, rows = make_world(2_000, 10, 1)
-    connection, model = _run(clicks, rows)
+def test_a_country_without_conversions_and_a_partner_without_a_model_are_reasons():
+    conversions, rows = make_world(2_000, 10, 1)
+    connection, model = _run(conversions, rows)
     connection.execute("insert into broker_rows select 'me', 'one', min(broker_at), null, 'ME' from broker_rows")
     connection.execute("insert into broker_rows select 'new', 'two', min(broker_at), null, 'US' from broker_rows")
     match(connection, DATA, model)
     write_reasons(connection, DATA, model)
-    told = connection.execute(
+    reasons = connection.execute(
         "select reason from matching.unmatched_broker_rows where broker_row_id in ('me', 'new') order by broker_row_id"
     ).fetchall()
-    assert told == [("country_never_seen",), ("partner_not_learned",)]
+    assert reasons == [("country_never_seen",), ("partner_not_learned",)]
 
 
-def test_another_country_within_seconds_is_for_review():
-    clicks, rows = make_world(2_000, 10, 1)
+def test_another_country_within_seconds_is_in_review():
+    conversions, rows = make_world(2_000, 10, 1)
     abroad = rows.index[::50]
     rows.loc[abroad, "ip_iso2"] = np.where(rows.loc[abroad, "ip_iso2"] == "US", "DE", "US")
-    connection, _ = _run(clicks, rows)
+    connection, _ = _run(conversions, rows)
     ids = ", ".join(f"'{name}'" for name in rows.loc[abroad, "broker_row_id"])
     assert _count(connection, f"matching.matches where tier = 'review' and broker_row_id in ({ids})") > 0.7 * len(
         abroad
@@ -163,11 +163,11 @@ def test_another_country_within_seconds_is_for_review():
 
 
 @pytest.mark.real_data
-def test_the_real_files_match_as_promised(real):
+def test_the_real_files_match_as_expected(real):
     connection = duckdb.connect()
     connection.execute(f"attach '{real.snapshot}' as snapshot (read_only)")
     connection.execute(
-        "create table clicks as select conversion_id, country_iso2, created_at from snapshot.marts.fct_conversions"
+        "create table conversions as select conversion_id, country_iso2, created_at from snapshot.marts.fct_conversions"
     )
     connection.execute(
         "create table broker_rows as select broker_row_id, broker_source_file as partner, broker_at, "

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from quintet.domains import DATASETS
-from quintet.plan import Plan, files_not_done, make_plan, project_code_version
+from quintet.plan import Plan, checked_code, files_not_done, make_plan, note_checked_code, project_code_version
 from quintet.settings import load_settings
 from quintet.warehouse.inbox import list_inbox
 
@@ -146,6 +146,18 @@ def test_another_code_version_that_rebuilds_nothing_is_no_work(raw: Path, tmp_pa
 
     assert not make_plan(raw, DATASETS.values(), serving, "other code", checked="other code").has_work
     assert make_plan(raw, DATASETS.values(), serving, "third code", checked="other code").has_work
+
+
+def test_a_checked_code_version_counts_for_its_snapshot_and_domain_alone(tmp_path: Path):
+    serving = publish_by_hand(tmp_path, KNOWN)
+    note_checked_code(tmp_path, serving, None, "new")
+    note_checked_code(tmp_path, serving, "lending", "newer")
+    assert [checked_code(tmp_path, serving, name) for name in (None, "lending", "payments")] == ["new", "newer", None]
+
+    (serving / "run.duckdb").rename(serving / "later.duckdb")
+    (serving / "current.duckdb").unlink()
+    (serving / "current.duckdb").symlink_to("later.duckdb")
+    assert [checked_code(tmp_path, serving, name) for name in (None, "lending")] == [None, None]
 
 
 def test_without_inboxes_there_is_no_work_and_no_error(tmp_path: Path):

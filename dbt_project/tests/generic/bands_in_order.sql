@@ -1,4 +1,4 @@
-{#- A band that holds more is no narrower, and none is turned round; fails with the rows that break this. -#}
+{#- A wider band contains the narrower one, and lower ends are below upper ends; fails with the other rows. -#}
 {% test bands_in_order(model) %}
 select *
 from {{ model }}

@@ -1,9 +1,9 @@
 {#-
-What must hold of every row, in one scan: a test for each rule and column would cost more than the models do.
-Fails with a row for each rule that is broken, which names the column and says how often.
+Rules for every row, in one scan: a test for each rule and column would cost more than the models.
+Fails with a row for each broken rule: its column and the number of rows.
 
 never_null: columns that are never null. at_least: column to minimum; nulls pass. one_of: column to its values; nulls
-pass. explained: columns that are null exactly where `<column>_missing_reason` says why.
+pass. explained: columns that are null exactly where `<column>_missing_reason` is set.
 -#}
 {% test every_row(model, never_null=[], at_least={}, one_of={}, explained=[]) %}
 {%- set rules = [] -%}

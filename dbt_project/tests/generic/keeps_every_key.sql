@@ -1,4 +1,4 @@
-{#- Precedence picks among the rows of a key and never loses a key: as many rows as `staged` has keys of `columns`. -#}
+{#- Precedence loses no key: as many rows as `staged` has keys of `columns`. -#}
 {% test keeps_every_key(model, staged, columns) %}
 select staged_keys, mart_rows
 from (select count(distinct row({{ columns | join(', ') }})) as staged_keys from {{ staged }})

@@ -1,4 +1,4 @@
-{#- A row is matched and has all of the match, or it is not and has a reason and nothing of a match. -#}
+{#- A matched row has all columns of the match; an unmatched one has a reason and none of them. -#}
 {% test matched_or_explained(model) %}
 select * from {{ model }}
 where is_matched <> (unmatched_reason is null)

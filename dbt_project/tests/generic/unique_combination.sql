@@ -1,4 +1,4 @@
-{#- No two rows agree in all `columns`, and none of them is null; fails with the combinations that repeat. -#}
+{#- `columns` are unique together and never null; fails with the combinations that repeat. -#}
 {% test unique_combination(model, columns) %}
 select {{ columns | join(', ') }}, count(*) as rows
 from {{ model }}

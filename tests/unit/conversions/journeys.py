@@ -1,4 +1,4 @@
-"""Snapshots for the tests of what is said about matched journeys: without any effect, or with one that is planted."""
+"""Snapshots for the tests of insights: without any effect, or with a planted one."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ MATCHERS = pd.DataFrame({"title": ["This model"], "precision": [0.8], "recall": 
 Chances = Callable[[pd.DataFrame], np.ndarray]
 
 
-def no_effect(clicks: pd.DataFrame) -> np.ndarray:
-    """Every click has the same chance."""
-    return np.full(len(clicks), 0.04)
+def no_effect(conversions: pd.DataFrame) -> np.ndarray:
+    """Return the same probability for every conversion."""
+    return np.full(len(conversions), 0.04)
 
 
 def make_clicks(count: int, seed: int, important: Chances = no_effect, match: Chances | None = None) -> pd.DataFrame:
-    """Journeys with nine in ten matched: columns of `fct_unified_journeys`, scores drawn by the chances given."""
+    """Return journeys, nine in ten matched: columns of `fct_unified_journeys`, scores drawn by `important`."""
     rng = np.random.default_rng(seed)
     mobile = rng.random(count) < 0.5
-    # A page draws more of one device, and a country more of one page, as in life.
+    # Pages and devices are correlated, as in real data.
     country = rng.choice(COUNTRIES, count, p=[0.3, 0.2, 0.2, 0.15, 0.1, 0.05])
     page = np.where(
         mobile & (rng.random(count) < 0.5), "Finder", np.array(PAGES, dtype=object)[rng.integers(0, 4, count)]
     )
     at = START + pd.to_timedelta(np.sort(rng.integers(0, 10 * 86_400, count)), unit="s")
-    clicks = pd.DataFrame(
+    conversions = pd.DataFrame(
         {
             "conversion_id": np.arange(count) + 1,
             "session_id": [f"s{number}" for number in range(count)],
@@ -58,10 +58,10 @@ def make_clicks(count: int, seed: int, important: Chances = no_effect, match: Ch
             "is_scanner_traffic": False,
         }
     )
-    is_matched = rng.random(count) < (0.9 if match is None else match(clicks))
-    is_important = rng.random(count) < important(clicks)
+    is_matched = rng.random(count) < (0.9 if match is None else match(conversions))
+    is_important = rng.random(count) < important(conversions)
     score = np.where(is_important, rng.choice([10, 10, 10, 40, 90], count), 0).astype(float)
-    return clicks.assign(
+    return conversions.assign(
         is_matched=is_matched,
         unmatched_reason=pd.Series(np.where(is_matched, None, "no_candidate"), dtype=object),
         broker_row_id=pd.Series(
@@ -71,10 +71,10 @@ def make_clicks(count: int, seed: int, important: Chances = no_effect, match: Ch
     )
 
 
-def open_counts(clicks: pd.DataFrame, unmatched: dict[str, int] | None = None) -> duckdb.DuckDBPyConnection:
-    """A connection with what the counting models read. unmatched: broker rows without a click, by reason."""
+def open_counts(conversions: pd.DataFrame, unmatched: dict[str, int] | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a connection with the inputs of the counting models. unmatched: unmatched broker rows by reason."""
     connection = duckdb.connect()
-    connection.register("given", clicks)
+    connection.register("given", conversions)
     for schema in ("intermediate", "matching", "ml", "marts", "ops"):
         connection.execute(f"create schema {schema}")
     connection.execute("""
@@ -127,7 +127,7 @@ def open_counts(clicks: pd.DataFrame, unmatched: dict[str, int] | None = None) -
 
 
 def counted(connection: duckdb.DuckDBPyConnection, name: str) -> pd.DataFrame:
-    """What the dbt model `conversion_<name>` counts."""
+    """Return the counts of the dbt model `conversion_<name>`."""
     needs = {"funnel": "outcomes"}.get(name)
     relations = {f"conversion_{needs}": f"({compiled(f'conversion_{needs}')})"} if needs else {}
     frame = connection.execute(compiled(f"conversion_{name}", relations)).df()
@@ -135,13 +135,13 @@ def counted(connection: duckdb.DuckDBPyConnection, name: str) -> pd.DataFrame:
 
 
 def every_count(connection: duckdb.DuckDBPyConnection) -> dict[str, pd.DataFrame]:
-    """All that the analysis is computed from."""
+    """Return all counts that the analysis needs."""
     return {name: counted(connection, name) for name in (*COUNTED, *COUNTS)}
 
 
-def open_snapshot(clicks: pd.DataFrame, unmatched: dict[str, int] | None = None) -> duckdb.DuckDBPyConnection:
-    """A connection that has, beside what `open_counts` makes, the marts and the counts."""
-    connection = open_counts(clicks, unmatched)
+def open_snapshot(conversions: pd.DataFrame, unmatched: dict[str, int] | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a connection with the tables of `open_counts`, the marts and the counts."""
+    connection = open_counts(conversions, unmatched)
     connection.execute("""
         create table marts.fct_unified_journeys as
         select conversion_id, session_id, created_at, country_iso2, is_mobile, ui_element, page_category,
@@ -161,9 +161,9 @@ def open_snapshot(clicks: pd.DataFrame, unmatched: dict[str, int] | None = None)
     return connection
 
 
-def open_reported_snapshot(clicks: pd.DataFrame) -> duckdb.DuckDBPyConnection:
-    """A snapshot with the tables of the model report."""
-    connection = open_snapshot(clicks, {"no_candidate": 3} if len(clicks) else None)
+def open_reported_snapshot(conversions: pd.DataFrame) -> duckdb.DuckDBPyConnection:
+    """Return a snapshot with the tables of the model report."""
+    connection = open_snapshot(conversions, {"no_candidate": 3} if len(conversions) else None)
     report = {
         "summary": "values ('expected_precision', 0.99), ('expected_f1', 0.98), ('false_match_rate', 0.004), "
         "('expected_recall', null), ('threshold', 0.47)) as t(figure, value",
@@ -172,7 +172,7 @@ def open_reported_snapshot(clicks: pd.DataFrame) -> duckdb.DuckDBPyConnection:
         "calibration": "values (0.2, 0.21), (0.9, 0.9)) as t(given, true",
         "certainty": "values (9, 100, 0.99)) as t(decile, pairs, mean_probability",
         "placebo": "values (5, 100, 1, 0.01)) as t(hours, broker_rows, matched, false_match_rate",
-        "changes": "values ('one', 'links by row', '0.90', '0.91')) as t(partner, what, before, now",
+        "changes": "values ('one', 'links per row', '0.90', '0.91')) as t(partner, what, before, now",
         "model": "values ('abc', 'asked for', 'aaa')) as t(version, reason, version_before",
     }
     for name, rows in report.items():

@@ -1,4 +1,4 @@
-"""The analysis as tables: what is read is what was written."""
+"""The analysis as tables: written and read back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def analysis_of(frame: pd.DataFrame, *insights: Insight) -> Analysis:
 
 
 def warehouse_with(frame: pd.DataFrame) -> duckdb.DuckDBPyConnection:
-    """A connection to tables that dbt has counted, each with the rows of `frame`."""
+    """Return a connection to the counted tables, each with the rows of `frame`."""
     connection = duckdb.connect()
     connection.execute("create schema ml")
     connection.register("counted", frame.reset_index(names="place"))
@@ -26,9 +26,9 @@ def warehouse_with(frame: pd.DataFrame) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def test_what_is_read_is_what_was_written_in_its_order(monkeypatch):
+def test_an_analysis_is_read_back_in_its_order(monkeypatch):
     frame = pd.DataFrame({"level": ["b", None, "a"], "n": [3, 2, 1], "mean": [0.5, None, 1 / 3]})
-    insights = (Insight("quality", "3", "are said.", "Do.", 0.01), Insight("data", "1", "was counted."))
+    insights = (Insight("quality", "3", "are found.", "Do.", 0.01), Insight("data", "1", "was counted."))
     monkeypatch.setattr(analysis_tables, "analyse", lambda _: analysis_of(frame, *insights))
     connection = warehouse_with(frame)
     write_analysis(connection)
@@ -40,11 +40,11 @@ def test_what_is_read_is_what_was_written_in_its_order(monkeypatch):
         pd.testing.assert_frame_equal(getattr(found, name), frame, check_dtype=False)
 
 
-def test_a_second_run_replaces_the_first_also_where_nothing_is_left_to_say(monkeypatch):
+def test_a_second_run_replaces_the_first_even_without_findings(monkeypatch):
     frame = pd.DataFrame({"n": [1]})
     connection = warehouse_with(frame)
     for insights in ((Insight("data", "1", "was counted."),), ()):
-        monkeypatch.setattr(analysis_tables, "analyse", lambda _, said=insights: analysis_of(frame, *said))
+        monkeypatch.setattr(analysis_tables, "analyse", lambda _, found=insights: analysis_of(frame, *found))
         write_analysis(connection)
 
     assert read_analysis(connection).insights == ()

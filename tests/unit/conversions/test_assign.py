@@ -1,4 +1,4 @@
-"""Which pairs are kept."""
+"""The threshold and the one-to-one assignment."""
 
 import numpy as np
 import pytest
@@ -19,20 +19,20 @@ def test_without_pairs_the_threshold_is_even_odds():
 
 
 def test_two_sure_links_beat_one_surer_one():
-    row, click = np.array([0, 0, 1]), np.array([0, 1, 0])
-    assert one_to_one(row, click, np.array([0.9, 0.6, 0.6])).tolist() == [False, True, True]
+    row, column = np.array([0, 0, 1]), np.array([0, 1, 0])
+    assert one_to_one(row, column, np.array([0.9, 0.6, 0.6])).tolist() == [False, True, True]
 
 
-def test_equal_rows_and_clicks_are_paired_in_order():
-    row, click = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
-    assert one_to_one(row, click, np.full(4, 0.5)).tolist() == [True, False, False, True]
+def test_equal_rows_and_conversions_are_paired_in_order():
+    row, column = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+    assert one_to_one(row, column, np.full(4, 0.5)).tolist() == [True, False, False, True]
 
 
 def test_a_tie_is_broken_alike_whatever_else_is_decided():
-    row, click = np.array([0, 0, 1, 1, 2, 3, 3]), np.array([0, 2, 3, 4, 5, 0, 1])
+    row, column = np.array([0, 0, 1, 1, 2, 3, 3]), np.array([0, 2, 3, 4, 5, 0, 1])
     gain = np.array([1.0, 0.5, 1.0, 1.0, 1.0, 1.0, 0.5])
-    alone = one_to_one(row, click, gain)
-    beside = one_to_one(np.r_[row, row + 10, row + 20], np.r_[click, click + 10, click + 20], np.tile(gain, 3))
+    alone = one_to_one(row, column, gain)
+    beside = one_to_one(np.r_[row, row + 10, row + 20], np.r_[column, column + 10, column + 20], np.tile(gain, 3))
     assert beside.tolist() == [*alone, *alone, *alone]
 
 
@@ -40,12 +40,12 @@ def test_a_tie_is_broken_alike_whatever_else_is_decided():
 @given(st.data())
 def test_the_choice_is_one_to_one_and_as_good_as_the_best(data):
     pairs = sorted(data.draw(st.sets(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=40)))
-    row, click = (np.array(side) for side in zip(*pairs, strict=True))
+    row, column = (np.array(side) for side in zip(*pairs, strict=True))
     gain = np.array(data.draw(st.lists(st.floats(0.01, 1), min_size=len(pairs), max_size=len(pairs))))
-    kept = one_to_one(row, click, gain)
-    assert len(set(row[kept])) == len(set(click[kept])) == kept.sum()
+    kept = one_to_one(row, column, gain)
+    assert len(set(row[kept])) == len(set(column[kept])) == kept.sum()
     matrix = np.zeros((10, 10))
-    matrix[row, click] = gain
+    matrix[row, column] = gain
     assert gain[kept].sum() == pytest.approx(matrix[linear_sum_assignment(matrix, maximize=True)].sum(), abs=1e-6)
-    moved = one_to_one(np.r_[row, row + 10, row + 20], np.r_[click, click + 10, click + 20], np.tile(gain, 3))
+    moved = one_to_one(np.r_[row, row + 10, row + 20], np.r_[column, column + 10, column + 20], np.tile(gain, 3))
     assert moved[: len(row)].tolist() == kept.tolist()

@@ -56,13 +56,13 @@ FIGURES: dict[str, Callable[[], Figure]] = {
 EMPTY: dict[str, Callable[[], Figure]] = {
     "funnel": lambda: charts.funnel(found("funnel").head(0), "clicks"),
     "outcomes": lambda: charts.outcomes(found("outcomes").head(0), "clicks"),
-    "lag": lambda: charts.lag(found("lags"), "nobody"),
+    "lag": lambda: charts.lag(found("lags"), "none"),
     "rates": lambda: charts.rates_by(found("rates").head(0), "match_rate", "country"),
     "day": lambda: charts.match_rate_by_day(found("rates").head(0)),
     "residency": lambda: charts.residency(found("residency").head(0)),
     "calibration": lambda: charts.calibration(CALIBRATION.head(0)),
     "placebo": lambda: charts.placebo(PLACEBO.head(0)),
-    "weights": lambda: charts.weights(WEIGHTS, "nobody"),
+    "weights": lambda: charts.weights(WEIGHTS, "none"),
 }
 each_figure = pytest.mark.parametrize("make", FIGURES.values(), ids=FIGURES.keys())
 
@@ -76,14 +76,14 @@ def test_a_figure_is_drawn(make: Callable[[], Figure]) -> None:
 
 
 @each_figure
-def test_a_figure_names_styles_of_the_house_and_no_colour(make: Callable[[], Figure]) -> None:
+def test_a_figure_names_styles_of_the_theme_and_no_colour(make: Callable[[], Figure]) -> None:
     spec = json.dumps(make().spec(), default=str)
     assert set(re.findall(r'"style": "([\w-]+)"', spec)) <= set(STYLES)
     assert not re.findall(r"#[0-9a-fA-F]{6}|\"(?:white|black|red)\"", spec)
 
 
 @each_figure
-def test_a_figure_says_its_main_number_and_has_its_table(make: Callable[[], Figure]) -> None:
+def test_a_figure_states_its_main_number_and_has_its_table(make: Callable[[], Figure]) -> None:
     figure = make()
     assert re.search(r"\d", figure.alternative)
     assert {column.name for column in figure.columns} <= set(figure.table)
@@ -95,7 +95,7 @@ def test_a_figure_leaves_its_width_to_the_page(make: Callable[[], Figure]) -> No
 
 
 @pytest.mark.parametrize("make", EMPTY.values(), ids=EMPTY.keys())
-def test_without_rows_a_figure_says_what_to_do(make: Callable[[], Figure]) -> None:
+def test_without_rows_a_figure_has_a_note_on_what_to_do(make: Callable[[], Figure]) -> None:
     figure = make()
     assert figure.chart is None
     assert "make run" in figure.note
@@ -114,7 +114,7 @@ def test_only_the_largest_levels_are_drawn_and_all_are_in_the_table() -> None:
     assert figure.height == 22 * 3 + 20
 
 
-def test_a_weight_that_chance_never_gives_is_not_drawn() -> None:
+def test_an_infinite_weight_is_not_drawn() -> None:
     figure = charts.weights(WEIGHTS.assign(u=[0.2, 0.0, 0.79]), "one")
     assert figure.table["bits"].isna().sum() == 1
     assert "Infinity" not in json.dumps(figure.spec(), default=str)

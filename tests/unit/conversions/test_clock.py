@@ -1,16 +1,16 @@
-"""What offset is learned for a partner's clock, and when it changes."""
+"""Estimating the offset of a partner's clock, and its changes."""
 
 import numpy as np
 import pytest
 
-from quintet.conversions.clock import click_index, learn_clock
+from quintet.conversions.clock import conversion_index, estimate_clock
 
 _DAY = 86_400
 _START = 1_700_000_000
 
 
 def _world(rows: int, days: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Country and time of clicks, and lags of a few minutes."""
+    """Return country and time of conversions, and lags of a few minutes."""
     rng = np.random.default_rng(seed)
     at = np.sort(rng.integers(0, days * _DAY, rows)) + _START
     return rng.integers(0, 20, rows), at, np.rint(rng.lognormal(np.log(120), 1, rows)).astype(np.int64)
@@ -19,7 +19,7 @@ def _world(rows: int, days: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.
 @pytest.mark.parametrize("offset_seconds", [0, 7_200, -5 * 3_600, 20_700])
 def test_a_constant_offset_is_found(offset_seconds, random_seed):
     country, at, lag = _world(4_000, 20, random_seed)
-    [stretch] = learn_clock(click_index(country, at), country, at + lag + offset_seconds)
+    [stretch] = estimate_clock(conversion_index(country, at), country, at + lag + offset_seconds)
     assert (stretch.offset_seconds, stretch.is_clear) == (offset_seconds, True)
 
 
@@ -27,19 +27,19 @@ def test_a_change_midway_is_found_to_within_an_hour(random_seed):
     country, at, lag = _world(6_000, 30, random_seed)
     changed = _START + 15 * _DAY
     own_at = at + lag + np.where(at + lag < changed, 3_600, 7_200)
-    first, second = learn_clock(click_index(country, at), country, np.sort(own_at))
+    first, second = estimate_clock(conversion_index(country, at), country, np.sort(own_at))
     assert (first.offset_seconds, second.offset_seconds) == (3_600, 7_200)
     assert abs(second.from_at - changed - 5_400) <= 5_400
 
 
-def test_rows_that_have_nothing_to_do_with_clicks_have_no_clear_clock(random_seed):
+def test_rows_unrelated_to_conversions_have_no_clear_clock(random_seed):
     country, at, _ = _world(4_000, 20, random_seed)
     other_country, other_at, _ = _world(4_000, 20, random_seed + 1_000)
-    assert not any(each.is_clear for each in learn_clock(click_index(country, at), other_country, other_at))
+    assert not any(each.is_clear for each in estimate_clock(conversion_index(country, at), other_country, other_at))
 
 
-@pytest.mark.parametrize(("clicks", "rows"), [(0, 10), (10, 0), (0, 0)])
-def test_an_empty_side_has_no_clear_clock(clicks, rows):
+@pytest.mark.parametrize(("conversions", "rows"), [(0, 10), (10, 0), (0, 0)])
+def test_an_empty_side_has_no_clear_clock(conversions, rows):
     country, at, _ = _world(10, 1, 1)
-    [stretch] = learn_clock(click_index(country[:clicks], at[:clicks]), country[:rows], at[:rows])
+    [stretch] = estimate_clock(conversion_index(country[:conversions], at[:conversions]), country[:rows], at[:rows])
     assert (stretch.offset_seconds, stretch.is_clear) == (0, False)

@@ -13,7 +13,7 @@ def cells_of(level, stratum, values) -> pd.DataFrame:
     return frame.groupby(["level", "stratum"], as_index=False)[["n", "total", "squares", "cubes"]].sum()
 
 
-def test_the_interval_of_a_mean_is_that_of_t():
+def test_the_interval_of_a_mean_is_the_t_interval():
     values = np.arange(40.0)
     low, high = mean_interval(np.array([40]), np.array([values.sum()]), np.array([(values**2).sum()]))
     expected = stats.ttest_1samp(values, 0).confidence_interval()
@@ -24,7 +24,7 @@ def test_a_mean_of_few_rows_has_no_interval():
     assert np.isnan(mean_interval(np.array([5]), np.array([3.0]), np.array([3.0]))[0][0])
 
 
-def test_q_values_are_those_of_scipy_and_leave_out_what_was_not_tested():
+def test_q_values_are_those_of_scipy_and_skip_untested_groups():
     p = np.array([0.001, 0.04, np.nan, 0.03, 0.5])
     made = ~np.isnan(p)
     q = false_discovery(p)
@@ -33,7 +33,7 @@ def test_q_values_are_those_of_scipy_and_leave_out_what_was_not_tested():
 
 
 def test_the_p_value_of_a_rare_outcome_is_near_the_exact_one():
-    # 15 of 400 where 5 are expected: a normal distribution would say 0.000003.
+    # 15 of 400 where 5 are expected: a normal distribution gives 0.000003.
     cells = pd.DataFrame({"level": ["a", "b"], "stratum": "", "n": [400, 39_600], "total": [15, 485]})
     result = compare(cells.assign(squares=cells["total"], cubes=cells["total"]), is_share=True)
     exact = 2 * stats.hypergeom.sf(14, 40_000, 500, 400)
@@ -75,7 +75,7 @@ def test_a_true_effect_is_found_within_strata_at_its_size():
     assert result["difference"] > result["adjusted_high"]
 
 
-def test_a_group_too_small_to_tell_is_not_tested():
+def test_a_group_too_small_is_not_tested():
     cells = pd.DataFrame({"level": ["a", "b"], "stratum": "", "n": [20, 9_000], "total": [20, 90]})
     result = compare(cells.assign(squares=cells["total"], cubes=cells["total"]), is_share=True).set_index("level")
     assert result["p_value"].isna().all()

@@ -1,4 +1,4 @@
-"""Which country a spelling is resolved to, and which are left alone."""
+"""Resolving spellings to countries, or to none."""
 
 import random
 import string
@@ -87,12 +87,12 @@ def test_no_text_is_missing(spelling: str):
         *("Nigeri", "Austrlia"),
     ],
 )
-def test_what_may_be_two_countries_or_none_is_left_alone(spelling: str):
+def test_an_ambiguous_spelling_stays_unresolved(spelling: str):
     assert _countries(spelling) == [None]
     assert _methods(spelling) == ["unknown"]
 
 
-def test_the_method_says_which_step_knew_the_spelling():
+def test_the_method_is_the_step_that_resolved_the_spelling():
     spellings = ["Germany", "Macau", "DE", "Gremany", "Kosovo (UN resolution)", "-", "Atlantis"]
 
     assert _methods(*spellings) == ["name", "alias", "code", "fuzzy", "pattern", "missing", "unknown"]
@@ -135,7 +135,7 @@ _SPELLINGS = st.lists(st.one_of(st.sampled_from(list(_ENGLISH_NAMES.values())), 
 
 @settings(max_examples=60, deadline=None)
 @given(_SPELLINGS, st.randoms(use_true_random=False))
-def test_order_and_company_of_the_spellings_do_not_matter(spellings: list[str], shuffler: random.Random):
+def test_the_result_of_a_spelling_does_not_depend_on_the_others(spellings: list[str], shuffler: random.Random):
     together = canonicalise(spellings)
     shuffled = [*spellings, *spellings[:3]]
     shuffler.shuffle(shuffled)
@@ -176,7 +176,7 @@ def _with_typing_errors(generator: random.Random, name: str, errors: int) -> str
 def _shares(generator: random.Random, errors_of_long_names: tuple[int, ...]) -> tuple[float, float, float]:
     """Shares right, wrong and abstained over the English names, each misspelt 40 times.
 
-    Names of up to seven letters get one error: two leave too little of "Cuba" or "Mali" to tell.
+    Names of up to seven letters get one error: two leave too little of "Cuba" or "Mali".
     """
     misspelt = [
         (iso2, _with_typing_errors(generator, name, 1 if len(name) < 8 else generator.choice(errors_of_long_names)))
@@ -202,7 +202,7 @@ def test_misspelt_names_are_resolved_and_hardly_ever_wrongly(errors: tuple[int, 
     assert abstained == pytest.approx(1 - right - wrong)
 
 
-def test_random_letters_are_left_alone():
+def test_random_letters_stay_unresolved():
     generator = random.Random(11)
     words = {
         "".join(generator.choices(string.ascii_lowercase + " ", k=generator.randrange(5, 30))) for _ in range(20_000)
@@ -258,7 +258,7 @@ def test_no_real_spelling_needs_a_guess(real_table: pd.DataFrame):
 
 
 @pytest.mark.real_data
-def test_real_spellings_of_one_country_come_together(real_table: pd.DataFrame):
+def test_real_spellings_of_one_country_have_one_code(real_table: pd.DataFrame):
     spellings = real_table.groupby("country_iso2")["spelling"].apply(set)
 
     assert spellings["PS"] == {"West Bank", "Gaza Strip", "Palestine", "Occupied Palestinian Territory"}
@@ -267,7 +267,7 @@ def test_real_spellings_of_one_country_come_together(real_table: pd.DataFrame):
     assert spellings["NA"] == {"Namibia"}
 
 
-def test_the_table_of_aliases_holds_only_what_the_libraries_lack():
+def test_the_table_of_aliases_has_only_spellings_that_the_libraries_lack():
     aliases = [spelling for spellings in countries._ALIASES.values() for spelling in spellings]
 
     assert set(_methods(*aliases)) == {"alias"}

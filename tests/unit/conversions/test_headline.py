@@ -25,7 +25,7 @@ def marts() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def test_the_sentence_tells_what_matched_how_surely_and_the_most_frequent_unmapped_codes(
+def test_the_sentence_has_matches_placebo_rate_and_the_most_frequent_unmapped_codes(
     marts: duckdb.DuckDBPyConnection,
 ):
     marts.execute(
@@ -33,12 +33,12 @@ def test_the_sentence_tells_what_matched_how_surely_and_the_most_frequent_unmapp
     )
 
     assert headline(marts) == (
-        "2 of 3 broker rows matched to 10,000 clicks (66.7%, placebo at most 0.40%), 1 pairs for review; "
+        "2 of 3 broker rows matched to 10,000 conversions (66.7%, placebo at most 0.40%), 1 pairs for review; "
         "1 invalid scores, unmapped page codes: 01a/02b (7,688), 01c (317), 2 others (3)"
     )
 
 
-def test_the_sentence_says_when_every_code_is_mapped(marts: duckdb.DuckDBPyConnection):
+def test_the_sentence_states_when_every_code_is_mapped(marts: duckdb.DuckDBPyConnection):
     assert headline(marts).endswith("every page code mapped")
 
 
@@ -48,10 +48,10 @@ def test_a_payload_among_the_codes_is_cut_and_cannot_steer_a_terminal(marts: duc
     assert headline(marts).endswith(f"unmapped page codes: ?[2J?{'a' * 55} (1)")
 
 
-def test_clicks_without_a_broker_row_have_no_rate(marts: duckdb.DuckDBPyConnection):
+def test_conversions_without_a_broker_row_have_no_rate(marts: duckdb.DuckDBPyConnection):
     marts.execute("delete from marts.fct_broker_rows; delete from marts.fct_conversion_matches")
 
-    assert headline(marts).startswith("0 of 0 broker rows matched to 10,000 clicks, 0 pairs for review;")
+    assert headline(marts).startswith("0 of 0 broker rows matched to 10,000 conversions, 0 pairs for review;")
 
 
 def test_empty_tables_are_no_data(marts: duckdb.DuckDBPyConnection):

@@ -10,9 +10,9 @@ PAYLOADS = ["=1+1", "+1", "-1", "@x", "\t=1", "＝1", "x'; drop table a; --", 's
 
 
 def snapshot(count: int = 200) -> duckdb.DuckDBPyConnection:
-    clicks = make_clicks(count, 1)
-    clicks["ui_element"] = [PAYLOADS[place % len(PAYLOADS)] for place in range(count)]
-    return open_snapshot(clicks)
+    conversions = make_clicks(count, 1)
+    conversions["ui_element"] = [PAYLOADS[place % len(PAYLOADS)] for place in range(count)]
+    return open_snapshot(conversions)
 
 
 def meanings(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
@@ -20,7 +20,7 @@ def meanings(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return {name: f"What {name} means." for name, *_ in described}
 
 
-def test_the_parquet_file_holds_every_journey_as_it_is(tmp_path):
+def test_the_parquet_file_has_every_journey_unchanged(tmp_path):
     connection = snapshot()
     parquet, *_ = write_journeys(connection, tmp_path, meanings(connection))
     journeys = connection.execute("from marts.fct_unified_journeys order by conversion_id").fetchall()
@@ -37,7 +37,7 @@ def test_no_text_of_the_csv_is_a_formula_and_none_is_lost(tmp_path):
     assert len(elements) == 200
 
 
-def test_the_same_journeys_give_the_same_bytes_however_they_lie_and_however_many_threads_write(tmp_path):
+def test_the_same_journeys_give_the_same_bytes_in_any_order_with_any_number_of_threads(tmp_path):
     one, other = snapshot(), snapshot()
     one.execute("set threads = 1")
     other.execute("create table shuffled as from marts.fct_unified_journeys order by hash(conversion_id)")
@@ -50,7 +50,7 @@ def test_the_same_journeys_give_the_same_bytes_however_they_lie_and_however_many
     assert first[0].read_bytes() != changed[0].read_bytes()
 
 
-def test_the_dictionary_says_what_each_column_is(tmp_path):
+def test_the_dictionary_describes_each_column(tmp_path):
     connection = snapshot()
     *_, path = write_journeys(connection, tmp_path, meanings(connection))
     with path.open(newline="", encoding="utf-8") as file:
@@ -66,7 +66,7 @@ def test_the_dictionary_says_what_each_column_is(tmp_path):
 
 
 @pytest.mark.parametrize("change", [{"is_mobile": " "}, {"is_gone": "Of a column that is gone."}])
-def test_a_dictionary_that_does_not_fit_the_table_is_refused(tmp_path, change):
+def test_a_dictionary_that_does_not_fit_the_table_is_rejected(tmp_path, change):
     connection = snapshot()
     with pytest.raises(ValueError, match=next(iter(change))):
         write_journeys(connection, tmp_path, meanings(connection) | change)

@@ -1,9 +1,9 @@
-"""The learned density of lags."""
+"""The estimated density of lags."""
 
 import numpy as np
 import pytest
 
-from quintet.conversions.clock import click_index
+from quintet.conversions.clock import conversion_index
 from quintet.conversions.lag import EDGES_SECONDS, cut, first_density, smooth
 
 
@@ -17,10 +17,10 @@ def test_thin_bins_are_smoothed(random_seed):
     rng = np.random.default_rng(random_seed)
     lag = rng.lognormal(np.log(360), 1.2, 1_000)
     counts = np.histogram(lag, EDGES_SECONDS)[0].astype(float)
-    learned = np.array(smooth(EDGES_SECONDS, counts).mass)
+    density = np.array(smooth(EDGES_SECONDS, counts).mass)
     more = np.histogram(rng.lognormal(np.log(360), 1.2, 2_000_000), EDGES_SECONDS)[0]
     truth = more / more.sum()
-    assert np.abs(learned - truth).sum() < 0.5 * np.abs(counts / counts.sum() - truth).sum()
+    assert np.abs(density - truth).sum() < 0.5 * np.abs(counts / counts.sum() - truth).sum()
 
 
 def test_a_density_sums_to_one_and_no_lag_below_the_horizon_is_impossible():
@@ -34,14 +34,14 @@ def test_the_first_density_finds_lags_of_seconds_among_chance_pairs(random_seed)
     rng = np.random.default_rng(random_seed)
     at = np.sort(rng.integers(0, 10 * 86_400, 5_000))
     country = rng.integers(0, 10, 5_000)
-    density = first_density(click_index(country, at), country, at + rng.integers(0, 3, 5_000))
+    density = first_density(conversion_index(country, at), country, at + rng.integers(0, 3, 5_000))
     assert density.per_second[:3].sum() > 0.8
     assert density.horizon_seconds < 60
 
 
-def test_the_first_density_is_flat_where_nothing_stands_out():
+def test_the_first_density_is_flat_without_an_excess():
     nothing = np.zeros(0, dtype=np.int64)
-    assert first_density(click_index(nothing, nothing), nothing, nothing).mass == (1.0,)
+    assert first_density(conversion_index(nothing, nothing), nothing, nothing).mass == (1.0,)
 
 
 def test_cutting_leaves_the_shortest_lags_that_hold_the_share():

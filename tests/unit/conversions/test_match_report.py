@@ -18,7 +18,7 @@ def matched():
     return connection, model, placebo(connection, DATA, model, [5])
 
 
-def test_the_report_tells_what_was_learned_and_what_to_expect(matched):
+def test_the_report_has_parameters_and_expected_quality(matched):
     report = match_report(*matched)
     summary = report["summary"].set_index("figure")["value"]
     assert report["clocks"][["partner", "offset_seconds"]].to_numpy().tolist() == [["one", 3_600]]
@@ -29,7 +29,7 @@ def test_the_report_tells_what_was_learned_and_what_to_expect(matched):
     assert report["changes"].empty
 
 
-def test_the_report_tells_what_changed_since_the_version_before(matched):
+def test_the_report_has_the_changes_since_the_version_before(matched):
     connection, model, rates = matched
     changes = match_report(connection, model, rates, before=replace(model, threshold=0.3))["changes"]
     assert changes["what"].tolist() == ["threshold"]

@@ -1,4 +1,4 @@
-"""A model as text and back."""
+"""Writing a model as JSON and reading it back."""
 
 import json
 from dataclasses import replace
@@ -42,9 +42,9 @@ def test_another_parameter_is_another_version():
     assert replace(_MODEL, threshold=0.41).version != _MODEL.version
 
 
-def test_a_model_of_another_method_is_refused():
+def test_a_model_of_another_method_is_rejected():
     text = json.dumps(json.loads(_MODEL.to_json()) | {"method": "0"})
-    with pytest.raises(ValueError, match="fit it anew"):
+    with pytest.raises(ValueError, match="Retrain it"):
         MatchingModel.from_json(text)
 
 
@@ -52,5 +52,5 @@ def test_the_density_is_of_each_second():
     assert _MODEL.partners["one"].lag.per_second.tolist() == [0.75, 0.125, 0.125]
 
 
-def test_what_disagrees_in_both_countries_is_out_of_reach():
+def test_links_that_disagree_in_both_countries_are_out_of_reach():
     assert _MODEL.partners["one"].reach == pytest.approx(0.99)

@@ -1,4 +1,4 @@
-"""When a model is learned, what a run matches anew, and what it leaves in the warehouse."""
+"""When a run trains a model, which days it matches again, and what it writes to the warehouse."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def connection() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def add(connection: duckdb.DuckDBPyConnection, clicks: pd.DataFrame, rows: pd.DataFrame) -> None:
-    connection.register("clicks", clicks)
+def add(connection: duckdb.DuckDBPyConnection, conversions: pd.DataFrame, rows: pd.DataFrame) -> None:
+    connection.register("conversions", conversions)
     connection.register("rows", rows.assign(residency_iso2=rows["residency_iso2"].astype("str")))
-    connection.execute("insert into intermediate.int_conversions by name from clicks")
+    connection.execute("insert into intermediate.int_conversions by name from conversions")
     connection.execute(
         "insert into intermediate.int_broker_rows by name select * replace (null::varchar as residency_iso2) from rows"
     )
@@ -62,28 +62,28 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("settled")
-def test_the_first_run_learns_and_the_next_one_has_nothing_to_match(connection, registry):
+def test_the_first_run_trains_and_the_next_one_has_nothing_to_match(connection, registry):
     add(connection, *make_world(2_000, DAYS, 1))
     first, second = run(connection, registry), run(connection, registry)
 
-    assert first.learned == "there is none yet"
+    assert first.training_reason == "there is none yet"
     assert first.run.blocks_rematched == first.run.blocks >= DAYS
-    assert (second.learned, second.run.blocks_rematched) == (None, 0)
+    assert (second.training_reason, second.run.blocks_rematched) == (None, 0)
     assert second.model.version == first.model.version
 
 
 @pytest.mark.usefixtures("settled")
 def test_a_late_batch_under_a_settled_model_touches_only_its_days(connection, registry):
-    clicks, rows = make_world(2_000, DAYS, 1)
+    conversions, rows = make_world(2_000, DAYS, 1)
     late = (rows["broker_at"] > rows["broker_at"].min() + pd.Timedelta(hours=80)) & (
         rows["broker_at"] < rows["broker_at"].min() + pd.Timedelta(hours=82)
     )
-    add(connection, clicks, rows[~late])
+    add(connection, conversions, rows[~late])
     run(connection, registry)
-    add(connection, clicks[:0], rows[late])
+    add(connection, conversions[:0], rows[late])
     outcome = run(connection, registry)
 
-    assert outcome.learned is None
+    assert outcome.training_reason is None
     assert 0 < outcome.run.blocks_rematched <= 3
     found = matches(connection)
     connection.execute("drop schema matching cascade")
@@ -92,11 +92,11 @@ def test_a_late_batch_under_a_settled_model_touches_only_its_days(connection, re
 
 
 def test_while_few_links_were_seen_the_order_of_batches_does_not_matter(connection, registry, tmp_path):
-    clicks, rows = make_world(2_000, DAYS, 1)
+    conversions, rows = make_world(2_000, DAYS, 1)
     for part in (slice(0, 500), slice(500, None)):
-        add(connection, clicks[part], rows[part])
+        add(connection, conversions[part], rows[part])
         outcome = run(connection, registry)
-    assert "more rows, and fewer than 10,000 links" in str(outcome.learned)
+    assert "more rows, and fewer than 10,000 links" in str(outcome.training_reason)
     at_once = duckdb.connect(config={"threads": 1})
     at_once.execute("create schema intermediate; create schema ml")
     for table in ("int_conversions", "int_broker_rows"):
@@ -109,14 +109,14 @@ def test_while_few_links_were_seen_the_order_of_batches_does_not_matter(connecti
 
 
 @pytest.mark.usefixtures("settled")
-def test_a_model_asked_for_is_a_new_version_beside_the_one_before(connection, registry):
-    clicks, rows = make_world(2_000, DAYS, 1)
-    add(connection, clicks[:1000], rows[:900])
+def test_a_requested_model_is_a_new_version_beside_the_previous_one(connection, registry):
+    conversions, rows = make_world(2_000, DAYS, 1)
+    add(connection, conversions[:1000], rows[:900])
     first = run(connection, registry)
-    add(connection, clicks[1000:], rows[900:])
+    add(connection, conversions[1000:], rows[900:])
     second = run(connection, registry, retrain=True)
 
-    assert second.learned == "asked for"
+    assert second.training_reason == "asked for"
     assert [each.version for each in registry.versions()] == [first.model.version, second.model.version]
     [(version, before)] = connection.execute("select version, version_before from ml.matching_model").fetchall()
     assert (version, before) == (second.model.version, first.model.version)
@@ -129,11 +129,11 @@ def test_a_new_partner_makes_a_new_version(connection, registry):
     run(connection, registry)
     add(connection, *make_world(1_000, DAYS, 2, partner="two"))
 
-    assert run(connection, registry).learned == "new partners: two"
+    assert run(connection, registry).training_reason == "new partners: two"
 
 
 @pytest.mark.usefixtures("settled")
-def test_results_of_other_code_are_made_anew(connection, registry):
+def test_results_of_another_code_version_are_rebuilt(connection, registry):
     add(connection, *make_world(1_000, DAYS, 1))
     blocks = run(connection, registry).run.blocks
 
@@ -141,7 +141,7 @@ def test_results_of_other_code_are_made_anew(connection, registry):
 
 
 @pytest.mark.parametrize("missing", ["int_conversions", "int_broker_rows", "both"])
-def test_without_one_side_nothing_is_kept_as_a_model_and_all_tables_are_there(connection, registry, missing):
+def test_without_one_side_no_model_is_registered_and_all_tables_exist(connection, registry, missing):
     add(connection, *make_world(500, DAYS, 1))
     for table in ("int_conversions", "int_broker_rows"):
         if missing in (table, "both"):

@@ -6,17 +6,17 @@ import pytest
 from quintet.conversions.pipeline_worlds import BASE, CHANGES, compare_matchers, measure_changes
 from quintet.samples.conversions import ClicksWorld
 
-CLICKS = ClicksWorld(clicks=1_500, days=3, countries=20)
+WORLD = ClicksWorld(clicks=1_500, days=3, countries=20)
 BROKER = replace(BASE, opens_after_days=0.5, closes_after_days=3, clock_changes_after_days=2)
 SOME = {name: CHANGES[name] for name in ("base", "postbacks", "back_fill", "ids")}
 
 
 @pytest.fixture(scope="module")
 def measured() -> pd.DataFrame:
-    return measure_changes(CLICKS, BROKER, SOME, seed=3).set_index("change")
+    return measure_changes(WORLD, BROKER, SOME, seed=3).set_index("change")
 
 
-def test_an_id_and_short_lags_are_worth_more_than_any_inference(measured):
+def test_an_id_and_short_lags_gain_more_than_any_inference(measured):
     assert measured.loc["ids", "f1"] > measured.loc["base", "f1"] + 0.05
     assert measured.loc["postbacks", "precision_low"] > measured.loc["base", "precision_high"]
 
@@ -35,11 +35,11 @@ def test_figures_are_those_of_the_counts(measured):
 
 def test_the_same_seed_gives_the_same_figures_and_another_seed_others():
     change = {"postbacks": CHANGES["postbacks"]}
-    first, again, other = (measure_changes(CLICKS, BROKER, change, seed) for seed in (4, 4, 5))
+    first, again, other = (measure_changes(WORLD, BROKER, change, seed) for seed in (4, 4, 5))
     pd.testing.assert_frame_equal(first, again)
     assert not first.equals(other)
 
 
-def test_the_model_matches_better_than_the_nearest_click():
-    figures = compare_matchers(CLICKS, BROKER, seed=3).set_index("title")["f1"]
-    assert figures["This model"] > figures["Nearest click of the country within 20 minutes"]
+def test_the_model_matches_better_than_the_nearest_conversion():
+    figures = compare_matchers(WORLD, BROKER, seed=3).set_index("title")["f1"]
+    assert figures["This model"] > figures["Nearest conversion of the country within 20 minutes"]

@@ -10,12 +10,12 @@ from quintet.presentation.report import Chart, Points, Report, Section, Table, T
 from tests.unit.conversions.journeys import CHANGES, MATCHERS, every_count, make_clicks, open_reported_snapshot
 
 
-def better_on_desktop(clicks: pd.DataFrame) -> np.ndarray:
-    return np.where(clicks["is_mobile"], 0.02, 0.07)
+def better_on_desktop(conversions: pd.DataFrame) -> np.ndarray:
+    return np.where(conversions["is_mobile"], 0.02, 0.07)
 
 
-def make(clicks: pd.DataFrame) -> tuple[Report, Report]:
-    connection = open_reported_snapshot(clicks)
+def make(conversions: pd.DataFrame) -> tuple[Report, Report]:
+    connection = open_reported_snapshot(conversions)
     analysis = analyse(every_count(connection))
     return insights_report(connection, analysis), pipeline_report(connection, analysis, CHANGES, MATCHERS)
 
@@ -37,48 +37,48 @@ def words(section: Section) -> str:
     return "\n".join(parts)
 
 
-def whole(paper: Report) -> str:
-    return "\n".join([paper.title, *map(words, paper.sections)])
+def whole(report: Report) -> str:
+    return "\n".join([report.title, *map(words, report.sections)])
 
 
 def test_the_title_is_the_finding_and_the_foot_names_the_snapshot():
-    clicks = make_clicks(4_000, 1)
-    paper, _ = make(clicks)
-    rows = clicks["is_matched"].sum()
-    assert paper.title.startswith(f"{rows / (rows + 3):.1%} of the broker's rows have their click")
-    assert (paper.snapshot_id, paper.published_at) == ("snap-1", dt.datetime(2024, 6, 1, 10))
+    conversions = make_clicks(4_000, 1)
+    report, _ = make(conversions)
+    rows = conversions["is_matched"].sum()
+    assert report.title.startswith(f"{rows / (rows + 3):.1%} of the broker's rows are matched to a conversion")
+    assert (report.snapshot_id, report.published_at) == ("snap-1", dt.datetime(2024, 6, 1, 10))
 
 
-def test_a_planted_effect_is_in_the_paper_with_its_step_and_an_absent_one_is_not():
+def test_the_report_has_a_planted_effect_with_its_action_and_no_absent_one():
     found, _ = make(make_clicks(8_000, 1, better_on_desktop))
     none, _ = make(make_clicks(8_000, 1))
-    assert "Walk through the way from click to registration on mobile" in whole(found)
-    assert "Walk through the way" not in whole(none)
-    assert "Device: no difference in important scores beyond chance" in whole(none)
+    assert "Test the path from conversion to registration on mobile" in whole(found)
+    assert "Test the path" not in whole(none)
+    assert "Device: no significant difference in important scores" in whole(none)
 
 
-def test_the_model_report_says_what_was_learned_and_what_changed():
-    paper, _ = make(make_clicks(2_000, 2))
-    text = whole(paper)
+def test_the_model_report_has_the_expected_quality_and_the_changes():
+    report, _ = make(make_clicks(2_000, 2))
+    text = whole(report)
     for expected in (
         "Expected precision 99.00%",
         "Placebo rate 0.40%",
         "Against version aaa",
-        "Rows matched by chance",
+        "Rows matched at random",
     ):
         assert expected in text
 
 
 @pytest.fixture(scope="module")
 def twice() -> tuple[tuple[Report, Report], tuple[Report, Report]]:
-    """Both papers of the same clicks in two orders."""
-    clicks = make_clicks(2_000, 3)
-    return make(clicks), make(clicks.sample(frac=1, random_state=1))
+    """Both reports of the same conversions in two orders."""
+    conversions = make_clicks(2_000, 3)
+    return make(conversions), make(conversions.sample(frac=1, random_state=1))
 
 
 @pytest.fixture(scope="module")
 def empty() -> tuple[Report, Report]:
-    """Both papers where there is no click."""
+    """Both reports without any conversion."""
     return make(make_clicks(1, 1).head(0))
 
 
@@ -88,19 +88,19 @@ def test_the_same_data_gives_the_same_bytes(twice, which):
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_without_data_the_papers_are_written_too(empty, which):
+def test_without_data_the_reports_are_written_too(empty, which):
     assert pdf(empty[which]).startswith(b"%PDF-")
 
 
-def test_a_payload_in_the_data_is_only_a_text_of_the_paper():
-    clicks = make_clicks(8_000, 4, better_on_desktop)
-    clicks["ui_element"] = clicks["ui_element"].replace("top list", '#panic("x") \\ $a$ */')
-    assert pdf(make(clicks)[0]).startswith(b"%PDF-")
+def test_a_payload_in_the_data_is_only_text_in_the_report():
+    conversions = make_clicks(8_000, 4, better_on_desktop)
+    conversions["ui_element"] = conversions["ui_element"].replace("top list", '#panic("x") \\ $a$ */')
+    assert pdf(make(conversions)[0]).startswith(b"%PDF-")
 
 
-def test_recommendations_stand_in_the_order_of_what_they_buy():
-    _, paper = make(make_clicks(1_000, 5))
-    [asked] = [section for section in paper.sections if section.title.startswith("What to ask for")]
+def test_recommendations_are_in_order_of_their_gain():
+    _, report = make(make_clicks(1_000, 5))
+    [asked] = [section for section in report.sections if section.title.startswith("What to ask for")]
     leads = [lead for block in asked.blocks for lead, _ in block.points]
     assert leads[0] == "Pass a click id through."
     assert leads.index("Back-fill.") < leads.index("Agree on countries.")

@@ -1,4 +1,4 @@
-"""Small insurance marts for the tests of what reads them."""
+"""Small insurance marts for tests."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _TYPES = {
 
 
 def marts_of(rows: Iterable[Mapping[str, Any]]) -> duckdb.DuckDBPyConnection:
-    """A connection to the marts: rows as given, zero for a measure that is not; None is missing as `not_reported`."""
+    """Return a connection to the marts: rows as given, zero for other measures; None is missing as `not_reported`."""
     connection = duckdb.connect(config={"threads": 1})
     connection.execute("create schema marts")
     columns = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())

@@ -17,7 +17,7 @@ VEGA_LITE = "6.4"
 
 
 def summary(*rows: dict) -> pd.DataFrame:
-    """Rows as `performance.summary_frame` gives them; what is not said is that of an ordinary row."""
+    """Return rows as `performance.summary_frame` does; other values are those of an ordinary row."""
     ordinary = {
         "rows": 1,
         "agencies": 1,
@@ -147,7 +147,7 @@ def data_of(figure: Figure) -> list[dict]:
 
 
 @each_figure
-def test_a_figure_is_drawn_and_says_what_it_shows_in_words_with_a_number(make: Callable[[], Figure]) -> None:
+def test_a_figure_has_a_chart_and_a_sentence_with_a_number(make: Callable[[], Figure]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         figure = make()
@@ -165,21 +165,21 @@ def test_a_figure_names_no_colour_and_no_style_beyond_the_theme(make: Callable[[
 
 
 @each_figure
-def test_a_figure_leaves_its_width_to_the_page_and_tells_its_height(make: Callable[[], Figure]) -> None:
+def test_a_figure_leaves_its_width_to_the_page_and_has_a_height(make: Callable[[], Figure]) -> None:
     figure = make()
     assert "width" not in figure.spec()
     assert figure.spec().get("height", figure.height) == figure.height
 
 
 @each_figure
-def test_every_column_of_a_figure_s_table_is_there(make: Callable[[], Figure]) -> None:
+def test_every_column_of_a_figure_s_table_exists(make: Callable[[], Figure]) -> None:
     figure = make()
     assert [column.name for column in figure.columns if column.name not in figure.table] == []
     assert len(figure.table) > 0
 
 
 @pytest.mark.parametrize("make", EMPTY.values(), ids=EMPTY.keys())
-def test_an_empty_figure_has_no_chart_and_says_why_and_what_to_do(make: Callable[[], Figure]) -> None:
+def test_an_empty_figure_has_no_chart_and_a_note_on_what_to_do(make: Callable[[], Figure]) -> None:
     figure = make()
     assert figure.chart is None
     assert len(figure.table) == 0
@@ -187,7 +187,7 @@ def test_an_empty_figure_has_no_chart_and_says_why_and_what_to_do(make: Callable
     assert "make run" in figure.note
 
 
-def test_no_two_figures_bear_one_name() -> None:
+def test_names_of_figures_are_unique() -> None:
     names = [make().name for title, make in FIGURES.items() if title != "scatter with segments"]
     assert len(set(names)) == len(names)
 
@@ -239,7 +239,7 @@ def test_no_figures_however_odd_break_a_chart(rows: list[dict]) -> None:
 # -- each figure -------------------------------------------------------------------------------------------------------
 
 
-def test_premium_tells_the_last_complete_year_with_its_change_and_its_lines() -> None:
+def test_premium_states_the_last_complete_year_with_its_change_and_its_lines() -> None:
     assert charts.premium_by_year_and_line(LINES).alternative == (
         "2007, the last complete year: 18.0M USD, 0.0% on 2006 "
         "(Commercial (CL) 7.50M USD, Personal (PL) 10.5M USD)."
@@ -250,7 +250,7 @@ def test_premium_is_not_compared_with_a_short_year() -> None:
     assert " on 2005" not in charts.premium_by_year_and_line(LINES[LINES["year"] < 2007]).alternative
 
 
-def test_a_short_year_is_hollow_and_says_how_many_months() -> None:
+def test_a_short_year_is_hollow_with_its_months() -> None:
     figure = charts.premium_by_year_and_line(LINES)
     assert figure.note == "Short years are hollow: 2005 (8 months)."
     assert {row["year_label"] for row in data_of(figure)} == {"2005|8 mo", "2006", "2007"}
@@ -265,7 +265,7 @@ def test_a_line_keeps_its_colour_where_the_other_is_filtered_away() -> None:
     assert one.spec()["layer"][0]["encoding"]["fill"]["legend"]["values"] == ["Personal (PL)"]
 
 
-def test_what_a_segment_is_drawn_in_does_not_depend_on_the_others() -> None:
+def test_the_colour_of_a_segment_does_not_depend_on_the_others() -> None:
     scale = charts.segments(SEGMENTS.head(1)).spec()["layer"][0]["encoding"]["color"]["scale"]
     assert scale["domain"] == list(charts.SEGMENTS)
 
@@ -298,18 +298,18 @@ def test_the_loss_ratio_of_all_counts_losses_that_have_no_premium_of_their_own()
     assert "All states together: 100.0%." in charts.loss_ratio_by_state_and_year(frame).alternative
 
 
-def test_a_ranking_says_where_it_was_cut_through_a_tie() -> None:
+def test_a_ranking_notes_a_cut_through_a_tie() -> None:
     figure = charts.agencies_ranked(by_agency(*[{"written_premium": 5.0}] * 4), count=3)
     assert figure.note == "1 more tie with the last one shown; the lower agency number goes first."
     assert figure.table["agency_id"].tolist() == [1, 2, 3]
 
 
-def test_a_ranking_says_who_shares_a_value() -> None:
+def test_a_ranking_notes_shared_values() -> None:
     assert charts.agencies_ranked(AGENCIES).note == "2 of these share their value with another."
     assert charts.agencies_ranked(AGENCIES.iloc[[0, 1]]).note == ""
 
 
-def test_the_largest_come_first_and_their_share_is_told() -> None:
+def test_the_largest_come_first_with_their_share() -> None:
     figure = charts.agencies_ranked(AGENCIES, count=1)
     assert figure.title == "Largest 1 of 4 agencies by written premium, USD"
     assert figure.alternative.endswith("Together they write 50.0% of the premium.")
@@ -342,7 +342,7 @@ def test_agencies_without_premium_are_left_out_of_the_scatter_and_counted() -> N
     assert figure.alternative.startswith("1 of 3 agencies lost more than they wrote")
 
 
-def test_a_forecast_tells_its_band_and_where_it_has_none() -> None:
+def test_a_forecast_states_its_band_or_its_absence() -> None:
     figure = charts.forecast_with_bands(LINES, FORECAST)
     assert figure.alternative == (
         "Forecast: Commercial (CL) 7.60M USD in 2008 (80% between 7.00M and 8.00M); Personal (PL) 10.4M USD in 2008. "
@@ -376,14 +376,14 @@ def test_a_short_year_is_not_joined_to_the_line() -> None:
     assert figure.note == "Short years are hollow and not joined to the line: 2005 (8 months)."
 
 
-def test_the_backtest_says_in_words_what_the_scores_say_and_marks_the_model_in_use() -> None:
+def test_the_backtest_explains_the_scores_and_marks_the_model_in_use() -> None:
     figure = charts.forecast_backtest(SCORES)
     assert figure.alternative == "The forecast is a forest of trees: 14% below the last complete year."
     assert figure.table["label"].tolist()[:2] == ["forest (in use)", "best so far"]
     assert "Best so far" in figure.note
 
 
-def test_segments_tell_agencies_premium_and_share() -> None:
+def test_segments_state_agencies_premium_and_share() -> None:
     figure = charts.segments(SEGMENTS)
     assert figure.alternative == "keep writes the most: 3.00M USD by 3 of 4 agencies, 75.0% of the premium."
     assert figure.table["rule"].tolist() == ["The rest.", "Loss ratio is 70% or more."]

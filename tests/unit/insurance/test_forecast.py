@@ -1,4 +1,4 @@
-"""Next year's premium of each agency and line, from the marts to the sentence."""
+"""The forecast of next year's premium of each agency and line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.dbt_models import compiled
 
 
 def made_history(agencies: int = 40, lead: float = 0.8, seed: int = 1) -> pd.DataFrame:
-    """Whole years 2006 to 2014: policies lead premium by a year, as strongly as `lead` says; beside it noise."""
+    """Complete years 2006 to 2014: policies lead premium by a year with the strength `lead`, plus noise."""
     rng = np.random.default_rng(seed)
     years, cells = np.arange(2006, 2015), agencies * 2
     policies_growth = rng.normal(0, 0.15, (len(years), cells))
@@ -45,7 +45,7 @@ def led() -> Forecast:
     return forecast(made_history())
 
 
-def test_a_history_without_rows_gives_empty_frames_and_says_so():
+def test_a_history_without_rows_gives_empty_frames_and_a_note():
     result = forecast(made_history().head(0))
 
     assert result.forecasts.empty
@@ -96,14 +96,14 @@ def test_a_forecast_is_the_backtests_of_its_origin():
     )
 
 
-def test_bands_hold_about_their_share_of_the_outcomes(led: Forecast):
+def test_bands_cover_about_their_share_of_the_outcomes(led: Forecast):
     models = led.models.set_index("model")
 
     assert 0.74 <= models.loc[BEST_SO_FAR, "coverage80"] <= 0.86
     assert 0.91 <= models.loc[BEST_SO_FAR, "coverage95"] <= 0.99
 
 
-def test_months_that_tell_the_year_move_the_forecast_and_its_bands_alike():
+def test_informative_months_move_the_forecast_and_its_bands_alike():
     history = made_history()
     premium = history[history["year"] == 2014]
     months = premium.assign(
@@ -120,7 +120,7 @@ def test_months_that_tell_the_year_move_the_forecast_and_its_bands_alike():
     widths = [frame["hi80"] - frame["lo80"] for frame in (before.forecasts, after.forecasts)]
     assert widths[1].to_numpy() == pytest.approx(widths[0].to_numpy())
     assert [frame["origin_year"].unique().tolist() for frame in (before.forecasts, after.forecasts)] == [[2014], [2015]]
-    assert "the 5 months of 2015 that are in count" in describe(after)
+    assert "the first 5 months of 2015 have a weight of" in describe(after)
     pd.testing.assert_frame_equal(before.backtest, after.backtest)
 
 

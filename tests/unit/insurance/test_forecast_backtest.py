@@ -97,18 +97,18 @@ def test_the_candidate_of_the_least_error_is_chosen():
     assert choose(rolled(linear=5.0)) == "linear"
 
 
-def test_naive_is_chosen_where_the_gain_is_not_worth_while():
+def test_naive_is_chosen_where_the_gain_is_too_small():
     assert choose(rolled(linear=9.95)) == NAIVE
 
 
-def test_naive_is_chosen_where_one_year_alone_speaks_for_another():
+def test_naive_is_chosen_where_only_one_year_favours_another():
     years = rolled(linear=5.0)
 
     assert choose(years[(years["year"] == 2007)]) == NAIVE
     assert choose(years[(years["year"] <= 2008)]) == "linear"
 
 
-def test_best_so_far_takes_what_the_years_before_would_have_chosen():
+def test_best_so_far_is_the_choice_of_the_years_before():
     years = rolled(linear=5.0)
     turned = years.assign(
         forecast=years["forecast"].mask((years["model"] == "linear") & (years["year"] >= 2010), -1_000.0)
@@ -121,7 +121,7 @@ def test_best_so_far_takes_what_the_years_before_would_have_chosen():
 
 
 @pytest.mark.parametrize("level", [80, 95])
-def test_a_band_holds_its_share_of_outcomes(level: int, random_seed: int):
+def test_a_band_covers_its_share_of_outcomes(level: int, random_seed: int):
     rng = np.random.default_rng(random_seed)
     premium = rng.lognormal(10, 1.5, 4_000)
     actual = premium * (1 + rng.normal(0, 0.3, 4_000) * (premium < 2e4) + rng.normal(0, 0.05, 4_000))
@@ -140,7 +140,7 @@ def test_a_band_holds_its_share_of_outcomes(level: int, random_seed: int):
     forecast=st.floats(-1e7, 1e7),
     premium=st.floats(-1e7, 1e7),
 )
-def test_bands_hold_the_forecast_and_lie_within_each_other(errors: list[float], forecast: float, premium: float):
+def test_bands_contain_the_forecast_and_are_nested(errors: list[float], forecast: float, premium: float):
     past = pd.DataFrame({"premium": 1.0 + np.arange(len(errors)), "actual": errors, "forecast": 0.0})
     band = bands(past, pd.DataFrame({"premium": [premium], "forecast": [forecast]})).iloc[0]
 

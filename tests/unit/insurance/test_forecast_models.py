@@ -26,7 +26,7 @@ def wape(forecast: pd.Series, actual: pd.Series) -> float:
 
 
 @pytest.mark.parametrize("name", [name for name in CANDIDATES if name not in (NAIVE, "line_growth")])
-def test_what_can_be_learnt_is_learnt(name: str):
+def test_a_pattern_in_the_data_is_fitted(name: str):
     past, now = pairs(600, growth_by_new_business=1.0), pairs(200, growth_by_new_business=1.0, seed=2)
 
     forecasts = candidate_forecasts(past, now)
@@ -34,7 +34,7 @@ def test_what_can_be_learnt_is_learnt(name: str):
     assert wape(forecasts[name], now["next_premium"]) < 0.7 * wape(forecasts[NAIVE], now["next_premium"])
 
 
-def test_where_nothing_can_be_learnt_the_linear_model_stays_by_the_last_year():
+def test_without_a_pattern_the_linear_model_repeats_the_last_year():
     past, now = pairs(600, growth_by_new_business=0.0), pairs(200, growth_by_new_business=0.0, seed=2)
 
     assert candidate_forecasts(past, now)["linear"].to_numpy() == pytest.approx(now["premium"].to_numpy(), rel=0.01)
@@ -58,7 +58,7 @@ def test_the_combination_is_the_mean_of_its_members():
     assert forecasts["combination"].to_numpy() == pytest.approx(forecasts[COMBINED].mean(axis=1).to_numpy())
 
 
-def test_naive_keeps_a_negative_premium_and_the_others_expect_nothing_of_it():
+def test_naive_keeps_a_negative_premium_and_the_others_forecast_zero():
     past = pairs(100, growth_by_new_business=1.0)
     now = pairs(3, growth_by_new_business=1.0).assign(premium=[-10.0, 0.0, 10.0])
 

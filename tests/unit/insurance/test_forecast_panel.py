@@ -1,4 +1,4 @@
-"""From yearly premium to what a forecast learns from."""
+"""The training panel of the forecast."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from quintet.insurance.forecast_panel import MORE_PREDICTORS, panel
 
 
 def history(*rows: dict[str, object]) -> pd.DataFrame:
-    """Rows of an agency and line, with plain figures where a row does not say otherwise."""
+    """Return rows of an agency and line, with default figures where a row has none."""
     plain = {
         "agency_id": 1,
         "prod_line": "PL",
@@ -36,7 +36,7 @@ def test_the_next_premium_is_that_of_the_next_year():
     assert known["next_premium"].tolist() == pytest.approx([120.0, np.nan], nan_ok=True)
 
 
-def test_who_has_no_row_in_the_next_year_writes_nothing_in_it():
+def test_an_agency_without_a_row_in_the_next_year_has_no_premium_in_it():
     known = panel(history({"year": 2010}, {"year": 2010, "agency_id": 2}, {"year": 2011}))
 
     assert known.loc[known["agency_id"] == 2, "next_premium"].tolist() == [0.0]
@@ -48,7 +48,7 @@ def test_a_year_that_is_absent_for_all_is_not_known_rather_than_zero():
     assert known["next_premium"].isna().all()
 
 
-def test_a_short_year_is_whole_where_the_next_year_tells_what_became_of_it():
+def test_a_short_year_is_complete_where_the_next_year_states_its_total():
     known = panel(
         history(
             {"year": 2005, "months_covered": 8, "written_premium": 60.0},

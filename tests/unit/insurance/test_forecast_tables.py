@@ -1,4 +1,4 @@
-"""The forecast as tables: what is written, and how series add up to lines."""
+"""The forecast as tables, and the sums by line."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_line_is_the_sum_of_its_agencies() -> None:
     assert dict(zip(totals["prod_line"], totals["forecast"], strict=True)) == {"CL": 30.0, "PL": 5.0}
 
 
-def test_the_band_of_a_sum_grows_with_past_errors_and_with_what_it_is_to_hold() -> None:
+def test_the_band_of_a_sum_grows_with_past_errors_and_its_level() -> None:
     now = forecasts({(1, "CL"): 100.0})
     small = line_totals(now, backtest({2010: 0.01, 2011: -0.01, 2012: 0.01})).iloc[0]
     large = line_totals(now, backtest({2010: 0.10, 2011: -0.10, 2012: 0.10})).iloc[0]
@@ -42,7 +42,7 @@ def test_the_band_of_a_sum_grows_with_past_errors_and_with_what_it_is_to_hold() 
     assert large["lo95"] < large["lo80"] < small["lo80"] < 100 < small["hi80"] < large["hi80"] < large["hi95"]
 
 
-def test_the_band_of_a_sum_holds_what_it_says() -> None:
+def test_the_band_of_a_sum_covers_its_level() -> None:
     errors = {f"L{line}": RNG.normal(0, 0.05, 7) for line in range(2_000)}
     past = pd.concat([backtest(dict(enumerate(each[:6])), line) for line, each in errors.items()])
     totals = (

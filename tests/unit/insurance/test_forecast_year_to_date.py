@@ -1,4 +1,4 @@
-"""What the first months of a year say about the whole of it."""
+"""Estimating a whole year from its first months."""
 
 import numpy as np
 import pandas as pd
@@ -7,10 +7,10 @@ import pytest
 from quintet.insurance.forecast_year_to_date import year_to_date
 
 
-def months_in(noise: float, cells: int = 200, told_share: float = 0.4) -> tuple[pd.DataFrame, pd.DataFrame]:
+def months_in(noise: float, cells: int = 200, stated_share: float = 0.4) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A history of five months of 2015, and the forecasts of 2014 made before it, half of them wrong by a third.
 
-    noise: of the months as a share of their year, in logs. told_share: what of 2014 the rows of 2015 state.
+    noise: of the months as a share of their year, in logs. stated_share: the share of 2014 that the rows of 2015 state.
     """
     rng = np.random.default_rng(3)
     actual = rng.lognormal(10, 1, cells)
@@ -25,13 +25,13 @@ def months_in(noise: float, cells: int = 200, told_share: float = 0.4) -> tuple[
     history = forecasts[["agency_id", "prod_line"]].assign(
         year=2015,
         months_covered=5,
-        written_premium=told_share * actual * 1.1,
-        prev_written_premium=told_share * actual * np.exp(rng.normal(0, noise, cells)),
+        written_premium=stated_share * actual * 1.1,
+        prev_written_premium=stated_share * actual * np.exp(rng.normal(0, noise, cells)),
     )
     return history, forecasts
 
 
-def test_months_that_tell_the_year_count_and_carry_over():
+def test_informative_months_have_a_weight_and_estimates():
     history, forecasts = months_in(noise=0.01)
 
     result = year_to_date(history, 2014, forecasts)
@@ -43,7 +43,7 @@ def test_months_that_tell_the_year_count_and_carry_over():
     assert result.estimates["estimate"].to_numpy() == pytest.approx(expected.to_numpy(), rel=0.05)
 
 
-def test_months_that_tell_nothing_count_nothing():
+def test_uninformative_months_have_no_weight():
     history, forecasts = months_in(noise=0.01)
     of_others = history["prev_written_premium"].sample(frac=1.0, random_state=1).to_numpy()
 
@@ -54,7 +54,7 @@ def test_months_that_tell_nothing_count_nothing():
 
 
 def test_months_cannot_be_judged_where_the_rows_state_the_whole_of_the_year_before():
-    assert year_to_date(*_arguments(months_in(noise=0.01, told_share=1.0))) is None
+    assert year_to_date(*_arguments(months_in(noise=0.01, stated_share=1.0))) is None
 
 
 def test_few_agencies_are_too_few_to_judge():

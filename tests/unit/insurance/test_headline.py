@@ -19,7 +19,7 @@ def marts() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def test_the_sentence_tells_agencies_premium_losses_and_their_ratio(marts: duckdb.DuckDBPyConnection):
+def test_the_sentence_has_agencies_premium_losses_and_their_ratio(marts: duckdb.DuckDBPyConnection):
     marts.execute("insert into marts.dim_agency values (1, 7), (2, null), (3, null)")
     marts.execute("insert into marts.fct_agency_performance values (1, 1200.25, 600), (2, 0, 150.5), (3, -0.25, 0)")
 

@@ -1,4 +1,4 @@
-"""What `normalise` makes of the text of agency performance files."""
+"""Normalising the text of agency performance files."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_no_row_in_is_no_row_out():
     assert len(SCHEMA.validate(normalised)) == 0
 
 
-def test_the_raw_frame_is_left_as_it_was():
+def test_the_raw_frame_stays_unchanged():
     raw = _raw({"primary_agency_id": "99999"})
     before = raw.copy(deep=True)
 
@@ -122,7 +122,7 @@ def test_99999_is_an_amount_where_the_source_has_no_sentinel(column: str):
     assert pd.isna(row[f"{names[column]}_missing_reason"])
 
 
-def test_a_cell_that_is_empty_in_the_source_says_so():
+def test_a_cell_that_is_empty_in_the_source_has_that_reason():
     row = _normalised(growth_rate_3yr=None, retention_ratio=None)
 
     assert pd.isna(row["reported_growth_rate_3yr"])
@@ -164,7 +164,7 @@ def test_large_agency_numbers_are_not_rounded_even_beside_decimals():
     assert normalised["agency_id"].to_list() == [9007199254740993, 5]
 
 
-def test_text_that_is_no_number_is_an_error_and_not_a_null():
+def test_text_that_is_not_a_number_is_an_error_and_not_a_null():
     with pytest.raises(ValueError, match="12,5"):
         _normalised(wrtn_prem_amt="12,5")
 
@@ -193,7 +193,7 @@ def test_nulls_of_the_frame_are_nulls_of_the_staging_table():
     assert _stored(normalised).execute(f"select {columns} from stored").fetchall() == [(None,) * 4]
 
 
-def test_the_schema_passes_what_normalise_gives():
+def test_the_schema_accepts_the_output_of_normalise():
     SCHEMA.validate(normalise(_raw({}, {"loss_ratio": "99998", "vendor_ind": None, "max_age": None})), lazy=True)
 
 
@@ -212,7 +212,7 @@ def test_the_schema_passes_what_normalise_gives():
         ("_source_row", 0),
     ],
 )
-def test_the_schema_refuses_a_bad_value(column: str, value: object):
+def test_the_schema_rejects_a_bad_value(column: str, value: object):
     normalised = normalise(_raw({}, {}))
     normalised.loc[0, column] = value
 
@@ -221,7 +221,7 @@ def test_the_schema_refuses_a_bad_value(column: str, value: object):
 
 
 @pytest.mark.parametrize("measure", ["primary_agency_id", *MEASURES])
-def test_the_schema_refuses_a_missing_figure_without_its_reason(measure: str):
+def test_the_schema_rejects_a_missing_figure_without_its_reason(measure: str):
     normalised = normalise(_raw({}))
     normalised.loc[0, measure] = pd.NA
 
@@ -229,7 +229,7 @@ def test_the_schema_refuses_a_missing_figure_without_its_reason(measure: str):
         SCHEMA.validate(normalised, lazy=True)
 
 
-def test_the_schema_refuses_a_reason_beside_a_figure():
+def test_the_schema_rejects_a_reason_beside_a_figure():
     normalised = normalise(_raw({}))
     normalised.loc[0, "written_premium_missing_reason"] = "not_reported"
 
@@ -237,7 +237,7 @@ def test_the_schema_refuses_a_reason_beside_a_figure():
         SCHEMA.validate(normalised, lazy=True)
 
 
-def test_the_schema_refuses_a_row_that_is_there_twice():
+def test_the_schema_rejects_a_repeated_row():
     normalised = normalise(_raw({}))
 
     with pytest.raises(pandera.errors.SchemaErrors, match="not unique"):
@@ -245,7 +245,7 @@ def test_the_schema_refuses_a_row_that_is_there_twice():
 
 
 @pytest.mark.parametrize("change", ["absent", "unknown"])
-def test_the_schema_refuses_another_set_of_columns(change: str):
+def test_the_schema_rejects_another_set_of_columns(change: str):
     normalised = normalise(_raw({}))
     changed = normalised.drop(columns="year") if change == "absent" else normalised.assign(surprise=1)
 

@@ -102,7 +102,7 @@ def test_policies_are_those_of_the_last_year_and_not_a_sum_over_years(book: duck
     assert report_of(book, year_to=2010).total["policies_at_end"].to_list() == [12]
 
 
-def test_filters_hold_for_every_figure(book: duckdb.DuckDBPyConnection):
+def test_filters_apply_to_every_figure(book: duckdb.DuckDBPyConnection):
     report = report_of(book, agency=[1], prod_line=["CL"], year_from=2011)
 
     assert report.frame["written_premium"].to_list() == report.total["written_premium"].to_list() == [200.2]
@@ -118,7 +118,7 @@ def test_filters_hold_for_every_figure(book: duckdb.DuckDBPyConnection):
         ((None, None), "all years"),
     ],
 )
-def test_the_years_are_told_in_words(years: tuple[int | None, int | None], words: str):
+def test_the_years_are_stated_in_words(years: tuple[int | None, int | None], words: str):
     assert period(Filters(year_from=years[0], year_to=years[1])) == words
 
 
@@ -163,7 +163,7 @@ def test_numbers_are_written_as_values_with_formats(book: duckdb.DuckDBPyConnect
     assert formats["Policies in force"] == "#,##0"
 
 
-def test_what_is_not_known_is_an_empty_cell(book: duckdb.DuckDBPyConnection):
+def test_an_unknown_figure_is_an_empty_cell(book: duckdb.DuckDBPyConnection):
     rows = {(row["Agency"], row["Product line"]): row for row in table_of(report_of(book))}
 
     assert rows[2, "CL"]["Premium the year before, USD"] is None
@@ -192,7 +192,7 @@ def test_columns_are_wide_enough_for_their_figures():
             assert len(shown) < sheet.column_dimensions[cell.column_letter].width
 
 
-def test_the_cover_tells_what_was_asked_and_where_it_comes_from(book: duckdb.DuckDBPyConnection):
+def test_the_cover_states_the_filters_and_the_source(book: duckdb.DuckDBPyConnection):
     texts = texts_of(opened(report_of(book, year_to=2011, agency=[1, 2], vendor=["unknown", "A"]))[COVER])
 
     for text in ("up to 2011", "Only agency", "1, 2", "unknown, A", "20260301T093012-abc", "2026-03-01 09:30 UTC"):
@@ -226,15 +226,15 @@ def test_the_notes_explain_what_is_missing(book: duckdb.DuckDBPyConnection):
 
     assert ("CL, commercial lines", "Premium the year before, USD", "not_reported", 1, 3) in rows
     texts = texts_of(opened(report_of(book))[NOTES])
-    assert "The source wrote its sentinel and does not say why." in texts
+    assert "The source wrote its sentinel without a reason." in texts
     assert "The data covers all twelve months of every year." in texts
 
 
-def test_the_notes_say_that_nothing_is_missing(book: duckdb.DuckDBPyConnection):
+def test_the_notes_state_that_nothing_is_missing(book: duckdb.DuckDBPyConnection):
     assert "Every row has all its figures." in texts_of(opened(report_of(book, agency=[1]))[NOTES])
 
 
-def test_short_years_are_told_on_cover_chart_and_notes():
+def test_short_years_are_on_cover_chart_and_notes():
     workbook = opened(report_of(marts_of([{"year": 2010}, {"year": 2011, "months": 5}])))
 
     assert "2011 (5 months)" in texts_of(workbook[COVER])
@@ -263,7 +263,7 @@ def test_the_same_report_gives_the_same_bytes_at_any_time(
     assert workbook_bytes(report_of(book, agency=[1])) != first
 
 
-def test_a_report_above_the_limit_names_the_format_to_ask_for(
+def test_a_report_above_the_limit_names_the_other_format(
     book: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     report = report_of(book)

@@ -1,4 +1,4 @@
-"""The seeds of agency segments agree: what a segment's text says is what its rules check."""
+"""The seeds of agency segments agree: the text of a segment states the conditions of its rules."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 {{ config(unique_key=['content_key', 'occurrence']) }}
--- n equal rows of one file are n registrations. Where files overlap the larger count holds, not the sum: the k-th equal
--- row of one file is the k-th of another, and the one that arrived first stands for both.
+-- n equal rows of one file are n registrations. Where files overlap, the larger count applies, not the sum: the k-th
+-- equal row of one file is the k-th of another, represented by the one that arrived first.
 with batches as (
     select batch_id as _batch_id, arrived_at
     from {{ source('ops', 'batches') }}

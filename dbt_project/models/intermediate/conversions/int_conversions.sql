@@ -1,5 +1,5 @@
 {{ config(materialized='view') }}
--- A view: what the mapping of pages and countries says now holds for every conversion, and no row has to be rewritten.
+-- A view: a change to the mapping of pages or countries applies to every conversion without rewriting rows.
 select
     conversions.conversion_id,
     conversions.session_id,

@@ -1,5 +1,5 @@
 {{ config(materialized='view') }}
--- A view: always in step with the conversions, and a batch of conversions costs nothing here.
+-- A view: always up to date with the conversions, at no cost per batch.
 with unmapped_codes as (
     select measurement_category, count(*) as conversion_ids, bool_or(is_scanner_traffic) as is_scanner_traffic
     from {{ ref('int_conversions') }}
@@ -7,7 +7,7 @@ with unmapped_codes as (
     group by measurement_category
 ),
 
--- A conversion that a file gives for two countries was read twice; the same rows sent again change no count.
+-- A conversion with two countries in a file counts twice; repeated rows change no count.
 read_conversions as (
     select distinct conversion_id, country_name, measurement_category
     from {{ ref('stg_conversions') }}

@@ -1,6 +1,6 @@
 {{ config(materialized='view') }}
--- Months are how much of the year a row covers, not which month. Single rows begin or end within the year, or err: what
--- most rows cover is how much of the year is in, and of equally many the more.
+-- months is the number of months that a row covers, not a month number. Single rows start or end within the year, or are
+-- wrong: the most frequent value is the coverage of the year, the larger one of ties.
 with counted as (
     select year, months, count(*) as rows
     from {{ ref('int_agency_performance_current') }}

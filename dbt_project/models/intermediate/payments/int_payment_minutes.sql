@@ -1,5 +1,5 @@
 {{ config(materialized='view') }}
--- A view of every day that has a file; fct_payment_minutes writes out the days that are new.
+-- A view of every day that has a file; fct_payment_minutes stores the new days.
 with days as (
     select distinct day from {{ ref('int_transactions_current') }}
 ),

@@ -1,5 +1,5 @@
 {{ config(unique_key='promo_code') }}
--- One file may give a code twice with different terms. Then the terms that promise least hold: a fixed amount before a
+-- A file may contain a code twice with different terms. Then the least generous terms apply: a fixed amount before a
 -- percentage, which has no bound, then the smaller value, then the higher minimum purchase.
 {{ current_version(
     staged=ref('stg_promo_codes'),

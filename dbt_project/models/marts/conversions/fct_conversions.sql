@@ -4,7 +4,7 @@
 -- depends_on: {{ source('frames', 'stg_country_names') }}
 {% if is_incremental() -%}
 with
--- What the rows say now against what the mapping says now: no need to know which batch changed the mapping.
+-- Compare the stored rows with the current mapping, whichever batch changed it.
 remapped_codes as (
     select measurement_category
     from (select distinct measurement_category, page_category from {{ this }}) as held
@@ -20,7 +20,7 @@ remapped_countries as (
 ),
 
 touched as (
-    -- A key touched by a new batch whose row does not hold stays as it is.
+    -- A key stays unchanged where the new batch does not have its current version.
     select conversion_id
     from {{ ref('int_conversions_current') }}
     where _batch_id in {{ unmodelled_batches('conversions') }}

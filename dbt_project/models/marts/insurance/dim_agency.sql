@@ -1,5 +1,5 @@
--- The attributes repeat on every row of an agency. Where rows contradict each other the latest year holds, else the
--- later file; all attributes come from one row, so that they fit together.
+-- The attributes repeat on every row of an agency. Where rows contradict each other, the latest year decides, else the
+-- later file; all attributes come from one row, so that they are consistent.
 with batches as (
     select batch_id as _batch_id, effective_date, arrived_at
     from {{ source('ops', 'batches') }}

@@ -1,6 +1,6 @@
--- What to do about each agency. It is judged by the last complete years, and its growth by their average year against
--- that of the complete years before; short years never count. docs/decisions/agency-segments.md has the reasons.
--- The seed agency_segment_rules has the thresholds, agency_segments what they mean.
+-- The segment of each agency, by the last complete years; growth compares their average year with the average of the
+-- complete years before; short years never count. See docs/decisions/agency-segments.md.
+-- The seed agency_segment_rules has the thresholds, agency_segments the actions.
 {% set years = 3 %}
 
 with complete_years as (
@@ -66,7 +66,7 @@ judged as (
     cross join windows
 ),
 
--- A rule holds where all of its conditions do, an empty one too; an agency takes the first segment with such a rule.
+-- A rule applies where all of its conditions do; empty ones always do. The first segment with such a rule is used.
 segmented as (
     select
         judged.*,

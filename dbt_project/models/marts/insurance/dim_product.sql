@@ -1,4 +1,4 @@
--- A product belongs to one line; should files disagree, the latest year says which.
+-- A product belongs to one line; where files disagree, the latest year decides.
 select
     prod_abbr,
     max_by(prod_line, (year, prod_line)) as prod_line,

@@ -1,7 +1,7 @@
 {{ config(materialized='view') }}
-{#- A view: it reads only what is contested, and no batch has to rebuild it. Where one business was built alone, the
-models of the others are not there yet and have nothing to say. #}
-{#- The keys of each domain's models stand in its macro `keys__<domain>`. #}
+{#- A view: it reads only conflicting keys, and no batch rebuilds it. Where one domain was built alone, the models of
+the others do not exist yet and are left out. #}
+{#- The keys of each domain's models are in its macro `keys__<domain>`. #}
 {%- set keys = {} -%}
 {%- for name in context.keys() | sort if name.startswith('keys__') -%}
 {%- do keys.update(context[name]()) -%}

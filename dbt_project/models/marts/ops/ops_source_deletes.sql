@@ -1,5 +1,5 @@
 {{ config(materialized='view') }}
--- Rows of marts stay when the source deletes them: who opened an account and left is evidence still.
+-- Rows of marts stay when the source deletes them: a closed account is still evidence.
 select
     dataset,
     key,

@@ -1,6 +1,6 @@
--- Today beside yesterday, last week and the averages. No column is taken at its word: each is first brought to the level
--- of today (the median over its busy hours of today by that column), and what is usual in an hour is the median of the
--- columns, so that one day that was itself out of the ordinary moves it little.
+-- Today against yesterday, last week and the averages. Each column is first scaled to the level of today (the median
+-- over its busy hours of today divided by that column). The usual level of an hour is the median of the columns, so that
+-- one anomalous day changes it little.
 {% set fewest_sales_for_level = 5 %}
 
 with long as (

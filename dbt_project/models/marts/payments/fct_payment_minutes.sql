@@ -5,7 +5,7 @@ with days as (
     {%- if is_incremental() %}
     where _batch_id in {{ unmodelled_batches('transactions') }}
     union
-    -- A status that is new adds a series to every day.
+    -- A new status adds a series to every day.
     select day
     from {{ this }}
     group by day

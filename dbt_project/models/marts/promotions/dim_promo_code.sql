@@ -1,4 +1,4 @@
--- Like the broker's rows: equal rows of overlapping files are counted once, so a file sent again changes no count.
+-- As for broker rows: equal rows of overlapping files count once, so that a repeated file changes no count.
 with rows_by_batch as (
     select promo_code, discount_type, discount_value, min_purchase_amount, _batch_id, count(*) as rows
     from {{ ref('stg_promo_codes') }}

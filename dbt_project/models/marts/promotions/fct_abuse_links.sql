@@ -1,5 +1,5 @@
 {{ config(tags=['results']) }}
--- What a pair shares is told by the keys that both have; a link may also stand on keys that are no longer shared alone.
+-- The shared keys of a pair; a link can also rest on keys that other accounts share by now.
 with shared as (
     select
         links.user_id,

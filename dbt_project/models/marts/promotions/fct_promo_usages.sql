@@ -1,4 +1,4 @@
--- Users and codes are unique in what is joined here, so a usage stays one row. A usage may come before its user.
+-- Users and codes are unique in the joined tables, so a usage stays one row. A usage can arrive before its user.
 select
     usages.user_id,
     usages.promo_code,

@@ -1,5 +1,5 @@
--- A session counts once, with its first conversion: rows of one session tend to share their score, so that counting them
--- all would take one person for many. Clicks of scanners are left out.
+-- A session counts once, with its first conversion: rows of one session tend to share their score, and counting them all
+-- would count one person several times. Conversions of scanners are excluded.
 {% set levels = {
     'country': "coalesce(country_iso2, '(unknown)')",
     'day': "strftime(created_at, '%Y-%m-%d')",
@@ -8,7 +8,7 @@
     'ui_element': "coalesce(ui_element, '(no element)')",
 } %}
 
-{#- The dimensions in which two conversions are equals: a page is not judged by its visitors' country. -#}
+{#- The dimensions that define equals: a page is not compared by its visitors' country. -#}
 {% set equals = {
     'country': ['device', 'page_category'],
     'day': ['device', 'country'],
@@ -17,7 +17,7 @@
     'ui_element': ['device', 'country'],
 } %}
 
-{#- By measure: which conversions count, and the value of each. -#}
+{#- By measure: the conversions that count, and their values. -#}
 {% set measures = {
     'match_rate': ("unmatched_reason is distinct from 'outside_time_span'", 'is_matched::int'),
     'important_share': ('is_matched and isfinite(important_score)', '(important_score > 0)::int'),
@@ -62,7 +62,7 @@ cells as (
         level_{{ equals[dimension] | join(' || chr(31) || level_') }} as stratum,
         count(*) filter (where is_first) as n,
         count(*) as rows,
-        {#- Sums of whole millionths: the same to the last digit in whatever order the rows come. #}
+        {#- Sums of whole millionths: identical to the last digit in any order of rows. #}
         {% for name, power in {'total': 1, 'squares': 2, 'cubes': 3}.items() -%}
         coalesce(sum(round(value ** {{ power }} * 1e6)::hugeint) filter (where is_first), 0)::double / 1e6 as {{ name }}
         {{- ',' if not loop.last }}

@@ -1,6 +1,6 @@
 {% set loaded = "(select coalesce(sum(loaded), 0) from " ~ source('ops', 'batches') ~ " where dataset = 'conversions')" -%}
 
-with clicks as (
+with all_conversions as (
     select * from {{ ref('int_conversions') }}
 ),
 
@@ -28,7 +28,7 @@ counts as (
             )
             from frequent_codes
         ) as example
-    from clicks
+    from all_conversions
     union all
     select
         1,
@@ -36,7 +36,7 @@ counts as (
         count(*) filter (where is_scanner_traffic),
         count(*),
         min(coalesce(ui_element, measurement_category)) filter (where is_scanner_traffic)
-    from clicks
+    from all_conversions
     union all
     select
         2,
@@ -47,7 +47,7 @@ counts as (
     from broker_rows
     union all
     select 3, 'repeated_ids', {{ loaded }} - count(*), {{ loaded }}, null
-    from clicks
+    from all_conversions
     union all
     select
         4,
@@ -55,7 +55,7 @@ counts as (
         count(*) filter (where country_iso2 is null),
         count(*),
         min(country_name) filter (where country_iso2 is null)
-    from clicks
+    from all_conversions
     union all
     select
         5,

@@ -1,4 +1,4 @@
--- Each side has all four steps, without a row too.
+-- Each side has all four steps, even without any row.
 {% set out_of_reach = ['outside_time_span', 'country_unknown', 'country_never_seen', 'partner_not_learned'] %}
 {% set steps = ['all', 'in_reach', 'with_candidate', 'matched'] %}
 

@@ -7,7 +7,7 @@ with pairs as (
 
 bins as (
     select
-        -- typed, because a table without a partner has no types
+        -- typed, as a table without a partner has no types
         bins.partner::varchar as partner,
         from_second::bigint as from_second,
         until_second::bigint as until_second,

@@ -1,4 +1,4 @@
--- A row that is in review has the outcome in_review.
+-- A row in review has the outcome in_review.
 with outcomes as (
     select 'clicks' as side, coalesce(unmatched_reason, 'matched') as outcome
     from {{ ref('conversion_journeys') }}

@@ -7,7 +7,7 @@
         end
 {%- endset -%}
 
--- Of the rows that matched conversions of one session only the first counts.
+-- Only the first row of the matched conversions of a session counts.
 with stated as (
     select broker_rows.*
     from {{ ref('int_broker_rows') }} as broker_rows

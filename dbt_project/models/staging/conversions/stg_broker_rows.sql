@@ -1,6 +1,6 @@
 with typed as (
     select
-        -- A column of the file, else what stands before two underscores in its name, else one partner for all.
+        -- The column of the file, else the part of its name before two underscores, else one partner for all.
         coalesce(
             lower(trim(partner)), nullif(lower(trim(regexp_extract(_source_file, '^(.+?)__', 1))), ''), 'broker'
         ) as partner,
@@ -20,7 +20,7 @@ with typed as (
 )
 
 select
-    -- Broker rows have no key: equal rows are told by their content, nulls apart from any text.
+    -- Broker rows have no key: equal rows are identified by content; null differs from any text.
     md5(row(partner, broker_at, residency_name, ip_name, important_score, important_score_missing_reason)::varchar)
         as content_key,
     *

@@ -6,7 +6,7 @@ select
     ui_element,
     contract.as_timestamp(created_at) as created_at,
     measurement_category,
-    -- No element or code of the site has quotes, brackets, semicolons, backslashes or SQL comments in it.
+    -- No element or code of the site contains quotes, brackets, semicolons, backslashes or SQL comments.
     regexp_matches(concat_ws(' ', ui_element, measurement_category), '[''"();\\]|/\*') as is_scanner_traffic,
     _batch_id,
     _source_file,

@@ -2,7 +2,7 @@ with typed as (
     select
         contract.as_timestamp("timestamp") as dated_at,
         contract.as_minute_of_day("time") as minute_of_undated_row,
-        -- A status that nobody knows yet is a series of its own, not an error.
+        -- An unknown status is a series of its own, not an error.
         lower(trim(status)) as status,
         contract.as_integer("count") as transaction_count,
         _batch_id,
