@@ -15,8 +15,8 @@ _INPUT = ", ".join([*AGENCY_PERFORMANCE.columns, "_batch_id", "_source_file", "_
 def stage_new_batches(connection: duckdb.DuckDBPyConnection, *, from_scratch: bool) -> int:
     """Normalise the batches that `staging.stg_agency_performance` lacks; return the number of rows added.
 
-    from_scratch: rebuild the table, for when the method has changed. Each batch is one transaction: a crash loses only the
-    current batch. Raises pandera's SchemaErrors where the result breaks its schema.
+    from_scratch: rebuild the table, because the method has changed. Each batch is one transaction: a crash loses only
+    the current batch. Raises pandera's SchemaErrors where the result breaks its schema.
     """
     declared = ", ".join(f"{name} {kind}" for name, kind in STAGING_COLUMNS.items())
     if from_scratch:
