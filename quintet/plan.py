@@ -110,7 +110,7 @@ def checked_code(home: Path, serving: Path, select: str | None) -> str | None:
     """
     file = home / _CHECKED
     checked = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    if checked.get("snapshot") != _name_of_current(serving):
+    if not checked or checked["snapshot"] != _name_of_current(serving):
         return None
     code = checked["codes"].get(select or "")
     return None if code is None else str(code)

@@ -149,6 +149,7 @@ def test_another_code_version_that_rebuilds_nothing_is_no_work(raw: Path, tmp_pa
 
 
 def test_a_checked_code_version_counts_for_its_snapshot_and_domain_alone(tmp_path: Path):
+    assert checked_code(tmp_path, tmp_path / "serving", None) is None
     serving = publish_by_hand(tmp_path, KNOWN)
     note_checked_code(tmp_path, serving, None, "new")
     note_checked_code(tmp_path, serving, "lending", "newer")
