@@ -26,7 +26,7 @@ _TAGS = {DOMAIN_TAG: "conversions"}
             owners=OWNERS,
             kinds={"typst", "pdf"},
             freshness_policy=DAILY,
-            code_version=code_version("quintet.conversions.reports", "quintet.conversions.pipeline_worlds"),
+            code_version=code_version("quintet.conversions.insights_report", "quintet.conversions.pipeline_report"),
         )
         for name, description in (
             ("conversions_insights", "The outcome of the conversions, their scores, and the quality of the matches."),
@@ -42,8 +42,9 @@ def conversions_pdfs(
 ) -> tuple[dg.MaterializeResult, ...]:
     """Write both reports from the analysis of the run."""
     from quintet.conversions.analysis_tables import read_analysis
+    from quintet.conversions.insights_report import insights_report
+    from quintet.conversions.pipeline_report import pipeline_report
     from quintet.conversions.pipeline_worlds import pipeline_figures
-    from quintet.conversions.reports import insights_report, pipeline_report
     from quintet.presentation.report import write_pdf
 
     changes, matchers = pipeline_figures(models / EVALUATIONS)

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from quintet.payments.live import Listener, MonitorService
 from quintet.payments.service import PaymentsService
-from quintet.web.routes.payments import MOST_ITEMS
+from quintet.web.routes.payments_models import MOST_ITEMS
 from tests.unit.payments.teams import receiving
 from tests.waiting import LONG_SECONDS, wait_until
 from tests.web.payments import DAY, TRANSACTIONS, minute, send

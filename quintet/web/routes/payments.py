@@ -5,38 +5,40 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import duckdb
 from fastapi import Body, Path, Query, Request
 from pydantic import (
-    AliasChoices,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    TypeAdapter,
     ValidationError,
-    field_validator,
-    model_validator,
 )
 from sse_starlette import EventSourceResponse
 from starlette.responses import JSONResponse, Response
 
 from quintet.payments import store as payment_store
-from quintet.payments.auth_codes import status_of
-from quintet.payments.detector import LARGEST_COUNT
 from quintet.payments.incidents import WITHDRAWN, Incident, to_datetime, to_minute
 from quintet.payments.live import MonitorService, as_json, incident_as_json, moment
 from quintet.payments.monitor import AHEAD, Item, Verdict, is_ahead, point_of
 from quintet.payments.service import PaymentsService
 from quintet.warehouse.snapshot import NoSnapshotError, records
-from quintet.web.paging import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
 from quintet.web.problems import Fault, ProblemError
+from quintet.web.routes.payments_models import (
+    BODY,
+    EARLIEST,
+    ITEMS,
+    MOST_ITEMS,
+    Acknowledged,
+    IncidentId,
+    IncidentPage,
+    IncidentQuery,
+    MinuteQuery,
+    PointPage,
+    Recommendations,
+    SilencePage,
+    SilenceRequest,
+    SilenceRow,
+)
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
 
@@ -45,276 +47,8 @@ writing = guarded_router("payments:write", prefix="/v1/payments", tags=["payment
 handling = guarded_router("payments:handle", prefix="/v1/payments", tags=["payments"])
 FIRST_ROUTERS, ROUTERS = (writing,), (router, handling)
 
-MOST_ITEMS = 10_000
-"""The most items of one request."""
-
-LONGEST_SILENCE = dt.timedelta(days=30)
-
-_EARLIEST = dt.datetime(2000, 1, 1)
 _MOST_FAULTS = 20
-_MINUTE_OF_DAY = re.compile(r"(\d{1,2})(?:h ?|:)(\d{2})")
 _PING_SECONDS = 15
-
-Text = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .-]*$")]
-Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT, strict=True)]
-
-
-def _written_out(value: Any) -> Any:
-    """Refuse a bare number, which pydantic would read as seconds since 1970."""
-    if isinstance(value, int | float) or (isinstance(value, str) and "-" not in value.strip()[1:]):
-        raise ValueError("write a time like 2024-01-01T14:31:00Z, a day like 2024-01-01")
-    return value
-
-
-Moment = Annotated[dt.datetime, BeforeValidator(_written_out)]
-Day = Annotated[dt.date, BeforeValidator(_written_out)]
-
-
-class _Timed(BaseModel):
-    """An item with the minute it belongs to."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    minute_at: Annotated[str, Field(min_length=4, max_length=40)] = Field(
-        validation_alias=AliasChoices("minute_at", "timestamp", "time"),
-        description="The minute, or a time in it: ISO 8601, UTC without a zone. Or `14h 31` of `day`.",
-        examples=["2024-01-01T14:31:00Z"],
-    )
-    day: Day | None = Field(None, description="The day of a minute like `14h 31`, UTC.", examples=["2024-01-01"])
-
-    def minute(self) -> int:
-        """Return the minutes since 1970. Raises ValueError for an invalid minute."""
-        found = _MINUTE_OF_DAY.fullmatch(self.minute_at.strip())
-        if found:
-            hour, minute = int(found[1]), int(found[2])
-            if hour > 23 or minute > 59:
-                raise ValueError(f"{self.minute_at!r} is not a minute of a day; write 00h 00 to 23h 59")
-            if self.day is None:
-                raise ValueError(f"{self.minute_at!r} needs `day` as well, like 2024-01-01")
-            return to_minute(dt.datetime.combine(self.day, dt.time(hour, minute)))
-        try:
-            at = dt.datetime.fromisoformat(self.minute_at.strip())
-            return to_minute(at)
-        except (ValueError, OverflowError):
-            raise ValueError(f"{self.minute_at!r} is not a time; write one like 2024-01-01T14:31:00Z") from None
-
-    @model_validator(mode="after")
-    def _has_minute(self) -> _Timed:
-        if self.minute() < to_minute(_EARLIEST):
-            raise ValueError(f"{self.minute_at!r} is before the year 2000")
-        return self
-
-
-class MinuteCount(_Timed):
-    """The count of transactions of a status in a minute. If it is sent again, the last count replaces it."""
-
-    status: Text = Field(description="approved, denied, failed or another; a new one gets a series of its own.")
-    count: Count = Field(description="Transactions in the whole minute.", examples=[12])
-
-    def item(self) -> Item:
-        """Return the item in the monitor's form."""
-        return Item(self.minute(), self.status.strip().lower(), self.count)
-
-
-class Transaction(_Timed):
-    """One transaction. Sent again with the same id and status, it counts once."""
-
-    transaction_id: Annotated[str, Field(min_length=1, max_length=100)] = Field(description="The sender's id.")
-    status: Text | None = Field(None, description="Its status; send it or `auth_code`.")
-    auth_code: str | None = Field(
-        None, description="ISO 8583 action code: 00 is approved, 91 failed, 51 denied.", pattern=r"^[0-9A-Z]{2}$"
-    )
-
-    @field_validator("auth_code")
-    @classmethod
-    def _is_code(cls, code: str | None) -> str | None:
-        if code is not None:
-            status_of(code)
-        return code
-
-    @model_validator(mode="after")
-    def _has_one(self) -> Transaction:
-        if (self.status is None) == (self.auth_code is None):
-            raise ValueError("send either status or auth_code")
-        return self
-
-    def item(self) -> Item:
-        """Return the item in the monitor's form."""
-        status = status_of(self.auth_code) if self.auth_code else (self.status or "").strip().lower()
-        return Item(self.minute(), status, 1, self.transaction_id)
-
-
-def _kind(value: Any) -> str:
-    has_id = "transaction_id" in value if isinstance(value, dict) else isinstance(value, Transaction)
-    return "transaction" if has_id else "minute count"
-
-
-AnyItem = Annotated[
-    Annotated[MinuteCount, Tag("minute count")] | Annotated[Transaction, Tag("transaction")], Discriminator(_kind)
-]
-
-
-_ITEMS: TypeAdapter[list[MinuteCount | Transaction]] = TypeAdapter(list[AnyItem])
-
-
-_LIST = {
-    "type": "array",
-    "minItems": 1,
-    "maxItems": MOST_ITEMS,
-    "items": {"anyOf": [MinuteCount.model_json_schema(), Transaction.model_json_schema()]},
-}
-_BODY = {
-    "anyOf": [
-        *_LIST["items"]["anyOf"],  # type: ignore[index]
-        _LIST,
-        {"type": "object", "properties": {"items": _LIST}, "required": ["items"], "additionalProperties": False},
-    ]
-}
-
-
-class Recommendation(BaseModel):
-    """The recommendation for one item."""
-
-    series: str
-    minute_at: str
-    recommendation: Literal["alert", "ok"]
-    reason: str
-    is_accepted: bool = Field(description="False if the minute was already closed.")
-    scored_minute_at: str | None = Field(description="The scored minute; earlier while the item's is incomplete.")
-    score: float | None = Field(description="Minus the decimal logarithm of the probability of the observed count.")
-    expected: float | None
-    observed: int | None
-    window_minutes: int | None
-    rule: str | None
-    incident_id: str | None
-
-
-class Recommendations(BaseModel):
-    """The recommendations in the order of the items."""
-
-    items: list[Recommendation]
-    alerts: int = Field(description="How many of the items recommend an alert.")
-    unknown_statuses: list[str] = Field(description="Unknown statuses among the items; each is a series of its own.")
-
-
-class IncidentQuery(BaseModel):
-    """Filters of incidents."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    source: Literal["all", "live", "batch"] = Field(
-        "all", description="`live`: from items sent to the service; `batch`: from files; `all`: both, each once."
-    )
-    state: Literal["any", "firing", "resolved", "withdrawn"] = Field(
-        "any", description="`any` omits incidents that late counts withdrew."
-    )
-    page_size: int = Field(DEFAULT_PAGE_SIZE, ge=1, le=LARGEST_PAGE_SIZE, description="Maximum number of items.")
-    page_token: str | None = Field(None, max_length=4_000, description="`next_page_token` of the previous page.")
-
-
-class IncidentRow(BaseModel):
-    """An incident; ended_at is null while it is open."""
-
-    model_config = ConfigDict(extra="allow")
-
-    incident_id: str
-    source: Literal["live", "batch"]
-    series: str
-    state: str
-    severity: str
-    started_at: str
-    detected_at: str
-    ended_at: str | None
-    rule: str
-    reason: str
-    acknowledged_at: str | None
-    acknowledged_by: str | None
-
-
-class IncidentPage(BaseModel):
-    """Incidents, the last one first."""
-
-    items: list[IncidentRow]
-    next_page_token: str | None
-    snapshot: str | None = Field(description="The snapshot of the incidents from files; null if none is published.")
-
-
-class MinuteQuery(BaseModel):
-    """Filters of points."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    source: Literal["live", "batch"] = Field("live", description="From items sent to the service, or from files.")
-    series: list[Text] = Field(default_factory=list, max_length=40, description="Statuses, `volume` or `feed`.")
-    since: Moment | None = Field(None, description="First minute, included; UTC without a zone.")
-    until: Moment | None = Field(None, description="End, excluded.")
-    page_size: int = Field(DEFAULT_PAGE_SIZE, ge=1, le=LARGEST_PAGE_SIZE, description="Maximum number of items.")
-    page_token: str | None = Field(None, max_length=4_000, description="`next_page_token` of the previous page.")
-
-
-class PointRow(BaseModel):
-    """One minute of a series."""
-
-    series: str
-    minute_at: str
-    score: float
-    expected: float
-    observed: int
-    window_minutes: int
-    minute_count: int
-    lower: float
-    upper: float
-    rule: str | None
-    is_anomalous: bool
-    reason: str | None
-
-
-class PointPage(BaseModel):
-    """Points by minute and series."""
-
-    items: list[PointRow]
-    next_page_token: str | None
-    snapshot: str | None
-
-
-class SilenceRequest(BaseModel):
-    """A series to silence, and for how long."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    series: Text | None = Field(None, description="A status, `volume` or `feed`; null for all.")
-    minutes: int = Field(ge=1, le=int(LONGEST_SILENCE.total_seconds() // 60), description="How long, from now.")
-    comment: str = Field("", max_length=300)
-
-
-class SilenceRow(BaseModel):
-    """A silence."""
-
-    silence_id: int
-    series: str | None
-    starts_at: str
-    expires_at: str
-    created_by: str
-    comment: str
-
-
-class SilencePage(BaseModel):
-    """The active silences, by their end."""
-
-    items: list[SilenceRow]
-    next_page_token: None
-    snapshot: None
-
-
-class Acknowledged(BaseModel):
-    """Who acknowledged an incident, and when."""
-
-    incident_id: str
-    acknowledged_at: str
-    acknowledged_by: str
-
-
-IncidentId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")]
 
 
 def items_of(body: Any, now: dt.datetime) -> list[Item]:
@@ -327,7 +61,7 @@ def items_of(body: Any, now: dt.datetime) -> list[Item]:
     if not given:
         raise ProblemError(422, "the list is empty; send at least one item")
     try:
-        items = [one.item() for one in _ITEMS.validate_python(given)]
+        items = [one.item() for one in ITEMS.validate_python(given)]
     except ValidationError as error:
         faults = [
             Fault(where=".".join(["body", *(str(part) for part in found["loc"])]), what=found["msg"])
@@ -378,7 +112,7 @@ async def _json_body(request: Request) -> Any:
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": _BODY,
+                    "schema": BODY,
                     "examples": {
                         "a minute": {
                             "value": {
@@ -490,7 +224,7 @@ def minutes(request: Request, query: Annotated[MinuteQuery, Query()]) -> Respons
     service = service_of(request)
     question = {"route": request.url.path, **query.model_dump(mode="json", exclude={"page_size", "page_token"})}
     after = service.tokens.read(question, query.page_token)
-    since = _minute_of(query.since, to_minute(_EARLIEST))
+    since = _minute_of(query.since, to_minute(EARLIEST))
     until = _minute_of(query.until, to_minute(dt.datetime(2200, 1, 1)))
     snapshot_id = None
     if query.source == "live":

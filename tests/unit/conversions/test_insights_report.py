@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from quintet.conversions.analysis import analyse
-from quintet.conversions.reports import insights_report, pipeline_report
+from quintet.conversions.insights_report import insights_report
+from quintet.conversions.pipeline_report import pipeline_report
 from quintet.presentation.report import Chart, Points, Report, Section, Table, Text, Tiles, pdf
 from tests.unit.conversions.journeys import CHANGES, MATCHERS, every_count, make_clicks, open_reported_snapshot
 
