@@ -81,12 +81,12 @@ def _day(number: int | None) -> dt.date | None:
 def state_of(registry: ModelRegistry) -> pd.DataFrame:
     """Return all models of the registry, the latest first: version, state, trained_at, why, sha256, ended_loans."""
     current, challenger = registry.current(), registry.challenger()
-    states = {named.version: state for named, state in ((challenger, "in shadow"), (current, "in force")) if named}
+    states = {named.version: state for named, state in ((challenger, "in shadow"), (current, "active")) if named}
     before = set(registry.used_before())
     rows = [
         {
             "version": version.version,
-            "state": states.get(version.version, "was in force" if version.version in before else "kept"),
+            "state": states.get(version.version, "was active" if version.version in before else "kept"),
             "trained_at": version.trained_at,
             "why": version.reason,
             "sha256": version.sha256,

@@ -41,7 +41,7 @@ def test_the_list_shows_the_active_model_and_the_challenger(home: Path, capsys: 
     shown = capsys.readouterr().out
     for version in _models(home).versions():
         assert version.version[:12] in shown
-    assert "in force" in shown
+    assert "active" in shown
     assert "in shadow" in shown
 
 

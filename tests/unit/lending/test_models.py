@@ -42,7 +42,7 @@ def test_the_first_model_is_activated_and_the_other_kind_runs_in_shadow(
     in_force = active_model(kept)
     assert in_force == _trained(run).model
     assert state_of(kept).set_index("version")["state"].to_dict() == {
-        current.version: "in force",
+        current.version: "active",
         challenger.version: "in shadow",
     }
 
