@@ -81,11 +81,11 @@ def premium_forecast(context: dg.AssetExecutionContext, warehouse: Warehouse) ->
     owners=OWNERS,
     kinds={"excel", "csv"},
     freshness_policy=DAILY,
-    code_version=code_version("quintet.insurance.premium_report"),
+    code_version=code_version("quintet.insurance.premium_workbook"),
 )
 def premium_reports(warehouse: Warehouse, reports: dg.ResourceParam[Path]) -> dg.MaterializeResult:
     """Write the report from the published snapshot."""
-    from quintet.insurance.premium_report import write_premium_report
+    from quintet.insurance.premium_workbook import write_premium_report
 
     with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
         snapshot_id, published_at = snapshot.execute(

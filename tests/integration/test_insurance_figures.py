@@ -13,7 +13,8 @@ import openpyxl
 import pytest
 
 from quintet.insurance.performance import MEASURES, PIVOTS, Filters, detail_page, summary_frame, summary_page
-from quintet.insurance.premium_report import ALL_LINES, COVER, TABLE, premium_report, write_csv, write_workbook
+from quintet.insurance.premium_report import premium_report, write_csv
+from quintet.insurance.premium_workbook import ALL_LINES, COVER, TABLE, write_workbook
 from quintet.warehouse.snapshot import open_snapshot
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from quintet.insurance.performance import (
     segment_page,
     summary_page,
 )
-from quintet.insurance.premium_report import ReportTooLargeError, period, premium_report, write_csv, write_workbook
+from quintet.insurance.premium_report import period, premium_report, write_csv
+from quintet.insurance.premium_workbook import ReportTooLargeError, write_workbook
 from quintet.insurance.report_runs import ReportRun, record_report_run
 from quintet.web.lists import Listed, Page, PageQuery, answer_list, split_values
 from quintet.web.problems import Fault, ProblemError

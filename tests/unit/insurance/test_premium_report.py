@@ -17,19 +17,17 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
-from quintet.insurance import premium_report as module
+from quintet.insurance import premium_report as report_module
+from quintet.insurance import premium_workbook as workbook_module
 from quintet.insurance.performance import Filters, QueryError
-from quintet.insurance.premium_report import (
+from quintet.insurance.premium_report import PremiumReport, period, premium_report, write_csv
+from quintet.insurance.premium_workbook import (
     ALL_LINES,
     CHARTS,
     COVER,
     NOTES,
     TABLE,
-    PremiumReport,
     ReportTooLargeError,
-    period,
-    premium_report,
-    write_csv,
     write_premium_report,
     write_workbook,
 )
@@ -267,7 +265,7 @@ def test_a_report_above_the_limit_names_the_other_format(
     book: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     report = report_of(book)
-    monkeypatch.setattr(module, "WORKBOOK_ROWS", len(report.frame) - 1)
+    monkeypatch.setattr(workbook_module, "WORKBOOK_ROWS", len(report.frame) - 1)
 
     with pytest.raises(ReportTooLargeError, match=r"3 rows.*format=csv"):
         write_workbook(report, tmp_path / "report.xlsx")
@@ -276,7 +274,7 @@ def test_a_report_above_the_limit_names_the_other_format(
 
 def test_a_report_at_the_limit_is_written(book: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch):
     report = report_of(book)
-    monkeypatch.setattr(module, "WORKBOOK_ROWS", len(report.frame))
+    monkeypatch.setattr(workbook_module, "WORKBOOK_ROWS", len(report.frame))
 
     assert workbook_bytes(report).startswith(b"PK")
 
@@ -328,7 +326,7 @@ def test_csv_adds_up_to_the_last_decimal(rows: list[dict[str, Any]]):
 
 def test_csv_comes_in_chunks_of_whole_lines(book: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch):
     whole = b"".join(write_csv(book, Filters()))
-    monkeypatch.setattr(module, "_CSV_PAGE_ROWS", 2)
+    monkeypatch.setattr(report_module, "_CSV_PAGE_ROWS", 2)
 
     chunks = write_csv(book, Filters())
 
@@ -369,7 +367,7 @@ def test_files_are_named_by_their_years_and_replaced_by_the_next_report(
 def test_a_report_too_large_for_a_workbook_is_written_as_csv_alone(
     book: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    monkeypatch.setattr(module, "WORKBOOK_ROWS", 1)
+    monkeypatch.setattr(workbook_module, "WORKBOOK_ROWS", 1)
 
     assert [path.suffix for path in written_to(tmp_path, book)] == [".csv"]
 
@@ -383,7 +381,7 @@ def test_a_failure_while_writing_leaves_the_earlier_file(
         file.write(b"half a")
         raise OSError("disk full")
 
-    monkeypatch.setattr(module, "write_workbook", fail)
+    monkeypatch.setattr(workbook_module, "write_workbook", fail)
 
     with pytest.raises(OSError, match="disk full"):
         written_to(tmp_path, book)
