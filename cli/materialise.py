@@ -45,16 +45,15 @@ def load_assets(settings: Settings, plan: Plan, select: str | None) -> PlannedAs
     if plan.is_full:
         selection = domain_selection(select) if select else dg.AssetSelection.all().materializable()
         return PlannedAssets(job, sorted(selection.resolve(graph)))
+    asked = (domain_selection(select) if select else dg.AssetSelection.all()).resolve(graph)
     specs, stale = definitions.resolve_all_asset_specs(), set()
     if plan.code_has_changed:
         with open_instance() as instance:
-            stale = stale_assets(versions_of(specs), instance)
+            stale = stale_assets(versions_of(specs), instance) & asked
     begun = {*stale, *(raw_key(name) for name in plan.new_files), *(dg.AssetKey(path) for path in plan.also)}
     groups = {spec.key: spec.group_name for spec in specs}
     selected = changes_selection(groups, begun).resolve(graph) if begun else set()
-    if select:
-        selected &= domain_selection(select).resolve(graph)
-    return PlannedAssets(job, sorted(selected), len(stale & selected))
+    return PlannedAssets(job, sorted(selected & asked), len(stale))
 
 
 def materialise(assets: PlannedAssets, console: Console, train: str | None = None) -> bool:

@@ -323,7 +323,7 @@ FAULTS = [
     ),
 ]
 
-_UNIT_TEST = "a_short_year_says_how_many_months_it_covers"
+_UNIT_TEST = "a_short_year_has_its_months_in_its_label"
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def test_filters_may_be_repeated_or_separated_by_commas(client: TestClient) -> N
         ("page_size=1001", "less than or equal to 1000"),
         ("page_token=made-up", "page_token does not belong to this query"),
         ("state=", "at least 1 character"),
-        ("group_by=year,year", "more than once"),
+        ("group_by=year,year", "is repeated"),
     ],
 )
 def test_an_invalid_query_says_why(client: TestClient, query: str, detail: str) -> None:

@@ -116,7 +116,7 @@ def test_the_pages_say_why_no_model_could_be_trained(own_home: Path, path: str) 
     page = TestClient(app, headers=ADMIN | HTML, raise_server_exceptions=False).get(path)
     assert page.status_code == 200
     assert "No scoring model yet" in page.text
-    assert re.search(r"\d+ loans before [0-9-]+ were not repaid; 50 are needed", page.text)
+    assert re.search(r"\d+ loans before [0-9-]+ were not repaid; training needs 50", page.text)
 
 
 @pytest.mark.parametrize("path", [MODEL_PATH, WHAT_IF_PATH])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from quintet.payments.__main__ import replay
+from quintet.payments.__main__ import send_minutes
 from quintet.state.keys import create_key
 from tests.web.payments import minute, send
 from tests.web.service import ADMIN, build_app
@@ -108,7 +108,7 @@ def test_a_reader_who_may_not_handle_sees_no_forms(burst: TestClient) -> None:
 
 def test_a_sent_file_fills_the_page(empty: TestClient) -> None:
     minutes = [(str(number), minute(number)) for number in range(30)]
-    answers = list(replay(minutes, 0, lambda items: send(empty, items)))
+    answers = list(send_minutes(minutes, 0, lambda items: send(empty, items)))
 
     assert len(answers) == 3
     assert "100 approved transactions at 12:29 UTC" in empty.get("/payments").text
