@@ -32,6 +32,7 @@ from quintet.samples.lending_dump import plain_dump
 from quintet.settings import Settings, load_settings
 from quintet.state.features import FeatureStore
 from tests.lending.plain import values_by_sql
+from tests.postgres import drop_slots
 from tests.waiting import LONG_SECONDS
 
 _BOOK = make_book(LendingWorld(clients=120), 7)
@@ -69,7 +70,7 @@ def settings(server: EmbeddedPostgres, home: Path, tmp_path: Path) -> Iterator[S
                 "QUINTET_OBJECT_STORE_URL": f"file://{tmp_path}/log",
             }
         )
-        admin.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active")
+        drop_slots(admin)
         admin.execute("drop database trial with (force)")
 
 

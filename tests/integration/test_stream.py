@@ -42,6 +42,7 @@ from quintet.samples.lending_dump import load_book
 from quintet.samples.lending_traffic import Traffic
 from quintet.state.features import Draft, FeatureStore
 from tests.lending.plain import values_by_sql
+from tests.postgres import drop_slots
 from tests.waiting import LONG_SECONDS, wait_until
 
 _TODAY = date(2020, 8, 24)
@@ -75,8 +76,7 @@ def url(server: EmbeddedPostgres) -> Iterator[str]:
         connection.execute("create database trial template template_book")
         yield server.url.rsplit("/", 1)[0] + "/trial"
         connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = 'trial'")
-        wait_until(lambda: not connection.execute("select 1 from pg_replication_slots where active").fetchone())
-        connection.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
+        drop_slots(connection)
         connection.execute("drop database trial")
 
 
