@@ -12,7 +12,7 @@ from assets.tables import results, row_counts, table_specs
 from quintet.change_log.lake import compact, expire, read_manifest
 from quintet.change_log.place import last_day, latest_log
 from quintet.code_version import code_version
-from quintet.lending.feature_registry import feature_modules, features
+from quintet.lending.feature_registry import features
 from quintet.lending.inbox import INBOX
 from quintet.lending.tables import (
     CLIENT_FEATURES,
@@ -49,7 +49,7 @@ _MODEL_DESCRIPTIONS = {
 _SHARED: dict[str, Any] = {"group_name": "lending", "owners": OWNERS, "freshness_policy": DAILY}
 
 
-_FROM_LOG = ["quintet.lending.tables", *feature_modules()]
+_FROM_LOG = ["quintet.lending.tables", "quintet.lending.feature_registry"]
 
 LOAN_BOOK_INBOX = dg.AssetSpec(
     key=INBOX_KEY,

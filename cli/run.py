@@ -55,13 +55,13 @@ def run(select: str | None = None, train: str | None = None, is_brief: bool = Fa
     datasets = [dataset for dataset in DATASETS.values() if select in (None, dataset.domain)]
     began = time.monotonic()
     with _alone(settings.home):
+        code = project_code_version(PROJECT, settings)
         also = _changes_without_a_file(settings) if select in (None, "promotions") else {}
         if select is None:
             also |= changes_of_the_loan_book(settings)
         if train:
             plan = Plan({}, is_full=True, reason=f"retraining the models of {train}")
         elif datasets:
-            code = project_code_version(PROJECT, settings)
             checked = checked_code(settings.home, settings.serving, select)
             plan = make_plan(settings.raw, datasets, settings.serving, code, also, checked)
         else:
@@ -72,7 +72,7 @@ def run(select: str | None = None, train: str | None = None, is_brief: bool = Fa
         _CONSOLE.print(f"{plan.reason}: {doing}")
         succeeded = _materialise(settings, plan, select, train) if plan.has_work else True
         if succeeded and plan.has_work:
-            note_checked_code(settings.home, settings.serving, select, project_code_version(PROJECT, settings))
+            note_checked_code(settings.home, settings.serving, select, code)
     if is_brief:
         return 0 if succeeded else 1
     try:

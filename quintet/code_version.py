@@ -52,12 +52,13 @@ def digest_of(files: Iterable[Path], project: Path, versions: Iterable[str] = ()
 def _closure(modules: Iterable[str], project: Path) -> set[Path]:
     """Return the files of the modules and of all `quintet` modules that they import, directly or indirectly."""
     found: set[Path] = set()
-    waiting = [_path_of(name, project) for name in modules]
+    waiting = [path for name in modules for path in _paths_of(name, project)]
     while waiting:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += [_path_of(name, project) for name in _imports(path) if name.split(".")[0] == _PRODUCT]
+            names = (name for name in _imports(path) if name.split(".")[0] == _PRODUCT)
+            waiting += [other for name in names for other in _paths_of(name, project)]
     return found
 
 
@@ -89,11 +90,19 @@ def _imports(path: Path) -> frozenset[str]:
 
 def _imported(source: str) -> Iterator[str]:
     for module, names in _FROM.findall(source):
-        yield module
         if module.split(".")[0] == _PRODUCT:
             yield from (f"{module}.{name}" for name in _NAME.findall(names))
+        else:
+            yield module
     for modules in _IMPORT.findall(source):
         yield from (name.strip() for name in modules.split(","))
+
+
+def _paths_of(module: str, project: Path) -> list[Path]:
+    """Return the file of a module; for a package, all files in it: who imports a package looks for modules in it."""
+    path = _path_of(module, project)
+    is_package = path == project.joinpath(*module.split("."), "__init__.py")
+    return sorted(path.parent.rglob("*.py")) if is_package else [path]
 
 
 def _path_of(module: str, project: Path) -> Path:

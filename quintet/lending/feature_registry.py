@@ -18,18 +18,13 @@ class FeatureError(ValueError):
     """A feature's file is invalid; the message names it and the fix."""
 
 
-def feature_modules() -> list[str]:
-    """Return the names of the modules of all features."""
-    return [f"{package.__name__}.{module.name}" for module in pkgutil.iter_modules(package.__path__)]
-
-
 @cache
 def features() -> tuple[Feature, ...]:
     """Return all features by name. Raises FeatureError for a file without a feature or with another name than it."""
     found = []
-    for module in feature_modules():
-        name = module.rpartition(".")[2]
-        feature = getattr(importlib.import_module(module), "FEATURE", None)
+    for module in pkgutil.iter_modules(package.__path__):
+        name = module.name
+        feature = getattr(importlib.import_module(f"{package.__name__}.{name}"), "FEATURE", None)
         if not isinstance(feature, Feature):
             raise FeatureError(f"features/{name}.py has no FEATURE; add one of type Feature")
         if feature.name != name:
