@@ -7,7 +7,7 @@ import dagster as dg
 import duckdb
 
 from quintet.domains import DATASETS
-from quintet.warehouse.ledger import built_versions, set_built
+from quintet.warehouse.built import built_versions, set_built
 
 
 @contextmanager

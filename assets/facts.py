@@ -7,8 +7,8 @@ import datetime as dt
 
 import dagster as dg
 
-from quintet.warehouse.checks import CheckOutcome
-from quintet.warehouse.contract import Dataset
+from quintet.ingest.checks import CheckOutcome
+from quintet.ingest.contract import Dataset
 
 OWNERS = ["team:data"]
 

@@ -12,10 +12,10 @@ from assets.facts import DAILY, OWNERS, check_result, column_schema
 from assets.postgres_extract import SOURCE, SOURCED
 from quintet.code_version import code_version
 from quintet.domains import DATASETS
-from quintet.warehouse.checks import CheckOutcome, check_reconciliation, check_schema
-from quintet.warehouse.contract import Dataset
-from quintet.warehouse.ledger import loaded_batches
-from quintet.warehouse.load import Outcome, load_files
+from quintet.ingest.batches import loaded_batches
+from quintet.ingest.checks import CheckOutcome, check_reconciliation, check_schema
+from quintet.ingest.contract import Dataset
+from quintet.ingest.load import Outcome, load_files
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.warehouse import POOL, Warehouse
@@ -65,7 +65,7 @@ def build_ingest_asset(dataset: Dataset) -> dg.AssetsDefinition:
         kinds={"duckdb"},
         pool=POOL,
         freshness_policy=DAILY,
-        code_version=code_version("quintet.warehouse.load", f"quintet.{dataset.domain}.contract"),
+        code_version=code_version("quintet.ingest.load", f"quintet.{dataset.domain}.contract"),
         metadata={"dagster/column_schema": column_schema(dataset), "dagster/table_name": f"raw.{dataset.name}"},
         check_specs=[
             dg.AssetCheckSpec("schema", asset=key, blocking=True, description="Columns and rows fit the contract."),

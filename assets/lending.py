@@ -12,6 +12,7 @@ from assets.tables import results, row_counts, table_specs
 from quintet.change_log.lake import compact, expire, read_manifest
 from quintet.change_log.place import last_day, latest_log
 from quintet.code_version import code_version
+from quintet.ingest.batches import loaded_contents, record_file
 from quintet.lending.feature_registry import features
 from quintet.lending.inbox import INBOX
 from quintet.lending.tables import (
@@ -24,7 +25,6 @@ from quintet.lending.tables import (
     write_training_set,
 )
 from quintet.settings import Settings
-from quintet.warehouse.ledger import loaded_contents, record_file
 from resources.clock import Clock
 from resources.warehouse import POOL, Warehouse
 

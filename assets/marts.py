@@ -10,7 +10,8 @@ import dagster as dg
 from assets.build import datasets_fully_built
 from assets.facts import DAILY, OWNERS
 from assets.versions import model_versions, versions_of
-from quintet.warehouse.ledger import built_versions, loaded_batches, mark_modelled, set_built
+from quintet.ingest.batches import loaded_batches, mark_modelled
+from quintet.warehouse.built import built_versions, set_built
 from resources.clock import Clock
 from resources.dagster_dbt import DagsterDbtTranslator, dbt_assets
 from resources.dbt import Dbt

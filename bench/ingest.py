@@ -24,12 +24,13 @@ from bench.measure import PROJECT, Line, MissingError, in_turns, median_ratio, o
 from bench.serve import add_home, run_environment
 from quintet.conversions.spellings import resolve_new_spellings
 from quintet.domains import DATASETS
+from quintet.ingest.batches import loaded_batches, mark_modelled
+from quintet.ingest.inbox import list_inbox
+from quintet.ingest.load import load_files
+from quintet.ingest.raw_tables import prepare
 from quintet.samples.conversions import BrokerWorld, ClicksWorld, sample_of
 from quintet.samples.write import write_inboxes
-from quintet.warehouse.database import open_warehouse, prepare
-from quintet.warehouse.inbox import list_inbox
-from quintet.warehouse.ledger import loaded_batches, mark_modelled
-from quintet.warehouse.load import load_files
+from quintet.warehouse.database import open_warehouse
 from quintet.warehouse.publish import publish
 
 USUALLY = "10 minutes"

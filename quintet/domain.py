@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import duckdb
 
+from quintet.ingest.contract import Dataset
 from quintet.settings import Settings
 from quintet.state.recorded import RecordedTable
 from quintet.state.store import Store
-from quintet.warehouse.contract import Dataset
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry

@@ -6,13 +6,13 @@ from types import MappingProxyType
 
 from quintet.conversions.domain import CONVERSIONS
 from quintet.domain import Domain
+from quintet.ingest.contract import Dataset
 from quintet.insurance.domain import INSURANCE
 from quintet.lending.domain import LENDING
 from quintet.payments.domain import PAYMENTS
 from quintet.promotions.domain import PROMOTIONS
 from quintet.state.recorded import RecordedTable
 from quintet.state.store import Store
-from quintet.warehouse.contract import Dataset
 
 DOMAINS: tuple[Domain, ...] = (INSURANCE, PROMOTIONS, CONVERSIONS, LENDING, PAYMENTS)
 

@@ -12,10 +12,10 @@ from types import MappingProxyType
 import duckdb
 
 from quintet.code_version import code_files, digest_of, imported_modules
+from quintet.ingest.contract import Dataset
+from quintet.ingest.inbox import InboxFile, list_inbox
+from quintet.ingest.load import examine
 from quintet.settings import Settings
-from quintet.warehouse.contract import Dataset
-from quintet.warehouse.inbox import InboxFile, list_inbox
-from quintet.warehouse.load import examine
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
 _SHAPING = (

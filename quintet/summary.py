@@ -12,9 +12,9 @@ from rich.text import Text
 
 from quintet.domain import Domain
 from quintet.domains import DOMAINS
+from quintet.ingest.inbox import list_inbox
 from quintet.postgres_extract.extract import FILE_PREFIX
 from quintet.settings import Settings
-from quintet.warehouse.inbox import list_inbox
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 
 _MOST_SHOWN = 10

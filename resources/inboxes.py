@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dagster import ConfigurableResource
 
-from quintet.warehouse.inbox import InboxFile, list_inbox
+from quintet.ingest.inbox import InboxFile, list_inbox
 
 
 class Inboxes(ConfigurableResource):

@@ -7,9 +7,9 @@ from pathlib import Path
 import duckdb
 from dagster import ConfigurableResource
 
+from quintet.ingest.contract import Dataset
 from quintet.postgres_extract.extract import Extraction, extract
 from quintet.postgres_extract.postgres import activity
-from quintet.warehouse.contract import Dataset
 
 
 class Source(ConfigurableResource):

@@ -8,8 +8,9 @@ import duckdb
 from dagster_duckdb import DuckDBResource
 
 from quintet.domains import DATASETS, RECORDED
+from quintet.ingest.raw_tables import prepare
 from quintet.state.recorded import create_recorded
-from quintet.warehouse.database import open_warehouse, prepare
+from quintet.warehouse.database import open_warehouse
 
 POOL = "duckdb_writer"
 """The concurrency pool of every op that opens the warehouse; its limit is one."""

@@ -11,10 +11,10 @@ from assets.ingest import raw_key
 from assets.jobs import changes_selection, domain_selection
 from assets.versions import stale_assets
 from quintet.domains import DATASETS
+from quintet.ingest.contract import Dataset
+from quintet.ingest.inbox import InboxFile, is_settled, unsettled_seconds
+from quintet.ingest.load import examine
 from quintet.plan import files_not_done
-from quintet.warehouse.contract import Dataset
-from quintet.warehouse.inbox import InboxFile, is_settled, unsettled_seconds
-from quintet.warehouse.load import examine
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.warehouse import Warehouse

@@ -2,7 +2,7 @@
 
 import pandera.pandas as pa
 
-from quintet.warehouse.contract import Dataset, boolean, integer, number, text, timestamp
+from quintet.ingest.contract import Dataset, boolean, integer, number, text, timestamp
 
 CONVERSIONS = Dataset(
     name="conversions",

@@ -5,7 +5,7 @@ Sentinels such as 99999 pass as values here; `normalise.py` turns them into null
 
 import pandera.pandas as pa
 
-from quintet.warehouse.contract import Dataset, integer, number, one_of, text
+from quintet.ingest.contract import Dataset, integer, number, one_of, text
 
 _YEAR_TO_DATE_COUNTS = (
     *("cl_bound_ct_mds", "cl_quo_ct_mds", "cl_bound_ct_sbz", "cl_quo_ct_sbz", "cl_bound_ct_eqt", "cl_quo_ct_eqt"),

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from quintet.ingest.inbox import InboxFile, list_inbox
 from quintet.settings import Settings
-from quintet.warehouse.inbox import InboxFile, list_inbox
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
 INBOX = "loan_book"

@@ -17,10 +17,10 @@ from typing import Any
 
 import pandas as pd
 
+from quintet.ingest.inbox import date_in_name, number_in_name
 from quintet.payments.contract import TRANSACTIONS
 from quintet.settings import Settings, SettingsError, load_settings
 from quintet.state.local_key import local_key
-from quintet.warehouse.inbox import date_in_name, number_in_name
 
 _MINUTES_AT_ONCE = 10
 _SECONDS = 30.0

@@ -2,7 +2,7 @@
 
 import pandera.pandas as pa
 
-from quintet.warehouse.contract import Dataset, hour, integer, minute_of_day, number, text, timestamp
+from quintet.ingest.contract import Dataset, hour, integer, minute_of_day, number, text, timestamp
 
 TRANSACTIONS = Dataset(
     name="transactions",

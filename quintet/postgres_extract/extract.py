@@ -16,11 +16,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from quintet.ingest.contract import Dataset
+from quintet.ingest.inbox import list_inbox
+from quintet.ingest.load import Outcome, load_files
 from quintet.postgres_extract.postgres import SourceError, SourceTable, one_snapshot
-from quintet.warehouse.contract import Dataset
 from quintet.warehouse.database import transaction
-from quintet.warehouse.inbox import list_inbox
-from quintet.warehouse.load import Outcome, load_files
 
 MOST_KEYS_ASKED = 50_000
 """The most keys whose rows are selected in a query; for more, the whole table is read and filtered here."""

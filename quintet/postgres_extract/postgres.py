@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from adbc_driver_postgresql import dbapi
 
-from quintet.warehouse.contract import Dataset, quote_identifier, quote_literal
+from quintet.ingest.contract import Dataset
+from quintet.warehouse.sql import quote_identifier, quote_literal
 
 FINGERPRINT = pa.schema([("key_hash", pa.string()), ("key", pa.string()), ("row_hash", pa.string())])
 """By key: the hash of its columns, its columns as a JSON list, and the hash of all its rows."""

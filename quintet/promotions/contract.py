@@ -6,7 +6,7 @@ for the detector.
 
 import pandera.pandas as pa
 
-from quintet.warehouse.contract import Dataset, boolean, number, text, timestamp
+from quintet.ingest.contract import Dataset, boolean, number, text, timestamp
 
 PROMO_USERS = Dataset(
     name="promo_users",

@@ -11,11 +11,11 @@ import adbc_driver_manager
 import duckdb
 from adbc_driver_postgresql import dbapi
 
+from quintet.ingest.inbox import list_inbox
+from quintet.ingest.load import load_files
+from quintet.ingest.raw_tables import prepare
 from quintet.promotions.contract import DATASETS, PROMO_CODES, PROMO_USAGES, PROMO_USERS
 from quintet.settings import SettingsError, load_settings
-from quintet.warehouse.database import prepare
-from quintet.warehouse.inbox import list_inbox
-from quintet.warehouse.load import load_files
 
 _NOT_USED = dt.datetime(2000, 1, 1)  # load time of the batches in the in-memory warehouse
 

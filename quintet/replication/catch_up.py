@@ -20,6 +20,7 @@ from quintet.change_log.log import Epoch, LogUrlError, Store, epochs
 from quintet.change_log.place import open_log
 from quintet.embedded import postgres
 from quintet.embedded.processes import EmbeddedServerError
+from quintet.ingest.inbox import InboxFile, still_as_listed
 from quintet.lending.dump import DumpError
 from quintet.lending.feature_registry import features
 from quintet.lending.inbox import Dump, dumps_of, read_dump
@@ -30,7 +31,6 @@ from quintet.replication import database
 from quintet.replication.run import Options, Stream
 from quintet.settings import Settings
 from quintet.state.features import FeatureStore
-from quintet.warehouse.inbox import InboxFile, still_as_listed
 
 LOADED, REJECTED, KNOWN, SUPERSEDED = "loaded", "rejected", "known", "superseded"
 

@@ -11,8 +11,8 @@ import duckdb
 import pandas as pd
 
 from quintet.state.store import FILE, Store
-from quintet.warehouse.contract import quote_identifier
 from quintet.warehouse.database import transaction
+from quintet.warehouse.sql import quote_identifier
 
 _ROWS_AT_ONCE = 100_000
 

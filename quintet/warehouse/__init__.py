@@ -1,4 +1,1 @@
-"""The DuckDB warehouse: open it, load batches into it, publish snapshots and read them.
-
-It knows nothing of the five domains; callers pass the contracts of their datasets.
-"""
+"""The DuckDB warehouse: open it, publish snapshots and read them. It has no table of any one domain."""

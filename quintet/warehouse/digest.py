@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import duckdb
 
-from quintet.warehouse.contract import quote_identifier
+from quintet.warehouse.sql import quote_identifier
 
 ARRIVAL_COLUMNS = frozenset({"arrived_at", "at", "modelled_at", "effective_date"})
 """Columns with the time at which a file arrived, not its content."""

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import duckdb
 
-from quintet.warehouse.contract import quote_identifier, quote_literal
 from quintet.warehouse.database import PUBLISHED, PUBLISHED_SCHEMAS
 from quintet.warehouse.snapshot import CURRENT
+from quintet.warehouse.sql import quote_identifier, quote_literal
 
 _UNFINISHED = ".tmp"
 

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from quintet.domains import DATASETS
-from quintet.warehouse.checks import check_reconciliation, check_schema
-from quintet.warehouse.database import open_warehouse, prepare
+from quintet.ingest.checks import check_reconciliation, check_schema
+from quintet.ingest.inbox import list_inbox
+from quintet.ingest.load import load_files
+from quintet.ingest.raw_tables import prepare
+from quintet.warehouse.database import open_warehouse
 from quintet.warehouse.digest import table_digest
-from quintet.warehouse.inbox import list_inbox
-from quintet.warehouse.load import load_files
 from tests.waiting import LONG_SECONDS
 
 CONVERSIONS = DATASETS["conversions"]
@@ -28,9 +29,10 @@ LOADER = """
 import datetime as dt, sys
 from pathlib import Path
 from quintet.domains import DATASETS
-from quintet.warehouse import load
-from quintet.warehouse.database import open_warehouse, prepare
-from quintet.warehouse.inbox import list_inbox
+from quintet.ingest import load
+from quintet.ingest.raw_tables import prepare
+from quintet.warehouse.database import open_warehouse
+from quintet.ingest.inbox import list_inbox
 load._GROUP_FILES = 3  # many transactions, so that a kill falls between and into them
 dataset = DATASETS["conversions"]
 log = lambda line: print(line, flush=True)

@@ -45,7 +45,7 @@ def test_imports_keep_the_rules(checkout: Path) -> None:
     [
         ("quintet/insurance/contract.py", "import dagster", "The product never imports Dagster"),
         ("quintet/payments/contract.py", "import quintet.promotions.contract", "The five domains are independent"),
-        ("quintet/warehouse/inbox.py", "import quintet.domains", "Inside the product"),
+        ("quintet/ingest/inbox.py", "import quintet.domains", "Inside the product"),
         ("assets/facts.py", "import sensors.failures", "Orchestration imports the product"),
     ],
 )

@@ -16,10 +16,11 @@ import duckdb
 import pytest
 
 from quintet.domains import DATASETS
-from quintet.warehouse.checks import check_reconciliation, check_schema
-from quintet.warehouse.database import open_warehouse, prepare
-from quintet.warehouse.inbox import list_inbox
-from quintet.warehouse.load import Outcome, load_files
+from quintet.ingest.checks import check_reconciliation, check_schema
+from quintet.ingest.inbox import list_inbox
+from quintet.ingest.load import Outcome, load_files
+from quintet.ingest.raw_tables import prepare
+from quintet.warehouse.database import open_warehouse
 from tests.machine import require_program
 
 CONVERSIONS = DATASETS["conversions"]
@@ -260,10 +261,11 @@ LOAD_AS_ANOTHER = """
 import datetime as dt, os, sys
 from pathlib import Path
 from quintet.domains import DATASETS
-from quintet.warehouse.contract import parsing_macros
-from quintet.warehouse.database import open_warehouse, prepare
-from quintet.warehouse.inbox import list_inbox
-from quintet.warehouse.load import load_files
+from quintet.ingest.contract import parsing_macros
+from quintet.ingest.raw_tables import prepare
+from quintet.warehouse.database import open_warehouse
+from quintet.ingest.inbox import list_inbox
+from quintet.ingest.load import load_files
 home = Path(sys.argv[1])
 parsing_macros()  # read now: another user may not even enter the folder of the interpreter
 if os.geteuid() == 0:  # who may read everything
@@ -361,8 +363,8 @@ import datetime as dt
 import duckdb
 from quintet.domains import DATASETS
 from quintet.warehouse.database import open_warehouse
-from quintet.warehouse.inbox import list_inbox
-from quintet.warehouse.load import load_files
+from quintet.ingest.inbox import list_inbox
+from quintet.ingest.load import load_files
 dataset = DATASETS["conversions"]
 try:
     with open_warehouse(Path(sys.argv[2]), memory_limit="500MB", threads=2, lock_wait_seconds=0) as connection:

@@ -24,6 +24,7 @@ import pytest
 from quintet.conversions.matching_run import run_matching
 from quintet.conversions.spellings import resolve_new_spellings
 from quintet.domains import DATASETS, RECORDED
+from quintet.ingest.raw_tables import prepare
 from quintet.insurance.forecast_tables import write_forecast
 from quintet.insurance.stage import stage_new_batches
 from quintet.lending.feature_registry import features
@@ -37,7 +38,7 @@ from quintet.promotions.models import registry_of
 from quintet.promotions.policy import read_policy
 from quintet.promotions.result_tables import train_model, write_scores
 from quintet.state.recorded import create_recorded
-from quintet.warehouse.database import open_warehouse, prepare, published_file
+from quintet.warehouse.database import open_warehouse, published_file
 from resources.dbt import CALL_DBT
 from resources.warm_dbt import SERVER, prepared_folder, warehouse_variables
 from tests.waiting import LONG_SECONDS

@@ -12,9 +12,9 @@ import duckdb
 import pytest
 
 from quintet.domains import DATASETS
+from quintet.ingest.inbox import list_inbox
 from quintet.plan import Plan, checked_code, files_not_done, make_plan, note_checked_code, project_code_version
 from quintet.settings import load_settings
-from quintet.warehouse.inbox import list_inbox
 
 CATEGORIES = "page_category,measurement_category\nShares,01\n"
 COUNTS = "time,status,count\n15h 07,approved,3\n"

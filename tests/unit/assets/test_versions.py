@@ -11,7 +11,7 @@ import pytest
 
 from assets.build import rebuilding
 from assets.versions import model_versions, stale_assets, versions_of
-from quintet.warehouse.ledger import built_versions
+from quintet.warehouse.built import built_versions
 
 PROJECT: dict[str, Any] = {
     "nodes": {

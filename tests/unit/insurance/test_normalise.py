@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quintet.ingest.contract import fold_header
 from quintet.insurance.contract import AGENCY_PERFORMANCE
 from quintet.insurance.normalise import MEASURES, REASONS, SCHEMA, STAGING_COLUMNS, normalise
-from quintet.warehouse.contract import fold_header
 
 _ROW = {
     **dict.fromkeys(AGENCY_PERFORMANCE.columns, "0"),

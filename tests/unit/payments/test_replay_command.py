@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from quintet.ingest.inbox import list_inbox
 from quintet.payments.__main__ import SendError, main, minutes_of, send_minutes
 from quintet.state.keys import list_keys, recognise
 from quintet.state.store import Store
-from quintet.warehouse.inbox import list_inbox
 
 ANCHOR = dt.date(2024, 1, 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandera.pandas as pa
 
-from quintet.warehouse.contract import Dataset, number, text, timestamp
+from quintet.ingest.contract import Dataset, number, text, timestamp
 
 PEOPLE = Dataset(
     name="people",

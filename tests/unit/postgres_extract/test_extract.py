@@ -19,10 +19,11 @@ import duckdb
 import psycopg
 import pytest
 
+from quintet.ingest.raw_tables import prepare
 from quintet.postgres_extract import extract as extracting
 from quintet.postgres_extract.extract import Extraction, extract
 from quintet.postgres_extract.postgres import SourceError, activity
-from quintet.warehouse.database import open_warehouse, prepare
+from quintet.warehouse.database import open_warehouse
 from tests.unit.postgres_extract.shop import DATASETS
 
 

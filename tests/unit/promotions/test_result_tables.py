@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 
 from quintet.domains import RECORDED
+from quintet.ingest.raw_tables import prepare
 from quintet.promotions import training as model_training
 from quintet.promotions.models import active_model, registry_of
 from quintet.promotions.policy import read_policy
@@ -28,7 +29,7 @@ from quintet.promotions.result_tables import (
 )
 from quintet.promotions.score import score_batch
 from quintet.state.recorded import create_recorded
-from quintet.warehouse.database import open_warehouse, prepare
+from quintet.warehouse.database import open_warehouse
 from tests.unit.promotions.worlds import world as make_world
 
 POLICY = read_policy()

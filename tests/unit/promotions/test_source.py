@@ -7,12 +7,13 @@ from pathlib import Path
 
 import psycopg
 
+from quintet.ingest.inbox import list_inbox
+from quintet.ingest.load import load_files
+from quintet.ingest.raw_tables import prepare
 from quintet.postgres_extract.extract import extract
 from quintet.promotions.contract import DATASETS
 from quintet.promotions.postgres_extract import fill
-from quintet.warehouse.database import open_warehouse, prepare
-from quintet.warehouse.inbox import list_inbox
-from quintet.warehouse.load import load_files
+from quintet.warehouse.database import open_warehouse
 
 _RAW = Path(__file__).parents[3] / "data" / "raw"
 _TYPED = {

@@ -9,6 +9,7 @@ import pytest
 
 from cli.sample import main
 from quintet.domains import DATASETS, DOMAINS
+from quintet.ingest.contract import fold_header
 from quintet.lending.inbox import INBOX
 from quintet.samples.sample import SampleFile
 from quintet.samples.write import (
@@ -19,7 +20,6 @@ from quintet.samples.write import (
     worlds_at,
     write_truth,
 )
-from quintet.warehouse.contract import fold_header
 
 GENERATORS = {domain.name: domain.samples for domain in DOMAINS}
 SMALL = ("--scale", "0.1", "--seed", "7")

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from assets.postgres_extract import ACTIVITY, SOURCE
-from quintet.warehouse.contract import Dataset
+from quintet.ingest.contract import Dataset
 from resources.postgres_extract import Source
 from sensors.postgres_extract import source_sensor
 

@@ -7,14 +7,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from quintet.warehouse.contract import Dataset, text
-from quintet.warehouse.database import WarehouseBusyError, open_warehouse, prepare, transaction
+from quintet.warehouse.database import WarehouseBusyError, open_warehouse, transaction
 from tests.waiting import LONG_SECONDS
 
 HOLD = """
@@ -123,33 +121,6 @@ def test_times_are_utc_wherever_the_machine_stands(tmp_path: Path, monkeypatch: 
         time.tzset()
 
     assert zones == [[("UTC",)], [("UTC",)]]
-
-
-def test_preparing_twice_changes_nothing(warehouse: duckdb.DuckDBPyConnection, orders: Dataset):
-    warehouse.execute("insert into raw.orders (order_id) values ('1')")
-    everything = "select * exclude (table_oid, column_index) from duckdb_columns() order by all"
-    before = warehouse.execute(everything).fetchall()
-
-    prepare(warehouse, [orders])
-
-    assert warehouse.execute(everything).fetchall() == before
-    assert warehouse.execute("select order_id from raw.orders").fetchall() == [("1",)]
-
-
-def test_a_contract_that_gains_a_column_gains_it_in_its_table(warehouse: duckdb.DuckDBPyConnection, orders: Dataset):
-    warehouse.execute("insert into raw.orders (order_id, _source_row) values ('1', 1)")
-
-    prepare(warehouse, [replace(orders, schema=orders.schema.add_columns({"new one": text("", nullable=True)}))])
-
-    assert warehouse.execute('select order_id, _source_row, "new one" from raw.orders').fetchall() == [("1", 1, None)]
-
-
-def test_an_older_warehouse_gains_the_columns_of_provenance(warehouse: duckdb.DuckDBPyConnection, orders: Dataset):
-    warehouse.execute("alter table raw.orders drop column _extra")
-
-    prepare(warehouse, [orders])
-
-    assert warehouse.execute("select _extra from raw.orders").fetchall() == []
 
 
 def test_a_transaction_keeps_all_of_its_body(warehouse: duckdb.DuckDBPyConnection):

@@ -2,7 +2,7 @@
 
 import pandera.pandas as pa
 
-from quintet.warehouse.contract import Dataset, integer, text, timestamp
+from quintet.ingest.contract import Dataset, integer, text, timestamp
 
 PARCELS = Dataset(
     name="parcels",

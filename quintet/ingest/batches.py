@@ -1,13 +1,13 @@
-"""The bookkeeping of loaded batches, and of the code versions that built tables."""
+"""The bookkeeping of loaded batches."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import duckdb
 
-from quintet.warehouse.inbox import InboxFile
+from quintet.ingest.inbox import InboxFile
 
 
 def loaded_batches(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
@@ -72,14 +72,3 @@ def mark_modelled(
         "and (dataset, batch_id) in (select unnest(?::struct(dataset varchar, batch_id varchar)[], recursive := true))",
         [modelled_at, [{"dataset": dataset, "batch_id": batch_id} for dataset, batch_id in batches]],
     )
-
-
-def built_versions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Return the code version that built each incremental table, by the table's name."""
-    return dict(connection.execute("select name, code_version from ops.built").fetchall())
-
-
-def set_built(connection: duckdb.DuckDBPyConnection, versions: Mapping[str, str]) -> None:
-    """Record the code versions that built tables."""
-    for name, version in versions.items():
-        connection.execute("insert or replace into ops.built values (?, ?)", [name, version])

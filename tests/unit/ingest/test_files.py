@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from quintet.warehouse.contract import Dataset
-from quintet.warehouse.files import FileRejectedError, Layout, read_content, read_layout
-from quintet.warehouse.inbox import list_inbox
+from quintet.ingest.contract import Dataset
+from quintet.ingest.files import FileRejectedError, Layout, read_content, read_layout
+from quintet.ingest.inbox import list_inbox
 
 ROW = "1,2024-05-01 10:00:00,9.5,2,hello\n"
 
@@ -365,8 +365,8 @@ def test_a_file_without_read_permission_is_refused(header: str, project: Path):
     script = """
 import datetime as dt, os, sys
 from pathlib import Path
-from quintet.warehouse.files import FileRejectedError, read_content
-from quintet.warehouse.inbox import InboxFile
+from quintet.ingest.files import FileRejectedError, read_content
+from quintet.ingest.inbox import InboxFile
 if os.geteuid() == 0:  # who may read everything
     os.setgid(65534), os.setuid(65534)
 path = Path(sys.argv[1])

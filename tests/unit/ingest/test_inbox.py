@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from quintet.warehouse.inbox import InboxFile, is_settled, list_inbox, still_as_listed
+from quintet.ingest.inbox import InboxFile, is_settled, list_inbox, still_as_listed
 
 
 @pytest.fixture

@@ -16,12 +16,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from quintet.warehouse.contract import Dataset, text
-from quintet.warehouse.database import prepare
-from quintet.warehouse.files import LONGEST_RECORD_BYTES, read_content, read_layout
-from quintet.warehouse.inbox import list_inbox
-from quintet.warehouse.load import load_files
-from quintet.warehouse.records import Record, read_records, split_records
+from quintet.ingest.contract import Dataset, text
+from quintet.ingest.files import LONGEST_RECORD_BYTES, read_content, read_layout
+from quintet.ingest.inbox import list_inbox
+from quintet.ingest.load import load_files
+from quintet.ingest.raw_tables import prepare
+from quintet.ingest.records import Record, read_records, split_records
 
 NOTES = Dataset(
     name="notes",

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from quintet.warehouse.files import LONGEST_RECORD_BYTES, FileRejectedError, Layout, is_unicode, open_bytes, sheet_rows
-from quintet.warehouse.inbox import InboxFile
+from quintet.ingest.files import LONGEST_RECORD_BYTES, FileRejectedError, Layout, is_unicode, open_bytes, sheet_rows
+from quintet.ingest.inbox import InboxFile
 
 
 @dataclass(frozen=True)

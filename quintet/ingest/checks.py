@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import duckdb
 
-from quintet.warehouse.contract import Dataset
-from quintet.warehouse.database import PROVENANCE, raw_table
+from quintet.ingest.contract import Dataset
+from quintet.ingest.raw_tables import PROVENANCE, raw_table
 
 
 @dataclass(frozen=True)

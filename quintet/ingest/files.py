@@ -23,8 +23,8 @@ import pyarrow
 import pyarrow.parquet
 from openpyxl.utils.exceptions import InvalidFileException
 
-from quintet.warehouse.contract import Dataset, fold_header
-from quintet.warehouse.inbox import InboxFile
+from quintet.ingest.contract import Dataset, fold_header
+from quintet.ingest.inbox import InboxFile
 
 FORMATS = {".csv": "csv", ".csv.gz": "csv", ".xlsx": "xlsx", ".parquet": "parquet"}
 DELIMITERS = (",", ";", "\t", "|")

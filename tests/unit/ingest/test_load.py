@@ -16,13 +16,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from quintet.warehouse import load
-from quintet.warehouse.contract import Dataset
-from quintet.warehouse.database import open_warehouse, prepare
+from quintet.ingest import load
+from quintet.ingest.contract import Dataset
+from quintet.ingest.inbox import list_inbox
+from quintet.ingest.load import load_files
+from quintet.ingest.raw_tables import prepare
+from quintet.ingest.records import read_records
+from quintet.warehouse.database import open_warehouse
 from quintet.warehouse.digest import table_digest
-from quintet.warehouse.inbox import list_inbox
-from quintet.warehouse.load import load_files
-from quintet.warehouse.records import read_records
 
 NOW = dt.datetime(2024, 6, 1, 12)
 

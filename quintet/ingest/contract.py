@@ -16,21 +16,13 @@ import duckdb
 import pandas as pd
 import pandera.pandas as pa
 
-
-def quote_identifier(name: str) -> str:
-    """Return `name` as a quoted SQL identifier; any text is safe."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def quote_literal(text: str) -> str:
-    """Return the SQL string literal for `text`."""
-    return "'" + text.replace("'", "''") + "'"
+from quintet.warehouse.sql import quote_identifier, quote_literal
 
 
 @cache
 def parsing_macros() -> str:
     """Return the SQL script that creates the `contract.as_*` macros."""
-    return files("quintet.warehouse").joinpath("parsing.sql").read_text("utf-8")
+    return files("quintet.ingest").joinpath("parsing.sql").read_text("utf-8")
 
 
 @cache

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quintet.domains import DATASETS
-from quintet.warehouse.contract import (
+from quintet.ingest.contract import (
     Dataset,
     boolean,
     date,
@@ -22,11 +22,10 @@ from quintet.warehouse.contract import (
     number,
     one_of,
     parsing_macros,
-    quote_identifier,
-    quote_literal,
     text,
     timestamp,
 )
+from quintet.warehouse.sql import quote_identifier, quote_literal
 
 KINDS = {
     "integer": integer("", nullable=True),

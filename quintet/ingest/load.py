@@ -16,11 +16,13 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from quintet.warehouse.contract import Dataset, quote_identifier, quote_literal
-from quintet.warehouse.database import PROVENANCE, raw_table, transaction
-from quintet.warehouse.files import FileRejectedError, Layout, damaged_parquet, format_of, read_content, read_layout
-from quintet.warehouse.inbox import InboxFile, still_as_listed
-from quintet.warehouse.records import Record, read_records
+from quintet.ingest.contract import Dataset
+from quintet.ingest.files import FileRejectedError, Layout, damaged_parquet, format_of, read_content, read_layout
+from quintet.ingest.inbox import InboxFile, still_as_listed
+from quintet.ingest.raw_tables import PROVENANCE, raw_table
+from quintet.ingest.records import Record, read_records
+from quintet.warehouse.database import transaction
+from quintet.warehouse.sql import quote_identifier, quote_literal
 
 _GROUP_FILES = 1_000
 _GROUP_BYTES = 256 << 20

@@ -8,8 +8,8 @@ import duckdb
 import pytest
 
 from quintet.domains import DATASETS
-from quintet.warehouse.checks import check_reconciliation, check_schema
-from quintet.warehouse.database import prepare
+from quintet.ingest.checks import check_reconciliation, check_schema
+from quintet.ingest.raw_tables import prepare
 
 
 @pytest.fixture

@@ -8,12 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from quintet.warehouse.ledger import (
-    built_versions,
-    loaded_batches,
-    mark_modelled,
-    set_built,
-)
+from quintet.ingest.batches import loaded_batches, mark_modelled
 
 AT = dt.datetime(2024, 6, 2)
 
@@ -58,12 +53,3 @@ def test_marking_nothing_changes_nothing(loaded: duckdb.DuckDBPyConnection):
     mark_modelled(loaded, [], AT)
 
     assert set(modelled(loaded).values()) == {None}
-
-
-def test_the_last_code_that_built_a_table_is_kept(warehouse: duckdb.DuckDBPyConnection):
-    assert built_versions(warehouse) == {}
-
-    for versions in ({"a": "1", "b": "1"}, {"b": "2"}):
-        set_built(warehouse, versions)
-
-    assert built_versions(warehouse) == {"a": "1", "b": "2"}
