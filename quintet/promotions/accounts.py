@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 LONGEST_TEXT = 320
 """Characters of a field that are read: the length of the longest e-mail address."""
 
-TEXTS = ("user_id", "email", "phone", "first_name", "last_name", "ip_address", "device_id")
+TEXTS = ("user_id", "email", "phone", "first_name", "last_name", "ip_address", "device_id", "user_agent")
+FLAGS = ("is_email_verified", "is_phone_verified")
 _SECONDS_PER_DAY = 86_400
 _ROWS_AT_ONCE = 100_000
 
@@ -39,6 +40,9 @@ class SignUp:
     ip_address: str | None = None
     device_id: str | None = None
     dob: dt.date | None = None
+    user_agent: str | None = None
+    is_email_verified: bool | None = None
+    is_phone_verified: bool | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> SignUp:
@@ -51,7 +55,8 @@ class SignUp:
         if user_id is None:
             raise ValueError("a sign-up needs a user_id")
         born = _time(given.get("dob"))
-        return cls(user_id, _time(given.get("created_at")), dob=None if born is None else born.date(), **texts)
+        flags = {name: _flag(given.get(name)) for name in FLAGS}
+        return cls(user_id, _time(given.get("created_at")), dob=None if born is None else born.date(), **texts, **flags)
 
 
 @dataclass(frozen=True)
@@ -67,13 +72,17 @@ class Usage:
 class Accounts:
     """Sign-ups by row, and the codes that each of them used.
 
-    fields: the text columns, trimmed, None where unknown. created_at_s: Unix seconds; age_years: at sign-up;
-    use_lag_days: from sign-up to the first use; each NaN where unknown. uses: number of uses. Row i used the distinct
-    codes `code[code_start[i]:code_start[i + 1]]`.
+    fields: the text columns, trimmed, None where unknown. created_at_s, born_at_s: Unix seconds; age_years: at sign-up;
+    unverified_email, unverified_phone: 1 if the account has not verified it, else 0; use_lag_days: from sign-up to the
+    first use; each NaN where unknown. uses: number of uses. Row i used the distinct codes
+    `code[code_start[i]:code_start[i + 1]]`.
     """
 
     fields: Mapping[str, Column]
     created_at_s: np.ndarray
+    born_at_s: np.ndarray
+    unverified_email: np.ndarray
+    unverified_phone: np.ndarray
     age_years: np.ndarray
     use_lag_days: np.ndarray
     uses: np.ndarray
@@ -118,14 +127,15 @@ def accounts_of(users: pd.DataFrame | pa.Table, usages: pd.DataFrame | pa.Table 
     """
     signed_up = pa.table(
         [_seconds(_column(users, "created_at")), _seconds(_column(users, "dob"))]
+        + [_unverified(_column(users, name)) for name in FLAGS]
         + [_trimmed(_column(users, name)) for name in TEXTS],
-        names=["created_at_s", "born_at_s", *TEXTS],
+        names=["created_at_s", "born_at_s", *FLAGS, *TEXTS],
     )
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.register("users", signed_up)
         unique = connection.sql(_ONE_ROW_BY_USER).to_arrow_table()
         fields = {name: unique[name].combine_chunks() for name in TEXTS}
-        times = _floats(unique["created_at_s"]), _floats(unique["born_at_s"])
+        times = tuple(_floats(unique[name]) for name in ("created_at_s", "born_at_s", *FLAGS))
         if usages is None:
             return _assembled(
                 fields, *times, np.zeros(0, dtype=int), pa.array([], pa.string()), np.zeros(0), np.zeros(0)
@@ -162,6 +172,7 @@ def accounts_as_given(given: Sequence[tuple[SignUp, Iterable[Usage]]]) -> Accoun
         {name: [_text(getattr(one, name)) for one in sign_ups] for name in TEXTS},
         np.array([_unix_seconds(one.created_at) for one in sign_ups], dtype=float),
         np.array([_born_at_seconds(one.dob) for one in sign_ups], dtype=float),
+        *(np.array([_unverified_of(getattr(one, name)) for one in sign_ups], dtype=float) for name in FLAGS),
         np.array(number_of, dtype=int),
         list(codes),
         np.array(first_uses_s, dtype=float),
@@ -189,6 +200,8 @@ def _assembled(
     fields: Mapping[str, Column],
     created_at_s: np.ndarray,
     born_at_s: np.ndarray,
+    unverified_email: np.ndarray,
+    unverified_phone: np.ndarray,
     code_row: np.ndarray,
     code: Column,
     used_at_s: np.ndarray,
@@ -201,6 +214,9 @@ def _assembled(
     return Accounts(
         fields=fields,
         created_at_s=created_at_s,
+        born_at_s=born_at_s,
+        unverified_email=unverified_email,
+        unverified_phone=unverified_phone,
         age_years=(created_at_s - born_at_s) / (365.25 * _SECONDS_PER_DAY),
         use_lag_days=use_lag_days,
         uses=np.bincount(code_row, uses, minlength=len(created_at_s)),
@@ -224,6 +240,14 @@ def _seconds(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
     return pc.divide(column.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.float64(), safe=False), 1e6)
 
 
+def _unverified(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    """Return 1 where the flag is false, 0 where it is true, null where it is unknown."""
+    if not pa.types.is_boolean(column.type):
+        text = pc.utf8_lower(column.cast(pa.string()))
+        column = pc.if_else(pc.equal(text, "true"), True, pc.if_else(pc.equal(text, "false"), False, None))
+    return pc.invert(column).cast(pa.float64())
+
+
 def _floats(column: pa.ChunkedArray) -> np.ndarray:
     return column.cast(pa.float64()).to_numpy().copy()
 
@@ -234,6 +258,16 @@ def _text(value: object) -> str | None:
     # No file or database can store half a surrogate pair.
     text = str(value).encode(errors="replace").decode()[:LONGEST_TEXT].strip()
     return text or None
+
+
+def _flag(value: object) -> bool | None:
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower())
+    return bool(value) if isinstance(value, (bool, np.bool_)) else None
+
+
+def _unverified_of(is_verified: bool | None) -> float:
+    return math.nan if is_verified is None else float(not is_verified)
 
 
 def _time(value: object) -> dt.datetime | None:

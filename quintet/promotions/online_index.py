@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from bisect import insort
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import chain, compress, islice
+from itertools import chain, compress
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,11 @@ from quintet.promotions.candidate_graph import (
     CandidateGraph,
     Columns,
     Entry,
+    Held,
     Stored,
     fields_of,
     members_of_entries,
+    time_of,
 )
 from quintet.promotions.candidates import members_of
 from quintet.promotions.evidence import own_evidence, stacked
@@ -29,6 +32,8 @@ from quintet.promotions.identity import (
     ID_FIELDS,
     KIND_NAMES,
     KINDS,
+    NEAREST,
+    STRONG,
     hashed,
     identity_keys,
     keys_of_account,
@@ -116,7 +121,7 @@ class OnlineIndex:
         user = hashed(accounts.user_id)
         self._row_of_user = np.argsort(user, kind="stable").astype(np.int32)
         self._sorted_user = user[self._row_of_user]
-        row, kind, keys = identity_keys(accounts)
+        row, kind, keys = identity_keys(accounts, model.population.key_rules)
         key = hashed(keys, pa.array(kind))
         by_row = np.argsort(row, kind="stable")
         self._columns = Columns(
@@ -131,6 +136,7 @@ class OnlineIndex:
         self._added: dict[int, tuple[Any, ...]] = {}
         self._added_row: dict[str, int] = {}
         self._added_holders: dict[int, tuple[int, ...]] = {}
+        self._in_time: dict[int, list[Held]] = {}
         self._rows = len(accounts)
         self._points = points_by_sharers(model.population).tolist()
         self._explained = lru_cache(_MOST_EXPLAINED)(partial(explained, population=model.population))
@@ -165,8 +171,9 @@ class OnlineIndex:
             found = self._surroundings(queries, self._entries_of(accounts))
         is_link = found.weight >= LINK_FROM
         component = components(len(found.members), found.pairs.a[is_link], found.pairs.b[is_link])
-        span_seconds = self.model.population.span_seconds
-        links = link_evidence(found.pairs, found.weight, found.shared_code, found.members, component, span_seconds)
+        links = link_evidence(
+            found.pairs, found.weight, found.shared_code, found.members, component, self.model.population
+        )
         guests = np.array([one.guest for one in found.around])
         own = own_evidence(accounts, self.model.population)
         columns = stacked(own | {name: values[guests] for name, values in links.items()})
@@ -203,7 +210,7 @@ class OnlineIndex:
         if known is not None:
             self._add_uses(known, usages)
             return
-        self._put(self._rows, entry, entry.key)
+        self._put(self._rows, entry, list(zip(entry.kind, entry.key, strict=True)))
         self._added_row[entry.user_id] = self._rows
         self._rows += 1
 
@@ -229,16 +236,25 @@ class OnlineIndex:
             known.name,
             np.concatenate([known.code, used.code[is_new]]),
             np.concatenate([known.code_rarity, used.code_rarity[is_new]]),
+            known.born_at_s,
+            known.unverified_email,
+            known.unverified_phone,
+            known.agent,
+            known.agent_share,
             (*known.kind, *(kind for kind, _ in new_keys)),
             (*known.key, *(key for _, key in new_keys)),
         )
-        self._put(row, entry, [key for _, key in new_keys])
+        self._put(row, entry, new_keys)
 
-    def _put(self, row: int, entry: Added, new_keys: Sequence[int]) -> None:
+    def _put(self, row: int, entry: Added, new_keys: Sequence[tuple[int, int]]) -> None:
         self._added[row] = fields_of(entry)
-        for key in new_keys:
+        for kind, key in new_keys:
+            in_time = self._in_time.get(key)
+            if in_time is not None:
+                insort(in_time, (time_of(entry), entry.user_id, row))
+                continue
             holders = self._added_holders.get(key, ())
-            if len(holders) < _ENOUGH_SHARERS:
+            if kind in STRONG or len(holders) < _ENOUGH_SHARERS:
                 self._added_holders[key] = (*holders, row)
 
     def _row(self, user_id: str) -> int | None:
@@ -258,14 +274,15 @@ class OnlineIndex:
         return self._entries_of(accounts_as_given([(sign_up, usages)]))[0]
 
     def _entries_of(self, accounts: Accounts) -> list[Added]:
-        members = members_of(accounts, self.model.population)
+        members, rules = members_of(accounts, self.model.population), self.model.population.key_rules
         codes, start = [code for (code,) in rows_of(accounts.code)], accounts.code_start.tolist()
         rows = rows_of(accounts.fields["user_id"], *(accounts.fields[name] for name in ID_FIELDS))
         entries = []
         for at, (user_id, *fields) in enumerate(rows):
             own_codes, created_at_s = slice(start[at], start[at + 1]), float(members.created_at_s[at])
             keys = [
-                (kind, number_of((key, kind))) for kind, key in keys_of_account(fields, codes[own_codes], created_at_s)
+                (kind, number_of((key, kind)))
+                for kind, key in keys_of_account(fields, codes[own_codes], created_at_s, rules)
             ]
             kind, key = zip(*keys, strict=True) if keys else ((), ())
             entries.append(
@@ -275,20 +292,41 @@ class OnlineIndex:
                     members.name[at],
                     members.code[own_codes],
                     members.code_rarity[own_codes],
+                    float(members.born_at_s[at]),
+                    float(members.unverified_email[at]),
+                    float(members.unverified_phone[at]),
+                    int(members.agent[at]),
+                    float(members.agent_share[at]),
                     kind,
                     key,
                 )
             )
         return entries
 
-    def _holders(self, keys: Sequence[int]) -> list[tuple[int, ...]]:
-        """Return the known accounts of each key; of a hub only enough to recognise it."""
-        wanted = np.array(keys, dtype=np.int64)
+    def _holders(self, keys: Mapping[int, int]) -> list[Sequence[int] | Sequence[Held]]:
+        """Return the known accounts of each key; of a soft hub only enough to recognise it.
+
+        keys: the kind of each. Of a strong key with many, all in order of time.
+        """
+        wanted = np.fromiter(keys, dtype=np.int64, count=len(keys))
         low, high = self._sorted_key.searchsorted(wanted, "left"), self._sorted_key.searchsorted(wanted, "right")
-        return [
-            (*self._holder[start : min(end, start + _ENOUGH_SHARERS)].tolist(), *self._added_holders.get(key, ()))
-            for key, start, end in zip(keys, low.tolist(), high.tolist(), strict=True)
-        ]
+        found: list[Sequence[int] | Sequence[Held]] = []
+        for (key, kind), start, end in zip(keys.items(), low.tolist(), high.tolist(), strict=True):
+            added = self._added_holders.get(key, ())
+            if kind in STRONG and (key in self._in_time or end - start + len(added) >= NEAREST):
+                found.append(self._in_order_of_time(key, (*self._holder[start:end].tolist(), *added)))
+            else:
+                found.append((*self._holder[start : min(end, start + _ENOUGH_SHARERS)].tolist(), *added))
+        return found
+
+    def _in_order_of_time(self, key: int, rows: Sequence[int]) -> list[Held]:
+        """Return the holders of a key in order of time; the order is kept up to date from now on."""
+        in_time = self._in_time.get(key)
+        if in_time is None:
+            entries = ((self._entry(row), row) for row in rows)
+            in_time = self._in_time[key] = sorted((time_of(entry), entry.user_id, row) for entry, row in entries)
+            self._added_holders.pop(key, None)
+        return in_time
 
     def _surroundings(self, queries: Sequence[Query], guests: Sequence[Added]) -> _Surroundings:
         """Return the surroundings of the guests, and add those that join. All guests see new uses of known accounts."""
@@ -304,11 +342,12 @@ class OnlineIndex:
             looking = growing
             while looking:
                 keys = [one.keys_to_look_up() for one in looking]
-                holders = iter(self._holders([key for each in keys for key in each]))
+                kinds = {key: kind for each in keys for key, kind in each.items()}
+                holders = dict(zip(kinds, self._holders(kinds), strict=True))
                 looking = [
                     one
                     for one, wanted in zip(looking, keys, strict=True)
-                    if one.look_up(wanted, list(islice(holders, len(wanted))), self._entry, self._points)
+                    if one.look_up(list(wanted), [holders[key] for key in wanted], self._entry, self._points)
                 ]
             fresh = [one.fresh_pairs() for one in growing]
             pairs, members = _pairs_of(fresh), members_of_entries(entries)
@@ -323,7 +362,7 @@ class OnlineIndex:
         return _Surroundings(around, entries, members, *_joined(parts))
 
 
-_ENOUGH_SHARERS = max(kind.most_sharers for kind in KINDS) + 2
+_ENOUGH_SHARERS = max(kind.most_sharers or 0 for kind in KINDS) + 2
 """The number of holders of a key, the scored account included, that makes it a hub."""
 
 

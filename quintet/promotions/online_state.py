@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from quintet.promotions.accounts import SignUp, Usage, accounts_of
+from quintet.promotions.accounts import FLAGS, TEXTS, SignUp, Usage, accounts_of
 from quintet.promotions.online_index import Judgement, OnlineIndex, Query
 from quintet.promotions.result_tables import accounts_of_snapshot, model_of_snapshot
 from quintet.promotions.store import JudgementRecord, insert_judgement, sign_ups_after
@@ -31,7 +31,7 @@ _WATCH_SECONDS = 1.0
 _LOOK_SECONDS = 0.02
 _TOGETHER_SECONDS = 0.002
 _FEW = 100
-_LOG_FIELDS = ("user_id", "email", "phone", "first_name", "last_name", "ip_address", "device_id")
+_LOG_FIELDS = (*TEXTS, *FLAGS)
 
 Logged = tuple[int, dict[str, Any], list[dict[str, Any]]]
 """A judgement in the log: its number, and the sign-up and usages as received."""

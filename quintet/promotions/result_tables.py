@@ -14,7 +14,7 @@ import pyarrow as pa
 from quintet.ml.model_registry import ModelRegistry, ModelVersion
 from quintet.promotions.accounts import Accounts, accounts_of
 from quintet.promotions.evidence import EVIDENCE, EvidenceMatrix, gather
-from quintet.promotions.identity import KINDS, identity_key_table
+from quintet.promotions.identity import KINDS, KeyRules, identity_key_table
 from quintet.promotions.model import AbuseModel
 from quintet.promotions.model_card import (
     coefficients,
@@ -80,7 +80,11 @@ SCORE_TABLES: Mapping[str, pa.Schema] = {
 _THRESHOLD_STEPS = 100
 _MOST_CURVE_POINTS = 400
 
-_USERS = "select user_id, created_at, email, phone, first_name, last_name, ip_address, device_id, dob from {table}"
+_USERS = """
+    select user_id, created_at, email, phone, first_name, last_name, ip_address, device_id, dob, user_agent,
+        is_email_verified, is_phone_verified
+    from {table}
+"""
 _USAGES = "select user_id, promo_code, used_at from {table}"
 _LABELS = """
     select user_id, is_abuser, null::timestamp as labelled_at from intermediate.int_promo_users_current
@@ -180,7 +184,9 @@ def train_model(
             }
         ]
     )
-    frames["ml.abuse_model_groups"] = _groups(accounts, label, policy.decisions(score))
+    frames["ml.abuse_model_groups"] = _groups(
+        accounts, label, policy.decisions(score), choice.model.population.key_rules
+    )
     with transaction(connection):
         for table, frame in frames.items():
             replace_table(connection, table, _arrow(frame, MODEL_TABLES[table]))
@@ -206,7 +212,7 @@ def write_scores(connection: duckdb.DuckDBPyConnection, registry: ModelRegistry,
     tables = {
         "ml.abuse_scores": _arrow(result.scores, SCORE_TABLES["ml.abuse_scores"]),
         "ml.abuse_links": _arrow(result.links, SCORE_TABLES["ml.abuse_links"]),
-        "ml.abuse_shared_keys": _shared_keys(connection, accounts, result.scores),
+        "ml.abuse_shared_keys": _shared_keys(connection, accounts, result.scores, model.population.key_rules),
         "ml.abuse_evidence": evidence,
     }
     with transaction(connection):
@@ -329,9 +335,9 @@ def _figure_rows(
             yield {"scores_of": name, "measure": measure, "n": len(of_rows), **asdict(estimate)}
 
 
-def _groups(accounts: Accounts, label: np.ndarray, decision: np.ndarray) -> pd.DataFrame:
+def _groups(accounts: Accounts, label: np.ndarray, decision: np.ndarray, rules: KeyRules) -> pd.DataFrame:
     """Return decisions on labelled accounts by how many share their address: honest people share one too."""
-    keys = identity_key_table(accounts)
+    keys = identity_key_table(accounts, rules)
     user_id = accounts.user_id
     judged = pa.table({"user_id": user_id, "label": pa.array(label), "decision": pa.array(decision.tolist(), _TEXT)})
     with duckdb.connect(config={"threads": 2}) as connection:
@@ -374,11 +380,13 @@ _BY_SHARING = f"""
 """
 
 
-def _shared_keys(connection: duckdb.DuckDBPyConnection, accounts: Accounts, scores: pd.DataFrame) -> pa.Table:
+def _shared_keys(
+    connection: duckdb.DuckDBPyConnection, accounts: Accounts, scores: pd.DataFrame, rules: KeyRules
+) -> pa.Table:
     """Return the keys that accounts of a cluster share, without hubs."""
-    most = pa.table({"kind": [kind.name for kind in KINDS], "most": [kind.most_sharers for kind in KINDS]})
+    most = pa.table({"kind": [kind.name for kind in KINDS], "most": [kind.most_sharers or 2**31 for kind in KINDS]})
     given = {
-        "identity_key": identity_key_table(accounts),
+        "identity_key": identity_key_table(accounts, rules),
         "most_sharers": most,
         "scores": pa.table({"user_id": accounts.user_id, "cluster_size": scores["cluster_size"].to_numpy()}),
     }

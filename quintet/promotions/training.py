@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # n
 
 from quintet.promotions.accounts import Accounts
 from quintet.promotions.evidence import EVIDENCE, gather
-from quintet.promotions.model import AbuseModel, scorecard
+from quintet.promotions.model import AbuseModel, floor_log_odds, scorecard
 from quintet.promotions.profile import Population
 from quintet.promotions.resamples import average_precisions, cluster_weights
 
@@ -92,7 +92,7 @@ def train(
     boosted = np.zeros(len(y))
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=_SEED)
     for seen, unseen in folds.split(x, y, group):
-        held_back[unseen] = _logistic(x[seen], y[seen], card).log_odds(x[unseen])
+        held_back[unseen] = _logistic(x[seen], y[seen], card).linear(x[unseen])
         boosted[unseen] = _boosting().fit(x[seen], y[seen]).predict_proba(x[unseen])[:, 1]
     slope, shift = _calibration(held_back, y)
     model = _logistic(x, y, card)
@@ -102,7 +102,7 @@ def train(
         {name: round(value * slope, 10) for name, value in model.coefficients.items()},
         population,
     )
-    logistic = 1 / (1 + np.exp(-(held_back * slope + shift)))
+    logistic = 1 / (1 + np.exp(-np.maximum(held_back * slope + shift, floor_log_odds(x))))
     is_later = _is_later(group, created_at_s[rows])
     can_test = min(y[~is_later].sum(), (~y[~is_later]).sum(), y[is_later].sum(), (~y[is_later]).sum()) > 0
     is_tested = is_later & can_test
@@ -130,12 +130,12 @@ def _is_later(cluster: np.ndarray, created_at_s: np.ndarray) -> np.ndarray:
 def _logistic(x: np.ndarray, y: np.ndarray, card: AbuseModel) -> AbuseModel:
     """Fit a ridge regression shrunk towards the scorecard: few labels change it little, many a lot."""
     scale = np.maximum(x.std(axis=0), 0.05)
-    by_card = card.log_odds(x) - card.intercept
+    by_card = card.linear(x) - card.intercept
     design = np.column_stack([x / scale, by_card / max(by_card.std(), 0.05) * _SCORECARD_SCALE])
     fitted = LogisticRegression(C=_INVERSE_RIDGE, max_iter=2_000, tol=1e-8).fit(design, y)
     *own, of_card = fitted.coef_[0]
     of_card *= _SCORECARD_SCALE / max(by_card.std(), 0.05)
-    weights = np.array(own) / scale + of_card * card.contributions(np.ones((1, len(EVIDENCE))))[0]
+    weights = np.array(own) / scale + of_card * card.linear(np.eye(len(EVIDENCE))) - of_card * card.intercept
     return AbuseModel(
         "logistic", float(fitted.intercept_[0]), dict(zip(EVIDENCE, weights.tolist(), strict=True)), card.population
     )
