@@ -55,8 +55,14 @@ class SignUp:
         if user_id is None:
             raise ValueError("a sign-up needs a user_id")
         born = _time(given.get("dob"))
-        flags = {name: _flag(given.get(name)) for name in FLAGS}
-        return cls(user_id, _time(given.get("created_at")), dob=None if born is None else born.date(), **texts, **flags)
+        return cls(
+            user_id,
+            _time(given.get("created_at")),
+            dob=None if born is None else born.date(),
+            is_email_verified=_flag(given.get("is_email_verified")),
+            is_phone_verified=_flag(given.get("is_phone_verified")),
+            **texts,
+        )
 
 
 @dataclass(frozen=True)
@@ -135,10 +141,10 @@ def accounts_of(users: pd.DataFrame | pa.Table, usages: pd.DataFrame | pa.Table 
         connection.register("users", signed_up)
         unique = connection.sql(_ONE_ROW_BY_USER).to_arrow_table()
         fields = {name: unique[name].combine_chunks() for name in TEXTS}
-        times = tuple(_floats(unique[name]) for name in ("created_at_s", "born_at_s", *FLAGS))
+        numbers = [_floats(unique[name]) for name in ("created_at_s", "born_at_s", *FLAGS)]
         if usages is None:
             return _assembled(
-                fields, *times, np.zeros(0, dtype=int), pa.array([], pa.string()), np.zeros(0), np.zeros(0)
+                fields, numbers, np.zeros(0, dtype=int), pa.array([], pa.string()), np.zeros(0), np.zeros(0)
             )
         used = {"user_id": _trimmed(_column(usages, "user_id")), "promo_code": _trimmed(_column(usages, "promo_code"))}
         connection.register("usages", pa.table({**used, "used_at_s": _seconds(_column(usages, "used_at"))}))
@@ -146,7 +152,7 @@ def accounts_of(users: pd.DataFrame | pa.Table, usages: pd.DataFrame | pa.Table 
         connection.register("accounts", pa.table({"user_id": unique["user_id"], "row_number": rows}))
         uses = connection.sql(_FIRST_USES).to_arrow_table()
     of_row = uses["row_number"].to_numpy(), uses["promo_code"].combine_chunks()
-    return _assembled(fields, *times, *of_row, _floats(uses["used_at_s"]), _floats(uses["uses"]))
+    return _assembled(fields, numbers, *of_row, _floats(uses["used_at_s"]), _floats(uses["uses"]))
 
 
 def account_of(sign_up: SignUp, usages: Iterable[Usage] = ()) -> Accounts:
@@ -170,9 +176,11 @@ def accounts_as_given(given: Sequence[tuple[SignUp, Iterable[Usage]]]) -> Accoun
     number_of, codes, first_uses_s, counts = zip(*entries, strict=True) if entries else ((), (), (), ())
     return _assembled(
         {name: [_text(getattr(one, name)) for one in sign_ups] for name in TEXTS},
-        np.array([_unix_seconds(one.created_at) for one in sign_ups], dtype=float),
-        np.array([_born_at_seconds(one.dob) for one in sign_ups], dtype=float),
-        *(np.array([_unverified_of(getattr(one, name)) for one in sign_ups], dtype=float) for name in FLAGS),
+        [
+            np.array([_unix_seconds(one.created_at) for one in sign_ups], dtype=float),
+            np.array([_born_at_seconds(one.dob) for one in sign_ups], dtype=float),
+            *(np.array([_unverified_of(getattr(one, name)) for one in sign_ups], dtype=float) for name in FLAGS),
+        ],
         np.array(number_of, dtype=int),
         list(codes),
         np.array(first_uses_s, dtype=float),
@@ -198,15 +206,14 @@ def column_of(texts: Iterable[str | None]) -> pa.Array:
 
 def _assembled(
     fields: Mapping[str, Column],
-    created_at_s: np.ndarray,
-    born_at_s: np.ndarray,
-    unverified_email: np.ndarray,
-    unverified_phone: np.ndarray,
+    numbers: Sequence[np.ndarray],
     code_row: np.ndarray,
     code: Column,
     used_at_s: np.ndarray,
     uses: np.ndarray,
 ) -> Accounts:
+    """Return the accounts. numbers: created_at_s, born_at_s, unverified_email, unverified_phone."""
+    created_at_s, born_at_s, unverified_email, unverified_phone = numbers
     use_lag_days = np.full(len(created_at_s), np.nan)
     np.fmin.at(use_lag_days, code_row, (used_at_s - created_at_s[code_row]) / _SECONDS_PER_DAY)
     # A use before the sign-up is a fault of clocks or files, and no evidence.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import repeat
 from operator import attrgetter, getitem
@@ -149,21 +149,22 @@ class CandidateGraph:
 
     def look_up(
         self,
-        keys: Sequence[int],
-        holders: Sequence[Sequence[int] | Sequence[Held]],
+        keys: Iterable[int],
+        holders: Mapping[int, Sequence[int]],
+        in_time: Mapping[int, Sequence[Held]],
         entry_of: Callable[[int], Entry],
         points: Sequence[Sequence[float]],
     ) -> bool:
         """Add the known accounts that hold each key, and so the pairs of the frontier; return whether to go on.
 
-        holders: the rows of each key, or where a strong key may have more than `NEAREST`, all of them in order of time.
+        holders: the rows of each key, except of those in `in_time`: strong keys that may have more than `NEAREST`.
         Accounts whose keys alone make a link are the next frontier at once, so a second round of weighing is rare.
         """
-        for key, rows in zip(keys, holders, strict=True):
-            if rows and isinstance(rows[0], tuple):
-                self._sort(key, rows)
+        for key in keys:
+            if key in in_time:
+                self._sort(key, in_time[key])
                 continue
-            others = [row for row in rows if row != self.known and row < self._below]
+            others = [row for row in holders[key] if row != self.known and row < self._below]
             self._sharers[key] = [-1, *others] if key in self._guest_keys else others
         fresh: dict[tuple[int, int], list[int]] = {}
         for at in self._frontier:

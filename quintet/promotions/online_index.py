@@ -303,21 +303,21 @@ class OnlineIndex:
             )
         return entries
 
-    def _holders(self, keys: Mapping[int, int]) -> list[Sequence[int] | Sequence[Held]]:
-        """Return the known accounts of each key; of a soft hub only enough to recognise it.
+    def _holders(self, keys: Mapping[int, int]) -> tuple[dict[int, tuple[int, ...]], dict[int, list[Held]]]:
+        """Return the known accounts of each key: the rows, or of a strong key with many, all in order of time.
 
-        keys: the kind of each. Of a strong key with many, all in order of time.
+        keys: the kind of each. Of a soft hub only enough rows to recognise it.
         """
         wanted = np.fromiter(keys, dtype=np.int64, count=len(keys))
         low, high = self._sorted_key.searchsorted(wanted, "left"), self._sorted_key.searchsorted(wanted, "right")
-        found: list[Sequence[int] | Sequence[Held]] = []
+        holders, in_time = {}, {}
         for (key, kind), start, end in zip(keys.items(), low.tolist(), high.tolist(), strict=True):
             added = self._added_holders.get(key, ())
             if kind in STRONG and (key in self._in_time or end - start + len(added) >= NEAREST):
-                found.append(self._in_order_of_time(key, (*self._holder[start:end].tolist(), *added)))
+                in_time[key] = self._in_order_of_time(key, (*self._holder[start:end].tolist(), *added))
             else:
-                found.append((*self._holder[start : min(end, start + _ENOUGH_SHARERS)].tolist(), *added))
-        return found
+                holders[key] = (*self._holder[start : min(end, start + _ENOUGH_SHARERS)].tolist(), *added)
+        return holders, in_time
 
     def _in_order_of_time(self, key: int, rows: Sequence[int]) -> list[Held]:
         """Return the holders of a key in order of time; the order is kept up to date from now on."""
@@ -343,11 +343,11 @@ class OnlineIndex:
             while looking:
                 keys = [one.keys_to_look_up() for one in looking]
                 kinds = {key: kind for each in keys for key, kind in each.items()}
-                holders = dict(zip(kinds, self._holders(kinds), strict=True))
+                holders, in_time = self._holders(kinds)
                 looking = [
                     one
                     for one, wanted in zip(looking, keys, strict=True)
-                    if one.look_up(list(wanted), [holders[key] for key in wanted], self._entry, self._points)
+                    if one.look_up(wanted, holders, in_time, self._entry, self._points)
                 ]
             fresh = [one.fresh_pairs() for one in growing]
             pairs, members = _pairs_of(fresh), members_of_entries(entries)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-import pandas as pd
 
 from quintet.samples.promotions_people import People, as_sample, crowds, people
 from quintet.samples.sample import Sample
@@ -69,13 +68,13 @@ def make_farms(world: FarmsWorld, seed: int) -> Sample:
     _share_honestly(users, honest, why, rng)
     days = _open_accounts(world, users, farmed, farm, len(sizes), rng)
     why[farmed] = "farm"
-    ring = pd.Series(-1, index=range(world.users))
-    ring.iloc[farmed] = farm
+    ring = np.full(world.users, -1)
+    ring[farmed] = farm
     return as_sample(
         users,
-        ring.to_numpy(),
+        ring,
         why,
-        np.append(days, 0.0)[ring.to_numpy()],
+        np.append(days, 0.0)[ring],
         rng,
         code_kept=world.code_kept,
         label_share=world.label_share,
@@ -96,7 +95,7 @@ def _open_accounts(
     longest = world.longest_days
     days = np.exp(rng.uniform(np.log(world.shortest_hours / 24), np.log(longest), farms))
     start = rng.uniform(0, _DAYS - days)
-    users.created_at[rows] = day_start(_FROM) + ((start + 0)[farm] + rng.random(count) * days[farm]) * SECONDS_PER_DAY
+    users.created_at[rows] = day_start(_FROM) + (start[farm] + rng.random(count) * days[farm]) * SECONDS_PER_DAY
 
     # tools are bought as the farm grows: one device for each ten accounts or so, one address for each fifteen
     size = np.bincount(farm, minlength=farms)

@@ -72,13 +72,9 @@ def people(count: int, rng: np.random.Generator, first_day: date, days: int) -> 
 
 
 def _addresses(count: int, rng: np.random.Generator) -> np.ndarray:
-    octets = [rng.choice([24, 47, 68, 73, 86, 98, 107, 174], count), *(rng.integers(0, 255, count) for _ in range(3))]
-    return (
-        pd.Series(octets[0])
-        .astype(str)
-        .str.cat([pd.Series(one).astype(str) for one in octets[1:]], ".")
-        .to_numpy(dtype=object)
-    )
+    first = rng.choice([24, 47, 68, 73, 86, 98, 107, 174], count)
+    octets = [part.astype(str).astype(object) for part in (first, *(rng.integers(0, 255, count) for _ in range(3)))]
+    return np.asarray(octets[0] + "." + octets[1] + "." + octets[2] + "." + octets[3])
 
 
 def crowds(
@@ -155,7 +151,7 @@ def as_sample(
         }
     )
     size = np.where(is_abuser, np.bincount(ring[is_abuser], minlength=1)[np.maximum(ring, 0)], 0)
-    ring_id = np.where(is_abuser, "ring-" + pd.Series(ring).astype(str).to_numpy(dtype=object), None)
+    ring_id = ("ring-" + pd.Series(ring).astype(str)).where(is_abuser, None)
     truth = pd.DataFrame(
         {
             "user_id": users.user_id,

@@ -50,9 +50,9 @@ def test_a_stored_account_equals_the_added_one():
 
 
 def looked_up(graph: CandidateGraph, known: list[Added]) -> bool:
-    keys = list(graph.keys_to_look_up())
-    holders = [[row for row, one in enumerate(known) if key in one.key] for key in keys]
-    return graph.look_up(keys, holders, known.__getitem__, POINTS)
+    keys = graph.keys_to_look_up()
+    holders = {key: [row for row, one in enumerate(known) if key in one.key] for key in keys}
+    return graph.look_up(keys, holders, {}, known.__getitem__, POINTS)
 
 
 def test_accounts_linked_by_keys_alone_are_the_next_frontier():
