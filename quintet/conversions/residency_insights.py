@@ -78,8 +78,9 @@ def _abroad_insights(summary: pd.DataFrame) -> tuple[Insight, ...]:
             "residency",
             f"{row['mean']:.1%}",
             f"of the sessions whose residency differs from the IP are important, against {row['rest_mean']:.1%} of "
-            f"those where both agree (difference {points(row['difference'])} points, 95% {points(row['difference_low'])} "
-            f"to {points(row['difference_high'])}; n = {row['n']:,.0f}, {p_words(row['p_value'])}).",
+            f"those where both agree (difference {points(row['difference'])} points, 95% "
+            f"{points(row['difference_low'])} to {points(row['difference_high'])}; n = {row['n']:,.0f}, "
+            f"{p_words(row['p_value'])}).",
             "Ask the broker how it treats clients who register from abroad.",
             float(row["p_value"]),
         ),
