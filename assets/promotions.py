@@ -9,7 +9,7 @@ from assets.tables import results, row_counts, table_specs
 from resources.clock import Clock
 from resources.warehouse import POOL, Warehouse
 
-_ACCOUNTS = ["intermediate/int_promo_users_current", "intermediate/int_promo_usages_current"]
+_ACCOUNTS = ["intermediate/int_promo_users_current", "intermediate/int_promo_usages"]
 _MODULES = ["quintet.promotions.result_tables"]
 _KINDS = ("python", "scikitlearn", "duckdb")
 _MODEL_TABLES = {

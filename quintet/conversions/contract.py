@@ -15,7 +15,8 @@ CONVERSIONS = Dataset(
             "country_name": text("The visitor's country as the site spells it.", nullable=True),
             "is_mobile": boolean("Whether the visitor was on a phone.", nullable=True),
             "ui_element": text("The element that was clicked; may contain a scanner's payload.", nullable=True),
-            "created_at": timestamp("Time of the conversion, UTC."),
+            # the years of a broker's rows: a spreadsheet's zero date is no time
+            "created_at": timestamp("Time of the conversion, UTC.", 2000, 2099),
             "measurement_category": text("Code of the page.", nullable=True),
         },
         name="conversions",

@@ -46,6 +46,8 @@ MOST_FALSE_MATCHES = 0.005
 PLACEBO_HOURS = (5, -7, 9, -11)
 """Shifts of the conversions for a placebo: not a plausible offset, and to comparable hours of the day."""
 _HOUR = 3_600
+_DAY = 24 * _HOUR
+_NEAR_DAYS = 366
 _LARGEST_CORRECTION = 2.0
 _TRIALS = 4  # one trial errs by up to 0.005 in the expected precision where conversions are dense
 _UNCALIBRATED = ((0.0, 0.0), (1.0, 1.0))
@@ -105,6 +107,8 @@ def fit(connection: duckdb.DuckDBPyConnection, data: MatchInput) -> MatchingMode
     """
     conversions = connection.execute(f"select country, at_second from {typed_conversions(data)}").fetchnumpy()
     country, at = np.asarray(conversions["country"]), np.asarray(conversions["at_second"])
+    is_near = _is_near(at, connection.execute(f"select distinct own_at // {_DAY} from {typed_rows(data)}").fetchall())
+    country, at = country[is_near], at[is_near]
     index = conversion_index(country[country >= 0], at[country >= 0])
     # The time in which half a conversion of any country occurs at random.
     any_country = max(int(0.5 * np.ptp(at) / len(at)), 1) if len(at) else 1
@@ -118,6 +122,18 @@ def fit(connection: duckdb.DuckDBPyConnection, data: MatchInput) -> MatchingMode
     connection.execute("drop table fit_conversions")
     connection.execute("drop table fit_rows")
     return model
+
+
+def _is_near(at: np.ndarray, days: list[tuple[int]]) -> np.ndarray:
+    """Return whether any of `days`, counted from the epoch, is within `_NEAR_DAYS` of each time; all without days.
+
+    A mistyped year must not stretch the time over which the conversions' rate is measured.
+    """
+    if not days:
+        return np.ones(len(at), dtype=bool)
+    known = np.sort(np.array(days)[:, 0])
+    day = at // _DAY
+    return np.searchsorted(known, day - _NEAR_DAYS) < np.searchsorted(known, day + _NEAR_DAYS, side="right")
 
 
 def _partner(connection: duckdb.DuckDBPyConnection, data: MatchInput, name: str, index: np.ndarray) -> _Partner:
@@ -379,7 +395,7 @@ def _simulated_rows(model: MatchingModel, candidates: Candidates, rng: np.random
         country = conversions["country"].to_numpy()[linked]
         everywhere = by_country(partner.country_share, 0)[:-1]
         unlinked = by_country(partner.unlinked_ip_share, 0)
-        ip_alone = rng.choice(len(unlinked), len(alone), p=unlinked / unlinked.sum())
+        ip_alone = rng.choice(len(unlinked), len(alone), p=_distribution(unlinked))
         ip_alone[ip_alone == len(unlinked) - 1] = UNKNOWN
         ip = np.concatenate([_reported(country, partner.ip.m_same, partner.ip.m_missing, everywhere, rng), ip_alone])
         same, missing = partner.residency.u_same, partner.residency.u_missing
@@ -410,8 +426,14 @@ def _reported(
 ) -> np.ndarray:
     """Return the value that a field reports for each true country: the country, nothing, or any country."""
     draw = rng.random(len(country))
-    other = rng.choice(len(everywhere), len(country), p=everywhere / everywhere.sum())
+    other = rng.choice(len(everywhere), len(country), p=_distribution(everywhere))
     return np.where(draw < same, country, np.where(draw < same + missing, UNKNOWN, other))
+
+
+def _distribution(shares: np.ndarray) -> np.ndarray:
+    """Return the shares, scaled to a sum of one; equal ones where all are zero: no row has a country."""
+    total = shares.sum()
+    return shares / total if total > 0 else np.full(len(shares), 1 / len(shares))
 
 
 def _reliability(trials: Sequence[_Trial]) -> tuple[tuple[float, float], ...]:

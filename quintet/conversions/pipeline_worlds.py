@@ -64,7 +64,7 @@ class Change:
 
 CHANGES: Mapping[str, Change] = MappingProxyType(
     {
-        "base": Change("As it is", {}),
+        "base": Change("A typical partner, nothing changed", {}),
         "shared_clock": Change("One clock: both sides in UTC", _SHARED_CLOCK),
         "countries": Change("Contract on countries: ISO codes, the conversion's country passed on", _CONTRACT),
         "postbacks": Change("Server postbacks: seconds of lag", _POSTBACKS),

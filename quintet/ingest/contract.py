@@ -13,6 +13,7 @@ from functools import cache, cached_property
 from importlib.resources import files
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
@@ -41,6 +42,23 @@ def _verdicts(values: pd.Series, predicate: str) -> pd.Series:
         f"select coalesce({predicate.replace('{column}', 'value')}, false) as holds from judged"
     ).fetchnumpy()["holds"]
     return pd.Series(verdicts, index=values.index)
+
+
+def read_values(texts: pd.DataFrame, expressions: Mapping[str, str]) -> pd.DataFrame:
+    """Return one column for each SQL expression over the columns of `texts`, in the same order of rows.
+
+    An expression reads text as the contract does: `contract.as_number(amount)::decimal(18, 4)::double`. Whole numbers
+    are Int64, other numbers Float64, texts str, each with null for null.
+    """
+    cursor = _judge().cursor()
+    cursor.register("texts", texts.astype("str"))
+    selected = ", ".join(f"{sql} as {quote_identifier(name)}" for name, sql in expressions.items())
+    columns = cursor.execute(f"select {selected} from texts").fetchnumpy()
+    read = {}
+    for name, values in columns.items():
+        kind = {"i": "Int64", "f": "Float64"}.get(values.dtype.kind, "str")
+        read[name] = pd.Series(np.ma.getdata(values), index=texts.index, dtype=kind).mask(np.ma.getmaskarray(values))
+    return pd.DataFrame(read, index=texts.index)
 
 
 def _check(predicate: str, requirement: str) -> pa.Check:
@@ -128,11 +146,18 @@ def boolean(
 
 
 def timestamp(
-    description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()
+    description: str,
+    first_year: int = 1900,
+    last_year: int = 2199,
+    *,
+    nullable: bool = False,
+    required: bool = True,
+    aliases: Sequence[str] = (),
 ) -> pa.Column:
-    """Return a column of ISO 8601 dates and times, in UTC unless they have an offset."""
+    """Return a column of ISO 8601 dates and times from first_year to last_year, in UTC unless they have an offset."""
     check = _check(
-        "contract.as_timestamp({column}) is not null", "a real date and time like 2024-05-01 13:45:00 (1900 to 2199)"
+        f"year(contract.as_timestamp({{column}})) between {first_year} and {last_year}",
+        f"a real date and time like 2024-05-01 13:45:00 ({first_year} to {last_year})",
     )
     return _column(check, description, nullable=nullable, required=required, aliases=aliases)
 

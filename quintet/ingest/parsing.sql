@@ -60,3 +60,32 @@ create or replace macro contract.as_hour(text) as
         when try_cast(regexp_extract(text, '^\s*(\d{1,2})\s*h?\s*$', 1) as integer) < 24
         then try_cast(regexp_extract(text, '^\s*(\d{1,2})\s*h?\s*$', 1) as integer)
     end;
+
+-- A text without the blanks around it: spaces of any width, tabs, line ends, zero-width and control characters.
+create or replace macro contract.as_label(text) as
+    coalesce(
+        nullif(regexp_replace(text, '^[\s\p{Z}\p{Cc}\p{Cf}]+|[\s\p{Z}\p{Cc}\p{Cf}]+$', '', 'g'), ''), text
+    );
+
+-- A code as people mean it: without blanks around it and zero-width characters, full-width characters as plain ones, and
+-- blanks inside it as single spaces. Case stays.
+create or replace macro contract.as_code(text) as
+    coalesce(
+        nullif(
+            regexp_replace(
+                contract.as_label(
+                    regexp_replace(
+                        translate(
+                            text,
+                            '！＂＃＄％＆＇（）＊＋，－．／０１２３４５６７８９：；＜＝＞？＠ＡＢＣＤＥＦＧＨＩＪＫＬＭＮＯＰＱＲＳＴＵＶＷＸＹＺ［＼］＾＿｀ａｂｃｄｅｆｇｈｉｊｋｌｍｎｏｐｑｒｓｔｕｖｗｘｙｚ｛｜｝～',
+                            '!"#$%&''()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefghijklmnopqrstuvwxyz{|}~'
+                        ),
+                        '\p{Cf}', '', 'g'
+                    )
+                ),
+                '[\s\p{Z}]+', ' ', 'g'
+            ),
+            ''
+        ),
+        text
+    );

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import altair as alt
 import pandas as pd
 
+from quintet.insurance.years import year_in_words
 from quintet.presentation.design import CURRENCY, PHONE, STRONG_CLASSES, Column, Figure, compact, format_value, tooltips
 
 LINES = {"CL": "Commercial (CL)", "PL": "Personal (PL)"}
@@ -258,10 +259,12 @@ def agency_scatter(summary: pd.DataFrame) -> Figure:
         scale=alt.Scale(domain=[0, highest], nice=False, padding=8),
         axis=alt.Axis(title="Loss ratio", format=".0%", grid=True),
     )
-    dots = alt.Chart(_plain(known, columns, "shown", "is_beyond")).encode(
+    dots = alt.Chart(
+        _plain(known.assign(size=known["policies_in_force"].fillna(0)), columns, "shown", "is_beyond", "size")
+    ).encode(
         x=x,
         y=y,
-        size=alt.Size("policies_in_force:Q", scale=alt.Scale(range=[24, 520], zero=True), legend=None),
+        size=alt.Size("size:Q", scale=alt.Scale(range=[24, 520], zero=True), legend=None),
         tooltip=shown_on_hover,
     )
     if has_segments:
@@ -603,12 +606,17 @@ def _scale_with_room(values: pd.Series, room: float) -> alt.Scale:
 
 def _with_years(rows: pd.DataFrame) -> pd.DataFrame:
     if "months_covered" not in rows:
-        return rows.assign(months_covered=pd.Series(dtype="Int64"), is_short=False, year_label="")
-    is_short = rows["months_covered"].fillna(12) < 12
+        return rows.assign(months_covered=pd.Series(dtype="Int64"), is_short=False, incomplete_reason="", year_label="")
+    reasons = rows["short_years"].map(lambda years: years[0]["reason"] if years else "")
+    is_short = reasons != ""
     years = rows["year"].astype("Int64").astype(str)
+    months = rows["months_covered"].astype("Int64").astype(str) + " mo"
     return rows.assign(
         is_short=is_short,
-        year_label=years.where(~is_short, years + "|" + rows["months_covered"].astype("Int64").astype(str) + " mo"),
+        incomplete_reason=reasons,
+        year_label=years.where(
+            ~is_short, years + "|" + months.where(reasons == "short", reasons.str.replace("_", " "))
+        ),
     )
 
 
@@ -635,9 +643,10 @@ def _span(rows: pd.DataFrame) -> str:
 def _short_years(rows: pd.DataFrame, how: str) -> str:
     if rows.empty or not rows["is_short"].any():
         return ""
-    short = rows[rows["is_short"]].groupby("year")["months_covered"].max()
-    years = _listed([f"{year} ({months} months)" for year, months in short.items()])
-    return f"Short years are {how}: {years}."
+    short = rows[rows["is_short"]].drop_duplicates("year").sort_values("year")
+    columns = ["year", "months_covered", "incomplete_reason"]
+    years = _listed([year_in_words(*year) for year in short[columns].itertuples(index=False)])
+    return f"Incomplete years are {how}: {years}."
 
 
 def _premium_in_words(rows: pd.DataFrame) -> str:

@@ -41,6 +41,7 @@ from quintet.insurance.premium_report import (
     records_of,
     write_csv,
 )
+from quintet.insurance.years import INCOMPLETE, year_in_words
 from quintet.presentation.design import CATEGORY, COLOURS, as_text
 
 ALL_LINES = "All lines"
@@ -281,12 +282,12 @@ def _lead(report: PremiumReport) -> str:
 
 def _parameters(report: PremiumReport) -> list[tuple[str, str]]:
     lists = {name: values for name, values in report.filters.given().items() if isinstance(values, tuple)}
-    short = ", ".join(f"{year} ({months} months)" for year, months in records_of(report.short_years, SHORT_YEAR))
+    short = ", ".join(year_in_words(*year) for year in records_of(report.short_years, SHORT_YEAR))
     return [
         ("Years", period(report.filters)),
         *((f"Only {name.replace('_', ' ')}", _listed(values)) for name, values in lists.items()),
         *([] if lists else [("Filters", "none: all agencies, products and states")]),
-        ("Short years", short or "none"),
+        ("Incomplete years", short or "none"),
         ("Rows of data", f"{report.total['rows'].iloc[0]:,}"),
         ("Snapshot", report.snapshot_id),
         ("Published", f"{report.published_at:%Y-%m-%d %H:%M} UTC"),
@@ -299,14 +300,15 @@ def _listed(values: Sequence[Any]) -> str:
 
 
 def _reading(report: PremiumReport) -> list[str]:
-    end = "the last year" if report.last_year is None else report.last_year
+    years = " and ".join(map(str, report.policies_years))
+    end = f" ({years})" if years else ", and there is none"
     return [
         "Every figure is summed from the rows of the data, and every ratio is recomputed from such sums.",
         "A ratio uses the rows where both of its parts are known: its parts can differ from the sums beside it.",
         "Loss ratio: incurred losses by written premium. Retention: retained policies by those of the year before.",
         "Retention exceeds 100% where the source reports more retained policies than there were.",
         "Growth: written premium against the reported year before; nothing is annualised.",
-        f"Policies in force are those of {end}: they are a stock and do not add up over years.",
+        f"Policies in force are those of the last complete year{end}: they are a stock and do not add up over years.",
         "An empty cell is unknown or undefined, never zero. The sheet Notes lists missing values and their reasons.",
         f"The sheet {TABLE} can be filtered: product line {ALL_LINES} gives one row per agency.",
         "A text that looks like a formula has a leading apostrophe.",
@@ -409,15 +411,16 @@ def _write_notes(workbook: openpyxl.Workbook, report: PremiumReport) -> None:
             sheet.append([(value, kind, _BODY) for value, kind in zip(values, kinds, strict=True)])
         sheet.append([("Sums exclude these rows for the missing figure.", "text", _PLAIN)])
     sheet.append()
-    sheet.append([("Short years", "text", _SECTION)], 20)
+    sheet.append([("Incomplete years", "text", _SECTION)], 20)
     if report.short_years.empty:
         sheet.append([("The data covers all twelve months of every year.", "text", _PLAIN)])
         return
-    sheet.append([("Year", "identifier", _HEADING), ("Months covered", "count", _HEADING)])
-    for year, months in records_of(report.short_years, SHORT_YEAR):
-        sheet.append([(year, "identifier", _BODY), (months, "count", _BODY)])
+    headings = (("Year", "identifier"), ("Months covered", "count"), ("Why it is not complete", "text"))
+    sheet.append([(text, kind, _HEADING) for text, kind in headings])
+    for year, months, reason in records_of(report.short_years, SHORT_YEAR):
+        sheet.append([(year, "identifier", _BODY), (months, "count", _BODY), (INCOMPLETE[reason], "text", _BODY)])
     sheet.append(
-        [("Premium and losses of these years cover only these months: compare them with care.", "text", _PLAIN)]
+        [("Premium and losses include these years as far as they go; policies in force do not.", "text", _PLAIN)]
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -167,6 +168,7 @@ def accounts_as_given(given: Sequence[tuple[SignUp, Iterable[Usage]]]) -> Accoun
         uses: dict[str, set[float]] = {}
         for usage in usages:
             code = _text(usage.promo_code)
+            code = None if code is None else code_of(code)
             if code is not None:
                 uses.setdefault(code, set()).add(_unix_seconds(usage.used_at))
         for code in sorted(uses):
@@ -257,6 +259,15 @@ def _unverified(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Arra
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray:
     return column.cast(pa.float64()).to_numpy().copy()
+
+
+def code_of(text: str) -> str:
+    """Return a code as `contract.as_code` reads it: full-width characters plain, no zero-width ones, single blanks."""
+    visible = "".join(letter for letter in text.translate(_PLAIN) if unicodedata.category(letter) != "Cf")
+    return " ".join(visible.split()) or text
+
+
+_PLAIN = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
 
 
 def _text(value: object) -> str | None:

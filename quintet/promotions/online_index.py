@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from bisect import insort
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain, compress
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from quintet.promotions.accounts import Accounts, SignUp, Usage, accounts_as_given, rows_of
+from quintet.promotions.accounts import Accounts, SignUp, Usage, accounts_as_given, code_of, rows_of
 from quintet.promotions.candidate_graph import (
     Added,
     CandidateGraph,
@@ -138,6 +138,7 @@ class OnlineIndex:
         self._added_holders: dict[int, tuple[int, ...]] = {}
         self._in_time: dict[int, list[Held]] = {}
         self._rows = len(accounts)
+        self._code_by_folded = _unambiguous(model.population.code_share)
         self._points = points_by_sharers(model.population).tolist()
         self._explained = lru_cache(_MOST_EXPLAINED)(partial(explained, population=model.population))
 
@@ -166,7 +167,7 @@ class OnlineIndex:
 
         The steps work on batches: a few queries together cost much less than each by itself.
         """
-        accounts = accounts_as_given([(one.sign_up, one.usages) for one in queries])
+        accounts = accounts_as_given([(one.sign_up, self._as_listed(one.usages)) for one in queries])
         with self._lock:
             found = self._surroundings(queries, self._entries_of(accounts))
         is_link = found.weight >= LINK_FROM
@@ -271,7 +272,17 @@ class OnlineIndex:
         return Stored(self._columns, row) if added is None else Added(*added)
 
     def _entry_of(self, sign_up: SignUp, usages: Sequence[Usage]) -> Added:
-        return self._entries_of(accounts_as_given([(sign_up, usages)]))[0]
+        return self._entries_of(accounts_as_given([(sign_up, self._as_listed(usages))]))[0]
+
+    def _as_listed(self, usages: Sequence[Usage]) -> list[Usage]:
+        """Return the uses with the codes in the case of the population's, where these do not tell cases apart."""
+        return [replace(use, promo_code=self._listed(use.promo_code)) for use in usages]
+
+    def _listed(self, promo_code: Any) -> Any:
+        if not isinstance(promo_code, str):
+            return promo_code
+        code = code_of(promo_code)
+        return self._code_by_folded.get(code.upper(), code)
 
     def _entries_of(self, accounts: Accounts) -> list[Added]:
         members, rules = members_of(accounts, self.model.population), self.model.population.key_rules
@@ -364,6 +375,14 @@ class OnlineIndex:
 
 _ENOUGH_SHARERS = max(kind.most_sharers or 0 for kind in KINDS) + 2
 """The number of holders of a key, the scored account included, that makes it a hub."""
+
+
+def _unambiguous(codes: Iterable[str]) -> dict[str, str]:
+    """Return the codes by their upper case, without those that differ in case alone."""
+    by_folded: dict[str, list[str]] = {}
+    for code in codes:
+        by_folded.setdefault(code.upper(), []).append(code)
+    return {folded: alike[0] for folded, alike in by_folded.items() if len(alike) == 1}
 
 
 def _pairs_of(found: Sequence[Mapping[tuple[int, int], list[int]]]) -> Pairs:

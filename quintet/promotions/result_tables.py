@@ -250,7 +250,7 @@ def _tables(cursor: duckdb.DuckDBPyConnection, users: str, usages: str) -> tuple
 
 
 def _accounts(connection: duckdb.DuckDBPyConnection) -> Accounts:
-    given = _tables(connection, "intermediate.int_promo_users_current", "intermediate.int_promo_usages_current")
+    given = _tables(connection, "intermediate.int_promo_users_current", "intermediate.int_promo_usages")
     return accounts_of(*given)
 
 

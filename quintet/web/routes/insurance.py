@@ -93,10 +93,11 @@ class SummaryQuery(FilteredQuery):
 
 
 class ShortYear(BaseModel):
-    """A year that the data covers partly."""
+    """A year that is not complete."""
 
     year: int
     months_covered: int
+    reason: str = Field(description="`short`, `few_rows`, `future` or `detached`: see `marts.dim_year`.")
 
 
 class SummaryRow(BaseModel):
@@ -107,15 +108,21 @@ class SummaryRow(BaseModel):
     rows: int = Field(description="Rows of the fact table in this group.")
     agencies: int
     months_covered: int = Field(description="Months of the group's years that the data covers.")
-    short_years: list[ShortYear] = Field(description="Its years that are covered partly.")
+    short_years: list[ShortYear] = Field(description="Its years that are not complete.")
+    policies_years: list[int] = Field(description="The years that the policies are of.")
+    policies_missing_reason: str | None = Field(
+        description="`no_complete_year` where no year of the range is complete."
+    )
     written_premium: float | None = Field(description="USD; null where no row has it.")
     new_business_premium: float | None
     prev_written_premium: float | None
     earned_premium: float | None
     incurred_losses: float | None
-    policies_in_force: int | None
-    prev_policies_in_force: int | None
-    retained_policies: int | None
+    policies_in_force: int | None = Field(
+        description="A stock: over several years, that of the last complete year of each agency, product and state."
+    )
+    prev_policies_in_force: int | None = Field(description="Of the same years as `policies_in_force`.")
+    retained_policies: int | None = Field(description="Of the same years as `policies_in_force`.")
     loss_ratio: float | None
     loss_ratio_missing_reason: str | None
     retention_ratio: float | None

@@ -1,4 +1,5 @@
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -106,3 +107,31 @@ def test_recommendations_are_in_order_of_their_gain():
     assert leads[0] == "Pass a click id through."
     assert leads.index("Back-fill.") < leads.index("Agree on countries.")
     assert "+20.0 points" in dict(block for points in asked.blocks for block in points.points)["Back-fill."]
+
+
+def asked_for(report: Report) -> str:
+    [asked] = [section for section in report.sections if section.title.startswith("What to ask for")]
+    return words(asked)
+
+
+def test_what_is_already_the_case_is_not_asked_for():
+    conversions = make_clicks(1_000, 5)
+    connection = open_reported_snapshot(conversions)
+    analysis = analyse(every_count(connection))
+    slow = replace(analysis, lags=analysis.lags.assign(from_second=600, until_second=700, rows=10))
+    fast = replace(analysis, lags=analysis.lags.assign(from_second=0, until_second=6, rows=10))
+
+    of_slow, of_fast = (pipeline_report(connection, each, CHANGES, MATCHERS) for each in (slow, fast))
+
+    assert "Send postbacks" in asked_for(of_slow)
+    assert "Send postbacks" not in asked_for(of_fast)
+    assert "Already the case in the data at hand: rows are sent within a minute" in asked_for(of_fast)
+    assert "postback endpoint; join" in whole(of_slow)
+    assert "postback endpoint; join" not in whole(of_fast)
+
+
+def test_no_row_of_the_table_beats_the_title():
+    _, report = make(make_clicks(1_000, 5))
+
+    best = CHANGES.loc[CHANGES["change"] != "base", "f1"].max()
+    assert f"{best:.1%}" in report.title

@@ -32,9 +32,12 @@ def summary(*rows: dict) -> pd.DataFrame:
         "loss_ratio_numerator": 500_000.0,
         "loss_ratio_denominator": 1_000_000.0,
     }
-    return pd.DataFrame([ordinary | row for row in rows]).astype(
-        {"months_covered": "Int64", "policies_in_force": "Int64"}
-    )
+    full = [ordinary | row for row in rows]
+    for row in full:
+        months, year = row["months_covered"], row.get("year")
+        short = [{"year": year, "months_covered": months, "reason": "short"}] if year and months < 12 else []
+        row.setdefault("short_years", short)
+    return pd.DataFrame(full).astype({"months_covered": "Int64", "policies_in_force": "Int64"})
 
 
 def by_line_and_year(*rows: dict) -> pd.DataFrame:
@@ -252,7 +255,7 @@ def test_premium_is_not_compared_with_a_short_year() -> None:
 
 def test_a_short_year_is_hollow_with_its_months() -> None:
     figure = charts.premium_by_year_and_line(LINES)
-    assert figure.note == "Short years are hollow: 2005 (8 months)."
+    assert figure.note == "Incomplete years are hollow: 2005 (8 months)."
     assert {row["year_label"] for row in data_of(figure)} == {"2005|8 mo", "2006", "2007"}
     assert "Short" not in charts.premium_by_year_and_line(LINES[LINES["year"] > 2005]).note
 
@@ -373,7 +376,7 @@ def test_nothing_is_drawn_across_a_year_that_is_missing(make: Callable[[pd.DataF
 
 def test_a_short_year_is_not_joined_to_the_line() -> None:
     figure = charts.agency_history(LINES)
-    assert figure.note == "Short years are hollow and not joined to the line: 2005 (8 months)."
+    assert figure.note == "Incomplete years are hollow and not joined to the line: 2005 (8 months)."
 
 
 def test_the_backtest_explains_the_scores_and_marks_the_model_in_use() -> None:

@@ -2,7 +2,7 @@ with typed as (
     select
         -- The column of the file, else the part of its name before two underscores, else one partner for all.
         coalesce(
-            lower(trim(partner)), nullif(lower(trim(regexp_extract(_source_file, '^(.+?)__', 1))), ''), 'broker'
+            nullif(trim(lower(contract.as_code(partner))), ''), {{ partner_in_name('_source_file') }}, 'broker'
         ) as partner,
         make_timestamp(contract.as_integer("timestamp") * 1000000) as broker_at,
         country_residency as residency_name,
