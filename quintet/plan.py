@@ -13,8 +13,8 @@ import duckdb
 
 from quintet.code_version import code_files, digest_of, imported_modules
 from quintet.ingest.contract import Dataset
+from quintet.ingest.examine import examine
 from quintet.ingest.inbox import InboxFile, list_inbox
-from quintet.ingest.load import examine
 from quintet.settings import Settings
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 

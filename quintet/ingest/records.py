@@ -9,9 +9,12 @@ import json
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from quintet.ingest.files import LONGEST_RECORD_BYTES, FileRejectedError, Layout, is_unicode, open_bytes, sheet_rows
 from quintet.ingest.inbox import InboxFile
+
+_CHUNK_RECORDS = 50_000
 
 
 @dataclass(frozen=True)
@@ -151,3 +154,10 @@ def _cell_text(value: object) -> str | None:
     if isinstance(value, dt.datetime):
         return value.isoformat(sep=" ")
     return str(value)
+
+
+def chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Yield the records in lists of limited length."""
+    iterator = iter(records)
+    while chunk := list(islice(iterator, _CHUNK_RECORDS)):
+        yield chunk

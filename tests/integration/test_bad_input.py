@@ -16,9 +16,10 @@ import duckdb
 import pytest
 
 from quintet.domains import DATASETS
+from quintet.ingest.batches import Outcome
 from quintet.ingest.checks import check_reconciliation, check_schema
 from quintet.ingest.inbox import list_inbox
-from quintet.ingest.load import Outcome, load_files
+from quintet.ingest.load import load_files
 from quintet.ingest.raw_tables import prepare
 from quintet.warehouse.database import open_warehouse
 from tests.machine import require_program
