@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from quintet.ingest.content import format_of, read_content
 from quintet.ingest.contract import Dataset
-from quintet.ingest.files import FileRejectedError, Layout, format_of, read_content, read_layout
+from quintet.ingest.files import Layout, read_layout
 from quintet.ingest.inbox import InboxFile
+from quintet.ingest.rejection import FileRejectedError
 
 
 @dataclass(frozen=True)

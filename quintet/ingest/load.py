@@ -16,11 +16,13 @@ import pyarrow as pa
 
 from quintet.ingest.batches import Outcome, insert_batches
 from quintet.ingest.contract import Dataset
+from quintet.ingest.doubt import Doubts
 from quintet.ingest.examine import Examined, examine, layout_of, path_of
-from quintet.ingest.files import FileRejectedError, Layout, damaged_parquet
+from quintet.ingest.files import Layout, damaged_parquet
 from quintet.ingest.inbox import InboxFile, still_as_listed
 from quintet.ingest.quarantine import QUARANTINE, quarantine_broken_rows
 from quintet.ingest.raw_tables import PROVENANCE, raw_table
+from quintet.ingest.rejection import FileRejectedError
 from quintet.ingest.staging import (
     TextLostError,
     extra_sql,
@@ -174,8 +176,8 @@ def _load_transaction(
         with transaction(connection):
             connection.execute(QUARANTINE)
             staged = stage(connection, group)
-            quarantine_broken_rows(connection, dataset, group, staged)
-            outcomes = _keep_staged_rows(connection, dataset, group, staged, now)
+            doubts = quarantine_broken_rows(connection, dataset, group, staged)
+            outcomes = _keep_staged_rows(connection, dataset, group, staged, doubts, now)
             connection.execute("drop table staged")
             if not all(still_as_listed(examined.file) for examined in group):
                 raise _FileChangedError
@@ -192,7 +194,12 @@ def _load_transaction(
 
 
 def _keep_staged_rows(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, group: list[Examined], staged: str, now: dt.datetime
+    connection: duckdb.DuckDBPyConnection,
+    dataset: Dataset,
+    group: list[Examined],
+    staged: str,
+    doubts: Doubts,
+    now: dt.datetime,
 ) -> list[Outcome]:
     """Copy the valid staged rows into the raw table, and record the batches."""
     layout = layout_of(group[0])
@@ -204,7 +211,7 @@ def _keep_staged_rows(
         f"select {present}, {extra_sql(layout)}, batch_id, file, source_row from {staged} as staged_rows{only_valid}"
     )
     connection.execute("drop table broken")
-    return _record_batches(connection, dataset, group, now)
+    return _record_batches(connection, dataset, group, doubts, now)
 
 
 def _of_group(group: Sequence[Examined]) -> str:
@@ -212,7 +219,7 @@ def _of_group(group: Sequence[Examined]) -> str:
 
 
 def _record_batches(
-    connection: duckdb.DuckDBPyConnection, dataset: Dataset, group: list[Examined], now: dt.datetime
+    connection: duckdb.DuckDBPyConnection, dataset: Dataset, group: list[Examined], doubts: Doubts, now: dt.datetime
 ) -> list[Outcome]:
     loaded = dict(
         connection.execute(
@@ -223,7 +230,8 @@ def _record_batches(
     outcomes = []
     for examined in group:
         good, bad = loaded.get(examined.batch_id, 0), rejected.get(examined.batch_id, 0)
-        message = _remark(layout_of(examined), good + bad)
+        remarks = [_remark(layout_of(examined), good + bad), doubts.remark(examined.batch_id)]
+        message = "; ".join(remark for remark in remarks if remark) or None
         outcomes.append(
             Outcome(dataset.name, examined.file.name, examined.batch_id, "loaded", message, good + bad, good, bad)
         )

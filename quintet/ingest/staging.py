@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from quintet.ingest.examine import Examined, layout_of, path_of
-from quintet.ingest.files import Layout
+from quintet.ingest.files import Layout, column_names
 from quintet.ingest.quarantine import append_to_quarantine
 from quintet.ingest.records import chunks, read_records
 from quintet.warehouse.sql import quote_identifier, quote_literal
@@ -76,7 +76,7 @@ def _require_all_text(connection: duckdb.DuckDBPyConnection, group: Sequence[Exa
     layout = layout_of(group[0])
     if layout.format != "csv":
         return
-    together = f"concat({', '.join(map(quote_identifier, _column_names(layout)))})"
+    together = f"concat({', '.join(map(quote_identifier, column_names(layout)))})"
     uncounted = "strlen(cells) - strlen(translate(cells, chr(34) || chr(10) || chr(13), ''))"
     has_any = " or ".join(f"contains(cells, chr({code}))" for code in (34, 10, 13))
     delimiters = len(layout.header) - 1
@@ -94,10 +94,10 @@ def _require_all_text(connection: duckdb.DuckDBPyConnection, group: Sequence[Exa
 def _source_sql(layout: Layout, paths: Sequence[str]) -> str:
     """Return the SQL that reads the files; columns have the contract's names, unknown ones their position."""
     listed = f"[{', '.join(quote_literal(path) for path in paths)}]"
-    names = _column_names(layout)
+    names = column_names(layout)
     if layout.format == "parquet":
         identifiers = [quote_identifier(name) for name in names]
-        columns = ", ".join(f"nullif(cast({name} as varchar), '') as {name}" for name in identifiers)
+        columns = ", ".join(f"{_parquet_text(layout, index)} as {name}" for index, name in enumerate(identifiers))
         return (
             f"(select {columns}, filename from read_parquet({listed}, filename = '_path', hive_partitioning = false) "
             f"as source ({', '.join(identifiers)}, filename))"
@@ -106,12 +106,29 @@ def _source_sql(layout: Layout, paths: Sequence[str]) -> str:
     return (
         f"read_csv({listed}, columns = {{{columns}}}, auto_detect = false, header = true, strict_mode = true, "
         f"delim = {quote_literal(layout.delimiter)}, quote = '\"', escape = '\"', "
-        "filename = true, hive_partitioning = false)"
+        f"filename = true, hive_partitioning = false, skip = {int(layout.has_sep_line)})"
     )
 
 
-def _column_names(layout: Layout) -> list[str]:
-    return [name if name is not None else f"_unknown_{index}" for index, name in enumerate(layout.header)]
+def _parquet_text(layout: Layout, index: int) -> str:
+    """Return the SQL of a Parquet column as text; a whole number has no decimals.
+
+    A whole float that is not the only integer it may stand for is in exponent notation, which no id accepts.
+    """
+    name = quote_identifier(column_names(layout)[index])
+    if index in layout.floats:
+        exact_below = 2**53 if layout.types[index].endswith("double") else 2**24
+        return (
+            f"case when isnan({name}) then null when {name} != trunc({name}) or isinf({name}) "
+            f"then cast({name} as varchar) when abs({name}) < {exact_below} "
+            f"then cast(cast({name} as bigint) as varchar) else format('{{:.16e}}', cast({name} as double)) end"
+        )
+    if index in layout.decimals:
+        return (
+            f"case when {name} = trunc({name}) then cast(cast({name} as decimal(38, 0)) as varchar) "
+            f"else cast({name} as varchar) end"
+        )
+    return f"nullif(cast({name} as varchar), '')"
 
 
 def extra_sql(layout: Layout) -> str:
@@ -129,7 +146,7 @@ def stage_by_record(connection: duckdb.DuckDBPyConnection, group: list[Examined]
     """Read one file record by record into the table `staged`; quarantine records that cannot be split."""
     (examined,) = group
     layout = layout_of(examined)
-    names = _column_names(layout)
+    names = column_names(layout)
     columns = ", ".join(f"{quote_identifier(name)} varchar" for name in names)
     connection.execute(f"create or replace temp table staged ({columns}, source_row bigint)")
     for records in chunks(read_records(examined.file, layout)):

@@ -5,7 +5,7 @@ Sentinels such as 99999 pass as values here; `normalise.py` turns them into null
 
 import pandera.pandas as pa
 
-from quintet.ingest.contract import Dataset, integer, number, one_of, text
+from quintet.ingest.contract import Dataset, identifier, integer, number, one_of, text
 
 _YEAR_TO_DATE_COUNTS = (
     *("cl_bound_ct_mds", "cl_quo_ct_mds", "cl_bound_ct_sbz", "cl_quo_ct_sbz", "cl_bound_ct_eqt", "cl_quo_ct_eqt"),
@@ -19,6 +19,19 @@ _SYSTEM_YEARS = (
     *("cl_start_year", "cl_end_year", "activity_notes_start_year", "activity_notes_end_year"),
 )
 
+_MOST_POLICIES = 999_999_999
+# The largest amount that DECIMAL(18,4) holds exactly after rounding.
+_MOST_USD = 1e11
+
+
+def _policies(description: str) -> pa.Column:
+    return integer(description, -_MOST_POLICIES, _MOST_POLICIES)
+
+
+def _usd(description: str) -> pa.Column:
+    return number(description, -_MOST_USD, _MOST_USD)
+
+
 AGENCY_PERFORMANCE = Dataset(
     name="agency_performance",
     domain="insurance",
@@ -27,18 +40,18 @@ AGENCY_PERFORMANCE = Dataset(
         {
             "agency_id": integer("The agency.", 0),
             "primary_agency_id": integer("The agency's master; 99999 where it is unknown.", 0),
-            "prod_abbr": text("Product code; inner spaces are part of it."),
+            "prod_abbr": identifier("Product code; inner spaces are part of it."),
             "prod_line": one_of("Commercial or personal lines.", ("CL", "PL")),
-            "state_abbr": text("Postal code of the state."),
+            "state_abbr": identifier("Postal code of the state."),
             "stat_profile_date_year": integer("The year that the row covers, in whole or in part.", 1900, 2199),
-            "retention_poly_qty": integer("Policies retained from the year before."),
-            "poly_inforce_qty": integer("Policies in force."),
-            "prev_poly_inforce_qty": integer("Policies in force in the year before."),
-            "nb_wrtn_prem_amt": number("New business written premium, USD."),
-            "wrtn_prem_amt": number("Written premium, USD; negative amounts are real."),
-            "prev_wrtn_prem_amt": number("Written premium of the year before, USD."),
-            "prd_ernd_prem_amt": number("Earned premium, USD."),
-            "prd_incrd_losses_amt": number("Incurred losses, USD; negative amounts are real."),
+            "retention_poly_qty": _policies("Policies retained from the year before."),
+            "poly_inforce_qty": _policies("Policies in force."),
+            "prev_poly_inforce_qty": _policies("Policies in force in the year before."),
+            "nb_wrtn_prem_amt": _usd("New business written premium, USD."),
+            "wrtn_prem_amt": _usd("Written premium, USD; negative amounts are real."),
+            "prev_wrtn_prem_amt": _usd("Written premium of the year before, USD."),
+            "prd_ernd_prem_amt": _usd("Earned premium, USD."),
+            "prd_incrd_losses_amt": _usd("Incurred losses, USD; negative amounts are real."),
             "months": integer("Number of months of the year that the row covers.", 1, 12),
             "retention_ratio": number("Share of the policies retained.", nullable=True, required=False),
             "loss_ratio": number("Losses, divided by written premium.", nullable=True, required=False),

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import pandas as pd
 import pandera.pandas as pa
 
+from quintet.ingest.contract import is_missing
 from quintet.insurance.contract import AGENCY_PERFORMANCE
 
 SENTINEL = 99_999
@@ -166,6 +167,8 @@ def normalise(raw: pd.DataFrame) -> pd.DataFrame:
     Raises ValueError where a text is not a number, KeyError where a column is missing.
     """
     text = raw[list(AGENCY_PERFORMANCE.columns)].astype("str")
+    for name in AGENCY_PERFORMANCE.numbers:
+        text[name] = text[name].mask(is_missing(text[name]))
     numbers = {
         "primary_agency_id": _whole_numbers(text["primary_agency_id"]),
         **{name: _whole_numbers(text[source]) for name, source in _POLICY_COUNTS.items()},
@@ -208,7 +211,7 @@ def _whole_numbers(text: pd.Series) -> pd.Series:
     parsed = _parsed(filled)
     if not pd.api.types.is_integer_dtype(parsed):
         # "5.0" is a whole number too; without the zeros, large numbers are not rounded as floats.
-        parsed = _parsed(filled.str.replace(r"\.0*\s*$", "", regex=True))
+        parsed = _parsed(filled.str.replace(r"^\s*\.", "0.", regex=True).str.replace(r"\.0*\s*$", "", regex=True))
     return parsed.astype("Int64").mask(text.isna())
 
 

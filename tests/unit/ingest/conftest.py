@@ -17,7 +17,6 @@ from quintet.ingest.inbox import InboxFile, list_inbox
 from quintet.ingest.load import load_files
 from quintet.ingest.raw_tables import prepare
 from quintet.warehouse.database import open_warehouse
-from tests.unit.ingest.order_files import assert_books_balance
 
 NOW = dt.datetime(2024, 6, 1, 12)
 
@@ -100,11 +99,3 @@ def warehouse(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def shop(tmp_path: Path, warehouse: duckdb.DuckDBPyConnection) -> Shop:
     (tmp_path / "raw" / "orders").mkdir(parents=True)
     return Shop(tmp_path / "raw", warehouse)
-
-
-@pytest.fixture(autouse=True)
-def _balanced(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Assert after each test with a warehouse that every batch has the number of rows in its record."""
-    yield
-    if "warehouse" in request.fixturenames:
-        assert_books_balance(request.getfixturevalue("warehouse"))

@@ -6,7 +6,7 @@ import datetime as dt
 import gzip
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,20 @@ from quintet.ingest.records import read_records
 from quintet.warehouse.database import open_warehouse
 from quintet.warehouse.digest import table_digest
 from tests.unit.ingest.order_files import (
-
-NOW = dt.datetime(2024, 6, 1, 12)
     assert_books_balance,
     lines,
     write_parquet_of_text,
     write_parquet_of_types,
     write_workbook,
 )
+
+NOW = dt.datetime(2024, 6, 1, 12)
+
+
+@pytest.fixture(autouse=True)
+def _balanced(warehouse: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    yield
+    assert_books_balance(warehouse)
 
 
 def raw_digest(connection: duckdb.DuckDBPyConnection) -> str:

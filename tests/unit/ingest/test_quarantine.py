@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import duckdb
 import pytest
 
-from tests.unit.ingest.order_files import lines
+from tests.unit.ingest.order_files import assert_books_balance, lines
+
+
+@pytest.fixture(autouse=True)
+def _balanced(warehouse: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    yield
+    assert_books_balance(warehouse)
+
 
 # What breaks the contract
 

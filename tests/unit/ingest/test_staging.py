@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,9 +20,23 @@ from quintet.ingest.inbox import list_inbox
 from quintet.ingest.load import load_files
 from quintet.ingest.raw_tables import prepare
 from quintet.warehouse.database import open_warehouse
-from tests.unit.ingest.order_files import CELLS, lines, write_parquet_of_text, write_parquet_of_types, write_workbook
+from tests.unit.ingest.order_files import (
+    CELLS,
+    assert_books_balance,
+    lines,
+    write_parquet_of_text,
+    write_parquet_of_types,
+    write_workbook,
+)
 
 NOW = dt.datetime(2024, 6, 1, 12)
+
+
+@pytest.fixture(autouse=True)
+def _balanced(warehouse: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    yield
+    assert_books_balance(warehouse)
+
 
 # Rows and their numbers
 
@@ -272,7 +287,6 @@ NAMES = [
     "x=y",
     "#1%20",
     "-",
-    "new\nline",
 ]
 
 
@@ -315,3 +329,74 @@ def test_a_folder_above_that_looks_like_a_partition_adds_no_column(tmp_path: Pat
         load_files(connection, orders, list_inbox(folder.parent, "orders"), NOW, lambda _: None)
 
         assert connection.execute("select amount from raw.orders order by 1").fetchall() == [("1.5",), ("2.5",)]
+
+
+# What spreadsheets and data frames do to ids and lines
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "expected"),
+    [
+        ([100000.0, 7.0], "double", ["100000", "7"]),
+        ([2.0**53 - 1, 7.0], "double", ["9007199254740991", "7"]),
+        ([100000.0, 7.0], "float", ["100000", "7"]),
+    ],
+)
+def test_whole_floats_of_a_parquet_file_are_whole_numbers(
+    shop: Any, values: list[float], kind: str, expected: list[str]
+):
+    ids = pa.array([*values, None], pa.float64()).cast(kind)
+    pq.write_table(
+        pa.table({"order_id": ids, "ordered_at": ["2024-05-01"] * 3, "amount": ids, "pieces": [1] * 3, "note": ids}),
+        shop.inbox / "a.parquet",
+    )
+    shop.load()
+
+    assert shop.rows("order_id, amount, note") == [(text, text, text) for text in expected]
+    assert [reason for _, reason, _ in shop.rejected()] == ["order_id is empty but is required"]
+
+
+@pytest.mark.parametrize(("value", "kind"), [(2.0**53, "double"), (1e22, "double"), (2.0**24, "float")])
+def test_a_float_that_may_be_another_id_is_quarantined(shop: Any, value: float, kind: str):
+    columns = {"ordered_at": ["2024-05-01"], "amount": [value], "pieces": [1]}
+    pq.write_table(
+        pa.table({"order_id": pa.array([value], pa.float64()).cast(kind)} | columns), shop.inbox / "a.parquet"
+    )
+    shop.load()
+
+    ((_, reason, _),) = shop.rejected()
+    assert "shortened by a spreadsheet or a float column" in reason
+    assert "amount" not in reason
+
+
+def test_nan_of_a_parquet_file_is_missing_and_a_whole_decimal_has_no_zeros(shop: Any):
+    columns = {"order_id": pa.array(["5.00"]).cast(pa.decimal128(12, 2)), "amount": [float("nan")], "pieces": [1]}
+    pq.write_table(pa.table(columns | {"ordered_at": ["2024-05-01"]}), shop.inbox / "a.parquet")
+    shop.load()
+
+    assert shop.rows("order_id, amount") == [("5", None)]
+
+
+@pytest.mark.parametrize("first", ["sep=;\n", "sep=;\r\n", '"sep=;"\n', "SEP=;\n", "\ufeffsep=;\n"])
+@pytest.mark.parametrize("last", ["", "too;few\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_the_line_that_names_the_delimiter_to_excel_is_skipped(shop: Any, first: str, last: str, encoding: str):
+    content = first + "order_id;ordered_at;amount;pieces\n1;2024-05-01;1;1\n" + last
+    shop.put("a.csv", (content if encoding == "utf-8" else content.lstrip("\ufeff")).encode(encoding))
+    shop.load()
+
+    assert shop.rows("order_id, _source_row") == [("1", 1)]
+    assert len(shop.rejected()) == bool(last)
+
+
+@pytest.mark.parametrize("company", [0, 3])
+@pytest.mark.parametrize("bad", ["", "too,few\n"])
+def test_rows_of_nothing_but_delimiters_are_blank_lines(shop: Any, header: str, company: int, bad: str):
+    shop.put("a.csv", header + ",,,,\n" + lines(1, 1) + ',,"",,\n,,,,note\n,,,,\n' + bad)
+    for number in range(company):
+        shop.put(f"b{number}.csv", header + lines(10 + number, 1))
+
+    outcome = shop.load()[0] if not company else next(one for one in shop.load() if one.file == "a.csv")
+
+    assert (outcome.rows, outcome.loaded, outcome.rejected) == (2 + bool(bad), 1, 1 + bool(bad))
+    assert [row for row, _, _ in shop.rejected()] == [4, *([6] if bad else [])]
