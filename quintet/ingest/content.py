@@ -119,6 +119,11 @@ class _Size:
         self._open_line = len(block) - last - 1 if ends else self._open_line + len(block)
 
 
+def pattern_of(path: Path) -> str:
+    """Return the path with `*`, `?` and `[` escaped, which DuckDB's readers would treat as patterns."""
+    return "".join(f"[{one}]" if one in "*?[" else one for one in str(path.absolute()))
+
+
 def beyond(name: str, problem: str, setting: str) -> FileRejectedError:
     """Return the error for a file beyond a limit; `problem` completes "<name> …"."""
     return FileRejectedError(

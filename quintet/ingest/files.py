@@ -11,15 +11,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+import duckdb
 import pyarrow
 import pyarrow.parquet
 
 from quintet.ingest import workbook
-from quintet.ingest.content import BLOCK_BYTES, Content, beyond, format_of, text_bytes
+from quintet.ingest.content import BLOCK_BYTES, Content, beyond, format_of, pattern_of, text_bytes
 from quintet.ingest.contract import Dataset, fold_header
 from quintet.ingest.inbox import InboxFile
 from quintet.ingest.rejection import FileRejectedError
 from quintet.ingest.workbook import SheetRow
+from quintet.warehouse.sql import quote_identifier, quote_literal
 
 DELIMITERS = (",", ";", "\t", "|")
 
@@ -175,7 +177,7 @@ def _parquet_layout(file: InboxFile, dataset: Dataset) -> Layout:
         metadata = pyarrow.parquet.read_metadata(file.path)
         _require_within_limits(file, metadata)
         schema = metadata.schema.to_arrow_schema()
-    except (pyarrow.ArrowException, OSError, MemoryError) as error:
+    except (pyarrow.ArrowException, duckdb.Error, OSError, MemoryError) as error:
         raise damaged_parquet(file, error) from error
     return replace(
         _layout(file, schema.names, dataset, "parquet"),
@@ -204,8 +206,31 @@ def _require_within_limits(file: InboxFile, metadata: pyarrow.parquet.FileMetaDa
         raise beyond(file.name, f"has {metadata.num_columns:,} columns; the limit is {limits.columns:,}", "COLUMNS")
     if metadata.num_rows > limits.rows:
         raise beyond(file.name, f"has more than {limits.rows:,} rows", "ROWS")
-    if unpacked > limits.unpacked_bytes:
+    if unpacked > limits.unpacked_bytes or _text_bytes_of_parquet(file, metadata) > limits.unpacked_bytes:
         raise beyond(file.name, f"has more than {limits.unpacked_bytes:,} bytes unpacked", "UNPACKED_BYTES")
+
+
+def _text_bytes_of_parquet(file: InboxFile, metadata: pyarrow.parquet.FileMetaData) -> int:
+    """Return the bytes of a file's texts, in which one long text of a dictionary may stand for millions of cells.
+
+    0 where the metadata already says that they are within the limits.
+    """
+    chunks = [
+        metadata.row_group(group).column(column)
+        for group in range(metadata.num_row_groups)
+        for column in range(metadata.num_columns)
+    ]
+    texts = [chunk for chunk in chunks if chunk.physical_type == "BYTE_ARRAY"]
+    if sum(chunk.num_values * chunk.total_uncompressed_size for chunk in texts) <= file.limits.unpacked_bytes:
+        return 0
+    columns = sorted({chunk.path_in_schema for chunk in texts if "." not in chunk.path_in_schema})
+    lengths = " + ".join(f"coalesce(strlen({quote_identifier(name)}::varchar), 0)" for name in columns) or "0"
+    with duckdb.connect(config={"memory_limit": "500MB", "threads": 1}) as apart:
+        found = apart.execute(
+            f"select sum({lengths}) "
+            f"from read_parquet({quote_literal(pattern_of(file.path))}, hive_partitioning = false)"
+        ).fetchone()
+    return int(found[0] or 0) if found else 0
 
 
 def damaged_parquet(file: InboxFile, error: Exception) -> FileRejectedError:

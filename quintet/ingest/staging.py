@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
+from quintet.ingest.content import pattern_of
 from quintet.ingest.examine import Examined, layout_of, path_of
 from quintet.ingest.files import Layout, column_names
 from quintet.ingest.quarantine import append_to_quarantine
@@ -29,18 +30,13 @@ def reads_in_bulk(layout: Layout) -> bool:
 
 def problem_of_reading(group: Sequence[Examined]) -> duckdb.Error | None:
     """Return DuckDB's error when it reads the files without the warehouse; None if it can read them."""
-    source = _source_sql(layout_of(group[0]), [_bulk_path(examined) for examined in group])
+    source = _source_sql(layout_of(group[0]), [pattern_of(examined.file.path) for examined in group])
     with duckdb.connect() as apart:
         try:
             apart.execute(f"select bit_xor(hash(source)) from {source} as source").fetchall()
         except duckdb.Error as error:
             return error
     return None
-
-
-def _bulk_path(examined: Examined) -> str:
-    """Return the path with `*`, `?` and `[` escaped, which DuckDB's readers would treat as patterns."""
-    return "".join(f"[{one}]" if one in "*?[" else one for one in path_of(examined))
 
 
 def stage_in_bulk(connection: duckdb.DuckDBPyConnection, group: list[Examined]) -> str:
@@ -50,7 +46,7 @@ def stage_in_bulk(connection: duckdb.DuckDBPyConnection, group: list[Examined]) 
     limit the reader to one thread. Inside a transaction DuckDB counts positions from a large number, not from 0.
     """
     layout = layout_of(group[0])
-    source = _source_sql(layout, [_bulk_path(examined) for examined in group])
+    source = _source_sql(layout, [pattern_of(examined.file.path) for examined in group])
     if len(group) == 1:
         connection.execute(f"create or replace temp table staged as select * exclude (filename) from {source}")
         _require_all_text(connection, group, quote_literal(path_of(group[0])))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from quintet.domains import DATASETS
-from quintet.ingest.contract import Dataset
+from quintet.ingest.contract import Dataset, fold_header
 from quintet.ingest.inbox import list_inbox
 from quintet.ingest.raw_tables import prepare
 from quintet.warehouse.sql import quote_identifier
@@ -88,20 +88,42 @@ EXTREMES = (
 """Texts at and beyond the edges of every kind of column."""
 
 
+KEYS: dict[str, tuple[str, Callable[[int], str]]] = {
+    "agency_performance": ("agency_id", lambda number: str(900_000 + number)),
+    "promo_users": ("user_id", lambda number: f"extreme{number}"),
+    "promo_codes": ("promo_code", lambda number: f"EXTREME{number}"),
+    "promo_usages": ("user_id", lambda number: f"extreme{number}"),
+    "conversions": ("id", lambda number: str(900_000_000 + number)),
+    "broker_rows": ("timestamp", lambda number: str(1_700_000_000 + number)),
+    "page_categories": ("measurement_category", lambda number: f"x{number}"),
+    "transactions": (
+        "timestamp",
+        lambda number: f"2024-03-{number // 1440 + 1:02} {number // 60 % 24:02}:{number % 60:02}",
+    ),
+    "checkout_sales": ("time", lambda number: f"{number % 24:02}h"),
+}
+"""By dataset the column that tells its rows apart, with its value: of equal keys only one row would go on."""
+
+ROWS_PER_FILE = {"checkout_sales": 24}
+"""A file of checkout sales has one row for each hour."""
+
+
 def passing_rows(dataset: Dataset, sample: dict[str, str]) -> pd.DataFrame:
     """Return copies of a sample row, each with one cell replaced by an extreme, that pass the contract."""
-    frame = pd.DataFrame([sample | {name: cell} for name in dataset.columns for cell in EXTREMES], dtype="str")
+    key, value = KEYS[dataset.name]
+    pairs = [(name, cell) for name in dataset.columns for cell in EXTREMES]
+    empty = dict.fromkeys(dataset.columns, "")
+    rows = [empty | sample | {key: value(number), name: cell} for number, (name, cell) in enumerate(pairs)]
     with duckdb.connect() as connection:
         connection.execute("set global TimeZone = 'UTC'")
         connection.execute("attach ':memory:' as published; create schema published.ml")
         prepare(connection, [dataset])
-        connection.register("rows", frame)
-        present = list(frame.columns)
-        nulls = ", ".join(f"nullif({quote_identifier(name)}, '') as {quote_identifier(name)}" for name in present)
+        connection.register("rows", pd.DataFrame(rows, dtype="str"))
+        nulls = ", ".join(f"nullif({name}, '') as {name}" for name in map(quote_identifier, dataset.columns))
         kept = connection.execute(
-            f"select * from (select {nulls} from rows) where not ({dataset.broken_sql(present)})"
+            f"select * from (select {nulls} from rows) where not ({dataset.broken_sql(dataset.columns)})"
         ).fetchall()
-    return pd.DataFrame(kept, columns=present)
+    return pd.DataFrame(kept, columns=list(dataset.columns))
 
 
 def sample_row(dataset: Dataset, folder: Path) -> dict[str, str]:
@@ -111,7 +133,7 @@ def sample_row(dataset: Dataset, folder: Path) -> dict[str, str]:
         text = lines.read(200_000)
     delimiter = csv.Sniffer().sniff(text.split("\n", 1)[0], ",;\t|").delimiter
     header, *rows = list(csv.reader(text.splitlines(), delimiter=delimiter))[:3]
-    names = [dataset.aliases.get(name.strip().lower().replace(" ", "_")) for name in header]
+    names = [dataset.aliases.get(fold_header(name)) for name in header]
     return {name: cell for name, cell in zip(names, rows[0], strict=True) if name is not None}
 
 
@@ -123,7 +145,10 @@ def extreme(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     for dataset in DATASETS.values():
         rows = passing_rows(dataset, sample_row(dataset, folder / "raw"))
         assert len(rows) > 30
-        rows.to_csv(folder / "raw" / dataset.name / "extremes_2024-03-09.csv", index=False)
+        size = ROWS_PER_FILE.get(dataset.name, len(rows))
+        for number, start in enumerate(range(0, len(rows), size)):
+            path = folder / "raw" / dataset.name / f"extremes{number}_2024-03-09.csv"
+            rows[start : start + size].to_csv(path, index=False)
     yield Quintet(folder / "raw", folder / "home")
     shutil.rmtree(folder)
 

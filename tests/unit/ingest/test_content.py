@@ -195,6 +195,19 @@ def test_a_parquet_file_beyond_a_limit_is_refused(shop: Any, columns: dict[str, 
     assert problem in (examine(file, shop.dataset).message or "")
 
 
+@pytest.mark.parametrize(("length", "is_refused"), [(1_000, True), (100, False)])
+def test_a_long_text_that_a_parquet_file_repeats_from_its_dictionary_counts_each_time(
+    shop: Any, length: int, is_refused: bool
+):
+    rows = 10_000
+    columns = {"order_id": range(rows), "ordered_at": ["2024-05-01"] * rows, "amount": [1] * rows, "pieces": [1] * rows}
+    pq.write_table(pa.table(columns | {"note": ["x" * length] * rows}), shop.inbox / "a.parquet")
+    (file,) = list_inbox(shop.raw, "orders", SMALL)
+    assert file.bytes < 100_000
+
+    assert ("bytes unpacked" in (examine(file, shop.dataset).message or "")) == is_refused
+
+
 def test_a_long_cell_costs_its_row(shop: Any, header: str):
     shop.put("a.csv", header + lines(1, 1, "x" * 1_001) + lines(2, 1, "x" * 1_000))
     shop.load(list_inbox(shop.raw, "orders", SMALL))
