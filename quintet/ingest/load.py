@@ -20,6 +20,7 @@ from quintet.ingest.doubt import Doubts
 from quintet.ingest.examine import Examined, examine, layout_of, path_of
 from quintet.ingest.files import Layout, damaged_parquet
 from quintet.ingest.inbox import InboxFile, still_as_listed
+from quintet.ingest.narrowed import quarantine_by_new_contract
 from quintet.ingest.quarantine import QUARANTINE, quarantine_broken_rows
 from quintet.ingest.raw_tables import PROVENANCE, raw_table
 from quintet.ingest.rejection import FileRejectedError
@@ -51,6 +52,8 @@ def load_files(
     Running it again, also after a crash, loads what is still missing. Raises duckdb.Error if the warehouse cannot be
     written (disk full); nothing of the current group is kept then.
     """
+    if narrowed := quarantine_by_new_contract(connection, dataset):
+        report(f"{dataset.name}: {narrowed:,} rows loaded before break the contract of today and are quarantined")
     known = _known(connection, dataset)
     outcomes: list[Outcome] = []
     fresh: dict[str, Examined] = {}

@@ -58,7 +58,7 @@ def quarantine_broken_rows(
     reasons = [f"case when {condition} then {reason} end" for condition, reason in conditions]
     reason = f"concat_ws('; ', {', '.join([dataset.breaches_sql(layout.present), *reasons])})"
     is_blank = " and ".join(f"{quote_identifier(name)} is null" for name in column_names(layout))
-    row_json = _row_json_sql(layout.present) if layout.format == "parquet" else "cast(null as varchar)"
+    row_json = row_json_sql(layout.present) if layout.format == "parquet" else "cast(null as varchar)"
     connection.execute(
         f"create or replace temp table broken as select batch_id, source_row, {row_json} as row_json, "
         f"case when not ({is_blank}) then {reason} end as reason from {staged} where {broken}"
@@ -91,7 +91,8 @@ def _too_long(layout: Layout, limits: Limits) -> list[tuple[str, str]]:
     return [(f"{longest} > {limits.cell_bytes}", quote_literal(f"a cell is longer than {limits.cell_bytes:,} bytes"))]
 
 
-def _row_json_sql(present: Sequence[str]) -> str:
+def row_json_sql(present: Sequence[str]) -> str:
+    """Return the SQL of a row as a JSON object."""
     pairs = ", ".join(f"{quote_literal(name)}, {quote_identifier(name)}" for name in present)
     return f"cast(json_object({pairs}) as varchar)"
 
