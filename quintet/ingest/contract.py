@@ -263,6 +263,11 @@ class Dataset:
         return names
 
     @cached_property
+    def identifiers(self) -> frozenset[str]:
+        """The columns of identifiers."""
+        return frozenset(name for name in self.columns if _kind(self.schema.columns[name]) == "identifier")
+
+    @cached_property
     def numbers(self) -> frozenset[str]:
         """The columns of numbers."""
         return frozenset(name for name in self.columns if _kind(self.schema.columns[name]) in ("integer", "number"))

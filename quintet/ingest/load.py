@@ -209,12 +209,24 @@ def _keep_staged_rows(
     present = ", ".join(quote_identifier(name) for name in layout.present)
     anything_broken = connection.execute("select exists (from broken)").fetchone() == (True,)
     only_valid = " anti join broken using (batch_id, source_row)" if anything_broken else ""
+    values = ", ".join(_value_sql(dataset, name) for name in layout.present)
     connection.execute(
         f"insert into {raw_table(dataset.name)} ({present}, {', '.join(PROVENANCE)}) "
-        f"select {present}, {extra_sql(layout)}, batch_id, file, source_row from {staged} as staged_rows{only_valid}"
+        f"select {values}, {extra_sql(layout)}, batch_id, file, source_row from {staged} as staged_rows{only_valid}"
     )
     connection.execute("drop table broken")
     return _record_batches(connection, dataset, group, doubts, now)
+
+
+def _value_sql(dataset: Dataset, column: str) -> str:
+    """Return the SQL of a value to keep: the text, but 100000 for the id 100000.0 of a data frame with missing ids."""
+    name = quote_identifier(column)
+    if column not in dataset.identifiers:
+        return name
+    return (
+        f"case when ends_with({name}, '.0') and regexp_full_match({name}, '\\d{{4,}}\\.0') "
+        f"then left({name}, -2) else {name} end"
+    )
 
 
 def _of_group(group: Sequence[Examined]) -> str:

@@ -11,11 +11,12 @@ from typing import Any
 
 import duckdb
 import openpyxl
+import pandera.pandas as pandera
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from quintet.ingest.contract import Dataset
+from quintet.ingest.contract import Dataset, identifier, text
 from quintet.ingest.inbox import list_inbox
 from quintet.ingest.load import load_files
 from quintet.ingest.raw_tables import prepare
@@ -400,3 +401,19 @@ def test_rows_of_nothing_but_delimiters_are_blank_lines(shop: Any, header: str, 
 
     assert (outcome.rows, outcome.loaded, outcome.rejected) == (2 + bool(bad), 1, 1 + bool(bad))
     assert [row for row, _, _ in shop.rejected()] == [4, *([6] if bad else [])]
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"), [("100000.0", "100000"), ("2.0", "2.0"), ("100000.00", "100000.00"), ("v1000.0", "v1000.0")]
+)
+def test_an_identifier_that_a_data_frame_wrote_as_a_float_is_kept_as_its_whole_number(
+    tmp_path: Path, written: str, kept: str
+):
+    people = Dataset("people", "shop", "", pandera.DataFrameSchema({"id": identifier(""), "note": text("")}))
+    (tmp_path / "people").mkdir()
+    (tmp_path / "people" / "a.csv").write_text(f"id,note\n{written},{written}\n")
+    with open_warehouse(tmp_path / "w2.duckdb", memory_limit="1GB", threads=1, lock_wait_seconds=0) as connection:
+        prepare(connection, [people])
+        load_files(connection, people, list_inbox(tmp_path, "people"), NOW, lambda _: None)
+
+        assert connection.execute("select id, note from raw.people").fetchall() == [(kept, written)]
