@@ -227,6 +227,7 @@ class _SheetReader:
         self._shared, self._limits, self._epoch = shared, limits, epoch
         self._formats = [_style(code) for code in formats]
         self._row = self._seen = self._held = 0
+        self._column = -1
         self._cells: dict[int, str] = {}
         self._stored_as_text: list[int] = []
         self._unvalued: list[str] = []
@@ -265,7 +266,7 @@ class _SheetReader:
             self._collects = False
 
     def _start_row(self, number: str | None) -> None:
-        self._row = int(number) if number else self._row + 1
+        self._row, self._column = int(number) if number else self._row + 1, -1
         self._seen += 1
         most = min(_LARGEST_SHEET_ROWS, self._limits.rows + 1)  # the header is no data row
         if self._row > most or self._seen > most:
@@ -273,13 +274,13 @@ class _SheetReader:
 
     def _start_cell(self, attributes: Mapping[str, str]) -> _Cell:
         reference = _REFERENCE.fullmatch(attributes.get("r", ""))
-        column = _column_number(reference[1]) if reference else max(self._cells, default=-1) + 1
+        column = _column_number(reference[1]) if reference else self._column + 1
         if column >= self._limits.columns:
             letters = reference[1].upper() if reference else get_column_letter(column + 1)
             raise WorkbookTooLargeError(
                 f"has a cell in column {letters} ({column + 1:,}); the limit is {self._limits.columns:,} columns"
             )
-        self._held = 0
+        self._held, self._column = 0, column
         return _Cell(column, attributes.get("t", "n"), int(attributes.get("s", "0")))
 
     def _keep(self, cell: _Cell) -> None:

@@ -100,6 +100,17 @@ def test_texts_within_the_sheet_and_shared_texts_of_several_pieces_are_joined(tm
     assert cells(path) == [{0: "shared", 1: "in line"}]
 
 
+def test_cells_without_a_reference_follow_one_another(tmp_path: Path):
+    path = workbook(tmp_path / "a.xlsx", ["x"], [1])
+    edited(
+        path,
+        SHEET,
+        lambda text: re.sub(r"<row r=.2.*?</row>", "<row><c/><c><v>1</v></c><c/><c><v>2</v></c></row>", text),
+    )
+
+    assert cells(path) == [{0: "x"}, {1: "1", 3: "2"}]
+
+
 @pytest.mark.parametrize("shown", ["<v/>", "<v></v>", ""])
 def test_a_formula_without_a_saved_value_is_named(tmp_path: Path, shown: str):
     path = workbook(tmp_path / "a.xlsx", ["x", "y"], [1, "=1+1"])
