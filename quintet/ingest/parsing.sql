@@ -24,6 +24,8 @@ create or replace macro contract.as_integer(text) as
     case
         when not contains(text, '_') and not contains(text, 'e') and not contains(text, 'E')
             and try_cast(text as double) = try_cast(text as bigint)
+            -- as doubles, 99999999999999.9999 is a whole number
+            and (not contains(text, '.') or regexp_full_match(text, '\s*[+-]?\d+\.0*\s*'))
         then try_cast(text as bigint)
     end;
 

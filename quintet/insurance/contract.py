@@ -72,7 +72,9 @@ AGENCY_PERFORMANCE = Dataset(
                 for name in _SYSTEM_YEARS
             },
             **{
-                name: integer("Quotes or bound policies of the agency to date.", 0, nullable=True, required=False)
+                name: integer(
+                    "Quotes or bound policies of the agency to date.", 0, _MOST_POLICIES, nullable=True, required=False
+                )
                 for name in _YEAR_TO_DATE_COUNTS
             },
         },

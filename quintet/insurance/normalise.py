@@ -211,7 +211,7 @@ def _whole_numbers(text: pd.Series) -> pd.Series:
     parsed = _parsed(filled)
     if not pd.api.types.is_integer_dtype(parsed):
         # "5.0" is a whole number too; without the zeros, large numbers are not rounded as floats.
-        parsed = _parsed(filled.str.replace(r"^\s*\.", "0.", regex=True).str.replace(r"\.0*\s*$", "", regex=True))
+        parsed = _parsed(filled.str.replace(r"\.0*\s*$", "", regex=True))
     return parsed.astype("Int64").mask(text.isna())
 
 

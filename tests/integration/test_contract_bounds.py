@@ -20,6 +20,8 @@ from quintet.domains import DATASETS
 from quintet.ingest.contract import Dataset, fold_header
 from quintet.ingest.inbox import list_inbox
 from quintet.ingest.raw_tables import prepare
+from quintet.insurance.contract import AGENCY_PERFORMANCE
+from quintet.insurance.normalise import SCHEMA, normalise
 from quintet.warehouse.sql import quote_identifier
 from tests.conftest import Quintet
 
@@ -162,3 +164,12 @@ def test_whatever_passes_its_contract_is_built_and_published(extreme: Quintet):
         ).fetchall()
     assert {dataset for dataset, _, _ in loaded} == set(DATASETS)
     assert [(dataset, rejected) for dataset, _, rejected in loaded if rejected] == []
+
+
+def test_insurance_rows_that_pass_the_contract_pass_the_check_of_their_types(project: Path):
+    rows = passing_rows(AGENCY_PERFORMANCE, sample_row(AGENCY_PERFORMANCE, project / "data" / "raw"))
+    provenance = {"_batch_id": "0123456789abcdef", "_source_file": "a.csv", "_source_row": range(1, len(rows) + 1)}
+
+    typed = SCHEMA.validate(normalise(rows.assign(**provenance)), lazy=True)
+
+    assert len(typed) == len(rows)
