@@ -6,6 +6,7 @@
 import importlib
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,9 @@ def build_resources(settings: Settings) -> dict[str, Any]:
             serving=str(settings.serving),
             snapshots_kept=settings.snapshots_kept,
         ),
-        "inboxes": Inboxes(raw=str(settings.raw), settle_seconds=settings.settle_seconds),
+        "inboxes": Inboxes(
+            raw=str(settings.raw), settle_seconds=settings.settle_seconds, limits=asdict(settings.inbox_limits)
+        ),
         "source": Source(
             url=settings.postgres_url.get_secret_value() if settings.postgres_url else "",
             landing=str(settings.home / "landing"),

@@ -12,10 +12,10 @@ from assets.facts import DAILY, OWNERS, check_result, column_schema
 from assets.postgres_extract import SOURCE, SOURCED
 from quintet.code_version import code_version
 from quintet.domains import DATASETS
-from quintet.ingest.batches import loaded_batches
+from quintet.ingest.batches import Outcome, loaded_batches
 from quintet.ingest.checks import CheckOutcome, check_reconciliation, check_schema
 from quintet.ingest.contract import Dataset
-from quintet.ingest.load import Outcome, load_files
+from quintet.ingest.load import load_files
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.warehouse import POOL, Warehouse

@@ -63,7 +63,7 @@ def run(select: str | None = None, train: str | None = None, is_brief: bool = Fa
             plan = Plan({}, is_full=True, reason=f"retraining the models of {train}")
         elif datasets:
             checked = checked_code(settings.home, settings.serving, select)
-            plan = make_plan(settings.raw, datasets, settings.serving, code, also, checked)
+            plan = make_plan(settings.raw, datasets, settings.serving, code, also, checked, settings.inbox_limits)
         else:
             plan = Plan({}, is_full=True, reason=f"{select} follows its change log")
         doing = "everything is up to date"

@@ -13,8 +13,9 @@ import duckdb
 
 from quintet.code_version import code_files, digest_of, imported_modules
 from quintet.ingest.contract import Dataset
+from quintet.ingest.examine import examine
 from quintet.ingest.inbox import InboxFile, list_inbox
-from quintet.ingest.load import examine
+from quintet.limits import DEFAULT_LIMITS, Limits
 from quintet.settings import Settings
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
@@ -81,11 +82,13 @@ def make_plan(
     code: str,
     also: Mapping[tuple[str, str], str] | None = None,
     checked: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Plan:
     """Compare the inboxes below `raw` with the snapshot in `serving`.
 
     code: the current code version. also: as in `Plan`, changes without a file, such as in an application's database.
     checked: the code version for which an earlier run found nothing to rebuild.
+    limits: what a file may hold at most.
     """
     try:
         path = current_snapshot(serving)
@@ -94,7 +97,7 @@ def make_plan(
     with open_snapshot(path) as snapshot:
         code_has_changed = code not in (_code_version_of(snapshot), checked)
         done = _done_batches(snapshot)
-    listed = {dataset.name: _not_done(dataset, list_inbox(raw, dataset.name), done) for dataset in datasets}
+    listed = {dataset.name: _not_done(dataset, list_inbox(raw, dataset.name, limits), done) for dataset in datasets}
     new_files = {name: files for name, files in listed.items() if files}
     count = sum(len(files) for files in new_files.values())
     files = f"{count} new files" if count else "nothing new"

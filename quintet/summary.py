@@ -44,7 +44,9 @@ def dataset_figures(snapshot: duckdb.DuckDBPyConnection, names: Iterable[str]) -
 
 
 def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, names: Iterable[str]) -> list[str]:
-    """Return the problems to show: rejected files that are still in the inbox, rejected rows, keys in conflict."""
+    """Return the problems to show: rejected and doubtful files that are still in the inbox, rejected rows,
+    keys in conflict.
+    """
     lines = []
     for name in names:
         files = {file.name for file in list_inbox(settings.raw, name)}
@@ -58,6 +60,13 @@ def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, names: Iter
             {"dataset": name, "files": sorted(files)},
         ).fetchall()
         lines += [f"{name}: file not read: {message}" for _, message in unread[:_MOST_SHOWN]]
+        doubtful = snapshot.execute(
+            "select file, message from marts.ops_batches where dataset = $dataset and status = 'loaded' "
+            "and format in ('csv', 'xlsx', 'parquet') and message is not null and list_contains($files, file) "
+            "order by all",
+            {"dataset": name, "files": sorted(files)},
+        ).fetchall()
+        lines += [f"{name}: check {file}: {message}" for file, message in doubtful[:_MOST_SHOWN]]
         quarantined = snapshot.execute(
             "select file, count(*), min(reason) from marts.ops_rejected_rows "
             "where dataset = ? group by all order by all",

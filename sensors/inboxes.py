@@ -12,8 +12,8 @@ from assets.jobs import changes_selection, domain_selection
 from assets.versions import stale_assets
 from quintet.domains import DATASETS
 from quintet.ingest.contract import Dataset
+from quintet.ingest.examine import examine
 from quintet.ingest.inbox import InboxFile, is_settled, unsettled_seconds
-from quintet.ingest.load import examine
 from quintet.plan import files_not_done
 from resources.clock import Clock
 from resources.inboxes import Inboxes

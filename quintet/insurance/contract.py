@@ -5,7 +5,7 @@ Sentinels such as 99999 pass as values here; `normalise.py` turns them into null
 
 import pandera.pandas as pa
 
-from quintet.ingest.contract import Dataset, integer, number, one_of, text
+from quintet.ingest.contract import Dataset, identifier, integer, number, one_of, text
 
 _YEAR_TO_DATE_COUNTS = (
     *("cl_bound_ct_mds", "cl_quo_ct_mds", "cl_bound_ct_sbz", "cl_quo_ct_sbz", "cl_bound_ct_eqt", "cl_quo_ct_eqt"),
@@ -41,9 +41,9 @@ AGENCY_PERFORMANCE = Dataset(
         {
             "agency_id": integer("The agency.", 0),
             "primary_agency_id": integer("The agency's master; 99999 where it is unknown.", 0),
-            "prod_abbr": text("Product code; inner spaces are part of it."),
+            "prod_abbr": identifier("Product code; inner spaces are part of it."),
             "prod_line": one_of("Commercial or personal lines.", ("CL", "PL")),
-            "state_abbr": text("Postal code of the state."),
+            "state_abbr": identifier("Postal code of the state."),
             "stat_profile_date_year": integer("The year that the row covers, in whole or in part.", 1900, 2199),
             "retention_poly_qty": _policies("Policies retained from the year before."),
             "poly_inforce_qty": _policies("Policies in force."),

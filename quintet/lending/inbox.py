@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from quintet.ingest.content import require_own_file
 from quintet.ingest.inbox import InboxFile, list_inbox
+from quintet.ingest.rejection import FileRejectedError
 from quintet.settings import Settings
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
@@ -37,17 +39,13 @@ class Dump:
 
 
 def read_dump(file: InboxFile) -> Dump:
-    """Hash a file, or return why it cannot be read. Pipes and devices are not opened: they may never end."""
+    """Hash a file, or return why it cannot be read. What is not a file of the inbox itself is not opened."""
     try:
-        if file.path.is_dir():
-            fault = "is a folder. Put the dump itself into the inbox."
-        elif not file.path.exists():
-            fault = "is a link to a file that does not exist. Put the dump itself into the inbox."
-        elif not file.path.is_file():
-            fault = "is a pipe or a device. Put the dump itself into the inbox."
-        else:
-            with file.path.open("rb") as content:
-                return Dump(file, hashlib.file_digest(content, "sha256").hexdigest())
+        require_own_file(file)
+        with file.path.open("rb") as content:
+            return Dump(file, hashlib.file_digest(content, "sha256").hexdigest())
+    except FileRejectedError as error:
+        fault = str(error).removeprefix(f"{file.name} ")
     except OSError as error:
         fault = f"cannot be opened ({error.strerror}). Make it readable, or put a copy into the inbox."
     return Dump(file, hashlib.sha256(f"{file.name}\0{fault}".encode()).hexdigest(), fault)

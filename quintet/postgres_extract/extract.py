@@ -16,9 +16,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from quintet.ingest.batches import Outcome
 from quintet.ingest.contract import Dataset
 from quintet.ingest.inbox import list_inbox
-from quintet.ingest.load import Outcome, load_files
+from quintet.ingest.load import load_files
 from quintet.postgres_extract.postgres import SourceError, SourceTable, one_snapshot
 from quintet.warehouse.database import transaction
 

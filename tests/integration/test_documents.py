@@ -20,7 +20,7 @@ from nbclient.exceptions import CellExecutionError
 
 from docs import make_tables
 from quintet.domains import DATASETS
-from quintet.ingest.files import FORMATS
+from quintet.ingest.content import FORMATS
 from quintet.lending.inbox import INBOX
 from quintet.settings import settings_table
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot

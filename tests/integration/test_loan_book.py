@@ -454,9 +454,10 @@ def test_a_dump_whose_server_or_log_is_gone_is_loaded_and_replicated_again(setti
     ("put", "named"),
     [
         (lambda path: path.mkdir(), "is a folder"),
-        (lambda path: path.symlink_to("/nowhere/at/all"), "is a link to a file that does not exist"),
-        (os.mkfifo, "is a pipe or a device"),
-        (lambda path: path.symlink_to("/dev/zero"), "is a pipe or a device"),
+        (lambda path: path.symlink_to("/nowhere/at/all"), "is a link that points to nothing"),
+        (os.mkfifo, "is not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "is a link to a file outside the inbox"),
+        (lambda path: path.symlink_to("/etc/passwd"), "is a link to a file outside the inbox"),
     ],
 )
 def test_a_pipe_a_folder_or_a_broken_link_is_refused_unopened_and_hides_no_dump(

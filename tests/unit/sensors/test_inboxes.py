@@ -13,8 +13,8 @@ import duckdb
 import pytest
 
 from quintet.domains import DATASETS
+from quintet.ingest.examine import examine
 from quintet.ingest.inbox import list_inbox
-from quintet.ingest.load import examine
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.warehouse import Warehouse
