@@ -20,6 +20,9 @@ from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.warehouse import POOL, Warehouse
 
+_DATA_VERSION = "dagster/data_version"
+"""The tag in which Dagster reads the data version of an observation."""
+
 INBOXES = [
     dg.AssetSpec(
         key=["inbox", dataset.name],
@@ -45,6 +48,16 @@ LEDGER = [
     }.items()
 ]
 """Tables that all ingest assets write to."""
+
+
+def inbox_key(name: str) -> dg.AssetKey:
+    """Return the asset key of an inbox."""
+    return dg.AssetKey(["inbox", name])
+
+
+def inbox_observation(name: str, version: str) -> dg.AssetObservation:
+    """Return the observation that an inbox has a data version, which makes what is loaded from an older one stale."""
+    return dg.AssetObservation(inbox_key(name), tags={_DATA_VERSION: version})
 
 
 def raw_key(dataset_name: str) -> dg.AssetKey:

@@ -35,7 +35,6 @@ def data_version(inbox: Path) -> str:
                 memory_limit="500MB",
                 threads=1,
                 lock_wait_seconds=0,
-                serving=str(home / "serving"),
                 snapshots_kept=1,
             ),
             "inboxes": Inboxes(raw=str(inbox.parent), settle_seconds=0),

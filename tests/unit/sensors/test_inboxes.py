@@ -17,7 +17,7 @@ from quintet.ingest.inbox import list_inbox
 from quintet.ingest.load import examine
 from resources.clock import Clock
 from resources.inboxes import Inboxes
-from resources.warehouse import Warehouse
+from resources.paths import Paths
 from sensors.inboxes import build_inbox_sensor, content_digest
 
 PAGE_CATEGORIES = DATASETS["page_categories"]
@@ -70,14 +70,7 @@ def evaluate(
             repository_def=project(version).get_repository_def(),
         ),
         inboxes=Inboxes(raw=str(inbox.parent), settle_seconds=settle_seconds),
-        warehouse=Warehouse(
-            database=str(inbox.parent / "warehouse.duckdb"),
-            memory_limit="500MB",
-            threads=1,
-            lock_wait_seconds=0,
-            serving=str(inbox.parent / "serving"),
-            snapshots_kept=3,
-        ),
+        paths=Paths(home=str(inbox.parent)),
         clock=clock(at=later.isoformat(), **({"written_to": written_to} if written_to else {})),
     )
     assert isinstance(result, dg.SensorResult | dg.SkipReason)
