@@ -48,6 +48,11 @@ class DomainState:
     problem: str
 
     @property
+    def has_failed(self) -> bool:
+        """Whether the last build failed or lost rows, or was never finished."""
+        return self.status in ("old", "missing") and bool(self.problem)
+
+    @property
     def is_current(self) -> bool:
         """Whether the tables are those of the last build."""
         return self.status == "current"

@@ -21,7 +21,7 @@ def losses(connection: duckdb.DuckDBPyConnection, build: DomainBuild, before: st
 
     Tables that are gone, tables that have lost most of their rows, and loaded files whose rows are gone.
     """
-    had, has = _tables(connection, before), _tables(connection, None)
+    had, has = tables_of(connection, before), tables_of(connection)
     gone = sorted(table for table in build.tables if table in had and table not in has)
     found = [f"the table {table} is gone" for table in gone]
     for table in sorted(build.keeping & had & has):
@@ -50,7 +50,7 @@ def _lost_files(
     return [f"the rows of {len(lost):,} files are gone, which are no longer in their inboxes: {names}{more}"]
 
 
-def _tables(connection: duckdb.DuckDBPyConnection, catalog: str | None) -> frozenset[str]:
+def tables_of(connection: duckdb.DuckDBPyConnection, catalog: str | None = None) -> frozenset[str]:
     """Return the tables and views of a catalog, as `schema.table`; None: of the warehouse's own two files."""
     rows = connection.execute(
         "select table_schema || '.' || table_name from information_schema.tables "

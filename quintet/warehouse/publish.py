@@ -14,7 +14,7 @@ import duckdb
 
 from quintet.warehouse.database import PUBLISHED, PUBLISHED_SCHEMAS
 from quintet.warehouse.domain_states import DomainBuild, DomainState, domain_states, write_states
-from quintet.warehouse.losses import losses
+from quintet.warehouse.losses import losses, tables_of
 from quintet.warehouse.origin import record_publication
 from quintet.warehouse.snapshot import CURRENT, NoSnapshotError, current_snapshot
 from quintet.warehouse.sql import quote_identifier, quote_literal
@@ -122,7 +122,8 @@ def _state(
         if lost:
             problem = f"{'; '.join(lost)}. {_AFTER_A_LOSS}"
     if not problem:
-        return DomainState(build.name, "current", build.built_at, "")
+        is_there = not build.tables or bool(build.tables & tables_of(connection))
+        return DomainState(build.name, "current" if is_there else "missing", build.built_at, "")
     if not has_former or (former is not None and former.status == "missing"):
         return DomainState(build.name, "missing", None, problem)
     built_at = former.built_at if former is not None else build.built_at

@@ -79,8 +79,9 @@ class Copy:
                 raise RuntimeError("a planted fault")
             if SNAPSHOT in context.selected_asset_keys:
                 self.published.append(domain_builds(context.instance, self.real.specs))
-            for key in sorted(context.selected_asset_keys):
-                yield dg.MaterializeResult(key)
+            for key in self.real.graph.toposorted_asset_keys:
+                if key in context.selected_asset_keys:
+                    yield dg.MaterializeResult(key)
 
         return step
 

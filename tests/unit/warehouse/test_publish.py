@@ -388,6 +388,19 @@ def test_a_domain_that_never_was_built_is_left_out_until_it_is(built: duckdb.Duc
     assert len(values_of(serving, "select n from marts.numbers")) == 1000
 
 
+def test_a_domain_that_nobody_asked_for_yet_is_missing_and_has_not_failed(
+    built: duckdb.DuckDBPyConnection, serving: Path
+):
+    other = DomainBuild("elsewhere", frozenset({"marts.elsewhere"}))
+    assert publish_domains(built, serving, "run1", other, SCORES)["elsewhere"] == ("missing", None)
+    with open_snapshot(current_snapshot(serving)) as snapshot:
+        assert not domain_states(snapshot)["elsewhere"].has_failed
+    failed = replace(other, problem="it failed")
+    publish_domains(built, serving, "run2", failed, SCORES)
+    with open_snapshot(current_snapshot(serving)) as snapshot:
+        assert domain_states(snapshot)["elsewhere"].has_failed
+
+
 @pytest.mark.parametrize(
     ("loss", "reason"),
     [
