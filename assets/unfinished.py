@@ -25,17 +25,41 @@ KEEPS_ROWS = "keeps_rows"
 _SNAPSHOT = "serving"
 _BOOKKEEPING = "ops"
 _MOST_NAMED = 3
+_MOST_QUEUED = 100
+"""Runs of one asset that may wait in the queue."""
 
 
 def unfinished_assets(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> dict[dg.AssetKey, str]:
-    """Return the assets that were planned and not built, with the id of the run that planned them last."""
+    """Return the assets that were planned and not built, with the id of the run that planned them last.
+
+    A run that waits in the queue, or was canceled there, has changed nothing: the run before it decides.
+    """
     unfinished = {}
+    begun: dict[str, bool] = {}
     for record in instance.get_asset_records(list(keys)):
         entry = record.asset_entry
         built_by = entry.last_materialization.run_id if entry.last_materialization is not None else None
         if entry.last_run_id is not None and entry.last_run_id != built_by:
-            unfinished[entry.asset_key] = entry.last_run_id
+            planned_by = _last_begun(instance, entry.asset_key, entry.last_run_id, begun)
+            if planned_by not in (None, built_by):
+                unfinished[entry.asset_key] = str(planned_by)
     return unfinished
+
+
+def _last_begun(instance: dg.DagsterInstance, key: dg.AssetKey, latest: str, begun: dict[str, bool]) -> str | None:
+    """Return the last run that planned an asset and has begun. latest: the last one. begun: what is known of runs."""
+    if _has_begun(instance, latest, begun):
+        return latest
+    planned = dg.EventRecordsFilter(dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, asset_key=key)
+    runs = (record.run_id for record in instance.get_event_records(planned, limit=_MOST_QUEUED))
+    return next((run_id for run_id in runs if _has_begun(instance, run_id, begun)), None)
+
+
+def _has_begun(instance: dg.DagsterInstance, run_id: str, begun: dict[str, bool]) -> bool:
+    if run_id not in begun:
+        record = instance.get_run_record_by_id(run_id)
+        begun[run_id] = record is None or record.start_time is not None
+    return begun[run_id]
 
 
 def assets_to_retry(

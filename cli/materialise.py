@@ -145,21 +145,22 @@ def _record_as_canceled(instance: dg.DagsterInstance, run_id: str) -> None:
         instance.report_run_canceled(run, "the run was interrupted in the middle of a step")
 
 
-_OF_DBT = (
+_UNSAID = (
+    "Dependencies for step ",
     "Copying `",
     "Finished dbt command",
     "A dbt subsetted execution",
     "Running dbt command",
     "Logging an `AssetObservation`",
 )
-"""The beginnings of dagster-dbt's messages about its calls of dbt."""
+"""The beginnings of messages about steps that are skipped after a failure, and of dagster-dbt about calls of dbt."""
 
 
 def _print_progress(entry: dg.EventLogEntry, console: Console) -> None:
     """Print one line for each step that ends, each failed check and each warning, instead of Dagster's log."""
     event = entry.dagster_event
     if event is None:
-        if entry.user_message.startswith(_OF_DBT):
+        if entry.user_message.startswith(_UNSAID):
             return
         if int(entry.level) >= logging.WARNING:
             console.print(f"  ! {entry.user_message}", style="yellow", markup=False)

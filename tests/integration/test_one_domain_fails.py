@@ -44,8 +44,8 @@ class Fault:
 INGEST = Fault(
     "ingest",
     "conversions",
-    "alter table raw.page_categories alter column page_category set data type blob using page_category::blob",
-    "alter table raw.page_categories alter column page_category set data type varchar using page_category::varchar",
+    "alter table raw.conversions add column surplus varchar",
+    "alter table raw.conversions drop column surplus",
 )
 MODEL = Fault(
     "dbt model",

@@ -60,7 +60,7 @@ class Copy:
 
     def run(self, keys: Sequence[dg.AssetKey] | None = None) -> set[str]:
         """Build the assets and return the steps that failed."""
-        job = dg.Definitions([self._step(asset) for asset in self.real.assets]).resolve_implicit_global_asset_job_def()
+        job = dg.Definitions([self.step(asset) for asset in self.real.assets]).resolve_implicit_global_asset_job_def()
         result = job.execute_in_process(
             instance=self.instance, asset_selection=keys and list(keys), raise_on_error=False
         )
@@ -72,7 +72,7 @@ class Copy:
         assert not rest or self.run(rest) == set()
         return set(rest)
 
-    def _step(self, real: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    def step(self, real: dg.AssetsDefinition) -> dg.AssetsDefinition:
         @dg.multi_asset(specs=list(real.specs), name=real.op.name, can_subset=len(list(real.specs)) > 1)
         def step(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
             if real.op.name in self.failing:
@@ -150,6 +150,21 @@ def test_a_domain_stays_unfinished_until_it_is_built_as_a_whole(copy: Copy) -> N
     assert {copy.real.domain_of[key] for key in retried} == {"insurance"}
     copy.run([*tables, SNAPSHOT])
     assert [build.problem for build in copy.published[-1]] == [""] * len(DOMAIN_NAMES)
+
+
+def test_a_run_that_waits_or_was_canceled_in_the_queue_leaves_nothing_unfinished(copy: Copy) -> None:
+    assert copy.run() == set()
+    job = dg.Definitions([copy.step(asset) for asset in copy.real.assets]).resolve_implicit_global_asset_job_def()
+    waiting = copy.instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED)
+    assert unfinished_assets(copy.instance, copy.real.domain_of) == {}
+    copy.instance.report_run_canceled(waiting)
+    assert unfinished_assets(copy.instance, copy.real.domain_of) == {}
+
+    copy.failing = {"premium_forecast"}
+    copy.run()
+    copy.instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED)
+    unfinished = unfinished_assets(copy.instance, copy.real.domain_of)
+    assert "insurance" in {copy.real.domain_of[key] for key in unfinished}, "the failed run before it counts"
 
 
 def test_a_failed_report_is_unfinished_and_holds_nothing_up(copy: Copy) -> None:
