@@ -21,7 +21,7 @@ from resources.inboxes import Inboxes
 from resources.warehouse import POOL, Warehouse
 
 _DATA_VERSION = "dagster/data_version"
-"""The tag in which Dagster reads the data version of an observation."""
+"""The tag in which Dagster reads the data version of an event."""
 
 INBOXES = [
     dg.AssetSpec(
@@ -55,9 +55,12 @@ def inbox_key(name: str) -> dg.AssetKey:
     return dg.AssetKey(["inbox", name])
 
 
-def inbox_observation(name: str, version: str) -> dg.AssetObservation:
-    """Return the observation that an inbox has a data version, which makes what is loaded from an older one stale."""
-    return dg.AssetObservation(inbox_key(name), tags={_DATA_VERSION: version})
+def inbox_event(name: str, version: str) -> dg.AssetMaterialization:
+    """Return the event that an inbox has a data version, which makes what is loaded from an older one stale.
+
+    Dagster compares the versions of external assets by their materializations, not by observations.
+    """
+    return dg.AssetMaterialization(inbox_key(name), tags={_DATA_VERSION: version})
 
 
 def raw_key(dataset_name: str) -> dg.AssetKey:

@@ -13,7 +13,7 @@ from pathlib import Path
 import dagster as dg
 from rich.console import Console
 
-from assets.ingest import inbox_observation, raw_key
+from assets.ingest import inbox_event, raw_key
 from assets.jobs import changes_selection, domain_selection
 from assets.publish import SNAPSHOT
 from assets.unfinished import assets_to_retry, left_to_publish
@@ -81,7 +81,7 @@ def materialise(
     config: dict[str, dict[str, bool]] = {TRAINING_STEPS[train]: {"retrain": True}} if train else {}
     with open_instance() as instance:
         for name, version in assets.inboxes.items():
-            instance.report_runless_asset_event(inbox_observation(name, version))
+            instance.report_runless_asset_event(inbox_event(name, version))
         failed = _execute(assets, assets.selected, instance, console, config, accept_losses)
         if failed is None:
             return True

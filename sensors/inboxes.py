@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from assets.ingest import inbox_observation, raw_key
+from assets.ingest import inbox_event, raw_key
 from assets.jobs import changes_selection, domain_selection
 from assets.versions import stale_assets
 from quintet.domains import DATASETS
@@ -82,7 +82,7 @@ def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
             return settled
         files, cursor = settled
         listed = compare_inbox(dataset, files, paths.serving)
-        seen = [inbox_observation(dataset.name, listed.version)]
+        seen = [inbox_event(dataset.name, listed.version)]
         if not listed.fresh:
             reason = "the snapshot has the content of every file"
             return dg.SensorResult(skip_reason=reason, cursor=cursor, asset_events=seen)

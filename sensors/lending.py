@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from assets.ingest import inbox_observation
+from assets.ingest import inbox_event
 from assets.jobs import domain_selection
 from quintet.change_log.lake import read_manifest
 from quintet.change_log.log import covering, stretches
@@ -58,7 +58,7 @@ def watch_loan_book(
         return settled
     files, cursor = settled
     listed = compare_dumps(files, paths.serving)
-    seen = [inbox_observation(INBOX, listed.version)]
+    seen = [inbox_event(INBOX, listed.version)]
     if not listed.unknown:
         return dg.SensorResult(skip_reason="the snapshot knows every dump", cursor=cursor, asset_events=seen)
     request = dg.RunRequest(run_key=" ".join(sorted(listed.unknown)))

@@ -9,7 +9,7 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
-from assets.ingest import INBOXES, build_ingest_asset, inbox_observation, raw_key
+from assets.ingest import INBOXES, build_ingest_asset, inbox_event, raw_key
 from quintet.conversions.contract import PAGE_CATEGORIES
 from resources.clock import Clock
 from resources.inboxes import Inboxes
@@ -67,20 +67,20 @@ def test_a_new_version_of_an_inbox_makes_its_raw_table_stale_in_the_ui_until_it_
             job = definitions.resolve_implicit_global_asset_job_def()
             assert job.execute_in_process(instance=instance).success
 
-        def observe(version: str) -> None:
-            instance.report_runless_asset_event(inbox_observation(PAGE_CATEGORIES.name, version))
+        def arrive(version: str) -> None:
+            instance.report_runless_asset_event(inbox_event(PAGE_CATEGORIES.name, version))
 
         def stale_causes() -> list[str]:
             graph = definitions.resolve_asset_graph()
             resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
             return [cause.reason for cause in resolver.get_stale_causes(key)]
 
-        observe("one file")
+        arrive("one file")
         load()
         assert stale_causes() == []
-        observe("one file")
+        arrive("one file")
         assert not stale_causes(), "nothing new lies there"
-        observe("two files")
+        arrive("two files")
         assert stale_causes()
         load()
         assert not stale_causes()
