@@ -50,8 +50,8 @@ INGEST = Fault(
 MODEL = Fault(
     "dbt model",
     "payments",
-    "alter table staging.stg_transactions rename column count to counted",
-    "alter table staging.stg_transactions rename column counted to count",
+    "alter table staging.stg_transactions rename column minute_of_day to minute",
+    "alter table staging.stg_transactions rename column minute to minute_of_day",
 )
 TEST = Fault(
     "dbt test",
