@@ -57,7 +57,8 @@ TEST = Fault(
     "dbt test",
     "promotions",
     "insert into staging.stg_promo_usages select * from staging.stg_promo_usages limit 1",
-    "delete from staging.stg_promo_usages where rowid = (select max(rowid) from staging.stg_promo_usages)",
+    "delete from staging.stg_promo_usages where rowid in (select max(rowid) from staging.stg_promo_usages "
+    "group by _batch_id, _source_row having count(*) > 1)",
 )
 STEP = Fault(
     "Python step",
