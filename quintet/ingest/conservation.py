@@ -25,7 +25,8 @@ class Path:
 
 def rows_are_kept(connection: duckdb.DuckDBPyConnection, paths: Iterable[Path]) -> CheckOutcome:
     """Check that each loaded batch is staged whole, and that the mart has every current row once."""
-    lost, figures = [], {}
+    lost: list[str] = []
+    figures: dict[str, int | str] = {}
     for path in paths:
         [(batches,)] = connection.execute(
             f"""

@@ -37,7 +37,8 @@ def forecast_coverage(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
     if row is None or not row[1]:
         return CheckOutcome(True, "there are too few years for a backtest", {"forecasts": 0})
     model, n, *coverages = row
-    off, figures = [], {"model": str(model), "forecasts": int(n)}
+    off: list[str] = []
+    figures: dict[str, int | str] = {"model": str(model), "forecasts": int(n)}
     for level, coverage in zip(LEVELS, coverages, strict=True):
         figures[f"coverage of the {level}% band"] = f"{coverage:.3f}"
         low, high = (float(end[0]) for end in wilson(np.array([coverage * n]), np.array([n])))
