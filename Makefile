@@ -18,7 +18,7 @@ install:  ## install the locked packages
 	@$(PYTHON) cli/install.py "$(VENV)"
 
 run: install  ## build everything that is not up to date (SELECT=conversions: one domain; LEARN=conversions: retrain its models)
-	@$(QUINTET) run $(if $(SELECT),--select "$(SELECT)") $(if $(LEARN),--train "$(LEARN)")
+	@$(QUINTET) run $(if $(SELECT),--select "$(SELECT)") $(if $(LEARN),--train "$(LEARN)") $(if $(ACCEPT_LOSSES),--accept-losses)
 
 dev: install  ## Dagster UI on port 3000, sensors and schedules on
 	@$(QUINTET) dev

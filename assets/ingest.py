@@ -20,6 +20,9 @@ from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.warehouse import POOL, Warehouse
 
+_DATA_VERSION = "dagster/data_version"
+"""The tag in which Dagster reads the data version of an event."""
+
 INBOXES = [
     dg.AssetSpec(
         key=["inbox", dataset.name],
@@ -45,6 +48,19 @@ LEDGER = [
     }.items()
 ]
 """Tables that all ingest assets write to."""
+
+
+def inbox_key(name: str) -> dg.AssetKey:
+    """Return the asset key of an inbox."""
+    return dg.AssetKey(["inbox", name])
+
+
+def inbox_event(name: str, version: str) -> dg.AssetMaterialization:
+    """Return the event that an inbox has a data version, which makes what is loaded from an older one stale.
+
+    Dagster compares the versions of external assets by their materializations, not by observations.
+    """
+    return dg.AssetMaterialization(inbox_key(name), tags={_DATA_VERSION: version})
 
 
 def raw_key(dataset_name: str) -> dg.AssetKey:

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -26,6 +25,7 @@ from quintet.lending.tables import (
 )
 from quintet.settings import Settings
 from resources.clock import Clock
+from resources.paths import Paths
 from resources.warehouse import POOL, Warehouse
 
 INBOX_KEY = dg.AssetKey(["inbox", INBOX])
@@ -135,7 +135,7 @@ def lending_replication(
     ],
 )
 def lending_log(
-    context: dg.AssetExecutionContext, clock: Clock, settings: dg.ResourceParam[Settings]
+    context: dg.AssetExecutionContext, clock: Clock, paths: Paths, settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.MaterializeResult]:
     """Compact the log's new changes and apply them to the states."""
     found = latest_log(settings)
@@ -156,7 +156,7 @@ def lending_log(
             "days written": ", ".join(done.days),
         },
     )
-    settled = replay(Path(settings.lending), log, epoch, features(), context.log.info)
+    settled = replay(paths.lending, log, epoch, features(), context.log.info)
     yield dg.MaterializeResult(APPLICATIONS, metadata={"applications settled": settled.total()})
 
 
@@ -171,11 +171,11 @@ def lending_log(
     pool=POOL,
 )
 def lending_client_features(
-    warehouse: Warehouse, clock: Clock, settings: dg.ResourceParam[Settings]
+    warehouse: Warehouse, clock: Clock, paths: Paths, settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.MaterializeResult]:
     """Compute every client's features from the states."""
     as_of = settings.lending_as_of or last_day(settings) or clock.now().date()
-    rows = client_features(Path(settings.lending), features(), as_of)
+    rows = client_features(paths.lending, features(), as_of)
     with warehouse.get_connection() as connection:
         write_client_features(connection, rows, features())
     yield from results({CLIENT_FEATURES: len(rows)}, {"as of": as_of.isoformat()})
@@ -191,9 +191,9 @@ def lending_client_features(
     name="lending_training_set",
     pool=POOL,
 )
-def lending_training_set(warehouse: Warehouse, settings: dg.ResourceParam[Settings]) -> Iterator[dg.MaterializeResult]:
+def lending_training_set(warehouse: Warehouse, paths: Paths) -> Iterator[dg.MaterializeResult]:
     """Join the settled applications with the outcomes of their loans."""
-    rows = training_rows(Path(settings.lending), features())
+    rows = training_rows(paths.lending, features())
     with warehouse.get_connection() as connection:
         write_training_set(connection, rows, features())
     yield from results({TRAINING_SET: len(rows)})
@@ -214,7 +214,7 @@ def lending_model(
     context: dg.AssetExecutionContext,
     warehouse: Warehouse,
     clock: Clock,
-    models: dg.ResourceParam[Path],
+    paths: Paths,
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.MaterializeResult]:
     """Train a model, activate it if it passes the promotion gate, and score every application."""
@@ -224,7 +224,7 @@ def lending_model(
 
     with warehouse.get_connection() as connection:
         promotion = write_model_results(
-            connection, registry_of(models), read_policy(settings.lending_policy), clock.now()
+            connection, registry_of(paths.models), read_policy(settings.lending_policy), clock.now()
         )
         rows = row_counts(connection, MODEL_TABLES)
     version = promotion.model.version if promotion.model is not None else "none"

@@ -1,12 +1,12 @@
 """Promotions' own assets: the model of abuse with its card, and the score of every account."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 
 from assets.tables import results, row_counts, table_specs
 from resources.clock import Clock
+from resources.paths import Paths
 from resources.warehouse import POOL, Warehouse
 
 _ACCOUNTS = ["intermediate/int_promo_users_current", "intermediate/int_promo_usages"]
@@ -35,7 +35,7 @@ _SCORE_TABLES = {
     pool=POOL,
 )
 def abuse_model(
-    context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock, models: dg.ResourceParam[Path]
+    context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock, paths: Paths
 ) -> Iterator[dg.MaterializeResult]:
     """Train on the labels; activate the new model unless it is clearly worse than the active one."""
     from quintet.promotions.models import registry_of
@@ -43,7 +43,7 @@ def abuse_model(
     from quintet.promotions.result_tables import MODEL_TABLES, train_model
 
     with warehouse.get_connection() as connection:
-        registry = registry_of(models)
+        registry = registry_of(paths.models)
         trained = train_model(connection, registry, read_policy(), clock.now())
         rows = row_counts(connection, MODEL_TABLES)
     choice = trained.choice
@@ -64,14 +64,14 @@ def abuse_model(
     name="abuse_scores",
     pool=POOL,
 )
-def abuse_scores(warehouse: Warehouse, models: dg.ResourceParam[Path]) -> Iterator[dg.MaterializeResult]:
+def abuse_scores(warehouse: Warehouse, paths: Paths) -> Iterator[dg.MaterializeResult]:
     """Score every account with the active model."""
     from quintet.promotions.models import registry_of
     from quintet.promotions.policy import read_policy
     from quintet.promotions.result_tables import SCORE_TABLES, write_scores
 
     with warehouse.get_connection() as connection:
-        result = write_scores(connection, registry_of(models), read_policy())
+        result = write_scores(connection, registry_of(paths.models), read_policy())
         rows = row_counts(connection, SCORE_TABLES)
     decisions = {name: int(count) for name, count in result.scores["decision"].value_counts().items()}
     yield from results(rows, {"decisions": decisions})

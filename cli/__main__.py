@@ -50,6 +50,10 @@ def run(
     train: Annotated[
         Trainable | None, typer.Option("--train", "--learn", help="Train the models of this business again.")
     ] = None,
+    accept_losses: Annotated[
+        bool,
+        typer.Option("--accept-losses", help="Publish although tables, rows or files of the last snapshot are gone."),
+    ] = False,
     brief: Annotated[bool, typer.Option("--brief", hidden=True)] = False,
 ) -> None:
     """Build what is not up to date, publish it, and print a summary."""
@@ -58,7 +62,7 @@ def run(
         with loading():
             from cli import run as module  # noqa: PLC0415
 
-        return module.run(select, train and train.value, brief)
+        return module.run(select, train and train.value, brief, accept_losses)
 
     _command(work, "the run was stopped; nothing half-built was published. Run it again to continue.")
 

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 from contextlib import closing
-
-from dagster._cli.dev import dev_command
 
 from cli.dead_runs import release_dead_runs
 from cli.home import PROJECT
@@ -27,7 +26,8 @@ def main(port: str) -> None:
     project, settings = PROJECT / "dbt_project", load_settings()
     variables = warehouse_variables(project, settings.warehouse, settings.memory_limit, settings.threads)
     with closing(WarmDbt(project, variables)):  # one for all runs, which find its address in their environment
-        dev_command(["--workspace", workspace, "--host", "127.0.0.1", "--port", port])
+        sys.argv = ["dagster", "dev", "--workspace", workspace, "--host", "127.0.0.1", "--port", port]
+        runpy.run_module("dagster", run_name="__main__")
 
 
 if __name__ == "__main__":

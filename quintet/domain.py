@@ -42,6 +42,22 @@ class DomainService(Protocol):
 
 
 @dataclass(frozen=True)
+class DataCheck:
+    """A check of a table that a run has built.
+
+    table: what it is about, such as `ml.matching_placebo`. function: the module and name of a function of a connection
+    to the warehouse that returns a `CheckOutcome`, such as `quintet.conversions.checks.placebo_rate`. is_error: whether
+    a run in which it fails has failed; otherwise it warns.
+    """
+
+    name: str
+    table: str
+    description: str
+    function: str
+    is_error: bool = False
+
+
+@dataclass(frozen=True)
 class Domain:
     """A business domain.
 
@@ -53,7 +69,7 @@ class Domain:
     web: the modules with its routes and pages; each has `ROUTERS`, and `FIRST_ROUTERS` for the busiest routes.
     service: the module whose `build_service(context: ServiceContext)` returns its `DomainService`; "" for none.
     assets, sensors: the modules with its Dagster assets and sensors.
-    samples: the module that generates its inbox files.
+    samples: the module that generates its inbox files. checks: what is checked after its tables are built.
 
     Modules are given by name, so that a command imports only what it uses and imports keep their direction.
     """
@@ -71,6 +87,7 @@ class Domain:
     web: Sequence[str] = ()
     service: str = ""
     sensors: Sequence[str] = ()
+    checks: Sequence[DataCheck] = ()
 
     @property
     def title(self) -> str:

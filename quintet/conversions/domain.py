@@ -2,7 +2,7 @@
 
 from quintet.conversions.contract import DATASETS
 from quintet.conversions.headline import headline
-from quintet.domain import Domain
+from quintet.domain import DataCheck, Domain
 
 CONVERSIONS = Domain(
     name="conversions",
@@ -12,4 +12,25 @@ CONVERSIONS = Domain(
     web=("quintet.web.routes.conversions", "quintet.web.pages.conversions"),
     assets=("assets.conversions", "assets.conversions_reports"),
     samples="quintet.samples.conversions",
+    checks=(
+        DataCheck(
+            "rows_kept",
+            "marts.fct_conversions",
+            "No row of the files is lost on the way to the marts.",
+            "quintet.conversions.checks.rows_kept",
+            is_error=True,
+        ),
+        DataCheck(
+            "placebo_rate",
+            "ml.matching_placebo",
+            "Conversions moved by hours match almost no broker row.",
+            "quintet.conversions.checks.placebo_rate",
+        ),
+        DataCheck(
+            "model_drift",
+            "ml.matching_summary",
+            "As many broker rows match as the model expected when it was trained.",
+            "quintet.conversions.checks.model_drift",
+        ),
+    ),
 )

@@ -1,6 +1,6 @@
 """The declaration of the domain lending."""
 
-from quintet.domain import Domain
+from quintet.domain import DataCheck, Domain
 from quintet.lending.decision_log import RECORDED
 from quintet.lending.headline import has_clients, headline
 from quintet.lending.inbox import INBOX
@@ -22,4 +22,18 @@ LENDING = Domain(
     assets=("assets.lending",),
     sensors=("sensors.lending",),
     samples="quintet.samples.lending_dump",
+    checks=(
+        DataCheck(
+            "promotion_gate",
+            "ml.lending_model_training",
+            "A scoring model is active where loans have ended.",
+            "quintet.lending.checks.promotion_gate",
+        ),
+        DataCheck(
+            "input_drift",
+            "ml.lending_model_stability",
+            "No input of the scoring model has shifted.",
+            "quintet.lending.checks.input_drift",
+        ),
+    ),
 )

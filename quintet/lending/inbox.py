@@ -13,6 +13,8 @@ from quintet.ingest.rejection import FileRejectedError
 from quintet.settings import Settings
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
+_KNOWN = "select content_sha256 from marts.ops_batches where dataset = ? and content_sha256 is not null"
+
 INBOX = "loan_book"
 """The inbox of dumps: `data/raw/loan_book`."""
 
@@ -51,13 +53,26 @@ def read_dump(file: InboxFile) -> Dump:
     return Dump(file, hashlib.sha256(f"{file.name}\0{fault}".encode()).hexdigest(), fault)
 
 
-def unknown_dumps(files: Sequence[InboxFile], serving: Path) -> list[str]:
-    """Return the hashes of the files that the current snapshot does not know."""
+@dataclass(frozen=True)
+class Listed:
+    """What the inbox holds. unknown: the hashes of the files that the snapshot does not know.
+
+    version: a hash over the contents that the inbox holds or the snapshot knows: its data version.
+    """
+
+    unknown: tuple[str, ...]
+    version: str
+
+
+def compare_dumps(files: Sequence[InboxFile], serving: Path) -> Listed:
+    """Compare the dumps with the current snapshot; without a snapshot all are unknown."""
+    hashes = [read_dump(file).sha256 for file in files]
     try:
         path = current_snapshot(serving)
     except NoSnapshotError:
-        return [read_dump(file).sha256 for file in files]
-    with open_snapshot(path) as snapshot:
-        rows = snapshot.execute("select content_sha256 from marts.ops_batches where dataset = ?", [INBOX]).fetchall()
-    known = {row[0] for row in rows}
-    return [dump.sha256 for dump in map(read_dump, files) if dump.sha256 not in known]
+        known: set[str] = set()
+    else:
+        with open_snapshot(path) as snapshot:
+            known = {content for (content,) in snapshot.execute(_KNOWN, [INBOX]).fetchall()}
+    version = hashlib.sha256("\n".join(sorted({*known, *hashes})).encode()).hexdigest()[:16]
+    return Listed(tuple(content for content in hashes if content not in known), version)

@@ -84,6 +84,15 @@ def restored_dump(connection: psycopg.Connection) -> RestoredDump | None:
     return RestoredDump(found["sha256"], date.fromisoformat(found["day"])) if found else None
 
 
+def book_rows(connection: psycopg.Connection) -> int:
+    """Return the number of rows in the three tables, which must exist."""
+    counts = (
+        connection.execute(sql.SQL("select count(*) from public.{}").format(sql.Identifier(table))).fetchone()
+        for table in TABLES
+    )
+    return sum(int(count[0]) for count in counts if count)
+
+
 def has_book(connection: psycopg.Connection) -> bool:
     """Return whether any of the three tables exists."""
     names = [f'public."{table}"' for table in TABLES]

@@ -1,6 +1,6 @@
 """The declaration of the promotions domain."""
 
-from quintet.domain import Domain
+from quintet.domain import DataCheck, Domain
 from quintet.promotions.contract import DATASETS
 from quintet.promotions.headline import headline
 from quintet.promotions.store import MIGRATIONS, RECORDED
@@ -21,4 +21,25 @@ PROMOTIONS = Domain(
     assets=("assets.postgres_extract", "assets.promotions"),
     sensors=("sensors.postgres_extract",),
     samples="quintet.samples.promotions",
+    checks=(
+        DataCheck(
+            "rows_kept",
+            "marts.fct_promo_usages",
+            "No row of the files is lost on the way to the marts.",
+            "quintet.promotions.checks.rows_kept",
+            is_error=True,
+        ),
+        DataCheck(
+            "promotion_gate",
+            "ml.abuse_trainings",
+            "The last trained model passed the promotion gate.",
+            "quintet.promotions.checks.promotion_gate",
+        ),
+        DataCheck(
+            "score_drift",
+            "ml.abuse_scores",
+            "The scores have not shifted against those of the model before.",
+            "quintet.promotions.checks.score_drift",
+        ),
+    ),
 )

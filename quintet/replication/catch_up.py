@@ -24,7 +24,7 @@ from quintet.ingest.inbox import InboxFile, still_as_listed
 from quintet.lending.dump import DumpError
 from quintet.lending.feature_registry import features
 from quintet.lending.inbox import Dump, dumps_of, read_dump
-from quintet.lending.loan_book import NotOurTablesError, has_book, load_dump, restored_dump
+from quintet.lending.loan_book import NotOurTablesError, book_rows, has_book, load_dump, restored_dump
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.sandbox import Limits, remove_left_restore
 from quintet.replication import database
@@ -118,6 +118,8 @@ def _load_newest(
     with database.connect(url) as connection:
         current = restored_dump(connection)
         is_empty = not has_book(connection)
+        is_unrecorded = current is not None and current.sha256 not in loaded  # after a kill, or in a new warehouse
+        rows = book_rows(connection) if is_unrecorded and not is_empty else 0
         if files and (is_empty or current is not None):
             database.check_server(connection)  # before anything is loaded into it
     newer: str | None = None
@@ -130,7 +132,7 @@ def _load_newest(
             yield DumpOutcome(file, sha256, status, message=f"{file.name}: not loaded, since {newer} is newer")
         elif current is not None and current.sha256 == sha256:
             newer = file.name
-            yield DumpOutcome(file, sha256, KNOWN)
+            yield DumpOutcome(file, sha256, LOADED if is_unrecorded else KNOWN, rows)
         elif sha256 in loaded and not is_empty:
             yield DumpOutcome(file, sha256, KNOWN, message="loaded before and replaced since")
         else:

@@ -8,8 +8,8 @@ import duckdb
 
 from quintet.warehouse.sql import quote_identifier
 
-ARRIVAL_COLUMNS = frozenset({"arrived_at", "at", "modelled_at", "effective_date"})
-"""Columns with the time at which a file arrived, not its content."""
+ARRIVAL_COLUMNS = frozenset({"arrived_at", "at", "modelled_at", "effective_date", "built_at"})
+"""Columns with the time at which a file arrived or a domain was built, not the content."""
 
 
 def table_digest(connection: duckdb.DuckDBPyConnection, table: str, exclude: Collection[str] = ARRIVAL_COLUMNS) -> str:

@@ -75,10 +75,14 @@ class NavItem:
 
 @dataclass(frozen=True)
 class SnapshotAge:
-    """The snapshot of a page: its id and when it was published (UTC, with its zone)."""
+    """The snapshot of a page: its id and when it was published (UTC, with its zone).
+
+    behind: the state of the page's domain in words, if its tables are not those of the last build.
+    """
 
     snapshot_id: str
     published_at: dt.datetime
+    behind: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from quintet.change_log.lake import compact
 from quintet.change_log.place import last_day, latest_log, open_log
 from quintet.embedded.postgres import EmbeddedPostgres, programs, running_url, stop_left_behind
 from quintet.lending.feature_registry import features
-from quintet.lending.inbox import dumps_of, unknown_dumps
+from quintet.lending.inbox import compare_dumps, dumps_of
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.tables import client_features, replay, training_rows
 from quintet.replication.catch_up import CaughtUp, ReplicationError, catch_up, only_stream
@@ -465,7 +465,7 @@ def test_a_pipe_a_folder_or_a_broken_link_is_refused_unopened_and_hides_no_dump(
 ) -> None:
     put(settings.raw / "loan_book" / "x_2030-01-01.sql")
     _drop(settings, "book.sql", _PLAIN)
-    assert len(unknown_dumps(dumps_of(settings), settings.serving)) == 2
+    assert len(compare_dumps(dumps_of(settings), settings.serving).unknown) == 2
     found = {dump.file.name: dump for dump in _catch_up(settings).dumps}
     assert found["book.sql"].status == "loaded"
     assert found["x_2030-01-01.sql"].status == "rejected"

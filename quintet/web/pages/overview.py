@@ -13,6 +13,7 @@ from starlette.responses import Response
 from quintet.domain import Domain
 from quintet.domains import DOMAINS
 from quintet.presentation.design import Column
+from quintet.warehouse.domain_states import DomainState, domain_states
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.rendering import DomainRow, State, Table
 from quintet.web.security import guarded_router
@@ -55,9 +56,10 @@ def overview(request: Request) -> Response:
             "order by rows desc nulls first, file limit ?",
             [_MOST_ROWS],
         ).df()
+        states = domain_states(cursor)
         (count,) = cursor.execute("select count(*) from marts.ops_batches").fetchone()
         return {
-            "domains": [_domain(cursor, domain) for domain in DOMAINS],
+            "domains": [_domain(cursor, domain, states.get(domain.name)) for domain in DOMAINS],
             "batches": Table(batches, _BATCH_COLUMNS, "Last files", count, nothing="No file has arrived yet."),
             "rejected": Table(
                 rejected, _REJECTED_COLUMNS, "Quarantined files and rows", len(rejected), nothing="No file or row."
@@ -67,7 +69,12 @@ def overview(request: Request) -> Response:
     return show_snapshot(request, "overview.html", "Overview", make)
 
 
-def _domain(cursor: duckdb.DuckDBPyConnection, domain: Domain) -> DomainRow:
+def _domain(cursor: duckdb.DuckDBPyConnection, domain: Domain, build: DomainState | None) -> DomainRow:
+    if build is not None and not build.is_current:
+        if build.status == "missing":
+            return DomainRow(domain.title, "Not built yet.", "critical", "not built", build.problem, href=domain.page)
+        shown: State = "none" if build.status == "building" else "critical"
+        return DomainRow(domain.title, domain.headline(cursor), shown, build.status, build.sentence(), href=domain.page)
     if domain.other_inboxes:
         return DomainRow(domain.title, domain.headline(cursor), "none", "from a change stream", "", href=domain.page)
     (last, rejected) = cursor.execute(

@@ -14,6 +14,7 @@ from quintet.change_log.change import Position
 from quintet.change_log.log import Epoch, Store, Stretch, open_store, write_epoch, write_stretch
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
+from resources.paths import Paths
 from tests.lending.events import change
 
 _LOAN = {"client_id": 7, "amount": 9.0, "created_on": "2020-08-01", "status": "paid", "updated_on": "2020-08-20"}
@@ -49,7 +50,7 @@ def _write(log: Store, first: int, days: list[str]) -> None:
 
 def _run(instance: dg.DagsterInstance, settings: Settings) -> dict[str, dict[str, object]]:
     """Materialise without choosing a partition, and return the metadata of both assets."""
-    resources = {"clock": Clock(), "settings": settings}
+    resources = {"clock": Clock(), "paths": Paths(home=str(settings.home)), "settings": settings}
     result = dg.materialize([lending_log], instance=instance, resources=resources)
     assert result.success
     return {

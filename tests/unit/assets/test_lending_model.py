@@ -20,7 +20,7 @@ from tests.lending.training import make_training_set
 @pytest.fixture
 def resources(tmp_path: Path) -> dict[str, Any]:
     found = build_resources(load_settings({"QUINTET_HOME": str(tmp_path)}))
-    return {name: found[name] for name in ("warehouse", "clock", "models", "settings")}
+    return {name: found[name] for name in ("warehouse", "clock", "paths", "settings")}
 
 
 def test_it_trains_and_saves_the_model_and_publishes_its_card(resources: dict[str, Any], tmp_path: Path) -> None:

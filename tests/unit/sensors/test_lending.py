@@ -16,7 +16,7 @@ from quintet.change_log.log import Epoch, Store, Stretch, open_store, write_epoc
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
 from resources.inboxes import Inboxes
-from resources.warehouse import Warehouse
+from resources.paths import Paths
 from sensors import lending
 from sensors.lending import watch_change_log, watch_loan_book
 from tests.lending.events import change
@@ -69,18 +69,10 @@ def test_it_waits_again_after_a_compaction(settings: Settings, monkeypatch: pyte
 
 def _look_at_the_inbox(home: Path, seconds_later: float, cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
     later = dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=seconds_later)
-    warehouse = Warehouse(
-        database=str(home / "warehouse.duckdb"),
-        memory_limit="500MB",
-        threads=1,
-        lock_wait_seconds=0,
-        serving=str(home / "serving"),
-        snapshots_kept=3,
-    )
     result = watch_loan_book(
         dg.build_sensor_context(cursor=cursor),
         inboxes=Inboxes(raw=str(home), settle_seconds=60),
-        warehouse=warehouse,
+        paths=Paths(home=str(home)),
         clock=Clock(at=later.isoformat()),
     )
     assert isinstance(result, dg.SensorResult | dg.SkipReason)
