@@ -73,5 +73,7 @@ def _become(arguments: list[str], environment: dict[str, str], output: Connectio
     sys.argv = ["quintet", *arguments]
     import tests.equal_priority.sitecustomize  # noqa: F401, PLC0415  # in this process alone
     from cli.__main__ import main  # noqa: PLC0415  # with the environment that it is to read
+    from tests import prepared_cluster  # noqa: PLC0415
 
+    prepared_cluster.use_as_told()
     main()

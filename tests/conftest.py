@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,10 +20,15 @@ from hypothesis import settings as hypothesis_settings
 
 from quintet.embedded.postgres import EmbeddedPostgres
 from resources.warm_dbt import SERVER, WarmDbt, warehouse_variables
+from tests import prepared_cluster
 from tests.command import Command
+from tests.folders import open_folder
 
 _PROJECT = Path(__file__).parents[1]
 _DATABASES = itertools.count(1)
+_WORKERS_DBT = "SUITE_DBT_SERVER"
+_DBT_OF_ALL_WORKERS = os.environ.get(_WORKERS_DBT, "")
+"""The address of the warm dbt that the workers of a suite share; empty in a process that runs alone."""
 EQUAL_PRIORITY = _PROJECT / "tests" / "equal_priority"
 """A folder for PYTHONPATH with which the product's processes keep their priority."""
 
@@ -169,14 +173,20 @@ class Quintet:
 
 @functools.cache
 def _warm_dbt() -> tuple[WarmDbt, str]:
-    """Return the warm dbt for the runs of this process, so that they do not each start one, and its address."""
+    """Return the warm dbt for the runs of the suite, so that they do not each start one, and its address."""
     variables = warehouse_variables(_PROJECT / "dbt_project", Path("warehouse.duckdb"), "1GB", 2)
     warm = WarmDbt(_PROJECT / "dbt_project", variables)
     return warm, os.environ.pop(SERVER, "")
 
 
 def _address_of_dbt() -> str:
-    return _warm_dbt()[1]
+    return _DBT_OF_ALL_WORKERS or _warm_dbt()[1]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the warm dbt of all workers in the process that distributes the tests to them."""
+    if session.config.getoption("dist", "no") != "no" and "PYTEST_XDIST_WORKER" not in os.environ:
+        os.environ[_WORKERS_DBT] = _warm_dbt()[1]
 
 
 def pytest_sessionfinish() -> None:
@@ -185,10 +195,23 @@ def pytest_sessionfinish() -> None:
         _warm_dbt()[0].close()
 
 
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that the processes of the suite share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _prepared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let all PostgreSQL servers of the suite copy one cluster."""
+    prepared_cluster.use(_shared(tmp_path_factory) / "cluster")
+    yield
+    prepared_cluster.stop_using()
+
+
 def _built_once(tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path) -> Quintet:
     """Return a home that one process of the suite builds while the others wait."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    shared = _shared(tmp_path_factory)
     printed = shared / f"{name}.txt"
     with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -228,11 +251,8 @@ def real(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Quintet:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[EmbeddedPostgres]:
     """Yield a PostgreSQL without durability, started once for each of the suite's processes."""
-    with tempfile.TemporaryDirectory(prefix="quintet-test-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)  # pytest's folders are closed to unprivileged accounts
-        with EmbeddedPostgres(folder / "postgres", {"fsync": "off"}) as postgres:
-            yield postgres
+    with open_folder() as folder, EmbeddedPostgres(folder / "postgres", {"fsync": "off"}) as postgres:
+        yield postgres
 
 
 @pytest.fixture

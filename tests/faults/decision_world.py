@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from quintet.embedded.processes import free_port
 from quintet.lending.active import FOLDER
 from quintet.lending.decision_log import DecisionLog
 from quintet.lending.scoring import ScoringModel
@@ -19,7 +20,7 @@ from quintet.samples.crm import Crm, Plan, Tally
 from tests.faults.stream_world import PROJECT, TODAY, World
 from tests.lending.models import boosted, scorecard
 from tests.waiting import LONG_SECONDS, wait_until
-from tests.web.service import ADMIN_KEY, free_port
+from tests.web.service import ADMIN_KEY
 
 _PATIENCE_SECONDS = 1_800.0  # time to process the backlog after many kills
 

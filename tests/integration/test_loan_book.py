@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -31,6 +30,7 @@ from quintet.samples.lending import SCHEMA, LendingWorld, make_book
 from quintet.samples.lending_dump import plain_dump
 from quintet.settings import Settings, load_settings
 from quintet.state.features import FeatureStore
+from tests.folders import open_folder
 from tests.lending.plain import values_by_sql
 from tests.postgres import drop_slots
 from tests.waiting import LONG_SECONDS
@@ -42,11 +42,9 @@ _ROWS = sum(len(table) for table in (_BOOK.user, _BOOK.loan, _BOOK.payment))
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    """A home whose server runs for the whole module; pytest's own folders are closed to unprivileged accounts."""
-    folder = Path(tempfile.mkdtemp(prefix="quintet-test-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
+    """A home whose server runs for the whole module."""
+    with open_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,17 +29,14 @@ from quintet.state.keys import create_key
 from quintet.state.store import Store
 from resources.event_log import open_instance
 from tests.conftest import Quintet
+from tests.folders import open_folder
 from tests.waiting import LONG_SECONDS, wait_until
 
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    folder = Path(
-        tempfile.mkdtemp(prefix="quintet-test-")
-    )  # pytest's own folders are closed to accounts without rights
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
+    with open_folder() as folder:
+        yield folder
 
 
 def _is_ready(port: int) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from quintet.lending.online import OnlineFeatures
 from tests.lending.models import scorecard
@@ -77,13 +77,21 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def visit(browser: Browser, server: Server) -> Iterator[Visit]:
-    """A signed-in browser; the test fails if a page logged an error or requested something from another host."""
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, server: Server) -> Iterator[BrowserContext]:
+    """A browser that is signed in, shared by the tests of a module, which load scripts and charts once."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    visit = Visit(context, server)
-    yield visit
+    Visit(context, server).sign_in("/reports")
+    yield context
     context.close()
+
+
+@pytest.fixture
+def visit(signed_in: BrowserContext, server: Server) -> Iterator[Visit]:
+    """A page of the signed-in browser; the test fails if it logged an error or requested from another host."""
+    visit = Visit(signed_in, server)
+    yield visit
+    visit.page.close()
     assert visit.faults == []
     assert visit.outside == []
 

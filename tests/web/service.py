@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import httpx
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from quintet.embedded.processes import free_port
 from quintet.settings import load_settings
 from quintet.web.app import create_app
 from tests.waiting import LONG_SECONDS, wait_until
@@ -50,13 +50,6 @@ class Server:
     url: str
     key: str
     process: subprocess.Popen[str]
-
-
-def free_port() -> int:
-    """Return a port that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(url: str, process: subprocess.Popen[str]) -> bool:
