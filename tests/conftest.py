@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import gc
 import itertools
@@ -10,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -22,7 +21,7 @@ from quintet.embedded.postgres import EmbeddedPostgres
 from resources.warm_dbt import SERVER, WarmDbt, warehouse_variables
 from tests import prepared_cluster
 from tests.command import Command
-from tests.folders import open_folder
+from tests.folders import alone, open_folder, shared_folder
 
 _PROJECT = Path(__file__).parents[1]
 _DATABASES = itertools.count(1)
@@ -195,29 +194,24 @@ def pytest_sessionfinish() -> None:
         _warm_dbt()[0].close()
 
 
-def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder that the processes of the suite share."""
-    base = tmp_path_factory.getbasetemp()
-    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _prepared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let all PostgreSQL servers of the suite copy one cluster."""
-    prepared_cluster.use(_shared(tmp_path_factory) / "cluster")
+    prepared_cluster.use(shared_folder(tmp_path_factory) / "cluster")
     yield
     prepared_cluster.stop_using()
 
 
-def _built_once(tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path) -> Quintet:
-    """Return a home that one process of the suite builds while the others wait."""
-    shared = _shared(tmp_path_factory)
+def _built_once(
+    tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path, build: Callable[[Quintet], str]
+) -> Quintet:
+    """Return a home that one process of the suite builds while the others wait; `build` returns the output."""
+    shared = shared_folder(tmp_path_factory)
     printed = shared / f"{name}.txt"
-    with (shared / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(printed) as is_built:
         quintet = Quintet(raw, shared / name)
-        if not printed.is_file():
-            printed.write_text(quintet.run_from_nothing(), "utf-8")
+        if not is_built:
+            printed.write_text(build(quintet), "utf-8")
     quintet.printed = printed.read_text("utf-8")
     return quintet
 
@@ -233,7 +227,7 @@ def warm_dbt(
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Quintet:
     """Return the build of the committed samples, made once; tests only read it."""
-    return _built_once(tmp_path_factory, "built", _PROJECT / "data" / "raw")
+    return _built_once(tmp_path_factory, "built", _PROJECT / "data" / "raw", Quintet.run_from_nothing)
 
 
 @pytest.fixture(scope="session")
@@ -245,7 +239,7 @@ def built_home(built: Quintet) -> Path:
 @pytest.fixture(scope="session")
 def real(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Quintet:
     """Return the build of the real files, made once; tests only read it."""
-    return _built_once(tmp_path_factory, "real", real_data)
+    return _built_once(tmp_path_factory, "real", real_data, Quintet.run)
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,13 @@ The password of a copy is that of the prepared cluster. `tests/unit/embedded` us
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pwd
 import shutil
 from pathlib import Path
 
 from quintet.embedded.postgres import EmbeddedPostgres
+from tests.folders import alone
 
 FOLDER = "PREPARED_POSTGRES_CLUSTER"
 """Environment variable: the folder of the prepared cluster; the first server of the suite fills it."""
@@ -41,14 +41,11 @@ def stop_using() -> None:
 def copy_or_initialise(server: EmbeddedPostgres, cluster: Path) -> None:
     """Create the cluster of a server by a copy; the first one is created by `initdb` and kept."""
     prepared = Path(os.environ[FOLDER])
-    with prepared.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not prepared.is_dir():
+    with alone(prepared) as is_prepared:
+        if not is_prepared:
             initdb(server, cluster)
-            partial = prepared.with_suffix(".partial")
-            shutil.copytree(cluster, partial / "data")
-            shutil.copy(server.folder / "password", partial / "password")
-            partial.rename(prepared)
+            shutil.copytree(cluster, prepared / "data")
+            shutil.copy(server.folder / "password", prepared / "password")
             return
     fresh, password = cluster.with_suffix(".new"), server.folder / "password"
     shutil.rmtree(fresh, ignore_errors=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +15,10 @@ import pytest
 from quintet.embedded.postgres import running_url
 from quintet.lending.headline import headline
 from quintet.warehouse.snapshot import open_snapshot
+from tests.command import Command
 from tests.conftest import Quintet
 from tests.folders import open_folder
 from tests.lending.plain import values_by_sql
-from tests.waiting import LONG_SECONDS
 
 _PROJECT = Path(__file__).parents[2]
 _SECTIONS = {
@@ -49,16 +47,9 @@ def quintet(
 
 def _run_until_it_streams(quintet: Quintet, arguments: list[str]) -> None:
     """Start a long-running command, commit an application meanwhile, and stop the command."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli", *arguments],
-        cwd=_PROJECT,
-        env=quintet.environment | {"QUINTET_STREAM_PORT": "0"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
+    process = Command(arguments, quintet.environment | {"QUINTET_STREAM_PORT": "0"})
     try:
-        for line in process.stderr:
+        for line in process.stdout:
             if "receiving" in line:
                 break
         url = running_url(quintet.home / "postgres")
@@ -70,8 +61,8 @@ def _run_until_it_streams(quintet: Quintet, arguments: list[str]) -> None:
             )
     finally:
         process.send_signal(signal.SIGINT)
-        process.stderr.read()
-        assert process.wait(LONG_SECONDS) == 0
+        printed = process.finish()
+        assert process.returncode == 0, printed
 
 
 def _open_applications(snapshot: duckdb.DuckDBPyConnection) -> int:

@@ -9,14 +9,13 @@ import datetime as dt
 import os
 import re
 import shutil
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from tests.command import Python
 from tests.conftest import EQUAL_PRIORITY
 
 _FILES = Path(__file__).parents[1] / "sixth_domain"
@@ -71,24 +70,17 @@ class Checkout:
     def python(self, *arguments: str) -> str:
         """Run Python in the checkout and check that the exit status is 0."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
-        ran = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.folder,
-            env=inherited
-            | {
-                "PYTHONPATH": os.pathsep.join([str(EQUAL_PRIORITY), str(self.folder)]),
-                "QUINTET_HOME": str(self.home),
-                "QUINTET_RAW": str(self.raw),
-                "QUINTET_ADMIN_KEY": _KEY,
-                "COLUMNS": "200",
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert ran.returncode == 0, ran.stdout
-        return ran.stdout
+        environment = inherited | {
+            "PYTHONPATH": os.pathsep.join([str(EQUAL_PRIORITY), str(self.folder)]),
+            "QUINTET_HOME": str(self.home),
+            "QUINTET_RAW": str(self.raw),
+            "QUINTET_ADMIN_KEY": _KEY,
+            "COLUMNS": "200",
+        }
+        process = Python(arguments, environment, self.folder)
+        printed = process.finish()
+        assert process.returncode == 0, printed
+        return printed
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """Return the rows of a query over the snapshot."""

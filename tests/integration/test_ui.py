@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ import pytest
 
 from quintet.embedded.processes import free_port
 from quintet.warehouse.snapshot import open_snapshot
+from tests.command import Python
 from tests.conftest import Quintet
 from tests.waiting import LONG_SECONDS, wait_until
 
@@ -57,26 +56,20 @@ class _Ui:
 @pytest.fixture
 def ui(
     tmp_path: Path,
-    project: Path,
     built: Quintet,  # what depends on the code alone is taken from there
 ) -> Iterator[tuple[_Ui, Quintet]]:
     """Yield `quintet dev` over an empty home whose inboxes hold the samples."""
     quintet = Quintet(built.raw, tmp_path / "home")
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "dev", "--dagster-port", str(port)],
-        cwd=project,
-        env=quintet.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-    )
+    log = tmp_path / "dev.log"
+    process = Python(["-m", "cli", "dev", "--dagster-port", str(port)], quintet.environment, output=log)
     found = _Ui(f"http://127.0.0.1:{port}")
     try:
-        wait_until(lambda: _answers(found))
+        wait_until(lambda: _answers(found), lambda: log.read_text("utf-8"))
         yield found, quintet
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(LONG_SECONDS) == 0
+        assert process.wait() == 0
 
 
 def _answers(ui: _Ui) -> bool:

@@ -11,6 +11,8 @@ from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from quintet.lending.online import OnlineFeatures
+from quintet.web.rendering import static_files
+from tests.folders import alone, shared_folder
 from tests.lending.models import scorecard
 from tests.machine import require_program
 from tests.waiting import LONG_SECONDS
@@ -20,17 +22,23 @@ from tests.web.service import ADMIN, Server, build_app, serving
 
 
 @pytest.fixture(scope="session")
-def service_home(built_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with the committed samples' snapshots and its own state store."""
-    home = tmp_path_factory.mktemp("service")
-    (home / "serving").symlink_to(built_home / "serving")
-    return home
-
-
 @pytest.fixture(scope="session")
 def drawing_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The cache folder of the chart bundle, which takes seconds to build."""
-    return tmp_path_factory.mktemp("cache")
+    folder = shared_folder(tmp_path_factory) / "drawing"
+    with alone(folder) as is_built:
+        if not is_built:
+            static_files(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def service_home(built_home: Path, drawing_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the committed samples' snapshots and its own state store."""
+    home = tmp_path_factory.mktemp("service")
+    (home / "serving").symlink_to(built_home / "serving")
+    (home / "cache").symlink_to(drawing_cache)
+    return home
 
 
 @pytest.fixture
