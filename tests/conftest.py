@@ -21,7 +21,7 @@ from quintet.embedded.postgres import EmbeddedPostgres
 from resources.warm_dbt import SERVER, WarmDbt, warehouse_variables
 from tests import prepared_cluster
 from tests.command import Command
-from tests.folders import alone, open_folder, shared_folder
+from tests.folders import alone, memory_folder, open_folder, shared_folder
 
 _PROJECT = Path(__file__).parents[1]
 _DATABASES = itertools.count(1)
@@ -34,6 +34,10 @@ EQUAL_PRIORITY = _PROJECT / "tests" / "equal_priority"
 # The suite starts hundreds of processes; without bytecode each would compile everything it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# Commits wait for no disk here; the tests of kills end processes, not machines.
+if (memory := memory_folder()) is not None:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))  # pytest's own folders
+    os.environ.setdefault("TMPDIR", str(memory))
 # The matrices here are small: BLAS threads would wait for one another longer than they work.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # The time a machine needs to generate and run examples says nothing about the product.

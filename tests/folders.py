@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+_MEMORY = Path("/dev/shm")
+_LEAST_FREE_BYTES = 6_000_000_000
+"""The suite's folders take up to 4 GB."""
+
+
+def memory_folder(
+    folder: Path = _MEMORY, meminfo: Path = Path("/proc/meminfo"), least_free: int = _LEAST_FREE_BYTES
+) -> Path | None:
+    """Return a folder in memory for the suite; None if there is none, or not enough memory for it and the tests."""
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        return None
+    disk = os.statvfs(folder)
+    available = re.search(r"^MemAvailable: +(\d+) kB$", meminfo.read_text("utf-8"), re.MULTILINE)
+    is_large = disk.f_bavail * disk.f_frsize >= least_free
+    is_free = available is not None and int(available[1]) * 1024 >= 2 * least_free
+    return folder if is_large and is_free and not disk.f_flag & os.ST_NOEXEC else None
 
 
 @contextmanager
