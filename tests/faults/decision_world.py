@@ -17,7 +17,7 @@ from quintet.ml.model_registry import ModelRegistry
 from quintet.samples.crm import Crm, Plan, Tally
 from tests.command import Python
 from tests.faults.stream_world import TODAY, World
-from tests.lending.models import boosted, scorecard
+from tests.unit.lending.models import boosted, scorecard
 from tests.waiting import wait_until
 from tests.web.service import ADMIN_KEY
 

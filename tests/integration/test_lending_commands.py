@@ -18,7 +18,7 @@ from quintet.warehouse.snapshot import open_snapshot
 from tests.command import Command
 from tests.conftest import Quintet
 from tests.folders import open_folder
-from tests.lending.plain import values_by_sql
+from tests.postgres import values_by_sql
 
 _PROJECT = Path(__file__).parents[2]
 _SECTIONS = {

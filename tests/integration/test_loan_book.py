@@ -31,8 +31,7 @@ from quintet.samples.lending_dump import plain_dump
 from quintet.settings import Settings, load_settings
 from quintet.state.features import FeatureStore
 from tests.folders import open_folder
-from tests.lending.plain import values_by_sql
-from tests.postgres import drop_slots
+from tests.postgres import drop_slots, values_by_sql
 from tests.waiting import LONG_SECONDS
 
 _BOOK = make_book(LendingWorld(clients=120), 7)

@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from quintet.lending.online import OnlineFeatures
 from quintet.web.rendering import static_files
 from tests.folders import alone, shared_folder
-from tests.lending.models import scorecard
 from tests.machine import require_program
+from tests.unit.lending.models import scorecard
 from tests.waiting import LONG_SECONDS
 from tests.web import lending_decisions
 from tests.web.browser import Visit
