@@ -22,7 +22,6 @@ from tests.web.service import ADMIN, Server, build_app, serving
 
 
 @pytest.fixture(scope="session")
-@pytest.fixture(scope="session")
 def drawing_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The cache folder of the chart bundle, which takes seconds to build."""
     folder = shared_folder(tmp_path_factory) / "drawing"
