@@ -138,7 +138,10 @@ def _become(arguments: list[str], environment: dict[str, str], folder: str, outp
 def _import_from(folder: str) -> None:
     """Import the modules of another checkout from now on."""
     sys.path[:] = [folder, *(entry for entry in sys.path if Path(entry or folder) != _PROJECT)]
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", [])), None)
-        if file and Path(file).is_relative_to(_PROJECT) and not Path(file).is_relative_to(sys.prefix):
-            del sys.modules[name]
+    for name in [name for name, module in sys.modules.items() if _is_of_project(module)]:
+        del sys.modules[name]
+
+
+def _is_of_project(module: object) -> bool:
+    place = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", [])), None)
+    return place is not None and Path(place).is_relative_to(_PROJECT) and not Path(place).is_relative_to(sys.prefix)

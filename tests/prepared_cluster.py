@@ -44,6 +44,7 @@ def copy_or_initialise(server: EmbeddedPostgres, cluster: Path) -> None:
     with alone(prepared) as is_prepared:
         if not is_prepared:
             initdb(server, cluster)
+            shutil.rmtree(prepared, ignore_errors=True)
             shutil.copytree(cluster, prepared / "data")
             shutil.copy(server.folder / "password", prepared / "password")
             return
