@@ -88,6 +88,7 @@ def test_a_fork_ends_by_signals_and_appends_its_output_to_a_file(tmp_path: Path)
     assert fork.returncode is None
     fork.terminate()
     assert fork.wait() == -signal.SIGTERM
+    fork.send_signal(signal.SIGTERM)  # no effect, and no error
     assert log.read_text() == "before\nruns\n"
 
 
