@@ -77,6 +77,7 @@ _FIRST = (
     "tests/integration/test_benches.py",
     "tests/integration/test_ui.py",
     "tests/web/test_openapi.py",
+    "tests/integration/test_sixth_domain.py",
     "tests/integration/test_lending_commands.py",
     "tests/integration/test_dbt.py",
     "tests/integration/test_up.py",
@@ -174,12 +175,16 @@ class Quintet:
         return (self.home / "serving" / "current.duckdb").resolve()
 
 
+def start_warm_dbt(checkout: Path) -> tuple[WarmDbt, str]:
+    """Start a warm dbt for the runs in a checkout, so that they do not each start one; return its address too."""
+    project = checkout / "dbt_project"
+    warm = WarmDbt(project, warehouse_variables(project, Path("warehouse.duckdb"), "1GB", 2))
+    return warm, os.environ.pop(SERVER, "")
+
+
 @functools.cache
 def _warm_dbt() -> tuple[WarmDbt, str]:
-    """Return the warm dbt for the runs of the suite, so that they do not each start one, and its address."""
-    variables = warehouse_variables(_PROJECT / "dbt_project", Path("warehouse.duckdb"), "1GB", 2)
-    warm = WarmDbt(_PROJECT / "dbt_project", variables)
-    return warm, os.environ.pop(SERVER, "")
+    return start_warm_dbt(_PROJECT)
 
 
 def _address_of_dbt() -> str:

@@ -10,13 +10,15 @@ import os
 import re
 import shutil
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from resources.warm_dbt import SERVER
 from tests.command import Python
-from tests.conftest import EQUAL_PRIORITY
+from tests.conftest import EQUAL_PRIORITY, start_warm_dbt
 
 _FILES = Path(__file__).parents[1] / "sixth_domain"
 _COPIED = (
@@ -56,6 +58,7 @@ class Checkout:
         shutil.copytree(_FILES, self.folder, dirs_exist_ok=True, ignore=unneeded)
         self.register()
         (self.raw / "parcels").mkdir(parents=True)
+        self.dbt, self._address = start_warm_dbt(self.folder)
 
     def register(self) -> None:
         """Add the entry."""
@@ -75,6 +78,7 @@ class Checkout:
             "QUINTET_HOME": str(self.home),
             "QUINTET_RAW": str(self.raw),
             "QUINTET_ADMIN_KEY": _KEY,
+            SERVER: self._address,
             "COLUMNS": "200",
         }
         process = Python(arguments, environment, self.folder)
@@ -89,8 +93,10 @@ class Checkout:
 
 
 @pytest.fixture(scope="module")
-def checkout(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    return Checkout(project, tmp_path_factory.mktemp("sixth"))
+def checkout(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    made = Checkout(project, tmp_path_factory.mktemp("sixth"))
+    yield made
+    made.dbt.close()
 
 
 def test_a_sixth_business_runs_from_a_dropped_file_to_its_page_and_back(checkout: Checkout) -> None:
