@@ -75,7 +75,7 @@ def test_a_fork_in_another_checkout_imports_its_modules_and_none_of_this_project
     (tmp_path / "quintet" / "__init__.py").write_text("place = 'the other checkout'\n")
     fork = Python(["-c", "import quintet; print(quintet.place); import cli"], {}, tmp_path)
     printed = fork.finish()
-    assert printed.startswith("the other checkout\n")
+    assert "the other checkout\n" in printed
     assert "No module named 'cli'" in printed
     assert fork.returncode == 1
 
