@@ -23,12 +23,13 @@ from quintet.payments.channels import channels_of, payments_page_url
 from quintet.plan import model_variables, project_code_version
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
-from resources.dbt import CALL_DBT, Dbt, prepare_manifest
+from resources.dbt import Dbt, prepare_manifest
 from resources.inboxes import Inboxes
 from resources.notifier import Notifier
 from resources.paths import Paths
 from resources.postgres_extract import Source
 from resources.warehouse import Warehouse
+from resources.warm_dbt import CALL_DBT
 from sensors.failures import build_failure_sensor, build_publishing_sensor
 from sensors.inboxes import INBOX_SENSORS
 from sensors.schedules import build_schedules

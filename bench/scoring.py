@@ -25,7 +25,7 @@ from quintet.lending.scoring import ScoringModel
 from quintet.lending.training import settle, training_set
 from quintet.samples.lending import LendingWorld, make_book
 from quintet.state.features import FeatureStore
-from tests.lending.book import snapshot_of
+from tests.unit.lending.book import snapshot_of
 
 USUALLY = "2 minutes"
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+from quintet.embedded.processes import free_port
 from quintet.lending.active import FOLDER
 from quintet.lending.decision_log import DecisionLog
 from quintet.lending.scoring import ScoringModel
 from quintet.ml.model_registry import ModelRegistry
 from quintet.samples.crm import Crm, Plan, Tally
-from tests.faults.stream_world import PROJECT, TODAY, World
-from tests.lending.models import boosted, scorecard
-from tests.waiting import LONG_SECONDS, wait_until
-from tests.web.service import ADMIN_KEY, free_port
+from tests.command import Python
+from tests.faults.stream_world import TODAY, World
+from tests.unit.lending.models import boosted, scorecard
+from tests.waiting import wait_until
+from tests.web.service import ADMIN_KEY
 
 _PATIENCE_SECONDS = 1_800.0  # time to process the backlog after many kills
 
@@ -31,7 +31,7 @@ class DecisionWorld(World):
         super().__init__(folder, clients, seed)
         self.port = free_port()
         self.served = folder / "service.log"
-        self._service: subprocess.Popen[bytes] | None = None
+        self._service: Python | None = None
         self._crm: Crm | None = None
         self._simulation: threading.Thread | None = None
 
@@ -61,10 +61,7 @@ class DecisionWorld(World):
             "QUINTET_ADMIN_KEY": ADMIN_KEY,
             "QUINTET_REQUESTS_PER_MINUTE": "1000000",
         }
-        with self.served.open("ab") as log:
-            self._service = subprocess.Popen(
-                [sys.executable, "-m", "quintet.web"], cwd=PROJECT, env=environment, stdout=log, stderr=log
-            )
+        self._service = Python(["-m", "quintet.web"], environment, output=self.served)
 
     def await_service(self) -> None:
         wait_until(self._answers, lambda: self.served.read_text()[-3000:])
@@ -84,7 +81,7 @@ class DecisionWorld(World):
     def stop_service(self) -> None:
         if self._service is not None:
             self._service.terminate()
-            self._service.wait(LONG_SECONDS)
+            self._service.wait()
 
     @property
     def service_pid(self) -> int:

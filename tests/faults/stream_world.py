@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from datetime import date
@@ -29,9 +27,9 @@ from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
 from quintet.samples.lending_traffic import Traffic
 from quintet.state.features import FeatureStore
-from tests.waiting import LONG_SECONDS, wait_until
+from tests.command import Python
+from tests.waiting import wait_until
 
-PROJECT = Path(__file__).parents[2]
 TODAY = date(2020, 8, 24)
 AUDIT = "audit"
 
@@ -48,7 +46,7 @@ class World:
         self.committed = 0
         self.has_new_column = False
         self.said = folder / "stream.log"
-        self._stream: subprocess.Popen[bytes] | None = None
+        self._stream: Python | None = None
         self._ends = threading.Event()
         self._traffic: threading.Thread | None = None
 
@@ -77,7 +75,7 @@ class World:
         """Return the features as another process reads them."""
         return OnlineFeatures(FeatureStore(self.home / "online"), features())
 
-    def start_stream(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start_stream(self, *arguments: str) -> Python:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
         environment |= {
             "QUINTET_HOME": str(self.home),
@@ -85,10 +83,7 @@ class World:
             "QUINTET_OBJECT_STORE_URL": self.objects.url,
             "QUINTET_STREAM_PORT": "0",
         }
-        with self.said.open("ab") as said:
-            self._stream = subprocess.Popen(
-                [sys.executable, "-m", "quintet.replication", *arguments], cwd=PROJECT, env=environment, stderr=said
-            )
+        self._stream = Python(["-m", "quintet.replication", *arguments], environment, output=self.said)
         return self._stream
 
     def kill_stream(self) -> None:
@@ -101,7 +96,7 @@ class World:
         if self._stream is None:
             return 0
         self._stream.send_signal(signal.SIGTERM)
-        return self._stream.wait(LONG_SECONDS)
+        return self._stream.wait()
 
     def await_epoch(self) -> None:
         """Wait until the snapshot is complete, then start the truth."""
@@ -124,7 +119,7 @@ class World:
 
         def is_applied() -> bool:
             assert self._stream is not None
-            assert self._stream.poll() is None, f"the stream has ended: {self.said.read_text()[-3000:]}"
+            assert self._stream.returncode is None, f"the stream has ended: {self.said.read_text()[-3000:]}"
             confirmed = self.ask(
                 "select confirmed_flush_lsn::text from pg_replication_slots where slot_name = 'quintet'"
             )

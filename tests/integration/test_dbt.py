@@ -39,8 +39,7 @@ from quintet.promotions.policy import read_policy
 from quintet.promotions.result_tables import train_model, write_scores
 from quintet.state.recorded import create_recorded
 from quintet.warehouse.database import open_warehouse, published_file
-from resources.dbt import CALL_DBT
-from resources.warm_dbt import SERVER, prepared_folder, warehouse_variables
+from resources.warm_dbt import CALL_DBT, SERVER, prepared_folder, warehouse_variables
 from tests.waiting import LONG_SECONDS
 
 

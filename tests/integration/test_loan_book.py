@@ -6,8 +6,6 @@ import gzip
 import os
 import shutil
 import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -31,8 +29,9 @@ from quintet.samples.lending import SCHEMA, LendingWorld, make_book
 from quintet.samples.lending_dump import plain_dump
 from quintet.settings import Settings, load_settings
 from quintet.state.features import FeatureStore
-from tests.lending.plain import values_by_sql
-from tests.postgres import drop_slots
+from tests.command import Python
+from tests.folders import open_folder
+from tests.postgres import drop_slots, values_by_sql
 from tests.waiting import LONG_SECONDS
 
 _BOOK = make_book(LendingWorld(clients=120), 7)
@@ -42,11 +41,9 @@ _ROWS = sum(len(table) for table in (_BOOK.user, _BOOK.loan, _BOOK.payment))
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    """A home whose server runs for the whole module; pytest's own folders are closed to unprivileged accounts."""
-    folder = Path(tempfile.mkdtemp(prefix="quintet-test-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
+    """A home whose server runs for the whole module."""
+    with open_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -364,7 +361,7 @@ def test_the_server_of_a_killed_run_is_stopped_and_one_in_use_is_not(home: Path)
         "import os, sys\nfrom pathlib import Path\nfrom quintet.embedded.postgres import EmbeddedPostgres\n"
         "EmbeddedPostgres(Path(sys.argv[1])).start()\nos.kill(os.getpid(), 9)\n"
     )
-    subprocess.run([sys.executable, "-c", program, str(folder)], check=False)
+    assert Python(["-c", program, str(folder)], os.environ).wait() == -9
     left = running_url(folder)
     assert left is not None
     with EmbeddedPostgres(folder) as postgres:
@@ -417,10 +414,9 @@ def test_after_a_stream_was_killed_at_any_moment_everything_is_caught_up(setting
         "QUINTET_POSTGRES_URL": settings.postgres_url.get_secret_value() if settings.postgres_url else "",
         "QUINTET_OBJECT_STORE_URL": settings.object_store_url.get_secret_value() if settings.object_store_url else "",
     }
-    killed = subprocess.run(
-        [sys.executable, "-c", program, str(seconds)], env=os.environ | variables, check=False, capture_output=True
-    )
-    assert killed.returncode == -9, killed.stderr
+    killed = Python(["-c", program, str(seconds)], os.environ | variables)
+    printed = killed.finish()
+    assert killed.returncode == -9, printed
     assert _catch_up(settings).epoch is not None
     found = latest_log(settings)
     assert found is not None
@@ -486,7 +482,7 @@ def test_the_rest_of_a_killed_restore_is_removed_even_if_its_dump_is_gone(settin
         "import os, sys\nfrom pathlib import Path\nfrom quintet.embedded.postgres import EmbeddedPostgres\n"
         "EmbeddedPostgres(Path(sys.argv[1])).start()\nos.kill(os.getpid(), 9)\n"
     )
-    subprocess.run([sys.executable, "-c", program, str(settings.restores)], check=False)
+    assert Python(["-c", program, str(settings.restores)], os.environ).wait() == -9
     assert running_url(settings.restores) is not None
     _catch_up(settings)
     assert running_url(settings.restores) is None

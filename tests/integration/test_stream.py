@@ -41,8 +41,7 @@ from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
 from quintet.samples.lending_traffic import Traffic
 from quintet.state.features import Draft, FeatureStore
-from tests.lending.plain import values_by_sql
-from tests.postgres import drop_slots
+from tests.postgres import drop_slots, values_by_sql
 from tests.waiting import LONG_SECONDS, wait_until
 
 _TODAY = date(2020, 8, 24)

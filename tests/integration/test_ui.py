@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from quintet.embedded.processes import free_port
 from quintet.warehouse.snapshot import open_snapshot
+from tests.command import Python
 from tests.conftest import Quintet
 from tests.waiting import LONG_SECONDS, wait_until
 
@@ -33,8 +32,11 @@ mutation ($params: ExecutionParams!) {
   }
 }
 """
-_RUN = """
-query ($id: ID!) { runOrError(runId: $id) { ... on Run { status assetMaterializations { assetKey { path } } } } }
+_STATUS = """
+query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }
+"""
+_BUILT = """
+query ($id: ID!) { runOrError(runId: $id) { ... on Run { assetMaterializations { assetKey { path } } } } }
 """
 
 
@@ -54,28 +56,20 @@ class _Ui:
 @pytest.fixture
 def ui(
     tmp_path: Path,
-    project: Path,
     built: Quintet,  # what depends on the code alone is taken from there
 ) -> Iterator[tuple[_Ui, Quintet]]:
     """Yield `quintet dev` over an empty home whose inboxes hold the samples."""
     quintet = Quintet(built.raw, tmp_path / "home")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "dev", "--dagster-port", str(port)],
-        cwd=project,
-        env=quintet.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-    )
+    port = free_port()
+    log = tmp_path / "dev.log"
+    process = Python(["-m", "cli", "dev", "--dagster-port", str(port)], quintet.environment, output=log)
     found = _Ui(f"http://127.0.0.1:{port}")
     try:
-        wait_until(lambda: _answers(found))
+        wait_until(lambda: _answers(found), lambda: log.read_text("utf-8"))
         yield found, quintet
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(LONG_SECONDS) == 0
+        assert process.wait() == 0
 
 
 def _answers(ui: _Ui) -> bool:
@@ -102,15 +96,15 @@ def test_materialize_all_builds_and_publishes_all_five_businesses(ui: tuple[_Ui,
     }
     launched = web.ask(_LAUNCH, params=params)["launchRun"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
-    run: dict[str, Any] = {}
+    run = launched["run"]["runId"]
 
-    def is_over() -> bool:
-        run.update(web.ask(_RUN, id=launched["run"]["runId"])["runOrError"])
-        return run["status"] in ("SUCCESS", "FAILURE", "CANCELED")
+    def status_at_the_end() -> str | None:
+        status = web.ask(_STATUS, id=run)["runOrError"]["status"]
+        return status if status in ("SUCCESS", "FAILURE", "CANCELED") else None
 
-    wait_until(is_over)
-    assert run["status"] == "SUCCESS"
-    built = {tuple(event["assetKey"]["path"]) for event in run["assetMaterializations"]}
+    assert wait_until(status_at_the_end) == "SUCCESS"
+    events = web.ask(_BUILT, id=run)["runOrError"]["assetMaterializations"]
+    built = {tuple(event["assetKey"]["path"]) for event in events}
     assert {tuple(path) for path in assets} == built
     with open_snapshot(quintet.snapshot) as snapshot:
         for table in ("agency_performance", "promo_users", "conversions", "client_features", "payment_minutes"):

@@ -6,9 +6,6 @@ import datetime as dt
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,18 +26,17 @@ from quintet.settings import load_settings
 from quintet.state.keys import create_key
 from quintet.state.store import Store
 from resources.event_log import open_instance
+from resources.warm_dbt import SERVER
+from tests.command import Command
 from tests.conftest import Quintet
+from tests.folders import open_folder
 from tests.waiting import LONG_SECONDS, wait_until
 
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    folder = Path(
-        tempfile.mkdtemp(prefix="quintet-test-")
-    )  # pytest's own folders are closed to accounts without rights
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
+    with open_folder() as folder:
+        yield folder
 
 
 def _is_ready(port: int) -> bool:
@@ -61,20 +57,16 @@ def _inboxes_watched(instance: dg.DagsterInstance) -> set[str]:
 
 
 def test_it_builds_once_shows_what_runs_and_stops_all_on_ctrl_c(
-    home: Path, project: Path, built_home: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, project: Path, built_home: Path, warm_dbt: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left_out = shutil.ignore_patterns("postgres*", "objects*", "dagster")
     shutil.copytree(built_home, home / "home", symlinks=True, ignore=left_out)  # to leave little to build
     quintet = Quintet(project / "data" / "raw", home / "home")
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "up", "--dagster-port", str(free_port())],
-        cwd=project,
-        env=quintet.environment | {"QUINTET_STREAM_PORT": "0", "QUINTET_PORT": str(port)},
-        stdout=subprocess.PIPE,
-        text=True,
+    process = Command(
+        ["up", "--dagster-port", str(free_port())],
+        quintet.environment | {"QUINTET_STREAM_PORT": "0", "QUINTET_PORT": str(port), SERVER: warm_dbt},
     )
-    assert process.stdout is not None
     seen = []
     try:
         for line in process.stdout:
@@ -89,7 +81,7 @@ def test_it_builds_once_shows_what_runs_and_stops_all_on_ctrl_c(
         url = running_url(home / "home" / "postgres")
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=LONG_SECONDS)
+        process.finish()
 
     assert "up | promo_users: 1,500 rows written to PostgreSQL\n" in seen
     assert url is not None

@@ -18,7 +18,7 @@ from quintet.lending.online import OnlineFeatures
 from quintet.lending.scoring import ScoringModel
 from quintet.ml.model_registry import ModelRegistry
 from quintet.state.features import FeatureStore
-from tests.lending.events import change
+from tests.unit.lending.events import change
 from tests.web.service import ADMIN, build_app
 
 PATH = "/v1/lending/decisions"

@@ -12,7 +12,7 @@ from quintet.change_log.log import Epoch
 from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
 from quintet.state.features import FeatureStore
-from tests.lending.events import change
+from tests.unit.lending.events import change
 from tests.web.service import ADMIN, build_app
 
 _LOAN = {

@@ -22,8 +22,8 @@ from quintet.lending.replay import main as replay_command
 from quintet.lending.replay import replay_from_log
 from quintet.lending.service import LendingService
 from quintet.ml.model_registry import ModelRegistry
-from tests.lending.events import change
-from tests.lending.models import boosted, scorecard
+from tests.unit.lending.events import change
+from tests.unit.lending.models import boosted, scorecard
 from tests.waiting import LONG_SECONDS, wait_until
 from tests.web.lending_decisions import LOAN, NOW, PATH, an_application, apply, keep, serving
 from tests.web.service import ADMIN_KEY

@@ -15,7 +15,7 @@ from quintet.change_log.log import Epoch, Store, Stretch, open_store, write_epoc
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
 from resources.paths import Paths
-from tests.lending.events import change
+from tests.unit.lending.events import change
 
 _LOAN = {"client_id": 7, "amount": 9.0, "created_on": "2020-08-01", "status": "paid", "updated_on": "2020-08-20"}
 

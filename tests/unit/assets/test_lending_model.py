@@ -14,7 +14,7 @@ from quintet.lending.models import registry_of
 from quintet.lending.result_tables import MODEL_TABLES
 from quintet.lending.tables import write_training_set
 from quintet.settings import load_settings
-from tests.lending.training import make_training_set
+from tests.unit.lending.training import make_training_set
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from quintet.change_log.log import Epoch, Stretch, open_store, write_epoch, writ
 from quintet.lending.feature_registry import features
 from quintet.lending.tables import replay
 from quintet.settings import Settings, load_settings
-from tests.lending.events import change
+from tests.unit.lending.events import change
 
 _EPOCH = Epoch("E", Position(0), Position(1), "2020-01-01T00:00:00.000000Z", "1")
 _USER = {"created_on": "2020-01-01", "birth_date": None}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from quintet.lending.decision_log import DecisionLog
-from tests.lending.models import RECORD
+from tests.unit.lending.models import RECORD
 from tests.waiting import LONG_SECONDS
 
 

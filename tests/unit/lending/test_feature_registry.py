@@ -10,7 +10,7 @@ import pytest
 
 from quintet.lending import feature_registry as registry
 from quintet.lending.feature_registry import FeatureError, features, fold, values, version_of
-from tests.lending.events import AS_OF, loan, payment
+from tests.unit.lending.events import AS_OF, loan, payment
 
 
 def test_every_file_is_found_including_the_features_of_the_brief(project: Path) -> None:

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from quintet.lending.leaks import LeakError
 from quintet.lending.measures import Ranking, calibration_error
 from quintet.lending.model_training import CannotTrainError, Trained, learn, may_replace, score_rows
-from tests.lending.training import make_training_set
+from tests.unit.lending.training import make_training_set
 
 _ROWS = make_training_set(4_000)
 

@@ -12,7 +12,7 @@ import pytest
 from quintet.lending.model_training import Trained
 from quintet.lending.models import Promotion, active_model, registry_of, state_of, train_and_promote
 from quintet.ml.model_registry import ModelRegistry
-from tests.lending.training import make_training_set
+from tests.unit.lending.training import make_training_set
 
 _LATER = dt.datetime(2020, 2, 1, 4)
 

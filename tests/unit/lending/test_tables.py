@@ -27,7 +27,7 @@ from quintet.lending.tables import (
     write_training_set,
 )
 from quintet.lending.training import OUTCOME_COLUMNS
-from tests.lending.events import change
+from tests.unit.lending.events import change
 
 _AS_OF = date(2020, 8, 23)
 _EPOCH = Epoch("E", Position(0), Position(1), "2020-01-01T00:00:00.000000Z", "1")

@@ -19,7 +19,7 @@ from resources.inboxes import Inboxes
 from resources.paths import Paths
 from sensors import lending
 from sensors.lending import watch_change_log, watch_loan_book
-from tests.lending.events import change
+from tests.unit.lending.events import change
 
 _EPOCH = Epoch("E", Position(0), Position(1), "2020-01-01T00:00:00.000000Z", "1")
 
