@@ -131,7 +131,7 @@ class Decisions:
 
         Without features if a table behind a figure of policy or model is not complete up to the application's commit.
         """
-        at, degraded_reason = await self._features_at(application, began + self._budget * _SHARE_FOR_FEATURES)
+        at, degraded_reason = await self._features_at(application, policy, began + self._budget * _SHARE_FOR_FEATURES)
         waited = time.perf_counter() - began
         incomplete = "; ".join(self._incomplete(at, policy)) if at is not None else ""
         if at is not None and incomplete:
@@ -162,15 +162,20 @@ class Decisions:
         except NoScoreError as error:
             return None, str(error)
 
-    async def _features_at(self, application: Application, until: float) -> tuple[AtApplication | None, str | None]:
-        """Wait until the features cover the application and return them; None and the reason if that takes too long."""
+    async def _features_at(
+        self, application: Application, policy: Policy, until: float
+    ) -> tuple[AtApplication | None, str | None]:
+        """Wait until the features cover the application and return them; None and the reason if that takes too long.
+
+        Returns at once if a table is incomplete: waiting does not complete it.
+        """
         while True:
             try:
                 seen = self._features.store.version()
                 at = self._features.features_at(
                     application.client_id, application.application_id, application.commit_lsn, application.applied_on
                 )
-                if at.is_covered:
+                if at.is_covered or self._incomplete(at, policy):
                     return at, None
                 left = until - time.perf_counter()
                 if left <= 0 or not await self._await_change(seen, left):

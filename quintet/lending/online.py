@@ -182,7 +182,7 @@ class OnlineFeatures:
         has_application, is_known = found.has_rows
         incomplete = _reasons(found.facts[2], json.loads(found.children), commit_lsn)
         if not (has_application or (commit_lsn is not None and applied_lsn >= commit_lsn)):
-            return AtApplication(False, False, applied_lsn, None, None, incomplete)
+            return AtApplication(False, False, applied_lsn, None, found.facts[1], incomplete)
         known = values(self._known, json.loads(found.states or "{}"), as_of) if is_known else None
         return AtApplication(True, is_known, applied_lsn, known, found.facts[1], incomplete)
 

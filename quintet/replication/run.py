@@ -104,11 +104,14 @@ class Stream:
         self._next_report = time.monotonic() + _REPORT_SECONDS
         self._failures, self._repeats, self._last_failure = 0, 0, ""
         self.stop = threading.Event()
-        self.ready = threading.Event()
+        self.ready, self.ended = threading.Event(), threading.Event()
 
     def run(self, new_snapshot: bool = False) -> None:
         """Stream until `stop` is set. new_snapshot: start a new epoch with a snapshot of all rows."""
-        self._go_on(new_snapshot)
+        try:
+            self._go_on(new_snapshot)
+        finally:
+            self.ended.set()
 
     def catch_up(self) -> Epoch | None:
         """Stream what was committed before this call; return the epoch, None if `stop` was set.
