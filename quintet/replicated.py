@@ -19,8 +19,8 @@ from quintet.ingest.inbox import InboxFile
 from quintet.settings import Settings
 from quintet.state.features import FeatureStore
 
-EPOCH = "epoch"
-"""The fact of a feature store with the epoch that it is from."""
+EPOCH, COMMITTED_AT = "epoch", "committed_at"
+"""Facts of a feature store: the epoch that it is from, and when its last applied transaction was committed."""
 
 LOADED, REJECTED, KNOWN, SUPERSEDED = "loaded", "rejected", "known", "superseded"
 

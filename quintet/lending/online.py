@@ -20,11 +20,11 @@ from quintet.lending.book import ANYBODY, MARK, QUARANTINED, apply_changes
 from quintet.lending.contract import LOAN, SCHEMA, USER
 from quintet.lending.feature import Feature, Value
 from quintet.lending.feature_registry import values, version_of
-from quintet.replicated import EPOCH, QuarantinedRow
+from quintet.replicated import COMMITTED_AT, EPOCH, QuarantinedRow
 from quintet.state.features import FeatureStore
 
-POSITION, APPLIED_LSN, VERSION, COMMITTED_AT = "position", "applied_lsn", "version", "committed_at"
-"""Facts of the file: place in the log, LSN of whole transactions, version of the features, last commit time."""
+POSITION, APPLIED_LSN, VERSION = "position", "applied_lsn", "version"
+"""Facts of the file: place in the log, LSN of whole transactions, version of the features."""
 
 INCOMPLETE = "incomplete"
 """The fact with the incomplete tables, JSON."""

@@ -13,6 +13,7 @@ import structlog
 
 from quintet.change_log.change import Change, Position
 from quintet.change_log.log import Epoch
+from quintet.replicated import COMMITTED_AT
 from quintet.replication import database, metrics
 from quintet.replication.guard import ADVICE, Guard
 from quintet.replication.pgoutput import Begin, Commit, Decoder, Relation
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 _LOG = structlog.get_logger()
 FLUSHED = "flushed"
 """The fact of the feature store with the LSN that was acknowledged to PostgreSQL."""
-
-COMMITTED_AT = "committed_at"
-"""The fact of the feature store with the time of the last applied commit."""
 
 _SECONDS_TO_FINISH = 10
 

@@ -37,7 +37,7 @@ from quintet.change_log.log import (
     write_epoch,
     write_stretch,
 )
-from quintet.replicated import EPOCH, Applier, LoadedDump
+from quintet.replicated import COMMITTED_AT, EPOCH, Applier, LoadedDump
 from quintet.replication import database, metrics
 from quintet.replication.catalog import Catalog, relation_of
 from quintet.replication.flow import FLUSHED, Flow, ReadAgainError
@@ -303,7 +303,8 @@ class Stream:
             place = self._features.catch_up(
                 self._log, epoch, lambda count: self._report_count("changes are in the features", count)
             )
-            guard.check(place, epoch.completed_at)  # a publication that was dropped keeps some servers from sending
+            # before the start: some servers do not send anything without the publication
+            guard.check(place, self._features.store.fact(COMMITTED_AT) or epoch.completed_at)
             codec = database.codec_of(connection)
             replication = database.Replication(self._url)
             try:

@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from quintet.lending.catalogue import code_of, distribution, file_of, sql_of
 from quintet.lending.feature_registry import features
-from quintet.lending.online import COMMITTED_AT
 from quintet.lending.service import LendingService
 from quintet.presentation.design import Column
+from quintet.replicated import COMMITTED_AT
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.rendering import Table
 from quintet.web.security import guarded_router

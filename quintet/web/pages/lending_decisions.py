@@ -20,12 +20,12 @@ from quintet.lending.decide import NotReplayableError, sentence_of
 from quintet.lending.decision_log import DecisionRecord
 from quintet.lending.decisions import Decisions
 from quintet.lending.feature_registry import features
-from quintet.lending.online import COMMITTED_AT
 from quintet.lending.policy import Policy, PolicyError
 from quintet.lending.replay import replay_from_log
 from quintet.lending.scoring import APPLICATION_FIELDS, REASONS
 from quintet.lending.service import LendingService
 from quintet.presentation.design import Column, Figure, format_value
+from quintet.replicated import COMMITTED_AT
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
