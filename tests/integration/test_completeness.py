@@ -11,11 +11,10 @@ import pytest
 
 from quintet.change_log.completeness import read_incomplete
 from quintet.change_log.log import epochs, stretches
-from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.lending.feature_registry import features
 from quintet.lending.tables import client_features, replay, training_rows
 from quintet.replication.database import SourceError, SourceLostError
-from tests.lending.replica import NOW, OPTIONS, ROWS, TABLES, Replica, database
+from tests.lending.replica import NOW, OPTIONS, ROWS, TABLES, Replica, database, server
 from tests.waiting import wait_until
 
 _OVERDUE = "insert into loan values (3, 1, 100, '2020-03-01', 'overdue', '2020-08-01', 30)"
@@ -30,14 +29,14 @@ _OTHER = "create table other (id integer primary key, note varchar)"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(tmp_path_factory.mktemp("pg") / "pg", {"fsync": "off"}) as postgres:
-        yield postgres
+def server_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with server(request.config.getoption("--replica-server"), tmp_path_factory.mktemp("pg")) as url:
+        yield url
 
 
 @pytest.fixture
-def replica(server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Replica]:
-    with database(server.url, *TABLES, *ROWS) as url:
+def replica(server_url: str, tmp_path: Path) -> Iterator[Replica]:
+    with database(server_url, *TABLES, *ROWS) as url:
         found = Replica(url, tmp_path)
         yield found
         found.applier.store.close()

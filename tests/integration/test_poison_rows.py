@@ -9,20 +9,19 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from quintet.embedded.postgres import EmbeddedPostgres
-from tests.lending.replica import ROWS, TABLES, Replica, database
+from tests.lending.replica import ROWS, TABLES, Replica, database, server
 from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(tmp_path_factory.mktemp("pg") / "pg", {"fsync": "off"}) as postgres:
-        yield postgres
+def server_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with server(request.config.getoption("--replica-server"), tmp_path_factory.mktemp("pg")) as url:
+        yield url
 
 
 @pytest.fixture
-def replica(server: EmbeddedPostgres, tmp_path: Path) -> Iterator[Replica]:
-    with database(server.url, *TABLES, *ROWS) as url:
+def replica(server_url: str, tmp_path: Path) -> Iterator[Replica]:
+    with database(server_url, *TABLES, *ROWS) as url:
         found = Replica(url, tmp_path)
         yield found
         found.applier.store.close()
@@ -89,9 +88,9 @@ def _store(url: str, encoding: str, statement: bytes) -> None:
 
 @pytest.mark.parametrize(("encoding", "stored", "read"), _ENCODINGS)
 def test_texts_of_other_encodings_are_read(
-    server: EmbeddedPostgres, tmp_path: Path, encoding: str, stored: bytes, read: str
+    server_url: str, tmp_path: Path, encoding: str, stored: bytes, read: str
 ) -> None:
-    with database(server.url, *TABLES, *ROWS, encoding=encoding) as url:
+    with database(server_url, *TABLES, *ROWS, encoding=encoding) as url:
         replica = Replica(url, tmp_path)
         _store(url, encoding, b'update "user" set note = \'x' + stored + b"' where id = 1")
         with replica.stream():
@@ -107,8 +106,8 @@ def test_texts_of_other_encodings_are_read(
     assert streamed["birth_date"] == "1981-01-01"
 
 
-def test_a_status_with_unknown_characters_is_quarantined(server: EmbeddedPostgres, tmp_path: Path) -> None:
-    with database(server.url, *TABLES, *ROWS, encoding="SQL_ASCII") as url:
+def test_a_status_with_unknown_characters_is_quarantined(server_url: str, tmp_path: Path) -> None:
+    with database(server_url, *TABLES, *ROWS, encoding="SQL_ASCII") as url:
         replica = Replica(url, tmp_path)
         with replica.stream():
             _store(url, "SQL_ASCII", b"update loan set status = 'p\xe9id' where id = 1")

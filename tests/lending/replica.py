@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from quintet.change_log.log import Store
 from quintet.domain import ServiceContext
+from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.lending.active import FOLDER
 from quintet.lending.application import Application
 from quintet.lending.decision_log import DecisionRecord
@@ -122,6 +123,16 @@ class Replica:
                 await service.close()
 
         return asyncio.run(decided())
+
+
+@contextmanager
+def server(other: str | None, folder: Path) -> Iterator[str]:
+    """Return the URL of a superuser: of the other server if one is given, else of an embedded one in `folder`."""
+    if other is not None:
+        yield other
+        return
+    with EmbeddedPostgres(folder / "pg", {"fsync": "off"}) as postgres:
+        yield postgres.url
 
 
 @contextmanager
