@@ -73,7 +73,8 @@ class Guard:
             number = state.accepted[state.latest].number
             after = state
             if (number == relation.number) != (state.name == relation.name):
-                reason = f"table {relation.name} has its {'number' if number == relation.number else 'name'} now"
+                is_renamed = number == relation.number
+                reason = f"it was renamed to {relation.name}" if is_renamed else "another table has its name now"
                 after = quarantined(state, at, last_commit_at, reason)
             elif state.name == relation.name:
                 after = after_relation(state, relation, at, last_commit_at)

@@ -71,10 +71,13 @@ def after_relation(state: TableState, relation: Relation, at: Position, last_com
     """Return the state after the log announced columns before the change `at`; the same state if they are known."""
     if relation.schema in state.accepted or state.incomplete is not None:
         return state
-    if is_additive(state.accepted[state.latest], relation):
+    before = state.accepted[state.latest]
+    if is_additive(before, relation):
         accepted = {**state.accepted, relation.schema: relation}
         return replace(state, accepted=accepted, latest=relation.schema)
-    return quarantined(state, at, last_commit_at, OTHER_COLUMNS)
+    now = {column.name: column[1:] for column in relation.columns}
+    changed = ", ".join(column.name for column in before.columns if now.get(column.name) != column[1:])
+    return quarantined(state, at, last_commit_at, f"{OTHER_COLUMNS}: {changed}")
 
 
 def is_quarantined(state: TableState, at: Position) -> bool:

@@ -63,10 +63,10 @@ _BREAKS = {
         ["alter publication quintet drop table payment", _LATE, "alter publication quintet add table payment"],
         [], "loan", "taken out of the publication and put back",
     ),
-    "a renamed table": (["alter table loan rename to loan_old"], [], "loan_old", "dropped or renamed"),
+    "a renamed table": (["alter table loan rename to loan_old"], [], "loan_old", "renamed"),
     "a table renamed and back": (
         ["alter table payment rename to p", "insert into p values (3, 1, 1, 1, 'late', '2020-08-01')",
-         "alter table p rename to payment"], [_LATE], "loan", "public.p has its number",
+         "alter table p rename to payment"], [], "loan", "renamed to public.p",
     ),
     "swapped tables": ([*_swap("loan")], [_OVERDUE], "loan", "another table has its name"),
     "published for inserts alone": (
@@ -82,7 +82,7 @@ _BREAKS = {
     ),
     "a column list": (
         ["alter publication quintet set table loan, \"user\", payment (id, loan_id)"],
-        [_LATE], "loan", "only its columns",
+        [_LATE], "loan", "columns",
     ),
     "another replica identity": (
         ["alter table payment alter loan_id set not null", "create unique index other on payment (loan_id)",
@@ -126,8 +126,9 @@ def test_an_application_is_referred_with_the_reason(replica: Replica, broken: st
         assert answer["degraded_reason"] == record.shortfall
         wait_until(lambda: any(reason in text for text in replica.applier.incomplete()))
     epoch = epochs(replica.log)[-1]
-    (found,) = read_incomplete(replica.log, epoch.name).values()
-    assert reason in found.reason
+    found = read_incomplete(replica.log, epoch.name)
+    assert found
+    assert all(reason in one.reason for one in found.values())
     with replica.stream():  # it stays so after a restart of the stream
         assert replica.decide(table=table).decision == "refer"
 

@@ -68,12 +68,12 @@ class Replica:
 
     def run(self, *statements: str) -> None:
         """Execute statements, each in its own transaction."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
+        with psycopg.connect(self.url, autocommit=True, client_encoding="utf8") as connection:
             for statement in statements:
                 connection.execute(statement.encode())
 
     def ask(self, query: str) -> Any:
-        with psycopg.connect(self.url, autocommit=True) as connection:
+        with psycopg.connect(self.url, autocommit=True, client_encoding="utf8") as connection:
             row = connection.execute(query.encode()).fetchone()
             return row[0] if row else None
 
