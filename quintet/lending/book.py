@@ -67,10 +67,10 @@ def events_of(rows: Rows, change: Change, quarantined: list[QuarantinedRow]) -> 
         return []
     table = change.table
     if change.operation == "truncate":
-        for key in rows.table_keys(QUARANTINED):
-            if key.startswith(f"{table} "):
-                _release(rows, key)
-        return [event for key in rows.table_keys(table) for event in _moved(rows, table, key, None)]
+        for name in rows.table_keys(QUARANTINED):
+            if name.startswith(f"{table} "):
+                _release(rows, name)
+        return [event for gone in rows.table_keys(table) for event in _moved(rows, table, gone, None)]
     key = key_of(change.row if change.row is not None else change.old)
     if key is None:
         quarantined.append(_quarantine(rows, change, _NO_KEY, "the change does not name the row's id", None, None))
@@ -101,7 +101,7 @@ def _quarantine(
             clients |= _clients_of(rows, table, key, version)
     readable = {} if given is None else read_columns(table, given)
     loan = str(readable["loan_id"]) if readable.get("loan_id") is not None else None
-    mark = {"table": table, "key": key, "reason": reason, "since": str(change.position)}
+    mark: dict[str, Any] = {"table": table, "key": key, "reason": reason, "since": str(change.position)}
     mark |= {"at": change.committed_at, "loan": loan}
     name = f"{table} {key}"
     held = rows.row(QUARANTINED, name)

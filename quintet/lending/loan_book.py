@@ -20,10 +20,10 @@ from psycopg.conninfo import make_conninfo
 from quintet.lending.contract import LOAN, PAYMENT, TABLES, USER
 from quintet.lending.dump import DumpError
 from quintet.lending.sandbox import Limits, first_line, restored
-from quintet.replicated import LoadedDump
+from quintet.replicated import Kind, LoadedDump
 
 _MARK = re.compile(r"Quintet loan book (?P<sha256>[0-9a-f]{64}), last day (?P<day>\d{4}-\d\d-\d\d)")
-_READ: dict[str, dict[str, str]] = {**TABLES, LOAN: {**TABLES[LOAN], "duration": "integer"}}
+_READ: dict[str, dict[str, Kind]] = {**TABLES, LOAN: {**TABLES[LOAN], "duration": "integer"}}
 """The columns that features and model read, with their kinds, by table."""
 
 _ALSO_KNOWN = {

@@ -258,10 +258,10 @@ class Stream:
         mark_snapshot(self._log)
         replication = database.Replication(self._url)
         try:
-            point, name = replication.create_slot(self._options.slot)
+            point, exported = replication.create_slot(self._options.slot)
             epoch, at = epoch_name(point), utc_text(dt.datetime.fromtimestamp(self._clock(), dt.UTC))
             start = Position(point - 1)
-            database.use_snapshot(connection, name)
+            database.use_snapshot(connection, exported)
             place = start
             for name, kinds in self._features.tables.items():
                 found = catalog.tables[name]

@@ -77,7 +77,13 @@ def as_readable(column: Column) -> Column:
 
 def text_decoder(codec: str) -> Decode:
     """Return the decoder of texts; PostgreSQL has checked the characters of a UTF-8 database."""
-    return bytes.decode if codec == UTF8 else lambda data: data.decode(codec, "replace")
+    if codec == UTF8:
+        return bytes.decode
+
+    def decode(data: bytes) -> str:
+        return data.decode(codec, "replace")
+
+    return decode
 
 
 def binary_decoder(kind: int, text: Decode) -> Decode | None:
