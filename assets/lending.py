@@ -69,6 +69,9 @@ LOAN_BOOK_INBOX = dg.AssetSpec(
     pool=POOL,
     check_specs=[
         dg.AssetCheckSpec("replicated", asset=CHANGE_LOG, description="The log was read to its end."),
+        dg.AssetCheckSpec(
+            "tables_complete", asset=CHANGE_LOG, description="Every table and row of the database is in the log."
+        ),
         dg.AssetCheckSpec("dumps_usable", asset=CHANGE_LOG, description="Every dump of the inbox could be used."),
     ],
     **_SHARED,
@@ -77,7 +80,8 @@ def lending_replication(
     context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock, settings: dg.ResourceParam[Settings]
 ) -> dg.MaterializeResult:
     """Bring the change log up to date. If that fails, lending is built from the existing log, and a check fails."""
-    from quintet.replication.catch_up import KNOWN, LOADED, REJECTED, CaughtUp, ReplicationError, catch_up
+    from quintet.replicated import KNOWN, LOADED, REJECTED
+    from quintet.replication.catch_up import CaughtUp, ReplicationError, catch_up
 
     with warehouse.get_connection() as connection:
         loaded = loaded_contents(connection, INBOX)
@@ -100,6 +104,11 @@ def lending_replication(
         check_results=[
             dg.AssetCheckResult(
                 passed=failure is None, check_name="replicated", description=failure or "the log was read to its end"
+            ),
+            dg.AssetCheckResult(
+                passed=not done.incomplete,
+                check_name="tables_complete",
+                description="; ".join(done.incomplete)[:4000] or "every table and row is complete",
             ),
             dg.AssetCheckResult(
                 passed=not rejected,

@@ -68,6 +68,7 @@ class Domain:
     migrations: the scripts of its tables in the state store. recorded: the tables that a run ingests.
     web: the modules with its routes and pages; each has `ROUTERS`, and `FIRST_ROUTERS` for the busiest routes.
     service: the module whose `build_service(context: ServiceContext)` returns its `DomainService`; "" for none.
+    replication: the module whose `REPLICATED` declares its replicated tables; "" for none.
     assets, sensors: the modules with its Dagster assets and sensors.
     samples: the module that generates its inbox files. checks: what is checked after its tables are built.
 
@@ -86,6 +87,7 @@ class Domain:
     recorded: Sequence[RecordedTable] = ()
     web: Sequence[str] = ()
     service: str = ""
+    replication: str = ""
     sensors: Sequence[str] = ()
     checks: Sequence[DataCheck] = ()
 

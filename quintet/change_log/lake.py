@@ -47,6 +47,7 @@ SCHEMA = pa.schema(
         ("row", pa.string()),
         ("old", pa.string()),
         ("unchanged", pa.list_(pa.string())),
+        ("namespace", pa.string()),
     ]
 )
 """Columns of a file: the fields of `Change`, with rows as JSON text."""
@@ -213,7 +214,8 @@ def _table(changes: Iterable[Change]) -> pa.Table:
 
 def _change(row: dict[str, Any]) -> Change:
     values = {name: None if row[name] is None else json.loads(row[name]) for name in ("row", "old")}
-    return Change(**(row | values | {"unchanged": tuple(row["unchanged"])}))
+    namespace = row.get("namespace") or "public"  # null in files written before tables were known by schema
+    return Change(**(row | values | {"unchanged": tuple(row["unchanged"]), "namespace": namespace}))
 
 
 def _write_manifest(store: Store, manifest: Manifest) -> None:

@@ -6,7 +6,8 @@ In the bucket:
                                                  snapshot is complete
     changes/<epoch>/<from>-<to>.jsonl.gz         the changes at or after <from> and before <to>, without a gap
     quarantine/<epoch>/<from>-<to>.jsonl.gz      changes of tables whose columns changed in a way that breaks readers
-    schemas/<table>/<schema>.json                the columns behind a version of a table
+    schemas/<schema.table>/<version>.json        the columns behind a version of a table
+    incomplete/<epoch>/<schema.table>.json       a table whose changes are missing from a position on, and why
 
 An object covers a stretch of the log without a gap, and a restarted writer starts inside the covered part. To get every
 change once, read objects in the order of their names and skip changes that were read before. Do not read an object that

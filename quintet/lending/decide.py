@@ -126,7 +126,8 @@ def reproduce(record: DecisionRecord, policy_text: str | None, model_text: str |
     outcome = policy.decide(figures, scored_by.scored if scored_by else None)
     known = Known(figures, record.features_version, record.applied_lsn, scored_by, record.shortfall)
     application = json.loads(record.application)
-    answer = _answer(application, record.decision_id, outcome, scored_by, policy, known, record.decided_at)
+    says_why = "degraded_reason" in json.loads(record.answer)  # records of earlier versions do not
+    answer = _answer(application, record.decision_id, outcome, scored_by, policy, known, record.decided_at, says_why)
     pairs = {
         "score": (scored_by.scored.default_probability if scored_by else None, record.score),
         "decision": (outcome.decision, record.decision),
@@ -151,20 +152,20 @@ def _answer(
     policy: Policy,
     known: Known,
     decided_at: str,
+    says_why: bool = True,
 ) -> str:
-    return _ENCODE(
-        {
-            "decision_id": decision_id,
-            "application_id": application["application_id"],
-            "client_id": application["client_id"],
-            "decision": outcome.decision,
-            "reasons": [{"code": code, "sentence": sentence_of(code, policy)} for code in outcome.reasons],
-            "score": scored_by.scored.default_probability if scored_by else None,
-            "points": scored_by.scored.points if scored_by else None,
-            "model_version": scored_by.version if scored_by else None,
-            "policy_version": policy.version,
-            "as_of": application["applied_on"],
-            "applied_lsn": known.applied_lsn,
-            "decided_at": decided_at,
-        }
-    )
+    answer = {
+        "decision_id": decision_id,
+        "application_id": application["application_id"],
+        "client_id": application["client_id"],
+        "decision": outcome.decision,
+        "reasons": [{"code": code, "sentence": sentence_of(code, policy)} for code in outcome.reasons],
+        "score": scored_by.scored.default_probability if scored_by else None,
+        "points": scored_by.scored.points if scored_by else None,
+        "model_version": scored_by.version if scored_by else None,
+        "policy_version": policy.version,
+        "as_of": application["applied_on"],
+        "applied_lsn": known.applied_lsn,
+        "decided_at": decided_at,
+    }
+    return _ENCODE(answer | {"degraded_reason": known.degraded_reason} if says_why else answer)

@@ -19,6 +19,7 @@ LENDING = Domain(
         "quintet.web.pages.lending_model",
     ),
     service="quintet.lending.service",
+    replication="quintet.lending.replicated",
     assets=("assets.lending",),
     sensors=("sensors.lending",),
     samples="quintet.samples.lending_dump",

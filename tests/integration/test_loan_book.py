@@ -21,7 +21,7 @@ from quintet.change_log.place import last_day, latest_log, open_log
 from quintet.embedded.postgres import EmbeddedPostgres, programs, running_url, stop_left_behind
 from quintet.lending.feature_registry import features
 from quintet.lending.inbox import compare_dumps, dumps_of
-from quintet.lending.online import OnlineFeatures
+from quintet.lending.replicated import LendingApplier
 from quintet.lending.tables import client_features, replay, training_rows
 from quintet.replication.catch_up import CaughtUp, ReplicationError, catch_up, only_stream
 from quintet.replication.run import Options, Stream
@@ -376,7 +376,7 @@ def test_a_running_stream_is_waited_for_and_follows_a_newer_dump(settings: Setti
     first = _catch_up(settings)
     assert settings.postgres_url is not None
     url = settings.postgres_url.get_secret_value()
-    online = OnlineFeatures(FeatureStore(settings.online), features())
+    online = LendingApplier(FeatureStore(settings.online), features())
     stream = Stream(url, open_log(settings), online, Options(watch_seconds=0.2, feedback_seconds=0.05))
     thread = threading.Thread(target=stream.run)
     with only_stream(settings):

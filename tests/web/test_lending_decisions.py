@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from quintet.change_log.change import Position
+from quintet.change_log.completeness import Incomplete
 from quintet.lending.decision_log import DecisionLog
 from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
@@ -457,3 +460,49 @@ def test_reproducing_a_tampered_decision_lists_the_differences(own_home: Path) -
         "reasons",
         "answer",
     ]
+
+
+# -- tables that are not complete ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", ["loan", "payment", "user"])
+def test_an_incomplete_table_refers_with_its_reason_in_answer_log_and_page(
+    lending: TestClient, online: OnlineFeatures, own_home: Path, table: str
+) -> None:
+    why = f"table public.{table} is not complete: it was renamed"
+    found = Incomplete(f"public.{table}", Position(50), NOW.isoformat(), "it was renamed")
+    online.mark_incomplete({found.table: found})
+    body = lending.post(PATH, json=an_application()).json()
+    assert (body["decision"], body["score"], body["degraded_reason"]) == ("refer", None, why)
+    assert [reason["code"] for reason in body["reasons"]] == ["INFORMATION_NOT_AVAILABLE"]
+    log = DecisionLog(own_home / "online")
+    record = log.of_application(100)
+    assert record is not None
+    assert record.shortfall == why
+    assert replay_from_log(log, record).differences == ()
+    log.close()
+    page = lending.get("/lending/decisions?application=100").text
+    assert page.count("it was renamed") >= 2
+    assert "Decided without features" in page
+    assert lending.get("/v1/lending/clients/7/features").json()["incomplete"] == {table: why}
+
+
+def test_a_table_that_is_incomplete_after_the_commit_changes_nothing(
+    lending: TestClient, online: OnlineFeatures
+) -> None:
+    online.mark_incomplete({"public.loan": Incomplete("public.loan", Position(200), NOW.isoformat(), "it was renamed")})
+    body = lending.post(PATH, json=an_application()).json()
+    assert (body["decision"], body["degraded_reason"]) == ("approve", None)
+    assert "Decided without features" not in lending.get("/lending/decisions?application=100").text
+
+
+def test_a_record_of_before_answers_said_why_is_reproduced(lending: TestClient, own_home: Path) -> None:
+    lending.post(PATH, json=an_application())
+    log = DecisionLog(own_home / "online")
+    record = log.of_application(100)
+    assert record is not None
+    answer = {name: value for name, value in json.loads(record.answer).items() if name != "degraded_reason"}
+    text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+    assert replay_from_log(log, replace(record, answer=text)).differences == ()
+    assert replay_from_log(log, replace(record, answer=text.replace("approve", "reject"))).differences != ()
+    log.close()

@@ -20,12 +20,12 @@ from quintet.lending.decide import NotReplayableError, sentence_of
 from quintet.lending.decision_log import DecisionRecord
 from quintet.lending.decisions import Decisions
 from quintet.lending.feature_registry import features
-from quintet.lending.online import COMMITTED_AT
 from quintet.lending.policy import Policy, PolicyError
 from quintet.lending.replay import replay_from_log
-from quintet.lending.scoring import REASONS
+from quintet.lending.scoring import APPLICATION_FIELDS, REASONS
 from quintet.lending.service import LendingService
 from quintet.presentation.design import Column, Figure, format_value
+from quintet.replicated import COMMITTED_AT
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
@@ -88,6 +88,7 @@ def decisions(request: Request) -> Response:
         "window": window.label.lower(),
         "faults": deciding.serving.now.faults,
         "active": _active(deciding),
+        "incomplete": lending.features.incomplete(),
         "committed_at": lending.features.store.fact(COMMITTED_AT),
         "kpis": _key_figures(rows, before, window),
         "figures": {name: Panel(figure, f"{PATH}/figures/{name}.csv?{query}") for name, figure in figures.items()},
@@ -221,6 +222,7 @@ def _trace(deciding: Decisions, asked: str) -> Mapping[str, Any]:
         "record": record,
         "raw": json.dumps(json.loads(record.application), indent=2),
         "figures": _figure_table(record),
+        "has_features": not json.loads(record.figures).keys() <= set(APPLICATION_FIELDS),
         "score_reasons": [(code, REASONS.get(code, "")) for code in json.loads(record.score_reasons or "[]")],
         "rules": _rules(record, text),
         "reasons": [(reason["code"], reason["sentence"]) for reason in answer["reasons"]],

@@ -20,8 +20,8 @@ from quintet.lending.application import (
 )
 from quintet.lending.decisions import ConflictError, NoPolicyError, RefusedError
 from quintet.lending.endpoint import InProcess, NoScoreError
-from quintet.lending.online import EPOCH
 from quintet.lending.service import LendingService
+from quintet.replicated import EPOCH
 from quintet.web.direct import DirectRoute
 from quintet.web.problems import Fault, Problem, ProblemError
 from quintet.web.security import guarded_router
@@ -97,6 +97,10 @@ class DecisionAnswer(BaseModel):
     as_of: dt.date
     applied_lsn: int | None = Field(description="The position in PostgreSQL's log up to which features were applied.")
     decided_at: dt.datetime
+    degraded_reason: str | None = Field(
+        description="Why features or score were missing, so that a person decides; null if nothing was missing.",
+        examples=["table public.payment is not complete: it was taken out of the publication"],
+    )
 
 
 class FiguresGiven(BaseModel):
@@ -130,6 +134,9 @@ class ClientFeaturesAnswer(BaseModel):
     applied_lsn: int = Field(description="The position in PostgreSQL's log up to which features are applied.")
     applied_commit_at: str | None = Field(description="When the last applied transaction was committed, UTC.")
     features_version: str = Field(description="The version of the feature definitions.")
+    incomplete: dict[str, str] = Field(
+        description="By table, why its rows are not complete for this client; empty if they are."
+    )
 
 
 @router.get("/clients/{client_id}/features", response_model=ClientFeaturesAnswer)
@@ -157,6 +164,7 @@ def client_features(
         applied_lsn=found.applied_lsn,
         applied_commit_at=found.committed_at,
         features_version=found.version,
+        incomplete=dict(found.incomplete),
     )
 
 
@@ -169,7 +177,7 @@ async def decisions(request: Request, given: ApplicationGiven) -> Response:
     """Decide an application: approve, refer to a person, or reject, with reasons.
 
     It waits until the features cover the application's commit, and refers if features or score are not available in
-    time. The same application gets the same answer again, bit for bit.
+    time, or if a table that they read is not complete. The same application gets the same answer again, bit for bit.
     """
     began = time.perf_counter()
     lending = service_of(request).of(LendingService)

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from obstore.store import MemoryStore
 
-from quintet.change_log.change import Position
+from quintet.change_log.change import Change, Position
+from quintet.change_log.completeness import Incomplete, write_incomplete
 from quintet.change_log.lake import compact
 from quintet.change_log.log import Epoch, Stretch, write_epoch, write_stretch
 from quintet.lending.feature_registry import features
@@ -174,3 +175,37 @@ def test_the_summary_counts_clients_with_paid_loans(
         "create table ml.lending_model_training as select null as model_version, 'no loan has ended yet' as why"
     )
     assert headline(warehouse).endswith("(no scoring model: no loan has ended yet)")
+
+
+def _applied(lsn: int, loan: int, client: int = 7) -> Change:
+    row = {**_LOAN, "client_id": client, "status": "application"}
+    return change(lsn, "loan", loan, row)._replace(operation="insert")
+
+
+def test_applications_while_a_row_of_the_client_is_quarantined_are_left_out(log: MemoryStore, tmp_path: Path) -> None:
+    poison = change(6, "loan", 1, {**_LOAN, "created_on": "infinity"})
+    corrected = change(8, "loan", 1, _LOAN)
+    changes = [_applied(5, 10), poison, _applied(7, 11), _applied(7, 12, client=9)._replace(sequence=1), corrected]
+    write_stretch(log, Stretch("E", Position(5), Position(10)), [*changes, _applied(9, 13)])
+    replay(tmp_path, log, _EPOCH, features())
+    assert training_rows(tmp_path, features())["application_id"].tolist() == [1, 2, 10, 12, 13]
+    assert client_features(tmp_path, features(), _AS_OF)["client_id"].tolist() == [7, 9]
+
+
+def test_a_client_with_a_quarantined_row_is_not_exported(log: MemoryStore, tmp_path: Path) -> None:
+    poison = change(6, "loan", 1, {**_LOAN, "created_on": "infinity"})
+    write_stretch(log, Stretch("E", Position(5), Position(7)), [poison])
+    replay(tmp_path, log, _EPOCH, features())
+    assert client_features(tmp_path, features(), _AS_OF)["client_id"].tolist() == [9]
+
+
+@pytest.mark.parametrize(("table", "applications"), [("loan", [1]), ("payment", [1]), ("other", [1, 2])])
+def test_applications_after_a_table_became_incomplete_are_left_out(
+    log: MemoryStore, tmp_path: Path, table: str, applications: list[int]
+) -> None:
+    found = Incomplete(f"public.{table}", Position(4), "2020-08-10T10:00:00.000000Z", "it was renamed")
+    write_incomplete(log, "E", found)
+    replay(tmp_path, log, _EPOCH, features())
+    assert training_rows(tmp_path, features())["application_id"].tolist() == applications
+    (as_of,) = set(client_features(tmp_path, features(), _AS_OF)["as_of"])
+    assert as_of == ("2020-08-23" if table == "other" else "2020-08-09")
