@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from assets.facts import DAILY, OWNERS
-from quintet.postgres_extract.postgres import SourceError
+from quintet.postgres_extract.postgres import ExtractError
 from quintet.promotions.contract import DATASETS
 from resources.clock import Clock
 from resources.postgres_extract import Source
@@ -49,7 +49,7 @@ def promotions_source(
         activity = source.activity(DATASETS)  # before the rows are read: later writes are for the next run
         with warehouse.get_connection() as connection:
             done = source.extract(connection, DATASETS, clock.now(), context.log.info, config.accept_changed_columns)
-    except SourceError as error:
+    except ExtractError as error:
         return _result({"database": "could not be read"}, str(error))
     if not done:
         return _result({"database": "has no table of promotions"})

@@ -12,7 +12,7 @@ import duckdb
 from quintet.ingest.contract import Dataset
 from quintet.settings import Settings
 from quintet.state.recorded import RecordedTable
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -26,7 +26,7 @@ class ServiceContext:
     """
 
     settings: Settings
-    store: Store
+    store: StateStore
     clock: Callable[[], dt.datetime]
     metrics: CollectorRegistry
 

@@ -14,7 +14,7 @@ import psycopg
 
 from quintet.change_log.change import Change, Position, TableName
 from quintet.change_log.completeness import Incomplete
-from quintet.change_log.log import Epoch, Store
+from quintet.change_log.log import Epoch, ObjectStore
 from quintet.ingest.inbox import InboxFile
 from quintet.settings import Settings
 from quintet.state.features import FeatureStore
@@ -79,7 +79,7 @@ class Applier(Protocol):
     def loaded_dump(self, connection: psycopg.Connection) -> LoadedDump | None:
         """Return the dump that the tables were loaded from; None if there is none."""
 
-    def catch_up(self, log: Store, epoch: Epoch, report: Callable[[int], None]) -> Position:
+    def catch_up(self, log: ObjectStore, epoch: Epoch, report: Callable[[int], None]) -> Position:
         """Apply the log from where the state is, and return the position reached. report: changes applied so far."""
 
     def apply(

@@ -13,7 +13,7 @@ from typing import Any
 import obstore
 
 from quintet.change_log.change import Position
-from quintet.change_log.log import Store
+from quintet.change_log.log import ObjectStore
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Incomplete:
         return f"table {self.table} is not complete: {self.reason}"
 
 
-def write_incomplete(store: Store, epoch: str, found: Incomplete) -> None:
+def write_incomplete(store: ObjectStore, epoch: str, found: Incomplete) -> None:
     """Record that a table of an epoch is incomplete."""
     key = f"incomplete/{epoch}/{found.table}.json"
     obstore.put(store, key, json.dumps(_fields(found)).encode(), use_multipart=False)
 
 
-def read_incomplete(store: Store, epoch: str) -> dict[str, Incomplete]:
+def read_incomplete(store: ObjectStore, epoch: str) -> dict[str, Incomplete]:
     """Return the incomplete tables of an epoch by `schema.table`; empty if everything is complete."""
     keys = sorted(entry["path"] for page in obstore.list(store, f"incomplete/{epoch}/") for entry in page)
     found = [_incomplete(json.loads(bytes(obstore.get(store, key).bytes()))) for key in keys]

@@ -15,7 +15,7 @@ from quintet.change_log.completeness import (
     read_incomplete,
 )
 from quintet.change_log.lake import read_history
-from quintet.change_log.log import Epoch, Store
+from quintet.change_log.log import Epoch, ObjectStore
 from quintet.lending.book import ANYBODY, MARK, QUARANTINED, apply_changes
 from quintet.lending.contract import LOAN, SCHEMA, USER
 from quintet.lending.feature import Feature, Value
@@ -136,7 +136,7 @@ class OnlineFeatures:
             found.append(f"{len(rows):,} rows have values that cannot be read and are quarantined: {shown}")
         return found
 
-    def catch_up(self, log: Store, epoch: Epoch, report: Callable[[int], None] = lambda _: None) -> Position:
+    def catch_up(self, log: ObjectStore, epoch: Epoch, report: Callable[[int], None] = lambda _: None) -> Position:
         """Catch up with lake and log, from the start if the file is empty; return the place reached.
 
         report: called with the number of changes applied so far.

@@ -14,7 +14,7 @@ import pandas as pd
 from quintet.change_log.change import Change, Position
 from quintet.change_log.completeness import Incomplete, incomplete_from_text, read_incomplete
 from quintet.change_log.lake import covered, read_history
-from quintet.change_log.log import Epoch, Store
+from quintet.change_log.log import Epoch, ObjectStore
 from quintet.lending.book import ANYBODY, MARK
 from quintet.lending.contract import SCHEMA, USER
 from quintet.lending.feature import Feature
@@ -34,7 +34,7 @@ class OtherFeaturesError(RuntimeError):
 
 def replay(
     folder: Path,
-    log: Store,
+    log: ObjectStore,
     epoch: Epoch,
     known: Sequence[Feature],
     report: Callable[[str], None] = lambda _: None,
@@ -63,7 +63,7 @@ def replay(
     return settled
 
 
-def is_behind(folder: Path, log: Store, epoch: Epoch, known: Sequence[Feature]) -> bool:
+def is_behind(folder: Path, log: ObjectStore, epoch: Epoch, known: Sequence[Feature]) -> bool:
     """Return whether the log has changes that are not applied yet."""
     store = FeatureStore(folder)
     try:

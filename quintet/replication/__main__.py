@@ -21,7 +21,7 @@ from quintet.embedded import object_store, postgres
 from quintet.embedded.processes import EmbeddedServerError
 from quintet.replication import metrics
 from quintet.replication.catch_up import StreamRunsError, only_stream
-from quintet.replication.database import SourceError
+from quintet.replication.database import PublisherError
 from quintet.replication.registered import replicated
 from quintet.replication.run import Options, Stream
 from quintet.settings import Settings, SettingsError, load_settings
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with contextlib.ExitStack() as servers:
             return _stream(load_settings(), given.new_snapshot, servers)
-    except (SourceError, SettingsError, LogUrlError, EmbeddedServerError, StreamRunsError) as error:
+    except (PublisherError, SettingsError, LogUrlError, EmbeddedServerError, StreamRunsError) as error:
         print(error, file=sys.stderr)
     except obstore.exceptions.BaseError as error:
         print(f"the object store cannot be used: {error}", file=sys.stderr)

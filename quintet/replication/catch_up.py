@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import obstore
 import psycopg
 
-from quintet.change_log.log import Epoch, LogUrlError, Store, epochs
+from quintet.change_log.log import Epoch, LogUrlError, ObjectStore, epochs
 from quintet.change_log.place import open_log
 from quintet.embedded import postgres
 from quintet.embedded.processes import EmbeddedServerError
@@ -77,7 +77,7 @@ def catch_up(settings: Settings, loaded: Collection[str], report: Callable[[str]
             return CaughtUp(dumps, *_replicate(settings, domain, url, report))
     except obstore.exceptions.BaseError as error:
         text = f"the object store cannot be used: {error}"
-    except (database.SourceError, LogUrlError, EmbeddedServerError) as error:
+    except (database.PublisherError, LogUrlError, EmbeddedServerError) as error:
         text = str(error)
     except (psycopg.Error, sqlite3.OperationalError, OSError) as error:
         text = f"the tables cannot be replicated: {error}"
@@ -127,7 +127,7 @@ def _follow(
     settings: Settings,
     domain: Replicated,
     url: str,
-    log: Store,
+    log: ObjectStore,
     held: contextlib.ExitStack,
     report: Callable[[str], None],
 ) -> Epoch | None:

@@ -54,23 +54,23 @@ _PASSING = ("08", "53", "57", "58")
 _REFUSALS = ("authentication failed", "no pg_hba.conf entry", "does not exist", "permission denied", "no password")
 
 
-class SourceError(RuntimeError):
+class PublisherError(RuntimeError):
     """The database cannot be replicated; the message says why and what to do."""
 
 
-class SourceAwayError(SourceError):
+class PublisherAwayError(PublisherError):
     """PostgreSQL does not answer, or a connection broke; a retry may help."""
 
 
-class StreamEndedError(SourceError):
+class StreamEndedError(PublisherError):
     """PostgreSQL ended the stream with an error of its own; it may do so again."""
 
 
-class SourceLostError(SourceError):
+class ChangesLostError(PublisherError):
     """Changes are lost for good; the stream needs a new snapshot."""
 
 
-class SlotTakenError(SourceError):
+class SlotTakenError(PublisherError):
     """Another consumer reads from the slot."""
 
 
@@ -111,7 +111,7 @@ def lsn_text(lsn: int) -> str:
 def connect(url: str, **options: Any) -> psycopg.Connection:
     """Open an ordinary connection in autocommit mode, with UTF-8 and `_OPTIONS`.
 
-    Raises SourceError if the server refuses these credentials, SourceAwayError if there is no connection for another
+    Raises PublisherError if the server refuses these credentials, PublisherAwayError if there is no connection for another
     reason; neither message has the password.
     """
     try:
@@ -131,7 +131,7 @@ def _conninfo(url: str, **options: Any) -> str:
 
 
 def codec_of(connection: psycopg.Connection) -> str:
-    """Return Python's name of the database's encoding. Raises SourceError if Python has none."""
+    """Return Python's name of the database's encoding. Raises PublisherError if Python has none."""
     encoding = connection.info.parameter_status("server_encoding") or ""
     if encoding in ("UTF8", "SQL_ASCII"):
         return UTF8 if encoding == "UTF8" else UNCHECKED_UTF8
@@ -139,7 +139,9 @@ def codec_of(connection: psycopg.Connection) -> str:
         try:
             return connection.info.encoding
         except psycopg.NotSupportedError:
-            raise SourceError(f"the database has the encoding {encoding}, which cannot be decoded; use UTF8") from None
+            raise PublisherError(
+                f"the database has the encoding {encoding}, which cannot be decoded; use UTF8"
+            ) from None
 
 
 @contextmanager
@@ -151,36 +153,36 @@ def _server_encoding(connection: psycopg.Connection) -> Iterator[None]:
     connection.execute("set client_encoding to 'UTF8'")
 
 
-def _no_connection(kind: str, reason: str) -> SourceError:
+def _no_connection(kind: str, reason: str) -> PublisherError:
     is_refused = any(sign in reason for sign in _REFUSALS)  # libpq has no error codes while connecting
-    return (SourceError if is_refused else SourceAwayError)(f"no {kind} to PostgreSQL: {reason.strip()}")
+    return (PublisherError if is_refused else PublisherAwayError)(f"no {kind} to PostgreSQL: {reason.strip()}")
 
 
-def broken(error: psycopg.Error) -> SourceAwayError:
-    """Return the SourceAwayError of a broken connection."""
-    return SourceAwayError(f"the connection to PostgreSQL broke: {str(error).strip()}")
+def broken(error: psycopg.Error) -> PublisherAwayError:
+    """Return the PublisherAwayError of a broken connection."""
+    return PublisherAwayError(f"the connection to PostgreSQL broke: {str(error).strip()}")
 
 
 def check_server(connection: psycopg.Connection) -> str:
-    """Return the cluster's system identifier. Raises SourceError if it cannot be replicated."""
+    """Return the cluster's system identifier. Raises PublisherError if it cannot be replicated."""
     version, level = connection.info.server_version, _one(connection, "show wal_level")
     if version < 150_000:
-        raise SourceError(f"PostgreSQL 15 or later is needed, and this is {version // 10_000}")
+        raise PublisherError(f"PostgreSQL 15 or later is needed, and this is {version // 10_000}")
     if level != "logical":
-        raise SourceError(f"wal_level is {level}; set it to logical in postgresql.conf and restart PostgreSQL")
+        raise PublisherError(f"wal_level is {level}; set it to logical in postgresql.conf and restart PostgreSQL")
     return str(_one(connection, "select system_identifier from pg_control_system()"))
 
 
 def create_publication(connection: psycopg.Connection, name: str, tables: Tables, advice: str) -> Catalog:
     """Create the publication of `tables` if there is none, and return the catalog.
 
-    advice: what to do if a table is missing. Raises SourceError if a table is missing or cannot be replicated, or if
+    advice: what to do if a table is missing. Raises PublisherError if a table is missing or cannot be replicated, or if
     the publication leaves out anything of it. Nothing is published then: PostgreSQL refuses changes of published rows
     that it cannot identify.
     """
     catalog = read_catalog(connection, name, tables)
     if missing := sorted(str(table) for table, found in catalog.tables.items() if found is None):
-        raise SourceError(f"the database has no table {', '.join(missing)}. {advice}")
+        raise PublisherError(f"the database has no table {', '.join(missing)}. {advice}")
     found = {table: one for table, one in catalog.tables.items() if one is not None}
     _refuse({table: table_faults(table, one, tables[table]) for table, one in found.items()}, "")
     if catalog.publication is None:
@@ -196,7 +198,7 @@ def create_publication(connection: psycopg.Connection, name: str, tables: Tables
 
 def _refuse(faults: Mapping[TableName, Sequence[str]], how_to_fix: str) -> None:
     if texts := [f"table {table} cannot be replicated: {'; '.join(why)}." for table, why in faults.items() if why]:
-        raise SourceError(" ".join(texts) + how_to_fix)
+        raise PublisherError(" ".join(texts) + how_to_fix)
 
 
 def slot_state(connection: psycopg.Connection, slot: str) -> SlotState | None:
@@ -247,7 +249,7 @@ class Replication:
             f"CREATE_REPLICATION_SLOT \"{slot}\" LOGICAL pgoutput (SNAPSHOT 'export')".encode()
         )
         if result.status != pq.ExecStatus.TUPLES_OK:
-            raise SourceError(f"slot {slot} could not be created: {self._error(result)}")
+            raise PublisherError(f"slot {slot} could not be created: {self._error(result)}")
         lsn, snapshot = result.get_value(0, 1), result.get_value(0, 2)
         assert lsn is not None
         assert snapshot is not None
@@ -256,7 +258,7 @@ class Replication:
     def start(self, slot: str, publication: str, begin: int, binary: bool) -> None:
         """Start to receive, from `begin` or the slot's position, whichever is later.
 
-        Raises SlotTakenError if another consumer reads from it, SourceLostError if its changes are gone.
+        Raises SlotTakenError if another consumer reads from it, ChangesLostError if its changes are gone.
         """
         options = f"proto_version '1', publication_names '\"{publication}\"'" + (", binary 'true'" if binary else "")
         result = self._connection.exec_(
@@ -267,14 +269,14 @@ class Replication:
             if "is active for PID" in message:
                 raise SlotTakenError(f"slot {slot} is read by another consumer: {message}")
             if any(sign in message for sign in ("can no longer", "does not exist", "has been invalidated", "lost")):
-                raise SourceLostError(f"slot {slot} cannot be read from: {message}")
-            raise SourceError(f"the stream did not start: {message}")
+                raise ChangesLostError(f"slot {slot} cannot be read from: {message}")
+            raise PublisherError(f"the stream did not start: {message}")
         self._connection.nonblocking = 1
 
     def receive(self, seconds: float, most: int = 2_000) -> Arrived:
         """Return what has arrived, at most `most` messages; if nothing has, wait up to `seconds`.
 
-        Raises SourceAwayError if the connection breaks, StreamEndedError if the server ends the stream with an error.
+        Raises PublisherAwayError if the connection breaks, StreamEndedError if the server ends the stream with an error.
         """
         get, connection = self._connection.get_copy_data, self._connection
         messages: list[bytes] = []
@@ -292,7 +294,7 @@ class Replication:
                 reason = self._error(result) if result else "no reason given"
                 state = (result.error_field(pq.DiagnosticField.SQLSTATE) if result else None) or b"08000"
                 is_passing = state[:2].decode() in _PASSING
-                raise (SourceAwayError if is_passing else StreamEndedError)(f"PostgreSQL ended the stream: {reason}")
+                raise (PublisherAwayError if is_passing else StreamEndedError)(f"PostgreSQL ended the stream: {reason}")
             elif select.select([connection.socket], [], [], seconds if may_wait and not messages else 0)[0]:
                 self._consume()
             else:

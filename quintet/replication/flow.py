@@ -202,7 +202,7 @@ class Flow:
         except psycopg.OperationalError as error:
             raise database.broken(error) from None
         if state is None:
-            raise database.SourceLostError(f"replication slot {self._options.slot} was dropped. {ADVICE}")
+            raise database.ChangesLostError(f"replication slot {self._options.slot} was dropped. {ADVICE}")
         self._check_catalogs()
         metrics.RETAINED.set(state.retained_bytes)
         if state.retained_bytes > self._options.retained_bytes:

@@ -10,7 +10,7 @@ import structlog
 
 from quintet.change_log.change import Change, Position, TableName
 from quintet.change_log.completeness import Incomplete
-from quintet.change_log.log import Epoch, Store
+from quintet.change_log.log import Epoch, ObjectStore
 from quintet.replicated import Applier
 from quintet.replication import database
 from quintet.replication.catalog import catalog_token, read_catalog
@@ -46,7 +46,7 @@ class Guard:
         connection: psycopg.Connection,
         publication: str,
         applier: Applier,
-        log: Store,
+        log: ObjectStore,
         epoch: Epoch,
         states: Iterable[TableState],
     ) -> None:
@@ -86,7 +86,7 @@ class Guard:
     def check(self, end: Position, last_commit_at: str) -> bool:
         """Compare the catalogs; return whether a table is quarantined from `end` on, the end of what is applied.
 
-        Raises SourceLostError for another publication, OtherBookError for the tables of another dump.
+        Raises ChangesLostError for another publication, OtherBookError for the tables of another dump.
         """
         tables = self._applier.tables
         try:
@@ -103,7 +103,7 @@ class Guard:
         numbers = {one.origin.publication for one in self.states.values() if one.origin is not None}
         if publication is None or not numbers <= {publication.number}:
             what = "was dropped" if publication is None else "was dropped and created again"
-            raise database.SourceLostError(
+            raise database.ChangesLostError(
                 f"publication {self._publication} {what}, and changes since then were not sent. {ADVICE}"
             )
         changed = []

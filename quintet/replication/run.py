@@ -24,7 +24,7 @@ from quintet.change_log.change import Change, Position
 from quintet.change_log.lake import covered
 from quintet.change_log.log import (
     Epoch,
-    Store,
+    ObjectStore,
     Stretch,
     epoch_name,
     epochs,
@@ -84,13 +84,13 @@ class Options:
 class Stream:
     """The stream of one replication slot. `run` ends when `stop` is set, `catch_up` at the end of the log.
 
-    Both raise SourceError if they cannot continue. report: called with the progress of a snapshot.
+    Both raise PublisherError if they cannot continue. report: called with the progress of a snapshot.
     """
 
     def __init__(
         self,
         url: str,
-        log: Store,
+        log: ObjectStore,
         features: Applier,
         options: Options | None = None,
         clock: Callable[[], float] = time.time,
@@ -131,7 +131,7 @@ class Stream:
             try:
                 self._flow(epoch)
                 break
-            except (database.SourceLostError, database.SlotTakenError):
+            except (database.ChangesLostError, database.SlotTakenError):
                 raise
             except ReadAgainError:
                 _LOG.info("the object store answers again: reading the log that was left in PostgreSQL")
@@ -141,7 +141,7 @@ class Stream:
             except UnknownTypeError as error:
                 _LOG.info("requesting values as text from here on", reason=str(error))
                 self._binary = False
-            except (obstore.exceptions.BaseError, database.SourceError, psycopg.OperationalError) as error:
+            except (obstore.exceptions.BaseError, database.PublisherError, psycopg.OperationalError) as error:
                 now, patience = time.monotonic(), self._options.start_seconds
                 away_since = now if away_since is None or now - began > patience else away_since
                 if self._until is not None and now - away_since > patience:
@@ -153,17 +153,17 @@ class Stream:
     def _pause(self, error: Exception, lasted: float) -> float:
         """Return the seconds before the next attempt, twice as many after each failure.
 
-        lasted: how long the connection lasted. Raises SourceError if PostgreSQL ends each of them with the same error.
+        lasted: how long the connection lasted. Raises PublisherError if PostgreSQL ends each of them with the same error.
         """
         if lasted > self._options.longest_pause_seconds:
             self._failures = 0
         self._failures += 1
         failure = str(error).partition("\n")[0]
-        is_fault = isinstance(error, database.SourceError) and not isinstance(error, database.SourceAwayError)
+        is_fault = isinstance(error, database.PublisherError) and not isinstance(error, database.PublisherAwayError)
         is_same = is_fault and failure == self._last_failure
         self._last_failure, self._repeats = failure, self._repeats + 1 if is_same else 1
         if is_same and self._repeats >= self._options.most_failures:
-            raise database.SourceError(
+            raise database.PublisherError(
                 f"{error} That was the answer to {self._repeats} attempts, so the stream stops. Fix the cause and "
                 "start it again. If it cannot be fixed, start a new epoch with: "
                 "python -m quintet.replication --new-snapshot"
@@ -193,7 +193,7 @@ class Stream:
         while not self.stop.is_set():
             try:
                 return self._epoch(new_snapshot)
-            except (database.SourceAwayError, psycopg.OperationalError, obstore.exceptions.GenericError) as error:
+            except (database.PublisherAwayError, psycopg.OperationalError, obstore.exceptions.GenericError) as error:
                 if time.monotonic() > until or is_refusal(error):
                     raise
                 if not is_logged:
@@ -230,18 +230,18 @@ class Stream:
                     database.drop_slot(connection, slot)
                 return self._snapshot(connection, cluster, dump, catalog)
             if last is None:
-                raise database.SourceLostError(f"the object store has lost the log of the features. {ADVICE}")
+                raise database.ChangesLostError(f"the object store has lost the log of the features. {ADVICE}")
             if state is None:
-                raise database.SourceLostError(f"slot {slot} is gone, and with it the commits since then. {ADVICE}")
+                raise database.ChangesLostError(f"slot {slot} is gone, and with it the commits since then. {ADVICE}")
             if state.wal_status == "lost":
-                raise database.SourceLostError(
+                raise database.ChangesLostError(
                     f"PostgreSQL has removed the log that slot {slot} needs (max_slot_wal_keep_size). {ADVICE}"
                 )
             if cluster != last.source or state.confirmed < last.snapshot_end.lsn:
-                raise database.SourceLostError(f"slot {slot} and the change log are of different databases. {ADVICE}")
+                raise database.ChangesLostError(f"slot {slot} and the change log are of different databases. {ADVICE}")
             flushed = self._features.store.fact(FLUSHED)
             if self._features.store.fact(EPOCH) == last.name and flushed and state.confirmed > int(flushed):
-                raise database.SourceLostError(
+                raise database.ChangesLostError(
                     f"slot {slot} is at {database.lsn_text(state.confirmed)}, beyond what this stream acknowledged "
                     f"({database.lsn_text(int(flushed))}): it was moved or recreated. {ADVICE}"
                 )
@@ -292,12 +292,12 @@ class Stream:
             database.await_free(connection, options.slot, options.slot_wait_seconds)
             state = database.slot_state(connection, options.slot)
             if state is None or state.wal_status == "lost":
-                raise database.SourceLostError(f"slot {options.slot} is {'lost' if state else 'gone'}. {ADVICE}")
+                raise database.ChangesLostError(f"slot {options.slot} is {'lost' if state else 'gone'}. {ADVICE}")
             for key in remove_damaged(self._log, epoch.name, Position(state.confirmed)):
                 _LOG.warning("removed an incomplete object, left by a crash of the store", key=key)
             start = min(covered(self._log, epoch), Position(state.confirmed))
             if start < epoch.snapshot_end:
-                raise database.SourceLostError(f"objects of the snapshot of epoch {epoch.name} are gone. {ADVICE}")
+                raise database.ChangesLostError(f"objects of the snapshot of epoch {epoch.name} are gone. {ADVICE}")
             states = [read_table_state(self._log, epoch, name) for name in self._features.tables]
             guard = Guard(connection, options.publication, self._features, self._log, epoch, states)
             place = self._features.catch_up(

@@ -15,7 +15,7 @@ import obstore
 
 from quintet.change_log.change import Position, TableName
 from quintet.change_log.completeness import Incomplete, write_incomplete
-from quintet.change_log.log import Epoch, Store, write_schema
+from quintet.change_log.log import Epoch, ObjectStore, write_schema
 from quintet.replicated import Kind
 from quintet.replication.catalog import Catalog, FoundPublication, publication_faults, table_faults
 from quintet.replication.pgoutput import Relation, is_additive
@@ -120,7 +120,7 @@ def why_incomplete(
     return "; ".join(reasons) or None
 
 
-def write_table_state(store: Store, state: TableState) -> None:
+def write_table_state(store: ObjectStore, state: TableState) -> None:
     """Write the state, the columns of its latest version, and where it is incomplete, for readers of the log."""
     latest = state.accepted[state.latest]
     write_schema(store, str(state.name), state.latest, [column._asdict() for column in latest.columns])
@@ -138,7 +138,7 @@ def write_table_state(store: Store, state: TableState) -> None:
         write_incomplete(store, state.epoch, state.incomplete)
 
 
-def read_table_state(store: Store, epoch: Epoch, name: TableName) -> TableState:
+def read_table_state(store: ObjectStore, epoch: Epoch, name: TableName) -> TableState:
     """Read the state that `write_table_state` wrote."""
     try:
         text = obstore.get(store, _key(epoch.name, str(name))).bytes()

@@ -13,7 +13,7 @@ from quintet.change_log.completeness import read_incomplete
 from quintet.change_log.log import epochs, stretches
 from quintet.lending.feature_registry import features
 from quintet.lending.tables import client_features, replay, training_rows
-from quintet.replication.database import SourceError, SourceLostError
+from quintet.replication.database import ChangesLostError, PublisherError
 from tests.unit.lending.replica import NOW, OPTIONS, ROWS, TABLES, Replica, database, server
 from tests.waiting import wait_until
 
@@ -210,7 +210,7 @@ def test_a_dropped_publication_ends_the_stream_and_is_not_created(
     replica: Replica, statements: list[str], said: str, is_running: bool
 ) -> None:
     with ExitStack() as running:
-        running.enter_context(pytest.raises(SourceLostError, match=said))
+        running.enter_context(pytest.raises(ChangesLostError, match=said))
         if not is_running:
             with replica.stream():
                 pass
@@ -260,7 +260,7 @@ def test_a_database_that_cannot_be_replicated_whole_is_refused_before_anything_i
     statements, said = _REFUSED[refused]
     replica.run(*statements)
     own = replica.ask("select count(*) from pg_publication")
-    with pytest.raises(SourceError, match=said), replica.stream():
+    with pytest.raises(PublisherError, match=said), replica.stream():
         pass
     assert replica.ask("select count(*) from pg_publication") == own
     assert replica.ask("select count(*) from pg_replication_slots") == 0
@@ -331,9 +331,9 @@ def test_an_error_that_the_server_repeats_ends_the_stream_with_it(
 
     def refuse(*_: object) -> None:
         attempts.append(1)
-        raise SourceError("the stream did not start: no such plug-in")
+        raise PublisherError("the stream did not start: no such plug-in")
 
     monkeypatch.setattr("quintet.replication.database.Replication.start", refuse)
-    with pytest.raises(SourceError, match=r"no such plug-in .*6 attempts"), replica.stream():
+    with pytest.raises(PublisherError, match=r"no such plug-in .*6 attempts"), replica.stream():
         pass
     assert len(attempts) == OPTIONS.most_failures

@@ -15,7 +15,7 @@ import psycopg
 from obstore.store import MemoryStore
 from prometheus_client import CollectorRegistry
 
-from quintet.change_log.log import Store
+from quintet.change_log.log import ObjectStore
 from quintet.domain import ServiceContext
 from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.lending.active import FOLDER
@@ -63,7 +63,7 @@ class Replica:
 
     def __init__(self, url: str, home: Path) -> None:
         self.url, self.home = url, home
-        self.log: Store = MemoryStore()
+        self.log: ObjectStore = MemoryStore()
         self.applier = LendingApplier(FeatureStore(home / "online"), features())
 
     def run(self, *statements: str) -> None:
