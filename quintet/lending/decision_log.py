@@ -164,12 +164,6 @@ class DecisionLog:
         """Return the decision of an application, None if there is none."""
         return _find(self._store.read(), application_id)
 
-    def of_decision(self, decision_id: str) -> DecisionRecord | None:
-        """Return the decision with this id, None if there is none."""
-        row = self._store.read().execute(f"select {_COLUMNS} from decisions where decision_id = ?", (decision_id,))
-        found = row.fetchone()
-        return None if found is None else DecisionRecord(*found)
-
     def since(self, moment: str, limit: int) -> pd.DataFrame:
         """Return the last `limit` decisions since a moment (ISO, UTC), the oldest first.
 

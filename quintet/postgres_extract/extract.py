@@ -58,11 +58,6 @@ class Extraction:
     rows: int
     rejected: int
 
-    @property
-    def has_changes(self) -> bool:
-        """Whether the database differs from its known state."""
-        return bool(self.new or self.changed or self.deleted)
-
 
 def extract(
     connection: duckdb.DuckDBPyConnection,

@@ -21,7 +21,7 @@ from obstore.store import MemoryStore
 
 from quintet.change_log.change import Change
 from quintet.change_log.lake import compact, expire
-from quintet.change_log.log import Store, epochs, open_store, read_changes, stretches
+from quintet.change_log.log import Store, epochs, open_store, stretches
 from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.lending.feature_registry import features
@@ -41,6 +41,7 @@ from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
 from quintet.samples.lending_traffic import Traffic
 from quintet.state.features import Draft, FeatureStore
+from tests.change_log import logged_changes
 from tests.lending.plain import values_by_sql
 from tests.postgres import drop_slots
 from tests.waiting import LONG_SECONDS, wait_until
@@ -128,7 +129,7 @@ def _await_applied(url: str, online: OnlineFeatures) -> None:
 
 
 def _changes(log: Store) -> list[Change]:
-    return [change for changes, _ in read_changes(log, epochs(log)[-1]) for change in changes]
+    return logged_changes(log, epochs(log)[-1])
 
 
 def test_stream_backfill_and_plain_sql_agree_on_ten_thousand_pairs(

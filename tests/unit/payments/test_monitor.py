@@ -159,7 +159,8 @@ def test_an_unfinished_minute_is_answered_by_the_last_complete_one(store: Store)
     monitor.take(quiet_hours(10), now)
     (verdicts,), change = monitor.take([minute_of(10, denied=1)], now)
 
-    assert verdicts[1].scored_minute == FIRST + 9
+    assert verdicts[1].point is not None
+    assert verdicts[1].point.minute == FIRST + 9
     assert "not complete" in verdicts[1].reason
     assert change.points == []
 

@@ -27,9 +27,9 @@ from quintet.promotions.result_tables import (
     train_model,
     write_scores,
 )
-from quintet.promotions.score import score_batch
 from quintet.state.recorded import create_recorded
 from quintet.warehouse.database import open_warehouse
+from tests.unit.promotions.worlds import score_batch
 from tests.unit.promotions.worlds import world as make_world
 
 POLICY = read_policy()
