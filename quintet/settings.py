@@ -10,8 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 _PREFIX = "QUINTET_"
 # Set by Quintet itself for the processes that it starts, such as dbt.
@@ -57,10 +56,10 @@ def _setting(default: Any, description: str, requirement: str, shown: str | None
     return Field(**source, **bounds, description=description, json_schema_extra=extra)
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The settings of one process, read once at its start. Paths are absolute; see `load_settings`."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     raw: Folder = _setting(
         Path("data/raw"), "Folder of the inboxes, one folder in it for each dataset.", "a folder, or a path to be one"
@@ -261,18 +260,6 @@ class Settings(BaseSettings):
         le=10,
         allow_inf_nan=False,
     )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read arguments only: `load_settings` reads the environment, and also reports unknown names."""
-        return (init_settings,)
 
     @property
     def warehouse(self) -> Path:

@@ -347,7 +347,10 @@ class _Answer:
 
 
 class _Clerk:
-    """A client of the service that keeps its connection open."""
+    """A client of the service that keeps its connection open.
+
+    A request takes 0.5 ms of processor time, 1.3 ms with httpx: a simulator must not delay what it measures.
+    """
 
     def __init__(self, url: str, key: str) -> None:
         self._address = urlsplit(url).netloc

@@ -7,9 +7,9 @@ import os
 import subprocess
 import sys
 import threading
-import urllib.error
-import urllib.request
 from pathlib import Path
+
+import httpx
 
 from quintet.lending.active import FOLDER
 from quintet.lending.decision_log import DecisionLog
@@ -71,10 +71,9 @@ class DecisionWorld(World):
 
     def _answers(self) -> bool:
         try:
-            urllib.request.urlopen(f"{self.url}/healthz").close()
-        except (urllib.error.URLError, OSError):
+            return httpx.get(f"{self.url}/healthz").is_success
+        except httpx.TransportError:
             return False
-        return True
 
     def kill_service(self) -> None:
         assert self._service is not None
