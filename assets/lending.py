@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from assets.facts import DAILY, OWNERS
-from assets.tables import results, row_counts, table_specs
+from assets.tables import Retraining, results, row_counts, table_specs
 from quintet.change_log.lake import compact, expire, read_manifest
 from quintet.change_log.place import last_day, latest_log
 from quintet.code_version import code_version
@@ -212,6 +212,7 @@ def lending_training_set(warehouse: Warehouse, settings: dg.ResourceParam[Settin
 )
 def lending_model(
     context: dg.AssetExecutionContext,
+    config: Retraining,
     warehouse: Warehouse,
     clock: Clock,
     models: dg.ResourceParam[Path],
@@ -224,7 +225,11 @@ def lending_model(
 
     with warehouse.get_connection() as connection:
         promotion = write_model_results(
-            connection, registry_of(models), read_policy(settings.lending_policy), clock.now()
+            connection,
+            registry_of(models),
+            read_policy(settings.lending_policy),
+            clock.now(),
+            retrain=config.retrain,
         )
         rows = row_counts(connection, MODEL_TABLES)
     version = promotion.model.version if promotion.model is not None else "none"

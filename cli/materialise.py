@@ -20,7 +20,8 @@ from cli import guard
 from cli.daemon_lock import is_daemon_alive
 from cli.dead_runs import STARTED_BY, release_dead_runs
 from definitions import build_defs
-from quintet.plan import TRAINING_STEPS, Plan
+from quintet.domains import MODELS
+from quintet.plan import Plan
 from quintet.settings import Settings
 from resources.event_log import open_instance
 from resources.run_marks import hold_mark, marks_folder, release_mark
@@ -52,14 +53,14 @@ def load_assets(settings: Settings, plan: Plan, select: str | None) -> PlannedAs
             stale = stale_assets(versions_of(specs), instance) & asked
     begun = {*stale, *(raw_key(name) for name in plan.new_files), *(dg.AssetKey(path) for path in plan.also)}
     groups = {spec.key: spec.group_name for spec in specs}
-    selected = changes_selection(groups, begun).resolve(graph) if begun else set()
+    selected = changes_selection(groups, begun).required_multi_asset_neighbors().resolve(graph) if begun else set()
     return PlannedAssets(job, sorted(selected & asked), len(stale))
 
 
 def materialise(assets: PlannedAssets, console: Console, train: str | None = None) -> bool:
     """Build the assets and return whether all of them succeeded.
 
-    train: the domain whose models to retrain even if the active ones could be used.
+    train: the domain whose model to retrain even if the active one could be used.
     """
     with open_instance() as instance, _marked_run(instance) as run_id, redirect_stdout(io.StringIO()):
         # the redirected output is dbt's log; dbt's target folder keeps it, and a failure quotes it
@@ -71,7 +72,7 @@ def materialise(assets: PlannedAssets, console: Console, train: str | None = Non
             tags=STARTED_BY,
             run_config={
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                "ops": {TRAINING_STEPS[train]: {"config": {"retrain": True}}} if train else {},
+                "ops": {MODELS[train].step: {"config": {"retrain": True}}} if train else {},
             },
             raise_on_error=False,
         )

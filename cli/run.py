@@ -22,7 +22,7 @@ from cli.home import PROJECT
 from cli.loading import loading
 from cli.supervisor import step_back
 from quintet.change_log.place import latest_log
-from quintet.domains import DATASETS, DOMAIN_NAMES, DOMAINS, open_state_store
+from quintet.domains import DATASETS, DOMAIN_NAMES, DOMAINS, MODELS, open_state_store
 from quintet.lending.feature_registry import features
 from quintet.lending.inbox import INBOX, dumps_of, unknown_dumps
 from quintet.lending.tables import is_behind
@@ -33,7 +33,7 @@ from quintet.settings import Settings, load_settings
 from quintet.state.keys import create_first_key
 from quintet.state.store import Store
 from quintet.summary import render
-from quintet.warehouse.snapshot import NoSnapshotError
+from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 from resources.warm_dbt import WarmDbt, warehouse_variables
 
 _CONSOLE = Console(file=sys.stdout, highlight=False)
@@ -43,10 +43,13 @@ _USAGE = 2
 def run(select: str | None = None, train: str | None = None, is_brief: bool = False) -> int:
     """Run and return the exit status: 0 only if everything requested was built.
 
-    select: the domain to build. train: the domain whose models to retrain. is_brief: print progress but no summary.
+    select: the domain to build. train: the domain whose model to retrain. is_brief: print progress but no summary.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # piped output shows progress at once
+    if train not in (None, *MODELS):
+        print(f"{train} has no model to train; there are {', '.join(MODELS)}", file=sys.stderr)
+        return _USAGE
     select = train or select
     if select not in (None, *DOMAIN_NAMES):
         print(f"no business is called {select}; there are {', '.join(DOMAIN_NAMES)}", file=sys.stderr)
@@ -59,8 +62,9 @@ def run(select: str | None = None, train: str | None = None, is_brief: bool = Fa
         also = _changes_without_a_file(settings) if select in (None, "promotions") else {}
         if select is None:
             also |= changes_of_the_loan_book(settings)
+        also |= changes_of_models(settings, select)
         if train:
-            plan = Plan({}, is_full=True, reason=f"retraining the models of {train}")
+            plan = Plan({}, is_full=True, reason=f"retraining the model of {train}")
         elif datasets:
             checked = checked_code(settings.home, settings.serving, select)
             plan = make_plan(settings.raw, datasets, settings.serving, code, also, checked)
@@ -96,6 +100,19 @@ def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
     store.close()
     if known is not None and given > known:
         changes["ops", "abuse_labels"] = f"{given - known} new labels of users"
+    return changes
+
+
+def changes_of_models(settings: Settings, select: str | None) -> dict[tuple[str, str], str]:
+    """Return the assets to rebuild because a person activated another version of their model, with the reason."""
+    changes = {}
+    try:
+        with open_snapshot(current_snapshot(settings.serving)) as snapshot:
+            for domain, model in MODELS.items():
+                if select in (None, domain) and (reason := model.rebuild_reason(settings.models, snapshot)):
+                    changes[model.asset] = f"{domain}: {reason}"
+    except NoSnapshotError:
+        return {}
     return changes
 
 

@@ -16,6 +16,9 @@ from quintet.promotions.profile import Commonness, Population, Range
 METHOD = "1"
 """Increase it with every change to the meaning of evidence: models of another method cannot be used."""
 
+SCORECARD = "scorecard"
+"""The kind of the model that needs no labels; the other is logistic."""
+
 SCORECARD_INTERCEPT = -6.0
 SCORECARD_POINTS = {
     "phone_strange": 6.5,
@@ -93,4 +96,4 @@ class AbuseModel:
 
 def scorecard(population: Population) -> AbuseModel:
     """Return the model that needs no labels."""
-    return AbuseModel("scorecard", SCORECARD_INTERCEPT, SCORECARD_POINTS, population)
+    return AbuseModel(SCORECARD, SCORECARD_INTERCEPT, SCORECARD_POINTS, population)

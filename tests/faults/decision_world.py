@@ -50,7 +50,7 @@ class DecisionWorld(World):
         registry = ModelRegistry(self.home / "models" / FOLDER)
         now = dt.datetime(2020, 8, 24, tzinfo=dt.UTC)
         for kept in (challenger or scorecard(), model or boosted()):
-            registry.keep(kept.version, kept.to_json(), now, "a test", {})
+            registry.register(kept.version, kept.to_json(), now, "a test", {})
         registry.challenge((challenger or scorecard()).version)
 
     def start_service(self) -> None:
