@@ -9,7 +9,7 @@ DO ?= list
 FILE ?= data/raw/transactions/transactions_1.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test coverage check dev serve up fill stream simulate keys models replay sample bench clean
+.PHONY: help install run test coverage check dev serve up fill stream simulate keys models send sample bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' "$(firstword $(MAKEFILE_LIST))" | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -44,7 +44,7 @@ keys: install  ## manage keys of the API: DO="create --name NAME --scopes insura
 models: install  ## manage trained models: DO=list, DO="train lending", DO="rollback lending", DO="compare lending", DO="what-if FILE"
 	@$(QUINTET) models $(DO)
 
-replay: install  ## send a file of transactions to a running service (FILE= SPEED=60: an hour a minute, 0: at once)
+send: install  ## send a file of transactions to a running service (FILE= SPEED=60: an hour a minute, 0: at once)
 	@$(QUINTET) send "$(FILE)" $(if $(SPEED),--speed "$(SPEED)")
 
 sample: install  ## write generated inbox files and their truth (SCALE= SEED= TO=)

@@ -18,8 +18,8 @@ from quintet.lending.inbox import INBOX
 from quintet.lending.tables import (
     CLIENT_FEATURES,
     TRAINING_SET,
+    catch_up_with_log,
     client_features,
-    replay,
     training_rows,
     write_client_features,
     write_training_set,
@@ -156,7 +156,7 @@ def lending_log(
             "days written": ", ".join(done.days),
         },
     )
-    settled = replay(Path(settings.lending), log, epoch, features(), context.log.info)
+    settled = catch_up_with_log(Path(settings.lending), log, epoch, features(), context.log.info)
     yield dg.MaterializeResult(APPLICATIONS, metadata={"applications settled": settled.total()})
 
 

@@ -28,7 +28,7 @@ from quintet.ingest.batches import loaded_batches, mark_modelled
 from quintet.ingest.inbox import list_inbox
 from quintet.ingest.load import load_files
 from quintet.ingest.raw_tables import prepare
-from quintet.samples.conversions import BrokerWorld, ClicksWorld, sample_of
+from quintet.samples.conversions import BrokerWorld, ConversionsWorld, sample_of
 from quintet.samples.write import write_inboxes
 from quintet.warehouse.database import open_warehouse
 from quintet.warehouse.publish import publish
@@ -181,9 +181,9 @@ def _model_seconds(warehouse: Path, target: Path, *, full: bool) -> float:
 def measure_models(work: Path, size: Size) -> list[Line]:
     """Time a batch of 1% new rows beside the full build, and publishing beside the copy of a file."""
     raw, warehouse = work / "models", work / "models.duckdb"
-    write_inboxes([sample_of(ClicksWorld(clicks=size.conversions), [BrokerWorld()], seed=7)], raw)
+    write_inboxes([sample_of(ConversionsWorld(conversions=size.conversions), [BrokerWorld()], seed=7)], raw)
     later = work / "later"
-    small = ClicksWorld(clicks=size.conversions // 100, first_day=dt.date(2024, 6, 1))
+    small = ConversionsWorld(conversions=size.conversions // 100, first_day=dt.date(2024, 6, 1))
     write_inboxes([sample_of(small, [BrokerWorld(partner="later")], seed=8)], later)
     source_gb = sum(path.stat().st_size for path in raw.rglob("*.csv")) / 1e9
     load_inbox(raw, warehouse)
@@ -278,7 +278,7 @@ def main(arguments: Sequence[str]) -> int:
         home = work / "home"
         if given.quick:
             _copy_of_home(given.home, home)
-        write_inboxes([sample_of(ClicksWorld(clicks=size.rows), [], seed=7)], work / "generated")
+        write_inboxes([sample_of(ConversionsWorld(conversions=size.rows), [], seed=7)], work / "generated")
         (file,) = (work / "generated" / "conversions").glob("*.csv")
         lines = measure_loading(work, file, size)
         if not given.quick:

@@ -7,7 +7,7 @@ from quintet.ml.life_cycle import ModelSpec
 
 MATCHING_MODEL = ModelSpec(
     folder="conversions",
-    trained_on="clicks",
+    trained_on="conversions",
     module="quintet.conversions.model_comparison",
     step="matching",
     asset=("matching", "matches"),

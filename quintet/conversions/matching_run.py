@@ -100,7 +100,7 @@ def _active_model(
     log(f"training a matching model: {reason}")
     training = train(connection, DATA)
     new = training.model
-    if min(at_hand["clicks"], at_hand["broker_rows"]) == 0:  # a model of one empty side is not worth registering
+    if min(at_hand["conversions"], at_hand["broker_rows"]) == 0:  # a model of one empty side is not worth registering
         return new, reason
     verdict = promote(registry, Candidate(new.version, new.to_json(), at_hand), gate(training, model), str(reason), now)
     log(f"the promotion gate {'passes' if verdict.passes else 'refuses'} model {new.version}: {verdict.why}")
@@ -116,7 +116,7 @@ def _rows_at_hand(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
         f"select partner, count(*) from {DATA.broker_rows} group by all order by all"
     ).fetchall()
     rows = sum(count for _, count in partners)
-    return {"clicks": conversions, "broker_rows": rows} | {f"rows of {name}": count for name, count in partners}
+    return {"conversions": conversions, "broker_rows": rows} | {f"rows of {name}": count for name, count in partners}
 
 
 def _registered_model(registry: ModelRegistry, entry: ModelVersion | None) -> MatchingModel | None:

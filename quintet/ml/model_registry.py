@@ -158,13 +158,15 @@ class ModelRegistry:
 
 
 _FORMER_NAMES = {"learned_at": "trained_at", "learned_from": "trained_from"}
+_FORMER_COUNTS = {"clicks": "conversions"}
 
 
 def _version_of(entry: Mapping[str, Any]) -> ModelVersion:
     """Read a version from the index, which uses other names if an earlier release wrote it."""
     fields = {_FORMER_NAMES.get(name, name): value for name, value in entry.items()}
     verdict = fields.get("verdict")
-    return ModelVersion(**fields | {"verdict": None if verdict is None else Verdict(**verdict)})
+    counts = {_FORMER_COUNTS.get(name, name): count for name, count in fields.get("trained_from", {}).items()}
+    return ModelVersion(**fields | {"trained_from": counts, "verdict": None if verdict is None else Verdict(**verdict)})
 
 
 def _activated(index: Mapping, version: str) -> dict:

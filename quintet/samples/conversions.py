@@ -94,19 +94,19 @@ _PAYLOADS = (
 
 
 @dataclass(frozen=True)
-class ClicksWorld:
+class ConversionsWorld:
     """Parameters of the affiliate's site.
 
-    clicks: distinct conversions over `days` days from `first_day`; the more per day, the harder is matching.
+    conversions: distinct conversions over `days` days from `first_day`; the more per day, the harder is matching.
     repeat_click_share: later conversions of a session; double_click_share: of those, within two seconds.
     unmapped_share: conversions on pages that the mapping lacks. null_element_share: conversions without an element.
     scanner_share: conversions of a scanner, with payloads for texts.
     countries: how many countries send conversions, the busiest first; None for all.
     bot_bursts: stretches of ten minutes in which bots of one country convert 20 times as often as all visitors; their
-    conversions are part of `clicks` and never register.
+    conversions are part of `conversions` and never register.
     """
 
-    clicks: int = 102_365
+    conversions: int = 102_365
     first_day: date = date(2024, 4, 1)
     days: int = 60
     repeat_click_share: float = 0.16
@@ -170,13 +170,13 @@ def country_weights(countries: int | None = None) -> np.ndarray:
     return weights / weights.sum()
 
 
-def make_conversions(world: ClicksWorld, rng: np.random.Generator) -> pd.DataFrame:
+def make_conversions(world: ConversionsWorld, rng: np.random.Generator) -> pd.DataFrame:
     """Return the conversions in order of time, one row per conversion.
 
     Columns as in the inbox, but for `country`, an index into `ISO2`, and `created_at`, Unix seconds.
     """
-    again = round(world.clicks * world.repeat_click_share)
-    first = world.clicks - again
+    again = round(world.conversions * world.repeat_click_share)
+    first = world.conversions - again
     starts = arrival_times(rng, first, world.first_day, world.days, _HOUR_WEIGHTS, _WEEKDAY_WEIGHTS)
     # Session numbers follow time only roughly: a session may begin before its first conversion of these days.
     jumbled = np.argsort(np.arange(first) + rng.normal(0, 30, first))
@@ -196,13 +196,13 @@ def make_conversions(world: ClicksWorld, rng: np.random.Generator) -> pd.DataFra
     code_weights = np.concatenate(
         [(1 - world.unmapped_share) * weights / weights.sum(), world.unmapped_share * np.array(_UNMAPPED_WEIGHTS)]
     )
-    category = codes[rng.choice(len(codes), world.clicks, p=code_weights)]
+    category = codes[rng.choice(len(codes), world.conversions, p=code_weights)]
     element = np.array(_ELEMENTS, dtype=object)[_elements(rng, mobile)]
-    element[rng.random(world.clicks) < world.null_element_share] = None
+    element[rng.random(world.conversions) < world.null_element_share] = None
     _let_scanner_in(rng, world, element, category)
     return pd.DataFrame(
         {
-            "id": 5_200_000 + np.cumsum(1 + rng.poisson(rng.exponential(4.2, world.clicks))),
+            "id": 5_200_000 + np.cumsum(1 + rng.poisson(rng.exponential(4.2, world.conversions))),
             "session_id": session_ids[session],
             "country": country[session],
             "is_mobile": mobile.astype("int8"),
@@ -213,11 +213,13 @@ def make_conversions(world: ClicksWorld, rng: np.random.Generator) -> pd.DataFra
     )
 
 
-def _with_bots(plain: pd.DataFrame, world: ClicksWorld, rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
+def _with_bots(
+    plain: pd.DataFrame, world: ConversionsWorld, rng: np.random.Generator
+) -> tuple[pd.DataFrame, np.ndarray]:
     """Turn some conversions into bot traffic; return all conversions in order of time, and which are of bots."""
     burst_seconds = 600
     span = world.days * SECONDS_PER_DAY
-    each = max(round(20 * world.clicks * burst_seconds / span), 1)
+    each = max(round(20 * world.conversions * burst_seconds / span), 1)
     starts = day_start(world.first_day) + rng.integers(0, span - burst_seconds, world.bot_bursts)
     countries = rng.choice(len(ISO2), world.bot_bursts, p=country_weights(world.countries))
     taken = rng.choice(len(plain), min(each * world.bot_bursts, len(plain) // 2), replace=False)
@@ -244,9 +246,13 @@ def _zipf(count: int) -> np.ndarray:
     return weights / weights.sum()
 
 
-def _let_scanner_in(rng: np.random.Generator, world: ClicksWorld, element: np.ndarray, category: np.ndarray) -> None:
+def _let_scanner_in(
+    rng: np.random.Generator, world: ConversionsWorld, element: np.ndarray, category: np.ndarray
+) -> None:
     """Write payloads into some cells, in place; at least one of each kind of cell."""
-    hits = rng.choice(world.clicks, min(world.clicks, max(2, round(world.clicks * world.scanner_share))), replace=False)
+    hits = rng.choice(
+        world.conversions, min(world.conversions, max(2, round(world.conversions * world.scanner_share))), replace=False
+    )
     payloads = np.array(_PAYLOADS, dtype=object)
     in_element, in_category = hits[::2], hits[1::2]
     element[in_element] = payloads[np.arange(len(in_element)) % len(payloads)]
@@ -273,7 +279,7 @@ def _categories_file() -> SampleFile:
 
 
 def _registrations(
-    conversions: pd.DataFrame, site: ClicksWorld, world: BrokerWorld, chosen: np.ndarray, rng: np.random.Generator
+    conversions: pd.DataFrame, site: ConversionsWorld, world: BrokerWorld, chosen: np.ndarray, rng: np.random.Generator
 ) -> pd.DataFrame:
     """Return the broker rows in order of the broker's clock, with the truth.
 
@@ -379,7 +385,7 @@ def _as_broker_writes(rows: pd.DataFrame, world: BrokerWorld, rng: np.random.Gen
 
 
 def _broker_sample(
-    conversions: pd.DataFrame, site: ClicksWorld, world: BrokerWorld, chosen: np.ndarray, rng: np.random.Generator
+    conversions: pd.DataFrame, site: ConversionsWorld, world: BrokerWorld, chosen: np.ndarray, rng: np.random.Generator
 ) -> tuple[SampleFile, pd.DataFrame]:
     """Return the broker's file and the truth of each of its rows."""
     rows = _registrations(conversions, site, world, chosen, rng)
@@ -405,7 +411,7 @@ def _broker_sample(
     return SampleFile("broker_rows", name, every[columns], line_end="\r\n"), truth
 
 
-def _clock_truth(site: ClicksWorld, world: BrokerWorld) -> pd.DataFrame:
+def _clock_truth(site: ConversionsWorld, world: BrokerWorld) -> pd.DataFrame:
     """Return one row per stretch of the broker's clock: start (UTC), seconds ahead, and the lag model."""
     stretches = [(0.0, world.clock_offset_seconds)]
     if world.clock_changes_after_days is not None:
@@ -423,7 +429,7 @@ def _clock_truth(site: ClicksWorld, world: BrokerWorld) -> pd.DataFrame:
     )
 
 
-def sample_of(site: ClicksWorld, brokers: Sequence[BrokerWorld], seed: int) -> Sample:
+def sample_of(site: ConversionsWorld, brokers: Sequence[BrokerWorld], seed: int) -> Sample:
     """Return conversions, page categories and a file for each broker, with the truth.
 
     A conversion registers with one broker at most. Truth: `broker_rows` (broker_source_file, broker_source_row,
@@ -458,18 +464,18 @@ def sample_of(site: ClicksWorld, brokers: Sequence[BrokerWorld], seed: int) -> S
 
 
 @dataclass(frozen=True)
-class ConversionsWorld:
+class AffiliateWorld:
     """The parameters of a site and its brokers."""
 
-    site: ClicksWorld
+    site: ConversionsWorld
     brokers: tuple[BrokerWorld, ...]
 
 
-def world_at(scale: float) -> ConversionsWorld:
+def world_at(scale: float) -> AffiliateWorld:
     """Return the world at a scale; 1.0 has as many conversions as the public file, always within 60 days."""
-    return ConversionsWorld(ClicksWorld(clicks=max(1_000, round(102_365 * scale))), (BrokerWorld(),))
+    return AffiliateWorld(ConversionsWorld(conversions=max(1_000, round(102_365 * scale))), (BrokerWorld(),))
 
 
-def make_sample(world: ConversionsWorld, seed: int) -> Sample:
+def make_sample(world: AffiliateWorld, seed: int) -> Sample:
     """Make the sample of a world, as `sample_of` does."""
     return sample_of(world.site, world.brokers, seed)

@@ -26,7 +26,7 @@ from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
-from quintet.lending.tables import client_features, replay, training_rows
+from quintet.lending.tables import catch_up_with_log, client_features, training_rows
 from quintet.replication import metrics
 from quintet.replication.database import (
     Replication,
@@ -400,7 +400,7 @@ def test_the_stream_continues_and_features_are_rebuilt_after_the_log_was_compact
     with _running(url, log, online):
         _ask(url, "update loan set status = 'paid' where id = 900000")
         _await_applied(url, online)
-    replay(tmp_path / "rebuilt", log, epoch, features())
+    catch_up_with_log(tmp_path / "rebuilt", log, epoch, features())
     rebuilt = client_features(tmp_path / "rebuilt", features(), _TODAY).set_index("client_id")
     for client in (1, 2, 3):
         found = online.features_of(client, _TODAY)

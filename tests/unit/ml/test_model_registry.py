@@ -148,9 +148,9 @@ def test_an_index_without_challenger_and_history_is_read(registry: ModelRegistry
 
 
 def test_an_index_with_the_former_names_is_read(registry: ModelRegistry) -> None:
-    registry.register("one", "text", NOW, "asked for", {"rows": 3})
+    registry.register("one", "text", NOW, "asked for", {"rows": 3, "clicks": 5})
     index = registry.folder / "index.json"
     index.write_text(index.read_text().replace("trained_", "learned_"))
     current = registry.current()
     assert current is not None
-    assert (current.trained_at, current.trained_from) == (f"{NOW:%Y-%m-%d %H:%M:%S}", {"rows": 3})
+    assert (current.trained_at, current.trained_from) == (f"{NOW:%Y-%m-%d %H:%M:%S}", {"rows": 3, "conversions": 5})

@@ -14,9 +14,9 @@ import pytest
 
 from quintet.domains import open_state_store
 from quintet.payments import store as payment_store
+from quintet.payments.backtest import detect_batch
 from quintet.payments.incidents import to_minute
 from quintet.payments.monitor import ALERT, OK, Item, Monitor, is_ahead
-from quintet.payments.replay import detect_batch
 from quintet.state.store import Store
 
 START = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
