@@ -24,7 +24,7 @@ from resources.clock import Clock
 from resources.dbt import CALL_DBT, Dbt, prepare_manifest
 from resources.inboxes import Inboxes
 from resources.notifier import Notifier
-from resources.postgres_extract import Source
+from resources.postgres_extract import PostgresExtract
 from resources.warehouse import Warehouse
 from sensors.failures import build_failure_sensor
 from sensors.inboxes import INBOX_SENSORS
@@ -45,7 +45,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
             snapshots_kept=settings.snapshots_kept,
         ),
         "inboxes": Inboxes(raw=str(settings.raw), settle_seconds=settings.settle_seconds),
-        "source": Source(
+        "postgres_extract": PostgresExtract(
             url=settings.postgres_url.get_secret_value() if settings.postgres_url else "",
             landing=str(settings.home / "landing"),
         ),

@@ -31,7 +31,7 @@ from quintet.promotions.feedback import labels_in_snapshot
 from quintet.promotions.store import last_label
 from quintet.settings import Settings, load_settings
 from quintet.state.keys import create_first_key
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from quintet.summary import render
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 from resources.warm_dbt import WarmDbt, warehouse_variables
@@ -149,7 +149,7 @@ def first_key(settings: Settings) -> str | None:
     """Create the first admin key of the API; return None if there was one before, or the settings have one."""
     if settings.admin_key is not None:
         return None
-    store = Store(settings.online)
+    store = StateStore(settings.online)
     try:
         first = create_first_key(store, dt.datetime.now(dt.UTC), os.urandom)
     finally:

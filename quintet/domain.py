@@ -13,7 +13,7 @@ from quintet.ingest.contract import Dataset
 from quintet.ml.life_cycle import ModelSpec
 from quintet.settings import Settings
 from quintet.state.recorded import RecordedTable
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -27,7 +27,7 @@ class ServiceContext:
     """
 
     settings: Settings
-    store: Store
+    store: StateStore
     clock: Callable[[], dt.datetime]
     metrics: CollectorRegistry
 

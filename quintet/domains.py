@@ -13,7 +13,7 @@ from quintet.ml.life_cycle import ModelSpec
 from quintet.payments.domain import PAYMENTS
 from quintet.promotions.domain import PROMOTIONS
 from quintet.state.recorded import RecordedTable
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 DOMAINS: tuple[Domain, ...] = (INSURANCE, PROMOTIONS, CONVERSIONS, LENDING, PAYMENTS)
 
@@ -42,6 +42,6 @@ SCOPES: Mapping[str, str] = MappingProxyType(
 """The scopes of API keys, with a description of each."""
 
 
-def open_state_store(folder: Path) -> Store:
+def open_state_store(folder: Path) -> StateStore:
     """Open the state store in `folder` with the tables of every domain."""
-    return Store(folder, migrations={domain.name: domain.migrations for domain in DOMAINS if domain.migrations})
+    return StateStore(folder, migrations={domain.name: domain.migrations for domain in DOMAINS if domain.migrations})

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from quintet.change_log.change import Change, Position
-from quintet.change_log.log import Epoch, Store, covering, read_stretch, stretches
+from quintet.change_log.log import Epoch, ObjectStore, covering, read_stretch, stretches
 
 
-def logged_changes(store: Store, epoch: Epoch, after: Position | None = None) -> list[Change]:
+def logged_changes(store: ObjectStore, epoch: Epoch, after: Position | None = None) -> list[Change]:
     """Return the changes of an epoch from `after` on, each once and in order."""
     return [
         change

@@ -29,7 +29,7 @@ from obstore.store import LocalStore, MemoryStore, S3Store
 
 from quintet.change_log.change import Change, Position, decode_lines, encode_lines
 
-Store = S3Store | LocalStore | MemoryStore
+ObjectStore = S3Store | LocalStore | MemoryStore
 
 _OBJECT = re.compile(r"(?P<start>[0-9A-F]{16}\.\d{8})-(?P<end>[0-9A-F]{16}\.\d{8})\.jsonl\.gz")
 _REFUSAL = re.compile(r"status code: 4(?!08|29)\d\d")  # 408 and 429 ask for a retry
@@ -45,7 +45,7 @@ class DamagedObjectError(ValueError):
     """An object of the log is damaged; the message names it."""
 
 
-def open_store(url: str, seconds: float = 10.0) -> Store:
+def open_store(url: str, seconds: float = 10.0) -> ObjectStore:
     """Open `http://key:secret@host:port/bucket`, `s3://bucket` with the usual AWS variables, or `file:///folder`.
 
     seconds: limit of a request; there are no retries. Raises LogUrlError for another URL.
@@ -119,7 +119,7 @@ def epoch_name(consistent_point: int) -> str:
     return f"{consistent_point:016X}"
 
 
-def write_stretch(store: Store, stretch: Stretch, changes: Iterable[Change]) -> int:
+def write_stretch(store: ObjectStore, stretch: Stretch, changes: Iterable[Change]) -> int:
     """Write an object and return its size in bytes. Writing it again changes nothing."""
     packer = zlib.compressobj(level=1, wbits=_GZIP)
     content = packer.compress(encode_lines(changes)) + packer.flush()
@@ -127,7 +127,7 @@ def write_stretch(store: Store, stretch: Stretch, changes: Iterable[Change]) -> 
     return len(content)
 
 
-def read_stretch(store: Store, stretch: Stretch) -> list[Change]:
+def read_stretch(store: ObjectStore, stretch: Stretch) -> list[Change]:
     """Return the changes of an object. Raises DamagedObjectError if it is damaged."""
     content = bytes(obstore.get(store, stretch.key).bytes())
     unpacker = zlib.decompressobj(wbits=_GZIP)
@@ -140,7 +140,7 @@ def read_stretch(store: Store, stretch: Stretch) -> list[Change]:
     return list(decode_lines(lines))
 
 
-def stretches(store: Store, epoch: str, prefix: str = "changes") -> list[Stretch]:
+def stretches(store: ObjectStore, epoch: str, prefix: str = "changes") -> list[Stretch]:
     """Return the objects of an epoch by their start; skip other names below the prefix."""
     found = []
     for page in obstore.list(store, f"{prefix}/{epoch}/"):
@@ -168,7 +168,7 @@ def covered_until(found: Iterable[Stretch], start: Position) -> Position:
     return start
 
 
-def write_epoch(store: Store, epoch: Epoch) -> None:
+def write_epoch(store: ObjectStore, epoch: Epoch) -> None:
     """Record that the snapshot of an epoch is complete."""
     fields = {
         "name": epoch.name,
@@ -182,33 +182,33 @@ def write_epoch(store: Store, epoch: Epoch) -> None:
     obstore.put(store, f"epochs/{epoch.name}.json", json.dumps(fields).encode(), use_multipart=False)
 
 
-def epochs(store: Store) -> list[Epoch]:
+def epochs(store: ObjectStore) -> list[Epoch]:
     """Return the epochs whose snapshot is complete, the oldest first."""
     keys = sorted(entry["path"] for page in obstore.list(store, "epochs/") for entry in page)
     return [_epoch(json.loads(bytes(obstore.get(store, key).bytes()))) for key in keys]
 
 
-def mark_snapshot(store: Store) -> None:
+def mark_snapshot(store: ObjectStore) -> None:
     """Record that a snapshot is under way; if it never ends, its objects are not used."""
     obstore.put(store, _UNDER_WAY, b"{}", use_multipart=False)
 
 
-def unmark_snapshot(store: Store) -> None:
+def unmark_snapshot(store: ObjectStore) -> None:
     """Record that the snapshot is complete."""
     obstore.delete(store, _UNDER_WAY)
 
 
-def snapshot_is_under_way(store: Store) -> bool:
+def snapshot_is_under_way(store: ObjectStore) -> bool:
     """Return whether a snapshot was started and is not complete."""
     return any(entry["path"] == _UNDER_WAY for page in obstore.list(store, "snapshots/") for entry in page)
 
 
-def write_schema(store: Store, table: str, schema: str, columns: list[dict[str, Any]]) -> None:
+def write_schema(store: ObjectStore, table: str, schema: str, columns: list[dict[str, Any]]) -> None:
     """Record the columns behind a version of a table."""
     obstore.put(store, f"schemas/{table}/{schema}.json", json.dumps(columns).encode(), use_multipart=False)
 
 
-def remove_damaged(store: Store, epoch: str, after: Position) -> list[str]:
+def remove_damaged(store: ObjectStore, epoch: str, after: Position) -> list[str]:
     """Remove damaged objects that reach beyond `after` (the store was killed during a write); return their names.
 
     Only for the writer, before it starts: it then writes their changes again.

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from quintet.state.recorded import RecordedTable
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 MIGRATIONS = (
     """
@@ -64,7 +64,7 @@ class ReportRun:
     run_id: int | None = None
 
 
-def record_report_run(store: Store, run: ReportRun) -> None:
+def record_report_run(store: StateStore, run: ReportRun) -> None:
     """Record a run in the history."""
     with store.write() as connection:
         connection.execute(
@@ -84,7 +84,7 @@ def record_report_run(store: Store, run: ReportRun) -> None:
         )
 
 
-def last_report_runs(store: Store, limit: int) -> list[ReportRun]:
+def last_report_runs(store: StateStore, limit: int) -> list[ReportRun]:
     """Return the last runs, latest first."""
     rows = store.read().execute("select * from report_runs order by run_id desc limit ?", (limit,)).fetchall()
     return [

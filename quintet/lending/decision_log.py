@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from quintet.state.recorded import RecordedTable
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from quintet.state.writer import MOST_FRAMES, Writer
 
 FILE = "decisions.sqlite"
@@ -142,7 +142,7 @@ class DecisionLog:
     """The decision log in `folder`, created on first use."""
 
     def __init__(self, folder: Path) -> None:
-        self._store = Store(folder, FILE, {"decisions": MIGRATIONS})
+        self._store = StateStore(folder, FILE, {"decisions": MIGRATIONS})
         self._writer = Writer(self._store)
 
     @property

@@ -9,7 +9,7 @@ from datetime import date
 
 from quintet.change_log.change import Change, Position
 from quintet.change_log.lake import read_history
-from quintet.change_log.log import Epoch, Store
+from quintet.change_log.log import Epoch, ObjectStore
 from quintet.lending.book import apply_changes
 from quintet.lending.contract import LOAN, USER
 from quintet.lending.feature import Feature, Value
@@ -93,7 +93,7 @@ class OnlineFeatures:
             if new:
                 draft.put_fact(COMMITTED_AT, new[-1].committed_at)
 
-    def catch_up(self, log: Store, epoch: Epoch, report: Callable[[int], None] = lambda _: None) -> Position:
+    def catch_up(self, log: ObjectStore, epoch: Epoch, report: Callable[[int], None] = lambda _: None) -> Position:
         """Catch up with lake and log, from the start if the file is empty; return the place reached.
 
         report: called with the number of changes applied so far.

@@ -13,7 +13,7 @@ import pandas as pd
 
 from quintet.change_log.change import Change, Position
 from quintet.change_log.lake import covered, read_history
-from quintet.change_log.log import Epoch, Store
+from quintet.change_log.log import Epoch, ObjectStore
 from quintet.lending.contract import USER
 from quintet.lending.feature import Feature
 from quintet.lending.feature_registry import values, version_of
@@ -32,7 +32,7 @@ class OtherFeaturesError(RuntimeError):
 
 def catch_up_with_log(
     folder: Path,
-    log: Store,
+    log: ObjectStore,
     epoch: Epoch,
     known: Sequence[Feature],
     report: Callable[[str], None] = lambda _: None,
@@ -58,7 +58,7 @@ def catch_up_with_log(
     return settled
 
 
-def is_behind(folder: Path, log: Store, epoch: Epoch, known: Sequence[Feature]) -> bool:
+def is_behind(folder: Path, log: ObjectStore, epoch: Epoch, known: Sequence[Feature]) -> bool:
     """Return whether the log has changes that are not applied yet."""
     store = FeatureStore(folder)
     try:

@@ -25,7 +25,7 @@ from quintet.payments.monitor import Change, Item, Monitor, Verdict
 from quintet.payments.notifications import notify
 from quintet.payments.outbox_worker import OutboxWorker
 from quintet.state.outbox import oldest_waiting
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 _TICK_SECONDS = 0.5
 _LONGEST_SILENCE_SECONDS = 30.0
@@ -75,7 +75,7 @@ class MonitorService:
 
     def __init__(
         self,
-        store: Store,
+        store: StateStore,
         channels: Mapping[str, Send],
         clock: Callable[[], dt.datetime],
         page_url: str | None = None,

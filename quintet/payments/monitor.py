@@ -29,7 +29,7 @@ from quintet.payments.incidents import (
     to_datetime,
     to_minute,
 )
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 ALERT, OK = "alert", "ok"
 
@@ -97,7 +97,7 @@ class Monitor:
     After an error while writing, it is restored from the store, and the error is raised.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: StateStore) -> None:
         self._store = store
         self._load()
 

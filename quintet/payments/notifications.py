@@ -30,7 +30,7 @@ from quintet.payments.incidents import (
     to_minute,
 )
 from quintet.state.outbox import enqueue
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 GROUP_WAIT = dt.timedelta(seconds=2)
 
@@ -45,7 +45,7 @@ def series_name(series: str) -> str:
     return _NAMES.get(series, series.replace("_", " "))
 
 
-def notify(store: Store, channels: Sequence[str], page_url: str | None, now: dt.datetime) -> int:
+def notify(store: StateStore, channels: Sequence[str], page_url: str | None, now: dt.datetime) -> int:
     """Write the due notifications into the outbox, for each channel; return how many. now: UTC, with its zone.
 
     Without a channel everything counts as sent, so a channel that is added later starts with new incidents.
@@ -83,7 +83,7 @@ def notify(store: Store, channels: Sequence[str], page_url: str | None, now: dt.
 
 
 def notify_batch(
-    store: Store, incidents: pd.DataFrame, channels: Sequence[str], page_url: str | None, now: dt.datetime
+    store: StateStore, incidents: pd.DataFrame, channels: Sequence[str], page_url: str | None, now: dt.datetime
 ) -> int:
     """Write one message about the incidents that a run found in files; return how many are new.
 

@@ -23,7 +23,7 @@ from quintet.promotions.accounts import SignUp, Usage, accounts_of
 from quintet.promotions.online_index import Judgement, OnlineIndex, Query
 from quintet.promotions.result_tables import accounts_of_snapshot, model_of_snapshot
 from quintet.promotions.store import JudgementRecord, insert_judgement, sign_ups_after
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from quintet.state.writer import Writer
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
@@ -53,7 +53,7 @@ class OnlineState:
     serving: folder of the snapshots. on_error: called if a snapshot cannot be loaded; the previous index stays.
     """
 
-    def __init__(self, store: Store, serving: Path, on_error: Callable[[Exception], None]) -> None:
+    def __init__(self, store: StateStore, serving: Path, on_error: Callable[[Exception], None]) -> None:
         self._store, self._serving, self._on_error = store, serving, on_error
         self._writer = Writer(store)
         self._swapping = threading.Lock()

@@ -23,7 +23,7 @@ from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
 from quintet.replication import metrics
 from quintet.replication.catch_up import StreamRunsError, only_stream
-from quintet.replication.database import SourceError
+from quintet.replication.database import PublisherError
 from quintet.replication.run import Options, Stream
 from quintet.settings import Settings, SettingsError, load_settings
 from quintet.state.features import FeatureStore
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with contextlib.ExitStack() as servers:
             return _stream(load_settings(), given.new_snapshot, servers)
-    except (SourceError, SettingsError, LogUrlError, EmbeddedServerError, StreamRunsError) as error:
+    except (PublisherError, SettingsError, LogUrlError, EmbeddedServerError, StreamRunsError) as error:
         print(error, file=sys.stderr)
     except obstore.exceptions.BaseError as error:
         print(f"the object store cannot be used: {error}", file=sys.stderr)

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import obstore
 import psycopg
 
-from quintet.change_log.log import Epoch, LogUrlError, Store, epochs
+from quintet.change_log.log import Epoch, LogUrlError, ObjectStore, epochs
 from quintet.change_log.place import open_log
 from quintet.embedded import postgres
 from quintet.embedded.processes import EmbeddedServerError
@@ -90,7 +90,7 @@ def catch_up(settings: Settings, loaded: Collection[str], report: Callable[[str]
             return CaughtUp(dumps, _replicate(settings, url, report) if has_tables else None)
     except obstore.exceptions.BaseError as error:
         text = f"the object store cannot be used: {error}"
-    except (database.SourceError, LogUrlError, EmbeddedServerError) as error:
+    except (database.PublisherError, LogUrlError, EmbeddedServerError) as error:
         text = str(error)
     except (psycopg.Error, sqlite3.OperationalError, OSError) as error:
         text = f"the loan book cannot be replicated: {error}"
@@ -180,7 +180,7 @@ def _replicate(settings: Settings, url: str, report: Callable[[str], None]) -> E
 
 
 def _follow(
-    settings: Settings, url: str, log: Store, held: contextlib.ExitStack, report: Callable[[str], None]
+    settings: Settings, url: str, log: ObjectStore, held: contextlib.ExitStack, report: Callable[[str], None]
 ) -> Epoch | None:
     """Wait until a running stream has replicated everything committed before this call, and return its epoch.
 

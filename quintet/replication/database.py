@@ -24,19 +24,19 @@ _COPY_HEADER = 19
 _REFUSALS = ("authentication failed", "no pg_hba.conf entry", "does not exist", "permission denied", "no password")
 
 
-class SourceError(RuntimeError):
+class PublisherError(RuntimeError):
     """The database cannot be replicated; the message says why and what to do."""
 
 
-class SourceAwayError(SourceError):
+class PublisherAwayError(PublisherError):
     """PostgreSQL does not answer, or a connection broke; a retry may help."""
 
 
-class SourceLostError(SourceError):
+class ChangesLostError(PublisherError):
     """Changes are lost for good; the stream needs a new snapshot."""
 
 
-class SlotTakenError(SourceError):
+class SlotTakenError(PublisherError):
     """Another consumer reads from the slot."""
 
 
@@ -77,8 +77,8 @@ def lsn_text(lsn: int) -> str:
 def connect(url: str, **options: Any) -> psycopg.Connection:
     """Open an ordinary connection in autocommit mode.
 
-    Raises SourceError if the server refuses these credentials, SourceAwayError if there is no connection for another
-    reason; neither message has the password.
+    Raises PublisherError if the server refuses these credentials, PublisherAwayError if there is no connection for
+    another reason; neither message has the password.
     """
     try:
         return psycopg.connect(
@@ -88,28 +88,28 @@ def connect(url: str, **options: Any) -> psycopg.Connection:
         raise _no_connection("connection", str(error)) from None
 
 
-def _no_connection(kind: str, reason: str) -> SourceError:
+def _no_connection(kind: str, reason: str) -> PublisherError:
     is_refused = any(sign in reason for sign in _REFUSALS)  # libpq has no error codes while connecting
-    return (SourceError if is_refused else SourceAwayError)(f"no {kind} to PostgreSQL: {reason.strip()}")
+    return (PublisherError if is_refused else PublisherAwayError)(f"no {kind} to PostgreSQL: {reason.strip()}")
 
 
-def broken(error: psycopg.Error) -> SourceAwayError:
-    """Return the SourceAwayError of a broken connection."""
-    return SourceAwayError(f"the connection to PostgreSQL broke: {str(error).strip()}")
+def broken(error: psycopg.Error) -> PublisherAwayError:
+    """Return the PublisherAwayError of a broken connection."""
+    return PublisherAwayError(f"the connection to PostgreSQL broke: {str(error).strip()}")
 
 
 def check_server(connection: psycopg.Connection) -> str:
-    """Return the cluster's system identifier. Raises SourceError if it cannot be replicated."""
+    """Return the cluster's system identifier. Raises PublisherError if it cannot be replicated."""
     version, level = connection.info.server_version, _one(connection, "show wal_level")
     if version < 150_000:
-        raise SourceError(f"PostgreSQL 15 or later is needed, and this is {version // 10_000}")
+        raise PublisherError(f"PostgreSQL 15 or later is needed, and this is {version // 10_000}")
     if level != "logical":
-        raise SourceError(f"wal_level is {level}; set it to logical in postgresql.conf and restart PostgreSQL")
+        raise PublisherError(f"wal_level is {level}; set it to logical in postgresql.conf and restart PostgreSQL")
     return str(_one(connection, "select system_identifier from pg_control_system()"))
 
 
 def ensure_publication(connection: psycopg.Connection, name: str, tables: Sequence[str]) -> None:
-    """Create the publication of `tables` if there is none. Raises SourceError if it lacks one of them."""
+    """Create the publication of `tables` if there is none. Raises PublisherError if it lacks one of them."""
     existing = {
         str(row[0])
         for row in connection.execute(
@@ -118,7 +118,7 @@ def ensure_publication(connection: psycopg.Connection, name: str, tables: Sequen
     }
     missing = sorted(set(tables) - existing)
     if missing:
-        raise SourceError(
+        raise PublisherError(
             f"the database has no table {', '.join(missing)} in schema public. Put a dump into the inbox "
             "data/raw/loan_book and run: make run SELECT=lending"
         )
@@ -130,7 +130,7 @@ def ensure_publication(connection: psycopg.Connection, name: str, tables: Sequen
         for row in connection.execute("select tablename from pg_publication_tables where pubname = %s", (name,))
     }
     if lacking := sorted(set(tables) - published):
-        raise SourceError(
+        raise PublisherError(
             f"publication {name} lacks {', '.join(lacking)}; run: alter publication {name} add table {lacking[0]}"
         )
 
@@ -205,7 +205,7 @@ class Replication:
             f"CREATE_REPLICATION_SLOT \"{slot}\" LOGICAL pgoutput (SNAPSHOT 'export')".encode()
         )
         if result.status != pq.ExecStatus.TUPLES_OK:
-            raise SourceError(f"slot {slot} could not be created: {self._error(result)}")
+            raise PublisherError(f"slot {slot} could not be created: {self._error(result)}")
         lsn, snapshot = result.get_value(0, 1), result.get_value(0, 2)
         assert lsn is not None
         assert snapshot is not None
@@ -214,7 +214,7 @@ class Replication:
     def start(self, slot: str, publication: str, begin: int, binary: bool) -> None:
         """Start to receive, from `begin` or the slot's position, whichever is later.
 
-        Raises SlotTakenError if another consumer reads from it, SourceLostError if its changes are gone.
+        Raises SlotTakenError if another consumer reads from it, ChangesLostError if its changes are gone.
         """
         options = f"proto_version '1', publication_names '\"{publication}\"'" + (", binary 'true'" if binary else "")
         result = self._connection.exec_(
@@ -225,14 +225,14 @@ class Replication:
             if "is active for PID" in message:
                 raise SlotTakenError(f"slot {slot} is read by another consumer: {message}")
             if any(sign in message for sign in ("can no longer", "does not exist", "has been invalidated", "lost")):
-                raise SourceLostError(f"slot {slot} cannot be read from: {message}")
-            raise SourceError(f"the stream did not start: {message}")
+                raise ChangesLostError(f"slot {slot} cannot be read from: {message}")
+            raise PublisherError(f"the stream did not start: {message}")
         self._connection.nonblocking = 1
 
     def receive(self, seconds: float, most: int = 2_000) -> Arrived:
         """Return what has arrived, at most `most` messages; if nothing has, wait up to `seconds`.
 
-        Raises SourceAwayError if the server ends the stream.
+        Raises PublisherAwayError if the server ends the stream.
         """
         get, connection = self._connection.get_copy_data, self._connection
         messages: list[bytes] = []
@@ -248,7 +248,7 @@ class Replication:
             elif length < 0:
                 result = connection.get_result()
                 reason = self._error(result) if result else "no reason given"
-                raise SourceAwayError(f"PostgreSQL ended the stream: {reason}")
+                raise PublisherAwayError(f"PostgreSQL ended the stream: {reason}")
             elif select.select([connection.socket], [], [], seconds if may_wait and not messages else 0)[0]:
                 self._consume()
             else:

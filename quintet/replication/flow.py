@@ -214,7 +214,7 @@ class Flow:
         except psycopg.OperationalError as error:
             raise database.broken(error) from None
         if state is None:
-            raise database.SourceLostError(f"replication slot {self._options.slot} was dropped. {ADVICE}")
+            raise database.ChangesLostError(f"replication slot {self._options.slot} was dropped. {ADVICE}")
         if (None if dump is None else dump.sha256) != self._epoch.dump:
             raise OtherBookError
         metrics.RETAINED.set(state.retained_bytes)

@@ -23,7 +23,7 @@ from quintet.change_log.change import Change, Position
 from quintet.change_log.lake import covered
 from quintet.change_log.log import (
     Epoch,
-    Store,
+    ObjectStore,
     Stretch,
     epoch_name,
     epochs,
@@ -85,13 +85,13 @@ class Options:
 class Stream:
     """The stream of one replication slot. `run` ends when `stop` is set, `catch_up` at the end of the log.
 
-    Both raise SourceError if they cannot continue. report: called with the progress of a snapshot.
+    Both raise PublisherError if they cannot continue. report: called with the progress of a snapshot.
     """
 
     def __init__(
         self,
         url: str,
-        log: Store,
+        log: ObjectStore,
         features: OnlineFeatures,
         options: Options | None = None,
         clock: Callable[[], float] = time.time,
@@ -129,7 +129,7 @@ class Stream:
             try:
                 self._flow(epoch)
                 break
-            except (database.SourceLostError, database.SlotTakenError):
+            except (database.ChangesLostError, database.SlotTakenError):
                 raise
             except ReadAgainError:
                 _LOG.info("the object store answers again: reading the log that was left in PostgreSQL")
@@ -139,7 +139,7 @@ class Stream:
             except UnknownTypeError as error:
                 _LOG.info("requesting values as text from here on", reason=str(error))
                 self._binary = False
-            except (obstore.exceptions.BaseError, database.SourceError, psycopg.OperationalError) as error:
+            except (obstore.exceptions.BaseError, database.PublisherError, psycopg.OperationalError) as error:
                 now, patience = time.monotonic(), self._options.start_seconds
                 away_since = now if away_since is None or now - began > patience else away_since
                 if self._until is not None and now - away_since > patience:
@@ -170,7 +170,7 @@ class Stream:
         while not self.stop.is_set():
             try:
                 return self._epoch(new_snapshot)
-            except (database.SourceAwayError, psycopg.OperationalError, obstore.exceptions.GenericError) as error:
+            except (database.PublisherAwayError, psycopg.OperationalError, obstore.exceptions.GenericError) as error:
                 if time.monotonic() > until or is_refusal(error):
                     raise
                 if not is_logged:
@@ -205,18 +205,18 @@ class Stream:
                     database.drop_slot(connection, slot)
                 return self._snapshot(connection, cluster, dump)
             if last is None:
-                raise database.SourceLostError(f"the object store has lost the log of the features. {ADVICE}")
+                raise database.ChangesLostError(f"the object store has lost the log of the features. {ADVICE}")
             if state is None:
-                raise database.SourceLostError(f"slot {slot} is gone, and with it the commits since then. {ADVICE}")
+                raise database.ChangesLostError(f"slot {slot} is gone, and with it the commits since then. {ADVICE}")
             if state.wal_status == "lost":
-                raise database.SourceLostError(
+                raise database.ChangesLostError(
                     f"PostgreSQL has removed the log that slot {slot} needs (max_slot_wal_keep_size). {ADVICE}"
                 )
             if cluster != last.source or state.confirmed < last.snapshot_end.lsn:
-                raise database.SourceLostError(f"slot {slot} and the change log are of different databases. {ADVICE}")
+                raise database.ChangesLostError(f"slot {slot} and the change log are of different databases. {ADVICE}")
             flushed = self._features.store.fact(FLUSHED)
             if self._features.store.fact(EPOCH) == last.name and flushed and state.confirmed > int(flushed):
-                raise database.SourceLostError(
+                raise database.ChangesLostError(
                     f"slot {slot} is at {database.lsn_text(state.confirmed)}, beyond what this stream acknowledged "
                     f"({database.lsn_text(int(flushed))}): it was moved or recreated. {ADVICE}"
                 )
@@ -227,7 +227,7 @@ class Stream:
         for table in self._options.tables:
             names = {column.name for column in database.relation_of(connection, table).columns}
             if lacking := sorted(set(TABLES.get(table, {})) - names):
-                raise database.SourceError(f"table {table} lacks {', '.join(lacking)}, which the features read")
+                raise database.PublisherError(f"table {table} lacks {', '.join(lacking)}, which the features read")
         mark_snapshot(self._log)
         replication = database.Replication(self._url)
         try:
@@ -266,12 +266,12 @@ class Stream:
             database.await_free(connection, options.slot, options.slot_wait_seconds)
             state = database.slot_state(connection, options.slot)
             if state is None or state.wal_status == "lost":
-                raise database.SourceLostError(f"slot {options.slot} is {'lost' if state else 'gone'}. {ADVICE}")
+                raise database.ChangesLostError(f"slot {options.slot} is {'lost' if state else 'gone'}. {ADVICE}")
             for key in remove_damaged(self._log, epoch.name, Position(state.confirmed)):
                 _LOG.warning("removed an incomplete object, left by a crash of the store", key=key)
             start = min(covered(self._log, epoch), Position(state.confirmed))
             if start < epoch.snapshot_end:
-                raise database.SourceLostError(f"objects of the snapshot of epoch {epoch.name} are gone. {ADVICE}")
+                raise database.ChangesLostError(f"objects of the snapshot of epoch {epoch.name} are gone. {ADVICE}")
             self._tables = {table: read_table_state(self._log, epoch.name, table) for table in options.tables}
             self._features.catch_up(
                 self._log, epoch, lambda count: self._report_count("changes are in the features", count)

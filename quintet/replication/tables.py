@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import obstore
 
 from quintet.change_log.change import Position
-from quintet.change_log.log import Store, write_schema
+from quintet.change_log.log import ObjectStore, write_schema
 from quintet.replication.pgoutput import Column, Relation, is_additive
 
 
@@ -44,7 +44,7 @@ def is_quarantined(state: TableState, at: Position) -> bool:
     return state.quarantined_from is not None and at >= state.quarantined_from
 
 
-def write_table_state(store: Store, state: TableState) -> None:
+def write_table_state(store: ObjectStore, state: TableState) -> None:
     """Write the state, and the columns of its latest version for readers of the log."""
     latest = state.accepted[state.latest]
     write_schema(store, state.table, state.latest, [column._asdict() for column in latest.columns])
@@ -59,7 +59,7 @@ def write_table_state(store: Store, state: TableState) -> None:
     obstore.put(store, _key(state.epoch, state.table), json.dumps(fields).encode(), use_multipart=False)
 
 
-def read_table_state(store: Store, epoch: str, table: str) -> TableState:
+def read_table_state(store: ObjectStore, epoch: str, table: str) -> TableState:
     """Read the state that `write_table_state` wrote."""
     fields = json.loads(bytes(obstore.get(store, _key(epoch, table)).bytes()))
     accepted = {

@@ -30,7 +30,7 @@ import psycopg
 from quintet.embedded.postgres import running_url
 from quintet.settings import Settings, SettingsError, load_settings
 from quintet.state.keys import create_key, revoke_key
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 PATH = "/v1/lending/decisions"
 
@@ -394,7 +394,7 @@ def _key(settings: Settings) -> Iterator[str]:
     if settings.admin_key is not None:
         yield settings.admin_key.get_secret_value()
         return
-    store = Store(settings.online)
+    store = StateStore(settings.online)
     key, text = create_key(store, "CRM simulator", ["lending:decide"], dt.datetime.now(dt.UTC), os.urandom)
     try:
         yield text

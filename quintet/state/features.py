@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 FILE = "features.sqlite"
 
@@ -56,7 +56,7 @@ class FeatureStore:
     """The file in `folder`, created on first use."""
 
     def __init__(self, folder: Path) -> None:
-        self._store = Store(folder, FILE, {"features": (_SCHEMA,)}, synchronous="normal")
+        self._store = StateStore(folder, FILE, {"features": (_SCHEMA,)}, synchronous="normal")
 
     @property
     def path(self) -> Path:

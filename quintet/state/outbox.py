@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 WAITING, SENT, GIVEN_UP = "waiting", "sent", "given up"
 
@@ -57,7 +57,7 @@ def enqueue(
     )
 
 
-def claim(store: Store, channel: str, now: dt.datetime) -> Message | None:
+def claim(store: StateStore, channel: str, now: dt.datetime) -> Message | None:
     """Claim the message to send now; None if none is waiting or the next attempt is not due."""
     head = "select * from outbox where channel = ? and state = 'waiting' order by message_id limit 1"
     row = store.read().execute(head, (channel,)).fetchone()
@@ -75,7 +75,7 @@ def claim(store: Store, channel: str, now: dt.datetime) -> Message | None:
     return Message(**{**vars(message), "attempts": message.attempts + 1})
 
 
-def mark_sent(store: Store, message: Message, now: dt.datetime) -> None:
+def mark_sent(store: StateStore, message: Message, now: dt.datetime) -> None:
     """Record that the channel accepted the message."""
     with store.write() as connection:
         connection.execute(
@@ -85,7 +85,7 @@ def mark_sent(store: Store, message: Message, now: dt.datetime) -> None:
 
 
 def mark_failed(
-    store: Store,
+    store: StateStore,
     message: Message,
     now: dt.datetime,
     error: str,
@@ -106,13 +106,13 @@ def mark_failed(
         )
 
 
-def last_messages(store: Store, limit: int) -> list[Message]:
+def last_messages(store: StateStore, limit: int) -> list[Message]:
     """Return the last messages, the latest first."""
     rows = store.read().execute("select * from outbox order by message_id desc limit ?", (limit,))
     return [_message(row) for row in rows]
 
 
-def oldest_waiting(store: Store) -> dt.datetime | None:
+def oldest_waiting(store: StateStore) -> dt.datetime | None:
     """Return when the oldest waiting message was written; None if none is waiting."""
     (created_at,) = store.read().execute("select min(created_at) from outbox where state = 'waiting'").fetchone()
     return dt.datetime.fromisoformat(created_at) if created_at else None

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 
-from quintet.state.store import FILE, Store
+from quintet.state.store import FILE, StateStore
 from quintet.warehouse.database import transaction
 from quintet.warehouse.sql import quote_identifier
 
@@ -70,7 +70,7 @@ def ingest_recorded(connection: duckdb.DuckDBPyConnection, table: RecordedTable,
     """
     ((last,),) = connection.execute(f"select coalesce(max({table.key}), 0) from {table.table}").fetchall()
     if (folder / table.file).exists():
-        with closing(Store(folder, table.file)) as store, transaction(connection):
+        with closing(StateStore(folder, table.file)) as store, transaction(connection):
             for rows in _rows_after(store, table, last):
                 connection.register("recorded", rows)
                 connection.execute(f"insert into {table.table} by name select {_typed(table)} from recorded")
@@ -79,7 +79,7 @@ def ingest_recorded(connection: duckdb.DuckDBPyConnection, table: RecordedTable,
     return int(count)
 
 
-def _rows_after(store: Store, table: RecordedTable, last: int) -> Iterable[pd.DataFrame]:
+def _rows_after(store: StateStore, table: RecordedTable, last: int) -> Iterable[pd.DataFrame]:
     source = table.source or table.name
     if not store.read().execute("select 1 from sqlite_schema where name = ?", (source,)).fetchone():
         return ()

@@ -6,12 +6,12 @@ import datetime as dt
 from collections.abc import Callable
 
 from quintet.state.keys import ENVIRONMENT_KEY_ID, Key, digest, environment_key, key_of_id
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 LASTS = dt.timedelta(hours=12)
 
 
-def open_session(store: Store, key: Key, now: dt.datetime, random_bytes: Callable[[int], bytes]) -> str:
+def open_session(store: StateStore, key: Key, now: dt.datetime, random_bytes: Callable[[int], bytes]) -> str:
     """Open a session of a key and return the cookie's text. Removes expired sessions."""
     text = random_bytes(32).hex()
     with store.write() as connection:
@@ -23,7 +23,7 @@ def open_session(store: Store, key: Key, now: dt.datetime, random_bytes: Callabl
     return text
 
 
-def key_of_session(store: Store, text: str, now: dt.datetime, *, has_admin_key: bool) -> Key | None:
+def key_of_session(store: StateStore, text: str, now: dt.datetime, *, has_admin_key: bool) -> Key | None:
     """Return the key behind a cookie; None if the session is unknown or expired, or its key is revoked.
 
     has_admin_key: whether the settings have an admin key now; without one its sessions are over.
@@ -42,7 +42,7 @@ def key_of_session(store: Store, text: str, now: dt.datetime, *, has_admin_key: 
     return key_of_id(store, row["key_id"])
 
 
-def close_session(store: Store, text: str) -> None:
+def close_session(store: StateStore, text: str) -> None:
     """End a session; an unknown one is no error."""
     with store.write() as connection:
         connection.execute("delete from sessions where session_sha256 = ?", (digest(text),))

@@ -60,7 +60,7 @@ _CORE_MIGRATIONS = (
 _VERSIONS = "create table if not exists migrations (owner text primary key, applied integer not null) strict"
 
 
-class Store:
+class StateStore:
     """The state store in `folder`, created on first use. Each thread has its own connection; `close` closes them all.
 
     migrations: by owner, the scripts that create and change its tables, each applied once and in order. The default

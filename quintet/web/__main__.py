@@ -15,7 +15,7 @@ import uvicorn
 from quintet.plan import files_digest
 from quintet.settings import SettingsError, load_settings
 from quintet.state.keys import create_first_key
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from quintet.web.app import create_app
 
 _PROJECT = Path(__file__).parents[2]
@@ -34,7 +34,9 @@ def main() -> int:
     sys.setswitchinterval(_SWITCH_SECONDS)
     print(f"Quintet on http://127.0.0.1:{settings.port} (pages), /docs (API); stop with Ctrl-C")
     first = (
-        None if settings.admin_key else create_first_key(Store(settings.online), dt.datetime.now(dt.UTC), os.urandom)
+        None
+        if settings.admin_key
+        else create_first_key(StateStore(settings.online), dt.datetime.now(dt.UTC), os.urandom)
     )
     if first:
         print(f"first admin key, shown this once: {first[1]}", flush=True)

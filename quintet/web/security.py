@@ -16,7 +16,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from quintet.state.keys import Key, recognise
 from quintet.state.sessions import key_of_session
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from quintet.web.problems import DECLARED, ProblemError
 
 COOKIE = "quintet_session"
@@ -55,7 +55,7 @@ class Allowance:
 class Gate:
     """Recognises the key of a request. `clock` returns the time in UTC; `admin_key` is from the settings, if any."""
 
-    store: Store
+    store: StateStore
     admin_key: str | None
     clock: Callable[[], dt.datetime]
     requests: Allowance
@@ -100,7 +100,9 @@ def _address(request: Request) -> str:
     return f"sign-in {request.client.host if request.client else ''}"
 
 
-def build_gate(store: Store, admin_key: str | None, clock: Callable[[], dt.datetime], requests_per_minute: int) -> Gate:
+def build_gate(
+    store: StateStore, admin_key: str | None, clock: Callable[[], dt.datetime], requests_per_minute: int
+) -> Gate:
     """Return a gate that keeps its counts in this process."""
     limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
     return Gate(store, admin_key, clock, Allowance(requests_per_minute, clock), limiter)

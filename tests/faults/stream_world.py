@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 
 from quintet.change_log.change import Change, Position
-from quintet.change_log.log import Store, epochs, open_store
+from quintet.change_log.log import ObjectStore, epochs, open_store
 from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.lending.feature_registry import features
@@ -71,7 +71,7 @@ class World:
         self.postgres.stop()
 
     @property
-    def log(self) -> Store:
+    def log(self) -> ObjectStore:
         return open_store(self.objects.url)
 
     def features(self) -> OnlineFeatures:

@@ -21,7 +21,7 @@ from obstore.store import MemoryStore
 
 from quintet.change_log.change import Change
 from quintet.change_log.lake import compact, expire
-from quintet.change_log.log import Store, epochs, open_store, stretches
+from quintet.change_log.log import ObjectStore, epochs, open_store, stretches
 from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.lending.feature_registry import features
@@ -29,11 +29,11 @@ from quintet.lending.online import OnlineFeatures
 from quintet.lending.tables import catch_up_with_log, client_features, training_rows
 from quintet.replication import metrics
 from quintet.replication.database import (
+    ChangesLostError,
+    PublisherAwayError,
+    PublisherError,
     Replication,
     SlotTakenError,
-    SourceAwayError,
-    SourceError,
-    SourceLostError,
     lsn_of,
 )
 from quintet.replication.run import Options, Stream
@@ -90,7 +90,7 @@ def online(tmp_path: Path) -> Iterator[OnlineFeatures]:
 
 @contextmanager
 def _running(
-    url: str, log: Store, online: OnlineFeatures, clock: Callable[[], float] = time.time, **arguments: Any
+    url: str, log: ObjectStore, online: OnlineFeatures, clock: Callable[[], float] = time.time, **arguments: Any
 ) -> Iterator[Stream]:
     """Run a stream in a thread, yield once it receives, and raise the error that ended it, if any."""
     stream, errors = Stream(url, log, online, _OPTIONS, clock), []
@@ -128,7 +128,7 @@ def _await_applied(url: str, online: OnlineFeatures) -> None:
     wait_until(lambda: int(online.store.fact("flushed") or 0) >= end)
 
 
-def _changes(log: Store) -> list[Change]:
+def _changes(log: ObjectStore) -> list[Change]:
     return logged_changes(log, epochs(log)[-1])
 
 
@@ -256,7 +256,7 @@ def test_a_column_that_is_dropped_or_retyped_quarantines_the_table_until_a_new_s
 
 def test_a_database_that_does_not_answer_is_reported_after_a_wait(online: OnlineFeatures) -> None:
     stream = Stream("postgresql://u:secret@127.0.0.1:9/d", MemoryStore(), online, Options(start_seconds=0.5))
-    with pytest.raises(SourceAwayError, match="no connection to PostgreSQL") as raised:
+    with pytest.raises(PublisherAwayError, match="no connection to PostgreSQL") as raised:
         stream.run()
     assert "secret" not in str(raised.value)
 
@@ -319,7 +319,7 @@ def test_a_lost_slot_ends_the_stream_until_a_new_snapshot(url: str, online: Onli
     _ask(url, "insert into loan (id, client_id) values (900000, 1)")
     if loss == "recreated":
         _ask(url, "select pg_create_logical_replication_slot('quintet', 'pgoutput')::text")
-    with pytest.raises(SourceLostError, match="--new-snapshot"), _running(url, log, online):
+    with pytest.raises(ChangesLostError, match="--new-snapshot"), _running(url, log, online):
         pass
     with _running(url, log, online, new_snapshot=True):
         wait_until(lambda: online.store.row("loan", "900000") is not None)
@@ -346,7 +346,7 @@ def test_a_slot_of_the_same_name_of_another_stream_is_not_touched(url: str, onli
 def test_wrong_credentials_are_reported_without_the_password(url: str, online: OnlineFeatures) -> None:
     wrong = url.replace("quintet:", "quintet:secret", 1)
     with (
-        pytest.raises(SourceError, match="password authentication failed") as raised,
+        pytest.raises(PublisherError, match="password authentication failed") as raised,
         _running(wrong, MemoryStore(), online),
     ):
         pass
@@ -355,7 +355,7 @@ def test_wrong_credentials_are_reported_without_the_password(url: str, online: O
 
 def test_a_database_without_the_tables_is_reported(server: EmbeddedPostgres, online: OnlineFeatures) -> None:
     with (
-        pytest.raises(SourceError, match="has no table loan, payment, user"),
+        pytest.raises(PublisherError, match="has no table loan, payment, user"),
         _running(server.url, MemoryStore(), online),
     ):
         pass
@@ -377,8 +377,10 @@ def test_a_file_of_features_that_was_removed_is_rebuilt_from_the_log(
 def test_an_interrupted_snapshot_is_repeated(url: str, online: OnlineFeatures, monkeypatch: pytest.MonkeyPatch) -> None:
     log = MemoryStore()
     with monkeypatch.context() as patch:
-        patch.setattr("quintet.replication.run.write_epoch", lambda *_: (_ for _ in ()).throw(SourceError("cut short")))
-        with pytest.raises(SourceError, match="cut short"), _running(url, log, online):
+        patch.setattr(
+            "quintet.replication.run.write_epoch", lambda *_: (_ for _ in ()).throw(PublisherError("cut short"))
+        )
+        with pytest.raises(PublisherError, match="cut short"), _running(url, log, online):
             pass
     _ask(url, "delete from payment where id = (select min(id) from payment)")
     with _running(url, log, online):
@@ -414,6 +416,6 @@ def test_the_stream_continues_and_features_are_rebuilt_after_the_log_was_compact
 
 def test_a_table_without_a_column_that_features_read_is_reported(url: str, online: OnlineFeatures) -> None:
     _ask(url, "alter table payment drop column interest")
-    with pytest.raises(SourceError, match="payment lacks interest"), _running(url, MemoryStore(), online):
+    with pytest.raises(PublisherError, match="payment lacks interest"), _running(url, MemoryStore(), online):
         pass
     assert _ask(url, "select count(*) from pg_replication_slots") == 0

@@ -27,7 +27,7 @@ from quintet.embedded.processes import free_port
 from quintet.lending.inbox import INBOX
 from quintet.settings import load_settings
 from quintet.state.keys import create_key
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from resources.event_log import open_instance
 from tests.conftest import Quintet
 from tests.waiting import LONG_SECONDS, wait_until
@@ -108,7 +108,7 @@ def test_it_builds_once_shows_what_runs_and_stops_all_on_ctrl_c(
 
 def test_the_first_key_is_in_the_table_even_after_other_keys(tmp_path: Path) -> None:
     settings = load_settings({"QUINTET_HOME": str(tmp_path)})
-    store = Store(settings.online)
+    store = StateStore(settings.online)
     create_key(store, "CRM simulator", ["lending:decide"], dt.datetime.now(dt.UTC), os.urandom)
     store.close()
     key = first_key(settings)

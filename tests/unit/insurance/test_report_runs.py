@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from quintet.insurance.report_runs import ReportRun, last_report_runs, record_report_run
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 RUN = ReportRun(
     report="premium",
@@ -21,13 +21,13 @@ RUN = ReportRun(
 )
 
 
-def test_a_run_is_read_back_as_it_was(store: Store) -> None:
+def test_a_run_is_read_back_as_it_was(store: StateStore) -> None:
     record_report_run(store, RUN)
 
     assert last_report_runs(store, 10) == [replace(RUN, run_id=1)]
 
 
-def test_the_latest_runs_come_first(store: Store) -> None:
+def test_the_latest_runs_come_first(store: StateStore) -> None:
     for rows in range(5):
         record_report_run(store, replace(RUN, rows=rows))
 

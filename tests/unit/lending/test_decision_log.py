@@ -12,7 +12,7 @@ import pytest
 
 from quintet.lending.decision_log import FILE, MIGRATIONS, RECORDED, DecisionLog
 from quintet.state.recorded import create_recorded, ingest_recorded
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from tests.lending.models import RECORD
 from tests.waiting import LONG_SECONDS
 
@@ -91,7 +91,7 @@ def test_decisions_are_found_by_time_and_number(log: DecisionLog) -> None:
 def test_decisions_of_an_earlier_release_keep_the_reason_why_they_were_degraded(tmp_path: Path) -> None:
     row = asdict(RECORD) | {"degraded_reason": "the stream was late"}
     columns = ", ".join(row).replace("degraded_reason", "shortfall")
-    with closing(Store(tmp_path, FILE, {"decisions": MIGRATIONS[:1]})) as former, former.write() as connection:
+    with closing(StateStore(tmp_path, FILE, {"decisions": MIGRATIONS[:1]})) as former, former.write() as connection:
         connection.execute(
             f"insert into decisions ({columns}) values ({', '.join('?' * len(row))})", tuple(row.values())
         )

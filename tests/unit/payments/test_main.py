@@ -11,7 +11,7 @@ import pytest
 from quintet.ingest.inbox import list_inbox
 from quintet.payments.__main__ import SendError, main, minutes_of, send_minutes
 from quintet.state.keys import list_keys, recognise
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 ANCHOR = dt.date(2024, 1, 1)
 
@@ -112,7 +112,7 @@ def test_on_its_own_machine_it_needs_no_key(
     for _ in range(2):  # it stores the key that it has created
         assert main(["--file", str(path)]) == 2
         assert "start it with make serve" in capsys.readouterr().err
-    store = Store(tmp_path / "home" / "online")
+    store = StateStore(tmp_path / "home" / "online")
     kept = tmp_path / "home" / "online" / "send.key"
     (key,) = list_keys(store)
     assert key.scopes == {"payments:write"}

@@ -11,7 +11,7 @@ import pytest
 
 from quintet.payments import store as payment_store
 from quintet.payments.store import INCIDENT_FIELDS, MIGRATIONS, mark_notified
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 NOW = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 _FIELDS = {
@@ -33,17 +33,17 @@ def test_the_fields_are_all_there() -> None:
 
 
 def test_notifications_of_an_earlier_release_are_kept(tmp_path: Path) -> None:
-    with closing(Store(tmp_path, migrations={"payments": MIGRATIONS[:1]})) as former, former.write() as connection:
+    with closing(StateStore(tmp_path, migrations={"payments": MIGRATIONS[:1]})) as former, former.write() as connection:
         insert(connection, told_at=NOW.isoformat(), told_state="firing", told_times=2)
 
-    with closing(Store(tmp_path, migrations={"payments": MIGRATIONS})) as store:
+    with closing(StateStore(tmp_path, migrations={"payments": MIGRATIONS})) as store:
         (incident,) = payment_store.incidents(store)
     assert (incident.notified_at, incident.notified_state, incident.notified_times) == (NOW, "firing", 2)
 
 
 def test_a_store_that_is_migrated_twice_stays_as_it_is(tmp_path: Path) -> None:
     for _ in range(2):
-        with closing(Store(tmp_path, migrations={"payments": MIGRATIONS})) as store, store.write() as connection:
+        with closing(StateStore(tmp_path, migrations={"payments": MIGRATIONS})) as store, store.write() as connection:
             connection.execute("delete from payment_incidents")
             insert(connection)
             mark_notified(connection, "one", "firing", NOW)
@@ -52,7 +52,7 @@ def test_a_store_that_is_migrated_twice_stays_as_it_is(tmp_path: Path) -> None:
 
 
 def test_without_the_migration_the_column_is_missing(tmp_path: Path) -> None:
-    with closing(Store(tmp_path, migrations={"payments": MIGRATIONS[:1]})) as former, former.write() as connection:
+    with closing(StateStore(tmp_path, migrations={"payments": MIGRATIONS[:1]})) as former, former.write() as connection:
         insert(connection)
         with pytest.raises(sqlite3.OperationalError, match="notified"):
             mark_notified(connection, "one", "firing", NOW)

@@ -22,7 +22,7 @@ import pytest
 from quintet.ingest.raw_tables import prepare
 from quintet.postgres_extract import extract as extracting
 from quintet.postgres_extract.extract import Extraction, extract
-from quintet.postgres_extract.postgres import SourceError, activity
+from quintet.postgres_extract.postgres import ExtractError, activity
 from quintet.warehouse.database import open_warehouse
 from tests.unit.postgres_extract.shop import DATASETS
 
@@ -198,7 +198,7 @@ def test_a_changed_table_is_a_clear_error_and_the_tables_stay(shop: Shop, what: 
     before = shop.raw()
     shop.sql("insert into people values ('c', now(), '3', 1)", statement)
 
-    with pytest.raises(SourceError) as raised:
+    with pytest.raises(ExtractError) as raised:
         shop.take()
     assert words in str(raised.value)
     assert shop.raw() == before
@@ -228,7 +228,7 @@ def test_a_database_that_is_down_is_a_clear_error_without_the_password(shop: Sho
     shop.take()
     shop.url = "postgresql://quintet:very-secret@127.0.0.1:1/nothing"
 
-    with pytest.raises(SourceError, match=r"cannot be reached.*QUINTET_POSTGRES_URL") as raised:
+    with pytest.raises(ExtractError, match=r"cannot be reached.*QUINTET_POSTGRES_URL") as raised:
         shop.take()
     assert "very-secret" not in str(raised.value)
     assert len(shop.raw()) == 2

@@ -17,7 +17,7 @@ from quintet.promotions.store import (
     sign_ups_after,
     was_judged,
 )
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -27,7 +27,7 @@ def judgement(user_id: str) -> JudgementRecord:
     return JudgementRecord(user_id, AT, "app", sign_up, [{"promo_code": "A"}], 0.5, "review", ["R_2"], None, 1, "m")
 
 
-def test_sign_ups_are_returned_in_order_as_received(store: Store):
+def test_sign_ups_are_returned_in_order_as_received(store: StateStore):
     with store.write() as connection:
         for user_id in ("b", "a"):
             insert_judgement(connection, judgement(user_id))
@@ -39,7 +39,7 @@ def test_sign_ups_are_returned_in_order_as_received(store: Store):
     assert not was_judged(store, "c")
 
 
-def test_uncommitted_judgements_are_not_stored(store: Store):
+def test_uncommitted_judgements_are_not_stored(store: StateStore):
     def break_off() -> None:
         with store.write() as connection:
             insert_judgement(connection, judgement("a"))
@@ -51,7 +51,7 @@ def test_uncommitted_judgements_are_not_stored(store: Store):
     assert sign_ups_after(store, 0) == []
 
 
-def test_the_last_label_of_a_user_is_used(store: Store):
+def test_the_last_label_of_a_user_is_used(store: StateStore):
     assert last_label(store) == 0
     record_label(store, Label("u", True, AT, "Ana"))
     record_label(store, Label("u", False, AT, "Bob", "was a family"))

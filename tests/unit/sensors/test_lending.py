@@ -12,7 +12,7 @@ import pytest
 
 from quintet.change_log.change import Position
 from quintet.change_log.lake import compact
-from quintet.change_log.log import Epoch, Store, Stretch, open_store, write_epoch, write_stretch
+from quintet.change_log.log import Epoch, ObjectStore, Stretch, open_store, write_epoch, write_stretch
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
 from resources.inboxes import Inboxes
@@ -29,7 +29,7 @@ def settings(tmp_path: Path) -> Settings:
     return load_settings({"QUINTET_HOME": str(tmp_path), "QUINTET_OBJECT_STORE_URL": f"file://{tmp_path}/log"})
 
 
-def _write(settings: Settings, first: int, last: int) -> Store:
+def _write(settings: Settings, first: int, last: int) -> ObjectStore:
     assert settings.object_store_url is not None
     log = open_store(settings.object_store_url.get_secret_value())
     write_epoch(log, _EPOCH)

@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 from quintet.state.keys import create_key, environment_key, revoke_key
 from quintet.state.sessions import LASTS, close_session, key_of_session, open_session
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 Random = Callable[[int], bytes]
 
 
-def test_a_session_returns_its_key_until_it_expires(store: Store, random_bytes: Random) -> None:
+def test_a_session_returns_its_key_until_it_expires(store: StateStore, random_bytes: Random) -> None:
     key, _ = create_key(store, "Ana", ["insurance:read"], AT, random_bytes)
     text = open_session(store, key, AT, random_bytes)
 
@@ -22,7 +22,7 @@ def test_a_session_returns_its_key_until_it_expires(store: Store, random_bytes: 
     assert key_of_session(store, text, AT + LASTS, has_admin_key=False) is None
 
 
-def test_a_closed_session_is_over(store: Store, random_bytes: Random) -> None:
+def test_a_closed_session_is_over(store: StateStore, random_bytes: Random) -> None:
     key, _ = create_key(store, "Ana", ["insurance:read"], AT, random_bytes)
     text = open_session(store, key, AT, random_bytes)
 
@@ -32,7 +32,7 @@ def test_a_closed_session_is_over(store: Store, random_bytes: Random) -> None:
     assert key_of_session(store, text, AT, has_admin_key=False) is None
 
 
-def test_revoking_a_key_ends_its_sessions(store: Store, random_bytes: Random) -> None:
+def test_revoking_a_key_ends_its_sessions(store: StateStore, random_bytes: Random) -> None:
     key, _ = create_key(store, "Ana", ["insurance:read"], AT, random_bytes)
     text = open_session(store, key, AT, random_bytes)
 
@@ -41,21 +41,21 @@ def test_revoking_a_key_ends_its_sessions(store: Store, random_bytes: Random) ->
     assert key_of_session(store, text, AT, has_admin_key=False) is None
 
 
-def test_a_session_of_the_settings_key_needs_that_setting(store: Store, random_bytes: Random) -> None:
+def test_a_session_of_the_settings_key_needs_that_setting(store: StateStore, random_bytes: Random) -> None:
     text = open_session(store, environment_key(), AT, random_bytes)
 
     assert key_of_session(store, text, AT, has_admin_key=True) == environment_key()
     assert key_of_session(store, text, AT, has_admin_key=False) is None
 
 
-def test_the_store_does_not_contain_a_cookies_text(store: Store, random_bytes: Random) -> None:
+def test_the_store_does_not_contain_a_cookies_text(store: StateStore, random_bytes: Random) -> None:
     text = open_session(store, environment_key(), AT, random_bytes)
     store.read().execute("pragma wal_checkpoint(truncate)")
 
     assert text.encode() not in store.path.read_bytes()
 
 
-def test_opening_a_session_removes_expired_ones(store: Store, random_bytes: Random) -> None:
+def test_opening_a_session_removes_expired_ones(store: StateStore, random_bytes: Random) -> None:
     open_session(store, environment_key(), AT, random_bytes)
     open_session(store, environment_key(), AT + LASTS, random_bytes)
 
