@@ -201,8 +201,8 @@ def test_a_refused_model_leaves_the_active_one_and_its_card(
     if not has_attachment:  # as of an earlier release
         next(world.models.folder.glob("*.attachment.json")).unlink()
     monkeypatch.setattr(model_training, "is_clearly_better", lambda *_: True)
-    fewer = people().is_abuser.copy()
-    fewer.iloc[::3] = None
+    fewer = people().is_abuser.astype("boolean")
+    fewer.iloc[::3] = pd.NA
     world.put(people().users, people().usages, fewer)
 
     assert world.train() == active
@@ -219,8 +219,8 @@ def test_a_model_that_a_person_rolled_back_stays_back_and_the_card_follows(world
     world.put(*people())
     first = world.train()
     card = world.frame("from ml.abuse_model_figures")
-    fewer = people().is_abuser.copy()
-    fewer.iloc[::3] = None
+    fewer = people().is_abuser.astype("boolean")
+    fewer.iloc[::3] = pd.NA
     world.put(people().users, people().usages, fewer)
     second = world.train()
     assert second != first
