@@ -26,7 +26,8 @@ from quintet.conversions.countries import canonicalise
 from quintet.conversions.fit import fit
 from quintet.conversions.match import match
 from quintet.conversions.matching_model import MatchingModel
-from quintet.samples.conversions import BrokerWorld, ConversionsWorld, sample_of
+from quintet.samples.conversions import BrokerWorld, sample_of
+from quintet.samples.conversions_site import ConversionsWorld
 
 USUALLY = "20 minutes"
 

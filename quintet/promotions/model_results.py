@@ -187,7 +187,7 @@ def _figures_of_active(
 ) -> dict[str, pd.DataFrame]:
     """Return the tables `_OF_LABELS` of the active model: as measured when it was trained, not those of a refused one.
 
-    Nothing, so that the tables stay, for a model of an earlier release that the tables describe already.
+    For a model of an earlier release, which the tables describe already, they stay.
     """
     training, version = trained.choice.training, trained.model.version
     if training is not None and training.model.version == version:
@@ -201,8 +201,15 @@ def _figures_of_active(
         return {name: pd.DataFrame(columns) for name, columns in json.loads(text).items()}
     found = model_of_snapshot(connection)
     if found is not None and found[0].version == version:
-        return {}
+        return {"ml.abuse_model_figures": connection.execute(_FORMER_FIGURES).df()}
     return {name: pd.DataFrame(columns=MODEL_TABLES[name].names) for name in _OF_LABELS}
+
+
+_FORMER_FIGURES = """
+    select * replace (case scores_of when 'in_force' then 'active' else scores_of end as scores_of)
+    from ml.abuse_model_figures
+"""
+"""The figures in the table, which an earlier release labels otherwise."""
 
 
 def _measured(
@@ -239,7 +246,7 @@ def _figure_rows(
     policy: Policy,
 ) -> Iterator[dict[str, object]]:
     """Yield the figures of the active model, and of those it was compared with."""
-    compared = {"in_force": (rows, is_abuser, active)}
+    compared = {"active": (rows, is_abuser, active)}
     if training is not None:
         compared |= {
             "scorecard": (training.rows, training.is_abuser, training.card),

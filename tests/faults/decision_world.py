@@ -15,7 +15,8 @@ from quintet.lending.active import FOLDER
 from quintet.lending.decision_log import DecisionLog
 from quintet.lending.scoring import ScoringModel
 from quintet.ml.model_registry import ModelRegistry
-from quintet.samples.crm import Crm, Plan, Tally
+from quintet.samples.crm import Crm, Plan
+from quintet.samples.crm_tally import Tally
 from tests.faults.stream_world import PROJECT, TODAY, World
 from tests.lending.models import boosted, scorecard
 from tests.waiting import LONG_SECONDS, wait_until

@@ -23,7 +23,7 @@ from quintet.ingest.load import load_files
 from quintet.ingest.raw_tables import prepare
 from quintet.ingest.records import read_records
 from quintet.warehouse.database import open_warehouse
-from quintet.warehouse.digest import table_digest
+from tests.digest import table_digest
 
 NOW = dt.datetime(2024, 6, 1, 12)
 

@@ -39,8 +39,8 @@ def test_the_first_model_is_activated_and_the_other_kind_runs_in_shadow(
     assert challenger is not None
     assert current.version == _trained(run).model.version
     assert {current.version, challenger.version} == {model.version for model in _trained(run).models.values()}
-    in_force = active_model(kept)
-    assert in_force == _trained(run).model
+    active = active_model(kept)
+    assert active == _trained(run).model
     assert state_of(kept).set_index("version")["state"].to_dict() == {
         current.version: "active",
         challenger.version: "in shadow",

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from quintet.conversions.countries import canonicalise
-from quintet.samples.conversions import BrokerWorld, ConversionsWorld, country_weights, sample_of
+from quintet.samples.conversions import BrokerWorld, sample_of
+from quintet.samples.conversions_site import ConversionsWorld, country_weights
 from quintet.samples.countries import ISO2, SPELLINGS
 from quintet.samples.sample import Sample
 
