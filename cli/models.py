@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable, Mapping
 
 import duckdb
 import pandas as pd
@@ -28,25 +29,25 @@ def main(action: str, business: str | None, *arguments: str | None) -> int:
     """Run one command; return 0, or 2 if it failed."""
     try:
         settings = load_settings()
-        if action == "list":
-            _list(settings, business)
+        if business is None:
+            _list(settings, MODELS)
+        elif action == "list":
+            _list(settings, {business: _spec(business)})
         else:
-            spec = _spec(business)
-            _COMMANDS[action](settings, str(business), spec, *arguments)
+            _COMMANDS[action](settings, business, _spec(business), *arguments)
     except (CommandError, RegistryError, SettingsError, NoSnapshotError, OSError, ValueError) as fault:
         print(fault, file=sys.stderr)
         return 2
     return 0
 
 
-def _spec(business: str | None) -> ModelSpec:
+def _spec(business: str) -> ModelSpec:
     if business not in MODELS:
         raise CommandError(f"{business} has no model; there are {', '.join(MODELS)}")
     return MODELS[business]
 
 
-def _list(settings: Settings, business: str | None) -> None:
-    chosen = MODELS if business is None else {business: _spec(business)}
+def _list(settings: Settings, chosen: Mapping[str, ModelSpec]) -> None:
     table = Table("business", "model", "state", "trained (UTC)", "trained on", "promotion gate", "why trained")
     for name, spec in chosen.items():
         for row in states(spec.registry(settings.models), spec.trained_on).to_dict("records"):
@@ -115,4 +116,9 @@ def _check(registry: ModelRegistry, spec: ModelSpec, version: str) -> None:
         raise CommandError(f"{version} cannot be used: {error}") from None
 
 
-_COMMANDS = {"activate": _activate, "rollback": _roll_back, "challenge": _challenge, "compare": _compare}
+_COMMANDS: Mapping[str, Callable[..., None]] = {
+    "activate": _activate,
+    "rollback": _roll_back,
+    "challenge": _challenge,
+    "compare": _compare,
+}

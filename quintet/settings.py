@@ -327,7 +327,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     faults = [_unknown(name, list(fields)) for name in sorted(given) if name not in fields]
     values = {fields[name]: value for name, value in given.items() if name in fields}
     try:
-        settings = Settings(**values)  # type: ignore[arg-type]  # text is what validation is for
+        settings = Settings(**values)
     except ValidationError as error:
         wrong = dict.fromkeys(str(detail["loc"][0]) for detail in error.errors())
         raise SettingsError("\n".join([*(_fault(field, values.get(field)) for field in wrong), *faults])) from None

@@ -259,7 +259,7 @@ def _compile(report: Report) -> bytes:
             (root / f"chart{number}.svg").write_text(svg, encoding="utf-8")
         (root / "report.json").write_text(json.dumps(data, allow_nan=False), encoding="utf-8")
         (root / "report.typ").write_bytes(TEMPLATE.read_bytes())
-        content: bytes = typst.compile(
+        compiled: bytes = typst.compile(
             str(root / "report.typ"),
             root=str(root),
             font_paths=[],
@@ -267,7 +267,7 @@ def _compile(report: Report) -> bytes:
             format="pdf",
             timestamp=int(published.timestamp()),
         )
-    return content
+    return compiled
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def compare_models(settings: Settings, one: str, other: str) -> pd.DataFrame:
     models = [read_model(text) for text in (one, other)]
     scores = [model.scores(gather(accounts, model.population).columns) for model in models]
     decided = [np.asarray(read_policy().decisions(each)) for each in scores]
-    rows: list[tuple[str, object, object]] = [
+    rows: list[tuple[object, ...]] = [
         ("accounts", *(len(each) for each in scores)),
         *(
             (f"decision {decision}", *(int((each == decision).sum()) for each in decided))

@@ -190,10 +190,10 @@ def _figures_of_active(
     For a model of an earlier release, which the tables describe already, they stay.
     """
     training, version = trained.choice.training, trained.model.version
-    if training is not None and training.model.version == version:
+    if training is not None and trained.verdict.passes:
         frames = _measured(training, label, score, matrix, policy)
-        text = {name: frame.astype(object).where(frame.notna(), None).to_dict("list") for name, frame in frames.items()}
-        registry.attach(version, json.dumps(text, default=float))
+        card = {name: frame.astype(object).where(frame.notna(), None).to_dict("list") for name, frame in frames.items()}
+        registry.attach(version, json.dumps(card, default=float))
         return frames
     if trained.model.kind == SCORECARD:  # it was not trained, so every label is unseen
         return _measured(None, label, score, matrix, policy)
