@@ -89,7 +89,8 @@ def test_a_run_that_fails_leaves_the_matches_as_they_were(
 def test_every_row_of_either_side_has_a_match_or_one_known_reason(world: World, model: MatchingModel) -> None:
     conversions, rows = world
     stranger = rows.head(1).assign(broker_row_id="two-1", partner="two")
-    nowhere = rows.head(1).assign(broker_row_id="one-none", ip_iso2=None)
+    long_after = rows["broker_at"].max() + pd.Timedelta(days=30)  # where no conversion of any country is a candidate
+    nowhere = rows.head(1).assign(broker_row_id="one-none", ip_iso2=None, broker_at=long_after)
     connection = open_world(conversions, pd.concat([rows, stranger, nowhere]))
     match(connection, DATA, model)
     write_reasons(connection, DATA, model)

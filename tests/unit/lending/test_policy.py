@@ -160,7 +160,10 @@ def test_two_sentences_for_one_code_are_refused() -> None:
     ("text", "said"),
     [
         ("", "line 1: version must be a text in quotes"),
-        ('version = "1"\nscore = 3\n', r"line 2: the section \[score\] is missing"),
+        (
+            'version = "1"\nscore = 3\n[no_history]' + TEXT.split("[no_history]")[1],
+            r"line 2: the section \[score\] is missing",
+        ),
         (
             TEXT.split("[[rule]]")[0].replace("version =", "rule = 3\nversion =", 1),
             r"begins with \[\[rule\]\]",
@@ -173,7 +176,7 @@ def test_a_section_of_another_kind_is_reported(text: str, said: str) -> None:
 
 
 def test_a_misspelt_name_is_reported_and_not_the_name_that_it_lacks() -> None:
-    text = TEXT.replace("approve_below", "aprove_below", 1)
+    text = TEXT.replace("\napprove_below", "\naprove_below", 1)
     with pytest.raises(PolicyError, match="has no aprove_below"):
         Policy.from_text(text)
 

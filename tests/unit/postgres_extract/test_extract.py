@@ -241,10 +241,6 @@ _PROGRAM = """
     from quintet.warehouse.database import open_warehouse
     from tests.unit.postgres_extract.shop import DATASETS
 
-
-def has_changes(done: Extraction) -> bool:
-    return bool(done.new or done.changed or done.deleted)
-
     url, home = sys.argv[1], Path(sys.argv[2])
     print("ready", flush=True)
     with open_warehouse(home / "warehouse.duckdb", memory_limit="1GB", threads=2, lock_wait_seconds=60) as opened:
