@@ -161,7 +161,7 @@ def test_two_sentences_for_one_code_are_refused() -> None:
     [
         ("", "line 1: version must be a text in quotes"),
         (
-            'version = "1"\nscore = 3\n[no_history]' + TEXT.split("[no_history]")[1],
+            'version = "1"\nscore = 3\n[no_history]\n' + TEXT.split("\n[no_history]\n")[1],
             r"line 2: the section \[score\] is missing",
         ),
         (
