@@ -27,7 +27,7 @@ from resources.dbt import Dbt, prepare_manifest
 from resources.inboxes import Inboxes
 from resources.notifier import Notifier
 from resources.paths import Paths
-from resources.postgres_extract import Source
+from resources.postgres_extract import PostgresExtract
 from resources.warehouse import Warehouse
 from resources.warm_dbt import CALL_DBT
 from sensors.failures import build_failure_sensor, build_publishing_sensor
@@ -50,7 +50,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         "inboxes": Inboxes(
             raw=str(settings.raw), settle_seconds=settings.settle_seconds, limits=asdict(settings.inbox_limits)
         ),
-        "source": Source(
+        "postgres_extract": PostgresExtract(
             url=settings.postgres_url.get_secret_value() if settings.postgres_url else "",
             landing=str(settings.home / "landing"),
         ),

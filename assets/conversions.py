@@ -6,7 +6,8 @@ from typing import Any
 import dagster as dg
 
 from assets.build import rebuilding
-from assets.tables import row_counts, table_specs
+from assets.tables import Retraining, row_counts, table_specs
+from quintet.conversions.domain import MATCHING_MODEL
 from quintet.conversions.frames import COUNTED, COUNTS
 from resources.clock import Clock
 from resources.paths import Paths
@@ -60,12 +61,6 @@ def country_names(warehouse: Warehouse) -> dg.MaterializeResult:
     )
 
 
-class Retraining(dg.Config):
-    """Configuration of matching. retrain: train a new model in any case."""
-
-    retrain: bool = False
-
-
 _MATCHING = table_specs(
     "conversions",
     _MATCHING_TABLES,
@@ -88,9 +83,8 @@ def matching(
 ) -> Iterator[dg.MaterializeResult]:
     """Match the days that have changed; train a model first where there is none, or where `retrain` is set."""
     from quintet.conversions.matching_run import MATCH_TABLES, REPORT_TABLES, run_matching
-    from quintet.ml.model_registry import ModelRegistry
 
-    registry = ModelRegistry(paths.models / "conversions")
+    registry = MATCHING_MODEL.registry(paths.models)
     with warehouse.get_connection() as connection:
         outcome = run_matching(
             connection,

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from assets.facts import DAILY, OWNERS
-from assets.tables import results, row_counts, table_specs
+from assets.tables import Retraining, results, row_counts, table_specs
 from quintet.change_log.lake import compact, expire, read_manifest
 from quintet.change_log.place import last_day, latest_log
 from quintet.code_version import code_version
@@ -17,8 +17,8 @@ from quintet.lending.inbox import INBOX
 from quintet.lending.tables import (
     CLIENT_FEATURES,
     TRAINING_SET,
+    catch_up_with_log,
     client_features,
-    replay,
     training_rows,
     write_client_features,
     write_training_set,
@@ -165,7 +165,7 @@ def lending_log(
             "days written": ", ".join(done.days),
         },
     )
-    settled = replay(paths.lending, log, epoch, features(), context.log.info)
+    settled = catch_up_with_log(paths.lending, log, epoch, features(), context.log.info)
     yield dg.MaterializeResult(APPLICATIONS, metadata={"applications settled": settled.total()})
 
 
@@ -221,6 +221,7 @@ def lending_training_set(warehouse: Warehouse, paths: Paths) -> Iterator[dg.Mate
 )
 def lending_model(
     context: dg.AssetExecutionContext,
+    config: Retraining,
     warehouse: Warehouse,
     clock: Clock,
     paths: Paths,
@@ -233,7 +234,11 @@ def lending_model(
 
     with warehouse.get_connection() as connection:
         promotion = write_model_results(
-            connection, registry_of(paths.models), read_policy(settings.lending_policy), clock.now()
+            connection,
+            registry_of(paths.models),
+            read_policy(settings.lending_policy),
+            clock.now(),
+            retrain=config.retrain,
         )
         rows = row_counts(connection, MODEL_TABLES)
     version = promotion.model.version if promotion.model is not None else "none"

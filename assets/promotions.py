@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.tables import results, row_counts, table_specs
+from assets.tables import Retraining, results, row_counts, table_specs
 from resources.clock import Clock
 from resources.paths import Paths
 from resources.warehouse import POOL, Warehouse
 
 _ACCOUNTS = ["intermediate/int_promo_users_current", "intermediate/int_promo_usages"]
 _MODULES = ["quintet.promotions.result_tables"]
+_TRAINING = ["quintet.promotions.model_results"]
 _KINDS = ("python", "scikitlearn", "duckdb")
 _MODEL_TABLES = {
     "ml.abuse_model": "The active model of promo-code abuse, with its policy.",
@@ -30,29 +31,29 @@ _SCORE_TABLES = {
 
 
 @dg.multi_asset(
-    specs=table_specs("promotions", _MODEL_TABLES, [*_ACCOUNTS, "ops/abuse_labels"], _MODULES, _KINDS),
+    specs=table_specs("promotions", _MODEL_TABLES, [*_ACCOUNTS, "ops/abuse_labels"], _TRAINING, _KINDS),
     name="abuse_model",
     pool=POOL,
 )
 def abuse_model(
-    context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock, paths: Paths
+    context: dg.AssetExecutionContext, config: Retraining, warehouse: Warehouse, clock: Clock, paths: Paths
 ) -> Iterator[dg.MaterializeResult]:
-    """Train on the labels; activate the new model unless it is clearly worse than the active one."""
+    """Train on the labels; activate the new model if it passes the promotion gate."""
+    from quintet.promotions.model_results import train_model
     from quintet.promotions.models import registry_of
     from quintet.promotions.policy import read_policy
-    from quintet.promotions.result_tables import MODEL_TABLES, train_model
+    from quintet.promotions.result_tables import MODEL_TABLES
 
     with warehouse.get_connection() as connection:
         registry = registry_of(paths.models)
-        trained = train_model(connection, registry, read_policy(), clock.now())
+        trained = train_model(connection, registry, read_policy(), clock.now(), retrain=config.retrain)
         rows = row_counts(connection, MODEL_TABLES)
-    choice = trained.choice
-    context.log.info(f"active abuse model: {choice.model.version}; {choice.why}")
+    context.log.info(f"active abuse model: {trained.model.version}; {trained.verdict.why}")
     yield from results(
         rows,
         {
-            "model": choice.model.version,
-            "why": choice.why,
+            "model": trained.model.version,
+            "why": trained.verdict.why,
             "sha256": trained.saved.sha256,
             "folder": dg.MetadataValue.path(str(registry.folder)),
         },

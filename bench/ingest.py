@@ -29,7 +29,8 @@ from quintet.ingest.batches import loaded_batches, mark_modelled
 from quintet.ingest.inbox import list_inbox
 from quintet.ingest.load import load_files
 from quintet.ingest.raw_tables import prepare
-from quintet.samples.conversions import BrokerWorld, ClicksWorld, sample_of
+from quintet.samples.conversions import BrokerWorld, sample_of
+from quintet.samples.conversions_site import ConversionsWorld
 from quintet.samples.write import write_inboxes
 from quintet.warehouse.database import open_warehouse
 from quintet.warehouse.publish import publish
@@ -186,9 +187,9 @@ def measure_models(work: Path, size: Size) -> list[Line]:
     """Time a batch of 1% new rows beside the full build, and publishing beside the copy of a file."""
     raw, warehouse = work / "models", work / "modelled" / "warehouse.duckdb"  # the parsed project has this name in it
     warehouse.parent.mkdir()
-    write_inboxes([sample_of(ClicksWorld(clicks=size.conversions), [BrokerWorld()], seed=7)], raw)
+    write_inboxes([sample_of(ConversionsWorld(conversions=size.conversions), [BrokerWorld()], seed=7)], raw)
     later = work / "later"
-    small = ClicksWorld(clicks=size.conversions // 100, first_day=dt.date(2024, 6, 1))
+    small = ConversionsWorld(conversions=size.conversions // 100, first_day=dt.date(2024, 6, 1))
     write_inboxes([sample_of(small, [BrokerWorld(partner="later")], seed=8)], later)
     source_gb = sum(path.stat().st_size for path in raw.rglob("*.csv")) / 1e9
     with closing(WarmDbt(_DBT_PROJECT, warehouse_variables(_DBT_PROJECT, warehouse, _MEMORY_LIMIT, 2))):
@@ -284,7 +285,7 @@ def main(arguments: Sequence[str]) -> int:
         home = work / "home"
         if given.quick:
             _copy_of_home(given.home, home)
-        write_inboxes([sample_of(ClicksWorld(clicks=size.rows), [], seed=7)], work / "generated")
+        write_inboxes([sample_of(ConversionsWorld(conversions=size.rows), [], seed=7)], work / "generated")
         (file,) = (work / "generated" / "conversions").glob("*.csv")
         lines = measure_loading(work, file, size)
         if not given.quick:

@@ -22,7 +22,8 @@ from cli import guard
 from cli.daemon_lock import is_daemon_alive
 from cli.dead_runs import release_dead_runs
 from definitions import build_defs
-from quintet.plan import TRAINING_STEPS, Plan
+from quintet.domains import MODELS
+from quintet.plan import Plan
 from quintet.settings import Settings
 from resources.event_log import open_instance
 from resources.run_marks import STARTED_BY, hold_mark, marks_folder, release_mark
@@ -66,7 +67,7 @@ def load_assets(settings: Settings, plan: Plan, select: str | None) -> PlannedAs
         *(dg.AssetKey(path) for path in plan.also),
     }
     groups = {spec.key: spec.group_name for spec in specs}
-    selected = changes_selection(groups, begun).resolve(graph) if begun else set()
+    selected = changes_selection(groups, begun).required_multi_asset_neighbors().resolve(graph) if begun else set()
     return PlannedAssets(job, specs, sorted(selected & asked), plan.inboxes, len(stale))
 
 
@@ -75,10 +76,10 @@ def materialise(
 ) -> bool:
     """Build the assets and return whether all of them succeeded. Where a domain fails, publish the others.
 
-    train: the domain whose models to retrain even if the active ones could be used. accept_losses: publish also what
-    has lost tables, rows or files.
+    train: the domain whose model to retrain even if the active one could be used. accept_losses: publish also what has
+    lost tables, rows or files.
     """
-    config: dict[str, dict[str, bool]] = {TRAINING_STEPS[train]: {"retrain": True}} if train else {}
+    config: dict[str, dict[str, bool]] = {MODELS[train].step: {"retrain": True}} if train else {}
     with open_instance() as instance:
         for name, version in assets.inboxes.items():
             instance.report_runless_asset_event(inbox_event(name, version))

@@ -23,7 +23,7 @@ from cli.home import PROJECT
 from cli.loading import loading
 from cli.supervisor import step_back
 from quintet.change_log.place import latest_log
-from quintet.domains import DATASETS, DOMAIN_NAMES, DOMAINS, open_state_store
+from quintet.domains import DATASETS, DOMAIN_NAMES, DOMAINS, MODELS, open_state_store
 from quintet.lending.feature_registry import features
 from quintet.lending.inbox import INBOX, Listed, compare_dumps, dumps_of
 from quintet.lending.tables import is_behind
@@ -37,7 +37,7 @@ from quintet.summary import render
 from quintet.warehouse.built import forget_built
 from quintet.warehouse.database import open_warehouse
 from quintet.warehouse.origin import origin_of, put_aside
-from quintet.warehouse.snapshot import NoSnapshotError
+from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 from resources.run_marks import clear_unfinished, is_unfinished, note_unfinished
 from resources.warm_dbt import WarmDbt, warehouse_variables
 
@@ -50,11 +50,14 @@ def run(
 ) -> int:
     """Run and return the exit status: 0 only if everything requested was built.
 
-    select: the domain to build. train: the domain whose models to retrain. is_brief: print progress but no summary.
+    select: the domain to build. train: the domain whose model to retrain. is_brief: print progress but no summary.
     accept_losses: publish also what has lost tables, rows or files against the snapshot before.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # piped output shows progress at once
+    if train not in (None, *MODELS):
+        print(f"{train} has no model to train; there are {', '.join(MODELS)}", file=sys.stderr)
+        return _USAGE
     select = train or select
     if select not in (None, *DOMAIN_NAMES):
         print(f"no business is called {select}; there are {', '.join(DOMAIN_NAMES)}", file=sys.stderr)
@@ -91,11 +94,12 @@ def run(
 def _plan(settings: Settings, code: str, select: str | None, train: str | None) -> Plan:
     """Return what to do in a domain, or in all."""
     if train:
-        return Plan({}, is_full=True, reason=f"retraining the models of {train}")
+        return Plan({}, is_full=True, reason=f"retraining the model of {train}")
     datasets = [dataset for dataset in DATASETS.values() if select in (None, dataset.domain)]
     if not datasets:
         return Plan({}, is_full=True, reason=f"{select} follows its change log")
     also = _changes_without_a_file(settings) if select in (None, "promotions") else {}
+    also |= changes_of_models(settings, select)
     dumps = compare_dumps(dumps_of(settings), settings.serving) if select is None else None
     if dumps is not None:
         also |= _changes_of_the_loan_book(settings, dumps)
@@ -145,6 +149,19 @@ def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
     store.close()
     if known is not None and given > known:
         changes["ops", "abuse_labels"] = f"{given - known} new labels of users"
+    return changes
+
+
+def changes_of_models(settings: Settings, select: str | None) -> dict[tuple[str, str], str]:
+    """Return the assets to rebuild because a person activated another version of their model, with the reason."""
+    changes = {}
+    try:
+        with open_snapshot(current_snapshot(settings.serving)) as snapshot:
+            for domain, model in MODELS.items():
+                if select in (None, domain) and (reason := model.rebuild_reason(settings.models, snapshot)):
+                    changes[model.asset] = f"{domain}: {reason}"
+    except NoSnapshotError:
+        return {}
     return changes
 
 

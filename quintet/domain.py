@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import duckdb
 
 from quintet.ingest.contract import Dataset
+from quintet.ml.life_cycle import ModelSpec
 from quintet.settings import Settings
 from quintet.state.recorded import RecordedTable
 from quintet.state.store import StateStore
@@ -66,6 +67,7 @@ class Domain:
     has_rows: whether a snapshot has rows from `other_inboxes` or a database.
     scopes: the scopes of keys, each with a description of what it allows.
     migrations: the scripts of its tables in the state store. recorded: the tables that a run ingests.
+    model: the model that it trains.
     web: the modules with its routes and pages; each has `ROUTERS`, and `FIRST_ROUTERS` for the busiest routes.
     service: the module whose `build_service(context: ServiceContext)` returns its `DomainService`; "" for none.
     replication: the module whose `REPLICATED` declares its replicated tables; "" for none.
@@ -85,6 +87,7 @@ class Domain:
     scopes: Mapping[str, str] = field(default_factory=dict)
     migrations: Sequence[str] = ()
     recorded: Sequence[RecordedTable] = ()
+    model: ModelSpec | None = None
     web: Sequence[str] = ()
     service: str = ""
     replication: str = ""

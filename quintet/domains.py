@@ -9,6 +9,7 @@ from quintet.domain import Domain
 from quintet.ingest.contract import Dataset
 from quintet.insurance.domain import INSURANCE
 from quintet.lending.domain import LENDING
+from quintet.ml.life_cycle import ModelSpec
 from quintet.payments.domain import PAYMENTS
 from quintet.promotions.domain import PROMOTIONS
 from quintet.state.recorded import RecordedTable
@@ -25,6 +26,11 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
 
 RECORDED: tuple[RecordedTable, ...] = tuple(table for domain in DOMAINS for table in domain.recorded)
 """The tables that the service writes and a run ingests."""
+
+MODELS: Mapping[str, ModelSpec] = MappingProxyType(
+    {domain.name: domain.model for domain in DOMAINS if domain.model is not None}
+)
+"""The models that are trained, by domain."""
 
 SCOPES: Mapping[str, str] = MappingProxyType(
     {

@@ -7,7 +7,6 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 import duckdb
 
@@ -28,9 +27,6 @@ _SHAPING = (
 """The files that shape the tables and reports, besides the `quintet` modules that the assets import."""
 
 _CHECKED = "checked_code.json"
-
-TRAINING_STEPS: Mapping[str, str] = MappingProxyType({"conversions": "matching"})
-"""By domain, the step that trains its models and has the option `retrain`."""
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationError
 
 from quintet.limits import DEFAULT_LIMITS, Limits
 from quintet.setting_fields import MOST_DEFAULT_THREADS, Folder, default_threads, iso_date, memory_size, setting
@@ -25,10 +24,10 @@ class SettingsError(ValueError):
     """A setting is wrong; the text names the variable, its value and the fix."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The settings of one process, read once at its start. Paths are absolute; see `load_settings`."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     raw: Folder = setting(
         Path("data/raw"), "Folder of the inboxes, one folder in it for each dataset.", "a folder, or a path to be one"
@@ -260,18 +259,6 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read arguments only: `load_settings` reads the environment, and also reports unknown names."""
-        return (init_settings,)
-
     @property
     def inbox_limits(self) -> Limits:
         """The limits on a file of an inbox."""
@@ -350,7 +337,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     faults = [_unknown(name, list(fields)) for name in sorted(given) if name not in fields]
     values = {fields[name]: value for name, value in given.items() if name in fields}
     try:
-        settings = Settings(**values)  # type: ignore[arg-type]  # text is what validation is for
+        settings = Settings(**values)
     except ValidationError as error:
         wrong = dict.fromkeys(str(detail["loc"][0]) for detail in error.errors())
         raise SettingsError("\n".join([*(_fault(field, values.get(field)) for field in wrong), *faults])) from None

@@ -12,7 +12,7 @@ from quintet.postgres_extract.extract import Extraction, extract
 from quintet.postgres_extract.postgres import activity
 
 
-class Source(ConfigurableResource):
+class PostgresExtract(ConfigurableResource):
     """The PostgreSQL at `url`; an empty url means no database and nothing to extract.
 
     landing: folder for intermediate files between the database and the warehouse.

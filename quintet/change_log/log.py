@@ -169,15 +169,6 @@ def covered_until(found: Iterable[Stretch], start: Position) -> Position:
     return start
 
 
-def read_changes(
-    store: ObjectStore, epoch: Epoch, after: Position | None = None
-) -> Iterator[tuple[list[Change], Position]]:
-    """Yield the changes of an epoch from `after` on, each once and in order, in lists with the end of each."""
-    found = stretches(store, epoch.name)
-    for stretch, begin in covering(found, after or epoch.start):
-        yield [change for change in read_stretch(store, stretch) if change.position >= begin], stretch.end
-
-
 def write_epoch(store: ObjectStore, epoch: Epoch) -> None:
     """Record that the snapshot of an epoch is complete."""
     fields = {

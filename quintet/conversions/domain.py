@@ -3,12 +3,23 @@
 from quintet.conversions.contract import DATASETS
 from quintet.conversions.headline import headline
 from quintet.domain import DataCheck, Domain
+from quintet.ml.life_cycle import ModelSpec
+
+MATCHING_MODEL = ModelSpec(
+    folder="conversions",
+    trained_on="conversions",
+    module="quintet.conversions.model_comparison",
+    step="matching",
+    asset=("matching", "matches"),
+    built_with="select version from ml.matching_model where trained_at is not null",
+)
 
 CONVERSIONS = Domain(
     name="conversions",
     datasets=DATASETS,
     headline=headline,
     scopes={"conversions:read": "conversions figures and pages"},
+    model=MATCHING_MODEL,
     web=("quintet.web.routes.conversions", "quintet.web.pages.conversions"),
     assets=("assets.conversions", "assets.conversions_reports"),
     samples="quintet.samples.conversions",

@@ -59,7 +59,8 @@ def read_values(texts: pd.DataFrame, expressions: Mapping[str, str]) -> pd.DataF
     read = {}
     for name, values in columns.items():
         kind = {"i": "Int64", "f": "Float64"}.get(values.dtype.kind, "str")
-        read[name] = pd.Series(np.ma.getdata(values), index=texts.index, dtype=kind).mask(np.ma.getmaskarray(values))
+        missing = np.ma.getmaskarray(np.ma.asarray(values))
+        read[name] = pd.Series(np.ma.getdata(values), index=texts.index, dtype=kind).mask(missing)
     return pd.DataFrame(read, index=texts.index)
 
 

@@ -119,13 +119,15 @@ def _quarantine_with_text(connection: duckdb.DuckDBPyConnection, examined: Exami
         if first == last:
             continue
         here = rows[first:last].tolist()
-        reasons = connection.execute(
+        found_reasons = connection.execute(
             "select reason from broken where batch_id = ? and reason is not null and source_row between ? and ? "
             "order by source_row",
             [examined.batch_id, here[0], here[-1]],
-        ).fetchnumpy()["reason"]
+        ).fetchall()
         texts = {record.row: record.text for record in records}
-        append_to_quarantine(connection, examined.batch_id, here, reasons.tolist(), [texts[row] for row in here])
+        append_to_quarantine(
+            connection, examined.batch_id, here, [reason for (reason,) in found_reasons], [texts[row] for row in here]
+        )
         found += len(here)
     if found != len(rows):
         raise RuntimeError(

@@ -415,8 +415,8 @@ def _write_notes(workbook: openpyxl.Workbook, report: PremiumReport) -> None:
     if report.short_years.empty:
         sheet.append([("The data covers all twelve months of every year.", "text", _PLAIN)])
         return
-    headings = (("Year", "identifier"), ("Months covered", "count"), ("Why it is not complete", "text"))
-    sheet.append([(text, kind, _HEADING) for text, kind in headings])
+    of_years = (("Year", "identifier"), ("Months covered", "count"), ("Why it is not complete", "text"))
+    sheet.append([(text, kind, _HEADING) for text, kind in of_years])
     for year, months, reason in records_of(report.short_years, SHORT_YEAR):
         sheet.append([(year, "identifier", _BODY), (months, "count", _BODY), (INCOMPLETE[reason], "text", _BODY)])
     sheet.append(

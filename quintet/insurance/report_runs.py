@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import pandas as pd
-
 from quintet.state.recorded import RecordedTable
 from quintet.state.store import StateStore
 
@@ -103,8 +101,3 @@ def last_report_runs(store: StateStore, limit: int) -> list[ReportRun]:
         )
         for row in rows
     ]
-
-
-def report_runs_frame(store: StateStore) -> pd.DataFrame:
-    """Return all runs in order, one row each with the columns of the store; times as text, UTC."""
-    return pd.read_sql_query("select * from report_runs order by run_id", store.read())

@@ -43,7 +43,7 @@ class Reproduced:
     differences: tuple[str, ...]
 
 
-class NotReplayableError(ValueError):
+class NotReproducibleError(ValueError):
     """The log lacks what is needed to reproduce a decision; the message says what."""
 
 
@@ -82,7 +82,7 @@ def decided(
         features_version=known.features_version,
         applied_lsn=known.applied_lsn,
         score_reasons=_ENCODE(scored.reasons) if scored else None,
-        shortfall=known.degraded_reason,
+        degraded_reason=known.degraded_reason,
         challenger=_ENCODE(in_shadow(challenger.model, known.figures, policy)) if challenger else None,
         waited_ms=waited_ms,
         latency_ms=latency_ms,
@@ -109,12 +109,12 @@ def in_shadow(model: ScoringModel, figures: Figures, policy: Policy) -> dict[str
 def reproduce(record: DecisionRecord, policy_text: str | None, model_text: str | None) -> Reproduced:
     """Reproduce a decision from its record and the texts of the policy and the model that made it.
 
-    A score of an external endpoint is read from the record. Raises NotReplayableError if a text is missing.
+    A score of an external endpoint is read from the record. Raises NotReproducibleError if a text is missing.
     """
     if policy_text is None:
-        raise NotReplayableError(f"the log lacks the text of policy {record.policy_version}")
+        raise NotReproducibleError(f"the log lacks the text of policy {record.policy_version}")
     if record.model_sha256 is not None and model_text is None:
-        raise NotReplayableError(f"the log lacks the text of model {record.model_version}")
+        raise NotReproducibleError(f"the log lacks the text of model {record.model_version}")
     figures = json.loads(record.figures)
     policy = Policy.from_text(policy_text, known_names() | figures.keys())  # a feature may no longer exist
     scored_by = None
@@ -124,7 +124,7 @@ def reproduce(record: DecisionRecord, policy_text: str | None, model_text: str |
             scored = ScoringModel.from_json(model_text).score(figures)
         scored_by = ScoredBy(scored, record.model_version, record.model_sha256)
     outcome = policy.decide(figures, scored_by.scored if scored_by else None)
-    known = Known(figures, record.features_version, record.applied_lsn, scored_by, record.shortfall)
+    known = Known(figures, record.features_version, record.applied_lsn, scored_by, record.degraded_reason)
     application = json.loads(record.application)
     says_why = "degraded_reason" in json.loads(record.answer)  # records of earlier versions do not
     answer = _answer(application, record.decision_id, outcome, scored_by, policy, known, record.decided_at, says_why)

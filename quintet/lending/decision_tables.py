@@ -89,7 +89,7 @@ def drift(before: pd.DataFrame, within: pd.DataFrame) -> pd.DataFrame:
 
 
 def _figures(rows: pd.DataFrame) -> pd.DataFrame:
-    complete = rows[rows["shortfall"].isna() | rows["score"].notna()]
+    complete = rows[rows["degraded_reason"].isna() | rows["score"].notna()]
     return pd.DataFrame([json.loads(text) for text in complete["figures"]]).assign(score=complete["score"].to_numpy())
 
 

@@ -4,6 +4,7 @@ from quintet.domain import DataCheck, Domain
 from quintet.lending.decision_log import RECORDED
 from quintet.lending.headline import has_clients, headline
 from quintet.lending.inbox import INBOX
+from quintet.ml.life_cycle import ModelSpec
 
 LENDING = Domain(
     name="lending",
@@ -12,6 +13,14 @@ LENDING = Domain(
     headline=headline,
     scopes={"lending:read": "features and figures of lending", "lending:decide": "request loan decisions"},
     recorded=RECORDED,
+    model=ModelSpec(
+        folder="lending_scoring",
+        trained_on="ended loans",
+        module="quintet.lending.model_comparison",
+        step="lending_model",
+        asset=("ml", "lending_models"),
+        built_with="select model_version from ml.lending_model_training where model_version is not null",
+    ),
     web=(
         "quintet.web.routes.lending",
         "quintet.web.pages.lending",

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import httpx
 
+from quintet.http_client import async_http_client
 from quintet.lending.active import Serving
 from quintet.lending.scoring import REASONS, Scored
 
@@ -110,7 +111,7 @@ class Remote:
     ) -> None:
         headers = {"authorization": f"Bearer {key}"} if key else {}
         self._url, self._seconds = url, seconds
-        self._client = httpx.AsyncClient(headers=headers, transport=transport)
+        self._client = async_http_client(headers=headers, transport=transport)
         self.breaker = breaker or Breaker(5, 5.0)
 
     def inputs(self) -> None:

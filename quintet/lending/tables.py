@@ -32,7 +32,7 @@ class OtherFeaturesError(RuntimeError):
     """The stored states are of other features than the requested ones; the message says how to fix it."""
 
 
-def replay(
+def catch_up_with_log(
     folder: Path,
     log: ObjectStore,
     epoch: Epoch,

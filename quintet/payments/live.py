@@ -205,7 +205,7 @@ class MonitorService:
             self._spread(self.monitor.pass_time(now))
             if notify(self._store, self._channels, self._page_url, now):
                 self.outbox_worker.wake()
-                self.say("told", lambda: {"at": now.isoformat(timespec="seconds")})
+                self.say("notified", lambda: {"at": now.isoformat(timespec="seconds")})
         except Exception:  # a full disk or a locked store: the next tick tries again
             _LOG.exception("payments could not close minutes or write notifications; the next tick tries again")
 

@@ -66,8 +66,8 @@ class Item:
 class Verdict:
     """The recommendation for an item, with the point that it is based on.
 
-    is_accepted: False if its minute was settled before. scored_minute: the minute that the verdict is about, None
-    before any is scored. It is earlier than the item's own while that is not complete.
+    is_accepted: False if its minute was settled before. point: of the minute that the verdict is about, None before
+    any is scored; that minute is earlier than the item's own while that is not complete.
     """
 
     item: Item
@@ -76,11 +76,6 @@ class Verdict:
     is_accepted: bool
     point: Point | None
     incident_id: str | None
-
-    @property
-    def scored_minute(self) -> int | None:
-        """The minute of the point."""
-        return self.point.minute if self.point else None
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def notify_batch(
     feed reported for the same time, are left out.
     """
     known = payment_store.incidents(store)
-    ids = {one.incident_id for one in known if one.is_settled or one.told_at}
+    ids = {one.incident_id for one in known if one.is_settled or one.notified_at}
     fresh = [
         incident
         for incident_id, incident in _of_frame(incidents)
@@ -113,7 +113,7 @@ def notify_batch(
 def message(incidents: Sequence[Incident], page_url: str | None, now: dt.datetime) -> dict[str, Any]:
     """Return the message about some incidents as JSON values, for a channel to format.
 
-    title, severity, state (firing while any of them is), page_url, told_at, incidents (at most `MOST_NAMED`: what,
+    title, severity, state (firing while any of them is), page_url, notified_at, incidents (at most `MOST_NAMED`: what,
     since, until, severity, state, reason, incident_id), left_out.
     """
     firing = [incident for incident in incidents if incident.state == FIRING]
@@ -127,7 +127,7 @@ def message(incidents: Sequence[Incident], page_url: str | None, now: dt.datetim
         "severity": worst,
         "state": state,
         "page_url": page_url,
-        "told_at": now.isoformat(timespec="seconds"),
+        "notified_at": now.isoformat(timespec="seconds"),
         "incidents": [
             {
                 "incident_id": incident.incident_id,
@@ -153,7 +153,7 @@ def _write(
     body: Mapping[str, Any],
     now: dt.datetime,
 ) -> None:
-    key = _key(group_id, [(one.incident_id, incident.state, one.told_times) for incident, one in pairs])
+    key = _key(group_id, [(one.incident_id, incident.state, one.notified_times) for incident, one in pairs])
     enqueue(connection, key, channels, body, now)
     for incident, one in pairs:
         payment_store.mark_notified(connection, one.incident_id, incident.state, now)
@@ -162,9 +162,9 @@ def _write(
 
 
 def _last_notification(one: payment_store.StoredIncident) -> Notification | None:
-    if one.told_at is None or one.told_state is None:
+    if one.notified_at is None or one.notified_state is None:
         return None
-    return Notification(one.told_at, one.told_state, one.acknowledged_at)
+    return Notification(one.notified_at, one.notified_state, one.acknowledged_at)
 
 
 def _key(group_id: str, sent: Sequence[tuple[str, str, int]]) -> str:
@@ -200,7 +200,7 @@ def _of_frame(incidents: pd.DataFrame) -> list[tuple[str, Incident]]:
 
 def _is_same(incident: Incident, one: payment_store.StoredIncident) -> bool:
     """Return whether the live feed reported the same series at the same time."""
-    if one.told_at is None or one.fields["series"] != incident.series:
+    if one.notified_at is None or one.fields["series"] != incident.series:
         return False
     ended, other_ended = incident.ended_minute, one.fields["ended_minute"]
     return (other_ended is None or other_ended > incident.started_minute) and (

@@ -88,6 +88,11 @@ MIGRATIONS = (
         comment text not null
     ) strict;
     """,
+    """
+    alter table payment_incidents rename column told_at to notified_at;
+    alter table payment_incidents rename column told_state to notified_state;
+    alter table payment_incidents rename column told_times to notified_times;
+    """,
 )
 """The scripts that create the tables below in the state store."""
 
@@ -126,9 +131,9 @@ class StoredIncident:
     first_seen_at: dt.datetime
     acknowledged_at: dt.datetime | None
     acknowledged_by: str | None
-    told_at: dt.datetime | None
-    told_state: str | None
-    told_times: int
+    notified_at: dt.datetime | None
+    notified_state: str | None
+    notified_times: int
     is_settled: bool
 
 
@@ -283,7 +288,8 @@ def incident(store: StateStore, incident_id: str) -> StoredIncident | None:
 def mark_notified(connection: sqlite3.Connection, incident_id: str, state: str, now: dt.datetime) -> None:
     """Record that the team was notified of an incident in this state."""
     connection.execute(
-        "update payment_incidents set told_at = ?, told_state = ?, told_times = told_times + 1 where incident_id = ?",
+        "update payment_incidents set notified_at = ?, notified_state = ?, notified_times = notified_times + 1 "
+        "where incident_id = ?",
         (at_text(now), state, incident_id),
     )
 
@@ -356,8 +362,8 @@ def _incident(row: sqlite3.Row) -> StoredIncident:
         first_seen_at=dt.datetime.fromisoformat(row["first_seen_at"]),
         acknowledged_at=moment("acknowledged_at"),
         acknowledged_by=row["acknowledged_by"],
-        told_at=moment("told_at"),
-        told_state=row["told_state"],
-        told_times=row["told_times"],
+        notified_at=moment("notified_at"),
+        notified_state=row["notified_state"],
+        notified_times=row["notified_times"],
         is_settled=bool(row["is_settled"]),
     )

@@ -20,7 +20,7 @@ from quintet.ingest.batches import Outcome
 from quintet.ingest.contract import Dataset
 from quintet.ingest.inbox import list_inbox
 from quintet.ingest.load import load_files
-from quintet.postgres_extract.postgres import ExtractError, SourceTable, one_snapshot
+from quintet.postgres_extract.postgres import ExtractedTable, ExtractError, one_snapshot
 from quintet.warehouse.database import transaction
 
 MOST_KEYS_ASKED = 50_000
@@ -58,11 +58,6 @@ class Extraction:
     deleted: int
     rows: int
     rejected: int
-
-    @property
-    def has_changes(self) -> bool:
-        """Whether the database differs from its known state."""
-        return bool(self.new or self.changed or self.deleted)
 
 
 def extract(
@@ -123,7 +118,7 @@ def _was_read_before(connection: duckdb.DuckDBPyConnection, datasets: Sequence[D
     return bool(found)
 
 
-def _require_known_columns(connection: duckdb.DuckDBPyConnection, table: SourceTable) -> None:
+def _require_known_columns(connection: duckdb.DuckDBPyConnection, table: ExtractedTable) -> None:
     """Raise ExtractError if a column that was read before is gone or has another type."""
     name = table.dataset.name
     known = connection.execute("select column_name, type from ops.source_columns where dataset = ?", [name]).fetchall()
@@ -165,7 +160,7 @@ def _land(
     return outcome
 
 
-def _remember(connection: duckdb.DuckDBPyConnection, table: SourceTable, now: dt.datetime) -> None:
+def _remember(connection: duckdb.DuckDBPyConnection, table: ExtractedTable, now: dt.datetime) -> None:
     """Record the state of the database from the table `compared`, and its columns."""
     name = table.dataset.name
     columns = pa.table({"column_name": list(table.columns), "type": list(table.columns.values())})

@@ -38,7 +38,7 @@ class ExtractError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class SourceTable:
+class ExtractedTable:
     """A table of the database: its dataset, and its columns of the contract with their types."""
 
     dataset: Dataset
@@ -105,7 +105,7 @@ class Snapshot:
         )
         return bool(found.num_rows)
 
-    def table(self, dataset: Dataset) -> SourceTable:
+    def table(self, dataset: Dataset) -> ExtractedTable:
         """Return the table with the name of the dataset. Raises ExtractError if it or a required column is missing."""
         found = self._rows(
             "select column_name::text as name, data_type::text as type from information_schema.columns "
@@ -122,9 +122,9 @@ class Snapshot:
                 f"the table {dataset.name} of the database has no column {', '.join(missing)}, which is required; "
                 f"it has {', '.join(sorted(types))}. The last good tables stay"
             )
-        return SourceTable(dataset, {name: types[name] for name in dataset.columns if name in types})
+        return ExtractedTable(dataset, {name: types[name] for name in dataset.columns if name in types})
 
-    def fingerprints(self, table: SourceTable) -> pa.Table:
+    def fingerprints(self, table: ExtractedTable) -> pa.Table:
         """Return `FINGERPRINT` of every key; rows that share a key are hashed together, in any order."""
         texts = ", ".join(f"{quote_identifier(name)}::text" for name in table.columns)
         key = ", ".join(f"{quote_identifier(name)}::text" for name in table.dataset.key)
@@ -135,7 +135,7 @@ class Snapshot:
             "group by key_hash, key order by key_hash"
         ).cast(FINGERPRINT)
 
-    def rows(self, table: SourceTable, key_hashes: Sequence[str], most_asked: int) -> pa.Table:
+    def rows(self, table: ExtractedTable, key_hashes: Sequence[str], most_asked: int) -> pa.Table:
         """Return the rows with these keys as text, in a stable order.
 
         most_asked: for more keys than this, the whole table is read and filtered here.

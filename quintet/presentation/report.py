@@ -189,12 +189,7 @@ class Report:
 
 def pdf(report: Report) -> bytes:
     """Return the report as PDF; the same report always compiles to the same bytes."""
-    return _compile(report, "pdf")[0]
-
-
-def page_images(report: Report, dots_per_inch: int = 96) -> Sequence[bytes]:
-    """Return the report's pages as PNG, for a preview."""
-    return _compile(report, "png", dots_per_inch)
+    return _compile(report)
 
 
 def write_pdf(report: Report, path: Path) -> Path:
@@ -232,7 +227,7 @@ def _with_stable_ids(svg: str) -> str:
     return _CLIP.sub(lambda found: f"{found[1]}{numbers.setdefault(found[0], len(numbers) + 1)}", svg)
 
 
-def _compile(report: Report, kind: Literal["pdf", "png"], dots_per_inch: int | None = None) -> Sequence[bytes]:
+def _compile(report: Report) -> bytes:
     published = report.published_at.replace(tzinfo=dt.UTC)
     with tempfile.TemporaryDirectory(prefix="report-") as folder:
         root = Path(folder)
@@ -264,16 +259,15 @@ def _compile(report: Report, kind: Literal["pdf", "png"], dots_per_inch: int | N
             (root / f"chart{number}.svg").write_text(svg, encoding="utf-8")
         (root / "report.json").write_text(json.dumps(data, allow_nan=False), encoding="utf-8")
         (root / "report.typ").write_bytes(TEMPLATE.read_bytes())
-        pages: bytes | list[bytes] = typst.compile(
+        compiled: bytes = typst.compile(
             str(root / "report.typ"),
             root=str(root),
             font_paths=[],
             ignore_system_fonts=True,
-            format=kind,
-            ppi=dots_per_inch,
+            format="pdf",
             timestamp=int(published.timestamp()),
         )
-    return pages if isinstance(pages, list) else [pages]
+    return compiled
 
 
 @dataclass(frozen=True)

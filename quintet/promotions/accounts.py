@@ -156,13 +156,8 @@ def accounts_of(users: pd.DataFrame | pa.Table, usages: pd.DataFrame | pa.Table 
     return _assembled(fields, numbers, *of_row, _floats(uses["used_at_s"]), _floats(uses["uses"]))
 
 
-def account_of(sign_up: SignUp, usages: Iterable[Usage] = ()) -> Accounts:
-    """Return one account, equal to `accounts_of` for a table of one row."""
-    return accounts_as_given([(sign_up, usages)])
-
-
 def accounts_as_given(given: Sequence[tuple[SignUp, Iterable[Usage]]]) -> Accounts:
-    """Return an account for each sign-up with its usages, in the order given; each equals its `account_of`."""
+    """Return an account for each sign-up with its usages, in the order given; each equals `accounts_of` of one row."""
     entries: list[tuple[int, str, float, float]] = []
     for number, (_, usages) in enumerate(given):
         uses: dict[str, set[float]] = {}

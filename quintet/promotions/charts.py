@@ -27,7 +27,7 @@ MEASURES = {
     "recall_of_review": "Recall of review and block",
 }
 SCORERS = {
-    "in_force": "Active model",
+    "active": "Active model",
     "scorecard": "Scorecard",
     "logistic": "Logistic regression",
     "boosting": "Gradient boosting",
@@ -257,7 +257,7 @@ def model_figures(figures: pd.DataFrame) -> Figure:
     ).sort_values(["measured", "model"])
     if rows.empty:
         return _empty(name, title, rows, columns, _NO_LABELS)
-    shown = rows[rows["scores_of"] == "in_force"].dropna(subset=["value"])
+    shown = rows[rows["scores_of"] == "active"].dropna(subset=["value"])
     height = 44 * len(shown) + 40
     y = alt.Y("measured:N", title=None, sort=list(MEASURES.values()), axis=alt.Axis(labelLimit=220))
     x = alt.X("low:Q", title="Share", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format=".0%", grid=True))

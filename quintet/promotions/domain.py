@@ -1,6 +1,7 @@
 """The declaration of the promotions domain."""
 
 from quintet.domain import DataCheck, Domain
+from quintet.ml.life_cycle import ModelSpec
 from quintet.promotions.contract import DATASETS
 from quintet.promotions.headline import headline
 from quintet.promotions.store import MIGRATIONS, RECORDED
@@ -16,6 +17,14 @@ PROMOTIONS = Domain(
     },
     migrations=MIGRATIONS,
     recorded=RECORDED,
+    model=ModelSpec(
+        folder="promotions",
+        trained_on="labelled",
+        module="quintet.promotions.model_comparison",
+        step="abuse_model",
+        asset=("ml", "abuse_model"),
+        built_with="select model_version from ml.abuse_model",
+    ),
     web=("quintet.web.routes.promotions", "quintet.web.pages.promotions"),
     service="quintet.promotions.service",
     assets=("assets.postgres_extract", "assets.promotions"),

@@ -17,6 +17,9 @@ from quintet.promotions.profile import Commonness, Population, Range
 METHOD = "2"
 """Increase it with every change to the meaning of evidence: models of another method cannot be used."""
 
+SCORECARD = "scorecard"
+"""The kind of the model that needs no labels; the other is logistic."""
+
 SCORECARD_INTERCEPT = -6.0
 SCORECARD_POINTS = {
     "phone_strange": 6.5,
@@ -136,4 +139,4 @@ def floor_log_odds(columns: np.ndarray) -> np.ndarray:
 
 def scorecard(population: Population) -> AbuseModel:
     """Return the model that needs no labels."""
-    return AbuseModel("scorecard", SCORECARD_INTERCEPT, SCORECARD_POINTS, population)
+    return AbuseModel(SCORECARD, SCORECARD_INTERCEPT, SCORECARD_POINTS, population)

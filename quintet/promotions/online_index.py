@@ -146,11 +146,6 @@ class OnlineIndex:
         """The number of known accounts."""
         return self._rows
 
-    def knows(self, user_id: str) -> bool:
-        """Return whether the account is in the index."""
-        with self._lock:
-            return self._row(user_id) is not None
-
     def judge(self, sign_up: SignUp, usages: Sequence[Usage] = ()) -> Judgement:
         """Score the sign-up with its known uses of codes, against all other known accounts.
 
@@ -158,12 +153,8 @@ class OnlineIndex:
         """
         return self.judge_in_turn([Query(sign_up, usages, joins=False)])[0]
 
-    def judge_and_add(self, sign_up: SignUp, usages: Sequence[Usage] = ()) -> Judgement:
-        """Score the sign-up and add it to the index, like `judge` and then `add`."""
-        return self.judge_in_turn([Query(sign_up, usages, joins=True)])[0]
-
     def judge_in_turn(self, queries: Sequence[Query]) -> list[Judgement]:
-        """Return `judge` or `judge_and_add` of each query, in order: later ones see the accounts that joined.
+        """Return the judgement of each query, in order: later ones see the accounts that joined.
 
         The steps work on batches: a few queries together cost much less than each by itself.
         """
@@ -214,14 +205,6 @@ class OnlineIndex:
         self._put(self._rows, entry, list(zip(entry.kind, entry.key, strict=True)))
         self._added_row[entry.user_id] = self._rows
         self._rows += 1
-
-    def add_usage(self, usage: Usage) -> bool:
-        """Add a use of a known account; return False if the account is not known."""
-        with self._lock:
-            row = self._row(usage.user_id)
-            if row is not None:
-                self._add_uses(row, [usage])
-            return row is not None
 
     def _add_uses(self, row: int, usages: Sequence[Usage]) -> None:
         known = self._entry(row)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import pandas as pd
 
 from quintet.state.recorded import RecordedTable
 from quintet.state.store import StateStore
@@ -175,18 +174,6 @@ def last_label(store: StateStore) -> int:
     """Return the number of the last label, 0 without any."""
     ((last,),) = store.read().execute("select coalesce(max(label_id), 0) from abuse_labels").fetchall()
     return int(last)
-
-
-def labels_frame(store: StateStore) -> pd.DataFrame:
-    """Return all labels in order, with the columns of the store; times as text, UTC."""
-    return pd.read_sql_query("select * from abuse_labels order by label_id", store.read())
-
-
-def judgements_frame(store: StateStore, after: int) -> pd.DataFrame:
-    """Return all judgements after the one with this number, likewise."""
-    return pd.read_sql_query(
-        "select * from abuse_judgements where judgement_id > ? order by judgement_id", store.read(), params=(after,)
-    )
 
 
 def _json(value: object) -> str:

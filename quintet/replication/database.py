@@ -111,8 +111,8 @@ def lsn_text(lsn: int) -> str:
 def connect(url: str, **options: Any) -> psycopg.Connection:
     """Open an ordinary connection in autocommit mode, with UTF-8 and `_OPTIONS`.
 
-    Raises PublisherError if the server refuses these credentials, PublisherAwayError if there is no connection for another
-    reason; neither message has the password.
+    Raises PublisherError if the server refuses these credentials, PublisherAwayError if there is no connection for
+    another reason; neither message has the password.
     """
     try:
         connection = psycopg.connect(_conninfo(url, client_encoding="utf8", **options), autocommit=True)
@@ -276,7 +276,8 @@ class Replication:
     def receive(self, seconds: float, most: int = 2_000) -> Arrived:
         """Return what has arrived, at most `most` messages; if nothing has, wait up to `seconds`.
 
-        Raises PublisherAwayError if the connection breaks, StreamEndedError if the server ends the stream with an error.
+        Raises PublisherAwayError if the connection breaks, StreamEndedError if the server ends the stream with an
+        error.
         """
         get, connection = self._connection.get_copy_data, self._connection
         messages: list[bytes] = []

@@ -153,7 +153,7 @@ class Stream:
     def _pause(self, error: Exception, lasted: float) -> float:
         """Return the seconds before the next attempt, twice as many after each failure.
 
-        lasted: how long the connection lasted. Raises PublisherError if PostgreSQL ends each of them with the same error.
+        lasted: how long the connection lasted. Raises PublisherError if PostgreSQL ends each with the same error.
         """
         if lasted > self._options.longest_pause_seconds:
             self._failures = 0

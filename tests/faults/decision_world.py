@@ -5,16 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import os
 import threading
-import urllib.error
-import urllib.request
 from pathlib import Path
+
+import httpx
 
 from quintet.embedded.processes import free_port
 from quintet.lending.active import FOLDER
 from quintet.lending.decision_log import DecisionLog
 from quintet.lending.scoring import ScoringModel
 from quintet.ml.model_registry import ModelRegistry
-from quintet.samples.crm import Crm, Plan, Tally
+from quintet.samples.crm import Crm, Plan
+from quintet.samples.crm_tally import Tally
 from tests.command import Python
 from tests.faults.stream_world import TODAY, World
 from tests.unit.lending.models import boosted, scorecard
@@ -50,7 +51,7 @@ class DecisionWorld(World):
         registry = ModelRegistry(self.home / "models" / FOLDER)
         now = dt.datetime(2020, 8, 24, tzinfo=dt.UTC)
         for kept in (challenger or scorecard(), model or boosted()):
-            registry.keep(kept.version, kept.to_json(), now, "a test", {})
+            registry.register(kept.version, kept.to_json(), now, "a test", {})
         registry.challenge((challenger or scorecard()).version)
 
     def start_service(self) -> None:
@@ -68,10 +69,9 @@ class DecisionWorld(World):
 
     def _answers(self) -> bool:
         try:
-            urllib.request.urlopen(f"{self.url}/healthz").close()
-        except (urllib.error.URLError, OSError):
+            return httpx.get(f"{self.url}/healthz").is_success
+        except httpx.TransportError:
             return False
-        return True
 
     def kill_service(self) -> None:
         assert self._service is not None

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from quintet.change_log.change import Change, Position
-from quintet.change_log.log import ObjectStore, epochs, open_store, read_changes
+from quintet.change_log.log import ObjectStore, epochs, open_store
 from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.lending.feature_registry import features
@@ -27,6 +27,7 @@ from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
 from quintet.samples.lending_traffic import Traffic
 from quintet.state.features import FeatureStore
+from tests.change_log import logged_changes
 from tests.command import Python
 from tests.waiting import wait_until
 
@@ -163,7 +164,7 @@ class World:
     def logged(self, after: Position | None = None) -> list[Change]:
         """Return the log as a reader sees it: every change once and in order."""
         epoch = epochs(self.log)[-1]
-        return [change for changes, _ in read_changes(self.log, epoch, after) for change in changes]
+        return logged_changes(self.log, epoch, after)
 
     def _commit(self, pause: float) -> None:
         number = self.seed

@@ -17,8 +17,8 @@ from quintet.ingest.inbox import list_inbox
 from quintet.ingest.load import load_files
 from quintet.ingest.raw_tables import prepare
 from quintet.warehouse.database import open_warehouse
-from quintet.warehouse.digest import table_digest
 from tests.command import Python
+from tests.digest import table_digest
 
 CONVERSIONS = DATASETS["conversions"]
 FILES = 40

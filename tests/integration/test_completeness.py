@@ -121,9 +121,9 @@ def test_an_application_is_referred_with_the_reason(replica: Replica, broken: st
         record = replica.decide(table=table)
         answer = json.loads(record.answer)
         assert (record.decision, record.score) == ("refer", None), record
-        assert record.shortfall is not None
-        assert reason in record.shortfall
-        assert answer["degraded_reason"] == record.shortfall
+        assert record.degraded_reason is not None
+        assert reason in record.degraded_reason
+        assert answer["degraded_reason"] == record.degraded_reason
         wait_until(lambda: any(reason in text for text in replica.applier.incomplete()))
     epoch = epochs(replica.log)[-1]
     found = read_incomplete(replica.log, epoch.name)
@@ -138,7 +138,7 @@ def test_an_application_is_decided_where_nothing_is_missing(replica: Replica, ha
     with replica.stream():
         replica.run(*_HARMLESS[harmless])
         record = replica.decide()
-        assert (record.decision, record.shortfall) == ("approve", None), record
+        assert (record.decision, record.degraded_reason) == ("approve", None), record
         replica.run("insert into loan (id, client_id, amount, created_on, status, updated_on) "
                     "values (3, 1, 100, '2020-03-01', 'overdue', '2020-08-01')")  # fmt: skip
         record = replica.decide()
@@ -169,7 +169,7 @@ def test_a_table_that_is_taken_out_while_the_stream_is_down_is_noticed_at_its_st
     with replica.stream():
         record = replica.decide()
         assert record.decision == "refer"
-        assert "publication" in (record.shortfall or "")
+        assert "publication" in (record.degraded_reason or "")
 
 
 def test_an_application_before_the_table_became_incomplete_is_decided(replica: Replica) -> None:

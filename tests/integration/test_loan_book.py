@@ -22,7 +22,7 @@ from quintet.embedded.postgres import EmbeddedPostgres, programs, running_url, s
 from quintet.lending.feature_registry import features
 from quintet.lending.inbox import compare_dumps, dumps_of
 from quintet.lending.replicated import LendingApplier
-from quintet.lending.tables import client_features, replay, training_rows
+from quintet.lending.tables import catch_up_with_log, client_features, training_rows
 from quintet.replication.catch_up import CaughtUp, ReplicationError, catch_up, only_stream
 from quintet.replication.run import Options, Stream
 from quintet.samples.lending import SCHEMA, LendingWorld, make_book
@@ -120,7 +120,7 @@ def test_a_dump_is_loaded_and_replicated_and_gives_the_features_of_the_brief(set
     assert found is not None
     assert found[1] == done.epoch
     assert last_day(settings) == max(_BOOK.loan["updated_on"].max(), _BOOK.loan["created_on"].max()).date()
-    replay(settings.lending, *found, features())
+    catch_up_with_log(settings.lending, *found, features())
     rows = client_features(settings.lending, features(), date(2020, 8, 23)).set_index("client_id")
     assert settings.postgres_url is not None
     asked = [(client, date(2020, 8, 23)) for client in rows.index]
@@ -301,7 +301,7 @@ def test_a_loan_of_an_unknown_client_is_kept_and_gives_no_client(settings: Setti
     assert _catch_up(settings).dumps[0].rows == _ROWS + 1
     found = latest_log(settings)
     assert found is not None
-    replay(settings.lending, *found, features())
+    catch_up_with_log(settings.lending, *found, features())
     assert 888888 not in set(client_features(settings.lending, features(), date(2020, 8, 23))["client_id"])
 
 
@@ -315,7 +315,7 @@ def test_commits_after_the_dump_are_replicated_by_the_next_call(settings: Settin
     assert last_day(settings) is None
     found = latest_log(settings)
     assert found is not None
-    replay(settings.lending, *found, features())
+    catch_up_with_log(settings.lending, *found, features())
     rows = training_rows(settings.lending, features()).set_index("application_id")
     assert rows.loc[1, "outcome"] == "overdue"
 
@@ -421,7 +421,7 @@ def test_after_a_stream_was_killed_at_any_moment_everything_is_caught_up(setting
     found = latest_log(settings)
     assert found is not None
     compact(*found)
-    replay(settings.lending, *found, features())
+    catch_up_with_log(settings.lending, *found, features())
     outcomes = training_rows(settings.lending, features())["outcome"].value_counts()
     assert outcomes["repaid"] == (_BOOK.loan["status"] == "paid").sum()
     assert outcomes["overdue"] == (_BOOK.loan["status"] == "overdue").sum()
@@ -442,7 +442,7 @@ def test_a_dump_whose_server_or_log_is_gone_is_loaded_and_replicated_again(setti
     found = latest_log(settings)
     assert found is not None
     assert found[1] == again.epoch
-    replay(settings.lending, *found, features())
+    catch_up_with_log(settings.lending, *found, features())
     assert len(client_features(settings.lending, features(), date(2020, 8, 23))) == len(_BOOK.user)
 
 

@@ -49,8 +49,8 @@ def test_a_poison_row_refers_its_client_alone(replica: Replica, poison: str, is_
             replica.run(statement)
         record = replica.decide(1)
         assert record.decision == "refer"
-        assert record.shortfall is not None
-        assert f"of table public.{table} is quarantined: column" in record.shortfall
+        assert record.degraded_reason is not None
+        assert f"of table public.{table} is quarantined: column" in record.degraded_reason
         assert replica.decide(2).decision == "approve"  # the stream goes on
 
 
@@ -140,5 +140,5 @@ def test_a_deletion_without_the_id_refers_everybody(replica: Replica) -> None:
         )
         records = [replica.decide(1), replica.decide(2)]
     assert [record.decision for record in records] == ["refer", "refer"]
-    assert all("payment" in (record.shortfall or "") for record in records)
-    assert json.loads(records[0].answer)["degraded_reason"] == records[0].shortfall
+    assert all("payment" in (record.degraded_reason or "") for record in records)
+    assert json.loads(records[0].answer)["degraded_reason"] == records[0].degraded_reason

@@ -21,13 +21,13 @@ from obstore.store import MemoryStore
 
 from quintet.change_log.change import Change
 from quintet.change_log.lake import compact, expire
-from quintet.change_log.log import ObjectStore, epochs, open_store, read_changes, stretches
+from quintet.change_log.log import ObjectStore, epochs, open_store, stretches
 from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.replicated import LendingApplier
-from quintet.lending.tables import client_features, replay, training_rows
+from quintet.lending.tables import catch_up_with_log, client_features, training_rows
 from quintet.replication import metrics
 from quintet.replication.database import (
     ChangesLostError,
@@ -42,6 +42,7 @@ from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
 from quintet.samples.lending_traffic import Traffic
 from quintet.state.features import Draft, FeatureStore
+from tests.change_log import logged_changes
 from tests.postgres import drop_slots, values_by_sql
 from tests.waiting import LONG_SECONDS, wait_until
 
@@ -128,7 +129,7 @@ def _await_applied(url: str, online: LendingApplier) -> None:
 
 
 def _changes(log: ObjectStore) -> list[Change]:
-    return [change for changes, _ in read_changes(log, epochs(log)[-1]) for change in changes]
+    return logged_changes(log, epochs(log)[-1])
 
 
 def test_stream_backfill_and_plain_sql_agree_on_ten_thousand_pairs(
@@ -401,7 +402,7 @@ def test_the_stream_continues_and_features_are_rebuilt_after_the_log_was_compact
     with _running(url, log, online):
         _ask(url, "update loan set status = 'paid' where id = 900000")
         _await_applied(url, online)
-    replay(tmp_path / "rebuilt", log, epoch, features())
+    catch_up_with_log(tmp_path / "rebuilt", log, epoch, features())
     rebuilt = client_features(tmp_path / "rebuilt", features(), _TODAY).set_index("client_id")
     for client in (1, 2, 3):
         found = online.features_of(client, _TODAY)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from quintet.embedded.processes import free_port
@@ -47,10 +45,9 @@ class _Ui:
         self._url = url
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(f"{self._url}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=LONG_SECONDS) as answer:
-            return dict(json.loads(answer.read())["data"])
+        body = {"query": query, "variables": variables}
+        answer = httpx.post(f"{self._url}/graphql", json=body, timeout=LONG_SECONDS)
+        return dict(answer.raise_for_status().json()["data"])
 
 
 @pytest.fixture
@@ -75,7 +72,7 @@ def ui(
 def _answers(ui: _Ui) -> bool:
     try:
         return bool(ui.ask(_ASSETS)["assetNodes"])
-    except (urllib.error.URLError, OSError):
+    except httpx.HTTPError:
         return False
 
 

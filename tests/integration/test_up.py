@@ -6,11 +6,11 @@ import datetime as dt
 import os
 import shutil
 import signal
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import httpx
 import pytest
 
 from cli import up
@@ -41,9 +41,8 @@ def home() -> Iterator[Path]:
 
 def _is_ready(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=LONG_SECONDS) as answer:
-            return bool(answer.status == 200)
-    except OSError:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=LONG_SECONDS).status_code == 200
+    except httpx.TransportError:
         return False
 
 

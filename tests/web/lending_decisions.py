@@ -39,7 +39,7 @@ def apply(online: OnlineFeatures, lsn: int, *changes: Change) -> None:
 def keep(home: Path, *models: ScoringModel) -> ModelRegistry:
     registry = ModelRegistry(home / "models" / FOLDER)
     for model in models:
-        registry.keep(model.version, model.to_json(), NOW, "a test", {})
+        registry.register(model.version, model.to_json(), NOW, "a test", {})
     return registry
 
 

@@ -21,8 +21,8 @@ from quintet.lending.decision_log import DecisionLog
 from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.policy import DEFAULT_POLICY
-from quintet.lending.replay import main as replay_command
-from quintet.lending.replay import replay_from_log
+from quintet.lending.reproduce import main as reproduce_command
+from quintet.lending.reproduce import reproduce_from_log
 from quintet.lending.service import LendingService
 from quintet.ml.model_registry import ModelRegistry
 from tests.unit.lending.events import change
@@ -50,7 +50,7 @@ def test_an_application_is_decided_and_recorded_with_its_inputs(lending: TestCli
     figures = json.loads(record.figures)
     assert figures.keys() == {feature.name for feature in features()} | {"amount", "duration_days"}
     assert (figures["paid_loans_count"], figures["amount"]) == (1, 400.0)
-    assert (record.applied_lsn, record.shortfall, record.asked_by) == (100, None, "QUINTET_ADMIN_KEY")
+    assert (record.applied_lsn, record.degraded_reason, record.asked_by) == (100, None, "QUINTET_ADMIN_KEY")
 
 
 def test_reasons_against_approval_are_sentences(lending: TestClient) -> None:
@@ -113,7 +113,7 @@ def test_a_stalled_stream_refers_to_a_person_within_the_budget(own_home: Path) -
         record = client.app.state.service.of(LendingService).decisions.log.of_application(100)
     assert (body["decision"], body["score"]) == ("refer", None)
     assert [reason["code"] for reason in body["reasons"]] == ["INFORMATION_NOT_AVAILABLE"]
-    assert "the stream had not applied" in record.shortfall
+    assert "the stream had not applied" in record.degraded_reason
     assert record.waited_ms >= 50
 
 
@@ -275,7 +275,7 @@ def test_without_a_valid_model_the_application_is_referred(own_home: Path) -> No
         record = client.app.state.service.of(LendingService).decisions.log.of_application(100)
         score = client.post("/v1/lending/score", json={"values": {}})
     assert body["decision"] == "refer"
-    assert record.shortfall == "no scoring model is active"
+    assert record.degraded_reason == "no scoring model is active"
     assert score.status_code == 503
 
 
@@ -380,7 +380,7 @@ def test_an_external_endpoint_can_score(own_home: Path) -> None:
         with serving(own_home, **settings) as client:
             body = client.post(PATH, json=an_application()).json()
             log = client.app.state.service.of(LendingService).decisions.log
-            reproduced = replay_from_log(log, log.of_application(100))
+            reproduced = reproduce_from_log(log, log.of_application(100))
     assert (body["decision"], body["score"], body["model_version"]) == ("refer", 0.3, "theirs-1")
     assert asked == [f"Bearer {ADMIN_KEY}"]
     assert reproduced.differences == ()
@@ -405,7 +405,7 @@ def test_a_failing_endpoint_refers_to_a_person(own_home: Path, status: int, cont
         body = client.post(PATH, json=an_application()).json()
         record = client.app.state.service.of(LendingService).decisions.log.of_application(100)
     assert (body["decision"], body["score"]) == ("refer", None)
-    assert said in record.shortfall
+    assert said in record.degraded_reason
 
 
 @pytest.mark.usefixtures("online")
@@ -421,7 +421,7 @@ def test_a_hanging_endpoint_is_given_up_and_then_skipped(own_home: Path) -> None
         hangs.set()
     assert {answer["decision"] for answer in answers} == {"refer"}
     assert len(asked) == 5
-    assert "is not called" in last.shortfall
+    assert "is not called" in last.degraded_reason
 
 
 # -- reproduce -------------------------------------------------------------------------------------------------------
@@ -438,11 +438,11 @@ def test_every_decision_can_be_reproduced_bit_for_bit(
             assert client.post(PATH, json=an_application(200 + number, **other)).status_code == 200
     (registry.folder / f"{boosted().version}.json").unlink()  # the log has everything needed
     monkeypatch.setenv("QUINTET_HOME", str(own_home))
-    assert replay_command([]) == 0
+    assert reproduce_command([]) == 0
     assert "4 decisions reproduced, 4 bit for bit" in capsys.readouterr().out
-    assert replay_command(["200"]) == 0
+    assert reproduce_command(["200"]) == 0
     assert '"application_id":200' in capsys.readouterr().out
-    assert replay_command(["7"]) == 2
+    assert reproduce_command(["7"]) == 2
 
 
 @pytest.mark.usefixtures("online")
@@ -453,7 +453,7 @@ def test_reproducing_a_tampered_decision_lists_the_differences(own_home: Path) -
         log = client.app.state.service.of(LendingService).decisions.log
         record = log.of_application(100)
         tampered = type(record)(**{**vars(record), "figures": record.figures.replace("400.0", "4000.0")})
-        reproduced = replay_from_log(log, tampered)
+        reproduced = reproduce_from_log(log, tampered)
     assert [difference.split(":")[0] for difference in reproduced.differences] == [
         "score",
         "decision",
@@ -478,8 +478,8 @@ def test_an_incomplete_table_refers_with_its_reason_in_answer_log_and_page(
     log = DecisionLog(own_home / "online")
     record = log.of_application(100)
     assert record is not None
-    assert record.shortfall == why
-    assert replay_from_log(log, record).differences == ()
+    assert record.degraded_reason == why
+    assert reproduce_from_log(log, record).differences == ()
     log.close()
     page = lending.get("/lending/decisions?application=100").text
     assert page.count("it was renamed") >= 2
@@ -503,6 +503,6 @@ def test_a_record_of_before_answers_said_why_is_reproduced(lending: TestClient, 
     assert record is not None
     answer = {name: value for name, value in json.loads(record.answer).items() if name != "degraded_reason"}
     text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
-    assert replay_from_log(log, replace(record, answer=text)).differences == ()
-    assert replay_from_log(log, replace(record, answer=text.replace("approve", "reject"))).differences != ()
+    assert reproduce_from_log(log, replace(record, answer=text)).differences == ()
+    assert reproduce_from_log(log, replace(record, answer=text.replace("approve", "reject"))).differences != ()
     log.close()

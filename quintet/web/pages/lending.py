@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
-from quintet.lending.catalogue import code_of, distribution, file_of, sql_of
+from quintet.lending.feature_descriptions import code_of, distribution, file_of, sql_of
 from quintet.lending.feature_registry import features
 from quintet.lending.service import LendingService
 from quintet.presentation.design import Column

@@ -16,12 +16,12 @@ from starlette.responses import Response
 from quintet.lending import decision_charts as charts
 from quintet.lending import decision_tables as tables
 from quintet.lending.application import LARGEST_ID
-from quintet.lending.decide import NotReplayableError, sentence_of
+from quintet.lending.decide import NotReproducibleError, sentence_of
 from quintet.lending.decision_log import DecisionRecord
 from quintet.lending.decisions import Decisions
 from quintet.lending.feature_registry import features
 from quintet.lending.policy import Policy, PolicyError
-from quintet.lending.replay import replay_from_log
+from quintet.lending.reproduce import reproduce_from_log
 from quintet.lending.scoring import APPLICATION_FIELDS, REASONS
 from quintet.lending.service import LendingService
 from quintet.presentation.design import Column, Figure, format_value
@@ -184,7 +184,7 @@ def _key_figures(rows: pd.DataFrame, before: pd.DataFrame, window: _Window) -> l
     against = f"against the {_name(window)} before" if len(before) else ""
     basis = f"{decided:,} decisions"
     median = format_value(float(rows["latency_ms"].median()), "decimal") if decided else None
-    short = format_value(float(rows["shortfall"].notna().mean()), "percent") if decided else None
+    short = format_value(float(rows["degraded_reason"].notna().mean()), "percent") if decided else None
     bases = {"refer": f"{short} without features or score" if short else basis}
     return [
         Kpi("99th percentile", float(rows["latency_ms"].quantile(0.99)) if decided else None, "decimal", "ms",
@@ -262,7 +262,7 @@ def _rules(record: DecisionRecord, policy_text: str | None) -> list[tuple[str, s
 
 def _reproduced(deciding: Decisions, record: DecisionRecord) -> str:
     try:
-        again = replay_from_log(deciding.log, record)
-    except (NotReplayableError, ValueError) as error:
+        again = reproduce_from_log(deciding.log, record)
+    except (NotReproducibleError, ValueError) as error:
         return f"it cannot be reproduced: {error}"
     return "; ".join(again.differences) or "reproduced from the log just now, identical bit for bit"

@@ -313,7 +313,7 @@ def _summary(states: Sequence[SeriesState], points: pd.DataFrame, now: dt.dateti
     if points.empty:
         return (
             "No transactions have been sent to the service yet. Send them to `/v1/payments/transactions`, or send a "
-            "file with `make replay`."
+            "file with `make send`."
         )
     wrong = [one.name for one in states if one.state == "critical"]
     worth = [one.name for one in states if one.state == "warning" and one.series != FEED]

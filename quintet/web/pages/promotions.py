@@ -334,7 +334,7 @@ def _key_figures(cursor: duckdb.DuckDBPyConnection) -> list[Kpi]:
     ).fetchall()
     worth = cursor.execute(
         "select value, low, high, n from ml.abuse_model_figures "
-        "where scores_of = 'in_force' and measure = 'average_precision'"
+        "where scores_of = 'active' and measure = 'average_precision'"
     ).fetchall()
     value, basis = None, "no labels of both classes"
     if worth:

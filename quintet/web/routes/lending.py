@@ -191,7 +191,7 @@ async def decisions(request: Request, given: ApplicationGiven) -> Response:
         raise ProblemError(503, f"no application can be decided: {error}") from None
     record = answered.record
     if not answered.is_repeat:
-        lending.metrics.decisions.labels(record.decision, str(record.shortfall is None).lower()).inc()
+        lending.metrics.decisions.labels(record.decision, str(record.degraded_reason is None).lower()).inc()
         lending.metrics.seconds.observe(time.perf_counter() - began)
     return Response(record.answer, media_type=_JSON)
 

@@ -213,7 +213,7 @@ def all_incidents(request: Request, source: str = "all") -> tuple[list[dict[str,
         acknowledged = note.acknowledged_at if note else None
         row["acknowledged_at"] = acknowledged.isoformat(timespec="seconds") if acknowledged else None
         row["acknowledged_by"] = note.acknowledged_by if note else None
-        row["told_times"] = note.told_times if note else 0
+        row["notified_times"] = note.notified_times if note else 0
     ordered = sorted(found.values(), key=lambda row: (row["started_at"], row["incident_id"]), reverse=True)
     return ordered, snapshot_id
 
@@ -271,7 +271,7 @@ def _batch_points(
 
 @router.get("/stream", response_class=EventSourceResponse, responses={200: {"content": {"text/event-stream": {}}}})
 async def stream(request: Request) -> EventSourceResponse:
-    """Stream events: `minute` (all points of a minute), `incident`, `told` (the outbox has changed).
+    """Stream events: `minute` (all points of a minute), `incident`, `notified` (the outbox has changed).
 
     With `Last-Event-ID` it continues after that event, as long as the service still has it.
     """

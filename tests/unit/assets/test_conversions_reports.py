@@ -9,7 +9,7 @@ from assets.conversions_reports import conversions_pdfs, journeys_files
 from quintet.conversions import pipeline_worlds
 from quintet.conversions.analysis_tables import write_analysis
 from resources.paths import Paths
-from tests.unit.conversions.journeys import CHANGES, MATCHERS, make_clicks, open_reported_snapshot
+from tests.unit.conversions.journeys import CHANGES, MATCHERS, make_journeys, open_reported_snapshot
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def published(tmp_path: Path) -> Paths:
     """Return a home whose current snapshot has matched journeys."""
     serving = tmp_path / "serving"
     serving.mkdir()
-    connection = open_reported_snapshot(make_clicks(600, 1))
+    connection = open_reported_snapshot(make_journeys(600, 1))
     [(memory,)] = connection.execute("select current_database()").fetchall()
     connection.execute(f"attach '{serving / 'current.duckdb'}' as published")
     connection.execute(f"copy from database {memory} to published")

@@ -10,13 +10,13 @@ from quintet.conversions import charts
 from quintet.conversions.analysis import Analysis, analyse
 from quintet.presentation.design import STYLES, Figure
 from quintet.presentation.report import chart_svg
-from tests.unit.conversions.journeys import every_count, make_clicks, open_counts
+from tests.unit.conversions.journeys import every_count, make_journeys, open_counts
 
 
 @cache
 def findings() -> Analysis:
     """Return what the analysis finds in some journeys."""
-    with open_counts(make_clicks(6_000, 1), {"no_candidate": 20, "in_review": 9}) as connection:
+    with open_counts(make_journeys(6_000, 1), {"no_candidate": 20, "in_review": 9}) as connection:
         return analyse(every_count(connection))
 
 

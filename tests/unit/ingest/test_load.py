@@ -20,7 +20,7 @@ from quintet.ingest.load import load_files
 from quintet.ingest.raw_tables import prepare
 from quintet.ingest.records import read_records
 from quintet.warehouse.database import open_warehouse
-from quintet.warehouse.digest import table_digest
+from tests.digest import table_digest
 from tests.unit.ingest.order_files import (
     assert_books_balance,
     lines,

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import replace
 from decimal import Decimal
 
-from quintet.insurance.report_runs import ReportRun, last_report_runs, record_report_run, report_runs_frame
+from quintet.insurance.report_runs import ReportRun, last_report_runs, record_report_run
 from quintet.state.store import StateStore
 
 RUN = ReportRun(
@@ -32,13 +32,3 @@ def test_the_latest_runs_come_first(store: StateStore) -> None:
         record_report_run(store, replace(RUN, rows=rows))
 
     assert [run.rows for run in last_report_runs(store, 3)] == [4, 3, 2]
-
-
-def test_all_runs_are_a_frame_for_the_warehouse(store: StateStore) -> None:
-    for rows in range(3):
-        record_report_run(store, replace(RUN, rows=rows))
-
-    frame = report_runs_frame(store)
-
-    assert frame["rows"].tolist() == [0, 1, 2]
-    assert frame["written_at"].unique().tolist() == ["2026-01-01T00:00:00+00:00"]

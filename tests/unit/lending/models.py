@@ -9,7 +9,7 @@ RECORD = DecisionRecord(
     application_id=1, decision_id="d1", client_id=7, identity="i1", application="{}", asked_by="a test",
     decided_at="2026-11-21T12:00:00+00:00", decision="approve", reasons="[]", score=0.1, points=563,
     model_version="m1", model_sha256="s1", policy_version="p1", policy_sha256="h1", figures="{}",
-    features_version="f1", applied_lsn=100, score_reasons="[]", shortfall=None, challenger=None, waited_ms=1.0,
+    features_version="f1", applied_lsn=100, score_reasons="[]", degraded_reason=None, challenger=None, waited_ms=1.0,
     latency_ms=2.0, answer='{"decision":"approve"}',
 )  # fmt: skip
 

@@ -29,7 +29,7 @@ def rows(count: int = 600, seed: int = 1, shift: float = 0.0) -> pd.DataFrame:
             "reasons": np.where(is_short, '["LATE","UNKNOWN"]', np.where(decision == "approve", "[]", '["RISK"]')),
             "score": np.where(is_short, np.nan, score),
             "figures": [json.dumps(each) for each in figures],
-            "shortfall": np.where(is_short, "no score", None),
+            "degraded_reason": np.where(is_short, "no score", None),
             "waited_ms": np.where(is_short, 1_990.0, 2.0),
             "latency_ms": np.where(is_short, 2_000.0, 3.0),
         }

@@ -14,9 +14,9 @@ import pytest
 
 from quintet.domains import open_state_store
 from quintet.payments import store as payment_store
+from quintet.payments.backtest import detect_batch
 from quintet.payments.incidents import to_minute
 from quintet.payments.monitor import ALERT, OK, Item, Monitor, is_ahead
-from quintet.payments.replay import detect_batch
 from quintet.state.store import StateStore
 
 START = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
@@ -159,7 +159,8 @@ def test_an_unfinished_minute_is_answered_by_the_last_complete_one(store: StateS
     monitor.take(quiet_hours(10), now)
     (verdicts,), change = monitor.take([minute_of(10, denied=1)], now)
 
-    assert verdicts[1].scored_minute == FIRST + 9
+    assert verdicts[1].point is not None
+    assert verdicts[1].point.minute == FIRST + 9
     assert "not complete" in verdicts[1].reason
     assert change.points == []
 

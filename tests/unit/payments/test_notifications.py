@@ -11,9 +11,9 @@ import pytest
 
 from quintet.domains import open_state_store
 from quintet.payments import store as payment_store
+from quintet.payments.backtest import incident_frame
 from quintet.payments.incidents import FIRING, RESOLVED, WITHDRAWN, Incident, to_minute
 from quintet.payments.notifications import GROUP_WAIT, MOST_NAMED, message, notify, notify_batch
-from quintet.payments.replay import incident_frame
 from quintet.state.outbox import Message, last_messages
 from quintet.state.store import StateStore
 

@@ -27,6 +27,10 @@ from quintet.warehouse.database import open_warehouse
 from tests.unit.postgres_extract.shop import DATASETS
 
 
+def has_changes(done: Extraction) -> bool:
+    return bool(done.new or done.changed or done.deleted)
+
+
 class Shop:
     """A database and a warehouse that it is extracted into."""
 
@@ -88,7 +92,7 @@ def test_nothing_is_extracted_if_nothing_changed(shop: Shop):
     shop.take()
     done = shop.take()
 
-    assert not any(one.has_changes for one in done.values())
+    assert not any(has_changes(one) for one in done.values())
     assert len(shop.raw()) == 2
 
 
@@ -119,7 +123,7 @@ def test_a_column_outside_the_contract_changes_nothing(shop: Shop):
     shop.take()
     shop.sql("update people set extra = 8", "alter table people add column other text default 'x'")
 
-    assert not shop.take()["people"].has_changes
+    assert not has_changes(shop.take()["people"])
 
 
 def test_all_rows_of_a_key_are_extracted_again_when_one_changes(shop: Shop):
@@ -206,7 +210,7 @@ def test_a_changed_column_can_be_accepted(shop: Shop):
     done = shop.take(accept_changed_columns=True)["people"]
 
     assert done.changed == 2
-    assert not shop.take()["people"].has_changes
+    assert not has_changes(shop.take()["people"])
 
 
 def test_activity_changes_with_what_is_written(shop: Shop):

@@ -50,7 +50,7 @@ def keys(count: int) -> pd.DataFrame:
 
 
 FIGURE_ROWS = pd.DataFrame(
-    [{"scores_of": "in_force", "measure": "average_precision", "value": 0.9, "low": 0.8, "high": 1.0, "n": 5}]
+    [{"scores_of": "active", "measure": "average_precision", "value": 0.9, "low": 0.8, "high": 1.0, "n": 5}]
 )
 WEIGHTS = pd.DataFrame({"evidence": ["ip_shared", "burst"], "log_odds": [0.5, -2.0]})
 FULL = {

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quintet.promotions.accounts import SignUp, account_of
+from quintet.promotions.accounts import SignUp, accounts_as_given
 from quintet.promotions.identity import (
     KeyRules,
     address_keys,
@@ -177,7 +177,7 @@ def test_sign_ups_within_a_day_that_use_one_code_share_a_key(second: str, is_sha
 
 @given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))
 def test_any_text_is_accepted(email: str, phone: str, address: str):
-    odd = account_of(SignUp("u", None, email, phone, address, email, address, phone))
+    odd = accounts_as_given([(SignUp("u", None, email, phone, address, email, address, phone), [])])
 
     assert identity_key_table(odd, HOME).num_rows <= 6
 

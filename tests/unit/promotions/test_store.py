@@ -10,9 +10,7 @@ from quintet.promotions.store import (
     JudgementRecord,
     Label,
     insert_judgement,
-    judgements_frame,
     label_of,
-    labels_frame,
     last_label,
     last_labels,
     record_label,
@@ -51,7 +49,6 @@ def test_uncommitted_judgements_are_not_stored(store: StateStore):
         break_off()
 
     assert sign_ups_after(store, 0) == []
-    assert judgements_frame(store, 0).empty
 
 
 def test_the_last_label_of_a_user_is_used(store: StateStore):
@@ -63,4 +60,3 @@ def test_the_last_label_of_a_user_is_used(store: StateStore):
     assert label_of(store, "v") is None
     assert [label.labelled_by for label in last_labels(store, 5)] == ["Bob", "Ana"]
     assert last_label(store) == 2
-    assert labels_frame(store)["is_abuser"].tolist() == [1, 0]

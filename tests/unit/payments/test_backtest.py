@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from quintet.payments.replay import INCIDENT_COLUMNS, POINT_COLUMNS, detect_batch, minutes_in_order
+from quintet.payments.backtest import INCIDENT_COLUMNS, POINT_COLUMNS, detect_batch, minutes_in_order
 from quintet.samples.payments import PaymentsWorld, transaction_minutes
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from assets.postgres_extract import ACTIVITY, SOURCE
 from quintet.ingest.contract import Dataset
-from resources.postgres_extract import Source
-from sensors.postgres_extract import source_sensor
+from resources.postgres_extract import PostgresExtract
+from sensors.postgres_extract import extract_sensor
 
 
-class Fake(Source):
+class Fake(PostgresExtract):
     """A database whose activity the test sets."""
 
     said: str = ""
@@ -29,7 +29,7 @@ def tick(said: str, cursor: str | None, url: str = "postgresql://somewhere", tak
         if taken is not None:
             instance.report_runless_asset_event(dg.AssetMaterialization(SOURCE, metadata={ACTIVITY: taken}))
         context = dg.build_sensor_context(instance=instance, cursor=cursor)
-        return source_sensor(context, source=Fake(url=url, landing="", said=said))
+        return extract_sensor(context, postgres_extract=Fake(url=url, landing="", said=said))
 
 
 def test_what_was_written_starts_one_run():

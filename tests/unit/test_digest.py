@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from quintet.warehouse.digest import schema_digests, table_digest
+from tests.digest import schema_digests, table_digest
 
 ROWS = "('a', 1, timestamp '2024-05-01'), ('b', null, null), ('b', null, null)"
 

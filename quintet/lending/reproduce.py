@@ -1,4 +1,4 @@
-"""`python -m quintet.lending.replay`: reproduce decisions from the decision log and compare them with the record."""
+"""`python -m quintet.lending.reproduce`: reproduce decisions from the decision log and compare them with the record."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from quintet.lending.decide import NotReplayableError, Reproduced, reproduce
+from quintet.lending.decide import NotReproducibleError, Reproduced, reproduce
 from quintet.lending.decision_log import DecisionLog, DecisionRecord
 from quintet.settings import SettingsError, load_settings
 
 
-def replay_from_log(log: DecisionLog, record: DecisionRecord) -> Reproduced:
-    """Reproduce a decision with the policy and the model of the log. Raises NotReplayableError."""
+def reproduce_from_log(log: DecisionLog, record: DecisionRecord) -> Reproduced:
+    """Reproduce a decision with the policy and the model of the log. Raises NotReproducibleError."""
     model_text = None if record.model_sha256 is None else log.artefact(record.model_sha256)
     return reproduce(record, log.artefact(record.policy_sha256), model_text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Reproduce decisions; return 0 if all are equal, 1 if one differs, 2 if none could be reproduced."""
-    parser = argparse.ArgumentParser(prog="python -m quintet.lending.replay", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m quintet.lending.reproduce", description=__doc__)
     parser.add_argument("application", nargs="*", type=int, help="ids of applications; default: all in the log")
     given = parser.parse_args(arguments)
     try:
@@ -41,8 +41,8 @@ def _reproduce(log: DecisionLog, applications: Sequence[int]) -> int:
             print(f"application {application}: there is no decision in the log", file=sys.stderr)
             continue
         try:
-            again = replay_from_log(log, record)
-        except NotReplayableError as error:
+            again = reproduce_from_log(log, record)
+        except NotReproducibleError as error:
             print(f"application {application}: {error}", file=sys.stderr)
             continue
         reproduced += 1
