@@ -210,7 +210,7 @@ def _clocks(cursor: duckdb.DuckDBPyConnection) -> list[str]:
 def _written(request: Request) -> str:
     """Return the existing files and their times, which the page shows."""
     paths = [service_of(request).settings.reports / name for name in FILES]
-    return ",".join(str(path.stat().st_mtime_ns) for path in paths if path.is_file())
+    return ",".join(f"{path.name} {path.stat().st_mtime_ns}" for path in paths if path.is_file())
 
 
 def _frame(cursor: duckdb.DuckDBPyConnection, table: str) -> pd.DataFrame:
