@@ -280,22 +280,23 @@ def agency_scatter(summary: pd.DataFrame) -> Figure:
     heaviest = known.assign(over=known["incurred_losses"] - together * known["written_premium"]).nlargest(
         _NAMED, "over"
     )
+    heaviest = heaviest[heaviest["over"] > 0]
     names = (
-        alt.Chart(_plain(heaviest[heaviest["over"] > 0], (_AGENCY, _PREMIUM), "shown"))
+        alt.Chart(_plain(heaviest, (_AGENCY, _PREMIUM), "shown"))
         .mark_text(style="label-strong", dy=-15)
         .encode(x=x, y=y, text="agency_id:N")
     )
-    losing = int((known["loss_ratio"] >= 1).sum())
+    losing = int((known["loss_ratio"] > 1).sum())
     note = _sentences(
-        "A larger dot has more policies in force. Named are those whose losses exceed the common ratio by most USD.",
+        "A larger dot has more policies in force.",
+        "Named are those whose losses exceed the common ratio by most USD." if len(heaviest) else "",
         f"{beyond} with a loss ratio below 0 or above {MOST_SHOWN_LOSS_RATIO:.0%} are triangles at the edge."
         if beyond
         else "",
         f"{left_out} agencies without premium above zero have no loss ratio and are left out." if left_out else "",
     )
-    alternative = (
-        f"{losing:,} of {len(known):,} agencies lost more than they wrote; "
-        f"the loss ratio of all together is {format_value(together, 'percent')}."
+    alternative = f"{losing:,} of {len(known):,} agencies lost more than they wrote" + (
+        f"; the loss ratio of all together is {format_value(together, 'percent')}." if pd.notna(together) else "."
     )
     chart = alt.layer(line, inside, outside, words, names).properties(height=height)
     return Figure(name, title, alternative, chart, table, columns, note=note, height=height)
@@ -369,7 +370,7 @@ def forecast_with_bands(summary: pd.DataFrame, forecast: pd.DataFrame) -> Figure
     note = _sentences(
         "Dark band 80%, light band 95%." if ahead["lo80"].notna().any() else "",
         "No band where too few earlier forecasts can be compared." if ahead["lo80"].isna().any() else "",
-        "The scale does not start at zero.",
+        "The scale need not start at zero.",
         _short_years(past, "hollow and not joined to the line"),
     )
     each = [_forecast_in_words(row) for row in ahead.sort_values(["year", "place"]).to_dict("records")]
@@ -419,7 +420,7 @@ def forecast_backtest(scores: pd.DataFrame) -> Figure:
     explanations = pooled["explanation"].dropna()
     best = pooled.iloc[0]
     alternative = explanations.iloc[0] if len(explanations) else f"{best['label']} errs least, by {best['wape']:.1%}."
-    note = "A full dot is all years together, a ring is one year. The scale does not start at zero."
+    note = "A full dot is all years together, a ring is one year. The scale need not start at zero."
     if (scores["model"] == "best_so_far").any():
         note += " “Best so far” is, in each year, the best model of the years before."
     chart = alt.layer(years, is_pooled.mark_point(size=130), words).properties(height=height)

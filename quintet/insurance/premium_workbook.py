@@ -123,6 +123,7 @@ def write_premium_report(
     return tuple(written)
 
 
+_NO_ROWS = "The report has no rows."
 _LIGHT = {name: colour.removeprefix("#") for name, colour in COLOURS["light"].items()}
 _LINE_COLOURS = tuple(colour.removeprefix("#") for colour in CATEGORY["light"])
 _HAIRLINE = Border(bottom=Side(style="thin", color=_LIGHT["hairline"]))
@@ -398,8 +399,10 @@ def _outline(colour: str) -> GraphicalProperties:
 def _write_notes(workbook: openpyxl.Workbook, report: PremiumReport) -> None:
     sheet = _Sheet(workbook, NOTES, [26, 32, 30, 18, 14, 60], _foot(report))
     sheet.append([("Missing values and their reasons", "text", _SECTION)], 20)
+    has_rows = bool(report.total["rows"].iloc[0])
     if report.missing.empty:
-        sheet.append([("Every row has all its figures.", "text", _PLAIN)])
+        text = "Every row has all its figures." if has_rows else _NO_ROWS
+        sheet.append([(text, "text", _PLAIN)])
     else:
         headings = ("Product line", "Figure", "Reason", "Rows without it", "Rows in all", "What that means")
         kinds = ("text", "text", "text", "count", "count", "text")
@@ -411,7 +414,8 @@ def _write_notes(workbook: openpyxl.Workbook, report: PremiumReport) -> None:
     sheet.append()
     sheet.append([("Short years", "text", _SECTION)], 20)
     if report.short_years.empty:
-        sheet.append([("The data covers all twelve months of every year.", "text", _PLAIN)])
+        text = "The data covers all twelve months of every year." if has_rows else _NO_ROWS
+        sheet.append([(text, "text", _PLAIN)])
         return
     sheet.append([("Year", "identifier", _HEADING), ("Months covered", "count", _HEADING)])
     for year, months in records_of(report.short_years, SHORT_YEAR):

@@ -155,16 +155,17 @@ def _rows(deciding: Decisions, window: _Window, now: dt.datetime) -> tuple[pd.Da
 
 def _figures(rows: pd.DataFrame, before: pd.DataFrame, window: _Window, policy: Policy | None) -> dict[str, Figure]:
     reference, recent = before.tail(_MOST_FOR_DRIFT), rows.tail(_MOST_FOR_DRIFT)
-    if len(reference) < tables.FEWEST_FOR_DRIFT:  # too few before the window: its first half is the reference
+    is_split = len(reference) < tables.FEWEST_FOR_DRIFT
+    if is_split:  # too few before the window: its first half is the reference
         reference, recent = rows.iloc[: len(rows) // 2].tail(_MOST_FOR_DRIFT), rows.iloc[len(rows) // 2 :]
         recent = recent.tail(_MOST_FOR_DRIFT)
     cuts = (policy.approve_below, policy.reject_from) if policy is not None else (None, None)
     found = (
         charts.latency_figure(tables.latencies(rows, window.every)),
         charts.shares_figure(tables.shares(rows, window.every)),
-        charts.scores_figure(tables.scores(rows), *cuts),
-        charts.reasons_figure(tables.reasons(rows)),
-        charts.drift_figure(tables.drift(reference, recent)),
+        charts.scores_figure(tables.scores(rows), len(rows), *cuts),
+        charts.reasons_figure(tables.reasons(rows), len(rows)),
+        charts.drift_figure(tables.drift(reference, recent), is_split),
     )
     return {figure.name: figure for figure in found}
 
@@ -209,7 +210,7 @@ def _active(deciding: Decisions) -> list[tuple[str, str]]:
 
 def _trace(deciding: Decisions, asked: str) -> Mapping[str, Any]:
     """Return one decision from request to answer, or why there is none."""
-    if not asked.isdecimal() or int(asked) > LARGEST_ID:
+    if not asked.isdecimal() or len(asked) > len(str(LARGEST_ID)) or int(asked) > LARGEST_ID:
         return {"problem": f"{asked[:40]!r} is not an application id; use a whole number"}
     record = deciding.log.of_application(int(asked))
     if record is None:

@@ -342,6 +342,18 @@ def test_agencies_without_premium_are_left_out_of_the_scatter_and_counted() -> N
     assert figure.alternative.startswith("1 of 3 agencies lost more than they wrote")
 
 
+def test_losing_exactly_the_premium_is_not_losing_more() -> None:
+    even = AGENCIES.head(2).assign(loss_ratio=1.0)
+    assert charts.agency_scatter(even).alternative.startswith("0 of 2 agencies lost more than they wrote")
+    over = AGENCIES.head(2).assign(loss_ratio=[1.0, 1.01])
+    assert charts.agency_scatter(over).alternative.startswith("1 of 2 agencies lost more than they wrote")
+
+
+def test_agencies_are_said_to_be_named_only_where_one_is() -> None:
+    assert "Named are those" in charts.agency_scatter(AGENCIES).note
+    assert "Named are those" not in charts.agency_scatter(AGENCIES.head(1)).note
+
+
 def test_a_forecast_states_its_band_or_its_absence() -> None:
     figure = charts.forecast_with_bands(LINES, FORECAST)
     assert figure.alternative == (
