@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from quintet.change_log.change import Change, Position
 from quintet.change_log.lake import read_history
@@ -18,6 +18,11 @@ from quintet.state.features import FeatureStore
 
 EPOCH, POSITION, APPLIED_LSN, VERSION, COMMITTED_AT = "epoch", "position", "applied_lsn", "version", "committed_at"
 """Facts of the file: epoch, place in the log, LSN of whole transactions, version of the features, last commit time."""
+
+COVERED_FROM = "covered_from"
+"""Fact of the file: the first day whose history the log covers, ISO."""
+
+_ZONES = timedelta(days=1)  # the lender's day may be the one before UTC's
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,8 @@ class OnlineFeatures:
         """Return the place in the epoch's log from which changes are new; None if the file has to be rebuilt."""
         if self.store.fact(EPOCH) != epoch or self.store.fact(VERSION) != self._version:
             return None
+        if self.store.fact(COVERED_FROM) is None:
+            return None
         found = self.store.fact(POSITION)
         return None if found is None else Position.parse(found)
 
@@ -72,8 +79,17 @@ class OnlineFeatures:
         with self.store.change() as draft:
             draft.put_fact(EPOCH, epoch.name)
             draft.put_fact(VERSION, self._version)
+            draft.put_fact(COVERED_FROM, _first_day(epoch).isoformat())
             draft.put_fact(POSITION, str(epoch.start))
         return epoch.start
+
+    def covered_from(self) -> date | None:
+        """Return the first day whose history the features have; None before a stream has begun.
+
+        A snapshot has the loan book as of its day: what changed before is not in it.
+        """
+        found = self.store.fact(COVERED_FROM)
+        return None if found is None else date.fromisoformat(found)
 
     def apply(self, changes: Iterable[Change], end: Position, applied_lsn: int | None) -> None:
         """Apply changes up to `end` as one transaction, and skip changes that are applied already.
@@ -134,3 +150,9 @@ class OnlineFeatures:
             return AtApplication(False, False, applied_lsn, None, None)
         known = values(self._known, json.loads(found.states or "{}"), as_of) if is_known else None
         return AtApplication(True, is_known, applied_lsn, known, found.facts[1])
+
+
+def _first_day(epoch: Epoch) -> date:
+    if epoch.last_day is not None:
+        return date.fromisoformat(epoch.last_day)
+    return date.fromisoformat(epoch.completed_at[:10]) - _ZONES

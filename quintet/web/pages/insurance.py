@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import duckdb
 import pandas as pd
-from fastapi import Request
+from fastapi import Path, Request
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
@@ -95,7 +95,7 @@ def insurance(request: Request) -> Response:
 
 
 @router.get(AGENCY_PATH)
-def agency(request: Request, agency_id: int) -> Response:
+def agency(request: Request, agency_id: Annotated[int, Path(ge=0, le=2**63 - 1)]) -> Response:
     """Show one agency: its history, its products and its facts."""
 
     def make(snapshot: Any) -> Mapping[str, Any]:

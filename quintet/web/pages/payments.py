@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import duckdb
 import pandas as pd
 from fastapi import Request
+from pydantic import TypeAdapter, ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from quintet.payments import charts
@@ -28,6 +29,7 @@ from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, State, Table
 from quintet.web.routes.payments import acknowledge_incident, all_incidents
+from quintet.web.routes.payments_models import IncidentId, SilenceId, Text
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
 from quintet.web.snapshots import Snapshot
@@ -44,6 +46,7 @@ _MOST_INCIDENTS = 50
 _MOST_MESSAGES = 30
 _SILENCES = {60: "1 hour", 240: "4 hours", 1_440: "1 day", 10_080: "1 week"}
 _LATE_MINUTES = 5
+_SERIES: TypeAdapter[str | None] = TypeAdapter(Text | None)
 _ORDER = (VOLUME, *STATUSES)
 _MESSAGE_COLUMNS = (
     Column("written", "Created at (UTC)"),
@@ -145,7 +148,7 @@ def figure_csv(request: Request, name: str) -> Response:
 
 
 @handling.post(f"{PATH}/incidents/{{incident_id}}/acknowledge")
-def acknowledge(request: Request, incident_id: str) -> Response:
+def acknowledge(request: Request, incident_id: IncidentId) -> Response:
     """Acknowledge an incident and return to the page."""
     acknowledge_incident(request, incident_id)
     return RedirectResponse(f"{PATH}#incidents", 303)
@@ -157,17 +160,21 @@ async def silence(request: Request) -> Response:
     service = service_of(request)
     form = await request.form()
     series, minutes = str(form.get("series", "")), str(form.get("minutes", ""))
-    if not minutes.isdecimal() or int(minutes) not in _SILENCES:
+    if minutes not in map(str, _SILENCES):
         raise ProblemError(422, f"minutes is {minutes[:20]!r}; choose one of {', '.join(map(str, _SILENCES))}")
+    try:
+        _SERIES.validate_python(series or None)
+    except ValidationError:
+        raise ProblemError(422, f"series is {series[:64]!r}; choose a series, or none for all") from None
     now = service.clock()
     until = now + dt.timedelta(minutes=int(minutes))
     who = request.state.key.name
-    payment_store.add_silence(service.store, series[:64] or None, now, until, who, str(form.get("comment", ""))[:300])
+    payment_store.add_silence(service.store, series or None, now, until, who, str(form.get("comment", ""))[:300])
     return RedirectResponse(f"{PATH}#silences", 303)
 
 
 @handling.post(f"{PATH}/silences/{{silence_id}}/end")
-def end_silence(request: Request, silence_id: int) -> Response:
+def end_silence(request: Request, silence_id: SilenceId) -> Response:
     """End a silence and return to the page."""
     service = service_of(request)
     payment_store.end_silence(service.store, silence_id, service.clock())

@@ -200,7 +200,11 @@ def confirm_or_clear(
     """Store a label and return to the page."""
     if verdict not in ("abuser", "honest"):
         raise ProblemError(422, f"verdict is {verdict[:40]!r}; it must be abuser or honest")
-    store_label(request, LabelGiven(user_id=user_id, is_abuser=verdict == "abuser", note=None, replace=replace))
+    try:
+        given = LabelGiven(user_id=user_id, is_abuser=verdict == "abuser", note=None, replace=replace)
+    except ValidationError as error:
+        raise ProblemError(422, f"user_id is {user_id[:40]!r}: {error.errors()[0]['msg']}") from None
+    store_label(request, given)
     query = f"?{urlencode({'user': back})}" if back else ""
     return RedirectResponse(f"{PATH}{query}#to-judge", 303)
 
