@@ -28,7 +28,8 @@ from quintet.ingest.batches import loaded_batches, mark_modelled
 from quintet.ingest.inbox import list_inbox
 from quintet.ingest.load import load_files
 from quintet.ingest.raw_tables import prepare
-from quintet.samples.conversions import BrokerWorld, ClicksWorld, sample_of
+from quintet.samples.conversions import sample_of
+from quintet.samples.conversions_world import BrokerWorld, ClicksWorld
 from quintet.samples.write import write_inboxes
 from quintet.warehouse.database import open_warehouse
 from quintet.warehouse.publish import publish

@@ -26,7 +26,8 @@ from quintet.conversions.countries import canonicalise
 from quintet.conversions.fit import fit
 from quintet.conversions.match import match
 from quintet.conversions.matching_model import MatchingModel
-from quintet.samples.conversions import BrokerWorld, ClicksWorld, sample_of
+from quintet.samples.conversions import sample_of
+from quintet.samples.conversions_world import BrokerWorld, ClicksWorld
 
 USUALLY = "20 minutes"
 

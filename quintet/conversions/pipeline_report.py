@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pandas as pd
 
-from quintet.conversions import charts
+from quintet.conversions import matching_charts
 from quintet.conversions.analysis import Analysis
 from quintet.conversions.report_source import snapshot_of, source_of
 from quintet.presentation.design import Column
@@ -130,7 +130,7 @@ def _gains(changes: pd.DataFrame, matchers: pd.DataFrame) -> Section:
     return Section(
         f"Of the changes without an id, “{best['title']}” gains most: {best['gain'] * 100:+.0f} points of F1",
         (
-            Chart(charts.gains(shown)),
+            Chart(matching_charts.gains(shown)),
             Table(shown, columns, "Gain of each change"),
             Table(
                 matchers,

@@ -17,7 +17,8 @@ from quintet.conversions.fit import fit
 from quintet.conversions.match import match
 from quintet.evaluations import Evaluation, evaluated
 from quintet.ml.statistics import wilson
-from quintet.samples.conversions import BrokerWorld, ClicksWorld, sample_of
+from quintet.samples.conversions import sample_of
+from quintet.samples.conversions_world import BrokerWorld, ClicksWorld
 from quintet.samples.seeding import generator
 
 SEED = 20_240_401

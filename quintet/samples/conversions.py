@@ -2,26 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Literal
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 
+from quintet.samples.broker import as_broker_writes, registrations
+from quintet.samples.conversions_world import PALESTINE, PAYLOADS, BrokerWorld, ClicksWorld, country_weights
 from quintet.samples.countries import ISO2, SPELLINGS
 from quintet.samples.sample import Sample, SampleFile
 from quintet.samples.seeding import SECONDS_PER_DAY, arrival_times, as_timestamps, day_start, generator
 
-LagModel = Literal["seconds", "lognormal"]
-SpellingSet = Literal["site", "residency", "ip"]
-
 _HOUR_WEIGHTS = (27, 26, 26, 26, 27, 31, 37, 42, 46, 48, 49, 51, 54, 54, 57, 55, 54, 52, 51, 50, 49, 45, 37, 30)
 _WEEKDAY_WEIGHTS = (1.0, 1.03, 1.0, 1.0, 0.87, 0.77, 0.79)
-_LAG_SECONDS_WEIGHTS = (0.479, 0.437, 0.058, 0.0155, 0.0062, 0.0037)  # of 0 s, 1 s, … 5 s
-
-_PALESTINE = ISO2.index("PS")
-_COUNTRIES_WITH_CONVERSIONS = len(ISO2) - 1
-
 # Most frequent first; mobile elements are rare on a desktop and the other way round.
 _ELEMENTS = tuple(
     f"{place} {element}"
@@ -32,7 +25,6 @@ _ELEMENTS = tuple(
     )
     for place in ("mobile", "desktop", "shared")
 )
-
 _CATEGORIES: tuple[tuple[str, str, float], ...] = (  # page, code, relative conversions
     ("Best brokers - general", "01bestbr/02notrel/03notrel", 180),
     ("Best brokers - by country", "01bestbr/02notrel/03bycoun", 160),
@@ -75,99 +67,9 @@ _CATEGORIES: tuple[tuple[str, str, float], ...] = (  # page, code, relative conv
     ("About us - news", "01aboutu/02newsxx/03notrel", 0.05),
     ("Jobs", "01jobsxx/02notrel/03notrel", 0.05),
 )
-
 # Codes that the site sends and the mapping does not know.
 _UNMAPPED_CODES = ("01safety/02isscam/03notrel", "01safety/02issafe/03notrel")
 _UNMAPPED_WEIGHTS = (0.96, 0.04)
-
-# Payloads of a vulnerability scanner: data that must be handled safely.
-_PAYLOADS = (
-    "x'; drop table clicks; --",
-    'x" or "1"="1',
-    "1;select sleep(5)#",
-    "'||(select 'a;b' from dual)||'",
-    '"><svg/onload=alert("a;b")>',
-    "{{7*7}};${7*7}",
-    "../../../../etc/hosts;\"'",
-    "漢字'\"\\(;",
-)
-
-
-@dataclass(frozen=True)
-class ClicksWorld:
-    """Parameters of the affiliate's site.
-
-    clicks: distinct conversions over `days` days from `first_day`; the more per day, the harder is matching.
-    repeat_click_share: later conversions of a session; double_click_share: of those, within two seconds.
-    unmapped_share: conversions on pages that the mapping lacks. null_element_share: conversions without an element.
-    scanner_share: conversions of a scanner, with payloads for texts.
-    countries: how many countries send conversions, the busiest first; None for all.
-    bot_bursts: stretches of ten minutes in which bots of one country convert 20 times as often as all visitors; their
-    conversions are part of `clicks` and never register.
-    """
-
-    clicks: int = 102_365
-    first_day: date = date(2024, 4, 1)
-    days: int = 60
-    repeat_click_share: float = 0.16
-    double_click_share: float = 0.03
-    unmapped_share: float = 0.078
-    null_element_share: float = 0.0019
-    scanner_share: float = 0.0006
-    countries: int | None = None
-    bot_bursts: int = 0
-
-
-@dataclass(frozen=True)
-class BrokerWorld:
-    """Parameters of one broker.
-
-    partner: names the file, `broker_<partner>.csv`.
-    opens_after_days, closes_after_days: the part of the conversions' days that the file covers.
-    registration_share: conversions in that time that register; organic_share: broker rows without a conversion.
-    lag_model: "seconds" (0 to 5 s) or "lognormal" with `lag_median_seconds` and `lag_sigma`; the median of each country
-    differs by a lognormal factor of `lag_country_sigma`.
-    clock_offset_seconds: the broker's clock minus UTC; from `clock_changes_after_days` on, `changed_offset_seconds`.
-    ip_spelling: the spelling set of ip_country; misspelt_share: of its cells, those with a typing error.
-    ip_mismatch_share: registrations behind a VPN or a wrong geo-IP; residency_mismatch_share: residents of elsewhere.
-    repeated_share: repeated rows, without a conversion of their own.
-    outages: stretches of six hours without rows.
-    """
-
-    partner: str = "one"
-    opens_after_days: float = 20.75
-    closes_after_days: float = 59.1
-    registration_share: float = 0.915
-    organic_share: float = 0.027
-    lag_model: LagModel = "seconds"
-    lag_median_seconds: float = 360.0
-    lag_sigma: float = 1.2
-    clock_offset_seconds: int = 0
-    clock_changes_after_days: float | None = None
-    changed_offset_seconds: int = 0
-    ip_spelling: SpellingSet = "ip"
-    misspelt_share: float = 0.002
-    ip_mismatch_share: float = 0.027
-    residency_null_share: float = 0.86
-    residency_mismatch_share: float = 0.08
-    invalid_score_share: float = 0.0065
-    leading_space_share: float = 0.002
-    dash_share: float = 0.0002
-    null_ip_share: float = 0.0003
-    repeated_share: float = 0.002
-    lag_country_sigma: float = 0.0
-    outages: int = 0
-
-
-def country_weights(countries: int | None = None) -> np.ndarray:
-    """Return the share of conversions of each country of `ISO2`; Zipf-like with a thin tail.
-
-    countries: the number of countries with conversions, busiest first; None for all but the last.
-    """
-    rank = np.arange(1, len(ISO2) + 1)
-    weights = np.exp(-rank / 60) / (rank + 1.5) ** 0.9
-    weights[min(countries or len(ISO2), _COUNTRIES_WITH_CONVERSIONS) :] = 0
-    return weights / weights.sum()
 
 
 def make_conversions(world: ClicksWorld, rng: np.random.Generator) -> pd.DataFrame:
@@ -247,7 +149,7 @@ def _zipf(count: int) -> np.ndarray:
 def _let_scanner_in(rng: np.random.Generator, world: ClicksWorld, element: np.ndarray, category: np.ndarray) -> None:
     """Write payloads into some cells, in place; at least one of each kind of cell."""
     hits = rng.choice(world.clicks, min(world.clicks, max(2, round(world.clicks * world.scanner_share))), replace=False)
-    payloads = np.array(_PAYLOADS, dtype=object)
+    payloads = np.array(PAYLOADS, dtype=object)
     in_element, in_category = hits[::2], hits[1::2]
     element[in_element] = payloads[np.arange(len(in_element)) % len(payloads)]
     category[in_category] = category[in_category] + payloads[rng.integers(0, len(payloads), len(in_category))]
@@ -258,7 +160,7 @@ def _conversions_file(conversions: pd.DataFrame) -> SampleFile:
     rows = conversions.rename(columns={"country": "country_name"})
     rows["country_name"] = np.array(SPELLINGS["site"], dtype=object)[conversions["country"]]
     rows["created_at"] = as_timestamps(conversions["created_at"].to_numpy())
-    repeated = rows[conversions["country"] == _PALESTINE].assign(country_name="Gaza Strip")
+    repeated = rows[conversions["country"] == PALESTINE].assign(country_name="Gaza Strip")
     rows = pd.concat([rows, repeated]).sort_index(kind="stable")
     return SampleFile("conversions", "conversions.csv", rows, delimiter=";")
 
@@ -272,118 +174,12 @@ def _categories_file() -> SampleFile:
     )
 
 
-def _registrations(
-    conversions: pd.DataFrame, site: ClicksWorld, world: BrokerWorld, chosen: np.ndarray, rng: np.random.Generator
-) -> pd.DataFrame:
-    """Return the broker rows in order of the broker's clock, with the truth.
-
-    Columns: timestamp, resident and seen (indexes into `ISO2`, true residence and place of the IP), conversion_id (null
-    without one), lag_seconds, kind ("click", "elsewhere" where the IP is of another country, "organic", "repeat").
-    """
-    start = day_start(site.first_day)
-    opens, closes = (start + SECONDS_PER_DAY * days for days in (world.opens_after_days, world.closes_after_days))
-    created_at = conversions["created_at"].to_numpy()
-    linked = np.flatnonzero(chosen & (created_at >= opens) & (created_at < closes))
-    lag = _lags(rng, world, len(linked))
-    if world.lag_country_sigma:
-        factors = generator(0, f"lags of {world.partner}").lognormal(0, world.lag_country_sigma, len(ISO2))
-        lag = np.rint(lag * factors[conversions["country"].to_numpy()[linked]]).astype("int64")
-    organic = round(len(linked) * world.organic_share / (1 - world.organic_share))
-    # Organic rows occur within half an hour of some conversion.
-    organic_at = rng.choice(created_at[linked], organic) + rng.integers(-1_800, 1_801, organic)
-    organic_country = rng.choice(len(ISO2), organic, p=country_weights(site.countries))
-    # The country without conversions sends organic rows.
-    organic_country[rng.random(organic) < 0.1] = _COUNTRIES_WITH_CONVERSIONS
-    country = np.concatenate([conversions["country"].to_numpy()[linked], organic_country])
-    elsewhere = rng.random(len(country)) < world.ip_mismatch_share
-    elsewhere &= np.arange(len(country)) < len(linked)
-    seen = np.where(elsewhere, _other_country(rng, country, site.countries), country)
-    abroad = rng.random(len(country)) < world.residency_mismatch_share
-    rows = pd.DataFrame(
-        {
-            "true_at": np.concatenate([created_at[linked] + lag, organic_at]).astype("int64"),
-            "resident": np.where(abroad, _other_country(rng, country, site.countries), country),
-            "seen": seen,
-            "conversion_id": pd.array([*conversions["id"].to_numpy()[linked], *np.full(organic, 0)], dtype="Int64"),
-            "lag_seconds": pd.array([*lag, *np.zeros(organic, dtype="int64")], dtype="Int64"),
-            "kind": np.concatenate(
-                [np.where(elsewhere[: len(linked)], "elsewhere", "click"), np.full(organic, "organic")]
-            ).astype(object),
-        }
-    )
-    rows.loc[len(linked) :, ["conversion_id", "lag_seconds"]] = pd.NA
-    if world.outages:
-        lost = generator(0, f"outages of {world.partner}").uniform(opens, closes, world.outages)[:, None]
-        since = rows["true_at"].to_numpy()[None, :] - lost
-        kept = np.flatnonzero(~((since >= 0) & (since < 6 * 3_600)).any(axis=0))
-        rows = rows.take(kept).reset_index(drop=True)
-    rows["timestamp"] = rows["true_at"] + _clock_offsets(world, start, rows["true_at"].to_numpy())
-    return rows
-
-
-def _other_country(rng: np.random.Generator, country: np.ndarray, countries: int | None) -> np.ndarray:
-    """Return another country for each country, by traffic: VPN exits are where the servers are."""
-    drawn = rng.choice(len(ISO2), len(country), p=country_weights(countries))
-    return np.where(drawn == country, (country + 1) % _COUNTRIES_WITH_CONVERSIONS, drawn)
-
-
-def _lags(rng: np.random.Generator, world: BrokerWorld, count: int) -> np.ndarray:
-    """Return the lags from conversion to registration, in whole seconds."""
-    if world.lag_model == "seconds":
-        weights = np.array(_LAG_SECONDS_WEIGHTS)
-        return rng.choice(len(weights), count, p=weights / weights.sum())
-    return np.rint(rng.lognormal(np.log(world.lag_median_seconds), world.lag_sigma, count)).astype("int64")
-
-
-def _clock_offsets(world: BrokerWorld, start: int, true_at: np.ndarray) -> np.ndarray:
-    """Return the broker's clock minus UTC at each true time, seconds."""
-    if world.clock_changes_after_days is None:
-        return np.full(len(true_at), world.clock_offset_seconds)
-    changes_at = start + world.clock_changes_after_days * SECONDS_PER_DAY
-    return np.where(true_at < changes_at, world.clock_offset_seconds, world.changed_offset_seconds)
-
-
-def _misspell(names: pd.Series, slip: np.ndarray) -> pd.Series:
-    """Return each name with a typing error: 0 a letter lost, 1 two swapped, 2 one doubled, 3 lower case."""
-    lost = names.str[:2] + names.str[3:]
-    swapped = names.str[:2] + names.str[3:4] + names.str[2:3] + names.str[4:]
-    doubled = names.str[:3] + names.str[2:]
-    return pd.Series(np.choose(slip, [lost, swapped, doubled, names.str.lower()]), index=names.index)
-
-
-def _as_broker_writes(rows: pd.DataFrame, world: BrokerWorld, rng: np.random.Generator) -> pd.DataFrame:
-    """Return the four columns of the inbox, with their quirks."""
-    count = len(rows)
-    ip = pd.Series(np.array(SPELLINGS[world.ip_spelling], dtype=object)[rows["seen"]])
-    misspelt = rng.random(count) < world.misspelt_share
-    ip[misspelt] = _misspell(ip[misspelt], rng.integers(0, 4, int(misspelt.sum())))
-    spaced = rng.random(count) < world.leading_space_share
-    ip[spaced] = " " + ip[spaced]
-    odd = rng.random(count)
-    ip[odd < world.dash_share] = "-"
-    ip[odd >= 1 - world.null_ip_share] = None
-    residency = np.array(SPELLINGS["residency"], dtype=object)[rows["resident"]]
-    residency[rng.random(count) < world.residency_null_share] = None
-    scores = np.array([*map(str, range(101)), "#REF!"], dtype=object)
-    weights = np.full(102, 0.0087 / 100)
-    weights[0], weights[10], weights[101] = 0, 0.016, world.invalid_score_share
-    weights[0] = 1 - weights.sum()
-    return pd.DataFrame(
-        {
-            "timestamp": rows["timestamp"].to_numpy(),
-            "country_residency": residency,
-            "ip_country": ip.to_numpy(),
-            "important_score": scores[rng.choice(102, count, p=weights)],
-        }
-    )
-
-
 def _broker_sample(
     conversions: pd.DataFrame, site: ClicksWorld, world: BrokerWorld, chosen: np.ndarray, rng: np.random.Generator
 ) -> tuple[SampleFile, pd.DataFrame]:
     """Return the broker's file and the truth of each of its rows."""
-    rows = _registrations(conversions, site, world, chosen, rng)
-    written = pd.concat([rows, _as_broker_writes(rows, world, rng).drop(columns="timestamp")], axis=1)
+    rows = registrations(conversions, site, world, chosen, rng)
+    written = pd.concat([rows, as_broker_writes(rows, world, rng).drop(columns="timestamp")], axis=1)
     repeats = written.iloc[rng.choice(len(rows), round(len(rows) * world.repeated_share), replace=False)].copy()
     repeats[["conversion_id", "lag_seconds"]] = pd.NA
     repeats["kind"] = "repeat"

@@ -10,36 +10,30 @@ import argparse
 import contextlib
 import datetime as dt
 import gc
-import http.client
 import json
 import os
 import queue
 import random
 import signal
-import statistics
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from dataclasses import dataclass
 
 import psycopg
 
 from quintet.embedded.postgres import running_url
+from quintet.samples.crm_clerk import Answer, Clerk
+from quintet.samples.crm_tally import Tally
 from quintet.settings import Settings, SettingsError, load_settings
 from quintet.state.keys import create_key, revoke_key
 from quintet.state.store import Store
 
-PATH = "/v1/lending/decisions"
-
 _COMMITTERS, _CLERKS, _ACTORS = 4, 32, 2
 _NEW_CLIENTS = 0.1
 _SENT_TWICE = 0.01
-_TRY_AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 _PAUSE_SECONDS = 0.05
-_ANSWER_SECONDS = 5.0
 _HURRY_SECONDS = 5.0
 _DURATIONS_DAYS = (7, 14, 30, 60, 90, 180)
 
@@ -60,60 +54,6 @@ class Plan:
     seed: int
     today: dt.date
     patience_seconds: float = 60.0
-
-
-@dataclass
-class Tally:
-    """The results by application. milliseconds: from commit to decision, without interruption.
-
-    repeated_milliseconds: the same if the commit or the request had to be repeated. answers: the texts of the answers.
-    refused: the service's reasons for refusing.
-    """
-
-    committed: set[int] = field(default_factory=set)
-    answers: dict[int, set[str]] = field(default_factory=dict)
-    milliseconds: list[float] = field(default_factory=list)
-    repeated_milliseconds: list[float] = field(default_factory=list)
-    decisions: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-    refused: dict[int, str] = field(default_factory=dict)
-    acted: int = 0
-
-    @property
-    def lost(self) -> set[int]:
-        """Applications that were committed and never answered."""
-        return self.committed - self.answers.keys()
-
-    @property
-    def doubled(self) -> set[int]:
-        """Applications with two different answers."""
-        return {application for application, texts in self.answers.items() if len(texts) > 1}
-
-    def percentile(self, share: int) -> float:
-        """Return the time, ms, within which this percentage of uninterrupted applications was decided."""
-        if len(self.milliseconds) < 2:
-            return self.milliseconds[0] if self.milliseconds else float("nan")
-        return statistics.quantiles(self.milliseconds, n=100, method="inclusive")[share - 1]
-
-    def in_words(self) -> str:
-        """Return the figures as lines of text."""
-        decided = sum(self.decisions.values())
-        shares = ", ".join(f"{name} {count / decided:.0%}" for name, count in sorted(self.decisions.items()))
-        slowest = max(self.milliseconds, default=float("nan"))
-        lines = [
-            f"{len(self.committed):,} applications committed, {decided:,} decided: {shares or 'none'}; "
-            f"{self.acted:,} paid out",
-            f"commit to decision: p50 {self.percentile(50):.1f} ms, p99 {self.percentile(99):.1f} ms, "
-            f"slowest {slowest:.0f} ms",
-            f"lost {len(self.lost)}, doubled {len(self.doubled)}, refused {len(self.refused)}",
-        ]
-        if self.repeated_milliseconds:
-            lines.append(
-                f"{len(self.repeated_milliseconds):,} had to be requested or committed again, "
-                f"slowest {max(self.repeated_milliseconds):.0f} ms"
-            )
-        lines += [f"refused: {why}" for why in sorted(set(self.refused.values()))[:3]]
-        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -272,7 +212,7 @@ class Crm:
     # -- asking --------------------------------------------------------------------------------------------------------
 
     def _ask_all(self) -> None:
-        clerk = _Clerk(self._service_url, self._key)
+        clerk = Clerk(self._service_url, self._key)
         while (question := self._questions.get()) is not None:
             was_repeated = question.was_repeated
             while time.monotonic() < self._ends_asking:
@@ -292,7 +232,7 @@ class Crm:
                         self.tally.answers.setdefault(question.application_id, set()).add(again.text)
         clerk.close()
 
-    def _take(self, question: _Committed, answer: _Answer, took_ms: float, was_repeated: bool) -> None:
+    def _take(self, question: _Committed, answer: Answer, took_ms: float, was_repeated: bool) -> None:
         tally = self.tally
         if answer.status != 200:
             with self._lock:
@@ -338,40 +278,6 @@ class _Draw:
     is_new_client: bool
     amount: float
     duration_days: int
-
-
-@dataclass(frozen=True)
-class _Answer:
-    status: int
-    text: str
-
-
-class _Clerk:
-    """A client of the service that keeps its connection open."""
-
-    def __init__(self, url: str, key: str) -> None:
-        self._address = urlsplit(url).netloc
-        self._headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-        self._connection: http.client.HTTPConnection | None = None
-
-    def ask(self, body: bytes) -> _Answer | None:
-        """Send a request and return the answer; None without one, or if its status asks for a retry."""
-        try:
-            if self._connection is None:
-                self._connection = http.client.HTTPConnection(self._address, timeout=_ANSWER_SECONDS)
-            self._connection.request("POST", PATH, body, self._headers)
-            response = self._connection.getresponse()
-            answer = _Answer(response.status, response.read().decode())
-        except (OSError, http.client.HTTPException):
-            self.close()
-            return None
-        return None if answer.status in _TRY_AGAIN else answer
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
 
 
 def _threads(count: int, work: Callable[[], None]) -> list[threading.Thread]:

@@ -15,8 +15,9 @@ from quintet.lending.active import FOLDER
 from quintet.lending.decision_log import DecisionLog
 from quintet.lending.scoring import ScoringModel
 from quintet.ml.model_registry import ModelRegistry
-from quintet.samples.crm import Crm, Plan, Tally
-from tests.faults.stream_world import PROJECT, TODAY, World
+from quintet.samples.crm import Crm, Plan
+from quintet.samples.crm_tally import Tally
+from tests.faults.stream_world import PROJECT, World
 from tests.lending.models import boosted, scorecard
 from tests.waiting import LONG_SECONDS, wait_until
 from tests.web.service import ADMIN_KEY, free_port
@@ -98,7 +99,7 @@ class DecisionWorld(World):
 
     def simulate(self, rate: float, seconds: float | None) -> None:
         """Start to commit applications and to request decisions."""
-        plan = Plan(rate, seconds, self.seed, TODAY, patience_seconds=_PATIENCE_SECONDS)
+        plan = Plan(rate, seconds, self.seed, dt.datetime.now(dt.UTC).date(), patience_seconds=_PATIENCE_SECONDS)
         self._crm = Crm(self.postgres.url, self.url, ADMIN_KEY, plan)
         self._simulation = threading.Thread(target=self._crm.run)
         self._simulation.start()

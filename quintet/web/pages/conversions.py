@@ -12,7 +12,7 @@ from fastapi import Request
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
-from quintet.conversions import charts
+from quintet.conversions import chart_parts, charts, matching_charts
 from quintet.conversions.analysis_tables import read_analysis, read_frame
 from quintet.conversions.insights import DIMENSIONS, Insight, Measure
 from quintet.presentation.design import Column, Figure
@@ -94,7 +94,7 @@ def conversions(request: Request) -> Response:
             "table": Table(
                 rates.assign(
                     level=[
-                        charts.level_label(dimension, level)
+                        chart_parts.level_label(dimension, level)
                         for dimension, level in zip(rates["dimension"], rates["level"], strict=True)
                     ],
                     dimension=rates["dimension"].map(DIMENSIONS),
@@ -228,13 +228,13 @@ FIGURES: Mapping[str, _Make] = {
     "funnel-clicks": lambda cursor, _: charts.funnel(read_frame(cursor, "funnel"), "clicks"),
     "unmatched-clicks": lambda cursor, _: charts.outcomes(read_frame(cursor, "outcomes"), "clicks"),
     "unmatched-broker-rows": lambda cursor, _: charts.outcomes(read_frame(cursor, "outcomes"), "broker_rows"),
-    "lag": lambda cursor, choice: charts.lag(read_frame(cursor, "lags"), choice.partner),
+    "lag": lambda cursor, choice: matching_charts.lag(read_frame(cursor, "lags"), choice.partner),
     "match-rate-by-day": lambda cursor, _: charts.match_rate_by_day(read_frame(cursor, "rates")),
     "match-rate-by-country": lambda cursor, _: charts.rates_by(read_frame(cursor, "rates"), "match_rate", "country"),
     **{f"compared-by-{name.replace('_', '-')}": _compared_by(name) for name in DIMENSIONS if name != "day"},
     "residency": lambda cursor, _: charts.residency(read_frame(cursor, "residency")),
-    "placebo": lambda cursor, _: charts.placebo(_frame(cursor, "placebo")),
-    "calibration": lambda cursor, _: charts.calibration(_frame(cursor, "calibration")),
-    "weights": lambda cursor, choice: charts.weights(_frame(cursor, "weights"), choice.partner),
+    "placebo": lambda cursor, _: matching_charts.placebo(_frame(cursor, "placebo")),
+    "calibration": lambda cursor, _: matching_charts.calibration(_frame(cursor, "calibration")),
+    "weights": lambda cursor, choice: matching_charts.weights(_frame(cursor, "weights"), choice.partner),
 }
 """Every figure of the page by its name, made from a cursor and the selection."""

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from quintet.conversions.countries import canonicalise
-from quintet.samples.conversions import BrokerWorld, ClicksWorld, country_weights, sample_of
+from quintet.samples.conversions import sample_of
+from quintet.samples.conversions_world import BrokerWorld, ClicksWorld, country_weights
 from quintet.samples.countries import ISO2, SPELLINGS
 from quintet.samples.sample import Sample
 
