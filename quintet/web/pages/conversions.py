@@ -16,6 +16,7 @@ from quintet.conversions import chart_parts, charts, matching_charts
 from quintet.conversions.analysis_tables import read_analysis, read_frame
 from quintet.conversions.insights import DIMENSIONS, Insight, Measure
 from quintet.presentation.design import Column, Figure
+from quintet.web.contexts import ConversionsContext
 from quintet.web.pages.downloads import csv_answer, report_file, with_query
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
@@ -73,7 +74,7 @@ class Choice:
 def conversions(request: Request) -> Response:
     """Show which conversions became customers and which pages bring good ones."""
 
-    def make(snapshot: Any) -> Mapping[str, Any]:
+    def make(snapshot: Any) -> ConversionsContext:
         cursor = snapshot.cursor
         partners = _partners(cursor)
         choice, problem = choice_of(request.query_params, partners)

@@ -17,6 +17,7 @@ from quintet.insurance.chart_parts import LINES as LINE_LABELS
 from quintet.insurance.forecast_tables import line_totals
 from quintet.insurance.performance import UNKNOWN, Filters, QueryError, summary_frame
 from quintet.presentation.design import Column, Figure
+from quintet.web.contexts import AgencyContext, InsuranceContext
 from quintet.web.pages.downloads import csv_answer, with_query
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
@@ -65,7 +66,7 @@ _AGENCY_FACTS = {
 def insurance(request: Request) -> Response:
     """Show where premium and losses come from, who to talk to, and what comes next."""
 
-    def make(snapshot: Any) -> Mapping[str, Any]:
+    def make(snapshot: Any) -> InsuranceContext:
         cursor = snapshot.cursor
         filters, problem = filters_of(request.query_params)
         query = query_of(filters)
@@ -99,7 +100,7 @@ def insurance(request: Request) -> Response:
 def agency(request: Request, agency_id: Annotated[int, Path(ge=0, le=2**63 - 1)]) -> Response:
     """Show one agency: its history, its products and its facts."""
 
-    def make(snapshot: Any) -> Mapping[str, Any]:
+    def make(snapshot: Any) -> AgencyContext:
         cursor = snapshot.cursor
         known = cursor.execute(
             "select * from marts.dim_agency left join marts.dim_agency_segment using (agency_id) where agency_id = ?",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -26,6 +24,7 @@ from quintet.lending.replay import replay_from_log
 from quintet.lending.scoring import REASONS
 from quintet.lending.service import LendingService
 from quintet.presentation.design import Column, Figure, format_value
+from quintet.web.contexts import DecisionsContext, TraceContext
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
@@ -82,10 +81,9 @@ def decisions(request: Request) -> Response:
     query = urlencode({"window": _name(window)})
     last = rows.tail(_SHOWN).iloc[::-1]
     codes = last["reasons"].map(lambda text: ", ".join(json.loads(text)))
-    context: Mapping[str, Any] = {
+    context: DecisionsContext = {
         "filters": _filters(window, asked),
         "announcement": f"{len(rows):,} decisions",
-        "window": window.label.lower(),
         "faults": deciding.serving.now.faults,
         "active": _active(deciding),
         "committed_at": lending.features.store.fact(COMMITTED_AT),
@@ -208,7 +206,7 @@ def _active(deciding: Decisions) -> list[tuple[str, str]]:
     return [*found, ("Challenger", now.challenger.model.version if now.challenger else "none")]
 
 
-def _trace(deciding: Decisions, asked: str) -> Mapping[str, Any]:
+def _trace(deciding: Decisions, asked: str) -> TraceContext:
     """Return one decision from request to answer, or why there is none."""
     if not asked.isdecimal() or len(asked) > len(str(LARGEST_ID)) or int(asked) > LARGEST_ID:
         return {"problem": f"{asked[:40]!r} is not an application id; use a whole number"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from typing import Any
 
 import duckdb
@@ -13,6 +12,7 @@ from starlette.responses import Response
 from quintet.domain import Domain
 from quintet.domains import DOMAINS
 from quintet.presentation.design import Column
+from quintet.web.contexts import OverviewContext
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.rendering import DomainRow, State, Table
 from quintet.web.security import guarded_router
@@ -42,7 +42,7 @@ _REJECTED_COLUMNS = (
 def overview(request: Request) -> Response:
     """Show whether everything is up to date and healthy, and the last files."""
 
-    def make(snapshot: Any) -> Mapping[str, Any]:
+    def make(snapshot: Any) -> OverviewContext:
         cursor = snapshot.cursor
         batches = cursor.execute(
             "select strftime(\"at\", '%Y-%m-%d %H:%M') as arrived, dataset, file, rows, loaded, rejected, status "

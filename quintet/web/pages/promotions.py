@@ -19,6 +19,7 @@ from quintet.promotions import chart_parts, charts, cluster_charts, model_charts
 from quintet.promotions.reasons import explained
 from quintet.promotions.result_tables import model_of_snapshot
 from quintet.promotions.store import last_label, last_labels
+from quintet.web.contexts import ModelCard, PromotionsContext
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.promotions_try import PATH, TRY_PATH, form_fields, scoring
 from quintet.web.pages.shell import show_snapshot
@@ -91,7 +92,7 @@ def promotions(request: Request) -> Response:
     store = service_of(request).store
     labels = last_labels(store, _MOST_LABELS)
 
-    def make(snapshot: Any) -> Mapping[str, Any]:
+    def make(snapshot: Any) -> PromotionsContext:
         cursor = snapshot.cursor
         if model_of_snapshot(cursor) is None:
             raise ProblemError(503, "promotions are not published yet; `make run SELECT=promotions` builds them")
@@ -342,7 +343,7 @@ def _to_judge(cursor: duckdb.DuckDBPyConnection, user: str, given: Mapping[str, 
     return [{str(name): value for name, value in row.items()} for row in listed]
 
 
-def _card(cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+def _card(cursor: duckdb.DuckDBPyConnection) -> ModelCard:
     """Return the active model: its facts and the tables of its card."""
     ((version, kind, sha256, trained_at, review_from, block_from),) = cursor.execute(
         "select model_version, kind, sha256, trained_at, review_from, block_from from ml.abuse_model"

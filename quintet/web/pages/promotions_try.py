@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from fastapi import Request
 from pydantic import ValidationError
@@ -12,6 +11,7 @@ from starlette.responses import Response
 from quintet.promotions.accounts import SignUp
 from quintet.promotions.online_state import NotReadyError, usages_of
 from quintet.promotions.service import PromotionsService
+from quintet.web.contexts import FormField, TryContext
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
 from quintet.web.routes.promotions import SignUpGiven
@@ -44,11 +44,10 @@ async def try_sign_up(request: Request) -> Response:
     """Score a sign-up without storing it."""
     form = await request.form()
     given = {name: str(form.get(name, "")).strip() for name in _FIELDS}
-    context: dict[str, Any] = {"fields": form_fields(given), "try_path": TRY_PATH, "back_url": PATH}
-    return _tried(request, given, context)
+    return _tried(request, given)
 
 
-def _tried(request: Request, given: Mapping[str, str], context: dict[str, Any]) -> Response:
+def _tried(request: Request, given: Mapping[str, str]) -> Response:
     service = service_of(request)
     known = {name: value for name, value in given.items() if value}
     use = {name: known.pop(name) for name in ("promo_code", "used_at") if name in known}
@@ -67,11 +66,17 @@ def _tried(request: Request, given: Mapping[str, str], context: dict[str, Any]) 
             problem = " ".join(f"{_FIELDS.get(name, name)}: {message}." for name, message in faults)
         except NotReadyError as error:
             raise ProblemError(503, str(error)) from error
-    context |= {"judgement": judgement, "problem": problem}
+    context: TryContext = {
+        "fields": form_fields(given),
+        "try_path": TRY_PATH,
+        "back_url": PATH,
+        "judgement": judgement,
+        "problem": problem,
+    }
     return show(request, "promotions_try.html", "Try a sign-up", context, status=422 if problem else 200)
 
 
-def form_fields(given: Mapping[str, str]) -> list[dict[str, str]]:
+def form_fields(given: Mapping[str, str]) -> list[FormField]:
     """Return the fields of the form with their labels, values and hints."""
     return [
         {"name": name, "label": label, "value": given.get(name, ""), "hint": _HINTS.get(name, "")}
