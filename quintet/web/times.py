@@ -94,16 +94,23 @@ def _range(first: str, last: str) -> dict[str, str]:
     }
 
 
-def _day(value: Any) -> Any:
-    if not isinstance(value, str) or not _DAY.fullmatch(value):
-        raise ValueError("write a day like 2024-05-01")
-    return value
+def _day(value: Any) -> dt.date:
+    # parsed here, because a strict model takes no text after a validator
+    try:
+        if isinstance(value, str) and _DAY.fullmatch(value):
+            return dt.date.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError(f"{value} is no day: {error}") from None
+    raise ValueError("write a day like 2024-05-01")
 
 
-def _moment(value: Any) -> Any:
-    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
-        raise ValueError("write a day or a time like 2024-05-01 or 2024-05-01T02:22:43Z")
-    return value
+def _moment(value: Any) -> dt.datetime:
+    try:
+        if isinstance(value, str) and _MOMENT.fullmatch(value):
+            return dt.datetime.fromisoformat(value.upper())
+    except ValueError as error:
+        raise ValueError(f"{value} is no time: {error}") from None
+    raise ValueError("write a day or a time like 2024-05-01 or 2024-05-01T02:22:43Z")
 
 
 RecordedMoment: Any = moment_between("1970-01-01", "2100-12-31")

@@ -84,7 +84,7 @@ class FilteredQuery(FilterQuery, PageQuery):
 class SummaryQuery(FilteredQuery):
     """Filters, pivots and page."""
 
-    group_by: Annotated[list[str], BeforeValidator(split_values)] = Field(
+    group_by: Annotated[list[Annotated[str, Field(max_length=100)]], BeforeValidator(split_values)] = Field(
         default_factory=list,
         max_length=len(PIVOTS),
         description=f"Pivots, any of {', '.join(PIVOTS)}; without any, the grand total.",

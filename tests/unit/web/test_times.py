@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from quintet.web.problems import ProblemError
 from quintet.web.times import (
@@ -122,3 +123,24 @@ def test_a_range_the_wrong_way_round_is_refused() -> None:
 
 def test_a_moment_without_a_zone_is_utc() -> None:
     assert utc(dt.datetime(2024, 5, 1)) == utc(dt.datetime(2024, 5, 1, 2, tzinfo=dt.timezone(dt.timedelta(hours=2))))
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    day: BusinessDay
+    at: SubmittedAt | None = None
+
+
+@pytest.mark.parametrize("at", ["2026-11-30T12:00:00Z", "2026-11-30t12:00:00z", "2026-11-30T13:00:00.000000000+01:00"])
+def test_a_strict_model_takes_texts_from_python_and_from_json(at: str) -> None:
+    given = {"day": "2026-11-30", "at": at}
+
+    assert Strict.model_validate(given) == Strict.model_validate_json(json.dumps(given))
+    assert Strict.model_validate(given).at == NOW
+
+
+@pytest.mark.parametrize("given", [{"day": "2026-11-31"}, {"day": "2026-11-30", "at": "2026-11-30T24:01:00Z"}])
+def test_a_day_that_the_calendar_lacks_is_named(given: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match=r"is no (day|time)"):
+        Strict.model_validate(given)
