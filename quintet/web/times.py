@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from quintet.web.problems import Fault, ProblemError
 
@@ -21,35 +24,40 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}([Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?([Zz]|[+-]\d{2}:\d{2})?)?", re.ASCII)
 
 
-def day_between(first: str, last: str) -> Any:
-    """Return the type of a day such as 2024-05-01, from `first` to `last`, both ISO and included."""
-    begin, end = dt.date.fromisoformat(first), dt.date.fromisoformat(last)
+@dataclass(frozen=True)
+class Within:
+    """Limits a day or a moment to the days from `first` to `last`, ISO and included: `Annotated[dt.date, Within(…)]`.
 
-    def within(day: dt.date) -> dt.date:
-        if not begin <= day <= end:
-            raise ValueError(f"the day {day} is not between {first} and {last}")
-        return day
-
-    schema = {"type": "string", "format": "date", **_range(first, last)}
-    return Annotated[dt.date, BeforeValidator(_day), AfterValidator(within), WithJsonSchema(schema)]
-
-
-def moment_between(first: str, last: str, *, is_zoned: bool = False) -> Any:
-    """Return the type of a moment such as 2024-05-01T02:22:43Z, on days from `first` to `last`, ISO and included.
-
-    is_zoned: whether the zone is required. A day without a time is its beginning.
+    It takes texts alone: 2024-05-01 for a day; for a moment 2024-05-01T02:22:43Z, or a day, which is its beginning.
+    is_zoned: whether a moment has to name its zone.
     """
-    begin, end = dt.date.fromisoformat(first), dt.date.fromisoformat(last)
 
-    def within(moment: dt.datetime) -> dt.datetime:
-        if not begin <= moment.date() <= end:
-            raise ValueError(f"the day {moment.date()} is not between {first} and {last}")
-        if is_zoned and moment.tzinfo is None:
+    first: str
+    last: str
+    is_zoned: bool = False
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema that parses the text and checks the range."""
+        parse = _moment if source is dt.datetime else _day
+        parsed = core_schema.no_info_before_validator_function(parse, handler(source))
+        return core_schema.no_info_after_validator_function(self._check, parsed)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the JSON schema with the range."""
+        described = handler(schema)
+        begin, end = self.first, self.last
+        if described["format"] == "date-time":
+            begin, end = f"{begin}T00:00:00Z", f"{end}T23:59:59Z"
+        limits = {"formatMinimum": begin, "formatMaximum": end}
+        return {**described, **limits, "description": f"From {self.first} to {self.last}."}
+
+    def _check(self, value: dt.date) -> dt.date:
+        day = value.date() if isinstance(value, dt.datetime) else value
+        if not self.first <= day.isoformat() <= self.last:
+            raise ValueError(f"the day {day} is not between {self.first} and {self.last}")
+        if self.is_zoned and isinstance(value, dt.datetime) and value.tzinfo is None:
             raise ValueError("the zone is missing; write a time like 2024-05-01T02:22:43Z")
-        return moment
-
-    schema = {"type": "string", "format": "date-time", **_range(f"{first}T00:00:00Z", f"{last}T23:59:59Z")}
-    return Annotated[dt.datetime, BeforeValidator(_moment), AfterValidator(within), WithJsonSchema(schema)]
+        return value
 
 
 def refuse_future(where: str, given: dt.date | dt.datetime | None, now: dt.datetime) -> None:
@@ -86,14 +94,6 @@ def _refuse(where: str, what: str) -> None:
     raise ProblemError(422, f"{where}: {what}", errors=[Fault(where=where, what=what)])
 
 
-def _range(first: str, last: str) -> dict[str, str]:
-    return {
-        "formatMinimum": first,
-        "formatMaximum": last,
-        "description": f"From {first[:10]} to {last[:10]}.",
-    }
-
-
 def _day(value: Any) -> dt.date:
     # parsed here, because a strict model takes no text after a validator
     try:
@@ -113,14 +113,14 @@ def _moment(value: Any) -> dt.datetime:
     raise ValueError("write a day or a time like 2024-05-01 or 2024-05-01T02:22:43Z")
 
 
-RecordedMoment: Any = moment_between("1970-01-01", "2100-12-31")
+RecordedMoment = Annotated[dt.datetime, Within("1970-01-01", "2100-12-31")]
 """When something happened that a file or the service recorded; also the ends of a range of such moments."""
 
-BusinessDay: Any = day_between("2000-01-01", "2100-12-31")
+BusinessDay = Annotated[dt.date, Within("2000-01-01", "2100-12-31")]
 """A day of the business: of an application, of features, of payments."""
 
-SubmittedAt: Any = moment_between("2000-01-01", "2100-12-31", is_zoned=True)
+SubmittedAt = Annotated[dt.datetime, Within("2000-01-01", "2100-12-31", is_zoned=True)]
 """When a program sent a request."""
 
-BirthDay: Any = day_between("1900-01-01", "2100-12-31")
+BirthDay = Annotated[dt.date, Within("1900-01-01", "2100-12-31")]
 """A date of birth."""
