@@ -50,8 +50,9 @@ def overview(request: Request) -> Response:
             [_MOST_ROWS],
         ).df()
         rejected = cursor.execute(
+            "select *, count(*) over () as reasons from ("
             "select dataset, file, reason, count(*) as rows from marts.ops_rejected_rows group by all "
-            "union all select dataset, file, message, null from marts.ops_batches where status = 'rejected' "
+            "union all select dataset, file, message, null from marts.ops_batches where status = 'rejected') "
             "order by rows desc nulls first, file limit ?",
             [_MOST_ROWS],
         ).df()
@@ -60,7 +61,11 @@ def overview(request: Request) -> Response:
             "domains": [_domain(cursor, domain) for domain in DOMAINS],
             "batches": Table(batches, _BATCH_COLUMNS, "Last files", count, nothing="No file has arrived yet."),
             "rejected": Table(
-                rejected, _REJECTED_COLUMNS, "Quarantined files and rows", len(rejected), nothing="No file or row."
+                rejected,
+                _REJECTED_COLUMNS,
+                "Quarantined files and rows",
+                int(rejected["reasons"].max()) if len(rejected) else 0,
+                nothing="No file or row.",
             ),
         }
 
