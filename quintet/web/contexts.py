@@ -268,4 +268,4 @@ CONTEXTS: Mapping[str, type] = {
     "sign_in.html": SignInContext,
     "error.html": ErrorContext,
 }
-"""The context of each template that is a page."""
+"""The context of each template that is a page. The page module of a business may have a `CONTEXTS` of its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import importlib
 import types
 import typing
 from collections import abc
@@ -16,13 +17,18 @@ import pytest
 from jinja2 import UndefinedError, meta, nodes
 
 from quintet.conversions.insights import Insight
+from quintet.domains import DOMAINS
 from quintet.lending.decision_log import DecisionRecord
 from quintet.presentation.design import Column, Figure
 from quintet.web import contexts
-from quintet.web.contexts import CONTEXTS
 from quintet.web.pages.payments_words import SeriesState
 from quintet.web.problems import Problem
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Shell, Table, environment, render
+
+MODULES = [importlib.import_module(name) for domain in DOMAINS for name in domain.web]
+CONTEXTS: dict[str, type] = dict(contexts.CONTEXTS)
+for module in MODULES:
+    CONTEXTS |= getattr(module, "CONTEXTS", {})
 
 TYPES = {each.__name__: each for each in (Insight, DecisionRecord, SeriesState, Problem)}
 """What `contexts` imports for type checking alone."""
