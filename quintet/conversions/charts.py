@@ -1,4 +1,4 @@
-"""The conversions figures: each a chart with its table and a sentence with its main number.
+"""The figures of funnel, outcomes and rates: each a chart with its table and a sentence with its main number.
 
 Of an empty frame every function returns a figure without a chart, with a note on what to do.
 """

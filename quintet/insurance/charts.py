@@ -1,4 +1,4 @@
-"""The insurance figures: each a chart with its table and a sentence with its main number.
+"""The figures of premium and losses: each a chart with its table and a sentence with its main number.
 
 Of an empty frame every function returns a figure without a chart, with a note on what to do. Ratios come with the
 frame, recomputed from sums; none is computed from ratios here. Amounts are USD.
