@@ -1,4 +1,4 @@
-"""The event router: a change of a row becomes events of the clients that it affects."""
+"""The event router (`book.py`): a change of a row becomes events of the clients that it affects."""
 
 from __future__ import annotations
 
