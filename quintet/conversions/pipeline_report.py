@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import duckdb
 import pandas as pd
 
-from quintet.conversions import charts
+from quintet.conversions import matching_charts
 from quintet.conversions.analysis import Analysis
 from quintet.conversions.report_source import snapshot_of, source_of
 from quintet.presentation.design import Column
@@ -175,7 +175,7 @@ def _gains(changes: pd.DataFrame, matchers: pd.DataFrame, present: _Present) -> 
     return Section(
         f"Of the single changes without an id, “{best['title']}” gains most: {best['gain'] * 100:+.0f} points of F1",
         (
-            Chart(charts.gains(shown)),
+            Chart(matching_charts.gains(shown)),
             Table(shown, columns, "Gain of each change"),
             Table(
                 matchers,

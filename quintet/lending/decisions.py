@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from quintet.lending.active import Serving
-from quintet.lending.application import Application, why_untimely
+from quintet.lending.application import Application, why_day_not_begun, why_not_covered, why_untimely
 from quintet.lending.contract import USER
 from quintet.lending.decide import Figures, Known, decided
 from quintet.lending.decision_log import DecisionLog, DecisionRecord
@@ -109,6 +109,9 @@ class Decisions:
         untimely = why_untimely(application, self._clock())
         if untimely is not None:
             raise RefusedError("submitted_at", untimely)
+        not_begun = why_day_not_begun(application, self._clock())
+        if not_begun is not None:
+            raise RefusedError("applied_on", not_begun)
         active = self.serving.now
         if active.policy is None:
             raise NoPolicyError("; ".join(active.faults) or "no policy is active")
@@ -142,7 +145,9 @@ class Decisions:
                 f"the CRM's table user has no client {application.client_id}, although the stream has applied the "
                 "application's commit; commit the client first, or fix the id",
             )
-        if at is None or at.values is None:
+        if at is not None:
+            degraded_reason = why_not_covered(application.applied_on, self._features.covered_from())
+        if at is None or at.values is None or degraded_reason is not None:
             return Known(application.values(), None, None, None, degraded_reason), waited
         figures = {**at.values, **application.values()}
         scored_by, degraded_reason = await self._score(figures, began + self._budget - time.perf_counter())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 from quintet.change_log.change import Change, Position
 from quintet.change_log.completeness import (
@@ -30,6 +30,11 @@ INCOMPLETE = "incomplete"
 """The fact with the incomplete tables, JSON."""
 
 _ROWS_SHOWN = 5
+
+COVERED_FROM = "covered_from"
+"""Fact of the file: the first day whose history the log covers, ISO."""
+
+_ZONES = timedelta(days=1)  # the lender's day may be the one before UTC's
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,8 @@ class OnlineFeatures:
         """Return the place in the epoch's log from which changes are new; None if the file has to be rebuilt."""
         if self.store.fact(EPOCH) != epoch or self.store.fact(VERSION) != self._version:
             return None
+        if self.store.fact(COVERED_FROM) is None:
+            return None
         found = self.store.fact(POSITION)
         return None if found is None else Position.parse(found)
 
@@ -89,8 +96,17 @@ class OnlineFeatures:
         with self.store.change() as draft:
             draft.put_fact(EPOCH, epoch.name)
             draft.put_fact(VERSION, self._version)
+            draft.put_fact(COVERED_FROM, _first_day(epoch).isoformat())
             draft.put_fact(POSITION, str(epoch.start))
         return epoch.start
+
+    def covered_from(self) -> date | None:
+        """Return the first day whose history the features have; None before a stream has begun.
+
+        A snapshot has the loan book as of its day: what changed before is not in it.
+        """
+        found = self.store.fact(COVERED_FROM)
+        return None if found is None else date.fromisoformat(found)
 
     def apply(
         self,
@@ -199,3 +215,9 @@ def _reasons(fact: str | None, marks: Sequence[Mapping[str, str]], commit_lsn: i
                 mark["table"], f"row {mark['key']} of table {SCHEMA}.{mark['table']} is quarantined: {mark['reason']}"
             )
     return reasons
+
+
+def _first_day(epoch: Epoch) -> date:
+    if epoch.last_day is not None:
+        return date.fromisoformat(epoch.last_day)
+    return date.fromisoformat(epoch.completed_at[:10]) - _ZONES

@@ -118,10 +118,13 @@ def message(incidents: Sequence[Incident], page_url: str | None, now: dt.datetim
     """
     firing = [incident for incident in incidents if incident.state == FIRING]
     worst = CRITICAL if any(incident.severity == CRITICAL for incident in incidents) else incidents[0].severity
-    names = ", ".join(dict.fromkeys(series_name(incident.series) for incident in incidents))
-    words = {FIRING: "anomalous", RESOLVED: "back to normal", WITHDRAWN: "alert withdrawn after late counts"}
     state = FIRING if firing else incidents[0].state
-    title = f"{names}: {words[state]}"
+    words = {FIRING: "anomalous", RESOLVED: "back to normal", WITHDRAWN: "alert withdrawn after late counts"}
+    parts = []
+    for each, word in words.items():
+        names = dict.fromkeys(series_name(incident.series) for incident in incidents if incident.state == each)
+        parts += [f"{', '.join(names)}: {word}"] if names else []
+    title = "; ".join(parts)
     return {
         "title": title[:1].upper() + title[1:],
         "severity": worst,

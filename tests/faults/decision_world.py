@@ -17,7 +17,7 @@ from quintet.ml.model_registry import ModelRegistry
 from quintet.samples.crm import Crm, Plan
 from quintet.samples.crm_tally import Tally
 from tests.command import Python
-from tests.faults.stream_world import TODAY, World
+from tests.faults.stream_world import World
 from tests.unit.lending.models import boosted, scorecard
 from tests.waiting import wait_until
 from tests.web.service import ADMIN_KEY
@@ -95,7 +95,7 @@ class DecisionWorld(World):
 
     def simulate(self, rate: float, seconds: float | None) -> None:
         """Start to commit applications and to request decisions."""
-        plan = Plan(rate, seconds, self.seed, TODAY, patience_seconds=_PATIENCE_SECONDS)
+        plan = Plan(rate, seconds, self.seed, dt.datetime.now(dt.UTC).date(), patience_seconds=_PATIENCE_SECONDS)
         self._crm = Crm(self.postgres.url, self.url, ADMIN_KEY, plan)
         self._simulation = threading.Thread(target=self._crm.run)
         self._simulation.start()

@@ -17,14 +17,16 @@ from fastapi.testclient import TestClient
 
 from quintet.change_log.change import Position
 from quintet.change_log.completeness import Incomplete
+from quintet.change_log.log import Epoch
 from quintet.lending.decision_log import DecisionLog
 from quintet.lending.feature_registry import features
-from quintet.lending.online import OnlineFeatures
+from quintet.lending.online import COVERED_FROM, OnlineFeatures
 from quintet.lending.policy import DEFAULT_POLICY
 from quintet.lending.reproduce import main as reproduce_command
 from quintet.lending.reproduce import reproduce_from_log
 from quintet.lending.service import LendingService
 from quintet.ml.model_registry import ModelRegistry
+from quintet.state.features import FeatureStore
 from tests.unit.lending.events import change
 from tests.unit.lending.models import boosted, scorecard
 from tests.waiting import LONG_SECONDS, wait_until
@@ -152,6 +154,62 @@ def test_last_weeks_undecided_request_is_refused(lending: TestClient) -> None:
     assert "7.0 days ago" in answer.json()["detail"]
     assert answer.json()["errors"][0]["where"] == "body.submitted_at"
     assert lending.post(PATH, json=an_application()).status_code == 200
+
+
+# -- the day of the application ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1999-12-31", "2101-01-01", "9999-12-31"])
+def test_a_day_out_of_range_is_refused(lending: TestClient, day: str) -> None:
+    answer = lending.post(PATH, json=an_application(applied_on=day))
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["where"] == "body.applied_on"
+    assert "is not between 2000-01-01 and 2100-12-31" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("days", "status"), [(0, 200), (1, 200), (2, 422), (365, 422)])
+def test_a_day_may_be_one_ahead(lending: TestClient, days: int, status: int) -> None:
+    day = (dt.datetime.now(dt.UTC) + dt.timedelta(days=days)).date().isoformat()
+    answer = lending.post(PATH, json=an_application(applied_on=day))
+    assert answer.status_code == status
+    assert status == 200 or answer.json()["errors"][0]["where"] == "body.applied_on"
+
+
+@pytest.mark.parametrize(
+    ("day", "decision"), [("2000-01-01", "refer"), ("2019-12-30", "refer"), ("2020-08-24", "approve")]
+)
+def test_a_day_before_the_streams_history_is_referred_and_not_approved_as_no_history(
+    lending: TestClient, day: str, decision: str
+) -> None:
+    body = lending.post(PATH, json=an_application(applied_on=day)).json()
+    record = lending.app.state.service.of(LendingService).decisions.log.of_application(100)  # type: ignore[attr-defined]
+    assert body["decision"] == decision
+    if decision == "refer":
+        assert [reason["code"] for reason in body["reasons"]] == ["INFORMATION_NOT_AVAILABLE"]
+        assert f"applied_on {day} is before 2019-12-31" in record.shortfall
+        assert record.features_version is None
+    else:
+        assert record.shortfall is None
+
+
+def test_a_book_from_a_dump_is_covered_from_its_last_day(own_home: Path) -> None:
+    online = OnlineFeatures(FeatureStore(own_home / "online"), features())
+    at = "2026-11-30T00:00:00.000000Z"
+    online.begin(Epoch("E", Position(0), Position(0), at, "1", dump="d" * 64, last_day="2020-08-23"))
+    assert online.covered_from() == dt.date(2020, 8, 23)
+    online.begin(Epoch("F", Position(0), Position(0), at, "1"))
+    assert online.covered_from() == dt.date(2026, 11, 29)
+    online.store.close()
+
+
+def test_a_file_that_does_not_know_its_first_day_is_built_again(own_home: Path) -> None:
+    online = OnlineFeatures(FeatureStore(own_home / "online"), features())
+    online.begin(Epoch("E", Position(0), Position(0), "2026-11-30T00:00:00.000000Z", "1"))
+    assert online.position("E") == Position(0)
+    with online.store.change() as draft:
+        draft.put_fact(COVERED_FROM, None)
+    assert online.position("E") is None
+    online.store.close()
 
 
 @pytest.mark.parametrize(

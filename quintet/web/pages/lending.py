@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Request
@@ -13,6 +12,7 @@ from quintet.lending.feature_registry import features
 from quintet.lending.service import LendingService
 from quintet.presentation.design import Column
 from quintet.replicated import COMMITTED_AT
+from quintet.web.contexts import LendingContext
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.rendering import Table
 from quintet.web.security import guarded_router
@@ -41,7 +41,7 @@ def feature_registry(request: Request) -> Response:
     online = service_of(request).of(LendingService).features
     committed_at, incomplete = online.store.fact(COMMITTED_AT), online.incomplete()
 
-    def make(snapshot: Any) -> Mapping[str, Any]:
+    def make(snapshot: Any) -> LendingContext:
         rows = distribution(snapshot.cursor, features())
         nothing = "No client yet: the rows come from a change stream (make stream)."
         return {

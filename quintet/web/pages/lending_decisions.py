@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -26,6 +24,7 @@ from quintet.lending.scoring import APPLICATION_FIELDS, REASONS
 from quintet.lending.service import LendingService
 from quintet.presentation.design import Column, Figure, format_value
 from quintet.replicated import COMMITTED_AT
+from quintet.web.contexts import DecisionsContext, TraceContext
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
@@ -82,10 +81,9 @@ def decisions(request: Request) -> Response:
     query = urlencode({"window": _name(window)})
     last = rows.tail(_SHOWN).iloc[::-1]
     codes = last["reasons"].map(lambda text: ", ".join(json.loads(text)))
-    context: Mapping[str, Any] = {
+    context: DecisionsContext = {
         "filters": _filters(window, asked),
         "announcement": f"{len(rows):,} decisions",
-        "window": window.label.lower(),
         "faults": deciding.serving.now.faults,
         "active": _active(deciding),
         "incomplete": lending.features.incomplete(),
@@ -156,16 +154,17 @@ def _rows(deciding: Decisions, window: _Window, now: dt.datetime) -> tuple[pd.Da
 
 def _figures(rows: pd.DataFrame, before: pd.DataFrame, window: _Window, policy: Policy | None) -> dict[str, Figure]:
     reference, recent = before.tail(_MOST_FOR_DRIFT), rows.tail(_MOST_FOR_DRIFT)
-    if len(reference) < tables.FEWEST_FOR_DRIFT:  # too few before the window: its first half is the reference
+    is_split = len(reference) < tables.FEWEST_FOR_DRIFT
+    if is_split:  # too few before the window: its first half is the reference
         reference, recent = rows.iloc[: len(rows) // 2].tail(_MOST_FOR_DRIFT), rows.iloc[len(rows) // 2 :]
         recent = recent.tail(_MOST_FOR_DRIFT)
     cuts = (policy.approve_below, policy.reject_from) if policy is not None else (None, None)
     found = (
         charts.latency_figure(tables.latencies(rows, window.every)),
         charts.shares_figure(tables.shares(rows, window.every)),
-        charts.scores_figure(tables.scores(rows), *cuts),
-        charts.reasons_figure(tables.reasons(rows)),
-        charts.drift_figure(tables.drift(reference, recent)),
+        charts.scores_figure(tables.scores(rows), len(rows), *cuts),
+        charts.reasons_figure(tables.reasons(rows), len(rows)),
+        charts.drift_figure(tables.drift(reference, recent), is_split),
     )
     return {figure.name: figure for figure in found}
 
@@ -208,9 +207,9 @@ def _active(deciding: Decisions) -> list[tuple[str, str]]:
     return [*found, ("Challenger", now.challenger.model.version if now.challenger else "none")]
 
 
-def _trace(deciding: Decisions, asked: str) -> Mapping[str, Any]:
+def _trace(deciding: Decisions, asked: str) -> TraceContext:
     """Return one decision from request to answer, or why there is none."""
-    if not asked.isdecimal() or int(asked) > LARGEST_ID:
+    if not asked.isdecimal() or len(asked) > len(str(LARGEST_ID)) or int(asked) > LARGEST_ID:
         return {"problem": f"{asked[:40]!r} is not an application id; use a whole number"}
     record = deciding.log.of_application(int(asked))
     if record is None:

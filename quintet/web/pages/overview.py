@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from typing import Any
 
 import duckdb
@@ -14,6 +13,7 @@ from quintet.domain import Domain
 from quintet.domains import DOMAINS
 from quintet.presentation.design import Column
 from quintet.warehouse.domain_states import DomainState, domain_states
+from quintet.web.contexts import OverviewContext
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.rendering import DomainRow, State, Table
 from quintet.web.security import guarded_router
@@ -43,7 +43,7 @@ _REJECTED_COLUMNS = (
 def overview(request: Request) -> Response:
     """Show whether everything is up to date and healthy, and the last files."""
 
-    def make(snapshot: Any) -> Mapping[str, Any]:
+    def make(snapshot: Any) -> OverviewContext:
         cursor = snapshot.cursor
         batches = cursor.execute(
             "select strftime(\"at\", '%Y-%m-%d %H:%M') as arrived, dataset, file, rows, loaded, rejected, status "
@@ -51,8 +51,9 @@ def overview(request: Request) -> Response:
             [_MOST_ROWS],
         ).df()
         rejected = cursor.execute(
+            "select *, count(*) over () as reasons from ("
             "select dataset, file, reason, count(*) as rows from marts.ops_rejected_rows group by all "
-            "union all select dataset, file, message, null from marts.ops_batches where status = 'rejected' "
+            "union all select dataset, file, message, null from marts.ops_batches where status = 'rejected') "
             "order by rows desc nulls first, file limit ?",
             [_MOST_ROWS],
         ).df()
@@ -62,7 +63,11 @@ def overview(request: Request) -> Response:
             "domains": [_domain(cursor, domain, states.get(domain.name)) for domain in DOMAINS],
             "batches": Table(batches, _BATCH_COLUMNS, "Last files", count, nothing="No file has arrived yet."),
             "rejected": Table(
-                rejected, _REJECTED_COLUMNS, "Quarantined files and rows", len(rejected), nothing="No file or row."
+                rejected,
+                _REJECTED_COLUMNS,
+                "Quarantined files and rows",
+                int(rejected["reasons"].max()) if len(rejected) else 0,
+                nothing="No file or row.",
             ),
         }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from fastapi import Request
 from starlette.responses import HTMLResponse, Response
@@ -29,7 +28,7 @@ def show(
     request: Request,
     template: str,
     title: str,
-    context: Mapping[str, Any],
+    context: Mapping[str, object],
     snapshot: Snapshot | None = None,
     status: int = 200,
 ) -> Response:
@@ -58,7 +57,7 @@ def _behind(path: str, snapshot: Snapshot) -> str:
 
 
 def show_snapshot(
-    request: Request, template: str, title: str, make: Callable[[Snapshot], Mapping[str, Any]], varying: str = ""
+    request: Request, template: str, title: str, make: Callable[[Snapshot], Mapping[str, object]], varying: str = ""
 ) -> Response:
     """Answer with a page made from the current snapshot, or 304 if the browser has it.
 

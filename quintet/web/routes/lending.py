@@ -7,7 +7,7 @@ import time
 from typing import Annotated, Literal
 
 from fastapi import Path, Query, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from quintet.lending.application import (
@@ -26,6 +26,7 @@ from quintet.web.direct import DirectRoute
 from quintet.web.problems import Fault, Problem, ProblemError
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
+from quintet.web.times import BusinessDay, SubmittedAt, refuse_future
 
 router = guarded_router("lending:read", prefix="/v1/lending", tags=["lending"])
 deciding = guarded_router("lending:decide", route_class=DirectRoute, prefix="/v1/lending", tags=["lending"])
@@ -33,6 +34,9 @@ FIRST_ROUTERS, ROUTERS = (deciding,), (router,)
 
 _JSON = "application/json"
 _MOST_FIGURES = 100
+_LONGEST_NAME = 100
+_LARGEST_FIGURE = 1e12
+_SMALLEST_AMOUNT = 0.01
 
 
 class ApplicationGiven(BaseModel):
@@ -43,16 +47,21 @@ class ApplicationGiven(BaseModel):
     application_id: int = Field(ge=0, le=LARGEST_ID, description="The id of its row in the table `loan`.", examples=[1])
     client_id: int = Field(ge=0, le=LARGEST_ID, description="The applicant: the id in the table `user`.", examples=[7])
     amount: float = Field(
-        gt=0, le=LARGEST_AMOUNT, allow_inf_nan=False, description="In the currency of the loans.", examples=[500.0]
+        ge=_SMALLEST_AMOUNT,
+        le=LARGEST_AMOUNT,
+        allow_inf_nan=False,
+        description="In the currency of the loans.",
+        examples=[500.0],
     )
     duration_days: int = Field(ge=1, le=LONGEST_DURATION_DAYS, description="Duration of the loan, days.", examples=[30])
-    submitted_at: AwareDatetime = Field(
+    submitted_at: SubmittedAt = Field(
         description="When it is sent, with its zone. One older than a day that is not decided yet is refused.",
         examples=["2026-01-01T10:00:00Z"],
     )
-    applied_on: dt.date | None = Field(
+    applied_on: BusinessDay | None = Field(
         None,
-        description="The day at whose end features are computed; by default the day of submitted_at, UTC.",
+        description="The day at whose end features are computed; by default the day of submitted_at, UTC. At most one "
+        "day ahead. A day before the stream's first is referred to a person.",
     )
     commit_lsn: str | None = Field(
         None,
@@ -108,7 +117,10 @@ class FiguresGiven(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    values: dict[str, Annotated[float, Field(allow_inf_nan=False)] | None] = Field(
+    values: dict[
+        Annotated[str, Field(max_length=_LONGEST_NAME)],
+        Annotated[float, Field(allow_inf_nan=False, ge=-_LARGEST_FIGURE, le=_LARGEST_FIGURE)] | None,
+    ] = Field(
         max_length=_MOST_FIGURES,
         description="By name; null where there is none.",
         examples=[{"amount": 500.0, "duration_days": 30, "paid_loans_count": 2}],
@@ -142,14 +154,15 @@ class ClientFeaturesAnswer(BaseModel):
 @router.get("/clients/{client_id}/features", response_model=ClientFeaturesAnswer)
 def client_features(
     request: Request,
-    client_id: Annotated[int, Path(ge=0, le=2**31 - 1, description="The client's id.")],
-    as_of: Annotated[dt.date | None, Query(description="The day, today by default.")] = None,
+    client_id: Annotated[int, Path(ge=0, le=LARGEST_ID, description="The client's id.")],
+    as_of: Annotated[BusinessDay | None, Query(description="The day, today by default; at most one day ahead.")] = None,
 ) -> ClientFeaturesAnswer:
     """Return the features of a client at the end of a day, from all changes that the stream has applied.
 
     503 if no stream has written yet, 404 for an unknown client.
     """
     service = service_of(request)
+    refuse_future("query.as_of", as_of, service.clock())
     online = service.of(LendingService).features
     found = online.features_of(client_id, as_of or service.clock().date())
     if found is None:

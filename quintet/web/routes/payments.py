@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import duckdb
-from fastapi import Body, Path, Query, Request
+from fastapi import Body, Query, Request
 from pydantic import (
     ValidationError,
 )
@@ -35,12 +35,14 @@ from quintet.web.routes.payments_models import (
     MinuteQuery,
     PointPage,
     Recommendations,
+    SilenceId,
     SilencePage,
     SilenceRequest,
     SilenceRow,
 )
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
+from quintet.web.times import refuse_swapped
 
 router = guarded_router("payments:read", prefix="/v1/payments", tags=["payments"])
 writing = guarded_router("payments:write", prefix="/v1/payments", tags=["payments"])
@@ -221,6 +223,7 @@ def all_incidents(request: Request, source: str = "all") -> tuple[list[dict[str,
 @router.get("/minutes", response_model=PointPage)
 def minutes(request: Request, query: Annotated[MinuteQuery, Query()]) -> Response:
     """List every series by minute: the observed and expected counts, and how improbable they are."""
+    refuse_swapped(("since", "until"), query.since, query.until)
     service = service_of(request)
     question = {"route": request.url.path, **query.model_dump(mode="json", exclude={"page_size", "page_token"})}
     after = service.tokens.read(question, query.page_token)
@@ -311,7 +314,7 @@ def silence(request: Request, given: Annotated[SilenceRequest, Body()]) -> Respo
 
 
 @handling.post("/silences/{silence_id}/end", response_model=SilencePage)
-def end_silence(request: Request, silence_id: Annotated[int, Path(ge=1, le=2**53)]) -> Response:
+def end_silence(request: Request, silence_id: SilenceId) -> Response:
     """End a silence early."""
     service = service_of(request)
     if not payment_store.end_silence(service.store, silence_id, service.clock()):

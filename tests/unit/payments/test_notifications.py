@@ -174,3 +174,18 @@ def test_a_run_does_not_repeat_incidents_that_the_live_feed_reported(store: Stat
 
 def test_no_incidents_are_no_message(store: StateStore) -> None:
     assert notify_batch(store, frame(), ["teams"], None, NOW) == 0
+
+
+@pytest.mark.parametrize(
+    ("states", "title"),
+    [
+        ((FIRING, FIRING), "Denied, approved transactions: anomalous"),
+        ((RESOLVED, RESOLVED), "Denied, approved transactions: back to normal"),
+        ((RESOLVED, FIRING), "Approved transactions: anomalous; denied: back to normal"),
+        ((WITHDRAWN, RESOLVED), "Approved transactions: back to normal; denied: alert withdrawn after late counts"),
+    ],
+)
+def test_the_title_says_of_each_series_what_it_is(states: tuple[str, str], title: str) -> None:
+    incidents = [incident(series, state) for series, state in zip(("denied", "volume"), states, strict=True)]
+
+    assert message(incidents, None, NOW)["title"] == title

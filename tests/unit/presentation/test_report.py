@@ -120,26 +120,6 @@ def test_any_text_can_be_in_a_report(text):
     assert pdf(a_report(Text(text), Table(pd.DataFrame({"a": [text]}), (Column("a", "A"),)), title=text))
 
 
-def test_invisible_characters_are_shown_as_their_codes():
-    shown = report._visible("abc\u202edef\x00 \u4e2d")
-    assert shown == "abc<U+202E>def<U+0000> <U+4E2D>"
-
-
-def test_letters_that_fonts_have_stay_as_they_are():
-    text = "Côte d’Ivoire, Ελλάδα, Россия – 5 × 3 ≥ 2"
-    assert report._visible(text) == text
-
-
-def test_code_keeps_its_lines_and_gets_no_marks_for_breaking():
-    text = "select 'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz'\n    as x"
-    assert report._visible(text, keeps_lines=True) == text
-
-
-def test_a_long_word_can_be_broken():
-    assert "\u200b" in report._visible("x" * 60)
-    assert "\u200b" not in report._visible("a short word")
-
-
 def test_each_slide_is_one_page():
     def pages(page: Page) -> int:
         sections = (Section("One", (Text("a"),)), Section("Two", (Text("b"),)))
