@@ -78,6 +78,6 @@ def test_a_new_partner_and_one_that_repeats_another_are_announced(marts: duckdb.
     )
 
     assert headline(marts).endswith(
-        "; partners: broker (3 rows), northern (5 rows), broker_data (41 rows, new, 40 of them are rows of broker, "
-        "counted once as broker: was a file copied?)"
+        "; partners: broker (3 rows), northern (5 rows), broker_data (41 rows, new, 40 of them are rows of broker: "
+        "counted once, as broker; was a file copied?)"
     )
