@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from starlette.responses import Response
 
 from quintet.promotions import overview
@@ -64,8 +64,8 @@ class SignUpGiven(BaseModel):
     device_id: Text | None = Field(None, examples=["3f2c9d"])
     dob: BirthDay | None = Field(None, examples=["1990-05-17"], description="Date of birth; not in the future.")
     user_agent: Text | None = Field(None, examples=["Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101"])
-    is_email_verified: bool | None = Field(None, description="Whether the user has confirmed the e-mail address.")
-    is_phone_verified: bool | None = Field(None, description="Whether the user has confirmed the phone number.")
+    is_email_verified: StrictBool | None = Field(None, description="Whether the user has confirmed the e-mail address.")
+    is_phone_verified: StrictBool | None = Field(None, description="Whether the user has confirmed the phone number.")
     usages: list[UsageGiven] = Field(default_factory=list, max_length=_MOST_USAGES, description="Uses known so far.")
 
     def plain(self, now: dt.datetime) -> tuple[dict[str, Any], list[dict[str, Any]]]:
