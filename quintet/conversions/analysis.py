@@ -60,7 +60,7 @@ def analyse(counted: Mapping[str, pd.DataFrame]) -> Analysis:
     sentences = (
         *funnel_insights(frames["funnel"], frames["outcomes"]),
         *session_insights(frames["session_scores"]),
-        *rate_insights(frames["rates"]),
+        *rate_insights(frames["rates"], counted["cells"]),
         *residency_insights(frames["residency"], frames["residency_summary"]),
         *data_quality_insights(frames["data_quality"]),
     )
@@ -110,8 +110,8 @@ def residency(counts: pd.DataFrame) -> pd.DataFrame:
 
     counts: as the dbt model `conversion_residency_counts` counts them.
 
-    ip_iso2, n (rows, one per session), total (another residency), mean, low, high, rest_mean, difference with _low and
-    _high, p_value, q_value, commonest (most frequent other residency), commonest_rows; the largest first.
+    ip_iso2, n (matched sessions), total (another residency), mean, low, high, rest_mean, difference with _low and
+    _high, p_value, q_value, commonest (most frequent other residency), commonest_sessions; the largest first.
     """
     total = counts["elsewhere"].astype("float64")
     cells = counts[["ip_iso2", "n"]].assign(stratum="", total=total, squares=total, cubes=total)
@@ -121,8 +121,8 @@ def residency(counts: pd.DataFrame) -> pd.DataFrame:
     return (
         compared[[*kept, "difference_high", "p_value", "q_value"]]
         .rename(columns={"level": "ip_iso2"})
-        .merge(counts[["ip_iso2", "commonest", "commonest_rows"]], on="ip_iso2", how="left")
-        .astype({"commonest_rows": "float64"})
+        .merge(counts[["ip_iso2", "commonest", "commonest_sessions"]], on="ip_iso2", how="left")
+        .astype({"commonest_sessions": "float64"})
     )
 
 
@@ -131,8 +131,8 @@ def residency_summary(counts: pd.DataFrame) -> pd.DataFrame:
 
     counts: as the dbt model `conversion_residency_case_counts` counts them.
 
-    level (`same`, `other`, `residency unknown`, `IP unknown`), n (with a valid score), total (important), mean, low,
-    high, rest_mean, difference with _low and _high, p_value, rows (all broker rows).
+    level (`same`, `other`, `residency unknown`, `IP unknown`), n (matched sessions with a valid score), total
+    (important), mean, low, high, rest_mean, difference with _low and _high, p_value, rows (all broker rows).
     """
     scored = counts[counts["n"] > 0].reset_index(drop=True)
     total = scored["important"].astype("float64")

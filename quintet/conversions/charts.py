@@ -59,7 +59,7 @@ _TITLES: Mapping[Measure, str] = MappingProxyType(
 
 def funnel(steps: pd.DataFrame, side: str) -> Figure:
     """Draw the rows of a side by step of the funnel, as bars. steps: dbt's `conversion_funnel`."""
-    columns = (Column("label", "Step"), Column("rows", "Rows", "count"), Column("share", "Share", "percent"))
+    columns = (Column("label", "Step"), Column("rows", SIDES[side], "count"), Column("share", "Share", "percent"))
     rows = steps[steps["side"] == side].reset_index(drop=True)
     rows = rows.assign(label=rows["step"].map(STEPS))
     title = f"{SIDES[side]} from all to matched"
@@ -73,7 +73,7 @@ def funnel(steps: pd.DataFrame, side: str) -> Figure:
 
 def outcomes(frame: pd.DataFrame, side: str) -> Figure:
     """Draw the reasons of unmatched rows of a side, as bars. frame: dbt's `conversion_outcomes`."""
-    columns = (Column("label", "Reason"), Column("rows", "Rows", "count"), Column("share", "Share", "percent"))
+    columns = (Column("label", "Reason"), Column("rows", SIDES[side], "count"), Column("share", "Share", "percent"))
     rows = frame[(frame["side"] == side) & (frame["outcome"] != "matched")].reset_index(drop=True)
     rows = rows.assign(label=rows["outcome"].map(lambda name: OUTCOMES.get(name, name)))
     title = f"{SIDES[side]} without a match, by reason"
@@ -170,10 +170,10 @@ def match_rate_by_day(rates: pd.DataFrame) -> Figure:
 
 
 def residency(frame: pd.DataFrame, count: int = SHOWN_LEVELS) -> Figure:
-    """Draw the share of rows whose residency differs from the IP country. frame: as `analysis.residency`."""
+    """Draw the share of sessions whose residency differs from the IP country. frame: as `analysis.residency`."""
     columns = (
         Column("label", "IP country"),
-        Column("n", "Rows", "count"),
+        Column("n", "Sessions", "count"),
         Column("mean", "Reside elsewhere", "percent"),
         Column("low", "From", "percent"),
         Column("high", "To", "percent"),
@@ -183,7 +183,7 @@ def residency(frame: pd.DataFrame, count: int = SHOWN_LEVELS) -> Figure:
         label=[country_name(code) for code in frame["ip_iso2"]],
         other=frame["commonest"].map(country_name, na_action="ignore"),
     )
-    title = "Rows whose residency differs from their IP country, by IP country, with 95% interval"
+    title = "Sessions whose residency differs from their IP country, by IP country, with 95% interval"
     if rows.empty:
         return no_figure("residency", title, rows, columns)
     shown = rows.nlargest(count, "n").sort_values(["mean", "label"], ascending=[False, True], ignore_index=True)
@@ -203,7 +203,7 @@ def residency(frame: pd.DataFrame, count: int = SHOWN_LEVELS) -> Figure:
     alternative += f"{first['mean']:.1%}."
     height = 22 * len(shown) + 20
     chart = alt.layer(lines, points, words).properties(height=height)
-    note = "Only rows that state a residency."
+    note = "Only matched sessions that state a residency."
     return Figure("residency", title, alternative, chart, rows, columns, note=note, height=height)
 
 

@@ -45,7 +45,7 @@ _DATA_WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "country are lost.",
         ),
         "equal_rows": (
-            "broker rows ({share:.2%}) equal another in every cell. Each counts as a registration.",
+            "broker rows ({share:.2%}) repeat an earlier one in every cell. Each counts as a registration.",
             "Ask for a row id: only an id separates a repeat from two registrations in one second.",
         ),
     }

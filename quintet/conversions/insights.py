@@ -6,7 +6,6 @@ on residency in `residency_insights.py`, on faults of the data in `data_insights
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,13 +14,15 @@ from typing import Literal
 import pandas as pd
 from babel import Locale
 
+from quintet.conversions.episodes import in_words
+
 Measure = Literal["match_rate", "important_share", "mean_score"]
 
 MEASURES: Mapping[Measure, str] = MappingProxyType(
     {
-        "match_rate": "Conversions matched to a broker row, of those within the broker's time span",
-        "important_share": "Matched rows with an important score, of those with a valid score",
-        "mean_score": "Mean of the valid scores of matched rows, zeros included",
+        "match_rate": "Sessions whose first conversion is matched, of those within the broker's time span",
+        "important_share": "Matched sessions with an important score, of those with a valid score",
+        "mean_score": "Mean of the valid scores of matched sessions, zeros included",
     }
 )
 
@@ -79,13 +80,12 @@ def country_name(iso2: str) -> str:
 
 
 def where(dimension: str, level: str) -> str:
-    """Return the words for a level: `from Germany`, `of 22 April 2024`, `on mobile`, `on pages “Education”`."""
+    """Return the words for a level: `from Germany`, `of 9 to 12 May 2024`, `on mobile`, `on pages “Education”`."""
     match dimension:
         case "country":
             return f"from {country_name(level)}"
         case "day":
-            day = dt.date.fromisoformat(level)
-            return f"of {day.day} {day:%B %Y}"
+            return f"of {in_words(level)}"
         case "page_category":
             return "on pages without a category" if level == NOT_MAPPED else f"on pages “{level}”"
         case "ui_element":

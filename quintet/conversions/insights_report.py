@@ -79,7 +79,7 @@ def _title(analysis: Analysis) -> str:
     matched = f"{share:.1%} of the broker's rows are matched to a conversion"
     shares = _of(analysis.rates, "important_share", "device")
     total = shares["total"].sum() / shares["n"].sum() if len(shares) else 0
-    return f"{matched}; {total:.1%} of the sessions behind them score" if total else matched
+    return f"{matched}; {total:.1%} of the sessions with a valid score are important" if total else matched
 
 
 def _steps(analysis: Analysis) -> dict[tuple[str, str], int]:
@@ -299,15 +299,26 @@ def _version_blocks(model: pd.DataFrame, changes: pd.DataFrame) -> list[Block]:
 def _how() -> Section:
     return Section(
         "How this is computed",
-        (Text(_METHOD), Text(_TESTS), Text("The rows behind every figure:"), Code(_QUERY, "sql")),
+        (
+            Text(_METHOD),
+            Text(_TESTS),
+            Text("The sessions behind the important scores by device; other dimensions replace is_mobile:"),
+            Code(QUERY, "sql"),
+        ),
     )
 
 
-_QUERY = """select is_mobile, count(*) as conversions, avg(is_matched::int) as matched,
-    avg((important_score > 0)::int) as important
-from marts.fct_unified_journeys
-where not is_scanner_traffic and unmatched_reason is distinct from 'outside_time_span'
+QUERY = """with first_conversions as (
+    from marts.fct_unified_journeys
+    where is_matched and isfinite(important_score) and not is_scanner_traffic
+    qualify row_number() over (
+        partition by coalesce(session_id, 'conversion ' || conversion_id) order by created_at, conversion_id
+    ) = 1
+)
+select is_mobile, count(*) as sessions, count(*) filter (where important_score > 0) as important
+from first_conversions
 group by all"""
+"""The query that a reader can run for the figures of important scores by device."""
 
 
 def _findings(insights: Sequence[Insight]) -> tuple[Block, ...]:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from quintet.conversions.episodes import days_within, episodes, first_day
 from quintet.conversions.insights import (
     DIMENSIONS,
     EQUALS,
@@ -32,10 +33,10 @@ _ACTIONS: Mapping[tuple[str, str, bool], str] = MappingProxyType(  # by topic, d
         ("quality", "country", True): "Acquire more visitors {where}, as an experiment first.",
         ("quality", "country", False): "Ask the broker what stops clients {where}, and offer another "
         "broker there if nothing changes.",
-        ("quality", "day", True): "Look up what happened on that day: a campaign, a rule of the broker, a release.",
-        ("quality", "day", False): "Look up what went wrong on that day.",
+        ("quality", "day", True): "Look up what happened on {those_days}: a campaign, a rule of the broker, a release.",
+        ("quality", "day", False): "Look up what went wrong on {those_days}.",
         ("matching", "country", False): "Ask the broker whether it takes clients {where} and reports them all.",
-        ("matching", "day", False): "Ask the broker whether its file is complete for that day.",
+        ("matching", "day", False): "Ask the broker whether its file is complete for {those_days}.",
         ("matching", "device", False): "Check on that device whether the link to the broker opens, and opens once.",
         ("matching", "page_category", False): "Open such pages and check whether their links reach the broker.",
         ("matching", "ui_element", False): "Check whether it counts conversions that do not lead to the broker.",
@@ -45,10 +46,11 @@ _NOT_RIPE = "These are the last days of the data, and scores may still arrive: c
 _DAYS_TO_RIPEN = 3
 
 
-def rate_insights(every: pd.DataFrame) -> tuple[Insight, ...]:
+def rate_insights(every: pd.DataFrame, cells: pd.DataFrame) -> tuple[Insight, ...]:
     """Return the findings among the rates, largest effects first, a few per dimension and measure.
 
     A mean score is left out where the share is a finding; a match rate counts only where it is below the rest.
+    Consecutive days are one finding. every: as `analysis.rates` returns it. cells: the counts behind it.
     """
     found: list[Insight] = []
     for dimension in ("device", "page_category", "ui_element", "country", "day"):
@@ -56,13 +58,15 @@ def rate_insights(every: pd.DataFrame) -> tuple[Insight, ...]:
         reported: set[str] = set()
         for measure in ("important_share", "mean_score", "match_rate"):
             levels = of_dimension[of_dimension["measure"] == measure]
-            holds = levels[levels["is_finding"]]
+            compared = levels if measure == "match_rate" else levels[~levels["level"].isin(reported)]
+            holds = compared[compared["is_finding"]]
+            if dimension == "day":
+                of_days = cells[(cells["measure"] == measure) & (cells["dimension"] == "day")]
+                holds = episodes(compared, of_days, is_share=measure != "mean_score")
             if measure == "match_rate":
                 holds = holds[holds["adjusted"] < 0]
-            else:
-                holds = holds[~holds["level"].isin(reported)]
-                if len(levels) == 2:  # two levels are each other's rest: one insight covers both
-                    holds = holds[holds["adjusted"] > 0]
+            elif len(levels) == 2:  # two levels are each other's rest: one insight covers both
+                holds = holds[holds["adjusted"] > 0]
             weight = holds["adjusted"].abs() * np.sqrt(holds["compared"].astype("float64"))
             order = weight.sort_values(ascending=False, kind="stable").index[:SENTENCES_BY_DIMENSION]
             found += [_rate_insight(holds.loc[place], levels, measure, dimension) for place in order]
@@ -75,9 +79,12 @@ def _rate_insight(row: pd.Series, levels: pd.DataFrame, measure: Measure, dimens
     place = where(dimension, row["level"])
     others = [where(dimension, level) for level in levels["level"] if level != row["level"]]
     action = _ACTIONS[topic, dimension, bool(row["adjusted"] > 0)].format(
-        where=place, others=others[0] if len(others) == 1 else "elsewhere"
+        where=place,
+        others=others[0] if len(others) == 1 else "elsewhere",
+        those_days="those days" if dimension == "day" and days_within(row["level"]) > 1 else "that day",
     )
-    if topic == "quality" and dimension == "day" and row["level"] >= sorted(levels["level"])[-_DAYS_TO_RIPEN:][0]:
+    last_days = sorted(levels["level"])[-_DAYS_TO_RIPEN:]
+    if topic == "quality" and dimension == "day" and first_day(row["level"]) >= last_days[0]:
         action = _NOT_RIPE
     by = " and ".join(DIMENSIONS[each].lower() for each in EQUALS[dimension])
     if measure == "mean_score":

@@ -29,7 +29,7 @@ def residency_insights(by_country: pd.DataFrame, summary: pd.DataFrame) -> tuple
         Insight(
             "residency",
             f"{other / both:.1%}",
-            f"of the {both:,} sessions whose broker row states a residency have an IP of another country "
+            f"of the {both:,} matched sessions whose broker row states a residency have an IP of another country "
             f"(95% {low[0]:.1%} to {high[0]:.1%}).",
             "Match by either country, as this model does, and never drop a row because they differ.",
         )
@@ -92,9 +92,9 @@ def _residency_insight(row: pd.Series) -> Insight:
     return Insight(
         "residency",
         f"{row['mean']:.1%}",
-        f"of those with an IP of {name} reside elsewhere, most often in {country_name(row['commonest'])} "
-        f"({row['commonest_rows']:,.0f} sessions), against {row['rest_mean']:.1%} of the other countries (difference "
-        f"{points(row['difference'])} points, 95% {points(row['difference_low'])} to "
+        f"of the sessions with an IP of {name} reside elsewhere, most often in {country_name(row['commonest'])} "
+        f"({row['commonest_sessions']:,.0f} sessions), against {row['rest_mean']:.1%} of the other countries "
+        f"(difference {points(row['difference'])} points, 95% {points(row['difference_low'])} to "
         f"{points(row['difference_high'])}; n = {row['n']:,}, {q_words(row['q_value'])}).",
         f"Do not use the IP country {name} as the country of residence.",
         float(row["q_value"]),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -16,12 +18,14 @@ from quintet.insurance.performance import MEASURES, PIVOTS, Filters, detail_page
 from quintet.insurance.premium_report import premium_report, write_csv
 from quintet.insurance.premium_workbook import ALL_LINES, COVER, TABLE, write_workbook
 from quintet.warehouse.snapshot import open_snapshot
+from tests.statements import missing
 
 if TYPE_CHECKING:
     from tests.conftest import Quintet
 
 pytestmark = pytest.mark.real_data
 
+FORECAST_RECORD = Path(__file__).parents[2] / "docs" / "decisions" / "premium-forecast.md"
 YEARS = Filters(year_from=2010, year_to=2012)
 
 
@@ -143,3 +147,48 @@ def test_the_segments_follow_their_rules(snapshot: duckdb.DuckDBPyConnection) ->
     loss_ratios = dict(snapshot.execute(query).fetchall())
     assert loss_ratios.pop("repair") >= 0.7
     assert max(loss_ratios.values()) < 0.7
+
+
+def of_the_forecast(snapshot: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return the statements of the decision record, with the figures of a snapshot."""
+    scores = snapshot.execute("""
+        select
+            model,
+            list(wape order by year) filter (where year is not null),
+            any_value(wape) filter (where year is null),
+            any_value(wape_vs_naive) filter (where year is null),
+            any_value(coverage80) filter (where year is null),
+            any_value(coverage95) filter (where year is null),
+            any_value(n) filter (where year is null)
+        from marts.fct_premium_forecast_scores
+        where model <> 'best_so_far'
+        group by model
+    """).fetchall()
+    held = dict(
+        snapshot.execute("""
+            select prod_line, avg((actual between lo80 and hi80)::int)
+            from marts.fct_premium_forecast_backtest
+            join (select distinct model from marts.fct_premium_forecast_scores where is_chosen) using (model)
+            group by prod_line
+        """).fetchall()
+    )
+    rows = [
+        f"| {model} | {' | '.join(f'{each:.3f}' for each in by_year)} | {pooled:.3f} | "
+        f"{'' if model == 'naive' else f'{against:+.1%} '}| {held80:.0%} | {held95:.0%} |"
+        for model, by_year, pooled, against, held80, held95, _ in scores
+    ]
+    gain = min(against for _, _, _, against, *_ in scores)
+    return [
+        *rows,
+        f"83 agencies, {scores[0][-1]} forecasts",
+        f"part of the {-gain:.1%} is hindsight",
+        f"80% bands hold {held['PL']:.0%} of personal lines but only {held['CL']:.0%} of commercial lines",
+    ]
+
+
+def test_the_record_of_the_forecast_states_its_figures(snapshot: duckdb.DuckDBPyConnection) -> None:
+    page = FORECAST_RECORD.read_text("utf-8")
+    statements = of_the_forecast(snapshot)
+    assert missing(statements, page) == []
+    changed = re.sub(r"0\.132", "0.133", page)
+    assert [statement[:15] for statement in missing(statements, changed)] == ["| combination |"]

@@ -23,7 +23,8 @@ def findings(conversions: pd.DataFrame) -> pd.DataFrame:
 
 
 def sentences_of(conversions: pd.DataFrame) -> list[str]:
-    return [insight.text + insight.action for insight in rate_insights(rates_of(conversions))]
+    cells = counted(open_counts(conversions), "cells")
+    return [insight.text + insight.action for insight in rate_insights(rates(cells), cells)]
 
 
 def better_on_desktop(conversions: pd.DataFrame) -> np.ndarray:
@@ -180,6 +181,66 @@ def test_a_country_of_vpn_exits_is_named():
     assert before == []
     assert len(after) == 1
     assert "France reside elsewhere, most often in Poland" in after[0]
+
+
+def test_sessions_of_scanners_and_rows_without_a_conversion_are_no_sessions_of_a_residency():
+    conversions = make_journeys(2_000, 12)
+    scanned = conversions.assign(is_scanner_traffic=conversions["conversion_id"] <= 500)
+    connection = open_counts(scanned, {"no_candidate": 40})
+    connection.execute("update intermediate.int_broker_rows set residency_iso2 = 'PL', important_score = 0")
+    sessions = int((scanned["is_matched"] & ~scanned["is_scanner_traffic"]).sum())
+    by_country = counted(connection, "residency_counts")
+    assert by_country["n"].sum() == sessions
+    assert counted(connection, "residency_case_counts")["n"].sum() == sessions
+    assert by_country["commonest_sessions"].sum() == by_country["elsewhere"].sum()
+
+
+def test_rows_of_one_session_are_one_session_of_its_other_residency():
+    twice = twice_each(make_journeys(1_000, 12))
+    connection = open_counts(twice)
+    connection.execute("update intermediate.int_broker_rows set residency_iso2 = 'PL'")
+    by_country = counted(connection, "residency_counts")
+    assert by_country["commonest_sessions"].sum() == by_country["elsewhere"].sum()
+
+
+def test_the_codes_of_unmapped_pages_are_counted_without_scanners():
+    conversions = make_journeys(1_000, 13)
+    scanned = conversions.assign(is_scanner_traffic=conversions["conversion_id"] <= 500)
+    is_counted = scanned["page_category"].isna() & ~scanned["is_scanner_traffic"]
+    frame = counted(open_counts(scanned), "data_quality").set_index("finding")
+    unmapped = frame.loc["unmapped_categories"]
+    assert (unmapped["rows"], unmapped["example"]) == (is_counted.sum(), f"01code ({is_counted.sum()})")
+    assert unmapped["of"] == (~scanned["is_scanner_traffic"]).sum()
+
+
+def lost_in_an_outage(conversions: pd.DataFrame) -> np.ndarray:
+    at = conversions["created_at"]
+    return np.where((at >= "2024-04-23 15:00") & (at < "2024-04-27 08:00"), 0.4, 0.95)
+
+
+def lost_twice(conversions: pd.DataFrame) -> np.ndarray:
+    day = conversions["created_at"].dt.day
+    return np.where(day.isin([23, 26]), 0.4, 0.95)
+
+
+def test_an_outage_of_days_is_one_sentence_with_all_its_days():
+    conversions = make_journeys(CONVERSIONS, 16, no_effect, lost_in_an_outage)
+    sentences = [text for text in sentences_of(conversions) if "are matched" in text and "April 2024" in text]
+    assert len(sentences) == 1
+    assert sentences[0].startswith("of the sessions of 23 to 27 April 2024 are matched")
+    assert "complete for those days" in sentences[0]
+    days = conversions["created_at"].dt.day.between(23, 27)
+    assert f"n = {days.sum():,}" in sentences[0]
+
+
+def test_two_days_apart_are_two_sentences():
+    conversions = make_journeys(CONVERSIONS, 17, no_effect, lost_twice)
+    sentences = [text for text in sentences_of(conversions) if "are matched" in text and "April 2024" in text]
+    assert sorted(text.split(" are matched")[0] for text in sentences) == [
+        "of the sessions of 23 April 2024",
+        "of the sessions of 26 April 2024",
+    ]
+    assert all("complete for that day" in text for text in sentences)
 
 
 def fault_sentences(conversions: pd.DataFrame) -> list[str]:

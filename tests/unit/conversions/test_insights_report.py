@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from quintet.conversions.analysis import analyse
-from quintet.conversions.insights_report import insights_report
+from quintet.conversions.insights_report import QUERY, insights_report
 from quintet.conversions.pipeline_report import pipeline_report
 from quintet.presentation.report import Chart, Points, Report, Section, Table, Text, Tiles, pdf
 from tests.unit.conversions.journeys import CHANGES, MATCHERS, every_count, make_journeys, open_reported_snapshot
@@ -71,6 +71,20 @@ def test_the_model_report_has_the_expected_quality_and_the_changes():
         assert expected in text
 
 
+def test_the_query_of_the_report_returns_its_figures():
+    conversions = make_journeys(2_000, 3)
+    again = conversions.assign(
+        conversion_id=conversions["conversion_id"] + 2_000, broker_row_id=conversions["broker_row_id"] + " again"
+    )
+    scanned = conversions.assign(is_scanner_traffic=conversions["conversion_id"] <= 300)
+    connection = open_reported_snapshot(pd.concat([scanned, again]))
+    rates = analyse(every_count(connection)).rates
+    of_device = rates[(rates["measure"] == "important_share") & (rates["dimension"] == "device")]
+    expected = {level: (n, total) for level, n, total in of_device[["level", "n", "total"]].itertuples(index=False)}
+    found = connection.execute(QUERY).fetchall()
+    assert {"mobile" if mobile else "desktop": (n, total) for mobile, n, total in found} == expected
+
+
 @pytest.fixture(scope="module")
 def twice() -> tuple[tuple[Report, Report], tuple[Report, Report]]:
     """Both reports of the same conversions in two orders."""
@@ -101,12 +115,16 @@ def test_a_payload_in_the_data_is_only_text_in_the_report():
 
 
 def test_recommendations_are_in_order_of_their_gain():
-    _, report = make(make_journeys(1_000, 5))
+    conversions = make_journeys(1_000, 5)
+    conversions.loc[~conversions["is_matched"], "unmatched_reason"] = "outside_time_span"
+    conversions.loc[conversions.index[:10], "country_iso2"] = None
+    _, report = make(conversions)
     [asked] = [section for section in report.sections if section.title.startswith("What to ask for")]
-    leads = [lead for block in asked.blocks for lead, _ in block.points]
+    points = [point for block in asked.blocks if isinstance(block, Points) for point in block.points]
+    leads = [lead for lead, _ in points]
     assert leads[0] == "Pass a click id through."
     assert leads.index("Back-fill.") < leads.index("Agree on countries.")
-    assert "+20.0 points" in dict(block for points in asked.blocks for block in points.points)["Back-fill."]
+    assert "+20.0 points" in dict(points)["Back-fill."]
 
 
 def asked_for(report: Report) -> str:

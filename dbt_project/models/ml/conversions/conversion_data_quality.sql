@@ -9,9 +9,10 @@ broker_rows as (
 ),
 
 frequent_codes as (
-    select measurement_category, conversions
-    from {{ ref('int_unmapped_page_categories') }}
-    where not is_scanner_traffic or conversions > 10
+    select measurement_category, count(*) as conversions
+    from all_conversions
+    where page_category is null and measurement_category is not null and not is_scanner_traffic
+    group by measurement_category
     order by conversions desc, measurement_category
     limit 2
 ),

@@ -7,14 +7,14 @@
         end
 {%- endset -%}
 
--- Only the first row of the matched conversions of a session counts.
+-- A session counts once, with the first of its matched rows that has a score. Scanners are excluded.
 with stated as (
     select broker_rows.*
     from {{ ref('int_broker_rows') }} as broker_rows
-    left join {{ ref('conversion_journeys') }} as journeys using (broker_row_id)
-    where isfinite(broker_rows.important_score)
+    join {{ ref('conversion_journeys') }} as journeys using (broker_row_id)
+    where isfinite(broker_rows.important_score) and not is_scanner_traffic
     qualify row_number() over (
-        partition by coalesce(session_id, broker_row_id) order by broker_rows.broker_at, broker_row_id
+        partition by coalesce(session_id, 'conversion ' || conversion_id) order by broker_rows.broker_at, broker_row_id
     ) = 1
 ),
 

@@ -1,13 +1,12 @@
 with scored as (
     select session_id, important_score > 0 as is_important
     from {{ ref('conversion_journeys') }}
-    where is_matched and isfinite(important_score) and not is_scanner_traffic
+    where is_matched and isfinite(important_score) and not is_scanner_traffic and session_id is not null
 ),
 
 sessions as (
     select count(*) as rows, count(*) filter (where is_important) as important
     from scored
-    where session_id is not null
     group by session_id
     having count(*) > 1
 )

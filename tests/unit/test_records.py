@@ -1,0 +1,93 @@
+"""Figures in documents on lending, insurance, promotions and the stream: each is the figure of the code."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import MappingProxyType
+
+import pandas as pd
+import pytest
+
+from quintet.embedded import postgres
+from quintet.lending import leaks, model_training, scorecard
+from quintet.lending.scoring import POINTS_PER_LOG_ODDS
+from quintet.promotions.identity import KINDS, NEAREST
+from quintet.promotions.policy import read_policy
+from quintet.replication.run import Options
+from quintet.settings import Settings
+from tests.statements import missing
+
+PROJECT = Path(__file__).parents[2]
+DOCS = PROJECT / "docs"
+SEEDS = PROJECT / "dbt_project" / "seeds" / "insurance"
+
+RULES = pd.read_csv(SEEDS / "agency_segment_rules.csv").groupby("segment").max()
+SETTINGS = Settings.model_fields
+HUBS = sorted({kind.most_sharers for kind in KINDS if kind.most_sharers is not None})
+WORDS = MappingProxyType({3: "three", 20: "twenty", 3_600.0: "an hour"})
+
+
+def short(number: float) -> str:
+    """Return a fraction without its leading zero, as the record of scoring writes it."""
+    return f"{number:g}".removeprefix("0")
+
+
+def rule(segment: str, column: str) -> float:
+    return float(RULES.loc[segment, column])
+
+
+STATEMENTS = {
+    "decisions/lending-scoring.md": [
+        f"better by {short(model_training._WORTH_IT)} of AUC in 95% of resamples",
+        f"off by at most {short(model_training._MOST_CALIBRATION_ERROR)} on average",
+        f"with an AUC of {short(leaks._SURE_AUC)} or more stops the training",
+        f"up to {WORDS[scorecard._MOST_BINS]} bins per input",
+        f"points of {POINTS_PER_LOG_ODDS * math.log(2):.0f} for each halving of the odds",
+    ],
+    "decisions/agency-segments.md": [
+        f"fewer than {WORDS[int(rule('watch', 'years_with_premium_below'))]} years with premium",
+        f"below {rule('watch', 'premium_below_usd'):,.0f} USD in all",
+        f"loss ratio {rule('repair', 'loss_ratio_at_least'):.0%} or more",
+        f"retention below {rule('retain', 'retention_ratio_below'):.0%}, "
+        f"over {rule('retain', 'policies_at_least'):.0f} policies or more",
+        f"written premium down by {-rule('revive', 'growth_rate_at_most'):.0%} or more",
+        f"new or up by {rule('grow', 'growth_rate_at_least'):.0%} or more, "
+        f"{rule('grow', 'premium_at_least_usd'):,.0f} USD or more in three years",
+        f"new or up by {rule('invest', 'growth_rate_at_least'):.0%} or more, below that",
+    ],
+    "decisions/promo-abuse.md": [
+        f"{HUBS[0]} for a block of numbers and a code, {HUBS[1]} for an address and a network",
+        f"with the {NEAREST} nearest in time, so a ring of 500 costs as much for each account as one of {NEAREST + 1}",
+        f"review from {read_policy().review_from:g} and block from {read_policy().block_from:g}",
+    ],
+    "promotions.md": [f"links none where more than {HUBS[0]} or {HUBS[1]} do, by kind"],
+    "loan-book.md": [
+        f"({SETTINGS['loan_book_bytes'].default / 1e9:g} GB), within `QUINTET_LOAN_BOOK_SECONDS` "
+        f"({WORDS[float(SETTINGS['loan_book_seconds'].default)]})"
+    ],
+    "stream.md": [
+        f"begins at least {Options.object_seconds * 1_000:g} ms after the one before",
+        f"Waiting changes are bounded ({Options.most_waiting:,})",
+        f"Above {Options.retained_bytes / 1e9:g} GB it raises an alarm",
+        f"drops the slot at {postgres._SETTINGS['max_slot_wal_keep_size'].replace('GB', ' GB')}",
+    ],
+    "decisions/change-stream.md": [f"Objects begin at least {Options.object_seconds * 1_000:g} ms apart"],
+}
+"""By document: what it states, with the figures of the code."""
+
+
+@pytest.mark.parametrize("page", STATEMENTS)
+def test_a_document_states_the_figures_of_the_code(page: str) -> None:
+    assert missing(STATEMENTS[page], (DOCS / page).read_text("utf-8")) == []
+
+
+def test_a_figure_that_the_code_does_not_have_is_found() -> None:
+    page = (DOCS / "stream.md").read_text("utf-8").replace("1.5 GB", "3 GB")
+    assert missing(STATEMENTS["stream.md"], page) == ["Above 1.5 GB it raises an alarm"]
+
+
+def test_each_kind_of_key_has_the_limit_of_the_record() -> None:
+    assert {kind.name for kind in KINDS if kind.most_sharers == HUBS[0]} == {"phone_block", "code_burst"}
+    assert {kind.name for kind in KINDS if kind.most_sharers == HUBS[1]} == {"ip", "subnet"}
+    assert {kind.name for kind in KINDS if kind.most_sharers is None} == {"device", "email", "phone"}
