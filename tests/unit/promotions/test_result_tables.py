@@ -70,6 +70,9 @@ class World:
                 f"create or replace table intermediate.int_promo_{name}_current as select * from given"
             ).fetchall()
             self.connection.unregister("given")
+        self.connection.execute(
+            "create or replace view intermediate.int_promo_usages as from intermediate.int_promo_usages_current"
+        )
 
     def train(self) -> str:
         """Train; return the active version."""
