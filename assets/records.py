@@ -5,7 +5,7 @@ import dagster as dg
 from assets.facts import DAILY, OWNERS
 from quintet.code_version import code_version
 from quintet.domains import RECORDED
-from quintet.state.recorded import RecordedTable, ingest_recorded
+from quintet.state.recorded import RecordedTable, count_restarts, ingest_recorded
 from resources.paths import Paths
 from resources.warehouse import POOL, Warehouse
 
@@ -27,7 +27,8 @@ def build_recorded_asset(table: RecordedTable) -> dg.AssetsDefinition:
     def recorded(warehouse: Warehouse, paths: Paths) -> dg.MaterializeResult:
         with warehouse.get_connection() as connection:
             rows = ingest_recorded(connection, table, paths.online)
-        return dg.MaterializeResult(metadata={"dagster/row_count": rows})
+            restarts = count_restarts(connection, table)
+        return dg.MaterializeResult(metadata={"dagster/row_count": rows, "restarts of the numbering": restarts})
 
     return recorded
 

@@ -28,8 +28,7 @@ from quintet.lending.feature_registry import features
 from quintet.lending.inbox import INBOX, Listed, compare_dumps, dumps_of
 from quintet.lending.tables import is_behind
 from quintet.plan import Plan, checked_code, make_plan, note_checked_code, project_code_version
-from quintet.promotions.feedback import labels_in_snapshot
-from quintet.promotions.store import last_label
+from quintet.promotions.feedback import count_new_labels
 from quintet.settings import Settings, load_settings
 from quintet.state.keys import create_first_key
 from quintet.state.store import StateStore
@@ -145,10 +144,10 @@ def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
     if settings.postgres_url is not None:
         changes["source", "promotions"] = "the source database may have changed"
     store = open_state_store(settings.online)
-    known, given = labels_in_snapshot(settings.serving), last_label(store)
+    new = count_new_labels(store, settings.serving)
     store.close()
-    if known is not None and given > known:
-        changes["ops", "abuse_labels"] = f"{given - known} new labels of users"
+    if new:
+        changes["ops", "abuse_labels"] = f"{new} new labels of users"
     return changes
 
 

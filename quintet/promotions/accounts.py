@@ -57,7 +57,7 @@ class SignUp:
             raise ValueError("a sign-up needs a user_id")
         born = _time(given.get("dob"))
         return cls(
-            user_id,
+            code_of(user_id),
             _time(given.get("created_at")),
             dob=None if born is None else born.date(),
             is_email_verified=_flag(given.get("is_email_verified")),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from quintet.promotions.store import Label, label_of, record_label
+from quintet.promotions.store import Label, all_labels, label_of, record_label
 from quintet.state.store import StateStore
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
@@ -52,14 +52,20 @@ def label_in_files(cursor: duckdb.DuckDBPyConnection, user_id: str) -> tuple[boo
     return bool(rows), rows[0][0] if rows else None
 
 
-def labels_in_snapshot(serving: Path) -> int | None:
-    """Return the number of the last label in the current snapshot; None if there is no such snapshot."""
+def count_new_labels(store: StateStore, serving: Path) -> int:
+    """Return how many labels of the store the current snapshot does not have; 0 if there is no such snapshot.
+
+    Compares the labels themselves: a store that was restored uses their numbers again.
+    """
     try:
         with open_snapshot(current_snapshot(serving)) as snapshot:
-            ((last,),) = snapshot.execute("select coalesce(max(label_id), 0) from marts.ops_abuse_labels").fetchall()
+            rows = snapshot.execute(
+                "select user_id, is_abuser, labelled_at, labelled_by, note from marts.ops_abuse_labels"
+            ).fetchall()
     except (NoSnapshotError, duckdb.CatalogException):
-        return None
-    return int(last)
+        return 0
+    known = {Label(user, is_abuser, at.replace(tzinfo=dt.UTC), by, note) for user, is_abuser, at, by, note in rows}
+    return sum(label not in known for label in all_labels(store))
 
 
 def _in_words(is_abuser: bool) -> str:

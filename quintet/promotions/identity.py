@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from quintet.promotions.accounts import Accounts, Column, column_of, rows_of
+from quintet.promotions.accounts import Accounts, Column, code_of, column_of, rows_of
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def usual_country(phones: Iterable[str | None]) -> tuple[str, int]:
     """
     counts = Counter(
         (found[0], len(digits))
-        for phone in phones
+        for phone in (None if text is None else _as_typed(text) for text in phones)
         if phone is not None
         for digits in [_NO_DIGIT.sub("", phone.lower()).removeprefix("00")]
         if phone.lstrip().startswith("+") or len(digits) >= _FEWEST_INTERNATIONAL_DIGITS
@@ -190,7 +190,7 @@ def keys_of_account(
 
 def _keys_of_fields(fields: Sequence[str | None], rules: KeyRules) -> tuple[str | None, ...]:
     """Return the keys of the `_FIELD_KINDS`. fields: by `ID_FIELDS`."""
-    device, email, phone, ip_address = fields
+    device, email, phone, ip_address = (None if text is None else _as_typed(text) for text in fields)
     digits = None if phone is None else phone_key(phone, rules)
     line, net = (None, None) if ip_address is None else address_keys(ip_address)
     return (
@@ -202,6 +202,11 @@ def _keys_of_fields(fields: Sequence[str | None], rules: KeyRules) -> tuple[str 
         line,
         net,
     )
+
+
+def _as_typed(text: str) -> str:
+    """Return the text without what a reader does not see: zero-width characters, and full-width ones as plain."""
+    return text if text.isascii() else code_of(text)
 
 
 def _code_bursts(code: str, created_at_s: float) -> tuple[str, str]:

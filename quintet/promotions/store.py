@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,10 +170,10 @@ def last_labels(store: StateStore, limit: int) -> list[Label]:
     return [_label(row) for row in rows]
 
 
-def last_label(store: StateStore) -> int:
-    """Return the number of the last label, 0 without any."""
-    ((last,),) = store.read().execute("select coalesce(max(label_id), 0) from abuse_labels").fetchall()
-    return int(last)
+def all_labels(store: StateStore) -> Iterator[Label]:
+    """Yield every label, the oldest first."""
+    for row in store.read().execute("select * from abuse_labels order by label_id"):
+        yield _label(row)
 
 
 def _json(value: object) -> str:

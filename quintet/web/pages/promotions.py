@@ -18,7 +18,7 @@ from quintet.presentation.design import Column, Figure, format_value
 from quintet.promotions import chart_parts, charts, cluster_charts, model_charts, overview
 from quintet.promotions.reasons import explained
 from quintet.promotions.result_tables import model_of_snapshot
-from quintet.promotions.store import last_label, last_labels
+from quintet.promotions.store import last_labels
 from quintet.web.contexts import ModelCard, PromotionsContext
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.promotions_try import PATH, TRY_PATH, form_fields, scoring
@@ -149,7 +149,7 @@ def promotions(request: Request) -> Response:
             "try_fields": form_fields({}),
         }
 
-    return show_snapshot(request, "promotions.html", "Promotions", make, varying=str(last_label(store)))
+    return show_snapshot(request, "promotions.html", "Promotions", make, varying=repr(labels))
 
 
 @_reading.get(f"{PATH}/figures/{{name}}.csv")

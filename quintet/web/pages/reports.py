@@ -74,7 +74,7 @@ def reports(request: Request) -> Response:
             "history": Table(_history(runs), _HISTORY_COLUMNS, "Earlier reports", len(runs), nothing="None yet."),
         }
 
-    return show_snapshot(request, "reports.html", "Reports", make, varying=str(runs[0].run_id) if runs else "")
+    return show_snapshot(request, "reports.html", "Reports", make, varying=repr(runs))
 
 
 def _totals(total: pd.DataFrame) -> list[Kpi]:

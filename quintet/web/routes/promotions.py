@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from starlette.responses import Response
 
 from quintet.promotions import overview
-from quintet.promotions.accounts import LONGEST_TEXT
+from quintet.promotions.accounts import LONGEST_TEXT, code_of
 from quintet.promotions.feedback import Confirmed, ContradictionError, confirm, label_in_files
 from quintet.promotions.online_state import NotReadyError
 from quintet.promotions.service import PromotionsService
@@ -255,7 +255,7 @@ def label(request: Request, given: LabelGiven) -> LabelKept:
 def store_label(request: Request, given: LabelGiven) -> Confirmed:
     """Store a label by the request's key. Raises ProblemError 404 for an unknown user, 409 for a contradiction."""
     service = service_of(request)
-    user_id = given.user_id.strip()
+    user_id = code_of(given.user_id)
     with service.snapshots.read() as snapshot:
         is_known, of_file = label_in_files(snapshot.cursor, user_id)
     if not is_known and not was_judged(service.store, user_id):

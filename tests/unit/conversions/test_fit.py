@@ -6,8 +6,12 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from quintet.conversions.fit import Training, fit, gate, halo_seconds, train
+from quintet.conversions.match import match, placebo, write_reasons
+from quintet.conversions.match_report import match_report
 from quintet.conversions.matching_model import MatchingModel
 from tests.integration.matching_worlds import DATA, make_world, minutes, open_world
 
@@ -111,3 +115,97 @@ def test_a_row_of_no_known_country_does_not_disturb_training(world: tuple[pd.Dat
     connection: duckdb.DuckDBPyConnection = open_world(conversions, unknown)
 
     assert train(connection, DATA).match_share > 0.8
+
+
+_FIRST, _LAST = 946_684_800, 4_102_444_799
+"""The contract's bounds of a broker row's time."""
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return a few conversions and rows that pass the contracts, also equal ones, of no country, and years apart."""
+    start = draw(st.sampled_from([_FIRST, 1_713_000_000, _LAST - 86_400]))
+    span = draw(st.sampled_from([0, 5, 3_600, 86_400, 40 * 86_400]))
+    of_rows = draw(st.sampled_from([start, start, _FIRST, _LAST - span]))
+    countries = draw(st.sampled_from([["US"], [None], ["US", "DE", "ZZ", None]]))
+    edges = draw(st.sampled_from([[], [_FIRST, _LAST]]))
+    copies = draw(st.sampled_from([1, 1, 40]))
+
+    def times(first: int) -> st.SearchStrategy[int]:
+        within = st.integers(first, min(first + span, _LAST))
+        return within | st.sampled_from(edges) if edges else within
+
+    country = st.sampled_from(countries)
+    conversions = draw(st.lists(st.tuples(times(start), country), max_size=12)) * copies
+    rows = draw(st.lists(st.tuples(times(of_rows), st.sampled_from("ab"), country, country), max_size=12)) * copies
+    return (
+        pd.DataFrame(conversions, columns=["at", "country_iso2"], dtype=object).assign(
+            conversion_id=np.arange(len(conversions)),
+            created_at=lambda frame: pd.to_datetime(frame.pop("at").astype("int64"), unit="s"),
+        )[["conversion_id", "country_iso2", "created_at"]],
+        pd.DataFrame(rows, columns=["at", "partner", "residency_iso2", "ip_iso2"], dtype=object).assign(
+            broker_row_id=[f"row-{number}" for number in range(len(rows))],
+            broker_at=lambda frame: pd.to_datetime(frame.pop("at").astype("int64"), unit="s"),
+        )[["broker_row_id", "partner", "broker_at", "residency_iso2", "ip_iso2"]],
+    )
+
+
+def impossible_matches(connection: duckdb.DuckDBPyConnection, model: MatchingModel) -> list[tuple[object, ...]]:
+    """Return the matches of rows of another country or of none, beyond the longest lag, or without a probability."""
+    return connection.execute(
+        "select * from matching.matches join conversions using (conversion_id) join broker_rows using (broker_row_id) "
+        "where lag_seconds not between 0 and ? "
+        "or tier = 'matched' and not coalesce(country_iso2 in (ip_iso2, residency_iso2), false) "
+        "or not coalesce(match_probability between 0 and 1, false) "
+        "or not coalesce(runner_up_probability, 0) between 0 and 1",
+        [model.horizon_seconds],
+    ).fetchall()
+
+
+def matched_twice(connection: duckdb.DuckDBPyConnection) -> list[tuple[object, ...]]:
+    """Return the rows of either side that have several matches, or a match and a reason for having none."""
+    found: list[tuple[object, ...]] = []
+    for key, unmatched in (("conversion_id", "unmatched_conversions"), ("broker_row_id", "unmatched_broker_rows")):
+        found += connection.execute(
+            f"select {key} from (select {key} from matching.matches where tier = 'matched' "
+            f"union all select {key} from matching.{unmatched}) group by all having count(*) > 1"
+        ).fetchall()
+    return found
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@settings(max_examples=10)
+@given(worlds())
+def test_whatever_passes_the_contract_is_trained_on_and_never_matched_to_what_cannot_be(
+    world: tuple[pd.DataFrame, pd.DataFrame],
+) -> None:
+    connection = open_world(*world)
+    model = train(connection, DATA).model
+    assert MatchingModel.from_json(model.to_json()) == model
+    connection.execute("create schema matching; create schema ml")
+    match(connection, DATA, model, "matching")
+    write_reasons(connection, DATA, model, "matching")
+    rates = placebo(connection, DATA, model, schema="matching_placebo")
+    match_report(connection, model, rates, "matching", None)
+
+    assert impossible_matches(connection, model) == []
+    assert matched_twice(connection) == []
+    accounted = connection.execute(
+        "select (select count(*) from matching.unmatched_conversions), "
+        "(select count(*) from matching.unmatched_broker_rows)"
+    ).fetchone()
+    matched = connection.execute("select count(*) from matching.matches where tier = 'matched'").fetchall()[0][0]
+    assert accounted == tuple(len(side) - matched for side in world)
+
+
+def test_an_impossible_match_is_found(world: tuple[pd.DataFrame, pd.DataFrame], training: Training) -> None:
+    connection = open_world(*(rows.head(200) for rows in world))
+    connection.execute("create schema matching")
+    match(connection, DATA, training.model, "matching")
+    write_reasons(connection, DATA, training.model, "matching")
+    assert (impossible_matches(connection, training.model), matched_twice(connection)) == ([], [])
+
+    connection.execute("update broker_rows set ip_iso2 = 'ZZ'")
+    assert impossible_matches(connection, training.model)
+    connection.execute("insert into matching.matches select * from matching.matches")
+    assert matched_twice(connection)

@@ -187,3 +187,25 @@ def test_equal_texts_have_equal_numbers_in_any_column_and_kinds_differ():
 
     assert hashed(texts).tolist() == [number_of((text,)) for text in ("a", "b", "a")]
     assert len(set(hashed(texts, kinds).tolist())) == 3
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("Ab-12\u200b", "Jane@Exam\u200bple.com", "+1 505-123-4567\u200e", "8.8.8.8\ufeff"),
+        ("Ａb-１２", "Ｊane＠example.com", "＋１ ５０５-123-4567", "８.8.8.8"),
+        ("\u3000Ab-12\u00a0", "jane@example.com\u00a0", "\u200b+15051234567", "\u20098.8.8.8"),
+    ],
+)
+def test_characters_that_nobody_sees_make_no_other_key(typed: tuple[str, ...]):
+    plain = ("Ab-12", "jane@example.com", "+1 505 123 4567", "8.8.8.8")
+    keys = set(keys_of_account(typed, (), np.nan, HOME))
+    assert keys == set(keys_of_account(plain, (), np.nan, HOME))
+    assert len(keys) == 6
+    assert keys != set(keys_of_account(("Ab-13", *typed[1:]), (), np.nan, HOME))
+    assert usual_country([typed[2]] * 3) == ("1", 11)
+
+
+def test_a_user_id_is_one_however_it_is_typed():
+    assert SignUp.of({"user_id": " ｕser\u200b1 "}).user_id == "user1"
+    assert SignUp.of({"user_id": "User1"}).user_id != "user1"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import duckdb
@@ -14,6 +15,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from quintet.domains import RECORDED
 from quintet.ingest.raw_tables import prepare
@@ -70,6 +73,9 @@ class World:
                 f"create or replace table intermediate.int_promo_{name}_current as select * from given"
             ).fetchall()
             self.connection.unregister("given")
+        self.connection.execute(
+            "create or replace view intermediate.int_promo_usages as from intermediate.int_promo_usages_current"
+        )
 
     def train(self) -> str:
         """Train; return the active version."""
@@ -259,3 +265,54 @@ def test_scoring_before_any_training_says_to_train_first(world: World):
 
 def test_a_snapshot_without_the_domain_has_no_model():
     assert model_of_snapshot(duckdb.connect()) is None
+
+
+_FIRST, _LAST = pd.Timestamp("1900-01-01"), pd.Timestamp("2199-12-31 23:59:59.999999")
+"""The bounds of the contracts' times."""
+_TEXTS = st.none() | st.sampled_from(
+    ["a@b.c", "+4915112345678", "0", "unknown", "1.2.3.4", "::1", "\u200b", "\uff11", "@", "+", " ", "x" * 400]
+)
+_ANY_TEXTS = _TEXTS | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
+_TIMES = st.sampled_from([_FIRST, _LAST, pd.Timestamp("2024-01-01")]) | st.datetimes(
+    _FIRST.to_pydatetime(), _LAST.to_pydatetime()
+).map(pd.Timestamp)
+_FLAGS = st.sampled_from([None, True, False])
+_FIELDS = ("email", "phone", "first_name", "last_name", "ip_address", "device_id", "user_agent", "city", "gender")
+
+
+@st.composite
+def odd_people(draw: st.DrawFn) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
+    """Return users, usages and labels that pass the contracts: any texts and times, equal users, unknown users."""
+    user = st.fixed_dictionaries(
+        {"created_at": _TIMES, "dob": st.none() | _TIMES, "is_email_verified": _FLAGS, "is_phone_verified": _FLAGS}
+        | {"label": _FLAGS}
+        | dict.fromkeys(_FIELDS, _ANY_TEXTS)
+    )
+    rows = draw(st.lists(user, max_size=12)) * draw(st.sampled_from([1, 1, 15]))
+    columns = ["created_at", "dob", "is_email_verified", "is_phone_verified", "label", *_FIELDS]
+    users = pd.DataFrame(rows, columns=columns).astype(
+        dict.fromkeys(_FIELDS, "str")
+        | dict.fromkeys(("created_at", "dob"), "datetime64[us]")
+        | dict.fromkeys(("is_email_verified", "is_phone_verified", "label"), "boolean")
+    )
+    users.insert(0, "user_id", pd.Series([f"u{number}" for number in range(len(users))], dtype="str"))
+    use = st.tuples(st.integers(0, 14), st.just("A") | _ANY_TEXTS.filter(bool), _TIMES, _FLAGS)
+    usages = pd.DataFrame(draw(st.lists(use, max_size=12)), columns=["user_id", "promo_code", "used_at", "used_promo"])
+    usages["user_id"] = "u" + usages["user_id"].astype("str")
+    usages = usages.astype({"promo_code": "str", "used_at": "datetime64[us]", "used_promo": "boolean"})
+    return users.drop(columns="label"), usages, users.set_index("user_id")["label"]
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@settings(max_examples=8)
+@given(odd_people())
+def test_whatever_passes_the_contract_is_trained_on_and_scored(odd: tuple[pd.DataFrame, pd.DataFrame, pd.Series]):
+    with TemporaryDirectory() as folder, new_world(Path(folder)) as world:
+        world.put(*odd)
+        world.train()
+        write_scores(world.connection, world.models, POLICY)
+        scores = world.frame("from ml.abuse_scores")
+        assert sorted(scores["user_id"]) == sorted(odd[0]["user_id"])
+        assert scores["score"].between(0, 1).all()
+        for name in (*SCORE_TABLES, *MODEL_TABLES):
+            world.frame(f"from {name}")

@@ -9,9 +9,9 @@ import pytest
 from quintet.promotions.store import (
     JudgementRecord,
     Label,
+    all_labels,
     insert_judgement,
     label_of,
-    last_label,
     last_labels,
     record_label,
     sign_ups_after,
@@ -52,11 +52,11 @@ def test_uncommitted_judgements_are_not_stored(store: StateStore):
 
 
 def test_the_last_label_of_a_user_is_used(store: StateStore):
-    assert last_label(store) == 0
+    assert list(all_labels(store)) == []
     record_label(store, Label("u", True, AT, "Ana"))
     record_label(store, Label("u", False, AT, "Bob", "was a family"))
 
     assert label_of(store, "u") == Label("u", False, AT, "Bob", "was a family")
     assert label_of(store, "v") is None
     assert [label.labelled_by for label in last_labels(store, 5)] == ["Bob", "Ana"]
-    assert last_label(store) == 2
+    assert [label.labelled_by for label in all_labels(store)] == ["Ana", "Bob"]

@@ -1,5 +1,5 @@
 select
-    contract.as_label(measurement_category) as measurement_category,
+    contract.as_code(measurement_category) as measurement_category,
     page_category,
     _batch_id,
     _source_file,

@@ -1,5 +1,5 @@
 select
-    contract.as_label(user_id) as user_id,
+    contract.as_code(user_id) as user_id,
     contract.as_code(promo_code) as promo_code,
     contract.as_timestamp(used_at) as used_at,
     contract.as_boolean(used_promo) as used_promo,
