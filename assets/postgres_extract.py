@@ -40,7 +40,11 @@ class SourceConfig(dg.Config):
     check_specs=[dg.AssetCheckSpec("extracted", asset=SOURCE, description="The application's database could be read.")],
 )
 def promotions_source(
-    context: dg.AssetExecutionContext, config: SourceConfig, source: Source, warehouse: Warehouse, clock: Clock
+    context: dg.AssetExecutionContext,
+    config: SourceConfig,
+    source: dg.ResourceParam[Source],
+    warehouse: Warehouse,
+    clock: Clock,
 ) -> dg.MaterializeResult:
     """Extract what changed since the last time. If that fails, the last good rows stay and a check fails."""
     if not source.is_configured:

@@ -15,6 +15,7 @@ from cli.faults import without_traceback
 from cli.guard import guarded
 from cli.home import enter_project, prepare_home
 from cli.loading import loading
+from quintet.private_files import write_for_owner_only
 
 app = typer.Typer(
     name="quintet",
@@ -210,6 +211,24 @@ def bench(
     _command(work, "stopped")
 
 
+@app.command(epilog="Example: quintet clean")
+def clean(
+    everything: Annotated[
+        bool, typer.Option("--everything", help="Also keys, decisions, labels, models and databases, after asking.")
+    ] = False,
+) -> None:
+    """Remove what a run builds again, and keep what nothing can build again."""
+    enter_project(os.environ)
+
+    def work() -> int:
+        from cli import clean as module  # noqa: PLC0415
+
+        home, raw = Path(os.environ["QUINTET_HOME"]), Path(os.environ["QUINTET_RAW"])
+        return module.clean(home, raw, everything, input, sys.stdin.isatty())
+
+    sys.exit(without_traceback(work))
+
+
 @keys_app.command("list", epilog="Example: quintet keys list")
 def list_keys() -> None:
     """Show all keys, without their secrets."""
@@ -289,6 +308,7 @@ def _command(work: Callable[[Path], int], stopped: str) -> None:
 
     stopped: what to print after a signal stopped it.
     """
+    write_for_owner_only()
     enter_project(os.environ)
     status = guarded(lambda: without_traceback(lambda: work(prepare_home(os.environ))), _after_death)
     if status in _SIGNALS:

@@ -17,7 +17,9 @@ INTERVAL_SECONDS = 60
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Extracts what changed in the application's PostgreSQL, if one is set.",
 )
-def source_sensor(context: dg.SensorEvaluationContext, source: Source) -> dg.SensorResult | dg.SkipReason:
+def source_sensor(
+    context: dg.SensorEvaluationContext, source: dg.ResourceParam[Source]
+) -> dg.SensorResult | dg.SkipReason:
     """Request one run for all rows written since the last request."""
     if not source.is_configured:
         return dg.SkipReason("no database is set (QUINTET_POSTGRES_URL)")

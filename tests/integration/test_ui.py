@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +10,8 @@ import pytest
 
 from quintet.warehouse.snapshot import open_snapshot
 from tests.conftest import Quintet
-from tests.waiting import LONG_SECONDS, wait_until
+from tests.security.dagster_ui import Ui, running_ui
+from tests.waiting import wait_until
 
 _ASSETS = """
 { assetNodes { assetKey { path } isMaterializable isPartitioned } }
@@ -38,54 +32,18 @@ query ($id: ID!) { runOrError(runId: $id) { ... on Run { status assetMaterializa
 """
 
 
-class _Ui:
-    """A webserver and its daemon."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(f"{self._url}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=LONG_SECONDS) as answer:
-            return dict(json.loads(answer.read())["data"])
-
-
 @pytest.fixture
 def ui(
     tmp_path: Path,
-    project: Path,
     built: Quintet,  # what depends on the code alone is taken from there
-) -> Iterator[tuple[_Ui, Quintet]]:
+) -> Iterator[tuple[Ui, Quintet]]:
     """Yield `quintet dev` over an empty home whose inboxes hold the samples."""
     quintet = Quintet(built.raw, tmp_path / "home")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "dev", "--dagster-port", str(port)],
-        cwd=project,
-        env=quintet.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.STDOUT,
-    )
-    found = _Ui(f"http://127.0.0.1:{port}")
-    try:
-        wait_until(lambda: _answers(found))
+    with running_ui(quintet) as found:
         yield found, quintet
-    finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(LONG_SECONDS) == 0
 
 
-def _answers(ui: _Ui) -> bool:
-    try:
-        return bool(ui.ask(_ASSETS)["assetNodes"])
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def test_materialize_all_builds_and_publishes_all_five_businesses(ui: tuple[_Ui, Quintet]) -> None:
+def test_materialize_all_builds_and_publishes_all_five_businesses(ui: tuple[Ui, Quintet]) -> None:
     web, quintet = ui
     nodes = web.ask(_ASSETS)["assetNodes"]
     assert [node for node in nodes if node["isPartitioned"]] == []  # so that the UI asks for none
