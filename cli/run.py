@@ -36,7 +36,7 @@ from quintet.summary import render
 from quintet.warehouse.snapshot import NoSnapshotError
 from resources.warm_dbt import WarmDbt, warehouse_variables
 
-_CONSOLE = Console(file=sys.stdout, highlight=False)
+_CONSOLE = Console(file=sys.stdout, highlight=False, markup=False)
 _USAGE = 2
 
 
@@ -150,7 +150,7 @@ def _print_next_steps(settings: Settings) -> None:
         "query the tables: notebooks/query_the_snapshot.ipynb",
     ]
     for line in lines:
-        _CONSOLE.print(line, soft_wrap=True, markup=False)
+        _CONSOLE.print(line, soft_wrap=True)
 
 
 def _materialise(settings: Settings, plan: Plan, select: str | None, train: str | None) -> bool:

@@ -4,50 +4,40 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from quintet.masking import masked
+from quintet.setting_types import (
+    BucketUrl,
+    Day,
+    Folder,
+    HttpUrl,
+    MemorySize,
+    Networks,
+    PostgresUrl,
+    ReadableFile,
+    SmtpUrl,
+)
 
 _PREFIX = "QUINTET_"
 # Set by Quintet itself for the processes that it starts, such as dbt.
 _SET_FOR_PARTS = {"QUINTET_DBT_PARSED", "QUINTET_DBT_SERVER", "QUINTET_WAREHOUSE"}
 _MOST_DEFAULT_THREADS = 4
 _LONGEST_SHOWN = 80
-_MEMORY_SIZE = re.compile(r"(?=.*[1-9])\d+(\.\d+)?\s*([KMGT]i?B)", re.IGNORECASE)
 
 
 class SettingsError(ValueError):
     """A setting is wrong; the text names the variable, its value and the fix."""
 
 
-def _folder(path: Path) -> Path:
-    absolute = path.expanduser().resolve()
-    if absolute.exists() and not absolute.is_dir():
-        raise ValueError("not a folder")
-    return absolute
-
-
-def _iso_date(value: Any) -> date:
-    return value if isinstance(value, date) else date.fromisoformat(value)
-
-
-def _memory_size(text: str) -> str:
-    if not _MEMORY_SIZE.fullmatch(text.strip()):
-        raise ValueError("not a size")
-    return text.strip()
-
-
 def _default_threads() -> int:
     return min(os.cpu_count() or 1, _MOST_DEFAULT_THREADS)
-
-
-Folder = Annotated[Path, AfterValidator(_folder)]
-"""An absolute path, which may not exist yet."""
 
 
 def _setting(default: Any, description: str, requirement: str, shown: str | None = None, **bounds: Any) -> Any:
@@ -70,12 +60,12 @@ class Settings(BaseSettings):
         "Folder for everything that Quintet writes: `warehouse.duckdb`, `serving/`, `reports/`, `models/`, `online/`.",
         "a folder, or a path to be one",
     )
-    transactions_anchor_day: Annotated[date, BeforeValidator(_iso_date)] = _setting(
+    transactions_anchor_day: Day = _setting(
         date(2024, 1, 1),
         "Day of the transactions file with the number 1, for files without a date; file 2 is the day after.",
         "a real date like 2024-01-01",
     )
-    memory_limit: Annotated[str, AfterValidator(_memory_size)] = _setting(
+    memory_limit: MemorySize = _setting(
         "800MB", "Most memory that DuckDB uses before it spills to disk.", "a size like 512MB, 1.5GB or 2GiB"
     )
     threads: int = _setting(
@@ -106,6 +96,12 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
     )
     port: int = _setting(8000, "Port of the API and the pages.", "a whole number from 1 to 65535", ge=1, le=65_535)
+    trusted_proxies: Networks = _setting(
+        "",
+        "Addresses or networks of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+        "addresses or networks like 127.0.0.1, 10.0.0.0/8",
+        "none",
+    )
     admin_key: SecretStr | None = _setting(
         None, "First admin key of the API, for automation.", "a key of at least 10 characters", "none", min_length=10
     )
@@ -128,17 +124,16 @@ class Settings(BaseSettings):
         "Address at which people open the pages, for links in messages.",
         "a URL like https://quintet.example.org",
         "none",
-        pattern=r"^https?://\S+$",
+        pattern=r"^https?://[^\s@]+$",
     )
-    teams_webhook_url: SecretStr | None = _setting(
+    teams_webhook_url: HttpUrl | None = _setting(
         None,
         "URL of a Microsoft Teams workflow that posts what a webhook receives; alerts of payments go there.",
-        "the URL of a workflow",
+        "the URL of a workflow, like https://host/path",
         "none",
-        min_length=10,
     )
-    alert_webhook_url: SecretStr | None = _setting(
-        None, "URL to which alerts are posted as JSON.", "a URL like https://host/path", "none", min_length=10
+    alert_webhook_url: HttpUrl | None = _setting(
+        None, "URL to which alerts are posted as JSON.", "a URL like https://host/path", "none"
     )
     alert_webhook_secret: SecretStr | None = _setting(
         None,
@@ -147,12 +142,15 @@ class Settings(BaseSettings):
         "none",
         min_length=16,
     )
-    smtp_url: SecretStr | None = _setting(
+    smtp_url: SmtpUrl | None = _setting(
         None,
         "Mail server for alerts.",
-        "a URL like smtp://user:password@host:587 or smtps://user:password@host",
+        "a URL like smtp://user:password@host:587 (encrypted with STARTTLS) or smtps://user:password@host, with "
+        "special characters percent-encoded (%2F for /)",
         "none",
-        min_length=8,
+    )
+    smtp_ca_file: ReadableFile | None = _setting(
+        None, "File with the certificates that sign the mail server's, for a private authority.", "a file", "none"
     )
     alert_email_from: str = _setting(
         "quintet@localhost", "Sender of these mails.", "an address like quintet@example.org", pattern=r"^\S+@\S+$"
@@ -167,26 +165,24 @@ class Settings(BaseSettings):
         "none",
         min_length=5,
     )
-    heartbeat_url: SecretStr | None = _setting(
+    heartbeat_url: HttpUrl | None = _setting(
         None,
         "URL that is requested every minute while monitoring is healthy, for a watcher that alerts when requests stop.",
         "a URL like https://host/path",
         "none",
-        min_length=10,
     )
-    postgres_url: SecretStr | None = _setting(
+    postgres_url: PostgresUrl | None = _setting(
         None,
         "URL of your own PostgreSQL with the tables of promotions and lending, instead of the embedded one.",
-        "a URL like postgresql://user@host:5432/database",
+        "a URL like postgresql://user:password@host:5432/database, with special characters percent-encoded (%2F for /)",
         "none; `make up` starts its own",
-        min_length=1,
     )
-    object_store_url: SecretStr | None = _setting(
+    object_store_url: BucketUrl | None = _setting(
         None,
         "URL of the S3 API that stores the change log.",
-        "a URL like http://host:9000/bucket",
+        "a URL like http://key:secret@host:9000/bucket, with special characters percent-encoded (%2F for /); "
+        "s3://bucket with the usual AWS variables; or file:///folder",
         "the embedded store",
-        min_length=1,
     )
     stream_slot: str = _setting(
         "quintet",
@@ -223,7 +219,7 @@ class Settings(BaseSettings):
         "a whole number of bytes from 1000000",
         ge=1_000_000,
     )
-    lending_as_of: Annotated[date, BeforeValidator(_iso_date)] | None = _setting(
+    lending_as_of: Day | None = _setting(
         None,
         "Day at whose end the published features of clients are computed.",
         "a real date like 2020-08-23",
@@ -248,7 +244,7 @@ class Settings(BaseSettings):
         "Endpoint that scores applications, with the interface of `POST /v1/lending/score`.",
         "a URL like https://scores.example.org/v1/lending/score",
         "none; the service scores itself",
-        pattern=r"^https?://\S+$",
+        pattern=r"^https?://[^\s@]+$",
     )
     lending_score_key: SecretStr | None = _setting(
         None, "Key for that endpoint.", "a key of at least 10 characters", "none", min_length=10
@@ -349,6 +345,11 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
+def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the values of all secret settings in the environment, valid or not."""
+    return tuple(environment.get(_variable(field), "") for field in Settings.model_fields if _is_secret(field))
+
+
 def settings_table() -> str:
     """Return a Markdown table of all settings: variable, default, meaning; without a line break at the end."""
     lines = ["| Variable | Default | Meaning |", "|---|---|---|"]
@@ -374,7 +375,7 @@ def _fault(field: str, value: str | None) -> str:
     """Return what is wrong with a field and how to fix it; `value` is None if the default itself is invalid."""
     variable, extra = _variable(field), _extra(field)
     shown = extra["shown"] if value is None else value
-    quoted = "a secret that is not shown here" if _is_secret(field) else repr(shown[:_LONGEST_SHOWN])
+    quoted = "a secret that is not shown here" if _is_secret(field) else masked(repr(shown[:_LONGEST_SHOWN]))
     return f"{variable} is {quoted}; it must be {extra['requirement']}. Fix it, or unset it for {extra['shown']}."
 
 

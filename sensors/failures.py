@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from quintet.redaction import without_secrets
 from resources.clock import Clock
 
 FAILURES = "failures.jsonl"
@@ -12,7 +13,12 @@ FAILURES = "failures.jsonl"
 
 def failure_record(run_id: str, job_name: str, message: str, at: str) -> str:
     """Return the line of JSON for a failed run."""
-    return json.dumps({"at": at, "run_id": run_id, "job": job_name, "message": message}, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(
+            {"at": at, "run_id": run_id, "job": job_name, "message": without_secrets(message)}, ensure_ascii=False
+        )
+        + "\n"
+    )
 
 
 def build_failure_sensor(home: Path) -> dg.SensorDefinition:

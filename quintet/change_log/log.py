@@ -28,6 +28,7 @@ import obstore
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from quintet.change_log.change import Change, Position, decode_lines, encode_lines
+from quintet.setting_types import is_bucket_url
 
 Store = S3Store | LocalStore | MemoryStore
 
@@ -50,7 +51,7 @@ def open_store(url: str, seconds: float = 10.0) -> Store:
 
     seconds: limit of a request; there are no retries. Raises LogUrlError for another URL.
     """
-    parts = urlsplit(url)
+    parts = urlsplit(url if is_bucket_url(url) else "")
     limits: Any = {
         "client_options": {"timeout": f"{seconds}s", "connect_timeout": f"{seconds}s", "allow_http": True},
         "retry_config": {"max_retries": 0},
@@ -69,8 +70,8 @@ def open_store(url: str, seconds: float = 10.0) -> Store:
     if parts.scheme == "file":
         return LocalStore(parts.path, mkdir=True)
     raise LogUrlError(
-        f"{parts.scheme}://{parts.hostname or ''}{parts.path} is no bucket; give http://key:secret@host:port/bucket, "
-        "s3://bucket or file:///folder"
+        "the address of the object store names no bucket; give http://key:secret@host:port/bucket, s3://bucket or "
+        "file:///folder, with special characters of key and secret percent-encoded (%2F for /)"
     )
 
 
