@@ -147,15 +147,16 @@ def send(
     speed: Annotated[float, typer.Option(min=0, help="Minutes of the file to send in a minute; 0: no pause.")] = 60.0,
     day: Annotated[str | None, typer.Option(help="Day of a file without dates; by default from its name.")] = None,
     url: Annotated[str | None, typer.Option(help="The service; by default on this machine, QUINTET_PORT.")] = None,
-    key: Annotated[
-        str | None, typer.Option(help="A key with payments:write; by default QUINTET_ADMIN_KEY, or a new local key.")
+    key_file: Annotated[
+        Path | None,
+        typer.Option(help="File with a key with payments:write; by default QUINTET_ADMIN_KEY, or a new local key."),
     ] = None,
 ) -> None:
     """Send a file of transactions to a running service, minute by minute."""
     path = file.absolute()
-    options = [
-        word for name, value in (("--day", day), ("--url", url), ("--key", key)) if value for word in (name, value)
-    ]
+    secret = str(key_file.absolute()) if key_file else None  # before the folder changes
+    named = (("--day", day), ("--url", url), ("--key-file", secret))
+    options = [word for name, value in named if value for word in (name, value)]
 
     def work(_: Path) -> int:
         from quintet.payments import __main__ as module  # noqa: PLC0415

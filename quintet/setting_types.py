@@ -16,7 +16,7 @@ _USER = r"(?:[^\s/@:?#]+(?::[^\s/@:?#]*)?@)?"  # other characters must be percen
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^\s/@:?#\[\]]+)(?::\d{1,5})?"
 _HTTP = re.compile(rf"https?://{_USER}{_HOST}(?:[/?#]\S*)?", re.IGNORECASE)
 _SMTP = re.compile(rf"smtps?://{_USER}{_HOST}/?", re.IGNORECASE)
-_BUCKET = re.compile(rf"https?://{_USER}{_HOST}/[^\s/@:?#]+/?|s3://[^\s/@:?#]+/?|file://[^@?#]*", re.IGNORECASE)
+_BUCKET = re.compile(rf"https?://{_USER}{_HOST}/[^\s/@:?#]+/?|s3://[^\s/@:?#]+/?|file://.+", re.IGNORECASE)
 _POSTGRES = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
 
 

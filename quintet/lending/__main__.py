@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     what_if = commands.add_parser("what-if", help="decide past applications with another policy file")
     what_if.add_argument("policy", type=Path, help="the file")
     given = parser.parse_args(arguments)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     try:
         settings = load_settings()
         registry = registry_of(settings.models)

@@ -88,6 +88,7 @@ MIGRATIONS = (
         comment text not null
     ) strict;
     """,
+    "alter table payment_incidents add column told_severity text;",
 )
 """The scripts that create the tables below in the state store."""
 
@@ -128,6 +129,7 @@ class StoredIncident:
     acknowledged_by: str | None
     told_at: dt.datetime | None
     told_state: str | None
+    told_severity: str | None
     told_times: int
     is_settled: bool
 
@@ -280,11 +282,14 @@ def incident(store: Store, incident_id: str) -> StoredIncident | None:
     return None if row is None else _incident(row)
 
 
-def mark_notified(connection: sqlite3.Connection, incident_id: str, state: str, now: dt.datetime) -> None:
-    """Record that the team was notified of an incident in this state."""
+def mark_notified(
+    connection: sqlite3.Connection, incident_id: str, state: str, severity: str, now: dt.datetime
+) -> None:
+    """Record that the team was notified of an incident in this state and severity."""
     connection.execute(
-        "update payment_incidents set told_at = ?, told_state = ?, told_times = told_times + 1 where incident_id = ?",
-        (at_text(now), state, incident_id),
+        "update payment_incidents set told_at = ?, told_state = ?, told_severity = ?, told_times = told_times + 1 "
+        "where incident_id = ?",
+        (at_text(now), state, severity, incident_id),
     )
 
 
@@ -358,6 +363,7 @@ def _incident(row: sqlite3.Row) -> StoredIncident:
         acknowledged_by=row["acknowledged_by"],
         told_at=moment("told_at"),
         told_state=row["told_state"],
+        told_severity=row["told_severity"],
         told_times=row["told_times"],
         is_settled=bool(row["is_settled"]),
     )

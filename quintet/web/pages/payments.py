@@ -6,11 +6,12 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import duckdb
 import pandas as pd
+from fastapi import Path as PathParameter
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -19,15 +20,18 @@ from quintet.payments import store as payment_store
 from quintet.payments.detector import STATUSES
 from quintet.payments.incidents import FEED, VOLUME, to_datetime
 from quintet.payments.notifications import series_name
+from quintet.payments.self_test import CHANNEL as SELF_TEST
 from quintet.payments.service import PaymentsService
 from quintet.presentation.design import Column, Figure
 from quintet.state.outbox import last_messages
 from quintet.warehouse.snapshot import NoSnapshotError
+from quintet.web.forms import as_request_fault, whole_number
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, State, Table
 from quintet.web.routes.payments import acknowledge_incident, all_incidents
+from quintet.web.routes.payments_models import SilenceRequest
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
 from quintet.web.snapshots import Snapshot
@@ -156,18 +160,20 @@ async def silence(request: Request) -> Response:
     """Silence a series for a while and return to the page."""
     service = service_of(request)
     form = await request.form()
-    series, minutes = str(form.get("series", "")), str(form.get("minutes", ""))
-    if not minutes.isdecimal() or int(minutes) not in _SILENCES:
-        raise ProblemError(422, f"minutes is {minutes[:20]!r}; choose one of {', '.join(map(str, _SILENCES))}")
+    text, comment = str(form.get("minutes", "")), str(form.get("comment", ""))[:300]
+    minutes = whole_number(text, max(_SILENCES))
+    if minutes not in _SILENCES:
+        raise ProblemError(422, f"minutes is {text[:20]!r}; choose one of {', '.join(map(str, _SILENCES))}")
+    with as_request_fault("form"):
+        given = SilenceRequest(series=str(form.get("series", "")) or None, minutes=minutes, comment=comment)
     now = service.clock()
-    until = now + dt.timedelta(minutes=int(minutes))
-    who = request.state.key.name
-    payment_store.add_silence(service.store, series[:64] or None, now, until, who, str(form.get("comment", ""))[:300])
+    until = now + dt.timedelta(minutes=given.minutes)
+    payment_store.add_silence(service.store, given.series, now, until, request.state.key.name, given.comment)
     return RedirectResponse(f"{PATH}#silences", 303)
 
 
 @handling.post(f"{PATH}/silences/{{silence_id}}/end")
-def end_silence(request: Request, silence_id: int) -> Response:
+def end_silence(request: Request, silence_id: Annotated[int, PathParameter(ge=1, le=2**53)]) -> Response:
     """End a silence and return to the page."""
     service = service_of(request)
     payment_store.end_silence(service.store, silence_id, service.clock())
@@ -389,6 +395,6 @@ def _messages(service: Any) -> pd.DataFrame:
             "sent": f"{one.sent_at:%Y-%m-%d %H:%M:%S}" if one.sent_at else None,
             "error": one.error,
         }
-        for one in last_messages(service.store, _MOST_MESSAGES)
+        for one in last_messages(service.store, _MOST_MESSAGES, left_out=SELF_TEST)
     ]
     return pd.DataFrame(rows, columns=[column.name for column in _MESSAGE_COLUMNS])

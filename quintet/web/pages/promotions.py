@@ -22,6 +22,7 @@ from quintet.promotions.reasons import explained
 from quintet.promotions.result_tables import model_of_snapshot
 from quintet.promotions.service import PromotionsService
 from quintet.promotions.store import last_label, last_labels
+from quintet.web.forms import as_request_fault
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.shell import show, show_snapshot
 from quintet.web.problems import ProblemError
@@ -200,7 +201,9 @@ def confirm_or_clear(
     """Store a label and return to the page."""
     if verdict not in ("abuser", "honest"):
         raise ProblemError(422, f"verdict is {verdict[:40]!r}; it must be abuser or honest")
-    store_label(request, LabelGiven(user_id=user_id, is_abuser=verdict == "abuser", note=None, replace=replace))
+    with as_request_fault("form"):
+        given = LabelGiven(user_id=user_id, is_abuser=verdict == "abuser", note=None, replace=replace)
+    store_label(request, given)
     query = f"?{urlencode({'user': back})}" if back else ""
     return RedirectResponse(f"{PATH}{query}#to-judge", 303)
 

@@ -11,7 +11,7 @@ import pytest
 
 from quintet.domains import open_state_store
 from quintet.state.secrets import secret_of
-from quintet.state.store import FILE, Store
+from quintet.state.store import FILE, StateError, Store
 from tests.waiting import LONG_SECONDS
 
 
@@ -116,3 +116,21 @@ def test_a_store_is_opened_while_another_process_writes_for_long(tmp_path: Path)
     assert reader.read().execute("select count(*) from secrets").fetchone()[0] == 1
     reader.close()
     writer.close()
+
+
+@pytest.mark.parametrize("content", [b"no database" * 500, b"SQLite format 3\0" + b"\xff" * 8_000])
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(StateError, match=r"online\.sqlite is damaged .* Restore it from a backup"):
+        Store(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StateError, match=r"Grant write access .* QUINTET_HOME"):
+        Store(tmp_path / "file" / "online")
+
+
+def test_a_fault_of_the_program_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="syntax error"):
+        Store(tmp_path, migrations={"other": ("create nonsense",)})
