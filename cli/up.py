@@ -74,7 +74,7 @@ def places(settings: Settings, dagster_port: int, has_embedded_servers: bool) ->
     )
     table.add_row("open first: the pages", pages)
     table.add_row("API, to read and to try", f"{pages}/docs")
-    table.add_row("Dagster UI, sensors on", f"http://127.0.0.1:{dagster_port}")
+    table.add_row("Dagster UI, sensors on", f"http://127.0.0.1:{dagster_port} (its link is below)")
     if has_embedded_servers:
         table.add_row("PostgreSQL", f"{settings.embedded_postgres} (port, password)")
     if has_embedded_servers and settings.object_store_url is None:

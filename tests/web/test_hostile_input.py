@@ -12,8 +12,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from tests.web.routes import OPEN, PARAMETERS, routes
 from tests.web.service import ADMIN
-from tests.web.test_security import OPEN, PARAMETERS, routes
 
 HOSTILE = {
     "many digits": "9" * 5_000,
