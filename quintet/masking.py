@@ -15,12 +15,13 @@ _LEAST_CHARACTERS = 4
 """Shorter parts are no secrets, and masking them would make every text unreadable."""
 
 _LEAST_PATH_CHARACTERS = 12
-_NAMES = (
-    r"(?:ssl)?passw(?:or)?d|pwd|(?:\w+_)?secret(?:_\w+)?|(?:\w+_)?token|sig(?:nature)?|(?:api|access)_?key(?:_?id)?"
+_NAME = re.compile(
+    r"(ssl)?passw(or)?d|pwd|(\w+_)?secret(_\w+)?|(\w+_)?token|sig(nature)?|(\w+_)?(api|access)_?key(_?id)?",
+    re.IGNORECASE,
 )
-_NAME = re.compile(rf"{_NAMES}|pass|code|\w*key|credentials?", re.IGNORECASE)
-_USER = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s\"'<>]*@", re.IGNORECASE)  # to the last @: a password may hold / and @
-_PARAMETER = re.compile(rf"\b((?:{_NAMES})\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&;,\"'<>]+)", re.IGNORECASE)
+_NAME_IN_SECRET = re.compile(rf"{_NAME.pattern}|pass|code|\w*key|credentials?", re.IGNORECASE)
+_WORD = re.compile(r"[^\s\"'<>]+")
+_PARAMETER = re.compile(r"\b(\w+)(\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&;,\"'<>]+)")
 _BEARER = re.compile(r"\b(Bearer\s+)[^\s\"',]+", re.IGNORECASE)
 _KEY = re.compile(r"\bqk_[0-9a-f]{8,}")
 
@@ -34,9 +35,25 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
     """
     for form in _forms(tuple(secrets)):
         text = text.replace(form, MASK)
-    text = _USER.sub(rf"\1{MASK}@", text)
-    text = _PARAMETER.sub(rf"\1{MASK}", text)
-    return _KEY.sub(MASK, _BEARER.sub(rf"\1{MASK}", text))
+    if "://" in text and "@" in text:
+        text = _WORD.sub(_without_user, text)
+    if "=" in text:
+        text = _PARAMETER.sub(_without_value, text)
+    if "bearer" in text.lower():
+        text = _BEARER.sub(rf"\1{MASK}", text)
+    return _KEY.sub(MASK, text)
+
+
+def _without_user(word: re.Match[str]) -> str:
+    """Mask user and password of a URL, up to the last @: a password may hold / and @."""
+    scheme, found, rest = word[0].partition("://")
+    _, at, place = rest.rpartition("@")
+    return f"{scheme}://{MASK}@{place}" if found and at else word[0]
+
+
+def _without_value(parameter: re.Match[str]) -> str:
+    name, equals, _ = parameter.groups()
+    return f"{name}{equals}{MASK}" if _NAME.fullmatch(name) else parameter[0]
 
 
 @lru_cache(maxsize=16)
@@ -53,7 +70,7 @@ def _parts(secret: str) -> Iterator[str]:
         if "://" in word:
             yield from _parts_of_url(word)
     for name, value in re.findall(r"(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&;]+)", secret):
-        if _NAME.fullmatch(name):
+        if _NAME_IN_SECRET.fullmatch(name):
             yield value.strip("'")
 
 
@@ -66,7 +83,7 @@ def _parts_of_url(url: str) -> Iterator[str]:
         yield from re.split(r"[/@?#:]", user)[1:]  # a parser may have taken only a piece of it
     path, _, query = place.partition("?")
     yield from (segment for segment in path.split("/")[1:] if len(segment) >= _LEAST_PATH_CHARACTERS)
-    yield from (value for name, value in parse_qsl(query.partition("#")[0]) if _NAME.fullmatch(name))
+    yield from (value for name, value in parse_qsl(query.partition("#")[0]) if _NAME_IN_SECRET.fullmatch(name))
 
 
 def _encodings(part: str) -> Iterator[str]:

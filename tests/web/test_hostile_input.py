@@ -6,7 +6,7 @@ import itertools
 import random
 import sqlite3
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from fastapi import FastAPI
@@ -44,6 +44,7 @@ NAMES = (
 """Names of parameters and fields anywhere in the service."""
 
 _ATTEMPTS = 900
+_FORM = {"content-type": "application/x-www-form-urlencoded"}
 _ENDLESS = {("GET", "/v1/payments/stream"), ("HEAD", "/v1/payments/stream")}
 _UNAVAILABLE = 503  # the home of these tests runs no stream and has no scoring model
 
@@ -78,7 +79,7 @@ def test_hostile_parameters_are_answered(client: TestClient, guarded: list[tuple
     cases = list(itertools.product([route for route in guarded if route[0] == "GET"], NAMES, HOSTILE.values()))
     chosen = random.Random(1).sample(cases, _ATTEMPTS)
     found = [
-        _fails(client, method, path.format_map(PARAMETERS), params={name: _as_text(value)})
+        _fails(client, method, path.format_map(PARAMETERS), params=urlencode({name: _as_text(value)}))
         for (method, path), name, value in chosen
     ]
     assert [failure for failure in found if failure] == []
@@ -89,8 +90,8 @@ def test_hostile_forms_are_answered(client: TestClient, guarded: list[tuple[str,
     cases = list(itertools.product(posts, HOSTILE.values()))
     found = []
     for (method, path), value in cases:
-        form = {name: _as_text(value) for name in NAMES} | {"verdict": b"abuser"}
-        found.append(_fails(client, method, path.format_map(PARAMETERS), data=form))
+        form = urlencode({name: _as_text(value) for name in NAMES} | {"verdict": b"abuser"})
+        found.append(_fails(client, method, path.format_map(PARAMETERS), content=form, headers=_FORM))
         found.append(_fails(client, method, path.format_map(PARAMETERS), files={"minutes": ("x", _as_text(value))}))
         found.append(_fails(client, method, path.format_map(PARAMETERS), content=_as_text(value)))
     assert [failure for failure in found if failure] == []
