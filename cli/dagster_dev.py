@@ -6,6 +6,7 @@ dev` does, which would serve the UI without the guard.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-import yaml
 from dagster._cli.proxy_server_manager import ProxyServerManager
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 
@@ -49,8 +49,8 @@ def main(port: int) -> None:
             ProxyServerManager(instance, target, code_server_log_level="warning") as code,
             tempfile.TemporaryDirectory(prefix="quintet-dagster-") as folder,
         ):
-            workspace = Path(folder) / "workspace.yaml"
-            workspace.write_text(yaml.safe_dump({"load_from": _plain(code.get_code_server_specs())}), "utf-8")
+            workspace = Path(folder) / "workspace.yaml"  # JSON is YAML
+            workspace.write_text(json.dumps({"load_from": code.get_code_server_specs()}), "utf-8")
             run_side_by_side(commands(port, workspace))
 
 
@@ -83,10 +83,6 @@ def run_side_by_side(programs: Mapping[str, Sequence[str]]) -> None:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def _plain(specs: Sequence[Mapping[str, Mapping[str, object]]]) -> list[dict[str, dict[str, object]]]:
-    return [{kind: dict(spec) for kind, spec in one.items()} for one in specs]
 
 
 if __name__ == "__main__":
