@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,7 +62,8 @@ def _watched_command_lines() -> Iterator[set[bytes]]:
     ends = threading.Event()
 
     def watch() -> None:
-        while not ends.wait(0.05):
+        while not ends.is_set():
+            time.sleep(0.05)
             for process in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
                     seen.add(process.read_bytes())

@@ -43,7 +43,7 @@ NAMES = (
 )  # fmt: skip
 """Names of parameters and fields anywhere in the service."""
 
-_ATTEMPTS = 900
+_ATTEMPTS = 250
 _FORM = {"content-type": "application/x-www-form-urlencoded"}
 _ENDLESS = {("GET", "/v1/payments/stream"), ("HEAD", "/v1/payments/stream")}
 _UNAVAILABLE = 503  # the home of these tests runs no stream and has no scoring model
