@@ -213,7 +213,7 @@ def test_the_overview_shows_only_what_the_key_may_read(app: FastAPI, anonymous: 
     assert nothing.status_code == 200
     assert "This key reads none of the domains" in nothing.text
     everything = anonymous.get("/", headers={"authorization": f"Bearer {ADMIN_KEY}"}).text
-    assert all(other in everything for other in ("transactions", "promo_users", "agency_performance"))
+    assert all(other in everything for other in ("transactions", "promo_users", "agencies"))
 
 
 def test_many_users_behind_one_address_sign_in_within_a_minute(service_home: Path) -> None:
