@@ -9,7 +9,7 @@ DO ?= list
 FILE ?= data/raw/transactions/transactions_1.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test coverage check dev serve up fill stream simulate keys models replay sample bench clean
+.PHONY: help install run test coverage check dev serve up fill stream simulate keys models send sample bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' "$(firstword $(MAKEFILE_LIST))" | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -17,8 +17,8 @@ help:  ## list the targets
 install:  ## install the locked packages
 	@$(PYTHON) cli/install.py "$(VENV)"
 
-run: install  ## build everything that is not up to date (SELECT=conversions: one domain; LEARN=conversions: retrain its models)
-	@$(QUINTET) run $(if $(SELECT),--select "$(SELECT)") $(if $(LEARN),--train "$(LEARN)")
+run: install  ## build everything that is not up to date (SELECT=conversions: one domain; TRAIN=conversions: retrain its model)
+	@$(QUINTET) run $(if $(SELECT),--select "$(SELECT)") $(if $(TRAIN),--train "$(TRAIN)") $(if $(ACCEPT_LOSSES),--accept-losses)
 
 dev: install  ## Dagster UI on port 3000, sensors and schedules on
 	@$(QUINTET) dev
@@ -41,10 +41,10 @@ simulate: install  ## a CRM that commits applications and requests decisions (RA
 keys: install  ## manage keys of the API: DO="create --name NAME --scopes insurance:read", DO=list, DO="revoke ID"
 	@$(QUINTET) keys $(DO)
 
-models: install  ## manage lending's scoring models: DO=list, DO=rollback, DO="challenge VERSION", DO="what-if FILE"
+models: install  ## manage trained models: DO=list, DO="train lending", DO="rollback lending", DO="compare lending", DO="what-if FILE"
 	@$(QUINTET) models $(DO)
 
-replay: install  ## send a file of transactions to a running service (FILE= SPEED=60: an hour a minute, 0: at once)
+send: install  ## send a file of transactions to a running service (FILE= SPEED=60: an hour a minute, 0: at once)
 	@$(QUINTET) send "$(FILE)" $(if $(SPEED),--speed "$(SPEED)")
 
 sample: install  ## write generated inbox files and their truth (SCALE= SEED= TO=)

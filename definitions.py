@@ -6,11 +6,13 @@
 import importlib
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from assets.checks import CHECKS
 from assets.ingest import INBOXES, INGEST_ASSETS, LEDGER
 from assets.jobs import build_jobs
 from assets.marts import build_marts, build_results
@@ -22,13 +24,15 @@ from quintet.plan import model_variables, project_code_version
 from quintet.private_files import write_for_owner_only
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
-from resources.dbt import CALL_DBT, Dbt, prepare_manifest
+from resources.dbt import Dbt, prepare_manifest
 from resources.fixed import fixed
 from resources.inboxes import Inboxes
 from resources.notifier import Notifier
-from resources.postgres_extract import Source
+from resources.paths import Paths
+from resources.postgres_extract import PostgresExtract
 from resources.warehouse import Warehouse
-from sensors.failures import build_failure_sensor
+from resources.warm_dbt import CALL_DBT
+from sensors.failures import build_failure_sensor, build_publishing_sensor
 from sensors.inboxes import INBOX_SENSORS
 from sensors.schedules import build_schedules
 
@@ -43,11 +47,12 @@ def build_resources(settings: Settings) -> dict[str, Any]:
             memory_limit=settings.memory_limit,
             threads=settings.threads,
             lock_wait_seconds=settings.lock_wait_seconds,
-            serving=str(settings.serving),
             snapshots_kept=settings.snapshots_kept,
         ),
-        "inboxes": Inboxes(raw=str(settings.raw), settle_seconds=settings.settle_seconds),
-        "source": Source(settings.postgres_url, settings.home / "landing"),
+        "inboxes": Inboxes(
+            raw=str(settings.raw), settle_seconds=settings.settle_seconds, limits=asdict(settings.inbox_limits)
+        ),
+        "postgres_extract": PostgresExtract(settings.postgres_url, settings.home / "landing"),
         "clock": Clock(),
         "dbt": Dbt(
             project_dir=str(PROJECT / "dbt_project"),
@@ -59,9 +64,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
             threads=settings.threads,
         ),
         "code": project_code_version(PROJECT, settings),
-        "reports": settings.reports,
-        "models": settings.models,
-        "online": settings.online,
+        "paths": Paths(home=str(settings.home)),
         "notifier": Notifier(settings.online, channels_of(settings), payments_page_url(settings)),
         "settings": settings,
     }
@@ -72,9 +75,13 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     settings = settings or load_settings()
     resources = build_resources(settings) | overrides
     project, variables = json.loads(prepare_manifest(resources["dbt"]).read_text("utf-8")), model_variables(settings)
-    modules = [importlib.import_module(name) for domain in DOMAINS for name in domain.assets]
-    staged = [asset for module in modules for asset in getattr(module, "STAGED", ())]
-    marts, results = build_marts(project, variables, staged), build_results(project, variables)
+    of_domains = {domain.name: [importlib.import_module(name) for name in domain.assets] for domain in DOMAINS}
+    modules = [module for imported in of_domains.values() for module in imported]
+    staged = {
+        name: [asset for module in imported for asset in getattr(module, "STAGED", ())]
+        for name, imported in of_domains.items()
+    }
+    models = [*build_marts(project, variables, staged), *build_results(project, variables)]
     own = [asset for module in modules for asset in module.ASSETS]
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         *INBOXES,
@@ -82,18 +89,21 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         *INGEST_ASSETS,
         *RECORDED_ASSETS,
         *own,
-        marts,
-        results,
+        *models,
     ]
-    snapshot = build_snapshot([asset for asset in assets if isinstance(asset, dg.AssetsDefinition)])
-    jobs = build_jobs({spec.group_name for spec in [*marts.specs, *results.specs] if spec.group_name})
+    built = [asset for asset in assets if isinstance(asset, dg.AssetsDefinition)]
+    snapshot = build_snapshot(built)
+    specs = [spec for asset in [*built, snapshot] for spec in asset.specs]
+    jobs = build_jobs({spec.group_name for model in models for spec in model.specs if spec.group_name})
     return dg.Definitions(
         assets=[*assets, snapshot],
+        asset_checks=CHECKS,
         jobs=jobs,
         sensors=[
             *INBOX_SENSORS,
             *(sensor for domain in DOMAINS for name in domain.sensors for sensor in _sensors_of(name)),
-            build_failure_sensor(settings.home),
+            build_failure_sensor(),
+            build_publishing_sensor(specs, jobs[0]),
         ],
         schedules=build_schedules({job.name: job for job in jobs}),
         resources=fixed(resources),

@@ -1,12 +1,11 @@
 """Track builds: the code version that built each incremental table, and the datasets that reached all models."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import dagster as dg
 import duckdb
 
-from quintet.domains import DATASETS
 from quintet.warehouse.built import built_versions, set_built
 
 
@@ -21,11 +20,13 @@ def rebuilding(connection: duckdb.DuckDBPyConnection, spec: dg.AssetSpec) -> Ite
     set_built(connection, {name: version})
 
 
-def datasets_fully_built(definitions: Sequence[dg.AssetsDefinition], built: Collection[dg.AssetKey]) -> set[str]:
-    """Return the datasets whose downstream assets were all built.
+def datasets_fully_built(
+    datasets: Iterable[str], definitions: Sequence[dg.AssetsDefinition], built: Collection[dg.AssetKey]
+) -> set[str]:
+    """Return those of a domain's datasets whose downstream assets were all built.
 
-    definitions: all assets downstream of the raw tables. The last definition holds the dbt models; the others lie
-    between and count as built. built: the keys of the models that were built.
+    definitions: all assets of the domain downstream of the raw tables. The last definition holds the dbt models; the
+    others lie between and count as built. built: the keys of the models that were built.
     """
     children: dict[dg.AssetKey, set[dg.AssetKey]] = {}
     for definition in definitions:
@@ -37,4 +38,4 @@ def datasets_fully_built(definitions: Sequence[dg.AssetsDefinition], built: Coll
     def is_complete(key: dg.AssetKey) -> bool:
         return all((child in built or child not in models) and is_complete(child) for child in children.get(key, ()))
 
-    return {name for name in DATASETS if is_complete(dg.AssetKey(["raw", name]))}
+    return {name for name in datasets if is_complete(dg.AssetKey(["raw", name]))}

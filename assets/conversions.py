@@ -1,15 +1,16 @@
 """Assets of conversions: country names, matches and the analysis."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from assets.build import rebuilding
-from assets.tables import row_counts, table_specs
+from assets.tables import Retraining, row_counts, table_specs
+from quintet.conversions.domain import MATCHING_MODEL
 from quintet.conversions.frames import COUNTED, COUNTS
 from resources.clock import Clock
+from resources.paths import Paths
 from resources.warehouse import POOL, Warehouse
 
 _MATCHING_TABLES = {
@@ -60,12 +61,6 @@ def country_names(warehouse: Warehouse) -> dg.MaterializeResult:
     )
 
 
-class Retraining(dg.Config):
-    """Configuration of matching. retrain: train a new model in any case."""
-
-    retrain: bool = False
-
-
 _MATCHING = table_specs(
     "conversions",
     _MATCHING_TABLES,
@@ -84,13 +79,12 @@ def matching(
     config: Retraining,
     warehouse: Warehouse,
     clock: Clock,
-    models: dg.ResourceParam[Path],
+    paths: Paths,
 ) -> Iterator[dg.MaterializeResult]:
     """Match the days that have changed; train a model first where there is none, or where `retrain` is set."""
     from quintet.conversions.matching_run import MATCH_TABLES, REPORT_TABLES, run_matching
-    from quintet.ml.model_registry import ModelRegistry
 
-    registry = ModelRegistry(models / "conversions")
+    registry = MATCHING_MODEL.registry(paths.models)
     with warehouse.get_connection() as connection:
         outcome = run_matching(
             connection,

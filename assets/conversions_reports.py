@@ -1,7 +1,6 @@
 """The reports and files of conversions, written from the published snapshot."""
 
 import json
-from pathlib import Path
 
 import dagster as dg
 
@@ -10,7 +9,7 @@ from assets.publish import SNAPSHOT
 from quintet.code_version import code_version
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 from resources.dbt import Dbt, prepare_manifest
-from resources.warehouse import Warehouse
+from resources.paths import Paths
 
 _TAGS = {DOMAIN_TAG: "conversions"}
 
@@ -36,9 +35,7 @@ _TAGS = {DOMAIN_TAG: "conversions"}
     name="conversions_pdfs",
 )
 def conversions_pdfs(
-    warehouse: Warehouse,
-    reports: dg.ResourceParam[Path],
-    models: dg.ResourceParam[Path],
+    paths: Paths,
 ) -> tuple[dg.MaterializeResult, ...]:
     """Write both reports from the analysis of the run."""
     from quintet.conversions.analysis_tables import read_analysis
@@ -47,20 +44,20 @@ def conversions_pdfs(
     from quintet.conversions.pipeline_worlds import pipeline_figures
     from quintet.presentation.report import write_pdf
 
-    changes, matchers = pipeline_figures(models / EVALUATIONS)
-    with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
+    changes, matchers = pipeline_figures(paths.models / EVALUATIONS)
+    with open_snapshot(current_snapshot(paths.serving)) as snapshot:
         analysis = read_analysis(snapshot)
         content = {
             "conversions_insights": insights_report(snapshot, analysis),
             "conversions_pipeline": pipeline_report(snapshot, analysis, changes, matchers),
         }
-    paths = {name: write_pdf(report, reports / f"{name}.pdf") for name, report in content.items()}
+    written = {name: write_pdf(report, paths.reports / f"{name}.pdf") for name, report in content.items()}
     return tuple(
         dg.MaterializeResult(
             asset_key=["reports", name],
             metadata={"pdf": dg.MetadataValue.path(str(path)), "title": content[name].title},
         )
-        for name, path in paths.items()
+        for name, path in written.items()
     )
 
 
@@ -75,7 +72,7 @@ def conversions_pdfs(
     freshness_policy=DAILY,
     code_version=code_version("quintet.conversions.journeys_export"),
 )
-def journeys_files(warehouse: Warehouse, reports: dg.ResourceParam[Path], dbt: Dbt) -> dg.MaterializeResult:
+def journeys_files(paths: Paths, dbt: Dbt) -> dg.MaterializeResult:
     """Write the files, with the column descriptions of the dbt model."""
     from quintet.conversions.journeys_export import TABLE, write_journeys
 
@@ -83,13 +80,13 @@ def journeys_files(warehouse: Warehouse, reports: dg.ResourceParam[Path], dbt: D
     name = TABLE.removeprefix("marts.")
     [model] = [node for node in manifest["nodes"].values() if (node["resource_type"], node["name"]) == ("model", name)]
     descriptions = {column: about["description"] for column, about in model["columns"].items()}
-    with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
-        paths = write_journeys(snapshot, reports, descriptions)
+    with open_snapshot(current_snapshot(paths.serving)) as snapshot:
+        written = write_journeys(snapshot, paths.reports, descriptions)
         [(rows,)] = snapshot.execute(f"select count(*) from {TABLE}").fetchall()
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": rows,
-            **{path.name: dg.MetadataValue.path(str(path)) for path in paths},
+            **{path.name: dg.MetadataValue.path(str(path)) for path in written},
         }
     )
 

@@ -12,13 +12,16 @@ from assets.facts import DAILY, OWNERS, check_result, column_schema
 from assets.postgres_extract import SOURCE, SOURCED
 from quintet.code_version import code_version
 from quintet.domains import DATASETS
-from quintet.ingest.batches import loaded_batches
+from quintet.ingest.batches import Outcome, loaded_batches
 from quintet.ingest.checks import CheckOutcome, check_reconciliation, check_schema
 from quintet.ingest.contract import Dataset
-from quintet.ingest.load import Outcome, load_files
+from quintet.ingest.load import load_files
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.warehouse import POOL, Warehouse
+
+_DATA_VERSION = "dagster/data_version"
+"""The tag in which Dagster reads the data version of an event."""
 
 INBOXES = [
     dg.AssetSpec(
@@ -45,6 +48,19 @@ LEDGER = [
     }.items()
 ]
 """Tables that all ingest assets write to."""
+
+
+def inbox_key(name: str) -> dg.AssetKey:
+    """Return the asset key of an inbox."""
+    return dg.AssetKey(["inbox", name])
+
+
+def inbox_event(name: str, version: str) -> dg.AssetMaterialization:
+    """Return the event that an inbox has a data version, which makes what is loaded from an older one stale.
+
+    Dagster compares the versions of external assets by their materializations, not by observations.
+    """
+    return dg.AssetMaterialization(inbox_key(name), tags={_DATA_VERSION: version})
 
 
 def raw_key(dataset_name: str) -> dg.AssetKey:

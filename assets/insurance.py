@@ -1,7 +1,6 @@
 """Assets of insurance: normalisation in pandas before dbt, the forecast and the premium report."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 
@@ -14,6 +13,7 @@ from quintet.code_version import code_version
 from quintet.insurance.normalise import STAGING_COLUMNS
 from quintet.insurance.stage import TABLE, stage_new_batches
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
+from resources.paths import Paths
 from resources.warehouse import POOL, Warehouse
 
 _FORECAST_TABLES = {
@@ -83,16 +83,16 @@ def premium_forecast(context: dg.AssetExecutionContext, warehouse: Warehouse) ->
     freshness_policy=DAILY,
     code_version=code_version("quintet.insurance.premium_workbook"),
 )
-def premium_reports(warehouse: Warehouse, reports: dg.ResourceParam[Path]) -> dg.MaterializeResult:
+def premium_reports(paths: Paths) -> dg.MaterializeResult:
     """Write the report from the published snapshot."""
     from quintet.insurance.premium_workbook import write_premium_report
 
-    with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
+    with open_snapshot(current_snapshot(paths.serving)) as snapshot:
         snapshot_id, published_at = snapshot.execute(
             "select snapshot_id, published_at from marts.snapshot"
         ).fetchone() or ("", None)
-        paths = write_premium_report(snapshot, reports, snapshot_id=snapshot_id, published_at=published_at)
-    return dg.MaterializeResult(metadata={path.suffix[1:]: dg.MetadataValue.path(str(path)) for path in paths})
+        written = write_premium_report(snapshot, paths.reports, snapshot_id=snapshot_id, published_at=published_at)
+    return dg.MaterializeResult(metadata={path.suffix[1:]: dg.MetadataValue.path(str(path)) for path in written})
 
 
 STAGED = [stg_agency_performance]

@@ -2,13 +2,12 @@
 
 import datetime as dt
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from assets.facts import DAILY, OWNERS
-from assets.tables import results, row_counts, table_specs
+from assets.tables import Retraining, results, row_counts, table_specs
 from quintet.change_log.lake import compact, expire, read_manifest
 from quintet.change_log.place import last_day, latest_log
 from quintet.code_version import code_version
@@ -18,14 +17,15 @@ from quintet.lending.inbox import INBOX
 from quintet.lending.tables import (
     CLIENT_FEATURES,
     TRAINING_SET,
+    catch_up_with_log,
     client_features,
-    replay,
     training_rows,
     write_client_features,
     write_training_set,
 )
 from quintet.settings import Settings
 from resources.clock import Clock
+from resources.paths import Paths
 from resources.warehouse import POOL, Warehouse
 
 INBOX_KEY = dg.AssetKey(["inbox", INBOX])
@@ -69,6 +69,9 @@ LOAN_BOOK_INBOX = dg.AssetSpec(
     pool=POOL,
     check_specs=[
         dg.AssetCheckSpec("replicated", asset=CHANGE_LOG, description="The log was read to its end."),
+        dg.AssetCheckSpec(
+            "tables_complete", asset=CHANGE_LOG, description="Every table and row of the database is in the log."
+        ),
         dg.AssetCheckSpec("dumps_usable", asset=CHANGE_LOG, description="Every dump of the inbox could be used."),
     ],
     **_SHARED,
@@ -77,7 +80,8 @@ def lending_replication(
     context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock, settings: dg.ResourceParam[Settings]
 ) -> dg.MaterializeResult:
     """Bring the change log up to date. If that fails, lending is built from the existing log, and a check fails."""
-    from quintet.replication.catch_up import KNOWN, LOADED, REJECTED, CaughtUp, ReplicationError, catch_up
+    from quintet.replicated import KNOWN, LOADED, REJECTED
+    from quintet.replication.catch_up import CaughtUp, ReplicationError, catch_up
 
     with warehouse.get_connection() as connection:
         loaded = loaded_contents(connection, INBOX)
@@ -100,6 +104,11 @@ def lending_replication(
         check_results=[
             dg.AssetCheckResult(
                 passed=failure is None, check_name="replicated", description=failure or "the log was read to its end"
+            ),
+            dg.AssetCheckResult(
+                passed=not done.incomplete,
+                check_name="tables_complete",
+                description="; ".join(done.incomplete)[:4000] or "every table and row is complete",
             ),
             dg.AssetCheckResult(
                 passed=not rejected,
@@ -135,7 +144,7 @@ def lending_replication(
     ],
 )
 def lending_log(
-    context: dg.AssetExecutionContext, clock: Clock, settings: dg.ResourceParam[Settings]
+    context: dg.AssetExecutionContext, clock: Clock, paths: Paths, settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.MaterializeResult]:
     """Compact the log's new changes and apply them to the states."""
     found = latest_log(settings)
@@ -156,7 +165,7 @@ def lending_log(
             "days written": ", ".join(done.days),
         },
     )
-    settled = replay(Path(settings.lending), log, epoch, features(), context.log.info)
+    settled = catch_up_with_log(paths.lending, log, epoch, features(), context.log.info)
     yield dg.MaterializeResult(APPLICATIONS, metadata={"applications settled": settled.total()})
 
 
@@ -171,11 +180,11 @@ def lending_log(
     pool=POOL,
 )
 def lending_client_features(
-    warehouse: Warehouse, clock: Clock, settings: dg.ResourceParam[Settings]
+    warehouse: Warehouse, clock: Clock, paths: Paths, settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.MaterializeResult]:
     """Compute every client's features from the states."""
     as_of = settings.lending_as_of or last_day(settings) or clock.now().date()
-    rows = client_features(Path(settings.lending), features(), as_of)
+    rows = client_features(paths.lending, features(), as_of)
     with warehouse.get_connection() as connection:
         write_client_features(connection, rows, features())
     yield from results({CLIENT_FEATURES: len(rows)}, {"as of": as_of.isoformat()})
@@ -191,9 +200,9 @@ def lending_client_features(
     name="lending_training_set",
     pool=POOL,
 )
-def lending_training_set(warehouse: Warehouse, settings: dg.ResourceParam[Settings]) -> Iterator[dg.MaterializeResult]:
+def lending_training_set(warehouse: Warehouse, paths: Paths) -> Iterator[dg.MaterializeResult]:
     """Join the settled applications with the outcomes of their loans."""
-    rows = training_rows(Path(settings.lending), features())
+    rows = training_rows(paths.lending, features())
     with warehouse.get_connection() as connection:
         write_training_set(connection, rows, features())
     yield from results({TRAINING_SET: len(rows)})
@@ -212,9 +221,10 @@ def lending_training_set(warehouse: Warehouse, settings: dg.ResourceParam[Settin
 )
 def lending_model(
     context: dg.AssetExecutionContext,
+    config: Retraining,
     warehouse: Warehouse,
     clock: Clock,
-    models: dg.ResourceParam[Path],
+    paths: Paths,
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.MaterializeResult]:
     """Train a model, activate it if it passes the promotion gate, and score every application."""
@@ -224,7 +234,11 @@ def lending_model(
 
     with warehouse.get_connection() as connection:
         promotion = write_model_results(
-            connection, registry_of(models), read_policy(settings.lending_policy), clock.now()
+            connection,
+            registry_of(paths.models),
+            read_policy(settings.lending_policy),
+            clock.now(),
+            retrain=config.retrain,
         )
         rows = row_counts(connection, MODEL_TABLES)
     version = promotion.model.version if promotion.model is not None else "none"

@@ -2,20 +2,25 @@
 
 import json
 import shutil
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from assets.build import datasets_fully_built
 from assets.facts import DAILY, OWNERS
+from assets.unfinished import RESULTS
 from assets.versions import model_versions, versions_of
+from quintet.domains import DATASETS
 from quintet.ingest.batches import loaded_batches, mark_modelled
 from quintet.warehouse.built import built_versions, set_built
 from resources.clock import Clock
 from resources.dagster_dbt import DagsterDbtTranslator, dbt_assets
 from resources.dbt import Dbt
 from resources.warehouse import POOL, Warehouse
+
+_BUILT = ("model", "seed")
+"""The kinds of nodes that become tables."""
 
 
 class Translator(DagsterDbtTranslator):
@@ -40,31 +45,44 @@ class Translator(DagsterDbtTranslator):
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """Return `marts/dim_agency` for a model, `seeds/…` for a seed, and the declared key for a source."""
-        if dbt_resource_props["resource_type"] in ("model", "seed"):
+        if dbt_resource_props["resource_type"] in _BUILT:
             return dg.AssetKey([dbt_resource_props["config"]["schema"], dbt_resource_props["name"]])
         return super().get_asset_key(dbt_resource_props)
 
 
-RESULTS = "results"
-"""The tag of the models that read results of the Python packages."""
-
-
 def build_marts(
-    project: Mapping[str, Any], variables: Mapping[str, str], sources: Sequence[dg.AssetsDefinition]
-) -> dg.AssetsDefinition:
-    """Return the models built from files, as one asset definition that runs any subset of them in one dbt call.
+    project: Mapping[str, Any], variables: Mapping[str, str], sources: Mapping[str, Sequence[dg.AssetsDefinition]]
+) -> list[dg.AssetsDefinition]:
+    """Return the models built from files: a definition for each domain, which runs any subset in one dbt call.
 
-    project: dbt's manifest. variables: dbt variables. sources: the Python assets between the raw tables and the
-    models.
+    A domain whose models fail stops no other domain.
+    project: dbt's manifest. variables: dbt variables. sources: by domain, the Python assets between the raw tables and
+    the models.
     """
-    of_sources = versions_of(spec for source in sources for spec in source.specs)
+    of_sources = versions_of(spec for assets in sources.values() for source in assets for spec in source.specs)
     translator = Translator(model_versions(project, variables, of_sources))
+    parts = _parts_of(project, of_results=False)
+    return [
+        _build_marts_of(domain, project, part, translator, variables, sources.get(domain, ()))
+        for domain, part in parts.items()
+    ]
+
+
+def _build_marts_of(
+    domain: str,
+    project: Mapping[str, Any],
+    part: Sequence[str],
+    translator: Translator,
+    variables: Mapping[str, str],
+    sources: Sequence[dg.AssetsDefinition],
+) -> dg.AssetsDefinition:
+    datasets = [dataset.name for dataset in DATASETS.values() if dataset.domain == domain]
 
     @dbt_assets(
-        manifest=_part_of(project, of_results=False),
+        manifest={**project, "nodes": _Nodes(project["nodes"], part)},
         select="",
         dagster_dbt_translator=translator,
-        name="marts",
+        name=f"{domain}_marts",
         pool=POOL,
     )
     def marts(context: dg.AssetExecutionContext, dbt: Dbt, warehouse: Warehouse, clock: Clock) -> Iterator[Any]:
@@ -73,10 +91,10 @@ def build_marts(
             batches = loaded_batches(connection)
             rebuilt = _to_rebuild(context, versions, built_versions(connection))
         given = {**variables, "rebuilt": sorted(key.path[-1] for key in rebuilt)}
-        outputs = yield from _build(context, dbt, given, _unless_subset(context, "--exclude"))
+        outputs = yield from _build(context, dbt, given, _whole_part(context, project, part))
         built = {context.asset_key_for_output(output.output_name) for output in outputs}
         with warehouse.get_connection() as connection:
-            fully_modelled = datasets_fully_built([*sources, context.assets_def], built)
+            fully_modelled = datasets_fully_built(datasets, [*sources, context.assets_def], built)
             mark_modelled(connection, [batch for batch in batches if batch[0] in fully_modelled], clock.now())
             set_built(connection, {key.to_user_string(): versions[key] for key in built & rebuilt})
             yield from _with_row_counts(connection, context, outputs)
@@ -84,20 +102,34 @@ def build_marts(
     return marts
 
 
-def build_results(project: Mapping[str, Any], variables: Mapping[str, str]) -> dg.AssetsDefinition:
-    """Return the models that read results of the Python packages; they are small and rebuilt in full each time."""
+def build_results(project: Mapping[str, Any], variables: Mapping[str, str]) -> list[dg.AssetsDefinition]:
+    """Return the models that read results of the Python packages: a definition for each domain.
 
+    They are small and rebuilt in full each time.
+    """
     translator = Translator(model_versions(project, variables))
+    return [
+        _build_results_of(domain, project, part, translator, variables)
+        for domain, part in _parts_of(project, of_results=True).items()
+    ]
 
+
+def _build_results_of(
+    domain: str,
+    project: Mapping[str, Any],
+    part: Sequence[str],
+    translator: Translator,
+    variables: Mapping[str, str],
+) -> dg.AssetsDefinition:
     @dbt_assets(
-        manifest=_part_of(project, of_results=True),
+        manifest={**project, "nodes": _Nodes(project["nodes"], part)},
         select="",
         dagster_dbt_translator=translator,
-        name="results",
+        name=f"{domain}_results",
         pool=POOL,
     )
     def results(context: dg.AssetExecutionContext, dbt: Dbt, warehouse: Warehouse) -> Iterator[Any]:
-        outputs = yield from _build(context, dbt, variables, _unless_subset(context, "--select"))
+        outputs = yield from _build(context, dbt, variables, _whole_part(context, project, part))
         with warehouse.get_connection() as connection:
             yield from _with_row_counts(connection, context, outputs)
 
@@ -117,12 +149,12 @@ def _to_rebuild(
 
 
 class _Nodes(dict[str, Any]):
-    """The nodes of a project: every node can be looked up, but only the nodes of one part are iterated.
+    """The nodes of a project: every node can be looked up, but only those of one part are iterated.
 
     dagster-dbt makes an asset of each iterated node. To select a part by itself, it would have to import dbt-core.
     """
 
-    def __init__(self, nodes: Mapping[str, Any], part: Collection[str]) -> None:
+    def __init__(self, nodes: Mapping[str, Any], part: Sequence[str]) -> None:
         super().__init__(nodes)
         self._part = part
 
@@ -130,23 +162,49 @@ class _Nodes(dict[str, Any]):
         return iter(self._part)
 
 
-def _part_of(project: Mapping[str, Any], *, of_results: bool) -> dict[str, Any]:
-    """Return the manifest of a project with only the results as its nodes, or only the other models."""
+def _parts_of(project: Mapping[str, Any], *, of_results: bool) -> dict[str, list[str]]:
+    """Return the nodes of each domain's results, or of its other models; only domains that have a model.
+
+    As dbt selects, a test belongs to each of the models that it reads: it is a node of all their domains, and of the
+    results where it reads one. A test of sources belongs to the domain that alone reads one of them.
+    """
     nodes: Mapping[str, Any] = project["nodes"]
-    results = {name for name, node in nodes.items() if node["resource_type"] == "model" and RESULTS in node["tags"]}
-    # as dbt selects: a test belongs to each of the models that it reads
-    with_tests = results | {name for name, node in nodes.items() if _is_test_of(node, results)}
-    part = [name for name in nodes if (name in with_tests) == of_results]
-    return {**project, "nodes": _Nodes(nodes, part)}
+    domain_of = {name: node["fqn"][-2] for name, node in nodes.items() if node["resource_type"] in _BUILT}
+    results = {name for name in domain_of if RESULTS in nodes[name]["tags"]}
+    parts: dict[str, list[str]] = {}
+    for name, domain in domain_of.items():
+        if (name in results) == of_results:
+            parts.setdefault(domain, []).append(name)
+    readers: dict[str, set[str]] = {}
+    for name, domain in domain_of.items():
+        for source in nodes[name]["depends_on"].get("nodes", []):
+            readers.setdefault(source, set()).add(domain)
+    for name, node in nodes.items():
+        read = set(node["depends_on"].get("nodes", []))
+        if node["resource_type"] != "test" or bool(read & results) != of_results:
+            continue
+        domains = {domain_of[model] for model in read & set(domain_of)}
+        for source in () if domains else read:  # all domains read the bookkeeping
+            domains |= readers[source] if len(readers.get(source, ())) == 1 else set()
+        for domain in sorted(domains):
+            parts.get(domain, []).append(name)
+    return parts
 
 
-def _is_test_of(node: Mapping[str, Any], models: Collection[str]) -> bool:
-    return node["resource_type"] == "test" and any(name in models for name in node["depends_on"]["nodes"])
+def _whole_part(context: dg.AssetExecutionContext, project: Mapping[str, Any], part: Sequence[str]) -> list[str]:
+    """Return the dbt arguments that select a whole part; none for a subset, whose models dagster-dbt names.
+
+    Tests of sources are named: dbt adds only the tests of the models that it is given.
+    """
+    if context.is_subset:
+        return []
+    nodes = project["nodes"]
+    chosen = [name for name in part if nodes[name]["resource_type"] in _BUILT or not _reads_models(nodes, name)]
+    return ["--select", " ".join(".".join(nodes[name]["fqn"]) for name in chosen)]
 
 
-def _unless_subset(context: dg.AssetExecutionContext, option: str) -> list[str]:
-    """Return the dbt arguments that select the whole part; none for a subset, whose models are named one by one."""
-    return [] if context.is_subset else [option, f"tag:{RESULTS}"]
+def _reads_models(nodes: Mapping[str, Any], name: str) -> bool:
+    return any(parent in nodes for parent in nodes[name]["depends_on"].get("nodes", []))
 
 
 def _build(
@@ -164,15 +222,19 @@ def _build(
     given += ["--log-level-file", "info", "--no-write-json", "--vars", json.dumps(dict(variables)), *arguments]
     invocation = dbt.cli(given, context=context)
     outputs: list[dg.Output[Any]] = []
+    failed: set[dg.AssetKey] = set()
     try:
         for event in invocation.stream():
+            if isinstance(event, dg.AssetCheckResult) and not event.passed and event.asset_key is not None:
+                failed |= {event.asset_key} if event.severity is dg.AssetCheckSeverity.ERROR else set()
             if isinstance(event, dg.Output):
                 outputs.append(event)
-                context.log.info(f"{len(outputs)} of {len(context.selected_output_names)}: {event.output_name}")
+                context.log.info(f"{len(outputs)} of {len(context.selected_asset_keys)}: {event.output_name}")
             else:
                 yield event
     except Exception:
-        yield from outputs
+        # a table that fails its test is not built: it stays unfinished, and is not published
+        yield from (out for out in outputs if context.asset_key_for_output(out.output_name) not in failed)
         raise
     shutil.rmtree(invocation.target_path)  # after a failed run it stays, with dbt's log
     return outputs

@@ -12,6 +12,7 @@ from quintet.code_version import code_version
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 from resources.clock import Clock
 from resources.notifier import Notifier
+from resources.paths import Paths
 from resources.warehouse import POOL, Warehouse
 
 _COMPARISON_SQL = (
@@ -61,12 +62,12 @@ def checkout_hours_judged(warehouse: Warehouse) -> Iterator[dg.MaterializeResult
 
 
 @dg.multi_asset(specs=table_specs("payments", _EVALUATION_TABLES, [], _MODULES), name="alert_evaluation", pool=POOL)
-def alert_evaluation(warehouse: Warehouse, models: dg.ResourceParam[Path]) -> Iterator[dg.MaterializeResult]:
+def alert_evaluation(warehouse: Warehouse, paths: Paths) -> Iterator[dg.MaterializeResult]:
     """Compare the detector with others on generated days; the result depends on the code alone."""
     from quintet.payments.alert_tables import write_evaluation
 
     with warehouse.get_connection() as connection:
-        rows = write_evaluation(connection, models / EVALUATIONS)
+        rows = write_evaluation(connection, paths.models / EVALUATIONS)
     yield from results(rows)
 
 
@@ -81,12 +82,12 @@ def alert_evaluation(warehouse: Warehouse, models: dg.ResourceParam[Path]) -> It
     freshness_policy=DAILY,
     code_version=code_version("quintet.payments.checkout_report"),
 )
-def checkout_analysis(warehouse: Warehouse, reports: dg.ResourceParam[Path]) -> dg.MaterializeResult:
+def checkout_analysis(paths: Paths) -> dg.MaterializeResult:
     """Write the report from the snapshot that was just published."""
     from quintet.payments.checkout_report import write_checkout_report
 
-    with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
-        path = write_checkout_report(snapshot, reports, _COMPARISON_SQL.read_text("utf-8"))
+    with open_snapshot(current_snapshot(paths.serving)) as snapshot:
+        path = write_checkout_report(snapshot, paths.reports, _COMPARISON_SQL.read_text("utf-8"))
     return dg.MaterializeResult(metadata={"pdf": dg.MetadataValue.path(str(path))})
 
 
@@ -100,11 +101,9 @@ def checkout_analysis(warehouse: Warehouse, reports: dg.ResourceParam[Path]) -> 
     kinds={"sqlite"},
     freshness_policy=DAILY,
 )
-def payment_notifications(
-    warehouse: Warehouse, clock: Clock, notifier: dg.ResourceParam[Notifier]
-) -> dg.MaterializeResult:
+def payment_notifications(paths: Paths, clock: Clock, notifier: dg.ResourceParam[Notifier]) -> dg.MaterializeResult:
     """Notify the team of new incidents, through the same outbox as the service."""
-    with open_snapshot(current_snapshot(Path(warehouse.serving))) as snapshot:
+    with open_snapshot(current_snapshot(paths.serving)) as snapshot:
         incidents = snapshot.execute("from marts.fct_payment_incidents").df()
     return dg.MaterializeResult(metadata={"incidents reported": notifier.tell_of_incidents(incidents, clock.now())})
 

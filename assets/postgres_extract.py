@@ -7,10 +7,10 @@ from typing import Any
 import dagster as dg
 
 from assets.facts import DAILY, OWNERS
-from quintet.postgres_extract.postgres import SourceError
+from quintet.postgres_extract.postgres import ExtractError
 from quintet.promotions.contract import DATASETS
 from resources.clock import Clock
-from resources.postgres_extract import Source
+from resources.postgres_extract import PostgresExtract
 from resources.warehouse import POOL, Warehouse
 
 SOURCE = dg.AssetKey(["source", "promotions"])
@@ -22,7 +22,7 @@ ACTIVITY = "activity"
 """The metadata key for the activity of the database up to which rows were extracted."""
 
 
-class SourceConfig(dg.Config):
+class ExtractConfig(dg.Config):
     """accept_changed_columns: extract the tables although columns vanished or changed their type."""
 
     accept_changed_columns: bool = False
@@ -39,21 +39,23 @@ class SourceConfig(dg.Config):
     metadata={"dagster/table_name": "ops.source_rows"},
     check_specs=[dg.AssetCheckSpec("extracted", asset=SOURCE, description="The application's database could be read.")],
 )
-def promotions_source(
+def promotions_extract(
     context: dg.AssetExecutionContext,
-    config: SourceConfig,
-    source: dg.ResourceParam[Source],
+    config: ExtractConfig,
+    postgres_extract: dg.ResourceParam[PostgresExtract],
     warehouse: Warehouse,
     clock: Clock,
 ) -> dg.MaterializeResult:
     """Extract what changed since the last time. If that fails, the last good rows stay and a check fails."""
-    if not source.is_configured:
+    if not postgres_extract.is_configured:
         return _result({"database": "none is set (QUINTET_POSTGRES_URL)"})
     try:
-        activity = source.activity(DATASETS)  # before the rows are read: later writes are for the next run
+        activity = postgres_extract.activity(DATASETS)  # before the rows are read: later writes are for the next run
         with warehouse.get_connection() as connection:
-            done = source.extract(connection, DATASETS, clock.now(), context.log.info, config.accept_changed_columns)
-    except SourceError as error:
+            done = postgres_extract.extract(
+                connection, DATASETS, clock.now(), context.log.info, config.accept_changed_columns
+            )
+    except ExtractError as error:
         return _result({"database": "could not be read"}, str(error))
     if not done:
         return _result({"database": "has no table of promotions"})
@@ -73,4 +75,4 @@ def _result(metadata: Mapping[str, Any], failure: str | None = None) -> dg.Mater
     return dg.MaterializeResult(metadata=metadata, check_results=[check])
 
 
-ASSETS = [promotions_source]
+ASSETS = [promotions_extract]

@@ -1,16 +1,17 @@
 """Promotions' own assets: the model of abuse with its card, and the score of every account."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 
-from assets.tables import results, row_counts, table_specs
+from assets.tables import Retraining, results, row_counts, table_specs
 from resources.clock import Clock
+from resources.paths import Paths
 from resources.warehouse import POOL, Warehouse
 
-_ACCOUNTS = ["intermediate/int_promo_users_current", "intermediate/int_promo_usages_current"]
+_ACCOUNTS = ["intermediate/int_promo_users_current", "intermediate/int_promo_usages"]
 _MODULES = ["quintet.promotions.result_tables"]
+_TRAINING = ["quintet.promotions.model_results"]
 _KINDS = ("python", "scikitlearn", "duckdb")
 _MODEL_TABLES = {
     "ml.abuse_model": "The active model of promo-code abuse, with its policy.",
@@ -30,29 +31,29 @@ _SCORE_TABLES = {
 
 
 @dg.multi_asset(
-    specs=table_specs("promotions", _MODEL_TABLES, [*_ACCOUNTS, "ops/abuse_labels"], _MODULES, _KINDS),
+    specs=table_specs("promotions", _MODEL_TABLES, [*_ACCOUNTS, "ops/abuse_labels"], _TRAINING, _KINDS),
     name="abuse_model",
     pool=POOL,
 )
 def abuse_model(
-    context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock, models: dg.ResourceParam[Path]
+    context: dg.AssetExecutionContext, config: Retraining, warehouse: Warehouse, clock: Clock, paths: Paths
 ) -> Iterator[dg.MaterializeResult]:
-    """Train on the labels; activate the new model unless it is clearly worse than the active one."""
+    """Train on the labels; activate the new model if it passes the promotion gate."""
+    from quintet.promotions.model_results import train_model
     from quintet.promotions.models import registry_of
     from quintet.promotions.policy import read_policy
-    from quintet.promotions.result_tables import MODEL_TABLES, train_model
+    from quintet.promotions.result_tables import MODEL_TABLES
 
     with warehouse.get_connection() as connection:
-        registry = registry_of(models)
-        trained = train_model(connection, registry, read_policy(), clock.now())
+        registry = registry_of(paths.models)
+        trained = train_model(connection, registry, read_policy(), clock.now(), retrain=config.retrain)
         rows = row_counts(connection, MODEL_TABLES)
-    choice = trained.choice
-    context.log.info(f"active abuse model: {choice.model.version}; {choice.why}")
+    context.log.info(f"active abuse model: {trained.model.version}; {trained.verdict.why}")
     yield from results(
         rows,
         {
-            "model": choice.model.version,
-            "why": choice.why,
+            "model": trained.model.version,
+            "why": trained.verdict.why,
             "sha256": trained.saved.sha256,
             "folder": dg.MetadataValue.path(str(registry.folder)),
         },
@@ -64,14 +65,14 @@ def abuse_model(
     name="abuse_scores",
     pool=POOL,
 )
-def abuse_scores(warehouse: Warehouse, models: dg.ResourceParam[Path]) -> Iterator[dg.MaterializeResult]:
+def abuse_scores(warehouse: Warehouse, paths: Paths) -> Iterator[dg.MaterializeResult]:
     """Score every account with the active model."""
     from quintet.promotions.models import registry_of
     from quintet.promotions.policy import read_policy
     from quintet.promotions.result_tables import SCORE_TABLES, write_scores
 
     with warehouse.get_connection() as connection:
-        result = write_scores(connection, registry_of(models), read_policy())
+        result = write_scores(connection, registry_of(paths.models), read_policy())
         rows = row_counts(connection, SCORE_TABLES)
     decisions = {name: int(count) for name, count in result.scores["decision"].value_counts().items()}
     yield from results(rows, {"decisions": decisions})

@@ -1,13 +1,12 @@
 """Ingest what the service recorded into the warehouse: one asset for each table that a domain declares."""
 
-from pathlib import Path
-
 import dagster as dg
 
 from assets.facts import DAILY, OWNERS
 from quintet.code_version import code_version
 from quintet.domains import RECORDED
 from quintet.state.recorded import RecordedTable, ingest_recorded
+from resources.paths import Paths
 from resources.warehouse import POOL, Warehouse
 
 
@@ -25,9 +24,9 @@ def build_recorded_asset(table: RecordedTable) -> dg.AssetsDefinition:
         code_version=code_version("quintet.state.recorded"),
         metadata={"dagster/table_name": f"ops.{table.name}"},
     )
-    def recorded(warehouse: Warehouse, online: dg.ResourceParam[Path]) -> dg.MaterializeResult:
+    def recorded(warehouse: Warehouse, paths: Paths) -> dg.MaterializeResult:
         with warehouse.get_connection() as connection:
-            rows = ingest_recorded(connection, table, online)
+            rows = ingest_recorded(connection, table, paths.online)
         return dg.MaterializeResult(metadata={"dagster/row_count": rows})
 
     return recorded

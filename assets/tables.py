@@ -12,6 +12,12 @@ from assets.facts import DAILY, OWNERS
 from quintet.code_version import code_version
 
 
+class Retraining(dg.Config):
+    """Configuration of a step that trains a model. retrain: train a new version in any case."""
+
+    retrain: bool = False
+
+
 def table_specs(
     group: str,
     tables: Mapping[str, str],

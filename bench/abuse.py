@@ -11,14 +11,13 @@ import os
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import duckdb
+import httpx
 import pyarrow.parquet as pq
 
 from bench.http_load import for_seconds, put_under_load
@@ -178,13 +177,10 @@ def _bodies(home: Path, count: int) -> list[bytes]:
 def _wait_until_ready(url: str, headers: Mapping[str, str]) -> float:
     """Return the seconds until the first sign-up is judged."""
     began = time.perf_counter()
-    request = urllib.request.Request(url + _PATH, json.dumps({"user_id": "first"}).encode(), dict(headers))
     while True:
-        try:
-            urllib.request.urlopen(request)
-        except urllib.error.HTTPError as error:
-            if error.code != 503 or time.perf_counter() - began > _READY_SECONDS:
-                raise BenchError(f"the service answers a sign-up with {error.code}") from error
-            time.sleep(0.1)
-        else:
+        answer = httpx.post(url + _PATH, json={"user_id": "first"}, headers=dict(headers))
+        if answer.is_success:
             return time.perf_counter() - began
+        if answer.status_code != 503 or time.perf_counter() - began > _READY_SECONDS:
+            raise BenchError(f"the service answers a sign-up with {answer.status_code}")
+        time.sleep(0.1)

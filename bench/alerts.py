@@ -24,8 +24,8 @@ import numpy as np
 from bench.http_load import for_seconds, put_under_load
 from bench.measure import BenchError, Line, options, print_lines
 from bench.serve import service
+from quintet.payments.backtest import minutes_in_order
 from quintet.payments.detector import Detector
-from quintet.payments.replay import minutes_in_order
 from quintet.samples.payments import PaymentsWorld, transaction_minutes
 
 USUALLY = "3 minutes"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import itertools
-import json
 import os
 import random
 import shutil
@@ -17,11 +16,12 @@ import statistics
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlencode
+
+import httpx
 
 from bench.comparators import comparator
 from bench.http_load import Load, for_seconds, put_under_load
@@ -160,12 +160,13 @@ def _datasette(database: Path, port: int) -> list[str]:
 def measure_group_by(url: str, headers: Mapping[str, str], work: Path, file: Path, rounds: int) -> Line:
     """Time a group-by over the whole table, in the service and in Datasette in turns."""
     years, pages = itertools.cycle(range(2005, 2010)), itertools.count(500)
+    client = httpx.Client()
 
     def ours(year: int) -> list[dict[str, float]]:
         # a new page size, so that the response does not come from the cache
         query = f"group_by=prod_line,year&year_from={year}&page_size={next(pages)}"
-        request = urllib.request.Request(f"{url}/v1/insurance/summary?{query}", headers=dict(headers))
-        items: list[dict[str, float]] = json.load(urllib.request.urlopen(request))["items"]
+        answer = client.get(f"{url}/v1/insurance/summary?{query}", headers=dict(headers))
+        items: list[dict[str, float]] = answer.raise_for_status().json()["items"]
         return items
 
     def line(theirs: Callable[[int], list[dict[str, float]]] | None, why: str = "") -> Line:
@@ -196,7 +197,7 @@ def measure_group_by(url: str, headers: Mapping[str, str], work: Path, file: Pat
         def theirs(year: int) -> list[dict[str, float]]:
             sql = _SAME_QUESTION.format(year=year)
             address = f"http://127.0.0.1:{port}/performance.json?_shape=array&_ttl=0&sql={quote(sql)}"
-            answer: list[dict[str, float]] = json.load(urllib.request.urlopen(address))
+            answer: list[dict[str, float]] = client.get(address).raise_for_status().json()
             return answer
 
         return line(theirs)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench.measure import PROJECT, BenchError, Line, family, options, print_lines
 from bench.serve import run_environment
-from quintet.samples.crm import Tally
+from quintet.samples.crm_tally import Tally
 from tests.faults.decision_world import DecisionWorld
 
 USUALLY = "25 minutes"

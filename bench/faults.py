@@ -25,14 +25,20 @@ _FULL = (
     ("splits, orders, re-sends, 20 seeds", ("--seeds=20", "tests/integration/test_incremental.py")),
     ("kills of the loader, two at once", ("tests/faults/test_load_kill.py",)),
 )
+_OTHER_SERVER = ("tests/integration/test_completeness.py", "tests/integration/test_poison_rows.py")
 _COMPARISON = "tests/faults/test_stream_kill.py::test_the_comparison_finds_a_change_that_is_missing"
 _QUICK = (("the comparison that the stream's kills are judged by", (_COMPARISON,)),)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the tests, print, and return the exit status."""
-    quick = options("faults", __doc__).parse_args(arguments).quick
-    lines = [_line(what, tests) for what, tests in (_QUICK if quick else _FULL)]
+    parser = options("faults", __doc__)
+    parser.add_argument("--postgres", help="URL of a superuser of another PostgreSQL, to try lost changes on as well")
+    given = parser.parse_args(arguments)
+    chosen = [*(_QUICK if given.quick else _FULL)]
+    if given.postgres:
+        chosen.append(("lost changes, another PostgreSQL", (f"--replica-server={given.postgres}", *_OTHER_SERVER)))
+    lines = [_line(what, tests) for what, tests in chosen]
     return print_lines("Faults", lines)
 
 

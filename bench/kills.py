@@ -15,12 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import httpx
 
 from bench.measure import Line, options, print_lines
 from bench.serve import free_port
@@ -203,9 +203,7 @@ def _until(holds: Callable[[], bool]) -> None:
 
 
 def _answer(url: str, body: bytes) -> str:
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return str(answer.read())
-    except (urllib.error.URLError, OSError):
+        return httpx.post(url, content=body, headers={"Content-Type": "application/json"}, timeout=30).text
+    except httpx.TransportError:
         return ""

@@ -24,6 +24,7 @@ from bench.measure import PROJECT, Line, options, print_lines
 from bench.serve import add_home, copy_of_home, free_port, run_environment
 from quintet.domains import DATASETS
 from quintet.lending.inbox import INBOX
+from resources.warm_dbt import SERVER
 
 USUALLY = "6 min"
 
@@ -67,7 +68,10 @@ class Home:
     def __init__(self, folder: Path) -> None:
         self.raw, self.home, self._rows = folder / "raw", folder / "home", 0
         shutil.copytree(PROJECT / "data" / "raw", self.raw)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
+        # without settings, but with a warm dbt if there is one
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith("QUINTET_") or name == SERVER
+        }
         self.environment = inherited | run_environment(self.home, self.raw)
 
     def snapshot(self) -> str:

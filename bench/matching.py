@@ -26,7 +26,8 @@ from quintet.conversions.countries import canonicalise
 from quintet.conversions.fit import fit
 from quintet.conversions.match import match
 from quintet.conversions.matching_model import MatchingModel
-from quintet.samples.conversions import BrokerWorld, ClicksWorld, sample_of
+from quintet.samples.conversions import BrokerWorld, sample_of
+from quintet.samples.conversions_site import ConversionsWorld
 
 USUALLY = "20 minutes"
 
@@ -50,7 +51,7 @@ def write_world(folder: Path, conversions: int, seed: int) -> None:
         misspelt_share=0.3,
         repeated_share=0,
     )
-    sample = sample_of(ClicksWorld(clicks=conversions, days=days, countries=60), [broker], seed)
+    sample = sample_of(ConversionsWorld(conversions=conversions, days=days, countries=60), [broker], seed)
     files = {file.dataset: file.rows for file in sample.files}
     site, rows = files["conversions"], files["broker_rows"]
     spellings = pd.concat([site["country_name"], rows["country_residency"], rows["ip_country"]]).dropna().unique()

@@ -20,12 +20,12 @@ import pandas as pd
 from bench.measure import Line, options, print_lines
 from quintet.lending.feature_registry import features
 from quintet.lending.measures import Ranking, calibration_error
-from quintet.lending.model_training import Trained, learn
+from quintet.lending.model_training import Trained, train
 from quintet.lending.scoring import ScoringModel
 from quintet.lending.training import settle, training_set
 from quintet.samples.lending import LendingWorld, make_book
 from quintet.state.features import FeatureStore
-from tests.lending.book import snapshot_of
+from tests.unit.lending.book import snapshot_of
 
 USUALLY = "2 minutes"
 
@@ -80,7 +80,7 @@ def _measured(clients: int, seed: int) -> tuple[dict[str, object], Trained]:
             settle(draft, features(), snapshot_of(book), snapshot_ends=True)
         rows = training_set(store, features())
         store.close()
-    trained = learn(rows)
+    trained = train(rows)
     tested = trained.tested.merge(book.truth, left_on="application_id", right_on="loan_id")
     is_default, risk = tested["is_default"].to_numpy(), tested["default_probability"].to_numpy()
     best = Ranking(is_default, risk).auc()

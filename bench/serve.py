@@ -10,11 +10,11 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import httpx
 
 from bench.measure import PROJECT, BenchError, MissingError, run
 
@@ -107,10 +107,8 @@ def _await(process: subprocess.Popen[bytes], url: str) -> None:
     until = time.monotonic() + _SECONDS_TO_START
     while True:
         try:
-            urllib.request.urlopen(url)
-        except urllib.error.HTTPError:
-            return
-        except OSError as error:
+            httpx.get(url)
+        except httpx.TransportError as error:
             if process.poll() is not None:
                 raise BenchError(f"the server ended with status {process.returncode} before it answered") from error
             if time.monotonic() > until:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -26,18 +25,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 keys_app = typer.Typer(help="Keys of the API.", no_args_is_help=True)
-models_app = typer.Typer(help="Scoring models of lending, and policies.", no_args_is_help=True)
+models_app = typer.Typer(help="The trained models of all businesses, and policies of lending.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")
 
 _PORT = 3000
 _SIGNALS = {129: "SIGHUP", 130: "Ctrl-C", 143: "SIGTERM"}
-
-
-class Trainable(StrEnum):
-    """The domains whose models can be trained on request."""
-
-    CONVERSIONS = "conversions"
 
 
 DagsterPort = Annotated[int, typer.Option(min=1, max=65_535, help="Port of the Dagster UI.")]
@@ -49,8 +42,12 @@ def run(
         str | None, typer.Option(metavar="BUSINESS", help="One business, such as lending, with everything it needs.")
     ] = None,
     train: Annotated[
-        Trainable | None, typer.Option("--train", "--learn", help="Train the models of this business again.")
+        str | None, typer.Option("--train", metavar="BUSINESS", help="Train the model of this business again.")
     ] = None,
+    accept_losses: Annotated[
+        bool,
+        typer.Option("--accept-losses", help="Publish although tables, rows or files of the last snapshot are gone."),
+    ] = False,
     brief: Annotated[bool, typer.Option("--brief", hidden=True)] = False,
 ) -> None:
     """Build what is not up to date, publish it, and print a summary."""
@@ -59,7 +56,7 @@ def run(
         with loading():
             from cli import run as module  # noqa: PLC0415
 
-        return module.run(select, train and train.value, brief)
+        return module.run(select, train, brief, accept_losses)
 
     _command(work, "the run was stopped; nothing half-built was published. Run it again to continue.")
 
@@ -251,34 +248,66 @@ def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID", help="As `key
     _keys(["revoke", key_id])
 
 
-@models_app.command("list", epilog="Example: quintet models list")
-def list_models() -> None:
-    """Show all models, which is active and which is in shadow."""
-    _models(["list"])
+Business = Annotated[str, typer.Argument(metavar="BUSINESS", help="conversions, promotions or lending.")]
+Version = Annotated[str, typer.Argument(help="As `models list` shows it.")]
 
 
-@models_app.command(epilog="Example: quintet models rollback")
-def rollback() -> None:
-    """Make the previous model active again."""
-    _models(["rollback"])
+@models_app.command("list", epilog="Example: quintet models list lending")
+def list_models(
+    business: Annotated[str | None, typer.Argument(metavar="[BUSINESS]", help="One business; by default all.")] = None,
+) -> None:
+    """Show all models: which is active, which is the challenger, and the promotion gate's verdict on each."""
+    _models("list", business)
 
 
-@models_app.command(epilog="Example: quintet models use 3-2024-05-01")
-def use(version: Annotated[str, typer.Argument(help="As `models list` shows it.")]) -> None:
-    """Make a model active."""
-    _models(["use", version])
+@models_app.command("train", epilog="Example: quintet models train promotions")
+def train_model(business: Business) -> None:
+    """Train the model of a business again; it becomes active if it passes the promotion gate."""
+    run(train=business)
 
 
-@models_app.command(epilog="Example: quintet models challenge none")
-def challenge(version: Annotated[str, typer.Argument(help="As `models list` shows it, or none.")]) -> None:
-    """Run a model in shadow beside the active one."""
-    _models(["challenge", version])
+@models_app.command(epilog="Example: quintet models activate lending scorecard-1a2b3c4d5e6f")
+def activate(business: Business, version: Version) -> None:
+    """Make a version active."""
+    _models("activate", business, version)
+
+
+@models_app.command(epilog="Example: quintet models rollback conversions")
+def rollback(business: Business) -> None:
+    """Make the version that was active before active again."""
+    _models("rollback", business)
+
+
+@models_app.command(epilog="Example: quintet models challenge lending none")
+def challenge(
+    business: Business, version: Annotated[str, typer.Argument(help="As `models list` shows it, or none.")]
+) -> None:
+    """Compare a version with the active one; in lending it decides in shadow beside it."""
+    _models("challenge", business, version)
+
+
+@models_app.command(epilog="Example: quintet models compare promotions")
+def compare(
+    business: Business,
+    version: Annotated[
+        str | None, typer.Argument(help="By default the challenger, else the version that was active before.")
+    ] = None,
+) -> None:
+    """Show how a version differs from the active one."""
+    _models("compare", business, version)
 
 
 @models_app.command("what-if", epilog="Example: quintet models what-if policy/lending.toml")
 def what_if(policy: Annotated[Path, typer.Argument(metavar="FILE", help="A policy file.")]) -> None:
     """Show how another policy would have decided past applications."""
-    _models(["what-if", str(policy.absolute())])
+    path = str(policy.absolute())
+
+    def work(_: Path) -> int:
+        from quintet.lending import __main__ as module  # noqa: PLC0415
+
+        return module.main([path])
+
+    _command(work, "stopped")
 
 
 def main() -> None:
@@ -295,11 +324,11 @@ def _keys(arguments: list[str]) -> None:
     _command(work, "stopped")
 
 
-def _models(arguments: list[str]) -> None:
+def _models(action: str, *arguments: str | None) -> None:
     def work(_: Path) -> int:
-        from quintet.lending import __main__ as module  # noqa: PLC0415
+        from cli import models as module  # noqa: PLC0415
 
-        return module.main(arguments)
+        return module.main(action, *arguments)
 
     _command(work, "stopped")
 

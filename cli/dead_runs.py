@@ -11,9 +11,7 @@ import dagster as dg
 
 from cli.daemon_lock import is_daemon_alive
 from resources.event_log import OpenEventLog, open_instance
-from resources.run_marks import living, marks_folder
-
-STARTED_BY = {"quintet/started_by": "command line"}
+from resources.run_marks import STARTED_BY, living, marks_folder
 
 _BEGUN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 _ABOUT_TO_BEGIN = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]

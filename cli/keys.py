@@ -14,7 +14,7 @@ from rich.table import Table
 from quintet.domains import SCOPES
 from quintet.settings import SettingsError, load_settings
 from quintet.state.keys import UnusableKeyError, check_scopes, create_key, list_keys, revoke_key
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     revoke.add_argument("key_id", help="the id that `list` shows")
     given = parser.parse_args(arguments)
     try:
-        store, now = Store(load_settings().online), dt.datetime.now(dt.UTC)
+        store, now = StateStore(load_settings().online), dt.datetime.now(dt.UTC)
         if given.command == "create":
             scopes = given.scopes.split(",")
             check_scopes(scopes, SCOPES)
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _table(store: Store) -> Table:
+def _table(store: StateStore) -> Table:
     table = Table("id", "name", "scopes", "made (UTC)", "revoked (UTC)")
     for key in list_keys(store):
         times = [f"{at:%Y-%m-%d %H:%M}" if at else "" for at in (key.created_at, key.revoked_at)]

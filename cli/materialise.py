@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,28 +13,34 @@ from pathlib import Path
 import dagster as dg
 from rich.console import Console
 
-from assets.ingest import raw_key
+from assets.ingest import inbox_event, raw_key
 from assets.jobs import changes_selection, domain_selection
+from assets.publish import SNAPSHOT
+from assets.unfinished import assets_to_retry, left_to_publish
 from assets.versions import stale_assets, versions_of
 from cli import guard
 from cli.daemon_lock import is_daemon_alive
-from cli.dead_runs import STARTED_BY, release_dead_runs
+from cli.dead_runs import release_dead_runs
 from definitions import build_defs
-from quintet.plan import TRAINING_STEPS, Plan
+from quintet.domains import MODELS
+from quintet.plan import Plan
 from quintet.settings import Settings
 from resources.event_log import open_instance
-from resources.run_marks import hold_mark, marks_folder, release_mark
+from resources.run_marks import STARTED_BY, hold_mark, marks_folder, release_mark
 
 
 @dataclass(frozen=True)
 class PlannedAssets:
     """The job over all assets, and the assets that a plan selects.
 
-    stale: how many selected assets another code version built.
+    specs: all assets. inboxes: the data version of each inbox that the plan is based on. stale: how many selected
+    assets another code version built.
     """
 
     job: dg.JobDefinition
+    specs: Sequence[dg.AssetSpec]
     selected: Sequence[dg.AssetKey]
+    inboxes: Mapping[str, str]
     stale: int = 0
 
 
@@ -42,43 +48,82 @@ def load_assets(settings: Settings, plan: Plan, select: str | None) -> PlannedAs
     """Return the assets that the plan selects, in one domain or all; none if the code change affects no asset."""
     definitions = build_defs(settings)
     graph, job = definitions.resolve_asset_graph(), definitions.resolve_implicit_global_asset_job_def()
+    specs = definitions.resolve_all_asset_specs()
     if plan.is_full:
         selection = domain_selection(select) if select else dg.AssetSelection.all().materializable()
-        return PlannedAssets(job, sorted(selection.resolve(graph)))
-    asked = (domain_selection(select) if select else dg.AssetSelection.all()).resolve(graph)
-    specs, stale = definitions.resolve_all_asset_specs(), set()
-    if plan.code_has_changed:
-        with open_instance() as instance:
+        return PlannedAssets(job, specs, sorted(selection.resolve(graph)), plan.inboxes)
+    asked = (domain_selection(select) if select else dg.AssetSelection.all()).materializable().resolve(graph)
+    stale, unfinished = set(), set()
+    with open_instance() as instance:
+        if plan.code_has_changed:
             stale = stale_assets(versions_of(specs), instance) & asked
-    begun = {*stale, *(raw_key(name) for name in plan.new_files), *(dg.AssetKey(path) for path in plan.also)}
+        if plan.is_unfinished or plan.retried:
+            release_dead_runs(instance, is_daemon_alive(Path(instance.root_directory)))
+            unfinished = assets_to_retry(instance, specs, plan.retried) & asked
+    begun = {
+        *stale,
+        *unfinished,
+        *(raw_key(name) for name in plan.new_files),
+        *(dg.AssetKey(path) for path in plan.also),
+    }
     groups = {spec.key: spec.group_name for spec in specs}
-    selected = changes_selection(groups, begun).resolve(graph) if begun else set()
-    return PlannedAssets(job, sorted(selected & asked), len(stale))
+    selected = changes_selection(groups, begun).required_multi_asset_neighbors().resolve(graph) if begun else set()
+    return PlannedAssets(job, specs, sorted(selected & asked), plan.inboxes, len(stale))
 
 
-def materialise(assets: PlannedAssets, console: Console, train: str | None = None) -> bool:
-    """Build the assets and return whether all of them succeeded.
+def materialise(
+    assets: PlannedAssets, console: Console, train: str | None = None, *, accept_losses: bool = False
+) -> bool:
+    """Build the assets and return whether all of them succeeded. Where a domain fails, publish the others.
 
-    train: the domain whose models to retrain even if the active ones could be used.
+    train: the domain whose model to retrain even if the active one could be used. accept_losses: publish also what has
+    lost tables, rows or files.
     """
-    with open_instance() as instance, _marked_run(instance) as run_id, redirect_stdout(io.StringIO()):
+    config: dict[str, dict[str, bool]] = {MODELS[train].step: {"retrain": True}} if train else {}
+    with open_instance() as instance:
+        for name, version in assets.inboxes.items():
+            instance.report_runless_asset_event(inbox_event(name, version))
+        failed = _execute(assets, assets.selected, instance, console, config, accept_losses)
+        if failed is None:
+            return True
+        rest = left_to_publish(instance, assets.specs, assets.selected, failed)
+        if rest:
+            console.print("  publishing what was built", markup=False)
+            _execute(assets, rest, instance, console, {}, accept_losses)
+        return False
+
+
+def _execute(
+    assets: PlannedAssets,
+    selected: Sequence[dg.AssetKey],
+    instance: dg.DagsterInstance,
+    console: Console,
+    config: Mapping[str, Mapping[str, bool]],
+    accept_losses: bool,
+) -> set[str] | None:
+    """Build some assets in this process; return the steps that failed, or None if all steps and checks succeeded."""
+    if SNAPSHOT in selected:
+        config = {**config, "__".join(SNAPSHOT.path): {"accept_losses": accept_losses}}
+    with _marked_run(instance) as run_id, redirect_stdout(io.StringIO()):
         # the redirected output is dbt's log; dbt's target folder keeps it, and a failure quotes it
         instance.add_event_listener(run_id, lambda entry: _print_progress(entry, console))
         result = assets.job.execute_in_process(
-            asset_selection=assets.selected,
+            asset_selection=selected,
             instance=instance,
             run_id=run_id,
             tags=STARTED_BY,
             run_config={
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                "ops": {TRAINING_STEPS[train]: {"config": {"retrain": True}}} if train else {},
+                "ops": {step: {"config": dict(options)} for step, options in config.items()},
             },
             raise_on_error=False,
         )
-        return result.success and not any(
+        if result.success and not any(
             check.severity == dg.AssetCheckSeverity.ERROR and not check.passed
             for check in result.get_asset_check_evaluations()
-        )
+        ):
+            return None
+        return {str(event.step_key) for event in result.all_events if event.is_step_failure}
 
 
 @contextmanager
@@ -101,21 +146,22 @@ def _record_as_canceled(instance: dg.DagsterInstance, run_id: str) -> None:
         instance.report_run_canceled(run, "the run was interrupted in the middle of a step")
 
 
-_OF_DBT = (
+_UNSAID = (
+    "Dependencies for step ",
     "Copying `",
     "Finished dbt command",
     "A dbt subsetted execution",
     "Running dbt command",
     "Logging an `AssetObservation`",
 )
-"""The beginnings of dagster-dbt's messages about its calls of dbt."""
+"""The beginnings of messages about steps that are skipped after a failure, and of dagster-dbt about calls of dbt."""
 
 
 def _print_progress(entry: dg.EventLogEntry, console: Console) -> None:
     """Print one line for each step that ends, each failed check and each warning, instead of Dagster's log."""
     event = entry.dagster_event
     if event is None:
-        if entry.user_message.startswith(_OF_DBT):
+        if entry.user_message.startswith(_UNSAID):
             return
         if int(entry.level) >= logging.WARNING:
             console.print(f"  ! {entry.user_message}", style="yellow", markup=False)

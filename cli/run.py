@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import obstore
@@ -22,55 +23,59 @@ from cli.home import PROJECT
 from cli.loading import loading
 from cli.supervisor import step_back
 from quintet.change_log.place import latest_log
-from quintet.domains import DATASETS, DOMAIN_NAMES, DOMAINS, open_state_store
+from quintet.domains import DATASETS, DOMAIN_NAMES, DOMAINS, MODELS, open_state_store
 from quintet.lending.feature_registry import features
-from quintet.lending.inbox import INBOX, dumps_of, unknown_dumps
+from quintet.lending.inbox import INBOX, Listed, compare_dumps, dumps_of
 from quintet.lending.tables import is_behind
 from quintet.plan import Plan, checked_code, make_plan, note_checked_code, project_code_version
 from quintet.promotions.feedback import labels_in_snapshot
 from quintet.promotions.store import last_label
 from quintet.settings import Settings, load_settings
 from quintet.state.keys import create_first_key
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from quintet.summary import render
-from quintet.warehouse.snapshot import NoSnapshotError
+from quintet.warehouse.built import forget_built
+from quintet.warehouse.database import open_warehouse
+from quintet.warehouse.origin import origin_of, put_aside
+from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
+from resources.run_marks import clear_unfinished, is_unfinished, note_unfinished
 from resources.warm_dbt import WarmDbt, warehouse_variables
 
 _CONSOLE = Console(file=sys.stdout, highlight=False, markup=False)
 _USAGE = 2
 
 
-def run(select: str | None = None, train: str | None = None, is_brief: bool = False) -> int:
+def run(
+    select: str | None = None, train: str | None = None, is_brief: bool = False, accept_losses: bool = False
+) -> int:
     """Run and return the exit status: 0 only if everything requested was built.
 
-    select: the domain to build. train: the domain whose models to retrain. is_brief: print progress but no summary.
+    select: the domain to build. train: the domain whose model to retrain. is_brief: print progress but no summary.
+    accept_losses: publish also what has lost tables, rows or files against the snapshot before.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # piped output shows progress at once
+    if train not in (None, *MODELS):
+        print(f"{train} has no model to train; there are {', '.join(MODELS)}", file=sys.stderr)
+        return _USAGE
     select = train or select
     if select not in (None, *DOMAIN_NAMES):
         print(f"no business is called {select}; there are {', '.join(DOMAIN_NAMES)}", file=sys.stderr)
         return _USAGE
     settings = load_settings()
-    datasets = [dataset for dataset in DATASETS.values() if select in (None, dataset.domain)]
     began = time.monotonic()
     with _alone(settings.home):
         code = project_code_version(PROJECT, settings)
-        also = _changes_without_a_file(settings) if select in (None, "promotions") else {}
-        if select is None:
-            also |= changes_of_the_loan_book(settings)
-        if train:
-            plan = Plan({}, is_full=True, reason=f"retraining the models of {train}")
-        elif datasets:
-            checked = checked_code(settings.home, settings.serving, select)
-            plan = make_plan(settings.raw, datasets, settings.serving, code, also, checked)
+        plan = _replaced_warehouse(settings)
+        if plan is not None:
+            select = None  # the tables of all domains are gone
         else:
-            plan = Plan({}, is_full=True, reason=f"{select} follows its change log")
+            plan = _plan(settings, code, select, train)
         doing = "everything is up to date"
         if plan.has_work:
-            doing = "checking which assets are affected" if plan.code_has_changed else "building"
+            doing = "checking which assets are affected" if plan.must_examine else "building"
         _CONSOLE.print(f"{plan.reason}: {doing}")
-        succeeded = _materialise(settings, plan, select, train) if plan.has_work else True
+        succeeded = _materialise(settings, plan, select, train, accept_losses) if plan.has_work else True
         if succeeded and plan.has_work:
             note_checked_code(settings.home, settings.serving, select, code)
     if is_brief:
@@ -86,6 +91,54 @@ def run(select: str | None = None, train: str | None = None, is_brief: bool = Fa
     return 0 if succeeded else 1
 
 
+def _plan(settings: Settings, code: str, select: str | None, train: str | None) -> Plan:
+    """Return what to do in a domain, or in all."""
+    if train:
+        return Plan({}, is_full=True, reason=f"retraining the model of {train}")
+    datasets = [dataset for dataset in DATASETS.values() if select in (None, dataset.domain)]
+    if not datasets:
+        return Plan({}, is_full=True, reason=f"{select} follows its change log")
+    also = _changes_without_a_file(settings) if select in (None, "promotions") else {}
+    also |= changes_of_models(settings, select)
+    dumps = compare_dumps(dumps_of(settings), settings.serving) if select is None else None
+    if dumps is not None:
+        also |= _changes_of_the_loan_book(settings, dumps)
+    plan = make_plan(
+        settings.raw,
+        datasets,
+        settings.serving,
+        code,
+        also,
+        checked_code(settings.home, settings.serving, select),
+        settings.inbox_limits,
+        domains=[name for name in DOMAIN_NAMES if select in (None, name)],
+        is_unfinished=is_unfinished(_dagster_home()),
+    )
+    return replace(plan, inboxes={**plan.inboxes, INBOX: dumps.version}) if dumps is not None else plan
+
+
+def _replaced_warehouse(settings: Settings) -> Plan | None:
+    """Return the plan to rebuild everything if the warehouse is not the one behind the current snapshot."""
+    origin = origin_of(settings.warehouse, settings.serving)
+    if not origin.problem:
+        return None
+    for path in put_aside(origin, dt.datetime.now(dt.UTC)):
+        _CONSOLE.print(f"renamed to {path}", soft_wrap=True, markup=False)
+    if settings.warehouse.exists():
+        with open_warehouse(
+            settings.warehouse,
+            memory_limit=settings.memory_limit,
+            threads=settings.threads,
+            lock_wait_seconds=settings.lock_wait_seconds,
+        ) as connection:
+            forget_built(connection)
+    return Plan({}, is_full=True, reason=f"{origin.problem}; everything is built again from the inboxes")
+
+
+def _dagster_home() -> Path:
+    return Path(os.environ["DAGSTER_HOME"])
+
+
 def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
     """Return possible changes outside the inboxes, by the path of the asset that loads them."""
     changes = {}
@@ -99,9 +152,22 @@ def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
     return changes
 
 
-def changes_of_the_loan_book(settings: Settings) -> dict[tuple[str, str], str]:
+def changes_of_models(settings: Settings, select: str | None) -> dict[tuple[str, str], str]:
+    """Return the assets to rebuild because a person activated another version of their model, with the reason."""
+    changes = {}
+    try:
+        with open_snapshot(current_snapshot(settings.serving)) as snapshot:
+            for domain, model in MODELS.items():
+                if select in (None, domain) and (reason := model.rebuild_reason(settings.models, snapshot)):
+                    changes[model.asset] = f"{domain}: {reason}"
+    except NoSnapshotError:
+        return {}
+    return changes
+
+
+def _changes_of_the_loan_book(settings: Settings, dumps: Listed) -> dict[tuple[str, str], str]:
     """Return lending's first asset with the reason to build it: new dumps, or possibly new rows in PostgreSQL."""
-    if count := len(unknown_dumps(dumps_of(settings), settings.serving)):
+    if count := len(dumps.unknown):
         return {("change_log", "lending"): f"{count} new files in the inbox {INBOX}"}
     if settings.postgres_url is not None or _embedded_postgres_runs(settings):
         return {("change_log", "lending"): "the lender's database may have changed"}
@@ -132,7 +198,7 @@ def first_key(settings: Settings) -> str | None:
     """Create the first admin key of the API; return None if there was one before, or the settings have one."""
     if settings.admin_key is not None:
         return None
-    store = Store(settings.online)
+    store = StateStore(settings.online)
     try:
         first = create_first_key(store, dt.datetime.now(dt.UTC), os.urandom)
     finally:
@@ -153,8 +219,9 @@ def _print_next_steps(settings: Settings) -> None:
         _CONSOLE.print(line, soft_wrap=True)
 
 
-def _materialise(settings: Settings, plan: Plan, select: str | None, train: str | None) -> bool:
+def _materialise(settings: Settings, plan: Plan, select: str | None, train: str | None, accept_losses: bool) -> bool:
     step_back()
+    note_unfinished(_dagster_home())  # a kill leaves it
     project = PROJECT / "dbt_project"
     # started first: it imports dbt, and parses the project if needed, while this process imports Dagster
     variables = warehouse_variables(project, settings.warehouse, settings.memory_limit, settings.threads)
@@ -167,10 +234,20 @@ def _materialise(settings: Settings, plan: Plan, select: str | None, train: str 
             assets = load_assets(settings, plan, select)
         if not assets.selected:
             _CONSOLE.print("no table or report depends on the change: everything is up to date")
+            _clear_unfinished(select)
             return True
         if assets.stale:
             _CONSOLE.print(f"{assets.stale} tables and reports were built by another code version")
-        return materialise(assets, _CONSOLE, train)
+        succeeded = materialise(assets, _CONSOLE, train, accept_losses=accept_losses)
+        if succeeded:
+            _clear_unfinished(select)
+        return succeeded
+
+
+def _clear_unfinished(select: str | None) -> None:
+    """Note that nothing is left to build, if the run was about all domains."""
+    if select is None:
+        clear_unfinished(_dagster_home())
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 import duckdb
 
 from quintet.ingest.contract import Dataset
+from quintet.ml.life_cycle import ModelSpec
 from quintet.settings import Settings
 from quintet.state.recorded import RecordedTable
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -26,7 +27,7 @@ class ServiceContext:
     """
 
     settings: Settings
-    store: Store
+    store: StateStore
     clock: Callable[[], dt.datetime]
     metrics: CollectorRegistry
 
@@ -42,6 +43,22 @@ class DomainService(Protocol):
 
 
 @dataclass(frozen=True)
+class DataCheck:
+    """A check of a table that a run has built.
+
+    table: what it is about, such as `ml.matching_placebo`. function: the module and name of a function of a connection
+    to the warehouse that returns a `CheckOutcome`, such as `quintet.conversions.checks.placebo_rate`. is_error: whether
+    a run in which it fails has failed; otherwise it warns.
+    """
+
+    name: str
+    table: str
+    description: str
+    function: str
+    is_error: bool = False
+
+
+@dataclass(frozen=True)
 class Domain:
     """A business domain.
 
@@ -50,10 +67,12 @@ class Domain:
     has_rows: whether a snapshot has rows from `other_inboxes` or a database.
     scopes: the scopes of keys, each with a description of what it allows.
     migrations: the scripts of its tables in the state store. recorded: the tables that a run ingests.
+    model: the model that it trains.
     web: the modules with its routes and pages; each has `ROUTERS`, and `FIRST_ROUTERS` for the busiest routes.
     service: the module whose `build_service(context: ServiceContext)` returns its `DomainService`; "" for none.
+    replication: the module whose `REPLICATED` declares its replicated tables; "" for none.
     assets, sensors: the modules with its Dagster assets and sensors.
-    samples: the module that generates its inbox files.
+    samples: the module that generates its inbox files. checks: what is checked after its tables are built.
 
     Modules are given by name, so that a command imports only what it uses and imports keep their direction.
     """
@@ -68,9 +87,12 @@ class Domain:
     scopes: Mapping[str, str] = field(default_factory=dict)
     migrations: Sequence[str] = ()
     recorded: Sequence[RecordedTable] = ()
+    model: ModelSpec | None = None
     web: Sequence[str] = ()
     service: str = ""
+    replication: str = ""
     sensors: Sequence[str] = ()
+    checks: Sequence[DataCheck] = ()
 
     @property
     def title(self) -> str:

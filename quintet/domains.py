@@ -9,10 +9,11 @@ from quintet.domain import Domain
 from quintet.ingest.contract import Dataset
 from quintet.insurance.domain import INSURANCE
 from quintet.lending.domain import LENDING
+from quintet.ml.life_cycle import ModelSpec
 from quintet.payments.domain import PAYMENTS
 from quintet.promotions.domain import PROMOTIONS
 from quintet.state.recorded import RecordedTable
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 DOMAINS: tuple[Domain, ...] = (INSURANCE, PROMOTIONS, CONVERSIONS, LENDING, PAYMENTS)
 
@@ -26,6 +27,11 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
 RECORDED: tuple[RecordedTable, ...] = tuple(table for domain in DOMAINS for table in domain.recorded)
 """The tables that the service writes and a run ingests."""
 
+MODELS: Mapping[str, ModelSpec] = MappingProxyType(
+    {domain.name: domain.model for domain in DOMAINS if domain.model is not None}
+)
+"""The models that are trained, by domain."""
+
 SCOPES: Mapping[str, str] = MappingProxyType(
     {
         **{scope: opens for domain in DOMAINS for scope, opens in domain.scopes.items()},
@@ -36,6 +42,6 @@ SCOPES: Mapping[str, str] = MappingProxyType(
 """The scopes of API keys, with a description of each."""
 
 
-def open_state_store(folder: Path) -> Store:
+def open_state_store(folder: Path) -> StateStore:
     """Open the state store in `folder` with the tables of every domain."""
-    return Store(folder, migrations={domain.name: domain.migrations for domain in DOMAINS if domain.migrations})
+    return StateStore(folder, migrations={domain.name: domain.migrations for domain in DOMAINS if domain.migrations})

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 import duckdb
 
 from quintet.code_version import code_files, digest_of, imported_modules
 from quintet.ingest.contract import Dataset
+from quintet.ingest.examine import Examined, examine
 from quintet.ingest.inbox import InboxFile, list_inbox
-from quintet.ingest.load import examine
+from quintet.limits import DEFAULT_LIMITS, Limits
 from quintet.settings import Settings
+from quintet.warehouse.domain_states import domain_states
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
 _SHAPING = (
@@ -27,9 +28,6 @@ _SHAPING = (
 
 _CHECKED = "checked_code.json"
 
-TRAINING_STEPS: Mapping[str, str] = MappingProxyType({"conversions": "matching"})
-"""By domain, the step that trains its models and has the option `retrain`."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -38,6 +36,8 @@ class Plan:
     new_files: by dataset, the files whose content the snapshot does not contain.
     also: other possible changes in words, by the path of the first asset that each affects.
     is_full: whether to build everything. code_has_changed: whether another code version may have built some tables.
+    is_unfinished: whether an earlier run may have left assets unbuilt. retried: the domains to build as a whole,
+    because the snapshot does not have their last build. inboxes: the data version of each inbox that was listed.
     reason: why, in words.
     """
 
@@ -46,11 +46,19 @@ class Plan:
     reason: str
     also: Mapping[tuple[str, str], str] = field(default_factory=dict)
     code_has_changed: bool = False
+    is_unfinished: bool = False
+    retried: tuple[str, ...] = ()
+    inboxes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def has_work(self) -> bool:
         """Whether a run would change anything."""
-        return self.is_full or self.code_has_changed or bool(self.also) or bool(self.new_files)
+        return self.is_full or self.must_examine or bool(self.also) or bool(self.new_files) or bool(self.retried)
+
+    @property
+    def must_examine(self) -> bool:
+        """Whether only Dagster's event log tells which assets to build."""
+        return self.code_has_changed or self.is_unfinished
 
 
 def model_variables(settings: Settings) -> dict[str, str]:
@@ -81,26 +89,40 @@ def make_plan(
     code: str,
     also: Mapping[tuple[str, str], str] | None = None,
     checked: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    domains: Collection[str] = (),
+    is_unfinished: bool = False,
 ) -> Plan:
     """Compare the inboxes below `raw` with the snapshot in `serving`.
 
     code: the current code version. also: as in `Plan`, changes without a file, such as in an application's database.
-    checked: the code version for which an earlier run found nothing to rebuild.
+    checked: the code version for which an earlier run found nothing to rebuild. limits: what a file may hold at most.
+    domains: the domains to retry if the snapshot has not their last build. is_unfinished: whether an earlier run failed
+    or was killed.
     """
+    examined = {
+        dataset.name: [examine(file, dataset) for file in list_inbox(raw, dataset.name, limits)] for dataset in datasets
+    }
     try:
         path = current_snapshot(serving)
     except NoSnapshotError:
-        return Plan({}, is_full=True, reason="nothing is published yet")
+        versions = {name: inbox_version(name, files, {}) for name, files in examined.items()}
+        return Plan({}, is_full=True, reason="nothing is published yet", inboxes=versions)
     with open_snapshot(path) as snapshot:
         code_has_changed = code not in (_code_version_of(snapshot), checked)
-        done = _done_batches(snapshot)
-    listed = {dataset.name: _not_done(dataset, list_inbox(raw, dataset.name), done) for dataset in datasets}
-    new_files = {name: files for name, files in listed.items() if files}
+        done, states = _done_batches(snapshot), domain_states(snapshot)
+    retried = tuple(name for name in domains if name in states and states[name].status in ("old", "missing"))
+    new_files = {name: fresh for name, files in examined.items() if (fresh := _not_done(name, files, done))}
     count = sum(len(files) for files in new_files.values())
     files = f"{count} new files" if count else "nothing new"
     changed = ["code or settings have changed since the last publication"] if code_has_changed else []
+    changed += [f"the last build of {' and '.join(retried)} did not succeed"] if retried else []
+    changed += ["an earlier run did not finish"] if is_unfinished and not retried else []
     files = files + (" in the inboxes" if also or changed else "")
-    return Plan(new_files, False, "; ".join([files, *changed, *(also or {}).values()]), also or {}, code_has_changed)
+    reason = "; ".join([files, *changed, *(also or {}).values()])
+    versions = {name: inbox_version(name, files, done) for name, files in examined.items()}
+    return Plan(new_files, False, reason, also or {}, code_has_changed, is_unfinished, retried, versions)
 
 
 def checked_code(home: Path, serving: Path, select: str | None) -> str | None:
@@ -133,22 +155,42 @@ def _name_of_current(serving: Path) -> str | None:
         return None
 
 
-def files_not_done(dataset: Dataset, files: Iterable[InboxFile], serving: Path) -> tuple[InboxFile, ...]:
-    """Return the files whose content the current snapshot does not contain; all files if there is no snapshot."""
+@dataclass(frozen=True)
+class Listed:
+    """What an inbox holds. fresh: the files that the snapshot does not contain. version: the inbox's data version."""
+
+    fresh: tuple[InboxFile, ...]
+    version: str
+
+
+def compare_inbox(dataset: Dataset, files: Iterable[InboxFile], serving: Path) -> Listed:
+    """Compare the files of an inbox with the current snapshot; without a snapshot all files are fresh."""
     try:
         path = current_snapshot(serving)
     except NoSnapshotError:
-        return tuple(files)
-    with open_snapshot(path) as snapshot:
-        return _not_done(dataset, files, _done_batches(snapshot))
+        done: Mapping[tuple[str, str], str] = {}
+    else:
+        with open_snapshot(path) as snapshot:
+            done = _done_batches(snapshot)
+    examined = [examine(file, dataset) for file in files]
+    return Listed(_not_done(dataset.name, examined, done), inbox_version(dataset.name, examined, done))
 
 
-def _not_done(
-    dataset: Dataset, files: Iterable[InboxFile], done: Mapping[tuple[str, str], str]
-) -> tuple[InboxFile, ...]:
+def inbox_version(dataset: str, files: Iterable[Examined], done: Mapping[tuple[str, str], str]) -> str:
+    """Return the data version of an inbox: a hash over all contents that it holds, or that the snapshot has from it.
+
+    So a file that is removed, renamed or sent again changes nothing, as for a run.
+    """
+    contents = {batch_id: status == "rejected" for (name, batch_id), status in done.items() if name == dataset}
+    contents |= {file.batch_id: file.layout is None for file in files}
+    listing = "\n".join(f"{batch_id} {is_rejected}" for batch_id, is_rejected in sorted(contents.items()))
+    return hashlib.sha256(listing.encode()).hexdigest()[:16]
+
+
+def _not_done(dataset: str, files: Iterable[Examined], done: Mapping[tuple[str, str], str]) -> tuple[InboxFile, ...]:
     fresh = []
-    for examined in (examine(file, dataset) for file in files):
-        status = done.get((dataset.name, examined.batch_id))
+    for examined in files:
+        status = done.get((dataset, examined.batch_id))
         # a rejected file may be readable now, for example if it was renamed so that the name has the day
         if status is None or (status == "rejected" and examined.layout is not None):
             fresh.append(examined.file)

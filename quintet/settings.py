@@ -7,13 +7,13 @@ import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
+from quintet.limits import DEFAULT_LIMITS, Limits
 from quintet.masking import masked
-from quintet.setting_types import (
+from quintet.setting_fields import (
+    MOST_DEFAULT_THREADS,
     BucketUrl,
     Day,
     Folder,
@@ -23,12 +23,13 @@ from quintet.setting_types import (
     PostgresUrl,
     ReadableFile,
     SmtpUrl,
+    default_threads,
+    setting,
 )
 
 _PREFIX = "QUINTET_"
 # Set by Quintet itself for the processes that it starts, such as dbt.
 _SET_FOR_PARTS = {"QUINTET_DBT_PARSED", "QUINTET_DBT_SERVER", "QUINTET_WAREHOUSE"}
-_MOST_DEFAULT_THREADS = 4
 _LONGEST_SHOWN = 80
 
 
@@ -36,50 +37,39 @@ class SettingsError(ValueError):
     """A setting is wrong; the text names the variable, its value and the fix."""
 
 
-def _default_threads() -> int:
-    return min(os.cpu_count() or 1, _MOST_DEFAULT_THREADS)
-
-
-def _setting(default: Any, description: str, requirement: str, shown: str | None = None, **bounds: Any) -> Any:
-    """Return a field; `requirement` completes "it must be …", `shown` is the default as shown in the table."""
-    source = {"default_factory": default} if callable(default) else {"default": default}
-    extra: dict[str, Any] = {"requirement": requirement, "shown": shown if shown is not None else str(default)}
-    return Field(**source, **bounds, description=description, json_schema_extra=extra)
-
-
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The settings of one process, read once at its start. Paths are absolute; see `load_settings`."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    raw: Folder = _setting(
+    raw: Folder = setting(
         Path("data/raw"), "Folder of the inboxes, one folder in it for each dataset.", "a folder, or a path to be one"
     )
-    home: Folder = _setting(
+    home: Folder = setting(
         Path("data"),
         "Folder for everything that Quintet writes: `warehouse.duckdb`, `serving/`, `reports/`, `models/`, `online/`.",
         "a folder, or a path to be one",
     )
-    transactions_anchor_day: Day = _setting(
+    transactions_anchor_day: Day = setting(
         date(2024, 1, 1),
         "Day of the transactions file with the number 1, for files without a date; file 2 is the day after.",
         "a real date like 2024-01-01",
     )
-    memory_limit: MemorySize = _setting(
+    memory_limit: MemorySize = setting(
         "800MB", "Most memory that DuckDB uses before it spills to disk.", "a size like 512MB, 1.5GB or 2GiB"
     )
-    threads: int = _setting(
-        _default_threads,
+    threads: int = setting(
+        default_threads,
         "Threads of DuckDB.",
         "a whole number from 1 to 1024",
-        shown=f"number of cores, at most {_MOST_DEFAULT_THREADS}",
+        shown=f"number of cores, at most {MOST_DEFAULT_THREADS}",
         ge=1,
         le=1024,
     )
-    snapshots_kept: int = _setting(
+    snapshots_kept: int = setting(
         3, "Published snapshots kept, the current one included.", "a whole number from 1 to 1000", ge=1, le=1000
     )
-    settle_seconds: float = _setting(
+    settle_seconds: float = setting(
         2.0,
         "Seconds that an inbox file must be unchanged before a sensor loads it.",
         "a number of seconds from 0 to 3600",
@@ -87,7 +77,37 @@ class Settings(BaseSettings):
         le=3600,
         allow_inf_nan=False,
     )
-    lock_wait_seconds: float = _setting(
+    inbox_unpacked_bytes: int = setting(
+        DEFAULT_LIMITS.unpacked_bytes,
+        "Most bytes of an inbox file, unpacked; a larger one is rejected.",
+        "a whole number of bytes from 1000000",
+        ge=1_000_000,
+    )
+    inbox_rows: int = setting(DEFAULT_LIMITS.rows, "Most rows of an inbox file.", "a whole number from 1000", ge=1_000)
+    inbox_columns: int = setting(
+        DEFAULT_LIMITS.columns, "Most columns of an inbox file.", "a whole number from 100 to 16384", ge=100, le=16_384
+    )
+    inbox_line_bytes: int = setting(
+        DEFAULT_LIMITS.line_bytes,
+        "Most bytes of a line of an inbox file.",
+        "a whole number of bytes from 10000 to 100000000",
+        ge=10_000,
+        le=100_000_000,
+    )
+    inbox_cell_bytes: int = setting(
+        DEFAULT_LIMITS.cell_bytes,
+        "Most bytes of a cell; in a CSV or Parquet file only its row is quarantined.",
+        "a whole number of bytes from 1000 to 2000000",
+        ge=1_000,
+        le=2_000_000,
+    )
+    inbox_shared_text_bytes: int = setting(
+        DEFAULT_LIMITS.shared_text_bytes,
+        "Most bytes of memory for the texts that the cells of a workbook share.",
+        "a whole number of bytes from 1000000",
+        ge=1_000_000,
+    )
+    lock_wait_seconds: float = setting(
         900.0,
         "Seconds to wait for another run that is writing the warehouse.",
         "a number of seconds from 0 to 86400",
@@ -95,20 +115,20 @@ class Settings(BaseSettings):
         le=86_400,
         allow_inf_nan=False,
     )
-    port: int = _setting(8000, "Port of the API and the pages.", "a whole number from 1 to 65535", ge=1, le=65_535)
-    trusted_proxies: Networks = _setting(
+    port: int = setting(8000, "Port of the API and the pages.", "a whole number from 1 to 65535", ge=1, le=65_535)
+    trusted_proxies: Networks = setting(
         "",
         "Addresses or networks of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
         "addresses or networks like 127.0.0.1, 10.0.0.0/8",
         "none",
     )
-    admin_key: SecretStr | None = _setting(
+    admin_key: SecretStr | None = setting(
         None, "First admin key of the API, for automation.", "a key of at least 10 characters", "none", min_length=10
     )
-    requests_per_minute: int = _setting(
+    requests_per_minute: int = setting(
         60_000, "Requests that a key may make in a minute.", "a whole number from 1 to 10000000", ge=1, le=10_000_000
     )
-    request_seconds: float = _setting(
+    request_seconds: float = setting(
         10.0,
         "Seconds after which a request times out.",
         "a number of seconds from 0.01 to 600",
@@ -116,88 +136,88 @@ class Settings(BaseSettings):
         le=600,
         allow_inf_nan=False,
     )
-    request_bytes: int = _setting(
+    request_bytes: int = setting(
         1_000_000, "Most bytes in the body of a request.", "a whole number from 1 to 100000000", ge=1, le=100_000_000
     )
-    public_url: str | None = _setting(
+    public_url: str | None = setting(
         None,
         "Address at which people open the pages, for links in messages.",
         "a URL like https://quintet.example.org",
         "none",
         pattern=r"^https?://[^\s@]+$",
     )
-    teams_webhook_url: HttpUrl | None = _setting(
+    teams_webhook_url: HttpUrl | None = setting(
         None,
         "URL of a Microsoft Teams workflow that posts what a webhook receives; alerts of payments go there.",
         "the URL of a workflow, like https://host/path",
         "none",
     )
-    alert_webhook_url: HttpUrl | None = _setting(
+    alert_webhook_url: HttpUrl | None = setting(
         None, "URL to which alerts are posted as JSON.", "a URL like https://host/path", "none"
     )
-    alert_webhook_secret: SecretStr | None = _setting(
+    alert_webhook_secret: SecretStr | None = setting(
         None,
         "Secret with which these posts are signed (`X-Quintet-Signature`).",
         "a secret of at least 16 characters",
         "none",
         min_length=16,
     )
-    smtp_url: SmtpUrl | None = _setting(
+    smtp_url: SmtpUrl | None = setting(
         None,
         "Mail server for alerts.",
         "a URL like smtp://user:password@host:587 (encrypted with STARTTLS) or smtps://user:password@host, with "
         "special characters percent-encoded (%2F for /)",
         "none",
     )
-    smtp_ca_file: ReadableFile | None = _setting(
+    smtp_ca_file: ReadableFile | None = setting(
         None, "File with the certificates that sign the mail server's, for a private authority.", "a file", "none"
     )
-    alert_email_from: str = _setting(
+    alert_email_from: str = setting(
         "quintet@localhost", "Sender of these mails.", "an address like quintet@example.org", pattern=r"^\S+@\S+$"
     )
-    alert_email_to: str | None = _setting(
+    alert_email_to: str | None = setting(
         None, "Recipients of these mails, comma-separated.", "addresses like a@example.org", "none", pattern=r"^\S+@.+$"
     )
-    apprise_urls: SecretStr | None = _setting(
+    apprise_urls: SecretStr | None = setting(
         None,
         "Apprise URLs of all other services.",
         "Apprise URLs separated by blanks",
         "none",
         min_length=5,
     )
-    heartbeat_url: HttpUrl | None = _setting(
+    heartbeat_url: HttpUrl | None = setting(
         None,
         "URL that is requested every minute while monitoring is healthy, for a watcher that alerts when requests stop.",
         "a URL like https://host/path",
         "none",
     )
-    postgres_url: PostgresUrl | None = _setting(
+    postgres_url: PostgresUrl | None = setting(
         None,
         "URL of your own PostgreSQL with the tables of promotions and lending, instead of the embedded one.",
         "a URL like postgresql://user:password@host:5432/database, with special characters percent-encoded (%2F for /)",
         "none; `make up` starts its own",
     )
-    object_store_url: BucketUrl | None = _setting(
+    object_store_url: BucketUrl | None = setting(
         None,
         "URL of the S3 API that stores the change log.",
         "a URL like http://key:secret@host:9000/bucket, with special characters percent-encoded (%2F for /); "
         "s3://bucket with the usual AWS variables; or file:///folder",
         "the embedded store",
     )
-    stream_slot: str = _setting(
+    stream_slot: str = setting(
         "quintet",
         "Name of the stream's replication slot and publication in the database.",
         "lower-case letters, digits and underscores, at most 63",
         pattern=r"^[a-z0-9_]{1,63}$",
     )
-    stream_port: int = _setting(
+    stream_port: int = setting(
         9464,
         "Port of 127.0.0.1 for the stream's metrics; 0 for none.",
         "a whole number from 0 to 65535",
         ge=0,
         le=65_535,
     )
-    log_days: float = _setting(
+    log_days: float = setting(
         7.0,
         "Days that small objects of the change log stay after they were compacted into the lake.",
         "a number of days from 0 to 3650",
@@ -205,7 +225,7 @@ class Settings(BaseSettings):
         le=3650,
         allow_inf_nan=False,
     )
-    loan_book_seconds: float = _setting(
+    loan_book_seconds: float = setting(
         3600.0,
         "Seconds that restoring a dump of the inbox `loan_book` may take.",
         "a number of seconds from 1 to 86400",
@@ -213,25 +233,25 @@ class Settings(BaseSettings):
         le=86_400,
         allow_inf_nan=False,
     )
-    loan_book_bytes: int = _setting(
+    loan_book_bytes: int = setting(
         20_000_000_000,
         "Bytes that such a dump may occupy when restored.",
         "a whole number of bytes from 1000000",
         ge=1_000_000,
     )
-    lending_as_of: Day | None = _setting(
+    lending_as_of: Day | None = setting(
         None,
         "Day at whose end the published features of clients are computed.",
         "a real date like 2020-08-23",
         "the day of the run; for a dump without later changes, its last day",
     )
-    lending_policy: Path = _setting(
+    lending_policy: Path = setting(
         Path(__file__).parents[1] / "policy" / "lending.toml",
         "File of the policy for loan decisions.",
         "a file, or a path to be one",
         "policy/lending.toml",
     )
-    decision_seconds: float = _setting(
+    decision_seconds: float = setting(
         0.5,
         "Seconds to wait for features and score of a loan decision; without them, a person decides.",
         "a number of seconds from 0.01 to 10",
@@ -239,17 +259,17 @@ class Settings(BaseSettings):
         le=10,
         allow_inf_nan=False,
     )
-    lending_score_url: str | None = _setting(
+    lending_score_url: str | None = setting(
         None,
         "Endpoint that scores applications, with the interface of `POST /v1/lending/score`.",
         "a URL like https://scores.example.org/v1/lending/score",
         "none; the service scores itself",
         pattern=r"^https?://[^\s@]+$",
     )
-    lending_score_key: SecretStr | None = _setting(
+    lending_score_key: SecretStr | None = setting(
         None, "Key for that endpoint.", "a key of at least 10 characters", "none", min_length=10
     )
-    lending_score_seconds: float = _setting(
+    lending_score_seconds: float = setting(
         0.15,
         "Seconds after which a request to that endpoint times out.",
         "a number of seconds from 0.001 to 10",
@@ -258,17 +278,17 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read arguments only: `load_settings` reads the environment, and also reports unknown names."""
-        return (init_settings,)
+    @property
+    def inbox_limits(self) -> Limits:
+        """The limits on a file of an inbox."""
+        return Limits(
+            unpacked_bytes=self.inbox_unpacked_bytes,
+            rows=self.inbox_rows,
+            columns=self.inbox_columns,
+            line_bytes=self.inbox_line_bytes,
+            cell_bytes=self.inbox_cell_bytes,
+            shared_text_bytes=self.inbox_shared_text_bytes,
+        )
 
     @property
     def warehouse(self) -> Path:
@@ -336,7 +356,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     faults = [_unknown(name, list(fields)) for name in sorted(given) if name not in fields]
     values = {fields[name]: value for name, value in given.items() if name in fields}
     try:
-        settings = Settings(**values)  # type: ignore[arg-type]  # text is what validation is for
+        settings = Settings(**values)
     except ValidationError as error:
         wrong = dict.fromkeys(str(detail["loc"][0]) for detail in error.errors())
         raise SettingsError("\n".join([*(_fault(field, values.get(field)) for field in wrong), *faults])) from None

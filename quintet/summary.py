@@ -15,6 +15,7 @@ from quintet.domains import DOMAINS
 from quintet.ingest.inbox import list_inbox
 from quintet.postgres_extract.extract import FILE_PREFIX
 from quintet.settings import Settings
+from quintet.warehouse.domain_states import domain_states
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
 
 _MOST_SHOWN = 10
@@ -44,7 +45,9 @@ def dataset_figures(snapshot: duckdb.DuckDBPyConnection, names: Iterable[str]) -
 
 
 def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, names: Iterable[str]) -> list[str]:
-    """Return the problems to show: rejected files that are still in the inbox, rejected rows, keys in conflict."""
+    """Return the problems to show: rejected and doubtful files that are still in the inbox, rejected rows,
+    keys in conflict.
+    """
     lines = []
     for name in names:
         files = {file.name for file in list_inbox(settings.raw, name)}
@@ -58,6 +61,13 @@ def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, names: Iter
             {"dataset": name, "files": sorted(files)},
         ).fetchall()
         lines += [f"{name}: file not read: {message}" for _, message in unread[:_MOST_SHOWN]]
+        doubtful = snapshot.execute(
+            "select file, message from marts.ops_batches where dataset = $dataset and status = 'loaded' "
+            "and format in ('csv', 'xlsx', 'parquet') and message is not null and list_contains($files, file) "
+            "order by all",
+            {"dataset": name, "files": sorted(files)},
+        ).fetchall()
+        lines += [f"{name}: check {file}: {message}" for file, message in doubtful[:_MOST_SHOWN]]
         quarantined = snapshot.execute(
             "select file, count(*), min(reason) from marts.ops_rejected_rows "
             "where dataset = ? group by all order by all",
@@ -82,8 +92,11 @@ def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, names: Iter
 
 def _comes_from_a_database(snapshot: duckdb.DuckDBPyConnection, name: str) -> bool:
     """Return whether a dataset has rows from a database."""
-    if any(name in domain.other_inboxes and domain.has_rows(snapshot) for domain in DOMAINS):
-        return True
+    states = domain_states(snapshot)
+    for domain in DOMAINS:
+        is_missing = domain.name in states and states[domain.name].status == "missing"
+        if name in domain.other_inboxes and not is_missing and domain.has_rows(snapshot):
+            return True
     ((found,),) = snapshot.execute(
         "select exists (from marts.ops_batches where dataset = ? and starts_with(file, ?))", [name, FILE_PREFIX]
     ).fetchall()
@@ -102,7 +115,13 @@ def render(settings: Settings, domains: Sequence[Domain], title: str) -> Rendera
         for figures in dataset_figures(snapshot, names):
             numbers = (figures.files, figures.rows, figures.loaded, figures.rejected)
             table.add_row(figures.dataset, *(f"{number:,}" for number in numbers))
-        headlines = [f"{domain.name}: {domain.headline(snapshot)}" for domain in domains]
-        notes = remarks(snapshot, settings, names)
+        states = domain_states(snapshot)
+        headlines = [
+            f"{domain.name}: {domain.headline(snapshot)}"
+            for domain in domains
+            if domain.name not in states or states[domain.name].status != "missing"
+        ]
+        behind = [f"! {state.sentence()}" for state in states.values() if not state.is_current]
+        notes = behind + remarks(snapshot, settings, names)
     places = [f"snapshot: {path} (read it as {settings.serving / 'current.duckdb'})"]
     return Group(table, *(Text(line) for line in ["", *headlines, "", *notes, *([""] if notes else []), *places]))

@@ -16,9 +16,6 @@ from resources.dagster_dbt import DbtCliInvocation, DbtCliResource
 from resources.run_dbt import PARSE
 from resources.warm_dbt import STAMP, WarmDbt, is_prepared, parse_digest, prepared_folder, warehouse_variables
 
-CALL_DBT = ["-I", "-S", str(Path(__file__).with_name("call_dbt.py"))]
-"""Arguments with which Python runs `call_dbt.py`, isolated from packages and from this folder's modules."""
-
 
 class Dbt(DbtCliResource):
     """dbt, configured by environment variables for the warehouse and the warm process."""

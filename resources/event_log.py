@@ -16,15 +16,16 @@ from typing import Any
 from dagster import DagsterEventType, DagsterInstance, EventLogEntry
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, QueuePool, create_engine
 from sqlalchemy.event import listen
 
 from quintet.redaction import without_secrets
-from resources.run_marks import hold_mark, marks_folder, release_mark
+from resources.run_marks import hold_mark, marks_folder, note_unfinished, release_mark
 
 _MOST_OPEN_FILES = 32
+_BUSY_SECONDS = 30
+"""How long a statement waits for a file that another process writes."""
 _ENDS = (DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_CANCELED)
 
 
@@ -45,11 +46,13 @@ class OpenEventLog(SqliteEventLogStorage):
         return cls(str(Path(os.environ.get("DAGSTER_HOME", ""), config_value["base_dir"])), inst_data)
 
     def store_event(self, event: EventLogEntry) -> None:
-        """Store the event; mark the run before its start event, and free its slots after its end event."""
+        """Store the event; mark the run before its start event, free its slots after its end event, note a failure."""
         if _begins_here(event):
             hold_mark(marks_folder(self._home), event.run_id)
         super().store_event(event)
         if event.dagster_event is not None and event.dagster_event.event_type in _ENDS:
+            if event.dagster_event.event_type is not DagsterEventType.RUN_SUCCESS:
+                note_unfinished(self._home)
             self.free_concurrency_slots_for_run(event.run_id)
             release_mark(marks_folder(self._home), event.run_id)
 
@@ -69,7 +72,7 @@ class OpenEventLog(SqliteEventLogStorage):
                 engine = create_engine(
                     self.conn_string_for_shard(shard),
                     poolclass=QueuePool,
-                    connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
+                    connect_args={"timeout": _BUSY_SECONDS},
                 )
                 listen(engine, "connect", _write_without_waiting_for_the_disk)
                 self._initdb(engine)

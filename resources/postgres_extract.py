@@ -14,7 +14,7 @@ from quintet.postgres_extract.postgres import activity
 
 
 @dataclass(frozen=True)
-class Source:
+class PostgresExtract:
     """The PostgreSQL at `url`; None means no database and nothing to extract.
 
     landing: folder for intermediate files between the database and the warehouse.

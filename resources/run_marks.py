@@ -9,12 +9,32 @@ import fcntl
 import os
 from pathlib import Path
 
+STARTED_BY = {"quintet/started_by": "command line"}
+"""The tag of the runs that `quintet run` executes itself."""
+
+_UNFINISHED = "unfinished"
+
 _held: dict[Path, int] = {}
 
 
 def marks_folder(dagster_home: Path) -> Path:
     """Return the folder of the marks of an instance."""
     return dagster_home / "running"
+
+
+def note_unfinished(dagster_home: Path) -> None:
+    """Note that a run may leave assets unbuilt, until `clear_unfinished`."""
+    (dagster_home / _UNFINISHED).touch()
+
+
+def clear_unfinished(dagster_home: Path) -> None:
+    """Note that no run has left assets unbuilt."""
+    (dagster_home / _UNFINISHED).unlink(missing_ok=True)
+
+
+def is_unfinished(dagster_home: Path) -> bool:
+    """Return whether a run failed, was canceled, or died, and may have left assets unbuilt."""
+    return (dagster_home / _UNFINISHED).exists() or has_dead_marks(marks_folder(dagster_home))
 
 
 def hold_mark(folder: Path, run_id: str) -> None:

@@ -22,7 +22,6 @@ class Warehouse(DuckDBResource):
     memory_limit: str
     threads: int
     lock_wait_seconds: float
-    serving: str
     snapshots_kept: int
 
     @contextmanager

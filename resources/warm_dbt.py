@@ -20,6 +20,9 @@ from quintet.plan import files_digest
 SERVER = "QUINTET_DBT_SERVER"
 """The environment variable with the address of the warm dbt."""
 
+CALL_DBT = ["-I", "-S", str(Path(__file__).with_name("call_dbt.py"))]
+"""Arguments with which Python runs `call_dbt.py`, isolated from packages and from this folder's modules."""
+
 PARSED = "partial_parse.msgpack"
 STAMP = "manifest.sha256"
 _SOURCES = ("models/**/*", "macros/**/*", "seeds/**/*", "tests/**/*", "*.yml")

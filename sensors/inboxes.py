@@ -3,21 +3,20 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import dagster as dg
 
-from assets.ingest import raw_key
+from assets.ingest import inbox_event, raw_key
 from assets.jobs import changes_selection, domain_selection
 from assets.versions import stale_assets
 from quintet.domains import DATASETS
 from quintet.ingest.contract import Dataset
+from quintet.ingest.examine import examine
 from quintet.ingest.inbox import InboxFile, is_settled, unsettled_seconds
-from quintet.ingest.load import examine
-from quintet.plan import files_not_done
+from quintet.plan import compare_inbox
 from resources.clock import Clock
 from resources.inboxes import Inboxes
-from resources.warehouse import Warehouse
+from resources.paths import Paths
 
 INTERVAL_SECONDS = 3
 """Less than the daemon's cycle of 5 s, so that no cycle skips a sensor."""
@@ -75,21 +74,23 @@ def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
     def watch(
         context: dg.SensorEvaluationContext,
         inboxes: Inboxes,
-        warehouse: Warehouse,
+        paths: Paths,
         clock: Clock,
     ) -> dg.SensorResult | dg.SkipReason:
         settled = settled_files(context, dataset.name, inboxes, clock)
         if isinstance(settled, dg.SkipReason):
             return settled
         files, cursor = settled
-        fresh = files_not_done(dataset, files, Path(warehouse.serving))
-        if not fresh:
-            return dg.SensorResult(skip_reason="the snapshot has the content of every file", cursor=cursor)
+        listed = compare_inbox(dataset, files, paths.serving)
+        seen = [inbox_event(dataset.name, listed.version)]
+        if not listed.fresh:
+            reason = "the snapshot has the content of every file"
+            return dg.SensorResult(skip_reason=reason, cursor=cursor, asset_events=seen)
         touched = _touched(context, dataset)
         request = dg.RunRequest(
-            run_key=content_digest(dataset, fresh), tags={"inbox": dataset.name}, asset_selection=touched
+            run_key=content_digest(dataset, listed.fresh), tags={"inbox": dataset.name}, asset_selection=touched
         )
-        return dg.SensorResult(run_requests=[request], cursor=cursor)
+        return dg.SensorResult(run_requests=[request], cursor=cursor, asset_events=seen)
 
     return watch
 

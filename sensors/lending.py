@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import dagster as dg
 
+from assets.ingest import inbox_event
 from assets.jobs import domain_selection
 from quintet.change_log.lake import read_manifest
 from quintet.change_log.log import covering, stretches
 from quintet.change_log.place import latest_log
-from quintet.lending.inbox import INBOX, unknown_dumps
+from quintet.lending.inbox import INBOX, compare_dumps
 from quintet.settings import Settings
 from resources.clock import Clock
 from resources.inboxes import Inboxes
-from resources.warehouse import Warehouse
+from resources.paths import Paths
 from sensors.inboxes import INTERVAL_SECONDS as INBOX_SECONDS
 from sensors.inboxes import settled_files
 
@@ -51,17 +50,19 @@ def watch_change_log(settings: dg.ResourceParam[Settings]) -> dg.RunRequest | dg
     description="Loads new dumps of data/raw/loan_book.",
 )
 def watch_loan_book(
-    context: dg.SensorEvaluationContext, inboxes: Inboxes, warehouse: Warehouse, clock: Clock
+    context: dg.SensorEvaluationContext, inboxes: Inboxes, paths: Paths, clock: Clock
 ) -> dg.SensorResult | dg.SkipReason:
     """Request a run for dumps that the snapshot does not know."""
     settled = settled_files(context, INBOX, inboxes, clock)
     if isinstance(settled, dg.SkipReason):
         return settled
     files, cursor = settled
-    fresh = unknown_dumps(files, Path(warehouse.serving))
-    if not fresh:
-        return dg.SensorResult(skip_reason="the snapshot knows every dump", cursor=cursor)
-    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=" ".join(sorted(fresh)))], cursor=cursor)
+    listed = compare_dumps(files, paths.serving)
+    seen = [inbox_event(INBOX, listed.version)]
+    if not listed.unknown:
+        return dg.SensorResult(skip_reason="the snapshot knows every dump", cursor=cursor, asset_events=seen)
+    request = dg.RunRequest(run_key=" ".join(sorted(listed.unknown)))
+    return dg.SensorResult(run_requests=[request], cursor=cursor, asset_events=seen)
 
 
 SENSORS = [watch_change_log, watch_loan_book]

@@ -5,7 +5,7 @@ import dagster as dg
 from assets.jobs import domain_selection
 from assets.postgres_extract import ACTIVITY, SOURCE
 from quintet.promotions.contract import DATASETS
-from resources.postgres_extract import Source
+from resources.postgres_extract import PostgresExtract
 
 INTERVAL_SECONDS = 60
 
@@ -17,13 +17,13 @@ INTERVAL_SECONDS = 60
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Extracts what changed in the application's PostgreSQL, if one is set.",
 )
-def source_sensor(
-    context: dg.SensorEvaluationContext, source: dg.ResourceParam[Source]
+def extract_sensor(
+    context: dg.SensorEvaluationContext, postgres_extract: dg.ResourceParam[PostgresExtract]
 ) -> dg.SensorResult | dg.SkipReason:
     """Request one run for all rows written since the last request."""
-    if not source.is_configured:
+    if not postgres_extract.is_configured:
         return dg.SkipReason("no database is set (QUINTET_POSTGRES_URL)")
-    activity = source.activity(DATASETS)
+    activity = postgres_extract.activity(DATASETS)
     if activity in (context.cursor, _taken_activity(context.instance)):
         return dg.SkipReason("nothing was written to the tables")
     return dg.SensorResult(run_requests=[dg.RunRequest(tags={"source": "promotions"})], cursor=activity)
@@ -38,4 +38,4 @@ def _taken_activity(instance: dg.DagsterInstance) -> str | None:
     return None if taken is None else str(taken.value)
 
 
-SENSORS = [source_sensor]
+SENSORS = [extract_sensor]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import gc
 import itertools
@@ -10,8 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -21,16 +19,25 @@ from hypothesis import settings as hypothesis_settings
 
 from quintet.embedded.postgres import EmbeddedPostgres
 from resources.warm_dbt import SERVER, WarmDbt, warehouse_variables
+from tests import prepared_cluster
 from tests.command import Command
+from tests.folders import alone, memory_folder, open_folder, shared_folder
 
 _PROJECT = Path(__file__).parents[1]
 _DATABASES = itertools.count(1)
+_WORKERS_DBT = "SUITE_DBT_SERVER"
+_DBT_OF_ALL_WORKERS = os.environ.get(_WORKERS_DBT, "")
+"""The address of the warm dbt that the workers of a suite share; empty in a process that runs alone."""
 EQUAL_PRIORITY = _PROJECT / "tests" / "equal_priority"
 """A folder for PYTHONPATH with which the product's processes keep their priority."""
 
 # The suite starts hundreds of processes; without bytecode each would compile everything it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# Commits wait for no disk here; the tests of kills end processes, not machines.
+if (memory := memory_folder()) is not None:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))  # pytest's own folders
+    os.environ.setdefault("TMPDIR", str(memory))
 # The matrices here are small: BLAS threads would wait for one another longer than they work.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # The time a machine needs to generate and run examples says nothing about the product.
@@ -45,6 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seeds", type=int, default=1, help="how many seeds the tests that draw at random are run with")
     parser.addoption("--kills", type=int, default=6, help="how often the test of the stream kills one of its world")
     parser.addoption("--decision-kills", type=int, default=4, help="how many kills the loan decisions are tried with")
+    parser.addoption("--replica-server", help="URL of a superuser of another PostgreSQL for the tests of replication")
     parser.addoption("--outage-seconds", type=float, default=4, help="how long the object store is away in its test")
 
 
@@ -70,6 +78,7 @@ _FIRST = (
     "tests/integration/test_benches.py",
     "tests/integration/test_ui.py",
     "tests/web/test_openapi.py",
+    "tests/integration/test_sixth_domain.py",
     "tests/integration/test_lending_commands.py",
     "tests/integration/test_dbt.py",
     "tests/integration/test_up.py",
@@ -167,16 +176,26 @@ class Quintet:
         return (self.home / "serving" / "current.duckdb").resolve()
 
 
-@functools.cache
-def _warm_dbt() -> tuple[WarmDbt, str]:
-    """Return the warm dbt for the runs of this process, so that they do not each start one, and its address."""
-    variables = warehouse_variables(_PROJECT / "dbt_project", Path("warehouse.duckdb"), "1GB", 2)
-    warm = WarmDbt(_PROJECT / "dbt_project", variables)
+def start_warm_dbt(checkout: Path) -> tuple[WarmDbt, str]:
+    """Start a warm dbt for the runs in a checkout, so that they do not each start one; return its address too."""
+    project = checkout / "dbt_project"
+    warm = WarmDbt(project, warehouse_variables(project, Path("warehouse.duckdb"), "1GB", 2))
     return warm, os.environ.pop(SERVER, "")
 
 
+@functools.cache
+def _warm_dbt() -> tuple[WarmDbt, str]:
+    return start_warm_dbt(_PROJECT)
+
+
 def _address_of_dbt() -> str:
-    return _warm_dbt()[1]
+    return _DBT_OF_ALL_WORKERS or _warm_dbt()[1]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the warm dbt of all workers in the process that distributes the tests to them."""
+    if session.config.getoption("dist", "no") != "no" and "PYTEST_XDIST_WORKER" not in os.environ:
+        os.environ[_WORKERS_DBT] = _warm_dbt()[1]
 
 
 def pytest_sessionfinish() -> None:
@@ -185,16 +204,24 @@ def pytest_sessionfinish() -> None:
         _warm_dbt()[0].close()
 
 
-def _built_once(tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path) -> Quintet:
-    """Return a home that one process of the suite builds while the others wait."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+@pytest.fixture(scope="session", autouse=True)
+def _prepared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let all PostgreSQL servers of the suite copy one cluster."""
+    prepared_cluster.use(shared_folder(tmp_path_factory) / "cluster")
+    yield
+    prepared_cluster.stop_using()
+
+
+def _built_once(
+    tmp_path_factory: pytest.TempPathFactory, name: str, raw: Path, build: Callable[[Quintet], str]
+) -> Quintet:
+    """Return a home that one process of the suite builds while the others wait; `build` returns the output."""
+    shared = shared_folder(tmp_path_factory)
     printed = shared / f"{name}.txt"
-    with (shared / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(printed) as is_built:
         quintet = Quintet(raw, shared / name)
-        if not printed.is_file():
-            printed.write_text(quintet.run_from_nothing(), "utf-8")
+        if not is_built:
+            printed.write_text(build(quintet), "utf-8")
     quintet.printed = printed.read_text("utf-8")
     return quintet
 
@@ -210,7 +237,7 @@ def warm_dbt(
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Quintet:
     """Return the build of the committed samples, made once; tests only read it."""
-    return _built_once(tmp_path_factory, "built", _PROJECT / "data" / "raw")
+    return _built_once(tmp_path_factory, "built", _PROJECT / "data" / "raw", Quintet.run_from_nothing)
 
 
 @pytest.fixture(scope="session")
@@ -222,17 +249,14 @@ def built_home(built: Quintet) -> Path:
 @pytest.fixture(scope="session")
 def real(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Quintet:
     """Return the build of the real files, made once; tests only read it."""
-    return _built_once(tmp_path_factory, "real", real_data)
+    return _built_once(tmp_path_factory, "real", real_data, Quintet.run)
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[EmbeddedPostgres]:
     """Yield a PostgreSQL without durability, started once for each of the suite's processes."""
-    with tempfile.TemporaryDirectory(prefix="quintet-test-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)  # pytest's folders are closed to unprivileged accounts
-        with EmbeddedPostgres(folder / "postgres", {"fsync": "off"}) as postgres:
-            yield postgres
+    with open_folder() as folder, EmbeddedPostgres(folder / "postgres", {"fsync": "off"}) as postgres:
+        yield postgres
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,14 +16,13 @@ _SOURCE_SCHEMAS = {"frames": "staging"}  # by source where it is not the schema'
 
 def compiled(name: str, relations: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return the SQL of a model that uses no macro. relations: what stands in for models, by their name."""
-    [path] = MODELS.rglob(f"{name}.sql")
-    template = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined).from_string(path.read_text())
+    template = _template(name)
 
     def ref(model: str) -> str:
         if model in relations:
             return relations[model]
-        [file] = MODELS.rglob(f"{model}.sql")
-        if "materialized='ephemeral'" in file.read_text("utf-8"):
+        file, text = _model(model)
+        if "materialized='ephemeral'" in text:
             return f"({compiled(model, relations)})"
         return f"{file.relative_to(MODELS).parts[0]}.{model}"
 
@@ -30,3 +30,15 @@ def compiled(name: str, relations: Mapping[str, str] = MappingProxyType({})) -> 
         return f"{_SOURCE_SCHEMAS.get(schema, schema)}.{table}"
 
     return template.render(ref=ref, source=source, config=lambda **_: "")
+
+
+@cache
+def _model(name: str) -> tuple[Path, str]:
+    """Return the file of a model and its text."""
+    [path] = MODELS.rglob(f"{name}.sql")
+    return path, path.read_text("utf-8")
+
+
+@cache
+def _template(name: str) -> jinja2.Template:
+    return jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined).from_string(_model(name)[1])

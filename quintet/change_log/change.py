@@ -3,7 +3,7 @@
 A line is an object with the fields of `Change`, readable without Quintet:
 
     {"commit_lsn": 31415926, "sequence": 0, "committed_at": "2026-11-21T10:00:00.123456Z", "table": "loan",
-     "operation": "update", "schema": "3f2a…", "row": {"id": 7, …}, "old": {…}, "unchanged": []}
+     "namespace": "public", "operation": "update", "schema": "3f2a…", "row": {"id": 7, …}, "old": {…}, "unchanged": []}
 """
 
 from __future__ import annotations
@@ -15,6 +15,17 @@ import orjson
 
 Row = Mapping[str, Any]
 """A row by column: numbers, text, booleans and nulls; dates and times as ISO text, decimals as text."""
+
+
+class TableName(NamedTuple):
+    """A table by schema and name; tables of one name in two schemas are two tables."""
+
+    namespace: str
+    table: str
+
+    def __str__(self) -> str:
+        """Return `schema.table`."""
+        return f"{self.namespace}.{self.table}"
 
 
 class Position(NamedTuple):
@@ -40,7 +51,7 @@ class Change(NamedTuple):
     commit_lsn, sequence: the identity; the LSN of the commit and the number within the transaction, from 0.
     committed_at: ISO, UTC, by the database's clock; never used for the order.
     operation: `snapshot` (the row existed at the start), `insert`, `update`, `delete`, `truncate`.
-    schema: the version of the table's columns.
+    namespace: PostgreSQL's schema of the table; schema: the version of the table's columns.
     row: the row afterwards, None for delete and truncate. It lacks the columns named in `unchanged`: PostgreSQL does
     not repeat long values that did not change; take them from the row before.
     old: the row before as far as the database sent it: all of it, its key, or None.
@@ -55,6 +66,12 @@ class Change(NamedTuple):
     row: Row | None
     old: Row | None
     unchanged: tuple[str, ...] = ()
+    namespace: str = "public"
+
+    @property
+    def name(self) -> TableName:
+        """The table by schema and name."""
+        return TableName(self.namespace, self.table)
 
     @property
     def position(self) -> Position:
@@ -81,12 +98,10 @@ def decode_lines(content: bytes) -> Iterator[Change]:
 
 
 def completed(change: Change, before: Row | None) -> Row | None:
-    """Return the change's whole row, with unchanged values from `before`.
+    """Return the change's row with the unchanged values that `before` has.
 
-    Raises KeyError if `before` lacks them: the log before this change is missing.
+    A value is missing if `before` lacks it: a rewrite of the table filled the column without a change in the log.
     """
-    if change.row is None or not change.unchanged:
+    if change.row is None or not change.unchanged or before is None:
         return change.row
-    if before is None:
-        raise KeyError(f"{change.table} at {change.position}: the row before is needed for {change.unchanged}")
-    return {**change.row, **{name: before[name] for name in change.unchanged}}
+    return {**change.row, **{name: before[name] for name in change.unchanged if name in before}}

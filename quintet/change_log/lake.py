@@ -28,7 +28,7 @@ from quintet.change_log.change import Change, Position
 from quintet.change_log.log import (
     DamagedObjectError,
     Epoch,
-    Store,
+    ObjectStore,
     Stretch,
     covered_until,
     covering,
@@ -47,6 +47,7 @@ SCHEMA = pa.schema(
         ("row", pa.string()),
         ("old", pa.string()),
         ("unchanged", pa.list_(pa.string())),
+        ("namespace", pa.string()),
     ]
 )
 """Columns of a file: the fields of `Change`, with rows as JSON text."""
@@ -84,7 +85,7 @@ class Compaction:
     days: tuple[str, ...] = field(default=())
 
 
-def read_manifest(store: Store, epoch: Epoch) -> Manifest:
+def read_manifest(store: ObjectStore, epoch: Epoch) -> Manifest:
     """Read the manifest of an epoch; it is empty before the first compaction."""
     key = _manifest_key(epoch.name)
     if not any(entry["path"] == key for page in obstore.list(store, "lake/") for entry in page):
@@ -97,7 +98,7 @@ def read_manifest(store: Store, epoch: Epoch) -> Manifest:
     return Manifest(epoch.name, Position.parse(fields["compacted_to"]), parts)
 
 
-def compact(store: Store, epoch: Epoch, most_changes: int = 500_000) -> Compaction:
+def compact(store: ObjectStore, epoch: Epoch, most_changes: int = 500_000) -> Compaction:
     """Compact the log's new objects to Parquet, about `most_changes` at a time."""
     manifest, changes_total, objects_total = read_manifest(store, epoch), 0, 0
     days: set[str] = set()
@@ -118,7 +119,7 @@ def compact(store: Store, epoch: Epoch, most_changes: int = 500_000) -> Compacti
         changes_total, objects_total = changes_total + len(batch), objects_total + len(objects)
 
 
-def expire(store: Store, epoch: Epoch, before: dt.datetime) -> int:
+def expire(store: ObjectStore, epoch: Epoch, before: dt.datetime) -> int:
     """Remove the log's objects that are compacted and were written before a time; return their number."""
     compacted_to = read_manifest(store, epoch).compacted_to
     done = {stretch.key for stretch in stretches(store, epoch.name) if stretch.end <= compacted_to}
@@ -133,7 +134,9 @@ def expire(store: Store, epoch: Epoch, before: dt.datetime) -> int:
     return len(old)
 
 
-def read_history(store: Store, epoch: Epoch, after: Position | None = None) -> Iterator[tuple[list[Change], Position]]:
+def read_history(
+    store: ObjectStore, epoch: Epoch, after: Position | None = None
+) -> Iterator[tuple[list[Change], Position]]:
     """Yield the changes of an epoch from `after` on, each once and in order, in lists with the position of their end.
 
     Compacted changes are read from Parquet, later ones from the log's objects. A list may be empty: an object without
@@ -152,18 +155,18 @@ def read_history(store: Store, epoch: Epoch, after: Position | None = None) -> I
         yield [change for change in read_stretch(store, stretch) if change.position >= begin], stretch.end
 
 
-def covered(store: Store, epoch: Epoch) -> Position:
+def covered(store: ObjectStore, epoch: Epoch) -> Position:
     """Return how far Parquet and objects reach without a gap."""
     return covered_until(stretches(store, epoch.name), read_manifest(store, epoch).compacted_to)
 
 
-def read_part(store: Store, part: Part) -> list[Change]:
+def read_part(store: ObjectStore, part: Part) -> list[Change]:
     """Return the changes of a file, in order."""
     table = pq.read_table(io.BytesIO(bytes(obstore.get(store, part.key).bytes())))
     return [_change(row) for row in table.to_pylist()]
 
 
-def _next_objects(store: Store, manifest: Manifest, most_changes: int) -> tuple[list[Change], list[Stretch]]:
+def _next_objects(store: ObjectStore, manifest: Manifest, most_changes: int) -> tuple[list[Change], list[Stretch]]:
     changes: list[Change] = []
     objects: list[Stretch] = []
     for stretch, begin in covering(stretches(store, manifest.epoch), manifest.compacted_to):
@@ -184,7 +187,7 @@ def _runs_by_day(changes: Sequence[Change]) -> Iterator[tuple[str, list[Change]]
         yield day, list(run)
 
 
-def _add(store: Store, epoch: str, parts: list[Part], day: str, changes: Sequence[Change]) -> None:
+def _add(store: ObjectStore, epoch: str, parts: list[Part], day: str, changes: Sequence[Change]) -> None:
     """Write changes after the last part, to a new file, or by rewriting the last one if it is of that day and small."""
     table = _table(changes)
     start, last = changes[0].position, changes[-1].position
@@ -213,10 +216,11 @@ def _table(changes: Iterable[Change]) -> pa.Table:
 
 def _change(row: dict[str, Any]) -> Change:
     values = {name: None if row[name] is None else json.loads(row[name]) for name in ("row", "old")}
-    return Change(**(row | values | {"unchanged": tuple(row["unchanged"])}))
+    namespace = row.get("namespace") or "public"  # null in files written before tables were known by schema
+    return Change(**(row | values | {"unchanged": tuple(row["unchanged"]), "namespace": namespace}))
 
 
-def _write_manifest(store: Store, manifest: Manifest) -> None:
+def _write_manifest(store: ObjectStore, manifest: Manifest) -> None:
     fields = {
         "compacted_to": str(manifest.compacted_to),
         "parts": [
@@ -227,7 +231,7 @@ def _write_manifest(store: Store, manifest: Manifest) -> None:
     obstore.put(store, _manifest_key(manifest.epoch), json.dumps(fields).encode(), use_multipart=False)
 
 
-def _remove_strangers(store: Store, manifest: Manifest) -> None:
+def _remove_strangers(store: ObjectStore, manifest: Manifest) -> None:
     """Remove files that no manifest names, left by an interrupted compaction."""
     known = {part.key for part in manifest.parts}
     prefix = f"lake/changes/epoch={manifest.epoch}/"

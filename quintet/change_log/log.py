@@ -6,7 +6,8 @@ In the bucket:
                                                  snapshot is complete
     changes/<epoch>/<from>-<to>.jsonl.gz         the changes at or after <from> and before <to>, without a gap
     quarantine/<epoch>/<from>-<to>.jsonl.gz      changes of tables whose columns changed in a way that breaks readers
-    schemas/<table>/<schema>.json                the columns behind a version of a table
+    schemas/<schema.table>/<version>.json        the columns behind a version of a table
+    incomplete/<epoch>/<schema.table>.json       a table whose changes are missing from a position on, and why
 
 An object covers a stretch of the log without a gap, and a restarted writer starts inside the covered part. To get every
 change once, read objects in the order of their names and skip changes that were read before. Do not read an object that
@@ -28,9 +29,9 @@ import obstore
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from quintet.change_log.change import Change, Position, decode_lines, encode_lines
-from quintet.setting_types import is_bucket_url
+from quintet.setting_fields import is_bucket_url
 
-Store = S3Store | LocalStore | MemoryStore
+ObjectStore = S3Store | LocalStore | MemoryStore
 
 _OBJECT = re.compile(r"(?P<start>[0-9A-F]{16}\.\d{8})-(?P<end>[0-9A-F]{16}\.\d{8})\.jsonl\.gz")
 _REFUSAL = re.compile(r"status code: 4(?!08|29)\d\d")  # 408 and 429 ask for a retry
@@ -46,7 +47,7 @@ class DamagedObjectError(ValueError):
     """An object of the log is damaged; the message names it."""
 
 
-def open_store(url: str, seconds: float = 10.0) -> Store:
+def open_store(url: str, seconds: float = 10.0) -> ObjectStore:
     """Open `http://key:secret@host:port/bucket`, `s3://bucket` with the usual AWS variables, or `file:///folder`.
 
     seconds: limit of a request; there are no retries. Raises LogUrlError for another URL.
@@ -120,7 +121,7 @@ def epoch_name(consistent_point: int) -> str:
     return f"{consistent_point:016X}"
 
 
-def write_stretch(store: Store, stretch: Stretch, changes: Iterable[Change]) -> int:
+def write_stretch(store: ObjectStore, stretch: Stretch, changes: Iterable[Change]) -> int:
     """Write an object and return its size in bytes. Writing it again changes nothing."""
     packer = zlib.compressobj(level=1, wbits=_GZIP)
     content = packer.compress(encode_lines(changes)) + packer.flush()
@@ -128,7 +129,7 @@ def write_stretch(store: Store, stretch: Stretch, changes: Iterable[Change]) -> 
     return len(content)
 
 
-def read_stretch(store: Store, stretch: Stretch) -> list[Change]:
+def read_stretch(store: ObjectStore, stretch: Stretch) -> list[Change]:
     """Return the changes of an object. Raises DamagedObjectError if it is damaged."""
     content = bytes(obstore.get(store, stretch.key).bytes())
     unpacker = zlib.decompressobj(wbits=_GZIP)
@@ -141,7 +142,7 @@ def read_stretch(store: Store, stretch: Stretch) -> list[Change]:
     return list(decode_lines(lines))
 
 
-def stretches(store: Store, epoch: str, prefix: str = "changes") -> list[Stretch]:
+def stretches(store: ObjectStore, epoch: str, prefix: str = "changes") -> list[Stretch]:
     """Return the objects of an epoch by their start; skip other names below the prefix."""
     found = []
     for page in obstore.list(store, f"{prefix}/{epoch}/"):
@@ -169,14 +170,7 @@ def covered_until(found: Iterable[Stretch], start: Position) -> Position:
     return start
 
 
-def read_changes(store: Store, epoch: Epoch, after: Position | None = None) -> Iterator[tuple[list[Change], Position]]:
-    """Yield the changes of an epoch from `after` on, each once and in order, in lists with the end of each."""
-    found = stretches(store, epoch.name)
-    for stretch, begin in covering(found, after or epoch.start):
-        yield [change for change in read_stretch(store, stretch) if change.position >= begin], stretch.end
-
-
-def write_epoch(store: Store, epoch: Epoch) -> None:
+def write_epoch(store: ObjectStore, epoch: Epoch) -> None:
     """Record that the snapshot of an epoch is complete."""
     fields = {
         "name": epoch.name,
@@ -190,33 +184,33 @@ def write_epoch(store: Store, epoch: Epoch) -> None:
     obstore.put(store, f"epochs/{epoch.name}.json", json.dumps(fields).encode(), use_multipart=False)
 
 
-def epochs(store: Store) -> list[Epoch]:
+def epochs(store: ObjectStore) -> list[Epoch]:
     """Return the epochs whose snapshot is complete, the oldest first."""
     keys = sorted(entry["path"] for page in obstore.list(store, "epochs/") for entry in page)
     return [_epoch(json.loads(bytes(obstore.get(store, key).bytes()))) for key in keys]
 
 
-def mark_snapshot(store: Store) -> None:
+def mark_snapshot(store: ObjectStore) -> None:
     """Record that a snapshot is under way; if it never ends, its objects are not used."""
     obstore.put(store, _UNDER_WAY, b"{}", use_multipart=False)
 
 
-def unmark_snapshot(store: Store) -> None:
+def unmark_snapshot(store: ObjectStore) -> None:
     """Record that the snapshot is complete."""
     obstore.delete(store, _UNDER_WAY)
 
 
-def snapshot_is_under_way(store: Store) -> bool:
+def snapshot_is_under_way(store: ObjectStore) -> bool:
     """Return whether a snapshot was started and is not complete."""
     return any(entry["path"] == _UNDER_WAY for page in obstore.list(store, "snapshots/") for entry in page)
 
 
-def write_schema(store: Store, table: str, schema: str, columns: list[dict[str, Any]]) -> None:
+def write_schema(store: ObjectStore, table: str, schema: str, columns: list[dict[str, Any]]) -> None:
     """Record the columns behind a version of a table."""
     obstore.put(store, f"schemas/{table}/{schema}.json", json.dumps(columns).encode(), use_multipart=False)
 
 
-def remove_damaged(store: Store, epoch: str, after: Position) -> list[str]:
+def remove_damaged(store: ObjectStore, epoch: str, after: Position) -> list[str]:
     """Remove damaged objects that reach beyond `after` (the store was killed during a write); return their names.
 
     Only for the writer, before it starts: it then writes their changes again.

@@ -8,12 +8,12 @@ from pathlib import Path
 from obstore.store import LocalStore
 
 from quintet.change_log.lake import covered
-from quintet.change_log.log import Epoch, Store, epochs, open_store
+from quintet.change_log.log import Epoch, ObjectStore, epochs, open_store
 from quintet.embedded.object_store import BUCKET, running_url
 from quintet.settings import Settings
 
 
-def find_log(settings: Settings) -> Store | None:
+def find_log(settings: Settings) -> ObjectStore | None:
     """Return the store of the log; None if the settings name no bucket and there is no embedded store."""
     if settings.object_store_url is not None:
         return open_store(settings.object_store_url.get_secret_value(), seconds=60)
@@ -24,7 +24,7 @@ def find_log(settings: Settings) -> Store | None:
     return LocalStore(objects) if objects.is_dir() else None
 
 
-def open_log(settings: Settings) -> Store:
+def open_log(settings: Settings) -> ObjectStore:
     """Return the store of the log for writing; without a bucket or a running server, the embedded store's folder."""
     found = find_log(settings)
     return LocalStore(_objects(settings), mkdir=True) if found is None else found
@@ -34,7 +34,7 @@ def _objects(settings: Settings) -> Path:
     return settings.embedded_objects / "buckets" / BUCKET
 
 
-def latest_log(settings: Settings) -> tuple[Store, Epoch] | None:
+def latest_log(settings: Settings) -> tuple[ObjectStore, Epoch] | None:
     """Return the store of the log with its latest epoch; None if there is no epoch yet."""
     log = find_log(settings)
     known = epochs(log) if log is not None else []

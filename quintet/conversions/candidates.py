@@ -58,13 +58,6 @@ class MatchInput:
     broker_rows: str
 
 
-def partner_of(file_column: str) -> str:
-    """Return SQL for the partner in a file's name: without ending, dates, numbers and words such as "part"."""
-    stem = rf"regexp_replace(lower({file_column}), '(\.[a-z][a-z0-9]*)+$', '')"
-    ended = rf"regexp_replace({stem}, '([\s_.()-]+([0-9]+|part|batch|chunk|split))+[\s_.()-]*$', '')"
-    return rf"coalesce(nullif(regexp_replace({ended}, '^[0-9\s_.()-]+', ''), ''), 'broker')"
-
-
 def typed_conversions(data: MatchInput) -> str:
     """Return SQL with the columns conversion_id, at_second (Unix seconds), country (number)."""
     return f"""(

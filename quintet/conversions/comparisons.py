@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import special
+from scipy import special, stats
 
 from quintet.ml.statistics import wilson
 
@@ -37,16 +37,12 @@ def mean_interval(n: np.ndarray, total: np.ndarray, squares: np.ndarray) -> tupl
 
 
 def false_discovery(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Return the q values (Benjamini and Hochberg); NaN, a comparison that was not made, stays NaN and does not count.
-
-    Source: Y. Benjamini, Y. Hochberg, J. R. Stat. Soc. B 57 (1995) 289.
-    """
+    """Return the q values of Benjamini and Hochberg. NaN, a comparison that was not made, stays and does not count."""
     p = np.asarray(p_values, dtype="float64")
     q = np.full(len(p), np.nan)
-    made = np.flatnonzero(~np.isnan(p))
-    order = made[np.argsort(p[made], kind="stable")]
-    scaled = p[order] * len(order) / np.arange(1, len(order) + 1)
-    q[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
+    made = ~np.isnan(p)
+    if made.any():
+        q[made] = stats.false_discovery_control(p[made])
     return q
 
 

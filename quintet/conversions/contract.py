@@ -2,7 +2,7 @@
 
 import pandera.pandas as pa
 
-from quintet.ingest.contract import Dataset, boolean, integer, number, text, timestamp
+from quintet.ingest.contract import Dataset, boolean, identifier, integer, number, text, timestamp, unix_seconds
 
 CONVERSIONS = Dataset(
     name="conversions",
@@ -11,11 +11,12 @@ CONVERSIONS = Dataset(
     schema=pa.DataFrameSchema(
         {
             "id": integer("The conversion.", 0),
-            "session_id": text("The visitor's session.", nullable=True),
+            "session_id": identifier("The visitor's session.", nullable=True),
             "country_name": text("The visitor's country as the site spells it.", nullable=True),
             "is_mobile": boolean("Whether the visitor was on a phone.", nullable=True),
             "ui_element": text("The element that was clicked; may contain a scanner's payload.", nullable=True),
-            "created_at": timestamp("Time of the conversion, UTC."),
+            # the years of a broker's rows: a spreadsheet's zero date is no time
+            "created_at": timestamp("Time of the conversion, UTC.", 2000, 2099),
             "measurement_category": text("Code of the page.", nullable=True),
         },
         name="conversions",
@@ -30,7 +31,9 @@ BROKER_ROWS = Dataset(
     schema=pa.DataFrameSchema(
         {
             # from 2000-01-01 to 2099-12-31; the bound rejects milliseconds
-            "timestamp": integer("Time of the registration, Unix seconds.", 946_684_800, 4_102_444_799),
+            "timestamp": unix_seconds(
+                "Time of the registration: Unix seconds, or a date and time in UTC.", 946_684_800, 4_102_444_799
+            ),
             "country_residency": text("Country of residence as the broker spells it.", nullable=True),
             "ip_country": text("Country of the IP address as the broker spells it.", nullable=True),
             "important_score": number(
@@ -55,7 +58,7 @@ PAGE_CATEGORIES = Dataset(
     schema=pa.DataFrameSchema(
         {
             "page_category": text("Name of the page."),
-            "measurement_category": text("Code of the page."),
+            "measurement_category": identifier("Code of the page."),
         },
         name="page_categories",
     ),

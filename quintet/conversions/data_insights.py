@@ -12,7 +12,8 @@ from quintet.conversions.insights import Insight, country_name
 _DATA_WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "unmapped_categories": (
-            "conversions ({share:.1%}) are on pages that the mapping does not know; most frequent: {example}.",
+            "conversions ({share:.1%}), without those of scanners, are on pages that the mapping does not know; most "
+            "frequent: {example}.",
             "Add these codes to the mapping of page categories, so that these pages are compared like the others.",
         ),
         "scanner_traffic": (

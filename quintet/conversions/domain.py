@@ -2,14 +2,46 @@
 
 from quintet.conversions.contract import DATASETS
 from quintet.conversions.headline import headline
-from quintet.domain import Domain
+from quintet.domain import DataCheck, Domain
+from quintet.ml.life_cycle import ModelSpec
+
+MATCHING_MODEL = ModelSpec(
+    folder="conversions",
+    trained_on="conversions",
+    module="quintet.conversions.model_comparison",
+    step="matching",
+    asset=("matching", "matches"),
+    built_with="select version from ml.matching_model where trained_at is not null",
+)
 
 CONVERSIONS = Domain(
     name="conversions",
     datasets=DATASETS,
     headline=headline,
     scopes={"conversions:read": "conversions figures and pages"},
+    model=MATCHING_MODEL,
     web=("quintet.web.routes.conversions", "quintet.web.pages.conversions"),
     assets=("assets.conversions", "assets.conversions_reports"),
     samples="quintet.samples.conversions",
+    checks=(
+        DataCheck(
+            "rows_kept",
+            "marts.fct_conversions",
+            "No row of the files is lost on the way to the marts.",
+            "quintet.conversions.checks.rows_kept",
+            is_error=True,
+        ),
+        DataCheck(
+            "placebo_rate",
+            "ml.matching_placebo",
+            "Conversions moved by hours match almost no broker row.",
+            "quintet.conversions.checks.placebo_rate",
+        ),
+        DataCheck(
+            "model_drift",
+            "ml.matching_summary",
+            "As many broker rows match as the model expected when it was trained.",
+            "quintet.conversions.checks.model_drift",
+        ),
+    ),
 )

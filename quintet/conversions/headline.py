@@ -3,6 +3,7 @@
 import duckdb
 
 _CODES_NAMED = 2
+_PARTNERS_NAMED = 10
 
 
 def headline(marts: duckdb.DuckDBPyConnection) -> str:
@@ -25,6 +26,17 @@ def headline(marts: duckdb.DuckDBPyConnection) -> str:
             from marts.unmapped_page_categories
             order by conversions desc, measurement_category
         """).fetchall()
+        partners = marts.execute(r"""
+            select
+                left(regexp_replace(partner, '[^\x20-\x7e]', '?', 'g'), 40),
+                rows,
+                first_arrived_at > min(first_arrived_at) over ()
+                    and first_arrived_at >= (select max(at)::date from marts.ops_batches where dataset = 'broker_rows'),
+                left(regexp_replace(repeats_partner, '[^\x20-\x7e]', '?', 'g'), 40),
+                repeated_rows
+            from marts.dim_partner
+            order by first_arrived_at, partner
+        """).fetchall()
     except duckdb.CatalogException:  # the domain was not built yet
         return "no data"
     if not (conversions or rows):
@@ -32,8 +44,24 @@ def headline(marts: duckdb.DuckDBPyConnection) -> str:
     share = f" ({matched / rows:.1%}, placebo at most {placebo:.2%})" if rows else ""
     return (
         f"{matched:,} of {rows:,} broker rows matched to {conversions:,} conversions{share}, "
-        f"{review:,} pairs for review; {invalid_scores:,} invalid scores, {_unmapped(unmapped)}"
+        f"{review:,} pairs for review; {invalid_scores:,} invalid scores, {_unmapped(unmapped)}{_partners(partners)}"
     )
+
+
+def _partners(partners: list[tuple[str, int, bool, str | None, int]]) -> str:
+    """Return the partners with their rows where there are several, the new ones and those that repeat another."""
+    if len(partners) < 2:
+        return ""
+    named = []
+    for partner, rows, is_new, repeats, repeated in partners[:_PARTNERS_NAMED]:
+        remarks = [f"{rows:,} rows", *(["new"] if is_new else [])]
+        if repeats is not None:
+            remarks.append(
+                f"{repeated:,} of them are rows of {repeats}: counted once, as {repeats}; was a file copied?"
+            )
+        named.append(f"{partner} ({', '.join(remarks)})")
+    others = len(partners) - _PARTNERS_NAMED
+    return f"; partners: {', '.join(named)}{f' and {others:,} others' if others > 0 else ''}"
 
 
 def _unmapped(codes: list[tuple[str, int]]) -> str:

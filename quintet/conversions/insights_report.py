@@ -8,7 +8,7 @@ from types import MappingProxyType
 import duckdb
 import pandas as pd
 
-from quintet.conversions import charts
+from quintet.conversions import charts, matching_charts
 from quintet.conversions.analysis import Analysis
 from quintet.conversions.insights import DIMENSIONS, Insight, Measure
 from quintet.conversions.report_source import snapshot_of, source_of
@@ -239,7 +239,10 @@ def _model_sections(connection: duckdb.DuckDBPyConnection, analysis: Analysis) -
     )
     trained: list[Block] = [tiles, _clock_table(tables["clocks"])]
     for partner in partners:
-        trained += [Chart(charts.lag(analysis.lags, partner)), Chart(charts.weights(tables["weights"], partner))]
+        trained += [
+            Chart(matching_charts.lag(analysis.lags, partner)),
+            Chart(matching_charts.weights(tables["weights"], partner)),
+        ]
     is_known = not pd.isna(value.get("false_match_rate"))
     title = f"The model errs in about {percent('false_match_rate')} of the rows" if is_known else "The matching model"
     return (
@@ -247,8 +250,8 @@ def _model_sections(connection: duckdb.DuckDBPyConnection, analysis: Analysis) -
         Section(
             "Certainty of the matches, and changes to the model",
             (
-                Chart(charts.placebo(tables["placebo"])),
-                Chart(charts.calibration(tables["calibration"])),
+                Chart(matching_charts.placebo(tables["placebo"])),
+                Chart(matching_charts.calibration(tables["calibration"])),
                 Table(
                     tables["certainty"].assign(
                         label=[f"{each / 10:.0%} to {(each + 1) / 10:.0%}" for each in tables["certainty"]["decile"]]

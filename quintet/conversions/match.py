@@ -25,7 +25,8 @@ from quintet.conversions.candidates import (
     typed_rows,
     write_ordered,
 )
-from quintet.conversions.fit import PLACEBO_HOURS, halo_seconds, pair_probabilities
+from quintet.conversions.expectation import pair_probabilities
+from quintet.conversions.fit import PLACEBO_HOURS, halo_seconds
 from quintet.conversions.marginals import most_likely_rival
 from quintet.conversions.matching_model import MatchingModel
 

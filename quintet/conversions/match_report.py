@@ -107,7 +107,8 @@ def _certainty(connection: duckdb.DuckDBPyConnection, schema: str) -> pd.DataFra
     ).df()
 
 
-def _figures(model: MatchingModel) -> dict[tuple[str, str], str]:
+def figures_of(model: MatchingModel) -> dict[tuple[str, str], str]:
+    """Return the parameters of a model in words, by partner ("" for all) and figure."""
     figures = {
         ("", "threshold"): f"{model.threshold:.4f}",
         ("", "true matches, of those expected"): f"{model.chosen_come_true:.4f}",
@@ -126,6 +127,6 @@ def _figures(model: MatchingModel) -> dict[tuple[str, str], str]:
 
 
 def _changes(before: MatchingModel | None, now: MatchingModel) -> pd.DataFrame:
-    old, new = (_figures(before) if before else {}), _figures(now)
+    old, new = (figures_of(before) if before else {}), figures_of(now)
     rows = [(*key, old.get(key), new.get(key)) for key in sorted(old | new) if before and old.get(key) != new.get(key)]
     return pd.DataFrame(rows, columns=["partner", "what", "before", "now"])

@@ -10,10 +10,11 @@ import duckdb
 import pandas as pd
 
 from quintet.conversions.candidates import MatchInput
-from quintet.conversions.fit import fit
+from quintet.conversions.fit import gate, train
 from quintet.conversions.match import MatchRun, match, placebo, write_reasons
 from quintet.conversions.match_report import match_report
 from quintet.conversions.matching_model import MatchingModel
+from quintet.ml.life_cycle import Candidate, promote
 from quintet.ml.model_registry import ModelRegistry, ModelVersion
 from quintet.warehouse.database import transaction
 
@@ -97,21 +98,25 @@ def _active_model(
     if model is not None and reason is None:
         return model, None
     log(f"training a matching model: {reason}")
-    model = fit(connection, DATA)
-    if min(at_hand["clicks"], at_hand["broker_rows"]) == 0:  # a model of one empty side is not worth keeping
-        return model, reason
-    registry.keep(model.version, model.to_json(), now, str(reason), at_hand)
-    return model, reason
+    training = train(connection, DATA)
+    new = training.model
+    if min(at_hand["conversions"], at_hand["broker_rows"]) == 0:  # a model of one empty side is not worth registering
+        return new, reason
+    verdict = promote(registry, Candidate(new.version, new.to_json(), at_hand), gate(training, model), str(reason), now)
+    log(f"the promotion gate {'passes' if verdict.passes else 'refuses'} model {new.version}: {verdict.why}")
+    if verdict.passes or model is None:
+        return new, reason
+    return model, None
 
 
 def _rows_at_hand(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Return the number of conversions (`clicks`), of broker rows, and `rows of <partner>` for each partner."""
+    """Return the number of conversions, of broker rows, and `rows of <partner>` for each partner."""
     [(conversions,)] = connection.execute(f"select count(*) from {DATA.conversions}").fetchall()
     partners = connection.execute(
         f"select partner, count(*) from {DATA.broker_rows} group by all order by all"
     ).fetchall()
     rows = sum(count for _, count in partners)
-    return {"clicks": conversions, "broker_rows": rows} | {f"rows of {name}": count for name, count in partners}
+    return {"conversions": conversions, "broker_rows": rows} | {f"rows of {name}": count for name, count in partners}
 
 
 def _registered_model(registry: ModelRegistry, entry: ModelVersion | None) -> MatchingModel | None:
@@ -149,7 +154,8 @@ def _write_report(
     connection: duckdb.DuckDBPyConnection, registry: ModelRegistry, model: MatchingModel, rates: pd.DataFrame
 ) -> None:
     kept = [each for each in registry.versions() if each.version == model.version]
-    earlier = registry.before(model.version) if kept else None
+    used = [each for each in registry.versions() if each.version in registry.used_before()[-1:]]
+    earlier = used[0] if kept and used else None
     tables = dict(match_report(connection, model, rates, SCHEMA, _registered_model(registry, earlier)))
     with transaction(connection):
         for name, frame in tables.items():

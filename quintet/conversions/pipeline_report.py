@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import duckdb
 import pandas as pd
 
-from quintet.conversions import charts
+from quintet.conversions import matching_charts
 from quintet.conversions.analysis import Analysis
 from quintet.conversions.report_source import snapshot_of, source_of
 from quintet.presentation.design import Column
@@ -31,13 +33,14 @@ def pipeline_report(
     changes, matchers: as `pipeline_worlds.pipeline_figures` returns them.
     """
     snapshot_id, published_at = snapshot_of(connection)
+    present = _present(connection, analysis)
     sections = (
         _ideal_diagram(),
-        _gains(changes, matchers),
-        _recommendations(analysis, changes),
+        _gains(changes, matchers, present),
+        _recommendations(analysis, changes, present),
         _contract(),
         _tools(),
-        _order(changes),
+        _order(changes, present),
     )
     return Report(
         title=_pipeline_title(changes),
@@ -49,12 +52,53 @@ def pipeline_report(
     )
 
 
-def _pipeline_title(changes: pd.DataFrame) -> str:
-    f1 = changes.set_index("change")["f1"].astype(float).to_dict()
-    return (
-        f"A click id raises F1 from {f1['base']:.0%} to {f1['ids']:.0%}, and postbacks within seconds to "
-        f"{f1['postbacks']:.0%}"
+@dataclass(frozen=True)
+class _Present:
+    """The data at hand: what a request would ask for that is already the case.
+
+    is_fast: nearly all matched rows are within a minute of their conversion. is_complete: the broker's files cover all
+    conversions. is_clean: every country is known. is_one_clock: no clock is ahead or behind. are_numbers: every score
+    is a number and no row repeats another. expected_f1: of the matches, null without any.
+    """
+
+    is_fast: bool
+    is_complete: bool
+    is_clean: bool
+    is_one_clock: bool
+    are_numbers: bool
+    expected_f1: float
+
+
+def _present(connection: duckdb.DuckDBPyConnection, analysis: Analysis) -> _Present:
+    lags = analysis.lags
+    rows = int(lags["rows"].sum())
+    fast = int(lags.loc[lags["until_second"] <= _FAST_SECONDS, "rows"].sum())
+    faults = analysis.data_quality.set_index("finding")["rows"].astype(int).to_dict()
+    ours = analysis.outcomes[analysis.outcomes["side"] == "clicks"].set_index("outcome")["rows"]
+    offsets = connection.execute("select count(*), count(*) filter (offset_seconds <> 0) from ml.matching_clocks")
+    clocks, ahead = offsets.fetchall()[0]
+    expected = connection.execute("select max(value) from ml.matching_summary where figure = 'expected_f1'")
+    ((expected_f1,),) = expected.fetchall()
+    return _Present(
+        is_fast=rows > 0 and fast / rows >= _NEARLY_ALL,
+        is_complete=len(ours) > 0 and not ours.get("outside_time_span", 0),
+        is_clean=rows > 0 and not (faults.get("row_country_unknown", 0) or faults.get("click_country_unknown", 0)),
+        is_one_clock=clocks > 0 and not ahead,
+        are_numbers=rows > 0 and not (faults.get("invalid_scores", 0) or faults.get("equal_rows", 0)),
+        expected_f1=float("nan") if expected_f1 is None else float(expected_f1),
     )
+
+
+_FAST_SECONDS = 60
+_NEARLY_ALL = 0.95
+
+
+def _pipeline_title(changes: pd.DataFrame) -> str:
+    """Return the largest gain of the table, and a click id's, which needs one change alone."""
+    f1 = changes.set_index("change")["f1"].astype(float).to_dict()
+    with_id = f"a click id raises F1 from {f1['base']:.1%} to {f1['ids']:.1%}"
+    without = f"all other changes together reach {f1['all_but_id']:.1%}"
+    return f"For a typical partner {with_id}; {without}"
 
 
 def _ideal_diagram() -> Section:
@@ -107,7 +151,7 @@ def _ideal_diagram() -> Section:
     )
 
 
-def _gains(changes: pd.DataFrame, matchers: pd.DataFrame) -> Section:
+def _gains(changes: pd.DataFrame, matchers: pd.DataFrame, present: _Present) -> Section:
     shown = changes.assign(gain=changes["f1"] - changes.loc[changes["change"] == "base", "f1"].iloc[0])
     shown["points"] = [f"{gain * 100:+.1f}".replace("-", "−") for gain in shown["gain"]]
     columns = (
@@ -121,16 +165,17 @@ def _gains(changes: pd.DataFrame, matchers: pd.DataFrame) -> Section:
     best = shown[~shown["change"].isin(["base", "ids", "half_ids", "all_but_id"])].nlargest(1, "gain").iloc[0]
     base = shown[shown["change"] == "base"].iloc[0]
     words = (
-        f"Measured in generated worlds with known truth: {base['links']:,} links among {base['rows']:,} broker rows; "
+        f"Measured in generated worlds of a typical partner, not in the data at hand{_at_hand(present)}. The truth is "
+        f"known there: {base['links']:,} links among {base['rows']:,} broker rows; "
         f"minutes of lag, a clock that changes once, misspelt countries, rows without a conversion, a file that "
         f"starts late and has a gap. Each change is made alone unless stated otherwise, and the rows are matched by "
         f"the same model as ours. 95% intervals are about ±"
         f"{(base['precision_high'] - base['precision_low']) / 2 * 100:.1f} points of precision wide."
     )
     return Section(
-        f"Of the changes without an id, “{best['title']}” gains most: {best['gain'] * 100:+.0f} points of F1",
+        f"Of the single changes without an id, “{best['title']}” gains most: {best['gain'] * 100:+.0f} points of F1",
         (
-            Chart(charts.gains(shown)),
+            Chart(matching_charts.gains(shown)),
             Table(shown, columns, "Gain of each change"),
             Table(
                 matchers,
@@ -148,7 +193,14 @@ def _gains(changes: pd.DataFrame, matchers: pd.DataFrame) -> Section:
     )
 
 
-def _recommendations(analysis: Analysis, changes: pd.DataFrame) -> Section:
+def _at_hand(present: _Present) -> str:
+    if present.expected_f1 != present.expected_f1:
+        return ""
+    fast = " and rows arrive within a minute" if present.is_fast else ""
+    return f", where the expected F1 is {present.expected_f1:.1%}{fast}"
+
+
+def _recommendations(analysis: Analysis, changes: pd.DataFrame, present: _Present) -> Section:
     by = changes.set_index("change")
     ours = analysis.outcomes[analysis.outcomes["side"] == "clicks"].set_index("outcome")["rows"]
     outside, every = int(ours.get("outside_time_span", 0)), max(int(ours.sum()), 1)
@@ -158,7 +210,7 @@ def _recommendations(analysis: Analysis, changes: pd.DataFrame) -> Section:
         values = by[figure].astype(float).to_dict()
         return f"{(values[name] - values['base']) * 100:+.1f} points".replace("-", "−")
 
-    requests = (
+    every_request = (
         (
             ("ids", "f1"),
             "Pass a click id through.",
@@ -190,20 +242,30 @@ def _recommendations(analysis: Analysis, changes: pd.DataFrame) -> Section:
             f"still worth it, because people read the files too.",
         ),
     )
+    already = {
+        "postbacks": (present.is_fast, "rows are sent within a minute"),
+        "back_fill": (present.is_complete, "the files cover all conversions"),
+        "countries": (present.is_clean, "every country is known"),
+        "shared_clock": (present.is_one_clock, "both sides have one clock"),
+    }
+    requests = [each for each in every_request if not already.get(each[0][0], (False, ""))[0]]
     values = {
         (name, figure): by[figure].astype(float).to_dict()[name] - by[figure].astype(float).to_dict()["base"]
         for (name, figure), *_ in requests
     }
     points = [(lead, text) for key, lead, text in sorted(requests, key=lambda each: -values[each[0]])]
-    points.append(
-        (
-            "Export numbers as numbers.",
-            f"Scores that are spreadsheet errors: {int(faults.get('invalid_scores', 0)):,}; rows that repeat "
-            f"another: {int(faults.get('equal_rows', 0)):,}. A file from the database with a row id has neither.",
+    if not present.are_numbers:
+        points.append(
+            (
+                "Export numbers as numbers.",
+                f"Scores that are spreadsheet errors: {int(faults.get('invalid_scores', 0)):,}; rows that repeat "
+                f"another: {int(faults.get('equal_rows', 0)):,}. A file from the database with a row id has neither.",
+            )
         )
-    )
     title = "What to ask for, in order of gain"
-    return Section(title, (Points(tuple(points), is_numbered=True),), starts_page=True)
+    done = [words for is_done, words in already.values() if is_done]
+    noted = [Text(f"Already the case in the data at hand: {'; '.join(done)}.", is_muted=True)] if done else []
+    return Section(title, (Points(tuple(points), is_numbered=True), *noted), starts_page=True)
 
 
 _CONTRACT = """{
@@ -263,7 +325,9 @@ def _tools() -> Section:
     return Section("Tools: the simplest that suffices, and when to change", (Table(rows, columns),), starts_page=True)
 
 
-def _order(changes: pd.DataFrame) -> Section:
+def _order(changes: pd.DataFrame, present: _Present) -> Section:
+    missing = "" if present.is_complete else ", and for the missing days"
+    endpoint = "Join" if present.is_fast else "Open the postback endpoint; join"
     together = float(changes.loc[changes["change"] == "all_but_id", "f1"].iloc[0])
     return Section(
         "Recommended order",
@@ -271,10 +335,10 @@ def _order(changes: pd.DataFrame) -> Section:
             Points(
                 (
                     ("Week 1.", "Put a click id on every link and into the conversion log; reject scanners there."),
-                    ("Week 2.", "Ask each partner for the id as one more column, and for the missing days."),
+                    ("Week 2.", f"Ask each partner for the id as one more column{missing}."),
                     (
                         "Month 1.",
-                        "Open the postback endpoint; join by id, match the rest, compare both on rows with ids.",
+                        f"{endpoint} by id, match the rest, compare both on rows with ids.",
                     ),
                     (
                         "Then.",

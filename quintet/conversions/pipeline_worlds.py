@@ -17,12 +17,13 @@ from quintet.conversions.fit import fit
 from quintet.conversions.match import match
 from quintet.evaluations import Evaluation, evaluated
 from quintet.ml.statistics import wilson
-from quintet.samples.conversions import BrokerWorld, ClicksWorld, sample_of
+from quintet.samples.conversions import BrokerWorld, sample_of
+from quintet.samples.conversions_site import ConversionsWorld
 from quintet.samples.seeding import generator
 
 SEED = 20_240_401
 
-WORLD = ClicksWorld(clicks=4_000, days=6, countries=60)
+WORLD = ConversionsWorld(conversions=4_000, days=6, countries=60)
 BASE = BrokerWorld(
     opens_after_days=1.5,
     closes_after_days=6,
@@ -64,7 +65,7 @@ class Change:
 
 CHANGES: Mapping[str, Change] = MappingProxyType(
     {
-        "base": Change("As it is", {}),
+        "base": Change("A typical partner, nothing changed", {}),
         "shared_clock": Change("One clock: both sides in UTC", _SHARED_CLOCK),
         "countries": Change("Contract on countries: ISO codes, the conversion's country passed on", _CONTRACT),
         "postbacks": Change("Server postbacks: seconds of lag", _POSTBACKS),
@@ -81,7 +82,7 @@ _DATA = MatchInput("conversions", "broker_rows")
 
 
 def measure_changes(
-    world: ClicksWorld = WORLD, base: BrokerWorld = BASE, changes: Mapping[str, Change] = CHANGES, seed: int = SEED
+    world: ConversionsWorld = WORLD, base: BrokerWorld = BASE, changes: Mapping[str, Change] = CHANGES, seed: int = SEED
 ) -> pd.DataFrame:
     """Return the match quality of each world.
 
@@ -99,7 +100,7 @@ def measure_changes(
     return _figures(pd.DataFrame(records).assign(registrations=happened))
 
 
-def compare_matchers(world: ClicksWorld = WORLD, base: BrokerWorld = BASE, seed: int = SEED) -> pd.DataFrame:
+def compare_matchers(world: ConversionsWorld = WORLD, base: BrokerWorld = BASE, seed: int = SEED) -> pd.DataFrame:
     """Match the base world by this model and by two joins that know its clock; columns as `measure_changes`."""
     stable = replace(base, **_SHARED_CLOCK)  # type: ignore[arg-type]  # by name
     records = []
@@ -132,7 +133,9 @@ EVALUATION = Evaluation(
 """The gain of each change to the data pipeline, and the quality of other matchers."""
 
 
-def open_world(world: ClicksWorld, broker: BrokerWorld, seed: int) -> tuple[duckdb.DuckDBPyConnection, pd.DataFrame]:
+def open_world(
+    world: ConversionsWorld, broker: BrokerWorld, seed: int
+) -> tuple[duckdb.DuckDBPyConnection, pd.DataFrame]:
     """Return a connection with `conversions` and `broker_rows`, and the truth: broker_row_id, conversion_id or null."""
     sample = sample_of(world, [broker], seed)
     files = {file.dataset: file.rows for file in sample.files}

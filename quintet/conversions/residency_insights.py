@@ -29,7 +29,7 @@ def residency_insights(by_country: pd.DataFrame, summary: pd.DataFrame) -> tuple
         Insight(
             "residency",
             f"{other / both:.1%}",
-            f"of the {both:,} broker rows that state a residency have an IP of another country "
+            f"of the {both:,} sessions whose broker row states a residency have an IP of another country "
             f"(95% {low[0]:.1%} to {high[0]:.1%}).",
             "Match by either country, as this model does, and never drop a row because they differ.",
         )
@@ -52,7 +52,7 @@ def _stated_insights(summary: pd.DataFrame) -> tuple[Insight, ...]:
         Insight(
             "residency",
             f"{stated['total'] / stated['n']:.1%}",
-            f"of the rows that state a residency are important (95% {low[0]:.1%} to {high[0]:.1%}, n = "
+            f"of the sessions that state a residency are important (95% {low[0]:.1%} to {high[0]:.1%}, n = "
             f"{stated['n']:,.0f}), and {unknown['mean']:.2%} of those that state none (95% {unknown['low']:.2%} to "
             f"{unknown['high']:.2%}, n = {unknown['n']:,.0f}; {p_words(unknown['p_value'])}). A residency is stated "
             f"late in the funnel, shortly before a score: it is a step, not a property of the visitor.",
@@ -77,9 +77,10 @@ def _abroad_insights(summary: pd.DataFrame) -> tuple[Insight, ...]:
         Insight(
             "residency",
             f"{row['mean']:.1%}",
-            f"of the rows whose residency differs from the IP are important, against {row['rest_mean']:.1%} of those "
-            f"where both agree (difference {points(row['difference'])} points, 95% {points(row['difference_low'])} "
-            f"to {points(row['difference_high'])}; n = {row['n']:,.0f}, {p_words(row['p_value'])}).",
+            f"of the sessions whose residency differs from the IP are important, against {row['rest_mean']:.1%} of "
+            f"those where both agree (difference {points(row['difference'])} points, 95% "
+            f"{points(row['difference_low'])} to {points(row['difference_high'])}; n = {row['n']:,.0f}, "
+            f"{p_words(row['p_value'])}).",
             "Ask the broker how it treats clients who register from abroad.",
             float(row["p_value"]),
         ),
@@ -92,7 +93,7 @@ def _residency_insight(row: pd.Series) -> Insight:
         "residency",
         f"{row['mean']:.1%}",
         f"of those with an IP of {name} reside elsewhere, most often in {country_name(row['commonest'])} "
-        f"({row['commonest_rows']:,.0f} rows), against {row['rest_mean']:.1%} of the other countries (difference "
+        f"({row['commonest_rows']:,.0f} sessions), against {row['rest_mean']:.1%} of the other countries (difference "
         f"{points(row['difference'])} points, 95% {points(row['difference_low'])} to "
         f"{points(row['difference_high'])}; n = {row['n']:,}, {q_words(row['q_value'])}).",
         f"Do not use the IP country {name} as the country of residence.",

@@ -1,4 +1,4 @@
-"""Run a program as an unprivileged account: `python -m quintet.embedded.unprivileged ACCOUNT CAPABILITY PROGRAM …`.
+"""Run a program as an unprivileged account, with `setpriv` of util-linux.
 
 If a folder of its path is closed to others (such as `/root`), the program keeps one capability of root:
 CAP_DAC_READ_SEARCH, or CAP_DAC_OVERRIDE if the machine withholds that one. Otherwise it keeps none.
@@ -6,32 +6,26 @@ CAP_DAC_READ_SEARCH, or CAP_DAC_OVERRIDE if the machine withholds that one. Othe
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pwd
+import shutil
 import stat
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-CAP_DAC_OVERRIDE = 1
-CAP_DAC_READ_SEARCH = 2
-
-_PR_SET_KEEPCAPS = 8
-_PR_CAPBSET_READ = 23
-_PR_CAP_AMBIENT = 47
-_PR_CAP_AMBIENT_RAISE = 2
-_CAPABILITY_VERSION_3 = 0x20080522
+_CAPABILITIES = {"dac_read_search": 2, "dac_override": 1}
+"""The capabilities of root that open any folder, by their number in Linux, the weaker one first."""
 
 
 class NoWayError(RuntimeError):
-    """An account cannot reach a path, and this machine has no way to permit it; the message says how to fix it."""
+    """This machine has no way to run a program as an account that reaches its paths; the message says how to fix it."""
 
 
 def command(program: Sequence[str], account: str | None, paths: Iterable[Path]) -> list[str]:
     """Return the command that runs `program` as `account` with access to `paths`; None: as the current account.
 
-    Raises NoWayError if a path is closed to the account and the machine withholds the capabilities that open it.
+    Raises NoWayError if a path is closed to the account and the machine withholds the capabilities that open it, or if
+    it has no `setpriv`.
     """
     if account is None:
         return list(program)
@@ -42,8 +36,13 @@ def command(program: Sequence[str], account: str | None, paths: Iterable[Path]) 
             f"the account {account} may not enter {closed[0]}. Run Quintet as a normal user, move it and QUINTET_HOME "
             f"to folders that others may enter, or allow it with: chmod o+x {closed[0]}"
         )
-    kept = "none" if capability is None else str(capability)
-    return [sys.executable, "-m", "quintet.embedded.unprivileged", account, kept, *program]
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise NoWayError(f"setpriv is missing, which runs a program as {account}: install util-linux")
+    who = pwd.getpwnam(account)
+    kept = [] if capability is None else [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
+    switch = [setpriv, f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--clear-groups", *kept, "--"]
+    return [*switch, "/usr/bin/env", "HOME=/", *program]
 
 
 def closed_folders(path: Path, account: str) -> list[Path]:
@@ -60,38 +59,8 @@ def _may_pass(folder: os.stat_result, who: pwd.struct_passwd) -> bool:
     return bool(folder.st_mode & stat.S_IXOTH)
 
 
-def _capability() -> int | None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    allowed = (
-        number for number in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE) if libc.prctl(_PR_CAPBSET_READ, number) == 1
-    )
-    return next(allowed, None)
-
-
-def _become(account: str, capability: int | None) -> None:
-    """Switch from root to `account` for good, keeping only `capability`."""
-    who = pwd.getpwnam(account)
-    libc = ctypes.CDLL(None, use_errno=True)
-    if capability is not None:
-        _check(libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
-    os.setgroups([])
-    os.setgid(who.pw_gid)
-    os.setuid(who.pw_uid)
-    if capability is not None:
-        mask = 1 << capability
-        header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-        sets = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)  # effective, permitted, inheritable; their high halves
-        _check(libc.capset(header, sets))
-        _check(libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0))
-
-
-def _check(status: int) -> None:
-    if status != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-if __name__ == "__main__":
-    _become(sys.argv[1], None if sys.argv[2] == "none" else int(sys.argv[2]))
-    os.environ["HOME"] = "/"
-    os.execv(sys.argv[3], sys.argv[3:])
+def _capability() -> str | None:
+    """Return the name of the first capability that the machine does not withhold; None if it withholds both."""
+    status = Path("/proc/self/status").read_text("ascii")
+    allowed = int(next(line for line in status.splitlines() if line.startswith("CapBnd:")).split()[1], 16)
+    return next((name for name, number in _CAPABILITIES.items() if allowed >> number & 1), None)

@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import duckdb
+import pyarrow as pa
 
+from quintet.ingest.examine import Examined
 from quintet.ingest.inbox import InboxFile
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The outcome of loading a file.
+
+    status: `loaded`, `rejected`, `known` (the same content was loaded before, or is in the inbox under another name)
+        or `changed` (it was written to while it was read; the next run loads it).
+    rows = loaded + rejected; all zero unless loaded now.
+    """
+
+    dataset: str
+    file: str
+    batch_id: str
+    status: str
+    message: str | None
+    rows: int = 0
+    loaded: int = 0
+    rejected: int = 0
 
 
 def loaded_batches(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
@@ -72,3 +94,34 @@ def mark_modelled(
         "and (dataset, batch_id) in (select unnest(?::struct(dataset varchar, batch_id varchar)[], recursive := true))",
         [modelled_at, [{"dataset": dataset, "batch_id": batch_id} for dataset, batch_id in batches]],
     )
+
+
+def insert_batches(
+    connection: duckdb.DuckDBPyConnection, group: Sequence[Examined], outcomes: Sequence[Outcome], now: dt.datetime
+) -> None:
+    """Write the batches' records; they replace records of an earlier rejection of the same content."""
+    files = [examined.file for examined in group]
+    records = pa.table(
+        {
+            "dataset": [outcome.dataset for outcome in outcomes],
+            "batch_id": [outcome.batch_id for outcome in outcomes],
+            "content_sha256": pa.array([examined.content_sha256 for examined in group], pa.string()),
+            "file": [outcome.file for outcome in outcomes],
+            "format": pa.array([one.layout.format if one.layout else None for one in group], pa.string()),
+            "bytes": [file.bytes for file in files],
+            "arrived_at": [file.arrived_at for file in files],
+            "file_date": pa.array([file.date_in_name for file in files], pa.date32()),
+            "file_number": pa.array([file.number_in_name for file in files], pa.int64()),
+            "effective_date": [file.date_in_name or file.arrived_at.date() for file in files],
+            "rows": [outcome.rows for outcome in outcomes],
+            "loaded": [outcome.loaded for outcome in outcomes],
+            "rejected": [outcome.rejected for outcome in outcomes],
+            "status": [outcome.status for outcome in outcomes],
+            "message": pa.array([outcome.message for outcome in outcomes], pa.string()),
+            "loaded_at": [now] * len(files),
+            "modelled_at": pa.nulls(len(files), pa.timestamp("us")),
+        }
+    )
+    connection.register("records_of_batches", records)
+    connection.execute("insert or replace into ops.batches by name select * from records_of_batches")
+    connection.unregister("records_of_batches")

@@ -13,10 +13,13 @@ from functools import cache, cached_property
 from importlib.resources import files
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
 from quintet.warehouse.sql import quote_identifier, quote_literal
+
+_SHORTENED = " (shortened by a spreadsheet or a float column, its last digits may be lost: store the column as text)"
 
 
 @cache
@@ -43,8 +46,38 @@ def _verdicts(values: pd.Series, predicate: str) -> pd.Series:
     return pd.Series(verdicts, index=values.index)
 
 
-def _check(predicate: str, requirement: str) -> pa.Check:
-    """Return a pandera check from an SQL predicate over `{column}`; `requirement` completes "<column> must be …"."""
+def read_values(texts: pd.DataFrame, expressions: Mapping[str, str]) -> pd.DataFrame:
+    """Return one column for each SQL expression over the columns of `texts`, in the same order of rows.
+
+    An expression reads text as the contract does: `contract.as_number(amount)::decimal(18, 4)::double`. Whole numbers
+    are Int64, other numbers Float64, texts str, each with null for null.
+    """
+    cursor = _judge().cursor()
+    cursor.register("texts", texts.astype("str"))
+    selected = ", ".join(f"{sql} as {quote_identifier(name)}" for name, sql in expressions.items())
+    columns = cursor.execute(f"select {selected} from texts").fetchnumpy()
+    read = {}
+    for name, values in columns.items():
+        kind = {"i": "Int64", "f": "Float64"}.get(values.dtype.kind, "str")
+        missing = np.ma.getmaskarray(np.ma.asarray(values))
+        read[name] = pd.Series(np.ma.getdata(values), index=texts.index, dtype=kind).mask(missing)
+    return pd.DataFrame(read, index=texts.index)
+
+
+def is_missing(values: pd.Series) -> pd.Series:
+    """Return whether each text stands for a missing value, such as NA; false for a null."""
+    few = values.drop_duplicates()
+    missing = few[_verdicts(few, "contract.is_missing({column})") & few.notna()]
+    return values.isin(missing.tolist())
+
+
+def _check(predicate: str, requirement: str, *, nullable: bool = False) -> pa.Check:
+    """Return a pandera check from an SQL predicate over `{column}`; `requirement` completes "<column> must be …".
+
+    nullable: whether a text such as NA, which stands for a missing value, is accepted too.
+    """
+    if nullable:
+        predicate = f"({predicate} or contract.is_missing({{column}}))"
     return pa.Check(
         lambda values: _verdicts(values, predicate),
         name=requirement,
@@ -60,6 +93,7 @@ def _column(
     nullable: bool,
     required: bool,
     aliases: Sequence[str],
+    kind: str = "",
 ) -> pa.Column:
     return pa.Column(
         "str",
@@ -67,7 +101,7 @@ def _column(
         nullable=nullable,
         required=required,
         description=description,
-        metadata={"aliases": tuple(aliases)},
+        metadata={"aliases": tuple(aliases), "kind": kind},
     )
 
 
@@ -95,10 +129,39 @@ def integer(
     required: bool = True,
     aliases: Sequence[str] = (),
 ) -> pa.Column:
-    """Return a column of whole numbers; "5.0" counts as one."""
+    """Return a column of whole numbers; "5.0" counts as one, 5E+11 does not: its last digits may be lost."""
     predicate, words = _bounds("contract.as_integer({column})", minimum, maximum)
-    check = _check(predicate, f"a whole number{words}")
-    return _column(check, description, nullable=nullable, required=required, aliases=aliases)
+    check = _check(predicate, f"a whole number{words}", nullable=nullable)
+    return _column(check, description, nullable=nullable, required=required, aliases=aliases, kind="integer")
+
+
+def identifier(
+    description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()
+) -> pa.Column:
+    """Return a column of keys: text that is no number which a spreadsheet shortened.
+
+    A required one also has a visible character and no control characters.
+    """
+    predicate = "not contract.is_shortened_id({column})" if nullable else "contract.is_identifier({column})"
+    check = _check(predicate, "an identifier")
+    return _column(check, description, nullable=nullable, required=required, aliases=aliases, kind="identifier")
+
+
+def unix_seconds(
+    description: str,
+    minimum: int,
+    maximum: int,
+    *,
+    nullable: bool = False,
+    required: bool = True,
+    aliases: Sequence[str] = (),
+) -> pa.Column:
+    """Return a column of times as Unix seconds, or as ISO 8601 dates and times in UTC unless they have an offset."""
+    predicate, words = _bounds("contract.as_unix_seconds({column})", minimum, maximum)
+    check = _check(
+        predicate, f"Unix seconds{words}, or a date and time like 2024-05-01 13:45:00 in that range", nullable=nullable
+    )
+    return _column(check, description, nullable=nullable, required=required, aliases=aliases, kind="unix_seconds")
 
 
 def number(
@@ -115,31 +178,41 @@ def number(
     predicate, words = _bounds("contract.as_number({column})", minimum, maximum)
     if missing:
         predicate = f"({predicate} or {{column}} in ({', '.join(map(quote_literal, missing))}))"
-    check = _check(predicate, f"a number{words} (a point for decimals, no thousands separator)")
-    return _column(check, description, nullable=nullable, required=required, aliases=aliases)
+    check = _check(predicate, f"a number{words} (a point for decimals, no thousands separator)", nullable=nullable)
+    return _column(check, description, nullable=nullable, required=required, aliases=aliases, kind="number")
 
 
 def boolean(
     description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()
 ) -> pa.Column:
     """Return a column of TRUE or FALSE, in any case, or 1 or 0."""
-    check = _check("contract.as_boolean({column}) is not null", "true or false")
+    check = _check("contract.as_boolean({column}) is not null", "true or false", nullable=nullable)
     return _column(check, description, nullable=nullable, required=required, aliases=aliases)
 
 
 def timestamp(
-    description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()
+    description: str,
+    first_year: int = 1900,
+    last_year: int = 2199,
+    *,
+    nullable: bool = False,
+    required: bool = True,
+    aliases: Sequence[str] = (),
 ) -> pa.Column:
-    """Return a column of ISO 8601 dates and times, in UTC unless they have an offset."""
+    """Return a column of ISO 8601 dates and times from first_year to last_year, in UTC unless they have an offset."""
     check = _check(
-        "contract.as_timestamp({column}) is not null", "a real date and time like 2024-05-01 13:45:00 (1900 to 2199)"
+        f"year(contract.as_timestamp({{column}})) between {first_year} and {last_year}",
+        f"a real date and time like 2024-05-01 13:45:00 ({first_year} to {last_year})",
+        nullable=nullable,
     )
     return _column(check, description, nullable=nullable, required=required, aliases=aliases)
 
 
 def date(description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()) -> pa.Column:
     """Return a column of ISO 8601 calendar days."""
-    check = _check("contract.as_date({column}) is not null", "a real date like 2024-05-01 (1900 to 2199)")
+    check = _check(
+        "contract.as_date({column}) is not null", "a real date like 2024-05-01 (1900 to 2199)", nullable=nullable
+    )
     return _column(check, description, nullable=nullable, required=required, aliases=aliases)
 
 
@@ -148,14 +221,18 @@ def minute_of_day(
 ) -> pa.Column:
     """Return a column of minutes of the day, such as "15h 07" or "15:07"."""
     check = _check(
-        "contract.as_minute_of_day({column}) is not null", "a minute of the day like '15h 07' (00h 00 to 23h 59)"
+        "contract.as_minute_of_day({column}) is not null",
+        "a minute of the day like '15h 07' (00h 00 to 23h 59)",
+        nullable=nullable,
     )
     return _column(check, description, nullable=nullable, required=required, aliases=aliases)
 
 
 def hour(description: str, *, nullable: bool = False, required: bool = True, aliases: Sequence[str] = ()) -> pa.Column:
     """Return a column of hours of the day, such as "08h"."""
-    check = _check("contract.as_hour({column}) is not null", "an hour of the day like '08h' (00h to 23h)")
+    check = _check(
+        "contract.as_hour({column}) is not null", "an hour of the day like '08h' (00h to 23h)", nullable=nullable
+    )
     return _column(check, description, nullable=nullable, required=required, aliases=aliases)
 
 
@@ -210,6 +287,16 @@ class Dataset:
             names |= {fold_header(alias): column for alias in (declared.metadata or {}).get("aliases", ())}
         return names
 
+    @cached_property
+    def identifiers(self) -> frozenset[str]:
+        """The columns of identifiers."""
+        return frozenset(name for name in self.columns if _kind(self.schema.columns[name]) == "identifier")
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        """The columns of numbers."""
+        return frozenset(name for name in self.columns if _kind(self.schema.columns[name]) in ("integer", "number"))
+
     def breaches_sql(self, present: Sequence[str]) -> str:
         """Return an SQL expression for the reasons why a row breaks the contract; null if it does not.
 
@@ -235,11 +322,15 @@ class Dataset:
             conditions += _conditions(name, column, column.nullable or (present is None and not column.required))
         for group in self.one_of_groups:
             judged = group if present is None else [name for name in group if name in present]
-            empty = " and ".join(f"{quote_identifier(name)} is null" for name in judged)
+            empty = " and ".join(f"coalesce(contract.is_missing({quote_identifier(name)}), true)" for name in judged)
             conditions.append(
                 (empty or "true", quote_literal(f"{' and '.join(group)} are empty but one of them is required"))
             )
         return conditions
+
+
+def _kind(column: pa.Column) -> str:
+    return str((column.metadata or {}).get("kind", ""))
 
 
 def _conditions(name: str, column: pa.Column, may_be_empty: bool) -> list[tuple[str, str]]:
@@ -251,6 +342,8 @@ def _conditions(name: str, column: pa.Column, may_be_empty: bool) -> list[tuple[
     for check in column.checks:
         predicate = check.statistics["predicate"].replace("{column}", identifier)
         wording = quote_literal(f"{name} must be {check.error}, not ") + f" || '''' || left({identifier}, 80) || ''''"
+        if _kind(column) in ("integer", "identifier"):
+            wording += f" || case when contract.is_shortened({identifier}) then {quote_literal(_SHORTENED)} else '' end"
         conditions.append((f"{identifier} is not null and not coalesce({predicate}, false)", wording))
     return conditions
 

@@ -1,49 +1,35 @@
-"""Inspect a file: its format, content hash, dialect and header, checked against a contract."""
+"""Find the layout of a file: its format, dialect and header, checked against a contract."""
 
 from __future__ import annotations
 
 import codecs
 import csv
 import difflib
-import gzip
-import hashlib
 import io
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
-from typing import BinaryIO
 
-import openpyxl
+import duckdb
 import pyarrow
 import pyarrow.parquet
-from openpyxl.utils.exceptions import InvalidFileException
 
+from quintet.ingest import workbook
+from quintet.ingest.content import BLOCK_BYTES, Content, beyond, format_of, pattern_of, text_bytes
 from quintet.ingest.contract import Dataset, fold_header
 from quintet.ingest.inbox import InboxFile
+from quintet.ingest.rejection import FileRejectedError
+from quintet.ingest.workbook import SheetRow
+from quintet.warehouse.sql import quote_identifier, quote_literal
 
-FORMATS = {".csv": "csv", ".csv.gz": "csv", ".xlsx": "xlsx", ".parquet": "parquet"}
 DELIMITERS = (",", ";", "\t", "|")
-LONGEST_RECORD_BYTES = 2_000_000
-"""The limit of DuckDB's reader, so that the record reader accepts every record that the bulk reader accepts."""
 
-_BLOCK_BYTES = 1 << 20
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd]")
 _LINE_END = re.compile("[\r\n]")
-_TWO_QUOTED_TEXTS = re.compile(b'" +"')
-# Errors of zipfile, openpyxl and the XML parser underneath (both of Python's raise syntax errors).
-_DAMAGED_WORKBOOK = (
-    *(InvalidFileException, zipfile.BadZipFile, zlib.error, SyntaxError),
-    *(EOFError, OSError, LookupError, ValueError, TypeError, AttributeError),
-)
-
-
-class FileRejectedError(Exception):
-    """A file cannot be read as its dataset; the message says what is wrong, where, and how to fix it."""
+# With this line before its header a file names its delimiter to Excel.
+_SEP_LINE = re.compile(r'"?sep=(.)"?[,;\t|]*(\r\n|\r|\n)', re.IGNORECASE)
+_PARQUET_FOOTER_BYTES = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -55,6 +41,9 @@ class Layout:
     encoding: a Python codec; delimiter: one character (both only for CSV).
     header_bytes: the `text_bytes` of the header (only for CSV).
     types: the columns' original names and types (only for Parquet): files that differ in them are not read together.
+    floats: the positions of columns of floats, and decimals the positions of decimals (only for Parquet).
+    numeric: the positions of the contract's numbers.
+    has_sep_line: whether the header comes after a line such as `sep=;` (only for CSV).
     plain: whether the strict bulk reader may try it.
     """
 
@@ -65,6 +54,10 @@ class Layout:
     delimiter: str = ","
     header_bytes: int = 0
     types: tuple[str, ...] = ()
+    floats: tuple[int, ...] = ()
+    decimals: tuple[int, ...] = ()
+    numeric: tuple[int, ...] = ()
+    has_sep_line: bool = False
     plain: bool = True
 
     @property
@@ -78,123 +71,23 @@ class Layout:
         return tuple(name for name in self.header if name is not None)
 
 
-@dataclass(frozen=True)
-class Content:
-    """The findings of one pass over the bytes of a file.
-
-    sha256: of the text, unpacked if the file is gzip, so that packing does not make new content.
-    is_utf8: whether all of it is UTF-8; has_multibyte: whether some of it is UTF-8 beyond ASCII.
-    needs_care: whether it has what DuckDB's reader wrongly accepts: NUL bytes, or two quoted texts in a cell.
-    text_bytes: the number of bytes of its cells and delimiters (see `text_bytes`), without a byte order mark.
-    head: the first block.
-    """
-
-    sha256: str
-    is_utf8: bool
-    has_multibyte: bool
-    needs_care: bool
-    text_bytes: int
-    head: bytes
-
-
-def format_of(file: InboxFile) -> str:
-    """Return csv, xlsx or parquet, by the file's name. Raises FileRejectedError for any other ending."""
-    lowered = file.name.lower()
-    for suffix, kind in FORMATS.items():
-        if lowered.endswith(suffix):
-            return kind
-    raise FileRejectedError(
-        f"{file.name} has an unsupported format. Save it as one of {', '.join(FORMATS)} and drop it again."
-    )
-
-
-def open_bytes(path: Path) -> BinaryIO:
-    """Open the file's bytes for reading, unpacked if the name ends in .gz."""
-    if path.name.lower().endswith(".gz"):
-        return gzip.open(path, "rb")  # type: ignore[return-value]  # a GzipFile reads like any binary file
-    return path.open("rb")
-
-
-def read_content(file: InboxFile) -> Content:
-    """Hash the file and inspect its bytes. Raises FileRejectedError if they cannot be read."""
-    if not is_unicode(str(file.path)):
-        raise FileRejectedError(f"{file.name} has a name that is not UTF-8. Give it another name.")
-    if file.path.is_dir():
-        raise FileRejectedError(f"{file.name} is a folder. Put the files themselves into the inbox.")
-    if not file.path.exists():
-        raise FileRejectedError(f"{file.name} is a link that points to nothing. Put the file itself into the inbox.")
-    if not file.path.is_file():
-        raise FileRejectedError(f"{file.name} is not a regular file. Put a plain file into the inbox.")
-    digest, decoder = hashlib.sha256(), codecs.getincrementaldecoder("utf-8")()
-    is_utf8, has_multibyte, needs_care, length, head = True, False, False, 0, b""
-    try:
-        with open_bytes(file.path) as stream:
-            while block := stream.read(_BLOCK_BYTES):
-                digest.update(block)
-                head = head or block
-                length += text_bytes(block)
-                needs_care = needs_care or b"\0" in block or _TWO_QUOTED_TEXTS.search(block) is not None
-                if is_utf8 and not block.isascii():
-                    is_utf8 = _decodes(decoder, block)
-                    has_multibyte = has_multibyte or is_utf8 or _any_line_is_multibyte(block)
-        is_utf8 = is_utf8 and _decodes(decoder, b"", final=True)
-    except PermissionError as error:
-        raise FileRejectedError(
-            f"{file.name} may not be read by this user. Give read permission (chmod a+r) and run again."
-        ) from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise FileRejectedError(
-            f"{file.name} is a damaged or truncated gzip file ({error}). Copy it again, whole, into the inbox."
-        ) from error
-    if not head:
-        raise FileRejectedError(f"{file.name} is empty (0 bytes). Write it again with a header line.")
-    length -= len(codecs.BOM_UTF8) * head.startswith(codecs.BOM_UTF8)
-    return Content(digest.hexdigest(), is_utf8, has_multibyte, needs_care, length, head)
-
-
-def is_unicode(text: str) -> bool:
-    """Return whether the text can be encoded as UTF-8; text with undecodable bytes cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def text_bytes(content: bytes) -> int:
-    """Return the number of bytes without quotation marks and line ends, in which CSV writers differ."""
-    return len(content.translate(None, b'"\r\n'))
-
-
-def _decodes(decoder: codecs.IncrementalDecoder, block: bytes, *, final: bool = False) -> bool:
-    try:
-        decoder.decode(block, final)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _any_line_is_multibyte(block: bytes) -> bool:
-    """Return whether any whole line of a block that is not valid UTF-8 is itself valid UTF-8 beyond ASCII."""
-    return any(
-        _decodes(codecs.getincrementaldecoder("utf-8")(), line, final=True)
-        for line in block.split(b"\n")
-        if not line.isascii()
-    )
-
-
 def read_layout(file: InboxFile, content: Content, dataset: Dataset) -> Layout:
     """Return the file's layout, checked against the contract. Raises FileRejectedError if it does not fit."""
     kind = format_of(file)
     if kind == "csv":
         layout = _csv_layout(file, content, dataset)
     elif kind == "xlsx":
-        layout = _layout(file, next(_sheet(file), ()), dataset, "xlsx")
+        layout = _layout(file, _row_of_titles(next(_sheet(file), SheetRow({}))), dataset, "xlsx")
     else:
         layout = _parquet_layout(file, dataset)
     if dataset.day_from_name and "timestamp" not in layout.present:
         _require_day_in_name(file)
     return layout
+
+
+def column_names(layout: Layout) -> list[str]:
+    """Return the names of a file's columns by position: the contract's, or one made of the position."""
+    return [name if name is not None else f"_unknown_{index}" for index, name in enumerate(layout.header)]
 
 
 def _require_day_in_name(file: InboxFile) -> None:
@@ -207,22 +100,29 @@ def _require_day_in_name(file: InboxFile) -> None:
 
 def _csv_layout(file: InboxFile, content: Content, dataset: Dataset) -> Layout:
     encoding = _encoding(content)
-    head = content.head.decode(encoding, errors="replace").lstrip("\ufeff")
+    text = content.head.decode(encoding, errors="replace").lstrip("\ufeff")
+    sep_line = _SEP_LINE.match(text)
+    head = text[sep_line.end() :] if sep_line else text
     first_line = _LINE_END.split(head, maxsplit=1)[0]
     if "\0" in first_line or _looks_binary(head):
         raise FileRejectedError(
             f"{file.name} is not text (it has bytes that do not occur in text). Export it as CSV, or give it the "
             "ending of its real format (.xlsx, .parquet, .csv.gz)."
         )
-    if first_line == head and len(content.head) >= _BLOCK_BYTES:
+    if first_line == head and len(content.head) >= BLOCK_BYTES:
         raise FileRejectedError(
-            f"{file.name} has no header: its first line is longer than {_BLOCK_BYTES:,} bytes. Write one line "
+            f"{file.name} has no header: its first line is longer than {BLOCK_BYTES:,} bytes. Write one line "
             "of column names, then one line for each row."
         )
     headers = {delimiter: _first_record(head, delimiter) for delimiter in DELIMITERS}
     aliases = dataset.aliases
     delimiter = max(DELIMITERS, key=lambda one: sum(fold_header(name) in aliases for name in headers[one]))
-    return _layout(file, headers[delimiter], dataset, "csv", encoding, delimiter, content)
+    layout = _layout(file, headers[delimiter], dataset, "csv", encoding, delimiter, content)
+    if not sep_line:
+        return layout
+    return replace(
+        layout, has_sep_line=True, header_bytes=layout.header_bytes + text_bytes(sep_line[0].encode(encoding))
+    )
 
 
 def _encoding(content: Content) -> str:
@@ -248,30 +148,89 @@ def _first_record(head: str, delimiter: str) -> list[str]:
         return []
 
 
-def _sheet(file: InboxFile) -> Iterator[tuple[object, ...]]:
+def _sheet(file: InboxFile) -> Iterator[SheetRow]:
     try:
-        with closing(openpyxl.load_workbook(file.path, read_only=True, data_only=True)) as workbook:
-            sheet = workbook.worksheets[0]
-            sheet.reset_dimensions()  # some writers record too small a dimension
-            yield from sheet.iter_rows(values_only=True)
-    except _DAMAGED_WORKBOOK as error:
+        yield from workbook.sheet_rows(file.path, file.limits)
+    except workbook.WorkbookTooLargeError as error:
+        raise FileRejectedError(
+            f"{file.name} {error}. Delete what is beside the table and save it again, or raise the limit "
+            "(QUINTET_INBOX_…, docs/settings.md)."
+        ) from error
+    except workbook.DAMAGED as error:
         raise FileRejectedError(
             f"{file.name} is not a readable workbook ({error}). Save it again as .xlsx without a password."
         ) from error
 
 
-def sheet_rows(file: InboxFile) -> Iterator[tuple[object, ...]]:
-    """Return the rows of the first sheet below its header as Python values. Raises FileRejectedError if damaged."""
+def _row_of_titles(row: SheetRow) -> list[str | None]:
+    return [row.cells.get(position) for position in range(max(row.cells, default=-1) + 1)]
+
+
+def sheet_rows(file: InboxFile) -> Iterator[SheetRow]:
+    """Return the rows of the first sheet below its header. Raises FileRejectedError if damaged or beyond a limit."""
     return islice(_sheet(file), 1, None)
 
 
 def _parquet_layout(file: InboxFile, dataset: Dataset) -> Layout:
     try:
-        schema = pyarrow.parquet.read_schema(file.path)
-    except (pyarrow.ArrowException, OSError) as error:
+        _require_small_footer(file)
+        metadata = pyarrow.parquet.read_metadata(file.path)
+        _require_within_limits(file, metadata)
+        schema = metadata.schema.to_arrow_schema()
+    except (pyarrow.ArrowException, duckdb.Error, OSError, MemoryError) as error:
         raise damaged_parquet(file, error) from error
-    types = tuple(f"{field.name} {field.type}" for field in schema)
-    return replace(_layout(file, schema.names, dataset, "parquet"), types=types)
+    return replace(
+        _layout(file, schema.names, dataset, "parquet"),
+        types=tuple(f"{field.name} {field.type}" for field in schema),
+        floats=tuple(index for index, field in enumerate(schema) if pyarrow.types.is_floating(field.type)),
+        decimals=tuple(index for index, field in enumerate(schema) if pyarrow.types.is_decimal(field.type)),
+    )
+
+
+def _require_small_footer(file: InboxFile) -> None:
+    """Raise FileRejectedError if the metadata, which is read as a whole, is too large."""
+    with file.path.open("rb") as stream:
+        stream.seek(max(file.bytes - 8, 0))
+        size = int.from_bytes(stream.read(8)[:4], "little")
+    if file.bytes >= size > _PARQUET_FOOTER_BYTES:
+        raise FileRejectedError(
+            f"{file.name} has {size:,} bytes of metadata; the limit is {_PARQUET_FOOTER_BYTES:,}. Write it again with "
+            "larger row groups and fewer columns."
+        )
+
+
+def _require_within_limits(file: InboxFile, metadata: pyarrow.parquet.FileMetaData) -> None:
+    limits = file.limits
+    unpacked = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
+    if metadata.num_columns > limits.columns:
+        raise beyond(file.name, f"has {metadata.num_columns:,} columns; the limit is {limits.columns:,}", "COLUMNS")
+    if metadata.num_rows > limits.rows:
+        raise beyond(file.name, f"has more than {limits.rows:,} rows", "ROWS")
+    if unpacked > limits.unpacked_bytes or _text_bytes_of_parquet(file, metadata) > limits.unpacked_bytes:
+        raise beyond(file.name, f"has more than {limits.unpacked_bytes:,} bytes unpacked", "UNPACKED_BYTES")
+
+
+def _text_bytes_of_parquet(file: InboxFile, metadata: pyarrow.parquet.FileMetaData) -> int:
+    """Return the bytes of a file's texts, in which one long text of a dictionary may stand for millions of cells.
+
+    0 where the metadata already says that they are within the limits.
+    """
+    chunks = [
+        metadata.row_group(group).column(column)
+        for group in range(metadata.num_row_groups)
+        for column in range(metadata.num_columns)
+    ]
+    texts = [chunk for chunk in chunks if chunk.physical_type == "BYTE_ARRAY"]
+    if sum(chunk.num_values * chunk.total_uncompressed_size for chunk in texts) <= file.limits.unpacked_bytes:
+        return 0
+    columns = sorted({chunk.path_in_schema for chunk in texts if "." not in chunk.path_in_schema})
+    lengths = " + ".join(f"coalesce(strlen({quote_identifier(name)}::varchar), 0)" for name in columns) or "0"
+    with duckdb.connect(config={"memory_limit": "500MB", "threads": 1}) as apart:
+        found = apart.execute(
+            f"select sum({lengths}) "
+            f"from read_parquet({quote_literal(pattern_of(file.path))}, hive_partitioning = false)"
+        ).fetchone()
+    return int(found[0] or 0) if found else 0
 
 
 def damaged_parquet(file: InboxFile, error: Exception) -> FileRejectedError:
@@ -297,6 +256,8 @@ def _layout(
         raise FileRejectedError(
             f"{file.name} has no header. The first line must name the columns: {', '.join(dataset.columns)}."
         )
+    if len(titles) > file.limits.columns:
+        raise beyond(file.name, f"has {len(titles):,} columns; the limit is {file.limits.columns:,}", "COLUMNS")
     folded = [fold_header(title) for title in titles]
     repeated = sorted({title for title, fold in zip(titles, folded, strict=True) if folded.count(fold) > 1 and fold})
     header = tuple(dataset.aliases.get(fold) for fold in folded)
@@ -312,6 +273,7 @@ def _layout(
         header=header,
         encoding=encoding,
         delimiter=delimiter,
+        numeric=tuple(index for index, name in enumerate(header) if name in dataset.numbers),
         header_bytes=text_bytes(delimiter.join(map(str, names)).encode()) if content else 0,
         plain=content is None or (content.is_utf8 and not content.needs_care),
     )

@@ -8,8 +8,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from quintet.limits import DEFAULT_LIMITS, Limits
+
 _DATE_IN_NAME = re.compile(r"(?<!\d)(\d{4})[-_.]?(\d{2})[-_.]?(\d{2})(?!\d)")
 _NUMBER_IN_NAME = re.compile(r"(?<!\d)\d{1,5}(?!\d)")
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
 _NOT_YET_A_FILE = re.compile(r"^(\.|~\$)|\.(part|partial|tmp|crdownload|swp)$|~$", re.IGNORECASE)
 
 
@@ -17,10 +20,11 @@ _NOT_YET_A_FILE = re.compile(r"^(\.|~\$)|\.(part|partial|tmp|crdownload|swp)$|~$
 class InboxFile:
     """One entry of an inbox folder.
 
-    name: the file's name, with escapes for bytes that are not UTF-8.
+    name: the file's name, with escapes for bytes that are not UTF-8 and for control characters.
     arrived_at: when it arrived in the folder (change time of its inode, UTC without zone). It does not depend on the
         order in which files are loaded, and copying with old times does not change it.
     version: size and times; if they differ later, the file was written to in between.
+    limits: what the file may hold at most.
     """
 
     dataset: str
@@ -29,6 +33,7 @@ class InboxFile:
     bytes: int
     arrived_at: dt.datetime
     version: tuple[int, int]
+    limits: Limits = DEFAULT_LIMITS
 
     @property
     def date_in_name(self) -> dt.date | None:
@@ -60,27 +65,36 @@ def number_in_name(name: str) -> int | None:
     return int(numbers[-1]) if numbers else None
 
 
-def list_inbox(raw: Path, dataset: str) -> list[InboxFile]:
+def list_inbox(raw: Path, dataset: str, limits: Limits = DEFAULT_LIMITS) -> list[InboxFile]:
     """Return the entries of `raw/<dataset>` by name, without hidden and temporary ones; none for a missing folder."""
     folder = raw / dataset
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        found = [_describe(dataset, Path(entry.path)) for entry in entries if not _NOT_YET_A_FILE.search(entry.name)]
+        found = [
+            _describe(dataset, Path(entry.path), limits) for entry in entries if not _NOT_YET_A_FILE.search(entry.name)
+        ]
     return sorted(found, key=lambda file: file.name)
 
 
-def _describe(dataset: str, path: Path) -> InboxFile:
+def _describe(dataset: str, path: Path, limits: Limits) -> InboxFile:
     status = _status(path)
     arrived_at = dt.datetime.fromtimestamp(status.st_ctime_ns / 1e9, tz=dt.UTC).replace(tzinfo=None)
     return InboxFile(
         dataset=dataset,
         path=path,
-        name=path.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"),
+        name=_printable(path.name),
         bytes=status.st_size,
         arrived_at=arrived_at,
         version=(status.st_size, status.st_mtime_ns),
+        limits=limits,
     )
+
+
+def _printable(name: str) -> str:
+    """Return the name with escapes for bytes that are not UTF-8 and for control characters."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def _status(path: Path) -> os.stat_result:

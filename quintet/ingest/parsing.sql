@@ -3,10 +3,29 @@
 -- Every connection runs with TimeZone = 'UTC'.
 create schema if not exists contract;
 
--- 5, -5, 5.0 and 5e3 are integers; 5.7, 0x10, 1,000 and 1_000 are not.
+-- What programs write for a missing value. An optional number or time may be one of these.
+create or replace macro contract.is_missing(text) as
+    lower(trim(text)) in ('na', 'n/a', 'n.a.', '#n/a', '<na>', 'nan', 'nat', 'null', 'none', '-');
+
+-- 2.02400E+11 and 2,024E+11: a spreadsheet shows a long number so, and writes only the digits that it shows.
+create or replace macro contract.is_shortened(text) as
+    regexp_full_match(text, '\s*[+-]?\d+([.,]\d*)?[eE]\+?\d+\s*');
+
+-- 1E05 may be a code; with its plus sign it is what a spreadsheet made of one.
+create or replace macro contract.is_shortened_id(text) as contains(text, '+') and contract.is_shortened(text);
+
+create or replace macro contract.is_identifier(text) as
+    trim(text) != ''
+    and not regexp_matches(text, '[\x00-\x1f\x7f]')
+    and not contract.is_shortened_id(text);
+
+-- 5, -5 and 5.0 are integers; 5.7, 5e3, 0x10, 1,000 and 1_000 are not.
 create or replace macro contract.as_integer(text) as
     case
-        when not contains(text, '_') and try_cast(text as double) = try_cast(text as bigint)
+        when not contains(text, '_') and not contains(text, 'e') and not contains(text, 'E')
+            and try_cast(text as double) = try_cast(text as bigint)
+            -- as doubles, 99999999999999.9999 is a whole number
+            and (not contains(text, '.') or regexp_full_match(text, '\s*[+-]?\d+\.0*\s*'))
         then try_cast(text as bigint)
     end;
 
@@ -45,18 +64,50 @@ create or replace macro contract.as_date(text) as
         then try_cast(text as date)
     end;
 
--- "15h 07" and "15:07" are minute 907 of the day; "24h 61" is null.
+-- "15h 07", "15:07" and "15:07:00" are minute 907 of the day; "24h 61" is null.
 create or replace macro contract.as_minute_of_day(text) as
     case
-        when try_cast(regexp_extract(text, '^\s*(\d{1,2})\s*[h:]\s*(\d{1,2})\s*$', 1) as integer) < 24
-            and try_cast(regexp_extract(text, '^\s*(\d{1,2})\s*[h:]\s*(\d{1,2})\s*$', 2) as integer) < 60
-        then try_cast(regexp_extract(text, '^\s*(\d{1,2})\s*[h:]\s*(\d{1,2})\s*$', 1) as integer) * 60
-            + try_cast(regexp_extract(text, '^\s*(\d{1,2})\s*[h:]\s*(\d{1,2})\s*$', 2) as integer)
+        when try_cast(regexp_extract(text, '^\s*(\d{1,2})\s*[h:]\s*(\d{1,2})(:00(\.0+)?)?\s*$', 1) as integer) < 24
+            and try_cast(regexp_extract(text, '^\s*(\d{1,2})\s*[h:]\s*(\d{1,2})(:00(\.0+)?)?\s*$', 2) as integer) < 60
+        then try_cast(regexp_extract(text, '^\s*(\d{1,2})\s*[h:]\s*(\d{1,2})(:00(\.0+)?)?\s*$', 1) as integer) * 60
+            + try_cast(regexp_extract(text, '^\s*(\d{1,2})\s*[h:]\s*(\d{1,2})(:00(\.0+)?)?\s*$', 2) as integer)
     end;
 
--- "08h" is hour 8; "24h" is null.
+-- "08h", "8" and "08:00:00" are hour 8; "24h" is null.
 create or replace macro contract.as_hour(text) as
     case
-        when try_cast(regexp_extract(text, '^\s*(\d{1,2})\s*h?\s*$', 1) as integer) < 24
-        then try_cast(regexp_extract(text, '^\s*(\d{1,2})\s*h?\s*$', 1) as integer)
+        when try_cast(regexp_extract(text, '^\s*(\d{1,2})\s*(h|:00(:00(\.0+)?)?)?\s*$', 1) as integer) < 24
+        then try_cast(regexp_extract(text, '^\s*(\d{1,2})\s*(h|:00(:00(\.0+)?)?)?\s*$', 1) as integer)
     end;
+
+-- A text without the blanks around it: spaces of any width, tabs, line ends, zero-width and control characters.
+create or replace macro contract.as_label(text) as
+    coalesce(
+        nullif(regexp_replace(text, '^[\s\p{Z}\p{Cc}\p{Cf}]+|[\s\p{Z}\p{Cc}\p{Cf}]+$', '', 'g'), ''), text
+    );
+
+-- A code as people mean it: without blanks around it and zero-width characters, full-width characters as plain ones, and
+-- blanks inside it as single spaces. Case stays.
+create or replace macro contract.as_code(text) as
+    coalesce(
+        nullif(
+            regexp_replace(
+                contract.as_label(
+                    regexp_replace(
+                        translate(
+                            text,
+                            '！＂＃＄％＆＇（）＊＋，－．／０１２３４５６７８９：；＜＝＞？＠ＡＢＣＤＥＦＧＨＩＪＫＬＭＮＯＰＱＲＳＴＵＶＷＸＹＺ［＼］＾＿｀ａｂｃｄｅｆｇｈｉｊｋｌｍｎｏｐｑｒｓｔｕｖｗｘｙｚ｛｜｝～',
+                            '!"#$%&''()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefghijklmnopqrstuvwxyz{|}~'
+                        ),
+                        '\p{Cf}', '', 'g'
+                    )
+                ),
+                '[\s\p{Z}]+', ' ', 'g'
+            ),
+            ''
+        ),
+        text
+    );
+-- Whole seconds since 1970, or a date and time.
+create or replace macro contract.as_unix_seconds(text) as
+    coalesce(contract.as_integer(text), floor(epoch(contract.as_timestamp(text)))::bigint);

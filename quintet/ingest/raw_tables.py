@@ -56,6 +56,7 @@ create table if not exists ops.source_columns (
     column_name varchar not null,
     type varchar not null
 );
+create table if not exists ops.contracts (dataset varchar primary key, contract varchar not null);
 drop table if exists ops.build;
 create table if not exists ops.built (name varchar primary key, code_version varchar not null);
 """

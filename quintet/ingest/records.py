@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import csv
-import datetime as dt
 import io
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from quintet.ingest.files import LONGEST_RECORD_BYTES, FileRejectedError, Layout, is_unicode, open_bytes, sheet_rows
+from quintet.ingest.content import is_unicode, open_bytes
+from quintet.ingest.doubt import may_be_thousands, two_readings
+from quintet.ingest.files import Layout, sheet_rows
 from quintet.ingest.inbox import InboxFile
+from quintet.ingest.rejection import FileRejectedError
+from quintet.ingest.workbook import SheetRow
+
+LONGEST_RECORD_BYTES = 2_000_000
+"""The limit of DuckDB's reader, so that the record reader accepts every record that the bulk reader accepts."""
+
+_CHUNK_RECORDS = 50_000
+_CHUNK_CHARACTERS = 32_000_000
 
 
 @dataclass(frozen=True)
@@ -36,12 +45,14 @@ def read_records(file: InboxFile, layout: Layout) -> Iterator[Record]:
     Raises FileRejectedError if the rest cannot be read, such as in a workbook that is damaged half-way.
     """
     if layout.format == "xlsx":
-        yield from _sheet_records(sheet_rows(file), len(layout.header))
+        yield from _sheet_records(sheet_rows(file), layout)
         return
     with (
         open_bytes(file.path) as binary,
         io.TextIOWrapper(binary, encoding=layout.encoding, errors="surrogateescape", newline="") as lines,
     ):
+        if layout.has_sep_line:
+            lines.readline()
         try:
             yield from split_records(lines, layout.delimiter, len(layout.header))
         except UnicodeDecodeError as error:  # only for UTF-16, which cannot be decoded after a broken byte
@@ -126,28 +137,39 @@ def _explain(error: csv.Error, text: str) -> str:
     return f"the line cannot be split into cells ({error})"
 
 
-def _sheet_records(rows: Iterable[tuple[object, ...]], width: int) -> Iterator[Record]:
-    number = 0
-    for values in rows:
-        cells = [_cell_text(value) for value in values]
-        if not any(cells):
-            continue
-        number += 1
-        text = json.dumps(cells, ensure_ascii=False)
-        if any(cells[width:]):
-            yield Record(number, None, text, f"the row has {len(cells)} cells but the header has {width}")
+def _sheet_records(rows: Iterable[SheetRow], layout: Layout) -> Iterator[Record]:
+    """Yield the rows of a sheet that have a value; a formula without a saved value is a problem of its row."""
+    width, numeric = len(layout.header), frozenset(layout.numeric)
+    for number, row in enumerate(rows, start=1):
+        last = max(row.cells, default=-1) + 1
+        text = json.dumps([row.cells.get(position) for position in range(max(last, width))], ensure_ascii=False)
+        doubtful = [row.cells[position] for position in row.stored_as_text & numeric]
+        doubtful = [cell for cell in doubtful if may_be_thousands(cell)]
+        if row.unvalued:
+            problem = (
+                f"the formula in cell {', '.join(row.unvalued[:5])} has no saved value: open the workbook, recalculate "
+                "it and save it again"
+            )
+            yield Record(number, None, text, problem)
+        elif last > width:
+            yield Record(number, None, text, f"the row has {last} cells but the header has {width}")
+        elif doubtful:
+            yield Record(
+                number, None, text, f"'{doubtful[0]}' is stored as text and {two_readings(doubtful[0])}: store a number"
+            )
         else:
-            yield Record(number, tuple((cells + [None] * width)[:width]), text)
+            yield Record(number, tuple(row.cells.get(position) for position in range(width)), text)
 
 
-def _cell_text(value: object) -> str | None:
-    """Return a workbook's cell as a CSV export would write it."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, dt.datetime):
-        return value.isoformat(sep=" ")
-    return str(value)
+def chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Yield the records in lists of limited length and size."""
+    chunk: list[Record] = []
+    characters = 0
+    for record in records:
+        chunk.append(record)
+        characters += len(record.text)
+        if len(chunk) >= _CHUNK_RECORDS or characters > _CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk

@@ -5,7 +5,7 @@ Sentinels such as 99999 pass as values here; `normalise.py` turns them into null
 
 import pandera.pandas as pa
 
-from quintet.ingest.contract import Dataset, integer, number, one_of, text
+from quintet.ingest.contract import Dataset, identifier, integer, number, one_of, text
 
 _YEAR_TO_DATE_COUNTS = (
     *("cl_bound_ct_mds", "cl_quo_ct_mds", "cl_bound_ct_sbz", "cl_quo_ct_sbz", "cl_bound_ct_eqt", "cl_quo_ct_eqt"),
@@ -13,6 +13,20 @@ _YEAR_TO_DATE_COUNTS = (
     *("pl_bound_ct_eqtte", "pl_quo_ct_eqtte", "pl_bound_ct_applied", "pl_quo_ct_applied"),
     *("pl_bound_ct_transactnow", "pl_quo_ct_transactnow"),
 )
+
+LARGEST_AMOUNT_USD = 100_000_000_000
+"""Up to here a float is nearer to its number of four decimals than to any other: the cast to DECIMAL is exact."""
+LARGEST_COUNT = 1_000_000_000
+"""The largest number of policies, quotes or producers: a sum of them fits into 64 bits."""
+
+
+def _amount(description: str) -> pa.Column:
+    return number(description, -LARGEST_AMOUNT_USD, LARGEST_AMOUNT_USD)
+
+
+def _policies(description: str) -> pa.Column:
+    return integer(description, -LARGEST_COUNT, LARGEST_COUNT)
+
 
 _SYSTEM_YEARS = (
     *("pl_start_year", "pl_end_year", "commisions_start_year", "commisions_end_year"),  # spelt so in the source
@@ -27,18 +41,18 @@ AGENCY_PERFORMANCE = Dataset(
         {
             "agency_id": integer("The agency.", 0),
             "primary_agency_id": integer("The agency's master; 99999 where it is unknown.", 0),
-            "prod_abbr": text("Product code; inner spaces are part of it."),
+            "prod_abbr": identifier("Product code; inner spaces are part of it."),
             "prod_line": one_of("Commercial or personal lines.", ("CL", "PL")),
-            "state_abbr": text("Postal code of the state."),
+            "state_abbr": identifier("Postal code of the state."),
             "stat_profile_date_year": integer("The year that the row covers, in whole or in part.", 1900, 2199),
-            "retention_poly_qty": integer("Policies retained from the year before."),
-            "poly_inforce_qty": integer("Policies in force."),
-            "prev_poly_inforce_qty": integer("Policies in force in the year before."),
-            "nb_wrtn_prem_amt": number("New business written premium, USD."),
-            "wrtn_prem_amt": number("Written premium, USD; negative amounts are real."),
-            "prev_wrtn_prem_amt": number("Written premium of the year before, USD."),
-            "prd_ernd_prem_amt": number("Earned premium, USD."),
-            "prd_incrd_losses_amt": number("Incurred losses, USD; negative amounts are real."),
+            "retention_poly_qty": _policies("Policies retained from the year before."),
+            "poly_inforce_qty": _policies("Policies in force."),
+            "prev_poly_inforce_qty": _policies("Policies in force in the year before."),
+            "nb_wrtn_prem_amt": _amount("New business written premium, USD."),
+            "wrtn_prem_amt": _amount("Written premium, USD; negative amounts are real."),
+            "prev_wrtn_prem_amt": _amount("Written premium of the year before, USD."),
+            "prd_ernd_prem_amt": _amount("Earned premium, USD."),
+            "prd_incrd_losses_amt": _amount("Incurred losses, USD; negative amounts are real."),
             "months": integer("Number of months of the year that the row covers.", 1, 12),
             "retention_ratio": number("Share of the policies retained.", nullable=True, required=False),
             "loss_ratio": number("Losses, divided by written premium.", nullable=True, required=False),
@@ -59,7 +73,9 @@ AGENCY_PERFORMANCE = Dataset(
                 for name in _SYSTEM_YEARS
             },
             **{
-                name: integer("Quotes or bound policies of the agency to date.", 0, nullable=True, required=False)
+                name: integer(
+                    "Quotes or bound policies of the agency to date.", 0, LARGEST_COUNT, nullable=True, required=False
+                )
                 for name in _YEAR_TO_DATE_COUNTS
             },
         },

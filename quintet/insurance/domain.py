@@ -1,6 +1,6 @@
 """What insurance declares about itself."""
 
-from quintet.domain import Domain
+from quintet.domain import DataCheck, Domain
 from quintet.insurance.contract import DATASETS
 from quintet.insurance.headline import headline
 from quintet.insurance.report_runs import MIGRATIONS, RECORDED
@@ -15,4 +15,19 @@ INSURANCE = Domain(
     web=("quintet.web.routes.insurance", "quintet.web.pages.insurance", "quintet.web.pages.reports"),
     assets=("assets.insurance",),
     samples="quintet.samples.insurance",
+    checks=(
+        DataCheck(
+            "rows_kept",
+            "marts.fct_agency_performance",
+            "No row of the files is lost on the way to the marts.",
+            "quintet.insurance.checks.rows_kept",
+            is_error=True,
+        ),
+        DataCheck(
+            "forecast_coverage",
+            "ml.premium_forecast_scores",
+            "The bands of the chosen model held as many past outcomes as they promise.",
+            "quintet.insurance.checks.forecast_coverage",
+        ),
+    ),
 )

@@ -12,7 +12,8 @@ from types import MappingProxyType
 import pandas as pd
 import pandera.pandas as pa
 
-from quintet.insurance.contract import AGENCY_PERFORMANCE
+from quintet.ingest.contract import is_missing, read_values
+from quintet.insurance.contract import AGENCY_PERFORMANCE, LARGEST_AMOUNT_USD, LARGEST_COUNT
 
 SENTINEL = 99_999
 """The source's placeholder for a missing value."""
@@ -31,15 +32,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
 )
 """Every code that a `*_missing_reason` column can hold, with its meaning."""
 
-_KEYS = MappingProxyType(
-    {
-        "prod_abbr": "prod_abbr",
-        "prod_line": "prod_line",
-        "state_abbr": "state_abbr",
-        "year": "stat_profile_date_year",
-        "months": "months",
-    }
-)
+_KEYS = ("prod_abbr", "prod_line", "state_abbr", "year", "months")
 
 _POLICY_COUNTS = MappingProxyType(
     {
@@ -123,8 +116,36 @@ _AGENCY_NUMBERS_AFTER_VENDOR = MappingProxyType(
 
 _NO_VENDOR = "Unknown"
 _AMOUNT_DECIMALS = 4
-# Up to here a float rounded to four decimals is nearer to that decimal than to any other: the cast to DECIMAL is exact.
-_LARGEST_AMOUNT_USD = 1e11
+
+
+_WHOLE_NUMBERS = MappingProxyType(
+    {
+        "agency_id": "agency_id",
+        "primary_agency_id": "primary_agency_id",
+        "year": "stat_profile_date_year",
+        "months": "months",
+        **_POLICY_COUNTS,
+    }
+)
+_RATIOS_AND_ATTRIBUTES = MappingProxyType(
+    {**_REPORTED_RATIOS, **_AGENCY_NUMBERS_BEFORE_VENDOR, **_AGENCY_NUMBERS_AFTER_VENDOR}
+)
+_NUMBERS = MappingProxyType({**_WHOLE_NUMBERS, **_AMOUNTS, **_RATIOS_AND_ATTRIBUTES})
+_LABELS = ("prod_abbr", "prod_line", "state_abbr", "vendor_ind", "vendor")
+
+# Text is read as the contract reads it, so that no value passes the one and fails the other. Amounts are rounded here
+# and nowhere else. Inner blanks are part of a product code; outer ones would split one product in two.
+_EXPRESSIONS: Mapping[str, str] = MappingProxyType(
+    {
+        **{name: f"contract.as_integer({source})" for name, source in _WHOLE_NUMBERS.items()},
+        **{
+            name: f"contract.as_number({source})::decimal(18, {_AMOUNT_DECIMALS})::double"
+            for name, source in _AMOUNTS.items()
+        },
+        **{name: f"contract.as_number({source})" for name, source in _RATIOS_AND_ATTRIBUTES.items()},
+        **{name: f"contract.as_label({name})" for name in _LABELS},
+    }
+)
 
 
 def _reason_column(column: str) -> str:
@@ -166,63 +187,30 @@ def normalise(raw: pd.DataFrame) -> pd.DataFrame:
     Raises ValueError where a text is not a number, KeyError where a column is missing.
     """
     text = raw[list(AGENCY_PERFORMANCE.columns)].astype("str")
-    numbers = {
-        "primary_agency_id": _whole_numbers(text["primary_agency_id"]),
-        **{name: _whole_numbers(text[source]) for name, source in _POLICY_COUNTS.items()},
-        **{name: _numbers(text[source]).round(_AMOUNT_DECIMALS) for name, source in _AMOUNTS.items()},
-        **{name: _numbers(text[source]) for name, source in _REPORTED_RATIOS.items()},
-    }
+    for name in AGENCY_PERFORMANCE.numbers:
+        text[name] = text[name].mask(is_missing(text[name]))
+    read = read_values(text, _EXPRESSIONS)
+    for name, source in _NUMBERS.items():
+        if (unreadable := text[source][text[source].notna() & read[name].isna()]).size:
+            raise ValueError(f"{source}: {unreadable.iloc[0]!r} is not a number")
+    numbers = {name: read[name] for name in ("primary_agency_id", *MEASURES)}
     known = {name: _without_sentinels(name, values) for name, values in numbers.items()}
     reasons = {_reason_column(name): _missing_reasons(name, numbers) for name in numbers}
-    has_vendor = text["vendor_ind"].str.strip().str.upper().map({"Y": True, "N": False}).astype("boolean")
-    vendor = text["vendor"].str.strip()
+    has_vendor = read["vendor_ind"].str.upper().map({"Y": True, "N": False}).astype("boolean")
+    vendor = read["vendor"]
     columns = {
-        "agency_id": _whole_numbers(text["agency_id"]),
-        **{name: _typed_key(text[source], STAGING_COLUMNS[name]) for name, source in _KEYS.items()},
+        **{name: read[name] for name in ("agency_id", *_KEYS)},
         **known,
         **reasons,
-        **{name: _agency_numbers(text[source]) for name, source in _AGENCY_NUMBERS_BEFORE_VENDOR.items()},
+        **{name: read[name].mask(read[name] == SENTINEL) for name in _AGENCY_NUMBERS_BEFORE_VENDOR},
         "has_vendor": has_vendor,
         "vendor": vendor.mask(vendor == _NO_VENDOR).astype("str"),
-        **{name: _agency_numbers(text[source]) for name, source in _AGENCY_NUMBERS_AFTER_VENDOR.items()},
+        **{name: read[name].mask(read[name] == SENTINEL) for name in _AGENCY_NUMBERS_AFTER_VENDOR},
         "_batch_id": raw["_batch_id"].astype("str"),
         "_source_file": raw["_source_file"].astype("str"),
         "_source_row": raw["_source_row"].astype("Int64"),
     }
     return pd.DataFrame(columns, index=raw.index)[list(STAGING_COLUMNS)]
-
-
-def _typed_key(text: pd.Series, duckdb_type: str) -> pd.Series:
-    # Inner spaces are part of a product code; outer ones would split one product in two.
-    return text.str.strip().astype("str") if duckdb_type == "VARCHAR" else _whole_numbers(text)
-
-
-def _numbers(text: pd.Series) -> pd.Series:
-    """Return the numbers in `text`, Float64 with null for null."""
-    return _parsed(text).astype("Float64")
-
-
-def _whole_numbers(text: pd.Series) -> pd.Series:
-    """Return the whole numbers in `text`, exact to 64 bits, Int64 with null for null."""
-    filled = text.fillna("0")
-    parsed = _parsed(filled)
-    if not pd.api.types.is_integer_dtype(parsed):
-        # "5.0" is a whole number too; without the zeros, large numbers are not rounded as floats.
-        parsed = _parsed(filled.str.replace(r"\.0*\s*$", "", regex=True))
-    return parsed.astype("Int64").mask(text.isna())
-
-
-def _parsed(text: pd.Series) -> pd.Series:
-    try:
-        return pd.to_numeric(text)
-    except ValueError:
-        # The contract reads text as DuckDB does, which allows 1_000.
-        return pd.to_numeric(text.str.replace("_", "").str.strip())
-
-
-def _agency_numbers(text: pd.Series) -> pd.Series:
-    values = _numbers(text)
-    return values.mask(values == SENTINEL)
 
 
 def _without_sentinels(name: str, values: pd.Series) -> pd.Series:
@@ -253,11 +241,15 @@ def _schema_column(name: str, duckdb_type: str) -> pa.Column:
     if sentinels := list(_SENTINELS.get(name, ())):
         checks.append(_requirement(lambda values: ~values.isin(sentinels), "no sentinel of the source"))
     if duckdb_type.startswith("DECIMAL"):
-        checks.append(_requirement(lambda values: values.abs() <= _LARGEST_AMOUNT_USD, "an amount below 1e11 USD"))
+        checks.append(_requirement(lambda values: values.abs() <= LARGEST_AMOUNT_USD, "an amount below 1e11 USD"))
     if name.endswith("_missing_reason"):
         checks.append(pa.Check.isin(list(REASONS)))
     if duckdb_type == "INTEGER" and name not in {"year", "months"}:
-        checks.append(_requirement(lambda values: values.between(0, 99_998) & (values % 1 == 0), "whole, 0 to 99998"))
+        checks.append(
+            _requirement(
+                lambda values: values.between(0, LARGEST_COUNT) & (values % 1 == 0), f"whole, 0 to {LARGEST_COUNT}"
+            )
+        )
     checks += _CHECKS.get(name, ())
     return pa.Column(_PANDAS_TYPES[_frame_type(name, duckdb_type)], checks=checks, nullable=name not in _NEVER_NULL)
 

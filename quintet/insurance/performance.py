@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from quintet.insurance.years import NO_COMPLETE_YEAR, at_end_of_range, coverage
 from quintet.warehouse.snapshot import records
 
 MAX_FILTER_VALUES = 200
@@ -40,7 +41,7 @@ AMOUNTS = ("written_premium", "new_business_premium", "prev_written_premium", "e
 """Measures in USD."""
 
 COUNTS = ("policies_in_force", "prev_policies_in_force", "retained_policies")
-"""Measures in policies: a sum over several years counts a policy once per year."""
+"""Measures in policies: a range of years has those of its last complete year (`summary_frame`)."""
 
 MEASURES = (*AMOUNTS, *COUNTS)
 
@@ -62,7 +63,7 @@ RATIO_REASONS: Mapping[str, str] = MappingProxyType(
 """Why a ratio of a summary is null."""
 
 SUMMARY_COLUMNS = (
-    *("rows", "agencies", "months_covered", "short_years"),
+    *("rows", "agencies", "months_covered", "short_years", "policies_years", "policies_missing_reason"),
     *MEASURES,
     *(f"{ratio}{part}" for ratio in RATIOS for part in ("", "_numerator", "_denominator", "_missing_reason")),
     "missing",
@@ -76,7 +77,6 @@ _WHOLE_COLUMNS = frozenset(PIVOTS[pivot] for pivot in _WHOLE_NUMBERS)
 _MAY_BE_UNKNOWN = frozenset({"primary_agency", "vendor"})
 _YEARS = ("year_from", "year_to")
 _LARGEST_ID = 2**63 - 1
-_MONTHS_OF_A_YEAR = 12
 
 Key = tuple[int | str | None, ...]
 
@@ -148,9 +148,12 @@ def summary_frame(cursor: duckdb.DuckDBPyConnection, filters: Filters, group_by:
     One column for each pivot (`PIVOTS`), then:
 
     rows, agencies: their number. months_covered: months of the group's years that the data covers, as in `dim_year`.
-    short_years: its years that are covered in part, each `{"year", "months_covered"}`.
+    short_years: its years that are not complete, each `{"year", "months_covered", "reason"}`, as in `dim_year`.
+    policies_years: the years that the policies are of. policies_missing_reason: `NO_COMPLETE_YEAR` without any.
     Each of `MEASURES`: its sum over the rows where it is known, summed as decimals; amounts are USD, each the float
     nearest to the exact sum: query a coarser sum instead of adding them up. Null where it is known in no row.
+    Policies (`COUNTS`) are a stock: over several years they are those of the last complete year in the range of each
+    agency, product and state. With the pivot `year`, or a range of one year, they are those of that year.
     Each of `RATIOS` with `_numerator` and `_denominator`, summed over the rows where both are known; null with a
     `_missing_reason` (`RATIO_REASONS`) where it is undefined. Growth is relative to the reported year before.
     missing: measure to reason to number of rows, for measures that are missing in some rows.
@@ -159,7 +162,9 @@ def summary_frame(cursor: duckdb.DuckDBPyConnection, filters: Filters, group_by:
     """
     columns = _columns(group_by)
     condition, bound = filters.where()
-    frame = pd.DataFrame(_summarise(cursor, columns, condition, bound), columns=[*columns, *SUMMARY_COLUMNS])
+    at_end = at_end_of_range(filters.year_from, filters.year_to, columns)
+    summary = _summarise(cursor, columns, condition, bound, at_end)
+    frame = pd.DataFrame(summary, columns=[*columns, *SUMMARY_COLUMNS])
     whole = {*_WHOLE_COLUMNS, "rows", "agencies", "months_covered", *COUNTS}
     decimal = {*AMOUNTS, *RATIOS, *(f"{ratio}_{side}" for ratio in RATIOS for side in ("numerator", "denominator"))}
     types = {"Int64": whole, "float64": decimal, "str": {*PIVOTS.values()} - _WHOLE_COLUMNS}
@@ -182,9 +187,10 @@ def summary_page(
     condition, bound = filters.where()
     _check_page(columns, after, limit)
     condition, bound = _and_after(condition, bound, columns, after)
+    at_end = at_end_of_range(filters.year_from, filters.year_to, columns)
     if not columns:  # the grand total is the only row
-        return ([] if after is not None else _summarise(cursor, columns, condition, bound)), None
-    groups = _summarise(cursor, columns, condition, bound, limit + 1)
+        return ([] if after is not None else _summarise(cursor, columns, condition, bound, at_end)), None
+    groups = _summarise(cursor, columns, condition, bound, at_end, limit + 1)
     page = groups[:limit]
     return page, tuple(page[-1][name] for name in columns) if len(groups) > limit else None
 
@@ -255,10 +261,15 @@ def _summarise(
     columns: Sequence[str],
     condition: str,
     bound: Sequence[Any],
+    at_end: str,
     limit: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the first `limit` groups of the summary by `columns` of the rows that meet `condition`."""
-    months = dict(cursor.execute("select year, months_covered from marts.dim_year").fetchall())
+    """Return the first `limit` groups of the summary by `columns` of the rows that meet `condition`.
+
+    at_end: SQL for whether a row has the policies at the end of the range.
+    """
+    known_years = cursor.execute("select year, months_covered, incomplete_reason from marts.dim_year").fetchall()
+    covered = {year: (months, reason) for year, months, reason in known_years}
     agencies = "1" if "agency_id" in columns else "count(distinct agency_id)"
     years = "[year]" if "year" in columns else "list(distinct year)"
     sums = records(
@@ -267,7 +278,8 @@ def _summarise(
             select {"".join(f"{name}, " for name in columns)}
                 count(*) as rows, {agencies} as agencies, {years} as years,
                 {", ".join(f"sum({name})::double as {name}" for name in AMOUNTS)},
-                {", ".join(f"sum({name})::bigint as {name}" for name in COUNTS)},
+                {", ".join(f"sum({name}) filter ({at_end})::bigint as {name}" for name in COUNTS)},
+                list_sort(list(distinct year) filter ({at_end})) as policies_years,
                 {", ".join(_sides(ratio) for ratio in RATIOS)},
                 histogram(missing_reasons) as missing
             {_source(columns, condition)} {_group(columns)} {_order(columns)} {"" if limit is None else "limit ?"}
@@ -277,7 +289,9 @@ def _summarise(
     )
     for group in sums:
         group["missing"] = _missing(group["missing"] or {})
-        group.update(_coverage(group["years"] or (), months) | _ratios(group))
+        group.update(coverage(group["years"] or (), covered) | _ratios(group))
+        group["policies_years"] = group["policies_years"] or []
+        group["policies_missing_reason"] = None if group["policies_years"] else NO_COMPLETE_YEAR
     return [{name: group[name] for name in (*columns, *SUMMARY_COLUMNS)} for group in sums]
 
 
@@ -299,15 +313,6 @@ def _sides(ratio: str) -> str:
         sum(case when {base} is not null then {numerator} end)::double as {ratio}_numerator,
         sum(case when {compared} is not null then {base} end)::double as {ratio}_denominator
     """
-
-
-def _coverage(years: Iterable[int], months: Mapping[int, int]) -> dict[str, Any]:
-    return {
-        "months_covered": sum(months[year] for year in years),
-        "short_years": [
-            {"year": year, "months_covered": months[year]} for year in sorted(years) if months[year] < _MONTHS_OF_A_YEAR
-        ],
-    }
 
 
 def _ratios(group: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,14 +10,15 @@ import csv
 import datetime as dt
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import duckdb
 import pandas as pd
 
-from quintet.insurance.performance import PIVOTS, Filters, Key, summary_frame, summary_page
+from quintet.insurance.performance import Filters, Key, summary_frame, summary_page
+from quintet.insurance.years import year_in_words
 from quintet.presentation.design import as_text
 
 TITLE = "Premium Info by Agency and Product Line"
@@ -39,9 +40,9 @@ FIGURES: Mapping[str, str] = MappingProxyType(
         "policies_at_end": "count",
     }
 )
-"""The report's figures. policies_at_end: policies in force in the last year with data."""
+"""The report's figures. policies_at_end: policies in force in the last complete year."""
 
-SHORT_YEAR = ("year", "months_covered")
+SHORT_YEAR = ("year", "months_covered", "reason")
 _CSV_PAGE_ROWS = 1_000
 
 
@@ -51,9 +52,10 @@ class PremiumReport:
 
     frame: one row per agency and product line, ordered by both: `KEY`, `FIGURES`, rows (of the data behind it).
     agencies, product_lines, total: the same per agency, per product line and in total, each summed from the data.
-    years: year, label, prod_line, written_premium. last_year: the year of policies_at_end; None without data.
+    years: year, label, prod_line, written_premium. policies_years: the years of policies_at_end, in order; one unless
+    some agencies have a later complete year than others.
     missing: prod_line, measure, reason, missing_rows, rows: missing values, their reason and number of rows.
-    short_years: year, months_covered of years that the data covers in part.
+    short_years: year, months_covered and reason of years that are not complete, as in `dim_year`.
     snapshot_id, published_at (UTC without zone): the source of the figures.
     """
 
@@ -65,7 +67,7 @@ class PremiumReport:
     product_lines: pd.DataFrame
     total: pd.DataFrame
     years: pd.DataFrame
-    last_year: int | None
+    policies_years: tuple[int, ...]
     missing: pd.DataFrame
     short_years: pd.DataFrame
 
@@ -75,24 +77,23 @@ def premium_report(
 ) -> PremiumReport:
     """Return the report on the rows that match the filters."""
     years = summary_frame(cursor, filters, ("year", "prod_line"))
-    last_year = _last_year(years)
-    product_lines = _figures(cursor, filters, last_year, ("prod_line",))
-    total = _figures(cursor, filters, last_year, ())
+    product_lines = _figures(cursor, filters, ("prod_line",))
+    total = _figures(cursor, filters, ())
     short_years = pd.DataFrame(total["short_years"].iloc[0], columns=SHORT_YEAR)
-    labels = {year: f"{year} ({months} months)" for year, months in records_of(short_years, SHORT_YEAR)}
+    labels = {year: year_in_words(year, months, why) for year, months, why in records_of(short_years, SHORT_YEAR)}
     kept = [*FIGURES, "rows"]
     return PremiumReport(
         filters=filters,
         snapshot_id=snapshot_id,
         published_at=published_at,
-        frame=_figures(cursor, filters, last_year, ("agency", "primary_agency", "prod_line"))[[*KEY, *kept]],
-        agencies=_figures(cursor, filters, last_year, ("agency", "primary_agency"))[[*KEY[:2], *kept]],
+        frame=_figures(cursor, filters, ("agency", "primary_agency", "prod_line"))[[*KEY, *kept]],
+        agencies=_figures(cursor, filters, ("agency", "primary_agency"))[[*KEY[:2], *kept]],
         product_lines=product_lines[["prod_line", *kept]],
         total=total[kept],
         years=years.assign(label=years["year"].map(lambda year: labels.get(year, str(year))))[
             ["year", "label", "prod_line", "written_premium"]
         ],
-        last_year=last_year,
+        policies_years=tuple(total["policies_years"].iloc[0]),
         missing=_missing(product_lines),
         short_years=short_years,
     )
@@ -104,15 +105,12 @@ def write_csv(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Iterator[b
     Columns: `KEY`, `FIGURES`, rows, missing (measure, reason and rows of missing values). Amounts have two decimals, or
     four where the data has them; null is an empty cell. The cursor is in use until the last chunk is read.
     """
-    last_year = _last_year(summary_frame(cursor, filters, ("year",)))
-    policies = _policies_at_end(cursor, filters, last_year, ("agency", "prod_line"))
-    at_end = dict(zip(zip(policies["agency_id"], policies["prod_line"], strict=True), policies[_AT_END], strict=True))
     yield _csv_lines([[*KEY, *FIGURES, "rows", "missing"]])
     after: Key | None = None
     while True:
         groups, after = summary_page(cursor, filters, ("agency", "primary_agency", "prod_line"), after, _CSV_PAGE_ROWS)
         for group in groups:
-            group[_AT_END] = at_end.get((group["agency_id"], group["prod_line"]))
+            group[_AT_END] = group["policies_in_force"]
             group["missing"] = _in_words(group["missing"])
         yield _csv_lines([_csv_cell(group, name) for name in (*KEY, *FIGURES, "rows", "missing")] for group in groups)
         if after is None:
@@ -137,27 +135,8 @@ _AT_END = "policies_at_end"
 # -- figures -----------------------------------------------------------------------------------------------------------
 
 
-def _last_year(by_year: pd.DataFrame) -> int | None:
-    return int(by_year["year"].max()) if len(by_year) else None
-
-
-def _figures(
-    cursor: duckdb.DuckDBPyConnection, filters: Filters, last_year: int | None, group_by: Sequence[str]
-) -> pd.DataFrame:
-    sums = summary_frame(cursor, filters, group_by)
-    at_end = _policies_at_end(cursor, filters, last_year, group_by)
-    if not group_by:
-        return sums.assign(**{_AT_END: at_end[_AT_END]})
-    return sums.merge(at_end, how="left", on=list(at_end.columns.drop(_AT_END)), validate="one_to_one")
-
-
-def _policies_at_end(
-    cursor: duckdb.DuckDBPyConnection, filters: Filters, last_year: int | None, group_by: Sequence[str]
-) -> pd.DataFrame:
-    """Return the policies of the last year: policies in force are a stock, not additive over years."""
-    at_end = filters if last_year is None else replace(filters, year_from=last_year, year_to=last_year)
-    sums = summary_frame(cursor, at_end, group_by).rename(columns={"policies_in_force": _AT_END})
-    return sums[[*(PIVOTS[pivot] for pivot in group_by), _AT_END]]
+def _figures(cursor: duckdb.DuckDBPyConnection, filters: Filters, group_by: Sequence[str]) -> pd.DataFrame:
+    return summary_frame(cursor, filters, group_by).rename(columns={"policies_in_force": _AT_END})
 
 
 def _missing(product_lines: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,6 @@ import datetime as dt
 import os
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
@@ -14,17 +13,7 @@ from typing import IO, Any
 import duckdb
 import openpyxl
 import pandas as pd
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.chart import BarChart, Reference
-from openpyxl.chart.shapes import GraphicalProperties
-from openpyxl.chart.text import RichText
-from openpyxl.drawing.line import LineProperties
-from openpyxl.drawing.text import CharacterProperties, Paragraph, ParagraphProperties
-from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.utils import get_column_letter
-from openpyxl.worksheet.page import PageMargins
-from openpyxl.worksheet.properties import PageSetupProperties
-from openpyxl.worksheet.worksheet import Worksheet
 from openpyxl.writer.excel import ExcelWriter
 
 from quintet.insurance.normalise import REASONS
@@ -41,16 +30,30 @@ from quintet.insurance.premium_report import (
     records_of,
     write_csv,
 )
-from quintet.presentation.design import CATEGORY, COLOURS, as_text
+from quintet.insurance.workbook_sheets import (
+    BODY,
+    CHART_ROWS,
+    HEADING,
+    HEADING_HEIGHT,
+    HEADLINE,
+    LABEL,
+    LEAD,
+    PLAIN,
+    SECTION,
+    SUBTOTAL,
+    TOTAL,
+    Sheet,
+    Style,
+    UndatedZip,
+    bar_chart,
+)
+from quintet.insurance.years import INCOMPLETE, year_in_words
 
 ALL_LINES = "All lines"
 """The label of the product line in a subtotal."""
-
 COVER, TABLE, CHARTS, NOTES = "Cover", "Agency x product line", "Charts", "Notes"
 """The sheets of the workbook."""
-
 PRODUCT_LINES: Mapping[str, str] = MappingProxyType({"CL": "commercial lines", "PL": "personal lines"})
-
 _HEADINGS = MappingProxyType(
     {
         "agency_id": "Agency",
@@ -96,7 +99,7 @@ def write_workbook(report: PremiumReport, target: Path | IO[bytes]) -> None:
     _write_table(workbook, report)
     _write_charts(workbook, report)
     _write_notes(workbook, report)
-    ExcelWriter(workbook, _UndatedZip(target, "w", zipfile.ZIP_DEFLATED)).save()
+    ExcelWriter(workbook, UndatedZip(target, "w", zipfile.ZIP_DEFLATED)).save()
 
 
 def write_premium_report(
@@ -123,109 +126,15 @@ def write_premium_report(
     return tuple(written)
 
 
-_LIGHT = {name: colour.removeprefix("#") for name, colour in COLOURS["light"].items()}
-_LINE_COLOURS = tuple(colour.removeprefix("#") for colour in CATEGORY["light"])
-_HAIRLINE = Border(bottom=Side(style="thin", color=_LIGHT["hairline"]))
-_NUMBER_FORMATS = {"money": "#,##0.00", "percent": "0.0%", "count": "#,##0", "identifier": "0"}
-_HEADING_HEIGHT = 32
-_CHART_ROWS = 24
-_CHART_NUMBERS = '[>=1000000]#,##0.0,,"M";[>=1000]#,##0,"k";#,##0'
+_NO_ROWS = "The report has no rows."
 
 
-@dataclass(frozen=True)
-class _Style:
-    """The style of a cell; numbers have the format of their kind."""
-
-    font: Font
-    fill: PatternFill | None = None
-    border: Border | None = None
-    wraps: bool = False
-
-
-def _font(colour: str, size: float = 11, *, bold: bool = False) -> Font:
-    return Font(name="Calibri", size=size, bold=bold, color=_LIGHT[colour])
-
-
-def _filled(colour: str) -> PatternFill:
-    return PatternFill("solid", fgColor=_LIGHT[colour])
-
-
-_TITLE = _Style(_font("ink", 20, bold=True))
-_LEAD = _Style(_font("ink-muted", 12))
-_SECTION = _Style(_font("accent", 13, bold=True))
-_LABEL = _Style(_font("ink-muted"), border=_HAIRLINE)
-_BODY = _Style(_font("ink"), border=_HAIRLINE)
-_PLAIN = _Style(_font("ink"))
-_HEADING = _Style(_font("on-accent", bold=True), _filled("accent"), wraps=True)
-_SUBTOTAL = _Style(_font("ink", bold=True), _filled("accent-soft"), _HAIRLINE)
-_TOTAL = _Style(
-    _font("ink", bold=True),
-    _filled("accent-soft"),
-    Border(top=Side(style="medium", color=_LIGHT["accent"]), bottom=Side(style="medium", color=_LIGHT["accent"])),
-)
-_TITLES = (_TITLE, _LEAD, _SECTION, _PLAIN)
-"""Styles without an indent."""
-
-
-class _Sheet:
-    """A sheet that is written from top to bottom, set up for printing."""
-
-    def __init__(self, workbook: openpyxl.Workbook, name: str, widths: Sequence[float], foot: str) -> None:
-        self.sheet = workbook.create_sheet(name)
-        self.rows = 0
-        self._cells: dict[tuple[int, int, str], WriteOnlyCell] = {}
-        for place, width in enumerate(widths, 1):
-            self.sheet.column_dimensions[get_column_letter(place)].width = width
-        self.sheet.sheet_view.showGridLines = False
-        self.sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
-        self.sheet.page_setup.orientation = "landscape"
-        self.sheet.page_setup.paperSize = Worksheet.PAPERSIZE_A4
-        self.sheet.page_setup.fitToHeight = 0
-        self.sheet.page_margins = PageMargins(left=0.5, right=0.5, top=0.5, bottom=0.7)
-        self.sheet.oddFooter.left.text, self.sheet.oddFooter.right.text = foot, "Page &P of &N"
-
-    def append(self, cells: Iterable[tuple[Any, str, _Style]] = (), height: float | None = None) -> int:
-        """Write a row of values, each with its kind (`money`, `text` …) and style; return the row's number."""
-        self.rows += 1
-        if height:
-            self.sheet.row_dimensions[self.rows].height = height
-        self.sheet.append([self._cell(place, *cell) for place, cell in enumerate(cells)])
-        return self.rows
-
-    def _cell(self, place: int, value: Any, kind: str, style: _Style) -> WriteOnlyCell | None:
-        # A cell is written as soon as its row is appended, so that one cell per column and style serves all rows:
-        # creating and styling a cell takes ten times as long as writing it.
-        key = (place, id(style), kind)
-        if key not in self._cells:
-            self._cells[key] = _styled_cell(self.sheet, kind, style)
-        cell = self._cells[key]
-        cell.value = as_text(value) if isinstance(value, str) else value
-        return cell
-
-
-def _styled_cell(sheet: Any, kind: str, style: _Style) -> WriteOnlyCell:
-    cell = WriteOnlyCell(sheet)
-    cell.font = style.font
-    if style.fill:
-        cell.fill = style.fill
-    if style.border:
-        cell.border = style.border
-    cell.number_format = _NUMBER_FORMATS.get(kind, "General")
-    cell.alignment = Alignment(
-        horizontal="left" if kind in {"text", "identifier"} else "right",
-        vertical="center",
-        indent=0 if style in _TITLES else 1,
-        wrap_text=style.wraps,
-    )
-    return cell
-
-
-def _row(names: Sequence[str], values: Sequence[Any], style: _Style) -> list[tuple[Any, str, _Style]]:
+def _row(names: Sequence[str], values: Sequence[Any], style: Style) -> list[tuple[Any, str, Style]]:
     return [(value, _kind(name), style) for name, value in zip(names, values, strict=True)]
 
 
-def _headings(names: Sequence[str]) -> list[tuple[Any, str, _Style]]:
-    return [(_HEADINGS[name], _kind(name), _HEADING) for name in names]
+def _headings(names: Sequence[str]) -> list[tuple[Any, str, Style]]:
+    return [(_HEADINGS[name], _kind(name), HEADING) for name in names]
 
 
 def _kind(name: str) -> str:
@@ -242,29 +151,29 @@ def _foot(report: PremiumReport) -> str:
 
 def _write_cover(workbook: openpyxl.Workbook, report: PremiumReport) -> None:
     names = ("prod_line", *FIGURES)
-    sheet = _Sheet(workbook, COVER, [2, 24, *_widths(FIGURES)], _foot(report))
+    sheet = Sheet(workbook, COVER, [2, 24, *_widths(FIGURES)], _foot(report))
 
-    def line(*cells: tuple[Any, str, _Style], height: float | None = None) -> None:
-        sheet.append([(None, "text", _PLAIN), *cells], height)
+    def line(*cells: tuple[Any, str, Style], height: float | None = None) -> None:
+        sheet.append([(None, "text", PLAIN), *cells], height)
 
     line()
-    line((TITLE, "text", _TITLE), height=30)
-    line((_lead(report), "text", _LEAD), height=20)
+    line((TITLE, "text", HEADLINE), height=30)
+    line((_lead(report), "text", LEAD), height=20)
     line()
-    line(("What was asked", "text", _SECTION), height=20)
+    line(("What was asked", "text", SECTION), height=20)
     for label, value in _parameters(report):
-        line((label, "text", _LABEL), (value, "text", _BODY), *[(None, "text", _BODY)] * 4)
+        line((label, "text", LABEL), (value, "text", BODY), *[(None, "text", BODY)] * 4)
     line()
-    line(("Totals", "text", _SECTION), height=20)
-    line(*_headings(names), height=_HEADING_HEIGHT)
+    line(("Totals", "text", SECTION), height=20)
+    line(*_headings(names), height=HEADING_HEIGHT)
     for values in records_of(report.product_lines, names):
-        line(*_row(names, (_line_in_words(values[0]), *values[1:]), _BODY))
+        line(*_row(names, (_line_in_words(values[0]), *values[1:]), BODY))
     for values in records_of(report.total, tuple(FIGURES)):
-        line(*_row(names, (ALL_LINES, *values), _TOTAL))
+        line(*_row(names, (ALL_LINES, *values), TOTAL))
     line()
-    line(("How to read this", "text", _SECTION), height=20)
+    line(("How to read this", "text", SECTION), height=20)
     for text in _reading(report):
-        line((text, "text", _PLAIN))
+        line((text, "text", PLAIN))
 
 
 def _lead(report: PremiumReport) -> str:
@@ -281,12 +190,12 @@ def _lead(report: PremiumReport) -> str:
 
 def _parameters(report: PremiumReport) -> list[tuple[str, str]]:
     lists = {name: values for name, values in report.filters.given().items() if isinstance(values, tuple)}
-    short = ", ".join(f"{year} ({months} months)" for year, months in records_of(report.short_years, SHORT_YEAR))
+    short = ", ".join(year_in_words(*year) for year in records_of(report.short_years, SHORT_YEAR))
     return [
         ("Years", period(report.filters)),
         *((f"Only {name.replace('_', ' ')}", _listed(values)) for name, values in lists.items()),
         *([] if lists else [("Filters", "none: all agencies, products and states")]),
-        ("Short years", short or "none"),
+        ("Incomplete years", short or "none"),
         ("Rows of data", f"{report.total['rows'].iloc[0]:,}"),
         ("Snapshot", report.snapshot_id),
         ("Published", f"{report.published_at:%Y-%m-%d %H:%M} UTC"),
@@ -299,14 +208,15 @@ def _listed(values: Sequence[Any]) -> str:
 
 
 def _reading(report: PremiumReport) -> list[str]:
-    end = "the last year" if report.last_year is None else report.last_year
+    years = " and ".join(map(str, report.policies_years))
+    end = f" ({years})" if years else ", and there is none"
     return [
         "Every figure is summed from the rows of the data, and every ratio is recomputed from such sums.",
         "A ratio uses the rows where both of its parts are known: its parts can differ from the sums beside it.",
         "Loss ratio: incurred losses by written premium. Retention: retained policies by those of the year before.",
         "Retention exceeds 100% where the source reports more retained policies than there were.",
         "Growth: written premium against the reported year before; nothing is annualised.",
-        f"Policies in force are those of {end}: they are a stock and do not add up over years.",
+        f"Policies in force are those of the last complete year{end}: they are a stock and do not add up over years.",
         "An empty cell is unknown or undefined, never zero. The sheet Notes lists missing values and their reasons.",
         f"The sheet {TABLE} can be filtered: product line {ALL_LINES} gives one row per agency.",
         "A text that looks like a formula has a leading apostrophe.",
@@ -320,27 +230,27 @@ def _line_in_words(prod_line: str) -> str:
 
 def _write_table(workbook: openpyxl.Workbook, report: PremiumReport) -> None:
     names = (*KEY, *FIGURES, "rows")
-    sheet = _Sheet(workbook, TABLE, [15, 11, 13, *_widths(FIGURES), 10], _foot(report))
+    sheet = Sheet(workbook, TABLE, [15, 11, 13, *_widths(FIGURES), 10], _foot(report))
     sheet.sheet.freeze_panes = "D2"
     sheet.sheet.print_title_rows = "1:1"
     agencies = records_of(report.agencies, (*KEY[:2], *FIGURES, "rows"))
     last = 1 + len(report.frame) + len(agencies)
     sheet.sheet.auto_filter.ref = f"A1:{get_column_letter(len(names))}{last}"
-    sheet.append(_headings(names), _HEADING_HEIGHT)
+    sheet.append(_headings(names), HEADING_HEIGHT)
     lines = records_of(report.frame, names)
     place = 0
     for agency in agencies:
         while place < len(lines) and lines[place][0] == agency[0]:
             sheet.sheet.row_dimensions[sheet.rows + 1].outlineLevel = 1
-            sheet.append(_row(names, lines[place], _BODY))
+            sheet.append(_row(names, lines[place], BODY))
             place += 1
-        sheet.append(_row(names, (*agency[:2], ALL_LINES, *agency[2:]), _SUBTOTAL))
+        sheet.append(_row(names, (*agency[:2], ALL_LINES, *agency[2:]), SUBTOTAL))
     for total in records_of(report.total, (*FIGURES, "rows")):
-        sheet.append(_row(names, ("All agencies", None, ALL_LINES, *total), _TOTAL))
+        sheet.append(_row(names, ("All agencies", None, ALL_LINES, *total), TOTAL))
 
 
 def _write_charts(workbook: openpyxl.Workbook, report: PremiumReport) -> None:
-    sheet = _Sheet(workbook, CHARTS, [19, *[18] * report.product_lines["prod_line"].nunique(), 4], _foot(report))
+    sheet = Sheet(workbook, CHARTS, [19, *[18] * report.product_lines["prod_line"].nunique(), 4], _foot(report))
     by_year = report.years.pivot(index=["year", "label"], columns="prod_line", values="written_premium")
     by_year = by_year.reset_index("year", drop=True)
     top = report.agencies.nlargest(_TOP_AGENCIES, "written_premium", keep="first")["agency_id"]
@@ -352,72 +262,45 @@ def _write_charts(workbook: openpyxl.Workbook, report: PremiumReport) -> None:
         ("Written premium by year and product line, USD", "Year", by_year, False),
         (f"Written premium of the {_TOP_AGENCIES} largest agencies, USD", "Agency", by_agency, True),
     ):
-        sheet.append([(title, "text", _SECTION)], 20)
-        first = sheet.append([(heading, "text", _HEADING), *((line, "money", _HEADING) for line in table.columns)])
+        sheet.append([(title, "text", SECTION)], 20)
+        first = sheet.append([(heading, "text", HEADING), *((line, "money", HEADING) for line in table.columns)])
         values = records_of(table, list(table.columns))
         for label, amounts in zip(table.index, values, strict=True):
-            sheet.append([(str(label), "text", _BODY), *((amount, "money", _BODY) for amount in amounts)])
+            sheet.append([(str(label), "text", BODY), *((amount, "money", BODY) for amount in amounts)])
         if values:
-            chart = _bar_chart(sheet.sheet, title, first, len(values), len(table.columns), is_ranking=is_ranking)
+            chart = bar_chart(sheet.sheet, title, first, len(values), len(table.columns), is_ranking=is_ranking)
             sheet.sheet.add_chart(chart, f"{get_column_letter(len(table.columns) + 3)}{first - 1}")
-        for _ in range(max(_CHART_ROWS - len(values) - 2, 1)):
+        for _ in range(max(CHART_ROWS - len(values) - 2, 1)):
             sheet.append()
 
 
-def _bar_chart(sheet: Any, title: str, first: int, rows: int, lines: int, *, is_ranking: bool) -> BarChart:
-    chart = BarChart()
-    chart.type, chart.grouping, chart.overlap, chart.gapWidth = "bar" if is_ranking else "col", "stacked", 100, 50
-    chart.add_data(
-        Reference(sheet, min_col=2, max_col=1 + lines, min_row=first, max_row=first + rows), titles_from_data=True
-    )
-    chart.set_categories(Reference(sheet, min_col=1, min_row=first + 1, max_row=first + rows))
-    for place, series in enumerate(chart.series):
-        series.graphicalProperties = GraphicalProperties(solidFill=_LINE_COLOURS[place % len(_LINE_COLOURS)])
-        series.invertIfNegative = False
-    chart.title = title
-    chart.title.tx.rich.p[0].pPr = ParagraphProperties(defRPr=CharacterProperties(sz=1300, b=True))
-    chart.legend.position = "t"
-    chart.y_axis.number_format, chart.y_axis.majorGridlines.spPr = _CHART_NUMBERS, _outline("hairline")
-    chart.x_axis.tickLblPos = "low"
-    for axis in (chart.x_axis, chart.y_axis):
-        axis.delete = False
-        axis.graphicalProperties = _outline("hairline")
-        axis.txPr = RichText(
-            p=[Paragraph(pPr=ParagraphProperties(defRPr=CharacterProperties(sz=900)), endParaRPr=None)]
-        )
-    if is_ranking:  # the largest on top, the amounts below
-        chart.x_axis.scaling.orientation, chart.y_axis.crosses = "maxMin", "max"
-    chart.width, chart.height = 24, 11
-    return chart
-
-
-def _outline(colour: str) -> GraphicalProperties:
-    return GraphicalProperties(ln=LineProperties(solidFill=_LIGHT[colour], w=9525))
-
-
 def _write_notes(workbook: openpyxl.Workbook, report: PremiumReport) -> None:
-    sheet = _Sheet(workbook, NOTES, [26, 32, 30, 18, 14, 60], _foot(report))
-    sheet.append([("Missing values and their reasons", "text", _SECTION)], 20)
+    sheet = Sheet(workbook, NOTES, [26, 32, 30, 18, 14, 60], _foot(report))
+    sheet.append([("Missing values and their reasons", "text", SECTION)], 20)
+    has_rows = bool(report.total["rows"].iloc[0])
     if report.missing.empty:
-        sheet.append([("Every row has all its figures.", "text", _PLAIN)])
+        text = "Every row has all its figures." if has_rows else _NO_ROWS
+        sheet.append([(text, "text", PLAIN)])
     else:
         headings = ("Product line", "Figure", "Reason", "Rows without it", "Rows in all", "What that means")
         kinds = ("text", "text", "text", "count", "count", "text")
-        sheet.append([(text, kind, _HEADING) for text, kind in zip(headings, kinds, strict=True)], _HEADING_HEIGHT)
+        sheet.append([(text, kind, HEADING) for text, kind in zip(headings, kinds, strict=True)], HEADING_HEIGHT)
         for line, measure, reason, missing_rows, rows in records_of(report.missing, list(report.missing.columns)):
             values = (_line_in_words(line), _HEADINGS[measure], reason, missing_rows, rows, REASONS.get(reason))
-            sheet.append([(value, kind, _BODY) for value, kind in zip(values, kinds, strict=True)])
-        sheet.append([("Sums exclude these rows for the missing figure.", "text", _PLAIN)])
+            sheet.append([(value, kind, BODY) for value, kind in zip(values, kinds, strict=True)])
+        sheet.append([("Sums exclude these rows for the missing figure.", "text", PLAIN)])
     sheet.append()
-    sheet.append([("Short years", "text", _SECTION)], 20)
+    sheet.append([("Incomplete years", "text", SECTION)], 20)
     if report.short_years.empty:
-        sheet.append([("The data covers all twelve months of every year.", "text", _PLAIN)])
+        text = "The data covers all twelve months of every year." if has_rows else _NO_ROWS
+        sheet.append([(text, "text", PLAIN)])
         return
-    sheet.append([("Year", "identifier", _HEADING), ("Months covered", "count", _HEADING)])
-    for year, months in records_of(report.short_years, SHORT_YEAR):
-        sheet.append([(year, "identifier", _BODY), (months, "count", _BODY)])
+    of_years = (("Year", "identifier"), ("Months covered", "count"), ("Why it is not complete", "text"))
+    sheet.append([(text, kind, HEADING) for text, kind in of_years])
+    for year, months, reason in records_of(report.short_years, SHORT_YEAR):
+        sheet.append([(year, "identifier", BODY), (months, "count", BODY), (INCOMPLETE[reason], "text", BODY)])
     sheet.append(
-        [("Premium and losses of these years cover only these months: compare them with care.", "text", _PLAIN)]
+        [("Premium and losses include these years as far as they go; policies in force do not.", "text", PLAIN)]
     )
 
 
@@ -436,17 +319,3 @@ def _write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> Path:
         return unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-class _UndatedZip(zipfile.ZipFile):
-    """An archive without times, so that equal content gives equal bytes."""
-
-    def writestr(self, zinfo_or_arcname: Any, data: Any, *_: Any, **__: Any) -> None:
-        """Add an entry, dated on the format's first day."""
-        entry = zipfile.ZipInfo(zinfo_or_arcname)
-        entry.compress_type = zipfile.ZIP_DEFLATED
-        super().writestr(entry, data)
-
-    def write(self, filename: Any, arcname: Any = None, *_: Any, **__: Any) -> None:
-        """Add a file as such an entry."""
-        self.writestr(arcname, Path(filename).read_bytes())

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import pandas as pd
-
 from quintet.state.recorded import RecordedTable
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 MIGRATIONS = (
     """
@@ -66,7 +64,7 @@ class ReportRun:
     run_id: int | None = None
 
 
-def record_report_run(store: Store, run: ReportRun) -> None:
+def record_report_run(store: StateStore, run: ReportRun) -> None:
     """Record a run in the history."""
     with store.write() as connection:
         connection.execute(
@@ -86,7 +84,7 @@ def record_report_run(store: Store, run: ReportRun) -> None:
         )
 
 
-def last_report_runs(store: Store, limit: int) -> list[ReportRun]:
+def last_report_runs(store: StateStore, limit: int) -> list[ReportRun]:
     """Return the last runs, latest first."""
     rows = store.read().execute("select * from report_runs order by run_id desc limit ?", (limit,)).fetchall()
     return [
@@ -103,8 +101,3 @@ def last_report_runs(store: Store, limit: int) -> list[ReportRun]:
         )
         for row in rows
     ]
-
-
-def report_runs_frame(store: Store) -> pd.DataFrame:
-    """Return all runs in order, one row each with the columns of the store; times as text, UTC."""
-    return pd.read_sql_query("select * from report_runs order by run_id", store.read())

@@ -1,4 +1,4 @@
-"""`quintet models`: list, activate and roll back scoring models, and try a policy on past applications."""
+"""`quintet models what-if`: decide past applications with another policy file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from quintet.lending.models import active_model, registry_of, state_of
+from quintet.lending.models import active_model, registry_of
 from quintet.lending.policy import PolicyError, read_policy
 from quintet.lending.scoring import ModelFileError
 from quintet.lending.tables import TRAINING_SET
@@ -29,57 +29,19 @@ _FAULTS = (CommandError, RegistryError, ModelFileError, PolicyError, SettingsErr
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; return 0, or 2 if it failed."""
-    parser = argparse.ArgumentParser(prog="python -m quintet.lending", description="Scoring models and policies.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="list the models of the registry, with the active one and the challenger")
-    commands.add_parser("rollback", help="activate the previous model again")
-    use = commands.add_parser("use", help="activate a model of the registry")
-    use.add_argument("version", help="as `list` shows it")
-    challenge = commands.add_parser("challenge", help="run a model in shadow beside the active one")
-    challenge.add_argument("version", help="as `list` shows it, or none")
-    what_if = commands.add_parser("what-if", help="decide past applications with another policy file")
-    what_if.add_argument("policy", type=Path, help="the file")
+    """Print the tables; return 0, or 2 if that failed."""
+    parser = argparse.ArgumentParser(prog="python -m quintet.lending", description=__doc__)
+    parser.add_argument("policy", type=Path, help="the policy file")
     given = parser.parse_args(arguments)
     console = Console(highlight=False, markup=False)
     try:
         settings = load_settings()
-        registry = registry_of(settings.models)
-        if given.command == "list":
-            console.print(_models(registry))
-        elif given.command == "rollback":
-            print(f"{registry.roll_back().version} is active again; the service loads it within seconds")
-        elif given.command == "use":
-            _check(registry, given.version)
-            registry.use(given.version)
-            print(f"{given.version} is active; the service loads it within seconds")
-        elif given.command == "challenge":
-            version = None if given.version == "none" else given.version
-            if version is not None:
-                _check(registry, version)
-            registry.challenge(version)
-            print(f"{given.version} is in shadow; its decisions are logged and change nothing")
-        else:
-            for table in _changes(_what_if(settings, registry, given.policy)):
-                console.print(table)
+        for table in _changes(_what_if(settings, registry_of(settings.models), given.policy)):
+            console.print(table)
     except _FAULTS as fault:
         print(fault, file=sys.stderr)
         return 2
     return 0
-
-
-def _check(registry: ModelRegistry, version: str) -> None:
-    """Raise CommandError for an unknown version; the registry itself refuses one that it cannot read."""
-    known = [kept.version for kept in registry.versions()]
-    if version not in known:
-        raise CommandError(f"there is no model {version}; the registry has {', '.join(known) or 'none yet'}")
-
-
-def _models(registry: ModelRegistry) -> Table:
-    table = Table("model", "state", "trained (UTC)", "ended loans", "why")
-    for row in state_of(registry).to_dict("records"):
-        table.add_row(row["version"], row["state"], row["trained_at"], f"{row['ended_loans']:,}", row["why"])
-    return table
 
 
 def _what_if(settings: Settings, registry: ModelRegistry, path: Path) -> WhatIf:

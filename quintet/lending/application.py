@@ -14,6 +14,8 @@ LARGEST_AMOUNT = 1_000_000
 LONGEST_DURATION_DAYS = 3_650
 OLDEST_REQUEST = dt.timedelta(hours=24)
 FURTHEST_AHEAD = dt.timedelta(minutes=5)
+FURTHEST_DAY_AHEAD = dt.timedelta(days=1)
+"""The lender's day may have begun where UTC's has not."""
 
 LSN_PATTERN = r"^[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}$"
 
@@ -73,6 +75,31 @@ def why_untimely(application: Application, now: dt.datetime) -> str | None:
     if -age > FURTHEST_AHEAD:
         return f"submitted_at is in the future; the clock of this service is at {now:%Y-%m-%d %H:%M:%S} UTC"
     return None
+
+
+def why_day_not_begun(application: Application, now: dt.datetime) -> str | None:
+    """Return why the day of an application cannot be decided yet, None if it can. now: UTC, with its zone."""
+    if application.applied_on <= (now + FURTHEST_DAY_AHEAD).date():
+        return None
+    return (
+        f"applied_on {application.applied_on} is in the future: the clock of this service is at {now:%Y-%m-%d %H:%M} "
+        "UTC, and one day ahead is allowed. Send the day on which the client applied"
+    )
+
+
+def why_not_covered(applied_on: dt.date, covered_from: dt.date | None) -> str | None:
+    """Return why features say too little about the day of an application, None if they cover it.
+
+    covered_from: the first day whose history the features have; None before a stream has begun.
+    """
+    if covered_from is None:
+        return "the first day of the loan book's history is not known; restart the stream, which reads it again"
+    if applied_on >= covered_from:
+        return None
+    return (
+        f"applied_on {applied_on} is before {covered_from}, the first day that the stream's history of the loan book "
+        "covers, so the client's history on that day is not known"
+    )
 
 
 def lsn_of(text: str) -> int:

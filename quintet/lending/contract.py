@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from quintet.change_log.change import Row
+from quintet.change_log.change import Row, TableName
+from quintet.replicated import Kind
+
+SCHEMA = "public"
+"""PostgreSQL's schema of the tables."""
 
 USER, LOAN, PAYMENT = "user", "loan", "payment"
 
-TABLES: dict[str, dict[str, str]] = {
+TABLES: dict[str, dict[str, Kind]] = {
     USER: {"id": "integer", "created_on": "date", "birth_date": "date"},
     LOAN: {
         "id": "integer",
@@ -26,6 +30,9 @@ TABLES: dict[str, dict[str, str]] = {
     },
 }
 """The columns that features read, by table; other columns are replicated as well."""
+
+REPLICATED_TABLES = {TableName(SCHEMA, table): columns for table, columns in TABLES.items()}
+"""`TABLES` by schema and name."""
 
 APPLICATION = "application"
 """The status of a loan that is not decided yet."""

@@ -43,7 +43,7 @@ class Reproduced:
     differences: tuple[str, ...]
 
 
-class NotReplayableError(ValueError):
+class NotReproducibleError(ValueError):
     """The log lacks what is needed to reproduce a decision; the message says what."""
 
 
@@ -82,7 +82,7 @@ def decided(
         features_version=known.features_version,
         applied_lsn=known.applied_lsn,
         score_reasons=_ENCODE(scored.reasons) if scored else None,
-        shortfall=known.degraded_reason,
+        degraded_reason=known.degraded_reason,
         challenger=_ENCODE(in_shadow(challenger.model, known.figures, policy)) if challenger else None,
         waited_ms=waited_ms,
         latency_ms=latency_ms,
@@ -109,12 +109,12 @@ def in_shadow(model: ScoringModel, figures: Figures, policy: Policy) -> dict[str
 def reproduce(record: DecisionRecord, policy_text: str | None, model_text: str | None) -> Reproduced:
     """Reproduce a decision from its record and the texts of the policy and the model that made it.
 
-    A score of an external endpoint is read from the record. Raises NotReplayableError if a text is missing.
+    A score of an external endpoint is read from the record. Raises NotReproducibleError if a text is missing.
     """
     if policy_text is None:
-        raise NotReplayableError(f"the log lacks the text of policy {record.policy_version}")
+        raise NotReproducibleError(f"the log lacks the text of policy {record.policy_version}")
     if record.model_sha256 is not None and model_text is None:
-        raise NotReplayableError(f"the log lacks the text of model {record.model_version}")
+        raise NotReproducibleError(f"the log lacks the text of model {record.model_version}")
     figures = json.loads(record.figures)
     policy = Policy.from_text(policy_text, known_names() | figures.keys())  # a feature may no longer exist
     scored_by = None
@@ -124,9 +124,10 @@ def reproduce(record: DecisionRecord, policy_text: str | None, model_text: str |
             scored = ScoringModel.from_json(model_text).score(figures)
         scored_by = ScoredBy(scored, record.model_version, record.model_sha256)
     outcome = policy.decide(figures, scored_by.scored if scored_by else None)
-    known = Known(figures, record.features_version, record.applied_lsn, scored_by, record.shortfall)
+    known = Known(figures, record.features_version, record.applied_lsn, scored_by, record.degraded_reason)
     application = json.loads(record.application)
-    answer = _answer(application, record.decision_id, outcome, scored_by, policy, known, record.decided_at)
+    says_why = "degraded_reason" in json.loads(record.answer)  # records of earlier versions do not
+    answer = _answer(application, record.decision_id, outcome, scored_by, policy, known, record.decided_at, says_why)
     pairs = {
         "score": (scored_by.scored.default_probability if scored_by else None, record.score),
         "decision": (outcome.decision, record.decision),
@@ -151,20 +152,20 @@ def _answer(
     policy: Policy,
     known: Known,
     decided_at: str,
+    says_why: bool = True,
 ) -> str:
-    return _ENCODE(
-        {
-            "decision_id": decision_id,
-            "application_id": application["application_id"],
-            "client_id": application["client_id"],
-            "decision": outcome.decision,
-            "reasons": [{"code": code, "sentence": sentence_of(code, policy)} for code in outcome.reasons],
-            "score": scored_by.scored.default_probability if scored_by else None,
-            "points": scored_by.scored.points if scored_by else None,
-            "model_version": scored_by.version if scored_by else None,
-            "policy_version": policy.version,
-            "as_of": application["applied_on"],
-            "applied_lsn": known.applied_lsn,
-            "decided_at": decided_at,
-        }
-    )
+    answer = {
+        "decision_id": decision_id,
+        "application_id": application["application_id"],
+        "client_id": application["client_id"],
+        "decision": outcome.decision,
+        "reasons": [{"code": code, "sentence": sentence_of(code, policy)} for code in outcome.reasons],
+        "score": scored_by.scored.default_probability if scored_by else None,
+        "points": scored_by.scored.points if scored_by else None,
+        "model_version": scored_by.version if scored_by else None,
+        "policy_version": policy.version,
+        "as_of": application["applied_on"],
+        "applied_lsn": known.applied_lsn,
+        "decided_at": decided_at,
+    }
+    return _ENCODE(answer | {"degraded_reason": known.degraded_reason} if says_why else answer)

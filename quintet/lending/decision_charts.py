@@ -85,12 +85,13 @@ def latency_figure(rows: pd.DataFrame) -> Figure:
     slowest = float(rows["slowest_ms"].max())
     sentence = (
         f"{int(rows['decisions'].sum()):,} decisions; the slowest took {format_value(slowest, 'count')} ms, "
-        f"{'above' if slowest > LIMIT_MS else 'below'} the limit of {LIMIT_MS:,} ms."
+        f"{'above' if slowest > LIMIT_MS else 'within'} the limit of {LIMIT_MS:,} ms."
     )
     chart = alt.layer(limit, label, drawn.mark_line(), drawn.mark_point(size=20)).properties(height=_HEIGHT)
+    waited = rows["total_waited_ms"].sum() / rows["total_ms"].sum() if rows["total_ms"].sum() > 0 else 0.0
     note = (
-        "From the arrival of the request until the decision is written to the disk; most of it is the wait until the "
-        "stream has applied the application's commit."
+        "From the arrival of the request until the decision is written to the disk; the wait until the stream has "
+        f"applied the application's commit is {format_value(waited, 'percent')} of it."
     )
     return Figure("latency", title, sentence, chart, rows, _LATENCY_COLUMNS, note, _HEIGHT)
 
@@ -124,11 +125,19 @@ def shares_figure(rows: pd.DataFrame) -> Figure:
     return Figure("shares", title, f"{text}, of {int(counts.sum()):,}.", chart, rows, _SHARE_COLUMNS, "", _HEIGHT)
 
 
-def scores_figure(rows: pd.DataFrame, approve_below: float | None, reject_from: float | None) -> Figure:
-    """Draw the distribution of scores by decision, with the policy's cut-offs. rows: of `scores`."""
+def scores_figure(rows: pd.DataFrame, decided: int, approve_below: float | None, reject_from: float | None) -> Figure:
+    """Draw the distribution of scores by decision, with the policy's cut-offs.
+
+    rows: of `scores`. decided: how many decisions there are, with and without a score.
+    """
     title = "Decisions by probability of default"
     if rows.empty:
-        return Figure("scores", title, _NOTHING, None, rows, _SCORE_COLUMNS, _NONE_YET, 160)
+        note = (
+            _without(decided, "score", "A decision has none without features or a scoring model.")
+            if decided
+            else _NONE_YET
+        )
+        return Figure("scores", title, _NOTHING, None, rows, _SCORE_COLUMNS, note, 160)
     bars = (
         alt.Chart(rows.assign(place=rows["decision"].map(DECISIONS.index)))
         .mark_bar(cornerRadiusEnd=0)
@@ -154,18 +163,23 @@ def scores_figure(rows: pd.DataFrame, approve_below: float | None, reject_from: 
     marks = alt.Chart(pd.DataFrame(cuts, columns=["at", "text"]))
     rules = marks.mark_rule(style="reference").encode(x="at:Q")
     labels = marks.mark_text(style="label", align="left", dx=4, y=6).encode(x="at:Q", text="text:N")
-    mean = (rows["decisions"] * (rows["low"] + rows["high"]) / 2).sum() / rows["decisions"].sum()
-    sentence = f"{int(rows['decisions'].sum()):,} scored; a default is expected of {format_value(mean, 'percent')}."
+    scored = int(rows["decisions"].sum())
+    mean = (rows["decisions"] * rows["mean_score"]).sum() / scored
+    sentence = f"{scored:,} of {decided:,} scored; a default is expected of {format_value(mean, 'percent')} of them."
     chart = alt.layer(bars, rules, labels).properties(height=_HEIGHT)
-    note = "A decision on the other side of a cut-off comes from a rule or from missing history."
+    note = (
+        "Cut-offs are the active policy's. A decision on the other side of one comes from a rule, from missing history "
+        "or from an earlier policy."
+    )
     return Figure("scores", title, sentence, chart, rows, _SCORE_COLUMNS, note, _HEIGHT)
 
 
-def reasons_figure(rows: pd.DataFrame) -> Figure:
-    """Draw how often each reason was given. rows: of `reasons`."""
+def reasons_figure(rows: pd.DataFrame, decided: int) -> Figure:
+    """Draw how often each reason was given. rows: of `reasons`. decided: how many decisions there are."""
     title = "Reasons given, number of decisions"
     if rows.empty:
-        return Figure("reasons", title, _NOTHING, None, rows, _REASON_COLUMNS, "No reason was given in this time.", 120)
+        note = _without(decided, "reason", "An approval needs none.") if decided else _NONE_YET
+        return Figure("reasons", title, _NOTHING, None, rows, _REASON_COLUMNS, note, 120)
     height = 26 * len(rows) + 30
     chart = (
         alt.Chart(rows)
@@ -183,11 +197,14 @@ def reasons_figure(rows: pd.DataFrame) -> Figure:
     return Figure("reasons", title, sentence, chart, rows, _REASON_COLUMNS, note, height)
 
 
-def drift_figure(rows: pd.DataFrame) -> Figure:
-    """Draw the drift of each figure. rows: of `drift`."""
+def drift_figure(rows: pd.DataFrame, is_split: bool = False) -> Figure:
+    """Draw the drift of each figure. rows: of `drift`. is_split: whether it compares the halves of this time."""
     title = "Drift of the figures, population stability index"
     if rows.empty:
-        note = f"Drift needs at least {FEWEST_FOR_DRIFT} decisions in this time, and as many before it."
+        note = (
+            f"Drift needs at least {FEWEST_FOR_DRIFT} decisions in this time and as many before it, or "
+            f"{2 * FEWEST_FOR_DRIFT} in this time."
+        )
         return Figure("drift", title, _NOTHING, None, rows, _DRIFT_COLUMNS, note, 120)
     height = 26 * len(rows) + 30
     base = alt.Chart(rows)
@@ -197,11 +214,24 @@ def drift_figure(rows: pd.DataFrame) -> Figure:
         tooltip=tooltips(_DRIFT_COLUMNS),
     )
     marks = alt.Chart(pd.DataFrame({"psi": [STABLE, SHIFTED]})).mark_rule(style="reference").encode(x="psi:Q")
-    shifted = rows[rows["psi"] > SHIFTED]["figure"].tolist()
-    sentence = f"Shifted: {', '.join(shifted)}." if shifted else f"No figure is above {SHIFTED}; all are stable enough."
-    note = "Below 0.1: stable; above 0.25: shifted. Compares the decisions of this time with the ones before it."
+    compared = "the second half of this time with the first" if is_split else "this time with the time before it"
+    note = f"Below {STABLE}: stable; above {SHIFTED}: shifted. Compares the decisions of {compared}."
     chart = alt.layer(bars, marks).properties(height=height)
-    return Figure("drift", title, sentence, chart, rows, _DRIFT_COLUMNS, note, height)
+    return Figure("drift", title, _drift_in_words(rows), chart, rows, _DRIFT_COLUMNS, note, height)
+
+
+def _drift_in_words(rows: pd.DataFrame) -> str:
+    shifted, moved = rows[rows["psi"] > SHIFTED], rows[rows["psi"].between(STABLE, SHIFTED)]
+    if len(shifted):
+        return f"Shifted: {', '.join(shifted['figure'])}."
+    if len(moved):
+        return f"Moved, but not above {SHIFTED}: {', '.join(moved['figure'])}."
+    return f"All {len(rows)} figures are stable: none reaches {STABLE}."
+
+
+def _without(decided: int, what: str, why: str) -> str:
+    whose = "The one decision of this time has no" if decided == 1 else f"None of the {decided:,} decisions has a"
+    return f"{whose} {what}. {why}"
 
 
 def _by_decision() -> alt.Color:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from quintet.state.recorded import RecordedTable
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from quintet.state.writer import MOST_FRAMES, Writer
 
 FILE = "decisions.sqlite"
@@ -56,6 +56,9 @@ create table if not exists artefacts (
 ) strict;
 create table if not exists room (filling blob not null) strict;
 """
+MIGRATIONS = (_SCHEMA, "alter table decisions rename column shortfall to degraded_reason")
+"""The scripts that create the tables below."""
+
 RECORDED = (
     RecordedTable(
         "loan_decisions",
@@ -77,14 +80,15 @@ RECORDED = (
             "policy_version": "varchar",
             "figures": "varchar",
             "applied_lsn": "bigint",
-            "shortfall": "varchar",
+            "degraded_reason": "varchar",
             "challenger": "varchar",
             "waited_ms": "double",
             "latency_ms": "double",
         },
-        optional=frozenset({"score", "points", "model_version", "applied_lsn", "shortfall", "challenger"}),
+        optional=frozenset({"score", "points", "model_version", "applied_lsn", "degraded_reason", "challenger"}),
         file=FILE,
         source="decisions",
+        former_names={"degraded_reason": "shortfall"},
     ),
 )
 
@@ -95,9 +99,9 @@ _ROOM_BYTES = 4_096 * MOST_FRAMES
 class DecisionRecord:
     """A decision with all of its inputs. Times are ISO 8601, UTC.
 
-    identity: digest of what was applied for. application, figures, challenger, reasons, score_reasons: JSON. shortfall:
-    why features or score were missing. waited_ms: time spent on the features. latency_ms: from the arrival of the
-    request until the decision was sent to the disk. answer: the text of the answer.
+    identity: digest of what was applied for. application, figures, challenger, reasons, score_reasons: JSON.
+    degraded_reason: why features or score were missing. waited_ms: time spent on the features. latency_ms: from the
+    arrival of the request until the decision was sent to the disk. answer: the text of the answer.
     """
 
     application_id: int
@@ -119,7 +123,7 @@ class DecisionRecord:
     features_version: str | None
     applied_lsn: int | None
     score_reasons: str | None
-    shortfall: str | None
+    degraded_reason: str | None
     challenger: str | None
     waited_ms: float
     latency_ms: float
@@ -138,7 +142,7 @@ class DecisionLog:
     """The decision log in `folder`, created on first use."""
 
     def __init__(self, folder: Path) -> None:
-        self._store = Store(folder, FILE, {"decisions": (_SCHEMA,)})
+        self._store = StateStore(folder, FILE, {"decisions": MIGRATIONS})
         self._writer = Writer(self._store)
 
     @property
@@ -164,12 +168,6 @@ class DecisionLog:
         """Return the decision of an application, None if there is none."""
         return _find(self._store.read(), application_id)
 
-    def of_decision(self, decision_id: str) -> DecisionRecord | None:
-        """Return the decision with this id, None if there is none."""
-        row = self._store.read().execute(f"select {_COLUMNS} from decisions where decision_id = ?", (decision_id,))
-        found = row.fetchone()
-        return None if found is None else DecisionRecord(*found)
-
     def since(self, moment: str, limit: int) -> pd.DataFrame:
         """Return the last `limit` decisions since a moment (ISO, UTC), the oldest first.
 
@@ -177,7 +175,7 @@ class DecisionLog:
         """
         return pd.read_sql_query(
             "select * from (select decision_number, application_id, decision_id, client_id, decided_at, decision, "
-            "reasons, score, points, model_version, policy_version, figures, shortfall, challenger, waited_ms, "
+            "reasons, score, points, model_version, policy_version, figures, degraded_reason, challenger, waited_ms, "
             "latency_ms from decisions order by decision_number desc limit ?) where decided_at >= ? "
             "order by decision_number",
             self._store.read(),

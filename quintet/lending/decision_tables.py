@@ -19,12 +19,16 @@ FEWEST_FOR_DRIFT = 200
 
 
 def latencies(rows: pd.DataFrame, every: str) -> pd.DataFrame:
-    """Return at, decisions, p50_ms, p99_ms, slowest_ms, waited_p99_ms by step of time. every: a pandas frequency."""
+    """Return at, decisions, p50_ms, p99_ms, slowest_ms, waited_p99_ms, total_ms, total_waited_ms by step of time.
+
+    every: a pandas frequency.
+    """
     grouped = rows.rename(columns={"decided_at": "at"}).groupby(pd.Grouper(key="at", freq=every))
     found = grouped["latency_ms"].agg(
-        decisions="count", p50_ms="median", p99_ms=lambda each: each.quantile(0.99), slowest_ms="max"
+        decisions="count", p50_ms="median", p99_ms=lambda each: each.quantile(0.99), slowest_ms="max", total_ms="sum"
     )
     found["waited_p99_ms"] = grouped["waited_ms"].quantile(0.99)
+    found["total_waited_ms"] = grouped["waited_ms"].sum()
     return found[found["decisions"] > 0].reset_index()
 
 
@@ -37,10 +41,11 @@ def shares(rows: pd.DataFrame, every: str) -> pd.DataFrame:
 
 
 def scores(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return low, high, decision and decisions by step of score and decision. Omits decisions without a score."""
+    """Return low, high, decision, decisions and mean score by step of score and decision; none without a score."""
     known = rows.dropna(subset=["score"])
     step = (known["score"] / SCORE_STEP).astype(int).clip(upper=round(1 / SCORE_STEP) - 1)
-    counted = known.groupby([step.rename("step"), "decision"]).size().rename("decisions").reset_index()
+    grouped = known.groupby([step.rename("step"), "decision"])["score"]
+    counted = grouped.agg(decisions="size", mean_score="mean").reset_index()
     low = (counted["step"] * SCORE_STEP).round(2)
     return pd.DataFrame(
         {
@@ -48,6 +53,7 @@ def scores(rows: pd.DataFrame) -> pd.DataFrame:
             "high": (low + SCORE_STEP).round(2),
             "decision": counted["decision"],
             "decisions": counted["decisions"],
+            "mean_score": counted["mean_score"],
         }
     )
 
@@ -89,7 +95,7 @@ def drift(before: pd.DataFrame, within: pd.DataFrame) -> pd.DataFrame:
 
 
 def _figures(rows: pd.DataFrame) -> pd.DataFrame:
-    complete = rows[rows["shortfall"].isna() | rows["score"].notna()]
+    complete = rows[rows["degraded_reason"].isna() | rows["score"].notna()]
     return pd.DataFrame([json.loads(text) for text in complete["figures"]]).assign(score=complete["score"].to_numpy())
 
 

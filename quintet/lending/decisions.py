@@ -10,11 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from quintet.lending.active import Serving
-from quintet.lending.application import Application, why_untimely
+from quintet.lending.application import Application, why_day_not_begun, why_not_covered, why_untimely
+from quintet.lending.contract import USER
 from quintet.lending.decide import Figures, Known, decided
 from quintet.lending.decision_log import DecisionLog, DecisionRecord
 from quintet.lending.endpoint import NoScoreError, ScoredBy, Scorer
+from quintet.lending.feature_registry import features, tables_behind
 from quintet.lending.online import AtApplication, OnlineFeatures
+from quintet.lending.policy import Policy
 
 _POLL_SECONDS = 0.001
 _SHARE_FOR_FEATURES = 0.6
@@ -106,10 +109,13 @@ class Decisions:
         untimely = why_untimely(application, self._clock())
         if untimely is not None:
             raise RefusedError("submitted_at", untimely)
+        not_begun = why_day_not_begun(application, self._clock())
+        if not_begun is not None:
+            raise RefusedError("applied_on", not_begun)
         active = self.serving.now
         if active.policy is None:
             raise NoPolicyError("; ".join(active.faults) or "no policy is active")
-        known, waited = await self._known(application, began)
+        known, waited = await self._known(application, active.policy, began)
         record = decided(
             application,
             known,
@@ -123,21 +129,37 @@ class Decisions:
         kept = await asyncio.wrap_future(self.log.record(record))
         return Answered(record, is_repeat=False) if kept is record else _repeated(application, kept)
 
-    async def _known(self, application: Application, began: float) -> tuple[Known, float]:
-        """Return the inputs that are available within the budget, and the seconds that the features took."""
-        at, degraded_reason = await self._features_at(application, began + self._budget * _SHARE_FOR_FEATURES)
+    async def _known(self, application: Application, policy: Policy, began: float) -> tuple[Known, float]:
+        """Return the inputs that are available within the budget, and the seconds that the features took.
+
+        Without features if a table behind a figure of policy or model is not complete up to the application's commit.
+        """
+        at, degraded_reason = await self._features_at(application, policy, began + self._budget * _SHARE_FOR_FEATURES)
         waited = time.perf_counter() - began
+        incomplete = "; ".join(self._incomplete(at, policy)) if at is not None else ""
+        if at is not None and incomplete:
+            return Known(application.values(), at.version, at.applied_lsn, None, incomplete), waited
         if at is not None and at.values is None:
             raise RefusedError(
                 "client_id",
                 f"the CRM's table user has no client {application.client_id}, although the stream has applied the "
                 "application's commit; commit the client first, or fix the id",
             )
-        if at is None or at.values is None:
+        if at is not None:
+            degraded_reason = why_not_covered(application.applied_on, self._features.covered_from())
+        if at is None or at.values is None or degraded_reason is not None:
             return Known(application.values(), None, None, None, degraded_reason), waited
         figures = {**at.values, **application.values()}
         scored_by, degraded_reason = await self._score(figures, began + self._budget - time.perf_counter())
         return Known(figures, at.version, at.applied_lsn, scored_by, degraded_reason), waited
+
+    def _incomplete(self, at: AtApplication, policy: Policy) -> list[str]:
+        """Return why tables behind the figures of policy and model are not complete; empty if they are."""
+        if not at.incomplete:
+            return []
+        inputs = self.scorer.inputs()
+        used = tables_behind(features(), None if inputs is None else policy.needs | inputs) | {USER}
+        return [at.incomplete[table] for table in sorted(used & at.incomplete.keys())]
 
     async def _score(self, figures: Figures, seconds: float) -> tuple[ScoredBy | None, str | None]:
         try:
@@ -145,15 +167,20 @@ class Decisions:
         except NoScoreError as error:
             return None, str(error)
 
-    async def _features_at(self, application: Application, until: float) -> tuple[AtApplication | None, str | None]:
-        """Wait until the features cover the application and return them; None and the reason if that takes too long."""
+    async def _features_at(
+        self, application: Application, policy: Policy, until: float
+    ) -> tuple[AtApplication | None, str | None]:
+        """Wait until the features cover the application and return them; None and the reason if that takes too long.
+
+        Returns at once if a table is incomplete: waiting does not complete it.
+        """
         while True:
             try:
                 seen = self._features.store.version()
                 at = self._features.features_at(
                     application.client_id, application.application_id, application.commit_lsn, application.applied_on
                 )
-                if at.is_covered:
+                if at.is_covered or self._incomplete(at, policy):
                     return at, None
                 left = until - time.perf_counter()
                 if left <= 0 or not await self._await_change(seen, left):

@@ -1,9 +1,10 @@
 """The declaration of the domain lending."""
 
-from quintet.domain import Domain
+from quintet.domain import DataCheck, Domain
 from quintet.lending.decision_log import RECORDED
 from quintet.lending.headline import has_clients, headline
 from quintet.lending.inbox import INBOX
+from quintet.ml.life_cycle import ModelSpec
 
 LENDING = Domain(
     name="lending",
@@ -12,6 +13,14 @@ LENDING = Domain(
     headline=headline,
     scopes={"lending:read": "features and figures of lending", "lending:decide": "request loan decisions"},
     recorded=RECORDED,
+    model=ModelSpec(
+        folder="lending_scoring",
+        trained_on="ended loans",
+        module="quintet.lending.model_comparison",
+        step="lending_model",
+        asset=("ml", "lending_models"),
+        built_with="select model_version from ml.lending_model_training where model_version is not null",
+    ),
     web=(
         "quintet.web.routes.lending",
         "quintet.web.pages.lending",
@@ -19,7 +28,22 @@ LENDING = Domain(
         "quintet.web.pages.lending_model",
     ),
     service="quintet.lending.service",
+    replication="quintet.lending.replicated",
     assets=("assets.lending",),
     sensors=("sensors.lending",),
     samples="quintet.samples.lending_dump",
+    checks=(
+        DataCheck(
+            "promotion_gate",
+            "ml.lending_model_training",
+            "A scoring model is active where loans have ended.",
+            "quintet.lending.checks.promotion_gate",
+        ),
+        DataCheck(
+            "input_drift",
+            "ml.lending_model_stability",
+            "No input of the scoring model has shifted.",
+            "quintet.lending.checks.input_drift",
+        ),
+    ),
 )

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import httpx
 
+from quintet.http_client import async_http_client
 from quintet.lending.active import Serving
 from quintet.lending.scoring import REASONS, Scored
 
@@ -31,6 +32,9 @@ class ScoredBy:
 class Scorer(Protocol):
     """A source of scores."""
 
+    def inputs(self) -> frozenset[str] | None:
+        """Return the names of the figures that it reads; None if that is unknown."""
+
     async def score(self, values: Mapping[str, float | None], seconds: float) -> ScoredBy:
         """Return the score of these figures within `seconds`. Raises NoScoreError."""
 
@@ -43,6 +47,11 @@ class InProcess:
 
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
+
+    def inputs(self) -> frozenset[str]:
+        """Return the inputs of the active model; none without one."""
+        kept = self._serving.now.model
+        return frozenset() if kept is None else frozenset(kept.model.inputs)
 
     async def score(self, values: Mapping[str, float | None], seconds: float) -> ScoredBy:  # noqa: ARG002  # no wait
         """Return the score of these figures. Raises NoScoreError if no model is active or a figure is missing."""
@@ -102,8 +111,12 @@ class Remote:
     ) -> None:
         headers = {"authorization": f"Bearer {key}"} if key else {}
         self._url, self._seconds = url, seconds
-        self._client = httpx.AsyncClient(headers=headers, transport=transport)
+        self._client = async_http_client(headers=headers, transport=transport)
         self.breaker = breaker or Breaker(5, 5.0)
+
+    def inputs(self) -> None:
+        """Return None: the endpoint does not name its inputs."""
+        return
 
     async def score(self, values: Mapping[str, float | None], seconds: float) -> ScoredBy:
         """Return the endpoint's score within `seconds` and its own time-out. Raises NoScoreError."""

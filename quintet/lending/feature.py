@@ -36,14 +36,16 @@ class Feature:
     """A feature: its description, fold, value and SQL.
 
     name: its column. version: raise it when the meaning changes; all states are then rebuilt. unit: of the value.
-    definition, null_rule: texts for people. apply: the fold. value: at the end of a day, from facts dated up to it.
-    sql: the same value for one `{client_id}` and `{as_of}`; tests compare the two. is_dated: whether the tables keep
-    the dates of past values; if not, values at applications of the snapshot would leak later facts, and are null.
+    tables: the tables that it reads; payments are found through their loan. definition, null_rule: texts for people.
+    apply: the fold. value: at the end of a day, from facts dated up to it. sql: the same value for one `{client_id}`
+    and `{as_of}`; tests compare the two. is_dated: whether the tables keep the dates of past values; if not, values at
+    applications of the snapshot would leak later facts, and are null.
     """
 
     name: str
     version: int
     unit: str
+    tables: frozenset[str]
     definition: str
     null_rule: str
     apply: Callable[[State, Event], State]

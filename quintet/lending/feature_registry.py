@@ -6,12 +6,15 @@ import hashlib
 import importlib
 import json
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from functools import cache
 
 from quintet.lending import features as package
 from quintet.lending.feature import Event, Feature, State, Value
+
+_ROWS = 2
+"""The version of how rows are read and routed (`rows.py`, `book.py`); states of another one have to be rebuilt."""
 
 
 class FeatureError(ValueError):
@@ -33,9 +36,15 @@ def features() -> tuple[Feature, ...]:
     return tuple(found)
 
 
+def tables_behind(known: Sequence[Feature], names: Collection[str] | None) -> frozenset[str]:
+    """Return the tables that features of these names read; None stands for all features."""
+    read = (feature.tables for feature in known if names is None or feature.name in names)
+    return frozenset().union(*read)
+
+
 def version_of(known: Sequence[Feature]) -> str:
     """Return a digest of names and versions; states of another digest have to be rebuilt."""
-    text = json.dumps(sorted((feature.name, feature.version) for feature in known))
+    text = json.dumps([_ROWS, sorted((feature.name, feature.version) for feature in known)])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from quintet.ingest.content import require_own_file
 from quintet.ingest.inbox import InboxFile, list_inbox
+from quintet.ingest.rejection import FileRejectedError
 from quintet.settings import Settings
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
+
+_KNOWN = "select content_sha256 from marts.ops_batches where dataset = ? and content_sha256 is not null"
 
 INBOX = "loan_book"
 """The inbox of dumps: `data/raw/loan_book`."""
@@ -37,29 +41,38 @@ class Dump:
 
 
 def read_dump(file: InboxFile) -> Dump:
-    """Hash a file, or return why it cannot be read. Pipes and devices are not opened: they may never end."""
+    """Hash a file, or return why it cannot be read. What is not a file of the inbox itself is not opened."""
     try:
-        if file.path.is_dir():
-            fault = "is a folder. Put the dump itself into the inbox."
-        elif not file.path.exists():
-            fault = "is a link to a file that does not exist. Put the dump itself into the inbox."
-        elif not file.path.is_file():
-            fault = "is a pipe or a device. Put the dump itself into the inbox."
-        else:
-            with file.path.open("rb") as content:
-                return Dump(file, hashlib.file_digest(content, "sha256").hexdigest())
+        require_own_file(file)
+        with file.path.open("rb") as content:
+            return Dump(file, hashlib.file_digest(content, "sha256").hexdigest())
+    except FileRejectedError as error:
+        fault = str(error).removeprefix(f"{file.name} ")
     except OSError as error:
         fault = f"cannot be opened ({error.strerror}). Make it readable, or put a copy into the inbox."
     return Dump(file, hashlib.sha256(f"{file.name}\0{fault}".encode()).hexdigest(), fault)
 
 
-def unknown_dumps(files: Sequence[InboxFile], serving: Path) -> list[str]:
-    """Return the hashes of the files that the current snapshot does not know."""
+@dataclass(frozen=True)
+class Listed:
+    """What the inbox holds. unknown: the hashes of the files that the snapshot does not know.
+
+    version: a hash over the contents that the inbox holds or the snapshot knows: its data version.
+    """
+
+    unknown: tuple[str, ...]
+    version: str
+
+
+def compare_dumps(files: Sequence[InboxFile], serving: Path) -> Listed:
+    """Compare the dumps with the current snapshot; without a snapshot all are unknown."""
+    hashes = [read_dump(file).sha256 for file in files]
     try:
         path = current_snapshot(serving)
     except NoSnapshotError:
-        return [read_dump(file).sha256 for file in files]
-    with open_snapshot(path) as snapshot:
-        rows = snapshot.execute("select content_sha256 from marts.ops_batches where dataset = ?", [INBOX]).fetchall()
-    known = {row[0] for row in rows}
-    return [dump.sha256 for dump in map(read_dump, files) if dump.sha256 not in known]
+        known: set[str] = set()
+    else:
+        with open_snapshot(path) as snapshot:
+            known = {content for (content,) in snapshot.execute(_KNOWN, [INBOX]).fetchall()}
+    version = hashlib.sha256("\n".join(sorted({*known, *hashes})).encode()).hexdigest()[:16]
+    return Listed(tuple(content for content in hashes if content not in known), version)

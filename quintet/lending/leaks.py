@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from quintet.lending.book import Rows, clean
+from quintet.lending.book import Rows
 from quintet.lending.contract import LOAN, PAYMENT, USER
 from quintet.lending.feature import Event, Feature
 from quintet.lending.feature_registry import fold, values
 from quintet.lending.measures import Ranking
+from quintet.lending.rows import columns_of
 
 _MOST_CHECKED = 300
 _SURE_AUC = 0.9
@@ -57,9 +58,9 @@ def _events_until(rows: Rows, client: str, as_of: str) -> list[Event] | None:
     events: list[Event] = []
     user = rows.row(USER, client)
     if user is not None:
-        events.append(Event(USER, client, clean(USER, user)))
+        events.append(Event(USER, client, columns_of(USER, user)))
     for key, kept in rows.children(LOAN, client):
-        loan = dict(clean(LOAN, kept) or {})
+        loan = dict(columns_of(LOAN, kept) or {})
         created_on, updated_on = loan["created_on"], loan["updated_on"]
         if created_on is not None and updated_on is not None and updated_on < created_on:
             return None
@@ -68,7 +69,7 @@ def _events_until(rows: Rows, client: str, as_of: str) -> list[Event] | None:
             change = {"status": "active", "updated_on": created_on} if has_ended_later else {}
             events.append(Event(LOAN, key, loan | change))
         for payment_key, paid in rows.children(PAYMENT, key):
-            payment = clean(PAYMENT, paid) or {}
+            payment = columns_of(PAYMENT, paid) or {}
             if payment["created_on"] is None or payment["created_on"] <= as_of:
                 events.append(Event(PAYMENT, payment_key, payment))
     return events

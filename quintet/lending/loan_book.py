@@ -20,9 +20,10 @@ from psycopg.conninfo import make_conninfo
 from quintet.lending.contract import LOAN, PAYMENT, TABLES, USER
 from quintet.lending.dump import DumpError
 from quintet.lending.sandbox import Limits, first_line, restored
+from quintet.replicated import Kind, LoadedDump
 
 _MARK = re.compile(r"Quintet loan book (?P<sha256>[0-9a-f]{64}), last day (?P<day>\d{4}-\d\d-\d\d)")
-_READ: dict[str, dict[str, str]] = {**TABLES, LOAN: {**TABLES[LOAN], "duration": "integer"}}
+_READ: dict[str, dict[str, Kind]] = {**TABLES, LOAN: {**TABLES[LOAN], "duration": "integer"}}
 """The columns that features and model read, with their kinds, by table."""
 
 _ALSO_KNOWN = {
@@ -46,14 +47,11 @@ _KINDS: dict[str, dict[str, str]] = {
 
 _REPORT_BYTES = 64 << 20
 _LOCK_SECONDS = 10  # for a table that others have locked; the next run tries again
-
-
-@dataclass(frozen=True)
-class RestoredDump:
-    """The dump that the tables in PostgreSQL are from. last_day: the last day on which the book changed."""
-
-    sha256: str
-    last_day: date
+_SESSION = (
+    f"-c lock_timeout={_LOCK_SECONDS}s -c statement_timeout=0 -c idle_in_transaction_session_timeout=0 "
+    "-c idle_session_timeout=0"
+)
+"""Options of the session that loads, in place of the role's."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +75,20 @@ class NotOurTablesError(DumpError):
     """The database has a loan book that must not be replaced; the message says what to do."""
 
 
-def restored_dump(connection: psycopg.Connection) -> RestoredDump | None:
+def restored_dump(connection: psycopg.Connection) -> LoadedDump | None:
     """Return the dump that the tables of lending were loaded from; None if there is none."""
     row = connection.execute("select obj_description(to_regclass('public.loan'), 'pg_class')").fetchone()
     found = _MARK.fullmatch(row[0]) if row and row[0] else None
-    return RestoredDump(found["sha256"], date.fromisoformat(found["day"])) if found else None
+    return LoadedDump(found["sha256"], date.fromisoformat(found["day"])) if found else None
+
+
+def book_rows(connection: psycopg.Connection) -> int:
+    """Return the number of rows in the three tables, which must exist."""
+    counts = (
+        connection.execute(sql.SQL("select count(*) from public.{}").format(sql.Identifier(table))).fetchone()
+        for table in TABLES
+    )
+    return sum(int(count[0]) for count in counts if count)
 
 
 def has_book(connection: psycopg.Connection) -> bool:
@@ -109,7 +116,7 @@ def load_dump(
     it exists. may_have_others: whether the database may hold other tables; a user's own must not. Raises DumpError
     if the dump cannot be used; the database is then unchanged.
     """
-    with psycopg.connect(url, autocommit=True, options=f"-c lock_timeout={_LOCK_SECONDS}s") as target:
+    with psycopg.connect(url, autocommit=True, options=_SESSION) as target:
         _refuse_to_replace(target, may_have_others)
         with restored(dump, scratch, limits, report) as sandbox:
             # The role's own settings must not change how its tables are read.

@@ -29,6 +29,8 @@ INPUT_WORDS = {
 }
 _OUTCOMES = {"repaid": "Repaid", "overdue": "Not repaid", "open": "Not known"}
 _SWAPS = {"in": "New approvals", "out": "No longer approved", "stays": "Approved by both"}
+_FAIR_RATIO = 0.8
+_HALF_STEP = 5
 _NO_MODEL = (
     "No scoring model is trained yet: it needs loans that have ended. Start the change stream (`make stream`) and run "
     "`make run SELECT=lending`."
@@ -171,7 +173,9 @@ def distribution(counts: pd.DataFrame) -> Figure:
         return _empty(name, title, rows, columns)
     height = 280
     chart = (
-        alt.Chart(plain_values(rows.assign(to=rows["points"] + 10), "points", "to", "words", "applications"))
+        alt.Chart(
+            plain_values(rows.assign(to=rows["points"] + 2 * _HALF_STEP), "points", "to", "words", "applications")
+        )
         .mark_bar(cornerRadiusEnd=0)
         .encode(
             x=alt.X("points:Q", bin="binned", title="Points; more is safer"),
@@ -185,11 +189,11 @@ def distribution(counts: pd.DataFrame) -> Figure:
     known = rows[rows["outcome"] != "open"]
     total = known.groupby("outcome")["applications"].sum()
     middle = {
-        outcome: int((part["points"] * part["applications"]).sum() / part["applications"].sum())
+        outcome: int(((part["points"] + _HALF_STEP) * part["applications"]).sum() / part["applications"].sum())
         for outcome, part in known.groupby("outcome")
     }
     alternative = "; ".join(
-        f"{_OUTCOMES[str(outcome)]}: {int(total[outcome]):,} loans, {mean} points on average"
+        f"{_OUTCOMES[str(outcome)]}: {int(total[outcome]):,} loans, about {mean} points on average"
         for outcome, mean in middle.items()
     )
     return Figure(name, title, f"{alternative or 'No outcome is known'}.", chart, rows, columns, height=height)
@@ -231,9 +235,11 @@ def fairness(bands: pd.DataFrame) -> Figure:
     alternative = "No application is approved."
     if bands["approval_ratio"].notna().any():
         lowest = bands.sort_values("approval_ratio").to_dict("records")[0]
+        ratio = lowest["approval_ratio"]
+        advice = "Review it" if ratio < _FAIR_RATIO else "It needs no review"
         alternative = (
-            f"The lowest share of approvals has the band {lowest['age_band']}: {lowest['approval_ratio']:.2f} of the "
-            "highest. Review a ratio below 0.80."
+            f"The lowest share of approvals has the band {lowest['age_band']}: {ratio:.2f} of the highest. {advice}: "
+            f"the limit is {_FAIR_RATIO:.2f}."
         )
     return Figure(name, title, alternative, chart, bands, columns, height=height)
 
@@ -265,8 +271,10 @@ def stability(inputs: pd.DataFrame) -> Figure:
         )
     )
     limits = alt.Chart(alt.Data(values=[{"at": STABLE}, {"at": SHIFTED}])).mark_rule(style="reference").encode(x="at:Q")
-    first = rows.iloc[0]
-    alternative = f"{first['words']} moved most: {first['psi']:.3f}, {first['state']}."
+    alternative = "No drift can be computed yet."
+    if rows["psi"].notna().any():
+        first = rows.sort_values("psi", ascending=False).iloc[0]
+        alternative = f"{first['words']} moved most: {first['psi']:.3f}, {first['state']}."
     note = f"Below {STABLE} stable, from {SHIFTED} on shifted (dashed)."
     chart = alt.layer(bars, limits).properties(height=height)
     return Figure(name, title, alternative, chart, rows, columns, note=note, height=height)
@@ -312,13 +320,15 @@ def cut_offs(table: pd.DataFrame, approve_below: float) -> Figure:
     line = base.mark_line(opacity=0.6).encode(x=x, y=y, order=order)
     dots = base.mark_point().encode(x=x, y=y, tooltip=tips)
     labels = base.mark_text(style="label-strong", dy=-14).encode(x=x, y=y, text="mark:N")
-    now = rows[rows["is_active"].astype(bool)].iloc[0]
-    alternative = (
-        f"The active policy approves below {now['approve_below']:.0%}: "
-        f"{format_value(now['approval_share'], 'percent')} of applications, "
-        f"expected loss {format_value(now['expected_loss_share'], 'percent')} of what is lent."
-    )
-    note = "Neither axis begins at zero. Rules and the limit of rejection stay as they are."
+    active = rows[rows["is_active"].astype(bool)].to_dict("records")
+    alternative = "The limit of the active policy is none of these."
+    if active:
+        alternative = (
+            f"The active policy approves below {active[0]['approve_below']:.0%}: "
+            f"{format_value(active[0]['approval_share'], 'percent')} of applications, "
+            f"expected loss {format_value(active[0]['expected_loss_share'], 'percent')} of what is lent."
+        )
+    note = "Neither axis need begin at zero. Rules and the limit of rejection stay as they are."
     chart = alt.layer(line, dots, labels).properties(height=height)
     return Figure(name, title, alternative, chart, rows, columns, note=note, height=height)
 

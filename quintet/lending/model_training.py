@@ -16,6 +16,7 @@ from quintet.lending.leaks import check_plausible
 from quintet.lending.measures import Ranking, auc_gain, calibration_error, resamples
 from quintet.lending.scorecard import Card, Columns, fit_card
 from quintet.lending.scoring import INPUTS, Scored, ScoringModel
+from quintet.ml.model_registry import Verdict
 
 FEWEST_OF_A_CLASS = 50
 """Loans of each class, repaid and not, that training needs before and after the split."""
@@ -61,7 +62,7 @@ class Trained:
         return self.models[self.chosen]
 
 
-def learn(training_set: pd.DataFrame) -> Trained:
+def train(training_set: pd.DataFrame) -> Trained:
     """Train both kinds of model on the applications with an outcome, and choose one.
 
     Raises CannotTrainError, and LeakError for an input that is implausibly good.
@@ -104,8 +105,8 @@ def learn(training_set: pd.DataFrame) -> Trained:
     )
 
 
-def may_replace(trained: Trained, current: ScoringModel | None, current_until: date | None = None) -> tuple[bool, str]:
-    """Promotion gate: return whether a trained model may replace the active one, and why.
+def gate(trained: Trained, current: ScoringModel | None, current_until: date | None = None) -> Verdict:
+    """Return the promotion gate's verdict: whether a trained model may replace the active one, and why.
 
     Compares the two on loans that neither was trained on: the loans that ended after `current_until`. If that day is
     unknown or too few have ended since, all tested loans count, and the active model has to be better by more than
@@ -117,12 +118,14 @@ def may_replace(trained: Trained, current: ScoringModel | None, current_until: d
     drawn = [ranking.auc(weight) for weight in resamples(is_default, tested["client_id"].to_numpy())]
     low = float(np.quantile(drawn, 0.025))
     if low <= 0.5:
-        return False, f"the trained model may be no better than chance: AUC {ranking.auc():.3f}, at least {low:.3f}"
+        return Verdict(
+            False, f"the trained model may be no better than chance: AUC {ranking.auc():.3f}, at least {low:.3f}"
+        )
     error = calibration_error(is_default, new)
     if error > _MOST_CALIBRATION_ERROR:
-        return False, f"the trained model's probabilities are off by {error:.3f} on average"
+        return Verdict(False, f"the trained model's probabilities are off by {error:.3f} on average")
     if current is None:
-        return True, trained.why
+        return Verdict(True, trained.why)
     unseen = tested.head(0) if current_until is None else tested[tested["outcome_on"] > pd.Timestamp(current_until)]
     defaults = int(unseen["is_default"].sum())
     has_enough = min(defaults, len(unseen) - defaults) >= FEWEST_OF_A_CLASS
@@ -135,8 +138,8 @@ def may_replace(trained: Trained, current: ScoringModel | None, current_until: d
     )
     gain = f"AUC {-np.median(loss):+.4f} on {len(held):,} loans"
     if (loss > advantage).mean() >= _CLEARLY:
-        return False, f"the trained model is clearly worse than {current.version}: {gain}"
-    return True, f"{trained.why}; not clearly worse than {current.version}: {gain}"
+        return Verdict(False, f"the trained model is clearly worse than {current.version}: {gain}")
+    return Verdict(True, f"{trained.why}; not clearly worse than {current.version}: {gain}")
 
 
 def columns_of(rows: pd.DataFrame, inputs: tuple[str, ...]) -> dict[str, np.ndarray]:

@@ -6,14 +6,14 @@ import hashlib
 import math
 import operator
 import re
-import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Literal, get_args
 
 from quintet.lending.feature_registry import features
+from quintet.lending.policy_form import Lines, Place, PolicyError, PolicyForm, read_form
 from quintet.lending.scoring import APPLICATION_FIELDS, REASONS, Scored
 
 DEFAULT_POLICY = Path(__file__).parents[2] / "policy" / "lending.toml"
@@ -31,21 +31,6 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }
 _COMPARISON = re.compile(r"([a-z0-9_]+)\s*(<=|>=|<|>|=)\s*(-?\d+(?:\.\d+)?)")
 _PRESENCE = re.compile(r"([a-z0-9_]+)\s+is\s+(missing|known)")
-_CODE = re.compile(r"[A-Z][A-Z0-9_]*")
-_SECTION = re.compile(r"\s*\[\[?\s*([a-z_]+)\s*\]?\]")
-_SETTING = re.compile(r"\s*([a-z_]+)\s*=")
-_AT_LINE = re.compile(r"\(at line (\d+), column \d+\)")
-
-_SETTINGS: dict[str, tuple[str, ...]] = {
-    "score": ("approve_below", "reject_from", "code", "sentence"),
-    "no_history": ("when", "approve_up_to", "code", "sentence"),
-    "unavailable": ("code", "sentence"),
-    "rule": ("when", "decision", "code", "sentence"),
-}
-
-
-class PolicyError(ValueError):
-    """A policy file is invalid; the message names the line, the fault and the fix."""
 
 
 @dataclass(frozen=True)
@@ -166,141 +151,56 @@ def read_policy(path: Path = DEFAULT_POLICY) -> Policy:
         raise PolicyError(f"{path}, {error}") from None
 
 
-@dataclass(frozen=True)
-class _Reader:
-    """One section of the file. lines: the line of each setting; "" is the section's head."""
-
-    name: str
-    given: Mapping[str, Any]
-    lines: Mapping[str, int]
-
-    def fail(self, what: str, setting: str = "") -> PolicyError:
-        return PolicyError(f"line {self.lines.get(setting, self.lines[''])}: {what}")
-
-    def check_settings(self) -> None:
-        expected = _SETTINGS[self.name]
-        for setting in self.given:
-            if setting not in expected:
-                raise self.fail(f"[{self.name}] has no {setting}; there are {', '.join(expected)}", setting)
-        for setting in expected:
-            if setting not in self.given:
-                raise self.fail(f"[{self.name}] lacks {setting}")
-
-    def text(self, setting: str) -> str:
-        value = self.given[setting]
-        if not isinstance(value, str) or not value.strip():
-            raise self.fail(f"{setting} must be a text in quotes", setting)
-        return value.strip()
-
-    def number(self, setting: str, most: float = math.inf) -> float:
-        value = self.given[setting]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
-            limit = "" if most == math.inf else f" and at most {most:g}"
-            raise self.fail(f"{setting} must be a number, at least 0{limit}", setting)
-        return float(value)
-
-    def code(self) -> str:
-        found = self.text("code")
-        if not _CODE.fullmatch(found):
-            raise self.fail(f"code {found!r} must have only capitals, digits and _, like OVERDUE_LOAN", "code")
-        return found
-
-    def decision(self) -> Verdict:
-        found = self.text("decision")
-        if found not in ("refer", "reject"):
-            raise self.fail(f"decision is {found!r}; it must be refer or reject", "decision")
-        return cast(Verdict, found)
-
-    def conditions(self, names: frozenset[str]) -> tuple[Condition, ...]:
-        return tuple(self._condition(part.strip(), names) for part in self.text("when").split(" and "))
-
-    def _condition(self, text: str, names: frozenset[str]) -> Condition:
-        if found := _COMPARISON.fullmatch(text):
-            condition = Condition(found[1], found[2], float(found[3]))
-        elif found := _PRESENCE.fullmatch(text):
-            condition = Condition(found[1], found[2])
-        else:
-            raise self.fail(f"{text!r} is no condition; write one like: amount > 10000, or: amount is missing", "when")
-        if condition.name not in names:
-            raise self.fail(f"there is no figure {condition.name}; there are {', '.join(sorted(names))}", "when")
-        return condition
-
-
 def _read(text: str, names: frozenset[str]) -> Policy:
-    try:
-        given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        found = _AT_LINE.search(str(error))
-        line = int(found[1]) if found else len(text.splitlines())
-        raise PolicyError(f"line {line}: {_AT_LINE.sub('', str(error)).strip()}") from None
-    places = _places(text)
-    for name in given:
-        if name != "version" and name not in _SETTINGS:
-            line = places.get((name, 0), {"": places["", 0].get(name, 1)})[""]
-            raise PolicyError(f"line {line}: there is no {name}; there are version, {', '.join(_SETTINGS)}")
-    version = given.get("version")
-    if not isinstance(version, str) or not version.strip():
-        raise PolicyError(f'line {places["", 0].get("version", 1)}: version must be a text in quotes, like "2026-11-1"')
-    sections = {name: _section(name, given, places) for name in ("score", "no_history", "unavailable")}
-    rules = _rules(given, places)
-    for section in (*sections.values(), *rules):
-        section.check_settings()
-    score, no_history, unavailable = sections.values()
-    approve_below, reject_from = score.number("approve_below", 1), score.number("reject_from", 1)
-    if approve_below > reject_from:
-        raise score.fail("approve_below is above reject_from; it must not be, or no score is referred", "approve_below")
+    form, lines = read_form(text)
+    score, no_history = form.score, form.no_history
+    if score.approve_below > score.reject_from:
+        what = "approve_below is above reject_from; it must not be, or no score is referred"
+        raise lines.fault(what, Place("score"), "approve_below")
+    when = partial(_conditions, names=names, lines=lines)
     return Policy(
-        version=version.strip(),
-        approve_below=approve_below,
-        reject_from=reject_from,
-        score_code=score.code(),
-        no_history=no_history.conditions(names),
-        approve_up_to=no_history.number("approve_up_to"),
-        no_history_code=no_history.code(),
-        unavailable_code=unavailable.code(),
-        rules=tuple(Rule(rule.conditions(names), rule.decision(), rule.code()) for rule in rules),
-        sentences=_sentences((*sections.values(), *rules)),
+        version=form.version,
+        approve_below=score.approve_below,
+        reject_from=score.reject_from,
+        score_code=score.code,
+        no_history=when(no_history.when, Place("no_history")),
+        approve_up_to=no_history.approve_up_to,
+        no_history_code=no_history.code,
+        unavailable_code=form.unavailable.code,
+        rules=tuple(
+            Rule(when(rule.when, Place("rule", number)), rule.decision, rule.code)
+            for number, rule in enumerate(form.rule)
+        ),
+        sentences=_sentences(form, lines),
         text=text,
     )
 
 
-_Places = Mapping[tuple[str, int], Mapping[str, int]]
-"""By section and its number (there are several rules): the line of each setting, and of the head under ""."""
+def _conditions(text: str, place: Place, names: frozenset[str], lines: Lines) -> tuple[Condition, ...]:
+    return tuple(_condition(part.strip(), place, names, lines) for part in text.split(" and "))
 
 
-def _section(name: str, given: Mapping[str, Any], places: _Places) -> _Reader:
-    found = given.get(name)
-    if not isinstance(found, dict):
-        raise PolicyError(f"line {places.get((name, 0), {'': 1})['']}: the section [{name}] is missing")
-    return _Reader(name, found, places.get((name, 0), {"": 1}))
+def _condition(text: str, place: Place, names: frozenset[str], lines: Lines) -> Condition:
+    if found := _COMPARISON.fullmatch(text):
+        condition = Condition(found[1], found[2], float(found[3]))
+    elif found := _PRESENCE.fullmatch(text):
+        condition = Condition(found[1], found[2])
+    else:
+        what = f"{text!r} is no condition; write one like: amount > 10000, or: amount is missing"
+        raise lines.fault(what, place, "when")
+    if condition.name not in names:
+        what = f"there is no figure {condition.name}; there are {', '.join(sorted(names))}"
+        raise lines.fault(what, place, "when")
+    return condition
 
 
-def _rules(given: Mapping[str, Any], places: _Places) -> list[_Reader]:
-    found = given.get("rule", [])
-    if not isinstance(found, list) or not all(isinstance(rule, dict) for rule in found):
-        raise PolicyError(f"line {places.get(('rule', 0), {'': 1})['']}: a rule begins with [[rule]]")
-    return [_Reader("rule", rule, places.get(("rule", number), {"": 1})) for number, rule in enumerate(found)]
-
-
-def _sentences(sections: Sequence[_Reader]) -> dict[str, str]:
+def _sentences(form: PolicyForm, lines: Lines) -> dict[str, str]:
     found: dict[str, str] = {}
-    for section in sections:
-        code, sentence = section.code(), section.text("sentence")
-        if code in REASONS:
-            raise section.fail(f"code {code} is one of the scoring model's reasons; take another", "code")
-        if found.setdefault(code, sentence) != sentence:
-            raise section.fail(f"code {code} has two sentences; give each sentence its own code", "sentence")
-    return found
-
-
-def _places(text: str) -> dict[tuple[str, int], dict[str, int]]:
-    """Find the lines of sections and settings, which tomllib does not report."""
-    section = ("", 0)
-    found: dict[tuple[str, int], dict[str, int]] = {section: {"": 1}}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if head := _SECTION.match(line):
-            section = (head[1], sum(name == head[1] for name, _ in found))
-            found[section] = {"": number}
-        elif setting := _SETTING.match(line):
-            found[section].setdefault(setting[1], number)
+    for place, section in form.sections:
+        if section.code in REASONS:
+            what = f"code {section.code} is one of the scoring model's reasons; take another"
+            raise lines.fault(what, place, "code")
+        if found.setdefault(section.code, section.sentence) != section.sentence:
+            what = f"code {section.code} has two sentences; give each sentence its own code"
+            raise lines.fault(what, place, "sentence")
     return found

@@ -155,14 +155,20 @@ MODEL_TABLES: Mapping[str, Mapping[str, str]] = {
 
 
 def write_model_results(
-    connection: duckdb.DuckDBPyConnection, registry: ModelRegistry, policy: Policy, now: dt.datetime
+    connection: duckdb.DuckDBPyConnection,
+    registry: ModelRegistry,
+    policy: Policy,
+    now: dt.datetime,
+    *,
+    retrain: bool = False,
 ) -> Promotion:
     """Train a model, activate it if it passes the gate, score every application with the active one, write all tables.
 
-    connection: to the warehouse. now: UTC without zone. Raises LeakError if an input depends on the outcome.
+    connection: to the warehouse. now: UTC without zone. retrain: train a new version even if few loans are new. Raises
+    LeakError if an input depends on the outcome.
     """
     training_set = connection.execute(f"from {TRAINING_SET} order by application_id").df()
-    promotion = train_and_promote(registry, training_set, now)
+    promotion = train_and_promote(registry, training_set, now, retrain=retrain)
     frames, training = {"ml.lending_models": state_of(registry)}, _NO_TRAINING
     version = None if promotion.model is None else promotion.model.version
     decided = training_set if promotion.model is not None else training_set[training_set["is_open"].astype(bool)]

@@ -267,11 +267,6 @@ def probability_of(points: float) -> float:
     return 1 / (1 + math.exp((points - EVEN_POINTS) / POINTS_PER_LOG_ODDS))
 
 
-def points_of(default_probability: float) -> float:
-    """Return the points, not rounded, of a probability of default above 0 and below 1."""
-    return EVEN_POINTS - POINTS_PER_LOG_ODDS * math.log(default_probability / (1 - default_probability))
-
-
 def _number(values: Mapping[str, float | None], name: str) -> float | None:
     try:
         value = values[name]

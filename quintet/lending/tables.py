@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 
 from quintet.change_log.change import Change, Position
+from quintet.change_log.completeness import Incomplete, incomplete_from_text, read_incomplete
 from quintet.change_log.lake import covered, read_history
-from quintet.change_log.log import Epoch, Store
-from quintet.lending.contract import USER
+from quintet.change_log.log import Epoch, ObjectStore
+from quintet.lending.book import ANYBODY, MARK
+from quintet.lending.contract import SCHEMA, USER
 from quintet.lending.feature import Feature
 from quintet.lending.feature_registry import values, version_of
-from quintet.lending.online import POSITION, VERSION, OnlineFeatures
+from quintet.lending.online import INCOMPLETE, POSITION, VERSION, OnlineFeatures
 from quintet.lending.training import APPLICATION_COLUMNS, OUTCOME_COLUMNS, settle, training_set
 from quintet.state.features import FeatureStore
 
@@ -30,9 +32,9 @@ class OtherFeaturesError(RuntimeError):
     """The stored states are of other features than the requested ones; the message says how to fix it."""
 
 
-def replay(
+def catch_up_with_log(
     folder: Path,
-    log: Store,
+    log: ObjectStore,
     epoch: Epoch,
     known: Sequence[Feature],
     report: Callable[[str], None] = lambda _: None,
@@ -46,9 +48,12 @@ def replay(
     try:
         online = OnlineFeatures(store, known)
         place = online.position(epoch.name) or online.begin(epoch)
+        incomplete = read_incomplete(log, epoch.name)
+        online.mark_incomplete(incomplete)
+        complete_until = min((one.since for one in _read_by(known, incomplete)), default=None)
         for changes, end in _in_chunks(read_history(log, epoch, place)):
             with store.change() as draft:
-                settled += settle(draft, known, changes, snapshot_ends=end >= epoch.snapshot_end)
+                settled += settle(draft, known, changes, end >= epoch.snapshot_end, complete_until)
                 draft.put_fact(POSITION, str(end))
             applied += len(changes)
             if len(changes) >= _CHUNK:
@@ -58,7 +63,7 @@ def replay(
     return settled
 
 
-def is_behind(folder: Path, log: Store, epoch: Epoch, known: Sequence[Feature]) -> bool:
+def is_behind(folder: Path, log: ObjectStore, epoch: Epoch, known: Sequence[Feature]) -> bool:
     """Return whether the log has changes that are not applied yet."""
     store = FeatureStore(folder)
     try:
@@ -69,9 +74,20 @@ def is_behind(folder: Path, log: Store, epoch: Epoch, known: Sequence[Feature]) 
 
 
 def client_features(folder: Path, known: Sequence[Feature], as_of: date) -> pd.DataFrame:
-    """Return client_id, as_of and the features of each client of "user"; empty if no log was read yet."""
+    """Return client_id, as_of and the features of each client of "user"; empty if no log was read yet.
+
+    Where a table is incomplete, as_of is the day before it became so, if that is earlier. Clients with a quarantined
+    row are left out.
+    """
     with _feature_store(folder, known) as store:
-        clients = set(store.keys(USER))
+        marks = [mark for _, mark in store.rows(MARK)]
+        incomplete = _read_by(known, incomplete_from_text(store.fact(INCOMPLETE)))
+        times = [
+            *(one.last_commit_at for one in incomplete),
+            *(mark["at"] for mark in marks if mark["client"] == ANYBODY),
+        ]
+        as_of = min([as_of, *(date.fromisoformat(at[:10]) - timedelta(days=1) for at in times)])
+        clients = set(store.keys(USER)) - {mark["client"] for mark in marks}
         found = [
             {"client_id": int(owner), **values(known, states, as_of)}
             for owner, states in store.all_states()
@@ -80,6 +96,12 @@ def client_features(folder: Path, known: Sequence[Feature], as_of: date) -> pd.D
     frame = pd.DataFrame(found, columns=["client_id", *(feature.name for feature in known)])
     frame.insert(1, "as_of", as_of.isoformat())
     return frame.sort_values("client_id", ignore_index=True)
+
+
+def _read_by(known: Sequence[Feature], incomplete: Mapping[str, Incomplete]) -> list[Incomplete]:
+    """Return the incomplete tables that a feature reads."""
+    tables = {f"{SCHEMA}.{table}" for feature in known for table in feature.tables} | {f"{SCHEMA}.{USER}"}
+    return [found for table, found in incomplete.items() if table in tables]
 
 
 def training_rows(folder: Path, known: Sequence[Feature]) -> pd.DataFrame:

@@ -5,6 +5,9 @@ are precise to a day only. An application from the first snapshot has no such pl
 dated up to the day before it, so nothing of its own day or later can leak in, and null for features without dates.
 `leaks.py` checks this.
 
+An application is left out if the client's features were not complete at it: after a table became incomplete, or while
+one of the client's rows was quarantined.
+
 Features at an application never change: they are settled once, when the log is first read up to it, and stored beside
 the states. Only the outcome is looked up each time.
 """
@@ -21,12 +24,14 @@ import duckdb
 import orjson
 import pandas as pd
 
-from quintet.change_log.change import Change, completed
-from quintet.lending.book import apply_changes, events_of
-from quintet.lending.contract import APPLICATION, LOAN, USER
+from quintet.change_log.change import Change, Position
+from quintet.lending.book import ANYBODY, MARK, apply_changes, events_of
+from quintet.lending.contract import APPLICATION, LOAN, SCHEMA, USER
 from quintet.lending.feature import Feature
 from quintet.lending.feature_registry import fold, values
 from quintet.lending.leaks import check_as_of
+from quintet.lending.rows import UnreadableRowError, read_row
+from quintet.replicated import QuarantinedRow
 from quintet.state.features import Draft, FeatureStore
 
 SETTLED, _WAITING = "settled_application", "waiting_application"
@@ -58,11 +63,18 @@ _POINT_IN_TIME = """
 """
 
 
-def settle(rows: Draft, known: Sequence[Feature], changes: Sequence[Change], snapshot_ends: bool) -> Counter[str]:
+def settle(
+    rows: Draft,
+    known: Sequence[Feature],
+    changes: Sequence[Change],
+    snapshot_ends: bool,
+    complete_until: Position | None = None,
+) -> Counter[str]:
     """Apply the next changes of the log, settle the applications among them, and count these by day of the log.
 
-    snapshot_ends: whether these changes complete the snapshot, so that its applications can be settled too. Raises
-    LeakError for a feature that uses facts from after an application.
+    snapshot_ends: whether these changes complete the snapshot, so that its applications can be settled too.
+    complete_until: where the first table became incomplete, None if all are complete. Raises LeakError for a feature
+    that uses facts from after an application.
     """
     found: Counter[str] = Counter()
     snapshot = list(takewhile(lambda change: change.operation == "snapshot", changes))
@@ -74,10 +86,14 @@ def settle(rows: Draft, known: Sequence[Feature], changes: Sequence[Change], sna
         waiting = {key: rows.row(_WAITING, key) or {} for key in rows.table_keys(_WAITING)}
         check_as_of(rows, known, list(waiting.values()))
         for key, application in waiting.items():
-            _settle(rows, known, application, rows.states(str(application["client_id"])), found)
+            if not _has_mark(rows, str(application["client_id"])):
+                _settle(rows, known, application, rows.states(str(application["client_id"])), found)
             rows.put_row(_WAITING, key, None, None)
     applications = [one for one in _applications(streamed) if rows.row(SETTLED, str(one["application_id"])) is None]
-    states = _states_at(rows, known, streamed, {str(one["client_id"]) for one in applications})
+    if complete_until is not None:
+        applications = [one for one in applications if streamed[one["number"]].position < complete_until]
+    states, marked = _states_at(rows, known, streamed, applications)
+    applications = [one for one in applications if one["number"] not in marked]
     for application, text in _joined(applications, states):
         _settle(rows, known, application, orjson.loads(text) if isinstance(text, str) else {}, found)
     return found
@@ -145,17 +161,30 @@ def _joined(applications: list[dict[str, Any]], states: list[dict[str, Any]]) ->
 
 
 def _states_at(
-    rows: Draft, known: Sequence[Feature], changes: Iterable[Change], wanted: set[str]
-) -> list[dict[str, Any]]:
-    """Apply changes, and return the states of the wanted clients with the number of the change that led to them."""
+    rows: Draft, known: Sequence[Feature], changes: Iterable[Change], applications: Sequence[Mapping[str, Any]]
+) -> tuple[list[dict[str, Any]], set[int]]:
+    """Apply changes; return the states of the applications' clients, and the applications with a quarantined row.
+
+    Each state has the number of the change that led to it; an application is given by the number of its change.
+    """
+    client_at = {one["number"]: str(one["client_id"]) for one in applications}
+    wanted, marked = set(client_at.values()), set[int]()
+    quarantined: list[QuarantinedRow] = []
     states = [_state(client, -1, rows.states(client)) for client in sorted(wanted)]
     for number, change in enumerate(changes):
         touched: dict[str, None] = {}
-        for client, event in events_of(rows, change):
+        for client, event in events_of(rows, change, quarantined):
             rows.put_states(client, fold(known, rows.states(client), event))
             touched[client] = None
         states += [_state(client, number, rows.states(client)) for client in touched if client in wanted]
-    return states
+        if number in client_at and _has_mark(rows, client_at[number]):
+            marked.add(number)
+    return states, marked
+
+
+def _has_mark(rows: Draft, client: str) -> bool:
+    """Return whether a row of the client, or of an unknown client, is quarantined now."""
+    return bool(rows.children(MARK, client) or rows.children(MARK, ANYBODY))
 
 
 def _state(client: str, number: int, states: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,10 +194,13 @@ def _state(client: str, number: int, states: Mapping[str, Any]) -> dict[str, Any
 def _applications(changes: Iterable[Change]) -> Iterator[dict[str, Any]]:
     """Yield the applications among changes: loans that did not exist before."""
     for number, change in enumerate(changes):
-        if change.table != LOAN or change.row is None or change.operation not in ("insert", "snapshot"):
+        if change.name != (SCHEMA, LOAN) or change.row is None or change.operation not in ("insert", "snapshot"):
             continue
-        row = completed(change, None) or {}
-        if row.get("client_id") is None or row.get("created_on") is None or "infinity" in row["created_on"]:
+        try:
+            row = read_row(LOAN, change.row)
+        except UnreadableRowError:
+            continue  # the row is quarantined
+        if row["client_id"] is None or row["created_on"] is None:
             continue
         applied_on = date.fromisoformat(row["created_on"])
         is_streamed = change.operation == "insert"

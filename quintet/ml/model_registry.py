@@ -1,4 +1,4 @@
-"""The trained models of a domain as files: every version with its hash, and which version is active."""
+"""The trained models of a domain as files: every version with its hash and gate verdict, and the active version."""
 
 from __future__ import annotations
 
@@ -19,14 +19,26 @@ class RegistryError(RuntimeError):
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """The promotion gate's verdict on a trained model: whether it may become active, and why, with figures."""
+
+    passes: bool
+    why: str
+
+
+@dataclass(frozen=True)
 class ModelVersion:
-    """A saved model: version, SHA-256 of its text, when (UTC) and why it was trained, and row counts of its data."""
+    """A registered model: version, SHA-256 of its text, when (UTC) and why it was trained, and row counts of its data.
+
+    verdict: of the promotion gate; None for a version that did not go through it, or of an earlier release.
+    """
 
     version: str
     sha256: str
     trained_at: str
     reason: str
     trained_from: Mapping[str, int] = field(default_factory=dict)
+    verdict: Verdict | None = None
 
 
 class ModelRegistry:
@@ -44,6 +56,13 @@ class ModelRegistry:
         in_use = self._index()["current"]
         return next((version for version in self.versions() if version.version == in_use), None)
 
+    def active(self) -> ModelVersion:
+        """Return the active version. Raises RegistryError if there is none."""
+        current = self.current()
+        if current is None:
+            raise RegistryError(f"{self.folder / _INDEX}: no model is active; train one")
+        return current
+
     def challenger(self) -> ModelVersion | None:
         """Return the version that is tried beside the active one; None where there is none."""
         tried = self._index()["challenger"]
@@ -53,11 +72,9 @@ class ModelRegistry:
         """Return the versions that were active before the current one, the latest last."""
         return list(self._index()["used_before"])
 
-    def before(self, version: str) -> ModelVersion | None:
-        """Return the version that was saved before `version`; None for the first."""
-        names = [each.version for each in self.versions()]
-        place = names.index(version)
-        return self.versions()[place - 1] if place else None
+    def rolled_back(self) -> list[str]:
+        """Return the versions that a person rolled back from; `activate` takes one off the list."""
+        return list(self._index()["rolled_back"])
 
     def text(self, version: str) -> str:
         """Return the model's text. Raises RegistryError if the file is missing or was changed."""
@@ -70,7 +87,7 @@ class ModelRegistry:
             raise RegistryError(f"{path}: the file was changed after it was saved; restore it or train a new model")
         return content
 
-    def keep(
+    def register(
         self,
         version: str,
         text: str,
@@ -78,19 +95,21 @@ class ModelRegistry:
         reason: str,
         trained_from: Mapping[str, int],
         *,
-        in_use: bool = True,
+        verdict: Verdict | None = None,
+        active: bool = True,
     ) -> ModelVersion:
-        """Save the model and, if `in_use`, activate it; a version that is saved again moves to the end."""
+        """Save the model and, if `active`, activate it; a version that is registered again moves to the end."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        kept = ModelVersion(version, _sha256(text), f"{trained_at:%Y-%m-%d %H:%M:%S}", reason, dict(trained_from))
+        when = f"{trained_at:%Y-%m-%d %H:%M:%S}"
+        registered = ModelVersion(version, _sha256(text), when, reason, dict(trained_from), verdict)
         _replace(self._path(version), text)
         others = [each for each in self.versions() if each.version != version]
-        index = self._index() | {"versions": [asdict(each) for each in (*others, kept)]}
-        self._write(_used(index, version) if in_use else index)
-        return kept
+        index = self._index() | {"versions": [asdict(each) for each in (*others, registered)]}
+        self._write(_activated(index, version) if active else index)
+        return registered
 
     def attach(self, version: str, text: str) -> None:
-        """Write a text beside a kept model, such as its card, in place of an earlier one."""
+        """Write a text beside a registered model, such as its card, in place of an earlier one."""
         _replace(self._attachment(version), text)
 
     def attachment(self, version: str) -> str | None:
@@ -98,10 +117,10 @@ class ModelRegistry:
         path = self._attachment(version)
         return path.read_text("utf-8") if path.is_file() else None
 
-    def use(self, version: str) -> None:
-        """Activate a saved version. Raises RegistryError if it cannot be read."""
+    def activate(self, version: str) -> None:
+        """Activate a registered version. Raises RegistryError if it cannot be read."""
         self.text(version)
-        self._write(_used(self._index(), version))
+        self._write(_activated(self._index(), version))
 
     def roll_back(self) -> ModelVersion:
         """Activate the version that was active before the current one, and return it.
@@ -112,7 +131,9 @@ class ModelRegistry:
         if not before:
             raise RegistryError(f"{self.folder / _INDEX}: no model was active before this one; train a new one")
         self.text(before[-1])
-        self._write(self._index() | {"current": before[-1], "used_before": before[:-1]})
+        index = self._index()
+        rolled_back = [*(each for each in index["rolled_back"] if each != before[-1]), index["current"]]
+        self._write(index | {"current": before[-1], "used_before": before[:-1], "rolled_back": rolled_back})
         return next(each for each in self.versions() if each.version == before[-1])
 
     def challenge(self, version: str | None) -> None:
@@ -124,7 +145,7 @@ class ModelRegistry:
     def _index(self) -> dict:
         path = self.folder / _INDEX
         found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-        return {"current": None, "used_before": [], "challenger": None, "versions": []} | found
+        return {"current": None, "used_before": [], "challenger": None, "rolled_back": [], "versions": []} | found
 
     def _write(self, index: Mapping) -> None:
         _replace(self.folder / _INDEX, json.dumps(index, indent=1))
@@ -137,19 +158,24 @@ class ModelRegistry:
 
 
 _FORMER_NAMES = {"learned_at": "trained_at", "learned_from": "trained_from"}
+_FORMER_COUNTS = {"clicks": "conversions"}
 
 
 def _version_of(entry: Mapping[str, Any]) -> ModelVersion:
     """Read a version from the index, which uses other names if an earlier release wrote it."""
-    return ModelVersion(**{_FORMER_NAMES.get(name, name): value for name, value in entry.items()})
+    fields = {_FORMER_NAMES.get(name, name): value for name, value in entry.items()}
+    verdict = fields.get("verdict")
+    counts = {_FORMER_COUNTS.get(name, name): count for name, count in fields.get("trained_from", {}).items()}
+    return ModelVersion(**fields | {"trained_from": counts, "verdict": None if verdict is None else Verdict(**verdict)})
 
 
-def _used(index: Mapping, version: str) -> dict:
+def _activated(index: Mapping, version: str) -> dict:
     """Return the index with another active version, which is no longer the challenger."""
     current = index["current"]
     before = index["used_before"] if current in (None, version) else [*index["used_before"], current]
     challenger = None if index["challenger"] == version else index["challenger"]
-    return {**index, "current": version, "used_before": before, "challenger": challenger}
+    rolled_back = [each for each in index["rolled_back"] if each != version]
+    return {**index, "current": version, "used_before": before, "challenger": challenger, "rolled_back": rolled_back}
 
 
 def _sha256(text: str) -> str:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import json
 import os
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pandas as pd
 
+from quintet.http_client import http_client
 from quintet.ingest.inbox import date_in_name, number_in_name
 from quintet.payments.contract import TRANSACTIONS
 from quintet.settings import Settings, SettingsError, load_settings
@@ -141,20 +140,19 @@ def _day_of(name: str, anchor: dt.date) -> dt.date:
 
 
 def _poster(url: str, key: str) -> Post:
+    client = http_client(headers={"Authorization": f"Bearer {key}"}, timeout=_SECONDS)
+
     def post(items: list[dict[str, Any]]) -> dict[str, Any]:
-        request = urllib.request.Request(
-            f"{url.rstrip('/')}/v1/payments/transactions",
-            json.dumps(items).encode(),
-            {"Content-Type": "application/json", "Authorization": f"Bearer {key}"},
-        )
         try:
-            with urllib.request.urlopen(request, timeout=_SECONDS) as answer:
-                body: dict[str, Any] = json.load(answer)
-        except urllib.error.HTTPError as error:
-            problem = json.load(error)
-            raise SendError(f"the service answered {error.code}: {problem.get('detail')}") from None
-        except urllib.error.URLError as error:
-            raise SendError(f"no service answers at {url}: {error.reason}; start it with make serve") from None
+            answer = client.post(f"{url.rstrip('/')}/v1/payments/transactions", json=items)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise SendError(f"no service answers at {url}: {error}; start it with make serve") from None
+        try:
+            body: dict[str, Any] = answer.json()
+        except ValueError:
+            raise SendError(f"{url} answered {answer.status_code}, and not as Quintet does; check --url") from None
+        if answer.status_code != httpx.codes.OK:
+            raise SendError(f"the service answered {answer.status_code}: {body.get('detail')}")
         return body
 
     return post

@@ -9,9 +9,9 @@ import duckdb
 import pandas as pd
 
 from quintet.evaluations import Evaluation, evaluated
+from quintet.payments.backtest import detect_batch
 from quintet.payments.checkout import checkout_anomalies
 from quintet.payments.evaluation import comparators, evaluate
-from quintet.payments.replay import detect_batch
 from quintet.samples.payments import PaymentsWorld, transaction_minutes
 from quintet.warehouse.database import transaction
 

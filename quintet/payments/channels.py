@@ -9,19 +9,19 @@ import json
 import logging
 import smtplib
 import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
-from http.client import HTTPException
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import httpx
 from pydantic import SecretStr
 
+from quintet.http_client import http_client
 from quintet.settings import Settings
 
 TEAMS, WEBHOOK, EMAIL, APPRISE = "teams", "webhook", "email", "apprise"
@@ -245,15 +245,11 @@ def as_text(body: Mapping[str, Any]) -> str:
     return "\n".join(lines).strip() + "\n"
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect, which would send the secret of an address elsewhere."""
-
-    def redirect_request(self, *_: Any) -> None:
-        """Return no request."""
-        return
-
-
-_OPENER = urllib.request.build_opener(_NoRedirects)
+@cache
+def _client() -> httpx.Client:
+    """Return the client; it follows no redirect, which would send the secret of an address elsewhere."""
+    # Messages are rare: the receiver would have closed a connection that is kept.
+    return http_client(timeout=_SECONDS, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def post(url: str, body: bytes | None, headers: Mapping[str, str]) -> None:
@@ -261,19 +257,18 @@ def post(url: str, body: bytes | None, headers: Mapping[str, str]) -> None:
     if urlsplit(url).scheme.lower() not in {"http", "https"}:
         raise DeliveryError("could not be reached: the address is neither http nor https")
     try:
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers})
-        with _OPENER.open(request, timeout=_SECONDS) as answer:
-            answer.read(1)
-    except urllib.error.HTTPError as error:
-        error.close()
-        wait = error.headers.get("Retry-After", "")
-        raise DeliveryError(
-            f"answered {error.code}",
-            is_refused=error.code in _REFUSED,
-            wait=dt.timedelta(seconds=min(int(wait), 3600)) if wait.isdigit() else None,
-        ) from None
-    except urllib.error.URLError as error:
-        reason = error.reason if isinstance(error.reason, OSError) else error
-        raise DeliveryError(f"could not be reached: {type(reason).__name__}") from None
-    except (OSError, HTTPException, ValueError) as error:
+        with _client().stream(
+            "GET" if body is None else "POST",
+            url,
+            content=body,
+            headers={"Content-Type": "application/json", **headers},
+        ) as answer:
+            status, wait = answer.status_code, answer.headers.get("Retry-After", "")
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         raise DeliveryError(f"could not be reached: {type(error).__name__}") from None
+    if not 200 <= status < 300:
+        raise DeliveryError(
+            f"answered {status}",
+            is_refused=status in _REFUSED,
+            wait=dt.timedelta(seconds=min(int(wait), 3600)) if wait.isdigit() else None,
+        )

@@ -7,7 +7,8 @@ influence. The more the columns disagree, the less certain is the expectation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,19 @@ _NAMES = {
     "avg_last_week": "last week's mean",
     "avg_last_month": "last month's mean",
 }
+
+
+@dataclass(frozen=True)
+class _StandingOut:
+    """The references against which an hour stands out, each with its value in the file.
+
+    others: the least and the largest of the other references, at the level of today; None without any.
+    is_bad_reference: whether the only reference is itself anomalous against the others.
+    """
+
+    against: Sequence[tuple[str, float]]
+    others: tuple[float, float] | None
+    is_bad_reference: bool
 
 
 def checkout_anomalies(hours: pd.DataFrame) -> pd.DataFrame:
@@ -75,11 +89,11 @@ def _of_file(file: pd.DataFrame) -> pd.DataFrame:
         }
     )
     rebounds = _rebounds(result)
-    poisoned = _poisoned(observed, at_level, expected, shape, references)
+    standing_out = _standing_out(observed, at_level, expected, shape, references)
     result["is_anomalous"] &= np.array([rebound is None for rebound in rebounds], dtype=bool)
     result["reason"] = [
-        _reason(hour, rebound, bad_reference)
-        for hour, rebound, bad_reference in zip(result.itertuples(index=False), rebounds, poisoned, strict=True)
+        _reason(hour, rebound, against)
+        for hour, rebound, against in zip(result.itertuples(index=False), rebounds, standing_out, strict=True)
     ]
     return result[COLUMNS]
 
@@ -179,37 +193,69 @@ def _rebounds(result: pd.DataFrame) -> list[str | None]:
     return rebounds
 
 
-def _poisoned(
+def _standing_out(
     observed: np.ndarray, at_level: np.ndarray, expected: np.ndarray, shape: np.ndarray, values: np.ndarray
-) -> list[tuple[str, float] | None]:
-    """Return for each hour the only column against which it would be anomalous, with its value; else None."""
+) -> list[_StandingOut | None]:
+    """Return for each hour the references against which it would be anomalous, taken singly; None where there is none.
+
+    at_level: the references at the level of today. values: as in the file.
+    """
     with np.errstate(invalid="ignore"):
-        alone = _p_value(np.broadcast_to(observed[:, None], at_level.shape), np.maximum(at_level, 1.0), shape[:, None])
-    alone = np.where(np.isfinite(at_level), alone, 1.0)
-    worst = alone.argmin(axis=1)
-    rows = np.arange(len(observed))
-    is_poisoned = (alone[rows, worst] * len(observed) <= _LARGEST_P_VALUE) & np.isfinite(expected)
-    return [
-        (REFERENCES[column], values[row, column]) if is_bad else None
-        for row, column, is_bad in zip(rows, worst, is_poisoned, strict=True)
-    ]
+        singly = _p_value(np.broadcast_to(observed[:, None], at_level.shape), np.maximum(at_level, 1.0), shape[:, None])
+    is_against = np.isfinite(at_level) & np.isfinite(expected)[:, None] & (singly * len(observed) <= _LARGEST_P_VALUE)
+    found: list[_StandingOut | None] = []
+    for hour in range(len(observed)):
+        against = np.flatnonzero(is_against[hour])
+        others = at_level[hour][np.isfinite(at_level[hour]) & ~is_against[hour]]
+        named = [(REFERENCES[column], float(values[hour, column])) for column in against]
+        found.append(
+            None
+            if not named
+            else _StandingOut(
+                against=named,
+                others=(float(others.min()), float(others.max())) if len(others) else None,
+                is_bad_reference=len(named) == 1
+                and _is_bad(at_level[hour, against[0]], others, shape[hour], len(observed)),
+            )
+        )
+    return found
+
+
+def _is_bad(reference: float, others: np.ndarray, shape: float, hours: int) -> bool:
+    """Return whether a reference, at the level of today, would itself be anomalous against the other ones."""
+    if not len(others):
+        return False
+    expected = np.array([max(float(np.median(others)), _LEAST_EXPECTED)])
+    p_value = _p_value(np.array([round(reference)], dtype=float), expected, np.array([shape]))[0]
+    return bool(p_value * hours <= _LARGEST_P_VALUE)
 
 
 def _span(hours: list[int]) -> str:
     return f"{hours[0]:02d}h" if len(hours) == 1 else f"{hours[0]:02d}h-{hours[-1]:02d}h"
 
 
-def _reason(hour: Any, rebound: str | None, poisoned: tuple[str, float] | None) -> str | None:
+def _reason(hour: Any, rebound: str | None, standing_out: _StandingOut | None) -> str | None:
     if np.isnan(hour.expected):
         return "The hour has no reference to compare it with."
     sales = {0: "no sales", 1: "1 sale"}.get(hour.observed, f"{hour.observed:,} sales")
     said = f"{hour.hour:02d}h: {sales} where about {hour.expected:,.1f} were expected"
     if rebound is not None:
         return f"{said}: a rebound after {rebound}, no more than the sales lost then."
+    p_value = "< 0.000001" if hour.p_value < 1e-6 else f"= {hour.p_value:.1g}"
     if hour.is_anomalous:
-        p_value = "< 0.000001" if hour.p_value < 1e-6 else f"= {hour.p_value:.1g}"
         return f"{said} (p {p_value})."
-    if poisoned is not None:
-        column, value = poisoned
-        return f"{said}: usual. It stands out against {_NAMES[column]} ({value:,.4g}) alone, itself anomalous."
+    if standing_out is not None:
+        return f"{said} (p {p_value}): not marked. {_against(hour.observed, standing_out)}"
     return None
+
+
+def _against(observed: float, found: _StandingOut) -> str:
+    named = " and ".join(f"{_NAMES[column]} ({value:,.4g})" for column, value in found.against)
+    if found.others is None:
+        return f"It stands out against {named}, but its references disagree."
+    low, high = (round(end, 1) for end in found.others)
+    if len(found.against) == 1 and low <= observed <= high:
+        bad = ", which is anomalous beside the other references" if found.is_bad_reference else ""
+        return f"It stands out against {named} alone{bad}."
+    between = f"{low:,.1f}" if low == high else f"{low:,.1f} to {high:,.1f}"
+    return f"It stands out against {named}; the other references give {between} at the level of today."

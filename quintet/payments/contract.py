@@ -2,7 +2,10 @@
 
 import pandera.pandas as pa
 
-from quintet.ingest.contract import Dataset, hour, integer, minute_of_day, number, text, timestamp
+from quintet.ingest.contract import Dataset, hour, identifier, integer, minute_of_day, number, timestamp
+
+_MOST = 10**9
+"""The largest count of a minute or an hour."""
 
 TRANSACTIONS = Dataset(
     name="transactions",
@@ -14,8 +17,10 @@ TRANSACTIONS = Dataset(
             "timestamp": timestamp(
                 "The minute with its date, UTC; in a file that has it, every row does.", required=False
             ),
-            "status": text("approved, denied, failed, reversed, backend_reversed, refunded, processing or another."),
-            "count": integer("Transactions in the minute.", 0, 10**9, aliases=("f0_", "f1", "F1")),
+            "status": identifier(
+                "approved, denied, failed, reversed, backend_reversed, refunded, processing or another."
+            ),
+            "count": integer("Transactions in the minute.", 0, _MOST, aliases=("f0_", "f1", "F1")),
         },
         name="transactions",
     ),
@@ -31,11 +36,11 @@ CHECKOUT_SALES = Dataset(
     schema=pa.DataFrameSchema(
         {
             "time": hour("Hour of the day."),
-            "today": integer("Sales in the hour.", 0),
-            "yesterday": integer("Sales in the same hour of the day before.", 0, nullable=True),
-            "same_day_last_week": integer("Sales in the same hour a week ago.", 0, nullable=True),
-            "avg_last_week": number("Mean sales in the hour over last week.", 0, nullable=True),
-            "avg_last_month": number("Mean sales in the hour over last month.", 0, nullable=True),
+            "today": integer("Sales in the hour.", 0, _MOST),
+            "yesterday": integer("Sales in the same hour of the day before.", 0, _MOST, nullable=True),
+            "same_day_last_week": integer("Sales in the same hour a week ago.", 0, _MOST, nullable=True),
+            "avg_last_week": number("Mean sales in the hour over last week.", 0, _MOST, nullable=True),
+            "avg_last_month": number("Mean sales in the hour over last month.", 0, _MOST, nullable=True),
         },
         name="checkout_sales",
     ),

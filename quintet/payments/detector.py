@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from quintet.payments import rules
 from quintet.payments.baseline import (
     DENIED,
     LONGEST_WINDOW,
     MINUTES_PER_DAY,
-    WINDOWS_MINUTES,
     Baseline,
     Expectation,
-    quiet_hours_factor,
 )
 from quintet.payments.incidents import (
     APPROVED,
@@ -30,7 +27,7 @@ from quintet.payments.incidents import (
     advance,
     to_minute,
 )
-from quintet.payments.tails import as_score, lower_tail, upper_tail
+from quintet.payments.scoring import Arrays, score_minute, windows_of
 
 STATUSES = (DENIED, "failed", "reversed", "backend_reversed", "refunded", "processing")
 """The statuses whose rates are monitored from the start; any other starts a series when it first appears."""
@@ -44,24 +41,10 @@ LATENESS_MINUTES = 15
 
 LARGEST_COUNT = 10**9
 
-FIRE_SCORES = 6.0 - np.log10(WINDOWS_MINUTES)
-"""Scores from which a point recommends an alert, by window: one in a million for a minute, and n times that for a
-window of n minutes, since a day has n times fewer windows that do not overlap.
-"""
-
-_ELEVATED_SCORE = 3.0
-_SUSTAINED_SCORE = 2.0
-_MINUTES_THAT_MAY_BE_CHANCE = 2
 _LONGEST_FREEZE_MINUTES = 240
-# Refunds and reversals may concern approvals of long before, so exposure is never quite zero.
-_LEAST_EXPOSURE = 1.0
 
 _ROWS = LATENESS_MINUTES + LONGEST_WINDOW
 _FIRST_SCORED_ROW = _ROWS - LATENESS_MINUTES
-_WINDOW_ENDS = [minutes - 1 for minutes in WINDOWS_MINUTES]
-_DENIED_COLUMN = 0
-_STARTS_WHERE_VOLUME_BELOW = 0.7
-_BAND_STANDARD_DEVIATIONS = 3.0
 
 
 class Step(NamedTuple):
@@ -227,7 +210,7 @@ class Detector:
             return
         is_used = np.array([status not in is_frozen for status in baseline.statuses], dtype=float)
         is_used *= baseline.first_minute <= minute
-        events, exposure, approved, volume, quiet_factor = self._windows(row)
+        events, exposure, approved, volume, quiet_factor = windows_of(self._arrays, row)
         baseline.update(
             minute,
             self._events[row],
@@ -270,20 +253,6 @@ class Detector:
         baseline.first_minute[column] = np.fmin(baseline.first_minute[column], self._last - (_ROWS - 1 - row))
         return column
 
-    def _windows(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return, for the windows that end with the row, events (window, status), exposure, approvals and expected
-        approvals (window); and by status the factor for quiet hours, from the exposure of the longest window.
-        """
-        since = row + 1 - LONGEST_WINDOW
-        events = np.add.accumulate(self._events[since : row + 1][::-1])[_WINDOW_ENDS]
-        approved = np.add.accumulate(self._approved[since : row + 1][::-1])[_WINDOW_ENDS]
-        observed = self._observed[since : row + 1]
-        volume = np.add.accumulate((self._volume[since : row + 1] * observed)[::-1])[_WINDOW_ENDS]
-        exposure = approved + events[:, _DENIED_COLUMN]
-        quiet_factor = np.ones(events.shape[1])
-        quiet_factor[_DENIED_COLUMN] = quiet_hours_factor(exposure[-1] / max(observed.sum(), 1))
-        return events, exposure, approved, volume, quiet_factor
-
     def _score_from(self, first_row: int, is_revision: bool) -> Step:
         """Score the rows from `first_row` on, and advance the incidents."""
         before = self._open[first_row:]
@@ -300,170 +269,16 @@ class Detector:
             changed |= {key: one._replace(state=WITHDRAWN) for key, one in said.items() if key not in kept}
         return Step(points, list(changed.values()))
 
+    @property
+    def _arrays(self) -> Arrays:
+        return Arrays(self._approved, self._events, self._observed, self._volume)
+
     def _score(self, row: int) -> list[Point]:
         expectation = self._expectations[row]
         assert expectation is not None
         assert self._last is not None
         minute = self._last - (_ROWS - 1 - row)
-        feed = self._score_feed(row, minute, expectation)
-        if not self._observed[row]:
-            return [feed]
-        events, exposure, approved, volume, quiet_factor = self._windows(row)
-        points = self._score_statuses(row, minute, expectation, events, exposure, quiet_factor)
-        points.append(self._score_volume(row, minute, expectation, approved, exposure, volume))
-        points.append(feed)
-        return points
-
-    def _score_statuses(
-        self,
-        row: int,
-        minute: int,
-        expectation: Expectation,
-        events: np.ndarray,
-        exposure: np.ndarray,
-        quiet_factor: np.ndarray,
-    ) -> list[Point]:
-        rate = expectation.rate * quiet_factor
-        expected = rate * np.maximum(exposure, _LEAST_EXPOSURE)[:, None]
-        score = np.zeros(events.shape)
-        fires: np.ndarray = np.zeros(events.shape[1], dtype=bool)
-        counts_score = rules.is_material(events, expected)
-        if counts_score.any():
-            tail = upper_tail(events[counts_score], expected[counts_score], expectation.shape[counts_score])
-            score[counts_score] = as_score(tail)
-            fires = np.any(score >= FIRE_SCORES[:, None], axis=0)
-        is_quarter = rules.is_denied_quarter(events[:2, _DENIED_COLUMN], exposure[:2])
-        is_burst = rules.is_burst_of_rare(events[1], rate)
-        window = score.argmax(axis=0)
-        deviation = _BAND_STANDARD_DEVIATIONS * np.sqrt(expected[0] + expected[0] ** 2 / expectation.shape[0])
-        points = []
-        by_status = (window, events.T, expected.T, score.T, deviation, is_burst, fires, self._baseline.first_minute)
-        columns: Iterable[Any] = zip(*(values.tolist() for values in by_status), strict=True)
-        for column, of_column in enumerate(columns):
-            likeliest, counts, means, scores, spread, bursts, does_fire, first_minute = of_column
-            if first_minute > minute:
-                continue
-            rule, best = rules.NO_RULE, likeliest
-            if column == _DENIED_COLUMN and is_quarter.any():
-                rule, best = rules.DENIED_QUARTER, int(is_quarter.argmax())
-            elif bursts:
-                rule, best = rules.BURST_OF_RARE, 1
-            elif does_fire:
-                rule = rules.RATE_TAIL
-            is_anomalous = bool(rule)
-            upper = means[0] + spread
-            points.append(
-                Point(
-                    self._baseline.statuses[column],
-                    minute,
-                    scores[best],
-                    means[best],
-                    int(counts[best]),
-                    WINDOWS_MINUTES[best],
-                    int(counts[0]),
-                    max(means[0] - spread, 0.0),
-                    upper,
-                    int(exposure[best]),
-                    rule,
-                    is_anomalous,
-                    is_anomalous and self._is_rate_sustained(row, column, rate[column], expectation.shape[:, column]),
-                    max(scores[:2]) >= _ELEVATED_SCORE,
-                    counts[0] >= upper + 1,
-                    self._start_of_rate(row, column, rate[column], best) if is_anomalous else minute,
-                )
-            )
-        return points
-
-    def _rate_rows(self, row: int, column: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return events and exposure of the minutes of the longest window, the oldest first."""
-        rows = slice(row + 1 - LONGEST_WINDOW, row + 1)
-        return self._events[rows, column], self._approved[rows] + self._events[rows, _DENIED_COLUMN]
-
-    def _is_rate_sustained(self, row: int, column: int, rate: float, shape: np.ndarray) -> bool:
-        """Return whether the window is anomalous even without its two worst minutes: a blip is no incident."""
-        events, exposure = self._rate_rows(row, column)
-        expected = rate * exposure
-        for window, minutes in enumerate(WINDOWS_MINUTES[1:], start=1):
-            order = np.argpartition((events - expected)[-minutes:], -_MINUTES_THAT_MAY_BE_CHANCE)
-            kept = order[:-_MINUTES_THAT_MAY_BE_CHANCE]
-            left, left_expected = events[-minutes:][kept].sum(), expected[-minutes:][kept].sum()
-            if left_expected > 0 and as_score(upper_tail(left, left_expected, shape[window])) >= _SUSTAINED_SCORE:
-                return True
-        return False
-
-    def _start_of_rate(self, row: int, column: int, rate: float, window: int) -> int:
-        """Return the minute since which counts exceed half-way between usual and the mean of the window."""
-        events, exposure = self._rate_rows(row, column)
-        excess = events - rate * exposure
-        half_way = max(excess[-WINDOWS_MINUTES[window] :].mean() / 2, 0.0)
-        assert self._last is not None
-        return self._last - (_ROWS - 1 - row) - _minutes_of_run(excess - half_way) + 1
-
-    def _score_volume(
-        self,
-        row: int,
-        minute: int,
-        expectation: Expectation,
-        approved: np.ndarray,
-        exposure: np.ndarray,
-        expected: np.ndarray,
-    ) -> Point:
-        largest_share = rules.largest_low_volume(expectation.volume, expectation.has_season)
-        is_low = rules.is_volume_low(approved, expected, largest_share)
-        is_zero = rules.is_zero_approved(approved, expected)
-        scores = np.zeros(len(approved))
-        is_elevated = is_sustained = False
-        start = minute
-        rule = rules.NO_RULE
-        best = 0
-        if is_low.any():
-            shape = expectation.volume_shape
-            scores = np.where(is_low, as_score(lower_tail(approved, expected, shape)), 0.0)
-            best = int(is_zero.argmax() if is_zero.any() else scores.argmax())
-            is_elevated = bool(scores[:2].max() >= _ELEVATED_SCORE)
-            if is_zero.any() or (scores >= FIRE_SCORES).any():
-                rule = rules.ZERO_APPROVED if is_zero.any() else rules.VOLUME_TAIL
-                rows = slice(row + 1 - LONGEST_WINDOW, row + 1)
-                counts, means = self._approved[rows], self._volume[rows] * self._observed[rows]
-                last = self._observed[rows].nonzero()[0][-_MINUTES_THAT_MAY_BE_CHANCE - 1 :]
-                is_sustained = bool((counts[last] <= largest_share * means[last]).all())
-                start = minute - _minutes_of_run(_STARTS_WHERE_VOLUME_BELOW * means - counts) + 1
-        mean, count = float(expected[0]), int(approved[0])
-        spread = _BAND_STANDARD_DEVIATIONS * (mean + mean**2 / float(expectation.volume_shape[0])) ** 0.5
-        return Point(
-            VOLUME,
-            minute,
-            float(scores[best]),
-            float(expected[best]),
-            int(approved[best]),
-            WINDOWS_MINUTES[best],
-            count,
-            max(mean - spread, 0.0),
-            mean + spread,
-            int(exposure[best]),
-            rule,
-            bool(rule),
-            is_sustained,
-            is_elevated or bool(rule),
-            count < mean - spread or (bool(rule) and count == 0),
-            start,
-        )
-
-    def _score_feed(self, row: int, minute: int, expectation: Expectation) -> Point:
-        rows = slice(row + 1 - LONGEST_WINDOW, row + 1)
-        silent = int(np.argmax(self._observed[rows][::-1])) if self._observed[rows].any() else LONGEST_WINDOW
-        if not silent:
-            mean = expectation.volume
-            return Point(FEED, minute, 0.0, mean, 1, 1, 1, 0.0, 1.0, 0)
-        expected = float(self._volume[row + 1 - silent : row + 1].sum())
-        score = float(as_score(lower_tail(np.array(0), np.array(expected), expectation.volume_shape[-1])))
-        is_stale = rules.is_feed_stale(silent, expected)
-        lasts = is_stale or silent == LONGEST_WINDOW
-        rule = rules.STALE_FEED if is_stale else rules.NO_RULE
-        start = minute - silent + 1
-        return Point(
-            FEED, minute, score, expected, 0, silent, 0, 0.0, 1.0, 0, rule, is_stale, is_stale, lasts, lasts, start
-        )
+        return score_minute(self._arrays, row, minute, expectation, self._baseline)
 
     def to_json(self) -> dict[str, object]:
         """Return the state, ready for `json.dumps`: a detector restored from it continues as this one would."""
@@ -494,8 +309,3 @@ class Detector:
         opened = [[Incident(*fields) for fields in incidents] for incidents in state["open"]]
         detector._open = [{incident.series: incident for incident in incidents} for incidents in opened]
         return detector
-
-
-def _minutes_of_run(excess: np.ndarray) -> int:
-    """Return how many of the last minutes add up to the largest excess: at least one. excess: the oldest first."""
-    return int(np.cumsum(excess[::-1]).argmax()) + 1

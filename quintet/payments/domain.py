@@ -1,6 +1,6 @@
 """The declaration of the payments domain."""
 
-from quintet.domain import Domain
+from quintet.domain import DataCheck, Domain
 from quintet.payments.contract import DATASETS
 from quintet.payments.headline import headline
 from quintet.payments.store import MIGRATIONS
@@ -19,4 +19,13 @@ PAYMENTS = Domain(
     service="quintet.payments.service",
     assets=("assets.payments",),
     samples="quintet.samples.payments",
+    checks=(
+        DataCheck(
+            "rows_kept",
+            "marts.fct_payment_minutes",
+            "No row of the files is lost on the way to the marts.",
+            "quintet.payments.checks.rows_kept",
+            is_error=True,
+        ),
+    ),
 )

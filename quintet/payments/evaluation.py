@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from quintet.payments.backtest import detect_batch
 from quintet.payments.baseline import DENIED, MINUTES_PER_DAY
 from quintet.payments.incidents import APPROVED, FEED, VOLUME
-from quintet.payments.replay import detect_batch
 
 ANY_SERIES = "any"
 EPISODE_COLUMNS = ["series", "started_at", "detected_at", "ended_at"]

@@ -26,7 +26,7 @@ from quintet.payments.notifications import notify
 from quintet.payments.outbox_worker import OutboxWorker
 from quintet.payments.self_test import SelfTest
 from quintet.state.outbox import oldest_waiting
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 _TICK_SECONDS = 0.5
 _TEST_SECONDS = 15.0
@@ -77,7 +77,7 @@ class MonitorService:
 
     def __init__(
         self,
-        store: Store,
+        store: StateStore,
         channels: Mapping[str, Send],
         clock: Callable[[], dt.datetime],
         page_url: str | None = None,
@@ -223,7 +223,7 @@ class MonitorService:
             self._spread(self.monitor.pass_time(now))
             if notify(self._store, self._channels, self._page_url, now):
                 self.outbox_worker.wake()
-                self.say("told", lambda: {"at": now.isoformat(timespec="seconds")})
+                self.say("notified", lambda: {"at": now.isoformat(timespec="seconds")})
         except Exception:  # a full disk or a locked store: the next tick tries again
             _LOG.exception("payments could not close minutes or write notifications; the next tick tries again")
 

@@ -29,7 +29,7 @@ from quintet.payments.incidents import (
     to_datetime,
     to_minute,
 )
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 ALERT, OK = "alert", "ok"
 
@@ -66,8 +66,8 @@ class Item:
 class Verdict:
     """The recommendation for an item, with the point that it is based on.
 
-    is_accepted: False if its minute was settled before. scored_minute: the minute that the verdict is about, None
-    before any is scored. It is earlier than the item's own while that is not complete.
+    is_accepted: False if its minute was settled before. point: of the minute that the verdict is about, None before
+    any is scored; that minute is earlier than the item's own while that is not complete.
     """
 
     item: Item
@@ -76,11 +76,6 @@ class Verdict:
     is_accepted: bool
     point: Point | None
     incident_id: str | None
-
-    @property
-    def scored_minute(self) -> int | None:
-        """The minute of the point."""
-        return self.point.minute if self.point else None
 
 
 @dataclass(frozen=True)
@@ -102,7 +97,7 @@ class Monitor:
     After an error while writing, it is restored from the store, and the error is raised.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: StateStore) -> None:
         self._store = store
         self._load()
 

@@ -31,7 +31,7 @@ from quintet.payments.incidents import (
     to_minute,
 )
 from quintet.state.outbox import enqueue
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 GROUP_WAIT = dt.timedelta(seconds=2)
 
@@ -46,7 +46,7 @@ def series_name(series: str) -> str:
     return _NAMES.get(series, series.replace("_", " "))
 
 
-def notify(store: Store, channels: Sequence[str], page_url: str | None, now: dt.datetime) -> int:
+def notify(store: StateStore, channels: Sequence[str], page_url: str | None, now: dt.datetime) -> int:
     """Write the due notifications into the outbox, for each channel; return how many. now: UTC, with its zone.
 
     Without a channel everything counts as sent, so a channel that is added later starts with new incidents.
@@ -85,7 +85,7 @@ def notify(store: Store, channels: Sequence[str], page_url: str | None, now: dt.
 
 
 def notify_batch(
-    store: Store, incidents: pd.DataFrame, channels: Sequence[str], page_url: str | None, now: dt.datetime
+    store: StateStore, incidents: pd.DataFrame, channels: Sequence[str], page_url: str | None, now: dt.datetime
 ) -> int:
     """Write one message about the incidents that a run found in files; return how many are new.
 
@@ -93,7 +93,7 @@ def notify_batch(
     feed reported for the same time, are left out.
     """
     known = payment_store.incidents(store)
-    ids = {one.incident_id for one in known if one.is_settled or one.told_at}
+    ids = {one.incident_id for one in known if one.is_settled or one.notified_at}
     fresh = [
         incident
         for incident_id, incident in _of_frame(incidents)
@@ -115,21 +115,24 @@ def notify_batch(
 def message(incidents: Sequence[Incident], page_url: str | None, now: dt.datetime) -> dict[str, Any]:
     """Return the message about some incidents as JSON values, for a channel to format.
 
-    title, severity, state (firing while any of them is), page_url, told_at, incidents (at most `MOST_NAMED`: what,
+    title, severity, state (firing while any of them is), page_url, notified_at, incidents (at most `MOST_NAMED`: what,
     since, until, severity, state, reason, incident_id), left_out.
     """
     firing = [incident for incident in incidents if incident.state == FIRING]
     worst = CRITICAL if any(incident.severity == CRITICAL for incident in incidents) else incidents[0].severity
-    names = ", ".join(dict.fromkeys(series_name(incident.series) for incident in incidents))
-    words = {FIRING: "anomalous", RESOLVED: "back to normal", WITHDRAWN: "alert withdrawn after late counts"}
     state = FIRING if firing else incidents[0].state
-    title = f"{names}: {words[state]}"
+    words = {FIRING: "anomalous", RESOLVED: "back to normal", WITHDRAWN: "alert withdrawn after late counts"}
+    parts = []
+    for each, word in words.items():
+        names = dict.fromkeys(series_name(incident.series) for incident in incidents if incident.state == each)
+        parts += [f"{', '.join(names)}: {word}"] if names else []
+    title = "; ".join(parts)
     return {
         "title": title[:1].upper() + title[1:],
         "severity": worst,
         "state": state,
         "page_url": page_url,
-        "told_at": now.isoformat(timespec="seconds"),
+        "notified_at": now.isoformat(timespec="seconds"),
         "incidents": [
             {
                 "incident_id": incident.incident_id,
@@ -155,7 +158,7 @@ def _write(
     body: Mapping[str, Any],
     now: dt.datetime,
 ) -> None:
-    key = _key(group_id, [(one.incident_id, incident.state, one.told_times) for incident, one in pairs])
+    key = _key(group_id, [(one.incident_id, incident.state, one.notified_times) for incident, one in pairs])
     enqueue(connection, key, channels, body, now)
     for incident, one in pairs:
         payment_store.mark_notified(connection, one.incident_id, incident.state, incident.severity, now)
@@ -165,13 +168,13 @@ def _write(
 
 def _is_worse(incident: Incident, one: payment_store.StoredIncident) -> bool:
     """Return whether an incident that was reported as a warning has become critical; acknowledged or not."""
-    return incident.state == FIRING and incident.severity == CRITICAL and one.told_severity == WARNING
+    return incident.state == FIRING and incident.severity == CRITICAL and one.notified_severity == WARNING
 
 
 def _last_notification(one: payment_store.StoredIncident) -> Notification | None:
-    if one.told_at is None or one.told_state is None:
+    if one.notified_at is None or one.notified_state is None:
         return None
-    return Notification(one.told_at, one.told_state, one.acknowledged_at)
+    return Notification(one.notified_at, one.notified_state, one.acknowledged_at)
 
 
 def _key(group_id: str, sent: Sequence[tuple[str, str, int]]) -> str:
@@ -207,7 +210,7 @@ def _of_frame(incidents: pd.DataFrame) -> list[tuple[str, Incident]]:
 
 def _is_same(incident: Incident, one: payment_store.StoredIncident) -> bool:
     """Return whether the live feed reported the same series at the same time."""
-    if one.told_at is None or one.fields["series"] != incident.series:
+    if one.notified_at is None or one.fields["series"] != incident.series:
         return False
     ended, other_ended = incident.ended_minute, one.fields["ended_minute"]
     return (other_ended is None or other_ended > incident.started_minute) and (

@@ -12,7 +12,7 @@ import structlog
 
 from quintet.payments.channels import Delivery, DeliveryError, Send, post
 from quintet.state.outbox import claim, mark_failed, mark_sent, retry_now
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 HEARTBEAT_SECONDS = 60.0
 
@@ -21,7 +21,7 @@ _CLOCK_TOLERANCE_SECONDS = 1.0
 _LOG = structlog.get_logger()
 
 
-def deliver(store: Store, channel: str, send: Send, now: dt.datetime) -> bool:
+def deliver(store: StateStore, channel: str, send: Send, now: dt.datetime) -> bool:
     """Try to deliver a due message of a channel; return whether there was one."""
     message = claim(store, channel, now)
     if message is None:
@@ -61,7 +61,7 @@ class OutboxWorker:
 
     def __init__(
         self,
-        store: Store,
+        store: StateStore,
         channels: Mapping[str, Send],
         clock: Callable[[], dt.datetime],
         heartbeat_url: str | None = None,

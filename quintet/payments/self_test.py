@@ -13,7 +13,7 @@ from collections.abc import Callable
 from quintet.payments.detector import Detector
 from quintet.payments.incidents import to_datetime, to_minute
 from quintet.state.outbox import claim, enqueue, forget, mark_sent
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 CHANNEL = "self-test"
 """The channel of the outbox for test messages; nothing sends them."""
@@ -34,7 +34,7 @@ class SelfTest:
         self._refused_since: float | None = None
         self._refused_last = 0.0
 
-    def run(self, store: Store, now: dt.datetime) -> None:
+    def run(self, store: StateStore, now: dt.datetime) -> None:
         """Score a test item, write a message about it, claim and mark it. Raises what a real one would meet."""
         minute = to_datetime(to_minute(now))
         detector = Detector()

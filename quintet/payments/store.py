@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quintet.state.outbox import at_text
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 MIGRATIONS = (
     """
@@ -88,7 +88,12 @@ MIGRATIONS = (
         comment text not null
     ) strict;
     """,
-    "alter table payment_incidents add column told_severity text;",
+    """
+    alter table payment_incidents rename column told_at to notified_at;
+    alter table payment_incidents rename column told_state to notified_state;
+    alter table payment_incidents rename column told_times to notified_times;
+    """,
+    "alter table payment_incidents add column notified_severity text;",
 )
 """The scripts that create the tables below in the state store."""
 
@@ -127,10 +132,10 @@ class StoredIncident:
     first_seen_at: dt.datetime
     acknowledged_at: dt.datetime | None
     acknowledged_by: str | None
-    told_at: dt.datetime | None
-    told_state: str | None
-    told_severity: str | None
-    told_times: int
+    notified_at: dt.datetime | None
+    notified_state: str | None
+    notified_severity: str | None
+    notified_times: int
     is_settled: bool
 
 
@@ -171,7 +176,7 @@ def save_checkpoint(connection: sqlite3.Connection, input_id: int, state: Mappin
     connection.execute("delete from payment_inputs where input_id < ?", (input_id,))
 
 
-def load_state(store: Store) -> tuple[dict[str, Any] | None, list[tuple[int, int, dict[str, int] | None]]]:
+def load_state(store: StateStore) -> tuple[dict[str, Any] | None, list[tuple[int, int, dict[str, int] | None]]]:
     """Return the state of the last checkpoint, if any, and the inputs after it: id, minute, counts."""
     row = store.read().execute("select input_id, state from payment_checkpoint").fetchone()
     after = row["input_id"] if row else 0
@@ -184,7 +189,7 @@ def load_state(store: Store) -> tuple[dict[str, Any] | None, list[tuple[int, int
     )
 
 
-def last_input(store: Store) -> int:
+def last_input(store: StateStore) -> int:
     """Return the id of the last input, 0 before the first."""
     (last,) = store.read().execute("select coalesce(max(input_id), 0) from payment_inputs").fetchone()
     return int(last)
@@ -199,7 +204,7 @@ def add_transaction(connection: sqlite3.Connection, transaction_id: str, status:
     return cursor.rowcount == 1
 
 
-def transaction_counts(store: Store, since_minute: int) -> dict[tuple[int, str], int]:
+def transaction_counts(store: StateStore, since_minute: int) -> dict[tuple[int, str], int]:
     """Return how many transactions were counted, by minute and status."""
     rows = store.read().execute(
         "select minute, status, count(*) as count from payment_transactions where minute >= ? group by minute, status",
@@ -223,7 +228,7 @@ def save_points(connection: sqlite3.Connection, points: Iterable[Sequence[Any]])
 
 
 def points(
-    store: Store,
+    store: StateStore,
     since_minute: int,
     until_minute: int,
     series: Sequence[str] = (),
@@ -241,7 +246,7 @@ def points(
     return [tuple(row) for row in rows]
 
 
-def last_point_minute(store: Store) -> int | None:
+def last_point_minute(store: StateStore) -> int | None:
     """Return the last minute with a point; None without any."""
     (minute,) = store.read().execute("select max(minute) from payment_points").fetchone()
     return None if minute is None else int(minute)
@@ -258,7 +263,7 @@ def save_incident(
 
 
 def incidents(
-    store: Store, since_minute: int | None = None, only_unsettled: bool = False, limit: int = -1
+    store: StateStore, since_minute: int | None = None, only_unsettled: bool = False, limit: int = -1
 ) -> list[StoredIncident]:
     """Return the incidents that ended after a minute or are open, the latest first."""
     where = ["true"]
@@ -276,7 +281,7 @@ def incidents(
     return [_incident(row) for row in rows]
 
 
-def incident(store: Store, incident_id: str) -> StoredIncident | None:
+def incident(store: StateStore, incident_id: str) -> StoredIncident | None:
     """Return the incident of this id, None if there is none."""
     row = store.read().execute("select * from payment_incidents where incident_id = ?", (incident_id,)).fetchone()
     return None if row is None else _incident(row)
@@ -287,8 +292,8 @@ def mark_notified(
 ) -> None:
     """Record that the team was notified of an incident in this state and severity."""
     connection.execute(
-        "update payment_incidents set told_at = ?, told_state = ?, told_severity = ?, told_times = told_times + 1 "
-        "where incident_id = ?",
+        "update payment_incidents set notified_at = ?, notified_state = ?, notified_severity = ?, "
+        "notified_times = notified_times + 1 where incident_id = ?",
         (at_text(now), state, severity, incident_id),
     )
 
@@ -298,7 +303,7 @@ def mark_settled(connection: sqlite3.Connection, incident_id: str) -> None:
     connection.execute("update payment_incidents set is_settled = 1 where incident_id = ?", (incident_id,))
 
 
-def acknowledge(store: Store, incident_id: str, who: str, now: dt.datetime) -> bool:
+def acknowledge(store: StateStore, incident_id: str, who: str, now: dt.datetime) -> bool:
     """Acknowledge an incident; the first acknowledgement stays. Return False if there is no such incident."""
     with store.write() as connection:
         connection.execute(
@@ -311,7 +316,7 @@ def acknowledge(store: Store, incident_id: str, who: str, now: dt.datetime) -> b
 
 
 def add_silence(
-    store: Store, series: str | None, starts_at: dt.datetime, expires_at: dt.datetime, who: str, comment: str
+    store: StateStore, series: str | None, starts_at: dt.datetime, expires_at: dt.datetime, who: str, comment: str
 ) -> StoredSilence:
     """Silence a series, or all of them."""
     with store.write() as connection:
@@ -322,7 +327,7 @@ def add_silence(
     return StoredSilence(cursor.lastrowid or 0, series, starts_at, expires_at, who, comment)
 
 
-def end_silence(store: Store, silence_id: int, now: dt.datetime) -> bool:
+def end_silence(store: StateStore, silence_id: int, now: dt.datetime) -> bool:
     """End a silence now; return False if none of this id is active."""
     with store.write() as connection:
         cursor = connection.execute(
@@ -332,7 +337,7 @@ def end_silence(store: Store, silence_id: int, now: dt.datetime) -> bool:
     return cursor.rowcount == 1
 
 
-def silences(store: Store, now: dt.datetime) -> list[StoredSilence]:
+def silences(store: StateStore, now: dt.datetime) -> list[StoredSilence]:
     """Return the current and future silences, by their end."""
     rows = store.read().execute(
         "select * from payment_silences where expires_at > ? order by expires_at, silence_id", (at_text(now),)
@@ -361,9 +366,9 @@ def _incident(row: sqlite3.Row) -> StoredIncident:
         first_seen_at=dt.datetime.fromisoformat(row["first_seen_at"]),
         acknowledged_at=moment("acknowledged_at"),
         acknowledged_by=row["acknowledged_by"],
-        told_at=moment("told_at"),
-        told_state=row["told_state"],
-        told_severity=row["told_severity"],
-        told_times=row["told_times"],
+        notified_at=moment("notified_at"),
+        notified_state=row["notified_state"],
+        notified_severity=row["notified_severity"],
+        notified_times=row["notified_times"],
         is_settled=bool(row["is_settled"]),
     )

@@ -16,10 +16,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from quintet.ingest.batches import Outcome
 from quintet.ingest.contract import Dataset
 from quintet.ingest.inbox import list_inbox
-from quintet.ingest.load import Outcome, load_files
-from quintet.postgres_extract.postgres import SourceError, SourceTable, one_snapshot
+from quintet.ingest.load import load_files
+from quintet.postgres_extract.postgres import ExtractedTable, ExtractError, one_snapshot
 from quintet.warehouse.database import transaction
 
 MOST_KEYS_ASKED = 50_000
@@ -58,11 +59,6 @@ class Extraction:
     rows: int
     rejected: int
 
-    @property
-    def has_changes(self) -> bool:
-        """Whether the database differs from its known state."""
-        return bool(self.new or self.changed or self.deleted)
-
 
 def extract(
     connection: duckdb.DuckDBPyConnection,
@@ -75,7 +71,7 @@ def extract(
 ) -> list[Extraction]:
     """Load what changed in the database since the last time into the raw tables, all tables as of one moment.
 
-    connection: to the warehouse. landing: folder for intermediate files. now: UTC without zone. Raises SourceError if
+    connection: to the warehouse. landing: folder for intermediate files. now: UTC without zone. Raises ExtractError if
     the database is down, or a column vanished or changed its type (unless that is accepted); the last good tables stay.
     Returns an empty list if the database never had any of the tables: it belongs to another business.
     """
@@ -122,8 +118,8 @@ def _was_read_before(connection: duckdb.DuckDBPyConnection, datasets: Sequence[D
     return bool(found)
 
 
-def _require_known_columns(connection: duckdb.DuckDBPyConnection, table: SourceTable) -> None:
-    """Raise SourceError if a column that was read before is gone or has another type."""
+def _require_known_columns(connection: duckdb.DuckDBPyConnection, table: ExtractedTable) -> None:
+    """Raise ExtractError if a column that was read before is gone or has another type."""
     name = table.dataset.name
     known = connection.execute("select column_name, type from ops.source_columns where dataset = ?", [name]).fetchall()
     faults = []
@@ -133,7 +129,7 @@ def _require_known_columns(connection: duckdb.DuckDBPyConnection, table: SourceT
         elif table.columns[column] != kind:
             faults.append(f"column {column} was {kind} and is {table.columns[column]}")
     if faults:
-        raise SourceError(
+        raise ExtractError(
             f"the table {name} of the database has changed: {'; '.join(faults)}. Change it back, or materialise "
             "source/promotions with accept_changed_columns: true if it is meant. The last good tables stay"
         )
@@ -159,12 +155,12 @@ def _land(
     outcomes = load_files(connection, dataset, list_inbox(landing, dataset.name), now, report)
     (outcome,) = outcomes
     if outcome.status not in ("loaded", "known"):
-        raise SourceError(f"the rows of the database table {dataset.name} cannot be loaded: {outcome.message}")
+        raise ExtractError(f"the rows of the database table {dataset.name} cannot be loaded: {outcome.message}")
     file.unlink()
     return outcome
 
 
-def _remember(connection: duckdb.DuckDBPyConnection, table: SourceTable, now: dt.datetime) -> None:
+def _remember(connection: duckdb.DuckDBPyConnection, table: ExtractedTable, now: dt.datetime) -> None:
     """Record the state of the database from the table `compared`, and its columns."""
     name = table.dataset.name
     columns = pa.table({"column_name": list(table.columns), "type": list(table.columns.values())})

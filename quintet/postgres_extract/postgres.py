@@ -34,12 +34,12 @@ _SESSION = (
 )
 
 
-class SourceError(RuntimeError):
+class ExtractError(RuntimeError):
     """The database cannot be read; the text says what failed, where, and how to fix it."""
 
 
 @dataclass(frozen=True)
-class SourceTable:
+class ExtractedTable:
     """A table of the database: its dataset, and its columns of the contract with their types."""
 
     dataset: Dataset
@@ -48,12 +48,12 @@ class SourceTable:
 
 @contextmanager
 def one_snapshot(url: str) -> Iterator[Snapshot]:
-    """Yield a snapshot: all reads in the body see one moment. Raises SourceError if the database cannot be reached."""
+    """Yield a snapshot: all reads in the body see one moment. Raises ExtractError if the database cannot be reached."""
     try:
         connection = dbapi.connect(url, conn_kwargs={})
     except adbc_driver_manager.Error as error:
         reason = masked(_in_short(error), [url])
-        raise SourceError(
+        raise ExtractError(
             f"the database {_place(url)} cannot be reached: {reason}. "
             "Start it, or fix QUINTET_POSTGRES_URL; the last good tables stay"
         ) from None
@@ -78,7 +78,7 @@ def _place(url: str) -> str:
 def activity(url: str, datasets: Sequence[Dataset]) -> str:
     """Return a text that changes when rows of these tables are written: a cheap hint, not a proof.
 
-    Raises SourceError if the database cannot be reached.
+    Raises ExtractError if the database cannot be reached.
     """
     names = ", ".join(quote_literal(dataset.name) for dataset in datasets)
     with one_snapshot(url) as snapshot:
@@ -96,13 +96,13 @@ class Snapshot:
         self._connection = connection
 
     def execute(self, query: str) -> pa.Table | None:
-        """Return the rows of a query; None for a statement without a result. Raises SourceError if it fails."""
+        """Return the rows of a query; None for a statement without a result. Raises ExtractError if it fails."""
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute(query)
                 return None if cursor.description is None else cursor.fetch_arrow_table()
         except adbc_driver_manager.Error as error:
-            raise SourceError(
+            raise ExtractError(
                 f"the query of the database failed: {_in_short(error)}. Run again; nothing was lost"
             ) from error
 
@@ -115,26 +115,26 @@ class Snapshot:
         )
         return bool(found.num_rows)
 
-    def table(self, dataset: Dataset) -> SourceTable:
-        """Return the table with the name of the dataset. Raises SourceError if it or a required column is missing."""
+    def table(self, dataset: Dataset) -> ExtractedTable:
+        """Return the table with the name of the dataset. Raises ExtractError if it or a required column is missing."""
         found = self._rows(
             "select column_name::text as name, data_type::text as type from information_schema.columns "
             f"where table_schema = any (current_schemas(false)) and table_name = {quote_literal(dataset.name)}"
         ).to_pylist()
         if not found:
-            raise SourceError(
+            raise ExtractError(
                 f"the database has no table {dataset.name} that can be read; create it or grant select on it"
             )
         types = {row["name"]: row["type"] for row in found}
         missing = [name for name in _required(dataset) if name not in types]
         if missing:
-            raise SourceError(
+            raise ExtractError(
                 f"the table {dataset.name} of the database has no column {', '.join(missing)}, which is required; "
                 f"it has {', '.join(sorted(types))}. The last good tables stay"
             )
-        return SourceTable(dataset, {name: types[name] for name in dataset.columns if name in types})
+        return ExtractedTable(dataset, {name: types[name] for name in dataset.columns if name in types})
 
-    def fingerprints(self, table: SourceTable) -> pa.Table:
+    def fingerprints(self, table: ExtractedTable) -> pa.Table:
         """Return `FINGERPRINT` of every key; rows that share a key are hashed together, in any order."""
         texts = ", ".join(f"{quote_identifier(name)}::text" for name in table.columns)
         key = ", ".join(f"{quote_identifier(name)}::text" for name in table.dataset.key)
@@ -145,7 +145,7 @@ class Snapshot:
             "group by key_hash, key order by key_hash"
         ).cast(FINGERPRINT)
 
-    def rows(self, table: SourceTable, key_hashes: Sequence[str], most_asked: int) -> pa.Table:
+    def rows(self, table: ExtractedTable, key_hashes: Sequence[str], most_asked: int) -> pa.Table:
         """Return the rows with these keys as text, in a stable order.
 
         most_asked: for more keys than this, the whole table is read and filtered here.
@@ -165,7 +165,7 @@ class Snapshot:
     def _rows(self, query: str) -> pa.Table:
         found = self.execute(query)
         if found is None:
-            raise SourceError("the database returned no result for a query. Run again; nothing was lost")
+            raise ExtractError("the database returned no result for a query. Run again; nothing was lost")
         return found
 
 

@@ -262,26 +262,6 @@ def vega_config(scheme: Scheme) -> dict[str, Any]:
     }
 
 
-def enable_theme() -> None:
-    """Make notebooks draw every later Altair chart in the light scheme."""
-
-    @alt.theme.register("quintet", enable=True)
-    def _quintet() -> alt.theme.ThemeConfig:
-        return alt.theme.ThemeConfig(config=vega_config("light"))  # type: ignore[typeddict-item]  # keys are Vega's
-
-
-def contrast(one: str, other: str) -> float:
-    """Return the WCAG 2 contrast of two colours `#rrggbb`, 1 to 21."""
-    darker, lighter = sorted((_luminance(one), _luminance(other)))
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    red, green, blue = (value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
 def _declarations(scheme: Scheme) -> str:
     category = "".join(f"--category-{place}:{colour};" for place, colour in enumerate(CATEGORY[scheme], 1))
     return "".join(f"--{name}:{colour};" for name, colour in COLOURS[scheme].items()) + category

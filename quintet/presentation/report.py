@@ -11,10 +11,8 @@ import datetime as dt
 import json
 import re
 import tempfile
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,24 +20,19 @@ import pandas as pd
 import typst
 import vl_convert
 
-from quintet.presentation.design import CATEGORY, COLOURS, MISSING, SPACE, Column, Figure, format_value, vega_config
+from quintet.presentation.design import CATEGORY, COLOURS, SPACE, Column, Figure, format_value, vega_config
+from quintet.presentation.report_text import cut, visible
 
 Page = Literal["a4", "16:9"]
-
 TEMPLATE = Path(__file__).with_suffix(".typ")
 VEGA_LITE = "6.4"
 TEXT_FONT, CODE_FONT = "Libertinus Serif", "DejaVu Sans Mono"
 """Two fonts that come with typst."""
-
 MOST_TABLE_ROWS = 60
 """A report shows this many first rows of a longer table, and says how many it leaves out."""
-
 _CONTENT_PX = {"a4": 640, "16:9": 1080}
 _CHART_FONT = "Liberation Sans"  # part of vl-convert, which measures with it; slightly wider than the report's font
-_LONG_WORD = re.compile(r"\S{28}(?=\S)")
 _CLIP = re.compile(r"\b(clip|gradient_)(\d+)\b")
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
-_MARKS = frozenset("–—‘’“”„…•·×−±≤≥≠≈→←↑↓′″€£½¼¾∞√∑Δ" + MISSING)
 
 
 @dataclass(frozen=True)
@@ -189,12 +182,7 @@ class Report:
 
 def pdf(report: Report) -> bytes:
     """Return the report as PDF; the same report always compiles to the same bytes."""
-    return _compile(report, "pdf")[0]
-
-
-def page_images(report: Report, dots_per_inch: int = 96) -> Sequence[bytes]:
-    """Return the report's pages as PNG, for a preview."""
-    return _compile(report, "png", dots_per_inch)
+    return _compile(report)
 
 
 def write_pdf(report: Report, path: Path) -> Path:
@@ -232,7 +220,7 @@ def _with_stable_ids(svg: str) -> str:
     return _CLIP.sub(lambda found: f"{found[1]}{numbers.setdefault(found[0], len(numbers) + 1)}", svg)
 
 
-def _compile(report: Report, kind: Literal["pdf", "png"], dots_per_inch: int | None = None) -> Sequence[bytes]:
+def _compile(report: Report) -> bytes:
     published = report.published_at.replace(tzinfo=dt.UTC)
     with tempfile.TemporaryDirectory(prefix="report-") as folder:
         root = Path(folder)
@@ -240,10 +228,10 @@ def _compile(report: Report, kind: Literal["pdf", "png"], dots_per_inch: int | N
         content = _Content(_CONTENT_PX[report.page], charts)
         data = {
             "page": report.page,
-            "title": _visible(report.title),
-            "lead": _visible(report.lead),
-            "source": _visible(report.source),
-            "snapshot": _visible(report.snapshot_id),
+            "title": visible(report.title),
+            "lead": visible(report.lead),
+            "source": visible(report.source),
+            "snapshot": visible(report.snapshot_id),
             "date": [published.year, published.month, published.day, published.hour, published.minute],
             "published": f"{published:%Y-%m-%d %H:%M} UTC",
             "colours": dict(COLOURS["light"]),
@@ -253,7 +241,7 @@ def _compile(report: Report, kind: Literal["pdf", "png"], dots_per_inch: int | N
             "code_font": CODE_FONT,
             "sections": [
                 {
-                    "title": _visible(section.title),
+                    "title": visible(section.title),
                     "starts_page": section.starts_page,
                     "blocks": content.blocks(section.blocks, 1.0),
                 }
@@ -264,16 +252,15 @@ def _compile(report: Report, kind: Literal["pdf", "png"], dots_per_inch: int | N
             (root / f"chart{number}.svg").write_text(svg, encoding="utf-8")
         (root / "report.json").write_text(json.dumps(data, allow_nan=False), encoding="utf-8")
         (root / "report.typ").write_bytes(TEMPLATE.read_bytes())
-        pages: bytes | list[bytes] = typst.compile(
+        compiled: bytes = typst.compile(
             str(root / "report.typ"),
             root=str(root),
             font_paths=[],
             ignore_system_fonts=True,
-            format=kind,
-            ppi=dots_per_inch,
+            format="pdf",
             timestamp=int(published.timestamp()),
         )
-    return pages if isinstance(pages, list) else [pages]
+    return compiled
 
 
 @dataclass(frozen=True)
@@ -307,9 +294,9 @@ class _Content:
     def chart(self, block: Chart, share: float) -> dict[str, Any]:
         figure = block.figure
         texts = {
-            "title": _visible(figure.title) if block.has_title else "",
-            "alternative": _visible(figure.alternative),
-            "note": _visible(figure.note),
+            "title": visible(figure.title) if block.has_title else "",
+            "alternative": visible(figure.alternative),
+            "note": visible(figure.note),
         }
         if figure.chart is None:
             return {"kind": "chart", "image": None} | texts
@@ -320,28 +307,28 @@ class _Content:
 def _words(block: Text | Points | Tiles | Code) -> dict[str, Any]:
     match block:
         case Text():
-            return {"kind": "text", "text": _visible(block.text), "is_muted": block.is_muted}
+            return {"kind": "text", "text": visible(block.text), "is_muted": block.is_muted}
         case Points():
-            points = [[_visible(lead), _visible(text)] for lead, text in block.points]
+            points = [[visible(lead), visible(text)] for lead, text in block.points]
             return {"kind": "points", "points": points, "is_numbered": block.is_numbered}
         case Tiles():
-            return {"kind": "tiles", "tiles": [[_visible(text) for text in tile] for tile in block.tiles]}
+            return {"kind": "tiles", "tiles": [[visible(text) for text in tile] for tile in block.tiles]}
         case Code():
-            return {"kind": "code", "text": _visible(block.text, keeps_lines=True), "language": block.language}
+            return {"kind": "code", "text": visible(block.text, keeps_lines=True), "language": block.language}
 
 
 def _table(table: Table) -> dict[str, Any]:
     shown = table.frame.head(MOST_TABLE_ROWS)
     headings = [f"{column.label}, {column.unit}" if column.unit else column.label for column in table.columns]
     cells = [
-        [_cut(_visible(format_value(value, column.kind)), table.most_letters) for value in shown[column.name]]
+        [cut(visible(format_value(value, column.kind)), table.most_letters) for value in shown[column.name]]
         for column in table.columns
     ]
     left_out = len(table.frame) - len(shown)
     return {
         "kind": "table",
-        "caption": _visible(table.caption),
-        "headings": [_visible(heading) for heading in headings],
+        "caption": visible(table.caption),
+        "headings": [visible(heading) for heading in headings],
         "is_figure": [column.is_figure for column in table.columns],
         "rows": [list(row) for row in zip(*cells, strict=True)],
         "more": f"{left_out:,} more rows are not shown." if left_out else "",
@@ -352,15 +339,15 @@ def _diagram(diagram: Diagram) -> dict[str, Any]:
     places = {node.name: (node.column, node.row) for node in diagram.nodes}
     return {
         "kind": "diagram",
-        "alternative": _visible(diagram.alternative),
+        "alternative": visible(diagram.alternative),
         "columns": max((node.column for node in diagram.nodes), default=0) + 1,
         "rows": max((node.row for node in diagram.nodes), default=0) + 1,
         "row_height": diagram.row_height,
         "box_height": diagram.box_height,
         "nodes": [
             {
-                "title": _visible(node.title),
-                "text": _visible(node.text),
+                "title": visible(node.title),
+                "text": visible(node.text),
                 "column": node.column,
                 "row": node.row,
                 "role": node.role,
@@ -371,7 +358,7 @@ def _diagram(diagram: Diagram) -> dict[str, Any]:
             {
                 "from": places[edge.start],
                 "to": places[edge.end],
-                "label": _visible(edge.label),
+                "label": visible(edge.label),
                 "is_dashed": edge.is_dashed,
                 "label_dx": edge.label_dx,
                 "label_dy": edge.label_dy,
@@ -379,33 +366,3 @@ def _diagram(diagram: Diagram) -> dict[str, Any]:
             for edge in diagram.edges
         ],
     }
-
-
-def _cut(text: str, most_letters: int) -> str:
-    return text if len(text) <= most_letters else f"{text[: most_letters - 1]}…"
-
-
-def _visible(text: str, *, keeps_lines: bool = False) -> str:
-    """Write invisible characters out, replace those that no font has, and let long words break.
-
-    A control character or a mark that changes the writing direction is shown as its code, so it cannot mislead.
-    """
-    if keeps_lines:
-        return "".join(_drawn(letter) for letter in text.replace("\r\n", "\n"))
-    shown = "".join(_drawn(letter) for letter in re.sub(r"[ \t\r\n]+", " ", text))
-    return _LONG_WORD.sub("\\g<0>\u200b", shown)
-
-
-@cache
-def _drawn(letter: str) -> str:
-    """Return the letter if the fonts have it, else the letter without marks, else its code."""
-    if letter in "\n\t":
-        return letter
-    if unicodedata.category(letter) not in _UNSEEN and (ord(letter) < 0x250 or _has_glyph(letter)):
-        return letter
-    plain = "".join(part for part in unicodedata.normalize("NFKD", letter) if 0x20 <= ord(part) < 0x7F)
-    return plain or f"<U+{ord(letter):04X}>"
-
-
-def _has_glyph(letter: str) -> bool:
-    return letter in _MARKS or unicodedata.name(letter, "").split(" ")[0] in {"LATIN", "GREEK", "CYRILLIC"}

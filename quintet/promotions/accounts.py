@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -18,7 +19,8 @@ import pyarrow.compute as pc
 LONGEST_TEXT = 320
 """Characters of a field that are read: the length of the longest e-mail address."""
 
-TEXTS = ("user_id", "email", "phone", "first_name", "last_name", "ip_address", "device_id")
+TEXTS = ("user_id", "email", "phone", "first_name", "last_name", "ip_address", "device_id", "user_agent")
+FLAGS = ("is_email_verified", "is_phone_verified")
 _SECONDS_PER_DAY = 86_400
 _ROWS_AT_ONCE = 100_000
 
@@ -39,6 +41,9 @@ class SignUp:
     ip_address: str | None = None
     device_id: str | None = None
     dob: dt.date | None = None
+    user_agent: str | None = None
+    is_email_verified: bool | None = None
+    is_phone_verified: bool | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> SignUp:
@@ -51,7 +56,14 @@ class SignUp:
         if user_id is None:
             raise ValueError("a sign-up needs a user_id")
         born = _time(given.get("dob"))
-        return cls(user_id, _time(given.get("created_at")), dob=None if born is None else born.date(), **texts)
+        return cls(
+            user_id,
+            _time(given.get("created_at")),
+            dob=None if born is None else born.date(),
+            is_email_verified=_flag(given.get("is_email_verified")),
+            is_phone_verified=_flag(given.get("is_phone_verified")),
+            **texts,
+        )
 
 
 @dataclass(frozen=True)
@@ -67,13 +79,17 @@ class Usage:
 class Accounts:
     """Sign-ups by row, and the codes that each of them used.
 
-    fields: the text columns, trimmed, None where unknown. created_at_s: Unix seconds; age_years: at sign-up;
-    use_lag_days: from sign-up to the first use; each NaN where unknown. uses: number of uses. Row i used the distinct
-    codes `code[code_start[i]:code_start[i + 1]]`.
+    fields: the text columns, trimmed, None where unknown. created_at_s, born_at_s: Unix seconds; age_years: at sign-up;
+    unverified_email, unverified_phone: 1 if the account has not verified it, else 0; use_lag_days: from sign-up to the
+    first use; each NaN where unknown. uses: number of uses. Row i used the distinct codes
+    `code[code_start[i]:code_start[i + 1]]`.
     """
 
     fields: Mapping[str, Column]
     created_at_s: np.ndarray
+    born_at_s: np.ndarray
+    unverified_email: np.ndarray
+    unverified_phone: np.ndarray
     age_years: np.ndarray
     use_lag_days: np.ndarray
     uses: np.ndarray
@@ -118,17 +134,18 @@ def accounts_of(users: pd.DataFrame | pa.Table, usages: pd.DataFrame | pa.Table 
     """
     signed_up = pa.table(
         [_seconds(_column(users, "created_at")), _seconds(_column(users, "dob"))]
+        + [_unverified(_column(users, name)) for name in FLAGS]
         + [_trimmed(_column(users, name)) for name in TEXTS],
-        names=["created_at_s", "born_at_s", *TEXTS],
+        names=["created_at_s", "born_at_s", *FLAGS, *TEXTS],
     )
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.register("users", signed_up)
         unique = connection.sql(_ONE_ROW_BY_USER).to_arrow_table()
         fields = {name: unique[name].combine_chunks() for name in TEXTS}
-        times = _floats(unique["created_at_s"]), _floats(unique["born_at_s"])
+        numbers = [_floats(unique[name]) for name in ("created_at_s", "born_at_s", *FLAGS)]
         if usages is None:
             return _assembled(
-                fields, *times, np.zeros(0, dtype=int), pa.array([], pa.string()), np.zeros(0), np.zeros(0)
+                fields, numbers, np.zeros(0, dtype=int), pa.array([], pa.string()), np.zeros(0), np.zeros(0)
             )
         used = {"user_id": _trimmed(_column(usages, "user_id")), "promo_code": _trimmed(_column(usages, "promo_code"))}
         connection.register("usages", pa.table({**used, "used_at_s": _seconds(_column(usages, "used_at"))}))
@@ -136,21 +153,17 @@ def accounts_of(users: pd.DataFrame | pa.Table, usages: pd.DataFrame | pa.Table 
         connection.register("accounts", pa.table({"user_id": unique["user_id"], "row_number": rows}))
         uses = connection.sql(_FIRST_USES).to_arrow_table()
     of_row = uses["row_number"].to_numpy(), uses["promo_code"].combine_chunks()
-    return _assembled(fields, *times, *of_row, _floats(uses["used_at_s"]), _floats(uses["uses"]))
-
-
-def account_of(sign_up: SignUp, usages: Iterable[Usage] = ()) -> Accounts:
-    """Return one account, equal to `accounts_of` for a table of one row."""
-    return accounts_as_given([(sign_up, usages)])
+    return _assembled(fields, numbers, *of_row, _floats(uses["used_at_s"]), _floats(uses["uses"]))
 
 
 def accounts_as_given(given: Sequence[tuple[SignUp, Iterable[Usage]]]) -> Accounts:
-    """Return an account for each sign-up with its usages, in the order given; each equals its `account_of`."""
+    """Return an account for each sign-up with its usages, in the order given; each equals `accounts_of` of one row."""
     entries: list[tuple[int, str, float, float]] = []
     for number, (_, usages) in enumerate(given):
         uses: dict[str, set[float]] = {}
         for usage in usages:
             code = _text(usage.promo_code)
+            code = None if code is None else code_of(code)
             if code is not None:
                 uses.setdefault(code, set()).add(_unix_seconds(usage.used_at))
         for code in sorted(uses):
@@ -160,8 +173,11 @@ def accounts_as_given(given: Sequence[tuple[SignUp, Iterable[Usage]]]) -> Accoun
     number_of, codes, first_uses_s, counts = zip(*entries, strict=True) if entries else ((), (), (), ())
     return _assembled(
         {name: [_text(getattr(one, name)) for one in sign_ups] for name in TEXTS},
-        np.array([_unix_seconds(one.created_at) for one in sign_ups], dtype=float),
-        np.array([_born_at_seconds(one.dob) for one in sign_ups], dtype=float),
+        [
+            np.array([_unix_seconds(one.created_at) for one in sign_ups], dtype=float),
+            np.array([_born_at_seconds(one.dob) for one in sign_ups], dtype=float),
+            *(np.array([_unverified_of(getattr(one, name)) for one in sign_ups], dtype=float) for name in FLAGS),
+        ],
         np.array(number_of, dtype=int),
         list(codes),
         np.array(first_uses_s, dtype=float),
@@ -187,13 +203,14 @@ def column_of(texts: Iterable[str | None]) -> pa.Array:
 
 def _assembled(
     fields: Mapping[str, Column],
-    created_at_s: np.ndarray,
-    born_at_s: np.ndarray,
+    numbers: Sequence[np.ndarray],
     code_row: np.ndarray,
     code: Column,
     used_at_s: np.ndarray,
     uses: np.ndarray,
 ) -> Accounts:
+    """Return the accounts. numbers: created_at_s, born_at_s, unverified_email, unverified_phone."""
+    created_at_s, born_at_s, unverified_email, unverified_phone = numbers
     use_lag_days = np.full(len(created_at_s), np.nan)
     np.fmin.at(use_lag_days, code_row, (used_at_s - created_at_s[code_row]) / _SECONDS_PER_DAY)
     # A use before the sign-up is a fault of clocks or files, and no evidence.
@@ -201,6 +218,9 @@ def _assembled(
     return Accounts(
         fields=fields,
         created_at_s=created_at_s,
+        born_at_s=born_at_s,
+        unverified_email=unverified_email,
+        unverified_phone=unverified_phone,
         age_years=(created_at_s - born_at_s) / (365.25 * _SECONDS_PER_DAY),
         use_lag_days=use_lag_days,
         uses=np.bincount(code_row, uses, minlength=len(created_at_s)),
@@ -224,8 +244,25 @@ def _seconds(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
     return pc.divide(column.cast(pa.timestamp("us")).cast(pa.int64()).cast(pa.float64(), safe=False), 1e6)
 
 
+def _unverified(column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+    """Return 1 where the flag is false, 0 where it is true, null where it is unknown."""
+    if not pa.types.is_boolean(column.type):
+        text = pc.utf8_lower(column.cast(pa.string()))
+        column = pc.if_else(pc.equal(text, "true"), True, pc.if_else(pc.equal(text, "false"), False, None))
+    return pc.invert(column).cast(pa.float64())
+
+
 def _floats(column: pa.ChunkedArray) -> np.ndarray:
     return column.cast(pa.float64()).to_numpy().copy()
+
+
+def code_of(text: str) -> str:
+    """Return a code as `contract.as_code` reads it: full-width characters plain, no zero-width ones, single blanks."""
+    visible = "".join(letter for letter in text.translate(_PLAIN) if unicodedata.category(letter) != "Cf")
+    return " ".join(visible.split()) or text
+
+
+_PLAIN = {wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}
 
 
 def _text(value: object) -> str | None:
@@ -234,6 +271,16 @@ def _text(value: object) -> str | None:
     # No file or database can store half a surrogate pair.
     text = str(value).encode(errors="replace").decode()[:LONGEST_TEXT].strip()
     return text or None
+
+
+def _flag(value: object) -> bool | None:
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower())
+    return bool(value) if isinstance(value, (bool, np.bool_)) else None
+
+
+def _unverified_of(is_verified: bool | None) -> float:
+    return math.nan if is_verified is None else float(not is_verified)
 
 
 def _time(value: object) -> dt.datetime | None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import repeat
 from operator import attrgetter, getitem
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from quintet.promotions.identity import KINDS
-from quintet.promotions.links import LARGEST_CLUSTER, LINK_FROM, Members
+from quintet.promotions.identity import KINDS, NEAREST
+from quintet.promotions.links import LARGEST_CLUSTER, LINK_FROM, MOST_COUNTED, Members
 
 _MOST_SHARERS = tuple(kind.most_sharers for kind in KINDS)
+
+Held = tuple[float, str, int]
+"""One of the many holders of a strong key: time of sign-up (infinite if unknown), user, and row (-1 for the guest)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,11 @@ class Added:
     name: str
     code: np.ndarray
     code_rarity: np.ndarray
+    born_at_s: float
+    unverified_email: float
+    unverified_phone: float
+    agent: int
+    agent_share: float
     kind: tuple[int, ...]
     key: tuple[int, ...]
 
@@ -47,7 +58,10 @@ class Columns:
 class Stored:
     """One of many accounts, with the fields of `Added`. Its user and keys are read on use: for most, never."""
 
-    __slots__ = ("_columns", "_row", "code", "code_rarity", "created_at_s", "name")
+    __slots__ = (
+        *("_columns", "_row", "agent", "agent_share", "born_at_s", "code", "code_rarity", "created_at_s", "name"),
+        *("unverified_email", "unverified_phone"),
+    )
 
     def __init__(self, columns: Columns, row: int) -> None:
         self._columns, self._row = columns, row
@@ -56,6 +70,11 @@ class Stored:
         self.created_at_s: float = members.created_at_s.item(row)
         self.name: str = members.name.item(row)
         self.code, self.code_rarity = members.code[codes], members.code_rarity[codes]
+        self.born_at_s: float = members.born_at_s.item(row)
+        self.unverified_email: float = members.unverified_email.item(row)
+        self.unverified_phone: float = members.unverified_phone.item(row)
+        self.agent: int = members.agent.item(row)
+        self.agent_share: float = members.agent_share.item(row)
 
     @property
     def user_id(self) -> str:
@@ -89,7 +108,17 @@ def members_of_entries(entries: Sequence[Entry]) -> Members:
         code_start=np.cumsum([0, *map(len, codes)]),
         code=np.concatenate(codes),
         code_rarity=np.concatenate([entry.code_rarity for entry in entries]),
+        born_at_s=np.array([entry.born_at_s for entry in entries]),
+        unverified_email=np.array([entry.unverified_email for entry in entries]),
+        unverified_phone=np.array([entry.unverified_phone for entry in entries]),
+        agent=np.array([entry.agent for entry in entries], dtype=np.int64),
+        agent_share=np.array([entry.agent_share for entry in entries]),
     )
+
+
+def time_of(entry: Entry) -> float:
+    """Return when the account signed up, infinite if that is unknown."""
+    return entry.created_at_s if math.isfinite(entry.created_at_s) else math.inf
 
 
 class CandidateGraph:
@@ -106,34 +135,47 @@ class CandidateGraph:
         self._place, self._cluster = {-1: self.guest}, {self.guest}
         self._guest_keys = set(guest.key)
         self._sharers: dict[int, list[int]] = {}
+        self._in_time: dict[int, list[Held]] = {}
         self._found: set[tuple[int, int]] = set()
         self._fresh: dict[tuple[int, int], list[int]] = {}
 
-    def keys_to_look_up(self) -> list[int]:
-        """Return the keys of the frontier that were not looked up before."""
-        return list({key for at in self._frontier for key in self._entries[at].key} - self._sharers.keys())
+    def keys_to_look_up(self) -> dict[int, int]:
+        """Return the keys of the frontier that were not looked up before, with the kind of each."""
+        frontier = (self._entries[at] for at in self._frontier)
+        keys = {key: kind for one in frontier for kind, key in zip(one.kind, one.key, strict=True)}
+        for known in keys.keys() & self._sharers.keys():
+            del keys[known]
+        return keys
 
     def look_up(
         self,
-        keys: Sequence[int],
-        holders: Sequence[Sequence[int]],
+        keys: Iterable[int],
+        holders: Mapping[int, Sequence[int]],
+        in_time: Mapping[int, Sequence[Held]],
         entry_of: Callable[[int], Entry],
         points: Sequence[Sequence[float]],
     ) -> bool:
         """Add the known accounts that hold each key, and so the pairs of the frontier; return whether to go on.
 
+        holders: the rows of each key, except of those in `in_time`: strong keys that may have more than `NEAREST`.
         Accounts whose keys alone make a link are the next frontier at once, so a second round of weighing is rare.
         """
-        for key, rows in zip(keys, holders, strict=True):
-            others = [row for row in rows if row != self.known and row < self._below]
+        for key in keys:
+            if key in in_time:
+                self._sort(key, in_time[key])
+                continue
+            others = [row for row in holders[key] if row != self.known and row < self._below]
             self._sharers[key] = [-1, *others] if key in self._guest_keys else others
         fresh: dict[tuple[int, int], list[int]] = {}
         for at in self._frontier:
             for kind, key in zip(self._entries[at].kind, self._entries[at].key, strict=True):
                 sharers = self._sharers[key]
                 count = len(sharers)
-                if not 2 <= count <= _MOST_SHARERS[kind]:
+                most = _MOST_SHARERS[kind]
+                if count < 2 or (most is not None and count > most):
                     continue
+                if most is None and count > NEAREST:
+                    sharers = self._nearest(at, key)
                 for row in sharers:
                     other = self._place.get(row)
                     if other is None:
@@ -149,7 +191,26 @@ class CandidateGraph:
                         counts[kind] = count
         self._found.update(fresh)
         self._fresh |= fresh
-        return self.take(ends for ends, counts in fresh.items() if sum(map(getitem, points, counts)) >= LINK_FROM)
+        counted = repeat(MOST_COUNTED)
+        return self.take(
+            ends for ends, counts in fresh.items() if sum(map(getitem, points, map(min, counts, counted))) >= LINK_FROM
+        )
+
+    def _sort(self, key: int, holders: Sequence[Held]) -> None:
+        """Note the holders of a strong key in order of time, with the guest if it is one."""
+        held = [one for one in holders if one[2] != self.known and one[2] < self._below]
+        if key in self._guest_keys:
+            guest = self._entries[self.guest]
+            insort(held, (time_of(guest), guest.user_id, -1))
+        self._in_time[key] = held
+        self._sharers[key] = [row for _, _, row in held]
+
+    def _nearest(self, at: int, key: int) -> list[int]:
+        """Return the rows of the holders of a key that are nearest in time to the account at this place."""
+        held, own = self._in_time[key], self._entries[at]
+        place = bisect_left(held, (time_of(own), own.user_id, -1))
+        before, after = max(place - NEAREST // 2, 0), place + 1 + NEAREST // 2
+        return [row for _, _, row in held[before:after]]
 
     def take(self, links: Iterable[tuple[int, int]]) -> bool:
         """Make the accounts linked by these pairs the next frontier.

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from quintet.promotions.accounts import Accounts, rows_of
-from quintet.promotions.identity import KINDS, hashed, identity_keys
+from quintet.promotions.identity import KINDS, MOST_SHARERS_SQL, NEAREST, STRONG, hashed, identity_keys, number_of
 from quintet.promotions.links import Members, Pairs
 from quintet.promotions.profile import Population
 
@@ -18,27 +18,51 @@ _PAIRS = f"""
         select kind, key, count(*) as sharers
         from own_key
         group by all
-        having count(*) between 2 and [{", ".join(str(kind.most_sharers) for kind in KINDS)}][kind + 1]
+        having count(*) between 2 and {MOST_SHARERS_SQL}
     ),
 
-    held as (select account, kind, key, sharers from own_key join shared_key using (kind, key))
+    held as (select account, kind, key, sharers from own_key join shared_key using (kind, key)),
+
+    is_large as (
+        select kind, key from shared_key where sharers > {NEAREST} and kind in ({", ".join(map(str, STRONG))})
+    ),
+
+    in_time as (
+        select held.*, row_number() over (partition by kind, key order by created_at_s, account) as place
+        from held
+        join is_large using (kind, key)
+        join signed_up using (account)
+    ),
+
+    of_small as (select * from held anti join is_large using (kind, key)),
+
+    pair as (
+        select held.account as one, other.account as two, kind, held.sharers
+        from of_small as held join of_small as other using (kind, key)
+        where held.account < other.account
+        union all by name
+        select held.account as one, other.account as two, kind, held.sharers
+        from in_time as held join in_time as other using (kind, key)
+        where other.place between held.place + 1 and held.place + {NEAREST // 2}
+    )
 
     select
-        held.account as a,
-        other.account as b,
-        {", ".join(f"coalesce(min(held.sharers) filter (kind = {number}), 0)" for number in range(len(KINDS)))}
-    from held join held as other using (kind, key)
-    where held.account < other.account
+        least(one, two) as a,
+        greatest(one, two) as b,
+        {", ".join(f"coalesce(min(sharers) filter (kind = {number}), 0)" for number in range(len(KINDS)))}
+    from pair
     group by all
     order by all
 """
 
 
-def pairs_of(accounts: Accounts, memory_limit: str = "2GB") -> Pairs:
-    """Return all pairs of accounts that share a key that is not a hub."""
-    row, kind, key = identity_keys(accounts)
+def pairs_of(accounts: Accounts, population: Population, memory_limit: str = "2GB") -> Pairs:
+    """Return all pairs of accounts that share a key that is not a hub; of a large strong key those nearest in time."""
+    row, kind, key = identity_keys(accounts, population.key_rules)
+    at_s = np.where(np.isfinite(accounts.created_at_s), accounts.created_at_s, np.inf)
     with duckdb.connect(config={"threads": 2, "memory_limit": memory_limit}) as connection:
         connection.register("identity_key", pa.table({"account": pa.array(row), "kind": pa.array(kind), "key": key}))
+        connection.register("signed_up", pa.table({"account": np.arange(len(accounts)), "created_at_s": at_s}))
         table = connection.sql(_PAIRS).to_arrow_table()
     a, b, *sharers = (column.to_numpy() for column in table.columns)
     return Pairs(a, b, np.stack(sharers, axis=1).astype(float))
@@ -55,6 +79,19 @@ def members_of(accounts: Accounts, population: Population) -> Members:
         code_start=accounts.code_start,
         code=hashed(accounts.code),
         code_rarity=np.fromiter(rarity, dtype=float, count=len(accounts.code)),
+        born_at_s=accounts.born_at_s,
+        unverified_email=accounts.unverified_email,
+        unverified_phone=accounts.unverified_phone,
+        agent=np.fromiter(
+            (0 if agent is None else number_of((agent,)) for (agent,) in rows_of(accounts.fields["user_agent"])),
+            dtype=np.int64,
+            count=len(accounts),
+        ),
+        agent_share=np.fromiter(
+            (population.agent_share_of(agent) for (agent,) in rows_of(accounts.fields["user_agent"])),
+            dtype=float,
+            count=len(accounts),
+        ),
     )
 
 

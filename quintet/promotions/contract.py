@@ -6,7 +6,7 @@ for the detector.
 
 import pandera.pandas as pa
 
-from quintet.ingest.contract import Dataset, boolean, number, text, timestamp
+from quintet.ingest.contract import Dataset, boolean, identifier, number, text, timestamp
 
 PROMO_USERS = Dataset(
     name="promo_users",
@@ -14,16 +14,16 @@ PROMO_USERS = Dataset(
     description="People who signed up.",
     schema=pa.DataFrameSchema(
         {
-            "user_id": text("The user."),
+            "user_id": identifier("The user."),
             "created_at": timestamp("When the account was opened, UTC."),
             "email": text("E-mail address as given.", nullable=True),
             "is_email_verified": boolean("Whether the address was confirmed.", nullable=True, required=False),
-            "phone": text("Phone number as given.", nullable=True),
+            "phone": identifier("Phone number as given.", nullable=True),
             "is_phone_verified": boolean("Whether the phone was confirmed.", nullable=True, required=False),
             "first_name": text("First name as given.", nullable=True, required=False),
             "last_name": text("Last name as given.", nullable=True, required=False),
             "ip_address": text("IP address at sign-up.", nullable=True, required=False),
-            "device_id": text("Device at sign-up.", nullable=True, required=False),
+            "device_id": identifier("Device at sign-up.", nullable=True, required=False),
             "user_agent": text("Browser at sign-up.", nullable=True, required=False),
             "city": text("City.", nullable=True, required=False),
             "gender": text("Gender as given.", nullable=True, required=False),
@@ -42,7 +42,7 @@ PROMO_CODES = Dataset(
     description="Promotion codes and their discounts.",
     schema=pa.DataFrameSchema(
         {
-            "promo_code": text("The code."),
+            "promo_code": identifier("The code."),
             "discount_type": text("percentage or fixed_amount."),
             "discount_value": number("Percent, or an amount of money.", 0),
             "min_purchase_amount": number("The smallest purchase that the code applies to.", 0, nullable=True),
@@ -58,8 +58,8 @@ PROMO_USAGES = Dataset(
     description="Uses of a promotion code.",
     schema=pa.DataFrameSchema(
         {
-            "user_id": text("Who used the code."),
-            "promo_code": text("The code."),
+            "user_id": identifier("Who used the code."),
+            "promo_code": identifier("The code."),
             "used_at": timestamp("When, UTC."),
             "used_promo": boolean("Whether the discount was applied.", nullable=True, required=False),
         },

@@ -1,6 +1,7 @@
 """The declaration of the promotions domain."""
 
-from quintet.domain import Domain
+from quintet.domain import DataCheck, Domain
+from quintet.ml.life_cycle import ModelSpec
 from quintet.promotions.contract import DATASETS
 from quintet.promotions.headline import headline
 from quintet.promotions.store import MIGRATIONS, RECORDED
@@ -16,9 +17,38 @@ PROMOTIONS = Domain(
     },
     migrations=MIGRATIONS,
     recorded=RECORDED,
+    model=ModelSpec(
+        folder="promotions",
+        trained_on="labelled",
+        module="quintet.promotions.model_comparison",
+        step="abuse_model",
+        asset=("ml", "abuse_model"),
+        built_with="select model_version from ml.abuse_model",
+    ),
     web=("quintet.web.routes.promotions", "quintet.web.pages.promotions"),
     service="quintet.promotions.service",
     assets=("assets.postgres_extract", "assets.promotions"),
     sensors=("sensors.postgres_extract",),
     samples="quintet.samples.promotions",
+    checks=(
+        DataCheck(
+            "rows_kept",
+            "marts.fct_promo_usages",
+            "No row of the files is lost on the way to the marts.",
+            "quintet.promotions.checks.rows_kept",
+            is_error=True,
+        ),
+        DataCheck(
+            "promotion_gate",
+            "ml.abuse_trainings",
+            "The last trained model passed the promotion gate.",
+            "quintet.promotions.checks.promotion_gate",
+        ),
+        DataCheck(
+            "score_drift",
+            "ml.abuse_scores",
+            "The scores have not shifted against those of the model before.",
+            "quintet.promotions.checks.score_drift",
+        ),
+    ),
 )

@@ -32,11 +32,11 @@ class EvidenceMatrix:
 
 def gather(accounts: Accounts, population: Population) -> EvidenceMatrix:
     """Return the evidence of each account, with links to all others."""
-    members, pairs = members_of(accounts, population), pairs_of(accounts)
+    members, pairs = members_of(accounts, population), pairs_of(accounts, population)
     weight, shared_code = pair_weights(pairs, members, population)
     is_link = weight >= LINK_FROM
     component = components(len(members), pairs.a[is_link], pairs.b[is_link])
-    links = link_evidence(pairs, weight, shared_code, members, component, population.span_seconds)
+    links = link_evidence(pairs, weight, shared_code, members, component, population)
     columns = own_evidence(accounts, population) | links
     return EvidenceMatrix(
         columns=stacked(columns),

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from quintet.promotions.store import Label, label_of, record_label
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
 
@@ -26,7 +26,7 @@ class Confirmed:
     replaced: bool
 
 
-def confirm(store: Store, label: Label, label_of_file: bool | None, replace: bool) -> Confirmed:
+def confirm(store: StateStore, label: Label, label_of_file: bool | None, replace: bool) -> Confirmed:
     """Record the label. label_of_file: the label of the user in the files, if any.
 
     The same label again changes nothing. Raises ContradictionError if the current one differs and replace is False.

@@ -23,12 +23,19 @@ def headline(marts: duckdb.DuckDBPyConnection) -> str:
                 count(distinct cluster_id)
             from marts.fct_abuse_scores
         """).fetchall()[0]
+        unknown_codes, unknown_users = marts.execute("""
+            select count(*) filter (not is_code_known), count(*) filter (not is_user_known) from marts.fct_promo_usages
+        """).fetchall()[0]
         (model,) = marts.execute("select any_value(kind) from ml.abuse_model").fetchall()[0]
     except duckdb.CatalogException:  # the domain was not built yet
         return "no data"
     if not (users or usages or codes):
         return "no data"
+    unknown = [
+        f"{count:,} of an unknown {name}" for count, name in ((unknown_codes, "code"), (unknown_users, "user")) if count
+    ]
+    of_unknown = f" ({', '.join(unknown)})" if unknown else ""
     return (
-        f"{users:,} users, {codes:,} codes (merged from {code_rows:,} rows), {usages:,} usages; "
+        f"{users:,} users, {codes:,} codes (merged from {code_rows:,} rows), {usages:,} usages{of_unknown}; "
         f"{blocked:,} users to block, {to_review:,} to review, {clusters:,} clusters ({model} model)"
     )

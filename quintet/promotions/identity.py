@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress
@@ -12,6 +13,7 @@ from itertools import chain, compress
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from quintet.promotions.accounts import Accounts, Column, column_of, rows_of
 
@@ -20,34 +22,44 @@ from quintet.promotions.accounts import Accounts, Column, column_of, rows_of
 class Kind:
     """A kind of key.
 
-    points: the weight of sharing one. is_soft: whether honest people share it too, so its weight falls with the number
-    of sharers. most_sharers: a key of more accounts is a hub, such as a carrier's address, and is ignored.
+    points: the weight of sharing one. most_sharers: of a soft key, which honest people share too, so that its weight
+    falls with the number of sharers; a key of more accounts is a hub, such as a carrier's address, and is ignored.
+    None for a strong key: however many share it, each is paired with the `NEAREST` others in time.
     """
 
     name: str
     points: float
-    is_soft: bool
-    most_sharers: int
+    most_sharers: int | None = None
 
 
 _FIELD_KINDS = (
-    Kind("device", 3.0, False, 30),
-    Kind("email", 3.0, False, 30),
-    Kind("phone", 3.0, False, 30),
-    Kind("phone_block", 1.6, True, 12),
-    Kind("ip", 1.4, True, 50),
-    Kind("subnet", 0.8, True, 50),
+    Kind("device", 3.0),
+    Kind("email", 3.0),
+    Kind("phone", 3.0),
+    Kind("phone_block", 1.6, 12),
+    Kind("ip", 1.4, 50),
+    Kind("subnet", 0.8, 50),
 )
 """In the order of `_keys_of_fields`."""
 
-KINDS = (*_FIELD_KINDS, Kind("code_burst", 1.0, True, 12))
+KINDS = (*_FIELD_KINDS, Kind("code_burst", 1.0, 12))
+NEAREST = 30
+"""Of a strong key with more sharers: half of these before, half of these after an account in time are its pairs."""
 KIND_NAMES = tuple(kind.name for kind in KINDS)
 _CODE_BURST = len(_FIELD_KINDS)
+
+STRONG = tuple(number for number, kind in enumerate(KINDS) if kind.most_sharers is None)
 
 FEWEST_DIGITS, MOST_DIGITS = 7, 15
 """Digits of a phone number with its country code (E.164); other lengths give no key."""
 
-_NATIONAL_DIGITS = 10
+_FEWEST_COMMON, _MOST_OF_ONE_CODE, _LEAST_SPREAD, _MOST_IN_COMMON = 20, 0.2, 0.2, 0.1
+_FEWEST_INTERNATIONAL_DIGITS = 11
+_FEWEST_ALIKE = 4
+_COUNTRY = re.compile(r"1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[2-9][0-9]{2}")
+"""The country calling codes of ITU-T E.164; none is the beginning of another."""
+_NO_VALUE = frozenset(("", "-", "0", "n/a", "na", "nil", "none", "null", "test", "undefined", "unknown"))
+_DOTLESS = frozenset(("gmail.com", "googlemail.com"))
 _BURST_SECONDS = 2 * 86_400
 _EMAIL = re.compile(r"([^@+]*)(?:\+[^@]*)?@([^@]+)")
 _NO_DIGIT = re.compile(r"(?:x|ext).*$|[^0-9]", re.DOTALL)
@@ -60,20 +72,83 @@ ID_FIELDS = ("device_id", "email", "phone", "ip_address")
 """The fields that keys are made of, beside the codes that an account used."""
 
 
-def canonical_email(email: str) -> str | None:
-    """Return the address in lower case, without plus tag and dots before the @; None if it is not an address."""
-    parts = _EMAIL.fullmatch(email.lower())
-    local = parts[1].replace(".", "") if parts else ""
-    return f"{local}@{parts[2]}" if parts and local else None
+@dataclass(frozen=True)
+class KeyRules:
+    """What the keys of a population depend on.
 
-
-def phone_digits(phone: str) -> str | None:
-    """Return the digits without extension and international prefix, at most the last ten; None if not a number.
-
-    The country code is dropped, since one person may write it or not.
+    country: the calling code of most of its phone numbers, "" if unknown; phone_digits: their usual number of digits
+    with the code. common: strong keys, as "<kind> <key>", that unrelated people share: placeholders such as a device
+    that all browsers of one kind report. They are no keys.
     """
-    digits = _NO_DIGIT.sub("", phone.lower()).removeprefix("00")
-    return digits[-_NATIONAL_DIGITS:] if FEWEST_DIGITS <= len(digits) <= MOST_DIGITS else None
+
+    country: str = ""
+    phone_digits: int = 0
+    common: frozenset[str] = frozenset()
+
+
+def canonical_email(email: str) -> str | None:
+    """Return the mailbox in lower case, without plus tag; None if it is not an address.
+
+    Gmail ignores dots before the @; other providers do not.
+    """
+    parts = _EMAIL.fullmatch(email.lower())
+    if not parts or parts[1] in _NO_VALUE:
+        return None
+    if parts[2] in _DOTLESS:
+        local = parts[1].replace(".", "")
+        return f"{local}@gmail.com" if local else None
+    return f"{parts[1]}@{parts[2]}"
+
+
+def device_key(device: str) -> str | None:
+    """Return the device in lower case; None for a text that stands for no device, such as zeros or "unknown"."""
+    key = device.lower()
+    if key in _NO_VALUE:
+        return None
+    return None if len(key) >= _FEWEST_ALIKE and len(set(key) - set("-_:{} ")) <= 1 else key
+
+
+def phone_key(phone: str, rules: KeyRules) -> str | None:
+    """Return the digits with the country's calling code, without extension; None if it is not a number.
+
+    A number without the code is one of the population's country. Numbers of one digit or in a row of digits stand for
+    no number.
+    """
+    digits = _NO_DIGIT.sub("", phone.lower().replace("(0)", ""))
+    if not phone.lstrip().startswith("+"):
+        if digits.startswith("00"):
+            digits = digits[2:]
+        elif rules.country:
+            if digits.startswith("0"):
+                digits = rules.country + digits[1:]
+            elif len(digits) + len(rules.country) == rules.phone_digits:
+                digits = rules.country + digits
+    national = digits.removeprefix(rules.country)
+    if not FEWEST_DIGITS <= len(digits) <= MOST_DIGITS or len(set(national)) == 1 or national in "01234567890":
+        return None
+    return digits
+
+
+def usual_country(phones: Iterable[str | None]) -> tuple[str, int]:
+    """Return the most frequent calling code of the numbers that have one, and their usual number of digits.
+
+    ("", 0) where no number is written with a plus sign or has enough digits for a code.
+    """
+    counts = Counter(
+        (found[0], len(digits))
+        for phone in phones
+        if phone is not None
+        for digits in [_NO_DIGIT.sub("", phone.lower()).removeprefix("00")]
+        if phone.lstrip().startswith("+") or len(digits) >= _FEWEST_INTERNATIONAL_DIGITS
+        if len(digits) <= MOST_DIGITS and (found := _COUNTRY.match(digits))
+    )
+    by_country: Counter[str] = Counter()
+    for (country, _), count in counts.items():
+        by_country[country] += count
+    if not by_country:
+        return "", 0
+    country = min(by_country, key=lambda code: (-by_country[code], code))
+    return country, min((number for code, number in counts if code == country), key=lambda n: (-counts[country, n], n))
 
 
 def address_keys(ip_address: str) -> tuple[str | None, str | None]:
@@ -101,11 +176,11 @@ def _ipv6_nets(text: str) -> tuple[str | None, str | None]:
 
 
 def keys_of_account(
-    fields: Sequence[str | None], codes: Iterable[str], created_at_s: float
+    fields: Sequence[str | None], codes: Iterable[str], created_at_s: float, rules: KeyRules
 ) -> Iterator[tuple[int, str]]:
     """Return the keys of an account, with indices in `KINDS`. fields: by `ID_FIELDS`; created_at_s may be NaN."""
-    for kind, key in enumerate(_keys_of_fields(fields)):
-        if key is not None:
+    for kind, key in enumerate(_keys_of_fields(fields, rules)):
+        if key is not None and f"{KIND_NAMES[kind]} {key}" not in rules.common:
             yield kind, key
     if math.isfinite(created_at_s):
         for code in codes:
@@ -113,13 +188,13 @@ def keys_of_account(
                 yield _CODE_BURST, key
 
 
-def _keys_of_fields(fields: Sequence[str | None]) -> tuple[str | None, ...]:
+def _keys_of_fields(fields: Sequence[str | None], rules: KeyRules) -> tuple[str | None, ...]:
     """Return the keys of the `_FIELD_KINDS`. fields: by `ID_FIELDS`."""
     device, email, phone, ip_address = fields
-    digits = None if phone is None else phone_digits(phone)
+    digits = None if phone is None else phone_key(phone, rules)
     line, net = (None, None) if ip_address is None else address_keys(ip_address)
     return (
-        None if device is None else device.lower(),
+        None if device is None else device_key(device),
         None if email is None else canonical_email(email),
         digits,
         # A block of a hundred consecutive numbers, often bought together.
@@ -137,10 +212,17 @@ def _code_bursts(code: str, created_at_s: float) -> tuple[str, str]:
     )
 
 
-def identity_keys(accounts: Accounts) -> tuple[np.ndarray, np.ndarray, pa.Array]:
+def identity_keys(accounts: Accounts, rules: KeyRules) -> tuple[np.ndarray, np.ndarray, pa.Array]:
     """Return `keys_of_account` of all accounts as a long table: account row, index in `KINDS`, key."""
-    of_fields = column_of(chain.from_iterable(map(_keys_of_fields, rows_of(*(accounts.fields[f] for f in ID_FIELDS)))))
+    fields = rows_of(*(accounts.fields[name] for name in ID_FIELDS))
+    of_fields = column_of(chain.from_iterable(_keys_of_fields(values, rules) for values in fields))
     has_key = of_fields.is_valid().to_numpy(zero_copy_only=False)
+    for number in STRONG if rules.common else ():
+        prefix = f"{KIND_NAMES[number]} "
+        common = pa.array([key.removeprefix(prefix) for key in rules.common if key.startswith(prefix)], pa.string())
+        places = np.arange(number, len(of_fields), len(_FIELD_KINDS))
+        is_common = pc.is_in(of_fields.take(pa.array(places)), common)
+        has_key[places] &= ~is_common.to_numpy(zero_copy_only=False)
     row, kind = np.divmod(np.flatnonzero(has_key), len(_FIELD_KINDS))
     at_s = accounts.created_at_s[accounts.code_row]
     is_known = np.isfinite(at_s)
@@ -150,9 +232,12 @@ def identity_keys(accounts: Accounts) -> tuple[np.ndarray, np.ndarray, pa.Array]
     return (
         np.concatenate([row, np.repeat(accounts.code_row[known], 2)]),
         np.concatenate([kind, np.full(len(bursts), _CODE_BURST)]).astype(np.uint8),
-        pa.concat_arrays([of_fields.drop_null(), bursts]),
+        pa.concat_arrays([of_fields.filter(pa.array(has_key)), bursts]),
     )
 
+
+MOST_SHARERS_SQL = f"[{', '.join(str(kind.most_sharers or 2**31) for kind in KINDS)}][kind + 1]"
+"""An SQL expression for the most sharers of a key of `kind`."""
 
 _SHARING = f"""
     select kind, count(distinct account)
@@ -160,23 +245,94 @@ _SHARING = f"""
         select kind, account, count(*) over (partition by kind, key) as sharers
         from (select distinct account, kind, key from identity_key)
     )
-    where sharers between 2 and [{", ".join(str(kind.most_sharers) for kind in KINDS)}][kind + 1]
+    where sharers between 2 and {MOST_SHARERS_SQL}
     group by kind
 """
 
 
-def sharing_shares(accounts: Accounts) -> dict[str, float]:
+def sharing_shares(accounts: Accounts, rules: KeyRules) -> dict[str, float]:
     """Return by kind the share of accounts that share a key that is not a hub."""
-    row, kind, key = identity_keys(accounts)
+    row, kind, key = identity_keys(accounts, rules)
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.register("identity_key", pa.table({"account": pa.array(row), "kind": pa.array(kind), "key": key}))
         counts = dict(connection.sql(_SHARING).fetchall())
     return {name: counts.get(number, 0) / max(len(accounts), 1) for number, name in enumerate(KIND_NAMES)}
 
 
-def identity_key_table(accounts: Accounts) -> pa.Table:
+_COMMON = f"""
+    with own_key as (
+        select distinct identity_key.*, signed_up.created_at_s
+        from identity_key join signed_up using (account)
+        where kind in ({", ".join(map(str, STRONG))})
+    ),
+
+    held as (
+        select account, kind, key, created_at_s from own_key
+        qualify count(*) over (partition by kind, key) >= {_FEWEST_COMMON}
+    ),
+
+    other_key as (
+        select distinct account, kind as other_kind, key as other_key
+        from identity_key semi join held using (account)
+        where kind < {_CODE_BURST}
+    ),
+
+    agreeing as (
+        select held.kind, held.key, held.account
+        from held join other_key on held.account = other_key.account and held.kind <> other_key.other_kind
+        qualify count(*) over (partition by held.kind, held.key, other_kind, other_key) > 1
+    ),
+
+    code as (
+        select held.kind, held.key, used.code, count(*) as uses
+        from held join used using (account)
+        group by all
+    ),
+
+    by_code as (select kind, key, max(uses) as most_of_one_code, sum(uses) as uses from code group by all),
+
+    by_agreement as (select kind, key, count(distinct account) as agreeing from agreeing group by all),
+
+    comparable as (
+        select held.kind, held.key, count(distinct held.account) as comparable
+        from held join other_key on held.account = other_key.account and held.kind <> other_key.other_kind
+        group by all
+    )
+
+    select kind, key
+    from held
+    left join by_code using (kind, key)
+    left join by_agreement using (kind, key)
+    join comparable using (kind, key)
+    group by kind, key
+    having any_value(comparable) >= {1 - _MOST_IN_COMMON} * count(*)
+        and coalesce(any_value(agreeing), 0) <= {_MOST_IN_COMMON} * count(*)
+        and coalesce(any_value(most_of_one_code) <= greatest({_MOST_OF_ONE_CODE} * any_value(uses), 2), true)
+        and stddev_pop(created_at_s) >= {_LEAST_SPREAD} * ?
+    order by kind, key
+"""
+
+
+def common_keys(accounts: Accounts, rules: KeyRules, span_seconds: float) -> tuple[str, ...]:
+    """Return the strong keys that unrelated people share, as "<kind> <key>".
+
+    At least 20 accounts have it; nearly all have other keys, on which hardly any two of them agree; no code is used by
+    many of them; and they signed up throughout `span_seconds`, the time of the population.
+    """
+    row, kind, key = identity_keys(accounts, rules)
+    code = accounts.code if isinstance(accounts.code, pa.Array) else pa.array(accounts.code, pa.string())
+    with duckdb.connect(config={"threads": 2}) as connection:
+        connection.register("identity_key", pa.table({"account": pa.array(row), "kind": pa.array(kind), "key": key}))
+        connection.register("used", pa.table({"account": pa.array(accounts.code_row), "code": code}))
+        times = pa.table({"account": np.arange(len(accounts)), "created_at_s": accounts.created_at_s})
+        connection.register("signed_up", times)
+        found = connection.execute(_COMMON, [span_seconds]).fetchall()
+    return tuple(f"{KIND_NAMES[number]} {value}" for number, value in found)
+
+
+def identity_key_table(accounts: Accounts, rules: KeyRules) -> pa.Table:
     """Return the table `identity_key`: user_id, kind, key; one row per account and key."""
-    row, kind, key = identity_keys(accounts)
+    row, kind, key = identity_keys(accounts, rules)
     names = pa.DictionaryArray.from_arrays(pa.array(kind.astype(np.int8)), pa.array(KIND_NAMES)).cast(pa.string())
     return pa.table({"user_id": accounts.user_id.take(pa.array(row)), "kind": names, "key": key})
 

@@ -11,26 +11,47 @@ from functools import cached_property
 import numpy as np
 
 from quintet.promotions.evidence import EVIDENCE
+from quintet.promotions.links import LINK_EVIDENCE
 from quintet.promotions.profile import Commonness, Population, Range
 
-METHOD = "1"
+METHOD = "2"
 """Increase it with every change to the meaning of evidence: models of another method cannot be used."""
+
+SCORECARD = "scorecard"
+"""The kind of the model that needs no labels; the other is logistic."""
 
 SCORECARD_INTERCEPT = -6.0
 SCORECARD_POINTS = {
     "phone_strange": 6.5,
-    "email_domain_strange": 6.5,
+    "email_domain_strange": 3.5,
     "name_case_strange": 6.5,
     "age_strange": 6.5,
     "use_hasty": 6.5,
     "uses_many": 6.5,
-    "best_pair": 0.5,
-    "next_pair": 0.25,
-    "burst": 2.5,
-    "same_code": 1.0,
+    "device_shared": 0.2,
+    "email_shared": 0.2,
+    "phone_shared": 0.2,
+    "best_pair": 0.35,
+    "next_pair": 0.7,
+    "cluster_size": 0.5,
+    "same_code": 0.5,
+    "burst": 0.8,
+    "unverified_phones": 1.0,
+    "unverified_emails": 0.4,
+    "same_agent": 0.4,
+    "same_birthday": 1.0,
 }
-"""Log-odds. One very rare trait leads to a review (62%), two are certain. Shared keys alone mean little, since honest
-people share them too, but much where sign-ups come in bursts and use one code."""
+"""Log-odds. One very rare trait leads to a review (62%), except a new e-mail domain, which many honest people have. Two
+linked accounts mean little, since honest people share a device or an address too; a second strong link, more accounts,
+one code and a burst of sign-ups each count."""
+
+OWN_MOST = 8.0
+"""The most that evidence of an account by itself adds to the scorecard's log-odds: enough for a review, not for a
+block (0.88). Rare is not wrong: what nobody has labelled and nothing links is for a person to judge."""
+
+_CARD = np.array([SCORECARD_POINTS.get(name, 0.0) for name in EVIDENCE])
+_IS_LINK = np.isin(EVIDENCE, LINK_EVIDENCE)
+_FLOOR = np.where(_IS_LINK, _CARD, 0.0)
 
 
 class OtherMethodError(ValueError):
@@ -40,6 +61,10 @@ class OtherMethodError(ValueError):
 @dataclass(frozen=True)
 class AbuseModel:
     """A model whose log-odds of abuse are the intercept plus the evidence times the coefficients.
+
+    They are never below what the scorecard gives to the account's links: labels of a population without rings teach
+    that sharing means nothing, and rings would pass. In the scorecard, an account's own evidence adds at most
+    `OWN_MOST`.
 
     kind: "scorecard" or "logistic". coefficients: by the names in `EVIDENCE`, absent ones are 0. population: the
     reference for evidence. Equal content has an equal version.
@@ -60,8 +85,20 @@ class AbuseModel:
         return np.array([self.coefficients.get(name, 0.0) for name in EVIDENCE])
 
     def contributions(self, columns: np.ndarray) -> np.ndarray:
-        """Return what each piece of evidence adds to the log-odds, in the shape of `columns`."""
-        return columns * self._weights
+        """Return what each piece of evidence adds to the log-odds, in the shape of `columns`.
+
+        Where the scorecard's links decide, what they add there.
+        """
+        own = self._contributions(columns)
+        is_floor = self.intercept + own.sum(axis=1) < floor_log_odds(columns)
+        return np.where(is_floor[:, np.newaxis], columns * _FLOOR, own)
+
+    def _contributions(self, columns: np.ndarray) -> np.ndarray:
+        added = columns * self._weights
+        if self.kind == "scorecard":
+            own = np.where(_IS_LINK, 0.0, added).sum(axis=1)
+            added *= np.where(_IS_LINK, 1.0, np.minimum(1.0, OWN_MOST / np.maximum(own, OWN_MOST))[:, np.newaxis])
+        return added
 
     def scores(self, columns: np.ndarray) -> np.ndarray:
         """Return a score from 0 to 1 for each row of `columns`."""
@@ -69,7 +106,11 @@ class AbuseModel:
 
     def log_odds(self, columns: np.ndarray) -> np.ndarray:
         """Return the scores as log-odds."""
-        return self.intercept + self.contributions(columns).sum(axis=1)
+        return np.maximum(self.intercept + self._contributions(columns).sum(axis=1), floor_log_odds(columns))
+
+    def linear(self, columns: np.ndarray) -> np.ndarray:
+        """Return the intercept plus the weighted evidence, without the scorecard's floor and limit."""
+        return self.intercept + columns @ self._weights
 
     def to_json(self) -> str:
         """Return canonical JSON; `from_json` restores the model exactly."""
@@ -86,11 +127,16 @@ class AbuseModel:
             **fields
             | {name: Commonness(**fields[name]) for name in ("phone_shape", "email_domain", "name_case")}
             | {name: Range(tuple(fields[name]["quantiles"])) for name in ("age_years", "use_lag_days")}
-            | {"use_count": tuple(fields["use_count"])}
+            | {name: tuple(fields[name]) for name in ("use_count", "common_keys")}
         )
         return cls(content["kind"], content["intercept"], content["coefficients"], population)
 
 
+def floor_log_odds(columns: np.ndarray) -> np.ndarray:
+    """Return the log-odds that the scorecard gives to the links of each account."""
+    return SCORECARD_INTERCEPT + columns @ _FLOOR
+
+
 def scorecard(population: Population) -> AbuseModel:
     """Return the model that needs no labels."""
-    return AbuseModel("scorecard", SCORECARD_INTERCEPT, SCORECARD_POINTS, population)
+    return AbuseModel(SCORECARD, SCORECARD_INTERCEPT, SCORECARD_POINTS, population)

@@ -101,13 +101,6 @@ def shared_key_share(columns: np.ndarray) -> float:
     return float((columns[:, kinds] > 0).any(axis=1).mean()) if len(columns) else 0.0
 
 
-def blocked_by_group(decision: np.ndarray, group: np.ndarray) -> pd.DataFrame:
-    """Return group, accounts, blocked, share for each group of accounts, such as generated households."""
-    table = pd.DataFrame({"group": group, "blocked": decision == "block"}).groupby("group", as_index=False)
-    counted = table.agg(accounts=("blocked", "size"), blocked=("blocked", "sum"))
-    return counted.assign(share=counted["blocked"] / counted["accounts"])
-
-
 def coefficients(model: AbuseModel) -> pd.DataFrame:
     """Return the weights of the model: evidence, log_odds (per unit)."""
     return pd.DataFrame({"evidence": EVIDENCE, "log_odds": [model.coefficients.get(name, 0.0) for name in EVIDENCE]})

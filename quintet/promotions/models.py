@@ -7,10 +7,14 @@ from pathlib import Path
 from quintet.ml.model_registry import ModelRegistry
 from quintet.promotions.model import AbuseModel, OtherMethodError
 
+FOLDER = "promotions"
+LABELLED = "labelled"
+"""The key of `trained_from` with the number of accounts whose label a model was trained on."""
+
 
 def registry_of(models: Path) -> ModelRegistry:
     """Return the model registry of abuse models below the folder of all models."""
-    return ModelRegistry(models / "promotions")
+    return ModelRegistry(models / FOLDER)
 
 
 def active_model(registry: ModelRegistry) -> AbuseModel | None:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from bisect import insort
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from itertools import chain, compress, islice
+from itertools import chain, compress
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from quintet.promotions.accounts import Accounts, SignUp, Usage, accounts_as_given, rows_of
+from quintet.promotions.accounts import Accounts, SignUp, Usage, accounts_as_given, code_of, rows_of
 from quintet.promotions.candidate_graph import (
     Added,
     CandidateGraph,
     Columns,
     Entry,
+    Held,
     Stored,
     fields_of,
     members_of_entries,
+    time_of,
 )
 from quintet.promotions.candidates import members_of
 from quintet.promotions.evidence import own_evidence, stacked
@@ -29,6 +32,8 @@ from quintet.promotions.identity import (
     ID_FIELDS,
     KIND_NAMES,
     KINDS,
+    NEAREST,
+    STRONG,
     hashed,
     identity_keys,
     keys_of_account,
@@ -116,7 +121,7 @@ class OnlineIndex:
         user = hashed(accounts.user_id)
         self._row_of_user = np.argsort(user, kind="stable").astype(np.int32)
         self._sorted_user = user[self._row_of_user]
-        row, kind, keys = identity_keys(accounts)
+        row, kind, keys = identity_keys(accounts, model.population.key_rules)
         key = hashed(keys, pa.array(kind))
         by_row = np.argsort(row, kind="stable")
         self._columns = Columns(
@@ -131,18 +136,15 @@ class OnlineIndex:
         self._added: dict[int, tuple[Any, ...]] = {}
         self._added_row: dict[str, int] = {}
         self._added_holders: dict[int, tuple[int, ...]] = {}
+        self._in_time: dict[int, list[Held]] = {}
         self._rows = len(accounts)
+        self._code_by_folded = _unambiguous(model.population.code_share)
         self._points = points_by_sharers(model.population).tolist()
         self._explained = lru_cache(_MOST_EXPLAINED)(partial(explained, population=model.population))
 
     def __len__(self) -> int:
         """The number of known accounts."""
         return self._rows
-
-    def knows(self, user_id: str) -> bool:
-        """Return whether the account is in the index."""
-        with self._lock:
-            return self._row(user_id) is not None
 
     def judge(self, sign_up: SignUp, usages: Sequence[Usage] = ()) -> Judgement:
         """Score the sign-up with its known uses of codes, against all other known accounts.
@@ -151,22 +153,19 @@ class OnlineIndex:
         """
         return self.judge_in_turn([Query(sign_up, usages, joins=False)])[0]
 
-    def judge_and_add(self, sign_up: SignUp, usages: Sequence[Usage] = ()) -> Judgement:
-        """Score the sign-up and add it to the index, like `judge` and then `add`."""
-        return self.judge_in_turn([Query(sign_up, usages, joins=True)])[0]
-
     def judge_in_turn(self, queries: Sequence[Query]) -> list[Judgement]:
-        """Return `judge` or `judge_and_add` of each query, in order: later ones see the accounts that joined.
+        """Return the judgement of each query, in order: later ones see the accounts that joined.
 
         The steps work on batches: a few queries together cost much less than each by itself.
         """
-        accounts = accounts_as_given([(one.sign_up, one.usages) for one in queries])
+        accounts = accounts_as_given([(one.sign_up, self._as_listed(one.usages)) for one in queries])
         with self._lock:
             found = self._surroundings(queries, self._entries_of(accounts))
         is_link = found.weight >= LINK_FROM
         component = components(len(found.members), found.pairs.a[is_link], found.pairs.b[is_link])
-        span_seconds = self.model.population.span_seconds
-        links = link_evidence(found.pairs, found.weight, found.shared_code, found.members, component, span_seconds)
+        links = link_evidence(
+            found.pairs, found.weight, found.shared_code, found.members, component, self.model.population
+        )
         guests = np.array([one.guest for one in found.around])
         own = own_evidence(accounts, self.model.population)
         columns = stacked(own | {name: values[guests] for name, values in links.items()})
@@ -203,17 +202,9 @@ class OnlineIndex:
         if known is not None:
             self._add_uses(known, usages)
             return
-        self._put(self._rows, entry, entry.key)
+        self._put(self._rows, entry, list(zip(entry.kind, entry.key, strict=True)))
         self._added_row[entry.user_id] = self._rows
         self._rows += 1
-
-    def add_usage(self, usage: Usage) -> bool:
-        """Add a use of a known account; return False if the account is not known."""
-        with self._lock:
-            row = self._row(usage.user_id)
-            if row is not None:
-                self._add_uses(row, [usage])
-            return row is not None
 
     def _add_uses(self, row: int, usages: Sequence[Usage]) -> None:
         known = self._entry(row)
@@ -229,16 +220,25 @@ class OnlineIndex:
             known.name,
             np.concatenate([known.code, used.code[is_new]]),
             np.concatenate([known.code_rarity, used.code_rarity[is_new]]),
+            known.born_at_s,
+            known.unverified_email,
+            known.unverified_phone,
+            known.agent,
+            known.agent_share,
             (*known.kind, *(kind for kind, _ in new_keys)),
             (*known.key, *(key for _, key in new_keys)),
         )
-        self._put(row, entry, [key for _, key in new_keys])
+        self._put(row, entry, new_keys)
 
-    def _put(self, row: int, entry: Added, new_keys: Sequence[int]) -> None:
+    def _put(self, row: int, entry: Added, new_keys: Sequence[tuple[int, int]]) -> None:
         self._added[row] = fields_of(entry)
-        for key in new_keys:
+        for kind, key in new_keys:
+            in_time = self._in_time.get(key)
+            if in_time is not None:
+                insort(in_time, (time_of(entry), entry.user_id, row))
+                continue
             holders = self._added_holders.get(key, ())
-            if len(holders) < _ENOUGH_SHARERS:
+            if kind in STRONG or len(holders) < _ENOUGH_SHARERS:
                 self._added_holders[key] = (*holders, row)
 
     def _row(self, user_id: str) -> int | None:
@@ -255,17 +255,28 @@ class OnlineIndex:
         return Stored(self._columns, row) if added is None else Added(*added)
 
     def _entry_of(self, sign_up: SignUp, usages: Sequence[Usage]) -> Added:
-        return self._entries_of(accounts_as_given([(sign_up, usages)]))[0]
+        return self._entries_of(accounts_as_given([(sign_up, self._as_listed(usages))]))[0]
+
+    def _as_listed(self, usages: Sequence[Usage]) -> list[Usage]:
+        """Return the uses with the codes in the case of the population's, where these do not tell cases apart."""
+        return [replace(use, promo_code=self._listed(use.promo_code)) for use in usages]
+
+    def _listed(self, promo_code: Any) -> Any:
+        if not isinstance(promo_code, str):
+            return promo_code
+        code = code_of(promo_code)
+        return self._code_by_folded.get(code.upper(), code)
 
     def _entries_of(self, accounts: Accounts) -> list[Added]:
-        members = members_of(accounts, self.model.population)
+        members, rules = members_of(accounts, self.model.population), self.model.population.key_rules
         codes, start = [code for (code,) in rows_of(accounts.code)], accounts.code_start.tolist()
         rows = rows_of(accounts.fields["user_id"], *(accounts.fields[name] for name in ID_FIELDS))
         entries = []
         for at, (user_id, *fields) in enumerate(rows):
             own_codes, created_at_s = slice(start[at], start[at + 1]), float(members.created_at_s[at])
             keys = [
-                (kind, number_of((key, kind))) for kind, key in keys_of_account(fields, codes[own_codes], created_at_s)
+                (kind, number_of((key, kind)))
+                for kind, key in keys_of_account(fields, codes[own_codes], created_at_s, rules)
             ]
             kind, key = zip(*keys, strict=True) if keys else ((), ())
             entries.append(
@@ -275,20 +286,41 @@ class OnlineIndex:
                     members.name[at],
                     members.code[own_codes],
                     members.code_rarity[own_codes],
+                    float(members.born_at_s[at]),
+                    float(members.unverified_email[at]),
+                    float(members.unverified_phone[at]),
+                    int(members.agent[at]),
+                    float(members.agent_share[at]),
                     kind,
                     key,
                 )
             )
         return entries
 
-    def _holders(self, keys: Sequence[int]) -> list[tuple[int, ...]]:
-        """Return the known accounts of each key; of a hub only enough to recognise it."""
-        wanted = np.array(keys, dtype=np.int64)
+    def _holders(self, keys: Mapping[int, int]) -> tuple[dict[int, tuple[int, ...]], dict[int, list[Held]]]:
+        """Return the known accounts of each key: the rows, or of a strong key with many, all in order of time.
+
+        keys: the kind of each. Of a soft hub only enough rows to recognise it.
+        """
+        wanted = np.fromiter(keys, dtype=np.int64, count=len(keys))
         low, high = self._sorted_key.searchsorted(wanted, "left"), self._sorted_key.searchsorted(wanted, "right")
-        return [
-            (*self._holder[start : min(end, start + _ENOUGH_SHARERS)].tolist(), *self._added_holders.get(key, ()))
-            for key, start, end in zip(keys, low.tolist(), high.tolist(), strict=True)
-        ]
+        holders, in_time = {}, {}
+        for (key, kind), start, end in zip(keys.items(), low.tolist(), high.tolist(), strict=True):
+            added = self._added_holders.get(key, ())
+            if kind in STRONG and (key in self._in_time or end - start + len(added) >= NEAREST):
+                in_time[key] = self._in_order_of_time(key, (*self._holder[start:end].tolist(), *added))
+            else:
+                holders[key] = (*self._holder[start : min(end, start + _ENOUGH_SHARERS)].tolist(), *added)
+        return holders, in_time
+
+    def _in_order_of_time(self, key: int, rows: Sequence[int]) -> list[Held]:
+        """Return the holders of a key in order of time; the order is kept up to date from now on."""
+        in_time = self._in_time.get(key)
+        if in_time is None:
+            entries = ((self._entry(row), row) for row in rows)
+            in_time = self._in_time[key] = sorted((time_of(entry), entry.user_id, row) for entry, row in entries)
+            self._added_holders.pop(key, None)
+        return in_time
 
     def _surroundings(self, queries: Sequence[Query], guests: Sequence[Added]) -> _Surroundings:
         """Return the surroundings of the guests, and add those that join. All guests see new uses of known accounts."""
@@ -304,11 +336,12 @@ class OnlineIndex:
             looking = growing
             while looking:
                 keys = [one.keys_to_look_up() for one in looking]
-                holders = iter(self._holders([key for each in keys for key in each]))
+                kinds = {key: kind for each in keys for key, kind in each.items()}
+                holders, in_time = self._holders(kinds)
                 looking = [
                     one
                     for one, wanted in zip(looking, keys, strict=True)
-                    if one.look_up(wanted, list(islice(holders, len(wanted))), self._entry, self._points)
+                    if one.look_up(wanted, holders, in_time, self._entry, self._points)
                 ]
             fresh = [one.fresh_pairs() for one in growing]
             pairs, members = _pairs_of(fresh), members_of_entries(entries)
@@ -323,8 +356,16 @@ class OnlineIndex:
         return _Surroundings(around, entries, members, *_joined(parts))
 
 
-_ENOUGH_SHARERS = max(kind.most_sharers for kind in KINDS) + 2
+_ENOUGH_SHARERS = max(kind.most_sharers or 0 for kind in KINDS) + 2
 """The number of holders of a key, the scored account included, that makes it a hub."""
+
+
+def _unambiguous(codes: Iterable[str]) -> dict[str, str]:
+    """Return the codes by their upper case, without those that differ in case alone."""
+    by_folded: dict[str, list[str]] = {}
+    for code in codes:
+        by_folded.setdefault(code.upper(), []).append(code)
+    return {folded: alike[0] for folded, alike in by_folded.items() if len(alike) == 1}
 
 
 def _pairs_of(found: Sequence[Mapping[tuple[int, int], list[int]]]) -> Pairs:

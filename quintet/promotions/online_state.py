@@ -19,11 +19,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from quintet.promotions.accounts import SignUp, Usage, accounts_of
+from quintet.promotions.accounts import FLAGS, TEXTS, SignUp, Usage, accounts_of
 from quintet.promotions.online_index import Judgement, OnlineIndex, Query
 from quintet.promotions.result_tables import accounts_of_snapshot, model_of_snapshot
 from quintet.promotions.store import JudgementRecord, insert_judgement, sign_ups_after
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from quintet.state.writer import Writer
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
@@ -31,7 +31,7 @@ _WATCH_SECONDS = 1.0
 _LOOK_SECONDS = 0.02
 _TOGETHER_SECONDS = 0.002
 _FEW = 100
-_LOG_FIELDS = ("user_id", "email", "phone", "first_name", "last_name", "ip_address", "device_id")
+_LOG_FIELDS = (*TEXTS, *FLAGS)
 
 Logged = tuple[int, dict[str, Any], list[dict[str, Any]]]
 """A judgement in the log: its number, and the sign-up and usages as received."""
@@ -53,7 +53,7 @@ class OnlineState:
     serving: folder of the snapshots. on_error: called if a snapshot cannot be loaded; the previous index stays.
     """
 
-    def __init__(self, store: Store, serving: Path, on_error: Callable[[Exception], None]) -> None:
+    def __init__(self, store: StateStore, serving: Path, on_error: Callable[[Exception], None]) -> None:
         self._store, self._serving, self._on_error = store, serving, on_error
         self._writer = Writer(store)
         self._swapping = threading.Lock()

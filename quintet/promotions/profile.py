@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quintet.promotions.accounts import Accounts, column_of, rows_of
-from quintet.promotions.identity import KIND_NAMES, sharing_shares
+from quintet.promotions.identity import KIND_NAMES, KeyRules, common_keys, sharing_shares, usual_country
 
 PROFILE_EVIDENCE = ("phone_strange", "email_domain_strange", "name_case_strange", "age_strange")
 
@@ -113,7 +113,9 @@ class Population:
 
     use_count: share of accounts with at least this number of uses. span_seconds: time within which 98% of them signed
     up. code_share: share of the uses, by promotion code. key_sharing: share of accounts that share a key with another,
-    by kind of identity key.
+    by kind of identity key. agent_share: share of the accounts, by user agent, of the most common 5,000.
+    unverified_phone_share, unverified_email_share: of the accounts for which it is known. country, phone_digits,
+    common_keys: as in `KeyRules`.
     """
 
     accounts: int
@@ -126,6 +128,12 @@ class Population:
     span_seconds: float
     code_share: Mapping[str, float]
     key_sharing: Mapping[str, float]
+    agent_share: Mapping[str, float]
+    unverified_phone_share: float
+    unverified_email_share: float
+    country: str
+    phone_digits: int
+    common_keys: tuple[str, ...]
 
     @classmethod
     def of(cls, accounts: Accounts) -> Population:
@@ -136,6 +144,9 @@ class Population:
         shares = dict(
             zip(counts.field("values").to_pylist(), (counts.field("counts").to_numpy() / uses).tolist(), strict=True)
         )
+        span_seconds = float(np.nan_to_num(signed_up.high - signed_up.low))
+        country, phone_digits = usual_country(phone for (phone,) in rows_of(accounts.fields["phone"]))
+        common = common_keys(accounts, KeyRules(country, phone_digits), span_seconds)
         return cls(
             accounts=len(accounts),
             phone_shape=Commonness.of(column_of(_shapes(accounts))),
@@ -144,10 +155,25 @@ class Population:
             age_years=Range.of(accounts.age_years),
             use_lag_days=Range.of(accounts.use_lag_days),
             use_count=_shares_with_as_many(accounts.uses),
-            span_seconds=float(np.nan_to_num(signed_up.high - signed_up.low)),
+            span_seconds=span_seconds,
             code_share=dict(sorted(shares.items())),
-            key_sharing=sharing_shares(accounts),
+            key_sharing=sharing_shares(accounts, KeyRules(country, phone_digits, frozenset(common))),
+            agent_share=_shares(pa.array(accounts.fields["user_agent"], pa.string())),
+            unverified_phone_share=_share_of(accounts.unverified_phone),
+            unverified_email_share=_share_of(accounts.unverified_email),
+            country=country,
+            phone_digits=phone_digits,
+            common_keys=common,
         )
+
+    @cached_property
+    def key_rules(self) -> KeyRules:
+        """What identity keys depend on."""
+        return KeyRules(self.country, self.phone_digits, frozenset(self.common_keys))
+
+    def agent_share_of(self, user_agent: str | None) -> float:
+        """Return the share of accounts with this user agent, for an unknown one as if it were one of them."""
+        return self.agent_share.get(user_agent or "", 1 / (1 + self.accounts))
 
     def code_rarity(self, promo_code: str) -> float:
         """Return 0 for a code that everybody uses, 1 for one with a thousandth of the uses or less."""
@@ -168,6 +194,21 @@ class Population:
     @cached_property
     def _use_count_strangeness(self) -> np.ndarray:
         return _from_nought_to_one(-np.log10(np.maximum(self.use_count, _LEAST_SHARE)) - 1)
+
+
+def _shares(values: pa.Array) -> dict[str, float]:
+    """Return the share of the known values by value, of the most common 5,000."""
+    counts = pc.value_counts(values.drop_null())
+    value, count = counts.field("values"), counts.field("counts").to_numpy()
+    common = np.argsort(-count, kind="stable")[:_MOST_VALUES]
+    shares = (count[common] / max(count.sum(), 1)).tolist()
+    return dict(sorted(zip(value.take(pa.array(common)).to_pylist(), shares, strict=True)))
+
+
+def _share_of(flags: np.ndarray) -> float:
+    """Return the share of ones among the known flags; 1 without any, so that none is a surprise."""
+    known = flags[np.isfinite(flags)]
+    return float(known.mean()) if len(known) else 1.0
 
 
 def _shares_with_as_many(uses: np.ndarray) -> tuple[float, ...]:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from quintet.promotions.accounts import Accounts, accounts_of
-from quintet.promotions.evidence import EvidenceMatrix, gather
+from quintet.promotions.accounts import Accounts
+from quintet.promotions.evidence import EvidenceMatrix
 from quintet.promotions.model import AbuseModel
 from quintet.promotions.policy import Policy
 from quintet.promotions.reasons import reason_codes
@@ -25,14 +24,6 @@ class Scored:
 
     scores: pd.DataFrame
     links: pd.DataFrame
-
-
-def score_batch(
-    users: pd.DataFrame | pa.Table, usages: pd.DataFrame | pa.Table | None, model: AbuseModel, policy: Policy
-) -> pd.DataFrame:
-    """Return the scores of the users, as in `Scored`. Users and usages are as for `accounts_of`."""
-    accounts = accounts_of(users, usages)
-    return scored(accounts, gather(accounts, model.population), model, policy).scores
 
 
 def scored(accounts: Accounts, matrix: EvidenceMatrix, model: AbuseModel, policy: Policy) -> Scored:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import pandas as pd
 
 from quintet.state.recorded import RecordedTable
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 MIGRATIONS = (
     """
@@ -131,7 +130,7 @@ def insert_judgement(connection: sqlite3.Connection, record: JudgementRecord) ->
     )
 
 
-def sign_ups_after(store: Store, judgement_id: int) -> list[tuple[int, dict[str, Any], list[dict[str, Any]]]]:
+def sign_ups_after(store: StateStore, judgement_id: int) -> list[tuple[int, dict[str, Any], list[dict[str, Any]]]]:
     """Return the sign-ups of all later judgements in order: id, sign-up, usages."""
     rows = store.read().execute(
         "select judgement_id, sign_up, usages from abuse_judgements where judgement_id > ? order by judgement_id",
@@ -140,12 +139,12 @@ def sign_ups_after(store: Store, judgement_id: int) -> list[tuple[int, dict[str,
     return [(row["judgement_id"], orjson.loads(row["sign_up"]), orjson.loads(row["usages"])) for row in rows]
 
 
-def was_judged(store: Store, user_id: str) -> bool:
+def was_judged(store: StateStore, user_id: str) -> bool:
     """Return whether the service has scored a sign-up of this user."""
     return store.read().execute("select 1 from abuse_judgements where user_id = ?", (user_id,)).fetchone() is not None
 
 
-def record_label(store: Store, label: Label) -> int:
+def record_label(store: StateStore, label: Label) -> int:
     """Add a label; return its number."""
     with store.write() as connection:
         written = connection.execute(
@@ -155,7 +154,7 @@ def record_label(store: Store, label: Label) -> int:
         return int(written.lastrowid or 0)
 
 
-def label_of(store: Store, user_id: str) -> Label | None:
+def label_of(store: StateStore, user_id: str) -> Label | None:
     """Return the current label of a user; None without one."""
     row = (
         store.read()
@@ -165,28 +164,16 @@ def label_of(store: Store, user_id: str) -> Label | None:
     return None if row is None else _label(row)
 
 
-def last_labels(store: Store, limit: int) -> list[Label]:
+def last_labels(store: StateStore, limit: int) -> list[Label]:
     """Return the last labels, the latest first."""
     rows = store.read().execute("select * from abuse_labels order by label_id desc limit ?", (limit,))
     return [_label(row) for row in rows]
 
 
-def last_label(store: Store) -> int:
+def last_label(store: StateStore) -> int:
     """Return the number of the last label, 0 without any."""
     ((last,),) = store.read().execute("select coalesce(max(label_id), 0) from abuse_labels").fetchall()
     return int(last)
-
-
-def labels_frame(store: Store) -> pd.DataFrame:
-    """Return all labels in order, with the columns of the store; times as text, UTC."""
-    return pd.read_sql_query("select * from abuse_labels order by label_id", store.read())
-
-
-def judgements_frame(store: Store, after: int) -> pd.DataFrame:
-    """Return all judgements after the one with this number, likewise."""
-    return pd.read_sql_query(
-        "select * from abuse_judgements where judgement_id > ? order by judgement_id", store.read(), params=(after,)
-    )
 
 
 def _json(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # no stubs are installed
 
+from quintet.ml.model_registry import Verdict
 from quintet.promotions.accounts import Accounts
 from quintet.promotions.evidence import EVIDENCE, gather
-from quintet.promotions.model import AbuseModel, scorecard
+from quintet.promotions.model import AbuseModel, floor_log_odds, scorecard
 from quintet.promotions.profile import Population
 from quintet.promotions.resamples import average_precisions, cluster_weights
 
@@ -92,7 +93,7 @@ def train(
     boosted = np.zeros(len(y))
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=_SEED)
     for seen, unseen in folds.split(x, y, group):
-        held_back[unseen] = _logistic(x[seen], y[seen], card).log_odds(x[unseen])
+        held_back[unseen] = _logistic(x[seen], y[seen], card).linear(x[unseen])
         boosted[unseen] = _boosting().fit(x[seen], y[seen]).predict_proba(x[unseen])[:, 1]
     slope, shift = _calibration(held_back, y)
     model = _logistic(x, y, card)
@@ -102,7 +103,7 @@ def train(
         {name: round(value * slope, 10) for name, value in model.coefficients.items()},
         population,
     )
-    logistic = 1 / (1 + np.exp(-(held_back * slope + shift)))
+    logistic = 1 / (1 + np.exp(-np.maximum(held_back * slope + shift, floor_log_odds(x))))
     is_later = _is_later(group, created_at_s[rows])
     can_test = min(y[~is_later].sum(), (~y[~is_later]).sum(), y[is_later].sum(), (~y[is_later]).sum()) > 0
     is_tested = is_later & can_test
@@ -130,12 +131,12 @@ def _is_later(cluster: np.ndarray, created_at_s: np.ndarray) -> np.ndarray:
 def _logistic(x: np.ndarray, y: np.ndarray, card: AbuseModel) -> AbuseModel:
     """Fit a ridge regression shrunk towards the scorecard: few labels change it little, many a lot."""
     scale = np.maximum(x.std(axis=0), 0.05)
-    by_card = card.log_odds(x) - card.intercept
+    by_card = card.linear(x) - card.intercept
     design = np.column_stack([x / scale, by_card / max(by_card.std(), 0.05) * _SCORECARD_SCALE])
     fitted = LogisticRegression(C=_INVERSE_RIDGE, max_iter=2_000, tol=1e-8).fit(design, y)
     *own, of_card = fitted.coef_[0]
     of_card *= _SCORECARD_SCALE / max(by_card.std(), 0.05)
-    weights = np.array(own) / scale + of_card * card.contributions(np.ones((1, len(EVIDENCE))))[0]
+    weights = np.array(own) / scale + of_card * card.linear(np.eye(len(EVIDENCE))) - of_card * card.intercept
     return AbuseModel(
         "logistic", float(fitted.intercept_[0]), dict(zip(EVIDENCE, weights.tolist(), strict=True)), card.population
     )
@@ -165,26 +166,37 @@ def is_clearly_better(y: np.ndarray, one: np.ndarray, other: np.ndarray, cluster
     return bool(above.mean() >= _CLEARLY)
 
 
-def may_replace(y: np.ndarray, new: np.ndarray, old: np.ndarray, cluster: np.ndarray) -> bool:
-    """Apply the promotion gate: return whether the new held-back scores are not clearly worse than the old model's."""
-    return not is_clearly_better(y, old, new, cluster)
+def gate(training: Training, cluster: np.ndarray, before: Mapping[str, np.ndarray]) -> Verdict:
+    """Return the promotion gate's verdict: the trained model must not be clearly worse than the models before it.
+
+    before: their scores of the labelled accounts, by the name to show. The new model has not seen these accounts, the
+    models before it may have. cluster: of the labelled accounts.
+    """
+    for name, scores in before.items():
+        if is_clearly_better(training.is_abuser, scores, training.logistic, cluster):
+            return Verdict(False, f"the new model is clearly worse than {name}")
+    return Verdict(True, f"the new model is not clearly worse than {' and '.join(before)}")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The model that is active from now on, why, and the training, if there was one."""
+    """A training and the gate's verdict on it; without a training, why there is none.
 
-    model: AbuseModel
-    why: str
+    stays: the model that is active if the trained one is not: a trained one, else the scorecard of this population.
+    """
+
+    stays: AbuseModel
     training: Training | None
+    verdict: Verdict
+
+    @property
+    def model(self) -> AbuseModel:
+        """The trained model if it passes the gate, else the one that stays."""
+        return self.training.model if self.training is not None and self.verdict.passes else self.stays
 
 
 def choose_model(accounts: Accounts, label: np.ndarray, current: AbuseModel | None = None) -> Choice:
-    """Retrain on the labels, and choose the new model unless it is clearly worse than the current one.
-
-    It is compared with the scorecard and with `current`, on labelled accounts that it has not seen, unlike `current`.
-    If training is not possible, a trained `current` stays, else the scorecard of this population is used.
-    """
+    """Train on the labels and apply the promotion gate. current: the active model, if there is one."""
     population = Population.of(accounts)
     card = scorecard(population)
     matrix = gather(accounts, population)
@@ -192,12 +204,8 @@ def choose_model(accounts: Accounts, label: np.ndarray, current: AbuseModel | No
     try:
         training = train(matrix.columns, label, matrix.component, accounts.created_at_s, population)
     except CannotTrainError as error:
-        return Choice(stays, str(error), None)
-    cluster = matrix.component[training.rows]
-    if not may_replace(training.is_abuser, training.logistic, training.card, cluster):
-        return Choice(stays, "the new model is clearly worse than the scorecard", training)
+        return Choice(stays, None, Verdict(False, str(error)))
+    before = {"the scorecard": training.card}
     if stays is not card:
-        old = stays.scores(gather(accounts, stays.population).columns)[training.rows]
-        if not may_replace(training.is_abuser, training.logistic, old, cluster):
-            return Choice(stays, f"the new model is clearly worse than {stays.version}", training)
-    return Choice(training.model, "the new model is not clearly worse than the one before", training)
+        before[stays.version] = stays.scores(gather(accounts, stays.population).columns)[training.rows]
+    return Choice(stays, training, gate(training, matrix.component[training.rows], before))

@@ -19,16 +19,14 @@ from prometheus_client import start_http_server
 from quintet.change_log.log import LogUrlError, open_store
 from quintet.embedded import object_store, postgres
 from quintet.embedded.processes import EmbeddedServerError
-from quintet.lending.feature_registry import features
-from quintet.lending.online import OnlineFeatures
 from quintet.private_files import write_for_owner_only
 from quintet.redaction import mask_secrets, without_secrets
 from quintet.replication import metrics
 from quintet.replication.catch_up import StreamRunsError, only_stream
-from quintet.replication.database import SourceError
+from quintet.replication.database import PublisherError
+from quintet.replication.registered import replicated
 from quintet.replication.run import Options, Stream
 from quintet.settings import Settings, SettingsError, load_settings
-from quintet.state.features import FeatureStore
 
 _SWITCH_SECONDS = 0.0005  # with Python's default of 5 ms, a commit would wait for the writers of objects
 
@@ -52,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with contextlib.ExitStack() as servers:
             return _stream(load_settings(), given.new_snapshot, servers)
-    except (SourceError, SettingsError, LogUrlError, EmbeddedServerError, StreamRunsError) as error:
+    except (PublisherError, SettingsError, LogUrlError, EmbeddedServerError, StreamRunsError) as error:
         text = str(error)
     except obstore.exceptions.BaseError as error:
         text = f"the object store cannot be used: {error}"
@@ -65,10 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _stream(settings: Settings, new_snapshot: bool, servers: contextlib.ExitStack) -> int:
     servers.enter_context(only_stream(settings))
     database_url, log_url = database_and_log(settings, servers)
-    online = OnlineFeatures(FeatureStore(settings.online), features())
     sys.setswitchinterval(_SWITCH_SECONDS)
     options = Options(slot=settings.stream_slot, publication=settings.stream_slot)
-    stream = Stream(database_url, open_store(log_url), online, options)
+    stream = Stream(database_url, open_store(log_url), replicated().open_applier(settings), options)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stream.stop.set())
     if settings.stream_port:

@@ -1,4 +1,4 @@
-"""Bring the loan book up to date in one call: load a new dump of the inbox, and replicate the log to its end.
+"""Bring a domain's replicated tables up to date in one call: load a new dump, and replicate the log to its end.
 
 Starts embedded servers that are needed, and stops them again. If a stream runs, waits until it has caught up instead.
 """
@@ -9,39 +9,30 @@ import contextlib
 import fcntl
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import obstore
 import psycopg
 
-from quintet.change_log.log import Epoch, LogUrlError, Store, epochs
+from quintet.change_log.log import Epoch, LogUrlError, ObjectStore, epochs
 from quintet.change_log.place import open_log
 from quintet.embedded import postgres
 from quintet.embedded.processes import EmbeddedServerError
-from quintet.ingest.inbox import InboxFile, still_as_listed
-from quintet.lending.dump import DumpError
-from quintet.lending.feature_registry import features
-from quintet.lending.inbox import Dump, dumps_of, read_dump
-from quintet.lending.loan_book import NotOurTablesError, has_book, load_dump, restored_dump
-from quintet.lending.online import OnlineFeatures
-from quintet.lending.sandbox import Limits, remove_left_restore
 from quintet.masking import masked
+from quintet.replicated import DumpOutcome, Replicated
 from quintet.replication import database
+from quintet.replication.registered import replicated
 from quintet.replication.run import Options, Stream
 from quintet.settings import Settings
-from quintet.state.features import FeatureStore
 
-LOADED, REJECTED, KNOWN, SUPERSEDED = "loaded", "rejected", "known", "superseded"
-
-_SUFFIXES = (".sql", ".sql.gz", ".dump")
 _POLL_SECONDS = 0.1
 _STREAM_SECONDS = 60.0
 _START_SECONDS = 10.0
 
 
 class ReplicationError(RuntimeError):
-    """The loan book could not be brought up to date; the message says why and what to do, without secrets."""
+    """The tables could not be brought up to date; the message says why and what to do, without secrets."""
 
 
 class StreamRunsError(RuntimeError):
@@ -49,26 +40,16 @@ class StreamRunsError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class DumpOutcome:
-    """The outcome of a file of the inbox.
-
-    status: `loaded`, `rejected`, `known` (its content was loaded before) or `superseded` (another dump is newer).
-    rows: of all tables, 0 unless loaded now. message: why it was rejected, or a warning.
-    """
-
-    file: InboxFile
-    sha256: str
-    status: str
-    rows: int = 0
-    message: str | None = None
-
-
-@dataclass(frozen=True)
 class CaughtUp:
-    """The result of catching up. epoch: the change log's latest one, None if there is no loan book yet."""
+    """The result of catching up.
+
+    epoch: the change log's latest one, None if there are no tables yet. incomplete: a clause for each table that is not
+    complete, and for quarantined rows.
+    """
 
     dumps: tuple[DumpOutcome, ...]
     epoch: Epoch | None
+    incomplete: tuple[str, ...] = ()
 
 
 def catch_up(settings: Settings, loaded: Collection[str], report: Callable[[str], None]) -> CaughtUp:
@@ -78,22 +59,28 @@ def catch_up(settings: Settings, loaded: Collection[str], report: Callable[[str]
     cannot be used. Raises ReplicationError for every other fault.
     """
     try:
-        remove_left_restore(settings.restores)
+        domain = replicated()
+        domain.remove_left(settings)
         with contextlib.ExitStack() as servers:
-            files = dumps_of(settings)
-            url = _database(settings, bool(files), servers)
+            has_files = domain.has_files(settings)
+            url = _database(settings, has_files, servers)
             if url is None:
                 return CaughtUp((), None)
-            dumps = tuple(_load_newest(settings, url, files, loaded, report))
             with database.connect(url) as connection:
-                has_tables = has_book(connection)
-            return CaughtUp(dumps, _replicate(settings, url, report) if has_tables else None)
+                if has_files and (not domain.has_tables(connection) or domain.loaded_dump(connection) is not None):
+                    database.check_server(connection)  # before anything is loaded into it
+            is_embedded = url == postgres.running_url(settings.embedded_postgres)
+            dumps = tuple(domain.load_newest(settings, url, is_embedded, loaded, report))
+            with database.connect(url) as connection:
+                if not domain.has_tables(connection):
+                    return CaughtUp(dumps, None)
+            return CaughtUp(dumps, *_replicate(settings, domain, url, report))
     except obstore.exceptions.BaseError as error:
         text = f"the object store cannot be used: {error}"
-    except (database.SourceError, LogUrlError, EmbeddedServerError) as error:
+    except (database.PublisherError, LogUrlError, EmbeddedServerError) as error:
         text = str(error)
     except (psycopg.Error, sqlite3.OperationalError, OSError) as error:
-        text = f"the loan book cannot be replicated: {error}"
+        text = f"the tables cannot be replicated: {error}"
     raise ReplicationError(masked(text, _secrets(settings)))
 
 
@@ -111,64 +98,20 @@ def _database(settings: Settings, has_files: bool, servers: contextlib.ExitStack
     return postgres.running_url(folder) or servers.enter_context(postgres.EmbeddedPostgres(folder)).url
 
 
-def _load_newest(
-    settings: Settings, url: str, files: Sequence[InboxFile], loaded: Collection[str], report: Callable[[str], None]
-) -> Iterator[DumpOutcome]:
-    """Load the newest dump that can be used; yield the outcome of each file."""
-    with database.connect(url) as connection:
-        current = restored_dump(connection)
-        is_empty = not has_book(connection)
-        if files and (is_empty or current is not None):
-            database.check_server(connection)  # before anything is loaded into it
-    newer: str | None = None
-    for dump in map(read_dump, files):
-        file, sha256 = dump.file, dump.sha256
-        if dump.fault is not None:
-            yield DumpOutcome(file, sha256, REJECTED, message=f"{file.name} {dump.fault}")
-        elif newer is not None:
-            status = KNOWN if sha256 in loaded else SUPERSEDED
-            yield DumpOutcome(file, sha256, status, message=f"{file.name}: not loaded, since {newer} is newer")
-        elif current is not None and current.sha256 == sha256:
-            newer = file.name
-            yield DumpOutcome(file, sha256, KNOWN)
-        elif sha256 in loaded and not is_empty:
-            yield DumpOutcome(file, sha256, KNOWN, message="loaded before and replaced since")
-        else:
-            outcome = _load(settings, url, dump, report)
-            newer = file.name if outcome.status == LOADED else None
-            yield outcome
+def _replicate(
+    settings: Settings, domain: Replicated, url: str, report: Callable[[str], None]
+) -> tuple[Epoch | None, tuple[str, ...]]:
+    """Replicate to the end of the log, or wait until a running stream has done so.
 
-
-def _load(settings: Settings, url: str, dump: Dump, report: Callable[[str], None]) -> DumpOutcome:
-    file, sha256 = dump.file, dump.sha256
-    limits = Limits(settings.loan_book_seconds, settings.loan_book_bytes)
-    try:
-        if not file.name.lower().endswith(_SUFFIXES):
-            raise DumpError(f"its name ends in none of {', '.join(_SUFFIXES)}. Give it the ending of its format.")
-        report(f"{file.name}: restoring {file.bytes / 1e6:,.1f} MB")
-        is_own = url == postgres.running_url(settings.embedded_postgres)
-        book = load_dump(
-            file.path, sha256, url, settings.restores, limits, report, settings.stream_slot, may_have_others=is_own
-        )
-    except NotOurTablesError as error:
-        return DumpOutcome(file, sha256, REJECTED, message=f"{file.name}: {error}")
-    except DumpError as error:
-        if not still_as_listed(file):
-            return DumpOutcome(file, sha256, KNOWN, message="was written to while it was read; the next run loads it")
-        return DumpOutcome(file, sha256, REJECTED, message=f"{file.name}: {error}")
-    rows = ", ".join(f"{count:,} of {table}" for table, count in book.rows.items())
-    report(f"{file.name}: {rows} loaded; a new epoch of the change log begins")
-    return DumpOutcome(file, sha256, LOADED, sum(book.rows.values()), "; ".join(book.remarks) or None)
-
-
-def _replicate(settings: Settings, url: str, report: Callable[[str], None]) -> Epoch | None:
-    """Replicate to the end of the log, or wait until a running stream has done so."""
+    Return the epoch, and a clause for what is not complete.
+    """
     log = open_log(settings)
     with contextlib.ExitStack() as held:
-        if (followed := _follow(settings, url, log, held, report)) is not None:
-            return followed
-        store = FeatureStore(settings.online)
-        held.callback(store.close)
+        epoch = _follow(settings, domain, url, log, held, report)
+        applier = domain.open_applier(settings)
+        held.callback(applier.store.close)
+        if epoch is not None:
+            return epoch, tuple(applier.incomplete())
         options = Options(
             slot=settings.stream_slot,
             publication=settings.stream_slot,
@@ -176,11 +119,17 @@ def _replicate(settings: Settings, url: str, report: Callable[[str], None]) -> E
             slot_wait_seconds=_START_SECONDS,
             start_seconds=_START_SECONDS,
         )
-        return Stream(url, log, OnlineFeatures(store, features()), options, report=report).catch_up()
+        epoch = Stream(url, log, applier, options, report=report).catch_up()
+        return epoch, tuple(applier.incomplete())
 
 
 def _follow(
-    settings: Settings, url: str, log: Store, held: contextlib.ExitStack, report: Callable[[str], None]
+    settings: Settings,
+    domain: Replicated,
+    url: str,
+    log: ObjectStore,
+    held: contextlib.ExitStack,
+    report: Callable[[str], None],
 ) -> Epoch | None:
     """Wait until a running stream has replicated everything committed before this call, and return its epoch.
 
@@ -188,7 +137,7 @@ def _follow(
     """
     is_reported = False
     with database.connect(url) as connection:
-        end, dump = database.end_of_log(connection), restored_dump(connection)
+        end, dump = database.end_of_log(connection), domain.loaded_dump(connection)
         until = time.monotonic() + _STREAM_SECONDS
         while True:
             with contextlib.suppress(StreamRunsError):

@@ -5,38 +5,72 @@ from __future__ import annotations
 import select
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import pq, sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import tuple_row
 
-from quintet.replication.pgoutput import Column, Relation, as_readable, binary_tuple, decoders
+from quintet.change_log.change import TableName
+from quintet.replicated import Tables
+from quintet.replication.catalog import Catalog, publication_faults, read_catalog, table_faults
+from quintet.replication.pgoutput import Relation
+from quintet.replication.row_reader import binary_tuple
+from quintet.replication.values import UNCHECKED_UTF8, UTF8, as_readable, decoders
 
 _KEEPALIVE = struct.Struct("!cQqB")
 HEADER = 25
 _FEEDBACK = struct.Struct("!cQQQqB")
 _SECONDS_TO_2000 = 946_684_800
 _COPY_HEADER = 19
+_OPTIONS = {
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "default_transaction_read_only": "off",
+    "row_security": "off",
+    "search_path": "pg_catalog",
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+}
+"""Options of every session, so that those of the role do not apply: its timeouts would end a snapshot, and its row
+security would leave out rows."""
+
+_NO_TRANSACTION_TIMEOUT = (
+    "select set_config(name, '0', false) from pg_catalog.pg_settings where name = 'transaction_timeout'"
+)
+"""PostgreSQL 17 and later have it, and the others refuse it as an option."""
+
+_PASSING = ("08", "53", "57", "58")
+"""Classes of SQLSTATE after which a retry may help: connection, resources, operator, system."""
+
 _REFUSALS = ("authentication failed", "no pg_hba.conf entry", "does not exist", "permission denied", "no password")
 
 
-class SourceError(RuntimeError):
+class PublisherError(RuntimeError):
     """The database cannot be replicated; the message says why and what to do."""
 
 
-class SourceAwayError(SourceError):
+class PublisherAwayError(PublisherError):
     """PostgreSQL does not answer, or a connection broke; a retry may help."""
 
 
-class SourceLostError(SourceError):
+class StreamEndedError(PublisherError):
+    """PostgreSQL ended the stream with an error of its own; it may do so again."""
+
+
+class ChangesLostError(PublisherError):
     """Changes are lost for good; the stream needs a new snapshot."""
 
 
-class SlotTakenError(SourceError):
+class SlotTakenError(PublisherError):
     """Another consumer reads from the slot."""
 
 
@@ -75,64 +109,96 @@ def lsn_text(lsn: int) -> str:
 
 
 def connect(url: str, **options: Any) -> psycopg.Connection:
-    """Open an ordinary connection in autocommit mode.
+    """Open an ordinary connection in autocommit mode, with UTF-8 and `_OPTIONS`.
 
-    Raises SourceError if the server refuses these credentials, SourceAwayError if there is no connection for another
-    reason; neither message has the password.
+    Raises PublisherError if the server refuses these credentials, PublisherAwayError if there is no connection for
+    another reason; neither message has the password.
     """
     try:
-        return psycopg.connect(
-            make_conninfo(url, application_name="quintet-stream", connect_timeout=10, **options), autocommit=True
-        )
+        connection = psycopg.connect(_conninfo(url, client_encoding="utf8", **options), autocommit=True)
     except psycopg.OperationalError as error:
         raise _no_connection("connection", str(error)) from None
+    connection.execute(_NO_TRANSACTION_TIMEOUT)
+    return connection
 
 
-def _no_connection(kind: str, reason: str) -> SourceError:
+def _conninfo(url: str, **options: Any) -> str:
+    given = str(conninfo_to_dict(url).get("options") or "")
+    settings = " ".join(f"-c {name}={value}" for name, value in _OPTIONS.items())
+    return make_conninfo(
+        url, application_name="quintet-stream", connect_timeout=10, options=f"{given} {settings}".strip(), **options
+    )
+
+
+def codec_of(connection: psycopg.Connection) -> str:
+    """Return Python's name of the database's encoding. Raises PublisherError if Python has none."""
+    encoding = connection.info.parameter_status("server_encoding") or ""
+    if encoding in ("UTF8", "SQL_ASCII"):
+        return UTF8 if encoding == "UTF8" else UNCHECKED_UTF8
+    with _server_encoding(connection):
+        try:
+            return connection.info.encoding
+        except psycopg.NotSupportedError:
+            raise PublisherError(
+                f"the database has the encoding {encoding}, which cannot be decoded; use UTF8"
+            ) from None
+
+
+@contextmanager
+def _server_encoding(connection: psycopg.Connection) -> Iterator[None]:
+    """Receive texts as they are stored: PostgreSQL refuses those that it cannot convert."""
+    encoding = connection.info.parameter_status("server_encoding") or "UTF8"
+    connection.execute(sql.SQL("set client_encoding to {}").format(sql.Literal(encoding)))
+    yield
+    connection.execute("set client_encoding to 'UTF8'")
+
+
+def _no_connection(kind: str, reason: str) -> PublisherError:
     is_refused = any(sign in reason for sign in _REFUSALS)  # libpq has no error codes while connecting
-    return (SourceError if is_refused else SourceAwayError)(f"no {kind} to PostgreSQL: {reason.strip()}")
+    return (PublisherError if is_refused else PublisherAwayError)(f"no {kind} to PostgreSQL: {reason.strip()}")
 
 
-def broken(error: psycopg.Error) -> SourceAwayError:
-    """Return the SourceAwayError of a broken connection."""
-    return SourceAwayError(f"the connection to PostgreSQL broke: {str(error).strip()}")
+def broken(error: psycopg.Error) -> PublisherAwayError:
+    """Return the PublisherAwayError of a broken connection."""
+    return PublisherAwayError(f"the connection to PostgreSQL broke: {str(error).strip()}")
 
 
 def check_server(connection: psycopg.Connection) -> str:
-    """Return the cluster's system identifier. Raises SourceError if it cannot be replicated."""
+    """Return the cluster's system identifier. Raises PublisherError if it cannot be replicated."""
     version, level = connection.info.server_version, _one(connection, "show wal_level")
     if version < 150_000:
-        raise SourceError(f"PostgreSQL 15 or later is needed, and this is {version // 10_000}")
+        raise PublisherError(f"PostgreSQL 15 or later is needed, and this is {version // 10_000}")
     if level != "logical":
-        raise SourceError(f"wal_level is {level}; set it to logical in postgresql.conf and restart PostgreSQL")
+        raise PublisherError(f"wal_level is {level}; set it to logical in postgresql.conf and restart PostgreSQL")
     return str(_one(connection, "select system_identifier from pg_control_system()"))
 
 
-def ensure_publication(connection: psycopg.Connection, name: str, tables: Sequence[str]) -> None:
-    """Create the publication of `tables` if there is none. Raises SourceError if it lacks one of them."""
-    existing = {
-        str(row[0])
-        for row in connection.execute(
-            "select table_name from information_schema.tables where table_schema = 'public'"
-        ).fetchall()
-    }
-    missing = sorted(set(tables) - existing)
-    if missing:
-        raise SourceError(
-            f"the database has no table {', '.join(missing)} in schema public. Put a dump into the inbox "
-            "data/raw/loan_book and run: make run SELECT=lending"
-        )
-    if _one(connection, "select count(*) from pg_publication where pubname = %s", (name,)) == 0:
-        quoted = sql.SQL(", ").join(sql.Identifier("public", table) for table in tables)
+def create_publication(connection: psycopg.Connection, name: str, tables: Tables, advice: str) -> Catalog:
+    """Create the publication of `tables` if there is none, and return the catalog.
+
+    advice: what to do if a table is missing. Raises PublisherError if a table is missing or cannot be replicated, or if
+    the publication leaves out anything of it. Nothing is published then: PostgreSQL refuses changes of published rows
+    that it cannot identify.
+    """
+    catalog = read_catalog(connection, name, tables)
+    if missing := sorted(str(table) for table, found in catalog.tables.items() if found is None):
+        raise PublisherError(f"the database has no table {', '.join(missing)}. {advice}")
+    found = {table: one for table, one in catalog.tables.items() if one is not None}
+    _refuse({table: table_faults(table, one, tables[table]) for table, one in found.items()}, "")
+    if catalog.publication is None:
+        quoted = sql.SQL(", ").join(sql.Identifier(*table) for table in tables)
         connection.execute(sql.SQL("create publication {} for table {}").format(sql.Identifier(name), quoted))
-    published = {
-        str(row[0])
-        for row in connection.execute("select tablename from pg_publication_tables where pubname = %s", (name,))
-    }
-    if lacking := sorted(set(tables) - published):
-        raise SourceError(
-            f"publication {name} lacks {', '.join(lacking)}; run: alter publication {name} add table {lacking[0]}"
-        )
+        catalog = read_catalog(connection, name, tables)
+    publication = catalog.publication
+    assert publication is not None
+    how_to_fix = f" Fix it, or drop the publication and start again: drop publication {name}"
+    _refuse({table: publication_faults(table, one, publication) for table, one in found.items()}, how_to_fix)
+    return catalog
+
+
+def _refuse(faults: Mapping[TableName, Sequence[str]], how_to_fix: str) -> None:
+    if texts := [f"table {table} cannot be replicated: {'; '.join(why)}." for table, why in faults.items() if why]:
+        raise PublisherError(" ".join(texts) + how_to_fix)
 
 
 def slot_state(connection: psycopg.Connection, slot: str) -> SlotState | None:
@@ -161,40 +227,18 @@ def drop_slot(connection: psycopg.Connection, slot: str) -> None:
     )
 
 
-def relation_of(connection: psycopg.Connection, table: str) -> Relation:
-    """Return the columns of a table as pgoutput would announce them."""
-    found = connection.execute(
-        "select c.oid::bigint, c.relreplident from pg_class c where c.oid = format('public.%%I', %s::text)::regclass",
-        (table,),
-    ).fetchone()
-    assert found is not None
-    number, identity = found
-    identity = identity.decode() if isinstance(identity, bytes) else str(identity)
-    columns = connection.execute(
-        "select a.attname, a.atttypid::bigint, a.atttypmod, "
-        "%(identity)s = 'f' or coalesce(a.attnum = any(i.indkey), false) "
-        "from pg_attribute a left join pg_index i on i.indrelid = a.attrelid and "
-        "case %(identity)s when 'd' then i.indisprimary when 'i' then i.indisreplident else false end "
-        "where a.attrelid = %(number)s::oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' "
-        "order by a.attnum",
-        {"identity": identity, "number": number},
-    ).fetchall()
-    return Relation(number, "public", table, identity, tuple(Column(*column) for column in columns))
-
-
 class Replication:
     """A replication connection, to create a slot with its snapshot or to receive from a slot."""
 
     def __init__(self, url: str) -> None:
-        options = "-c timezone=UTC -c datestyle=ISO -c extra_float_digits=1 -c bytea_output=hex"
-        conninfo = make_conninfo(
-            url, replication="database", application_name="quintet-stream", connect_timeout=10, options=options
-        )
-        self._connection = pq.PGconn.connect(conninfo.encode())
+        self._connection = pq.PGconn.connect(_conninfo(url, replication="database").encode())
         if self._connection.status != pq.ConnStatus.OK:
             message = self._connection.get_error_message().strip()
             self._connection.finish()
             raise _no_connection("replication connection", message)
+        encoding = (self._connection.parameter_status(b"server_encoding") or b"UTF8").decode()
+        self._connection.exec_(f"set client_encoding to '{encoding}'".encode())  # as `_server_encoding`
+        self._connection.exec_(_NO_TRANSACTION_TIMEOUT.encode())
 
     def create_slot(self, slot: str) -> tuple[int, str]:
         """Create a slot; return the LSN from which it sends, and the name of the snapshot of everything before.
@@ -205,7 +249,7 @@ class Replication:
             f"CREATE_REPLICATION_SLOT \"{slot}\" LOGICAL pgoutput (SNAPSHOT 'export')".encode()
         )
         if result.status != pq.ExecStatus.TUPLES_OK:
-            raise SourceError(f"slot {slot} could not be created: {self._error(result)}")
+            raise PublisherError(f"slot {slot} could not be created: {self._error(result)}")
         lsn, snapshot = result.get_value(0, 1), result.get_value(0, 2)
         assert lsn is not None
         assert snapshot is not None
@@ -214,7 +258,7 @@ class Replication:
     def start(self, slot: str, publication: str, begin: int, binary: bool) -> None:
         """Start to receive, from `begin` or the slot's position, whichever is later.
 
-        Raises SlotTakenError if another consumer reads from it, SourceLostError if its changes are gone.
+        Raises SlotTakenError if another consumer reads from it, ChangesLostError if its changes are gone.
         """
         options = f"proto_version '1', publication_names '\"{publication}\"'" + (", binary 'true'" if binary else "")
         result = self._connection.exec_(
@@ -225,14 +269,15 @@ class Replication:
             if "is active for PID" in message:
                 raise SlotTakenError(f"slot {slot} is read by another consumer: {message}")
             if any(sign in message for sign in ("can no longer", "does not exist", "has been invalidated", "lost")):
-                raise SourceLostError(f"slot {slot} cannot be read from: {message}")
-            raise SourceError(f"the stream did not start: {message}")
+                raise ChangesLostError(f"slot {slot} cannot be read from: {message}")
+            raise PublisherError(f"the stream did not start: {message}")
         self._connection.nonblocking = 1
 
     def receive(self, seconds: float, most: int = 2_000) -> Arrived:
         """Return what has arrived, at most `most` messages; if nothing has, wait up to `seconds`.
 
-        Raises SourceAwayError if the server ends the stream.
+        Raises PublisherAwayError if the connection breaks, StreamEndedError if the server ends the stream with an
+        error.
         """
         get, connection = self._connection.get_copy_data, self._connection
         messages: list[bytes] = []
@@ -248,7 +293,9 @@ class Replication:
             elif length < 0:
                 result = connection.get_result()
                 reason = self._error(result) if result else "no reason given"
-                raise SourceAwayError(f"PostgreSQL ended the stream: {reason}")
+                state = (result.error_field(pq.DiagnosticField.SQLSTATE) if result else None) or b"08000"
+                is_passing = state[:2].decode() in _PASSING
+                raise (PublisherAwayError if is_passing else StreamEndedError)(f"PostgreSQL ended the stream: {reason}")
             elif select.select([connection.socket], [], [], seconds if may_wait and not messages else 0)[0]:
                 self._consume()
             else:
@@ -275,19 +322,28 @@ class Replication:
         return str(result.get_error_message()).strip() or self._connection.get_error_message().strip()
 
 
-def snapshot_rows(connection: psycopg.Connection, relation: Relation, most_rows: int) -> Iterator[list[dict[str, Any]]]:
-    """Yield the rows of a table, in lists of at most `most_rows`, within the caller's transaction."""
+def snapshot_rows(
+    connection: psycopg.Connection, relation: Relation, most_rows: int, codec: str
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield the rows of a table, in lists of at most `most_rows`, within the caller's transaction.
+
+    codec: of `codec_of`.
+    """
     readable = [as_readable(column) for column in relation.columns]
-    columns = decoders(tuple(readable), binary=True)
+    columns = decoders(tuple(readable), True, codec)
     names = sql.SQL(", ").join(
         sql.SQL("{}" if column == wanted else "{}::text").format(sql.Identifier(column.name))
         for column, wanted in zip(relation.columns, readable, strict=True)
     )
     statement = sql.SQL("copy (select {} from {}) to stdout (format binary)").format(
-        names, sql.Identifier("public", relation.table)
+        names, sql.Identifier(*relation.name)
     )
     rows: list[dict[str, Any]] = []
-    with connection.cursor(row_factory=tuple_row) as cursor, cursor.copy(statement) as copy:
+    with (
+        _server_encoding(connection),
+        connection.cursor(row_factory=tuple_row) as cursor,
+        cursor.copy(statement) as copy,
+    ):
         is_first = True
         for block in copy:
             data = bytes(block)[_COPY_HEADER if is_first else 0 :]

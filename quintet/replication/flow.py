@@ -13,10 +13,10 @@ import structlog
 
 from quintet.change_log.change import Change, Position
 from quintet.change_log.log import Epoch
-from quintet.lending.loan_book import restored_dump
+from quintet.replicated import COMMITTED_AT
 from quintet.replication import database, metrics
+from quintet.replication.guard import ADVICE, Guard
 from quintet.replication.pgoutput import Begin, Commit, Decoder, Relation
-from quintet.replication.tables import after_relation, is_quarantined
 from quintet.replication.upload import Piece, Uploader
 from quintet.state.features import CheckpointThread
 
@@ -27,16 +27,11 @@ _LOG = structlog.get_logger()
 FLUSHED = "flushed"
 """The fact of the feature store with the LSN that was acknowledged to PostgreSQL."""
 
-ADVICE = "Find the cause; then start a new epoch with: python -m quintet.replication --new-snapshot"
 _SECONDS_TO_FINISH = 10
 
 
 class ReadAgainError(Exception):
     """The object store answers again, so changes left in PostgreSQL's log can be read."""
-
-
-class OtherBookError(Exception):
-    """The tables were replaced with another dump's tables."""
 
 
 @dataclass
@@ -60,12 +55,16 @@ class Flow:
         replication: database.Replication,
         uploader: Uploader,
         checkpoints: CheckpointThread,
+        guard: Guard,
         confirmed: int,
+        place: Position,
+        codec: str,
     ) -> None:
         self._stream, self._options, self._epoch = stream, stream._options, epoch
         self._connection, self._replication = connection, replication
         self._uploader, self._checkpoints = uploader, checkpoints
-        self._decoder = Decoder(stream._binary)
+        self._guard, self._decoder = guard, Decoder(stream._binary, codec)
+        self._end, self._last_commit_at = place, stream._features.store.fact(COMMITTED_AT) or epoch.completed_at
         self._open = _Transaction()
         self._pieces: list[Piece] = []
         self._piece = Piece([], Position(0), None)
@@ -77,6 +76,7 @@ class Flow:
 
     def run(self) -> None:
         """Receive, apply and upload changes until the stream stops."""
+        self._check_catalogs()
         self._stream.ready.set()
         _LOG.info("receiving changes", epoch=self._epoch.name, after=database.lsn_text(self._confirmed))
         while not (self._stream.stop.is_set() or self._is_caught_up()):
@@ -128,33 +128,16 @@ class Flow:
                 self._close_piece(Position(message.end_lsn), message.end_lsn)
 
     def _take_change(self, change: Change) -> None:
-        state = self._stream._tables.get(change.table)
-        is_out = state is not None and state.quarantined_from is not None and is_quarantined(state, change.position)
-        (self._piece.quarantined if is_out else self._piece.changes).append(change)
+        (self._piece.quarantined if self._guard.is_held(change) else self._piece.changes).append(change)
         self._events += 1
         if self._events >= self._options.most_events:
             self._close_piece(Position(change.commit_lsn, change.sequence + 1), None)
 
     def _take_relation(self, relation: Relation) -> None:
-        known = self._stream._tables.get(relation.table)
-        if known is None:
-            return
         pending = len(self._piece.changes) + len(self._piece.quarantined)
         last = (self._piece.changes + self._piece.quarantined)[-1:] if pending else []
         at = Position(self._open.commit_lsn, last[0].sequence + 1 if last else 0)
-        after = after_relation(known, relation, at)
-        if after is known:
-            return
-        self._stream._tables[relation.table] = after
-        self._piece.tables.append(after)
-        if after.quarantined_from is not None:
-            _LOG.error(
-                "a table is quarantined: its columns changed incompatibly. Its changes go to quarantine; "
-                "start a new epoch with: python -m quintet.replication --new-snapshot",
-                table=relation.table,
-            )
-        else:
-            _LOG.info("a table has new columns", table=relation.table, schema=relation.schema)
+        self._piece.tables += self._guard.take(relation, at, self._last_commit_at)
 
     def _close_piece(self, end: Position, flushable: int | None) -> None:
         self._piece.end, self._piece.flushable = end, flushable
@@ -165,14 +148,19 @@ class Flow:
         """Apply the complete pieces to the features, and send them to the uploader."""
         if not self._pieces:
             return
+        self._check_catalogs()
         pieces, self._pieces, self._events = self._pieces, [], 0
         changes = [change for piece in pieces for change in piece.changes]
         quarantined = [change for piece in pieces for change in piece.quarantined]
-        for table, count in Counter(change.table for change in (*changes, *quarantined)).items():
-            metrics.EVENTS.labels(table).inc(count)
+        for table, count in Counter(change.name for change in (*changes, *quarantined)).items():
+            metrics.EVENTS.labels(str(table)).inc(count)
         flushable = [piece.flushable for piece in pieces if piece.flushable is not None]
-        self._stream._features.apply(changes, pieces[-1].end, flushable[-1] if flushable else None)
+        self._end, applied_lsn = pieces[-1].end, flushable[-1] if flushable else None
+        for row in self._stream._features.apply(changes, self._end, applied_lsn, self._guard.incomplete):
+            metrics.QUARANTINED_ROWS.labels(row.table).inc()
+            _LOG.error("a row is quarantined", table=row.table, key=row.key, reason=row.reason)
         if changes:
+            self._last_commit_at = changes[-1].committed_at
             age = max(self._stream._clock() - _unix(changes[-1].committed_at), 0.0)
             metrics.LAG_SECONDS.set(age)
             metrics.APPLY_SECONDS.observe(age)
@@ -210,18 +198,24 @@ class Flow:
 
     def _watch(self) -> None:
         try:
-            state, dump = database.slot_state(self._connection, self._options.slot), restored_dump(self._connection)
+            state = database.slot_state(self._connection, self._options.slot)
         except psycopg.OperationalError as error:
             raise database.broken(error) from None
         if state is None:
-            raise database.SourceLostError(f"replication slot {self._options.slot} was dropped. {ADVICE}")
-        if (None if dump is None else dump.sha256) != self._epoch.dump:
-            raise OtherBookError
+            raise database.ChangesLostError(f"replication slot {self._options.slot} was dropped. {ADVICE}")
+        self._check_catalogs()
         metrics.RETAINED.set(state.retained_bytes)
         if state.retained_bytes > self._options.retained_bytes:
             _LOG.error("PostgreSQL keeps too much log for the slot", bytes=state.retained_bytes)
-        for table, known in self._stream._tables.items():
-            metrics.QUARANTINED.labels(table).set(known.quarantined_from is not None)
+        for table, known in self._guard.states.items():
+            metrics.QUARANTINED.labels(str(table)).set(known.incomplete is not None)
+
+    def _check_catalogs(self) -> None:
+        """Check publication and tables, and hold the changes of quarantined tables back that are not applied yet."""
+        if self._guard.check(self._end, self._last_commit_at):
+            for piece in (*self._pieces, self._piece):
+                piece.quarantined += [change for change in piece.changes if self._guard.is_held(change)]
+                piece.changes = [change for change in piece.changes if not self._guard.is_held(change)]
 
     def _ask(self, statement: str) -> None:
         try:

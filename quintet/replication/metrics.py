@@ -16,6 +16,9 @@ SHEDDING = Gauge("quintet_stream_shedding", "1 while changes are left in Postgre
 LAG_BYTES = Gauge("quintet_stream_lag_bytes", "Bytes of log sent but not acknowledged", registry=REGISTRY)
 LAG_SECONDS = Gauge("quintet_stream_lag_seconds", "Age of the last applied commit when applied", registry=REGISTRY)
 RETAINED = Gauge("quintet_stream_retained_bytes", "Bytes of log that PostgreSQL keeps for the slot", registry=REGISTRY)
+QUARANTINED_ROWS = Counter(
+    "quintet_stream_quarantined_rows", "Rows that cannot be read, repeats included", ["table"], registry=REGISTRY
+)
 QUARANTINED = Gauge("quintet_stream_quarantined", "1 if a table is quarantined", ["table"], registry=REGISTRY)
 APPLY_SECONDS = Histogram(
     "quintet_stream_apply_seconds",

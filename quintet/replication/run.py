@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import obstore
 import psycopg
@@ -23,7 +24,7 @@ from quintet.change_log.change import Change, Position
 from quintet.change_log.lake import covered
 from quintet.change_log.log import (
     Epoch,
-    Store,
+    ObjectStore,
     Stretch,
     epoch_name,
     epochs,
@@ -36,19 +37,15 @@ from quintet.change_log.log import (
     write_epoch,
     write_stretch,
 )
-from quintet.lending.contract import TABLES
-from quintet.lending.loan_book import RestoredDump, restored_dump
-from quintet.lending.online import EPOCH, OnlineFeatures
+from quintet.replicated import COMMITTED_AT, EPOCH, Applier, LoadedDump
 from quintet.replication import database, metrics
-from quintet.replication.flow import ADVICE, FLUSHED, Flow, OtherBookError, ReadAgainError
-from quintet.replication.pgoutput import UnknownTypeError
-from quintet.replication.tables import (
-    TableState,
-    first_state,
-    read_table_state,
-    write_table_state,
-)
+from quintet.replication.catalog import Catalog, relation_of
+from quintet.replication.flow import FLUSHED, Flow, ReadAgainError
+from quintet.replication.guard import ADVICE, Guard, OtherBookError
+from quintet.replication.pgoutput import Relation
+from quintet.replication.tables import first_state, origin_of, read_table_state, write_table_state
 from quintet.replication.upload import Uploader
+from quintet.replication.values import UnknownTypeError
 from quintet.state.features import CheckpointThread
 
 _LOG = structlog.get_logger()
@@ -63,12 +60,12 @@ class Options:
     of two objects; changes that arrive meanwhile share an object. most_waiting: changes that may wait for the object
     store before the stream stops reading, or, while the store fails, leaves them in PostgreSQL's log. retained_bytes:
     log that PostgreSQL may keep for the slot before the stream logs an error. start_seconds: how long to wait for
-    PostgreSQL and the object store at the start.
+    PostgreSQL and the object store at the start. reconnect_seconds: pause before the first attempt to reconnect; it
+    doubles up to longest_pause_seconds. most_failures: how often PostgreSQL may end the stream with the same error.
     """
 
     slot: str = "quintet"
     publication: str = "quintet"
-    tables: tuple[str, ...] = tuple(TABLES)
     most_events: int = 5_000
     most_waiting: int = 100_000
     writers: int = 2
@@ -80,19 +77,21 @@ class Options:
     slot_wait_seconds: float = 60.0
     start_seconds: float = 60.0
     reconnect_seconds: float = 0.2
+    longest_pause_seconds: float = 5.0
+    most_failures: int = 6
 
 
 class Stream:
     """The stream of one replication slot. `run` ends when `stop` is set, `catch_up` at the end of the log.
 
-    Both raise SourceError if they cannot continue. report: called with the progress of a snapshot.
+    Both raise PublisherError if they cannot continue. report: called with the progress of a snapshot.
     """
 
     def __init__(
         self,
         url: str,
-        log: Store,
-        features: OnlineFeatures,
+        log: ObjectStore,
+        features: Applier,
         options: Options | None = None,
         clock: Callable[[], float] = time.time,
         report: Callable[[str], None] = lambda _: None,
@@ -103,13 +102,16 @@ class Stream:
         self._binary = True
         self._until: int | None = None
         self._next_report = time.monotonic() + _REPORT_SECONDS
-        self._tables: dict[str, TableState] = {}
+        self._failures, self._repeats, self._last_failure = 0, 0, ""
         self.stop = threading.Event()
-        self.ready = threading.Event()
+        self.ready, self.ended = threading.Event(), threading.Event()
 
     def run(self, new_snapshot: bool = False) -> None:
         """Stream until `stop` is set. new_snapshot: start a new epoch with a snapshot of all rows."""
-        self._go_on(new_snapshot)
+        try:
+            self._go_on(new_snapshot)
+        finally:
+            self.ended.set()
 
     def catch_up(self) -> Epoch | None:
         """Stream what was committed before this call; return the epoch, None if `stop` was set.
@@ -129,7 +131,7 @@ class Stream:
             try:
                 self._flow(epoch)
                 break
-            except (database.SourceLostError, database.SlotTakenError):
+            except (database.ChangesLostError, database.SlotTakenError):
                 raise
             except ReadAgainError:
                 _LOG.info("the object store answers again: reading the log that was left in PostgreSQL")
@@ -139,14 +141,35 @@ class Stream:
             except UnknownTypeError as error:
                 _LOG.info("requesting values as text from here on", reason=str(error))
                 self._binary = False
-            except (obstore.exceptions.BaseError, database.SourceError, psycopg.OperationalError) as error:
+            except (obstore.exceptions.BaseError, database.PublisherError, psycopg.OperationalError) as error:
                 now, patience = time.monotonic(), self._options.start_seconds
                 away_since = now if away_since is None or now - began > patience else away_since
                 if self._until is not None and now - away_since > patience:
                     raise
                 self._note_away(error)
-                self.stop.wait(self._options.reconnect_seconds)
+                self.stop.wait(self._pause(error, now - began))
         return epoch
+
+    def _pause(self, error: Exception, lasted: float) -> float:
+        """Return the seconds before the next attempt, twice as many after each failure.
+
+        lasted: how long the connection lasted. Raises PublisherError if PostgreSQL ends each with the same error.
+        """
+        if lasted > self._options.longest_pause_seconds:
+            self._failures = 0
+        self._failures += 1
+        failure = str(error).partition("\n")[0]
+        is_fault = isinstance(error, database.PublisherError) and not isinstance(error, database.PublisherAwayError)
+        is_same = is_fault and failure == self._last_failure
+        self._last_failure, self._repeats = failure, self._repeats + 1 if is_same else 1
+        if is_same and self._repeats >= self._options.most_failures:
+            raise database.PublisherError(
+                f"{error} That was the answer to {self._repeats} attempts, so the stream stops. Fix the cause and "
+                "start it again. If it cannot be fixed, start a new epoch with: "
+                "python -m quintet.replication --new-snapshot"
+            ) from None
+        doubled = self._options.reconnect_seconds * 2 ** min(self._failures - 1, 16)
+        return min(doubled, self._options.longest_pause_seconds)
 
     def _note_away(self, error: Exception) -> None:
         if isinstance(error, obstore.exceptions.BaseError):
@@ -170,7 +193,7 @@ class Stream:
         while not self.stop.is_set():
             try:
                 return self._epoch(new_snapshot)
-            except (database.SourceAwayError, psycopg.OperationalError, obstore.exceptions.GenericError) as error:
+            except (database.PublisherAwayError, psycopg.OperationalError, obstore.exceptions.GenericError) as error:
                 if time.monotonic() > until or is_refusal(error):
                     raise
                 if not is_logged:
@@ -184,10 +207,9 @@ class Stream:
         slot = self._options.slot
         with database.connect(self._url) as connection:
             cluster = database.check_server(connection)
-            database.ensure_publication(connection, self._options.publication, self._options.tables)
             database.await_free(connection, slot, self._options.slot_wait_seconds)
             state, known = database.slot_state(connection, slot), epochs(self._log)
-            last, dump = known[-1] if known else None, restored_dump(connection)
+            last, dump = known[-1] if known else None, self._features.loaded_dump(connection)
             is_other_book = last is not None and last.dump != _sha256(dump)
             # a dump was loaded on a new server, or the object store is new: no streamed changes are lost
             is_other_server = dump is not None and (last is None or last.source != cluster)
@@ -200,50 +222,54 @@ class Stream:
                     "--new-snapshot drops it"
                 )
             if new_snapshot or is_unfinished or is_first:
+                catalog = database.create_publication(
+                    connection, self._options.publication, self._features.tables, self._features.advice
+                )
                 if state is not None:
                     _LOG.warning("dropping the slot of an unfinished or an earlier snapshot", slot=slot)
                     database.drop_slot(connection, slot)
-                return self._snapshot(connection, cluster, dump)
+                return self._snapshot(connection, cluster, dump, catalog)
             if last is None:
-                raise database.SourceLostError(f"the object store has lost the log of the features. {ADVICE}")
+                raise database.ChangesLostError(f"the object store has lost the log of the features. {ADVICE}")
             if state is None:
-                raise database.SourceLostError(f"slot {slot} is gone, and with it the commits since then. {ADVICE}")
+                raise database.ChangesLostError(f"slot {slot} is gone, and with it the commits since then. {ADVICE}")
             if state.wal_status == "lost":
-                raise database.SourceLostError(
+                raise database.ChangesLostError(
                     f"PostgreSQL has removed the log that slot {slot} needs (max_slot_wal_keep_size). {ADVICE}"
                 )
             if cluster != last.source or state.confirmed < last.snapshot_end.lsn:
-                raise database.SourceLostError(f"slot {slot} and the change log are of different databases. {ADVICE}")
+                raise database.ChangesLostError(f"slot {slot} and the change log are of different databases. {ADVICE}")
             flushed = self._features.store.fact(FLUSHED)
             if self._features.store.fact(EPOCH) == last.name and flushed and state.confirmed > int(flushed):
-                raise database.SourceLostError(
+                raise database.ChangesLostError(
                     f"slot {slot} is at {database.lsn_text(state.confirmed)}, beyond what this stream acknowledged "
                     f"({database.lsn_text(int(flushed))}): it was moved or recreated. {ADVICE}"
                 )
         return last
 
-    def _snapshot(self, connection: psycopg.Connection, cluster: str, dump: RestoredDump | None) -> Epoch:
-        """Create the slot, write every existing row to the log, and complete the epoch."""
-        for table in self._options.tables:
-            names = {column.name for column in database.relation_of(connection, table).columns}
-            if lacking := sorted(set(TABLES.get(table, {})) - names):
-                raise database.SourceError(f"table {table} lacks {', '.join(lacking)}, which the features read")
+    def _snapshot(
+        self, connection: psycopg.Connection, cluster: str, dump: LoadedDump | None, catalog: Catalog
+    ) -> Epoch:
+        """Create the slot, write every existing row to the log, and complete the epoch.
+
+        catalog: from before the slot; the stream's guard compares the catalogs with it.
+        """
+        codec = database.codec_of(connection)
         mark_snapshot(self._log)
         replication = database.Replication(self._url)
         try:
-            point, name = replication.create_slot(self._options.slot)
+            point, exported = replication.create_slot(self._options.slot)
             epoch, at = epoch_name(point), utc_text(dt.datetime.fromtimestamp(self._clock(), dt.UTC))
             start = Position(point - 1)
-            database.use_snapshot(connection, name)
+            database.use_snapshot(connection, exported)
             place = start
-            for table in self._options.tables:
-                relation = database.relation_of(connection, table)
-                write_table_state(self._log, first_state(epoch, relation))
-                for rows in database.snapshot_rows(connection, relation, self._options.most_events):
-                    changes = [
-                        Change(place.lsn, place.sequence + n, at, table, "snapshot", relation.schema, row, None)
-                        for n, row in enumerate(rows)
-                    ]
+            for name, kinds in self._features.tables.items():
+                found = catalog.tables[name]
+                assert found is not None
+                relation = relation_of(name, found)
+                write_table_state(self._log, first_state(epoch, relation, origin_of(name, catalog, kinds)))
+                for rows in database.snapshot_rows(connection, relation, self._options.most_events, codec):
+                    changes = [_snapshot_change(place, n, at, relation, row) for n, row in enumerate(rows)]
                     end = Position(place.lsn, place.sequence + len(rows))
                     write_stretch(self._log, Stretch(epoch, place, end), changes)
                     place = end
@@ -266,16 +292,20 @@ class Stream:
             database.await_free(connection, options.slot, options.slot_wait_seconds)
             state = database.slot_state(connection, options.slot)
             if state is None or state.wal_status == "lost":
-                raise database.SourceLostError(f"slot {options.slot} is {'lost' if state else 'gone'}. {ADVICE}")
+                raise database.ChangesLostError(f"slot {options.slot} is {'lost' if state else 'gone'}. {ADVICE}")
             for key in remove_damaged(self._log, epoch.name, Position(state.confirmed)):
                 _LOG.warning("removed an incomplete object, left by a crash of the store", key=key)
             start = min(covered(self._log, epoch), Position(state.confirmed))
             if start < epoch.snapshot_end:
-                raise database.SourceLostError(f"objects of the snapshot of epoch {epoch.name} are gone. {ADVICE}")
-            self._tables = {table: read_table_state(self._log, epoch.name, table) for table in options.tables}
-            self._features.catch_up(
+                raise database.ChangesLostError(f"objects of the snapshot of epoch {epoch.name} are gone. {ADVICE}")
+            states = [read_table_state(self._log, epoch, name) for name in self._features.tables]
+            guard = Guard(connection, options.publication, self._features, self._log, epoch, states)
+            place = self._features.catch_up(
                 self._log, epoch, lambda count: self._report_count("changes are in the features", count)
             )
+            # before the start: some servers do not send anything without the publication
+            guard.check(place, self._features.store.fact(COMMITTED_AT) or epoch.completed_at)
+            codec = database.codec_of(connection)
             replication = database.Replication(self._url)
             try:
                 replication.start(options.slot, options.publication, state.confirmed, self._binary)
@@ -286,12 +316,38 @@ class Stream:
                 )
                 try:
                     with CheckpointThread(store, FLUSHED, options.feedback_seconds) as checkpoints, store.writing():
-                        Flow(self, epoch, connection, replication, uploader, checkpoints, state.confirmed).run()
+                        Flow(
+                            self,
+                            epoch,
+                            connection,
+                            replication,
+                            uploader,
+                            checkpoints,
+                            guard,
+                            state.confirmed,
+                            place,
+                            codec,
+                        ).run()
                 finally:
                     uploader.close()
             finally:
                 replication.close()
 
 
-def _sha256(dump: RestoredDump | None) -> str | None:
+def _snapshot_change(place: Position, number: int, at: str, relation: Relation, row: dict[str, Any]) -> Change:
+    return Change(
+        place.lsn,
+        place.sequence + number,
+        at,
+        relation.table,
+        "snapshot",
+        relation.schema,
+        row,
+        None,
+        (),
+        relation.namespace,
+    )
+
+
+def _sha256(dump: LoadedDump | None) -> str | None:
     return None if dump is None else dump.sha256

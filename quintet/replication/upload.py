@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from quintet.change_log.change import Change, Position
-from quintet.change_log.log import Store, Stretch, write_stretch
+from quintet.change_log.log import ObjectStore, Stretch, write_stretch
 from quintet.replication import metrics
 from quintet.replication.tables import TableState, write_table_state
 
@@ -44,7 +44,7 @@ class Uploader:
 
     def __init__(
         self,
-        store: Store,
+        store: ObjectStore,
         epoch: str,
         start: Position,
         writers: int = 2,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 FILE = "features.sqlite"
 
@@ -35,9 +35,11 @@ _GLANCE = """
     select
         (select value from facts where name = ?),
         (select value from facts where name = ?),
+        (select value from facts where name = ?),
         exists (select 1 from rows where table_name = ? and key = ?),
         exists (select 1 from rows where table_name = ? and key = ?),
-        (select states from states where owner = ?)
+        (select states from states where owner = ?),
+        (select json_group_array(json(row)) from rows where table_name = ? and parent in (?, ?))
 """
 
 RowKey = tuple[str, str]
@@ -45,18 +47,22 @@ RowKey = tuple[str, str]
 
 
 class Glance(NamedTuple):
-    """Facts, rows and states at one moment, in the order of the request; None where there is none. states: JSON."""
+    """Facts, rows and states at one moment, in the order of the request; None where there is none.
 
-    facts: tuple[str | None, str | None]
+    states: JSON. children: the rows of a table that belong to one of two parents, a JSON array.
+    """
+
+    facts: tuple[str | None, str | None, str | None]
     has_rows: tuple[bool, bool]
     states: str | None
+    children: str
 
 
 class FeatureStore:
     """The file in `folder`, created on first use."""
 
     def __init__(self, folder: Path) -> None:
-        self._store = Store(folder, FILE, {"features": (_SCHEMA,)}, synchronous="normal")
+        self._store = StateStore(folder, FILE, {"features": (_SCHEMA,)}, synchronous="normal")
 
     @property
     def path(self) -> Path:
@@ -83,15 +89,31 @@ class FeatureStore:
         """Return a row as the log has it; None where there is none."""
         return _row(self._store.read(), table, key)
 
+    def children(self, table: str, parents: tuple[str, str]) -> list[dict[str, Any]]:
+        """Return the rows of a table that belong to one of two parents."""
+        found = self._store.read().execute(
+            "select row from rows where table_name = ? and parent in (?, ?)", (table, *parents)
+        )
+        return [orjson.loads(row["row"]) for row in found]
+
     def version(self) -> int:
         """Return a number that changes with each write of another process or thread; cheap to read."""
         (version,) = self._store.read().execute("pragma data_version").fetchone()
         return int(version)
 
-    def glance(self, owner: str, facts: tuple[str, str], rows: tuple[RowKey, RowKey]) -> Glance:
-        """Return two facts, whether two rows exist, and the states of an owner, in one consistent statement."""
-        row = self._store.read().execute(_GLANCE, (*facts, *rows[0], *rows[1], owner)).fetchone()
-        return Glance((row[0], row[1]), (bool(row[2]), bool(row[3])), row[4])
+    def glance(
+        self,
+        owner: str,
+        facts: tuple[str, str, str],
+        rows: tuple[RowKey, RowKey],
+        children: tuple[str, str, str],
+    ) -> Glance:
+        """Return three facts, whether two rows exist, the states of an owner, and rows by parent, in one statement.
+
+        children: a table, and two parents.
+        """
+        row = self._store.read().execute(_GLANCE, (*facts, *rows[0], *rows[1], owner, *children)).fetchone()
+        return Glance((row[0], row[1], row[2]), (bool(row[3]), bool(row[4])), row[5], row[6])
 
     def all_states(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield every owner with its states."""

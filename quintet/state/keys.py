@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 ENVIRONMENT_KEY_ID = "environment"
 """The id of the admin key of the setting `QUINTET_ADMIN_KEY`; it is never stored."""
@@ -43,14 +43,16 @@ def check_scopes(scopes: Collection[str], known: Collection[str]) -> None:
 
 
 def create_key(
-    store: Store, name: str, scopes: Collection[str], now: dt.datetime, random_bytes: Callable[[int], bytes]
+    store: StateStore, name: str, scopes: Collection[str], now: dt.datetime, random_bytes: Callable[[int], bytes]
 ) -> tuple[Key, str]:
     """Create a key; return it with its secret, which is not stored. Raises UnusableKeyError without a scope or name."""
     with store.write() as connection:
         return _insert(connection, name, scopes, now, random_bytes)
 
 
-def create_first_key(store: Store, now: dt.datetime, random_bytes: Callable[[int], bytes]) -> tuple[Key, str] | None:
+def create_first_key(
+    store: StateStore, now: dt.datetime, random_bytes: Callable[[int], bytes]
+) -> tuple[Key, str] | None:
     """Create the first admin key; None if one was ever created. Keys with narrower scopes do not count."""
     with store.write() as connection:
         if connection.execute("select 1 from keys where ' ' || scopes || ' ' like '% admin %' limit 1").fetchone():
@@ -58,12 +60,12 @@ def create_first_key(store: Store, now: dt.datetime, random_bytes: Callable[[int
         return _insert(connection, "first key", ["admin"], now, random_bytes)
 
 
-def list_keys(store: Store) -> list[Key]:
+def list_keys(store: StateStore) -> list[Key]:
     """Return all keys ever created, the oldest first."""
     return [_key(row) for row in store.read().execute("select * from keys order by created_at, key_id")]
 
 
-def revoke_key(store: Store, key_id: str, now: dt.datetime) -> Key:
+def revoke_key(store: StateStore, key_id: str, now: dt.datetime) -> Key:
     """Revoke a key permanently; revoking it again changes nothing. Raises UnusableKeyError for an unknown id."""
     with store.write() as connection:
         connection.execute(
@@ -75,7 +77,7 @@ def revoke_key(store: Store, key_id: str, now: dt.datetime) -> Key:
     return _key(row)
 
 
-def recognise(store: Store, text: str, admin_key: str | None) -> Key | None:
+def recognise(store: StateStore, text: str, admin_key: str | None) -> Key | None:
     """Return the key with this secret; None if there is none or it was revoked. admin_key: from the settings."""
     if admin_key is not None and hmac.compare_digest(text.encode(), admin_key.encode()):
         return environment_key()
@@ -87,7 +89,7 @@ def recognise(store: Store, text: str, admin_key: str | None) -> Key | None:
     return None if row is None else _key(row)
 
 
-def key_of_id(store: Store, key_id: str) -> Key | None:
+def key_of_id(store: StateStore, key_id: str) -> Key | None:
     """Return the key with this id; None if there is none or it was revoked."""
     row = store.read().execute("select * from keys where key_id = ? and revoked_at is null", (key_id,)).fetchone()
     return None if row is None else _key(row)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from quintet.state.keys import create_key, recognise
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 
 def local_key(
@@ -17,7 +17,7 @@ def local_key(
     """Return the secret in the file `<name>.key` of the state store's folder, which only its owner can read. Create a
     new key if there is none, or it was revoked or has other scopes.
     """
-    file, store = online / f"{name}.key", Store(online)
+    file, store = online / f"{name}.key", StateStore(online)
     try:
         text = file.read_text("utf-8").strip() if file.exists() else ""
         known = recognise(store, text, None) if text else None

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 WAITING, SENT, GIVEN_UP = "waiting", "sent", "given up"
 
@@ -62,7 +62,7 @@ def enqueue(
     )
 
 
-def claim(store: Store, channel: str, now: dt.datetime) -> Message | None:
+def claim(store: StateStore, channel: str, now: dt.datetime) -> Message | None:
     """Claim the message to send now; None if none is waiting or the next attempt is not due."""
     head = "select * from outbox where channel = ? and state = 'waiting' order by message_id limit 1"
     row = store.read().execute(head, (channel,)).fetchone()
@@ -80,7 +80,7 @@ def claim(store: Store, channel: str, now: dt.datetime) -> Message | None:
     return Message(**{**vars(message), "attempts": message.attempts + 1})
 
 
-def retry_now(store: Store, channel: str, now: dt.datetime) -> None:
+def retry_now(store: StateStore, channel: str, now: dt.datetime) -> None:
     """Make the waiting messages of a channel due: their next attempts were planned before the clock was set back."""
     with store.write() as connection:
         connection.execute(
@@ -89,7 +89,7 @@ def retry_now(store: Store, channel: str, now: dt.datetime) -> None:
         )
 
 
-def mark_sent(store: Store, message: Message, now: dt.datetime) -> None:
+def mark_sent(store: StateStore, message: Message, now: dt.datetime) -> None:
     """Record that the channel accepted the message."""
     with store.write() as connection:
         connection.execute(
@@ -99,7 +99,7 @@ def mark_sent(store: Store, message: Message, now: dt.datetime) -> None:
 
 
 def mark_failed(
-    store: Store,
+    store: StateStore,
     message: Message,
     now: dt.datetime,
     error: str,
@@ -127,7 +127,7 @@ def forget(connection: sqlite3.Connection, channel: str) -> None:
     connection.execute("delete from outbox where channel = ?", (channel,))
 
 
-def last_messages(store: Store, limit: int, left_out: str = "") -> list[Message]:
+def last_messages(store: StateStore, limit: int, left_out: str = "") -> list[Message]:
     """Return the last messages, the latest first. left_out: a channel whose messages are not returned."""
     rows = store.read().execute(
         "select * from outbox where channel <> ? order by message_id desc limit ?", (left_out, limit)
@@ -135,7 +135,7 @@ def last_messages(store: Store, limit: int, left_out: str = "") -> list[Message]
     return [_message(row) for row in rows]
 
 
-def oldest_waiting(store: Store) -> dt.datetime | None:
+def oldest_waiting(store: StateStore) -> dt.datetime | None:
     """Return when the oldest waiting message was written; None if none is waiting."""
     (created_at,) = store.read().execute("select min(created_at) from outbox where state = 'waiting'").fetchone()
     return dt.datetime.fromisoformat(created_at) if created_at else None

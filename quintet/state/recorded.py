@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 
-from quintet.state.store import FILE, Store
+from quintet.state.store import FILE, StateStore
 from quintet.warehouse.database import transaction
 from quintet.warehouse.sql import quote_identifier
 
@@ -24,7 +24,7 @@ class RecordedTable:
     columns: DuckDB type by column; the first one is the increasing integer key. optional: the columns that may be null.
     Times are ISO 8601 with their zone in the state store and UTC without zone in the warehouse; lists are JSON arrays
     there. file, source: the file and the table of the state store; `source` defaults to `name`.
-    group: the asset group.
+    group: the asset group. former_names: by column, its name in stores and warehouses of earlier releases.
     """
 
     name: str
@@ -34,6 +34,7 @@ class RecordedTable:
     optional: frozenset[str] = frozenset()
     file: str = FILE
     source: str = ""
+    former_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -56,6 +57,10 @@ def create_recorded(connection: duckdb.DuckDBPyConnection, tables: Iterable[Reco
                 for name, kind in table.columns.items()
             ]
             connection.execute(f"create table if not exists {table.table} ({', '.join(declared)})")
+            present = {name for name, *_ in connection.execute(f"describe {table.table}").fetchall()}
+            for name, former in table.former_names.items():
+                if former in present:
+                    connection.execute(f"alter table {table.table} rename column {former} to {name}")
 
 
 def ingest_recorded(connection: duckdb.DuckDBPyConnection, table: RecordedTable, folder: Path) -> int:
@@ -65,7 +70,7 @@ def ingest_recorded(connection: duckdb.DuckDBPyConnection, table: RecordedTable,
     """
     ((last,),) = connection.execute(f"select coalesce(max({table.key}), 0) from {table.table}").fetchall()
     if (folder / table.file).exists():
-        with closing(Store(folder, table.file)) as store, transaction(connection):
+        with closing(StateStore(folder, table.file)) as store, transaction(connection):
             for rows in _rows_after(store, table, last):
                 connection.register("recorded", rows)
                 connection.execute(f"insert into {table.table} by name select {_typed(table)} from recorded")
@@ -74,13 +79,16 @@ def ingest_recorded(connection: duckdb.DuckDBPyConnection, table: RecordedTable,
     return int(count)
 
 
-def _rows_after(store: Store, table: RecordedTable, last: int) -> Iterable[pd.DataFrame]:
+def _rows_after(store: StateStore, table: RecordedTable, last: int) -> Iterable[pd.DataFrame]:
     source = table.source or table.name
     if not store.read().execute("select 1 from sqlite_schema where name = ?", (source,)).fetchone():
         return ()
+    # until the service migrates it, the store of an earlier release has the former names
+    present = {row["name"] for row in store.read().execute(f"pragma table_info({quote_identifier(source)})")}
+    named = {name: name if name in present else table.former_names.get(name, name) for name in table.columns}
+    columns = [f"{quote_identifier(stored)} as {quote_identifier(name)}" for name, stored in named.items()]
     return pd.read_sql_query(
-        f"select {', '.join(map(quote_identifier, table.columns))} from {quote_identifier(source)} "
-        f"where {table.key} > ? order by {table.key}",
+        f"select {', '.join(columns)} from {quote_identifier(source)} where {table.key} > ? order by {table.key}",
         store.read(),
         params=(last,),
         chunksize=_ROWS_AT_ONCE,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 
-def secret_of(store: Store, name: str, random_bytes: Callable[[int], bytes]) -> bytes:
+def secret_of(store: StateStore, name: str, random_bytes: Callable[[int], bytes]) -> bytes:
     """Return the 32-byte secret of this name, created on first use; every process on the store gets the same."""
     with store.write() as connection:
         connection.execute("insert or ignore into secrets (name, value) values (?, ?)", (name, random_bytes(32)))

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable
 
 from quintet.state.keys import ENVIRONMENT_KEY_ID, Key, digest, environment_key, key_of_id
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 LASTS = dt.timedelta(hours=12)
 
@@ -21,7 +21,7 @@ def admin_mark(admin_key: str, salt: bytes) -> str:
 
 
 def open_session(
-    store: Store, key: Key, now: dt.datetime, random_bytes: Callable[[int], bytes], mark: str | None = None
+    store: StateStore, key: Key, now: dt.datetime, random_bytes: Callable[[int], bytes], mark: str | None = None
 ) -> str:
     """Open a session of a key and return the cookie's text. Removes expired sessions.
 
@@ -39,7 +39,7 @@ def open_session(
     return text
 
 
-def key_of_session(store: Store, text: str, now: dt.datetime, mark: str | None) -> Key | None:
+def key_of_session(store: StateStore, text: str, now: dt.datetime, mark: str | None) -> Key | None:
     """Return the key behind a cookie; None if the session is unknown or expired, or its key is revoked.
 
     mark: of the settings' admin key now, if there is one; the sessions of another admin key are over.
@@ -58,7 +58,7 @@ def key_of_session(store: Store, text: str, now: dt.datetime, mark: str | None) 
     return key_of_id(store, row["key_id"])
 
 
-def close_session(store: Store, text: str) -> None:
+def close_session(store: StateStore, text: str) -> None:
     """End a session; an unknown one is no error."""
     with store.write() as connection:
         connection.execute("delete from sessions where session_sha256 = ?", (digest(text),))

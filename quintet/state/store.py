@@ -67,7 +67,7 @@ class StateError(RuntimeError):
     """The state store cannot be opened; the message says which file, why and what to do."""
 
 
-class Store:
+class StateStore:
     """The state store in `folder`, created on first use. Each thread has its own connection; `close` closes them all.
 
     migrations: by owner, the scripts that create and change its tables, each applied once and in order. The default

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 Result = TypeVar("Result")
 
@@ -25,7 +25,7 @@ _Waiting = tuple[Callable[[sqlite3.Connection], Any], Future[Any]]
 class Writer:
     """Writes for many callers, in the order of their calls. Nothing is written before `start`."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: StateStore) -> None:
         self._store = store
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []

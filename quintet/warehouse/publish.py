@@ -5,17 +5,27 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from quintet.warehouse.database import PUBLISHED, PUBLISHED_SCHEMAS
-from quintet.warehouse.snapshot import CURRENT
+from quintet.warehouse.domain_states import DomainBuild, DomainState, domain_states, write_states
+from quintet.warehouse.losses import losses, tables_of
+from quintet.warehouse.origin import record_publication
+from quintet.warehouse.snapshot import CURRENT, NoSnapshotError, current_snapshot
 from quintet.warehouse.sql import quote_identifier, quote_literal
 
 _UNFINISHED = ".tmp"
+_FORMER = "former"
+
+_AFTER_A_LOSS = (
+    "Its tables are those of the snapshot before. Put the files back into their inboxes and run again; if the loss is "
+    "meant, publish it with `quintet run --accept-losses`"
+)
 
 
 class PublishError(RuntimeError):
@@ -24,11 +34,12 @@ class PublishError(RuntimeError):
 
 @dataclass(frozen=True)
 class Published:
-    """A finished snapshot: its file, the row count of each table, and its size."""
+    """A finished snapshot: its file, the row count of each table, its size, and the state of each domain."""
 
     path: Path
     rows: Mapping[str, int]
     bytes: int
+    states: Sequence[DomainState] = ()
 
 
 def publish(
@@ -40,6 +51,8 @@ def publish(
     published_at: dt.datetime,
     kept: int,
     tables: Collection[str] | None = None,
+    domains: Sequence[DomainBuild] = (),
+    accept_losses: bool = False,
 ) -> Published:
     """Copy the published file to `serving/<snapshot_id>.duckdb`, write the views into it, and make it current.
 
@@ -51,6 +64,9 @@ def publish(
 
     fingerprint: the code version that built it. published_at: UTC without zone. kept: the number of snapshots to keep.
     tables: the tables to publish, as `schema.table`, without leftovers of earlier releases. None: all.
+    domains: the state of each domain's tables. The tables of a domain that is not complete, or that has lost tables,
+    rows or files against the current snapshot (unless accept_losses), are copied from that snapshot, all of them, so
+    that a domain's tables never contradict each other. They are left out where that snapshot has none.
     Raises PublishError if a table has another number of rows in the snapshot, FileExistsError if the id was used.
     """
     serving.mkdir(parents=True, exist_ok=True)
@@ -60,23 +76,68 @@ def publish(
     unfinished = path.with_name(path.name + _UNFINISHED)
     _remove_unfinished(serving)  # left by a publication that was killed
     try:
-        rows = _write(connection, unfinished, snapshot_id, fingerprint, published_at, tables)
+        with _former_snapshot(connection, serving) as has_former:
+            states = [_state(connection, build, has_former, accept_losses) for build in domains]
+            retained = {
+                table
+                for build, state in zip(domains, states, strict=True)
+                if not state.is_current
+                for table in build.tables
+            }
+            warehouse = record_publication(connection, snapshot_id)
+            about = (snapshot_id, fingerprint, published_at, warehouse)
+            rows = _write(connection, unfinished, about, tables, retained, has_former, states)
         _sync(unfinished)
         unfinished.rename(path)
     finally:
         _remove_unfinished(serving)
     _point_current_to(path)
     _remove_old(serving, kept)
-    return Published(path=path, rows=rows, bytes=path.stat().st_size)
+    return Published(path=path, rows=rows, bytes=path.stat().st_size, states=states)
+
+
+@contextmanager
+def _former_snapshot(connection: duckdb.DuckDBPyConnection, serving: Path) -> Iterator[bool]:
+    """Attach the current snapshot as `former`, and yield whether there is one."""
+    try:
+        path = current_snapshot(serving)
+    except NoSnapshotError:
+        yield False
+        return
+    connection.execute(f"attach {quote_literal(str(path))} as {_FORMER} (read_only)")
+    try:
+        yield True
+    finally:
+        connection.execute(f"detach {_FORMER}")
+
+
+def _state(
+    connection: duckdb.DuckDBPyConnection, build: DomainBuild, has_former: bool, accept_losses: bool
+) -> DomainState:
+    """Return the state of a domain in the new snapshot."""
+    former = domain_states(connection, _FORMER).get(build.name) if has_former else None
+    problem = build.problem
+    if not problem and has_former and not accept_losses:
+        lost = losses(connection, build, _FORMER)
+        if lost:
+            problem = f"{'; '.join(lost)}. {_AFTER_A_LOSS}"
+    if not problem:
+        is_there = not build.tables or bool(build.tables & tables_of(connection))
+        return DomainState(build.name, "current" if is_there else "missing", build.built_at, "")
+    if not has_former or (former is not None and former.status == "missing"):
+        return DomainState(build.name, "missing", None, problem)
+    built_at = former.built_at if former is not None else build.built_at
+    return DomainState(build.name, "building" if build.is_building else "old", built_at, problem)
 
 
 def _write(
     connection: duckdb.DuckDBPyConnection,
     path: Path,
-    snapshot_id: str,
-    fingerprint: str,
-    published_at: dt.datetime,
+    about: tuple[str, str, dt.datetime, str],
     tables: Collection[str] | None,
+    retained: Collection[str],
+    has_former: bool,
+    states: Sequence[DomainState],
 ) -> dict[str, int]:
     (source,) = connection.execute(
         "select path from duckdb_databases() where database_name = ?", [PUBLISHED]
@@ -88,7 +149,9 @@ def _write(
     connection.execute(f"attach {quote_literal(str(path))} as snapshot")
     try:
         wanted = [
-            (schema, name) for schema, name in _tables(connection) if tables is None or f"{schema}.{name}" in tables
+            (schema, name)
+            for schema, name in _tables(connection)
+            if (tables is None or f"{schema}.{name}" in tables) and f"{schema}.{name}" not in retained
         ]
         for schema, name, kind in _copied(connection):
             if (schema, name) not in wanted:
@@ -98,14 +161,31 @@ def _write(
                 name = f"{schema}.{quote_identifier(view)}"
                 connection.execute(f"create table snapshot.{name} as select * from {name}")
         rows = {f"{schema}.{table}": _checked_rows(connection, schema, table) for schema, table in wanted}
+        rows |= _copy_former(connection, retained) if has_former else {}
+        write_states(connection, "snapshot", states)
         connection.execute(
             "create table snapshot.marts.snapshot as "
-            "select ? as snapshot_id, ? as fingerprint, cast(? as timestamp) as published_at",
-            [snapshot_id, fingerprint, published_at],
+            "select ? as snapshot_id, ? as fingerprint, cast(? as timestamp) as published_at, ? as warehouse",
+            about,
         )
         connection.execute("checkpoint snapshot")
     finally:
         connection.execute("detach snapshot")
+    return rows
+
+
+def _copy_former(connection: duckdb.DuckDBPyConnection, tables: Collection[str]) -> dict[str, int]:
+    """Copy the tables that the former snapshot has, and return their numbers of rows."""
+    found = connection.execute(
+        "select table_schema, table_name from information_schema.tables where table_catalog = ? "
+        "and list_contains(?, table_schema || '.' || table_name) order by all",
+        [_FORMER, sorted(tables)],
+    ).fetchall()
+    rows = {}
+    for schema, table in found:
+        name = f"{schema}.{quote_identifier(table)}"
+        connection.execute(f"create table snapshot.{name} as from {_FORMER}.{name}")
+        ((rows[f"{schema}.{table}"],),) = connection.execute(f"select count(*) from snapshot.{name}").fetchall()
     return rows
 
 

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 from fastapi import Request
@@ -48,9 +49,13 @@ class Answers:
         return body
 
     def tag(self, request: Request, snapshot: Snapshot, *varying: str) -> str:
-        """Return the weak ETag of this URL's answer; `varying` is what else the answer depends on."""
-        parts = (self._code, request.url.path, *sorted(request.url.query.split("&")), *varying)
-        return f'W/"{snapshot.snapshot_id}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:16]}"'
+        """Return the weak ETag of this URL's answer; `varying` is what else the answer depends on.
+
+        Parameters may be given in any order. The order of the values of one parameter counts: it may order the answer.
+        """
+        query = sorted(request.query_params.multi_items(), key=itemgetter(0))  # stable: repeated ones keep their order
+        parts = json.dumps([self._code, request.url.path, query, varying])
+        return f'W/"{snapshot.snapshot_id}-{hashlib.sha256(parts.encode()).hexdigest()[:16]}"'
 
     def unchanged(self, tag: str) -> Response:
         """Return 304: the client's answer is still valid."""

@@ -1,33 +1,6 @@
-"""Rendering of pages: the template environment, its filters, the context of each template, and the static files.
+"""Rendering of pages: the template environment, its filters, the parts of a context, and the static files.
 
-`render(template, shell, **context)` returns the HTML. Every template gets the `Shell` as `shell`, and in addition:
-
-- `overview.html`: `domains` (sequence of `DomainRow`), `batches` and `rejected` (`Table`).
-- `insurance.html`: `filters` (`FilterBar`), `announcement` (str: a sentence for screen readers after a change of
-  filters), `kpis` (sequence of `Kpi`), `figures` (mapping of a figure's name to `Panel`; absent ones are not shown),
-  `table` (`Table`: the agencies), `report_url` (str: the report runner with the same filters).
-- `insurance_agency.html`: `agency_id`, `facts` (mapping of label to text), `back_url` (the insurance page with its
-  filters), `kpis`, `figures`, `table`.
-- `conversions.html`: `filters`, `announcement`, `kpis`, `figures`, `insights` (sequence of heading and its `Insight`s),
-  `clocks` (sequence of str: the trained clock of each partner), `table` (`Table`: the comparisons), `files` (sequence
-  of `Option`: address and name of each existing file).
-- `lending_decisions.html`: `filters`, `announcement`, `faults` (sequence of str: refused files), `active`
-  (pairs of policy or model and its version), `committed_at` (str or None), `kpis`, `figures`, `trace` (None, or a
-  mapping with `problem` or the record of one decision), `table` (`Table`), `is_bounded`, `most` (the limit if bounded).
-- `lending_model.html`: `kpis`, `figures`, `facts`, `versions` (`Table`), `reasons` (code to sentence).
-- `lending_what_if.html`: `filters`, `announcement`, `words` (the limits in a sentence), `kpis`, `figures`.
-- `reports.html`: `filters`, `announcement`, `preview` (`Table`, or None where `problem` says why there is none),
-  `totals` (sequence of `Kpi`), `downloads` (sequence of `Option`: address and name of each format), `problem` (str or
-  None), `history` (`Table`).
-- `payments.html`: `filters`, `announcement`, `is_live`, `day`, `summary` (str: the state in a sentence), `states`
-  (sequence of a series' name, state, words and since), `kpis`, `series` (names of the figures of series),
-  `series_count`, `figures`,
-  `incidents` (sequence of mappings as in the API, with `name`), `incidents_url`, `silences` (sequence of id,
-  what, until, who, comment), `silence_for` (minutes to words), `silence_series` (pairs of series and name),
-  `can_handle` (whether the reader may acknowledge and silence), `checkout_sentences` (pairs of whether an hour is
-  marked, and the words), `messages` (`Table`).
-- `sign_in.html`: `next_page` (str), `message` (str or None).
-- `error.html`: `problem` (with title, status, detail, instance, request_id, errors of where and what).
+The context of each template is in `quintet.web.contexts`.
 """
 
 from __future__ import annotations
@@ -75,10 +48,14 @@ class NavItem:
 
 @dataclass(frozen=True)
 class SnapshotAge:
-    """The snapshot of a page: its id and when it was published (UTC, with its zone)."""
+    """The snapshot of a page: its id and when it was published (UTC, with its zone).
+
+    behind: the state of the page's domain in words, if its tables are not those of the last build.
+    """
 
     snapshot_id: str
     published_at: dt.datetime
+    behind: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from fastapi.security import HTTPBearer
 from quintet.state.keys import ENVIRONMENT_KEY_ID, Key, key_of_id, recognise
 from quintet.state.secrets import secret_of
 from quintet.state.sessions import admin_mark, key_of_session
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from quintet.web.guesses import WRONG_KEYS, Guesses
 from quintet.web.problems import DECLARED, ProblemError
 
@@ -53,7 +53,7 @@ class Allowance:
 class Gate:
     """Recognises the key of a request. `clock` returns the time in UTC; `admin_key` is from the settings, if any."""
 
-    store: Store
+    store: StateStore
     admin_key: str | None
     clock: Callable[[], dt.datetime]
     requests: Allowance
@@ -109,7 +109,7 @@ class Gate:
 
 
 def build_gate(
-    store: Store,
+    store: StateStore,
     admin_key: str | None,
     clock: Callable[[], dt.datetime],
     requests_per_minute: int,

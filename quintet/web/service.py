@@ -11,7 +11,7 @@ from fastapi import Request
 
 from quintet.domain import DomainService
 from quintet.settings import Settings
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from quintet.web.answers import Answers
 from quintet.web.middleware import Metrics
 from quintet.web.pages.files import Files
@@ -30,7 +30,7 @@ class Service:
     """
 
     settings: Settings
-    store: Store
+    store: StateStore
     snapshots: Snapshots
     gate: Gate
     answers: Answers

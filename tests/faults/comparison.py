@@ -8,7 +8,7 @@ import pytest
 
 from quintet.change_log.change import Change, completed
 from tests.faults.stream_world import TODAY, World
-from tests.lending.plain import values_by_sql
+from tests.postgres import values_by_sql
 
 
 def differences(world: World) -> dict[str, list[object]]:

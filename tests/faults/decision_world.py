@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import subprocess
-import sys
 import threading
-import urllib.error
-import urllib.request
 from pathlib import Path
 
+import httpx
+
+from quintet.embedded.processes import free_port
 from quintet.lending.active import FOLDER
 from quintet.lending.decision_log import DecisionLog
 from quintet.lending.scoring import ScoringModel
 from quintet.ml.model_registry import ModelRegistry
-from quintet.samples.crm import Crm, Plan, Tally
-from tests.faults.stream_world import PROJECT, TODAY, World
-from tests.lending.models import boosted, scorecard
-from tests.waiting import LONG_SECONDS, wait_until
-from tests.web.service import ADMIN_KEY, free_port
+from quintet.samples.crm import Crm, Plan
+from quintet.samples.crm_tally import Tally
+from tests.command import Python
+from tests.faults.stream_world import World
+from tests.unit.lending.models import boosted, scorecard
+from tests.waiting import wait_until
+from tests.web.service import ADMIN_KEY
 
 _PATIENCE_SECONDS = 1_800.0  # time to process the backlog after many kills
 
@@ -31,7 +32,7 @@ class DecisionWorld(World):
         super().__init__(folder, clients, seed)
         self.port = free_port()
         self.served = folder / "service.log"
-        self._service: subprocess.Popen[bytes] | None = None
+        self._service: Python | None = None
         self._crm: Crm | None = None
         self._simulation: threading.Thread | None = None
 
@@ -50,7 +51,7 @@ class DecisionWorld(World):
         registry = ModelRegistry(self.home / "models" / FOLDER)
         now = dt.datetime(2020, 8, 24, tzinfo=dt.UTC)
         for kept in (challenger or scorecard(), model or boosted()):
-            registry.keep(kept.version, kept.to_json(), now, "a test", {})
+            registry.register(kept.version, kept.to_json(), now, "a test", {})
         registry.challenge((challenger or scorecard()).version)
 
     def start_service(self) -> None:
@@ -61,20 +62,16 @@ class DecisionWorld(World):
             "QUINTET_ADMIN_KEY": ADMIN_KEY,
             "QUINTET_REQUESTS_PER_MINUTE": "1000000",
         }
-        with self.served.open("ab") as log:
-            self._service = subprocess.Popen(
-                [sys.executable, "-m", "quintet.web"], cwd=PROJECT, env=environment, stdout=log, stderr=log
-            )
+        self._service = Python(["-m", "quintet.web"], environment, output=self.served)
 
     def await_service(self) -> None:
         wait_until(self._answers, lambda: self.served.read_text()[-3000:])
 
     def _answers(self) -> bool:
         try:
-            urllib.request.urlopen(f"{self.url}/healthz").close()
-        except (urllib.error.URLError, OSError):
+            return httpx.get(f"{self.url}/healthz").is_success
+        except httpx.TransportError:
             return False
-        return True
 
     def kill_service(self) -> None:
         assert self._service is not None
@@ -84,7 +81,7 @@ class DecisionWorld(World):
     def stop_service(self) -> None:
         if self._service is not None:
             self._service.terminate()
-            self._service.wait(LONG_SECONDS)
+            self._service.wait()
 
     @property
     def service_pid(self) -> int:
@@ -98,7 +95,7 @@ class DecisionWorld(World):
 
     def simulate(self, rate: float, seconds: float | None) -> None:
         """Start to commit applications and to request decisions."""
-        plan = Plan(rate, seconds, self.seed, TODAY, patience_seconds=_PATIENCE_SECONDS)
+        plan = Plan(rate, seconds, self.seed, dt.datetime.now(dt.UTC).date(), patience_seconds=_PATIENCE_SECONDS)
         self._crm = Crm(self.postgres.url, self.url, ADMIN_KEY, plan)
         self._simulation = threading.Thread(target=self._crm.run)
         self._simulation.start()

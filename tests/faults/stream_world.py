@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from datetime import date
@@ -18,7 +16,7 @@ from typing import Any
 import psycopg
 
 from quintet.change_log.change import Change, Position
-from quintet.change_log.log import Store, epochs, open_store, read_changes
+from quintet.change_log.log import ObjectStore, epochs, open_store
 from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.lending.feature_registry import features
@@ -29,9 +27,10 @@ from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
 from quintet.samples.lending_traffic import Traffic
 from quintet.state.features import FeatureStore
-from tests.waiting import LONG_SECONDS, wait_until
+from tests.change_log import logged_changes
+from tests.command import Python
+from tests.waiting import wait_until
 
-PROJECT = Path(__file__).parents[2]
 TODAY = date(2020, 8, 24)
 AUDIT = "audit"
 
@@ -48,7 +47,7 @@ class World:
         self.committed = 0
         self.has_new_column = False
         self.said = folder / "stream.log"
-        self._stream: subprocess.Popen[bytes] | None = None
+        self._stream: Python | None = None
         self._ends = threading.Event()
         self._traffic: threading.Thread | None = None
 
@@ -70,14 +69,14 @@ class World:
         self.postgres.stop()
 
     @property
-    def log(self) -> Store:
+    def log(self) -> ObjectStore:
         return open_store(self.objects.url)
 
     def features(self) -> OnlineFeatures:
         """Return the features as another process reads them."""
         return OnlineFeatures(FeatureStore(self.home / "online"), features())
 
-    def start_stream(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start_stream(self, *arguments: str) -> Python:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
         environment |= {
             "QUINTET_HOME": str(self.home),
@@ -85,10 +84,7 @@ class World:
             "QUINTET_OBJECT_STORE_URL": self.objects.url,
             "QUINTET_STREAM_PORT": "0",
         }
-        with self.said.open("ab") as said:
-            self._stream = subprocess.Popen(
-                [sys.executable, "-m", "quintet.replication", *arguments], cwd=PROJECT, env=environment, stderr=said
-            )
+        self._stream = Python(["-m", "quintet.replication", *arguments], environment, output=self.said)
         return self._stream
 
     def kill_stream(self) -> None:
@@ -101,7 +97,7 @@ class World:
         if self._stream is None:
             return 0
         self._stream.send_signal(signal.SIGTERM)
-        return self._stream.wait(LONG_SECONDS)
+        return self._stream.wait()
 
     def await_epoch(self) -> None:
         """Wait until the snapshot is complete, then start the truth."""
@@ -124,7 +120,7 @@ class World:
 
         def is_applied() -> bool:
             assert self._stream is not None
-            assert self._stream.poll() is None, f"the stream has ended: {self.said.read_text()[-3000:]}"
+            assert self._stream.returncode is None, f"the stream has ended: {self.said.read_text()[-3000:]}"
             confirmed = self.ask(
                 "select confirmed_flush_lsn::text from pg_replication_slots where slot_name = 'quintet'"
             )
@@ -168,7 +164,7 @@ class World:
     def logged(self, after: Position | None = None) -> list[Change]:
         """Return the log as a reader sees it: every change once and in order."""
         epoch = epochs(self.log)[-1]
-        return [change for changes, _ in read_changes(self.log, epoch, after) for change in changes]
+        return logged_changes(self.log, epoch, after)
 
     def _commit(self, pause: float) -> None:
         number = self.seed

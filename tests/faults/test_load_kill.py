@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import os
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,8 +17,8 @@ from quintet.ingest.inbox import list_inbox
 from quintet.ingest.load import load_files
 from quintet.ingest.raw_tables import prepare
 from quintet.warehouse.database import open_warehouse
-from quintet.warehouse.digest import table_digest
-from tests.waiting import LONG_SECONDS
+from tests.command import Python
+from tests.digest import table_digest
 
 CONVERSIONS = DATASETS["conversions"]
 FILES = 40
@@ -89,66 +88,56 @@ def undisturbed(raw: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return contents(path)
 
 
-def start_loader(raw: Path, path: Path, project: Path) -> subprocess.Popen[str]:
+def start_loader(raw: Path, path: Path) -> Python:
     """Start a loader in its own process, just before it opens the warehouse."""
-    loader = subprocess.Popen(
-        [sys.executable, "-c", LOADER, raw, path],
-        cwd=project,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert loader.stdout is not None
+    loader = Python(["-c", LOADER, str(raw), str(path)], os.environ)
     assert loader.stdout.readline() == "ready\n"
     return loader
 
 
-def finish(loader: subprocess.Popen[str]) -> str:
-    printed, _ = loader.communicate(timeout=LONG_SECONDS)
+def finish(loader: Python) -> str:
+    printed = loader.finish()
     assert loader.returncode == 0, printed
     return printed
 
 
-def test_kills_at_random_moments_leave_no_trace(raw: Path, undisturbed: dict[str, str], tmp_path: Path, project: Path):
+def test_kills_at_random_moments_leave_no_trace(raw: Path, undisturbed: dict[str, str], tmp_path: Path):
     path = tmp_path / "warehouse.duckdb"
     chance = random.Random(20240601)
     died = 0
     for _ in range(KILLS):
-        loader = start_loader(raw, path, project)
+        loader = start_loader(raw, path)
         time.sleep(chance.uniform(0, 0.6))
         loader.kill()
-        loader.communicate()
+        loader.finish()
         died += loader.returncode == -9
 
-    finish(start_loader(raw, path, project))
+    finish(start_loader(raw, path))
 
     assert died > 0
     assert contents(path) == undisturbed
 
 
-def test_a_kill_right_after_a_transaction_keeps_it(
-    raw: Path, undisturbed: dict[str, str], tmp_path: Path, project: Path
-):
+def test_a_kill_right_after_a_transaction_keeps_it(raw: Path, undisturbed: dict[str, str], tmp_path: Path):
     path = tmp_path / "warehouse.duckdb"
-    loader = start_loader(raw, path, project)
-    assert loader.stdout is not None
+    loader = start_loader(raw, path)
     assert loader.stdout.readline() == "conversions: 3 of 40 new files\n"
     loader.kill()
-    loader.communicate()
+    loader.finish()
     with open_warehouse(path, memory_limit="500MB", threads=2, lock_wait_seconds=0) as connection:
         ((kept,),) = connection.execute("select count(*) from ops.batches where status = 'loaded'").fetchall()
     assert kept >= 3
 
-    printed = finish(start_loader(raw, path, project))
+    printed = finish(start_loader(raw, path))
 
     assert f"of {FILES - kept} new files" in printed
     assert contents(path) == undisturbed
 
 
-def test_two_loaders_at_once_load_each_file_once(raw: Path, undisturbed: dict[str, str], tmp_path: Path, project: Path):
+def test_two_loaders_at_once_load_each_file_once(raw: Path, undisturbed: dict[str, str], tmp_path: Path):
     path = tmp_path / "warehouse.duckdb"
 
-    printed = [finish(loader) for loader in [start_loader(raw, path, project) for _ in range(2)]]
+    printed = [finish(loader) for loader in [start_loader(raw, path) for _ in range(2)]]
 
     assert sorted("of 40 new files" in one for one in printed) == [False, True]
     assert contents(path) == undisturbed

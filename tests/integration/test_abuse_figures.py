@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,21 @@ from sklearn.metrics import average_precision_score
 
 from quintet.promotions.accounts import Accounts, accounts_of
 from quintet.promotions.evidence import gather
-from quintet.promotions.model import scorecard
-from quintet.promotions.model_card import blocked_by_group, recall_at
+from quintet.promotions.model import AbuseModel, scorecard
+from quintet.promotions.model_card import recall_at
 from quintet.promotions.online_index import OnlineIndex
 from quintet.promotions.policy import read_policy
 from quintet.promotions.profile import Population
 from quintet.promotions.score import scored
 from quintet.promotions.training import train
-from tests.unit.promotions.worlds import FEW_ALONE, HARD, RINGS, requests, world
+from quintet.samples.promotions_farms import HARD_FARMS, FarmsWorld, make_farms
+from quintet.samples.promotions_second_accounts import (
+    HARD_SECOND_ACCOUNTS,
+    SecondAccountsWorld,
+    make_second_accounts,
+)
+from quintet.samples.sample import Sample
+from tests.unit.promotions.worlds import FEW_ALONE, HARD, RINGS, judge_and_add, requests, world
 
 POLICY = read_policy()
 USERS = 10_000
@@ -39,6 +46,86 @@ def rings(seed: int, name: str) -> tuple[Accounts, Population, Any, pd.DataFrame
     population = Population.of(accounts)
     truth = truth.loc[accounts.fields["user_id"].to_pylist()]
     return accounts, population, gather(accounts, population), truth
+
+
+def typed(sample: Sample) -> tuple[Accounts, pd.DataFrame]:
+    """Return the accounts of a generated world, and the truth by row."""
+    users, _, usages = (file.rows for file in sample.files)
+    accounts = accounts_of(users.assign(dob=pd.to_datetime(users["dob"])), usages)
+    return accounts, sample.truth["promo_users"].set_index("user_id").loc[accounts.fields["user_id"].to_pylist()]
+
+
+OTHER_WORLDS = {
+    "farms": (partial(make_farms, FarmsWorld()), 0.87),
+    "hard farms": (partial(make_farms, HARD_FARMS), 0.55),
+    "second accounts": (partial(make_second_accounts, SecondAccountsWorld()), 0.87),
+    "hard second accounts": (partial(make_second_accounts, HARD_SECOND_ACCOUNTS), 0.5),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_WORLDS)
+def test_rings_that_work_otherwise_are_found_without_labels(name: str, random_seed: int) -> None:
+    make, floor = OTHER_WORLDS[name]
+    accounts, truth = typed(make(3_000 + random_seed))
+    population = Population.of(accounts)
+    matrix = gather(accounts, population)
+    is_abuser = truth["is_abuser"].to_numpy()
+    decision = scored(accounts, matrix, scorecard(population), POLICY).scores["decision"].to_numpy()
+
+    assert average_precision_score(is_abuser, scorecard(population).scores(matrix.columns)) >= floor
+    assert (decision[~is_abuser] == "block").mean() <= 0.003
+
+
+def test_a_slow_ring_is_found_like_a_fast_one(random_seed: int) -> None:
+    accounts, truth = typed(make_farms(FarmsWorld(), 3_000 + random_seed))
+    population = Population.of(accounts)
+    decision = scored(accounts, gather(accounts, population), scorecard(population), POLICY).scores["decision"]
+    is_flagged = decision.to_numpy() != "allow"
+    large = (truth["ring_size"] >= 8).to_numpy()
+    is_slow = large & (truth["ring_days"] > 30).to_numpy()
+
+    assert is_flagged[is_slow].mean() >= 0.75
+    assert is_flagged[large & ~is_slow].mean() >= 0.75
+
+
+def with_ring(users: pd.DataFrame, count: int, days: float) -> pd.DataFrame:
+    """Return the users and `count` accounts of one person, who signs up over `days` in the middle of their time."""
+    middle = users["created_at"].quantile(0.5)
+    own = users.sample(count, replace=True, random_state=1).assign(
+        user_id=[f"ring-{number:04}" for number in range(count)],
+        created_at=[(middle + pd.Timedelta(days=days * number / count)).floor("s") for number in range(count)],
+        email=[f"sam.smith+{number}@gmail.com" for number in range(count)],
+        phone="+1 505 123 4599",
+        device_id="3f2c9d77",
+        ip_address=[f"81.2.{number % 200}.{number % 251}" for number in range(count)],
+    )
+    return pd.concat([users, own])
+
+
+@pytest.mark.parametrize(
+    ("count", "days"), [(5, 0.1), (5, 300), (12, 20), (30, 20), (31, 0.1), (31, 300), (64, 20), (200, 20), (500, 300)]
+)
+def test_a_ring_of_any_size_and_speed_is_blocked(count: int, days: float) -> None:
+    users, usages, _ = world(4_000, 3_000, **RINGS)
+    accounts = accounts_of(with_ring(users, count, days), usages)
+    population = Population.of(accounts)
+    scores = scored(accounts, gather(accounts, population), scorecard(population), POLICY).scores
+    of_ring = scores[scores["user_id"].str.startswith("ring-")]
+
+    assert (of_ring["decision"] == "block").all()
+    assert of_ring["reasons"].map(lambda codes: f"DEVICE_SHARED_{count}" in codes).all()
+
+
+@pytest.mark.parametrize("count", [31, 400])
+def test_people_behind_one_address_are_not_blocked_however_many(count: int) -> None:
+    users, usages, truth = world(4_000, 3_000, **RINGS)
+    honest = truth.index[~truth["is_abuser"]][:count]
+    crowd = users["user_id"].isin(honest)
+    accounts = accounts_of(users.assign(ip_address=users["ip_address"].mask(crowd, "81.2.3.4")), usages)
+    population = Population.of(accounts)
+    scores = scored(accounts, gather(accounts, population), scorecard(population), POLICY).scores.set_index("user_id")
+
+    assert (scores.loc[honest, "decision"] == "block").mean() <= 0.01
 
 
 def by_hash(names: pd.Series, share: float) -> np.ndarray:
@@ -86,9 +173,10 @@ def ceiling(is_abuser: np.ndarray, is_in_ring: np.ndarray) -> float:
 def test_honest_people_who_share_are_not_blocked(name: str, random_seed: int) -> None:
     accounts, population, matrix, truth = rings(1_000 + random_seed, name)
     decisions = scored(accounts, matrix, scorecard(population), POLICY).scores["decision"].to_numpy()
-    blocked = blocked_by_group(decisions, truth["why"].to_numpy()).set_index("group").loc[HONEST_SHARERS]
+    shares = truth["why"].isin(HONEST_SHARERS).to_numpy()
 
-    assert blocked["blocked"].sum() / blocked["accounts"].sum() <= 0.005
+    assert set(HONEST_SHARERS) <= set(truth["why"])
+    assert (decisions[shares] == "block").mean() <= 0.005
 
 
 def test_most_of_a_ring_is_seen_at_sign_up_already(random_seed: int) -> None:
@@ -97,7 +185,7 @@ def test_most_of_a_ring_is_seen_at_sign_up_already(random_seed: int) -> None:
     everybody = accounts_of(users, usages)
     index = OnlineIndex(accounts_of(users.head(0)), scorecard(Population.of(everybody)), POLICY)
     order = users.sort_values("created_at")
-    score = np.array([index.judge_and_add(sign_up, uses).score for sign_up, uses in requests(order, usages)])
+    score = np.array([judge_and_add(index, sign_up, uses).score for sign_up, uses in requests(order, usages)])
     is_abuser = truth.loc[order["user_id"], "is_abuser"].to_numpy()
 
     assert average_precision_score(is_abuser, score) > 0.5
@@ -131,7 +219,8 @@ def test_the_real_abusers_are_found_without_labels(real_users: tuple[Accounts, n
 
     assert average_precision_score(is_abuser, score) >= 0.70
     assert is_abuser[score >= POLICY.review_from].all()
-    assert (score[is_abuser] >= POLICY.review_from).mean() == pytest.approx(140 / 196)
+    assert (score[is_abuser] >= POLICY.review_from).mean() == pytest.approx(130 / 196)
+    assert (score >= POLICY.block_from).sum() <= 4, "nothing links them, so a person decides"
 
 
 @pytest.mark.real_data
@@ -153,3 +242,28 @@ def test_the_real_abusers_that_were_held_back_are_found_with_labels(
     assert average_precision_score(held_back, score) >= 0.67
     assert held_back[score >= POLICY.review_from].all()
     assert (score[held_back] >= POLICY.review_from).mean() >= 0.66
+
+
+@pytest.fixture(scope="module")
+def real_model(real_users: tuple[Accounts, np.ndarray]) -> AbuseModel:
+    """Return the model trained on all real labels, none of which is of a ring."""
+    accounts, is_abuser = real_users
+    population = Population.of(accounts)
+    matrix = gather(accounts, population)
+    return train(matrix.columns, is_abuser.astype(float), matrix.component, accounts.created_at_s, population).model
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(("count", "days"), [(3, 0.03), (8, 20), (14, 5), (40, 60), (90, 300), (500, 365)])
+def test_labels_without_any_ring_do_not_let_rings_pass(
+    count: int, days: float, real_users: tuple[Accounts, np.ndarray], real_model: AbuseModel
+) -> None:
+    accounts, _ = real_users
+    known = pd.DataFrame({name: accounts.fields[name].to_pylist() for name in accounts.fields})
+    known["created_at"] = pd.to_datetime(accounts.created_at_s, unit="s")
+    together = accounts_of(with_ring(known, count, days))
+    scores = scored(together, gather(together, real_model.population), real_model, POLICY).scores
+    of_ring = scores[scores["user_id"].str.startswith("ring-")]
+
+    assert (of_ring["decision"] != "allow").all()
+    assert of_ring["reasons"].map(bool).all()

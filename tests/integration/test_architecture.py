@@ -47,6 +47,7 @@ def test_imports_keep_the_rules(checkout: Path) -> None:
         ("quintet/payments/contract.py", "import quintet.promotions.contract", "The five domains are independent"),
         ("quintet/ingest/inbox.py", "import quintet.domains", "Inside the product"),
         ("assets/facts.py", "import sensors.failures", "Orchestration imports the product"),
+        ("quintet/replication/tables.py", "import quintet.lending.contract", "Replication names no business"),
     ],
 )
 def test_a_planted_violation_is_found(checkout: Path, module: str, line: str, broken_rule: str) -> None:

@@ -16,9 +16,10 @@ import duckdb
 import pytest
 
 from quintet.domains import DATASETS
+from quintet.ingest.batches import Outcome
 from quintet.ingest.checks import check_reconciliation, check_schema
 from quintet.ingest.inbox import list_inbox
-from quintet.ingest.load import Outcome, load_files
+from quintet.ingest.load import load_files
 from quintet.ingest.raw_tables import prepare
 from quintet.warehouse.database import open_warehouse
 from tests.machine import require_program
@@ -243,14 +244,15 @@ def test_a_name_with_spaces_and_quotes_is_read(home: Home):
     assert outcomes[name].loaded == 2
 
 
-def test_a_link_to_a_file_elsewhere_is_read(home: Home, tmp_path: Path):
+def test_a_link_to_a_file_elsewhere_is_refused(home: Home, tmp_path: Path):
     (tmp_path / "elsewhere.csv").write_text(HEADER + rows(7, 2))
     (home.inbox / "link.csv").symlink_to(tmp_path / "elsewhere.csv")
 
     outcomes = home.load()
 
     assert_good_file_is_loaded(home, outcomes)
-    assert outcomes["link.csv"].loaded == 2
+    assert outcomes["link.csv"].status == "rejected"
+    assert "is a link to a file outside the inbox" in str(outcomes["link.csv"].message)
 
 
 def test_a_missing_inbox_is_no_data_and_no_error(tmp_path: Path):

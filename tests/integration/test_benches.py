@@ -13,6 +13,7 @@ from bench.comparators import COMPARATORS, INSTALL, comparator
 from bench.listing import benches, run_bench
 from bench.measure import HOLDS, SKIPPED, TABLES, MissingError
 from bench.serve import HOME
+from resources.warm_dbt import SERVER
 
 
 def faults_of(tables: list[dict[str, Any]]) -> list[str]:
@@ -35,12 +36,13 @@ def home(request: pytest.FixtureRequest) -> Path:
 
 @pytest.mark.parametrize("name", benches())
 def test_the_quick_version_measures_every_row(
-    name: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+    name: str, home: Path, warm_dbt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
     tables = tmp_path / "tables.jsonl"
     monkeypatch.setenv(TABLES, str(tables))
     monkeypatch.setenv(INSTALL, "never")
     monkeypatch.setenv(HOME, str(home))
+    monkeypatch.setenv(SERVER, warm_dbt)
 
     status = run_bench(name, ["--quick"])
 

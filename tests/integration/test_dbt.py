@@ -34,13 +34,13 @@ from quintet.lending.result_tables import write_model_results
 from quintet.lending.tables import client_features, training_rows, write_client_features, write_training_set
 from quintet.ml.model_registry import ModelRegistry
 from quintet.payments.alert_tables import write_alerts, write_checkout_anomalies, write_evaluation
+from quintet.promotions.model_results import train_model
 from quintet.promotions.models import registry_of
 from quintet.promotions.policy import read_policy
-from quintet.promotions.result_tables import train_model, write_scores
+from quintet.promotions.result_tables import write_scores
 from quintet.state.recorded import create_recorded
 from quintet.warehouse.database import open_warehouse, published_file
-from resources.dbt import CALL_DBT
-from resources.warm_dbt import SERVER, prepared_folder, warehouse_variables
+from resources.warm_dbt import CALL_DBT, SERVER, prepared_folder, warehouse_variables
 from tests.waiting import LONG_SECONDS
 
 

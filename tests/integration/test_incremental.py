@@ -19,10 +19,10 @@ import duckdb
 import pytest
 
 from quintet.lending.inbox import INBOX
-from quintet.warehouse.digest import ARRIVAL_COLUMNS, schema_digests
 from quintet.warehouse.snapshot import open_snapshot
 from tests.command import Command
 from tests.conftest import Quintet
+from tests.digest import ARRIVAL_COLUMNS, schema_digests
 
 # the origin of a row differs between a file and its parts; its content must not
 _PROVENANCE = {

@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +15,10 @@ import pytest
 from quintet.embedded.postgres import running_url
 from quintet.lending.headline import headline
 from quintet.warehouse.snapshot import open_snapshot
+from tests.command import Command
 from tests.conftest import Quintet
-from tests.lending.plain import values_by_sql
-from tests.waiting import LONG_SECONDS
+from tests.folders import open_folder
+from tests.postgres import values_by_sql
 
 _PROJECT = Path(__file__).parents[2]
 _SECTIONS = {
@@ -43,24 +41,15 @@ def _commands(page: Path, title: str) -> list[str]:
 def quintet(
     built: Quintet,  # results that depend on the code alone are copied from there
 ) -> Iterator[Quintet]:
-    folder = Path(tempfile.mkdtemp(prefix="quintet-test-"))  # pytest's own are closed to accounts without rights
-    folder.chmod(0o711)
-    yield Quintet(built.raw, folder / "home")
-    shutil.rmtree(folder)
+    with open_folder() as folder:
+        yield Quintet(built.raw, folder / "home")
 
 
 def _run_until_it_streams(quintet: Quintet, arguments: list[str]) -> None:
     """Start a long-running command, commit an application meanwhile, and stop the command."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli", *arguments],
-        cwd=_PROJECT,
-        env=quintet.environment | {"QUINTET_STREAM_PORT": "0"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
+    process = Command(arguments, quintet.environment | {"QUINTET_STREAM_PORT": "0"})
     try:
-        for line in process.stderr:
+        for line in process.stdout:
             if "receiving" in line:
                 break
         url = running_url(quintet.home / "postgres")
@@ -72,8 +61,8 @@ def _run_until_it_streams(quintet: Quintet, arguments: list[str]) -> None:
             )
     finally:
         process.send_signal(signal.SIGINT)
-        process.stderr.read()
-        assert process.wait(LONG_SECONDS) == 0
+        printed = process.finish()
+        assert process.returncode == 0, printed
 
 
 def _open_applications(snapshot: duckdb.DuckDBPyConnection) -> int:
@@ -131,6 +120,8 @@ def test_the_features_of_the_samples_are_those_of_the_briefs_sql(built: Quintet,
             head, _, rest = part.partition(" from stdin;\n")
             with cursor.copy(f"copy {head} from stdin".encode()) as copy:
                 copy.write(rest.partition("\\.\n")[0])
+        cursor.execute("create index on loan (client_id)")  # for the 3,000 clients of the brief's SQL
+        cursor.execute("create index on payment (loan_id)")
     with open_snapshot(built.snapshot) as snapshot:
         rows = snapshot.execute(
             "select client_id, as_of, paid_loans_count, days_since_last_late_payment, profit_in_last_90_days_rate "

@@ -6,8 +6,6 @@ import gzip
 import os
 import shutil
 import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -22,17 +20,18 @@ from quintet.change_log.lake import compact
 from quintet.change_log.place import last_day, latest_log, open_log
 from quintet.embedded.postgres import EmbeddedPostgres, programs, running_url, stop_left_behind
 from quintet.lending.feature_registry import features
-from quintet.lending.inbox import dumps_of, unknown_dumps
-from quintet.lending.online import OnlineFeatures
-from quintet.lending.tables import client_features, replay, training_rows
+from quintet.lending.inbox import compare_dumps, dumps_of
+from quintet.lending.replicated import LendingApplier
+from quintet.lending.tables import catch_up_with_log, client_features, training_rows
 from quintet.replication.catch_up import CaughtUp, ReplicationError, catch_up, only_stream
 from quintet.replication.run import Options, Stream
 from quintet.samples.lending import SCHEMA, LendingWorld, make_book
 from quintet.samples.lending_dump import plain_dump
 from quintet.settings import Settings, load_settings
 from quintet.state.features import FeatureStore
-from tests.lending.plain import values_by_sql
-from tests.postgres import drop_slots
+from tests.command import Python
+from tests.folders import open_folder
+from tests.postgres import drop_slots, values_by_sql
 from tests.waiting import LONG_SECONDS
 
 _BOOK = make_book(LendingWorld(clients=120), 7)
@@ -42,11 +41,9 @@ _ROWS = sum(len(table) for table in (_BOOK.user, _BOOK.loan, _BOOK.payment))
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    """A home whose server runs for the whole module; pytest's own folders are closed to unprivileged accounts."""
-    folder = Path(tempfile.mkdtemp(prefix="quintet-test-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
+    """A home whose server runs for the whole module."""
+    with open_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +120,7 @@ def test_a_dump_is_loaded_and_replicated_and_gives_the_features_of_the_brief(set
     assert found is not None
     assert found[1] == done.epoch
     assert last_day(settings) == max(_BOOK.loan["updated_on"].max(), _BOOK.loan["created_on"].max()).date()
-    replay(settings.lending, *found, features())
+    catch_up_with_log(settings.lending, *found, features())
     rows = client_features(settings.lending, features(), date(2020, 8, 23)).set_index("client_id")
     assert settings.postgres_url is not None
     asked = [(client, date(2020, 8, 23)) for client in rows.index]
@@ -304,7 +301,7 @@ def test_a_loan_of_an_unknown_client_is_kept_and_gives_no_client(settings: Setti
     assert _catch_up(settings).dumps[0].rows == _ROWS + 1
     found = latest_log(settings)
     assert found is not None
-    replay(settings.lending, *found, features())
+    catch_up_with_log(settings.lending, *found, features())
     assert 888888 not in set(client_features(settings.lending, features(), date(2020, 8, 23))["client_id"])
 
 
@@ -318,7 +315,7 @@ def test_commits_after_the_dump_are_replicated_by_the_next_call(settings: Settin
     assert last_day(settings) is None
     found = latest_log(settings)
     assert found is not None
-    replay(settings.lending, *found, features())
+    catch_up_with_log(settings.lending, *found, features())
     rows = training_rows(settings.lending, features()).set_index("application_id")
     assert rows.loc[1, "outcome"] == "overdue"
 
@@ -364,7 +361,7 @@ def test_the_server_of_a_killed_run_is_stopped_and_one_in_use_is_not(home: Path)
         "import os, sys\nfrom pathlib import Path\nfrom quintet.embedded.postgres import EmbeddedPostgres\n"
         "EmbeddedPostgres(Path(sys.argv[1])).start()\nos.kill(os.getpid(), 9)\n"
     )
-    subprocess.run([sys.executable, "-c", program, str(folder)], check=False)
+    assert Python(["-c", program, str(folder)], os.environ).wait() == -9
     left = running_url(folder)
     assert left is not None
     with EmbeddedPostgres(folder) as postgres:
@@ -379,7 +376,7 @@ def test_a_running_stream_is_waited_for_and_follows_a_newer_dump(settings: Setti
     first = _catch_up(settings)
     assert settings.postgres_url is not None
     url = settings.postgres_url.get_secret_value()
-    online = OnlineFeatures(FeatureStore(settings.online), features())
+    online = LendingApplier(FeatureStore(settings.online), features())
     stream = Stream(url, open_log(settings), online, Options(watch_seconds=0.2, feedback_seconds=0.05))
     thread = threading.Thread(target=stream.run)
     with only_stream(settings):
@@ -417,15 +414,14 @@ def test_after_a_stream_was_killed_at_any_moment_everything_is_caught_up(setting
         "QUINTET_POSTGRES_URL": settings.postgres_url.get_secret_value() if settings.postgres_url else "",
         "QUINTET_OBJECT_STORE_URL": settings.object_store_url.get_secret_value() if settings.object_store_url else "",
     }
-    killed = subprocess.run(
-        [sys.executable, "-c", program, str(seconds)], env=os.environ | variables, check=False, capture_output=True
-    )
-    assert killed.returncode == -9, killed.stderr
+    killed = Python(["-c", program, str(seconds)], os.environ | variables)
+    printed = killed.finish()
+    assert killed.returncode == -9, printed
     assert _catch_up(settings).epoch is not None
     found = latest_log(settings)
     assert found is not None
     compact(*found)
-    replay(settings.lending, *found, features())
+    catch_up_with_log(settings.lending, *found, features())
     outcomes = training_rows(settings.lending, features())["outcome"].value_counts()
     assert outcomes["repaid"] == (_BOOK.loan["status"] == "paid").sum()
     assert outcomes["overdue"] == (_BOOK.loan["status"] == "overdue").sum()
@@ -446,7 +442,7 @@ def test_a_dump_whose_server_or_log_is_gone_is_loaded_and_replicated_again(setti
     found = latest_log(settings)
     assert found is not None
     assert found[1] == again.epoch
-    replay(settings.lending, *found, features())
+    catch_up_with_log(settings.lending, *found, features())
     assert len(client_features(settings.lending, features(), date(2020, 8, 23))) == len(_BOOK.user)
 
 
@@ -454,9 +450,10 @@ def test_a_dump_whose_server_or_log_is_gone_is_loaded_and_replicated_again(setti
     ("put", "named"),
     [
         (lambda path: path.mkdir(), "is a folder"),
-        (lambda path: path.symlink_to("/nowhere/at/all"), "is a link to a file that does not exist"),
-        (os.mkfifo, "is a pipe or a device"),
-        (lambda path: path.symlink_to("/dev/zero"), "is a pipe or a device"),
+        (lambda path: path.symlink_to("/nowhere/at/all"), "is a link that points to nothing"),
+        (os.mkfifo, "is not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "is a link to a file outside the inbox"),
+        (lambda path: path.symlink_to("/etc/passwd"), "is a link to a file outside the inbox"),
     ],
 )
 def test_a_pipe_a_folder_or_a_broken_link_is_refused_unopened_and_hides_no_dump(
@@ -464,7 +461,7 @@ def test_a_pipe_a_folder_or_a_broken_link_is_refused_unopened_and_hides_no_dump(
 ) -> None:
     put(settings.raw / "loan_book" / "x_2030-01-01.sql")
     _drop(settings, "book.sql", _PLAIN)
-    assert len(unknown_dumps(dumps_of(settings), settings.serving)) == 2
+    assert len(compare_dumps(dumps_of(settings), settings.serving).unknown) == 2
     found = {dump.file.name: dump for dump in _catch_up(settings).dumps}
     assert found["book.sql"].status == "loaded"
     assert found["x_2030-01-01.sql"].status == "rejected"
@@ -485,7 +482,7 @@ def test_the_rest_of_a_killed_restore_is_removed_even_if_its_dump_is_gone(settin
         "import os, sys\nfrom pathlib import Path\nfrom quintet.embedded.postgres import EmbeddedPostgres\n"
         "EmbeddedPostgres(Path(sys.argv[1])).start()\nos.kill(os.getpid(), 9)\n"
     )
-    subprocess.run([sys.executable, "-c", program, str(settings.restores)], check=False)
+    assert Python(["-c", program, str(settings.restores)], os.environ).wait() == -9
     assert running_url(settings.restores) is not None
     _catch_up(settings)
     assert running_url(settings.restores) is None

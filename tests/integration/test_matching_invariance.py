@@ -8,7 +8,7 @@ import pytest
 
 from quintet.conversions.fit import fit
 from quintet.conversions.match import match
-from quintet.warehouse.digest import table_digest
+from tests.digest import table_digest
 from tests.integration.matching_worlds import DATA, add_rows, make_world, minutes, open_world
 
 _SPLITS = 3  # for each random seed: --seeds 35 makes more than a hundred

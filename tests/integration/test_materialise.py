@@ -6,9 +6,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from cli.dead_runs import STARTED_BY, release_dead_runs
+from cli.dead_runs import release_dead_runs
 from resources.event_log import open_instance
-from resources.run_marks import hold_mark, marks_folder, release_mark
+from resources.run_marks import STARTED_BY, hold_mark, marks_folder, release_mark
 from resources.warehouse import POOL
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from quintet.payments.backtest import detect_batch
 from quintet.payments.checkout import REFERENCES, checkout_anomalies
-from quintet.payments.replay import detect_batch
 
 pytestmark = pytest.mark.real_data
 

@@ -39,9 +39,7 @@ def test_two_thirds_of_the_real_abusers_are_blocked_and_no_others(real: Quintet)
             "from marts.fct_promo_users left join marts.fct_abuse_scores using (user_id)"
         ).fetchall()
         worth = dict(
-            snapshot.execute(
-                "select measure, value from ml.abuse_model_figures where scores_of = 'in_force'"
-            ).fetchall()
+            snapshot.execute("select measure, value from ml.abuse_model_figures where scores_of = 'active'").fetchall()
         )
 
     assert honest_blocked == 0

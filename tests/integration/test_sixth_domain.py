@@ -9,15 +9,16 @@ import datetime as dt
 import os
 import re
 import shutil
-import subprocess
-import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from tests.conftest import EQUAL_PRIORITY
+from resources.warm_dbt import SERVER
+from tests.command import Python
+from tests.conftest import EQUAL_PRIORITY, start_warm_dbt
 
 _FILES = Path(__file__).parents[1] / "sixth_domain"
 _COPIED = (
@@ -57,6 +58,7 @@ class Checkout:
         shutil.copytree(_FILES, self.folder, dirs_exist_ok=True, ignore=unneeded)
         self.register()
         (self.raw / "parcels").mkdir(parents=True)
+        self.dbt, self._address = start_warm_dbt(self.folder)
 
     def register(self) -> None:
         """Add the entry."""
@@ -71,24 +73,18 @@ class Checkout:
     def python(self, *arguments: str) -> str:
         """Run Python in the checkout and check that the exit status is 0."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
-        ran = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.folder,
-            env=inherited
-            | {
-                "PYTHONPATH": os.pathsep.join([str(EQUAL_PRIORITY), str(self.folder)]),
-                "QUINTET_HOME": str(self.home),
-                "QUINTET_RAW": str(self.raw),
-                "QUINTET_ADMIN_KEY": _KEY,
-                "COLUMNS": "200",
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert ran.returncode == 0, ran.stdout
-        return ran.stdout
+        environment = inherited | {
+            "PYTHONPATH": os.pathsep.join([str(EQUAL_PRIORITY), str(self.folder)]),
+            "QUINTET_HOME": str(self.home),
+            "QUINTET_RAW": str(self.raw),
+            "QUINTET_ADMIN_KEY": _KEY,
+            SERVER: self._address,
+            "COLUMNS": "200",
+        }
+        process = Python(arguments, environment, self.folder)
+        printed = process.finish()
+        assert process.returncode == 0, printed
+        return printed
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """Return the rows of a query over the snapshot."""
@@ -97,8 +93,10 @@ class Checkout:
 
 
 @pytest.fixture(scope="module")
-def checkout(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    return Checkout(project, tmp_path_factory.mktemp("sixth"))
+def checkout(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    made = Checkout(project, tmp_path_factory.mktemp("sixth"))
+    yield made
+    made.dbt.close()
 
 
 def test_a_sixth_business_runs_from_a_dropped_file_to_its_page_and_back(checkout: Checkout) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import psycopg
 
 from quintet.promotions.postgres_extract import fill
-from quintet.warehouse.digest import ARRIVAL_COLUMNS, schema_digests
 from quintet.warehouse.snapshot import open_snapshot
 from tests.conftest import Quintet
+from tests.digest import ARRIVAL_COLUMNS, schema_digests
 
 _PROVENANCE = {"_batch_id", "_source_file", "_source_row"}
 _SAME = (

@@ -21,19 +21,20 @@ from obstore.store import MemoryStore
 
 from quintet.change_log.change import Change
 from quintet.change_log.lake import compact, expire
-from quintet.change_log.log import Store, epochs, open_store, read_changes, stretches
+from quintet.change_log.log import ObjectStore, epochs, open_store, stretches
 from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
-from quintet.lending.tables import client_features, replay, training_rows
+from quintet.lending.replicated import LendingApplier
+from quintet.lending.tables import catch_up_with_log, client_features, training_rows
 from quintet.replication import metrics
 from quintet.replication.database import (
+    ChangesLostError,
+    PublisherAwayError,
+    PublisherError,
     Replication,
     SlotTakenError,
-    SourceAwayError,
-    SourceError,
-    SourceLostError,
     lsn_of,
 )
 from quintet.replication.run import Options, Stream
@@ -41,8 +42,8 @@ from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
 from quintet.samples.lending_traffic import Traffic
 from quintet.state.features import Draft, FeatureStore
-from tests.lending.plain import values_by_sql
-from tests.postgres import drop_slots
+from tests.change_log import logged_changes
+from tests.postgres import drop_slots, values_by_sql
 from tests.waiting import LONG_SECONDS, wait_until
 
 _TODAY = date(2020, 8, 24)
@@ -81,15 +82,15 @@ def url(server: EmbeddedPostgres) -> Iterator[str]:
 
 
 @pytest.fixture
-def online(tmp_path: Path) -> Iterator[OnlineFeatures]:
+def online(tmp_path: Path) -> Iterator[LendingApplier]:
     store = FeatureStore(tmp_path / "online")
-    yield OnlineFeatures(store, features())
+    yield LendingApplier(store, features())
     store.close()
 
 
 @contextmanager
 def _running(
-    url: str, log: Store, online: OnlineFeatures, clock: Callable[[], float] = time.time, **arguments: Any
+    url: str, log: ObjectStore, online: LendingApplier, clock: Callable[[], float] = time.time, **arguments: Any
 ) -> Iterator[Stream]:
     """Run a stream in a thread, yield once it receives, and raise the error that ended it, if any."""
     stream, errors = Stream(url, log, online, _OPTIONS, clock), []
@@ -122,17 +123,17 @@ def _measure(name: str) -> float | None:
     return metrics.REGISTRY.get_sample_value(name)
 
 
-def _await_applied(url: str, online: OnlineFeatures) -> None:
+def _await_applied(url: str, online: LendingApplier) -> None:
     end = lsn_of(_ask(url, "select pg_logical_emit_message(true, 'trial', 'mark')::text"))
     wait_until(lambda: int(online.store.fact("flushed") or 0) >= end)
 
 
-def _changes(log: Store) -> list[Change]:
-    return [change for changes, _ in read_changes(log, epochs(log)[-1]) for change in changes]
+def _changes(log: ObjectStore) -> list[Change]:
+    return logged_changes(log, epochs(log)[-1])
 
 
 def test_stream_backfill_and_plain_sql_agree_on_ten_thousand_pairs(
-    url: str, online: OnlineFeatures, tmp_path: Path
+    url: str, online: LendingApplier, tmp_path: Path
 ) -> None:
     log, draw = MemoryStore(), random.Random(7)
     with _running(url, log, online), psycopg.connect(url, autocommit=True) as connection:
@@ -155,7 +156,7 @@ def test_stream_backfill_and_plain_sql_agree_on_ten_thousand_pairs(
     assert len({str(value) for value in expected.values()}) > 500
 
 
-def test_every_client_of_user_has_features(url: str, online: OnlineFeatures) -> None:
+def test_every_client_of_user_has_features(url: str, online: LendingApplier) -> None:
     with _running(url, MemoryStore(), online):
         pass
     assert set(online.store.keys("user")) <= {owner for owner, _ in online.store.all_states()}
@@ -165,7 +166,7 @@ def test_every_client_of_user_has_features(url: str, online: OnlineFeatures) -> 
     assert online.features_of(10**9, _TODAY) is None
 
 
-def test_without_the_project_the_bucket_is_read_with_duckdb(url: str, online: OnlineFeatures, tmp_path: Path) -> None:
+def test_without_the_project_the_bucket_is_read_with_duckdb(url: str, online: LendingApplier, tmp_path: Path) -> None:
     with EmbeddedObjectStore(tmp_path / "s3") as objects:
         with _running(url, open_store(objects.url), online):
             pass
@@ -180,7 +181,7 @@ def test_without_the_project_the_bucket_is_read_with_duckdb(url: str, online: On
 
 
 def test_while_the_store_is_down_features_are_updated_and_nothing_is_lost(
-    url: str, online: OnlineFeatures, tmp_path: Path
+    url: str, online: LendingApplier, tmp_path: Path
 ) -> None:
     objects = EmbeddedObjectStore(tmp_path / "s3")
     objects.start()
@@ -204,7 +205,7 @@ def test_while_the_store_is_down_features_are_updated_and_nothing_is_lost(
 
 
 def test_a_stream_that_starts_while_the_store_is_down_waits_for_it(
-    url: str, online: OnlineFeatures, tmp_path: Path
+    url: str, online: LendingApplier, tmp_path: Path
 ) -> None:
     objects = EmbeddedObjectStore(tmp_path / "s3")
     objects.start()
@@ -222,7 +223,7 @@ def test_a_stream_that_starts_while_the_store_is_down_waits_for_it(
     objects.stop()
 
 
-def test_a_store_that_refuses_the_keys_is_reported_at_once(url: str, online: OnlineFeatures, tmp_path: Path) -> None:
+def test_a_store_that_refuses_the_keys_is_reported_at_once(url: str, online: LendingApplier, tmp_path: Path) -> None:
     with EmbeddedObjectStore(tmp_path / "s3") as objects:
         log = open_store(objects.url.replace("http://", "http://x"))
         with pytest.raises(obstore.exceptions.BaseError, match="403"), _running(url, log, online):
@@ -232,7 +233,7 @@ def test_a_store_that_refuses_the_keys_is_reported_at_once(url: str, online: Onl
 
 @pytest.mark.parametrize("change", ["drop column duration", "rename duration to days", "alter duration type text"])
 def test_a_column_that_is_dropped_or_retyped_quarantines_the_table_until_a_new_snapshot(
-    url: str, online: OnlineFeatures, change: str
+    url: str, online: LendingApplier, change: str
 ) -> None:
     log = MemoryStore()
     with _running(url, log, online):
@@ -253,16 +254,16 @@ def test_a_column_that_is_dropped_or_retyped_quarantines_the_table_until_a_new_s
     assert len(epochs(log)) == 2
 
 
-def test_a_database_that_does_not_answer_is_reported_after_a_wait(online: OnlineFeatures) -> None:
+def test_a_database_that_does_not_answer_is_reported_after_a_wait(online: LendingApplier) -> None:
     stream = Stream("postgresql://u:secret@127.0.0.1:9/d", MemoryStore(), online, Options(start_seconds=0.5))
-    with pytest.raises(SourceAwayError, match="no connection to PostgreSQL") as raised:
+    with pytest.raises(PublisherAwayError, match="no connection to PostgreSQL") as raised:
         stream.run()
     assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("refusing", [(Draft, "write"), (FeatureStore, "checkpoint")])
 def test_a_full_disk_ends_the_stream_and_nothing_is_lost(
-    url: str, online: OnlineFeatures, monkeypatch: pytest.MonkeyPatch, refusing: tuple[type, str]
+    url: str, online: LendingApplier, monkeypatch: pytest.MonkeyPatch, refusing: tuple[type, str]
 ) -> None:
     log, refused = MemoryStore(), threading.Event()
 
@@ -284,7 +285,7 @@ def test_a_full_disk_ends_the_stream_and_nothing_is_lost(
     assert [change.row["id"] for change in _changes(log) if change.operation == "insert" and change.row] == [900_000]
 
 
-def test_a_clock_that_is_set_back_changes_neither_order_nor_features(url: str, online: OnlineFeatures) -> None:
+def test_a_clock_that_is_set_back_changes_neither_order_nor_features(url: str, online: LendingApplier) -> None:
     log, offset = MemoryStore(), [0.0]
     with _running(url, log, online, clock=lambda: time.time() + offset[0]):
         for number in range(20):
@@ -297,7 +298,7 @@ def test_a_clock_that_is_set_back_changes_neither_order_nor_features(url: str, o
     assert online.store.row("loan", "899981") is not None
 
 
-def test_an_added_column_passes(url: str, online: OnlineFeatures) -> None:
+def test_an_added_column_passes(url: str, online: LendingApplier) -> None:
     log = MemoryStore()
     with _running(url, log, online):
         _ask(url, "alter table loan add column channel varchar default 'web'")
@@ -310,7 +311,7 @@ def test_an_added_column_passes(url: str, online: OnlineFeatures) -> None:
 
 
 @pytest.mark.parametrize("loss", ["dropped", "recreated"])
-def test_a_lost_slot_ends_the_stream_until_a_new_snapshot(url: str, online: OnlineFeatures, loss: str) -> None:
+def test_a_lost_slot_ends_the_stream_until_a_new_snapshot(url: str, online: LendingApplier, loss: str) -> None:
     log = MemoryStore()
     with _running(url, log, online):
         _await_applied(url, online)
@@ -318,13 +319,13 @@ def test_a_lost_slot_ends_the_stream_until_a_new_snapshot(url: str, online: Onli
     _ask(url, "insert into loan (id, client_id) values (900000, 1)")
     if loss == "recreated":
         _ask(url, "select pg_create_logical_replication_slot('quintet', 'pgoutput')::text")
-    with pytest.raises(SourceLostError, match="--new-snapshot"), _running(url, log, online):
+    with pytest.raises(ChangesLostError, match="--new-snapshot"), _running(url, log, online):
         pass
     with _running(url, log, online, new_snapshot=True):
         wait_until(lambda: online.store.row("loan", "900000") is not None)
 
 
-def test_a_slot_that_another_consumer_reads_is_not_taken_from_it(url: str, online: OnlineFeatures) -> None:
+def test_a_slot_that_another_consumer_reads_is_not_taken_from_it(url: str, online: LendingApplier) -> None:
     log = MemoryStore()
     with _running(url, log, online):
         pass
@@ -335,49 +336,51 @@ def test_a_slot_that_another_consumer_reads_is_not_taken_from_it(url: str, onlin
     other.close()
 
 
-def test_a_slot_of_the_same_name_of_another_stream_is_not_touched(url: str, online: OnlineFeatures) -> None:
+def test_a_slot_of_the_same_name_of_another_stream_is_not_touched(url: str, online: LendingApplier) -> None:
     _ask(url, "select pg_create_logical_replication_slot('quintet', 'pgoutput')::text")
     with pytest.raises(SlotTakenError, match="belongs to another stream"), _running(url, MemoryStore(), online):
         pass
     assert _ask(url, "select count(*) from pg_replication_slots where slot_name = 'quintet'") == 1
 
 
-def test_wrong_credentials_are_reported_without_the_password(url: str, online: OnlineFeatures) -> None:
+def test_wrong_credentials_are_reported_without_the_password(url: str, online: LendingApplier) -> None:
     wrong = url.replace("quintet:", "quintet:secret", 1)
     with (
-        pytest.raises(SourceError, match="password authentication failed") as raised,
+        pytest.raises(PublisherError, match="password authentication failed") as raised,
         _running(wrong, MemoryStore(), online),
     ):
         pass
     assert "secret" not in str(raised.value)
 
 
-def test_a_database_without_the_tables_is_reported(server: EmbeddedPostgres, online: OnlineFeatures) -> None:
+def test_a_database_without_the_tables_is_reported(server: EmbeddedPostgres, online: LendingApplier) -> None:
     with (
-        pytest.raises(SourceError, match="has no table loan, payment, user"),
+        pytest.raises(PublisherError, match=r"has no table public\.loan, public\.payment, public\.user"),
         _running(server.url, MemoryStore(), online),
     ):
         pass
 
 
 def test_a_file_of_features_that_was_removed_is_rebuilt_from_the_log(
-    url: str, online: OnlineFeatures, tmp_path: Path
+    url: str, online: LendingApplier, tmp_path: Path
 ) -> None:
     log = MemoryStore()
     with _running(url, log, online):
         _ask(url, "insert into loan (id, client_id) values (900000, 1)")
         _await_applied(url, online)
-    rebuilt = OnlineFeatures(FeatureStore(tmp_path / "rebuilt"), features())
+    rebuilt = LendingApplier(FeatureStore(tmp_path / "rebuilt"), features())
     with _running(url, log, rebuilt):
         assert dict(rebuilt.store.all_states()) == dict(online.store.all_states())
     rebuilt.store.close()
 
 
-def test_an_interrupted_snapshot_is_repeated(url: str, online: OnlineFeatures, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_snapshot_is_repeated(url: str, online: LendingApplier, monkeypatch: pytest.MonkeyPatch) -> None:
     log = MemoryStore()
     with monkeypatch.context() as patch:
-        patch.setattr("quintet.replication.run.write_epoch", lambda *_: (_ for _ in ()).throw(SourceError("cut short")))
-        with pytest.raises(SourceError, match="cut short"), _running(url, log, online):
+        patch.setattr(
+            "quintet.replication.run.write_epoch", lambda *_: (_ for _ in ()).throw(PublisherError("cut short"))
+        )
+        with pytest.raises(PublisherError, match="cut short"), _running(url, log, online):
             pass
     _ask(url, "delete from payment where id = (select min(id) from payment)")
     with _running(url, log, online):
@@ -386,7 +389,7 @@ def test_an_interrupted_snapshot_is_repeated(url: str, online: OnlineFeatures, m
 
 
 def test_the_stream_continues_and_features_are_rebuilt_after_the_log_was_compacted_and_has_expired(
-    url: str, online: OnlineFeatures, tmp_path: Path
+    url: str, online: LendingApplier, tmp_path: Path
 ) -> None:
     log = MemoryStore()
     with _running(url, log, online):
@@ -399,7 +402,7 @@ def test_the_stream_continues_and_features_are_rebuilt_after_the_log_was_compact
     with _running(url, log, online):
         _ask(url, "update loan set status = 'paid' where id = 900000")
         _await_applied(url, online)
-    replay(tmp_path / "rebuilt", log, epoch, features())
+    catch_up_with_log(tmp_path / "rebuilt", log, epoch, features())
     rebuilt = client_features(tmp_path / "rebuilt", features(), _TODAY).set_index("client_id")
     for client in (1, 2, 3):
         found = online.features_of(client, _TODAY)
@@ -411,8 +414,11 @@ def test_the_stream_continues_and_features_are_rebuilt_after_the_log_was_compact
     assert len(training) == _ask(url, "select count(*) from loan where created_on is not null")
 
 
-def test_a_table_without_a_column_that_features_read_is_reported(url: str, online: OnlineFeatures) -> None:
+def test_a_table_without_a_column_that_features_read_is_reported(url: str, online: LendingApplier) -> None:
     _ask(url, "alter table payment drop column interest")
-    with pytest.raises(SourceError, match="payment lacks interest"), _running(url, MemoryStore(), online):
+    with (
+        pytest.raises(PublisherError, match=r"public\.payment cannot be replicated: it lacks the column interest"),
+        _running(url, MemoryStore(), online),
+    ):
         pass
     assert _ask(url, "select count(*) from pg_replication_slots") == 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import os
-import subprocess
-import sys
+import re
 from pathlib import Path
 
 import pytest
 
+from tests.command import Python
 from tests.machine import INSTALL, require_program
 
 _TESTS = Path(__file__).parents[1]
@@ -134,16 +134,11 @@ def test_a_machine_without_the_optional_programs_collects_the_same_tests(tmp_pat
     with_all.mkdir()
     for name in INSTALL:
         (with_all / name).symlink_to("/bin/true")
-    ran = subprocess.run(
-        [sys.executable, "-c", _COLLECT_TWICE, without, with_all],
-        cwd=_TESTS.parent,
-        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    count, are_the_same = ran.stdout.splitlines()[-1].split()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    process = Python(["-c", _COLLECT_TWICE, str(without), str(with_all)], environment)
+    printed = process.finish()
+    assert process.returncode == 0, printed
+    [(count, are_the_same)] = re.findall(r"^(\d+) (True|False)$", printed, re.MULTILINE)
     assert are_the_same == "True"
     assert int(count) > 3_000
 

@@ -6,14 +6,11 @@ import datetime as dt
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import tempfile
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import httpx
 import pytest
 
 from cli import up
@@ -27,27 +24,25 @@ from quintet.embedded.processes import free_port
 from quintet.lending.inbox import INBOX
 from quintet.settings import load_settings
 from quintet.state.keys import create_key
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from resources.event_log import open_instance
+from resources.warm_dbt import SERVER
+from tests.command import Command
 from tests.conftest import Quintet
+from tests.folders import open_folder
 from tests.waiting import LONG_SECONDS, wait_until
 
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    folder = Path(
-        tempfile.mkdtemp(prefix="quintet-test-")
-    )  # pytest's own folders are closed to accounts without rights
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
+    with open_folder() as folder:
+        yield folder
 
 
 def _is_ready(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=LONG_SECONDS) as answer:
-            return bool(answer.status == 200)
-    except OSError:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=LONG_SECONDS).status_code == 200
+    except httpx.TransportError:
         return False
 
 
@@ -61,20 +56,16 @@ def _inboxes_watched(instance: dg.DagsterInstance) -> set[str]:
 
 
 def test_it_builds_once_shows_what_runs_and_stops_all_on_ctrl_c(
-    home: Path, project: Path, built_home: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, project: Path, built_home: Path, warm_dbt: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left_out = shutil.ignore_patterns("postgres*", "objects*", "dagster")
     shutil.copytree(built_home, home / "home", symlinks=True, ignore=left_out)  # to leave little to build
     quintet = Quintet(project / "data" / "raw", home / "home")
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "up", "--dagster-port", str(free_port())],
-        cwd=project,
-        env=quintet.environment | {"QUINTET_STREAM_PORT": "0", "QUINTET_PORT": str(port)},
-        stdout=subprocess.PIPE,
-        text=True,
+    process = Command(
+        ["up", "--dagster-port", str(free_port())],
+        quintet.environment | {"QUINTET_STREAM_PORT": "0", "QUINTET_PORT": str(port), SERVER: warm_dbt},
     )
-    assert process.stdout is not None
     seen = []
     try:
         for line in process.stdout:
@@ -89,7 +80,7 @@ def test_it_builds_once_shows_what_runs_and_stops_all_on_ctrl_c(
         url = running_url(home / "home" / "postgres")
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=LONG_SECONDS)
+        process.finish()
 
     assert "up | promo_users: 1,500 rows written to PostgreSQL\n" in seen
     assert url is not None
@@ -109,7 +100,7 @@ def test_it_builds_once_shows_what_runs_and_stops_all_on_ctrl_c(
 
 def test_the_first_key_is_in_the_table_even_after_other_keys(tmp_path: Path) -> None:
     settings = load_settings({"QUINTET_HOME": str(tmp_path)})
-    store = Store(settings.online)
+    store = StateStore(settings.online)
     create_key(store, "CRM simulator", ["lending:decide"], dt.datetime.now(dt.UTC), os.urandom)
     store.close()
     key = first_key(settings)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from quintet.domains import open_state_store
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path) -> Iterator[StateStore]:
     """Yield a state store with the tables of every domain."""
     store = open_state_store(tmp_path / "online")
     yield store

@@ -11,10 +11,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from quintet.domains import DATASETS
+from quintet.domains import DATASETS, DOMAIN_NAMES
 from quintet.ingest.inbox import list_inbox
-from quintet.plan import Plan, checked_code, files_not_done, make_plan, note_checked_code, project_code_version
+from quintet.plan import Plan, checked_code, compare_inbox, make_plan, note_checked_code, project_code_version
 from quintet.settings import load_settings
+from quintet.warehouse.domain_states import DomainState, write_states
 
 CATEGORIES = "page_category,measurement_category\nShares,01\n"
 COUNTS = "time,status,count\n15h 07,approved,3\n"
@@ -176,9 +177,9 @@ def test_files_that_the_snapshot_does_not_contain_are_not_done(raw: Path, tmp_pa
     (raw / "page_categories" / "b.csv").write_text(CATEGORIES + "Crypto,02\n")
     files = list_inbox(raw, "page_categories")
     serving = tmp_path / "serving"
-    before = files_not_done(DATASETS["page_categories"], files, serving)
+    before = compare_inbox(DATASETS["page_categories"], files, serving).fresh
     publish_by_hand(tmp_path, KNOWN)
-    after = files_not_done(DATASETS["page_categories"], files, serving)
+    after = compare_inbox(DATASETS["page_categories"], files, serving).fresh
 
     assert [file.name for file in before] == ["a.csv", "b.csv"]
     assert [file.name for file in after] == ["b.csv"]
@@ -249,3 +250,57 @@ def test_a_change_without_a_file_is_work_and_is_reported(raw: Path, tmp_path: Pa
     assert (plan.has_work, plan.is_full, dict(plan.new_files)) == (True, False, {})
     assert plan.reason == "nothing new in the inboxes; the source database may have changed"
     assert not plan_of(raw, serving).has_work
+
+
+def set_state(serving: Path, domain: str, status: str) -> None:
+    with duckdb.connect(str((serving / "current.duckdb").resolve())) as connection:
+        write_states(connection, "run", [DomainState(domain, status, None, "it failed")])
+
+
+@pytest.mark.parametrize(("status", "retried"), [("old", ("payments",)), ("missing", ("payments",)), ("current", ())])
+def test_a_domain_whose_last_build_failed_is_tried_again(tmp_path: Path, status: str, retried: tuple[str, ...]) -> None:
+    serving = publish_by_hand(tmp_path, {})
+    set_state(serving, "payments", status)
+    plan = make_plan(tmp_path / "raw", DATASETS.values(), serving, "code", domains=DOMAIN_NAMES)
+    assert plan.retried == retried
+    assert plan.has_work is bool(retried)
+    assert ("the last build of payments did not succeed" in plan.reason) is bool(retried)
+    other = make_plan(tmp_path / "raw", DATASETS.values(), serving, "code", domains=["insurance"])
+    assert not other.has_work, "the domain is not asked for"
+
+
+def test_an_unfinished_run_makes_the_next_one_look_at_the_event_log(tmp_path: Path) -> None:
+    serving = publish_by_hand(tmp_path, {})
+    assert not make_plan(tmp_path / "raw", DATASETS.values(), serving, "code").has_work
+    plan = make_plan(tmp_path / "raw", DATASETS.values(), serving, "code", is_unfinished=True)
+    assert plan.has_work
+    assert plan.must_examine
+    assert "an earlier run did not finish" in plan.reason
+
+
+def version_of(raw: Path, serving: Path) -> str:
+    dataset = DATASETS["page_categories"]
+    return compare_inbox(dataset, list_inbox(raw, dataset.name), serving).version
+
+
+def test_the_version_of_an_inbox_changes_with_new_content_alone(raw: Path, tmp_path: Path) -> None:
+    serving = publish_by_hand(tmp_path, {("page_categories", batch_id(CATEGORIES)): "modelled"})
+    folder = raw / "page_categories"
+    before = version_of(raw, serving)
+    (folder / "a.csv").rename(folder / "renamed.csv")
+    shutil.copy(folder / "renamed.csv", folder / "again.csv")
+    assert version_of(raw, serving) == before
+    for path in folder.iterdir():
+        path.unlink()
+    assert version_of(raw, serving) == before, "the snapshot has its rows"
+    (folder / "b.csv").write_text(CATEGORIES + "More,02\n")
+    assert version_of(raw, serving) != before
+
+
+def test_the_version_of_an_inbox_is_the_same_before_and_after_its_files_are_loaded(raw: Path, tmp_path: Path) -> None:
+    before = version_of(raw, tmp_path / "serving")
+    serving = publish_by_hand(tmp_path, {("page_categories", batch_id(CATEGORIES)): "modelled"})
+    assert version_of(raw, serving) == before
+    plan = plan_of(raw, serving)
+    assert not plan.new_files
+    assert plan.inboxes["page_categories"] == before

@@ -9,7 +9,7 @@ from tests.web.service import Server
 
 
 class Visit:
-    """A signed-in browser that records its errors, its requests and the bytes over the wire."""
+    """A page of a browser that records its errors and its requests to other hosts."""
 
     def __init__(self, context: BrowserContext, server: Server) -> None:
         context.set_default_timeout(LONG_SECONDS * 1_000)
@@ -28,9 +28,14 @@ class Visit:
         if not url.startswith((self.server.url, "data:", "blob:")):
             self.outside.append(url)
 
-    def sign_in(self, path: str) -> Page:
-        """Open a page and sign in with the key."""
+    def open(self, path: str) -> Page:
+        """Open a page of the service in a signed-in browser."""
         self.page.goto(self.server.url + path)
+        return self.page
+
+    def sign_in(self, path: str) -> Page:
+        """Open a page, sign in with the key, and wait for the page."""
+        self.open(path)
         self.page.get_by_label("API key").fill(self.server.key)
         self.page.get_by_role("button", name="Sign in").click()
         self.page.wait_for_url(self.server.url + path)

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from quintet.lending.online import OnlineFeatures
-from tests.lending.models import scorecard
+from quintet.web.rendering import static_files
+from tests.folders import alone, shared_folder
 from tests.machine import require_program
+from tests.unit.lending.models import scorecard
 from tests.waiting import LONG_SECONDS
 from tests.web import lending_decisions
 from tests.web.browser import Visit
@@ -20,17 +22,22 @@ from tests.web.service import ADMIN, Server, build_app, serving
 
 
 @pytest.fixture(scope="session")
-def service_home(built_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with the committed samples' snapshots and its own state store."""
-    home = tmp_path_factory.mktemp("service")
-    (home / "serving").symlink_to(built_home / "serving")
-    return home
+def drawing_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache folder of the chart bundle, which takes seconds to build."""
+    folder = shared_folder(tmp_path_factory) / "drawing"
+    with alone(folder) as is_built:
+        if not is_built:
+            static_files(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def drawing_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache folder of the chart bundle, which takes seconds to build."""
-    return tmp_path_factory.mktemp("cache")
+def service_home(built_home: Path, drawing_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the committed samples' snapshots and its own state store."""
+    home = tmp_path_factory.mktemp("service")
+    (home / "serving").symlink_to(built_home / "serving")
+    (home / "cache").symlink_to(drawing_cache)
+    return home
 
 
 @pytest.fixture
@@ -77,13 +84,21 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def visit(browser: Browser, server: Server) -> Iterator[Visit]:
-    """A signed-in browser; the test fails if a page logged an error or requested something from another host."""
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, server: Server) -> Iterator[BrowserContext]:
+    """A browser that is signed in, shared by the tests of a module, which load scripts and charts once."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    visit = Visit(context, server)
-    yield visit
+    Visit(context, server).sign_in("/reports")
+    yield context
     context.close()
+
+
+@pytest.fixture
+def visit(signed_in: BrowserContext, server: Server) -> Iterator[Visit]:
+    """A page of the signed-in browser; the test fails if it logged an error or requested from another host."""
+    visit = Visit(signed_in, server)
+    yield visit
+    visit.page.close()
     assert visit.faults == []
     assert visit.outside == []
 

@@ -18,7 +18,7 @@ from quintet.lending.online import OnlineFeatures
 from quintet.lending.scoring import ScoringModel
 from quintet.ml.model_registry import ModelRegistry
 from quintet.state.features import FeatureStore
-from tests.lending.events import change
+from tests.unit.lending.events import change
 from tests.web.service import ADMIN, build_app
 
 PATH = "/v1/lending/decisions"
@@ -39,7 +39,7 @@ def apply(online: OnlineFeatures, lsn: int, *changes: Change) -> None:
 def keep(home: Path, *models: ScoringModel) -> ModelRegistry:
     registry = ModelRegistry(home / "models" / FOLDER)
     for model in models:
-        registry.keep(model.version, model.to_json(), NOW, "a test", {})
+        registry.register(model.version, model.to_json(), NOW, "a test", {})
     return registry
 
 

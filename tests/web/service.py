@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +13,11 @@ import httpx
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from quintet.embedded.processes import free_port
 from quintet.settings import load_settings
 from quintet.web.app import create_app
-from tests.waiting import LONG_SECONDS, wait_until
+from tests.command import Python
+from tests.waiting import wait_until
 
 ADMIN_KEY = "admin key of the tests"
 ADMIN = {"authorization": f"Bearer {ADMIN_KEY}"}
@@ -49,18 +48,11 @@ class Server:
 
     url: str
     key: str
-    process: subprocess.Popen[str]
+    process: Python
 
 
-def free_port() -> int:
-    """Return a port that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _answers(url: str, process: subprocess.Popen[str]) -> bool:
-    assert process.poll() is None, "the service has ended; its log says why"
+def _answers(url: str, process: Python) -> bool:
+    assert process.returncode is None, "the service has ended; its log says why"
     try:
         return httpx.get(f"{url}/healthz").status_code == 200
     except httpx.TransportError:
@@ -73,19 +65,11 @@ def serving(home: Path, log: Path) -> Iterator[Server]:
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
     environment |= {"QUINTET_HOME": str(home), "QUINTET_PORT": str(port), "QUINTET_ADMIN_KEY": ADMIN_KEY}
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "quintet.web"],
-            cwd=Path(__file__).parents[2],
-            env=environment,
-            stdout=output,
-            stderr=output,
-            text=True,
-        )
+    process = Python(["-m", "quintet.web"], environment, output=log)
     url = f"http://127.0.0.1:{port}"
     try:
         wait_until(lambda: _answers(url, process), lambda: log.read_text("utf-8"))
         yield Server(url, ADMIN_KEY, process)
     finally:
         process.terminate()
-        process.wait(LONG_SECONDS)
+        process.wait()

@@ -8,7 +8,7 @@ import httpx
 import openpyxl
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from tests.web.browser import Visit, wait_for_charts
 from tests.web.service import ADMIN, Server
@@ -16,16 +16,28 @@ from tests.web.service import ADMIN, Server
 MOST_COMPRESSED_BYTES = 600_000
 
 
+def test_a_page_is_shown_after_signing_in_and_not_before(browser: Browser, server: Server) -> None:
+    context = browser.new_context()
+    visit = Visit(context, server)
+    visit.open("/insurance")
+    assert "/insurance" not in visit.page.url.partition("?")[0]
+    expect(visit.sign_in("/insurance").locator("h1")).to_be_visible()
+    context.close()
+
+    assert visit.faults == []
+    assert visit.outside == []
+
+
 @pytest.mark.parametrize("path", ["/insurance", "/conversions"])
 def test_every_chart_of_the_page_is_drawn(visit: Visit, path: str) -> None:
-    page = visit.sign_in(path)
+    page = visit.open(path)
 
     assert wait_for_charts(page) >= 8
     expect(page.locator(".skeleton:visible")).to_have_count(0)
 
 
 def test_a_filter_changes_the_address_and_the_figures_and_back_undoes_it(visit: Visit) -> None:
-    page = visit.sign_in("/insurance")
+    page = visit.open("/insurance")
     premium = page.locator(".kpi-value").first
     before = premium.inner_text()
 
@@ -44,7 +56,7 @@ def test_a_filter_changes_the_address_and_the_figures_and_back_undoes_it(visit: 
 
 
 def test_a_report_is_previewed_downloaded_and_listed_in_the_history(visit: Visit, tmp_path: Any) -> None:
-    page = visit.sign_in("/reports")
+    page = visit.open("/reports")
     page.get_by_label("From year").select_option("2010")
     page.get_by_label("To year").select_option("2012")
     page.wait_for_url("**/reports?year_from=2010&year_to=2012")
@@ -69,7 +81,7 @@ def test_a_report_is_previewed_downloaded_and_listed_in_the_history(visit: Visit
 
 
 def test_an_agency_opens_from_the_table_and_leads_back(visit: Visit) -> None:
-    page = visit.sign_in("/insurance?prod_line=CL")
+    page = visit.open("/insurance?prod_line=CL")
     page.locator("#agencies-table-title").scroll_into_view_if_needed()
     page.locator(".table-section table a").first.click()
     page.wait_for_url("**/insurance/agencies/*")
@@ -79,7 +91,7 @@ def test_an_agency_opens_from_the_table_and_leads_back(visit: Visit) -> None:
 
 
 def test_the_threshold_moves_the_charts_and_shows_its_precision(visit: Visit) -> None:
-    page = visit.sign_in("/promotions")
+    page = visit.open("/promotions")
     wait_for_charts(page)
     slider, words = page.get_by_role("slider", name="Threshold"), page.locator(".threshold-words")
     rule = page.locator("#score-histogram .mark-rule line").last
@@ -96,7 +108,7 @@ def test_the_threshold_moves_the_charts_and_shows_its_precision(visit: Visit) ->
 
 
 def test_a_cluster_is_chosen_drawn_and_its_account_confirmed(visit: Visit) -> None:
-    page = visit.sign_in("/promotions")
+    page = visit.open("/promotions")
     page.locator(".table-section", has=page.locator("#clusters-title")).locator("table a").first.click()
     page.wait_for_url("**/promotions?cluster=*")
     page.locator("#cluster-graph").scroll_into_view_if_needed()
@@ -112,7 +124,7 @@ def test_a_cluster_is_chosen_drawn_and_its_account_confirmed(visit: Visit) -> No
 
 
 def test_a_sign_up_is_tried_on_the_page(visit: Visit) -> None:
-    page = visit.sign_in("/promotions")
+    page = visit.open("/promotions")
     page.locator("#try-email").fill("ana@example.com")
     page.locator("#try-promo_code").fill("7618")
     page.get_by_role("button", name="Judge").click()
@@ -129,28 +141,24 @@ def test_a_sign_up_is_tried_on_the_page(visit: Visit) -> None:
         *("/lending", "/lending/decisions", "/lending/model", "/lending/what-if"),
     ],
 )
-def test_every_page_passes_the_accessibility_rules(
-    browser: Browser, server: Server, path: str, width: int, scheme: Any
-) -> None:
+def test_every_page_passes_the_accessibility_rules(visit: Visit, path: str, width: int, scheme: Any) -> None:
     if path == "/docs" and (width, scheme) != (1280, "light"):
         return  # Swagger UI has one look
-    context = browser.new_context(
-        viewport={"width": width, "height": 844}, color_scheme=scheme, reduced_motion="reduce"
-    )
-    page = Visit(context, server).sign_in(path)
+    visit.page.set_viewport_size({"width": width, "height": 844})
+    visit.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page = visit.open(path)
     wait_for_charts(page)
     rules = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
     include = {"exclude": [["#swagger"]]} if path == "/docs" else None
     found = Axe().run(page, context=include, options=rules).response["violations"]
     wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-    context.close()
 
     assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found] == []
     assert not wide, "the page scrolls sideways"
 
 
 def test_the_page_can_be_used_by_keyboard_alone(visit: Visit) -> None:
-    page = visit.sign_in("/insurance")
+    page = visit.open("/insurance")
     page.keyboard.press("Tab")
     expect(page.locator(":focus")).to_have_text("Skip to content")
     reached = set()
@@ -162,11 +170,9 @@ def test_the_page_can_be_used_by_keyboard_alone(visit: Visit) -> None:
     assert {"filter-prod_line", "filter-year_from", "Reset"} <= reached
 
 
-def test_the_page_with_its_files_is_small(browser: Browser, server: Server) -> None:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    Visit(context, server).sign_in("/insurance")
+def test_the_page_with_its_files_is_small(browser: Browser, signed_in: BrowserContext, server: Server) -> None:
     fresh = browser.new_context(viewport={"width": 1280, "height": 900})
-    fresh.add_cookies(context.cookies())  # type: ignore[arg-type]
+    fresh.add_cookies(signed_in.cookies())  # type: ignore[arg-type]
     page = fresh.new_page()
     wire = fresh.new_cdp_session(page)
     wire.send("Network.enable")
@@ -176,6 +182,5 @@ def test_the_page_with_its_files_is_small(browser: Browser, server: Server) -> N
     wait_for_charts(page)
     page.wait_for_load_state("networkidle")
     fresh.close()
-    context.close()
 
     assert 50_000 < sum(sizes) <= MOST_COMPRESSED_BYTES

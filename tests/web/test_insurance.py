@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from quintet.warehouse.snapshot import open_snapshot
+from quintet.web.snapshots import TookTooLongError
 from tests.web.service import ADMIN, build_app, items
 
 SUMMARY = "/v1/insurance/summary"
@@ -109,6 +111,47 @@ def test_a_client_with_the_answer_gets_304(client: TestClient) -> None:
 
     assert (again.status_code, again.content) == (304, b"")
     assert other.status_code == 200
+
+
+def test_the_order_of_pivots_is_the_order_of_the_answer(client: TestClient) -> None:
+    orders = (["year", "prod_line"], ["prod_line", "year"])
+    pages = [client.get(SUMMARY, params={"group_by": order, "page_size": 3}) for order in orders]
+    again = client.get(SUMMARY, params={"group_by": orders[1]}, headers={"if-none-match": pages[0].headers["etag"]})
+    wholes = [items(client, SUMMARY, group_by=order, page_size=3) for order in orders]
+
+    assert again.status_code == 200
+    for order, whole in zip(orders, wholes, strict=True):
+        keys = [tuple(row[name] for name in order) for row in whole]
+        assert keys == sorted(keys)
+    assert wholes[0] != wholes[1]
+    crossed = client.get(
+        SUMMARY, params={"group_by": orders[1], "page_size": 3, "page_token": pages[0].json()["next_page_token"]}
+    )
+    assert crossed.status_code == 422
+
+
+def test_a_csv_report_is_complete_with_its_length_and_one_snapshot(client: TestClient) -> None:
+    answer = client.get(
+        "/v1/insurance/reports/premium", params={"format": "csv"}, headers={"accept-encoding": "identity"}
+    )
+
+    assert int(answer.headers["content-length"]) == len(answer.content) > 1_000
+    assert answer.headers["x-snapshot"] == client.get("/readyz").json()["snapshot"]
+
+
+def test_a_csv_report_that_takes_too_long_is_a_problem_and_not_in_the_history(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Iterator[bytes]:
+        yield b"agency_id\n1\n"
+        raise TookTooLongError("the query took longer than 10 s")
+
+    before = client.get("/reports").text.count("everything")
+    monkeypatch.setattr("quintet.web.routes.insurance.write_csv", broken)
+    answer = client.get("/v1/insurance/reports/premium", params={"format": "csv"})
+
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert client.get("/reports").text.count("everything") == before
 
 
 def test_a_part_that_was_not_built_says_what_to_do(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from quintet.change_log.log import Epoch
 from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
 from quintet.state.features import FeatureStore
-from tests.lending.events import change
+from tests.unit.lending.events import change
 from tests.web.service import ADMIN, build_app
 
 _LOAN = {
@@ -50,9 +51,19 @@ def test_a_loan_of_a_client_missing_in_the_crm_is_not_a_client(lending: TestClie
     assert lending.get("/v1/lending/clients/8/features").json()["is_client"] is False
 
 
-@pytest.mark.parametrize("as_of", ["0001-01-01", "9999-12-31"])
-def test_any_day_can_be_requested(lending: TestClient, as_of: str) -> None:
-    assert lending.get("/v1/lending/clients/7/features", params={"as_of": as_of}).status_code == 200
+@pytest.mark.parametrize(
+    ("as_of", "status"), [("1999-12-31", 422), ("2000-01-01", 200), ("2101-01-01", 422), ("9999-12-31", 422)]
+)
+def test_a_plausible_day_can_be_requested(lending: TestClient, as_of: str, status: int) -> None:
+    assert lending.get("/v1/lending/clients/7/features", params={"as_of": as_of}).status_code == status
+
+
+@pytest.mark.parametrize(("days", "status"), [(0, 200), (1, 200), (2, 422)])
+def test_features_of_the_future_are_refused(lending: TestClient, days: int, status: int) -> None:
+    as_of = (dt.datetime.now(dt.UTC) + dt.timedelta(days=days)).date().isoformat()
+    answer = lending.get("/v1/lending/clients/7/features", params={"as_of": as_of})
+    assert answer.status_code == status
+    assert status == 200 or "is in the future" in answer.json()["detail"]
 
 
 def test_an_unknown_client_is_a_problem(lending: TestClient) -> None:

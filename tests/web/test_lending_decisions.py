@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,20 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from quintet.change_log.change import Position
+from quintet.change_log.completeness import Incomplete
+from quintet.change_log.log import Epoch
 from quintet.lending.decision_log import DecisionLog
 from quintet.lending.feature_registry import features
-from quintet.lending.online import OnlineFeatures
+from quintet.lending.online import COVERED_FROM, OnlineFeatures
 from quintet.lending.policy import DEFAULT_POLICY
-from quintet.lending.replay import main as replay_command
-from quintet.lending.replay import replay_from_log
+from quintet.lending.reproduce import main as reproduce_command
+from quintet.lending.reproduce import reproduce_from_log
 from quintet.lending.service import LendingService
 from quintet.ml.model_registry import ModelRegistry
-from tests.lending.events import change
-from tests.lending.models import boosted, scorecard
+from quintet.state.features import FeatureStore
+from tests.unit.lending.events import change
+from tests.unit.lending.models import boosted, scorecard
 from tests.waiting import LONG_SECONDS, wait_until
 from tests.web.lending_decisions import LOAN, NOW, PATH, an_application, apply, keep, serving
 from tests.web.service import ADMIN_KEY
@@ -47,7 +52,7 @@ def test_an_application_is_decided_and_recorded_with_its_inputs(lending: TestCli
     figures = json.loads(record.figures)
     assert figures.keys() == {feature.name for feature in features()} | {"amount", "duration_days"}
     assert (figures["paid_loans_count"], figures["amount"]) == (1, 400.0)
-    assert (record.applied_lsn, record.shortfall, record.asked_by) == (100, None, "QUINTET_ADMIN_KEY")
+    assert (record.applied_lsn, record.degraded_reason, record.asked_by) == (100, None, "QUINTET_ADMIN_KEY")
 
 
 def test_reasons_against_approval_are_sentences(lending: TestClient) -> None:
@@ -110,7 +115,7 @@ def test_a_stalled_stream_refers_to_a_person_within_the_budget(own_home: Path) -
         record = client.app.state.service.of(LendingService).decisions.log.of_application(100)
     assert (body["decision"], body["score"]) == ("refer", None)
     assert [reason["code"] for reason in body["reasons"]] == ["INFORMATION_NOT_AVAILABLE"]
-    assert "the stream had not applied" in record.shortfall
+    assert "the stream had not applied" in record.degraded_reason
     assert record.waited_ms >= 50
 
 
@@ -149,6 +154,62 @@ def test_last_weeks_undecided_request_is_refused(lending: TestClient) -> None:
     assert "7.0 days ago" in answer.json()["detail"]
     assert answer.json()["errors"][0]["where"] == "body.submitted_at"
     assert lending.post(PATH, json=an_application()).status_code == 200
+
+
+# -- the day of the application ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1999-12-31", "2101-01-01", "9999-12-31"])
+def test_a_day_out_of_range_is_refused(lending: TestClient, day: str) -> None:
+    answer = lending.post(PATH, json=an_application(applied_on=day))
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["where"] == "body.applied_on"
+    assert "is not between 2000-01-01 and 2100-12-31" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("days", "status"), [(0, 200), (1, 200), (2, 422), (365, 422)])
+def test_a_day_may_be_one_ahead(lending: TestClient, days: int, status: int) -> None:
+    day = (dt.datetime.now(dt.UTC) + dt.timedelta(days=days)).date().isoformat()
+    answer = lending.post(PATH, json=an_application(applied_on=day))
+    assert answer.status_code == status
+    assert status == 200 or answer.json()["errors"][0]["where"] == "body.applied_on"
+
+
+@pytest.mark.parametrize(
+    ("day", "decision"), [("2000-01-01", "refer"), ("2019-12-30", "refer"), ("2020-08-24", "approve")]
+)
+def test_a_day_before_the_streams_history_is_referred_and_not_approved_as_no_history(
+    lending: TestClient, day: str, decision: str
+) -> None:
+    body = lending.post(PATH, json=an_application(applied_on=day)).json()
+    record = lending.app.state.service.of(LendingService).decisions.log.of_application(100)  # type: ignore[attr-defined]
+    assert body["decision"] == decision
+    if decision == "refer":
+        assert [reason["code"] for reason in body["reasons"]] == ["INFORMATION_NOT_AVAILABLE"]
+        assert f"applied_on {day} is before 2019-12-31" in record.shortfall
+        assert record.features_version is None
+    else:
+        assert record.shortfall is None
+
+
+def test_a_book_from_a_dump_is_covered_from_its_last_day(own_home: Path) -> None:
+    online = OnlineFeatures(FeatureStore(own_home / "online"), features())
+    at = "2026-11-30T00:00:00.000000Z"
+    online.begin(Epoch("E", Position(0), Position(0), at, "1", dump="d" * 64, last_day="2020-08-23"))
+    assert online.covered_from() == dt.date(2020, 8, 23)
+    online.begin(Epoch("F", Position(0), Position(0), at, "1"))
+    assert online.covered_from() == dt.date(2026, 11, 29)
+    online.store.close()
+
+
+def test_a_file_that_does_not_know_its_first_day_is_built_again(own_home: Path) -> None:
+    online = OnlineFeatures(FeatureStore(own_home / "online"), features())
+    online.begin(Epoch("E", Position(0), Position(0), "2026-11-30T00:00:00.000000Z", "1"))
+    assert online.position("E") == Position(0)
+    with online.store.change() as draft:
+        draft.put_fact(COVERED_FROM, None)
+    assert online.position("E") is None
+    online.store.close()
 
 
 @pytest.mark.parametrize(
@@ -272,7 +333,7 @@ def test_without_a_valid_model_the_application_is_referred(own_home: Path) -> No
         record = client.app.state.service.of(LendingService).decisions.log.of_application(100)
         score = client.post("/v1/lending/score", json={"values": {}})
     assert body["decision"] == "refer"
-    assert record.shortfall == "no scoring model is active"
+    assert record.degraded_reason == "no scoring model is active"
     assert score.status_code == 503
 
 
@@ -377,7 +438,7 @@ def test_an_external_endpoint_can_score(own_home: Path) -> None:
         with serving(own_home, **settings) as client:
             body = client.post(PATH, json=an_application()).json()
             log = client.app.state.service.of(LendingService).decisions.log
-            reproduced = replay_from_log(log, log.of_application(100))
+            reproduced = reproduce_from_log(log, log.of_application(100))
     assert (body["decision"], body["score"], body["model_version"]) == ("refer", 0.3, "theirs-1")
     assert asked == [f"Bearer {ADMIN_KEY}"]
     assert reproduced.differences == ()
@@ -402,7 +463,7 @@ def test_a_failing_endpoint_refers_to_a_person(own_home: Path, status: int, cont
         body = client.post(PATH, json=an_application()).json()
         record = client.app.state.service.of(LendingService).decisions.log.of_application(100)
     assert (body["decision"], body["score"]) == ("refer", None)
-    assert said in record.shortfall
+    assert said in record.degraded_reason
 
 
 @pytest.mark.usefixtures("online")
@@ -418,7 +479,7 @@ def test_a_hanging_endpoint_is_given_up_and_then_skipped(own_home: Path) -> None
         hangs.set()
     assert {answer["decision"] for answer in answers} == {"refer"}
     assert len(asked) == 5
-    assert "is not called" in last.shortfall
+    assert "is not called" in last.degraded_reason
 
 
 # -- reproduce -------------------------------------------------------------------------------------------------------
@@ -435,11 +496,11 @@ def test_every_decision_can_be_reproduced_bit_for_bit(
             assert client.post(PATH, json=an_application(200 + number, **other)).status_code == 200
     (registry.folder / f"{boosted().version}.json").unlink()  # the log has everything needed
     monkeypatch.setenv("QUINTET_HOME", str(own_home))
-    assert replay_command([]) == 0
+    assert reproduce_command([]) == 0
     assert "4 decisions reproduced, 4 bit for bit" in capsys.readouterr().out
-    assert replay_command(["200"]) == 0
+    assert reproduce_command(["200"]) == 0
     assert '"application_id":200' in capsys.readouterr().out
-    assert replay_command(["7"]) == 2
+    assert reproduce_command(["7"]) == 2
 
 
 @pytest.mark.usefixtures("online")
@@ -450,10 +511,56 @@ def test_reproducing_a_tampered_decision_lists_the_differences(own_home: Path) -
         log = client.app.state.service.of(LendingService).decisions.log
         record = log.of_application(100)
         tampered = type(record)(**{**vars(record), "figures": record.figures.replace("400.0", "4000.0")})
-        reproduced = replay_from_log(log, tampered)
+        reproduced = reproduce_from_log(log, tampered)
     assert [difference.split(":")[0] for difference in reproduced.differences] == [
         "score",
         "decision",
         "reasons",
         "answer",
     ]
+
+
+# -- tables that are not complete ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("table", ["loan", "payment", "user"])
+def test_an_incomplete_table_refers_with_its_reason_in_answer_log_and_page(
+    lending: TestClient, online: OnlineFeatures, own_home: Path, table: str
+) -> None:
+    why = f"table public.{table} is not complete: it was renamed"
+    found = Incomplete(f"public.{table}", Position(50), NOW.isoformat(), "it was renamed")
+    online.mark_incomplete({found.table: found})
+    body = lending.post(PATH, json=an_application()).json()
+    assert (body["decision"], body["score"], body["degraded_reason"]) == ("refer", None, why)
+    assert [reason["code"] for reason in body["reasons"]] == ["INFORMATION_NOT_AVAILABLE"]
+    log = DecisionLog(own_home / "online")
+    record = log.of_application(100)
+    assert record is not None
+    assert record.degraded_reason == why
+    assert reproduce_from_log(log, record).differences == ()
+    log.close()
+    page = lending.get("/lending/decisions?application=100").text
+    assert page.count("it was renamed") >= 2
+    assert "Decided without features" in page
+    assert lending.get("/v1/lending/clients/7/features").json()["incomplete"] == {table: why}
+
+
+def test_a_table_that_is_incomplete_after_the_commit_changes_nothing(
+    lending: TestClient, online: OnlineFeatures
+) -> None:
+    online.mark_incomplete({"public.loan": Incomplete("public.loan", Position(200), NOW.isoformat(), "it was renamed")})
+    body = lending.post(PATH, json=an_application()).json()
+    assert (body["decision"], body["degraded_reason"]) == ("approve", None)
+    assert "Decided without features" not in lending.get("/lending/decisions?application=100").text
+
+
+def test_a_record_of_before_answers_said_why_is_reproduced(lending: TestClient, own_home: Path) -> None:
+    lending.post(PATH, json=an_application())
+    log = DecisionLog(own_home / "online")
+    record = log.of_application(100)
+    assert record is not None
+    answer = {name: value for name, value in json.loads(record.answer).items() if name != "degraded_reason"}
+    text = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+    assert reproduce_from_log(log, replace(record, answer=text)).differences == ()
+    assert reproduce_from_log(log, replace(record, answer=text.replace("approve", "reject"))).differences != ()
+    log.close()

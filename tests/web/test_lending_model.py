@@ -18,7 +18,7 @@ from quintet.lending.result_tables import write_model_results
 from quintet.lending.scoring import REASONS
 from quintet.lending.tables import write_training_set
 from quintet.web.pages.lending_model import MODEL_PATH, WHAT_IF_PATH
-from tests.lending.training import make_training_set
+from tests.unit.lending.training import make_training_set
 from tests.web.service import ADMIN, build_app
 
 HTML = {"accept": "text/html"}

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.web.browser import Visit, wait_for_charts
 from tests.web.service import Server, serving
@@ -55,7 +55,7 @@ def last_minute(page: Page, series: str) -> Any:
 
 
 def test_a_burst_reaches_chart_words_and_the_announcer_without_a_reload(paying: Server, visit: Visit) -> None:
-    page = visit.sign_in("/payments?day=live")
+    page = visit.open("/payments?day=live")
     wait_for_charts(page)
     expect(page.locator(".verdict")).not_to_contain_text("denied")
     page.evaluate("window.notReloaded = true")
@@ -71,7 +71,7 @@ def test_a_burst_reaches_chart_words_and_the_announcer_without_a_reload(paying: 
 
 
 def test_a_paused_page_does_not_move_until_it_resumes(paying: Server, visit: Visit) -> None:
-    page = visit.sign_in("/payments?day=live")
+    page = visit.open("/payments?day=live")
     wait_for_charts(page)
     page.get_by_role("button", name="Pause").click()
     before = last_minute(page, "denied")
@@ -85,7 +85,7 @@ def test_a_paused_page_does_not_move_until_it_resumes(paying: Server, visit: Vis
 
 
 def test_an_incident_is_acknowledged_by_keyboard(paying: Server, visit: Visit) -> None:  # noqa: ARG001
-    page = visit.sign_in("/payments?day=live")
+    page = visit.open("/payments?day=live")
     page.get_by_role("button", name="Acknowledge denied").focus()
     page.keyboard.press("Enter")
 
@@ -95,21 +95,18 @@ def test_an_incident_is_acknowledged_by_keyboard(paying: Server, visit: Visit) -
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 @pytest.mark.parametrize("path", ["/payments?day=live", "/payments?day=2024-01-01"])
 def test_the_page_passes_the_accessibility_rules(
-    browser: Browser,
-    paying: Server,
+    paying: Server,  # noqa: ARG001
+    visit: Visit,
     path: str,
     scheme: Any,
     width: int,
 ) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    visit = Visit(context, paying)
-    page = visit.sign_in(path)
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    visit.page.emulate_media(color_scheme=scheme)
+    page = visit.open(path)
     wait_for_charts(page)
     found = Axe().run(page).response["violations"]
     overflows = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-    context.close()
 
     assert [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found] == []
     assert not overflows
-    assert visit.faults == []
-    assert visit.outside == []

@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from quintet.settings import load_settings
 from quintet.state.keys import create_key, revoke_key
 from quintet.state.sessions import LASTS
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from quintet.web.__main__ import proxy_options
 from quintet.web.app import create_app
 from quintet.web.guesses import TURN_SECONDS, WRONG_KEYS
@@ -232,7 +232,7 @@ def test_a_browser_without_a_session_is_redirected_to_the_sign_in_and_back(anony
 
 def test_a_stream_ends_when_its_key_is_revoked_or_its_session_closed(own_home: Path) -> None:
     with serving(own_home, own_home / "log") as server, httpx.Client(base_url=server.url) as client:
-        store = Store(own_home / "online")
+        store = StateStore(own_home / "online")
         key, text = create_key(store, "test", ["payments:read"], dt.datetime.now(dt.UTC), os.urandom)
         client.post("/sign-in", data={"key": text})
         by_key = httpx.Client(base_url=server.url, headers={"authorization": f"Bearer {text}"})
@@ -247,7 +247,7 @@ def test_a_stream_ends_when_its_key_is_revoked_or_its_session_closed(own_home: P
         store.close()
 
 
-def revoke(store: Store, key_id: str) -> None:
+def revoke(store: StateStore, key_id: str) -> None:
     revoke_key(store, key_id, dt.datetime.now(dt.UTC))
 
 

@@ -5,3 +5,10 @@
     'page_categories': ['measurement_category']
 }) }}
 {% endmacro %}
+
+{#- By dataset, the model with the keys that one file gives to different things. #}
+{% macro collisions__conversions() %}
+{{ return({
+    'conversions': 'int_conversion_collisions'
+}) }}
+{% endmacro %}

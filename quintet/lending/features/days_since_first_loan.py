@@ -26,6 +26,7 @@ FEATURE = Feature(
     name="days_since_first_loan",
     version=1,
     unit="days",
+    tables=frozenset({LOAN}),
     definition="The day minus the day of the client's first issued loan.",
     null_rule="Null if no loan was issued up to the day.",
     apply=apply,

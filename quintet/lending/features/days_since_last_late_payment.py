@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from quintet.lending.contract import PAYMENT
+from quintet.lending.contract import LOAN, PAYMENT
 from quintet.lending.feature import Event, Feature, State, Value, with_fact
 
 
@@ -26,6 +26,7 @@ FEATURE = Feature(
     name="days_since_last_late_payment",
     version=1,
     unit="days",
+    tables=frozenset({LOAN, PAYMENT}),
     definition="The day minus the day of the latest payment with status late that is not after it.",
     null_rule="Null where the client never paid late; 0 means today.",
     apply=apply,

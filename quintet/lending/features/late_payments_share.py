@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from quintet.lending.contract import PAYMENT
+from quintet.lending.contract import LOAN, PAYMENT
 from quintet.lending.feature import Event, Feature, State, Value, with_fact
 
 
@@ -26,6 +26,7 @@ FEATURE = Feature(
     name="late_payments_share",
     version=1,
     unit="ratio",
+    tables=frozenset({LOAN, PAYMENT}),
     definition="Payments with status late divided by all payments, both up to the day. Placeholders of the schedule "
     "are dated in the future and do not count until then.",
     null_rule="Null where the client has paid nothing yet; 0 where every payment was on time.",

@@ -31,6 +31,7 @@ FEATURE = Feature(
     name="open_loans_count",
     version=1,
     unit="loans",
+    tables=frozenset({LOAN}),
     definition="Loans of the client issued up to the day and not paid by then: those that are active or overdue, and "
     "paid ones whose last update is after the day.",
     null_rule="Never null; 0 where nothing is owed.",

@@ -42,6 +42,7 @@ FEATURE = Feature(
     name="outstanding_principal",
     version=1,
     unit="currency of the loans",
+    tables=frozenset({LOAN, PAYMENT}),
     definition="Amounts of the client's loans issued up to the day and not paid by then, less the principal received "
     "on them up to the day.",
     null_rule="Never null; 0 where nothing is owed.",

@@ -25,6 +25,7 @@ FEATURE = Feature(
     name="overdue_loans_count",
     version=1,
     unit="loans",
+    tables=frozenset({LOAN}),
     definition="Loans of the client with status overdue whose last update is not after the day.",
     null_rule="Never null; 0 where nothing is overdue.",
     is_dated=False,

@@ -25,6 +25,7 @@ FEATURE = Feature(
     name="paid_loans_count",
     version=1,
     unit="loans",
+    tables=frozenset({LOAN}),
     definition="Loans of the client with status paid whose last update is not after the day. The current application "
     "is not paid and so is not counted.",
     null_rule="Never null; 0 if no loan is paid.",

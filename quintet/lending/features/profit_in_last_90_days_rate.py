@@ -46,6 +46,7 @@ FEATURE = Feature(
     name="profit_in_last_90_days_rate",
     version=1,
     unit="ratio",
+    tables=frozenset({LOAN, PAYMENT}),
     definition="Interest received up to the day on loans issued in the 90 days that end with it, divided by the amount "
     "of all loans issued in those days, unpaid ones included. An application was never issued.",
     null_rule="Null if no loan was issued in those days; 0 if no interest was received on them.",

@@ -12,10 +12,11 @@ from fastapi import Request
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
-from quintet.conversions import charts
+from quintet.conversions import chart_parts, charts, matching_charts
 from quintet.conversions.analysis_tables import read_analysis, read_frame
 from quintet.conversions.insights import DIMENSIONS, Insight, Measure
 from quintet.presentation.design import Column, Figure
+from quintet.web.contexts import ConversionsContext
 from quintet.web.pages.downloads import csv_answer, report_file, with_query
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
@@ -73,7 +74,7 @@ class Choice:
 def conversions(request: Request) -> Response:
     """Show which conversions became customers and which pages bring good ones."""
 
-    def make(snapshot: Any) -> Mapping[str, Any]:
+    def make(snapshot: Any) -> ConversionsContext:
         cursor = snapshot.cursor
         partners = _partners(cursor)
         choice, problem = choice_of(request.query_params, partners)
@@ -94,7 +95,7 @@ def conversions(request: Request) -> Response:
             "table": Table(
                 rates.assign(
                     level=[
-                        charts.level_label(dimension, level)
+                        chart_parts.level_label(dimension, level)
                         for dimension, level in zip(rates["dimension"], rates["level"], strict=True)
                     ],
                     dimension=rates["dimension"].map(DIMENSIONS),
@@ -210,7 +211,7 @@ def _clocks(cursor: duckdb.DuckDBPyConnection) -> list[str]:
 def _written(request: Request) -> str:
     """Return the existing files and their times, which the page shows."""
     paths = [service_of(request).settings.reports / name for name in FILES]
-    return ",".join(str(path.stat().st_mtime_ns) for path in paths if path.is_file())
+    return ",".join(f"{path.name} {path.stat().st_mtime_ns}" for path in paths if path.is_file())
 
 
 def _frame(cursor: duckdb.DuckDBPyConnection, table: str) -> pd.DataFrame:
@@ -228,13 +229,13 @@ FIGURES: Mapping[str, _Make] = {
     "funnel-clicks": lambda cursor, _: charts.funnel(read_frame(cursor, "funnel"), "clicks"),
     "unmatched-clicks": lambda cursor, _: charts.outcomes(read_frame(cursor, "outcomes"), "clicks"),
     "unmatched-broker-rows": lambda cursor, _: charts.outcomes(read_frame(cursor, "outcomes"), "broker_rows"),
-    "lag": lambda cursor, choice: charts.lag(read_frame(cursor, "lags"), choice.partner),
+    "lag": lambda cursor, choice: matching_charts.lag(read_frame(cursor, "lags"), choice.partner),
     "match-rate-by-day": lambda cursor, _: charts.match_rate_by_day(read_frame(cursor, "rates")),
     "match-rate-by-country": lambda cursor, _: charts.rates_by(read_frame(cursor, "rates"), "match_rate", "country"),
     **{f"compared-by-{name.replace('_', '-')}": _compared_by(name) for name in DIMENSIONS if name != "day"},
     "residency": lambda cursor, _: charts.residency(read_frame(cursor, "residency")),
-    "placebo": lambda cursor, _: charts.placebo(_frame(cursor, "placebo")),
-    "calibration": lambda cursor, _: charts.calibration(_frame(cursor, "calibration")),
-    "weights": lambda cursor, choice: charts.weights(_frame(cursor, "weights"), choice.partner),
+    "placebo": lambda cursor, _: matching_charts.placebo(_frame(cursor, "placebo")),
+    "calibration": lambda cursor, _: matching_charts.calibration(_frame(cursor, "calibration")),
+    "weights": lambda cursor, choice: matching_charts.weights(_frame(cursor, "weights"), choice.partner),
 }
 """Every figure of the page by its name, made from a cursor and the selection."""

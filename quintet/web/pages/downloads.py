@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import mimetypes
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from quintet.presentation.design import Column, as_text
+from quintet.web.file_answers import answer_file
 from quintet.web.problems import ProblemError
 
 
@@ -31,10 +33,11 @@ def report_file(folder: Path, name: str, names: Collection[str]) -> Response:
     """Return a file of `names` from the folder of reports. Raises ProblemError 404."""
     if name not in names:
         raise ProblemError(404, f"there is no file {name}; there are {', '.join(names)}")
-    path = folder / name
-    if not path.is_file():
-        raise ProblemError(404, f"{name} is not written yet; `make run` writes it")
-    return FileResponse(path, filename=name, headers={"cache-control": "private, no-cache"})
+    headers = {"cache-control": "private, no-cache", "content-disposition": f'attachment; filename="{name}"'}
+    try:
+        return answer_file(folder / name, mimetypes.guess_type(name)[0] or "application/octet-stream", headers)
+    except FileNotFoundError:
+        raise ProblemError(404, f"{name} is not written yet; `make run` writes it") from None
 
 
 def with_query(path: str, query: Sequence[tuple[str, Any]]) -> str:

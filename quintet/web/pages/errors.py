@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
+from quintet.web.contexts import ErrorContext
 from quintet.web.pages import sign_in
 from quintet.web.pages.shell import show
 from quintet.web.problems import Problem
@@ -19,4 +20,5 @@ def page(request: Request, problem: Problem) -> Response | None:
     if problem.status == 401:
         asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"{sign_in.PATH}?{urlencode({'next': asked})}", 303)
-    return show(request, "error.html", problem.title, {"problem": problem}, status=problem.status)
+    context: ErrorContext = {"problem": problem}
+    return show(request, "error.html", problem.title, context, status=problem.status)

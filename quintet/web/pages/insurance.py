@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import duckdb
 import pandas as pd
-from fastapi import Request
+from fastapi import Path, Request
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
-from quintet.insurance import charts
+from quintet.insurance import agency_charts, charts, forecast_charts
+from quintet.insurance.chart_parts import LINES as LINE_LABELS
 from quintet.insurance.forecast_tables import line_totals
 from quintet.insurance.performance import UNKNOWN, Filters, QueryError, summary_frame
 from quintet.presentation.design import Column, Figure
+from quintet.web.contexts import AgencyContext, InsuranceContext
 from quintet.web.forms import whole_number
 from quintet.web.pages.downloads import csv_answer, with_query
 from quintet.web.pages.shell import show_snapshot
@@ -65,7 +67,7 @@ _AGENCY_FACTS = {
 def insurance(request: Request) -> Response:
     """Show where premium and losses come from, who to talk to, and what comes next."""
 
-    def make(snapshot: Any) -> Mapping[str, Any]:
+    def make(snapshot: Any) -> InsuranceContext:
         cursor = snapshot.cursor
         filters, problem = filters_of(request.query_params)
         query = query_of(filters)
@@ -96,10 +98,10 @@ def insurance(request: Request) -> Response:
 
 
 @router.get(AGENCY_PATH)
-def agency(request: Request, agency_id: int) -> Response:
+def agency(request: Request, agency_id: Annotated[int, Path(ge=0, le=2**63 - 1)]) -> Response:
     """Show one agency: its history, its products and its facts."""
 
-    def make(snapshot: Any) -> Mapping[str, Any]:
+    def make(snapshot: Any) -> AgencyContext:
         cursor = snapshot.cursor
         known = cursor.execute(
             "select * from marts.dim_agency left join marts.dim_agency_segment using (agency_id) where agency_id = ?",
@@ -110,7 +112,7 @@ def agency(request: Request, agency_id: int) -> Response:
         filters = Filters(agency=(agency_id,))
         around, _ = filters_of(request.query_params)
         products = summary_frame(cursor, filters, ["prod_line", "product", "year"])
-        history = charts.agency_history(summary_frame(cursor, filters, ["prod_line", "year"]))
+        history = agency_charts.agency_history(summary_frame(cursor, filters, ["prod_line", "year"]))
         ahead = _forecast(cursor, filters)
         facts = {label: _fact(known, name) for name, label in {**_SEGMENT_FACTS, **_AGENCY_FACTS}.items()}
         return {
@@ -191,7 +193,7 @@ def filter_fields(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Iterat
     }
     for name, (label, kind, query) in choices.items():
         chosen = [UNKNOWN if value is None else value for value in getattr(filters, name)]
-        options = _options(_column(cursor, query), charts.LINES if name == "prod_line" else {})
+        options = _options(_column(cursor, query), LINE_LABELS if name == "prod_line" else {})
         yield Filter(name, label, kind, options, chosen)  # type: ignore[arg-type]
     yield Filter("agency", "Agency", "text", (), [str(value) for value in filters.agency], "All, or ids with commas")
 
@@ -234,7 +236,7 @@ def _segments(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Figure:
         losses=("loss_ratio_numerator", "sum"),
         premium=("loss_ratio_denominator", "sum"),
     )
-    return charts.segments(sums.assign(loss_ratio=(sums["losses"] / sums["premium"]).where(sums["premium"] > 0)))
+    return agency_charts.segments(sums.assign(loss_ratio=(sums["losses"] / sums["premium"]).where(sums["premium"] > 0)))
 
 
 def _forecast(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Figure:
@@ -250,7 +252,7 @@ def _forecast(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Figure:
         ).df()
         for name, table in (("forecast", "fct_premium_forecast"), ("backtest", "fct_premium_forecast_backtest"))
     }
-    figure = charts.forecast_with_bands(history, line_totals(frames["forecast"], frames["backtest"]))
+    figure = forecast_charts.forecast_with_bands(history, line_totals(frames["forecast"], frames["backtest"]))
     if agencies == replace(filters, year_from=None, year_to=None):
         return figure
     return replace(figure, note=f"The forecast is not split by product or state. {figure.note}")
@@ -258,7 +260,7 @@ def _forecast(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Figure:
 
 def _backtest(cursor: duckdb.DuckDBPyConnection, _: Filters) -> Figure:
     scores = cursor.execute("from marts.fct_premium_forecast_scores order by year nulls first, wape, model").df()
-    return charts.forecast_backtest(scores)
+    return forecast_charts.forecast_backtest(scores)
 
 
 FIGURES: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Filters], Figure]] = {
@@ -266,11 +268,13 @@ FIGURES: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Filters], Figure]] = 
     "premium-forecast": _forecast,
     "loss-ratio-by-state-and-year": lambda *asked: charts.loss_ratio_by_state_and_year(_by("state", "year")(*asked)),
     "agency-segments": _segments,
-    "agencies-premium-and-loss-ratio": lambda *asked: charts.agency_scatter(_agencies(*asked)),
-    "agencies-top-by-written-premium": lambda *asked: charts.agencies_ranked(_by("agency")(*asked), "top"),
-    "agencies-bottom-by-written-premium": lambda *asked: charts.agencies_ranked(_by("agency")(*asked), "bottom"),
-    "agencies-top-by-growth-rate": lambda *asked: charts.agencies_ranked(_by("agency")(*asked), "top", "growth_rate"),
-    "agencies-bottom-by-growth-rate": lambda *asked: charts.agencies_ranked(
+    "agencies-premium-and-loss-ratio": lambda *asked: agency_charts.agency_scatter(_agencies(*asked)),
+    "agencies-top-by-written-premium": lambda *asked: agency_charts.agencies_ranked(_by("agency")(*asked), "top"),
+    "agencies-bottom-by-written-premium": lambda *asked: agency_charts.agencies_ranked(_by("agency")(*asked), "bottom"),
+    "agencies-top-by-growth-rate": lambda *asked: agency_charts.agencies_ranked(
+        _by("agency")(*asked), "top", "growth_rate"
+    ),
+    "agencies-bottom-by-growth-rate": lambda *asked: agency_charts.agencies_ranked(
         _by("agency")(*asked), "bottom", "growth_rate"
     ),
     "forecast-backtest": _backtest,

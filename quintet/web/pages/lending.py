@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Request
 from starlette.responses import Response
 
-from quintet.lending.catalogue import code_of, distribution, file_of, sql_of
+from quintet.lending.feature_descriptions import code_of, distribution, file_of, sql_of
 from quintet.lending.feature_registry import features
-from quintet.lending.online import COMMITTED_AT
 from quintet.lending.service import LendingService
 from quintet.presentation.design import Column
+from quintet.replicated import COMMITTED_AT
+from quintet.web.contexts import LendingContext
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.rendering import Table
 from quintet.web.security import guarded_router
@@ -38,14 +38,16 @@ _COLUMNS = (
 @router.get(PATH)
 def feature_registry(request: Request) -> Response:
     """Show the features, what they mean and how fresh they are."""
-    committed_at = service_of(request).of(LendingService).features.store.fact(COMMITTED_AT)
+    online = service_of(request).of(LendingService).features
+    committed_at, incomplete = online.store.fact(COMMITTED_AT), online.incomplete()
 
-    def make(snapshot: Any) -> Mapping[str, Any]:
+    def make(snapshot: Any) -> LendingContext:
         rows = distribution(snapshot.cursor, features())
         nothing = "No client yet: the rows come from a change stream (make stream)."
         return {
             "table": Table(rows, _COLUMNS, "Features of all clients, as last published", len(rows), nothing=nothing),
             "committed_at": committed_at,
+            "incomplete": incomplete,
             "features": [
                 {
                     "name": feature.name,
@@ -60,4 +62,4 @@ def feature_registry(request: Request) -> Response:
             ],
         }
 
-    return show_snapshot(request, "lending.html", "Lending", make, varying=committed_at or "")
+    return show_snapshot(request, "lending.html", "Lending", make, varying="\n".join([committed_at or "", *incomplete]))

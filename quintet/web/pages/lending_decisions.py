@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -16,16 +14,17 @@ from starlette.responses import Response
 from quintet.lending import decision_charts as charts
 from quintet.lending import decision_tables as tables
 from quintet.lending.application import LARGEST_ID
-from quintet.lending.decide import NotReplayableError, sentence_of
+from quintet.lending.decide import NotReproducibleError, sentence_of
 from quintet.lending.decision_log import DecisionRecord
 from quintet.lending.decisions import Decisions
 from quintet.lending.feature_registry import features
-from quintet.lending.online import COMMITTED_AT
 from quintet.lending.policy import Policy, PolicyError
-from quintet.lending.replay import replay_from_log
-from quintet.lending.scoring import REASONS
+from quintet.lending.reproduce import reproduce_from_log
+from quintet.lending.scoring import APPLICATION_FIELDS, REASONS
 from quintet.lending.service import LendingService
 from quintet.presentation.design import Column, Figure, format_value
+from quintet.replicated import COMMITTED_AT
+from quintet.web.contexts import DecisionsContext, TraceContext
 from quintet.web.forms import whole_number
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.shell import show
@@ -83,12 +82,12 @@ def decisions(request: Request) -> Response:
     query = urlencode({"window": _name(window)})
     last = rows.tail(_SHOWN).iloc[::-1]
     codes = last["reasons"].map(lambda text: ", ".join(json.loads(text)))
-    context: Mapping[str, Any] = {
+    context: DecisionsContext = {
         "filters": _filters(window, asked),
         "announcement": f"{len(rows):,} decisions",
-        "window": window.label.lower(),
         "faults": deciding.serving.now.faults,
         "active": _active(deciding),
+        "incomplete": lending.features.incomplete(),
         "committed_at": lending.features.store.fact(COMMITTED_AT),
         "kpis": _key_figures(rows, before, window),
         "figures": {name: Panel(figure, f"{PATH}/figures/{name}.csv?{query}") for name, figure in figures.items()},
@@ -156,16 +155,17 @@ def _rows(deciding: Decisions, window: _Window, now: dt.datetime) -> tuple[pd.Da
 
 def _figures(rows: pd.DataFrame, before: pd.DataFrame, window: _Window, policy: Policy | None) -> dict[str, Figure]:
     reference, recent = before.tail(_MOST_FOR_DRIFT), rows.tail(_MOST_FOR_DRIFT)
-    if len(reference) < tables.FEWEST_FOR_DRIFT:  # too few before the window: its first half is the reference
+    is_split = len(reference) < tables.FEWEST_FOR_DRIFT
+    if is_split:  # too few before the window: its first half is the reference
         reference, recent = rows.iloc[: len(rows) // 2].tail(_MOST_FOR_DRIFT), rows.iloc[len(rows) // 2 :]
         recent = recent.tail(_MOST_FOR_DRIFT)
     cuts = (policy.approve_below, policy.reject_from) if policy is not None else (None, None)
     found = (
         charts.latency_figure(tables.latencies(rows, window.every)),
         charts.shares_figure(tables.shares(rows, window.every)),
-        charts.scores_figure(tables.scores(rows), *cuts),
-        charts.reasons_figure(tables.reasons(rows)),
-        charts.drift_figure(tables.drift(reference, recent)),
+        charts.scores_figure(tables.scores(rows), len(rows), *cuts),
+        charts.reasons_figure(tables.reasons(rows), len(rows)),
+        charts.drift_figure(tables.drift(reference, recent), is_split),
     )
     return {figure.name: figure for figure in found}
 
@@ -184,7 +184,7 @@ def _key_figures(rows: pd.DataFrame, before: pd.DataFrame, window: _Window) -> l
     against = f"against the {_name(window)} before" if len(before) else ""
     basis = f"{decided:,} decisions"
     median = format_value(float(rows["latency_ms"].median()), "decimal") if decided else None
-    short = format_value(float(rows["shortfall"].notna().mean()), "percent") if decided else None
+    short = format_value(float(rows["degraded_reason"].notna().mean()), "percent") if decided else None
     bases = {"refer": f"{short} without features or score" if short else basis}
     return [
         Kpi("99th percentile", float(rows["latency_ms"].quantile(0.99)) if decided else None, "decimal", "ms",
@@ -208,7 +208,7 @@ def _active(deciding: Decisions) -> list[tuple[str, str]]:
     return [*found, ("Challenger", now.challenger.model.version if now.challenger else "none")]
 
 
-def _trace(deciding: Decisions, asked: str) -> Mapping[str, Any]:
+def _trace(deciding: Decisions, asked: str) -> TraceContext:
     """Return one decision from request to answer, or why there is none."""
     number = whole_number(asked, LARGEST_ID)
     if number is None:
@@ -223,6 +223,7 @@ def _trace(deciding: Decisions, asked: str) -> Mapping[str, Any]:
         "record": record,
         "raw": json.dumps(json.loads(record.application), indent=2),
         "figures": _figure_table(record),
+        "has_features": not json.loads(record.figures).keys() <= set(APPLICATION_FIELDS),
         "score_reasons": [(code, REASONS.get(code, "")) for code in json.loads(record.score_reasons or "[]")],
         "rules": _rules(record, text),
         "reasons": [(reason["code"], reason["sentence"]) for reason in answer["reasons"]],
@@ -262,7 +263,7 @@ def _rules(record: DecisionRecord, policy_text: str | None) -> list[tuple[str, s
 
 def _reproduced(deciding: Decisions, record: DecisionRecord) -> str:
     try:
-        again = replay_from_log(deciding.log, record)
-    except (NotReplayableError, ValueError) as error:
+        again = reproduce_from_log(deciding.log, record)
+    except (NotReproducibleError, ValueError) as error:
         return f"it cannot be reproduced: {error}"
     return "; ".join(again.differences) or "reproduced from the log just now, identical bit for bit"

@@ -15,6 +15,7 @@ from quintet.lending import model_charts as charts
 from quintet.lending.scoring import REASONS
 from quintet.lending.what_if import CUT_OFFS, WhatIf, compare, decide_by_cut_off
 from quintet.presentation.design import Column, Figure, format_value
+from quintet.web.contexts import ModelContext, WhatIfContext
 from quintet.web.pages.downloads import csv_answer, with_query
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
@@ -76,7 +77,7 @@ _MODEL_FIGURES: Mapping[str, Callable[[duckdb.DuckDBPyConnection], Figure]] = {
 def model_card(request: Request) -> Response:
     """Show how good the scoring model is, for whom, and whether it still fits."""
 
-    def make(snapshot: Any) -> Mapping[str, Any]:
+    def make(snapshot: Any) -> ModelContext:
         cursor = snapshot.cursor
         versions = _table(cursor, "lending_models")
         moments = pd.to_datetime(versions["trained_at"])
@@ -205,7 +206,7 @@ def _what_if(cursor: duckdb.DuckDBPyConnection, limits: _Limits) -> WhatIf:
 def what_if(request: Request) -> Response:
     """Show what other limits would have decided, lent and lost."""
 
-    def make(snapshot: Any) -> Mapping[str, Any]:
+    def make(snapshot: Any) -> WhatIfContext:
         cursor = snapshot.cursor
         limits = _Limits(cursor, request.query_params)
         found = _what_if(cursor, limits)

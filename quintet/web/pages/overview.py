@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from typing import Any
 
 import duckdb
@@ -14,6 +13,8 @@ from quintet.domain import Domain
 from quintet.domains import DOMAINS
 from quintet.presentation.design import Column
 from quintet.state.keys import Key
+from quintet.warehouse.domain_states import DomainState, domain_states
+from quintet.web.contexts import OverviewContext
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.rendering import DomainRow, State, Table
 from quintet.web.security import guarded_router
@@ -46,7 +47,7 @@ def overview(request: Request) -> Response:
     domains = [domain for domain in DOMAINS if key.allows(f"{domain.name}:read")]
     inboxes = [inbox for domain in domains for inbox in domain.inboxes]
 
-    def make(snapshot: Any) -> Mapping[str, Any]:
+    def make(snapshot: Any) -> OverviewContext:
         cursor = snapshot.cursor
         batches = cursor.execute(
             "select strftime(\"at\", '%Y-%m-%d %H:%M') as arrived, dataset, file, rows, loaded, rejected, status "
@@ -54,28 +55,39 @@ def overview(request: Request) -> Response:
             [inboxes, _MOST_ROWS],
         ).df()
         rejected = cursor.execute(
+            "select *, count(*) over () as reasons from ("
             "select dataset, file, reason, count(*) as rows from marts.ops_rejected_rows "
             "where list_contains($inboxes, dataset) group by all "
             "union all select dataset, file, message, null from marts.ops_batches "
-            "where status = 'rejected' and list_contains($inboxes, dataset) "
+            "where status = 'rejected' and list_contains($inboxes, dataset)) "
             "order by rows desc nulls first, file limit $most",
             {"inboxes": inboxes, "most": _MOST_ROWS},
         ).df()
+        states = domain_states(cursor)
         (count,) = cursor.execute(
             "select count(*) from marts.ops_batches where list_contains(?, dataset)", [inboxes]
         ).fetchone()
         return {
-            "domains": [_domain(cursor, domain) for domain in domains],
+            "domains": [_domain(cursor, domain, states.get(domain.name)) for domain in domains],
             "batches": Table(batches, _BATCH_COLUMNS, "Last files", count, nothing="No file has arrived yet."),
             "rejected": Table(
-                rejected, _REJECTED_COLUMNS, "Quarantined files and rows", len(rejected), nothing="No file or row."
+                rejected,
+                _REJECTED_COLUMNS,
+                "Quarantined files and rows",
+                int(rejected["reasons"].max()) if len(rejected) else 0,
+                nothing="No file or row.",
             ),
         }
 
     return show_snapshot(request, "overview.html", "Overview", make)
 
 
-def _domain(cursor: duckdb.DuckDBPyConnection, domain: Domain) -> DomainRow:
+def _domain(cursor: duckdb.DuckDBPyConnection, domain: Domain, build: DomainState | None) -> DomainRow:
+    if build is not None and not build.is_current:
+        if build.status == "missing":
+            return DomainRow(domain.title, "Not built yet.", "critical", "not built", build.problem, href=domain.page)
+        shown: State = "none" if build.status == "building" else "critical"
+        return DomainRow(domain.title, domain.headline(cursor), shown, build.status, build.sentence(), href=domain.page)
     if domain.other_inboxes:
         return DomainRow(domain.title, domain.headline(cursor), "none", "from a change stream", "", href=domain.page)
     (last, rejected) = cursor.execute(

@@ -10,54 +10,32 @@ from urllib.parse import urlencode
 import duckdb
 import pandas as pd
 from fastapi import Form, Request
-from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 from starlette.responses import RedirectResponse, Response
 
 from quintet.presentation.design import Column, Figure, format_value
-from quintet.promotions import charts, overview
-from quintet.promotions.accounts import SignUp
-from quintet.promotions.online_state import NotReadyError, usages_of
+from quintet.promotions import chart_parts, charts, cluster_charts, model_charts, overview
 from quintet.promotions.reasons import explained
 from quintet.promotions.result_tables import model_of_snapshot
-from quintet.promotions.service import PromotionsService
 from quintet.promotions.store import last_label, last_labels
+from quintet.web.contexts import ModelCard, PromotionsContext
 from quintet.web.forms import as_request_fault
 from quintet.web.pages.downloads import csv_answer
-from quintet.web.pages.shell import show, show_snapshot
+from quintet.web.pages.promotions_try import PATH, TRY_PATH, form_fields, scoring
+from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
-from quintet.web.routes.promotions import LabelGiven, SignUpGiven, store_label
+from quintet.web.routes.promotions import LabelGiven, store_label
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
 
 _reading = guarded_router("promotions:read", include_in_schema=False)
-_scoring = guarded_router("promotions:score", include_in_schema=False)
 _labelling = guarded_router("promotions:label", include_in_schema=False)
-ROUTERS = (_reading, _labelling, _scoring)
-
-PATH = "/promotions"
-TRY_PATH = f"{PATH}/try"
+ROUTERS = (_reading, _labelling, scoring)
 LABEL_PATH = f"{PATH}/labels"
-
 _MOST_TO_JUDGE = 12
 _MOST_LABELS = 20
 _MOST_CLUSTERS = 200
-_FIELDS = {
-    "user_id": "User",
-    "email": "E-mail",
-    "phone": "Phone",
-    "first_name": "First name",
-    "last_name": "Last name",
-    "dob": "Date of birth",
-    "ip_address": "IP address",
-    "device_id": "Device",
-    "created_at": "Signed up at",
-    "promo_code": "Code used",
-    "used_at": "Used at",
-}
-_HINTS = {"dob": "1990-05-17", "created_at": "now", "used_at": "2026-01-01T10:05:00Z"}
-
 _CLUSTER_COLUMNS = (
     Column("cluster_id", "Cluster", "identifier"),
     Column("accounts", "Accounts", "count"),
@@ -114,7 +92,7 @@ def promotions(request: Request) -> Response:
     store = service_of(request).store
     labels = last_labels(store, _MOST_LABELS)
 
-    def make(snapshot: Any) -> Mapping[str, Any]:
+    def make(snapshot: Any) -> PromotionsContext:
         cursor = snapshot.cursor
         if model_of_snapshot(cursor) is None:
             raise ProblemError(503, "promotions are not published yet; `make run SELECT=promotions` builds them")
@@ -132,7 +110,7 @@ def promotions(request: Request) -> Response:
             },
             "threshold": query.threshold,
             "thresholds": _thresholds(cursor).to_dict("records"),
-            "at_threshold": charts.at_threshold(_thresholds(cursor), query.threshold),
+            "at_threshold": model_charts.at_threshold(_thresholds(cursor), query.threshold),
             "clusters": Table(
                 _in_words(clusters).head(_MOST_CLUSTERS),
                 _CLUSTER_COLUMNS,
@@ -168,7 +146,7 @@ def promotions(request: Request) -> Response:
             "card": _card(cursor),
             "label_path": LABEL_PATH,
             "try_path": TRY_PATH,
-            "try_fields": _form_fields({}),
+            "try_fields": form_fields({}),
         }
 
     return show_snapshot(request, "promotions.html", "Promotions", make, varying=str(last_label(store)))
@@ -206,41 +184,6 @@ def confirm_or_clear(
     store_label(request, given)
     query = f"?{urlencode({'user': back})}" if back else ""
     return RedirectResponse(f"{PATH}{query}#to-judge", 303)
-
-
-@_scoring.post(TRY_PATH)
-async def try_sign_up(request: Request) -> Response:
-    """Score a sign-up without storing it."""
-    form = await request.form()
-    given = {name: str(form.get(name, "")).strip() for name in _FIELDS}
-    context: dict[str, Any] = {"fields": _form_fields(given), "try_path": TRY_PATH, "back_url": PATH}
-    return _tried(request, given, context)
-
-
-def _tried(request: Request, given: Mapping[str, str], context: dict[str, Any]) -> Response:
-    service = service_of(request)
-    known = {name: value for name, value in given.items() if value}
-    use = {name: known.pop(name) for name in ("promo_code", "used_at") if name in known}
-    judgement, problem = None, None
-    if use and "promo_code" not in use:
-        problem = "Code used is empty; enter the code or clear the time."
-    else:
-        try:
-            trial = SignUpGiven.model_validate({"user_id": "trial", **known, "usages": [use] if use else []})
-            sign_up, usages = trial.plain(service.clock())
-            judgement = (
-                service.of(PromotionsService).index.index().judge(SignUp.of(sign_up), usages_of("trial", usages))
-            )
-        except ValidationError as error:
-            faults = [(str(one["loc"][-1]), one["msg"]) for one in error.errors()]
-            problem = " ".join(f"{_FIELDS.get(name, name)}: {message}." for name, message in faults)
-        except NotReadyError as error:
-            raise ProblemError(503, str(error)) from error
-    context |= {"judgement": judgement, "problem": problem}
-    return show(request, "promotions_try.html", "Try a sign-up", context, status=422 if problem else 200)
-
-
-# -- selection ---------------------------------------------------------------------------------------------------------
 
 
 class _Query:
@@ -293,9 +236,6 @@ class _Query:
         return default
 
 
-# -- figures -----------------------------------------------------------------------------------------------------------
-
-
 def _thresholds(cursor: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     rows = cursor.execute("from ml.abuse_model_thresholds order by threshold").df()
     return rows.astype(object).where(rows.notna(), None) if rows.empty else rows.assign(
@@ -305,7 +245,7 @@ def _thresholds(cursor: duckdb.DuckDBPyConnection) -> pd.DataFrame:
 
 def _cluster(cursor: duckdb.DuckDBPyConnection, query: _Query) -> Figure:
     members = overview.cluster_members(cursor, query.cluster)
-    return charts.cluster_graph(members, overview.cluster_keys(cursor, query.cluster))
+    return cluster_charts.cluster_graph(members, overview.cluster_keys(cursor, query.cluster))
 
 
 FIGURES: Mapping[str, Any] = {
@@ -315,13 +255,15 @@ FIGURES: Mapping[str, Any] = {
     "top-users": lambda cursor, _: charts.top_users(overview.top_users(cursor)),
     "clusters-by-uses": lambda cursor, _: charts.clusters_by_uses(overview.clusters(cursor, by="uses")),
     "top-codes": lambda cursor, _: charts.top_codes(overview.top_codes(cursor)),
-    "score-histogram": lambda cursor, query: charts.score_histogram(overview.score_histogram(cursor), query.threshold),
-    "precision-and-recall": lambda cursor, query: charts.precision_and_recall(
+    "score-histogram": lambda cursor, query: model_charts.score_histogram(
+        overview.score_histogram(cursor), query.threshold
+    ),
+    "precision-and-recall": lambda cursor, query: model_charts.precision_and_recall(
         cursor.execute("from ml.abuse_model_thresholds order by threshold").df(), query.threshold
     ),
     "cluster-graph": _cluster,
-    "model-figures": lambda cursor, _: charts.model_figures(cursor.execute("from ml.abuse_model_figures").df()),
-    "model-weights": lambda cursor, _: charts.model_weights(cursor.execute("from ml.abuse_model_weights").df()),
+    "model-figures": lambda cursor, _: model_charts.model_figures(cursor.execute("from ml.abuse_model_figures").df()),
+    "model-weights": lambda cursor, _: model_charts.model_weights(cursor.execute("from ml.abuse_model_weights").df()),
 }
 """Every figure of the page by its name, made from a cursor and the selection."""
 
@@ -337,7 +279,7 @@ def _key_figures(cursor: duckdb.DuckDBPyConnection) -> list[Kpi]:
     ).fetchall()
     worth = cursor.execute(
         "select value, low, high, n from ml.abuse_model_figures "
-        "where scores_of = 'in_force' and measure = 'average_precision'"
+        "where scores_of = 'active' and measure = 'average_precision'"
     ).fetchall()
     value, basis = None, "no labels of both classes"
     if worth:
@@ -358,7 +300,7 @@ def _share(value: float | None) -> str:
 
 def _in_words(clusters: pd.DataFrame) -> pd.DataFrame:
     return clusters.assign(
-        shared=[", ".join(charts.KINDS[kind] for kind in kinds) for kinds in clusters["shares"]],
+        shared=[", ".join(chart_parts.KINDS[kind] for kind in kinds) for kinds in clusters["shares"]],
     )
 
 
@@ -399,7 +341,7 @@ def _to_judge(cursor: duckdb.DuckDBPyConnection, user: str, given: Mapping[str, 
     return [{str(name): value for name, value in row.items()} for row in listed]
 
 
-def _card(cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+def _card(cursor: duckdb.DuckDBPyConnection) -> ModelCard:
     """Return the active model: its facts and the tables of its card."""
     ((version, kind, sha256, trained_at, review_from, block_from),) = cursor.execute(
         "select model_version, kind, sha256, trained_at, review_from, block_from from ml.abuse_model"
@@ -429,10 +371,3 @@ def _card(cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             len(trainings),
         ),
     }
-
-
-def _form_fields(given: Mapping[str, str]) -> list[dict[str, str]]:
-    return [
-        {"name": name, "label": label, "value": given.get(name, ""), "hint": _HINTS.get(name, "")}
-        for name, label in _FIELDS.items()
-    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +12,7 @@ from starlette.responses import Response
 from quintet.insurance.premium_report import WORKBOOK_ROWS, premium_report
 from quintet.insurance.report_runs import ReportRun, last_report_runs
 from quintet.presentation.design import Column
+from quintet.web.contexts import ReportsContext
 from quintet.web.pages.insurance import filter_fields, filters_of, query_of
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.rendering import FilterBar, Kpi, Option, Table
@@ -52,7 +52,7 @@ def reports(request: Request) -> Response:
     """Run the premium report and show its earlier runs."""
     runs = last_report_runs(service_of(request).store, _MOST_RUNS)
 
-    def make(snapshot: Any) -> Mapping[str, Any]:
+    def make(snapshot: Any) -> ReportsContext:
         filters, problem = filters_of(request.query_params)
         report = premium_report(
             snapshot.cursor, filters, snapshot_id=snapshot.snapshot_id, published_at=snapshot.published_at

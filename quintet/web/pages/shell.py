@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from fastapi import Request
 from starlette.responses import HTMLResponse, Response
 
 from quintet.domains import DOMAINS
+from quintet.warehouse.domain_states import domain_states
 from quintet.web.answers import has_it, headers_of
 from quintet.web.rendering import NavItem, Shell, SnapshotAge, render, static_version
 from quintet.web.service import service_of
@@ -28,7 +28,7 @@ def show(
     request: Request,
     template: str,
     title: str,
-    context: Mapping[str, Any],
+    context: Mapping[str, object],
     snapshot: Snapshot | None = None,
     status: int = 200,
 ) -> Response:
@@ -36,7 +36,8 @@ def show(
     key = getattr(request.state, "key", None)
     age = None
     if snapshot is not None:
-        age = SnapshotAge(snapshot.snapshot_id, snapshot.published_at.replace(tzinfo=dt.UTC))
+        published_at = snapshot.published_at.replace(tzinfo=dt.UTC)
+        age = SnapshotAge(snapshot.snapshot_id, published_at, _behind(request.url.path, snapshot))
     shell = Shell(
         title=title,
         path=request.url.path,
@@ -47,8 +48,16 @@ def show(
     return HTMLResponse(render(template, shell, **context), status, {"cache-control": "private, no-cache"})
 
 
+def _behind(path: str, snapshot: Snapshot) -> str:
+    """Return the state of the domain whose page this is in words; empty if its tables are those of the last build."""
+    names = [domain.name for domain in DOMAINS if path == domain.page or path.startswith(f"{domain.page}/")]
+    states = domain_states(snapshot.cursor) if names else {}
+    behind = [states[name] for name in names if name in states and not states[name].is_current]
+    return behind[0].sentence() if behind else ""
+
+
 def show_snapshot(
-    request: Request, template: str, title: str, make: Callable[[Snapshot], Mapping[str, Any]], varying: str = ""
+    request: Request, template: str, title: str, make: Callable[[Snapshot], Mapping[str, object]], varying: str = ""
 ) -> Response:
     """Answer with a page made from the current snapshot, or 304 if the browser has it.
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from quintet.state.sessions import LASTS, close_session, open_session
+from quintet.web.contexts import SignInContext
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
 from quintet.web.security import COOKIE, is_same_site
@@ -63,7 +64,7 @@ def sign_out(request: Request) -> Response:
 
 
 def _form(request: Request, next_page: str, status: int = 200, message: str | None = None) -> Response:
-    context = {"next_page": _own_path(next_page), "message": message}
+    context: SignInContext = {"next_page": _own_path(next_page), "message": message}
     return show(request, "sign_in.html", "Sign in", context, status=status)
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Hashable
 from typing import Annotated, Any, Literal
 
 import pandas as pd
 from fastapi import Query, Request
-from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, Field
 from starlette.responses import Response
 
 from quintet.conversions.analysis_tables import read_frame
 from quintet.conversions.journeys import MatchFilters, match_page
 from quintet.web.lists import Listed, Page, PageQuery, answer_list, split_values
 from quintet.web.security import guarded_router
+from quintet.web.times import RecordedMoment, refuse_swapped, utc
 
 router = guarded_router("conversions:read", prefix="/v1/conversions", tags=["conversions"])
 ROUTERS = (router,)
@@ -27,17 +27,6 @@ Texts = Annotated[
     BeforeValidator(split_values),
     Field(default_factory=list, max_length=_MOST_VALUES),
 ]
-_MOMENT = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?$"
-
-
-def _iso_moment(text: str) -> str:
-    # pydantic would take a bare number for Unix seconds
-    if not re.match(_MOMENT, text):
-        raise ValueError("write a day or a time like 2024-05-01 or 2024-05-01T02:22:43Z")
-    return text
-
-
-Moment = Annotated[dt.datetime, BeforeValidator(_iso_moment), WithJsonSchema({"type": "string", "pattern": _MOMENT})]
 
 
 class MatchQuery(PageQuery):
@@ -48,8 +37,12 @@ class MatchQuery(PageQuery):
     page_category: Texts = Field(description="Page categories of the conversion.", examples=[["Broker finder"]])
     partner: Texts = Field(description="Brokers.", examples=[["broker"]])
     is_mobile: bool | None = Field(None, description="Whether the visitor used a phone.")
-    since: Moment | None = Field(None, description="Earliest time of the conversion, included; UTC without a zone.")
-    until: Moment | None = Field(None, description="Latest time of the conversion, excluded; UTC without a zone.")
+    since: RecordedMoment | None = Field(
+        None, description="Earliest time of the conversion, included; UTC without a zone."
+    )
+    until: RecordedMoment | None = Field(
+        None, description="Latest time of the conversion, excluded; UTC without a zone."
+    )
 
     def filters(self) -> MatchFilters:
         """Return the filters in the domain's form."""
@@ -59,8 +52,8 @@ class MatchQuery(PageQuery):
             page_categories=self.page_category,
             partners=self.partner,
             is_mobile=self.is_mobile,
-            since=_utc(self.since),
-            until=_utc(self.until),
+            since=utc(self.since) if self.since else None,
+            until=utc(self.until) if self.until else None,
         )
 
 
@@ -95,16 +88,13 @@ class MatchPage(Listed):
     items: list[Match]
 
 
-def _utc(moment: dt.datetime | None) -> dt.datetime | None:
-    return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment is not None and moment.tzinfo else moment
-
-
 @router.get("/matches", response_model=MatchPage)
 def matches(request: Request, query: Annotated[MatchQuery, Query()]) -> Response:
     """List the matched pairs of conversion and broker row with their probability and the broker's score.
 
     A conversion and a broker row occur at most once. Pairs held for review are not matches: request them with `tier`.
     """
+    refuse_swapped(("since", "until"), query.since, query.until)
 
     def fetch(cursor: Any, after: tuple[Any, ...] | None) -> Page:
         return match_page(cursor, query.filters(), after, query.page_size)

@@ -7,6 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from quintet.warehouse.domain_states import domain_states
 from quintet.web.problems import DECLARED
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
@@ -28,6 +29,10 @@ class Ready(BaseModel):
     snapshot: str = Field(examples=["20260101T040000-1a2b3c4d"])
     published_at: str = Field(examples=["2026-01-01T04:00:00Z"])
     age_seconds: float = Field(examples=[3600.0])
+    behind: dict[str, str] = Field(
+        description="The domains whose tables are not those of the last build, each with when they were built and why.",
+        examples=[{"insurance": "insurance is old, built 2026-01-01 04:00 UTC: the build of … did not succeed"}],
+    )
 
 
 @router.get("/healthz", response_model=Alive)
@@ -38,7 +43,7 @@ async def healthz() -> Alive:
 
 @router.get("/readyz", response_model=Ready, responses={503: DECLARED[503]})
 def readyz(request: Request) -> Ready:
-    """Check that there is a snapshot, and return its age; 503 with what to do if there is none."""
+    """Check that there is a snapshot; return its age and the domains that are old, or 503 with what to do."""
     service = service_of(request)
     with service.snapshots.read() as snapshot:
         age = service.clock().replace(tzinfo=None) - snapshot.published_at
@@ -47,6 +52,9 @@ def readyz(request: Request) -> Ready:
             snapshot=snapshot.snapshot_id,
             published_at=f"{snapshot.published_at.isoformat()}Z",
             age_seconds=round(age.total_seconds(), 3),
+            behind={
+                name: state.sentence() for name, state in domain_states(snapshot.cursor).items() if not state.is_current
+            },
         )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from quintet.insurance.forecast_tables import forecast_page, forecast_scores
 from quintet.insurance.performance import (
@@ -24,14 +24,14 @@ from quintet.insurance.performance import (
     segment_page,
     summary_page,
 )
-from quintet.insurance.premium_report import period, premium_report, write_csv
+from quintet.insurance.premium_report import PremiumReport, period, premium_report, write_csv
 from quintet.insurance.premium_workbook import ReportTooLargeError, write_workbook
 from quintet.insurance.report_runs import ReportRun, record_report_run
+from quintet.web.file_answers import answer_complete
 from quintet.web.lists import Listed, Page, PageQuery, answer_list, split_values
 from quintet.web.problems import Fault, ProblemError
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
-from quintet.web.snapshots import Snapshots
 
 router = guarded_router("insurance:read", prefix="/v1/insurance", tags=["insurance"])
 ROUTERS = (router,)
@@ -84,7 +84,7 @@ class FilteredQuery(FilterQuery, PageQuery):
 class SummaryQuery(FilteredQuery):
     """Filters, pivots and page."""
 
-    group_by: Annotated[list[str], BeforeValidator(split_values)] = Field(
+    group_by: Annotated[list[Annotated[str, Field(max_length=100)]], BeforeValidator(split_values)] = Field(
         default_factory=list,
         max_length=len(PIVOTS),
         description=f"Pivots, any of {', '.join(PIVOTS)}; without any, the grand total.",
@@ -93,10 +93,11 @@ class SummaryQuery(FilteredQuery):
 
 
 class ShortYear(BaseModel):
-    """A year that the data covers partly."""
+    """A year that is not complete."""
 
     year: int
     months_covered: int
+    reason: str = Field(description="`short`, `few_rows`, `future` or `detached`: see `marts.dim_year`.")
 
 
 class SummaryRow(BaseModel):
@@ -107,15 +108,21 @@ class SummaryRow(BaseModel):
     rows: int = Field(description="Rows of the fact table in this group.")
     agencies: int
     months_covered: int = Field(description="Months of the group's years that the data covers.")
-    short_years: list[ShortYear] = Field(description="Its years that are covered partly.")
+    short_years: list[ShortYear] = Field(description="Its years that are not complete.")
+    policies_years: list[int] = Field(description="The years that the policies are of.")
+    policies_missing_reason: str | None = Field(
+        description="`no_complete_year` where no year of the range is complete."
+    )
     written_premium: float | None = Field(description="USD; null where no row has it.")
     new_business_premium: float | None
     prev_written_premium: float | None
     earned_premium: float | None
     incurred_losses: float | None
-    policies_in_force: int | None
-    prev_policies_in_force: int | None
-    retained_policies: int | None
+    policies_in_force: int | None = Field(
+        description="A stock: over several years, that of the last complete year of each agency, product and state."
+    )
+    prev_policies_in_force: int | None = Field(description="Of the same years as `policies_in_force`.")
+    retained_policies: int | None = Field(description="Of the same years as `policies_in_force`.")
     loss_ratio: float | None
     loss_ratio_missing_reason: str | None
     retention_ratio: float | None
@@ -326,12 +333,11 @@ def premium(request: Request, query: Annotated[ReportQuery, Query()]) -> Respons
             snapshot.cursor, filters, snapshot_id=snapshot.snapshot_id, published_at=snapshot.published_at
         )
         headers["x-snapshot"] = snapshot.snapshot_id
-        if query.format == "xlsx":
-            file = io.BytesIO()
-            try:
-                write_workbook(report, file)
-            except ReportTooLargeError as error:
-                raise ProblemError(422, str(error)) from error
+        try:
+            chunks = _workbook(report) if query.format == "xlsx" else write_csv(snapshot.cursor, filters)
+            answer = answer_complete(chunks, _REPORT_TYPES[query.format], headers)
+        except ReportTooLargeError as error:
+            raise ProblemError(422, str(error)) from error
     record_report_run(
         service.store,
         ReportRun(
@@ -345,13 +351,10 @@ def premium(request: Request, query: Annotated[ReportQuery, Query()]) -> Respons
             snapshot=snapshot.snapshot_id,
         ),
     )
-    media_type = _REPORT_TYPES[query.format]
-    if query.format == "xlsx":
-        return Response(file.getvalue(), media_type=media_type, headers=headers)
-    return StreamingResponse(_csv_of(service.snapshots, filters), media_type=media_type, headers=headers)
+    return answer
 
 
-def _csv_of(snapshots: Snapshots, filters: Filters) -> Iterator[bytes]:
-    """Stream the report's CSV from one snapshot."""
-    with snapshots.read() as snapshot:
-        yield from write_csv(snapshot.cursor, filters)
+def _workbook(report: PremiumReport) -> Iterator[bytes]:
+    file = io.BytesIO()
+    write_workbook(report, file)
+    yield file.getvalue()

@@ -7,7 +7,7 @@ import time
 from typing import Annotated, Literal
 
 from fastapi import Path, Query, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from quintet.lending.application import (
@@ -20,12 +20,13 @@ from quintet.lending.application import (
 )
 from quintet.lending.decisions import ConflictError, NoPolicyError, RefusedError
 from quintet.lending.endpoint import InProcess, NoScoreError
-from quintet.lending.online import EPOCH
 from quintet.lending.service import LendingService
+from quintet.replicated import EPOCH
 from quintet.web.direct import DirectRoute
 from quintet.web.problems import Fault, Problem, ProblemError
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
+from quintet.web.times import BusinessDay, SubmittedAt, refuse_future
 
 router = guarded_router("lending:read", prefix="/v1/lending", tags=["lending"])
 deciding = guarded_router("lending:decide", route_class=DirectRoute, prefix="/v1/lending", tags=["lending"])
@@ -33,6 +34,9 @@ FIRST_ROUTERS, ROUTERS = (deciding,), (router,)
 
 _JSON = "application/json"
 _MOST_FIGURES = 100
+_LONGEST_NAME = 100
+_LARGEST_FIGURE = 1e12
+_SMALLEST_AMOUNT = 0.01
 
 
 class ApplicationGiven(BaseModel):
@@ -43,16 +47,21 @@ class ApplicationGiven(BaseModel):
     application_id: int = Field(ge=0, le=LARGEST_ID, description="The id of its row in the table `loan`.", examples=[1])
     client_id: int = Field(ge=0, le=LARGEST_ID, description="The applicant: the id in the table `user`.", examples=[7])
     amount: float = Field(
-        gt=0, le=LARGEST_AMOUNT, allow_inf_nan=False, description="In the currency of the loans.", examples=[500.0]
+        ge=_SMALLEST_AMOUNT,
+        le=LARGEST_AMOUNT,
+        allow_inf_nan=False,
+        description="In the currency of the loans.",
+        examples=[500.0],
     )
     duration_days: int = Field(ge=1, le=LONGEST_DURATION_DAYS, description="Duration of the loan, days.", examples=[30])
-    submitted_at: AwareDatetime = Field(
+    submitted_at: SubmittedAt = Field(
         description="When it is sent, with its zone. One older than a day that is not decided yet is refused.",
         examples=["2026-01-01T10:00:00Z"],
     )
-    applied_on: dt.date | None = Field(
+    applied_on: BusinessDay | None = Field(
         None,
-        description="The day at whose end features are computed; by default the day of submitted_at, UTC.",
+        description="The day at whose end features are computed; by default the day of submitted_at, UTC. At most one "
+        "day ahead. A day before the stream's first is referred to a person.",
     )
     commit_lsn: str | None = Field(
         None,
@@ -97,6 +106,10 @@ class DecisionAnswer(BaseModel):
     as_of: dt.date
     applied_lsn: int | None = Field(description="The position in PostgreSQL's log up to which features were applied.")
     decided_at: dt.datetime
+    degraded_reason: str | None = Field(
+        description="Why features or score were missing, so that a person decides; null if nothing was missing.",
+        examples=["table public.payment is not complete: it was taken out of the publication"],
+    )
 
 
 class FiguresGiven(BaseModel):
@@ -104,7 +117,10 @@ class FiguresGiven(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    values: dict[str, Annotated[float, Field(allow_inf_nan=False)] | None] = Field(
+    values: dict[
+        Annotated[str, Field(max_length=_LONGEST_NAME)],
+        Annotated[float, Field(allow_inf_nan=False, ge=-_LARGEST_FIGURE, le=_LARGEST_FIGURE)] | None,
+    ] = Field(
         max_length=_MOST_FIGURES,
         description="By name; null where there is none.",
         examples=[{"amount": 500.0, "duration_days": 30, "paid_loans_count": 2}],
@@ -130,19 +146,23 @@ class ClientFeaturesAnswer(BaseModel):
     applied_lsn: int = Field(description="The position in PostgreSQL's log up to which features are applied.")
     applied_commit_at: str | None = Field(description="When the last applied transaction was committed, UTC.")
     features_version: str = Field(description="The version of the feature definitions.")
+    incomplete: dict[str, str] = Field(
+        description="By table, why its rows are not complete for this client; empty if they are."
+    )
 
 
 @router.get("/clients/{client_id}/features", response_model=ClientFeaturesAnswer)
 def client_features(
     request: Request,
-    client_id: Annotated[int, Path(ge=0, le=2**31 - 1, description="The client's id.")],
-    as_of: Annotated[dt.date | None, Query(description="The day, today by default.")] = None,
+    client_id: Annotated[int, Path(ge=0, le=LARGEST_ID, description="The client's id.")],
+    as_of: Annotated[BusinessDay | None, Query(description="The day, today by default; at most one day ahead.")] = None,
 ) -> ClientFeaturesAnswer:
     """Return the features of a client at the end of a day, from all changes that the stream has applied.
 
     503 if no stream has written yet, 404 for an unknown client.
     """
     service = service_of(request)
+    refuse_future("query.as_of", as_of, service.clock())
     online = service.of(LendingService).features
     found = online.features_of(client_id, as_of or service.clock().date())
     if found is None:
@@ -157,6 +177,7 @@ def client_features(
         applied_lsn=found.applied_lsn,
         applied_commit_at=found.committed_at,
         features_version=found.version,
+        incomplete=dict(found.incomplete),
     )
 
 
@@ -169,7 +190,7 @@ async def decisions(request: Request, given: ApplicationGiven) -> Response:
     """Decide an application: approve, refer to a person, or reject, with reasons.
 
     It waits until the features cover the application's commit, and refers if features or score are not available in
-    time. The same application gets the same answer again, bit for bit.
+    time, or if a table that they read is not complete. The same application gets the same answer again, bit for bit.
     """
     began = time.perf_counter()
     lending = service_of(request).of(LendingService)
@@ -183,7 +204,7 @@ async def decisions(request: Request, given: ApplicationGiven) -> Response:
         raise ProblemError(503, f"no application can be decided: {error}") from None
     record = answered.record
     if not answered.is_repeat:
-        lending.metrics.decisions.labels(record.decision, str(record.shortfall is None).lower()).inc()
+        lending.metrics.decisions.labels(record.decision, str(record.degraded_reason is None).lower()).inc()
         lending.metrics.seconds.observe(time.perf_counter() - began)
     return Response(record.answer, media_type=_JSON)
 

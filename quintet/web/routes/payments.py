@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import duckdb
-from fastapi import Body, Path, Query, Request
+from fastapi import Body, Query, Request
 from pydantic import (
     ValidationError,
 )
@@ -36,12 +36,14 @@ from quintet.web.routes.payments_models import (
     MinuteQuery,
     PointPage,
     Recommendations,
+    SilenceId,
     SilencePage,
     SilenceRequest,
     SilenceRow,
 )
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
+from quintet.web.times import refuse_swapped
 
 router = guarded_router("payments:read", prefix="/v1/payments", tags=["payments"])
 writing = guarded_router("payments:write", prefix="/v1/payments", tags=["payments"])
@@ -220,7 +222,7 @@ def all_incidents(request: Request, source: str = "all") -> tuple[list[dict[str,
         acknowledged = note.acknowledged_at if note else None
         row["acknowledged_at"] = acknowledged.isoformat(timespec="seconds") if acknowledged else None
         row["acknowledged_by"] = note.acknowledged_by if note else None
-        row["told_times"] = note.told_times if note else 0
+        row["notified_times"] = note.notified_times if note else 0
     ordered = sorted(found.values(), key=lambda row: (row["started_at"], row["incident_id"]), reverse=True)
     return ordered, snapshot_id
 
@@ -228,6 +230,7 @@ def all_incidents(request: Request, source: str = "all") -> tuple[list[dict[str,
 @router.get("/minutes", response_model=PointPage)
 def minutes(request: Request, query: Annotated[MinuteQuery, Query()]) -> Response:
     """List every series by minute: the observed and expected counts, and how improbable they are."""
+    refuse_swapped(("since", "until"), query.since, query.until)
     service = service_of(request)
     question = {"route": request.url.path, **query.model_dump(mode="json", exclude={"page_size", "page_token"})}
     after = service.tokens.read(question, query.page_token)
@@ -278,7 +281,7 @@ def _batch_points(
 
 @router.get("/stream", response_class=EventSourceResponse, responses={200: {"content": {"text/event-stream": {}}}})
 async def stream(request: Request) -> EventSourceResponse:
-    """Stream events: `minute` (all points of a minute), `incident`, `told` (the outbox has changed).
+    """Stream events: `minute` (all points of a minute), `incident`, `notified` (the outbox has changed).
 
     With `Last-Event-ID` it continues after that event, as long as the service still has it.
     """
@@ -325,7 +328,7 @@ def silence(request: Request, given: Annotated[SilenceRequest, Body()]) -> Respo
 
 
 @handling.post("/silences/{silence_id}/end", response_model=SilencePage)
-def end_silence(request: Request, silence_id: Annotated[int, Path(ge=1, le=2**53)]) -> Response:
+def end_silence(request: Request, silence_id: SilenceId) -> Response:
     """End a silence early."""
     service = service_of(request)
     if not payment_store.end_silence(service.store, silence_id, service.clock()):

@@ -10,7 +10,6 @@ from fastapi import Path
 from pydantic import (
     AliasChoices,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -25,6 +24,7 @@ from quintet.payments.detector import LARGEST_COUNT
 from quintet.payments.incidents import to_minute
 from quintet.payments.monitor import Item
 from quintet.web.paging import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
+from quintet.web.times import BusinessDay, RecordedMoment
 
 MOST_ITEMS = 10_000
 """The most items of one request."""
@@ -38,17 +38,6 @@ Text = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_]
 Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT, strict=True)]
 
 
-def _written_out(value: Any) -> Any:
-    """Refuse a bare number, which pydantic would read as seconds since 1970."""
-    if isinstance(value, int | float) or (isinstance(value, str) and "-" not in value.strip()[1:]):
-        raise ValueError("write a time like 2024-01-01T14:31:00Z, a day like 2024-01-01")
-    return value
-
-
-Moment = Annotated[dt.datetime, BeforeValidator(_written_out)]
-Day = Annotated[dt.date, BeforeValidator(_written_out)]
-
-
 class _Timed(BaseModel):
     """An item with the minute it belongs to."""
 
@@ -59,7 +48,9 @@ class _Timed(BaseModel):
         description="The minute, or a time in it: ISO 8601, UTC without a zone. Or `14h 31` of `day`.",
         examples=["2024-01-01T14:31:00Z"],
     )
-    day: Day | None = Field(None, description="The day of a minute like `14h 31`, UTC.", examples=["2024-01-01"])
+    day: BusinessDay | None = Field(
+        None, description="The day of a minute like `14h 31`, UTC.", examples=["2024-01-01"]
+    )
 
     def minute(self) -> int:
         """Return the minutes since 1970. Raises ValueError for an invalid minute."""
@@ -225,8 +216,8 @@ class MinuteQuery(BaseModel):
 
     source: Literal["live", "batch"] = Field("live", description="From items sent to the service, or from files.")
     series: list[Text] = Field(default_factory=list, max_length=40, description="Statuses, `volume` or `feed`.")
-    since: Moment | None = Field(None, description="First minute, included; UTC without a zone.")
-    until: Moment | None = Field(None, description="End, excluded.")
+    since: RecordedMoment | None = Field(None, description="First minute, included; UTC without a zone.")
+    until: RecordedMoment | None = Field(None, description="End, excluded.")
     page_size: int = Field(DEFAULT_PAGE_SIZE, ge=1, le=LARGEST_PAGE_SIZE, description="Maximum number of items.")
     page_token: str | None = Field(None, max_length=4_000, description="`next_page_token` of the previous page.")
 
@@ -294,3 +285,4 @@ class Acknowledged(BaseModel):
 
 
 IncidentId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")]
+SilenceId = Annotated[int, Path(ge=1, le=2**53)]

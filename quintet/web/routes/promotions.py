@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import Query, Request
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from quintet.promotions import overview
@@ -20,6 +20,7 @@ from quintet.web.direct import DirectRoute
 from quintet.web.problems import Problem, ProblemError
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
+from quintet.web.times import BirthDay, RecordedMoment, refuse_future
 
 _PREFIX: dict[str, Any] = {"prefix": "/v1/promotions", "tags": ["promotions"]}
 reading = guarded_router("promotions:read", **_PREFIX)
@@ -27,27 +28,12 @@ scoring = guarded_router("promotions:score", route_class=DirectRoute, **_PREFIX)
 labelling = guarded_router("promotions:label", **_PREFIX)
 FIRST_ROUTERS, ROUTERS = (scoring,), (reading, labelling)
 
-_FIRST_YEAR, _LAST_YEAR = 1900, 2199
 _MOST_USAGES = 100
 _RETRY_SECONDS = 5
 
 
-def _as_text(value: Any) -> Any:
-    if value is not None and not isinstance(value, str):
-        raise ValueError("write an ISO 8601 text")
-    return value
-
-
-def _in_our_time(value: Any) -> Any:
-    if value is not None and not _FIRST_YEAR <= value.year <= _LAST_YEAR:
-        raise ValueError(f"the year must be from {_FIRST_YEAR} to {_LAST_YEAR}")
-    return value
-
-
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
-Moment = Annotated[dt.datetime, BeforeValidator(_as_text), AfterValidator(_in_our_time)]
-Day = Annotated[dt.date, BeforeValidator(_as_text), AfterValidator(_in_our_time)]
 
 
 class UsageGiven(BaseModel):
@@ -56,7 +42,9 @@ class UsageGiven(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     promo_code: Name = Field(examples=["7618"], description="The code; unknown codes are accepted.")
-    used_at: Moment | None = Field(None, examples=["2026-01-01T10:05:00Z"], description="When; UTC without an offset.")
+    used_at: RecordedMoment | None = Field(
+        None, examples=["2026-01-01T10:05:00Z"], description="When; UTC without an offset. At most one day ahead."
+    )
 
 
 class SignUpGiven(BaseModel):
@@ -65,18 +53,27 @@ class SignUpGiven(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     user_id: Name = Field(examples=["u-1001"])
-    created_at: Moment | None = Field(None, examples=["2026-01-01T10:00:00Z"], description="When; now if omitted.")
+    created_at: RecordedMoment | None = Field(
+        None, examples=["2026-01-01T10:00:00Z"], description="When; now if omitted. At most one day ahead."
+    )
     email: Text | None = Field(None, examples=["ana.kovac+promo@example.com"])
     phone: Text | None = Field(None, examples=["+1-505-555-0100"])
     first_name: Text | None = Field(None, examples=["Ana"])
     last_name: Text | None = Field(None, examples=["Kovač"])
     ip_address: Text | None = Field(None, examples=["203.0.113.7"])
     device_id: Text | None = Field(None, examples=["3f2c9d"])
-    dob: Day | None = Field(None, examples=["1990-05-17"], description="Date of birth.")
+    dob: BirthDay | None = Field(None, examples=["1990-05-17"], description="Date of birth; not in the future.")
+    user_agent: Text | None = Field(None, examples=["Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101"])
+    is_email_verified: bool | None = Field(None, description="Whether the user has confirmed the e-mail address.")
+    is_phone_verified: bool | None = Field(None, description="Whether the user has confirmed the phone number.")
     usages: list[UsageGiven] = Field(default_factory=list, max_length=_MOST_USAGES, description="Uses known so far.")
 
     def plain(self, now: dt.datetime) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Return the sign-up and its usages as plain JSON. Raises ProblemError for a blank user_id."""
+        """Return the sign-up and its usages as plain JSON. Raises ProblemError for a blank user_id or a future time."""
+        refuse_future("body.created_at", self.created_at, now)
+        refuse_future("body.dob", self.dob, now)
+        for place, usage in enumerate(self.usages):
+            refuse_future(f"body.usages.{place}.used_at", usage.used_at, now)
         sign_up = self.model_dump(mode="json")
         usages = sign_up.pop("usages")
         sign_up["user_id"] = sign_up["user_id"].strip()

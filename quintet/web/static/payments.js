@@ -36,7 +36,7 @@ function listen() {
   const stream = new EventSource(results.dataset.stream);
   stream.addEventListener("minute", (event) => takeMinute(JSON.parse(event.data)));
   stream.addEventListener("incident", (event) => takeIncident(JSON.parse(event.data)));
-  stream.addEventListener("told", refreshSoon);
+  stream.addEventListener("notified", refreshSoon);
   stream.addEventListener("open", () => say(""));
   stream.addEventListener("error", () => say("The connection is lost; reconnecting. The page shows earlier data."));
 }

@@ -8,30 +8,23 @@ from assets import conversions_reports
 from assets.conversions_reports import conversions_pdfs, journeys_files
 from quintet.conversions import pipeline_worlds
 from quintet.conversions.analysis_tables import write_analysis
-from resources.warehouse import Warehouse
-from tests.unit.conversions.journeys import CHANGES, MATCHERS, make_clicks, open_reported_snapshot
+from resources.paths import Paths
+from tests.unit.conversions.journeys import CHANGES, MATCHERS, make_journeys, open_reported_snapshot
 
 
 @pytest.fixture
-def published(tmp_path: Path) -> Warehouse:
-    """Return a warehouse whose current snapshot has matched journeys."""
+def published(tmp_path: Path) -> Paths:
+    """Return a home whose current snapshot has matched journeys."""
     serving = tmp_path / "serving"
     serving.mkdir()
-    connection = open_reported_snapshot(make_clicks(600, 1))
+    connection = open_reported_snapshot(make_journeys(600, 1))
     [(memory,)] = connection.execute("select current_database()").fetchall()
     connection.execute(f"attach '{serving / 'current.duckdb'}' as published")
     connection.execute(f"copy from database {memory} to published")
     connection.execute("use published")
     write_analysis(connection)
     connection.close()
-    return Warehouse(
-        database=str(tmp_path / "warehouse.duckdb"),
-        memory_limit="500MB",
-        threads=1,
-        lock_wait_seconds=1,
-        serving=str(serving),
-        snapshots_kept=1,
-    )
+    return Paths(home=str(tmp_path))
 
 
 def test_both_reports_are_written_with_the_figures_of_the_worlds(published, tmp_path, monkeypatch):
@@ -39,11 +32,7 @@ def test_both_reports_are_written_with_the_figures_of_the_worlds(published, tmp_
     monkeypatch.setattr(pipeline_worlds, "pipeline_figures", lambda folder: asked.append(folder) or (CHANGES, MATCHERS))
     result = dg.materialize(
         [conversions_pdfs],
-        resources={
-            "warehouse": published,
-            "reports": tmp_path / "reports",
-            "models": tmp_path / "models",
-        },
+        resources={"paths": published},
     )
     assert result.success
     assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == [
@@ -66,9 +55,7 @@ def test_the_dictionary_takes_its_words_from_the_model(published, tmp_path, monk
     manifest = tmp_path / "manifest.json"
     manifest.write_text(json.dumps({"nodes": {"a": model, "b": model | {"name": "other"}}}))
     monkeypatch.setattr(conversions_reports, "prepare_manifest", lambda _: manifest)
-    result = dg.materialize(
-        [journeys_files], resources={"warehouse": published, "reports": tmp_path / "reports", "dbt": _NoDbt()}
-    )
+    result = dg.materialize([journeys_files], resources={"paths": published, "dbt": _NoDbt()})
     assert result.success
     dictionary = (tmp_path / "reports" / "unified_journeys_dictionary.csv").read_text("utf-8")
     assert "is_mobile,BOOLEAN,The is_mobile.,600,2" in dictionary

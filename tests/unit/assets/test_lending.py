@@ -11,10 +11,11 @@ import pytest
 from assets.lending import lending_log
 from definitions import build_defs
 from quintet.change_log.change import Position
-from quintet.change_log.log import Epoch, Store, Stretch, open_store, write_epoch, write_stretch
+from quintet.change_log.log import Epoch, ObjectStore, Stretch, open_store, write_epoch, write_stretch
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
-from tests.lending.events import change
+from resources.paths import Paths
+from tests.unit.lending.events import change
 
 _LOAN = {"client_id": 7, "amount": 9.0, "created_on": "2020-08-01", "status": "paid", "updated_on": "2020-08-20"}
 
@@ -31,14 +32,14 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def log(settings: Settings) -> Store:
+def log(settings: Settings) -> ObjectStore:
     assert settings.object_store_url is not None
     store = open_store(settings.object_store_url.get_secret_value())
     write_epoch(store, Epoch("E", Position(0), Position(1), "2026-01-01T00:00:00.000000Z", "1"))
     return store
 
 
-def _write(log: Store, first: int, days: list[str]) -> None:
+def _write(log: ObjectStore, first: int, days: list[str]) -> None:
     """Write an application on each day, from the position `first` on."""
     changes = [
         change(first + n, "loan", first + n, _LOAN)._replace(operation="insert", committed_at=f"{day}T10:00:00.000000Z")
@@ -49,7 +50,7 @@ def _write(log: Store, first: int, days: list[str]) -> None:
 
 def _run(instance: dg.DagsterInstance, settings: Settings) -> dict[str, dict[str, object]]:
     """Materialise without choosing a partition, and return the metadata of both assets."""
-    resources = {"clock": Clock(), "settings": settings}
+    resources = {"clock": Clock(), "paths": Paths(home=str(settings.home)), "settings": settings}
     result = dg.materialize([lending_log], instance=instance, resources=resources)
     assert result.success
     return {
@@ -60,7 +61,7 @@ def _run(instance: dg.DagsterInstance, settings: Settings) -> dict[str, dict[str
 
 
 def test_a_run_compacts_and_settles_what_came_on_any_day(
-    instance: dg.DagsterInstance, settings: Settings, log: Store
+    instance: dg.DagsterInstance, settings: Settings, log: ObjectStore
 ) -> None:
     _write(log, 0, ["2026-11-02", "2026-11-02", "2026-11-03", "1999-01-01"])
     metadata = _run(instance, settings)
@@ -69,7 +70,9 @@ def test_a_run_compacts_and_settles_what_came_on_any_day(
     assert metadata["lending_applications"]["applications settled"] == 4
 
 
-def test_a_second_run_settles_only_what_is_new(instance: dg.DagsterInstance, settings: Settings, log: Store) -> None:
+def test_a_second_run_settles_only_what_is_new(
+    instance: dg.DagsterInstance, settings: Settings, log: ObjectStore
+) -> None:
     _write(log, 0, ["2026-11-02"])
     _run(instance, settings)
     _write(log, 1, ["2026-11-03"])

@@ -14,13 +14,13 @@ from quintet.lending.models import registry_of
 from quintet.lending.result_tables import MODEL_TABLES
 from quintet.lending.tables import write_training_set
 from quintet.settings import load_settings
-from tests.lending.training import make_training_set
+from tests.unit.lending.training import make_training_set
 
 
 @pytest.fixture
 def resources(tmp_path: Path) -> dict[str, Any]:
     found = build_resources(load_settings({"QUINTET_HOME": str(tmp_path)}))
-    return {name: found[name] for name in ("warehouse", "clock", "models", "settings")}
+    return {name: found[name] for name in ("warehouse", "clock", "paths", "settings")}
 
 
 def test_it_trains_and_saves_the_model_and_publishes_its_card(resources: dict[str, Any], tmp_path: Path) -> None:

@@ -1,41 +1,62 @@
-"""Each model and test is in one of the two parts of the dbt project, and can be looked up in both."""
+"""Each model and test is in the part of its domain, of the results or of the other models, and can be looked up."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
-import pytest
+from assets.marts import _Nodes, _parts_of
+from definitions import PROJECT as CHECKOUT
+from definitions import build_resources
+from quintet.settings import load_settings
+from resources.dbt import prepare_manifest
 
-from assets.marts import _part_of
 
-
-def node(kind: str, *reads: str, tags: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {"resource_type": kind, "tags": list(tags), "depends_on": {"nodes": list(reads)}}
+def node(kind: str, domain: str, *reads: str, tags: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {"resource_type": kind, "tags": list(tags), "fqn": ["quintet", domain, "x"], "depends_on": {"nodes": reads}}
 
 
 PROJECT: dict[str, Any] = {
-    "metadata": {},
     "nodes": {
-        "model.minutes": node("model", "source.raw"),
-        "model.incidents": node("model", "source.ml", tags=("payments", "results")),
-        "test.minutes": node("test", "model.minutes", tags=("payments",)),
-        "test.incidents": node("test", "model.incidents"),
-        "test.both": node("test", "model.minutes", "model.incidents"),
+        "model.minutes": node("model", "payments", "source.raw", "source.batches"),
+        "model.incidents": node("model", "payments", "source.ml", tags=("payments", "results")),
+        "model.users": node("model", "promotions", "source.users", "source.batches"),
+        "seed.rules": node("seed", "promotions"),
+        "test.minutes": node("test", "payments", "model.minutes", tags=("payments",)),
+        "test.incidents": node("test", "payments", "model.incidents"),
+        "test.both": node("test", "payments", "model.minutes", "model.incidents"),
+        "test.of a source": node("test", "quintet", "source.users", "source.batches"),
     },
 }
 
 
-@pytest.mark.parametrize(
-    ("of_results", "listed"),
-    [
-        (False, {"model.minutes", "test.minutes"}),
-        (True, {"model.incidents", "test.incidents", "test.both"}),
-    ],
-)
-def test_a_test_goes_with_the_results_where_it_reads_one(of_results: bool, listed: set[str]) -> None:
-    part = _part_of(PROJECT, of_results=of_results)
-    assert set(part["nodes"]) == listed
-    assert part["metadata"] is PROJECT["metadata"]
+def test_a_test_goes_with_the_results_where_it_reads_one() -> None:
+    assert _parts_of(PROJECT, of_results=True) == {"payments": ["model.incidents", "test.incidents", "test.both"]}
+
+
+def test_a_test_of_a_source_goes_with_the_models_that_read_it() -> None:
+    assert _parts_of(PROJECT, of_results=False) == {
+        "payments": ["model.minutes", "test.minutes"],
+        "promotions": ["model.users", "seed.rules", "test.of a source"],
+    }
+
+
+def test_every_node_can_be_looked_up_and_only_the_part_is_listed() -> None:
+    nodes = _Nodes(PROJECT["nodes"], ["model.users"])
+    assert list(nodes) == ["model.users"]
     for name, found in PROJECT["nodes"].items():
-        assert part["nodes"].get(name) is found
-        assert name in part["nodes"]
+        assert nodes.get(name) is found
+        assert name in nodes
+
+
+def test_every_node_of_the_project_is_in_a_part(project: Path) -> None:
+    assert project == CHECKOUT
+    manifest = json.loads(prepare_manifest(build_resources(load_settings())["dbt"]).read_text("utf-8"))
+    parts = [part for of_results in (False, True) for part in _parts_of(manifest, of_results=of_results).values()]
+    listed = [name for part in parts for name in part]
+    expected = {name for name, one in manifest["nodes"].items() if one["resource_type"] in ("model", "seed", "test")}
+    ephemeral = {name for name, one in manifest["nodes"].items() if one["config"].get("materialized") == "ephemeral"}
+    assert set(listed) | ephemeral == expected | ephemeral
+    models = [name for name in listed if manifest["nodes"][name]["resource_type"] != "test"]
+    assert len(models) == len(set(models))

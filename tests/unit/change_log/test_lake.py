@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 import obstore
+import pyarrow as pa
 import pytest
 from obstore.store import MemoryStore
 
@@ -119,3 +120,19 @@ def test_the_covered_position_includes_lake_and_log(store: MemoryStore) -> None:
     assert covered(store, _EPOCH) == Position(10)
     _write(store, 10, 14)
     assert covered(store, _EPOCH) == Position(14)
+
+
+def test_files_from_before_tables_were_known_by_schema_are_read_and_continued(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        fields = [field for field in lake.SCHEMA if field.name != "namespace"]
+        earlier.setattr(lake, "SCHEMA", pa.schema(fields))
+        compact(store, _EPOCH)
+    archived = _change(10, 2)._replace(namespace="archive")
+    write_stretch(store, Stretch("E", Position(10), Position(11)), [archived])
+    compact(store, _EPOCH)
+    expire(store, _EPOCH, _LATER)
+    found = _history(store)
+    assert [change.namespace for change in found] == ["public"] * 10 + ["archive"]
+    assert [change.commit_lsn for change in found] == list(range(11))

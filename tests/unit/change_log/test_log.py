@@ -20,12 +20,12 @@ from quintet.change_log.log import (
     covered_until,
     covering,
     open_store,
-    read_changes,
     read_stretch,
     remove_damaged,
     stretches,
     write_stretch,
 )
+from tests.change_log import logged_changes
 
 _EPOCH = Epoch("E", Position(0), Position(1), "2026-01-01T00:00:00.000000Z", "1")
 
@@ -42,7 +42,7 @@ def _write(store: MemoryStore, start: int, end: int) -> None:
 
 
 def _read(store: MemoryStore) -> list[int]:
-    return [change.commit_lsn for changes, _ in read_changes(store, _EPOCH) for change in changes]
+    return [change.commit_lsn for change in logged_changes(store, _EPOCH)]
 
 
 def test_a_line_is_read_as_it_was_written() -> None:

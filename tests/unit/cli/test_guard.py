@@ -126,7 +126,7 @@ def test_stuck_work_records_its_end():
 
 
 def test_a_command_of_make_ends_when_make_is_killed(tmp_path: Path):
-    (tmp_path / "Makefile").write_text(f"wait:\n\t@{sys.executable} wait.py\n", "utf-8")
+    (tmp_path / "Makefile").write_text(f"wait:\n\t@'{sys.executable}' wait.py\n", "utf-8")
     (tmp_path / "wait.py").write_text(f"{PROLOGUE}\ndef work():\n    {SLEEPS}\nguard.guarded(work)\n", "utf-8")
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     make = subprocess.Popen(

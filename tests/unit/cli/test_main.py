@@ -48,7 +48,8 @@ def test_there_are_the_commands_of_the_contract() -> None:
     words = {" ".join(command) for command in commands()}
     assert words >= {"run", "dev", "serve", "up", "stream", "sample", "send", "simulate", "fill", "bench"}
     assert words >= {"keys list", "keys create", "keys revoke"}
-    assert words >= {"models list", "models rollback", "models use", "models challenge", "models what-if"}
+    actions = ("list", "train", "activate", "rollback", "challenge", "compare", "what-if")
+    assert words >= {f"models {action}" for action in actions}
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)

@@ -36,7 +36,7 @@ def no_effect(conversions: pd.DataFrame) -> np.ndarray:
     return np.full(len(conversions), 0.04)
 
 
-def make_clicks(count: int, seed: int, important: Chances = no_effect, match: Chances | None = None) -> pd.DataFrame:
+def make_journeys(count: int, seed: int, important: Chances = no_effect, match: Chances | None = None) -> pd.DataFrame:
     """Return journeys, nine in ten matched: columns of `fct_unified_journeys`, scores drawn by `important`."""
     rng = np.random.default_rng(seed)
     mobile = rng.random(count) < 0.5

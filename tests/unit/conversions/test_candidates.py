@@ -3,7 +3,6 @@
 import duckdb
 import numpy as np
 import pandas as pd
-import pytest
 
 from quintet.conversions.candidates import (
     LARGEST_PER_ROW,
@@ -15,28 +14,11 @@ from quintet.conversions.candidates import (
     find_candidates,
     lay_out,
     one_by_id,
-    partner_of,
     typed_conversions,
     write_ordered,
 )
 
 _DAY = 86_400
-
-
-@pytest.mark.parametrize(
-    ("file", "partner"),
-    [
-        ("broker_data.csv", "broker_data"),
-        ("broker_one_2024-05-01.csv.gz", "broker_one"),
-        ("broker_data (1).csv", "broker_data"),
-        ("2024-05-01_broker.csv", "broker"),
-        ("broker_part_01.csv", "broker"),
-        ("Acme2_007.xlsx", "acme2"),
-        ("20240501.csv", "broker"),
-    ],
-)
-def test_a_partner_is_the_name_without_dates_and_numbers(file, partner):
-    assert duckdb.execute(f"select {partner_of('name')} from (select ? as name)", [file]).fetchall() == [(partner,)]
 
 
 def test_an_id_given_for_two_countries_is_one_conversion_of_none():

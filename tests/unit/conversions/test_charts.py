@@ -6,17 +6,17 @@ from functools import cache
 import pandas as pd
 import pytest
 
-from quintet.conversions import charts
+from quintet.conversions import charts, matching_charts
 from quintet.conversions.analysis import Analysis, analyse
 from quintet.presentation.design import STYLES, Figure
 from quintet.presentation.report import chart_svg
-from tests.unit.conversions.journeys import every_count, make_clicks, open_counts
+from tests.unit.conversions.journeys import every_count, make_journeys, open_counts
 
 
 @cache
 def findings() -> Analysis:
     """Return what the analysis finds in some journeys."""
-    with open_counts(make_clicks(6_000, 1), {"no_candidate": 20, "in_review": 9}) as connection:
+    with open_counts(make_journeys(6_000, 1), {"no_candidate": 20, "in_review": 9}) as connection:
         return analyse(every_count(connection))
 
 
@@ -43,26 +43,26 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "funnel": lambda: charts.funnel(found("funnel"), "clicks"),
     "funnel of rows": lambda: charts.funnel(found("funnel"), "broker_rows"),
     "outcomes": lambda: charts.outcomes(found("outcomes"), "broker_rows"),
-    "lag": lambda: charts.lag(found("lags"), "one"),
+    "lag": lambda: matching_charts.lag(found("lags"), "one"),
     "match rate by country": lambda: charts.rates_by(found("rates"), "match_rate", "country"),
     "share by page": lambda: charts.rates_by(found("rates"), "important_share", "page_category"),
     "mean by element": lambda: charts.rates_by(found("rates"), "mean_score", "ui_element"),
     "day": lambda: charts.match_rate_by_day(found("rates")),
     "residency": lambda: charts.residency(found("residency")),
-    "calibration": lambda: charts.calibration(CALIBRATION),
-    "placebo": lambda: charts.placebo(PLACEBO),
-    "weights": lambda: charts.weights(WEIGHTS, "one"),
+    "calibration": lambda: matching_charts.calibration(CALIBRATION),
+    "placebo": lambda: matching_charts.placebo(PLACEBO),
+    "weights": lambda: matching_charts.weights(WEIGHTS, "one"),
 }
 EMPTY: dict[str, Callable[[], Figure]] = {
     "funnel": lambda: charts.funnel(found("funnel").head(0), "clicks"),
     "outcomes": lambda: charts.outcomes(found("outcomes").head(0), "clicks"),
-    "lag": lambda: charts.lag(found("lags"), "none"),
+    "lag": lambda: matching_charts.lag(found("lags"), "none"),
     "rates": lambda: charts.rates_by(found("rates").head(0), "match_rate", "country"),
     "day": lambda: charts.match_rate_by_day(found("rates").head(0)),
     "residency": lambda: charts.residency(found("residency").head(0)),
-    "calibration": lambda: charts.calibration(CALIBRATION.head(0)),
-    "placebo": lambda: charts.placebo(PLACEBO.head(0)),
-    "weights": lambda: charts.weights(WEIGHTS, "none"),
+    "calibration": lambda: matching_charts.calibration(CALIBRATION.head(0)),
+    "placebo": lambda: matching_charts.placebo(PLACEBO.head(0)),
+    "weights": lambda: matching_charts.weights(WEIGHTS, "none"),
 }
 each_figure = pytest.mark.parametrize("make", FIGURES.values(), ids=FIGURES.keys())
 
@@ -115,6 +115,6 @@ def test_only_the_largest_levels_are_drawn_and_all_are_in_the_table() -> None:
 
 
 def test_an_infinite_weight_is_not_drawn() -> None:
-    figure = charts.weights(WEIGHTS.assign(u=[0.2, 0.0, 0.79]), "one")
+    figure = matching_charts.weights(WEIGHTS.assign(u=[0.2, 0.0, 0.79]), "one")
     assert figure.table["bits"].isna().sum() == 1
     assert "Infinity" not in json.dumps(figure.spec(), default=str)

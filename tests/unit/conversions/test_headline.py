@@ -15,6 +15,13 @@ def marts() -> duckdb.DuckDBPyConnection:
         create table marts.fct_broker_rows (important_score double, important_score_missing_reason varchar);
         create table marts.fct_conversion_matches (tier varchar);
         create table marts.unmapped_page_categories (measurement_category varchar, conversions bigint);
+        create table marts.ops_batches (dataset varchar, at timestamp);
+        insert into marts.ops_batches values
+            ('broker_rows', '2024-05-01 10:00:00'), ('broker_rows', '2024-05-09 10:00:00');
+        create table marts.dim_partner (
+            partner varchar, rows bigint, first_arrived_at timestamp, repeats_partner varchar, repeated_rows bigint
+        );
+        insert into marts.dim_partner values ('broker', 3, '2024-05-01 09:59:00', null, 0);
         create schema ml;
         create table ml.matching_placebo (false_match_rate double);
         insert into marts.fct_conversions select range from range(10000);
@@ -62,3 +69,15 @@ def test_empty_tables_are_no_data(marts: duckdb.DuckDBPyConnection):
 
 def test_a_snapshot_without_the_domain_is_no_data():
     assert headline(duckdb.connect()) == "no data"
+
+
+def test_a_new_partner_and_one_that_repeats_another_are_announced(marts: duckdb.DuckDBPyConnection):
+    marts.execute(
+        "insert into marts.dim_partner values ('broker_data', 41, '2024-05-09 09:59:00', 'broker', 40), "
+        "('northern', 5, '2024-05-02 09:59:00', null, 0)"
+    )
+
+    assert headline(marts).endswith(
+        "; partners: broker (3 rows), northern (5 rows), broker_data (41 rows, new, 40 of them are rows of broker, "
+        "counted once as broker: was a file copied?)"
+    )

@@ -8,7 +8,7 @@ from quintet.conversions.data_insights import data_quality_insights
 from quintet.conversions.insights import Insight, session_insights
 from quintet.conversions.rate_insights import rate_insights
 from quintet.conversions.residency_insights import residency_insights
-from tests.unit.conversions.journeys import counted, every_count, make_clicks, no_effect, open_counts
+from tests.unit.conversions.journeys import counted, every_count, make_journeys, no_effect, open_counts
 
 CONVERSIONS = 12_000
 
@@ -39,13 +39,15 @@ def rarely_matched_through_the_ribbon(conversions: pd.DataFrame) -> np.ndarray:
 
 
 def test_without_an_effect_no_group_has_a_finding():
-    worlds = [sentences_of(make_clicks(6_000, seed)) for seed in range(12)]
+    worlds = [sentences_of(make_journeys(6_000, seed)) for seed in range(12)]
     # The false discovery rate is held at 5% of worlds without any effect.
     assert sum(bool(sentences) for sentences in worlds) <= 2
 
 
 def test_a_better_device_is_reported_once_with_its_numbers_and_an_action():
-    sentences = [text for text in sentences_of(make_clicks(CONVERSIONS, 1, better_on_desktop)) if "on desktop" in text]
+    sentences = [
+        text for text in sentences_of(make_journeys(CONVERSIONS, 1, better_on_desktop)) if "on desktop" in text
+    ]
     assert len(sentences) == 1
     assert "n = " in sentences[0]
     assert "95% " in sentences[0]
@@ -54,7 +56,7 @@ def test_a_better_device_is_reported_once_with_its_numbers_and_an_action():
 
 
 def test_a_page_is_not_a_finding_for_the_device_of_its_visitors():
-    conversions = make_clicks(CONVERSIONS, 2, better_on_desktop)
+    conversions = make_journeys(CONVERSIONS, 2, better_on_desktop)
     every = rates_of(conversions).set_index(["measure", "dimension", "level"])
     finder = every.loc["important_share", "page_category", "Finder"]
     assert finder["difference_high"] < 0  # its share is lower, as its visitors are mobile
@@ -63,19 +65,19 @@ def test_a_page_is_not_a_finding_for_the_device_of_its_visitors():
 
 
 def test_a_better_country_is_found_and_its_interval_holds_the_truth():
-    found = findings(make_clicks(CONVERSIONS, 3, better_from_germany)).set_index(["measure", "level"])
+    found = findings(make_journeys(CONVERSIONS, 3, better_from_germany)).set_index(["measure", "level"])
     germany = found.loc["important_share", "DE"]
     assert germany["adjusted_low"] < 0.06 < germany["adjusted_high"]
     assert germany["low"] < 0.09 < germany["high"]
 
 
 def test_an_element_that_is_rarely_matched_is_a_finding_of_matching_only():
-    found = findings(make_clicks(CONVERSIONS, 4, no_effect, rarely_matched_through_the_ribbon))
+    found = findings(make_journeys(CONVERSIONS, 4, no_effect, rarely_matched_through_the_ribbon))
     ribbon = found[found["level"] == "ribbon"]
     assert list(ribbon["measure"]) == ["match_rate"]
     assert any(
         "“ribbon”" in text and "do not lead to the broker" in text
-        for text in sentences_of(make_clicks(CONVERSIONS, 4, no_effect, rarely_matched_through_the_ribbon))
+        for text in sentences_of(make_journeys(CONVERSIONS, 4, no_effect, rarely_matched_through_the_ribbon))
     )
 
 
@@ -88,7 +90,7 @@ def twice_each(conversions: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_rows_of_one_session_count_once():
-    conversions = make_clicks(CONVERSIONS, 5, better_from_germany)
+    conversions = make_journeys(CONVERSIONS, 5, better_from_germany)
     repeated = twice_each(conversions)
     once, twice = rates_of(conversions), rates_of(repeated)
     pd.testing.assert_frame_equal(once.drop(columns="rows"), twice.drop(columns="rows"))
@@ -96,7 +98,7 @@ def test_rows_of_one_session_count_once():
 
 
 def test_conversions_of_scanners_are_left_out():
-    conversions = make_clicks(2_000, 6)
+    conversions = make_journeys(2_000, 6)
     scanned = conversions.assign(is_scanner_traffic=conversions["conversion_id"] <= 500, session_id=None)
     every = rates_of(scanned)
     by_device = every[(every["measure"] == "match_rate") & (every["dimension"] == "device")]
@@ -104,7 +106,7 @@ def test_conversions_of_scanners_are_left_out():
 
 
 def test_a_missing_score_counts_neither_way():
-    conversions = make_clicks(2_000, 7)
+    conversions = make_journeys(2_000, 7)
     conversions.loc[conversions.index % 2 == 0, "important_score"] = np.nan
     every = rates_of(conversions)
     by_device = every[(every["measure"] == "important_share") & (every["dimension"] == "device")]
@@ -112,14 +114,14 @@ def test_a_missing_score_counts_neither_way():
 
 
 def test_the_order_of_rows_changes_no_digit():
-    conversions = make_clicks(3_000, 8, better_on_desktop)
+    conversions = make_journeys(3_000, 8, better_on_desktop)
     conversions["important_score"] = conversions["important_score"] * 1.1
     shuffled = conversions.sample(frac=1, random_state=1)
     pd.testing.assert_frame_equal(rates_of(conversions), rates_of(shuffled), check_exact=True)
 
 
 def test_steps_of_the_funnel_leave_out_what_its_reason_says():
-    conversions = make_clicks(1_000, 9)
+    conversions = make_journeys(1_000, 9)
     unmatched = conversions.index[~conversions["is_matched"]]
     conversions.loc[unmatched[:30], "unmatched_reason"] = "outside_time_span"
     conversions.loc[unmatched[30:40], "unmatched_reason"] = "lost_to_better"
@@ -131,7 +133,7 @@ def test_steps_of_the_funnel_leave_out_what_its_reason_says():
 
 
 def test_every_row_of_both_sides_has_one_outcome():
-    conversions = make_clicks(1_000, 9)
+    conversions = make_journeys(1_000, 9)
     outcomes = counted(open_counts(conversions, {"no_candidate": 7}), "outcomes")
     of_side = outcomes.groupby("side")[["rows", "share"]].sum()
     assert of_side["rows"].to_dict() == {"clicks": 1_000, "broker_rows": conversions["is_matched"].sum() + 7}
@@ -143,7 +145,7 @@ def session_sentences(conversions: pd.DataFrame) -> tuple[Insight, ...]:
 
 
 def test_sessions_that_share_their_score_are_reported():
-    conversions = make_clicks(CONVERSIONS, 10)
+    conversions = make_journeys(CONVERSIONS, 10)
     shared = twice_each(conversions)
     (sentence,) = session_sentences(shared)
     assert sentence.lead == "100%"
@@ -158,7 +160,7 @@ def residency_sentences(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def test_a_residency_that_only_good_rows_state_is_a_step():
-    conversions = make_clicks(CONVERSIONS, 11)
+    conversions = make_journeys(CONVERSIONS, 11)
     connection = open_counts(conversions)
     texts = residency_sentences(connection)
     assert not any("stated late" in text for text in texts)
@@ -168,7 +170,7 @@ def test_a_residency_that_only_good_rows_state_is_a_step():
 
 
 def test_a_country_of_vpn_exits_is_named():
-    connection = open_counts(make_clicks(CONVERSIONS, 12))
+    connection = open_counts(make_journeys(CONVERSIONS, 12))
     before = [text for text in residency_sentences(connection) if "reside elsewhere" in text]
     connection.execute(
         "update intermediate.int_broker_rows set residency_iso2 = 'PL' "
@@ -185,7 +187,7 @@ def fault_sentences(conversions: pd.DataFrame) -> list[str]:
 
 
 def test_faults_of_the_data_are_reported_only_where_they_occur():
-    conversions = make_clicks(1_000, 13)
+    conversions = make_journeys(1_000, 13)
     clean = conversions.assign(page_category=conversions["page_category"].fillna("Guides"))
     assert {text.split(" (")[0] for text in fault_sentences(clean)} == {"broker rows"}  # most state no residency
     texts = fault_sentences(conversions)
@@ -196,20 +198,20 @@ def test_the_last_days_are_not_called_bad_while_scores_may_still_arrive():
     def late(conversions: pd.DataFrame) -> np.ndarray:
         return np.where(conversions["created_at"] >= "2024-04-30", 0.002, 0.06)
 
-    sentences = [text for text in sentences_of(make_clicks(CONVERSIONS, 14, late)) if "30 April 2024" in text]
+    sentences = [text for text in sentences_of(make_journeys(CONVERSIONS, 14, late)) if "30 April 2024" in text]
     assert sentences
     assert all("compare them again" in text for text in sentences)
 
 
 def test_an_empty_snapshot_has_frames_and_no_sentences():
-    analysis = analyse(every_count(open_counts(make_clicks(1, 1).head(0))))
+    analysis = analyse(every_count(open_counts(make_journeys(1, 1).head(0))))
     assert analysis.insights == ()
     assert analysis.rates.empty
     assert analysis.funnel["rows"].sum() == 0
 
 
 def test_a_scanner_s_payload_is_an_element_like_others():
-    conversions = make_clicks(CONVERSIONS, 15, lambda rows: np.where(rows["ui_element"] == "logo link", 0.1, 0.03))
+    conversions = make_journeys(CONVERSIONS, 15, lambda rows: np.where(rows["ui_element"] == "logo link", 0.1, 0.03))
     payload = "'; drop table marts.fct_conversions; --"
     conversions["ui_element"] = conversions["ui_element"].replace("logo link", payload)
     assert any(payload in text for text in sentences_of(conversions))

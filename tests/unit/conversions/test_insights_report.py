@@ -1,4 +1,5 @@
 import datetime as dt
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ from quintet.conversions.analysis import analyse
 from quintet.conversions.insights_report import insights_report
 from quintet.conversions.pipeline_report import pipeline_report
 from quintet.presentation.report import Chart, Points, Report, Section, Table, Text, Tiles, pdf
-from tests.unit.conversions.journeys import CHANGES, MATCHERS, every_count, make_clicks, open_reported_snapshot
+from tests.unit.conversions.journeys import CHANGES, MATCHERS, every_count, make_journeys, open_reported_snapshot
 
 
 def better_on_desktop(conversions: pd.DataFrame) -> np.ndarray:
@@ -43,7 +44,7 @@ def whole(report: Report) -> str:
 
 
 def test_the_title_is_the_finding_and_the_foot_names_the_snapshot():
-    conversions = make_clicks(4_000, 1)
+    conversions = make_journeys(4_000, 1)
     report, _ = make(conversions)
     rows = conversions["is_matched"].sum()
     assert report.title.startswith(f"{rows / (rows + 3):.1%} of the broker's rows are matched to a conversion")
@@ -51,15 +52,15 @@ def test_the_title_is_the_finding_and_the_foot_names_the_snapshot():
 
 
 def test_the_report_has_a_planted_effect_with_its_action_and_no_absent_one():
-    found, _ = make(make_clicks(8_000, 1, better_on_desktop))
-    none, _ = make(make_clicks(8_000, 1))
+    found, _ = make(make_journeys(8_000, 1, better_on_desktop))
+    none, _ = make(make_journeys(8_000, 1))
     assert "Test the path from conversion to registration on mobile" in whole(found)
     assert "Test the path" not in whole(none)
     assert "Device: no significant difference in important scores" in whole(none)
 
 
 def test_the_model_report_has_the_expected_quality_and_the_changes():
-    report, _ = make(make_clicks(2_000, 2))
+    report, _ = make(make_journeys(2_000, 2))
     text = whole(report)
     for expected in (
         "Expected precision 99.00%",
@@ -73,14 +74,14 @@ def test_the_model_report_has_the_expected_quality_and_the_changes():
 @pytest.fixture(scope="module")
 def twice() -> tuple[tuple[Report, Report], tuple[Report, Report]]:
     """Both reports of the same conversions in two orders."""
-    conversions = make_clicks(2_000, 3)
+    conversions = make_journeys(2_000, 3)
     return make(conversions), make(conversions.sample(frac=1, random_state=1))
 
 
 @pytest.fixture(scope="module")
 def empty() -> tuple[Report, Report]:
     """Both reports without any conversion."""
-    return make(make_clicks(1, 1).head(0))
+    return make(make_journeys(1, 1).head(0))
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -94,15 +95,43 @@ def test_without_data_the_reports_are_written_too(empty, which):
 
 
 def test_a_payload_in_the_data_is_only_text_in_the_report():
-    conversions = make_clicks(8_000, 4, better_on_desktop)
+    conversions = make_journeys(8_000, 4, better_on_desktop)
     conversions["ui_element"] = conversions["ui_element"].replace("top list", '#panic("x") \\ $a$ */')
     assert pdf(make(conversions)[0]).startswith(b"%PDF-")
 
 
 def test_recommendations_are_in_order_of_their_gain():
-    _, report = make(make_clicks(1_000, 5))
+    _, report = make(make_journeys(1_000, 5))
     [asked] = [section for section in report.sections if section.title.startswith("What to ask for")]
     leads = [lead for block in asked.blocks for lead, _ in block.points]
     assert leads[0] == "Pass a click id through."
     assert leads.index("Back-fill.") < leads.index("Agree on countries.")
     assert "+20.0 points" in dict(block for points in asked.blocks for block in points.points)["Back-fill."]
+
+
+def asked_for(report: Report) -> str:
+    [asked] = [section for section in report.sections if section.title.startswith("What to ask for")]
+    return words(asked)
+
+
+def test_what_is_already_the_case_is_not_asked_for():
+    conversions = make_journeys(1_000, 5)
+    connection = open_reported_snapshot(conversions)
+    analysis = analyse(every_count(connection))
+    slow = replace(analysis, lags=analysis.lags.assign(from_second=600, until_second=700, rows=10))
+    fast = replace(analysis, lags=analysis.lags.assign(from_second=0, until_second=6, rows=10))
+
+    of_slow, of_fast = (pipeline_report(connection, each, CHANGES, MATCHERS) for each in (slow, fast))
+
+    assert "Send postbacks" in asked_for(of_slow)
+    assert "Send postbacks" not in asked_for(of_fast)
+    assert "Already the case in the data at hand: rows are sent within a minute" in asked_for(of_fast)
+    assert "postback endpoint; join" in whole(of_slow)
+    assert "postback endpoint; join" not in whole(of_fast)
+
+
+def test_no_row_of_the_table_beats_the_title():
+    _, report = make(make_journeys(1_000, 5))
+
+    best = CHANGES.loc[CHANGES["change"] != "base", "f1"].max()
+    assert f"{best:.1%}" in report.title

@@ -4,13 +4,13 @@ import duckdb
 import pytest
 
 from quintet.conversions.journeys_export import write_journeys
-from tests.unit.conversions.journeys import make_clicks, open_snapshot
+from tests.unit.conversions.journeys import make_journeys, open_snapshot
 
 PAYLOADS = ["=1+1", "+1", "-1", "@x", "\t=1", "＝1", "x'; drop table a; --", 'say "a", b\nand c', "plain"]
 
 
 def snapshot(count: int = 200) -> duckdb.DuckDBPyConnection:
-    conversions = make_clicks(count, 1)
+    conversions = make_journeys(count, 1)
     conversions["ui_element"] = [PAYLOADS[place % len(PAYLOADS)] for place in range(count)]
     return open_snapshot(conversions)
 
@@ -74,6 +74,6 @@ def test_a_dictionary_that_does_not_fit_the_table_is_rejected(tmp_path, change):
 
 
 def test_without_journeys_the_files_have_their_columns(tmp_path):
-    connection = open_snapshot(make_clicks(1, 1).head(0))
+    connection = open_snapshot(make_journeys(1, 1).head(0))
     _, path, _ = write_journeys(connection, tmp_path, meanings(connection))
     assert path.read_text("utf-8").strip().startswith("conversion_id,session_id")

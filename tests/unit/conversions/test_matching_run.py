@@ -11,7 +11,8 @@ import pytest
 
 from quintet.conversions import matching_run
 from quintet.conversions.matching_run import REPORT_TABLES, MatchingOutcome, run_matching
-from quintet.ml.model_registry import ModelRegistry
+from quintet.ml.life_cycle import last_verdict
+from quintet.ml.model_registry import ModelRegistry, Verdict
 from tests.integration.matching_worlds import make_world
 
 NOW = dt.datetime(2024, 5, 1, 4)
@@ -121,6 +122,25 @@ def test_a_requested_model_is_a_new_version_beside_the_previous_one(connection, 
     [(version, before)] = connection.execute("select version, version_before from ml.matching_model").fetchall()
     assert (version, before) == (second.model.version, first.model.version)
     assert connection.execute("select count(*) from ml.matching_changes").fetchall() != [(0,)]
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_refused_model_leaves_the_active_one_and_its_matches(connection, registry, monkeypatch):
+    conversions, rows = make_world(2_000, DAYS, 1)
+    add(connection, conversions[:1000], rows[:900])
+    first = run(connection, registry)
+    entry, found = registry.active(), matches(connection)
+    monkeypatch.setattr(matching_run, "gate", lambda *_: Verdict(False, "as bad as chance"))
+    second = run(connection, registry, retrain=True)
+
+    assert (second.model.version, second.training_reason) == (first.model.version, None)
+    assert registry.active() == entry
+    assert last_verdict(registry) in (Verdict(False, "as bad as chance"), entry.verdict)
+    pd.testing.assert_frame_equal(matches(connection), found)
+    add(connection, conversions[1000:], rows[900:])
+    third = run(connection, registry, retrain=True)
+    assert third.model.version == first.model.version
+    assert last_verdict(registry) == Verdict(False, "as bad as chance")
 
 
 @pytest.mark.usefixtures("settled")

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from quintet.conversions.pipeline_worlds import BASE, CHANGES, compare_matchers, measure_changes
-from quintet.samples.conversions import ClicksWorld
+from quintet.samples.conversions_site import ConversionsWorld
 
-WORLD = ClicksWorld(clicks=1_500, days=3, countries=20)
+WORLD = ConversionsWorld(conversions=1_500, days=3, countries=20)
 BROKER = replace(BASE, opens_after_days=0.5, closes_after_days=3, clock_changes_after_days=2)
 SOME = {name: CHANGES[name] for name in ("base", "postbacks", "back_fill", "ids")}
 

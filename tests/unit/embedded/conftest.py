@@ -1,18 +1,26 @@
-"""A folder that unprivileged accounts can reach (pytest's own folders are closed to them)."""
+"""Fixtures: a folder that unprivileged accounts can reach (pytest's own are closed to them), and `initdb` itself."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import folders, prepared_cluster
+
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="quintet-test-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
+    with folders.open_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _initdb() -> Iterator[None]:
+    """Create clusters as the product does."""
+    folder = Path(os.environ[prepared_cluster.FOLDER])
+    prepared_cluster.stop_using()
+    yield
+    prepared_cluster.use(folder)

@@ -54,3 +54,22 @@ def test_without_a_capability_the_message_says_what_to_do(open_folder: Path, mon
     monkeypatch.setattr(unprivileged, "_capability", lambda: None)
     with pytest.raises(NoWayError, match=f"chmod o\\+x {closed}"):
         command([sys.executable], "nobody", [closed / "file"])
+
+
+def test_the_program_keeps_that_capability_alone(open_folder: Path) -> None:
+    require_root()
+    closed = open_folder / "closed"
+    closed.mkdir(mode=0o700)
+
+    def effective(paths: list[Path]) -> int:
+        status = _run(command(["/bin/cat", "/proc/self/status"], "nobody", paths))
+        return int(next(line for line in status.splitlines() if line.startswith("CapEff:")).split()[1], 16)
+
+    assert effective([closed / "file"]) in (1 << 1, 1 << 2)
+    assert effective([]) == 0
+
+
+def test_without_setpriv_the_message_says_what_to_install(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(open_folder))
+    with pytest.raises(NoWayError, match="install util-linux"):
+        command(["/bin/true"], "nobody", [open_folder / "file"])

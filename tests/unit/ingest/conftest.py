@@ -11,9 +11,10 @@ import duckdb
 import pandera.pandas as pa
 import pytest
 
+from quintet.ingest.batches import Outcome
 from quintet.ingest.contract import Dataset, integer, number, text, timestamp
 from quintet.ingest.inbox import InboxFile, list_inbox
-from quintet.ingest.load import Outcome, load_files
+from quintet.ingest.load import load_files
 from quintet.ingest.raw_tables import prepare
 from quintet.warehouse.database import open_warehouse
 

@@ -17,6 +17,7 @@ from quintet.ingest.contract import (
     date,
     fold_header,
     hour,
+    identifier,
     integer,
     minute_of_day,
     number,
@@ -24,12 +25,16 @@ from quintet.ingest.contract import (
     parsing_macros,
     text,
     timestamp,
+    unix_seconds,
 )
 from quintet.warehouse.sql import quote_identifier, quote_literal
 
 KINDS = {
     "integer": integer("", nullable=True),
     "small": integer("", 1, 12, nullable=True),
+    "id": identifier(""),
+    "device": identifier("", nullable=True),
+    "seconds": unix_seconds("", 946_684_800, 4_102_444_799),
     "number": number("", nullable=True),
     "score": number("", missing=("#REF!",), nullable=True),
     "boolean": boolean("", nullable=True),
@@ -66,8 +71,11 @@ def reasons(connection: duckdb.DuckDBPyConnection, dataset: Dataset, row: dict[s
 
 
 ACCEPTED = {
-    "integer": ["5", "-5", "5.0", "5e3", "+5", " 5 ", "9223372036854775807", "9007199254740993"],
+    "integer": ["5", "-5", "5.0", "+5", " 5 ", "9223372036854775807", "9007199254740993"],
     "small": ["1", "12", "12.0"],
+    "id": ["5", "a b", "1E05", "2.5", "NA", "ü", " x "],
+    "device": ["", " ", "1E05", "a\tb"],
+    "seconds": ["946684800", "1709388870", "2024-03-02 14:14:30", "2024-03-02T14:14:30+02:00", "2000-01-01"],
     "number": ["5.7", "-0.5", "1e5", ".5", "5.", " 5.5"],
     "score": ["0", "#REF!"],
     "boolean": ["TRUE", "True", "true", "t", "1", "yes", "FALSE", "False", "f", "0", "no"],
@@ -77,16 +85,35 @@ ACCEPTED = {
         *("2024-02-29 00:00:00", "1900-01-01 00:00:00", "2199-12-31 23:59:59.999999"),
     ],
     "date": ["2024-05-01", "2024-5-1", "2024-02-29", "2024-05-01 00:00:00"],
-    "minute": ["15h 07", "15:07", "00h 00", "23h 59", "6h 5", " 15h07 "],
-    "hour": ["00h", "08h", "23h", "8"],
+    "minute": ["15h 07", "15:07", "00h 00", "23h 59", "6h 5", " 15h07 ", "00:01:00", "15:07:00.000"],
+    "hour": ["00h", "08h", "23h", "8", "08:00", "08:00:00"],
     "line": ["CL", "P'L"],
     "text": ["", " ", "'; drop table raw.things; --", "\u202e", "x" * 10_000],
 }
 
 REFUSED = {
-    "integer": ["5.7", "1,234", "1_234", "0x10", "inf", "nan", "1e400", "9223372036854775808", "five", "", "--5", "٥"],
+    "integer": [
+        "5.7",
+        ".0",
+        "99999999999999.9999",
+        "5e3",
+        "2.02400E+11",
+        "1,234",
+        "1_234",
+        "0x10",
+        "inf",
+        "1e400",
+        "9223372036854775808",
+        "five",
+        "",
+        "--5",
+        "٥",
+    ],
     "small": ["0", "13", "-1", "1.5"],
-    "number": ["1,234", "1_0.5", "inf", "-Infinity", "nan", "1e400", "5%", "$5", "#REF!", "1.5.5", ""],
+    "id": ["2.02400E+11", "2,02400E+11", "1E+05", "1e+22", "", " ", "a\tb", "a\nb", "\x7f"],
+    "device": ["2.02400E+11", " 1e+22"],
+    "seconds": ["946684799", "1709388870000", "1999-12-31 23:59:59", "2100-01-01", "2024-02-30", "1.7E+09", "NA"],
+    "number": ["1,234", "1_0.5", "inf", "-Infinity", "1e400", "5%", "$5", "#REF!", "1.5.5", ""],
     "score": ["#REF", "#ref!", "inf"],
     "boolean": ["2", "on", "maybe", "", "1.0"],
     "timestamp": [
@@ -96,8 +123,8 @@ REFUSED = {
         *("2024-05-01 12:00:00+02:30:30", "2199-12-31 23:59:59-05", "2024-05-01 13:45: P"),
     ],
     "date": ["2024-02-30", "2024-05-01 13:00:00", "infinity", "epoch", "20240501", "05/01/2024", "2024-05-01x", ""],
-    "minute": ["24h 61", "24h 00", "15h 60", "15h", "1507", "-1h 07", "155h 07", ""],
-    "hour": ["24h", "-1h", "h", "08h 00", ""],
+    "minute": ["24h 61", "24h 00", "15h 60", "15h", "1507", "-1h 07", "155h 07", "00:01:30", ""],
+    "hour": ["24h", "-1h", "h", "08h 00", "08:30:00", ""],
     "line": ["cl", "CL ", "PL", ""],
 }
 
@@ -113,7 +140,41 @@ def test_a_kind_refuses_what_it_cannot_read(sql: duckdb.DuckDBPyConnection, kind
 
     assert why is not None
     assert why.startswith(f"{kind} must be ")
-    assert why.endswith(f"not '{cell}'")
+    assert f"not '{cell}'" in why
+
+
+@pytest.mark.parametrize("kind", ["integer", "id", "device"])
+@pytest.mark.parametrize(("cell", "is_shortened"), [("2.02400E+11", True), ("a\tb", False)])
+def test_a_number_that_a_spreadsheet_shortened_is_named_as_such(
+    sql: duckdb.DuckDBPyConnection, kind: str, cell: str, is_shortened: bool
+):
+    why = reasons(sql, dataset_of({kind: KINDS[kind]}), {kind: cell}) or ""
+
+    assert ("shortened by a spreadsheet" in why) == is_shortened
+
+
+MISSING = ["NA", "n/a", "NaN", "null", "-", "#N/A", " NA "]
+TYPED = {"integer": integer, "number": number, "boolean": boolean, "timestamp": timestamp, "date": date,
+         "minute": minute_of_day, "hour": hour}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TYPED)
+@pytest.mark.parametrize("cell", MISSING)
+def test_a_text_for_a_missing_value_is_accepted_where_the_value_is_optional(
+    sql: duckdb.DuckDBPyConnection, kind: str, cell: str
+):
+    optional, required = (dataset_of({kind: TYPED[kind]("", nullable=nullable)}) for nullable in (True, False))
+
+    assert reasons(sql, optional, {kind: cell}) is None
+    assert f"not '{cell}'" in (reasons(sql, required, {kind: cell}) or "")
+
+
+def test_a_missing_text_does_not_stand_for_one_of_a_group(sql: duckdb.DuckDBPyConnection):
+    columns = {"time": minute_of_day("", nullable=True, required=False), "at": text("", nullable=True, required=False)}
+    dataset = dataset_of(columns, one_of_groups=(("time", "at"),))
+
+    assert reasons(sql, dataset, {"time": "NA", "at": None}) == "time and at are empty but one of them is required"
+    assert reasons(sql, dataset, {"time": "NA", "at": "x"}) is None
 
 
 @pytest.mark.parametrize(

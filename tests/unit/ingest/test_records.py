@@ -16,12 +16,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from quintet.ingest.content import read_content
 from quintet.ingest.contract import Dataset, text
-from quintet.ingest.files import LONGEST_RECORD_BYTES, read_content, read_layout
+from quintet.ingest.files import read_layout
 from quintet.ingest.inbox import list_inbox
 from quintet.ingest.load import load_files
 from quintet.ingest.raw_tables import prepare
-from quintet.ingest.records import Record, read_records, split_records
+from quintet.ingest.records import LONGEST_RECORD_BYTES, Record, read_records, split_records
 
 NOTES = Dataset(
     name="notes",
@@ -261,7 +262,9 @@ def lines_of(content: str) -> list[str]:
         (5, "5"),
         (5.0, "5"),
         (5.25, "5.25"),
-        (1e22, "10000000000000000000000"),
+        (1e22, "1.00000000000000e+22"),
+        (123_456_789_012_345, "123456789012345"),
+        (1_234_567_890_123_450, "1.23456789012345e+15"),
         (True, "TRUE"),
         (False, "FALSE"),
         ("  x ", "  x "),

@@ -10,6 +10,7 @@ import duckdb
 from hypothesis import strategies as st
 
 from quintet.insurance.performance import AMOUNTS, COUNTS, MEASURES
+from tests.dbt_models import compiled
 
 MASTERS = {1: 7, 2: None, 3: 7, 4: None}
 VENDORS = {1: "A", 2: None, 3: None, 4: "B"}
@@ -38,11 +39,18 @@ _TYPES = {
 
 
 def marts_of(rows: Iterable[Mapping[str, Any]]) -> duckdb.DuckDBPyConnection:
-    """Return a connection to the marts: rows as given, zero for other measures; None is missing as `not_reported`."""
+    """Return a connection to the marts: rows as given, zero for other measures; None is missing as `not_reported`.
+
+    The rows arrived in 2026. Complete years are those of the dbt models.
+    """
     connection = duckdb.connect(config={"threads": 1})
-    connection.execute("create schema marts")
+    for schema in ("ops", "intermediate", "marts"):
+        connection.execute(f"create schema {schema}")
+    connection.execute(
+        "create table ops.batches as select 'agency_performance' as dataset, timestamp '2026-03-01' as arrived_at"
+    )
     columns = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
-    connection.execute(f"create table marts.fct_agency_performance ({columns})")
+    connection.execute(f"create table intermediate.int_agency_performance_current ({columns})")
     full = [_ROW | row for row in rows]
     for row in full:
         reasons = {f"{name}_missing_reason": "not_reported" for name in MEASURES if row[name] is None}
@@ -50,7 +58,7 @@ def marts_of(rows: Iterable[Mapping[str, Any]]) -> duckdb.DuckDBPyConnection:
         given = {name: values.get(f"{name}_missing_reason") for name in MEASURES}
         values["missing_reasons"] = ";".join(f"{name}:{why}" for name, why in given.items() if why) or None
         connection.execute(
-            f"insert into marts.fct_agency_performance values ({', '.join('?' * len(_TYPES))})",
+            f"insert into intermediate.int_agency_performance_current values ({', '.join('?' * len(_TYPES))})",
             [values.get(name) for name in _TYPES],
         )
     connection.execute("create table marts.dim_agency (agency_id bigint, primary_agency_id bigint, vendor varchar)")
@@ -58,9 +66,13 @@ def marts_of(rows: Iterable[Mapping[str, Any]]) -> duckdb.DuckDBPyConnection:
         connection.execute(
             "insert into marts.dim_agency values (?, ?, ?)", [agency, MASTERS.get(agency), VENDORS.get(agency)]
         )
+    for model in ("int_years", "int_complete_years"):
+        connection.execute(f"create table intermediate.{model} as {compiled(model)}")
+    connection.execute("create table marts.dim_year as from intermediate.int_years")
     connection.execute("""
-        create table marts.dim_year as
-        select year, max(months) as months_covered from marts.fct_agency_performance group by year
+        create table marts.fct_agency_performance as
+        from intermediate.int_agency_performance_current
+        join intermediate.int_complete_years using (agency_id, prod_abbr, state_abbr, year)
     """)
     return connection
 

@@ -84,13 +84,12 @@ def test_naive_is_used_where_nothing_leads_premium():
     assert "the last complete year, unchanged: no other model has forecast better" in describe(result)
 
 
-def test_a_forecast_is_the_backtests_of_its_origin():
+def test_a_forecast_is_the_backtests_of_its_origin(led: Forecast):
     history = made_history()
     then = forecast(history[history["year"] <= 2012])
-    now = forecast(history)
 
     chosen = then.forecasts["model"].iloc[0]
-    rows = now.backtest[(now.backtest["model"] == chosen) & (now.backtest["origin_year"] == 2012)]
+    rows = led.backtest[(led.backtest["model"] == chosen) & (led.backtest["origin_year"] == 2012)]
     pd.testing.assert_frame_equal(
         then.forecasts[FORECAST_COLUMNS], rows[FORECAST_COLUMNS].reset_index(drop=True), check_dtype=False
     )
@@ -103,7 +102,7 @@ def test_bands_cover_about_their_share_of_the_outcomes(led: Forecast):
     assert 0.91 <= models.loc[BEST_SO_FAR, "coverage95"] <= 0.99
 
 
-def test_informative_months_move_the_forecast_and_its_bands_alike():
+def test_informative_months_move_the_forecast_and_its_bands_alike(led: Forecast):
     history = made_history()
     premium = history[history["year"] == 2014]
     months = premium.assign(
@@ -112,7 +111,7 @@ def test_informative_months_move_the_forecast_and_its_bands_alike():
         written_premium=0.4 * premium["written_premium"] * 1.5,
         prev_written_premium=0.4 * premium["written_premium"],
     )
-    before, after = forecast(history), forecast(pd.concat([history, months]))
+    before, after = led, forecast(pd.concat([history, months]))
 
     assert after.year_to_date is not None
     assert after.year_to_date.weight > 0

@@ -13,15 +13,23 @@ def marts() -> duckdb.DuckDBPyConnection:
         create schema marts;
         create table marts.dim_agency (agency_id bigint, primary_agency_id bigint);
         create table marts.fct_agency_performance (
-            agency_id bigint, written_premium decimal(18, 4), incurred_losses decimal(18, 4)
+            agency_id bigint, year integer, written_premium decimal(18, 4), incurred_losses decimal(18, 4),
+            is_year_complete boolean
         );
+        create table marts.dim_year (
+            year integer, rows bigint, usual_rows double, is_complete boolean, incomplete_reason varchar
+        );
+        insert into marts.dim_year values (2013, 9, 9, true, null);
     """)
     return connection
 
 
 def test_the_sentence_has_agencies_premium_losses_and_their_ratio(marts: duckdb.DuckDBPyConnection):
     marts.execute("insert into marts.dim_agency values (1, 7), (2, null), (3, null)")
-    marts.execute("insert into marts.fct_agency_performance values (1, 1200.25, 600), (2, 0, 150.5), (3, -0.25, 0)")
+    marts.execute(
+        "insert into marts.fct_agency_performance values (1, 2013, 1200.25, 600, true), (2, 2013, 0, 150.5, true), "
+        "(3, 2013, -0.25, 0, true)"
+    )
 
     assert headline(marts) == (
         "3 agencies (2 with an unknown master), written premium 1,200.00 USD, losses 750.50 USD, loss ratio 0.625"
@@ -30,7 +38,7 @@ def test_the_sentence_has_agencies_premium_losses_and_their_ratio(marts: duckdb.
 
 def test_without_premium_there_is_no_loss_ratio(marts: duckdb.DuckDBPyConnection):
     marts.execute("insert into marts.dim_agency values (1, 7)")
-    marts.execute("insert into marts.fct_agency_performance values (1, 0, 5)")
+    marts.execute("insert into marts.fct_agency_performance values (1, 2013, 0, 5, true)")
 
     assert headline(marts).endswith("losses 5.00 USD, no loss ratio")
 
@@ -48,3 +56,20 @@ def test_a_table_of_another_shape_is_an_error_and_not_no_data(marts: duckdb.Duck
 
     with pytest.raises(duckdb.BinderException):
         headline(marts)
+
+
+def test_years_that_are_left_out_are_named_with_their_rows(marts: duckdb.DuckDBPyConnection):
+    marts.execute("insert into marts.fct_agency_performance values (1, 2013, 10, 5, true), (2, 2013, 10, 5, false)")
+    marts.execute("insert into marts.dim_year values (2041, 1, 9, false, 'future'), (2014, 2, 9, false, 'short')")
+
+    assert headline(marts).endswith(
+        "; left out of forecast and policies in force: 2041 (1 row: in the future), 2014 (2 rows: few rows so far), "
+        "2013 of 1 agency (few months)"
+    )
+
+
+def test_a_short_year_with_its_usual_rows_is_not_news(marts: duckdb.DuckDBPyConnection):
+    marts.execute("insert into marts.fct_agency_performance values (1, 2013, 10, 5, true)")
+    marts.execute("insert into marts.dim_year values (2014, 8, 9, false, 'short')")
+
+    assert headline(marts).endswith("loss ratio 0.500")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quintet.ingest.contract import fold_header
+from quintet.ingest.contract import fold_header, parsing_macros
 from quintet.insurance.contract import AGENCY_PERFORMANCE
 from quintet.insurance.normalise import MEASURES, REASONS, SCHEMA, STAGING_COLUMNS, normalise
 
@@ -153,7 +153,7 @@ def test_attributes_of_the_agency_lose_their_sentinel():
     assert pd.isna(row["min_producer_age"])
 
 
-@pytest.mark.parametrize(("text", "number"), [("5.0", 5), ("5e3", 5000), ("1_000", 1000), (" 5 ", 5), ("+5", 5)])
+@pytest.mark.parametrize(("text", "number"), [("5.0", 5), ("5e3", 5000), (" 5 ", 5), ("+5", 5)])
 def test_whole_numbers_are_read_as_the_contract_reads_them(text: str, number: int):
     assert _normalised(poly_inforce_qty=text)["policies_in_force"] == number
 
@@ -298,3 +298,78 @@ def test_every_reason_of_the_real_file_is_documented(real_normalised: pd.DataFra
     given_reasons = real_normalised.filter(like="_missing_reason").melt()["value"].dropna().unique()
 
     assert set(given_reasons) == set(REASONS) - {"empty_in_source"}
+
+
+# -- contract and schema agree -----------------------------------------------------------------------------------------
+
+_ODD_TEXTS = (
+    *("0", "-0", "1", "12", "-1", "+5", ".5", "5.", "5.0", "1e3", "1E5", " 7\t", "150000", "99997", "99998", "99999"),
+    *("2147483647", "2147483648", "9223372036854775807", "1e11", "1.5e11", "-1e12", "1e18", "1e300", "5e-324"),
+    *("1000.00245", "0.00005", "-0.00005", "1900", "2199", "2200", "CL", "PL", "Y", "N", "Unknown", "A\tB"),
+    *("", " ", "\t", "\u00a0", "\u200b", "NaN", "inf", "12,5", None),
+)
+
+
+def _accepted(raw: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that the contract accepts."""
+    try:
+        AGENCY_PERFORMANCE.schema.validate(raw[list(AGENCY_PERFORMANCE.columns)], lazy=True)
+    except pandera.errors.SchemaErrors as errors:
+        return raw.drop(index=errors.failure_cases["index"].dropna().unique()).reset_index(drop=True)
+    return raw
+
+
+def test_every_odd_text_that_passes_the_contract_passes_the_schema_and_is_stored():
+    raw = _raw(*({column: odd} for column in AGENCY_PERFORMANCE.columns for odd in _ODD_TEXTS))
+
+    accepted = _accepted(raw)
+
+    assert 0 < len(accepted) < len(raw)
+    assert "150000" in set(accepted["cl_quo_ct_mds"])
+    assert _stored(SCHEMA.validate(normalise(accepted), lazy=True)).execute("from stored").fetchall()
+
+
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_every_number_that_passes_the_contract_passes_the_schema_and_is_stored(data: st.DataObject):
+    numbers = st.integers(-(2**65), 2**65).map(str) | st.floats().map(str) | st.decimals(places=6).map(str)
+    columns = st.sampled_from(AGENCY_PERFORMANCE.columns)
+    rows = data.draw(st.lists(st.dictionaries(columns, numbers, min_size=1, max_size=2), min_size=1, max_size=30))
+
+    accepted = _accepted(_raw(*rows))
+
+    assert len(_stored(SCHEMA.validate(normalise(accepted), lazy=True)).execute("from stored").fetchall()) == len(
+        accepted
+    )
+
+
+def test_a_contract_that_is_wider_than_the_schema_is_found():
+    with pytest.raises(pandera.errors.SchemaErrors, match="whole, 0 to 1000000000"):
+        SCHEMA.validate(normalise(_raw({"cl_quo_ct_mds": "2000000000"})), lazy=True)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.decimals(-(10**6), 10**6, places=7).map(str), min_size=1, max_size=20))
+def test_amounts_are_rounded_as_the_check_of_the_mart_rounds_them(amounts: list[str]):
+    stored = _stored(normalise(_raw(*({"prd_ernd_prem_amt": amount} for amount in amounts))))
+    stored.execute(parsing_macros())
+    placeholders = ", ".join("(?)" for _ in amounts)
+
+    in_raw = f"select sum(contract.as_number(amount)::decimal(18, 4)) from (values {placeholders}) as raw(amount)"
+
+    assert (
+        stored.execute("select sum(earned_premium) from stored").fetchall()
+        == stored.execute(in_raw, amounts).fetchall()
+    )
+
+
+def test_rounding_half_to_even_would_differ():
+    stored = _stored(normalise(_raw({"prd_ernd_prem_amt": "1000.00245"})))
+
+    assert stored.execute("select earned_premium from stored").fetchall() == [(Decimal("1000.0025"),)]
+    assert round(1000.00245, 4) == 1000.0024
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "\u00a0", "\u3000", "\u200b"])
+def test_blanks_around_a_code_are_no_part_of_it(blank: str):
+    assert _normalised(prod_abbr=f"{blank}CYCLES  12{blank}")["prod_abbr"] == "CYCLES  12"

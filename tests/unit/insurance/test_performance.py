@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quintet.insurance.performance import (
+    COUNTS,
     DETAIL_KEY,
     MAX_FILTER_VALUES,
     MEASURES,
@@ -66,6 +67,9 @@ def exact_summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     for measure in MEASURES:
         known = [row[measure] for row in rows if row[measure] is not None]
         summary[measure] = float(sum(known)) if known else None
+    for measure in COUNTS:
+        known = [row[measure] for row in rows if row["is_at_end"] and row[measure] is not None]
+        summary[measure] = float(sum(known)) if known else None
     for ratio, (base, compared) in RATIOS.items():
         both = [row for row in rows if row[base] is not None and row[compared] is not None]
         denominator = sum(Decimal(row[base]) for row in both)
@@ -83,17 +87,49 @@ def test_every_group_is_summed_exactly_and_its_ratios_use_the_rows_where_both_si
 ):
     for row in rows:
         row |= {"primary_agency_id": MASTERS[row["agency_id"]], "vendor": VENDORS[row["agency_id"]]}
+    marts = marts_of(rows)
+    known = {
+        tuple(key): (complete, later)
+        for *key, complete, later in marts.execute(
+            "select agency_id, prod_abbr, state_abbr, year, is_year_complete, next_complete_year "
+            "from marts.fct_agency_performance"
+        ).fetchall()
+    }
+    for row in rows:
+        complete, later = known[tuple(row[name] for name in DETAIL_KEY)]
+        row["is_at_end"] = "year" in group_by or (complete and later is None)
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {} if group_by else {(): []}
     for row in rows:
         groups.setdefault(tuple(row[PIVOTS[pivot]] for pivot in group_by), []).append(row)
 
-    summaries, _ = summary_page(marts_of(rows), ALL, group_by, None, 1_000)
+    summaries, _ = summary_page(marts, ALL, group_by, None, 1_000)
 
     found = {tuple(summary[PIVOTS[pivot]] for pivot in group_by): summary for summary in summaries}
     assert found.keys() == groups.keys()
     for key, members in groups.items():
         expected = exact_summary(members)
         assert {name: found[key][name] for name in expected} == expected
+
+
+def test_policies_do_not_add_up_over_years():
+    marts = marts_of(
+        {"year": year, "policies_in_force": count} for year, count in ((2013, 120), (2014, 110), (2015, 100))
+    )
+
+    assert (total(marts)["policies_in_force"], total(marts)["policies_years"]) == (100, [2015])
+    assert (total(marts, year_to=2014)["policies_in_force"], total(marts, year_to=2014)["policies_years"]) == (
+        110,
+        [2014],
+    )
+    by_year, _ = summary_page(marts, ALL, ["year"], None, 10)
+    assert [row["policies_in_force"] for row in by_year] == [120, 110, 100]
+    assert total(marts)["retention_ratio_denominator"] == 0
+
+
+def test_a_range_without_a_complete_year_has_no_policies_and_the_reason():
+    short = total(marts_of([{"year": 2015, "months": 5, "policies_in_force": 4}]))
+
+    assert (short["policies_in_force"], short["policies_missing_reason"]) == (None, "no_complete_year")
 
 
 def test_amounts_of_many_rows_do_not_drift_from_the_cent():
@@ -160,7 +196,10 @@ def test_a_group_lists_its_short_years():
 
     first, second = summary_page(marts, ALL, ["agency"], None, 10)[0]
 
-    assert (first["months_covered"], first["short_years"]) == (23, [{"year": 2005, "months_covered": 11}])
+    assert (first["months_covered"], first["short_years"]) == (
+        23,
+        [{"year": 2005, "months_covered": 11, "reason": "short"}],
+    )
     assert (second["months_covered"], second["short_years"]) == (12, [])
     assert [row["months_covered"] for row in summary_page(marts, ALL, ["year"], None, 10)[0]] == [11, 12]
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import duckdb
 import openpyxl
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 
@@ -91,13 +90,76 @@ def test_there_is_a_row_for_each_agency_and_line_and_a_total_at_each_level(book:
     assert report.total["loss_ratio"].to_list() == [100 / 1300]
 
 
-def test_policies_are_those_of_the_last_year_and_not_a_sum_over_years(book: duckdb.DuckDBPyConnection):
+def test_policies_are_those_of_the_last_complete_year_of_each_agency_and_not_a_sum_over_years(
+    book: duckdb.DuckDBPyConnection,
+):
     report = report_of(book)
 
-    assert report.last_year == 2011
-    assert report.frame["policies_at_end"].to_list() == [5, 0, pd.NA]
-    assert report.total["policies_at_end"].to_list() == [5]
+    assert report.policies_years == (2010, 2011)
+    assert report.frame["policies_at_end"].to_list() == [5, 0, 3]
+    assert report.total["policies_at_end"].to_list() == [8]
     assert report_of(book, year_to=2010).total["policies_at_end"].to_list() == [12]
+
+
+DOUBTFUL_ROWS = {
+    "first_january_row": {"agency_id": 1, "year": 2016, "months": 1},
+    "first_whole_row": {"agency_id": 1, "year": 2016, "months": 12},
+    "mistyped_2041": {"agency_id": 1, "year": 2041},
+    "mistyped_2025": {"agency_id": 1, "year": 2025},
+    "mistyped_1905": {"agency_id": 1, "year": 1905},
+    "new_agency_in_a_mistyped_year": {"agency_id": 4, "year": 2061},
+}
+
+
+def agencies_with(*doubtful: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    whole = [{"agency_id": agency, "year": year} for agency in (1, 2, 3) for year in range(2012, 2016)]
+    return marts_of({"policies_in_force": 10, "written_premium": 1000} | row for row in [*whole, *doubtful])
+
+
+@pytest.mark.parametrize("name", DOUBTFUL_ROWS)
+def test_one_row_of_an_incomplete_year_leaves_the_policies_of_every_agency(name: str):
+    report = report_of(agencies_with(DOUBTFUL_ROWS[name]))
+
+    policies = dict(zip(report.agencies["agency_id"], report.agencies["policies_at_end"], strict=True))
+    assert [policies[agency] for agency in (1, 2, 3)] == [10, 10, 10]
+    assert [row["policies_at_end"] for row in parsed(agencies_with(DOUBTFUL_ROWS[name]))][:3] == ["10"] * 3
+    assert any(str(DOUBTFUL_ROWS[name]["year"]) in text for text in texts_of(opened(report)[COVER]))
+
+
+def test_a_year_that_every_agency_has_in_whole_is_the_last_one():
+    delivered = [{"agency_id": agency, "year": 2016, "policies_in_force": 7} for agency in (1, 2, 3)]
+
+    report = report_of(agencies_with(*delivered))
+
+    assert report.policies_years == (2016,)
+    assert report.agencies["policies_at_end"].to_list() == [7, 7, 7]
+    assert report.short_years.empty
+
+
+def test_an_agency_that_is_behind_in_a_complete_year_keeps_its_policies_of_the_year_before():
+    delivered = [{"agency_id": agency, "year": 2016, "policies_in_force": 7} for agency in (2, 3)]
+
+    report = report_of(agencies_with(*delivered, {"agency_id": 1, "year": 2016, "months": 1, "policies_in_force": 1}))
+
+    assert report.policies_years == (2015, 2016)
+    assert report.agencies["policies_at_end"].to_list() == [10, 7, 7]
+
+
+def test_an_agency_that_ended_within_a_complete_year_has_no_policies():
+    delivered = [{"agency_id": agency, "year": 2016, "policies_in_force": 7} for agency in (2, 3)]
+
+    report = report_of(agencies_with(*delivered, {"agency_id": 1, "year": 2016, "months": 1, "policies_in_force": 0}))
+
+    assert report.agencies["policies_at_end"].to_list() == [0, 7, 7]
+
+
+def test_without_a_complete_year_the_policies_are_unknown_and_not_those_of_some_months():
+    report = report_of(marts_of([{"year": 2015, "months": 5, "policies_in_force": 4}]))
+
+    assert report.total["policies_at_end"].isna().all()
+    assert report_of(
+        marts_of([{"year": 2015, "months": 5, "policies_in_force": 4}]), year_from=2015, year_to=2015
+    ).total["policies_at_end"].to_list() == [4]
 
 
 def test_filters_apply_to_every_figure(book: duckdb.DuckDBPyConnection):

@@ -6,8 +6,8 @@ import datetime as dt
 from dataclasses import replace
 from decimal import Decimal
 
-from quintet.insurance.report_runs import ReportRun, last_report_runs, record_report_run, report_runs_frame
-from quintet.state.store import Store
+from quintet.insurance.report_runs import ReportRun, last_report_runs, record_report_run
+from quintet.state.store import StateStore
 
 RUN = ReportRun(
     report="premium",
@@ -21,24 +21,14 @@ RUN = ReportRun(
 )
 
 
-def test_a_run_is_read_back_as_it_was(store: Store) -> None:
+def test_a_run_is_read_back_as_it_was(store: StateStore) -> None:
     record_report_run(store, RUN)
 
     assert last_report_runs(store, 10) == [replace(RUN, run_id=1)]
 
 
-def test_the_latest_runs_come_first(store: Store) -> None:
+def test_the_latest_runs_come_first(store: StateStore) -> None:
     for rows in range(5):
         record_report_run(store, replace(RUN, rows=rows))
 
     assert [run.rows for run in last_report_runs(store, 3)] == [4, 3, 2]
-
-
-def test_all_runs_are_a_frame_for_the_warehouse(store: Store) -> None:
-    for rows in range(3):
-        record_report_run(store, replace(RUN, rows=rows))
-
-    frame = report_runs_frame(store)
-
-    assert frame["rows"].tolist() == [0, 1, 2]
-    assert frame["written_at"].unique().tolist() == ["2026-01-01T00:00:00+00:00"]

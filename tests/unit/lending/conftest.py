@@ -15,7 +15,7 @@ from quintet.lending.policy import read_policy
 from quintet.lending.result_tables import write_model_results
 from quintet.lending.tables import write_training_set
 from quintet.ml.model_registry import ModelRegistry
-from tests.lending.training import make_training_set
+from tests.unit.lending.training import make_training_set
 
 NOW = dt.datetime(2020, 1, 1, 4)
 

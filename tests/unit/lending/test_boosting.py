@@ -8,7 +8,7 @@ import pytest
 from quintet.lending.boosting import Boosted, fit_boosted
 from quintet.lending.model_training import columns_of
 from quintet.lending.scoring import ScoringModel
-from tests.lending.training import make_training_set
+from tests.unit.lending.training import make_training_set
 
 _INPUTS = ("amount", "duration_days", "late_payments_share", "days_since_first_loan")
 

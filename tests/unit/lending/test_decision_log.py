@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from quintet.lending.decision_log import DecisionLog
-from tests.lending.models import RECORD
+from quintet.lending.decision_log import FILE, MIGRATIONS, RECORDED, DecisionLog
+from quintet.state.recorded import create_recorded, ingest_recorded
+from quintet.state.store import StateStore
+from tests.unit.lending.models import RECORD
 from tests.waiting import LONG_SECONDS
 
 
@@ -82,3 +86,32 @@ def test_decisions_are_found_by_time_and_number(log: DecisionLog) -> None:
     assert log.since("2026-11-21T12:03", 10)["application_id"].tolist() == [3, 4, 5]
     assert log.since("2026-11-21T12:03", 2)["application_id"].tolist() == [4, 5]
     assert log.after(3)["decision_number"].tolist() == [4, 5]
+
+
+def test_decisions_of_an_earlier_release_keep_the_reason_why_they_were_degraded(tmp_path: Path) -> None:
+    row = asdict(RECORD) | {"degraded_reason": "the stream was late"}
+    columns = ", ".join(row).replace("degraded_reason", "shortfall")
+    with closing(StateStore(tmp_path, FILE, {"decisions": MIGRATIONS[:1]})) as former, former.write() as connection:
+        connection.execute(
+            f"insert into decisions ({columns}) values ({', '.join('?' * len(row))})", tuple(row.values())
+        )
+    before = _ingested(tmp_path)
+
+    log = DecisionLog(tmp_path)
+    found = log.of_application(1)
+    log.close()
+
+    assert found == replace(RECORD, degraded_reason="the stream was late")
+    assert before == _ingested(tmp_path) == [("the stream was late",)]
+
+
+def _ingested(folder: Path) -> list[tuple[str]]:
+    """Return the reasons that a run ingests into a warehouse of an earlier release."""
+    (table,) = RECORDED
+    with duckdb.connect() as warehouse:
+        warehouse.execute("create schema ops")
+        create_recorded(warehouse, [table])
+        warehouse.execute(f"alter table {table.table} rename column degraded_reason to shortfall")
+        create_recorded(warehouse, [table])
+        ingest_recorded(warehouse, table, folder)
+        return warehouse.execute(f"select degraded_reason from {table.table}").fetchall()

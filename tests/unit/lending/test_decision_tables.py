@@ -29,7 +29,7 @@ def rows(count: int = 600, seed: int = 1, shift: float = 0.0) -> pd.DataFrame:
             "reasons": np.where(is_short, '["LATE","UNKNOWN"]', np.where(decision == "approve", "[]", '["RISK"]')),
             "score": np.where(is_short, np.nan, score),
             "figures": [json.dumps(each) for each in figures],
-            "shortfall": np.where(is_short, "no score", None),
+            "degraded_reason": np.where(is_short, "no score", None),
             "waited_ms": np.where(is_short, 1_990.0, 2.0),
             "latency_ms": np.where(is_short, 2_000.0, 3.0),
         }
@@ -43,7 +43,7 @@ def test_latencies_are_grouped_by_step_of_time() -> None:
     assert found["slowest_ms"].max() == 2_000.0
     figure = charts.latency_figure(found)
     assert "the slowest took 2,000 ms, above the limit of 1,000 ms" in figure.alternative
-    assert "below the limit" in charts.latency_figure(tables.latencies(rows(50), "1min")).alternative
+    assert "within the limit" in charts.latency_figure(tables.latencies(rows(50), "1min")).alternative
 
 
 def test_times_without_decisions_are_omitted() -> None:
@@ -89,8 +89,8 @@ def test_every_figure_can_be_drawn_for_any_number_of_rows(count: int) -> None:
     figures = [
         charts.latency_figure(tables.latencies(given, "1min")),
         charts.shares_figure(tables.shares(given, "1min")),
-        charts.scores_figure(tables.scores(given), 0.2, 0.4),
-        charts.reasons_figure(tables.reasons(given)),
+        charts.scores_figure(tables.scores(given), count, 0.2, 0.4),
+        charts.reasons_figure(tables.reasons(given), count),
         charts.drift_figure(tables.drift(given, given)),
     ]
     for figure in figures:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from quintet.lending import feature_registry as registry
-from quintet.lending.feature_registry import FeatureError, features, fold, values, version_of
-from tests.lending.events import AS_OF, loan, payment
+from quintet.lending.feature import Event
+from quintet.lending.feature_registry import FeatureError, features, fold, tables_behind, values, version_of
+from tests.unit.lending.events import AS_OF, loan, payment
 
 
 def test_every_file_is_found_including_the_features_of_the_brief(project: Path) -> None:
@@ -61,3 +63,29 @@ def test_another_version_of_a_feature_is_another_version_of_the_states() -> None
     assert version_of(features()) != version_of([replace(first, version=first.version + 1), *others])
     assert version_of(features()) == version_of(features()[::-1])
     assert version_of(features()) != version_of(others)
+
+
+def test_every_feature_declares_the_tables_that_it_reads() -> None:
+    rows = {
+        "user": {"created_on": "2020-01-01", "birth_date": "1980-01-01"},
+        "loan": {"client_id": 1, "amount": 9.0, "created_on": "2020-02-01", "status": "S", "updated_on": "2020-03-01"},
+        "payment": {"loan_id": 1, "principle": 9.0, "interest": 1.0, "status": "S", "created_on": "2020-03-01"},
+    }
+    statuses = {"user": [""], "loan": ["paid", "overdue"], "payment": ["late", "on_time"]}
+    for feature in features():
+        read = {
+            table
+            for table, row in rows.items()
+            for status in statuses[table]
+            if feature.apply({}, Event(table, "1", {"id": 1, **row, "status": status})) != {}
+        }
+        by_sql = set(re.findall(r"(?:from|join) (user|loan|payment)\b", feature.sql))
+        assert feature.tables == by_sql
+        assert read <= feature.tables
+
+
+def test_the_tables_behind_figures_are_those_of_their_features() -> None:
+    assert tables_behind(features(), {"paid_loans_count", "amount"}) == {"loan"}
+    assert tables_behind(features(), {"late_payments_share"}) == {"loan", "payment"}
+    assert tables_behind(features(), {"amount"}) == set()
+    assert tables_behind(features(), None) == {"loan", "payment"}

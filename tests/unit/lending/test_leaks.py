@@ -18,8 +18,8 @@ from quintet.lending.leaks import LeakError
 from quintet.lending.training import settle, training_set
 from quintet.samples.lending import LendingWorld, make_book
 from quintet.state.features import FeatureStore
-from tests.lending.book import snapshot_of
-from tests.lending.events import change
+from tests.unit.lending.book import snapshot_of
+from tests.unit.lending.events import change
 
 BOOK = snapshot_of(make_book(LendingWorld(clients=1_000), 5), clients=250)
 

@@ -65,3 +65,43 @@ def test_swaps_without_a_known_outcome_say_so(run: Run) -> None:
     figure = charts.swaps(compare(scored, decided, decided).swaps)
     assert figure.chart is None
     assert "None of these applications has a known outcome" in figure.note
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [
+        (0.79, "0.79 of the highest. Review it: the limit is 0.80."),
+        (0.95, "0.95 of the highest. It needs no review: the limit is 0.80."),
+    ],
+)
+def test_a_review_of_fairness_is_advised_only_below_the_limit(run: Run, ratio: float, said: str) -> None:
+    bands = run[0].execute("from ml.lending_model_fairness").df()
+    bands["approval_ratio"] = 1.0
+    bands.loc[0, "approval_ratio"] = ratio
+    assert charts.fairness(bands).alternative.endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("psi", "said"),
+    [
+        ([0.01, 0.4], "moved most: 0.400, shifted."),
+        ([0.2, 0.1], "moved most: 0.200, moved."),
+        ([None, 0.05], "moved most: 0.050, stable."),
+        ([None, None], "No drift can be computed yet."),
+    ],
+)
+def test_the_input_that_moved_most_is_found_in_any_order(run: Run, psi: list[float | None], said: str) -> None:
+    rows = run[0].execute("from ml.lending_model_stability limit 2").df().assign(psi=pd.Series(psi, dtype="float64"))
+    assert charts.stability(rows).alternative.endswith(said)
+
+
+def test_a_policy_whose_limit_is_not_drawn_is_not_described(run: Run) -> None:
+    rows = run[0].execute("from ml.lending_what_if").df()
+    assert charts.cut_offs(rows, 0.25).alternative.startswith("The active policy approves below")
+    none = charts.cut_offs(rows.assign(is_active=False), 0.25)
+    assert none.alternative == "The limit of the active policy is none of these."
+
+
+def test_the_mean_of_points_is_taken_from_the_middle_of_each_step() -> None:
+    counts = pd.DataFrame({"points": [500, 510], "outcome": "repaid", "decision": "approve", "applications": [1, 1]})
+    assert charts.distribution(counts).alternative == "Repaid: 2 loans, about 510 points on average."

@@ -12,7 +12,7 @@ import pytest
 from quintet.lending.model_training import Trained
 from quintet.lending.models import Promotion, active_model, registry_of, state_of, train_and_promote
 from quintet.ml.model_registry import ModelRegistry
-from tests.lending.training import make_training_set
+from tests.unit.lending.training import make_training_set
 
 _LATER = dt.datetime(2020, 2, 1, 4)
 
@@ -39,8 +39,8 @@ def test_the_first_model_is_activated_and_the_other_kind_runs_in_shadow(
     assert challenger is not None
     assert current.version == _trained(run).model.version
     assert {current.version, challenger.version} == {model.version for model in _trained(run).models.values()}
-    in_force = active_model(kept)
-    assert in_force == _trained(run).model
+    active = active_model(kept)
+    assert active == _trained(run).model
     assert state_of(kept).set_index("version")["state"].to_dict() == {
         current.version: "active",
         challenger.version: "in shadow",
@@ -86,7 +86,10 @@ def test_a_worse_model_is_registered_and_not_activated(kept: ModelRegistry) -> N
     assert promotion.model is not None
     assert promotion.model.version == first.version
     assert "chance" in promotion.why or "clearly worse" in promotion.why
-    assert kept.versions()[-1].version != first.version
+    refused = next(each for each in reversed(kept.versions()) if each.verdict is not None)
+    assert refused.version != first.version
+    assert not refused.verdict.passes  # type: ignore[union-attr]
+    assert state_of(kept).set_index("version")["state"][refused.version] == "refused"
     assert first.version not in kept.used_before()
 
 

@@ -16,7 +16,7 @@ from quintet.change_log.log import Epoch
 from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
 from quintet.state.features import FeatureStore
-from tests.lending.events import change
+from tests.unit.lending.events import change
 
 _DUCKDB = duckdb.connect()
 _EPOCH = Epoch("E", Position(0), Position(0), "2020-01-01T00:00:00.000000Z", "1")

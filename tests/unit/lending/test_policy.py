@@ -121,6 +121,12 @@ def line_of(text: str, part: str) -> int:
         ('code = "LARGE_AMOUNT"', 'code = "AMOUNT_LARGE"', "one of the scoring model's reasons"),
         ('version = "2026-11-1"', "version = 7", "version must be a text"),
         ("[unavailable]", "[not_available]", "there is no not_available"),
+        ("approve_below = 0.20", "approve_below = true", "approve_below must be a number"),
+        ("approve_below = 0.20", "approve_below = nan", "approve_below must be a number"),
+        ("approve_up_to = 500", "approve_up_to = -1", "approve_up_to must be a number, at least 0"),
+        ('decision = "refer"', "decision = 7", "decision is 7; it must be refer or reject"),
+        ('code = "LARGE_AMOUNT"', "code = 7", "code must be a text in quotes"),
+        ('when = "amount > 10000"', 'when = ""', "when must be a text in quotes"),
     ],
 )
 def test_a_file_that_is_wrong_is_refused_with_its_line(old: str, new: str, said: str) -> None:
@@ -147,6 +153,31 @@ def test_a_setting_that_a_rule_lacks_is_reported_at_its_head() -> None:
 def test_two_sentences_for_one_code_are_refused() -> None:
     text = TEXT.replace("MANY_OPEN_LOANS", "LARGE_AMOUNT")
     with pytest.raises(PolicyError, match="two sentences"):
+        Policy.from_text(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "line 1: version must be a text in quotes"),
+        (
+            'version = "1"\nscore = 3\n[no_history]\n' + TEXT.split("\n[no_history]\n")[1],
+            r"line 2: the section \[score\] is missing",
+        ),
+        (
+            TEXT.split("[[rule]]")[0].replace("version =", "rule = 3\nversion =", 1),
+            r"begins with \[\[rule\]\]",
+        ),
+    ],
+)
+def test_a_section_of_another_kind_is_reported(text: str, said: str) -> None:
+    with pytest.raises(PolicyError, match=said):
+        Policy.from_text(text)
+
+
+def test_a_misspelt_name_is_reported_and_not_the_name_that_it_lacks() -> None:
+    text = TEXT.replace("\napprove_below", "\naprove_below", 1)
+    with pytest.raises(PolicyError, match="has no aprove_below"):
         Policy.from_text(text)
 
 

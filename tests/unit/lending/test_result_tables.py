@@ -19,7 +19,7 @@ from quintet.lending.result_tables import MODEL_TABLES, write_model_results
 from quintet.lending.scoring import REASONS
 from quintet.lending.tables import training_rows, write_training_set
 from quintet.lending.what_if import score_applications
-from tests.lending.training import make_training_set
+from tests.unit.lending.training import make_training_set
 
 Run = tuple[duckdb.DuckDBPyConnection, Promotion]
 

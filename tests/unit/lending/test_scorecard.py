@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from quintet.lending.model_training import columns_of
 from quintet.lending.scorecard import bin_monotone, fit_card
 from quintet.lending.scoring import INPUTS
-from tests.lending.training import make_training_set
+from tests.unit.lending.training import make_training_set
 
 _INPUTS = ("amount", "duration_days", "late_payments_share")
 

@@ -20,7 +20,6 @@ from quintet.lending.scoring import (
     Node,
     ScoringModel,
     Trees,
-    points_of,
     probability_of,
 )
 
@@ -57,7 +56,6 @@ def test_twenty_points_halve_the_odds_of_default_and_500_are_even() -> None:
     assert probability_of(500) == 0.5
     odds = [probability_of(points) / (1 - probability_of(points)) for points in (560, 580)]
     assert odds[1] == pytest.approx(odds[0] / 2)
-    assert points_of(probability_of(613)) == pytest.approx(613)
 
 
 def test_reasons_name_the_costliest_inputs_first_and_null_by_its_own_reason() -> None:
@@ -70,7 +68,7 @@ def test_boosted_trees_add_their_leaves_and_give_reasons() -> None:
     found = BOOSTED.score({"amount": 800.0, "late_payments_share": None})
     log_odds = 0.05 + 1.1 * (-1.5 + 0.7 + 0.7)
     assert found.default_probability == pytest.approx(1 / (1 + math.exp(-log_odds)))
-    assert found.points == round(points_of(found.default_probability))
+    assert found.points == round(500 - log_odds * 20 / math.log(2))
     assert found.reasons == ("AMOUNT_LARGE",)
     low = BOOSTED.score({"amount": None, "late_payments_share": 0.5})
     assert low.default_probability < found.default_probability

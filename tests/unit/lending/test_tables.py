@@ -12,22 +12,23 @@ import pandas as pd
 import pytest
 from obstore.store import MemoryStore
 
-from quintet.change_log.change import Position
+from quintet.change_log.change import Change, Position
+from quintet.change_log.completeness import Incomplete, write_incomplete
 from quintet.change_log.lake import compact
 from quintet.change_log.log import Epoch, Stretch, write_epoch, write_stretch
 from quintet.lending.feature_registry import features
 from quintet.lending.headline import headline
 from quintet.lending.tables import (
     OtherFeaturesError,
+    catch_up_with_log,
     client_features,
     is_behind,
-    replay,
     training_rows,
     write_client_features,
     write_training_set,
 )
 from quintet.lending.training import OUTCOME_COLUMNS
-from tests.lending.events import change
+from tests.unit.lending.events import change
 
 _AS_OF = date(2020, 8, 23)
 _EPOCH = Epoch("E", Position(0), Position(1), "2020-01-01T00:00:00.000000Z", "1")
@@ -58,7 +59,7 @@ def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _client_features(folder: Path, log: MemoryStore) -> pd.DataFrame:
-    replay(folder, log, _EPOCH, features())
+    catch_up_with_log(folder, log, _EPOCH, features())
     return client_features(folder, features(), _AS_OF)
 
 
@@ -78,7 +79,7 @@ def test_a_second_run_applies_only_new_changes(log: MemoryStore, tmp_path: Path)
 
 def test_a_second_run_does_not_read_settled_parts_of_the_log(log: MemoryStore, tmp_path: Path) -> None:
     assert is_behind(tmp_path, log, _EPOCH, features())
-    assert replay(tmp_path, log, _EPOCH, features()) == {"2020-08-23": 2}
+    assert catch_up_with_log(tmp_path, log, _EPOCH, features()) == {"2020-08-23": 2}
     assert not is_behind(tmp_path, log, _EPOCH, features())
     before = training_rows(tmp_path, features())
     obstore.put(log, Stretch("E", Position(0), Position(5)).key, b"who reads this fails")
@@ -86,7 +87,7 @@ def test_a_second_run_does_not_read_settled_parts_of_the_log(log: MemoryStore, t
     paid = change(7, "loan", 1, {**_LOAN, "status": "overdue"})
     write_stretch(log, Stretch("E", Position(5), Position(8)), [later, paid])
     assert is_behind(tmp_path, log, _EPOCH, features())
-    assert replay(tmp_path, log, _EPOCH, features()) == {"2020-08-24": 1}
+    assert catch_up_with_log(tmp_path, log, _EPOCH, features()) == {"2020-08-24": 1}
     after = training_rows(tmp_path, features())
     assert after["seen_on"].tolist() == ["2020-08-23", "2020-08-23", "2020-08-24"]
     assert after["outcome"].tolist() == ["overdue", "repaid", "repaid"]
@@ -108,17 +109,17 @@ def test_a_snapshot_that_ends_with_an_empty_object_is_settled(tmp_path: Path, is
     write_epoch(store, epoch)
     if is_compacted:
         compact(store, epoch)
-    assert replay(tmp_path, store, epoch, features()) == {"2020-08-23": 1}
+    assert catch_up_with_log(tmp_path, store, epoch, features()) == {"2020-08-23": 1}
     assert training_rows(tmp_path, features())["outcome"].tolist() == ["repaid"]
     assert not is_behind(tmp_path, store, epoch, features())
 
 
 def test_a_new_feature_reads_the_log_from_its_start_and_needs_it(log: MemoryStore, tmp_path: Path) -> None:
-    replay(tmp_path, log, _EPOCH, features()[1:])
+    catch_up_with_log(tmp_path, log, _EPOCH, features()[1:])
     with pytest.raises(OtherFeaturesError, match="lending_applications"):
         training_rows(tmp_path, features())
     assert is_behind(tmp_path, log, _EPOCH, features())
-    assert replay(tmp_path, log, _EPOCH, features()) == {"2020-08-23": 2}
+    assert catch_up_with_log(tmp_path, log, _EPOCH, features()) == {"2020-08-23": 2}
     assert features()[0].name in training_rows(tmp_path, features()).columns
 
 
@@ -128,9 +129,9 @@ def test_runs_in_pieces_settle_what_one_run_settles(log: MemoryStore, tmp_path: 
         row = change(lsn, "loan", lsn - lsn % 2, loan)._replace(operation="insert" if lsn % 2 == 0 else "update")
         write_stretch(log, Stretch("E", Position(lsn), Position(lsn + 1)), [row])
         if lsn % 7 == 0:
-            replay(tmp_path / "pieces", log, _EPOCH, features())
+            catch_up_with_log(tmp_path / "pieces", log, _EPOCH, features())
     for folder in ("pieces", "whole"):
-        replay(tmp_path / folder, log, _EPOCH, features())
+        catch_up_with_log(tmp_path / folder, log, _EPOCH, features())
     pieces, whole = (training_rows(tmp_path / folder, features()) for folder in ("pieces", "whole"))
     assert len(whole) > 15
     pd.testing.assert_frame_equal(pieces, whole)
@@ -174,3 +175,37 @@ def test_the_summary_counts_clients_with_paid_loans(
         "create table ml.lending_model_training as select null as model_version, 'no loan has ended yet' as why"
     )
     assert headline(warehouse).endswith("(no scoring model: no loan has ended yet)")
+
+
+def _applied(lsn: int, loan: int, client: int = 7) -> Change:
+    row = {**_LOAN, "client_id": client, "status": "application"}
+    return change(lsn, "loan", loan, row)._replace(operation="insert")
+
+
+def test_applications_while_a_row_of_the_client_is_quarantined_are_left_out(log: MemoryStore, tmp_path: Path) -> None:
+    poison = change(6, "loan", 1, {**_LOAN, "created_on": "infinity"})
+    corrected = change(8, "loan", 1, _LOAN)
+    changes = [_applied(5, 10), poison, _applied(7, 11), _applied(7, 12, client=9)._replace(sequence=1), corrected]
+    write_stretch(log, Stretch("E", Position(5), Position(10)), [*changes, _applied(9, 13)])
+    catch_up_with_log(tmp_path, log, _EPOCH, features())
+    assert training_rows(tmp_path, features())["application_id"].tolist() == [1, 2, 10, 12, 13]
+    assert client_features(tmp_path, features(), _AS_OF)["client_id"].tolist() == [7, 9]
+
+
+def test_a_client_with_a_quarantined_row_is_not_exported(log: MemoryStore, tmp_path: Path) -> None:
+    poison = change(6, "loan", 1, {**_LOAN, "created_on": "infinity"})
+    write_stretch(log, Stretch("E", Position(5), Position(7)), [poison])
+    catch_up_with_log(tmp_path, log, _EPOCH, features())
+    assert client_features(tmp_path, features(), _AS_OF)["client_id"].tolist() == [9]
+
+
+@pytest.mark.parametrize(("table", "applications"), [("loan", [1]), ("payment", [1]), ("other", [1, 2])])
+def test_applications_after_a_table_became_incomplete_are_left_out(
+    log: MemoryStore, tmp_path: Path, table: str, applications: list[int]
+) -> None:
+    found = Incomplete(f"public.{table}", Position(4), "2020-08-10T10:00:00.000000Z", "it was renamed")
+    write_incomplete(log, "E", found)
+    catch_up_with_log(tmp_path, log, _EPOCH, features())
+    assert training_rows(tmp_path, features())["application_id"].tolist() == applications
+    (as_of,) = set(client_features(tmp_path, features(), _AS_OF)["as_of"])
+    assert as_of == ("2020-08-23" if table == "other" else "2020-08-09")

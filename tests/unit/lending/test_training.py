@@ -13,7 +13,7 @@ from quintet.change_log.change import Change
 from quintet.lending.feature_registry import features
 from quintet.lending.training import settle, training_set
 from quintet.state.features import FeatureStore
-from tests.lending.events import change
+from tests.unit.lending.events import change
 
 
 @pytest.fixture

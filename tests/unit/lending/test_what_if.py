@@ -45,16 +45,16 @@ def test_the_applications_cover_all_decisions_with_and_without_a_score(scored: p
 
 def test_the_table_of_limits_has_the_active_policy_and_swaps_grow_from_there(scored: pd.DataFrame) -> None:
     table = cut_off_table(scored, _POLICY)
-    (in_force,) = table[table["is_active"]].to_dict("records")
-    assert in_force["approve_below"] == _POLICY.approve_below
-    assert in_force["swapped_in_applications"] == in_force["swapped_out_applications"] == 0
-    assert in_force["approvals"] == (scored["decision"] == "approve").sum()
+    (active,) = table[table["is_active"]].to_dict("records")
+    assert active["approve_below"] == _POLICY.approve_below
+    assert active["swapped_in_applications"] == active["swapped_out_applications"] == 0
+    assert active["approvals"] == (scored["decision"] == "approve").sum()
     assert table["approvals"].is_monotonic_increasing
     assert table["expected_loss"].is_monotonic_increasing
     assert (table["approvals"] + table["referrals"] + table["rejections"] == len(scored)).all()
     higher = table[table["approve_below"] > _POLICY.approve_below]
     assert (higher["swapped_out_applications"] == 0).all()
-    assert (higher["approvals"] - higher["swapped_in_applications"] == in_force["approvals"]).all()
+    assert (higher["approvals"] - higher["swapped_in_applications"] == active["approvals"]).all()
 
 
 _MODEL = ScoringModel(("amount",), base_points=540, bins={"amount": Bins((300.0,), (40, -40), 0, 0.0)})

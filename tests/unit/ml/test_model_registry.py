@@ -14,7 +14,7 @@ NOW = dt.datetime(2024, 5, 1, 4)
 
 
 def keep(registry: ModelRegistry, version: str) -> None:
-    registry.keep(version, f'{{"of": "{version}"}}', NOW, "asked for", {"rows": 3})
+    registry.register(version, f'{{"of": "{version}"}}', NOW, "asked for", {"rows": 3})
 
 
 @pytest.fixture
@@ -39,17 +39,6 @@ def test_the_model_saved_last_is_active_and_reads_back(registry: ModelRegistry) 
     assert [version.version for version in registry.versions()] == ["one", "two"]
 
 
-def test_before_returns_the_version_saved_before(registry: ModelRegistry) -> None:
-    keep(registry, "one")
-    keep(registry, "two")
-
-    before = registry.before("two")
-
-    assert before is not None
-    assert before.version == "one"
-    assert registry.before("one") is None
-
-
 def test_a_version_saved_again_is_listed_once_and_last(registry: ModelRegistry) -> None:
     for version in ("one", "two", "one"):
         keep(registry, version)
@@ -60,7 +49,7 @@ def test_a_version_saved_again_is_listed_once_and_last(registry: ModelRegistry) 
 def test_an_earlier_version_can_be_activated(registry: ModelRegistry) -> None:
     keep(registry, "one")
     keep(registry, "two")
-    registry.use("one")
+    registry.activate("one")
 
     current = registry.current()
 
@@ -77,7 +66,7 @@ def test_a_changed_or_missing_file_is_refused_with_its_path(registry: ModelRegis
         registry.text("one")
     path.unlink()
     with pytest.raises(RegistryError, match=r"one\.json: no such model"):
-        registry.use("one")
+        registry.activate("one")
 
 
 def test_a_kill_between_model_and_index_keeps_the_active_version(registry: ModelRegistry) -> None:
@@ -93,7 +82,7 @@ def test_a_kill_between_model_and_index_keeps_the_active_version(registry: Model
 
 def test_a_version_can_be_saved_without_activating_it(registry: ModelRegistry) -> None:
     keep(registry, "one")
-    registry.keep("two", "{}", NOW, "it is worse", {}, in_use=False)
+    registry.register("two", "{}", NOW, "it is worse", {}, active=False)
 
     current = registry.current()
 
@@ -104,7 +93,7 @@ def test_a_version_can_be_saved_without_activating_it(registry: ModelRegistry) -
 
 def test_roll_back_activates_the_previously_active_version_and_not_one_only_saved(registry: ModelRegistry) -> None:
     keep(registry, "one")
-    registry.keep("refused", "{}", NOW, "it is worse", {}, in_use=False)
+    registry.register("refused", "{}", NOW, "it is worse", {}, active=False)
     keep(registry, "two")
 
     assert registry.roll_back().version == "one"
@@ -131,7 +120,7 @@ def test_roll_back_to_a_changed_file_is_refused_and_changes_nothing(registry: Mo
 
 def test_a_challenger_stays_one_until_it_is_activated(registry: ModelRegistry) -> None:
     keep(registry, "one")
-    registry.keep("two", "{}", NOW, "to be tried", {}, in_use=False)
+    registry.register("two", "{}", NOW, "to be tried", {}, active=False)
     assert registry.challenger() is None
 
     registry.challenge("two")
@@ -139,7 +128,7 @@ def test_a_challenger_stays_one_until_it_is_activated(registry: ModelRegistry) -
     assert challenger is not None
     assert challenger.version == "two"
 
-    registry.use("two")
+    registry.activate("two")
     assert registry.challenger() is None
 
 
@@ -159,9 +148,9 @@ def test_an_index_without_challenger_and_history_is_read(registry: ModelRegistry
 
 
 def test_an_index_with_the_former_names_is_read(registry: ModelRegistry) -> None:
-    registry.keep("one", "text", NOW, "asked for", {"rows": 3})
+    registry.register("one", "text", NOW, "asked for", {"rows": 3, "clicks": 5})
     index = registry.folder / "index.json"
     index.write_text(index.read_text().replace("trained_", "learned_"))
     current = registry.current()
     assert current is not None
-    assert (current.trained_at, current.trained_from) == (f"{NOW:%Y-%m-%d %H:%M:%S}", {"rows": 3})
+    assert (current.trained_at, current.trained_from) == (f"{NOW:%Y-%m-%d %H:%M:%S}", {"rows": 3, "conversions": 5})

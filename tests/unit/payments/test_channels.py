@@ -52,7 +52,7 @@ def body(incidents: int = 1, reason: str = "60 denied in 5 minutes.", **changed:
         "severity": "critical",
         "state": "firing",
         "page_url": "https://quintet.example.org/payments",
-        "told_at": NOW.isoformat(),
+        "notified_at": NOW.isoformat(),
         "incidents": [one] * incidents,
         "left_out": 0,
     } | changed

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from quintet.payments.checkout import COLUMNS, REFERENCES, checkout_anomalies
+from quintet.payments.checkout import COLUMNS, REFERENCES, _against, _StandingOut, checkout_anomalies
 from quintet.samples.payments import PaymentsWorld, make_sample
 
 SHAPE = [5, 2, 1, 0, 0, 1, 2, 5, 10, 18, 28, 28, 26, 24, 25, 28, 26, 22, 18, 18, 19, 18, 16, 9]
@@ -18,6 +18,12 @@ def day(**changed: dict[int, float]) -> pd.DataFrame:
     for column, values in changed.items():
         file.loc[list(values), column] = list(values.values())
     return file
+
+
+def standing_out(
+    names: list[str], others: tuple[float, float] | None, *, is_bad_reference: bool = False
+) -> _StandingOut:
+    return _StandingOut([(name, 3.0) for name in names], others, is_bad_reference)
 
 
 def marked(file: pd.DataFrame) -> list[int]:
@@ -54,7 +60,47 @@ def test_one_bad_column_neither_marks_an_hour_nor_hides_one(column: str, value: 
 def test_an_anomalous_yesterday_is_explained():
     reason = checkout_anomalies(day(yesterday={8: 0, 9: 0}))["reason"]
 
-    assert "stands out against yesterday (0) alone" in reason[9]
+    assert reason[9] == (
+        "09h: 18 sales where about 18.0 were expected (p = 1): not marked. It stands out against yesterday (0) alone, "
+        "which is anomalous beside the other references."
+    )
+
+
+def test_an_hour_above_every_reference_does_not_stand_out_against_one_alone():
+    """As in a real file: 25 sales where yesterday had none, and the others 3.7 to 12."""
+    others = {"same_day_last_week": {8: 12}, "avg_last_week": {8: 3.71}, "avg_last_month": {8: 9.82}}
+    reason = checkout_anomalies(day(today={8: 25}, yesterday={8: 0}, **others))["reason"][8]
+
+    assert "stands out against yesterday (0); the other references give 3.7 to 12.0 at the level of today." in reason
+    assert "alone" not in reason
+    assert "usual" not in reason
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (standing_out(["yesterday"], (20.0, 30.0)), "It stands out against yesterday (3) alone."),
+        (
+            standing_out(["yesterday"], (20.0, 30.0), is_bad_reference=True),
+            "It stands out against yesterday (3) alone, which is anomalous beside the other references.",
+        ),
+        (
+            standing_out(["yesterday"], (30.0, 30.0)),
+            "It stands out against yesterday (3); the other references give 30.0 at the level of today.",
+        ),
+        (
+            standing_out(["yesterday", "avg_last_week"], (20.0, 30.0)),
+            "It stands out against yesterday (3) and last week's mean (3); the other references give 20.0 to 30.0 at "
+            "the level of today.",
+        ),
+        (
+            standing_out(["yesterday", "avg_last_week"], None),
+            "It stands out against yesterday (3) and last week's mean (3), but its references disagree.",
+        ),
+    ],
+)
+def test_the_references_are_described_by_their_values(found: _StandingOut, said: str):
+    assert _against(25.0, found) == said
 
 
 def test_a_day_of_more_sales_throughout_is_not_marked():

@@ -19,7 +19,7 @@ from quintet.payments.live import MonitorService
 from quintet.payments.monitor import Item
 from quintet.payments.self_test import CHANNEL
 from quintet.state.outbox import enqueue, last_messages
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from tests.waiting import LONG_SECONDS, wait_until
 
 NOW = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)
@@ -31,14 +31,14 @@ def minute(number: int, denied: int = 10) -> list[Item]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path) -> Iterator[StateStore]:
     store = open_state_store(tmp_path)
     yield store
     store.close()
 
 
 @pytest.fixture
-def live(store: Store) -> Iterator[MonitorService]:
+def live(store: StateStore) -> Iterator[MonitorService]:
     live = MonitorService(store, {}, lambda: NOW)
     live.start()
     yield live
@@ -86,14 +86,16 @@ def test_a_slow_listener_is_disconnected_and_delays_no_other(
     assert None in asyncio.run(listen())
 
 
-def test_it_is_healthy_while_its_threads_run_and_messages_are_delivered(live: MonitorService, store: Store) -> None:
+def test_it_is_healthy_while_its_threads_run_and_messages_are_delivered(
+    live: MonitorService, store: StateStore
+) -> None:
     assert live.is_healthy
     with store.write() as connection:
         enqueue(connection, "a", ["teams"], {}, NOW - dt.timedelta(hours=1))
     assert not live.is_healthy
 
 
-def test_before_its_start_and_after_its_stop_it_is_not_healthy(store: Store) -> None:
+def test_before_its_start_and_after_its_stop_it_is_not_healthy(store: StateStore) -> None:
     live = MonitorService(store, {}, lambda: NOW)
     assert not live.is_healthy
     live.start()
@@ -102,7 +104,7 @@ def test_before_its_start_and_after_its_stop_it_is_not_healthy(store: Store) -> 
     assert not live.is_healthy
 
 
-def test_a_firing_incident_is_written_for_each_channel_and_delivered(store: Store) -> None:
+def test_a_firing_incident_is_written_for_each_channel_and_delivered(store: StateStore) -> None:
     taken: list[str] = []
     now = [NOW]
 
@@ -121,7 +123,7 @@ def test_a_firing_incident_is_written_for_each_channel_and_delivered(store: Stor
     assert [one.state for one in last_messages(store, 9, left_out=CHANNEL)] == ["sent"]
 
 
-def test_while_nothing_can_be_written_it_is_not_healthy(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_nothing_can_be_written_it_is_not_healthy(store: StateStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
@@ -147,7 +149,7 @@ def _numbers(live: MonitorService, after: int) -> list[int]:
     return asyncio.run(listen())
 
 
-def test_a_listener_that_continues_after_a_restart_gets_what_it_has_not_seen(store: Store) -> None:
+def test_a_listener_that_continues_after_a_restart_gets_what_it_has_not_seen(store: StateStore) -> None:
     first = MonitorService(store, {}, lambda: NOW)
     for _ in range(3):
         first.say("told", dict)

@@ -14,10 +14,10 @@ import pytest
 
 from quintet.domains import open_state_store
 from quintet.payments import store as payment_store
+from quintet.payments.backtest import detect_batch
 from quintet.payments.incidents import to_minute
 from quintet.payments.monitor import ALERT, OK, Item, Monitor, is_ahead
-from quintet.payments.replay import detect_batch
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 START = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
 LATER = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)
@@ -25,7 +25,7 @@ FIRST = to_minute(START)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path) -> Iterator[StateStore]:
     store = open_state_store(tmp_path)
     yield store
     store.close()
@@ -43,15 +43,15 @@ def quiet_hours(minutes: int, seed: int = 1) -> list[list[Item]]:
     return [minute_of(number, approved=approved[number], denied=denied[number]) for number in range(minutes)]
 
 
-def all_points(store: Store) -> list[tuple[object, ...]]:
+def all_points(store: StateStore) -> list[tuple[object, ...]]:
     return payment_store.points(store, 0, FIRST + 10_000)
 
 
-def all_incidents(store: Store) -> list[tuple[object, ...]]:
+def all_incidents(store: StateStore) -> list[tuple[object, ...]]:
     return [(one.incident_id, *one.fields.values()) for one in payment_store.incidents(store)]
 
 
-def test_a_burst_of_denials_is_an_alert_with_its_counts(store: Store) -> None:
+def test_a_burst_of_denials_is_an_alert_with_its_counts(store: StateStore) -> None:
     monitor = Monitor(store)
     monitor.take(quiet_hours(60), LATER)
     (verdicts,), _ = monitor.take([minute_of(60, denied=70)], LATER)
@@ -64,7 +64,7 @@ def test_a_burst_of_denials_is_an_alert_with_its_counts(store: Store) -> None:
     assert "more than a quarter was denied" in denied.reason
 
 
-def test_items_that_are_sent_again_change_nothing(store: Store) -> None:
+def test_items_that_are_sent_again_change_nothing(store: StateStore) -> None:
     monitor, requests = Monitor(store), [*quiet_hours(40), minute_of(40, denied=70)]
     monitor.take(requests, LATER)
     before = all_points(store), all_incidents(store)
@@ -116,7 +116,7 @@ def test_late_counts_end_as_if_in_order(tmp_path: Path) -> None:
         store.close()
 
 
-def test_an_incident_that_late_counts_withdraw_is_marked(store: Store) -> None:
+def test_an_incident_that_late_counts_withdraw_is_marked(store: StateStore) -> None:
     monitor = Monitor(store)
     monitor.take(quiet_hours(60), LATER)
     # the approvals of the minute arrive late: without them it looks as if nothing were approved
@@ -129,7 +129,7 @@ def test_an_incident_that_late_counts_withdraw_is_marked(store: Store) -> None:
     assert (before, states) == ({"volume": "firing"}, {"volume": "withdrawn"})
 
 
-def test_a_settled_minute_is_refused_with_a_reason(store: Store) -> None:
+def test_a_settled_minute_is_refused_with_a_reason(store: StateStore) -> None:
     monitor = Monitor(store)
     monitor.take(quiet_hours(40), LATER)
     before = all_points(store)
@@ -154,17 +154,18 @@ def test_single_transactions_count_once_and_make_the_same_minute(tmp_path: Path)
     single.close()
 
 
-def test_an_unfinished_minute_is_answered_by_the_last_complete_one(store: Store) -> None:
+def test_an_unfinished_minute_is_answered_by_the_last_complete_one(store: StateStore) -> None:
     monitor, now = Monitor(store), START + dt.timedelta(minutes=10, seconds=20)
     monitor.take(quiet_hours(10), now)
     (verdicts,), change = monitor.take([minute_of(10, denied=1)], now)
 
-    assert verdicts[1].scored_minute == FIRST + 9
+    assert verdicts[1].point is not None
+    assert verdicts[1].point.minute == FIRST + 9
     assert "not complete" in verdicts[1].reason
     assert change.points == []
 
 
-def test_the_clock_closes_minutes_and_finds_a_feed_that_fell_silent(store: Store) -> None:
+def test_the_clock_closes_minutes_and_finds_a_feed_that_fell_silent(store: StateStore) -> None:
     monitor, now = Monitor(store), START + dt.timedelta(minutes=30)
     monitor.take(quiet_hours(30), now)
     for _ in range(10):
@@ -176,7 +177,7 @@ def test_the_clock_closes_minutes_and_finds_a_feed_that_fell_silent(store: Store
     assert feed.fields["started_minute"] == FIRST + 30
 
 
-def test_the_clock_closes_no_minutes_of_old_days(store: Store) -> None:
+def test_the_clock_closes_no_minutes_of_old_days(store: StateStore) -> None:
     monitor = Monitor(store)
     monitor.take(quiet_hours(30), LATER)
 
@@ -184,7 +185,7 @@ def test_the_clock_closes_no_minutes_of_old_days(store: Store) -> None:
     assert monitor.detector.last_minute == FIRST + 29
 
 
-def test_an_unknown_status_is_a_series_of_its_own_and_is_reported(store: Store) -> None:
+def test_an_unknown_status_is_a_series_of_its_own_and_is_reported(store: StateStore) -> None:
     monitor = Monitor(store)
     monitor.take(quiet_hours(30), LATER)
     (verdicts,), _ = monitor.take([minute_of(30, chargeback=9)], LATER)
@@ -195,7 +196,7 @@ def test_an_unknown_status_is_a_series_of_its_own_and_is_reported(store: Store) 
     assert Monitor(store).unknown_statuses == ("chargeback",)
 
 
-def test_a_failed_write_changes_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_changes_nothing(store: StateStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monitor = Monitor(store)
     monitor.take(quiet_hours(20), LATER)
     before = all_points(store)
@@ -213,7 +214,7 @@ def test_a_failed_write_changes_nothing(store: Store, monkeypatch: pytest.Monkey
     assert {one.recommendation for one in verdicts} == {OK}
 
 
-def test_the_monitor_agrees_with_the_batch(store: Store) -> None:
+def test_the_monitor_agrees_with_the_batch(store: StateStore) -> None:
     requests = [*quiet_hours(60), *(minute_of(60 + number, failed=12) for number in range(8)), *quiet_hours(0)]
     Monitor(store).take(requests, LATER)
     rows = [(item.minute, item.status, item.count) for request in requests for item in request]

@@ -11,11 +11,11 @@ import pytest
 
 from quintet.domains import open_state_store
 from quintet.payments import store as payment_store
+from quintet.payments.backtest import incident_frame
 from quintet.payments.incidents import FIRING, RESOLVED, WITHDRAWN, Incident, to_minute
 from quintet.payments.notifications import GROUP_WAIT, MOST_NAMED, message, notify, notify_batch
-from quintet.payments.replay import incident_frame
 from quintet.state.outbox import Message, last_messages
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 NOW = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
 FIRST = to_minute(NOW)
@@ -23,7 +23,7 @@ HOUR = dt.timedelta(hours=1)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path) -> Iterator[StateStore]:
     store = open_state_store(tmp_path)
     yield store
     store.close()
@@ -37,20 +37,20 @@ def incident(
     return made._replace(group_id=group or made.incident_id, ended_minute=ended)
 
 
-def happen(store: Store, *incidents: Incident, at: dt.datetime = NOW) -> None:
+def happen(store: StateStore, *incidents: Incident, at: dt.datetime = NOW) -> None:
     with store.write() as connection:
         for one in incidents:
             payment_store.save_incident(connection, one.incident_id, payment_store.LIVE, list(one), at)
 
 
-def newly_sent(store: Store, at: dt.datetime, channels: tuple[str, ...] = ("teams",)) -> list[Message]:
+def newly_sent(store: StateStore, at: dt.datetime, channels: tuple[str, ...] = ("teams",)) -> list[Message]:
     """Write the due notifications at a time; return the new ones."""
     before = {one.message_id for one in last_messages(store, 99)}
     notify(store, channels, None, at)
     return [one for one in last_messages(store, 99) if one.message_id not in before]
 
 
-def test_an_incident_is_reported_once_after_the_wait(store: Store) -> None:
+def test_an_incident_is_reported_once_after_the_wait(store: StateStore) -> None:
     happen(store, incident())
 
     assert newly_sent(store, NOW + GROUP_WAIT / 2) == []
@@ -59,7 +59,7 @@ def test_an_incident_is_reported_once_after_the_wait(store: Store) -> None:
     assert newly_sent(store, NOW + HOUR) == []
 
 
-def test_incidents_of_one_cause_are_one_message_to_each_channel(store: Store) -> None:
+def test_incidents_of_one_cause_are_one_message_to_each_channel(store: StateStore) -> None:
     volume = incident("volume", severity="critical")
     happen(store, volume, incident("denied", group=volume.group_id), incident("failed"))
     messages = newly_sent(store, NOW + HOUR, ("teams", "email"))
@@ -70,7 +70,7 @@ def test_incidents_of_one_cause_are_one_message_to_each_channel(store: Store) ->
     assert {one.body["severity"] for one in messages if len(one.body["incidents"]) == 2} == {"critical"}
 
 
-def test_a_report_is_repeated_after_four_hours_until_it_is_acknowledged(store: Store) -> None:
+def test_a_report_is_repeated_after_four_hours_until_it_is_acknowledged(store: StateStore) -> None:
     happen(store, incident())
     newly_sent(store, NOW + GROUP_WAIT)
 
@@ -80,7 +80,7 @@ def test_a_report_is_repeated_after_four_hours_until_it_is_acknowledged(store: S
     assert newly_sent(store, NOW + 9 * HOUR) == []
 
 
-def test_the_end_is_reported_once_and_nothing_after_it(store: Store) -> None:
+def test_the_end_is_reported_once_and_nothing_after_it(store: StateStore) -> None:
     happen(store, incident())
     newly_sent(store, NOW + GROUP_WAIT)
     happen(store, incident(state=RESOLVED))
@@ -91,14 +91,14 @@ def test_the_end_is_reported_once_and_nothing_after_it(store: Store) -> None:
     assert newly_sent(store, NOW + 9 * HOUR) == []
 
 
-def test_an_incident_that_late_counts_withdraw_at_once_is_never_reported(store: Store) -> None:
+def test_an_incident_that_late_counts_withdraw_at_once_is_never_reported(store: StateStore) -> None:
     happen(store, incident())
     happen(store, incident(state=WITHDRAWN))
 
     assert newly_sent(store, NOW + HOUR) == []
 
 
-def test_a_withdrawal_is_reported_and_so_is_an_incident_that_fires_after_it(store: Store) -> None:
+def test_a_withdrawal_is_reported_and_so_is_an_incident_that_fires_after_it(store: StateStore) -> None:
     happen(store, incident())
     newly_sent(store, NOW + GROUP_WAIT)
     happen(store, incident(state=WITHDRAWN))
@@ -109,7 +109,7 @@ def test_a_withdrawal_is_reported_and_so_is_an_incident_that_fires_after_it(stor
     assert (back.body["title"], again.body["state"]) == ("Denied: alert withdrawn after late counts", FIRING)
 
 
-def test_an_incident_that_ended_within_the_wait_is_reported_once(store: Store) -> None:
+def test_an_incident_that_ended_within_the_wait_is_reported_once(store: StateStore) -> None:
     happen(store, incident())
     happen(store, incident(state=RESOLVED))
 
@@ -117,7 +117,7 @@ def test_an_incident_that_ended_within_the_wait_is_reported_once(store: Store) -
     assert newly_sent(store, NOW + 9 * HOUR) == []
 
 
-def test_a_silence_suppresses_its_series_until_it_expires(store: Store) -> None:
+def test_a_silence_suppresses_its_series_until_it_expires(store: StateStore) -> None:
     happen(store, incident("denied"), incident("failed"))
     payment_store.add_silence(store, "denied", NOW, NOW + HOUR, "Ana", "known")
 
@@ -125,7 +125,7 @@ def test_a_silence_suppresses_its_series_until_it_expires(store: Store) -> None:
     assert [one.body["incidents"][0]["series"] for one in newly_sent(store, NOW + HOUR)] == ["denied"]
 
 
-def test_an_incident_that_becomes_critical_is_reported_again_even_if_it_was_acknowledged(store: Store) -> None:
+def test_an_incident_that_becomes_critical_is_reported_again_even_if_it_was_acknowledged(store: StateStore) -> None:
     happen(store, incident())
     newly_sent(store, NOW + GROUP_WAIT)
     payment_store.acknowledge(store, incident().incident_id, "Ana", NOW + GROUP_WAIT)
@@ -136,14 +136,14 @@ def test_an_incident_that_becomes_critical_is_reported_again_even_if_it_was_ackn
     assert newly_sent(store, NOW + 9 * HOUR) == []
 
 
-def test_an_incident_that_is_critical_from_the_start_is_reported_once(store: Store) -> None:
+def test_an_incident_that_is_critical_from_the_start_is_reported_once(store: StateStore) -> None:
     happen(store, incident(severity="critical"))
     newly_sent(store, NOW + GROUP_WAIT)
 
     assert newly_sent(store, NOW + HOUR) == []
 
 
-def test_a_silence_holds_an_escalation_back(store: Store) -> None:
+def test_a_silence_holds_an_escalation_back(store: StateStore) -> None:
     happen(store, incident())
     newly_sent(store, NOW + GROUP_WAIT)
     payment_store.add_silence(store, None, NOW, NOW + HOUR, "Ana", "")
@@ -153,7 +153,7 @@ def test_a_silence_holds_an_escalation_back(store: Store) -> None:
     assert [one.body["severity"] for one in newly_sent(store, NOW + HOUR)] == ["critical"]
 
 
-def test_an_end_within_a_silence_is_reported_after_it(store: Store) -> None:
+def test_an_end_within_a_silence_is_reported_after_it(store: StateStore) -> None:
     happen(store, incident())
     newly_sent(store, NOW + GROUP_WAIT)
     payment_store.add_silence(store, "denied", NOW, NOW + HOUR, "Ana", "known")
@@ -164,7 +164,7 @@ def test_an_end_within_a_silence_is_reported_after_it(store: Store) -> None:
     assert newly_sent(store, NOW + 9 * HOUR) == []
 
 
-def test_an_incident_that_began_and_ended_within_a_silence_is_never_reported(store: Store) -> None:
+def test_an_incident_that_began_and_ended_within_a_silence_is_never_reported(store: StateStore) -> None:
     payment_store.add_silence(store, "denied", NOW, NOW + HOUR, "Ana", "known")
     happen(store, incident())
     happen(store, incident(state=RESOLVED))
@@ -173,7 +173,7 @@ def test_an_incident_that_began_and_ended_within_a_silence_is_never_reported(sto
     assert newly_sent(store, NOW + 2 * HOUR) == []
 
 
-def test_an_ended_silence_suppresses_nothing(store: Store) -> None:
+def test_an_ended_silence_suppresses_nothing(store: StateStore) -> None:
     happen(store, incident())
     silence = payment_store.add_silence(store, None, NOW, NOW + HOUR, "Ana", "")
 
@@ -183,7 +183,7 @@ def test_an_ended_silence_suppresses_nothing(store: Store) -> None:
     assert len(newly_sent(store, NOW + HOUR / 2)) == 1
 
 
-def test_without_a_channel_no_message_waits_for_a_later_one(store: Store) -> None:
+def test_without_a_channel_no_message_waits_for_a_later_one(store: StateStore) -> None:
     happen(store, incident())
     notify(store, (), None, NOW + HOUR)
 
@@ -200,7 +200,7 @@ def frame(*incidents: Incident) -> pd.DataFrame:
     return incident_frame(list(incidents))
 
 
-def test_a_run_reports_its_incidents_in_one_message_and_the_next_run_none(store: Store) -> None:
+def test_a_run_reports_its_incidents_in_one_message_and_the_next_run_none(store: StateStore) -> None:
     found = frame(incident("denied", RESOLVED), incident("failed", RESOLVED))
 
     assert notify_batch(store, found, ["teams"], None, NOW) == 2
@@ -210,7 +210,7 @@ def test_a_run_reports_its_incidents_in_one_message_and_the_next_run_none(store:
     assert newly_sent(store, NOW + 9 * HOUR) == []
 
 
-def test_a_run_does_not_repeat_incidents_that_the_live_feed_reported(store: Store) -> None:
+def test_a_run_does_not_repeat_incidents_that_the_live_feed_reported(store: StateStore) -> None:
     happen(store, incident("denied", start=FIRST + 2))
     newly_sent(store, NOW + GROUP_WAIT)
     happen(store, incident("denied", RESOLVED, FIRST + 2))
@@ -220,5 +220,20 @@ def test_a_run_does_not_repeat_incidents_that_the_live_feed_reported(store: Stor
     assert notify_batch(store, found, ["teams"], None, NOW + HOUR) == 1
 
 
-def test_no_incidents_are_no_message(store: Store) -> None:
+def test_no_incidents_are_no_message(store: StateStore) -> None:
     assert notify_batch(store, frame(), ["teams"], None, NOW) == 0
+
+
+@pytest.mark.parametrize(
+    ("states", "title"),
+    [
+        ((FIRING, FIRING), "Denied, approved transactions: anomalous"),
+        ((RESOLVED, RESOLVED), "Denied, approved transactions: back to normal"),
+        ((RESOLVED, FIRING), "Approved transactions: anomalous; denied: back to normal"),
+        ((WITHDRAWN, RESOLVED), "Approved transactions: back to normal; denied: alert withdrawn after late counts"),
+    ],
+)
+def test_the_title_says_of_each_series_what_it_is(states: tuple[str, str], title: str) -> None:
+    incidents = [incident(series, state) for series, state in zip(("denied", "volume"), states, strict=True)]
+
+    assert message(incidents, None, NOW)["title"] == title

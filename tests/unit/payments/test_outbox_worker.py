@@ -13,7 +13,7 @@ from quintet.domains import open_state_store
 from quintet.payments.channels import Delivery, DeliveryError, to_webhook
 from quintet.payments.outbox_worker import ClockWatch, OutboxWorker, deliver
 from quintet.state.outbox import enqueue, last_messages
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from tests.unit.payments.teams import receiving
 from tests.waiting import wait_until
 
@@ -21,18 +21,18 @@ NOW = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path) -> Iterator[StateStore]:
     store = open_state_store(tmp_path)
     yield store
     store.close()
 
 
-def put(store: Store, number: int, at: dt.datetime = NOW) -> None:
+def put(store: StateStore, number: int, at: dt.datetime = NOW) -> None:
     with store.write() as connection:
         enqueue(connection, f"key-{number}", ["webhook"], {"number": number}, at)
 
 
-def test_through_ten_minutes_of_failure_no_message_is_lost_or_doubled(store: Store) -> None:
+def test_through_ten_minutes_of_failure_no_message_is_lost_or_doubled(store: StateStore) -> None:
     """Send a message every half a minute, for ten minutes of the outbox's clock, to a receiver that fails."""
     with receiving(None) as receiver:
         receiver.failing = 503
@@ -51,7 +51,7 @@ def test_through_ten_minutes_of_failure_no_message_is_lost_or_doubled(store: Sto
     assert 10 < receiver.attempts < 60
 
 
-def test_a_blocked_channel_does_not_delay_another(store: Store) -> None:
+def test_a_blocked_channel_does_not_delay_another(store: StateStore) -> None:
     taken: list[str] = []
 
     def failing(_: Delivery) -> None:
@@ -68,7 +68,7 @@ def test_a_blocked_channel_does_not_delay_another(store: Store) -> None:
     assert {one.channel: one.state for one in last_messages(store, 9)} == {"bad": "waiting", "good": "sent"}
 
 
-def test_two_workers_send_each_message_once(store: Store) -> None:
+def test_two_workers_send_each_message_once(store: StateStore) -> None:
     taken: list[str] = []
     for number in range(30):
         put(store, number)
@@ -82,7 +82,7 @@ def test_two_workers_send_each_message_once(store: Store) -> None:
     assert taken == [f"key-{number}" for number in range(30)]
 
 
-def test_the_heartbeat_is_sent_only_while_monitoring_is_healthy(store: Store) -> None:
+def test_the_heartbeat_is_sent_only_while_monitoring_is_healthy(store: StateStore) -> None:
     is_healthy = True
     with receiving(None) as watcher:
         outbox_worker = OutboxWorker(store, {}, lambda: NOW, watcher.url, lambda: is_healthy, heartbeat_seconds=0.01)
@@ -97,7 +97,7 @@ def test_the_heartbeat_is_sent_only_while_monitoring_is_healthy(store: Store) ->
         assert watcher.attempts == beats
 
 
-def test_an_unreachable_heartbeat_url_does_not_stop_the_heartbeat(store: Store) -> None:
+def test_an_unreachable_heartbeat_url_does_not_stop_the_heartbeat(store: StateStore) -> None:
     with receiving(None) as watcher:
         watcher.failing = 500
         outbox_worker = OutboxWorker(store, {}, lambda: NOW, watcher.url, heartbeat_seconds=0.01)
@@ -107,7 +107,7 @@ def test_an_unreachable_heartbeat_url_does_not_stop_the_heartbeat(store: Store) 
         outbox_worker.stop()
 
 
-def test_an_unforeseen_exception_does_not_block_the_messages_behind_it(store: Store) -> None:
+def test_an_unforeseen_exception_does_not_block_the_messages_behind_it(store: StateStore) -> None:
     taken: list[int] = []
 
     def send(delivery: Delivery) -> None:
@@ -128,7 +128,7 @@ def test_an_unforeseen_exception_does_not_block_the_messages_behind_it(store: St
 
 
 @pytest.mark.parametrize("back", [dt.timedelta(days=2), dt.timedelta(seconds=50)])
-def test_a_clock_that_is_set_back_does_not_stop_delivery(store: Store, back: dt.timedelta) -> None:
+def test_a_clock_that_is_set_back_does_not_stop_delivery(store: StateStore, back: dt.timedelta) -> None:
     taken: list[str] = []
     times, refused = [NOW], [True]
 
@@ -149,7 +149,7 @@ def test_a_clock_that_is_set_back_does_not_stop_delivery(store: Store, back: dt.
     assert taken == ["key-1"]
 
 
-def test_a_clock_that_is_not_set_back_waits_for_the_pause(store: Store) -> None:
+def test_a_clock_that_is_not_set_back_waits_for_the_pause(store: StateStore) -> None:
     def refuse(_: Delivery) -> None:
         raise DeliveryError("answered 503", wait=dt.timedelta(hours=1))
 
@@ -159,7 +159,7 @@ def test_a_clock_that_is_not_set_back_waits_for_the_pause(store: Store) -> None:
     assert deliver(store, "webhook", refuse, NOW + dt.timedelta(minutes=61))
 
 
-def test_a_clock_that_jumps_forward_gives_up_no_message(store: Store) -> None:
+def test_a_clock_that_jumps_forward_gives_up_no_message(store: StateStore) -> None:
     def refuse(_: Delivery) -> None:
         raise DeliveryError("answered 503")
 

@@ -12,13 +12,13 @@ import pytest
 from quintet.domains import open_state_store
 from quintet.payments.self_test import CHANNEL, FRESH_SECONDS, REFUSED_SECONDS, SelfTest
 from quintet.state.outbox import last_messages, oldest_waiting
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 NOW = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path) -> Iterator[StateStore]:
     store = open_state_store(tmp_path)
     yield store
     store.close()
@@ -31,7 +31,7 @@ class _Seconds:
         return self.now
 
 
-def test_a_passed_test_is_evidence_for_a_while_and_leaves_one_message(store: Store) -> None:
+def test_a_passed_test_is_evidence_for_a_while_and_leaves_one_message(store: StateStore) -> None:
     seconds = _Seconds()
     test = SelfTest(seconds)
     assert not test.is_passed
@@ -45,7 +45,7 @@ def test_a_passed_test_is_evidence_for_a_while_and_leaves_one_message(store: Sto
     assert oldest_waiting(store) is None
 
 
-def test_a_store_that_cannot_be_written_fails_it(store: Store) -> None:
+def test_a_store_that_cannot_be_written_fails_it(store: StateStore) -> None:
     test = SelfTest(_Seconds())
     store.read().execute("pragma query_only = on")
     with pytest.raises(sqlite3.OperationalError):
@@ -53,14 +53,14 @@ def test_a_store_that_cannot_be_written_fails_it(store: Store) -> None:
     assert not test.is_passed
 
 
-def test_a_clock_that_goes_back_does_not_fail_it(store: Store) -> None:
+def test_a_clock_that_goes_back_does_not_fail_it(store: StateStore) -> None:
     test = SelfTest(_Seconds())
     for back in range(3):
         test.run(store, NOW - dt.timedelta(days=back))
     assert test.is_passed
 
 
-def test_while_everything_that_arrives_is_refused_it_is_not_passed(store: Store) -> None:
+def test_while_everything_that_arrives_is_refused_it_is_not_passed(store: StateStore) -> None:
     seconds = _Seconds()
     test = SelfTest(seconds)
     seen = []
@@ -74,7 +74,7 @@ def test_while_everything_that_arrives_is_refused_it_is_not_passed(store: Store)
     assert test.is_passed
 
 
-def test_a_late_batch_that_is_refused_once_is_no_fault(store: Store) -> None:
+def test_a_late_batch_that_is_refused_once_is_no_fault(store: StateStore) -> None:
     seconds = _Seconds()
     test = SelfTest(seconds)
     test.note(False)

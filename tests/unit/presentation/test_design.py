@@ -19,9 +19,7 @@ from quintet.presentation.design import (
     Figure,
     as_text,
     compact,
-    contrast,
     css,
-    enable_theme,
     format_value,
     is_missing,
     vega_config,
@@ -34,6 +32,18 @@ GRAPHICS = 3.0
 
 def figure(chart: alt.Chart | None) -> Figure:
     return Figure("a-figure", "A title", "A sentence.", chart, pd.DataFrame({"a": [1]}), (Column("a", "A"),), "Why")
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the WCAG 2 contrast of two colours `#rrggbb`, 1 to 21."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 # -- colours -----------------------------------------------------------------------------------------------------------
@@ -124,13 +134,13 @@ def test_a_specification_carries_no_theme_whichever_is_enabled() -> None:
     chart = alt.Chart(pd.DataFrame({"a": [1]})).mark_bar().encode(x="a:Q")
     before = alt.theme.active
     try:
-        enable_theme()
+        alt.theme.register("loud", enable=True)(lambda: alt.theme.ThemeConfig(config={"background": "red"}))
         spec = figure(chart).spec()
         in_a_notebook = chart.to_dict()
     finally:
         alt.theme.enable(before)
     assert "config" not in spec
-    assert in_a_notebook["config"]["range"]["category"] == list(CATEGORY["light"])
+    assert in_a_notebook["config"]["background"] == "red"
 
 
 def test_a_figure_without_a_chart_has_no_specification_and_says_why() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quintet.presentation import report
-from quintet.presentation.design import COLOURS, Column, Figure
+from quintet.presentation.design import Column, Figure
 from quintet.presentation.report import (
     Beside,
     Chart,
@@ -17,16 +17,14 @@ from quintet.presentation.report import (
     Diagram,
     Edge,
     Node,
+    Page,
     Points,
     Report,
     Section,
     Table,
     Text,
     Tiles,
-    chart_svg,
-    page_images,
     pdf,
-    write_pdf,
 )
 
 PAYLOAD = """'; #panic("evaluated") \\ $x$ *bold* #import "@preview/x:1.0.0" ]] --"""
@@ -122,81 +120,9 @@ def test_any_text_can_be_in_a_report(text):
     assert pdf(a_report(Text(text), Table(pd.DataFrame({"a": [text]}), (Column("a", "A"),)), title=text))
 
 
-def test_invisible_characters_are_shown_as_their_codes():
-    shown = report._visible("abc\u202edef\x00 \u4e2d")
-    assert shown == "abc<U+202E>def<U+0000> <U+4E2D>"
-
-
-def test_letters_that_fonts_have_stay_as_they_are():
-    text = "Côte d’Ivoire, Ελλάδα, Россия – 5 × 3 ≥ 2"
-    assert report._visible(text) == text
-
-
-def test_code_keeps_its_lines_and_gets_no_marks_for_breaking():
-    text = "select 'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz'\n    as x"
-    assert report._visible(text, keeps_lines=True) == text
-
-
-def test_a_long_word_can_be_broken():
-    assert "\u200b" in report._visible("x" * 60)
-    assert "\u200b" not in report._visible("a short word")
-
-
 def test_each_slide_is_one_page():
-    sections = (Section("One", (Text("a"),)), Section("Two", (Text("b"),)))
-    assert len(page_images(a_report(sections=sections, page="16:9"), 24)) == 3
-    assert len(page_images(a_report(sections=sections), 24)) == 1
+    def pages(page: Page) -> int:
+        sections = (Section("One", (Text("a"),)), Section("Two", (Text("b"),)))
+        return len(re.findall(rb"/Type ?/Page\b", pdf(a_report(sections=sections, page=page))))
 
-
-def test_a_long_table_says_how_many_rows_it_omits():
-    frame = pd.DataFrame({"n": range(report.MOST_TABLE_ROWS + 5)})
-    data = report._table(Table(frame, (Column("n", "N", "count"),)))
-    assert (len(data["rows"]), data["more"]) == (report.MOST_TABLE_ROWS, "5 more rows are not shown.")
-    assert report._table(Table(frame.head(2), (Column("n", "N", "count"),)))["more"] == ""
-
-
-def test_a_long_cell_is_cut():
-    assert report._table(Table(pd.DataFrame({"n": ["x y " * 99]}), (Column("n", "N"),), "", 20))["rows"] == [
-        ["x y x y x y x y x y…"]
-    ]
-
-
-def test_a_chart_is_the_same_after_other_charts():
-    assert 'id="clip1"' in chart_svg(BARS, 400)
-    assert chart_svg(BARS, 400) == chart_svg(BARS, 400)
-
-
-def test_a_chart_has_the_given_width():
-    assert 'width="400"' in chart_svg(BARS, 400)
-    assert 'width="500"' in chart_svg(BARS, 500)
-
-
-def test_a_chart_has_the_light_scheme_and_the_reports_font():
-    svg = chart_svg(BARS, 400)
-    assert COLOURS["light"]["ink-muted"] in svg
-    assert set(re.findall(r'font-family="([^"]*)"', svg)) == {report.TEXT_FONT}
-
-
-def test_a_figure_without_a_chart_has_no_picture():
-    with pytest.raises(ValueError, match="nothing to draw"):
-        chart_svg(EMPTY, 400)
-
-
-def test_an_edge_to_an_unknown_node_is_refused():
-    with pytest.raises(ValueError, match="needs a node 'rows'"):
-        Diagram(NODES, (Edge("conversion", "rows"),), "")
-
-
-def test_a_report_is_written_completely(tmp_path):
-    path = write_pdf(a_report(Text("x")), tmp_path / "reports" / "x.pdf")
-    assert path.read_bytes() == pdf(a_report(Text("x")))
-    assert [each.name for each in path.parent.iterdir()] == ["x.pdf"]
-
-
-def test_only_fonts_of_typst_are_used():
-    import typst  # noqa: PLC0415
-
-    families = typst.Fonts(include_system_fonts=False).families()
-    assert {report.TEXT_FONT, report.CODE_FONT} <= set(families)
-    named = re.findall(rb"/FontName/[A-Z]+\+([A-Za-z]+)", pdf(a_report(*EVERY_KIND)))
-    assert {name.decode() for name in named} <= {"LibertinusSerif", "DejaVuSansMono"}
+    assert (pages("16:9"), pages("a4")) == (3, 1)

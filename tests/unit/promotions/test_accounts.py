@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from quintet.promotions.accounts import SignUp, Usage, account_of, accounts_as_given, rows_of
+from quintet.promotions.accounts import SignUp, Usage, accounts_as_given, rows_of
 from tests.unit.promotions.worlds import accounts
 
 AT = dt.datetime(2024, 1, 1, 12)
@@ -29,14 +29,14 @@ def test_an_invalid_date_is_unknown(dob: object, created_at: object):
     sign_up = SignUp.of({"user_id": "u", "dob": dob, "created_at": created_at})
 
     assert (sign_up.dob, sign_up.created_at) == (None, None)
-    assert np.isnan(account_of(sign_up).created_at_s).all()
+    assert np.isnan(accounts_as_given([(sign_up, [])]).created_at_s).all()
 
 
 def test_a_number_becomes_text_and_half_a_surrogate_pair_is_harmless():
     sign_up = SignUp.of({"user_id": 7, "phone": 15551234567, "first_name": "\ud83d"})
 
     assert (sign_up.user_id, sign_up.phone) == ("7", "15551234567")
-    assert account_of(sign_up).fields["first_name"] == ["?"]
+    assert accounts_as_given([(sign_up, [])]).fields["first_name"] == ["?"]
 
 
 def test_one_account_equals_a_table_of_one_row():
@@ -45,11 +45,11 @@ def test_one_account_equals_a_table_of_one_row():
         "last_name": None, "ip_address": "8.8.8.8", "device_id": "d", "dob": "1990-05-05",
     }  # fmt: skip
     many = accounts(row, usages=[("u", "B", "2024-01-03"), ("u", "A", "2024-01-02"), ("u", "A", "2024-01-05")])
-    one = account_of(
+    one = accounts_as_given([(
         SignUp.of(row | {"created_at": AT}),
         [Usage("u", "A", AT + dt.timedelta(days=4, hours=-12)), Usage("u", "B", dt.datetime(2024, 1, 3)),
          Usage("u", "A", dt.datetime(2024, 1, 2))],
-    )  # fmt: skip
+    )])  # fmt: skip
 
     assert list(rows_of(*one.fields.values())) == list(rows_of(*many.fields.values()))
     assert list(rows_of(one.code)) == list(rows_of(many.code)) == [("A",), ("B",)]
@@ -83,7 +83,8 @@ def test_a_use_before_the_sign_up_gives_no_lag():
 def test_a_sign_up_in_another_time_zone_is_the_same_moment():
     there = AT.replace(tzinfo=dt.UTC).astimezone(dt.timezone(dt.timedelta(hours=5)))
 
-    assert account_of(SignUp("u", there)).created_at_s == account_of(SignUp("u", AT)).created_at_s
+    one, other = accounts_as_given([(SignUp("u", there), []), (SignUp("u", AT), [])]).created_at_s
+    assert one == other
 
 
 def test_accounts_as_given_equal_each_account_by_itself() -> None:
@@ -95,7 +96,7 @@ def test_accounts_as_given_equal_each_account_by_itself() -> None:
     together = accounts_as_given(given)
     assert together.user_id.to_pylist() == ["b", "a", "c"]
     for place, (sign_up, usages) in enumerate(given):
-        alone = account_of(sign_up, usages)
+        alone = accounts_as_given([(sign_up, usages)])
         codes = slice(*together.code_start[place : place + 2].tolist())
         assert {name: column[place] for name, column in together.fields.items()} == {
             name: column[0] for name, column in alone.fields.items()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pyarrow as pa
 
@@ -15,7 +17,7 @@ POINTS = [[0.0, *[kind.points] * 50] for kind in KINDS]
 
 def added(user_id: str, *keys: tuple[int, int]) -> Added:
     return Added(
-        user_id, 5.0, user_id, np.zeros(0, dtype=np.int64), np.zeros(0),
+        user_id, 5.0, user_id, np.zeros(0, dtype=np.int64), np.zeros(0), np.nan, np.nan, np.nan, 0, 0.0,
         tuple(kind for kind, _ in keys), tuple(key for _, key in keys),
     )  # fmt: skip
 
@@ -29,6 +31,11 @@ def test_a_stored_account_equals_the_added_one():
             code_start=np.array([0, 2, 3]),
             code=np.array([7, 8, 9]),
             code_rarity=np.array([0.1, 0.2, 0.3]),
+            born_at_s=np.array([1.0, 2.0]),
+            unverified_email=np.array([0.0, 1.0]),
+            unverified_phone=np.array([1.0, 0.0]),
+            agent=np.array([5, 0]),
+            agent_share=np.array([0.1, 0.2]),
         ),
         key_start=np.array([0, 1, 3]),
         kind=np.array([0, 1, 2], dtype=np.uint8),
@@ -38,14 +45,14 @@ def test_a_stored_account_equals_the_added_one():
 
     assert (second.user_id, second.kind, second.key) == ("b", (1, 2), (20, 30))
     again = members_of_entries([first, second])
-    for name in ("created_at_s", "name", "code_start", "code", "code_rarity"):
+    for name in (field.name for field in fields(Members)):
         assert getattr(again, name).tolist() == getattr(columns.members, name).tolist()
 
 
 def looked_up(graph: CandidateGraph, known: list[Added]) -> bool:
     keys = graph.keys_to_look_up()
-    holders = [[row for row, one in enumerate(known) if key in one.key] for key in keys]
-    return graph.look_up(keys, holders, known.__getitem__, POINTS)
+    holders = {key: [row for row, one in enumerate(known) if key in one.key] for key in keys}
+    return graph.look_up(keys, holders, {}, known.__getitem__, POINTS)
 
 
 def test_accounts_linked_by_keys_alone_are_the_next_frontier():

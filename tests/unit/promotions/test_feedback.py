@@ -12,13 +12,13 @@ import pytest
 from quintet.domains import open_state_store
 from quintet.promotions.feedback import ContradictionError, confirm, labels_in_snapshot
 from quintet.promotions.store import Label, label_of, last_label
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 AT = dt.datetime(2026, 1, 1, 10, tzinfo=dt.UTC)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path) -> Iterator[StateStore]:
     store = open_state_store(tmp_path / "online")
     yield store
     store.close()
@@ -28,19 +28,21 @@ def label(is_abuser: bool, by: str = "Ana") -> Label:
     return Label("u", is_abuser, AT, by)
 
 
-def test_the_same_label_again_is_recorded_once(store: Store):
+def test_the_same_label_again_is_recorded_once(store: StateStore):
     first, second = (confirm(store, label(True), None, replace=False) for _ in range(2))
 
     assert (first.is_new, second.is_new) == (True, False)
     assert last_label(store) == 1
 
 
-def test_a_label_that_agrees_with_the_file_is_recorded(store: Store):
+def test_a_label_that_agrees_with_the_file_is_recorded(store: StateStore):
     assert confirm(store, label(True), True, replace=False).is_new
 
 
 @pytest.mark.parametrize(("of_file", "who"), [(True, "the users file"), (None, "Bob at 2026-01-01 10:00 UTC")])
-def test_a_contradiction_is_refused_with_its_author_and_can_be_replaced(store: Store, of_file: bool | None, who: str):
+def test_a_contradiction_is_refused_with_its_author_and_can_be_replaced(
+    store: StateStore, of_file: bool | None, who: str
+):
     if of_file is None:
         confirm(store, label(True, by="Bob"), None, replace=False)
 
@@ -50,7 +52,7 @@ def test_a_contradiction_is_refused_with_its_author_and_can_be_replaced(store: S
     assert label_of(store, "u") == label(False)
 
 
-def test_a_label_from_a_person_overrules_the_file(store: Store):
+def test_a_label_from_a_person_overrules_the_file(store: StateStore):
     confirm(store, label(False), True, replace=True)
 
     assert not confirm(store, label(False), True, replace=False).is_new

@@ -12,7 +12,9 @@ def marts() -> duckdb.DuckDBPyConnection:
     connection.execute("""
         create schema marts;
         create table marts.fct_promo_users (user_id varchar);
-        create table marts.fct_promo_usages (user_id varchar, promo_code varchar);
+        create table marts.fct_promo_usages (
+            user_id varchar, promo_code varchar, is_user_known boolean, is_code_known boolean
+        );
         create table marts.dim_promo_code (promo_code varchar, source_rows bigint);
         create table marts.fct_abuse_scores (user_id varchar, decision varchar, cluster_id varchar);
         create schema ml;
@@ -23,7 +25,7 @@ def marts() -> duckdb.DuckDBPyConnection:
 
 def test_the_line_has_users_codes_with_their_rows_usages_and_decisions(marts: duckdb.DuckDBPyConnection):
     marts.execute("insert into marts.fct_promo_users select range::varchar from range(1200)")
-    marts.execute("insert into marts.fct_promo_usages values ('1', 'A'), ('2', 'A')")
+    marts.execute("insert into marts.fct_promo_usages values ('1', 'A', true, true), ('2', 'A', true, true)")
     marts.execute("insert into marts.dim_promo_code values ('A', 1), ('B', 3)")
 
     marts.execute(
@@ -50,3 +52,9 @@ def test_empty_tables_are_no_data(marts: duckdb.DuckDBPyConnection):
 
 def test_a_snapshot_without_the_domain_is_no_data():
     assert headline(duckdb.connect()) == "no data"
+
+
+def test_uses_of_unknown_codes_and_users_are_counted(marts: duckdb.DuckDBPyConnection):
+    marts.execute("insert into marts.fct_promo_usages values ('1', 'x', true, false), ('2', 'x', false, false)")
+
+    assert "2 usages (2 of an unknown code, 1 of an unknown user); " in headline(marts)

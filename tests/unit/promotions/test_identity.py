@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quintet.promotions.accounts import SignUp, account_of
+from quintet.promotions.accounts import SignUp, accounts_as_given
 from quintet.promotions.identity import (
+    KeyRules,
     address_keys,
     canonical_email,
+    common_keys,
+    device_key,
     hashed,
     identity_key_table,
+    keys_of_account,
     number_of,
-    phone_digits,
+    phone_key,
+    usual_country,
 )
 from tests.unit.promotions.worlds import accounts
 
-
-@pytest.mark.parametrize(
-    "spelling", ["John.Doe@Example.com", "johndoe+promo7@example.com", "j.o.h.n.doe+a+b@EXAMPLE.COM"]
-)
-def test_spellings_of_one_address_have_one_key(spelling: str):
-    assert canonical_email(spelling) == "johndoe@example.com"
+HOME = KeyRules("1", 11)
+"""A population whose phone numbers are mostly of North America."""
 
 
-@pytest.mark.parametrize("address", ["", "no at sign", "+tag@x.y", "two@at@signs", "@x.y"])
+@pytest.mark.parametrize("spelling", ["John.Doe@Gmail.com", "johndoe+promo7@gmail.com", "j.o.h.n.doe+a@GOOGLEMAIL.COM"])
+def test_spellings_of_one_mailbox_have_one_key(spelling: str):
+    assert canonical_email(spelling) == "johndoe@gmail.com"
+
+
+def test_dots_make_another_mailbox_where_the_provider_says_so():
+    assert canonical_email("john.doe+shop@example.com") == "john.doe@example.com"
+    assert canonical_email("johndoe@example.com") == "johndoe@example.com"
+
+
+@pytest.mark.parametrize("address", ["", "no at sign", "+tag@x.y", "two@at@signs", "@x.y", "none@x.y", "...@gmail.com"])
 def test_an_invalid_address_has_no_key(address: str):
     assert canonical_email(address) is None
 
@@ -35,12 +48,80 @@ def test_an_invalid_address_has_no_key(address: str):
     "spelling", ["15051234567", "+1 505-123-4567", "001 (505) 123.4567", "505-123-4567x89", "5051234567"]
 )
 def test_spellings_of_one_number_have_one_key(spelling: str):
-    assert phone_digits(spelling) == "5051234567"
+    assert phone_key(spelling, HOME) == "15051234567"
 
 
-@pytest.mark.parametrize("number", ["", "12345", "1" * 40, "no number", "📱"])
-def test_an_invalid_number_has_no_key(number: str):
-    assert phone_digits(number) is None
+def test_the_same_digits_of_two_countries_are_two_numbers():
+    assert phone_key("+91 505 123 4567", HOME) != phone_key("+1 505 123 4567", HOME)
+
+
+@pytest.mark.parametrize("spelling", ["+49 (0)151 23456789", "0151 23456789", "0049 151 23456789"])
+def test_a_national_number_is_one_of_the_usual_country(spelling: str):
+    assert phone_key(spelling, KeyRules("49", 13)) == "4915123456789"
+
+
+@pytest.mark.parametrize(
+    "number", ["", "12345", "1" * 40, "no number", "📱", "0000000000", "+1 111-111-1111", "1234567890"]
+)
+def test_an_invalid_number_and_a_placeholder_have_no_key(number: str):
+    assert phone_key(number, HOME) is None
+
+
+@pytest.mark.parametrize("device", ["unknown", "NULL", "00000000-0000-0000-0000-000000000000", "n/a"])
+def test_a_text_that_stands_for_no_device_has_no_key(device: str):
+    assert device_key(device) is None
+    assert device_key(f"{device}7f") is not None
+
+
+@pytest.mark.parametrize(
+    ("phones", "usual"),
+    [
+        (["15051234567", "15059876543", "+49 151 23456789"], ("1", 11)),
+        (["+49 151 23456789", "0151 98765432", "+49 151 11122233", "+1 505 123 4567"], ("49", 13)),
+        (["0151 98765432", None, "7"], ("", 0)),
+    ],
+)
+def test_the_usual_country_is_learned_from_numbers_with_a_code(phones: list[str | None], usual: tuple[str, int]):
+    assert usual_country(phones) == usual
+
+
+def sharers_of_a_device(count: int, **changes: list[str]) -> tuple[str, ...]:
+    """Return the common keys among a thousand people of whom the first `count` report one device."""
+    days = pd.date_range("2021-01-01", periods=1_000, freq="D").astype(str)
+    turn = np.random.default_rng(1).permutation(1_000)
+    rows = [
+        {
+            "user_id": f"u{number:04}",
+            "created_at": days[turn[number]],
+            "device_id": "web" if number < count else f"d{number}",
+            "email": f"person{number}@example.com",
+            "ip_address": f"8.{number // 250}.{number % 250}.7",
+        }
+        | {name: values[number] for name, values in changes.items() if number < count}
+        for number in range(1_000)
+    ]
+    everybody = accounts(
+        *rows, usages=[(f"u{number:04}", f"code{number % 50}", "2024-01-01") for number in range(1_000)]
+    )
+    return common_keys(everybody, KeyRules(), 1_000 * 86_400.0)
+
+
+def test_a_value_that_unrelated_people_report_is_no_key():
+    assert sharers_of_a_device(200) == ("device web",)
+
+
+def test_a_device_of_people_who_share_more_is_a_key():
+    assert sharers_of_a_device(200, ip_address=[f"9.9.9.{number % 20}" for number in range(200)]) == ()
+    assert sharers_of_a_device(200, created_at=["2021-06-01"] * 200) == ()
+    assert sharers_of_a_device(12) == ()
+
+
+def test_a_common_value_is_dropped_from_batch_and_single_accounts():
+    rules = KeyRules(common=frozenset({"device web"}))
+    one = {"user_id": "u", "device_id": "Web", "email": "a@b.c"}
+
+    assert [row["kind"] for row in identity_key_table(accounts(one), rules).to_pylist()] == ["email"]
+    assert [kind for kind, _ in keys_of_account(("Web", "a@b.c", None, None), (), float("nan"), rules)] == [1]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +153,8 @@ def test_addresses_beside_the_private_ones_are_public(address: str):
 
 def test_the_table_has_a_row_per_key():
     table = identity_key_table(
-        accounts({"user_id": "u", "email": "a@b.c", "device_id": "D1", "phone": None, "ip_address": "10.0.0.1"})
+        accounts({"user_id": "u", "email": "a@b.c", "device_id": "D1", "phone": None, "ip_address": "10.0.0.1"}),
+        KeyRules(),
     )
 
     assert table.to_pylist() == [
@@ -88,16 +170,16 @@ def test_sign_ups_within_a_day_that_use_one_code_share_a_key(second: str, is_sha
         {"user_id": "b", "created_at": second},
         usages=[("a", "C", "2024-02-01"), ("b", "C", "2024-03-01")],
     )
-    keys = identity_key_table(both).to_pandas().groupby("user_id")["key"].agg(set)
+    keys = identity_key_table(both, KeyRules()).to_pandas().groupby("user_id")["key"].agg(set)
 
     assert bool(keys["a"] & keys["b"]) == is_shared
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))
 def test_any_text_is_accepted(email: str, phone: str, address: str):
-    odd = account_of(SignUp("u", None, email, phone, address, email, address, phone))
+    odd = accounts_as_given([(SignUp("u", None, email, phone, address, email, address, phone), [])])
 
-    assert identity_key_table(odd).num_rows <= 6
+    assert identity_key_table(odd, HOME).num_rows <= 6
 
 
 def test_equal_texts_have_equal_numbers_in_any_column_and_kinds_differ():

@@ -33,8 +33,13 @@ def crowd(*rows: dict[str, Any], usages: list[tuple[str, str, str]] | None = Non
 def weight(*rows: dict[str, Any], usages: list[tuple[str, str, str]] | None = None) -> float:
     """Return the weight of the first pair of the rows, 0 without any."""
     everybody, population = crowd(*rows, usages=usages)
-    weights, _ = pair_weights(pairs_of(everybody), members_of(everybody, population), population)
+    weights, _ = pair_weights(pairs_of(everybody, population), members_of(everybody, population), population)
     return float(weights[0]) if len(weights) else 0.0
+
+
+def found_pairs(*rows: dict[str, Any]) -> Pairs:
+    everybody = accounts(*rows)
+    return pairs_of(everybody, Population.of(everybody))
 
 
 def evidence(user: int, *rows: dict[str, Any], usages: list[tuple[str, str, str]] | None = None) -> dict[str, float]:
@@ -77,8 +82,23 @@ def test_a_hub_makes_no_pairs():
         for number in range(51)
     ]
 
-    assert len(pairs_of(accounts(*office)).a) == 0
-    assert len(pairs_of(accounts(*office[:50])).a) == 50 * 49 / 2
+    assert len(found_pairs(*office).a) == 0
+    assert len(found_pairs(*office[:50]).a) == 50 * 49 / 2
+
+
+@pytest.mark.parametrize("count", [30, 31, 200])
+def test_a_strong_key_pairs_each_account_with_those_nearest_in_time(count: int):
+    ring = [
+        {"user_id": f"a{number:03}", "created_at": f"2021-01-01 {number // 60:02}:{number % 60:02}"}
+        | {"device_id": "one"}
+        for number in range(count)
+    ]
+    pairs = found_pairs(*ring)
+    held = np.bincount(np.concatenate([pairs.a, pairs.b]), minlength=count)
+
+    assert set(pairs.sharers[:, 0]) == {count}
+    assert held.max() <= 30
+    assert held.min() >= min(count - 1, 15)
 
 
 def test_a_rare_code_in_common_adds_weight():
@@ -111,7 +131,9 @@ def test_a_kind_of_key_that_all_share_means_little():
     for rows in (rare, common):
         everybody = accounts(*rows)
         population = Population.of(everybody)
-        weights.append(pair_weights(pairs_of(everybody), members_of(everybody, population), population)[0][0])
+        weights.append(
+            pair_weights(pairs_of(everybody, population), members_of(everybody, population), population)[0][0]
+        )
     assert weights[1] < weights[0] / 2
 
 
@@ -126,6 +148,33 @@ def test_a_ring_is_one_cluster_with_its_burst_and_its_code():
     assert values["same_code"] == pytest.approx(np.log1p(2))
     assert values["device_shared"] == pytest.approx(2)
     assert values["best_pair"] >= values["next_pair"] > LINK_FROM
+
+
+RING = [{"user_id": f"a{number}", "created_at": "2021-01-01", "device_id": "one"} for number in range(6)]
+
+
+@pytest.mark.parametrize("flag", ["is_phone_verified", "is_email_verified"])
+def test_linked_accounts_that_never_verified_are_a_surprise_where_most_people_verify(flag: str):
+    name = {"is_phone_verified": "unverified_phones", "is_email_verified": "unverified_emails"}[flag]
+    people = [{"user_id": f"y{number:03}", flag: number % 5 > 0} for number in range(300)]
+
+    assert evidence(0, *(one | {flag: False} for one in RING), *people)[name] > 2
+    assert evidence(0, *(one | {flag: True} for one in RING), *people)[name] == 0
+    assert evidence(0, *RING, *people)[name] == 0
+
+
+def test_linked_accounts_with_one_rare_user_agent_agree_beyond_chance():
+    people = [{"user_id": f"y{number:03}", "user_agent": "browser"} for number in range(300)]
+
+    assert evidence(0, *(one | {"user_agent": "script"} for one in RING), *people)["same_agent"] > 2
+    assert evidence(0, *(one | {"user_agent": "browser"} for one in RING), *people)["same_agent"] < 0.1
+
+
+def test_linked_accounts_of_one_date_of_birth_are_counted():
+    born = {"dob": "1990-05-17"}
+
+    assert evidence(0, *(one | born for one in RING[:3]), *RING[3:])["same_birthday"] == pytest.approx(np.log1p(2))
+    assert evidence(5, *(one | born for one in RING[:3]), *RING[3:])["same_birthday"] == 0
 
 
 def test_an_account_alone_has_no_link_evidence():
@@ -163,7 +212,7 @@ def test_a_burst_is_shorter_where_everybody_came_within_weeks():
 
 def test_each_pair_is_found_once_with_all_that_it_shares():
     both = {"device_id": "one", "email": "a.b@c.d"}
-    pairs = pairs_of(accounts(A | both, SOON | both))
+    pairs = found_pairs(A | both, SOON | both)
 
     assert isinstance(pairs, Pairs)
     assert (pairs.a.tolist(), pairs.b.tolist()) == ([0], [1])

@@ -43,15 +43,35 @@ def test_a_model_of_another_method_is_refused(population: Population):
         AbuseModel.from_json(json.dumps(content))
 
 
-@pytest.mark.parametrize("name", ["phone_strange", "email_domain_strange", "age_strange", "use_hasty"])
-def test_one_rare_trait_leads_to_review_and_two_are_certain(name: str, population: Population):
-    columns = np.zeros((3, len(EVIDENCE)))
+@pytest.mark.parametrize("name", ["phone_strange", "age_strange", "use_hasty"])
+def test_rare_traits_lead_to_review_and_only_links_to_a_block(name: str, population: Population):
+    columns = np.zeros((4, len(EVIDENCE)))
     columns[1:, EVIDENCE.index(name)] = 1
-    columns[2, EVIDENCE.index("name_case_strange")] = 1
-    nothing, one, two = scorecard(population).scores(columns)
+    columns[2:, EVIDENCE.index("name_case_strange")] = 1
+    columns[3, EVIDENCE.index("next_pair")] = 3
+    nothing, one, two, linked = scorecard(population).scores(columns)
 
     assert nothing < 0.01
-    assert 0.5 < one < 0.9 < two
+    assert 0.5 < one < two < 0.9 < linked
+
+
+def test_a_new_email_domain_alone_is_no_reason_to_review(population: Population):
+    columns = np.zeros((1, len(EVIDENCE)))
+    columns[0, EVIDENCE.index("email_domain_strange")] = 1
+
+    assert scorecard(population).scores(columns)[0] < 0.1
+
+
+def test_a_trained_model_gives_links_no_less_than_the_scorecard(population: Population):
+    columns = np.zeros((2, len(EVIDENCE)))
+    for name, value in (("device_shared", 3.6), ("best_pair", 5), ("next_pair", 5), ("cluster_size", 3.6)):
+        columns[1, EVIDENCE.index(name)] = value
+    card = scorecard(population)
+    trained = AbuseModel("logistic", -7.0, {"cluster_size": -1.4, "device_shared": -1.0}, population)
+
+    assert trained.scores(columns)[1] == pytest.approx(card.scores(columns)[1])
+    assert trained.scores(columns)[1] > 0.5 > trained.linear(columns)[1]
+    assert trained.contributions(columns)[1].sum() > 6
 
 
 def test_contributions_and_intercept_make_the_log_odds(population: Population):

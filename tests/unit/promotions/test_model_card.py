@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from quintet.promotions.evidence import EVIDENCE
 from quintet.promotions.model_card import (
-    blocked_by_group,
     figures,
     precision_recall,
     recall_at,
@@ -84,15 +83,6 @@ def test_sharing_counts_accounts_with_any_key_in_common():
     columns[2, EVIDENCE.index("phone_strange")] = 1
 
     assert shared_key_share(columns) == 0.5
-
-
-def test_blocked_people_are_counted_by_group():
-    table = blocked_by_group(np.array(["block", "allow", "review"]), np.array(["home", "home", "office"]))
-
-    assert table.to_dict("records") == [
-        {"group": "home", "accounts": 2, "blocked": 1, "share": 0.5},
-        {"group": "office", "accounts": 1, "blocked": 0, "share": 0.0},
-    ]
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50))

@@ -29,7 +29,7 @@ def registry(tmp_path: Path) -> ModelRegistry:
 
 
 def keep(registry: ModelRegistry, model: AbuseModel) -> Path:
-    registry.keep(model.version, model.to_json(), AT, "a test", {})
+    registry.register(model.version, model.to_json(), AT, "a test", {})
     return registry.folder / f"{model.version}.json"
 
 
@@ -57,6 +57,6 @@ def test_a_file_that_was_changed_is_refused_with_its_name(model: AbuseModel, reg
 
 def test_a_model_of_an_older_method_has_to_be_retrained(model: AbuseModel, registry: ModelRegistry):
     of_older_method = json.dumps(json.loads(model.to_json()) | {"method": "0"})
-    registry.keep("older", of_older_method, AT, "a test", {})
+    registry.register("older", of_older_method, AT, "a test", {})
 
     assert active_model(registry) is None

@@ -20,8 +20,7 @@ from quintet.promotions.model import AbuseModel, scorecard
 from quintet.promotions.online_index import OnlineIndex, Query
 from quintet.promotions.policy import read_policy
 from quintet.promotions.profile import Population
-from quintet.promotions.score import score_batch
-from tests.unit.promotions.worlds import requests, small_world
+from tests.unit.promotions.worlds import judge_and_add, requests, score_batch, small_world
 
 POLICY = read_policy()
 
@@ -105,7 +104,7 @@ def test_any_accounts_with_shared_keys_are_scored_as_in_the_batch(people: list):
         if is_late:
             grown.add(sign_up)
             for usage in uses:
-                grown.add_usage(usage)
+                grown.add(SignUp(usage.user_id), [usage])
 
     assert_equal_to_batch(grown, queries, users, usages)
 
@@ -132,8 +131,6 @@ def test_a_user_joins_once():
 
     assert [known.add(sign_up), known.add(sign_up)] == [True, False]
     assert len(known) == 1
-    assert known.knows("u")
-    assert not known.knows("v")
 
 
 def test_added_accounts_are_not_tracked_by_the_garbage_collector():
@@ -164,14 +161,14 @@ def test_judging_does_not_change_the_index():
     assert len(known) == 0
 
 
-def test_judge_and_add_does_both():
+def test_a_judged_sign_up_that_joins_is_known_to_the_next():
     one, other = empty_index(), empty_index()
     for number in range(4):
         sign_up = SignUp(f"u{number}", pd.Timestamp("2023-01-01"), device_id="d", email=f"a+{number}@x.y")
         uses = [Usage(sign_up.user_id, "C", pd.Timestamp("2023-01-02"))]
         expected = one.judge(sign_up, uses)
         one.add(sign_up, uses)
-        assert other.judge_and_add(sign_up, uses) == expected
+        assert judge_and_add(other, sign_up, uses) == expected
 
     assert len(other) == 4
     assert expected.decision == "block"
@@ -188,15 +185,11 @@ def test_a_batch_of_queries_is_judged_as_if_in_sequence():
 
     together = one.judge_in_turn(queries)
     for each, judgement in zip(queries, together, strict=True):
-        expected = (other.judge_and_add if each.joins else other.judge)(each.sign_up, each.usages)
+        expected = (judge_and_add if each.joins else OnlineIndex.judge)(other, each.sign_up, each.usages)
         assert judgement.score == pytest.approx(expected.score, abs=1e-12)
         assert replace(judgement, score=expected.score) == expected
     assert len(one) == len(other)
     assert max(judgement.cluster_size for judgement in together) > 2
-
-
-def test_a_use_of_an_unknown_user_is_reported():
-    assert not empty_index().add_usage(Usage("nobody", "C", pd.Timestamp("2023-01-02")))
 
 
 def test_a_use_that_is_added_twice_counts_once():
@@ -204,7 +197,7 @@ def test_a_use_that_is_added_twice_counts_once():
     sign_up, uses = next(queries for queries in requests(users, usages) if queries[1])
     known = index(users, usages)
     before = known.judge(replace(sign_up, user_id="guest"), uses)
-    assert known.add_usage(uses[0])
+    assert not known.add(SignUp(sign_up.user_id), [uses[0]])
 
     assert known.judge(replace(sign_up, user_id="guest"), uses) == before
 

@@ -21,7 +21,7 @@ from quintet.promotions.online_state import NotReadyError, OnlineState, build_in
 from quintet.promotions.policy import read_policy
 from quintet.promotions.profile import Population
 from quintet.promotions.store import sign_ups_after
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from tests.unit.promotions.worlds import small_world
 from tests.waiting import LONG_SECONDS
 
@@ -48,7 +48,7 @@ def snapshot(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path) -> Iterator[StateStore]:
     store = open_state_store(tmp_path / "online")
     yield store
     store.close()
@@ -98,7 +98,9 @@ async def ask(state: OnlineState, user_id: str, patience_seconds: float = LONG_S
     return await state.judge_and_record(given, [], at, "tester", patience_seconds)
 
 
-def test_queries_before_the_first_index_wait_for_it_or_time_out(snapshot: Path, store: Store, gate: threading.Event):
+def test_queries_before_the_first_index_wait_for_it_or_time_out(
+    snapshot: Path, store: StateStore, gate: threading.Event
+):
     async def scene() -> tuple[str, list[Judgement]]:
         patient = [asyncio.create_task(ask(state, f"u{number}")) for number in range(10)]
         with pytest.raises(NotReadyError) as refused:
@@ -116,7 +118,7 @@ def test_queries_before_the_first_index_wait_for_it_or_time_out(snapshot: Path, 
     assert len(state.index()) == 60
 
 
-def test_simultaneous_queries_are_judged_in_turn_and_all_are_logged(snapshot: Path, store: Store):
+def test_simultaneous_queries_are_judged_in_turn_and_all_are_logged(snapshot: Path, store: StateStore):
     async def scene() -> list[Judgement]:
         return await asyncio.gather(*(ask(state, f"u{number % 6}") for number in range(12)))
 
@@ -130,7 +132,7 @@ def test_simultaneous_queries_are_judged_in_turn_and_all_are_logged(snapshot: Pa
     assert judged[5].score > judged[0].score
 
 
-def test_sign_ups_judged_while_an_index_is_built_are_in_it(snapshot: Path, store: Store, gate: threading.Event):
+def test_sign_ups_judged_while_an_index_is_built_are_in_it(snapshot: Path, store: StateStore, gate: threading.Event):
     gate.set()
     state = OnlineState(store, snapshot.parent, lambda _: None)
     assert state.refresh()

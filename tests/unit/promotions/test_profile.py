@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from quintet.promotions.accounts import SignUp, account_of
+from quintet.promotions.accounts import SignUp, accounts_as_given
 from quintet.promotions.profile import (
     Commonness,
     Population,
@@ -91,8 +91,8 @@ def test_each_column_is_strange_by_its_own_field():
            "name_case_strange": {"first_name": "ann"}, "age_strange": {"dob": "2030-01-01"}}  # fmt: skip
 
     for column, change in odd.items():
-        evidence = profile_evidence(account_of(SignUp.of(usual[0] | change)), population)
+        evidence = profile_evidence(accounts_as_given([(SignUp.of(usual[0] | change), [])]), population)
         assert [name for name, values in evidence.items() if values[0] > 0.9] == [column]
     for known in (usual[0], {"user_id": "blank"}, {"user_id": "half", "first_name": "ann"}):
-        evidence = profile_evidence(account_of(SignUp.of(known)), population)
+        evidence = profile_evidence(accounts_as_given([(SignUp.of(known), [])]), population)
         assert not any(values.any() for values in evidence.values())

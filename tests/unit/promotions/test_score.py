@@ -11,8 +11,8 @@ from quintet.promotions.evidence import gather
 from quintet.promotions.model import AbuseModel, scorecard
 from quintet.promotions.policy import read_policy
 from quintet.promotions.profile import Population
-from quintet.promotions.score import score_batch, scored
-from tests.unit.promotions.worlds import small_world
+from quintet.promotions.score import scored
+from tests.unit.promotions.worlds import score_batch, small_world
 
 POLICY = read_policy()
 

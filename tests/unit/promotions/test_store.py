@@ -10,16 +10,14 @@ from quintet.promotions.store import (
     JudgementRecord,
     Label,
     insert_judgement,
-    judgements_frame,
     label_of,
-    labels_frame,
     last_label,
     last_labels,
     record_label,
     sign_ups_after,
     was_judged,
 )
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -29,7 +27,7 @@ def judgement(user_id: str) -> JudgementRecord:
     return JudgementRecord(user_id, AT, "app", sign_up, [{"promo_code": "A"}], 0.5, "review", ["R_2"], None, 1, "m")
 
 
-def test_sign_ups_are_returned_in_order_as_received(store: Store):
+def test_sign_ups_are_returned_in_order_as_received(store: StateStore):
     with store.write() as connection:
         for user_id in ("b", "a"):
             insert_judgement(connection, judgement(user_id))
@@ -41,7 +39,7 @@ def test_sign_ups_are_returned_in_order_as_received(store: Store):
     assert not was_judged(store, "c")
 
 
-def test_uncommitted_judgements_are_not_stored(store: Store):
+def test_uncommitted_judgements_are_not_stored(store: StateStore):
     def break_off() -> None:
         with store.write() as connection:
             insert_judgement(connection, judgement("a"))
@@ -51,10 +49,9 @@ def test_uncommitted_judgements_are_not_stored(store: Store):
         break_off()
 
     assert sign_ups_after(store, 0) == []
-    assert judgements_frame(store, 0).empty
 
 
-def test_the_last_label_of_a_user_is_used(store: Store):
+def test_the_last_label_of_a_user_is_used(store: StateStore):
     assert last_label(store) == 0
     record_label(store, Label("u", True, AT, "Ana"))
     record_label(store, Label("u", False, AT, "Bob", "was a family"))
@@ -63,4 +60,3 @@ def test_the_last_label_of_a_user_is_used(store: Store):
     assert label_of(store, "v") is None
     assert [label.labelled_by for label in last_labels(store, 5)] == ["Bob", "Ana"]
     assert last_label(store) == 2
-    assert labels_frame(store)["is_abuser"].tolist() == [1, 0]

@@ -17,8 +17,8 @@ from quintet.promotions.training import (
     CannotTrainError,
     Choice,
     choose_model,
+    gate,
     is_clearly_better,
-    may_replace,
     settled_labels,
     train,
 )
@@ -98,7 +98,7 @@ def test_labels_of_one_class_are_refused_and_the_scorecard_stays(kept: float, kn
 
     assert choice.training is None
     assert choice.model == scorecard(Population.of(accounts))
-    assert "are needed to train" in choice.why
+    assert "are needed to train" in choice.verdict.why
 
 
 def test_without_labels_a_trained_model_stays(known: tuple[Accounts, np.ndarray], choice: Choice):
@@ -131,24 +131,31 @@ def test_a_model_that_fails_the_gate_is_not_promoted(
     known: tuple[Accounts, np.ndarray], choice: Choice, monkeypatch: pytest.MonkeyPatch
 ):
     accounts, label = known
-    monkeypatch.setattr("quintet.promotions.training.may_replace", lambda *_: False)
+    monkeypatch.setattr("quintet.promotions.training.is_clearly_better", lambda *_: True)
     older = replace(choice.model, intercept=choice.model.intercept - 1)
 
     assert choose_model(accounts, label, older).model == older
     first = choose_model(accounts, label)
     assert first.model == scorecard(Population.of(accounts))
-    assert "clearly worse" in first.why
+    assert "clearly worse" in first.verdict.why
 
 
-def test_the_gate_refuses_a_clearly_worse_model_and_passes_an_equal_one():
+def test_the_gate_refuses_a_clearly_worse_model_and_passes_an_equal_one(choice: Choice):
     rng = np.random.default_rng(0)
     y, cluster = rng.random(2_000) < 0.1, np.arange(2_000)
     good = y + rng.normal(0, 0.5, 2_000)
     poor = y + rng.normal(0, 2.0, 2_000)
 
-    assert not may_replace(y, poor, good, cluster)
-    assert may_replace(y, good, poor, cluster)
-    assert may_replace(y, good, good, cluster)
+    assert choice.training is not None
+
+    def passes(new: np.ndarray, **before: np.ndarray) -> bool:
+        assert choice.training is not None
+        return gate(replace(choice.training, is_abuser=y, logistic=new), cluster, before).passes
+
+    assert not passes(poor, card=good)
+    assert not passes(poor, card=poor, active=good)
+    assert passes(good, card=poor, active=poor)
+    assert passes(good, card=good)
     assert is_clearly_better(y, good, poor, cluster)
     assert not is_clearly_better(y, good, good, cluster)
 

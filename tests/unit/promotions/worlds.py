@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from quintet.promotions.accounts import Accounts, SignUp, Usage, accounts_of
+from quintet.promotions.evidence import gather
+from quintet.promotions.model import AbuseModel
+from quintet.promotions.online_index import Judgement, OnlineIndex, Query
+from quintet.promotions.policy import Policy
+from quintet.promotions.score import scored
 from quintet.samples.promotions import PromotionsWorld, make_sample
 
 RINGS = {"malformed_share": 0.0, "use_lag_informative": False}
@@ -50,3 +57,16 @@ def requests(users: pd.DataFrame, usages: pd.DataFrame) -> list[tuple[SignUp, li
     for user_id, code, used_at in zip(usages["user_id"], usages["promo_code"], usages["used_at"], strict=True):
         uses.setdefault(user_id, []).append(Usage(user_id, code, used_at.to_pydatetime()))
     return [(SignUp.of(row), uses.get(row["user_id"], [])) for row in users.to_dict("records")]
+
+
+def score_batch(
+    users: pd.DataFrame | pa.Table, usages: pd.DataFrame | pa.Table | None, model: AbuseModel, policy: Policy
+) -> pd.DataFrame:
+    """Return the scores of the users as a run writes them."""
+    everybody = accounts_of(users, usages)
+    return scored(everybody, gather(everybody, model.population), model, policy).scores
+
+
+def judge_and_add(index: OnlineIndex, sign_up: SignUp, usages: Sequence[Usage] = ()) -> Judgement:
+    """Score a sign-up and let it join the index."""
+    return index.judge_in_turn([Query(sign_up, usages, joins=True)])[0]

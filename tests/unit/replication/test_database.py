@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from quintet.replication.database import SourceError, check_server, end_of_log, lsn_of, lsn_text
+from quintet.replication.database import PublisherError, check_server, end_of_log, lsn_of, lsn_text
 
 
 class _Server:
@@ -23,12 +23,12 @@ class _Server:
 
 
 def test_a_server_that_is_too_old_is_named() -> None:
-    with pytest.raises(SourceError, match="PostgreSQL 15 or later is needed, and this is 14"):
+    with pytest.raises(PublisherError, match="PostgreSQL 15 or later is needed, and this is 14"):
         check_server(_Server(140_011, wal_level="logical"))  # type: ignore[arg-type]  # stands in for a connection
 
 
 def test_without_logical_replication_the_message_says_what_to_set() -> None:
-    with pytest.raises(SourceError, match="wal_level is replica; set it to logical"):
+    with pytest.raises(PublisherError, match="wal_level is replica; set it to logical"):
         check_server(_Server(150_000, wal_level="replica"))  # type: ignore[arg-type]  # as above
 
 

@@ -7,7 +7,8 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quintet.replication.pgoutput import Column, _tuple, decoders, row_reader
+from quintet.replication.row_reader import read_tuple, row_reader
+from quintet.replication.values import Column, decoders
 
 _LAYOUTS = {20: "!q", 21: "!h", 23: "!i", 701: "!d", 1082: "!i"}
 _VALUES = {
@@ -38,7 +39,7 @@ def _cells(draw: st.DrawFn) -> tuple[int, bytes, bool]:
 def test_both_read_a_row_alike(cells: list[tuple[int, bytes, bool]]) -> None:
     columns = tuple(Column(f'c"{number}\\', kind, -1, False) for number, (kind, _, _) in enumerate(cells))
     data = b"N" + struct.pack("!H", len(cells)) + b"".join(cell for _, cell, _ in cells)
-    slow, unchanged, end = _tuple(data, 1, decoders(columns, binary=True))
+    slow, unchanged, end = read_tuple(data, 1, decoders(columns, binary=True))
     fast = row_reader(columns)(data, 1)
     assert end == len(data)
     if all(is_known for _, _, is_known in cells):

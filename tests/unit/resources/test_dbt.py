@@ -18,8 +18,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from resources.dbt import CALL_DBT, Dbt, prepare_manifest
-from resources.warm_dbt import SERVER, WarmDbt, is_prepared, parse_digest, warehouse_variables
+from resources.dbt import Dbt, prepare_manifest
+from resources.warm_dbt import CALL_DBT, SERVER, WarmDbt, is_prepared, parse_digest, warehouse_variables
 from tests.waiting import wait_until
 
 _PROFILE = """
@@ -159,7 +159,7 @@ def test_a_killed_run_leaves_neither_a_warm_dbt_nor_a_call_of_it(warm: tuple[Pat
     project, _ = warm
     warehouse = tmp_path / "killed.duckdb"
     code = (
-        "import subprocess, sys; from pathlib import Path; from resources.dbt import CALL_DBT; "
+        "import subprocess, sys; from pathlib import Path; from resources.warm_dbt import CALL_DBT; "
         "from resources.warm_dbt import WarmDbt, warehouse_variables; import os; "
         "project = Path(sys.argv[1]); variables = warehouse_variables(project, Path(sys.argv[2]), '1GB', 1); "
         "warm = WarmDbt(project, variables); print(warm._process.pid, warm._folder, flush=True); "

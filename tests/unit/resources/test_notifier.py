@@ -6,9 +6,9 @@ import datetime as dt
 from pathlib import Path
 
 from quintet.domains import open_state_store
+from quintet.payments.backtest import incident_frame
 from quintet.payments.channels import Delivery, DeliveryError
 from quintet.payments.incidents import RESOLVED, Incident
-from quintet.payments.replay import incident_frame
 from quintet.state.outbox import WAITING, last_messages
 from resources.notifier import Notifier
 

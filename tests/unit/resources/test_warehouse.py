@@ -17,7 +17,6 @@ def warehouse(tmp_path: Path) -> Warehouse:
         memory_limit="500MB",
         threads=1,
         lock_wait_seconds=0,
-        serving=str(tmp_path / "serving"),
         snapshots_kept=3,
     )
 

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 
 from quintet.conversions.countries import canonicalise
-from quintet.samples.conversions import BrokerWorld, ClicksWorld, country_weights, sample_of
+from quintet.samples.conversions import BrokerWorld, sample_of
+from quintet.samples.conversions_site import ConversionsWorld, country_weights
 from quintet.samples.countries import ISO2, SPELLINGS
 from quintet.samples.sample import Sample
 
-SITE = ClicksWorld(clicks=20_000)
+SITE = ConversionsWorld(conversions=20_000)
 
 
 def _rows(sample: Sample, name: str) -> pd.DataFrame:
@@ -124,7 +125,7 @@ def test_west_bank_conversions_are_repeated_as_gaza_strip(sample: Sample):
     rows = _rows(sample, "conversions.csv")
     repeated = rows[rows["id"].duplicated(keep=False)]
 
-    assert rows["id"].nunique() == SITE.clicks
+    assert rows["id"].nunique() == SITE.conversions
     assert set(repeated["country_name"]) == {"West Bank", "Gaza Strip"}
     assert not (rows["country_name"] == "Palestine").any()
 
@@ -210,7 +211,7 @@ def test_there_are_214_countries_with_conversions_and_few_of_them_have_most():
 
 
 def test_bots_come_in_bursts_and_have_no_broker_rows():
-    world = ClicksWorld(clicks=4_000, days=10, bot_bursts=5)
+    world = ConversionsWorld(conversions=4_000, days=10, bot_bursts=5)
     sample = sample_of(world, [BrokerWorld(opens_after_days=0, closes_after_days=10, registration_share=1)], seed=1)
     conversions = next(file.rows for file in sample.files if file.dataset == "conversions").drop_duplicates("id")
     linked = set(sample.truth["broker_rows"]["conversion_id"].dropna())
@@ -221,7 +222,7 @@ def test_bots_come_in_bursts_and_have_no_broker_rows():
 
 
 def test_an_outage_leaves_hours_without_rows_and_a_lag_by_country_moves_the_medians():
-    conversions = ClicksWorld(clicks=6_000, days=10)
+    conversions = ConversionsWorld(conversions=6_000, days=10)
     plain = {"opens_after_days": 0, "closes_after_days": 10, "lag_model": "lognormal", "organic_share": 0.0}
     steady, other = (
         sample_of(conversions, [BrokerWorld(**plain, **more)], seed=1).truth["broker_rows"]
@@ -236,6 +237,6 @@ def test_an_outage_leaves_hours_without_rows_and_a_lag_by_country_moves_the_medi
 
 
 def test_few_countries_are_the_busiest():
-    sample = sample_of(ClicksWorld(clicks=2_000, days=5, countries=3), [], seed=1)
+    sample = sample_of(ConversionsWorld(conversions=2_000, days=5, countries=3), [], seed=1)
     conversions = next(file.rows for file in sample.files if file.dataset == "conversions")
     assert set(conversions["country_name"]) == {"United States", "United Kingdom", "Germany"}

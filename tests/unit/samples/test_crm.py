@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from quintet.samples.crm import Tally, main
+from quintet.samples.crm import main
+from quintet.samples.crm_tally import Tally
 
 
 def test_what_was_committed_and_never_answered_is_lost() -> None:

@@ -124,7 +124,7 @@ def test_a_scale_of_one_is_the_size_of_the_public_datasets():
 
     assert worlds["insurance"].agencies == 83
     assert worlds["promotions"].users == 8_998
-    assert worlds["conversions"].site.clicks == 102_365
+    assert worlds["conversions"].site.conversions == 102_365
     assert worlds["payments"].days == 2
     assert not worlds["payments"].last_file_is_dated
 
@@ -133,7 +133,7 @@ def test_larger_scales_have_more_of_everything_and_the_later_edition():
     worlds = {name: one.world for name, one in worlds_at(3, GENERATORS).items()}
 
     assert worlds["insurance"].agencies == 249
-    assert worlds["conversions"].site.clicks == 307_095
+    assert worlds["conversions"].site.conversions == 307_095
     assert worlds["payments"].days == 6
     assert worlds["payments"].last_file_is_dated
 

@@ -13,11 +13,11 @@ import duckdb
 import pytest
 
 from quintet.domains import DATASETS
+from quintet.ingest.examine import examine
 from quintet.ingest.inbox import list_inbox
-from quintet.ingest.load import examine
 from resources.clock import Clock
 from resources.inboxes import Inboxes
-from resources.warehouse import Warehouse
+from resources.paths import Paths
 from sensors.inboxes import build_inbox_sensor, content_digest
 
 PAGE_CATEGORIES = DATASETS["page_categories"]
@@ -70,14 +70,7 @@ def evaluate(
             repository_def=project(version).get_repository_def(),
         ),
         inboxes=Inboxes(raw=str(inbox.parent), settle_seconds=settle_seconds),
-        warehouse=Warehouse(
-            database=str(inbox.parent / "warehouse.duckdb"),
-            memory_limit="500MB",
-            threads=1,
-            lock_wait_seconds=0,
-            serving=str(inbox.parent / "serving"),
-            snapshots_kept=3,
-        ),
+        paths=Paths(home=str(inbox.parent)),
         clock=clock(at=later.isoformat(), **({"written_to": written_to} if written_to else {})),
     )
     assert isinstance(result, dg.SensorResult | dg.SkipReason)
@@ -273,3 +266,17 @@ def test_content_in_the_snapshot_starts_no_run_and_is_not_examined_again(inbox: 
     assert result.cursor is not None
     (inbox / "b.csv").write_text(HEADER + "b;b\n")
     assert len(requested(evaluate(inbox, result.cursor))) == 1
+
+
+def test_a_settled_inbox_is_observed_with_a_data_version_of_its_content(inbox: Path) -> None:
+    file = inbox / "a.csv"
+    file.write_text("page_category;measurement_category\nA;1\n")
+    seen = [evaluate(inbox)]
+    file.rename(inbox / "b.csv")
+    seen.append(evaluate(inbox))
+    (inbox / "c.csv").write_text("page_category;measurement_category\nB;2\n")
+    seen.append(evaluate(inbox))
+    events = [event for result in seen if isinstance(result, dg.SensorResult) for event in result.asset_events]
+    versions = [event.tags["dagster/data_version"] for event in events if event.tags]
+    assert [event.asset_key.path for event in events] == [["inbox", "page_categories"]] * 3
+    assert versions[0] == versions[1] != versions[2]

@@ -12,14 +12,14 @@ import pytest
 
 from quintet.change_log.change import Position
 from quintet.change_log.lake import compact
-from quintet.change_log.log import Epoch, Store, Stretch, open_store, write_epoch, write_stretch
+from quintet.change_log.log import Epoch, ObjectStore, Stretch, open_store, write_epoch, write_stretch
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
 from resources.inboxes import Inboxes
-from resources.warehouse import Warehouse
+from resources.paths import Paths
 from sensors import lending
 from sensors.lending import watch_change_log, watch_loan_book
-from tests.lending.events import change
+from tests.unit.lending.events import change
 
 _EPOCH = Epoch("E", Position(0), Position(1), "2020-01-01T00:00:00.000000Z", "1")
 
@@ -29,7 +29,7 @@ def settings(tmp_path: Path) -> Settings:
     return load_settings({"QUINTET_HOME": str(tmp_path), "QUINTET_OBJECT_STORE_URL": f"file://{tmp_path}/log"})
 
 
-def _write(settings: Settings, first: int, last: int) -> Store:
+def _write(settings: Settings, first: int, last: int) -> ObjectStore:
     assert settings.object_store_url is not None
     log = open_store(settings.object_store_url.get_secret_value())
     write_epoch(log, _EPOCH)
@@ -69,18 +69,10 @@ def test_it_waits_again_after_a_compaction(settings: Settings, monkeypatch: pyte
 
 def _look_at_the_inbox(home: Path, seconds_later: float, cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
     later = dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=seconds_later)
-    warehouse = Warehouse(
-        database=str(home / "warehouse.duckdb"),
-        memory_limit="500MB",
-        threads=1,
-        lock_wait_seconds=0,
-        serving=str(home / "serving"),
-        snapshots_kept=3,
-    )
     result = watch_loan_book(
         dg.build_sensor_context(cursor=cursor),
         inboxes=Inboxes(raw=str(home), settle_seconds=60),
-        warehouse=warehouse,
+        paths=Paths(home=str(home)),
         clock=Clock(at=later.isoformat()),
     )
     assert isinstance(result, dg.SensorResult | dg.SkipReason)

@@ -17,13 +17,13 @@ from quintet.state.keys import (
     recognise,
     revoke_key,
 )
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 Random = Callable[[int], bytes]
 
 
-def test_a_key_is_recognised_with_its_scopes(store: Store, random_bytes: Random) -> None:
+def test_a_key_is_recognised_with_its_scopes(store: StateStore, random_bytes: Random) -> None:
     key, text = create_key(store, "Ana", ["insurance:read", "insurance:read"], AT, random_bytes)
 
     assert recognise(store, text, None) == key
@@ -33,7 +33,7 @@ def test_a_key_is_recognised_with_its_scopes(store: Store, random_bytes: Random)
     assert recognise(store, "", None) is None
 
 
-def test_the_store_does_not_contain_a_keys_secret(store: Store, random_bytes: Random) -> None:
+def test_the_store_does_not_contain_a_keys_secret(store: StateStore, random_bytes: Random) -> None:
     _, text = create_key(store, "Ana", ["admin"], AT, random_bytes)
     store.read().execute("pragma wal_checkpoint(truncate)")
 
@@ -41,7 +41,7 @@ def test_the_store_does_not_contain_a_keys_secret(store: Store, random_bytes: Ra
     assert b"Ana" in store.path.read_bytes()
 
 
-def test_a_revoked_key_is_refused_and_stays_listed(store: Store, random_bytes: Random) -> None:
+def test_a_revoked_key_is_refused_and_stays_listed(store: StateStore, random_bytes: Random) -> None:
     key, text = create_key(store, "Ana", ["admin"], AT, random_bytes)
 
     revoke_key(store, key.key_id, AT)
@@ -53,13 +53,13 @@ def test_a_revoked_key_is_refused_and_stays_listed(store: Store, random_bytes: R
         revoke_key(store, "missing", AT)
 
 
-def test_admin_allows_everything(store: Store, random_bytes: Random) -> None:
+def test_admin_allows_everything(store: StateStore, random_bytes: Random) -> None:
     key, _ = create_key(store, "root", ["admin"], AT, random_bytes)
 
     assert key.allows("payments:write")
 
 
-def test_the_first_key_is_created_once(store: Store, random_bytes: Random) -> None:
+def test_the_first_key_is_created_once(store: StateStore, random_bytes: Random) -> None:
     made = create_first_key(store, AT, random_bytes)
 
     assert made is not None
@@ -77,7 +77,7 @@ def test_the_first_key_is_created_once(store: Store, random_bytes: Random) -> No
     ],
 )
 def test_a_key_that_cannot_be_created_says_why(
-    store: Store, random_bytes: Random, name: str, scopes: list[str], fault: str
+    store: StateStore, random_bytes: Random, name: str, scopes: list[str], fault: str
 ) -> None:
     with pytest.raises(UnusableKeyError, match=fault):
         create_key(store, name, scopes, AT, random_bytes)
@@ -90,7 +90,7 @@ def test_an_unknown_scope_is_refused_with_the_known_ones() -> None:
         check_scopes(["a:read", "a:write"], ["a:read", "admin"])
 
 
-def test_the_key_of_the_settings_is_an_admin_and_is_never_stored(store: Store) -> None:
+def test_the_key_of_the_settings_is_an_admin_and_is_never_stored(store: StateStore) -> None:
     key = recognise(store, "ten characters", "ten characters")
 
     assert key is not None

@@ -19,26 +19,26 @@ from quintet.state.outbox import (
     mark_sent,
     oldest_waiting,
 )
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 NOW = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 SECOND = dt.timedelta(seconds=1)
 
 
-def put(store: Store, *keys: str, channel: str = "teams", at: dt.datetime = NOW) -> None:
+def put(store: StateStore, *keys: str, channel: str = "teams", at: dt.datetime = NOW) -> None:
     with store.write() as connection:
         for key in keys:
             enqueue(connection, key, [channel], {"key": key}, at)
 
 
-def test_a_key_is_written_once_for_each_channel(store: Store) -> None:
+def test_a_key_is_written_once_for_each_channel(store: StateStore) -> None:
     put(store, "a", "a")
     put(store, "a", channel="email")
 
     assert [(one.key, one.channel) for one in last_messages(store, 9)] == [("a", "email"), ("a", "teams")]
 
 
-def test_a_rolled_back_message_is_not_sent(store: Store) -> None:
+def test_a_rolled_back_message_is_not_sent(store: StateStore) -> None:
     def write_and_fail() -> None:
         with store.write() as connection:
             enqueue(connection, "a", ["teams"], {}, NOW)
@@ -49,7 +49,7 @@ def test_a_rolled_back_message_is_not_sent(store: Store) -> None:
     assert claim(store, "teams", NOW) is None
 
 
-def test_the_oldest_message_is_claimed_first_and_alone(store: Store) -> None:
+def test_the_oldest_message_is_claimed_first_and_alone(store: StateStore) -> None:
     put(store, "a", "b")
     first = claim(store, "teams", NOW)
 
@@ -62,7 +62,7 @@ def test_the_oldest_message_is_claimed_first_and_alone(store: Store) -> None:
     assert (second.key, last_messages(store, 9)[1].state) == ("b", SENT)
 
 
-def test_an_expired_claim_can_be_claimed_again(store: Store) -> None:
+def test_an_expired_claim_can_be_claimed_again(store: StateStore) -> None:
     put(store, "a")
     claim(store, "teams", NOW)
 
@@ -70,7 +70,7 @@ def test_an_expired_claim_can_be_claimed_again(store: Store) -> None:
     assert claim(store, "teams", NOW + LEASE) is not None
 
 
-def test_the_pause_between_attempts_doubles_up_to_a_minute(store: Store) -> None:
+def test_the_pause_between_attempts_doubles_up_to_a_minute(store: StateStore) -> None:
     put(store, "a")
     now, waits = NOW, []
     for _ in range(9):
@@ -84,7 +84,7 @@ def test_the_pause_between_attempts_doubles_up_to_a_minute(store: Store) -> None
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
-def test_a_requested_wait_delays_the_next_attempt(store: Store) -> None:
+def test_a_requested_wait_delays_the_next_attempt(store: StateStore) -> None:
     put(store, "a")
     message = claim(store, "teams", NOW)
     assert message is not None
@@ -94,7 +94,7 @@ def test_a_requested_wait_delays_the_next_attempt(store: Store) -> None:
     assert claim(store, "teams", NOW + 90 * SECOND) is not None
 
 
-def test_a_message_is_given_up_after_a_day_or_five_refusals(store: Store) -> None:
+def test_a_message_is_given_up_after_a_day_or_five_refusals(store: StateStore) -> None:
     put(store, "old", "refused", "fresh")
     now = NOW + KEPT + SECOND
     for _ in range(20):
@@ -114,6 +114,6 @@ def test_a_message_is_given_up_after_a_day_or_five_refusals(store: Store) -> Non
     assert oldest_waiting(store) == NOW
 
 
-def test_an_empty_outbox_has_no_message_to_claim(store: Store) -> None:
+def test_an_empty_outbox_has_no_message_to_claim(store: StateStore) -> None:
     assert claim(store, "teams", NOW) is None
     assert oldest_waiting(store) is None

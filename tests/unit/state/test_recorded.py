@@ -14,7 +14,7 @@ import pytest
 
 from quintet.state import recorded
 from quintet.state.recorded import RecordedTable, create_recorded, ingest_recorded
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 NOTES = RecordedTable(
     "notes",
@@ -47,7 +47,7 @@ def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def write(folder: Path, *numbers: int, author: str | None = "Ana") -> None:
-    with closing(Store(folder, migrations={"notes": (SCRIPT,)})) as store, store.write() as connection:
+    with closing(StateStore(folder, migrations={"notes": (SCRIPT,)})) as store, store.write() as connection:
         connection.executemany(
             "insert into notes values (?, '2026-01-01T10:00:00+02:00', 0, '[\"A_2\", \"B\"]', '168988558.48', ?, 'x')",
             [(number, author) for number in numbers],
@@ -79,7 +79,7 @@ def test_only_the_rows_after_the_last_one_are_added(
 
 def test_a_store_without_the_table_has_no_rows(warehouse: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     assert ingest_recorded(warehouse, NOTES, tmp_path / "none") == 0
-    Store(tmp_path).close()
+    StateStore(tmp_path).close()
     assert ingest_recorded(warehouse, NOTES, tmp_path) == 0
 
 

@@ -11,20 +11,20 @@ import pytest
 
 from quintet.domains import open_state_store
 from quintet.state.secrets import secret_of
-from quintet.state.store import FILE, StateError, Store
+from quintet.state.store import FILE, StateError, StateStore
 from tests.waiting import LONG_SECONDS
 
 
 def test_a_reopened_store_has_the_written_rows(tmp_path: Path) -> None:
-    first = Store(tmp_path)
+    first = StateStore(tmp_path)
     with first.write() as connection:
         connection.execute("insert into secrets values ('a', x'01')")
     first.close()
 
-    assert [tuple(row) for row in Store(tmp_path).read().execute("select * from secrets")] == [("a", b"\x01")]
+    assert [tuple(row) for row in StateStore(tmp_path).read().execute("select * from secrets")] == [("a", b"\x01")]
 
 
-def test_a_write_that_fails_leaves_nothing(store: Store) -> None:
+def test_a_write_that_fails_leaves_nothing(store: StateStore) -> None:
     with pytest.raises(sqlite3.IntegrityError), store.write() as connection:
         connection.executemany("insert into secrets values (?, x'01')", [("a",), ("a",)])
 
@@ -33,7 +33,7 @@ def test_a_write_that_fails_leaves_nothing(store: Store) -> None:
         connection.execute("insert into secrets values ('a', x'01')")
 
 
-def test_reading_does_not_wait_for_a_writer(store: Store) -> None:
+def test_reading_does_not_wait_for_a_writer(store: StateStore) -> None:
     seen: list[int] = []
 
     def read() -> None:
@@ -47,7 +47,7 @@ def test_reading_does_not_wait_for_a_writer(store: Store) -> None:
     assert seen == [0]
 
 
-def test_writers_take_turns(store: Store) -> None:
+def test_writers_take_turns(store: StateStore) -> None:
     def add() -> None:
         for _ in range(20):
             with store.write() as connection:
@@ -66,16 +66,16 @@ def test_writers_take_turns(store: Store) -> None:
 def test_an_owner_gets_only_the_scripts_that_its_tables_lack(tmp_path: Path) -> None:
     first, second = "create table added (a text) strict", "alter table added add column b text"
     for scripts in ((first,), (first, second), (first, second)):
-        Store(tmp_path, migrations={"notes": scripts}).close()
+        StateStore(tmp_path, migrations={"notes": scripts}).close()
 
     with sqlite3.connect(tmp_path / FILE) as connection:
         assert connection.execute("select name from pragma_table_info('added')").fetchall() == [("a",), ("b",)]
 
 
 def test_a_store_opened_without_an_owner_keeps_its_tables(tmp_path: Path) -> None:
-    Store(tmp_path, migrations={"notes": ("create table added (a text) strict",)}).close()
-    Store(tmp_path).close()
-    Store(tmp_path, migrations={"notes": ("create table added (a text) strict",)}).close()
+    StateStore(tmp_path, migrations={"notes": ("create table added (a text) strict",)}).close()
+    StateStore(tmp_path).close()
+    StateStore(tmp_path, migrations={"notes": ("create table added (a text) strict",)}).close()
 
     with sqlite3.connect(tmp_path / FILE) as connection:
         assert connection.execute("select count(*) from added").fetchone() == (0,)
@@ -83,7 +83,7 @@ def test_a_store_opened_without_an_owner_keeps_its_tables(tmp_path: Path) -> Non
 
 def test_a_script_that_fails_leaves_the_tables_as_they_were(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError):
-        Store(tmp_path, migrations={"notes": ("create table added (a text) strict; create nonsense",)})
+        StateStore(tmp_path, migrations={"notes": ("create table added (a text) strict; create nonsense",)})
     with sqlite3.connect(tmp_path / FILE) as connection:
         assert not connection.execute("select 1 from sqlite_schema where name = 'added'").fetchall()
 
@@ -101,18 +101,18 @@ def test_a_store_of_a_release_without_owners_keeps_its_rows(tmp_path: Path) -> N
 
 
 def test_a_secret_is_created_once_and_is_the_same_for_all(tmp_path: Path) -> None:
-    made = secret_of(Store(tmp_path), "tokens", lambda size: b"a" * size)
+    made = secret_of(StateStore(tmp_path), "tokens", lambda size: b"a" * size)
 
     assert made == b"a" * 32
-    assert secret_of(Store(tmp_path), "tokens", lambda size: b"b" * size) == made
-    assert secret_of(Store(tmp_path), "others", lambda size: b"b" * size) != made
+    assert secret_of(StateStore(tmp_path), "tokens", lambda size: b"b" * size) == made
+    assert secret_of(StateStore(tmp_path), "others", lambda size: b"b" * size) != made
 
 
 def test_a_store_is_opened_while_another_process_writes_for_long(tmp_path: Path) -> None:
-    writer = Store(tmp_path)
+    writer = StateStore(tmp_path)
     with writer.write() as connection:
         connection.execute("insert into secrets values ('a', x'00')")
-        reader = Store(tmp_path)
+        reader = StateStore(tmp_path)
         assert reader.read().execute("select count(*) from secrets").fetchone()[0] == 0
     assert reader.read().execute("select count(*) from secrets").fetchone()[0] == 1
     reader.close()
@@ -123,15 +123,15 @@ def test_a_store_is_opened_while_another_process_writes_for_long(tmp_path: Path)
 def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
     with pytest.raises(StateError, match=r"online\.sqlite is damaged .* Restore it from a backup"):
-        Store(tmp_path)
+        StateStore(tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(StateError, match=r"Grant write access .* QUINTET_HOME"):
-        Store(tmp_path / "file" / "online")
+        StateStore(tmp_path / "file" / "online")
 
 
 def test_a_fault_of_the_program_is_no_fault_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError, match="syntax error"):
-        Store(tmp_path, migrations={"other": ("create nonsense",)})
+        StateStore(tmp_path, migrations={"other": ("create nonsense",)})

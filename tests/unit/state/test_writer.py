@@ -13,7 +13,7 @@ from functools import partial
 import pytest
 
 from quintet.state import writer as module
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 from quintet.state.writer import MOST_FRAMES, Writer
 from tests.waiting import LONG_SECONDS
 
@@ -23,19 +23,19 @@ def insert(connection: sqlite3.Connection, name: str) -> str:
     return name
 
 
-def names(store: Store) -> set[str]:
+def names(store: StateStore) -> set[str]:
     return {row["name"] for row in store.read().execute("select name from secrets")}
 
 
 @pytest.fixture
-def writer(store: Store) -> Iterator[Writer]:
+def writer(store: StateStore) -> Iterator[Writer]:
     writer = Writer(store)
     writer.start()
     yield writer
     writer.close()
 
 
-def test_every_write_of_many_threads_is_durable_when_its_future_is_done(store: Store, writer: Writer):
+def test_every_write_of_many_threads_is_durable_when_its_future_is_done(store: StateStore, writer: Writer):
     def write(number: int) -> bool:
         given = writer.run(partial(insert, name=str(number))).result()
         return given == str(number) and given in names(store)
@@ -45,7 +45,7 @@ def test_every_write_of_many_threads_is_durable_when_its_future_is_done(store: S
     assert len(names(store)) == 200
 
 
-def test_waiting_writes_share_one_transaction(store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch):
+def test_waiting_writes_share_one_transaction(store: StateStore, writer: Writer, monkeypatch: pytest.MonkeyPatch):
     begun, go_on, count = threading.Event(), threading.Event(), [0]
     write = store.write
 
@@ -70,7 +70,7 @@ def test_waiting_writes_share_one_transaction(store: Store, writer: Writer, monk
     assert len(names(store)) == 6
 
 
-def test_a_failed_write_raises_and_leaves_nothing(store: Store, writer: Writer):
+def test_a_failed_write_raises_and_leaves_nothing(store: StateStore, writer: Writer):
     writer.run(partial(insert, name="twice")).result()
 
     with pytest.raises(sqlite3.IntegrityError):
@@ -79,7 +79,7 @@ def test_a_failed_write_raises_and_leaves_nothing(store: Store, writer: Writer):
     assert names(store) == {"twice", "later"}
 
 
-def test_waiting_writes_are_written_before_close_returns(store: Store):
+def test_waiting_writes_are_written_before_close_returns(store: StateStore):
     writer = Writer(store)
     futures = [writer.run(partial(insert, name=str(number))) for number in range(20)]
     assert not any(future.done() for future in futures)
@@ -90,7 +90,7 @@ def test_waiting_writes_are_written_before_close_returns(store: Store):
     assert len(names(store)) == 20
 
 
-def test_a_write_that_fails_alone_raises_and_the_next_one_is_written(store: Store, writer: Writer):
+def test_a_write_that_fails_alone_raises_and_the_next_one_is_written(store: StateStore, writer: Writer):
     def wrong(connection: sqlite3.Connection) -> None:
         connection.execute("insert into secrets values ('no value', null)")
 
@@ -103,7 +103,7 @@ def test_a_write_that_fails_alone_raises_and_the_next_one_is_written(store: Stor
 
 @pytest.mark.parametrize("is_long", [False, True])
 def test_the_writer_moves_a_long_log_and_the_next_write_restarts_it(
-    store: Store, monkeypatch: pytest.MonkeyPatch, is_long: bool
+    store: StateStore, monkeypatch: pytest.MonkeyPatch, is_long: bool
 ):
     monkeypatch.setattr(module, "_CHECKPOINT_SECONDS", 3_600)
     writer, log = Writer(store), store.path.with_name(f"{store.path.name}-wal")
@@ -120,7 +120,7 @@ def test_the_writer_moves_a_long_log_and_the_next_write_restarts_it(
     assert len(names(store)) == 3
 
 
-def test_the_log_of_sqlite_is_restarted_again_and_again(store: Store, monkeypatch: pytest.MonkeyPatch):
+def test_the_log_of_sqlite_is_restarted_again_and_again(store: StateStore, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "_CHECKPOINT_SECONDS", 0.02)
     writer, log = Writer(store), store.path.with_name(f"{store.path.name}-wal")
     writer.start()

@@ -6,12 +6,14 @@ import datetime as dt
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from quintet.warehouse import publish as publishing
+from quintet.warehouse.domain_states import DomainBuild, domain_states
 from quintet.warehouse.publish import Published, PublishError, publish
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 from tests.waiting import LONG_SECONDS
@@ -63,10 +65,10 @@ def test_a_snapshot_holds_the_published_schemas_and_its_code_version(built: duck
             "select table_schema, table_name from information_schema.tables order by all"
         ).fetchall()
         assert tables == [
-            *(("marts", name) for name in ("numbers", "odd name", "scores", "snapshot")),
+            *(("marts", name) for name in ("numbers", "odd name", "ops_domains", "scores", "snapshot")),
             ("ml", "scores"),
         ]
-        assert snapshot.execute("from marts.snapshot").fetchall() == [("run1", "code1", AT)]
+        assert snapshot.execute("from marts.snapshot").fetchall() == [("run1", "code1", AT, "run1")]
         assert snapshot.execute("select count(*), sum(n) from marts.numbers").fetchall() == [(1000, 499500)]
 
 
@@ -77,7 +79,7 @@ def test_what_no_asset_makes_any_more_is_left_out(built: duckdb.DuckDBPyConnecti
     assert published.rows.keys() == wanted
     with open_snapshot(current_snapshot(serving)) as snapshot:
         tables = snapshot.execute("select table_schema || '.' || table_name from information_schema.tables").fetchall()
-    assert {name for (name,) in tables} == wanted | {"marts.snapshot"}
+    assert {name for (name,) in tables} == wanted | {"marts.snapshot", "marts.ops_domains"}
     assert built.execute("select count(*) from marts.numbers").fetchall() == [(1000,)], "the warehouse keeps it"
 
 
@@ -199,6 +201,7 @@ KILLED = """
 import datetime as dt, os, signal, sys
 from pathlib import Path
 from quintet.warehouse import publish as publishing
+from quintet.warehouse.domain_states import DomainBuild, domain_states
 from quintet.warehouse.database import open_warehouse
 
 serving, version, step = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
@@ -294,3 +297,151 @@ def test_a_reader_that_stays_does_not_block_publishing(built: duckdb.DuckDBPyCon
 
     assert (printed, reader.returncode) == ("1\n", 0)
     assert current_version(serving) == 5
+
+
+NUMBERS = DomainBuild("arithmetic", frozenset({"marts.numbers", "marts.squares"}), frozenset({"marts.numbers"}))
+SCORES = DomainBuild("places", frozenset({"ml.scores", "marts.scores"}), built_at=AT)
+
+
+def publish_domains(
+    connection: duckdb.DuckDBPyConnection, serving: Path, run: str, *domains: DomainBuild, accept_losses: bool = False
+) -> dict[str, tuple[str, object]]:
+    """Publish, and return the status and the time of building of each domain as the snapshot has them."""
+    publish(
+        connection,
+        serving,
+        snapshot_id=run,
+        fingerprint="code",
+        published_at=AT,
+        kept=3,
+        domains=domains,
+        accept_losses=accept_losses,
+    )
+    with open_snapshot(current_snapshot(serving)) as snapshot:
+        return {name: (state.status, state.built_at) for name, state in domain_states(snapshot).items()}
+
+
+def values_of(serving: Path, query: str) -> list[object]:
+    with open_snapshot(current_snapshot(serving)) as snapshot:
+        return [value for (value,) in snapshot.execute(query).fetchall()]
+
+
+@pytest.fixture
+def squares(built: duckdb.DuckDBPyConnection, serving: Path) -> duckdb.DuckDBPyConnection:
+    """Two domains that were published once, and have both changed since."""
+    built.execute("create table marts.squares as select 1 as version, n * n as square from range(100) r(n)")
+    earlier = replace(NUMBERS, built_at=AT - dt.timedelta(days=1))
+    assert set(publish_domains(built, serving, "run1", earlier, SCORES).values()) == {
+        ("current", AT - dt.timedelta(days=1)),
+        ("current", AT),
+    }
+    built.execute(
+        "update marts.squares set version = 2; update marts.numbers set version = 2;update ml.scores set spelling = 'x'"
+    )
+    return built
+
+
+def test_a_domain_that_failed_is_published_as_it_was_and_the_other_with_new_data(
+    squares: duckdb.DuckDBPyConnection, serving: Path
+):
+    squares.execute("drop table marts.squares")  # half of it was built
+    failed = replace(NUMBERS, built_at=AT, problem="the build of marts.squares did not succeed")
+    states = publish_domains(squares, serving, "run2", failed, SCORES)
+    assert states == {"arithmetic": ("old", AT - dt.timedelta(days=1)), "places": ("current", AT)}
+    assert values_of(
+        serving,
+        "select distinct version from marts.numbers union all from (select distinct version from marts.squares)",
+    ) == [1, 1]
+    assert values_of(serving, "from marts.scores") == ["x"]
+
+
+def test_an_old_domain_stays_as_it_was_over_several_publications_and_returns(
+    squares: duckdb.DuckDBPyConnection, serving: Path
+):
+    failed = replace(NUMBERS, problem="it failed")
+    for run in ("run2", "run3", "run4"):
+        states = publish_domains(squares, serving, run, failed, SCORES)
+        assert states["arithmetic"] == ("old", AT - dt.timedelta(days=1))
+        assert values_of(serving, "select distinct version from marts.squares") == [1]
+    assert (
+        publish_domains(squares, serving, "run5", replace(NUMBERS, built_at=AT), SCORES)["arithmetic"][0] == "current"
+    )
+    assert values_of(serving, "select distinct version from marts.squares") == [2]
+
+
+def test_a_domain_that_another_run_is_building_is_published_as_it_was(
+    squares: duckdb.DuckDBPyConnection, serving: Path
+):
+    building = replace(NUMBERS, problem="run 1 is building it", is_building=True)
+    assert publish_domains(squares, serving, "run2", building, SCORES)["arithmetic"][0] == "building"
+    assert values_of(serving, "select distinct version from marts.numbers") == [1]
+
+
+def test_a_domain_that_never_was_built_is_left_out_until_it_is(built: duckdb.DuckDBPyConnection, serving: Path):
+    failed = replace(NUMBERS, problem="it failed")
+    for run in ("run1", "run2"):
+        assert publish_domains(built, serving, run, failed, SCORES)["arithmetic"] == ("missing", None)
+        with open_snapshot(current_snapshot(serving)) as snapshot, pytest.raises(duckdb.CatalogException):
+            snapshot.execute("from marts.numbers")
+        assert values_of(serving, "from marts.scores") == ["Viet Nam"]
+    assert publish_domains(built, serving, "run3", NUMBERS, SCORES)["arithmetic"][0] == "current"
+    assert len(values_of(serving, "select n from marts.numbers")) == 1000
+
+
+def test_a_domain_that_nobody_asked_for_yet_is_missing_and_has_not_failed(
+    built: duckdb.DuckDBPyConnection, serving: Path
+):
+    other = DomainBuild("elsewhere", frozenset({"marts.elsewhere"}))
+    assert publish_domains(built, serving, "run1", other, SCORES)["elsewhere"] == ("missing", None)
+    with open_snapshot(current_snapshot(serving)) as snapshot:
+        assert not domain_states(snapshot)["elsewhere"].has_failed
+    failed = replace(other, problem="it failed")
+    publish_domains(built, serving, "run2", failed, SCORES)
+    with open_snapshot(current_snapshot(serving)) as snapshot:
+        assert domain_states(snapshot)["elsewhere"].has_failed
+
+
+@pytest.mark.parametrize(
+    ("loss", "reason"),
+    [
+        ("drop table marts.squares", "the table marts.squares is gone"),
+        ("delete from marts.numbers where n >= 499", "marts.numbers has 499 rows instead of 1,000"),
+    ],
+)
+def test_a_loss_is_not_published_unless_it_is_accepted(
+    squares: duckdb.DuckDBPyConnection, serving: Path, loss: str, reason: str
+):
+    squares.execute(loss)
+    assert publish_domains(squares, serving, "run2", NUMBERS, SCORES)["arithmetic"][0] == "old"
+    [problem] = values_of(serving, "select problem from marts.ops_domains where domain = 'arithmetic'")
+    assert reason in problem
+    assert "--accept-losses" in problem
+    assert len(values_of(serving, "select n from marts.numbers")) == 1000
+    assert len(values_of(serving, "select square from marts.squares")) == 100
+
+    assert publish_domains(squares, serving, "run3", NUMBERS, SCORES, accept_losses=True)["arithmetic"][0] == "current"
+    assert publish_domains(squares, serving, "run4", NUMBERS, SCORES)["arithmetic"][0] == "current"
+
+
+def test_half_of_the_rows_may_go_and_any_of_the_other_tables(squares: duckdb.DuckDBPyConnection, serving: Path):
+    squares.execute("delete from marts.numbers where n >= 500; delete from marts.squares")
+    assert publish_domains(squares, serving, "run2", NUMBERS, SCORES)["arithmetic"][0] == "current"
+
+
+def test_files_whose_rows_are_gone_are_a_loss(built: duckdb.DuckDBPyConnection, serving: Path):
+    built.execute(
+        "insert into ops.batches by name select *, 'x' as file, 1 as rows, 1 as loaded, 0 as rejected, "
+        "now()::timestamp as arrived_at, now()::timestamp as loaded_at, current_date as effective_date from ("
+        "values ('sums', 'a', 'loaded'), ('sums', 'b', 'loaded'), ('sums', 'c', 'rejected'), ('other', 'd', 'loaded')) "
+        "as batch(dataset, batch_id, status); update ops.batches set file = batch_id || '.csv';"
+        "create view warehouse.marts.ops_batches as from ops.batches"
+    )
+    numbers = replace(NUMBERS, datasets=frozenset({"sums"}))
+    publish_domains(built, serving, "run1", numbers, SCORES)
+    built.execute("delete from ops.batches where batch_id in ('c', 'd')")
+    assert publish_domains(built, serving, "run2", numbers, SCORES)["arithmetic"][0] == "current"
+    built.execute("delete from ops.batches where batch_id = 'b'")
+    assert publish_domains(built, serving, "run3", numbers, SCORES)["arithmetic"][0] == "old"
+    [problem] = values_of(serving, "select problem from marts.ops_domains where domain = 'arithmetic'")
+    assert "the rows of 1 files are gone" in problem
+    assert "sums/b.csv" in problem

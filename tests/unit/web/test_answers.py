@@ -61,6 +61,57 @@ def test_another_snapshot_query_or_path_is_another_answer(answers: Answers) -> N
     assert make.call_count == 4
 
 
+ORDERS = ("group_by=year&group_by=prod_line", "group_by=prod_line&group_by=year")
+
+
+def test_the_order_of_repeated_parameters_makes_another_answer(answers: Answers) -> None:
+    first, second = (
+        answers.json(request(query=query), snapshot(), lambda query=query: {"order": query}) for query in ORDERS
+    )
+
+    assert (first.body, second.body) == tuple(b'{"order":"%s"}' % query.encode() for query in ORDERS)
+    assert first.headers["etag"] != second.headers["etag"]
+
+
+def test_a_client_with_the_answer_of_the_other_order_gets_its_own(answers: Answers) -> None:
+    tag = answers.json(request(query=ORDERS[0]), snapshot(), dict).headers["etag"]
+
+    assert answers.json(request(query=ORDERS[0], tag=tag), snapshot(), dict).status_code == 304
+    assert answers.json(request(query=ORDERS[1], tag=tag), snapshot(), dict).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("a=1&b=2", "b=2&a=1", True),
+        ("a=1&b=2&a=3", "b=2&a=1&a=3", True),
+        ("a=%41", "a=A", True),
+        ("a=1&a=3&b=2", "b=2&a=3&a=1", False),
+        ("a=1&b=", "a=1", False),
+        ("a=1%00b", "a=1&b", False),
+        ("a=b%3D1&c", "a=b&1=c", False),
+        ("a=1%26b%3D2", "a=1&b=2", False),
+    ],
+)
+def test_two_queries_share_an_answer_only_if_they_have_the_same_values(
+    answers: Answers, one: str, other: str, is_same: bool
+) -> None:
+    tags = {answers.tag(request(query=query), snapshot()) for query in (one, other)}
+
+    assert (len(tags) == 1) is is_same
+
+
+def test_what_else_an_answer_depends_on_is_not_mixed_up_with_the_query(answers: Answers) -> None:
+    tags = {
+        answers.tag(request(query="a=1"), snapshot(), "b", "c"),
+        answers.tag(request(query="a=1"), snapshot(), "bc"),
+        answers.tag(request(query="a=1"), snapshot(), "b", "", "c"),
+        answers.tag(request(query="a=1&b"), snapshot(), "c"),
+    }
+
+    assert len(tags) == 4
+
+
 def test_a_client_with_the_answer_gets_304_without_a_query(answers: Answers) -> None:
     tag = answers.json(request(), snapshot(), dict).headers["etag"]
     make = Mock()

@@ -16,4 +16,6 @@ select
     sum(retained_policies) filter (where prev_policies_in_force is not null)::double as retained_policies
 from {{ ref('int_agency_performance_current') }}
 join {{ ref('int_years') }} using (year)
+-- other years are mistyped, or have just begun to arrive
+where is_complete or incomplete_reason = 'short'
 group by agency_id, prod_line, year, months_covered

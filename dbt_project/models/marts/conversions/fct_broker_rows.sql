@@ -1,4 +1,9 @@
-{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='broker_row_id') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete+insert',
+    unique_key='broker_row_id',
+    post_hook="delete from {{ this }} where broker_row_id not in (select broker_row_id from {{ ref('int_broker_rows') }})",
+) }}
 -- depends_on: {{ ref('int_broker_rows_current') }}
 -- depends_on: {{ source('frames', 'stg_country_names') }}
 {% if is_incremental() -%}
@@ -26,6 +31,12 @@ touched as (
     select content_key, occurrence
     from {{ ref('int_broker_rows_current') }} as broker
     semi join remapped_names on broker.ip_name = remapped_names.name
+    union
+    -- a partner may turn out to repeat another, or not to
+    select broker.content_key, broker.occurrence
+    from {{ ref('int_broker_rows') }} as broker
+    left join {{ this }} as held using (broker_row_id)
+    where held.broker_row_id is null or held.partner is distinct from broker.partner
 )
 {%- endif %}
 

@@ -26,8 +26,9 @@ figures as (
         performance.*,
         coalesce(place <= {{ years }}, false) as is_recent,
         coalesce(place between {{ years + 1 }} and {{ 2 * years }}, false) as is_earlier,
-        coalesce(year > recent_to_year, true) as is_since
+        is_plausible and coalesce(year > recent_to_year, true) as is_since
     from {{ ref('fct_agency_performance') }} as performance
+    join ({{ plausible_years() }}) using (year)
     left join complete_years using (year)
     cross join windows
 ),

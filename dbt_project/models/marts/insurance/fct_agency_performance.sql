@@ -26,7 +26,10 @@ select
         case when {{ figure }} is null then '{{ figure }}:' || coalesce({{ figure }}_missing_reason, 'unknown') end
         {%- endfor %}
     ), '') as missing_reasons,
+    is_year_complete,
+    next_complete_year,
     _batch_id,
     _source_file,
     _source_row
 from {{ ref('int_agency_performance_current') }}
+join {{ ref('int_complete_years') }} using (agency_id, prod_abbr, state_abbr, year)

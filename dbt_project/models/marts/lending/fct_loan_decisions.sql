@@ -11,7 +11,7 @@ select
     policy_version,
     waited_ms,
     latency_ms,
-    shortfall,
+    degraded_reason,
     challenger ->> '$.version' as challenger_version,
     (challenger ->> '$.score')::double as challenger_score,
     challenger ->> '$.decision' as challenger_decision

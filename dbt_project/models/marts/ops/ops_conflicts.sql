@@ -6,6 +6,11 @@ the others do not exist yet and are left out. #}
 {%- for name in context.keys() | sort if name.startswith('keys__') -%}
 {%- do keys.update(context[name]()) -%}
 {%- endfor %}
+{#- Keys that one file gives to different things are in the models of `collisions__<domain>`. #}
+{%- set collisions = {} -%}
+{%- for name in context.keys() | sort if name.startswith('collisions__') -%}
+{%- do collisions.update(context[name]()) -%}
+{%- endfor %}
 select
     null::varchar as dataset,
     null::varchar as key,
@@ -29,5 +34,20 @@ select
     _batch_id
 from {{ current }}
 where versions > 1
+{%- endif %}
+{% endfor %}
+{% for dataset, model in collisions.items() -%}
+{%- set current = ref(model) -%}
+{%- if load_relation(current) is not none %}
+union all
+select
+    '{{ dataset }}',
+    concat_ws(', ', {% for column in keys[dataset] %}'{{ column }} ' || {{ column }}{{ ', ' if not loop.last }}{% endfor %}),
+    versions,
+    _source_file,
+    _source_row,
+    'same_file',
+    _batch_id
+from {{ current }}
 {%- endif %}
 {% endfor %}

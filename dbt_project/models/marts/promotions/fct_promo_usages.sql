@@ -14,6 +14,6 @@ select
     usages._batch_id,
     usages._source_file,
     usages._source_row
-from {{ ref('int_promo_usages_current') }} as usages
+from {{ ref('int_promo_usages') }} as usages
 left join {{ ref('fct_promo_users') }} as users on usages.user_id = users.user_id
 left join {{ ref('dim_promo_code') }} as codes on usages.promo_code = codes.promo_code

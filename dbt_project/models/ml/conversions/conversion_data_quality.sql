@@ -21,7 +21,7 @@ counts as (
         0 as place,
         'unmapped_categories' as finding,
         count(*) filter (where page_category is null and not is_scanner_traffic) as rows,
-        count(*) as of,
+        count(*) filter (where not is_scanner_traffic) as of,
         (
             select string_agg(
                 measurement_category || ' (' || conversions || ')', ', ' order by conversions desc, measurement_category

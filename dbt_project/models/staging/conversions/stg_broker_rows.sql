@@ -2,14 +2,14 @@ with typed as (
     select
         -- The column of the file, else the part of its name before two underscores, else one partner for all.
         coalesce(
-            lower(trim(partner)), nullif(lower(trim(regexp_extract(_source_file, '^(.+?)__', 1))), ''), 'broker'
+            nullif(trim(lower(contract.as_code(partner))), ''), {{ partner_in_name('_source_file') }}, 'broker'
         ) as partner,
-        make_timestamp(contract.as_integer("timestamp") * 1000000) as broker_at,
+        make_timestamp(contract.as_unix_seconds("timestamp") * 1000000) as broker_at,
         country_residency as residency_name,
         ip_country as ip_name,
         contract.as_number(important_score) as important_score,
         case
-            when important_score is null then 'empty_in_source'
+            when coalesce(contract.is_missing(important_score) and important_score != '#N/A', true) then 'empty_in_source'
             when contract.as_number(important_score) is null then 'spreadsheet_error'
         end as important_score_missing_reason,
         _batch_id,

@@ -5,7 +5,7 @@ select
     contract.as_boolean(is_mobile) as is_mobile,
     ui_element,
     contract.as_timestamp(created_at) as created_at,
-    measurement_category,
+    contract.as_label(measurement_category) as measurement_category,
     -- No element or code of the site contains quotes, brackets, semicolons, backslashes or SQL comments.
     regexp_matches(concat_ws(' ', ui_element, measurement_category), '[''"();\\]|/\*') as is_scanner_traffic,
     _batch_id,

@@ -1,5 +1,5 @@
 select
-    measurement_category,
+    contract.as_label(measurement_category) as measurement_category,
     page_category,
     _batch_id,
     _source_file,

@@ -1,5 +1,5 @@
 select
-    promo_code,
+    contract.as_code(promo_code) as promo_code,
     discount_type,
     contract.as_number(discount_value) as discount_value,
     contract.as_number(min_purchase_amount) as min_purchase_amount,

@@ -1,6 +1,6 @@
 select
-    user_id,
-    promo_code,
+    contract.as_label(user_id) as user_id,
+    contract.as_code(promo_code) as promo_code,
     contract.as_timestamp(used_at) as used_at,
     contract.as_boolean(used_promo) as used_promo,
     _batch_id,

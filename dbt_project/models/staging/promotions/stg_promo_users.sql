@@ -1,5 +1,5 @@
 select
-    user_id,
+    contract.as_label(user_id) as user_id,
     contract.as_timestamp(created_at) as created_at,
     email,
     contract.as_boolean(is_email_verified) as is_email_verified,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from quintet.state.recorded import RecordedTable
-from quintet.state.store import Store
+from quintet.state.store import StateStore
 
 MIGRATIONS = (
     """
@@ -35,7 +35,7 @@ RECORDED = (
 )
 
 
-def record_note(store: Store, carrier: str, written_at: datetime, written_by: str, note: str) -> int:
+def record_note(store: StateStore, carrier: str, written_at: datetime, written_by: str, note: str) -> int:
     """Add a note; return its number. written_at: with its zone."""
     with store.write() as connection:
         written = connection.execute(

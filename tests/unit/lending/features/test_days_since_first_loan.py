@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from quintet.lending.features.days_since_first_loan import FEATURE
-from tests.lending.events import gone, loan, payment, value_after
+from tests.unit.lending.events import gone, loan, payment, value_after
 
 
 @pytest.mark.parametrize("status", ["active", "overdue", "paid"])

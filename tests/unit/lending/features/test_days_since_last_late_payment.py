@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from quintet.lending.features.days_since_last_late_payment import FEATURE
-from tests.lending.events import gone, loan, payment, value_after
+from tests.unit.lending.events import gone, loan, payment, value_after
 
 _LATE = payment(1, 1, "2020-08-13", status="late")
 

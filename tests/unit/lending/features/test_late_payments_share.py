@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from quintet.lending.features.late_payments_share import FEATURE
-from tests.lending.events import gone, loan, payment, value_after
+from tests.unit.lending.events import gone, loan, payment, value_after
 
 _ON_TIME, _LATE = payment(1, 1, "2020-07-01"), payment(2, 1, "2020-08-01", status="late")
 

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from quintet.lending.features.open_loans_count import FEATURE
-from tests.lending.events import gone, loan, payment, value_after
+from tests.unit.lending.events import gone, loan, payment, value_after
 
 
 @pytest.mark.parametrize(("status", "expected"), [("active", 1), ("overdue", 1), ("paid", 0), ("application", 0)])

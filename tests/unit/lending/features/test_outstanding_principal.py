@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from quintet.lending.features.outstanding_principal import FEATURE
-from tests.lending.events import gone, loan, payment, value_after
+from tests.unit.lending.events import gone, loan, payment, value_after
 
 _LOAN = loan(1, "active", "2020-06-01", amount=100.0)
 

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from quintet.lending.features.overdue_loans_count import FEATURE
-from tests.lending.events import gone, loan, payment, value_after
+from tests.unit.lending.events import gone, loan, payment, value_after
 
 _OVERDUE = loan(1, "overdue", "2020-06-01", updated_on="2020-08-01")
 

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from quintet.lending.features.paid_loans_count import FEATURE
-from tests.lending.events import gone, loan, payment, value_after
+from tests.unit.lending.events import gone, loan, payment, value_after
 
 _PAID = loan(1, "paid", "2020-01-01", updated_on="2020-03-01")
 

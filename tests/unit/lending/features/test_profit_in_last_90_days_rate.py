@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from quintet.lending.features.profit_in_last_90_days_rate import FEATURE
-from tests.lending.events import gone, loan, payment, value_after
+from tests.unit.lending.events import gone, loan, payment, value_after
 
 _LOAN = loan(1, "active", "2020-08-01", amount=100.0)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from fastapi import Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from quintet.parcels.store import record_note
 from starlette.responses import Response
 
@@ -31,8 +30,19 @@ _NOTES = (Column("carrier", "Carrier"), Column("note", "Note"), Column("written_
 class NoteGiven(BaseModel):
     """A note about a carrier."""
 
-    carrier: str
-    note: str
+    carrier: Annotated[str, Field(min_length=1, max_length=100)]
+    note: Annotated[str, Field(max_length=1_000)]
+
+
+class ParcelsContext(TypedDict):
+    """The delays of each carrier, and the notes."""
+
+    delays: Table
+    notes: Table
+
+
+CONTEXTS = {"parcels.html": ParcelsContext}
+"""The context of the page's template."""
 
 
 class NoteKept(BaseModel):
@@ -45,7 +55,7 @@ class NoteKept(BaseModel):
 def parcels(request: Request) -> Response:
     """How long do carriers take, and what do people say of them?"""
 
-    def make(snapshot: Any) -> Mapping[str, Any]:
+    def make(snapshot: Any) -> ParcelsContext:
         delays = snapshot.cursor.execute("from marts.fct_carrier_delays order by carrier").df()
         notes = snapshot.cursor.execute("from marts.fct_parcel_notes order by note_id").df()
         return {

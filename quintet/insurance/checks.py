@@ -1,0 +1,47 @@
+"""Checks of the tables of insurance after a build."""
+
+from __future__ import annotations
+
+import duckdb
+import numpy as np
+
+from quintet.ingest.checks import CheckOutcome
+from quintet.ingest.conservation import Path, rows_are_kept
+from quintet.insurance.forecast_backtest import LEVELS
+from quintet.ml.statistics import wilson
+
+_PATHS = (
+    Path(
+        "agency_performance",
+        "staging.stg_agency_performance",
+        "intermediate.int_agency_performance_current",
+        "marts.fct_agency_performance",
+    ),
+)
+
+_LARGEST_GAP = 0.05
+"""How far a band may miss its level before chance counts."""
+
+
+def rows_kept(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+    """Check that no row of the files is lost."""
+    return rows_are_kept(connection, _PATHS)
+
+
+def forecast_coverage(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+    """Check that the bands of the chosen model held as many past outcomes as they promise, within chance."""
+    row = connection.execute(
+        f"select model, n, {', '.join(f'coverage{level}' for level in LEVELS)} "
+        "from ml.premium_forecast_scores where is_chosen and year is null"
+    ).fetchone()
+    if row is None or not row[1]:
+        return CheckOutcome(True, "there are too few years for a backtest", {"forecasts": 0})
+    model, n, *coverages = row
+    off: list[str] = []
+    figures: dict[str, int | str] = {"model": str(model), "forecasts": int(n)}
+    for level, coverage in zip(LEVELS, coverages, strict=True):
+        figures[f"coverage of the {level}% band"] = f"{coverage:.3f}"
+        low, high = (float(end[0]) for end in wilson(np.array([coverage * n]), np.array([n])))
+        if not low - _LARGEST_GAP <= level / 100 <= high + _LARGEST_GAP:
+            off.append(f"the {level}% band held {coverage:.0%} of {n:,} past outcomes")
+    return CheckOutcome(not off, "; ".join(off) or f"the bands of {model} held what they promise", figures)

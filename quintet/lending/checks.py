@@ -1,0 +1,26 @@
+"""Checks of the tables of lending after a build."""
+
+from __future__ import annotations
+
+import duckdb
+
+from quintet.ingest.checks import CheckOutcome
+from quintet.ml.statistics import SHIFTED
+
+
+def promotion_gate(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+    """Check that there is an active model where there are ended loans, and return why it is the active one."""
+    row = connection.execute("select model_version, why from ml.lending_model_training").fetchone()
+    version, why = row or (None, "no model was trained yet")
+    ((ended,),) = connection.execute("select count(*) from ml.lending_training_set where not is_open").fetchall()
+    if version is None:
+        return CheckOutcome(not ended, f"no scoring model is active: {why}", {"ended loans": ended})
+    return CheckOutcome(True, f"{version} is active: {why}", {"active model": str(version), "ended loans": ended})
+
+
+def input_drift(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+    """Check that no input of the scoring model has shifted between earlier and later applications."""
+    rows = connection.execute("select input, psi from ml.lending_model_stability order by psi desc").fetchall()
+    shifted = [f"{name} ({psi:.2f})" for name, psi in rows if psi is not None and psi >= SHIFTED]
+    words = f"shifted: {', '.join(shifted)}; retrain the model" if shifted else f"no stability index reaches {SHIFTED}"
+    return CheckOutcome(not shifted, words, {name: f"{psi:.4f}" for name, psi in rows if psi is not None})

@@ -1,0 +1,278 @@
+"""The context of each template: the names that it may use, with their types.
+
+A page annotates what it returns with its context, so that mypy compares the two. `tests/unit/web/test_contexts.py`
+compares each template with its context. Every template gets the `Shell` as `shell` as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+
+from quintet.web.rendering import DomainRow, FilterBar, Kpi, Option, Panel, Table
+
+if TYPE_CHECKING:
+    from quintet.conversions.insights import Insight
+    from quintet.lending.decision_log import DecisionRecord
+    from quintet.web.pages.payments_words import SeriesState
+    from quintet.web.problems import Problem
+
+Figures = Mapping[str, Panel]
+"""Panels by the name of their figure; absent ones are not shown."""
+
+
+class OverviewContext(TypedDict):
+    """The state of each domain, and the last files."""
+
+    domains: Sequence[DomainRow]
+    batches: Table
+    rejected: Table
+
+
+class InsuranceContext(TypedDict):
+    """All agencies. announcement: a sentence for screen readers. report_url: the report runner with these filters."""
+
+    filters: FilterBar
+    announcement: str
+    kpis: Sequence[Kpi]
+    figures: Figures
+    table: Table
+    report_url: str
+
+
+class AgencyContext(TypedDict):
+    """One agency. facts: labels and texts. back_url: the insurance page with its filters."""
+
+    agency_id: int
+    facts: Mapping[str, str]
+    back_url: str
+    kpis: Sequence[Kpi]
+    figures: Figures
+    table: Table
+
+
+class ConversionsContext(TypedDict):
+    """Conversions and matches. insights: by heading. clocks: the trained clock of each partner."""
+
+    filters: FilterBar
+    announcement: str
+    kpis: Sequence[Kpi]
+    figures: Figures
+    insights: Sequence[tuple[str, Sequence[Insight]]]
+    clocks: Sequence[str]
+    table: Table
+    files: Sequence[Option]
+
+
+class FeatureWords(TypedDict):
+    """A feature in words, in code and in SQL."""
+
+    name: str
+    definition: str
+    null_rule: str
+    version: int
+    file: str
+    code: str
+    sql: str
+
+
+class LendingContext(TypedDict):
+    """The feature registry. committed_at: the last commit that the stream has applied. incomplete: tables and why."""
+
+    table: Table
+    committed_at: str | None
+    incomplete: Sequence[str]
+    features: Sequence[FeatureWords]
+
+
+class TraceContext(TypedDict):
+    """One decision from request to answer, or `problem`: why there is none.
+
+    rules: code, sentence, and whether it applied (None if a figure was unknown). reasons, score_reasons: code and
+    sentence. raw, answer: JSON.
+    """
+
+    problem: str | None
+    has_features: NotRequired[bool]
+    record: NotRequired[DecisionRecord]
+    raw: NotRequired[str]
+    figures: NotRequired[Table]
+    score_reasons: NotRequired[Sequence[tuple[str, str]]]
+    rules: NotRequired[Sequence[tuple[str, str, bool | None]]]
+    reasons: NotRequired[Sequence[tuple[str, str]]]
+    challenger: NotRequired[Mapping[str, Any] | None]
+    answer: NotRequired[str]
+    reproduced: NotRequired[str]
+
+
+class DecisionsContext(TypedDict):
+    """Loan decisions.
+
+    faults: refused files. incomplete: tables and why. active: policy or model, and its version. most: the limit if
+    bounded.
+    """
+
+    filters: FilterBar
+    announcement: str
+    faults: Sequence[str]
+    incomplete: Sequence[str]
+    active: Sequence[tuple[str, str]]
+    committed_at: str | None
+    kpis: Sequence[Kpi]
+    figures: Figures
+    trace: TraceContext | None
+    table: Table
+    is_bounded: bool
+    most: int
+
+
+class ModelContext(TypedDict):
+    """The scoring model's card. no_model: why there is none. reasons: sentences by code."""
+
+    kpis: Sequence[Kpi]
+    figures: Figures
+    facts: Mapping[str, str]
+    no_model: str | None
+    versions: Table
+    reasons: Mapping[str, str]
+
+
+class WhatIfContext(TypedDict):
+    """Other limits. words: the limits in a sentence. no_model: why there is nothing to compare."""
+
+    filters: FilterBar
+    announcement: str
+    words: str
+    kpis: Sequence[Kpi]
+    no_model: str | None
+    figures: Figures
+
+
+class ReportsContext(TypedDict):
+    """The report runner. downloads: address and name of each format. problem: why there is no preview."""
+
+    filters: FilterBar
+    announcement: str
+    preview: Table | None
+    totals: Sequence[Kpi]
+    downloads: Sequence[Option]
+    problem: str | None
+    history: Table
+
+
+class SilenceWords(TypedDict):
+    """An active silence in words."""
+
+    id: int
+    what: str
+    until: str
+    who: str
+    comment: str
+
+
+class PaymentsContext(TypedDict):
+    """Payments, live or of a day.
+
+    series: names of the figures of series. incidents: as in the API, with `name`. silence_for: minutes to words.
+    silence_series: series and name. checkout_sentences: whether an hour is marked, and the words.
+    """
+
+    filters: FilterBar
+    announcement: str
+    is_live: bool
+    day: str
+    states: Sequence[SeriesState]
+    summary: str
+    kpis: Sequence[Kpi]
+    series: Sequence[str]
+    series_count: int
+    figures: Figures
+    incidents: Sequence[Mapping[str, Any]]
+    incidents_url: str
+    silences: Sequence[SilenceWords]
+    silence_for: Mapping[int, str]
+    silence_series: Sequence[tuple[str, str]]
+    can_handle: bool
+    checkout_sentences: Sequence[tuple[bool, str]]
+    messages: Table
+
+
+class ModelCard(TypedDict):
+    """The active model of promotions: its facts and the tables of its card."""
+
+    facts: Mapping[str, str]
+    groups: Table
+    trainings: Table
+
+
+class FormField(TypedDict):
+    """A field of the form to try a sign-up."""
+
+    name: str
+    label: str
+    value: str
+    hint: str
+
+
+class PromotionsContext(TypedDict):
+    """Promotions. to_judge: users with their sentences and label. at_threshold: the chosen threshold in words."""
+
+    filters: FilterBar
+    announcement: str
+    kpis: Sequence[Kpi]
+    figures: Figures
+    threshold: float
+    thresholds: Sequence[Mapping[Any, Any]]
+    at_threshold: str
+    clusters: Table
+    cluster: str
+    members: Table
+    to_judge: Sequence[Mapping[str, Any]]
+    user: str
+    labels: Table
+    card: ModelCard
+    label_path: str
+    try_path: str
+    try_fields: Sequence[FormField]
+
+
+class TryContext(TypedDict):
+    """The form to try a sign-up, with the judgement or the problem."""
+
+    fields: Sequence[FormField]
+    try_path: str
+    back_url: str
+    judgement: Any
+    problem: str | None
+
+
+class SignInContext(TypedDict):
+    """The sign-in form. next_page: where it leads. message: why the last key was refused."""
+
+    next_page: str
+    message: str | None
+
+
+class ErrorContext(TypedDict):
+    """A problem as a page."""
+
+    problem: Problem
+
+
+CONTEXTS: Mapping[str, type] = {
+    "overview.html": OverviewContext,
+    "insurance.html": InsuranceContext,
+    "insurance_agency.html": AgencyContext,
+    "conversions.html": ConversionsContext,
+    "lending.html": LendingContext,
+    "lending_decisions.html": DecisionsContext,
+    "lending_model.html": ModelContext,
+    "lending_what_if.html": WhatIfContext,
+    "reports.html": ReportsContext,
+    "payments.html": PaymentsContext,
+    "promotions.html": PromotionsContext,
+    "promotions_try.html": TryContext,
+    "sign_in.html": SignInContext,
+    "error.html": ErrorContext,
+}
+"""The context of each template that is a page. The page module of a business may have a `CONTEXTS` of its own."""

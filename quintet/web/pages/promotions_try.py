@@ -1,0 +1,84 @@
+"""The form to try a sign-up: score it without storing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from quintet.promotions.accounts import SignUp
+from quintet.promotions.online_state import NotReadyError, usages_of
+from quintet.promotions.service import PromotionsService
+from quintet.web.contexts import FormField, TryContext
+from quintet.web.pages.shell import show
+from quintet.web.problems import ProblemError
+from quintet.web.routes.promotions import SignUpGiven
+from quintet.web.security import guarded_router
+from quintet.web.service import service_of
+
+scoring = guarded_router("promotions:score", include_in_schema=False)
+
+PATH = "/promotions"
+TRY_PATH = f"{PATH}/try"
+
+_FIELDS = {
+    "user_id": "User",
+    "email": "E-mail",
+    "phone": "Phone",
+    "first_name": "First name",
+    "last_name": "Last name",
+    "dob": "Date of birth",
+    "ip_address": "IP address",
+    "device_id": "Device",
+    "created_at": "Signed up at",
+    "promo_code": "Code used",
+    "used_at": "Used at",
+}
+_HINTS = {"dob": "1990-05-17", "created_at": "now", "used_at": "2026-01-01T10:05:00Z"}
+
+
+@scoring.post(TRY_PATH)
+async def try_sign_up(request: Request) -> Response:
+    """Score a sign-up without storing it."""
+    form = await request.form()
+    given = {name: str(form.get(name, "")).strip() for name in _FIELDS}
+    return _tried(request, given)
+
+
+def _tried(request: Request, given: Mapping[str, str]) -> Response:
+    service = service_of(request)
+    known = {name: value for name, value in given.items() if value}
+    use = {name: known.pop(name) for name in ("promo_code", "used_at") if name in known}
+    judgement, problem = None, None
+    if use and "promo_code" not in use:
+        problem = "Code used is empty; enter the code or clear the time."
+    else:
+        try:
+            trial = SignUpGiven.model_validate({"user_id": "trial", **known, "usages": [use] if use else []})
+            sign_up, usages = trial.plain(service.clock())
+            judgement = (
+                service.of(PromotionsService).index.index().judge(SignUp.of(sign_up), usages_of("trial", usages))
+            )
+        except ValidationError as error:
+            faults = [(str(one["loc"][-1]), one["msg"]) for one in error.errors()]
+            problem = " ".join(f"{_FIELDS.get(name, name)}: {message}." for name, message in faults)
+        except NotReadyError as error:
+            raise ProblemError(503, str(error)) from error
+    context: TryContext = {
+        "fields": form_fields(given),
+        "try_path": TRY_PATH,
+        "back_url": PATH,
+        "judgement": judgement,
+        "problem": problem,
+    }
+    return show(request, "promotions_try.html", "Try a sign-up", context, status=422 if problem else 200)
+
+
+def form_fields(given: Mapping[str, str]) -> list[FormField]:
+    """Return the fields of the form with their labels, values and hints."""
+    return [
+        {"name": name, "label": label, "value": given.get(name, ""), "hint": _HINTS.get(name, "")}
+        for name, label in _FIELDS.items()
+    ]

@@ -1,0 +1,41 @@
+"""The folders of the home as a Dagster resource."""
+
+from pathlib import Path
+
+from dagster import ConfigurableResource
+
+
+class Paths(ConfigurableResource):
+    """The folders below the home, as `quintet.settings` names them."""
+
+    home: str
+
+    @property
+    def folder(self) -> Path:
+        """The home."""
+        return Path(self.home)
+
+    @property
+    def serving(self) -> Path:
+        """The published snapshots."""
+        return self.folder / "serving"
+
+    @property
+    def reports(self) -> Path:
+        """Reports for people."""
+        return self.folder / "reports"
+
+    @property
+    def models(self) -> Path:
+        """Versions of trained models."""
+        return self.folder / "models"
+
+    @property
+    def online(self) -> Path:
+        """The state store of the service."""
+        return self.folder / "online"
+
+    @property
+    def lending(self) -> Path:
+        """Lending's features as runs build them from the change log."""
+        return self.folder / "lending"
