@@ -12,7 +12,7 @@ import pytest
 from quintet.change_log.completeness import read_incomplete
 from quintet.change_log.log import epochs, stretches
 from quintet.lending.feature_registry import features
-from quintet.lending.tables import client_features, replay, training_rows
+from quintet.lending.tables import catch_up_with_log, client_features, training_rows
 from quintet.replication.database import ChangesLostError, PublisherError
 from tests.unit.lending.replica import NOW, OPTIONS, ROWS, TABLES, Replica, database, server
 from tests.waiting import wait_until
@@ -190,7 +190,7 @@ def test_exports_and_training_use_what_was_complete(replica: Replica, tmp_path: 
         replica.run("alter publication quintet drop table payment", _LATE)
         after = replica.decide().application_id
         wait_until(lambda: len(stretches(replica.log, epochs(replica.log)[-1].name)) > 1)
-    replay(tmp_path / "rebuilt", replica.log, epochs(replica.log)[-1], features())
+    catch_up_with_log(tmp_path / "rebuilt", replica.log, epochs(replica.log)[-1], features())
     applications = set(training_rows(tmp_path / "rebuilt", features())["application_id"])
     assert before in applications
     assert after not in applications

@@ -10,10 +10,10 @@ import pytest
 
 from quintet.domains import DOMAIN_NAMES
 from quintet.warehouse.database import published_file
-from quintet.warehouse.digest import ARRIVAL_COLUMNS, schema_digests
 from quintet.warehouse.domain_states import domain_states
 from quintet.warehouse.snapshot import open_snapshot
 from tests.conftest import Quintet
+from tests.digest import ARRIVAL_COLUMNS, schema_digests
 
 PAGES = "page_category;measurement_category\nA new page;99new/98new/97new\n"
 

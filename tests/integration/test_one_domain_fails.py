@@ -17,10 +17,10 @@ from bench.latency import Home as Inboxes
 from quintet.domains import DOMAIN_NAMES
 from quintet.lending.inbox import INBOX
 from quintet.warehouse.database import open_warehouse
-from quintet.warehouse.digest import schema_digests
 from quintet.warehouse.domain_states import DomainState, domain_states
 from quintet.warehouse.snapshot import open_snapshot
 from tests.conftest import Quintet
+from tests.digest import schema_digests
 
 FACTS = {
     "insurance": "marts.fct_agency_performance",
