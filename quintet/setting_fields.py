@@ -113,3 +113,9 @@ def setting(default: Any, description: str, requirement: str, shown: str | None 
     source = {"default_factory": default} if callable(default) else {"default": default}
     extra: dict[str, Any] = {"requirement": requirement, "shown": shown if shown is not None else str(default)}
     return Field(**source, **bounds, description=description, json_schema_extra=extra)
+
+
+def setting_of_seconds(default: float, description: str, least: float, most: float) -> Any:
+    """Return a field for a number of seconds from `least` to `most`."""
+    requirement = f"a number of seconds from {least} to {most}"
+    return setting(default, description, requirement, ge=least, le=most, allow_inf_nan=False)

@@ -25,6 +25,7 @@ from quintet.setting_fields import (
     SmtpUrl,
     default_threads,
     setting,
+    setting_of_seconds,
 )
 
 _PREFIX = "QUINTET_"
@@ -69,13 +70,8 @@ class Settings(BaseModel):
     snapshots_kept: int = setting(
         3, "Published snapshots kept, the current one included.", "a whole number from 1 to 1000", ge=1, le=1000
     )
-    settle_seconds: float = setting(
-        2.0,
-        "Seconds that an inbox file must be unchanged before a sensor loads it.",
-        "a number of seconds from 0 to 3600",
-        ge=0,
-        le=3600,
-        allow_inf_nan=False,
+    settle_seconds: float = setting_of_seconds(
+        2.0, "Seconds that an inbox file must be unchanged before a sensor loads it.", 0, 3600
     )
     inbox_unpacked_bytes: int = setting(
         DEFAULT_LIMITS.unpacked_bytes,
@@ -107,13 +103,8 @@ class Settings(BaseModel):
         "a whole number of bytes from 1000000",
         ge=1_000_000,
     )
-    lock_wait_seconds: float = setting(
-        900.0,
-        "Seconds to wait for another run that is writing the warehouse.",
-        "a number of seconds from 0 to 86400",
-        ge=0,
-        le=86_400,
-        allow_inf_nan=False,
+    lock_wait_seconds: float = setting_of_seconds(
+        900.0, "Seconds to wait for another run that is writing the warehouse.", 0, 86_400
     )
     port: int = setting(8000, "Port of the API and the pages.", "a whole number from 1 to 65535", ge=1, le=65_535)
     trusted_proxies: Networks = setting(
@@ -128,14 +119,7 @@ class Settings(BaseModel):
     requests_per_minute: int = setting(
         60_000, "Requests that a key may make in a minute.", "a whole number from 1 to 10000000", ge=1, le=10_000_000
     )
-    request_seconds: float = setting(
-        10.0,
-        "Seconds after which a request times out.",
-        "a number of seconds from 0.01 to 600",
-        ge=0.01,
-        le=600,
-        allow_inf_nan=False,
-    )
+    request_seconds: float = setting_of_seconds(10.0, "Seconds after which a request times out.", 0.01, 600)
     request_bytes: int = setting(
         1_000_000, "Most bytes in the body of a request.", "a whole number from 1 to 100000000", ge=1, le=100_000_000
     )
@@ -225,13 +209,8 @@ class Settings(BaseModel):
         le=3650,
         allow_inf_nan=False,
     )
-    loan_book_seconds: float = setting(
-        3600.0,
-        "Seconds that restoring a dump of the inbox `loan_book` may take.",
-        "a number of seconds from 1 to 86400",
-        ge=1,
-        le=86_400,
-        allow_inf_nan=False,
+    loan_book_seconds: float = setting_of_seconds(
+        3600.0, "Seconds that restoring a dump of the inbox `loan_book` may take.", 1, 86_400
     )
     loan_book_bytes: int = setting(
         20_000_000_000,
@@ -251,13 +230,8 @@ class Settings(BaseModel):
         "a file, or a path to be one",
         "policy/lending.toml",
     )
-    decision_seconds: float = setting(
-        0.5,
-        "Seconds to wait for features and score of a loan decision; without them, a person decides.",
-        "a number of seconds from 0.01 to 10",
-        ge=0.01,
-        le=10,
-        allow_inf_nan=False,
+    decision_seconds: float = setting_of_seconds(
+        0.5, "Seconds to wait for features and score of a loan decision; without them, a person decides.", 0.01, 10
     )
     lending_score_url: str | None = setting(
         None,
@@ -269,13 +243,8 @@ class Settings(BaseModel):
     lending_score_key: SecretStr | None = setting(
         None, "Key for that endpoint.", "a key of at least 10 characters", "none", min_length=10
     )
-    lending_score_seconds: float = setting(
-        0.15,
-        "Seconds after which a request to that endpoint times out.",
-        "a number of seconds from 0.001 to 10",
-        ge=0.001,
-        le=10,
-        allow_inf_nan=False,
+    lending_score_seconds: float = setting_of_seconds(
+        0.15, "Seconds after which a request to that endpoint times out.", 0.001, 10
     )
 
     @property

@@ -93,7 +93,9 @@ def test_a_store_of_a_release_without_owners_keeps_its_rows(tmp_path: Path) -> N
         connection.execute("insert into secrets values ('a', x'01')")
         connection.execute("insert into abuse_labels values (1, 'u', 1, '2026-01-01T00:00:00+00:00', 'Ana', null)")
         connection.execute("drop table migrations")
-        connection.execute("alter table payment_incidents drop column told_severity")  # of a later script
+        for name in ("at", "state", "times"):  # of later scripts
+            connection.execute(f"alter table payment_incidents rename column notified_{name} to told_{name}")
+        connection.execute("alter table payment_incidents drop column notified_severity")
         connection.execute("pragma user_version = 3")
     with closing(open_state_store(tmp_path)) as store:
         assert store.read().execute("select count(*) from secrets").fetchone()[0] == 1
