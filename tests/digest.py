@@ -8,7 +8,9 @@ import duckdb
 
 from quintet.warehouse.sql import quote_identifier
 
-ARRIVAL_COLUMNS = frozenset({"arrived_at", "at", "modelled_at", "effective_date", "built_at"})
+ARRIVAL_COLUMNS = frozenset(
+    {"arrived_at", "at", "modelled_at", "effective_date", "built_at", "first_arrived_at", "first_file"}
+)
 """Columns with the time at which a file arrived or a domain was built, not the content."""
 
 
