@@ -15,8 +15,6 @@ import adbc_driver_manager
 import pyarrow as pa
 import pyarrow.compute as pc
 from adbc_driver_postgresql import dbapi
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
 
 from quintet.ingest.contract import Dataset
 from quintet.masking import masked
@@ -68,6 +66,9 @@ def one_snapshot(url: str) -> Iterator[Snapshot]:
 
 def _place(url: str) -> str:
     """Return where the database is, without user and password; empty if the URL cannot be read."""
+    from psycopg import ProgrammingError  # noqa: PLC0415  # Dagster's definitions need no database
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
     try:
         found = conninfo_to_dict(url)
     except (ProgrammingError, UnicodeError):

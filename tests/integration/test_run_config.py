@@ -14,6 +14,7 @@ from quintet.settings import load_settings
 
 HARMLESS = {
     "ops.*.config.accept_changed_columns": "Bool",
+    "ops.*.config.accept_losses": "Bool",  # publishes what the warehouse has; snapshots before it are kept
     "ops.*.config.retrain": "Bool",
     "ops.*.config": "Any",  # of an op that declares no configuration, and so gets none
     "ops.*": "Any",  # a name that is no op; ignored
