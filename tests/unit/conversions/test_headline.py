@@ -15,7 +15,7 @@ def marts() -> duckdb.DuckDBPyConnection:
         create table marts.fct_broker_rows (important_score double, important_score_missing_reason varchar);
         create table marts.fct_conversion_matches (tier varchar);
         create table marts.unmapped_page_categories (measurement_category varchar, conversions bigint);
-        create table marts.ops_batches (dataset varchar, at timestamp);
+        create table marts.ops_batches (dataset varchar, "at" timestamp);
         insert into marts.ops_batches values
             ('broker_rows', '2024-05-01 10:00:00'), ('broker_rows', '2024-05-09 10:00:00');
         create table marts.dim_partner (
@@ -78,6 +78,6 @@ def test_a_new_partner_and_one_that_repeats_another_are_announced(marts: duckdb.
     )
 
     assert headline(marts).endswith(
-        "; partners: broker (3 rows), northern (5 rows), broker_data (41 rows, new, 40 of them are rows of broker, "
-        "counted once as broker: was a file copied?)"
+        "; partners: broker (3 rows), northern (5 rows), broker_data (41 rows, new, 40 of them are rows of broker: "
+        "counted once, as broker; was a file copied?)"
     )
