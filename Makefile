@@ -68,6 +68,5 @@ check: install  ## lint, types, architecture, CloudFormation, dbt and Dagster de
 	@QUINTET_WAREHOUSE=:memory: "$(BIN)/python" -m dbt.cli.main parse --quiet --project-dir dbt_project --profiles-dir dbt_project
 	@"$(BIN)/python" -m cli.home "$(BIN)/dagster" definitions validate --workspace workspace.yaml
 
-clean:  ## remove everything that runs have written; keep the inboxes
-	@find data -mindepth 1 -maxdepth 1 ! -name raw -exec rm -r {} +
-	@rm -rf dbt_project/target dbt_project/logs
+clean: install  ## remove what runs build again; keep the inboxes, and what nothing builds again (EVERYTHING=1: delete that too, after asking)
+	@$(QUINTET) clean $(if $(EVERYTHING),--everything)

@@ -21,9 +21,11 @@ from assets.records import RECORDED_ASSETS
 from quintet.domains import DOMAINS
 from quintet.payments.channels import channels_of, payments_page_url
 from quintet.plan import model_variables, project_code_version
+from quintet.private_files import write_for_owner_only
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
 from resources.dbt import Dbt, prepare_manifest
+from resources.fixed import fixed
 from resources.inboxes import Inboxes
 from resources.notifier import Notifier
 from resources.paths import Paths
@@ -50,10 +52,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         "inboxes": Inboxes(
             raw=str(settings.raw), settle_seconds=settings.settle_seconds, limits=asdict(settings.inbox_limits)
         ),
-        "postgres_extract": PostgresExtract(
-            url=settings.postgres_url.get_secret_value() if settings.postgres_url else "",
-            landing=str(settings.home / "landing"),
-        ),
+        "postgres_extract": PostgresExtract(settings.postgres_url, settings.home / "landing"),
         "clock": Clock(),
         "dbt": Dbt(
             project_dir=str(PROJECT / "dbt_project"),
@@ -107,7 +106,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
             build_publishing_sensor(specs, jobs[0]),
         ],
         schedules=build_schedules({job.name: job for job in jobs}),
-        resources=resources,
+        resources=fixed(resources),
         executor=dg.in_process_executor,
     )
 
@@ -120,4 +119,5 @@ def _sensors_of(module: str) -> list[dg.SensorDefinition]:
 @dg.definitions
 def defs() -> dg.Definitions:
     """Return the Definitions that Dagster loads."""
+    write_for_owner_only()
     return build_defs()

@@ -42,7 +42,7 @@ class ExtractConfig(dg.Config):
 def promotions_extract(
     context: dg.AssetExecutionContext,
     config: ExtractConfig,
-    postgres_extract: PostgresExtract,
+    postgres_extract: dg.ResourceParam[PostgresExtract],
     warehouse: Warehouse,
     clock: Clock,
 ) -> dg.MaterializeResult:

@@ -14,6 +14,7 @@ from cli.faults import without_traceback
 from cli.guard import guarded
 from cli.home import enter_project, prepare_home
 from cli.loading import loading
+from quintet.private_files import write_for_owner_only
 
 app = typer.Typer(
     name="quintet",
@@ -143,15 +144,16 @@ def send(
     speed: Annotated[float, typer.Option(min=0, help="Minutes of the file to send in a minute; 0: no pause.")] = 60.0,
     day: Annotated[str | None, typer.Option(help="Day of a file without dates; by default from its name.")] = None,
     url: Annotated[str | None, typer.Option(help="The service; by default on this machine, QUINTET_PORT.")] = None,
-    key: Annotated[
-        str | None, typer.Option(help="A key with payments:write; by default QUINTET_ADMIN_KEY, or a new local key.")
+    key_file: Annotated[
+        Path | None,
+        typer.Option(help="File with a key with payments:write; by default QUINTET_ADMIN_KEY, or a new local key."),
     ] = None,
 ) -> None:
     """Send a file of transactions to a running service, minute by minute."""
     path = file.absolute()
-    options = [
-        word for name, value in (("--day", day), ("--url", url), ("--key", key)) if value for word in (name, value)
-    ]
+    secret = str(key_file.absolute()) if key_file else None  # before the folder changes
+    named = (("--day", day), ("--url", url), ("--key-file", secret))
+    options = [word for name, value in named if value for word in (name, value)]
 
     def work(_: Path) -> int:
         from quintet.payments import __main__ as module  # noqa: PLC0415
@@ -205,6 +207,24 @@ def bench(
         return subprocess.run([sys.executable, "-m", "bench", *words], check=False).returncode
 
     _command(work, "stopped")
+
+
+@app.command(epilog="Example: quintet clean")
+def clean(
+    everything: Annotated[
+        bool, typer.Option("--everything", help="Also keys, decisions, labels, models and databases, after asking.")
+    ] = False,
+) -> None:
+    """Remove what a run builds again, and keep what nothing can build again."""
+    enter_project(os.environ)
+
+    def work() -> int:
+        from cli import clean as module  # noqa: PLC0415
+
+        home, raw = Path(os.environ["QUINTET_HOME"]), Path(os.environ["QUINTET_RAW"])
+        return module.clean(home, raw, everything, input, sys.stdin.isatty())
+
+    sys.exit(without_traceback(work))
 
 
 @keys_app.command("list", epilog="Example: quintet keys list")
@@ -318,6 +338,7 @@ def _command(work: Callable[[Path], int], stopped: str) -> None:
 
     stopped: what to print after a signal stopped it.
     """
+    write_for_owner_only()
     enter_project(os.environ)
     status = guarded(lambda: without_traceback(lambda: work(prepare_home(os.environ))), _after_death)
     if status in _SIGNALS:

@@ -64,7 +64,9 @@ def without_traceback(work: Callable[[], int]) -> int:
             raise
         status, line = found
     # outside the except block: the traceback's frames are gone, and the files they held open are closed
-    print(line, file=sys.stderr)
+    from quintet.redaction import without_secrets  # noqa: PLC0415  # most commands have no fault
+
+    print(without_secrets(line), file=sys.stderr)
     return status
 
 

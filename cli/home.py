@@ -11,6 +11,8 @@ import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 
+from quintet.private_files import close_to_others, write_for_owner_only
+
 PROJECT = Path(__file__).resolve().parents[1]
 
 _PATHS = ("QUINTET_RAW", "QUINTET_HOME", "QUINTET_LENDING_POLICY")
@@ -41,7 +43,11 @@ def enter_project(environment: MutableMapping[str, str]) -> None:
 
 
 def prepare_home(environment: MutableMapping[str, str]) -> Path:
-    """Create the home with Dagster's configuration and return it. Raises HomeError if it cannot be written."""
+    """Create the home with Dagster's configuration, closed to other accounts, and return it.
+
+    Raises HomeError if it cannot be written.
+    """
+    write_for_owner_only()
     home, dagster_home = Path(environment["QUINTET_HOME"]), Path(environment["DAGSTER_HOME"])
     given, own = PROJECT / "dagster.yaml", dagster_home / "dagster.yaml"
     try:
@@ -51,6 +57,7 @@ def prepare_home(environment: MutableMapping[str, str]) -> Path:
             shutil.copyfile(given, partial)
             partial.replace(own)
         (home / "logs").mkdir(exist_ok=True)
+        open_ones = close_to_others(home, [Path(environment["QUINTET_RAW"])])
     except OSError as error:
         raise HomeError(
             f"{error.filename or home}: {error.strerror}. Quintet writes to {home}: grant write access, make room, "
@@ -59,6 +66,12 @@ def prepare_home(environment: MutableMapping[str, str]) -> Path:
     for folder in (home, dagster_home, home / "logs"):
         if not os.access(folder, os.W_OK | os.X_OK):
             raise HomeError(f"{folder} cannot be written. Grant access, or set QUINTET_HOME to another folder.")
+    if open_ones:
+        print(
+            f"warning: {open_ones[0]} belongs to another account and is open to others; it holds keys and decisions. "
+            f"Run as its owner once, or: chmod -R go-rwx {home}",
+            file=sys.stderr,
+        )
     return home
 
 

@@ -155,7 +155,7 @@ def _warm(python: Path) -> None:
         return
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     for modules in (
-        "dagster._cli.dev, dagster_dbt, dagster_duckdb",
+        "cli.dagster_dev, cli.dagster_ui, dagster_dbt, dagster_duckdb",
         "dbt.cli.main, dbt.adapters.duckdb",
         "quintet.web.app",
     ):

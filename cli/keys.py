@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
             key, text = create_key(store, given.name, scopes, now, os.urandom)
             print(f"{text}\n\nThis is the key of {key.name} ({key.key_id}). It is shown this once; keep it safe.")
         elif given.command == "list":
-            Console(highlight=False).print(_table(store))
+            Console(highlight=False, markup=False).print(_table(store))
         else:
             key = revoke_key(store, given.key_id, now)
             print(f"the key of {key.name} ({key.key_id}) is revoked")

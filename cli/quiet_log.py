@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
+from quintet.redaction import without_secrets
+
 _MOST_BYTES = 20_000_000
 _DAGSTER = re.compile(r"^(?P<at>\S+ \S+)( \S+)? - (?P<logger>\S+) - (?P<level>[A-Z]+) - (?P<text>.*)$")
 _RUN_ENDS = re.compile(
@@ -72,7 +74,7 @@ class QuietLog:
     def __call__(self, line: str) -> None:
         """Write a line of the form `name | text`."""
         name, _, text = line.partition(" | ")
-        name, text = name.strip(), text.rstrip("\n")
+        name, text = name.strip(), without_secrets(text.rstrip("\n"))
         self._file(name).write(text + "\n")
         shown = text if name in self._plain else summary_of(text)
         if shown is not None:

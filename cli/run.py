@@ -40,7 +40,7 @@ from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_s
 from resources.run_marks import clear_unfinished, is_unfinished, note_unfinished
 from resources.warm_dbt import WarmDbt, warehouse_variables
 
-_CONSOLE = Console(file=sys.stdout, highlight=False)
+_CONSOLE = Console(file=sys.stdout, highlight=False, markup=False)
 _USAGE = 2
 
 
@@ -215,7 +215,7 @@ def _print_next_steps(settings: Settings) -> None:
         "query the tables: notebooks/query_the_snapshot.ipynb",
     ]
     for line in lines:
-        _CONSOLE.print(line, soft_wrap=True, markup=False)
+        _CONSOLE.print(line, soft_wrap=True)
 
 
 def _materialise(settings: Settings, plan: Plan, select: str | None, train: str | None, accept_losses: bool) -> bool:

@@ -19,6 +19,7 @@ from cli.quiet_log import QuietLog
 from cli.run import first_key
 from cli.services import dagster_part, only_daemon
 from cli.supervisor import Part, Supervisor, to_standard_output
+from cli.ui_token import create_token, ui_link
 from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.promotions.postgres_extract import fill
@@ -39,9 +40,11 @@ def up(home: Path, dagster_port: int, simulated_rate: float | None = None) -> in
             environment = os.environ | bucket | {"QUINTET_POSTGRES_URL": postgres_url, "PYTHONUNBUFFERED": "1"}
             _build_once(environment)
             table = places(settings, dagster_port, has_embedded_servers=settings.postgres_url is None)
-            console = Console(highlight=False)
+            console = Console(highlight=False, markup=False)
             console.print(table)
-            console.print(key_line(settings, key), soft_wrap=True, markup=False)  # in one piece, to be copied
+            link = ui_link(dagster_port, create_token(dagster_home, os.urandom))
+            console.print(f"Dagster UI, with its token: {link}", soft_wrap=True)  # to be copied
+            console.print(key_line(settings, key), soft_wrap=True)
             parts = parts_of(dagster_home, dagster_port, has_stream=bool(bucket), simulated_rate=simulated_rate)
             return Supervisor(parts, environment, log).run()
 
@@ -71,7 +74,7 @@ def places(settings: Settings, dagster_port: int, has_embedded_servers: bool) ->
     )
     table.add_row("open first: the pages", pages)
     table.add_row("API, to read and to try", f"{pages}/docs")
-    table.add_row("Dagster UI, sensors on", f"http://127.0.0.1:{dagster_port}")
+    table.add_row("Dagster UI, sensors on", f"http://127.0.0.1:{dagster_port} (its link is below)")
     if has_embedded_servers:
         table.add_row("PostgreSQL", f"{settings.embedded_postgres} (port, password)")
     if has_embedded_servers and settings.object_store_url is None:

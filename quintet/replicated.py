@@ -8,9 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
-
-import psycopg
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from quintet.change_log.change import Change, Position, TableName
 from quintet.change_log.completeness import Incomplete
@@ -18,6 +16,9 @@ from quintet.change_log.log import Epoch, ObjectStore
 from quintet.ingest.inbox import InboxFile
 from quintet.settings import Settings
 from quintet.state.features import FeatureStore
+
+if TYPE_CHECKING:
+    import psycopg
 
 EPOCH, COMMITTED_AT = "epoch", "committed_at"
 """Facts of a feature store: the epoch that it is from, and when its last applied transaction was committed."""

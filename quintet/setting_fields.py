@@ -1,18 +1,26 @@
-"""The kinds of a setting's value, and the field that declares a setting."""
+"""The types of settings, and the field that declares one. Errors here never hold the value, which may be a secret."""
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 MOST_DEFAULT_THREADS = 4
 
 _MEMORY_SIZE = re.compile(r"(?=.*[1-9])\d+(\.\d+)?\s*([KMGT]i?B)", re.IGNORECASE)
+_USER = r"(?:[^\s/@:?#]+(?::[^\s/@:?#]*)?@)?"  # other characters must be percent-encoded, or it is ambiguous
+_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[^\s/@:?#\[\]]+)(?::\d{1,5})?"
+_HTTP = re.compile(rf"https?://{_USER}{_HOST}(?:[/?#]\S*)?", re.IGNORECASE)
+_SMTP = re.compile(rf"smtps?://{_USER}{_HOST}/?", re.IGNORECASE)
+_BUCKET = re.compile(rf"https?://{_USER}{_HOST}/[^\s/@:?#]+/?|s3://[^\s/@:?#]+/?|file://.+", re.IGNORECASE)
+_POSTGRES = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
 
 
 def _folder(path: Path) -> Path:
@@ -22,16 +30,77 @@ def _folder(path: Path) -> Path:
     return absolute
 
 
-def iso_date(value: Any) -> date:
-    """Return a day, also from its ISO 8601 text."""
+def _file(path: Path) -> Path:
+    absolute = path.expanduser().resolve()
+    if not absolute.is_file():
+        raise ValueError("not a file")
+    return absolute
+
+
+def _iso_date(value: Any) -> date:
     return value if isinstance(value, date) else date.fromisoformat(value)
 
 
-def memory_size(text: str) -> str:
-    """Return a size with a unit, such as 512MB. Raises ValueError for another text."""
+def _memory_size(text: str) -> str:
     if not _MEMORY_SIZE.fullmatch(text.strip()):
         raise ValueError("not a size")
     return text.strip()
+
+
+def _secret(pattern: re.Pattern[str]) -> Callable[[SecretStr], SecretStr]:
+    def check(secret: SecretStr) -> SecretStr:
+        text = secret.get_secret_value().strip()
+        if not pattern.fullmatch(text):
+            raise ValueError("of another form")
+        return SecretStr(text)
+
+    return check
+
+
+def is_bucket_url(text: str) -> bool:
+    """Return whether the text is the address of a bucket or folder, with nothing of a secret in its path."""
+    return _BUCKET.fullmatch(text.strip()) is not None
+
+
+def _postgres(secret: SecretStr) -> SecretStr:
+    """Accept what libpq reads completely: a piece of a password in a host or a database's name would be shown."""
+    from psycopg import ProgrammingError  # noqa: PLC0415  # most commands need no database
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
+    text = secret.get_secret_value().strip()
+    if "://" in text and not _POSTGRES.match(text):
+        raise ValueError("of another scheme")
+    try:
+        found = conninfo_to_dict(text)
+    except (ProgrammingError, UnicodeError):
+        raise ValueError("not readable") from None
+    host, port, name = (str(found.get(key) or "") for key in ("host", "port", "dbname"))
+    if not found or "@" in host + name or not re.fullmatch(r"[\d,]*", port):
+        raise ValueError("ambiguous")
+    return SecretStr(text)
+
+
+def _networks(text: str) -> str:
+    for word in text.replace(",", " ").split():
+        ipaddress.ip_network(word, strict=False)
+    return text
+
+
+Folder = Annotated[Path, AfterValidator(_folder)]
+"""An absolute path, which may not exist yet."""
+
+ReadableFile = Annotated[Path, AfterValidator(_file)]
+"""The absolute path of a file."""
+
+Day = Annotated[date, BeforeValidator(_iso_date)]
+MemorySize = Annotated[str, AfterValidator(_memory_size)]
+Networks = Annotated[str, AfterValidator(_networks)]
+"""Addresses and networks, separated by commas or blanks."""
+
+HttpUrl = Annotated[SecretStr, AfterValidator(_secret(_HTTP))]
+SmtpUrl = Annotated[SecretStr, AfterValidator(_secret(_SMTP))]
+BucketUrl = Annotated[SecretStr, AfterValidator(_secret(_BUCKET))]
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres)]
 
 
 def default_threads() -> int:
@@ -39,12 +108,14 @@ def default_threads() -> int:
     return min(os.cpu_count() or 1, MOST_DEFAULT_THREADS)
 
 
-Folder = Annotated[Path, AfterValidator(_folder)]
-"""An absolute path, which may not exist yet."""
-
-
 def setting(default: Any, description: str, requirement: str, shown: str | None = None, **bounds: Any) -> Any:
     """Return a field; `requirement` completes "it must be …", `shown` is the default as shown in the table."""
     source = {"default_factory": default} if callable(default) else {"default": default}
     extra: dict[str, Any] = {"requirement": requirement, "shown": shown if shown is not None else str(default)}
     return Field(**source, **bounds, description=description, json_schema_extra=extra)
+
+
+def setting_of_seconds(default: float, description: str, least: float, most: float) -> Any:
+    """Return a field for a number of seconds from `least` to `most`."""
+    requirement = f"a number of seconds from {least} to {most}"
+    return setting(default, description, requirement, ge=least, le=most, allow_inf_nan=False)

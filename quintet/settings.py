@@ -7,12 +7,26 @@ import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from quintet.limits import DEFAULT_LIMITS, Limits
-from quintet.setting_fields import MOST_DEFAULT_THREADS, Folder, default_threads, iso_date, memory_size, setting
+from quintet.masking import masked
+from quintet.setting_fields import (
+    MOST_DEFAULT_THREADS,
+    BucketUrl,
+    Day,
+    Folder,
+    HttpUrl,
+    MemorySize,
+    Networks,
+    PostgresUrl,
+    ReadableFile,
+    SmtpUrl,
+    default_threads,
+    setting,
+    setting_of_seconds,
+)
 
 _PREFIX = "QUINTET_"
 # Set by Quintet itself for the processes that it starts, such as dbt.
@@ -37,12 +51,12 @@ class Settings(BaseModel):
         "Folder for everything that Quintet writes: `warehouse.duckdb`, `serving/`, `reports/`, `models/`, `online/`.",
         "a folder, or a path to be one",
     )
-    transactions_anchor_day: Annotated[date, BeforeValidator(iso_date)] = setting(
+    transactions_anchor_day: Day = setting(
         date(2024, 1, 1),
         "Day of the transactions file with the number 1, for files without a date; file 2 is the day after.",
         "a real date like 2024-01-01",
     )
-    memory_limit: Annotated[str, AfterValidator(memory_size)] = setting(
+    memory_limit: MemorySize = setting(
         "800MB", "Most memory that DuckDB uses before it spills to disk.", "a size like 512MB, 1.5GB or 2GiB"
     )
     threads: int = setting(
@@ -56,13 +70,8 @@ class Settings(BaseModel):
     snapshots_kept: int = setting(
         3, "Published snapshots kept, the current one included.", "a whole number from 1 to 1000", ge=1, le=1000
     )
-    settle_seconds: float = setting(
-        2.0,
-        "Seconds that an inbox file must be unchanged before a sensor loads it.",
-        "a number of seconds from 0 to 3600",
-        ge=0,
-        le=3600,
-        allow_inf_nan=False,
+    settle_seconds: float = setting_of_seconds(
+        2.0, "Seconds that an inbox file must be unchanged before a sensor loads it.", 0, 3600
     )
     inbox_unpacked_bytes: int = setting(
         DEFAULT_LIMITS.unpacked_bytes,
@@ -94,29 +103,23 @@ class Settings(BaseModel):
         "a whole number of bytes from 1000000",
         ge=1_000_000,
     )
-    lock_wait_seconds: float = setting(
-        900.0,
-        "Seconds to wait for another run that is writing the warehouse.",
-        "a number of seconds from 0 to 86400",
-        ge=0,
-        le=86_400,
-        allow_inf_nan=False,
+    lock_wait_seconds: float = setting_of_seconds(
+        900.0, "Seconds to wait for another run that is writing the warehouse.", 0, 86_400
     )
     port: int = setting(8000, "Port of the API and the pages.", "a whole number from 1 to 65535", ge=1, le=65_535)
+    trusted_proxies: Networks = setting(
+        "",
+        "Addresses or networks of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+        "addresses or networks like 127.0.0.1, 10.0.0.0/8",
+        "none",
+    )
     admin_key: SecretStr | None = setting(
         None, "First admin key of the API, for automation.", "a key of at least 10 characters", "none", min_length=10
     )
     requests_per_minute: int = setting(
         60_000, "Requests that a key may make in a minute.", "a whole number from 1 to 10000000", ge=1, le=10_000_000
     )
-    request_seconds: float = setting(
-        10.0,
-        "Seconds after which a request times out.",
-        "a number of seconds from 0.01 to 600",
-        ge=0.01,
-        le=600,
-        allow_inf_nan=False,
-    )
+    request_seconds: float = setting_of_seconds(10.0, "Seconds after which a request times out.", 0.01, 600)
     request_bytes: int = setting(
         1_000_000, "Most bytes in the body of a request.", "a whole number from 1 to 100000000", ge=1, le=100_000_000
     )
@@ -125,17 +128,16 @@ class Settings(BaseModel):
         "Address at which people open the pages, for links in messages.",
         "a URL like https://quintet.example.org",
         "none",
-        pattern=r"^https?://\S+$",
+        pattern=r"^https?://[^\s@]+$",
     )
-    teams_webhook_url: SecretStr | None = setting(
+    teams_webhook_url: HttpUrl | None = setting(
         None,
         "URL of a Microsoft Teams workflow that posts what a webhook receives; alerts of payments go there.",
-        "the URL of a workflow",
+        "the URL of a workflow, like https://host/path",
         "none",
-        min_length=10,
     )
-    alert_webhook_url: SecretStr | None = setting(
-        None, "URL to which alerts are posted as JSON.", "a URL like https://host/path", "none", min_length=10
+    alert_webhook_url: HttpUrl | None = setting(
+        None, "URL to which alerts are posted as JSON.", "a URL like https://host/path", "none"
     )
     alert_webhook_secret: SecretStr | None = setting(
         None,
@@ -144,12 +146,15 @@ class Settings(BaseModel):
         "none",
         min_length=16,
     )
-    smtp_url: SecretStr | None = setting(
+    smtp_url: SmtpUrl | None = setting(
         None,
         "Mail server for alerts.",
-        "a URL like smtp://user:password@host:587 or smtps://user:password@host",
+        "a URL like smtp://user:password@host:587 (encrypted with STARTTLS) or smtps://user:password@host, with "
+        "special characters percent-encoded (%2F for /)",
         "none",
-        min_length=8,
+    )
+    smtp_ca_file: ReadableFile | None = setting(
+        None, "File with the certificates that sign the mail server's, for a private authority.", "a file", "none"
     )
     alert_email_from: str = setting(
         "quintet@localhost", "Sender of these mails.", "an address like quintet@example.org", pattern=r"^\S+@\S+$"
@@ -164,26 +169,24 @@ class Settings(BaseModel):
         "none",
         min_length=5,
     )
-    heartbeat_url: SecretStr | None = setting(
+    heartbeat_url: HttpUrl | None = setting(
         None,
         "URL that is requested every minute while monitoring is healthy, for a watcher that alerts when requests stop.",
         "a URL like https://host/path",
         "none",
-        min_length=10,
     )
-    postgres_url: SecretStr | None = setting(
+    postgres_url: PostgresUrl | None = setting(
         None,
         "URL of your own PostgreSQL with the tables of promotions and lending, instead of the embedded one.",
-        "a URL like postgresql://user@host:5432/database",
+        "a URL like postgresql://user:password@host:5432/database, with special characters percent-encoded (%2F for /)",
         "none; `make up` starts its own",
-        min_length=1,
     )
-    object_store_url: SecretStr | None = setting(
+    object_store_url: BucketUrl | None = setting(
         None,
         "URL of the S3 API that stores the change log.",
-        "a URL like http://host:9000/bucket",
+        "a URL like http://key:secret@host:9000/bucket, with special characters percent-encoded (%2F for /); "
+        "s3://bucket with the usual AWS variables; or file:///folder",
         "the embedded store",
-        min_length=1,
     )
     stream_slot: str = setting(
         "quintet",
@@ -206,13 +209,8 @@ class Settings(BaseModel):
         le=3650,
         allow_inf_nan=False,
     )
-    loan_book_seconds: float = setting(
-        3600.0,
-        "Seconds that restoring a dump of the inbox `loan_book` may take.",
-        "a number of seconds from 1 to 86400",
-        ge=1,
-        le=86_400,
-        allow_inf_nan=False,
+    loan_book_seconds: float = setting_of_seconds(
+        3600.0, "Seconds that restoring a dump of the inbox `loan_book` may take.", 1, 86_400
     )
     loan_book_bytes: int = setting(
         20_000_000_000,
@@ -220,7 +218,7 @@ class Settings(BaseModel):
         "a whole number of bytes from 1000000",
         ge=1_000_000,
     )
-    lending_as_of: Annotated[date, BeforeValidator(iso_date)] | None = setting(
+    lending_as_of: Day | None = setting(
         None,
         "Day at whose end the published features of clients are computed.",
         "a real date like 2020-08-23",
@@ -232,31 +230,21 @@ class Settings(BaseModel):
         "a file, or a path to be one",
         "policy/lending.toml",
     )
-    decision_seconds: float = setting(
-        0.5,
-        "Seconds to wait for features and score of a loan decision; without them, a person decides.",
-        "a number of seconds from 0.01 to 10",
-        ge=0.01,
-        le=10,
-        allow_inf_nan=False,
+    decision_seconds: float = setting_of_seconds(
+        0.5, "Seconds to wait for features and score of a loan decision; without them, a person decides.", 0.01, 10
     )
     lending_score_url: str | None = setting(
         None,
         "Endpoint that scores applications, with the interface of `POST /v1/lending/score`.",
         "a URL like https://scores.example.org/v1/lending/score",
         "none; the service scores itself",
-        pattern=r"^https?://\S+$",
+        pattern=r"^https?://[^\s@]+$",
     )
     lending_score_key: SecretStr | None = setting(
         None, "Key for that endpoint.", "a key of at least 10 characters", "none", min_length=10
     )
-    lending_score_seconds: float = setting(
-        0.15,
-        "Seconds after which a request to that endpoint times out.",
-        "a number of seconds from 0.001 to 10",
-        ge=0.001,
-        le=10,
-        allow_inf_nan=False,
+    lending_score_seconds: float = setting_of_seconds(
+        0.15, "Seconds after which a request to that endpoint times out.", 0.001, 10
     )
 
     @property
@@ -346,6 +334,11 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
+def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the values of all secret settings in the environment, valid or not."""
+    return tuple(environment.get(_variable(field), "") for field in Settings.model_fields if _is_secret(field))
+
+
 def settings_table() -> str:
     """Return a Markdown table of all settings: variable, default, meaning; without a line break at the end."""
     lines = ["| Variable | Default | Meaning |", "|---|---|---|"]
@@ -371,7 +364,7 @@ def _fault(field: str, value: str | None) -> str:
     """Return what is wrong with a field and how to fix it; `value` is None if the default itself is invalid."""
     variable, extra = _variable(field), _extra(field)
     shown = extra["shown"] if value is None else value
-    quoted = "a secret that is not shown here" if _is_secret(field) else repr(shown[:_LONGEST_SHOWN])
+    quoted = "a secret that is not shown here" if _is_secret(field) else masked(repr(shown[:_LONGEST_SHOWN]))
     return f"{variable} is {quoted}; it must be {extra['requirement']}. Fix it, or unset it for {extra['shown']}."
 
 

@@ -20,6 +20,7 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, QueuePool, create_engine
 from sqlalchemy.event import listen
 
+from quintet.redaction import without_secrets
 from resources.run_marks import hold_mark, marks_folder, note_unfinished, release_mark
 
 _MOST_OPEN_FILES = 32
@@ -54,6 +55,11 @@ class OpenEventLog(SqliteEventLogStorage):
                 note_unfinished(self._home)
             self.free_concurrency_slots_for_run(event.run_id)
             release_mark(marks_folder(self._home), event.run_id)
+
+    def _event_to_row(self, event: EventLogEntry) -> dict[str, Any]:
+        """Return the row of an event, whose errors and messages may hold secrets, without them."""
+        row = super()._event_to_row(event)
+        return row | {"event": without_secrets(row["event"])}
 
     @property
     def _home(self) -> Path:

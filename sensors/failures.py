@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from assets.unfinished import left_to_publish
+from quintet.redaction import without_secrets
 from resources.clock import Clock
 from resources.paths import Paths
 from resources.run_marks import STARTED_BY
@@ -17,7 +18,12 @@ FAILURES = "failures.jsonl"
 
 def failure_record(run_id: str, job_name: str, message: str, at: str) -> str:
     """Return the line of JSON for a failed run."""
-    return json.dumps({"at": at, "run_id": run_id, "job": job_name, "message": message}, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(
+            {"at": at, "run_id": run_id, "job": job_name, "message": without_secrets(message)}, ensure_ascii=False
+        )
+        + "\n"
+    )
 
 
 def build_failure_sensor() -> dg.SensorDefinition:

@@ -18,7 +18,7 @@ INTERVAL_SECONDS = 60
     description="Extracts what changed in the application's PostgreSQL, if one is set.",
 )
 def extract_sensor(
-    context: dg.SensorEvaluationContext, postgres_extract: PostgresExtract
+    context: dg.SensorEvaluationContext, postgres_extract: dg.ResourceParam[PostgresExtract]
 ) -> dg.SensorResult | dg.SkipReason:
     """Request one run for all rows written since the last request."""
     if not postgres_extract.is_configured:

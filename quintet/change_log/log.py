@@ -29,6 +29,7 @@ import obstore
 from obstore.store import LocalStore, MemoryStore, S3Store
 
 from quintet.change_log.change import Change, Position, decode_lines, encode_lines
+from quintet.setting_fields import is_bucket_url
 
 ObjectStore = S3Store | LocalStore | MemoryStore
 
@@ -51,7 +52,7 @@ def open_store(url: str, seconds: float = 10.0) -> ObjectStore:
 
     seconds: limit of a request; there are no retries. Raises LogUrlError for another URL.
     """
-    parts = urlsplit(url)
+    parts = urlsplit(url if is_bucket_url(url) else "")
     limits: Any = {
         "client_options": {"timeout": f"{seconds}s", "connect_timeout": f"{seconds}s", "allow_http": True},
         "retry_config": {"max_retries": 0},
@@ -70,8 +71,8 @@ def open_store(url: str, seconds: float = 10.0) -> ObjectStore:
     if parts.scheme == "file":
         return LocalStore(parts.path, mkdir=True)
     raise LogUrlError(
-        f"{parts.scheme}://{parts.hostname or ''}{parts.path} is no bucket; give http://key:secret@host:port/bucket, "
-        "s3://bucket or file:///folder"
+        "the address of the object store names no bucket; give http://key:secret@host:port/bucket, s3://bucket or "
+        "file:///folder, with special characters of key and secret percent-encoded (%2F for /)"
     )
 
 

@@ -31,7 +31,9 @@ def headline(marts: duckdb.DuckDBPyConnection) -> str:
                 left(regexp_replace(partner, '[^\x20-\x7e]', '?', 'g'), 40),
                 rows,
                 first_arrived_at > min(first_arrived_at) over ()
-                    and first_arrived_at >= (select max("at")::date from marts.ops_batches where dataset = 'broker_rows'),
+                    and first_arrived_at >= (
+                        select max("at")::date from marts.ops_batches where dataset = 'broker_rows'
+                    ),
                 left(regexp_replace(repeats_partner, '[^\x20-\x7e]', '?', 'g'), 40),
                 repeated_rows
             from marts.dim_partner

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m quintet.lending", description=__doc__)
     parser.add_argument("policy", type=Path, help="the policy file")
     given = parser.parse_args(arguments)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     try:
         settings = load_settings()
         for table in _changes(_what_if(settings, registry_of(settings.models), given.policy)):

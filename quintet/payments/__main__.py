@@ -91,12 +91,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--speed", type=float, default=60.0, help="factor by which to speed up; 0: as fast as possible")
     parser.add_argument("--day", type=dt.date.fromisoformat, help="day of a file without dates; default: from its name")
     parser.add_argument("--url", help="address of the service; default: this machine, port QUINTET_PORT")
-    parser.add_argument("--key", help="a key with payments:write; default: QUINTET_ADMIN_KEY, else this machine's")
+    parser.add_argument(
+        "--key-file", type=Path, help="file with a key with payments:write; default: QUINTET_ADMIN_KEY, else own key"
+    )
     given = parser.parse_args(arguments)
     try:
         settings = load_settings()
         minutes = minutes_of(given.file, given.day, settings.transactions_anchor_day)
-        post = _poster(given.url or f"http://127.0.0.1:{settings.port}", given.key or _key(settings, given.url))
+        post = _poster(given.url or f"http://127.0.0.1:{settings.port}", _key(settings, given.url, given.key_file))
         alerts = settled = 0
         for at, answer in send_minutes(minutes, given.speed, post):
             settled += sum(not item["is_accepted"] for item in answer["items"])
@@ -111,13 +113,21 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _key(settings: Settings, url: str | None) -> str:
-    """Return the key of the settings, else this machine's own. Raises SendError for a service on another machine."""
+def _key(settings: Settings, url: str | None, file: Path | None) -> str:
+    """Return the key in the file, else the key of the settings, else this machine's own.
+
+    It is no argument: every user of the machine can list those. Raises SendError for a service on another machine.
+    """
+    if file is not None:
+        return file.read_text("utf-8").strip()
     if settings.admin_key is not None:
         return settings.admin_key.get_secret_value()
     if url is not None:
         create = "quintet keys create --name sender --scopes payments:write"
-        raise SendError(f"a key of {url} is needed: create one there with `{create}`, and pass it with --key")
+        raise SendError(
+            f"a key of {url} is needed: create one there with `{create}`, write it to a file that only you can read, "
+            "and pass that with --key-file"
+        )
     return local_key(settings.online, "send", ["payments:write"], dt.datetime.now(dt.UTC), os.urandom)
 
 

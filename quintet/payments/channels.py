@@ -9,14 +9,17 @@ import json
 import logging
 import smtplib
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import httpx
+from pydantic import SecretStr
 
 from quintet.http_client import http_client
 from quintet.settings import Settings
@@ -29,6 +32,7 @@ MOST_CARD_BYTES = 24_000
 _SECONDS = 5.0
 _LONGEST_REASON = 300
 _REFUSED = {400, 413, 415, 422}
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 
 class DeliveryError(Exception):
@@ -66,8 +70,8 @@ def channels_of(settings: Settings) -> dict[str, Send]:
         secret = settings.alert_webhook_secret.get_secret_value() if settings.alert_webhook_secret else ""
         named[WEBHOOK] = lambda delivery: to_webhook(url, secret, delivery)
     if settings.smtp_url and settings.alert_email_to:
-        smtp_url, to = settings.smtp_url.get_secret_value(), settings.alert_email_to
-        named[EMAIL] = lambda delivery: to_email(smtp_url, settings.alert_email_from, to, delivery)
+        server, to = MailServer(settings.smtp_url, settings.smtp_ca_file), settings.alert_email_to
+        named[EMAIL] = lambda delivery: to_email(server, settings.alert_email_from, to, delivery)
     if settings.apprise_urls:
         urls = settings.apprise_urls.get_secret_value()
         named[APPRISE] = lambda delivery: to_apprise(urls, delivery)
@@ -161,27 +165,55 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return "sha256=" + hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
-def to_email(smtp_url: str, sender: str, to: str, delivery: Delivery) -> None:
-    """Send a mail over `smtp://user:password@host:port` (encrypted if the server can) or `smtps://…`."""
+@dataclass(frozen=True)
+class MailServer:
+    """A mail server: `smtp://user:password@host:port` or `smtps://…`. ca_file: of a private authority, if any."""
+
+    url: SecretStr
+    ca_file: Path | None = None
+
+
+def to_email(mail_server: MailServer, sender: str, to: str, delivery: Delivery) -> None:
+    """Send a mail. The connection is encrypted, and the server's certificate is checked.
+
+    A server that offers no STARTTLS gets the mail in the clear; a password is never sent in the clear to another
+    machine.
+    """
     mail = EmailMessage()
-    mail["Subject"] = f"[{delivery.body['severity']}] {delivery.body['title']}"
+    mail["Subject"] = " ".join(f"[{delivery.body['severity']}] {delivery.body['title']}".split())
     mail["From"], mail["To"] = sender, to
     mail["Message-ID"] = f"<{delivery.key}@quintet>"
     mail.set_content(as_text(delivery.body))
-    parts = urlsplit(smtp_url)
     try:
-        if parts.scheme == "smtps":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(parts.hostname or "", parts.port or 465, timeout=_SECONDS)
-        else:
-            server = smtplib.SMTP(parts.hostname or "", parts.port or 587, timeout=_SECONDS)
-        with server:
-            if parts.scheme != "smtps" and server.has_extn("starttls"):
-                server.starttls(context=ssl.create_default_context())
-            if parts.username:
-                server.login(unquote(parts.username), unquote(parts.password or ""))
+        with _connected(mail_server) as server:
             server.send_message(mail)
-    except (smtplib.SMTPException, OSError) as error:
+    except ssl.SSLCertVerificationError as error:
+        raise DeliveryError(
+            f"the mail server's certificate is not trusted: {error.verify_message}. Set QUINTET_SMTP_CA_FILE"
+        ) from None
+    except (smtplib.SMTPException, OSError, ValueError) as error:
         raise DeliveryError(f"the mail server did not accept it: {type(error).__name__}") from None
+
+
+@contextmanager
+def _connected(mail_server: MailServer) -> Iterator[smtplib.SMTP]:
+    parts = urlsplit(mail_server.url.get_secret_value())
+    host, context = parts.hostname or "", ssl.create_default_context(cafile=mail_server.ca_file)
+    if parts.scheme == "smtps":
+        server: smtplib.SMTP = smtplib.SMTP_SSL(host, parts.port or 465, timeout=_SECONDS, context=context)
+    else:
+        server = smtplib.SMTP(host, parts.port or 587, timeout=_SECONDS)
+    with server:
+        server.ehlo_or_helo_if_needed()  # what a server can do is known after its greeting only
+        is_encrypted = parts.scheme == "smtps"
+        if not is_encrypted and server.has_extn("starttls"):
+            server.starttls(context=context)
+            is_encrypted = True
+        if parts.username:
+            if not is_encrypted and host not in _THIS_MACHINE:
+                raise DeliveryError("the mail server offers no encryption, and a password is not sent in the clear")
+            server.login(unquote(parts.username), unquote(parts.password or ""))
+        yield server
 
 
 def to_apprise(urls: str, delivery: Delivery) -> None:
@@ -222,6 +254,8 @@ def _client() -> httpx.Client:
 
 def post(url: str, body: bytes | None, headers: Mapping[str, str]) -> None:
     """Send JSON (GET without a body); any 2xx is success. Raises DeliveryError, which contains no address."""
+    if urlsplit(url).scheme.lower() not in {"http", "https"}:
+        raise DeliveryError("could not be reached: the address is neither http nor https")
     try:
         with _client().stream(
             "GET" if body is None else "POST",

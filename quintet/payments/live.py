@@ -24,10 +24,12 @@ from quintet.payments.incidents import Incident, Point
 from quintet.payments.monitor import Change, Item, Monitor, Verdict
 from quintet.payments.notifications import notify
 from quintet.payments.outbox_worker import OutboxWorker
+from quintet.payments.self_test import SelfTest
 from quintet.state.outbox import oldest_waiting
 from quintet.state.store import StateStore
 
 _TICK_SECONDS = 0.5
+_TEST_SECONDS = 15.0
 _LONGEST_SILENCE_SECONDS = 30.0
 _MOST_WAITING_EVENTS = 2_000
 _EVENTS_KEPT = 2_000
@@ -38,7 +40,7 @@ _LOG = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Event:
-    """An event for listeners. number: increases within this process. make: returns the data."""
+    """An event for listeners. number: increases, over restarts too. make: returns the data."""
 
     number: int
     kind: str
@@ -88,12 +90,15 @@ class MonitorService:
         self._listeners: set[Listener] = set()
         self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
         self._lock = threading.Lock()
-        self._number = 0
+        # Above the numbers of the process before: a client that continues gets all that it has not seen.
+        self._number = int(clock().timestamp() * 1_000)
         self._thread: threading.Thread | None = None
         self._last_round = time.monotonic()
+        self.self_test = SelfTest(time.monotonic)
 
     def start(self) -> None:
         """Start scoring and delivery."""
+        self._test()  # before the first heartbeat
         self._thread = threading.Thread(target=self._run, name="payments", daemon=True)
         self._thread.start()
         self.outbox_worker.start()
@@ -110,8 +115,9 @@ class MonitorService:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the threads run and notifications are delivered."""
+        """Whether the threads run, a test item goes the whole way, counts are accepted and notifications delivered."""
         is_running = self._thread is not None and self._thread.is_alive() and self.outbox_worker.is_alive
+        is_running = is_running and self.self_test.is_passed
         waiting = oldest_waiting(self._store)
         gets_out = waiting is None or self._clock() - waiting < _OUTBOX_MAY_WAIT
         return is_running and gets_out and time.monotonic() - self._last_round < _LONGEST_SILENCE_SECONDS
@@ -128,7 +134,8 @@ class MonitorService:
         """Listen from now on, or from after a recent event. Call it in the event loop."""
         listener = Listener(asyncio.get_running_loop())
         with self._lock:
-            missed = [event for event in self._events if after is not None and event.number > after]
+            is_known = after is not None and after <= self._number  # else of a clock that has been set back since
+            missed = [] if after is None else [one for one in self._events if not is_known or one.number > after]
             self._listeners.add(listener)
         for event in missed:
             listener.put(event)
@@ -159,7 +166,7 @@ class MonitorService:
     # -- the thread ----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        ticked = 0.0
+        ticked, tested = 0.0, time.monotonic()
         while True:
             self._last_round = time.monotonic()
             together, is_last = self._wait_for_requests()
@@ -170,6 +177,9 @@ class MonitorService:
             if time.monotonic() - ticked >= _TICK_SECONDS:
                 ticked = time.monotonic()
                 self._tick()
+            if time.monotonic() - tested >= _TEST_SECONDS:
+                tested = time.monotonic()
+                self._test()
         self.monitor.checkpoint()
 
     def _wait_for_requests(self) -> tuple[list[tuple[Sequence[Item], Future[list[Verdict]]]], bool]:
@@ -192,12 +202,20 @@ class MonitorService:
             verdicts, change = self.monitor.take([items for items, _ in together], self._clock())
         except Exception as error:
             _LOG.exception("payments could not be recorded")
+            self.self_test.note(False)
             for _, future in together:
                 future.set_exception(error)
             return
         for (_, future), of_request in zip(together, verdicts, strict=True):
+            self.self_test.note(any(verdict.is_accepted for verdict in of_request))
             future.set_result(of_request)
         self._spread(change)
+
+    def _test(self) -> None:
+        try:
+            self.self_test.run(self._store, self._clock())
+        except Exception:  # a full disk or a locked store: the heartbeat stops, and the next test tries again
+            _LOG.exception("the self-test of payments has failed")
 
     def _tick(self) -> None:
         now = self._clock()

@@ -21,6 +21,7 @@ from quintet.payments.incidents import (
     CRITICAL,
     FIRING,
     RESOLVED,
+    WARNING,
     WITHDRAWN,
     Incident,
     Notification,
@@ -63,10 +64,11 @@ def notify(store: StateStore, channels: Sequence[str], page_url: str | None, now
             continue
         # One that ended within the wait, as when a file is sent, is reported once, as ended.
         ended_unsent = last is None and incident.state == RESOLVED and not is_silenced(incident, silences, now)
-        if ended_unsent or is_due(incident, last, silences, now):
+        is_silent = is_silenced(incident, silences, now)
+        if ended_unsent or is_due(incident, last, silences, now) or (_is_worse(incident, one) and not is_silent):
             due.append((incident, one))
-        elif incident.state in (RESOLVED, WITHDRAWN):
-            done.append(one.incident_id)
+        elif incident.state in (RESOLVED, WITHDRAWN) and not (is_silent and last is not None):
+            done.append(one.incident_id)  # an end within a silence is reported after it, if the start was
     due.sort(key=lambda pair: (pair[0].group_id, pair[0].started_minute, pair[0].series))
     if not due and not done:
         return 0
@@ -105,7 +107,7 @@ def notify_batch(
         enqueue(connection, key, channels, body, now)
         for incident in fresh:
             payment_store.save_incident(connection, incident.incident_id, payment_store.BATCH, list(incident), now)
-            payment_store.mark_notified(connection, incident.incident_id, incident.state, now)
+            payment_store.mark_notified(connection, incident.incident_id, incident.state, incident.severity, now)
             payment_store.mark_settled(connection, incident.incident_id)
     return len(fresh)
 
@@ -159,9 +161,14 @@ def _write(
     key = _key(group_id, [(one.incident_id, incident.state, one.notified_times) for incident, one in pairs])
     enqueue(connection, key, channels, body, now)
     for incident, one in pairs:
-        payment_store.mark_notified(connection, one.incident_id, incident.state, now)
+        payment_store.mark_notified(connection, one.incident_id, incident.state, incident.severity, now)
         if incident.state != FIRING:
             payment_store.mark_settled(connection, one.incident_id)
+
+
+def _is_worse(incident: Incident, one: payment_store.StoredIncident) -> bool:
+    """Return whether an incident that was reported as a warning has become critical; acknowledged or not."""
+    return incident.state == FIRING and incident.severity == CRITICAL and one.notified_severity == WARNING
 
 
 def _last_notification(one: payment_store.StoredIncident) -> Notification | None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
 import structlog
 
 from quintet.payments.channels import Delivery, DeliveryError, Send, post
-from quintet.state.outbox import claim, mark_failed, mark_sent
+from quintet.state.outbox import claim, mark_failed, mark_sent, retry_now
 from quintet.state.store import StateStore
 
 HEARTBEAT_SECONDS = 60.0
 
 _POLL_SECONDS = 0.5
+_CLOCK_TOLERANCE_SECONDS = 1.0
 _LOG = structlog.get_logger()
 
 
@@ -29,10 +31,29 @@ def deliver(store: StateStore, channel: str, send: Send, now: dt.datetime) -> bo
     except DeliveryError as error:
         mark_failed(store, message, now, str(error), is_refused=error.is_refused, wait=error.wait)
         _LOG.warning("message refused", channel=channel, key=message.key, attempt=message.attempts, error=str(error))
+    except Exception as error:  # of a library behind the channel: it must not block the messages after this one
+        _LOG.exception("message could not be sent", channel=channel, key=message.key, attempt=message.attempts)
+        mark_failed(store, message, now, f"failed: {type(error).__name__}; see the log", is_refused=True)
     else:
         mark_sent(store, message, now)
         _LOG.info("message delivered", channel=channel, key=message.key, attempt=message.attempts)
     return True
+
+
+class ClockWatch:
+    """Notices that the clock was set back, by a clock that cannot be set."""
+
+    def __init__(self, clock: Callable[[], dt.datetime], monotonic: Callable[[], float]) -> None:
+        self._clock, self._monotonic = clock, monotonic
+        self._difference = self._measure()
+
+    def was_set_back(self) -> bool:
+        """Return whether the clock was set back since the last call."""
+        before, self._difference = self._difference, self._measure()
+        return self._difference < before - _CLOCK_TOLERANCE_SECONDS
+
+    def _measure(self) -> float:
+        return self._clock().timestamp() - self._monotonic()
 
 
 class OutboxWorker:
@@ -82,8 +103,11 @@ class OutboxWorker:
         self._threads.append(thread)
 
     def _run(self, channel: str, send: Send) -> None:
+        clock = ClockWatch(self._clock, time.monotonic)
         while not self._stopped.is_set():
             try:
+                if clock.was_set_back():
+                    retry_now(self._store, channel, self._clock())
                 did_try = deliver(self._store, channel, send, self._clock())
             except Exception:  # a full disk or a locked store: retried
                 _LOG.exception("outbox cannot be read or written", channel=channel)

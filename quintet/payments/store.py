@@ -93,6 +93,7 @@ MIGRATIONS = (
     alter table payment_incidents rename column told_state to notified_state;
     alter table payment_incidents rename column told_times to notified_times;
     """,
+    "alter table payment_incidents add column notified_severity text;",
 )
 """The scripts that create the tables below in the state store."""
 
@@ -133,6 +134,7 @@ class StoredIncident:
     acknowledged_by: str | None
     notified_at: dt.datetime | None
     notified_state: str | None
+    notified_severity: str | None
     notified_times: int
     is_settled: bool
 
@@ -285,12 +287,14 @@ def incident(store: StateStore, incident_id: str) -> StoredIncident | None:
     return None if row is None else _incident(row)
 
 
-def mark_notified(connection: sqlite3.Connection, incident_id: str, state: str, now: dt.datetime) -> None:
-    """Record that the team was notified of an incident in this state."""
+def mark_notified(
+    connection: sqlite3.Connection, incident_id: str, state: str, severity: str, now: dt.datetime
+) -> None:
+    """Record that the team was notified of an incident in this state and severity."""
     connection.execute(
-        "update payment_incidents set notified_at = ?, notified_state = ?, notified_times = notified_times + 1 "
-        "where incident_id = ?",
-        (at_text(now), state, incident_id),
+        "update payment_incidents set notified_at = ?, notified_state = ?, notified_severity = ?, "
+        "notified_times = notified_times + 1 where incident_id = ?",
+        (at_text(now), state, severity, incident_id),
     )
 
 
@@ -364,6 +368,7 @@ def _incident(row: sqlite3.Row) -> StoredIncident:
         acknowledged_by=row["acknowledged_by"],
         notified_at=moment("notified_at"),
         notified_state=row["notified_state"],
+        notified_severity=row["notified_severity"],
         notified_times=row["notified_times"],
         is_settled=bool(row["is_settled"]),
     )

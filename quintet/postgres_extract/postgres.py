@@ -6,7 +6,6 @@ column with the time of a change is needed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pyarrow.compute as pc
 from adbc_driver_postgresql import dbapi
 
 from quintet.ingest.contract import Dataset
+from quintet.masking import masked
 from quintet.warehouse.sql import quote_identifier, quote_literal
 
 FINGERPRINT = pa.schema([("key_hash", pa.string()), ("key", pa.string()), ("row_hash", pa.string())])
@@ -30,7 +30,6 @@ _SESSION = (
     "set local extra_float_digits = 1",
     "set local bytea_output = 'hex'",
 )
-_PASSWORD = re.compile(r"://([^:/@]*):[^@]*@")
 
 
 class ExtractError(RuntimeError):
@@ -51,9 +50,9 @@ def one_snapshot(url: str) -> Iterator[Snapshot]:
     try:
         connection = dbapi.connect(url, conn_kwargs={})
     except adbc_driver_manager.Error as error:
-        place = _PASSWORD.sub(r"://\1@", url)
+        reason = masked(_in_short(error), [url])
         raise ExtractError(
-            f"the database {place} cannot be reached: {_in_short(error)}. "
+            f"the database {_place(url)} cannot be reached: {reason}. "
             "Start it, or fix QUINTET_POSTGRES_URL; the last good tables stay"
         ) from None
     try:
@@ -63,6 +62,18 @@ def one_snapshot(url: str) -> Iterator[Snapshot]:
         yield snapshot
     finally:
         connection.close()
+
+
+def _place(url: str) -> str:
+    """Return where the database is, without user and password; empty if the URL cannot be read."""
+    from psycopg import ProgrammingError  # noqa: PLC0415  # Dagster's definitions need no database
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
+    try:
+        found = conninfo_to_dict(url)
+    except (ProgrammingError, UnicodeError):
+        return ""
+    return f"{found.get('dbname') or ''} at {found.get('host') or 'this machine'}:{found.get('port') or 5432}".strip()
 
 
 def activity(url: str, datasets: Sequence[Dataset]) -> str:

@@ -19,6 +19,8 @@ from prometheus_client import start_http_server
 from quintet.change_log.log import LogUrlError, open_store
 from quintet.embedded import object_store, postgres
 from quintet.embedded.processes import EmbeddedServerError
+from quintet.private_files import write_for_owner_only
+from quintet.redaction import mask_secrets, without_secrets
 from quintet.replication import metrics
 from quintet.replication.catch_up import StreamRunsError, only_stream
 from quintet.replication.database import PublisherError
@@ -31,6 +33,7 @@ _SWITCH_SECONDS = 0.0005  # with Python's default of 5 ms, a commit would wait f
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the stream; return 0, or 2 after a fault."""
+    write_for_owner_only()
     parser = argparse.ArgumentParser(prog="python -m quintet.replication", description=__doc__)
     parser.add_argument("--new-snapshot", action="store_true", help="start a new epoch with a snapshot of all rows")
     given = parser.parse_args(arguments)
@@ -38,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            mask_secrets,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -47,11 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.ExitStack() as servers:
             return _stream(load_settings(), given.new_snapshot, servers)
     except (PublisherError, SettingsError, LogUrlError, EmbeddedServerError, StreamRunsError) as error:
-        print(error, file=sys.stderr)
+        text = str(error)
     except obstore.exceptions.BaseError as error:
-        print(f"the object store cannot be used: {error}", file=sys.stderr)
+        text = f"the object store cannot be used: {error}"
     except (psycopg.Error, sqlite3.OperationalError, OSError) as error:
-        print(f"the stream has stopped: {error}. Nothing is lost; fix it and start again.", file=sys.stderr)
+        text = f"the stream has stopped: {error}. Nothing is lost; fix it and start again."
+    print(without_secrets(text), file=sys.stderr)
     return 2
 
 

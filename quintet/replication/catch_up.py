@@ -11,7 +11,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
 
 import obstore
 import psycopg
@@ -20,6 +19,7 @@ from quintet.change_log.log import Epoch, LogUrlError, ObjectStore, epochs
 from quintet.change_log.place import open_log
 from quintet.embedded import postgres
 from quintet.embedded.processes import EmbeddedServerError
+from quintet.masking import masked
 from quintet.replicated import DumpOutcome, Replicated
 from quintet.replication import database
 from quintet.replication.registered import replicated
@@ -81,7 +81,7 @@ def catch_up(settings: Settings, loaded: Collection[str], report: Callable[[str]
         text = str(error)
     except (psycopg.Error, sqlite3.OperationalError, OSError) as error:
         text = f"the tables cannot be replicated: {error}"
-    raise ReplicationError(_without_secrets(text, settings))
+    raise ReplicationError(masked(text, _secrets(settings)))
 
 
 def _database(settings: Settings, has_files: bool, servers: contextlib.ExitStack) -> str | None:
@@ -170,14 +170,5 @@ def only_stream(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _without_secrets(text: str, settings: Settings) -> str:
-    for secret in (settings.postgres_url, settings.object_store_url):
-        if secret is None:
-            continue
-        url = secret.get_secret_value()
-        text = text.replace(url, "(the URL of the settings)")
-        with contextlib.suppress(ValueError):
-            password = urlsplit(url).password
-            for form in (password, unquote(password)) if password else ():
-                text = text.replace(form, "***")
-    return text
+def _secrets(settings: Settings) -> list[str]:
+    return [secret.get_secret_value() for secret in (settings.postgres_url, settings.object_store_url) if secret]

@@ -27,6 +27,11 @@ KEPT = dt.timedelta(days=1)
 _FIRST_WAIT = dt.timedelta(seconds=1)
 _LONGEST_WAIT = dt.timedelta(seconds=60)
 _ATTEMPTS_OF_REFUSED = 5
+_LEAST_ATTEMPTS = 20
+"""Attempts before a message is given up for its age: a clock that was set forward makes every message old."""
+
+LONGEST_WAIT = dt.timedelta(hours=1)
+"""The longest pause that a channel may ask for. A later attempt was planned by a clock that has been set back since."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +66,11 @@ def claim(store: StateStore, channel: str, now: dt.datetime) -> Message | None:
     """Claim the message to send now; None if none is waiting or the next attempt is not due."""
     head = "select * from outbox where channel = ? and state = 'waiting' order by message_id limit 1"
     row = store.read().execute(head, (channel,)).fetchone()
-    if row is None or row["next_attempt_at"] > at_text(now):
+    if row is None or not _is_due(row, now):
         return None
     with store.write() as connection:
         row = connection.execute(head, (channel,)).fetchone()
-        if row is None or row["next_attempt_at"] > at_text(now):
+        if row is None or not _is_due(row, now):
             return None
         connection.execute(
             "update outbox set attempts = attempts + 1, next_attempt_at = ? where message_id = ?",
@@ -73,6 +78,15 @@ def claim(store: StateStore, channel: str, now: dt.datetime) -> Message | None:
         )
     message = _message(row)
     return Message(**{**vars(message), "attempts": message.attempts + 1})
+
+
+def retry_now(store: StateStore, channel: str, now: dt.datetime) -> None:
+    """Make the waiting messages of a channel due: their next attempts were planned before the clock was set back."""
+    with store.write() as connection:
+        connection.execute(
+            "update outbox set next_attempt_at = ? where channel = ? and state = 'waiting' and next_attempt_at > ?",
+            (at_text(now), channel, at_text(now)),
+        )
 
 
 def mark_sent(store: StateStore, message: Message, now: dt.datetime) -> None:
@@ -97,8 +111,10 @@ def mark_failed(
 
     The message is given up after a day, or after five attempts if the channel refuses the message itself (is_refused).
     """
-    pause = max(min(_FIRST_WAIT * 2 ** (message.attempts - 1), _LONGEST_WAIT), wait or dt.timedelta())
-    is_over = now - message.created_at > KEPT or (is_refused and message.attempts >= _ATTEMPTS_OF_REFUSED)
+    doubled = _FIRST_WAIT * 2 ** min(message.attempts - 1, 10)
+    pause = max(min(doubled, _LONGEST_WAIT), min(wait or dt.timedelta(), LONGEST_WAIT))
+    is_old = now - message.created_at > KEPT and message.attempts >= _LEAST_ATTEMPTS
+    is_over = is_old or (is_refused and message.attempts >= _ATTEMPTS_OF_REFUSED)
     with store.write() as connection:
         connection.execute(
             "update outbox set state = ?, next_attempt_at = ?, error = ? where message_id = ?",
@@ -106,9 +122,16 @@ def mark_failed(
         )
 
 
-def last_messages(store: StateStore, limit: int) -> list[Message]:
-    """Return the last messages, the latest first."""
-    rows = store.read().execute("select * from outbox order by message_id desc limit ?", (limit,))
+def forget(connection: sqlite3.Connection, channel: str) -> None:
+    """Delete the messages of a channel, within the caller's transaction."""
+    connection.execute("delete from outbox where channel = ?", (channel,))
+
+
+def last_messages(store: StateStore, limit: int, left_out: str = "") -> list[Message]:
+    """Return the last messages, the latest first. left_out: a channel whose messages are not returned."""
+    rows = store.read().execute(
+        "select * from outbox where channel <> ? order by message_id desc limit ?", (left_out, limit)
+    )
     return [_message(row) for row in rows]
 
 
@@ -121,6 +144,10 @@ def oldest_waiting(store: StateStore) -> dt.datetime | None:
 def at_text(at: dt.datetime) -> str:
     """Format a time as it is stored: UTC to the microsecond, which sorts as text."""
     return at.astimezone(dt.UTC).isoformat(timespec="microseconds")
+
+
+def _is_due(row: sqlite3.Row, now: dt.datetime) -> bool:
+    return not now < dt.datetime.fromisoformat(row["next_attempt_at"]) <= now + LONGEST_WAIT
 
 
 def _message(row: sqlite3.Row) -> Message:

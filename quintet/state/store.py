@@ -18,6 +18,9 @@ FILE = "online.sqlite"
 _BUSY_SECONDS = 10
 _CACHE_KIB = 32_768  # the upper levels of an index over a million rows stay in memory
 
+_CLOSED = ("readonly database", "unable to open database file", "permission denied")
+_DAMAGED = ("not a database", "malformed", "disk I/O error", "file is encrypted")
+
 CORE = "core"
 """The owner of the tables that every state store has."""
 
@@ -60,6 +63,10 @@ _CORE_MIGRATIONS = (
 _VERSIONS = "create table if not exists migrations (owner text primary key, applied integer not null) strict"
 
 
+class StateError(RuntimeError):
+    """The state store cannot be opened; the message says which file, why and what to do."""
+
+
 class StateStore:
     """The state store in `folder`, created on first use. Each thread has its own connection; `close` closes them all.
 
@@ -75,14 +82,21 @@ class StateStore:
         migrations: Mapping[str, Sequence[str]] = MappingProxyType({}),
         synchronous: str = "full",
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / file
         self._migrations = {CORE: _CORE_MIGRATIONS, **migrations} if file == FILE else dict(migrations)
         self._synchronous = synchronous
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
-        self._migrate()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._migrate()
+        except (sqlite3.DatabaseError, OSError) as error:
+            self.close()
+            fault = _explained(self.path, error)
+            if fault is None:
+                raise
+            raise fault from error
 
     def read(self) -> sqlite3.Connection:
         """Return this thread's connection, for statements that only read; a writer never blocks it."""
@@ -148,3 +162,16 @@ class StateStore:
         applied = dict(connection.execute("select owner, applied from migrations").fetchall()) if has_any else {}
         missing = {owner: scripts[applied.get(owner, 0) :] for owner, scripts in self._migrations.items()}
         return {owner: scripts for owner, scripts in missing.items() if scripts}
+
+
+def _explained(path: Path, error: Exception) -> StateError | None:
+    """Return why the file cannot be opened and what to do; None for a fault of the program."""
+    text = str(error)
+    if isinstance(error, OSError) or any(sign in text for sign in _CLOSED):
+        return StateError(f"{path}: {text}. Grant write access to it and its folder, or set QUINTET_HOME elsewhere.")
+    if any(sign in text for sign in _DAMAGED):
+        return StateError(
+            f"{path} is damaged ({text}). Restore it from a backup; or move it away to start with an empty one, "
+            "without its keys, decisions and labels."
+        )
+    return None

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import gc
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import structlog
 import uvicorn
 
 from quintet.plan import files_digest
-from quintet.settings import SettingsError, load_settings
+from quintet.private_files import write_for_owner_only
+from quintet.redaction import mask_secrets
+from quintet.settings import Settings, SettingsError, load_settings
 from quintet.state.keys import create_first_key
-from quintet.state.store import StateStore
+from quintet.state.store import StateError, StateStore
 from quintet.web.app import create_app
+from quintet.web.connections import Limits, allow_files, limited
 
 _PROJECT = Path(__file__).parents[2]
 _SECONDS_TO_FINISH = 10
@@ -25,21 +32,51 @@ _SWITCH_SECONDS = 0.0001  # with Python's default of 5 ms, requests wait for thr
 
 def main() -> int:
     """Serve until interrupted."""
+    write_for_owner_only()
     try:
         settings = load_settings()
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
+    try:
+        with only_service(settings.online):
+            return _serve(settings)
+    except StateError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+@contextmanager
+def only_service(online: Path) -> Iterator[None]:
+    """Hold the home's service lock. Raises StateError if another service of this home runs.
+
+    Two would each notice a problem, and notify the team twice.
+    """
+    try:
+        online.mkdir(parents=True, exist_ok=True)
+        file = (online / "service.lock").open("w")
+    except OSError as error:
+        raise StateError(
+            f"{error.filename}: {error.strerror}. Grant write access, or set QUINTET_HOME to another folder"
+        ) from error
+    with file as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StateError(
+                f"a service of {online.parent} is already running; stop it first, or set QUINTET_HOME to another folder"
+            ) from None
+        yield
+
+
+def _serve(settings: Settings) -> int:
     log_as_json()
     sys.setswitchinterval(_SWITCH_SECONDS)
     print(f"Quintet on http://127.0.0.1:{settings.port} (pages), /docs (API); stop with Ctrl-C")
-    first = (
-        None
-        if settings.admin_key
-        else create_first_key(StateStore(settings.online), dt.datetime.now(dt.UTC), os.urandom)
-    )
-    if first:
-        print(f"first admin key, shown this once: {first[1]}", flush=True)
+    if settings.admin_key is None:
+        first = create_first_key(StateStore(settings.online), dt.datetime.now(dt.UTC), os.urandom)
+        if first:
+            print(f"first admin key, shown this once: {first[1]}", flush=True)
     app = create_app(settings, files_digest(_PROJECT, ("quintet/**/*",)))
     # Loaded objects stay for good: collecting garbage among them would stop all requests for 0.17 s.
     gc.collect()
@@ -51,9 +88,18 @@ def main() -> int:
         access_log=False,
         log_level="warning",
         server_header=False,
+        **proxy_options(settings.trusted_proxies),
+        http=limited(allow_files(Limits())),
+        ws="none",
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
     return 0
+
+
+def proxy_options(trusted: str) -> dict[str, Any]:
+    """Return uvicorn's options for the trusted proxies; by default it believes every program of this machine."""
+    addresses = trusted.replace(",", " ").split()
+    return {"proxy_headers": bool(addresses), "forwarded_allow_ips": addresses}
 
 
 def log_as_json() -> None:
@@ -65,6 +111,7 @@ def log_as_json() -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             # without local variables: keys are among them
             structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            mask_secrets,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

@@ -45,7 +45,7 @@ def create_app(
     metrics = middleware.Metrics()
     store = open_state_store(settings.online)
     admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
-    gate = build_gate(store, admin_key, clock, settings.requests_per_minute)
+    gate = build_gate(store, admin_key, clock, settings.requests_per_minute, random_bytes)
     context = ServiceContext(settings, store, clock, metrics.registry)
     service = Service(
         settings=settings,

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from quintet.web.forms import whole_number
 from quintet.web.problems import ProblemError, problem_response
 
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -116,8 +117,7 @@ class BodyLimitMiddleware:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
-        declared = request.headers.get("content-length", "0")
-        if not declared.isdigit() or int(declared) > self.most_bytes:
+        if whole_number(request.headers.get("content-length", "0"), self.most_bytes) is None:
             await self._too_large(request)(scope, receive, send)
             return
         try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 import duckdb
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
@@ -17,6 +19,8 @@ from quintet.warehouse.snapshot import NoSnapshotError
 from quintet.web.snapshots import TookTooLongError
 
 MEDIA_TYPE = "application/problem+json"
+
+_LOG = structlog.get_logger()
 
 
 class Fault(BaseModel):
@@ -100,6 +104,8 @@ def install(app: FastAPI, page: Callable[[Request, Problem], Response | None]) -
     app.state.problem_page = page
 
     async def answer(request: Request, error: Exception) -> Response:
+        if isinstance(error, sqlite3.Error | duckdb.IOException):
+            _LOG.error("a file cannot be used", error=str(error), path=request.url.path)
         return problem_response(request, error)
 
     for kind in (
@@ -108,6 +114,8 @@ def install(app: FastAPI, page: Callable[[Request, Problem], Response | None]) -
         NoSnapshotError,
         TookTooLongError,
         duckdb.CatalogException,
+        duckdb.IOException,
+        sqlite3.DatabaseError,
         RequestValidationError,
     ):
         app.add_exception_handler(kind, answer)
@@ -125,6 +133,15 @@ def _describe(error: Exception) -> tuple[int, str, Mapping[str, str] | None]:
             described = 503, "nothing is published yet: run `make run`, which builds a snapshot and publishes it"
         case duckdb.CatalogException():
             described = 503, "this part has not been built yet: run `make run`, which builds and publishes all of it"
+        case duckdb.IOException():
+            described = (
+                503,
+                "the published snapshot cannot be read; see the service's log, and publish again: `make run`",
+            )
+        case sqlite3.OperationalError():
+            described = 503, "the service cannot read or write its state now (disk full or read-only?); see its log"
+        case sqlite3.DatabaseError() if type(error) is sqlite3.DatabaseError:
+            described = 503, "the file with the service's state is damaged; see its log, and restore it from a backup"
         case TookTooLongError():
             described = 503, f"{error}; ask for less: fewer years, agencies or pivots"
         case _:

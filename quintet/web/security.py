@@ -10,19 +10,17 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.security import HTTPBearer
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
 
-from quintet.state.keys import Key, recognise
-from quintet.state.sessions import key_of_session
+from quintet.state.keys import ENVIRONMENT_KEY_ID, Key, key_of_id, recognise
+from quintet.state.secrets import secret_of
+from quintet.state.sessions import admin_mark, key_of_session
 from quintet.state.store import StateStore
+from quintet.web.guesses import WRONG_KEYS, Guesses
 from quintet.web.problems import DECLARED, ProblemError
 
 COOKIE = "quintet_session"
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-_WRONG_KEYS = RateLimitItemPerMinute(20)
 
 _BEARER = HTTPBearer(auto_error=False, description="A key from `make keys`, or the first key of `make run`.")
 """Declares the scheme in the OpenAPI document; `Gate` reads the header."""
@@ -59,22 +57,48 @@ class Gate:
     admin_key: str | None
     clock: Callable[[], dt.datetime]
     requests: Allowance
-    limiter: SlidingWindowCounterRateLimiter
+    guesses: Guesses
+    admin_mark: str | None
 
-    def key_of(self, request: Request) -> Key | None:
+    async def key_of(self, request: Request) -> Key | None:
         """Return the key of the request's header or of its session cookie; None without a valid one.
 
-        Raises ProblemError 403 for a change that a page of another site requests with the reader's cookie.
+        Raises ProblemError 403 for a change that a page of another site requests with the reader's cookie, and 429
+        after too many wrong keys.
         """
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return recognise(self.store, text.strip(), self.admin_key)
+            return await self.key_with(request, text.strip())
         cookie = request.cookies.get(COOKIE)
         if not cookie:
             return None
         if request.method not in _SAFE_METHODS and not is_same_site(request):
             raise ProblemError(403, "the change was requested by a page of another site; use a page of Quintet itself")
-        return key_of_session(self.store, cookie, self.clock(), has_admin_key=self.admin_key is not None)
+        return key_of_session(self.store, cookie, self.clock(), self.admin_mark)
+
+    async def key_with(self, request: Request, text: str) -> Key | None:
+        """Return the key with this secret; count a wrong one. Raises ProblemError 429 after too many wrong keys."""
+        known = recognise(self.store, text, None)
+        if known is not None or not text:
+            return known
+        host = request.client.host if request.client else ""
+        if self.admin_key is not None and await self.guesses.may_compare(host):
+            known = recognise(self.store, text, self.admin_key)
+            if known is not None:
+                return known
+        if self.guesses.are_many(host):
+            detail = f"more than {WRONG_KEYS} wrong keys in a minute; wait a minute, or use a right one"
+            raise ProblemError(429, detail, {"retry-after": "60"})
+        self.guesses.count(host)
+        return None
+
+    def is_still_allowed(self, request: Request) -> bool:
+        """Return whether the key of a request that was let in is still valid, and its session open."""
+        key: Key = request.state.key
+        cookie = request.cookies.get(COOKIE)
+        if cookie and "authorization" not in request.headers:
+            return key_of_session(self.store, cookie, self.clock(), self.admin_mark) is not None
+        return key.key_id == ENVIRONMENT_KEY_ID or key_of_id(self.store, key.key_id) is not None
 
     def count(self, key: Key) -> None:
         """Count a request. Raises ProblemError 429 above the limit."""
@@ -83,29 +107,17 @@ class Gate:
             detail = f"more than {self.requests.most:,} requests with this key in a minute; wait {seconds} s"
             raise ProblemError(429, detail, {"retry-after": str(seconds)})
 
-    def check_guesses(self, request: Request) -> None:
-        """Raise ProblemError 429 for an address that sent too many wrong keys; valid keys are not counted."""
-        if not self.limiter.test(_WRONG_KEYS, _address(request)):
-            reset = self.limiter.get_window_stats(_WRONG_KEYS, _address(request)).reset_time
-            seconds = max(1, round(reset - self.clock().timestamp()))
-            detail = f"{_WRONG_KEYS.amount:,} wrong keys in a minute; wait {seconds} s"
-            raise ProblemError(429, detail, {"retry-after": str(seconds)})
-
-    def count_wrong_key(self, request: Request) -> None:
-        """Count a sign-in with an unknown key against its address."""
-        self.limiter.hit(_WRONG_KEYS, _address(request))
-
-
-def _address(request: Request) -> str:
-    return f"sign-in {request.client.host if request.client else ''}"
-
 
 def build_gate(
-    store: StateStore, admin_key: str | None, clock: Callable[[], dt.datetime], requests_per_minute: int
+    store: StateStore,
+    admin_key: str | None,
+    clock: Callable[[], dt.datetime],
+    requests_per_minute: int,
+    random_bytes: Callable[[int], bytes],
 ) -> Gate:
     """Return a gate that keeps its counts in this process."""
-    limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
-    return Gate(store, admin_key, clock, Allowance(requests_per_minute, clock), limiter)
+    mark = None if admin_key is None else admin_mark(admin_key, secret_of(store, "sessions", random_bytes))
+    return Gate(store, admin_key, clock, Allowance(requests_per_minute, clock), Guesses(), mark)
 
 
 def is_same_site(request: Request) -> bool:
@@ -129,7 +141,7 @@ class Requires:
         It reads the store on the event loop: microseconds, a tenth of what a thread would cost.
         """
         gate: Gate = request.app.state.gate
-        key = gate.key_of(request)
+        key = await gate.key_of(request)
         if key is None:
             detail = "a valid key is needed in the header `Authorization: Bearer …`; there is none, or it was revoked"
             raise ProblemError(401, detail, {"www-authenticate": "Bearer"})

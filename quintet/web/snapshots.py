@@ -11,11 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import structlog
 
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 
 _OPENING_ATTEMPTS = 5
 _WATCH_SECONDS = 0.05
+_RETRY_SECONDS = 5.0
+"""How long the former snapshot is served until a current one that cannot be opened is tried again."""
+
+_LOG = structlog.get_logger()
 
 
 class TookTooLongError(RuntimeError):
@@ -46,6 +51,7 @@ class _Opened:
 class Snapshots:
     """Opens the current snapshot of a serving folder for requests; thread-safe.
 
+    If a new one cannot be opened, the former one is served and the new one is tried again every few seconds.
     A file is opened once, and closed when a newer one is current and its last request has ended: a request reads
     one snapshot from start to end, whatever is published meanwhile.
     """
@@ -58,6 +64,7 @@ class Snapshots:
         self._deadlines: dict[duckdb.DuckDBPyConnection, float] = {}
         self._closed = threading.Event()
         self._watch: threading.Thread | None = None
+        self._retry_at = 0.0
 
     @contextmanager
     def read(self) -> Iterator[Snapshot]:
@@ -87,24 +94,36 @@ class Snapshots:
                 current.connection.close()
 
     def _acquire(self) -> _Opened:
+        """Return the current snapshot for a reader; the former one if the current one cannot be opened."""
         for attempt in range(1, _OPENING_ATTEMPTS + 1):
-            path = current_snapshot(self._serving)
             with self._lock:
-                if self._current is None or self._current.path != path:
-                    try:
-                        opened = _open(path)
-                    except duckdb.IOException:
-                        # removed after it was found: newer ones have been published meanwhile
-                        if attempt == _OPENING_ATTEMPTS:
-                            raise
+                try:
+                    self._open_current()
+                except (duckdb.Error, NoSnapshotError, OSError) as error:
+                    # perhaps removed after it was found, because newer ones have been published meanwhile
+                    if attempt < _OPENING_ATTEMPTS and not isinstance(error, NoSnapshotError):
                         continue
-                    former, self._current = self._current, opened
-                    if former is not None and former.readers == 0:
-                        former.connection.close()
-                    self._start_watch()
+                    if self._current is None:
+                        raise
+                    _LOG.error("the current snapshot cannot be opened; the former one is served", error=str(error))
+                    self._retry_at = time.monotonic() + _RETRY_SECONDS
+                assert self._current is not None
                 self._current.readers += 1
                 return self._current
         raise NoSnapshotError(f"no snapshot in {self._serving} could be opened")
+
+    def _open_current(self) -> None:
+        """Open the current snapshot unless it is open, or could not be opened a moment ago."""
+        if self._current is not None and time.monotonic() < self._retry_at:
+            return
+        path = current_snapshot(self._serving)
+        if self._current is not None and self._current.path == path:
+            return
+        opened = _open(path)
+        former, self._current = self._current, opened
+        if former is not None and former.readers == 0:
+            former.connection.close()
+        self._start_watch()
 
     def _release(self, opened: _Opened) -> None:
         with self._lock:

@@ -6,7 +6,7 @@ docs/decisions/private-interfaces.md has the reason for each.
 from __future__ import annotations
 
 import ast
-import importlib
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,13 +15,16 @@ import pytest
 OWN = ("assets", "bench", "cli", "definitions", "docs", "quintet", "resources", "sensors", "tests")
 
 MODULES = {
+    "dagster._cli.proxy_server_manager": {"ProxyServerManager": ("get_code_server_specs", "__enter__", "__exit__")},
     "dagster._core.instance.ref": {"InstanceRef": ("from_dir",)},
     "dagster._core.storage.event_log": {
         "SqliteEventLogStorage": (
             *("_connect", "_initdb", "conn_string_for_shard", "path_for_shard", "has_table", "dispose"),
-            *("store_event", "free_concurrency_slots_for_run", "from_config_value"),
+            *("store_event", "_event_to_row", "free_concurrency_slots_for_run", "from_config_value"),
         )
     },
+    "dagster._core.workspace.context": {"WorkspaceProcessContext": ("__enter__", "__exit__")},
+    "dagster._core.workspace.load_target": {"WorkspaceFileTarget": ()},
     "dagster._serdes": {"ConfigurableClassData": ()},
     "dbt.adapters.duckdb.connections": {"DuckDBConnectionManager": ("_ENV",)},
     "dbt.adapters.factory": {"load_plugin": ()},
@@ -31,6 +34,9 @@ MODULES = {
     "dbt.task.build": {},
 }
 """By module: the names that are imported from it, each with the attributes that are used or overridden."""
+
+STARTED = ("dagster._daemon",)
+"""Private modules that are started as programs."""
 
 OVERRIDDEN = {"resources.dagster_dbt": {"DbtCliResource": ("_cli_version", "_initialize_dbt_core_adapter", "cli")}}
 """Public classes with private members that are overridden."""
@@ -111,6 +117,11 @@ def test_what_is_used_is_there(module: str) -> None:
         assert [attribute for attribute in attributes if not hasattr(found, attribute)] == []
 
 
+@pytest.mark.parametrize("module", STARTED)
+def test_a_program_that_is_started_is_there(module: str) -> None:
+    assert importlib.util.find_spec(f"{module}.__main__") is not None
+
+
 def test_a_member_that_is_gone_would_be_noticed() -> None:
     storage = importlib.import_module("dagster._core.storage.event_log").SqliteEventLogStorage
     assert not hasattr(storage, "_connect_of_another_release")
@@ -124,5 +135,5 @@ def test_a_private_use_would_be_noticed() -> None:
 
 def test_every_private_module_has_its_reason(project: Path) -> None:
     page = (project / "docs" / "decisions" / "private-interfaces.md").read_text("utf-8")
-    missing = [name for name in [*MODULES, *ATTRIBUTES] if f"`{name}`" not in page]
+    missing = [name for name in [*MODULES, *STARTED, *ATTRIBUTES] if f"`{name}`" not in page]
     assert missing == []

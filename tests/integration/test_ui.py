@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
-from quintet.embedded.processes import free_port
 from quintet.warehouse.snapshot import open_snapshot
-from tests.command import Python
 from tests.conftest import Quintet
-from tests.waiting import LONG_SECONDS, wait_until
+from tests.security.dagster_ui import Ui, running_ui
+from tests.waiting import wait_until
 
 _ASSETS = """
 { assetNodes { assetKey { path } isMaterializable isPartitioned } }
@@ -38,45 +34,18 @@ query ($id: ID!) { runOrError(runId: $id) { ... on Run { assetMaterializations {
 """
 
 
-class _Ui:
-    """A webserver and its daemon."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        body = {"query": query, "variables": variables}
-        answer = httpx.post(f"{self._url}/graphql", json=body, timeout=LONG_SECONDS)
-        return dict(answer.raise_for_status().json()["data"])
-
-
 @pytest.fixture
 def ui(
     tmp_path: Path,
     built: Quintet,  # what depends on the code alone is taken from there
-) -> Iterator[tuple[_Ui, Quintet]]:
+) -> Iterator[tuple[Ui, Quintet]]:
     """Yield `quintet dev` over an empty home whose inboxes hold the samples."""
     quintet = Quintet(built.raw, tmp_path / "home")
-    port = free_port()
-    log = tmp_path / "dev.log"
-    process = Python(["-m", "cli", "dev", "--dagster-port", str(port)], quintet.environment, output=log)
-    found = _Ui(f"http://127.0.0.1:{port}")
-    try:
-        wait_until(lambda: _answers(found), lambda: log.read_text("utf-8"))
+    with running_ui(quintet) as found:
         yield found, quintet
-    finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait() == 0
 
 
-def _answers(ui: _Ui) -> bool:
-    try:
-        return bool(ui.ask(_ASSETS)["assetNodes"])
-    except httpx.HTTPError:
-        return False
-
-
-def test_materialize_all_builds_and_publishes_all_five_businesses(ui: tuple[_Ui, Quintet]) -> None:
+def test_materialize_all_builds_and_publishes_all_five_businesses(ui: tuple[Ui, Quintet]) -> None:
     web, quintet = ui
     nodes = web.ask(_ASSETS)["assetNodes"]
     assert [node for node in nodes if node["isPartitioned"]] == []  # so that the UI asks for none

@@ -4,47 +4,28 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI
-from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 
 from quintet.settings import load_settings
 from quintet.state.keys import create_key, revoke_key
 from quintet.state.sessions import LASTS
+from quintet.state.store import StateStore
+from quintet.web.__main__ import proxy_options
 from quintet.web.app import create_app
+from quintet.web.guesses import TURN_SECONDS, WRONG_KEYS
 from quintet.web.problems import MEDIA_TYPE
 from quintet.web.security import COOKIE
-from tests.web.service import ADMIN_KEY
-
-OPEN = {
-    ("GET", "/healthz"),
-    ("GET", "/readyz"),
-    ("GET", "/sign-in"),
-    ("POST", "/sign-in"),
-    ("POST", "/sign-out"),
-    ("GET", "/static/{version}/{name}"),
-    ("HEAD", "/static/{version}/{name}"),
-}
-
-
-PARAMETERS = {
-    "agency_id": "1",
-    "name": "x",
-    "incident_id": "0" * 12,
-    "silence_id": "1",
-    "day": "2024-01-01",
-    "client_id": "1",
-}
-
-
-def routes(app: FastAPI) -> list[tuple[str, str]]:
-    return sorted(
-        (method, str(route.path)) for route in iter_route_contexts(app.routes) for method in route.methods or ()
-    )
+from tests.waiting import LONG_SECONDS, wait_until
+from tests.web.routes import OPEN, PARAMETERS, routes
+from tests.web.service import ADMIN_KEY, serving
 
 
 def ask(client: TestClient, method: str, path: str, **options: Any) -> Any:
@@ -175,13 +156,64 @@ def test_a_page_of_another_site_cannot_change_anything(anonymous: TestClient, he
     assert anonymous.post("/sign-out", headers=headers).status_code == 403
 
 
-def test_guessing_keys_is_slowed_down(service_home: Path) -> None:
+def _guess(client: TestClient, way: str, key: str) -> int:
+    if way == "sign-in":
+        return int(sign_in(client, key).status_code)
+    return client.get("/docs", headers={"authorization": f"Bearer {key}"}).status_code
+
+
+@pytest.mark.parametrize(("way", "let_in"), [("sign-in", 303), ("bearer", 200)])
+def test_guesses_are_limited_and_the_right_key_is_never_locked_out(service_home: Path, way: str, let_in: int) -> None:
     settings = load_settings({"QUINTET_HOME": str(service_home), "QUINTET_ADMIN_KEY": ADMIN_KEY})
+    app = create_app(settings, code="tests")
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    app.state.gate.guesses._sleep = sleep
+    with TestClient(app) as client:
+        made = key_for(app, "insurance:read")["authorization"].removeprefix("Bearer ")
+        statuses = [_guess(client, way, f"guess {number}") for number in range(WRONG_KEYS + 1)]
+        client.cookies.clear()
+        assert statuses == [401] * WRONG_KEYS + [429]
+        assert _guess(client, way, made) == let_in
+        assert _guess(client, way, ADMIN_KEY) == let_in
+    assert slept == [TURN_SECONDS] * 2  # the last guess and the right key waited for their turn
+
+
+def test_guesses_by_header_and_at_the_sign_in_are_counted_together(service_home: Path) -> None:
+    settings = load_settings({"QUINTET_HOME": str(service_home)})
     with TestClient(create_app(settings, code="tests")) as client:
-        statuses = [sign_in(client, "guess").status_code for _ in range(25)]
-        known = sign_in(client, ADMIN_KEY).status_code
-    assert statuses == [401] * 20 + [429] * 5
-    assert known == 429, "otherwise the answer would reveal that the key was right"
+        ways = ["sign-in", "bearer"] * WRONG_KEYS
+        statuses = [_guess(client, way, f"guess {number}") for number, way in enumerate(ways)]
+    assert statuses == [401] * WRONG_KEYS + [429] * WRONG_KEYS
+
+
+def test_a_new_admin_key_ends_the_sessions_of_the_former_one(service_home: Path) -> None:
+    statuses = []
+    cookie: dict[str, str] = {}
+    for admin_key in (ADMIN_KEY, "another admin key", ADMIN_KEY):
+        settings = load_settings({"QUINTET_HOME": str(service_home), "QUINTET_ADMIN_KEY": admin_key})
+        with TestClient(create_app(settings, code="tests")) as client:
+            if not cookie:
+                sign_in(client, admin_key)
+                cookie = {"cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
+            statuses.append(client.get("/insurance", headers=cookie).status_code)
+    assert statuses == [200, 401, 200]
+
+
+def test_the_overview_shows_only_what_the_key_may_read(app: FastAPI, anonymous: TestClient) -> None:
+    page = anonymous.get("/", headers=key_for(app, "insurance:read")).text
+    assert "agencies" in page
+    assert "agency_performance_1.csv" in page or "agency_performance" in page
+    for other in ("transactions", "promo_users", "broker_rows", "Promotions</a>", "matched"):
+        assert other not in page.partition("<main")[2], other
+    nothing = anonymous.get("/", headers=key_for(app, "metrics:read"))
+    assert nothing.status_code == 200
+    assert "This key reads none of the domains" in nothing.text
+    everything = anonymous.get("/", headers={"authorization": f"Bearer {ADMIN_KEY}"}).text
+    assert all(other in everything for other in ("transactions", "promo_users", "agencies"))
 
 
 def test_many_users_behind_one_address_sign_in_within_a_minute(service_home: Path) -> None:
@@ -196,3 +228,47 @@ def test_a_browser_without_a_session_is_redirected_to_the_sign_in_and_back(anony
     assert answer.url.path == "/sign-in"
     assert answer.status_code == 200
     assert 'value="/insurance?year_from=2010"' in answer.text
+
+
+def test_a_stream_ends_when_its_key_is_revoked_or_its_session_closed(own_home: Path) -> None:
+    with serving(own_home, own_home / "log") as server, httpx.Client(base_url=server.url) as client:
+        store = StateStore(own_home / "online")
+        key, text = create_key(store, "test", ["payments:read"], dt.datetime.now(dt.UTC), os.urandom)
+        client.post("/sign-in", data={"key": text})
+        by_key = httpx.Client(base_url=server.url, headers={"authorization": f"Bearer {text}"})
+        for listener, end in ((client, lambda: client.post("/sign-out")), (by_key, lambda: revoke(store, key.key_id))):
+            with listener.stream("GET", "/v1/payments/stream", timeout=LONG_SECONDS) as answer:
+                assert answer.status_code == 200
+                pieces = answer.iter_text()
+                assert "listening" in next(pieces)
+                end()
+                assert all(piece is not None for piece in pieces)  # it ends
+        by_key.close()
+        store.close()
+
+
+def revoke(store: StateStore, key_id: str) -> None:
+    revoke_key(store, key_id, dt.datetime.now(dt.UTC))
+
+
+@pytest.mark.parametrize(
+    ("trusted", "seen"), [("", "127.0.0.1"), ("127.0.0.1", "192.0.2.7"), ("10.0.0.0/8", "127.0.0.1")]
+)
+def test_a_forwarded_address_is_believed_from_a_trusted_proxy_only(trusted: str, seen: str) -> None:
+    hosts: list[str] = []
+
+    async def app(scope: Any, _: Any, send: Any) -> None:
+        hosts.append(scope["client"][0])
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    config = uvicorn.Config(app, port=0, lifespan="off", log_level="critical", **proxy_options(trusted))
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    wait_until(lambda: server.started)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    httpx.get(f"http://127.0.0.1:{port}/", headers={"x-forwarded-for": "203.0.113.9, 192.0.2.7"})
+    server.should_exit = True
+    thread.join(LONG_SECONDS)
+    assert hosts == [seen]

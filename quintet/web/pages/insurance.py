@@ -18,6 +18,7 @@ from quintet.insurance.forecast_tables import line_totals
 from quintet.insurance.performance import UNKNOWN, Filters, QueryError, summary_frame
 from quintet.presentation.design import Column, Figure
 from quintet.web.contexts import AgencyContext, InsuranceContext
+from quintet.web.forms import whole_number
 from quintet.web.pages.downloads import csv_answer, with_query
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
@@ -200,9 +201,10 @@ def filter_fields(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Iterat
 def _typed(name: str, text: str) -> int | str:
     if name not in _WHOLE_NUMBERS or (name == "primary_agency" and text == UNKNOWN):
         return text
-    if not text.isdecimal() or len(text) > 18:
+    number = whole_number(text, 10**18 - 1)
+    if number is None:
         raise QueryError(name, f"{text[:40]!r} is not a whole number; write one like 2012")
-    return int(text)
+    return number
 
 
 def _column(cursor: duckdb.DuckDBPyConnection, query: str) -> list[str]:

@@ -25,6 +25,7 @@ from quintet.lending.service import LendingService
 from quintet.presentation.design import Column, Figure, format_value
 from quintet.replicated import COMMITTED_AT
 from quintet.web.contexts import DecisionsContext, TraceContext
+from quintet.web.forms import whole_number
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
@@ -209,9 +210,10 @@ def _active(deciding: Decisions) -> list[tuple[str, str]]:
 
 def _trace(deciding: Decisions, asked: str) -> TraceContext:
     """Return one decision from request to answer, or why there is none."""
-    if not asked.isdecimal() or len(asked) > len(str(LARGEST_ID)) or int(asked) > LARGEST_ID:
+    number = whole_number(asked, LARGEST_ID)
+    if number is None:
         return {"problem": f"{asked[:40]!r} is not an application id; use a whole number"}
-    record = deciding.log.of_application(int(asked))
+    record = deciding.log.of_application(number)
     if record is None:
         return {"problem": f"the log has no decision of application {asked}"}
     text = deciding.log.artefact(record.policy_sha256)

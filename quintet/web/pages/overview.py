@@ -12,6 +12,7 @@ from starlette.responses import Response
 from quintet.domain import Domain
 from quintet.domains import DOMAINS
 from quintet.presentation.design import Column
+from quintet.state.keys import Key
 from quintet.warehouse.domain_states import DomainState, domain_states
 from quintet.web.contexts import OverviewContext
 from quintet.web.pages.shell import show_snapshot
@@ -41,26 +42,33 @@ _REJECTED_COLUMNS = (
 
 @router.get("/")
 def overview(request: Request) -> Response:
-    """Show whether everything is up to date and healthy, and the last files."""
+    """Show whether everything is up to date and healthy, and the last files, of the domains that the key may read."""
+    key: Key = request.state.key
+    domains = [domain for domain in DOMAINS if key.allows(f"{domain.name}:read")]
+    inboxes = [inbox for domain in domains for inbox in domain.inboxes]
 
     def make(snapshot: Any) -> OverviewContext:
         cursor = snapshot.cursor
         batches = cursor.execute(
             "select strftime(\"at\", '%Y-%m-%d %H:%M') as arrived, dataset, file, rows, loaded, rejected, status "
-            'from marts.ops_batches order by "at" desc, file limit ?',
-            [_MOST_ROWS],
+            'from marts.ops_batches where list_contains(?, dataset) order by "at" desc, file limit ?',
+            [inboxes, _MOST_ROWS],
         ).df()
         rejected = cursor.execute(
             "select *, count(*) over () as reasons from ("
-            "select dataset, file, reason, count(*) as rows from marts.ops_rejected_rows group by all "
-            "union all select dataset, file, message, null from marts.ops_batches where status = 'rejected') "
-            "order by rows desc nulls first, file limit ?",
-            [_MOST_ROWS],
+            "select dataset, file, reason, count(*) as rows from marts.ops_rejected_rows "
+            "where list_contains($inboxes, dataset) group by all "
+            "union all select dataset, file, message, null from marts.ops_batches "
+            "where status = 'rejected' and list_contains($inboxes, dataset)) "
+            "order by rows desc nulls first, file limit $most",
+            {"inboxes": inboxes, "most": _MOST_ROWS},
         ).df()
         states = domain_states(cursor)
-        (count,) = cursor.execute("select count(*) from marts.ops_batches").fetchone()
+        (count,) = cursor.execute(
+            "select count(*) from marts.ops_batches where list_contains(?, dataset)", [inboxes]
+        ).fetchone()
         return {
-            "domains": [_domain(cursor, domain, states.get(domain.name)) for domain in DOMAINS],
+            "domains": [_domain(cursor, domain, states.get(domain.name)) for domain in domains],
             "batches": Table(batches, _BATCH_COLUMNS, "Last files", count, nothing="No file has arrived yet."),
             "rejected": Table(
                 rejected,

@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 import duckdb
 import pandas as pd
 from fastapi import Request
-from pydantic import TypeAdapter, ValidationError
 from starlette.responses import RedirectResponse, Response
 
 from quintet.payments import charts
@@ -22,6 +21,7 @@ from quintet.payments.service import PaymentsService
 from quintet.presentation.design import Column, Figure
 from quintet.warehouse.snapshot import NoSnapshotError
 from quintet.web.contexts import PaymentsContext
+from quintet.web.forms import as_request_fault, whole_number
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.payments_words import (
     MESSAGE_COLUMNS,
@@ -36,7 +36,7 @@ from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Option, Panel, Table
 from quintet.web.routes.payments import acknowledge_incident, all_incidents
-from quintet.web.routes.payments_models import IncidentId, SilenceId, Text
+from quintet.web.routes.payments_models import IncidentId, SilenceId, SilenceRequest
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
 from quintet.web.snapshots import Snapshot
@@ -49,7 +49,6 @@ LIVE = "live"
 _SHOWN_MINUTES = 180
 _MOST_INCIDENTS = 50
 _SILENCES = {60: "1 hour", 240: "4 hours", 1_440: "1 day", 10_080: "1 week"}
-_SERIES: TypeAdapter[str | None] = TypeAdapter(Text | None)
 
 
 @router.get(PATH)
@@ -141,17 +140,15 @@ async def silence(request: Request) -> Response:
     """Silence a series for a while and return to the page."""
     service = service_of(request)
     form = await request.form()
-    series, minutes = str(form.get("series", "")), str(form.get("minutes", ""))
-    if minutes not in map(str, _SILENCES):
-        raise ProblemError(422, f"minutes is {minutes[:20]!r}; choose one of {', '.join(map(str, _SILENCES))}")
-    try:
-        _SERIES.validate_python(series or None)
-    except ValidationError:
-        raise ProblemError(422, f"series is {series[:64]!r}; choose a series, or none for all") from None
+    text, comment = str(form.get("minutes", "")), str(form.get("comment", ""))[:300]
+    minutes = whole_number(text, max(_SILENCES))
+    if minutes not in _SILENCES:
+        raise ProblemError(422, f"minutes is {text[:20]!r}; choose one of {', '.join(map(str, _SILENCES))}")
+    with as_request_fault("form"):
+        given = SilenceRequest(series=str(form.get("series", "")) or None, minutes=minutes, comment=comment)
     now = service.clock()
-    until = now + dt.timedelta(minutes=int(minutes))
-    who = request.state.key.name
-    payment_store.add_silence(service.store, series or None, now, until, who, str(form.get("comment", ""))[:300])
+    until = now + dt.timedelta(minutes=given.minutes)
+    payment_store.add_silence(service.store, given.series, now, until, request.state.key.name, given.comment)
     return RedirectResponse(f"{PATH}#silences", 303)
 
 

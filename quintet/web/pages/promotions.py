@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 import duckdb
 import pandas as pd
 from fastapi import Form, Request
-from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 from starlette.responses import RedirectResponse, Response
 
@@ -20,6 +19,7 @@ from quintet.promotions.reasons import explained
 from quintet.promotions.result_tables import model_of_snapshot
 from quintet.promotions.store import last_labels
 from quintet.web.contexts import ModelCard, PromotionsContext
+from quintet.web.forms import as_request_fault
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.promotions_try import PATH, TRY_PATH, form_fields, scoring
 from quintet.web.pages.shell import show_snapshot
@@ -179,10 +179,8 @@ def confirm_or_clear(
     """Store a label and return to the page."""
     if verdict not in ("abuser", "honest"):
         raise ProblemError(422, f"verdict is {verdict[:40]!r}; it must be abuser or honest")
-    try:
+    with as_request_fault("form"):
         given = LabelGiven(user_id=user_id, is_abuser=verdict == "abuser", note=None, replace=replace)
-    except ValidationError as error:
-        raise ProblemError(422, f"user_id is {user_id[:40]!r}: {error.errors()[0]['msg']}") from None
     store_label(request, given)
     query = f"?{urlencode({'user': back})}" if back else ""
     return RedirectResponse(f"{PATH}{query}#to-judge", 303)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from quintet.state.keys import recognise
 from quintet.state.sessions import LASTS, close_session, open_session
 from quintet.web.contexts import SignInContext
 from quintet.web.pages.shell import show
@@ -27,17 +27,17 @@ def ask(request: Request, next: str = "/") -> Response:  # noqa: A002  # the par
 
 
 @router.post(PATH)
-def sign_in(request: Request, key: Annotated[str, Form()], next_page: Annotated[str, Form()] = "/") -> Response:
+async def sign_in(request: Request, key: Annotated[str, Form()], next_page: Annotated[str, Form()] = "/") -> Response:
     """Open a session and redirect to the requested page."""
     service = service_of(request)
-    service.gate.check_guesses(request)
     if not is_same_site(request):
         raise ProblemError(403, "the sign-in came from a page of another site; use Quintet's own")
-    known = recognise(service.store, key.strip(), service.gate.admin_key)
+    known = await service.gate.key_with(request, key.strip())
     if known is None:
-        service.gate.count_wrong_key(request)
         return _form(request, next_page, 401, "This key is unknown or was revoked. `make keys` makes a new one.")
-    text = open_session(service.store, known, service.clock(), service.random_bytes)
+    text = await asyncio.to_thread(
+        open_session, service.store, known, service.clock(), service.random_bytes, service.gate.admin_mark
+    )
     response = RedirectResponse(_own_path(next_page), 303)
     response.set_cookie(
         COOKIE,

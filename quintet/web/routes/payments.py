@@ -22,6 +22,7 @@ from quintet.payments.live import MonitorService, as_json, incident_as_json, mom
 from quintet.payments.monitor import AHEAD, Item, Verdict, is_ahead, point_of
 from quintet.payments.service import PaymentsService
 from quintet.warehouse.snapshot import NoSnapshotError, records
+from quintet.web.forms import whole_number
 from quintet.web.problems import Fault, ProblemError
 from quintet.web.routes.payments_models import (
     BODY,
@@ -51,6 +52,8 @@ FIRST_ROUTERS, ROUTERS = (writing,), (router, handling)
 
 _MOST_FAULTS = 20
 _PING_SECONDS = 15
+_RECHECK_SECONDS = 2.0
+"""How long a stream may outlive its key or session while nothing happens."""
 
 
 def items_of(body: Any, now: dt.datetime) -> list[Item]:
@@ -139,7 +142,11 @@ async def transactions(request: Request) -> Response:
     Sending an item again changes nothing; one up to fifteen minutes late is scored again. All items are stored or none.
     """
     service = service_of(request)
-    items = items_of(await _json_body(request), service.clock())
+    try:
+        items = items_of(await _json_body(request), service.clock())
+    except ProblemError:
+        _live(request).self_test.note(False)  # a clock that is wrong refuses all counts as ahead of it
+        raise
     verdicts = await asyncio.wrap_future(_live(request).submit(items))
     return JSONResponse(
         {
@@ -279,13 +286,20 @@ async def stream(request: Request) -> EventSourceResponse:
     With `Last-Event-ID` it continues after that event, as long as the service still has it.
     """
     given = request.headers.get("last-event-id", "")
-    live = _live(request)
-    listener = live.listen(int(given) if given.isdecimal() and len(given) < 16 else None)
+    live, gate = _live(request), service_of(request).gate
+    listener = live.listen(whole_number(given, 10**15))
 
     async def events() -> AsyncIterator[Mapping[str, Any]]:
         try:
             yield {"comment": "listening"}
-            while (event := await listener.queue.get()) is not None:
+            while gate.is_still_allowed(request):
+                try:
+                    async with asyncio.timeout(_RECHECK_SECONDS):
+                        event = await listener.queue.get()
+                except TimeoutError:
+                    continue
+                if event is None:
+                    return
                 yield {"id": str(event.number), "event": event.kind, "data": json.dumps(event.data)}
         finally:
             live.leave(listener)

@@ -22,12 +22,19 @@ def test_runs_find_a_warm_dbt_while_it_is_up_and_none_afterwards(
     monkeypatch.setattr(dagster_dev, "step_back", lambda: None)  # the rest of the suite keeps its priority
     found: list[bool] = []
 
-    def dev_command(arguments: list[str]) -> None:
+    def run_side_by_side(programs: dict[str, list[str]]) -> None:
         found.append(Path(os.environ[SERVER]).is_socket())
-        raise KeyboardInterrupt(arguments)
+        assert "cli.dagster_ui" in programs["the UI"]
 
-    monkeypatch.setattr(dagster_dev, "dev_command", dev_command)
-    with pytest.raises(KeyboardInterrupt):
-        dagster_dev.main("3000")
+    monkeypatch.setattr(dagster_dev, "run_side_by_side", run_side_by_side)
+    dagster_dev.main(3000)
     assert found == [True]
     assert SERVER not in os.environ
+
+
+def test_a_part_that_ends_by_itself_ends_the_others() -> None:
+    python = [sys.executable, "-c"]
+    with pytest.raises(dagster_dev.PartEndedError, match="the UI of Dagster has ended with status 3"):
+        dagster_dev.run_side_by_side(
+            {"the daemon": [*python, "import time; time.sleep(3600)"], "the UI": [*python, "raise SystemExit(3)"]}
+        )

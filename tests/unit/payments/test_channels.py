@@ -11,12 +11,14 @@ from typing import Any
 
 import jsonschema
 import pytest
+from pydantic import SecretStr
 
 from quintet.payments import channels
 from quintet.payments.channels import (
     MOST_CARD_BYTES,
     Delivery,
     DeliveryError,
+    MailServer,
     as_text,
     channels_of,
     signature,
@@ -147,7 +149,7 @@ def test_no_secret_of_an_address_gets_into_an_error_or_a_log(caplog: pytest.LogC
             texts.append(str(failed.value))
     for url in (f"smtp://user:{SECRET}@127.0.0.1:1", f"smtps://user:{SECRET}@127.0.0.1:1"):
         with pytest.raises(DeliveryError) as failed:
-            to_email(url, "a@example.org", "b@example.org", delivery())
+            to_email(MailServer(SecretStr(url)), "a@example.org", "b@example.org", delivery())
         texts.append(str(failed.value))
     for url in (f"json://127.0.0.1:1/{SECRET}", f"unknown://{SECRET}"):
         with pytest.raises(DeliveryError) as failed:
@@ -190,7 +192,8 @@ def test_a_mail_has_subject_text_and_an_id_that_stays() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = threading.Thread(target=serve, args=(listener,))
         server.start()
-        to_email(f"smtp://127.0.0.1:{listener.getsockname()[1]}", "q@example.org", "a@example.org", delivery())
+        mail_server = MailServer(SecretStr(f"smtp://127.0.0.1:{listener.getsockname()[1]}"))
+        to_email(mail_server, "q@example.org", "a@example.org", delivery())
         server.join(LONG_SECONDS)
 
     assert "Subject: [critical] Denied: anomalous" in lines

@@ -17,6 +17,7 @@ from quintet.payments.channels import Delivery
 from quintet.payments.incidents import to_minute
 from quintet.payments.live import MonitorService
 from quintet.payments.monitor import Item
+from quintet.payments.self_test import CHANNEL
 from quintet.state.outbox import enqueue, last_messages
 from quintet.state.store import StateStore
 from tests.waiting import LONG_SECONDS, wait_until
@@ -119,4 +120,44 @@ def test_a_firing_incident_is_written_for_each_channel_and_delivered(store: Stat
     live.stop()
 
     assert taken == ["Denied: anomalous"]
-    assert [one.state for one in last_messages(store, 9)] == ["sent"]
+    assert [one.state for one in last_messages(store, 9, left_out=CHANNEL)] == ["sent"]
+
+
+def test_while_nothing_can_be_written_it_is_not_healthy(store: StateStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("quintet.payments.self_test.enqueue", refuse)
+    live = MonitorService(store, {}, lambda: NOW)
+    live.start()
+    assert not live.is_healthy
+    live.stop()
+
+
+def _numbers(live: MonitorService, after: int) -> list[int]:
+    async def listen() -> list[int]:
+        listener = live.listen(after)
+        await asyncio.sleep(0)
+        found = []
+        while not listener.queue.empty():
+            event = listener.queue.get_nowait()
+            assert event is not None
+            found.append(event.number)
+        live.leave(listener)
+        return found
+
+    return asyncio.run(listen())
+
+
+def test_a_listener_that_continues_after_a_restart_gets_what_it_has_not_seen(store: StateStore) -> None:
+    first = MonitorService(store, {}, lambda: NOW)
+    for _ in range(3):
+        first.say("told", dict)
+    (*_, last) = _numbers(first, 0)
+    again = MonitorService(store, {}, lambda: NOW + dt.timedelta(seconds=2))
+    for _ in range(2):
+        again.say("told", dict)
+
+    assert len(_numbers(again, last)) == 2
+    assert len(_numbers(again, _numbers(again, last)[0])) == 1
+    assert len(_numbers(again, 10**15)) == 2  # from before the clock was set back

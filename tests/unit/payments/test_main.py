@@ -95,7 +95,8 @@ def test_without_a_service_it_says_what_to_start(
     path = file(tmp_path, "t_1.csv", "time,status,count\n00h 00,approved,9\n")
     monkeypatch.delenv("QUINTET_ADMIN_KEY", raising=False)
 
-    assert main(["--file", str(path), "--url", "http://127.0.0.1:1", "--key", "x"]) == 2
+    (tmp_path / "key").write_text("x\n", "utf-8")
+    assert main(["--file", str(path), "--url", "http://127.0.0.1:1", "--key-file", str(tmp_path / "key")]) == 2
     assert "start it with make serve" in capsys.readouterr().err
     assert main(["--file", str(path), "--url", "http://127.0.0.1:1"]) == 2
     assert "a key of http://127.0.0.1:1 is needed" in capsys.readouterr().err

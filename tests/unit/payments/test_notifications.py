@@ -125,6 +125,54 @@ def test_a_silence_suppresses_its_series_until_it_expires(store: StateStore) -> 
     assert [one.body["incidents"][0]["series"] for one in newly_sent(store, NOW + HOUR)] == ["denied"]
 
 
+def test_an_incident_that_becomes_critical_is_reported_again_even_if_it_was_acknowledged(store: StateStore) -> None:
+    happen(store, incident())
+    newly_sent(store, NOW + GROUP_WAIT)
+    payment_store.acknowledge(store, incident().incident_id, "Ana", NOW + GROUP_WAIT)
+    happen(store, incident(severity="critical"))
+
+    (escalated,) = newly_sent(store, NOW + HOUR / 2)
+    assert (escalated.body["severity"], escalated.body["state"]) == ("critical", FIRING)
+    assert newly_sent(store, NOW + 9 * HOUR) == []
+
+
+def test_an_incident_that_is_critical_from_the_start_is_reported_once(store: StateStore) -> None:
+    happen(store, incident(severity="critical"))
+    newly_sent(store, NOW + GROUP_WAIT)
+
+    assert newly_sent(store, NOW + HOUR) == []
+
+
+def test_a_silence_holds_an_escalation_back(store: StateStore) -> None:
+    happen(store, incident())
+    newly_sent(store, NOW + GROUP_WAIT)
+    payment_store.add_silence(store, None, NOW, NOW + HOUR, "Ana", "")
+    happen(store, incident(severity="critical"))
+
+    assert newly_sent(store, NOW + HOUR / 2) == []
+    assert [one.body["severity"] for one in newly_sent(store, NOW + HOUR)] == ["critical"]
+
+
+def test_an_end_within_a_silence_is_reported_after_it(store: StateStore) -> None:
+    happen(store, incident())
+    newly_sent(store, NOW + GROUP_WAIT)
+    payment_store.add_silence(store, "denied", NOW, NOW + HOUR, "Ana", "known")
+    happen(store, incident(state=RESOLVED))
+
+    assert newly_sent(store, NOW + HOUR / 2) == []
+    assert [one.body["state"] for one in newly_sent(store, NOW + HOUR)] == [RESOLVED]
+    assert newly_sent(store, NOW + 9 * HOUR) == []
+
+
+def test_an_incident_that_began_and_ended_within_a_silence_is_never_reported(store: StateStore) -> None:
+    payment_store.add_silence(store, "denied", NOW, NOW + HOUR, "Ana", "known")
+    happen(store, incident())
+    happen(store, incident(state=RESOLVED))
+
+    assert newly_sent(store, NOW + HOUR / 2) == []
+    assert newly_sent(store, NOW + 2 * HOUR) == []
+
+
 def test_an_ended_silence_suppresses_nothing(store: StateStore) -> None:
     happen(store, incident())
     silence = payment_store.add_silence(store, None, NOW, NOW + HOUR, "Ana", "")

@@ -11,7 +11,7 @@ import pytest
 
 from quintet.domains import open_state_store
 from quintet.payments.channels import Delivery, DeliveryError, to_webhook
-from quintet.payments.outbox_worker import OutboxWorker, deliver
+from quintet.payments.outbox_worker import ClockWatch, OutboxWorker, deliver
 from quintet.state.outbox import enqueue, last_messages
 from quintet.state.store import StateStore
 from tests.unit.payments.teams import receiving
@@ -105,3 +105,75 @@ def test_an_unreachable_heartbeat_url_does_not_stop_the_heartbeat(store: StateSt
         wait_until(lambda: watcher.attempts >= 3)
         assert outbox_worker.is_alive
         outbox_worker.stop()
+
+
+def test_an_unforeseen_exception_does_not_block_the_messages_behind_it(store: StateStore) -> None:
+    taken: list[int] = []
+
+    def send(delivery: Delivery) -> None:
+        if delivery.body["number"] == 0:
+            raise RuntimeError("a fault of a library, with a secret")
+        taken.append(delivery.body["number"])
+
+    for number in range(3):
+        put(store, number)
+    now = NOW
+    for _ in range(600):
+        deliver(store, "webhook", send, now)
+        now += dt.timedelta(seconds=1)
+
+    last = {one.body["number"]: one for one in last_messages(store, 9)}
+    assert taken == [1, 2]
+    assert (last[0].state, last[0].attempts, last[0].error) == ("given up", 5, "failed: RuntimeError; see the log")
+
+
+@pytest.mark.parametrize("back", [dt.timedelta(days=2), dt.timedelta(seconds=50)])
+def test_a_clock_that_is_set_back_does_not_stop_delivery(store: StateStore, back: dt.timedelta) -> None:
+    taken: list[str] = []
+    times, refused = [NOW], [True]
+
+    def send(delivery: Delivery) -> None:
+        if refused[0]:
+            raise DeliveryError("answered 503", wait=dt.timedelta(hours=1))
+        taken.append(delivery.key)
+
+    put(store, 1)
+    outbox_worker = OutboxWorker(store, {"webhook": send}, lambda: times[-1])
+    outbox_worker.start()
+    wait_until(lambda: last_messages(store, 1)[0].error)
+    refused[0] = False
+    times.append(NOW - back)
+    outbox_worker.wake()
+    wait_until(lambda: taken)
+    outbox_worker.stop()
+    assert taken == ["key-1"]
+
+
+def test_a_clock_that_is_not_set_back_waits_for_the_pause(store: StateStore) -> None:
+    def refuse(_: Delivery) -> None:
+        raise DeliveryError("answered 503", wait=dt.timedelta(hours=1))
+
+    put(store, 1)
+    assert deliver(store, "webhook", refuse, NOW)
+    assert not deliver(store, "webhook", refuse, NOW + dt.timedelta(minutes=59))
+    assert deliver(store, "webhook", refuse, NOW + dt.timedelta(minutes=61))
+
+
+def test_a_clock_that_jumps_forward_gives_up_no_message(store: StateStore) -> None:
+    def refuse(_: Delivery) -> None:
+        raise DeliveryError("answered 503")
+
+    put(store, 1)
+    assert deliver(store, "webhook", refuse, NOW + dt.timedelta(days=2))
+    assert last_messages(store, 1)[0].state == "waiting"
+
+
+def test_a_clock_watch_notices_only_a_clock_that_was_set_back() -> None:
+    wall, seconds = [NOW], [100.0]
+    watch = ClockWatch(lambda: wall[0], lambda: seconds[0])
+    seen = []
+    for wall_step, step in ((5.0, 5.0), (-60.0, 1.0), (1.0, 1.0), (3600.0, 1.0), (0.5, 1.0)):
+        wall[0] += dt.timedelta(seconds=wall_step)
+        seconds[0] += step
+        seen.append(watch.was_set_back())
+    assert seen == [False, True, False, False, False]

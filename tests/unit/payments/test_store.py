@@ -39,6 +39,18 @@ def test_notifications_of_an_earlier_release_are_kept(tmp_path: Path) -> None:
     with closing(StateStore(tmp_path, migrations={"payments": MIGRATIONS})) as store:
         (incident,) = payment_store.incidents(store)
     assert (incident.notified_at, incident.notified_state, incident.notified_times) == (NOW, "firing", 2)
+    assert incident.notified_severity is None
+
+
+def test_notifications_of_a_release_without_their_severity_are_kept(tmp_path: Path) -> None:
+    with closing(StateStore(tmp_path, migrations={"payments": MIGRATIONS[:2]})) as former, former.write() as connection:
+        insert(connection, notified_at=NOW.isoformat(), notified_state="firing", notified_times=1)
+
+    with closing(StateStore(tmp_path, migrations={"payments": MIGRATIONS})) as store:
+        with store.write() as connection:
+            mark_notified(connection, "one", "firing", "critical", NOW)
+        (incident,) = payment_store.incidents(store)
+    assert (incident.notified_state, incident.notified_severity, incident.notified_times) == ("firing", "critical", 2)
 
 
 def test_a_store_that_is_migrated_twice_stays_as_it_is(tmp_path: Path) -> None:
@@ -46,7 +58,7 @@ def test_a_store_that_is_migrated_twice_stays_as_it_is(tmp_path: Path) -> None:
         with closing(StateStore(tmp_path, migrations={"payments": MIGRATIONS})) as store, store.write() as connection:
             connection.execute("delete from payment_incidents")
             insert(connection)
-            mark_notified(connection, "one", "firing", NOW)
+            mark_notified(connection, "one", "firing", "critical", NOW)
             (incident,) = payment_store.incidents(store)
             assert incident.notified_times == 1
 
@@ -55,4 +67,4 @@ def test_without_the_migration_the_column_is_missing(tmp_path: Path) -> None:
     with closing(StateStore(tmp_path, migrations={"payments": MIGRATIONS[:1]})) as former, former.write() as connection:
         insert(connection)
         with pytest.raises(sqlite3.OperationalError, match="notified"):
-            mark_notified(connection, "one", "firing", NOW)
+            mark_notified(connection, "one", "firing", "critical", NOW)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from pydantic import SecretStr
 
 from assets.postgres_extract import ACTIVITY, SOURCE
 from quintet.ingest.contract import Dataset
@@ -14,6 +17,7 @@ from resources.postgres_extract import PostgresExtract
 from sensors.postgres_extract import extract_sensor
 
 
+@dataclass(frozen=True)
 class Fake(PostgresExtract):
     """A database whose activity the test sets."""
 
@@ -29,7 +33,7 @@ def tick(said: str, cursor: str | None, url: str = "postgresql://somewhere", tak
         if taken is not None:
             instance.report_runless_asset_event(dg.AssetMaterialization(SOURCE, metadata={ACTIVITY: taken}))
         context = dg.build_sensor_context(instance=instance, cursor=cursor)
-        return extract_sensor(context, postgres_extract=Fake(url=url, landing="", said=said))
+        return extract_sensor(context, postgres_extract=Fake(SecretStr(url) if url else None, Path(), said))
 
 
 def test_what_was_written_starts_one_run():

@@ -11,7 +11,7 @@ import pytest
 
 from quintet.domains import open_state_store
 from quintet.state.secrets import secret_of
-from quintet.state.store import FILE, StateStore
+from quintet.state.store import FILE, StateError, StateStore
 from tests.waiting import LONG_SECONDS
 
 
@@ -93,6 +93,9 @@ def test_a_store_of_a_release_without_owners_keeps_its_rows(tmp_path: Path) -> N
         connection.execute("insert into secrets values ('a', x'01')")
         connection.execute("insert into abuse_labels values (1, 'u', 1, '2026-01-01T00:00:00+00:00', 'Ana', null)")
         connection.execute("drop table migrations")
+        for name in ("at", "state", "times"):  # of later scripts
+            connection.execute(f"alter table payment_incidents rename column notified_{name} to told_{name}")
+        connection.execute("alter table payment_incidents drop column notified_severity")
         connection.execute("pragma user_version = 3")
     with closing(open_state_store(tmp_path)) as store:
         assert store.read().execute("select count(*) from secrets").fetchone()[0] == 1
@@ -116,3 +119,21 @@ def test_a_store_is_opened_while_another_process_writes_for_long(tmp_path: Path)
     assert reader.read().execute("select count(*) from secrets").fetchone()[0] == 1
     reader.close()
     writer.close()
+
+
+@pytest.mark.parametrize("content", [b"no database" * 500, b"SQLite format 3\0" + b"\xff" * 8_000])
+def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(StateError, match=r"online\.sqlite is damaged .* Restore it from a backup"):
+        StateStore(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StateError, match=r"Grant write access .* QUINTET_HOME"):
+        StateStore(tmp_path / "file" / "online")
+
+
+def test_a_fault_of_the_program_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="syntax error"):
+        StateStore(tmp_path, migrations={"other": ("create nonsense",)})

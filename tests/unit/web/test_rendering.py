@@ -104,6 +104,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
     "lending.html": {
         "table": table(),
         "committed_at": "2026-11-21T10:00:00.000000Z",
+        "incomplete": ["the table loan is not complete"],
         "features": [
             {
                 "name": "paid_loans_count",

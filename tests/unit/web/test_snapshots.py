@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import duckdb
 import pytest
 
-from quintet.warehouse.snapshot import NoSnapshotError
+from quintet.warehouse.snapshot import CURRENT, NoSnapshotError
 from quintet.web.snapshots import Snapshot, Snapshots, TookTooLongError
 from tests.waiting import LONG_SECONDS
 
@@ -99,3 +100,43 @@ def test_many_threads_read_while_snapshots_are_replaced(serving: Any, snapshots:
         reader.join()
     assert faults == []
     assert len(seen) > 1
+
+
+def _publish_broken(serving: Any, name: str) -> None:
+    """Make a file that is no database the current snapshot."""
+    broken = serving.folder / f"{name}.duckdb"
+    broken.write_bytes(b"no database at all" * 1_000)
+    link = serving.folder / "link"
+    link.symlink_to(broken.name)
+    link.replace(serving.folder / CURRENT)
+
+
+def test_a_snapshot_that_cannot_be_opened_leaves_the_former_one_serving(serving: Any, snapshots: Snapshots) -> None:
+    serving.publish("run1", 1)
+    with snapshots.read() as snapshot:
+        assert number(snapshot) == 1
+    _publish_broken(serving, "broken")
+    for _ in range(3):
+        with snapshots.read() as snapshot:
+            assert (snapshot.snapshot_id, number(snapshot)) == ("run1", 1)
+
+
+def test_the_next_good_snapshot_is_served_again(
+    serving: Any, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quintet.web.snapshots._RETRY_SECONDS", 0.0)
+    serving.publish("run1", 1)
+    with snapshots.read():
+        pass
+    _publish_broken(serving, "broken")
+    with snapshots.read() as snapshot:
+        assert number(snapshot) == 1
+    serving.publish("run2", 2)
+    with snapshots.read() as snapshot:
+        assert number(snapshot) == 2
+
+
+def test_a_broken_snapshot_without_a_former_one_is_an_error(serving: Any, snapshots: Snapshots) -> None:
+    _publish_broken(serving, "broken")
+    with pytest.raises(duckdb.Error), snapshots.read():
+        pass

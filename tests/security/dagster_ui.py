@@ -1,0 +1,78 @@
+"""A running `quintet dev` for attacks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.conftest import Quintet
+from tests.waiting import LONG_SECONDS, wait_until
+from tests.web.service import free_port
+
+PROJECT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Ui:
+    """Dagster's UI: its address, its token, and what the command has printed."""
+
+    port: int
+    token: str
+    process: subprocess.Popen[str]
+    quintet: Quintet
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Send a GraphQL query as a program that has the token."""
+        answer = httpx.post(
+            f"{self.url}/graphql",
+            json={"query": query, "variables": variables},
+            headers={"authorization": f"Bearer {self.token}"},
+            timeout=LONG_SECONDS,
+        )
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json()["data"])
+
+
+@contextmanager
+def running_ui(quintet: Quintet, **environment: str) -> Iterator[Ui]:
+    """Run `quintet dev` until the block ends, and stop it with Ctrl-C."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "dev", "--dagster-port", str(port)],
+        cwd=PROJECT,
+        env=quintet.environment | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        link = next(line for line in process.stdout if "?token=" in line)
+        os.set_blocking(process.stdout.fileno(), False)
+        ui = Ui(port, link.strip().rpartition("=")[2], process, quintet)
+        wait_until(lambda: _answers(ui))
+        yield ui
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(LONG_SECONDS) == 0
+
+
+def _answers(ui: Ui) -> bool:
+    assert ui.process.poll() is None, "the command has ended"
+    try:
+        return bool(ui.ask("{ assetNodes { id } }")["assetNodes"])
+    except httpx.TransportError:
+        return False
