@@ -80,6 +80,7 @@ def lending_replication(
     context: dg.AssetExecutionContext, warehouse: Warehouse, clock: Clock, settings: dg.ResourceParam[Settings]
 ) -> dg.MaterializeResult:
     """Bring the change log up to date. If that fails, lending is built from the existing log, and a check fails."""
+    from quintet.lending.replicated import REPLICATED
     from quintet.replicated import KNOWN, LOADED, REJECTED
     from quintet.replication.catch_up import CaughtUp, ReplicationError, catch_up
 
@@ -87,7 +88,7 @@ def lending_replication(
         loaded = loaded_contents(connection, INBOX)
     failure, done = None, CaughtUp((), None)
     try:
-        done = catch_up(settings, loaded, context.log.info)
+        done = catch_up(settings, REPLICATED, loaded, context.log.info)
     except ReplicationError as error:
         failure = str(error)
     with warehouse.get_connection() as connection:

@@ -22,7 +22,6 @@ from quintet.embedded.processes import EmbeddedServerError
 from quintet.masking import masked
 from quintet.replicated import DumpOutcome, Replicated
 from quintet.replication import database
-from quintet.replication.registered import replicated
 from quintet.replication.run import Options, Stream
 from quintet.settings import Settings
 
@@ -52,14 +51,15 @@ class CaughtUp:
     incomplete: tuple[str, ...] = ()
 
 
-def catch_up(settings: Settings, loaded: Collection[str], report: Callable[[str], None]) -> CaughtUp:
+def catch_up(
+    settings: Settings, domain: Replicated, loaded: Collection[str], report: Callable[[str], None]
+) -> CaughtUp:
     """Load the newest dump of the inbox if it is new, and replicate everything committed before this call.
 
-    loaded: hashes of the dumps that were loaded before. report: called with the progress. The result lists dumps that
-    cannot be used. Raises ReplicationError for every other fault.
+    domain: whose tables are replicated. loaded: hashes of the dumps that were loaded before. report: called with the
+    progress. The result lists dumps that cannot be used. Raises ReplicationError for every other fault.
     """
     try:
-        domain = replicated()
         domain.remove_left(settings)
         with contextlib.ExitStack() as servers:
             has_files = domain.has_files(settings)

@@ -21,7 +21,7 @@ from quintet.change_log.place import last_day, latest_log, open_log
 from quintet.embedded.postgres import EmbeddedPostgres, programs, running_url, stop_left_behind
 from quintet.lending.feature_registry import features
 from quintet.lending.inbox import compare_dumps, dumps_of
-from quintet.lending.replicated import LendingApplier
+from quintet.lending.replicated import REPLICATED, LendingApplier
 from quintet.lending.tables import catch_up_with_log, client_features, training_rows
 from quintet.replication.catch_up import CaughtUp, ReplicationError, catch_up, only_stream
 from quintet.replication.run import Options, Stream
@@ -77,7 +77,7 @@ def _drop(settings: Settings, name: str, content: str | bytes) -> None:
 
 
 def _catch_up(settings: Settings, *loaded: str) -> CaughtUp:
-    return catch_up(settings, loaded, lambda _: None)
+    return catch_up(settings, REPLICATED, loaded, lambda _: None)
 
 
 def _ask(settings: Settings, query: str) -> list[tuple[Any, ...]]:

@@ -21,7 +21,7 @@ from quintet.ingest.inbox import list_inbox
 from quintet.ingest.rejection import FileRejectedError
 from quintet.limits import DEFAULT_LIMITS, Limits
 from tests.unit.ingest.order_files import lines
-from tests.unit.ingest.test_workbook import SHEET, edited, replace_cell, with_shared_texts, workbook
+from tests.unit.ingest.workbooks import SHEET, edited, replace_cell, with_shared_texts, workbook
 
 SECRET = "root:x:0:0,order_id,secret\n"
 SMALL = Limits(unpacked_bytes=3_000_000, rows=20_000, columns=10, line_bytes=1_500_000, cell_bytes=1_000)

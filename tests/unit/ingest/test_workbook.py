@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,41 +14,7 @@ import pytest
 
 from quintet.ingest.workbook import DAMAGED, WorkbookTooLargeError, sheet_rows
 from quintet.limits import DEFAULT_LIMITS, Limits
-
-SHEET = "xl/worksheets/sheet1.xml"
-SHARED = "xl/sharedStrings.xml"
-
-
-def workbook(path: Path, *rows: list[object], formats: dict[str, str] | None = None) -> Path:
-    """Write a workbook; `formats` are the number formats by cell."""
-    book = openpyxl.Workbook()
-    for row in rows:
-        book.active.append(row)
-    for cell, code in (formats or {}).items():
-        book.active[cell].number_format = code
-    book.save(path)
-    return path
-
-
-def edited(path: Path, part: str, change: Callable[[str], str]) -> Path:
-    """Change the text of a part of the workbook."""
-    with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    parts[part] = change(parts.get(part, b"").decode()).encode()
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
-    return path
-
-
-def with_shared_texts(path: Path, texts: str) -> Path:
-    """Write a workbook whose only cell refers to the first of these shared texts."""
-    workbook(path, [5])
-    edited(path, SHEET, lambda text: re.sub(r'<c r="A1"[^>]*><v>5</v>', '<c r="A1" t="s"><v>0</v>', text))
-    relation = '<Relationship Type="x/sharedStrings" Target="sharedStrings.xml" Id="rIdTexts"/></Relationships>'
-    edited(path, "xl/_rels/workbook.xml.rels", lambda text: text.replace("</Relationships>", relation))
-    namespace = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    return edited(path, SHARED, lambda _: f'<sst xmlns="{namespace}">{texts}</sst>')
+from tests.unit.ingest.workbooks import SHARED, SHEET, edited, replace_cell, with_shared_texts, workbook
 
 
 def cells(path: Path, limits: Limits = DEFAULT_LIMITS) -> list[dict[int, str]]:
@@ -125,10 +90,6 @@ def test_a_formula_with_a_saved_value_is_that_value(tmp_path: Path):
 
     rows = list(sheet_rows(path, DEFAULT_LIMITS))
     assert [(dict(row.cells), row.unvalued) for row in rows] == [({0: "x", 1: "y"}, ()), ({0: "1", 1: "2"}, ())]
-
-
-def replace_cell(reference: str) -> Callable[[str], str]:
-    return lambda text: text.replace('<c r="A1"', f'<c r="{reference}"', 1)
 
 
 LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>'
