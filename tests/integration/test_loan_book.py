@@ -403,10 +403,10 @@ def test_after_a_stream_was_killed_at_any_moment_everything_is_caught_up(setting
     _drop(settings, "book.sql", _PLAIN)
     program = (
         "import os, sys, threading, time\nfrom quintet.settings import load_settings\n"
-        "from quintet.replication.catch_up import catch_up\n"
+        "from quintet.lending.replicated import REPLICATED\nfrom quintet.replication.catch_up import catch_up\n"
         "kill = lambda: (time.sleep(float(sys.argv[1])), os.kill(os.getpid(), 9))\n"
         "report = lambda text: 'loaded' in text and threading.Thread(target=kill).start()\n"
-        "catch_up(load_settings(), (), report)\nos.kill(os.getpid(), 9)\n"
+        "catch_up(load_settings(), REPLICATED, (), report)\nos.kill(os.getpid(), 9)\n"
     )
     variables = {
         "QUINTET_HOME": str(settings.home),
