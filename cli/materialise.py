@@ -86,6 +86,8 @@ def materialise(
         failed = _execute(assets, assets.selected, instance, console, config, accept_losses)
         if failed is None:
             return True
+        if failed & _INTERRUPTED:
+            return False  # whoever stops a run wants nothing published
         rest = left_to_publish(instance, assets.specs, assets.selected, failed)
         if rest:
             console.print("  publishing what was built", markup=False)
@@ -101,7 +103,10 @@ def _execute(
     config: Mapping[str, Mapping[str, bool]],
     accept_losses: bool,
 ) -> set[str] | None:
-    """Build some assets in this process; return the steps that failed, or None if all steps and checks succeeded."""
+    """Build some assets in this process; return the steps that failed, or None if all steps and checks succeeded.
+
+    A run that was interrupted also has one of `_INTERRUPTED` among them.
+    """
     if SNAPSHOT in selected:
         config = {**config, "__".join(SNAPSHOT.path): {"accept_losses": accept_losses}}
     with _marked_run(instance) as run_id, redirect_stdout(io.StringIO()):
@@ -123,7 +128,12 @@ def _execute(
             for check in result.get_asset_check_evaluations()
         ):
             return None
-        return {str(event.step_key) for event in result.all_events if event.is_step_failure}
+        failures = [event for event in result.all_events if event.is_step_failure]
+        errors = {error.cls_name for event in failures if (error := event.step_failure_data.error) is not None}
+        return {*(str(event.step_key) for event in failures), *(name for name in _INTERRUPTED if name in errors)}
+
+
+_INTERRUPTED = frozenset({dg.DagsterExecutionInterruptedError.__name__, "KeyboardInterrupt"})
 
 
 @contextmanager

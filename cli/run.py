@@ -220,6 +220,8 @@ def _print_next_steps(settings: Settings) -> None:
 
 def _materialise(settings: Settings, plan: Plan, select: str | None, train: str | None, accept_losses: bool) -> bool:
     step_back()
+    # what one domain's run leaves says nothing about the others, unless there was nothing left before
+    was_finished = select is None or not is_unfinished(_dagster_home())
     note_unfinished(_dagster_home())  # a kill leaves it
     project = PROJECT / "dbt_project"
     # started first: it imports dbt, and parses the project if needed, while this process imports Dagster
@@ -233,19 +235,19 @@ def _materialise(settings: Settings, plan: Plan, select: str | None, train: str 
             assets = load_assets(settings, plan, select)
         if not assets.selected:
             _CONSOLE.print("no table or report depends on the change: everything is up to date")
-            _clear_unfinished(select)
+            _clear_unfinished(was_finished)
             return True
         if assets.stale:
             _CONSOLE.print(f"{assets.stale} tables and reports were built by another code version")
         succeeded = materialise(assets, _CONSOLE, train, accept_losses=accept_losses)
         if succeeded:
-            _clear_unfinished(select)
+            _clear_unfinished(was_finished)
         return succeeded
 
 
-def _clear_unfinished(select: str | None) -> None:
-    """Note that nothing is left to build, if the run was about all domains."""
-    if select is None:
+def _clear_unfinished(is_all_done: bool) -> None:
+    """Note that nothing is left to build, if that is so."""
+    if is_all_done:
         clear_unfinished(_dagster_home())
 
 

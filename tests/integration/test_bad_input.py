@@ -191,7 +191,7 @@ PARTLY_BROKEN: dict[str, tuple[bytes, str, str]] = {
     ),
     "30 February": (
         (HEADER + rows(7, 1) + rows(8, 1).replace("05-01", "02-30")).encode(),
-        "created_at must be a real date and time like 2024-05-01 13:45:00 (1900 to 2199), not '2024-02-30 10:00:00'",
+        "created_at must be a real date and time like 2024-05-01 13:45:00 (2000 to 2099), not '2024-02-30 10:00:00'",
         rows(8, 1).replace("05-01", "02-30").strip(),
     ),
     "a number with commas": (

@@ -106,4 +106,4 @@ def test_checkout_marks_the_two_outages_and_nothing_else(real_data: Path):
 
     assert marked == {"checkout_1.csv": [8, 9], "checkout_2.csv": [15, 16, 17]}
     morning = result[(result["source_file"] == "checkout_2.csv") & (result["hour"] == 8)].iloc[0]
-    assert "yesterday (0) alone" in morning["reason"]
+    assert "stands out against yesterday (0)" in morning["reason"]

@@ -186,10 +186,10 @@ def test_a_day_before_the_streams_history_is_referred_and_not_approved_as_no_his
     assert body["decision"] == decision
     if decision == "refer":
         assert [reason["code"] for reason in body["reasons"]] == ["INFORMATION_NOT_AVAILABLE"]
-        assert f"applied_on {day} is before 2019-12-31" in record.shortfall
+        assert f"applied_on {day} is before 2019-12-31" in record.degraded_reason
         assert record.features_version is None
     else:
-        assert record.shortfall is None
+        assert record.degraded_reason is None
 
 
 def test_a_book_from_a_dump_is_covered_from_its_last_day(own_home: Path) -> None:
@@ -263,8 +263,8 @@ def test_a_decision_survives_a_restart(own_home: Path) -> None:
     [
         ({"client_id": None}, "body.client_id", "valid integer"),
         ({"client_id": 99}, "body.client_id", "has no client 99"),
-        ({"amount": -5.0}, "body.amount", "greater than 0"),
-        ({"amount": 0}, "body.amount", "greater than 0"),
+        ({"amount": -5.0}, "body.amount", "greater than or equal to 0.01"),
+        ({"amount": 0}, "body.amount", "greater than or equal to 0.01"),
         ({"amount": 1e12}, "body.amount", "less than or equal to 1000000"),
         ({"amount": "400"}, "body.amount", "valid number"),
         ({"duration_days": 0}, "body.duration_days", "greater than or equal to 1"),

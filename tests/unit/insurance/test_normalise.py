@@ -153,7 +153,7 @@ def test_attributes_of_the_agency_lose_their_sentinel():
     assert pd.isna(row["min_producer_age"])
 
 
-@pytest.mark.parametrize(("text", "number"), [("5.0", 5), ("5e3", 5000), (" 5 ", 5), ("+5", 5)])
+@pytest.mark.parametrize(("text", "number"), [("5.0", 5), (" 5 ", 5), ("+5", 5)])
 def test_whole_numbers_are_read_as_the_contract_reads_them(text: str, number: int):
     assert _normalised(poly_inforce_qty=text)["policies_in_force"] == number
 

@@ -372,7 +372,7 @@ def test_csv_has_the_rows_without_totals(book: duckdb.DuckDBPyConnection):
     assert [(row["agency_id"], row["prod_line"], row["written_premium"], row["policies_at_end"]) for row in rows] == [
         ("1", "CL", "300.30", "5"),
         ("1", "PL", "-0.30", "0"),
-        ("2", "CL", "1000.00", ""),
+        ("2", "CL", "1000.00", "3"),
     ]
     assert rows[2]["missing"] == "prev_written_premium: not_reported (1)"
     assert rows[2]["primary_agency_id"] == ""

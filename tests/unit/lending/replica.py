@@ -109,7 +109,7 @@ class Replica:
         settings = load_settings({"QUINTET_HOME": str(self.home), "QUINTET_DECISION_SECONDS": "10"})
         registry = ModelRegistry(settings.models / FOLDER)
         model = scorecard()
-        registry.keep(model.version, model.to_json(), NOW, "a test", {})
+        registry.register(model.version, model.to_json(), NOW, "a test", {})
         end = lsn_of(self.ask("select pg_current_wal_lsn()::text"))
         application = Application(number, client, 400.0, 30, NOW.date(), NOW, end)
 

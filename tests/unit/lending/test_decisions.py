@@ -43,6 +43,10 @@ class Features:
     def version(self) -> int:
         return self.reads
 
+    def covered_from(self) -> dt.date:
+        """Return a day before all applications."""
+        return dt.date(2000, 1, 1)
+
     def features_at(self, *_: object) -> AtApplication:
         self.reads += 1
         if self.error is not None:
