@@ -164,7 +164,8 @@ def summary_frame(cursor: duckdb.DuckDBPyConnection, filters: Filters, group_by:
     condition, bound = filters.where()
     at_end = at_end_of_range(filters.year_from, filters.year_to, columns)
     summary = _summarise(cursor, columns, condition, bound, at_end)
-    frame = pd.DataFrame(summary, columns=[*columns, *SUMMARY_COLUMNS])
+    # as objects: whole numbers beside nulls would be floats, which round large ids
+    frame = pd.DataFrame(summary, columns=[*columns, *SUMMARY_COLUMNS], dtype="object")
     whole = {*_WHOLE_COLUMNS, "rows", "agencies", "months_covered", *COUNTS}
     decimal = {*AMOUNTS, *RATIOS, *(f"{ratio}_{side}" for ratio in RATIOS for side in ("numerator", "denominator"))}
     types = {"Int64": whole, "float64": decimal, "str": {*PIVOTS.values()} - _WHOLE_COLUMNS}

@@ -32,7 +32,8 @@ from quintet.state.features import FeatureStore
 from tests.unit.lending.models import scorecard
 from tests.waiting import wait_until
 
-NOW = dt.datetime(2020, 8, 24, 12, tzinfo=dt.UTC)
+NOW = dt.datetime.now(dt.UTC)
+"""Today: the stream has no history of the days before its snapshot."""
 OPTIONS = Options(
     feedback_seconds=0.05,
     watch_seconds=0.2,
@@ -104,7 +105,7 @@ class Replica:
         number = next(_applications)
         self.run(
             f"insert into {table} (id, client_id, amount, created_on, status, updated_on) "
-            f"values ({number}, {client}, 400, '2020-08-24', 'application', '2020-08-24')"
+            f"values ({number}, {client}, 400, '{NOW:%Y-%m-%d}', 'application', '{NOW:%Y-%m-%d}')"
         )
         settings = load_settings({"QUINTET_HOME": str(self.home), "QUINTET_DECISION_SECONDS": "10"})
         registry = ModelRegistry(settings.models / FOLDER)
