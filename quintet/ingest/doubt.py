@@ -28,7 +28,7 @@ class Doubts:
     """The doubtful columns of some batches.
 
     refused: the columns of a batch whose doubtful numbers are quarantined; believed: those that are read with a point,
-        for want of any sign against it.
+        because nothing speaks against it.
     """
 
     refused: dict[str, list[str]]
