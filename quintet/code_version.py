@@ -49,6 +49,14 @@ def digest_of(files: Iterable[Path], project: Path, versions: Iterable[str] = ()
     return digest.hexdigest()[:16]
 
 
+def files_digest(folder: Path, patterns: Iterable[str]) -> str:
+    """Return a hash over the names and contents of the files below `folder` that match any of the glob patterns."""
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
 def _closure(modules: Iterable[str], project: Path) -> set[Path]:
     """Return the files of the modules and of all `quintet` modules that they import, directly or indirectly."""
     found: set[Path] = set()

@@ -71,7 +71,7 @@ def without_missing(texts: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     columns = {name: quote_identifier(name) for name in names}
     selected = ", ".join(f"coalesce(contract.is_missing({column}), false) as {column}" for column in columns.values())
     missing = cursor.execute(f"select {selected} from texts").fetchnumpy()
-    return texts.assign(**{name: texts[name].mask(missing[name]) for name in columns})
+    return texts.assign(**{name: texts[name].mask(np.asarray(missing[name], dtype="bool")) for name in columns})
 
 
 def _check(predicate: str, requirement: str, *, nullable: bool = False) -> pa.Check:
