@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.ahead import importing, modules_to_import
 from assets.build import datasets_fully_built
 from assets.facts import DAILY, OWNERS
 from assets.unfinished import RESULTS
@@ -91,7 +92,8 @@ def _build_marts_of(
             batches = loaded_batches(connection)
             rebuilt = _to_rebuild(context, versions, built_versions(connection))
         given = {**variables, "rebuilt": sorted(key.path[-1] for key in rebuilt)}
-        outputs = yield from _build(context, dbt, given, _whole_part(context, project, part))
+        with importing(modules_to_import(context, domain)):
+            outputs = yield from _build(context, dbt, given, _whole_part(context, project, part))
         built = {context.asset_key_for_output(output.output_name) for output in outputs}
         with warehouse.get_connection() as connection:
             fully_modelled = datasets_fully_built(datasets, [*sources, context.assets_def], built)

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 
+from assets.ahead import MODULES
 from assets.facts import DAILY, OWNERS
 from quintet.code_version import code_version
 
@@ -30,6 +31,7 @@ def table_specs(
     tables: description by name, such as `ml.abuse_scores`. deps: what the step reads, such as `ops/abuse_labels`.
     modules: the `quintet` modules whose code decides what is written.
     """
+    modules = list(modules)
     version = code_version(*modules)
     return [
         dg.AssetSpec(
@@ -41,7 +43,7 @@ def table_specs(
             kinds=set(kinds),
             freshness_policy=DAILY,
             code_version=version,
-            metadata={"dagster/table_name": table},
+            metadata={"dagster/table_name": table, MODULES: modules},
         )
         for table, description in tables.items()
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -53,10 +54,13 @@ def run(
     """Build what is not up to date, publish it, and print a summary."""
 
     def work(_: Path) -> int:
-        with loading():
-            from cli import run as module  # noqa: PLC0415
+        from cli.early_dbt import start_dbt  # noqa: PLC0415
 
-        return module.run(select, train, brief, accept_losses)
+        with closing(start_dbt()):
+            with loading():
+                from cli import run as module  # noqa: PLC0415
+
+            return module.run(select, train, brief, accept_losses)
 
     _command(work, "the run was stopped; nothing half-built was published. Run it again to continue.")
 

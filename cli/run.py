@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +38,6 @@ from quintet.warehouse.database import open_warehouse
 from quintet.warehouse.origin import origin_of, put_aside
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 from resources.run_marks import clear_unfinished, is_unfinished, note_unfinished
-from resources.warm_dbt import WarmDbt, warehouse_variables
 
 _CONSOLE = Console(file=sys.stdout, highlight=False, markup=False)
 _USAGE = 2
@@ -223,26 +222,21 @@ def _materialise(settings: Settings, plan: Plan, select: str | None, train: str 
     # what one domain's run leaves says nothing about the others, unless there was nothing left before
     was_finished = select is None or not is_unfinished(_dagster_home())
     note_unfinished(_dagster_home())  # a kill leaves it
-    project = PROJECT / "dbt_project"
-    # started first: it imports dbt, and parses the project if needed, while this process imports Dagster
-    variables = warehouse_variables(project, settings.warehouse, settings.memory_limit, settings.threads)
-    with ExitStack() as beside:
-        beside.enter_context(closing(WarmDbt(project, variables)))
-        with loading():
-            # imported only if there is work: Dagster takes seconds to load
-            from cli.materialise import load_assets, materialise  # noqa: PLC0415
+    with loading():
+        # imported only if there is work: Dagster takes seconds to load
+        from cli.materialise import load_assets, materialise  # noqa: PLC0415
 
-            assets = load_assets(settings, plan, select)
-        if not assets.selected:
-            _CONSOLE.print("no table or report depends on the change: everything is up to date")
-            _clear_unfinished(was_finished)
-            return True
-        if assets.stale:
-            _CONSOLE.print(f"{assets.stale} tables and reports were built by another code version")
-        succeeded = materialise(assets, _CONSOLE, train, accept_losses=accept_losses)
-        if succeeded:
-            _clear_unfinished(was_finished)
-        return succeeded
+        assets = load_assets(settings, plan, select)
+    if not assets.selected:
+        _CONSOLE.print("no table or report depends on the change: everything is up to date")
+        _clear_unfinished(was_finished)
+        return True
+    if assets.stale:
+        _CONSOLE.print(f"{assets.stale} tables and reports were built by another code version")
+    succeeded = materialise(assets, _CONSOLE, train, accept_losses=accept_losses)
+    if succeeded:
+        _clear_unfinished(was_finished)
+    return succeeded
 
 
 def _clear_unfinished(is_all_done: bool) -> None:

@@ -135,13 +135,13 @@ def to_standard_output(line: str) -> None:
     sys.stdout.flush()
 
 
-def step_back() -> None:
-    """Lower the priority of this process and its children for good: they run only when the processor is idle.
+def step_back(process: int = 0) -> None:
+    """Lower the priority of a process and its children for good: they run only when the processor is idle.
 
     So answers do not wait for builds. If the system lacks or refuses the idle scheduling class, use the lowest
-    priority.
+    priority. process: its id; 0 is this process.
     """
     try:
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        os.sched_setscheduler(process, os.SCHED_IDLE, os.sched_param(0))
     except (AttributeError, OSError):
-        os.nice(_LEAST_PRIORITY)
+        os.setpriority(os.PRIO_PROCESS, process, _LEAST_PRIORITY)

@@ -49,6 +49,14 @@ def digest_of(files: Iterable[Path], project: Path, versions: Iterable[str] = ()
     return digest.hexdigest()[:16]
 
 
+def files_digest(folder: Path, patterns: Iterable[str]) -> str:
+    """Return a hash over the names and contents of the files below `folder` that match any of the glob patterns."""
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
 def _closure(modules: Iterable[str], project: Path) -> set[Path]:
     """Return the files of the modules and of all `quintet` modules that they import, directly or indirectly."""
     found: set[Path] = set()
@@ -57,9 +65,15 @@ def _closure(modules: Iterable[str], project: Path) -> set[Path]:
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            names = (name for name in _imports(path) if name.split(".")[0] == _PRODUCT)
-            waiting += [other for name in names for other in _paths_of(name, project)]
+            waiting += _imported_files(path, project)
     return found
+
+
+@cache
+def _imported_files(path: Path, project: Path) -> frozenset[Path]:
+    """Return the files of the `quintet` modules that a file imports."""
+    names = (name for name in _imports(path) if name.split(".")[0] == _PRODUCT)
+    return frozenset(file for name in names for file in _paths_of(name, project))
 
 
 def _packages(modules: Iterable[str], project: Path) -> set[str]:
@@ -98,13 +112,15 @@ def _imported(source: str) -> Iterator[str]:
         yield from (name.strip() for name in modules.split(","))
 
 
-def _paths_of(module: str, project: Path) -> list[Path]:
+@cache
+def _paths_of(module: str, project: Path) -> tuple[Path, ...]:
     """Return the file of a module; for a package, all files in it: who imports a package looks for modules in it."""
     path = _path_of(module, project)
     is_package = path == project.joinpath(*module.split("."), "__init__.py")
-    return sorted(path.parent.rglob("*.py")) if is_package else [path]
+    return tuple(sorted(path.parent.rglob("*.py"))) if is_package else (path,)
 
 
+@cache
 def _path_of(module: str, project: Path) -> Path:
     """Return the file of a module or package; for a name in a module, the file of the module."""
     path = project.joinpath(*module.split("."))
@@ -117,8 +133,8 @@ def _path_of(module: str, project: Path) -> Path:
     return _path_of(parent, project)
 
 
-def _files_of(path: Path, project: Path) -> Iterator[Path]:
-    """Yield a module's file, the files of its parent packages, and the data files in its folder."""
-    yield path
-    yield from (beside for beside in path.parent.iterdir() if beside.suffix in _DATA_SUFFIXES)
-    yield from (parent / "__init__.py" for parent in path.parents if project in parent.parents)
+@cache
+def _files_of(path: Path, project: Path) -> frozenset[Path]:
+    """Return a module's file, the files of its parent packages, and the data files in its folder."""
+    beside = (file for file in path.parent.iterdir() if file.suffix in _DATA_SUFFIXES)
+    return frozenset({path, *beside, *(parent / "__init__.py" for parent in path.parents if project in parent.parents)})

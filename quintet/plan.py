@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from quintet.code_version import code_files, digest_of, imported_modules
+from quintet.code_version import code_files, digest_of, files_digest, imported_modules
 from quintet.ingest.contract import Dataset
 from quintet.ingest.examine import Examined, examine
 from quintet.ingest.inbox import InboxFile, list_inbox
@@ -64,14 +64,6 @@ class Plan:
 def model_variables(settings: Settings) -> dict[str, str]:
     """Return the settings that shape the models, as dbt variables."""
     return {"transactions_anchor_day": settings.transactions_anchor_day.isoformat()}
-
-
-def files_digest(folder: Path, patterns: Iterable[str]) -> str:
-    """Return a hash over the names and contents of the files below `folder` that match any of the glob patterns."""
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 def project_code_version(project: Path, settings: Settings) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from quintet.plan import files_digest
+from quintet.code_version import files_digest
 
 SERVER = "QUINTET_DBT_SERVER"
 """The environment variable with the address of the warm dbt."""
@@ -66,6 +66,8 @@ class WarmDbt:
 
     def __init__(self, project: Path, variables: Mapping[str, str]) -> None:
         self._folder: Path | None = None
+        self.process: int | None = None
+        """The id of the process and of its group; None where none was started."""
         if sys.platform != "linux" or SERVER in os.environ:
             return
         prepared = prepared_folder(project)
@@ -92,6 +94,7 @@ class WarmDbt:
                 pass_fds=[listener.fileno()],
                 process_group=0,
             )
+        self.process = self._process.pid
         os.environ[SERVER] = address
 
     def close(self) -> None:

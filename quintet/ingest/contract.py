@@ -7,7 +7,7 @@ predicates on a pandas frame, so that notebook and loader always agree.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
@@ -64,11 +64,14 @@ def read_values(texts: pd.DataFrame, expressions: Mapping[str, str]) -> pd.DataF
     return pd.DataFrame(read, index=texts.index)
 
 
-def is_missing(values: pd.Series) -> pd.Series:
-    """Return whether each text stands for a missing value, such as NA; false for a null."""
-    few = values.drop_duplicates()
-    missing = few[_verdicts(few, "contract.is_missing({column})") & few.notna()]
-    return values.isin(missing.tolist())
+def without_missing(texts: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    """Return `texts` with null for each text of some columns that stands for a missing value, such as NA."""
+    cursor = _judge().cursor()
+    cursor.register("texts", texts.astype("str"))
+    columns = {name: quote_identifier(name) for name in names}
+    selected = ", ".join(f"coalesce(contract.is_missing({column}), false) as {column}" for column in columns.values())
+    missing = cursor.execute(f"select {selected} from texts").fetchnumpy()
+    return texts.assign(**{name: texts[name].mask(np.asarray(missing[name], dtype="bool")) for name in columns})
 
 
 def _check(predicate: str, requirement: str, *, nullable: bool = False) -> pa.Check:

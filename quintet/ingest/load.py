@@ -21,7 +21,7 @@ from quintet.ingest.examine import Examined, examine, layout_of, path_of
 from quintet.ingest.files import Layout, damaged_parquet
 from quintet.ingest.inbox import InboxFile, still_as_listed
 from quintet.ingest.narrowed import quarantine_by_new_contract
-from quintet.ingest.quarantine import QUARANTINE, quarantine_broken_rows
+from quintet.ingest.quarantine import QUARANTINE, is_empty, quarantine_broken_rows
 from quintet.ingest.raw_tables import PROVENANCE, raw_table
 from quintet.ingest.rejection import FileRejectedError
 from quintet.ingest.staging import (
@@ -207,8 +207,7 @@ def _keep_staged_rows(
     """Copy the valid staged rows into the raw table, and record the batches."""
     layout = layout_of(group[0])
     present = ", ".join(quote_identifier(name) for name in layout.present)
-    anything_broken = connection.execute("select exists (from broken)").fetchone() == (True,)
-    only_valid = " anti join broken using (batch_id, source_row)" if anything_broken else ""
+    only_valid = "" if is_empty(connection, "broken") else " anti join broken using (batch_id, source_row)"
     values = ", ".join(_value_sql(dataset, name) for name in layout.present)
     connection.execute(
         f"insert into {raw_table(dataset.name)} ({present}, {', '.join(PROVENANCE)}) "

@@ -60,9 +60,15 @@ def quarantine_broken_rows(
     is_blank = " and ".join(f"{quote_identifier(name)} is null" for name in column_names(layout))
     row_json = row_json_sql(layout.present) if layout.format == "parquet" else "cast(null as varchar)"
     connection.execute(
-        f"create or replace temp table broken as select batch_id, source_row, {row_json} as row_json, "
-        f"case when not ({is_blank}) then {reason} end as reason from {staged} where {broken}"
+        f"create or replace temp table broken as select batch_id, source_row, null::varchar as row_json, "
+        f"null::varchar as reason from {staged} where {broken}"
     )
+    if not is_empty(connection, "broken"):  # planning the reasons of a wide contract takes a second
+        connection.execute(
+            f"create or replace temp table broken as select batch_id, source_row, {row_json} as row_json, "
+            f"case when not ({is_blank}) then {reason} end as reason "
+            f"from {staged} as staged_rows semi join broken using (batch_id, source_row)"
+        )
     broken_batches = connection.execute("select distinct batch_id from broken where reason is not null").fetchall()
     for examined in group:
         if (examined.batch_id,) in broken_batches:
@@ -74,6 +80,11 @@ def quarantine_broken_rows(
         [dataset.name],
     )
     return doubts
+
+
+def is_empty(connection: duckdb.DuckDBPyConnection, rows: str) -> bool:
+    """Return whether there are no rows in `rows`, SQL of a table or of a table with its conditions."""
+    return connection.execute(f"select exists (from {rows})").fetchone() == (False,)
 
 
 def _doubts(connection: duckdb.DuckDBPyConnection, layout: Layout, staged: str) -> Doubts:

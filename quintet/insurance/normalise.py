@@ -12,7 +12,7 @@ from types import MappingProxyType
 import pandas as pd
 import pandera.pandas as pa
 
-from quintet.ingest.contract import is_missing, read_values
+from quintet.ingest.contract import read_values, without_missing
 from quintet.insurance.contract import AGENCY_PERFORMANCE, LARGEST_AMOUNT_USD, LARGEST_COUNT
 
 SENTINEL = 99_999
@@ -186,9 +186,7 @@ def normalise(raw: pd.DataFrame) -> pd.DataFrame:
     is exact), sentinels as null with a reason, numbers of the agency as whole floats.
     Raises ValueError where a text is not a number, KeyError where a column is missing.
     """
-    text = raw[list(AGENCY_PERFORMANCE.columns)].astype("str")
-    for name in AGENCY_PERFORMANCE.numbers:
-        text[name] = text[name].mask(is_missing(text[name]))
+    text = without_missing(raw[list(AGENCY_PERFORMANCE.columns)].astype("str"), AGENCY_PERFORMANCE.numbers)
     read = read_values(text, _EXPRESSIONS)
     for name, source in _NUMBERS.items():
         if (unreadable := text[source][text[source].notna() & read[name].isna()]).size:

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 import uvicorn
 
-from quintet.plan import files_digest
+from quintet.code_version import files_digest
 from quintet.private_files import write_for_owner_only
 from quintet.redaction import mask_secrets
 from quintet.settings import Settings, SettingsError, load_settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import sys
 from pathlib import Path
 
@@ -99,11 +100,15 @@ def test_the_imports_found_are_those_that_python_sees(project: Path) -> None:
                     assert path.with_suffix(".py") in files or path / "__init__.py" in files, (file, node.module)
 
 
-def test_a_package_that_is_imported_counts_with_all_its_modules(shop: Path) -> None:
+def test_a_package_that_is_imported_counts_with_all_its_modules(shop: Path, tmp_path: Path) -> None:
     (shop / "quintet/shop/registry.py").write_text("from quintet import tools as package\n", "utf-8")
-    before = code_version("quintet.shop.registry", project=shop)
-    (shop / "quintet/tools/found_by_name.py").write_text("", "utf-8")
-    assert code_version("quintet.shop.registry", project=shop) != before
+    other = tmp_path / "other"
+    shutil.copytree(shop / "quintet", other / "quintet")
+    assert code_version("quintet.shop.registry", project=other) == code_version("quintet.shop.registry", project=shop)
+    another = tmp_path / "another"
+    shutil.copytree(shop / "quintet", another / "quintet")
+    (another / "quintet/tools/found_by_name.py").write_text("", "utf-8")
+    assert code_version("quintet.shop.registry", project=another) != code_version("quintet.shop.registry", project=shop)
 
 
 def test_every_package_that_the_product_imports_has_a_version_in_the_lock_file(project: Path) -> None:

@@ -154,9 +154,10 @@ def test_without_the_idle_class_the_lowest_priority_is_used(monkeypatch: pytest.
     def refuse(*_: object) -> None:
         raise PermissionError("not here")
 
-    asked: list[int] = []
+    asked: list[tuple[int, ...]] = []
     monkeypatch.setattr(os, "sched_setscheduler", refuse)
-    monkeypatch.setattr(os, "nice", asked.append)
+    monkeypatch.setattr(os, "setpriority", lambda *arguments: asked.append(arguments))
     step_back()
+    step_back(4711)
 
-    assert asked == [19]
+    assert asked == [(os.PRIO_PROCESS, 0, 19), (os.PRIO_PROCESS, 4711, 19)]

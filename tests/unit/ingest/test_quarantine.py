@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -121,3 +122,31 @@ def test_a_long_row_is_kept_in_bulk_and_by_record_alike(shop: Any, header: str):
     shop.load()
 
     assert shop.rows("length(note)") == [(1_900_000,), (1_900_000,)]
+
+
+# The cost
+
+
+class Recorder:
+    """A connection that records the statements."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self.statements: list[str] = []
+
+    def execute(self, statement: str, *parameters: object) -> duckdb.DuckDBPyConnection:
+        self.statements.append(statement)
+        return self._connection.execute(statement, *parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+@pytest.mark.parametrize(("amount", "is_broken"), [("1", False), ("never", True)])
+def test_the_reasons_are_planned_only_where_a_row_is_broken(shop: Any, header: str, amount: str, is_broken: bool):
+    recorder = Recorder(shop.connection)
+    shop.put("a.csv", f"{header}1,2024-05-01,{amount},1,x\n")
+
+    replace(shop, connection=recorder).load()
+
+    assert any("amount must be a number" in statement for statement in recorder.statements) == is_broken
