@@ -84,7 +84,9 @@ def test_the_bands_of_every_line_hold_their_share(
         found.append(now.assign(held=held(now, errors.bands(now))))
     by_line = pd.concat(found).groupby("prod_line")["held"].mean()
 
-    assert by_line[["CL", "PL"]].between(0.74, 0.86 if agencies > 10 else 0.89).all(), by_line
+    # Few errors, and those of a shock, give bands that hold more than they promise, never less.
+    most = 0.95 if change is with_shock_year else 0.86 if agencies > 10 else 0.89
+    assert by_line[["CL", "PL"]].between(0.74, most).all(), by_line
 
 
 def test_bands_that_ignore_the_line_hold_too_much_of_one_and_too_little_of_the_other() -> None:
@@ -116,19 +118,27 @@ def test_bands_of_lines_and_total_hold_their_share_and_those_of_independent_agen
     assert (shares["independent"] < 0.6) is (shock > 0), shares
 
 
+def test_a_sum_of_one_row_has_the_band_of_the_row() -> None:
+    errors, now = split(panel(np.random.default_rng(2), agencies=100))
+    each, alone = errors.bands(now), errors.bands_of_sums(now, pd.Series(range(len(now))))
+
+    ratio = (alone["hi80"] - alone["lo80"]).to_numpy() / (each["hi80"] - each["lo80"]).to_numpy()
+    assert ratio.mean() == pytest.approx(1.0, abs=0.03)
+    assert ratio.std() < 0.1
+
+
 @settings(max_examples=8, deadline=None)
 @given(
     lines=st.lists(st.sampled_from(["CL", "PL", "XL"]), min_size=1, max_size=12),
     amounts=st.lists(st.floats(-1e6, 1e6), min_size=12, max_size=12),
     seed=st.integers(0, 99),
 )
-def test_sums_of_single_rows_have_the_bands_of_the_rows_and_every_band_holds_its_forecast(
+def test_whatever_the_lines_every_band_holds_its_forecast_and_the_total_is_no_wider_than_its_lines(
     lines: list[str], amounts: list[float], seed: int
 ) -> None:
     errors, _ = split(panel(np.random.default_rng(seed), agencies=6))
     now = pd.DataFrame({"prod_line": lines, "premium": 1e5, "forecast": amounts[: len(lines)]})
     each = errors.bands(now)
-    alone = errors.bands_of_sums(now, pd.Series(range(len(now))))
     total = errors.bands_of_sums(now, pd.Series(["all"] * len(now))).iloc[0]
     by_line = errors.bands_of_sums(now, now["prod_line"])
 
@@ -137,12 +147,11 @@ def test_sums_of_single_rows_have_the_bands_of_the_rows_and_every_band_holds_its
         assert (bands["lo80"] <= forecast).all()
         assert (forecast <= bands["hi80"]).all()
         assert (bands["hi80"] <= bands["hi95"]).all()
-    width = each["hi80"] - each["lo80"]
-    assert (alone["hi80"] - alone["lo80"]).to_numpy() == pytest.approx(width.to_numpy(), rel=0.25)
     # The total's draws are the sums of the lines' draws: never wider than all lines at their ends together.
     assert total["hi95"] - total["lo95"] <= (by_line["hi95"] - by_line["lo95"]).sum() * 1.05 + 1e-6
 
 
+@settings(max_examples=25, deadline=None)
 @given(errors=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=80), premium=st.floats(-1e7, 1e7))
 def test_whatever_the_errors_a_band_holds_its_forecast_and_the_wider_one_the_narrower(
     errors: list[float], premium: float
@@ -172,7 +181,8 @@ def test_few_errors_give_wider_bands_than_their_own_range() -> None:
 def test_sums_have_no_bands_below_three_years() -> None:
     for years in (FEWEST_YEARS - 1, FEWEST_YEARS):
         errors, now = split(panel(np.random.default_rng(1), years=years))
-        assert errors.bands_of_sums(now, now["prod_line"])[BANDS].isna().all(axis=None) is (years < FEWEST_YEARS)
+        found = errors.bands_of_sums(now, now["prod_line"])[BANDS].isna()
+        assert bool(found.all(axis=None)) is (years < FEWEST_YEARS)
 
 
 def test_without_a_past_there_is_no_distribution() -> None:
