@@ -31,7 +31,8 @@ def model_performance(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
     """Check that in no month the scoring model is estimated or found to be worse than before, beyond sampling noise."""
     rows = connection.execute("from ml.lending_model_performance order by month, measure").df()
     alarms = rows[rows["alarm"].notna()]
-    figures: dict[str, int | str] = {"months": rows["month"].nunique(), "months with an alarm": alarms["month"].nunique()}
+    months = {"months": rows, "months with an alarm": alarms}
+    figures: dict[str, int | str] = {name: part["month"].nunique() for name, part in months.items()}
     latest = rows.groupby("measure").tail(1).to_dict("records")
     figures |= {f"{row['measure']} of the latest month, estimated": f"{row['estimated']:.4f}" for row in latest}
     return CheckOutcome(alarms.empty, in_words(rows), figures)
