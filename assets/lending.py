@@ -41,6 +41,7 @@ _MODEL_DESCRIPTIONS = {
     "ml.lending_model_points": "The scorecard: points by bin of each input.",
     "ml.lending_model_fairness": "Approvals and score quality by age band; age is no input of the model.",
     "ml.lending_model_stability": "Drift of the inputs between earlier and later applications.",
+    "ml.lending_model_performance": "Estimated and realised performance of the active model by month of application.",
     "ml.lending_model_distribution": "Distribution of points by decision and outcome.",
     "ml.lending_scores": "Every application scored and decided by the active model and policy.",
     "ml.lending_what_if": "What other limits of approval would have decided, lent and lost.",

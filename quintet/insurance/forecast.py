@@ -8,17 +8,17 @@ import duckdb
 import pandas as pd
 
 from quintet.insurance.forecast_backtest import (
-    BANDS,
     BEST_SO_FAR,
-    LEVELS,
     WORTHWHILE,
     alive,
     backtest,
     bands,
     choose,
+    coverage_by_line,
     rolling_forecasts,
     score,
 )
+from quintet.insurance.forecast_errors import BANDS, LEVELS
 from quintet.insurance.forecast_models import NAIVE, candidate_forecasts
 from quintet.insurance.forecast_panel import KEY, panel
 from quintet.insurance.forecast_year_to_date import YearToDate, year_to_date
@@ -27,6 +27,7 @@ _COLUMNS = {
     "agency_id": "int64",
     "prod_line": "str",
     "year": "int64",
+    "premium": "float64",
     "forecast": "float64",
     **dict.fromkeys(BANDS, "float64"),
     "model": "str",
@@ -49,8 +50,9 @@ class Forecast:
     """Forecasts, their backtest and scores; amounts in USD.
 
     forecasts: `FORECAST_COLUMNS`, one row per agency and line with premium in the last complete year; `year` is the
-    year after it. `origin_year` is the latest year used: the last complete year, or the short year after it where its
-    months have a weight. Bands are null without an earlier forecast to compare.
+    year after it, `premium` that of the last complete year. `origin_year` is the latest year used: the last complete
+    year, or the short year after it where its months have a weight. Bands are null without an earlier forecast to
+    compare.
     backtest: see `forecast_backtest.backtest`. models, years: see `forecast_backtest.score`.
     year_to_date: the weight of a short year's months, None where it cannot be estimated.
     """
@@ -120,6 +122,10 @@ def describe(result: Forecast) -> str:
     first, last = result.years["year"].min(), result.years["year"].max()
     tested = f"{first}-{last}" if first < last else f"{first}"
     bands_held = " and ".join(f"the {level}% band held {used[f'coverage{level}']:.0%}" for level in LEVELS)
+    by_line = coverage_by_line(result.backtest, chosen)
+    if len(by_line) > 1:
+        each = zip(by_line["prod_line"], by_line["coverage80"], strict=True)
+        bands_held = bands_held.replace(" and ", f" ({', '.join(f'{line} {held:.0%}' for line, held in each)}) and ", 1)
     if chosen == NAIVE:
         return (
             f"{opening}: no other model has forecast better by {WORTHWHILE:.0%} or more "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from quintet.insurance.forecast_errors import BANDS, LEVELS, error_distribution
 from quintet.insurance.forecast_models import CANDIDATES, NAIVE, candidate_forecasts
 from quintet.insurance.forecast_panel import KEY
 
@@ -15,9 +16,7 @@ WARM_UP_YEARS = 2
 WORTHWHILE = 0.01
 """The share by which a candidate's WAPE must be below naive's to be preferred."""
 
-LEVELS = (80, 95)
-BANDS = [f"{side}{level}" for level in LEVELS for side in ("lo", "hi")]
-BACKTEST_COLUMNS = ["model", "origin_year", "year", *KEY, "actual", "forecast", *BANDS]
+BACKTEST_COLUMNS = ["model", "origin_year", "year", *KEY, "premium", "actual", "forecast", *BANDS]
 MODEL_COLUMNS = [
     *("model", "wape", "wape_vs_naive", "coverage80", "coverage95", "mean_width80", "mean_width95", "bias", "n"),
     "is_chosen",
@@ -25,8 +24,6 @@ MODEL_COLUMNS = [
 YEAR_COLUMNS = ["model", "year", "wape", "coverage80", "coverage95", "n"]
 
 _CENT = 0.01
-_SIZE_CLASSES = 3
-_FEWEST_RESIDUALS = 30
 
 
 def alive(panel: pd.DataFrame, year: int) -> pd.DataFrame:
@@ -77,45 +74,23 @@ def choose(rolled: pd.DataFrame) -> str:
 def bands(past: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
     """Return bands around the forecasts of `now`, USD, in the columns `BANDS`; null where there is no past.
 
-    past: premium, actual and forecast of one candidate in earlier target years. now: premium and forecast.
-    Conformal: empirical quantiles of past errors, in shares of premium, by class of size.
+    past: year, prod_line, premium, actual and forecast of one candidate in earlier target years. now: prod_line,
+    premium and forecast. See `forecast_errors`.
     """
-    result = pd.DataFrame(np.nan, index=now.index, columns=BANDS)
-    if past.empty or now.empty:
-        return result
-    size = past["premium"].abs().to_numpy(float)
-    classes = max(1, min(_SIZE_CLASSES, len(past) // _FEWEST_RESIDUALS))
-    edges = np.quantile(size, np.arange(1, classes) / classes)
-    error = (past["actual"] - past["forecast"]).to_numpy(float) / size
-    now_size = now["premium"].abs().to_numpy(float)
-    past_class, now_class = np.searchsorted(edges, size), np.searchsorted(edges, now_size)
-    for level in LEVELS:
-        tail = (1 - level / 100) / 2
-        # Ties in size can leave a class without errors; it then uses all errors.
-        of_class = [error[past_class == number] for number in range(classes)]
-        above = np.array([_upper_quantile(found if len(found) else error, tail) for found in of_class])
-        below = np.array([_upper_quantile(-found if len(found) else -error, tail) for found in of_class])
-        result[f"lo{level}"] = now["forecast"] - np.maximum(below, 0.0)[now_class] * now_size
-        result[f"hi{level}"] = now["forecast"] + np.maximum(above, 0.0)[now_class] * now_size
-    return result
-
-
-def _upper_quantile(errors: np.ndarray, tail: float) -> float:
-    """Return the value that a new error exceeds with a probability of at most `tail`, bounded by the largest error."""
-    rank = int(np.ceil((len(errors) + 1) * (1 - tail)))
-    return float(np.sort(errors)[min(rank, len(errors)) - 1])
+    errors = error_distribution(past)
+    return pd.DataFrame(np.nan, index=now.index, columns=BANDS) if errors is None else errors.bands(now)
 
 
 def backtest(rolled: pd.DataFrame) -> pd.DataFrame:
-    """Return the forecasts of all target years after the warm-up, with bands and with the rows of `BEST_SO_FAR`.
+    """Return the forecasts of all target years, with bands and rows of `BEST_SO_FAR` from the warm-up on.
 
-    Bands and selection of a year use only the years before it. Columns: `BACKTEST_COLUMNS`.
+    Bands and selection of a year use only the years before it; those of the warm-up are null. Columns:
+    `BACKTEST_COLUMNS`.
     """
     years = sorted(int(year) for year in rolled["year"].unique())
+    warm_up = rolled[rolled["year"].isin(years[:WARM_UP_YEARS])].assign(**dict.fromkeys(BANDS, np.nan))
     scored = [_with_bands(rolled, year) for year in years[WARM_UP_YEARS:]]
-    return pd.concat([rolled.assign(**dict.fromkeys(BANDS, 0.0)).iloc[:0], *scored])[BACKTEST_COLUMNS].reset_index(
-        drop=True
-    )
+    return pd.concat([warm_up, *scored])[BACKTEST_COLUMNS].reset_index(drop=True)
 
 
 def _with_bands(rolled: pd.DataFrame, year: int) -> pd.DataFrame:
@@ -129,9 +104,10 @@ def score(tested: pd.DataFrame, chosen: str) -> tuple[pd.DataFrame, pd.DataFrame
     """Return the scores of a backtest: over all years (`MODEL_COLUMNS`, best first) and by year (`YEAR_COLUMNS`).
 
     WAPE is the sum of absolute errors by the sum of absolute actuals. `wape_vs_naive` is relative to naive over the
-    same years (-0.08: 8% lower), `bias` the sum of errors by the sum of actuals, widths are means in USD. A candidate
-    without scored rows has n = 0 and no scores.
+    same years (-0.08: 8% lower), `bias` the sum of errors by the sum of actuals, widths are means in USD. Rows without
+    bands, as those of the warm-up, are not scored. A candidate without scored rows has n = 0 and no scores.
     """
+    tested = tested[tested[BANDS].notna().all(axis=1)]
     tested = tested.assign(
         error=tested["forecast"] - tested["actual"],
         size=tested["actual"].abs(),
@@ -147,6 +123,17 @@ def score(tested: pd.DataFrame, chosen: str) -> tuple[pd.DataFrame, pd.DataFrame
     years = _scores(tested, ["model", "year"]).reset_index()
     models = models.sort_values("wape", kind="stable", na_position="last", ignore_index=True)
     return models[MODEL_COLUMNS], years[YEAR_COLUMNS]
+
+
+def coverage_by_line(tested: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Return the shares of outcomes that one model's bands held: prod_line, coverage80, coverage95 and n."""
+    rows = tested[(tested["model"] == model) & tested[BANDS].notna().all(axis=1)]
+    held = {
+        f"coverage{level}": rows["actual"].between(rows[f"lo{level}"], rows[f"hi{level}"]).astype(float)
+        for level in LEVELS
+    }
+    grouped = pd.DataFrame(held).groupby(rows["prod_line"])
+    return grouped.mean().assign(n=grouped.size()).reset_index()
 
 
 def _scores(tested: pd.DataFrame, by: list[str]) -> pd.DataFrame:

@@ -29,6 +29,7 @@ from quintet.insurance.chart_parts import (
     with_years,
     years_axis,
 )
+from quintet.insurance.forecast_tables import ALL_LINES
 from quintet.presentation.design import CURRENCY, Column, Figure, compact, tooltips
 
 _LABEL_HEIGHT = 30
@@ -37,7 +38,8 @@ _LABEL_HEIGHT = 30
 def forecast_with_bands(summary: pd.DataFrame, forecast: pd.DataFrame) -> Figure:
     """Draw written premium of each line, and its forecast with 80% and 95% bands.
 
-    summary: by prod_line and year. forecast: as `forecast_tables.line_totals` returns it.
+    summary: by prod_line and year. forecast: as `forecast_tables.line_totals` returns it; the total
+    is in the table and not drawn.
     """
     summary = finite_measures(summary)
     name, height = "premium-forecast", 340
@@ -48,7 +50,9 @@ def forecast_with_bands(summary: pd.DataFrame, forecast: pd.DataFrame) -> Figure
         *(Column(f"{end}{level}", f"{level}% {word}", "money", CURRENCY) for level in (80, 95) for end, word in _ENDS),
         Column("model", "Model"),
     )
-    ahead = with_lines(forecast)
+    every = with_lines(forecast)
+    every = every.assign(line=every["line"].mask(every["prod_line"] == ALL_LINES, "All lines"))
+    ahead = every[every["prod_line"] != ALL_LINES]
     title = f"Written premium of next year by line, {CURRENCY}, with 80% and 95% bands"
     if ahead.empty:
         return no_figure(name, title, ahead, columns, NO_FORECAST)
@@ -102,13 +106,14 @@ def forecast_with_bands(summary: pd.DataFrame, forecast: pd.DataFrame) -> Figure
     note = in_one_text(
         "Dark band 80%, light band 95%." if ahead["lo80"].notna().any() else "",
         "No band where too few earlier forecasts can be compared." if ahead["lo80"].isna().any() else "",
+        "All bands come from one distribution of past errors: lines add up to the total, ends of bands do not.",
         "The scale need not start at zero.",
         short_years_note(past, "hollow and not joined to the line"),
     )
-    each = [_forecast_in_words(row) for row in ahead.sort_values(["year", "place"]).to_dict("records")]
+    each = [_forecast_in_words(row) for row in every.sort_values(["year", "place"]).to_dict("records")]
     models = listing(sorted(set(ahead["model"].dropna()))) if "model" in ahead else ""
     alternative = f"Forecast: {'; '.join(each)}.{f' Model: {models}.' if models else ''}"
-    return Figure(name, title, alternative, chart, ahead, columns, note=note, height=height)
+    return Figure(name, title, alternative, chart, every, columns, note=note, height=height)
 
 
 _ENDS = (("lo", "from"), ("hi", "to"))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import duckdb
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from quintet.insurance.forecast import Forecast, describe, forecast, premium_history
-from quintet.insurance.forecast_backtest import LEVELS
+from quintet.insurance.forecast_errors import BANDS, ErrorDistribution, error_distribution
 from quintet.warehouse.database import transaction
 from quintet.warehouse.snapshot import records
 
@@ -22,7 +21,8 @@ SCORE_COLUMNS = [
     *("mean_width80", "mean_width95", "explanation"),
 ]
 
-_FEWEST_YEARS = 3
+ALL_LINES = "all"
+"""The `prod_line` of the total."""
 _KEY = ("agency_id", "prod_line", "year")
 
 
@@ -95,24 +95,52 @@ def forecast_scores(cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     return {"backtest": backtest, "explanation": explanation}
 
 
-def line_totals(forecasts: pd.DataFrame, backtest: pd.DataFrame) -> pd.DataFrame:
-    """Return the forecasts summed by line, with bands of the sum: prod_line, year, forecast, model, lo80 ... hi95.
+def total_records(
+    cursor: duckdb.DuckDBPyConnection, agencies: Sequence[int], prod_lines: Sequence[str]
+) -> list[dict[Hashable, Any]]:
+    """Return the rows of `forecast_totals` with null for what is not known; empty agencies mean all."""
+    totals = forecast_totals(cursor, agencies or None, prod_lines).astype("object")
+    return totals.where(totals.notna(), None).to_dict("records")
 
-    forecasts, backtest: as `forecast` returns them, or those of some agencies. The bands are prediction intervals of
-    Student's t, from the errors of the same agencies' sum in the backtest; errors of agencies are correlated, so that
-    their own bands do not add up. Null below three years. Amounts in USD.
+
+def forecast_totals(
+    cursor: duckdb.DuckDBPyConnection, agencies: Sequence[int] | None, prod_lines: Sequence[str]
+) -> pd.DataFrame:
+    """Return the sums of the forecasts of some agencies and lines, as `line_totals` does.
+
+    cursor: to a snapshot. None means all agencies, an empty list of lines all lines.
     """
-    sums = forecasts.groupby(["prod_line", "year", "model"])["forecast"].sum().reset_index()
-    tested = backtest[backtest["model"].isin(sums["model"])]
-    past = tested.groupby(["prod_line", "year"], as_index=False)[["actual", "forecast"]].sum()
-    past = past[past["forecast"] > 0]
-    squares = ((past["actual"] - past["forecast"]) / past["forecast"]) ** 2
-    errors = squares.groupby(past["prod_line"]).agg(["mean", "count"]).reindex(sums["prod_line"])
-    years = errors["count"].fillna(0).to_numpy()
-    spread = np.sqrt(errors["mean"].to_numpy(dtype=float)) * sums["forecast"].abs().to_numpy()
-    for level in LEVELS:
-        width = stats.t.ppf(0.5 + level / 200, np.maximum(years, 1)) * spread
-        width = np.where(years >= _FEWEST_YEARS, width, np.nan)
-        sums[f"lo{level}"] = sums["forecast"] - width
-        sums[f"hi{level}"] = sums["forecast"] + width
-    return sums
+    forecasts = cursor.execute(
+        "from marts.fct_premium_forecast where ($agencies is null or list_contains($agencies, agency_id)) "
+        "and (len($lines) = 0 or list_contains($lines, prod_line)) order by agency_id, prod_line",
+        {"agencies": None if agencies is None else list(agencies), "lines": list(prod_lines)},
+    ).df()
+    past = cursor.execute(
+        "select year, prod_line, premium, actual, forecast from marts.fct_premium_forecast_backtest "
+        "where model in (select model from marts.fct_premium_forecast) order by year, agency_id, prod_line"
+    ).df()
+    return line_totals(forecasts, past)
+
+
+def line_totals(forecasts: pd.DataFrame, past: pd.DataFrame) -> pd.DataFrame:
+    """Return the forecasts summed by line and, with several lines, over all: prod_line, year, forecast, model, bands.
+
+    forecasts: as `forecast` returns them, or those of some agencies. past: the forecasts of the same model in the
+    backtest, of all agencies. Bands of agencies, lines and total (`ALL_LINES`) come from one joint distribution of
+    errors; see `forecast_errors`. Null below three years. Amounts in USD.
+    """
+    forecasts = forecasts.sort_values(["agency_id", "prod_line"], ignore_index=True)
+    errors = error_distribution(past)
+    groups = [forecasts["prod_line"]]
+    if forecasts["prod_line"].nunique() > 1:
+        groups.append(pd.Series(ALL_LINES, index=forecasts.index))
+    found = [_sums(forecasts, group, errors) for group in groups]
+    return pd.concat(found, ignore_index=True)
+
+
+def _sums(forecasts: pd.DataFrame, group: pd.Series, errors: ErrorDistribution | None) -> pd.DataFrame:
+    sums = forecasts.groupby(group.rename("prod_line")).agg(
+        year=("year", "first"), forecast=("forecast", "sum"), model=("model", "first")
+    )
+    bands = errors.bands_of_sums(forecasts, group) if errors is not None and len(forecasts) else None
+    return sums.assign(**dict.fromkeys(BANDS, np.nan) if bands is None else bands).reset_index()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import duckdb
 
 from quintet.ingest.checks import CheckOutcome
+from quintet.lending.performance import in_words
 from quintet.ml.statistics import SHIFTED
 
 
@@ -24,3 +25,14 @@ def input_drift(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
     shifted = [f"{name} ({psi:.2f})" for name, psi in rows if psi is not None and psi >= SHIFTED]
     words = f"shifted: {', '.join(shifted)}; retrain the model" if shifted else f"no stability index reaches {SHIFTED}"
     return CheckOutcome(not shifted, words, {name: f"{psi:.4f}" for name, psi in rows if psi is not None})
+
+
+def model_performance(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+    """Check that in no month the scoring model is estimated or found to be worse than before, beyond sampling noise."""
+    rows = connection.execute("from ml.lending_model_performance order by month, measure").df()
+    alarms = rows[rows["alarm"].notna()]
+    months = {"months": rows, "months with an alarm": alarms}
+    figures: dict[str, int | str] = {name: part["month"].nunique() for name, part in months.items()}
+    latest = rows.groupby("measure").tail(1).to_dict("records")
+    figures |= {f"{row['measure']} of the latest month, estimated": f"{row['estimated']:.4f}" for row in latest}
+    return CheckOutcome(alarms.empty, in_words(rows), figures)

@@ -45,5 +45,11 @@ LENDING = Domain(
             "No input of the scoring model has shifted.",
             "quintet.lending.checks.input_drift",
         ),
+        DataCheck(
+            "model_performance",
+            "ml.lending_model_performance",
+            "The scoring model performs as estimated, and its estimate has not fallen.",
+            "quintet.lending.checks.model_performance",
+        ),
     ),
 )

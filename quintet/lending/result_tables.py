@@ -21,6 +21,7 @@ from quintet.lending.model_card import (
 )
 from quintet.lending.model_training import Trained
 from quintet.lending.models import Promotion, state_of, train_and_promote
+from quintet.lending.performance import PERFORMANCE_COLUMNS, performance
 from quintet.lending.policy import Policy
 from quintet.lending.scoring import ScoringModel
 from quintet.lending.tables import TRAINING_SET
@@ -109,6 +110,7 @@ MODEL_TABLES: Mapping[str, Mapping[str, str]] = {
         "null_before": "double",
         "null_after": "double",
     },
+    "ml.lending_model_performance": PERFORMANCE_COLUMNS,
     "ml.lending_model_distribution": {
         "points": "bigint",
         "decision": "varchar",
@@ -178,7 +180,9 @@ def write_model_results(
         frames["ml.lending_what_if"] = cut_off_table(scored, policy)
         frames["ml.lending_model_distribution"] = distribution(scored)
         training, card = _card_of(registry, promotion.model, promotion.trained, training_set, scored)
-        frames |= card
+        issued = scored[training_set["is_issued"].astype(bool)]
+        split_day = None if training["split_day"] is None else dt.date.fromisoformat(str(training["split_day"]))
+        frames |= card | {"ml.lending_model_performance": performance(issued, split_day)}
     row = {"trained_at": now, "model_version": version, "why": promotion.why, "policy_version": policy.version}
     frames["ml.lending_model_training"] = pd.DataFrame([{**row, **training}])
     with transaction(connection):

@@ -26,7 +26,7 @@ import pandas as pd
 
 from quintet.change_log.change import Change, Position
 from quintet.lending.book import ANYBODY, MARK, apply_changes, events_of
-from quintet.lending.contract import APPLICATION, LOAN, SCHEMA, USER
+from quintet.lending.contract import APPLICATION, ISSUED, LOAN, SCHEMA, USER
 from quintet.lending.feature import Feature
 from quintet.lending.feature_registry import fold, values
 from quintet.lending.leaks import check_as_of
@@ -50,8 +50,15 @@ APPLICATION_COLUMNS = {
 }
 """The columns of an application, with their types in the warehouse."""
 
-OUTCOME_COLUMNS = {"age_years": "double", "outcome": "varchar", "outcome_on": "date", "is_open": "boolean"}
-"""Columns that no model may use: the client's age, the loan's outcome and its day, and whether it is undecided."""
+OUTCOME_COLUMNS = {
+    "age_years": "double",
+    "outcome": "varchar",
+    "outcome_on": "date",
+    "is_open": "boolean",
+    "is_issued": "boolean",
+}
+"""Columns that no model may use: the client's age, the loan's outcome and its day, whether it is undecided, and whether
+it was paid out."""
 
 _STATE_COLUMNS = ["client_id", "number", "states"]
 
@@ -103,7 +110,8 @@ def training_set(store: FeatureStore, known: Sequence[Feature]) -> pd.DataFrame:
     """Return a row for each settled application.
 
     Columns: `APPLICATION_COLUMNS` (seen_by is `stream` or `snapshot`; seen_on is the day of the log), the features by
-    name, and `OUTCOME_COLUMNS`: outcome is `repaid`, `overdue`, or null before that; is_open until it is decided.
+    name, and `OUTCOME_COLUMNS`: outcome is `repaid`, `overdue`, or null before that; is_open until it is decided;
+    is_issued once it was paid out.
     """
     figures = [name for name, kind in APPLICATION_COLUMNS.items() if kind == "double"]
     figures += [feature.name for feature in known]
@@ -121,6 +129,7 @@ def training_set(store: FeatureStore, known: Sequence[Feature]) -> pd.DataFrame:
         outcome=outcome,
         outcome_on=ended_on.where(outcome.notna(), None),
         is_open=[one.get("status") == APPLICATION for one in loan],
+        is_issued=[one.get("status") in ISSUED for one in loan],
     )
 
 

@@ -187,7 +187,7 @@ def of_the_forecast(snapshot: duckdb.DuckDBPyConnection) -> list[str]:
         *rows,
         f"83 agencies, {scores[0][-1]} forecasts",
         f"part of the {-gain:.1%} is hindsight",
-        f"80% bands hold {held['PL']:.0%} of personal lines but only {held['CL']:.0%} of commercial lines",
+        f"80% bands hold {held['PL']:.0%} of personal lines and {held['CL']:.0%} of commercial lines",
     ]
 
 

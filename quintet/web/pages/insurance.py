@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from quintet.insurance import agency_charts, charts, forecast_charts
 from quintet.insurance.chart_parts import LINES as LINE_LABELS
-from quintet.insurance.forecast_tables import line_totals
+from quintet.insurance.forecast_tables import forecast_totals
 from quintet.insurance.performance import UNKNOWN, Filters, QueryError, summary_frame
 from quintet.presentation.design import Column, Figure
 from quintet.web.contexts import AgencyContext, InsuranceContext
@@ -244,15 +244,7 @@ def _forecast(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Figure:
     agencies = replace(filters, product=(), state=(), year_from=None, year_to=None)
     history = summary_frame(cursor, agencies, ["prod_line", "year"])
     ids = summary_frame(cursor, agencies, ["agency"])["agency_id"].tolist()
-    frames = {
-        name: cursor.execute(
-            f"select * from marts.{table} where list_contains($ids, agency_id) "
-            "and (len($lines) = 0 or list_contains($lines, prod_line))",
-            {"ids": ids, "lines": list(filters.prod_line)},
-        ).df()
-        for name, table in (("forecast", "fct_premium_forecast"), ("backtest", "fct_premium_forecast_backtest"))
-    }
-    figure = forecast_charts.forecast_with_bands(history, line_totals(frames["forecast"], frames["backtest"]))
+    figure = forecast_charts.forecast_with_bands(history, forecast_totals(cursor, ids, list(filters.prod_line)))
     if agencies == replace(filters, year_from=None, year_to=None):
         return figure
     return replace(figure, note=f"The forecast is not split by product or state. {figure.note}")

@@ -12,6 +12,8 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from quintet.lending import model_charts as charts
+from quintet.lending import performance_charts
+from quintet.lending.performance import in_words
 from quintet.lending.scoring import REASONS
 from quintet.lending.what_if import CUT_OFFS, WhatIf, compare, decide_by_cut_off
 from quintet.presentation.design import Column, Figure, format_value
@@ -69,6 +71,7 @@ _MODEL_FIGURES: Mapping[str, Callable[[duckdb.DuckDBPyConnection], Figure]] = {
     "lending-points-distribution": lambda cursor: charts.distribution(_table(cursor, "lending_model_distribution")),
     "lending-points": lambda cursor: charts.points(_table(cursor, "lending_model_points")),
     "lending-fairness": lambda cursor: charts.fairness(_table(cursor, "lending_model_fairness")),
+    "lending-performance": lambda cursor: performance_charts.performance(_table(cursor, "lending_model_performance")),
     "lending-stability": lambda cursor: charts.stability(_table(cursor, "lending_model_stability")),
 }
 
@@ -106,6 +109,11 @@ def model_csv(request: Request, name: str) -> Response:
 
 
 def _facts(cursor: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    rows = _table(cursor, "lending_model_performance")
+    return _training_facts(cursor) | ({"Performance": in_words(rows).capitalize()} if len(rows) else {})
+
+
+def _training_facts(cursor: duckdb.DuckDBPyConnection) -> dict[str, str]:
     training = _table(cursor, "lending_model_training").to_dict("records")
     if not training or pd.isna(training[0]["model_version"]):
         return {}

@@ -12,7 +12,7 @@ from fastapi import Query, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from starlette.responses import Response
 
-from quintet.insurance.forecast_tables import forecast_page, forecast_scores
+from quintet.insurance.forecast_tables import forecast_page, forecast_scores, total_records
 from quintet.insurance.performance import (
     EARLIEST_YEAR,
     LATEST_YEAR,
@@ -174,6 +174,7 @@ class ForecastRow(BaseModel):
     agency_id: int
     prod_line: str
     year: int
+    premium: float = Field(description="Written premium of the last complete year, USD.")
     forecast: float = Field(description="Written premium, USD.")
     lo80: float | None
     hi80: float | None
@@ -181,6 +182,19 @@ class ForecastRow(BaseModel):
     hi95: float | None
     model: str
     origin_year: int
+
+
+class ForecastTotal(BaseModel):
+    """The sum of the forecasts of a line, or of `all` lines; bands are null below three years of backtest."""
+
+    prod_line: str
+    year: int
+    forecast: float = Field(description="Written premium, USD.")
+    model: str
+    lo80: float | None
+    hi80: float | None
+    lo95: float | None
+    hi95: float | None
 
 
 class ModelScore(BaseModel):
@@ -201,6 +215,7 @@ class ForecastPage(Listed):
     """Forecasts in the order of agency, line and year, with the backtest."""
 
     items: list[ForecastRow]
+    totals: list[ForecastTotal]
     backtest: list[ModelScore]
     explanation: str | None
 
@@ -292,13 +307,17 @@ def forecast(request: Request, query: Annotated[ForecastQuery, Query()]) -> Resp
     """Return next year's written premium of each agency and line with 80% and 95% bands, and the backtest.
 
     `backtest` has the scores of every model, by year and (with a null year) over all of them; `explanation` says which
-    one is active and by how much it beats the last complete year, or that none does.
+    one is active and by how much it beats the last complete year, or that none does. `totals` has the sums by line and
+    over all lines; their bands come from the same distribution as the bands of agencies, whose ends do not add up.
     """
 
     def fetch(cursor: Any, after: tuple[Any, ...] | None) -> Page:
         return forecast_page(cursor, query.agency, query.prod_line, after, query.page_size)
 
-    return _list(request, query, fetch, forecast_scores)
+    def extra(cursor: Any) -> Mapping[str, Any]:
+        return forecast_scores(cursor) | {"totals": total_records(cursor, query.agency, query.prod_line)}
+
+    return _list(request, query, fetch, extra)
 
 
 @router.get("/segments", response_model=SegmentPage)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quintet.insurance.forecast import FORECAST_COLUMNS, Forecast, describe, forecast
-from quintet.insurance.forecast_backtest import BANDS, BEST_SO_FAR
+from quintet.insurance.forecast_backtest import BEST_SO_FAR, coverage_by_line
+from quintet.insurance.forecast_errors import BANDS
 from quintet.insurance.forecast_models import NAIVE
 from quintet.warehouse.snapshot import open_snapshot
 from tests.dbt_models import compiled
@@ -166,4 +167,5 @@ def test_on_the_real_files_the_error_is_five_percent_below_naive_and_the_band_ho
     for name in (BEST_SO_FAR, models.index[models["is_chosen"]].item()):
         assert models.loc[name, "wape_vs_naive"] <= -0.05
         assert 0.74 <= models.loc[name, "coverage80"] <= 0.86
+        assert coverage_by_line(result.backtest, name)["coverage80"].between(0.74, 0.86).all()
     assert result.forecasts["year"].unique().tolist() == [2015]

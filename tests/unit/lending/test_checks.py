@@ -5,7 +5,8 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from quintet.lending.checks import input_drift, promotion_gate
+from quintet.lending.checks import input_drift, model_performance, promotion_gate
+from quintet.lending.performance import PERFORMANCE_COLUMNS
 
 
 def results(sql: str = "") -> duckdb.DuckDBPyConnection:
@@ -13,7 +14,8 @@ def results(sql: str = "") -> duckdb.DuckDBPyConnection:
     connection.execute(
         "create schema ml; create table ml.lending_model_training (model_version varchar, why varchar);"
         "create table ml.lending_training_set (is_open boolean);"
-        f"create table ml.lending_model_stability (input varchar, psi double); {sql}"
+        f"create table ml.lending_model_stability (input varchar, psi double);"
+        f"create table ml.lending_model_performance ({', '.join(map(' '.join, PERFORMANCE_COLUMNS.items()))}); {sql}"
     )
     return connection
 
@@ -40,7 +42,17 @@ def test_a_shifted_input_is_drift(psi: str, passed: bool) -> None:
     assert ("amount" in outcome.description) is not passed
 
 
-def test_before_the_first_training_both_pass() -> None:
+@pytest.mark.parametrize(("alarm", "passed"), [("null", True), ("'estimate'", False), ("'realised'", False)])
+def test_a_month_with_an_alarm_fails_and_is_named(alarm: str, passed: bool) -> None:
+    row = f"('2024-09-01', 'auc', 500, 500, 0.65, 0.02, 0.8, 0.65, 0.6, {alarm})"
+    with results(f"insert into ml.lending_model_performance values {row}") as connection:
+        outcome = model_performance(connection)
+    assert outcome.passed is passed
+    assert ("AUC of 2024-09" in outcome.description) is not passed
+
+
+def test_before_the_first_training_all_pass() -> None:
     with results() as connection:
         assert promotion_gate(connection).passed
         assert input_drift(connection).passed
+        assert model_performance(connection).passed

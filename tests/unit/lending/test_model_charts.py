@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from quintet.lending import model_charts as charts
+from quintet.lending import performance_charts
 from quintet.lending.models import Promotion
 from quintet.lending.what_if import compare, decide_by_cut_off
 from quintet.presentation.design import Figure
@@ -23,6 +24,7 @@ FIGURES: dict[str, Draw] = {
     "ml.lending_model_distribution": charts.distribution,
     "ml.lending_model_fairness": charts.fairness,
     "ml.lending_model_stability": charts.stability,
+    "ml.lending_model_performance": performance_charts.performance,
     "ml.lending_what_if": lambda table: charts.cut_offs(table, 0.25),
 }
 

@@ -40,6 +40,7 @@ def make_training_set(rows: int, seed: int = 1, ended_share: float = 0.8) -> pd.
             "outcome": np.where(is_ended, outcome, None),
             "outcome_on": np.where(is_ended, (applied + duration.astype("timedelta64[D]")).astype(str), None),
             "is_open": ~is_ended & (np.arange(rows) % 2 == 0),
+            "is_issued": is_ended | (np.arange(rows) % 2 == 1),
             "risk": risk,
         }
     )

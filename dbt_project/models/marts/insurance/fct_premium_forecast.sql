@@ -3,6 +3,7 @@ select
     agency_id::bigint as agency_id,
     prod_line::varchar as prod_line,
     year::integer as year,
+    premium::double as premium,
     forecast::double as forecast,
     lo80::double as lo80,
     hi80::double as hi80,

@@ -5,6 +5,7 @@ select
     year::integer as year,
     agency_id::bigint as agency_id,
     prod_line::varchar as prod_line,
+    premium::double as premium,
     actual::double as actual,
     forecast::double as forecast,
     lo80::double as lo80,
