@@ -12,10 +12,10 @@ import pytest
 from quintet.embedded import postgres
 from quintet.lending import leaks, model_training, scorecard
 from quintet.lending.scoring import POINTS_PER_LOG_ODDS
+from quintet.lending.settings import LendingSettings
 from quintet.promotions.identity import KINDS, NEAREST
 from quintet.promotions.policy import read_policy
 from quintet.replication.run import Options
-from quintet.settings import Settings
 from tests.statements import missing
 
 PROJECT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ DOCS = PROJECT / "docs"
 SEEDS = PROJECT / "dbt_project" / "seeds" / "insurance"
 
 RULES = pd.read_csv(SEEDS / "agency_segment_rules.csv").groupby("segment").max()
-SETTINGS = Settings.model_fields
+SETTINGS = LendingSettings.model_fields
 HUBS = sorted({kind.most_sharers for kind in KINDS if kind.most_sharers is not None})
 WORDS = MappingProxyType({3: "three", 20: "twenty", 3_600.0: "an hour"})
 
