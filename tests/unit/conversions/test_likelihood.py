@@ -18,9 +18,12 @@ def weight_of(lag_seconds: int, ip: int = US, residency: int = UNKNOWN, **change
     return float(found)
 
 
-def test_a_country_that_agrees_speaks_for_a_link_and_another_against_it() -> None:
+def test_an_ip_country_that_agrees_speaks_for_a_link_and_another_against_it() -> None:
     assert weight_of(1) > 10 * weight_of(1, ip=DE)
-    assert weight_of(1, residency=US) > 2 * weight_of(1, residency=DE)
+
+
+def test_a_residency_that_agrees_speaks_for_a_link_where_the_ip_is_of_another_country() -> None:
+    assert weight_of(1, ip=DE, residency=US) > 10 * weight_of(1, ip=DE, residency=DE)
 
 
 def test_a_likelier_lag_weighs_as_much_more_as_its_density() -> None:
