@@ -37,6 +37,7 @@ _SET_FOR_PARTS = {"QUINTET_DBT_PARSED", "QUINTET_DBT_SERVER", "QUINTET_WAREHOUSE
 _LONGEST_SHOWN = 80
 
 Kind = TypeVar("Kind", bound=DomainSettings)
+AnyKind = TypeVar("AnyKind", bound=BaseModel)
 
 
 class SettingsError(ValueError):
@@ -299,10 +300,7 @@ def settings_table() -> str:
     return "\n".join(lines)
 
 
-Read = TypeVar("Read", bound=BaseModel)
-
-
-def _read(kind: type[Read], given: Mapping[str, str], faults: list[str]) -> Read | None:
+def _read(kind: type[AnyKind], given: Mapping[str, str], faults: list[str]) -> AnyKind | None:
     """Return the settings of a class; on wrong values add the faults and return None."""
     values = {field: given[_variable(field)] for field in kind.model_fields if _variable(field) in given}
     try:

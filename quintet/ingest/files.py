@@ -154,8 +154,8 @@ def _sheet(file: InboxFile) -> Iterator[SheetRow]:
         yield from workbook.sheet_rows(file.path, file.limits)
     except WorkbookTooLargeError as error:
         raise FileRejectedError(
-            f"{file.name} {error}. Delete what is beside the table and save it again, or raise the limit "
-            "(QUINTET_INBOX_…, docs/settings.md)."
+            f"{file.name} {error}. Delete what is beside the table and save it again, or raise the limit where "
+            "there is a setting for it (docs/datasets.md#limits)."
         ) from error
     except workbook.DAMAGED as error:
         raise FileRejectedError(
