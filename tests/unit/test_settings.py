@@ -164,7 +164,7 @@ def test_secrets_are_not_shown_when_the_settings_are_printed():
 
 
 class Postage(DomainSettings):
-    """A domain with a setting of its own, and one whose name is taken."""
+    """A domain with a setting of its own."""
 
     postage_cents: int = setting(80, "Cents of a stamp.", "a whole number")
 
@@ -211,6 +211,17 @@ def test_the_settings_of_domains_come_from_the_same_environment() -> None:
     assert settings.of(PaymentsSettings).transactions_anchor_day == date(2023, 2, 28)
     assert settings.of(LendingSettings).decision_seconds == 2
     assert load_settings({}).of(PaymentsSettings).transactions_anchor_day == date(2024, 1, 1)
+
+
+def test_the_path_of_the_policy_is_absolute_and_may_not_exist_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    settings = load_settings({"QUINTET_LENDING_POLICY": "other.toml"})
+    assert settings.of(LendingSettings).lending_policy == tmp_path / "other.toml"
+    with pytest.raises(SettingsError, match=r"QUINTET_LENDING_POLICY is .*; it must be a file, or a path to be one"):
+        load_settings({"QUINTET_LENDING_POLICY": str(tmp_path)})
 
 
 def test_faults_of_general_and_of_domain_settings_are_reported_together() -> None:
