@@ -20,7 +20,7 @@ from assets.publish import build_snapshot
 from assets.records import RECORDED_ASSETS
 from quintet.domains import DOMAINS
 from quintet.payments.channels import channels_of, payments_page_url
-from quintet.plan import model_variables, project_code_version
+from quintet.plan import project_code_version
 from quintet.private_files import write_for_owner_only
 from quintet.settings import Settings, load_settings
 from resources.clock import Clock
@@ -74,7 +74,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
     """Return the project's definitions; `overrides` replace resources by name."""
     settings = settings or load_settings()
     resources = build_resources(settings) | overrides
-    project, variables = json.loads(prepare_manifest(resources["dbt"]).read_text("utf-8")), model_variables(settings)
+    project, variables = json.loads(prepare_manifest(resources["dbt"]).read_text("utf-8")), settings.dbt_variables
     of_domains = {domain.name: [importlib.import_module(name) for name in domain.assets] for domain in DOMAINS}
     modules = [module for imported in of_domains.values() for module in imported]
     staged = {

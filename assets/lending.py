@@ -14,6 +14,7 @@ from quintet.code_version import code_version
 from quintet.ingest.batches import loaded_contents, record_file
 from quintet.lending.feature_registry import features
 from quintet.lending.inbox import INBOX
+from quintet.lending.settings import LendingSettings, feature_folder
 from quintet.lending.tables import (
     CLIENT_FEATURES,
     TRAINING_SET,
@@ -167,7 +168,7 @@ def lending_log(
             "days written": ", ".join(done.days),
         },
     )
-    settled = catch_up_with_log(paths.lending, log, epoch, features(), context.log.info)
+    settled = catch_up_with_log(feature_folder(paths.folder), log, epoch, features(), context.log.info)
     yield dg.MaterializeResult(APPLICATIONS, metadata={"applications settled": settled.total()})
 
 
@@ -185,8 +186,8 @@ def lending_client_features(
     warehouse: Warehouse, clock: Clock, paths: Paths, settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.MaterializeResult]:
     """Compute every client's features from the states."""
-    as_of = settings.lending_as_of or last_day(settings) or clock.now().date()
-    rows = client_features(paths.lending, features(), as_of)
+    as_of = settings.of(LendingSettings).lending_as_of or last_day(settings) or clock.now().date()
+    rows = client_features(feature_folder(paths.folder), features(), as_of)
     with warehouse.get_connection() as connection:
         write_client_features(connection, rows, features())
     yield from results({CLIENT_FEATURES: len(rows)}, {"as of": as_of.isoformat()})
@@ -204,7 +205,7 @@ def lending_client_features(
 )
 def lending_training_set(warehouse: Warehouse, paths: Paths) -> Iterator[dg.MaterializeResult]:
     """Join the settled applications with the outcomes of their loans."""
-    rows = training_rows(paths.lending, features())
+    rows = training_rows(feature_folder(paths.folder), features())
     with warehouse.get_connection() as connection:
         write_training_set(connection, rows, features())
     yield from results({TRAINING_SET: len(rows)})
@@ -238,7 +239,7 @@ def lending_model(
         promotion = write_model_results(
             connection,
             registry_of(paths.models),
-            read_policy(settings.lending_policy),
+            read_policy(settings.of(LendingSettings).lending_policy),
             clock.now(),
             retrain=config.retrain,
         )

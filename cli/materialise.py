@@ -83,16 +83,25 @@ def materialise(
     with open_instance() as instance:
         for name, version in assets.inboxes.items():
             instance.report_runless_asset_event(inbox_event(name, version))
-        failed = _execute(assets, assets.selected, instance, console, config, accept_losses)
-        if failed is None:
+        outcome = _execute(assets, assets.selected, instance, console, config, accept_losses)
+        if outcome.succeeded:
             return True
-        if failed & _INTERRUPTED:
+        if outcome.was_interrupted:
             return False  # whoever stops a run wants nothing published
-        rest = left_to_publish(instance, assets.specs, assets.selected, failed)
+        rest = left_to_publish(instance, assets.specs, assets.selected, outcome.failed)
         if rest:
             console.print("  publishing what was built", markup=False)
             _execute(assets, rest, instance, console, {}, accept_losses)
         return False
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """How a run ended. failed: its failed steps; a failed check of severity error fails a run without a failed step."""
+
+    succeeded: bool
+    failed: frozenset[str] = frozenset()
+    was_interrupted: bool = False
 
 
 def _execute(
@@ -102,11 +111,8 @@ def _execute(
     console: Console,
     config: Mapping[str, Mapping[str, bool]],
     accept_losses: bool,
-) -> set[str] | None:
-    """Build some assets in this process; return the steps that failed, or None if all steps and checks succeeded.
-
-    A run that was interrupted also has one of `_INTERRUPTED` among them.
-    """
+) -> _Outcome:
+    """Build some assets in this process; return how that ended."""
     if SNAPSHOT in selected:
         config = {**config, "__".join(SNAPSHOT.path): {"accept_losses": accept_losses}}
     with _marked_run(instance) as run_id, redirect_stdout(io.StringIO()):
@@ -127,10 +133,11 @@ def _execute(
             check.severity == dg.AssetCheckSeverity.ERROR and not check.passed
             for check in result.get_asset_check_evaluations()
         ):
-            return None
+            return _Outcome(succeeded=True)
         failures = [event for event in result.all_events if event.is_step_failure]
         errors = {error.cls_name for event in failures if (error := event.step_failure_data.error) is not None}
-        return {*(str(event.step_key) for event in failures), *(name for name in _INTERRUPTED if name in errors)}
+        failed = frozenset(str(event.step_key) for event in failures)
+        return _Outcome(succeeded=False, failed=failed, was_interrupted=bool(errors & _INTERRUPTED))
 
 
 _INTERRUPTED = frozenset({dg.DagsterExecutionInterruptedError.__name__, "KeyboardInterrupt"})

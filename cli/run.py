@@ -26,6 +26,7 @@ from quintet.change_log.place import latest_log
 from quintet.domains import DATASETS, DOMAIN_NAMES, DOMAINS, MODELS, open_state_store
 from quintet.lending.feature_registry import features
 from quintet.lending.inbox import INBOX, Listed, compare_dumps, dumps_of
+from quintet.lending.settings import feature_folder
 from quintet.lending.tables import is_behind
 from quintet.plan import Plan, checked_code, make_plan, note_checked_code, project_code_version
 from quintet.promotions.feedback import count_new_labels
@@ -185,7 +186,7 @@ def changes_of_the_log(settings: Settings) -> dict[tuple[str, str], str]:
     """Return the asset that compacts the change log, if the log has more than lending has caught up with."""
     try:
         found = latest_log(settings)
-        if found is not None and is_behind(settings.lending, *found, features()):
+        if found is not None and is_behind(feature_folder(settings.home), *found, features()):
             return {("lake", "lending_changes"): "the change log has grown"}
     except obstore.exceptions.BaseError as error:
         print(f"the change log does not answer, so lending is not updated: {str(error)[:300]}", file=sys.stderr)

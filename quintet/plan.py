@@ -61,16 +61,13 @@ class Plan:
         return self.code_has_changed or self.is_unfinished
 
 
-def model_variables(settings: Settings) -> dict[str, str]:
-    """Return the settings that shape the models, as dbt variables."""
-    return {"transactions_anchor_day": settings.transactions_anchor_day.isoformat()}
 
 
 def project_code_version(project: Path, settings: Settings) -> str:
     """Return a hash over all code and settings that shape the published tables and reports."""
     modules = imported_modules(sorted((project / "assets").glob("**/*.py")))
     product = digest_of(code_files(*modules, project=project), project)
-    variables = repr(sorted(model_variables(settings).items()))
+    variables = repr(sorted(settings.dbt_variables.items()))
     return hashlib.sha256(f"{variables}\0{product}\0{files_digest(project, _SHAPING)}".encode()).hexdigest()[:16]
 
 

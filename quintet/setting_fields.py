@@ -1,4 +1,7 @@
-"""The types of settings, and the field that declares one. Errors here never hold the value, which may be a secret."""
+"""The types of settings, the field that declares one, and the class of a domain's settings.
+
+Errors here never hold the value, which may be a secret.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 MOST_DEFAULT_THREADS = 4
 
@@ -27,6 +30,13 @@ def _folder(path: Path) -> Path:
     absolute = path.expanduser().resolve()
     if absolute.exists() and not absolute.is_dir():
         raise ValueError("not a folder")
+    return absolute
+
+
+def _file_to_be(path: Path) -> Path:
+    absolute = path.expanduser().resolve()
+    if absolute.is_dir():
+        raise ValueError("a folder")
     return absolute
 
 
@@ -92,6 +102,9 @@ Folder = Annotated[Path, AfterValidator(_folder)]
 ReadableFile = Annotated[Path, AfterValidator(_file)]
 """The absolute path of a file."""
 
+FileToBe = Annotated[Path, AfterValidator(_file_to_be)]
+"""The absolute path of a file, which may not exist yet."""
+
 Day = Annotated[date, BeforeValidator(_iso_date)]
 MemorySize = Annotated[str, AfterValidator(_memory_size)]
 Networks = Annotated[str, AfterValidator(_networks)]
@@ -103,15 +116,40 @@ BucketUrl = Annotated[SecretStr, AfterValidator(_secret(_BUCKET))]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres)]
 
 
+class DomainSettings(BaseModel):
+    """The settings that a domain declares in `quintet/<domain>/settings.py`, as `SETTINGS`.
+
+    The variable of a field is `QUINTET_` and its name in capitals.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
 def default_threads() -> int:
     """Return the number of threads of DuckDB where none is set."""
     return min(os.cpu_count() or 1, MOST_DEFAULT_THREADS)
 
 
-def setting(default: Any, description: str, requirement: str, shown: str | None = None, **bounds: Any) -> Any:
-    """Return a field; `requirement` completes "it must be …", `shown` is the default as shown in the table."""
+def setting(
+    default: Any,
+    description: str,
+    requirement: str,
+    shown: str | None = None,
+    *,
+    is_dbt_variable: bool = False,
+    **bounds: Any,
+) -> Any:
+    """Return a field.
+
+    requirement: completes "it must be …". shown: the default as shown in the table. is_dbt_variable: whether the dbt
+    models read it, by its name.
+    """
     source = {"default_factory": default} if callable(default) else {"default": default}
-    extra: dict[str, Any] = {"requirement": requirement, "shown": shown if shown is not None else str(default)}
+    extra: dict[str, Any] = {
+        "requirement": requirement,
+        "shown": shown if shown is not None else str(default),
+        "is_dbt_variable": is_dbt_variable,
+    }
     return Field(**source, **bounds, description=description, json_schema_extra=extra)
 
 

@@ -1,28 +1,31 @@
-"""The settings of Quintet, each with its validation and meaning."""
+"""The settings of one process: those that several parts of Quintet read, and those that each domain declares itself.
+
+A domain's settings are the class `SETTINGS` of `quintet/<domain>/settings.py`, found by its place.
+"""
 
 from __future__ import annotations
 
 import difflib
+import importlib
 import os
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 
 from quintet.limits import DEFAULT_LIMITS, Limits
 from quintet.masking import masked
 from quintet.setting_fields import (
     MOST_DEFAULT_THREADS,
     BucketUrl,
-    Day,
+    DomainSettings,
     Folder,
-    HttpUrl,
     MemorySize,
     Networks,
     PostgresUrl,
-    ReadableFile,
-    SmtpUrl,
     default_threads,
     setting,
     setting_of_seconds,
@@ -33,13 +36,19 @@ _PREFIX = "QUINTET_"
 _SET_FOR_PARTS = {"QUINTET_DBT_PARSED", "QUINTET_DBT_SERVER", "QUINTET_WAREHOUSE"}
 _LONGEST_SHOWN = 80
 
+Kind = TypeVar("Kind", bound=DomainSettings)
+AnyKind = TypeVar("AnyKind", bound=BaseModel)
+
 
 class SettingsError(ValueError):
     """A setting is wrong; the text names the variable, its value and the fix."""
 
 
 class Settings(BaseModel):
-    """The settings of one process, read once at its start. Paths are absolute; see `load_settings`."""
+    """The settings of one process, read once at its start. Paths are absolute; see `load_settings`.
+
+    The fields are what several parts read; `of` returns the settings of a domain.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -50,11 +59,6 @@ class Settings(BaseModel):
         Path("data"),
         "Folder for everything that Quintet writes: `warehouse.duckdb`, `serving/`, `reports/`, `models/`, `online/`.",
         "a folder, or a path to be one",
-    )
-    transactions_anchor_day: Day = setting(
-        date(2024, 1, 1),
-        "Day of the transactions file with the number 1, for files without a date; file 2 is the day after.",
-        "a real date like 2024-01-01",
     )
     memory_limit: MemorySize = setting(
         "800MB", "Most memory that DuckDB uses before it spills to disk.", "a size like 512MB, 1.5GB or 2GiB"
@@ -130,51 +134,6 @@ class Settings(BaseModel):
         "none",
         pattern=r"^https?://[^\s@]+$",
     )
-    teams_webhook_url: HttpUrl | None = setting(
-        None,
-        "URL of a Microsoft Teams workflow that posts what a webhook receives; alerts of payments go there.",
-        "the URL of a workflow, like https://host/path",
-        "none",
-    )
-    alert_webhook_url: HttpUrl | None = setting(
-        None, "URL to which alerts are posted as JSON.", "a URL like https://host/path", "none"
-    )
-    alert_webhook_secret: SecretStr | None = setting(
-        None,
-        "Secret with which these posts are signed (`X-Quintet-Signature`).",
-        "a secret of at least 16 characters",
-        "none",
-        min_length=16,
-    )
-    smtp_url: SmtpUrl | None = setting(
-        None,
-        "Mail server for alerts.",
-        "a URL like smtp://user:password@host:587 (encrypted with STARTTLS) or smtps://user:password@host, with "
-        "special characters percent-encoded (%2F for /)",
-        "none",
-    )
-    smtp_ca_file: ReadableFile | None = setting(
-        None, "File with the certificates that sign the mail server's, for a private authority.", "a file", "none"
-    )
-    alert_email_from: str = setting(
-        "quintet@localhost", "Sender of these mails.", "an address like quintet@example.org", pattern=r"^\S+@\S+$"
-    )
-    alert_email_to: str | None = setting(
-        None, "Recipients of these mails, comma-separated.", "addresses like a@example.org", "none", pattern=r"^\S+@.+$"
-    )
-    apprise_urls: SecretStr | None = setting(
-        None,
-        "Apprise URLs of all other services.",
-        "Apprise URLs separated by blanks",
-        "none",
-        min_length=5,
-    )
-    heartbeat_url: HttpUrl | None = setting(
-        None,
-        "URL that is requested every minute while monitoring is healthy, for a watcher that alerts when requests stop.",
-        "a URL like https://host/path",
-        "none",
-    )
     postgres_url: PostgresUrl | None = setting(
         None,
         "URL of your own PostgreSQL with the tables of promotions and lending, instead of the embedded one.",
@@ -209,43 +168,23 @@ class Settings(BaseModel):
         le=3650,
         allow_inf_nan=False,
     )
-    loan_book_seconds: float = setting_of_seconds(
-        3600.0, "Seconds that restoring a dump of the inbox `loan_book` may take.", 1, 86_400
-    )
-    loan_book_bytes: int = setting(
-        20_000_000_000,
-        "Bytes that such a dump may occupy when restored.",
-        "a whole number of bytes from 1000000",
-        ge=1_000_000,
-    )
-    lending_as_of: Day | None = setting(
-        None,
-        "Day at whose end the published features of clients are computed.",
-        "a real date like 2020-08-23",
-        "the day of the run; for a dump without later changes, its last day",
-    )
-    lending_policy: Path = setting(
-        Path(__file__).parents[1] / "policy" / "lending.toml",
-        "File of the policy for loan decisions.",
-        "a file, or a path to be one",
-        "policy/lending.toml",
-    )
-    decision_seconds: float = setting_of_seconds(
-        0.5, "Seconds to wait for features and score of a loan decision; without them, a person decides.", 0.01, 10
-    )
-    lending_score_url: str | None = setting(
-        None,
-        "Endpoint that scores applications, with the interface of `POST /v1/lending/score`.",
-        "a URL like https://scores.example.org/v1/lending/score",
-        "none; the service scores itself",
-        pattern=r"^https?://[^\s@]+$",
-    )
-    lending_score_key: SecretStr | None = setting(
-        None, "Key for that endpoint.", "a key of at least 10 characters", "none", min_length=10
-    )
-    lending_score_seconds: float = setting_of_seconds(
-        0.15, "Seconds after which a request to that endpoint times out.", 0.001, 10
-    )
+    _of_domains: Mapping[type[DomainSettings], DomainSettings] = PrivateAttr(default_factory=dict)
+
+    def of(self, kind: type[Kind]) -> Kind:
+        """Return the settings that a domain declares."""
+        settings = self._of_domains[kind]
+        assert isinstance(settings, kind)
+        return settings
+
+    @property
+    def dbt_variables(self) -> dict[str, str]:
+        """The settings that the dbt models read, by the name of the variable."""
+        return {
+            name: str(getattr(settings, name))
+            for kind, settings in self._of_domains.items()
+            for name, info in kind.model_fields.items()
+            if _extra(info).get("is_dbt_variable")
+        }
 
     @property
     def inbox_limits(self) -> Limits:
@@ -290,19 +229,9 @@ class Settings(BaseModel):
         return self.home / "online"
 
     @property
-    def lending(self) -> Path:
-        """Folder of the features that runs build from the change log; the stream's features are in `online`."""
-        return self.home / "lending"
-
-    @property
     def embedded_postgres(self) -> Path:
         """Folder of the embedded PostgreSQL."""
         return self.home / "postgres"
-
-    @property
-    def restores(self) -> Path:
-        """Temporary folder of the server on which a dump is restored before its rows are loaded."""
-        return self.home / "restore"
 
     @property
     def embedded_objects(self) -> Path:
@@ -321,50 +250,84 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         for name, value in (os.environ if environment is None else environment).items()
         if name.startswith(_PREFIX) and name not in _SET_FOR_PARTS and value.strip()
     }
-    fields = {_variable(field): field for field in Settings.model_fields}
-    faults = [_unknown(name, list(fields)) for name in sorted(given) if name not in fields]
-    values = {fields[name]: value for name, value in given.items() if name in fields}
-    try:
-        settings = Settings(**values)
-    except ValidationError as error:
-        wrong = dict.fromkeys(str(detail["loc"][0]) for detail in error.errors())
-        raise SettingsError("\n".join([*(_fault(field, values.get(field)) for field in wrong), *faults])) from None
-    if faults:
+    faults: list[str] = []
+    general = _read(Settings, given, faults)
+    of_domains = {kind: _read(kind, given, faults) for kind in domain_settings()}
+    known = [_variable(field) for field in declared_fields()]
+    faults += [_unknown(name, known) for name in sorted(given) if name not in known]
+    if faults or general is None:
         raise SettingsError("\n".join(faults))
-    return settings
+    general._of_domains = {kind: settings for kind, settings in of_domains.items() if settings is not None}
+    return general
+
+
+@cache
+def domain_settings() -> tuple[type[DomainSettings], ...]:
+    """Return the settings of each domain that declares some, in the order of the domains' names."""
+    packages = sorted(file.parent.name for file in Path(__file__).parent.glob("*/settings.py"))
+    kinds = tuple(importlib.import_module(f"quintet.{package}.settings").SETTINGS for package in packages)
+    check_declared_once((Settings, *kinds))
+    return kinds
+
+
+def check_declared_once(kinds: Sequence[type[BaseModel]]) -> None:
+    """Raise SettingsError if two classes declare the same setting."""
+    owners: dict[str, type[BaseModel]] = {}
+    for kind in kinds:
+        for field in kind.model_fields:
+            other = owners.setdefault(field, kind)
+            if other is not kind:
+                both = f"{other.__module__} and {kind.__module__}"
+                raise SettingsError(f"{_variable(field)} is declared by {both}. Rename the field in one of them.")
+
+
+def declared_fields() -> dict[str, FieldInfo]:
+    """Return the fields of all settings by name: first those of `Settings`, then those of each domain."""
+    kinds: tuple[type[BaseModel], ...] = (Settings, *domain_settings())
+    return {field: info for kind in kinds for field, info in kind.model_fields.items()}
 
 
 def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return the values of all secret settings in the environment, valid or not."""
-    return tuple(environment.get(_variable(field), "") for field in Settings.model_fields if _is_secret(field))
+    return tuple(environment.get(_variable(field), "") for field, info in declared_fields().items() if _is_secret(info))
 
 
 def settings_table() -> str:
     """Return a Markdown table of all settings: variable, default, meaning; without a line break at the end."""
     lines = ["| Variable | Default | Meaning |", "|---|---|---|"]
-    for field, info in Settings.model_fields.items():
-        lines.append(f"| `{_variable(field)}` | {_extra(field)['shown']} | {info.description} |")
+    for field, info in declared_fields().items():
+        lines.append(f"| `{_variable(field)}` | {_extra(info)['shown']} | {info.description} |")
     return "\n".join(lines)
+
+
+def _read(kind: type[AnyKind], given: Mapping[str, str], faults: list[str]) -> AnyKind | None:
+    """Return the settings of a class; on wrong values add the faults and return None."""
+    values = {field: given[_variable(field)] for field in kind.model_fields if _variable(field) in given}
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        wrong = dict.fromkeys(str(detail["loc"][0]) for detail in error.errors())
+        faults += [_fault(field, kind.model_fields[field], values.get(field)) for field in wrong]
+        return None
 
 
 def _variable(field: str) -> str:
     return f"{_PREFIX}{field.upper()}"
 
 
-def _extra(field: str) -> dict[str, str]:
-    extra = Settings.model_fields[field].json_schema_extra
-    return {name: str(value) for name, value in extra.items()} if isinstance(extra, dict) else {}
+def _extra(info: FieldInfo) -> Mapping[str, Any]:
+    return info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
 
 
-def _is_secret(field: str) -> bool:
-    return "SecretStr" in str(Settings.model_fields[field].annotation)
+def _is_secret(info: FieldInfo) -> bool:
+    return "SecretStr" in str(info.annotation)
 
 
-def _fault(field: str, value: str | None) -> str:
+def _fault(field: str, info: FieldInfo, value: str | None) -> str:
     """Return what is wrong with a field and how to fix it; `value` is None if the default itself is invalid."""
-    variable, extra = _variable(field), _extra(field)
+    variable, extra = _variable(field), _extra(info)
     shown = extra["shown"] if value is None else value
-    quoted = "a secret that is not shown here" if _is_secret(field) else masked(repr(shown[:_LONGEST_SHOWN]))
+    quoted = "a secret that is not shown here" if _is_secret(info) else masked(repr(shown[:_LONGEST_SHOWN]))
     return f"{variable} is {quoted}; it must be {extra['requirement']}. Fix it, or unset it for {extra['shown']}."
 
 

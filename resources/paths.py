@@ -34,8 +34,3 @@ class Paths(ConfigurableResource):
     def online(self) -> Path:
         """The state store of the service."""
         return self.folder / "online"
-
-    @property
-    def lending(self) -> Path:
-        """Lending's features as runs build them from the change log."""
-        return self.folder / "lending"

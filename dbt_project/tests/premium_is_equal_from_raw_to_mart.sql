@@ -21,7 +21,7 @@ totals as (
     {% for amount, column in amounts.items() -%}
     select
         '{{ amount }}' as total,
-        (select round(sum(contract.as_number({{ column }})::decimal(18, 4)), 2) from current_raw) as in_raw,
+        (select round(sum(contract.as_money({{ column }})), 2) from current_raw) as in_raw,
         (select round(sum({{ amount }}), 2) from mart) as in_mart
     union all
     {% endfor -%}
@@ -29,7 +29,7 @@ totals as (
         'keys',
         (
             select count(distinct row(
-                contract.as_integer(agency_id), contract.as_label(prod_abbr), contract.as_label(state_abbr),
+                contract.as_integer(agency_id), contract.as_fixed_code(prod_abbr), contract.as_fixed_code(state_abbr),
                 contract.as_integer(stat_profile_date_year)
             ))
             from {{ source('raw', 'agency_performance') }}

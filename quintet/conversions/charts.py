@@ -22,7 +22,7 @@ from quintet.conversions.chart_parts import (
     plain_rows,
 )
 from quintet.conversions.insights import DIMENSIONS, Measure, country_name
-from quintet.presentation.design import Column, Figure, Kind, format_value, tooltips
+from quintet.presentation.design import Column, Figure, Kind, dots_on_intervals, format_value, tooltips
 
 SHOWN_LEVELS = 15
 """The number of levels drawn, largest first; the table has all of them."""
@@ -190,19 +190,14 @@ def residency(frame: pd.DataFrame, count: int = SHOWN_LEVELS) -> Figure:
     shown = shown.assign(text=[f"{mean:.1%} of {n:,}" for mean, n in zip(shown["mean"], shown["n"], strict=True)])
     base = alt.Chart(plain_rows(shown, columns, "text"))
     y = alt.Y("label:N", title=None, sort=shown["label"].tolist(), axis=alt.Axis(labelLimit=LABEL_LIMIT))
-    lines = base.mark_rule(strokeWidth=2, opacity=0.45).encode(
-        x=alt.X("low:Q", axis=PERCENT_AXIS, scale=label_scale(0.0, float(shown["high"].max()))),
-        x2="high:Q",
-        y=y,
-        tooltip=tooltips(columns),
-    )
-    points = base.mark_point().encode(x="mean:Q", y=y, tooltip=tooltips(columns))
+    x = alt.X("low:Q", axis=PERCENT_AXIS, scale=label_scale(0.0, float(shown["high"].max())))
+    shares = dots_on_intervals(base, x, "high", "mean", y=y, tooltip=tooltips(columns))
     words = base.mark_text(style="label", align="left", dx=6).encode(x="high:Q", y=y, text="text:N")
     first, overall = shown.iloc[0], rows["total"].sum() / rows["n"].sum()
     alternative = f"{overall:.1%} of all; of the {len(shown)} largest most often with an IP of {first['label']}: "
     alternative += f"{first['mean']:.1%}."
     height = 22 * len(shown) + 20
-    chart = alt.layer(lines, points, words).properties(height=height)
+    chart = alt.layer(*shares, words).properties(height=height)
     note = "Only matched sessions that state a residency."
     return Figure("residency", title, alternative, chart, rows, columns, note=note, height=height)
 

@@ -49,7 +49,7 @@ def _verdicts(values: pd.Series, predicate: str) -> pd.Series:
 def read_values(texts: pd.DataFrame, expressions: Mapping[str, str]) -> pd.DataFrame:
     """Return one column for each SQL expression over the columns of `texts`, in the same order of rows.
 
-    An expression reads text as the contract does: `contract.as_number(amount)::decimal(18, 4)::double`. Whole numbers
+    An expression reads text as the contract does: `contract.as_money(amount)::double`. Whole numbers
     are Int64, other numbers Float64, texts str, each with null for null.
     """
     cursor = _judge().cursor()
@@ -97,6 +97,7 @@ def _column(
     required: bool,
     aliases: Sequence[str],
     kind: str = "",
+    is_money: bool = False,
 ) -> pa.Column:
     return pa.Column(
         "str",
@@ -104,7 +105,7 @@ def _column(
         nullable=nullable,
         required=required,
         description=description,
-        metadata={"aliases": tuple(aliases), "kind": kind},
+        metadata={"aliases": tuple(aliases), "kind": kind, "is_money": is_money},
     )
 
 
@@ -173,16 +174,23 @@ def number(
     maximum: float | None = None,
     *,
     missing: Sequence[str] = (),
+    is_money: bool = False,
     nullable: bool = False,
     required: bool = True,
     aliases: Sequence[str] = (),
 ) -> pa.Column:
-    """Return a column of finite numbers with a decimal point; texts in `missing` are accepted as unknown."""
+    """Return a column of finite numbers with a decimal point.
+
+    missing: texts that are accepted as unknown. is_money: whether models round it to four decimals (`as_money`); a
+    file with more of them is loaded with a remark.
+    """
     predicate, words = _bounds("contract.as_number({column})", minimum, maximum)
     if missing:
         predicate = f"({predicate} or {{column}} in ({', '.join(map(quote_literal, missing))}))"
     check = _check(predicate, f"a number{words} (a point for decimals, no thousands separator)", nullable=nullable)
-    return _column(check, description, nullable=nullable, required=required, aliases=aliases, kind="number")
+    return _column(
+        check, description, nullable=nullable, required=required, aliases=aliases, kind="number", is_money=is_money
+    )
 
 
 def boolean(
@@ -247,8 +255,9 @@ def one_of(
     required: bool = True,
     aliases: Sequence[str] = (),
 ) -> pa.Column:
-    """Return a column of texts from a closed list."""
-    check = _check(f"{{column}} in ({', '.join(map(quote_literal, values))})", f"one of {', '.join(values)}")
+    """Return a column of codes from a closed list of capitals; blanks around a code and its case do not count."""
+    listed = ", ".join(map(quote_literal, values))
+    check = _check(f"contract.as_fixed_code({{column}}) in ({listed})", f"one of {', '.join(values)}")
     return _column(check, description, nullable=nullable, required=required, aliases=aliases)
 
 
@@ -299,6 +308,11 @@ class Dataset:
     def numbers(self) -> frozenset[str]:
         """The columns of numbers."""
         return frozenset(name for name in self.columns if _kind(self.schema.columns[name]) in ("integer", "number"))
+
+    @cached_property
+    def money(self) -> frozenset[str]:
+        """The columns of money."""
+        return frozenset(name for name in self.columns if (self.schema.columns[name].metadata or {}).get("is_money"))
 
     def breaches_sql(self, present: Sequence[str]) -> str:
         """Return an SQL expression for the reasons why a row breaks the contract; null if it does not.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 
@@ -28,11 +28,12 @@ class Doubts:
     """The doubtful columns of some batches.
 
     refused: the columns of a batch whose doubtful numbers are quarantined; believed: those that are read with a point,
-        because nothing speaks against it.
+        because nothing speaks against it. rounded: by batch, the amounts of money that lose decimals, in words.
     """
 
     refused: dict[str, list[str]]
     believed: dict[str, list[str]]
+    rounded: dict[str, str] = field(default_factory=dict)
 
     def conditions(self) -> list[tuple[str, str]]:
         """Return pairs of (SQL condition that is true for a doubtful row, SQL text of the reason)."""
@@ -50,13 +51,14 @@ class Doubts:
         return pairs
 
     def remark(self, batch_id: str) -> str | None:
-        """Return what to check in a batch whose doubtful numbers were read with a decimal point."""
-        columns = self.believed.get(batch_id)
-        if not columns:
-            return None
-        return (
-            f"every number with decimals in {', '.join(columns)} is like 1.250; read with a decimal point, not as 1250"
-        )
+        """Return what to check in a batch: numbers read with a decimal point, and amounts that were rounded."""
+        remarks = [self.rounded[batch_id]] if batch_id in self.rounded else []
+        if columns := self.believed.get(batch_id):
+            remarks.append(
+                f"every number with decimals in {', '.join(columns)} is like 1.250; "
+                "read with a decimal point, not as 1250"
+            )
+        return "; ".join(remarks) or None
 
 
 def may_be_thousands(text: str) -> bool:
@@ -115,6 +117,22 @@ def find_doubts(
             elif not elsewhere_point:
                 believed.setdefault(batch, []).append(name)
     return Doubts(refused, believed)
+
+
+def rounded_amounts(connection: duckdb.DuckDBPyConnection, staged: str, columns: Sequence[str]) -> dict[str, str]:
+    """Return in words, by batch, how many amounts in the columns of money lose decimals; only of batches with some."""
+    found: dict[str, str] = {}
+    for column in columns:
+        name = quote_identifier(column)
+        # the cheap condition first: hardly any amount is so long
+        is_long = f"(strlen(split_part({name}, '.', 2)) > 4 or contains(lower({name}), 'e'))"
+        for batch_id, count, example in connection.execute(
+            f"select batch_id, count(*), min_by({name}, source_row) from {staged} "
+            f"where {is_long} and contract.is_rounded({name}) group by batch_id order by batch_id"
+        ).fetchall():
+            words = f"{count:,} amounts in {column} with more than four decimals are rounded, such as {example}"
+            found[batch_id] = f"{found[batch_id]}; {words}" if batch_id in found else words
+    return found
 
 
 def _matches(name: str, pattern: str) -> str:

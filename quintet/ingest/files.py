@@ -16,6 +16,7 @@ import pyarrow
 import pyarrow.parquet
 
 from quintet.ingest import workbook
+from quintet.ingest.archive import WorkbookTooLargeError
 from quintet.ingest.content import BLOCK_BYTES, Content, beyond, format_of, pattern_of, text_bytes
 from quintet.ingest.contract import Dataset, fold_header
 from quintet.ingest.inbox import InboxFile
@@ -151,10 +152,10 @@ def _first_record(head: str, delimiter: str) -> list[str]:
 def _sheet(file: InboxFile) -> Iterator[SheetRow]:
     try:
         yield from workbook.sheet_rows(file.path, file.limits)
-    except workbook.WorkbookTooLargeError as error:
+    except WorkbookTooLargeError as error:
         raise FileRejectedError(
-            f"{file.name} {error}. Delete what is beside the table and save it again, or raise the limit "
-            "(QUINTET_INBOX_…, docs/settings.md)."
+            f"{file.name} {error}. Delete what is beside the table and save it again, or raise the limit where "
+            "there is a setting for it (docs/datasets.md#limits)."
         ) from error
     except workbook.DAMAGED as error:
         raise FileRejectedError(

@@ -32,6 +32,15 @@ create or replace macro contract.as_integer(text) as
 create or replace macro contract.as_number(text) as
     case when not contains(text, '_') and isfinite(try_cast(text as double)) then try_cast(text as double) end;
 
+-- Money has four decimals, rounded once, half away from zero, from the text itself: as a double, 0.44445 is below the
+-- half.
+create or replace macro contract.as_money(text) as
+    case when contract.as_number(text) is not null then try_cast(text as decimal(18, 4)) end;
+
+-- 1000.00245 loses a digit as money; -1.14e-13 is what is left of a sum of floats, and loses nothing.
+create or replace macro contract.is_rounded(text) as
+    abs(try_cast(text as decimal(38, 18)) - contract.as_money(text)) > 0.000000001;
+
 -- TRUE, True, true, t, 1 and yes; their opposites alike.
 create or replace macro contract.as_boolean(text) as try_cast(trim(text) as boolean);
 
@@ -86,9 +95,9 @@ create or replace macro contract.as_label(text) as
         nullif(regexp_replace(text, '^[\s\p{Z}\p{Cc}\p{Cf}]+|[\s\p{Z}\p{Cc}\p{Cf}]+$', '', 'g'), ''), text
     );
 
--- A code as people mean it: without blanks around it and zero-width characters, full-width characters as plain ones, and
--- blanks inside it as single spaces. Case stays.
-create or replace macro contract.as_code(text) as
+-- Text in plain characters: without blanks around it and zero-width characters, full-width characters as plain ones,
+-- and each blank inside it as a space.
+create or replace macro contract.as_plain(text) as
     coalesce(
         nullif(
             regexp_replace(
@@ -102,12 +111,19 @@ create or replace macro contract.as_code(text) as
                         '\p{Cf}', '', 'g'
                     )
                 ),
-                '[\s\p{Z}]+', ' ', 'g'
+                '[\s\p{Z}]', ' ', 'g'
             ),
             ''
         ),
         text
     );
+
+-- A code as people mean it: plain, with single spaces inside. Case stays.
+create or replace macro contract.as_code(text) as regexp_replace(contract.as_plain(text), ' +', ' ', 'g');
+
+-- A code of a system that writes capitals and a fixed width: "ANNIV   12" keeps its spaces.
+create or replace macro contract.as_fixed_code(text) as upper(contract.as_plain(text));
+
 -- Whole seconds since 1970, or a date and time.
 create or replace macro contract.as_unix_seconds(text) as
     coalesce(contract.as_integer(text), floor(epoch(contract.as_timestamp(text)))::bigint);

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
 from quintet.ingest.contract import Dataset
-from quintet.ingest.doubt import Doubts, find_doubts
+from quintet.ingest.doubt import Doubts, find_doubts, rounded_amounts
 from quintet.ingest.examine import Examined, layout_of
 from quintet.ingest.files import Layout, column_names
 from quintet.ingest.records import chunks, read_records
@@ -52,7 +53,7 @@ def quarantine_broken_rows(
     no data. Returns the numbers that may be read in two ways.
     """
     layout = layout_of(group[0])
-    doubts = _doubts(connection, layout, staged)
+    doubts = _doubts(connection, dataset, layout, staged)
     conditions = doubts.conditions() + _too_long(layout, group[0].file.limits)
     broken = " or ".join([dataset.broken_sql(layout.present), *(f"({condition})" for condition, _ in conditions)])
     reasons = [f"case when {condition} then {reason} end" for condition, reason in conditions]
@@ -87,13 +88,18 @@ def is_empty(connection: duckdb.DuckDBPyConnection, rows: str) -> bool:
     return connection.execute(f"select exists (from {rows})").fetchone() == (False,)
 
 
-def _doubts(connection: duckdb.DuckDBPyConnection, layout: Layout, staged: str) -> Doubts:
-    """Return the doubtful numbers of files that store numbers as text; the reader of workbooks finds its own."""
+def _doubts(connection: duckdb.DuckDBPyConnection, dataset: Dataset, layout: Layout, staged: str) -> Doubts:
+    """Return the doubtful numbers of files that store numbers as text, and the amounts that will be rounded.
+
+    The reader of workbooks finds doubtful numbers itself.
+    """
     typed = {*layout.floats, *layout.decimals}
     numbers = [] if layout.format == "xlsx" else [index for index in layout.numeric if index not in typed]
     names = [name for index in numbers if (name := layout.header[index]) is not None]
     semicolons = layout.format == "csv" and layout.delimiter == ";"
-    return find_doubts(connection, staged, names, separated_by_semicolons=semicolons)
+    doubts = find_doubts(connection, staged, names, separated_by_semicolons=semicolons)
+    money = [name for name in layout.present if name in dataset.money]
+    return replace(doubts, rounded=rounded_amounts(connection, staged, money))
 
 
 def _too_long(layout: Layout, limits: Limits) -> list[tuple[str, str]]:

@@ -22,11 +22,13 @@ from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format, is_timedelt
 from openpyxl.utils.cell import get_column_letter
 from openpyxl.utils.datetime import MAC_EPOCH, WINDOWS_EPOCH, from_excel
 
+from quintet.ingest.archive import WorkbookTooLargeError, open_archive, open_part
 from quintet.limits import Limits
 
 _BLOCK_BYTES = 1 << 16
 _LARGEST_SHEET_ROWS = 1_048_576
 _PART_BYTES = 50_000_000
+_PART_ELEMENTS = 500_000
 # Excel keeps 15 digits of a number; longer ones are filled with zeros.
 _EXACT_BELOW = 1e15
 _REFERENCE = re.compile(r"([A-Za-z]{1,7})(\d{1,12})")
@@ -38,10 +40,6 @@ DAMAGED = (
     *(EOFError, OSError, LookupError, ValueError),
 )
 """The errors that reading a damaged workbook may raise."""
-
-
-class WorkbookTooLargeError(Exception):
-    """A workbook is beyond a limit; the text completes "<file> …"."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def sheet_rows(path: Path, limits: Limits) -> Iterator[SheetRow]:
     decimal point, and numbers of more than 15 digits, of which a spreadsheet drops the last ones, in exponent notation.
     Raises WorkbookTooLargeError beyond a limit, one of DAMAGED if a part cannot be read.
     """
-    with zipfile.ZipFile(path) as archive:
+    with open_archive(path) as archive:
         main = _target(archive, "_rels/.rels", "", "/officeDocument") or "xl/workbook.xml"
         relations = posixpath.join(posixpath.dirname(main), "_rels", posixpath.basename(main) + ".rels")
         folder = posixpath.dirname(main)
@@ -83,16 +81,10 @@ def sheet_rows(path: Path, limits: Limits) -> Iterator[SheetRow]:
         styles_part = _target(archive, relations, folder, "/styles")
         formats = _formats(archive, styles_part) if styles_part in archive.namelist() else []
         reader = _SheetReader(shared, formats, MAC_EPOCH if is_1904 else WINDOWS_EPOCH, limits)
-        with _open_part(archive, sheet, limits.unpacked_bytes) as stream:
+        with open_part(archive, sheet, limits.unpacked_bytes) as stream:
             for _ in _parse(stream, reader.start, reader.end, reader.text, limits.line_bytes):
                 while reader.rows:
                     yield reader.rows.popleft()
-
-
-def _open_part(archive: zipfile.ZipFile, name: str, most_bytes: int) -> BinaryIO:
-    if archive.getinfo(name).file_size > most_bytes:  # reading stops there, whatever follows in the archive
-        raise WorkbookTooLargeError(f"unpacks to more than {most_bytes:,} bytes ({name})")
-    return archive.open(name)  # type: ignore[return-value]  # it reads like any binary file
 
 
 def _parse(
@@ -129,8 +121,14 @@ def _refuse_document_type(*_: object) -> None:
 def _elements(archive: zipfile.ZipFile, part: str) -> list[tuple[str, Mapping[str, str]]]:
     """Return the elements of a small part, each with its attributes, in document order."""
     found: list[tuple[str, Mapping[str, str]]] = []
-    with _open_part(archive, part, _PART_BYTES) as stream:
-        for _ in _parse(stream, lambda name, attributes: found.append((name, attributes)), _ignore, _ignore):
+
+    def start(name: str, attributes: Mapping[str, str]) -> None:
+        if len(found) == _PART_ELEMENTS:
+            raise WorkbookTooLargeError(f"has more than {_PART_ELEMENTS:,} elements in {part}")
+        found.append((name, attributes))
+
+    with open_part(archive, part, _PART_BYTES) as stream:
+        for _ in _parse(stream, start, _ignore, _ignore):
             pass
     return found
 
@@ -196,7 +194,7 @@ def _shared_texts(archive: zipfile.ZipFile, part: str | None, limits: Limits) ->
             pieces.clear()
             text("")
 
-    with _open_part(archive, str(part), limits.unpacked_bytes) as stream:
+    with open_part(archive, str(part), limits.unpacked_bytes) as stream:
         for _ in _parse(stream, start, end, text, limits.line_bytes):
             if held > limits.shared_text_bytes:
                 raise WorkbookTooLargeError(f"has more than {limits.shared_text_bytes:,} bytes of shared texts")
@@ -226,7 +224,7 @@ class _SheetReader:
         self.rows: deque[SheetRow] = deque()
         self._shared, self._limits, self._epoch = shared, limits, epoch
         self._formats = [_style(code) for code in formats]
-        self._row = self._seen = self._held = 0
+        self._row = self._seen = self._held = self._cells_seen = 0
         self._column = -1
         self._cells: dict[int, str] = {}
         self._stored_as_text: list[int] = []
@@ -267,7 +265,7 @@ class _SheetReader:
 
     def _start_row(self, number: str | None) -> None:
         self._row, self._column = int(number) if number else self._row + 1, -1
-        self._seen += 1
+        self._seen, self._cells_seen = self._seen + 1, 0
         most = min(_LARGEST_SHEET_ROWS, self._limits.rows + 1)  # the header is no data row
         if self._row > most or self._seen > most:
             raise WorkbookTooLargeError(f"has a row {max(self._row, self._seen):,}; the limit is {most:,} rows")
@@ -280,6 +278,9 @@ class _SheetReader:
             raise WorkbookTooLargeError(
                 f"has a cell in column {letters} ({column + 1:,}); the limit is {self._limits.columns:,} columns"
             )
+        self._cells_seen += 1
+        if self._cells_seen > self._limits.columns:
+            raise WorkbookTooLargeError(f"has more than {self._limits.columns:,} cells in row {self._row:,}")
         self._held, self._column = 0, column
         return _Cell(column, attributes.get("t", "n"), int(attributes.get("s", "0")))
 
@@ -291,13 +292,18 @@ class _SheetReader:
             return
         text = self._text_of(cell, written)
         if text:
+            if cell.column in self._cells:
+                raise ValueError(f"it has cell {get_column_letter(cell.column + 1)}{self._row} twice")
             self._cells[cell.column] = text
             if cell.kind in ("s", "str", "inlineStr"):
                 self._stored_as_text.append(cell.column)
 
     def _text_of(self, cell: _Cell, written: str) -> str:
         if cell.kind == "s":
-            return self._shared[int(written)]
+            number = int(written)
+            if number < 0:
+                raise ValueError(f"it has no shared text {number}")
+            return self._shared[number]
         if cell.kind == "b":
             return "TRUE" if written.strip() in ("1", "true") else "FALSE"
         if cell.kind == "d":

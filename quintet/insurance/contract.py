@@ -21,7 +21,7 @@ LARGEST_COUNT = 1_000_000_000
 
 
 def _amount(description: str) -> pa.Column:
-    return number(description, -LARGEST_AMOUNT_USD, LARGEST_AMOUNT_USD)
+    return number(description, -LARGEST_AMOUNT_USD, LARGEST_AMOUNT_USD, is_money=True)
 
 
 def _policies(description: str) -> pa.Column:
@@ -41,7 +41,7 @@ AGENCY_PERFORMANCE = Dataset(
         {
             "agency_id": integer("The agency.", 0),
             "primary_agency_id": integer("The agency's master; 99999 where it is unknown.", 0),
-            "prod_abbr": identifier("Product code; inner spaces are part of it."),
+            "prod_abbr": identifier("Product code; inner spaces are part of it, case and blanks around it are not."),
             "prod_line": one_of("Commercial or personal lines.", ("CL", "PL")),
             "state_abbr": identifier("Postal code of the state."),
             "stat_profile_date_year": integer("The year that the row covers, in whole or in part.", 1900, 2199),

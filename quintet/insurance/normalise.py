@@ -131,19 +131,17 @@ _RATIOS_AND_ATTRIBUTES = MappingProxyType(
     {**_REPORTED_RATIOS, **_AGENCY_NUMBERS_BEFORE_VENDOR, **_AGENCY_NUMBERS_AFTER_VENDOR}
 )
 _NUMBERS = MappingProxyType({**_WHOLE_NUMBERS, **_AMOUNTS, **_RATIOS_AND_ATTRIBUTES})
-_LABELS = ("prod_abbr", "prod_line", "state_abbr", "vendor_ind", "vendor")
+_CODES = ("prod_abbr", "prod_line", "state_abbr", "vendor_ind")
 
 # Text is read as the contract reads it, so that no value passes the one and fails the other. Amounts are rounded here
-# and nowhere else. Inner blanks are part of a product code; outer ones would split one product in two.
+# and nowhere else. Inner spaces are part of a product code; case and outer blanks would split one product in two.
 _EXPRESSIONS: Mapping[str, str] = MappingProxyType(
     {
         **{name: f"contract.as_integer({source})" for name, source in _WHOLE_NUMBERS.items()},
-        **{
-            name: f"contract.as_number({source})::decimal(18, {_AMOUNT_DECIMALS})::double"
-            for name, source in _AMOUNTS.items()
-        },
+        **{name: f"contract.as_money({source})::double" for name, source in _AMOUNTS.items()},
         **{name: f"contract.as_number({source})" for name, source in _RATIOS_AND_ATTRIBUTES.items()},
-        **{name: f"contract.as_label({name})" for name in _LABELS},
+        **{name: f"contract.as_fixed_code({name})" for name in _CODES},
+        "vendor": "contract.as_label(vendor)",
     }
 )
 
@@ -194,7 +192,7 @@ def normalise(raw: pd.DataFrame) -> pd.DataFrame:
     numbers = {name: read[name] for name in ("primary_agency_id", *MEASURES)}
     known = {name: _without_sentinels(name, values) for name, values in numbers.items()}
     reasons = {_reason_column(name): _missing_reasons(name, numbers) for name in numbers}
-    has_vendor = read["vendor_ind"].str.upper().map({"Y": True, "N": False}).astype("boolean")
+    has_vendor = read["vendor_ind"].map({"Y": True, "N": False}).astype("boolean")
     vendor = read["vendor"]
     columns = {
         **{name: read[name] for name in ("agency_id", *_KEYS)},

@@ -14,6 +14,7 @@ from rich.table import Table
 from quintet.lending.models import active_model, registry_of
 from quintet.lending.policy import PolicyError, read_policy
 from quintet.lending.scoring import ModelFileError
+from quintet.lending.settings import LendingSettings
 from quintet.lending.tables import TRAINING_SET
 from quintet.lending.what_if import WhatIf, compare, score_applications
 from quintet.ml.model_registry import ModelRegistry, RegistryError
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _what_if(settings: Settings, registry: ModelRegistry, path: Path) -> WhatIf:
-    before, after = read_policy(settings.lending_policy), read_policy(path)
+    before, after = read_policy(settings.of(LendingSettings).lending_policy), read_policy(path)
     model = active_model(registry)
     if model is None:
         raise CommandError("no scoring model is active yet; `make run SELECT=lending` trains one")

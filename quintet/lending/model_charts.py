@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from quintet.ml.statistics import SHIFTED, STABLE
-from quintet.presentation.design import Column, Figure, format_value, plain_values, tooltips
+from quintet.presentation.design import Column, Figure, dots_on_intervals, format_value, plain_values, tooltips
 
 KINDS = {"scorecard": "Scorecard", "boosted": "Gradient boosting"}
 MEASURES = {"auc": "AUC", "gini": "Gini", "ks": "KS", "calibration_error": "Calibration error"}
@@ -56,12 +56,8 @@ def model_figures(figures: pd.DataFrame) -> Figure:
     y = alt.Y("measured:N", title=None, sort=list(MEASURES.values()))
     offset = alt.YOffset("model:N", sort=list(KINDS.values()))
     colour = alt.Color("model:N", scale=alt.Scale(domain=list(KINDS.values())), legend=alt.Legend(title=None))
-    tips = tooltips(columns)
-    bars = base.mark_rule(strokeWidth=3, opacity=0.5).encode(
-        x=alt.X("low:Q", title="Value", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(grid=True, format=".1f")),
-        x2="high:Q", y=y, yOffset=offset, color=colour, tooltip=tips,
-    )  # fmt: skip
-    dots = base.mark_point(size=80).encode(x="value:Q", y=y, yOffset=offset, color=colour, tooltip=tips)
+    x = alt.X("low:Q", title="Value", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(grid=True, format=".1f"))
+    marks = dots_on_intervals(base, x, "high", "value", y=y, yOffset=offset, color=colour, tooltip=tooltips(columns))
     value_of = rows.set_index(["scores_of", "measure"])["value"]
     alternative = "; ".join(
         f"{KINDS[kind]}: AUC {value_of[kind, 'auc']:.3f}, probabilities off by "
@@ -69,8 +65,9 @@ def model_figures(figures: pd.DataFrame) -> Figure:
         for kind in KINDS
         if (kind, "auc") in value_of
     )
-    chart = alt.layer(bars, dots).properties(height=height)
-    return Figure(name, title, f"{alternative}.", chart, rows, columns, height=height)
+    return Figure(
+        name, title, f"{alternative}.", alt.layer(*marks).properties(height=height), rows, columns, height=height
+    )
 
 
 def calibration(bins: pd.DataFrame, kind: str) -> Figure:
@@ -352,17 +349,16 @@ def swaps(sets: pd.DataFrame) -> Figure:
         note = "None of these applications has a known outcome." if len(rows) else _NO_MODEL
         return Figure(name, title, "There is nothing to show.", None, rows, columns, note=note)
     height = 160
-    base, tips = alt.Chart(plain_values(known, *(column.name for column in columns))), tooltips(columns)
+    base = alt.Chart(plain_values(known, *(column.name for column in columns)))
     y = alt.Y("words:N", title=None, sort=list(_SWAPS.values()), axis=alt.Axis(labelLimit=180))
     x = alt.X("default_share_low:Q", title="Share not repaid", axis=alt.Axis(format=".0%", grid=True))
-    bars = base.mark_rule(strokeWidth=3, opacity=0.5).encode(x=x, x2="default_share_high:Q", y=y, tooltip=tips)
-    dots = base.mark_point(size=80).encode(x="default_share:Q", y=y, tooltip=tips)
+    marks = dots_on_intervals(base, x, "default_share_high", "default_share", y=y, tooltip=tooltips(columns))
     alternative = "; ".join(
         f"{row['words']}: {format_value(row['default_share'], 'percent')} of {int(row['known_outcomes']):,} loans"
         for row in known.to_dict("records")
     )
     note = "Outcomes are known only for loans that were issued, whatever this policy decides."
-    chart = alt.layer(bars, dots).properties(height=height)
+    chart = alt.layer(*marks).properties(height=height)
     return Figure(name, title, f"{alternative}.", chart, rows, columns, note=note, height=height)
 
 

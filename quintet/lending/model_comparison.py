@@ -6,6 +6,7 @@ import pandas as pd
 
 from quintet.lending.policy import read_policy
 from quintet.lending.scoring import ScoringModel
+from quintet.lending.settings import LendingSettings
 from quintet.lending.tables import TRAINING_SET
 from quintet.lending.what_if import score_applications
 from quintet.settings import Settings
@@ -21,7 +22,7 @@ def compare_models(settings: Settings, one: str, other: str) -> pd.DataFrame:
     """Return the decisions of two models under the active policy on the published applications: figure, one, other."""
     with open_snapshot(current_snapshot(settings.serving)) as snapshot:
         applications = snapshot.execute(f"from {TRAINING_SET} order by application_id").df()
-    policy = read_policy(settings.lending_policy)
+    policy = read_policy(settings.of(LendingSettings).lending_policy)
     scored = [score_applications(applications, read_model(text), policy) for text in (one, other)]
     rows = [
         ("applications", *(len(each) for each in scored)),

@@ -14,6 +14,7 @@ from quintet.lending.inbox import Dump, dumps_of, read_dump
 from quintet.lending.loan_book import NotOurTablesError, book_rows, has_book, load_dump, restored_dump
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.sandbox import Limits, remove_left_restore
+from quintet.lending.settings import LendingSettings, restore_folder
 from quintet.replicated import (
     KNOWN,
     LOADED,
@@ -90,13 +91,21 @@ def load_newest(
 
 def _load(settings: Settings, url: str, is_embedded: bool, dump: Dump, report: Callable[[str], None]) -> DumpOutcome:
     file, sha256 = dump.file, dump.sha256
-    limits = Limits(settings.loan_book_seconds, settings.loan_book_bytes)
+    own = settings.of(LendingSettings)
+    limits = Limits(own.loan_book_seconds, own.loan_book_bytes)
     try:
         if not file.name.lower().endswith(_SUFFIXES):
             raise DumpError(f"its name ends in none of {', '.join(_SUFFIXES)}. Give it the ending of its format.")
         report(f"{file.name}: restoring {file.bytes / 1e6:,.1f} MB")
         book = load_dump(
-            file.path, sha256, url, settings.restores, limits, report, settings.stream_slot, may_have_others=is_embedded
+            file.path,
+            sha256,
+            url,
+            restore_folder(settings.home),
+            limits,
+            report,
+            settings.stream_slot,
+            may_have_others=is_embedded,
         )
     except NotOurTablesError as error:
         return DumpOutcome(file, sha256, REJECTED, message=f"{file.name}: {error}")
@@ -116,5 +125,5 @@ REPLICATED = Replicated(
     has_tables=has_book,
     loaded_dump=restored_dump,
     load_newest=load_newest,
-    remove_left=lambda settings: remove_left_restore(settings.restores),
+    remove_left=lambda settings: remove_left_restore(restore_folder(settings.home)),
 )

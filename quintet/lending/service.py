@@ -15,8 +15,8 @@ from quintet.lending.decisions import Decisions
 from quintet.lending.endpoint import InProcess, Remote, Scorer
 from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
+from quintet.lending.settings import LendingSettings
 from quintet.ml.model_registry import ModelRegistry
-from quintet.settings import Settings
 from quintet.state.features import FeatureStore
 
 
@@ -56,16 +56,17 @@ class LendingService:
 def build_service(context: ServiceContext) -> LendingService:
     """Build features and decisions from the settings; nothing runs before `start`."""
     settings = context.settings
+    own = settings.of(LendingSettings)
     online = OnlineFeatures(FeatureStore(settings.online), features())
     log = DecisionLog(settings.online)
     registry = ModelRegistry(settings.models / FOLDER)
-    serving = Serving(registry, settings.lending_policy, log, context.clock, _log_refusal)
-    scorer = _scorer(settings, serving)
-    decisions = Decisions(online, log, serving, scorer, context.clock, settings.decision_seconds)
+    serving = Serving(registry, own.lending_policy, log, context.clock, _log_refusal)
+    scorer = _scorer(own, serving)
+    decisions = Decisions(online, log, serving, scorer, context.clock, own.decision_seconds)
     return LendingService(online, decisions, DecisionMetrics(context.metrics))
 
 
-def _scorer(settings: Settings, serving: Serving) -> Scorer:
+def _scorer(settings: LendingSettings, serving: Serving) -> Scorer:
     if settings.lending_score_url is None:
         return InProcess(serving)
     key = settings.lending_score_key.get_secret_value() if settings.lending_score_key else None

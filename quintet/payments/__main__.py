@@ -18,6 +18,7 @@ import pandas as pd
 from quintet.http_client import http_client
 from quintet.ingest.inbox import date_in_name, number_in_name
 from quintet.payments.contract import TRANSACTIONS
+from quintet.payments.settings import PaymentsSettings
 from quintet.settings import Settings, SettingsError, load_settings
 from quintet.state.local_key import local_key
 
@@ -97,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     try:
         settings = load_settings()
-        minutes = minutes_of(given.file, given.day, settings.transactions_anchor_day)
+        minutes = minutes_of(given.file, given.day, settings.of(PaymentsSettings).transactions_anchor_day)
         post = _poster(given.url or f"http://127.0.0.1:{settings.port}", _key(settings, given.url, given.key_file))
         alerts = settled = 0
         for at, answer in send_minutes(minutes, given.speed, post):

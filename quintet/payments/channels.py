@@ -22,6 +22,7 @@ import httpx
 from pydantic import SecretStr
 
 from quintet.http_client import http_client
+from quintet.payments.settings import PaymentsSettings
 from quintet.settings import Settings
 
 TEAMS, WEBHOOK, EMAIL, APPRISE = "teams", "webhook", "email", "apprise"
@@ -61,19 +62,20 @@ Send = Callable[[Delivery], None]
 
 def channels_of(settings: Settings) -> dict[str, Send]:
     """Return the channels that the settings name; none by default."""
+    own = settings.of(PaymentsSettings)
     named: dict[str, Send] = {}
-    if settings.teams_webhook_url:
-        teams_url = settings.teams_webhook_url.get_secret_value()
+    if own.teams_webhook_url:
+        teams_url = own.teams_webhook_url.get_secret_value()
         named[TEAMS] = lambda delivery: to_teams(teams_url, delivery)
-    if settings.alert_webhook_url:
-        url = settings.alert_webhook_url.get_secret_value()
-        secret = settings.alert_webhook_secret.get_secret_value() if settings.alert_webhook_secret else ""
+    if own.alert_webhook_url:
+        url = own.alert_webhook_url.get_secret_value()
+        secret = own.alert_webhook_secret.get_secret_value() if own.alert_webhook_secret else ""
         named[WEBHOOK] = lambda delivery: to_webhook(url, secret, delivery)
-    if settings.smtp_url and settings.alert_email_to:
-        server, to = MailServer(settings.smtp_url, settings.smtp_ca_file), settings.alert_email_to
-        named[EMAIL] = lambda delivery: to_email(server, settings.alert_email_from, to, delivery)
-    if settings.apprise_urls:
-        urls = settings.apprise_urls.get_secret_value()
+    if own.smtp_url and own.alert_email_to:
+        server, to = MailServer(own.smtp_url, own.smtp_ca_file), own.alert_email_to
+        named[EMAIL] = lambda delivery: to_email(server, own.alert_email_from, to, delivery)
+    if own.apprise_urls:
+        urls = own.apprise_urls.get_secret_value()
         named[APPRISE] = lambda delivery: to_apprise(urls, delivery)
     return named
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from quintet.domain import ServiceContext
 from quintet.payments.channels import channels_of, payments_page_url
 from quintet.payments.live import MonitorService
+from quintet.payments.settings import PaymentsSettings
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class PaymentsService:
 def build_service(context: ServiceContext) -> PaymentsService:
     """Build the monitor with the channels of the settings; nothing runs before `start`."""
     settings = context.settings
-    heartbeat = settings.heartbeat_url.get_secret_value() if settings.heartbeat_url else None
+    heartbeat_url = settings.of(PaymentsSettings).heartbeat_url
+    heartbeat = heartbeat_url.get_secret_value() if heartbeat_url else None
     live = MonitorService(context.store, channels_of(settings), context.clock, payments_page_url(settings), heartbeat)
     return PaymentsService(live)

@@ -307,6 +307,15 @@ def tooltips(columns: Sequence[Column]) -> list[alt.Tooltip]:
     ]
 
 
+def dots_on_intervals(base: alt.Chart, x: alt.X, high: str, value: str, **channels: Any) -> list[alt.Chart]:
+    """Draw each value as a dot on its interval.
+
+    x: the channel of the lower end, with title and scale. high, value: fields. channels: what both marks share.
+    """
+    lines = base.mark_rule(strokeWidth=3, opacity=0.5).encode(x=x, x2=f"{high}:Q", **channels)
+    return [lines, base.mark_point(size=80).encode(x=f"{value}:Q", **channels)]
+
+
 def as_text(text: str) -> str:
     """Return the text as a cell that no spreadsheet reads as a formula.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 
-from quintet.presentation.design import Column, Figure, format_value, plain_values
+from quintet.presentation.design import Column, Figure, dots_on_intervals, format_value, plain_values
 from quintet.promotions.chart_parts import NO_ROWS, no_figure
 
 MEASURES = {
@@ -160,9 +160,7 @@ def model_figures(figures: pd.DataFrame) -> Figure:
         ),
         alt.Tooltip("n:Q", title="Accounts", format=","),
     ]
-    bands = base.mark_rule(style="interval-80").encode(x=x, x2="high:Q", y=y, tooltip=tips)
-    dots = base.mark_point(size=80).encode(x="value:Q", y=y, tooltip=tips)
-    chart = alt.layer(bands, dots).properties(height=height)
+    chart = alt.layer(*dots_on_intervals(base, x, "high", "value", y=y, tooltip=tips)).properties(height=height)
     best = shown.set_index("measure")["value"]
     alternative = f"Average precision of the active model: {format_value(best.get('average_precision'), 'percent')}."
     note = "The chart shows the active model; the table also has those it was compared with."

@@ -106,7 +106,8 @@ def _from_text(kind: int, text: Decode) -> Decode:
 
 @lru_cache(maxsize=4096)
 def _second_text(seconds: int) -> str:
-    return (_POSTGRES_EPOCH + dt.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    # not strftime, which writes the year 800 with three digits
+    return (_POSTGRES_EPOCH + dt.timedelta(seconds=seconds)).isoformat()[:19]
 
 
 def _date(data: bytes) -> str:

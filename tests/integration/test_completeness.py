@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from quintet.change_log.log import epochs, stretches
 from quintet.lending.feature_registry import features
 from quintet.lending.tables import catch_up_with_log, client_features, training_rows
 from quintet.replication.database import ChangesLostError, PublisherError
-from tests.unit.lending.replica import NOW, OPTIONS, ROWS, TABLES, Replica, database, server
+from tests.unit.lending.replica import NOW, OPTIONS, Replica
 from tests.waiting import wait_until
 
 _OVERDUE = "insert into loan values (3, 1, 100, '2020-03-01', 'overdue', '2020-08-01', 30)"
@@ -26,20 +25,6 @@ _SWAP = (
     "alter table {new} rename to {old}",
 )
 _OTHER = "create table other (id integer primary key, note varchar)"
-
-
-@pytest.fixture(scope="module")
-def server_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with server(request.config.getoption("--replica-server"), tmp_path_factory.mktemp("pg")) as url:
-        yield url
-
-
-@pytest.fixture
-def replica(server_url: str, tmp_path: Path) -> Iterator[Replica]:
-    with database(server_url, *TABLES, *ROWS) as url:
-        found = Replica(url, tmp_path)
-        yield found
-        found.applier.store.close()
 
 
 def _swap(old: str) -> tuple[str, ...]:

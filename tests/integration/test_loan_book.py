@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from quintet.embedded.postgres import EmbeddedPostgres, programs, running_url, s
 from quintet.lending.feature_registry import features
 from quintet.lending.inbox import compare_dumps, dumps_of
 from quintet.lending.replicated import REPLICATED, LendingApplier
+from quintet.lending.settings import feature_folder, restore_folder
 from quintet.lending.tables import catch_up_with_log, client_features, training_rows
 from quintet.replication.catch_up import CaughtUp, ReplicationError, catch_up, only_stream
 from quintet.replication.run import Options, Stream
@@ -69,6 +70,19 @@ def settings(server: EmbeddedPostgres, home: Path, tmp_path: Path) -> Iterator[S
         )
         drop_slots(admin)
         admin.execute("drop database trial with (force)")
+
+
+def _limited(settings: Settings, limit: Mapping[str, str]) -> Settings:
+    """Return the settings with limits on a dump."""
+    assert settings.postgres_url is not None
+    assert settings.object_store_url is not None
+    given = {
+        "QUINTET_HOME": str(settings.home),
+        "QUINTET_RAW": str(settings.raw),
+        "QUINTET_POSTGRES_URL": settings.postgres_url.get_secret_value(),
+        "QUINTET_OBJECT_STORE_URL": settings.object_store_url.get_secret_value(),
+    }
+    return load_settings({**given, **limit})
 
 
 def _drop(settings: Settings, name: str, content: str | bytes) -> None:
@@ -120,8 +134,8 @@ def test_a_dump_is_loaded_and_replicated_and_gives_the_features_of_the_brief(set
     assert found is not None
     assert found[1] == done.epoch
     assert last_day(settings) == max(_BOOK.loan["updated_on"].max(), _BOOK.loan["created_on"].max()).date()
-    catch_up_with_log(settings.lending, *found, features())
-    rows = client_features(settings.lending, features(), date(2020, 8, 23)).set_index("client_id")
+    catch_up_with_log(feature_folder(settings.home), *found, features())
+    rows = client_features(feature_folder(settings.home), features(), date(2020, 8, 23)).set_index("client_id")
     assert settings.postgres_url is not None
     asked = [(client, date(2020, 8, 23)) for client in rows.index]
     expected = values_by_sql(settings.postgres_url.get_secret_value(), asked)
@@ -129,7 +143,7 @@ def test_a_dump_is_loaded_and_replicated_and_gives_the_features_of_the_brief(set
     for client, as_of in asked:
         for name, value in expected[client, as_of].items():
             assert rows.loc[client, name] == pytest.approx(np.nan if value is None else float(value), nan_ok=True)
-    assert (training_rows(settings.lending, features())["outcome"] == "repaid").sum() > 0
+    assert (training_rows(feature_folder(settings.home), features())["outcome"] == "repaid").sum() > 0
 
 
 def test_the_same_again_changes_nothing_and_a_newer_dump_begins_a_new_epoch(settings: Settings) -> None:
@@ -240,7 +254,7 @@ def test_an_attack_in_a_dump_is_refused_by_the_role_without_rights(
     assert (dump.status, "refused" in str(dump.message) or "denied" in str(dump.message)) in [
         ("loaded", True), ("rejected", True),
     ]  # fmt: skip
-    assert not settings.restores.exists()
+    assert not restore_folder(settings.home).exists()
 
 
 def test_code_that_runs_while_tables_are_read_has_no_rights_either(settings: Settings) -> None:
@@ -260,17 +274,17 @@ def test_code_that_runs_while_tables_are_read_has_no_rights_either(settings: Set
 @pytest.mark.parametrize(
     ("limit", "content", "named"),
     [
-        ({"loan_book_seconds": 1.0}, "select pg_sleep(60);", "not restored within 1 s"),
-        ({"loan_book_seconds": 1.0}, ";" * 80_000_000, "not restored within 1 s"),
-        ({"loan_book_bytes": 30_000_000}, "create table x as select * from generate_series(1, 3000000);",
+        ({"QUINTET_LOAN_BOOK_SECONDS": "1"}, "select pg_sleep(60);", "not restored within 1 s"),
+        ({"QUINTET_LOAN_BOOK_SECONDS": "1"}, ";" * 80_000_000, "not restored within 1 s"),
+        ({"QUINTET_LOAN_BOOK_BYTES": "30000000"}, "create table x as select * from generate_series(1, 3000000);",
          "more than"),
     ],
 )  # fmt: skip
 def test_a_dump_that_takes_too_long_or_too_much_is_stopped(
-    settings: Settings, limit: dict[str, Any], content: str, named: str
+    settings: Settings, limit: dict[str, str], content: str, named: str
 ) -> None:
     _drop(settings, "book.sql", "set statement_timeout = 0;" + content)
-    assert named in _message(settings.model_copy(update=limit))
+    assert named in _message(_limited(settings, limit))
 
 
 def test_tables_that_are_not_from_a_dump_are_never_replaced(settings: Settings) -> None:
@@ -301,8 +315,8 @@ def test_a_loan_of_an_unknown_client_is_kept_and_gives_no_client(settings: Setti
     assert _catch_up(settings).dumps[0].rows == _ROWS + 1
     found = latest_log(settings)
     assert found is not None
-    catch_up_with_log(settings.lending, *found, features())
-    assert 888888 not in set(client_features(settings.lending, features(), date(2020, 8, 23))["client_id"])
+    catch_up_with_log(feature_folder(settings.home), *found, features())
+    assert 888888 not in set(client_features(feature_folder(settings.home), features(), date(2020, 8, 23))["client_id"])
 
 
 def test_commits_after_the_dump_are_replicated_by_the_next_call(settings: Settings) -> None:
@@ -315,8 +329,8 @@ def test_commits_after_the_dump_are_replicated_by_the_next_call(settings: Settin
     assert last_day(settings) is None
     found = latest_log(settings)
     assert found is not None
-    catch_up_with_log(settings.lending, *found, features())
-    rows = training_rows(settings.lending, features()).set_index("application_id")
+    catch_up_with_log(feature_folder(settings.home), *found, features())
+    rows = training_rows(feature_folder(settings.home), features()).set_index("application_id")
     assert rows.loc[1, "outcome"] == "overdue"
 
 
@@ -421,8 +435,8 @@ def test_after_a_stream_was_killed_at_any_moment_everything_is_caught_up(setting
     found = latest_log(settings)
     assert found is not None
     compact(*found)
-    catch_up_with_log(settings.lending, *found, features())
-    outcomes = training_rows(settings.lending, features())["outcome"].value_counts()
+    catch_up_with_log(feature_folder(settings.home), *found, features())
+    outcomes = training_rows(feature_folder(settings.home), features())["outcome"].value_counts()
     assert outcomes["repaid"] == (_BOOK.loan["status"] == "paid").sum()
     assert outcomes["overdue"] == (_BOOK.loan["status"] == "overdue").sum()
 
@@ -442,8 +456,8 @@ def test_a_dump_whose_server_or_log_is_gone_is_loaded_and_replicated_again(setti
     found = latest_log(settings)
     assert found is not None
     assert found[1] == again.epoch
-    catch_up_with_log(settings.lending, *found, features())
-    assert len(client_features(settings.lending, features(), date(2020, 8, 23))) == len(_BOOK.user)
+    catch_up_with_log(feature_folder(settings.home), *found, features())
+    assert len(client_features(feature_folder(settings.home), features(), date(2020, 8, 23))) == len(_BOOK.user)
 
 
 @pytest.mark.parametrize(
@@ -471,7 +485,7 @@ def test_a_pipe_a_folder_or_a_broken_link_is_refused_unopened_and_hides_no_dump(
 def test_a_dump_cannot_fill_the_disk_through_the_servers_log(settings: Settings) -> None:
     flood = "do $$ begin for i in 1..3000 loop raise log '%', repeat('x', 10000); end loop; end $$;"
     _drop(settings, "book.sql", flood + _PLAIN)
-    limited = settings.model_copy(update={"loan_book_bytes": 25_000_000})
+    limited = _limited(settings, {"QUINTET_LOAN_BOOK_BYTES": "25000000"})
     assert [dump.status for dump in _catch_up(limited).dumps] == ["loaded"]
 
 
@@ -482,8 +496,8 @@ def test_the_rest_of_a_killed_restore_is_removed_even_if_its_dump_is_gone(settin
         "import os, sys\nfrom pathlib import Path\nfrom quintet.embedded.postgres import EmbeddedPostgres\n"
         "EmbeddedPostgres(Path(sys.argv[1])).start()\nos.kill(os.getpid(), 9)\n"
     )
-    assert Python(["-c", program, str(settings.restores)], os.environ).wait() == -9
-    assert running_url(settings.restores) is not None
+    assert Python(["-c", program, str(restore_folder(settings.home))], os.environ).wait() == -9
+    assert running_url(restore_folder(settings.home)) is not None
     _catch_up(settings)
-    assert running_url(settings.restores) is None
-    assert not settings.restores.exists()
+    assert running_url(restore_folder(settings.home)) is None
+    assert not restore_folder(settings.home).exists()

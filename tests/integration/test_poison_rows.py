@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from tests.unit.lending.replica import ROWS, TABLES, Replica, database, server
+from tests.unit.lending.replica import ROWS, TABLES, Replica, database
 from tests.waiting import wait_until
-
-
-@pytest.fixture(scope="module")
-def server_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with server(request.config.getoption("--replica-server"), tmp_path_factory.mktemp("pg")) as url:
-        yield url
-
-
-@pytest.fixture
-def replica(server_url: str, tmp_path: Path) -> Iterator[Replica]:
-    with database(server_url, *TABLES, *ROWS) as url:
-        found = Replica(url, tmp_path)
-        yield found
-        found.applier.store.close()
-
 
 _POISON = {
     "a year beyond 9999": ("update loan set created_on = '10000-01-01' where id = 1", "loan"),

@@ -70,8 +70,8 @@ class Checkout:
         )
         domains.write_text(text, "utf-8")
 
-    def python(self, *arguments: str) -> str:
-        """Run Python in the checkout and check that the exit status is 0."""
+    def python(self, *arguments: str, **variables: str) -> str:
+        """Run Python in the checkout, with variables added, and check that the exit status is 0."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
         environment = inherited | {
             "PYTHONPATH": os.pathsep.join([str(EQUAL_PRIORITY), str(self.folder)]),
@@ -80,6 +80,7 @@ class Checkout:
             "QUINTET_ADMIN_KEY": _KEY,
             SERVER: self._address,
             "COLUMNS": "200",
+            **variables,
         }
         process = Python(arguments, environment, self.folder)
         printed = process.finish()
@@ -121,6 +122,8 @@ def test_a_sixth_business_runs_from_a_dropped_file_to_its_page_and_back(checkout
     page = checkout.python("-c", _VISIT, "Lost two parcels in March.")
     assert re.search(r"slow.*11", page, re.DOTALL)
     assert "Lost two parcels" not in page
+    assert "Late carriers: slow" in page
+    assert "Late carriers" not in checkout.python("-c", _VISIT, QUINTET_PARCELS_LATE_DAYS="11")
 
     (checkout.raw / "parcels" / "parcels_2.csv").write_text(
         "parcel_id,carrier,sent_at,delivered_at\n2,slow,2026-01-01 08:00:00,2026-01-21 08:00:00\n"
@@ -165,6 +168,15 @@ def test_its_keys_samples_and_definitions_come_with_the_entry(checkout: Checkout
     assert (checkout.home / "generated" / "parcels" / "parcels_1.csv").exists()
     sensors = "import definitions as d; print([s.name for s in d.build_defs().get_repository_def().sensor_defs])"
     assert "watch_parcels" in checkout.python("-c", sensors)
+
+
+def test_its_setting_is_in_the_table_and_checked_with_the_others(checkout: Checkout) -> None:
+    rows = checkout.python("-m", "quintet.settings").splitlines()
+    assert "| `QUINTET_PARCELS_LATE_DAYS` | 10 | Days after which the page calls a carrier late. |" in rows
+    load = "from quintet.settings import *\ntry: load_settings()\nexcept SettingsError as fault: print(fault)"
+    wrong = checkout.python("-c", load, QUINTET_PARCELS_LATE_DAYS="soon", QUINTET_PARCEL_LATE_DAYS="1")
+    assert "QUINTET_PARCELS_LATE_DAYS is 'soon'; it must be a whole number from 1 to 100" in wrong
+    assert "QUINTET_PARCEL_LATE_DAYS is not a setting of Quintet. Did you mean QUINTET_PARCELS_LATE_DAYS?" in wrong
 
 
 def test_without_the_entry_the_domain_is_unknown(checkout: Checkout, project: Path) -> None:

@@ -1,6 +1,7 @@
 """Settings are read from the environment, and wrong ones are reported."""
 
 import os
+import re
 import subprocess
 import sys
 from datetime import date
@@ -10,7 +11,18 @@ import duckdb
 import pydantic
 import pytest
 
-from quintet.settings import Settings, SettingsError, load_settings, settings_table
+from quintet.domains import DOMAIN_NAMES
+from quintet.lending.settings import LendingSettings
+from quintet.payments.settings import PaymentsSettings
+from quintet.setting_fields import DomainSettings, setting
+from quintet.settings import (
+    Settings,
+    SettingsError,
+    check_declared_once,
+    declared_fields,
+    load_settings,
+    settings_table,
+)
 
 
 def test_without_variables_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -20,7 +32,6 @@ def test_without_variables_the_defaults_hold(tmp_path: Path, monkeypatch: pytest
 
     assert settings.raw == tmp_path / "data/raw"
     assert settings.home == tmp_path / "data"
-    assert settings.transactions_anchor_day == date(2024, 1, 1)
     assert settings.memory_limit == "800MB"
     assert 1 <= settings.threads <= 4
     assert settings.snapshots_kept == 3
@@ -35,7 +46,6 @@ def test_each_variable_is_read(tmp_path: Path):
         {
             "QUINTET_RAW": str(tmp_path / "in"),
             "QUINTET_HOME": str(tmp_path / "out"),
-            "QUINTET_TRANSACTIONS_ANCHOR_DAY": "2023-02-28",
             "QUINTET_MEMORY_LIMIT": "512 MiB",
             "QUINTET_THREADS": "3",
             "QUINTET_SNAPSHOTS_KEPT": "1",
@@ -50,7 +60,6 @@ def test_each_variable_is_read(tmp_path: Path):
 
     assert settings.raw == tmp_path / "in"
     assert settings.home == tmp_path / "out"
-    assert settings.transactions_anchor_day == date(2023, 2, 28)
     assert (settings.memory_limit, settings.threads, settings.snapshots_kept) == ("512 MiB", 3, 1)
     assert (settings.settle_seconds, settings.lock_wait_seconds) == (0.5, 0)
     assert settings.port == 8080
@@ -154,6 +163,82 @@ def test_secrets_are_not_shown_when_the_settings_are_printed():
     assert "my-secret" not in repr(settings)
 
 
+class Postage(DomainSettings):
+    """A domain with a setting of its own."""
+
+    postage_cents: int = setting(80, "Cents of a stamp.", "a whole number")
+
+
+class Harbour(DomainSettings):
+    """Another domain that declares a general setting again."""
+
+    port: int = setting(1, "Number of the quay.", "a whole number")
+
+
+def test_a_setting_is_declared_once() -> None:
+    check_declared_once((Settings, Postage))
+    with pytest.raises(SettingsError, match=r"QUINTET_PORT is declared by quintet.settings and .*Rename the field"):
+        check_declared_once((Settings, Postage, Harbour))
+
+
+def owners_of_general_settings(project: Path) -> dict[str, set[str]]:
+    """Return the general settings that only one domain reads, with that domain."""
+    readers: dict[str, set[str]] = {}
+    for file in [*project.glob("quintet/**/*.py"), *project.glob("[acdrs]*/*.py"), project / "definitions.py"]:
+        for field in re.findall(r"\b(?:settings|self)\.(\w+)", file.read_text("utf-8")):
+            readers.setdefault(field, set()).add(
+                file.relative_to(project).parts[1:2][0] if file.parent != project else ""
+            )
+    return {
+        field: by
+        for field in Settings.model_fields
+        if len(by := readers.get(field, set())) == 1 and by <= set(DOMAIN_NAMES)
+    }
+
+
+def test_no_general_setting_is_read_by_a_single_domain(project: Path, tmp_path: Path) -> None:
+    its_messages_alone_have_links = {"public_url": {"payments"}}
+    assert owners_of_general_settings(project) == its_messages_alone_have_links
+    (tmp_path / "quintet" / "lending").mkdir(parents=True)
+    (tmp_path / "definitions.py").touch()
+    (tmp_path / "quintet" / "lending" / "planted.py").write_text("days = settings.log_days")
+    assert owners_of_general_settings(tmp_path) == {"log_days": {"lending"}}
+
+
+def test_the_settings_of_domains_come_from_the_same_environment() -> None:
+    settings = load_settings({"QUINTET_TRANSACTIONS_ANCHOR_DAY": "2023-02-28", "QUINTET_DECISION_SECONDS": "2"})
+
+    assert settings.of(PaymentsSettings).transactions_anchor_day == date(2023, 2, 28)
+    assert settings.of(LendingSettings).decision_seconds == 2
+    assert load_settings({}).of(PaymentsSettings).transactions_anchor_day == date(2024, 1, 1)
+
+
+def test_the_path_of_the_policy_is_absolute_and_may_not_exist_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    settings = load_settings({"QUINTET_LENDING_POLICY": "other.toml"})
+    assert settings.of(LendingSettings).lending_policy == tmp_path / "other.toml"
+    with pytest.raises(SettingsError, match=r"QUINTET_LENDING_POLICY is .*; it must be a file, or a path to be one"):
+        load_settings({"QUINTET_LENDING_POLICY": str(tmp_path)})
+
+
+def test_faults_of_general_and_of_domain_settings_are_reported_together() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"QUINTET_PORT": "x", "QUINTET_DECISION_SECONDS": "y", "QUINTET_TRANSACTIONS_ANCHOR_DAY": "z"})
+
+    assert [line.split(" is ")[0] for line in str(caught.value).splitlines()] == [
+        "QUINTET_PORT", "QUINTET_DECISION_SECONDS", "QUINTET_TRANSACTIONS_ANCHOR_DAY",
+    ]  # fmt: skip
+
+
+def test_only_the_settings_that_models_read_are_dbt_variables() -> None:
+    settings = load_settings({"QUINTET_TRANSACTIONS_ANCHOR_DAY": "2023-02-28", "QUINTET_PORT": "1"})
+
+    assert settings.dbt_variables == {"transactions_anchor_day": "2023-02-28"}
+
+
 def test_an_unknown_variable_is_reported_with_the_nearest_name():
     with pytest.raises(SettingsError, match=r"QUINTET_SNAPSHOT_KEPT is not a setting.*QUINTET_SNAPSHOTS_KEPT"):
         load_settings({"QUINTET_SNAPSHOT_KEPT": "5"})
@@ -197,8 +282,8 @@ def test_the_default_of_threads_is_capped(monkeypatch: pytest.MonkeyPatch):
 def test_every_setting_has_a_row_in_the_table_with_its_meaning():
     rows = settings_table().splitlines()[2:]
 
-    assert len(rows) == len(Settings.model_fields)
-    for row, (field, info) in zip(rows, Settings.model_fields.items(), strict=True):
+    assert len(rows) == len(declared_fields())
+    for row, (field, info) in zip(rows, declared_fields().items(), strict=True):
         assert row.startswith(f"| `QUINTET_{field.upper()}` | ")
         assert info.description
         assert row.endswith(f" | {info.description} |")

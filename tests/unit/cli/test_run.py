@@ -13,6 +13,7 @@ from quintet.change_log.change import Position
 from quintet.change_log.log import Epoch, Stretch, open_store, write_epoch, write_stretch
 from quintet.domains import MODELS
 from quintet.lending.feature_registry import features
+from quintet.lending.settings import feature_folder
 from quintet.lending.tables import catch_up_with_log
 from quintet.settings import Settings, load_settings
 from tests.unit.lending.events import change
@@ -34,7 +35,7 @@ def test_a_log_is_due_when_it_has_grown_until_lending_has_caught_up(tmp_path: Pa
     for lsn in (0, 1):
         write_stretch(log, Stretch("E", Position(lsn), Position(lsn + 1)), [change(lsn, "user", lsn, _USER)])
         assert changes_of_the_log(settings) == _GROWN
-        catch_up_with_log(settings.lending, log, _EPOCH, features())
+        catch_up_with_log(feature_folder(settings.home), log, _EPOCH, features())
         assert changes_of_the_log(settings) == {}
 
 

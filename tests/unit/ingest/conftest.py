@@ -17,6 +17,7 @@ from quintet.ingest.inbox import InboxFile, list_inbox
 from quintet.ingest.load import load_files
 from quintet.ingest.raw_tables import prepare
 from quintet.warehouse.database import open_warehouse
+from tests.unit.ingest.order_files import assert_books_balance
 
 NOW = dt.datetime(2024, 6, 1, 12)
 
@@ -99,3 +100,10 @@ def warehouse(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def shop(tmp_path: Path, warehouse: duckdb.DuckDBPyConnection) -> Shop:
     (tmp_path / "raw" / "orders").mkdir(parents=True)
     return Shop(tmp_path / "raw", warehouse)
+
+
+@pytest.fixture
+def balanced(warehouse: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Check after the test that each row of the inbox is loaded or quarantined, once."""
+    yield
+    assert_books_balance(warehouse)

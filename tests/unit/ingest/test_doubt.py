@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import duckdb
 import pytest
 
-from quintet.ingest.doubt import may_be_thousands
+from quintet.ingest.contract import parsing_macros
+from quintet.ingest.doubt import may_be_thousands, rounded_amounts
 
 
 def file_of(amounts: list[str], delimiter: str = ";", pieces: list[str] | None = None) -> str:
@@ -89,3 +91,22 @@ def test_a_file_is_doubted_alone(shop: Any):
 )
 def test_three_decimals_may_be_thousands(text: str, expected: bool):
     assert may_be_thousands(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "is_remarked"),
+    [("1000.00245", True), ("-0.00001", True), ("1.5e-5", True), ("2000.005", False), ("-1.14e-13", False),
+     ("1e3", False), ("12.34560000", False)],
+)  # fmt: skip
+def test_an_amount_that_loses_decimals_is_counted_with_an_example(text: str, is_remarked: bool):
+    with duckdb.connect() as connection:
+        connection.execute(parsing_macros())
+        connection.execute(
+            "create table staged as select * from (values ('a', 1, '5.5', null), ('a', 2, ?, '7'), ('b', 1, '1', '2')) "
+            "as t(batch_id, source_row, premium, losses)",
+            [text],
+        )
+        found = rounded_amounts(connection, "staged", ["premium", "losses"])
+
+    words = f"1 amounts in premium with more than four decimals are rounded, such as {text}"
+    assert found == ({"a": words} if is_remarked else {})

@@ -6,7 +6,7 @@ import datetime as dt
 import gzip
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,7 @@ from tests.unit.ingest.order_files import (
 NOW = dt.datetime(2024, 6, 1, 12)
 
 
-@pytest.fixture(autouse=True)
-def _balanced(warehouse: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    yield
-    assert_books_balance(warehouse)
+pytestmark = pytest.mark.usefixtures("balanced")
 
 
 def raw_digest(connection: duckdb.DuckDBPyConnection) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import openpyxl
 import pandera.pandas as pandera
 import pyarrow as pa
@@ -23,7 +22,6 @@ from quintet.ingest.raw_tables import prepare
 from quintet.warehouse.database import open_warehouse
 from tests.unit.ingest.order_files import (
     CELLS,
-    assert_books_balance,
     lines,
     write_parquet_of_text,
     write_parquet_of_types,
@@ -33,10 +31,7 @@ from tests.unit.ingest.order_files import (
 NOW = dt.datetime(2024, 6, 1, 12)
 
 
-@pytest.fixture(autouse=True)
-def _balanced(warehouse: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    yield
-    assert_books_balance(warehouse)
+pytestmark = pytest.mark.usefixtures("balanced")
 
 
 # Rows and their numbers

@@ -12,7 +12,9 @@ from typing import Any
 import openpyxl
 import pytest
 
-from quintet.ingest.workbook import DAMAGED, WorkbookTooLargeError, sheet_rows
+from quintet.ingest import workbook as workbook_reader
+from quintet.ingest.archive import WorkbookTooLargeError
+from quintet.ingest.workbook import DAMAGED, sheet_rows
 from quintet.limits import DEFAULT_LIMITS, Limits
 from tests.unit.ingest.workbooks import SHARED, SHEET, edited, replace_cell, with_shared_texts, workbook
 
@@ -133,6 +135,39 @@ def test_a_document_type_is_refused(tmp_path: Path, part: str):
     edited(path, part, lambda text: LAUGHS + re.sub(r"<\?xml.*?\?>", "", text))
 
     with pytest.raises(DAMAGED, match="declares a document type"):
+        cells(path)
+
+
+def test_a_part_of_too_many_elements_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = workbook(tmp_path / "a.xlsx", ["x"])
+    edited(path, "xl/styles.xml", lambda text: text.replace("</styleSheet>", "<x/>" * 2_000 + "</styleSheet>"))
+    assert cells(path) == [{0: "x"}]
+    monkeypatch.setattr(workbook_reader, "_PART_ELEMENTS", 2_000)
+
+    with pytest.raises(WorkbookTooLargeError, match=r"has more than 2,000 elements in xl/styles.xml"):
+        cells(path)
+
+
+def test_a_row_that_repeats_its_cells_is_an_error(tmp_path: Path):
+    path = workbook(tmp_path / "a.xlsx", ["x"], [1])
+    repeated = '<c r="A2"><v>2</v></c></row></sheetData>'
+    edited(path, SHEET, lambda text: text.replace("</row></sheetData>", repeated))
+    with pytest.raises(DAMAGED, match="it has cell A2 twice"):
+        cells(path)
+
+    formulas = '<c r="A2"><f>1</f></c>' * 11 + "</row></sheetData>"
+    edited(path, SHEET, lambda text: text.replace(repeated, formulas))
+    with pytest.raises(WorkbookTooLargeError, match="has more than 10 cells in row 2"):
+        cells(path, SMALL)
+
+
+@pytest.mark.parametrize("number", [-1, 1])
+def test_a_shared_text_that_is_not_there_is_an_error(tmp_path: Path, number: int):
+    path = with_shared_texts(tmp_path / "a.xlsx", "<si><t>x</t></si>")
+    assert cells(path) == [{0: "x"}]
+    edited(path, SHEET, lambda text: text.replace("<v>0</v>", f"<v>{number}</v>"))
+
+    with pytest.raises(DAMAGED):
         cells(path)
 
 

@@ -355,7 +355,7 @@ def test_amounts_are_rounded_as_the_check_of_the_mart_rounds_them(amounts: list[
     stored.execute(parsing_macros())
     placeholders = ", ".join("(?)" for _ in amounts)
 
-    in_raw = f"select sum(contract.as_number(amount)::decimal(18, 4)) from (values {placeholders}) as raw(amount)"
+    in_raw = f"select sum(contract.as_money(amount)) from (values {placeholders}) as raw(amount)"
 
     assert (
         stored.execute("select sum(earned_premium) from stored").fetchall()
@@ -373,3 +373,23 @@ def test_rounding_half_to_even_would_differ():
 @pytest.mark.parametrize("blank", [" ", "\t", "\u00a0", "\u3000", "\u200b"])
 def test_blanks_around_a_code_are_no_part_of_it(blank: str):
     assert _normalised(prod_abbr=f"{blank}CYCLES  12{blank}")["prod_abbr"] == "CYCLES  12"
+
+
+@pytest.mark.parametrize("spelling", ["cycles  12", "Cycles\u00a0 12", "\uff23YCLES  12", "CY\u200bCLES  12"])
+def test_a_code_is_the_same_in_any_case_and_width(spelling: str):
+    found = _normalised(prod_abbr=spelling, state_abbr="oh ", prod_line=" pl", vendor_ind="y")
+
+    assert (found["prod_abbr"], found["state_abbr"], found["prod_line"]) == ("CYCLES  12", "OH", "PL")
+    assert found["has_vendor"]
+
+
+def test_another_number_of_spaces_is_another_code():
+    assert _normalised(prod_abbr="CYCLES 12")["prod_abbr"] == "CYCLES 12"
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [("-639281.44445", -639281.4445), ("0.44445", 0.4445), ("2000.005", 2000.005), ("-1.14e-13", 0), ("1e3", 1000)],
+)
+def test_an_amount_is_rounded_once_from_its_text(text: str, amount: float):
+    assert _normalised(prd_incrd_losses_amt=text)["incurred_losses"] == amount

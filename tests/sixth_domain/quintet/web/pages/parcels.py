@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypedDict
 
 from fastapi import Request
 from pydantic import BaseModel, Field
+from quintet.parcels.settings import ParcelsSettings
 from quintet.parcels.store import record_note
 from starlette.responses import Response
 
@@ -35,9 +36,10 @@ class NoteGiven(BaseModel):
 
 
 class ParcelsContext(TypedDict):
-    """The delays of each carrier, and the notes."""
+    """The delays of each carrier, the carriers that are late, and the notes."""
 
     delays: Table
+    late: list[str]
     notes: Table
 
 
@@ -55,11 +57,14 @@ class NoteKept(BaseModel):
 def parcels(request: Request) -> Response:
     """How long do carriers take, and what do people say of them?"""
 
+    most_days = service_of(request).settings.of(ParcelsSettings).parcels_late_days
+
     def make(snapshot: Any) -> ParcelsContext:
         delays = snapshot.cursor.execute("from marts.fct_carrier_delays order by carrier").df()
         notes = snapshot.cursor.execute("from marts.fct_parcel_notes order by note_id").df()
         return {
             "delays": Table(delays, _DELAYS, "Days from sending to delivery", len(delays)),
+            "late": delays.loc[delays["median_days"].gt(most_days), "carrier"].tolist(),
             "notes": Table(notes, _NOTES, "Notes", len(notes)),
         }
 

@@ -1,0 +1,68 @@
+"""The settings of payments: the day of a numbered file, and the channels of alerts."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pydantic import SecretStr
+
+from quintet.setting_fields import Day, DomainSettings, HttpUrl, ReadableFile, SmtpUrl, setting
+
+
+class PaymentsSettings(DomainSettings):
+    """The settings that only payments reads."""
+
+    transactions_anchor_day: Day = setting(
+        date(2024, 1, 1),
+        "Day of the transactions file with the number 1, for files without a date; file 2 is the day after.",
+        "a real date like 2024-01-01",
+        is_dbt_variable=True,
+    )
+    teams_webhook_url: HttpUrl | None = setting(
+        None,
+        "URL of a Microsoft Teams workflow that posts what a webhook receives; alerts of payments go there.",
+        "the URL of a workflow, like https://host/path",
+        "none",
+    )
+    alert_webhook_url: HttpUrl | None = setting(
+        None, "URL to which alerts are posted as JSON.", "a URL like https://host/path", "none"
+    )
+    alert_webhook_secret: SecretStr | None = setting(
+        None,
+        "Secret with which these posts are signed (`X-Quintet-Signature`).",
+        "a secret of at least 16 characters",
+        "none",
+        min_length=16,
+    )
+    smtp_url: SmtpUrl | None = setting(
+        None,
+        "Mail server for alerts.",
+        "a URL like smtp://user:password@host:587 (encrypted with STARTTLS) or smtps://user:password@host, with "
+        "special characters percent-encoded (%2F for /)",
+        "none",
+    )
+    smtp_ca_file: ReadableFile | None = setting(
+        None, "File with the certificates that sign the mail server's, for a private authority.", "a file", "none"
+    )
+    alert_email_from: str = setting(
+        "quintet@localhost", "Sender of these mails.", "an address like quintet@example.org", pattern=r"^\S+@\S+$"
+    )
+    alert_email_to: str | None = setting(
+        None, "Recipients of these mails, comma-separated.", "addresses like a@example.org", "none", pattern=r"^\S+@.+$"
+    )
+    apprise_urls: SecretStr | None = setting(
+        None,
+        "Apprise URLs of all other services.",
+        "Apprise URLs separated by blanks",
+        "none",
+        min_length=5,
+    )
+    heartbeat_url: HttpUrl | None = setting(
+        None,
+        "URL that is requested every minute while monitoring is healthy, for a watcher that alerts when requests stop.",
+        "a URL like https://host/path",
+        "none",
+    )
+
+
+SETTINGS = PaymentsSettings
