@@ -209,6 +209,34 @@ def bench(
     _command(work, "stopped")
 
 
+@app.command(epilog="Example: quintet backup /backups/quintet-2026-11-30.tar")
+def backup(to: Annotated[Path, typer.Argument(metavar="DEST", help="The file to write; it must not exist.")]) -> None:
+    """Back up the home to one file; everything may go on meanwhile."""
+    path = to.absolute()  # before the folder changes
+
+    def work(_: Path) -> int:
+        from cli import backups as module  # noqa: PLC0415
+
+        return module.backup(path)
+
+    _command(work, "stopped; no backup was written")
+
+
+@app.command(epilog="Example: quintet restore /backups/quintet-2026-11-30.tar")
+def restore(source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A file of `quintet backup`.")]) -> None:
+    """Restore the home from a backup; the present home is moved aside."""
+    path = source.absolute()
+
+    def work() -> int:
+        from cli import backups as module  # noqa: PLC0415
+
+        return module.restore_backup(path)
+
+    write_for_owner_only()
+    enter_project(os.environ)
+    sys.exit(without_traceback(work))  # it prepares no home: what is there is moved aside
+
+
 @app.command(epilog="Example: quintet clean")
 def clean(
     everything: Annotated[

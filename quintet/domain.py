@@ -66,7 +66,8 @@ class Domain:
     datasets: the inboxes that hold tables. other_inboxes: the inboxes that an asset of the domain reads itself.
     has_rows: whether a snapshot has rows from `other_inboxes` or a database.
     scopes: the scopes of keys, each with a description of what it allows.
-    migrations: the scripts of its tables in the state store. recorded: the tables that a run ingests.
+    migrations: the scripts of its tables in the state store. stores: by owner, the scripts of SQLite files of its own.
+    recorded: the tables that a run ingests.
     model: the model that it trains.
     web: the modules with its routes and pages; each has `ROUTERS`, and `FIRST_ROUTERS` for the busiest routes.
     service: the module whose `build_service(context: ServiceContext)` returns its `DomainService`; "" for none.
@@ -86,6 +87,7 @@ class Domain:
     has_rows: Callable[[duckdb.DuckDBPyConnection], bool] = lambda _: False
     scopes: Mapping[str, str] = field(default_factory=dict)
     migrations: Sequence[str] = ()
+    stores: Mapping[str, Sequence[str]] = field(default_factory=dict)
     recorded: Sequence[RecordedTable] = ()
     model: ModelSpec | None = None
     web: Sequence[str] = ()

@@ -24,7 +24,7 @@ _DAMAGED = ("not a database", "malformed", "disk I/O error", "file is encrypted"
 CORE = "core"
 """The owner of the tables that every state store has."""
 
-_CORE_MIGRATIONS = (
+CORE_MIGRATIONS = (
     """
     create table if not exists keys (
         key_id text primary key,
@@ -83,7 +83,7 @@ class StateStore:
         synchronous: str = "full",
     ) -> None:
         self.path = folder / file
-        self._migrations = {CORE: _CORE_MIGRATIONS, **migrations} if file == FILE else dict(migrations)
+        self._migrations = {CORE: CORE_MIGRATIONS, **migrations} if file == FILE else dict(migrations)
         self._synchronous = synchronous
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
