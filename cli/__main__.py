@@ -237,6 +237,21 @@ def restore(source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A fil
     sys.exit(without_traceback(work))  # it prepares no home: what is there is moved aside
 
 
+@app.command(epilog="Example: quintet forget --user 1001")
+def forget(
+    user: Annotated[str | None, typer.Option(metavar="ID", help="A user of promotions.")] = None,
+    client: Annotated[str | None, typer.Option(metavar="ID", help="A client of lending.")] = None,
+) -> None:
+    """Erase a person everywhere, for good; stop everything else first."""
+
+    def work(_: Path) -> int:
+        from cli import forgetting as module  # noqa: PLC0415
+
+        return module.main(user, client)
+
+    _command(work, "stopped; run it again to complete it")
+
+
 @app.command(epilog="Example: quintet clean")
 def clean(
     everything: Annotated[

@@ -17,6 +17,7 @@ _OWN = {  # by name, since their modules may not be loaded yet when the fault oc
     "HomeError": 2,
     "HomeInUseError": 2,
     "BackupError": 1,
+    "ForgetError": 2,
     "PortError": 2,
     "ExtractError": 1,
     "PublisherError": 1,

@@ -59,6 +59,24 @@ class DataCheck:
 
 
 @dataclass(frozen=True)
+class Persons:
+    """Where a domain has data of persons, for `quintet forget`. Its datasets declare their own columns.
+
+    kind: what a person is, such as `user`; an option of the command. columns: the columns of the warehouse that hold
+    the id of the person whom a row is about; such rows are erased, in every table. mentions: the columns in which rows
+    about others name the person; the id is replaced. state: by SQLite file and table, the column with the id.
+    state_mentions: the same for mentions. files: patterns of files in the home that are built again without the person.
+    """
+
+    kind: str
+    columns: Sequence[str]
+    mentions: Sequence[str] = ()
+    state: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    state_mentions: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    files: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Domain:
     """A business domain.
 
@@ -73,6 +91,7 @@ class Domain:
     service: the module whose `build_service(context: ServiceContext)` returns its `DomainService`; "" for none.
     replication: the module whose `REPLICATED` declares its replicated tables; "" for none.
     assets, sensors: the modules with its Dagster assets and sensors.
+    persons: where it has data of persons.
     samples: the module that generates its inbox files. checks: what is checked after its tables are built.
 
     Modules are given by name, so that a command imports only what it uses and imports keep their direction.
@@ -95,6 +114,7 @@ class Domain:
     replication: str = ""
     sensors: Sequence[str] = ()
     checks: Sequence[DataCheck] = ()
+    persons: Persons | None = None
 
     @property
     def title(self) -> str:

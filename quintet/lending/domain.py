@@ -1,6 +1,7 @@
 """The declaration of the domain lending."""
 
-from quintet.domain import DataCheck, Domain
+from quintet.domain import DataCheck, Domain, Persons
+from quintet.lending.decision_log import FILE as DECISIONS
 from quintet.lending.decision_log import MIGRATIONS as DECISION_LOG
 from quintet.lending.decision_log import OWNER, RECORDED
 from quintet.lending.headline import has_clients, headline
@@ -34,6 +35,12 @@ LENDING = Domain(
     assets=("assets.lending",),
     sensors=("sensors.lending",),
     samples="quintet.samples.lending_dump",
+    persons=Persons(
+        kind="client",
+        columns=("client_id",),
+        state={(DECISIONS, "decisions"): "client_id"},
+        files=("lending/features.sqlite*",),  # the next run builds it from the change log
+    ),
     checks=(
         DataCheck(
             "promotion_gate",

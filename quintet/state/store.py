@@ -58,6 +58,14 @@ CORE_MIGRATIONS = (
     ) strict;
     create index if not exists outbox_by_channel on outbox (channel, state, message_id);
     """,
+    """
+    create table if not exists forgotten (
+        kind text not null,
+        person text not null,
+        forgotten_at text not null,
+        primary key (kind, person)
+    ) strict, without rowid;
+    """,
 )
 
 _VERSIONS = "create table if not exists migrations (owner text primary key, applied integer not null) strict"
