@@ -252,6 +252,18 @@ def forget(
     _command(work, "stopped; run it again to complete it")
 
 
+@app.command(epilog="Example: quintet audit --last 100")
+def audit(last: Annotated[int, typer.Option(min=1, help="How many of the last entries to show.")] = 50) -> None:
+    """Show who read or changed what, and check that no entry was changed or cut."""
+
+    def work(_: Path) -> int:
+        from cli import audits as module  # noqa: PLC0415
+
+        return module.show(last)
+
+    _command(work, "stopped")
+
+
 @app.command(epilog="Example: quintet clean")
 def clean(
     everything: Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+from cli.audits import note
 from quintet.backup.create import back_up
 from quintet.backup.restore import restore
 from quintet.domains import MIGRATIONS
@@ -15,6 +16,7 @@ def backup(to: Path) -> int:
     """Write a backup of the home and print its place and what to do next."""
     settings = load_settings()
     made = back_up(settings, to, dt.datetime.now(dt.UTC), print)
+    note(settings, "backup", str(made.path))
     for left in made.left_out:
         print(f"not in the backup: {left}")
     print(f"{made.files:,} files, {made.bytes / 1e6:,.1f} MB in {made.path}")
@@ -26,6 +28,7 @@ def restore_backup(source: Path) -> int:
     """Restore the home from a backup and print what to do next."""
     settings = load_settings()
     done = restore(settings, source, {name: len(of) for name, of in MIGRATIONS.items()}, dt.datetime.now(dt.UTC), print)
+    note(settings, "restore", f"{source} of {done.made_at}")
     print(f"{done.files:,} files of {done.made_at} are in {settings.home}")
     if done.aside is not None:
         print(f"the former home is in {done.aside}; delete it when nothing in it is needed")

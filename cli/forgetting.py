@@ -7,6 +7,7 @@ import os
 import sys
 from contextlib import closing
 
+from cli.audits import note
 from quintet.domains import DOMAINS, open_state_store
 from quintet.erasure.forget import forget
 from quintet.settings import load_settings
@@ -21,6 +22,7 @@ def main(user: str | None, client: str | None) -> int:
     settings = load_settings()
     with closing(open_state_store(settings.online)) as store:
         receipt = forget(settings, DOMAINS, *given[0], store, dt.datetime.now(dt.UTC), os.urandom, print)
+    note(settings, "forget", f"{receipt.kind}:{receipt.person[:16]}")
     for place, count in receipt.places.items():
         print(f"  {place}: {count:,}")
     if not receipt.places:

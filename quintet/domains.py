@@ -12,7 +12,7 @@ from quintet.lending.domain import LENDING
 from quintet.ml.life_cycle import ModelSpec
 from quintet.payments.domain import PAYMENTS
 from quintet.promotions.domain import PROMOTIONS
-from quintet.state import features
+from quintet.state import audit, features
 from quintet.state.recorded import RecordedTable
 from quintet.state.store import CORE, CORE_MIGRATIONS, StateStore
 
@@ -25,7 +25,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
 )
 """Every dataset by name, in the order of the domains."""
 
-RECORDED: tuple[RecordedTable, ...] = tuple(table for domain in DOMAINS for table in domain.recorded)
+RECORDED: tuple[RecordedTable, ...] = (audit.RECORDED, *(table for domain in DOMAINS for table in domain.recorded))
 """The tables that the service writes and a run ingests."""
 
 MODELS: Mapping[str, ModelSpec] = MappingProxyType(
