@@ -22,6 +22,7 @@ from quintet.state.secrets import secret_of
 from quintet.web import middleware, problems
 from quintet.web.answers import Answers
 from quintet.web.audit import AuditMiddleware
+from quintet.web.operation_metrics import OperationMetrics
 from quintet.web.pages import errors, files, overview, sign_in
 from quintet.web.paging import PageTokens
 from quintet.web.routes import docs, health
@@ -63,6 +64,8 @@ def create_app(
             importlib.import_module(domain.service).build_service(context) for domain in DOMAINS if domain.service
         ],
     )
+
+    metrics.registry.register(OperationMetrics(store, service.snapshots, clock))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
