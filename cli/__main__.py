@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.command import run_command
 from cli.faults import without_traceback
-from cli.guard import guarded
-from cli.home import enter_project, prepare_home
+from cli.home import enter_project
 from cli.loading import loading
-from quintet.private_files import write_for_owner_only
+from cli.operations import add_operations
 
 app = typer.Typer(
     name="quintet",
@@ -28,9 +27,9 @@ keys_app = typer.Typer(help="Keys of the API.", no_args_is_help=True)
 models_app = typer.Typer(help="The trained models of all businesses, and policies of lending.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")
+add_operations(app)
 
 _PORT = 3000
-_SIGNALS = {129: "SIGHUP", 130: "Ctrl-C", 143: "SIGTERM"}
 
 
 DagsterPort = Annotated[int, typer.Option(min=1, max=65_535, help="Port of the Dagster UI.")]
@@ -58,7 +57,7 @@ def run(
 
         return module.run(select, train, brief, accept_losses)
 
-    _command(work, "the run was stopped; nothing half-built was published. Run it again to continue.")
+    run_command(work, "the run was stopped; nothing half-built was published. Run it again to continue.")
 
 
 @app.command(epilog="Example: quintet dev --dagster-port 3001")
@@ -70,7 +69,7 @@ def dev(dagster_port: DagsterPort = _PORT) -> None:
 
         return services.dev(home, dagster_port)
 
-    _command(work, "stopped; unfinished runs are recorded as canceled or failed")
+    run_command(work, "stopped; unfinished runs are recorded as canceled or failed")
 
 
 @app.command(epilog="Example: QUINTET_PORT=8080 quintet serve")
@@ -89,7 +88,7 @@ def serve() -> None:
         except KeyboardInterrupt:  # the server has shut down cleanly and re-raises the signal
             return 0
 
-    _command(work, "stopped")
+    run_command(work, "stopped")
 
 
 @app.command(epilog="Example: quintet up --simulate 20")
@@ -104,7 +103,7 @@ def up(
 
         return module.up(home, dagster_port, simulate)
 
-    _command(work, "everything is stopped")
+    run_command(work, "everything is stopped")
 
 
 @app.command(epilog="Example: quintet stream --new-snapshot")
@@ -118,7 +117,7 @@ def stream(
 
         return module.main(["--new-snapshot"] if new_snapshot else [])
 
-    _command(work, "the stream is stopped; the next start continues where it stopped")
+    run_command(work, "the stream is stopped; the next start continues where it stopped")
 
 
 @app.command(epilog="Example: quintet sample --scale 0.1 --seed 7 --to /tmp/inboxes")
@@ -135,7 +134,7 @@ def sample(
 
         return module.main(["--scale", str(scale), "--seed", str(seed), "--to", str(folder)])
 
-    _command(work, "stopped; the files may be incomplete")
+    run_command(work, "stopped; the files may be incomplete")
 
 
 @app.command(epilog="Example: quintet send data/raw/transactions/transactions_1.csv --speed 60")
@@ -160,7 +159,7 @@ def send(
 
         return module.main(["--file", str(path), "--speed", str(speed), *options])
 
-    _command(work, "stopped")
+    run_command(work, "stopped")
 
 
 @app.command(epilog="Example: quintet simulate --rate 200 --seconds 60")
@@ -175,7 +174,7 @@ def simulate(
 
         return crm.main(["--rate", str(rate), "--seconds", str(seconds)])
 
-    _command(work, "stopped")
+    run_command(work, "stopped")
 
 
 @app.command(epilog="Example: QUINTET_POSTGRES_URL=postgresql://me@host/db quintet fill")
@@ -187,7 +186,7 @@ def fill() -> None:
 
         return source.main()
 
-    _command(work, "stopped")
+    run_command(work, "stopped")
 
 
 @app.command(
@@ -206,62 +205,7 @@ def bench(
 
         return subprocess.run([sys.executable, "-m", "bench", *words], check=False).returncode
 
-    _command(work, "stopped")
-
-
-@app.command(epilog="Example: quintet backup /backups/quintet-2026-11-30.tar")
-def backup(to: Annotated[Path, typer.Argument(metavar="DEST", help="The file to write; it must not exist.")]) -> None:
-    """Back up the home to one file; everything may go on meanwhile."""
-    path = to.absolute()  # before the folder changes
-
-    def work(_: Path) -> int:
-        from cli import backups as module  # noqa: PLC0415
-
-        return module.backup(path)
-
-    _command(work, "stopped; no backup was written")
-
-
-@app.command(epilog="Example: quintet restore /backups/quintet-2026-11-30.tar")
-def restore(source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A file of `quintet backup`.")]) -> None:
-    """Restore the home from a backup; the present home is moved aside."""
-    path = source.absolute()
-
-    def work() -> int:
-        from cli import backups as module  # noqa: PLC0415
-
-        return module.restore_backup(path)
-
-    write_for_owner_only()
-    enter_project(os.environ)
-    sys.exit(without_traceback(work))  # it prepares no home: what is there is moved aside
-
-
-@app.command(epilog="Example: quintet forget --user 1001")
-def forget(
-    user: Annotated[str | None, typer.Option(metavar="ID", help="A user of promotions.")] = None,
-    client: Annotated[str | None, typer.Option(metavar="ID", help="A client of lending.")] = None,
-) -> None:
-    """Erase a person everywhere, for good; stop everything else first."""
-
-    def work(_: Path) -> int:
-        from cli import forgetting as module  # noqa: PLC0415
-
-        return module.main(user, client)
-
-    _command(work, "stopped; run it again to complete it")
-
-
-@app.command(epilog="Example: quintet audit --last 100")
-def audit(last: Annotated[int, typer.Option(min=1, help="How many of the last entries to show.")] = 50) -> None:
-    """Show who read or changed what, and check that no entry was changed or cut."""
-
-    def work(_: Path) -> int:
-        from cli import audits as module  # noqa: PLC0415
-
-        return module.show(last)
-
-    _command(work, "stopped")
+    run_command(work, "stopped")
 
 
 @app.command(epilog="Example: quintet clean")
@@ -362,7 +306,7 @@ def what_if(policy: Annotated[Path, typer.Argument(metavar="FILE", help="A polic
 
         return module.main([path])
 
-    _command(work, "stopped")
+    run_command(work, "stopped")
 
 
 def main() -> None:
@@ -376,7 +320,7 @@ def _keys(arguments: list[str]) -> None:
 
         return module.main(arguments)
 
-    _command(work, "stopped")
+    run_command(work, "stopped")
 
 
 def _models(action: str, *arguments: str | None) -> None:
@@ -385,27 +329,7 @@ def _models(action: str, *arguments: str | None) -> None:
 
         return module.main(action, *arguments)
 
-    _command(work, "stopped")
-
-
-def _command(work: Callable[[Path], int], stopped: str) -> None:
-    """Run a command's work under the guard, in the project's folder and with a home; exit with its status.
-
-    stopped: what to print after a signal stopped it.
-    """
-    write_for_owner_only()
-    enter_project(os.environ)
-    status = guarded(lambda: without_traceback(lambda: work(prepare_home(os.environ))), _after_death)
-    if status in _SIGNALS:
-        print(f"\n{_SIGNALS[status]}: {stopped}", file=sys.stderr)
-    sys.exit(status)
-
-
-def _after_death() -> None:
-    """Clean up after a killed command: stop its embedded servers and record its run."""
-    from cli.left_behind import clean_up  # noqa: PLC0415
-
-    clean_up(Path(os.environ["QUINTET_HOME"]), Path(os.environ["DAGSTER_HOME"]))
+    run_command(work, "stopped")
 
 
 if __name__ == "__main__":
