@@ -48,6 +48,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
             threads=settings.threads,
             lock_wait_seconds=settings.lock_wait_seconds,
             snapshots_kept=settings.snapshots_kept,
+            online=str(settings.online),
         ),
         "inboxes": Inboxes(
             raw=str(settings.raw), settle_seconds=settings.settle_seconds, limits=asdict(settings.inbox_limits)

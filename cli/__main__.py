@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.command import run_command
 from cli.faults import without_traceback
-from cli.guard import guarded
-from cli.home import enter_project, prepare_home
+from cli.home import enter_project
 from cli.loading import loading
-from quintet.private_files import write_for_owner_only
+from cli.operations import add_operations
 
 app = typer.Typer(
     name="quintet",
@@ -29,9 +28,9 @@ keys_app = typer.Typer(help="Keys of the API.", no_args_is_help=True)
 models_app = typer.Typer(help="The trained models of all businesses, and policies of lending.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 app.add_typer(models_app, name="models")
+add_operations(app)
 
 _PORT = 3000
-_SIGNALS = {129: "SIGHUP", 130: "Ctrl-C", 143: "SIGTERM"}
 
 
 DagsterPort = Annotated[int, typer.Option(min=1, max=65_535, help="Port of the Dagster UI.")]
@@ -62,7 +61,7 @@ def run(
 
             return module.run(select, train, brief, accept_losses)
 
-    _command(work, "the run was stopped; nothing half-built was published. Run it again to continue.")
+    run_command(work, "the run was stopped; nothing half-built was published. Run it again to continue.")
 
 
 @app.command(epilog="Example: quintet dev --dagster-port 3001")
@@ -74,7 +73,7 @@ def dev(dagster_port: DagsterPort = _PORT) -> None:
 
         return services.dev(home, dagster_port)
 
-    _command(work, "stopped; unfinished runs are recorded as canceled or failed")
+    run_command(work, "stopped; unfinished runs are recorded as canceled or failed")
 
 
 @app.command(epilog="Example: QUINTET_PORT=8080 quintet serve")
@@ -93,7 +92,7 @@ def serve() -> None:
         except KeyboardInterrupt:  # the server has shut down cleanly and re-raises the signal
             return 0
 
-    _command(work, "stopped")
+    run_command(work, "stopped")
 
 
 @app.command(epilog="Example: quintet up --simulate 20")
@@ -108,7 +107,7 @@ def up(
 
         return module.up(home, dagster_port, simulate)
 
-    _command(work, "everything is stopped")
+    run_command(work, "everything is stopped")
 
 
 @app.command(epilog="Example: quintet stream --new-snapshot")
@@ -122,7 +121,7 @@ def stream(
 
         return module.main(["--new-snapshot"] if new_snapshot else [])
 
-    _command(work, "the stream is stopped; the next start continues where it stopped")
+    run_command(work, "the stream is stopped; the next start continues where it stopped")
 
 
 @app.command(epilog="Example: quintet sample --scale 0.1 --seed 7 --to /tmp/inboxes")
@@ -139,7 +138,7 @@ def sample(
 
         return module.main(["--scale", str(scale), "--seed", str(seed), "--to", str(folder)])
 
-    _command(work, "stopped; the files may be incomplete")
+    run_command(work, "stopped; the files may be incomplete")
 
 
 @app.command(epilog="Example: quintet send data/raw/transactions/transactions_1.csv --speed 60")
@@ -164,7 +163,7 @@ def send(
 
         return module.main(["--file", str(path), "--speed", str(speed), *options])
 
-    _command(work, "stopped")
+    run_command(work, "stopped")
 
 
 @app.command(epilog="Example: quintet simulate --rate 200 --seconds 60")
@@ -179,7 +178,7 @@ def simulate(
 
         return crm.main(["--rate", str(rate), "--seconds", str(seconds)])
 
-    _command(work, "stopped")
+    run_command(work, "stopped")
 
 
 @app.command(epilog="Example: QUINTET_POSTGRES_URL=postgresql://me@host/db quintet fill")
@@ -191,7 +190,7 @@ def fill() -> None:
 
         return source.main()
 
-    _command(work, "stopped")
+    run_command(work, "stopped")
 
 
 @app.command(
@@ -210,7 +209,7 @@ def bench(
 
         return subprocess.run([sys.executable, "-m", "bench", *words], check=False).returncode
 
-    _command(work, "stopped")
+    run_command(work, "stopped")
 
 
 @app.command(epilog="Example: quintet clean")
@@ -311,7 +310,7 @@ def what_if(policy: Annotated[Path, typer.Argument(metavar="FILE", help="A polic
 
         return module.main([path])
 
-    _command(work, "stopped")
+    run_command(work, "stopped")
 
 
 def main() -> None:
@@ -325,7 +324,7 @@ def _keys(arguments: list[str]) -> None:
 
         return module.main(arguments)
 
-    _command(work, "stopped")
+    run_command(work, "stopped")
 
 
 def _models(action: str, *arguments: str | None) -> None:
@@ -334,27 +333,7 @@ def _models(action: str, *arguments: str | None) -> None:
 
         return module.main(action, *arguments)
 
-    _command(work, "stopped")
-
-
-def _command(work: Callable[[Path], int], stopped: str) -> None:
-    """Run a command's work under the guard, in the project's folder and with a home; exit with its status.
-
-    stopped: what to print after a signal stopped it.
-    """
-    write_for_owner_only()
-    enter_project(os.environ)
-    status = guarded(lambda: without_traceback(lambda: work(prepare_home(os.environ))), _after_death)
-    if status in _SIGNALS:
-        print(f"\n{_SIGNALS[status]}: {stopped}", file=sys.stderr)
-    sys.exit(status)
-
-
-def _after_death() -> None:
-    """Clean up after a killed command: stop its embedded servers and record its run."""
-    from cli.left_behind import clean_up  # noqa: PLC0415
-
-    clean_up(Path(os.environ["QUINTET_HOME"]), Path(os.environ["DAGSTER_HOME"]))
+    run_command(work, "stopped")
 
 
 if __name__ == "__main__":

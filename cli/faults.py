@@ -15,6 +15,9 @@ _STORES = ("duckdb", "_duckdb", "sqlite3", "sqlalchemy")
 _OWN = {  # by name, since their modules may not be loaded yet when the fault occurs
     "SettingsError": 2,
     "HomeError": 2,
+    "HomeInUseError": 2,
+    "BackupError": 1,
+    "ForgetError": 2,
     "PortError": 2,
     "ExtractError": 1,
     "PublisherError": 1,

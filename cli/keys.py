@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from cli.audits import note
 from quintet.domains import SCOPES
 from quintet.settings import SettingsError, load_settings
 from quintet.state.keys import UnusableKeyError, check_scopes, create_key, list_keys, revoke_key
@@ -29,16 +30,19 @@ def main(arguments: Sequence[str]) -> int:
     revoke.add_argument("key_id", help="the id that `list` shows")
     given = parser.parse_args(arguments)
     try:
-        store, now = StateStore(load_settings().online), dt.datetime.now(dt.UTC)
+        settings = load_settings()
+        store, now = StateStore(settings.online), dt.datetime.now(dt.UTC)
         if given.command == "create":
             scopes = given.scopes.split(",")
             check_scopes(scopes, SCOPES)
             key, text = create_key(store, given.name, scopes, now, os.urandom)
+            note(settings, "keys.create", f"{key.key_id} {' '.join(sorted(key.scopes))}")
             print(f"{text}\n\nThis is the key of {key.name} ({key.key_id}). It is shown this once; keep it safe.")
         elif given.command == "list":
             Console(highlight=False, markup=False).print(_table(store))
         else:
             key = revoke_key(store, given.key_id, now)
+            note(settings, "keys.revoke", key.key_id)
             print(f"the key of {key.name} ({key.key_id}) is revoked")
     except (UnusableKeyError, SettingsError) as fault:
         print(fault, file=sys.stderr)

@@ -11,6 +11,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from cli.audits import note
 from quintet.domains import MODELS
 from quintet.ml.life_cycle import ModelSpec, states
 from quintet.ml.model_registry import ModelRegistry, RegistryError
@@ -35,6 +36,8 @@ def main(action: str, business: str | None, *arguments: str | None) -> int:
             _list(settings, {business: _spec(business)})
         else:
             _COMMANDS[action](settings, business, _spec(business), *arguments)
+            if action != "compare":
+                note(settings, f"models.{action}", " ".join([business, *(each for each in arguments if each)]))
     except (CommandError, RegistryError, SettingsError, NoSnapshotError, OSError, ValueError) as fault:
         print(fault, file=sys.stderr)
         return 2

@@ -59,6 +59,24 @@ class DataCheck:
 
 
 @dataclass(frozen=True)
+class Persons:
+    """Where a domain has data of persons, for `quintet forget`. Its datasets declare their own columns.
+
+    kind: what a person is, such as `user`; an option of the command. columns: the columns of the warehouse that hold
+    the id of the person whom a row is about; such rows are erased, in every table. mentions: the columns in which rows
+    about others name the person; the id is replaced. state: by SQLite file and table, the column with the id.
+    state_mentions: the same for mentions. files: patterns of files in the home that are built again without the person.
+    """
+
+    kind: str
+    columns: Sequence[str]
+    mentions: Sequence[str] = ()
+    state: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    state_mentions: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    files: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Domain:
     """A business domain.
 
@@ -66,12 +84,14 @@ class Domain:
     datasets: the inboxes that hold tables. other_inboxes: the inboxes that an asset of the domain reads itself.
     has_rows: whether a snapshot has rows from `other_inboxes` or a database.
     scopes: the scopes of keys, each with a description of what it allows.
-    migrations: the scripts of its tables in the state store. recorded: the tables that a run ingests.
+    migrations: the scripts of its tables in the state store. stores: by owner, the scripts of SQLite files of its own.
+    recorded: the tables that a run ingests.
     model: the model that it trains.
     web: the modules with its routes and pages; each has `ROUTERS`, and `FIRST_ROUTERS` for the busiest routes.
     service: the module whose `build_service(context: ServiceContext)` returns its `DomainService`; "" for none.
     replication: the module whose `REPLICATED` declares its replicated tables; "" for none.
     assets, sensors: the modules with its Dagster assets and sensors.
+    persons: where it has data of persons.
     samples: the module that generates its inbox files. checks: what is checked after its tables are built.
 
     Modules are given by name, so that a command imports only what it uses and imports keep their direction.
@@ -86,6 +106,7 @@ class Domain:
     has_rows: Callable[[duckdb.DuckDBPyConnection], bool] = lambda _: False
     scopes: Mapping[str, str] = field(default_factory=dict)
     migrations: Sequence[str] = ()
+    stores: Mapping[str, Sequence[str]] = field(default_factory=dict)
     recorded: Sequence[RecordedTable] = ()
     model: ModelSpec | None = None
     web: Sequence[str] = ()
@@ -93,6 +114,7 @@ class Domain:
     replication: str = ""
     sensors: Sequence[str] = ()
     checks: Sequence[DataCheck] = ()
+    persons: Persons | None = None
 
     @property
     def title(self) -> str:

@@ -1,6 +1,6 @@
 """The only list of the five domains. A new domain adds an entry here and its own files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,8 +12,9 @@ from quintet.lending.domain import LENDING
 from quintet.ml.life_cycle import ModelSpec
 from quintet.payments.domain import PAYMENTS
 from quintet.promotions.domain import PROMOTIONS
+from quintet.state import audit, features
 from quintet.state.recorded import RecordedTable
-from quintet.state.store import StateStore
+from quintet.state.store import CORE, CORE_MIGRATIONS, StateStore
 
 DOMAINS: tuple[Domain, ...] = (INSURANCE, PROMOTIONS, CONVERSIONS, LENDING, PAYMENTS)
 
@@ -24,7 +25,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
 )
 """Every dataset by name, in the order of the domains."""
 
-RECORDED: tuple[RecordedTable, ...] = tuple(table for domain in DOMAINS for table in domain.recorded)
+RECORDED: tuple[RecordedTable, ...] = (audit.RECORDED, *(table for domain in DOMAINS for table in domain.recorded))
 """The tables that the service writes and a run ingests."""
 
 MODELS: Mapping[str, ModelSpec] = MappingProxyType(
@@ -40,6 +41,16 @@ SCOPES: Mapping[str, str] = MappingProxyType(
     }
 )
 """The scopes of API keys, with a description of each."""
+
+MIGRATIONS: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        CORE: CORE_MIGRATIONS,
+        features.OWNER: features.MIGRATIONS,
+        **{domain.name: domain.migrations for domain in DOMAINS},
+        **{owner: scripts for domain in DOMAINS for owner, scripts in domain.stores.items()},
+    }
+)
+"""The scripts of every SQLite file, by owner."""
 
 
 def open_state_store(folder: Path) -> StateStore:

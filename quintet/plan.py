@@ -61,8 +61,6 @@ class Plan:
         return self.code_has_changed or self.is_unfinished
 
 
-
-
 def project_code_version(project: Path, settings: Settings) -> str:
     """Return a hash over all code and settings that shape the published tables and reports."""
     modules = imported_modules(sorted((project / "assets").glob("**/*.py")))

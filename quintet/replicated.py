@@ -109,7 +109,8 @@ class Replicated:
     open_applier: opens the applier of a home. has_files: whether its inbox has dumps. has_tables: whether the database
     has one of its tables. load_newest: loads the newest usable dump if it is new; takes settings, the database's URL,
     whether the database is the embedded one, the hashes of contents loaded before, and a function that reports
-    progress. remove_left: removes what a killed load left.
+    progress. remove_left: removes what a killed load left. persons: by table, the column that says whose a row is, and
+    the table of that id; None for the id of a person of the kind `person_kind`.
     """
 
     tables: Tables
@@ -119,3 +120,5 @@ class Replicated:
     loaded_dump: Callable[[psycopg.Connection], LoadedDump | None]
     load_newest: Callable[[Settings, str, bool, Collection[str], Callable[[str], None]], Iterator[DumpOutcome]]
     remove_left: Callable[[Settings], None]
+    persons: Mapping[TableName, tuple[str, TableName | None]]
+    person_kind: str

@@ -8,7 +8,9 @@ import duckdb
 from dagster_duckdb import DuckDBResource
 
 from quintet.domains import DATASETS, RECORDED
+from quintet.ingest.forgotten import set_forgotten
 from quintet.ingest.raw_tables import prepare
+from quintet.state.forgotten import read_forgotten
 from quintet.state.recorded import create_recorded
 from quintet.warehouse.database import open_warehouse
 
@@ -17,12 +19,16 @@ POOL = "duckdb_writer"
 
 
 class Warehouse(DuckDBResource):
-    """A DuckDBResource that closes its connection when the body raises, waits for the lock, and limits its memory."""
+    """A DuckDBResource that closes its connection when the body raises, waits for the lock, and limits its memory.
+
+    online: the folder of the state store with the forgotten persons; empty if there is none.
+    """
 
     memory_limit: str
     threads: int
     lock_wait_seconds: float
     snapshots_kept: int
+    online: str = ""
 
     @contextmanager
     def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -35,4 +41,6 @@ class Warehouse(DuckDBResource):
         ) as connection:
             prepare(connection, DATASETS.values())
             create_recorded(connection, RECORDED)
+            if self.online:
+                set_forgotten(connection, read_forgotten(Path(self.online)))
             yield connection

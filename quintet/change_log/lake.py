@@ -15,8 +15,8 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -160,6 +160,25 @@ def covered(store: ObjectStore, epoch: Epoch) -> Position:
     return covered_until(stretches(store, epoch.name), read_manifest(store, epoch).compacted_to)
 
 
+def remove_changes(store: ObjectStore, epoch: Epoch, is_removed: Callable[[Change], bool]) -> int:
+    """Rewrite the files of an epoch without some changes; return the number of removed ones. Not during a compaction.
+
+    A file keeps its name and stretch of the log, also if nothing is left in it.
+    """
+    manifest, removed = read_manifest(store, epoch), 0
+    parts = []
+    for part in manifest.parts:
+        changes = read_part(store, part)
+        kept = [change for change in changes if not is_removed(change)]
+        if len(kept) < len(changes):
+            _write_table(store, part.key, _table(kept))
+            removed += len(changes) - len(kept)
+        parts.append(replace(part, rows=len(kept)))
+    if removed:
+        _write_manifest(store, replace(manifest, parts=tuple(parts)))
+    return removed
+
+
 def read_part(store: ObjectStore, part: Part) -> list[Change]:
     """Return the changes of a file, in order."""
     table = pq.read_table(io.BytesIO(bytes(obstore.get(store, part.key).bytes())))
@@ -196,11 +215,15 @@ def _add(store: ObjectStore, epoch: str, parts: list[Part], day: str, changes: S
         table, start = pa.concat_tables([before, table]), parts[-1].start
         parts.pop()
     end = Position(last.lsn, last.sequence + 1)
+    key = f"lake/changes/epoch={epoch}/day={day}/{start}-{end}.parquet"
+    _write_table(store, key, table)
+    parts.append(Part(key, day, start, end, table.num_rows))
+
+
+def _write_table(store: ObjectStore, key: str, table: pa.Table) -> None:
     content = io.BytesIO()
     pq.write_table(table, content, compression="zstd")
-    key = f"lake/changes/epoch={epoch}/day={day}/{start}-{end}.parquet"
     obstore.put(store, key, content.getvalue(), use_multipart=False)
-    parts.append(Part(key, day, start, end, table.num_rows))
 
 
 def _table(changes: Iterable[Change]) -> pa.Table:

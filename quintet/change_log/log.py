@@ -20,7 +20,7 @@ import datetime as dt
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -224,6 +224,26 @@ def remove_damaged(store: ObjectStore, epoch: str, after: Position) -> list[str]
                 except (DamagedObjectError, ValueError):
                     obstore.delete(store, stretch.key)
                     removed.append(stretch.key)
+    return removed
+
+
+def written_epochs(store: ObjectStore) -> list[str]:
+    """Return the names of all epochs with objects, also of those whose snapshot was never completed."""
+    prefixes = ("changes/", "quarantine/")
+    keys = (entry["path"] for prefix in prefixes for page in obstore.list(store, prefix) for entry in page)
+    return sorted({key.split("/")[1] for key in keys})
+
+
+def remove_changes(store: ObjectStore, epoch: str, is_removed: Callable[[Change], bool]) -> int:
+    """Rewrite the objects of an epoch without some changes; return the number of removed ones. Not beside a stream."""
+    removed = 0
+    for prefix in ("changes", "quarantine"):
+        for stretch in stretches(store, epoch, prefix):
+            changes = read_stretch(store, stretch)
+            kept = [change for change in changes if not is_removed(change)]
+            if len(kept) < len(changes):
+                write_stretch(store, stretch, kept)
+                removed += len(changes) - len(kept)
     return removed
 
 

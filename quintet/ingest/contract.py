@@ -8,7 +8,7 @@ predicates on a pandas frame, so that notebook and loader always agree.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.resources import files
 
@@ -276,6 +276,7 @@ class Dataset:
     one_of_groups: groups of optional columns; a file, and each of its rows, must have at least one of each group. Only
         the loader checks this; the schema cannot.
     day_from_name: whether rows without a date get their day from the file's name.
+    persons: the columns with the id of a person, with the kind of person, such as `user`.
     """
 
     name: str
@@ -285,6 +286,7 @@ class Dataset:
     key: tuple[str, ...] = ()
     one_of_groups: tuple[tuple[str, ...], ...] = ()
     day_from_name: bool = False
+    persons: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -9,10 +9,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from quintet.forgotten import REASON
 from quintet.ingest.contract import Dataset
 from quintet.ingest.doubt import Doubts, find_doubts, rounded_amounts
 from quintet.ingest.examine import Examined, layout_of
 from quintet.ingest.files import Layout, column_names
+from quintet.ingest.forgotten import is_forgotten_sql
 from quintet.ingest.records import chunks, read_records
 from quintet.limits import Limits
 from quintet.warehouse.sql import quote_identifier, quote_literal
@@ -54,7 +56,9 @@ def quarantine_broken_rows(
     """
     layout = layout_of(group[0])
     doubts = _doubts(connection, dataset, layout, staged)
+    forgotten = is_forgotten_sql(connection, dataset) if set(dataset.persons) <= set(layout.present) else None
     conditions = doubts.conditions() + _too_long(layout, group[0].file.limits)
+    conditions += [(forgotten, quote_literal(REASON))] if forgotten else []
     broken = " or ".join([dataset.broken_sql(layout.present), *(f"({condition})" for condition, _ in conditions)])
     reasons = [f"case when {condition} then {reason} end" for condition, reason in conditions]
     reason = f"concat_ws('; ', {', '.join([dataset.breaches_sql(layout.present), *reasons])})"
@@ -76,9 +80,10 @@ def quarantine_broken_rows(
             _quarantine_with_text(connection, examined)
     connection.execute(
         "insert into ops.rejected_rows "
-        "select ?, batch_id, file, source_row, reason, text from quarantine join files_of_group using (batch_id) "
+        "select $dataset, batch_id, file, source_row, if(contains(reason, $forgotten), $forgotten, reason), "
+        "if(contains(reason, $forgotten), null, text) from quarantine join files_of_group using (batch_id) "
         "order by batch_id, source_row",
-        [dataset.name],
+        {"dataset": dataset.name, "forgotten": REASON},
     )
     return doubts
 

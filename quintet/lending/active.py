@@ -41,7 +41,8 @@ class ActiveState:
 class Serving:
     """The active policy and models, read at the start and whenever a file changes. Safe to share between threads.
 
-    on_fault: called once for each file that is refused. clock: UTC.
+    on_fault: called once for each file that is refused. on_use: called with the versions that become active.
+    clock: UTC.
     """
 
     def __init__(
@@ -51,9 +52,11 @@ class Serving:
         log: DecisionLog,
         clock: Callable[[], dt.datetime],
         on_fault: Callable[[str], None],
+        on_use: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._registry, self._policy_file, self._log = registry, policy_file, log
-        self._clock, self._on_fault = clock, on_fault
+        self._clock, self._on_fault, self._on_use = clock, on_fault, on_use
+        self._used = ""
         self._seen: tuple[object, ...] = ()
         self._reported: set[str] = set()
         self._ends = threading.Event()
@@ -88,6 +91,10 @@ class Serving:
                 self._log.keep_artefact("model", kept.sha256, kept.model.version, kept.text, now)
         self.now = ActiveState(policy, model, challenger, tuple(faults))
         self._seen = seen
+        used = f"policy {policy.version if policy else 'none'}, model {model.model.version if model else 'none'}"
+        if used != self._used:
+            self._used = used
+            self._on_use(used)
         for fault in faults:
             if fault not in self._reported:
                 self._reported.add(fault)

@@ -34,6 +34,13 @@ TABLES: dict[str, dict[str, Kind]] = {
 REPLICATED_TABLES = {TableName(SCHEMA, table): columns for table, columns in TABLES.items()}
 """`TABLES` by schema and name."""
 
+PERSONS = {
+    TableName(SCHEMA, USER): ("id", None),
+    TableName(SCHEMA, LOAN): ("client_id", None),
+    TableName(SCHEMA, PAYMENT): ("loan_id", TableName(SCHEMA, LOAN)),
+}
+"""By table, the column that says whose a row is, and the table of that id; None for the client's id."""
+
 APPLICATION = "application"
 """The status of a loan that is not decided yet."""
 

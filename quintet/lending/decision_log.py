@@ -16,7 +16,7 @@ from quintet.state.recorded import RecordedTable
 from quintet.state.store import StateStore
 from quintet.state.writer import MOST_FRAMES, Writer
 
-FILE = "decisions.sqlite"
+FILE, OWNER = "decisions.sqlite", "decisions"
 
 _SCHEMA = """
 create table if not exists decisions (
@@ -142,7 +142,7 @@ class DecisionLog:
     """The decision log in `folder`, created on first use."""
 
     def __init__(self, folder: Path) -> None:
-        self._store = StateStore(folder, FILE, {"decisions": MIGRATIONS})
+        self._store = StateStore(folder, FILE, {OWNER: MIGRATIONS})
         self._writer = Writer(self._store)
 
     @property

@@ -1,7 +1,9 @@
 """The declaration of the domain lending."""
 
-from quintet.domain import DataCheck, Domain
-from quintet.lending.decision_log import RECORDED
+from quintet.domain import DataCheck, Domain, Persons
+from quintet.lending.decision_log import FILE as DECISIONS
+from quintet.lending.decision_log import MIGRATIONS as DECISION_LOG
+from quintet.lending.decision_log import OWNER, RECORDED
 from quintet.lending.headline import has_clients, headline
 from quintet.lending.inbox import INBOX
 from quintet.ml.life_cycle import ModelSpec
@@ -12,6 +14,7 @@ LENDING = Domain(
     has_rows=has_clients,
     headline=headline,
     scopes={"lending:read": "features and figures of lending", "lending:decide": "request loan decisions"},
+    stores={OWNER: DECISION_LOG},
     recorded=RECORDED,
     model=ModelSpec(
         folder="lending_scoring",
@@ -32,6 +35,12 @@ LENDING = Domain(
     assets=("assets.lending",),
     sensors=("sensors.lending",),
     samples="quintet.samples.lending_dump",
+    persons=Persons(
+        kind="client",
+        columns=("client_id",),
+        state={(DECISIONS, "decisions"): "client_id"},
+        files=("lending/features.sqlite*",),  # the next run builds it from the change log
+    ),
     checks=(
         DataCheck(
             "promotion_gate",

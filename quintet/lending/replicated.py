@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 import psycopg
 
 from quintet.ingest.inbox import still_as_listed
-from quintet.lending.contract import REPLICATED_TABLES
+from quintet.lending.contract import PERSONS, REPLICATED_TABLES
 from quintet.lending.dump import DumpError
 from quintet.lending.feature_registry import features
 from quintet.lending.inbox import Dump, dumps_of, read_dump
@@ -126,4 +126,6 @@ REPLICATED = Replicated(
     loaded_dump=restored_dump,
     load_newest=load_newest,
     remove_left=lambda settings: remove_left_restore(restore_folder(settings.home)),
+    persons=PERSONS,
+    person_kind="client",
 )

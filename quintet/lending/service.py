@@ -17,6 +17,7 @@ from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.settings import LendingSettings
 from quintet.ml.model_registry import ModelRegistry
+from quintet.state.audit import Entry, record, utc_text
 from quintet.state.features import FeatureStore
 
 
@@ -60,7 +61,12 @@ def build_service(context: ServiceContext) -> LendingService:
     online = OnlineFeatures(FeatureStore(settings.online), features())
     log = DecisionLog(settings.online)
     registry = ModelRegistry(settings.models / FOLDER)
-    serving = Serving(registry, own.lending_policy, log, context.clock, _log_refusal)
+
+    def record_use(versions: str) -> None:
+        at = utc_text(context.clock())
+        record(context.store, Entry(at, "service", "", "lending.use", versions, "done"))
+
+    serving = Serving(registry, own.lending_policy, log, context.clock, _log_refusal, record_use)
     scorer = _scorer(own, serving)
     decisions = Decisions(online, log, serving, scorer, context.clock, own.decision_seconds)
     return LendingService(online, decisions, DecisionMetrics(context.metrics))

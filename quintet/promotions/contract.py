@@ -34,6 +34,7 @@ PROMO_USERS = Dataset(
         name="promo_users",
     ),
     key=("user_id",),
+    persons={"user_id": "user"},
 )
 
 PROMO_CODES = Dataset(
@@ -66,6 +67,7 @@ PROMO_USAGES = Dataset(
         name="promo_usages",
     ),
     key=("user_id", "promo_code", "used_at"),
+    persons={"user_id": "user"},
 )
 
 DATASETS = (PROMO_USERS, PROMO_CODES, PROMO_USAGES)

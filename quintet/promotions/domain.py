@@ -1,10 +1,11 @@
 """The declaration of the promotions domain."""
 
-from quintet.domain import DataCheck, Domain
+from quintet.domain import DataCheck, Domain, Persons
 from quintet.ml.life_cycle import ModelSpec
 from quintet.promotions.contract import DATASETS
 from quintet.promotions.headline import headline
 from quintet.promotions.store import MIGRATIONS, RECORDED
+from quintet.state.store import FILE
 
 PROMOTIONS = Domain(
     name="promotions",
@@ -30,6 +31,14 @@ PROMOTIONS = Domain(
     assets=("assets.postgres_extract", "assets.promotions"),
     sensors=("sensors.postgres_extract",),
     samples="quintet.samples.promotions",
+    persons=Persons(
+        kind="user",
+        columns=("user_id", "linked_user_id"),
+        mentions=("cluster_id",),  # a cluster has the id of one of its members
+        state={(FILE, "abuse_judgements"): "user_id", (FILE, "abuse_labels"): "user_id"},
+        state_mentions={(FILE, "abuse_judgements"): "cluster_id"},
+        files=("landing/*/*",),
+    ),
     checks=(
         DataCheck(
             "rows_kept",

@@ -24,6 +24,7 @@ from quintet.redaction import mask_secrets, without_secrets
 from quintet.replication import metrics
 from quintet.replication.catch_up import StreamRunsError, only_stream
 from quintet.replication.database import PublisherError
+from quintet.replication.forgotten import person_filter
 from quintet.replication.registered import replicated
 from quintet.replication.run import Options, Stream
 from quintet.settings import Settings, SettingsError, load_settings
@@ -65,7 +66,11 @@ def _stream(settings: Settings, new_snapshot: bool, servers: contextlib.ExitStac
     database_url, log_url = database_and_log(settings, servers)
     sys.setswitchinterval(_SWITCH_SECONDS)
     options = Options(slot=settings.stream_slot, publication=settings.stream_slot)
-    stream = Stream(database_url, open_store(log_url), replicated().open_applier(settings), options)
+    domain = replicated()
+    is_forgotten = person_filter(settings, domain)
+    stream = Stream(
+        database_url, open_store(log_url), domain.open_applier(settings), options, is_forgotten=is_forgotten
+    )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stream.stop.set())
     if settings.stream_port:

@@ -22,6 +22,7 @@ from quintet.embedded.processes import EmbeddedServerError
 from quintet.masking import masked
 from quintet.replicated import DumpOutcome, Replicated
 from quintet.replication import database
+from quintet.replication.forgotten import person_filter
 from quintet.replication.run import Options, Stream
 from quintet.settings import Settings
 
@@ -119,7 +120,8 @@ def _replicate(
             slot_wait_seconds=_START_SECONDS,
             start_seconds=_START_SECONDS,
         )
-        epoch = Stream(url, log, applier, options, report=report).catch_up()
+        is_forgotten = person_filter(settings, domain)
+        epoch = Stream(url, log, applier, options, report=report, is_forgotten=is_forgotten).catch_up()
         return epoch, tuple(applier.incomplete())
 
 

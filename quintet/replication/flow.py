@@ -128,6 +128,8 @@ class Flow:
                 self._close_piece(Position(message.end_lsn), message.end_lsn)
 
     def _take_change(self, change: Change) -> None:
+        if self._stream.is_forgotten(change):
+            return
         (self._piece.quarantined if self._guard.is_held(change) else self._piece.changes).append(change)
         self._events += 1
         if self._events >= self._options.most_events:

@@ -84,7 +84,8 @@ class Options:
 class Stream:
     """The stream of one replication slot. `run` ends when `stop` is set, `catch_up` at the end of the log.
 
-    Both raise PublisherError if they cannot continue. report: called with the progress of a snapshot.
+    Both raise PublisherError if they cannot continue. report: called with the progress of a snapshot. is_forgotten:
+    whether a change is of a person who was forgotten; it is not written.
     """
 
     def __init__(
@@ -95,10 +96,11 @@ class Stream:
         options: Options | None = None,
         clock: Callable[[], float] = time.time,
         report: Callable[[str], None] = lambda _: None,
+        is_forgotten: Callable[[Change], bool] = lambda _: False,
     ) -> None:
         self._url, self._log, self._features = url, log, features
         self._options = options or Options()
-        self._clock, self._report = clock, report
+        self._clock, self._report, self.is_forgotten = clock, report, is_forgotten
         self._binary = True
         self._until: int | None = None
         self._next_report = time.monotonic() + _REPORT_SECONDS
@@ -271,7 +273,8 @@ class Stream:
                 for rows in database.snapshot_rows(connection, relation, self._options.most_events, codec):
                     changes = [_snapshot_change(place, n, at, relation, row) for n, row in enumerate(rows)]
                     end = Position(place.lsn, place.sequence + len(rows))
-                    write_stretch(self._log, Stretch(epoch, place, end), changes)
+                    kept = [change for change in changes if not self.is_forgotten(change)]
+                    write_stretch(self._log, Stretch(epoch, place, end), kept)
                     place = end
                     self._report_count("rows of the snapshot are in the change log", place.sequence)
             connection.execute("commit")

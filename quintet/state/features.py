@@ -13,7 +13,7 @@ import orjson
 
 from quintet.state.store import StateStore
 
-FILE = "features.sqlite"
+FILE, OWNER = "features.sqlite", "features"
 
 _SCHEMA = """
 create table if not exists facts (name text primary key, value text not null) strict;
@@ -27,6 +27,7 @@ create table if not exists rows (
 create index if not exists rows_by_parent on rows (table_name, parent);
 create table if not exists states (owner text primary key, states text not null) strict, without rowid;
 """
+MIGRATIONS = (_SCHEMA,)
 _WRITER_CACHE_KIB = 131_072
 _CHECKPOINT_FRAMES = 8_192  # 32 MB of log; beyond it a checkpoint makes the writer wait
 
@@ -62,7 +63,7 @@ class FeatureStore:
     """The file in `folder`, created on first use."""
 
     def __init__(self, folder: Path) -> None:
-        self._store = StateStore(folder, FILE, {"features": (_SCHEMA,)}, synchronous="normal")
+        self._store = StateStore(folder, FILE, {OWNER: MIGRATIONS}, synchronous="normal")
 
     @property
     def path(self) -> Path:

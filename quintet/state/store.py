@@ -24,7 +24,7 @@ _DAMAGED = ("not a database", "malformed", "disk I/O error", "file is encrypted"
 CORE = "core"
 """The owner of the tables that every state store has."""
 
-_CORE_MIGRATIONS = (
+CORE_MIGRATIONS = (
     """
     create table if not exists keys (
         key_id text primary key,
@@ -58,6 +58,32 @@ _CORE_MIGRATIONS = (
     ) strict;
     create index if not exists outbox_by_channel on outbox (channel, state, message_id);
     """,
+    """
+    create table if not exists forgotten (
+        kind text not null,
+        person text not null,
+        forgotten_at text not null,
+        primary key (kind, person)
+    ) strict, without rowid;
+    """,
+    """
+    create table if not exists audit (
+        entry_id integer primary key,
+        recorded_at text not null,
+        actor text not null,
+        actor_id text not null,
+        action text not null,
+        subject text not null,
+        outcome text not null,
+        entry_sha256 text not null
+    ) strict;
+    create table if not exists audit_head (entries integer not null, entry_sha256 text not null) strict;
+    insert into audit_head select 0, '' where not exists (select 1 from audit_head);
+    create trigger if not exists audit_is_not_changed before update on audit
+    begin select raise(abort, 'the audit log is append-only'); end;
+    create trigger if not exists audit_is_not_cut before delete on audit
+    begin select raise(abort, 'the audit log is append-only'); end;
+    """,
 )
 
 _VERSIONS = "create table if not exists migrations (owner text primary key, applied integer not null) strict"
@@ -83,7 +109,7 @@ class StateStore:
         synchronous: str = "full",
     ) -> None:
         self.path = folder / file
-        self._migrations = {CORE: _CORE_MIGRATIONS, **migrations} if file == FILE else dict(migrations)
+        self._migrations = {CORE: CORE_MIGRATIONS, **migrations} if file == FILE else dict(migrations)
         self._synchronous = synchronous
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -150,7 +176,7 @@ class StateStore:
         with self.write() as connection:
             connection.execute(_VERSIONS)
             for owner, scripts in self._missing(connection).items():
-                for statement in filter(str.strip, ";".join(scripts).split(";")):
+                for statement in _statements(";".join(scripts)):
                     connection.execute(statement)
                 connection.execute(
                     "insert or replace into migrations values (?, ?)", (owner, len(self._migrations[owner]))
@@ -162,6 +188,17 @@ class StateStore:
         applied = dict(connection.execute("select owner, applied from migrations").fetchall()) if has_any else {}
         missing = {owner: scripts[applied.get(owner, 0) :] for owner, scripts in self._migrations.items()}
         return {owner: scripts for owner, scripts in missing.items() if scripts}
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script; a trigger has semicolons in it."""
+    statement = ""
+    for part in script.split(";"):
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            if statement.strip("; \n"):
+                yield statement
+            statement = ""
 
 
 def _explained(path: Path, error: Exception) -> StateError | None:

@@ -91,7 +91,7 @@ def publish(
         unfinished.rename(path)
     finally:
         _remove_unfinished(serving)
-    _point_current_to(path)
+    point_current_to(path)
     _remove_old(serving, kept)
     return Published(path=path, rows=rows, bytes=path.stat().st_size, states=states)
 
@@ -236,7 +236,7 @@ def _sync(path: Path) -> None:
             os.close(descriptor)
 
 
-def _point_current_to(path: Path) -> None:
+def point_current_to(path: Path) -> None:
     """Replace the symlink atomically; readers see the old or the new snapshot, never none."""
     link = path.with_name(CURRENT)
     beside = path.with_name(f"{CURRENT}{_UNFINISHED}")

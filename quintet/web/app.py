@@ -21,6 +21,8 @@ from quintet.settings import Settings
 from quintet.state.secrets import secret_of
 from quintet.web import middleware, problems
 from quintet.web.answers import Answers
+from quintet.web.audit import AuditMiddleware
+from quintet.web.operation_metrics import OperationMetrics
 from quintet.web.pages import errors, files, overview, sign_in
 from quintet.web.paging import PageTokens
 from quintet.web.routes import docs, health
@@ -63,6 +65,8 @@ def create_app(
         ],
     )
 
+    metrics.registry.register(OperationMetrics(store, service.snapshots, clock))
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(service.files.load)
@@ -89,6 +93,7 @@ def create_app(
         app.include_router(router)
     files.mount(app)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
+    app.add_middleware(AuditMiddleware, store=store, clock=clock, random_bytes=random_bytes)
     middleware.install(app, metrics, settings.request_bytes, settings.request_seconds)
     problems.install(app, errors.page)
     return app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+import shutil
 import sqlite3
 import threading
 import time
@@ -19,14 +20,18 @@ import psycopg
 import pytest
 from obstore.store import MemoryStore
 
+from quintet.backup.create import back_up
+from quintet.backup.restore import restore
 from quintet.change_log.change import Change
 from quintet.change_log.lake import compact, expire
 from quintet.change_log.log import ObjectStore, epochs, open_store, stretches
+from quintet.change_log.place import open_log
+from quintet.domains import MIGRATIONS
 from quintet.embedded.object_store import EmbeddedObjectStore
 from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
-from quintet.lending.replicated import LendingApplier
+from quintet.lending.replicated import LendingApplier, open_applier
 from quintet.lending.tables import catch_up_with_log, client_features, training_rows
 from quintet.replication import metrics
 from quintet.replication.database import (
@@ -41,6 +46,7 @@ from quintet.replication.run import Options, Stream
 from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
 from quintet.samples.lending_traffic import Traffic
+from quintet.settings import Settings
 from quintet.state.features import Draft, FeatureStore
 from tests.change_log import logged_changes
 from tests.postgres import drop_slots, values_by_sql
@@ -422,3 +428,39 @@ def test_a_table_without_a_column_that_features_read_is_reported(url: str, onlin
     ):
         pass
     assert _ask(url, "select count(*) from pg_replication_slots") == 0
+
+
+@pytest.mark.parametrize("has_moved_on", [True, False], ids=["the slot has moved on", "nothing happened since"])
+def test_a_restored_home_loses_no_change_silently(url: str, tmp_path: Path, has_moved_on: bool) -> None:
+    """A stream of a restored home starts only where the slot still is; else it asks for a new snapshot."""
+    settings = Settings(home=tmp_path / "home", raw=tmp_path / "raw")
+    known = {owner: len(scripts) for owner, scripts in MIGRATIONS.items()}
+    with _stream_of(settings, url), psycopg.connect(url, autocommit=True) as connection:
+        traffic = Traffic(connection, 5, _TODAY)
+        for number in range(60):
+            traffic.step()
+            if number == 30:
+                made = back_up(settings, tmp_path / "b.tar", dt.datetime.now(dt.UTC), lambda _: None)
+    if not has_moved_on:
+        made = back_up(settings, tmp_path / "c.tar", dt.datetime.now(dt.UTC), lambda _: None)
+    shutil.rmtree(settings.home)
+    restore(settings, made.path, known, dt.datetime.now(dt.UTC), lambda _: None)
+    if has_moved_on:
+        with pytest.raises(ChangesLostError, match="beyond what this stream acknowledged"), _stream_of(settings, url):
+            pass
+    with _stream_of(settings, url, new_snapshot=has_moved_on) as applier:
+        _await_applied(url, applier)
+        asked = [(client, _TODAY) for client in range(1, 200)]
+        found = {pair: applier.features_of(*pair) for pair in asked}
+        assert {pair: value.values for pair, value in found.items() if value} == values_by_sql(url, asked)
+
+
+@contextmanager
+def _stream_of(settings: Settings, url: str, **arguments: Any) -> Iterator[LendingApplier]:
+    """Run the stream of a home."""
+    applier = open_applier(settings)
+    try:
+        with _running(url, open_log(settings), applier, **arguments):
+            yield applier
+    finally:
+        applier.store.close()

@@ -24,6 +24,7 @@ from quintet.lending.scoring import APPLICATION_FIELDS, REASONS
 from quintet.lending.service import LendingService
 from quintet.presentation.design import Column, Figure, format_value
 from quintet.replicated import COMMITTED_AT
+from quintet.web.audit import audited
 from quintet.web.contexts import DecisionsContext, TraceContext
 from quintet.web.forms import whole_number
 from quintet.web.pages.downloads import csv_answer
@@ -69,6 +70,7 @@ _FIGURE_COLUMNS = (Column("figure", "Figure"), Column("value", "Value"), Column(
 
 
 @router.get(PATH)
+@audited("decisions.read")
 def decisions(request: Request) -> Response:
     """Show whether decisions are fast, right and explained."""
     service = service_of(request)
@@ -108,6 +110,7 @@ def decisions(request: Request) -> Response:
 
 
 @router.get(f"{PATH}/figures/{{name}}.csv")
+@audited("decisions.download")
 def figure_csv(request: Request, name: str) -> Response:
     """Return the table behind a figure, or the decisions themselves."""
     service = service_of(request)

@@ -20,6 +20,7 @@ from quintet.payments.notifications import series_name
 from quintet.payments.service import PaymentsService
 from quintet.presentation.design import Column, Figure
 from quintet.warehouse.snapshot import NoSnapshotError
+from quintet.web.audit import audited
 from quintet.web.contexts import PaymentsContext
 from quintet.web.forms import as_request_fault, whole_number
 from quintet.web.pages.downloads import csv_answer
@@ -129,6 +130,7 @@ def figure_csv(request: Request, name: str) -> Response:
 
 
 @handling.post(f"{PATH}/incidents/{{incident_id}}/acknowledge")
+@audited("incidents.acknowledge")
 def acknowledge(request: Request, incident_id: IncidentId) -> Response:
     """Acknowledge an incident and return to the page."""
     acknowledge_incident(request, incident_id)
@@ -136,6 +138,7 @@ def acknowledge(request: Request, incident_id: IncidentId) -> Response:
 
 
 @handling.post(f"{PATH}/silences")
+@audited("silences.begin")
 async def silence(request: Request) -> Response:
     """Silence a series for a while and return to the page."""
     service = service_of(request)
@@ -153,6 +156,7 @@ async def silence(request: Request) -> Response:
 
 
 @handling.post(f"{PATH}/silences/{{silence_id}}/end")
+@audited("silences.end")
 def end_silence(request: Request, silence_id: SilenceId) -> Response:
     """End a silence and return to the page."""
     service = service_of(request)

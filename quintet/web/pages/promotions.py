@@ -18,6 +18,7 @@ from quintet.promotions import chart_parts, charts, cluster_charts, model_charts
 from quintet.promotions.reasons import explained
 from quintet.promotions.result_tables import model_of_snapshot
 from quintet.promotions.store import last_labels
+from quintet.web.audit import audited
 from quintet.web.contexts import ModelCard, PromotionsContext
 from quintet.web.forms import as_request_fault
 from quintet.web.pages.downloads import csv_answer
@@ -153,6 +154,7 @@ def promotions(request: Request) -> Response:
 
 
 @_reading.get(f"{PATH}/figures/{{name}}.csv")
+@audited("promotions.download")
 def figure_csv(request: Request, name: str) -> Response:
     """Return the table behind a figure, with all rows."""
     with service_of(request).snapshots.read() as snapshot:
@@ -169,6 +171,7 @@ def figure_csv(request: Request, name: str) -> Response:
 
 
 @_labelling.post(LABEL_PATH)
+@audited("labels.set")
 def confirm_or_clear(
     request: Request,
     user_id: Annotated[str, Form()],

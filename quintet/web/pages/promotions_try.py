@@ -11,6 +11,7 @@ from starlette.responses import Response
 from quintet.promotions.accounts import SignUp
 from quintet.promotions.online_state import NotReadyError, usages_of
 from quintet.promotions.service import PromotionsService
+from quintet.web.audit import not_audited
 from quintet.web.contexts import FormField, TryContext
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
@@ -40,6 +41,7 @@ _HINTS = {"dob": "1990-05-17", "created_at": "now", "used_at": "2026-01-01T10:05
 
 
 @scoring.post(TRY_PATH)
+@not_audited("nothing is stored")
 async def try_sign_up(request: Request) -> Response:
     """Score a sign-up without storing it."""
     form = await request.form()

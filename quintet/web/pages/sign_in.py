@@ -9,6 +9,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from quintet.state.sessions import LASTS, close_session, open_session
+from quintet.web.audit import audited
 from quintet.web.contexts import SignInContext
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
@@ -27,6 +28,7 @@ def ask(request: Request, next: str = "/") -> Response:  # noqa: A002  # the par
 
 
 @router.post(PATH)
+@audited("sessions.open")
 async def sign_in(request: Request, key: Annotated[str, Form()], next_page: Annotated[str, Form()] = "/") -> Response:
     """Open a session and redirect to the requested page."""
     service = service_of(request)
@@ -35,6 +37,7 @@ async def sign_in(request: Request, key: Annotated[str, Form()], next_page: Anno
     known = await service.gate.key_with(request, key.strip())
     if known is None:
         return _form(request, next_page, 401, "This key is unknown or was revoked. `make keys` makes a new one.")
+    request.state.key = known
     text = await asyncio.to_thread(
         open_session, service.store, known, service.clock(), service.random_bytes, service.gate.admin_mark
     )
@@ -51,6 +54,7 @@ async def sign_in(request: Request, key: Annotated[str, Form()], next_page: Anno
 
 
 @router.post("/sign-out")
+@audited("sessions.close")
 def sign_out(request: Request) -> Response:
     """Close the session and redirect to the sign-in."""
     if not is_same_site(request):

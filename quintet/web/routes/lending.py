@@ -22,6 +22,7 @@ from quintet.lending.decisions import ConflictError, NoPolicyError, RefusedError
 from quintet.lending.endpoint import InProcess, NoScoreError
 from quintet.lending.service import LendingService
 from quintet.replicated import EPOCH
+from quintet.web.audit import about, audited, not_audited
 from quintet.web.direct import DirectRoute
 from quintet.web.problems import Fault, Problem, ProblemError
 from quintet.web.security import guarded_router
@@ -152,6 +153,7 @@ class ClientFeaturesAnswer(BaseModel):
 
 
 @router.get("/clients/{client_id}/features", response_model=ClientFeaturesAnswer)
+@audited("clients.read")
 def client_features(
     request: Request,
     client_id: Annotated[int, Path(ge=0, le=LARGEST_ID, description="The client's id.")],
@@ -161,6 +163,7 @@ def client_features(
 
     503 if no stream has written yet, 404 for an unknown client.
     """
+    about(request, "client", client_id)
     service = service_of(request)
     refuse_future("query.as_of", as_of, service.clock())
     online = service.of(LendingService).features
@@ -186,6 +189,7 @@ def client_features(
     response_model=DecisionAnswer,
     responses={409: {"description": "The application was sent before with other content.", "model": Problem}},
 )
+@not_audited("ops.loan_decisions has every decision with the key")
 async def decisions(request: Request, given: ApplicationGiven) -> Response:
     """Decide an application: approve, refer to a person, or reject, with reasons.
 
@@ -210,6 +214,7 @@ async def decisions(request: Request, given: ApplicationGiven) -> Response:
 
 
 @deciding.post("/score", response_model=ScoreAnswer)
+@not_audited("nothing is stored, and no person is named")
 async def score(request: Request, given: FiguresGiven) -> Response:
     """Score figures with the active model. Nothing is decided or recorded.
 

@@ -22,6 +22,7 @@ from quintet.payments.live import MonitorService, as_json, incident_as_json, mom
 from quintet.payments.monitor import AHEAD, Item, Verdict, is_ahead, point_of
 from quintet.payments.service import PaymentsService
 from quintet.warehouse.snapshot import NoSnapshotError, records
+from quintet.web.audit import audited, not_audited
 from quintet.web.forms import whole_number
 from quintet.web.problems import Fault, ProblemError
 from quintet.web.routes.payments_models import (
@@ -136,6 +137,7 @@ async def _json_body(request: Request) -> Any:
         }
     },
 )
+@not_audited("the counts are stored; who sends which is in the log of requests")
 async def transactions(request: Request) -> Response:
     """Store minute counts or single transactions, one or many, and recommend for each whether to alert.
 
@@ -316,6 +318,7 @@ def silences(request: Request) -> Response:
 
 
 @handling.post("/silences/begin", response_model=SilenceRow)
+@audited("silences.begin")
 def silence(request: Request, given: Annotated[SilenceRequest, Body()]) -> Response:
     """Silence a series, or all of them, for some minutes."""
     service = service_of(request)
@@ -328,6 +331,7 @@ def silence(request: Request, given: Annotated[SilenceRequest, Body()]) -> Respo
 
 
 @handling.post("/silences/{silence_id}/end", response_model=SilencePage)
+@audited("silences.end")
 def end_silence(request: Request, silence_id: SilenceId) -> Response:
     """End a silence early."""
     service = service_of(request)
@@ -337,6 +341,7 @@ def end_silence(request: Request, silence_id: SilenceId) -> Response:
 
 
 @handling.post("/incidents/{incident_id}/acknowledge", response_model=Acknowledged)
+@audited("incidents.acknowledge")
 def acknowledge(request: Request, incident_id: IncidentId) -> Response:
     """Acknowledge an incident: no notification until it ends. The first acknowledgement stays."""
     one = acknowledge_incident(request, incident_id)

@@ -16,6 +16,7 @@ from quintet.promotions.feedback import Confirmed, ContradictionError, confirm, 
 from quintet.promotions.online_state import NotReadyError
 from quintet.promotions.service import PromotionsService
 from quintet.promotions.store import Label, was_judged
+from quintet.web.audit import about, audited, not_audited
 from quintet.web.direct import DirectRoute
 from quintet.web.problems import Problem, ProblemError
 from quintet.web.security import guarded_router
@@ -215,6 +216,7 @@ class OverviewQuery(BaseModel):
 
 
 @scoring.post("/abuse-score", response_model=Judged)
+@not_audited("ops_abuse_judgements has every scored sign-up with the key")
 async def abuse_score(request: Request, given: SignUpGiven) -> Response:
     """Score a sign-up and store the user, who is then compared with later sign-ups.
 
@@ -238,6 +240,7 @@ async def abuse_score(request: Request, given: SignUpGiven) -> Response:
     response_model=LabelKept,
     responses={409: {"description": "The user has the opposite label; `replace` replaces it.", "model": Problem}},
 )
+@audited("labels.set")
 def label(request: Request, given: LabelGiven) -> LabelKept:
     """Confirm a user as an abuser, or clear one; the same label again changes nothing."""
     kept = store_label(request, given)
@@ -256,6 +259,7 @@ def store_label(request: Request, given: LabelGiven) -> Confirmed:
     """Store a label by the request's key. Raises ProblemError 404 for an unknown user, 409 for a contradiction."""
     service = service_of(request)
     user_id = code_of(given.user_id)
+    about(request, "user", user_id)
     with service.snapshots.read() as snapshot:
         is_known, of_file = label_in_files(snapshot.cursor, user_id)
     if not is_known and not was_judged(service.store, user_id):

@@ -1,0 +1,77 @@
+"""The commands that an operator needs: back up, restore, forget a person, read the audit log."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.command import run_command
+from cli.faults import without_traceback
+from cli.home import enter_project
+from quintet.private_files import write_for_owner_only
+
+
+def add_operations(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    for name, command, example in (
+        ("backup", _backup, "backup /backups/quintet-2026-11-30.tar"),
+        ("restore", _restore, "restore /backups/quintet-2026-11-30.tar"),
+        ("forget", _forget, "forget --user 1001"),
+        ("audit", _audit, "audit --last 100"),
+    ):
+        app.command(name, epilog=f"Example: quintet {example}")(command)
+
+
+def _backup(to: Annotated[Path, typer.Argument(metavar="DEST", help="The file to write; it must not exist.")]) -> None:
+    """Back up the home to one file; everything may go on meanwhile."""
+    path = to.absolute()  # before the folder changes
+
+    def work(_: Path) -> int:
+        from cli import backups as module  # noqa: PLC0415
+
+        return module.backup(path)
+
+    run_command(work, "stopped; no backup was written")
+
+
+def _restore(source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A file of `quintet backup`.")]) -> None:
+    """Restore the home from a backup; the present home is moved aside."""
+    path = source.absolute()
+
+    def work() -> int:
+        from cli import backups as module  # noqa: PLC0415
+
+        return module.restore_backup(path)
+
+    write_for_owner_only()
+    enter_project(os.environ)
+    sys.exit(without_traceback(work))  # it prepares no home: what is there is moved aside
+
+
+def _forget(
+    user: Annotated[str | None, typer.Option(metavar="ID", help="A user of promotions.")] = None,
+    client: Annotated[str | None, typer.Option(metavar="ID", help="A client of lending.")] = None,
+) -> None:
+    """Erase a person everywhere, for good; stop everything else first."""
+
+    def work(_: Path) -> int:
+        from cli import forgetting as module  # noqa: PLC0415
+
+        return module.main(user, client)
+
+    run_command(work, "stopped; run it again to complete it")
+
+
+def _audit(last: Annotated[int, typer.Option(min=1, help="How many of the last entries to show.")] = 50) -> None:
+    """Show who read or changed what, and check that no entry was changed or cut."""
+
+    def work(_: Path) -> int:
+        from cli import audits as module  # noqa: PLC0415
+
+        return module.show(last)
+
+    run_command(work, "stopped")
