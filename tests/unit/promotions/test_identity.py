@@ -119,7 +119,7 @@ def test_a_device_of_people_who_share_more_is_a_key():
 
 
 def test_a_device_in_one_place_that_unrelated_people_use_is_no_key():
-    assert sharers_of_a_device(12, ip_address=["9.9.9.9"] * 12) == ("device web",)
+    assert sharers_of_a_device(15, ip_address=["9.9.9.9"] * 15) == ("device web",)
 
 
 def test_a_common_value_is_dropped_from_batch_and_single_accounts():
