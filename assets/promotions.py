@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from assets.facts import EVALUATIONS
 from assets.tables import Retraining, results, row_counts, table_specs
 from resources.clock import Clock
 from resources.paths import Paths
@@ -11,6 +12,7 @@ from resources.warehouse import POOL, Warehouse
 
 _ACCOUNTS = ["intermediate/int_promo_users_current", "intermediate/int_promo_usages"]
 _MODULES = ["quintet.promotions.result_tables"]
+_WORLDS = ["quintet.promotions.ring_worlds"]
 _TRAINING = ["quintet.promotions.model_results"]
 _KINDS = ("python", "scikitlearn", "duckdb")
 _MODEL_TABLES = {
@@ -20,7 +22,12 @@ _MODEL_TABLES = {
     "ml.abuse_model_thresholds": "How many accounts each threshold flags, and how precisely.",
     "ml.abuse_model_curve": "Precision and recall over all thresholds.",
     "ml.abuse_model_weights": "What each piece of evidence adds to the log-odds.",
+    "ml.abuse_model_rings": "How much of injected rings the active model and the scorecard catch.",
     "ml.abuse_model_groups": "Decisions by how many accounts share an address.",
+}
+_WORLD_TABLES = {
+    "ml.abuse_worlds": "How well the scorecard does on each generated world.",
+    "ml.abuse_world_rings": "How much it catches there, by size and days of the rings.",
 }
 _SCORE_TABLES = {
     "ml.abuse_scores": "The score of every account with decision, reasons and cluster.",
@@ -60,6 +67,16 @@ def abuse_model(
     )
 
 
+@dg.multi_asset(specs=table_specs("promotions", _WORLD_TABLES, [], _WORLDS, _KINDS), name="abuse_worlds", pool=POOL)
+def abuse_worlds(warehouse: Warehouse, paths: Paths) -> Iterator[dg.MaterializeResult]:
+    """Measure the scorecard on generated worlds; the result depends on the code alone."""
+    from quintet.promotions.ring_worlds import write_worlds
+
+    with warehouse.get_connection() as connection:
+        rows = write_worlds(connection, paths.models / EVALUATIONS)
+    yield from results(rows)
+
+
 @dg.multi_asset(
     specs=table_specs("promotions", _SCORE_TABLES, [*_ACCOUNTS, "ml/abuse_model"], _MODULES, _KINDS),
     name="abuse_scores",
@@ -78,4 +95,4 @@ def abuse_scores(warehouse: Warehouse, paths: Paths) -> Iterator[dg.MaterializeR
     yield from results(rows, {"decisions": decisions})
 
 
-ASSETS = [abuse_model, abuse_scores]
+ASSETS = [abuse_model, abuse_worlds, abuse_scores]

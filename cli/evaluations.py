@@ -10,8 +10,9 @@ from pathlib import Path
 from quintet.conversions import pipeline_worlds
 from quintet.evaluations import SHIPPED, Evaluation, write
 from quintet.payments import alert_tables
+from quintet.promotions import ring_worlds
 
-ALL: tuple[Evaluation, ...] = (alert_tables.EVALUATION, pipeline_worlds.EVALUATION)
+ALL: tuple[Evaluation, ...] = (alert_tables.EVALUATION, pipeline_worlds.EVALUATION, ring_worlds.EVALUATION)
 
 
 def outdated(shipped: Path = SHIPPED) -> list[Evaluation]:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from quintet.promotions.identity import KINDS, NEAREST
-from quintet.promotions.links import LARGEST_CLUSTER, LINK_FROM, MOST_COUNTED, Members
+from quintet.promotions.identity import KINDS, MOST_COUNTED, NEAREST
+from quintet.promotions.links import LARGEST_CLUSTER, LINK_FROM, Members
 
 _MOST_SHARERS = tuple(kind.most_sharers for kind in KINDS)
 

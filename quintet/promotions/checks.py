@@ -7,6 +7,7 @@ import duckdb
 from quintet.ingest.checks import CheckOutcome
 from quintet.ingest.conservation import Path, rows_are_kept
 from quintet.ml.statistics import SHIFTED
+from quintet.promotions.injected_rings import TOLERANCE
 
 _PATHS = (
     Path("promo_users", "staging.stg_promo_users", "intermediate.int_promo_users_current", "marts.fct_promo_users"),
@@ -30,6 +31,25 @@ def promotion_gate(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
     is_promoted, why, active = row
     words = "activated" if is_promoted else f"refused, and {active} stays active"
     return CheckOutcome(bool(is_promoted), f"the last trained model was {words}: {why}", {"active model": str(active)})
+
+
+def rings_caught(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:
+    """Check that the active model catches as much of the injected rings as the scorecard."""
+    rows = connection.execute("""
+        select active.grouped_by, active.rings, active.flagged, card.flagged
+        from ml.abuse_model_rings as active join ml.abuse_model_rings as card using (grouped_by, rings)
+        where active.scores_of = 'active' and card.scores_of = 'scorecard'
+        order by active.flagged - card.flagged, active.grouped_by, active.rings
+    """).fetchall()
+    if not rows:
+        return CheckOutcome(True, "there are no accounts to inject rings into", {})
+    grouped_by, rings, active, card = rows[0]
+    least = min(flagged for _, _, flagged, _ in rows)
+    return CheckOutcome(
+        active >= card - TOLERANCE,
+        f"of injected rings by {grouped_by} ({rings}) the active model flags {active:.0%}, the scorecard {card:.0%}",
+        {"least flagged of a group": f"{least:.1%}"},
+    )
 
 
 def score_drift(connection: duckdb.DuckDBPyConnection) -> CheckOutcome:

@@ -54,6 +54,12 @@ PROMOTIONS = Domain(
             "quintet.promotions.checks.promotion_gate",
         ),
         DataCheck(
+            "rings_caught",
+            "ml.abuse_model_rings",
+            "The active model catches injected rings as well as the scorecard does.",
+            "quintet.promotions.checks.rings_caught",
+        ),
+        DataCheck(
             "score_drift",
             "ml.abuse_scores",
             "The scores have not shifted against those of the model before.",

@@ -26,6 +26,9 @@ def headline(marts: duckdb.DuckDBPyConnection) -> str:
         unknown_codes, unknown_users = marts.execute("""
             select count(*) filter (not is_code_known), count(*) filter (not is_user_known) from marts.fct_promo_usages
         """).fetchall()[0]
+        worlds, (world, precision) = marts.execute("""
+            select count(*), arg_min((world, average_precision), average_precision) from ml.abuse_worlds
+        """).fetchall()[0]
         (model,) = marts.execute("select any_value(kind) from ml.abuse_model").fetchall()[0]
     except duckdb.CatalogException:  # the domain was not built yet
         return "no data"
@@ -37,5 +40,6 @@ def headline(marts: duckdb.DuckDBPyConnection) -> str:
     of_unknown = f" ({', '.join(unknown)})" if unknown else ""
     return (
         f"{users:,} users, {codes:,} codes (merged from {code_rows:,} rows), {usages:,} usages{of_unknown}; "
-        f"{blocked:,} users to block, {to_review:,} to review, {clusters:,} clusters ({model} model)"
+        f"{blocked:,} users to block, {to_review:,} to review, {clusters:,} clusters ({model} model; "
+        f"worst of {worlds} generated worlds without labels: {world}, average precision {precision:.2f})"
     )

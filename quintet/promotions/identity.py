@@ -14,6 +14,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy.special import betainc
 
 from quintet.promotions.accounts import Accounts, Column, code_of, column_of, rows_of
 
@@ -36,7 +37,7 @@ _FIELD_KINDS = (
     Kind("device", 3.0),
     Kind("email", 3.0),
     Kind("phone", 3.0),
-    Kind("phone_block", 1.6, 12),
+    Kind("phone_block", 1.6),
     Kind("ip", 1.4, 50),
     Kind("subnet", 0.8, 50),
 )
@@ -48,12 +49,15 @@ NEAREST = 30
 KIND_NAMES = tuple(kind.name for kind in KINDS)
 _CODE_BURST = len(_FIELD_KINDS)
 
+_DEVICE, _PLACES = KIND_NAMES.index("device"), (KIND_NAMES.index("ip"), KIND_NAMES.index("subnet"))
+
 STRONG = tuple(number for number, kind in enumerate(KINDS) if kind.most_sharers is None)
 
 FEWEST_DIGITS, MOST_DIGITS = 7, 15
 """Digits of a phone number with its country code (E.164); other lengths give no key."""
 
-_FEWEST_COMMON, _MOST_OF_ONE_CODE, _LEAST_SPREAD, _MOST_IN_COMMON = 20, 0.2, 0.2, 0.1
+_FEWEST_COMMON, _LEAST_SPREAD, _MOST_IN_COMMON = 10, 0.2, 0.1
+_LEAST_ODDS, _MANY = 0.01, 20
 _FEWEST_INTERNATIONAL_DIGITS = 11
 _FEWEST_ALIKE = 4
 _COUNTRY = re.compile(r"1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[2-9][0-9]{2}")
@@ -244,67 +248,98 @@ def identity_keys(accounts: Accounts, rules: KeyRules) -> tuple[np.ndarray, np.n
 MOST_SHARERS_SQL = f"[{', '.join(str(kind.most_sharers or 2**31) for kind in KINDS)}][kind + 1]"
 """An SQL expression for the most sharers of a key of `kind`."""
 
-_SHARING = f"""
-    select kind, count(distinct account)
+MOST_COUNTED = max(kind.most_sharers or 0 for kind in KINDS)
+"""More sharers of a strong key do not change the weight of a pair."""
+
+_ACCOUNTS_BY_SHARERS = f"""
+    select kind, sharers, count(*)
     from (
-        select kind, account, count(*) over (partition by kind, key) as sharers
-        from (select distinct account, kind, key from identity_key)
+        select kind, account, max(sharers) as sharers
+        from (
+            select kind, account, count(*) over (partition by kind, key) as sharers
+            from (select distinct account, kind, key from identity_key)
+        )
+        where sharers between 2 and {MOST_SHARERS_SQL}
+        group by all
     )
-    where sharers between 2 and {MOST_SHARERS_SQL}
-    group by kind
+    group by all
 """
 
 
-def sharing_shares(accounts: Accounts, rules: KeyRules) -> dict[str, float]:
-    """Return by kind the share of accounts that share a key that is not a hub."""
+def sharing_shares(accounts: Accounts, rules: KeyRules) -> dict[str, tuple[float, ...]]:
+    """Return by kind, and number of sharers up to `MOST_COUNTED`, how common it is that as many share a key.
+
+    Of a soft kind it is the share of accounts that share a key that is not a hub, for any number. Of a strong kind it
+    is the share of those that share a key with a third as many or more, so that a family of six is as common as any;
+    of these a key counts for at most twice as many accounts: a large ring must not make its own key common. It never
+    rises with the number.
+    """
     row, kind, key = identity_keys(accounts, rules)
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.register("identity_key", pa.table({"account": pa.array(row), "kind": pa.array(kind), "key": key}))
-        counts = dict(connection.sql(_SHARING).fetchall())
-    return {name: counts.get(number, 0) / max(len(accounts), 1) for number, name in enumerate(KIND_NAMES)}
+        found = connection.sql(_ACCOUNTS_BY_SHARERS).fetchall()
+    shares = np.zeros((len(KINDS), MOST_COUNTED + 1))
+    as_many = np.maximum(np.arange(MOST_COUNTED + 1) / 2, 2)
+    for number, sharers, count in found:
+        counted = count * np.minimum(1, 2 * as_many / sharers) * (as_many <= sharers)
+        shares[number] += counted if number in STRONG else count
+    shares = np.minimum.accumulate(shares, axis=1)
+    return dict(zip(KIND_NAMES, map(tuple, (shares / max(len(accounts), 1)).tolist()), strict=True))
 
 
 _COMMON = f"""
     with own_key as (
-        select distinct identity_key.*, signed_up.created_at_s
+        select distinct identity_key.*, signed_up.* exclude (account)
         from identity_key join signed_up using (account)
         where kind in ({", ".join(map(str, STRONG))})
     ),
 
     held as (
-        select account, kind, key, created_at_s from own_key
+        select * from own_key
         qualify count(*) over (partition by kind, key) >= {_FEWEST_COMMON}
     ),
 
+    -- one place says nothing about a device: people in a shop or a library are where it stands
     other_key as (
         select distinct account, kind as other_kind, key as other_key
         from identity_key semi join held using (account)
         where kind < {_CODE_BURST}
     ),
 
-    agreeing as (
-        select held.kind, held.key, held.account
+    elsewhere as (
+        select held.kind, held.key, held.account, other_kind, other_key
         from held join other_key on held.account = other_key.account and held.kind <> other_key.other_kind
-        qualify count(*) over (partition by held.kind, held.key, other_kind, other_key) > 1
+        where not (held.kind = {_DEVICE} and other_kind in {_PLACES})
     ),
 
-    code as (
+    agreeing as (
+        select kind, key, account from elsewhere
+        qualify count(*) over (partition by kind, key, other_kind, other_key) > 1
+    ),
+
+    code_share as (select code, count(*) / sum(count(*)) over () as share from used group by code),
+
+    of_code as (
         select held.kind, held.key, used.code, count(*) as uses
         from held join used using (account)
         group by all
     ),
 
-    by_code as (select kind, key, max(uses) as most_of_one_code, sum(uses) as uses from code group by all),
+    by_code as (
+        select kind, key, sum(uses) as uses, list(struct_pack(uses, share)) as codes
+        from of_code join code_share using (code)
+        group by all
+    ),
 
     by_agreement as (select kind, key, count(distinct account) as agreeing from agreeing group by all),
 
     comparable as (
-        select held.kind, held.key, count(distinct held.account) as comparable
-        from held join other_key on held.account = other_key.account and held.kind <> other_key.other_kind
-        group by all
+        select kind, key, count(distinct account) as comparable from elsewhere group by all
     )
 
-    select kind, key
+    select
+        kind, key, coalesce(any_value(codes), []),
+        sum(unverified_email), count(unverified_email), sum(unverified_phone), count(unverified_phone)
     from held
     left join by_code using (kind, key)
     left join by_agreement using (kind, key)
@@ -312,7 +347,7 @@ _COMMON = f"""
     group by kind, key
     having any_value(comparable) >= {1 - _MOST_IN_COMMON} * count(*)
         and coalesce(any_value(agreeing), 0) <= {_MOST_IN_COMMON} * count(*)
-        and coalesce(any_value(most_of_one_code) <= greatest({_MOST_OF_ONE_CODE} * any_value(uses), 2), true)
+        and (count(*) >= {_MANY} or coalesce(any_value(uses), 0) >= {_FEWEST_COMMON} / 2)
         and stddev_pop(created_at_s) >= {_LEAST_SPREAD} * ?
     order by kind, key
 """
@@ -321,18 +356,43 @@ _COMMON = f"""
 def common_keys(accounts: Accounts, rules: KeyRules, span_seconds: float) -> tuple[str, ...]:
     """Return the strong keys that unrelated people share, as "<kind> <key>".
 
-    At least 20 accounts have it; nearly all have other keys, on which hardly any two of them agree; no code is used by
-    many of them; and they signed up throughout `span_seconds`, the time of the population.
+    At least 10 accounts have it; nearly all have other keys, on which hardly any two of them agree, the place of a
+    device apart; they use each code as often as the population does; they signed up throughout `span_seconds`, the time
+    of the population; and they have verified phones and e-mails as often as it.
     """
     row, kind, key = identity_keys(accounts, rules)
     code = accounts.code if isinstance(accounts.code, pa.Array) else pa.array(accounts.code, pa.string())
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.register("identity_key", pa.table({"account": pa.array(row), "kind": pa.array(kind), "key": key}))
         connection.register("used", pa.table({"account": pa.array(accounts.code_row), "code": code}))
-        times = pa.table({"account": np.arange(len(accounts)), "created_at_s": accounts.created_at_s})
+        times = pa.table(
+            {
+                "account": np.arange(len(accounts)),
+                "created_at_s": accounts.created_at_s,
+                "unverified_email": pa.array(accounts.unverified_email, from_pandas=True),
+                "unverified_phone": pa.array(accounts.unverified_phone, from_pandas=True),
+            }
+        )
         connection.register("signed_up", times)
         found = connection.execute(_COMMON, [span_seconds]).fetchall()
-    return tuple(f"{KIND_NAMES[number]} {value}" for number, value in found)
+    unverified = [_share_of_ones(flags) for flags in (accounts.unverified_email, accounts.unverified_phone)]
+    return tuple(
+        f"{KIND_NAMES[number]} {value}"
+        for number, value, codes, *counts in found
+        if not _is_surprising([(code["uses"], sum(one["uses"] for one in codes), code["share"]) for code in codes])
+        and not _is_surprising(zip(counts[::2], counts[1::2], unverified, strict=True))
+    )
+
+
+def _share_of_ones(flags: np.ndarray) -> float:
+    known = flags[np.isfinite(flags)]
+    return float(known.mean()) if len(known) else 1.0
+
+
+def _is_surprising(counts: Iterable[tuple[int | None, int, float]]) -> bool:
+    """Return whether one of several (successes, trials, share of the population) has odds below 1% in all."""
+    some = [(successes, trials, share) for successes, trials, share in counts if successes]
+    return any(betainc(k, n - k + 1, share) < _LEAST_ODDS / len(some) for k, n, share in some)
 
 
 def identity_key_table(accounts: Accounts, rules: KeyRules) -> pa.Table:

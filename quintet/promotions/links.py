@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.special import betainc
 
 from quintet.ml.statistics import others_within
-from quintet.promotions.identity import KIND_NAMES, KINDS
+from quintet.promotions.identity import KIND_NAMES, KINDS, MOST_COUNTED
 from quintet.promotions.profile import Population
 
 LINK_FROM = 2.8
@@ -27,8 +27,6 @@ _CLOSE_POINTS, _CODE_POINTS, _NAME_POINTS = 2.0, 0.8, 0.8
 _BURST_MEANING = 1.5
 _CODE_BURST = KIND_NAMES.index("code_burst")
 _KIND_PLACES = np.arange(len(KINDS))
-MOST_COUNTED = max(kind.most_sharers or 0 for kind in KINDS)
-"""More sharers of a strong key do not change the weight of a pair."""
 _MOST_SURPRISE = 4.0
 
 
@@ -91,7 +89,7 @@ class Pairs:
 
 def points_by_sharers(population: Population) -> np.ndarray:
     """Return by kind and number of sharers the least weight that a pair gets for a shared key; 0 for none."""
-    return population.sharing_meaning[:, np.newaxis] * _MOST_POINTS
+    return population.sharing_meaning * _MOST_POINTS
 
 
 def pair_weights(pairs: Pairs, members: Members, population: Population) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +114,7 @@ def pair_weights(pairs: Pairs, members: Members, population: Population) -> tupl
         + _NAME_POINTS * np.fmin(np.fmax((alike - 0.9) / 0.1, 0), 1)
     )
     is_burst_alone = pairs.sharers.sum(axis=1) == pairs.sharers[:, _CODE_BURST]
-    of_burst_alone = min(1.0, float(population.sharing_meaning[_CODE_BURST]) * _BURST_MEANING)
+    of_burst_alone = min(1.0, float(population.sharing_meaning[_CODE_BURST, 2]) * _BURST_MEANING)
     return points.sum(axis=1) + together * np.where(is_burst_alone, of_burst_alone, 1.0), shared_code
 
 

@@ -14,7 +14,7 @@ from quintet.promotions.evidence import EVIDENCE
 from quintet.promotions.links import LINK_EVIDENCE
 from quintet.promotions.profile import Commonness, Population, Range
 
-METHOD = "2"
+METHOD = "3"
 """Increase it with every change to the meaning of evidence: models of another method cannot be used."""
 
 SCORECARD = "scorecard"
@@ -45,13 +45,18 @@ SCORECARD_POINTS = {
 linked accounts mean little, since honest people share a device or an address too; a second strong link, more accounts,
 one code and a burst of sign-ups each count."""
 
-OWN_MOST = 8.0
-"""The most that evidence of an account by itself adds to the scorecard's log-odds: enough for a review, not for a
-block (0.88). Rare is not wrong: what nobody has labelled and nothing links is for a person to judge."""
+MOST_FOR_REVIEW = 8.0
+"""The most that the scorecard adds to its intercept for what honest people do as well: enough for a review, not for a
+block (0.88). That is evidence of an account by itself, unless its links alone are worth a review: rare is not wrong.
+And it is all that a family can share, see `FAMILY`."""
+
+FAMILY = 4
+"""Linked accounts that may be a family with one device, address, phone and code. It has no mailbox in common."""
 
 _CARD = np.array([SCORECARD_POINTS.get(name, 0.0) for name in EVIDENCE])
 _IS_LINK = np.isin(EVIDENCE, LINK_EVIDENCE)
 _FLOOR = np.where(_IS_LINK, _CARD, 0.0)
+_CLUSTER_SIZE, _EMAIL_SHARED = EVIDENCE.index("cluster_size"), EVIDENCE.index("email_shared")
 
 
 class OtherMethodError(ValueError):
@@ -63,8 +68,7 @@ class AbuseModel:
     """A model whose log-odds of abuse are the intercept plus the evidence times the coefficients.
 
     They are never below what the scorecard gives to the account's links: labels of a population without rings teach
-    that sharing means nothing, and rings would pass. In the scorecard, an account's own evidence adds at most
-    `OWN_MOST`.
+    that sharing means nothing, and rings would pass. The scorecard has the limits of `MOST_FOR_REVIEW`.
 
     kind: "scorecard" or "logistic". coefficients: by the names in `EVIDENCE`, absent ones are 0. population: the
     reference for evidence. Equal content has an equal version.
@@ -91,14 +95,11 @@ class AbuseModel:
         """
         own = self._contributions(columns)
         is_floor = self.intercept + own.sum(axis=1) < floor_log_odds(columns)
-        return np.where(is_floor[:, np.newaxis], columns * _FLOOR, own)
+        return np.where(is_floor[:, np.newaxis], _floor_contributions(columns), own)
 
     def _contributions(self, columns: np.ndarray) -> np.ndarray:
         added = columns * self._weights
-        if self.kind == "scorecard":
-            own = np.where(_IS_LINK, 0.0, added).sum(axis=1)
-            added *= np.where(_IS_LINK, 1.0, np.minimum(1.0, OWN_MOST / np.maximum(own, OWN_MOST))[:, np.newaxis])
-        return added
+        return _limited(columns, added) if self.kind == SCORECARD else added
 
     def scores(self, columns: np.ndarray) -> np.ndarray:
         """Return a score from 0 to 1 for each row of `columns`."""
@@ -128,13 +129,32 @@ class AbuseModel:
             | {name: Commonness(**fields[name]) for name in ("phone_shape", "email_domain", "name_case")}
             | {name: Range(tuple(fields[name]["quantiles"])) for name in ("age_years", "use_lag_days")}
             | {name: tuple(fields[name]) for name in ("use_count", "common_keys")}
+            | {"key_sharing": {name: tuple(shares) for name, shares in fields["key_sharing"].items()}}
         )
         return cls(content["kind"], content["intercept"], content["coefficients"], population)
 
 
 def floor_log_odds(columns: np.ndarray) -> np.ndarray:
     """Return the log-odds that the scorecard gives to the links of each account."""
-    return SCORECARD_INTERCEPT + columns @ _FLOOR
+    return SCORECARD_INTERCEPT + _floor_contributions(columns).sum(axis=1)
+
+
+def _floor_contributions(columns: np.ndarray) -> np.ndarray:
+    return _limited(columns, columns * _FLOOR)
+
+
+def _limited(columns: np.ndarray, added: np.ndarray) -> np.ndarray:
+    """Return what evidence adds to the scorecard's log-odds, with the limits of `MOST_FOR_REVIEW`."""
+    own, links = (np.where(which, added, 0.0).sum(axis=1) for which in (~_IS_LINK, _IS_LINK))
+    most_of_own = MOST_FOR_REVIEW + np.maximum(SCORECARD_INTERCEPT + links, 0.0) - links
+    added = added * np.where(_IS_LINK, 1.0, _factor(own, np.maximum(most_of_own, 0.0))[:, np.newaxis])
+    is_family = (columns[:, _CLUSTER_SIZE] <= np.log2(FAMILY)) & (columns[:, _EMAIL_SHARED] == 0)
+    return added * np.where(is_family, _factor(added.sum(axis=1), MOST_FOR_REVIEW), 1.0)[:, np.newaxis]
+
+
+def _factor(values: np.ndarray, most: np.ndarray | float) -> np.ndarray:
+    """Return by what to multiply the values so that none is above `most`."""
+    return np.minimum(1.0, most / np.maximum(values, 1e-9))
 
 
 def scorecard(population: Population) -> AbuseModel:

@@ -17,7 +17,8 @@ from quintet.ml.model_registry import ModelRegistry, ModelVersion, Verdict
 from quintet.promotions.accounts import Accounts
 from quintet.promotions.evidence import EvidenceMatrix, gather
 from quintet.promotions.identity import KINDS, KeyRules, identity_key_table
-from quintet.promotions.model import SCORECARD, AbuseModel
+from quintet.promotions.injected_rings import inject_rings
+from quintet.promotions.model import SCORECARD, AbuseModel, scorecard
 from quintet.promotions.model_card import (
     coefficients,
     figures,
@@ -77,7 +78,8 @@ def train_model(
     accounts = accounts_of_warehouse(connection)
     ids = accounts.user_id.to_pylist()
     label, contradicting = settled_labels(connection.execute(_LABELS).df(), ids)
-    choice = choose_model(accounts, label, active_model(registry))
+    rings = inject_rings(accounts)
+    choice = choose_model(accounts, label, active_model(registry), rings=rings, policy=policy)
     is_labelled = np.isfinite(label)
     counts = {"accounts": len(accounts), LABELLED: int(is_labelled.sum())}
     reason = "asked for" if retrain else f"{counts[LABELLED]:,} labels"
@@ -118,6 +120,11 @@ def train_model(
                 "content": model.to_json(),
             }
         ]
+    )
+    card = model if model.kind == SCORECARD else scorecard(model.population)
+    frames["ml.abuse_model_rings"] = pd.concat(
+        caught.assign(scores_of=name)
+        for name, caught in rings.caught({"active": model, "scorecard": card}, policy).items()
     )
     frames["ml.abuse_model_groups"] = _groups(accounts, label, policy.decisions(score), model.population.key_rules)
     with transaction(connection):

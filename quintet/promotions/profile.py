@@ -127,7 +127,7 @@ class Population:
     use_count: tuple[float, ...]
     span_seconds: float
     code_share: Mapping[str, float]
-    key_sharing: Mapping[str, float]
+    key_sharing: Mapping[str, tuple[float, ...]]
     agent_share: Mapping[str, float]
     unverified_phone_share: float
     unverified_email_share: float
@@ -182,7 +182,10 @@ class Population:
 
     @cached_property
     def sharing_meaning(self) -> np.ndarray:
-        """By kind of key, 1 if a hundredth of the accounts or less share one, down to a fifth if nearly half do."""
+        """By kind of key and number of sharers, 1 where a hundredth of the accounts or less share one with as many.
+
+        It falls to a fifth where nearly half do.
+        """
         sharing = np.array([self.key_sharing[name] for name in KIND_NAMES])
         return np.clip(-np.log10(np.maximum(sharing, _LEAST_SHARE)) / 2, _LEAST_MEANING, 1)
 

@@ -43,6 +43,12 @@ MODEL_TABLES: Mapping[str, pa.Schema] = {
     ),
     "ml.abuse_model_curve": pa.schema([("threshold", _REAL), ("precision", _REAL), ("recall", _REAL)]),
     "ml.abuse_model_weights": pa.schema([("evidence", TEXT), ("log_odds", _REAL)]),
+    "ml.abuse_model_rings": pa.schema(
+        [
+            *(("scores_of", TEXT), ("grouped_by", TEXT), ("rings", TEXT), ("accounts", _WHOLE)),
+            *(("flagged", _REAL), ("blocked", _REAL)),
+        ]
+    ),
     "ml.abuse_model_groups": pa.schema(
         [
             *(("sharing", TEXT), ("accounts", _WHOLE), ("labelled_honest", _WHOLE), ("honest_blocked", _WHOLE)),

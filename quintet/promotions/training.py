@@ -15,7 +15,9 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # n
 from quintet.ml.model_registry import Verdict
 from quintet.promotions.accounts import Accounts
 from quintet.promotions.evidence import EVIDENCE, gather
+from quintet.promotions.injected_rings import InjectedRings, inject_rings, ring_verdict
 from quintet.promotions.model import AbuseModel, floor_log_odds, scorecard
+from quintet.promotions.policy import Policy, read_policy
 from quintet.promotions.profile import Population
 from quintet.promotions.resamples import average_precisions, cluster_weights
 
@@ -195,8 +197,19 @@ class Choice:
         return self.training.model if self.training is not None and self.verdict.passes else self.stays
 
 
-def choose_model(accounts: Accounts, label: np.ndarray, current: AbuseModel | None = None) -> Choice:
-    """Train on the labels and apply the promotion gate. current: the active model, if there is one."""
+def choose_model(
+    accounts: Accounts,
+    label: np.ndarray,
+    current: AbuseModel | None = None,
+    *,
+    rings: InjectedRings | None = None,
+    policy: Policy | None = None,
+) -> Choice:
+    """Train on the labels and apply the promotion gate: to the labelled accounts, and to injected rings.
+
+    current: the active model, if there is one. rings: made of the accounts, by default as `inject_rings` does. policy:
+    by default the shipped one.
+    """
     population = Population.of(accounts)
     card = scorecard(population)
     matrix = gather(accounts, population)
@@ -208,4 +221,12 @@ def choose_model(accounts: Accounts, label: np.ndarray, current: AbuseModel | No
     before = {"the scorecard": training.card}
     if stays is not card:
         before[stays.version] = stays.scores(gather(accounts, stays.population).columns)[training.rows]
-    return Choice(stays, training, gate(training, matrix.component[training.rows], before))
+    verdict = gate(training, matrix.component[training.rows], before)
+    if not verdict.passes:
+        return Choice(stays, training, verdict)
+    rings = inject_rings(accounts) if rings is None else rings
+    caught = rings.caught({"new": training.model, "card": card, "active": stays}, policy or read_policy())
+    active = None if stays is card else (stays.version, caught["active"])
+    of_rings = ring_verdict(caught["new"], caught["card"], active)
+    why = f"{verdict.why}, and {of_rings.why}" if of_rings.passes else of_rings.why
+    return Choice(stays, training, Verdict(of_rings.passes, why))

@@ -68,17 +68,7 @@ def make_farms(world: FarmsWorld, seed: int) -> Sample:
     _share_honestly(users, honest, why, rng)
     days = _open_accounts(world, users, farmed, farm, len(sizes), rng)
     why[farmed] = "farm"
-    ring = np.full(world.users, -1)
-    ring[farmed] = farm
-    return as_sample(
-        users,
-        ring,
-        why,
-        np.append(days, 0.0)[ring],
-        rng,
-        code_kept=world.code_kept,
-        label_share=world.label_share,
-    )
+    return as_sample(users, farmed, farm, days, why, rng, code_kept=world.code_kept, label_share=world.label_share)
 
 
 def _sizes(world: FarmsWorld, rng: np.random.Generator) -> np.ndarray:

@@ -89,9 +89,10 @@ def crowds(
 
 def as_sample(
     users: People,
+    rows: np.ndarray,
     ring: np.ndarray,
+    days: np.ndarray,
     why: np.ndarray,
-    ring_days: np.ndarray,
     rng: np.random.Generator,
     *,
     code_kept: float,
@@ -99,9 +100,13 @@ def as_sample(
 ) -> Sample:
     """Return the files of users, codes and usages, and the truth.
 
-    ring: the ring's number, -1 for the honest. code_kept: how likely an account of a ring uses the ring's code.
+    rows: the accounts of rings, ring: the number of the ring of each. days: by ring, the time over which it opens its
+    accounts. why: of every account. code_kept: how likely an account of a ring uses the ring's code.
     """
     count = len(users.user_id)
+    ring_of = np.full(count, -1)
+    ring_of[rows] = ring
+    ring, ring_days = ring_of, np.append(days, 0.0)[ring_of]
     is_abuser = ring >= 0
     codes = np.array([f"{word}{number}" for number in range(1, 81) for word in ("SAVE", "HELLO", "GIFT")], dtype=object)
     popularity = rng.pareto(1.2, len(codes)) + 0.2

@@ -61,17 +61,7 @@ def make_second_accounts(world: SecondAccountsWorld, seed: int) -> Sample:
     _share_honestly(users, honest, why, rng)
     days = _come_back(world, users, several, person, sizes, rng)
     why[several] = "second_account"
-    ring = np.full(world.users, -1)
-    ring[several] = person
-    return as_sample(
-        users,
-        ring,
-        why,
-        np.append(days, 0.0)[ring],
-        rng,
-        code_kept=world.code_kept,
-        label_share=world.label_share,
-    )
+    return as_sample(users, several, person, days, why, rng, code_kept=world.code_kept, label_share=world.label_share)
 
 
 def _come_back(

@@ -201,6 +201,9 @@ class ModelCard(TypedDict):
     """The active model of promotions: its facts and the tables of its card."""
 
     facts: Mapping[str, str]
+    rings: Table
+    worlds: Table
+    world_rings: Table
     groups: Table
     trainings: Table
 

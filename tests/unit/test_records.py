@@ -83,7 +83,7 @@ STATEMENTS = {
         f"new or up by {rule('invest', 'growth_rate_at_least'):.0%} or more, below that",
     ],
     "decisions/promo-abuse.md": [
-        f"{HUBS[0]} for a block of numbers and a code, {HUBS[1]} for an address and a network",
+        f"{HUBS[0]} for a code, {HUBS[1]} for an address and a network",
         f"with the {NEAREST} nearest in time, so a ring of 500 costs as much for each account as one of {NEAREST + 1}",
         f"review from {read_policy().review_from:g} and block from {read_policy().block_from:g}",
     ],
@@ -146,6 +146,6 @@ def test_a_figure_that_the_code_does_not_have_is_found() -> None:
 
 
 def test_each_kind_of_key_has_the_limit_of_the_record() -> None:
-    assert {kind.name for kind in KINDS if kind.most_sharers == HUBS[0]} == {"phone_block", "code_burst"}
+    assert {kind.name for kind in KINDS if kind.most_sharers == HUBS[0]} == {"code_burst"}
     assert {kind.name for kind in KINDS if kind.most_sharers == HUBS[1]} == {"ip", "subnet"}
-    assert {kind.name for kind in KINDS if kind.most_sharers is None} == {"device", "email", "phone"}
+    assert {kind.name for kind in KINDS if kind.most_sharers is None} == {"device", "email", "phone", "phone_block"}

@@ -19,9 +19,10 @@ from quintet.promotions.reasons import explained
 from quintet.promotions.result_tables import model_of_snapshot
 from quintet.promotions.store import last_labels
 from quintet.web.audit import audited
-from quintet.web.contexts import ModelCard, PromotionsContext
+from quintet.web.contexts import PromotionsContext
 from quintet.web.forms import as_request_fault
 from quintet.web.pages.downloads import csv_answer
+from quintet.web.pages.promotions_card import model_card
 from quintet.web.pages.promotions_try import PATH, TRY_PATH, form_fields, scoring
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
@@ -59,24 +60,6 @@ _MEMBER_COLUMNS = (
     Column("phone", "Phone"),
     Column("ip_address", "IP address"),
     Column("label", "Label"),
-)
-_GROUP_COLUMNS = (
-    Column("sharing", "Sign-ups from an"),
-    Column("accounts", "Accounts", "count"),
-    Column("labelled_honest", "Labelled honest", "count"),
-    Column("honest_blocked", "Of these blocked", "count"),
-    Column("share", "Share", "percent"),
-    Column("labelled_abusers", "Labelled abusers", "count"),
-    Column("abusers_blocked", "Of these blocked", "count"),
-)
-_TRAINING_COLUMNS = (
-    Column("at", "Trained at (UTC)"),
-    Column("model_version", "Active afterwards"),
-    Column("labelled_abusers", "Abusers labelled", "count"),
-    Column("labelled_honest", "Honest labelled", "count"),
-    Column("shared_key_share", "Share a key", "percent"),
-    Column("score_psi", "Drift (PSI)", "decimal"),
-    Column("why", "Why"),
 )
 _LABEL_COLUMNS = (
     Column("at", "Labelled at (UTC)"),
@@ -144,7 +127,7 @@ def promotions(request: Request) -> Response:
                 len(labels),
                 nothing="No user is confirmed or cleared yet.",
             ),
-            "card": _card(cursor),
+            "card": model_card(cursor),
             "label_path": LABEL_PATH,
             "try_path": TRY_PATH,
             "try_fields": form_fields({}),
@@ -342,35 +325,3 @@ def _to_judge(cursor: duckdb.DuckDBPyConnection, user: str, given: Mapping[str, 
         row["label"] = _label_in_words(given.get(row["user_id"], row["is_abuser"]))
         row["cluster_id"] = None if pd.isna(row["cluster_id"]) else row["cluster_id"]
     return [{str(name): value for name, value in row.items()} for row in listed]
-
-
-def _card(cursor: duckdb.DuckDBPyConnection) -> ModelCard:
-    """Return the active model: its facts and the tables of its card."""
-    ((version, kind, sha256, trained_at, review_from, block_from),) = cursor.execute(
-        "select model_version, kind, sha256, trained_at, review_from, block_from from ml.abuse_model"
-    ).fetchall()
-    groups = cursor.execute("from ml.abuse_model_groups order by sharing").df()
-    trainings = cursor.execute("from ml.abuse_trainings order by trained_at desc").df()
-    honest = groups["labelled_honest"]
-    return {
-        "facts": {
-            "Model": version,
-            "Kind": "Scorecard, set by hand" if kind == "scorecard" else "Logistic regression, trained on labels",
-            "Hash": sha256,
-            "Trained": f"{trained_at:%Y-%m-%d %H:%M} UTC",
-            "Review from": format_value(review_from, "decimal"),
-            "Block from": format_value(block_from, "decimal"),
-        },
-        "groups": Table(
-            groups.assign(share=(groups["honest_blocked"] / honest.where(honest > 0))),
-            _GROUP_COLUMNS,
-            "Honest people who share an address",
-            len(groups),
-        ),
-        "trainings": Table(
-            trainings.assign(at=[f"{at:%Y-%m-%d %H:%M}" for at in trainings["trained_at"]]),
-            _TRAINING_COLUMNS,
-            "Trainings",
-            len(trainings),
-        ),
-    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from quintet.promotions.checks import promotion_gate, score_drift
+from quintet.promotions.checks import promotion_gate, rings_caught, score_drift
 
 
 def trainings(rows: str) -> duckdb.DuckDBPyConnection:
@@ -32,6 +32,20 @@ def test_the_last_training_decides_about_the_gate(passed: bool) -> None:
 def test_shifted_scores_are_drift(psi: float, passed: bool) -> None:
     with trainings(f"('2024-01-02', 'b', true, '', {psi}), ('2024-01-01', 'a', true, '', 9.0)") as connection:
         assert score_drift(connection).passed is passed
+
+
+@pytest.mark.parametrize(("flagged", "passed"), [(0.95, True), (0.89, True), (0.4, False)])
+def test_an_active_model_that_lets_rings_pass_is_found(flagged: float, passed: bool) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(f"""
+            create schema ml;
+            create table ml.abuse_model_rings as
+            select * replace (flagged::double as flagged) from (values
+                ('active', 'size', 'small', 0.6), ('scorecard', 'size', 'small', 0.6),
+                ('active', 'size', 'large', {flagged}), ('scorecard', 'size', 'large', 0.9)
+            ) as known (scores_of, grouped_by, rings, flagged)
+        """)
+        assert rings_caught(connection).passed is passed
 
 
 def test_before_the_first_training_both_pass() -> None:

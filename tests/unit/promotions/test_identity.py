@@ -96,6 +96,7 @@ def sharers_of_a_device(count: int, **changes: list[str]) -> tuple[str, ...]:
             "device_id": "web" if number < count else f"d{number}",
             "email": f"person{number}@example.com",
             "ip_address": f"8.{number // 250}.{number % 250}.7",
+            "is_phone_verified": number % 3 > 0,
         }
         | {name: values[number] for name, values in changes.items() if number < count}
         for number in range(1_000)
@@ -111,9 +112,14 @@ def test_a_value_that_unrelated_people_report_is_no_key():
 
 
 def test_a_device_of_people_who_share_more_is_a_key():
-    assert sharers_of_a_device(200, ip_address=[f"9.9.9.{number % 20}" for number in range(200)]) == ()
+    assert sharers_of_a_device(200, phone=[f"+1 505 123 4{number % 20:03}" for number in range(200)]) == ()
     assert sharers_of_a_device(200, created_at=["2021-06-01"] * 200) == ()
-    assert sharers_of_a_device(12) == ()
+    assert sharers_of_a_device(200, is_phone_verified=[False] * 200) == ()
+    assert sharers_of_a_device(9) == ()
+
+
+def test_a_device_in_one_place_that_unrelated_people_use_is_no_key():
+    assert sharers_of_a_device(15, ip_address=["9.9.9.9"] * 15) == ("device web",)
 
 
 def test_a_common_value_is_dropped_from_batch_and_single_accounts():
