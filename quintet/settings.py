@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Mapping
 from datetime import date
@@ -14,6 +15,7 @@ from quintet.limits import DEFAULT_LIMITS, Limits
 from quintet.masking import masked
 from quintet.setting_fields import (
     MOST_DEFAULT_THREADS,
+    Address,
     BucketUrl,
     Day,
     Folder,
@@ -106,6 +108,12 @@ class Settings(BaseModel):
     lock_wait_seconds: float = setting_of_seconds(
         900.0, "Seconds to wait for another run that is writing the warehouse.", 0, 86_400
     )
+    bind: Address = setting(
+        "127.0.0.1",
+        "Address on which the service, the Dagster UI and the stream's metrics listen; 0.0.0.0 in a container, behind "
+        "a reverse proxy.",
+        "an address like 127.0.0.1 or 0.0.0.0",
+    )
     port: int = setting(8000, "Port of the API and the pages.", "a whole number from 1 to 65535", ge=1, le=65_535)
     trusted_proxies: Networks = setting(
         "",
@@ -196,7 +204,7 @@ class Settings(BaseModel):
     )
     stream_port: int = setting(
         9464,
-        "Port of 127.0.0.1 for the stream's metrics; 0 for none.",
+        "Port of the stream's metrics; 0 for none.",
         "a whole number from 0 to 65535",
         ge=0,
         le=65_535,
@@ -246,6 +254,13 @@ class Settings(BaseModel):
     lending_score_seconds: float = setting_of_seconds(
         0.15, "Seconds after which a request to that endpoint times out.", 0.001, 10
     )
+
+    def local_url(self, port: int) -> str:
+        """Return the URL at which a program of this machine reaches what listens on `bind` and this port."""
+        address = ipaddress.ip_address(self.bind)
+        if address.is_unspecified:
+            address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
+        return f"http://{f'[{address}]' if address.version == 6 else address}:{port}"
 
     @property
     def inbox_limits(self) -> Limits:
