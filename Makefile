@@ -9,7 +9,7 @@ DO ?= list
 FILE ?= data/raw/transactions/transactions_1.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test coverage check dev serve up fill stream simulate keys models send sample bench clean
+.PHONY: help install run test coverage check dev serve up fill stream simulate keys models send sample bench image clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' "$(firstword $(MAKEFILE_LIST))" | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -67,6 +67,9 @@ check: install  ## lint, types, architecture, CloudFormation, dbt and Dagster de
 	@"$(BIN)/cfn-lint" deploy/*.yaml
 	@QUINTET_WAREHOUSE=:memory: "$(BIN)/python" -m dbt.cli.main parse --quiet --project-dir dbt_project --profiles-dir dbt_project
 	@"$(BIN)/python" -m cli.home "$(BIN)/dagster" definitions validate --workspace workspace.yaml
+
+image: install  ## build the container image, with docker or podman, or as root on Debian with buildah
+	@$(QUINTET) image
 
 clean: install  ## remove what runs build again; keep the inboxes, and what nothing builds again (EVERYTHING=1: delete that too, after asking)
 	@$(QUINTET) clean $(if $(EVERYTHING),--everything)

@@ -84,7 +84,8 @@ def serve() -> None:
         from cli.ports import need_free  # noqa: PLC0415
         from quintet.settings import load_settings  # noqa: PLC0415
 
-        need_free(load_settings().port, "the pages and the API", "set QUINTET_PORT")
+        settings = load_settings()
+        need_free(settings.bind, settings.port, "the pages and the API", "set QUINTET_PORT")
         from quintet.web import __main__ as web  # noqa: PLC0415
 
         try:
@@ -93,6 +94,42 @@ def serve() -> None:
             return 0
 
     run_command(work, "stopped")
+
+
+@app.command(epilog="Example: quintet image --tag quintet:1")
+def image(
+    tag: Annotated[str, typer.Option(help="Name of the image.")] = "quintet",
+    folder: Annotated[Path, typer.Option(help="Folder of a build without docker and podman.")] = Path("data/image"),
+) -> None:
+    """Build the container image of this checkout, with docker or podman, or as root on Debian with buildah."""
+    absolute = folder.absolute()
+    enter_project(os.environ)
+
+    def work() -> int:
+        from cli import image as module  # noqa: PLC0415
+
+        return module.image(tag, absolute)
+
+    sys.exit(without_traceback(work))
+
+
+@app.command(epilog="Example: quintet health stream")
+def health(
+    part: Annotated[str, typer.Argument(metavar="[PART]", help="serve, stream or dagster.")] = "serve",
+    dagster_port: DagsterPort = _PORT,
+) -> None:
+    """Ask whether a part that runs on this machine answers; exit with 1 if not."""
+    enter_project(os.environ)
+
+    def work() -> int:
+        from cli import health as module  # noqa: PLC0415
+
+        if part not in list(module.Part):
+            print(f"no part is called {part}; there are {', '.join(module.Part)}", file=sys.stderr)
+            return 2
+        return module.health(module.Part(part), dagster_port)
+
+    sys.exit(without_traceback(work))
 
 
 @app.command(epilog="Example: quintet up --simulate 20")

@@ -14,6 +14,7 @@ from dagster_webserver.version import __version__
 
 from cli.ui_guard import UiGuard
 from cli.ui_token import read_token
+from quintet.settings import load_settings
 from resources.event_log import open_instance
 
 _POLL_MILLISECONDS = 2000
@@ -32,7 +33,7 @@ def main(port: int, workspace: Path) -> None:
             app = create_app_from_workspace_process_context(process, "", _POLL_MILLISECONDS)
             uvicorn.run(
                 UiGuard(app, token, port),
-                host="127.0.0.1",
+                host=load_settings().bind,
                 port=port,
                 log_level="warning",
                 access_log=False,

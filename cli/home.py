@@ -17,6 +17,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 _PATHS = ("QUINTET_RAW", "QUINTET_HOME", "QUINTET_LENDING_POLICY")
 _DEFAULTS = {"QUINTET_RAW": "data/raw", "QUINTET_HOME": "data"}
+# Only a checkout has it; an installed package is read-only, and its data belong to the folder of the caller.
+_IS_CHECKOUT = (PROJECT / "pyproject.toml").is_file()
 # The matrices here are small: BLAS threads would wait for one another longer than they work.
 _USUAL = {"DO_NOT_TRACK": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUTF8": "1"}
 
@@ -28,17 +30,21 @@ class HomeError(RuntimeError):
 def enter_project(environment: MutableMapping[str, str]) -> None:
     """Change to the project's folder; paths in the settings stay relative to the folder of the caller.
 
-    The default inboxes and home are in the project's folder. Dagster's home is always inside the home.
+    The default inboxes and home are in the checkout, or in the folder of the caller of an installed package.
+    Dagster's home is always inside the home; so are dbt's files of an installed package.
     """
     for name in _PATHS:
         if environment.get(name, "").strip():
             environment[name] = str(Path(environment[name].strip()).expanduser().absolute())
     for name, folder in _DEFAULTS.items():
         if not environment.get(name, "").strip():
-            environment[name] = str(PROJECT / folder)
+            environment[name] = str((PROJECT if _IS_CHECKOUT else Path.cwd()) / folder)
     for name, value in _USUAL.items():
         environment.setdefault(name, value)
-    environment["DAGSTER_HOME"] = str(Path(environment["QUINTET_HOME"]).resolve() / "dagster")
+    home = Path(environment["QUINTET_HOME"]).resolve()
+    environment["DAGSTER_HOME"] = str(home / "dagster")
+    if not _IS_CHECKOUT:
+        environment.setdefault("DBT_TARGET_PATH", str(home / "dbt"))
     os.chdir(PROJECT)
 
 

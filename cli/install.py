@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 _PROJECT = Path(__file__).resolve().parents[1]
-_INPUTS = ("requirements.lock", "requirements-uv.lock", "pyproject.toml", "cli/install.py")
+_INPUTS = ("requirements.lock", "requirements-build.lock", "pyproject.toml", "cli/install.py")
 _OLDEST = (3, 11)
 _PIP = ("-m", "pip", "--disable-pip-version-check", "--quiet")
 
@@ -120,8 +120,8 @@ def _install(python: Path) -> None:
     lock = ["--no-deps", "--require-hashes", "-r", str(_PROJECT / "requirements.lock")]
     project = ["--no-deps", "--no-build-isolation", "--editable", str(_PROJECT)]
     try:
-        uv_lock = ["--no-deps", "--require-hashes", "-r", str(_PROJECT / "requirements-uv.lock")]
-        _run([str(python), *_PIP, "install", *uv_lock], "uv cannot be installed")
+        build_lock = ["--no-deps", "--require-hashes", "-r", str(_PROJECT / "requirements-build.lock")]
+        _run([str(python), *_PIP, "install", *build_lock], "uv cannot be installed")
         config = subprocess.run(
             [str(python), "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
         ).stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 
@@ -9,17 +10,19 @@ class PortError(RuntimeError):
     """A port is in use; the text names the port, the service that needs it, and what to do."""
 
 
-def need_free(port: int, what: str, instead: str) -> None:
-    """Raise PortError if a program listens on this port of 127.0.0.1; `instead` says how to choose another port."""
-    with socket.socket() as probe:
+def need_free(address: str, port: int, what: str, instead: str) -> None:
+    """Raise PortError if a program listens on this port of the address; `instead` says how to choose another port."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((address, port))
         except PermissionError:
             raise PortError(
                 f"port {port} needs rights that this user lacks; choose one above 1023: {instead}"
             ) from None
-        except OSError:
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise PortError(f"this machine has no address {address}; correct QUINTET_BIND") from None
             raise PortError(
                 f"port {port}, needed for {what}, is in use. Stop the program that listens there, or choose another "
                 f"port: {instead}"

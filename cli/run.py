@@ -210,7 +210,7 @@ def _print_next_steps(settings: Settings) -> None:
     key = first_key(settings)
     lines = [
         *([f"first admin key of the pages and the API, shown this once: {key}"] if key else []),
-        f"pages and API: `make serve`, then http://127.0.0.1:{settings.port}",
+        f"pages and API: `make serve`, then {settings.local_url(settings.port)}",
         "Dagster UI, which watches the inboxes: `make dev`; everything together: `make up`",
         "query the tables: notebooks/query_the_snapshot.ipynb",
     ]

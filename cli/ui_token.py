@@ -23,6 +23,6 @@ def read_token(dagster_home: Path) -> str:
     return (dagster_home / _FILE).read_text("utf-8").strip()
 
 
-def ui_link(port: int, token: str) -> str:
-    """Return the address to open in a browser."""
-    return f"http://127.0.0.1:{port}/?{PARAMETER}={token}"
+def ui_link(url: str, token: str) -> str:
+    """Return the address to open in a browser; url: where the UI answers."""
+    return f"{url}/?{PARAMETER}={token}"

@@ -29,10 +29,10 @@ from quintet.settings import Settings, load_settings
 def up(home: Path, dagster_port: int, simulated_rate: float | None = None) -> int:
     """Run until stopped and return 0, or until a part ends by itself and return 1."""
     settings, dagster_home = load_settings(), Path(os.environ["DAGSTER_HOME"])
-    need_free(dagster_port, "the Dagster UI", "quintet up --dagster-port 3001")
-    need_free(settings.port, "the pages and the API", "set QUINTET_PORT")
+    need_free(settings.bind, dagster_port, "the Dagster UI", "quintet up --dagster-port 3001")
+    need_free(settings.bind, settings.port, "the pages and the API", "set QUINTET_PORT")
     if settings.stream_port:
-        need_free(settings.stream_port, "the stream's metrics", "set QUINTET_STREAM_PORT (0 for none)")
+        need_free(settings.bind, settings.stream_port, "the stream's metrics", "set QUINTET_STREAM_PORT (0 for none)")
     plain = frozenset({"crm", "up"})
     with only_daemon(dagster_home), QuietLog(home / "logs", sys.stdout, plain) as log:
         key = first_key(settings)  # before any part creates its own key
@@ -42,7 +42,7 @@ def up(home: Path, dagster_port: int, simulated_rate: float | None = None) -> in
             table = places(settings, dagster_port, has_embedded_servers=settings.postgres_url is None)
             console = Console(highlight=False, markup=False)
             console.print(table)
-            link = ui_link(dagster_port, create_token(dagster_home, os.urandom))
+            link = ui_link(settings.local_url(dagster_port), create_token(dagster_home, os.urandom))
             console.print(f"Dagster UI, with its token: {link}", soft_wrap=True)  # to be copied
             console.print(key_line(settings, key), soft_wrap=True)
             parts = parts_of(dagster_home, dagster_port, has_stream=bool(bucket), simulated_rate=simulated_rate)
@@ -68,20 +68,20 @@ def parts_of(
 
 def places(settings: Settings, dagster_port: int, has_embedded_servers: bool) -> Table:
     """Return a table of what runs where, starting with what to open first."""
-    pages = f"http://127.0.0.1:{settings.port}"
+    pages = settings.local_url(settings.port)
     table = Table(
         "what", Column("where", overflow="fold"), title="everything is running; Ctrl-C stops it", title_justify="left"
     )
     table.add_row("open first: the pages", pages)
     table.add_row("API, to read and to try", f"{pages}/docs")
-    table.add_row("Dagster UI, sensors on", f"http://127.0.0.1:{dagster_port} (its link is below)")
+    table.add_row("Dagster UI, sensors on", f"{settings.local_url(dagster_port)} (its link is below)")
     if has_embedded_servers:
         table.add_row("PostgreSQL", f"{settings.embedded_postgres} (port, password)")
     if has_embedded_servers and settings.object_store_url is None:
         table.add_row("S3 server", f"{settings.embedded_objects} (port, keys)")
     table.add_row("metrics of the service", f"{pages}/metrics")
     if has_embedded_servers and settings.stream_port:
-        table.add_row("metrics of the stream", f"http://127.0.0.1:{settings.stream_port}/metrics")
+        table.add_row("metrics of the stream", f"{settings.local_url(settings.stream_port)}/metrics")
     table.add_row("full logs", str(settings.home / "logs"))
     return table
 

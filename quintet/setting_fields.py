@@ -90,6 +90,10 @@ def _postgres(secret: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
+def _address(text: str) -> str:
+    return str(ipaddress.ip_address(text.strip()))
+
+
 def _networks(text: str) -> str:
     for word in text.replace(",", " ").split():
         ipaddress.ip_network(word, strict=False)
@@ -107,6 +111,9 @@ FileToBe = Annotated[Path, AfterValidator(_file_to_be)]
 
 Day = Annotated[date, BeforeValidator(_iso_date)]
 MemorySize = Annotated[str, AfterValidator(_memory_size)]
+Address = Annotated[str, AfterValidator(_address)]
+"""The address of a network interface."""
+
 Networks = Annotated[str, AfterValidator(_networks)]
 """Addresses and networks, separated by commas or blanks."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import ipaddress
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -20,6 +21,7 @@ from quintet.limits import DEFAULT_LIMITS, Limits
 from quintet.masking import masked
 from quintet.setting_fields import (
     MOST_DEFAULT_THREADS,
+    Address,
     BucketUrl,
     DomainSettings,
     Folder,
@@ -110,6 +112,12 @@ class Settings(BaseModel):
     lock_wait_seconds: float = setting_of_seconds(
         900.0, "Seconds to wait for another run that is writing the warehouse.", 0, 86_400
     )
+    bind: Address = setting(
+        "127.0.0.1",
+        "Address on which the service, the Dagster UI and the stream's metrics listen; 0.0.0.0 in a container, behind "
+        "a reverse proxy.",
+        "an address like 127.0.0.1 or 0.0.0.0",
+    )
     port: int = setting(8000, "Port of the API and the pages.", "a whole number from 1 to 65535", ge=1, le=65_535)
     trusted_proxies: Networks = setting(
         "",
@@ -155,7 +163,7 @@ class Settings(BaseModel):
     )
     stream_port: int = setting(
         9464,
-        "Port of 127.0.0.1 for the stream's metrics; 0 for none.",
+        "Port of the stream's metrics; 0 for none.",
         "a whole number from 0 to 65535",
         ge=0,
         le=65_535,
@@ -185,6 +193,13 @@ class Settings(BaseModel):
             for name, info in kind.model_fields.items()
             if _extra(info).get("is_dbt_variable")
         }
+
+    def local_url(self, port: int) -> str:
+        """Return the URL at which a program of this machine reaches what listens on `bind` and this port."""
+        address = ipaddress.ip_address(self.bind)
+        if address.is_unspecified:
+            address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
+        return f"http://{f'[{address}]' if address.version == 6 else address}:{port}"
 
     @property
     def inbox_limits(self) -> Limits:

@@ -29,8 +29,11 @@ _SOURCES = ("models/**/*", "macros/**/*", "seeds/**/*", "tests/**/*", "*.yml")
 
 
 def prepared_folder(project: Path) -> Path:
-    """Return the folder of the parsed project; dbt commands run by hand write to `target` and not here."""
-    return project / "target" / "prepared"
+    """Return the folder of the parsed project; dbt commands run by hand write beside it and not here.
+
+    It is below dbt's own setting DBT_TARGET_PATH, which names another place where the project cannot be written.
+    """
+    return project / os.environ.get("DBT_TARGET_PATH", "target") / "prepared"
 
 
 def parse_digest(project: Path, warehouse: Path) -> str:

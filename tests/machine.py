@@ -15,6 +15,7 @@ import pytest
 INSTALL = {
     "chromium": "apt-get install chromium",
     "mount": "apt-get install mount",
+    "docker-compose": "apt-get install docker-compose",
     "openssl": "apt-get install openssl",
 }
 """The optional programs, and how each is installed."""

@@ -99,7 +99,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = load_settings()
         minutes = minutes_of(given.file, given.day, settings.of(PaymentsSettings).transactions_anchor_day)
-        post = _poster(given.url or f"http://127.0.0.1:{settings.port}", _key(settings, given.url, given.key_file))
+        post = _poster(given.url or settings.local_url(settings.port), _key(settings, given.url, given.key_file))
         alerts = settled = 0
         for at, answer in send_minutes(minutes, given.speed, post):
             settled += sum(not item["is_accepted"] for item in answer["items"])

@@ -367,7 +367,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         postgres_url = given.postgres or named or running_url(settings.embedded_postgres)
         if postgres_url is None:
             raise SimulationError("no database runs; start everything with: make up")
-        service_url = given.service or f"http://127.0.0.1:{settings.port}"
+        service_url = given.service or settings.local_url(settings.port)
         with _key(settings) as key:
             crm = Crm(postgres_url, service_url, key, plan)
 

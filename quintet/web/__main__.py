@@ -72,7 +72,7 @@ def only_service(online: Path) -> Iterator[None]:
 def _serve(settings: Settings) -> int:
     log_as_json()
     sys.setswitchinterval(_SWITCH_SECONDS)
-    print(f"Quintet on http://127.0.0.1:{settings.port} (pages), /docs (API); stop with Ctrl-C")
+    print(f"Quintet on {settings.local_url(settings.port)} (pages), /docs (API); stop with Ctrl-C")
     if settings.admin_key is None:
         first = create_first_key(StateStore(settings.online), dt.datetime.now(dt.UTC), os.urandom)
         if first:
@@ -83,7 +83,7 @@ def _serve(settings: Settings) -> int:
     gc.freeze()
     uvicorn.run(
         app,
-        host="127.0.0.1",
+        host=settings.bind,
         port=settings.port,
         access_log=False,
         log_level="warning",
