@@ -17,6 +17,7 @@ from cli.ports import need_free
 from cli.quiet_log import QuietLog
 from cli.supervisor import Part, Supervisor
 from cli.ui_token import create_token, ui_link
+from quintet.settings import load_settings
 from resources.run_marks import living, marks_folder
 
 DAGSTER_PORT = 3000
@@ -89,7 +90,7 @@ def dev(home: Path, port: int) -> int:
     dagster_home = Path(os.environ["DAGSTER_HOME"])
     need_free(port, "the Dagster UI", "quintet dev --port 3001")
     with only_daemon(dagster_home), QuietLog(home / "logs", sys.stdout) as log:
-        link = ui_link(port, create_token(dagster_home, os.urandom))
+        link = ui_link(port, create_token(dagster_home, os.urandom), load_settings().dagster_url)
         print(f"Dagster UI: {link}\nin a few seconds; sensors and the daily schedule are on", flush=True)
         print(
             f"drop files into {os.environ['QUINTET_RAW']}; the full log is {home / 'logs' / 'dagster.log'}", flush=True

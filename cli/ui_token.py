@@ -23,6 +23,7 @@ def read_token(dagster_home: Path) -> str:
     return (dagster_home / _FILE).read_text("utf-8").strip()
 
 
-def ui_link(port: int, token: str) -> str:
-    """Return the address to open in a browser."""
-    return f"http://127.0.0.1:{port}/?{PARAMETER}={token}"
+def ui_link(port: int, token: str, public: str | None = None) -> str:
+    """Return the address to open in a browser; public: where a proxy publishes the UI."""
+    address = f"http://127.0.0.1:{port}" if public is None else public.rstrip("/")
+    return f"{address}/?{PARAMETER}={token}"

@@ -109,7 +109,7 @@ class Settings(BaseModel):
     port: int = setting(8000, "Port of the API and the pages.", "a whole number from 1 to 65535", ge=1, le=65_535)
     trusted_proxies: Networks = setting(
         "",
-        "Addresses or networks of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+        "Addresses or networks of reverse proxies whose `X-Forwarded-For`, `-Proto` and `-Prefix` are believed.",
         "addresses or networks like 127.0.0.1, 10.0.0.0/8",
         "none",
     )
@@ -129,6 +129,13 @@ class Settings(BaseModel):
         "a URL like https://quintet.example.org",
         "none",
         pattern=r"^https?://[^\s@]+$",
+    )
+    dagster_url: str | None = setting(
+        None,
+        "Address at which people open the Dagster UI behind a proxy, which passes its path on unchanged.",
+        "a URL like https://quintet.example.org/dagster",
+        "none; only this machine opens it",
+        pattern=r"^https?://[^\s@/?#]+(/[A-Za-z0-9._~-]+)*/?$",
     )
     teams_webhook_url: HttpUrl | None = setting(
         None,

@@ -15,6 +15,7 @@ import pytest
 INSTALL = {
     "chromium": "apt-get install chromium",
     "mount": "apt-get install mount",
+    "nginx": "apt-get install nginx-light",
     "openssl": "apt-get install openssl",
 }
 """The optional programs, and how each is installed."""

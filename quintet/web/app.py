@@ -20,6 +20,7 @@ from quintet.domains import DOMAINS, open_state_store
 from quintet.settings import Settings
 from quintet.state.secrets import secret_of
 from quintet.web import middleware, problems
+from quintet.web.addresses import SlashRedirects
 from quintet.web.answers import Answers
 from quintet.web.pages import errors, files, overview, sign_in
 from quintet.web.paging import PageTokens
@@ -81,6 +82,7 @@ def create_app(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # `SlashRedirects` does
         lifespan=lifespan,
     )
     app.state.service = service
@@ -88,6 +90,7 @@ def create_app(
     for router in _routers():
         app.include_router(router)
     files.mount(app)
+    app.router.default = SlashRedirects(app.router.routes, app.router.default)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     middleware.install(app, metrics, settings.request_bytes, settings.request_seconds)
     problems.install(app, errors.page)
