@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from quintet.promotions.accounts import Accounts, Column, code_of, column_of, rows_of
+from quintet.warehouse.connect import connect_closed
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ _SHARING = f"""
 def sharing_shares(accounts: Accounts, rules: KeyRules) -> dict[str, float]:
     """Return by kind the share of accounts that share a key that is not a hub."""
     row, kind, key = identity_keys(accounts, rules)
-    with duckdb.connect(config={"threads": 2}) as connection:
+    with connect_closed(threads=2) as connection:
         connection.register("identity_key", pa.table({"account": pa.array(row), "kind": pa.array(kind), "key": key}))
         counts = dict(connection.sql(_SHARING).fetchall())
     return {name: counts.get(number, 0) / max(len(accounts), 1) for number, name in enumerate(KIND_NAMES)}
@@ -326,7 +326,7 @@ def common_keys(accounts: Accounts, rules: KeyRules, span_seconds: float) -> tup
     """
     row, kind, key = identity_keys(accounts, rules)
     code = accounts.code if isinstance(accounts.code, pa.Array) else pa.array(accounts.code, pa.string())
-    with duckdb.connect(config={"threads": 2}) as connection:
+    with connect_closed(threads=2) as connection:
         connection.register("identity_key", pa.table({"account": pa.array(row), "kind": pa.array(kind), "key": key}))
         connection.register("used", pa.table({"account": pa.array(accounts.code_row), "code": code}))
         times = pa.table({"account": np.arange(len(accounts)), "created_at_s": accounts.created_at_s})
