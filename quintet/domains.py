@@ -13,6 +13,7 @@ from quintet.ml.life_cycle import ModelSpec
 from quintet.payments.domain import PAYMENTS
 from quintet.promotions.domain import PROMOTIONS
 from quintet.state.recorded import RecordedTable
+from quintet.state.retention import CORE_RETENTION, Retention
 from quintet.state.store import StateStore
 
 DOMAINS: tuple[Domain, ...] = (INSURANCE, PROMOTIONS, CONVERSIONS, LENDING, PAYMENTS)
@@ -40,6 +41,10 @@ SCOPES: Mapping[str, str] = MappingProxyType(
     }
 )
 """The scopes of API keys, with a description of each."""
+
+
+RETENTION: tuple[Retention, ...] = (*CORE_RETENTION, *(one for domain in DOMAINS for one in domain.retention))
+"""How long the rows of every table of the state store stay."""
 
 
 def open_state_store(folder: Path) -> StateStore:

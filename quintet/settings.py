@@ -216,6 +216,14 @@ class Settings(BaseModel):
         le=3650,
         allow_inf_nan=False,
     )
+    state_days: float = setting(
+        400.0,
+        "Days that the service keeps sent messages, report runs, ended incidents and silences.",
+        "a number of days from 1 to 36500",
+        ge=1,
+        le=36_500,
+        allow_inf_nan=False,
+    )
     loan_book_seconds: float = setting_of_seconds(
         3600.0, "Seconds that restoring a dump of the inbox `loan_book` may take.", 1, 86_400
     )

@@ -24,6 +24,7 @@ from quintet.web.addresses import SlashRedirects
 from quintet.web.answers import Answers
 from quintet.web.pages import errors, files, overview, sign_in
 from quintet.web.paging import PageTokens
+from quintet.web.pruning import prune_regularly
 from quintet.web.routes import docs, health
 from quintet.web.security import build_gate
 from quintet.web.service import Service
@@ -69,7 +70,9 @@ def create_app(
         await asyncio.to_thread(service.files.load)
         for domain in service.domains:
             await domain.start()
+        pruning = asyncio.create_task(prune_regularly(service))
         yield
+        pruning.cancel()
         for domain in reversed(service.domains):
             await domain.close()
         service.snapshots.close()

@@ -51,12 +51,14 @@ class NavItem:
 class SnapshotAge:
     """The snapshot of a page: its id and when it was published (UTC, with its zone).
 
-    behind: the state of the page's domain in words, if its tables are not those of the last build.
+    behind: the state of the page's domain in words, if its tables are not those of the last build. fault: why this is
+    not the current snapshot, if that cannot be opened.
     """
 
     snapshot_id: str
     published_at: dt.datetime
     behind: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def show(
     age = None
     if snapshot is not None:
         published_at = snapshot.published_at.replace(tzinfo=dt.UTC)
-        age = SnapshotAge(snapshot.snapshot_id, published_at, _behind(route_path(request), snapshot))
+        age = SnapshotAge(snapshot.snapshot_id, published_at, _behind(route_path(request), snapshot), snapshot.fault)
     shell = Shell(
         title=title,
         path=route_path(request),
@@ -67,7 +67,8 @@ def show_snapshot(
     """
     service = service_of(request)
     with service.snapshots.read() as snapshot:
-        tag = service.answers.tag(request, snapshot, request.state.key.key_id, static_version(), varying)
+        also = (request.state.key.key_id, static_version(), varying, snapshot.fault)
+        tag = service.answers.tag(request, snapshot, *also)
         if has_it(request, tag):
             unchanged: Response = service.answers.unchanged(tag)
             return unchanged
