@@ -10,17 +10,25 @@ from typing import Any
 
 import duckdb
 
+from quintet.warehouse.sql import quote_literal
+
 _NO_EXTENSIONS = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 
 
-def connect_closed(path: Path | None = None, **options: str | int) -> duckdb.DuckDBPyConnection:
+def connect_closed(
+    path: Path | None = None, *, exports: Path | None = None, **options: str | int
+) -> duckdb.DuckDBPyConnection:
     """Return a connection in UTC that opens no other file: to memory, or to the file at `path` for reading.
 
-    Frames are registered, not found by their variables' names. options: of DuckDB, such as threads; locked afterwards.
+    Frames are registered, not found by their variables' names. exports: a folder that it may write to.
+    options: of DuckDB, such as threads; locked afterwards.
     """
-    closed: dict[str, Any] = {**_NO_EXTENSIONS, "enable_external_access": False, **options}
-    connection = duckdb.connect(str(path) if path else ":memory:", read_only=path is not None, config=closed)
+    config: dict[str, Any] = {**_NO_EXTENSIONS, **options}
+    connection = duckdb.connect(str(path) if path else ":memory:", read_only=path is not None, config=config)
     connection.execute("set global TimeZone = 'UTC'")  # global, because a cursor does not inherit a session's setting
+    if exports is not None:
+        connection.execute(f"set global allowed_directories = [{quote_literal(str(exports.resolve()))}]")
+    connection.execute("set global enable_external_access = false")
     connection.execute("set global lock_configuration = true")
     return connection
 

@@ -24,9 +24,12 @@ def current_snapshot(serving: Path) -> Path:
     return path
 
 
-def open_snapshot(path: Path, threads: int = 1) -> duckdb.DuckDBPyConnection:
-    """Return a read-only connection to a snapshot's file; use one cursor for each thread or request."""
-    return connect_closed(path, threads=threads)
+def open_snapshot(path: Path, threads: int = 1, exports: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a read-only connection to a snapshot's file; use one cursor for each thread or request.
+
+    exports: the folder to which it may copy rows.
+    """
+    return connect_closed(path, threads=threads, exports=exports)
 
 
 def records(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:

@@ -56,6 +56,18 @@ def test_a_closed_connection_reads_its_file_and_registered_frames_in_utc(file: P
             connection.execute("create table other as select 1")
 
 
+def test_a_closed_connection_exports_to_its_folder_and_no_other(file: Path) -> None:
+    folder = file.parent / "it's"
+    folder.mkdir()
+    with connect_closed(file, exports=folder) as connection:
+        target = f"{folder}/.rows.parquet.tmp".replace("'", "''")
+        connection.execute(f"copy t to '{target}' (format parquet)")
+        for other in (f"{file.parent}/rows.csv", f"{target}/../../rows.csv", "/tmp/rows.csv"):
+            with pytest.raises(duckdb.PermissionException):
+                connection.execute(f"copy t to '{other}'")
+    assert [path.name for path in folder.iterdir()] == [".rows.parquet.tmp"]
+
+
 def test_a_connection_to_files_installs_nothing_by_itself(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("a\n1\n", "utf-8")
     with connect_to_files() as connection:
