@@ -115,23 +115,22 @@ def test_an_origin_that_is_no_address_is_of_another_site(client: TestClient) -> 
 
 def test_hostile_documents_are_answered(client: TestClient, app: FastAPI, guarded: list[tuple[str, str]]) -> None:
     posts = [route for route in guarded if route[0] == "POST" and route[1].startswith("/v1/")]
-    values = [*HOSTILE.values(), 10**400, -1, 1e308, [], {}, None, True, [[]] * 2_000, "\ud800"]
-    cases = list(itertools.product(posts, values))
+    values = [*HOSTILE.values(), 10**400, -1, 1e308, [], {}, None, True, [[]] * 200, "\ud800"]
+    known = names(app)
+    shapes = (lambda fields: fields, lambda fields: [fields], lambda fields: {"items": [fields] * 3})
     found = []
-    for (method, path), value in cases:
-        fields = dict.fromkeys(names(app), value)
-        for document in (fields, [fields], {"items": [fields] * 3}, value):
-            text = json.dumps(document).encode()
-            found.append(_fails(client, method, path.format_map(PARAMETERS), content=text))
+    for (method, path), value, shape in random.Random(3).sample(list(itertools.product(posts, values, shapes)), 150):
+        text = json.dumps(shape(dict.fromkeys(known, value))).encode()
+        found.append(_fails(client, method, path.format_map(PARAMETERS), content=text))
     assert [failure for failure in found if failure] == []
 
 
 def test_hostile_forms_are_answered(client: TestClient, app: FastAPI, guarded: list[tuple[str, str]]) -> None:
     posts = [route for route in guarded if route[0] == "POST"]
-    cases = list(itertools.product(posts, HOSTILE.values()))
+    cases, known = list(itertools.product(posts, HOSTILE.values())), names(app)
     found = []
     for (method, path), value in cases:
-        form = urlencode({name: _as_text(value) for name in names(app)} | {"verdict": b"abuser"})
+        form = urlencode({name: _as_text(value) for name in known} | {"verdict": b"abuser"})
         found.append(_fails(client, method, path.format_map(PARAMETERS), content=form, headers=_FORM))
         found.append(_fails(client, method, path.format_map(PARAMETERS), files={"minutes": ("x", _as_text(value))}))
         found.append(_fails(client, method, path.format_map(PARAMETERS), content=_as_text(value)))
