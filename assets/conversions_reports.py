@@ -80,7 +80,7 @@ def journeys_files(paths: Paths, dbt: Dbt) -> dg.MaterializeResult:
     name = TABLE.removeprefix("marts.")
     [model] = [node for node in manifest["nodes"].values() if (node["resource_type"], node["name"]) == ("model", name)]
     descriptions = {column: about["description"] for column, about in model["columns"].items()}
-    with open_snapshot(current_snapshot(paths.serving)) as snapshot:
+    with open_snapshot(current_snapshot(paths.serving), exports=paths.reports) as snapshot:
         written = write_journeys(snapshot, paths.reports, descriptions)
         [(rows,)] = snapshot.execute(f"select count(*) from {TABLE}").fetchall()
     return dg.MaterializeResult(

@@ -6,6 +6,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -50,4 +51,5 @@ def address_of(part: Part, settings: Settings, dagster_port: int, dagster_home: 
         token = read_token(dagster_home)
     except FileNotFoundError:
         token = ""  # the UI has not started yet, and refuses
-    return f"{settings.local_url(dagster_port)}/server_info", {"authorization": f"Bearer {token}"}
+    path = urlsplit(settings.dagster_url or "").path.rstrip("/")
+    return f"{settings.local_url(dagster_port)}{path}/server_info", {"authorization": f"Bearer {token}"}

@@ -57,7 +57,7 @@ def _list(settings: Settings, chosen: Mapping[str, ModelSpec]) -> None:
             rows = f"{row['rows']:,} {spec.trained_on}"
             verdict = row["verdict"] or "not recorded"
             table.add_row(name, row["version"], row["state"], row["trained_at"], rows, verdict, row["reason"])
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False).print(table)
 
 
 def _activate(settings: Settings, business: str, spec: ModelSpec, version: str) -> None:
@@ -99,7 +99,7 @@ def _compare(settings: Settings, business: str, spec: ModelSpec, version: str | 
     table = Table("", f"{active.version} (active)", other)
     for row in found.to_dict("records"):
         table.add_row(row["figure"], *(_shown(row[name]) for name in ("one", "other")))
-    Console(highlight=False).print(table)
+    Console(highlight=False, markup=False).print(table)
 
 
 def _shown(value: object) -> str:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import obstore
 from rich.console import Console
 
@@ -64,6 +65,7 @@ def run(
     settings = load_settings()
     began = time.monotonic()
     with _alone(settings.home):
+        open_state_store(settings.online).close()  # a damaged one is reported before anything is built
         code = project_code_version(PROJECT, settings)
         plan = _replaced_warehouse(settings)
         if plan is not None:
@@ -85,6 +87,10 @@ def run(
         _CONSOLE.print(render(settings, asked, title), soft_wrap=True)
     except NoSnapshotError as error:
         print(f"nothing was published: {error}", file=sys.stderr)
+    except duckdb.CatalogException:
+        if succeeded:
+            raise
+        print("the tables of the summary could not be built; the failed steps above say why", file=sys.stderr)
     if succeeded:
         _print_next_steps(settings)
     return 0 if succeeded else 1

@@ -91,7 +91,7 @@ def dev(home: Path, port: int) -> int:
     settings = load_settings()
     need_free(settings.bind, port, "the Dagster UI", "quintet dev --dagster-port 3001")
     with only_daemon(dagster_home), QuietLog(home / "logs", sys.stdout) as log:
-        link = ui_link(settings.local_url(port), create_token(dagster_home, os.urandom))
+        link = ui_link(settings.dagster_url or settings.local_url(port), create_token(dagster_home, os.urandom))
         print(f"Dagster UI: {link}\nin a few seconds; sensors and the daily schedule are on", flush=True)
         print(
             f"drop files into {os.environ['QUINTET_RAW']}; the full log is {home / 'logs' / 'dagster.log'}", flush=True

@@ -25,4 +25,4 @@ def read_token(dagster_home: Path) -> str:
 
 def ui_link(url: str, token: str) -> str:
     """Return the address to open in a browser; url: where the UI answers."""
-    return f"{url}/?{PARAMETER}={token}"
+    return f"{url.rstrip('/')}/?{PARAMETER}={token}"

@@ -42,7 +42,8 @@ def up(home: Path, dagster_port: int, simulated_rate: float | None = None) -> in
             table = places(settings, dagster_port, has_embedded_servers=settings.postgres_url is None)
             console = Console(highlight=False, markup=False)
             console.print(table)
-            link = ui_link(settings.local_url(dagster_port), create_token(dagster_home, os.urandom))
+            address = settings.dagster_url or settings.local_url(dagster_port)
+            link = ui_link(address, create_token(dagster_home, os.urandom))
             console.print(f"Dagster UI, with its token: {link}", soft_wrap=True)  # to be copied
             console.print(key_line(settings, key), soft_wrap=True)
             parts = parts_of(dagster_home, dagster_port, has_stream=bool(bucket), simulated_rate=simulated_rate)

@@ -13,6 +13,7 @@ from quintet.ingest.contract import Dataset
 from quintet.ml.life_cycle import ModelSpec
 from quintet.settings import Settings
 from quintet.state.recorded import RecordedTable
+from quintet.state.retention import Retention
 from quintet.state.store import StateStore
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class DomainService(Protocol):
 
     async def close(self) -> None:
         """Stop the part and write pending data; called once, after the last request."""
+
+    def faults(self) -> Sequence[str]:
+        """Return the files that it refuses, each with the reason and what it uses instead."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class Domain:
     has_rows: whether a snapshot has rows from `other_inboxes` or a database.
     scopes: the scopes of keys, each with a description of what it allows.
     migrations: the scripts of its tables in the state store. stores: by owner, the scripts of SQLite files of its own.
-    recorded: the tables that a run ingests.
+    recorded: the tables that a run ingests. retention: how long the rows of each of its tables stay.
     model: the model that it trains.
     web: the modules with its routes and pages; each has `ROUTERS`, and `FIRST_ROUTERS` for the busiest routes.
     service: the module whose `build_service(context: ServiceContext)` returns its `DomainService`; "" for none.
@@ -108,6 +112,7 @@ class Domain:
     migrations: Sequence[str] = ()
     stores: Mapping[str, Sequence[str]] = field(default_factory=dict)
     recorded: Sequence[RecordedTable] = ()
+    retention: Sequence[Retention] = ()
     model: ModelSpec | None = None
     web: Sequence[str] = ()
     service: str = ""

@@ -14,6 +14,7 @@ from quintet.payments.domain import PAYMENTS
 from quintet.promotions.domain import PROMOTIONS
 from quintet.state import audit, features
 from quintet.state.recorded import RecordedTable
+from quintet.state.retention import CORE_RETENTION, Retention
 from quintet.state.store import CORE, CORE_MIGRATIONS, StateStore
 
 DOMAINS: tuple[Domain, ...] = (INSURANCE, PROMOTIONS, CONVERSIONS, LENDING, PAYMENTS)
@@ -51,6 +52,10 @@ MIGRATIONS: Mapping[str, Sequence[str]] = MappingProxyType(
     }
 )
 """The scripts of every SQLite file, by owner."""
+
+
+RETENTION: tuple[Retention, ...] = (*CORE_RETENTION, *(one for domain in DOMAINS for one in domain.retention))
+"""How long the rows of every table of the state store stay."""
 
 
 def open_state_store(folder: Path) -> StateStore:

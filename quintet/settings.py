@@ -121,7 +121,7 @@ class Settings(BaseModel):
     port: int = setting(8000, "Port of the API and the pages.", "a whole number from 1 to 65535", ge=1, le=65_535)
     trusted_proxies: Networks = setting(
         "",
-        "Addresses or networks of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+        "Addresses or networks of reverse proxies whose `X-Forwarded-For`, `-Proto` and `-Prefix` are believed.",
         "addresses or networks like 127.0.0.1, 10.0.0.0/8",
         "none",
     )
@@ -141,6 +141,13 @@ class Settings(BaseModel):
         "a URL like https://quintet.example.org",
         "none",
         pattern=r"^https?://[^\s@]+$",
+    )
+    dagster_url: str | None = setting(
+        None,
+        "Address at which people open the Dagster UI behind a proxy, which passes its path on unchanged.",
+        "a URL like https://quintet.example.org/dagster",
+        "none; only this machine opens it",
+        pattern=r"^https?://[^\s@/?#]+(/[A-Za-z0-9._~-]+)*/?$",
     )
     postgres_url: PostgresUrl | None = setting(
         None,
@@ -176,6 +183,15 @@ class Settings(BaseModel):
         le=3650,
         allow_inf_nan=False,
     )
+    state_days: float = setting(
+        400.0,
+        "Days that the service keeps sent messages, report runs, ended incidents and silences.",
+        "a number of days from 1 to 36500",
+        ge=1,
+        le=36_500,
+        allow_inf_nan=False,
+    )
+
     _of_domains: Mapping[type[DomainSettings], DomainSettings] = PrivateAttr(default_factory=dict)
 
     def of(self, kind: type[Kind]) -> Kind:

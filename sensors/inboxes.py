@@ -1,8 +1,10 @@
 """A sensor for each inbox, which starts one run for all new files that have settled."""
 
+import datetime as dt
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import dagster as dg
 
@@ -17,12 +19,16 @@ from quintet.plan import compare_inbox
 from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.paths import Paths
+from sensors.retries import PAUSES, failed_attempts, request_for
 
 INTERVAL_SECONDS = 3
 """Less than the daemon's cycle of 5 s, so that no cycle skips a sensor."""
 
 _LONGEST_WAIT_SECONDS = 2.0
 """The longest wait of a tick for a file to settle; the next tick is 5 s away, but a wait delays the other sensors."""
+
+_LONGEST_PAUSE = 2 * PAUSES[-1]
+"""How long a requested run is followed: the pauses after its attempts, and their durations."""
 
 
 def listing_digest(files: Sequence[InboxFile]) -> str:
@@ -41,14 +47,28 @@ def content_digest(dataset: Dataset, files: Sequence[InboxFile]) -> str:
     return hashlib.sha256("\n".join([dataset.name, *batches]).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Settled:
+    """The files of an inbox that are to be compared with the snapshot."""
+
+    files: list[InboxFile]
+    listing: str
+    at: dt.datetime
+
+    def cursor(self, content: str | None = None) -> str:
+        """Return the new cursor. content: what a run is requested for, if one is."""
+        seen = {"listing": self.listing, "at": self.at.isoformat(timespec="seconds")}
+        return json.dumps(seen if content is None else seen | {"content": content})
+
+
 def settled_files(
     context: dg.SensorEvaluationContext, inbox: str, inboxes: Inboxes, clock: Clock
-) -> tuple[list[InboxFile], str] | dg.SkipReason:
-    """Return the files of an inbox that has changed and settled, with the new cursor; otherwise a reason to skip."""
+) -> Settled | dg.SkipReason:
+    """Return the files of an inbox that has settled, and has changed or whose run failed; else a reason to skip."""
     files = inboxes.files(inbox)
     listing = listing_digest(files)
     seen = json.loads(context.cursor) if context.cursor else {}
-    if not files or seen.get("listing") == listing:
+    if not files or (seen.get("listing") == listing and not _is_to_repeat(context.instance, seen, clock.now())):
         return dg.SkipReason("the inbox is unchanged")
     unsettled = max(unsettled_seconds(file, clock.now(), inboxes.settle_seconds) for file in files)
     if 0 < unsettled <= _LONGEST_WAIT_SECONDS:
@@ -58,7 +78,14 @@ def settled_files(
     growing = [file.name for file in files if not is_settled(file, clock.now(), inboxes.settle_seconds)]
     if growing:
         return dg.SkipReason(f"still being written: {', '.join(growing[:5])}")
-    return files, json.dumps({"listing": listing, "at": clock.now().isoformat(timespec="seconds")})
+    return Settled(files, listing, clock.now())
+
+
+def _is_to_repeat(instance: dg.DagsterInstance, seen: Mapping[str, str], now: dt.datetime) -> bool:
+    """Return whether the run that was requested for the inbox as it is has failed, and another one is due."""
+    if "content" not in seen or now > dt.datetime.fromisoformat(seen["at"]) + _LONGEST_PAUSE:
+        return False
+    return bool(failed_attempts(instance, seen["content"], now))
 
 
 def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
@@ -80,17 +107,16 @@ def build_inbox_sensor(dataset: Dataset) -> dg.SensorDefinition:
         settled = settled_files(context, dataset.name, inboxes, clock)
         if isinstance(settled, dg.SkipReason):
             return settled
-        files, cursor = settled
-        listed = compare_inbox(dataset, files, paths.serving)
+        listed = compare_inbox(dataset, settled.files, paths.serving)
         seen = [inbox_event(dataset.name, listed.version)]
         if not listed.fresh:
             reason = "the snapshot has the content of every file"
-            return dg.SensorResult(skip_reason=reason, cursor=cursor, asset_events=seen)
-        touched = _touched(context, dataset)
-        request = dg.RunRequest(
-            run_key=content_digest(dataset, listed.fresh), tags={"inbox": dataset.name}, asset_selection=touched
-        )
-        return dg.SensorResult(run_requests=[request], cursor=cursor, asset_events=seen)
+            return dg.SensorResult(skip_reason=reason, cursor=settled.cursor(), asset_events=seen)
+        content = content_digest(dataset, listed.fresh)
+        tags = {"inbox": dataset.name}
+        request = request_for(context, content, clock.now(), tags, _touched(context, dataset))
+        requests = [] if request is None else [request]
+        return dg.SensorResult(run_requests=requests, cursor=settled.cursor(content), asset_events=seen)
 
     return watch
 

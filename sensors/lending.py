@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import dagster as dg
 
 from assets.ingest import inbox_event
@@ -16,6 +18,7 @@ from resources.inboxes import Inboxes
 from resources.paths import Paths
 from sensors.inboxes import INTERVAL_SECONDS as INBOX_SECONDS
 from sensors.inboxes import settled_files
+from sensors.retries import request_for
 
 INTERVAL_SECONDS = 60
 MOST_OBJECTS = 200
@@ -29,7 +32,9 @@ MOST_OBJECTS = 200
     default_status=dg.DefaultSensorStatus.RUNNING,
     description=f"Builds lending when {MOST_OBJECTS} objects of the change log wait to be compacted.",
 )
-def watch_change_log(settings: dg.ResourceParam[Settings]) -> dg.RunRequest | dg.SkipReason:
+def watch_change_log(
+    context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings], clock: Clock
+) -> dg.RunRequest | dg.SkipReason:
     """Request a run when the log has grown."""
     found = latest_log(settings)
     if found is None:
@@ -39,7 +44,8 @@ def watch_change_log(settings: dg.ResourceParam[Settings]) -> dg.RunRequest | dg
     if len(waiting) < MOST_OBJECTS:
         return dg.SkipReason(f"{len(waiting)} of {MOST_OBJECTS} objects wait")
     first, last = waiting[0][0], waiting[MOST_OBJECTS - 1][0]
-    return dg.RunRequest(run_key=f"{first.epoch} {first.start} {last.end}")
+    request = request_for(context, f"{first.epoch} {first.start} {last.end}", clock.now())
+    return request or dg.SkipReason("a run for these objects was requested")
 
 
 @dg.sensor(
@@ -56,13 +62,14 @@ def watch_loan_book(
     settled = settled_files(context, INBOX, inboxes, clock)
     if isinstance(settled, dg.SkipReason):
         return settled
-    files, cursor = settled
-    listed = compare_dumps(files, paths.serving)
+    listed = compare_dumps(settled.files, paths.serving)
     seen = [inbox_event(INBOX, listed.version)]
     if not listed.unknown:
-        return dg.SensorResult(skip_reason="the snapshot knows every dump", cursor=cursor, asset_events=seen)
-    request = dg.RunRequest(run_key=" ".join(sorted(listed.unknown)))
-    return dg.SensorResult(run_requests=[request], cursor=cursor, asset_events=seen)
+        return dg.SensorResult(skip_reason="the snapshot knows every dump", cursor=settled.cursor(), asset_events=seen)
+    content = hashlib.sha256(" ".join(sorted(listed.unknown)).encode()).hexdigest()
+    request = request_for(context, content, clock.now())
+    requests = [] if request is None else [request]
+    return dg.SensorResult(run_requests=requests, cursor=settled.cursor(content), asset_events=seen)
 
 
 SENSORS = [watch_change_log, watch_loan_book]

@@ -5,7 +5,9 @@ import dagster as dg
 from assets.jobs import domain_selection
 from assets.postgres_extract import ACTIVITY, SOURCE
 from quintet.promotions.contract import DATASETS
+from resources.clock import Clock
 from resources.postgres_extract import PostgresExtract
+from sensors.retries import failed_attempts, request_for
 
 INTERVAL_SECONDS = 60
 
@@ -18,15 +20,18 @@ INTERVAL_SECONDS = 60
     description="Extracts what changed in the application's PostgreSQL, if one is set.",
 )
 def extract_sensor(
-    context: dg.SensorEvaluationContext, postgres_extract: dg.ResourceParam[PostgresExtract]
+    context: dg.SensorEvaluationContext, postgres_extract: dg.ResourceParam[PostgresExtract], clock: Clock
 ) -> dg.SensorResult | dg.SkipReason:
     """Request one run for all rows written since the last request."""
     if not postgres_extract.is_configured:
         return dg.SkipReason("no database is set (QUINTET_POSTGRES_URL)")
     activity = postgres_extract.activity(DATASETS)
-    if activity in (context.cursor, _taken_activity(context.instance)):
+    content, now = f"source {activity}", clock.now()
+    is_requested = activity == context.cursor and not failed_attempts(context.instance, content, now)
+    if is_requested or activity == _taken_activity(context.instance):
         return dg.SkipReason("nothing was written to the tables")
-    return dg.SensorResult(run_requests=[dg.RunRequest(tags={"source": "promotions"})], cursor=activity)
+    request = request_for(context, content, now, {"source": "promotions"})
+    return dg.SensorResult(run_requests=[] if request is None else [request], cursor=activity)
 
 
 def _taken_activity(instance: dg.DagsterInstance) -> str | None:

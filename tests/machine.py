@@ -16,6 +16,7 @@ INSTALL = {
     "chromium": "apt-get install chromium",
     "mount": "apt-get install mount",
     "docker-compose": "apt-get install docker-compose",
+    "nginx": "apt-get install nginx-light",
     "openssl": "apt-get install openssl",
 }
 """The optional programs, and how each is installed."""

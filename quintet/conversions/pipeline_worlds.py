@@ -20,6 +20,7 @@ from quintet.ml.statistics import wilson
 from quintet.samples.conversions import BrokerWorld, sample_of
 from quintet.samples.conversions_site import ConversionsWorld
 from quintet.samples.seeding import generator
+from quintet.warehouse.connect import connect_closed
 
 SEED = 20_240_401
 
@@ -148,7 +149,7 @@ def open_world(
             "conversion_id": sample.truth["broker_rows"]["conversion_id"].astype("Int64"),
         }
     )
-    connection = duckdb.connect(config={"threads": 1})
+    connection = connect_closed(threads=1)
     connection.register("site", site.assign(country=site["country_name"].map(countries).astype(object)))
     connection.register(
         "broker_file",

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from quintet.warehouse.connect import connect_closed
 from quintet.warehouse.sql import quote_identifier, quote_literal
 
 _SHORTENED = " (shortened by a spreadsheet or a float column, its last digits may be lost: store the column as text)"
@@ -30,8 +31,7 @@ def parsing_macros() -> str:
 
 @cache
 def _judge() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect()
-    connection.execute("set global TimeZone = 'UTC'")  # global, because a cursor does not inherit a session's setting
+    connection = connect_closed()
     connection.execute(parsing_macros())
     return connection
 

@@ -22,6 +22,7 @@ from quintet.ingest.contract import Dataset, fold_header
 from quintet.ingest.inbox import InboxFile
 from quintet.ingest.rejection import FileRejectedError
 from quintet.ingest.workbook import SheetRow
+from quintet.warehouse.connect import connect_to_files
 from quintet.warehouse.sql import quote_identifier, quote_literal
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -226,7 +227,7 @@ def _text_bytes_of_parquet(file: InboxFile, metadata: pyarrow.parquet.FileMetaDa
         return 0
     columns = sorted({chunk.path_in_schema for chunk in texts if "." not in chunk.path_in_schema})
     lengths = " + ".join(f"coalesce(strlen({quote_identifier(name)}::varchar), 0)" for name in columns) or "0"
-    with duckdb.connect(config={"memory_limit": "500MB", "threads": 1}) as apart:
+    with connect_to_files(memory_limit="500MB", threads=1) as apart:
         found = apart.execute(
             f"select sum({lengths}) "
             f"from read_parquet({quote_literal(pattern_of(file.path))}, hive_partitioning = false)"

@@ -12,6 +12,7 @@ from quintet.ingest.examine import Examined, layout_of, path_of
 from quintet.ingest.files import Layout, column_names
 from quintet.ingest.quarantine import append_to_quarantine
 from quintet.ingest.records import chunks, read_records
+from quintet.warehouse.connect import connect_to_files
 from quintet.warehouse.sql import quote_identifier, quote_literal
 
 
@@ -31,7 +32,7 @@ def reads_in_bulk(layout: Layout) -> bool:
 def problem_of_reading(group: Sequence[Examined]) -> duckdb.Error | None:
     """Return DuckDB's error when it reads the files without the warehouse; None if it can read them."""
     source = _source_sql(layout_of(group[0]), [pattern_of(examined.file.path) for examined in group])
-    with duckdb.connect() as apart:
+    with connect_to_files() as apart:
         try:
             apart.execute(f"select bit_xor(hash(source)) from {source} as source").fetchall()
         except duckdb.Error as error:

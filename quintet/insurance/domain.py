@@ -3,7 +3,7 @@
 from quintet.domain import DataCheck, Domain
 from quintet.insurance.contract import DATASETS
 from quintet.insurance.headline import headline
-from quintet.insurance.report_runs import MIGRATIONS, RECORDED
+from quintet.insurance.report_runs import MIGRATIONS, RECORDED, RETENTION
 
 INSURANCE = Domain(
     name="insurance",
@@ -12,6 +12,7 @@ INSURANCE = Domain(
     scopes={"insurance:read": "insurance figures, reports, forecast and pages"},
     migrations=MIGRATIONS,
     recorded=RECORDED,
+    retention=RETENTION,
     web=("quintet.web.routes.insurance", "quintet.web.pages.insurance", "quintet.web.pages.reports"),
     assets=("assets.insurance",),
     samples="quintet.samples.insurance",

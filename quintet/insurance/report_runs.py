@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from quintet.state.recorded import RecordedTable
+from quintet.state.retention import Retention
 from quintet.state.store import StateStore
 
 MIGRATIONS = (
@@ -47,6 +48,16 @@ RECORDED = (
         },
     ),
 )
+
+RETENTION = (
+    Retention(
+        "report_runs",
+        "Runs have ingested them by then; the last one shows a run where it stopped.",
+        "written_at",
+        "run_id < (select max(run_id) from report_runs)",
+    ),
+)
+"""How long the rows of these tables stay."""
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,8 @@ class Serving:
 
     def refresh(self) -> None:
         """Reload files that have changed; keep the active version where the new one is broken."""
-        seen = tuple(_stamp(path) for path in (self._policy_file, self._registry.folder / "index.json"))
+        models = sorted(self._registry.folder.glob("*.json"))
+        seen = tuple((path, _stamp(path)) for path in (self._policy_file, *models))
         if seen == self._seen:
             return
         faults: list[str] = []
@@ -102,7 +103,7 @@ class Serving:
 
     def _policy(self, faults: list[str]) -> Policy | None:
         try:
-            return read_policy(self._policy_file)
+            return self._unchanged(read_policy(self._policy_file))
         except PolicyError as error:
             if self.now.policy is not None:
                 faults.append(f"{error}; version {self.now.policy.version} of the policy stays active")
@@ -115,6 +116,16 @@ class Serving:
             stays = "there is no other policy" if last is None else f"version {last.version} of the policy stays active"
             faults.append(f"{error}; {stays}")
             return last
+
+    def _unchanged(self, policy: Policy) -> Policy:
+        """Return the policy. Raises PolicyError if decisions were made under its version with another text."""
+        used = self._log.policy_of_version(policy.version)
+        if used not in (None, policy.sha256):
+            raise PolicyError(
+                f"{self._policy_file}: the file was changed after version {policy.version} was used; give the changed "
+                "policy a version of its own, or restore the file"
+            )
+        return policy
 
     def _model(self, faults: list[str]) -> LoadedModel | None:
         """Return the registry's active model; if its file is broken, the model in use, or the latest one before it."""

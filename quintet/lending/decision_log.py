@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -13,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from quintet.state.recorded import RecordedTable
+from quintet.state.retention import Retention
 from quintet.state.store import StateStore
 from quintet.state.writer import MOST_FRAMES, Writer
 
@@ -58,6 +60,13 @@ create table if not exists room (filling blob not null) strict;
 """
 MIGRATIONS = (_SCHEMA, "alter table decisions rename column shortfall to degraded_reason")
 """The scripts that create the tables below."""
+
+RETENTION = (
+    Retention("decisions", "A decision can be reproduced as long as the loan is of interest."),
+    Retention("artefacts", "Decisions are reproduced with these models and policies."),
+    Retention("room", "It is emptied at once."),
+)
+"""How long the rows of these tables stay."""
 
 RECORDED = (
     RecordedTable(
@@ -205,9 +214,16 @@ class DecisionLog:
             )
 
     def artefact(self, sha256: str) -> str | None:
-        """Return the text with this hash, None if it is not stored."""
+        """Return the text with this hash; None if it is not stored, or is no longer the text with this hash."""
         row = self._store.read().execute("select text from artefacts where sha256 = ?", (sha256,)).fetchone()
-        return None if row is None else str(row["text"])
+        text = None if row is None else str(row["text"])
+        return text if text is not None and hashlib.sha256(text.encode()).hexdigest() == sha256 else None
+
+    def policy_of_version(self, version: str) -> str | None:
+        """Return the hash of the first policy that was used under this version; None if none was."""
+        found = "select sha256 from artefacts where kind = 'policy' and version = ? order by artefact_number limit 1"
+        row = self._store.read().execute(found, (version,)).fetchone()
+        return None if row is None else str(row["sha256"])
 
     def last_policy(self) -> str | None:
         """Return the policy of the latest decision, or the latest policy stored if there are no decisions."""

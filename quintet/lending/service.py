@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -52,6 +53,10 @@ class LendingService:
         """Write pending decisions, and close the files."""
         await self.decisions.close()
         self.features.store.close()
+
+    def faults(self) -> Sequence[str]:
+        """Return the refused policy and models."""
+        return self.decisions.serving.now.faults
 
 
 def build_service(context: ServiceContext) -> LendingService:

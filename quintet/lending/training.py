@@ -20,7 +20,6 @@ from datetime import date, timedelta
 from itertools import takewhile
 from typing import Any
 
-import duckdb
 import orjson
 import pandas as pd
 
@@ -33,6 +32,7 @@ from quintet.lending.leaks import check_as_of
 from quintet.lending.rows import UnreadableRowError, read_row
 from quintet.replicated import QuarantinedRow
 from quintet.state.features import Draft, FeatureStore
+from quintet.warehouse.connect import connect_closed
 
 SETTLED, _WAITING = "settled_application", "waiting_application"
 """Further tables beside those of the log: applications with their features, and, while the snapshot is read,
@@ -160,7 +160,7 @@ def _joined(applications: list[dict[str, Any]], states: list[dict[str, Any]]) ->
     if not applications:
         return
     unique = pd.DataFrame(applications, columns=[*APPLICATION_COLUMNS, "number"]).drop_duplicates("application_id")
-    with duckdb.connect() as connection:
+    with connect_closed() as connection:
         for name, frame in {"applications": unique, "states": pd.DataFrame(states, columns=_STATE_COLUMNS)}.items():
             connection.register(f"{name}_frame", frame)
             connection.execute(f"create table {name} as select * from {name}_frame").fetchall()

@@ -3,7 +3,7 @@
 from quintet.domain import DataCheck, Domain
 from quintet.payments.contract import DATASETS
 from quintet.payments.headline import headline
-from quintet.payments.store import MIGRATIONS
+from quintet.payments.store import MIGRATIONS, RETENTION
 
 PAYMENTS = Domain(
     name="payments",
@@ -15,6 +15,7 @@ PAYMENTS = Domain(
         "payments:handle": "acknowledging and silencing alerts",
     },
     migrations=MIGRATIONS,
+    retention=RETENTION,
     web=("quintet.web.routes.payments", "quintet.web.pages.payments"),
     service="quintet.payments.service",
     assets=("assets.payments",),

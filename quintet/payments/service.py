@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quintet.domain import ServiceContext
@@ -24,6 +25,10 @@ class PaymentsService:
     async def close(self) -> None:
         """Stop both."""
         await asyncio.to_thread(self.live.stop)
+
+    def faults(self) -> Sequence[str]:
+        """Return nothing: it reads no file that could be refused."""
+        return ()
 
 
 def build_service(context: ServiceContext) -> PaymentsService:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quintet.state.outbox import at_text
+from quintet.state.retention import Retention
 from quintet.state.store import StateStore
 
 MIGRATIONS = (
@@ -96,6 +97,16 @@ MIGRATIONS = (
     "alter table payment_incidents add column notified_severity text;",
 )
 """The scripts that create the tables below in the state store."""
+
+RETENTION = (
+    Retention("payment_checkpoint", "One row."),
+    Retention("payment_inputs", "Each checkpoint removes those before it."),
+    Retention("payment_transactions", "Each minute removes those that are too old to be counted."),
+    Retention("payment_points", "Each minute removes those that are too old to be shown."),
+    Retention("payment_incidents", "People look back at ended ones.", "first_seen_at", "state <> 'firing'"),
+    Retention("payment_silences", "People look back at ended ones.", "expires_at"),
+)
+"""How long the rows of these tables stay."""
 
 POINT_FIELDS = (
     *("series", "minute", "score", "expected", "observed", "window_minutes", "minute_count", "lower", "upper"),

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from quintet.warehouse.connect import connect_closed
 
 LONGEST_TEXT = 320
 """Characters of a field that are read: the length of the longest e-mail address."""
@@ -138,7 +139,7 @@ def accounts_of(users: pd.DataFrame | pa.Table, usages: pd.DataFrame | pa.Table 
         + [_trimmed(_column(users, name)) for name in TEXTS],
         names=["created_at_s", "born_at_s", *FLAGS, *TEXTS],
     )
-    with duckdb.connect(config={"threads": 2}) as connection:
+    with connect_closed(threads=2) as connection:
         connection.register("users", signed_up)
         unique = connection.sql(_ONE_ROW_BY_USER).to_arrow_table()
         fields = {name: unique[name].combine_chunks() for name in TEXTS}

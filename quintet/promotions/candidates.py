@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -10,6 +9,7 @@ from quintet.promotions.accounts import Accounts, rows_of
 from quintet.promotions.identity import KINDS, MOST_SHARERS_SQL, NEAREST, STRONG, hashed, identity_keys, number_of
 from quintet.promotions.links import Members, Pairs
 from quintet.promotions.profile import Population
+from quintet.warehouse.connect import connect_closed
 
 _PAIRS = f"""
     with own_key as (select distinct account, kind, key from identity_key),
@@ -60,7 +60,7 @@ def pairs_of(accounts: Accounts, population: Population, memory_limit: str = "2G
     """Return all pairs of accounts that share a key that is not a hub; of a large strong key those nearest in time."""
     row, kind, key = identity_keys(accounts, population.key_rules)
     at_s = np.where(np.isfinite(accounts.created_at_s), accounts.created_at_s, np.inf)
-    with duckdb.connect(config={"threads": 2, "memory_limit": memory_limit}) as connection:
+    with connect_closed(threads=2, memory_limit=memory_limit) as connection:
         connection.register("identity_key", pa.table({"account": pa.array(row), "kind": pa.array(kind), "key": key}))
         connection.register("signed_up", pa.table({"account": np.arange(len(accounts)), "created_at_s": at_s}))
         table = connection.sql(_PAIRS).to_arrow_table()

@@ -4,7 +4,7 @@ from quintet.domain import DataCheck, Domain, Persons
 from quintet.ml.life_cycle import ModelSpec
 from quintet.promotions.contract import DATASETS
 from quintet.promotions.headline import headline
-from quintet.promotions.store import MIGRATIONS, RECORDED
+from quintet.promotions.store import MIGRATIONS, RECORDED, RETENTION
 from quintet.state.store import FILE
 
 PROMOTIONS = Domain(
@@ -18,6 +18,7 @@ PROMOTIONS = Domain(
     },
     migrations=MIGRATIONS,
     recorded=RECORDED,
+    retention=RETENTION,
     model=ModelSpec(
         folder="promotions",
         trained_on="labelled",

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import betainc
 
 from quintet.promotions.accounts import Accounts, Column, code_of, column_of, rows_of
+from quintet.warehouse.connect import connect_closed
 
 
 @dataclass(frozen=True)
@@ -275,7 +275,7 @@ def sharing_shares(accounts: Accounts, rules: KeyRules) -> dict[str, tuple[float
     rises with the number.
     """
     row, kind, key = identity_keys(accounts, rules)
-    with duckdb.connect(config={"threads": 2}) as connection:
+    with connect_closed(threads=2) as connection:
         connection.register("identity_key", pa.table({"account": pa.array(row), "kind": pa.array(kind), "key": key}))
         found = connection.sql(_ACCOUNTS_BY_SHARERS).fetchall()
     shares = np.zeros((len(KINDS), MOST_COUNTED + 1))
@@ -362,7 +362,7 @@ def common_keys(accounts: Accounts, rules: KeyRules, span_seconds: float) -> tup
     """
     row, kind, key = identity_keys(accounts, rules)
     code = accounts.code if isinstance(accounts.code, pa.Array) else pa.array(accounts.code, pa.string())
-    with duckdb.connect(config={"threads": 2}) as connection:
+    with connect_closed(threads=2) as connection:
         connection.register("identity_key", pa.table({"account": pa.array(row), "kind": pa.array(kind), "key": key}))
         connection.register("used", pa.table({"account": pa.array(accounts.code_row), "code": code}))
         times = pa.table(

@@ -38,6 +38,7 @@ from quintet.promotions.result_tables import (
     replace_table,
 )
 from quintet.promotions.training import Choice, Training, choose_model, settled_labels
+from quintet.warehouse.connect import connect_closed
 from quintet.warehouse.database import transaction
 
 _THRESHOLD_STEPS = 100
@@ -273,7 +274,7 @@ def _groups(accounts: Accounts, label: np.ndarray, decision: np.ndarray, rules: 
     keys = identity_key_table(accounts, rules)
     user_id = accounts.user_id
     judged = pa.table({"user_id": user_id, "label": pa.array(label), "decision": pa.array(decision.tolist(), TEXT)})
-    with duckdb.connect(config={"threads": 2}) as connection:
+    with connect_closed(threads=2) as connection:
         connection.register("identity_key", keys)
         connection.register("judged", judged)
         return connection.execute(_BY_SHARING).df()

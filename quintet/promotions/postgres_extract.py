@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import adbc_driver_manager
-import duckdb
 from adbc_driver_postgresql import dbapi
 
 from quintet.ingest.inbox import list_inbox
@@ -16,6 +15,7 @@ from quintet.ingest.load import load_files
 from quintet.ingest.raw_tables import prepare
 from quintet.promotions.contract import DATASETS, PROMO_CODES, PROMO_USAGES, PROMO_USERS
 from quintet.settings import SettingsError, load_settings
+from quintet.warehouse.connect import connect_to_files
 
 _NOT_USED = dt.datetime(2000, 1, 1)  # load time of the batches in the in-memory warehouse
 
@@ -72,8 +72,7 @@ def fill(url: str, raw: Path) -> dict[str, int]:
     A table that has rows is not changed, and is not in the result.
     """
     filled = {}
-    with dbapi.connect(url) as connection, duckdb.connect() as loaded:
-        loaded.execute("set global TimeZone = 'UTC'")
+    with dbapi.connect(url) as connection, connect_to_files() as loaded:
         loaded.execute("attach ':memory:' as published")
         loaded.execute("create schema published.ml")
         prepare(loaded, DATASETS)

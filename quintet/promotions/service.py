@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -24,6 +25,10 @@ class PromotionsService:
     async def close(self) -> None:
         """Stop watching, and write the judgements that wait."""
         await asyncio.to_thread(self.index.close)
+
+    def faults(self) -> Sequence[str]:
+        """Return nothing: it reads no file that could be refused."""
+        return ()
 
 
 def build_service(context: ServiceContext) -> PromotionsService:

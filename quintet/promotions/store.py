@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from quintet.state.recorded import RecordedTable
+from quintet.state.retention import Retention
 from quintet.state.store import StateStore
 
 MIGRATIONS = (
@@ -42,6 +43,12 @@ MIGRATIONS = (
     """,
 )
 """The scripts that create the tables below in the state store."""
+
+RETENTION = (
+    Retention("abuse_judgements", "The index adds these sign-ups to the accounts of the snapshot."),
+    Retention("abuse_labels", "Models are trained on them."),
+)
+"""How long the rows of these tables stay."""
 
 RECORDED = (
     RecordedTable(

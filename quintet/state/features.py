@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
+from quintet.state.retention import Retention
 from quintet.state.store import StateStore
 
 FILE, OWNER = "features.sqlite", "features"
@@ -28,6 +29,13 @@ create index if not exists rows_by_parent on rows (table_name, parent);
 create table if not exists states (owner text primary key, states text not null) strict, without rowid;
 """
 MIGRATIONS = (_SCHEMA,)
+RETENTION = (
+    Retention("facts", "One row for each name."),
+    Retention("rows", "Those of the application's database; deleted there, they go here."),
+    Retention("states", "One row for each client of the application's database."),
+)
+"""How long the rows of these tables stay."""
+
 _WRITER_CACHE_KIB = 131_072
 _CHECKPOINT_FRAMES = 8_192  # 32 MB of log; beyond it a checkpoint makes the writer wait
 

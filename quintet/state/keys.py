@@ -15,6 +15,7 @@ ENVIRONMENT_KEY_ID = "environment"
 """The id of the admin key of the setting `QUINTET_ADMIN_KEY`; it is never stored."""
 
 _PREFIX = "qk_"
+_LONGEST_NAME = 200
 
 
 class UnusableKeyError(ValueError):
@@ -116,6 +117,8 @@ def _insert(
         raise UnusableKeyError("a key needs a scope")
     if not name.strip():
         raise UnusableKeyError("a key needs a name that says whose it is")
+    if not name.isprintable() or len(name) > _LONGEST_NAME:
+        raise UnusableKeyError(f"a key's name is one line of at most {_LONGEST_NAME} printable characters")
     key_id, text = random_bytes(4).hex(), _PREFIX + random_bytes(32).hex()
     connection.execute(
         "insert into keys (key_id, name, secret_sha256, scopes, created_at) values (?, ?, ?, ?, ?)",

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import duckdb
 
+from quintet.warehouse.connect import connect_to_files
 from quintet.warehouse.sql import quote_identifier, quote_literal
 
 SCHEMAS = ("raw", "ops", "staging", "intermediate", "marts")
@@ -79,14 +80,14 @@ def _attach_published(connection: duckdb.DuckDBPyConnection, file: Path) -> None
 
 def _connect(
     path: Path,
-    config: dict[str, str | bool | int | float | list[str]],
+    config: dict[str, str | int],
     lock_wait_seconds: float,
     sleep: Callable[[float], None],
 ) -> duckdb.DuckDBPyConnection:
     waited_seconds, pause_seconds = 0.0, 0.05
     while True:
         try:
-            connection = duckdb.connect(str(path), config=config)
+            connection = connect_to_files(path, **config)
         except duckdb.IOException as error:
             if "Could not set lock" not in str(error):
                 raise
@@ -101,7 +102,6 @@ def _connect(
             waited_seconds += pause_seconds
             pause_seconds = min(pause_seconds * 1.5, 1.0)
         else:
-            connection.execute("set global TimeZone = 'UTC'")
             connection.execute("set enable_progress_bar = false")  # runs report each step; a bar would garble logs
             return connection
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import duckdb
 
+from quintet.warehouse.connect import connect_closed
 from quintet.warehouse.database import PUBLISHED, WarehouseBusyError, published_file
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
 from quintet.warehouse.sql import quote_identifier
@@ -104,7 +105,7 @@ def put_aside(origin: Origin, now: dt.datetime) -> list[Path]:
 def _publications(file: Path) -> set[tuple[str, str]]:
     """Return the publications of a file as (warehouse, snapshot id). Raises WarehouseBusyError if it is in use."""
     try:
-        connection = duckdb.connect(str(file), read_only=True)
+        connection = connect_closed(file)
     except duckdb.IOException as error:
         if "Could not set lock" in str(error):
             raise WarehouseBusyError(f"{file} is in use") from error

@@ -7,6 +7,8 @@ from typing import Any
 
 import duckdb
 
+from quintet.warehouse.connect import connect_closed
+
 CURRENT = "current.duckdb"
 
 
@@ -22,11 +24,12 @@ def current_snapshot(serving: Path) -> Path:
     return path
 
 
-def open_snapshot(path: Path, threads: int = 1) -> duckdb.DuckDBPyConnection:
-    """Return a read-only connection to a snapshot's file; use one cursor for each thread or request."""
-    connection = duckdb.connect(str(path), read_only=True, config={"threads": threads})
-    connection.execute("set global TimeZone = 'UTC'")  # global, so that its cursors have it too
-    return connection
+def open_snapshot(path: Path, threads: int = 1, exports: Path | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a read-only connection to a snapshot's file; use one cursor for each thread or request.
+
+    exports: the folder to which it may copy rows.
+    """
+    return connect_closed(path, threads=threads, exports=exports)
 
 
 def records(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:

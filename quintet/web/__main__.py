@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import structlog
 import uvicorn
@@ -22,6 +21,7 @@ from quintet.redaction import mask_secrets
 from quintet.settings import Settings, SettingsError, load_settings
 from quintet.state.keys import create_first_key
 from quintet.state.store import StateError, StateStore
+from quintet.web.addresses import TrustedProxies
 from quintet.web.app import create_app
 from quintet.web.connections import Limits, allow_files, limited
 
@@ -82,24 +82,18 @@ def _serve(settings: Settings) -> int:
     gc.collect()
     gc.freeze()
     uvicorn.run(
-        app,
+        TrustedProxies(app, settings.trusted_proxies),
         host=settings.bind,
         port=settings.port,
         access_log=False,
         log_level="warning",
         server_header=False,
-        **proxy_options(settings.trusted_proxies),
+        proxy_headers=False,  # by default it believes every program of this machine
         http=limited(allow_files(Limits())),
         ws="none",
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
     return 0
-
-
-def proxy_options(trusted: str) -> dict[str, Any]:
-    """Return uvicorn's options for the trusted proxies; by default it believes every program of this machine."""
-    addresses = trusted.replace(",", " ").split()
-    return {"proxy_headers": bool(addresses), "forwarded_allow_ips": addresses}
 
 
 def log_as_json() -> None:

@@ -20,11 +20,13 @@ from quintet.domains import DOMAINS, open_state_store
 from quintet.settings import Settings
 from quintet.state.secrets import secret_of
 from quintet.web import middleware, problems
+from quintet.web.addresses import SlashRedirects
 from quintet.web.answers import Answers
 from quintet.web.audit import AuditMiddleware
 from quintet.web.operation_metrics import OperationMetrics
 from quintet.web.pages import errors, files, overview, sign_in
 from quintet.web.paging import PageTokens
+from quintet.web.pruning import prune_regularly
 from quintet.web.routes import docs, health
 from quintet.web.security import build_gate
 from quintet.web.service import Service
@@ -72,7 +74,9 @@ def create_app(
         await asyncio.to_thread(service.files.load)
         for domain in service.domains:
             await domain.start()
+        pruning = asyncio.create_task(prune_regularly(service))
         yield
+        pruning.cancel()
         for domain in reversed(service.domains):
             await domain.close()
         service.snapshots.close()
@@ -85,6 +89,7 @@ def create_app(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # `SlashRedirects` does
         lifespan=lifespan,
     )
     app.state.service = service
@@ -92,6 +97,7 @@ def create_app(
     for router in _routers():
         app.include_router(router)
     files.mount(app)
+    app.router.default = SlashRedirects(app.router.routes, app.router.default)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     app.add_middleware(AuditMiddleware, store=store, clock=clock, random_bytes=random_bytes)
     middleware.install(app, metrics, settings.request_bytes, settings.request_seconds)

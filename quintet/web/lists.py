@@ -9,6 +9,7 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from quintet.web.addresses import route_path
 from quintet.web.paging import DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE
 from quintet.web.service import service_of
 
@@ -52,7 +53,7 @@ def answer_list(
     fetch: takes a cursor and the key to continue after, returns rows and the last key. extra: further fields.
     """
     service = service_of(request)
-    question = {"route": request.url.path, **query.model_dump(exclude={"page_size", "page_token"})}
+    question = {"route": route_path(request), **query.model_dump(exclude={"page_size", "page_token"})}
     after = service.tokens.read(question, query.page_token)
     with service.snapshots.read() as snapshot:
 

@@ -154,7 +154,38 @@ class BodyLimitMiddleware:
         return problem_response(request, ProblemError(413, detail, _CLOSE))
 
 
+class HeadMiddleware:
+    """Answers HEAD as GET without the body, so that every route that can be read answers it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+        is_sent = asyncio.Event()
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                is_sent.set()
+
+        async def receive_until_sent() -> Message:
+            """Return the body; after the answer is sent, the end of the connection, which ends streams of events."""
+            return {"type": "http.disconnect"} if is_sent.is_set() else await receive()
+
+        read = {**scope, "method": "GET"}
+        try:
+            await self.app(read, receive_until_sent, send_head)
+        finally:
+            scope["route"] = read.get("route")  # for the metrics
+
+
 def install(app: FastAPI, metrics: Metrics, most_bytes: int, longest_seconds: float) -> None:
     """Add the middleware to the app, the outermost last."""
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimitMiddleware, most_bytes=most_bytes, longest_seconds=longest_seconds)
     app.add_middleware(RequestMiddleware, metrics=metrics)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 import jinja2
 import pandas as pd
@@ -50,19 +51,21 @@ class NavItem:
 class SnapshotAge:
     """The snapshot of a page: its id and when it was published (UTC, with its zone).
 
-    behind: the state of the page's domain in words, if its tables are not those of the last build.
+    behind: the state of the page's domain in words, if its tables are not those of the last build. fault: why this is
+    not the current snapshot, if that cannot be opened.
     """
 
     snapshot_id: str
     published_at: dt.datetime
     behind: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True)
 class Shell:
     """The layout around a page: title, navigation, snapshot (None where the page shows none), signed-in key.
 
-    path: of the page, to mark its entry in the navigation.
+    path: of the page, to mark its entry in the navigation. prefix: the proxy's path before all addresses.
     """
 
     title: str
@@ -70,6 +73,7 @@ class Shell:
     nav: Sequence[NavItem] = ()
     snapshot: SnapshotAge | None = None
     signed_in_as: str | None = None
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ class StaticFile:
 
 def render(template: str, shell: Shell, **context: Any) -> str:
     """Return the HTML of a page. Raises jinja2.UndefinedError if `context` lacks a name that the template needs."""
-    return environment().get_template(template).render(shell=shell, **context)
+    return environment().get_template(template).render(shell=shell, prefix=shell.prefix, **context)
 
 
 @cache
@@ -188,6 +192,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     templates.filters |= {
+        "url": _url,
         "value": design.format_value,
         "compact": design.compact,
         "change": _change,
@@ -202,7 +207,7 @@ def environment() -> jinja2.Environment:
         "prose": _prose,
     }
     templates.globals |= {
-        "static_url": static_url,
+        "static_url": _prefixed_static_url,
         "currency": design.CURRENCY,
         "missing": design.MISSING,
         "stale_seconds": int(STALE_AFTER.total_seconds()),
@@ -223,7 +228,7 @@ def static_version() -> str:
 
 
 def static_url(name: str) -> str:
-    """Return the address of a static file."""
+    """Return the path of a static file."""
     return f"{STATIC_ROOT}/{static_version()}/{name}"
 
 
@@ -253,6 +258,17 @@ _GENERATED: Mapping[str, Callable[[], bytes]] = {"tokens.css": lambda: design.cs
 def _media_type(name: str) -> str:
     kind = _TEXT_TYPES.get(Path(name).suffix)
     return f"{kind}; charset=utf-8" if kind else mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+@jinja2.pass_context
+def _url(context: jinja2.runtime.Context, path: str) -> str:
+    """Return the address of a path of this service; a template imports macros that use it `with context`."""
+    return f"{context['prefix']}{path}"
+
+
+@jinja2.pass_context
+def _prefixed_static_url(context: jinja2.runtime.Context, name: str) -> str:
+    return _url(context, static_url(name))
 
 
 def _change(kpi: Kpi) -> str:
@@ -334,5 +350,7 @@ def _prose(text: str) -> Markup:
 
 
 def _fill(template: str, row: Mapping[str, Any]) -> str:
-    """Return the address with the row's values filled in."""
-    return template.format_map({name: design.format_value(value, "identifier") for name, value in row.items()})
+    """Return the address with the row's values filled in, percent-encoded."""
+    return template.format_map(
+        {name: quote(design.format_value(value, "identifier"), safe="") for name, value in row.items()}
+    )

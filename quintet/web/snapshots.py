@@ -31,12 +31,13 @@ class TookTooLongError(RuntimeError):
 class Snapshot:
     """A snapshot during one request: its id and a cursor of the request's own.
 
-    published_at is UTC without zone.
+    published_at is UTC without zone. fault: why it is not the current one, if that cannot be opened.
     """
 
     snapshot_id: str
     published_at: dt.datetime
     cursor: duckdb.DuckDBPyConnection
+    fault: str = ""
 
 
 @dataclass
@@ -51,7 +52,8 @@ class _Opened:
 class Snapshots:
     """Opens the current snapshot of a serving folder for requests; thread-safe.
 
-    If a new one cannot be opened, the former one is served and the new one is tried again every few seconds.
+    If a new one cannot be opened, the former one is served and the new one is tried again every few seconds; after a
+    start the former one is the latest file that can be opened.
     A file is opened once, and closed when a newer one is current and its last request has ended: a request reads
     one snapshot from start to end, whatever is published meanwhile.
     """
@@ -65,16 +67,17 @@ class Snapshots:
         self._closed = threading.Event()
         self._watch: threading.Thread | None = None
         self._retry_at = 0.0
+        self._fault = ""
 
     @contextmanager
     def read(self) -> Iterator[Snapshot]:
         """Open the current snapshot. Raises NoSnapshotError, or TookTooLongError for slow queries of the body."""
-        opened = self._acquire()
+        opened, fault = self._acquire()
         cursor = opened.connection.cursor()
         with self._lock:
             self._deadlines[cursor] = time.monotonic() + self._longest_seconds
         try:
-            yield Snapshot(opened.snapshot_id, opened.published_at, cursor)
+            yield Snapshot(opened.snapshot_id, opened.published_at, cursor, fault)
         except duckdb.InterruptException as error:
             raise TookTooLongError(f"the query took longer than {self._longest_seconds:g} s") from error
         finally:
@@ -93,8 +96,8 @@ class Snapshots:
             if current is not None and current.readers == 0:
                 current.connection.close()
 
-    def _acquire(self) -> _Opened:
-        """Return the current snapshot for a reader; the former one if the current one cannot be opened."""
+    def _acquire(self) -> tuple[_Opened, str]:
+        """Return the current snapshot for a reader; the former one and why, if the current one cannot be opened."""
         for attempt in range(1, _OPENING_ATTEMPTS + 1):
             with self._lock:
                 try:
@@ -104,12 +107,15 @@ class Snapshots:
                     if attempt < _OPENING_ATTEMPTS and not isinstance(error, NoSnapshotError):
                         continue
                     if self._current is None:
+                        self._current = None if isinstance(error, NoSnapshotError) else self._open_former()
+                    if self._current is None:
                         raise
                     _LOG.error("the current snapshot cannot be opened; the former one is served", error=str(error))
                     self._retry_at = time.monotonic() + _RETRY_SECONDS
+                    self._fault = "the current snapshot cannot be opened, and the one before it is shown; see the log"
                 assert self._current is not None
                 self._current.readers += 1
-                return self._current
+                return self._current, self._fault
         raise NoSnapshotError(f"no snapshot in {self._serving} could be opened")
 
     def _open_current(self) -> None:
@@ -118,12 +124,27 @@ class Snapshots:
             return
         path = current_snapshot(self._serving)
         if self._current is not None and self._current.path == path:
+            self._fault = ""
             return
         opened = _open(path)
+        self._fault = ""
         former, self._current = self._current, opened
         if former is not None and former.readers == 0:
             former.connection.close()
         self._start_watch()
+
+    def _open_former(self) -> _Opened | None:
+        """Open the latest other snapshot that can be opened; None if there is none."""
+        current = current_snapshot(self._serving)
+        others = [path for path in self._serving.glob("*.duckdb") if not path.is_symlink() and path != current]
+        for path in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True):
+            try:
+                opened = _open(path)
+            except (duckdb.Error, OSError):
+                continue
+            self._start_watch()
+            return opened
+        return None
 
     def _release(self, opened: _Opened) -> None:
         with self._lock:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -23,16 +24,17 @@ PROJECT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Ui:
-    """Dagster's UI: its address, its token, and what the command has printed."""
+    """Dagster's UI: its address, its token, and the path that a proxy publishes it at."""
 
     port: int
     token: str
     process: subprocess.Popen[str]
     quintet: Quintet
+    path: str = ""
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.port}{self.path}"
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """Send a GraphQL query as a program that has the token."""
@@ -47,9 +49,9 @@ class Ui:
 
 
 @contextmanager
-def running_ui(quintet: Quintet, **environment: str) -> Iterator[Ui]:
-    """Run `quintet dev` until the block ends, and stop it with Ctrl-C."""
-    port = free_port()
+def running_ui(quintet: Quintet, port: int = 0, **environment: str) -> Iterator[Ui]:
+    """Run `quintet dev` on a port, a free one by default, until the block ends, and stop it with Ctrl-C."""
+    port = port or free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "cli", "dev", "--dagster-port", str(port)],
         cwd=PROJECT,
@@ -62,7 +64,8 @@ def running_ui(quintet: Quintet, **environment: str) -> Iterator[Ui]:
         assert process.stdout is not None
         link = next(line for line in process.stdout if "?token=" in line)
         os.set_blocking(process.stdout.fileno(), False)
-        ui = Ui(port, link.strip().rpartition("=")[2], process, quintet)
+        public = urlsplit(environment.get("QUINTET_DAGSTER_URL", ""))
+        ui = Ui(port, link.strip().rpartition("=")[2], process, quintet, public.path)
         wait_until(lambda: _answers(ui))
         yield ui
     finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import ssl
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pydantic import SecretStr
 
 from quintet.embedded.processes import free_port
 from quintet.payments.channels import Delivery, DeliveryError, MailServer, to_email
-from tests.machine import require_program
+from tests.security.certificates import Authority, make_authority
 
 USER, PASSWORD = "quintet@example.org", "p/a%s@s:1"
 ENCODED = "quintet%40example.org:p%2Fa%25s%40s%3A1"
@@ -45,40 +44,10 @@ class _Inbox:
         return "250 fine"
 
 
-@dataclass(frozen=True)
-class _Authority:
-    """A self-made certificate authority, and a server's certificate that it has signed for 127.0.0.1."""
-
-    ca: Path
-    certificate: Path
-    key: Path
-
-    @property
-    def context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(self.certificate, self.key)
-        return context
-
-
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> _Authority:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """Return an authority of these tests."""
-    return _make_authority(tmp_path_factory.mktemp("authority"), "IP:127.0.0.1")
-
-
-def _make_authority(folder: Path, name: str) -> _Authority:
-    program = require_program("openssl")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run([program, *arguments], cwd=folder, check=True, capture_output=True)
-
-    made = ("-newkey", "rsa:2048", "-nodes", "-sha256")
-    openssl("req", "-x509", *made, "-days", "2", "-subj", "/CN=authority", "-keyout", "ca.key", "-out", "ca.pem")
-    openssl("req", *made, "-subj", "/CN=mail", "-keyout", "mail.key", "-out", "mail.csr")
-    (folder / "names").write_text(f"subjectAltName={name}", "utf-8")
-    signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
-    openssl("x509", "-req", "-in", "mail.csr", *signed, "-out", "mail.pem")
-    return _Authority(folder / "ca.pem", folder / "mail.pem", folder / "mail.key")
+    return make_authority(tmp_path_factory.mktemp("authority"), "IP:127.0.0.1")
 
 
 def _check(*given: object) -> AuthResult:
@@ -108,7 +77,7 @@ def _send(url: str, ca: Path | None = None) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
-def test_a_mail_is_encrypted_and_the_login_works_with_special_characters(authority: _Authority, scheme: str) -> None:
+def test_a_mail_is_encrypted_and_the_login_works_with_special_characters(authority: Authority, scheme: str) -> None:
     with _mail_server(scheme, authority.context, auth_required=True) as (inbox, port):
         _send(f"{scheme}://{ENCODED}@127.0.0.1:{port}", authority.ca)
     ((text, is_encrypted, user),) = inbox.mails
@@ -117,7 +86,7 @@ def test_a_mail_is_encrypted_and_the_login_works_with_special_characters(authori
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
-def test_a_server_whose_certificate_is_not_trusted_gets_nothing(authority: _Authority, scheme: str) -> None:
+def test_a_server_whose_certificate_is_not_trusted_gets_nothing(authority: Authority, scheme: str) -> None:
     refused = pytest.raises(DeliveryError, match=r"certificate is not trusted.*QUINTET_SMTP_CA_FILE")
     with _mail_server(scheme, authority.context) as (inbox, port), refused:
         _send(f"{scheme}://{ENCODED}@127.0.0.1:{port}")
@@ -125,7 +94,7 @@ def test_a_server_whose_certificate_is_not_trusted_gets_nothing(authority: _Auth
 
 
 def test_a_certificate_for_another_name_gets_nothing(tmp_path: Path) -> None:
-    other = _make_authority(tmp_path, "DNS:other.example.org")
+    other = make_authority(tmp_path, "DNS:other.example.org")
     refused = pytest.raises(DeliveryError, match="certificate is not trusted")
     with _mail_server("smtp", other.context) as (inbox, port), refused:
         _send(f"smtp://{ENCODED}@127.0.0.1:{port}", other.ca)
@@ -148,7 +117,7 @@ def test_a_password_is_not_sent_in_the_clear_to_another_machine(monkeypatch: pyt
     assert len(inbox.mails) == 1
 
 
-def test_a_wrong_password_is_reported_without_it(authority: _Authority) -> None:
+def test_a_wrong_password_is_reported_without_it(authority: Authority) -> None:
     refused = pytest.raises(DeliveryError, match="SMTPAuthenticationError")
     with _mail_server("smtp", authority.context) as (inbox, port), refused as raised:
         _send(f"smtp://quintet%40example.org:wrongword@127.0.0.1:{port}", authority.ca)

@@ -60,11 +60,12 @@ def _answers(url: str, process: Python) -> bool:
 
 
 @contextmanager
-def serving(home: Path, log: Path) -> Iterator[Server]:
+def serving(home: Path, log: Path, **settings: str) -> Iterator[Server]:
     """Run the service over a home in its own process until the block ends."""
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("QUINTET_")}
     environment |= {"QUINTET_HOME": str(home), "QUINTET_PORT": str(port), "QUINTET_ADMIN_KEY": ADMIN_KEY}
+    environment |= settings
     process = Python(["-m", "quintet.web"], environment, output=log)
     url = f"http://127.0.0.1:{port}"
     try:

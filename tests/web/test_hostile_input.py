@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import sqlite3
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from tests.web.routes import OPEN, PARAMETERS, routes
+from tests.web.routes import OPEN, PARAMETERS, names, routes
 from tests.web.service import ADMIN
 
 HOSTILE = {
@@ -33,15 +34,19 @@ HOSTILE = {
     "nothing": "",
     "a surrogate": "\udcff",
 }
-NAMES = (
-    "agency", "application", "application_id", "at", "client_id", "cluster", "code", "comment", "count", "day",
-    "direction", "file", "format", "from", "grain", "group_by", "id", "key", "limit", "measure", "metric", "minutes",
-    "model", "next", "next_page", "order", "page", "page_size", "page_token", "part", "partner", "product", "prod_line",
-    "replace", "review", "series", "silence_id", "since", "state", "status", "threshold", "title", "until", "user",
-    "user_id", "used_at", "promo_code", "value", "vendor", "verdict", "version", "window", "year", "year_from",
-    "year_to", "submitted_at", "created_at", "birth_date", "ip", "email",
+HEADERS = (
+    "accept", "accept-encoding", "authorization", "content-type", "cookie", "host", "if-none-match", "last-event-id",
+    "origin", "range", "referer", "sec-fetch-site", "x-forwarded-for", "x-forwarded-prefix", "x-request-id",
 )  # fmt: skip
-"""Names of parameters and fields anywhere in the service."""
+HOSTILE_HEADERS = (
+    b"http://[",
+    b"[::1",
+    b"\xff\xfe",
+    b"quintet_session=\xff; a; =",
+    b"multipart/form-data",
+    b',;="',
+    b"",
+)
 
 _ATTEMPTS = 250
 _FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -75,8 +80,15 @@ def test_hostile_paths_are_answered(client: TestClient, guarded: list[tuple[str,
     assert [failure for failure in found if failure] == []
 
 
-def test_hostile_parameters_are_answered(client: TestClient, guarded: list[tuple[str, str]]) -> None:
-    cases = list(itertools.product([route for route in guarded if route[0] == "GET"], NAMES, HOSTILE.values()))
+def test_the_names_of_parameters_and_fields_are_found(app: FastAPI) -> None:
+    assert {"year_from", "page_token", "since", "submitted_at", "minutes", "next_page", "verdict", "window"} <= names(
+        app
+    )
+
+
+def test_hostile_parameters_are_answered(client: TestClient, app: FastAPI, guarded: list[tuple[str, str]]) -> None:
+    read = [route for route in guarded if route[0] == "GET"]
+    cases = list(itertools.product(read, sorted(names(app)), HOSTILE.values()))
     chosen = random.Random(1).sample(cases, _ATTEMPTS)
     found = [
         _fails(client, method, path.format_map(PARAMETERS), params=urlencode({name: _as_text(value)}))
@@ -85,12 +97,40 @@ def test_hostile_parameters_are_answered(client: TestClient, guarded: list[tuple
     assert [failure for failure in found if failure] == []
 
 
-def test_hostile_forms_are_answered(client: TestClient, guarded: list[tuple[str, str]]) -> None:
+def test_hostile_headers_are_answered(client: TestClient, guarded: list[tuple[str, str]]) -> None:
+    with_sign_in = [*guarded, ("POST", "/sign-in"), ("POST", "/sign-out"), ("GET", "/sign-in")]
+    cases = list(itertools.product(with_sign_in, HEADERS, HOSTILE_HEADERS))
+    others = [(b"cookie", b"quintet_session=x")]
+    found = [
+        _fails(client, method, path.format_map(PARAMETERS), headers=[*others, (name.encode(), value)])
+        for (method, path), name, value in random.Random(2).sample(cases, _ATTEMPTS)
+    ]
+    assert [failure for failure in found if failure] == []
+
+
+def test_an_origin_that_is_no_address_is_of_another_site(client: TestClient) -> None:
+    for origin in ("http://[", "null", "", "http://"):
+        assert client.post("/sign-out", headers={"origin": origin}).status_code == 403, origin
+
+
+def test_hostile_documents_are_answered(client: TestClient, app: FastAPI, guarded: list[tuple[str, str]]) -> None:
+    posts = [route for route in guarded if route[0] == "POST" and route[1].startswith("/v1/")]
+    values = [*HOSTILE.values(), 10**400, -1, 1e308, [], {}, None, True, [[]] * 200, "\ud800"]
+    known = names(app)
+    shapes = (lambda fields: fields, lambda fields: [fields], lambda fields: {"items": [fields] * 3})
+    found = []
+    for (method, path), value, shape in random.Random(3).sample(list(itertools.product(posts, values, shapes)), 150):
+        text = json.dumps(shape(dict.fromkeys(known, value))).encode()
+        found.append(_fails(client, method, path.format_map(PARAMETERS), content=text))
+    assert [failure for failure in found if failure] == []
+
+
+def test_hostile_forms_are_answered(client: TestClient, app: FastAPI, guarded: list[tuple[str, str]]) -> None:
     posts = [route for route in guarded if route[0] == "POST"]
-    cases = list(itertools.product(posts, HOSTILE.values()))
+    cases, known = list(itertools.product(posts, HOSTILE.values())), names(app)
     found = []
     for (method, path), value in cases:
-        form = urlencode({name: _as_text(value) for name in NAMES} | {"verdict": b"abuser"})
+        form = urlencode({name: _as_text(value) for name in known} | {"verdict": b"abuser"})
         found.append(_fails(client, method, path.format_map(PARAMETERS), content=form, headers=_FORM))
         found.append(_fails(client, method, path.format_map(PARAMETERS), files={"minutes": ("x", _as_text(value))}))
         found.append(_fails(client, method, path.format_map(PARAMETERS), content=_as_text(value)))

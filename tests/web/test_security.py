@@ -18,7 +18,7 @@ from quintet.settings import load_settings
 from quintet.state.keys import create_key, revoke_key
 from quintet.state.sessions import LASTS
 from quintet.state.store import StateStore
-from quintet.web.__main__ import proxy_options
+from quintet.web.addresses import TrustedProxies
 from quintet.web.app import create_app
 from quintet.web.guesses import TURN_SECONDS, WRONG_KEYS
 from quintet.web.problems import MEDIA_TYPE
@@ -262,7 +262,9 @@ def test_a_forwarded_address_is_believed_from_a_trusted_proxy_only(trusted: str,
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body"})
 
-    config = uvicorn.Config(app, port=0, lifespan="off", log_level="critical", **proxy_options(trusted))
+    config = uvicorn.Config(
+        TrustedProxies(app, trusted), port=0, lifespan="off", log_level="critical", proxy_headers=False
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

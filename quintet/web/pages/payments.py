@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import duckdb
 import pandas as pd
 from fastapi import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from quintet.payments import charts
 from quintet.payments import store as payment_store
@@ -20,6 +20,7 @@ from quintet.payments.notifications import series_name
 from quintet.payments.service import PaymentsService
 from quintet.presentation.design import Column, Figure
 from quintet.warehouse.snapshot import NoSnapshotError
+from quintet.web.addresses import redirect
 from quintet.web.audit import audited
 from quintet.web.contexts import PaymentsContext
 from quintet.web.forms import as_request_fault, whole_number
@@ -134,7 +135,7 @@ def figure_csv(request: Request, name: str) -> Response:
 def acknowledge(request: Request, incident_id: IncidentId) -> Response:
     """Acknowledge an incident and return to the page."""
     acknowledge_incident(request, incident_id)
-    return RedirectResponse(f"{PATH}#incidents", 303)
+    return redirect(request, f"{PATH}#incidents")
 
 
 @handling.post(f"{PATH}/silences")
@@ -152,7 +153,7 @@ async def silence(request: Request) -> Response:
     now = service.clock()
     until = now + dt.timedelta(minutes=given.minutes)
     payment_store.add_silence(service.store, given.series, now, until, request.state.key.name, given.comment)
-    return RedirectResponse(f"{PATH}#silences", 303)
+    return redirect(request, f"{PATH}#silences")
 
 
 @handling.post(f"{PATH}/silences/{{silence_id}}/end")
@@ -161,7 +162,7 @@ def end_silence(request: Request, silence_id: SilenceId) -> Response:
     """End a silence and return to the page."""
     service = service_of(request)
     payment_store.end_silence(service.store, silence_id, service.clock())
-    return RedirectResponse(f"{PATH}#silences", 303)
+    return redirect(request, f"{PATH}#silences")
 
 
 def _snapshot(stack: ExitStack, service: Any) -> Snapshot | None:

@@ -11,13 +11,14 @@ import duckdb
 import pandas as pd
 from fastapi import Form, Request
 from starlette.datastructures import QueryParams
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from quintet.presentation.design import Column, Figure, format_value
 from quintet.promotions import chart_parts, charts, cluster_charts, model_charts, overview
 from quintet.promotions.reasons import explained
 from quintet.promotions.result_tables import model_of_snapshot
 from quintet.promotions.store import last_labels
+from quintet.web.addresses import redirect
 from quintet.web.audit import audited
 from quintet.web.contexts import PromotionsContext
 from quintet.web.forms import as_request_fault
@@ -169,7 +170,7 @@ def confirm_or_clear(
         given = LabelGiven(user_id=user_id, is_abuser=verdict == "abuser", note=None, replace=replace)
     store_label(request, given)
     query = f"?{urlencode({'user': back})}" if back else ""
-    return RedirectResponse(f"{PATH}{query}#to-judge", 303)
+    return redirect(request, f"{PATH}{query}#to-judge")
 
 
 class _Query:

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, Response
 
 from quintet.domains import DOMAINS
 from quintet.warehouse.domain_states import domain_states
+from quintet.web.addresses import prefix_of, route_path
 from quintet.web.answers import has_it, headers_of
 from quintet.web.rendering import NavItem, Shell, SnapshotAge, render, static_version
 from quintet.web.service import service_of
@@ -37,10 +38,11 @@ def show(
     age = None
     if snapshot is not None:
         published_at = snapshot.published_at.replace(tzinfo=dt.UTC)
-        age = SnapshotAge(snapshot.snapshot_id, published_at, _behind(request.url.path, snapshot))
+        age = SnapshotAge(snapshot.snapshot_id, published_at, _behind(route_path(request), snapshot), snapshot.fault)
     shell = Shell(
         title=title,
-        path=request.url.path,
+        path=route_path(request),
+        prefix=prefix_of(request),
         nav=NAVIGATION if key is not None else (),
         snapshot=age,
         signed_in_as=key.name if key is not None else None,
@@ -65,7 +67,8 @@ def show_snapshot(
     """
     service = service_of(request)
     with service.snapshots.read() as snapshot:
-        tag = service.answers.tag(request, snapshot, request.state.key.key_id, static_version(), varying)
+        also = (request.state.key.key_id, static_version(), varying, snapshot.fault)
+        tag = service.answers.tag(request, snapshot, *also)
         if has_it(request, tag):
             unchanged: Response = service.answers.unchanged(tag)
             return unchanged

@@ -6,9 +6,10 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from quintet.state.sessions import LASTS, close_session, open_session
+from quintet.web.addresses import cookie_path, redirect
 from quintet.web.audit import audited
 from quintet.web.contexts import SignInContext
 from quintet.web.pages.shell import show
@@ -41,10 +42,11 @@ async def sign_in(request: Request, key: Annotated[str, Form()], next_page: Anno
     text = await asyncio.to_thread(
         open_session, service.store, known, service.clock(), service.random_bytes, service.gate.admin_mark
     )
-    response = RedirectResponse(_own_path(next_page), 303)
+    response = redirect(request, _own_path(next_page))
     response.set_cookie(
         COOKIE,
         text,
+        path=cookie_path(request),
         max_age=int(LASTS.total_seconds()),
         httponly=True,
         samesite="lax",
@@ -62,8 +64,8 @@ def sign_out(request: Request) -> Response:
     text = request.cookies.get(COOKIE)
     if text:
         close_session(service_of(request).store, text)
-    response = RedirectResponse(PATH, 303)
-    response.delete_cookie(COOKIE)
+    response = redirect(request, PATH)
+    response.delete_cookie(COOKIE, path=cookie_path(request))
     return response
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, JSONResponse
 
+from quintet.web.addresses import prefix_of
 from quintet.web.middleware import CONTENT_SECURITY_POLICY
 from quintet.web.problems import MEDIA_TYPE
 from quintet.web.rendering import environment
@@ -19,15 +20,15 @@ router = guarded_router(None)
 @router.get("/openapi.json", include_in_schema=False)
 def openapi(request: Request) -> JSONResponse:
     """Return the OpenAPI document of the whole service."""
-    return JSONResponse(document(request.app))
+    return JSONResponse({**document(request.app), "servers": [{"url": prefix_of(request) or "/"}]})
 
 
 @router.get("/docs", include_in_schema=False)
-def docs() -> HTMLResponse:
+def docs(request: Request) -> HTMLResponse:
     """Show the document, with worked examples to try."""
     # Swagger UI writes styles into its elements
     policy = CONTENT_SECURITY_POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
-    page = environment().get_template("docs.html").render()
+    page = environment().get_template("docs.html").render(prefix=prefix_of(request))
     return HTMLResponse(page, headers={"content-security-policy": policy})
 
 

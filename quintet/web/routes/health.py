@@ -25,13 +25,17 @@ class Alive(BaseModel):
 class Ready(BaseModel):
     """The service can answer from this snapshot."""
 
-    status: str = Field(examples=["ok"])
+    status: str = Field(description="`degraded` if `faults` names something, else `ok`.", examples=["ok"])
     snapshot: str = Field(examples=["20260101T040000-1a2b3c4d"])
     published_at: str = Field(examples=["2026-01-01T04:00:00Z"])
     age_seconds: float = Field(examples=[3600.0])
     behind: dict[str, str] = Field(
         description="The domains whose tables are not those of the last build, each with when they were built and why.",
         examples=[{"insurance": "insurance is old, built 2026-01-01 04:00 UTC: the build of … did not succeed"}],
+    )
+    faults: list[str] = Field(
+        description="Files that were refused, each with what is used instead.",
+        examples=[["model 2 is refused: …: the file was changed after it was saved; model 1 is used instead"]],
     )
 
 
@@ -43,18 +47,20 @@ async def healthz() -> Alive:
 
 @router.get("/readyz", response_model=Ready, responses={503: DECLARED[503]})
 def readyz(request: Request) -> Ready:
-    """Check that there is a snapshot; return its age and the domains that are old, or 503 with what to do."""
+    """Check that there is a snapshot; return its age, old domains and refused files; or 503 with what to do."""
     service = service_of(request)
     with service.snapshots.read() as snapshot:
         age = service.clock().replace(tzinfo=None) - snapshot.published_at
+        faults = [*filter(None, [snapshot.fault]), *(fault for part in service.domains for fault in part.faults())]
         return Ready(
-            status="ok",
+            status="degraded" if faults else "ok",
             snapshot=snapshot.snapshot_id,
             published_at=f"{snapshot.published_at.isoformat()}Z",
             age_seconds=round(age.total_seconds(), 3),
             behind={
                 name: state.sentence() for name, state in domain_states(snapshot.cursor).items() if not state.is_current
             },
+            faults=faults,
         )
 
 

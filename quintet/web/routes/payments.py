@@ -22,6 +22,7 @@ from quintet.payments.live import MonitorService, as_json, incident_as_json, mom
 from quintet.payments.monitor import AHEAD, Item, Verdict, is_ahead, point_of
 from quintet.payments.service import PaymentsService
 from quintet.warehouse.snapshot import NoSnapshotError, records
+from quintet.web.addresses import route_path
 from quintet.web.audit import audited, not_audited
 from quintet.web.forms import whole_number
 from quintet.web.problems import Fault, ProblemError
@@ -181,7 +182,7 @@ def _recommendation(verdict: Verdict) -> dict[str, Any]:
 def incidents(request: Request, query: Annotated[IncidentQuery, Query()]) -> Response:
     """List incidents, the last one first: what, since when, how bad, why, and who acknowledged it."""
     service = service_of(request)
-    question = {"route": request.url.path, **query.model_dump(exclude={"page_size", "page_token"})}
+    question = {"route": route_path(request), **query.model_dump(exclude={"page_size", "page_token"})}
     after = service.tokens.read(question, query.page_token)
     rows, snapshot = all_incidents(request, query.source)
     if query.state == "any":
@@ -234,7 +235,7 @@ def minutes(request: Request, query: Annotated[MinuteQuery, Query()]) -> Respons
     """List every series by minute: the observed and expected counts, and how improbable they are."""
     refuse_swapped(("since", "until"), query.since, query.until)
     service = service_of(request)
-    question = {"route": request.url.path, **query.model_dump(mode="json", exclude={"page_size", "page_token"})}
+    question = {"route": route_path(request), **query.model_dump(mode="json", exclude={"page_size", "page_token"})}
     after = service.tokens.read(question, query.page_token)
     since = _minute_of(query.since, to_minute(EARLIEST))
     until = _minute_of(query.until, to_minute(dt.datetime(2200, 1, 1)))

@@ -12,7 +12,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from cli.ui_guard import UiGuard
+from cli.ui_guard import PublicAddress, UiGuard
 
 TOKEN = "t" * 64
 HOST = "127.0.0.1:3000"
@@ -162,3 +162,50 @@ def test_any_other_websocket_is_refused(client: TestClient, headers: dict[str, s
     ):
         pass
     assert refused.value.code == 1008
+
+
+PUBLIC = PublicAddress.of("https://Data.example.org:443/dagster/")
+
+
+@pytest.fixture
+def published() -> TestClient:
+    """Return a client of a guarded application that a proxy publishes."""
+    app = Starlette(routes=[Route("/dagster/{path:path}", _answer, methods=["GET", "POST"])])
+    guard = UiGuard(app, TOKEN, 3000, PUBLIC)
+    return TestClient(guard, base_url="http://data.example.org", follow_redirects=False)
+
+
+def test_a_public_address_is_written_as_browsers_write_it() -> None:
+    assert (PUBLIC.origin, PUBLIC.host, PUBLIC.path) == ("https://data.example.org", "data.example.org", "/dagster")
+    assert PublicAddress.of("http://x:8080").host == "x:8080"
+
+
+def test_the_link_behind_a_proxy_sets_a_secure_cookie_below_the_path(published: TestClient) -> None:
+    entered = published.get(f"/dagster/?token={TOKEN}")
+    assert entered.headers["location"] == "/dagster/"
+    assert "Path=/dagster;" in entered.headers["set-cookie"]
+    assert "Secure" in entered.headers["set-cookie"]
+    local = published.get(f"/dagster/?token={TOKEN}", headers={"host": HOST})
+    assert "Secure" not in local.headers["set-cookie"]  # a tunnel has no TLS
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"origin": "https://data.example.org"}, 200),
+        ({"origin": "http://data.example.org"}, 403),
+        ({"origin": "https://data.example.org.evil"}, 403),
+        ({"origin": "https://data.example.org", "host": "data.example.org:8443"}, 421),
+        ({"origin": "https://data.example.org", "host": HOST}, 403),
+        ({"origin": f"http://{HOST}", "host": HOST}, 200),
+    ],
+)
+def test_behind_a_proxy_only_its_own_pages_change_things(
+    published: TestClient, headers: dict[str, str], status: int
+) -> None:
+    answer = published.post("/dagster/graphql", content="{}", headers=COOKIE | JSON | headers)
+    assert answer.status_code == status
+
+
+def test_graphql_in_the_address_is_refused_below_the_path_too(published: TestClient) -> None:
+    assert published.get("/dagster/graphql?query={version}", headers=COOKIE).status_code == 405

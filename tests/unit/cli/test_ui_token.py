@@ -19,3 +19,4 @@ def test_a_start_makes_a_new_token_that_its_owner_alone_can_read(tmp_path: Path)
 
 def test_the_link_carries_the_token() -> None:
     assert ui_link("http://127.0.0.1:3001", "abc") == "http://127.0.0.1:3001/?token=abc"
+    assert ui_link("https://x/dagster/", "abc") == "https://x/dagster/?token=abc"

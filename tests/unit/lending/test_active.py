@@ -84,10 +84,11 @@ def test_unchanged_files_are_not_read_again(world: World) -> None:
     serving = world.serving()
     serving.refresh()
     before = serving.now
-    world.break_file(ONE)  # the index, which is watched, is the same
     serving.refresh()
-
     assert serving.now is before
+    world.write_policy("version-2")
+    serving.refresh()
+    assert serving.now is not before
 
 
 def test_a_broken_model_does_not_replace_the_one_in_use_and_is_reported_once(world: World) -> None:
@@ -149,6 +150,30 @@ def test_a_broken_policy_does_not_replace_the_one_in_use_nor_after_a_restart(wor
         assert each.now.policy.version == "version-1"
     assert all("version version-1 of the policy stays active" in fault for fault in world.faults)
     assert len(world.faults) == 2, "each service reports it once"
+
+
+def test_a_policy_that_is_changed_under_a_used_version_is_refused(world: World) -> None:
+    world.serving().refresh()
+    world.write_policy("version-1", ("approve_below = 0.20", "approve_below = 0.30"))
+    again = world.serving()
+    again.refresh()
+    assert again.now.policy is not None
+    assert again.now.policy.approve_below == 0.20
+    assert "give the changed policy a version of its own" in again.now.faults[0]
+
+    world.write_policy("version-2", ("approve_below = 0.20", "approve_below = 0.30"))
+    again.refresh()
+    assert (again.now.policy.approve_below, again.now.faults) == (0.30, ())
+
+
+def test_a_model_file_that_is_changed_while_it_is_used_is_noticed(world: World) -> None:
+    world.add(ONE)
+    serving = world.serving()
+    serving.refresh()
+    world.break_file(ONE)
+    serving.refresh()
+    assert version_of(serving) == ONE.version
+    assert "the file was changed after it was saved" in serving.now.faults[0]
 
 
 def test_without_any_valid_policy_there_is_none(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -73,10 +74,17 @@ def test_artefacts_are_kept_once_by_their_hash(log: DecisionLog) -> None:
     log.keep_artefact("policy", "h1", "p1", "one", "2026-11-21T12:00:00+00:00")
     log.keep_artefact("policy", "h2", "p2", "two", "2026-11-21T12:01:00+00:00")
     log.keep_artefact("policy", "h1", "p1", "one", "2026-11-21T12:02:00+00:00")
-    assert (log.artefact("h1"), log.artefact("h3")) == ("one", None)
     assert log.last_policy() == "two"
+    assert (log.policy_of_version("p1"), log.policy_of_version("p3")) == ("h1", None)
     log.record(RECORD).result(LONG_SECONDS)
     assert log.last_policy() == "one"  # it decided last
+
+
+def test_an_artefact_is_returned_only_if_its_text_has_the_hash(log: DecisionLog) -> None:
+    right, wrong = hashlib.sha256(b"one").hexdigest(), hashlib.sha256(b"two").hexdigest()
+    log.keep_artefact("model", right, "m1", "one", "2026-11-21T12:00:00+00:00")
+    log.keep_artefact("model", wrong, "m2", "changed", "2026-11-21T12:00:00+00:00")
+    assert (log.artefact(right), log.artefact(wrong), log.artefact("h3")) == ("one", None, None)
 
 
 def test_decisions_are_found_by_time_and_number(log: DecisionLog) -> None:

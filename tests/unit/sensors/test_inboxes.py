@@ -19,6 +19,7 @@ from resources.clock import Clock
 from resources.inboxes import Inboxes
 from resources.paths import Paths
 from sensors.inboxes import build_inbox_sensor, content_digest
+from tests.unit.sensors.runs import attempt
 
 PAGE_CATEGORIES = DATASETS["page_categories"]
 HEADER = "page_category;measurement_category\n"
@@ -207,6 +208,20 @@ def test_a_repeated_tick_asks_for_nothing(inbox: Path) -> None:
     assert requested(evaluate(inbox, first.cursor)) == []
 
 
+def test_a_file_whose_run_failed_is_asked_for_again_after_a_pause(inbox: Path) -> None:
+    (inbox / "a.csv").write_text(HEADER + "a;a\n")
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = evaluate(inbox, instance=instance)
+        assert isinstance(first, dg.SensorResult)
+        (request,) = requested(first)
+        attempt(instance, request, fails=True)
+        assert requested(evaluate(inbox, first.cursor, instance=instance, seconds_later=5)) == []
+        (again,) = requested(evaluate(inbox, first.cursor, instance=instance, seconds_later=90))
+        assert again.run_key != request.run_key
+        attempt(instance, again, fails=False)
+        assert requested(evaluate(inbox, first.cursor, instance=instance, seconds_later=3_600)) == []
+
+
 def test_a_new_file_after_a_run_asks_for_another(inbox: Path) -> None:
     (inbox / "a.csv").write_text(HEADER + "a;a\n")
     first = evaluate(inbox)
@@ -232,8 +247,8 @@ def test_the_cursor_is_small_however_many_files_there_are(inbox: Path) -> None:
     result = evaluate(inbox)
     assert isinstance(result, dg.SensorResult)
     assert result.cursor is not None
-    assert set(json.loads(result.cursor)) == {"listing", "at"}
-    assert len(result.cursor) < 200
+    assert set(json.loads(result.cursor)) == {"listing", "at", "content"}
+    assert len(result.cursor) < 300
 
 
 def test_an_error_fails_the_tick(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:

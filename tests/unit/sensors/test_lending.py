@@ -39,7 +39,8 @@ def _write(settings: Settings, first: int, last: int) -> ObjectStore:
 
 
 def _evaluate(settings: Settings) -> dg.RunRequest | dg.SkipReason:
-    result = watch_change_log(dg.build_sensor_context(), settings=settings)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = watch_change_log(dg.build_sensor_context(instance=instance), settings=settings, clock=Clock())
     assert isinstance(result, dg.RunRequest | dg.SkipReason)
     return result
 
@@ -69,12 +70,13 @@ def test_it_waits_again_after_a_compaction(settings: Settings, monkeypatch: pyte
 
 def _look_at_the_inbox(home: Path, seconds_later: float, cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
     later = dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=seconds_later)
-    result = watch_loan_book(
-        dg.build_sensor_context(cursor=cursor),
-        inboxes=Inboxes(raw=str(home), settle_seconds=60),
-        paths=Paths(home=str(home)),
-        clock=Clock(at=later.isoformat()),
-    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = watch_loan_book(
+            dg.build_sensor_context(cursor=cursor, instance=instance),
+            inboxes=Inboxes(raw=str(home), settle_seconds=60),
+            paths=Paths(home=str(home)),
+            clock=Clock(at=later.isoformat()),
+        )
     assert isinstance(result, dg.SensorResult | dg.SkipReason)
     return result
 

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from assets.postgres_extract import ACTIVITY, SOURCE
 from quintet.ingest.contract import Dataset
+from resources.clock import Clock
 from resources.postgres_extract import PostgresExtract
 from sensors.postgres_extract import extract_sensor
 
@@ -33,7 +34,8 @@ def tick(said: str, cursor: str | None, url: str = "postgresql://somewhere", tak
         if taken is not None:
             instance.report_runless_asset_event(dg.AssetMaterialization(SOURCE, metadata={ACTIVITY: taken}))
         context = dg.build_sensor_context(instance=instance, cursor=cursor)
-        return extract_sensor(context, postgres_extract=Fake(SecretStr(url) if url else None, Path(), said))
+        source = Fake(SecretStr(url) if url else None, Path(), said)
+        return extract_sensor(context, postgres_extract=source, clock=Clock())
 
 
 def test_what_was_written_starts_one_run():

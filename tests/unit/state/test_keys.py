@@ -74,6 +74,10 @@ def test_the_first_key_is_created_once(store: StateStore, random_bytes: Random) 
     [
         ("Ana", [], "a key needs a scope"),
         (" ", ["admin"], "a key needs a name"),
+        ("a\x1b[31mb", ["admin"], "printable characters"),
+        ("two\nlines", ["admin"], "printable characters"),
+        ("\udcff", ["admin"], "printable characters"),
+        ("n" * 201, ["admin"], "at most 200"),
     ],
 )
 def test_a_key_that_cannot_be_created_says_why(

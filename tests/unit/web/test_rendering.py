@@ -426,3 +426,27 @@ def test_the_address_of_the_files_changes_with_any_of_them(monkeypatch: pytest.M
     after = static_version()
     static_version.cache_clear()
     assert before != after
+
+
+def addresses_without_prefix(source: str) -> list[str]:
+    """Return the addresses of a template that a proxy's path is not put before."""
+    found = re.findall(r'\b(?:href|src|action|data-stream|data-document|data-link|data-vega)="([^"]*)"', source)
+    prefixed = ("| url }}", "static_url(", "{{ problem.instance }}")
+    return [one for one in found if not one.startswith("#") and not any(sign in one for sign in prefixed)]
+
+
+def test_every_address_of_a_template_carries_the_path_of_the_proxy() -> None:
+    templates = Path(rendering.__file__).parent / "templates"
+    found = {file.name: addresses_without_prefix(file.read_text("utf-8")) for file in templates.glob("*.html")}
+    assert {name: addresses for name, addresses in found.items() if addresses} == {}
+
+
+def test_an_address_without_the_path_of_the_proxy_is_found() -> None:
+    source = (
+        """<a href="/insurance">x</a><a href="#top">y</a><form action="{{ bar.action }}"><a href="{{ '/' | url }}">"""
+    )
+    assert addresses_without_prefix(source) == ["/insurance", "{{ bar.action }}"]
+
+
+def test_values_in_links_of_tables_are_percent_encoded() -> None:
+    assert rendering._fill("/promotions?cluster={id}#c", {"id": "a&b=#c d"}) == "/promotions?cluster=a%26b%3D%23c%20d#c"

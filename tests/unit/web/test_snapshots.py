@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -119,6 +120,30 @@ def test_a_snapshot_that_cannot_be_opened_leaves_the_former_one_serving(serving:
     for _ in range(3):
         with snapshots.read() as snapshot:
             assert (snapshot.snapshot_id, number(snapshot)) == ("run1", 1)
+
+
+def test_a_former_snapshot_says_that_it_is_not_the_current_one(
+    serving: Any, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quintet.web.snapshots._RETRY_SECONDS", 0.0)
+    serving.publish("run1", 1)
+    with snapshots.read() as snapshot:
+        assert snapshot.fault == ""
+    _publish_broken(serving, "broken")
+    with snapshots.read() as snapshot:
+        assert "cannot be opened" in snapshot.fault
+    serving.publish("run2", 2)
+    with snapshots.read() as snapshot:
+        assert snapshot.fault == ""
+
+
+def test_after_a_start_the_latest_snapshot_that_can_be_opened_is_served(serving: Any, snapshots: Snapshots) -> None:
+    for version, seconds in ((1, 100), (2, 200)):
+        os.utime(serving.publish(f"run{version}", version), (seconds, seconds))
+    _publish_broken(serving, "broken")
+    for _ in range(2):
+        with snapshots.read() as snapshot:
+            assert (snapshot.snapshot_id, "cannot be opened" in snapshot.fault) == ("run2", True)
 
 
 def test_the_next_good_snapshot_is_served_again(

@@ -1,0 +1,43 @@
+"""Open DuckDB: the one place, so that no connection reaches files, hosts or extensions that it does not need.
+
+What reads text from outside could otherwise be made to read or write any file of the account.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from quintet.warehouse.sql import quote_literal
+
+_NO_EXTENSIONS = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+
+
+def connect_closed(
+    path: Path | None = None, *, exports: Path | None = None, **options: str | int
+) -> duckdb.DuckDBPyConnection:
+    """Return a connection in UTC that opens no other file: to memory, or to the file at `path` for reading.
+
+    Frames are registered, not found by their variables' names. exports: a folder that it may write to.
+    options: of DuckDB, such as threads; locked afterwards.
+    """
+    config: dict[str, Any] = {**_NO_EXTENSIONS, **options}
+    connection = duckdb.connect(str(path) if path else ":memory:", read_only=path is not None, config=config)
+    connection.execute("set global TimeZone = 'UTC'")  # global, because a cursor does not inherit a session's setting
+    if exports is not None:
+        connection.execute(f"set global allowed_directories = [{quote_literal(str(exports.resolve()))}]")
+    connection.execute("set global enable_external_access = false")
+    connection.execute("set global lock_configuration = true")
+    return connection
+
+
+def connect_to_files(path: Path | None = None, **options: str | int) -> duckdb.DuckDBPyConnection:
+    """Return a connection in UTC that may read and write files: to memory, or to the file at `path`.
+
+    For runs, which load inbox files and publish.
+    """
+    connection = duckdb.connect(str(path) if path else ":memory:", config={**_NO_EXTENSIONS, **options})
+    connection.execute("set global TimeZone = 'UTC'")
+    return connection
