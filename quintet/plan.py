@@ -63,7 +63,12 @@ class Plan:
 
 def model_variables(settings: Settings) -> dict[str, str]:
     """Return the settings that shape the models, as dbt variables."""
-    return {"transactions_anchor_day": settings.transactions_anchor_day.isoformat()}
+    return {
+        "transactions_anchor_day": settings.transactions_anchor_day.isoformat(),
+        "payments_time_zone": settings.payments_time_zone,
+        "payments_opening_hours": settings.payments_opening_hours or "",
+        "payments_holidays": settings.payments_holidays,
+    }
 
 
 def files_digest(folder: Path, patterns: Iterable[str]) -> str:

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from quintet.opening_hours import parse_holidays, parse_weekly_hours, time_zone
+
 MOST_DEFAULT_THREADS = 4
 
 _MEMORY_SIZE = re.compile(r"(?=.*[1-9])\d+(\.\d+)?\s*([KMGT]i?B)", re.IGNORECASE)
@@ -85,6 +87,18 @@ def _networks(text: str) -> str:
         ipaddress.ip_network(word, strict=False)
     return text
 
+
+def _read_by(parse: Callable[[str], Any]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        parse(text)
+        return text.strip()
+
+    return check
+
+
+TimeZone = Annotated[str, AfterValidator(_read_by(time_zone))]
+WeeklyHours = Annotated[str, AfterValidator(_read_by(parse_weekly_hours))]
+Holidays = Annotated[str, AfterValidator(_read_by(parse_holidays))]
 
 Folder = Annotated[Path, AfterValidator(_folder)]
 """An absolute path, which may not exist yet."""

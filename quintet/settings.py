@@ -17,12 +17,15 @@ from quintet.setting_fields import (
     BucketUrl,
     Day,
     Folder,
+    Holidays,
     HttpUrl,
     MemorySize,
     Networks,
     PostgresUrl,
     ReadableFile,
     SmtpUrl,
+    TimeZone,
+    WeeklyHours,
     default_threads,
     setting,
     setting_of_seconds,
@@ -55,6 +58,18 @@ class Settings(BaseModel):
         date(2024, 1, 1),
         "Day of the transactions file with the number 1, for files without a date; file 2 is the day after.",
         "a real date like 2024-01-01",
+    )
+    payments_time_zone: TimeZone = setting(
+        "UTC", "Time zone in which payments have their hours and weekdays.", "a time zone like Europe/Berlin"
+    )
+    payments_opening_hours: WeeklyHours | None = setting(
+        None,
+        "Hours in which payments are expected; days that are not named are closed.",
+        "days and hours like mon-fri 08:00-22:00; sat 09:00-12:00,14:00-18:00",
+        "learned from the history",
+    )
+    payments_holidays: Holidays = setting(
+        "", "Days without payments; a day without a year is one of each year.", "days like 2026-05-14, 12-25", "none"
     )
     memory_limit: MemorySize = setting(
         "800MB", "Most memory that DuckDB uses before it spills to disk.", "a size like 512MB, 1.5GB or 2GiB"

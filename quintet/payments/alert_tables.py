@@ -9,6 +9,7 @@ import duckdb
 import pandas as pd
 
 from quintet.evaluations import Evaluation, evaluated
+from quintet.opening_hours import OpeningHours, opening_hours
 from quintet.payments.backtest import detect_batch
 from quintet.payments.checkout import checkout_anomalies
 from quintet.payments.evaluation import comparators, evaluate
@@ -34,7 +35,15 @@ def write_alerts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     minutes = connection.execute(
         "select minute_at, status, count, is_observed from intermediate.int_payment_minutes order by minute_at, status"
     ).df()
-    return _replace(connection, dict(zip(ALERT_TABLES, detect_batch(minutes), strict=True)))
+    found = detect_batch(minutes, hours=_hours(connection))
+    return _replace(connection, dict(zip(ALERT_TABLES, found, strict=True)))
+
+
+def _hours(connection: duckdb.DuckDBPyConnection) -> OpeningHours:
+    [(zone, weekly, holidays)] = connection.execute(
+        "select time_zone, opening_hours, holidays from intermediate.int_payment_hours"
+    ).fetchall()
+    return opening_hours(zone, weekly, holidays)
 
 
 def write_checkout_anomalies(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:

@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from quintet.opening_hours import LEARNED, OpeningHours
 from quintet.payments.channels import Send
 from quintet.payments.incidents import Incident, Point
 from quintet.payments.monitor import Change, Item, Monitor, Verdict
@@ -82,9 +83,10 @@ class MonitorService:
         clock: Callable[[], dt.datetime],
         page_url: str | None = None,
         heartbeat_url: str | None = None,
+        hours: OpeningHours = LEARNED,
     ) -> None:
         self._store, self._channels, self._clock, self._page_url = store, tuple(channels), clock, page_url
-        self.monitor = Monitor(store)
+        self.monitor = Monitor(store, hours)
         self.outbox_worker = OutboxWorker(store, channels, clock, heartbeat_url, lambda: self.is_healthy)
         self._requests: queue.SimpleQueue[tuple[Sequence[Item], Future[list[Verdict]]] | None] = queue.SimpleQueue()
         self._listeners: set[Listener] = set()

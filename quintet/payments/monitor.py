@@ -15,6 +15,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
+from quintet.opening_hours import LEARNED, OpeningHours
 from quintet.payments import store as payment_store
 from quintet.payments.baseline import MINUTES_PER_DAY
 from quintet.payments.detector import LATENESS_MINUTES, OTHER_STATUSES, STATUSES, Detector, Step
@@ -94,16 +95,18 @@ def is_ahead(minute: int, now: dt.datetime) -> bool:
 class Monitor:
     """Scores live payments, and saves its state in `store`. Use it from one thread at a time.
 
+    hours: when payments are expected, as far as the settings say.
+
     After an error while writing, it is restored from the store, and the error is raised.
     """
 
-    def __init__(self, store: StateStore) -> None:
-        self._store = store
+    def __init__(self, store: StateStore, hours: OpeningHours = LEARNED) -> None:
+        self._store, self._hours = store, hours
         self._load()
 
     def _load(self) -> None:
         state, inputs = payment_store.load_state(self._store)
-        detector = Detector() if state is None else Detector.from_json(state)
+        detector = Detector(self._hours) if state is None else Detector.from_json(state, self._hours)
         for _, minute, counts in inputs:
             _apply(detector, minute, counts)
         self.detector = detector
