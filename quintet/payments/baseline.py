@@ -34,7 +34,7 @@ _LEVEL_PRIOR_EVENTS = 20.0
 _PRIOR_DISPERSION = 0.005
 _PRIOR_DISPERSION_WEIGHT = 400.0  # corresponds to a standard deviation of 0.05
 _DISPERSION_EVERY_MINUTES = 5
-_LARGEST_SQUARED_DEVIATION = 25.0
+_LARGEST_SQUARED_DEVIATION = 9.0
 _MOST_STANDARD_DEVIATIONS_USED = 4.0
 
 _VOLUME_BINS = 96
@@ -43,6 +43,8 @@ _VOLUME_DAYS_BACK = (1, 2, 3, 7)
 _VOLUME_WEEKDAYS_BACK = (7, 14, 21)
 _VOLUME_DAYS_KEPT = 22
 _STEEPEST_WITHIN_A_QUARTER = 1.5
+_FEWEST_DAYS_OF_A_WEEK = 4
+_LARGEST_WEEKLY_GROWTH = 20.0
 _FEWEST_MINUTES_OF_A_BIN = 5
 _VOLUME_PRIOR_EVENTS = 10.0
 _LARGEST_VOLUME_WITH_SILENT_MINUTES = 5.0
@@ -145,6 +147,7 @@ class Baseline:
         self.deviations_weight = np.zeros((len(WINDOWS_MINUTES), count + 1))
         self.volume_by_day = np.full((_VOLUME_DAYS_KEPT, _VOLUME_BINS), np.nan, dtype=np.float32)
         self.doubtful: list[tuple[int, float]] = []
+        self._growth = (-1, 1.0)
         self.volume = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0])
         self.season_factor = np.ones(count)
         self.season_bin = -1
@@ -212,11 +215,32 @@ class Baseline:
 
         With one such weekday it is the lower of both: whether the business rests on this weekday is not known yet.
         """
-        of_weekdays = self._volumes(minute, _VOLUME_WEEKDAYS_BACK)
+        growth = self._weekly_growth(minute // MINUTES_PER_DAY)
+        of_weekdays = [
+            volume * growth ** (days // 7)
+            for days in _VOLUME_WEEKDAYS_BACK
+            for volume in self._volumes(minute, (days,))
+        ]
         if len(of_weekdays) > 1:
             return _median(of_weekdays)
         of_days = self._volumes(minute, _VOLUME_DAYS_BACK)
         return min([_median(of_days), *of_weekdays]) if of_days else None
+
+    def _weekly_growth(self, day: int) -> float:
+        """Return by how much a week has more approvals than the one before; 1 without two weeks of history.
+
+        Yesterday is left out: its last minutes are not settled yet when the day begins.
+        """
+        if day != self._growth[0]:
+            by_day = np.nan_to_num(self.volume_by_day).sum(axis=1)
+            last, before = (
+                [total for total in by_day[(day - back) % _VOLUME_DAYS_KEPT].tolist() if total]
+                for back in (np.arange(2, 9), np.arange(9, 16))
+            )
+            has_both = min(len(last), len(before)) >= _FEWEST_DAYS_OF_A_WEEK
+            growth = sum(last) / len(last) * len(before) / sum(before) if has_both else 1.0
+            self._growth = day, min(max(growth, 1 / _LARGEST_WEEKLY_GROWTH), _LARGEST_WEEKLY_GROWTH)
+        return self._growth[1]
 
     def _volumes(self, minute: int, days_back: tuple[int, ...]) -> list[float]:
         """Return the known volumes at the same time of other days, interpolated between quarter-hours."""
@@ -308,7 +332,8 @@ class Baseline:
         shape = np.column_stack([was_expected.shape, was_expected.volume_shape])
         weight = np.append(is_used, float(is_volume_used and was_expected.has_season))
         squared = (np.column_stack([events, approved]) - expected) ** 2
-        squared = np.minimum(squared, _LARGEST_SQUARED_DEVIATION * (expected + expected**2 / shape))
+        # An outlier teaches nothing: clipped ones would raise the dispersion until nothing is one any more.
+        weight = weight * (squared <= _LARGEST_SQUARED_DEVIATION * (expected + expected**2 / shape))
         # Each deviation estimates the dispersion as (squared - expected) / expected**2; weight it by its precision.
         precision = expected**3 / (2 * expected + 1)
         self.deviations *= _DISPERSION_KEPT

@@ -92,7 +92,10 @@ def test_checkout_hours_are_judged_and_replaced(warehouse: duckdb.DuckDBPyConnec
 
 
 def test_the_evaluation_has_each_detector_in_each_scope():
-    evaluated = compare(PaymentsWorld(days=1, checkout_days=1), seed=3)["ml.alert_evaluation"]
+    world = PaymentsWorld(days=1, checkout_days=1)
+    evaluated = compare(world, seed=3, businesses={"rests": world})["ml.alert_evaluation"]
+    assert evaluated.loc[evaluated["scope"] == "rests", "detector"].tolist() == ["gamma_poisson"]
+    evaluated = evaluated[evaluated["scope"] != "rests"]
     scopes = [(name, sorted(rows["scope"])) for name, rows in evaluated.groupby("detector")]
 
     assert {"gamma_poisson", "robust_z", "static_thresholds", "isolation_forest"} <= {name for name, _ in scopes}
