@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import isnan
+from statistics import median
 
 import numpy as np
 
@@ -22,7 +23,7 @@ _PRIOR_RATE = {DENIED: 0.1}
 _PRIOR_RATE_OF_OTHERS = 0.003
 _PRIOR_RATE_OF_UNKNOWN = 0.00005
 _PRIOR_EVENTS = 2.0
-# At night other people pay and more of them are denied: the share nearly doubles as traffic falls.
+# At night the denied share nearly doubles as traffic falls.
 _QUIET_HOURS_RISE = 0.8
 _QUIET_EXPOSURE_PER_MINUTE = 120.0
 
@@ -216,15 +217,12 @@ class Baseline:
         With one such weekday it is the lower of both: whether the business rests on this weekday is not known yet.
         """
         growth = self._weekly_growth(minute // MINUTES_PER_DAY)
-        of_weekdays = [
-            volume * growth ** (days // 7)
-            for days in _VOLUME_WEEKDAYS_BACK
-            for volume in self._volumes(minute, (days,))
-        ]
+        weeks = ((days // 7, self._volumes(minute, (days,))) for days in _VOLUME_WEEKDAYS_BACK)
+        of_weekdays = [volume * growth**number for number, known in weeks for volume in known]
         if len(of_weekdays) > 1:
-            return _median(of_weekdays)
+            return median(of_weekdays)
         of_days = self._volumes(minute, _VOLUME_DAYS_BACK)
-        return min([_median(of_days), *of_weekdays]) if of_days else None
+        return min([median(of_days), *of_weekdays]) if of_days else None
 
     def _weekly_growth(self, day: int) -> float:
         """Return by how much a week has more approvals than the one before; 1 without two weeks of history.
@@ -297,13 +295,20 @@ class Baseline:
         else:
             self.doubtful.append((minute, approved))
 
-    def end_doubt(self, is_usual: bool) -> None:
-        """Forget the minutes of an incident; take them as usual first if it has lasted too long to be one."""
+    def end_doubt(self, minute: int, is_usual: bool) -> None:
+        """Forget the minutes of an incident; take them as usual first if it has lasted too long to be one.
+
+        So they are where the same time a week before is unknown because of an incident: then it repeats every week.
+        """
+        self._begin_quarter(minute)
         by_quarter: dict[int, list[float]] = {}
-        for minute, approved in self.doubtful if is_usual else ():
-            by_quarter.setdefault(minute // _VOLUME_BIN_MINUTES, []).append(approved)
+        for doubtful, approved in self.doubtful:
+            by_quarter.setdefault(doubtful // _VOLUME_BIN_MINUTES, []).append(approved)
         for quarter, counts in by_quarter.items():
-            if isnan(self._volume_of(quarter)):
+            week_ago = quarter - 7 * _VOLUME_BINS
+            had_rows = not np.isnan(self.volume_by_day[week_ago // _VOLUME_BINS % _VOLUME_DAYS_KEPT]).all()
+            repeats = had_rows and isnan(self._volume_of(week_ago))
+            if (is_usual or repeats) and isnan(self._volume_of(quarter)):
                 self._set_volume(quarter, sum(counts) / len(counts))
         self.doubtful = []
 
@@ -349,12 +354,14 @@ class Baseline:
             volume[:2] += approved, seasonal
         volume[2:4] *= _RECENT_VOLUME_KEPT
         volume[2:4] += approved, 1.0
-        quarter = minute // _VOLUME_BIN_MINUTES
-        if quarter != int(volume[6]):
-            self._close_quarter(quarter)
+        self._begin_quarter(minute)
         volume[4:6] += approved, 1.0
 
-    def _close_quarter(self, quarter: int) -> None:
+    def _begin_quarter(self, minute: int) -> None:
+        """Close the quarter-hour before the minute's, if it is still open."""
+        quarter = minute // _VOLUME_BIN_MINUTES
+        if quarter == int(self.volume[6]):
+            return
         total, minutes, last = self.volume[4:7].tolist()
         last = int(last)
         if last >= 0:
@@ -383,13 +390,6 @@ class Baseline:
         baseline.season_bin = state["season_bin"]
         baseline.doubtful = [(minute, approved) for minute, approved in state["doubtful"]]
         return baseline
-
-
-def _median(values: list[float]) -> float:
-    """Return the median; quicker than NumPy's for a few values."""
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def _as_lists(array: np.ndarray) -> list:

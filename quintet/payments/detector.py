@@ -217,7 +217,7 @@ class Detector:
         baseline, local_minute = self._baseline, self._hours.to_local(minute)
         is_volume_used = not is_frozen & {VOLUME, FEED}
         if is_volume_used and baseline.doubtful:
-            baseline.end_doubt(is_usual=bool(starts))
+            baseline.end_doubt(local_minute, is_usual=bool(starts))
         if not self._observed[row]:
             if is_volume_used and expectation.is_open:
                 baseline.update_silent(local_minute, expectation.volume)

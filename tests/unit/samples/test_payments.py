@@ -227,7 +227,7 @@ def test_a_business_of_another_kind_has_rows_only_while_it_is_open(name: str):
     world = replace(WORLDS[name], days=15)
     minutes, truth = transaction_minutes(world, 3)
     at = minutes["minute_at"]
-    hour, is_rest = at.dt.hour + at.dt.minute / 60, at.dt.weekday.isin(world.rest_days)
+    hour, is_rest = at.dt.hour + at.dt.minute / 60, at.dt.dayofweek.isin(world.rest_days)
     is_closed = is_rest | (hour < world.opens - 0.5) | (hour >= world.closes + 0.5)
     is_open = ~is_rest & hour.between(world.opens + 0.5, world.closes - 0.5)
 
