@@ -20,6 +20,7 @@ _COMPARISON_SQL = (
 )
 
 _MODULES = ["quintet.payments.alert_tables"]
+_MINUTES = ["intermediate/int_payment_minutes", "intermediate/int_payment_hours"]
 _ALERT_TABLES = {
     "ml.payment_points": "Each series in each minute: observed and expected count, and how improbable they are.",
     "ml.payment_incidents": "Series that were anomalous for some minutes, with severity, rule and reason.",
@@ -34,7 +35,7 @@ _EVALUATION_TABLES = {
 
 
 @dg.multi_asset(
-    specs=table_specs("payments", _ALERT_TABLES, ["intermediate/int_payment_minutes"], _MODULES),
+    specs=table_specs("payments", _ALERT_TABLES, _MINUTES, _MODULES),
     name="payment_alerts",
     pool=POOL,
 )

@@ -100,6 +100,16 @@ def _networks(text: str) -> str:
     return text
 
 
+def read_by(parse: Callable[[str], Any]) -> AfterValidator:
+    """Return the validation of a text that `parse` can read."""
+
+    def check(text: str) -> str:
+        parse(text)
+        return text.strip()
+
+    return AfterValidator(check)
+
+
 Folder = Annotated[Path, AfterValidator(_folder)]
 """An absolute path, which may not exist yet."""
 

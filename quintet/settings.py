@@ -202,9 +202,9 @@ class Settings(BaseModel):
 
     @property
     def dbt_variables(self) -> dict[str, str]:
-        """The settings that the dbt models read, by the name of the variable."""
+        """The settings that the dbt models read, by the name of the variable; one without a value is empty."""
         return {
-            name: str(getattr(settings, name))
+            name: "" if getattr(settings, name) is None else str(getattr(settings, name))
             for kind, settings in self._of_domains.items()
             for name, info in kind.model_fields.items()
             if _extra(info).get("is_dbt_variable")

@@ -11,8 +11,9 @@ import pandas as pd
 from quintet.evaluations import Evaluation, evaluated
 from quintet.payments.backtest import detect_batch
 from quintet.payments.checkout import checkout_anomalies
-from quintet.payments.evaluation import comparators, evaluate
-from quintet.samples.payments import PaymentsWorld, transaction_minutes
+from quintet.payments.evaluation import OWN, comparators, evaluate, gamma_poisson
+from quintet.payments.opening_hours import OpeningHours, opening_hours
+from quintet.samples.payments import WORLDS, PaymentsWorld, transaction_minutes
 from quintet.warehouse.database import transaction
 
 ALERT_TABLES = ("ml.payment_points", "ml.payment_incidents")
@@ -34,7 +35,15 @@ def write_alerts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     minutes = connection.execute(
         "select minute_at, status, count, is_observed from intermediate.int_payment_minutes order by minute_at, status"
     ).df()
-    return _replace(connection, dict(zip(ALERT_TABLES, detect_batch(minutes), strict=True)))
+    found = detect_batch(minutes, hours=_hours(connection))
+    return _replace(connection, dict(zip(ALERT_TABLES, found, strict=True)))
+
+
+def _hours(connection: duckdb.DuckDBPyConnection) -> OpeningHours:
+    [(zone, weekly, holidays)] = connection.execute(
+        "select time_zone, opening_hours, holidays from intermediate.int_payment_hours"
+    ).fetchall()
+    return opening_hours(zone, weekly, holidays)
 
 
 def write_checkout_anomalies(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
@@ -51,10 +60,23 @@ def write_evaluation(connection: duckdb.DuckDBPyConnection, folder: Path) -> dic
     return _replace(connection, evaluated(EVALUATION, folder))
 
 
-def compare(world: PaymentsWorld = EVALUATION_WORLD, seed: int = EVALUATION_SEED) -> dict[str, pd.DataFrame]:
-    """Compare the detector with others on generated days; return the frames of `EVALUATION_TABLES`."""
-    named = {f"seed {seed}": transaction_minutes(world, seed)}
-    return dict(zip(EVALUATION_TABLES, evaluate(named, comparators()), strict=True))
+def compare(
+    world: PaymentsWorld = EVALUATION_WORLD,
+    seed: int = EVALUATION_SEED,
+    businesses: Mapping[str, PaymentsWorld] = WORLDS,
+) -> dict[str, pd.DataFrame]:
+    """Compare the detector with others on generated days; return the frames of `EVALUATION_TABLES`.
+
+    businesses: worlds of other kinds, by name; the detector alone is evaluated on each, with its name as the scope.
+    """
+    summary, detail = evaluate({f"seed {seed}": transaction_minutes(world, seed)}, comparators())
+    summaries, details = [summary], [detail]
+    for name, business in businesses.items():
+        of_business, events = evaluate({name: transaction_minutes(business, seed)}, {OWN: gamma_poisson})
+        summaries.append(of_business[of_business["scope"] == "all"].assign(scope=name))
+        details.append(events)
+    found = pd.concat(summaries, ignore_index=True), pd.concat(details, ignore_index=True)
+    return dict(zip(EVALUATION_TABLES, found, strict=True))
 
 
 EVALUATION = Evaluation("alert_evaluation", ["quintet.payments.evaluation", "quintet.samples.payments"], compare)

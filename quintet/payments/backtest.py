@@ -9,6 +9,7 @@ import pandas as pd
 
 from quintet.payments.detector import Detector
 from quintet.payments.incidents import Incident, Point
+from quintet.payments.opening_hours import LEARNED, OpeningHours
 
 POINT_COLUMNS = [
     *("series", "minute_at", "score", "expected", "observed", "window_minutes", "minute_count", "lower", "upper"),
@@ -47,7 +48,9 @@ def minutes_in_order(minutes: pd.DataFrame) -> Iterator[tuple[datetime, dict[str
         yield at, {status: count for status, count in zip(statuses, values, strict=True) if count}, observed
 
 
-def detect_batch(minutes: pd.DataFrame, with_points: bool = True) -> tuple[pd.DataFrame, pd.DataFrame]:
+def detect_batch(
+    minutes: pd.DataFrame, with_points: bool = True, hours: OpeningHours = LEARNED
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run an untrained detector over all minutes in order; return points and incidents.
 
     minutes: as `marts.fct_payment_minutes` (minute_at, status, count, is_observed). Points: `POINT_COLUMNS`, a row per
@@ -56,7 +59,7 @@ def detect_batch(minutes: pd.DataFrame, with_points: bool = True) -> tuple[pd.Da
     null while an incident lasts.
     Raises ValueError for a count below zero or above 10**9.
     """
-    detector = Detector()
+    detector = Detector(hours)
     points: list[Point] = []
     incidents: dict[str, Incident] = {}
     for at, counts, is_observed in minutes_in_order(minutes):

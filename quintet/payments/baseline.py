@@ -1,14 +1,16 @@
 """The expected minute: the rate of each status given exposure, the volume of approvals, and the dispersion of both.
 
 Each rate is a product: a long-run rate, a factor by half-hour of the day (before there is a day of history, a factor
-for quiet hours, for denied only), and a level that follows the last hours. The volume is the median at the same time 1,
-2, 3 and 7 days back, times a level; without history it is the mean of the last minutes.
+for quiet hours, for denied only), and a level that follows the last hours. The volume is the median at the same time of
+three weekdays like this one, times a level. Before there are two of them it is the median of 1, 2, 3 and 7 days back;
+without history it is the mean of the last minutes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
+from statistics import median
 
 import numpy as np
 
@@ -21,7 +23,7 @@ _PRIOR_RATE = {DENIED: 0.1}
 _PRIOR_RATE_OF_OTHERS = 0.003
 _PRIOR_RATE_OF_UNKNOWN = 0.00005
 _PRIOR_EVENTS = 2.0
-# At night other people pay and more of them are denied: the share nearly doubles as traffic falls.
+# At night the denied share nearly doubles as traffic falls.
 _QUIET_HOURS_RISE = 0.8
 _QUIET_EXPOSURE_PER_MINUTE = 120.0
 
@@ -33,13 +35,17 @@ _LEVEL_PRIOR_EVENTS = 20.0
 _PRIOR_DISPERSION = 0.005
 _PRIOR_DISPERSION_WEIGHT = 400.0  # corresponds to a standard deviation of 0.05
 _DISPERSION_EVERY_MINUTES = 5
-_LARGEST_SQUARED_DEVIATION = 25.0
+_LARGEST_SQUARED_DEVIATION = 9.0
 _MOST_STANDARD_DEVIATIONS_USED = 4.0
 
 _VOLUME_BINS = 96
 _VOLUME_BIN_MINUTES = MINUTES_PER_DAY // _VOLUME_BINS
 _VOLUME_DAYS_BACK = (1, 2, 3, 7)
-_VOLUME_DAYS_KEPT = 8
+_VOLUME_WEEKDAYS_BACK = (7, 14, 21)
+_VOLUME_DAYS_KEPT = 22
+_STEEPEST_WITHIN_A_QUARTER = 1.5
+_FEWEST_DAYS_OF_A_WEEK = 4
+_LARGEST_WEEKLY_GROWTH = 20.0
 _FEWEST_MINUTES_OF_A_BIN = 5
 _VOLUME_PRIOR_EVENTS = 10.0
 _LARGEST_VOLUME_WITH_SILENT_MINUTES = 5.0
@@ -70,7 +76,9 @@ class Expectation:
 
     base: rate of each status per approved or denied transaction, without the level; rate: with the level.
     shape: shape of the Gamma over the rate, by window and status; volume_shape: by window.
-    volume: approved transactions per minute; has_season: whether it is based on earlier days.
+    volume: approved transactions per minute; has_season: whether it is based on earlier days. usual_volume: the mean of
+    minutes with approvals. is_open: False where the
+    business is expected to be closed; the volume is then zero.
     """
 
     base: np.ndarray
@@ -79,31 +87,35 @@ class Expectation:
     volume: float
     volume_shape: np.ndarray
     has_season: bool
+    is_open: bool = True
+    usual_volume: float = 0.0
+
+    def while_closed(self) -> Expectation:
+        """Return the expectation of a minute in which the business is closed."""
+        return replace(self, volume=0.0, is_open=False)
 
     def with_unknown_status(self) -> Expectation:
         """Return the expectation with a new status added, as an untrained baseline expects it."""
         unknown = Baseline([])
         unknown.add_status("")
         added = unknown.expect(0)
-        return Expectation(
-            np.append(self.base, added.base),
-            np.append(self.rate, added.rate),
-            np.column_stack([self.shape, added.shape]),
-            self.volume,
-            self.volume_shape,
-            self.has_season,
+        return replace(
+            self,
+            base=np.append(self.base, added.base),
+            rate=np.append(self.rate, added.rate),
+            shape=np.column_stack([self.shape, added.shape]),
         )
 
     def to_json(self) -> list:
         """Return the fields in order, ready for `json.dumps`."""
         arrays = [array.tolist() for array in (self.base, self.rate, self.shape)]
-        return [*arrays, self.volume, self.volume_shape.tolist(), self.has_season]
+        return [*arrays, self.volume, self.volume_shape.tolist(), self.has_season, self.is_open, self.usual_volume]
 
     @classmethod
     def from_json(cls, state: list) -> Expectation:
         """Return the expectation that `to_json` wrote."""
-        base, rate, shape, volume, volume_shape, has_season = state
-        return cls(np.array(base), np.array(rate), np.array(shape), volume, np.array(volume_shape), has_season)
+        base, rate, shape, volume, volume_shape, *flags = state
+        return cls(np.array(base), np.array(rate), np.array(shape), volume, np.array(volume_shape), *flags)
 
 
 def quiet_hours_factor(exposure_per_minute: float) -> float:
@@ -116,7 +128,8 @@ class Baseline:
 
     Arrays have one column per status (in the order of `statuses`, denied first). `volume` holds, in this order: the
     level's observed and expected count; the decayed count and number of the last minutes; the sum and number of minutes
-    of the current quarter-hour; and the number of that quarter-hour since 1970 (-1: none).
+    of the current quarter-hour; and the number of that quarter-hour since 1970 (-1: none). `doubtful` holds minutes and
+    approvals of an incident of the volume or the feed that goes on. Minutes are local to the business.
     """
 
     def __init__(self, statuses: list[str]) -> None:
@@ -133,7 +146,9 @@ class Baseline:
         # The last column is the volume.
         self.deviations = np.zeros((len(WINDOWS_MINUTES), count + 1))
         self.deviations_weight = np.zeros((len(WINDOWS_MINUTES), count + 1))
-        self.volume_by_day = np.full((_VOLUME_DAYS_KEPT, _VOLUME_BINS), np.nan)
+        self.volume_by_day = np.full((_VOLUME_DAYS_KEPT, _VOLUME_BINS), np.nan, dtype=np.float32)
+        self.doubtful: list[tuple[int, float]] = []
+        self._growth = (-1, 1.0)
         self.volume = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0])
         self.season_factor = np.ones(count)
         self.season_bin = -1
@@ -197,25 +212,50 @@ class Baseline:
         return seasonal * min(max(level, low), high), True
 
     def _seasonal_volume(self, minute: int) -> float | None:
-        """Return the median at the same time on earlier days, interpolated between quarter-hours; None without any."""
+        """Return the median at the same time of such weekdays, or of earlier days; None without any.
+
+        With one such weekday it is the lower of both: whether the business rests on this weekday is not known yet.
+        """
+        growth = self._weekly_growth(minute // MINUTES_PER_DAY)
+        weeks = ((days // 7, self._volumes(minute, (days,))) for days in _VOLUME_WEEKDAYS_BACK)
+        of_weekdays = [volume * growth**number for number, known in weeks for volume in known]
+        if len(of_weekdays) > 1:
+            return median(of_weekdays)
+        of_days = self._volumes(minute, _VOLUME_DAYS_BACK)
+        return min([median(of_days), *of_weekdays]) if of_days else None
+
+    def _weekly_growth(self, day: int) -> float:
+        """Return by how much a week has more approvals than the one before; 1 without two weeks of history.
+
+        Yesterday is left out: its last minutes are not settled yet when the day begins.
+        """
+        if day != self._growth[0]:
+            by_day = np.nan_to_num(self.volume_by_day).sum(axis=1)
+            last, before = (
+                [total for total in by_day[(day - back) % _VOLUME_DAYS_KEPT].tolist() if total]
+                for back in (np.arange(2, 9), np.arange(9, 16))
+            )
+            has_both = min(len(last), len(before)) >= _FEWEST_DAYS_OF_A_WEEK
+            growth = sum(last) / len(last) * len(before) / sum(before) if has_both else 1.0
+            self._growth = day, min(max(growth, 1 / _LARGEST_WEEKLY_GROWTH), _LARGEST_WEEKLY_GROWTH)
+        return self._growth[1]
+
+    def _volumes(self, minute: int, days_back: tuple[int, ...]) -> list[float]:
+        """Return the known volumes at the same time of other days, interpolated between quarter-hours."""
         position = (minute + 0.5) / _VOLUME_BIN_MINUTES - 0.5
         before = int(position)
         share = position - before
         values = []
-        for days_back in _VOLUME_DAYS_BACK:
-            quarter = before - days_back * _VOLUME_BINS
+        for days in days_back:
+            quarter = before - days * _VOLUME_BINS
             first, second = self._volume_of(quarter), self._volume_of(quarter + 1)
-            if isnan(first):
-                first = second
-            if isnan(second):
-                second = first
-            if not isnan(second):
-                values.append(first + share * (second - first))
-        if not values:
-            return None
-        values.sort()
-        middle = len(values) // 2
-        return values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
+            own, other = (first, second) if share < 0.5 else (second, first)
+            if isnan(own):
+                continue
+            between = own if isnan(other) else first + share * (second - first)
+            # A step between two quarters, as where a business closes, is none of its minutes.
+            values.append(min(between, _STEEPEST_WITHIN_A_QUARTER * own))
+        return values
 
     def _volume_of(self, quarter: int) -> float:
         return self.volume_by_day.item(quarter // _VOLUME_BINS % _VOLUME_DAYS_KEPT, quarter % _VOLUME_BINS)
@@ -252,6 +292,25 @@ class Baseline:
             self._update_dispersion(windows, quiet_factor, was_expected, is_used, is_volume_used)
         if is_volume_used:
             self._update_volume(minute, approved)
+        else:
+            self.doubtful.append((minute, approved))
+
+    def end_doubt(self, minute: int, is_usual: bool) -> None:
+        """Forget the minutes of an incident; take them as usual first if it has lasted too long to be one.
+
+        So they are where the same time a week before is unknown because of an incident: then it repeats every week.
+        """
+        self._begin_quarter(minute)
+        by_quarter: dict[int, list[float]] = {}
+        for doubtful, approved in self.doubtful:
+            by_quarter.setdefault(doubtful // _VOLUME_BIN_MINUTES, []).append(approved)
+        for quarter, counts in by_quarter.items():
+            week_ago = quarter - 7 * _VOLUME_BINS
+            had_rows = not np.isnan(self.volume_by_day[week_ago // _VOLUME_BINS % _VOLUME_DAYS_KEPT]).all()
+            repeats = had_rows and isnan(self._volume_of(week_ago))
+            if (is_usual or repeats) and isnan(self._volume_of(quarter)):
+                self._set_volume(quarter, sum(counts) / len(counts))
+        self.doubtful = []
 
     def update_silent(self, minute: int, volume_expected: float) -> None:
         """Train on a settled minute without rows: it counts as zero approvals where silent minutes are usual."""
@@ -278,7 +337,8 @@ class Baseline:
         shape = np.column_stack([was_expected.shape, was_expected.volume_shape])
         weight = np.append(is_used, float(is_volume_used and was_expected.has_season))
         squared = (np.column_stack([events, approved]) - expected) ** 2
-        squared = np.minimum(squared, _LARGEST_SQUARED_DEVIATION * (expected + expected**2 / shape))
+        # An outlier teaches nothing: clipped ones would raise the dispersion until nothing is one any more.
+        weight = weight * (squared <= _LARGEST_SQUARED_DEVIATION * (expected + expected**2 / shape))
         # Each deviation estimates the dispersion as (squared - expected) / expected**2; weight it by its precision.
         precision = expected**3 / (2 * expected + 1)
         self.deviations *= _DISPERSION_KEPT
@@ -294,12 +354,14 @@ class Baseline:
             volume[:2] += approved, seasonal
         volume[2:4] *= _RECENT_VOLUME_KEPT
         volume[2:4] += approved, 1.0
-        quarter = minute // _VOLUME_BIN_MINUTES
-        if quarter != int(volume[6]):
-            self._close_quarter(quarter)
+        self._begin_quarter(minute)
         volume[4:6] += approved, 1.0
 
-    def _close_quarter(self, quarter: int) -> None:
+    def _begin_quarter(self, minute: int) -> None:
+        """Close the quarter-hour before the minute's, if it is still open."""
+        quarter = minute // _VOLUME_BIN_MINUTES
+        if quarter == int(self.volume[6]):
+            return
         total, minutes, last = self.volume[4:7].tolist()
         last = int(last)
         if last >= 0:
@@ -317,15 +379,16 @@ class Baseline:
     def to_json(self) -> dict[str, object]:
         """Return the state, ready for `json.dumps`; unknown values are null."""
         arrays = {name: _as_lists(getattr(self, name)) for name in _ARRAYS}
-        return {"statuses": self.statuses, "season_bin": self.season_bin, **arrays}
+        return {"statuses": self.statuses, "season_bin": self.season_bin, "doubtful": self.doubtful, **arrays}
 
     @classmethod
     def from_json(cls, state: dict) -> Baseline:
         """Return the baseline that `to_json` wrote."""
         baseline = cls(state["statuses"])
         for name in _ARRAYS:
-            setattr(baseline, name, np.array(state[name], dtype=float))
+            setattr(baseline, name, np.array(state[name], dtype=getattr(baseline, name).dtype))
         baseline.season_bin = state["season_bin"]
+        baseline.doubtful = [(minute, approved) for minute, approved in state["doubtful"]]
         return baseline
 
 

@@ -15,6 +15,7 @@ from quintet.payments.baseline import (
     Baseline,
     Expectation,
 )
+from quintet.payments.closing_times import ClosingTimes
 from quintet.payments.incidents import (
     APPROVED,
     FEED,
@@ -27,6 +28,7 @@ from quintet.payments.incidents import (
     advance,
     to_minute,
 )
+from quintet.payments.opening_hours import LEARNED, OpeningHours
 from quintet.payments.scoring import Arrays, score_minute, windows_of
 
 STATUSES = (DENIED, "failed", "reversed", "backend_reversed", "refunded", "processing")
@@ -68,10 +70,13 @@ class Detector:
     `record` takes counts, `complete` closes minutes and scores them; `observe` does both for a whole minute. Counts of
     a minute may arrive in parts, repeatedly, up to fifteen minutes late and in any order: the last count of a status is
     used, and the result is as if all had arrived in order. A skipped minute counts as without rows until rows arrive.
+    hours: when the business is open, as far as the settings say; the rest is learned.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hours: OpeningHours = LEARNED) -> None:
+        self._hours = hours
         self._baseline = Baseline(list(STATUSES))
+        self._closing_times = ClosingTimes(hours)
         self._last: int | None = None
         self._waiting: dict[int, dict[str, int]] = {}
         self._empty_rows()
@@ -188,7 +193,10 @@ class Detector:
         if settled is not None:
             self._update_baseline(self._last - LATENESS_MINUTES, settled)
         self._baseline.pass_minute()
-        expectation = self._baseline.expect(self._last)
+        expectation = self._baseline.expect(self._hours.to_local(self._last))
+        expectation.usual_volume = self._closing_times.usual_per_minute
+        if self._closing_times.is_closed(self._last):
+            expectation = expectation.while_closed()
         self._expectations[-1] = expectation
         self._volume[-1] = expectation.volume
         counts = self._waiting.pop(self._last, None)
@@ -197,22 +205,28 @@ class Detector:
 
     def _update_baseline(self, minute: int, expectation: Expectation) -> None:
         row = _FIRST_SCORED_ROW - 1
+        opened = self._open[row]
+        starts = [opened[series].started_minute for series in (VOLUME, FEED) if series in opened]
+        approved = self._approved[row + 1 - LONGEST_WINDOW : row + 1]
+        self._closing_times.update(minute, approved, min(starts, default=None))
         is_frozen = {
             incident.series
-            for incident in self._open[row].values()
+            for incident in opened.values()
             if minute - incident.started_minute < _LONGEST_FREEZE_MINUTES
         }
-        baseline = self._baseline
+        baseline, local_minute = self._baseline, self._hours.to_local(minute)
         is_volume_used = not is_frozen & {VOLUME, FEED}
+        if is_volume_used and baseline.doubtful:
+            baseline.end_doubt(local_minute, is_usual=bool(starts))
         if not self._observed[row]:
-            if is_volume_used:
-                baseline.update_silent(minute, expectation.volume)
+            if is_volume_used and expectation.is_open:
+                baseline.update_silent(local_minute, expectation.volume)
             return
         is_used = np.array([status not in is_frozen for status in baseline.statuses], dtype=float)
         is_used *= baseline.first_minute <= minute
         events, exposure, approved, volume, quiet_factor = windows_of(self._arrays, row)
         baseline.update(
-            minute,
+            local_minute,
             self._events[row],
             exposure[0],
             self._approved[row],
@@ -284,6 +298,7 @@ class Detector:
         """Return the state, ready for `json.dumps`: a detector restored from it continues as this one would."""
         return {
             "baseline": self._baseline.to_json(),
+            "closing_times": self._closing_times.to_json(),
             "last": self._last,
             "waiting": sorted(self._waiting.items()),
             "approved": self._approved.tolist(),
@@ -295,10 +310,13 @@ class Detector:
         }
 
     @classmethod
-    def from_json(cls, state: dict) -> Detector:
+    def from_json(cls, state: dict, hours: OpeningHours = LEARNED) -> Detector:
         """Return the detector that `to_json` wrote."""
-        detector = cls()
+        if "closing_times" not in state:
+            state = _of_former_version(state)
+        detector = cls(hours)
         detector._baseline = Baseline.from_json(state["baseline"])
+        detector._closing_times = ClosingTimes.from_json(state["closing_times"], hours)
         detector._last = state["last"]
         detector._waiting = {minute: dict(counts) for minute, counts in state["waiting"]}
         detector._approved = np.array(state["approved"])
@@ -309,3 +327,14 @@ class Detector:
         opened = [[Incident(*fields) for fields in incidents] for incidents in state["open"]]
         detector._open = [{incident.series: incident for incident in incidents} for incidents in opened]
         return detector
+
+
+def _of_former_version(state: dict) -> dict:
+    """Return the state of a version that kept eight days of volume and learned no closing times."""
+    former = np.array(state["baseline"]["volume_by_day"], dtype=float)
+    kept = Baseline([]).volume_by_day
+    today = (state["last"] or 0) // MINUTES_PER_DAY
+    for day in range(today - len(former) + 1, today + 1):
+        kept[day % len(kept)] = former[day % len(former)]
+    baseline = state["baseline"] | {"volume_by_day": kept.tolist(), "doubtful": []}
+    return state | {"baseline": baseline, "closing_times": ClosingTimes(LEARNED).to_json()}

@@ -13,6 +13,10 @@ from quintet.payments.baseline import DENIED, MINUTES_PER_DAY
 from quintet.payments.incidents import APPROVED, FEED, VOLUME
 
 ANY_SERIES = "any"
+OWN = "gamma_poisson"
+"""The name of this project's detector."""
+
+SCOPES = ("all", "volume", "statuses")
 EPISODE_COLUMNS = ["series", "started_at", "detected_at", "ended_at"]
 SUMMARY_COLUMNS = [
     *("detector", "scope", "days", "incidents", "found", "recall", "false_episodes", "false_episodes_per_day"),
@@ -164,7 +168,7 @@ def half_space_trees(minutes: pd.DataFrame) -> pd.DataFrame:
 def comparators() -> dict[str, Episodes]:
     """Return the detector and its comparators, by name."""
     return {
-        "gamma_poisson": gamma_poisson,
+        OWN: gamma_poisson,
         "robust_z": robust_z,
         "static_thresholds": static_thresholds,
         "isolation_forest": isolation_forest,

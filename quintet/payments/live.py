@@ -23,6 +23,7 @@ from quintet.payments.channels import Send
 from quintet.payments.incidents import Incident, Point
 from quintet.payments.monitor import Change, Item, Monitor, Verdict
 from quintet.payments.notifications import notify
+from quintet.payments.opening_hours import LEARNED, OpeningHours
 from quintet.payments.outbox_worker import OutboxWorker
 from quintet.payments.self_test import SelfTest
 from quintet.state.outbox import oldest_waiting
@@ -82,9 +83,10 @@ class MonitorService:
         clock: Callable[[], dt.datetime],
         page_url: str | None = None,
         heartbeat_url: str | None = None,
+        hours: OpeningHours = LEARNED,
     ) -> None:
         self._store, self._channels, self._clock, self._page_url = store, tuple(channels), clock, page_url
-        self.monitor = Monitor(store)
+        self.monitor = Monitor(store, hours)
         self.outbox_worker = OutboxWorker(store, channels, clock, heartbeat_url, lambda: self.is_healthy)
         self._requests: queue.SimpleQueue[tuple[Sequence[Item], Future[list[Verdict]]] | None] = queue.SimpleQueue()
         self._listeners: set[Listener] = set()

@@ -29,6 +29,7 @@ from quintet.payments.incidents import (
     to_datetime,
     to_minute,
 )
+from quintet.payments.opening_hours import LEARNED, OpeningHours
 from quintet.state.store import StateStore
 
 ALERT, OK = "alert", "ok"
@@ -94,16 +95,18 @@ def is_ahead(minute: int, now: dt.datetime) -> bool:
 class Monitor:
     """Scores live payments, and saves its state in `store`. Use it from one thread at a time.
 
+    hours: when payments are expected, as far as the settings say.
+
     After an error while writing, it is restored from the store, and the error is raised.
     """
 
-    def __init__(self, store: StateStore) -> None:
-        self._store = store
+    def __init__(self, store: StateStore, hours: OpeningHours = LEARNED) -> None:
+        self._store, self._hours = store, hours
         self._load()
 
     def _load(self) -> None:
         state, inputs = payment_store.load_state(self._store)
-        detector = Detector() if state is None else Detector.from_json(state)
+        detector = Detector(self._hours) if state is None else Detector.from_json(state, self._hours)
         for _, minute, counts in inputs:
             _apply(detector, minute, counts)
         self.detector = detector

@@ -97,7 +97,7 @@ def _score_statuses(
         score[counts_score] = as_score(tail)
         fires = np.any(score >= FIRE_SCORES[:, None], axis=0)
     is_quarter = rules.is_denied_quarter(events[:2, _DENIED_COLUMN], exposure[:2])
-    is_burst = rules.is_burst_of_rare(events[1], rate)
+    is_burst = rules.is_burst_of_rare(events[1], rate, expected[1])
     window = score.argmax(axis=0)
     deviation = _BAND_STANDARD_DEVIATIONS * np.sqrt(expected[0] + expected[0] ** 2 / expectation.shape[0])
     points = []
@@ -168,7 +168,7 @@ def _start_of_rate(arrays: Arrays, row: int, minute: int, column: int, rate: flo
 
 def _score_volume(arrays: Arrays, row: int, minute: int, expectation: Expectation, windows: Windows) -> Point:
     approved, exposure, expected = windows.approved, windows.exposure, windows.volume
-    largest_share = rules.largest_low_volume(expectation.volume, expectation.has_season)
+    largest_share = rules.largest_low_volume(expectation.volume, expectation.usual_volume, expectation.has_season)
     is_low = rules.is_volume_low(approved, expected, largest_share)
     is_zero = rules.is_zero_approved(approved, expected)
     scores = np.zeros(len(approved))
@@ -216,12 +216,15 @@ def _score_feed(arrays: Arrays, row: int, minute: int, expectation: Expectation)
     if not silent:
         mean = expectation.volume
         return Point(FEED, minute, 0.0, mean, 1, 1, 1, 0.0, 1.0, 0)
-    expected = float(arrays.volume[row + 1 - silent : row + 1].sum())
+    means = arrays.volume[row + 1 - silent : row + 1]
+    expected = float(means.sum())
     score = float(as_score(lower_tail(np.array(0), np.array(expected), expectation.volume_shape[-1])))
-    is_stale = rules.is_feed_stale(silent, expected)
+    # Nothing is expected before the business opens.
+    silent_open = silent - int(np.argmax(means > 0)) if expected else 0
+    is_stale = rules.is_feed_stale(silent_open, expected)
     lasts = is_stale or silent == LONGEST_WINDOW
     rule = rules.STALE_FEED if is_stale else rules.NO_RULE
-    start = minute - silent + 1
+    start = minute - max(silent_open, 1) + 1
     return Point(
         FEED, minute, score, expected, 0, silent, 0, 0.0, 1.0, 0, rule, is_stale, is_stale, lasts, lasts, start
     )

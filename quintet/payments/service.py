@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from quintet.domain import ServiceContext
 from quintet.payments.channels import channels_of, payments_page_url
 from quintet.payments.live import MonitorService
+from quintet.payments.opening_hours import opening_hours
 from quintet.payments.settings import PaymentsSettings
 
 
@@ -34,7 +35,9 @@ class PaymentsService:
 def build_service(context: ServiceContext) -> PaymentsService:
     """Build the monitor with the channels of the settings; nothing runs before `start`."""
     settings = context.settings
-    heartbeat_url = settings.of(PaymentsSettings).heartbeat_url
-    heartbeat = heartbeat_url.get_secret_value() if heartbeat_url else None
-    live = MonitorService(context.store, channels_of(settings), context.clock, payments_page_url(settings), heartbeat)
+    own = settings.of(PaymentsSettings)
+    heartbeat = own.heartbeat_url.get_secret_value() if own.heartbeat_url else None
+    hours = opening_hours(own.payments_time_zone, own.payments_opening_hours or "", own.payments_holidays)
+    channels, page = channels_of(settings), payments_page_url(settings)
+    live = MonitorService(context.store, channels, context.clock, page, heartbeat, hours)
     return PaymentsService(live)

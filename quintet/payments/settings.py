@@ -1,12 +1,14 @@
-"""The settings of payments: the day of a numbered file, and the channels of alerts."""
+"""The settings of payments: the day of a numbered file, the hours of the business, and the channels of alerts."""
 
 from __future__ import annotations
 
 from datetime import date
+from typing import Annotated
 
 from pydantic import SecretStr
 
-from quintet.setting_fields import Day, DomainSettings, HttpUrl, ReadableFile, SmtpUrl, setting
+from quintet.payments.opening_hours import parse_holidays, parse_weekly_hours, time_zone
+from quintet.setting_fields import Day, DomainSettings, HttpUrl, ReadableFile, SmtpUrl, read_by, setting
 
 
 class PaymentsSettings(DomainSettings):
@@ -16,6 +18,26 @@ class PaymentsSettings(DomainSettings):
         date(2024, 1, 1),
         "Day of the transactions file with the number 1, for files without a date; file 2 is the day after.",
         "a real date like 2024-01-01",
+        is_dbt_variable=True,
+    )
+    payments_time_zone: Annotated[str, read_by(time_zone)] = setting(
+        "UTC",
+        "Time zone in which payments have their hours and weekdays.",
+        "a time zone like Europe/Berlin",
+        is_dbt_variable=True,
+    )
+    payments_opening_hours: Annotated[str, read_by(parse_weekly_hours)] | None = setting(
+        None,
+        "Hours in which payments are expected; days that are not named are closed.",
+        "days and hours like mon-fri 08:00-22:00; sat 09:00-12:00,14:00-18:00",
+        "learned from the history",
+        is_dbt_variable=True,
+    )
+    payments_holidays: Annotated[str, read_by(parse_holidays)] = setting(
+        "",
+        "Days without payments; a day without a year is one of each year.",
+        "days like 2026-05-14, 12-25",
+        "none",
         is_dbt_variable=True,
     )
     teams_webhook_url: HttpUrl | None = setting(

@@ -1,11 +1,14 @@
 """Transactions by minute and status, and checkout sales by hour, with injected incidents."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
+from quintet.samples.payments_checkout import checkout_sample
 from quintet.samples.sample import Sample, SampleFile
 from quintet.samples.seeding import generator
 
@@ -35,14 +38,6 @@ _BENIGN_KINDS = ("spike", "campaign", "gap")
 _MARGIN_MINUTES = 45
 _SHARE_LEFT = {"holiday": 0.45, "quiet_night": 0.33}
 
-_SALES_BY_HOUR = np.array(
-    (
-        *(5, 2, 0.8, 0.45, 0.2, 0.7, 2.3, 5.2, 10, 18, 28, 28),
-        *(25.5, 24.5, 25, 27.8, 25.5, 22.5, 18.5, 18.5, 19, 17.5, 15.5, 8.8),
-    )
-)
-_SALES_HISTORY_DAYS = 35
-
 
 @dataclass(frozen=True)
 class PaymentsWorld:
@@ -57,6 +52,11 @@ class PaymentsWorld:
     the first day; neither is an incident.
     ramp_minutes: how long a ramp takes to reach its height, from and to before: the slower, the longer it looks like
     chance.
+    size: traffic as a multiple of the usual. growth_per_day: its daily growth. weekend_share: of Saturdays and Sundays.
+    pay_days: days, counted from 0, with twice the traffic. promotions: hours with three times the traffic, on average
+    one in two days. opens, closes: hours in which there are rows, a few minutes more or less; rest_days: weekdays
+    (Monday is 0) without any. Where the business closes, an outage of each week begins at night and lasts over the
+    opening.
     """
 
     first_day: date = date(2024, 1, 1)
@@ -68,6 +68,14 @@ class PaymentsWorld:
     holidays: int = 0
     quiet_nights: int = 0
     ramp_minutes: tuple[int, int] = (60, 180)
+    size: float = 1.0
+    growth_per_day: float = 1.0
+    weekend_share: float = 1.0
+    pay_days: tuple[int, ...] = ()
+    promotions: bool = False
+    opens: float = 0.0
+    closes: float = 24.0
+    rest_days: tuple[int, ...] = ()
 
 
 def usual_rates(first_day: date, days: int, rng: np.random.Generator) -> np.ndarray:
@@ -89,6 +97,34 @@ def usual_rates(first_day: date, days: int, rng: np.random.Generator) -> np.ndar
     return np.stack([by_status[status] for status in STATUSES], axis=1)
 
 
+def _trade(world: PaymentsWorld, rates: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Apply size, growth, weekends, pay days and promotions to the rates; return whether the business is open."""
+    day, minute_of_day = np.divmod(np.arange(len(rates)), _MINUTES_PER_DAY)
+    weekday = (world.first_day.weekday() + day) % 7
+    factor = world.size * world.growth_per_day ** (np.arange(len(rates)) / _MINUTES_PER_DAY)
+    factor *= np.where(weekday >= 5, world.weekend_share, 1.0) * np.where(np.isin(day, world.pay_days), 2.0, 1.0)
+    if world.promotions:
+        for start in rng.integers(0, len(rates) - 120, world.days // 2):
+            length = int(rng.integers(60, 120))
+            factor[start : start + length] *= 1 + 2 * np.minimum(1, np.arange(length) / 15)
+    rates *= factor[:, None]
+    opens, closes = (
+        np.rint(60 * hour + rng.normal(0, 3, world.days))[day] if 0 < hour < 24 else 60 * hour
+        for hour in (world.opens, world.closes)
+    )
+    return (minute_of_day >= opens) & (minute_of_day < closes) & ~np.isin(weekday, world.rest_days)
+
+
+def _outages_over_opening(is_open: np.ndarray, days: int, rng: np.random.Generator) -> list[tuple]:
+    """Plan an outage of each week that begins at night: it is noticed from the opening on."""
+    openings = np.flatnonzero(~is_open[:-1] & is_open[1:]) + 1
+    openings = openings[openings >= 2 * _MINUTES_PER_DAY]
+    if not len(openings):
+        return []
+    chosen = rng.choice(openings, min(max(days // 7, 1), len(openings)), replace=False)
+    return [("silence", "", int(start), int(rng.integers(40, 90)), True) for start in chosen]
+
+
 def _free_start(
     rng: np.random.Generator, is_taken: np.ndarray, length: int, day: int, hours: tuple[int, int]
 ) -> int | None:
@@ -107,12 +143,11 @@ def _free_start(
     return int(rng.choice(free)) if len(free) else None
 
 
-def _plan(world: PaymentsWorld, rng: np.random.Generator) -> pd.DataFrame:
+def _plan(world: PaymentsWorld, is_open: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
     """Plan the events: kind, status, start (minute from the first midnight), length (minutes), is_incident."""
-    minutes = world.days * _MINUTES_PER_DAY
-    is_taken = np.zeros(minutes, dtype=bool)
-    plan = []
-    if world.days > 1:
+    is_taken = ~is_open
+    plan = _outages_over_opening(is_open, world.days, rng)
+    if world.days > 1 and is_open.all():
         plan.append(("surge", "backend_reversed", _MINUTES_PER_DAY - 25, 62, True))
     events = [(True, day) for day in np.repeat(np.arange(world.days), rng.poisson(world.incidents_per_day, world.days))]
     events += [(False, day) for day in np.repeat(np.arange(world.days), rng.poisson(world.benign_per_day, world.days))]
@@ -209,10 +244,11 @@ def _transaction_counts(
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Return counts by minute and status, and the plan of the events."""
     rates = usual_rates(world.first_day, world.days, rng)
+    is_open = _trade(world, rates, rng)
     for kind, start, length in calendar[["kind", "start", "length"]].itertuples(index=False):  # a few events
         rates[start : start + length] *= _SHARE_LEFT[kind]
-    plan = _plan(world, rng)
-    is_silent = np.zeros(len(rates), dtype=bool)
+    plan = _plan(world, is_open, rng)
+    is_silent = ~is_open
     for _, event in plan.iterrows():  # a few events, not rows of data
         _happen(rates, is_silent, event)
     counts = rng.poisson(rates * rng.gamma(60, 1 / 60, (len(rates), 1)))
@@ -245,56 +281,6 @@ def _transaction_file(world: PaymentsWorld, number: int, counts: np.ndarray, rng
     return SampleFile("transactions", name, rows.iloc[shuffled])
 
 
-def _checkout(world: PaymentsWorld, rng: np.random.Generator) -> tuple[list[SampleFile], pd.DataFrame]:
-    """Return the checkout files and the truth about their anomalous hours.
-
-    All columns come from one history of sales: one day's `today` is the next day's `yesterday`, with its anomalies.
-    Truth: source_file, hour, kind ("outage", "surge"), expected, observed, why.
-    """
-    first_shown = _SALES_HISTORY_DAYS
-    days = first_shown + world.checkout_days
-    weekday = (world.first_day.weekday() + np.arange(days) - first_shown) % 7
-    level = rng.lognormal(0, 0.12, days) * np.array([1.15, 1.1, 1.05, 1.0, 1.0, 0.8, 0.75])[weekday]
-    expected = np.outer(level, _SALES_BY_HOUR)
-    sales = rng.poisson(expected * rng.gamma(30, 1 / 30, expected.shape))
-    first_start = int(rng.integers(11))
-    anomalies = []
-    for number in range(1, world.checkout_days + 1):
-        day = first_shown + number - 1
-        is_surge = number % 3 == 0
-        start = 9 + (first_start + 5 * number) % 11
-        hours = np.arange(start, start + int(rng.integers(2, 4)))
-        left = 2.6 if is_surge else rng.choice([0.0, 0.0, 0.08], len(hours))
-        sales[day, hours] = rng.poisson(expected[day, hours] * left)
-        anomalies.append(
-            pd.DataFrame(
-                {
-                    "source_file": f"checkout_{number}.csv",
-                    "hour": hours,
-                    "kind": "surge" if is_surge else "outage",
-                    "expected": expected[day, hours].round(2),
-                    "observed": sales[day, hours],
-                    "why": "far more sales than usual" if is_surge else "sales stop in hours that are busy",
-                }
-            )
-        )
-    files = []
-    for number in range(1, world.checkout_days + 1):
-        day = first_shown + number - 1
-        rows = pd.DataFrame(
-            {
-                "time": [f"{hour:02d}h" for hour in range(24)],
-                "today": sales[day],
-                "yesterday": sales[day - 1],
-                "same_day_last_week": sales[day - 7],
-                "avg_last_week": sales[day - 7 : day].mean(axis=0).round(2),
-                "avg_last_month": sales[day - 28 : day].mean(axis=0).round(2),
-            }
-        )
-        files.append(SampleFile("checkout_sales", f"checkout_{number}.csv", rows))
-    return files, pd.concat(anomalies, ignore_index=True)
-
-
 def transaction_minutes(world: PaymentsWorld, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the transactions of `make_sample` in the form of `fct_payment_minutes`, and the truth.
 
@@ -314,6 +300,25 @@ def transaction_minutes(world: PaymentsWorld, seed: int) -> tuple[pd.DataFrame, 
     )
     minutes.insert(0, "day", minutes["minute_at"].dt.date)
     return minutes, _event_truth(plan, world.first_day)
+
+
+_FOUR_WEEKS = PaymentsWorld(days=28, incidents_per_day=1.5, benign_per_day=1, checkout_days=1)
+
+WORLDS: Mapping[str, PaymentsWorld] = MappingProxyType(
+    {
+        "closes at night": replace(_FOUR_WEEKS, opens=8, closes=22),
+        "closes at night and on Sundays": replace(_FOUR_WEEKS, opens=9, closes=20.5, rest_days=(6,)),
+        "rests on weekends": replace(_FOUR_WEEKS, opens=7, closes=19, rest_days=(5, 6)),
+        "has quiet weekends": replace(_FOUR_WEEKS, weekend_share=0.25),
+        "grows from nothing": replace(_FOUR_WEEKS, size=0.02, growth_per_day=1.15),
+        "grows slowly": replace(_FOUR_WEEKS, growth_per_day=1.03),
+        "has pay days": replace(_FOUR_WEEKS, pay_days=(0, 14, 15, 27)),
+        "runs promotions": replace(_FOUR_WEEKS, promotions=True),
+        "has a few payments a minute": replace(_FOUR_WEEKS, size=0.02),
+        "has thousands a minute": replace(_FOUR_WEEKS, size=20),
+    }
+)
+"""Businesses of other kinds than the usual one, by what they are."""
 
 
 def world_at(scale: float) -> PaymentsWorld:
@@ -336,7 +341,7 @@ def make_sample(world: PaymentsWorld, seed: int) -> Sample:
     counts, plan = _transaction_counts(world, rng, _calendar(world, generator(seed, "transactions.calendar")))
     by_day = counts.reshape(world.days, _MINUTES_PER_DAY, len(STATUSES))
     files = [_transaction_file(world, number, by_day[number - 1], rng) for number in range(1, world.days + 1)]
-    checkout_files, anomalies = _checkout(world, generator(seed, "checkout_sales"))
+    checkout_files, anomalies = checkout_sample(world.first_day, world.checkout_days, generator(seed, "checkout_sales"))
     days = pd.DataFrame(
         {
             "source_file": [file.name for file in files],

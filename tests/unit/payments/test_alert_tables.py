@@ -24,6 +24,9 @@ WORLD = PaymentsWorld(days=1, incidents_per_day=3, checkout_days=1)
 def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect(config={"threads": 1})
     connection.execute("create schema intermediate; create schema ml")
+    connection.execute(
+        "create table intermediate.int_payment_hours as select 'UTC' as time_zone, '' as opening_hours, '' as holidays"
+    )
     yield connection
     connection.close()
 
@@ -44,6 +47,16 @@ def test_the_order_of_rows_changes_no_point_and_no_incident(warehouse: duckdb.Du
     assert rows["ml.payment_incidents"] > 0
     for table, frame in tables.items():
         pd.testing.assert_frame_equal(warehouse.execute(f"from {table}").df(), frame)
+
+
+def test_no_approvals_are_missed_outside_the_hours_that_are_set(warehouse: duckdb.DuckDBPyConnection):
+    minutes, _ = transaction_minutes(PaymentsWorld(days=1, incidents_per_day=0, benign_per_day=0, checkout_days=1), 5)
+    is_closed = minutes["minute_at"].dt.hour >= 20
+    fill(warehouse, minutes.assign(count=minutes["count"].where(~is_closed, 0), is_observed=~is_closed))
+    before = write_alerts(warehouse)["ml.payment_incidents"]
+    warehouse.execute("update intermediate.int_payment_hours set opening_hours = 'mon-sun 00:00-20:00'")
+
+    assert (before, write_alerts(warehouse)["ml.payment_incidents"]) == (1, 0)
 
 
 def test_a_status_of_a_later_day_changes_nothing_before_it(warehouse: duckdb.DuckDBPyConnection):
@@ -79,7 +92,10 @@ def test_checkout_hours_are_judged_and_replaced(warehouse: duckdb.DuckDBPyConnec
 
 
 def test_the_evaluation_has_each_detector_in_each_scope():
-    evaluated = compare(PaymentsWorld(days=1, checkout_days=1), seed=3)["ml.alert_evaluation"]
+    world = PaymentsWorld(days=1, checkout_days=1)
+    evaluated = compare(world, seed=3, businesses={"rests": world})["ml.alert_evaluation"]
+    assert evaluated.loc[evaluated["scope"] == "rests", "detector"].tolist() == ["gamma_poisson"]
+    evaluated = evaluated[evaluated["scope"] != "rests"]
     scopes = [(name, sorted(rows["scope"])) for name, rows in evaluated.groupby("detector")]
 
     assert {"gamma_poisson", "robust_z", "static_thresholds", "isolation_forest"} <= {name for name, _ in scopes}

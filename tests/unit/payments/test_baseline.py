@@ -72,3 +72,30 @@ def test_a_state_survives_json():
 
     assert again.to_json() == baseline.to_json()
     assert again.expect(minute).rate.tolist() == baseline.expect(minute).rate.tolist()
+
+
+@pytest.mark.parametrize(("weeks", "is_known"), [(1, False), (2, True)])
+def test_an_incident_that_repeats_a_week_later_is_usual(weeks: int, is_known: bool):
+    baseline = Baseline(["denied"])
+    start = START - START % (7 * MINUTES_PER_DAY)
+    for week in range(weeks):
+        at = start + week * 7 * MINUTES_PER_DAY
+        for minute in range(at, at + 120):
+            baseline._update_volume(minute, 100.0)
+        baseline.doubtful = [(minute, 20.0) for minute in range(at + 180, at + 240)]
+        baseline.end_doubt(at + 240, is_usual=False)
+        baseline._update_volume(at + 240, 100.0)
+    expected = baseline._volumes(start + weeks * 7 * MINUTES_PER_DAY + 210, (7,))
+
+    assert expected == ([20.0] if is_known else [])
+
+
+def test_an_incident_that_lasted_too_long_to_be_one_is_usual_on_the_next_day():
+    baseline = Baseline(["denied"])
+    for minute in range(START, START + 60):
+        baseline._update_volume(minute, 100.0)
+    baseline.doubtful = [(minute, 20.0) for minute in range(START + 60, START + 300)]
+    baseline.end_doubt(START + 300, is_usual=True)
+    baseline._update_volume(START + 300, 20.0)
+
+    assert baseline._volumes(START + MINUTES_PER_DAY + 180, (1,)) == [20.0]

@@ -93,3 +93,14 @@ def test_the_comparison_of_detectors_says_how_this_one_does() -> None:
     )
     assert figure.table["detector"].tolist() == ["this detector", "robust z"]
     assert evaluation_figure(pd.DataFrame(columns=SUMMARY_COLUMNS)).chart is None
+
+
+def test_the_worst_of_other_kinds_of_businesses_is_named():
+    rows = [
+        ("gamma_poisson", scope, 28, 40, 39, recall, 1, false, 2.0, 10.0)
+        for scope, recall, false in (("all", 0.98, 0.1), ("closes at night", 0.97, 0.07), ("has pay days", 0.91, 0.03))
+    ]
+    sentence = evaluation_figure(pd.DataFrame(rows, columns=SUMMARY_COLUMNS)).alternative
+
+    assert "recall is lowest where one has pay days (91%)" in sentence
+    assert "most frequent where one closes at night (0.07 a day)" in sentence

@@ -1,13 +1,14 @@
 """Transactions and checkout sales: shapes, quirks, incidents and their truth."""
 
 import itertools
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from quintet.samples.payments import STATUSES, PaymentsWorld, make_sample, transaction_minutes, usual_rates
+from quintet.samples.payments import STATUSES, WORLDS, PaymentsWorld, make_sample, transaction_minutes, usual_rates
 from quintet.samples.sample import Sample
 from quintet.samples.seeding import generator
 
@@ -219,3 +220,25 @@ def test_holidays_and_quiet_nights_have_less_traffic_and_are_no_incidents():
 def test_a_world_without_days_is_refused():
     with pytest.raises(ValueError, match="at least 1"):
         make_sample(PaymentsWorld(days=0), seed=7)
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_a_business_of_another_kind_has_rows_only_while_it_is_open(name: str):
+    world = replace(WORLDS[name], days=15)
+    minutes, truth = transaction_minutes(world, 3)
+    at = minutes["minute_at"]
+    hour, is_rest = at.dt.hour + at.dt.minute / 60, at.dt.dayofweek.isin(world.rest_days)
+    is_closed = is_rest | (hour < world.opens - 0.5) | (hour >= world.closes + 0.5)
+    is_open = ~is_rest & hour.between(world.opens + 0.5, world.closes - 0.5)
+
+    assert not minutes.loc[is_closed, "count"].any()
+    assert minutes.loc[is_open & (hour >= 8), "count"].any()
+    assert truth["is_incident"].sum() >= 10
+
+
+def test_where_a_business_closes_some_outages_last_over_the_opening():
+    world = WORLDS["closes at night"]
+    _, truth = transaction_minutes(world, 3)
+    at_opening = truth[(truth["kind"] == "silence") & (truth["started_at"].dt.hour.isin([7, 8]))]
+
+    assert len(at_opening) >= 3

@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.testclient import TestClient
 
 from quintet.domains import open_state_store
-from quintet.settings import Settings
+from quintet.settings import load_settings
 from quintet.state.audit import Entry, last_entries
 from quintet.state.keys import create_key
 from quintet.state.store import StateStore
@@ -118,7 +118,7 @@ def test_without_the_entry_there_is_no_answer(store: StateStore, monkeypatch: py
 def test_the_settings_of_the_service_record_sign_ins(tmp_path: Path) -> None:
     from quintet.web.app import create_app  # noqa: PLC0415
 
-    app = create_app(Settings(home=tmp_path, admin_key="a-long-admin-key"), "code", lambda: _NOW, bytes)  # type: ignore[arg-type]
+    app = create_app(load_settings({"QUINTET_HOME": str(tmp_path), "QUINTET_ADMIN_KEY": "a-long-admin-key"}), "code", lambda: _NOW, bytes)  # type: ignore[arg-type]
     with TestClient(app) as client:
         assert client.post("/sign-in", data={"key": "wrong-key-of-somebody"}).status_code == 401
         assert client.post("/sign-in", data={"key": "a-long-admin-key"}, follow_redirects=False).status_code == 303
