@@ -30,7 +30,7 @@ from quintet.ingest.load import load_files
 from quintet.ingest.raw_tables import prepare
 from quintet.lending.decision_log import DecisionLog, DecisionRecord
 from quintet.promotions.store import JudgementRecord, Label, insert_judgement, record_label
-from quintet.settings import Settings
+from quintet.settings import Settings, load_settings
 from quintet.state.forgotten import read_forgotten
 from quintet.warehouse.database import open_warehouse
 from quintet.warehouse.origin import origin_of
@@ -48,7 +48,7 @@ def settings(built: Quintet, tmp_path: Path) -> Settings:
     home = tmp_path / "home"
     skipped = shutil.ignore_patterns("postgres*", "reports", "history", "*.lock")
     shutil.copytree(built.home, home, symlinks=True, ignore=skipped)
-    settings = Settings(home=home, raw=tmp_path / "raw")
+    settings = load_settings({"QUINTET_HOME": str(home), "QUINTET_RAW": str(tmp_path / "raw")})
     shutil.copytree(built.raw / "promo_users", settings.raw / "promo_users")
     user = _user(settings)
     with closing(open_state_store(settings.online)) as store:

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from quintet.domains import open_state_store
 from quintet.replication import metrics as stream_metrics
-from quintet.settings import Settings
+from quintet.settings import load_settings
 from quintet.state.audit import Entry, record, utc_text
 from quintet.web.app import create_app
 
@@ -60,7 +60,7 @@ def metrics(tmp_path: Path) -> set[str]:
 
 def _scraped(home: Path) -> str:
     key = "a-long-admin-key"
-    settings = Settings(home=home, admin_key=key)  # type: ignore[arg-type]
+    settings = load_settings({"QUINTET_HOME": str(home), "QUINTET_ADMIN_KEY": key})
     with TestClient(create_app(settings, "code", lambda: _NOW)) as client:
         answer = client.get("/metrics", headers={"authorization": f"Bearer {key}"})
     assert answer.status_code == 200

@@ -46,7 +46,7 @@ from quintet.replication.run import Options, Stream
 from quintet.samples.lending import LendingWorld, make_book
 from quintet.samples.lending_dump import load_book
 from quintet.samples.lending_traffic import Traffic
-from quintet.settings import Settings
+from quintet.settings import Settings, load_settings
 from quintet.state.features import Draft, FeatureStore
 from tests.change_log import logged_changes
 from tests.postgres import drop_slots, values_by_sql
@@ -433,7 +433,7 @@ def test_a_table_without_a_column_that_features_read_is_reported(url: str, onlin
 @pytest.mark.parametrize("has_moved_on", [True, False], ids=["the slot has moved on", "nothing happened since"])
 def test_a_restored_home_loses_no_change_silently(url: str, tmp_path: Path, has_moved_on: bool) -> None:
     """A stream of a restored home starts only where the slot still is; else it asks for a new snapshot."""
-    settings = Settings(home=tmp_path / "home", raw=tmp_path / "raw")
+    settings = load_settings({"QUINTET_HOME": str(tmp_path / "home"), "QUINTET_RAW": str(tmp_path / "raw")})
     known = {owner: len(scripts) for owner, scripts in MIGRATIONS.items()}
     with _stream_of(settings, url), psycopg.connect(url, autocommit=True) as connection:
         traffic = Traffic(connection, 5, _TODAY)

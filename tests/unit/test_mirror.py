@@ -30,6 +30,7 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType(
         "quintet/lending/sandbox.py": _BOOK,
         "quintet/lending/replicated.py": _BOOK,
         "quintet/lending/reproduce.py": "tests/web/test_lending_decisions.py",  # reads the log of a service
+        "quintet/erasure/": "tests/integration/test_forget.py",  # these rewrite a home that was built
         "quintet/promotions/model_comparison.py": "tests/unit/cli/test_models.py",  # a command over a snapshot
         "quintet/samples/promotions_people.py": "tests/unit/samples/test_promotions.py",  # a part of that generator
         "quintet/conversions/chart_parts.py": "tests/unit/conversions/test_charts.py",  # parts of those charts

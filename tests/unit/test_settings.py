@@ -236,7 +236,12 @@ def test_faults_of_general_and_of_domain_settings_are_reported_together() -> Non
 def test_only_the_settings_that_models_read_are_dbt_variables() -> None:
     settings = load_settings({"QUINTET_TRANSACTIONS_ANCHOR_DAY": "2023-02-28", "QUINTET_PORT": "1"})
 
-    assert settings.dbt_variables == {"transactions_anchor_day": "2023-02-28"}
+    assert settings.dbt_variables == {
+        "transactions_anchor_day": "2023-02-28",
+        "payments_time_zone": "UTC",
+        "payments_opening_hours": "",  # not set
+        "payments_holidays": "",
+    }
 
 
 def test_an_unknown_variable_is_reported_with_the_nearest_name():

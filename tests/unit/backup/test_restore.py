@@ -38,11 +38,11 @@ _BUILDS = """
 import sys
 import time
 from pathlib import Path
-from quintet.settings import Settings, load_settings
+from quintet.settings import load_settings
 from tests.unit.backup.test_restore import _publish
 
 for version in range(2, 10_000):  # until it is killed
-    _publish(Settings(home=Path(sys.argv[1])), version)
+    _publish(load_settings({"QUINTET_HOME": sys.argv[1]}), version)
     print("published", flush=True)
     time.sleep(0.5)  # the warehouse is free between two builds
 """

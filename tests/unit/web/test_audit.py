@@ -118,7 +118,8 @@ def test_without_the_entry_there_is_no_answer(store: StateStore, monkeypatch: py
 def test_the_settings_of_the_service_record_sign_ins(tmp_path: Path) -> None:
     from quintet.web.app import create_app  # noqa: PLC0415
 
-    app = create_app(load_settings({"QUINTET_HOME": str(tmp_path), "QUINTET_ADMIN_KEY": "a-long-admin-key"}), "code", lambda: _NOW, bytes)  # type: ignore[arg-type]
+    settings = load_settings({"QUINTET_HOME": str(tmp_path), "QUINTET_ADMIN_KEY": "a-long-admin-key"})
+    app = create_app(settings, "code", lambda: _NOW, bytes)  # type: ignore[arg-type]
     with TestClient(app) as client:
         assert client.post("/sign-in", data={"key": "wrong-key-of-somebody"}).status_code == 401
         assert client.post("/sign-in", data={"key": "a-long-admin-key"}, follow_redirects=False).status_code == 303
