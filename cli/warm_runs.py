@@ -162,7 +162,7 @@ def _execute(connection: socket.socket, request: Mapping[str, Any]) -> int:
     try:
         connection.sendall(b"!")
     except OSError:
-        return 1  # the launcher is gone, and may have launched the run otherwise
+        return 0  # the launcher is gone, and may have launched the run otherwise
     connection.close()
     try:
         execute_run_command.main([request["argument"]], standalone_mode=False)

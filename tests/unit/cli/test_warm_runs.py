@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ from dagster._core.launcher import LaunchRunContext
 from cli.warm_runs import WarmRuns, code_state
 from resources.event_log import open_instance
 from resources.run_launcher import RUN_SERVER
-from resources.run_marks import living, marks_folder
+from resources.run_marks import hold_mark, living, marks_folder, release_mark
 from tests.command import Python
 from tests.waiting import wait_until
 
@@ -95,16 +96,20 @@ def _answers(address: Path) -> bool:
 
 def launched(instance: dg.DagsterInstance, tmp_path: Path, does: str) -> dg.DagsterRun:
     """Launch a run that ends, fails or waits; the instance is the project's, so its launcher is too."""
+    run = created(instance, tmp_path, does)
+    instance.run_launcher.launch_run(LaunchRunContext(run, workspace=None))
+    return run
+
+
+def created(instance: dg.DagsterInstance, tmp_path: Path, does: str) -> dg.DagsterRun:
     (tmp_path / "warm_run_jobs.py").write_text(_JOBS)
     source = dg.build_reconstructable_job("warm_run_jobs", "make_job", reconstructor_working_directory=str(tmp_path))
-    run = instance.create_run_for_job(
+    return instance.create_run_for_job(
         source.get_definition(),
         run_config={"ops": {"step": {"config": does}}},
         status=dg.DagsterRunStatus.STARTING,
         job_code_origin=source.get_python_origin(),
     )
-    instance.run_launcher.launch_run(LaunchRunContext(run, workspace=None))
-    return run
 
 
 def status(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRunStatus:
@@ -159,6 +164,30 @@ def test_a_run_is_refused_when_the_code_has_changed_and_the_next_one_executes_th
     with pytest.raises(dg.DagsterInvariantViolationError, match="workspace"):  # Dagster's own launcher needs one
         launched(instance, tmp_path, "end")
     wait_until(lambda: b"cli.warm_runs" in Path(f"/proc/{server.pid}/cmdline").read_bytes())
+
+
+@_LINUX
+def test_a_run_whose_launcher_is_gone_is_left_as_it_is(
+    server: Python, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    run = created(instance, tmp_path, "end")
+    hold_mark(marks_folder(tmp_path), run.run_id)  # the fork waits for it
+    request = {"run_id": run.run_id, "marks": str(marks_folder(tmp_path)), "argument": ""}
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(os.environ[RUN_SERVER])
+        assert connection.recv(1) == b"?"
+        connection.sendall(json.dumps(request).encode() + b"\n")
+    release_mark(marks_folder(tmp_path), run.run_id)
+    wait_until(lambda: (children := _children(server.pid)) and all(_is_zombie(child) for child in children))
+    assert status(instance, run) is dg.DagsterRunStatus.STARTING
+
+
+def _children(process: int) -> list[str]:
+    return Path(f"/proc/{process}/task/{process}/children").read_text().split()
+
+
+def _is_zombie(process: str) -> bool:
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def _is_alive(process: int) -> bool:
