@@ -39,7 +39,7 @@ def step(context):
         raise ValueError("it fails")
 
 def make_job():
-    @dg.job
+    @dg.job(executor_def=dg.in_process_executor)  # as in the project
     def job():
         step()
     return job
