@@ -97,6 +97,7 @@ def serve(listener: socket.socket, owner: int) -> None:
     while True:
         ready, _, _ = select.select([listener, owner], [], [])
         if owner in ready:
+            shutil.rmtree(Path(listener.getsockname()).parent, ignore_errors=True)  # a killed owner leaves it
             return
         _reap()
         connection, _ = listener.accept()

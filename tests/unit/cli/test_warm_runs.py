@@ -70,8 +70,9 @@ def instance(tmp_path: Path, project: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Python]:
     """Yield a warm process that has loaded nothing; it ends when its owner closes a pipe."""
-    address, pipe, code = tmp_path / "socket", tmp_path / "owner", tmp_path / "project"
+    address, pipe, code = tmp_path / "warm" / "socket", tmp_path / "owner", tmp_path / "project"
     code.mkdir()
+    address.parent.mkdir()
     os.mkfifo(pipe)
     process = Python(
         ["-c", _SERVE, str(code), str(address), str(pipe)],
@@ -83,6 +84,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Python]:
         monkeypatch.setenv(RUN_SERVER, str(address))
         yield process
     assert process.wait() == 0, (tmp_path / "log").read_text()
+    assert not address.parent.exists()
 
 
 def _answers(address: Path) -> bool:
