@@ -7,6 +7,7 @@ import importlib
 import json
 import sys
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,8 @@ def _sensors_of(module: str) -> list[dg.SensorDefinition]:
 
 
 @dg.definitions
+@cache
 def defs() -> dg.Definitions:
-    """Return the Definitions that Dagster loads."""
+    """Return the Definitions that Dagster loads: one object for a process and its forks."""
     write_for_owner_only()
     return build_defs()

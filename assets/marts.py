@@ -33,9 +33,14 @@ class Translator(DagsterDbtTranslator):
     def __init__(self, versions: Mapping[str, str]) -> None:
         super().__init__()
         self._versions = versions
+        self._sources: dict[str, dg.AssetSpec] = {}
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
         """Return the spec of a model or seed with its domain, code version and freshness policy."""
+        if unique_id in manifest["sources"]:  # the same for all parts, each of which asks for all of them
+            if unique_id not in self._sources:
+                self._sources[unique_id] = super().get_asset_spec(manifest, unique_id, project)
+            return self._sources[unique_id]
         spec = super().get_asset_spec(manifest, unique_id, project)
         if unique_id not in self._versions:
             return spec

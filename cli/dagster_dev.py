@@ -23,6 +23,7 @@ from dagster._core.workspace.load_target import WorkspaceFileTarget
 from cli.dead_runs import release_dead_runs
 from cli.home import PROJECT
 from cli.supervisor import step_back
+from cli.warm_runs import WarmRuns
 from quintet.settings import load_settings
 from resources.event_log import open_instance
 from resources.warm_dbt import WarmDbt, warehouse_variables
@@ -47,6 +48,7 @@ def main(port: int) -> None:
         with (
             closing(WarmDbt(project, variables)),  # one for all runs, which find its address in their environment
             ProxyServerManager(instance, target, code_server_log_level="warning") as code,
+            closing(WarmRuns()),  # after the code server, which the UI and the sensors wait for
             tempfile.TemporaryDirectory(prefix="quintet-dagster-") as folder,
         ):
             workspace = Path(folder) / "workspace.yaml"  # JSON is YAML

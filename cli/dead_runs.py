@@ -30,16 +30,26 @@ def release_dead_runs(instance: dg.DagsterInstance, has_daemon: bool = False) ->
     unfinished = instance.get_runs(dg.RunsFilter(statuses=statuses, tags=tags))
     ended = []
     for run in unfinished:
-        if run.run_id in alive:
-            continue
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-        if run.status is dg.DagsterRunStatus.CANCELING:
-            instance.report_run_canceled(run, "the process of this run was killed while it was canceled")
-        else:
-            instance.report_run_failed(run, "the process of this run was killed")
-        ended.append(run.run_id)
+        if run.run_id not in alive:
+            _end(instance, run)
+            ended.append(run.run_id)
     _free_slots_of_ended_runs(instance)
     return ended
+
+
+def end_dead_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    """End a run whose process has just died, unless it has recorded its end."""
+    run = instance.get_run_by_id(run_id)
+    if run is not None and not run.is_finished:
+        _end(instance, run)
+
+
+def _end(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    if run.status is dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run, "the process of this run was killed while it was canceled")
+    else:
+        instance.report_run_failed(run, "the process of this run was killed")
 
 
 def _free_slots_of_ended_runs(instance: dg.DagsterInstance) -> None:

@@ -35,7 +35,7 @@ from quintet.setting_fields import (
 
 _PREFIX = "QUINTET_"
 # Set by Quintet itself for the processes that it starts, such as dbt.
-_SET_FOR_PARTS = {"QUINTET_DBT_PARSED", "QUINTET_DBT_SERVER", "QUINTET_WAREHOUSE"}
+_SET_FOR_PARTS = {"QUINTET_DBT_PARSED", "QUINTET_DBT_SERVER", "QUINTET_RUN_SERVER", "QUINTET_WAREHOUSE"}
 _LONGEST_SHOWN = 80
 
 Kind = TypeVar("Kind", bound=DomainSettings)

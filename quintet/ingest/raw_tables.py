@@ -77,9 +77,17 @@ def prepare(connection: duckdb.DuckDBPyConnection, datasets: Iterable[Dataset]) 
             _prepare_raw_table(connection, dataset)
 
 
+def preparation(datasets: Iterable[Dataset]) -> str:
+    """Return a text that changes with what `prepare` creates."""
+    return repr([SCHEMAS, parsing_macros(), _BOOKKEEPING, [(one.name, _columns(one)) for one in datasets]])
+
+
+def _columns(dataset: Dataset) -> dict[str, str]:
+    return dict.fromkeys(dataset.columns, "varchar") | PROVENANCE
+
+
 def _prepare_raw_table(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
-    table = raw_table(dataset.name)
-    columns = dict.fromkeys(dataset.columns, "varchar") | PROVENANCE
+    table, columns = raw_table(dataset.name), _columns(dataset)
     declared = ", ".join(f"{quote_identifier(name)} {kind}" for name, kind in columns.items())
     connection.execute(f"create table if not exists {table} ({declared})")
     present = {name for (name,) in connection.execute(f"select column_name from (describe {table})").fetchall()}

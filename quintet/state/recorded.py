@@ -64,6 +64,12 @@ class _LastRow:
     stored_key: int
 
 
+def preparation(tables: Iterable[RecordedTable]) -> str:
+    """Return a text that changes with what `create_recorded` creates."""
+    declared = [(one.table, dict(one.columns), sorted(one.optional), dict(one.former_names)) for one in tables]
+    return repr([_NUMBERING, declared])
+
+
 def create_recorded(connection: duckdb.DuckDBPyConnection, tables: Iterable[RecordedTable]) -> None:
     """Create the missing tables in the schema `ops`."""
     with transaction(connection):  # one disk sync

@@ -15,8 +15,11 @@ import pytest
 OWN = ("assets", "bench", "cli", "definitions", "docs", "quintet", "resources", "sensors", "tests")
 
 MODULES = {
+    "dagster._cli.api": {"execute_run_command": ("main",)},
     "dagster._cli.proxy_server_manager": {"ProxyServerManager": ("get_code_server_specs", "__enter__", "__exit__")},
     "dagster._core.instance.ref": {"InstanceRef": ("from_dir",)},
+    "dagster._core.launcher": {"LaunchRunContext": ("dagster_run",)},
+    "dagster._core.origin": {"JobPythonOrigin": ()},
     "dagster._core.storage.event_log": {
         "SqliteEventLogStorage": (
             *("_connect", "_initdb", "conn_string_for_shard", "path_for_shard", "has_table", "dispose"),
@@ -25,6 +28,7 @@ MODULES = {
     },
     "dagster._core.workspace.context": {"WorkspaceProcessContext": ("__enter__", "__exit__")},
     "dagster._core.workspace.load_target": {"WorkspaceFileTarget": ()},
+    "dagster._grpc.types": {"ExecuteRunArgs": ("get_command_args",)},
     "dagster._serdes": {"ConfigurableClassData": ()},
     "dbt.adapters.duckdb.connections": {"DuckDBConnectionManager": ("_ENV",)},
     "dbt.adapters.factory": {"load_plugin": ()},

@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from assets.marts import _Nodes, _parts_of
+import pytest
+
+from assets.marts import Translator, _Nodes, _parts_of
 from definitions import PROJECT as CHECKOUT
 from definitions import build_resources
 from quintet.settings import load_settings
+from resources.dagster_dbt import DagsterDbtTranslator
 from resources.dbt import prepare_manifest
 
 
@@ -60,3 +63,24 @@ def test_every_node_of_the_project_is_in_a_part(project: Path) -> None:
     assert set(listed) | ephemeral == expected | ephemeral
     models = [name for name in listed if manifest["nodes"][name]["resource_type"] != "test"]
     assert len(models) == len(set(models))
+
+
+def test_a_source_is_translated_once_for_all_parts_and_as_for_one(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert project == CHECKOUT
+    manifest = json.loads(prepare_manifest(build_resources(load_settings())["dbt"]).read_text("utf-8"))
+    source, model = min(manifest["sources"]), "model.quintet.fct_payment_minutes"
+    alone, of_all, asked = Translator({}), Translator({}), []
+    original = DagsterDbtTranslator.get_asset_spec
+
+    def get_asset_spec(self: DagsterDbtTranslator, manifest: Any, unique_id: str, project: Any) -> Any:
+        asked.append(unique_id)
+        return original(self, manifest, unique_id, project)
+
+    monkeypatch.setattr(DagsterDbtTranslator, "get_asset_spec", get_asset_spec)
+    for part in [dict(manifest), dict(manifest)]:
+        assert of_all.get_asset_spec(part, source, None).key == alone.get_asset_spec(manifest, source, None).key
+        of_all.get_asset_spec(part, model, None)
+    assert asked.count(source) == 2  # once by each translator
+    assert asked.count(model) == 2  # once for each part, which its metadata names

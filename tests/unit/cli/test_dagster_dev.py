@@ -1,4 +1,4 @@
-"""`quintet dev` keeps one warm dbt for its runs from its start to its end."""
+"""`quintet dev` keeps one warm dbt and one warm process for its runs from its start to its end."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from cli import dagster_dev
+from resources.run_launcher import RUN_SERVER
 from resources.warm_dbt import SERVER
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="dbt is kept warm on Linux alone")
-def test_runs_find_a_warm_dbt_while_it_is_up_and_none_afterwards(
+@pytest.mark.skipif(sys.platform != "linux", reason="forks are safe on Linux alone")
+def test_runs_find_warm_processes_while_it_is_up_and_none_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QUINTET_HOME", str(tmp_path))
@@ -23,13 +24,13 @@ def test_runs_find_a_warm_dbt_while_it_is_up_and_none_afterwards(
     found: list[bool] = []
 
     def run_side_by_side(programs: dict[str, list[str]]) -> None:
-        found.append(Path(os.environ[SERVER]).is_socket())
+        found.extend(Path(os.environ[name]).is_socket() for name in (SERVER, RUN_SERVER))
         assert "cli.dagster_ui" in programs["the UI"]
 
     monkeypatch.setattr(dagster_dev, "run_side_by_side", run_side_by_side)
     dagster_dev.main(3000)
-    assert found == [True]
-    assert SERVER not in os.environ
+    assert found == [True, True]
+    assert not {SERVER, RUN_SERVER} & os.environ.keys()
 
 
 def test_a_part_that_ends_by_itself_ends_the_others() -> None:

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quintet.state import recorded
-from quintet.state.recorded import RecordedTable, count_restarts, create_recorded, ingest_recorded
+from quintet.state.recorded import RecordedTable, count_restarts, create_recorded, ingest_recorded, preparation
 from quintet.state.store import FILE, StateStore
 
 NOTES = RecordedTable(
@@ -224,3 +224,14 @@ def test_every_note_is_ingested_once_whatever_happens_to_the_store(steps: list[t
                 if action == "restore" and copy.exists():
                     shutil.copytree(copy, store)
                     stored = list(copied)
+
+
+def test_the_text_of_a_preparation_changes_with_every_part_of_a_declaration() -> None:
+    changed = [
+        replace(NOTES, name="others"),
+        replace(NOTES, columns={**NOTES.columns, "more": "varchar"}),
+        replace(NOTES, optional=NOTES.optional ^ {next(iter(NOTES.columns))}),
+        replace(NOTES, former_names={"now": "before"}),
+    ]
+    texts = {preparation([table]) for table in [NOTES, NOTES, *changed]}
+    assert len(texts) == 1 + len(changed)
