@@ -24,7 +24,7 @@ from quintet.promotions.identity import (
 
 _FEWEST_COMMON, _LEAST_SPREAD, _MOST_IN_COMMON = 10, 0.17, 0.1
 _LEAST_ODDS, _MANY = 0.002, 20
-_LARGEST_FAMILY, _FEWEST_IN_PLACE = 6, 3
+_LARGEST_FAMILY, _FEWEST_IN_PLACE, _MOST_HERE = 6, 3, 0.85
 _DEVICE, _ADDRESS, _NETWORK = (KIND_NAMES.index(name) for name in ("device", "ip", "subnet"))
 _PLACES = (_ADDRESS, _NETWORK)
 _PERSONAL = tuple(KIND_NAMES.index(name) for name in ("device", "email", "phone"))
@@ -190,21 +190,29 @@ _RING_PLACES = f"""
         from (select distinct account, kind, key from identity_key where kind in {_PLACES})
     ),
 
-    of_both as (
+    placed as (
         select
             place.kind,
             place.key,
-            any_value(place.sharers) as here,
-            any_value(personal.sharers) as sharing,
-            count(*) as sharing_here
+            place.sharers as here,
+            personal.kind as personal_kind,
+            personal.key as personal_key,
+            personal.sharers as sharing,
+            count(*) over (partition by place.kind, personal.kind, personal.key) as sharing_anywhere
         from place join personal using (account)
-        where place.sharers between {_FEWEST_IN_PLACE + 1} and {MOST_SHARERS_SQL.replace("kind", "place.kind")}
-        group by place.kind, place.key, personal.kind, personal.key
+        where place.sharers <= {MOST_SHARERS_SQL.replace("kind", "place.kind")}
+    ),
+
+    of_both as (
+        select *, count(*) as sharing_here
+        from placed
+        group by all
     )
 
     select distinct key from of_both
     where sharing_here >= {_FEWEST_IN_PLACE}
-        and sharing_here >= here / 2
+        and sharing_here between here / 2 and here - 1
+        and sharing_here <= {_MOST_HERE} * sharing_anywhere
         and here + sharing - sharing_here > {_LARGEST_FAMILY}
 """
 
@@ -212,8 +220,9 @@ _RING_PLACES = f"""
 def ring_places(keys: Keys) -> tuple[str, ...]:
     """Return `place_number` of the addresses and networks of rings, without common keys.
 
-    At least 3, and half, of the accounts there share a device, mailbox or phone, and they are more than a family with
-    those elsewhere who share it. The others there changed it, and only the place is left of what they have in common.
+    At least 3, and half, of the accounts there share a device, mailbox or phone of which 15% or more are elsewhere, and
+    all are more than a family. The others there changed it: only the place is left of what they have in common. A
+    device that stays in one place, as in a café, makes no ring's place of it.
     """
     with _connected(keys) as connection:
         return tuple(sorted(place_number(place) for (place,) in connection.sql(_RING_PLACES).fetchall()))
