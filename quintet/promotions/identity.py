@@ -61,6 +61,8 @@ _COUNTRY = re.compile(r"1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58
 """The country calling codes of ITU-T E.164; none is the beginning of another."""
 _NO_VALUE = frozenset(("", "-", "0", "n/a", "na", "nil", "none", "null", "test", "undefined", "unknown"))
 _DOTLESS = frozenset(("gmail.com", "googlemail.com"))
+_INTERNATIONAL = re.compile(r"\+[1-9](?:[ .()-]{0,3}[0-9])*")
+_FEWEST_FOREIGN = 9
 _BURST_SECONDS = 2 * 86_400
 _EMAIL = re.compile(r"([^@+]*)(?:\+[^@]*)?@([^@]+)")
 _NO_DIGIT = re.compile(r"(?:x|ext).*$|[^0-9]", re.DOTALL)
@@ -138,6 +140,14 @@ def phone_key(phone: str, rules: KeyRules) -> str | None:
     if not FEWEST_DIGITS <= len(digits) <= MOST_DIGITS or len(set(national)) == 1 or national in "01234567890":
         return None
     return digits
+
+
+def is_foreign(phone: str, country: str) -> bool:
+    """Return whether this is a plain international number of another country than the population's."""
+    plain = _INTERNATIONAL.fullmatch(phone.strip())
+    digits = _NO_DIGIT.sub("", phone) if plain else ""
+    code = _COUNTRY.match(digits)
+    return code is not None and code[0] != country and _FEWEST_FOREIGN <= len(digits) <= MOST_DIGITS
 
 
 def usual_country(phones: Iterable[str | None]) -> tuple[str, int]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quintet.promotions.accounts import Accounts, column_of, rows_of
-from quintet.promotions.identity import KIND_NAMES, KeyRules, identity_keys, usual_country, without_common
+from quintet.promotions.identity import KIND_NAMES, KeyRules, identity_keys, is_foreign, usual_country, without_common
 from quintet.promotions.sharing import common_keys, ring_places, sharing_shares
 
 PROFILE_EVIDENCE = ("phone_strange", "email_domain_strange", "name_case_strange", "age_strange")
@@ -184,6 +184,13 @@ class Population:
         """What identity keys depend on."""
         return KeyRules(self.country, self.phone_digits, frozenset(self.common_keys), frozenset(self.ring_places))
 
+    def phone_strangeness(self, row: tuple[str | None]) -> float:
+        """Return how rare the shape of a row's phone number is; 0 for a plain number of another country."""
+        (phone,) = row
+        if phone is None or is_foreign(phone, self.country):
+            return 0.0
+        return self.phone_shape.strangeness(phone_shape(phone))
+
     def agent_share_of(self, user_agent: str | None) -> float:
         """Return the share of accounts with this user agent, for an unknown one as if it were one of them."""
         return self.agent_share.get(user_agent or "", 1 / (1 + self.accounts))
@@ -272,7 +279,7 @@ def profile_evidence(accounts: Accounts, population: Population) -> dict[str, np
     """Return the columns `PROFILE_EVIDENCE`, each from 0 (common, or unknown) to 1 (very rare)."""
     age = population.age_years
     return {
-        "phone_strange": np.fromiter(map(population.phone_shape.strangeness, _shapes(accounts)), dtype=float),
+        "phone_strange": np.fromiter(map(population.phone_strangeness, rows_of(accounts.fields["phone"])), dtype=float),
         "email_domain_strange": np.fromiter(map(population.email_domain.strangeness, _domains(accounts)), dtype=float),
         "name_case_strange": np.fromiter(map(population.name_case.strangeness, _cases(accounts)), dtype=float),
         "age_strange": np.maximum(age.below(accounts.age_years), age.above(accounts.age_years)),
