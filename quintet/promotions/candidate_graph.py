@@ -34,6 +34,7 @@ class Added:
     born_at_s: float
     unverified_email: float
     unverified_phone: float
+    early_use: float
     agent: int
     agent_share: float
     kind: tuple[int, ...]
@@ -60,7 +61,7 @@ class Stored:
 
     __slots__ = (
         *("_columns", "_row", "agent", "agent_share", "born_at_s", "code", "code_rarity", "created_at_s", "name"),
-        *("unverified_email", "unverified_phone"),
+        *("unverified_email", "unverified_phone", "early_use"),
     )
 
     def __init__(self, columns: Columns, row: int) -> None:
@@ -73,6 +74,7 @@ class Stored:
         self.born_at_s: float = members.born_at_s.item(row)
         self.unverified_email: float = members.unverified_email.item(row)
         self.unverified_phone: float = members.unverified_phone.item(row)
+        self.early_use: float = members.early_use.item(row)
         self.agent: int = members.agent.item(row)
         self.agent_share: float = members.agent_share.item(row)
 
@@ -111,6 +113,7 @@ def members_of_entries(entries: Sequence[Entry]) -> Members:
         born_at_s=np.array([entry.born_at_s for entry in entries]),
         unverified_email=np.array([entry.unverified_email for entry in entries]),
         unverified_phone=np.array([entry.unverified_phone for entry in entries]),
+        early_use=np.array([entry.early_use for entry in entries]),
         agent=np.array([entry.agent for entry in entries], dtype=np.int64),
         agent_share=np.array([entry.agent_share for entry in entries]),
     )

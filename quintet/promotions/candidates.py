@@ -82,6 +82,9 @@ def members_of(accounts: Accounts, population: Population) -> Members:
         born_at_s=accounts.born_at_s,
         unverified_email=accounts.unverified_email,
         unverified_phone=accounts.unverified_phone,
+        early_use=np.where(
+            np.isfinite(accounts.use_lag_days), accounts.use_lag_days <= population.early_use_days, np.nan
+        ),
         agent=np.fromiter(
             (0 if agent is None else number_of((agent,)) for (agent,) in rows_of(accounts.fields["user_agent"])),
             dtype=np.int64,

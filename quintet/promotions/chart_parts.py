@@ -13,6 +13,7 @@ KINDS = {
     "phone_block": "phone block",
     "ip": "IP address",
     "subnet": "network",
+    "ring_place": "place of a ring",
     "code_burst": "code and days",
 }
 NO_ROWS = "No user or usage has been loaded yet. Drop files into the inboxes of promotions and run `make run`."

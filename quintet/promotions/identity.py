@@ -6,17 +6,17 @@ import ipaddress
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import chain, compress
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.special import betainc
 
 from quintet.promotions.accounts import Accounts, Column, code_of, column_of, rows_of
-from quintet.warehouse.connect import connect_closed
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ _FIELD_KINDS = (
     Kind("phone_block", 1.6),
     Kind("ip", 1.4, 50),
     Kind("subnet", 0.8, 50),
+    Kind("ring_place", 3.0),
 )
 """In the order of `_keys_of_fields`."""
 
@@ -47,23 +48,21 @@ KINDS = (*_FIELD_KINDS, Kind("code_burst", 1.0, 12))
 NEAREST = 30
 """Of a strong key with more sharers: half of these before, half of these after an account in time are its pairs."""
 KIND_NAMES = tuple(kind.name for kind in KINDS)
-_CODE_BURST = len(_FIELD_KINDS)
-
-_DEVICE, _PLACES = KIND_NAMES.index("device"), (KIND_NAMES.index("ip"), KIND_NAMES.index("subnet"))
+CODE_BURST = len(_FIELD_KINDS)
 
 STRONG = tuple(number for number, kind in enumerate(KINDS) if kind.most_sharers is None)
 
 FEWEST_DIGITS, MOST_DIGITS = 7, 15
 """Digits of a phone number with its country code (E.164); other lengths give no key."""
 
-_FEWEST_COMMON, _LEAST_SPREAD, _MOST_IN_COMMON = 10, 0.2, 0.1
-_LEAST_ODDS, _MANY = 0.01, 20
 _FEWEST_INTERNATIONAL_DIGITS = 11
 _FEWEST_ALIKE = 4
 _COUNTRY = re.compile(r"1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[2-9][0-9]{2}")
 """The country calling codes of ITU-T E.164; none is the beginning of another."""
 _NO_VALUE = frozenset(("", "-", "0", "n/a", "na", "nil", "none", "null", "test", "undefined", "unknown"))
 _DOTLESS = frozenset(("gmail.com", "googlemail.com"))
+_INTERNATIONAL = re.compile(r"\+[1-9](?:[ .()-]{0,3}[0-9])*")
+_FEWEST_FOREIGN = 9
 _BURST_SECONDS = 2 * 86_400
 _EMAIL = re.compile(r"([^@+]*)(?:\+[^@]*)?@([^@]+)")
 _NO_DIGIT = re.compile(r"(?:x|ext).*$|[^0-9]", re.DOTALL)
@@ -82,12 +81,22 @@ class KeyRules:
 
     country: the calling code of most of its phone numbers, "" if unknown; phone_digits: their usual number of digits
     with the code. common: strong keys, as "<kind> <key>", that unrelated people share: placeholders such as a device
-    that all browsers of one kind report. They are no keys.
+    that all browsers of one kind report. They are no keys. ring_places: `place_number` of the addresses and networks
+    from which mostly accounts of one ring sign up: whoever else does so belongs to it.
     """
 
     country: str = ""
     phone_digits: int = 0
     common: frozenset[str] = frozenset()
+    ring_places: frozenset[str] = frozenset()
+
+
+class Keys(NamedTuple):
+    """Identity keys of many accounts as a long table: account row, index in `KINDS`, key."""
+
+    row: np.ndarray
+    kind: np.ndarray
+    key: pa.Array
 
 
 def canonical_email(email: str) -> str | None:
@@ -131,6 +140,14 @@ def phone_key(phone: str, rules: KeyRules) -> str | None:
     if not FEWEST_DIGITS <= len(digits) <= MOST_DIGITS or len(set(national)) == 1 or national in "01234567890":
         return None
     return digits
+
+
+def is_foreign(phone: str, country: str) -> bool:
+    """Return whether this is a plain international number of another country than the population's."""
+    plain = _INTERNATIONAL.fullmatch(phone.strip())
+    digits = _NO_DIGIT.sub("", phone) if plain else ""
+    code = _COUNTRY.match(digits)
+    return code is not None and code[0] != country and _FEWEST_FOREIGN <= len(digits) <= MOST_DIGITS
 
 
 def usual_country(phones: Iterable[str | None]) -> tuple[str, int]:
@@ -189,7 +206,7 @@ def keys_of_account(
     if math.isfinite(created_at_s):
         for code in codes:
             for key in _code_bursts(code, created_at_s):
-                yield _CODE_BURST, key
+                yield CODE_BURST, key
 
 
 def _keys_of_fields(fields: Sequence[str | None], rules: KeyRules) -> tuple[str | None, ...]:
@@ -205,7 +222,18 @@ def _keys_of_fields(fields: Sequence[str | None], rules: KeyRules) -> tuple[str 
         None if digits is None else digits[:-2],
         line,
         net,
+        _ring_place(line, net, rules.ring_places) if rules.ring_places else None,
     )
+
+
+def _ring_place(line: str | None, net: str | None, ring_places: frozenset[str]) -> str | None:
+    """Return the address, or else the network, if it is a ring's."""
+    return next((place for place in (line, net) if place is not None and place_number(place) in ring_places), None)
+
+
+def place_number(place: str) -> str:
+    """Return an address or network as a short hash: models are kept longer than the accounts they were made of."""
+    return blake2b(place.encode(), digest_size=8).hexdigest()
 
 
 def _as_typed(text: str) -> str:
@@ -221,28 +249,36 @@ def _code_bursts(code: str, created_at_s: float) -> tuple[str, str]:
     )
 
 
-def identity_keys(accounts: Accounts, rules: KeyRules) -> tuple[np.ndarray, np.ndarray, pa.Array]:
-    """Return `keys_of_account` of all accounts as a long table: account row, index in `KINDS`, key."""
+def identity_keys(accounts: Accounts, rules: KeyRules) -> Keys:
+    """Return `keys_of_account` of all accounts."""
     fields = rows_of(*(accounts.fields[name] for name in ID_FIELDS))
     of_fields = column_of(chain.from_iterable(_keys_of_fields(values, rules) for values in fields))
-    has_key = of_fields.is_valid().to_numpy(zero_copy_only=False)
-    for number in STRONG if rules.common else ():
-        prefix = f"{KIND_NAMES[number]} "
-        common = pa.array([key.removeprefix(prefix) for key in rules.common if key.startswith(prefix)], pa.string())
-        places = np.arange(number, len(of_fields), len(_FIELD_KINDS))
-        is_common = pc.is_in(of_fields.take(pa.array(places)), common)
-        has_key[places] &= ~is_common.to_numpy(zero_copy_only=False)
-    row, kind = np.divmod(np.flatnonzero(has_key), len(_FIELD_KINDS))
+    has_key = of_fields.is_valid()
+    row, kind = np.divmod(np.flatnonzero(has_key.to_numpy(zero_copy_only=False)), len(_FIELD_KINDS))
     at_s = accounts.created_at_s[accounts.code_row]
     is_known = np.isfinite(at_s)
     known = np.flatnonzero(is_known)
     codes = compress((code for (code,) in rows_of(accounts.code)), is_known.tolist())
     bursts = column_of(chain.from_iterable(map(_code_bursts, codes, at_s[known].tolist())))
-    return (
+    keys = Keys(
         np.concatenate([row, np.repeat(accounts.code_row[known], 2)]),
-        np.concatenate([kind, np.full(len(bursts), _CODE_BURST)]).astype(np.uint8),
-        pa.concat_arrays([of_fields.filter(pa.array(has_key)), bursts]),
+        np.concatenate([kind, np.full(len(bursts), CODE_BURST)]).astype(np.uint8),
+        pa.concat_arrays([of_fields.filter(has_key), bursts]),
     )
+    return without_common(keys, rules.common)
+
+
+def without_common(keys: Keys, common: Collection[str]) -> Keys:
+    """Return the keys but for the common ones, as in `KeyRules`."""
+    if not common:
+        return keys
+    is_common = np.zeros(len(keys.row), dtype=bool)
+    for number in STRONG:
+        prefix = f"{KIND_NAMES[number]} "
+        values = pa.array([key.removeprefix(prefix) for key in common if key.startswith(prefix)], pa.string())
+        of_kind = np.flatnonzero(keys.kind == number)
+        is_common[of_kind] = pc.is_in(keys.key.take(pa.array(of_kind)), values).to_numpy(zero_copy_only=False)
+    return Keys(keys.row[~is_common], keys.kind[~is_common], keys.key.filter(pa.array(~is_common)))
 
 
 MOST_SHARERS_SQL = f"[{', '.join(str(kind.most_sharers or 2**31) for kind in KINDS)}][kind + 1]"
@@ -250,149 +286,6 @@ MOST_SHARERS_SQL = f"[{', '.join(str(kind.most_sharers or 2**31) for kind in KIN
 
 MOST_COUNTED = max(kind.most_sharers or 0 for kind in KINDS)
 """More sharers of a strong key do not change the weight of a pair."""
-
-_ACCOUNTS_BY_SHARERS = f"""
-    select kind, sharers, count(*)
-    from (
-        select kind, account, max(sharers) as sharers
-        from (
-            select kind, account, count(*) over (partition by kind, key) as sharers
-            from (select distinct account, kind, key from identity_key)
-        )
-        where sharers between 2 and {MOST_SHARERS_SQL}
-        group by all
-    )
-    group by all
-"""
-
-
-def sharing_shares(accounts: Accounts, rules: KeyRules) -> dict[str, tuple[float, ...]]:
-    """Return by kind, and number of sharers up to `MOST_COUNTED`, how common it is that as many share a key.
-
-    Of a soft kind it is the share of accounts that share a key that is not a hub, for any number. Of a strong kind it
-    is the share of those that share a key with a third as many or more, so that a family of six is as common as any;
-    of these a key counts for at most twice as many accounts: a large ring must not make its own key common. It never
-    rises with the number.
-    """
-    row, kind, key = identity_keys(accounts, rules)
-    with connect_closed(threads=2) as connection:
-        connection.register("identity_key", pa.table({"account": pa.array(row), "kind": pa.array(kind), "key": key}))
-        found = connection.sql(_ACCOUNTS_BY_SHARERS).fetchall()
-    shares = np.zeros((len(KINDS), MOST_COUNTED + 1))
-    as_many = np.maximum(np.arange(MOST_COUNTED + 1) / 2, 2)
-    for number, sharers, count in found:
-        counted = count * np.minimum(1, 2 * as_many / sharers) * (as_many <= sharers)
-        shares[number] += counted if number in STRONG else count
-    shares = np.minimum.accumulate(shares, axis=1)
-    return dict(zip(KIND_NAMES, map(tuple, (shares / max(len(accounts), 1)).tolist()), strict=True))
-
-
-_COMMON = f"""
-    with own_key as (
-        select distinct identity_key.*, signed_up.* exclude (account)
-        from identity_key join signed_up using (account)
-        where kind in ({", ".join(map(str, STRONG))})
-    ),
-
-    held as (
-        select * from own_key
-        qualify count(*) over (partition by kind, key) >= {_FEWEST_COMMON}
-    ),
-
-    -- one place says nothing about a device: people in a shop or a library are where it stands
-    other_key as (
-        select distinct account, kind as other_kind, key as other_key
-        from identity_key semi join held using (account)
-        where kind < {_CODE_BURST}
-    ),
-
-    elsewhere as (
-        select held.kind, held.key, held.account, other_kind, other_key
-        from held join other_key on held.account = other_key.account and held.kind <> other_key.other_kind
-        where not (held.kind = {_DEVICE} and other_kind in {_PLACES})
-    ),
-
-    agreeing as (
-        select kind, key, account from elsewhere
-        qualify count(*) over (partition by kind, key, other_kind, other_key) > 1
-    ),
-
-    code_share as (select code, count(*) / sum(count(*)) over () as share from used group by code),
-
-    of_code as (
-        select held.kind, held.key, used.code, count(*) as uses
-        from held join used using (account)
-        group by all
-    ),
-
-    by_code as (
-        select kind, key, sum(uses) as uses, list(struct_pack(uses, share)) as codes
-        from of_code join code_share using (code)
-        group by all
-    ),
-
-    by_agreement as (select kind, key, count(distinct account) as agreeing from agreeing group by all),
-
-    comparable as (
-        select kind, key, count(distinct account) as comparable from elsewhere group by all
-    )
-
-    select
-        kind, key, coalesce(any_value(codes), []),
-        sum(unverified_email), count(unverified_email), sum(unverified_phone), count(unverified_phone)
-    from held
-    left join by_code using (kind, key)
-    left join by_agreement using (kind, key)
-    join comparable using (kind, key)
-    group by kind, key
-    having any_value(comparable) >= {1 - _MOST_IN_COMMON} * count(*)
-        and coalesce(any_value(agreeing), 0) <= {_MOST_IN_COMMON} * count(*)
-        and (count(*) >= {_MANY} or coalesce(any_value(uses), 0) >= {_FEWEST_COMMON} / 2)
-        and stddev_pop(created_at_s) >= {_LEAST_SPREAD} * ?
-    order by kind, key
-"""
-
-
-def common_keys(accounts: Accounts, rules: KeyRules, span_seconds: float) -> tuple[str, ...]:
-    """Return the strong keys that unrelated people share, as "<kind> <key>".
-
-    At least 10 accounts have it; nearly all have other keys, on which hardly any two of them agree, the place of a
-    device apart; they use each code as often as the population does; they signed up throughout `span_seconds`, the time
-    of the population; and they have verified phones and e-mails as often as it.
-    """
-    row, kind, key = identity_keys(accounts, rules)
-    code = accounts.code if isinstance(accounts.code, pa.Array) else pa.array(accounts.code, pa.string())
-    with connect_closed(threads=2) as connection:
-        connection.register("identity_key", pa.table({"account": pa.array(row), "kind": pa.array(kind), "key": key}))
-        connection.register("used", pa.table({"account": pa.array(accounts.code_row), "code": code}))
-        times = pa.table(
-            {
-                "account": np.arange(len(accounts)),
-                "created_at_s": accounts.created_at_s,
-                "unverified_email": pa.array(accounts.unverified_email, from_pandas=True),
-                "unverified_phone": pa.array(accounts.unverified_phone, from_pandas=True),
-            }
-        )
-        connection.register("signed_up", times)
-        found = connection.execute(_COMMON, [span_seconds]).fetchall()
-    unverified = [_share_of_ones(flags) for flags in (accounts.unverified_email, accounts.unverified_phone)]
-    return tuple(
-        f"{KIND_NAMES[number]} {value}"
-        for number, value, codes, *counts in found
-        if not _is_surprising([(code["uses"], sum(one["uses"] for one in codes), code["share"]) for code in codes])
-        and not _is_surprising(zip(counts[::2], counts[1::2], unverified, strict=True))
-    )
-
-
-def _share_of_ones(flags: np.ndarray) -> float:
-    known = flags[np.isfinite(flags)]
-    return float(known.mean()) if len(known) else 1.0
-
-
-def _is_surprising(counts: Iterable[tuple[int | None, int, float]]) -> bool:
-    """Return whether one of several (successes, trials, share of the population) has odds below 1% in all."""
-    some = [(successes, trials, share) for successes, trials, share in counts if successes]
-    return any(betainc(k, n - k + 1, share) < _LEAST_ODDS / len(some) for k, n, share in some)
 
 
 def identity_key_table(accounts: Accounts, rules: KeyRules) -> pa.Table:

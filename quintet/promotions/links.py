@@ -25,6 +25,7 @@ _LONGEST_BURST_SECONDS = 2 * 86_400
 _BURST_OF_SPAN = 1 / 200
 _CLOSE_POINTS, _CODE_POINTS, _NAME_POINTS = 2.0, 0.8, 0.8
 _BURST_MEANING = 1.5
+_DEVICE = KIND_NAMES.index("device")
 _CODE_BURST = KIND_NAMES.index("code_burst")
 _KIND_PLACES = np.arange(len(KINDS))
 _MOST_SURPRISE = 4.0
@@ -42,7 +43,7 @@ def _most_points_by_sharers() -> np.ndarray:
 _MOST_POINTS = _most_points_by_sharers()
 
 SHARED_EVIDENCE = tuple(f"{kind.name}_shared" for kind in KINDS)
-AGREEMENT_EVIDENCE = ("unverified_phones", "unverified_emails", "same_agent", "same_birthday")
+AGREEMENT_EVIDENCE = ("unverified_phones", "unverified_emails", "early_uses", "same_agent", "same_birthday")
 LINK_EVIDENCE = (
     *SHARED_EVIDENCE,
     *("best_pair", "next_pair", "cluster_size", "same_code", "burst"),
@@ -55,8 +56,9 @@ class Members:
     """The fields of accounts that links compare, one row per account.
 
     name: both names in lower case, "" where unknown. Row i has the codes `code[code_start[i]:code_start[i + 1]]`, as
-    numbers, each with its rarity from 0 to 1. born_at_s, unverified_email, unverified_phone: as in `Accounts`. agent:
-    the user agent as a number, 0 where unknown; agent_share: the share of the population that has it.
+    numbers, each with its rarity from 0 to 1. born_at_s, unverified_email, unverified_phone: as in `Accounts`.
+    early_use: 1 if the first use of a code is as early as `Population.early_use_days`, 0 if later, NaN without a use.
+    agent: the user agent as a number, 0 where unknown; agent_share: the share of the population that has it.
     """
 
     created_at_s: np.ndarray
@@ -67,6 +69,7 @@ class Members:
     born_at_s: np.ndarray
     unverified_email: np.ndarray
     unverified_phone: np.ndarray
+    early_use: np.ndarray
     agent: np.ndarray
     agent_share: np.ndarray
 
@@ -217,15 +220,18 @@ def link_evidence(
     evidence["burst"] = np.log1p(
         np.where(is_cluster, _others_in_burst(members, component, is_cluster, burst_s), own_burst)
     )
-    return evidence | _agreement(link_a, link_b, members, population)
+    return evidence | _agreement(link_a, link_b, pairs.sharers[links, _DEVICE] > 0, members, population)
 
 
-def _agreement(a: np.ndarray, b: np.ndarray, members: Members, population: Population) -> dict[str, np.ndarray]:
+def _agreement(
+    a: np.ndarray, b: np.ndarray, is_one_device: np.ndarray, members: Members, population: Population
+) -> dict[str, np.ndarray]:
     """Return `AGREEMENT_EVIDENCE`: what an account has in common with those linked with it, beyond chance.
 
-    unverified_phones, unverified_emails, same_agent: minus the decimal logarithm of the odds that so many of as many
-    unrelated accounts have not verified, or have its user agent; at most 4. same_birthday: natural logarithm of one
-    plus the linked accounts of its date of birth. Accounts with an unknown value do not count.
+    unverified_phones, unverified_emails, early_uses, same_agent: minus the decimal logarithm of the odds that so many
+    of as many unrelated accounts have not verified, used a code as early, or have its user agent; at most 4. Accounts
+    of one device have one user agent anyway, so only others count. same_birthday: natural logarithm of one plus the
+    linked accounts of its date of birth. Accounts with an unknown value do not count.
     """
     count = len(members)
     ends, others = np.concatenate([a, b]), np.concatenate([b, a])
@@ -233,6 +239,7 @@ def _agreement(a: np.ndarray, b: np.ndarray, members: Members, population: Popul
     for name, flag, share in (
         ("unverified_phones", members.unverified_phone, population.unverified_phone_share),
         ("unverified_emails", members.unverified_email, population.unverified_email_share),
+        ("early_uses", members.early_use, population.early_use_share),
     ):
         is_known = np.isfinite(flag)
         one, linked = is_known.astype(float), np.bincount(ends, is_known[others], minlength=count)
@@ -240,7 +247,7 @@ def _agreement(a: np.ndarray, b: np.ndarray, members: Members, population: Popul
         unverified = np.bincount(ends, found[others], minlength=count)
         evidence[name] = np.where(linked > 0, _surprise(unverified + found, linked + one, np.full(count, share)), 0.0)
     has_agent = members.agent != 0
-    comparable = (has_agent[ends] & has_agent[others]).astype(float)
+    comparable = (has_agent[ends] & has_agent[others] & ~np.tile(is_one_device, 2)).astype(float)
     alike = comparable * (members.agent[ends] == members.agent[others])
     evidence["same_agent"] = _surprise(
         np.bincount(ends, alike, minlength=count), np.bincount(ends, comparable, minlength=count), members.agent_share

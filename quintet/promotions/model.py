@@ -14,7 +14,7 @@ from quintet.promotions.evidence import EVIDENCE
 from quintet.promotions.links import LINK_EVIDENCE
 from quintet.promotions.profile import Commonness, Population, Range
 
-METHOD = "3"
+METHOD = "4"
 """Increase it with every change to the meaning of evidence: models of another method cannot be used."""
 
 SCORECARD = "scorecard"
@@ -29,16 +29,18 @@ SCORECARD_POINTS = {
     "use_hasty": 6.5,
     "uses_many": 6.5,
     "device_shared": 0.2,
-    "email_shared": 0.2,
+    "email_shared": 0.4,
     "phone_shared": 0.2,
+    "ring_place_shared": 0.2,
     "best_pair": 0.35,
     "next_pair": 0.7,
     "cluster_size": 0.5,
-    "same_code": 0.5,
-    "burst": 0.8,
-    "unverified_phones": 1.0,
-    "unverified_emails": 0.4,
-    "same_agent": 0.4,
+    "same_code": 0.35,
+    "burst": 0.6,
+    "unverified_phones": 1.2,
+    "unverified_emails": 0.7,
+    "early_uses": 1.0,
+    "same_agent": 0.6,
     "same_birthday": 1.0,
 }
 """Log-odds. One very rare trait leads to a review (62%), except a new e-mail domain, which many honest people have. Two
@@ -50,13 +52,16 @@ MOST_FOR_REVIEW = 8.0
 block (0.88). That is evidence of an account by itself, unless its links alone are worth a review: rare is not wrong.
 And it is all that a family can share, see `FAMILY`."""
 
-FAMILY = 4
-"""Linked accounts that may be a family with one device, address, phone and code. It has no mailbox in common."""
+FAMILY, LARGE_FAMILY = 4, 6
+"""Linked accounts that may be a family with one device, address, phone and code. It has no mailbox in common. A large
+one verifies and uses codes as others do: `UNLIKE_FAMILY` is how many decimal orders below chance it may not agree."""
+UNLIKE_FAMILY = 3.0
 
 _CARD = np.array([SCORECARD_POINTS.get(name, 0.0) for name in EVIDENCE])
 _IS_LINK = np.isin(EVIDENCE, LINK_EVIDENCE)
 _FLOOR = np.where(_IS_LINK, _CARD, 0.0)
 _CLUSTER_SIZE, _EMAIL_SHARED = EVIDENCE.index("cluster_size"), EVIDENCE.index("email_shared")
+_HABITS = [EVIDENCE.index(name) for name in ("unverified_phones", "unverified_emails", "early_uses")]
 
 
 class OtherMethodError(ValueError):
@@ -128,7 +133,7 @@ class AbuseModel:
             **fields
             | {name: Commonness(**fields[name]) for name in ("phone_shape", "email_domain", "name_case")}
             | {name: Range(tuple(fields[name]["quantiles"])) for name in ("age_years", "use_lag_days")}
-            | {name: tuple(fields[name]) for name in ("use_count", "common_keys")}
+            | {name: tuple(fields[name]) for name in ("use_count", "common_keys", "ring_places")}
             | {"key_sharing": {name: tuple(shares) for name, shares in fields["key_sharing"].items()}}
         )
         return cls(content["kind"], content["intercept"], content["coefficients"], population)
@@ -148,7 +153,9 @@ def _limited(columns: np.ndarray, added: np.ndarray) -> np.ndarray:
     own, links = (np.where(which, added, 0.0).sum(axis=1) for which in (~_IS_LINK, _IS_LINK))
     most_of_own = MOST_FOR_REVIEW + np.maximum(SCORECARD_INTERCEPT + links, 0.0) - links
     added = added * np.where(_IS_LINK, 1.0, _factor(own, np.maximum(most_of_own, 0.0))[:, np.newaxis])
-    is_family = (columns[:, _CLUSTER_SIZE] <= np.log2(FAMILY)) & (columns[:, _EMAIL_SHARED] == 0)
+    size, has_habits_of_family = columns[:, _CLUSTER_SIZE], columns[:, _HABITS].sum(axis=1) < UNLIKE_FAMILY
+    is_family = (size <= np.log2(FAMILY)) | ((size <= np.log2(LARGE_FAMILY)) & has_habits_of_family)
+    is_family &= columns[:, _EMAIL_SHARED] == 0
     return added * np.where(is_family, _factor(added.sum(axis=1), MOST_FOR_REVIEW), 1.0)[:, np.newaxis]
 
 

@@ -212,7 +212,8 @@ class OnlineIndex:
         used = self._entry_of(SignUp(known.user_id, at), usages)
         is_new = ~np.isin(used.code, known.code)
         new_keys = [(kind, key) for kind, key in zip(used.kind, used.key, strict=True) if key not in set(known.key)]
-        if not is_new.any():
+        early_use = float(np.fmax(known.early_use, used.early_use))
+        if not is_new.any() and early_use == known.early_use:
             return
         entry = Added(
             known.user_id,
@@ -223,6 +224,7 @@ class OnlineIndex:
             known.born_at_s,
             known.unverified_email,
             known.unverified_phone,
+            early_use,
             known.agent,
             known.agent_share,
             (*known.kind, *(kind for kind, _ in new_keys)),
@@ -289,6 +291,7 @@ class OnlineIndex:
                     float(members.born_at_s[at]),
                     float(members.unverified_email[at]),
                     float(members.unverified_phone[at]),
+                    float(members.early_use[at]),
                     int(members.agent[at]),
                     float(members.agent_share[at]),
                     kind,

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from quintet.promotions.accounts import Accounts, column_of, rows_of
-from quintet.promotions.identity import KIND_NAMES, KeyRules, common_keys, sharing_shares, usual_country
+from quintet.promotions.identity import KIND_NAMES, KeyRules, identity_keys, is_foreign, usual_country, without_common
+from quintet.promotions.sharing import common_keys, ring_places, sharing_shares
 
 PROFILE_EVIDENCE = ("phone_strange", "email_domain_strange", "name_case_strange", "age_strange")
 
@@ -23,6 +24,7 @@ _MOST_USES = 1_000
 _QUANTILES = np.linspace(0, 1, 201)
 _LOW, _HIGH = 0.01, 0.99
 _LEAST_MEANING = 0.2
+_EARLY = 0.2
 _LEAST_SHARE = 1e-3
 _SHAPES = str.maketrans(dict.fromkeys(digits, "9") | dict.fromkeys(ascii_lowercase, "a"))
 
@@ -111,11 +113,12 @@ def _from_nought_to_one(values: np.ndarray) -> np.ndarray:
 class Population:
     """Statistics of the people who sign up, frozen with a model, so batch and online scores agree.
 
+    early_use_days: how soon after the sign-up a fifth of first uses are; early_use_share: share of first uses as soon.
     use_count: share of accounts with at least this number of uses. span_seconds: time within which 98% of them signed
     up. code_share: share of the uses, by promotion code. key_sharing: share of accounts that share a key with another,
     by kind of identity key. agent_share: share of the accounts, by user agent, of the most common 5,000.
     unverified_phone_share, unverified_email_share: of the accounts for which it is known. country, phone_digits,
-    common_keys: as in `KeyRules`.
+    common_keys, ring_places: as in `KeyRules`.
     """
 
     accounts: int
@@ -124,6 +127,8 @@ class Population:
     name_case: Commonness
     age_years: Range
     use_lag_days: Range
+    early_use_days: float
+    early_use_share: float
     use_count: tuple[float, ...]
     span_seconds: float
     code_share: Mapping[str, float]
@@ -134,6 +139,7 @@ class Population:
     country: str
     phone_digits: int
     common_keys: tuple[str, ...]
+    ring_places: tuple[str, ...]
 
     @classmethod
     def of(cls, accounts: Accounts) -> Population:
@@ -146,7 +152,11 @@ class Population:
         )
         span_seconds = float(np.nan_to_num(signed_up.high - signed_up.low))
         country, phone_digits = usual_country(phone for (phone,) in rows_of(accounts.fields["phone"]))
-        common = common_keys(accounts, KeyRules(country, phone_digits), span_seconds)
+        lag_days = accounts.use_lag_days[np.isfinite(accounts.use_lag_days)]
+        early_use_days = float(np.quantile(lag_days, _EARLY)) if len(lag_days) else 0.0
+        keys = identity_keys(accounts, KeyRules(country, phone_digits))
+        common = common_keys(keys, accounts, span_seconds)
+        keys = without_common(keys, common)
         return cls(
             accounts=len(accounts),
             phone_shape=Commonness.of(column_of(_shapes(accounts))),
@@ -154,22 +164,32 @@ class Population:
             name_case=Commonness.of(column_of(_cases(accounts))),
             age_years=Range.of(accounts.age_years),
             use_lag_days=Range.of(accounts.use_lag_days),
+            early_use_days=early_use_days,
+            early_use_share=_share_of((lag_days <= early_use_days).astype(float)),
             use_count=_shares_with_as_many(accounts.uses),
             span_seconds=span_seconds,
             code_share=dict(sorted(shares.items())),
-            key_sharing=sharing_shares(accounts, KeyRules(country, phone_digits, frozenset(common))),
+            key_sharing=sharing_shares(keys, len(accounts)),
             agent_share=_shares(pa.array(accounts.fields["user_agent"], pa.string())),
             unverified_phone_share=_share_of(accounts.unverified_phone),
             unverified_email_share=_share_of(accounts.unverified_email),
             country=country,
             phone_digits=phone_digits,
             common_keys=common,
+            ring_places=ring_places(keys),
         )
 
     @cached_property
     def key_rules(self) -> KeyRules:
         """What identity keys depend on."""
-        return KeyRules(self.country, self.phone_digits, frozenset(self.common_keys))
+        return KeyRules(self.country, self.phone_digits, frozenset(self.common_keys), frozenset(self.ring_places))
+
+    def phone_strangeness(self, row: tuple[str | None]) -> float:
+        """Return how rare the shape of a row's phone number is; 0 for a plain number of another country."""
+        (phone,) = row
+        if phone is None or is_foreign(phone, self.country):
+            return 0.0
+        return self.phone_shape.strangeness(phone_shape(phone))
 
     def agent_share_of(self, user_agent: str | None) -> float:
         """Return the share of accounts with this user agent, for an unknown one as if it were one of them."""
@@ -259,7 +279,7 @@ def profile_evidence(accounts: Accounts, population: Population) -> dict[str, np
     """Return the columns `PROFILE_EVIDENCE`, each from 0 (common, or unknown) to 1 (very rare)."""
     age = population.age_years
     return {
-        "phone_strange": np.fromiter(map(population.phone_shape.strangeness, _shapes(accounts)), dtype=float),
+        "phone_strange": np.fromiter(map(population.phone_strangeness, rows_of(accounts.fields["phone"])), dtype=float),
         "email_domain_strange": np.fromiter(map(population.email_domain.strangeness, _domains(accounts)), dtype=float),
         "name_case_strange": np.fromiter(map(population.name_case.strangeness, _cases(accounts)), dtype=float),
         "age_strange": np.maximum(age.below(accounts.age_years), age.above(accounts.age_years)),

@@ -267,3 +267,58 @@ def test_labels_without_any_ring_do_not_let_rings_pass(
 
     assert (of_ring["decision"] != "allow").all()
     assert of_ring["reasons"].map(bool).all()
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("shares_mailbox", [True, False], ids=["plus addresses", "device, address and code"])
+@pytest.mark.parametrize("count", [5, 12, 30, 31, 64, 200, 500])
+def test_a_ring_in_the_real_file_is_blocked_before_and_after_training(
+    count: int, shares_mailbox: bool, real_users: tuple[Accounts, np.ndarray], real_model: AbuseModel
+) -> None:
+    if count == 5 and not shares_mailbox:
+        pytest.skip("five accounts without a mailbox in common may be a family, and go to review")
+    accounts, _ = real_users
+    known = pd.DataFrame({name: accounts.fields[name].to_pylist() for name in accounts.fields})
+    known["created_at"] = pd.to_datetime(accounts.created_at_s, unit="s")
+    users = with_ring(known, count, count / 1_440)
+    is_ring = users["user_id"].str.startswith("ring-").to_numpy()
+    users.loc[is_ring, "ip_address"] = "81.2.69.160"
+    users.loc[is_ring, "phone"] = [f"+1 {200 + n * 37 % 700} 555 {1_000 + n * 7_901 % 9_000}" for n in range(count)]
+    if not shares_mailbox:
+        users.loc[is_ring, "email"] = [f"xq{n * 7_919 % 100_003}@example.com" for n in range(count)]
+    used = users[is_ring].assign(promo_code="RING", used_at=users["created_at"] + pd.Timedelta(hours=2))
+    together = accounts_of(users, used[["user_id", "promo_code", "used_at"]])
+    for model in (scorecard(Population.of(together)), real_model):
+        scores = scored(together, gather(together, model.population), model, POLICY).scores
+
+        assert (scores.loc[scores["user_id"].str.startswith("ring-"), "decision"] == "block").all(), model.kind
+
+
+HONEST = {
+    "dots of another mail domain": ({"email": "j.oh.n@example.com"}, {"email": "john@example.com"}),
+    "placeholder phones": ({"phone": "0000000000"}, {"phone": "000-000-0000"}),
+    "the last ten digits of two countries": ({"phone": "+1 505 123 4567"}, {"phone": "+44 5051 234567"}),
+    "a foreign phone and a company's domain": ({"phone": "+81 90 1234 5678", "email": "a@corp.co.jp"}, {}),
+    "names without case": ({"first_name": "\u592a\u90ce", "last_name": "\u5c71\u7530"}, {}),
+    "a German number": ({"phone": "+49 1512 3456789"}, {}),
+    "a British number": ({"phone": "+44 7700 900123"}, {}),
+    "a Brazilian number": ({"phone": "+55 11 91234 5678"}, {}),
+}
+
+
+@pytest.mark.parametrize("case", HONEST)
+def test_honest_people_of_named_cases_are_not_blocked(case: str) -> None:
+    users, usages, truth = world(4_000, 3_000, **RINGS)
+    users = users.set_index("user_id", drop=False)
+    honest = truth.index[~truth["is_abuser"] & (truth["why"] == "honest")][:2].tolist()
+    for user, changes in zip(honest, HONEST[case], strict=True):
+        users.loc[user, list(changes)] = list(changes.values())
+    accounts = accounts_of(users, usages)
+    population = Population.of(accounts)
+    scores = scored(accounts, gather(accounts, population), scorecard(population), POLICY).scores.set_index("user_id")
+
+    assert (scores.loc[honest, "decision"] != "block").all()
+    reasons = set(scores.loc[honest, "reasons"].sum())
+    assert not reasons & {"EMAIL_SHARED_2", "PHONE_SHARED_2"}
+    if case.endswith("number"):
+        assert "PHONE_MALFORMED" not in reasons

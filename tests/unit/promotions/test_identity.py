@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -14,7 +13,6 @@ from quintet.promotions.identity import (
     KeyRules,
     address_keys,
     canonical_email,
-    common_keys,
     device_key,
     hashed,
     identity_key_table,
@@ -83,43 +81,6 @@ def test_a_text_that_stands_for_no_device_has_no_key(device: str):
 )
 def test_the_usual_country_is_learned_from_numbers_with_a_code(phones: list[str | None], usual: tuple[str, int]):
     assert usual_country(phones) == usual
-
-
-def sharers_of_a_device(count: int, **changes: list[str]) -> tuple[str, ...]:
-    """Return the common keys among a thousand people of whom the first `count` report one device."""
-    days = pd.date_range("2021-01-01", periods=1_000, freq="D").astype(str)
-    turn = np.random.default_rng(1).permutation(1_000)
-    rows = [
-        {
-            "user_id": f"u{number:04}",
-            "created_at": days[turn[number]],
-            "device_id": "web" if number < count else f"d{number}",
-            "email": f"person{number}@example.com",
-            "ip_address": f"8.{number // 250}.{number % 250}.7",
-            "is_phone_verified": number % 3 > 0,
-        }
-        | {name: values[number] for name, values in changes.items() if number < count}
-        for number in range(1_000)
-    ]
-    everybody = accounts(
-        *rows, usages=[(f"u{number:04}", f"code{number % 50}", "2024-01-01") for number in range(1_000)]
-    )
-    return common_keys(everybody, KeyRules(), 1_000 * 86_400.0)
-
-
-def test_a_value_that_unrelated_people_report_is_no_key():
-    assert sharers_of_a_device(200) == ("device web",)
-
-
-def test_a_device_of_people_who_share_more_is_a_key():
-    assert sharers_of_a_device(200, phone=[f"+1 505 123 4{number % 20:03}" for number in range(200)]) == ()
-    assert sharers_of_a_device(200, created_at=["2021-06-01"] * 200) == ()
-    assert sharers_of_a_device(200, is_phone_verified=[False] * 200) == ()
-    assert sharers_of_a_device(9) == ()
-
-
-def test_a_device_in_one_place_that_unrelated_people_use_is_no_key():
-    assert sharers_of_a_device(15, ip_address=["9.9.9.9"] * 15) == ("device web",)
 
 
 def test_a_common_value_is_dropped_from_batch_and_single_accounts():

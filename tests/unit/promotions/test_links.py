@@ -165,9 +165,25 @@ def test_linked_accounts_that_never_verified_are_a_surprise_where_most_people_ve
 
 def test_linked_accounts_with_one_rare_user_agent_agree_beyond_chance():
     people = [{"user_id": f"y{number:03}", "user_agent": "browser"} for number in range(300)]
+    ring = [one | {"device_id": f"d{number}", "phone": "+1 505 123 4567"} for number, one in enumerate(RING)]
 
-    assert evidence(0, *(one | {"user_agent": "script"} for one in RING), *people)["same_agent"] > 2
-    assert evidence(0, *(one | {"user_agent": "browser"} for one in RING), *people)["same_agent"] < 0.1
+    assert evidence(0, *(one | {"user_agent": "script"} for one in ring), *people)["same_agent"] > 2
+    assert evidence(0, *(one | {"user_agent": "browser"} for one in ring), *people)["same_agent"] < 0.1
+
+
+def test_the_user_agent_of_one_device_says_no_more_than_the_device():
+    people = [{"user_id": f"y{number:03}", "user_agent": "browser"} for number in range(300)]
+
+    assert evidence(0, *(one | {"user_agent": "script"} for one in RING), *people)["same_agent"] == 0
+
+
+@pytest.mark.parametrize(("used_at", "is_early"), [("2021-01-01 01:00", True), ("2021-06-01", False)])
+def test_linked_accounts_that_use_codes_sooner_than_most_agree_beyond_chance(used_at: str, is_early: bool):
+    people = [{"user_id": f"y{number:03}", "created_at": "2021-01-01"} for number in range(300)]
+    later = [(one["user_id"], f"code{number}", f"2021-02-{1 + number % 28:02}") for number, one in enumerate(people)]
+    values = evidence(0, *RING, *people, usages=[*later, *((one["user_id"], "X", used_at) for one in RING)])
+
+    assert (values["early_uses"] > 1.5) == is_early
 
 
 def test_linked_accounts_of_one_date_of_birth_are_counted():
@@ -216,4 +232,4 @@ def test_each_pair_is_found_once_with_all_that_it_shares():
 
     assert isinstance(pairs, Pairs)
     assert (pairs.a.tolist(), pairs.b.tolist()) == ([0], [1])
-    assert pairs.sharers.tolist() == [[2, 2, 0, 0, 0, 0, 0]]
+    assert pairs.sharers.tolist() == [[2, 2, 0, 0, 0, 0, 0, 0]]

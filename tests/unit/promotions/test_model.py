@@ -48,7 +48,8 @@ def test_rare_traits_lead_to_review_and_only_links_to_a_block(name: str, populat
     columns = np.zeros((4, len(EVIDENCE)))
     columns[1:, EVIDENCE.index(name)] = 1
     columns[2:, EVIDENCE.index("name_case_strange")] = 1
-    columns[3, EVIDENCE.index("next_pair")] = 3
+    columns[3, EVIDENCE.index("next_pair")] = 7
+    columns[3, EVIDENCE.index("cluster_size")] = 3
     nothing, one, two, linked = scorecard(population).scores(columns)
 
     assert nothing < 0.01
@@ -79,3 +80,22 @@ def test_contributions_and_intercept_make_the_log_odds(population: Population):
     columns = np.random.default_rng(0).random((5, len(EVIDENCE)))
 
     assert model.log_odds(columns) == pytest.approx(model.contributions(columns).sum(axis=1) + model.intercept)
+
+
+@pytest.mark.parametrize(
+    ("accounts", "changes", "is_blocked"),
+    [
+        (4, {"unverified_phones": 4}, False),
+        (6, {}, False),
+        (6, {"unverified_phones": 3}, True),
+        (6, {"email_shared": 2}, True),
+        (7, {}, True),
+    ],
+)
+def test_what_a_family_may_share_is_no_reason_to_block(
+    accounts: int, changes: dict[str, float], is_blocked: bool, population: Population
+):
+    values = {"best_pair": 6, "next_pair": 6, "device_shared": 2, "same_code": 1, "cluster_size": np.log2(accounts)}
+    columns = np.array([[(values | changes).get(name, 0.0) for name in EVIDENCE]])
+
+    assert (scorecard(population).scores(columns)[0] >= 0.9) == is_blocked
