@@ -39,6 +39,7 @@ from quintet.insurance.chart_parts import (
     years_axis,
 )
 from quintet.presentation.design import CURRENCY, Column, Figure, compact, format_value, tooltips
+from quintet.presentation.wording import counted
 
 MOST_SHOWN_LOSS_RATIO = 1.5
 """The end of the scatter's scale; agencies above are drawn at its edge."""
@@ -65,7 +66,7 @@ def agencies_ranked(
     shown = ranked.head(count)
     which = ("Largest" if end == "top" else "Smallest") if measure is PREMIUM else ("Fastest", "Slowest")[end != "top"]
     unit = f"written premium, {CURRENCY}" if measure is PREMIUM else "growth on the year before, %"
-    title = f"{which} {len(shown)} of {len(known):,} agencies by {unit}"
+    title = f"{which} {len(shown)} of {counted(len(known), 'agency')} by {unit}"
     if shown.empty:
         return no_figure(name, title, shown, columns, NO_ROWS)
     if end == "bottom" and len(known) <= count:
@@ -91,7 +92,7 @@ def agencies_ranked(
     note = in_one_text(
         f"{cut_off:,} more tie with the last one shown; the lower agency number goes first." if cut_off else "",
         f"{tied} of these share their value with another." if tied and not cut_off else "",
-        f"{left_out:,} agencies without {unit_left_out} are left out." if left_out else "",
+        f"Left out: {counted(left_out, 'agency')} without {unit_left_out}." if left_out else "",
     )
     first = shown.iloc[0]
     alternative = (
@@ -180,9 +181,11 @@ def agency_scatter(summary: pd.DataFrame) -> Figure:
         f"{beyond} with a loss ratio below 0 or above {MOST_SHOWN_LOSS_RATIO:.0%} are triangles at the edge."
         if beyond
         else "",
-        f"{left_out} agencies without premium above zero have no loss ratio and are left out." if left_out else "",
+        f"Left out, for want of premium above zero: {counted(left_out, 'agency')} without a loss ratio."
+        if left_out
+        else "",
     )
-    alternative = f"{losing:,} of {len(known):,} agencies lost more than they wrote" + (
+    alternative = f"{losing:,} of {counted(len(known), 'agency')} lost more than they wrote" + (
         f"; the loss ratio of all together is {format_value(together, 'percent')}." if pd.notna(together) else "."
     )
     chart = alt.layer(line, inside, outside, words, names).properties(height=height)
@@ -261,7 +264,7 @@ def segments(frame: pd.DataFrame) -> Figure:
     rows = frame.sort_values("written_premium", ascending=False)
     rows = rows.assign(
         text=[
-            f"{compact(premium)} · {agencies:,} {'agency' if agencies == 1 else 'agencies'}"
+            f"{compact(premium)} · {counted(agencies, 'agency')}"
             for premium, agencies in zip(rows["written_premium"], rows["agencies"], strict=True)
         ],
         label_at=rows["written_premium"].clip(lower=0),
@@ -284,7 +287,7 @@ def segments(frame: pd.DataFrame) -> Figure:
     first, total = rows.iloc[0], rows["written_premium"].sum()
     alternative = (
         f"{first['segment']} writes the most: {compact(first['written_premium'], CURRENCY)} by {first['agencies']:,} "
-        f"of {rows['agencies'].sum():,} agencies"
+        f"of {counted(rows['agencies'].sum(), 'agency')}"
         + (f", {first['written_premium'] / total:.1%} of the premium." if total > 0 else ".")
     )
     chart = alt.layer(bars, names, words).properties(height=height)

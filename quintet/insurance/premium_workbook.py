@@ -48,6 +48,7 @@ from quintet.insurance.workbook_sheets import (
     bar_chart,
 )
 from quintet.insurance.years import INCOMPLETE, year_in_words
+from quintet.presentation.wording import counted
 
 ALL_LINES = "All lines"
 """The label of the product line in a subtotal."""
@@ -182,10 +183,7 @@ def _lead(report: PremiumReport) -> str:
         return f"No written premium is known for {period(report.filters)} with these filters."
     ratio = "" if pd.isna(total["loss_ratio"]) else f", at a loss ratio of {total['loss_ratio']:.1%}"
     agencies = len(report.agencies)
-    return (
-        f"{agencies:,} {'agency' if agencies == 1 else 'agencies'} wrote {total['written_premium']:,.2f} USD, "
-        f"{period(report.filters)}{ratio}."
-    )
+    return f"{counted(agencies, 'agency')} wrote {total['written_premium']:,.2f} USD, {period(report.filters)}{ratio}."
 
 
 def _parameters(report: PremiumReport) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ import pandas as pd
 from quintet.lending.decision_tables import DECISIONS, FEWEST_FOR_DRIFT
 from quintet.ml.statistics import SHIFTED, STABLE
 from quintet.presentation.design import Column, Figure, format_value, tooltips
+from quintet.presentation.wording import counted
 
 LIMIT_MS = 1_000
 """The limit of the time from request to decision."""
@@ -84,7 +85,7 @@ def latency_figure(rows: pd.DataFrame) -> Figure:
     )
     slowest = float(rows["slowest_ms"].max())
     sentence = (
-        f"{int(rows['decisions'].sum()):,} decisions; the slowest took {format_value(slowest, 'count')} ms, "
+        f"{counted(int(rows['decisions'].sum()), 'decision')}; the slowest took {format_value(slowest, 'count')} ms, "
         f"{'above' if slowest > LIMIT_MS else 'within'} the limit of {LIMIT_MS:,} ms."
     )
     chart = alt.layer(limit, label, drawn.mark_line(), drawn.mark_point(size=20)).properties(height=_HEIGHT)

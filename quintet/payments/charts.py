@@ -12,6 +12,7 @@ import pandas as pd
 from quintet.payments.checkout import REFERENCES
 from quintet.payments.notifications import series_name
 from quintet.presentation.design import Column, Figure, format_value
+from quintet.presentation.wording import counted
 
 POINTS = "points"
 """The name of a series chart's data, which a page uses to append points."""
@@ -138,7 +139,7 @@ def series_in_words(points: pd.DataFrame, incidents: pd.DataFrame, series: str) 
     band = f"{format_value(last['lower'], 'count')} to {format_value(last['upper'], 'count')} expected"
     first, end = points["minute_at"].min(), points["minute_at"].max() + pd.Timedelta(minutes=1)
     inside = incidents[(incidents["started_at"] < end) & (incidents["ended_at"].fillna(end) > first)]
-    count = f"{len(inside)} incident{'' if len(inside) == 1 else 's'}" if len(inside) else "no incident"
+    count = counted(len(inside), "incident") if len(inside) else "no incident"
     return (
         f"{int(last['minute_count']):,} {series_name(series)} at {last['minute_at']:%H:%M} UTC, {band}; "
         f"{count} from {first:%H:%M} to {end:%H:%M}."
@@ -187,9 +188,10 @@ def checkout_figure(hours: pd.DataFrame, source_file: str) -> Figure:
     )
     found = ", ".join(f"{hour:02d}h" for hour in marked["hour"])
     sentence = (
-        f"{int(rows['today'].sum()):,} sales; {len(marked)} of {len(rows)} hours anomalous: {found}."
+        f"{counted(int(rows['today'].sum()), 'sale')}; {len(marked)} of {counted(len(rows), 'hour')} "
+        f"anomalous: {found}."
         if len(marked)
-        else f"{int(rows['today'].sum()):,} sales; no hour is anomalous."
+        else f"{counted(int(rows['today'].sum()), 'sale')}; no hour is anomalous."
     )
     return Figure(
         "checkout",
@@ -222,7 +224,8 @@ def evaluation_figure(evaluation: pd.DataFrame) -> Figure:
     height = 34 * len(rows) + 16
     own = rows[rows["detector"] == _DETECTORS["gamma_poisson"]].iloc[0]
     sentence = (
-        f"This detector finds {int(own['found'])} of {int(own['incidents'])} incidents in {int(own['days'])} days, "
+        f"This detector finds {int(own['found'])} of {counted(int(own['incidents']), 'incident')} "
+        f"in {counted(int(own['days']), 'day')}, "
         f"with {own['false_episodes_per_day']:.2g} false episodes a day and a median delay of "
         f"{own['delay_minutes_median']:.0f} minutes."
     )

@@ -11,6 +11,7 @@ import altair as alt
 import pandas as pd
 
 from quintet.presentation.design import Column, Figure, plain_values
+from quintet.presentation.wording import counted
 from quintet.promotions.chart_parts import NO_ROWS, no_figure
 from quintet.promotions.overview import Grain, Ranking
 
@@ -57,7 +58,8 @@ def registrations_and_usages(timeline: pd.DataFrame, grain: Grain) -> Figure:
     signed_up, used = int(rows["registrations"].sum()), int(rows["usages"].sum())
     peak = rows.nlargest(1, "usages").iloc[0]
     alternative = (
-        f"{signed_up:,} registrations and {used:,} uses from {rows['period'].iloc[0]} to {rows['period'].iloc[-1]}; "
+        f"{counted(signed_up, 'registration')} and {counted(used, 'use')} "
+        f"from {rows['period'].iloc[0]} to {rows['period'].iloc[-1]}; "
         f"most uses in the {grain} of {peak['period']}: {int(peak['usages']):,}."
     )
     chart = alt.layer(lines, rule).properties(height=height)

@@ -23,6 +23,7 @@ from markupsafe import Markup, escape
 
 from quintet.presentation import design
 from quintet.presentation.design import Column, Figure, Kind
+from quintet.presentation.wording import counted
 from quintet.web import vega
 
 STATIC_ROOT = "/static"
@@ -190,6 +191,7 @@ def environment() -> jinja2.Environment:
     templates.filters |= {
         "value": design.format_value,
         "compact": design.compact,
+        "counted": counted,
         "change": _change,
         "verdict": _verdict,
         "arrow": _arrow,

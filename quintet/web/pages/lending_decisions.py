@@ -23,6 +23,7 @@ from quintet.lending.reproduce import reproduce_from_log
 from quintet.lending.scoring import APPLICATION_FIELDS, REASONS
 from quintet.lending.service import LendingService
 from quintet.presentation.design import Column, Figure, format_value
+from quintet.presentation.wording import counted
 from quintet.replicated import COMMITTED_AT
 from quintet.web.audit import audited
 from quintet.web.contexts import DecisionsContext, TraceContext
@@ -86,7 +87,7 @@ def decisions(request: Request) -> Response:
     codes = last["reasons"].map(lambda text: ", ".join(json.loads(text)))
     context: DecisionsContext = {
         "filters": _filters(window, asked),
-        "announcement": f"{len(rows):,} decisions",
+        "announcement": counted(len(rows), "decision"),
         "faults": deciding.serving.now.faults,
         "active": _active(deciding),
         "incomplete": lending.features.incomplete(),
@@ -185,7 +186,7 @@ def _key_figures(rows: pd.DataFrame, before: pd.DataFrame, window: _Window) -> l
         return None if now is None or then is None else now - then
 
     against = f"against the {_name(window)} before" if len(before) else ""
-    basis = f"{decided:,} decisions"
+    basis = counted(decided, "decision")
     median = format_value(float(rows["latency_ms"].median()), "decimal") if decided else None
     short = format_value(float(rows["degraded_reason"].notna().mean()), "percent") if decided else None
     bases = {"refer": f"{short} without features or score" if short else basis}

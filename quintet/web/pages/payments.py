@@ -19,6 +19,7 @@ from quintet.payments.incidents import FEED
 from quintet.payments.notifications import series_name
 from quintet.payments.service import PaymentsService
 from quintet.presentation.design import Column, Figure
+from quintet.presentation.wording import counted
 from quintet.warehouse.snapshot import NoSnapshotError
 from quintet.web.audit import audited
 from quintet.web.contexts import PaymentsContext
@@ -82,7 +83,7 @@ def payments(request: Request) -> Response:
         messages = last_messages_frame(service)
         context: PaymentsContext = {
             "filters": FilterBar(PATH, [_day_filter(days, chosen), _file_filter(files, source_file)]),
-            "announcement": f"{len(rows):,} incidents",
+            "announcement": counted(len(rows), "incident"),
             "is_live": chosen == LIVE,
             "day": chosen,
             "states": states,

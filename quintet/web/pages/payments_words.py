@@ -14,6 +14,7 @@ from quintet.payments.incidents import FEED, VOLUME, to_datetime
 from quintet.payments.notifications import series_name
 from quintet.payments.self_test import CHANNEL as SELF_TEST
 from quintet.presentation.design import Column
+from quintet.presentation.wording import counted
 from quintet.state.outbox import last_messages
 from quintet.web.rendering import Kpi, State
 
@@ -109,7 +110,12 @@ def key_figures(points: pd.DataFrame, rows: Sequence[Mapping[str, Any]]) -> list
     has_both = len(sums) > 1 and sums[1][0] > 0
     return [
         Kpi("Open incidents", len(is_open), "count", basis=f"{critical} critical"),
-        Kpi("Incidents shown", len(rows), "count", basis=f"in {len({row['group_id'] for row in rows})} groups"),
+        Kpi(
+            "Incidents shown",
+            len(rows),
+            "count",
+            basis=f"in {counted(len({row['group_id'] for row in rows}), 'group')}",
+        ),
         Kpi(
             "Approved in the last hour",
             sums[0][0] if sums else None,
@@ -137,7 +143,7 @@ def summary_of_day(day: str, rows: Sequence[Mapping[str, Any]]) -> str:
     critical = sum(row["severity"] == "critical" for row in rows)
     if not rows:
         return f"{day}: no incident."
-    return f"{day}: {len(rows):,} incident{'' if len(rows) == 1 else 's'}, {critical:,} of them critical."
+    return f"{day}: {counted(len(rows), 'incident')}, {critical:,} of them critical."
 
 
 def last_messages_frame(service: Any) -> pd.DataFrame:
