@@ -63,6 +63,8 @@ _HEADINGS = MappingProxyType(
         "written_premium": "Written premium, USD",
         "new_business_premium": "New business, USD",
         "prev_written_premium": "Premium the year before, USD",
+        "growth_from": "Growth from, USD",
+        "growth_to": "Growth to, USD",
         "growth_rate": "Growth",
         "earned_premium": "Earned premium, USD",
         "incurred_losses": "Incurred losses, USD",
@@ -213,7 +215,8 @@ def _reading(report: PremiumReport) -> list[str]:
         "A ratio uses the rows where both of its parts are known: its parts can differ from the sums beside it.",
         "Loss ratio: incurred losses by written premium. Retention: retained policies by those of the year before.",
         "Retention exceeds 100% where the source reports more retained policies than there were.",
-        "Growth: written premium against the reported year before; nothing is annualised.",
+        f"Growth is that of the last complete year{end}: from the reported premium of the year before to its own, both "
+        "over the rows that know both.",
         f"Policies in force are those of the last complete year{end}: they are a stock and do not add up over years.",
         "An empty cell is unknown or undefined, never zero. The sheet Notes lists missing values and their reasons.",
         f"The sheet {TABLE} can be filtered: product line {ALL_LINES} gives one row per agency.",

@@ -127,7 +127,9 @@ class SummaryRow(BaseModel):
     loss_ratio_missing_reason: str | None
     retention_ratio: float | None
     retention_ratio_missing_reason: str | None
-    growth_rate: float | None
+    growth_rate: float | None = Field(
+        description="On the year before; over several years, that of the last complete one. None of other years."
+    )
     growth_rate_missing_reason: str | None
     missing: dict[str, dict[str, int]] | None = Field(description="By measure and reason, the rows that lack it.")
 
