@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from quintet.insurance.chart_parts import (
@@ -46,6 +47,10 @@ MOST_SHOWN_LOSS_RATIO = 1.5
 RANKED = 20
 """The number of agencies at each end of a ranking."""
 _NAMED = 6
+_NARROW_PLOT, _WIDE_PLOT = 260, 640
+"""Widths of the scatter, px, for which its labels are kept apart: a phone's, and the least of a screen's."""
+_SCATTER_PLOT_HEIGHT = 300
+_LABEL_LINE, _LABEL_DIGIT = 16, 8
 
 
 def agencies_ranked(
@@ -63,14 +68,18 @@ def agencies_ranked(
     if measure is PREMIUM and end == "bottom" and len(known):
         known = known[known[by] > 0]  # otherwise agencies without premium fill the list
     ranked = known.sort_values([by, "agency_id"], ascending=[end == "bottom", True]) if len(known) else known
-    shown = ranked.head(count)
+    # a small selection is one ranking: its other end only has what the first leaves
+    shown = ranked.head(count if end == "top" else min(count, max(len(known) - count, 0)))
     which = ("Largest" if end == "top" else "Smallest") if measure is PREMIUM else ("Fastest", "Slowest")[end != "top"]
     unit = f"written premium, {CURRENCY}" if measure is PREMIUM else "growth on the year before, %"
-    title = f"{which} {len(shown)} of {counted(len(known), 'agency')} by {unit}"
-    if shown.empty:
+    is_whole = len(shown) == len(known)
+    some = f"{which} {len(shown)} of {counted(len(known), 'agency')}"
+    of_all = f"{'All ' if len(known) > 1 else ''}{counted(len(known), 'agency')}"
+    title = f"{of_all if is_whole else some} by {unit}"
+    if known.empty:
         return no_figure(name, title, shown, columns, NO_ROWS)
-    if end == "bottom" and len(known) <= count:
-        reason = f"All {len(known):,} agencies of this selection stand in the other ranking."
+    if shown.empty:
+        reason = f"The other ranking shows {of_all.lower()} of this selection."
         return no_figure(name, title, shown, columns, reason)
     height = 21 * len(shown) + 16
     shown = shown.assign(
@@ -169,15 +178,21 @@ def agency_scatter(summary: pd.DataFrame) -> Figure:
         _NAMED, "over"
     )
     heaviest = heaviest[heaviest["over"] > 0]
+    heaviest = heaviest.assign(is_for_all=_apart(heaviest, known, highest, together, _NARROW_PLOT))
+    heaviest = heaviest[_apart(heaviest, known, highest, together, _WIDE_PLOT) | heaviest["is_for_all"]]
     names = (
-        alt.Chart(plain_rows(heaviest, (AGENCY, PREMIUM), "shown"))
-        .mark_text(style="label-strong", dy=-15)
+        alt.Chart(plain_rows(heaviest, (AGENCY, PREMIUM), "shown", "is_for_all"))
+        .mark_text(
+            style="label-strong", dy=-15, opacity=alt.ExprRef(f"datum.is_for_all || width >= {_WIDE_PLOT} ? 1 : 0")
+        )
         .encode(x=x, y=y, text="agency_id:N")
     )
     losing = int((known["loss_ratio"] > 1).sum())
     note = in_one_text(
         "A larger dot has more policies in force.",
-        "Named are those whose losses exceed the common ratio by most USD." if len(heaviest) else "",
+        "Named are those whose losses exceed the common ratio by most USD, where there is space."
+        if len(heaviest)
+        else "",
         f"{beyond} with a loss ratio below 0 or above {MOST_SHOWN_LOSS_RATIO:.0%} are triangles at the edge."
         if beyond
         else "",
@@ -190,6 +205,28 @@ def agency_scatter(summary: pd.DataFrame) -> Figure:
     )
     chart = alt.layer(line, inside, outside, words, names).properties(height=height)
     return Figure(name, title, alternative, chart, table, columns, note=note, height=height)
+
+
+def _apart(named: pd.DataFrame, drawn: pd.DataFrame, highest: float, together: float, width: int) -> pd.Series:
+    """Return which labels, in their order, neither overlap an earlier one nor the label of the common ratio.
+
+    named: agencies to label. drawn: all agencies of the chart. highest: the end of the scale of loss ratios. width: px.
+    """
+    logs = np.log10(drawn["written_premium"].to_numpy(dtype=float))
+    low, span = logs.min(), np.ptp(logs) or 1.0
+    common = f"all together {format_value(together, 'percent')}"
+    taken = [
+        (len(common) * _LABEL_DIGIT / 2, together / highest * _SCATTER_PLOT_HEIGHT, len(common) * _LABEL_DIGIT / 2)
+    ]
+    kept = []
+    for agency, premium, ratio in zip(named["agency_id"], named["written_premium"], named["shown"], strict=True):
+        x = (np.log10(float(premium)) - low) / span * width
+        y, half = ratio / highest * _SCATTER_PLOT_HEIGHT, len(str(agency)) * _LABEL_DIGIT / 2
+        is_free = all(abs(x - left) >= half + other or abs(y - top) >= _LABEL_LINE for left, top, other in taken)
+        kept.append(is_free)
+        if is_free:
+            taken.append((x, y, half))
+    return pd.Series(kept, index=named.index, dtype=bool)
 
 
 def agency_history(summary: pd.DataFrame) -> Figure:

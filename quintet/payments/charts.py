@@ -18,6 +18,9 @@ POINTS = "points"
 """The name of a series chart's data, which a page uses to append points."""
 
 _SERIES_HEIGHT = 168
+_MOST_DRAWN = 200
+_STEPS = (1, 2, 5, 10, 15, 30, 60)
+"""Minutes that one drawn point may stand for, so that a long time has at most `_MOST_DRAWN` points."""
 _CHECKOUT_HEIGHT = 320
 _POINT_COLUMNS = (
     Column("minute_at", "Minute, UTC", "moment"),
@@ -77,7 +80,8 @@ def series_figure(points: pd.DataFrame, incidents: pd.DataFrame, series: str) ->
         note = "This series has no minutes yet. Send transactions to the service, or drop a file into the inbox."
         return Figure(name, title, "There is nothing to draw.", None, table, _POINT_COLUMNS, note, 120)
     inside = incidents[(incidents["series"] == series) & (incidents["state"] != "withdrawn")]
-    data = alt.InlineData(values=chart_rows(own, inside), name=POINTS)
+    step = _step_of(own)
+    data = alt.InlineData(values=chart_rows(own, inside, step), name=POINTS)
     x = alt.X("t:T", scale=alt.Scale(type="utc"), axis=alt.Axis(title=None, format="%H:%M", labelOverlap="greedy"))
     tooltips = [
         alt.Tooltip("t:T", title="Minute, UTC", format="%Y-%m-%d %H:%M"),
@@ -100,16 +104,21 @@ def series_figure(points: pd.DataFrame, incidents: pd.DataFrame, series: str) ->
     )
     hover = base.mark_rule(opacity=0, strokeWidth=6).encode(x=x, tooltip=tooltips)
     chart = alt.layer(spans, band, line, marks, hover).properties(height=_SERIES_HEIGHT)
-    return Figure(
-        name, title, series_in_words(own, inside, series), chart, table, _POINT_COLUMNS, height=_SERIES_HEIGHT + 24
-    )
+    note = f"Each point is the mean of {counted(step, 'minute')}; the CSV has every minute." if step > 1 else ""
+    words = series_in_words(own, inside, series)
+    return Figure(name, title, words, chart, table, _POINT_COLUMNS, note, _SERIES_HEIGHT + 24)
 
 
-def chart_rows(points: pd.DataFrame, incidents: pd.DataFrame) -> list[dict[str, object]]:
-    """Return the rows of a series chart, one per minute from first to last; values are null in minutes without a point.
+def _step_of(points: pd.DataFrame) -> int:
+    minutes = (points["minute_at"].max() - points["minute_at"].min()).total_seconds() / 60 + 1
+    return next((step for step in _STEPS if minutes / step <= _MOST_DRAWN), -int(-minutes // _MOST_DRAWN))
 
-    t, end: milliseconds since 1970; n: transactions; lo, hi: the band; alert: whether the minute recommends one;
-    inside: whether the minute belongs to an incident.
+
+def chart_rows(points: pd.DataFrame, incidents: pd.DataFrame, step: int = 1) -> list[dict[str, object]]:
+    """Return the rows of a series chart, one per `step` minutes from first to last, with means; null without a point.
+
+    t, end: milliseconds since 1970; n: transactions; lo, hi: the band; alert: whether a minute recommends one;
+    inside: whether a minute belongs to an incident.
     """
     minutes = pd.date_range(points["minute_at"].min(), points["minute_at"].max(), freq="min")
     dense = points.set_index("minute_at").reindex(minutes)
@@ -121,7 +130,7 @@ def chart_rows(points: pd.DataFrame, incidents: pd.DataFrame) -> list[dict[str, 
     frame = pd.DataFrame(
         {
             "t": start,
-            "end": start + 60_000,
+            "end": start + 60_000 * step,
             "n": dense["minute_count"].to_numpy(),
             "lo": dense["lower"].round(2).to_numpy(),
             "hi": dense["upper"].round(2).to_numpy(),
@@ -129,6 +138,11 @@ def chart_rows(points: pd.DataFrame, incidents: pd.DataFrame) -> list[dict[str, 
             "inside": inside.to_numpy(),
         }
     )
+    if step > 1:
+        whole = frame["t"] // (60_000 * step) * (60_000 * step)
+        kinds = {"n": "mean", "lo": "mean", "hi": "mean", "alert": "any", "inside": "any"}
+        frame = frame.astype(dict.fromkeys(("n", "lo", "hi"), float)).groupby(whole).agg(kinds).round(2)
+        frame = frame.reset_index().assign(end=lambda rows: rows["t"] + 60_000 * step)
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]
 
@@ -142,8 +156,16 @@ def series_in_words(points: pd.DataFrame, incidents: pd.DataFrame, series: str) 
     count = counted(len(inside), "incident") if len(inside) else "no incident"
     return (
         f"{int(last['minute_count']):,} {series_name(series)} at {last['minute_at']:%H:%M} UTC, {band}; "
-        f"{count} from {first:%H:%M} to {end:%H:%M}."
+        f"{count} {_time_shown(first, end)}."
     )
+
+
+def _time_shown(first: pd.Timestamp, end: pd.Timestamp) -> str:
+    """Return a time from its first minute until before `end`, with dates unless both are of one day."""
+    last = end - pd.Timedelta(minutes=1)
+    if first.date() == last.date():
+        return f"from {first:%H:%M} to {last:%H:%M} UTC"
+    return f"from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
 
 
 def checkout_figure(hours: pd.DataFrame, source_file: str) -> Figure:

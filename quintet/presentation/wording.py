@@ -11,6 +11,14 @@ def counted(number: float, one: str, many: str = "") -> str:
     return f"{number:,.0f} {one if number == 1 else many or plural(one)}"
 
 
+def lasting(seconds: float) -> str:
+    """Return a duration in its largest whole unit: `42 seconds`, `5 minutes`, `3 hours`, `1,062 days`."""
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size * (2 if unit == "day" else 1):
+            return counted(seconds // size, unit)
+    return counted(seconds // 1, "second")
+
+
 def plural(one: str) -> str:
     """Return the regular plural of an English noun."""
     if one.endswith(("s", "x", "z", "ch", "sh")):

@@ -209,12 +209,13 @@ class ModelCard(TypedDict):
 
 
 class FormField(TypedDict):
-    """A field of the form to try a sign-up."""
+    """A field of the form to try a sign-up. problem: why the value cannot be used, or empty."""
 
     name: str
     label: str
     value: str
     hint: str
+    problem: str
 
 
 class PromotionsContext(TypedDict):

@@ -99,11 +99,27 @@ class Filter:
 
 @dataclass(frozen=True)
 class FilterBar:
-    """The filters of a page and the path they are sent to."""
+    """The filters of a page and the path they are sent to.
+
+    problem: why they cannot be used; its first word is the name of the filter that is wrong.
+    """
 
     action: str
     filters: Sequence[Filter]
     problem: str | None = None
+
+    @property
+    def faulty(self) -> str | None:
+        """The name of the filter that the problem is about: its first word; None if there is no such filter."""
+        first = re.match(r"\w+", self.problem or "")
+        return first[0] if first and first[0] in {one.name for one in self.filters} else None
+
+    @property
+    def label_problem(self) -> str:
+        """The problem with the labels of the filters in place of their names."""
+        labels = {one.name: one.label for one in self.filters}
+        words = re.sub(r"\b\w+\b", lambda word: labels.get(word[0], word[0]), self.problem or "")
+        return words[:1].upper() + words[1:]
 
 
 @dataclass(frozen=True)
@@ -128,11 +144,15 @@ class Kpi:
 
 @dataclass(frozen=True)
 class Panel:
-    """A figure with the address of its CSV, and the address of an agency's page with `{agency_id}` in it."""
+    """A figure with the address of its CSV, and the address of an agency's page with `{agency_id}` in it.
+
+    most_rows: the most rows of its table on the page; the CSV has all.
+    """
 
     figure: Figure
     csv_url: str | None = None
     link: str | None = None
+    most_rows: int = MOST_TABLE_ROWS
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ def insurance(request: Request) -> Response:
         agencies = _agencies(cursor, filters)
         years = summary_frame(cursor, filters, ["year"])
         figures = {name: make_figure(cursor, filters) for name, make_figure in FIGURES.items()}
+        figures = {name: one for name, one in figures.items() if one.chart is not None or name not in _REMAINDERS}
         return {
             "filters": FilterBar(PATH, list(filter_fields(cursor, filters)), problem),
             "announcement": _announcement(agencies, years),
@@ -273,6 +274,9 @@ FIGURES: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Filters], Figure]] = 
     "forecast-backtest": _backtest,
 }
 """Every figure of the page by its name, made from a cursor and filters."""
+
+_REMAINDERS = ("agencies-bottom-by-written-premium", "agencies-bottom-by-growth-rate")
+"""Rankings of the agencies that another ranking leaves out; not on the page where it leaves none."""
 
 
 def key_figures(years: pd.DataFrame) -> list[Kpi]:

@@ -50,6 +50,8 @@ PATH = "/payments"
 LIVE = "live"
 _SHOWN_MINUTES = 180
 _MOST_INCIDENTS = 50
+_MOST_MINUTES = 30
+"""The most rows of a figure's table on the page."""
 _SILENCES = {60: "1 hour", 240: "4 hours", 1_440: "1 day", 10_080: "1 week"}
 
 
@@ -72,7 +74,11 @@ def payments(request: Request) -> Response:
         files, source_file = _files(request, cursor)
         query = urlencode({"day": chosen})
         figures = {
-            name: Panel(figure, f"{PATH}/figures/{name}.csv?{urlencode({'day': chosen, 'file': source_file or ''})}")
+            name: Panel(
+                figure,
+                f"{PATH}/figures/{name}.csv?{urlencode({'day': chosen, 'file': source_file or ''})}",
+                most_rows=_MOST_MINUTES,
+            )
             for name, figure in ({} if wants_words else _figures(cursor, points, incidents, source_file)).items()
         }
         states = (

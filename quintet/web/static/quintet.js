@@ -39,6 +39,13 @@ function offerLink() {
   });
 }
 
+/* On a narrow screen the navigation scrolls: the current page's entry is brought into view. */
+function showCurrent() {
+  const current = document.querySelector(".rail nav [aria-current]");
+  const nav = current?.closest("nav");
+  if (nav) nav.scrollLeft = current.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
+}
+
 function prepare(region) {
   drawFigures(region);
   region.querySelectorAll("table[data-sortable]").forEach(makeSortable);
@@ -49,4 +56,5 @@ prepare(document);
 showAge();
 setInterval(showAge, 60_000);
 offerLink();
+showCurrent();
 liveFilters(prepare);

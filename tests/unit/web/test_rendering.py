@@ -331,7 +331,19 @@ def test_the_filters_show_the_selection() -> None:
 
 def test_invalid_filters_say_why() -> None:
     broken = FilterBar("/insurance", FILTERS.filters, "year_from 2014 is after `year_to` 2010")
-    assert "Year_from 2014 is after <code>year_to</code> 2010" in page("insurance.html", filters=broken)
+    html = page("insurance.html", filters=broken)
+    assert "Cannot be shown. From year 2014 is after <code>year_to</code> 2010" in html
+    assert html.count('aria-invalid="true"') == 1
+    assert (
+        'name="year_from" data-field="year_from" aria-invalid="true" aria-describedby="filter-year_from-problem"'
+        in html
+    )
+
+
+def test_a_problem_of_no_filter_marks_none() -> None:
+    html = page("insurance.html", filters=FilterBar("/insurance", FILTERS.filters, "two filters contradict each other"))
+    assert "Two filters contradict each other" in html
+    assert "aria-invalid" not in html
 
 
 @pytest.mark.parametrize(
