@@ -6,12 +6,16 @@ transactions per minute or sales per hour.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
 from quintet.payments.checkout import REFERENCES
 from quintet.payments.notifications import series_name
-from quintet.presentation.design import Column, Figure, format_value
+from quintet.presentation.design import Column, Figure, FilledChart, format_value
 from quintet.presentation.wording import counted
 
 POINTS = "points"
@@ -72,7 +76,7 @@ def series_figure(points: pd.DataFrame, incidents: pd.DataFrame, series: str) ->
     points: as `marts.fct_payment_points`; incidents: as `marts.fct_payment_incidents`; both of any series.
     Minutes without rows are gaps.
     """
-    name = f"series-{series.replace('_', '-').replace(' ', '-').replace('.', '-')}"
+    name = figure_name(series)
     title = f"{series_name(series).capitalize()}, transactions a minute"
     own = points[points["series"] == series].sort_values("minute_at")
     table = own.sort_values("minute_at", ascending=False)
@@ -81,7 +85,20 @@ def series_figure(points: pd.DataFrame, incidents: pd.DataFrame, series: str) ->
         return Figure(name, title, "There is nothing to draw.", None, table, _POINT_COLUMNS, note, 120)
     inside = incidents[(incidents["series"] == series) & (incidents["state"] != "withdrawn")]
     step = _step_of(own)
-    data = alt.InlineData(values=chart_rows(own, inside, step), name=POINTS)
+    chart = FilledChart(_series_template(), POINTS, chart_rows(own, inside, step))
+    note = f"Each point is the mean of {counted(step, 'minute')}; the CSV has every minute." if step > 1 else ""
+    words = series_in_words(own, inside, series)
+    return Figure(name, title, words, chart, table, _POINT_COLUMNS, note, _SERIES_HEIGHT + 24)
+
+
+def figure_name(series: str) -> str:
+    """Return the name of a series' figure."""
+    return f"series-{series.replace('_', '-').replace(' ', '-').replace('.', '-')}"
+
+
+@cache
+def _series_template() -> Mapping[str, Any]:
+    """Return the specification of a series chart without its rows."""
     x = alt.X("t:T", scale=alt.Scale(type="utc"), axis=alt.Axis(title=None, format="%H:%M", labelOverlap="greedy"))
     tooltips = [
         alt.Tooltip("t:T", title="Minute, UTC", format="%Y-%m-%d %H:%M"),
@@ -90,7 +107,7 @@ def series_figure(points: pd.DataFrame, incidents: pd.DataFrame, series: str) ->
         alt.Tooltip("hi:Q", title="Expected to", format=",.1f"),
     ]
     axis = alt.Axis(title=None, tickCount=3, grid=True)
-    base = alt.Chart(data)
+    base = alt.Chart(alt.NamedData(name=POINTS))
     # every minute is drawn, most of them transparent: a layer without any row would have no scale
     spans = base.mark_rect(style="alert-span").encode(
         x=x, x2="end:T", fillOpacity=alt.condition("datum.inside", alt.value(0.14), alt.value(0))
@@ -104,9 +121,10 @@ def series_figure(points: pd.DataFrame, incidents: pd.DataFrame, series: str) ->
     )
     hover = base.mark_rule(opacity=0, strokeWidth=6).encode(x=x, tooltip=tooltips)
     chart = alt.layer(spans, band, line, marks, hover).properties(height=_SERIES_HEIGHT)
-    note = f"Each point is the mean of {counted(step, 'minute')}; the CSV has every minute." if step > 1 else ""
-    words = series_in_words(own, inside, series)
-    return Figure(name, title, words, chart, table, _POINT_COLUMNS, note, _SERIES_HEIGHT + 24)
+    with alt.theme.enable("none"):
+        spec: dict[str, Any] = chart.to_dict(validate=False)
+    spec.pop("config", None)
+    return spec
 
 
 def _step_of(points: pd.DataFrame) -> int:

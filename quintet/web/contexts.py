@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
+from markupsafe import Markup
+
 from quintet.web.rendering import DomainRow, FilterBar, Kpi, Option, Panel, Table
 
 if TYPE_CHECKING:
@@ -173,8 +175,9 @@ class SilenceWords(TypedDict):
 class PaymentsContext(TypedDict):
     """Payments, live or of a day.
 
-    series: names of the figures of series. incidents: as in the API, with `name`. silence_for: minutes to words.
-    silence_series: series and name. checkout_sentences: whether an hour is marked, and the words.
+    figures: the HTML of each figure by its name. series: names of the figures of series. incidents: as in the API, with
+    `name`. silence_for: minutes to words. silence_series: series and name. checkout_sentences: whether an hour is
+    marked, and the words.
     """
 
     filters: FilterBar
@@ -186,7 +189,7 @@ class PaymentsContext(TypedDict):
     kpis: Sequence[Kpi]
     series: Sequence[str]
     series_count: int
-    figures: Figures
+    figures: Mapping[str, Markup]
     incidents: Sequence[Mapping[str, Any]]
     incidents_url: str
     silences: Sequence[SilenceWords]

@@ -198,6 +198,12 @@ def render(template: str, shell: Shell, **context: Any) -> str:
     return environment().get_template(template).render(shell=shell, **context)
 
 
+def render_figure(panel: Panel, span: int) -> str:
+    """Return the HTML of a figure, to be put into a page as it is. span: columns of twelve."""
+    parts: Any = environment().get_template("macros.html").module
+    return str(parts.figure_block(panel, span))
+
+
 @cache
 def environment() -> jinja2.Environment:
     """Return the template environment; everything is escaped unless it is marked as HTML."""

@@ -21,12 +21,12 @@ from quintet.insurance.performance import (
     Filters,
     QueryError,
     detail_page,
-    segment_page,
     summary_page,
 )
 from quintet.insurance.premium_report import PremiumReport, period, premium_report, write_csv
 from quintet.insurance.premium_workbook import ReportTooLargeError, write_workbook
 from quintet.insurance.report_runs import ReportRun, record_report_run
+from quintet.insurance.segments import segment_page
 from quintet.web.file_answers import answer_complete
 from quintet.web.lists import Listed, Page, PageQuery, answer_list, split_values
 from quintet.web.problems import Fault, ProblemError
