@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from markupsafe import Markup
 
-from quintet.web.rendering import DomainRow, FilterBar, Kpi, Option, Panel, Table
+from quintet.web.rendering import DataState, DomainCard, FilterBar, Kpi, Option, Panel, Table
 
 if TYPE_CHECKING:
+    import datetime as dt
+
+    from quintet.builds import Progress
     from quintet.conversions.insights import Insight
+    from quintet.domain import Waiting
     from quintet.lending.decision_log import DecisionRecord
     from quintet.web.pages.payments_words import SeriesState
     from quintet.web.problems import Problem
@@ -24,9 +28,16 @@ Figures = Mapping[str, Panel]
 
 
 class OverviewContext(TypedDict):
-    """The state of each domain, and the last files."""
+    """The businesses, what waits for a person, the data, and the builds.
 
-    domains: Sequence[DomainRow]
+    published: when the snapshots that are kept were published, the last one first. following: the next daily build.
+    """
+
+    cards: Sequence[DomainCard]
+    waiting: Sequence[Waiting]
+    data: Sequence[DataState]
+    published: Sequence[dt.datetime]
+    following: dt.datetime
     batches: Table
     rejected: Table
 
@@ -260,6 +271,19 @@ class SignInContext(TypedDict):
     message: str | None
 
 
+class BuildingContext(TypedDict):
+    """Nothing is published yet, or not this part. progress: of the build at work, if one reports.
+
+    began, reported: how long ago, in words. is_quiet: whether it has reported nothing for long.
+    """
+
+    is_part: bool
+    progress: Progress | None
+    began: str
+    reported: str
+    is_quiet: bool
+
+
 class ErrorContext(TypedDict):
     """A problem as a page."""
 
@@ -281,5 +305,6 @@ CONTEXTS: Mapping[str, type] = {
     "promotions_try.html": TryContext,
     "sign_in.html": SignInContext,
     "error.html": ErrorContext,
+    "building.html": BuildingContext,
 }
 """The context of each template that is a page. The page module of a business may have a `CONTEXTS` of its own."""

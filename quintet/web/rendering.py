@@ -172,16 +172,27 @@ class Table:
 
 
 @dataclass(frozen=True)
-class DomainRow:
-    """A domain on the overview: its headline, change, state and freshness."""
+class DomainCard:
+    """A business on the overview: its page, its number, and the state of the business in words."""
 
     name: str
-    headline: str
+    href: str
+    kpi: Kpi
     state: State
     state_in_words: str
-    freshness: str
-    change: str = ""
-    href: str | None = None
+
+
+@dataclass(frozen=True)
+class DataState:
+    """The data of a domain on the overview. note: why it is not up to date; empty if it is."""
+
+    name: str
+    state: State
+    state_in_words: str
+    built_at: str
+    last_file: str
+    quarantined: str
+    note: str = ""
 
 
 @dataclass(frozen=True)

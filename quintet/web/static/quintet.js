@@ -52,6 +52,10 @@ function prepare(region) {
   bindThresholds(region);
 }
 
+/* A page that waits for a build looks again. */
+const waits = document.querySelector("[data-reload-seconds]");
+if (waits) setTimeout(() => location.reload(), waits.dataset.reloadSeconds * 1000);
+
 prepare(document);
 showAge();
 setInterval(showAge, 60_000);
