@@ -37,7 +37,8 @@ class Reporter:
 
     def __init__(self, home: Path, total: int, clock: Callable[[], dt.datetime]) -> None:
         self._file, self._clock = home / _FILE, clock
-        self._now = Progress(clock(), clock(), "", 0, total)
+        began = clock()
+        self._now = Progress(began, began, "", 0, total)
         self._write(self._now)
 
     def begin(self, step: str) -> None:

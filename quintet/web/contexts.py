@@ -6,19 +6,18 @@ compares each template with its context. Every template gets the `Shell` as `she
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from markupsafe import Markup
 
+from quintet.builds import Progress
+from quintet.domain import Waiting
 from quintet.web.rendering import DataState, DomainCard, FilterBar, Kpi, Option, Panel, Table
 
 if TYPE_CHECKING:
-    import datetime as dt
-
-    from quintet.builds import Progress
     from quintet.conversions.insights import Insight
-    from quintet.domain import Waiting
     from quintet.lending.decision_log import DecisionRecord
     from quintet.web.pages.payments_words import SeriesState
     from quintet.web.problems import Problem

@@ -228,6 +228,8 @@ def full_context(template: str, *, is_full: bool) -> dict[str, Any]:
     context = sample_of(CONTEXTS[template], is_full=is_full)
     if template == "lending_decisions.html" and is_full:
         context["trace"]["problem"] = None
+    if template == "payments.html" and is_full:
+        context["figures"] |= {"checkout": Markup(), "evaluation": Markup()}
     if template == "promotions.html":
         context["card"]["facts"] = {"Review from": "0.5", "Block from": "0.9"}
     if template == "reports.html":
