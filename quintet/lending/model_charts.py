@@ -221,7 +221,12 @@ def fairness(bands: pd.DataFrame) -> Figure:
         alt.Chart(plain_values(bands, *(column.name for column in columns)))
         .mark_bar()
         .encode(
-            x=alt.X("age_band:N", title="Age at the application, years", sort=None, axis=alt.Axis(labelAngle=0)),
+            x=alt.X(
+                "age_band:N",
+                title="Age at the application, years",
+                sort=None,
+                axis=alt.Axis(labelAngle=0, labelExpr="replace(replace(datum.label, ' and above', '+'), ' to ', '–')"),
+            ),
             y=alt.Y(
                 "approval_share:Q",
                 title="Approved",

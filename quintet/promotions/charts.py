@@ -107,6 +107,10 @@ def clusters_by_uses(clusters: pd.DataFrame, count: int = 10) -> Figure:
     )
 
 
+_SHORT, _WHOLE = 8, 14
+"""Characters of an id: the fewest of a shortened label, and the most that are shown whole."""
+
+
 def _ranked(name: str, which: str, unit: str, key: str, ranking: Ranking, columns: Sequence[Column]) -> Figure:
     rows = ranking.rows
     title = f"{which} with the most uses of codes, first {len(rows)} of {ranking.total:,}"
@@ -117,7 +121,9 @@ def _ranked(name: str, which: str, unit: str, key: str, ranking: Ranking, column
     height = 26 * len(rows) + 16
     names = rows[key].astype(str).tolist()
     base = alt.Chart(plain_values(rows.assign(**{key: names}), key, "uses"))
-    y = alt.Y(f"{key}:N", title=None, sort=names, axis=alt.Axis(labelLimit=110), scale=alt.Scale(paddingInner=0.32))
+    length = _distinct_length(names)
+    axis = alt.Axis(labelLimit=0, labelExpr=f"slice(datum.label, 0, {length})")
+    y = alt.Y(f"{key}:N", title=None, sort=names, axis=axis, scale=alt.Scale(paddingInner=0.32))
     x = alt.X("uses:Q", axis=None, scale=alt.Scale(domainMin=0, domainMax=float(rows["uses"].max()) * 1.16))
     tips = [alt.Tooltip(f"{key}:N", title=columns[0].label), alt.Tooltip("uses:Q", title="Uses", format=",")]
     bars = base.mark_bar().encode(x=x, y=y, tooltip=tips)
@@ -135,5 +141,17 @@ def _ranked(name: str, which: str, unit: str, key: str, ranking: Ranking, column
     alternative = (
         f"{columns[0].label} {names[0]} comes first with {int(rows['uses'].iloc[0]):,}; the last shown has {last:,}."
     )
+    if max(map(len, names)) > length:
+        note = f"{note} Ids are labelled by their first {length} characters; the table has them whole.".strip()
     chart = alt.layer(bars, labels).properties(height=height)
     return Figure(name, title, alternative, chart, rows, tuple(columns), note=note, height=height)
+
+
+def _distinct_length(names: Sequence[str]) -> int:
+    """Return how many leading characters tell the names apart, at least `_SHORT`; all where they are hardly longer."""
+    longest = max(map(len, names))
+    if longest <= _WHOLE:
+        return longest
+    return next(
+        (size for size in range(_SHORT, longest) if len({name[:size] for name in names}) == len(names)), longest
+    )
