@@ -18,8 +18,6 @@ PATHS = [
 HTML = {"accept": "text/html"}
 _NO_PLURALS = "is|was|has|this|as|its|us|business|process|class|less|loss|does"
 _PLURAL = re.compile(rf"(?<![\w.,:/%-])1 ((?!(?:{_NO_PLURALS})\b)[a-z]+s)\b")
-    r"(?<![\w.,:/%-])1 ((?!is|was|has|this|as|its|us|business|process|class|less|loss)[a-z]+s)\b(?!\')"
-)
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -79,9 +77,7 @@ def test_a_field_that_is_wrong_is_marked_also_after_a_change(visit: Visit) -> No
     expect(box).not_to_have_attribute("aria-invalid", "true")
 
 
-@pytest.mark.parametrize(
-    "path", [*PATHS, "/insurance?agency=3", "/reports?agency=3"]
-)
+@pytest.mark.parametrize("path", [*PATHS, "/insurance?agency=3", "/reports?agency=3"])
 def test_one_is_not_counted_in_the_plural(client: TestClient, path: str) -> None:
     text = re.sub(r"<script.*?</script>|<[^>]+>", " ", client.get(path, headers=HTML).text, flags=re.DOTALL)
 
