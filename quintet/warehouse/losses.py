@@ -48,7 +48,7 @@ def _lost_files(
         return []
     names = ", ".join(file for (file,) in lost[:_MOST_NAMED])
     more = f" and {len(lost) - _MOST_NAMED:,} more" if len(lost) > _MOST_NAMED else ""
-    return [f"the rows of {len(lost):,} files are gone, which are no longer in their inboxes: {names}{more}"]
+    return [f"the rows of {counted(len(lost), 'file')} are gone, which are no longer in their inboxes: {names}{more}"]
 
 
 def tables_of(connection: duckdb.DuckDBPyConnection, catalog: str | None = None) -> frozenset[str]:
