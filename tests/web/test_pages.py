@@ -40,7 +40,7 @@ def test_an_invalid_filter_is_reported_beside_the_filters(client: TestClient) ->
     page = client.get("/insurance?year_from=2014&year_to=2010", headers=HTML)
 
     assert page.status_code == 200
-    assert "2014 is after year_to 2010" in page.text
+    assert "2014 is after To year 2010" in page.text
 
 
 def test_a_filter_without_rows_says_what_to_do(client: TestClient) -> None:
@@ -153,7 +153,6 @@ def test_a_trial_sign_up_is_scored_and_not_stored(client: TestClient) -> None:
     [
         ("dob", "long ago", "dob", "Write the date as year-month-day, such as 1990-05-17."),
         ("dob", "17/05/1990", "dob", "Write the date as year-month-day, such as 1990-05-17."),
-        ("dob", "2990-05-17", "dob", "is in the future"),
         ("created_at", "yesterday", "created_at", "Write the time as 2026-01-01T10:00:00Z, or nothing for now."),
         ("used_at", "2026-01-01T00:00:00Z", "promo_code", "Enter the code, or clear the time."),
     ],
