@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import duckdb
 
@@ -47,6 +47,38 @@ class DomainService(Protocol):
 
 
 @dataclass(frozen=True)
+class Card:
+    """A business on the overview: one number, its trend and comparison, and the state of the business.
+
+    value: None without data. change: of the value, relative, or in points for a share. better: whether more is better;
+    None if neither. trend: the values of the periods in order. state: in words, with its weight.
+    """
+
+    label: str
+    value: float | None
+    kind: Literal["count", "money", "percent"] = "count"
+    unit: str = ""
+    change: float | None = None
+    change_against: str = ""
+    better: bool | None = None
+    trend: Sequence[float | None] = ()
+    basis: str = ""
+    state: str = ""
+    weight: Literal["critical", "warning", "none"] = "none"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What waits for a person: how many of what (in the singular), what to do, the path of the page to do it on."""
+
+    count: int
+    what: str
+    action: str
+    page: str
+    is_urgent: bool = False
+
+
+@dataclass(frozen=True)
 class DataCheck:
     """A check of a table that a run has built.
 
@@ -85,6 +117,8 @@ class Domain:
     """A business domain.
 
     headline: returns its key result in a sentence, from a snapshot; "no data" if there is none.
+    card: returns its card on the overview, from a snapshot; None without one.
+    waiting: returns what waits for a person, from a snapshot and the state store.
     datasets: the inboxes that hold tables. other_inboxes: the inboxes that an asset of the domain reads itself.
     has_rows: whether a snapshot has rows from `other_inboxes` or a database.
     scopes: the scopes of keys, each with a description of what it allows.
@@ -105,6 +139,8 @@ class Domain:
     headline: Callable[[duckdb.DuckDBPyConnection], str]
     assets: Sequence[str]
     samples: str
+    card: Callable[[duckdb.DuckDBPyConnection], Card] | None = None
+    waiting: Callable[[duckdb.DuckDBPyConnection, StateStore], Sequence[Waiting]] = lambda *_: ()
     datasets: Sequence[Dataset] = ()
     other_inboxes: Sequence[str] = ()
     has_rows: Callable[[duckdb.DuckDBPyConnection], bool] = lambda _: False

@@ -14,6 +14,7 @@ from quintet.domain import Domain
 from quintet.domains import DOMAINS
 from quintet.ingest.inbox import list_inbox
 from quintet.postgres_extract.extract import FILE_PREFIX
+from quintet.presentation.wording import counted
 from quintet.settings import Settings
 from quintet.warehouse.domain_states import domain_states
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
@@ -74,7 +75,7 @@ def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, names: Iter
             [name],
         ).fetchall()
         lines += [
-            f"{name}: {count:,} rows of {file} quarantined in marts.ops_rejected_rows, such as: {reason}"
+            f"{name}: {counted(count, 'row')} of {file} quarantined in marts.ops_rejected_rows, such as: {reason}"
             for file, count, reason in quarantined[:_MOST_SHOWN]
         ]
         conflicts = snapshot.execute(
@@ -84,7 +85,7 @@ def remarks(snapshot: duckdb.DuckDBPyConnection, settings: Settings, names: Iter
             keys = "; ".join(f"{key} (from {kept_file})" for key, kept_file in conflicts[:_MOST_SHOWN])
             more = f" and {len(conflicts) - _MOST_SHOWN:,} more" if len(conflicts) > _MOST_SHOWN else ""
             lines.append(
-                f"{name}: files contradict each other on {len(conflicts):,} keys; the later one holds: "
+                f"{name}: files contradict each other on {counted(len(conflicts), 'key')}; the later one holds: "
                 f"{keys}{more} (all of them: marts.ops_conflicts)"
             )
     return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from assets.jobs import EVERYTHING
+from quintet.builds import DAILY_HOUR_UTC
 
 
 def build_schedules(jobs: dict[str, dg.UnresolvedAssetJobDefinition]) -> list[dg.ScheduleDefinition]:
@@ -13,9 +14,9 @@ def build_schedules(jobs: dict[str, dg.UnresolvedAssetJobDefinition]) -> list[dg
         dg.ScheduleDefinition(
             name="daily",
             job=jobs[EVERYTHING],
-            cron_schedule="0 4 * * *",
+            cron_schedule=f"0 {DAILY_HOUR_UTC} * * *",
             execution_timezone="UTC",
             default_status=dg.DefaultScheduleStatus.RUNNING,
-            description="Builds everything every day at 04:00 UTC.",
+            description=f"Builds everything every day at {DAILY_HOUR_UTC:02d}:00 UTC.",
         )
     ]

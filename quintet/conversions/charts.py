@@ -30,7 +30,7 @@ SIDES: Mapping[str, str] = MappingProxyType({"clicks": "Conversions", "broker_ro
 STEPS: Mapping[str, str] = MappingProxyType(
     {
         "all": "All",
-        "in_reach": "In the other side's time span and countries",
+        "in_reach": "In time span and countries",
         "with_candidate": "With a candidate within the lag",
         "matched": "Matched",
     }

@@ -1,5 +1,6 @@
 """What conversions declares about itself."""
 
+from quintet.conversions.card import card, waiting
 from quintet.conversions.contract import DATASETS
 from quintet.conversions.headline import headline
 from quintet.domain import DataCheck, Domain
@@ -18,6 +19,8 @@ CONVERSIONS = Domain(
     name="conversions",
     datasets=DATASETS,
     headline=headline,
+    card=card,
+    waiting=waiting,
     scopes={"conversions:read": "conversions figures and pages"},
     model=MATCHING_MODEL,
     web=("quintet.web.routes.conversions", "quintet.web.pages.conversions"),

@@ -2,6 +2,8 @@
 
 import duckdb
 
+from quintet.presentation.wording import counted
+
 _CODES_NAMED = 2
 _PARTNERS_NAMED = 10
 
@@ -45,8 +47,9 @@ def headline(marts: duckdb.DuckDBPyConnection) -> str:
         return "no data"
     share = f" ({matched / rows:.1%}, placebo at most {placebo:.2%})" if rows else ""
     return (
-        f"{matched:,} of {rows:,} broker rows matched to {conversions:,} conversions{share}, "
-        f"{review:,} pairs for review; {invalid_scores:,} invalid scores, {_unmapped(unmapped)}{_partners(partners)}"
+        f"{matched:,} of {counted(rows, 'broker row')} matched to {counted(conversions, 'conversion')}{share}, "
+        f"{counted(review, 'pair')} for review; {counted(invalid_scores, 'invalid score')}, "
+        f"{_unmapped(unmapped)}{_partners(partners)}"
     )
 
 
@@ -56,14 +59,15 @@ def _partners(partners: list[tuple[str, int, bool, str | None, int]]) -> str:
         return ""
     named = []
     for partner, rows, is_new, repeats, repeated in partners[:_PARTNERS_NAMED]:
-        remarks = [f"{rows:,} rows", *(["new"] if is_new else [])]
+        remarks = [counted(rows, "row"), *(["new"] if is_new else [])]
         if repeats is not None:
             remarks.append(
                 f"{repeated:,} of them are rows of {repeats}: counted once, as {repeats}; was a file copied?"
             )
         named.append(f"{partner} ({', '.join(remarks)})")
     others = len(partners) - _PARTNERS_NAMED
-    return f"; partners: {', '.join(named)}{f' and {others:,} others' if others > 0 else ''}"
+    more = f" and {counted(others, 'other')}" if others > 0 else ""
+    return f"; partners: {', '.join(named)}{more}"
 
 
 def _unmapped(codes: list[tuple[str, int]]) -> str:
@@ -73,5 +77,5 @@ def _unmapped(codes: list[tuple[str, int]]) -> str:
     named = [f"{code} ({conversions:,})" for code, conversions in codes[:_CODES_NAMED]]
     others = codes[_CODES_NAMED:]
     if others:
-        named.append(f"{len(others):,} others ({sum(conversions for _, conversions in others):,})")
+        named.append(f"{counted(len(others), 'other')} ({sum(conversions for _, conversions in others):,})")
     return f"unmapped page codes: {', '.join(named)}"

@@ -15,6 +15,7 @@ import pandas as pd
 from babel import Locale
 
 from quintet.conversions.episodes import in_words
+from quintet.presentation.wording import counted
 
 Measure = Literal["match_rate", "important_share", "mean_score"]
 
@@ -106,7 +107,7 @@ def funnel_insights(steps: pd.DataFrame, results: pd.DataFrame) -> tuple[Insight
                 "funnel",
                 f"{matched / rows:.1%}",
                 f"of the {rows:,} broker rows are matched to a conversion: {matched:,}. Of the "
-                f"{count['clicks', 'in_reach']:,} conversions within the broker's time span and countries, "
+                f"{counted(count['clicks', 'in_reach'], 'conversion')} within the broker's time span and countries, "
                 f"{matched / max(count['clicks', 'in_reach'], 1):.1%} are matched.",
             )
         )
@@ -115,7 +116,7 @@ def funnel_insights(steps: pd.DataFrame, results: pd.DataFrame) -> tuple[Insight
         found.append(
             Insight(
                 "funnel",
-                f"{outside:,} conversions",
+                counted(outside, "conversion"),
                 f"({outside / count['clicks', 'all']:.1%}) lie outside the time that the broker's files cover. They "
                 f"are neither successes nor failures; all rates exclude them.",
                 "Ask the broker for the rows of that time. No other data costs less.",
@@ -126,7 +127,7 @@ def funnel_insights(steps: pd.DataFrame, results: pd.DataFrame) -> tuple[Insight
         found.append(
             Insight(
                 "funnel",
-                f"{review:,} rows",
+                counted(review, "row"),
                 f"({review / rows:.1%}) have a likely conversion that is not certain enough, such as one of another "
                 f"country within seconds. They do not count until they are reviewed.",
                 "Pass an id of the conversion through to the broker: it would resolve all of them.",

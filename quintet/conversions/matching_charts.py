@@ -8,6 +8,7 @@ import pandas as pd
 
 from quintet.conversions.chart_parts import LABEL_LIMIT, PERCENT_AXIS, no_figure, plain_rows
 from quintet.presentation.design import Column, Figure, tooltips
+from quintet.presentation.wording import counted
 
 
 def lag(frame: pd.DataFrame, partner: str) -> Figure:
@@ -37,7 +38,7 @@ def lag(frame: pd.DataFrame, partner: str) -> Figure:
     cumulated = rows["observed"].cumsum()
     middle = rows.loc[cumulated >= 0.5, "bin"].iloc[0] if (cumulated >= 0.5).any() else rows["bin"].iloc[-1]
     alternative = (
-        f"{rows['rows'].sum():,} matched pairs; half of them within {middle} s, the longest lag is below "
+        f"{counted(rows['rows'].sum(), 'matched pair')}; half of them within {middle} s, the longest lag is below "
         f"{rows.loc[rows['rows'] > 0, 'until_second'].max()} s."
     )
     note = "Bars: matched pairs. Points: the distribution that the model was trained to, without labels."
@@ -83,7 +84,7 @@ def placebo(frame: pd.DataFrame) -> Figure:
     y = alt.Y("label:N", title=None, sort=rows["label"].tolist())
     bars = base.mark_bar().encode(x=alt.X("false_match_rate:Q", axis=PERCENT_AXIS), y=y, tooltip=tooltips(columns))
     words = base.mark_text(style="label", align="left", dx=5).encode(x="false_match_rate:Q", y=y, text="text:N")
-    alternative = f"{rows['false_match_rate'].mean():.2%} in the mean of {len(rows)} shifts, "
+    alternative = f"{rows['false_match_rate'].mean():.2%} in the mean of {counted(len(rows), 'shift')}, "
     alternative += f"{rows['false_match_rate'].max():.2%} at most."
     height = 26 * len(rows) + 30
     return Figure(

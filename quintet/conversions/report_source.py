@@ -6,6 +6,8 @@ import datetime as dt
 
 import duckdb
 
+from quintet.presentation.wording import counted
+
 
 def snapshot_of(connection: duckdb.DuckDBPyConnection) -> tuple[str, dt.datetime]:
     """Return the id and the time (UTC without zone) of the snapshot that a connection reads."""
@@ -22,7 +24,4 @@ def source_of(connection: duckdb.DuckDBPyConnection) -> str:
         "where dataset in ('conversions', 'broker_rows') and status = 'loaded' group by all order by all desc"
     ).fetchall()
     names = {"conversions": "conversions", "broker_rows": "broker rows"}
-    return (
-        ", ".join(f"{count} {'file' if count == 1 else 'files'} of {names[name]}" for name, count in files)
-        or "no files"
-    )
+    return ", ".join(f"{counted(count, 'file')} of {names[name]}" for name, count in files) or "no files"

@@ -9,6 +9,7 @@ import duckdb
 
 from quintet.ingest.contract import Dataset
 from quintet.ingest.raw_tables import PROVENANCE, raw_table
+from quintet.presentation.wording import counted
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ def check_schema(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> Che
             False, f"columns differ from the contract: {', '.join(wrong)}", {"columns": ", ".join(wrong)}
         )
     broken = _count(connection, f"select count(*) from {raw_table(dataset.name)} where {dataset.broken_sql()}")
-    return CheckOutcome(broken == 0, f"{broken:,} rows break the contract", {"rows that break the contract": broken})
+    return CheckOutcome(
+        broken == 0, f"{counted(broken, 'row')} against the contract", {"rows that break the contract": broken}
+    )
 
 
 def check_reconciliation(connection: duckdb.DuckDBPyConnection, dataset: Dataset) -> CheckOutcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from quintet.insurance.chart_parts import (
@@ -39,12 +40,17 @@ from quintet.insurance.chart_parts import (
     years_axis,
 )
 from quintet.presentation.design import CURRENCY, Column, Figure, compact, format_value, tooltips
+from quintet.presentation.wording import counted
 
 MOST_SHOWN_LOSS_RATIO = 1.5
 """The end of the scatter's scale; agencies above are drawn at its edge."""
 RANKED = 20
 """The number of agencies at each end of a ranking."""
 _NAMED = 6
+_NARROW_PLOT, _WIDE_PLOT = 260, 640
+"""Widths of the scatter, px, for which its labels are kept apart: a phone's, and the least of a screen's."""
+_SCATTER_PLOT_HEIGHT = 300
+_LABEL_LINE, _LABEL_DIGIT = 16, 8
 
 
 def agencies_ranked(
@@ -62,14 +68,18 @@ def agencies_ranked(
     if measure is PREMIUM and end == "bottom" and len(known):
         known = known[known[by] > 0]  # otherwise agencies without premium fill the list
     ranked = known.sort_values([by, "agency_id"], ascending=[end == "bottom", True]) if len(known) else known
-    shown = ranked.head(count)
+    # a small selection is one ranking: its other end only has what the first leaves
+    shown = ranked.head(count if end == "top" else min(count, max(len(known) - count, 0)))
     which = ("Largest" if end == "top" else "Smallest") if measure is PREMIUM else ("Fastest", "Slowest")[end != "top"]
     unit = f"written premium, {CURRENCY}" if measure is PREMIUM else "growth on the year before, %"
-    title = f"{which} {len(shown)} of {len(known):,} agencies by {unit}"
-    if shown.empty:
+    is_whole = len(shown) == len(known)
+    some = f"{which} {len(shown)} of {counted(len(known), 'agency')}"
+    of_all = f"{'All ' if len(known) > 1 else ''}{counted(len(known), 'agency')}"
+    title = f"{of_all if is_whole else some} by {unit}"
+    if known.empty:
         return no_figure(name, title, shown, columns, NO_ROWS)
-    if end == "bottom" and len(known) <= count:
-        reason = f"All {len(known):,} agencies of this selection stand in the other ranking."
+    if shown.empty:
+        reason = f"The other ranking shows {of_all.lower()} of this selection."
         return no_figure(name, title, shown, columns, reason)
     height = 21 * len(shown) + 16
     shown = shown.assign(
@@ -91,7 +101,7 @@ def agencies_ranked(
     note = in_one_text(
         f"{cut_off:,} more tie with the last one shown; the lower agency number goes first." if cut_off else "",
         f"{tied} of these share their value with another." if tied and not cut_off else "",
-        f"{left_out:,} agencies without {unit_left_out} are left out." if left_out else "",
+        f"Left out: {counted(left_out, 'agency')} without {unit_left_out}." if left_out else "",
     )
     first = shown.iloc[0]
     alternative = (
@@ -168,25 +178,55 @@ def agency_scatter(summary: pd.DataFrame) -> Figure:
         _NAMED, "over"
     )
     heaviest = heaviest[heaviest["over"] > 0]
+    heaviest = heaviest.assign(is_for_all=_apart(heaviest, known, highest, together, _NARROW_PLOT))
+    heaviest = heaviest[_apart(heaviest, known, highest, together, _WIDE_PLOT) | heaviest["is_for_all"]]
     names = (
-        alt.Chart(plain_rows(heaviest, (AGENCY, PREMIUM), "shown"))
-        .mark_text(style="label-strong", dy=-15)
+        alt.Chart(plain_rows(heaviest, (AGENCY, PREMIUM), "shown", "is_for_all"))
+        .mark_text(
+            style="label-strong", dy=-15, opacity=alt.ExprRef(f"datum.is_for_all || width >= {_WIDE_PLOT} ? 1 : 0")
+        )
         .encode(x=x, y=y, text="agency_id:N")
     )
     losing = int((known["loss_ratio"] > 1).sum())
     note = in_one_text(
         "A larger dot has more policies in force.",
-        "Named are those whose losses exceed the common ratio by most USD." if len(heaviest) else "",
+        "Named are those whose losses exceed the common ratio by most USD, where there is space."
+        if len(heaviest)
+        else "",
         f"{beyond} with a loss ratio below 0 or above {MOST_SHOWN_LOSS_RATIO:.0%} are triangles at the edge."
         if beyond
         else "",
-        f"{left_out} agencies without premium above zero have no loss ratio and are left out." if left_out else "",
+        f"Left out, for want of premium above zero: {counted(left_out, 'agency')} without a loss ratio."
+        if left_out
+        else "",
     )
-    alternative = f"{losing:,} of {len(known):,} agencies lost more than they wrote" + (
+    alternative = f"{losing:,} of {counted(len(known), 'agency')} lost more than they wrote" + (
         f"; the loss ratio of all together is {format_value(together, 'percent')}." if pd.notna(together) else "."
     )
     chart = alt.layer(line, inside, outside, words, names).properties(height=height)
     return Figure(name, title, alternative, chart, table, columns, note=note, height=height)
+
+
+def _apart(named: pd.DataFrame, drawn: pd.DataFrame, highest: float, together: float, width: int) -> pd.Series:
+    """Return which labels, in their order, neither overlap an earlier one nor the label of the common ratio.
+
+    named: agencies to label. drawn: all agencies of the chart. highest: the end of the scale of loss ratios. width: px.
+    """
+    logs = np.log10(drawn["written_premium"].to_numpy(dtype=float))
+    low, span = logs.min(), np.ptp(logs) or 1.0
+    common = f"all together {format_value(together, 'percent')}"
+    taken = [
+        (len(common) * _LABEL_DIGIT / 2, together / highest * _SCATTER_PLOT_HEIGHT, len(common) * _LABEL_DIGIT / 2)
+    ]
+    kept = []
+    for agency, premium, ratio in zip(named["agency_id"], named["written_premium"], named["shown"], strict=True):
+        x = (np.log10(float(premium)) - low) / span * width
+        y, half = ratio / highest * _SCATTER_PLOT_HEIGHT, len(str(agency)) * _LABEL_DIGIT / 2
+        is_free = all(abs(x - left) >= half + other or abs(y - top) >= _LABEL_LINE for left, top, other in taken)
+        kept.append(is_free)
+        if is_free:
+            taken.append((x, y, half))
+    return pd.Series(kept, index=named.index, dtype=bool)
 
 
 def agency_history(summary: pd.DataFrame) -> Figure:
@@ -261,7 +301,7 @@ def segments(frame: pd.DataFrame) -> Figure:
     rows = frame.sort_values("written_premium", ascending=False)
     rows = rows.assign(
         text=[
-            f"{compact(premium)} · {agencies:,} {'agency' if agencies == 1 else 'agencies'}"
+            f"{compact(premium)} · {counted(agencies, 'agency')}"
             for premium, agencies in zip(rows["written_premium"], rows["agencies"], strict=True)
         ],
         label_at=rows["written_premium"].clip(lower=0),
@@ -284,7 +324,7 @@ def segments(frame: pd.DataFrame) -> Figure:
     first, total = rows.iloc[0], rows["written_premium"].sum()
     alternative = (
         f"{first['segment']} writes the most: {compact(first['written_premium'], CURRENCY)} by {first['agencies']:,} "
-        f"of {rows['agencies'].sum():,} agencies"
+        f"of {counted(rows['agencies'].sum(), 'agency')}"
         + (f", {first['written_premium'] / total:.1%} of the premium." if total > 0 else ".")
     )
     chart = alt.layer(bars, names, words).properties(height=height)

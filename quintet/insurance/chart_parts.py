@@ -102,6 +102,12 @@ def scale_with_room(values: pd.Series, room: float) -> alt.Scale:
     return alt.Scale(zero=True, domainMax=largest * room) if largest > 0 else alt.Scale(zero=True)
 
 
+def starts_near_zero(values: pd.Series) -> bool:
+    """Return whether a scale of these values should include zero: it costs at most half of its length."""
+    low, high = float(values.min()), float(values.max())
+    return low <= 0 <= high or min(abs(low), abs(high)) <= high - low
+
+
 def with_years(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with `year_label`, `incomplete_reason` and `is_short`: whether the year is not complete."""
     if "months_covered" not in rows:

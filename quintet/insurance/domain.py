@@ -1,6 +1,7 @@
 """What insurance declares about itself."""
 
 from quintet.domain import DataCheck, Domain
+from quintet.insurance.card import card
 from quintet.insurance.contract import DATASETS
 from quintet.insurance.headline import headline
 from quintet.insurance.report_runs import MIGRATIONS, RECORDED, RETENTION
@@ -9,6 +10,7 @@ INSURANCE = Domain(
     name="insurance",
     datasets=DATASETS,
     headline=headline,
+    card=card,
     scopes={"insurance:read": "insurance figures, reports, forecast and pages"},
     migrations=MIGRATIONS,
     recorded=RECORDED,

@@ -24,6 +24,7 @@ from quintet.insurance.chart_parts import (
     no_figure,
     plain_rows,
     short_years_note,
+    starts_near_zero,
     with_gaps,
     with_lines,
     with_years,
@@ -75,10 +76,12 @@ def forecast_with_bands(summary: pd.DataFrame, forecast: pd.DataFrame) -> Figure
     first = min(first, int(past["year"].min())) if len(past) else first
     x = years_axis(first, last, room=0.38)
     color = alt.Color("line:N", scale=line, legend=None)
-    y_axis = alt.Y("written_premium:Q", axis=PREMIUM_AXIS, scale=alt.Scale(zero=False))
+    drawn = pd.concat([past["written_premium"], *(fan[band] for band in bands)]).dropna()
+    scale = alt.Scale(zero=starts_near_zero(drawn))
+    y_axis = alt.Y("written_premium:Q", axis=PREMIUM_AXIS, scale=scale)
     behind = alt.Chart(plain_rows(fan, (), "line", "year", *bands)).encode(x=x, color=color)
     ninety_five = behind.mark_area(style="interval-95").encode(
-        y=alt.Y("lo95:Q", axis=PREMIUM_AXIS, scale=alt.Scale(zero=False)), y2="hi95:Q"
+        y=alt.Y("lo95:Q", axis=PREMIUM_AXIS, scale=scale), y2="hi95:Q"
     )
     eighty = behind.mark_area(style="interval-80").encode(y="lo80:Q", y2="hi80:Q")
     centre = behind.mark_line(strokeDash=[5, 4]).encode(y="forecast:Q")
@@ -107,7 +110,7 @@ def forecast_with_bands(summary: pd.DataFrame, forecast: pd.DataFrame) -> Figure
         "Dark band 80%, light band 95%." if ahead["lo80"].notna().any() else "",
         "No band where too few earlier forecasts can be compared." if ahead["lo80"].isna().any() else "",
         "All bands come from one distribution of past errors: lines add up to the total, ends of bands do not.",
-        "The scale need not start at zero.",
+        "" if scale.to_dict()["zero"] else "The scale does not start at zero.",
         short_years_note(past, "hollow and not joined to the line"),
     )
     each = [_forecast_in_words(row) for row in every.sort_values(["year", "place"]).to_dict("records")]

@@ -3,6 +3,7 @@
 import duckdb
 
 from quintet.insurance.years import INCOMPLETE
+from quintet.presentation.wording import counted
 
 _YEARS_NAMED = 3
 _CODES_NAMED = 5
@@ -59,10 +60,10 @@ def headline(marts: duckdb.DuckDBPyConnection) -> str:
     if premium_usd is None or losses_usd is None:
         return "no data"
     ratio = f"loss ratio {float(losses_usd) / float(premium_usd):.3f}" if premium_usd > 0 else "no loss ratio"
-    left_out = [f"{year} ({_counted(rows, 'row')}: {INCOMPLETE[reason]})" for year, rows, reason in doubtful]
-    left_out += [f"{year} of {_counted(count, 'agency', 'agencies')} (few months)" for year, count in behind]
+    left_out = [f"{year} ({counted(rows, 'row')}: {INCOMPLETE[reason]})" for year, rows, reason in doubtful]
+    left_out += [f"{year} of {counted(count, 'agency')} (few months)" for year, count in behind]
     return (
-        f"{agencies:,} agencies ({without_master:,} with an unknown master), "
+        f"{counted(agencies, 'agency')} ({without_master:,} with an unknown master), "
         f"written premium {premium_usd:,.2f} USD, losses {losses_usd:,.2f} USD, {ratio}{_left_out(left_out)}"
         f"{_doubtful_codes(unknown, [pair for (pair,) in alike])}"
     )
@@ -72,13 +73,9 @@ def _doubtful_codes(unknown: list[tuple[str, int]], alike: list[str]) -> str:
     """Return the codes that are no state, with their rows, and the codes of products that differ only in spaces."""
     rows, codes = sum(count for _, count in unknown), [code for code, _ in unknown]
     others = f" and {len(codes) - _CODES_NAMED:,} more" if len(codes) > _CODES_NAMED else ""
-    of_states = f"; {_counted(rows, 'row')} of an unknown state ({', '.join(codes[:_CODES_NAMED])}{others})"
+    of_states = f"; {counted(rows, 'row')} of an unknown state ({', '.join(codes[:_CODES_NAMED])}{others})"
     of_products = f"; products that differ only in spaces: {', '.join(alike[:_CODES_NAMED])}"
     return (of_states if codes else "") + (of_products if alike else "")
-
-
-def _counted(number: int, one: str, many: str = "") -> str:
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def _left_out(years: list[str]) -> str:

@@ -58,6 +58,7 @@ RATIO_REASONS: Mapping[str, str] = MappingProxyType(
     {
         "no_row_knows_both_sides": "No row has both figures of the ratio.",
         "denominator_not_positive": "The denominator is zero or less.",
+        NO_COMPLETE_YEAR: "No year is complete; a part of a year has no growth on a whole one.",
     }
 )
 """Why a ratio of a summary is null."""
@@ -155,7 +156,8 @@ def summary_frame(cursor: duckdb.DuckDBPyConnection, filters: Filters, group_by:
     Policies (`COUNTS`) are a stock: over several years they are those of the last complete year in the range of each
     agency, product and state. With the pivot `year`, or a range of one year, they are those of that year.
     Each of `RATIOS` with `_numerator` and `_denominator`, summed over the rows where both are known; null with a
-    `_missing_reason` (`RATIO_REASONS`) where it is undefined. Growth is relative to the reported year before.
+    `_missing_reason` (`RATIO_REASONS`) where it is undefined. Growth is relative to the reported year before, and of
+    complete years only: over several years it is that of the last complete year, as the policies are.
     missing: measure to reason to number of rows, for measures that are missing in some rows.
 
     Raises QueryError for unknown or repeated pivots.
@@ -224,24 +226,6 @@ def detail_page(
     return page, tuple(page[-1][name] for name in DETAIL_KEY) if len(rows) > limit else None
 
 
-def segment_page(
-    cursor: duckdb.DuckDBPyConnection, segments: Sequence[str], after: Key | None, limit: int
-) -> tuple[list[dict[str, Any]], Key | None]:
-    """Return the next `limit` agencies of these segments (empty: of all) after the agency of the key."""
-    rows = records(
-        cursor.execute(
-            "select * replace (recent_written_premium::double as recent_written_premium, "
-            "earlier_written_premium::double as earlier_written_premium, "
-            "written_premium_since::double as written_premium_since) from marts.dim_agency_segment "
-            "where (len($segments) = 0 or list_contains($segments, segment)) "
-            "and ($after is null or agency_id > $after) order by agency_id limit $limit",
-            {"segments": list(segments), "after": after[0] if after else None, "limit": limit + 1},
-        )
-    )
-    page = rows[:limit]
-    return page, (page[-1]["agency_id"],) if len(rows) > limit else None
-
-
 _FACT = "from marts.fct_agency_performance as performance"
 _AGENCY = "left join marts.dim_agency as agency using (agency_id)"
 _OF_THE_AGENCY = ("primary_agency_id", "vendor")
@@ -281,7 +265,8 @@ def _summarise(
                 {", ".join(f"sum({name})::double as {name}" for name in AMOUNTS)},
                 {", ".join(f"sum({name}) filter ({at_end})::bigint as {name}" for name in COUNTS)},
                 list_sort(list(distinct year) filter ({at_end})) as policies_years,
-                {", ".join(_sides(ratio) for ratio in RATIOS)},
+                coalesce(bool_or(is_year_complete), false) as has_complete_year,
+                {", ".join(_sides(ratio, at_end) for ratio in RATIOS)},
                 histogram(missing_reasons) as missing
             {_source(columns, condition)} {_group(columns)} {_order(columns)} {"" if limit is None else "limit ?"}
             """,
@@ -307,12 +292,14 @@ def _missing(combinations: Mapping[str, int]) -> dict[str, dict[str, int]]:
     return {measure: missing[measure] for measure in MEASURES if measure in missing}
 
 
-def _sides(ratio: str) -> str:
+def _sides(ratio: str, at_end: str) -> str:
     base, compared = RATIOS[ratio]
-    numerator = f"{compared} - {base}" if ratio == "growth_rate" else compared
+    numerator, rows = compared, "true"
+    if ratio == "growth_rate":
+        numerator, rows = f"{compared} - {base}", f"is_year_complete and {at_end}"
     return f"""
-        sum(case when {base} is not null then {numerator} end)::double as {ratio}_numerator,
-        sum(case when {compared} is not null then {base} end)::double as {ratio}_denominator
+        sum(case when {base} is not null then {numerator} end) filter ({rows})::double as {ratio}_numerator,
+        sum(case when {compared} is not null then {base} end) filter ({rows})::double as {ratio}_denominator
     """
 
 
@@ -322,7 +309,8 @@ def _ratios(group: Mapping[str, Any]) -> dict[str, Any]:
         numerator, denominator = group[f"{ratio}_numerator"], group[f"{ratio}_denominator"]
         reason = None
         if denominator is None:
-            reason = "no_row_knows_both_sides"
+            is_of_no_year = ratio == "growth_rate" and not group["has_complete_year"]
+            reason = NO_COMPLETE_YEAR if is_of_no_year else "no_row_knows_both_sides"
         elif denominator <= 0:
             reason = "denominator_not_positive"
         ratios |= {ratio: numerator / denominator if reason is None else None, f"{ratio}_missing_reason": reason}

@@ -32,6 +32,8 @@ FIGURES: Mapping[str, str] = MappingProxyType(
         "written_premium": "money",
         "new_business_premium": "money",
         "prev_written_premium": "money",
+        "growth_from": "money",
+        "growth_to": "money",
         "growth_rate": "percent",
         "earned_premium": "money",
         "incurred_losses": "money",
@@ -40,7 +42,8 @@ FIGURES: Mapping[str, str] = MappingProxyType(
         "policies_at_end": "count",
     }
 )
-"""The report's figures. policies_at_end: policies in force in the last complete year."""
+"""The report's figures. policies_at_end: policies in force in the last complete year. growth_from, growth_to: the
+premium of the year before it and of it, in the rows that know both; growth_rate compares the two."""
 
 SHORT_YEAR = ("year", "months_covered", "reason")
 _CSV_PAGE_ROWS = 1_000
@@ -110,6 +113,7 @@ def write_csv(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Iterator[b
     while True:
         groups, after = summary_page(cursor, filters, ("agency", "primary_agency", "prod_line"), after, _CSV_PAGE_ROWS)
         for group in groups:
+            group.update(_operands(group))
             group[_AT_END] = group["policies_in_force"]
             group["missing"] = _in_words(group["missing"])
         yield _csv_lines([_csv_cell(group, name) for name in (*KEY, *FIGURES, "rows", "missing")] for group in groups)
@@ -136,7 +140,14 @@ _AT_END = "policies_at_end"
 
 
 def _figures(cursor: duckdb.DuckDBPyConnection, filters: Filters, group_by: Sequence[str]) -> pd.DataFrame:
-    return summary_frame(cursor, filters, group_by).rename(columns={"policies_in_force": _AT_END})
+    summary = summary_frame(cursor, filters, group_by)
+    return summary.rename(columns={"policies_in_force": _AT_END}).assign(**_operands(summary))
+
+
+def _operands(summary: Mapping[str, Any] | pd.DataFrame) -> dict[str, Any]:
+    """Return the two premiums that the growth rate compares, of one group or of a frame of them."""
+    before, change = summary["growth_rate_denominator"], summary["growth_rate_numerator"]
+    return {"growth_from": before, "growth_to": None if before is None else round(before + change, 4)}
 
 
 def _missing(product_lines: pd.DataFrame) -> pd.DataFrame:

@@ -48,6 +48,7 @@ from quintet.insurance.workbook_sheets import (
     bar_chart,
 )
 from quintet.insurance.years import INCOMPLETE, year_in_words
+from quintet.presentation.wording import counted
 
 ALL_LINES = "All lines"
 """The label of the product line in a subtotal."""
@@ -62,6 +63,8 @@ _HEADINGS = MappingProxyType(
         "written_premium": "Written premium, USD",
         "new_business_premium": "New business, USD",
         "prev_written_premium": "Premium the year before, USD",
+        "growth_from": "Growth from, USD",
+        "growth_to": "Growth to, USD",
         "growth_rate": "Growth",
         "earned_premium": "Earned premium, USD",
         "incurred_losses": "Incurred losses, USD",
@@ -182,10 +185,7 @@ def _lead(report: PremiumReport) -> str:
         return f"No written premium is known for {period(report.filters)} with these filters."
     ratio = "" if pd.isna(total["loss_ratio"]) else f", at a loss ratio of {total['loss_ratio']:.1%}"
     agencies = len(report.agencies)
-    return (
-        f"{agencies:,} {'agency' if agencies == 1 else 'agencies'} wrote {total['written_premium']:,.2f} USD, "
-        f"{period(report.filters)}{ratio}."
-    )
+    return f"{counted(agencies, 'agency')} wrote {total['written_premium']:,.2f} USD, {period(report.filters)}{ratio}."
 
 
 def _parameters(report: PremiumReport) -> list[tuple[str, str]]:
@@ -215,7 +215,8 @@ def _reading(report: PremiumReport) -> list[str]:
         "A ratio uses the rows where both of its parts are known: its parts can differ from the sums beside it.",
         "Loss ratio: incurred losses by written premium. Retention: retained policies by those of the year before.",
         "Retention exceeds 100% where the source reports more retained policies than there were.",
-        "Growth: written premium against the reported year before; nothing is annualised.",
+        f"Growth is that of the last complete year{end}: from the reported premium of the year before to its own, both "
+        "over the rows that know both.",
         f"Policies in force are those of the last complete year{end}: they are a stock and do not add up over years.",
         "An empty cell is unknown or undefined, never zero. The sheet Notes lists missing values and their reasons.",
         f"The sheet {TABLE} can be filtered: product line {ALL_LINES} gives one row per agency.",

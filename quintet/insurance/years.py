@@ -15,7 +15,7 @@ INCOMPLETE: Mapping[str, str] = MappingProxyType(
 """Why a year is not complete (`dim_year.incomplete_reason`), in words."""
 
 NO_COMPLETE_YEAR = "no_complete_year"
-"""Why a range of years has no policies: no year of it is complete."""
+"""Why a range of years has no policies or no growth: no year of it is complete."""
 
 
 def year_in_words(year: int, months: int, reason: str) -> str:

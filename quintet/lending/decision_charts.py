@@ -8,6 +8,7 @@ import pandas as pd
 from quintet.lending.decision_tables import DECISIONS, FEWEST_FOR_DRIFT
 from quintet.ml.statistics import SHIFTED, STABLE
 from quintet.presentation.design import Column, Figure, format_value, tooltips
+from quintet.presentation.wording import counted
 
 LIMIT_MS = 1_000
 """The limit of the time from request to decision."""
@@ -84,7 +85,7 @@ def latency_figure(rows: pd.DataFrame) -> Figure:
     )
     slowest = float(rows["slowest_ms"].max())
     sentence = (
-        f"{int(rows['decisions'].sum()):,} decisions; the slowest took {format_value(slowest, 'count')} ms, "
+        f"{counted(int(rows['decisions'].sum()), 'decision')}; the slowest took {format_value(slowest, 'count')} ms, "
         f"{'above' if slowest > LIMIT_MS else 'within'} the limit of {LIMIT_MS:,} ms."
     )
     chart = alt.layer(limit, label, drawn.mark_line(), drawn.mark_point(size=20)).properties(height=_HEIGHT)
@@ -103,9 +104,10 @@ def shares_figure(rows: pd.DataFrame) -> Figure:
         return Figure("shares", title, _NOTHING, None, rows, _SHARE_COLUMNS, _NONE_YET, 160)
     chart = (
         alt.Chart(rows.assign(place=rows["decision"].map(DECISIONS.index)))
-        .mark_area(interpolate="step-after", fillOpacity=0.75)
+        .mark_bar(fillOpacity=0.75, cornerRadiusEnd=0)
         .encode(
             x=_time(rows),
+            x2="until:T",
             y=alt.Y(
                 "decisions:Q", stack="normalize", axis=alt.Axis(title="Share of decisions", format=".0%", grid=True)
             ),
@@ -202,7 +204,7 @@ def drift_figure(rows: pd.DataFrame, is_split: bool = False) -> Figure:
     title = "Drift of the figures, population stability index"
     if rows.empty:
         note = (
-            f"Drift needs at least {FEWEST_FOR_DRIFT} decisions in this time and as many before it, or "
+            f"Drift needs at least {FEWEST_FOR_DRIFT} decisions with features in this time and as many before it, or "
             f"{2 * FEWEST_FOR_DRIFT} in this time."
         )
         return Figure("drift", title, _NOTHING, None, rows, _DRIFT_COLUMNS, note, 120)

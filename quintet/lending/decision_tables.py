@@ -33,10 +33,11 @@ def latencies(rows: pd.DataFrame, every: str) -> pd.DataFrame:
 
 
 def shares(rows: pd.DataFrame, every: str) -> pd.DataFrame:
-    """Return at, decision, decisions and share by step of time and decision."""
+    """Return at, until, decision, decisions and share by step of time and decision."""
     counted = rows.groupby([pd.Grouper(key="decided_at", freq=every), "decision"])["decision"].agg(decisions="count")
     found = counted.rename_axis(["at", "decision"]).reset_index()
     found["share"] = found["decisions"] / found.groupby("at")["decisions"].transform("sum")
+    found["until"] = found["at"] + pd.Timedelta(every)
     return found
 
 
@@ -70,12 +71,13 @@ def reasons(rows: pd.DataFrame) -> pd.DataFrame:
 def drift(before: pd.DataFrame, within: pd.DataFrame) -> pd.DataFrame:
     """Return psi, null_before, null_within, median_before, median_within of each figure, the largest drift first.
 
-    Bins have equal counts before, and null has its own. Empty with fewer than `FEWEST_FOR_DRIFT` rows.
+    Bins have equal counts before, and null has its own. Empty with fewer than `FEWEST_FOR_DRIFT` rows that have
+    features or a score.
     """
     columns = ["figure", "psi", "null_before", "null_within", "median_before", "median_within"]
-    if min(len(before), len(within)) < FEWEST_FOR_DRIFT:
+    if min(_are_complete(rows).sum() for rows in (before, within)) < FEWEST_FOR_DRIFT:
         return pd.DataFrame(columns=columns)
-    old, new = (_figures(rows) for rows in (before, within))
+    old, new = (_figures(rows[_are_complete(rows)]) for rows in (before, within))
     found = []
     for name in old.columns.intersection(new.columns, sort=False):
         one, other = old[name].to_numpy(dtype=float), new[name].to_numpy(dtype=float)
@@ -94,9 +96,12 @@ def drift(before: pd.DataFrame, within: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=columns).sort_values("psi", ascending=False, ignore_index=True)
 
 
+def _are_complete(rows: pd.DataFrame) -> pd.Series:
+    return rows["degraded_reason"].isna() | rows["score"].notna()
+
+
 def _figures(rows: pd.DataFrame) -> pd.DataFrame:
-    complete = rows[rows["degraded_reason"].isna() | rows["score"].notna()]
-    return pd.DataFrame([json.loads(text) for text in complete["figures"]]).assign(score=complete["score"].to_numpy())
+    return pd.DataFrame([json.loads(text) for text in rows["figures"]]).assign(score=rows["score"].to_numpy())
 
 
 def _counts(values: np.ndarray, cuts: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The declaration of the domain lending."""
 
 from quintet.domain import DataCheck, Domain, Persons
+from quintet.lending.card import card, waiting
 from quintet.lending.decision_log import FILE as DECISIONS
 from quintet.lending.decision_log import MIGRATIONS as DECISION_LOG
 from quintet.lending.decision_log import OWNER, RECORDED
@@ -13,6 +14,8 @@ LENDING = Domain(
     other_inboxes=(INBOX,),
     has_rows=has_clients,
     headline=headline,
+    card=card,
+    waiting=waiting,
     scopes={"lending:read": "features and figures of lending", "lending:decide": "request loan decisions"},
     stores={OWNER: DECISION_LOG},
     recorded=RECORDED,

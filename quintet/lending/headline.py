@@ -4,6 +4,8 @@ from typing import Any
 
 import duckdb
 
+from quintet.presentation.wording import counted
+
 
 def headline(marts: duckdb.DuckDBPyConnection) -> str:
     """Summarise clients with a paid loan, clients with late payments, and the decisions of open applications."""
@@ -17,7 +19,8 @@ def headline(marts: duckdb.DuckDBPyConnection) -> str:
     no_model = _rows(marts, "select why from ml.lending_model_training where model_version is null")
     decided = ", ".join(f"{count:,} {decision}" for decision, count in decisions)
     return (
-        f"{clients:,} clients as of {as_of}: {with_paid:,} with a paid loan ({int(paid):,} loans in all), "
+        f"{counted(clients, 'client')} as of {as_of}: {with_paid:,} with a paid loan "
+        f"({counted(int(paid), 'loan')} in all), "
         f"{late:,} were ever late; open applications: {decided or 'none'}"
         + (f" (no scoring model: {no_model[0][0]})" if no_model else "")
     )

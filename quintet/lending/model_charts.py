@@ -10,6 +10,7 @@ import pandas as pd
 
 from quintet.ml.statistics import SHIFTED, STABLE
 from quintet.presentation.design import Column, Figure, dots_on_intervals, format_value, plain_values, tooltips
+from quintet.presentation.wording import counted
 
 KINDS = {"scorecard": "Scorecard", "boosted": "Gradient boosting"}
 MEASURES = {"auc": "AUC", "gini": "Gini", "ks": "KS", "calibration_error": "Calibration error"}
@@ -98,7 +99,9 @@ def calibration(bins: pd.DataFrame, kind: str) -> Figure:
     intervals = base.mark_rule(opacity=0.5, strokeWidth=2).encode(x=x, y=share, y2="high:Q", tooltip=tips)
     dots = base.mark_point().encode(x=x, y=alt.Y("default_share:Q", scale=scale), tooltip=tips)
     inside = int(((shown["mean_probability"] >= shown["low"]) & (shown["mean_probability"] <= shown["high"])).sum())
-    alternative = f"{inside} of {len(shown)} bins of later loans have the predicted probability within their interval."
+    alternative = (
+        f"{inside} of {counted(len(shown), 'bin')} of later loans have the predicted probability within their interval."
+    )
     note = "On the dashed line, predicted and observed shares are equal; lines are 95% intervals."
     chart = alt.layer(exact, intervals, dots).properties(height=height)
     return Figure(name, title, alternative, chart, rows, columns, note=note, height=height)
@@ -190,7 +193,7 @@ def distribution(counts: pd.DataFrame) -> Figure:
         for outcome, part in known.groupby("outcome")
     }
     alternative = "; ".join(
-        f"{_OUTCOMES[str(outcome)]}: {int(total[outcome]):,} loans, about {mean} points on average"
+        f"{_OUTCOMES[str(outcome)]}: {counted(int(total[outcome]), 'loan')}, about {mean} points on average"
         for outcome, mean in middle.items()
     )
     return Figure(name, title, f"{alternative or 'No outcome is known'}.", chart, rows, columns, height=height)
@@ -218,7 +221,12 @@ def fairness(bands: pd.DataFrame) -> Figure:
         alt.Chart(plain_values(bands, *(column.name for column in columns)))
         .mark_bar()
         .encode(
-            x=alt.X("age_band:N", title="Age at the application, years", sort=None, axis=alt.Axis(labelAngle=0)),
+            x=alt.X(
+                "age_band:N",
+                title="Age at the application, years",
+                sort=None,
+                axis=alt.Axis(labelAngle=0, labelExpr="replace(replace(datum.label, ' and above', '+'), ' to ', '–')"),
+            ),
             y=alt.Y(
                 "approval_share:Q",
                 title="Approved",
@@ -354,7 +362,8 @@ def swaps(sets: pd.DataFrame) -> Figure:
     x = alt.X("default_share_low:Q", title="Share not repaid", axis=alt.Axis(format=".0%", grid=True))
     marks = dots_on_intervals(base, x, "default_share_high", "default_share", y=y, tooltip=tooltips(columns))
     alternative = "; ".join(
-        f"{row['words']}: {format_value(row['default_share'], 'percent')} of {int(row['known_outcomes']):,} loans"
+        f"{row['words']}: {format_value(row['default_share'], 'percent')} of "
+        f"{counted(int(row['known_outcomes']), 'loan')}"
         for row in known.to_dict("records")
     )
     note = "Outcomes are known only for loans that were issued, whatever this policy decides."

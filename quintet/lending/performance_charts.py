@@ -7,6 +7,7 @@ import pandas as pd
 
 from quintet.lending.performance import MEASURES, in_words
 from quintet.presentation.design import Column, Figure, plain_values, tooltips
+from quintet.presentation.wording import counted
 
 _ALARMS = {"estimate": "estimate fell", "realised": "worse than estimated"}
 
@@ -58,7 +59,7 @@ def performance(rows: pd.DataFrame) -> Figure:
     latest = shown[shown["measure"] == "auc"].dropna(subset=["estimated"]).tail(1).to_dict("records")
     first = [f"AUC of {row['when']} is estimated at {row['estimated']:.3f}; " for row in latest]
     ended, loans = (int(shown[shown["measure"] == "auc"][count].sum()) for count in ("ended", "loans"))
-    alternative = f"{''.join(first)}{ended:,} of {loans:,} loans have ended; {in_words(rows)}."
+    alternative = f"{''.join(first)}{ended:,} of {counted(loans, 'loan')} ended; {in_words(rows)}."
     note = (
         "Line: estimate with two standard errors; dot: realised, of the loans that have ended; triangle: alarm. The "
         "estimate sees other clients, but not that the same clients repay less often: that shows in the dots alone."

@@ -6,18 +6,26 @@ transactions per minute or sales per hour.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
 from quintet.payments.checkout import REFERENCES
 from quintet.payments.evaluation import OWN, SCOPES
 from quintet.payments.notifications import series_name
-from quintet.presentation.design import Column, Figure, format_value
+from quintet.presentation.design import Column, Figure, FilledChart, format_value
+from quintet.presentation.wording import counted
 
 POINTS = "points"
 """The name of a series chart's data, which a page uses to append points."""
 
 _SERIES_HEIGHT = 168
+_MOST_DRAWN = 200
+_STEPS = (1, 2, 5, 10, 15, 30, 60)
+"""Minutes that one drawn point may stand for, so that a long time has at most `_MOST_DRAWN` points."""
 _CHECKOUT_HEIGHT = 320
 _POINT_COLUMNS = (
     Column("minute_at", "Minute, UTC", "moment"),
@@ -69,7 +77,7 @@ def series_figure(points: pd.DataFrame, incidents: pd.DataFrame, series: str) ->
     points: as `marts.fct_payment_points`; incidents: as `marts.fct_payment_incidents`; both of any series.
     Minutes without rows are gaps.
     """
-    name = f"series-{series.replace('_', '-').replace(' ', '-').replace('.', '-')}"
+    name = figure_name(series)
     title = f"{series_name(series).capitalize()}, transactions a minute"
     own = points[points["series"] == series].sort_values("minute_at")
     table = own.sort_values("minute_at", ascending=False)
@@ -77,7 +85,21 @@ def series_figure(points: pd.DataFrame, incidents: pd.DataFrame, series: str) ->
         note = "This series has no minutes yet. Send transactions to the service, or drop a file into the inbox."
         return Figure(name, title, "There is nothing to draw.", None, table, _POINT_COLUMNS, note, 120)
     inside = incidents[(incidents["series"] == series) & (incidents["state"] != "withdrawn")]
-    data = alt.InlineData(values=chart_rows(own, inside), name=POINTS)
+    step = _step_of(own)
+    chart = FilledChart(_series_template(), POINTS, chart_rows(own, inside, step))
+    note = f"Each point is the mean of {counted(step, 'minute')}; the CSV has every minute." if step > 1 else ""
+    words = series_in_words(own, inside, series)
+    return Figure(name, title, words, chart, table, _POINT_COLUMNS, note, _SERIES_HEIGHT + 24)
+
+
+def figure_name(series: str) -> str:
+    """Return the name of a series' figure."""
+    return f"series-{series.replace('_', '-').replace(' ', '-').replace('.', '-')}"
+
+
+@cache
+def _series_template() -> Mapping[str, Any]:
+    """Return the specification of a series chart without its rows."""
     x = alt.X("t:T", scale=alt.Scale(type="utc"), axis=alt.Axis(title=None, format="%H:%M", labelOverlap="greedy"))
     tooltips = [
         alt.Tooltip("t:T", title="Minute, UTC", format="%Y-%m-%d %H:%M"),
@@ -86,7 +108,7 @@ def series_figure(points: pd.DataFrame, incidents: pd.DataFrame, series: str) ->
         alt.Tooltip("hi:Q", title="Expected to", format=",.1f"),
     ]
     axis = alt.Axis(title=None, tickCount=3, grid=True)
-    base = alt.Chart(data)
+    base = alt.Chart(alt.NamedData(name=POINTS))
     # every minute is drawn, most of them transparent: a layer without any row would have no scale
     spans = base.mark_rect(style="alert-span").encode(
         x=x, x2="end:T", fillOpacity=alt.condition("datum.inside", alt.value(0.14), alt.value(0))
@@ -100,16 +122,22 @@ def series_figure(points: pd.DataFrame, incidents: pd.DataFrame, series: str) ->
     )
     hover = base.mark_rule(opacity=0, strokeWidth=6).encode(x=x, tooltip=tooltips)
     chart = alt.layer(spans, band, line, marks, hover).properties(height=_SERIES_HEIGHT)
-    return Figure(
-        name, title, series_in_words(own, inside, series), chart, table, _POINT_COLUMNS, height=_SERIES_HEIGHT + 24
-    )
+    with alt.theme.enable("none"):
+        spec: dict[str, Any] = chart.to_dict(validate=False)
+    spec.pop("config", None)
+    return spec
 
 
-def chart_rows(points: pd.DataFrame, incidents: pd.DataFrame) -> list[dict[str, object]]:
-    """Return the rows of a series chart, one per minute from first to last; values are null in minutes without a point.
+def _step_of(points: pd.DataFrame) -> int:
+    minutes = (points["minute_at"].max() - points["minute_at"].min()).total_seconds() / 60 + 1
+    return next((step for step in _STEPS if minutes / step <= _MOST_DRAWN), -int(-minutes // _MOST_DRAWN))
 
-    t, end: milliseconds since 1970; n: transactions; lo, hi: the band; alert: whether the minute recommends one;
-    inside: whether the minute belongs to an incident.
+
+def chart_rows(points: pd.DataFrame, incidents: pd.DataFrame, step: int = 1) -> list[dict[str, object]]:
+    """Return the rows of a series chart, one per `step` minutes from first to last, with means; null without a point.
+
+    t, end: milliseconds since 1970; n: transactions; lo, hi: the band; alert: whether a minute recommends one;
+    inside: whether a minute belongs to an incident.
     """
     minutes = pd.date_range(points["minute_at"].min(), points["minute_at"].max(), freq="min")
     dense = points.set_index("minute_at").reindex(minutes)
@@ -121,7 +149,7 @@ def chart_rows(points: pd.DataFrame, incidents: pd.DataFrame) -> list[dict[str, 
     frame = pd.DataFrame(
         {
             "t": start,
-            "end": start + 60_000,
+            "end": start + 60_000 * step,
             "n": dense["minute_count"].to_numpy(),
             "lo": dense["lower"].round(2).to_numpy(),
             "hi": dense["upper"].round(2).to_numpy(),
@@ -129,6 +157,11 @@ def chart_rows(points: pd.DataFrame, incidents: pd.DataFrame) -> list[dict[str, 
             "inside": inside.to_numpy(),
         }
     )
+    if step > 1:
+        whole = frame["t"] // (60_000 * step) * (60_000 * step)
+        kinds = {"n": "mean", "lo": "mean", "hi": "mean", "alert": "any", "inside": "any"}
+        frame = frame.astype(dict.fromkeys(("n", "lo", "hi"), float)).groupby(whole).agg(kinds).round(2)
+        frame = frame.reset_index().assign(end=lambda rows: rows["t"] + 60_000 * step)
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]
 
@@ -139,11 +172,19 @@ def series_in_words(points: pd.DataFrame, incidents: pd.DataFrame, series: str) 
     band = f"{format_value(last['lower'], 'count')} to {format_value(last['upper'], 'count')} expected"
     first, end = points["minute_at"].min(), points["minute_at"].max() + pd.Timedelta(minutes=1)
     inside = incidents[(incidents["started_at"] < end) & (incidents["ended_at"].fillna(end) > first)]
-    count = f"{len(inside)} incident{'' if len(inside) == 1 else 's'}" if len(inside) else "no incident"
+    count = counted(len(inside), "incident") if len(inside) else "no incident"
     return (
         f"{int(last['minute_count']):,} {series_name(series)} at {last['minute_at']:%H:%M} UTC, {band}; "
-        f"{count} from {first:%H:%M} to {end:%H:%M}."
+        f"{count} {_time_shown(first, end)}."
     )
+
+
+def _time_shown(first: pd.Timestamp, end: pd.Timestamp) -> str:
+    """Return a time from its first minute until before `end`, with dates unless both are of one day."""
+    last = end - pd.Timedelta(minutes=1)
+    if first.date() == last.date():
+        return f"from {first:%H:%M} to {last:%H:%M} UTC"
+    return f"from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
 
 
 def checkout_figure(hours: pd.DataFrame, source_file: str) -> Figure:
@@ -188,9 +229,10 @@ def checkout_figure(hours: pd.DataFrame, source_file: str) -> Figure:
     )
     found = ", ".join(f"{hour:02d}h" for hour in marked["hour"])
     sentence = (
-        f"{int(rows['today'].sum()):,} sales; {len(marked)} of {len(rows)} hours anomalous: {found}."
+        f"{counted(int(rows['today'].sum()), 'sale')}; {len(marked)} of {counted(len(rows), 'hour')} "
+        f"anomalous: {found}."
         if len(marked)
-        else f"{int(rows['today'].sum()):,} sales; no hour is anomalous."
+        else f"{counted(int(rows['today'].sum()), 'sale')}; no hour is anomalous."
     )
     return Figure(
         "checkout",
@@ -223,7 +265,8 @@ def evaluation_figure(evaluation: pd.DataFrame) -> Figure:
     height = 34 * len(rows) + 16
     own = rows[rows["detector"] == _DETECTORS[OWN]].iloc[0]
     sentence = (
-        f"This detector finds {int(own['found'])} of {int(own['incidents'])} incidents in {int(own['days'])} days, "
+        f"This detector finds {int(own['found'])} of {counted(int(own['incidents']), 'incident')} "
+        f"in {counted(int(own['days']), 'day')}, "
         f"with {own['false_episodes_per_day']:.2g} false episodes a day and a median delay of "
         f"{own['delay_minutes_median']:.0f} minutes."
     )

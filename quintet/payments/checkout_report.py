@@ -10,6 +10,7 @@ import pandas as pd
 from quintet.payments.charts import checkout_figure
 from quintet.presentation.design import Column, format_value
 from quintet.presentation.report import Block, Chart, Code, Points, Report, Section, Table, Text, Tiles, write_pdf
+from quintet.presentation.wording import counted
 
 FILE = "checkout_analysis.pdf"
 
@@ -71,13 +72,13 @@ def _title(marked: pd.DataFrame, days: int) -> str:
     if not days:
         return "No checkout day has arrived yet"
     if marked.empty:
-        return f"No checkout hour of {days} day{'' if days == 1 else 's'} is anomalous"
+        return f"No checkout hour of {counted(days, 'day')} is anomalous"
     low = marked[marked["direction"] == "low"]
     missing = (low["expected"] - low["today"]).sum()
-    count = f"{len(marked)} checkout hour{'' if len(marked) == 1 else 's'}"
+    count = counted(len(marked), "checkout hour")
     verb = "is" if len(marked) == 1 else "are"
     lost = f"; about {missing:,.0f} sales are missing" if len(low) else ""
-    return f"{count} of {days} day{'' if days == 1 else 's'} {verb} anomalous{lost}"
+    return f"{count} of {counted(days, 'day')} {verb} anomalous{lost}"
 
 
 def _summary(hours: pd.DataFrame, files: list[str]) -> Section:

@@ -1,6 +1,7 @@
 """The declaration of the payments domain."""
 
 from quintet.domain import DataCheck, Domain
+from quintet.payments.card import card, waiting
 from quintet.payments.contract import DATASETS
 from quintet.payments.headline import headline
 from quintet.payments.store import MIGRATIONS, RETENTION
@@ -9,6 +10,8 @@ PAYMENTS = Domain(
     name="payments",
     datasets=DATASETS,
     headline=headline,
+    card=card,
+    waiting=waiting,
     scopes={
         "payments:read": "payment series, incidents and pages",
         "payments:write": "sending transactions",

@@ -2,6 +2,8 @@
 
 import duckdb
 
+from quintet.presentation.wording import counted
+
 _DAYS_NAMED = 7
 
 
@@ -27,14 +29,17 @@ def headline(marts: duckdb.DuckDBPyConnection) -> str:
         return "no data"
     parts = [_transactions(*day) for day in days]
     if len(days) > _DAYS_NAMED:
-        span = f"{len(days):,} days from {days[0][0]} to {days[-1][0]}"
+        span = f"{counted(len(days), 'day')} from {days[0][0]} to {days[-1][0]}"
         parts = [_transactions(span, sum(day[1] for day in days), sum(day[2] for day in days))]
     if days:
-        parts.append(f"{incidents:,} incidents ({critical:,} critical) in {groups:,} groups")
+        parts.append(f"{counted(incidents, 'incident')} ({critical:,} critical) in {counted(groups, 'group')}")
     if hours:
-        parts.append(f"checkout: {sales:,} sales in {hours:,} hours of {files:,} files, {marked:,} anomalous")
+        parts.append(
+            f"checkout: {counted(sales, 'sale')} in {counted(hours, 'hour')} of {counted(files, 'file')}, "
+            f"{marked:,} anomalous"
+        )
     return "; ".join(parts) or "no data"
 
 
 def _transactions(when: str, transactions: int, unobserved_minutes: int) -> str:
-    return f"{when}: {transactions:,} transactions, {unobserved_minutes:,} minutes unobserved"
+    return f"{when}: {counted(transactions, 'transaction')}, {counted(unobserved_minutes, 'minute')} unobserved"

@@ -30,6 +30,7 @@ from quintet.payments.incidents import (
     is_silenced,
     to_minute,
 )
+from quintet.presentation.wording import counted
 from quintet.state.outbox import enqueue
 from quintet.state.store import StateStore
 
@@ -101,7 +102,7 @@ def notify_batch(
     ]
     if not fresh:
         return 0
-    body = message(fresh, page_url, now) | {"title": f"{_count(len(fresh), 'incident')} found in files"}
+    body = message(fresh, page_url, now) | {"title": f"{counted(len(fresh), 'incident')} found in files"}
     key = _key("batch", [(incident.incident_id, incident.state, 0) for incident in fresh])
     with store.write() as connection:
         enqueue(connection, key, channels, body, now)
@@ -216,7 +217,3 @@ def _is_same(incident: Incident, one: payment_store.StoredIncident) -> bool:
     return (other_ended is None or other_ended > incident.started_minute) and (
         ended is None or ended > one.fields["started_minute"]
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

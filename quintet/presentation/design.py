@@ -136,6 +136,24 @@ class Column:
 
 
 @dataclass(frozen=True)
+class FilledChart:
+    """A chart whose specification is made once, as altair takes long, for charts that differ only in their rows.
+
+    template: the specification. name: of its data. rows: the data.
+    """
+
+    template: Mapping[str, Any]
+    name: str
+    rows: Sequence[Mapping[str, object]]
+
+    def to_dict(self, *, validate: bool = False) -> dict[str, Any]:
+        """Return the specification with the rows. Raises ValueError if it is asked to check them."""
+        if validate:
+            raise ValueError("the rows of a filled chart are not checked; use validate=False")
+        return {**self.template, "data": {"name": self.name, "values": self.rows}}
+
+
+@dataclass(frozen=True)
 class Figure:
     """A chart with a title, text and table that make it readable without sight, colour or JavaScript.
 
@@ -148,7 +166,7 @@ class Figure:
     name: str
     title: str
     alternative: str
-    chart: alt.TopLevelMixin | None
+    chart: alt.TopLevelMixin | FilledChart | None
     table: pd.DataFrame
     columns: tuple[Column, ...]
     note: str = ""

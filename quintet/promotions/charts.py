@@ -11,6 +11,7 @@ import altair as alt
 import pandas as pd
 
 from quintet.presentation.design import Column, Figure, plain_values
+from quintet.presentation.wording import counted
 from quintet.promotions.chart_parts import NO_ROWS, no_figure
 from quintet.promotions.overview import Grain, Ranking
 
@@ -57,7 +58,8 @@ def registrations_and_usages(timeline: pd.DataFrame, grain: Grain) -> Figure:
     signed_up, used = int(rows["registrations"].sum()), int(rows["usages"].sum())
     peak = rows.nlargest(1, "usages").iloc[0]
     alternative = (
-        f"{signed_up:,} registrations and {used:,} uses from {rows['period'].iloc[0]} to {rows['period'].iloc[-1]}; "
+        f"{counted(signed_up, 'registration')} and {counted(used, 'use')} "
+        f"from {rows['period'].iloc[0]} to {rows['period'].iloc[-1]}; "
         f"most uses in the {grain} of {peak['period']}: {int(peak['usages']):,}."
     )
     chart = alt.layer(lines, rule).properties(height=height)
@@ -105,6 +107,10 @@ def clusters_by_uses(clusters: pd.DataFrame, count: int = 10) -> Figure:
     )
 
 
+_SHORT, _WHOLE = 8, 14
+"""Characters of an id: the fewest of a shortened label, and the most that are shown whole."""
+
+
 def _ranked(name: str, which: str, unit: str, key: str, ranking: Ranking, columns: Sequence[Column]) -> Figure:
     rows = ranking.rows
     title = f"{which} with the most uses of codes, first {len(rows)} of {ranking.total:,}"
@@ -115,7 +121,9 @@ def _ranked(name: str, which: str, unit: str, key: str, ranking: Ranking, column
     height = 26 * len(rows) + 16
     names = rows[key].astype(str).tolist()
     base = alt.Chart(plain_values(rows.assign(**{key: names}), key, "uses"))
-    y = alt.Y(f"{key}:N", title=None, sort=names, axis=alt.Axis(labelLimit=110), scale=alt.Scale(paddingInner=0.32))
+    length = _distinct_length(names)
+    axis = alt.Axis(labelLimit=0, labelExpr=f"slice(datum.label, 0, {length})")
+    y = alt.Y(f"{key}:N", title=None, sort=names, axis=axis, scale=alt.Scale(paddingInner=0.32))
     x = alt.X("uses:Q", axis=None, scale=alt.Scale(domainMin=0, domainMax=float(rows["uses"].max()) * 1.16))
     tips = [alt.Tooltip(f"{key}:N", title=columns[0].label), alt.Tooltip("uses:Q", title="Uses", format=",")]
     bars = base.mark_bar().encode(x=x, y=y, tooltip=tips)
@@ -133,5 +141,17 @@ def _ranked(name: str, which: str, unit: str, key: str, ranking: Ranking, column
     alternative = (
         f"{columns[0].label} {names[0]} comes first with {int(rows['uses'].iloc[0]):,}; the last shown has {last:,}."
     )
+    if max(map(len, names)) > length:
+        note = f"{note} Ids are labelled by their first {length} characters; the table has them whole.".strip()
     chart = alt.layer(bars, labels).properties(height=height)
     return Figure(name, title, alternative, chart, rows, tuple(columns), note=note, height=height)
+
+
+def _distinct_length(names: Sequence[str]) -> int:
+    """Return how many leading characters tell the names apart, at least `_SHORT`; all where they are hardly longer."""
+    longest = max(map(len, names))
+    if longest <= _WHOLE:
+        return longest
+    return next(
+        (size for size in range(_SHORT, longest) if len({name[:size] for name in names}) == len(names)), longest
+    )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from quintet.presentation.design import Column, Figure, plain_values
+from quintet.presentation.wording import counted
 from quintet.promotions.chart_parts import KINDS, no_figure
 
 MOST_DRAWN = 40
@@ -29,7 +30,7 @@ def cluster_graph(members: pd.DataFrame, keys: pd.DataFrame) -> Figure:
         return no_figure(name, "A cluster as a graph", table, columns, "Choose a cluster in the table.")
     drawn = members.head(MOST_DRAWN)
     accounts, shared, edges = _layout(drawn, keys[keys["user_id"].isin(drawn["user_id"])])
-    title = f"Cluster of {members['user_id'].min()}: {len(members)} accounts and what they share"
+    title = f"Cluster of {members['user_id'].min()}: {counted(len(members), 'account')} and what they share"
     scale, none = alt.Scale(domain=[-1.25, 1.25]), None
     x, y = alt.X("x:Q", axis=none, scale=scale), alt.Y("y:Q", axis=none, scale=scale)
     lines = alt.Chart(plain_values(edges, "x", "y", "x2", "y2")).mark_rule(style="cursor", opacity=0.5).encode(
@@ -64,7 +65,7 @@ def cluster_graph(members: pd.DataFrame, keys: pd.DataFrame) -> Figure:
     blocked = int((members["decision"] == "block").sum())
     kinds = sorted(set(table["kind"]))
     shares = ", ".join(kinds) or "no stored key"
-    alternative = f"{len(members)} accounts, {blocked} to block; they share {shares}."
+    alternative = f"{counted(len(members), 'account')}, {blocked} to block; they share {shares}."
     left_out = len(members) - len(drawn)
     note = " ".join(
         [

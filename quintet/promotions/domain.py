@@ -2,6 +2,7 @@
 
 from quintet.domain import DataCheck, Domain, Persons
 from quintet.ml.life_cycle import ModelSpec
+from quintet.promotions.card import card, waiting
 from quintet.promotions.contract import DATASETS
 from quintet.promotions.headline import headline
 from quintet.promotions.store import MIGRATIONS, RECORDED, RETENTION
@@ -11,6 +12,8 @@ PROMOTIONS = Domain(
     name="promotions",
     datasets=DATASETS,
     headline=headline,
+    card=card,
+    waiting=waiting,
     scopes={
         "promotions:read": "promotions figures and pages",
         "promotions:score": "judging a new user",

@@ -2,6 +2,8 @@
 
 import duckdb
 
+from quintet.presentation.wording import counted
+
 
 def headline(marts: duckdb.DuckDBPyConnection) -> str:
     """Return users, codes, usages and decisions of the snapshot `marts`; "no data" without any.
@@ -39,7 +41,8 @@ def headline(marts: duckdb.DuckDBPyConnection) -> str:
     ]
     of_unknown = f" ({', '.join(unknown)})" if unknown else ""
     return (
-        f"{users:,} users, {codes:,} codes (merged from {code_rows:,} rows), {usages:,} usages{of_unknown}; "
-        f"{blocked:,} users to block, {to_review:,} to review, {clusters:,} clusters ({model} model; "
-        f"worst of {worlds} generated worlds without labels: {world}, average precision {precision:.2f})"
+        f"{counted(users, 'user')}, {counted(codes, 'code')} (merged from {counted(code_rows, 'row')}), "
+        f"{counted(usages, 'usage')}{of_unknown}; "
+        f"{counted(blocked, 'user')} to block, {to_review:,} to review, {counted(clusters, 'cluster')} ({model} model; "
+        f"worst of {counted(worlds, 'generated world')} without labels: {world}, average precision {precision:.2f})"
     )

@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 
 from quintet.presentation.design import Column, Figure, dots_on_intervals, format_value, plain_values
+from quintet.presentation.wording import counted
 from quintet.promotions.chart_parts import NO_ROWS, no_figure
 
 MEASURES = {
@@ -79,7 +80,7 @@ def score_histogram(bins: pd.DataFrame, threshold: float) -> Figure:
     )
     chart = alt.layer(bars, dots, _movable_rule(threshold)).properties(height=height)
     above = int(rows.loc[rows["low"] >= 0.5, "accounts"].sum())
-    alternative = f"{above:,} of {int(rows['accounts'].sum()):,} accounts have a score of 0.5 or more."
+    alternative = f"{above:,} of {counted(int(rows['accounts'].sum()), 'account')} scored of 0.5 or more."
     note = "The dashed line is the threshold set above; the vertical scale is logarithmic."
     return Figure(name, title, alternative, chart, rows, columns, note=note, height=height)
 

@@ -12,7 +12,6 @@ from scipy.special import betainc
 
 from quintet.promotions.accounts import Accounts
 from quintet.promotions.identity import (
-from quintet.warehouse.connect import connect_closed
     CODE_BURST,
     KIND_NAMES,
     KINDS,
@@ -22,6 +21,7 @@ from quintet.warehouse.connect import connect_closed
     Keys,
     place_number,
 )
+from quintet.warehouse.connect import connect_closed
 
 _FEWEST_COMMON, _LEAST_SPREAD, _MOST_IN_COMMON = 10, 0.17, 0.1
 _LEAST_ODDS, _MANY = 0.002, 20

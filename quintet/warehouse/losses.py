@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
+from quintet.presentation.wording import counted
 from quintet.warehouse.domain_states import DomainBuild
 from quintet.warehouse.sql import quote_identifier
 
@@ -27,7 +28,7 @@ def losses(connection: duckdb.DuckDBPyConnection, build: DomainBuild, before: st
     for table in sorted(build.keeping & had & has):
         former, now = _count(connection, f"{before}.{_quoted(table)}"), _count(connection, _quoted(table))
         if former >= FEW_ROWS and now < SHARE_KEPT * former:
-            found.append(f"{table} has {now:,} rows instead of {former:,}")
+            found.append(f"{table} has {counted(now, 'row')} instead of {former:,}")
     return found + _lost_files(connection, build, before, had)
 
 
@@ -47,7 +48,7 @@ def _lost_files(
         return []
     names = ", ".join(file for (file,) in lost[:_MOST_NAMED])
     more = f" and {len(lost) - _MOST_NAMED:,} more" if len(lost) > _MOST_NAMED else ""
-    return [f"the rows of {len(lost):,} files are gone, which are no longer in their inboxes: {names}{more}"]
+    return [f"the rows of {counted(len(lost), 'file')} are gone, which are no longer in their inboxes: {names}{more}"]
 
 
 def tables_of(connection: duckdb.DuckDBPyConnection, catalog: str | None = None) -> frozenset[str]:

@@ -6,10 +6,15 @@ compares each template with its context. Every template gets the `Shell` as `she
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
-from quintet.web.rendering import DomainRow, FilterBar, Kpi, Option, Panel, Table
+from markupsafe import Markup
+
+from quintet.builds import Progress
+from quintet.domain import Waiting
+from quintet.web.rendering import DataState, DomainCard, FilterBar, Kpi, Option, Panel, Table
 
 if TYPE_CHECKING:
     from quintet.conversions.insights import Insight
@@ -22,9 +27,16 @@ Figures = Mapping[str, Panel]
 
 
 class OverviewContext(TypedDict):
-    """The state of each domain, and the last files."""
+    """The businesses, what waits for a person, the data, and the builds.
 
-    domains: Sequence[DomainRow]
+    published: when the snapshots that are kept were published, the last one first. following: the next daily build.
+    """
+
+    cards: Sequence[DomainCard]
+    waiting: Sequence[Waiting]
+    data: Sequence[DataState]
+    published: Sequence[dt.datetime]
+    following: dt.datetime
     batches: Table
     rejected: Table
 
@@ -173,8 +185,9 @@ class SilenceWords(TypedDict):
 class PaymentsContext(TypedDict):
     """Payments, live or of a day.
 
-    series: names of the figures of series. incidents: as in the API, with `name`. silence_for: minutes to words.
-    silence_series: series and name. checkout_sentences: whether an hour is marked, and the words.
+    figures: the HTML of each figure by its name. series: names of the figures of series. incidents: as in the API, with
+    `name`. silence_for: minutes to words. silence_series: series and name. checkout_sentences: whether an hour is
+    marked, and the words.
     """
 
     filters: FilterBar
@@ -186,7 +199,7 @@ class PaymentsContext(TypedDict):
     kpis: Sequence[Kpi]
     series: Sequence[str]
     series_count: int
-    figures: Figures
+    figures: Mapping[str, Markup]
     incidents: Sequence[Mapping[str, Any]]
     incidents_url: str
     silences: Sequence[SilenceWords]
@@ -209,12 +222,13 @@ class ModelCard(TypedDict):
 
 
 class FormField(TypedDict):
-    """A field of the form to try a sign-up."""
+    """A field of the form to try a sign-up. problem: why the value cannot be used, or empty."""
 
     name: str
     label: str
     value: str
     hint: str
+    problem: str
 
 
 class PromotionsContext(TypedDict):
@@ -256,6 +270,19 @@ class SignInContext(TypedDict):
     message: str | None
 
 
+class BuildingContext(TypedDict):
+    """Nothing is published yet, or not this part. progress: of the build at work, if one reports.
+
+    began, reported: how long ago, in words. is_quiet: whether it has reported nothing for long.
+    """
+
+    is_part: bool
+    progress: Progress | None
+    began: str
+    reported: str
+    is_quiet: bool
+
+
 class ErrorContext(TypedDict):
     """A problem as a page."""
 
@@ -277,5 +304,6 @@ CONTEXTS: Mapping[str, type] = {
     "promotions_try.html": TryContext,
     "sign_in.html": SignInContext,
     "error.html": ErrorContext,
+    "building.html": BuildingContext,
 }
 """The context of each template that is a page. The page module of a business may have a `CONTEXTS` of its own."""

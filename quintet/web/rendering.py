@@ -24,6 +24,7 @@ from markupsafe import Markup, escape
 
 from quintet.presentation import design
 from quintet.presentation.design import Column, Figure, Kind
+from quintet.presentation.wording import counted
 from quintet.web import vega
 
 STATIC_ROOT = "/static"
@@ -102,11 +103,27 @@ class Filter:
 
 @dataclass(frozen=True)
 class FilterBar:
-    """The filters of a page and the path they are sent to."""
+    """The filters of a page and the path they are sent to.
+
+    problem: why they cannot be used; its first word is the name of the filter that is wrong.
+    """
 
     action: str
     filters: Sequence[Filter]
     problem: str | None = None
+
+    @property
+    def faulty(self) -> str | None:
+        """The name of the filter that the problem is about: its first word; None if there is no such filter."""
+        first = re.match(r"\w+", self.problem or "")
+        return first[0] if first and first[0] in {one.name for one in self.filters} else None
+
+    @property
+    def label_problem(self) -> str:
+        """The problem with the labels of the filters in place of their names."""
+        labels = {one.name: one.label for one in self.filters}
+        words = re.sub(r"\b\w+\b", lambda word: labels.get(word[0], word[0]), self.problem or "")
+        return words[:1].upper() + words[1:]
 
 
 @dataclass(frozen=True)
@@ -131,11 +148,15 @@ class Kpi:
 
 @dataclass(frozen=True)
 class Panel:
-    """A figure with the address of its CSV, and the address of an agency's page with `{agency_id}` in it."""
+    """A figure with the address of its CSV, and the address of an agency's page with `{agency_id}` in it.
+
+    most_rows: the most rows of its table on the page; the CSV has all.
+    """
 
     figure: Figure
     csv_url: str | None = None
     link: str | None = None
+    most_rows: int = MOST_TABLE_ROWS
 
 
 @dataclass(frozen=True)
@@ -155,16 +176,27 @@ class Table:
 
 
 @dataclass(frozen=True)
-class DomainRow:
-    """A domain on the overview: its headline, change, state and freshness."""
+class DomainCard:
+    """A business on the overview: its page, its number, and the state of the business in words."""
 
     name: str
-    headline: str
+    href: str
+    kpi: Kpi
     state: State
     state_in_words: str
-    freshness: str
-    change: str = ""
-    href: str | None = None
+
+
+@dataclass(frozen=True)
+class DataState:
+    """The data of a domain on the overview. note: why it is not up to date; empty if it is."""
+
+    name: str
+    state: State
+    state_in_words: str
+    built_at: str
+    last_file: str
+    quarantined: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -181,6 +213,12 @@ def render(template: str, shell: Shell, **context: Any) -> str:
     return environment().get_template(template).render(shell=shell, prefix=shell.prefix, **context)
 
 
+def render_figure(panel: Panel, span: int) -> str:
+    """Return the HTML of a figure, to be put into a page as it is. span: columns of twelve."""
+    parts: Any = environment().get_template("macros.html").module
+    return str(parts.figure_block(panel, span))
+
+
 @cache
 def environment() -> jinja2.Environment:
     """Return the template environment; everything is escaped unless it is marked as HTML."""
@@ -195,6 +233,7 @@ def environment() -> jinja2.Environment:
         "url": _url,
         "value": design.format_value,
         "compact": design.compact,
+        "counted": counted,
         "change": _change,
         "verdict": _verdict,
         "arrow": _arrow,

@@ -185,7 +185,7 @@ def contradicted(
 def test_the_later_date_in_a_name_wins_whatever_the_order_and_of_broker_files_the_larger_count(
     contradicted: Contradicted,
 ) -> None:
-    assert "files contradict each other on 1 keys" in contradicted.printed
+    assert "files contradict each other on 1 key;" in contradicted.printed
     assert "01code (from pages_2024-02-01.csv)" in contradicted.printed.replace("measurement_category ", "")
     counts = contradicted.rows("select ip_iso2, count(*) from marts.fct_broker_rows group by all order by all")
     assert counts == [("FR", 1), ("SI", 3)]
@@ -195,7 +195,7 @@ def test_a_rejected_file_or_row_is_named_and_does_not_change_the_exit_status(con
     """The fixture asserts that the run ended with 0; `test_source.py` has a run that cannot build and ends with 1."""
     assert "done in " in contradicted.printed
     assert "broker_rows: file not read: unreadable.csv lacks the required column" in contradicted.printed
-    assert "broker_rows: 1 rows of second.csv quarantined in marts.ops_rejected_rows" in contradicted.printed
+    assert "broker_rows: 1 row of second.csv quarantined in marts.ops_rejected_rows" in contradicted.printed
     batches = contradicted.rows(
         "select file, status, rows, loaded, rejected from marts.ops_batches where dataset = 'broker_rows' order by file"
     )

@@ -43,7 +43,7 @@ def test_the_overview_says_which_one_is_old_since_when_and_why(client: TestClien
     page = client.get("/").text
     assert "insurance is old, built 2024-06-01 12:00 UTC" in page
     assert WHY in page
-    assert "Not built yet." in page
+    assert "promotions is not built yet" in page
 
 
 def test_the_pages_of_the_old_one_say_so_and_the_others_do_not(client: TestClient) -> None:
@@ -63,4 +63,4 @@ def test_a_complete_snapshot_has_nothing_behind(built_home: Path, own_home: Path
     (own_home / "serving").symlink_to(built_home / "serving")
     with TestClient(build_app(own_home), headers=ADMIN) as client:
         assert client.get("/readyz").json()["behind"] == {}
-        assert "Not built yet." not in client.get("/").text
+        assert "not built yet" not in client.get("/").text

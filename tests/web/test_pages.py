@@ -40,7 +40,7 @@ def test_an_invalid_filter_is_reported_beside_the_filters(client: TestClient) ->
     page = client.get("/insurance?year_from=2014&year_to=2010", headers=HTML)
 
     assert page.status_code == 200
-    assert "2014 is after year_to 2010" in page.text
+    assert "2014 is after To year 2010" in page.text
 
 
 def test_a_filter_without_rows_says_what_to_do(client: TestClient) -> None:
@@ -148,10 +148,22 @@ def test_a_trial_sign_up_is_scored_and_not_stored(client: TestClient) -> None:
     assert label.status_code == 404
 
 
-@pytest.mark.parametrize(("field", "text"), [("dob", "long ago"), ("used_at", "2026-01-01T00:00:00Z")])
-def test_an_invalid_trial_says_which_field_is_wrong(client: TestClient, field: str, text: str) -> None:
+@pytest.mark.parametrize(
+    ("field", "text", "marked", "said"),
+    [
+        ("dob", "long ago", "dob", "Write the date as year-month-day, such as 1990-05-17."),
+        ("dob", "17/05/1990", "dob", "Write the date as year-month-day, such as 1990-05-17."),
+        ("created_at", "yesterday", "created_at", "Write the time as 2026-01-01T10:00:00Z, or nothing for now."),
+        ("used_at", "2026-01-01T00:00:00Z", "promo_code", "Enter the code, or clear the time."),
+    ],
+)
+def test_an_invalid_trial_marks_the_field_and_says_what_to_write(
+    client: TestClient, field: str, text: str, marked: str, said: str
+) -> None:
     page = client.post("/promotions/try", data={field: text}, headers=HTML)
 
     assert page.status_code == 422
-    assert ("Date of birth" if field == "dob" else "Code used is empty") in page.text
     assert f'value="{text}"' in page.text
+    assert page.text.count('aria-invalid="true"') == 1
+    assert f'aria-invalid="true" aria-describedby="try-{marked}-problem"' in page.text
+    assert said in page.text.split(f'id="try-{marked}-problem"')[1].split("</p>")[0]

@@ -16,6 +16,7 @@ from quintet.conversions import chart_parts, charts, matching_charts
 from quintet.conversions.analysis_tables import read_analysis, read_frame
 from quintet.conversions.insights import DIMENSIONS, Insight, Measure
 from quintet.presentation.design import Column, Figure
+from quintet.presentation.wording import counted
 from quintet.web.contexts import ConversionsContext
 from quintet.web.pages.downloads import csv_answer, report_file, with_query
 from quintet.web.pages.shell import show_snapshot
@@ -160,8 +161,13 @@ def key_figures(cursor: duckdb.DuckDBPyConnection) -> list[Kpi]:
     matched, rows, reach = (steps[name] for name in ("broker_rows matched", "broker_rows all", "clicks in_reach"))
     of_rows, of_conversions = (matched / whole if whole else None for whole in (rows, reach))
     return [
-        Kpi("Broker rows matched", of_rows, "percent", basis=f"{matched:,} of {rows:,} rows"),
-        Kpi("Conversions in reach matched", of_conversions, "percent", basis=f"{matched:,} of {reach:,} conversions"),
+        Kpi("Broker rows matched", of_rows, "percent", basis=f"{matched:,} of {counted(rows, 'row')}"),
+        Kpi(
+            "Conversions in reach matched",
+            of_conversions,
+            "percent",
+            basis=f"{matched:,} of {counted(reach, 'conversion')}",
+        ),
         Kpi("False matches, at most", placebo[0], "percent", basis=f"the worst of {placebo[1]} placebo runs"),
         Kpi("Expected F1", figures.get("expected_f1"), "percent", basis="from calibrated probabilities"),
         Kpi("Pairs for review", figures.get("review"), "count", basis="they count nowhere until reviewed"),

@@ -17,6 +17,7 @@ from quintet.insurance.chart_parts import LINES as LINE_LABELS
 from quintet.insurance.forecast_tables import forecast_totals
 from quintet.insurance.performance import UNKNOWN, Filters, QueryError, summary_frame
 from quintet.presentation.design import Column, Figure
+from quintet.presentation.wording import counted
 from quintet.web.contexts import AgencyContext, InsuranceContext
 from quintet.web.forms import whole_number
 from quintet.web.pages.downloads import csv_answer, with_query
@@ -74,6 +75,7 @@ def insurance(request: Request) -> Response:
         agencies = _agencies(cursor, filters)
         years = summary_frame(cursor, filters, ["year"])
         figures = {name: make_figure(cursor, filters) for name, make_figure in FIGURES.items()}
+        figures = {name: one for name, one in figures.items() if one.chart is not None or name not in _REMAINDERS}
         return {
             "filters": FilterBar(PATH, list(filter_fields(cursor, filters)), problem),
             "announcement": _announcement(agencies, years),
@@ -273,6 +275,9 @@ FIGURES: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Filters], Figure]] = 
 }
 """Every figure of the page by its name, made from a cursor and filters."""
 
+_REMAINDERS = ("agencies-bottom-by-written-premium", "agencies-bottom-by-growth-rate")
+"""Rankings of the agencies that another ranking leaves out; not on the page where it leaves none."""
+
 
 def key_figures(years: pd.DataFrame) -> list[Kpi]:
     """Return the key figures: the last complete year of a summary by year against the complete one before it."""
@@ -282,7 +287,11 @@ def key_figures(years: pd.DataFrame) -> list[Kpi]:
     before: dict[Any, Any] = known[-2] if len(known) > 1 else {}
     year = f" {last['year']}" if last else ""
     against = f"against {before['year']}" if before else "no complete year before it"
-    basis = f"{last['agencies']:,} agencies, {last['rows']:,} rows" if last else "no complete year in this selection"
+    basis = (
+        f"{counted(last['agencies'], 'agency')}, {counted(last['rows'], 'row')}"
+        if last
+        else "no complete year in this selection"
+    )
 
     def tile(label: str, name: str, kind: Any, unit: str = "", better: bool | None = None) -> Kpi:
         value, former = last.get(name), before.get(name)
@@ -315,7 +324,7 @@ def key_figures(years: pd.DataFrame) -> list[Kpi]:
 def _announcement(agencies: pd.DataFrame, years: pd.DataFrame) -> str:
     if agencies.empty:
         return "No row matches these filters."
-    return f"{len(agencies):,} agencies, {years['year'].min()} to {years['year'].max()}"
+    return f"{counted(len(agencies), 'agency')}, {years['year'].min()} to {years['year'].max()}"
 
 
 def _fact(known: pd.DataFrame, name: str) -> str:

@@ -23,6 +23,7 @@ from quintet.lending.reproduce import reproduce_from_log
 from quintet.lending.scoring import APPLICATION_FIELDS, REASONS
 from quintet.lending.service import LendingService
 from quintet.presentation.design import Column, Figure, format_value
+from quintet.presentation.wording import counted
 from quintet.replicated import COMMITTED_AT
 from quintet.web.audit import audited
 from quintet.web.contexts import DecisionsContext, TraceContext
@@ -86,7 +87,7 @@ def decisions(request: Request) -> Response:
     codes = last["reasons"].map(lambda text: ", ".join(json.loads(text)))
     context: DecisionsContext = {
         "filters": _filters(window, asked),
-        "announcement": f"{len(rows):,} decisions",
+        "announcement": counted(len(rows), "decision"),
         "faults": deciding.serving.now.faults,
         "active": _active(deciding),
         "incomplete": lending.features.incomplete(),
@@ -142,6 +143,7 @@ def _filters(window: _Window, asked: str) -> FilterBar:
             Filter("window", "Time", "select", options, [_name(window)], _WINDOWS["day"].label),
             Filter("application", "Trace application", "text", (), [asked] if asked else [], "its id"),
         ],
+        None if _asked_id(asked) is not None or not asked else _no_id(asked),
     )
 
 
@@ -185,10 +187,11 @@ def _key_figures(rows: pd.DataFrame, before: pd.DataFrame, window: _Window) -> l
         return None if now is None or then is None else now - then
 
     against = f"against the {_name(window)} before" if len(before) else ""
-    basis = f"{decided:,} decisions"
+    basis = counted(decided, "decision")
     median = format_value(float(rows["latency_ms"].median()), "decimal") if decided else None
-    short = format_value(float(rows["degraded_reason"].notna().mean()), "percent") if decided else None
-    bases = {"refer": f"{short} without features or score" if short else basis}
+    referred = rows[rows["decision"] == "refer"]
+    short = referred["degraded_reason"].notna().mean()
+    bases = {"refer": f"{format_value(short, 'percent')} of them without features or score"} if len(referred) else {}
     return [
         Kpi("99th percentile", float(rows["latency_ms"].quantile(0.99)) if decided else None, "decimal", "ms",
             trend=latency["p99_ms"].tolist(), basis=f"median {median}, limit {charts.LIMIT_MS:,} ms" if median else ""),
@@ -211,11 +214,19 @@ def _active(deciding: Decisions) -> list[tuple[str, str]]:
     return [*found, ("Challenger", now.challenger.model.version if now.challenger else "none")]
 
 
+def _asked_id(asked: str) -> int | None:
+    return whole_number(asked, LARGEST_ID)
+
+
+def _no_id(asked: str) -> str:
+    return f"application {asked[:40]!r} is not an id; use a whole number"
+
+
 def _trace(deciding: Decisions, asked: str) -> TraceContext:
     """Return one decision from request to answer, or why there is none."""
-    number = whole_number(asked, LARGEST_ID)
+    number = _asked_id(asked)
     if number is None:
-        return {"problem": f"{asked[:40]!r} is not an application id; use a whole number"}
+        return {"problem": _no_id(asked)}
     record = deciding.log.of_application(number)
     if record is None:
         return {"problem": f"the log has no decision of application {asked}"}

@@ -17,6 +17,7 @@ from quintet.lending.performance import in_words
 from quintet.lending.scoring import REASONS
 from quintet.lending.what_if import CUT_OFFS, WhatIf, compare, decide_by_cut_off
 from quintet.presentation.design import Column, Figure, format_value
+from quintet.presentation.wording import counted
 from quintet.web.contexts import ModelContext, WhatIfContext
 from quintet.web.pages.downloads import csv_answer, with_query
 from quintet.web.pages.shell import show_snapshot
@@ -123,9 +124,9 @@ def _training_facts(cursor: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return {
         "Active": row["model_version"],
         "Why": row["why"],
-        "Trained on": f"{row['ended_loans']:,} loans that have ended",
-        "Tested on": f"{row['tested_loans']:,} loans applied for after {row['split_day']:%Y-%m-%d}, by models trained "
-        f"on {row['early_loans']:,} loans that had ended by then",
+        "Trained on": counted(row["ended_loans"], "ended loan"),
+        "Tested on": f"{counted(row['tested_loans'], 'loan')} applied for after {row['split_day']:%Y-%m-%d}, "
+        f"by models trained on {counted(row['early_loans'], 'loan')} that had ended by then",
         "Policy": row["policy_version"],
     }
 
@@ -264,7 +265,8 @@ def _what_if_kpis(found: WhatIf) -> list[Kpi]:
 
     kpis = [
         Kpi("Approvals", after["approvals"], "count", change=change("approvals"), change_against=against,
-            basis=f"{format_value(after['approval_share'], 'percent')} of {after['applications']:,} applications"),
+            basis=f"{format_value(after['approval_share'], 'percent')} of "
+            f"{counted(after['applications'], 'application')}"),
         Kpi("Lent", after["amount"], "money", change=change("amount"), change_against=against,
             basis="amounts of approvals"),
         Kpi("Expected loss", after["expected_loss"], "money", change=change("expected_loss"), change_against=against,

@@ -1,23 +1,29 @@
-"""The overview: the state and freshness of each domain, and the last files."""
+"""The overview: a card for each business, what waits for a person, the state of the data, and the builds."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import duckdb
 from fastapi import Request
 from starlette.responses import Response
 
-from quintet.domain import Domain
+from quintet.builds import last_published, next_daily
+from quintet.domain import Card, Domain, Waiting
 from quintet.domains import DOMAINS
 from quintet.presentation.design import Column
+from quintet.presentation.wording import counted
 from quintet.state.keys import Key
 from quintet.warehouse.domain_states import DomainState, domain_states
+from quintet.warehouse.snapshot import NoSnapshotError
 from quintet.web.contexts import OverviewContext
 from quintet.web.pages.shell import show_snapshot
-from quintet.web.rendering import DomainRow, State, Table
+from quintet.web.rendering import DataState, DomainCard, Kpi, State, Table
 from quintet.web.security import guarded_router
+from quintet.web.service import Service, service_of
 
 router = guarded_router(None, include_in_schema=False)
 
@@ -38,14 +44,19 @@ _REJECTED_COLUMNS = (
     Column("reason", "Reason"),
     Column("rows", "Rows", "count"),
 )
+_NO_DATA = Card("No data yet", None)
 
 
 @router.get("/")
 def overview(request: Request) -> Response:
-    """Show whether everything is up to date and healthy, and the last files, of the domains that the key may read."""
+    """Show the business, what needs a person, and the data, of the domains that the key may read."""
     key: Key = request.state.key
+    service = service_of(request)
     domains = [domain for domain in DOMAINS if key.allows(f"{domain.name}:read")]
     inboxes = [inbox for domain in domains for inbox in domain.inboxes]
+    now = service.clock()
+    waiting = _waiting(service, domains)
+    published, following = last_published(service.settings.serving), next_daily(now)
 
     def make(snapshot: Any) -> OverviewContext:
         cursor = snapshot.cursor
@@ -68,7 +79,11 @@ def overview(request: Request) -> Response:
             "select count(*) from marts.ops_batches where list_contains(?, dataset)", [inboxes]
         ).fetchone()
         return {
-            "domains": [_domain(cursor, domain, states.get(domain.name)) for domain in domains],
+            "cards": [_card(cursor, domain) for domain in domains],
+            "waiting": waiting,
+            "data": [_data(cursor, domain, states.get(domain.name)) for domain in domains],
+            "published": published,
+            "following": following,
             "batches": Table(batches, _BATCH_COLUMNS, "Last files", count, nothing="No file has arrived yet."),
             "rejected": Table(
                 rejected,
@@ -79,27 +94,68 @@ def overview(request: Request) -> Response:
             ),
         }
 
-    return show_snapshot(request, "overview.html", "Overview", make)
+    return show_snapshot(request, "overview.html", "Overview", make, varying=repr([following, published, waiting]))
 
 
-def _domain(cursor: duckdb.DuckDBPyConnection, domain: Domain, build: DomainState | None) -> DomainRow:
-    if build is not None and not build.is_current:
-        if build.status == "missing":
-            return DomainRow(domain.title, "Not built yet.", "critical", "not built", build.problem, href=domain.page)
-        shown: State = "none" if build.status == "building" else "critical"
-        return DomainRow(domain.title, domain.headline(cursor), shown, build.status, build.sentence(), href=domain.page)
-    if domain.other_inboxes:
-        return DomainRow(domain.title, domain.headline(cursor), "none", "from a change stream", "", href=domain.page)
-    (last, rejected) = cursor.execute(
-        "select max(\"at\") filter (status = 'loaded'), count(*) filter (status = 'rejected') "
+def _card(cursor: duckdb.DuckDBPyConnection, domain: Domain) -> DomainCard:
+    try:
+        card = domain.card(cursor) if domain.card is not None else _NO_DATA
+    except duckdb.CatalogException:  # not built yet
+        card = _NO_DATA
+    kpi = Kpi(
+        card.label,
+        card.value,
+        card.kind,
+        card.unit,
+        card.change,
+        card.change_against if card.change is not None else "",
+        "points" if card.kind == "percent" else "percent",
+        card.better,
+        card.trend,
+        card.basis,
+    )
+    return DomainCard(domain.title, domain.page, kpi, card.weight, card.state)
+
+
+def _waiting(service: Service, domains: Sequence[Domain]) -> list[Waiting]:
+    """Return what waits for a person, the urgent first, then the most; nothing without a snapshot."""
+    found: list[Waiting] = []
+    with suppress(NoSnapshotError), service.snapshots.read() as snapshot:
+        for domain in domains:
+            with suppress(duckdb.CatalogException):  # not built yet: nothing can wait
+                found += [one for one in domain.waiting(snapshot.cursor, service.store) if one.count]
+    return sorted(found, key=lambda one: (not one.is_urgent, -one.count))
+
+
+def _data(cursor: duckdb.DuckDBPyConnection, domain: Domain, build: DomainState | None) -> DataState:
+    """Return whether a domain's data is up to date, when it was built, its last file, and what is quarantined."""
+    last, files, rows = cursor.execute(
+        "select max(\"at\") filter (status = 'loaded'), count(*) filter (status = 'rejected'), "
+        "coalesce(sum(rejected) filter (status = 'loaded'), 0)::bigint "
         "from marts.ops_batches where list_contains(?, dataset)",
         [domain.inboxes],
-    ).fetchone() or (None, 0)
-    if last is None:
-        return DomainRow(domain.title, "No file has arrived yet.", "warning", "no data", "", href=domain.page)
-    state: tuple[State, str] = ("warning", f"{rejected} files rejected") if rejected else ("good", "healthy")
-    return DomainRow(domain.title, domain.headline(cursor), *state, f"last file {_moment(last)}", href=domain.page)
+    ).fetchall()[0]
+    state: tuple[State, str] = ("good", "up to date")
+    note = ""
+    if build is not None and not build.is_current:
+        state = {
+            "missing": ("critical", "not built yet"),
+            "building": ("none", "being built"),
+            "old": ("critical", "old"),
+        }[build.status]  # type: ignore[assignment]  # of two literals
+        note = build.sentence()
+    elif last is None and not domain.other_inboxes:
+        state = ("warning", "no data")
+    quarantined = [counted(number, what) for number, what in ((files, "file"), (rows, "row")) if number]
+    return DataState(
+        domain.title,
+        *state,
+        built_at=_moment(build.built_at if build is not None else None),
+        last_file=_moment(last) if last is not None or not domain.other_inboxes else "from a change stream",
+        quarantined=" and ".join(quarantined) or "none",
+        note=note,
+    )
 
 
-def _moment(at: dt.datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+def _moment(at: dt.datetime | None) -> str:
+    return "never" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 import duckdb
 import pandas as pd
 from fastapi import Request
+from markupsafe import Markup
 from starlette.responses import Response
 
 from quintet.payments import charts
@@ -19,6 +21,7 @@ from quintet.payments.incidents import FEED
 from quintet.payments.notifications import series_name
 from quintet.payments.service import PaymentsService
 from quintet.presentation.design import Column, Figure
+from quintet.presentation.wording import counted
 from quintet.warehouse.snapshot import NoSnapshotError
 from quintet.web.addresses import redirect
 from quintet.web.audit import audited
@@ -36,7 +39,7 @@ from quintet.web.pages.payments_words import (
 )
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
-from quintet.web.rendering import Filter, FilterBar, Option, Panel, Table
+from quintet.web.rendering import Filter, FilterBar, Option, Panel, Table, render_figure, static_version
 from quintet.web.routes.payments import acknowledge_incident, all_incidents
 from quintet.web.routes.payments_models import IncidentId, SilenceId, SilenceRequest
 from quintet.web.security import guarded_router
@@ -50,6 +53,10 @@ PATH = "/payments"
 LIVE = "live"
 _SHOWN_MINUTES = 180
 _MOST_INCIDENTS = 50
+_MOST_MINUTES = 30
+"""The most rows of a figure's table on the page."""
+_SPANS = {"checkout": 8, "evaluation": 12}
+"""The figures that are not of a series, with their columns of twelve."""
 _SILENCES = {60: "1 hour", 240: "4 hours", 1_440: "1 day", 10_080: "1 week"}
 
 
@@ -71,10 +78,8 @@ def payments(request: Request) -> Response:
         incidents = _incident_frame(rows)
         files, source_file = _files(request, cursor)
         query = urlencode({"day": chosen})
-        figures = {
-            name: Panel(figure, f"{PATH}/figures/{name}.csv?{urlencode({'day': chosen, 'file': source_file or ''})}")
-            for name, figure in ({} if wants_words else _figures(cursor, points, incidents, source_file)).items()
-        }
+        makers = {} if wants_words else _figures(cursor, points, incidents, source_file)
+        figures = {name: _block(request, snapshot, name, make, chosen, source_file) for name, make in makers.items()}
         states = (
             series_states(points, rows, service.of(PaymentsService).live.monitor.unknown_statuses, now)
             if chosen == LIVE
@@ -83,7 +88,7 @@ def payments(request: Request) -> Response:
         messages = last_messages_frame(service)
         context: PaymentsContext = {
             "filters": FilterBar(PATH, [_day_filter(days, chosen), _file_filter(files, source_file)]),
-            "announcement": f"{len(rows):,} incidents",
+            "announcement": counted(len(rows), "incident"),
             "is_live": chosen == LIVE,
             "day": chosen,
             "states": states,
@@ -127,7 +132,8 @@ def figure_csv(request: Request, name: str) -> Response:
         figures = _figures(cursor, points, _incident_frame(rows), _files(request, cursor)[1])
         if name not in figures:
             raise ProblemError(404, f"there is no figure {name}; there are {', '.join(figures)}")
-        return csv_answer(name, figures[name].table, figures[name].columns)
+        figure = figures[name]()
+        return csv_answer(name, figure.table, figure.columns)
 
 
 @handling.post(f"{PATH}/incidents/{{incident_id}}/acknowledge")
@@ -237,17 +243,43 @@ def _incident_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 def _figures(
     cursor: duckdb.DuckDBPyConnection | None, points: pd.DataFrame, incidents: pd.DataFrame, source_file: str | None
-) -> dict[str, Figure]:
-    figures = [charts.series_figure(points, incidents, name) for name in _series_of(points)]
+) -> dict[str, Callable[[], Figure]]:
+    """Return a function that draws each figure, by the figure's name."""
+    makers: dict[str, Callable[[], Figure]] = {
+        charts.figure_name(series): partial(charts.series_figure, points, incidents, series)
+        for series in _series_of(points)
+    }
     if cursor is not None:
-        hours = cursor.execute(
-            "select comparison.*, expected, p_value, is_anomalous, reason from marts.fct_checkout_comparison as "
-            "comparison join marts.fct_checkout_anomalies using (source_file, hour) where source_file = ?",
-            [source_file],
-        ).df()
-        figures.append(charts.checkout_figure(hours, source_file or ""))
-        figures.append(charts.evaluation_figure(cursor.execute("from marts.fct_alert_evaluation").df()))
-    return {figure.name: figure for figure in figures}
+        makers |= {
+            "checkout": lambda: charts.checkout_figure(_checkout_hours(cursor, source_file), source_file or ""),
+            "evaluation": lambda: charts.evaluation_figure(cursor.execute("from marts.fct_alert_evaluation").df()),
+        }
+    return makers
+
+
+def _checkout_hours(cursor: duckdb.DuckDBPyConnection, source_file: str | None) -> pd.DataFrame:
+    return cursor.execute(
+        "select comparison.*, expected, p_value, is_anomalous, reason from marts.fct_checkout_comparison as "
+        "comparison join marts.fct_checkout_anomalies using (source_file, hour) where source_file = ?",
+        [source_file],
+    ).df()
+
+
+def _block(
+    request: Request, snapshot: Snapshot | None, name: str, make: Callable[[], Figure], chosen: str, file: str | None
+) -> Markup:
+    """Return the HTML of a figure: from the cache, unless it shows live minutes."""
+    address = f"{PATH}/figures/{name}.csv?{urlencode({'day': chosen, 'file': file or ''})}"
+
+    def block() -> bytes:
+        return render_figure(Panel(make(), address, most_rows=_MOST_MINUTES), _SPANS.get(name, 6)).encode()
+
+    if snapshot is None or (chosen == LIVE and name not in _SPANS):
+        return Markup(block().decode())
+    answers = service_of(request).answers
+    return Markup(
+        answers.cached(answers.tag(request, snapshot, static_version(), name, chosen, file or ""), block).decode()
+    )
 
 
 def _series_of(points: pd.DataFrame) -> list[str]:

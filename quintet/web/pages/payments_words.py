@@ -14,6 +14,7 @@ from quintet.payments.incidents import FEED, VOLUME, to_datetime
 from quintet.payments.notifications import series_name
 from quintet.payments.self_test import CHANNEL as SELF_TEST
 from quintet.presentation.design import Column
+from quintet.presentation.wording import counted, lasting
 from quintet.state.outbox import last_messages
 from quintet.web.rendering import Kpi, State
 
@@ -54,19 +55,24 @@ def series_states(
         row = firing.get(series)
         if row is not None:
             state: State = "critical" if row["severity"] == "critical" else "warning"
-            since = f"since {row['started_at'][11:16]} UTC"
+            since = f"since {moment_of(row['started_at'], now)} UTC"
             states.append(SeriesState(series, series_name(series), state, row["reason"], since))
         elif series == FEED:
             newest = to_datetime(int(last[series]["minute"]))
-            behind = int((now.replace(tzinfo=None) - newest).total_seconds() // 60)
+            behind = (now.replace(tzinfo=None) - newest).total_seconds()
             words = f"last minute {newest:%Y-%m-%d %H:%M} UTC"
-            late = behind > _LATE_MINUTES
-            words += f", {behind:,} minutes behind the clock" if late else ""
+            late = behind > _LATE_MINUTES * 60
+            words += f", {lasting(behind)} behind the clock" if late else ""
             states.append(SeriesState(series, "feed", "warning" if late else "good", words))
         else:
             word = "usual, an unknown status" if series in unknown else "usual"
             states.append(SeriesState(series, series_name(series), "good", word))
     return sorted(states, key=lambda one: ("critical", "warning", "good", "none").index(one.state))
+
+
+def moment_of(text: str, now: dt.datetime) -> str:
+    """Return the time of an ISO moment in UTC, with its date unless that is today's."""
+    return text[11:16] if text[:10] == f"{now:%Y-%m-%d}" else text[:16].replace("T", " ")
 
 
 def summary_of_now(states: Sequence[SeriesState], points: pd.DataFrame, now: dt.datetime) -> str:
@@ -89,47 +95,43 @@ def summary_of_now(states: Sequence[SeriesState], points: pd.DataFrame, now: dt.
 
 
 def key_figures(points: pd.DataFrame, rows: Sequence[Mapping[str, Any]]) -> list[Kpi]:
-    """Return the open and shown incidents, and the last hour's approvals and share denied against the hour before."""
+    """Return the open and shown incidents, and the last hour's approvals and denials against what is expected."""
     is_open = [row for row in rows if row["state"] == "firing"]
     critical = sum(row["severity"] == "critical" for row in is_open)
-    counts = points.pivot_table(index="minute_at", columns="series", values="minute_count", aggfunc="sum")
-    approved, denied = (
-        counts[name] if name in counts else pd.Series(0.0, index=counts.index) for name in (VOLUME, "denied")
-    )
     end = pd.Timestamp(points["minute_at"].max()) if len(points) else None
-    spans = []
-    if end is not None:
-        age = (end - points["minute_at"].drop_duplicates()).dt.total_seconds() / 3_600
-        spans = [points["minute_at"].loc[age[(age >= since) & (age < since + 1)].index] for since in (0, 1)]
-    sums = [(float(approved.reindex(span).sum()), float(denied.reindex(span).sum())) for span in spans]
-    shares = [bad / (good + bad) if good + bad else None for good, bad in sums]
-    per_quarter = approved.resample("15min").sum() if len(counts) else approved
-    trend = per_quarter.tail(12).tolist()
-    last = f"until {end:%H:%M} UTC" if end is not None else "no minute yet"
-    has_both = len(sums) > 1 and sums[1][0] > 0
+    last = f"until {end:%Y-%m-%d %H:%M} UTC" if end is not None else "no minute yet"
     return [
         Kpi("Open incidents", len(is_open), "count", basis=f"{critical} critical"),
-        Kpi("Incidents shown", len(rows), "count", basis=f"in {len({row['group_id'] for row in rows})} groups"),
         Kpi(
-            "Approved in the last hour",
-            sums[0][0] if sums else None,
+            "Incidents shown",
+            len(rows),
             "count",
-            change=sums[0][0] / sums[1][0] - 1 if has_both else None,
-            change_against="against the hour before" if has_both else "",
-            trend=trend,
-            basis=last,
+            basis=f"in {counted(len({row['group_id'] for row in rows}), 'group')}",
         ),
-        Kpi(
-            "Denied in the last hour",
-            shares[0] if shares else None,
-            "percent",
-            change=shares[0] - shares[1] if has_both and shares[0] is not None and shares[1] is not None else None,
-            change_against="against the hour before" if has_both else "",
-            change_kind="points",
-            better=False,
-            basis="of those approved or denied",
-        ),
+        _last_hour("Approved in the last hour", points[points["series"] == VOLUME], end, last, better=True),
+        _last_hour("Denied in the last hour", points[points["series"] == "denied"], end, last, better=False),
     ]
+
+
+def _last_hour(label: str, own: pd.DataFrame, end: pd.Timestamp | None, basis: str, *, better: bool) -> Kpi:
+    """Return a series' count in the hour until `end`, against the count expected in the same minutes."""
+    if end is None:
+        return Kpi(label, None, "count", basis=basis)
+    by_minute = own.set_index("minute_at").sort_index()
+    hour = by_minute[by_minute.index > end - pd.Timedelta(hours=1)]
+    expected = float((hour["expected"] / hour["window_minutes"]).sum())
+    count = float(hour["minute_count"].sum())
+    against = f"against {expected:,.0f} expected at this time" if expected > 0 else ""
+    return Kpi(
+        label,
+        count,
+        "count",
+        change=count / expected - 1 if expected > 0 else None,
+        change_against=against,
+        better=better,
+        trend=by_minute["minute_count"].resample("15min").sum().tail(12).tolist(),
+        basis=basis,
+    )
 
 
 def summary_of_day(day: str, rows: Sequence[Mapping[str, Any]]) -> str:
@@ -137,7 +139,7 @@ def summary_of_day(day: str, rows: Sequence[Mapping[str, Any]]) -> str:
     critical = sum(row["severity"] == "critical" for row in rows)
     if not rows:
         return f"{day}: no incident."
-    return f"{day}: {len(rows):,} incident{'' if len(rows) == 1 else 's'}, {critical:,} of them critical."
+    return f"{day}: {counted(len(rows), 'incident')}, {critical:,} of them critical."
 
 
 def last_messages_frame(service: Any) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
 from quintet.presentation.design import Column, Figure, format_value
+from quintet.presentation.wording import counted
 from quintet.promotions import chart_parts, charts, cluster_charts, model_charts, overview
 from quintet.promotions.reasons import explained
 from quintet.promotions.result_tables import model_of_snapshot
@@ -88,7 +89,7 @@ def promotions(request: Request) -> Response:
         figures = {name: make_figure(cursor, query) for name, make_figure in FIGURES.items()}
         return {
             "filters": FilterBar(PATH, query.filters(clusters), query.problem),
-            "announcement": f"{len(clusters):,} clusters",
+            "announcement": counted(len(clusters), "cluster"),
             "kpis": _key_figures(cursor),
             "figures": {
                 name: Panel(figure, query.with_query(f"{PATH}/figures/{name}.csv")) for name, figure in figures.items()
@@ -273,10 +274,10 @@ def _key_figures(cursor: duckdb.DuckDBPyConnection) -> list[Kpi]:
         value, low, high, n = worth[0]
         basis = f"{low:.1%} to {high:.1%}, {n:,} labelled users"
     return [
-        Kpi("Users", users, "count", basis=f"{usages:,} uses of codes"),
-        Kpi("To block", decided["block"], "count", basis=f"of {users:,} users, by the policy"),
-        Kpi("To review", decided["review"], "count", basis=f"of {users:,} users, by the policy"),
-        Kpi("Clusters", clusters, "count", basis=f"{int(accounts):,} accounts; {_share(share)} share a key"),
+        Kpi("Users", users, "count", basis=f"{counted(usages, 'use')} of codes"),
+        Kpi("To block", decided["block"], "count", basis=f"of {counted(users, 'user')}, by the policy"),
+        Kpi("To review", decided["review"], "count", basis=f"of {counted(users, 'user')}, by the policy"),
+        Kpi("Clusters", clusters, "count", basis=f"{counted(int(accounts), 'account')}; {_share(share)} share a key"),
         Kpi("Average precision", value, "percent", basis=basis),
     ]
 

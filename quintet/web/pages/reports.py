@@ -12,6 +12,7 @@ from starlette.responses import Response
 from quintet.insurance.premium_report import WORKBOOK_ROWS, premium_report
 from quintet.insurance.report_runs import ReportRun, last_report_runs
 from quintet.presentation.design import Column
+from quintet.presentation.wording import counted
 from quintet.web.contexts import ReportsContext
 from quintet.web.pages.insurance import filter_fields, filters_of, query_of
 from quintet.web.pages.shell import show_snapshot
@@ -60,7 +61,7 @@ def reports(request: Request) -> Response:
         query = query_of(filters)
         formats = {"xlsx": "workbook", "csv": "CSV"} if len(report.frame) <= WORKBOOK_ROWS else {"csv": "CSV"}
         return {
-            "announcement": f"{len(report.frame):,} rows of agency and product line",
+            "announcement": f"{counted(len(report.frame), 'row')} of agency and product line",
             "filters": FilterBar(PATH, list(filter_fields(snapshot.cursor, filters)), problem),
             "preview": Table(
                 report.frame, _COLUMNS, "Report preview", len(report.frame), nothing="No row matches these filters."

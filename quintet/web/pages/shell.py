@@ -5,13 +5,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 
+import duckdb
 from fastapi import Request
 from starlette.responses import HTMLResponse, Response
 
+from quintet.builds import QUIET_AFTER, progress_of
 from quintet.domains import DOMAINS
+from quintet.presentation.wording import lasting
 from quintet.warehouse.domain_states import domain_states
+from quintet.warehouse.snapshot import NoSnapshotError
 from quintet.web.addresses import prefix_of, route_path
 from quintet.web.answers import has_it, headers_of
+from quintet.web.contexts import BuildingContext
 from quintet.web.rendering import NavItem, Shell, SnapshotAge, render, static_version
 from quintet.web.service import service_of
 from quintet.web.snapshots import Snapshot
@@ -63,8 +68,33 @@ def show_snapshot(
 ) -> Response:
     """Answer with a page made from the current snapshot, or 304 if the browser has it.
 
-    varying: what the page depends on besides snapshot, URL and key.
+    varying: what the page depends on besides snapshot, URL and key. A person gets the state of the build where there is
+    nothing to show yet; a program gets the problem.
     """
+    try:
+        return _show_snapshot(request, template, title, make, varying)
+    except (NoSnapshotError, duckdb.CatalogException) as error:
+        if "text/html" not in request.headers.get("accept", ""):
+            raise
+        return _show_build(request, is_part=isinstance(error, duckdb.CatalogException))
+
+
+def _show_build(request: Request, *, is_part: bool) -> Response:
+    service = service_of(request)
+    now, progress = service.clock(), progress_of(service.settings.home)
+    context: BuildingContext = {
+        "is_part": is_part,
+        "progress": progress,
+        "began": lasting((now - progress.began_at).total_seconds()) if progress else "",
+        "reported": lasting((now - progress.reported_at).total_seconds()) if progress else "",
+        "is_quiet": progress is not None and now - progress.reported_at > QUIET_AFTER,
+    }
+    return show(request, "building.html", "Not built yet", context)
+
+
+def _show_snapshot(
+    request: Request, template: str, title: str, make: Callable[[Snapshot], Mapping[str, object]], varying: str
+) -> Response:
     service = service_of(request)
     with service.snapshots.read() as snapshot:
         also = (request.state.key.key_id, static_version(), varying, snapshot.fault)

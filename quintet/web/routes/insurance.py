@@ -21,12 +21,12 @@ from quintet.insurance.performance import (
     Filters,
     QueryError,
     detail_page,
-    segment_page,
     summary_page,
 )
 from quintet.insurance.premium_report import PremiumReport, period, premium_report, write_csv
 from quintet.insurance.premium_workbook import ReportTooLargeError, write_workbook
 from quintet.insurance.report_runs import ReportRun, record_report_run
+from quintet.insurance.segments import segment_page
 from quintet.web.file_answers import answer_complete
 from quintet.web.lists import Listed, Page, PageQuery, answer_list, split_values
 from quintet.web.problems import Fault, ProblemError
@@ -127,7 +127,9 @@ class SummaryRow(BaseModel):
     loss_ratio_missing_reason: str | None
     retention_ratio: float | None
     retention_ratio_missing_reason: str | None
-    growth_rate: float | None
+    growth_rate: float | None = Field(
+        description="On the year before; over several years, that of the last complete one. None of other years."
+    )
     growth_rate_missing_reason: str | None
     missing: dict[str, dict[str, int]] | None = Field(description="By measure and reason, the rows that lack it.")
 

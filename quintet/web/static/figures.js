@@ -79,6 +79,7 @@ async function draw(plot) {
     plot.style.minHeight = `${plot.querySelector(".skeleton")?.height.baseVal.value ?? 0}px`;
     plot.replaceChildren(drawing);
     drawing.setAttribute("aria-hidden", "true");
+    if (!spec.vconcat) await makeRoom(result.view, drawing);
     drawn.set(plot, { width, view: result.view, finalize: () => result.finalize() });
     for (const [signal, value] of Object.entries(signals.get(figure.dataset.figure) ?? {})) result.view.signal(signal, value).run();
     widths.observe(plot);
@@ -104,6 +105,21 @@ function sized(spec, width) {
     return spec;
   }
   return { ...spec, width, autosize: { type: "fit", contains: "padding" } };
+}
+
+/* Labels behind the ends of bars may reach beyond the chart: it is drawn again with that much more space. */
+async function makeRoom(view, drawing, attempts = 3) {
+  const frame = drawing.querySelector("svg")?.getBoundingClientRect();
+  if (!frame || !attempts) return;
+  const boxes = [...drawing.querySelectorAll("svg text")]
+    .filter((text) => text.textContent.trim() && Number(text.getAttribute("opacity") ?? 1) > 0)
+    .map((text) => text.getBoundingClientRect());
+  const left = Math.ceil(Math.max(0, ...boxes.map((box) => frame.left - box.left)));
+  const right = Math.ceil(Math.max(0, ...boxes.map((box) => box.right - frame.right)));
+  if (left + right < 1) return;
+  const padding = view.padding();
+  await view.padding({ ...padding, left: padding.left + left, right: padding.right + right }).resize().runAsync();
+  await makeRoom(view, drawing, attempts - 1);
 }
 
 function openOnClick(view, link) {

@@ -65,7 +65,7 @@ export function liveFilters(prepare) {
       forgetFigures(results);
       results.replaceWith(document.adoptNode(fresh));
       document.title = page.title;
-      takeOver(form, page);
+      takeOver(form, page, isNew);
       if (isNew) history.pushState(null, "", address);
       prepare(fresh);
       document.getElementById("announcer").textContent = fresh.dataset.announcement || "Updated";
@@ -114,11 +114,12 @@ function addressOf(form) {
   return form.getAttribute("action") + (query ? `?${query}` : "");
 }
 
-/* Updates the fields from the fetched page, unless the reader is in one, and the links that carry the filters. */
-function takeOver(form, page) {
+/* Updates the fields from the fetched page, and the links that carry the filters. isNew: the reader may go on typing in
+   the field that made the change; after Back every field is that of the page shown. */
+function takeOver(form, page, isNew) {
   const fresh = page.querySelector("form.filters");
   for (const field of form.elements) {
-    if (!field.name || field === document.activeElement && field.type === "text") continue;
+    if (!field.name || (isNew && field === document.activeElement && field.type === "text")) continue;
     const same = [...fresh.elements].find(
       (other) => other.name === field.name && (field.type !== "checkbox" || other.value === field.value),
     );
@@ -126,8 +127,15 @@ function takeOver(form, page) {
     if (field.type === "checkbox") field.checked = same.checked;
     else field.value = same.value;
   }
-  const problem = fresh.querySelector(".field-problem");
   form.querySelector(".field-problem")?.remove();
+  for (const field of form.querySelectorAll("[data-field]")) {
+    const same = fresh.querySelector(`[data-field="${field.dataset.field}"]`);
+    for (const name of ["aria-invalid", "aria-describedby"]) {
+      if (same?.hasAttribute(name)) field.setAttribute(name, same.getAttribute(name));
+      else field.removeAttribute(name);
+    }
+  }
+  const problem = fresh.querySelector(".field-problem");
   if (problem) form.append(document.adoptNode(problem));
   const report = page.querySelector(".report-link");
   if (report) document.querySelector(".report-link")?.setAttribute("href", report.getAttribute("href"));

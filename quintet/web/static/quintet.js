@@ -39,14 +39,26 @@ function offerLink() {
   });
 }
 
+/* On a narrow screen the navigation scrolls: the current page's entry is brought into view. */
+function showCurrent() {
+  const current = document.querySelector(".rail nav [aria-current]");
+  const nav = current?.closest("nav");
+  if (nav) nav.scrollLeft = current.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
+}
+
 function prepare(region) {
   drawFigures(region);
   region.querySelectorAll("table[data-sortable]").forEach(makeSortable);
   bindThresholds(region);
 }
 
+/* A page that waits for a build looks again. */
+const waits = document.querySelector("[data-reload-seconds]");
+if (waits) setTimeout(() => location.reload(), waits.dataset.reloadSeconds * 1000);
+
 prepare(document);
 showAge();
 setInterval(showAge, 60_000);
 offerLink();
+showCurrent();
 liveFilters(prepare);

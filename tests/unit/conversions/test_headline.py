@@ -40,8 +40,8 @@ def test_the_sentence_has_matches_placebo_rate_and_the_most_frequent_unmapped_co
     )
 
     assert headline(marts) == (
-        "2 of 3 broker rows matched to 10,000 conversions (66.7%, placebo at most 0.40%), 1 pairs for review; "
-        "1 invalid scores, unmapped page codes: 01a/02b (7,688), 01c (317), 2 others (3)"
+        "2 of 3 broker rows matched to 10,000 conversions (66.7%, placebo at most 0.40%), 1 pair for review; "
+        "1 invalid score, unmapped page codes: 01a/02b (7,688), 01c (317), 2 others (3)"
     )
 
 

@@ -38,7 +38,7 @@ def test_a_value_that_breaks_the_contract_is_found(loaded: Any, change: str):
     outcome = check_schema(loaded.connection, loaded.dataset)
 
     assert not outcome.passed
-    assert outcome.description == "1 rows break the contract"
+    assert outcome.description == "1 row against the contract"
 
 
 def test_a_column_that_was_dropped_is_found(loaded: Any):

@@ -28,14 +28,32 @@ def test_the_largest_come_first_with_their_share() -> None:
 
 def test_the_smallest_are_among_those_that_write_anything() -> None:
     figure = agency_charts.agencies_ranked(AGENCIES, "bottom", count=2)
-    assert figure.table["agency_id"].tolist() == [2, 3]
-    assert "1 agencies without premium above zero are left out." in figure.note
+    assert figure.title == "Smallest 1 of 3 agencies by written premium, USD"
+    assert figure.table["agency_id"].tolist() == [2]
+    assert "Left out: 1 agency without premium above zero." in figure.note
 
 
 def test_where_few_agencies_are_left_one_ranking_is_enough() -> None:
+    assert agency_charts.agencies_ranked(AGENCIES).title == "All 4 agencies by written premium, USD"
+    assert agency_charts.agencies_ranked(AGENCIES.head(1)).title == "1 agency by written premium, USD"
     figure = agency_charts.agencies_ranked(AGENCIES, "bottom")
     assert figure.chart is None
-    assert figure.note == "All 3 agencies of this selection stand in the other ranking."
+    assert figure.note == "The other ranking shows all 3 agencies of this selection."
+
+
+def test_labels_of_the_scatter_are_kept_apart() -> None:
+    losers = [
+        {"written_premium": 1e6 + place, "loss_ratio": 1.2, "incurred_losses": 1.2e6 + 100 * place}
+        for place in range(5)
+    ]
+    apart = {"written_premium": 1_000.0, "loss_ratio": 0.9, "incurred_losses": 100.0}
+    names = [row for row in data_of(agency_charts.agency_scatter(by_agency(*losers, apart))) if "is_for_all" in row]
+    assert [row["agency_id"] for row in names] == ["5"]
+    far = [
+        {"written_premium": 10.0**power, "loss_ratio": 1.4 - power / 10, "incurred_losses": 10.0**power}
+        for power in range(2, 9, 2)
+    ]
+    assert len([row for row in data_of(agency_charts.agency_scatter(by_agency(*far))) if "is_for_all" in row]) > 1
 
 
 def test_an_agency_beyond_the_scale_is_drawn_at_its_edge_and_keeps_its_figure() -> None:
@@ -49,7 +67,7 @@ def test_an_agency_beyond_the_scale_is_drawn_at_its_edge_and_keeps_its_figure() 
 def test_agencies_without_premium_are_left_out_of_the_scatter_and_counted() -> None:
     figure = agency_charts.agency_scatter(AGENCIES)
     assert figure.table["agency_id"].tolist() == [1, 2, 3]
-    assert "1 agencies without premium above zero" in figure.note
+    assert "Left out, for want of premium above zero: 1 agency without a loss ratio." in figure.note
     assert figure.alternative.startswith("1 of 3 agencies lost more than they wrote")
 
 

@@ -29,6 +29,7 @@ from quintet.insurance.performance import (
     summary_frame,
     summary_page,
 )
+from quintet.insurance.years import NO_COMPLETE_YEAR
 from tests.unit.insurance.marts import MASTERS, ROWS, VENDORS, marts_of
 
 ALL = Filters()
@@ -72,6 +73,8 @@ def exact_summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         summary[measure] = float(sum(known)) if known else None
     for ratio, (base, compared) in RATIOS.items():
         both = [row for row in rows if row[base] is not None and row[compared] is not None]
+        if ratio == "growth_rate":
+            both = [row for row in both if row["is_complete"] and row["is_at_end"]]
         denominator = sum(Decimal(row[base]) for row in both)
         numerator = sum(Decimal(row[compared]) for row in both)
         if ratio == "growth_rate":
@@ -97,7 +100,7 @@ def test_every_group_is_summed_exactly_and_its_ratios_use_the_rows_where_both_si
     }
     for row in rows:
         complete, later = known[tuple(row[name] for name in DETAIL_KEY)]
-        row["is_at_end"] = "year" in group_by or (complete and later is None)
+        row["is_complete"], row["is_at_end"] = complete, "year" in group_by or (complete and later is None)
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {} if group_by else {(): []}
     for row in rows:
         groups.setdefault(tuple(row[PIVOTS[pivot]] for pivot in group_by), []).append(row)
@@ -165,7 +168,26 @@ def test_an_undefined_ratio_has_a_reason():
     reasons = [row["loss_ratio_missing_reason"] for row in rows]
     assert reasons == ["denominator_not_positive", "no_row_knows_both_sides", None]
     assert [row["loss_ratio"] for row in rows] == [None, None, 0.5]
-    assert set(reasons) - {None} == set(RATIO_REASONS)
+    assert set(reasons) - {None} == set(RATIO_REASONS) - {NO_COMPLETE_YEAR}
+
+
+def test_five_months_are_not_compared_with_a_whole_year():
+    marts = marts_of(
+        [
+            {"year": 2013, "written_premium": 100, "prev_written_premium": 80},
+            {"year": 2014, "written_premium": 120, "prev_written_premium": 100},
+            {"year": 2015, "written_premium": 50, "prev_written_premium": 120, "months": 5},
+        ]
+    )
+
+    growth = [
+        (row["growth_rate"], row["growth_rate_missing_reason"])
+        for row in summary_page(marts, ALL, ["year"], None, 9)[0]
+    ]
+    assert growth == [(0.25, None), (0.2, None), (None, NO_COMPLETE_YEAR)]
+    assert total(marts)["growth_rate"] == 0.2
+    assert total(marts, year_to=2013)["growth_rate"] == 0.25
+    assert total(marts, year_from=2015)["growth_rate_missing_reason"] == NO_COMPLETE_YEAR
 
 
 def test_missing_figures_are_counted_by_measure_and_reason():

@@ -231,11 +231,26 @@ def test_an_unknown_figure_is_an_empty_cell(book: duckdb.DuckDBPyConnection):
     assert rows[1, "CL"]["Premium the year before, USD"] == 0
 
 
+def test_growth_can_be_recomputed_from_the_figures_beside_it():
+    book = [
+        {"year": 2013, "written_premium": 230_768, "prev_written_premium": 250_000},
+        {"year": 2014, "written_premium": Decimal("238949.25"), "prev_written_premium": Decimal("230768.10")},
+        {"year": 2014, "state_abbr": "IN", "written_premium": 900, "prev_written_premium": None},
+        {"year": 2015, "months": 5, "written_premium": 99_000, "prev_written_premium": 239_849},
+    ]
+    for row in table_of(report_of(marts_of(book))):
+        assert (row["Growth from, USD"], row["Growth to, USD"]) == (230_768.10, 238_949.25)
+        assert row["Growth"] == pytest.approx(row["Growth to, USD"] / row["Growth from, USD"] - 1)
+    (header, line) = b"".join(write_csv(marts_of(book), Filters())).decode().splitlines()
+    cells = dict(zip(header.split(","), line.split(","), strict=True))
+    assert (cells["growth_from"], cells["growth_to"]) == ("230768.10", "238949.25")
+
+
 def test_the_table_can_be_filtered_scrolled_and_printed(book: duckdb.DuckDBPyConnection):
     sheet = opened(report_of(book))[TABLE]
 
     assert sheet.freeze_panes == "D2"
-    assert sheet.auto_filter.ref == "A1:M6"  # without the grand total in row 7
+    assert sheet.auto_filter.ref == "A1:O6"  # without the grand total in row 7
     assert sheet.print_title_rows == "$1:$1"
     assert (sheet.page_setup.orientation, sheet.page_setup.fitToHeight) == ("landscape", 0)
     assert sheet.sheet_properties.pageSetUpPr.fitToPage

@@ -18,6 +18,7 @@ def decisions(count: int = 100, **columns: object) -> pd.DataFrame:
         "reasons": json.dumps(["INFORMATION_NOT_AVAILABLE"]),
         "score": float("nan"),
         "figures": json.dumps({"amount": 500.0}),
+        "degraded_reason": None,
         "waited_ms": 1.0,
         "latency_ms": 4.0,
     }
@@ -90,6 +91,24 @@ def drift(**psi: float) -> pd.DataFrame:
 )
 def test_drift_is_described_as_it_is(rows: pd.DataFrame, said: str) -> None:
     assert charts.drift_figure(rows).alternative == said
+
+
+def test_decisions_without_features_have_no_drift() -> None:
+    """300 decisions before and 300 now, none with features: no figure can be called stable."""
+    given = decisions(300, degraded_reason="the stream is late", figures="{}")
+    figure = charts.drift_figure(tables.drift(given, given))
+
+    assert figure.chart is None
+    assert "decisions with features" in figure.note
+    assert "stable" in charts.drift_figure(tables.drift(decisions(300), decisions(300))).alternative
+
+
+def test_the_shares_of_a_single_step_have_a_width() -> None:
+    (marks,) = {tuple(one) for one in [charts.shares_figure(tables.shares(decisions(), "15min")).spec()["encoding"]]}
+    assert {"x", "x2"} <= set(marks)
+    found = tables.shares(decisions(), "15min")
+    assert len(found) == 1
+    assert (found["until"] - found["at"] == pd.Timedelta(minutes=15)).all()
 
 
 def test_what_drift_compares_is_said() -> None:

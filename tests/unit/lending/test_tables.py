@@ -167,7 +167,7 @@ def test_the_summary_counts_clients_with_paid_loans(
 ) -> None:
     write_client_features(warehouse, _client_features(tmp_path, log), features())
     warehouse.execute("create view marts.fct_client_features as from ml.client_features")
-    expected = "2 clients as of 2020-08-23: 1 with a paid loan (1 loans in all), 0 were ever late; open applications: "
+    expected = "2 clients as of 2020-08-23: 1 with a paid loan (1 loan in all), 0 were ever late; open applications: "
     assert headline(warehouse) == expected + "none"
     warehouse.execute("create table marts.fct_application_decisions as select unnest(['refer', 'refer']) as decision")
     assert headline(warehouse) == expected + "2 refer"

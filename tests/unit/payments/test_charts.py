@@ -58,8 +58,29 @@ def test_a_series_says_its_last_minute_and_its_incidents() -> None:
     both = pd.concat([incidents((7, 9)), incidents((7, 9), series="failed"), incidents((1, 2), state="withdrawn")])
     figure = series_figure(points(*range(10)), both, "denied")
 
-    assert figure.alternative == "19 denied at 12:09 UTC, 4 to 16 expected; 1 incident from 12:00 to 12:10."
+    assert figure.alternative == "19 denied at 12:09 UTC, 4 to 16 expected; 1 incident from 12:00 to 12:09 UTC."
     assert figure.spec()["data"]["name"] == "points"
+
+
+def test_a_day_ends_with_its_last_minute_and_several_days_have_dates() -> None:
+    day = series_figure(points(*range(-720, 720)), incidents((7, 9)), "denied")
+    more = series_figure(points(*range(-720, 721)), incidents((7, 9)), "denied")
+
+    assert day.alternative.endswith("1 incident from 00:00 to 23:59 UTC.")
+    assert more.alternative.endswith("1 incident from 2024-01-01 00:00 to 2024-01-02 00:00 UTC.")
+
+
+def test_a_day_is_drawn_in_few_points_that_lose_no_alert_and_no_incident() -> None:
+    figure = series_figure(points(*range(-720, 720)), incidents((7, 9)), "denied")
+    rows = figure.spec()["data"]["values"]
+
+    assert len(rows) == 144
+    assert "mean of 10 minutes" in figure.note
+    assert len(figure.table) == 1_440
+    (marked,) = [row for row in rows if row["inside"]]
+    assert marked["alert"]
+    assert marked["n"] == 14.5  # 12:00 to 12:09
+    assert "mean" not in series_figure(points(*range(180)), incidents((7, 9)), "denied").note
 
 
 def test_a_series_without_points_says_what_to_do() -> None:

@@ -44,7 +44,7 @@ def test_the_line_has_transactions_unobserved_minutes_and_incidents(marts: duckd
     )
 
     assert headline(marts) == (
-        "2024-01-01: 2,000 transactions, 1 minutes unobserved; 2024-01-02: 2,000 transactions, 1 minutes unobserved; "
+        "2024-01-01: 2,000 transactions, 1 minute unobserved; 2024-01-02: 2,000 transactions, 1 minute unobserved; "
         "3 incidents (1 critical) in 2 groups"
     )
 

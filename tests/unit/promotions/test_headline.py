@@ -36,7 +36,7 @@ def test_the_line_has_users_codes_with_their_rows_usages_and_decisions(marts: du
 
     assert headline(marts) == (
         "1,200 users, 2 codes (merged from 4 rows), 2 usages; "
-        "2 users to block, 1 to review, 1 clusters (scorecard model; "
+        "2 users to block, 1 to review, 1 cluster (scorecard model; "
         "worst of 2 generated worlds without labels: farms, hard, average precision 0.60)"
     )
 
@@ -45,7 +45,7 @@ def test_users_alone_are_reported(marts: duckdb.DuckDBPyConnection):
     marts.execute("insert into marts.fct_promo_users values ('1')")
 
     assert headline(marts) == (
-        "1 users, 0 codes (merged from 0 rows), 0 usages; 0 users to block, 0 to review, 0 clusters (scorecard model; "
+        "1 user, 0 codes (merged from 0 rows), 0 usages; 0 users to block, 0 to review, 0 clusters (scorecard model; "
         "worst of 2 generated worlds without labels: farms, hard, average precision 0.60)"
     )
 

@@ -68,7 +68,7 @@ def test_a_loaded_file_whose_rows_are_gone_is_named(connection: duckdb.DuckDBPyC
     connection.execute(how)
 
     (loss,) = losses(connection, BUILD, "former")
-    assert loss == "the rows of 1 files are gone, which are no longer in their inboxes: orders/o.csv"
+    assert loss == "the rows of 1 file are gone, which are no longer in their inboxes: orders/o.csv"
 
 
 def test_of_many_lost_files_the_first_are_named_and_the_rest_counted(connection: duckdb.DuckDBPyConnection) -> None:

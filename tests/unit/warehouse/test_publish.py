@@ -443,5 +443,5 @@ def test_files_whose_rows_are_gone_are_a_loss(built: duckdb.DuckDBPyConnection, 
     built.execute("delete from ops.batches where batch_id = 'b'")
     assert publish_domains(built, serving, "run3", numbers, SCORES)["arithmetic"][0] == "old"
     [problem] = values_of(serving, "select problem from marts.ops_domains where domain = 'arithmetic'")
-    assert "the rows of 1 files are gone" in problem
+    assert "the rows of 1 file are gone" in problem
     assert "sums/b.csv" in problem

@@ -15,6 +15,7 @@ import altair as alt
 import pandas as pd
 import pytest
 from jinja2 import UndefinedError, meta, nodes
+from markupsafe import Markup
 
 from quintet.conversions.insights import Insight
 from quintet.domains import DOMAINS
@@ -178,6 +179,7 @@ SAMPLES: dict[Any, Any] = {
     FilterBar: FilterBar("/", [Filter("a", "A", "select", [Option("x", "X")], ["x"])]),
     contexts.Figures: _EveryFigure(a=Panel(FIGURE)),
     str: "2026-11-30T10:00:00",
+    Markup: Markup("<figure></figure>"),
     int: 7,
     float: 0.5,
     bool: True,
@@ -226,6 +228,8 @@ def full_context(template: str, *, is_full: bool) -> dict[str, Any]:
     context = sample_of(CONTEXTS[template], is_full=is_full)
     if template == "lending_decisions.html" and is_full:
         context["trace"]["problem"] = None
+    if template == "payments.html" and is_full:
+        context["figures"] |= {"checkout": Markup(), "evaluation": Markup()}
     if template == "promotions.html":
         context["card"]["facts"] = {"Review from": "0.5", "Block from": "0.9"}
     if template == "reports.html":

@@ -13,10 +13,13 @@ import jinja2
 import pandas as pd
 import pytest
 
+from quintet.builds import Progress
+from quintet.domain import Waiting
 from quintet.presentation.design import Column, Figure
 from quintet.web import rendering
 from quintet.web.rendering import (
-    DomainRow,
+    DataState,
+    DomainCard,
     Filter,
     FilterBar,
     Kpi,
@@ -56,6 +59,7 @@ def table(frame: pd.DataFrame = AGENCIES, total: int | None = None, **more: Any)
     return Table(frame, COLUMNS, "Agencies", len(frame) if total is None else total, "/agencies.csv", **more)
 
 
+MOMENT = dt.datetime(2026, 11, 30, 4, tzinfo=dt.UTC)
 FILTERS = FilterBar(
     "/insurance",
     (
@@ -81,7 +85,11 @@ PROBLEM = SimpleNamespace(
 )
 CONTEXTS: dict[str, dict[str, Any]] = {
     "overview.html": {
-        "domains": [DomainRow("Insurance", "83 agencies", "good", "Healthy", "3 hours", href="/insurance")],
+        "cards": [DomainCard("Insurance", "/insurance", KPIS[0], "none", "loss ratio 60%")],
+        "waiting": [Waiting(1, "open incident", "to acknowledge", "/payments", is_urgent=True)],
+        "data": [DataState("Insurance", "good", "up to date", "04:00", "03:00", "none")],
+        "published": [MOMENT],
+        "following": MOMENT,
         "batches": table(),
         "rejected": table(AGENCIES.head(0), nothing="No row is quarantined."),
     },
@@ -125,6 +133,15 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "downloads": (Option("/report?format=xlsx", "Excel"), Option("/report?format=csv", "CSV")),
         "problem": None,
         "history": table(),
+    },
+    "building.html": {
+        "is_part": False,
+        "progress": Progress(
+            dt.datetime(2026, 11, 30, tzinfo=dt.UTC), dt.datetime(2026, 11, 30, tzinfo=dt.UTC), "x", 3, 9
+        ),
+        "began": "2 minutes",
+        "reported": "3 seconds",
+        "is_quiet": False,
     },
     "sign_in.html": {"next_page": "/insurance", "message": "This key is not known."},
     "error.html": {"problem": PROBLEM},
@@ -304,7 +321,7 @@ def test_a_long_table_says_that_it_is_cut_and_where_the_rest_is() -> None:
     long = pd.DataFrame({"agency_id": range(250), "premium": 1.0})
     html = page("overview.html", batches=table(long, 1_623))
     assert "The first 200 of 1,623 rows; the CSV has all." in html
-    assert html.count("<tr>") == 201
+    assert html.split('id="batches-title"')[1].count("<tr>") == 201
     assert "The first" not in page("overview.html")
 
 
@@ -331,7 +348,19 @@ def test_the_filters_show_the_selection() -> None:
 
 def test_invalid_filters_say_why() -> None:
     broken = FilterBar("/insurance", FILTERS.filters, "year_from 2014 is after `year_to` 2010")
-    assert "Year_from 2014 is after <code>year_to</code> 2010" in page("insurance.html", filters=broken)
+    html = page("insurance.html", filters=broken)
+    assert "Cannot be shown. From year 2014 is after <code>year_to</code> 2010" in html
+    assert html.count('aria-invalid="true"') == 1
+    assert (
+        'name="year_from" data-field="year_from" aria-invalid="true" aria-describedby="filter-year_from-problem"'
+        in html
+    )
+
+
+def test_a_problem_of_no_filter_marks_none() -> None:
+    html = page("insurance.html", filters=FilterBar("/insurance", FILTERS.filters, "two filters contradict each other"))
+    assert "Two filters contradict each other" in html
+    assert "aria-invalid" not in html
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What parcels declares about itself."""
 
+from quintet.parcels.card import card
 from quintet.parcels.contract import DATASETS
 from quintet.parcels.headline import headline
 from quintet.parcels.store import MIGRATIONS, RECORDED
@@ -10,6 +11,7 @@ PARCELS = Domain(
     name="parcels",
     datasets=DATASETS,
     headline=headline,
+    card=card,
     scopes={"parcels:read": "parcels and their carriers", "parcels:note": "writing notes about carriers"},
     migrations=MIGRATIONS,
     recorded=RECORDED,

@@ -18,7 +18,7 @@ def points(minutes: int = 120, behind: int = 1, **counts: int) -> pd.DataFrame:
     last = to_minute(NOW) - behind
     given = {"volume": 10, "denied": 1, "feed": 1} | counts
     rows = [
-        {"series": series, "minute": minute, "minute_count": count}
+        {"series": series, "minute": minute, "minute_count": count, "expected": 50.0, "window_minutes": 5}
         for minute in range(last - minutes + 1, last + 1)
         for series, count in given.items()
     ]
@@ -65,6 +65,19 @@ def test_the_worst_series_comes_first() -> None:
     assert states[0] == SeriesState("denied", "denied", "warning", "Why.", "since 11:50 UTC")
 
 
+def test_an_incident_of_another_day_says_its_day() -> None:
+    old = incident("denied") | {"started_at": "2026-11-28T11:50:00Z"}
+    (denied,) = [one for one in series_states(points(), [old], (), NOW) if one.series == "denied"]
+
+    assert denied.since == "since 2026-11-28 11:50 UTC"
+
+
+def test_a_feed_that_ended_years_ago_is_not_counted_in_minutes() -> None:
+    (feed,) = [one for one in series_states(points(behind=1_530_260), [], (), NOW) if one.series == "feed"]
+
+    assert feed.words.endswith(", 1,062 days behind the clock")
+
+
 def test_a_feed_that_is_behind_says_so() -> None:
     (feed,) = [one for one in series_states(points(behind=30), [], (), NOW) if one.series == "feed"]
 
@@ -83,14 +96,15 @@ def test_a_day_is_summed_up(rows: list[dict[str, Any]], said: str) -> None:
     assert summary_of_day("2026-11-30", rows) == said
 
 
-def test_the_last_hour_is_compared_with_the_one_before() -> None:
+def test_the_last_hour_is_compared_with_what_is_expected_in_it() -> None:
     _, _, approved, denied = key_figures(points(), [incident("denied")])
 
     assert (approved.value, approved.change) == (600.0, 0.0)
-    assert denied.value == pytest.approx(1 / 11)
+    assert approved.change_against == "against 600 expected at this time"
+    assert (denied.value, denied.change) == (60.0, pytest.approx(-0.9))
 
 
-def test_without_an_hour_before_nothing_is_compared() -> None:
-    _, _, approved, _ = key_figures(points(minutes=30), [])
+def test_without_a_minute_nothing_is_compared() -> None:
+    _, _, approved, _ = key_figures(points().head(0), [])
 
-    assert (approved.value, approved.change, approved.change_against) == (300.0, None, "")
+    assert (approved.value, approved.change, approved.change_against) == (None, None, "")

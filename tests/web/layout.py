@@ -1,0 +1,45 @@
+"""Measurements of a page in a browser: labels that overlap or are cut, and what reaches beyond the screen."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page
+
+_FAULTS = """
+() => {
+  const shown = (text) => {
+    for (let node = text; node && node.nodeName !== "svg"; node = node.parentNode)
+      if (Number(node.getAttribute("opacity") ?? 1) === 0) return false;
+    return text.textContent.trim() !== "";
+  };
+  const faults = [];
+  for (const figure of document.querySelectorAll(".figure")) {
+    for (const svg of figure.querySelectorAll("svg.marks")) {
+      const frame = svg.getBoundingClientRect();
+      const texts = [...svg.querySelectorAll("text")].filter(shown);
+      const boxes = texts.map((text) => [text.textContent, text.getBoundingClientRect()]);
+      boxes.forEach(([words, box], place) => {
+        if (words.includes("…")) faults.push(`${figure.id}: "${words}" is shortened`);
+        const beyond = [frame.left - box.left, box.right - frame.right, frame.top - box.top, box.bottom - frame.bottom];
+        if (Math.max(...beyond) > 2) faults.push(`${figure.id}: "${words}" is cut`);
+        for (const [other, beside] of boxes.slice(place + 1)) {
+          const wide = Math.min(box.right, beside.right) - Math.max(box.left, beside.left);
+          const high = Math.min(box.bottom, beside.bottom) - Math.max(box.top, beside.top);
+          if (wide > 2 && high > 4) faults.push(`${figure.id}: "${words}" and "${other}" overlap`);
+        }
+      });
+    }
+  }
+  return faults;
+}
+"""
+
+
+def label_faults(page: Page) -> list[str]:
+    """Return the labels of the drawn charts that overlap, are cut at the chart's edge, or are shortened."""
+    faults: list[str] = page.evaluate(_FAULTS)
+    return faults
+
+
+def scrolls_sideways(page: Page) -> bool:
+    """Return whether the page is wider than the screen."""
+    return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
