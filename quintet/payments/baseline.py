@@ -8,11 +8,12 @@ without history it is the mean of the last minutes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import isnan
 from statistics import median
 
 import numpy as np
+
+from quintet.payments.expectation import Expectation
 
 WINDOWS_MINUTES = (1, 5, 15)
 LONGEST_WINDOW = WINDOWS_MINUTES[-1]
@@ -30,6 +31,8 @@ _QUIET_EXPOSURE_PER_MINUTE = 120.0
 _SEASON_BINS = 48
 _SEASON_PRIOR_EVENTS = 30.0
 _SEASON_KEPT_PER_DAY = 0.8
+# Where the rate changes from one half-hour to the next, it does so ten minutes earlier or later on another day.
+_SEASON_SHIFT = 1 / 3
 _LEVEL_PRIOR_EVENTS = 20.0
 
 _PRIOR_DISPERSION = 0.005
@@ -65,57 +68,9 @@ _RECENT_VOLUME_KEPT = _kept_per_minute(20)
 
 _ARRAYS = (
     *("total_events", "total_exposure", "season_events", "season_exposure", "day_events", "day_exposure"),
-    *("first_minute", "prior_rate", "season_factor", "level_events", "level_expected"),
-    *("deviations", "deviations_weight", "volume_by_day", "volume"),
+    *("first_minute", "prior_rate", "season_factors", "level_events", "level_expected"),
+    *("season_variance", "deviations", "deviations_weight", "volume_by_day", "volume"),
 )
-
-
-@dataclass
-class Expectation:
-    """The expected values of one minute, as known a quarter of an hour earlier.
-
-    base: rate of each status per approved or denied transaction, without the level; rate: with the level.
-    shape: shape of the Gamma over the rate, by window and status; volume_shape: by window.
-    volume: approved transactions per minute; has_season: whether it is based on earlier days. usual_volume: the mean of
-    minutes with approvals. is_open: False where the
-    business is expected to be closed; the volume is then zero.
-    """
-
-    base: np.ndarray
-    rate: np.ndarray
-    shape: np.ndarray
-    volume: float
-    volume_shape: np.ndarray
-    has_season: bool
-    is_open: bool = True
-    usual_volume: float = 0.0
-
-    def while_closed(self) -> Expectation:
-        """Return the expectation of a minute in which the business is closed."""
-        return replace(self, volume=0.0, is_open=False)
-
-    def with_unknown_status(self) -> Expectation:
-        """Return the expectation with a new status added, as an untrained baseline expects it."""
-        unknown = Baseline([])
-        unknown.add_status("")
-        added = unknown.expect(0)
-        return replace(
-            self,
-            base=np.append(self.base, added.base),
-            rate=np.append(self.rate, added.rate),
-            shape=np.column_stack([self.shape, added.shape]),
-        )
-
-    def to_json(self) -> list:
-        """Return the fields in order, ready for `json.dumps`."""
-        arrays = [array.tolist() for array in (self.base, self.rate, self.shape)]
-        return [*arrays, self.volume, self.volume_shape.tolist(), self.has_season, self.is_open, self.usual_volume]
-
-    @classmethod
-    def from_json(cls, state: list) -> Expectation:
-        """Return the expectation that `to_json` wrote."""
-        base, rate, shape, volume, volume_shape, *flags = state
-        return cls(np.array(base), np.array(rate), np.array(shape), volume, np.array(volume_shape), *flags)
 
 
 def quiet_hours_factor(exposure_per_minute: float) -> float:
@@ -150,7 +105,8 @@ class Baseline:
         self.doubtful: list[tuple[int, float]] = []
         self._growth = (-1, 1.0)
         self.volume = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0])
-        self.season_factor = np.ones(count)
+        self.season_factors = np.ones((3, count))
+        self.season_variance = np.zeros(count)
         self.season_bin = -1
         self.first_minute = np.zeros(count)
         self.prior_rate = np.array([_PRIOR_RATE.get(status, _PRIOR_RATE_OF_OTHERS) for status in statuses])
@@ -158,9 +114,9 @@ class Baseline:
     def add_status(self, status: str) -> None:
         """Start a new series. It is trained from its `first_minute` on; its rate before is taken as almost zero."""
         self.statuses.append(status)
-        for name in ("total_events", "total_exposure", "level_events", "level_expected"):
+        for name in ("total_events", "total_exposure", "level_events", "level_expected", "season_variance"):
             setattr(self, name, np.append(getattr(self, name), 0.0))
-        self.season_factor = np.append(self.season_factor, 1.0)
+        self.season_factors = np.column_stack([self.season_factors, np.ones(3)])
         self.first_minute = np.append(self.first_minute, np.nan)
         self.prior_rate = np.append(self.prior_rate, _PRIOR_RATE_OF_UNKNOWN)
         for name in ("season_events", "season_exposure", "day_events", "day_exposure"):
@@ -175,14 +131,14 @@ class Baseline:
         season_bin = minute % MINUTES_PER_DAY * _SEASON_BINS // MINUTES_PER_DAY
         if season_bin != self.season_bin:
             self._begin_half_hour(season_bin, rate_of_all)
-        base = rate_of_all * self.season_factor
+        base = rate_of_all * self._season_factor(minute)
         known_events = self.level_events + _LEVEL_PRIOR_EVENTS
         rate = base * known_events / (self.level_expected + _LEVEL_PRIOR_EVENTS)
         dispersion = (self.deviations + _PRIOR_DISPERSION * _PRIOR_DISPERSION_WEIGHT) / (
             self.deviations_weight + _PRIOR_DISPERSION_WEIGHT
         )
         dispersion = np.maximum(dispersion, 0.0)
-        unsure = 1 / known_events + 1 / (self.total_events + _PRIOR_EVENTS)
+        unsure = 1 / known_events + 1 / (self.total_events + _PRIOR_EVENTS) + self.season_variance
         volume, has_season = self._expect_volume(minute)
         return Expectation(
             base,
@@ -193,14 +149,30 @@ class Baseline:
             has_season,
         )
 
+    def _season_factor(self, minute: int) -> np.ndarray:
+        """Return the factor of each status at a minute, interpolated between the middles of half-hours."""
+        minutes = MINUTES_PER_DAY // _SEASON_BINS
+        place = (minute % minutes + 0.5) / minutes + 0.5
+        before = int(place)
+        first, second = self.season_factors[before : before + 2]
+        return first + (place - before) * (second - first)
+
     def _begin_half_hour(self, season_bin: int, rate_of_all: np.ndarray) -> None:
-        """Add yesterday's counts of this half-hour to the season, and reset today's."""
+        """Add yesterday's counts of this half-hour to the season, reset today's, and compute the factors around it."""
         self.season_bin = season_bin
         for season, day in ((self.season_events, self.day_events), (self.season_exposure, self.day_exposure)):
             season[season_bin] = _SEASON_KEPT_PER_DAY * season[season_bin] + day[season_bin]
             day[season_bin] = 0.0
-        expected = self.season_exposure[season_bin] * rate_of_all
-        self.season_factor = (self.season_events[season_bin] + _SEASON_PRIOR_EVENTS) / (expected + _SEASON_PRIOR_EVENTS)
+        bins = np.arange(season_bin - 1, season_bin + 2) % _SEASON_BINS
+        events, exposure = self.season_events[bins], self.season_exposure[bins]
+        # Yesterday's counts of the next half-hour are not added yet.
+        events[-1] = _SEASON_KEPT_PER_DAY * events[-1] + self.day_events[bins[-1]]
+        exposure[-1] = _SEASON_KEPT_PER_DAY * exposure[-1] + self.day_exposure[bins[-1]]
+        events += _SEASON_PRIOR_EVENTS
+        self.season_factors = events / (exposure * rate_of_all + _SEASON_PRIOR_EVENTS)
+        before, now, after = self.season_factors
+        steepness = ((after - before) / (2 * now)) ** 2 - (1 / events[0] + 1 / events[-1]) / 4
+        self.season_variance = _SEASON_SHIFT**2 * np.maximum(steepness, 0.0)
 
     def _expect_volume(self, minute: int) -> tuple[float, bool]:
         seasonal = self._seasonal_volume(minute)
@@ -274,8 +246,8 @@ class Baseline:
     ) -> None:
         """Train on a settled minute that had rows. Call it once per minute, in order.
 
-        events, exposure, approved: counts of the minute. windows: for the windows that end with it, events (window,
-        status), exposure, approvals and expected approvals (window). quiet_factor, is_used (1 or 0): by status.
+        events, exposure, approved: counts of the minute. windows: for the windows that end with it, events and expected
+        events (window, status), approvals and expected approvals (window). quiet_factor, is_used (1 or 0): by status.
         """
         expected = was_expected.rate * quiet_factor * exposure
         most = expected + _MOST_STANDARD_DEVIATIONS_USED * np.sqrt(expected + 1)
@@ -289,7 +261,7 @@ class Baseline:
         self.level_events += events
         self.level_expected += was_expected.base * exposed
         if minute % _DISPERSION_EVERY_MINUTES == 0:
-            self._update_dispersion(windows, quiet_factor, was_expected, is_used, is_volume_used)
+            self._update_dispersion(windows, was_expected, is_used, is_volume_used)
         if is_volume_used:
             self._update_volume(minute, approved)
         else:
@@ -327,13 +299,12 @@ class Baseline:
     def _update_dispersion(
         self,
         windows: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-        quiet_factor: np.ndarray,
         was_expected: Expectation,
         is_used: np.ndarray,
         is_volume_used: bool,
     ) -> None:
-        events, exposure, approved, approved_expected = windows
-        expected = np.column_stack([was_expected.rate * quiet_factor * exposure[:, None], approved_expected])
+        events, events_expected, approved, approved_expected = windows
+        expected = np.column_stack([events_expected, approved_expected])
         shape = np.column_stack([was_expected.shape, was_expected.volume_shape])
         weight = np.append(is_used, float(is_volume_used and was_expected.has_season))
         squared = (np.column_stack([events, approved]) - expected) ** 2
@@ -385,11 +356,21 @@ class Baseline:
     def from_json(cls, state: dict) -> Baseline:
         """Return the baseline that `to_json` wrote."""
         baseline = cls(state["statuses"])
+        if "season_factor" in state:  # a version without interpolation
+            factor = state["season_factor"]
+            state = state | {"season_factors": [factor] * 3, "season_variance": [0.0] * len(factor)}
         for name in _ARRAYS:
             setattr(baseline, name, np.array(state[name], dtype=getattr(baseline, name).dtype))
         baseline.season_bin = state["season_bin"]
         baseline.doubtful = [(minute, approved) for minute, approved in state["doubtful"]]
         return baseline
+
+
+def expect_unknown_status() -> Expectation:
+    """Return what an untrained baseline expects of a status that it does not know."""
+    unknown = Baseline([])
+    unknown.add_status("")
+    return unknown.expect(0)
 
 
 def _as_lists(array: np.ndarray) -> list:

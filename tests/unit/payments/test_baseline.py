@@ -65,6 +65,22 @@ def test_an_incident_does_not_train_the_baseline_until_it_has_lasted_four_hours(
     assert (after.rate[2] > 2 * usual.rate[2]) == is_used
 
 
+def test_a_rate_is_interpolated_between_half_hours_and_less_certain_where_it_changes():
+    baseline = Baseline(["denied", "failed"])
+    shares = np.array([[0.15, 0.1], [0.12, 0.1], [0.09, 0.1]])
+    baseline.season_exposure[9:12] = 100_000
+    baseline.season_events[9:12] = 100_000 * shares
+    baseline.total_events, baseline.total_exposure = np.array([1.2e4, 1e4]), np.full(2, 1e5)
+    baseline.level_events = baseline.level_expected = np.full(2, 1e5)
+    expected = [baseline.expect(minute) for minute in range(START + 300, START + 330)]
+
+    by_minute = np.array([one.rate for one in expected])
+    assert by_minute[0] == pytest.approx([0.1345, 0.1], rel=0.01)
+    assert by_minute[-1] == pytest.approx([0.1055, 0.1], rel=0.01)
+    assert (np.diff(by_minute[:, 0]) < 0).all()
+    assert expected[0].shape[0, 0] < 0.6 * expected[0].shape[0, 1]
+
+
 def test_a_state_survives_json():
     baseline = led(200, lambda _: {"approved": 100, "denied": 10, "novel": 1})._baseline
     again = Baseline.from_json(json.loads(json.dumps(baseline.to_json(), allow_nan=False)))
@@ -72,6 +88,15 @@ def test_a_state_survives_json():
 
     assert again.to_json() == baseline.to_json()
     assert again.expect(minute).rate.tolist() == baseline.expect(minute).rate.tolist()
+
+
+def test_a_state_of_a_version_without_interpolation_is_restored():
+    baseline = led(200, lambda _: {"approved": 100, "denied": 10})._baseline
+    state = json.loads(json.dumps(baseline.to_json()))
+    del state["season_factors"], state["season_variance"]
+    again = Baseline.from_json(state | {"season_factor": [1.0] * len(baseline.statuses)})
+
+    assert again.expect(START + 200).rate == pytest.approx(baseline.expect(START + 200).rate)
 
 
 @pytest.mark.parametrize(("weeks", "is_known"), [(1, False), (2, True)])
