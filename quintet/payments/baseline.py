@@ -9,11 +9,11 @@ without history it is the mean of the last minutes.
 from __future__ import annotations
 
 from math import isnan
-from statistics import median
 
 import numpy as np
 
 from quintet.payments.expectation import Expectation
+from quintet.payments.volume_history import QUARTER_MINUTES, QUARTERS_PER_DAY, VolumeHistory
 
 WINDOWS_MINUTES = (1, 5, 15)
 LONGEST_WINDOW = WINDOWS_MINUTES[-1]
@@ -41,18 +41,11 @@ _DISPERSION_EVERY_MINUTES = 5
 _LARGEST_SQUARED_DEVIATION = 9.0
 _MOST_STANDARD_DEVIATIONS_USED = 4.0
 
-_VOLUME_BINS = 96
-_VOLUME_BIN_MINUTES = MINUTES_PER_DAY // _VOLUME_BINS
-_VOLUME_DAYS_BACK = (1, 2, 3, 7)
-_VOLUME_WEEKDAYS_BACK = (7, 14, 21)
-_VOLUME_DAYS_KEPT = 22
-_STEEPEST_WITHIN_A_QUARTER = 1.5
-_FEWEST_DAYS_OF_A_WEEK = 4
-_LARGEST_WEEKLY_GROWTH = 20.0
 _FEWEST_MINUTES_OF_A_BIN = 5
 _VOLUME_PRIOR_EVENTS = 10.0
 _LARGEST_VOLUME_WITH_SILENT_MINUTES = 5.0
-_VOLUME_LEVEL_BOUNDS = (0.3, 2.5)
+# Above, the return to usual after a promotion would be a drop to 0.4, which is an incident.
+_VOLUME_LEVEL_BOUNDS = (0.1, 2.0)
 _LEAST_VOLUME_DISPERSION = 0.02
 
 
@@ -69,7 +62,7 @@ _RECENT_VOLUME_KEPT = _kept_per_minute(20)
 _ARRAYS = (
     *("total_events", "total_exposure", "season_events", "season_exposure", "day_events", "day_exposure"),
     *("first_minute", "prior_rate", "season_factors", "level_events", "level_expected"),
-    *("season_variance", "deviations", "deviations_weight", "volume_by_day", "volume"),
+    *("season_variance", "deviations", "deviations_weight", "volume"),
 )
 
 
@@ -81,10 +74,11 @@ def quiet_hours_factor(exposure_per_minute: float) -> float:
 class Baseline:
     """The trained state. `expect` and `update` change it, each at most once a minute and in order.
 
-    Arrays have one column per status (in the order of `statuses`, denied first). `volume` holds, in this order: the
-    level's observed and expected count; the decayed count and number of the last minutes; the sum and number of minutes
-    of the current quarter-hour; and the number of that quarter-hour since 1970 (-1: none). `doubtful` holds minutes and
-    approvals of an incident of the volume or the feed that goes on. Minutes are local to the business.
+    Arrays have one column per status (in the order of `statuses`, denied first). `history` holds the volume of earlier
+    days. `volume` holds, in this order: the level's observed and expected count; the decayed count and number of the
+    last minutes; the sum and number of minutes of the current quarter-hour; and the number of that quarter-hour since
+    1970 (-1: none). `doubtful` holds minutes and approvals of an incident of the volume or the feed that goes on.
+    Minutes are local to the business.
     """
 
     def __init__(self, statuses: list[str]) -> None:
@@ -101,9 +95,8 @@ class Baseline:
         # The last column is the volume.
         self.deviations = np.zeros((len(WINDOWS_MINUTES), count + 1))
         self.deviations_weight = np.zeros((len(WINDOWS_MINUTES), count + 1))
-        self.volume_by_day = np.full((_VOLUME_DAYS_KEPT, _VOLUME_BINS), np.nan, dtype=np.float32)
+        self.history = VolumeHistory()
         self.doubtful: list[tuple[int, float]] = []
-        self._growth = (-1, 1.0)
         self.volume = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0])
         self.season_factors = np.ones((3, count))
         self.season_variance = np.zeros(count)
@@ -175,62 +168,13 @@ class Baseline:
         self.season_variance = _SEASON_SHIFT**2 * np.maximum(steepness, 0.0)
 
     def _expect_volume(self, minute: int) -> tuple[float, bool]:
-        seasonal = self._seasonal_volume(minute)
+        seasonal = self.history.usual(minute)
         level_observed, level_expected, recent, recent_minutes = self.volume[:4].tolist()
         if seasonal is None:
             return (recent / recent_minutes if recent_minutes > 0 else 0.0), False
         level = (level_observed + _VOLUME_PRIOR_EVENTS) / (level_expected + _VOLUME_PRIOR_EVENTS)
         low, high = _VOLUME_LEVEL_BOUNDS
         return seasonal * min(max(level, low), high), True
-
-    def _seasonal_volume(self, minute: int) -> float | None:
-        """Return the median at the same time of such weekdays, or of earlier days; None without any.
-
-        With one such weekday it is the lower of both: whether the business rests on this weekday is not known yet.
-        """
-        growth = self._weekly_growth(minute // MINUTES_PER_DAY)
-        weeks = ((days // 7, self._volumes(minute, (days,))) for days in _VOLUME_WEEKDAYS_BACK)
-        of_weekdays = [volume * growth**number for number, known in weeks for volume in known]
-        if len(of_weekdays) > 1:
-            return median(of_weekdays)
-        of_days = self._volumes(minute, _VOLUME_DAYS_BACK)
-        return min([median(of_days), *of_weekdays]) if of_days else None
-
-    def _weekly_growth(self, day: int) -> float:
-        """Return by how much a week has more approvals than the one before; 1 without two weeks of history.
-
-        Yesterday is left out: its last minutes are not settled yet when the day begins.
-        """
-        if day != self._growth[0]:
-            by_day = np.nan_to_num(self.volume_by_day).sum(axis=1)
-            last, before = (
-                [total for total in by_day[(day - back) % _VOLUME_DAYS_KEPT].tolist() if total]
-                for back in (np.arange(2, 9), np.arange(9, 16))
-            )
-            has_both = min(len(last), len(before)) >= _FEWEST_DAYS_OF_A_WEEK
-            growth = sum(last) / len(last) * len(before) / sum(before) if has_both else 1.0
-            self._growth = day, min(max(growth, 1 / _LARGEST_WEEKLY_GROWTH), _LARGEST_WEEKLY_GROWTH)
-        return self._growth[1]
-
-    def _volumes(self, minute: int, days_back: tuple[int, ...]) -> list[float]:
-        """Return the known volumes at the same time of other days, interpolated between quarter-hours."""
-        position = (minute + 0.5) / _VOLUME_BIN_MINUTES - 0.5
-        before = int(position)
-        share = position - before
-        values = []
-        for days in days_back:
-            quarter = before - days * _VOLUME_BINS
-            first, second = self._volume_of(quarter), self._volume_of(quarter + 1)
-            own, other = (first, second) if share < 0.5 else (second, first)
-            if isnan(own):
-                continue
-            between = own if isnan(other) else first + share * (second - first)
-            # A step between two quarters, as where a business closes, is none of its minutes.
-            values.append(min(between, _STEEPEST_WITHIN_A_QUARTER * own))
-        return values
-
-    def _volume_of(self, quarter: int) -> float:
-        return self.volume_by_day.item(quarter // _VOLUME_BINS % _VOLUME_DAYS_KEPT, quarter % _VOLUME_BINS)
 
     def update(
         self,
@@ -267,21 +211,25 @@ class Baseline:
         else:
             self.doubtful.append((minute, approved))
 
-    def end_doubt(self, minute: int, is_usual: bool) -> None:
+    def end_doubt(self, minute: int, is_usual: bool, is_recovered: bool) -> None:
         """Forget the minutes of an incident; take them as usual first if it has lasted too long to be one.
 
-        So they are where the same time a week before is unknown because of an incident: then it repeats every week.
+        If the volume has not recovered, it is the level of today: otherwise the next busy hour is an incident again.
+        The minutes are also usual where the same time a week before is unknown because of an incident: then it repeats
+        every week.
         """
+        if is_usual or not is_recovered:
+            for doubtful, approved in self.doubtful:
+                self._update_level(doubtful, approved)
         self._begin_quarter(minute)
         by_quarter: dict[int, list[float]] = {}
         for doubtful, approved in self.doubtful:
-            by_quarter.setdefault(doubtful // _VOLUME_BIN_MINUTES, []).append(approved)
+            by_quarter.setdefault(doubtful // QUARTER_MINUTES, []).append(approved)
         for quarter, counts in by_quarter.items():
-            week_ago = quarter - 7 * _VOLUME_BINS
-            had_rows = not np.isnan(self.volume_by_day[week_ago // _VOLUME_BINS % _VOLUME_DAYS_KEPT]).all()
-            repeats = had_rows and isnan(self._volume_of(week_ago))
-            if (is_usual or repeats) and isnan(self._volume_of(quarter)):
-                self._set_volume(quarter, sum(counts) / len(counts))
+            week_ago = quarter - 7 * QUARTERS_PER_DAY
+            repeats = self.history.has_day_of(week_ago) and isnan(self.history.of_quarter(week_ago))
+            if (is_usual or repeats) and isnan(self.history.of_quarter(quarter)):
+                self.history.set_quarter(quarter, sum(counts) / len(counts))
         self.doubtful = []
 
     def update_silent(self, minute: int, volume_expected: float) -> None:
@@ -317,12 +265,15 @@ class Baseline:
         self.deviations_weight *= _DISPERSION_KEPT
         self.deviations_weight += weight * precision
 
+    def _update_level(self, minute: int, approved: float) -> None:
+        seasonal = self.history.usual(minute)
+        self.volume[:2] *= _VOLUME_LEVEL_KEPT
+        if seasonal is not None:
+            self.volume[:2] += approved, seasonal
+
     def _update_volume(self, minute: int, approved: float) -> None:
         volume = self.volume
-        seasonal = self._seasonal_volume(minute)
-        volume[:2] *= _VOLUME_LEVEL_KEPT
-        if seasonal is not None:
-            volume[:2] += approved, seasonal
+        self._update_level(minute, approved)
         volume[2:4] *= _RECENT_VOLUME_KEPT
         volume[2:4] += approved, 1.0
         self._begin_quarter(minute)
@@ -330,27 +281,28 @@ class Baseline:
 
     def _begin_quarter(self, minute: int) -> None:
         """Close the quarter-hour before the minute's, if it is still open."""
-        quarter = minute // _VOLUME_BIN_MINUTES
+        quarter = minute // QUARTER_MINUTES
         if quarter == int(self.volume[6]):
             return
         total, minutes, last = self.volume[4:7].tolist()
         last = int(last)
         if last >= 0:
             if minutes >= _FEWEST_MINUTES_OF_A_BIN:
-                self._set_volume(last, total / minutes)
-            # Clear the slots of eight days earlier.
-            for skipped in range(last + 1, min(quarter, last + 1 + self.volume_by_day.size)):
-                self._set_volume(skipped, np.nan)
-        self._set_volume(quarter, np.nan)
+                self.history.set_quarter(last, total / minutes)
+            self.history.clear(last + 1, quarter)
+        self.history.clear(quarter, quarter + 1)
         self.volume[4:7] = 0.0, 0.0, quarter
-
-    def _set_volume(self, quarter: int, value: float) -> None:
-        self.volume_by_day[quarter // _VOLUME_BINS % _VOLUME_DAYS_KEPT, quarter % _VOLUME_BINS] = value
 
     def to_json(self) -> dict[str, object]:
         """Return the state, ready for `json.dumps`; unknown values are null."""
         arrays = {name: _as_lists(getattr(self, name)) for name in _ARRAYS}
-        return {"statuses": self.statuses, "season_bin": self.season_bin, "doubtful": self.doubtful, **arrays}
+        return {
+            "statuses": self.statuses,
+            "season_bin": self.season_bin,
+            "doubtful": self.doubtful,
+            "volume_by_day": _as_lists(self.history.by_day),
+            **arrays,
+        }
 
     @classmethod
     def from_json(cls, state: dict) -> Baseline:
@@ -361,6 +313,7 @@ class Baseline:
             state = state | {"season_factors": [factor] * 3, "season_variance": [0.0] * len(factor)}
         for name in _ARRAYS:
             setattr(baseline, name, np.array(state[name], dtype=getattr(baseline, name).dtype))
+        baseline.history.by_day[:] = np.array(state["volume_by_day"], dtype=np.float32)
         baseline.season_bin = state["season_bin"]
         baseline.doubtful = [(minute, approved) for minute, approved in state["doubtful"]]
         return baseline

@@ -46,6 +46,7 @@ LATENESS_MINUTES = 15
 LARGEST_COUNT = 10**9
 
 _LONGEST_FREEZE_MINUTES = 240
+_RECOVERED_SHARE = 0.5
 
 _ROWS = LATENESS_MINUTES + LONGEST_WINDOW
 _FIRST_SCORED_ROW = _ROWS - LATENESS_MINUTES
@@ -228,15 +229,16 @@ class Detector:
         }
         baseline, local_minute = self._baseline, self._hours.to_local(minute)
         is_volume_used = not is_frozen & {VOLUME, FEED}
+        windows = windows_of(self._arrays, row)
         if is_volume_used and baseline.doubtful:
-            baseline.end_doubt(local_minute, is_usual=bool(starts))
+            is_recovered = bool(windows.approved[1] > _RECOVERED_SHARE * windows.volume[1])
+            baseline.end_doubt(local_minute, is_usual=bool(starts), is_recovered=is_recovered)
         if not self._observed[row]:
             if is_volume_used and expectation.is_open:
                 baseline.update_silent(local_minute, expectation.volume)
             return
         is_used = np.array([status not in is_frozen for status in baseline.statuses], dtype=float)
         is_used *= baseline.first_minute <= minute
-        windows = windows_of(self._arrays, row)
         baseline.update(
             local_minute,
             self._events[row],
@@ -349,7 +351,7 @@ class Detector:
 def _of_former_version(state: dict) -> dict:
     """Return the state of a version that kept eight days of volume and learned no closing times."""
     former = np.array(state["baseline"]["volume_by_day"], dtype=float)
-    kept = Baseline([]).volume_by_day
+    kept = Baseline([]).history.by_day
     today = (state["last"] or 0) // MINUTES_PER_DAY
     for day in range(today - len(former) + 1, today + 1):
         kept[day % len(kept)] = former[day % len(former)]

@@ -108,9 +108,9 @@ def test_an_incident_that_repeats_a_week_later_is_usual(weeks: int, is_known: bo
         for minute in range(at, at + 120):
             baseline._update_volume(minute, 100.0)
         baseline.doubtful = [(minute, 20.0) for minute in range(at + 180, at + 240)]
-        baseline.end_doubt(at + 240, is_usual=False)
+        baseline.end_doubt(at + 240, is_usual=False, is_recovered=True)
         baseline._update_volume(at + 240, 100.0)
-    expected = baseline._volumes(start + weeks * 7 * MINUTES_PER_DAY + 210, (7,))
+    expected = baseline.history.at_time_of(start + weeks * 7 * MINUTES_PER_DAY + 210, (7,))
 
     assert expected == ([20.0] if is_known else [])
 
@@ -120,7 +120,19 @@ def test_an_incident_that_lasted_too_long_to_be_one_is_usual_on_the_next_day():
     for minute in range(START, START + 60):
         baseline._update_volume(minute, 100.0)
     baseline.doubtful = [(minute, 20.0) for minute in range(START + 60, START + 300)]
-    baseline.end_doubt(START + 300, is_usual=True)
+    baseline.end_doubt(START + 300, is_usual=True, is_recovered=False)
     baseline._update_volume(START + 300, 20.0)
 
-    assert baseline._volumes(START + MINUTES_PER_DAY + 180, (1,)) == [20.0]
+    assert baseline.history.at_time_of(START + MINUTES_PER_DAY + 180, (1,)) == [20.0]
+
+
+@pytest.mark.parametrize(("is_recovered", "share"), [(True, 1.0), (False, 0.25)])
+def test_a_volume_that_does_not_recover_is_the_level_of_the_day(is_recovered: bool, share: float):
+    baseline = Baseline(["denied"])
+    for minute in range(START, START + MINUTES_PER_DAY + 60):
+        baseline._update_volume(minute, 100.0)
+    now = START + MINUTES_PER_DAY + 60
+    baseline.doubtful = [(minute, 25.0) for minute in range(now, now + 200)]
+    baseline.end_doubt(now + 200, is_usual=False, is_recovered=is_recovered)
+
+    assert baseline.expect(now + 200).volume == pytest.approx(100 * share, rel=0.2)
