@@ -21,6 +21,7 @@ _COMPARISON_SQL = (
 
 _MODULES = ["quintet.payments.alert_tables"]
 _MINUTES = ["intermediate/int_payment_minutes", "intermediate/int_payment_hours"]
+_CHECKOUT_HOURS = ["intermediate/int_checkout_hours", "intermediate/int_payment_hours"]
 _ALERT_TABLES = {
     "ml.payment_points": "Each series in each minute: observed and expected count, and how improbable they are.",
     "ml.payment_incidents": "Series that were anomalous for some minutes, with severity, rule and reason.",
@@ -49,7 +50,7 @@ def payment_alerts(warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
 
 
 @dg.multi_asset(
-    specs=table_specs("payments", _CHECKOUT_TABLES, ["intermediate/int_checkout_hours"], _MODULES),
+    specs=table_specs("payments", _CHECKOUT_TABLES, _CHECKOUT_HOURS, _MODULES),
     name="checkout_anomalies",
     pool=POOL,
 )

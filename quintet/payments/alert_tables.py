@@ -49,7 +49,7 @@ def _hours(connection: duckdb.DuckDBPyConnection) -> OpeningHours:
 def write_checkout_anomalies(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Compare all checkout hours and replace `CHECKOUT_TABLE`; return its rows."""
     hours = connection.execute("from intermediate.int_checkout_hours order by source_file, hour").df()
-    return _replace(connection, {CHECKOUT_TABLE: checkout_anomalies(hours)})
+    return _replace(connection, {CHECKOUT_TABLE: checkout_anomalies(hours, _hours(connection))})
 
 
 def write_evaluation(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, int]:

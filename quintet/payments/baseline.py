@@ -8,11 +8,12 @@ without history it is the mean of the last minutes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import isnan
-from statistics import median
 
 import numpy as np
+
+from quintet.payments.expectation import Expectation
+from quintet.payments.volume_history import QUARTER_MINUTES, QUARTERS_PER_DAY, VolumeHistory
 
 WINDOWS_MINUTES = (1, 5, 15)
 LONGEST_WINDOW = WINDOWS_MINUTES[-1]
@@ -30,6 +31,8 @@ _QUIET_EXPOSURE_PER_MINUTE = 120.0
 _SEASON_BINS = 48
 _SEASON_PRIOR_EVENTS = 30.0
 _SEASON_KEPT_PER_DAY = 0.8
+# Where the rate changes from one half-hour to the next, it does so ten minutes earlier or later on another day.
+_SEASON_SHIFT = 1 / 3
 _LEVEL_PRIOR_EVENTS = 20.0
 
 _PRIOR_DISPERSION = 0.005
@@ -38,18 +41,11 @@ _DISPERSION_EVERY_MINUTES = 5
 _LARGEST_SQUARED_DEVIATION = 9.0
 _MOST_STANDARD_DEVIATIONS_USED = 4.0
 
-_VOLUME_BINS = 96
-_VOLUME_BIN_MINUTES = MINUTES_PER_DAY // _VOLUME_BINS
-_VOLUME_DAYS_BACK = (1, 2, 3, 7)
-_VOLUME_WEEKDAYS_BACK = (7, 14, 21)
-_VOLUME_DAYS_KEPT = 22
-_STEEPEST_WITHIN_A_QUARTER = 1.5
-_FEWEST_DAYS_OF_A_WEEK = 4
-_LARGEST_WEEKLY_GROWTH = 20.0
 _FEWEST_MINUTES_OF_A_BIN = 5
 _VOLUME_PRIOR_EVENTS = 10.0
 _LARGEST_VOLUME_WITH_SILENT_MINUTES = 5.0
-_VOLUME_LEVEL_BOUNDS = (0.3, 2.5)
+# Above, the return to usual after a promotion would be a drop to 0.4, which is an incident.
+_VOLUME_LEVEL_BOUNDS = (0.1, 2.0)
 _LEAST_VOLUME_DISPERSION = 0.02
 
 
@@ -65,57 +61,9 @@ _RECENT_VOLUME_KEPT = _kept_per_minute(20)
 
 _ARRAYS = (
     *("total_events", "total_exposure", "season_events", "season_exposure", "day_events", "day_exposure"),
-    *("first_minute", "prior_rate", "season_factor", "level_events", "level_expected"),
-    *("deviations", "deviations_weight", "volume_by_day", "volume"),
+    *("first_minute", "prior_rate", "season_factors", "level_events", "level_expected"),
+    *("season_variance", "deviations", "deviations_weight", "volume"),
 )
-
-
-@dataclass
-class Expectation:
-    """The expected values of one minute, as known a quarter of an hour earlier.
-
-    base: rate of each status per approved or denied transaction, without the level; rate: with the level.
-    shape: shape of the Gamma over the rate, by window and status; volume_shape: by window.
-    volume: approved transactions per minute; has_season: whether it is based on earlier days. usual_volume: the mean of
-    minutes with approvals. is_open: False where the
-    business is expected to be closed; the volume is then zero.
-    """
-
-    base: np.ndarray
-    rate: np.ndarray
-    shape: np.ndarray
-    volume: float
-    volume_shape: np.ndarray
-    has_season: bool
-    is_open: bool = True
-    usual_volume: float = 0.0
-
-    def while_closed(self) -> Expectation:
-        """Return the expectation of a minute in which the business is closed."""
-        return replace(self, volume=0.0, is_open=False)
-
-    def with_unknown_status(self) -> Expectation:
-        """Return the expectation with a new status added, as an untrained baseline expects it."""
-        unknown = Baseline([])
-        unknown.add_status("")
-        added = unknown.expect(0)
-        return replace(
-            self,
-            base=np.append(self.base, added.base),
-            rate=np.append(self.rate, added.rate),
-            shape=np.column_stack([self.shape, added.shape]),
-        )
-
-    def to_json(self) -> list:
-        """Return the fields in order, ready for `json.dumps`."""
-        arrays = [array.tolist() for array in (self.base, self.rate, self.shape)]
-        return [*arrays, self.volume, self.volume_shape.tolist(), self.has_season, self.is_open, self.usual_volume]
-
-    @classmethod
-    def from_json(cls, state: list) -> Expectation:
-        """Return the expectation that `to_json` wrote."""
-        base, rate, shape, volume, volume_shape, *flags = state
-        return cls(np.array(base), np.array(rate), np.array(shape), volume, np.array(volume_shape), *flags)
 
 
 def quiet_hours_factor(exposure_per_minute: float) -> float:
@@ -126,10 +74,11 @@ def quiet_hours_factor(exposure_per_minute: float) -> float:
 class Baseline:
     """The trained state. `expect` and `update` change it, each at most once a minute and in order.
 
-    Arrays have one column per status (in the order of `statuses`, denied first). `volume` holds, in this order: the
-    level's observed and expected count; the decayed count and number of the last minutes; the sum and number of minutes
-    of the current quarter-hour; and the number of that quarter-hour since 1970 (-1: none). `doubtful` holds minutes and
-    approvals of an incident of the volume or the feed that goes on. Minutes are local to the business.
+    Arrays have one column per status (in the order of `statuses`, denied first). `history` holds the volume of earlier
+    days. `volume` holds, in this order: the level's observed and expected count; the decayed count and number of the
+    last minutes; the sum and number of minutes of the current quarter-hour; and the number of that quarter-hour since
+    1970 (-1: none). `doubtful` holds minutes and approvals of an incident of the volume or the feed that goes on.
+    Minutes are local to the business.
     """
 
     def __init__(self, statuses: list[str]) -> None:
@@ -146,11 +95,11 @@ class Baseline:
         # The last column is the volume.
         self.deviations = np.zeros((len(WINDOWS_MINUTES), count + 1))
         self.deviations_weight = np.zeros((len(WINDOWS_MINUTES), count + 1))
-        self.volume_by_day = np.full((_VOLUME_DAYS_KEPT, _VOLUME_BINS), np.nan, dtype=np.float32)
+        self.history = VolumeHistory()
         self.doubtful: list[tuple[int, float]] = []
-        self._growth = (-1, 1.0)
         self.volume = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0])
-        self.season_factor = np.ones(count)
+        self.season_factors = np.ones((3, count))
+        self.season_variance = np.zeros(count)
         self.season_bin = -1
         self.first_minute = np.zeros(count)
         self.prior_rate = np.array([_PRIOR_RATE.get(status, _PRIOR_RATE_OF_OTHERS) for status in statuses])
@@ -158,9 +107,9 @@ class Baseline:
     def add_status(self, status: str) -> None:
         """Start a new series. It is trained from its `first_minute` on; its rate before is taken as almost zero."""
         self.statuses.append(status)
-        for name in ("total_events", "total_exposure", "level_events", "level_expected"):
+        for name in ("total_events", "total_exposure", "level_events", "level_expected", "season_variance"):
             setattr(self, name, np.append(getattr(self, name), 0.0))
-        self.season_factor = np.append(self.season_factor, 1.0)
+        self.season_factors = np.column_stack([self.season_factors, np.ones(3)])
         self.first_minute = np.append(self.first_minute, np.nan)
         self.prior_rate = np.append(self.prior_rate, _PRIOR_RATE_OF_UNKNOWN)
         for name in ("season_events", "season_exposure", "day_events", "day_exposure"):
@@ -175,14 +124,14 @@ class Baseline:
         season_bin = minute % MINUTES_PER_DAY * _SEASON_BINS // MINUTES_PER_DAY
         if season_bin != self.season_bin:
             self._begin_half_hour(season_bin, rate_of_all)
-        base = rate_of_all * self.season_factor
+        base = rate_of_all * self._season_factor(minute)
         known_events = self.level_events + _LEVEL_PRIOR_EVENTS
         rate = base * known_events / (self.level_expected + _LEVEL_PRIOR_EVENTS)
         dispersion = (self.deviations + _PRIOR_DISPERSION * _PRIOR_DISPERSION_WEIGHT) / (
             self.deviations_weight + _PRIOR_DISPERSION_WEIGHT
         )
         dispersion = np.maximum(dispersion, 0.0)
-        unsure = 1 / known_events + 1 / (self.total_events + _PRIOR_EVENTS)
+        unsure = 1 / known_events + 1 / (self.total_events + _PRIOR_EVENTS) + self.season_variance
         volume, has_season = self._expect_volume(minute)
         return Expectation(
             base,
@@ -193,72 +142,39 @@ class Baseline:
             has_season,
         )
 
+    def _season_factor(self, minute: int) -> np.ndarray:
+        """Return the factor of each status at a minute, interpolated between the middles of half-hours."""
+        minutes = MINUTES_PER_DAY // _SEASON_BINS
+        place = (minute % minutes + 0.5) / minutes + 0.5
+        before = int(place)
+        first, second = self.season_factors[before : before + 2]
+        return first + (place - before) * (second - first)
+
     def _begin_half_hour(self, season_bin: int, rate_of_all: np.ndarray) -> None:
-        """Add yesterday's counts of this half-hour to the season, and reset today's."""
+        """Add yesterday's counts of this half-hour to the season, reset today's, and compute the factors around it."""
         self.season_bin = season_bin
         for season, day in ((self.season_events, self.day_events), (self.season_exposure, self.day_exposure)):
             season[season_bin] = _SEASON_KEPT_PER_DAY * season[season_bin] + day[season_bin]
             day[season_bin] = 0.0
-        expected = self.season_exposure[season_bin] * rate_of_all
-        self.season_factor = (self.season_events[season_bin] + _SEASON_PRIOR_EVENTS) / (expected + _SEASON_PRIOR_EVENTS)
+        bins = np.arange(season_bin - 1, season_bin + 2) % _SEASON_BINS
+        events, exposure = self.season_events[bins], self.season_exposure[bins]
+        # Yesterday's counts of the next half-hour are not added yet.
+        events[-1] = _SEASON_KEPT_PER_DAY * events[-1] + self.day_events[bins[-1]]
+        exposure[-1] = _SEASON_KEPT_PER_DAY * exposure[-1] + self.day_exposure[bins[-1]]
+        events += _SEASON_PRIOR_EVENTS
+        self.season_factors = events / (exposure * rate_of_all + _SEASON_PRIOR_EVENTS)
+        before, now, after = self.season_factors
+        steepness = ((after - before) / (2 * now)) ** 2 - (1 / events[0] + 1 / events[-1]) / 4
+        self.season_variance = _SEASON_SHIFT**2 * np.maximum(steepness, 0.0)
 
     def _expect_volume(self, minute: int) -> tuple[float, bool]:
-        seasonal = self._seasonal_volume(minute)
+        seasonal = self.history.usual(minute)
         level_observed, level_expected, recent, recent_minutes = self.volume[:4].tolist()
         if seasonal is None:
             return (recent / recent_minutes if recent_minutes > 0 else 0.0), False
         level = (level_observed + _VOLUME_PRIOR_EVENTS) / (level_expected + _VOLUME_PRIOR_EVENTS)
         low, high = _VOLUME_LEVEL_BOUNDS
         return seasonal * min(max(level, low), high), True
-
-    def _seasonal_volume(self, minute: int) -> float | None:
-        """Return the median at the same time of such weekdays, or of earlier days; None without any.
-
-        With one such weekday it is the lower of both: whether the business rests on this weekday is not known yet.
-        """
-        growth = self._weekly_growth(minute // MINUTES_PER_DAY)
-        weeks = ((days // 7, self._volumes(minute, (days,))) for days in _VOLUME_WEEKDAYS_BACK)
-        of_weekdays = [volume * growth**number for number, known in weeks for volume in known]
-        if len(of_weekdays) > 1:
-            return median(of_weekdays)
-        of_days = self._volumes(minute, _VOLUME_DAYS_BACK)
-        return min([median(of_days), *of_weekdays]) if of_days else None
-
-    def _weekly_growth(self, day: int) -> float:
-        """Return by how much a week has more approvals than the one before; 1 without two weeks of history.
-
-        Yesterday is left out: its last minutes are not settled yet when the day begins.
-        """
-        if day != self._growth[0]:
-            by_day = np.nan_to_num(self.volume_by_day).sum(axis=1)
-            last, before = (
-                [total for total in by_day[(day - back) % _VOLUME_DAYS_KEPT].tolist() if total]
-                for back in (np.arange(2, 9), np.arange(9, 16))
-            )
-            has_both = min(len(last), len(before)) >= _FEWEST_DAYS_OF_A_WEEK
-            growth = sum(last) / len(last) * len(before) / sum(before) if has_both else 1.0
-            self._growth = day, min(max(growth, 1 / _LARGEST_WEEKLY_GROWTH), _LARGEST_WEEKLY_GROWTH)
-        return self._growth[1]
-
-    def _volumes(self, minute: int, days_back: tuple[int, ...]) -> list[float]:
-        """Return the known volumes at the same time of other days, interpolated between quarter-hours."""
-        position = (minute + 0.5) / _VOLUME_BIN_MINUTES - 0.5
-        before = int(position)
-        share = position - before
-        values = []
-        for days in days_back:
-            quarter = before - days * _VOLUME_BINS
-            first, second = self._volume_of(quarter), self._volume_of(quarter + 1)
-            own, other = (first, second) if share < 0.5 else (second, first)
-            if isnan(own):
-                continue
-            between = own if isnan(other) else first + share * (second - first)
-            # A step between two quarters, as where a business closes, is none of its minutes.
-            values.append(min(between, _STEEPEST_WITHIN_A_QUARTER * own))
-        return values
-
-    def _volume_of(self, quarter: int) -> float:
-        return self.volume_by_day.item(quarter // _VOLUME_BINS % _VOLUME_DAYS_KEPT, quarter % _VOLUME_BINS)
 
     def update(
         self,
@@ -274,8 +190,8 @@ class Baseline:
     ) -> None:
         """Train on a settled minute that had rows. Call it once per minute, in order.
 
-        events, exposure, approved: counts of the minute. windows: for the windows that end with it, events (window,
-        status), exposure, approvals and expected approvals (window). quiet_factor, is_used (1 or 0): by status.
+        events, exposure, approved: counts of the minute. windows: for the windows that end with it, events and expected
+        events (window, status), approvals and expected approvals (window). quiet_factor, is_used (1 or 0): by status.
         """
         expected = was_expected.rate * quiet_factor * exposure
         most = expected + _MOST_STANDARD_DEVIATIONS_USED * np.sqrt(expected + 1)
@@ -289,27 +205,31 @@ class Baseline:
         self.level_events += events
         self.level_expected += was_expected.base * exposed
         if minute % _DISPERSION_EVERY_MINUTES == 0:
-            self._update_dispersion(windows, quiet_factor, was_expected, is_used, is_volume_used)
+            self._update_dispersion(windows, was_expected, is_used, is_volume_used)
         if is_volume_used:
             self._update_volume(minute, approved)
         else:
             self.doubtful.append((minute, approved))
 
-    def end_doubt(self, minute: int, is_usual: bool) -> None:
+    def end_doubt(self, minute: int, is_usual: bool, is_recovered: bool) -> None:
         """Forget the minutes of an incident; take them as usual first if it has lasted too long to be one.
 
-        So they are where the same time a week before is unknown because of an incident: then it repeats every week.
+        If the volume has not recovered, it is the level of today: otherwise the next busy hour is an incident again.
+        The minutes are also usual where the same time a week before is unknown because of an incident: then it repeats
+        every week.
         """
+        if is_usual or not is_recovered:
+            for doubtful, approved in self.doubtful:
+                self._update_level(doubtful, approved)
         self._begin_quarter(minute)
         by_quarter: dict[int, list[float]] = {}
         for doubtful, approved in self.doubtful:
-            by_quarter.setdefault(doubtful // _VOLUME_BIN_MINUTES, []).append(approved)
+            by_quarter.setdefault(doubtful // QUARTER_MINUTES, []).append(approved)
         for quarter, counts in by_quarter.items():
-            week_ago = quarter - 7 * _VOLUME_BINS
-            had_rows = not np.isnan(self.volume_by_day[week_ago // _VOLUME_BINS % _VOLUME_DAYS_KEPT]).all()
-            repeats = had_rows and isnan(self._volume_of(week_ago))
-            if (is_usual or repeats) and isnan(self._volume_of(quarter)):
-                self._set_volume(quarter, sum(counts) / len(counts))
+            week_ago = quarter - 7 * QUARTERS_PER_DAY
+            repeats = self.history.has_day_of(week_ago) and isnan(self.history.of_quarter(week_ago))
+            if (is_usual or repeats) and isnan(self.history.of_quarter(quarter)):
+                self.history.set_quarter(quarter, sum(counts) / len(counts))
         self.doubtful = []
 
     def update_silent(self, minute: int, volume_expected: float) -> None:
@@ -327,13 +247,12 @@ class Baseline:
     def _update_dispersion(
         self,
         windows: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-        quiet_factor: np.ndarray,
         was_expected: Expectation,
         is_used: np.ndarray,
         is_volume_used: bool,
     ) -> None:
-        events, exposure, approved, approved_expected = windows
-        expected = np.column_stack([was_expected.rate * quiet_factor * exposure[:, None], approved_expected])
+        events, events_expected, approved, approved_expected = windows
+        expected = np.column_stack([events_expected, approved_expected])
         shape = np.column_stack([was_expected.shape, was_expected.volume_shape])
         weight = np.append(is_used, float(is_volume_used and was_expected.has_season))
         squared = (np.column_stack([events, approved]) - expected) ** 2
@@ -346,12 +265,15 @@ class Baseline:
         self.deviations_weight *= _DISPERSION_KEPT
         self.deviations_weight += weight * precision
 
+    def _update_level(self, minute: int, approved: float) -> None:
+        seasonal = self.history.usual(minute)
+        self.volume[:2] *= _VOLUME_LEVEL_KEPT
+        if seasonal is not None:
+            self.volume[:2] += approved, seasonal
+
     def _update_volume(self, minute: int, approved: float) -> None:
         volume = self.volume
-        seasonal = self._seasonal_volume(minute)
-        volume[:2] *= _VOLUME_LEVEL_KEPT
-        if seasonal is not None:
-            volume[:2] += approved, seasonal
+        self._update_level(minute, approved)
         volume[2:4] *= _RECENT_VOLUME_KEPT
         volume[2:4] += approved, 1.0
         self._begin_quarter(minute)
@@ -359,37 +281,49 @@ class Baseline:
 
     def _begin_quarter(self, minute: int) -> None:
         """Close the quarter-hour before the minute's, if it is still open."""
-        quarter = minute // _VOLUME_BIN_MINUTES
+        quarter = minute // QUARTER_MINUTES
         if quarter == int(self.volume[6]):
             return
         total, minutes, last = self.volume[4:7].tolist()
         last = int(last)
         if last >= 0:
             if minutes >= _FEWEST_MINUTES_OF_A_BIN:
-                self._set_volume(last, total / minutes)
-            # Clear the slots of eight days earlier.
-            for skipped in range(last + 1, min(quarter, last + 1 + self.volume_by_day.size)):
-                self._set_volume(skipped, np.nan)
-        self._set_volume(quarter, np.nan)
+                self.history.set_quarter(last, total / minutes)
+            self.history.clear(last + 1, quarter)
+        self.history.clear(quarter, quarter + 1)
         self.volume[4:7] = 0.0, 0.0, quarter
-
-    def _set_volume(self, quarter: int, value: float) -> None:
-        self.volume_by_day[quarter // _VOLUME_BINS % _VOLUME_DAYS_KEPT, quarter % _VOLUME_BINS] = value
 
     def to_json(self) -> dict[str, object]:
         """Return the state, ready for `json.dumps`; unknown values are null."""
         arrays = {name: _as_lists(getattr(self, name)) for name in _ARRAYS}
-        return {"statuses": self.statuses, "season_bin": self.season_bin, "doubtful": self.doubtful, **arrays}
+        return {
+            "statuses": self.statuses,
+            "season_bin": self.season_bin,
+            "doubtful": self.doubtful,
+            "volume_by_day": _as_lists(self.history.by_day),
+            **arrays,
+        }
 
     @classmethod
     def from_json(cls, state: dict) -> Baseline:
         """Return the baseline that `to_json` wrote."""
         baseline = cls(state["statuses"])
+        if "season_factor" in state:  # a version without interpolation
+            factor = state["season_factor"]
+            state = state | {"season_factors": [factor] * 3, "season_variance": [0.0] * len(factor)}
         for name in _ARRAYS:
             setattr(baseline, name, np.array(state[name], dtype=getattr(baseline, name).dtype))
+        baseline.history.by_day[:] = np.array(state["volume_by_day"], dtype=np.float32)
         baseline.season_bin = state["season_bin"]
         baseline.doubtful = [(minute, approved) for minute, approved in state["doubtful"]]
         return baseline
+
+
+def expect_unknown_status() -> Expectation:
+    """Return what an untrained baseline expects of a status that it does not know."""
+    unknown = Baseline([])
+    unknown.add_status("")
+    return unknown.expect(0)
 
 
 def _as_lists(array: np.ndarray) -> list:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from quintet.payments.opening_hours import LEARNED, OpeningHours
 from quintet.payments.tails import lower_tail, upper_tail
 
 COLUMNS = ["source_file", "hour", "observed", "expected", "p_value", "direction", "is_anomalous", "reason"]
@@ -32,6 +34,7 @@ _LEVEL_DISPERSION = 0.01
 _LARGEST_DISPERSION = 1.0
 _LEAST_EXPECTED = 0.1
 _NORMAL_SPREAD_OF_MAD = 1.4826
+_CLOSED = "{:02d}h: closed, by the settings or as on the same day last week."
 _NAMES = {
     "yesterday": "yesterday",
     "same_day_last_week": "the same day last week",
@@ -53,27 +56,34 @@ class _StandingOut:
     is_bad_reference: bool
 
 
-def checkout_anomalies(hours: pd.DataFrame) -> pd.DataFrame:
+def checkout_anomalies(hours: pd.DataFrame, opening: OpeningHours = LEARNED) -> pd.DataFrame:
     """Return observed and expected sales of each hour of each file as `COLUMNS`, ordered by file and hour.
 
-    hours: as `marts.fct_checkout_hours` (source_file, hour, today and `REFERENCES`, which may hold nulls).
+    hours: as `marts.fct_checkout_hours` (source_file, hour, today and `REFERENCES`, which may hold nulls; file_date, if
+    the day is known). opening: when the business is open, in the time zone of the files' hours.
     p_value: two-sided, of the hour or of its run of hours, before correction; null without a reference.
     is_anomalous: by Holm's correction over the hours of the file, at 0.01. Hours that are not anomalous singly are also
     tested as runs of two to four, corrected over all such runs. Sales that only return after an outage (a rebound) are
-    not marked. reason: a sentence for hours that are marked or need an explanation, else null.
+    not marked, and neither are few sales where the business is closed: by its settings, or for hours without any sales
+    that had none on the same day last week; of these, as many are expected as there were. reason: a sentence for hours
+    that are marked or need an explanation, else null.
     """
-    parts = [_of_file(file.sort_values("hour", ignore_index=True)) for _, file in hours.groupby("source_file")]
+    parts = [_of_file(file.sort_values("hour", ignore_index=True), opening) for _, file in hours.groupby("source_file")]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
 
 
-def _of_file(file: pd.DataFrame) -> pd.DataFrame:
+def _of_file(file: pd.DataFrame, opening: OpeningHours) -> pd.DataFrame:
     observed = file["today"].to_numpy(float)
     references = file[REFERENCES].to_numpy(float)
+    is_closed = _set_as_closed(file, opening) | _closed_as_last_week(file["hour"].to_numpy(), observed, references)
     is_found = np.zeros(len(file), dtype=bool)
     # An outage of some hours must not lower the level of the day: compute the level again without the hours found.
     for _ in range(2):
-        at_level = _at_level_of_today(observed, references, ~is_found)
+        at_level = _at_level_of_today(observed, references, ~is_found & ~is_closed)
         expected, shape = _expectation(at_level)
+        is_low = (observed < expected) & (_p_value(observed, expected, shape) <= _SUGGESTIVE_P_VALUE)
+        is_explained = is_closed & is_low
+        expected = np.where(is_explained, np.maximum(observed, _LEAST_EXPECTED), expected)
         p_value = _p_value(observed, expected, shape)
         is_found = _holm(p_value)
     p_value, is_found = _with_runs(file["hour"].to_numpy(), observed, expected, shape, p_value, is_found)
@@ -92,10 +102,34 @@ def _of_file(file: pd.DataFrame) -> pd.DataFrame:
     standing_out = _standing_out(observed, at_level, expected, shape, references)
     result["is_anomalous"] &= np.array([rebound is None for rebound in rebounds], dtype=bool)
     result["reason"] = [
-        _reason(hour, rebound, against)
-        for hour, rebound, against in zip(result.itertuples(index=False), rebounds, standing_out, strict=True)
+        _CLOSED.format(hour.hour) if closed else _reason(hour, rebound, against)
+        for hour, rebound, against, closed in zip(
+            result.itertuples(index=False), rebounds, standing_out, is_explained, strict=True
+        )
     ]
     return result[COLUMNS]
+
+
+def _set_as_closed(file: pd.DataFrame, opening: OpeningHours) -> np.ndarray:
+    """Return by hour whether the settings say that the business is closed; without a date, on every weekday."""
+    dated = file["file_date"].iloc[0] if "file_date" in file else None
+    known = None if pd.isna(dated) else (pd.Timestamp(dated).date() - date(1970, 1, 1)).days
+    days = range(7) if known is None else (known,)
+    return np.array([all(opening.is_closed_for_hour(day, hour) for day in days) for hour in file["hour"].tolist()])
+
+
+def _closed_as_last_week(hour: np.ndarray, observed: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """Return the hours without sales, today as on the same day last week, for as long as they lasted then.
+
+    A single hour counts only where the business opens later or closes earlier: otherwise it may be two outages.
+    """
+    is_silent = references[:, REFERENCES.index("same_day_last_week")] == 0
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], is_silent, [False]]).astype(np.int8)))
+    is_closed = np.zeros(len(hour), dtype=bool)
+    for first, until in edges.reshape(-1, 2).tolist():
+        is_at_edge = not observed[:until].any() or not observed[first:].any()
+        is_closed[first:until] = not observed[first:until].any() and (is_at_edge or until - first > 1)
+    return is_closed
 
 
 def _direction(observed: float, expected: float) -> str | None:

@@ -8,14 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from quintet.payments import rules
 from quintet.payments.baseline import (
     DENIED,
     LONGEST_WINDOW,
     MINUTES_PER_DAY,
     Baseline,
-    Expectation,
+    expect_unknown_status,
 )
 from quintet.payments.closing_times import ClosingTimes
+from quintet.payments.expectation import Expectation
 from quintet.payments.incidents import (
     APPROVED,
     FEED,
@@ -44,6 +46,7 @@ LATENESS_MINUTES = 15
 LARGEST_COUNT = 10**9
 
 _LONGEST_FREEZE_MINUTES = 240
+_RECOVERED_SHARE = 0.5
 
 _ROWS = LATENESS_MINUTES + LONGEST_WINDOW
 _FIRST_SCORED_ROW = _ROWS - LATENESS_MINUTES
@@ -87,6 +90,8 @@ class Detector:
         self._events = np.zeros((_ROWS, len(self._baseline.statuses)))
         self._observed = np.zeros(_ROWS, dtype=bool)
         self._volume = np.zeros(_ROWS)
+        self._low_volume = np.zeros(_ROWS)
+        self._rate = np.zeros(self._events.shape)
         self._expectations: list[Expectation | None] = [None] * _ROWS
         self._open: list[dict[str, Incident]] = [{}] * _ROWS
 
@@ -184,7 +189,7 @@ class Detector:
         """Move the rows up by a minute, train on the minute that this settles, and expect the new one."""
         assert self._last is not None
         self._last += 1
-        for rows in (self._approved, self._events, self._observed, self._volume):
+        for rows in self._arrays:
             rows[:-1] = rows[1:]
             rows[-1] = 0
         self._open = [*self._open[1:], self._open[-1]]
@@ -197,11 +202,19 @@ class Detector:
         expectation.usual_volume = self._closing_times.usual_per_minute
         if self._closing_times.is_closed(self._last):
             expectation = expectation.while_closed()
-        self._expectations[-1] = expectation
-        self._volume[-1] = expectation.volume
+        self._expect(_ROWS - 1, expectation)
         counts = self._waiting.pop(self._last, None)
         if counts is not None:
             self._fill(_ROWS - 1, counts)
+
+    def _expect(self, row: int, expectation: Expectation) -> None:
+        """Write the expectation of a minute into its row."""
+        self._expectations[row] = expectation
+        self._rate[row] = expectation.rate
+        self._volume[row] = expectation.volume
+        self._low_volume[row] = expectation.volume * rules.largest_low_volume(
+            expectation.volume, expectation.usual_volume, expectation.has_season
+        )
 
     def _update_baseline(self, minute: int, expectation: Expectation) -> None:
         row = _FIRST_SCORED_ROW - 1
@@ -216,22 +229,23 @@ class Detector:
         }
         baseline, local_minute = self._baseline, self._hours.to_local(minute)
         is_volume_used = not is_frozen & {VOLUME, FEED}
+        windows = windows_of(self._arrays, row)
         if is_volume_used and baseline.doubtful:
-            baseline.end_doubt(local_minute, is_usual=bool(starts))
+            is_recovered = bool(windows.approved[1] > _RECOVERED_SHARE * windows.volume[1])
+            baseline.end_doubt(local_minute, is_usual=bool(starts), is_recovered=is_recovered)
         if not self._observed[row]:
             if is_volume_used and expectation.is_open:
                 baseline.update_silent(local_minute, expectation.volume)
             return
         is_used = np.array([status not in is_frozen for status in baseline.statuses], dtype=float)
         is_used *= baseline.first_minute <= minute
-        events, exposure, approved, volume, quiet_factor = windows_of(self._arrays, row)
         baseline.update(
             local_minute,
             self._events[row],
-            exposure[0],
+            windows.exposure[0],
             self._approved[row],
-            (events, exposure, approved, volume),
-            quiet_factor,
+            (windows.events, windows.expected, windows.approved, windows.volume),
+            windows.quiet_factor,
             expectation,
             is_used,
             is_volume_used,
@@ -261,7 +275,11 @@ class Detector:
         if status not in baseline.statuses:
             baseline.add_status(status)
             self._events = np.column_stack([self._events, np.zeros(_ROWS)])
-            self._expectations = [one and one.with_unknown_status() for one in self._expectations]
+            self._rate = np.column_stack([self._rate, np.zeros(_ROWS)])
+            unknown = expect_unknown_status()
+            for known, one in enumerate(self._expectations):
+                if one is not None:
+                    self._expect(known, one.with_status_of(unknown))
         column = baseline.statuses.index(status)
         assert self._last is not None
         baseline.first_minute[column] = np.fmin(baseline.first_minute[column], self._last - (_ROWS - 1 - row))
@@ -285,7 +303,7 @@ class Detector:
 
     @property
     def _arrays(self) -> Arrays:
-        return Arrays(self._approved, self._events, self._observed, self._volume)
+        return Arrays(self._approved, self._events, self._observed, self._volume, self._low_volume, self._rate)
 
     def _score(self, row: int) -> list[Point]:
         expectation = self._expectations[row]
@@ -304,7 +322,6 @@ class Detector:
             "approved": self._approved.tolist(),
             "events": self._events.tolist(),
             "observed": self._observed.tolist(),
-            "volume": self._volume.tolist(),
             "expectations": [one and one.to_json() for one in self._expectations],
             "open": [[list(incident) for incident in opened.values()] for opened in self._open],
         }
@@ -322,8 +339,10 @@ class Detector:
         detector._approved = np.array(state["approved"])
         detector._events = np.array(state["events"])
         detector._observed = np.array(state["observed"])
-        detector._volume = np.array(state["volume"])
-        detector._expectations = [one and Expectation.from_json(one) for one in state["expectations"]]
+        detector._rate = np.zeros(detector._events.shape)
+        for row, one in enumerate(state["expectations"]):
+            if one is not None:
+                detector._expect(row, Expectation.from_json(one))
         opened = [[Incident(*fields) for fields in incidents] for incidents in state["open"]]
         detector._open = [{incident.series: incident for incident in incidents} for incidents in opened]
         return detector
@@ -332,7 +351,7 @@ class Detector:
 def _of_former_version(state: dict) -> dict:
     """Return the state of a version that kept eight days of volume and learned no closing times."""
     former = np.array(state["baseline"]["volume_by_day"], dtype=float)
-    kept = Baseline([]).volume_by_day
+    kept = Baseline([]).history.by_day
     today = (state["last"] or 0) // MINUTES_PER_DAY
     for day in range(today - len(former) + 1, today + 1):
         kept[day % len(kept)] = former[day % len(former)]

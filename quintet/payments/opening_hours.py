@@ -100,6 +100,11 @@ class OpeningHours:
         today, before = self._spans(day), self._spans(day - 1)
         return _is_within(today, minute_of_day) or _is_within(before, minute_of_day + _MINUTES_PER_DAY)
 
+    def is_closed_for_hour(self, day: int, hour: int) -> bool:
+        """Return whether the settings say that the business is closed for a whole local hour of a day since 1970."""
+        first = day * _MINUTES_PER_DAY + hour * 60
+        return all(self.is_open(minute) is False for minute in range(first, first + 60))
+
     def _spans(self, day: int) -> Sequence[Span]:
         if self.weekly is None or self._is_holiday(day):
             return ()

@@ -46,9 +46,9 @@ def largest_low_volume(expected_per_minute: float, usual_per_minute: float, has_
     return _LARGEST_VOLUME_SHARE if is_sure else _LARGEST_VOLUME_SHARE_IF_UNSURE
 
 
-def is_volume_low(count: np.ndarray, expected: np.ndarray, largest_share: float) -> np.ndarray:
-    """Return whether approvals are materially low: at most that share of twenty or more expected."""
-    return (count <= largest_share * expected) & (expected >= _LEAST_VOLUME_EXPECTED)
+def is_volume_low(count: np.ndarray, expected: np.ndarray, largest_low: np.ndarray) -> np.ndarray:
+    """Return whether approvals are materially low: at most that many of twenty or more expected."""
+    return (count <= largest_low) & (expected >= _LEAST_VOLUME_EXPECTED)
 
 
 def is_zero_approved(approved: np.ndarray, expected: np.ndarray) -> np.ndarray:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from quintet.payments import rules
-from quintet.payments.baseline import LONGEST_WINDOW, WINDOWS_MINUTES, Baseline, Expectation, quiet_hours_factor
+from quintet.payments.baseline import LONGEST_WINDOW, WINDOWS_MINUTES, Baseline, quiet_hours_factor
+from quintet.payments.expectation import Expectation
 from quintet.payments.incidents import FEED, VOLUME, Point
 from quintet.payments.tails import as_score, lower_tail, upper_tail
 
@@ -33,25 +34,33 @@ _BAND_STANDARD_DEVIATIONS = 3.0
 
 
 class Arrays(NamedTuple):
-    """The counts by row. events: (row, status). observed: whether any row arrived. volume: the expected approvals."""
+    """The counts by row, and what was expected of each minute.
+
+    events: (row, status). observed: whether any row arrived. volume: the expected approvals. low_volume: the approvals
+    up to which they are low. rate: by row and status, without the factor for quiet hours.
+    """
 
     approved: np.ndarray
     events: np.ndarray
     observed: np.ndarray
     volume: np.ndarray
+    low_volume: np.ndarray
+    rate: np.ndarray
 
 
 class Windows(NamedTuple):
     """Sums over the windows that end with a row.
 
-    events: (window, status). exposure, approved, volume (the expected approvals): by window. quiet_factor: by status
-    the factor for quiet hours, from the exposure of the longest window.
+    events, expected (each minute's exposure times its rate): (window, status). exposure, approved, volume, low_volume:
+    by window. quiet_factor: by status the factor for quiet hours, from the exposure of the longest window.
     """
 
     events: np.ndarray
+    expected: np.ndarray
     exposure: np.ndarray
     approved: np.ndarray
     volume: np.ndarray
+    low_volume: np.ndarray
     quiet_factor: np.ndarray
 
 
@@ -72,23 +81,33 @@ def score_minute(arrays: Arrays, row: int, minute: int, expectation: Expectation
 
 def windows_of(arrays: Arrays, row: int) -> Windows:
     """Return the sums over the windows that end with the row."""
-    since = row + 1 - LONGEST_WINDOW
-    events = np.add.accumulate(arrays.events[since : row + 1][::-1])[_WINDOW_ENDS]
-    approved = np.add.accumulate(arrays.approved[since : row + 1][::-1])[_WINDOW_ENDS]
-    observed = arrays.observed[since : row + 1]
-    volume = np.add.accumulate((arrays.volume[since : row + 1] * observed)[::-1])[_WINDOW_ENDS]
+    rows = slice(row + 1 - LONGEST_WINDOW, row + 1)
+    approved, events, observed = arrays.approved[rows], arrays.events[rows], arrays.observed[rows]
     exposure = approved + events[:, _DENIED_COLUMN]
     quiet_factor = np.ones(events.shape[1])
-    quiet_factor[_DENIED_COLUMN] = quiet_hours_factor(exposure[-1] / max(observed.sum(), 1))
-    return Windows(events, exposure, approved, volume, quiet_factor)
+    quiet_factor[_DENIED_COLUMN] = quiet_hours_factor(exposure.sum() / max(observed.sum(), 1))
+    return Windows(
+        _sums(events),
+        _sums(arrays.rate[rows] * exposure[:, None]) * quiet_factor,
+        _sums(exposure),
+        _sums(approved),
+        _sums(arrays.volume[rows] * observed),
+        _sums(arrays.low_volume[rows] * observed),
+        quiet_factor,
+    )
+
+
+def _sums(of_minutes: np.ndarray) -> np.ndarray:
+    """Return the sums over the windows. of_minutes: of the longest window, the oldest first."""
+    return np.add.accumulate(of_minutes[::-1])[_WINDOW_ENDS]
 
 
 def _score_statuses(
     arrays: Arrays, row: int, minute: int, expectation: Expectation, baseline: Baseline, windows: Windows
 ) -> list[Point]:
-    events, exposure, quiet_factor = windows.events, windows.exposure, windows.quiet_factor
-    rate = expectation.rate * quiet_factor
-    expected = rate * np.maximum(exposure, _LEAST_EXPOSURE)[:, None]
+    events, exposure = windows.events, windows.exposure
+    rate = expectation.rate * windows.quiet_factor
+    expected = np.maximum(windows.expected, rate * _LEAST_EXPOSURE)
     score = np.zeros(events.shape)
     fires: np.ndarray = np.zeros(events.shape[1], dtype=bool)
     counts_score = rules.is_material(events, expected)
@@ -114,7 +133,12 @@ def _score_statuses(
             rule, best = rules.BURST_OF_RARE, 1
         elif does_fire:
             rule = rules.RATE_TAIL
-        is_anomalous = bool(rule)
+        is_anomalous = is_sustained = bool(rule)
+        start = minute
+        if is_anomalous:
+            of_minutes = _rate_rows(arrays, row, column, windows.quiet_factor[column])
+            is_sustained = _is_rate_sustained(*of_minutes, expectation.shape[:, column])
+            start = _start_of_rate(*of_minutes, minute, best)
         upper = means[0] + spread
         points.append(
             Point(
@@ -130,25 +154,24 @@ def _score_statuses(
                 int(exposure[best]),
                 rule,
                 is_anomalous,
-                is_anomalous and _is_rate_sustained(arrays, row, column, rate[column], expectation.shape[:, column]),
+                is_sustained,
                 max(scores[:2]) >= _ELEVATED_SCORE,
                 counts[0] >= upper + 1,
-                _start_of_rate(arrays, row, minute, column, rate[column], best) if is_anomalous else minute,
+                start,
             )
         )
     return points
 
 
-def _rate_rows(arrays: Arrays, row: int, column: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return events and exposure of the minutes of the longest window, the oldest first."""
+def _rate_rows(arrays: Arrays, row: int, column: int, quiet_factor: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the events of the minutes of the longest window, and those expected, the oldest first."""
     rows = slice(row + 1 - LONGEST_WINDOW, row + 1)
-    return arrays.events[rows, column], arrays.approved[rows] + arrays.events[rows, _DENIED_COLUMN]
+    exposure = arrays.approved[rows] + arrays.events[rows, _DENIED_COLUMN]
+    return arrays.events[rows, column], arrays.rate[rows, column] * quiet_factor * exposure
 
 
-def _is_rate_sustained(arrays: Arrays, row: int, column: int, rate: float, shape: np.ndarray) -> bool:
+def _is_rate_sustained(events: np.ndarray, expected: np.ndarray, shape: np.ndarray) -> bool:
     """Return whether the window is anomalous even without its two worst minutes: a blip is no incident."""
-    events, exposure = _rate_rows(arrays, row, column)
-    expected = rate * exposure
     for window, minutes in enumerate(WINDOWS_MINUTES[1:], start=1):
         order = np.argpartition((events - expected)[-minutes:], -_MINUTES_THAT_MAY_BE_CHANCE)
         kept = order[:-_MINUTES_THAT_MAY_BE_CHANCE]
@@ -158,18 +181,16 @@ def _is_rate_sustained(arrays: Arrays, row: int, column: int, rate: float, shape
     return False
 
 
-def _start_of_rate(arrays: Arrays, row: int, minute: int, column: int, rate: float, window: int) -> int:
+def _start_of_rate(events: np.ndarray, expected: np.ndarray, minute: int, window: int) -> int:
     """Return the minute since which counts exceed half-way between usual and the mean of the window."""
-    events, exposure = _rate_rows(arrays, row, column)
-    excess = events - rate * exposure
+    excess = events - expected
     half_way = max(excess[-WINDOWS_MINUTES[window] :].mean() / 2, 0.0)
     return minute - _minutes_of_run(excess - half_way) + 1
 
 
 def _score_volume(arrays: Arrays, row: int, minute: int, expectation: Expectation, windows: Windows) -> Point:
     approved, exposure, expected = windows.approved, windows.exposure, windows.volume
-    largest_share = rules.largest_low_volume(expectation.volume, expectation.usual_volume, expectation.has_season)
-    is_low = rules.is_volume_low(approved, expected, largest_share)
+    is_low = rules.is_volume_low(approved, expected, windows.low_volume)
     is_zero = rules.is_zero_approved(approved, expected)
     scores = np.zeros(len(approved))
     is_elevated = is_sustained = False
@@ -186,7 +207,7 @@ def _score_volume(arrays: Arrays, row: int, minute: int, expectation: Expectatio
             rows = slice(row + 1 - LONGEST_WINDOW, row + 1)
             counts, means = arrays.approved[rows], arrays.volume[rows] * arrays.observed[rows]
             last = arrays.observed[rows].nonzero()[0][-_MINUTES_THAT_MAY_BE_CHANCE - 1 :]
-            is_sustained = bool((counts[last] <= largest_share * means[last]).all())
+            is_sustained = bool((counts[last] <= arrays.low_volume[rows][last]).all())
             start = minute - _minutes_of_run(_STARTS_WHERE_VOLUME_BELOW * means - counts) + 1
     mean, count = float(expected[0]), int(approved[0])
     spread = _BAND_STANDARD_DEVIATIONS * (mean + mean**2 / float(expectation.volume_shape[0])) ** 0.5

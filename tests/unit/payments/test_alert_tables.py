@@ -90,6 +90,10 @@ def test_checkout_hours_are_judged_and_replaced(warehouse: duckdb.DuckDBPyConnec
     marked = warehouse.execute("select hour from ml.checkout_anomalies where is_anomalous").fetchall()
     assert marked == [(9,)]
 
+    warehouse.execute("update intermediate.int_payment_hours set opening_hours = 'mon-sun 10:00-24:00'")
+    write_checkout_anomalies(warehouse)
+    assert warehouse.execute("from ml.checkout_anomalies where is_anomalous").fetchall() == []
+
 
 def test_the_evaluation_has_each_detector_in_each_scope():
     world = PaymentsWorld(days=1, checkout_days=1)

@@ -65,6 +65,22 @@ def test_an_incident_does_not_train_the_baseline_until_it_has_lasted_four_hours(
     assert (after.rate[2] > 2 * usual.rate[2]) == is_used
 
 
+def test_a_rate_is_interpolated_between_half_hours_and_less_certain_where_it_changes():
+    baseline = Baseline(["denied", "failed"])
+    shares = np.array([[0.15, 0.1], [0.12, 0.1], [0.09, 0.1]])
+    baseline.season_exposure[9:12] = 100_000
+    baseline.season_events[9:12] = 100_000 * shares
+    baseline.total_events, baseline.total_exposure = np.array([1.2e4, 1e4]), np.full(2, 1e5)
+    baseline.level_events = baseline.level_expected = np.full(2, 1e5)
+    expected = [baseline.expect(minute) for minute in range(START + 300, START + 330)]
+
+    by_minute = np.array([one.rate for one in expected])
+    assert by_minute[0] == pytest.approx([0.1345, 0.1], rel=0.01)
+    assert by_minute[-1] == pytest.approx([0.1055, 0.1], rel=0.01)
+    assert (np.diff(by_minute[:, 0]) < 0).all()
+    assert expected[0].shape[0, 0] < 0.6 * expected[0].shape[0, 1]
+
+
 def test_a_state_survives_json():
     baseline = led(200, lambda _: {"approved": 100, "denied": 10, "novel": 1})._baseline
     again = Baseline.from_json(json.loads(json.dumps(baseline.to_json(), allow_nan=False)))
@@ -72,6 +88,15 @@ def test_a_state_survives_json():
 
     assert again.to_json() == baseline.to_json()
     assert again.expect(minute).rate.tolist() == baseline.expect(minute).rate.tolist()
+
+
+def test_a_state_of_a_version_without_interpolation_is_restored():
+    baseline = led(200, lambda _: {"approved": 100, "denied": 10})._baseline
+    state = json.loads(json.dumps(baseline.to_json()))
+    del state["season_factors"], state["season_variance"]
+    again = Baseline.from_json(state | {"season_factor": [1.0] * len(baseline.statuses)})
+
+    assert again.expect(START + 200).rate == pytest.approx(baseline.expect(START + 200).rate)
 
 
 @pytest.mark.parametrize(("weeks", "is_known"), [(1, False), (2, True)])
@@ -83,9 +108,9 @@ def test_an_incident_that_repeats_a_week_later_is_usual(weeks: int, is_known: bo
         for minute in range(at, at + 120):
             baseline._update_volume(minute, 100.0)
         baseline.doubtful = [(minute, 20.0) for minute in range(at + 180, at + 240)]
-        baseline.end_doubt(at + 240, is_usual=False)
+        baseline.end_doubt(at + 240, is_usual=False, is_recovered=True)
         baseline._update_volume(at + 240, 100.0)
-    expected = baseline._volumes(start + weeks * 7 * MINUTES_PER_DAY + 210, (7,))
+    expected = baseline.history.at_time_of(start + weeks * 7 * MINUTES_PER_DAY + 210, (7,))
 
     assert expected == ([20.0] if is_known else [])
 
@@ -95,7 +120,19 @@ def test_an_incident_that_lasted_too_long_to_be_one_is_usual_on_the_next_day():
     for minute in range(START, START + 60):
         baseline._update_volume(minute, 100.0)
     baseline.doubtful = [(minute, 20.0) for minute in range(START + 60, START + 300)]
-    baseline.end_doubt(START + 300, is_usual=True)
+    baseline.end_doubt(START + 300, is_usual=True, is_recovered=False)
     baseline._update_volume(START + 300, 20.0)
 
-    assert baseline._volumes(START + MINUTES_PER_DAY + 180, (1,)) == [20.0]
+    assert baseline.history.at_time_of(START + MINUTES_PER_DAY + 180, (1,)) == [20.0]
+
+
+@pytest.mark.parametrize(("is_recovered", "share"), [(True, 1.0), (False, 0.25)])
+def test_a_volume_that_does_not_recover_is_the_level_of_the_day(is_recovered: bool, share: float):
+    baseline = Baseline(["denied"])
+    for minute in range(START, START + MINUTES_PER_DAY + 60):
+        baseline._update_volume(minute, 100.0)
+    now = START + MINUTES_PER_DAY + 60
+    baseline.doubtful = [(minute, 25.0) for minute in range(now, now + 200)]
+    baseline.end_doubt(now + 200, is_usual=False, is_recovered=is_recovered)
+
+    assert baseline.expect(now + 200).volume == pytest.approx(100 * share, rel=0.2)

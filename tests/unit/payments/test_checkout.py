@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from quintet.payments.checkout import COLUMNS, REFERENCES, _against, _StandingOut, checkout_anomalies
+from quintet.payments.opening_hours import opening_hours
 from quintet.samples.payments import PaymentsWorld, make_sample
 
 SHAPE = [5, 2, 1, 0, 0, 1, 2, 5, 10, 18, 28, 28, 26, 24, 25, 28, 26, 22, 18, 18, 19, 18, 16, 9]
@@ -37,6 +38,62 @@ def test_a_usual_day_is_not_marked():
     assert list(result.columns) == COLUMNS
     assert not result["is_anomalous"].any()
     assert result["reason"].isna().all()
+
+
+def closed_on_this_weekday(hours: range, **changed: dict[int, float]) -> pd.DataFrame:
+    """Return a day with hours without sales today and a week ago; the means have six such weekdays with sales."""
+    none = dict.fromkeys(hours, 0)
+    of_mean = {hour: SHAPE[hour] * 6 / 7 for hour in hours}
+    return day(
+        **{"today": none, "same_day_last_week": none, "avg_last_week": of_mean, "avg_last_month": of_mean, **changed}
+    )
+
+
+@pytest.mark.parametrize("hours", [range(14, 24), range(10), range(13, 16), range(23, 24), range(24)])
+def test_hours_that_are_closed_on_one_weekday_are_not_marked(hours: range):
+    result = checkout_anomalies(closed_on_this_weekday(hours))
+
+    assert not result["is_anomalous"].any()
+    assert (
+        result.loc[hours[0], "reason"] == f"{hours[0]:02d}h: closed, by the settings or as on the same day last week."
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "outage"),
+    [
+        # last week was an outage that lasted longer than today's
+        (closed_on_this_weekday(range(12, 17), today={12: 26, 13: 24, 14: 0, 15: 0, 16: 26}), [14, 15]),
+        # the column is empty
+        (day(today={15: 0, 16: 0}, same_day_last_week=dict.fromkeys(range(24), 0)), [15, 16]),
+        # an hour alone
+        (closed_on_this_weekday(range(15, 16)), [15]),
+        # an outage before the shop closes
+        (closed_on_this_weekday(range(18, 24), today=dict.fromkeys(range(15, 24), 0)), [15, 16, 17]),
+    ],
+)
+def test_an_outage_is_marked_although_last_week_had_hours_without_sales(file: pd.DataFrame, outage: list[int]):
+    assert marked(file) == outage
+
+
+@pytest.mark.parametrize(
+    ("weekly", "holidays", "file_date", "is_marked"),
+    [
+        ("mon-sat 08:00-24:00; sun 08:00-14:00", "", "2026-11-29", False),
+        ("mon-sat 08:00-24:00; sun 08:00-14:00", "", "2026-11-28", True),
+        ("mon-sat 08:00-24:00; sun 08:00-14:00", "", None, True),
+        ("mon-sun 00:00-14:00", "", None, False),
+        ("", "12-25", "2026-12-25", False),
+        ("", "", "2026-12-25", True),
+    ],
+)
+def test_hours_that_are_set_as_closed_are_not_marked(
+    weekly: str, holidays: str, file_date: str | None, is_marked: bool
+):
+    file = day(today=dict.fromkeys(range(14, 24), 0)).assign(file_date=pd.to_datetime(file_date))
+    result = checkout_anomalies(file, opening_hours("UTC", weekly, holidays))
+
+    assert result["is_anomalous"].any() == is_marked
 
 
 def test_an_outage_is_marked_with_a_reason():

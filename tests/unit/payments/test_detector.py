@@ -101,6 +101,20 @@ def test_a_burst_of_two_minutes_recommends_an_alert_but_is_no_incident():
     assert not any(step.incidents for step in steps)
 
 
+def test_a_rate_that_steps_every_day_at_the_same_time_is_no_incident():
+    """The evening's rate is usual: after the step it must not be judged by the rate of after."""
+    rng = np.random.default_rng(5)
+    detector = Detector()
+    incidents: dict[str, Incident] = {}
+    for number in range(4 * 1_440):
+        share = 0.15 - 0.06 * min(max((number % 1_440 - 120) / 40, 0), 1)
+        counts = {"approved": int(rng.poisson(6_000)), "denied": int(rng.poisson(6_000 * share))}
+        step = detector.observe(at(number), counts)
+        incidents |= {one.incident_id: one for one in step.incidents if number >= 1_440}
+
+    assert incidents == {}
+
+
 def test_a_slow_ramp_is_found_although_training_continues():
     found = incidents_of({number: {"reversed": (number - 180) // 3} for number in range(180, 240)})
 

@@ -46,4 +46,4 @@ def test_a_low_volume_needs_a_deeper_drop_by_night_and_without_history():
     assert rules.largest_low_volume(300, 200, has_season=False) == by_night
     # a small business has few approvals in every hour
     assert rules.largest_low_volume(5, 4, has_season=True) == by_day
-    assert rules.is_volume_low(np.array([40, 41]), np.array([100.0, 100.0]), by_day).tolist() == [True, False]
+    assert rules.is_volume_low(np.array([40, 41]), np.array([100.0, 100.0]), by_day * 100).tolist() == [True, False]

@@ -17,6 +17,8 @@ def arrays(**changes: np.ndarray) -> Arrays:
         "events": np.column_stack([np.full(ROWS, 2.0), np.zeros(ROWS)]),
         "observed": np.ones(ROWS, dtype=bool),
         "volume": np.full(ROWS, 9.0),
+        "low_volume": np.full(ROWS, 3.0),
+        "rate": np.tile([0.2, 0.01], (ROWS, 1)),
     }
     return Arrays(**usual | changes)
 
@@ -29,6 +31,17 @@ def test_windows_sum_the_minutes_up_to_their_row() -> None:
         assert windows.events[place].tolist() == [2.0 * minutes, 0.0]
         assert windows.exposure[place] == windows.approved[place] + 2.0 * minutes
         assert windows.volume[place] == 9.0 * minutes
+
+
+def test_each_minute_of_a_window_is_expected_by_its_own_rate_and_limit() -> None:
+    rate, low_volume = np.tile([0.2, 0.01], (ROWS, 1)), np.full(ROWS, 3.0)
+    rate[-1], low_volume[-1] = 0.1, 1.0
+    windows = windows_of(arrays(rate=rate, low_volume=low_volume), ROWS - 1)
+
+    for place, minutes in enumerate(WINDOWS_MINUTES):
+        denied, other = 12.0 * (0.2 * (minutes - 1) + 0.1), 12.0 * (0.01 * (minutes - 1) + 0.1)
+        assert windows.expected[place] == pytest.approx(np.array([denied, other]) * windows.quiet_factor)
+        assert windows.low_volume[place] == 3.0 * (minutes - 1) + 1.0
 
 
 def test_a_minute_without_rows_expects_nothing() -> None:
