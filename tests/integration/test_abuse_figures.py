@@ -286,7 +286,8 @@ def test_a_ring_in_the_real_file_is_blocked_before_and_after_training(
     users.loc[is_ring, "phone"] = [f"+1 {200 + n * 37 % 700} 555 {1_000 + n * 7_901 % 9_000}" for n in range(count)]
     if not shares_mailbox:
         users.loc[is_ring, "email"] = [f"xq{n * 7_919 % 100_003}@example.com" for n in range(count)]
-    used = users[is_ring].assign(promo_code="RING", used_at=users["created_at"] + pd.Timedelta(hours=2))
+    ring = users[is_ring]
+    used = ring.assign(promo_code="RING", used_at=ring["created_at"] + pd.Timedelta(hours=2))
     together = accounts_of(users, used[["user_id", "promo_code", "used_at"]])
     for model in (scorecard(Population.of(together)), real_model):
         scores = scored(together, gather(together, model.population), model, POLICY).scores

@@ -7,9 +7,9 @@ import datetime as dt
 import itertools
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 from obstore.store import MemoryStore
@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from quintet.change_log.log import ObjectStore
 from quintet.domain import ServiceContext
+from quintet.domains import open_state_store
 from quintet.embedded.postgres import EmbeddedPostgres
 from quintet.lending.active import FOLDER
 from quintet.lending.application import Application
@@ -115,13 +116,13 @@ class Replica:
         application = Application(number, client, 400.0, 30, NOW.date(), NOW, end)
 
         async def decided() -> DecisionRecord:
-            context = ServiceContext(settings, cast(Any, None), lambda: NOW, CollectorRegistry())
-            service = build_service(context)
-            await service.start()
-            try:
-                return (await service.decisions.decide(application, "a test")).record
-            finally:
-                await service.close()
+            with closing(open_state_store(settings.online)) as store:
+                service = build_service(ServiceContext(settings, store, lambda: NOW, CollectorRegistry()))
+                await service.start()
+                try:
+                    return (await service.decisions.decide(application, "a test")).record
+                finally:
+                    await service.close()
 
         return asyncio.run(decided())
 
