@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from multiprocessing import util
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TextIO
@@ -19,6 +20,7 @@ from typing import TextIO
 from tests.waiting import LONG_SECONDS
 
 _PROJECT = Path(__file__).parents[1]
+util.get_temp_dir()  # now, while the temporary folder is not that of a test, which is removed
 _CONTEXT = multiprocessing.get_context("forkserver")
 # none of them starts a thread of Python's, which a fork would lose; the project's own modules are imported after the
 # fork

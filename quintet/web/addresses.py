@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from fastapi import Request
-from starlette._utils import get_route_path
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,7 +23,7 @@ _PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?")  # no empty part
 
 def route_path(request: Request) -> str:
     """Return the path of the request as the routes name it, without the proxy's."""
-    return get_route_path(request.scope)
+    return _route_path(request.scope)
 
 
 def prefix_of(request: Request) -> str:
@@ -42,6 +41,11 @@ def redirect(request: Request, path: str) -> RedirectResponse:
     return RedirectResponse(prefix_of(request) + path, 303)
 
 
+def _route_path(scope: Scope) -> str:
+    path, prefix = str(scope["path"]), str(scope.get("root_path", ""))
+    return path.removeprefix(prefix) if path == prefix or path.startswith(f"{prefix}/") else path
+
+
 class SlashRedirects:
     """The answer for a path without a route: a redirect to the same path without its last slash, if that has one.
 
@@ -53,7 +57,7 @@ class SlashRedirects:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        asked = get_route_path(scope)
+        asked = _route_path(scope)
         path = f"{scope.get('root_path', '')}/{asked.strip('/')}"
         if asked.endswith("/") and self._is_known({**scope, "path": path}):
             query = scope["query_string"].decode("latin-1")

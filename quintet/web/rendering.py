@@ -213,9 +213,9 @@ def render(template: str, shell: Shell, **context: Any) -> str:
     return environment().get_template(template).render(shell=shell, prefix=shell.prefix, **context)
 
 
-def render_figure(panel: Panel, span: int) -> str:
-    """Return the HTML of a figure, to be put into a page as it is. span: columns of twelve."""
-    parts: Any = environment().get_template("macros.html").module
+def render_figure(panel: Panel, span: int, prefix: str) -> str:
+    """Return the HTML of a figure, to be put into a page as it is. span: columns of twelve; prefix: of addresses."""
+    parts: Any = environment().get_template("macros.html").make_module({"prefix": prefix})
     return str(parts.figure_block(panel, span))
 
 

@@ -53,7 +53,7 @@ def test_a_decision_is_traced_from_raw_data_to_outcome(decided: TestClient) -> N
         assert part in trace, part
 
 
-@pytest.mark.parametrize(("asked", "said"), [("7", "no decision of application 7"), ("x", "not an application id")])
+@pytest.mark.parametrize(("asked", "said"), [("7", "no decision of application 7"), ("x", "is not an id")])
 def test_an_undecided_application_has_no_trace(decided: TestClient, asked: str, said: str) -> None:
     page = decided.get(PAGE, params={"application": asked}, headers=HTML)
     assert page.status_code == 200

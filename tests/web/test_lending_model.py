@@ -54,7 +54,7 @@ def test_the_model_card_has_its_figures_and_the_active_model(lending: TestClient
     page = lending.get(MODEL_PATH)
     assert page.status_code == 200
     names = re.findall(r'data-figure="([a-z-]+)"', page.text)
-    assert len(names) == 6
+    assert len(names) == 7
     assert "Nothing to draw" not in page.text
     assert "<dt>Active</dt>" in page.text
     assert all(sentence.split("'")[0] in page.text for sentence in REASONS.values())

@@ -23,7 +23,7 @@ from quintet.payments.service import PaymentsService
 from quintet.presentation.design import Column, Figure
 from quintet.presentation.wording import counted
 from quintet.warehouse.snapshot import NoSnapshotError
-from quintet.web.addresses import redirect
+from quintet.web.addresses import prefix_of, redirect
 from quintet.web.audit import audited
 from quintet.web.contexts import PaymentsContext
 from quintet.web.forms import as_request_fault, whole_number
@@ -270,15 +270,18 @@ def _block(
 ) -> Markup:
     """Return the HTML of a figure: from the cache, unless it shows live minutes."""
     address = f"{PATH}/figures/{name}.csv?{urlencode({'day': chosen, 'file': file or ''})}"
+    prefix = prefix_of(request)
 
     def block() -> bytes:
-        return render_figure(Panel(make(), address, most_rows=_MOST_MINUTES), _SPANS.get(name, 6)).encode()
+        return render_figure(Panel(make(), address, most_rows=_MOST_MINUTES), _SPANS.get(name, 6), prefix).encode()
 
     if snapshot is None or (chosen == LIVE and name not in _SPANS):
         return Markup(block().decode())
     answers = service_of(request).answers
     return Markup(
-        answers.cached(answers.tag(request, snapshot, static_version(), name, chosen, file or ""), block).decode()
+        answers.cached(
+            answers.tag(request, snapshot, static_version(), name, chosen, file or "", prefix), block
+        ).decode()
     )
 
 
