@@ -239,34 +239,38 @@ def _by_group(rings: pd.DataFrame) -> pd.DataFrame:
 def ring_verdict(new: pd.DataFrame, scorecard: pd.DataFrame, active: tuple[str, pd.DataFrame] | None) -> Verdict:
     """Return the promotion gate's verdict on what a new model catches, as `InjectedRings.caught`.
 
-    It must flag and block as much of the rings as the scorecard in every group, and flag as much of rings of `LARGE`
-    accounts and more as the active model (name, caught); `TOLERANCE` is allowed. Small rings look like families, so
-    that labels may well teach a model to flag fewer of those than the active one.
+    It must flag as much of the rings as the scorecard in every group, block as much in every group but that of rings
+    of fewer than `LARGE` accounts, and flag as much of larger rings as the active model (name, caught); `TOLERANCE` is
+    allowed. Small rings look like families, so that labels may well teach a model to leave those to a person.
     """
-    if worse := _worse(new, scorecard, ("flagged", "blocked")):
+    if worse := _worse(new, scorecard, "flagged") or _worse(_but_small(new), _but_small(scorecard), "blocked"):
         return Verdict(False, f"the new model lets injected rings pass that the scorecard catches: {worse}")
     if active is not None:
         name, caught = active
-        if worse := _worse(_large(new), _large(caught), ("flagged",)):
+        if worse := _worse(_large(new), _large(caught), "flagged"):
             return Verdict(False, f"the new model lets injected rings pass that {name} catches: {worse}")
     return Verdict(True, "it catches injected rings as before")
 
 
 def _large(caught: pd.DataFrame) -> pd.DataFrame:
-    least = caught["rings"].str.split().str[0].where(caught["grouped_by"] == "size")
-    return caught[least.astype(float) >= LARGE]
+    return caught[_least(caught) >= LARGE]
 
 
-def _worse(new: pd.DataFrame, before: pd.DataFrame, measures: Sequence[str]) -> str:
-    """Describe the largest fall; "" if none is above `TOLERANCE`."""
+def _but_small(caught: pd.DataFrame) -> pd.DataFrame:
+    return caught[~(_least(caught) < LARGE)]
+
+
+def _least(caught: pd.DataFrame) -> pd.Series:
+    """Return the smallest size of the groups by size; NaN for the others."""
+    return caught["rings"].str.split().str[0].where(caught["grouped_by"] == "size").astype(float)
+
+
+def _worse(new: pd.DataFrame, before: pd.DataFrame, measure: str) -> str:
+    """Describe the largest fall of a measure; "" if none is above `TOLERANCE`."""
     both = new.merge(before, on=["grouped_by", "rings"], suffixes=("", "_before"))
-    falls = [
-        (row[f"{measure}_before"] - row[measure], row, measure)
-        for row in both.to_dict("records")
-        for measure in measures
-    ]
-    fall, worst, measure = max(falls, key=lambda each: each[0], default=(0.0, {}, ""))
-    if fall <= TOLERANCE:
+    falls = both[f"{measure}_before"] - both[measure]
+    if both.empty or falls.max() <= TOLERANCE:
         return ""
+    worst = both.loc[falls.idxmax()]
     shares = f"{worst[measure]:.0%} instead of {worst[f'{measure}_before']:.0%}"
     return f"{shares} {measure} of rings by {worst['grouped_by']} ({worst['rings']})"
