@@ -205,15 +205,15 @@ def test_a_new_admin_key_ends_the_sessions_of_the_former_one(service_home: Path)
 
 def test_the_overview_shows_only_what_the_key_may_read(app: FastAPI, anonymous: TestClient) -> None:
     page = anonymous.get("/", headers=key_for(app, "insurance:read")).text
-    assert "agencies" in page
+    assert "Written premium" in page
     assert "agency_performance_1.csv" in page or "agency_performance" in page
     for other in ("transactions", "promo_users", "broker_rows", "Promotions</a>", "matched"):
         assert other not in page.partition("<main")[2], other
     nothing = anonymous.get("/", headers=key_for(app, "metrics:read"))
     assert nothing.status_code == 200
-    assert "This key reads none of the domains" in nothing.text
+    assert "This key reads none of the businesses" in nothing.text
     everything = anonymous.get("/", headers={"authorization": f"Bearer {ADMIN_KEY}"}).text
-    assert all(other in everything for other in ("transactions", "promo_users", "agencies"))
+    assert all(other in everything for other in ("transactions", "promo_users", "Written premium"))
 
 
 def test_many_users_behind_one_address_sign_in_within_a_minute(service_home: Path) -> None:
