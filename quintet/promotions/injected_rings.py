@@ -271,6 +271,6 @@ def _worse(new: pd.DataFrame, before: pd.DataFrame, measure: str) -> str:
     falls = both[f"{measure}_before"] - both[measure]
     if both.empty or falls.max() <= TOLERANCE:
         return ""
-    worst = both.loc[falls.idxmax()]
+    worst = both.iloc[int(falls.argmax())]
     shares = f"{worst[measure]:.0%} instead of {worst[f'{measure}_before']:.0%}"
     return f"{shares} {measure} of rings by {worst['grouped_by']} ({worst['rings']})"

@@ -25,7 +25,7 @@ def connect_closed(
     """
     config: dict[str, Any] = {**_NO_EXTENSIONS, **options}
     connection = duckdb.connect(str(path) if path else ":memory:", read_only=path is not None, config=config)
-    if connection.execute("select current_setting('lock_configuration')").fetchone() == (True,):
+    if connection.execute("select current_setting('lock_configuration')").fetchall() == [(True,)]:
         return connection  # this process has the file open already, and DuckDB shares what opened it
     connection.execute("set global TimeZone = 'UTC'")  # global, because a cursor does not inherit a session's setting
     if exports is not None:

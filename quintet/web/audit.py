@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import sqlite3
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, TypeVar
 
+import structlog
 from fastapi import Request
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from quintet.state.audit import Entry, record, utc_text
@@ -21,6 +25,8 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 _ACTION, _REASON = "audit_action", "audit_reason"
 _LONGEST_SUBJECT = 200
+_UNRECORDED = "The request cannot be recorded: the state store cannot be written. Try again when it can.\n"
+_LOG = structlog.get_logger()
 
 
 def audited(action: str) -> Callable[[Endpoint], Endpoint]:
@@ -68,11 +74,21 @@ class AuditMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
 
+        is_refused = False
+
         async def send_recorded(message: Message) -> None:
+            nonlocal is_refused
             action = getattr(getattr(scope.get("route"), "endpoint", None), _ACTION, None)
             if message["type"] == "http.response.start" and action is not None:
-                await asyncio.to_thread(self._record, scope, action, message["status"])
-            await send(message)
+                try:
+                    await asyncio.to_thread(self._record, scope, action, message["status"])
+                except sqlite3.DatabaseError as error:
+                    _LOG.error("a request cannot be recorded", action=action, fault=str(error))
+                    is_refused = message["status"] < HTTPStatus.INTERNAL_SERVER_ERROR
+                    if is_refused:
+                        await PlainTextResponse(_UNRECORDED, HTTPStatus.SERVICE_UNAVAILABLE)(scope, receive, send)
+            if not is_refused:
+                await send(message)
 
         await self.app(scope, receive, send_recorded if scope["type"] == "http" else send)
 

@@ -56,6 +56,13 @@ def test_a_closed_connection_reads_its_file_and_registered_frames_in_utc(file: P
             connection.execute("create table other as select 1")
 
 
+def test_a_file_is_opened_twice_in_a_process(file: Path) -> None:
+    with connect_closed(file) as first, connect_closed(file) as second:
+        assert second.sql("from t").fetchall() == first.sql("from t").fetchall() == [(1,)]
+        with pytest.raises(duckdb.Error):
+            second.execute("from read_text('/etc/hostname')")
+
+
 def test_a_closed_connection_exports_to_its_folder_and_no_other(file: Path) -> None:
     folder = file.parent / "it's"
     folder.mkdir()

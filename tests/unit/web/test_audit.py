@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.testclient import TestClient
 
 from quintet.domains import open_state_store
@@ -17,6 +18,7 @@ from quintet.settings import load_settings
 from quintet.state.audit import Entry, last_entries
 from quintet.state.keys import create_key
 from quintet.state.store import StateStore
+from quintet.web import audit
 from quintet.web.app import _routers
 from quintet.web.audit import AuditMiddleware, about, audited, declaration_of, not_audited
 
@@ -126,3 +128,24 @@ def test_the_settings_of_the_service_record_sign_ins(tmp_path: Path) -> None:
     with closing(open_state_store(tmp_path / "online")) as store:
         found = [(entry.actor, entry.outcome) for entry in _entries(store) if entry.action == "sessions.open"]
     assert found == [("unknown", "401"), ("QUINTET_ADMIN_KEY", "303")]
+
+
+@pytest.mark.parametrize(("answered", "sent"), [(200, 503), (403, 503), (503, 503)])
+def test_without_its_entry_a_request_has_no_answer_but_a_fault(
+    answered: int, sent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = FastAPI()
+
+    @app.get("/persons")
+    @audited("persons.read")
+    def read() -> Response:
+        return Response("their data", answered)
+
+    def refuse(*_: object) -> None:
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(audit, "record", refuse)
+    with closing(open_state_store(tmp_path)) as store:
+        app.add_middleware(AuditMiddleware, store=store, clock=lambda: _NOW, random_bytes=bytes)
+        answer = TestClient(app).get("/persons")
+    assert (answer.status_code, "their data" in answer.text) == (sent, answered == sent)
