@@ -196,7 +196,7 @@ def agency_scatter(summary: pd.DataFrame) -> Figure:
         f"{beyond} with a loss ratio below 0 or above {MOST_SHOWN_LOSS_RATIO:.0%} are triangles at the edge."
         if beyond
         else "",
-        f"Left out, for want of premium above zero: {counted(left_out, 'agency')} without a loss ratio."
+        f"Left out because no premium is above zero: {counted(left_out, 'agency')} without a loss ratio."
         if left_out
         else "",
     )

@@ -67,7 +67,7 @@ def test_an_agency_beyond_the_scale_is_drawn_at_its_edge_and_keeps_its_figure() 
 def test_agencies_without_premium_are_left_out_of_the_scatter_and_counted() -> None:
     figure = agency_charts.agency_scatter(AGENCIES)
     assert figure.table["agency_id"].tolist() == [1, 2, 3]
-    assert "Left out, for want of premium above zero: 1 agency without a loss ratio." in figure.note
+    assert "Left out because no premium is above zero: 1 agency without a loss ratio." in figure.note
     assert figure.alternative.startswith("1 of 3 agencies lost more than they wrote")
 
 
