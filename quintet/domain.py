@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import duckdb
 
@@ -65,6 +65,27 @@ class Card:
     basis: str = ""
     state: str = ""
     weight: Literal["critical", "warning", "none"] = "none"
+
+    @classmethod
+    def of_shares(cls, what: str, periods: Sequence[tuple[int, int, int, str]], days: int, **state: Any) -> Card:
+        """Return the card of a share in the last period, against the period before.
+
+        periods: the oldest first; how many periods of `days` days ago, cases, out of how many, and the last day of all.
+        state: the card's other fields.
+        """
+        shares = {ago: cases / count for ago, cases, count, _ in periods}
+        ago, cases, count, last = periods[-1]
+        before = shares.get(ago + 1)
+        return cls(
+            f"{what}, last {days} days",
+            shares[ago],
+            "percent",
+            change=None if before is None else shares[ago] - before,
+            change_against=f"against the {days} days before",
+            trend=[shares.get(place) for place in range(max(shares), -1, -1)],
+            basis=f"{cases:,} of {count:,}, to {last}",
+            **state,
+        )
 
 
 @dataclass(frozen=True)

@@ -34,19 +34,8 @@ def card(marts: duckdb.DuckDBPyConnection) -> Card:
     if not rows:
         return Card("Broker rows matched", None, "percent", state="no broker row")
     ((review,),) = marts.execute("select count(*) from marts.fct_conversion_matches where tier = 'review'").fetchall()
-    shares = {period: matched / count for period, matched, count, _ in rows}
-    period, matched, count, last = rows[-1]
-    before = shares.get(period + 1)
-    return Card(
-        f"Broker rows matched, last {_DAYS} days",
-        shares[period],
-        "percent",
-        change=None if before is None else shares[period] - before,
-        change_against=f"against the {_DAYS} days before",
-        better=True,
-        trend=[shares.get(place) for place in range(max(shares), -1, -1)],
-        basis=f"{matched:,} of {count:,}, to {last}",
-        state=f"{counted(review, 'pair')} not certain",
+    return Card.of_shares(
+        "Broker rows matched", rows, _DAYS, better=True, state=f"{counted(review, 'pair')} not certain"
     )
 
 

@@ -32,17 +32,10 @@ def card(marts: duckdb.DuckDBPyConnection) -> Card:
     if not rows:
         return Card("Applications approved", None, "percent", state="no open application")
     ((shifted,),) = marts.execute("select count(*) from ml.lending_model_stability where psi > ?", [SHIFTED]).fetchall()
-    shares = {period: approved / count for period, approved, count, _ in rows}
-    period, approved, count, last = rows[-1]
-    before = shares.get(period + 1)
-    return Card(
-        f"Applications approved, last {_DAYS} days",
-        shares[period],
-        "percent",
-        change=None if before is None else shares[period] - before,
-        change_against=f"against the {_DAYS} days before",
-        trend=[shares.get(place) for place in range(max(shares), -1, -1)],
-        basis=f"{approved:,} of {count:,}, to {last}",
+    return Card.of_shares(
+        "Applications approved",
+        rows,
+        _DAYS,
         state="the model's inputs have shifted" if shifted else "no drift",
         weight="warning" if shifted else "none",
     )

@@ -34,18 +34,11 @@ def card(marts: duckdb.DuckDBPyConnection) -> Card:
     ((blocked,),) = marts.execute("select count(*) from marts.fct_abuse_scores where decision = 'block'").fetchall()
     if not rows:
         return Card("Sign-ups to block", None, "percent", state="no sign-up")
-    shares = {period: bad / users for period, bad, users, _ in rows}
-    period, bad, users, last = rows[-1]
-    before = shares.get(period + 1)
-    return Card(
-        f"Sign-ups to block, last {_DAYS} days",
-        shares[period],
-        "percent",
-        change=None if before is None else shares[period] - before,
-        change_against=f"against the {_DAYS} days before",
+    return Card.of_shares(
+        "Sign-ups to block",
+        rows,
+        _DAYS,
         better=False,
-        trend=[shares.get(place) for place in range(max(shares), -1, -1)],
-        basis=f"{bad:,} of {users:,}, to {last}",
         state=f"{counted(blocked, 'user')} to block",
         weight="warning" if blocked else "none",
     )
