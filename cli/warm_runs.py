@@ -15,9 +15,7 @@ import select
 import shutil
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -30,46 +28,20 @@ from cli.home import PROJECT
 from resources.event_log import open_instance
 from resources.run_launcher import RUN_SERVER
 from resources.run_marks import hold_mark
+from resources.warm_process import WarmProcess
 
 _PROGRAM = "cli.warm_runs"
 _CODE = ("assets", "cli", "quintet", "resources", "sensors")
 _MODELS = ("models", "macros", "seeds", "tests")
 
 
-class WarmRuns:
-    """A process that forks the runs of this process's children until `close`. It ends when this process does."""
+class WarmRuns(WarmProcess):
+    """A process that forks the runs of this process's children until `close`; runs that it has forked go on."""
 
     def __init__(self) -> None:
-        self._folder: Path | None = None
-        self.process: int | None = None
-        """Its id; None where none was started."""
-        if sys.platform != "linux":
-            return
-        self._folder = Path(tempfile.mkdtemp(prefix="quintet-runs-"))  # private to this user
-        address = str(self._folder / "socket")
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(address)
-            listener.listen()
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", _PROGRAM, str(listener.fileno())],
-                cwd=PROJECT,
-                stdin=subprocess.PIPE,
-                pass_fds=[listener.fileno()],
-            )
-        self.process = self._process.pid
-        os.environ[RUN_SERVER] = address
-
-    def close(self) -> None:
-        """End the process; runs that it has forked go on."""
-        if self._folder is None:
-            return
-        os.environ.pop(RUN_SERVER, None)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.terminate()  # while it imports, it does not read its input
-        self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder = None
+        super().__init__(RUN_SERVER)
+        if sys.platform == "linux":
+            self._start("quintet-runs-", lambda socket: [sys.executable, "-m", _PROGRAM, str(socket)], cwd=PROJECT)
 
 
 def code_state(project: Path) -> dict[str, tuple[int, int]]:

@@ -6,16 +6,14 @@ This module never imports Dagster, so that the command line can start the proces
 from __future__ import annotations
 
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
 from quintet.code_version import files_digest
+from resources.warm_process import WarmProcess
 
 SERVER = "QUINTET_DBT_SERVER"
 """The environment variable with the address of the warm dbt."""
@@ -58,59 +56,35 @@ def warehouse_variables(project: Path, warehouse: Path, memory_limit: str, threa
     }
 
 
-class WarmDbt:
+class WarmDbt(WarmProcess):
     """A process with dbt imported and the project parsed, which runs this process's dbt commands until `close`.
 
-    It ends by itself when this process does, however it ends. Only Linux can fork it safely; on other systems it is
-    not started, and each dbt command starts as a new process.
+    `close` ends any command that is still running. Only Linux can fork the process safely; on other systems it is not
+    started, and each dbt command starts as a new process. Its id is also that of its group.
 
     project: the folder of the dbt project. variables: as `warehouse_variables` returns them.
     """
 
     def __init__(self, project: Path, variables: Mapping[str, str]) -> None:
-        self._folder: Path | None = None
-        self.process: int | None = None
-        """The id of the process and of its group; None where none was started."""
+        super().__init__(SERVER)
         if sys.platform != "linux" or SERVER in os.environ:
             return
         prepared = prepared_folder(project)
         prepared.mkdir(parents=True, exist_ok=True)
         digest = parse_digest(project, Path(variables["QUINTET_WAREHOUSE"]))
-        self._folder = Path(
-            tempfile.mkdtemp(prefix="quintet-dbt-")
-        )  # private to this user; short, because the path of a socket must be
-        address = str(self._folder / "socket")
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(address)
-            listener.listen()
-            self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-P", str(Path(__file__).with_name("run_dbt.py")), "--serve"),
-                    *(str(listener.fileno()), str(prepared / PARSED)),
-                    "" if is_prepared(project, digest) else digest,
-                ],
-                env={**os.environ, **variables, **_dbt_variables(project, prepared)},
-                cwd=project,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,  # commands print to their callers; a broken dbt fails there too
-                pass_fds=[listener.fileno()],
-                process_group=0,
-            )
-        self.process = self._process.pid
-        os.environ[SERVER] = address
-
-    def close(self) -> None:
-        """End the process, with any command that is still running."""
-        if self._folder is None:
-            return
-        os.environ.pop(SERVER, None)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.terminate()  # while it imports, it does not read its input
-        self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder = None
+        self._start(
+            "quintet-dbt-",
+            lambda socket: [
+                *(sys.executable, "-P", str(Path(__file__).with_name("run_dbt.py")), "--serve"),
+                *(str(socket), str(prepared / PARSED)),
+                "" if is_prepared(project, digest) else digest,
+            ],
+            env={**os.environ, **variables, **_dbt_variables(project, prepared)},
+            cwd=project,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,  # commands print to their callers; a broken dbt fails there too
+            process_group=0,
+        )
 
 
 def _dbt_variables(project: Path, target: Path) -> dict[str, str]:
