@@ -30,7 +30,6 @@ from quintet.state.outbox import oldest_waiting
 from quintet.state.store import StateStore
 
 _TICK_SECONDS = 0.5
-_TEST_SECONDS = 15.0
 _LONGEST_SILENCE_SECONDS = 30.0
 _MOST_WAITING_EVENTS = 2_000
 _EVENTS_KEPT = 2_000
@@ -87,7 +86,7 @@ class MonitorService:
     ) -> None:
         self._store, self._channels, self._clock, self._page_url = store, tuple(channels), clock, page_url
         self.monitor = Monitor(store, hours)
-        self.outbox_worker = OutboxWorker(store, channels, clock, heartbeat_url, lambda: self.is_healthy)
+        self.outbox_worker = OutboxWorker(store, channels, clock, heartbeat_url, self.judges)
         self._requests: queue.SimpleQueue[tuple[Sequence[Item], Future[list[Verdict]]] | None] = queue.SimpleQueue()
         self._listeners: set[Listener] = set()
         self._events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
@@ -100,7 +99,6 @@ class MonitorService:
 
     def start(self) -> None:
         """Start scoring and delivery."""
-        self._test()  # before the first heartbeat
         self._thread = threading.Thread(target=self._run, name="payments", daemon=True)
         self._thread.start()
         self.outbox_worker.start()
@@ -112,17 +110,30 @@ class MonitorService:
         self._requests.put(None)
         self._thread.join()
         self._thread = None
+        self._refuse_waiting()
         self.end_listening()
         self.outbox_worker.stop()
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the threads run, a test item goes the whole way, counts are accepted and notifications delivered."""
+        """Whether the threads run, counts are accepted and notifications delivered."""
         is_running = self._thread is not None and self._thread.is_alive() and self.outbox_worker.is_alive
-        is_running = is_running and self.self_test.is_passed
+        is_running = is_running and not self.self_test.all_is_refused
         waiting = oldest_waiting(self._store)
         gets_out = waiting is None or self._clock() - waiting < _OUTBOX_MAY_WAIT
         return is_running and gets_out and time.monotonic() - self._last_round < _LONGEST_SILENCE_SECONDS
+
+    def judges(self) -> bool:
+        """Whether a request passes the thread and a test item the whole way at this moment, and all else is healthy."""
+        try:
+            if not self.is_healthy:
+                return False
+            self.submit([]).result(_LONGEST_SILENCE_SECONDS)
+            self.self_test.run(self._store, self._clock())
+        except Exception:  # a full disk or a locked store; the next heartbeat tries again
+            _LOG.exception("the self-test of payments has failed")
+            return False
+        return True
 
     def submit(self, items: Sequence[Item]) -> Future[list[Verdict]]:
         """Queue items for scoring; the verdicts have the same order."""
@@ -168,7 +179,7 @@ class MonitorService:
     # -- the thread ----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        ticked, tested = 0.0, time.monotonic()
+        ticked = 0.0
         while True:
             self._last_round = time.monotonic()
             together, is_last = self._wait_for_requests()
@@ -179,9 +190,6 @@ class MonitorService:
             if time.monotonic() - ticked >= _TICK_SECONDS:
                 ticked = time.monotonic()
                 self._tick()
-            if time.monotonic() - tested >= _TEST_SECONDS:
-                tested = time.monotonic()
-                self._test()
         self.monitor.checkpoint()
 
     def _wait_for_requests(self) -> tuple[list[tuple[Sequence[Item], Future[list[Verdict]]]], bool]:
@@ -209,15 +217,15 @@ class MonitorService:
                 future.set_exception(error)
             return
         for (_, future), of_request in zip(together, verdicts, strict=True):
-            self.self_test.note(any(verdict.is_accepted for verdict in of_request))
+            if of_request:
+                self.self_test.note(any(verdict.is_accepted for verdict in of_request))
             future.set_result(of_request)
         self._spread(change)
 
-    def _test(self) -> None:
-        try:
-            self.self_test.run(self._store, self._clock())
-        except Exception:  # a full disk or a locked store: the heartbeat stops, and the next test tries again
-            _LOG.exception("the self-test of payments has failed")
+    def _refuse_waiting(self) -> None:
+        while not self._requests.empty():
+            if (one := self._requests.get()) is not None:
+                one[1].set_exception(RuntimeError("the monitor has stopped"))
 
     def _tick(self) -> None:
         now = self._clock()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from quintet.payments.detector import Detector
@@ -18,20 +19,22 @@ from quintet.state.store import StateStore
 CHANNEL = "self-test"
 """The channel of the outbox for test messages; nothing sends them."""
 
-FRESH_SECONDS = 60.0
-"""How long a passed test is evidence."""
+ARRIVES_SECONDS = 120.0
+"""How long after the last request that was refused requests count as arriving."""
 
-REFUSED_SECONDS = 120.0
-"""How long everything that arrives may be refused."""
+_SHORTEST_SECONDS = 2.0
+_GAPS_KEPT = 20
+_LONGER_THAN_USUAL = 1.5
 
 
 class SelfTest:
     """Thread-safe. monotonic: seconds of a clock that cannot be set."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic, self._lock = monotonic, threading.Lock()
-        self._passed_at: float | None = None
-        self._refused_since: float | None = None
+        self._monotonic, self._lock, self._one_run = monotonic, threading.Lock(), threading.Lock()
+        self._accepted_at: float | None = None
+        self._gaps: deque[float] = deque(maxlen=_GAPS_KEPT)  # seconds between requests that were accepted
+        self._refused_first: float | None = None  # since the last that was accepted
         self._refused_last = 0.0
 
     def run(self, store: StateStore, now: dt.datetime) -> None:
@@ -41,32 +44,36 @@ class SelfTest:
         detector.record(minute, {"approved": 1})
         scored = len(detector.complete(minute).points)
         key = f"test {now.isoformat()}"
-        with store.write() as connection:
-            forget(connection, CHANNEL)
-            enqueue(connection, key, [CHANNEL], {"scored": scored}, now)
-        message = claim(store, CHANNEL, now)
-        if message is None or message.key != key:
-            raise RuntimeError("the test message cannot be claimed from the outbox")
-        mark_sent(store, message, now)
-        with self._lock:
-            self._passed_at = self._monotonic()
+        with self._one_run:
+            with store.write() as connection:
+                forget(connection, CHANNEL)
+                enqueue(connection, key, [CHANNEL], {"scored": scored}, now)
+            message = claim(store, CHANNEL, now)
+            if message is None or message.key != key:
+                raise RuntimeError("the test message cannot be claimed from the outbox")
+            mark_sent(store, message, now)
 
     def note(self, is_accepted: bool) -> None:
-        """Note that items arrived, and whether any of them was accepted."""
-        with self._lock:
-            if is_accepted:
-                self._refused_since = None
-                return
-            self._refused_last = self._monotonic()
-            if self._refused_since is None:
-                self._refused_since = self._refused_last
-
-    @property
-    def is_passed(self) -> bool:
-        """Whether the last test passed a moment ago, and not everything that arrives is refused."""
+        """Note that items of a request arrived, and whether any of them was accepted."""
         with self._lock:
             now = self._monotonic()
-            is_fresh = self._passed_at is not None and now - self._passed_at < FRESH_SECONDS
-            still_arrives = now - self._refused_last < REFUSED_SECONDS
-            all_refused = self._refused_since is not None and now - self._refused_since > REFUSED_SECONDS
-            return is_fresh and not (all_refused and still_arrives)
+            if not is_accepted:
+                self._refused_last = now
+                if self._refused_first is None:
+                    self._refused_first = now
+                return
+            if self._accepted_at is not None:
+                self._gaps.append(now - self._accepted_at)
+            self._accepted_at, self._refused_first = now, None
+
+    @property
+    def all_is_refused(self) -> bool:
+        """Whether requests arrive and none has been accepted for longer than usual."""
+        with self._lock:
+            now = self._monotonic()
+            if self._refused_first is None or now - self._refused_last >= ARRIVES_SECONDS:
+                return False
+            usual = max(self._gaps, default=0.0)
+            longest = min(max(_SHORTEST_SECONDS, _LONGER_THAN_USUAL * usual), ARRIVES_SECONDS)
+            since = self._refused_first if self._accepted_at is None else self._accepted_at
+            return now - since > longest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,19 +90,29 @@ def test_a_slow_listener_is_disconnected_and_delays_no_other(
 def test_it_is_healthy_while_its_threads_run_and_messages_are_delivered(
     live: MonitorService, store: StateStore
 ) -> None:
-    assert live.is_healthy
+    assert live.judges()
     with store.write() as connection:
         enqueue(connection, "a", ["teams"], {}, NOW - dt.timedelta(hours=1))
-    assert not live.is_healthy
+    assert not live.judges()
 
 
 def test_before_its_start_and_after_its_stop_it_is_not_healthy(store: StateStore) -> None:
     live = MonitorService(store, {}, lambda: NOW)
-    assert not live.is_healthy
+    assert not live.judges()
     live.start()
-    assert live.is_healthy
+    assert live.judges()
     live.stop()
-    assert not live.is_healthy
+    assert not live.judges()
+
+
+def test_a_request_that_no_thread_will_take_is_refused_at_the_stop(store: StateStore) -> None:
+    live = MonitorService(store, {}, lambda: NOW)
+    live.start()
+    live._requests.put(None)  # the thread ends before it sees the next
+    future = live.submit(minute(0))
+    live.stop()
+    with pytest.raises(RuntimeError, match="the monitor has stopped"):
+        future.result(LONG_SECONDS)
 
 
 def test_a_firing_incident_is_written_for_each_channel_and_delivered(store: StateStore) -> None:
@@ -123,15 +134,27 @@ def test_a_firing_incident_is_written_for_each_channel_and_delivered(store: Stat
     assert [one.state for one in last_messages(store, 9, left_out=CHANNEL)] == ["sent"]
 
 
-def test_while_nothing_can_be_written_it_is_not_healthy(store: StateStore, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("part", ["quintet.payments.self_test.enqueue", "quintet.payments.monitor.Monitor.take"])
+def test_while_nothing_can_be_written_nothing_is_judged(
+    live: MonitorService, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
     def refuse(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr("quintet.payments.self_test.enqueue", refuse)
-    live = MonitorService(store, {}, lambda: NOW)
-    live.start()
-    assert not live.is_healthy
-    live.stop()
+    with monkeypatch.context() as broken:
+        broken.setattr(part, refuse)
+        assert not live.judges()
+    assert live.submit(minute(0)).result(LONG_SECONDS)[0].is_accepted
+    assert live.judges()
+
+
+def test_a_thread_that_hangs_judges_nothing(live: MonitorService, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr(live_module, "_LONGEST_SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr("quintet.payments.monitor.Monitor.take", lambda *_: go_on.wait())
+    live.submit(minute(0))
+    assert not live.judges()
+    go_on.set()
 
 
 def _numbers(live: MonitorService, after: int) -> list[int]:
