@@ -20,6 +20,7 @@ USUALLY = "1 hour"
 
 _FULL = (
     ("50 kills under loan decisions", ("--decision-kills=50", "tests/faults/test_decision_kill.py")),
+    ("600 s of faults under payments", ("--payment-seconds=600", "tests/faults/test_payment_faults.py")),
     ("100 kills under the stream", ("--kills=100", "tests/faults/test_stream_kill.py")),
     ("600 s without an object store", ("--outage-seconds=600", "tests/faults/test_stream_outage.py")),
     ("splits, orders, re-sends, 20 seeds", ("--seeds=20", "tests/integration/test_incremental.py")),

@@ -48,4 +48,5 @@ def failed_attempts(instance: dg.DagsterInstance, content: str, now: dt.datetime
     if latest.dagster_run.status is not dg.DagsterRunStatus.FAILURE or len(records) > len(PAUSES):
         return None
     ended = dt.datetime.fromtimestamp(latest.end_time or latest.create_timestamp.timestamp(), dt.UTC)
-    return len(records) if now.replace(tzinfo=dt.UTC) >= ended + PAUSES[len(records) - 1] else None
+    since = abs(now.replace(tzinfo=dt.UTC) - ended)  # a clock that was set back since must not hold it up
+    return len(records) if since >= PAUSES[len(records) - 1] else None

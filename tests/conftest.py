@@ -52,6 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seeds", type=int, default=1, help="how many seeds the tests that draw at random are run with")
     parser.addoption("--kills", type=int, default=6, help="how often the test of the stream kills one of its world")
     parser.addoption("--decision-kills", type=int, default=4, help="how many kills the loan decisions are tried with")
+    parser.addoption("--payment-seconds", type=float, default=15, help="how long payments are tried with faults")
     parser.addoption("--replica-server", help="URL of a superuser of another PostgreSQL for the tests of replication")
     parser.addoption("--outage-seconds", type=float, default=4, help="how long the object store is away in its test")
 

@@ -265,6 +265,11 @@ def is_silenced(incident: Incident, silences: Iterable[Silence], now: datetime) 
     )
 
 
+def elapsed(since: datetime, now: datetime) -> timedelta:
+    """Return the time since then; a time ahead of the clock, which was set back, counts as that long ago."""
+    return abs(now - since)
+
+
 def is_due(incident: Incident, last: Notification | None, silences: Iterable[Silence], now: datetime) -> bool:
     """Return whether a notification about the incident is due.
 
@@ -277,4 +282,4 @@ def is_due(incident: Incident, last: Notification | None, silences: Iterable[Sil
         return incident.state == FIRING
     if incident.state != last.state:
         return True
-    return incident.state == FIRING and last.acknowledged_at is None and now - last.at >= REPEAT_AFTER
+    return incident.state == FIRING and last.acknowledged_at is None and elapsed(last.at, now) >= REPEAT_AFTER

@@ -20,7 +20,7 @@ from typing import Any
 import structlog
 
 from quintet.payments.channels import Send
-from quintet.payments.incidents import Incident, Point
+from quintet.payments.incidents import Incident, Point, elapsed
 from quintet.payments.monitor import Change, Item, Monitor, Verdict
 from quintet.payments.notifications import notify
 from quintet.payments.opening_hours import LEARNED, OpeningHours
@@ -120,7 +120,7 @@ class MonitorService:
         is_running = self._thread is not None and self._thread.is_alive() and self.outbox_worker.is_alive
         is_running = is_running and not self.self_test.all_is_refused
         waiting = oldest_waiting(self._store)
-        gets_out = waiting is None or self._clock() - waiting < _OUTBOX_MAY_WAIT
+        gets_out = waiting is None or elapsed(waiting, self._clock()) < _OUTBOX_MAY_WAIT
         return is_running and gets_out and time.monotonic() - self._last_round < _LONGEST_SILENCE_SECONDS
 
     def judges(self) -> bool:

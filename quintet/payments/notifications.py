@@ -26,6 +26,7 @@ from quintet.payments.incidents import (
     Incident,
     Notification,
     Silence,
+    elapsed,
     is_due,
     is_silenced,
     to_minute,
@@ -61,7 +62,7 @@ def notify(store: StateStore, channels: Sequence[str], page_url: str | None, now
     for one in unsettled:
         incident = Incident(**one.fields)
         last = _last_notification(one)
-        if now - one.first_seen_at < GROUP_WAIT and last is None:
+        if elapsed(one.first_seen_at, now) < GROUP_WAIT and last is None:
             continue
         # One that ended within the wait, as when a file is sent, is reported once, as ended.
         ended_unsent = last is None and incident.state == RESOLVED and not is_silenced(incident, silences, now)

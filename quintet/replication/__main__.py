@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
-import logging
 import signal
 import sqlite3
 import sys
@@ -13,14 +12,14 @@ from collections.abc import Sequence
 
 import obstore
 import psycopg
-import structlog
 from prometheus_client import start_http_server
 
 from quintet.change_log.log import LogUrlError, open_store
 from quintet.embedded import object_store, postgres
 from quintet.embedded.processes import EmbeddedServerError
+from quintet.logs import log_as_json
 from quintet.private_files import write_for_owner_only
-from quintet.redaction import mask_secrets, without_secrets
+from quintet.redaction import without_secrets
 from quintet.replication import metrics
 from quintet.replication.catch_up import StreamRunsError, only_stream
 from quintet.replication.database import PublisherError
@@ -38,16 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m quintet.replication", description=__doc__)
     parser.add_argument("--new-snapshot", action="store_true", help="start a new epoch with a snapshot of all rows")
     given = parser.parse_args(arguments)
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            mask_secrets,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-    )
+    log_as_json()
     try:
         with contextlib.ExitStack() as servers:
             return _stream(load_settings(), given.new_snapshot, servers)

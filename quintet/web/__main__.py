@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import fcntl
 import gc
-import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -16,8 +15,8 @@ import structlog
 import uvicorn
 
 from quintet.code_version import files_digest
+from quintet.logs import log_as_json
 from quintet.private_files import write_for_owner_only
-from quintet.redaction import mask_secrets
 from quintet.settings import Settings, SettingsError, load_settings
 from quintet.state.keys import create_first_key
 from quintet.state.store import StateError, StateStore
@@ -70,7 +69,7 @@ def only_service(online: Path) -> Iterator[None]:
 
 
 def _serve(settings: Settings) -> int:
-    log_as_json()
+    log_as_json(structlog.contextvars.merge_contextvars)
     sys.setswitchinterval(_SWITCH_SECONDS)
     print(f"Quintet on {settings.local_url(settings.port)} (pages), /docs (API); stop with Ctrl-C")
     if settings.admin_key is None:
@@ -94,24 +93,6 @@ def _serve(settings: Settings) -> int:
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
     )
     return 0
-
-
-def log_as_json() -> None:
-    """Log one JSON object per line to standard error."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # without local variables: keys are among them
-            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
-            mask_secrets,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
 
 
 if __name__ == "__main__":

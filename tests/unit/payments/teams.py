@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -100,12 +101,17 @@ class Receiver:
         self.failing: int | None = None
         self.headers: dict[str, str] = {}
         self.taken: list[tuple[dict[str, str], bytes]] = []
-        self.attempts = 0
+        self.attempted_at: list[float] = []  # on the monotonic clock
         self.url = ""
+
+    @property
+    def attempts(self) -> int:
+        """Return the number of posts."""
+        return len(self.attempted_at)
 
     def answer(self, headers: dict[str, str], body: bytes) -> int:
         """Return the status for a post."""
-        self.attempts += 1
+        self.attempted_at.append(time.monotonic())
         if self.failing:
             return self.failing
         if self.schema is not None:

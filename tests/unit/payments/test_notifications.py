@@ -59,6 +59,13 @@ def test_an_incident_is_reported_once_after_the_wait(store: StateStore) -> None:
     assert newly_sent(store, NOW + HOUR) == []
 
 
+def test_an_incident_from_before_the_clock_was_set_back_does_not_wait_for_that_time(store: StateStore) -> None:
+    happen(store, incident(), at=NOW + 48 * HOUR)
+
+    assert len(newly_sent(store, NOW)) == 1
+    assert newly_sent(store, NOW + HOUR) == []
+
+
 def test_incidents_of_one_cause_are_one_message_to_each_channel(store: StateStore) -> None:
     volume = incident("volume", severity="critical")
     happen(store, volume, incident("denied", group=volume.group_id), incident("failed"))
@@ -78,6 +85,14 @@ def test_a_report_is_repeated_after_four_hours_until_it_is_acknowledged(store: S
     assert len(newly_sent(store, NOW + 4.1 * HOUR)) == 1
     assert payment_store.acknowledge(store, incident().incident_id, "Ana", NOW + 5 * HOUR)
     assert newly_sent(store, NOW + 9 * HOUR) == []
+
+
+def test_a_report_is_repeated_though_the_clock_was_set_back_since_the_last(store: StateStore) -> None:
+    happen(store, incident())
+    newly_sent(store, NOW + 48 * HOUR)
+
+    assert len(newly_sent(store, NOW)) == 1
+    assert newly_sent(store, NOW + HOUR) == []
 
 
 def test_the_end_is_reported_once_and_nothing_after_it(store: StateStore) -> None:

@@ -37,6 +37,15 @@ def test_each_failure_doubles_the_pause_until_only_the_schedule_tries() -> None:
     assert len(keys) == len(PAUSES)
 
 
+def test_a_clock_that_was_set_back_since_the_failure_does_not_hold_the_next_attempt_up() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        request = ask(instance, 0 * SECOND)
+        assert request is not None
+        attempt(instance, request, fails=True)
+        assert ask(instance, -MARGIN) is None
+        assert ask(instance, -dt.timedelta(days=2)) is not None
+
+
 @pytest.mark.parametrize("failures", [0, 2])
 def test_after_a_success_nothing_is_requested(failures: int) -> None:
     with dg.DagsterInstance.ephemeral() as instance:

@@ -14,7 +14,7 @@ from quintet.web.__main__ import only_service
 
 _LOGGED = """
 import structlog
-from quintet.web.__main__ import log_as_json
+from quintet.logs import log_as_json
 log_as_json()
 structlog.get_logger().info("request", path="half a pair \\ud800")
 """
