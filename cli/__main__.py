@@ -262,7 +262,13 @@ def clean(
         from cli import clean as module  # noqa: PLC0415
 
         home, raw = Path(os.environ["QUINTET_HOME"]), Path(os.environ["QUINTET_RAW"])
-        return module.clean(home, raw, everything, input, sys.stdin.isatty())
+        status = module.clean(home, raw, everything, input, sys.stdin.isatty())
+        if (home / "online").is_dir():  # the audit log is still there
+            from cli.audits import note  # noqa: PLC0415
+            from quintet.settings import load_settings  # noqa: PLC0415
+
+            note(load_settings(), "clean", str(home), "done" if status == 0 else "refused")
+        return status
 
     sys.exit(without_traceback(work))
 

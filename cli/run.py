@@ -20,6 +20,7 @@ import duckdb
 import obstore
 from rich.console import Console
 
+from cli.audits import note
 from cli.home import PROJECT
 from cli.loading import loading
 from cli.supervisor import step_back
@@ -65,20 +66,7 @@ def run(
     settings = load_settings()
     began = time.monotonic()
     with _alone(settings.home):
-        open_state_store(settings.online).close()  # a damaged one is reported before anything is built
-        code = project_code_version(PROJECT, settings)
-        plan = _replaced_warehouse(settings)
-        if plan is not None:
-            select = None  # the tables of all domains are gone
-        else:
-            plan = _plan(settings, code, select, train)
-        doing = "everything is up to date"
-        if plan.has_work:
-            doing = "checking which assets are affected" if plan.must_examine else "building"
-        _CONSOLE.print(f"{plan.reason}: {doing}")
-        succeeded = _materialise(settings, plan, select, train, accept_losses) if plan.has_work else True
-        if succeeded and plan.has_work:
-            note_checked_code(settings.home, settings.serving, select, code)
+        succeeded, select = _build(settings, select, train, accept_losses)
     if is_brief:
         return 0 if succeeded else 1
     try:
@@ -94,6 +82,29 @@ def run(
     if succeeded:
         _print_next_steps(settings)
     return 0 if succeeded else 1
+
+
+def _build(settings: Settings, select: str | None, train: str | None, accept_losses: bool) -> tuple[bool, str | None]:
+    """Build what is not up to date; return whether it succeeded, and the domain that was built, None for all."""
+    open_state_store(settings.online).close()  # a damaged one is reported before anything is built
+    code = project_code_version(PROJECT, settings)
+    plan = _replaced_warehouse(settings)
+    if plan is not None:
+        select = None  # the tables of all domains are gone
+    else:
+        plan = _plan(settings, code, select, train)
+    doing = "everything is up to date"
+    if plan.has_work:
+        doing = "checking which assets are affected" if plan.must_examine else "building"
+    _CONSOLE.print(f"{plan.reason}: {doing}")
+    succeeded = _materialise(settings, plan, select, train, accept_losses) if plan.has_work else True
+    noted = {"models.train": train, "run.accept_losses": accept_losses and (select or "all")}
+    for action, subject in noted.items():
+        if subject:
+            note(settings, action, subject, "done" if succeeded else "failed")
+    if succeeded and plan.has_work:
+        note_checked_code(settings.home, settings.serving, select, code)
+    return succeeded, select
 
 
 def _plan(settings: Settings, code: str, select: str | None, train: str | None) -> Plan:

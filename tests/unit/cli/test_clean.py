@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from cli import clean as module
+from cli.__main__ import app
 from cli.clean import KEPT, clean
 from cli.daemon_lock import daemon_lock
 from cli.home import HomeError
+from quintet.domains import open_state_store
+from quintet.state.audit import last_entries
 
 
 @pytest.fixture
@@ -72,3 +77,20 @@ def test_inboxes_deep_in_the_home_stay(home: Path) -> None:
     (home / "serving" / "raw").mkdir()
     clean(home, home / "serving" / "raw", everything=False, ask=_never, is_terminal=True)
     assert (home / "serving" / "raw").is_dir()
+
+
+@pytest.mark.parametrize("has_state", [True, False])
+def test_the_audit_log_has_it_if_it_is_still_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_state: bool
+) -> None:
+    monkeypatch.setenv("QUINTET_HOME", str(tmp_path))
+    monkeypatch.setattr("cli.__main__.enter_project", lambda _: None)
+    monkeypatch.setenv("QUINTET_RAW", str(tmp_path / "raw"))
+    monkeypatch.setattr(module, "clean", lambda *_: 0)
+    if has_state:
+        (tmp_path / "online").mkdir()
+    assert CliRunner().invoke(app, ["clean"]).exit_code == 0
+    assert (tmp_path / "online").is_dir() is has_state
+    if has_state:
+        with closing(open_state_store(tmp_path / "online")) as store:
+            assert [(one.action, one.outcome) for one in last_entries(store, 9)] == [("clean", "done")]

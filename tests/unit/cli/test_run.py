@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from cli import run as module
 from cli.run import changes_of_models, changes_of_the_log, run
 from quintet.change_log.change import Position
 from quintet.change_log.log import Epoch, Stretch, open_store, write_epoch, write_stretch
-from quintet.domains import MODELS
+from quintet.domains import MODELS, open_state_store
 from quintet.lending.feature_registry import features
 from quintet.lending.settings import feature_folder
 from quintet.lending.tables import catch_up_with_log
+from quintet.plan import Plan
 from quintet.settings import Settings, load_settings
+from quintet.state.audit import last_entries
 from tests.unit.lending.events import change
 
 _EPOCH = Epoch("E", Position(0), Position(1), "2020-01-01T00:00:00.000000Z", "1")
@@ -69,3 +73,32 @@ def test_results_of_a_model_that_was_rolled_back_are_due(tmp_path: Path) -> None
 def test_only_a_business_with_a_model_can_be_retrained(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(train="payments") == 2
     assert "payments has no model to train; there are promotions, conversions, lending" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("succeeds", "outcome"), [(True, "done"), (False, "failed")])
+@pytest.mark.parametrize(
+    ("given", "entry"),
+    [
+        ({"train": "promotions"}, ("models.train", "promotions")),
+        ({"accept_losses": True}, ("run.accept_losses", "all")),
+        ({}, None),
+    ],
+    ids=["train", "losses", "neither"],
+)
+def test_the_audit_log_has_trainings_and_accepted_losses(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    succeeds: bool,
+    outcome: str,
+    given: dict[str, object],
+    entry: tuple[str, str] | None,
+) -> None:
+    monkeypatch.setenv("QUINTET_HOME", str(tmp_path))
+    monkeypatch.setattr(module, "_materialise", lambda *_: succeeds)
+    monkeypatch.setattr(module, "_plan", lambda *_: Plan({}, is_full=True, reason="a test"))
+    monkeypatch.setattr(module, "_replaced_warehouse", lambda *_: None)
+    monkeypatch.setattr(module, "note_checked_code", lambda *_: None)
+    run(is_brief=True, **given)  # type: ignore[arg-type]
+    with closing(open_state_store(tmp_path / "online")) as store:
+        found = [(one.action, one.subject, one.outcome) for one in last_entries(store, 9)]
+    assert found == ([] if entry is None else [(*entry, outcome)])
