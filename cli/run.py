@@ -65,7 +65,7 @@ def run(
     settings = load_settings()
     began = time.monotonic()
     with _alone(settings.home):
-        open_state_store(settings.online).close()  # a damaged one is reported before anything is built
+        open_state_store(settings.state).close()  # a damaged one is reported before anything is built
         code = project_code_version(PROJECT, settings)
         plan = _replaced_warehouse(settings)
         if plan is not None:
@@ -149,7 +149,7 @@ def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
     changes = {}
     if settings.postgres_url is not None:
         changes["source", "promotions"] = "the source database may have changed"
-    store = open_state_store(settings.online)
+    store = open_state_store(settings.state)
     new = count_new_labels(store, settings.serving)
     store.close()
     if new:
@@ -203,7 +203,7 @@ def first_key(settings: Settings) -> str | None:
     """Create the first admin key of the API; return None if there was one before, or the settings have one."""
     if settings.admin_key is not None:
         return None
-    store = StateStore(settings.online)
+    store = StateStore(settings.state)
     try:
         first = create_first_key(store, dt.datetime.now(dt.UTC), os.urandom)
     finally:

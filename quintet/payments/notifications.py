@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import sqlite3
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -32,7 +31,7 @@ from quintet.payments.incidents import (
 )
 from quintet.presentation.wording import counted
 from quintet.state.outbox import enqueue
-from quintet.state.store import StateStore
+from quintet.state.store import Connection, StateStore
 
 GROUP_WAIT = dt.timedelta(seconds=2)
 
@@ -152,7 +151,7 @@ def message(incidents: Sequence[Incident], page_url: str | None, now: dt.datetim
 
 
 def _write(
-    connection: sqlite3.Connection,
+    connection: Connection,
     group_id: str,
     pairs: Sequence[tuple[Incident, payment_store.StoredIncident]],
     channels: Sequence[str],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import random
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +21,6 @@ from quintet.state.store import StateStore
 START = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
 LATER = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)
 FIRST = to_minute(START)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[StateStore]:
-    store = open_state_store(tmp_path)
-    yield store
-    store.close()
 
 
 def minute_of(number: int, **counts: int) -> list[Item]:

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from quintet.domains import open_state_store
 from quintet.payments.self_test import CHANNEL, FRESH_SECONDS, REFUSED_SECONDS, SelfTest
 from quintet.state.outbox import last_messages, oldest_waiting
 from quintet.state.store import StateStore
 
 NOW = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[StateStore]:
-    store = open_state_store(tmp_path)
-    yield store
-    store.close()
 
 
 class _Seconds:
