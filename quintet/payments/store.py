@@ -203,8 +203,25 @@ def load_state(store: StateStore) -> tuple[dict[str, Any] | None, list[tuple[int
     )
     return (
         json.loads(row["state"]) if row else None,
-        [(one["input_id"], one["minute"], json.loads(one["counts"]) if one["counts"] else None) for one in inputs],
+        [_input(one) for one in inputs],
     )
+
+
+def inputs_after(connection: Connection, input_id: int) -> list[tuple[int, int, dict[str, int] | None]] | None:
+    """Return the inputs after `input_id`: id, minute, counts; None if a checkpoint has removed some of them."""
+    ((first, last),) = connection.execute(
+        "select coalesce(min(input_id), 0), coalesce(max(input_id), 0) from payment_inputs"
+    ).fetchall()
+    if last == input_id:
+        return []
+    if first > input_id:
+        return None
+    rows = connection.execute("select * from payment_inputs where input_id > ? order by input_id", (input_id,))
+    return [_input(row) for row in rows.fetchall()]
+
+
+def _input(row: Any) -> tuple[int, int, dict[str, int] | None]:
+    return row["input_id"], row["minute"], json.loads(row["counts"]) if row["counts"] else None
 
 
 def last_input(store: StateStore) -> int:

@@ -35,7 +35,8 @@ def test_a_passed_test_is_evidence_for_a_while_and_leaves_one_message(store: Sta
     assert oldest_waiting(store) is None
 
 
-def test_a_store_that_cannot_be_written_fails_it(store: StateStore) -> None:
+def test_a_store_that_cannot_be_written_fails_it(file_store: StateStore) -> None:
+    store = file_store
     test = SelfTest(_Seconds())
     store.read().execute("pragma query_only = on")
     with pytest.raises(sqlite3.OperationalError):
