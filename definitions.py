@@ -67,7 +67,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
         ),
         "code": project_code_version(PROJECT, settings),
         "paths": Paths(home=str(settings.home)),
-        "notifier": Notifier(settings.online, channels_of(settings), payments_page_url(settings)),
+        "notifier": Notifier(settings.state, channels_of(settings), payments_page_url(settings)),
         "settings": settings,
     }
 

@@ -5,8 +5,8 @@ import dagster as dg
 from assets.facts import DAILY, OWNERS
 from quintet.code_version import code_version
 from quintet.domains import RECORDED
+from quintet.settings import Settings
 from quintet.state.recorded import RecordedTable, count_restarts, ingest_recorded
-from resources.paths import Paths
 from resources.warehouse import POOL, Warehouse
 
 
@@ -18,15 +18,15 @@ def build_recorded_asset(table: RecordedTable) -> dg.AssetsDefinition:
         group_name=table.group,
         description=table.description,
         owners=OWNERS,
-        kinds={"sqlite", "duckdb"},
+        kinds={"sql", "duckdb"},
         pool=POOL,
         freshness_policy=DAILY,
         code_version=code_version("quintet.state.recorded"),
         metadata={"dagster/table_name": f"ops.{table.name}"},
     )
-    def recorded(warehouse: Warehouse, paths: Paths) -> dg.MaterializeResult:
+    def recorded(warehouse: Warehouse, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
         with warehouse.get_connection() as connection:
-            rows = ingest_recorded(connection, table, paths.online)
+            rows = ingest_recorded(connection, table, settings.state)
             restarts = count_restarts(connection, table)
         return dg.MaterializeResult(metadata={"dagster/row_count": rows, "restarts of the numbering": restarts})
 

@@ -17,14 +17,14 @@ from quintet.state.audit import Entry, last_entries, problem_of_chain, record, u
 
 def note(settings: Settings, action: str, subject: str, outcome: str = "done") -> None:
     """Record what a command did, in the name of the account that runs it."""
-    with closing(open_state_store(settings.online)) as store:
+    with closing(open_state_store(settings.state)) as store:
         at = utc_text(dt.datetime.now(dt.UTC))
         record(store, Entry(at, getpass.getuser(), "command", action, subject, outcome))
 
 
 def show(last: int) -> int:
     """Print the last entries; return 1 if the log was changed or cut."""
-    with closing(open_state_store(load_settings().online)) as store:
+    with closing(open_state_store(load_settings().state)) as store:
         table = Table("at (UTC)", "who", "key", "action", "about", "outcome")
         for entry in last_entries(store, last):
             table.add_row(

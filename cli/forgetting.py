@@ -20,7 +20,7 @@ def main(user: str | None, client: str | None) -> int:
         print("name one person: --user ID or --client ID", file=sys.stderr)
         return 2
     settings = load_settings()
-    with closing(open_state_store(settings.online)) as store:
+    with closing(open_state_store(settings.state)) as store:
         receipt = forget(settings, DOMAINS, *given[0], store, dt.datetime.now(dt.UTC), os.urandom, print)
     note(settings, "forget", f"{receipt.kind}:{receipt.person[:16]}")
     for place, count in receipt.places.items():

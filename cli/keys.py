@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     try:
         settings = load_settings()
-        store, now = StateStore(settings.online), dt.datetime.now(dt.UTC)
+        store, now = StateStore(settings.state), dt.datetime.now(dt.UTC)
         if given.command == "create":
             scopes = given.scopes.split(",")
             check_scopes(scopes, SCOPES)

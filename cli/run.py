@@ -86,7 +86,7 @@ def run(
 
 def _build(settings: Settings, select: str | None, train: str | None, accept_losses: bool) -> tuple[bool, str | None]:
     """Build what is not up to date; return whether it succeeded, and the domain that was built, None for all."""
-    open_state_store(settings.online).close()  # a damaged one is reported before anything is built
+    open_state_store(settings.state).close()  # a damaged one is reported before anything is built
     code = project_code_version(PROJECT, settings)
     plan = _replaced_warehouse(settings)
     if plan is not None:
@@ -160,7 +160,7 @@ def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
     changes = {}
     if settings.postgres_url is not None:
         changes["source", "promotions"] = "the source database may have changed"
-    store = open_state_store(settings.online)
+    store = open_state_store(settings.state)
     new = count_new_labels(store, settings.serving)
     store.close()
     if new:
@@ -214,7 +214,7 @@ def first_key(settings: Settings) -> str | None:
     """Create the first admin key of the API; return None if there was one before, or the settings have one."""
     if settings.admin_key is not None:
         return None
-    store = StateStore(settings.online)
+    store = StateStore(settings.state)
     try:
         first = create_first_key(store, dt.datetime.now(dt.UTC), os.urandom)
     finally:

@@ -12,6 +12,7 @@ import duckdb
 from quintet.ingest.contract import Dataset
 from quintet.ml.life_cycle import ModelSpec
 from quintet.settings import Settings
+from quintet.state.dialect import AnyScript
 from quintet.state.recorded import RecordedTable
 from quintet.state.retention import Retention
 from quintet.state.store import StateStore
@@ -166,8 +167,8 @@ class Domain:
     other_inboxes: Sequence[str] = ()
     has_rows: Callable[[duckdb.DuckDBPyConnection], bool] = lambda _: False
     scopes: Mapping[str, str] = field(default_factory=dict)
-    migrations: Sequence[str] = ()
-    stores: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    migrations: Sequence[AnyScript] = ()
+    stores: Mapping[str, Sequence[AnyScript]] = field(default_factory=dict)
     recorded: Sequence[RecordedTable] = ()
     retention: Sequence[Retention] = ()
     model: ModelSpec | None = None

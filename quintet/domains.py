@@ -1,7 +1,6 @@
 """The only list of the five domains. A new domain adds an entry here and its own files."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from quintet.conversions.domain import CONVERSIONS
@@ -13,9 +12,11 @@ from quintet.ml.life_cycle import ModelSpec
 from quintet.payments.domain import PAYMENTS
 from quintet.promotions.domain import PROMOTIONS
 from quintet.state import audit, features
+from quintet.state.migrations import CORE, CORE_MIGRATIONS, Migrations
 from quintet.state.recorded import RecordedTable
 from quintet.state.retention import CORE_RETENTION, Retention
-from quintet.state.store import CORE, CORE_MIGRATIONS, StateStore
+from quintet.state.store import FILE, StateStore
+from quintet.state_place import Place
 
 DOMAINS: tuple[Domain, ...] = (INSURANCE, PROMOTIONS, CONVERSIONS, LENDING, PAYMENTS)
 
@@ -43,7 +44,7 @@ SCOPES: Mapping[str, str] = MappingProxyType(
 )
 """The scopes of API keys, with a description of each."""
 
-MIGRATIONS: Mapping[str, Sequence[str]] = MappingProxyType(
+MIGRATIONS: Migrations = MappingProxyType(
     {
         CORE: CORE_MIGRATIONS,
         features.OWNER: features.MIGRATIONS,
@@ -51,13 +52,20 @@ MIGRATIONS: Mapping[str, Sequence[str]] = MappingProxyType(
         **{owner: scripts for domain in DOMAINS for owner, scripts in domain.stores.items()},
     }
 )
-"""The scripts of every SQLite file, by owner."""
+"""The scripts of the whole state store, by owner."""
 
 
 RETENTION: tuple[Retention, ...] = (*CORE_RETENTION, *(one for domain in DOMAINS for one in domain.retention))
 """How long the rows of every table of the state store stay."""
 
 
-def open_state_store(folder: Path) -> StateStore:
-    """Open the state store in `folder` with the tables of every domain."""
-    return StateStore(folder, migrations={domain.name: domain.migrations for domain in DOMAINS if domain.migrations})
+def state_files() -> Mapping[str, Migrations]:
+    """Return the scripts by the SQLite file that has their tables, and by owner."""
+    own = {features.OWNER, *(owner for domain in DOMAINS for owner in domain.stores)}
+    shared = {owner: scripts for owner, scripts in MIGRATIONS.items() if owner not in own}
+    return {FILE: shared, **{f"{owner}.sqlite": {owner: MIGRATIONS[owner]} for owner in own}}
+
+
+def open_state_store(place: Place) -> StateStore:
+    """Open the state store with the tables of every domain; a folder stands for the SQLite files in it."""
+    return StateStore(place, migrations={domain.name: domain.migrations for domain in DOMAINS if domain.migrations})

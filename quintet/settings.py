@@ -32,6 +32,7 @@ from quintet.setting_fields import (
     setting,
     setting_of_seconds,
 )
+from quintet.state_place import StatePlace
 
 _PREFIX = "QUINTET_"
 # Set by Quintet itself for the processes that it starts, such as dbt.
@@ -155,6 +156,13 @@ class Settings(BaseModel):
         "a URL like postgresql://user:password@host:5432/database, with special characters percent-encoded (%2F for /)",
         "none; `make up` starts its own",
     )
+    state_url: PostgresUrl | None = setting(
+        None,
+        "URL of the PostgreSQL database for what service and stream write: keys, decisions, labels, incidents. An "
+        "empty one takes over the SQLite files of the home.",
+        "a URL like postgresql://user:password@host:5432/database, with special characters percent-encoded (%2F for /)",
+        "SQLite files in `online/` of the home",
+    )
     object_store_url: BucketUrl | None = setting(
         None,
         "URL of the S3 API that stores the change log.",
@@ -258,6 +266,11 @@ class Settings(BaseModel):
     def online(self) -> Path:
         """Folder of the state store of the service and the stream."""
         return self.home / "online"
+
+    @property
+    def state(self) -> StatePlace:
+        """Where the state store is."""
+        return StatePlace(self.online, self.state_url.get_secret_value() if self.state_url else None)
 
     @property
     def embedded_postgres(self) -> Path:

@@ -2,25 +2,25 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from pathlib import Path
 
 import pandas as pd
 
 from quintet.domains import open_state_store
 from quintet.payments.channels import Send
+from quintet.state_place import Place
 
 _MOST_ATTEMPTS = 20
 
 
 class Notifier:
-    """Writes notifications to the outbox of the state store in `online`, and tries to deliver them at once.
+    """Writes notifications to the outbox of the state store, and tries to deliver them at once.
 
     A notification that a channel does not accept stays in the outbox, and the service delivers it later. A channel
     that is down fails no run, and two processes never send the same notification twice.
     """
 
-    def __init__(self, online: Path, channels: Mapping[str, Send], page_url: str | None) -> None:
-        self._online, self._channels, self._page_url = online, channels, page_url
+    def __init__(self, state: Place, channels: Mapping[str, Send], page_url: str | None) -> None:
+        self._state, self._channels, self._page_url = state, channels, page_url
 
     def tell_of_incidents(self, incidents: pd.DataFrame, now: dt.datetime) -> int:
         """Notify the team of incidents of a snapshot that are new; return how many. now: UTC, without zone."""
@@ -28,7 +28,7 @@ class Notifier:
         from quintet.payments.outbox_worker import deliver  # noqa: PLC0415  # a run loads what its steps need
 
         at = now.replace(tzinfo=dt.UTC)
-        store = open_state_store(self._online)
+        store = open_state_store(self._state)
         try:
             sent = notify_batch(store, incidents, tuple(self._channels), self._page_url, at)
             for channel, send in self._channels.items():

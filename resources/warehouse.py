@@ -12,8 +12,10 @@ from dagster_duckdb import DuckDBResource
 from quintet.domains import DATASETS, RECORDED
 from quintet.ingest import raw_tables
 from quintet.ingest.forgotten import set_forgotten
+from quintet.settings import load_settings
 from quintet.state import recorded
 from quintet.state.forgotten import read_forgotten
+from quintet.state_place import StatePlace
 from quintet.warehouse.built import built_versions, set_built
 from quintet.warehouse.database import open_warehouse
 
@@ -24,7 +26,8 @@ POOL = "duckdb_writer"
 class Warehouse(DuckDBResource):
     """A DuckDBResource that closes its connection when the body raises, waits for the lock, and limits its memory.
 
-    online: the folder of the state store with the forgotten persons; empty if there is none.
+    online: the folder of the state store with the forgotten persons; empty if there is none. The URL of its database
+    is secret, so it is not in Dagster's configuration: it is read from the environment.
     """
 
     memory_limit: str
@@ -44,7 +47,7 @@ class Warehouse(DuckDBResource):
         ) as connection:
             _prepare(connection)
             if self.online:
-                set_forgotten(connection, read_forgotten(Path(self.online)))
+                set_forgotten(connection, read_forgotten(StatePlace(Path(self.online), load_settings().state.url)))
             yield connection
 
 

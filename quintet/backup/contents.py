@@ -38,7 +38,7 @@ _LEFT_OUT = frozenset(
 )
 """What a home makes again, or is of one start; the policy that a restore left is added if it is in use."""
 
-_TEMPORARY = re.compile(r"(\.lock|\.partial|\.tmp|\.pid|-wal|-shm|-journal|\.wal|\.unused|rclone\.log)$")
+_TEMPORARY = re.compile(r"(\.lock|\.partial|\.tmp|\.pid|-wal|-shm|-journal|\.adopted|\.wal|\.unused|rclone\.log)$")
 _SQLITE = b"SQLite format 3\x00"
 
 

@@ -19,10 +19,12 @@ import duckdb
 
 from quintet.backup.archive import FORMAT, BackupError, BackupWriter, new_backup
 from quintet.backup.contents import OBJECTS, ONLINE, is_sqlite, log_files, plain_files
+from quintet.domains import state_files
 from quintet.lending.settings import LendingSettings
 from quintet.masking import masked
 from quintet.replicated import EPOCH
 from quintet.settings import Settings
+from quintet.state.faults import StateUnavailableError
 from quintet.state.features import FILE as FEATURES
 from quintet.warehouse.database import PUBLISHED, open_warehouse, published_file
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot
@@ -86,21 +88,55 @@ class _Copier:
     def copy_all(self) -> None:
         """Copy everything, in the order that `contents` explains."""
         settings = self._settings
-        names = list(plain_files(self._home, settings.warehouse, settings.serving, settings.raw))
-        features = [name for name in names if Path(name).name == FEATURES]
+        features = [name for name in self._plain_files() if Path(name).name == FEATURES]
         for name in features:
             self._copy(name)
+        self._dump(FEATURES)
         self._report(f"{len(features)} files of features copied")
         self._copy_warehouse()
-        for name in plain_files(self._home, settings.warehouse, settings.serving, settings.raw):
+        for name in self._plain_files():
             if name not in features:
                 self._copy(name)
+        for file in state_files():
+            if file != FEATURES:
+                self._dump(file)
         policy = settings.of(LendingSettings).lending_policy
         if policy.is_file():
             self._writer.add(policy, POLICY)
         self._report("keys, decisions, labels, models, reports and Dagster's history copied")
         if settings.object_store_url is None:
             self._copy_log()
+
+    def _plain_files(self) -> list[str]:
+        settings = self._settings
+        found = plain_files(self._home, settings.warehouse, settings.serving, settings.raw)
+        if settings.state.url is None:
+            return list(found)
+        in_database = {f"{ONLINE}/{file}" for file in state_files()}
+        return [name for name in found if name not in in_database]
+
+    def _dump(self, file: str) -> None:
+        """Write the tables that are in PostgreSQL instead of a file of the home as this file, at one moment."""
+        url = self._settings.state.url
+        if url is None:
+            return
+        from quintet.state.postgres import PostgresDatabase  # noqa: PLC0415  # the driver is slow to load
+        from quintet.state.transfer import dump  # noqa: PLC0415
+
+        copy, name = self._scratch / "state", f"{ONLINE}/{file}"
+        try:
+            with PostgresDatabase(url, file) as database:
+                self.stores[name] = dump(database, copy, state_files()[file])
+        except StateUnavailableError as error:
+            raise BackupError(
+                f"the state store of QUINTET_STATE_URL cannot be read: {error}. Start the database, and run the backup "
+                "again."
+            ) from None
+        with closing(sqlite3.connect(copy)) as store:
+            store.execute("pragma journal_mode = delete")
+            self._note_versions(name, store)
+        self._writer.add(copy, name)
+        copy.unlink()
 
     def _copy(self, name: str) -> None:
         path = self._home / name

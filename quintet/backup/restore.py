@@ -14,6 +14,8 @@ from quintet.backup.create import POLICY, code_versions, newer
 from quintet.backup.in_use import unused
 from quintet.lending.settings import LendingSettings
 from quintet.settings import Settings
+from quintet.state.faults import StateUnavailableError
+from quintet.state.migrations import TABLE as MIGRATIONS
 from quintet.warehouse.snapshot import CURRENT
 
 
@@ -45,6 +47,7 @@ def restore(
     home = settings.home
     staging = home.with_name(f".{home.name}.restoring")
     with unused(home):
+        _check_database_is_empty(settings)
         if staging.exists():
             shutil.rmtree(staging)  # of a restore that was killed before it changed the home
         staging.mkdir(mode=0o700, parents=True)
@@ -61,6 +64,28 @@ def restore(
     return Restored(
         str(head.get("made_at")), len(manifest["files"]), aside, policy if is_other else None, head.get("object_store")
     )
+
+
+def _check_database_is_empty(settings: Settings) -> None:
+    """Raise BackupError if the database of the settings has a state: only an empty one takes over restored files."""
+    url = settings.state.url
+    if url is None:
+        return
+    from quintet.state.postgres import PostgresDatabase  # noqa: PLC0415  # the driver is slow to load
+
+    with PostgresDatabase(url, "restore") as database:
+        try:
+            has_state = database.has_table(MIGRATIONS)
+        except StateUnavailableError as error:
+            raise BackupError(
+                f"the database of QUINTET_STATE_URL cannot be read: {error}. Start it, and restore again."
+            ) from None
+        if has_state:
+            raise BackupError(
+                f"the state store {database.place} is not empty, and is not overwritten. Set QUINTET_STATE_URL to an "
+                "empty database, or to another schema of this one (?options=-csearch_path%3Dname); the first start of "
+                "the service fills it from the restored home."
+            )
 
 
 def _verified(source: Path, staging: Path, migrations: Mapping[str, int]) -> tuple[dict[str, Any], dict[str, Any]]:

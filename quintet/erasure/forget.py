@@ -78,9 +78,9 @@ def forget(
         places = Counter[str]()
         if domain.replication:
             places += _erase_from_log(settings, domain, forgotten, store, now)
-            empty_features(settings.online)
+            empty_features(settings.state)
             report("change log, lake and features are done")
-        places += erase_from_state(settings.online, person)
+        places += erase_from_state(settings.state, person)
         report("the service's records are done")
         datasets = [dataset for one in domains for dataset in one.datasets]
         places += erase_from_warehouse(settings, person, datasets, now)

@@ -1,36 +1,37 @@
-"""Erase a person from the SQLite files of the service and the stream."""
+"""Erase a person from what the service and the stream have written."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 from quintet.erasure.warehouse import Person
 from quintet.replicated import EPOCH
 from quintet.replication.flow import FLUSHED
 from quintet.state.features import FILE as FEATURES
+from quintet.state.store import Connection, StateStore
+from quintet.state_place import Place, place_of
 from quintet.warehouse.sql import quote_identifier
 
 
-def erase_from_state(online: Path, person: Person) -> Counter[str]:
+def erase_from_state(place: Place, person: Person) -> Counter[str]:
     """Erase a person from the tables that its domain declares; return the number of rows by table."""
     counts: Counter[str] = Counter()
-    persons = person.persons
-    for file in sorted({file for file, _ in (*persons.state, *persons.state_mentions)}):
-        if not (online / file).exists():
-            continue
-        with _rewritten(online / file) as connection:
-            for (of, table), column in persons.state.items():
-                if of == file and _has_table(connection, table):
+    state, mentions = person.persons.state, person.persons.state_mentions
+    for file in sorted({file for file, _ in (*state, *mentions)}):
+        with _rewritten(place, file, {table for of, table in (*state, *mentions) if of == file}) as (
+            connection,
+            tables,
+        ):
+            for (of, table), column in state.items():
+                if of == file and table in tables:
                     counts[f"{file} {table}"] += connection.execute(
                         f"delete from {quote_identifier(table)} where cast({quote_identifier(column)} as text) = ?",
                         (person.id,),
                     ).rowcount
-            for (of, table), column in persons.state_mentions.items():
-                if of == file and _has_table(connection, table):
+            for (of, table), column in mentions.items():
+                if of == file and table in tables:
                     counts[f"{file} {table}"] += connection.execute(
                         f"update {quote_identifier(table)} set {quote_identifier(column)} = ? "
                         f"where {quote_identifier(column)} = ?",
@@ -39,30 +40,31 @@ def erase_from_state(online: Path, person: Person) -> Counter[str]:
     return counts
 
 
-def empty_features(online: Path) -> None:
+def empty_features(place: Place) -> None:
     """Empty the stream's features, which the next start of the stream builds again from the change log.
 
     What was acknowledged to PostgreSQL stays known, so that a slot that has moved on is still noticed.
     """
-    path = online / FEATURES
-    if not path.exists():
-        return
-    with _rewritten(path) as connection:
-        for table in ("rows", "states"):
+    with _rewritten(place, FEATURES, {"rows", "states", "facts"}) as (connection, tables):
+        for table in tables - {"facts"}:
             connection.execute(f"delete from {table}")
-        connection.execute("delete from facts where name not in (?, ?)", (EPOCH, FLUSHED))
+        if "facts" in tables:
+            connection.execute("delete from facts where name not in (?, ?)", (EPOCH, FLUSHED))
 
 
 @contextmanager
-def _rewritten(path: Path) -> Iterator[sqlite3.Connection]:
-    """Yield a connection, commit at the end, and rewrite the file so that no freed page or log keeps what was there."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("pragma secure_delete = on")
-        yield connection
-        connection.commit()
-        connection.execute("vacuum")
-        connection.execute("pragma wal_checkpoint(truncate)").fetchall()
-
-
-def _has_table(connection: sqlite3.Connection, table: str) -> bool:
-    return connection.execute("select 1 from sqlite_schema where name = ?", (table,)).fetchone() is not None
+def _rewritten(place: Place, file: str, tables: Collection[str]) -> Iterator[tuple[Connection, set[str]]]:
+    """Yield a transaction and those of the tables that exist; rewrite them so that no freed page or log keeps what was
+    there. A file that does not exist is not created.
+    """
+    where = place_of(place)
+    if where.url is None and not (where.folder / file).exists():
+        yield None, set()
+        return
+    with closing(StateStore(where, file)) as store:
+        present = {table for table in tables if store.has_table(table)}
+        if store.is_file:
+            store.read().execute("pragma secure_delete = on")
+        with store.write() as connection:
+            yield connection, present
+        store.rewrite(sorted(present))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, fields
@@ -13,10 +12,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from quintet.state.dialect import Script
+from quintet.state.frames import frame_of
 from quintet.state.recorded import RecordedTable
 from quintet.state.retention import Retention
-from quintet.state.store import StateStore
+from quintet.state.store import Connection, StateStore
 from quintet.state.writer import MOST_FRAMES, Writer
+from quintet.state_place import Place
 
 FILE, OWNER = "decisions.sqlite", "decisions"
 
@@ -58,7 +60,10 @@ create table if not exists artefacts (
 ) strict;
 create table if not exists room (filling blob not null) strict;
 """
-MIGRATIONS = (_SCHEMA, "alter table decisions rename column shortfall to degraded_reason")
+MIGRATIONS = (
+    _SCHEMA,
+    Script("alter table decisions rename column shortfall to degraded_reason", is_breaking=True),
+)
 """The scripts that create the tables below."""
 
 RETENTION = (
@@ -148,10 +153,10 @@ _INSERT = (
 
 
 class DecisionLog:
-    """The decision log in `folder`, created on first use."""
+    """The decision log at `place`, created on first use; a folder stands for the SQLite file in it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._store = StateStore(folder, FILE, {OWNER: MIGRATIONS})
+    def __init__(self, place: Place) -> None:
+        self._store = StateStore(place, FILE, {OWNER: MIGRATIONS})
         self._writer = Writer(self._store)
 
     @property
@@ -161,7 +166,8 @@ class DecisionLog:
 
     def start(self) -> None:
         """Start the writer."""
-        self._make_room()
+        if self._store.is_file:
+            self._make_room()
         self._writer.start()
 
     def close(self) -> None:
@@ -182,26 +188,24 @@ class DecisionLog:
 
         Omits the texts that are only needed to reproduce a decision.
         """
-        return pd.read_sql_query(
+        return frame_of(
+            self._store,
             "select * from (select decision_number, application_id, decision_id, client_id, decided_at, decision, "
             "reasons, score, points, model_version, policy_version, figures, degraded_reason, challenger, waited_ms, "
-            "latency_ms from decisions order by decision_number desc limit ?) where decided_at >= ? "
+            "latency_ms from decisions order by decision_number desc limit ?) as latest where decided_at >= ? "
             "order by decision_number",
-            self._store.read(),
-            params=(limit, moment),
+            (limit, moment),
         )
 
     def after(self, number: int) -> pd.DataFrame:
         """Return all decisions after the one with this number, with every column."""
-        return pd.read_sql_query(
-            "select * from decisions where decision_number > ? order by decision_number",
-            self._store.read(),
-            params=(number,),
+        return frame_of(
+            self._store, "select * from decisions where decision_number > ? order by decision_number", (number,)
         )
 
     def applications(self) -> Iterator[int]:
         """Yield the application of every decision."""
-        for row in self._store.read().execute("select application_id from decisions"):
+        for row in self._store.stream("select application_id from decisions"):
             yield row["application_id"]
 
     def keep_artefact(self, kind: str, sha256: str, version: str, text: str, now: str) -> None:
@@ -246,11 +250,11 @@ class DecisionLog:
         self._store.read().execute("pragma wal_checkpoint(restart)").fetchone()
 
 
-def _keep(connection: sqlite3.Connection, record: DecisionRecord) -> DecisionRecord:
+def _keep(connection: Connection, record: DecisionRecord) -> DecisionRecord:
     is_new = connection.execute(_INSERT, _VALUES(record)).rowcount == 1
     return record if is_new else _find(connection, record.application_id) or record
 
 
-def _find(connection: sqlite3.Connection, application_id: int) -> DecisionRecord | None:
+def _find(connection: Connection, application_id: int) -> DecisionRecord | None:
     row = connection.execute(f"select {_COLUMNS} from decisions where application_id = ?", (application_id,)).fetchone()
     return None if row is None else DecisionRecord(*row)

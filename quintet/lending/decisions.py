@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from quintet.lending.endpoint import NoScoreError, ScoredBy, Scorer
 from quintet.lending.feature_registry import features, tables_behind
 from quintet.lending.online import AtApplication, OnlineFeatures
 from quintet.lending.policy import Policy
+from quintet.state.faults import STATE_FAULTS
 
 _POLL_SECONDS = 0.001
 _SHARE_FOR_FEATURES = 0.6
@@ -187,7 +187,7 @@ class Decisions:
                     return None, (
                         f"the stream had not applied the application's commit in time; it was at {at.applied_lsn}"
                     )
-            except sqlite3.Error as error:
+            except STATE_FAULTS as error:
                 return None, f"the features cannot be read: {error}"
 
     async def _await_change(self, seen: int, seconds: float) -> bool:

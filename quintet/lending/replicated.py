@@ -51,7 +51,7 @@ class LendingApplier(OnlineFeatures):
 
 def open_applier(settings: Settings) -> LendingApplier:
     """Open the features of a home."""
-    return LendingApplier(FeatureStore(settings.online), features())
+    return LendingApplier(FeatureStore(settings.state), features())
 
 
 def load_newest(

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("application", nargs="*", type=int, help="ids of applications; default: all in the log")
     given = parser.parse_args(arguments)
     try:
-        log = DecisionLog(load_settings().online)
+        log = DecisionLog(load_settings().state)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

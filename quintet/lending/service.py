@@ -63,8 +63,8 @@ def build_service(context: ServiceContext) -> LendingService:
     """Build features and decisions from the settings; nothing runs before `start`."""
     settings = context.settings
     own = settings.of(LendingSettings)
-    online = OnlineFeatures(FeatureStore(settings.online), features())
-    log = DecisionLog(settings.online)
+    online = OnlineFeatures(FeatureStore(settings.state), features())
+    log = DecisionLog(settings.state)
     registry = ModelRegistry(settings.models / FOLDER)
 
     def record_use(versions: str) -> None:

@@ -129,7 +129,7 @@ def _key(settings: Settings, url: str | None, file: Path | None) -> str:
             f"a key of {url} is needed: create one there with `{create}`, write it to a file that only you can read, "
             "and pass that with --key-file"
         )
-    return local_key(settings.online, "send", ["payments:write"], dt.datetime.now(dt.UTC), os.urandom)
+    return local_key(settings.state, "send", ["payments:write"], dt.datetime.now(dt.UTC), os.urandom)
 
 
 def _day_of(name: str, anchor: dt.date) -> dt.date:

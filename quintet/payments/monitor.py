@@ -97,11 +97,14 @@ class Monitor:
 
     hours: when payments are expected, as far as the settings say.
 
-    After an error while writing, it is restored from the store, and the error is raised.
+    After an error while writing, it is restored from the store before its next use, and the error is raised.
+    Several services may have a monitor on one store: each first applies what the others have recorded, in the same
+    transaction, so that all of them have the same state.
     """
 
     def __init__(self, store: StateStore, hours: OpeningHours = LEARNED) -> None:
         self._store, self._hours = store, hours
+        self._must_load = False
         self._load()
 
     def _load(self) -> None:
@@ -111,6 +114,7 @@ class Monitor:
             _apply(detector, minute, counts)
         self.detector = detector
         self._inputs_since_checkpoint = len(inputs)
+        self._last_input = payment_store.last_input(self._store)
         last = detector.last_minute
         since = -1 if last is None else last - _RECENT_MINUTES
         self._points: dict[int, dict[str, Point]] = {}
@@ -139,6 +143,7 @@ class Monitor:
         changes: list[Change] = []
         try:
             with self._store.write() as connection:
+                self._catch_up(connection)
                 inputs: list[tuple[int, Mapping[str, int] | None]] = []
                 for items in requests:
                     refused, change = self._take(connection, items, now, inputs)
@@ -147,32 +152,64 @@ class Monitor:
                 together = _together(changes)
                 self._keep(connection, inputs, together, now)
         except BaseException:
-            self._load()
+            self._must_load = True
             raise
         self._forget()
         return verdicts, together
 
     def pass_time(self, now: dt.datetime) -> Change:
         """Close the minutes that are over by the clock, if the feed is live."""
+        recorded = Change([], [])
+        if self._is_behind():
+            with self._store.write() as connection:
+                recorded = self._catch_up(connection)
         until = self._over_by(now)
         if until is None or not self.detector.has_open(until):
-            return Change([], [])
+            return recorded
         try:
             with self._store.write() as connection:
+                recorded = _together([recorded, self._catch_up(connection)])
+                if not self.detector.has_open(until):
+                    return recorded
                 change = _as_change(self._complete(until))
                 self._keep(connection, [(until, None)], change, now)
         except BaseException:
-            self._load()
+            self._must_load = True
             raise
         self._forget()
-        return change
+        return _together([recorded, change])
 
     def checkpoint(self) -> None:
         """Save the state, for a restart to repeat nothing, and delete old points."""
         if self._inputs_since_checkpoint == 0:
             return
         with self._store.write() as connection:
+            self._catch_up(connection)
             self._checkpoint(connection)
+
+    # -- other services ------------------------------------------------------------------------------------------------
+
+    def _is_behind(self) -> bool:
+        return self._must_load or payment_store.last_input(self._store) != self._last_input
+
+    def _catch_up(self, connection: Any) -> Change:
+        """Apply what other services have recorded since, and return the change; load the state after an error."""
+        inputs = None if self._must_load else payment_store.inputs_after(connection, self._last_input)
+        if inputs is None:
+            self._load()
+            self._must_load = False
+            return Change([], [])
+        if not inputs:
+            return Change([], [])
+        self._must_load = True  # until all of them are applied
+        change = _together([_as_change(_apply(self.detector, minute, counts)) for _, minute, counts in inputs])
+        self._remember(change)
+        since = -1 if self.detector.last_minute is None else self.detector.last_minute - _RECENT_MINUTES
+        self._transactions = payment_store.transaction_counts(self._store, since)
+        self._inputs_since_checkpoint += len(inputs)
+        self._last_input = inputs[-1][0]
+        self._must_load = False
+        return change
 
     # -- taking --------------------------------------------------------------------------------------------------------
 
@@ -239,7 +276,7 @@ class Monitor:
         now: dt.datetime,
     ) -> None:
         self._remember(change)
-        payment_store.add_inputs(connection, inputs)
+        self._last_input = payment_store.add_inputs(connection, inputs) or self._last_input
         payment_store.save_points(connection, [tuple(point) for point in change.points])
         for incident in change.incidents:
             payment_store.save_incident(connection, incident.incident_id, payment_store.LIVE, list(incident), now)
@@ -303,11 +340,10 @@ class Monitor:
         return None
 
 
-def _apply(detector: Detector, minute: int, counts: Mapping[str, int] | None) -> None:
+def _apply(detector: Detector, minute: int, counts: Mapping[str, int] | None) -> Step:
     if counts is None:
-        detector.complete(to_datetime(minute))
-    else:
-        detector.record(to_datetime(minute), counts)
+        return detector.complete(to_datetime(minute))
+    return detector.record(to_datetime(minute), counts)
 
 
 def _as_change(step: Step) -> Change:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import sqlite3
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -33,7 +32,7 @@ from quintet.payments.incidents import (
 )
 from quintet.presentation.wording import counted
 from quintet.state.outbox import enqueue
-from quintet.state.store import StateStore
+from quintet.state.store import Connection, StateStore
 
 GROUP_WAIT = dt.timedelta(seconds=2)
 
@@ -53,9 +52,20 @@ def notify(store: StateStore, channels: Sequence[str], page_url: str | None, now
 
     Without a channel everything counts as sent, so a channel that is added later starts with new incidents.
     """
-    unsettled = [one for one in payment_store.incidents(store, only_unsettled=True) if one.source == payment_store.LIVE]
-    if not unsettled:
+    if not _unsettled(store):
         return 0
+    with store.write() as connection:  # another service may be about to write the same
+        return _notify(store, connection, channels, page_url, now)
+
+
+def _unsettled(store: StateStore) -> list[payment_store.StoredIncident]:
+    return [one for one in payment_store.incidents(store, only_unsettled=True) if one.source == payment_store.LIVE]
+
+
+def _notify(
+    store: StateStore, connection: Connection, channels: Sequence[str], page_url: str | None, now: dt.datetime
+) -> int:
+    unsettled = _unsettled(store)
     silences = [Silence(one.series, one.starts_at, one.expires_at) for one in payment_store.silences(store, now)]
     due = []
     done: list[str] = []
@@ -72,17 +82,14 @@ def notify(store: StateStore, channels: Sequence[str], page_url: str | None, now
         elif incident.state in (RESOLVED, WITHDRAWN) and not (is_silent and last is not None):
             done.append(one.incident_id)  # an end within a silence is reported after it, if the start was
     due.sort(key=lambda pair: (pair[0].group_id, pair[0].started_minute, pair[0].series))
-    if not due and not done:
-        return 0
     messages = 0
-    with store.write() as connection:
-        for group_id, pairs in groupby(due, key=lambda pair: pair[0].group_id):
-            of_group = list(pairs)
-            body = message([incident for incident, _ in of_group], page_url, now)
-            _write(connection, group_id, of_group, channels, body, now)
-            messages += 1
-        for incident_id in done:
-            payment_store.mark_settled(connection, incident_id)
+    for group_id, pairs in groupby(due, key=lambda pair: pair[0].group_id):
+        of_group = list(pairs)
+        body = message([incident for incident, _ in of_group], page_url, now)
+        _write(connection, group_id, of_group, channels, body, now)
+        messages += 1
+    for incident_id in done:
+        payment_store.mark_settled(connection, incident_id)
     return messages
 
 
@@ -153,7 +160,7 @@ def message(incidents: Sequence[Incident], page_url: str | None, now: dt.datetim
 
 
 def _write(
-    connection: sqlite3.Connection,
+    connection: Connection,
     group_id: str,
     pairs: Sequence[tuple[Incident, payment_store.StoredIncident]],
     channels: Sequence[str],

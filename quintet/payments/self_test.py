@@ -7,6 +7,7 @@ clock is wrong.
 from __future__ import annotations
 
 import datetime as dt
+import secrets
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -25,13 +26,14 @@ ARRIVES_SECONDS = 120.0
 _SHORTEST_SECONDS = 2.0
 _GAPS_KEPT = 20
 _LONGER_THAN_USUAL = 1.5
+_TRIES = 3  # the test of another service on the same store may get in the way
 
 
 class SelfTest:
     """Thread-safe. monotonic: seconds of a clock that cannot be set."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic, self._lock, self._one_run = monotonic, threading.Lock(), threading.Lock()
+        self._monotonic, self._lock = monotonic, threading.Lock()
         self._accepted_at: float | None = None
         self._gaps: deque[float] = deque(maxlen=_GAPS_KEPT)  # seconds between requests that were accepted
         self._refused_first: float | None = None  # since the last that was accepted
@@ -43,15 +45,16 @@ class SelfTest:
         detector = Detector()
         detector.record(minute, {"approved": 1})
         scored = len(detector.complete(minute).points)
-        key = f"test {now.isoformat()}"
-        with self._one_run:
+        for _ in range(_TRIES):
+            key = f"test {now.isoformat()} {secrets.token_hex(4)}"
             with store.write() as connection:
                 forget(connection, CHANNEL)
                 enqueue(connection, key, [CHANNEL], {"scored": scored}, now)
             message = claim(store, CHANNEL, now)
-            if message is None or message.key != key:
-                raise RuntimeError("the test message cannot be claimed from the outbox")
-            mark_sent(store, message, now)
+            if message is not None and message.key == key:
+                mark_sent(store, message, now)
+                return
+        raise RuntimeError("the test message cannot be claimed from the outbox")
 
     def note(self, is_accepted: bool) -> None:
         """Note that items of a request arrived, and whether any of them was accepted."""

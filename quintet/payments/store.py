@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from quintet.state.dialect import Script
 from quintet.state.outbox import at_text
 from quintet.state.retention import Retention
-from quintet.state.store import StateStore
+from quintet.state.store import Connection, StateStore
 
 MIGRATIONS = (
     """
@@ -89,11 +89,14 @@ MIGRATIONS = (
         comment text not null
     ) strict;
     """,
-    """
-    alter table payment_incidents rename column told_at to notified_at;
-    alter table payment_incidents rename column told_state to notified_state;
-    alter table payment_incidents rename column told_times to notified_times;
-    """,
+    Script(
+        """
+        alter table payment_incidents rename column told_at to notified_at;
+        alter table payment_incidents rename column told_state to notified_state;
+        alter table payment_incidents rename column told_times to notified_times;
+        """,
+        is_breaking=True,
+    ),
     "alter table payment_incidents add column notified_severity text;",
 )
 """The scripts that create the tables below in the state store."""
@@ -119,14 +122,18 @@ INCIDENT_FIELDS = (
 
 LIVE, BATCH = "live", "batch"
 
+_ALL = 2**62
+
 _INSERT_POINT = (
-    f"insert or replace into payment_points ({', '.join(POINT_FIELDS)}) values ({', '.join('?' * len(POINT_FIELDS))})"
+    f"insert into payment_points ({', '.join(POINT_FIELDS)}) values ({', '.join('?' * len(POINT_FIELDS))}) "
+    "on conflict (minute, series) do update set "
+    + ", ".join(f"{name} = excluded.{name}" for name in POINT_FIELDS if name not in ("minute", "series"))
 )
 _INSERT_INCIDENT = (
     f"insert into payment_incidents (incident_id, source, first_seen_at, {', '.join(INCIDENT_FIELDS)}) "
     f"values (?, ?, ?, {', '.join('?' * len(INCIDENT_FIELDS))}) on conflict (incident_id) do update set "
     + ", ".join(f"{name} = excluded.{name}" for name in INCIDENT_FIELDS)
-    + ", is_settled = case when excluded.state = 'firing' then 0 else is_settled end"
+    + ", is_settled = case when excluded.state = 'firing' then 0 else payment_incidents.is_settled end"
 )
 
 
@@ -165,22 +172,22 @@ class StoredSilence:
 # -- the detector's state ----------------------------------------------------------------------------------------------
 
 
-def add_inputs(connection: sqlite3.Connection, inputs: Iterable[tuple[int, Mapping[str, int] | None]]) -> int:
+def add_inputs(connection: Connection, inputs: Iterable[tuple[int, Mapping[str, int] | None]]) -> int:
     """Add inputs in order: a minute with counts, or with None if it was closed; return the id of the last one."""
     last = 0
     for minute, counts in inputs:
-        cursor = connection.execute(
-            "insert into payment_inputs (minute, counts) values (?, ?)",
+        ((last,),) = connection.execute(
+            "insert into payment_inputs (minute, counts) values (?, ?) returning input_id",
             (minute, None if counts is None else json.dumps(counts)),
-        )
-        last = cursor.lastrowid or 0
+        ).fetchall()
     return last
 
 
-def save_checkpoint(connection: sqlite3.Connection, input_id: int, state: Mapping[str, Any]) -> None:
+def save_checkpoint(connection: Connection, input_id: int, state: Mapping[str, Any]) -> None:
     """Save the state after the input `input_id`, and delete the inputs before it."""
     connection.execute(
-        "insert or replace into payment_checkpoint (one, input_id, state) values (1, ?, ?)",
+        "insert into payment_checkpoint (one, input_id, state) values (1, ?, ?) "
+        "on conflict (one) do update set input_id = excluded.input_id, state = excluded.state",
         (input_id, json.dumps(state)),
     )
     # the last one stays, for ids to continue from it
@@ -196,8 +203,25 @@ def load_state(store: StateStore) -> tuple[dict[str, Any] | None, list[tuple[int
     )
     return (
         json.loads(row["state"]) if row else None,
-        [(one["input_id"], one["minute"], json.loads(one["counts"]) if one["counts"] else None) for one in inputs],
+        [_input(one) for one in inputs],
     )
+
+
+def inputs_after(connection: Connection, input_id: int) -> list[tuple[int, int, dict[str, int] | None]] | None:
+    """Return the inputs after `input_id`: id, minute, counts; None if a checkpoint has removed some of them."""
+    ((first, last),) = connection.execute(
+        "select coalesce(min(input_id), 0), coalesce(max(input_id), 0) from payment_inputs"
+    ).fetchall()
+    if last == input_id:
+        return []
+    if first > input_id:
+        return None
+    rows = connection.execute("select * from payment_inputs where input_id > ? order by input_id", (input_id,))
+    return [_input(row) for row in rows.fetchall()]
+
+
+def _input(row: Any) -> tuple[int, int, dict[str, int] | None]:
+    return row["input_id"], row["minute"], json.loads(row["counts"]) if row["counts"] else None
 
 
 def last_input(store: StateStore) -> int:
@@ -206,7 +230,7 @@ def last_input(store: StateStore) -> int:
     return int(last)
 
 
-def add_transaction(connection: sqlite3.Connection, transaction_id: str, status: str, minute: int) -> bool:
+def add_transaction(connection: Connection, transaction_id: str, status: str, minute: int) -> bool:
     """Record that a transaction was counted; return False if it was already."""
     cursor = connection.execute(
         "insert into payment_transactions (transaction_id, status, minute) values (?, ?, ?) on conflict do nothing",
@@ -224,7 +248,7 @@ def transaction_counts(store: StateStore, since_minute: int) -> dict[tuple[int, 
     return {(row["minute"], row["status"]): row["count"] for row in rows}
 
 
-def forget_before(connection: sqlite3.Connection, points_minute: int, transactions_minute: int) -> None:
+def forget_before(connection: Connection, points_minute: int, transactions_minute: int) -> None:
     """Delete points and counted transactions of earlier minutes."""
     connection.execute("delete from payment_points where minute < ?", (points_minute,))
     connection.execute("delete from payment_transactions where minute < ?", (transactions_minute,))
@@ -233,7 +257,7 @@ def forget_before(connection: sqlite3.Connection, points_minute: int, transactio
 # -- points ------------------------------------------------------------------------------------------------------------
 
 
-def save_points(connection: sqlite3.Connection, points: Iterable[Sequence[Any]]) -> None:
+def save_points(connection: Connection, points: Iterable[Sequence[Any]]) -> None:
     """Write points, in the order of `POINT_FIELDS`, over those of the same minute and series."""
     connection.executemany(_INSERT_POINT, points)
 
@@ -244,7 +268,7 @@ def points(
     until_minute: int,
     series: Sequence[str] = (),
     after: tuple[int, str] | None = None,
-    limit: int = -1,
+    limit: int = _ALL,
 ) -> list[tuple[Any, ...]]:
     """Return points from `since_minute` to before `until_minute`, by minute and series, as `POINT_FIELDS`."""
     minute, name = after or (since_minute - 1, "")
@@ -267,14 +291,14 @@ def last_point_minute(store: StateStore) -> int | None:
 
 
 def save_incident(
-    connection: sqlite3.Connection, incident_id: str, source: str, fields: Sequence[Any], now: dt.datetime
+    connection: Connection, incident_id: str, source: str, fields: Sequence[Any], now: dt.datetime
 ) -> None:
     """Write an incident, `fields` by `INCIDENT_FIELDS`; its acknowledgement and notifications stay."""
     connection.execute(_INSERT_INCIDENT, (incident_id, source, at_text(now), *fields))
 
 
 def incidents(
-    store: StateStore, since_minute: int | None = None, only_unsettled: bool = False, limit: int = -1
+    store: StateStore, since_minute: int | None = None, only_unsettled: bool = False, limit: int = _ALL
 ) -> list[StoredIncident]:
     """Return the incidents that ended after a minute or are open, the latest first."""
     where = ["true"]
@@ -298,9 +322,7 @@ def incident(store: StateStore, incident_id: str) -> StoredIncident | None:
     return None if row is None else _incident(row)
 
 
-def mark_notified(
-    connection: sqlite3.Connection, incident_id: str, state: str, severity: str, now: dt.datetime
-) -> None:
+def mark_notified(connection: Connection, incident_id: str, state: str, severity: str, now: dt.datetime) -> None:
     """Record that the team was notified of an incident in this state and severity."""
     connection.execute(
         "update payment_incidents set notified_at = ?, notified_state = ?, notified_severity = ?, "
@@ -309,7 +331,7 @@ def mark_notified(
     )
 
 
-def mark_settled(connection: sqlite3.Connection, incident_id: str) -> None:
+def mark_settled(connection: Connection, incident_id: str) -> None:
     """Record that an incident needs no more notifications."""
     connection.execute("update payment_incidents set is_settled = 1 where incident_id = ?", (incident_id,))
 
@@ -331,11 +353,12 @@ def add_silence(
 ) -> StoredSilence:
     """Silence a series, or all of them."""
     with store.write() as connection:
-        cursor = connection.execute(
-            "insert into payment_silences (series, starts_at, expires_at, created_by, comment) values (?, ?, ?, ?, ?)",
+        ((silence_id,),) = connection.execute(
+            "insert into payment_silences (series, starts_at, expires_at, created_by, comment) "
+            "values (?, ?, ?, ?, ?) returning silence_id",
             (series, at_text(starts_at), at_text(expires_at), who, comment),
-        )
-    return StoredSilence(cursor.lastrowid or 0, series, starts_at, expires_at, who, comment)
+        ).fetchall()
+    return StoredSilence(silence_id, series, starts_at, expires_at, who, comment)
 
 
 def end_silence(store: StateStore, silence_id: int, now: dt.datetime) -> bool:
@@ -366,7 +389,7 @@ def silences(store: StateStore, now: dt.datetime) -> list[StoredSilence]:
     ]
 
 
-def _incident(row: sqlite3.Row) -> StoredIncident:
+def _incident(row: Any) -> StoredIncident:
     def moment(name: str) -> dt.datetime | None:
         return dt.datetime.fromisoformat(row[name]) if row[name] else None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ import orjson
 
 from quintet.state.recorded import RecordedTable
 from quintet.state.retention import Retention
-from quintet.state.store import StateStore
+from quintet.state.store import Connection, StateStore
 
 MIGRATIONS = (
     """
@@ -116,7 +115,7 @@ class Label:
     note: str | None = None
 
 
-def insert_judgement(connection: sqlite3.Connection, record: JudgementRecord) -> None:
+def insert_judgement(connection: Connection, record: JudgementRecord) -> None:
     """Add a judgement in the caller's transaction."""
     connection.execute(
         "insert into abuse_judgements (user_id, judged_at, judged_by, sign_up, usages, score, decision, reasons, "
@@ -154,11 +153,12 @@ def was_judged(store: StateStore, user_id: str) -> bool:
 def record_label(store: StateStore, label: Label) -> int:
     """Add a label; return its number."""
     with store.write() as connection:
-        written = connection.execute(
-            "insert into abuse_labels (user_id, is_abuser, labelled_at, labelled_by, note) values (?, ?, ?, ?, ?)",
+        ((label_id,),) = connection.execute(
+            "insert into abuse_labels (user_id, is_abuser, labelled_at, labelled_by, note) values (?, ?, ?, ?, ?) "
+            "returning label_id",
             (label.user_id, label.is_abuser, label.labelled_at.isoformat(), label.labelled_by, label.note),
-        )
-        return int(written.lastrowid or 0)
+        ).fetchall()
+        return int(label_id)
 
 
 def label_of(store: StateStore, user_id: str) -> Label | None:
@@ -187,7 +187,7 @@ def _json(value: object) -> str:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _label(row: sqlite3.Row) -> Label:
+def _label(row: Any) -> Label:
     return Label(
         row["user_id"],
         bool(row["is_abuser"]),

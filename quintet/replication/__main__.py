@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import gc
 import signal
-import sqlite3
 import sys
 from collections.abc import Sequence
 
@@ -27,6 +26,7 @@ from quintet.replication.forgotten import person_filter
 from quintet.replication.registered import replicated
 from quintet.replication.run import Options, Stream
 from quintet.settings import Settings, SettingsError, load_settings
+from quintet.state.faults import STATE_FAULTS, StateError
 
 _SWITCH_SECONDS = 0.0005  # with Python's default of 5 ms, a commit would wait for the writers of objects
 
@@ -41,11 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with contextlib.ExitStack() as servers:
             return _stream(load_settings(), given.new_snapshot, servers)
-    except (PublisherError, SettingsError, LogUrlError, EmbeddedServerError, StreamRunsError) as error:
+    except (PublisherError, SettingsError, LogUrlError, EmbeddedServerError, StreamRunsError, StateError) as error:
         text = str(error)
     except obstore.exceptions.BaseError as error:
         text = f"the object store cannot be used: {error}"
-    except (psycopg.Error, sqlite3.OperationalError, OSError) as error:
+    except (psycopg.Error, *STATE_FAULTS, OSError) as error:
         text = f"the stream has stopped: {error}. Nothing is lost; fix it and start again."
     print(without_secrets(text), file=sys.stderr)
     return 2

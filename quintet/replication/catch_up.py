@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from quintet.replication import database
 from quintet.replication.forgotten import person_filter
 from quintet.replication.run import Options, Stream
 from quintet.settings import Settings
+from quintet.state.faults import STATE_FAULTS, StateError
 
 _POLL_SECONDS = 0.1
 _STREAM_SECONDS = 60.0
@@ -78,9 +78,9 @@ def catch_up(
             return CaughtUp(dumps, *_replicate(settings, domain, url, report))
     except obstore.exceptions.BaseError as error:
         text = f"the object store cannot be used: {error}"
-    except (database.PublisherError, LogUrlError, EmbeddedServerError) as error:
+    except (database.PublisherError, LogUrlError, EmbeddedServerError, StateError) as error:
         text = str(error)
-    except (psycopg.Error, sqlite3.OperationalError, OSError) as error:
+    except (psycopg.Error, *STATE_FAULTS, OSError) as error:
         text = f"the tables cannot be replicated: {error}"
     raise ReplicationError(masked(text, _secrets(settings)))
 
@@ -173,4 +173,8 @@ def only_stream(settings: Settings) -> Iterator[None]:
 
 
 def _secrets(settings: Settings) -> list[str]:
-    return [secret.get_secret_value() for secret in (settings.postgres_url, settings.object_store_url) if secret]
+    return [
+        secret.get_secret_value()
+        for secret in (settings.postgres_url, settings.object_store_url, settings.state_url)
+        if secret
+    ]

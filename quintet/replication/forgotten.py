@@ -59,10 +59,10 @@ def person_filter(settings: Settings, domain: Replicated) -> Callable[[Change], 
     """Return whether a change is of a forgotten person of a home; what it learns is stored."""
 
     def keep(kind: str, digest: str) -> None:
-        store = StateStore(settings.online)
+        store = StateStore(settings.state)
         try:
             keep_forgotten(store, [(kind, digest)], dt.datetime.now(dt.UTC))
         finally:
             store.close()
 
-    return PersonFilter(domain.persons, domain.person_kind, read_forgotten(settings.online), keep).holds
+    return PersonFilter(domain.persons, domain.person_kind, read_forgotten(settings.state), keep).holds

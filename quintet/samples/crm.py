@@ -339,7 +339,7 @@ def _key(settings: Settings) -> Iterator[str]:
     if settings.admin_key is not None:
         yield settings.admin_key.get_secret_value()
         return
-    store = StateStore(settings.online)
+    store = StateStore(settings.state)
     key, text = create_key(store, "CRM simulator", ["lending:decide"], dt.datetime.now(dt.UTC), os.urandom)
     try:
         yield text

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
+from typing import Any
 
 from quintet.state.recorded import RecordedTable
 from quintet.state.store import StateStore
@@ -46,6 +46,8 @@ class Entry:
 
 
 _COLUMNS = ", ".join(field.name for field in fields(Entry))
+_AFTER = f"select entry_id, {_COLUMNS}, entry_sha256 from audit where entry_id > ? order by entry_id limit ?"
+_ENTRIES_AT_ONCE = 10_000
 
 
 def record(store: StateStore, entry: Entry) -> None:
@@ -63,7 +65,8 @@ def record(store: StateStore, entry: Entry) -> None:
 def last_entries(store: StateStore, limit: int) -> Sequence[Entry]:
     """Return the last entries, the oldest first."""
     rows = store.read().execute(
-        f"select * from (select entry_id, {_COLUMNS} from audit order by entry_id desc limit ?) order by entry_id",
+        f"select * from (select entry_id, {_COLUMNS} from audit order by entry_id desc limit ?) as latest "
+        "order by entry_id",
         (limit,),
     )
     return [_entry(row) for row in rows]
@@ -71,20 +74,17 @@ def last_entries(store: StateStore, limit: int) -> Sequence[Entry]:
 
 def problem_of_chain(store: StateStore) -> str | None:
     """Return what is wrong with the log: an entry that was changed, or is missing; None if it is whole."""
-    connection = store.read()
-    connection.execute("begin")
-    try:
-        last, number = "", 0
-        for row in connection.execute(f"select entry_id, {_COLUMNS}, entry_sha256 from audit order by entry_id"):
-            number += 1
-            if row["entry_id"] != number:
-                return f"entry {number} is missing"
-            last = _chained(last, _entry(row))
-            if row["entry_sha256"] != last:
-                return f"entry {number} was changed, or one before it was replaced"
+    last, number = "", 0
+    with store.reading() as connection:
         head = tuple(connection.execute("select entries, entry_sha256 from audit_head").fetchone())
-    finally:
-        connection.execute("commit")
+        while rows := connection.execute(_AFTER, (number, _ENTRIES_AT_ONCE)).fetchall():
+            for row in rows:
+                number += 1
+                if row["entry_id"] != number:
+                    return f"entry {number} is missing"
+                last = _chained(last, _entry(row))
+                if row["entry_sha256"] != last:
+                    return f"entry {number} was changed, or one before it was replaced"
     return None if head == (number, last) else f"the entries after {number} are missing: there were {head[0]}"
 
 
@@ -92,7 +92,7 @@ def _chained(last: str, entry: Entry) -> str:
     return hashlib.sha256(json.dumps([last, *astuple(entry)]).encode()).hexdigest()
 
 
-def _entry(row: sqlite3.Row) -> Entry:
+def _entry(row: Any) -> Entry:
     return Entry(*(row[field.name] for field in fields(Entry)))
 
 

@@ -1,8 +1,7 @@
-"""The SQLite file of features: states by client, the rows behind them, and the applied position of the log."""
+"""The store of features: states by client, the rows behind them, and the applied position of the log."""
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,8 +10,10 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
+from quintet.state.faults import STATE_FAULTS
 from quintet.state.retention import Retention
-from quintet.state.store import StateStore
+from quintet.state.store import Connection, StateStore
+from quintet.state_place import Place
 
 FILE, OWNER = "features.sqlite", "features"
 
@@ -48,8 +49,24 @@ _GLANCE = """
         exists (select 1 from rows where table_name = ? and key = ?),
         exists (select 1 from rows where table_name = ? and key = ?),
         (select states from states where owner = ?),
-        (select json_group_array(json(row)) from rows where table_name = ? and parent in (?, ?))
+        (select {children} from rows where table_name = ? and parent in (?, ?))
 """
+_GLANCE_OF_FILE = _GLANCE.format(children="json_group_array(json(row))")
+_GLANCE_OF_POSTGRES = _GLANCE.format(children="coalesce(json_agg(row::json)::text, '[]')")
+
+_WRITTEN = "written"
+"""The fact that counts the writes to PostgreSQL; SQLite has a number of its own."""
+_COUNT_WRITE = (
+    "insert into facts (name, value) values (?, '1') on conflict (name) do update set "
+    "value = cast(cast(facts.value as bigint) + 1 as text)"
+)
+
+_PUT_ROW = (
+    "insert into rows values (?, ?, ?, ?) on conflict (table_name, key) do update set "
+    "parent = excluded.parent, row = excluded.row"
+)
+_PUT_STATES = "insert into states values (?, ?) on conflict (owner) do update set states = excluded.states"
+_PUT_FACT = "insert into facts values (?, ?) on conflict (name) do update set value = excluded.value"
 
 RowKey = tuple[str, str]
 """The table of a row, and its key."""
@@ -68,10 +85,11 @@ class Glance(NamedTuple):
 
 
 class FeatureStore:
-    """The file in `folder`, created on first use."""
+    """The features at `place`, created on first use; a folder stands for the SQLite file in it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._store = StateStore(folder, FILE, {OWNER: MIGRATIONS}, synchronous="normal")
+    def __init__(self, place: Place) -> None:
+        self._store = StateStore(place, FILE, {OWNER: MIGRATIONS}, synchronous="normal")
+        self._glance = _GLANCE_OF_FILE if self._store.is_file else _GLANCE_OF_POSTGRES
 
     @property
     def path(self) -> Path:
@@ -85,13 +103,9 @@ class FeatureStore:
 
     def states(self, owner: str) -> tuple[dict[str, Any] | None, Mapping[str, str]]:
         """Return the states of an owner, None where there are none, and the facts of the same moment."""
-        connection = self._store.read()
-        connection.execute("begin")
-        try:
+        with self._store.reading() as connection:
             row = connection.execute("select states from states where owner = ?", (owner,)).fetchone()
             facts = connection.execute("select name, value from facts").fetchall()
-        finally:
-            connection.execute("commit")
         return (None if row is None else orjson.loads(row["states"])), {fact["name"]: fact["value"] for fact in facts}
 
     def row(self, table: str, key: str) -> dict[str, Any] | None:
@@ -107,6 +121,8 @@ class FeatureStore:
 
     def version(self) -> int:
         """Return a number that changes with each write of another process or thread; cheap to read."""
+        if not self._store.is_file:
+            return int(self.fact(_WRITTEN) or 0)
         (version,) = self._store.read().execute("pragma data_version").fetchone()
         return int(version)
 
@@ -121,17 +137,17 @@ class FeatureStore:
 
         children: a table, and two parents.
         """
-        row = self._store.read().execute(_GLANCE, (*facts, *rows[0], *rows[1], owner, *children)).fetchone()
+        row = self._store.read().execute(self._glance, (*facts, *rows[0], *rows[1], owner, *children)).fetchone()
         return Glance((row[0], row[1], row[2]), (bool(row[3]), bool(row[4])), row[5], row[6])
 
     def all_states(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield every owner with its states."""
-        for row in self._store.read().execute("select owner, states from states"):
+        for row in self._store.stream("select owner, states from states"):
             yield row["owner"], orjson.loads(row["states"])
 
     def rows(self, table: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield every row of a table with its key."""
-        for row in self._store.read().execute("select key, row from rows where table_name = ?", (table,)):
+        for row in self._store.stream("select key, row from rows where table_name = ?", (table,)):
             yield row["key"], orjson.loads(row["row"])
 
     def keys(self, table: str) -> list[str]:
@@ -145,6 +161,8 @@ class FeatureStore:
             draft = Draft(connection)
             yield draft
             draft.write()
+            if not self._store.is_file:
+                connection.execute(_COUNT_WRITE, (_WRITTEN,))
 
     def keep(self, name: str, value: str) -> None:
         """Store a value under a name."""
@@ -155,8 +173,10 @@ class FeatureStore:
         """Move SQLite's log into the file; return whether all earlier writes now survive a power cut.
 
         The writer goes on meanwhile, unless it is so busy that the log keeps growing. A long read keeps a part of
-        the log from being moved.
+        the log from being moved. PostgreSQL does all this itself: what is committed survives.
         """
+        if not self._store.is_file:
+            return True
         connection = self._store.read()
         is_busy, frames, moved = connection.execute("pragma wal_checkpoint(passive)").fetchone()
         if frames > _CHECKPOINT_FRAMES:
@@ -168,6 +188,9 @@ class FeatureStore:
         """Set this thread's connection up for continuous writing within the body: a large cache for a large file, and
         commits that never move the log, which is slow: a `CheckpointThread` does it.
         """
+        if not self._store.is_file:
+            yield
+            return
         connection = self._store.read()
         (cache,) = connection.execute("pragma cache_size").fetchone()
         connection.execute(f"pragma cache_size = -{_WRITER_CACHE_KIB}")
@@ -183,6 +206,8 @@ class FeatureStore:
         with self._store.write() as connection:
             for table in ("facts", "rows", "states"):
                 connection.execute(f"delete from {table}")
+            if not self._store.is_file:
+                connection.execute(_COUNT_WRITE, (_WRITTEN,))
 
     def release(self) -> None:
         """Close this thread's connection."""
@@ -236,7 +261,7 @@ class CheckpointThread:
         try:
             while not self._ended.wait(self._seconds):
                 self.keep()
-        except sqlite3.Error as error:  # raised by `kept`: a thread has no caller
+        except STATE_FAULTS as error:  # raised by `kept`: a thread has no caller
             self._error = error
         finally:
             self._store.release()
@@ -245,7 +270,7 @@ class CheckpointThread:
 class Draft:
     """Changes that are not written yet; reads through the draft see them."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._rows: dict[tuple[str, str], tuple[str | None, dict[str, Any]] | None] = {}
         self._changed_rows: set[tuple[str, str]] = set()
@@ -305,13 +330,11 @@ class Draft:
                 gone.append((table, key))
             else:
                 kept.append((table, key, found[0], _text(found[1])))
-        self._many("insert or replace into rows values (?, ?, ?, ?)", kept)
+        self._many(_PUT_ROW, kept)
         self._many("delete from rows where table_name = ? and key = ?", gone)
         states = ((owner, _text(self._states[owner])) for owner in self._changed_states)
-        self._many("insert or replace into states values (?, ?)", states)
-        self._many(
-            "insert or replace into facts values (?, ?)", ((n, v) for n, v in self._facts.items() if v is not None)
-        )
+        self._many(_PUT_STATES, states)
+        self._many(_PUT_FACT, ((n, v) for n, v in self._facts.items() if v is not None))
         self._many("delete from facts where name = ?", ((n,) for n, v in self._facts.items() if v is None))
 
     def _many(self, statement: str, values: Iterable[tuple[Any, ...]]) -> None:
@@ -330,6 +353,6 @@ def _text(value: dict[str, Any]) -> str:
     return orjson.dumps(value).decode()
 
 
-def _row(connection: sqlite3.Connection, table: str, key: str) -> dict[str, Any] | None:
+def _row(connection: Connection, table: str, key: str) -> dict[str, Any] | None:
     found = connection.execute("select row from rows where table_name = ? and key = ?", (table, key)).fetchone()
     return None if found is None else orjson.loads(found["row"])

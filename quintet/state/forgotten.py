@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from quintet.forgotten import NOBODY, Forgotten
 from quintet.state.secrets import secret_of
 from quintet.state.store import FILE, StateStore
+from quintet.state_place import Place, place_of
 
 _SECRET = "persons"
 
@@ -19,11 +19,12 @@ def open_forgotten(store: StateStore, random_bytes: Callable[[int], bytes]) -> F
     return Forgotten(found.key, _persons(store))
 
 
-def read_forgotten(online: Path) -> Forgotten:
+def read_forgotten(place: Place) -> Forgotten:
     """Return the forgotten persons of a home; nobody without a state store."""
-    if not (online / FILE).exists():
+    where = place_of(place)
+    if where.url is None and not (where.folder / FILE).exists():
         return NOBODY
-    store = StateStore(online)
+    store = StateStore(where)
     try:
         row = store.read().execute("select value from secrets where name = ?", (_SECRET,)).fetchone()
         return NOBODY if row is None else Forgotten(bytes(row["value"]), _persons(store))
@@ -35,7 +36,7 @@ def keep_forgotten(store: StateStore, found: Iterable[tuple[str, str]], now: dt.
     """Add persons to the forgotten ones: kind and digest."""
     with store.write() as connection:
         connection.executemany(
-            "insert or ignore into forgotten (kind, person, forgotten_at) values (?, ?, ?)",
+            "insert into forgotten (kind, person, forgotten_at) values (?, ?, ?) on conflict do nothing",
             [(kind, digest, now.isoformat()) for kind, digest in found],
         )
 

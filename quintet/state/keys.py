@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import hmac
-import sqlite3
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
-from quintet.state.store import StateStore
+from quintet.state.store import Connection, StateStore
 
 ENVIRONMENT_KEY_ID = "environment"
 """The id of the admin key of the setting `QUINTET_ADMIN_KEY`; it is never stored."""
@@ -107,7 +107,7 @@ def digest(text: str) -> str:
 
 
 def _insert(
-    connection: sqlite3.Connection,
+    connection: Connection,
     name: str,
     scopes: Collection[str],
     now: dt.datetime,
@@ -127,7 +127,7 @@ def _insert(
     return Key(key_id, name.strip(), frozenset(scopes), now), text
 
 
-def _key(row: sqlite3.Row) -> Key:
+def _key(row: Any) -> Key:
     revoked_at = row["revoked_at"]
     return Key(
         row["key_id"],

@@ -5,19 +5,19 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Callable, Collection
-from pathlib import Path
 
 from quintet.state.keys import create_key, recognise
 from quintet.state.store import StateStore
+from quintet.state_place import Place, place_of
 
 
 def local_key(
-    online: Path, name: str, scopes: Collection[str], now: dt.datetime, random: Callable[[int], bytes]
+    place: Place, name: str, scopes: Collection[str], now: dt.datetime, random: Callable[[int], bytes]
 ) -> str:
-    """Return the secret in the file `<name>.key` of the state store's folder, which only its owner can read. Create a
+    """Return the secret in the file `<name>.key` of the state place's folder, which only its owner can read. Create a
     new key if there is none, or it was revoked or has other scopes.
     """
-    file, store = online / f"{name}.key", StateStore(online)
+    file, store = place_of(place).folder / f"{name}.key", StateStore(place)
     try:
         text = file.read_text("utf-8").strip() if file.exists() else ""
         known = recognise(store, text, None) if text else None

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from quintet.state.store import StateStore
+from quintet.state.store import Connection, StateStore
 
 WAITING, SENT, GIVEN_UP = "waiting", "sent", "given up"
 
@@ -51,7 +50,7 @@ class Message:
 
 
 def enqueue(
-    connection: sqlite3.Connection, key: str, channels: Iterable[str], body: Mapping[str, Any], now: dt.datetime
+    connection: Connection, key: str, channels: Iterable[str], body: Mapping[str, Any], now: dt.datetime
 ) -> None:
     """Write a message for each channel within the caller's transaction; an existing one stays as it is."""
     text = json.dumps(body, sort_keys=True)
@@ -122,7 +121,7 @@ def mark_failed(
         )
 
 
-def forget(connection: sqlite3.Connection, channel: str) -> None:
+def forget(connection: Connection, channel: str) -> None:
     """Delete the messages of a channel, within the caller's transaction."""
     connection.execute("delete from outbox where channel = ?", (channel,))
 
@@ -146,11 +145,11 @@ def at_text(at: dt.datetime) -> str:
     return at.astimezone(dt.UTC).isoformat(timespec="microseconds")
 
 
-def _is_due(row: sqlite3.Row, now: dt.datetime) -> bool:
+def _is_due(row: Any, now: dt.datetime) -> bool:
     return not now < dt.datetime.fromisoformat(row["next_attempt_at"]) <= now + LONGEST_WAIT
 
 
-def _message(row: sqlite3.Row) -> Message:
+def _message(row: Any) -> Message:
     return Message(
         message_id=row["message_id"],
         key=row["key"],

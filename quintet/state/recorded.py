@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import duckdb
 import pandas as pd
 
+from quintet.state.frames import frame_of
 from quintet.state.store import FILE, StateStore
+from quintet.state_place import Place, place_of
 from quintet.warehouse.database import transaction
 from quintet.warehouse.sql import quote_identifier
 
 _ROWS_AT_ONCE = 100_000
+_BEFORE_ALL = -(2**63)
 
 
 _NUMBERING = """
@@ -87,19 +89,20 @@ def create_recorded(connection: duckdb.DuckDBPyConnection, tables: Iterable[Reco
                     connection.execute(f"alter table {table.table} rename column {former} to {name}")
 
 
-def ingest_recorded(connection: duckdb.DuckDBPyConnection, table: RecordedTable, folder: Path) -> int:
+def ingest_recorded(connection: duckdb.DuckDBPyConnection, table: RecordedTable, place: Place) -> int:
     """Append the rows that the warehouse does not have in one transaction; return the table's row count.
 
-    folder: of the state store; without its file there are no rows. A store that was deleted or restored from a copy
+    place: of the state store; without its file there are no rows. A store that was deleted or restored from a copy
     uses keys again: its new rows are numbered after the last ingested one, and no ingested row is removed.
     """
-    if (folder / table.file).exists():
-        with closing(StateStore(folder, table.file)) as store, transaction(connection):
+    where = place_of(place)
+    if where.url is not None or (where.folder / table.file).exists():
+        with closing(StateStore(where, table.file)) as store, transaction(connection):
             last = _last_row(connection, table)
             if last is not None and _has_row(connection, table, store, last):
-                _stage(connection, table, _rows(store, table, ">", last.stored_key))
+                _stage(connection, table, _rows_after(store, table, last.stored_key))
             else:
-                _stage(connection, table, _rows(store, table))
+                _stage(connection, table, _rows_after(store, table, _BEFORE_ALL))
                 _drop_ingested(connection, table)
                 _renumber(connection, table, last)
             connection.execute(
@@ -132,7 +135,7 @@ def _last_row(connection: duckdb.DuckDBPyConnection, table: RecordedTable) -> _L
 
 def _has_row(connection: duckdb.DuckDBPyConnection, table: RecordedTable, store: StateStore, last: _LastRow) -> bool:
     """Return whether the store still has the last ingested row: then it has the ones before, which never change."""
-    _stage(connection, table, _rows(store, table, "=", last.stored_key))
+    _stage(connection, table, [_rows(store, table, "=", last.stored_key)])
     ((count,),) = connection.execute(
         f"select count(*) from (select * exclude ({_key(table)}) from staged_records "
         f"intersect select * exclude ({_key(table)}) from ({_ingested(table)} where {_key(table)} = $key))",
@@ -177,23 +180,28 @@ def _renumber(connection: duckdb.DuckDBPyConnection, table: RecordedTable, last:
         connection.execute("insert into ops.recorded_numbering values (?, ?, ?)", [table.name, first + shift, shift])
 
 
-def _rows(store: StateStore, table: RecordedTable, comparison: str = "", key: int = 0) -> Iterable[pd.DataFrame]:
-    """Return the store's rows in chunks: all, or those with a key `comparison` (">" or "=") `key`."""
+def _rows_after(store: StateStore, table: RecordedTable, key: int) -> Iterable[pd.DataFrame]:
+    """Yield the store's rows with a later key, in chunks."""
+    while len(rows := _rows(store, table, ">", key)):
+        yield rows
+        key = int(rows[table.key].iloc[-1])
+
+
+def _rows(store: StateStore, table: RecordedTable, comparison: str, key: int) -> pd.DataFrame:
+    """Return the first of the store's rows with a key `comparison` (">" or "=") `key`; none without the table."""
     source = table.source or table.name
-    if not store.read().execute("select 1 from sqlite_schema where name = ?", (source,)).fetchone():
-        return ()
     # until the service migrates it, the store of an earlier release has the former names
-    present = {row["name"] for row in store.read().execute(f"pragma table_info({quote_identifier(source)})")}
+    present = set(store.columns(source))
+    if not present:
+        return pd.DataFrame(columns=list(table.columns))
     named = {name: name if name in present else table.former_names.get(name, name) for name in table.columns}
     columns = [f"{quote_identifier(stored)} as {quote_identifier(name)}" for name, stored in named.items()]
     stored_key = quote_identifier(named[table.key])
-    return pd.read_sql_query(
-        f"select {', '.join(columns)} from {quote_identifier(source)} "
-        + (f"where {stored_key} {comparison} ? " if comparison else "")
-        + f"order by {stored_key}",
-        store.read(),
-        params=(key,) if comparison else None,
-        chunksize=_ROWS_AT_ONCE,
+    return frame_of(
+        store,
+        f"select {', '.join(columns)} from {quote_identifier(source)} where {stored_key} {comparison} ? "
+        f"order by {stored_key} limit ?",
+        (key, _ROWS_AT_ONCE),
     )
 
 

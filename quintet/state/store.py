@@ -1,101 +1,43 @@
-"""The state store: one SQLite file that the service and the stream write, with many readers and one writer at a time.
+"""The state store that the service and the stream write: SQLite files in the home, or a PostgreSQL database.
 
-Each owner of tables declares the scripts that create and change them: the core here, each domain in its `domain.py`.
-The first script of each owner creates only what is missing: stores of releases without owners have the tables already.
+Statements are written once, with `?` for their values, for both; `quintet.state.dialect` says what to avoid.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, closing
 from types import MappingProxyType
+from typing import Any
+
+from quintet.state.dialect import AnyScript, as_script, postgres_statements, sqlite_statements
+from quintet.state.faults import StateError, StateUnavailableError
+from quintet.state.migrations import (
+    CORE,
+    CORE_MIGRATIONS,
+    NEEDS,
+    NOTE,
+    TABLE,
+    VERSIONS,
+    Migrations,
+    missing,
+    needs_of,
+    read_applied,
+)
+from quintet.state.sqlite import SqliteDatabase, explained
+from quintet.state_place import Place, place_of
 
 FILE = "online.sqlite"
 
-_BUSY_SECONDS = 10
-_CACHE_KIB = 32_768  # the upper levels of an index over a million rows stay in memory
-
-_CLOSED = ("readonly database", "unable to open database file", "permission denied")
-_DAMAGED = ("not a database", "malformed", "disk I/O error", "file is encrypted")
-
-CORE = "core"
-"""The owner of the tables that every state store has."""
-
-CORE_MIGRATIONS = (
-    """
-    create table if not exists keys (
-        key_id text primary key,
-        name text not null,
-        secret_sha256 text not null unique,
-        scopes text not null,
-        created_at text not null,
-        revoked_at text
-    ) strict;
-    create table if not exists sessions (
-        session_sha256 text primary key,
-        key_id text not null,
-        created_at text not null,
-        expires_at text not null
-    ) strict;
-    create table if not exists secrets (name text primary key, value blob not null) strict;
-    """,
-    """
-    create table if not exists outbox (
-        message_id integer primary key,
-        key text not null,
-        channel text not null,
-        created_at text not null,
-        body text not null,
-        state text not null check (state in ('waiting', 'sent', 'given up')),
-        attempts integer not null default 0,
-        next_attempt_at text not null,
-        sent_at text,
-        error text,
-        unique (key, channel)
-    ) strict;
-    create index if not exists outbox_by_channel on outbox (channel, state, message_id);
-    """,
-    """
-    create table if not exists forgotten (
-        kind text not null,
-        person text not null,
-        forgotten_at text not null,
-        primary key (kind, person)
-    ) strict, without rowid;
-    """,
-    """
-    create table if not exists audit (
-        entry_id integer primary key,
-        recorded_at text not null,
-        actor text not null,
-        actor_id text not null,
-        action text not null,
-        subject text not null,
-        outcome text not null,
-        entry_sha256 text not null
-    ) strict;
-    create table if not exists audit_head (entries integer not null, entry_sha256 text not null) strict;
-    insert into audit_head select 0, '' where not exists (select 1 from audit_head);
-    create trigger if not exists audit_is_not_changed before update on audit
-    begin select raise(abort, 'the audit log is append-only'); end;
-    create trigger if not exists audit_is_not_cut before delete on audit
-    begin select raise(abort, 'the audit log is append-only'); end;
-    """,
-)
-
-_VERSIONS = "create table if not exists migrations (owner text primary key, applied integer not null) strict"
-
-
-class StateError(RuntimeError):
-    """The state store cannot be opened; the message says which file, why and what to do."""
+Connection = Any
+"""A connection of `sqlite3`, or one of `quintet.state.postgres` that works in the same way."""
 
 
 class StateStore:
-    """The state store in `folder`, created on first use. Each thread has its own connection; `close` closes them all.
+    """The state store at `place`, created on first use; a folder stands for the SQLite files in it.
 
+    file: the SQLite file. In PostgreSQL the tables of all files are in one schema.
     migrations: by owner, the scripts that create and change its tables, each applied once and in order. The default
     `file` also gets the scripts of `CORE`. The tables of an owner that is missing here stay as they are.
     synchronous: `normal` if the writer can rewrite what a power cut loses.
@@ -103,112 +45,125 @@ class StateStore:
 
     def __init__(
         self,
-        folder: Path,
+        place: Place,
         file: str = FILE,
-        migrations: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        migrations: Migrations = MappingProxyType({}),
         synchronous: str = "full",
     ) -> None:
-        self.path = folder / file
+        where = place_of(place)
+        self.path = where.folder / file
+        self.is_file = where.url is None
+        """Whether the store is an SQLite file."""
         self._migrations = {CORE: CORE_MIGRATIONS, **migrations} if file == FILE else dict(migrations)
-        self._synchronous = synchronous
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        self._lock = threading.Lock()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._migrate()
-        except (sqlite3.DatabaseError, OSError) as error:
-            self.close()
-            fault = _explained(self.path, error)
-            if fault is None:
-                raise
-            raise fault from error
+        if where.url is None:
+            self.database: Any = SqliteDatabase(self.path, synchronous)
+            self._open_file()
+        else:
+            self._open_postgres(where.url)
+        self.read = self.database.read
+        """Return a connection for statements that only read; a writer never blocks it."""
 
-    def read(self) -> sqlite3.Connection:
-        """Return this thread's connection, for statements that only read; a writer never blocks it."""
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._connect()
-            self._local.connection = connection
-        return connection
-
-    @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self) -> AbstractContextManager[Connection]:
         """Open a transaction that holds the write lock from its start and rolls back if the body raises."""
-        connection = self.read()
-        connection.execute("begin immediate")
-        try:
-            yield connection
-        except BaseException:
-            connection.execute("rollback")
-            raise
-        connection.execute("commit")
+        found: AbstractContextManager[Connection] = self.database.write()
+        return found
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Open a transaction that reads one moment."""
+        found: AbstractContextManager[Connection] = self.database.reading()
+        return found
+
+    def stream(self, statement: str, values: Sequence[object] = ()) -> Iterator[Any]:
+        """Yield the rows of a statement, of which only some are in memory."""
+        yield from self.database.stream(statement, values)
+
+    def has_table(self, name: str) -> bool:
+        """Return whether there is a table of this name."""
+        return bool(self.database.has_table(name))
+
+    def columns(self, table: str) -> list[str]:
+        """Return the columns of a table in their order; none without the table."""
+        found: list[str] = self.database.columns(table)
+        return found
+
+    def rewrite(self, tables: Collection[str]) -> None:
+        """Rewrite tables so that nothing of what was deleted from them is left in files of the database."""
+        self.database.rewrite(tables)
 
     def release(self) -> None:
         """Close this thread's connection, before the thread ends; the next use opens a new one."""
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            with self._lock:
-                self._connections.remove(connection)
-            del self._local.connection
-            connection.close()
+        if self.is_file:
+            self.database.release()
 
     def close(self) -> None:
-        """Close every thread's connection; the store cannot be used afterwards."""
-        with self._lock:
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
+        """Close all connections; the store cannot be used afterwards."""
+        self.database.close()
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.row_factory = sqlite3.Row
-        connection.execute("pragma journal_mode = wal")
-        connection.execute(f"pragma synchronous = {self._synchronous}")  # recorded data survives a power cut
-        connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
-        with self._lock:
-            self._connections.append(connection)
-        return connection
+    def _open_file(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._migrate()
+        except (sqlite3.DatabaseError, OSError) as error:
+            self.close()
+            fault = explained(self.path, error)
+            if fault is None:
+                raise
+            raise fault from error
+        except StateError:
+            self.close()
+            raise
+
+    def _open_postgres(self, url: str) -> None:
+        from quintet.state import postgres  # noqa: PLC0415  # the driver is slow to load
+
+        self.database = postgres.PostgresDatabase(url, self.path.name)
+        try:
+            self._migrate()
+        except StateUnavailableError as error:
+            self.close()
+            raise postgres.unreachable(self.database, error) from error
+        except BaseException:
+            self.close()
+            raise
 
     def _migrate(self) -> None:
-        if not self._missing(self.read()):
+        if not self._missing():
             return  # without the write lock, which another process may hold for long
-        with self.write() as connection:
-            connection.execute(_VERSIONS)
-            for owner, scripts in self._missing(connection).items():
-                for statement in _statements(";".join(scripts)):
+        with self.database.write() as connection:
+            if not self.is_file:
+                self.database.prepare(connection)
+            before = set(self.database.tables())
+            for statement in self._statements(VERSIONS):
+                connection.execute(statement)
+            if "needs" not in self.columns(TABLE):
+                connection.execute(NEEDS)
+            for owner, scripts in self._missing().items():
+                for statement in (one for script in scripts for one in self._statements(script)):
                     connection.execute(statement)
-                connection.execute(
-                    "insert or replace into migrations values (?, ?)", (owner, len(self._migrations[owner]))
-                )
+                known = self._migrations[owner]
+                connection.execute(NOTE, (owner, len(known), needs_of(known)))
+            is_adopted = not self.is_file and self._adopt(connection, set(self.database.tables()) - before)
+        if is_adopted:
+            from quintet.state.transfer import mark_adopted  # noqa: PLC0415
 
-    def _missing(self, connection: sqlite3.Connection) -> dict[str, Sequence[str]]:
+            mark_adopted(self.path)
+
+    def _adopt(self, connection: Connection, new_tables: set[str]) -> bool:
+        """Copy the rows of the home's SQLite file into the tables that are new in PostgreSQL; return whether it is
+        copied completely.
+        """
+        if not self.path.exists():
+            return False
+        from quintet.state.transfer import adopt  # noqa: PLC0415  # once in the life of a home
+
+        with closing(StateStore(self.path.parent, self.path.name, self._migrations)) as former:
+            adopt(former.database, self.database, connection, new_tables)
+            return not set(former.database.tables()) - set(self.database.tables())
+
+    def _statements(self, script: AnyScript) -> Iterator[str]:
+        return sqlite_statements(script) if self.is_file else postgres_statements(as_script(script))
+
+    def _missing(self) -> dict[str, Sequence[AnyScript]]:
         """Return the scripts still to apply, by owner."""
-        has_any = connection.execute("select 1 from sqlite_schema where name = 'migrations'").fetchone()
-        applied = dict(connection.execute("select owner, applied from migrations").fetchall()) if has_any else {}
-        missing = {owner: scripts[applied.get(owner, 0) :] for owner, scripts in self._migrations.items()}
-        return {owner: scripts for owner, scripts in missing.items() if scripts}
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Yield the statements of a script; a trigger has semicolons in it."""
-    statement = ""
-    for part in script.split(";"):
-        statement += f"{part};"
-        if sqlite3.complete_statement(statement):
-            if statement.strip("; \n"):
-                yield statement
-            statement = ""
-
-
-def _explained(path: Path, error: Exception) -> StateError | None:
-    """Return why the file cannot be opened and what to do; None for a fault of the program."""
-    text = str(error)
-    if isinstance(error, OSError) or any(sign in text for sign in _CLOSED):
-        return StateError(f"{path}: {text}. Grant write access to it and its folder, or set QUINTET_HOME elsewhere.")
-    if any(sign in text for sign in _DAMAGED):
-        return StateError(
-            f"{path} is damaged ({text}). Restore it from a backup; or move it away to start with an empty one, "
-            "without its keys, decisions and labels."
-        )
-    return None
+        applied = read_applied(self.database.read()) if self.has_table(TABLE) else {}
+        return missing(self._migrations, applied, self.database.place)

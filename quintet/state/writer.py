@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
-from quintet.state.store import StateStore
+from quintet.state.store import Connection, StateStore
 
 Result = TypeVar("Result")
 
@@ -19,7 +18,7 @@ _CHECKPOINT_SECONDS = 1.0
 MOST_FRAMES = 2_048
 """Pages in SQLite's log above which it is restarted."""
 
-_Waiting = tuple[Callable[[sqlite3.Connection], Any], Future[Any]]
+_Waiting = tuple[Callable[[Connection], Any], Future[Any]]
 
 
 class Writer:
@@ -33,7 +32,7 @@ class Writer:
 
     def start(self) -> None:
         """Start the threads."""
-        for work in (self._write_all, self._checkpoint):
+        for work in (self._write_all, self._checkpoint) if self._store.is_file else (self._write_all,):
             self._threads.append(threading.Thread(target=work, name=f"{self._store.path.stem} writer", daemon=True))
             self._threads[-1].start()
 
@@ -45,7 +44,7 @@ class Writer:
             thread.join()
         self._threads.clear()
 
-    def run(self, write: Callable[[sqlite3.Connection], Result]) -> Future[Result]:
+    def run(self, write: Callable[[Connection], Result]) -> Future[Result]:
         """Queue a write, alone or in a shared transaction; the future has its result once it is on the disk.
 
         write: changes something with one statement at most, which needs no transaction when alone; each further
@@ -57,9 +56,8 @@ class Writer:
         return future
 
     def _write_all(self) -> None:
-        connection = self._store.read()
-        # The checkpoint thread moves the log: no write waits for it.
-        connection.execute("pragma wal_autocheckpoint = 0")
+        if self._store.is_file:  # the checkpoint thread moves the log: no write waits for it
+            self._store.read().execute("pragma wal_autocheckpoint = 0")
         while (first := self._waiting.get()) is not None:
             group, is_last = [first], False
             while len(group) < _MOST_TOGETHER and not is_last:
@@ -75,13 +73,15 @@ class Writer:
             if self._is_log_long.is_set():
                 self._is_log_long.clear()
                 # Almost nothing is left: after this all of the log is in the file, and the next write restarts it.
-                connection.execute("pragma wal_checkpoint(passive)").fetchone()
+                self._store.read().execute("pragma wal_checkpoint(passive)").fetchone()
             if is_last:
                 break
 
     def _write(self, group: Sequence[_Waiting]) -> None:
         try:
-            with nullcontext(self._store.read()) if len(group) == 1 else self._store.write() as connection:
+            # In PostgreSQL only a transaction holds the lock of writers.
+            is_alone = self._store.is_file and len(group) == 1
+            with nullcontext(self._store.read()) if is_alone else self._store.write() as connection:
                 results = [write(connection) for write, _ in group]
         except BaseException as error:
             for _, future in group:

@@ -18,8 +18,9 @@ from quintet.code_version import files_digest
 from quintet.logs import log_as_json
 from quintet.private_files import write_for_owner_only
 from quintet.settings import Settings, SettingsError, load_settings
+from quintet.state.faults import StateError
 from quintet.state.keys import create_first_key
-from quintet.state.store import StateError, StateStore
+from quintet.state.store import StateStore
 from quintet.web.addresses import TrustedProxies
 from quintet.web.app import create_app
 from quintet.web.connections import Limits, allow_files, limited
@@ -73,7 +74,7 @@ def _serve(settings: Settings) -> int:
     sys.setswitchinterval(_SWITCH_SECONDS)
     print(f"Quintet on {settings.local_url(settings.port)} (pages), /docs (API); stop with Ctrl-C")
     if settings.admin_key is None:
-        first = create_first_key(StateStore(settings.online), dt.datetime.now(dt.UTC), os.urandom)
+        first = create_first_key(StateStore(settings.state), dt.datetime.now(dt.UTC), os.urandom)
         if first:
             print(f"first admin key, shown this once: {first[1]}", flush=True)
     app = create_app(settings, files_digest(_PROJECT, ("quintet/**/*",)))

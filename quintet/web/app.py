@@ -47,7 +47,7 @@ def create_app(
 ) -> FastAPI:
     """Return the application. code: the code version, part of the ETag of every answer."""
     metrics = middleware.Metrics()
-    store = open_state_store(settings.online)
+    store = open_state_store(settings.state)
     admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
     gate = build_gate(store, admin_key, clock, settings.requests_per_minute, random_bytes)
     context = ServiceContext(settings, store, clock, metrics.registry)

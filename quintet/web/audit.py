@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import sqlite3
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -18,8 +17,10 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from quintet.state.audit import Entry, record, utc_text
+from quintet.state.faults import STATE_FAULTS
 from quintet.state.forgotten import open_forgotten
 from quintet.state.store import StateStore
+from quintet.web.problems import RETRY_SECONDS
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -82,11 +83,13 @@ class AuditMiddleware:
             if message["type"] == "http.response.start" and action is not None:
                 try:
                     await asyncio.to_thread(self._record, scope, action, message["status"])
-                except sqlite3.DatabaseError as error:
+                except STATE_FAULTS as error:
                     _LOG.error("a request cannot be recorded", action=action, fault=str(error))
                     is_refused = message["status"] < HTTPStatus.INTERNAL_SERVER_ERROR
                     if is_refused:
-                        await PlainTextResponse(_UNRECORDED, HTTPStatus.SERVICE_UNAVAILABLE)(scope, receive, send)
+                        await PlainTextResponse(
+                            _UNRECORDED, HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": str(RETRY_SECONDS)}
+                        )(scope, receive, send)
             if not is_refused:
                 await send(message)
 

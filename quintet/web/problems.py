@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from quintet.state.faults import STATE_FAULTS, StateUnavailableError
 from quintet.warehouse.snapshot import NoSnapshotError
 from quintet.web.snapshots import TookTooLongError
 
@@ -40,6 +41,12 @@ class Problem(BaseModel):
     instance: str = Field(examples=["/v1/insurance/summary"])
     request_id: str = Field(examples=["b5d8b9d8c6c94d5ea4b0b8f1a6e6a0a1"])
     errors: list[Fault] = Field(default_factory=list)
+
+
+RETRY_SECONDS = 5
+"""When a request may be sent again that failed because the state store cannot be used."""
+
+_LATER = {"Retry-After": str(RETRY_SECONDS)}
 
 
 class ProblemError(Exception):
@@ -104,7 +111,7 @@ def install(app: FastAPI, page: Callable[[Request, Problem], Response | None]) -
     app.state.problem_page = page
 
     async def answer(request: Request, error: Exception) -> Response:
-        if isinstance(error, sqlite3.Error | duckdb.IOException):
+        if isinstance(error, (*STATE_FAULTS, duckdb.IOException)):
             _LOG.error("a file cannot be used", error=str(error), path=request.url.path)
         return problem_response(request, error)
 
@@ -116,6 +123,7 @@ def install(app: FastAPI, page: Callable[[Request, Problem], Response | None]) -
         duckdb.CatalogException,
         duckdb.IOException,
         sqlite3.DatabaseError,
+        StateUnavailableError,
         RequestValidationError,
     ):
         app.add_exception_handler(kind, answer)
@@ -139,7 +147,9 @@ def _describe(error: Exception) -> tuple[int, str, Mapping[str, str] | None]:
                 "the published snapshot cannot be read; see the service's log, and publish again: `make run`",
             )
         case sqlite3.OperationalError():
-            described = 503, "the service cannot read or write its state now (disk full or read-only?); see its log"
+            return 503, "the service cannot read or write its state now (disk full or read-only?); see its log", _LATER
+        case StateUnavailableError():
+            return 503, "the database with the service's state does not answer; nothing was written, try again", _LATER
         case sqlite3.DatabaseError() if type(error) is sqlite3.DatabaseError:
             described = 503, "the file with the service's state is damaged; see its log, and restore it from a backup"
         case TookTooLongError():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 
 import structlog
 
 from quintet.domains import RETENTION
+from quintet.state.faults import STATE_FAULTS
 from quintet.state.retention import prune
 from quintet.web.service import Service
 
@@ -24,6 +24,6 @@ async def prune_regularly(service: Service) -> None:
                 prune, service.store, RETENTION, service.clock(), service.settings.state_days
             )
             _LOG.info("old rows removed", **{table: count for table, count in removed.items() if count})
-        except sqlite3.Error as error:  # a full disk, or a writer that takes long: the next time will do
+        except STATE_FAULTS as error:  # a full disk, or a writer that takes long: the next time will do
             _LOG.error("old rows could not be removed", error=str(error))
         await asyncio.sleep(_HOURS * 3_600)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 import sqlite3
-from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,22 +13,17 @@ import pandas as pd
 import pytest
 
 from quintet.domains import open_state_store
+from quintet.payments import monitor as module
 from quintet.payments import store as payment_store
 from quintet.payments.backtest import detect_batch
 from quintet.payments.incidents import to_minute
 from quintet.payments.monitor import ALERT, OK, Item, Monitor, is_ahead
+from quintet.state.faults import StateUnavailableError
 from quintet.state.store import StateStore
 
 START = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
 LATER = dt.datetime(2024, 6, 1, tzinfo=dt.UTC)
 FIRST = to_minute(START)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[StateStore]:
-    store = open_state_store(tmp_path)
-    yield store
-    store.close()
 
 
 def minute_of(number: int, **counts: int) -> list[Item]:
@@ -92,6 +87,52 @@ def test_a_restart_changes_nothing(tmp_path: Path) -> None:
     assert verdicts == monitor.take([requests[-1]], LATER)[0]
     through.close()
     restarted.close()
+
+
+@pytest.mark.parametrize("checkpoint_every", [3, 1_000])
+def test_two_services_on_one_store_judge_as_one(
+    store: StateStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint_every: int
+) -> None:
+    monkeypatch.setattr(module, "_INPUTS_PER_CHECKPOINT", checkpoint_every)
+    bursts = [minute_of(50 + number, denied=70) for number in range(6)]
+    requests = [*quiet_hours(50), *bursts, *[minute_of(number) for number in range(56, 75)]]
+    with closing(open_state_store(tmp_path / "alone")) as alone:
+        monitor, expected = Monitor(alone), []
+        for request in requests:
+            expected += monitor.take([request], LATER)[0]
+        as_one = all_points(alone), all_incidents(alone)
+
+    services = Monitor(store), Monitor(store)
+    chance, verdicts, seen = random.Random(1), [], []
+    for request in requests:
+        verdicts += services[chance.randrange(2)].take([request], LATER)[0]
+        seen += services[1].pass_time(LATER).points
+    assert verdicts == expected
+    assert (all_points(store), all_incidents(store)) == as_one
+    assert services[0].pass_time(LATER).points or services[0].detector.to_json() == services[1].detector.to_json()
+    if checkpoint_every > len(requests):
+        assert seen, "the second one reports the minutes that the first one took"
+
+
+def test_after_an_error_the_next_request_starts_from_the_store(
+    store: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor, requests = Monitor(store), quiet_hours(40)
+    monitor.take(requests[:20], LATER)
+    before = all_points(store)
+    with monkeypatch.context() as broken:
+        broken.setattr(payment_store, "save_points", refuse)
+        broken.setattr(payment_store, "load_state", refuse)  # the store stays away
+        for _ in range(2):
+            with pytest.raises(StateUnavailableError):
+                monitor.take([minute_of(20, denied=70)], LATER)
+    assert all_points(store) == before
+    monitor.take(requests[20:], LATER)
+    assert Monitor(store).detector.to_json() == monitor.detector.to_json()
+
+
+def refuse(*_: object) -> None:
+    raise StateUnavailableError("the server is gone")
 
 
 def test_late_counts_end_as_if_in_order(tmp_path: Path) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from quintet.domains import open_state_store
 from quintet.payments import store as payment_store
 from quintet.payments.backtest import incident_frame
 from quintet.payments.incidents import FIRING, RESOLVED, WITHDRAWN, Incident, to_minute
@@ -20,13 +17,6 @@ from quintet.state.store import StateStore
 NOW = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
 FIRST = to_minute(NOW)
 HOUR = dt.timedelta(hours=1)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[StateStore]:
-    store = open_state_store(tmp_path)
-    yield store
-    store.close()
 
 
 def incident(

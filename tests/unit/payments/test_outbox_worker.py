@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from quintet.domains import open_state_store
 from quintet.payments.channels import Delivery, DeliveryError, to_webhook
 from quintet.payments.outbox_worker import ClockWatch, OutboxWorker, deliver
 from quintet.state.outbox import enqueue, last_messages
@@ -18,13 +15,6 @@ from tests.unit.payments.teams import receiving
 from tests.waiting import wait_until
 
 NOW = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[StateStore]:
-    store = open_state_store(tmp_path)
-    yield store
-    store.close()
 
 
 def put(store: StateStore, number: int, at: dt.datetime = NOW) -> None:

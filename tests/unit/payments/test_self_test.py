@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from quintet.domains import open_state_store
 from quintet.payments.self_test import ARRIVES_SECONDS, CHANNEL, SelfTest
 from quintet.state.outbox import last_messages, oldest_waiting
 from quintet.state.store import StateStore
 
 NOW = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[StateStore]:
-    store = open_state_store(tmp_path)
-    yield store
-    store.close()
 
 
 class _Seconds:
@@ -40,7 +30,8 @@ def test_it_goes_the_whole_way_and_leaves_one_message(store: StateStore) -> None
     assert oldest_waiting(store) is None
 
 
-def test_a_store_that_cannot_be_written_fails_it(store: StateStore) -> None:
+def test_a_store_that_cannot_be_written_fails_it(file_store: StateStore) -> None:
+    store = file_store
     store.read().execute("pragma query_only = on")
     with pytest.raises(sqlite3.OperationalError):
         SelfTest(_Seconds()).run(store, NOW)

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from quintet.domains import open_state_store
 from quintet.promotions.feedback import ContradictionError, confirm, count_new_labels
 from quintet.promotions.store import Label, all_labels, label_of, record_label
 from quintet.state.store import StateStore
 
 AT = dt.datetime(2026, 1, 1, 10, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[StateStore]:
-    store = open_state_store(tmp_path / "online")
-    yield store
-    store.close()
 
 
 def label(is_abuser: bool, by: str = "Ana") -> Label:

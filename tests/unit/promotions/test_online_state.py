@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
 
-from quintet.domains import open_state_store
 from quintet.promotions import online_state
 from quintet.promotions.accounts import accounts_of
 from quintet.promotions.model import scorecard
@@ -45,13 +43,6 @@ def snapshot(tmp_path: Path) -> Path:
         ).fetchall()
     (file.parent / "current.duckdb").symlink_to(file.name)
     return file
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[StateStore]:
-    store = open_state_store(tmp_path / "online")
-    yield store
-    store.close()
 
 
 def test_a_user_in_both_has_the_fields_of_the_snapshot_and_log_users_are_added(snapshot: Path):

@@ -126,12 +126,12 @@ def test_a_value_that_a_long_read_keeps_out_of_the_file_is_not_safe(store: Featu
 
 
 def test_the_checkpoint_thread_closes_its_connection(store: FeatureStore) -> None:
-    before = len(store._store._connections)
+    before = len(store._store.database._connections)
     for _ in range(3):
         with CheckpointThread(store, "flushed", seconds=0.001) as thread:
             store.keep("flushed", "7")
             _await_kept(thread, "7")
-    assert len(store._store._connections) == before
+    assert len(store._store.database._connections) == before
 
 
 def _await_kept(thread: CheckpointThread, value: str) -> None:

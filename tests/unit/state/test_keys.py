@@ -33,7 +33,8 @@ def test_a_key_is_recognised_with_its_scopes(store: StateStore, random_bytes: Ra
     assert recognise(store, "", None) is None
 
 
-def test_the_store_does_not_contain_a_keys_secret(store: StateStore, random_bytes: Random) -> None:
+def test_the_store_does_not_contain_a_keys_secret(file_store: StateStore, random_bytes: Random) -> None:
+    store = file_store
     _, text = create_key(store, "Ana", ["admin"], AT, random_bytes)
     store.read().execute("pragma wal_checkpoint(truncate)")
 

@@ -165,10 +165,10 @@ def test_only_new_rows_of_a_store_that_goes_on_are_read(
     read: list[int] = []
     rows_of = recorded._rows
 
-    def rows(*arguments: object) -> Iterator[object]:
-        for chunk in rows_of(*arguments):  # type: ignore[arg-type]
-            read.extend(chunk["note_id"])
-            yield chunk
+    def rows(*arguments: object) -> object:
+        chunk = rows_of(*arguments)  # type: ignore[arg-type]
+        read.extend(chunk["note_id"])
+        return chunk
 
     monkeypatch.setattr(recorded, "_rows", rows)
     ingest_recorded(warehouse, NOTES, tmp_path)

@@ -16,6 +16,7 @@ from quintet.state.features import FeatureStore
 from quintet.state.outbox import at_text, enqueue
 from quintet.state.retention import Retention, prune
 from quintet.state.store import StateStore
+from quintet.state_place import StatePlace
 
 NOW = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
@@ -50,9 +51,9 @@ def test_a_table_that_nobody_declared_is_found(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> StateStore:
+def store(place: StatePlace) -> StateStore:
     """Return a store with old and new rows of every kind that is pruned."""
-    store = open_state_store(tmp_path)
+    store = open_state_store(place)
     old, new = at_text(NOW - 500 * DAY), at_text(NOW - DAY)
     with store.write() as connection:
         for at, name in ((old, "old"), (new, "new")):

@@ -49,7 +49,8 @@ def test_a_session_of_the_settings_key_needs_that_setting(store: StateStore, ran
     assert key_of_session(store, text, AT, None) is None
 
 
-def test_the_store_does_not_contain_a_cookies_text(store: StateStore, random_bytes: Random) -> None:
+def test_the_store_does_not_contain_a_cookies_text(file_store: StateStore, random_bytes: Random) -> None:
+    store = file_store
     text = open_session(store, environment_key(), AT, random_bytes, MARK)
     store.read().execute("pragma wal_checkpoint(truncate)")
 

@@ -12,6 +12,7 @@ import pytest
 from quintet.domains import open_state_store
 from quintet.state.secrets import secret_of
 from quintet.state.store import FILE, StateError, StateStore
+from tests.state_places import IntegrityError
 from tests.waiting import LONG_SECONDS
 
 
@@ -25,7 +26,7 @@ def test_a_reopened_store_has_the_written_rows(tmp_path: Path) -> None:
 
 
 def test_a_write_that_fails_leaves_nothing(store: StateStore) -> None:
-    with pytest.raises(sqlite3.IntegrityError), store.write() as connection:
+    with pytest.raises(IntegrityError), store.write() as connection:
         connection.executemany("insert into secrets values (?, x'01')", [("a",), ("a",)])
 
     assert store.read().execute("select count(*) from secrets").fetchone()[0] == 0

@@ -38,8 +38,8 @@ RECORDED = (
 def record_note(store: StateStore, carrier: str, written_at: datetime, written_by: str, note: str) -> int:
     """Add a note; return its number. written_at: with its zone."""
     with store.write() as connection:
-        written = connection.execute(
-            "insert into parcel_notes (carrier, written_at, written_by, note) values (?, ?, ?, ?)",
+        ((note_id,),) = connection.execute(
+            "insert into parcel_notes (carrier, written_at, written_by, note) values (?, ?, ?, ?) returning note_id",
             (carrier, written_at.isoformat(), written_by, note),
-        )
-        return int(written.lastrowid or 0)
+        ).fetchall()
+        return int(note_id)

@@ -1,0 +1,17 @@
+"""The errors of the state store."""
+
+from __future__ import annotations
+
+import sqlite3
+
+
+class StateError(RuntimeError):
+    """The state store cannot be opened; the message says which one, why and what to do."""
+
+
+class StateUnavailableError(RuntimeError):
+    """PostgreSQL did not answer, or not in time. Nothing of the transaction was written; the message has no secrets."""
+
+
+STATE_FAULTS = (sqlite3.Error, StateUnavailableError)
+"""What a statement raises when the store cannot be read or written: a full disk, a server that is down."""
