@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from quintet.cases.store import erase_person
 from quintet.erasure.warehouse import Person
 from quintet.replicated import EPOCH
 from quintet.replication.flow import FLUSHED
 from quintet.state.features import FILE as FEATURES
+from quintet.state.store import FILE
 from quintet.warehouse.sql import quote_identifier
 
 
-def erase_from_state(online: Path, person: Person) -> Counter[str]:
-    """Erase a person from the tables that its domain declares; return the number of rows by table."""
+def erase_from_state(online: Path, person: Person, now: dt.datetime) -> Counter[str]:
+    """Erase a person from the tables of its domain, and close its cases; return the rows by table. now: UTC."""
     counts: Counter[str] = Counter()
     persons = person.persons
-    for file in sorted({file for file, _ in (*persons.state, *persons.state_mentions)}):
+    for file in sorted({FILE, *(file for file, _ in (*persons.state, *persons.state_mentions))}):
         if not (online / file).exists():
             continue
         with _rewritten(online / file) as connection:
@@ -36,6 +39,8 @@ def erase_from_state(online: Path, person: Person) -> Counter[str]:
                         f"where {quote_identifier(column)} = ?",
                         (person.pseudonym, person.id),
                     ).rowcount
+            if file == FILE and _has_table(connection, "cases"):
+                counts[f"{file} cases"] += erase_person(connection, persons.kind, person.id, person.pseudonym, now)
     return counts
 
 

@@ -6,6 +6,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, fields
 from functools import partial
 from operator import attrgetter
@@ -58,7 +59,11 @@ create table if not exists artefacts (
 ) strict;
 create table if not exists room (filling blob not null) strict;
 """
-MIGRATIONS = (_SCHEMA, "alter table decisions rename column shortfall to degraded_reason")
+MIGRATIONS = (
+    _SCHEMA,
+    "alter table decisions rename column shortfall to degraded_reason",
+    "create index if not exists decisions_referred on decisions (decision_number) where decision = 'refer'",
+)
 """The scripts that create the tables below."""
 
 RETENTION = (
@@ -101,6 +106,7 @@ RECORDED = (
     ),
 )
 
+_REFERRED_AT_ONCE = 1_000
 _ROOM_BYTES = 4_096 * MOST_FRAMES
 
 
@@ -244,6 +250,26 @@ class DecisionLog:
         with self._store.write() as connection:
             connection.execute("delete from room")
         self._store.read().execute("pragma wal_checkpoint(restart)").fetchone()
+
+
+def referred_after(folder: Path, number: int) -> tuple[list[sqlite3.Row], int]:
+    """Return the referred applications after a decision of the log in `folder`, some at a time, and the last number.
+
+    Columns application_id, client_id, decided_at, reasons, score, application. Without a log there are none.
+    """
+    if not (folder / FILE).exists():
+        return [], number
+    with closing(StateStore(folder, FILE, {OWNER: MIGRATIONS})) as store:
+        rows = (
+            store.read()
+            .execute(
+                "select decision_number, application_id, client_id, decided_at, reasons, score, application "
+                "from decisions where decision = 'refer' and decision_number > ? order by decision_number limit ?",
+                (number, _REFERRED_AT_ONCE),
+            )
+            .fetchall()
+        )
+    return rows, int(rows[-1]["decision_number"]) if rows else number
 
 
 def _keep(connection: sqlite3.Connection, record: DecisionRecord) -> DecisionRecord:

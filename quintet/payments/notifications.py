@@ -55,7 +55,10 @@ def notify(store: StateStore, channels: Sequence[str], page_url: str | None, now
     unsettled = [one for one in payment_store.incidents(store, only_unsettled=True) if one.source == payment_store.LIVE]
     if not unsettled:
         return 0
-    silences = [Silence(one.series, one.starts_at, one.expires_at) for one in payment_store.silences(store, now)]
+    silences = [
+        Silence(one.series, one.starts_at, one.expires_at, one.window_minutes)
+        for one in payment_store.silences(store, now)
+    ]
     due = []
     done: list[str] = []
     for one in unsettled:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from quintet.payments import verdicts
 from quintet.state.outbox import at_text
 from quintet.state.retention import Retention
 from quintet.state.store import StateStore
@@ -95,6 +96,11 @@ MIGRATIONS = (
     alter table payment_incidents rename column told_times to notified_times;
     """,
     "alter table payment_incidents add column notified_severity text;",
+    """
+    alter table payment_silences add column window_minutes integer;
+    alter table payment_silences add column incident_id text;
+    """,
+    verdicts.TABLE,
 )
 """The scripts that create the tables below in the state store."""
 
@@ -105,6 +111,7 @@ RETENTION = (
     Retention("payment_points", "Each minute removes those that are too old to be shown."),
     Retention("payment_incidents", "People look back at ended ones.", "first_seen_at", "state <> 'firing'"),
     Retention("payment_silences", "People look back at ended ones.", "expires_at"),
+    verdicts.RETENTION_OF_TABLE,
 )
 """How long the rows of these tables stay."""
 
@@ -152,7 +159,10 @@ class StoredIncident:
 
 @dataclass(frozen=True)
 class StoredSilence:
-    """A time without notifications about a series (None: any). Times are UTC."""
+    """A time without notifications about a series (None: any). Times are UTC.
+
+    window_minutes: how long it lasts each week from the hour at which it starts; None if it does not recur.
+    """
 
     silence_id: int
     series: str | None
@@ -160,6 +170,7 @@ class StoredSilence:
     expires_at: dt.datetime
     created_by: str
     comment: str
+    window_minutes: int | None = None
 
 
 # -- the detector's state ----------------------------------------------------------------------------------------------
@@ -361,6 +372,7 @@ def silences(store: StateStore, now: dt.datetime) -> list[StoredSilence]:
             dt.datetime.fromisoformat(row["expires_at"]),
             row["created_by"],
             row["comment"],
+            row["window_minutes"],
         )
         for row in rows
     ]

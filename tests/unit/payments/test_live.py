@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from quintet.delivery.webhook import Delivery
 from quintet.domains import open_state_store
 from quintet.payments import live as live_module
 from quintet.payments import store as payment_store
-from quintet.payments.channels import Delivery
 from quintet.payments.incidents import to_minute
 from quintet.payments.live import MonitorService
 from quintet.payments.monitor import Item

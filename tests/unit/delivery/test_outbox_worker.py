@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from quintet.delivery.outbox_worker import ClockWatch, OutboxWorker, deliver
+from quintet.delivery.webhook import Delivery, DeliveryError, to_webhook
 from quintet.domains import open_state_store
-from quintet.payments.channels import Delivery, DeliveryError, to_webhook
-from quintet.payments.outbox_worker import ClockWatch, OutboxWorker, deliver
 from quintet.state.outbox import enqueue, last_messages
 from quintet.state.store import StateStore
 from tests.unit.payments.teams import receiving
