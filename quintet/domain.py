@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import duckdb
 
+from quintet.cases.kind import CaseKind
 from quintet.ingest.contract import Dataset
 from quintet.ml.life_cycle import ModelSpec
 from quintet.settings import Settings
@@ -152,6 +153,7 @@ class Domain:
     replication: the module whose `REPLICATED` declares its replicated tables; "" for none.
     assets, sensors: the modules with its Dagster assets and sensors.
     persons: where it has data of persons.
+    cases: the kinds of cases that need a person's verdict.
     samples: the module that generates its inbox files. checks: what is checked after its tables are built.
 
     Modules are given by name, so that a command imports only what it uses and imports keep their direction.
@@ -178,6 +180,7 @@ class Domain:
     sensors: Sequence[str] = ()
     checks: Sequence[DataCheck] = ()
     persons: Persons | None = None
+    cases: Sequence[CaseKind] = ()
 
     @property
     def title(self) -> str:

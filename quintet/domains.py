@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from quintet.cases import tables as case_tables
+from quintet.cases.kind import CaseKind
 from quintet.conversions.domain import CONVERSIONS
 from quintet.domain import Domain
 from quintet.ingest.contract import Dataset
@@ -27,7 +29,11 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
 )
 """Every dataset by name, in the order of the domains."""
 
-RECORDED: tuple[RecordedTable, ...] = (audit.RECORDED, *(table for domain in DOMAINS for table in domain.recorded))
+RECORDED: tuple[RecordedTable, ...] = (
+    audit.RECORDED,
+    case_tables.RECORDED,
+    *(table for domain in DOMAINS for table in domain.recorded),
+)
 """The tables that the service writes and a run ingests."""
 
 MODELS: Mapping[str, ModelSpec] = MappingProxyType(
@@ -35,9 +41,16 @@ MODELS: Mapping[str, ModelSpec] = MappingProxyType(
 )
 """The models that are trained, by domain."""
 
+CASE_KINDS: Mapping[tuple[str, str], CaseKind] = MappingProxyType(
+    {kind.key: kind for domain in DOMAINS for kind in domain.cases}
+)
+"""The kinds of cases, by domain and name."""
+
 SCOPES: Mapping[str, str] = MappingProxyType(
     {
         **{scope: opens for domain in DOMAINS for scope, opens in domain.scopes.items()},
+        "cases:read": "cases of the businesses that the key may read",
+        "cases:decide": "assigning, snoozing and deciding these cases",
         "metrics:read": "metrics for monitoring",
         "admin": "everything",
     }
@@ -48,6 +61,7 @@ MIGRATIONS: Migrations = MappingProxyType(
     {
         CORE: CORE_MIGRATIONS,
         features.OWNER: features.MIGRATIONS,
+        case_tables.OWNER: case_tables.MIGRATIONS,
         **{domain.name: domain.migrations for domain in DOMAINS},
         **{owner: scripts for domain in DOMAINS for owner, scripts in domain.stores.items()},
     }
@@ -55,7 +69,11 @@ MIGRATIONS: Migrations = MappingProxyType(
 """The scripts of the whole state store, by owner."""
 
 
-RETENTION: tuple[Retention, ...] = (*CORE_RETENTION, *(one for domain in DOMAINS for one in domain.retention))
+RETENTION: tuple[Retention, ...] = (
+    *CORE_RETENTION,
+    *case_tables.RETENTION,
+    *(one for domain in DOMAINS for one in domain.retention),
+)
 """How long the rows of every table of the state store stay."""
 
 
@@ -68,4 +86,5 @@ def state_files() -> Mapping[str, Migrations]:
 
 def open_state_store(place: Place) -> StateStore:
     """Open the state store with the tables of every domain; a folder stands for the SQLite files in it."""
-    return StateStore(place, migrations={domain.name: domain.migrations for domain in DOMAINS if domain.migrations})
+    own = {domain.name: domain.migrations for domain in DOMAINS if domain.migrations}
+    return StateStore(place, migrations={case_tables.OWNER: case_tables.MIGRATIONS, **own})

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from quintet.delivery.webhook import Send
 from quintet.domains import open_state_store
-from quintet.payments.channels import Send
 from quintet.state_place import Place
 
 _MOST_ATTEMPTS = 20
@@ -24,8 +24,8 @@ class Notifier:
 
     def tell_of_incidents(self, incidents: pd.DataFrame, now: dt.datetime) -> int:
         """Notify the team of incidents of a snapshot that are new; return how many. now: UTC, without zone."""
+        from quintet.delivery.outbox_worker import deliver  # noqa: PLC0415  # a run loads what its steps need
         from quintet.payments.notifications import notify_batch  # noqa: PLC0415
-        from quintet.payments.outbox_worker import deliver  # noqa: PLC0415  # a run loads what its steps need
 
         at = now.replace(tzinfo=dt.UTC)
         store = open_state_store(self._state)

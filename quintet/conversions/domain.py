@@ -1,6 +1,8 @@
 """What conversions declares about itself."""
 
+from quintet.conversions import verdicts
 from quintet.conversions.card import card, waiting
+from quintet.conversions.cases import PAIR
 from quintet.conversions.contract import DATASETS
 from quintet.conversions.headline import headline
 from quintet.domain import DataCheck, Domain
@@ -22,6 +24,10 @@ CONVERSIONS = Domain(
     card=card,
     waiting=waiting,
     scopes={"conversions:read": "conversions figures and pages"},
+    migrations=verdicts.MIGRATIONS,
+    recorded=verdicts.RECORDED,
+    retention=verdicts.RETENTION,
+    cases=(PAIR,),
     model=MATCHING_MODEL,
     web=("quintet.web.routes.conversions", "quintet.web.pages.conversions"),
     assets=("assets.conversions", "assets.conversions_reports"),

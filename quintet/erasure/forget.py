@@ -80,7 +80,7 @@ def forget(
             places += _erase_from_log(settings, domain, forgotten, store, now)
             empty_features(settings.state)
             report("change log, lake and features are done")
-        places += erase_from_state(settings.state, person)
+        places += erase_from_state(settings.state, person, now)
         report("the service's records are done")
         datasets = [dataset for one in domains for dataset in one.datasets]
         places += erase_from_warehouse(settings, person, datasets, now)

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 
+from quintet.cases.store import erase_person
 from quintet.erasure.warehouse import Person
 from quintet.replicated import EPOCH
 from quintet.replication.flow import FLUSHED
 from quintet.state.features import FILE as FEATURES
-from quintet.state.store import Connection, StateStore
+from quintet.state.store import FILE, Connection, StateStore
 from quintet.state_place import Place, place_of
 from quintet.warehouse.sql import quote_identifier
 
+_CASES = "cases"
 
-def erase_from_state(place: Place, person: Person) -> Counter[str]:
-    """Erase a person from the tables that its domain declares; return the number of rows by table."""
+
+def erase_from_state(place: Place, person: Person, now: dt.datetime) -> Counter[str]:
+    """Erase a person from the tables of its domain, and close its cases; return the rows by table. now: UTC."""
     counts: Counter[str] = Counter()
-    state, mentions = person.persons.state, person.persons.state_mentions
-    for file in sorted({file for file, _ in (*state, *mentions)}):
-        with _rewritten(place, file, {table for of, table in (*state, *mentions) if of == file}) as (
-            connection,
-            tables,
-        ):
+    persons = person.persons
+    state, mentions = persons.state, persons.state_mentions
+    for file in sorted({FILE, *(file for file, _ in (*state, *mentions))}):
+        named = {table for of, table in (*state, *mentions) if of == file} | ({_CASES} if file == FILE else set())
+        with _rewritten(place, file, named) as (connection, tables):
             for (of, table), column in state.items():
                 if of == file and table in tables:
                     counts[f"{file} {table}"] += connection.execute(
@@ -37,6 +40,8 @@ def erase_from_state(place: Place, person: Person) -> Counter[str]:
                         f"where {quote_identifier(column)} = ?",
                         (person.pseudonym, person.id),
                     ).rowcount
+            if file == FILE and _CASES in tables:
+                counts[f"{file} cases"] += erase_person(connection, persons.kind, person.id, person.pseudonym, now)
     return counts
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, fields
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,7 +20,7 @@ from quintet.state.recorded import RecordedTable
 from quintet.state.retention import Retention
 from quintet.state.store import Connection, StateStore
 from quintet.state.writer import MOST_FRAMES, Writer
-from quintet.state_place import Place
+from quintet.state_place import Place, place_of
 
 FILE, OWNER = "decisions.sqlite", "decisions"
 
@@ -63,6 +65,7 @@ create table if not exists room (filling blob not null) strict;
 MIGRATIONS = (
     _SCHEMA,
     Script("alter table decisions rename column shortfall to degraded_reason", is_breaking=True),
+    "create index if not exists decisions_referred on decisions (decision_number) where decision = 'refer'",
 )
 """The scripts that create the tables below."""
 
@@ -106,6 +109,7 @@ RECORDED = (
     ),
 )
 
+_REFERRED_AT_ONCE = 1_000
 _ROOM_BYTES = 4_096 * MOST_FRAMES
 
 
@@ -248,6 +252,27 @@ class DecisionLog:
         with self._store.write() as connection:
             connection.execute("delete from room")
         self._store.read().execute("pragma wal_checkpoint(restart)").fetchone()
+
+
+def referred_after(place: Place, number: int) -> tuple[list[Any], int]:
+    """Return the referred applications after a decision of the log at `place`, some at a time, and the last number.
+
+    Columns application_id, client_id, decided_at, reasons, score, application. Without a log there are none.
+    """
+    where = place_of(place)
+    if where.url is None and not (where.folder / FILE).exists():
+        return [], number
+    with closing(StateStore(where, FILE, {OWNER: MIGRATIONS})) as store:
+        rows = (
+            store.read()
+            .execute(
+                "select decision_number, application_id, client_id, decided_at, reasons, score, application "
+                "from decisions where decision = 'refer' and decision_number > ? order by decision_number limit ?",
+                (number, _REFERRED_AT_ONCE),
+            )
+            .fetchall()
+        )
+    return rows, int(rows[-1]["decision_number"]) if rows else number
 
 
 def _keep(connection: Connection, record: DecisionRecord) -> DecisionRecord:

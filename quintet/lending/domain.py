@@ -1,7 +1,9 @@
 """The declaration of the domain lending."""
 
 from quintet.domain import DataCheck, Domain, Persons
+from quintet.lending import verdicts
 from quintet.lending.card import card, waiting
+from quintet.lending.cases import LOAN
 from quintet.lending.decision_log import FILE as DECISIONS
 from quintet.lending.decision_log import MIGRATIONS as DECISION_LOG
 from quintet.lending.decision_log import OWNER, RECORDED
@@ -18,7 +20,10 @@ LENDING = Domain(
     waiting=waiting,
     scopes={"lending:read": "features and figures of lending", "lending:decide": "request loan decisions"},
     stores={OWNER: DECISION_LOG},
-    recorded=RECORDED,
+    migrations=verdicts.MIGRATIONS,
+    recorded=(*RECORDED, verdicts.RECORDED),
+    retention=verdicts.RETENTION,
+    cases=(LOAN,),
     model=ModelSpec(
         folder="lending_scoring",
         trained_on="ended loans",

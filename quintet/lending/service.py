@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from quintet.delivery.outbox_worker import OutboxWorker
+from quintet.delivery.webhook import Send, to_webhook
 from quintet.domain import ServiceContext
 from quintet.lending.active import FOLDER, Serving
 from quintet.lending.decision_log import DecisionLog
@@ -17,6 +19,7 @@ from quintet.lending.endpoint import InProcess, Remote, Scorer
 from quintet.lending.feature_registry import features
 from quintet.lending.online import OnlineFeatures
 from quintet.lending.settings import LendingSettings
+from quintet.lending.verdicts import CRM
 from quintet.ml.model_registry import ModelRegistry
 from quintet.state.audit import Entry, record, utc_text
 from quintet.state.features import FeatureStore
@@ -44,13 +47,16 @@ class LendingService:
     features: OnlineFeatures
     decisions: Decisions
     metrics: DecisionMetrics
+    to_crm: OutboxWorker
 
     async def start(self) -> None:
-        """Open the decision log, and watch policy and models."""
+        """Open the decision log, watch policy and models, and send final decisions to the CRM."""
         await asyncio.to_thread(self.decisions.start)
+        self.to_crm.start()
 
     async def close(self) -> None:
         """Write pending decisions, and close the files."""
+        await asyncio.to_thread(self.to_crm.stop)
         await self.decisions.close()
         self.features.store.close()
 
@@ -74,7 +80,17 @@ def build_service(context: ServiceContext) -> LendingService:
     serving = Serving(registry, own.lending_policy, log, context.clock, _log_refusal, record_use)
     scorer = _scorer(own, serving)
     decisions = Decisions(online, log, serving, scorer, context.clock, own.decision_seconds)
-    return LendingService(online, decisions, DecisionMetrics(context.metrics))
+    worker = OutboxWorker(context.store, _crm(own), context.clock)
+    return LendingService(online, decisions, DecisionMetrics(context.metrics), worker)
+
+
+def _crm(own: LendingSettings) -> dict[str, Send]:
+    """Return the channel to the CRM, if the settings have one."""
+    if own.crm_webhook_url is None:
+        return {}
+    url = own.crm_webhook_url.get_secret_value()
+    secret = own.crm_webhook_secret.get_secret_value() if own.crm_webhook_secret else ""
+    return {CRM: lambda delivery: to_webhook(url, secret, delivery)}
 
 
 def _scorer(settings: LendingSettings, serving: Serving) -> Scorer:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from quintet.setting_fields import Day, DomainSettings, FileToBe, setting, setting_of_seconds
+from quintet.setting_fields import Day, DomainSettings, FileToBe, HttpUrl, setting, setting_of_seconds
 
 
 class LendingSettings(DomainSettings):
@@ -48,6 +48,19 @@ class LendingSettings(DomainSettings):
     )
     lending_score_seconds: float = setting_of_seconds(
         0.15, "Seconds after which a request to that endpoint times out.", 0.001, 10
+    )
+    crm_webhook_url: HttpUrl | None = setting(
+        None,
+        "URL to which people's final decisions on loan applications are posted as JSON.",
+        "a URL like https://host/path",
+        "none",
+    )
+    crm_webhook_secret: SecretStr | None = setting(
+        None,
+        "Secret with which these posts are signed (`X-Quintet-Signature`).",
+        "a secret of at least 16 characters",
+        "none",
+        min_length=16,
     )
 
 

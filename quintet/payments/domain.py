@@ -2,9 +2,11 @@
 
 from quintet.domain import DataCheck, Domain
 from quintet.payments.card import card, waiting
+from quintet.payments.cases import INCIDENT
 from quintet.payments.contract import DATASETS
 from quintet.payments.headline import headline
 from quintet.payments.store import MIGRATIONS, RETENTION
+from quintet.payments.verdicts import RECORDED
 
 PAYMENTS = Domain(
     name="payments",
@@ -18,7 +20,9 @@ PAYMENTS = Domain(
         "payments:handle": "acknowledging and silencing alerts",
     },
     migrations=MIGRATIONS,
+    recorded=RECORDED,
     retention=RETENTION,
+    cases=(INCIDENT,),
     web=("quintet.web.routes.payments", "quintet.web.pages.payments"),
     service="quintet.payments.service",
     assets=("assets.payments",),

@@ -23,6 +23,7 @@ _QUIET_MINUTES_TO_RESOLVE = 10
 _CRITICAL_SCORE = 20.0
 _CRITICAL_SHARE_OF_EXPOSURE = 0.05
 _EPOCH = datetime(1970, 1, 1)
+_WEEK = timedelta(days=7)
 _NAMES_OF_RULES = {
     rules.RATE_TAIL: "more than chance explains",
     rules.VOLUME_TAIL: "fewer than chance explains",
@@ -241,11 +242,21 @@ def _grouped(
 
 @dataclass(frozen=True)
 class Silence:
-    """No notification for a series (None: for all) from `starts_at` until `expires_at`, UTC."""
+    """No notification for a series (None: for all) from `starts_at` until `expires_at`, UTC.
+
+    window_minutes: how long it lasts each week from the hour at which it starts; None if it does not recur.
+    """
 
     series: str | None
     starts_at: datetime
     expires_at: datetime
+    window_minutes: int | None = None
+
+    def is_active(self, now: datetime) -> bool:
+        """Return whether it suppresses notifications now."""
+        if not self.starts_at <= now < self.expires_at:
+            return False
+        return self.window_minutes is None or (now - self.starts_at) % _WEEK < timedelta(minutes=self.window_minutes)
 
 
 @dataclass(frozen=True)
@@ -259,10 +270,7 @@ class Notification:
 
 def is_silenced(incident: Incident, silences: Iterable[Silence], now: datetime) -> bool:
     """Return whether an active silence covers the incident."""
-    return any(
-        silence.series in (None, incident.series) and silence.starts_at <= now < silence.expires_at
-        for silence in silences
-    )
+    return any(silence.series in (None, incident.series) and silence.is_active(now) for silence in silences)
 
 
 def elapsed(since: datetime, now: datetime) -> timedelta:

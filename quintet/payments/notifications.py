@@ -66,7 +66,10 @@ def _notify(
     store: StateStore, connection: Connection, channels: Sequence[str], page_url: str | None, now: dt.datetime
 ) -> int:
     unsettled = _unsettled(store)
-    silences = [Silence(one.series, one.starts_at, one.expires_at) for one in payment_store.silences(store, now)]
+    silences = [
+        Silence(one.series, one.starts_at, one.expires_at, one.window_minutes)
+        for one in payment_store.silences(store, now)
+    ]
     due = []
     done: list[str] = []
     for one in unsettled:

@@ -66,7 +66,10 @@ class SelfTest:
                     self._refused_first = now
                 return
             if self._accepted_at is not None:
-                self._gaps.append(now - self._accepted_at)
+                gap = now - self._accepted_at
+                # a gap in which everything was refused is none that is usual
+                if self._refused_first is None or not self._gaps or gap <= self._longest():
+                    self._gaps.append(gap)
             self._accepted_at, self._refused_first = now, None
 
     @property
@@ -76,7 +79,9 @@ class SelfTest:
             now = self._monotonic()
             if self._refused_first is None or now - self._refused_last >= ARRIVES_SECONDS:
                 return False
-            usual = max(self._gaps, default=0.0)
-            longest = min(max(_SHORTEST_SECONDS, _LONGER_THAN_USUAL * usual), ARRIVES_SECONDS)
             since = self._refused_first if self._accepted_at is None else self._accepted_at
-            return now - since > longest
+            return now - since > self._longest()
+
+    def _longest(self) -> float:
+        usual = max(self._gaps, default=0.0)
+        return min(max(_SHORTEST_SECONDS, _LONGER_THAN_USUAL * usual), ARRIVES_SECONDS)

@@ -40,6 +40,13 @@ class PaymentsSettings(DomainSettings):
         "none",
         is_dbt_variable=True,
     )
+    payment_value: float = setting(
+        1.0,
+        "Value of a payment, in currency: incidents to judge are ordered by the payments that they cost.",
+        "a number from 0",
+        ge=0,
+        allow_inf_nan=False,
+    )
     teams_webhook_url: HttpUrl | None = setting(
         None,
         "URL of a Microsoft Teams workflow that posts what a webhook receives; alerts of payments go there.",

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from quintet.payments import verdicts
 from quintet.state.dialect import Script
 from quintet.state.outbox import at_text
 from quintet.state.retention import Retention
@@ -98,6 +99,11 @@ MIGRATIONS = (
         is_breaking=True,
     ),
     "alter table payment_incidents add column notified_severity text;",
+    """
+    alter table payment_silences add column window_minutes integer;
+    alter table payment_silences add column incident_id text;
+    """,
+    verdicts.TABLE,
 )
 """The scripts that create the tables below in the state store."""
 
@@ -108,6 +114,7 @@ RETENTION = (
     Retention("payment_points", "Each minute removes those that are too old to be shown."),
     Retention("payment_incidents", "People look back at ended ones.", "first_seen_at", "state <> 'firing'"),
     Retention("payment_silences", "People look back at ended ones.", "expires_at"),
+    verdicts.RETENTION_OF_TABLE,
 )
 """How long the rows of these tables stay."""
 
@@ -159,7 +166,10 @@ class StoredIncident:
 
 @dataclass(frozen=True)
 class StoredSilence:
-    """A time without notifications about a series (None: any). Times are UTC."""
+    """A time without notifications about a series (None: any). Times are UTC.
+
+    window_minutes: how long it lasts each week from the hour at which it starts; None if it does not recur.
+    """
 
     silence_id: int
     series: str | None
@@ -167,6 +177,7 @@ class StoredSilence:
     expires_at: dt.datetime
     created_by: str
     comment: str
+    window_minutes: int | None = None
 
 
 # -- the detector's state ----------------------------------------------------------------------------------------------
@@ -384,6 +395,7 @@ def silences(store: StateStore, now: dt.datetime) -> list[StoredSilence]:
             dt.datetime.fromisoformat(row["expires_at"]),
             row["created_by"],
             row["comment"],
+            row["window_minutes"],
         )
         for row in rows
     ]

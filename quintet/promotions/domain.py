@@ -3,6 +3,7 @@
 from quintet.domain import DataCheck, Domain, Persons
 from quintet.ml.life_cycle import ModelSpec
 from quintet.promotions.card import card, waiting
+from quintet.promotions.cases import ACCOUNT
 from quintet.promotions.contract import DATASETS
 from quintet.promotions.headline import headline
 from quintet.promotions.store import MIGRATIONS, RECORDED, RETENTION
@@ -22,6 +23,7 @@ PROMOTIONS = Domain(
     migrations=MIGRATIONS,
     recorded=RECORDED,
     retention=RETENTION,
+    cases=(ACCOUNT,),
     model=ModelSpec(
         folder="promotions",
         trained_on="labelled",

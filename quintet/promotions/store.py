@@ -153,12 +153,17 @@ def was_judged(store: StateStore, user_id: str) -> bool:
 def record_label(store: StateStore, label: Label) -> int:
     """Add a label; return its number."""
     with store.write() as connection:
-        ((label_id,),) = connection.execute(
-            "insert into abuse_labels (user_id, is_abuser, labelled_at, labelled_by, note) values (?, ?, ?, ?, ?) "
-            "returning label_id",
-            (label.user_id, label.is_abuser, label.labelled_at.isoformat(), label.labelled_by, label.note),
-        ).fetchall()
-        return int(label_id)
+        return insert_label(connection, label)
+
+
+def insert_label(connection: Connection, label: Label) -> int:
+    """Add a label in the caller's transaction; return its number."""
+    ((number,),) = connection.execute(
+        "insert into abuse_labels (user_id, is_abuser, labelled_at, labelled_by, note) values (?, ?, ?, ?, ?) "
+        "returning label_id",
+        (label.user_id, int(label.is_abuser), label.labelled_at.isoformat(), label.labelled_by, label.note),
+    ).fetchall()
+    return int(number)
 
 
 def label_of(store: StateStore, user_id: str) -> Label | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,23 +126,43 @@ def forget(connection: Connection, channel: str) -> None:
     connection.execute("delete from outbox where channel = ?", (channel,))
 
 
-def last_messages(store: StateStore, limit: int, left_out: str = "") -> list[Message]:
-    """Return the last messages, the latest first. left_out: a channel whose messages are not returned."""
+def last_messages(
+    store: StateStore, limit: int, left_out: str = "", channels: Sequence[str] | None = None
+) -> list[Message]:
+    """Return the last messages, the latest first.
+
+    left_out: a channel whose messages are not returned. channels: those whose messages are; all by default.
+    """
+    among, names = _among(channels)
     rows = store.read().execute(
-        "select * from outbox where channel <> ? order by message_id desc limit ?", (left_out, limit)
+        f"select * from outbox where channel <> ? and {among} order by message_id desc limit ?",
+        (left_out, *names, limit),
     )
     return [_message(row) for row in rows]
 
 
-def oldest_waiting(store: StateStore) -> dt.datetime | None:
-    """Return when the oldest waiting message was written; None if none is waiting."""
-    (created_at,) = store.read().execute("select min(created_at) from outbox where state = 'waiting'").fetchone()
+def oldest_waiting(store: StateStore, channels: Sequence[str] | None = None) -> dt.datetime | None:
+    """Return when the oldest waiting message of some channels, or of all, was written; None if none is waiting."""
+    among, names = _among(channels)
+    (created_at,) = (
+        store.read()
+        .execute(f"select min(created_at) from outbox where state = 'waiting' and {among}", names)
+        .fetchone()
+    )
     return dt.datetime.fromisoformat(created_at) if created_at else None
 
 
 def at_text(at: dt.datetime) -> str:
     """Format a time as it is stored: UTC to the microsecond, which sorts as text."""
     return at.astimezone(dt.UTC).isoformat(timespec="microseconds")
+
+
+def _among(channels: Sequence[str] | None) -> tuple[str, tuple[str, ...]]:
+    if channels is None:
+        return "1 = 1", ()
+    if not channels:
+        return "1 = 0", ()
+    return f"channel in ({', '.join('?' * len(channels))})", tuple(channels)
 
 
 def _is_due(row: Any, now: dt.datetime) -> bool:

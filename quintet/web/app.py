@@ -16,18 +16,20 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from quintet.domain import ServiceContext
-from quintet.domains import DOMAINS, open_state_store
+from quintet.domains import CASE_KINDS, DOMAINS, open_state_store
 from quintet.settings import Settings
 from quintet.state.secrets import secret_of
 from quintet.web import middleware, problems
 from quintet.web.addresses import SlashRedirects
 from quintet.web.answers import Answers
 from quintet.web.audit import AuditMiddleware
+from quintet.web.cases.opening import CaseOpener
 from quintet.web.operation_metrics import OperationMetrics
+from quintet.web.pages import cases as case_pages
 from quintet.web.pages import errors, files, overview, sign_in
 from quintet.web.paging import PageTokens
 from quintet.web.pruning import prune_regularly
-from quintet.web.routes import docs, health
+from quintet.web.routes import cases, docs, health
 from quintet.web.security import build_gate
 from quintet.web.service import Service
 from quintet.web.snapshots import Snapshots
@@ -67,6 +69,7 @@ def create_app(
         ],
     )
 
+    opener = CaseOpener(store, service.snapshots, settings, CASE_KINDS.values(), clock)
     metrics.registry.register(OperationMetrics(store, service.snapshots, clock))
 
     @asynccontextmanager
@@ -75,7 +78,9 @@ def create_app(
         for domain in service.domains:
             await domain.start()
         pruning = asyncio.create_task(prune_regularly(service))
+        opener.start()
         yield
+        await asyncio.to_thread(opener.stop)
         pruning.cancel()
         for domain in reversed(service.domains):
             await domain.close()
@@ -110,4 +115,5 @@ def _routers() -> list[APIRouter]:
     modules = [importlib.import_module(name) for domain in DOMAINS for name in domain.web]
     first = [router for module in modules for router in getattr(module, "FIRST_ROUTERS", ())]
     shared = [module.router for module in (health, sign_in, docs, overview)]
+    shared += [*cases.ROUTERS, *case_pages.ROUTERS]
     return [*first, *shared, *(router for module in modules for router in module.ROUTERS)]

@@ -17,8 +17,11 @@ from quintet.domain import Waiting
 from quintet.web.rendering import DataState, DomainCard, FilterBar, Kpi, Option, Panel, Table
 
 if TYPE_CHECKING:
+    from quintet.cases.kind import Option as VerdictOption
+    from quintet.cases.store import Case
     from quintet.conversions.insights import Insight
     from quintet.lending.decision_log import DecisionRecord
+    from quintet.web.cases.evidence import Evidence
     from quintet.web.pages.payments_words import SeriesState
     from quintet.web.problems import Problem
 
@@ -263,6 +266,58 @@ class TryContext(TypedDict):
     problem: str | None
 
 
+class CaseRow(TypedDict):
+    """A case in words. weight: good, warning or none."""
+
+    case_id: str
+    title: str
+    why: str
+    domain: str
+    priority: str
+    age: str
+    owner: str
+    state: str
+    weight: str
+
+
+class EventWords(TypedDict):
+    """A change of a case in words. text: the note or the reason, if any."""
+
+    at: str
+    by: str
+    what: str
+    text: str
+
+
+class CasesContext(TypedDict):
+    """The review queue. query: the selection, for the links to cases."""
+
+    filters: FilterBar
+    announcement: str
+    rows: Sequence[CaseRow]
+    total: int
+    query: str
+
+
+class CaseContext(TypedDict):
+    """One case. group: the undecided cases that can be decided together. place: in the queue, in words."""
+
+    case: Case
+    row: CaseRow
+    options: Sequence[VerdictOption]
+    evidence: Evidence
+    history: Sequence[EventWords]
+    group: Sequence[Case]
+    group_what: str
+    can_decide: bool
+    snoozes: Mapping[int, str]
+    page: str
+    query: str
+    place: str
+    next_id: str
+    previous_id: str
+
+
 class SignInContext(TypedDict):
     """The sign-in form. next_page: where it leads. message: why the last key was refused."""
 
@@ -302,6 +357,8 @@ CONTEXTS: Mapping[str, type] = {
     "payments.html": PaymentsContext,
     "promotions.html": PromotionsContext,
     "promotions_try.html": TryContext,
+    "cases.html": CasesContext,
+    "case.html": CaseContext,
     "sign_in.html": SignInContext,
     "error.html": ErrorContext,
     "building.html": BuildingContext,

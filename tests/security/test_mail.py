@@ -15,8 +15,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from pydantic import SecretStr
 
+from quintet.delivery.webhook import Delivery, DeliveryError
 from quintet.embedded.processes import free_port
-from quintet.payments.channels import Delivery, DeliveryError, MailServer, to_email
+from quintet.payments.channels import MailServer, to_email
 from tests.security.certificates import Authority, make_authority
 
 USER, PASSWORD = "quintet@example.org", "p/a%s@s:1"

@@ -94,7 +94,7 @@ def decisions(request: Request) -> Response:
         "committed_at": lending.features.store.fact(COMMITTED_AT),
         "kpis": _key_figures(rows, before, window),
         "figures": {name: Panel(figure, f"{PATH}/figures/{name}.csv?{query}") for name, figure in figures.items()},
-        "trace": _trace(deciding, asked) if asked else None,
+        "trace": trace_of(deciding, asked) if asked else None,
         "table": Table(
             last.assign(codes=codes),
             _LAST_COLUMNS,
@@ -222,7 +222,7 @@ def _no_id(asked: str) -> str:
     return f"application {asked[:40]!r} is not an id; use a whole number"
 
 
-def _trace(deciding: Decisions, asked: str) -> TraceContext:
+def trace_of(deciding: Decisions, asked: str) -> TraceContext:
     """Return one decision from request to answer, or why there is none."""
     number = _asked_id(asked)
     if number is None:

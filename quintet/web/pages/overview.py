@@ -12,6 +12,8 @@ from fastapi import Request
 from starlette.responses import Response
 
 from quintet.builds import last_published, next_daily
+from quintet.cases import store as case_store
+from quintet.cases.store import CaseFilter
 from quintet.domain import Card, Domain, Waiting
 from quintet.domains import DOMAINS
 from quintet.presentation.design import Column
@@ -19,8 +21,9 @@ from quintet.presentation.wording import counted
 from quintet.state.keys import Key
 from quintet.warehouse.domain_states import DomainState, domain_states
 from quintet.warehouse.snapshot import NoSnapshotError
+from quintet.web.cases.access import READ, kinds_of
 from quintet.web.contexts import OverviewContext
-from quintet.web.pages.shell import show_snapshot
+from quintet.web.pages.shell import CASES, show_snapshot
 from quintet.web.rendering import DataState, DomainCard, Kpi, State, Table
 from quintet.web.security import guarded_router
 from quintet.web.service import Service, service_of
@@ -55,7 +58,7 @@ def overview(request: Request) -> Response:
     domains = [domain for domain in DOMAINS if key.allows(f"{domain.name}:read")]
     inboxes = [inbox for domain in domains for inbox in domain.inboxes]
     now = service.clock()
-    waiting = _waiting(service, domains)
+    waiting = _waiting(service, domains, key)
     published, following = last_published(service.settings.serving), next_daily(now)
 
     def make(snapshot: Any) -> OverviewContext:
@@ -117,13 +120,22 @@ def _card(cursor: duckdb.DuckDBPyConnection, domain: Domain) -> DomainCard:
     return DomainCard(domain.title, domain.page, kpi, card.weight, card.state)
 
 
-def _waiting(service: Service, domains: Sequence[Domain]) -> list[Waiting]:
-    """Return what waits for a person, the urgent first, then the most; nothing without a snapshot."""
+def _waiting(service: Service, domains: Sequence[Domain], key: Key) -> list[Waiting]:
+    """Return what waits for a person, the urgent first, then the most; nothing without a snapshot.
+
+    What a domain has cases of is counted as cases, where the key may read them.
+    """
+    kinds = kinds_of(key) if key.allows(READ) else {}
+    with_cases = {domain for domain, _ in kinds}
     found: list[Waiting] = []
     with suppress(NoSnapshotError), service.snapshots.read() as snapshot:
         for domain in domains:
             with suppress(duckdb.CatalogException):  # not built yet: nothing can wait
-                found += [one for one in domain.waiting(snapshot.cursor, service.store) if one.count]
+                waiting = [one for one in domain.waiting(snapshot.cursor, service.store) if one.count]
+                found += [one for one in waiting if one.is_urgent or domain.name not in with_cases]
+    counts = case_store.count(service.store, CaseFilter(tuple(kinds)), service.clock())
+    for name, count in counts.items():
+        found.append(Waiting(count, kinds[name].what, "to decide", f"{CASES}?domain={name[0]}"))
     return sorted(found, key=lambda one: (not one.is_urgent, -one.count))
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from quintet.payments.channels import CHANNELS
 from quintet.payments.detector import STATUSES
 from quintet.payments.incidents import FEED, VOLUME, to_datetime
 from quintet.payments.notifications import series_name
-from quintet.payments.self_test import CHANNEL as SELF_TEST
 from quintet.presentation.design import Column
 from quintet.presentation.wording import counted, lasting
 from quintet.state.outbox import last_messages
@@ -154,6 +154,6 @@ def last_messages_frame(service: Any) -> pd.DataFrame:
             "sent": f"{one.sent_at:%Y-%m-%d %H:%M:%S}" if one.sent_at else None,
             "error": one.error,
         }
-        for one in last_messages(service.store, _MOST_MESSAGES, left_out=SELF_TEST)
+        for one in last_messages(service.store, _MOST_MESSAGES, channels=CHANNELS)
     ]
     return pd.DataFrame(rows, columns=[column.name for column in MESSAGE_COLUMNS])

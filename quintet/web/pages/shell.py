@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import duckdb
 from fastapi import Request
@@ -12,17 +13,21 @@ from starlette.responses import HTMLResponse, Response
 from quintet.builds import QUIET_AFTER, progress_of
 from quintet.domains import DOMAINS
 from quintet.presentation.wording import lasting
+from quintet.state.keys import Key
 from quintet.warehouse.domain_states import domain_states
 from quintet.warehouse.snapshot import NoSnapshotError
 from quintet.web.addresses import prefix_of, route_path
 from quintet.web.answers import has_it, headers_of
+from quintet.web.cases.access import count_waiting
 from quintet.web.contexts import BuildingContext
 from quintet.web.rendering import NavItem, Shell, SnapshotAge, render, static_version
 from quintet.web.service import service_of
 from quintet.web.snapshots import Snapshot
 
+CASES = "/cases"
 NAVIGATION = (
     NavItem("Overview", "/"),
+    NavItem("Cases", CASES),
     *(NavItem(domain.title, domain.page) for domain in DOMAINS),
     NavItem("Reports", "/reports"),
     NavItem("Pipeline"),
@@ -48,11 +53,25 @@ def show(
         title=title,
         path=route_path(request),
         prefix=prefix_of(request),
-        nav=NAVIGATION if key is not None else (),
+        nav=_navigation(request),
         snapshot=age,
         signed_in_as=key.name if key is not None else None,
     )
     return HTMLResponse(render(template, shell, **context), status, {"cache-control": "private, no-cache"})
+
+
+def _navigation(request: Request) -> Sequence[NavItem]:
+    """Return the navigation of the request's key, with the number of cases that wait for it."""
+    key: Key | None = getattr(request.state, "key", None)
+    if key is None:
+        return ()
+    waiting = _waiting(request)
+    return [replace(item, count=waiting) if item.href == CASES else item for item in NAVIGATION]
+
+
+def _waiting(request: Request) -> str:
+    service = service_of(request)
+    return count_waiting(service.store, request.state.key, service.clock())
 
 
 def _behind(path: str, snapshot: Snapshot) -> str:
@@ -97,7 +116,7 @@ def _show_snapshot(
 ) -> Response:
     service = service_of(request)
     with service.snapshots.read() as snapshot:
-        also = (request.state.key.key_id, static_version(), varying, snapshot.fault)
+        also = (request.state.key.key_id, static_version(), varying, snapshot.fault, _waiting(request))
         tag = service.answers.tag(request, snapshot, *also)
         if has_it(request, tag):
             unchanged: Response = service.answers.unchanged(tag)

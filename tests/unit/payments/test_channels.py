@@ -13,20 +13,17 @@ import jsonschema
 import pytest
 from pydantic import SecretStr
 
+from quintet.delivery.webhook import Delivery, DeliveryError, signature, to_webhook
 from quintet.payments import channels
 from quintet.payments.channels import (
     MOST_CARD_BYTES,
-    Delivery,
-    DeliveryError,
     MailServer,
     as_text,
     channels_of,
-    signature,
     teams_card,
     to_apprise,
     to_email,
     to_teams,
-    to_webhook,
 )
 from quintet.settings import load_settings
 from tests.unit.payments.teams import CARD, receiving

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from quintet.delivery.webhook import Delivery, DeliveryError
 from quintet.domains import open_state_store
 from quintet.payments import live as live_module
 from quintet.payments import store as payment_store
-from quintet.payments.channels import Delivery
 from quintet.payments.incidents import to_minute
 from quintet.payments.live import MonitorService
 from quintet.payments.monitor import Item
@@ -87,13 +87,19 @@ def test_a_slow_listener_is_disconnected_and_delays_no_other(
     assert None in asyncio.run(listen())
 
 
-def test_it_is_healthy_while_its_threads_run_and_messages_are_delivered(
-    live: MonitorService, store: StateStore
-) -> None:
+def test_it_is_healthy_while_its_threads_run_and_messages_are_delivered(store: StateStore) -> None:
+    def refuse(_: Delivery) -> None:
+        raise DeliveryError("it is away")
+
+    with store.write() as connection:
+        enqueue(connection, "another part's", ["crm"], {}, NOW - dt.timedelta(hours=1))
+    live = MonitorService(store, {"teams": refuse}, lambda: NOW)
+    live.start()
     assert live.judges()
     with store.write() as connection:
         enqueue(connection, "a", ["teams"], {}, NOW - dt.timedelta(hours=1))
     assert not live.judges()
+    live.stop()
 
 
 def test_before_its_start_and_after_its_stop_it_is_not_healthy(store: StateStore) -> None:

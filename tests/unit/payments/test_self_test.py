@@ -66,6 +66,16 @@ def test_a_feed_that_is_refused_is_found_as_soon_as_it_usually_comes(every: floa
     assert not test.all_is_refused
 
 
+def test_the_time_in_which_all_was_refused_is_not_taken_for_usual() -> None:
+    seconds = _Seconds()
+    test = SelfTest(seconds)
+    _feed(test, seconds, 0.1, True, until=10)
+    for begin in (10, 30):
+        found = _feed(test, seconds, 0.1, False, until=begin + 18)
+        assert found[0] - begin <= 2.3
+        _feed(test, seconds, 0.1, True, until=begin + 20)
+
+
 def test_a_late_batch_that_is_refused_beside_a_feed_is_no_fault() -> None:
     seconds = _Seconds()
     test = SelfTest(seconds)

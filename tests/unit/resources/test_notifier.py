@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+from quintet.delivery.webhook import Delivery, DeliveryError
 from quintet.domains import open_state_store
 from quintet.payments.backtest import incident_frame
-from quintet.payments.channels import Delivery, DeliveryError
 from quintet.payments.incidents import RESOLVED, Incident
 from quintet.state.outbox import WAITING, last_messages
 from resources.notifier import Notifier

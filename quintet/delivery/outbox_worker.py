@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from quintet.payments.channels import Delivery, DeliveryError, Send, post
+from quintet.delivery.webhook import Delivery, DeliveryError, Send, post
 from quintet.state.outbox import claim, mark_failed, mark_sent, retry_now
 from quintet.state.store import StateStore
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from quintet.payments.channels import Delivery, DeliveryError, to_webhook
-from quintet.payments.outbox_worker import ClockWatch, OutboxWorker, deliver
+from quintet.delivery.outbox_worker import ClockWatch, OutboxWorker, deliver
+from quintet.delivery.webhook import Delivery, DeliveryError, to_webhook
 from quintet.state.outbox import enqueue, last_messages
 from quintet.state.store import StateStore
 from tests.unit.payments.teams import receiving

@@ -1,0 +1,1 @@
+"""Cases: what waits for a person's verdict, in every domain. It knows no domain."""

@@ -1,0 +1,69 @@
+"""Verdicts on pairs of a conversion and a broker row in the state store: certain links and certain non-links."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from quintet.cases.kind import Decided
+from quintet.state.outbox import at_text
+from quintet.state.recorded import RecordedTable
+from quintet.state.retention import Retention
+
+LINK, NO_LINK = "link", "no_link"
+
+MIGRATIONS = (
+    """
+    create table if not exists pair_verdicts (
+        verdict_id integer primary key,
+        conversion_id integer not null,
+        broker_row_id text not null,
+        is_link integer not null,
+        share real not null,
+        decided_at text not null,
+        decided_by text not null
+    ) strict;
+    """,
+)
+"""The script that creates the table in the state store."""
+
+RETENTION = (Retention("pair_verdicts", "Each matching keeps them."),)
+"""How long the rows of this table stay."""
+
+RECORDED = (
+    RecordedTable(
+        "pair_verdicts",
+        "conversions",
+        "Every verdict of a person on a conversion and a broker row; the last one of a pair applies.",
+        {
+            "verdict_id": "bigint",
+            "conversion_id": "bigint",
+            "broker_row_id": "varchar",
+            "is_link": "boolean",
+            "share": "double",
+            "decided_at": "timestamp",
+            "decided_by": "varchar",
+        },
+    ),
+)
+
+
+def subject_of(conversion_id: int, broker_row_id: str) -> str:
+    """Return the subject of the case about a pair."""
+    return f"{conversion_id} {broker_row_id}"
+
+
+def act(connection: sqlite3.Connection, given: Decided) -> None:
+    """Record a verdict on a pair, for the next matching to keep."""
+    conversion_id, _, broker_row_id = given.subject_id.partition(" ")
+    connection.execute(
+        "insert into pair_verdicts (conversion_id, broker_row_id, is_link, share, decided_at, decided_by) "
+        "values (?, ?, ?, ?, ?, ?)",
+        (
+            int(conversion_id),
+            broker_row_id,
+            int(given.verdict == LINK),
+            given.share,
+            at_text(given.decided_at),
+            given.decided_by,
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Delivery of the outbox's messages to programs outside. It knows no domain."""

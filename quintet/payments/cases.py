@@ -1,0 +1,86 @@
+"""Cases of payments: incidents to judge as true, false or expected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+
+from quintet.cases.kind import CaseKind, Option, Sources, Subject
+from quintet.payments import store as payment_store
+from quintet.payments.incidents import PENDING, WITHDRAWN, Incident
+from quintet.payments.notifications import series_name
+from quintet.payments.settings import PaymentsSettings
+from quintet.payments.verdicts import EXPECTED, FALSE, TRUE, act
+
+_COLUMNS = "incident_id, series, started_at, severity, expected, observed, group_id, peak_score, reason"
+
+
+def in_build(marts: duckdb.DuckDBPyConnection, sources: Sources) -> Sequence[Subject]:
+    """Return the incidents that a build found in files."""
+    rows = marts.execute(f"select {_COLUMNS} from marts.fct_payment_incidents order by incident_id").fetchall()
+    value = sources.settings.of(PaymentsSettings).payment_value
+    return [
+        Subject(
+            incident_id,
+            f"{series_name(series).capitalize()}, {started:%Y-%m-%d %H:%M} UTC, {severity}",
+            reason,
+            _loss(observed, expected, value),
+            peak,
+            group,
+        )
+        for incident_id, series, started, severity, expected, observed, group, peak, reason in rows
+    ]
+
+
+def in_service(sources: Sources) -> tuple[Sequence[Subject], int]:
+    """Return the incidents of the live feed; one that late counts withdrew is over."""
+    value = sources.settings.of(PaymentsSettings).payment_value
+    found = []
+    for one in payment_store.incidents(sources.store):
+        incident = Incident(**one.fields)
+        if one.source != payment_store.LIVE or incident.state == PENDING:
+            continue
+        found.append(
+            Subject(
+                one.incident_id,
+                f"{series_name(incident.series).capitalize()}, {incident.started_at:%Y-%m-%d %H:%M} UTC, "
+                f"{incident.severity}",
+                incident.reason,
+                _loss(incident.observed, incident.expected, value),
+                incident.peak_score,
+                incident.group_id,
+                origin="service",
+                is_over=incident.state == WITHDRAWN,
+            )
+        )
+    return found, 0
+
+
+def _loss(observed: float, expected: float, value: float) -> float:
+    return round(abs(observed - expected) * value, 2)
+
+
+INCIDENT = CaseKind(
+    domain="payments",
+    name="incident",
+    what="incident",
+    group_what="incidents of the same time",
+    options=(
+        Option(TRUE, "True", "Counts for the detector; nothing else changes.", "a"),
+        Option(FALSE, "False alarm", "Counts against the detector.", "r"),
+        Option(
+            EXPECTED,
+            "Expected",
+            "Silences the series at these hours of the week for 13 weeks, with an hour before and after.",
+            "e",
+            needs_reason=True,
+        ),
+    ),
+    in_build=in_build,
+    exists="select incident_id from marts.fct_payment_incidents",
+    in_service=in_service,
+    act=act,
+    evidence="quintet.web.cases.payments",
+    page="/payments",
+)
