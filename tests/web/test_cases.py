@@ -11,7 +11,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from quintet.cases.store import case_id_of
-from quintet.lending.online import OnlineFeatures
 from quintet.payments import store as payment_store
 from quintet.payments.incidents import RESOLVED, Incident, to_minute
 from quintet.promotions.store import label_of
@@ -43,7 +42,7 @@ def wait_for_case(client: TestClient, domain: str, subject_id: str) -> dict[str,
 
 def put_incident(store: StateStore, minute: int, state: str = RESOLVED, series: str = "denied") -> str:
     incident = Incident(
-        series, state, minute, minute + 2, minute + 29, 10, "critical", 30.0, 10.0, 90, 5, "chance", "", minute + 30
+        series, state, minute, minute + 2, minute + 29, 10, "critical", 30.0, 10.0, 90, 5, "", "", minute + 30
     )
     with store.write() as connection:
         payment_store.save_incident(
@@ -63,9 +62,8 @@ def with_scopes(client: TestClient, *scopes: str) -> TestClient:
     return TestClient(client.app, headers={"authorization": f"Bearer {text}"}, raise_server_exceptions=False)
 
 
-def test_a_final_decision_on_a_loan_reaches_the_crm_once_and_its_page_shows_the_trace(
-    own_home: Path, online: OnlineFeatures
-) -> None:
+@pytest.mark.usefixtures("online")
+def test_a_final_decision_on_a_loan_reaches_the_crm_once_and_its_page_shows_the_trace(own_home: Path) -> None:
     """Without a model the policy refers the application; the CRM is away at first."""
     with receiving(None) as crm:
         crm.failing = 503

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable
 
@@ -15,7 +14,7 @@ from quintet.cases.opening import Opened, open_from_build, open_from_service
 from quintet.settings import Settings
 from quintet.state.store import StateStore
 from quintet.warehouse.snapshot import NoSnapshotError
-from quintet.web.snapshots import Snapshots, TookTooLongError
+from quintet.web.snapshots import Snapshots
 
 _SECONDS = 2.0
 _LOG = structlog.get_logger()
@@ -57,8 +56,8 @@ class CaseOpener:
                 break
             try:
                 done += open_from_service(self._store, kind, self._settings, self._clock()) + self._of_build(kind)
-            except (sqlite3.Error, duckdb.Error, TookTooLongError) as error:
-                _LOG.error("cases could not be opened", domain=kind.domain, kind=kind.name, error=str(error))
+            except Exception:  # of one kind: the others go on, and it is tried again
+                _LOG.exception("cases could not be opened", domain=kind.domain, kind=kind.name)
         return done
 
     def _of_build(self, kind: CaseKind) -> Opened:
