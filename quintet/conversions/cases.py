@@ -73,6 +73,7 @@ PAIR = CaseKind(
     in_build=in_build,
     exists="select conversion_id || ' ' || broker_row_id from marts.fct_conversion_matches",
     act=act,
+    table="pair_verdicts",
     evidence="quintet.web.cases.conversions",
     page="/conversions",
 )
