@@ -64,7 +64,7 @@ def country_names(warehouse: Warehouse) -> dg.MaterializeResult:
 _MATCHING = table_specs(
     "conversions",
     _MATCHING_TABLES,
-    ["intermediate/int_conversions", "intermediate/int_broker_rows"],
+    ["intermediate/int_conversions", "intermediate/int_broker_rows", "ops/pair_verdicts"],
     ["quintet.conversions.matching_run"],
 )
 

@@ -24,13 +24,15 @@ from cli.audits import note
 from cli.home import PROJECT
 from cli.loading import loading
 from cli.supervisor import step_back
+from quintet.cases.published import count_new_verdicts
 from quintet.change_log.place import latest_log
-from quintet.domains import DATASETS, DOMAIN_NAMES, DOMAINS, MODELS, open_state_store
+from quintet.domains import CASE_KINDS, DATASETS, DOMAIN_NAMES, DOMAINS, MODELS, open_state_store
 from quintet.lending.feature_registry import features
 from quintet.lending.inbox import INBOX, Listed, compare_dumps, dumps_of
 from quintet.lending.settings import feature_folder
 from quintet.lending.tables import is_behind
 from quintet.plan import Plan, checked_code, make_plan, note_checked_code, project_code_version
+from quintet.presentation.wording import counted
 from quintet.promotions.feedback import count_new_labels
 from quintet.settings import Settings, load_settings
 from quintet.state.keys import create_first_key
@@ -115,7 +117,7 @@ def _plan(settings: Settings, code: str, select: str | None, train: str | None) 
     if not datasets:
         return Plan({}, is_full=True, reason=f"{select} follows its change log")
     also = _changes_without_a_file(settings) if select in (None, "promotions") else {}
-    also |= changes_of_models(settings, select)
+    also |= _changes_of_verdicts(settings, select) | changes_of_models(settings, select)
     dumps = compare_dumps(dumps_of(settings), settings.serving) if select is None else None
     if dumps is not None:
         also |= _changes_of_the_loan_book(settings, dumps)
@@ -165,6 +167,19 @@ def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
     store.close()
     if new:
         changes["ops", "abuse_labels"] = f"{new} new labels of users"
+    return changes
+
+
+def _changes_of_verdicts(settings: Settings, select: str | None) -> dict[tuple[str, str], str]:
+    """Return the tables to ingest because people have decided cases since the last run, with the reason."""
+    store = open_state_store(settings.online)
+    new = count_new_verdicts(store, settings.serving)
+    store.close()
+    changes = {}
+    for key, count in new.items():
+        if key in CASE_KINDS and select in (None, key[0]):
+            kind = CASE_KINDS[key]
+            changes["ops", "case_events"] = changes["ops", kind.table] = f"{key[0]}: {counted(count, 'new verdict')}"
     return changes
 
 

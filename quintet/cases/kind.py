@@ -99,6 +99,7 @@ class CaseKind:
     a snapshot, to say why one is missing. in_service: subjects that the service recorded after a position, and the next
     position. act: what a verdict does
     besides being recorded, in the transaction that records it; raises UnusableVerdictError.
+    table: the recorded table that `act` writes to, which a run ingests.
     person_kind: the kind of person whom its subjects are about, as `quintet forget` names it.
     evidence: the module of the web layer whose `evidence` shows what a verdict is based on. page: of one subject, with
     `{subject_id}` or `{group_id}` in it.
@@ -112,6 +113,7 @@ class CaseKind:
     exists: str = ""
     in_service: Callable[[Sources], tuple[Sequence[Subject], int]] = lambda _: ((), 0)
     act: Callable[[Connection, Decided], None] = lambda *_: None
+    table: str = ""
     person_kind: str = ""
     evidence: str = ""
     page: str = ""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from hashlib import blake2s
 from typing import Any
@@ -167,6 +167,14 @@ def history(store: StateStore, case_id: str) -> list[Event]:
         )
         for row in rows
     ]
+
+
+def verdicts(store: StateStore) -> Iterator[tuple[tuple[str, str], str, dt.datetime]]:
+    """Yield every verdict: the kind of its case, the case, and when it was given."""
+    for row in store.read().execute(
+        "select domain, kind, case_id, changed_at from case_events where action = 'decided'"
+    ):
+        yield (row["domain"], row["kind"]), row["case_id"], dt.datetime.fromisoformat(row["changed_at"])
 
 
 def has_group(store: StateStore, domain: str, kind: str, group_id: str) -> bool:

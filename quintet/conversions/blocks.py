@@ -37,9 +37,15 @@ def create_tables(connection: duckdb.DuckDBPyConnection, schema: str) -> None:
 
 
 def stale_blocks(
-    connection: duckdb.DuckDBPyConnection, conversions: str, rows: str, window: Window, model_version: str, schema: str
+    connection: duckdb.DuckDBPyConnection,
+    conversions: str,
+    rows: str,
+    verdicts: str,
+    window: Window,
+    model_version: str,
+    schema: str,
 ) -> pd.DataFrame:
-    """Return the blocks whose windows have changed since they were matched, or were matched by another model.
+    """Return the blocks whose windows or verdicts have changed since they were matched, or with another model.
 
     Columns block, digest, clicks (conversions), broker_rows (of the window); an emptied block has a null digest. The
     digest is a sum over the rows: their order does not matter.
@@ -54,6 +60,9 @@ def stale_blocks(
             union all
             select at_second // {_HOUR}, sum(hash(broker_row_id, partner_number, at_second, ip, residency)), 0, count(*)
             from {rows} group by all
+            union all
+            select at_second // {_HOUR}, sum(hash(conversion_id, broker_row_id, is_link)), 0, 0
+            from {verdicts} join {conversions} using (conversion_id) group by all
         ),
         windows as (
             select

@@ -52,10 +52,12 @@ class MatchInput:
     same time are one conversion; its country is unknown if they differ.
     broker_rows: broker_row_id (text, unique), partner (text), broker_at (on the partner's clock), residency_iso2,
     ip_iso2 (null if unknown).
+    verdicts: verdict_id, conversion_id, broker_row_id, is_link (all of people's verdicts on pairs); empty for none.
     """
 
     conversions: str
     broker_rows: str
+    verdicts: str = ""
 
 
 def typed_conversions(data: MatchInput) -> str:

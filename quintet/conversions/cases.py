@@ -10,6 +10,12 @@ from quintet.cases.kind import SAMPLE, CaseKind, Option, Sources, Subject
 from quintet.conversions.settings import ConversionsSettings
 from quintet.conversions.verdicts import LINK, NO_LINK, act, subject_of
 
+_BY_MACHINE = """
+    tier = 'matched' and not exists (
+        from marts.ops_verdicts
+        where kind = 'pair' and subject_id = conversion_id || ' ' || fct_conversion_matches.broker_row_id
+    )
+"""
 _PAIR = "conversion_id, broker_row_id, partner, lag_seconds, match_probability"
 
 
@@ -32,9 +38,9 @@ def in_build(marts: duckdb.DuckDBPyConnection, sources: Sources) -> Sequence[Sub
     week = f"sample {sources.now:%G-W%V}"
     if own.match_sample == 0 or sources.has_case(week):
         return found
-    ((matches,),) = marts.execute("select count(*) from marts.fct_conversion_matches where tier = 'matched'").fetchall()
+    ((matches,),) = marts.execute(f"select count(*) from marts.fct_conversion_matches where {_BY_MACHINE}").fetchall()
     drawn = marts.execute(
-        f"select {_PAIR} from marts.fct_conversion_matches where tier = 'matched' "
+        f"select {_PAIR} from marts.fct_conversion_matches where {_BY_MACHINE} "
         "order by md5(conversion_id || ' ' || broker_row_id || $week) limit $most",
         {"week": week, "most": own.match_sample},
     ).fetchall()
@@ -67,6 +73,7 @@ PAIR = CaseKind(
     in_build=in_build,
     exists="select conversion_id || ' ' || broker_row_id from marts.fct_conversion_matches",
     act=act,
+    table="pair_verdicts",
     evidence="quintet.web.cases.conversions",
     page="/conversions",
 )

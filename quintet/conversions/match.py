@@ -25,6 +25,13 @@ from quintet.conversions.candidates import (
     typed_rows,
     write_ordered,
 )
+from quintet.conversions.constraints import (
+    VERDICTS,
+    forget_verdicts,
+    free_of_verdicts,
+    register_verdicts,
+    write_certain_links,
+)
 from quintet.conversions.expectation import pair_probabilities
 from quintet.conversions.fit import PLACEBO_HOURS, halo_seconds
 from quintet.conversions.marginals import most_likely_rival
@@ -72,7 +79,7 @@ def match(
     _register_rows(connection, data, model)
     connection.execute("begin")
     try:
-        stale = stale_blocks(connection, "all_conversions", "all_rows", window, model.version, schema)
+        stale = stale_blocks(connection, "all_conversions", "all_rows", VERDICTS, window, model.version, schema)
         _match_blocks(connection, model, window, stale, schema)
         connection.execute("commit")
     except BaseException:
@@ -183,9 +190,11 @@ def _register_rows(connection: duckdb.DuckDBPyConnection, data: MatchInput, mode
         from {typed_rows(data)} as typed join clock_stretches using (partner)
         where own_at >= from_at and own_at < until_at
     """)
+    register_verdicts(connection, data.verdicts)
 
 
 def _forget_rows(connection: duckdb.DuckDBPyConnection) -> None:
+    forget_verdicts(connection)
     connection.execute("drop view all_rows")
     connection.execute("drop view all_conversions")
     connection.unregister("clock_stretches")
@@ -223,14 +232,15 @@ def _match_blocks(
         "where digest is not null order by block",
         [model.version],
     )
-    for name in ("stale", "partner_names", "expected"):
-        connection.unregister(name)
     connection.execute("drop table stale_conversions")
     connection.execute("drop table stale_rows")
     # A row with candidates in two blocks is decided in one of them: a change affects neighbouring blocks.
     decided, reviewed = widened(blocks, 1), widened(blocks, 2)
     _delete_blocks(connection, f"{schema}.matches", reviewed, "and tier = 'review'")
     _delete_blocks(connection, f"{schema}.matches", decided)
+    write_certain_links(connection, decided, schema)
+    for name in ("stale", "partner_names", "expected"):
+        connection.unregister(name)
     _decide(connection, decided, "matched", f"countries_agree and match_probability > {model.threshold!r}", schema)
     likely = f"match_probability > {model.threshold * _REVIEW_SHARE!r}"
     _decide(connection, reviewed, "review", likely, schema)
@@ -333,7 +343,7 @@ def _decide(connection: duckdb.DuckDBPyConnection, blocks: np.ndarray, tier: str
                 semi join near using (block)
                 anti join taken on pairs.conversion_id = taken.conversion_id
                 anti join taken on pairs.broker_row_id = taken.broker_row_id
-                where {condition} and block between ? and ?
+                where {condition} and block between ? and ? and {free_of_verdicts("pairs")}
             ),
             -- Only near midnight can a row have pairs in two blocks.
             at_home as (

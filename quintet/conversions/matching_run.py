@@ -30,7 +30,7 @@ REPORT_TABLES = tuple(
 )
 """The trained parameters, and the quality of the matches."""
 
-DATA = MatchInput("intermediate.int_conversions", "intermediate.int_broker_rows")
+DATA = MatchInput("intermediate.int_conversions", "intermediate.int_broker_rows", "ops.pair_verdicts")
 
 SETTLED_LINKS = 10_000
 """A model that was trained on this many links of a partner is settled: more rows would hardly change it."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from quintet.cases.kind import Decided
 from quintet.state.outbox import at_text
 from quintet.state.recorded import RecordedTable
 from quintet.state.retention import Retention
+from quintet.state.store import Connection
 
 LINK, NO_LINK = "link", "no_link"
 
@@ -52,7 +51,7 @@ def subject_of(conversion_id: int, broker_row_id: str) -> str:
     return f"{conversion_id} {broker_row_id}"
 
 
-def act(connection: sqlite3.Connection, given: Decided) -> None:
+def act(connection: Connection, given: Decided) -> None:
     """Record a verdict on a pair, for the next matching to keep."""
     conversion_id, _, broker_row_id = given.subject_id.partition(" ")
     connection.execute(

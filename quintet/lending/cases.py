@@ -90,6 +90,7 @@ LOAN = CaseKind(
     in_build=in_build,
     in_service=in_service,
     act=act,
+    table="loan_verdicts",
     person_kind="client",
     evidence="quintet.web.cases.lending",
     page="/lending/decisions?application={subject_id}#trace",

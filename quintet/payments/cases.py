@@ -81,6 +81,7 @@ INCIDENT = CaseKind(
     exists="select incident_id from marts.fct_payment_incidents",
     in_service=in_service,
     act=act,
+    table="payment_verdicts",
     evidence="quintet.web.cases.payments",
     page="/payments",
 )

@@ -49,7 +49,7 @@ def in_build(marts: duckdb.DuckDBPyConnection, sources: Sources) -> Sequence[Sub
 
 
 def act(connection: Connection, given: Decided) -> None:
-    """Label the account: the next training uses it, and its decision follows it from now on."""
+    """Label the account, for the next build and the next training."""
     label = Label(given.subject_id, given.verdict == ABUSER, given.decided_at, given.decided_by, given.reason or None)
     insert_label(connection, label)
 
@@ -60,12 +60,18 @@ ACCOUNT = CaseKind(
     what="account",
     group_what="accounts of this cluster",
     options=(
-        Option(ABUSER, "Confirm abuse", "Labels and blocks the account; the next training uses the label.", "r"),
-        Option(HONEST, "Clear", "Labels and allows the account; the next training uses the label.", "a"),
+        Option(
+            ABUSER,
+            "Confirm abuse",
+            "Labels the account: the next build blocks it and trains on it.",
+            "r",
+        ),
+        Option(HONEST, "Clear", "Labels the account: the next build allows it and trains on it.", "a"),
     ),
     in_build=in_build,
     exists="select user_id from marts.fct_promo_users",
     act=act,
+    table="abuse_labels",
     person_kind="user",
     evidence="quintet.web.cases.promotions",
     page="/promotions?user={subject_id}#to-judge",

@@ -42,7 +42,7 @@ def wait_for_case(client: TestClient, domain: str, subject_id: str) -> dict[str,
 
 def put_incident(store: StateStore, minute: int, state: str = RESOLVED, series: str = "denied") -> str:
     incident = Incident(
-        series, state, minute, minute + 2, minute + 29, 10, "critical", 30.0, 10.0, 90, 5, "chance", "", minute + 30
+        series, state, minute, minute + 2, minute + 29, 10, "critical", 30.0, 10.0, 90, 5, "", "", minute + 30
     )
     with store.write() as connection:
         payment_store.save_incident(

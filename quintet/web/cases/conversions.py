@@ -12,7 +12,7 @@ from quintet.web.cases.evidence import Evidence
 from quintet.web.rendering import Table
 
 _SIDE_BY_SIDE = (
-    Column("what", ""),
+    Column("what", "Field"),
     Column("conversion", "Conversion"),
     Column("row", "Broker row"),
 )

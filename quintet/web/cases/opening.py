@@ -56,7 +56,7 @@ class CaseOpener:
                 break
             try:
                 done += open_from_service(self._store, kind, self._settings, self._clock()) + self._of_build(kind)
-            except Exception:  # of one kind of case: it must not stop the others, or this thread
+            except Exception:  # of one kind: the others go on, and it is tried again
                 _LOG.exception("cases could not be opened", domain=kind.domain, kind=kind.name)
         return done
 

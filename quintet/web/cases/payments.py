@@ -46,7 +46,7 @@ def evidence(request: Request, case: Case, marts: duckdb.DuckDBPyConnection | No
     for name in ("started_at", "ended_at"):
         incidents[name] = pd.to_datetime(incidents[name], utc=True).dt.tz_localize(None)
     figure = charts.series_figure(points, incidents, row["series"])
-    return Evidence(facts, [row["reason"]], [Panel(figure, most_rows=30)] if len(points) else [])
+    return Evidence(facts, (), [Panel(figure, most_rows=30)] if len(points) else [])
 
 
 def _points(

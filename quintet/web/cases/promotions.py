@@ -1,4 +1,4 @@
-"""The evidence of an account: its reasons, its cluster as a graph, and the accounts of the cluster."""
+"""The evidence of an account: what is known of it, its cluster as a graph, and the accounts of the cluster."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from fastapi import Request
 from quintet.cases.store import Case
 from quintet.presentation.design import Column, format_value
 from quintet.promotions import cluster_charts, overview
-from quintet.promotions.reasons import explained
-from quintet.promotions.result_tables import model_of_snapshot
 from quintet.web.cases.evidence import Evidence
 from quintet.web.rendering import Panel, Table
 
 _FACTS = """
     select email, phone, first_name || ' ' || last_name, ip_address, device_id, strftime(created_at, '%Y-%m-%d %H:%M'),
-        score, decision, reasons, cluster_id, (select count(*) from marts.fct_promo_usages where user_id = $user)
+        score, decision, cluster_id, (select count(*) from marts.fct_promo_usages where user_id = $user)
     from marts.fct_promo_users left join marts.fct_abuse_scores using (user_id) where user_id = $user
 """
 _LABELS = ("E-mail", "Phone", "Name", "IP address", "Device", "Signed up at (UTC)")
@@ -32,13 +30,12 @@ _MEMBERS = (
 
 def evidence(_: Request, case: Case, marts: duckdb.DuckDBPyConnection | None) -> Evidence:
     """Return what is known of an account and of its cluster."""
-    found = None if marts is None else model_of_snapshot(marts)
-    if marts is None or found is None:
+    if marts is None:
         return Evidence(problem="Promotions are not published yet.")
     rows = marts.execute(_FACTS, {"user": case.subject_id}).fetchall()
     if not rows:
         return Evidence(problem=f"The current snapshot has no account {case.subject_id}.")
-    ((*values, score, decision, reasons, cluster, uses),) = rows
+    ((*values, score, decision, cluster, uses),) = rows
     facts = {label: str(value) for label, value in zip(_LABELS, values, strict=True) if value}
     facts |= {"Score": format_value(score, "decimal"), "Decision": decision or "none", "Uses of codes": f"{uses:,}"}
     figures, tables = [], []
@@ -47,8 +44,7 @@ def evidence(_: Request, case: Case, marts: duckdb.DuckDBPyConnection | None) ->
         graph = cluster_charts.cluster_graph(members, overview.cluster_keys(marts, cluster))
         figures.append(Panel(graph))
         tables.append(_members(members))
-    sentences = [explained(code, found[0].population).sentence for code in reasons or ()]
-    return Evidence(facts, sentences, figures, tables)
+    return Evidence(facts, (), figures, tables)
 
 
 def _members(members: pd.DataFrame) -> Table:

@@ -28,7 +28,10 @@ def registry(tmp_path: Path) -> ModelRegistry:
 def connection() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"threads": 1})
     connection.execute("""
-        create schema intermediate; create schema ml;
+        create schema intermediate; create schema ml; create schema ops;
+        create table ops.pair_verdicts (
+            verdict_id bigint, conversion_id bigint, broker_row_id varchar, is_link boolean
+        );
         create table intermediate.int_conversions (conversion_id bigint, country_iso2 varchar, created_at timestamp);
         create table intermediate.int_broker_rows (
             broker_row_id varchar, partner varchar, broker_at timestamp, residency_iso2 varchar, ip_iso2 varchar
@@ -99,7 +102,10 @@ def test_while_few_links_were_seen_the_order_of_batches_does_not_matter(connecti
         outcome = run(connection, registry)
     assert "more rows, and fewer than 10,000 links" in str(outcome.training_reason)
     at_once = duckdb.connect(config={"threads": 1})
-    at_once.execute("create schema intermediate; create schema ml")
+    at_once.execute("create schema intermediate; create schema ml; create schema ops")
+    at_once.execute(
+        "create table ops.pair_verdicts (verdict_id bigint, conversion_id bigint, broker_row_id varchar, is_link bool)"
+    )
     for table in ("int_conversions", "int_broker_rows"):
         frame = connection.execute(f"from intermediate.{table}").df()
         at_once.register("frame", frame)
