@@ -23,6 +23,7 @@ from quintet.conversions.chart_parts import (
 )
 from quintet.conversions.insights import DIMENSIONS, Measure, country_name
 from quintet.presentation.design import Column, Figure, Kind, dots_on_intervals, format_value, tooltips
+from quintet.presentation.wording import counted
 
 SHOWN_LEVELS = 15
 """The number of levels drawn, largest first; the table has all of them."""
@@ -33,11 +34,14 @@ STEPS: Mapping[str, str] = MappingProxyType(
         "in_reach": "In time span and countries",
         "with_candidate": "With a candidate within the lag",
         "matched": "Matched",
+        "scored": "Matched, with a valid score",
+        "important": "Customers: with an important score",
     }
 )
 OUTCOMES: Mapping[str, str] = MappingProxyType(
     {
         "matched": "Matched",
+        "matched_elsewhere": "Matched with another partner",
         "in_review": "In review",
         "outside_time_span": "Outside the other side's time span",
         "no_candidate": "No candidate",
@@ -66,8 +70,12 @@ def funnel(steps: pd.DataFrame, side: str) -> Figure:
     every = int(rows["rows"].max()) if len(rows) else 0
     if not every:
         return no_figure(f"funnel-{side}", title, rows, columns)
-    matched = rows.iloc[-1]
-    alternative = f"{matched['rows']:,} of {every:,} {SIDES[side].lower()} are matched, {matched['share']:.1%}."
+    reached = rows.set_index("step")
+    matched = reached.loc["matched"]
+    alternative = f"{matched['rows']:,} of {every:,} {SIDES[side].lower()} are matched, {matched['share']:.1%}"
+    if "important" in reached.index:
+        alternative += f"; {counted(int(rows['rows'].iloc[-1]), 'has', 'have')} an important score"
+    alternative += "."
     return bars_of(f"funnel-{side}", title, alternative, rows, columns)
 
 

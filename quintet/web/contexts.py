@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from quintet.builds import Progress
 from quintet.domain import Waiting
-from quintet.web.rendering import DataState, DomainCard, FilterBar, Kpi, Option, Panel, Table
+from quintet.web.rendering import DataState, DomainCard, FilterBar, Kpi, Option, Panel, Tab, Table
 
 if TYPE_CHECKING:
     from quintet.conversions.insights import Insight
@@ -64,15 +64,25 @@ class AgencyContext(TypedDict):
 
 
 class ConversionsContext(TypedDict):
-    """Conversions and matches. insights: by heading. clocks: the trained clock of each partner."""
+    """Conversions and matches, the parts of one tab.
+
+    worst: the page that brings the fewest customers, with its figures. insights: by heading. clocks: the trained clock
+    of each partner.
+    """
 
     filters: FilterBar
+    tab: str
+    tabs: Sequence[Tab]
     announcement: str
+    has_rows: bool
+    is_filtered: bool
     kpis: Sequence[Kpi]
     figures: Figures
+    tables: Sequence[Table]
+    worst: Mapping[str, Any] | None
+    pages_url: str
     insights: Sequence[tuple[str, Sequence[Insight]]]
     clocks: Sequence[str]
-    table: Table
     files: Sequence[Option]
 
 
