@@ -101,10 +101,46 @@ class FeatureWords(TypedDict):
 class LendingContext(TypedDict):
     """The feature registry. committed_at: the last commit that the stream has applied. incomplete: tables and why."""
 
+    tabs: Sequence[Tab]
     table: Table
     committed_at: str | None
     incomplete: Sequence[str]
     features: Sequence[FeatureWords]
+
+
+class ApplicationsContext(TypedDict):
+    """Open applications with their decisions. reasons: how often each led to which decision."""
+
+    tabs: Sequence[Tab]
+    filters: FilterBar
+    announcement: str
+    kpis: Sequence[Kpi]
+    table: Table
+    reasons: Table
+
+
+class ApplicationContext(TypedDict):
+    """One application. published: as the snapshot has it, or None. decided: its decision in words. reasons: code and
+    sentence. trace: its live decision, if the log has one.
+    """
+
+    tabs: Sequence[Tab]
+    application_id: int
+    client_id: int
+    published: Mapping[str, Any] | None
+    decided: str
+    reasons: Sequence[tuple[str, str]]
+    features: Table
+    trace: TraceContext | None
+
+
+class ClientContext(TypedDict):
+    """One client: features, and open applications."""
+
+    tabs: Sequence[Tab]
+    client_id: int
+    features: Table
+    table: Table
 
 
 class TraceContext(TypedDict):
@@ -134,6 +170,7 @@ class DecisionsContext(TypedDict):
     bounded.
     """
 
+    tabs: Sequence[Tab]
     filters: FilterBar
     announcement: str
     faults: Sequence[str]
@@ -151,6 +188,7 @@ class DecisionsContext(TypedDict):
 class ModelContext(TypedDict):
     """The scoring model's card. no_model: why there is none. reasons: sentences by code."""
 
+    tabs: Sequence[Tab]
     kpis: Sequence[Kpi]
     figures: Figures
     facts: Mapping[str, str]
@@ -162,6 +200,7 @@ class ModelContext(TypedDict):
 class WhatIfContext(TypedDict):
     """Other limits. words: the limits in a sentence. no_model: why there is nothing to compare."""
 
+    tabs: Sequence[Tab]
     filters: FilterBar
     announcement: str
     words: str
@@ -305,6 +344,9 @@ CONTEXTS: Mapping[str, type] = {
     "insurance_agency.html": AgencyContext,
     "conversions.html": ConversionsContext,
     "lending.html": LendingContext,
+    "lending_applications.html": ApplicationsContext,
+    "lending_application.html": ApplicationContext,
+    "lending_client.html": ClientContext,
     "lending_decisions.html": DecisionsContext,
     "lending_model.html": ModelContext,
     "lending_what_if.html": WhatIfContext,

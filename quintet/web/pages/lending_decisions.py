@@ -29,6 +29,7 @@ from quintet.web.audit import audited
 from quintet.web.contexts import DecisionsContext, TraceContext
 from quintet.web.forms import whole_number
 from quintet.web.pages.downloads import csv_answer
+from quintet.web.pages.lending_tabs import lending_tabs
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
@@ -86,6 +87,7 @@ def decisions(request: Request) -> Response:
     last = rows.tail(_SHOWN).iloc[::-1]
     codes = last["reasons"].map(lambda text: ", ".join(json.loads(text)))
     context: DecisionsContext = {
+        "tabs": lending_tabs(PATH),
         "filters": _filters(window, asked),
         "announcement": counted(len(rows), "decision"),
         "faults": deciding.serving.now.faults,
@@ -94,14 +96,14 @@ def decisions(request: Request) -> Response:
         "committed_at": lending.features.store.fact(COMMITTED_AT),
         "kpis": _key_figures(rows, before, window),
         "figures": {name: Panel(figure, f"{PATH}/figures/{name}.csv?{query}") for name, figure in figures.items()},
-        "trace": _trace(deciding, asked) if asked else None,
+        "trace": trace_of(deciding, asked) if asked else None,
         "table": Table(
             last.assign(codes=codes),
             _LAST_COLUMNS,
             "Last decisions",
             len(rows),
             f"{PATH}/figures/decisions.csv?{query}",
-            link=("application_id", f"{PATH}?{query}&application={{application_id}}#trace"),
+            link=("application_id", "/lending/applications/{application_id}"),
             nothing="No application was decided in this time. Try `make simulate`.",
         ),
         "is_bounded": len(rows) == _MOST_DECISIONS,
@@ -222,7 +224,7 @@ def _no_id(asked: str) -> str:
     return f"application {asked[:40]!r} is not an id; use a whole number"
 
 
-def _trace(deciding: Decisions, asked: str) -> TraceContext:
+def trace_of(deciding: Decisions, asked: str) -> TraceContext:
     """Return one decision from request to answer, or why there is none."""
     number = _asked_id(asked)
     if number is None:
