@@ -15,7 +15,7 @@ from quintet.lending.feature_registry import features
 from quintet.lending.policy import Policy
 from quintet.lending.scoring import REASONS
 from quintet.lending.service import LendingService
-from quintet.presentation.design import Column, format_value
+from quintet.presentation.design import MISSING, Column, format_value, is_missing
 from quintet.presentation.wording import counted
 from quintet.web.audit import about, audited
 from quintet.web.contexts import ApplicationContext, ApplicationsContext, ClientContext
@@ -52,7 +52,7 @@ _REASON_COLUMNS = (
 )
 _FEATURE_COLUMNS = (
     Column("name", "Feature"),
-    Column("value", "Value", "decimal"),
+    Column("value", "Value"),
     Column("unit", "Unit"),
     Column("definition", "Meaning", "sentence"),
 )
@@ -221,7 +221,7 @@ def _features_of(cursor: duckdb.DuckDBPyConnection, client_id: int) -> Table:
     found = cursor.execute("select * from marts.fct_client_features where client_id = ?", [client_id]).df()
     known = {} if found.empty else found.iloc[0].to_dict()
     rows = [
-        {"name": one.name, "value": known[one.name], "unit": one.unit, "definition": one.definition}
+        {"name": one.name, "value": _figure(known[one.name]), "unit": one.unit, "definition": one.definition}
         for one in features()
         if one.name in known
     ]
@@ -233,6 +233,10 @@ def _features_of(cursor: duckdb.DuckDBPyConnection, client_id: int) -> Table:
         len(rows),
         nothing="The snapshot has no features of this client: there is no loan before the application.",
     )
+
+
+def _figure(value: Any) -> str:
+    return MISSING if is_missing(value) else f"{value:,.6g}"
 
 
 def _policy(request: Request) -> Policy | None:
