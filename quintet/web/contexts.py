@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from quintet.builds import Progress
 from quintet.domain import Waiting
-from quintet.web.rendering import DataState, DomainCard, FilterBar, Kpi, Option, Panel, Tab, Table
+from quintet.web.rendering import DataState, DomainCard, FilterBar, Kpi, Option, Panel, State, Tab, Table
 
 if TYPE_CHECKING:
     from quintet.conversions.insights import Insight
@@ -312,6 +312,48 @@ class TryContext(TypedDict):
     problem: str | None
 
 
+class PipelineCell(TypedDict):
+    """A stage of a business: how many parts, the state of the worst, and when one was built last (ISO, UTC)."""
+
+    stage: str
+    count: int
+    href: str
+    state: State
+    state_in_words: str
+    built_at: str
+
+
+class PipelineAsset(TypedDict):
+    """A part of the pipeline with its state. Moments are ISO, UTC, or empty. upstream: keys of what it is made from."""
+
+    key: str
+    business: str
+    stage: str
+    kind: str
+    state: State
+    state_in_words: str
+    built_at: str
+    rows: int | None
+    checks: str
+    failed_at: str
+    failure: str
+    upstream: Sequence[str]
+    description: str
+
+
+class PipelineContext(TypedDict):
+    """The lineage. grid: each business with its stages. dagster_url: of Dagster's UI, or empty."""
+
+    filters: FilterBar
+    announcement: str
+    stages: Sequence[str]
+    grid: Sequence[tuple[str, Sequence[PipelineCell]]]
+    assets: Sequence[PipelineAsset]
+    dagster_url: str
+    files: Table
+    rejected: Table
+
+
 class SignInContext(TypedDict):
     """The sign-in form. next_page: where it leads. message: why the last key was refused."""
 
@@ -354,6 +396,7 @@ CONTEXTS: Mapping[str, type] = {
     "payments.html": PaymentsContext,
     "promotions.html": PromotionsContext,
     "promotions_try.html": TryContext,
+    "pipeline.html": PipelineContext,
     "sign_in.html": SignInContext,
     "error.html": ErrorContext,
     "building.html": BuildingContext,

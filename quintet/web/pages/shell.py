@@ -25,7 +25,7 @@ NAVIGATION = (
     NavItem("Overview", "/"),
     *(NavItem(domain.title, domain.page) for domain in DOMAINS),
     NavItem("Reports", "/reports"),
-    NavItem("Pipeline"),
+    NavItem("Pipeline", "/pipeline"),
     NavItem("API docs", "/docs"),
 )
 

@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from quintet.builds import Progress, progress_of
+from quintet.pipeline import Asset, builds
 from resources.event_log import open_instance
 
 
@@ -46,6 +47,19 @@ def test_a_run_says_which_step_it_is_at_and_ends_its_report(home: Path, *, fails
     assert progress is not None
     assert (progress.doing, progress.done, progress.total) == ("second table", 1, 2)
     assert progress_of(home) is None, "a run that ended, however, is at no step"
+
+
+def test_how_assets_ended_is_recorded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = {name: Asset(name, "ops", name, "", ()) for name in ("first_table", "second_table")}
+    monkeypatch.setattr("resources.run_progress.lineage", lambda: steps)
+    run(home, fails=True)
+    found = builds(home)
+    assert found["first_table"].built_at
+    assert found["second_table"].has_failed
+    assert found["second_table"].failure.endswith("the step fails")
+
+    run(home)
+    assert not builds(home)["second_table"].has_failed
 
 
 def test_without_a_home_nothing_is_reported(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
