@@ -11,6 +11,7 @@ import duckdb
 
 from quintet.ingest.contract import Dataset
 from quintet.ml.life_cycle import ModelSpec
+from quintet.search import Searched
 from quintet.settings import Settings
 from quintet.state.recorded import RecordedTable
 from quintet.state.retention import Retention
@@ -151,6 +152,7 @@ class Domain:
     replication: the module whose `REPLICATED` declares its replicated tables; "" for none.
     assets, sensors: the modules with its Dagster assets and sensors.
     persons: where it has data of persons.
+    searched: what of it is found by id.
     samples: the module that generates its inbox files. checks: what is checked after its tables are built.
 
     Modules are given by name, so that a command imports only what it uses and imports keep their direction.
@@ -177,6 +179,7 @@ class Domain:
     sensors: Sequence[str] = ()
     checks: Sequence[DataCheck] = ()
     persons: Persons | None = None
+    searched: Sequence[Searched] = ()
 
     @property
     def title(self) -> str:

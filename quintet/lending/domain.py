@@ -8,6 +8,7 @@ from quintet.lending.decision_log import OWNER, RECORDED
 from quintet.lending.headline import has_clients, headline
 from quintet.lending.inbox import INBOX
 from quintet.ml.life_cycle import ModelSpec
+from quintet.search import Searched
 
 LENDING = Domain(
     name="lending",
@@ -64,5 +65,11 @@ LENDING = Domain(
             "The scoring model performs as estimated, and its estimate has not fallen.",
             "quintet.lending.checks.model_performance",
         ),
+    ),
+    searched=(
+        Searched(
+            "application", "marts.fct_application_decisions", "application_id", "/lending/applications/{id}", "decision"
+        ),
+        Searched("client", "marts.fct_client_features", "client_id", "/lending/clients/{id}"),
     ),
 )

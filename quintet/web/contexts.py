@@ -19,6 +19,7 @@ from quintet.web.rendering import DataState, DomainCard, FilterBar, Kpi, Option,
 if TYPE_CHECKING:
     from quintet.conversions.insights import Insight
     from quintet.lending.decision_log import DecisionRecord
+    from quintet.search import Hit
     from quintet.web.pages.payments_words import SeriesState
     from quintet.web.problems import Problem
 
@@ -63,6 +64,17 @@ class AgencyContext(TypedDict):
     table: Table
 
 
+class WorstPage(TypedDict):
+    """The page that loses the most customers: shares of its sessions, customers of 1,000 sessions, and those lost."""
+
+    label: str
+    match_rate: float
+    important_share: float
+    per_thousand: float
+    why: str
+    customers: float
+
+
 class ConversionsContext(TypedDict):
     """Conversions and matches, the parts of one tab.
 
@@ -79,7 +91,7 @@ class ConversionsContext(TypedDict):
     kpis: Sequence[Kpi]
     figures: Figures
     tables: Sequence[Table]
-    worst: Mapping[str, Any] | None
+    worst: WorstPage | None
     pages_url: str
     insights: Sequence[tuple[str, Sequence[Insight]]]
     clocks: Sequence[str]
@@ -119,6 +131,17 @@ class ApplicationsContext(TypedDict):
     reasons: Table
 
 
+class PublishedDecision(TypedDict):
+    """The decision on an open application, as the snapshot has it."""
+
+    applied_on: str
+    amount: float
+    score: float | None
+    points: int | None
+    model_version: str | None
+    policy_version: str | None
+
+
 class ApplicationContext(TypedDict):
     """One application. published: as the snapshot has it, or None. decided: its decision in words. reasons: code and
     sentence. trace: its live decision, if the log has one.
@@ -127,7 +150,7 @@ class ApplicationContext(TypedDict):
     tabs: Sequence[Tab]
     application_id: int
     client_id: int
-    published: Mapping[str, Any] | None
+    published: PublishedDecision | None
     decided: str
     reasons: Sequence[tuple[str, str]]
     features: Table
@@ -354,6 +377,24 @@ class PipelineContext(TypedDict):
     rejected: Table
 
 
+class ClickContext(TypedDict):
+    """One conversion. reason: why it has no match, in words. match: labels and texts of its broker row, or empty."""
+
+    conversion_id: int
+    is_matched: bool
+    reason: str
+    facts: Mapping[str, str]
+    match: Mapping[str, str]
+
+
+class SearchContext(TypedDict):
+    """What a text finds, by kind. most: the most hits of a kind."""
+
+    text: str
+    found: Mapping[str, Sequence[Hit]]
+    most: int
+
+
 class SignInContext(TypedDict):
     """The sign-in form. next_page: where it leads. message: why the last key was refused."""
 
@@ -397,6 +438,8 @@ CONTEXTS: Mapping[str, type] = {
     "promotions.html": PromotionsContext,
     "promotions_try.html": TryContext,
     "pipeline.html": PipelineContext,
+    "search.html": SearchContext,
+    "conversions_click.html": ClickContext,
     "sign_in.html": SignInContext,
     "error.html": ErrorContext,
     "building.html": BuildingContext,

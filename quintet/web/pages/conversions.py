@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 from fastapi import Request
@@ -14,7 +14,7 @@ from quintet.conversions.insights import Insight
 from quintet.conversions.selection import levels_of
 from quintet.presentation.design import Column
 from quintet.presentation.wording import counted
-from quintet.web.contexts import ConversionsContext
+from quintet.web.contexts import ConversionsContext, WorstPage
 from quintet.web.pages.conversions_parts import (
     FIGURES,
     FINDING_COLUMNS,
@@ -138,10 +138,10 @@ def _tables(chosen: Chosen) -> list[Table]:
     return [*(levels_table(chosen, dimension) for dimension in _DIMENSIONS), every]
 
 
-def _worst(chosen: Chosen) -> dict[str, Any] | None:
+def _worst(chosen: Chosen) -> WorstPage | None:
     """Return the worst page with its figures, for a sentence; None without one that differs from the rest."""
     row = worst_page(chosen)
-    return None if row is None else {str(name): value for name, value in row.items()}
+    return None if row is None else cast(WorstPage, {name: row[name] for name in WorstPage.__annotations__})
 
 
 def _by_topic(insights: tuple[Insight, ...]) -> list[tuple[str, list[Insight]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import duckdb
 import pandas as pd
@@ -18,7 +18,7 @@ from quintet.lending.service import LendingService
 from quintet.presentation.design import MISSING, Column, format_value, is_missing
 from quintet.presentation.wording import counted
 from quintet.web.audit import about, audited
-from quintet.web.contexts import ApplicationContext, ApplicationsContext, ClientContext
+from quintet.web.contexts import ApplicationContext, ApplicationsContext, ClientContext, PublishedDecision
 from quintet.web.pages.downloads import csv_answer, with_query
 from quintet.web.pages.lending_decisions import trace_of
 from quintet.web.pages.lending_tabs import lending_tabs
@@ -122,15 +122,15 @@ def application(request: Request, application_id: Annotated[int, Path(ge=0, le=L
         rows = _rows(snapshot.cursor, "where application_id = $id", id=application_id)
         if rows.empty and record is None:
             raise ProblemError(404, f"there is no open application {application_id}, and the log has no decision of it")
-        published = None if rows.empty else {str(name): value for name, value in rows.iloc[0].items()}
-        client = published["client_id"] if published else record.client_id if record else 0
+        first = None if rows.empty else rows.iloc[0]
+        client = first["client_id"] if first is not None else record.client_id if record else 0
         return {
             "tabs": lending_tabs(PATH),
             "application_id": application_id,
             "client_id": int(client),
-            "published": published,
-            "decided": _DECISIONS.get(str(published["decision"]), "") if published else "",
-            "reasons": _sentences(published["reasons"], policy) if published else [],
+            "published": None if first is None else _published(first),
+            "decided": _DECISIONS.get(str(first["decision"]), "") if first is not None else "",
+            "reasons": _sentences(first["reasons"], policy) if first is not None else [],
             "features": _features_of(snapshot.cursor, int(client)),
             "trace": trace_of(deciding, str(application_id)) if record is not None else None,
         }
@@ -176,6 +176,10 @@ def client(request: Request, client_id: Annotated[int, Path(ge=0, le=LARGEST_ID)
 def _rows(cursor: duckdb.DuckDBPyConnection, condition: str, **values: object) -> pd.DataFrame:
     order = "order by list_position(['reject', 'refer', 'approve'], decision), applied_on desc, application_id"
     return cursor.execute(f"{_SELECT} {condition} {order}", values).df()
+
+
+def _published(row: pd.Series) -> PublishedDecision:
+    return cast(PublishedDecision, {name: row[name] for name in PublishedDecision.__annotations__})
 
 
 def _worded(rows: pd.DataFrame, policy: Policy | None) -> pd.DataFrame:

@@ -24,8 +24,8 @@ from quintet.web.service import service_of
 router = guarded_router(None, include_in_schema=False)
 
 PATH = "/pipeline"
-SHARED = "shared"
-"""The business of assets that belong to all, such as the snapshot."""
+SHARED = "all businesses"
+"""What stands for the business of assets that belong to all, such as the snapshot."""
 
 _MOST_EXAMPLES = 3
 _FILE_COLUMNS = (
@@ -47,7 +47,7 @@ _ROW_COLUMNS = (
 _STATES: Mapping[str, tuple[State, str]] = {
     "failed": ("critical", "failed"),
     "check": ("warning", "check failed"),
-    "good": ("good", "built"),
+    "good": ("good", "up to date"),
     "none": ("none", "no build recorded"),
 }
 
@@ -65,9 +65,9 @@ def pipeline(request: Request) -> Response:
     filters, problem = _filters(given, readable)
 
     def make(snapshot: Any) -> PipelineContext:
-        rows = _rows_of(snapshot.cursor)
+        rows, known = _rows_of(snapshot.cursor), _known(snapshot.cursor) | recorded
         every = [
-            _asset(asset, recorded.get(asset.key), rows)
+            _asset(asset, known.get(asset.key), rows)
             for asset in lineage().values()
             if asset.group in readable or _business(asset) == SHARED
         ]
@@ -131,17 +131,8 @@ def _business(asset: Asset) -> str:
 def _asset(asset: Asset, build: Build | None, rows: Mapping[str, int]) -> PipelineAsset:
     build = build or Build()
     failed = sorted(name for name, passed in build.checks.items() if not passed)
-    is_source = asset.stage == "Sources"
-    published = asset.key.replace("/", ".") in rows
-    kind = (
-        "failed"
-        if build.has_failed
-        else "check"
-        if failed
-        else "good"
-        if build.built_at or is_source or published
-        else "none"
-    )
+    is_known = bool(build.built_at) or asset.stage == "Sources" or asset.key.replace("/", ".") in rows
+    kind = "failed" if build.has_failed else "check" if failed else "good" if is_known else "none"
     state, words = _STATES[kind]
     passed = f"{len(build.checks) - len(failed)} of {len(build.checks)} passed" if build.checks else ""
     return {
@@ -187,6 +178,15 @@ def _rows_of(cursor: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Return the number of rows of each published table, from the catalogue: a snapshot is never changed."""
     found = cursor.execute("select schema_name || '.' || table_name, estimated_size from duckdb_tables()").fetchall()
     return {str(name): int(rows) for name, rows in found}
+
+
+def _known(cursor: duckdb.DuckDBPyConnection) -> dict[str, Build]:
+    """Return what the snapshot itself knows of inboxes: when their last file arrived, and the rows of all files."""
+    found = cursor.execute(
+        "select 'inbox/' || dataset, strftime(max(\"at\"), '%Y-%m-%dT%H:%M:%S+00:00'), sum(loaded)::bigint "
+        "from marts.ops_batches where status = 'loaded' group by dataset"
+    ).fetchall()
+    return {key: Build(built_at=moment, rows=rows) for key, moment, rows in found}
 
 
 def _files(cursor: duckdb.DuckDBPyConnection, inboxes: Sequence[str]) -> Table:
