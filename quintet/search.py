@@ -64,12 +64,12 @@ def search_tables(text: str, most: int) -> list[Hit]:
 
 
 def _hits(cursor: duckdb.DuckDBPyConnection, one: Searched, text: str, most: int) -> list[Hit]:
-    columns = ", ".join(f"({value})::varchar" for _, value in one.also)
+    columns = [f"({value})::varchar" for _, value in one.also]
     try:
         rows = cursor.execute(
-            f"select {one.column}::varchar as id, {one.words or 'null'} as words{', ' if columns else ''}{columns} "
+            f"select {one.column}::varchar as found_id, {', '.join([one.words or 'null', *columns])} "
             f"from {one.table} where starts_with(lower({one.column}::varchar), $text) "
-            "order by length(id), id limit $most",
+            "order by length(found_id), found_id limit $most",
             {"text": text, "most": most},
         ).fetchall()
     except duckdb.CatalogException:

@@ -14,12 +14,12 @@ from markupsafe import Markup
 
 from quintet.builds import Progress
 from quintet.domain import Waiting
-from quintet.web.rendering import DataState, DomainCard, FilterBar, Kpi, Option, Panel, State, Tab, Table
+from quintet.search import Hit
+from quintet.web.rendering import DataState, DomainCard, Filter, FilterBar, Kpi, Option, Panel, State, Tab, Table
 
 if TYPE_CHECKING:
     from quintet.conversions.insights import Insight
     from quintet.lending.decision_log import DecisionRecord
-    from quintet.search import Hit
     from quintet.web.pages.payments_words import SeriesState
     from quintet.web.problems import Problem
 
@@ -42,9 +42,27 @@ class OverviewContext(TypedDict):
     rejected: Table
 
 
+class ComparedPeriods(TypedDict):
+    """Two periods of insurance compared. fields: their years. growth, before, now: of comparable agencies.
+
+    words: the two periods. comparable: the number of agencies with premium in both.
+    """
+
+    fields: Sequence[Filter]
+    growth: float | None
+    before: float
+    now: float
+    words: Sequence[str]
+    comparable: int
+    table: Table
+
+
 class InsuranceContext(TypedDict):
     """All agencies. announcement: a sentence for screen readers. report_url: the report runner with these filters."""
 
+    tab: str
+    tabs: Sequence[Tab]
+    compared: ComparedPeriods | None
     filters: FilterBar
     announcement: str
     kpis: Sequence[Kpi]
@@ -304,8 +322,13 @@ class FormField(TypedDict):
 
 
 class PromotionsContext(TypedDict):
-    """Promotions. to_judge: users with their sentences and label. at_threshold: the chosen threshold in words."""
+    """Promotions, the parts of one tab. to_judge: users with their sentences and label. at_threshold: in words.
 
+    card: of the model, None on another tab.
+    """
+
+    tab: str
+    tabs: Sequence[Tab]
     filters: FilterBar
     announcement: str
     kpis: Sequence[Kpi]
@@ -319,7 +342,9 @@ class PromotionsContext(TypedDict):
     to_judge: Sequence[Mapping[str, Any]]
     user: str
     labels: Table
-    card: ModelCard
+    card: ModelCard | None
+    review_from: str
+    block_from: str
     label_path: str
     try_path: str
     try_fields: Sequence[FormField]
@@ -378,11 +403,10 @@ class PipelineContext(TypedDict):
 
 
 class ClickContext(TypedDict):
-    """One conversion. reason: why it has no match, in words. match: labels and texts of its broker row, or empty."""
+    """One conversion. heading: its match in words. match: labels and texts of its broker row, or empty."""
 
     conversion_id: int
-    is_matched: bool
-    reason: str
+    heading: str
     facts: Mapping[str, str]
     match: Mapping[str, str]
 

@@ -29,6 +29,8 @@ PARAMETERS = {
     "silence_id": "1",
     "day": "2024-01-01",
     "client_id": "1",
+    "application_id": "1",
+    "conversion_id": "1",
 }
 
 

@@ -42,7 +42,7 @@ def test_an_id_finds_its_page(client: TestClient, built_home: Path, kind: str) -
 def test_a_table_is_found_by_name(client: TestClient) -> None:
     items = client.get("/v1/search", params={"q": "dim_agency"}).json()["items"]
 
-    assert [hit["id"] for hit in items if hit["kind"] == "table"][0] == "marts.dim_agency"
+    assert next(hit["id"] for hit in items if hit["kind"] == "table") == "marts.dim_agency"
 
 
 def test_a_key_finds_only_what_it_may_read(app: FastAPI, client: TestClient) -> None:

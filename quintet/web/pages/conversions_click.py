@@ -36,8 +36,7 @@ def click(request: Request, conversion_id: Annotated[int, Path(ge=0, le=2**63 - 
         reason = OUTCOMES.get(row["unmatched_reason"] or "", row["unmatched_reason"] or "")
         return {
             "conversion_id": conversion_id,
-            "is_matched": bool(row["is_matched"]),
-            "reason": reason,
+            "heading": "Matched" if row["is_matched"] else f"Not matched: {reason}",
             "facts": {
                 "Created at": f"{format_value(row['created_at'], 'moment')} UTC",
                 "Session": format_value(row["session_id"], "text"),
