@@ -58,6 +58,16 @@ def names(app: FastAPI) -> set[str]:
     return found
 
 
+def pages(app: FastAPI) -> list[str]:
+    """Return the paths of all pages for people, with their parameters as `{name}`."""
+    no_pages = ("/v1", "/static", "/healthz", "/readyz", "/metrics", "/openapi", "/sign-in", "/docs")
+    return sorted(
+        path
+        for method, path in routes(app)
+        if method == "GET" and not path.startswith(no_pages) and "{name}" not in path and not path.endswith(".csv")
+    )
+
+
 def routes(app: FastAPI) -> list[tuple[str, str]]:
     """Return method and path of every route."""
     return sorted(

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from tests.web.browser import Visit, wait_for_charts
+from tests.web.browser import RULES, Visit, wait_for_charts
 from tests.web.service import ADMIN, Server
 
 MOST_COMPRESSED_BYTES = 600_000
@@ -28,11 +28,13 @@ def test_a_page_is_shown_after_signing_in_and_not_before(browser: Browser, serve
     assert visit.outside == []
 
 
-@pytest.mark.parametrize("path", ["/insurance", "/conversions"])
-def test_every_chart_of_the_page_is_drawn(visit: Visit, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "fewest"), [("/insurance", 3), ("/insurance?tab=agencies", 4), ("/conversions?tab=pages", 4)]
+)
+def test_every_chart_of_the_page_is_drawn(visit: Visit, path: str, fewest: int) -> None:
     page = visit.open(path)
 
-    assert wait_for_charts(page) >= 8
+    assert wait_for_charts(page) >= fewest
     expect(page.locator(".skeleton:visible")).to_have_count(0)
 
 
@@ -132,29 +134,11 @@ def test_a_sign_up_is_tried_on_the_page(visit: Visit) -> None:
     expect(page.locator("#verdict-title")).to_contain_text("score")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize(
-    "path",
-    [
-        *("/", "/insurance", "/promotions", "/conversions", "/reports", "/docs"),
-        *("/lending", "/lending/decisions", "/lending/model", "/lending/what-if"),
-    ],
-)
-def test_every_page_passes_the_accessibility_rules(visit: Visit, path: str, width: int, scheme: Any) -> None:
-    if path == "/docs" and (width, scheme) != (1280, "light"):
-        return  # Swagger UI has one look
-    visit.page.set_viewport_size({"width": width, "height": 844})
-    visit.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    page = visit.open(path)
-    wait_for_charts(page)
-    rules = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
-    include = {"exclude": [["#swagger"]]} if path == "/docs" else None
-    found = Axe().run(page, context=include, options=rules).response["violations"]
-    wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+def test_the_documentation_of_the_api_passes_the_accessibility_rules(visit: Visit) -> None:
+    page = visit.open("/docs")
+    found = Axe().run(page, context={"exclude": [["#swagger"]]}, options=RULES).response["violations"]
 
     assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found] == []
-    assert not wide, "the page scrolls sideways"
 
 
 def test_the_page_can_be_used_by_keyboard_alone(visit: Visit) -> None:
