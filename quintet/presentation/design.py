@@ -188,13 +188,13 @@ class Figure:
 def format_value(value: Any, kind: Kind) -> str:
     """Format a value for people: 17,507,847 · 94.4% · +3.2%; `MISSING` for null, NaN and infinity.
 
-    A moment is written to the minute, in its own zone.
+    A moment is written to the minute, in its own zone; one that is a text already stays as it is.
     """
     if is_missing(value):
         return MISSING
     if kind == "points":
         return _signed(f"{100 * value:+.1f}", kind)
-    pattern = _PATTERNS.get(kind)
+    pattern = None if kind == "moment" and isinstance(value, str) else _PATTERNS.get(kind)
     return str(value) if pattern is None else _signed(f"{value:{pattern}}", kind)
 
 

@@ -247,6 +247,7 @@ def environment() -> jinja2.Environment:
         "verdict": _verdict,
         "arrow": _arrow,
         "moment": _moment,
+        "utc_iso": _utc_iso,
         "sortable": _sortable,
         "rows": _rows,
         "sparkline": _sparkline,
@@ -342,6 +343,12 @@ def _arrow(kpi: Kpi) -> str:
 
 def _moment(at: dt.datetime) -> str:
     return f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _utc_iso(value: Any) -> str:
+    """Return a moment in UTC, a time or a text such as 2026-11-30 12:00, as ISO 8601 with its zone."""
+    text = str(value).replace(" ", "T")
+    return text if text.endswith(("Z", "+00:00")) else f"{text}Z"
 
 
 def _sortable(value: Any) -> str:

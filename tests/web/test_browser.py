@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import httpx
@@ -139,6 +140,72 @@ def test_the_documentation_of_the_api_passes_the_accessibility_rules(visit: Visi
     found = Axe().run(page, context={"exclude": [["#swagger"]]}, options=RULES).response["violations"]
 
     assert [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found] == []
+
+
+def test_moments_are_in_the_readers_zone_with_utc_in_the_title(browser: Browser, server: Server) -> None:
+    context = browser.new_context(timezone_id="Asia/Kolkata")
+    page = Visit(context, server).sign_in("/")
+    table = page.locator("#batches-title").locator("xpath=ancestor::section")
+    expect(table.locator("thead th").first).to_contain_text("GMT+5:30")
+    time = table.locator("tbody time").first
+    utc = dt.datetime.fromisoformat(str(time.get_attribute("datetime")))
+    assert time.inner_text() == f"{utc + dt.timedelta(hours=5, minutes=30):%Y-%m-%d %H:%M}"
+    assert time.get_attribute("title") == f"{utc:%Y-%m-%d %H:%M} UTC"
+    context.close()
+
+
+def test_the_order_of_a_table_is_in_the_address_and_can_be_shared(visit: Visit) -> None:
+    page = visit.open("/insurance?year_from=2010")
+    heading = page.locator("#agencies-table-title").locator("xpath=ancestor::section").locator("thead th").nth(2)
+    heading.get_by_role("button").click()
+    heading.get_by_role("button").click()
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    assert "sort=agencies-table-title.2.ascending" in page.url
+
+    page.goto(page.url)
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    page.get_by_label("To year").select_option("2012")
+    page.wait_for_url("**year_to=2012*")
+    assert "sort=agencies-table-title.2.ascending" in page.url
+
+
+def test_a_view_is_saved_opened_and_deleted(visit: Visit) -> None:
+    page = visit.open("/insurance?prod_line=CL")
+    page.locator(".views > summary").click()
+    page.get_by_label("Name of this view").fill("Commercial")
+    page.get_by_role("button", name="Save").click()
+    visit.open("/insurance")
+    page.locator(".views > summary").click()
+    page.get_by_role("link", name="Commercial", exact=True).click()
+    page.wait_for_url("**/insurance?prod_line=CL")
+    page.locator(".views > summary").click()
+    page.get_by_role("button", name="Delete the view Commercial").click()
+
+    expect(page.get_by_role("link", name="Commercial", exact=True)).to_have_count(0)
+
+
+def test_a_table_that_is_wider_than_its_place_says_so(visit: Visit) -> None:
+    page = visit.open("/insurance")
+    note = page.locator("#agencies-table-title").locator("xpath=ancestor::section").locator(".scroll-note")
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(note).to_have_count(1)
+    page.set_viewport_size({"width": 2_400, "height": 844})
+    narrow = page.locator(".scroll-note").count()
+    wide = page.evaluate(
+        "[...document.querySelectorAll('.table-scroll')].filter((one) => one.scrollWidth > one.clientWidth + 1).length"
+    )
+    expect(page.locator(".scroll-note")).to_have_count(wide)
+    assert narrow >= wide
+
+
+def test_a_click_on_a_bar_filters_to_its_year(visit: Visit) -> None:
+    page = visit.open("/insurance")
+    wait_for_charts(page)
+    page.locator("#premium-by-year-and-line .mark-rect path").nth(4).click()
+    page.wait_for_url("**year_from=*year_to=*")
+
+    year = page.url.partition("year_from=")[2][:4]
+    assert page.url.endswith(f"year_from={year}&year_to={year}")
 
 
 def test_the_page_can_be_used_by_keyboard_alone(visit: Visit) -> None:

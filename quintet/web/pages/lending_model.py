@@ -36,7 +36,7 @@ WHAT_IF_PATH = "/lending/what-if"
 _VERSIONS = (
     Column("version", "Model"),
     Column("state", "State"),
-    Column("trained", "Trained at (UTC)"),
+    Column("trained", "Trained at (UTC)", "moment"),
     Column("ended_loans", "Ended loans", "count"),
     Column("why", "Why"),
     Column("sha256", "SHA-256"),

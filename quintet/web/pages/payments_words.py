@@ -22,12 +22,12 @@ _MOST_MESSAGES = 30
 _LATE_MINUTES = 5
 ORDER = (VOLUME, *STATUSES)
 MESSAGE_COLUMNS = (
-    Column("written", "Created at (UTC)"),
+    Column("written", "Created at (UTC)", "moment"),
     Column("channel", "Channel"),
     Column("title", "Message"),
     Column("state", "State"),
     Column("attempts", "Attempts", "count"),
-    Column("sent", "Sent at (UTC)"),
+    Column("sent", "Sent at (UTC)", "moment"),
     Column("error", "Last error"),
 )
 

@@ -66,14 +66,14 @@ _MEMBER_COLUMNS = (
     Column("score", "Score", "decimal"),
     Column("decision", "Decision"),
     Column("codes", "Reasons"),
-    Column("created", "Signed up at (UTC)"),
+    Column("created", "Signed up at (UTC)", "moment"),
     Column("email", "E-mail"),
     Column("phone", "Phone"),
     Column("ip_address", "IP address"),
     Column("label", "Label"),
 )
 _LABEL_COLUMNS = (
-    Column("at", "Labelled at (UTC)"),
+    Column("at", "Labelled at (UTC)", "moment"),
     Column("user_id", "User", "identifier"),
     Column("label", "Label"),
     Column("labelled_by", "By"),
