@@ -28,7 +28,8 @@ def test_growth_is_of_the_agencies_with_premium_in_both_periods(snapshot: duckdb
     found = compare_periods(snapshot, Filters(), (before, before), (now, now))
 
     [(then, later)] = snapshot.execute(
-        "select sum(one), sum(other) from (select agency_id, sum(written_premium) filter (where year = $before) as one, "
+        "select sum(one), sum(other) from ("
+        "select agency_id, sum(written_premium) filter (where year = $before) as one, "
         "sum(written_premium) filter (where year = $now) as other from marts.fct_agency_performance group by all) "
         "where one > 0 and other is not null",
         {"before": before, "now": now},
