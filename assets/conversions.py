@@ -31,6 +31,7 @@ _ANALYSIS_TABLES = {
     "ml.conversion_rates": "Match rate and scores by country, day, device, page and element, against the rest.",
     "ml.conversion_residency": "How often the residency differs from the IP country, by IP country.",
     "ml.conversion_residency_summary": "Broker rows by whether residency and IP country agree, with their scores.",
+    "ml.conversion_findings": "Differences that hold, ranked by the customers that they are worth.",
     "ml.conversion_session_scores": "Whether rows of one session share their score.",
     "ml.conversion_insights": "The findings that pass their tests.",
 }

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import io
 import logging
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from cli import guard
 from cli.daemon_lock import is_daemon_alive
 from cli.dead_runs import release_dead_runs
 from definitions import build_defs
-from quintet.builds import Reporter
 from quintet.domains import MODELS
 from quintet.plan import Plan
 from quintet.settings import Settings
@@ -35,11 +33,10 @@ from resources.run_marks import STARTED_BY, hold_mark, marks_folder, release_mar
 class PlannedAssets:
     """The job over all assets, and the assets that a plan selects.
 
-    home: where the progress is reported. specs: all assets. inboxes: the data version of each inbox that the plan is
+    specs: all assets. inboxes: the data version of each inbox that the plan is
     based on. stale: how many selected assets another code version built.
     """
 
-    home: Path
     job: dg.JobDefinition
     specs: Sequence[dg.AssetSpec]
     selected: Sequence[dg.AssetKey]
@@ -54,7 +51,7 @@ def load_assets(settings: Settings, plan: Plan, select: str | None) -> PlannedAs
     specs = definitions.resolve_all_asset_specs()
     if plan.is_full:
         selection = domain_selection(select) if select else dg.AssetSelection.all().materializable()
-        return PlannedAssets(settings.home, job, specs, sorted(selection.resolve(graph)), plan.inboxes)
+        return PlannedAssets(job, specs, sorted(selection.resolve(graph)), plan.inboxes)
     asked = (domain_selection(select) if select else dg.AssetSelection.all()).materializable().resolve(graph)
     stale, unfinished = set(), set()
     with open_instance() as instance:
@@ -71,7 +68,7 @@ def load_assets(settings: Settings, plan: Plan, select: str | None) -> PlannedAs
     }
     groups = {spec.key: spec.group_name for spec in specs}
     selected = changes_selection(groups, begun).required_multi_asset_neighbors().resolve(graph) if begun else set()
-    return PlannedAssets(settings.home, job, specs, sorted(selected & asked), plan.inboxes, len(stale))
+    return PlannedAssets(job, specs, sorted(selected & asked), plan.inboxes, len(stale))
 
 
 def materialise(
@@ -118,11 +115,9 @@ def _execute(
     """Build some assets in this process; return how that ended."""
     if SNAPSHOT in selected:
         config = {**config, "__".join(SNAPSHOT.path): {"accept_losses": accept_losses}}
-    reporter = Reporter(assets.home, len(selected), lambda: dt.datetime.now(dt.UTC))
-    with _marked_run(instance) as run_id, redirect_stdout(io.StringIO()), closing(reporter):
+    with _marked_run(instance) as run_id, redirect_stdout(io.StringIO()):
         # the redirected output is dbt's log; dbt's target folder keeps it, and a failure quotes it
         instance.add_event_listener(run_id, lambda entry: _print_progress(entry, console))
-        instance.add_event_listener(run_id, lambda entry: _report_progress(entry, reporter))
         result = assets.job.execute_in_process(
             asset_selection=selected,
             instance=instance,
@@ -177,17 +172,6 @@ _UNSAID = (
     "Logging an `AssetObservation`",
 )
 """The beginnings of messages about steps that are skipped after a failure, and of dagster-dbt about calls of dbt."""
-
-
-def _report_progress(entry: dg.EventLogEntry, reporter: Reporter) -> None:
-    """Report each step that begins, and each asset that is built, to the pages."""
-    event = entry.dagster_event
-    if event is None:
-        return
-    if event.event_type is dg.DagsterEventType.STEP_START:
-        reporter.begin(str(event.step_key).replace("__", " ").replace("_", " "))
-    elif event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
-        reporter.end()
 
 
 def _print_progress(entry: dg.EventLogEntry, console: Console) -> None:

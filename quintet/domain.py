@@ -12,6 +12,7 @@ import duckdb
 from quintet.cases.kind import CaseKind
 from quintet.ingest.contract import Dataset
 from quintet.ml.life_cycle import ModelSpec
+from quintet.search import Searched
 from quintet.settings import Settings
 from quintet.state.dialect import AnyScript
 from quintet.state.recorded import RecordedTable
@@ -154,6 +155,7 @@ class Domain:
     assets, sensors: the modules with its Dagster assets and sensors.
     persons: where it has data of persons.
     cases: the kinds of cases that need a person's verdict.
+    searched: what of it is found by id.
     samples: the module that generates its inbox files. checks: what is checked after its tables are built.
 
     Modules are given by name, so that a command imports only what it uses and imports keep their direction.
@@ -181,6 +183,7 @@ class Domain:
     checks: Sequence[DataCheck] = ()
     persons: Persons | None = None
     cases: Sequence[CaseKind] = ()
+    searched: Sequence[Searched] = ()
 
     @property
     def title(self) -> str:

@@ -2,7 +2,8 @@
 
 A run writes about a thousand events. For each, the base class opens and closes every file again, which took a fifth of
 a run's time, and waits for the disk. `dagster.yaml` names this class, so that every Dagster process uses it: the
-process that executes a run marks it, and the process that records a run's end frees its slots in the pools.
+process that executes a run marks it and reports its progress, and the process that records a run's end frees its slots
+in the pools.
 """
 
 import os
@@ -22,10 +23,12 @@ from sqlalchemy.event import listen
 
 from quintet.redaction import without_secrets
 from resources.run_marks import hold_mark, marks_folder, note_unfinished, release_mark
+from resources.run_progress import RunProgress
 
 _MOST_OPEN_FILES = 32
 _BUSY_SECONDS = 30
 """How long a statement waits for a file that another process writes."""
+_PLANNED = DagsterEventType.ASSET_MATERIALIZATION_PLANNED
 _ENDS = (DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_CANCELED)
 
 
@@ -38,6 +41,7 @@ class OpenEventLog(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._tables: set[str] = set()
+        self._progress = RunProgress()
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -50,6 +54,7 @@ class OpenEventLog(SqliteEventLogStorage):
         if _begins_here(event):
             hold_mark(marks_folder(self._home), event.run_id)
         super().store_event(event)
+        self._progress.take(event, lambda: len(self.get_logs_for_run(event.run_id, of_type=_PLANNED)))
         if event.dagster_event is not None and event.dagster_event.event_type in _ENDS:
             if event.dagster_event.event_type is not DagsterEventType.RUN_SUCCESS:
                 note_unfinished(self._home)

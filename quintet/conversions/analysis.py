@@ -15,6 +15,7 @@ import pandas as pd
 
 from quintet.conversions.comparisons import compare, false_discovery
 from quintet.conversions.data_insights import data_quality_insights
+from quintet.conversions.findings import ranked_findings
 from quintet.conversions.frames import COUNTED
 from quintet.conversions.insights import (
     DIMENSIONS,
@@ -42,6 +43,7 @@ class Analysis:
     session_scores: pd.DataFrame
     scores: pd.DataFrame
     lags: pd.DataFrame
+    findings: pd.DataFrame
     insights: tuple[Insight, ...]
 
 
@@ -56,6 +58,7 @@ def analyse(counted: Mapping[str, pd.DataFrame]) -> Analysis:
         "residency_summary": residency_summary(counted["residency_case_counts"]),
         "session_scores": session_scores(counted["session_counts"]),
     }
+    compared["findings"] = ranked_findings(compared["rates"], counted["cells"])
     frames = {name: counted[name] for name in COUNTED} | compared
     sentences = (
         *funnel_insights(frames["funnel"], frames["outcomes"]),

@@ -44,11 +44,14 @@ def read_analysis(cursor: duckdb.DuckDBPyConnection) -> Analysis:
     """Return the analysis of a snapshot."""
     return Analysis(
         **{name: read_frame(cursor, name) for name in FRAMES},
-        insights=tuple(
-            Insight(**row)
-            for row in records(cursor.execute("select * exclude (place) from ml.conversion_insights order by place"))
-        ),
+        insights=read_insights(cursor),
     )
+
+
+def read_insights(cursor: duckdb.DuckDBPyConnection) -> tuple[Insight, ...]:
+    """Return the sentences of a snapshot in their order."""
+    rows = records(cursor.execute("select * exclude (place) from ml.conversion_insights order by place"))
+    return tuple(Insight(**row) for row in rows)
 
 
 def read_frame(cursor: duckdb.DuckDBPyConnection, name: str) -> pd.DataFrame:

@@ -23,6 +23,8 @@ from quintet.conversions.chart_parts import (
 )
 from quintet.conversions.insights import DIMENSIONS, Measure, country_name
 from quintet.presentation.design import Column, Figure, Kind, dots_on_intervals, format_value, tooltips
+from quintet.presentation.scales import line_scale
+from quintet.presentation.wording import counted
 
 SHOWN_LEVELS = 15
 """The number of levels drawn, largest first; the table has all of them."""
@@ -33,11 +35,14 @@ STEPS: Mapping[str, str] = MappingProxyType(
         "in_reach": "In time span and countries",
         "with_candidate": "With a candidate within the lag",
         "matched": "Matched",
+        "scored": "With a valid score",
+        "important": "Customers",
     }
 )
 OUTCOMES: Mapping[str, str] = MappingProxyType(
     {
         "matched": "Matched",
+        "matched_elsewhere": "Matched with another partner",
         "in_review": "In review",
         "outside_time_span": "Outside the other side's time span",
         "no_candidate": "No candidate",
@@ -66,8 +71,12 @@ def funnel(steps: pd.DataFrame, side: str) -> Figure:
     every = int(rows["rows"].max()) if len(rows) else 0
     if not every:
         return no_figure(f"funnel-{side}", title, rows, columns)
-    matched = rows.iloc[-1]
-    alternative = f"{matched['rows']:,} of {every:,} {SIDES[side].lower()} are matched, {matched['share']:.1%}."
+    reached = rows.set_index("step")
+    matched = reached.loc["matched"]
+    alternative = f"{matched['rows']:,} of {every:,} {SIDES[side].lower()} are matched, {matched['share']:.1%}"
+    if "important" in reached.index:
+        alternative += f"; {counted(int(rows['rows'].iloc[-1]), 'has', 'have')} an important score"
+    alternative += "."
     return bars_of(f"funnel-{side}", title, alternative, rows, columns)
 
 
@@ -153,7 +162,7 @@ def match_rate_by_day(rates: pd.DataFrame) -> Figure:
         axis=alt.Axis(title=None, labelExpr="slice(datum.label, 5)", labelAngle=0, labelOverlap="greedy"),
     )
     base = alt.Chart(plain_rows(rows, columns, "label", "low", "high", "mean"))
-    scale = alt.Scale(zero=False, nice=True)
+    scale, at_zero = line_scale([*rows["low"], *rows["high"]], "axis")
     band = base.mark_area(style="interval-95", line=False).encode(
         x=x, y=alt.Y("low:Q", axis=PERCENT_AXIS, scale=scale), y2="high:Q"
     )
@@ -161,7 +170,7 @@ def match_rate_by_day(rates: pd.DataFrame) -> Figure:
     worst = rows.nsmallest(1, "mean").iloc[0]
     overall = rows["total"].sum() / rows["n"].sum()
     alternative = f"{overall:.1%} over all days; lowest on {worst['level']} with {worst['mean']:.1%}."
-    note = "The axis does not begin at zero. Conversions outside the broker's time span are excluded."
+    note = f"{at_zero} Conversions outside the broker's time span are excluded.".strip()
     return Figure(
         *("match-rate-by-day", title, alternative, alt.layer(band, line).properties(height=220), rows, columns),
         note=note,

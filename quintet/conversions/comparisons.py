@@ -55,9 +55,10 @@ def compare(cells: pd.DataFrame, is_share: bool) -> pd.DataFrame:
     (the difference within strata, weighted as Mantel and Haenszel do, with _low, _high), compared (rows in strata that
     have others too), p_value (within strata; null where too few rows are expected); the largest level first.
     """
-    whole = cells.assign(stratum="")
-    plain = _against_rest(whole.groupby(["level", "stratum"], as_index=False).sum(), is_share)
-    within = _against_rest(cells, is_share)
+    codes, names = pd.factorize(cells["level"], sort=True)  # numbers group several times as fast as texts
+    coded = cells[["n", "total", "squares", "cubes"]].assign(level=codes, stratum=pd.factorize(cells["stratum"])[0])
+    plain = _against_rest(coded.assign(stratum=0).groupby(["level", "stratum"], as_index=False).sum(), is_share)
+    within = _against_rest(coded, is_share)
     result = plain[["level", "n", "total", "mean", "rest_mean", "difference", "difference_low", "difference_high"]]
     low, high = (
         wilson(plain["total"].to_numpy(), plain["n"].to_numpy())
@@ -69,6 +70,7 @@ def compare(cells: pd.DataFrame, is_share: bool) -> pd.DataFrame:
         columns=lambda name: name.replace("difference", "adjusted")
     )
     result = result.merge(adjusted, on="level", how="left")
+    result["level"] = names.take(result["level"].to_numpy("int64"))
     return result.sort_values(["n", "level"], ascending=[False, True], ignore_index=True)
 
 

@@ -7,6 +7,7 @@ from quintet.conversions.contract import DATASETS
 from quintet.conversions.headline import headline
 from quintet.domain import DataCheck, Domain
 from quintet.ml.life_cycle import ModelSpec
+from quintet.search import Searched
 
 MATCHING_MODEL = ModelSpec(
     folder="conversions",
@@ -29,7 +30,7 @@ CONVERSIONS = Domain(
     retention=verdicts.RETENTION,
     cases=(PAIR,),
     model=MATCHING_MODEL,
-    web=("quintet.web.routes.conversions", "quintet.web.pages.conversions"),
+    web=("quintet.web.routes.conversions", "quintet.web.pages.conversions", "quintet.web.pages.conversions_click"),
     assets=("assets.conversions", "assets.conversions_reports"),
     samples="quintet.samples.conversions",
     checks=(
@@ -51,6 +52,15 @@ CONVERSIONS = Domain(
             "ml.matching_summary",
             "As many broker rows match as the model expected when it was trained.",
             "quintet.conversions.checks.model_drift",
+        ),
+    ),
+    searched=(
+        Searched(
+            "click",
+            "marts.fct_unified_journeys",
+            "conversion_id",
+            "/conversions/clicks/{id}",
+            "if(is_matched, 'matched', unmatched_reason)",
         ),
     ),
 )

@@ -74,18 +74,24 @@ def rate_insights(every: pd.DataFrame, cells: pd.DataFrame) -> tuple[Insight, ..
     return tuple(sorted(found, key=lambda insight: insight.topic != "quality"))
 
 
-def _rate_insight(row: pd.Series, levels: pd.DataFrame, measure: Measure, dimension: str) -> Insight:
+def recommendation(row: pd.Series, levels: pd.DataFrame, measure: Measure, dimension: str) -> str:
+    """Return what to do about a finding. levels: all levels of its measure and dimension."""
     topic = "matching" if measure == "match_rate" else "quality"
-    place = where(dimension, row["level"])
     others = [where(dimension, level) for level in levels["level"] if level != row["level"]]
-    action = _ACTIONS[topic, dimension, bool(row["adjusted"] > 0)].format(
-        where=place,
+    last_days = sorted(levels["level"])[-_DAYS_TO_RIPEN:]
+    if topic == "quality" and dimension == "day" and first_day(row["level"]) >= last_days[0]:
+        return _NOT_RIPE
+    return _ACTIONS[topic, dimension, bool(row["adjusted"] > 0)].format(
+        where=where(dimension, row["level"]),
         others=others[0] if len(others) == 1 else "elsewhere",
         those_days="those days" if dimension == "day" and days_within(row["level"]) > 1 else "that day",
     )
-    last_days = sorted(levels["level"])[-_DAYS_TO_RIPEN:]
-    if topic == "quality" and dimension == "day" and first_day(row["level"]) >= last_days[0]:
-        action = _NOT_RIPE
+
+
+def _rate_insight(row: pd.Series, levels: pd.DataFrame, measure: Measure, dimension: str) -> Insight:
+    topic = "matching" if measure == "match_rate" else "quality"
+    place = where(dimension, row["level"])
+    action = recommendation(row, levels, measure, dimension)
     by = " and ".join(DIMENSIONS[each].lower() for each in EQUALS[dimension])
     if measure == "mean_score":
         lead = f"{row['mean']:.2f}"

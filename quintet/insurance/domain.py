@@ -5,6 +5,7 @@ from quintet.insurance.card import card
 from quintet.insurance.contract import DATASETS
 from quintet.insurance.headline import headline
 from quintet.insurance.report_runs import MIGRATIONS, RECORDED, RETENTION
+from quintet.search import Searched
 
 INSURANCE = Domain(
     name="insurance",
@@ -33,4 +34,5 @@ INSURANCE = Domain(
             "quintet.insurance.checks.forecast_coverage",
         ),
     ),
+    searched=(Searched("agency", "marts.dim_agency", "agency_id", "/insurance/agencies/{id}", "vendor"),),
 )

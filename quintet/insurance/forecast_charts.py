@@ -32,6 +32,7 @@ from quintet.insurance.chart_parts import (
 )
 from quintet.insurance.forecast_tables import ALL_LINES
 from quintet.presentation.design import CURRENCY, Column, Figure, compact, tooltips
+from quintet.presentation.scales import line_scale
 
 _LABEL_HEIGHT = 30
 
@@ -145,10 +146,11 @@ def forecast_backtest(scores: pd.DataFrame) -> Figure:
     pooled = known[known["is_pooled"]].sort_values("wape", kind="stable")
     table = known.sort_values(["is_pooled", "year", "wape"], ascending=[False, False, True])
     height = 40 * len(pooled) + 56
+    scale, at_zero = line_scale(table["wape"], padding=16)
     base = alt.Chart(plain_rows(table, columns, "is_pooled")).encode(
         x=alt.X(
             "wape:Q",
-            scale=alt.Scale(zero=False, padding=16),
+            scale=scale,
             axis=alt.Axis(format=".0%", grid=True, title="WAPE; less is better"),
         ),
         y=alt.Y("label:N", title=None, sort=pooled["label"].tolist(), axis=alt.Axis(labelLimit=200)),
@@ -160,7 +162,7 @@ def forecast_backtest(scores: pd.DataFrame) -> Figure:
     explanations = pooled["explanation"].dropna()
     best = pooled.iloc[0]
     alternative = explanations.iloc[0] if len(explanations) else f"{best['label']} errs least, by {best['wape']:.1%}."
-    note = "A full dot is all years together, a ring is one year. The scale need not start at zero."
+    note = f"A full dot is all years together, a ring is one year. {at_zero}".strip()
     if (scores["model"] == "best_so_far").any():
         note += " “Best so far” is, in each year, the best model of the years before."
     chart = alt.layer(years, is_pooled.mark_point(size=130), words).properties(height=height)

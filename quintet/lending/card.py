@@ -46,4 +46,4 @@ def waiting(marts: duckdb.DuckDBPyConnection, _: StateStore) -> Sequence[Waiting
     ((referred,),) = marts.execute(
         "select count(*) from marts.fct_application_decisions where decision = 'refer'"
     ).fetchall()
-    return [Waiting(referred, "application", "to decide: the policy refers them", "/lending/decisions")]
+    return [Waiting(referred, "application", "to decide: the policy refers them", "/lending?decision=refer")]

@@ -10,6 +10,7 @@ from quintet.lending.decision_log import OWNER, RECORDED
 from quintet.lending.headline import has_clients, headline
 from quintet.lending.inbox import INBOX
 from quintet.ml.life_cycle import ModelSpec
+from quintet.search import Searched
 
 LENDING = Domain(
     name="lending",
@@ -34,6 +35,7 @@ LENDING = Domain(
     ),
     web=(
         "quintet.web.routes.lending",
+        "quintet.web.pages.lending_applications",
         "quintet.web.pages.lending",
         "quintet.web.pages.lending_decisions",
         "quintet.web.pages.lending_model",
@@ -68,5 +70,11 @@ LENDING = Domain(
             "The scoring model performs as estimated, and its estimate has not fallen.",
             "quintet.lending.checks.model_performance",
         ),
+    ),
+    searched=(
+        Searched(
+            "application", "marts.fct_application_decisions", "application_id", "/lending/applications/{id}", "decision"
+        ),
+        Searched("client", "marts.fct_client_features", "client_id", "/lending/clients/{id}"),
     ),
 )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from quintet.ml.statistics import SHIFTED, STABLE
 from quintet.presentation.design import Column, Figure, dots_on_intervals, format_value, plain_values, tooltips
+from quintet.presentation.scales import line_scale
 from quintet.presentation.wording import counted
 
 KINDS = {"scorecard": "Scorecard", "boosted": "Gradient boosting"}
@@ -317,9 +318,11 @@ def cut_offs(table: pd.DataFrame, approve_below: float) -> Figure:
     ])  # fmt: skip
     height = 300
     base = alt.Chart(plain_values(rows, "mark", *(column.name for column in columns)))
-    x = alt.X("expected_loss_share:Q", title="Expected loss, share of what is lent", scale=alt.Scale(zero=False),
+    across, at_zero = line_scale(rows["expected_loss_share"], "horizontal axis")
+    upwards, also = line_scale(rows["approval_share"], "vertical axis")
+    x = alt.X("expected_loss_share:Q", title="Expected loss, share of what is lent", scale=across,
               axis=alt.Axis(format=".0%"))  # fmt: skip
-    y = alt.Y("approval_share:Q", title="Approved", scale=alt.Scale(zero=False), axis=alt.Axis(format=".0%", grid=True))
+    y = alt.Y("approval_share:Q", title="Approved", scale=upwards, axis=alt.Axis(format=".0%", grid=True))
     order = alt.Order("approve_below:Q")
     tips = tooltips(columns)
     line = base.mark_line(opacity=0.6).encode(x=x, y=y, order=order)
@@ -333,7 +336,7 @@ def cut_offs(table: pd.DataFrame, approve_below: float) -> Figure:
             f"{format_value(active[0]['approval_share'], 'percent')} of applications, "
             f"expected loss {format_value(active[0]['expected_loss_share'], 'percent')} of what is lent."
         )
-    note = "Neither axis need begin at zero. Rules and the limit of rejection stay as they are."
+    note = " ".join(one for one in (at_zero, also, "Rules and the limit of rejection stay as they are.") if one)
     chart = alt.layer(line, dots, labels).properties(height=height)
     return Figure(name, title, alternative, chart, rows, columns, note=note, height=height)
 

@@ -7,6 +7,7 @@ from quintet.payments.contract import DATASETS
 from quintet.payments.headline import headline
 from quintet.payments.store import MIGRATIONS, RETENTION
 from quintet.payments.verdicts import RECORDED
+from quintet.search import Searched
 
 PAYMENTS = Domain(
     name="payments",
@@ -34,6 +35,16 @@ PAYMENTS = Domain(
             "No row of the files is lost on the way to the marts.",
             "quintet.payments.checks.rows_kept",
             is_error=True,
+        ),
+    ),
+    searched=(
+        Searched(
+            "incident",
+            "marts.fct_payment_incidents",
+            "incident_id",
+            "/payments?day={started_on}#incidents",
+            "reason",
+            (("started_on", "started_at::date"),),
         ),
     ),
 )

@@ -17,7 +17,10 @@ import altair as alt
 import pandas as pd
 
 Scheme = Literal["light", "dark"]
-Kind = Literal["text", "identifier", "year", "moment", "count", "money", "percent", "change", "decimal"]
+Kind = Literal[
+    "text", "sentence", "identifier", "year", "moment", "count", "money", "percent", "change", "points", "decimal"
+]
+"""How a column is written. sentence: a text that wraps. points: the difference of two shares, in percentage points."""
 
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", Arial, sans-serif'
 MONOSPACE = 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, monospace'
@@ -132,7 +135,7 @@ class Column:
     @property
     def is_figure(self) -> bool:
         """Return whether it is aligned to the right."""
-        return self.kind in {"count", "money", "percent", "change", "decimal"}
+        return self.kind in {"count", "money", "percent", "change", "points", "decimal"}
 
 
 @dataclass(frozen=True)
@@ -185,11 +188,13 @@ class Figure:
 def format_value(value: Any, kind: Kind) -> str:
     """Format a value for people: 17,507,847 · 94.4% · +3.2%; `MISSING` for null, NaN and infinity.
 
-    A moment is written to the minute, in its own zone.
+    A moment is written to the minute, in its own zone; one that is a text already stays as it is.
     """
     if is_missing(value):
         return MISSING
-    pattern = _PATTERNS.get(kind)
+    if kind == "points":
+        return _signed(f"{100 * value:+.1f}", kind)
+    pattern = None if kind == "moment" and isinstance(value, str) else _PATTERNS.get(kind)
     return str(value) if pattern is None else _signed(f"{value:{pattern}}", kind)
 
 
@@ -313,7 +318,8 @@ def plain_values(rows: pd.DataFrame, *names: str) -> alt.Data:
 
 def tooltips(columns: Sequence[Column]) -> list[alt.Tooltip]:
     """Return the tooltips of a mark: every column exactly, with its unit."""
-    formats = {"money": ",.2f", "count": ",.0f", "percent": ".2%", "change": "+.2%", "decimal": ",.4f"}
+    formats = {"money": ",.2f", "count": ",.0f", "percent": ".2%", "change": "+.2%", "points": "+.2%"}
+    formats["decimal"] = ",.4f"
     return [
         alt.Tooltip(
             column.name,

@@ -7,6 +7,7 @@ from quintet.promotions.cases import ACCOUNT
 from quintet.promotions.contract import DATASETS
 from quintet.promotions.headline import headline
 from quintet.promotions.store import MIGRATIONS, RECORDED, RETENTION
+from quintet.search import Searched
 from quintet.state.store import FILE
 
 PROMOTIONS = Domain(
@@ -71,5 +72,15 @@ PROMOTIONS = Domain(
             "The scores have not shifted against those of the model before.",
             "quintet.promotions.checks.score_drift",
         ),
+    ),
+    searched=(
+        Searched(
+            "cluster",
+            "marts.agg_abuse_clusters",
+            "cluster_id",
+            "/promotions?cluster={id}#cluster",
+            "accounts || ' accounts'",
+        ),
+        Searched("user", "marts.fct_abuse_scores", "user_id", "/promotions?user={id}#to-judge", "decision"),
     ),
 )

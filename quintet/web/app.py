@@ -26,10 +26,10 @@ from quintet.web.audit import AuditMiddleware
 from quintet.web.cases.opening import CaseOpener
 from quintet.web.operation_metrics import OperationMetrics
 from quintet.web.pages import cases as case_pages
-from quintet.web.pages import errors, files, overview, sign_in
+from quintet.web.pages import errors, files, overview, pipeline, sign_in
 from quintet.web.paging import PageTokens
 from quintet.web.pruning import prune_regularly
-from quintet.web.routes import cases, docs, health
+from quintet.web.routes import cases, docs, health, search
 from quintet.web.security import build_gate
 from quintet.web.service import Service
 from quintet.web.snapshots import Snapshots
@@ -114,6 +114,6 @@ def _routers() -> list[APIRouter]:
     """Return all routers, those with most requests first: routes are tried in order."""
     modules = [importlib.import_module(name) for domain in DOMAINS for name in domain.web]
     first = [router for module in modules for router in getattr(module, "FIRST_ROUTERS", ())]
-    shared = [module.router for module in (health, sign_in, docs, overview)]
+    shared = [*(module.router for module in (health, sign_in, docs, overview, pipeline)), search.api, search.pages]
     shared += [*cases.ROUTERS, *case_pages.ROUTERS]
     return [*first, *shared, *(router for module in modules for router in module.ROUTERS)]

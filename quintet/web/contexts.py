@@ -14,7 +14,8 @@ from markupsafe import Markup
 
 from quintet.builds import Progress
 from quintet.domain import Waiting
-from quintet.web.rendering import DataState, DomainCard, FilterBar, Kpi, Option, Panel, Table
+from quintet.search import Hit
+from quintet.web.rendering import DataState, DomainCard, Filter, FilterBar, Kpi, Option, Panel, State, Tab, Table
 
 if TYPE_CHECKING:
     from quintet.cases.kind import Option as VerdictOption
@@ -44,9 +45,27 @@ class OverviewContext(TypedDict):
     rejected: Table
 
 
+class ComparedPeriods(TypedDict):
+    """Two periods of insurance compared. fields: their years. growth, before, now: of comparable agencies.
+
+    words: the two periods. comparable: the number of agencies with premium in both.
+    """
+
+    fields: Sequence[Filter]
+    growth: float | None
+    before: float
+    now: float
+    words: Sequence[str]
+    comparable: int
+    table: Table
+
+
 class InsuranceContext(TypedDict):
     """All agencies. announcement: a sentence for screen readers. report_url: the report runner with these filters."""
 
+    tab: str
+    tabs: Sequence[Tab]
+    compared: ComparedPeriods | None
     filters: FilterBar
     announcement: str
     kpis: Sequence[Kpi]
@@ -66,16 +85,37 @@ class AgencyContext(TypedDict):
     table: Table
 
 
+class WorstPage(TypedDict):
+    """The page that loses the most customers: shares of its sessions, customers of 1,000 sessions, and those lost."""
+
+    label: str
+    match_rate: float
+    important_share: float
+    per_thousand: float
+    why: str
+    customers: float
+
+
 class ConversionsContext(TypedDict):
-    """Conversions and matches. insights: by heading. clocks: the trained clock of each partner."""
+    """Conversions and matches, the parts of one tab.
+
+    worst: the page that brings the fewest customers, with its figures. insights: by heading. clocks: the trained clock
+    of each partner.
+    """
 
     filters: FilterBar
+    tab: str
+    tabs: Sequence[Tab]
     announcement: str
+    has_rows: bool
+    is_filtered: bool
     kpis: Sequence[Kpi]
     figures: Figures
+    tables: Sequence[Table]
+    worst: WorstPage | None
+    pages_url: str
     insights: Sequence[tuple[str, Sequence[Insight]]]
     clocks: Sequence[str]
-    table: Table
     files: Sequence[Option]
 
 
@@ -94,10 +134,57 @@ class FeatureWords(TypedDict):
 class LendingContext(TypedDict):
     """The feature registry. committed_at: the last commit that the stream has applied. incomplete: tables and why."""
 
+    tabs: Sequence[Tab]
     table: Table
     committed_at: str | None
     incomplete: Sequence[str]
     features: Sequence[FeatureWords]
+
+
+class ApplicationsContext(TypedDict):
+    """Open applications with their decisions. reasons: how often each led to which decision."""
+
+    tabs: Sequence[Tab]
+    filters: FilterBar
+    announcement: str
+    kpis: Sequence[Kpi]
+    table: Table
+    reasons: Table
+
+
+class PublishedDecision(TypedDict):
+    """The decision on an open application, as the snapshot has it."""
+
+    applied_on: str
+    amount: float
+    score: float | None
+    points: int | None
+    model_version: str | None
+    policy_version: str | None
+
+
+class ApplicationContext(TypedDict):
+    """One application. published: as the snapshot has it, or None. decided: its decision in words. reasons: code and
+    sentence. trace: its live decision, if the log has one.
+    """
+
+    tabs: Sequence[Tab]
+    application_id: int
+    client_id: int
+    published: PublishedDecision | None
+    decided: str
+    reasons: Sequence[tuple[str, str]]
+    features: Table
+    trace: TraceContext | None
+
+
+class ClientContext(TypedDict):
+    """One client: features, and open applications."""
+
+    tabs: Sequence[Tab]
+    client_id: int
+    features: Table
+    table: Table
 
 
 class TraceContext(TypedDict):
@@ -127,6 +214,7 @@ class DecisionsContext(TypedDict):
     bounded.
     """
 
+    tabs: Sequence[Tab]
     filters: FilterBar
     announcement: str
     faults: Sequence[str]
@@ -144,6 +232,7 @@ class DecisionsContext(TypedDict):
 class ModelContext(TypedDict):
     """The scoring model's card. no_model: why there is none. reasons: sentences by code."""
 
+    tabs: Sequence[Tab]
     kpis: Sequence[Kpi]
     figures: Figures
     facts: Mapping[str, str]
@@ -155,6 +244,7 @@ class ModelContext(TypedDict):
 class WhatIfContext(TypedDict):
     """Other limits. words: the limits in a sentence. no_model: why there is nothing to compare."""
 
+    tabs: Sequence[Tab]
     filters: FilterBar
     announcement: str
     words: str
@@ -235,8 +325,13 @@ class FormField(TypedDict):
 
 
 class PromotionsContext(TypedDict):
-    """Promotions. to_judge: users with their sentences and label. at_threshold: the chosen threshold in words."""
+    """Promotions, the parts of one tab. to_judge: users with their sentences and label. at_threshold: in words.
 
+    card: of the model, None on another tab.
+    """
+
+    tab: str
+    tabs: Sequence[Tab]
     filters: FilterBar
     announcement: str
     kpis: Sequence[Kpi]
@@ -250,7 +345,9 @@ class PromotionsContext(TypedDict):
     to_judge: Sequence[Mapping[str, Any]]
     user: str
     labels: Table
-    card: ModelCard
+    card: ModelCard | None
+    review_from: str
+    block_from: str
     label_path: str
     try_path: str
     try_fields: Sequence[FormField]
@@ -318,6 +415,65 @@ class CaseContext(TypedDict):
     previous_id: str
 
 
+class PipelineCell(TypedDict):
+    """A stage of a business: how many parts, the state of the worst, and when one was built last (ISO, UTC)."""
+
+    stage: str
+    count: int
+    href: str
+    state: State
+    state_in_words: str
+    built_at: str
+
+
+class PipelineAsset(TypedDict):
+    """A part of the pipeline with its state. Moments are ISO, UTC, or empty. upstream: keys of what it is made from."""
+
+    key: str
+    business: str
+    stage: str
+    kind: str
+    state: State
+    state_in_words: str
+    built_at: str
+    rows: int | None
+    checks: str
+    failed_at: str
+    failure: str
+    upstream: Sequence[str]
+    description: str
+
+
+class PipelineContext(TypedDict):
+    """The lineage. grid: each business with its stages. dagster_url: of Dagster's UI, or empty."""
+
+    filters: FilterBar
+    announcement: str
+    stages: Sequence[str]
+    grid: Sequence[tuple[str, Sequence[PipelineCell]]]
+    assets: Sequence[PipelineAsset]
+    dagster_url: str
+    files: Table
+    rejected: Table
+
+
+class ClickContext(TypedDict):
+    """One conversion. heading: its match in words. match: labels and texts of its broker row, or empty."""
+
+    conversion_id: int
+    heading: str
+    facts: Mapping[str, str]
+    match: Mapping[str, str]
+
+
+class SearchContext(TypedDict):
+    """What a text finds, by kind. most: the most hits of a kind."""
+
+    text: str
+    found: Mapping[str, Sequence[Hit]]
+    most: int
+
+
 class SignInContext(TypedDict):
     """The sign-in form. next_page: where it leads. message: why the last key was refused."""
 
@@ -350,6 +506,9 @@ CONTEXTS: Mapping[str, type] = {
     "insurance_agency.html": AgencyContext,
     "conversions.html": ConversionsContext,
     "lending.html": LendingContext,
+    "lending_applications.html": ApplicationsContext,
+    "lending_application.html": ApplicationContext,
+    "lending_client.html": ClientContext,
     "lending_decisions.html": DecisionsContext,
     "lending_model.html": ModelContext,
     "lending_what_if.html": WhatIfContext,
@@ -359,6 +518,9 @@ CONTEXTS: Mapping[str, type] = {
     "promotions_try.html": TryContext,
     "cases.html": CasesContext,
     "case.html": CaseContext,
+    "pipeline.html": PipelineContext,
+    "search.html": SearchContext,
+    "conversions_click.html": ClickContext,
     "sign_in.html": SignInContext,
     "error.html": ErrorContext,
     "building.html": BuildingContext,

@@ -91,12 +91,12 @@ class Filter:
     """One filter: its parameter, label, kind, options and selected values.
 
     select: one of the options, or none with the label `nothing`. many: any of the options. text: free text, with the
-    options as suggestions.
+    options as suggestions. date: a day; two options are the first and the last that exist.
     """
 
     name: str
     label: str
-    kind: Literal["select", "many", "text"]
+    kind: Literal["select", "many", "text", "date"]
     options: Sequence[Option] = ()
     selected: Sequence[str] = ()
     nothing: str = "All"
@@ -125,6 +125,15 @@ class FilterBar:
         labels = {one.name: one.label for one in self.filters}
         words = re.sub(r"\b\w+\b", lambda word: labels.get(word[0], word[0]), self.problem or "")
         return words[:1].upper() + words[1:]
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A part of a page with an address of its own, so that it can be shared and needs no script."""
+
+    label: str
+    href: str
+    is_shown: bool = False
 
 
 @dataclass(frozen=True)
@@ -239,6 +248,7 @@ def environment() -> jinja2.Environment:
         "verdict": _verdict,
         "arrow": _arrow,
         "moment": _moment,
+        "utc_iso": _utc_iso,
         "sortable": _sortable,
         "rows": _rows,
         "sparkline": _sparkline,
@@ -317,8 +327,7 @@ def _change(kpi: Kpi) -> str:
         return design.MISSING
     if kpi.change_kind == "percent":
         return design.format_value(kpi.change, "change")
-    points = f"{kpi.change * 100:+.1f}".replace("-", "−")
-    return f"{'0.0' if points[1:] == '0.0' else points} points"
+    return f"{design.format_value(kpi.change, 'points')} points"
 
 
 def _verdict(kpi: Kpi) -> str:
@@ -337,14 +346,21 @@ def _moment(at: dt.datetime) -> str:
     return f"{at.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def _utc_iso(value: Any) -> str:
+    """Return a moment in UTC, a time or a text such as 2026-11-30 12:00, as ISO 8601 with its zone."""
+    text = str(value).replace(" ", "T")
+    return text if text.endswith(("Z", "+00:00")) else f"{text}Z"
+
+
 def _sortable(value: Any) -> str:
     """Return the sort key for the browser: the exact value; empty, which sorts last, where there is none."""
     return "" if design.is_missing(value) else str(value)
 
 
 def _rows(frame: pd.DataFrame, columns: Sequence[Column], most: int) -> list[dict[str, Any]]:
-    """Return the first rows as mappings; a column that the frame lacks is a missing value."""
-    shown = frame.reindex(columns=[column.name for column in columns]).head(most).astype(object)
+    """Return the first rows as mappings of all columns, as links need; one that the frame lacks is a missing value."""
+    names = dict.fromkeys([*frame.columns, *(column.name for column in columns)])
+    shown = frame.head(most).reindex(columns=list(names)).astype(object)
     return [{str(name): value for name, value in row.items()} for row in shown.to_dict("records")]
 
 

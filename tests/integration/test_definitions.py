@@ -25,7 +25,7 @@ from quintet.lending import result_tables as lending_tables
 from quintet.payments import alert_tables
 from quintet.promotions import result_tables
 from resources.warehouse import POOL
-from tests.integration.graph import SNAPSHOT, describe_graph
+from tests.integration.graph import LINEAGE, SNAPSHOT, describe_graph, lineage_text
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,7 @@ def test_a_broken_workspace_is_refused(tmp_path: Path) -> None:
 def test_the_graph_is_the_one_that_was_reviewed() -> None:
     reviewed = json.loads(SNAPSHOT.read_text("utf-8"))
     assert describe_graph() == reviewed, "if the change is meant: python -m tests.integration.graph"
+    assert lineage_text() == LINEAGE.read_text("utf-8"), "python -m tests.integration.graph"
 
 
 def test_every_op_that_opens_the_warehouse_waits_for_its_place(definitions: dg.Definitions) -> None:

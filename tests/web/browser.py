@@ -7,6 +7,9 @@ from playwright.sync_api import BrowserContext, Page, expect
 from tests.waiting import LONG_SECONDS
 from tests.web.service import Server
 
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
+"""The accessibility rules that every page passes, for axe."""
+
 
 class Visit:
     """A page of a browser that records its errors and its requests to other hosts."""

@@ -34,6 +34,43 @@ _FAULTS = """
 """
 
 
+_TEXTS = "h1, h2, h3, button, .button, .tabs a, .rail nav a, .chip, .kpi-value, .kpi dt, .label, th, td, figcaption"
+_GROUPS = [".tabs li", ".rail nav li", ".kpis > .kpi", ".cards > li", ".filter-fields > .field", ".actions > *"]
+_BOXES = """
+([texts, groups]) => {
+  const faults = [];
+  const isShown = (one) => one.checkVisibility({ visibilityProperty: true }) && !one.closest(".hidden, .skip");
+  const name = (one) => `${one.tagName.toLowerCase()} "${one.textContent.trim().slice(0, 40)}"`;
+  for (const one of document.querySelectorAll(texts)) {
+    if (!isShown(one)) continue;
+    const clips = ["hidden", "clip"].includes(getComputedStyle(one).overflowX);
+    if (clips && one.scrollWidth > one.clientWidth + 1) faults.push(`${name(one)} is cut`);
+    const box = one.getBoundingClientRect();
+    const scrolls = one.closest(".table-scroll, .tabs, .rail nav, pre");
+    if (!scrolls && box.right > innerWidth + 1) faults.push(`${name(one)} is beyond the screen`);
+  }
+  for (const group of groups) {
+    const shown = [...document.querySelectorAll(group)].filter(isShown);
+    const boxes = shown.map((one) => [one, one.getBoundingClientRect()]);
+    boxes.forEach(([one, box], place) => {
+      for (const [other, beside] of boxes.slice(place + 1)) {
+        const wide = Math.min(box.right, beside.right) - Math.max(box.left, beside.left);
+        const high = Math.min(box.bottom, beside.bottom) - Math.max(box.top, beside.top);
+        if (wide > 1 && high > 1) faults.push(`${name(one)} and ${name(other)} overlap`);
+      }
+    });
+  }
+  return faults;
+}
+"""
+
+
+def text_faults(page: Page) -> list[str]:
+    """Return the texts outside of charts that are cut, are beyond the screen, or overlap their neighbour."""
+    faults: list[str] = page.evaluate(_BOXES, [_TEXTS, _GROUPS])
+    return faults
+
+
 def label_faults(page: Page) -> list[str]:
     """Return the labels of the drawn charts that overlap, are cut at the chart's edge, or are shortened."""
     faults: list[str] = page.evaluate(_FAULTS)

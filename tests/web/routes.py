@@ -29,6 +29,8 @@ PARAMETERS = {
     "silence_id": "1",
     "day": "2024-01-01",
     "client_id": "1",
+    "application_id": "1",
+    "conversion_id": "1",
 }
 
 
@@ -54,6 +56,16 @@ def names(app: FastAPI) -> set[str]:
         if dependant is not None:
             found |= {field.alias for field in (*dependant.query_params, *dependant.body_params)}
     return found
+
+
+def pages(app: FastAPI) -> list[str]:
+    """Return the paths of all pages for people, with their parameters as `{name}`."""
+    no_pages = ("/v1", "/static", "/healthz", "/readyz", "/metrics", "/openapi", "/sign-in", "/docs")
+    return sorted(
+        path
+        for method, path in routes(app)
+        if method == "GET" and not path.startswith(no_pages) and "{name}" not in path and not path.endswith(".csv")
+    )
 
 
 def routes(app: FastAPI) -> list[tuple[str, str]]:

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
+from markupsafe import escape
 
+from quintet.conversions.analysis_tables import read_frame
+from quintet.conversions.selection import Selection, selected_cells, selected_funnel
 from quintet.warehouse.snapshot import open_snapshot
-from quintet.web.pages.conversions import FIGURES
+from quintet.web.pages.conversions_parts import FIGURES, TABS
 from tests.web.service import items
 
 MATCHES = "/v1/conversions/matches"
@@ -110,27 +114,75 @@ def test_the_funnel_adds_up_and_has_the_quality_of_the_matches(
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_page_shows_the_matches_and_every_insight_of_the_run(
+def test_the_page_shows_the_matches_and_every_finding_of_the_run(
     client: TestClient, snapshot: duckdb.DuckDBPyConnection
 ) -> None:
     page = client.get("/conversions").text
 
     [(matched,)] = snapshot.execute("select count(*) from marts.fct_unified_journeys where is_matched").fetchall()
     assert f"{matched:,} of " in page
-    insights = snapshot.execute("select text from ml.conversion_insights").fetchall()
-    assert insights
-    assert all(html.escape(text[:30], quote=False) in page for (text,) in insights)
+    findings = snapshot.execute("select finding from ml.conversion_findings").fetchall()
+    assert all(str(escape(finding)) in page for (finding,) in findings)
+    besides = client.get("/conversions?tab=lost").text
+    texts = snapshot.execute(
+        "select text from ml.conversion_insights where topic in ('funnel', 'residency', 'data')"
+    ).fetchall()
+    assert texts
+    assert all(html.escape(text[:30], quote=False) in besides for (text,) in texts)
 
 
-def test_every_figure_of_the_page_has_its_csv(client: TestClient) -> None:
-    page = client.get("/conversions").text
-    links = [html.unescape(link) for link in re.findall(r'class="csv" href="([^"]+)"', page)]
+def test_the_cube_without_a_filter_equals_the_counts_of_the_run(snapshot: duckdb.DuckDBPyConnection) -> None:
+    own, stored = selected_cells(snapshot, Selection()), read_frame(snapshot, "cells")
 
-    assert len(links) == len(FIGURES)
-    for link in [*links, "/conversions/figures/comparisons.csv"]:
+    pd.testing.assert_frame_equal(own, stored, check_dtype=False)
+    funnel = selected_funnel(snapshot, Selection()).set_index("step")["rows"]
+    of_run = read_frame(snapshot, "funnel").query("side == 'clicks'").set_index("step")["rows"]
+    assert funnel.loc[of_run.index].tolist() == of_run.tolist()
+
+
+def test_filters_are_in_the_address_and_select_conversions(
+    client: TestClient, snapshot: duckdb.DuckDBPyConnection
+) -> None:
+    query = {"country": "DE", "device": "mobile", "date_from": "2024-05-02", "date_to": "2024-05-03"}
+    page = client.get("/conversions", params=query).text
+
+    [(matched,)] = snapshot.execute(
+        "select count(*) from marts.fct_unified_journeys where is_matched and country_iso2 = 'DE' and is_mobile "
+        "and created_at::date between '2024-05-02' and '2024-05-03'"
+    ).fetchall()
+    assert f"{matched:,} of " in page
+    tabs = re.findall(r'href="(/conversions\?tab=[^"]+)"', page)
+    assert len(tabs) == len(TABS) - 1
+    assert all("country=DE" in tab and "device=mobile" in tab for tab in tabs), "a tab keeps the filters"
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_every_figure_and_table_of_a_tab_has_its_csv(client: TestClient, tab: str) -> None:
+    page = client.get("/conversions", params={"tab": tab}).text
+    links = [html.unescape(link) for link in re.findall(r'href="(/conversions/figures/[^"]+)"', page)]
+
+    assert len(re.findall(r'class="csv"', page)) == len(FIGURES[tab])
+    for link in links:
         answer = client.get(link)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8"), link
         assert len(answer.text.splitlines()) > 1, link
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("date_from=May", "is no day; write one like 2024-05-01"),
+        ("date_from=2024-05-03&date_to=2024-05-01", "swap the two"),
+        ("country=Atlantis", "is not in the data"),
+        ("device=fax", "is none of"),
+        ("tab=wrong", "is none of findings, pages"),
+    ],
+)
+def test_a_wrong_filter_says_what_is_wrong(client: TestClient, query: str, words: str) -> None:
+    page = client.get(f"/conversions?{query}")
+
+    assert page.status_code == 200
+    assert words in page.text
 
 
 @pytest.mark.parametrize(

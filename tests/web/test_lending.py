@@ -85,7 +85,7 @@ def test_without_features_the_answer_says_how_to_start_the_stream(tmp_path: Path
 
 
 def test_the_page_has_every_feature_in_words_and_code(client: TestClient) -> None:
-    page = client.get("/lending", headers={"accept": "text/html"})
+    page = client.get("/lending/features", headers={"accept": "text/html"})
     assert page.status_code == 200
     for feature in features():
         assert f'id="feature-{feature.name}"' in page.text

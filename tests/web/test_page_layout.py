@@ -3,40 +3,69 @@
 from __future__ import annotations
 
 import re
+from html import unescape
+from typing import Any
 
-import pytest
+from axe_playwright_python.sync_playwright import Axe
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from playwright.sync_api import expect
 
-from tests.web.browser import Visit, wait_for_charts
-from tests.web.layout import label_faults, scrolls_sideways
+from tests.web.browser import RULES, Visit, wait_for_charts
+from tests.web.layout import label_faults, scrolls_sideways, text_faults
+from tests.web.routes import pages
 
-AGENCY = "/insurance/agencies/"
-"""The page of the first agency of the table on /insurance."""
-PATHS = [
-    *("/", "/insurance", AGENCY, "/promotions", "/conversions", "/payments?day=2024-01-02"),
-    *("/lending", "/lending/decisions", "/lending/model", "/lending/what-if", "/reports"),
-]
+SIZES: list[tuple[int, Any]] = [(1280, "light"), (390, "dark")]
+"""The widths at which all pages are looked at, each with a colour scheme."""
+DRAWN = "[...document.querySelectorAll('.figure:has(.plot)')].every((one) => one.dataset.drawn)"
 HTML = {"accept": "text/html"}
 _NO_PLURALS = "is|was|has|this|as|its|us|business|process|class|less|loss|does"
 _PLURAL = re.compile(rf"(?<![\w.,:/%-])1 ((?!(?:{_NO_PLURALS})\b)[a-z]+s)\b")
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("path", PATHS)
-def test_no_label_is_cut_and_nothing_scrolls_sideways(visit: Visit, path: str, width: int) -> None:
-    visit.page.set_viewport_size({"width": width, "height": 844})
-    page = visit.open("/insurance" if path == AGENCY else path)
-    if path == AGENCY:
-        page.goto(visit.server.url + str(page.locator("#results .table-section table a").first.get_attribute("href")))
-    wait_for_charts(page)
-    page.wait_for_function("[...document.querySelectorAll('.figure:has(.plot)')].every((one) => one.dataset.drawn)")
+def addresses(app: FastAPI, client: TestClient) -> list[str]:
+    """Return the address of every page of the application, with ids that the snapshot has, and of every tab."""
+    kinds = {"agency_id": "agency", "application_id": "application", "client_id": "client", "conversion_id": "click"}
+    hits = [hit for digit in "123456789" for hit in client.get("/v1/search", params={"q": digit}).json()["items"]]
+    ids = {name: next(hit["id"] for hit in hits if hit["kind"] == kind) for name, kind in kinds.items()}
+    found = [path.format_map(ids) for path in pages(app)]
+    for path in [*found]:
+        html = client.get(path, headers=HTML).text
+        found += [unescape(tab) for tab in re.findall(r'href="([^"]+[?][^"]*)"', _tabs(html))]
+    return [*dict.fromkeys(found), "/payments?day=2024-01-02", "/search?q=1", "/pipeline?business=conversions"]
 
-    assert label_faults(page) == []
-    assert not scrolls_sideways(page)
-    entry = page.locator(".rail nav [aria-current]").bounding_box()
-    assert entry is not None
-    assert 0 <= entry["x"] <= width - entry["width"], "the entry of this page is out of sight"
+
+def _tabs(html: str) -> str:
+    found = re.search(r'<nav class="tabs".*?</nav>', html, flags=re.DOTALL)
+    return found[0] if found else ""
+
+
+def test_no_page_cuts_a_label_scrolls_sideways_or_shuts_anyone_out(
+    app: FastAPI, client: TestClient, visit: Visit
+) -> None:
+    paths = addresses(app, client)
+    assert {"/", "/pipeline", "/lending/what-if", "/conversions?tab=lost", "/insurance?tab=compare"} <= set(paths)
+    faults = []
+    for width, scheme in SIZES:
+        visit.page.set_viewport_size({"width": width, "height": 844})
+        visit.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        for path in paths:
+            page = visit.open(path)
+            wait_for_charts(page)
+            page.wait_for_function(
+                "[...document.querySelectorAll('.figure:has(.plot)')].every((one) => one.dataset.drawn)"
+            )
+            found = [*label_faults(page), *text_faults(page)]
+            found += ["the page scrolls sideways"] if scrolls_sideways(page) else []
+            entry = page.locator(".rail nav [aria-current]")
+            if entry.count():
+                box = entry.bounding_box()
+                found += [] if box and 0 <= box["x"] <= width - box["width"] else ["its entry is out of sight"]
+            broken = Axe().run(page, options=RULES).response["violations"]
+            found += [f"{rule['id']}: {rule['nodes'][0]['html'][:160]}" for rule in broken]
+            faults += [f"{path} at {width} px: {one}" for one in found]
+
+    assert faults == []
 
 
 def test_labels_that_overlap_or_are_cut_are_found(visit: Visit) -> None:
@@ -50,6 +79,23 @@ def test_labels_that_overlap_or_are_cut_are_found(visit: Visit) -> None:
         'f: "first" and "second" overlap',
         'f: "too wide" is cut',
         'f: "lab…" is shortened',
+    ]
+
+
+def test_texts_that_are_cut_beyond_the_screen_or_overlap_are_found(visit: Visit) -> None:
+    page = visit.open("/reports")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.set_content(
+        '<h2 style="width:40px;overflow:hidden;white-space:nowrap">A long heading</h2>'
+        '<button style="position:absolute;left:380px">Beyond</button>'
+        '<ul class="cards"><li style="position:absolute;top:90px">one</li>'
+        '<li style="position:absolute;top:95px">two</li></ul>'
+        '<h3 class="hidden" style="width:1px;overflow:hidden">Hidden on purpose</h3>'
+    )
+    assert text_faults(page) == [
+        'h2 "A long heading" is cut',
+        'button "Beyond" is beyond the screen',
+        'li "one" and li "two" overlap',
     ]
 
 
@@ -81,13 +127,15 @@ def test_a_field_that_is_wrong_is_marked_also_after_a_change(visit: Visit) -> No
     expect(box).not_to_have_attribute("aria-invalid", "true")
 
 
-@pytest.mark.parametrize("path", [*PATHS, "/insurance?agency=", "/reports?agency="])
-def test_one_is_not_counted_in_the_plural(client: TestClient, path: str) -> None:
-    if path == AGENCY or path.endswith("="):
-        path += str(client.get("/v1/insurance/summary?group_by=agency").json()["items"][0]["agency_id"])
-    text = re.sub(r"<script.*?</script>|<[^>]+>", " ", client.get(path, headers=HTML).text, flags=re.DOTALL)
+def test_one_is_not_counted_in_the_plural(app: FastAPI, client: TestClient) -> None:
+    agency = client.get("/v1/insurance/summary?group_by=agency").json()["items"][0]["agency_id"]
+    paths = [*addresses(app, client), f"/insurance?agency={agency}", f"/reports?agency={agency}"]
+    found = {}
+    for path in paths:
+        text = re.sub(r"<script.*?</script>|<[^>]+>", " ", client.get(path, headers=HTML).text, flags=re.DOTALL)
+        found |= {path: plurals} if (plurals := [one[0] for one in _PLURAL.finditer(text)]) else {}
 
-    assert [found[0] for found in _PLURAL.finditer(text)] == []
+    assert found == {}
 
 
 def test_a_plural_after_one_is_found() -> None:

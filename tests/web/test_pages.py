@@ -10,6 +10,8 @@ import openpyxl
 import pytest
 from fastapi.testclient import TestClient
 
+from quintet.web.pages.promotions import TABS
+
 HTML = {"accept": "text/html"}
 PAGES = [
     *("/", "/insurance", "/promotions", "/lending", "/reports", "/insurance?year_from=2010&year_to=2012&state=OH"),
@@ -106,8 +108,8 @@ def test_workbook_csv_and_summary_agree_to_the_cent(client: TestClient) -> None:
 
 
 def test_every_figure_of_promotions_has_its_csv(client: TestClient) -> None:
-    page = client.get("/promotions?grain=week", headers=HTML).text
-    addresses = sorted(set(re.findall(r'href="(/promotions/figures/[^"]+)"', page)))
+    pages = [client.get(f"/promotions?grain=week&tab={tab}", headers=HTML).text for tab in TABS]
+    addresses = sorted({one for page in pages for one in re.findall(r'href="(/promotions/figures/[^"]+)"', page)})
 
     assert len(addresses) > 6
     for address in addresses:

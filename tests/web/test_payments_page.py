@@ -47,7 +47,9 @@ def test_an_open_incident_is_described_and_can_be_acknowledged(burst: TestClient
 
     assert "Something is wrong now: denied." in page
     assert "more than a quarter was denied" in page
+    assert page.index(path) < page.index('id="incidents"'), "the button stands with the state of the series"
     assert "acknowledge" not in after
+    assert "handled by QUINTET_ADMIN_KEY" in after
     assert "QUINTET_ADMIN_KEY" in after.split('id="incidents"')[1]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -21,9 +21,10 @@ from quintet.presentation.wording import counted
 from quintet.web.contexts import AgencyContext, InsuranceContext
 from quintet.web.forms import whole_number
 from quintet.web.pages.downloads import csv_answer, with_query
+from quintet.web.pages.insurance_compare import AGENCY_PATH, compared_periods
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
-from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
+from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Tab, Table
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
 
@@ -31,7 +32,6 @@ router = guarded_router("insurance:read", include_in_schema=False)
 ROUTERS = (router,)
 
 PATH = "/insurance"
-AGENCY_PATH = "/insurance/agencies/{agency_id}"
 
 LISTS = ("agency", "primary_agency", "product", "prod_line", "state", "vendor")
 YEARS = ("year_from", "year_to")
@@ -41,6 +41,8 @@ AGENCY_COLUMNS = (
     Column("agency_id", "Agency", "identifier"),
     Column("segment", "Segment"),
     Column("written_premium", "Written premium", "money", "USD"),
+    Column("growth_from", "Growth from", "money", "USD"),
+    Column("growth_to", "Growth to", "money", "USD"),
     Column("growth_rate", "Growth", "change"),
     Column("incurred_losses", "Incurred losses", "money", "USD"),
     Column("loss_ratio", "Loss ratio", "percent"),
@@ -71,19 +73,31 @@ def insurance(request: Request) -> Response:
     def make(snapshot: Any) -> InsuranceContext:
         cursor = snapshot.cursor
         filters, problem = filters_of(request.query_params)
+        tab = request.query_params.get("tab") or "premium"
+        if tab not in TABS:
+            tab, problem = "premium", f"tab: {tab[:40]!r} is none of {', '.join(TABS)}"
         query = query_of(filters)
         agencies = _agencies(cursor, filters)
         years = summary_frame(cursor, filters, ["year"])
-        figures = {name: make_figure(cursor, filters) for name, make_figure in FIGURES.items()}
+        compared = None
+        if tab == "compare":
+            compared, problem = compared_periods(cursor, filters, request.query_params, problem)
+        figures = {name: FIGURES[name](cursor, filters) for name in TABS[tab][1]}
         figures = {name: one for name, one in figures.items() if one.chart is not None or name not in _REMAINDERS}
         return {
+            "tab": tab,
+            "tabs": [
+                Tab(label, with_query(PATH, [*([("tab", name)] if name != "premium" else []), *query]), name == tab)
+                for name, (label, _) in TABS.items()
+            ],
             "filters": FilterBar(PATH, list(filter_fields(cursor, filters)), problem),
             "announcement": _announcement(agencies, years),
             "kpis": key_figures(years),
             "figures": {
-                name: Panel(figure, with_query(f"{PATH}/figures/{name}.csv", query), with_query(AGENCY_PATH, query))
+                name: Panel(figure, with_query(f"{PATH}/figures/{name}.csv", query), _link_of(name, query))
                 for name, figure in figures.items()
             },
+            "compared": compared,
             "table": Table(
                 agencies.sort_values("written_premium", ascending=False),
                 AGENCY_COLUMNS,
@@ -113,7 +127,7 @@ def agency(request: Request, agency_id: Annotated[int, Path(ge=0, le=2**63 - 1)]
             raise ProblemError(404, f"there is no agency {agency_id}")
         filters = Filters(agency=(agency_id,))
         around, _ = filters_of(request.query_params)
-        products = summary_frame(cursor, filters, ["prod_line", "product", "year"])
+        products = with_operands(summary_frame(cursor, filters, ["prod_line", "product", "year"]))
         history = agency_charts.agency_history(summary_frame(cursor, filters, ["prod_line", "year"]))
         ahead = _forecast(cursor, filters)
         facts = {label: _fact(known, name) for name, label in {**_SEGMENT_FACTS, **_AGENCY_FACTS}.items()}
@@ -227,7 +241,13 @@ def _by(*pivots: str) -> Callable[[duckdb.DuckDBPyConnection, Filters], pd.DataF
 def _agencies(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> pd.DataFrame:
     """Return one row per agency, with its segment and its action."""
     segments = cursor.execute("select agency_id, segment, rule, action from marts.dim_agency_segment").df()
-    return summary_frame(cursor, filters, ["agency"]).merge(segments, on="agency_id", how="left")
+    return with_operands(summary_frame(cursor, filters, ["agency"])).merge(segments, on="agency_id", how="left")
+
+
+def with_operands(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return a summary with the two premiums that its growth compares, of the rows that know both."""
+    before = summary["growth_rate_denominator"]
+    return summary.assign(growth_from=before, growth_to=before + summary["growth_rate_numerator"])
 
 
 def _segments(cursor: duckdb.DuckDBPyConnection, filters: Filters) -> Figure:
@@ -275,8 +295,43 @@ FIGURES: Mapping[str, Callable[[duckdb.DuckDBPyConnection, Filters], Figure]] = 
 }
 """Every figure of the page by its name, made from a cursor and filters."""
 
+TABS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "premium": (
+        "Premium and losses",
+        ("premium-by-year-and-line", "premium-forecast", "loss-ratio-by-state-and-year"),
+    ),
+    "agencies": (
+        "Agencies compared",
+        (
+            *("agency-segments", "agencies-premium-and-loss-ratio"),
+            *(
+                f"agencies-{end}-by-{measure}"
+                for measure in ("written-premium", "growth-rate")
+                for end in ("top", "bottom")
+            ),
+        ),
+    ),
+    "compare": ("Two periods", ()),
+    "forecast": ("Quality of the forecast", ("forecast-backtest",)),
+}
+"""The tabs of the page, each with its label and figures; the first one is shown by default."""
+
 _REMAINDERS = ("agencies-bottom-by-written-premium", "agencies-bottom-by-growth-rate")
 """Rankings of the agencies that another ranking leaves out; not on the page where it leaves none."""
+
+
+def _link_of(figure: str, query: Sequence[tuple[str, Any]]) -> str:
+    """Return the address that a click on a mark of a figure opens, with the names of its data in it."""
+    if figure == "premium-by-year-and-line":
+        return with_query(PATH, [*_without(query, YEARS), ("year_from", "")]) + "{year}&year_to={year}"
+    if figure == "loss-ratio-by-state-and-year":
+        rest = _without(query, (*YEARS, "state"))
+        return with_query(PATH, [*rest, ("state", "")]) + "{state_abbr}&year_from={year}&year_to={year}"
+    return with_query(AGENCY_PATH, query)
+
+
+def _without(query: Sequence[tuple[str, Any]], names: Sequence[str]) -> list[tuple[str, Any]]:
+    return [pair for pair in query if pair[0] not in names]
 
 
 def key_figures(years: pd.DataFrame) -> list[Kpi]:
@@ -296,8 +351,10 @@ def key_figures(years: pd.DataFrame) -> list[Kpi]:
     def tile(label: str, name: str, kind: Any, unit: str = "", better: bool | None = None) -> Kpi:
         value, former = last.get(name), before.get(name)
         is_share = kind == "percent"
-        change = None
-        if value is not None and former is not None:
+        change, of = None, against
+        if name == "written_premium":  # growth is of the rows that know both years: the same agencies
+            change, of = last.get("growth_rate"), f"{against}, same agencies" if before else against
+        elif value is not None and former is not None:
             change = value - former if is_share else (value / former - 1 if former > 0 else None)
         return Kpi(
             label=label + year,
@@ -305,7 +362,7 @@ def key_figures(years: pd.DataFrame) -> list[Kpi]:
             kind=kind,
             unit=unit,
             change=change,
-            change_against=against,
+            change_against=of,
             change_kind="points" if is_share else "percent",
             better=better,
             trend=[row.get(name) for row in known],

@@ -13,6 +13,7 @@ from quintet.lending.service import LendingService
 from quintet.presentation.design import Column
 from quintet.replicated import COMMITTED_AT
 from quintet.web.contexts import LendingContext
+from quintet.web.pages.lending_tabs import lending_tabs
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.rendering import Table
 from quintet.web.security import guarded_router
@@ -21,7 +22,7 @@ from quintet.web.service import service_of
 router = guarded_router("lending:read", include_in_schema=False)
 ROUTERS = (router,)
 
-PATH = "/lending"
+PATH = "/lending/features"
 
 _COLUMNS = (
     Column("feature", "Feature"),
@@ -45,6 +46,7 @@ def feature_registry(request: Request) -> Response:
         rows = distribution(snapshot.cursor, features())
         nothing = "No client yet: the rows come from a change stream (make stream)."
         return {
+            "tabs": lending_tabs(PATH),
             "table": Table(rows, _COLUMNS, "Features of all clients, as last published", len(rows), nothing=nothing),
             "committed_at": committed_at,
             "incomplete": incomplete,
@@ -62,4 +64,6 @@ def feature_registry(request: Request) -> Response:
             ],
         }
 
-    return show_snapshot(request, "lending.html", "Lending", make, varying="\n".join([committed_at or "", *incomplete]))
+    return show_snapshot(
+        request, "lending.html", "Features of lending", make, varying="\n".join([committed_at or "", *incomplete])
+    )

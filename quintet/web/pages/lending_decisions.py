@@ -29,6 +29,7 @@ from quintet.web.audit import audited
 from quintet.web.contexts import DecisionsContext, TraceContext
 from quintet.web.forms import whole_number
 from quintet.web.pages.downloads import csv_answer
+from quintet.web.pages.lending_tabs import lending_tabs
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
@@ -86,6 +87,7 @@ def decisions(request: Request) -> Response:
     last = rows.tail(_SHOWN).iloc[::-1]
     codes = last["reasons"].map(lambda text: ", ".join(json.loads(text)))
     context: DecisionsContext = {
+        "tabs": lending_tabs(PATH),
         "filters": _filters(window, asked),
         "announcement": counted(len(rows), "decision"),
         "faults": deciding.serving.now.faults,
@@ -101,7 +103,7 @@ def decisions(request: Request) -> Response:
             "Last decisions",
             len(rows),
             f"{PATH}/figures/decisions.csv?{query}",
-            link=("application_id", f"{PATH}?{query}&application={{application_id}}#trace"),
+            link=("application_id", "/lending/applications/{application_id}"),
             nothing="No application was decided in this time. Try `make simulate`.",
         ),
         "is_bounded": len(rows) == _MOST_DECISIONS,

@@ -20,6 +20,7 @@ from quintet.presentation.design import Column, Figure, format_value
 from quintet.presentation.wording import counted
 from quintet.web.contexts import ModelContext, WhatIfContext
 from quintet.web.pages.downloads import csv_answer, with_query
+from quintet.web.pages.lending_tabs import lending_tabs
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
@@ -35,7 +36,7 @@ WHAT_IF_PATH = "/lending/what-if"
 _VERSIONS = (
     Column("version", "Model"),
     Column("state", "State"),
-    Column("trained", "Trained at (UTC)"),
+    Column("trained", "Trained at (UTC)", "moment"),
     Column("ended_loans", "Ended loans", "count"),
     Column("why", "Why"),
     Column("sha256", "SHA-256"),
@@ -88,6 +89,7 @@ def model_card(request: Request) -> Response:
         versions = versions.assign(trained=[f"{moment:%Y-%m-%d %H:%M}" for moment in moments])
         figures = {name: make_figure(cursor) for name, make_figure in _MODEL_FIGURES.items()}
         return {
+            "tabs": lending_tabs(MODEL_PATH),
             "kpis": _model_kpis(cursor),
             "figures": {name: Panel(figure, f"{MODEL_PATH}/{name}.csv") for name, figure in figures.items()},
             "facts": _facts(cursor),
@@ -225,6 +227,7 @@ def what_if(request: Request) -> Response:
         }
         words = f"Approve below {limits.approve_below:.0%}, reject from {limits.reject_from:.0%}"
         return {
+            "tabs": lending_tabs(WHAT_IF_PATH),
             "filters": FilterBar(WHAT_IF_PATH, limits.filters(), limits.problem),
             "announcement": words,
             "words": words,

@@ -33,7 +33,7 @@ router = guarded_router(None, include_in_schema=False)
 _MOST_ROWS = 10
 
 _BATCH_COLUMNS = (
-    Column("arrived", "Loaded at (UTC)"),
+    Column("arrived", "Loaded at (UTC)", "moment"),
     Column("dataset", "Dataset"),
     Column("file", "File"),
     Column("rows", "Rows", "count"),

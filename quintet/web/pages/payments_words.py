@@ -22,25 +22,30 @@ _MOST_MESSAGES = 30
 _LATE_MINUTES = 5
 ORDER = (VOLUME, *STATUSES)
 MESSAGE_COLUMNS = (
-    Column("written", "Created at (UTC)"),
+    Column("written", "Created at (UTC)", "moment"),
     Column("channel", "Channel"),
     Column("title", "Message"),
     Column("state", "State"),
     Column("attempts", "Attempts", "count"),
-    Column("sent", "Sent at (UTC)"),
+    Column("sent", "Sent at (UTC)", "moment"),
     Column("error", "Last error"),
 )
 
 
 @dataclass(frozen=True)
 class SeriesState:
-    """The current state of a series, in words."""
+    """The current state of a series, in words.
+
+    incident_id: of its open incident, else empty. acknowledged_by: who handles that; empty while nobody does.
+    """
 
     series: str
     name: str
     state: State
     words: str
     since: str = ""
+    incident_id: str = ""
+    acknowledged_by: str = ""
 
 
 def series_states(
@@ -56,7 +61,8 @@ def series_states(
         if row is not None:
             state: State = "critical" if row["severity"] == "critical" else "warning"
             since = f"since {moment_of(row['started_at'], now)} UTC"
-            states.append(SeriesState(series, series_name(series), state, row["reason"], since))
+            own = (str(row["incident_id"]), row["acknowledged_by"] or "")
+            states.append(SeriesState(series, series_name(series), state, row["reason"], since, *own))
         elif series == FEED:
             newest = to_datetime(int(last[series]["minute"]))
             behind = (now.replace(tzinfo=None) - newest).total_seconds()

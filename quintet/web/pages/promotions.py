@@ -28,7 +28,7 @@ from quintet.web.pages.promotions_card import model_card
 from quintet.web.pages.promotions_try import PATH, TRY_PATH, form_fields, scoring
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
-from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Table
+from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Tab, Table
 from quintet.web.routes.promotions import LabelGiven, store_label
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
@@ -37,6 +37,15 @@ _reading = guarded_router("promotions:read", include_in_schema=False)
 _labelling = guarded_router("promotions:label", include_in_schema=False)
 ROUTERS = (_reading, _labelling, scoring)
 LABEL_PATH = f"{PATH}/labels"
+TABS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "clusters": ("Clusters and queue", ("cluster-graph",)),
+    "activity": ("Sign-ups and uses", ("registrations-and-usages", "top-users", "clusters-by-uses", "top-codes")),
+    "certainty": ("How sure we are", ("score-histogram", "precision-and-recall")),
+    "model": ("Model card", ("model-figures", "model-weights")),
+    "try": ("Try a sign-up", ()),
+}
+"""The tabs of the page, each with its label and figures; the first one is shown by default."""
+
 _MOST_TO_JUDGE = 12
 _MOST_LABELS = 20
 _MOST_CLUSTERS = 200
@@ -57,14 +66,14 @@ _MEMBER_COLUMNS = (
     Column("score", "Score", "decimal"),
     Column("decision", "Decision"),
     Column("codes", "Reasons"),
-    Column("created", "Signed up at (UTC)"),
+    Column("created", "Signed up at (UTC)", "moment"),
     Column("email", "E-mail"),
     Column("phone", "Phone"),
     Column("ip_address", "IP address"),
     Column("label", "Label"),
 )
 _LABEL_COLUMNS = (
-    Column("at", "Labelled at (UTC)"),
+    Column("at", "Labelled at (UTC)", "moment"),
     Column("user_id", "User", "identifier"),
     Column("label", "Label"),
     Column("labelled_by", "By"),
@@ -86,8 +95,12 @@ def promotions(request: Request) -> Response:
         given = {label.user_id: label.is_abuser for label in reversed(labels)}
         clusters = overview.clusters(cursor)
         members = overview.cluster_members(cursor, query.cluster) if query.cluster else pd.DataFrame()
-        figures = {name: make_figure(cursor, query) for name, make_figure in FIGURES.items()}
+        shown = [name for name in TABS[query.tab][1] if name != "cluster-graph" or query.cluster]
+        figures = {name: FIGURES[name](cursor, query) for name in shown}
+        population = model_of_snapshot(cursor)
         return {
+            "tab": query.tab,
+            "tabs": [Tab(label, query.tab_address(name), name == query.tab) for name, (label, _) in TABS.items()],
             "filters": FilterBar(PATH, query.filters(clusters), query.problem),
             "announcement": counted(len(clusters), "cluster"),
             "kpis": _key_figures(cursor),
@@ -108,7 +121,7 @@ def promotions(request: Request) -> Response:
             ),
             "cluster": query.cluster,
             "members": Table(_members(members, given), _MEMBER_COLUMNS, "Accounts of the cluster", len(members)),
-            "to_judge": _to_judge(cursor, query.user, given),
+            "to_judge": _to_judge(cursor, query.user, given) if query.tab == "clusters" else [],
             "user": query.user,
             "labels": Table(
                 pd.DataFrame(
@@ -129,7 +142,9 @@ def promotions(request: Request) -> Response:
                 len(labels),
                 nothing="No user is confirmed or cleared yet.",
             ),
-            "card": model_card(cursor),
+            "card": model_card(cursor) if query.tab == "model" else None,
+            "review_from": format_value(population[1].review_from if population else None, "decimal"),
+            "block_from": format_value(population[1].block_from if population else None, "decimal"),
             "label_path": LABEL_PATH,
             "try_path": TRY_PATH,
             "try_fields": form_fields({}),
@@ -180,6 +195,9 @@ class _Query:
     def __init__(self, cursor: duckdb.DuckDBPyConnection, given: QueryParams) -> None:
         found = model_of_snapshot(cursor)
         self.problem: str | None = None
+        self.tab = given.get("tab", "") or "clusters"
+        if self.tab not in TABS:
+            self.problem, self.tab = f"tab is {self.tab[:40]!r}; it must be one of {', '.join(TABS)}", "clusters"
         self.user = given.get("user", "").strip()
         self.cluster = given.get("cluster", "").strip()
         self.grain = self._grain(cursor, given.get("grain", ""))
@@ -190,6 +208,11 @@ class _Query:
         """Return the path with the selection."""
         return f"{path}?{urlencode(self._query)}" if self._query else path
 
+    def tab_address(self, tab: str) -> str:
+        """Return the address of a tab with the selection."""
+        pairs = [*([("tab", tab)] if tab != "clusters" else []), *self._query]
+        return f"{PATH}?{urlencode(pairs)}" if pairs else PATH
+
     def filters(self, clusters: pd.DataFrame) -> list[Filter]:
         """Return the filters of the page."""
         options = [
@@ -197,8 +220,11 @@ class _Query:
             for row in clusters.head(_MOST_CLUSTERS).to_dict("records")
         ]
         grains = [Option(grain, grain.capitalize()) for grain in overview.GRAINS]
+        if self.tab == "activity":
+            return [Filter("grain", "Time by", "select", grains, [self.grain], "By the span")]
+        if self.tab != "clusters":
+            return []
         return [
-            Filter("grain", "Time by", "select", grains, [self.grain], "By the span"),
             Filter("cluster", "Cluster", "select", options, [self.cluster] if self.cluster else [], "None"),
             Filter("user", "User", "text", (), [self.user] if self.user else [], "Id of a user"),
         ]

@@ -30,7 +30,7 @@ NAVIGATION = (
     NavItem("Cases", CASES),
     *(NavItem(domain.title, domain.page) for domain in DOMAINS),
     NavItem("Reports", "/reports"),
-    NavItem("Pipeline"),
+    NavItem("Pipeline", "/pipeline"),
     NavItem("API docs", "/docs"),
 )
 

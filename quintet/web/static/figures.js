@@ -125,8 +125,10 @@ async function makeRoom(view, drawing, attempts = 3) {
 function openOnClick(view, link) {
   if (!link) return;
   view.addEventListener("click", (_, item) => {
-    const agency = item?.datum?.agency_id;
-    if (agency !== undefined) location.assign(link.replace("{agency_id}", encodeURIComponent(agency)));
+    const datum = item?.datum ?? {};
+    const names = [...link.matchAll(/{(\w+)}/g)].map((found) => found[1]);
+    if (names.some((name) => datum[name] === undefined)) return;
+    location.assign(link.replace(/{(\w+)}/g, (_, name) => encodeURIComponent(datum[name])));
   });
 }
 

@@ -110,6 +110,7 @@ function showFailure(error, again) {
 function addressOf(form) {
   const fields = new URLSearchParams();
   for (const [name, value] of new FormData(form)) if (value.trim()) fields.append(name, value.trim());
+  for (const order of new URLSearchParams(location.search).getAll("sort")) fields.append("sort", order);
   const query = fields.toString();
   return form.getAttribute("action") + (query ? `?${query}` : "");
 }

@@ -1,5 +1,6 @@
 /* Updates the payments page from the event stream: charts at once, texts and tables as they change. */
 import { viewOf } from "./figures.js";
+import { localTimes } from "./times.js";
 
 const SHOWN_MINUTES = 180;
 const MINUTE_MILLISECONDS = 60_000;
@@ -145,6 +146,7 @@ async function refresh() {
     /* A section with the focus in a form is not replaced. */
     if (!old || !other || old.contains(document.activeElement)) continue;
     old.replaceWith(document.adoptNode(other));
+    localTimes(other);
   }
 }
 

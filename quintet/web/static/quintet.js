@@ -1,6 +1,8 @@
 /* Enhances a loaded page. Everything except the charts works without this script too. */
 import { drawFigures } from "./figures.js";
-import { makeSortable } from "./tables.js";
+import { makeSortable, watchWidths } from "./tables.js";
+import { localTimes } from "./times.js";
+import { offerViews } from "./views.js";
 import { liveFilters } from "./filters.js";
 import { bindThresholds } from "./threshold.js";
 
@@ -48,7 +50,9 @@ function showCurrent() {
 
 function prepare(region) {
   drawFigures(region);
+  localTimes(region);
   region.querySelectorAll("table[data-sortable]").forEach(makeSortable);
+  watchWidths(region);
   bindThresholds(region);
 }
 
@@ -60,5 +64,6 @@ prepare(document);
 showAge();
 setInterval(showAge, 60_000);
 offerLink();
+offerViews();
 showCurrent();
 liveFilters(prepare);

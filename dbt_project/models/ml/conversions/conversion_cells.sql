@@ -1,11 +1,9 @@
--- A session counts once, with its first conversion: rows of one session tend to share their score, and counting them all
--- would count one person several times. Conversions of scanners are excluded.
 {% set levels = {
-    'country': "coalesce(country_iso2, '(unknown)')",
-    'day': "strftime(created_at, '%Y-%m-%d')",
-    'device': "case when is_mobile then 'mobile' when not is_mobile then 'desktop' else '(unknown)' end",
-    'page_category': "coalesce(page_category, '(no page category)')",
-    'ui_element': "coalesce(ui_element, '(no element)')",
+    'country': 'country',
+    'day': "strftime(day, '%Y-%m-%d')",
+    'device': 'device',
+    'page_category': 'page_category',
+    'ui_element': 'ui_element',
 } %}
 
 {#- The dimensions that define equals: a page is not compared by its visitors' country. -#}
@@ -17,58 +15,31 @@
     'ui_element': ['device', 'country'],
 } %}
 
-{#- By measure: the conversions that count, and their values. -#}
+{#- By measure: the columns of the sessions and rows that count, and of the sums of their values. -#}
 {% set measures = {
-    'match_rate': ("unmatched_reason is distinct from 'outside_time_span'", 'is_matched::int'),
-    'important_share': ('is_matched and isfinite(important_score)', '(important_score > 0)::int'),
-    'mean_score': ('is_matched and isfinite(important_score)', 'important_score'),
+    'match_rate': ('reachable_sessions', 'reachable_conversions', ['matched_sessions'] * 3, '1.0'),
+    'important_share': ('scored_sessions', 'scored_conversions', ['important_sessions'] * 3, '1.0'),
+    'mean_score': ('scored_sessions', 'scored_conversions', ['score_total', 'score_squares', 'score_cubes'], '1e6'),
 } %}
 
-with journeys as materialized (
-    select
-        conversion_id,
-        created_at,
-        coalesce(session_id, 'conversion ' || conversion_id) as session,
-        unmatched_reason,
-        is_matched,
-        important_score,
-        {% for dimension, level in levels.items() -%}
-        {{ level }} as level_{{ dimension }}{{ ',' if not loop.last }}
-        {% endfor %}
-    from {{ ref('conversion_journeys') }}
-    where not is_scanner_traffic
-),
-
-{% for measure, (condition, value) in measures.items() -%}
-counted_{{ measure }} as materialized (
-    select
-        *,
-        ({{ value }})::double as value,
-        row_number() over (partition by session order by created_at, conversion_id) = 1 as is_first
-    from journeys
-    where {{ condition }}
-),
-
-{% endfor -%}
-
-cells as (
-    {% for measure in measures -%}
+with cells as (
+    {% for measure, (sessions, rows, sums, unit) in measures.items() -%}
     {% set outer = loop -%}
-    {% for dimension in levels -%}
+    {% for dimension, level in levels.items() -%}
     select
         '{{ measure }}' as measure,
         '{{ dimension }}' as dimension,
-        level_{{ dimension }} as level,
-        level_{{ equals[dimension] | join(' || chr(31) || level_') }} as stratum,
-        count(*) filter (where is_first) as n,
-        count(*) as rows,
-        {#- Sums of whole millionths: identical to the last digit in any order of rows. #}
-        {% for name, power in {'total': 1, 'squares': 2, 'cubes': 3}.items() -%}
-        coalesce(sum(round(value ** {{ power }} * 1e6)::hugeint) filter (where is_first), 0)::double / 1e6 as {{ name }}
-        {{- ',' if not loop.last }}
+        {{ level }} as level,
+        {{ equals[dimension] | join(' || chr(31) || ') }} as stratum,
+        sum({{ sessions }})::bigint as n,
+        sum({{ rows }})::bigint as rows,
+        {% for name in ['total', 'squares', 'cubes'] -%}
+        sum({{ sums[loop.index0] }})::double / {{ unit }} as {{ name }}{{ ',' if not loop.last }}
         {% endfor -%}
-    from counted_{{ measure }}
-    group by level_{{ dimension }}, stratum
+    from {{ ref('conversion_cube') }}
+    where not is_scanner_traffic
+    group by all
+    having sum({{ rows }}) > 0
     {{ 'union all' if not (loop.last and outer.last) }}
     {% endfor -%}
     {% endfor %}

@@ -12,6 +12,7 @@ select
     matches.conversion_id is not null as is_matched,
     unmatched.reason as unmatched_reason,
     matches.broker_row_id,
+    broker_rows.partner,
     broker_rows.important_score
 from {{ ref('int_conversions') }} as conversions
 left join {{ source('matching', 'matches') }} as matches

@@ -35,6 +35,8 @@ def incident(series: str, severity: str = "critical", state: str = "firing") -> 
         "reason": "Why.",
         "started_at": started,
         "group_id": 1,
+        "incident_id": f"id of {series}",
+        "acknowledged_by": None,
     }
 
 
@@ -62,7 +64,7 @@ def test_the_worst_series_comes_first() -> None:
     states = series_states(points(), [incident("denied", "warning")], (), NOW)
 
     assert [(one.series, one.state) for one in states] == [("denied", "warning"), ("volume", "good"), ("feed", "good")]
-    assert states[0] == SeriesState("denied", "denied", "warning", "Why.", "since 11:50 UTC")
+    assert states[0] == SeriesState("denied", "denied", "warning", "Why.", "since 11:50 UTC", "id of denied")
 
 
 def test_an_incident_of_another_day_says_its_day() -> None:
