@@ -30,7 +30,7 @@ dollars where a column says so. A column `…_missing_reason` says why the colum
 
 
 def read_models(models: Path) -> dict[str, list[dict[str, Any]]]:
-    """By group (a domain, `ops` or `ml`): the published tables, each with name, description and columns.
+    """By group (a domain, `ops` or `ml`): the published tables, each with name, description, columns and key.
 
     models: dbt's folder of models. References to shared descriptions are resolved; raises KeyError for an unknown one.
     """
@@ -68,8 +68,20 @@ def _resolve(table: dict[str, Any], blocks: Mapping[str, str]) -> dict[str, Any]
         resolved = _REFERENCE.sub(lambda reference: blocks[reference[1]], item.get("description", ""))
         return " ".join(resolved.split())
 
-    columns = [{"name": column["name"], "description": text(column)} for column in table.get("columns", [])]
-    return {"name": table["name"], "description": text(table), "columns": columns}
+    given = table.get("columns", [])
+    columns = [
+        {"name": column["name"], "description": text(column), "type": column.get("data_type", "")} for column in given
+    ]
+    return {"name": table["name"], "description": text(table), "columns": columns, "key": _key(table)}
+
+
+def _key(table: Mapping[str, Any]) -> list[str]:
+    """Return the columns that identify a row by the first test of uniqueness; empty without one."""
+    combined = [test["unique_combination"] for test in table.get("data_tests", []) if "unique_combination" in test]
+    alone = [column["name"] for column in table.get("columns", []) if "unique" in column.get("data_tests", [])]
+    names = {column["name"] for column in table.get("columns", [])}
+    keys = [*([name] for name in alone), *(test["arguments"]["columns"] for test in combined)]
+    return next((key for key in keys if names.issuperset(key)), [])
 
 
 def _group_lines(group: str, tables: list[dict[str, Any]]) -> Iterator[str]:

@@ -29,6 +29,7 @@ PARAMETERS = {
     "silence_id": "1",
     "day": "2024-01-01",
     "client_id": "1",
+    "page": "x",
 }
 
 
@@ -59,5 +60,7 @@ def names(app: FastAPI) -> set[str]:
 def routes(app: FastAPI) -> list[tuple[str, str]]:
     """Return method and path of every route."""
     return sorted(
-        (method, str(route.path)) for route in iter_route_contexts(app.routes) for method in route.methods or ()
+        (method, re.sub(r":path}", "}", str(route.path)))
+        for route in iter_route_contexts(app.routes)
+        for method in route.methods or ()
     )

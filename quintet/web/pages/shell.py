@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import duckdb
 from fastapi import Request
@@ -17,6 +17,7 @@ from quintet.warehouse.snapshot import NoSnapshotError
 from quintet.web.addresses import prefix_of, route_path
 from quintet.web.answers import has_it, headers_of
 from quintet.web.contexts import BuildingContext
+from quintet.web.pages import documents
 from quintet.web.rendering import NavItem, Shell, SnapshotAge, render, static_version
 from quintet.web.service import service_of
 from quintet.web.snapshots import Snapshot
@@ -48,11 +49,18 @@ def show(
         title=title,
         path=route_path(request),
         prefix=prefix_of(request),
-        nav=NAVIGATION if key is not None else (),
+        nav=_navigation(request) if key is not None else (),
         snapshot=age,
         signed_in_as=key.name if key is not None else None,
     )
     return HTMLResponse(render(template, shell, **context), status, {"cache-control": "private, no-cache"})
+
+
+def _navigation(request: Request) -> Sequence[NavItem]:
+    """Return the menu; the documentation is in it where it was built."""
+    if not documents.is_built(service_of(request).site):
+        return NAVIGATION
+    return (*NAVIGATION, NavItem("Documentation", documents.PATH))
 
 
 def _behind(path: str, snapshot: Snapshot) -> str:

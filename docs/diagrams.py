@@ -1,0 +1,43 @@
+"""Draw the diagrams of the documentation from their text, without a browser and without network.
+
+A page holds a diagram as a block of Mermaid, which a code host draws too. The site gets it as a picture.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from typing import Any
+
+import mmdr
+
+_SETUP = '%%{init: {"theme": "neutral", "fontFamily": "Arial, Helvetica, sans-serif"}}%%\n'
+_TITLE = re.compile(r"^\s*(?:accTitle:|title:)\s*(\S.*)$", re.MULTILINE)
+
+
+class DiagramError(ValueError):
+    """A diagram cannot be drawn; the text says why."""
+
+
+def draw(source: str) -> str:
+    """Return a diagram in Mermaid as SVG.
+
+    Raises DiagramError for text that is no diagram, and for a diagram without a line `accTitle:`, which a reader who
+    does not see it needs.
+    """
+    if not _TITLE.search(source):
+        raise DiagramError(f"this diagram has no line `accTitle: …` that says what it shows:\n{source}")
+    try:
+        svg: str = mmdr.render(_SETUP + source).svg()
+    except ValueError as error:
+        raise DiagramError(f"{error}:\n{source}") from error
+    return svg
+
+
+def fence(source: str, _language: str, css_class: str, _options: Any, _markdown: Any, **_others: Any) -> str:
+    """Return a block of Mermaid as a picture; a fence of `pymdownx.superfences`."""
+    [title, *_] = _TITLE.findall(source) or [""]
+    picture = base64.b64encode(draw(source).encode()).decode()
+    alt = html.escape(title, quote=True)
+    return f'<p class="{css_class}"><img alt="{alt}" src="data:image/svg+xml;base64,{picture}"></p>'
