@@ -14,6 +14,8 @@ import mmdr
 
 _SETUP = '%%{init: {"theme": "neutral", "fontFamily": "Arial, Helvetica, sans-serif"}}%%\n'
 _TITLE = re.compile(r"^\s*(?:accTitle:|title:)\s*(\S.*)$", re.MULTILINE)
+_SIZE = re.compile(r'<svg(.*?) width="100%"(?=.*?viewBox="\S+ \S+ (\S+) (\S+)")(.*?)viewBox="(\S+ \S+) \S+ \S+"')
+"""The head of a drawing, which is as wide as its place and gets the size of its content instead."""
 
 
 class DiagramError(ValueError):
@@ -32,7 +34,7 @@ def draw(source: str) -> str:
         svg: str = mmdr.render(_SETUP + source).svg()
     except ValueError as error:
         raise DiagramError(f"{error}:\n{source}") from error
-    return svg
+    return _SIZE.sub(r'<svg\1 width="\2" height="\3"\4viewBox="\5 \2 \3"', svg, count=1)
 
 
 def fence(source: str, _language: str, css_class: str, _options: Any, _markdown: Any, **_others: Any) -> str:

@@ -33,7 +33,7 @@ _REASONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
 }
 """By domain: heading, module and name of a mapping from code to sentence."""
 
-_SHOWN_COLUMNS = 6
+_SHOWN_COLUMNS = 4
 """The most columns of a table in a diagram."""
 
 
@@ -76,8 +76,8 @@ def diagrams(groups: Mapping[str, list[dict[str, Any]]]) -> str:
 
 def _entities(group: str, tables: list[dict[str, Any]]) -> str:
     keys = {table["name"]: table["key"] for table in tables}
-    # of several tables with the same key the dimension owns it, else the first
-    ranked = sorted(keys, key=lambda name: not name.startswith("dim_"))
+    # of several tables with the same key the dimension with the shortest name owns it
+    ranked = sorted(keys, key=lambda name: (not name.startswith("dim_"), len(name)))
     owners = {keys[name][0]: name for name in reversed(ranked) if len(keys[name]) == 1}
     lines = ["erDiagram", f"  accTitle: The tables of {group} and the keys that join them"]
     for table in tables:

@@ -29,6 +29,7 @@ LENDING = Domain(
     ),
     web=(
         "quintet.web.routes.lending",
+        "quintet.web.routes.lending_explanations",
         "quintet.web.pages.lending",
         "quintet.web.pages.lending_decisions",
         "quintet.web.pages.lending_model",

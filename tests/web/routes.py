@@ -30,6 +30,7 @@ PARAMETERS = {
     "day": "2024-01-01",
     "client_id": "1",
     "page": "x",
+    "application_id": "1",
 }
 
 
