@@ -22,6 +22,7 @@ def add_operations(app: typer.Typer) -> None:
         ("restore", _restore, "restore /backups/quintet-2026-11-30.tar"),
         ("forget", _forget, "forget --user 1001"),
         ("audit", _audit, "audit --last 100"),
+        ("contracts", _contracts, "contracts --to contracts"),
         ("mcp", _mcp, "mcp --key-file ana.key"),
     ):
         app.command(name, epilog=f"Example: quintet {example}")(command)
@@ -92,5 +93,20 @@ def _mcp(
 
         settings = load_settings()
         return module.main(url or settings.local_url(settings.port), file)
+
+    sys.exit(without_traceback(work))
+
+
+def _contracts(to: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("contracts")) -> None:
+    """Write the contracts of the published tables as Open Data Contracts, one file for each business."""
+    folder = to.absolute()
+    enter_project(os.environ)
+
+    def work() -> int:
+        from quintet.contracts import write_contracts  # noqa: PLC0415
+
+        for file in write_contracts(folder):
+            print(f"wrote {file}")
+        return 0
 
     sys.exit(without_traceback(work))

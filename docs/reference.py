@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from typer.main import get_command
 
 from cli.__main__ import app as command_line
-from docs.make_tables import PROJECT, read_models
+from quintet.described_tables import MODELS, read_models
 from quintet.domains import DOMAINS, SCOPES
 from quintet.lending.policy import read_policy
 from quintet.replication import metrics as stream
@@ -47,7 +47,7 @@ def pages() -> dict[str, str]:
         metrics_page = metrics(dict(zip(("The service", "The stream"), collectors, strict=True)))
         app.state.service.store.close()
     return {
-        "reference/diagrams.md": diagrams(read_models(PROJECT / "dbt_project" / "models")),
+        "reference/diagrams.md": diagrams(read_models(MODELS)),
         "reference/api.md": api(described),
         "reference/metrics.md": metrics_page,
         "reference/reason-codes.md": reason_codes(),

@@ -12,7 +12,8 @@ from mkdocs.config import load_config
 from mkdocs.exceptions import Abort
 
 from docs import diagrams, reference, site_hooks
-from docs.make_tables import PROJECT, read_models
+from docs.make_tables import PROJECT
+from quintet.described_tables import MODELS, read_models
 from quintet.domains import DOMAINS
 
 _DRAWN = "flowchart LR\n  accTitle: From a to b\n  a --> b\n"
@@ -40,7 +41,7 @@ def test_a_diagram_without_a_title_or_that_is_none_is_refused(source: str, why: 
 
 
 def test_the_diagrams_of_tables_join_each_table_to_the_owner_of_its_key() -> None:
-    page = reference.diagrams(read_models(PROJECT / "dbt_project" / "models"))
+    page = reference.diagrams(read_models(MODELS))
     for drawn in re.findall(r"^```mermaid\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
         diagrams.draw(drawn)
     assert 'dim_agency ||--o{ fct_agency_performance : "agency_id"' in page
