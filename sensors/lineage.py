@@ -10,8 +10,6 @@ import dagster as dg
 from quintet.lineage import Built, events_of, send_events
 from quintet.settings import Settings
 
-ROWS = "dagster/row_count"
-
 
 def build_lineage_sensors(specs: Sequence[dg.AssetSpec], settings: Settings) -> list[dg.SensorDefinition]:
     """Return a sensor for runs that succeed and one for runs that fail; none without the setting.
@@ -45,20 +43,33 @@ def build_lineage_sensors(specs: Sequence[dg.AssetSpec], settings: Settings) -> 
 
 def built_by(entries: Iterable[dg.EventLogEntry], upstream: Mapping[dg.AssetKey, Sequence[dg.AssetKey]]) -> list[Built]:
     """Return the tables that a run built or failed to build, from its log."""
-    built = {}
+    built: dict[dg.AssetKey, Built] = {}
+    planned: dict[str | None, list[dg.AssetKey]] = {}
     for entry in entries:
         event, made = entry.dagster_event, entry.asset_materialization
-        key = event.asset_key if event and (made or event.is_asset_failed_to_materialize) else None
-        if key is None:
-            continue
-        metadata = made.metadata if made else {}
-        schema, rows = metadata.get("dagster/column_schema"), metadata.get(ROWS)
-        built[key] = Built(
-            name=key.to_user_string(),
-            inputs=[one.to_user_string() for one in upstream.get(key, ())],
-            at=dt.datetime.fromtimestamp(entry.timestamp, dt.UTC),
-            is_complete=made is not None,
-            columns={column.name: column.type for column in schema.value.columns} if schema else {},
-            rows=int(rows.value) if rows else None,
-        )
+        at = dt.datetime.fromtimestamp(entry.timestamp, dt.UTC)
+        if made is not None:
+            built[made.asset_key] = _built(made, upstream, at)
+        elif event and event.is_asset_materialization_planned and event.asset_key:
+            planned.setdefault(entry.step_key, []).append(event.asset_key)
+        elif event and event.is_step_failure:
+            for key in planned.get(entry.step_key, ()):
+                built.setdefault(key, Built(key.to_user_string(), _names(upstream.get(key, ())), at, is_complete=False))
     return list(built.values())
+
+
+def _built(
+    made: dg.AssetMaterialization, upstream: Mapping[dg.AssetKey, Sequence[dg.AssetKey]], at: dt.datetime
+) -> Built:
+    schema, rows = made.metadata.get("dagster/column_schema"), made.metadata.get("dagster/row_count")
+    return Built(
+        name=made.asset_key.to_user_string(),
+        inputs=_names(upstream.get(made.asset_key, ())),
+        at=at,
+        columns={column.name: column.type for column in schema.value.columns} if schema else {},
+        rows=int(rows.value) if rows else None,
+    )
+
+
+def _names(keys: Iterable[dg.AssetKey]) -> list[str]:
+    return [key.to_user_string() for key in keys]
