@@ -60,7 +60,7 @@ coverage: ARGUMENTS = --cov --cov-report=term:skip-covered
 coverage: test  ## test with the coverage of each file; takes a third longer
 
 docs: install  ## build the documentation into site/, which the service serves below /docs/; a broken link fails
-	@NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --strict
 
 check: install docs  ## lint, types, architecture, documentation, CloudFormation, dbt and Dagster definitions
 	@"$(BIN)/ruff" check .

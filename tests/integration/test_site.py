@@ -119,6 +119,11 @@ def _build(folder: Path, text: str) -> None:
     build(config)
 
 
+def test_the_build_is_strict_and_its_warnings_are_counted() -> None:
+    [command] = re.findall(r"^\t.* -m mkdocs (.*)$", (PROJECT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert command == "build --strict"  # `--quiet` drops the warnings before they are counted
+
+
 def test_the_site_is_built_from_pages_without_faults(tmp_path: Path) -> None:
     _build(tmp_path, "# Title\n\n[here](#title)\n")
     assert (tmp_path / "site" / "index.html").exists()
