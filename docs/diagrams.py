@@ -14,6 +14,7 @@ import mmdr
 
 _SETUP = '%%{init: {"theme": "neutral", "fontFamily": "Arial, Helvetica, sans-serif"}}%%\n'
 _TITLE = re.compile(r"^\s*(?:accTitle:|title:)\s*(\S.*)$", re.MULTILINE)
+_SCALE = 0.7
 _SIZE = re.compile(r'<svg(.*?) width="100%"(?=.*?viewBox="\S+ \S+ (\S+) (\S+)")(.*?)viewBox="(\S+ \S+) \S+ \S+"')
 """The head of a drawing, which is as wide as its place and gets the size of its content instead."""
 
@@ -34,7 +35,14 @@ def draw(source: str) -> str:
         svg: str = mmdr.render(_SETUP + source).svg()
     except ValueError as error:
         raise DiagramError(f"{error}:\n{source}") from error
-    return _SIZE.sub(r'<svg\1 width="\2" height="\3"\4viewBox="\5 \2 \3"', svg, count=1)
+    return _SIZE.sub(_sized, svg, count=1)
+
+
+def _sized(head: re.Match[str]) -> str:
+    """Return the head of a drawing with the size of its content, scaled to the text of the pages."""
+    before, width, height, after, corner = head.groups()
+    size = f'width="{_SCALE * float(width):.0f}" height="{_SCALE * float(height):.0f}"'
+    return f'<svg{before} {size}{after}viewBox="{corner} {width} {height}"'
 
 
 def fence(source: str, _language: str, css_class: str, _options: Any, _markdown: Any, **_others: Any) -> str:
