@@ -9,7 +9,7 @@ DO ?= list
 FILE ?= data/raw/transactions/transactions_1.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test coverage check dev serve up fill stream simulate keys models send sample bench image clean
+.PHONY: help install run test coverage docs check dev serve up fill stream simulate keys models send sample bench image clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' "$(firstword $(MAKEFILE_LIST))" | sed -E 's/^([a-z]+):.*## /  make \1	/' | expand -t 18
@@ -59,7 +59,10 @@ test: install  ## the whole test suite
 coverage: ARGUMENTS = --cov --cov-report=term:skip-covered
 coverage: test  ## test with the coverage of each file; takes a third longer
 
-check: install  ## lint, types, architecture, CloudFormation, dbt and Dagster definitions
+docs: install  ## build the documentation into site/, which the service serves below /docs/; a broken link fails
+	@NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --strict
+
+check: install docs  ## lint, types, architecture, documentation, CloudFormation, dbt and Dagster definitions
 	@"$(BIN)/ruff" check .
 	@"$(BIN)/ruff" format --check .
 	@"$(BIN)/python" -m mypy

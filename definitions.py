@@ -35,6 +35,7 @@ from resources.warehouse import Warehouse
 from resources.warm_dbt import CALL_DBT
 from sensors.failures import build_failure_sensor, build_publishing_sensor
 from sensors.inboxes import INBOX_SENSORS
+from sensors.lineage import build_lineage_sensors
 from sensors.schedules import build_schedules
 
 PROJECT = Path(__file__).parent
@@ -106,6 +107,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
             *(sensor for domain in DOMAINS for name in domain.sensors for sensor in _sensors_of(name)),
             build_failure_sensor(),
             build_publishing_sensor(specs, jobs[0]),
+            *build_lineage_sensors(specs, settings),
         ],
         schedules=build_schedules({job.name: job for job in jobs}),
         resources=fixed(resources),

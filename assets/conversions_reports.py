@@ -4,7 +4,7 @@ import json
 
 import dagster as dg
 
-from assets.facts import DAILY, DOMAIN_TAG, EVALUATIONS, OWNERS, REPORTS
+from assets.facts import DAILY, DOMAIN_TAG, EVALUATIONS, REPORTS, owners_of
 from assets.publish import SNAPSHOT
 from quintet.code_version import code_version
 from quintet.warehouse.snapshot import current_snapshot, open_snapshot
@@ -22,7 +22,7 @@ _TAGS = {DOMAIN_TAG: "conversions"}
             group_name=REPORTS,
             tags=_TAGS,
             description=description,
-            owners=OWNERS,
+            owners=owners_of("conversions"),
             kinds={"typst", "pdf"},
             freshness_policy=DAILY,
             code_version=code_version("quintet.conversions.insights_report", "quintet.conversions.pipeline_report"),
@@ -67,7 +67,7 @@ def conversions_pdfs(
     group_name=REPORTS,
     tags=_TAGS,
     description="Every conversion with its broker row, as Parquet and CSV, with a dictionary of the columns.",
-    owners=OWNERS,
+    owners=owners_of("conversions"),
     kinds={"parquet", "csv"},
     freshness_policy=DAILY,
     code_version=code_version("quintet.conversions.journeys_export"),

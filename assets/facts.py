@@ -7,10 +7,15 @@ import datetime as dt
 
 import dagster as dg
 
+from quintet.domains import DOMAIN_NAMES
 from quintet.ingest.checks import CheckOutcome
 from quintet.ingest.contract import Dataset
 
-OWNERS = ["team:data"]
+
+def owners_of(group: str) -> list[str]:
+    """Return the owners of the assets of a group: the team of the business, or the data team for what all share."""
+    return [f"team:{group if group in DOMAIN_NAMES else 'data'}"]
+
 
 REPORTS = "reports"
 """The group of the files written from a snapshot. It belongs to no domain, because a snapshot needs all domains."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.facts import DAILY, OWNERS, check_result, column_schema
+from assets.facts import DAILY, check_result, column_schema, owners_of
 from assets.postgres_extract import SOURCE, SOURCED
 from quintet.code_version import code_version
 from quintet.domains import DATASETS
@@ -28,7 +28,7 @@ INBOXES = [
         key=["inbox", dataset.name],
         group_name=dataset.domain,
         description=f"Files dropped into data/raw/{dataset.name}. {dataset.description}",
-        owners=OWNERS,
+        owners=owners_of(dataset.domain),
         kinds={"file"},
     )
     for dataset in DATASETS.values()
@@ -39,7 +39,7 @@ LEDGER = [
         key=["ops", table],
         group_name="ops",
         description=description,
-        owners=OWNERS,
+        owners=owners_of("ops"),
         kinds={"duckdb"},
     )
     for table, description in {
@@ -77,7 +77,7 @@ def build_ingest_asset(dataset: Dataset) -> dg.AssetsDefinition:
         deps=[dg.AssetKey(["inbox", dataset.name]), *([SOURCE] if dataset.name in SOURCED else [])],
         group_name=dataset.domain,
         description=f"{dataset.description} The text of the files, verbatim, with batch, file and row.",
-        owners=OWNERS,
+        owners=owners_of(dataset.domain),
         kinds={"duckdb"},
         pool=POOL,
         freshness_policy=DAILY,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.build import rebuilding
-from assets.facts import DAILY, DOMAIN_TAG, OWNERS, REPORTS
+from assets.facts import DAILY, DOMAIN_TAG, REPORTS, owners_of
 from assets.ingest import raw_key
 from assets.publish import SNAPSHOT
 from assets.tables import results, table_specs
@@ -28,7 +28,7 @@ _FORECAST_TABLES = {
     deps=[raw_key("agency_performance")],
     group_name="insurance",
     description="Agency performance with types; sentinels replaced by nulls, each with its reason.",
-    owners=OWNERS,
+    owners=owners_of("insurance"),
     kinds={"pandas", "duckdb"},
     pool=POOL,
     freshness_policy=DAILY,
@@ -78,7 +78,7 @@ def premium_forecast(context: dg.AssetExecutionContext, warehouse: Warehouse) ->
     group_name=REPORTS,
     tags={DOMAIN_TAG: "insurance"},
     description="Premium Info by Agency and Product Line over all years, as workbook and CSV in the folder of reports.",
-    owners=OWNERS,
+    owners=owners_of("insurance"),
     kinds={"excel", "csv"},
     freshness_policy=DAILY,
     code_version=code_version("quintet.insurance.premium_workbook"),

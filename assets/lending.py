@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.facts import DAILY, OWNERS
+from assets.facts import DAILY, owners_of
 from assets.tables import Retraining, results, row_counts, table_specs
 from quintet.change_log.lake import compact, expire, read_manifest
 from quintet.change_log.place import last_day, latest_log
@@ -48,7 +48,7 @@ _MODEL_DESCRIPTIONS = {
     "ml.lending_what_if": "What other limits of approval would have decided, lent and lost.",
 }
 
-_SHARED: dict[str, Any] = {"group_name": "lending", "owners": OWNERS, "freshness_policy": DAILY}
+_SHARED: dict[str, Any] = {"group_name": "lending", "owners": owners_of("lending"), "freshness_policy": DAILY}
 
 
 _FROM_LOG = ["quintet.lending.tables", "quintet.lending.feature_registry"]
@@ -56,7 +56,7 @@ _FROM_LOG = ["quintet.lending.tables", "quintet.lending.feature_registry"]
 LOAN_BOOK_INBOX = dg.AssetSpec(
     key=INBOX_KEY,
     group_name="lending",
-    owners=OWNERS,
+    owners=owners_of("lending"),
     description=f"PostgreSQL dumps dropped into data/raw/{INBOX}: the lender's tables user, loan and payment.",
     kinds={"file", "postgres"},
 )

@@ -1,6 +1,7 @@
 """The dbt project as Dagster assets, from raw and staging tables to marts."""
 
 import json
+import re
 import shutil
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ import dagster as dg
 
 from assets.ahead import importing, modules_to_import
 from assets.build import datasets_fully_built
-from assets.facts import DAILY, OWNERS
+from assets.facts import DAILY, owners_of
 from assets.unfinished import RESULTS
 from assets.versions import model_versions, versions_of
 from quintet.domains import DATASETS
@@ -19,6 +20,9 @@ from resources.clock import Clock
 from resources.dagster_dbt import DagsterDbtTranslator, dbt_assets
 from resources.dbt import Dbt
 from resources.warehouse import POOL, Warehouse
+
+_NO_RULES = ("model", "column_name")
+"""Arguments of each test that say what it is about, not what it checks."""
 
 _BUILT = ("model", "seed")
 """The kinds of nodes that become tables."""
@@ -46,14 +50,40 @@ class Translator(DagsterDbtTranslator):
             return spec
         group = manifest["nodes"][unique_id]["fqn"][-2]  # the folder of the domain
         return spec.replace_attributes(
-            group_name=group, owners=OWNERS, freshness_policy=DAILY, code_version=self._versions[unique_id]
+            group_name=group, owners=owners_of(group), freshness_policy=DAILY, code_version=self._versions[unique_id]
         )
+
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: Any
+    ) -> dg.AssetCheckSpec | None:
+        """Return the spec of a test with what it checks in words; its name is dbt's, which is long."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        return spec and spec._replace(description=spec.description or check_in_words(manifest["nodes"][unique_id]))
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """Return `marts/dim_agency` for a model, `seeds/…` for a seed, and the declared key for a source."""
         if dbt_resource_props["resource_type"] in _BUILT:
             return dg.AssetKey([dbt_resource_props["config"]["schema"], dbt_resource_props["name"]])
         return super().get_asset_key(dbt_resource_props)
+
+
+def check_in_words(test: Mapping[str, Any]) -> str:
+    """Return what a test of a manifest checks: its kind, its column and its arguments."""
+    described = test.get("test_metadata")
+    if not described:
+        return f"the query {test['name'].replace('_', ' ')} returns no row"
+    given = described.get("kwargs", {})
+    column = given.get("column_name")
+    rules = [f"{name.replace('_', ' ')}: {_in_words(value)}" for name, value in given.items() if name not in _NO_RULES]
+    return "; ".join([f"{described['name'].replace('_', ' ')}{f' of {column}' if column else ''}", *rules])
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_in_words(one)}" for name, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_in_words, value))
+    return re.sub(r"""(?:ref|source)\('([^)]*)'\)""", lambda call: call[1].replace("', '", "."), str(value))
 
 
 def build_marts(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.facts import DAILY, DOMAIN_TAG, EVALUATIONS, OWNERS, REPORTS
+from assets.facts import DAILY, DOMAIN_TAG, EVALUATIONS, REPORTS, owners_of
 from assets.publish import SNAPSHOT
 from assets.tables import results, table_specs
 from quintet.code_version import code_version
@@ -79,7 +79,7 @@ def alert_evaluation(warehouse: Warehouse, paths: Paths) -> Iterator[dg.Material
     group_name=REPORTS,
     tags={DOMAIN_TAG: "payments"},
     description="Each checkout day beside its reference days, a sentence for each anomalous hour, and the SQL.",
-    owners=OWNERS,
+    owners=owners_of("payments"),
     kinds={"pdf"},
     freshness_policy=DAILY,
     code_version=code_version("quintet.payments.checkout_report"),
@@ -99,7 +99,7 @@ def checkout_analysis(paths: Paths) -> dg.MaterializeResult:
     group_name=REPORTS,
     tags={DOMAIN_TAG: "payments"},
     description="Notifications about incidents that this run found in files and that were not reported before.",
-    owners=OWNERS,
+    owners=owners_of("payments"),
     kinds={"sqlite"},
     freshness_policy=DAILY,
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.facts import DAILY, OWNERS
+from assets.facts import DAILY, owners_of
 from quintet.postgres_extract.postgres import ExtractError
 from quintet.promotions.contract import DATASETS
 from resources.clock import Clock
@@ -32,7 +32,7 @@ class ExtractConfig(dg.Config):
     key=SOURCE,
     group_name="promotions",
     description="New and changed rows of the application's PostgreSQL, of one moment; no rows if none is set.",
-    owners=OWNERS,
+    owners=owners_of("promotions"),
     kinds={"postgres", "duckdb"},
     pool=POOL,
     freshness_policy=DAILY,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from assets.facts import DAILY, OWNERS, REPORTS
+from assets.facts import DAILY, REPORTS, owners_of
 from assets.unfinished import domain_builds
 from assets.versions import stale_assets, versions_of
 from quintet.warehouse.database import PUBLISHED_SCHEMAS
@@ -40,7 +40,7 @@ def build_snapshot(assets: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition
         deps=[*published, *recorded],
         group_name="serving",
         description="The immutable file serving/current.duckdb, which API, pages and notebooks read.",
-        owners=OWNERS,
+        owners=owners_of("serving"),
         kinds={"duckdb"},
         pool=POOL,
         freshness_policy=DAILY,

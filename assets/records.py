@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets.facts import DAILY, OWNERS
+from assets.facts import DAILY, owners_of
 from quintet.code_version import code_version
 from quintet.domains import RECORDED
 from quintet.settings import Settings
@@ -17,7 +17,7 @@ def build_recorded_asset(table: RecordedTable) -> dg.AssetsDefinition:
         key=["ops", table.name],
         group_name=table.group,
         description=table.description,
-        owners=OWNERS,
+        owners=owners_of(table.group),
         kinds={"sql", "duckdb"},
         pool=POOL,
         freshness_policy=DAILY,

@@ -9,7 +9,7 @@ import dagster as dg
 import duckdb
 
 from assets.ahead import MODULES
-from assets.facts import DAILY, OWNERS
+from assets.facts import DAILY, owners_of
 from quintet.code_version import code_version
 
 
@@ -39,7 +39,7 @@ def table_specs(
             deps=[dg.AssetKey(key.split("/")) for key in deps],
             group_name=group,
             description=description,
-            owners=OWNERS,
+            owners=owners_of(group),
             kinds=set(kinds),
             freshness_policy=DAILY,
             code_version=version,

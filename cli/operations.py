@@ -1,4 +1,4 @@
-"""The commands that an operator needs: back up, restore, forget a person, read the audit log."""
+"""The commands that an operator needs: back up, restore, forget a person, read the audit log, serve an assistant."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def add_operations(app: typer.Typer) -> None:
         ("restore", _restore, "restore /backups/quintet-2026-11-30.tar"),
         ("forget", _forget, "forget --user 1001"),
         ("audit", _audit, "audit --last 100"),
+        ("contracts", _contracts, "contracts --to contracts"),
+        ("mcp", _mcp, "mcp --key-file ana.key"),
     ):
         app.command(name, epilog=f"Example: quintet {example}")(command)
 
@@ -75,3 +77,36 @@ def _audit(last: Annotated[int, typer.Option(min=1, help="How many of the last e
         return module.show(last)
 
     run_command(work, "stopped")
+
+
+def _mcp(
+    key_file: Annotated[Path, typer.Option(help="File with the key of the caller; its scopes say what can be asked.")],
+    url: Annotated[str | None, typer.Option(help="The service; by default on this machine, QUINTET_PORT.")] = None,
+) -> None:
+    """Offer the routes that read to an assistant: tools of the Model Context Protocol, over stdin and stdout."""
+    file = key_file.absolute()
+    enter_project(os.environ)
+
+    def work() -> int:
+        from cli import assistant as module  # noqa: PLC0415
+        from quintet.settings import load_settings  # noqa: PLC0415
+
+        settings = load_settings()
+        return module.main(url or settings.local_url(settings.port), file)
+
+    sys.exit(without_traceback(work))
+
+
+def _contracts(to: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("contracts")) -> None:
+    """Write the contracts of the published tables as Open Data Contracts, one file for each business."""
+    folder = to.absolute()
+    enter_project(os.environ)
+
+    def work() -> int:
+        from quintet.contracts import write_contracts  # noqa: PLC0415
+
+        for file in write_contracts(folder):
+            print(f"wrote {file}")
+        return 0
+
+    sys.exit(without_traceback(work))

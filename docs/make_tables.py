@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]  # no stubs are installed
-
-from quintet.domains import DOMAIN_NAMES
+from quintet.described_tables import MODELS, read_models
 
 PROJECT = Path(__file__).parents[1]
 PAGE = Path(__file__).with_name("tables.md")
 
-_GROUPS = (*DOMAIN_NAMES, "ops")
-_BLOCK = re.compile(r"{% docs (\w+) %}(.*?){% enddocs %}", re.DOTALL)
-_REFERENCE = re.compile(r"{{ doc\('(\w+)'\) }}")
 
 _OPENING = """# The tables of `serving/current.duckdb`
 
@@ -29,47 +23,9 @@ dollars where a column says so. A column `…_missing_reason` says why the colum
 `domain`, `status` (`current`, `building`, `old`, `missing`), `built_at`, and `problem` (why they are not current)."""
 
 
-def read_models(models: Path) -> dict[str, list[dict[str, Any]]]:
-    """By group (a domain, `ops` or `ml`): the published tables, each with name, description and columns.
-
-    models: dbt's folder of models. References to shared descriptions are resolved; raises KeyError for an unknown one.
-    """
-    blocks = {
-        name: text for path in sorted(models.rglob("*.md")) for name, text in _BLOCK.findall(path.read_text("utf-8"))
-    }
-    groups = {
-        domain: [table for path in sorted((models / "marts" / domain).glob("*.yml")) for table in _load(path, "models")]
-        for domain in _GROUPS
-    }
-    sources = [source for path in sorted(models.rglob("*.yml")) for source in _load(path, "sources")]
-    groups["ml"] = [table for source in sources if source["schema"] == "ml" for table in source["tables"]]
-    made_by_dbt = [table for path in sorted((models / "ml").rglob("*.yml")) for table in _load(path, "models")]
-    groups["ml"] += [table for table in made_by_dbt if not _is_ephemeral(models, table["name"])]
-    return {group: [_resolve(table, blocks) for table in tables] for group, tables in groups.items() if tables}
-
-
 def render(groups: Mapping[str, list[dict[str, Any]]]) -> str:
     """The page as Markdown, from what `read_models` gives."""
     return "\n".join([_OPENING, *(line for group, tables in groups.items() for line in _group_lines(group, tables))])
-
-
-def _is_ephemeral(models: Path, name: str) -> bool:
-    """Whether a model is a part of other models' SQL and no table."""
-    [file] = models.rglob(f"{name}.sql")
-    return "materialized='ephemeral'" in file.read_text("utf-8")
-
-
-def _load(path: Path, section: str) -> list[dict[str, Any]]:
-    return (yaml.safe_load(path.read_text("utf-8")) or {}).get(section) or []
-
-
-def _resolve(table: dict[str, Any], blocks: Mapping[str, str]) -> dict[str, Any]:
-    def text(item: Mapping[str, Any]) -> str:
-        resolved = _REFERENCE.sub(lambda reference: blocks[reference[1]], item.get("description", ""))
-        return " ".join(resolved.split())
-
-    columns = [{"name": column["name"], "description": text(column)} for column in table.get("columns", [])]
-    return {"name": table["name"], "description": text(table), "columns": columns}
 
 
 def _group_lines(group: str, tables: list[dict[str, Any]]) -> Iterator[str]:
@@ -81,5 +37,5 @@ def _group_lines(group: str, tables: list[dict[str, Any]]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(render(read_models(PROJECT / "dbt_project" / "models")) + "\n", "utf-8")
+    PAGE.write_text(render(read_models(MODELS)) + "\n", "utf-8")
     print(f"wrote {PAGE.relative_to(PROJECT)}")

@@ -25,6 +25,7 @@ from quintet.setting_fields import (
     BucketUrl,
     DomainSettings,
     Folder,
+    HttpUrl,
     MemorySize,
     Networks,
     PostgresUrl,
@@ -149,6 +150,12 @@ class Settings(BaseModel):
         "a URL like https://quintet.example.org/dagster",
         "none; only this machine opens it",
         pattern=r"^https?://[^\s@/?#]+(/[A-Za-z0-9._~-]+)*/?$",
+    )
+    openlineage_url: HttpUrl | None = setting(
+        None,
+        "Address of an OpenLineage service, such as Marquez, that gets the lineage of each run of `make dev`.",
+        "a URL like http://127.0.0.1:5000",
+        "none; nothing is sent",
     )
     postgres_url: PostgresUrl | None = setting(
         None,

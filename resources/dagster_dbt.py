@@ -25,8 +25,9 @@ def _without_dbt_core() -> Iterator[None]:
             sys.modules[_DBT_CORE] = present
 
 
-if "dagster_dbt" in sys.modules and _DBT_CORE in sys.modules:
-    raise ImportError('dagster_dbt was imported with dbt-core, where `select=""` selects nothing: import it from here')
+if "dagster_dbt.utils" in sys.modules:  # `dg` imports it for its components, with dbt-core
+    for _name in ("dagster_dbt.utils", "dagster_dbt.core.resource"):
+        vars(sys.modules[_name])["DBT_PYTHON_VERSION"] = None
 
 with _without_dbt_core():
     from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, dbt_assets

@@ -36,6 +36,7 @@ LENDING = Domain(
     web=(
         "quintet.web.routes.lending",
         "quintet.web.pages.lending_applications",
+        "quintet.web.routes.lending_explanations",
         "quintet.web.pages.lending",
         "quintet.web.pages.lending_decisions",
         "quintet.web.pages.lending_model",

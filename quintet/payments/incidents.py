@@ -24,7 +24,7 @@ _CRITICAL_SCORE = 20.0
 _CRITICAL_SHARE_OF_EXPOSURE = 0.05
 _EPOCH = datetime(1970, 1, 1)
 _WEEK = timedelta(days=7)
-_NAMES_OF_RULES = {
+NAMES_OF_RULES = {
     rules.RATE_TAIL: "more than chance explains",
     rules.VOLUME_TAIL: "fewer than chance explains",
     rules.ZERO_APPROVED: "nothing was approved where twenty or more were expected",
@@ -148,7 +148,7 @@ def _sentence(one: Point | Incident) -> str:
     what = "approved" if one.series == VOLUME else one.series.replace("_", " ")
     expected = f"{one.expected:,.0f}" if one.expected >= 100 else f"{one.expected:.3g}"
     said = f"{one.observed:,} {what} in {minutes}, where about {expected} were expected"
-    return f"{said}: {_NAMES_OF_RULES[one.rule]}." if one.rule else f"{said}."
+    return f"{said}: {NAMES_OF_RULES[one.rule]}." if one.rule else f"{said}."
 
 
 def advance(

@@ -56,7 +56,7 @@ _IS_NATURAL = np.array([name in {"burst", "same_code"} for name in _LINK_CODES])
 
 _AGE_STEPS_DAYS = (60, 180, 365)
 
-_SENTENCES = {
+SENTENCES = {
     "PHONE_MALFORMED": "The phone number is written in a very rare format.",
     "EMAIL_DOMAIN_RARE": "The e-mail domain is very rare among users.",
     "NAME_CASE_ODD": "The capital and small letters of the names are very unusual.",
@@ -114,7 +114,7 @@ def explained(code: str, population: Population) -> Reason:
     stem, _, last = code.rpartition("_")
     number = last.removesuffix("D")
     name = stem if number.isdigit() else code
-    sentence = _SENTENCES[name].format(
+    sentence = SENTENCES[name].format(
         number=number,
         youngest=population.age_years.low,
         oldest=population.age_years.high,

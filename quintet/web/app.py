@@ -11,10 +11,12 @@ import importlib
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
+from quintet.code_version import PROJECT
 from quintet.domain import ServiceContext
 from quintet.domains import CASE_KINDS, DOMAINS, open_state_store
 from quintet.settings import Settings
@@ -26,7 +28,7 @@ from quintet.web.audit import AuditMiddleware
 from quintet.web.cases.opening import CaseOpener
 from quintet.web.operation_metrics import OperationMetrics
 from quintet.web.pages import cases as case_pages
-from quintet.web.pages import errors, files, overview, pipeline, sign_in
+from quintet.web.pages import documents, errors, files, overview, pipeline, sign_in
 from quintet.web.paging import PageTokens
 from quintet.web.pruning import prune_regularly
 from quintet.web.routes import cases, docs, health, search
@@ -46,8 +48,12 @@ def create_app(
     code: str,
     clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     random_bytes: Callable[[int], bytes] = os.urandom,
+    site: Path = PROJECT / "site",
 ) -> FastAPI:
-    """Return the application. code: the code version, part of the ETag of every answer."""
+    """Return the application.
+
+    code: the code version, part of the ETag of every answer. site: the folder of the documentation's site.
+    """
     metrics = middleware.Metrics()
     store = open_state_store(settings.state)
     admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
@@ -62,6 +68,7 @@ def create_app(
         tokens=PageTokens(secret_of(store, "page tokens", random_bytes)),
         metrics=metrics,
         files=files.Files(settings.home / "cache"),
+        site=site,
         clock=clock,
         random_bytes=random_bytes,
         domains=[
@@ -114,6 +121,6 @@ def _routers() -> list[APIRouter]:
     """Return all routers, those with most requests first: routes are tried in order."""
     modules = [importlib.import_module(name) for domain in DOMAINS for name in domain.web]
     first = [router for module in modules for router in getattr(module, "FIRST_ROUTERS", ())]
-    shared = [*(module.router for module in (health, sign_in, docs, overview, pipeline)), search.api, search.pages]
-    shared += [*cases.ROUTERS, *case_pages.ROUTERS]
+    shared = [module.router for module in (health, sign_in, docs, documents, overview, pipeline)]
+    shared += [search.api, search.pages, *cases.ROUTERS, *case_pages.ROUTERS]
     return [*first, *shared, *(router for module in modules for router in module.ROUTERS)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from fastapi import Request
@@ -26,7 +27,8 @@ Kind = TypeVar("Kind")
 class Service:
     """What the routes share, at `request.app.state.service`.
 
-    clock: returns the time in UTC, with its zone. domains: the parts of domains that run beside the routes.
+    site: the folder of the documentation's site, which may be absent. clock: returns the time in UTC, with its zone.
+    domains: the parts of domains that run beside the routes.
     """
 
     settings: Settings
@@ -37,6 +39,7 @@ class Service:
     tokens: PageTokens
     metrics: Metrics
     files: Files
+    site: Path
     clock: Callable[[], dt.datetime]
     random_bytes: Callable[[int], bytes]
     domains: Sequence[DomainService]

@@ -19,6 +19,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from docs import make_tables
+from quintet.described_tables import MODELS, read_models
 from quintet.domains import DATASETS
 from quintet.ingest.content import FORMATS
 from quintet.lending.inbox import INBOX
@@ -253,19 +254,19 @@ def test_the_python_that_queries_the_snapshot_runs(built_home: Path, tmp_path: P
 
 
 def test_the_page_of_tables_is_up_to_date() -> None:
-    groups = make_tables.read_models(_PROJECT / "dbt_project" / "models")
+    groups = read_models(MODELS)
     assert make_tables.PAGE.read_text("utf-8") == make_tables.render(groups) + "\n", "run `python -m docs.make_tables`"
 
 
 def test_a_changed_description_makes_the_page_of_tables_stale() -> None:
-    groups = make_tables.read_models(_PROJECT / "dbt_project" / "models")
+    groups = read_models(MODELS)
     changed = deepcopy(groups)
     changed["payments"][0]["columns"][0]["description"] += " Changed."
     assert make_tables.render(changed) != make_tables.render(groups)
 
 
 def test_the_page_of_tables_has_every_published_column(built_home: Path) -> None:
-    groups = make_tables.read_models(_PROJECT / "dbt_project" / "models")
+    groups = read_models(MODELS)
     described = {
         ("ml" if group == "ml" else "marts", table["name"]): [column["name"] for column in table["columns"]]
         for group, tables in groups.items()
@@ -283,7 +284,7 @@ def test_a_reference_to_an_unknown_description_is_an_error(tmp_path: Path) -> No
     folder.mkdir(parents=True)
     (folder / "payments.yml").write_text("models: [{name: fct, description: \"{{ doc('gone') }}\"}]", "utf-8")
     with pytest.raises(KeyError, match="gone"):
-        make_tables.read_models(tmp_path)
+        read_models(tmp_path)
 
 
 def test_the_picture_is_text_for_light_and_dark_and_refers_to_nothing_outside() -> None:

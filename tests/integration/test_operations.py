@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -80,6 +81,34 @@ def test_a_rule_over_an_unknown_metric_is_found(metrics: set[str]) -> None:
     assert _unknown([rule], metrics) == {"quintet_no_such_total"}
     with pytest.raises(ValueError, match=r"unclosed|unexpected|parse|invalid"):
         promql_parser.parse("sum(rate(quintet_no_such_total[5m])")
+
+
+def _panels(project: Path) -> list[dict[str, Any]]:
+    panels: list[dict[str, Any]] = json.loads((project / "deploy" / "grafana-dashboard.json").read_text("utf-8"))[
+        "panels"
+    ]
+    return panels
+
+
+def test_every_panel_of_the_dashboard_reads_metrics_that_exist(project: Path, metrics: set[str]) -> None:
+    panels = _panels(project)
+    queries = [target for panel in panels for target in panel["targets"]]
+    assert len(queries) > 10
+    assert _unknown(queries, metrics) == set()
+    read = {name for query in queries for name in _selected(promql_parser.parse(query["expr"]))}
+    alerted = {name for rule in _rules(project) for name in _selected(promql_parser.parse(rule["expr"]))}
+    assert alerted - read - _OF_PROMETHEUS == set(), "an alert has no picture"
+
+
+def test_the_panels_of_the_dashboard_do_not_overlap_and_have_titles_and_units(project: Path) -> None:
+    panels = _panels(project)
+    places = [panel["gridPos"] for panel in panels]
+    cells = [
+        (x, y) for at in places for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) == 23
+    assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
 
 
 def test_the_page_says_what_to_do_for_each_alert(project: Path) -> None:

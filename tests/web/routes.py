@@ -29,6 +29,7 @@ PARAMETERS = {
     "silence_id": "1",
     "day": "2024-01-01",
     "client_id": "1",
+    "page": "x",
     "application_id": "1",
     "conversion_id": "1",
 }
@@ -71,5 +72,7 @@ def pages(app: FastAPI) -> list[str]:
 def routes(app: FastAPI) -> list[tuple[str, str]]:
     """Return method and path of every route."""
     return sorted(
-        (method, str(route.path)) for route in iter_route_contexts(app.routes) for method in route.methods or ()
+        (method, re.sub(r":path}", "}", str(route.path)))
+        for route in iter_route_contexts(app.routes)
+        for method in route.methods or ()
     )

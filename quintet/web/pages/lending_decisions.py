@@ -14,12 +14,11 @@ from starlette.responses import Response
 from quintet.lending import decision_charts as charts
 from quintet.lending import decision_tables as tables
 from quintet.lending.application import LARGEST_ID
-from quintet.lending.decide import NotReproducibleError, sentence_of
 from quintet.lending.decision_log import DecisionRecord
 from quintet.lending.decisions import Decisions
+from quintet.lending.explanation import reproduction, rules_of
 from quintet.lending.feature_registry import features
-from quintet.lending.policy import Policy, PolicyError
-from quintet.lending.reproduce import reproduce_from_log
+from quintet.lending.policy import Policy
 from quintet.lending.scoring import APPLICATION_FIELDS, REASONS
 from quintet.lending.service import LendingService
 from quintet.presentation.design import Column, Figure, format_value
@@ -241,11 +240,11 @@ def trace_of(deciding: Decisions, asked: str) -> TraceContext:
         "figures": _figure_table(record),
         "has_features": not json.loads(record.figures).keys() <= set(APPLICATION_FIELDS),
         "score_reasons": [(code, REASONS.get(code, "")) for code in json.loads(record.score_reasons or "[]")],
-        "rules": _rules(record, text),
+        "rules": rules_of(record, text),
         "reasons": [(reason["code"], reason["sentence"]) for reason in answer["reasons"]],
         "challenger": json.loads(record.challenger) if record.challenger else None,
         "answer": json.dumps(answer, indent=2, ensure_ascii=False),
-        "reproduced": _reproduced(deciding, record),
+        "reproduced": reproduction(deciding.log, record),
     }
 
 
@@ -261,25 +260,3 @@ def _figure_table(record: DecisionRecord) -> Table:
         for name, value in json.loads(record.figures).items()
     ]
     return Table(pd.DataFrame(rows), _FIGURE_COLUMNS, "What was known", len(rows))
-
-
-def _rules(record: DecisionRecord, policy_text: str | None) -> list[tuple[str, str, bool | None]]:
-    """Return each rule of the policy: code, sentence, whether it applied; None where a figure was unknown."""
-    try:
-        policy = Policy.from_text(policy_text or "")
-    except PolicyError:
-        return []
-    values = json.loads(record.figures)
-    names = {rule.code: {condition.name for condition in rule.when} for rule in policy.rules}
-    return [
-        (rule.code, sentence_of(rule.code, policy), rule.holds(values) if names[rule.code] <= values.keys() else None)
-        for rule in policy.rules
-    ]
-
-
-def _reproduced(deciding: Decisions, record: DecisionRecord) -> str:
-    try:
-        again = reproduce_from_log(deciding.log, record)
-    except (NotReproducibleError, ValueError) as error:
-        return f"it cannot be reproduced: {error}"
-    return "; ".join(again.differences) or "reproduced from the log just now, identical bit for bit"

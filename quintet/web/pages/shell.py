@@ -20,6 +20,7 @@ from quintet.web.addresses import prefix_of, route_path
 from quintet.web.answers import has_it, headers_of
 from quintet.web.cases.access import count_waiting
 from quintet.web.contexts import BuildingContext
+from quintet.web.pages import documents
 from quintet.web.rendering import NavItem, Shell, SnapshotAge, render, static_version
 from quintet.web.service import service_of
 from quintet.web.snapshots import Snapshot
@@ -61,12 +62,14 @@ def show(
 
 
 def _navigation(request: Request) -> Sequence[NavItem]:
-    """Return the navigation of the request's key, with the number of cases that wait for it."""
+    """Return the menu of the request's key, with the number of its cases, and the documentation where it was built."""
     key: Key | None = getattr(request.state, "key", None)
     if key is None:
         return ()
     waiting = _waiting(request)
-    return [replace(item, count=waiting) if item.href == CASES else item for item in NAVIGATION]
+    items = [replace(item, count=waiting) if item.href == CASES else item for item in NAVIGATION]
+    is_built = documents.is_built(service_of(request).site)
+    return [*items, NavItem("Documentation", documents.PATH)] if is_built else items
 
 
 def _waiting(request: Request) -> str:

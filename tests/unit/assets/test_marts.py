@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from assets.marts import Translator, _Nodes, _parts_of
+from assets.marts import Translator, _Nodes, _parts_of, check_in_words
 from definitions import PROJECT as CHECKOUT
 from definitions import build_resources
 from quintet.settings import load_settings
@@ -84,3 +84,31 @@ def test_a_source_is_translated_once_for_all_parts_and_as_for_one(
         of_all.get_asset_spec(part, model, None)
     assert asked.count(source) == 2  # once by each translator
     assert asked.count(model) == 2  # once for each part, which its metadata names
+
+
+@pytest.mark.parametrize(
+    ("test", "words"),
+    [
+        ({"test_metadata": {"name": "unique", "kwargs": {"model": "m", "column_name": "id"}}}, "unique of id"),
+        (
+            {
+                "test_metadata": {
+                    "name": "every_row",
+                    "kwargs": {"never_null": ["a", "b"], "one_of": {"line": ["CL", "PL"]}, "at_least": {"n": 1}},
+                }
+            },
+            "every row; never null: a, b; one of: line CL, PL; at least: n 1",
+        ),
+        (
+            {"test_metadata": {"name": "same_number_of_rows", "kwargs": {"other": "ref('int_a')"}}},
+            "same number of rows; other: int_a",
+        ),
+        (
+            {"test_metadata": {"name": "keeps_every_key", "kwargs": {"other": "source('raw', 'a')"}}},
+            "keeps every key; other: raw.a",
+        ),
+        ({"name": "no_orphans"}, "the query no orphans returns no row"),
+    ],
+)
+def test_a_check_says_what_it_checks(test: dict[str, Any], words: str) -> None:
+    assert check_in_words(test) == words
