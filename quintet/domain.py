@@ -151,6 +151,8 @@ class Domain:
     replication: the module whose `REPLICATED` declares its replicated tables; "" for none.
     assets, sensors: the modules with its Dagster assets and sensors.
     persons: where it has data of persons.
+    rules: the module with the `GRAMMAR` of its rules, and `backtest_of` of a snapshot, the active rules, others and the
+    time in Unix seconds; "" without rules.
     samples: the module that generates its inbox files. checks: what is checked after its tables are built.
 
     Modules are given by name, so that a command imports only what it uses and imports keep their direction.
@@ -174,6 +176,7 @@ class Domain:
     web: Sequence[str] = ()
     service: str = ""
     replication: str = ""
+    rules: str = ""
     sensors: Sequence[str] = ()
     checks: Sequence[DataCheck] = ()
     persons: Persons | None = None

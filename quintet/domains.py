@@ -12,6 +12,7 @@ from quintet.lending.domain import LENDING
 from quintet.ml.life_cycle import ModelSpec
 from quintet.payments.domain import PAYMENTS
 from quintet.promotions.domain import PROMOTIONS
+from quintet.rules import store as rules
 from quintet.state import audit, features
 from quintet.state.recorded import RecordedTable
 from quintet.state.retention import CORE_RETENTION, Retention
@@ -26,7 +27,11 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
 )
 """Every dataset by name, in the order of the domains."""
 
-RECORDED: tuple[RecordedTable, ...] = (audit.RECORDED, *(table for domain in DOMAINS for table in domain.recorded))
+RECORDED: tuple[RecordedTable, ...] = (
+    audit.RECORDED,
+    *rules.RECORDED,
+    *(table for domain in DOMAINS for table in domain.recorded),
+)
 """The tables that the service writes and a run ingests."""
 
 MODELS: Mapping[str, ModelSpec] = MappingProxyType(
@@ -47,6 +52,7 @@ MIGRATIONS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
         CORE: CORE_MIGRATIONS,
         features.OWNER: features.MIGRATIONS,
+        rules.OWNER: rules.MIGRATIONS,
         **{domain.name: domain.migrations for domain in DOMAINS},
         **{owner: scripts for domain in DOMAINS for owner, scripts in domain.stores.items()},
     }
@@ -54,10 +60,15 @@ MIGRATIONS: Mapping[str, Sequence[str]] = MappingProxyType(
 """The scripts of every SQLite file, by owner."""
 
 
-RETENTION: tuple[Retention, ...] = (*CORE_RETENTION, *(one for domain in DOMAINS for one in domain.retention))
+RETENTION: tuple[Retention, ...] = (
+    *CORE_RETENTION,
+    *rules.RETENTION,
+    *(one for domain in DOMAINS for one in domain.retention),
+)
 """How long the rows of every table of the state store stay."""
 
 
 def open_state_store(folder: Path) -> StateStore:
     """Open the state store in `folder` with the tables of every domain."""
-    return StateStore(folder, migrations={domain.name: domain.migrations for domain in DOMAINS if domain.migrations})
+    of_domains = {domain.name: domain.migrations for domain in DOMAINS if domain.migrations}
+    return StateStore(folder, migrations={rules.OWNER: rules.MIGRATIONS, **of_domains})

@@ -184,7 +184,7 @@ class Evaluator:
         for place, condition in memberships:
             entries = self.lists.get(condition.text)
             if condition.text not in found_in:
-                members = [entries is not None and entries.has(value, at_s) for value in column.values]
+                members = entries.members(column.values, at_s) if entries is not None else [False] * len(column.values)
                 found_in[condition.text] = column.where(members)
             found = found_in[condition.text]
             holds[place] = found if condition.relation == IN else is_known & ~found

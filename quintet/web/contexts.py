@@ -249,6 +249,7 @@ class PromotionsContext(TypedDict):
     labels: Table
     card: ModelCard
     label_path: str
+    rules_path: str
     try_path: str
     try_fields: Sequence[FormField]
 
