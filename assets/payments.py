@@ -21,6 +21,7 @@ _COMPARISON_SQL = (
 
 _MODULES = ["quintet.payments.alert_tables"]
 _MINUTES = ["intermediate/int_payment_minutes", "intermediate/int_payment_hours"]
+_RULES = ["ops/rule_changes", "ops/rule_list_entries"]
 _CHECKOUT_HOURS = ["intermediate/int_checkout_hours", "intermediate/int_payment_hours"]
 _ALERT_TABLES = {
     "ml.payment_points": "Each series in each minute: observed and expected count, and how improbable they are.",
@@ -36,7 +37,7 @@ _EVALUATION_TABLES = {
 
 
 @dg.multi_asset(
-    specs=table_specs("payments", _ALERT_TABLES, _MINUTES, _MODULES),
+    specs=table_specs("payments", _ALERT_TABLES, [*_MINUTES, *_RULES], _MODULES),
     name="payment_alerts",
     pool=POOL,
 )

@@ -1,5 +1,6 @@
 """Promotions' own assets: the model of abuse with its card, and the score of every account."""
 
+import datetime as dt
 from collections.abc import Iterator
 
 import dagster as dg
@@ -11,6 +12,7 @@ from resources.paths import Paths
 from resources.warehouse import POOL, Warehouse
 
 _ACCOUNTS = ["intermediate/int_promo_users_current", "intermediate/int_promo_usages"]
+_RULES = ["ops/rule_changes", "ops/rule_list_entries"]
 _MODULES = ["quintet.promotions.result_tables"]
 _WORLDS = ["quintet.promotions.ring_worlds"]
 _TRAINING = ["quintet.promotions.model_results"]
@@ -34,6 +36,7 @@ _SCORE_TABLES = {
     "ml.abuse_links": "Pairs of accounts that probably belong to one person.",
     "ml.abuse_shared_keys": "The keys that the accounts of a cluster share.",
     "ml.abuse_evidence": "The evidence behind every score, each value 0 or more.",
+    "ml.abuse_figures": "The figures of every account that rules may name; rules are tested on them.",
 }
 
 
@@ -78,18 +81,20 @@ def abuse_worlds(warehouse: Warehouse, paths: Paths) -> Iterator[dg.MaterializeR
 
 
 @dg.multi_asset(
-    specs=table_specs("promotions", _SCORE_TABLES, [*_ACCOUNTS, "ml/abuse_model"], _MODULES, _KINDS),
+    specs=table_specs("promotions", _SCORE_TABLES, [*_ACCOUNTS, "ml/abuse_model", *_RULES], _MODULES, _KINDS),
     name="abuse_scores",
     pool=POOL,
 )
-def abuse_scores(warehouse: Warehouse, paths: Paths) -> Iterator[dg.MaterializeResult]:
+def abuse_scores(warehouse: Warehouse, clock: Clock, paths: Paths) -> Iterator[dg.MaterializeResult]:
     """Score every account with the active model."""
     from quintet.promotions.models import registry_of
     from quintet.promotions.policy import read_policy
     from quintet.promotions.result_tables import SCORE_TABLES, write_scores
 
     with warehouse.get_connection() as connection:
-        result = write_scores(connection, registry_of(paths.models), read_policy())
+        result = write_scores(
+            connection, registry_of(paths.models), read_policy(), clock.now().replace(tzinfo=dt.UTC).timestamp()
+        )
         rows = row_counts(connection, SCORE_TABLES)
     decisions = {name: int(count) for name, count in result.scores["decision"].value_counts().items()}
     yield from results(rows, {"decisions": decisions})

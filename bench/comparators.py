@@ -20,6 +20,8 @@ INSTALL = "BENCH_INSTALL"
 COMPARATORS = {
     "adtk": ("adtk==0.6.2", "pandas==2.2.3"),
     "datacontract": ("datacontract-cli==1.2.8",),
+    "cel": ("cel-expr-python==0.1.3",),
+    "celpy": ("cel-python==0.5.0",),
     "datasette": ("datasette==0.65.5", "setuptools<81"),
     "optbinning": ("optbinning==1.0.0",),
     "splink": ("splink==5.0.0", "duckdb==1.5.6", "pyarrow"),

@@ -34,6 +34,7 @@ from quintet.lending.tables import is_behind
 from quintet.plan import Plan, checked_code, make_plan, note_checked_code, project_code_version
 from quintet.presentation.wording import counted
 from quintet.promotions.feedback import count_new_labels
+from quintet.rules.recorded import count_new_changes
 from quintet.settings import Settings, load_settings
 from quintet.state.keys import create_first_key
 from quintet.state.store import StateStore
@@ -163,16 +164,18 @@ def _changes_without_a_file(settings: Settings) -> dict[tuple[str, str], str]:
     if settings.postgres_url is not None:
         changes["source", "promotions"] = "the source database may have changed"
     store = open_state_store(settings.state)
-    new = count_new_labels(store, settings.serving)
+    new, of_rules = count_new_labels(store, settings.serving), count_new_changes(store, settings.serving)
     store.close()
     if new:
         changes["ops", "abuse_labels"] = f"{new} new labels of users"
+    if of_rules:
+        changes["ops", "rule_changes"] = changes["ops", "rule_list_entries"] = f"{of_rules} new changes of rules"
     return changes
 
 
 def _changes_of_verdicts(settings: Settings, select: str | None) -> dict[tuple[str, str], str]:
     """Return the tables to ingest because people have decided cases since the last run, with the reason."""
-    store = open_state_store(settings.online)
+    store = open_state_store(settings.state)
     new = count_new_verdicts(store, settings.serving)
     store.close()
     changes = {}

@@ -156,6 +156,8 @@ class Domain:
     persons: where it has data of persons.
     cases: the kinds of cases that need a person's verdict.
     searched: what of it is found by id.
+    rules: the module with the `GRAMMAR` of its rules, and `backtest_of` of a snapshot, the active rules, others and the
+    time in Unix seconds; "" without rules.
     samples: the module that generates its inbox files. checks: what is checked after its tables are built.
 
     Modules are given by name, so that a command imports only what it uses and imports keep their direction.
@@ -179,6 +181,7 @@ class Domain:
     web: Sequence[str] = ()
     service: str = ""
     replication: str = ""
+    rules: str = ""
     sensors: Sequence[str] = ()
     checks: Sequence[DataCheck] = ()
     persons: Persons | None = None

@@ -13,6 +13,7 @@ from quintet.lending.domain import LENDING
 from quintet.ml.life_cycle import ModelSpec
 from quintet.payments.domain import PAYMENTS
 from quintet.promotions.domain import PROMOTIONS
+from quintet.rules import store as rules
 from quintet.state import audit, features
 from quintet.state.migrations import CORE, CORE_MIGRATIONS, Migrations
 from quintet.state.recorded import RecordedTable
@@ -32,6 +33,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
 RECORDED: tuple[RecordedTable, ...] = (
     audit.RECORDED,
     case_tables.RECORDED,
+    *rules.RECORDED,
     *(table for domain in DOMAINS for table in domain.recorded),
 )
 """The tables that the service writes and a run ingests."""
@@ -62,6 +64,7 @@ MIGRATIONS: Migrations = MappingProxyType(
         CORE: CORE_MIGRATIONS,
         features.OWNER: features.MIGRATIONS,
         case_tables.OWNER: case_tables.MIGRATIONS,
+        rules.OWNER: rules.MIGRATIONS,
         **{domain.name: domain.migrations for domain in DOMAINS},
         **{owner: scripts for domain in DOMAINS for owner, scripts in domain.stores.items()},
     }
@@ -72,6 +75,7 @@ MIGRATIONS: Migrations = MappingProxyType(
 RETENTION: tuple[Retention, ...] = (
     *CORE_RETENTION,
     *case_tables.RETENTION,
+    *rules.RETENTION,
     *(one for domain in DOMAINS for one in domain.retention),
 )
 """How long the rows of every table of the state store stay."""
@@ -86,5 +90,6 @@ def state_files() -> Mapping[str, Migrations]:
 
 def open_state_store(place: Place) -> StateStore:
     """Open the state store with the tables of every domain; a folder stands for the SQLite files in it."""
+    shared = {case_tables.OWNER: case_tables.MIGRATIONS, rules.OWNER: rules.MIGRATIONS}
     own = {domain.name: domain.migrations for domain in DOMAINS if domain.migrations}
-    return StateStore(place, migrations={case_tables.OWNER: case_tables.MIGRATIONS, **own})
+    return StateStore(place, migrations={**shared, **own})

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import operator
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,22 +13,14 @@ from typing import Literal, get_args
 from quintet.lending.feature_registry import features
 from quintet.lending.policy_form import Lines, Place, PolicyError, PolicyForm, read_form
 from quintet.lending.scoring import APPLICATION_FIELDS, REASONS, Scored
+from quintet.rules.conditions import Condition, ConditionError, parse_conditions
+from quintet.rules.figures import RuleFigure, numbers
 
 DEFAULT_POLICY = Path(__file__).parents[2] / "policy" / "lending.toml"
 
 Verdict = Literal["approve", "refer", "reject"]
 STRICTER: tuple[Verdict, ...] = get_args(Verdict)
 """The decisions, the strictest last."""
-
-_OPERATORS: dict[str, Callable[[float, float], bool]] = {
-    "<=": operator.le,
-    ">=": operator.ge,
-    "<": operator.lt,
-    ">": operator.gt,
-    "=": operator.eq,
-}
-_COMPARISON = re.compile(r"([a-z0-9_]+)\s*(<=|>=|<|>|=)\s*(-?\d+(?:\.\d+)?)")
-_PRESENCE = re.compile(r"([a-z0-9_]+)\s+is\s+(missing|known)")
 
 
 @dataclass(frozen=True)
@@ -39,22 +29,6 @@ class Outcome:
 
     decision: Verdict
     reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A part of a condition: a figure compared with a number, or its presence (`missing` or `known`)."""
-
-    name: str
-    relation: str
-    number: float = 0.0
-
-    def holds(self, values: Mapping[str, float | None]) -> bool:
-        """Return whether it holds. A missing figure fulfils no comparison."""
-        value = values[self.name]
-        if self.relation in ("missing", "known"):
-            return (value is None) == (self.relation == "missing")
-        return value is not None and _OPERATORS[self.relation](value, self.number)
 
 
 @dataclass(frozen=True)
@@ -157,7 +131,7 @@ def _read(text: str, names: frozenset[str]) -> Policy:
     if score.approve_below > score.reject_from:
         what = "approve_below is above reject_from; it must not be, or no score is referred"
         raise lines.fault(what, Place("score"), "approve_below")
-    when = partial(_conditions, names=names, lines=lines)
+    when = partial(_conditions, known=numbers(names), lines=lines)
     return Policy(
         version=form.version,
         approve_below=score.approve_below,
@@ -176,22 +150,11 @@ def _read(text: str, names: frozenset[str]) -> Policy:
     )
 
 
-def _conditions(text: str, place: Place, names: frozenset[str], lines: Lines) -> tuple[Condition, ...]:
-    return tuple(_condition(part.strip(), place, names, lines) for part in text.split(" and "))
-
-
-def _condition(text: str, place: Place, names: frozenset[str], lines: Lines) -> Condition:
-    if found := _COMPARISON.fullmatch(text):
-        condition = Condition(found[1], found[2], float(found[3]))
-    elif found := _PRESENCE.fullmatch(text):
-        condition = Condition(found[1], found[2])
-    else:
-        what = f"{text!r} is no condition; write one like: amount > 10000, or: amount is missing"
-        raise lines.fault(what, place, "when")
-    if condition.name not in names:
-        what = f"there is no figure {condition.name}; there are {', '.join(sorted(names))}"
-        raise lines.fault(what, place, "when")
-    return condition
+def _conditions(text: str, place: Place, known: Mapping[str, RuleFigure], lines: Lines) -> tuple[Condition, ...]:
+    try:
+        return parse_conditions(text, known)
+    except ConditionError as error:
+        raise lines.fault(str(error), place, "when") from None
 
 
 def _sentences(form: PolicyForm, lines: Lines) -> dict[str, str]:

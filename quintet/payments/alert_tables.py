@@ -13,6 +13,8 @@ from quintet.payments.backtest import detect_batch
 from quintet.payments.checkout import checkout_anomalies
 from quintet.payments.evaluation import OWN, comparators, evaluate, gamma_poisson
 from quintet.payments.opening_hours import OpeningHours, opening_hours
+from quintet.payments.point_rules import GRAMMAR
+from quintet.rules.recorded import recorded_evaluator
 from quintet.samples.payments import WORLDS, PaymentsWorld, transaction_minutes
 from quintet.warehouse.database import transaction
 
@@ -35,7 +37,7 @@ def write_alerts(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     minutes = connection.execute(
         "select minute_at, status, count, is_observed from intermediate.int_payment_minutes order by minute_at, status"
     ).df()
-    found = detect_batch(minutes, hours=_hours(connection))
+    found = detect_batch(minutes, hours=_hours(connection), point_rules=recorded_evaluator(connection, GRAMMAR))
     return _replace(connection, dict(zip(ALERT_TABLES, found, strict=True)))
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from quintet.payments.detector import Detector
 from quintet.payments.incidents import Incident, Point
 from quintet.payments.opening_hours import LEARNED, OpeningHours
+from quintet.rules.evaluate import Evaluator
 
 POINT_COLUMNS = [
     *("series", "minute_at", "score", "expected", "observed", "window_minutes", "minute_count", "lower", "upper"),
@@ -49,7 +50,10 @@ def minutes_in_order(minutes: pd.DataFrame) -> Iterator[tuple[datetime, dict[str
 
 
 def detect_batch(
-    minutes: pd.DataFrame, with_points: bool = True, hours: OpeningHours = LEARNED
+    minutes: pd.DataFrame,
+    with_points: bool = True,
+    hours: OpeningHours = LEARNED,
+    point_rules: Evaluator | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run an untrained detector over all minutes in order; return points and incidents.
 
@@ -57,9 +61,9 @@ def detect_batch(
     series and minute, none for a status before its first row or in a minute without rows; incident_id where the series
     was pending or firing. Incidents: `INCIDENT_COLUMNS`, those that fired, the earliest first; ended_at (exclusive) is
     null while an incident lasts.
-    Raises ValueError for a count below zero or above 10**9.
+    point_rules: the rules that people have set. Raises ValueError for a count below zero or above 10**9.
     """
-    detector = Detector(hours)
+    detector = Detector(hours, point_rules)
     points: list[Point] = []
     incidents: dict[str, Incident] = {}
     for at, counts, is_observed in minutes_in_order(minutes):

@@ -31,7 +31,9 @@ from quintet.payments.incidents import (
     to_minute,
 )
 from quintet.payments.opening_hours import LEARNED, OpeningHours
+from quintet.payments.point_rules import apply_rules
 from quintet.payments.scoring import Arrays, score_minute, windows_of
+from quintet.rules.evaluate import Evaluator
 
 STATUSES = (DENIED, "failed", "reversed", "backend_reversed", "refunded", "processing")
 """The statuses whose rates are monitored from the start; any other starts a series when it first appears."""
@@ -73,11 +75,12 @@ class Detector:
     `record` takes counts, `complete` closes minutes and scores them; `observe` does both for a whole minute. Counts of
     a minute may arrive in parts, repeatedly, up to fifteen minutes late and in any order: the last count of a status is
     used, and the result is as if all had arrived in order. A skipped minute counts as without rows until rows arrive.
-    hours: when the business is open, as far as the settings say; the rest is learned.
+    hours: when the business is open, as far as the settings say; the rest is learned. point_rules: what people decide
+    about a minute's statistics, whatever their score; it may be replaced at any time.
     """
 
-    def __init__(self, hours: OpeningHours = LEARNED) -> None:
-        self._hours = hours
+    def __init__(self, hours: OpeningHours = LEARNED, point_rules: Evaluator | None = None) -> None:
+        self._hours, self.point_rules = hours, point_rules
         self._baseline = Baseline(list(STATUSES))
         self._closing_times = ClosingTimes(hours)
         self._last: int | None = None
@@ -310,7 +313,8 @@ class Detector:
         assert expectation is not None
         assert self._last is not None
         minute = self._last - (_ROWS - 1 - row)
-        return score_minute(self._arrays, row, minute, expectation, self._baseline)
+        points = score_minute(self._arrays, row, minute, expectation, self._baseline)
+        return apply_rules(points, self.point_rules, self._hours.to_local(minute))
 
     def to_json(self) -> dict[str, object]:
         """Return the state, ready for `json.dumps`: a detector restored from it continues as this one would."""
@@ -327,11 +331,11 @@ class Detector:
         }
 
     @classmethod
-    def from_json(cls, state: dict, hours: OpeningHours = LEARNED) -> Detector:
+    def from_json(cls, state: dict, hours: OpeningHours = LEARNED, point_rules: Evaluator | None = None) -> Detector:
         """Return the detector that `to_json` wrote."""
         if "closing_times" not in state:
             state = _of_former_version(state)
-        detector = cls(hours)
+        detector = cls(hours, point_rules)
         detector._baseline = Baseline.from_json(state["baseline"])
         detector._closing_times = ClosingTimes.from_json(state["closing_times"], hours)
         detector._last = state["last"]

@@ -148,7 +148,7 @@ def _sentence(one: Point | Incident) -> str:
     what = "approved" if one.series == VOLUME else one.series.replace("_", " ")
     expected = f"{one.expected:,.0f}" if one.expected >= 100 else f"{one.expected:.3g}"
     said = f"{one.observed:,} {what} in {minutes}, where about {expected} were expected"
-    return f"{said}: {NAMES_OF_RULES[one.rule]}." if one.rule else f"{said}."
+    return f"{said}: {NAMES_OF_RULES.get(one.rule, f'rule {one.rule} raises it')}." if one.rule else f"{said}."
 
 
 def advance(

@@ -230,6 +230,7 @@ class MonitorService:
     def _tick(self) -> None:
         now = self._clock()
         try:
+            self.monitor.refresh_rules()
             self._spread(self.monitor.pass_time(now))
             if notify(self._store, self._channels, self._page_url, now):
                 self.outbox_worker.wake()

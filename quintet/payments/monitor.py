@@ -30,6 +30,8 @@ from quintet.payments.incidents import (
     to_minute,
 )
 from quintet.payments.opening_hours import LEARNED, OpeningHours
+from quintet.payments.point_rules import GRAMMAR
+from quintet.rules.following import FollowedRules
 from quintet.state.store import StateStore
 
 ALERT, OK = "alert", "ok"
@@ -105,11 +107,19 @@ class Monitor:
     def __init__(self, store: StateStore, hours: OpeningHours = LEARNED) -> None:
         self._store, self._hours = store, hours
         self._must_load = False
+        self.rules = FollowedRules(GRAMMAR)
+        self.rules.refresh(store)
         self._load()
+
+    def refresh_rules(self) -> None:
+        """Use the rules of the state store as they are now, for the minutes that are scored from here on."""
+        if self.rules.refresh(self._store):
+            self.detector.point_rules = self.rules.active
 
     def _load(self) -> None:
         state, inputs = payment_store.load_state(self._store)
-        detector = Detector(self._hours) if state is None else Detector.from_json(state, self._hours)
+        rules = self.rules.active
+        detector = Detector(self._hours, rules) if state is None else Detector.from_json(state, self._hours, rules)
         for _, minute, counts in inputs:
             _apply(detector, minute, counts)
         self.detector = detector

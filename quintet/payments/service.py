@@ -28,8 +28,9 @@ class PaymentsService:
         await asyncio.to_thread(self.live.stop)
 
     def faults(self) -> Sequence[str]:
-        """Return nothing: it reads no file that could be refused."""
-        return ()
+        """Return why the last saved rules are not active."""
+        fault = self.live.monitor.rules.fault
+        return (fault,) if fault else ()
 
 
 def build_service(context: ServiceContext) -> PaymentsService:

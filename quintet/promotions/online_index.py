@@ -51,6 +51,7 @@ from quintet.promotions.links import (
 from quintet.promotions.model import AbuseModel
 from quintet.promotions.policy import Policy
 from quintet.promotions.reasons import Reason, explained, reason_codes
+from quintet.promotions.rules import NO_RULES, ActiveRules, Judged, ShadowVerdict, beside_shadow
 
 _MOST_EXPLAINED = 1_000
 
@@ -154,9 +155,16 @@ class OnlineIndex:
         return self.judge_in_turn([Query(sign_up, usages, joins=False)])[0]
 
     def judge_in_turn(self, queries: Sequence[Query]) -> list[Judgement]:
-        """Return the judgement of each query, in order: later ones see the accounts that joined.
+        """Return the judgement of each query, in order: later ones see the accounts that joined."""
+        return [judgement for judgement, _ in self.judge_beside_shadow(queries, NO_RULES, 0.0)]
 
-        The steps work on batches: a few queries together cost much less than each by itself.
+    def judge_beside_shadow(
+        self, queries: Sequence[Query], rules: ActiveRules, at_s: float
+    ) -> list[tuple[Judgement, ShadowVerdict | None]]:
+        """Return the judgement of each query under the rules, and the verdict of those in shadow where one applies.
+
+        The steps work on batches: a few queries together cost much less than each by itself. at_s: now in Unix
+        seconds, for entries of lists that expire.
         """
         accounts = accounts_as_given([(one.sign_up, self._as_listed(one.usages)) for one in queries])
         with self._lock:
@@ -170,8 +178,11 @@ class OnlineIndex:
         own = own_evidence(accounts, self.model.population)
         columns = stacked(own | {name: values[guests] for name, values in links.items()})
         scores = self.model.scores(columns)
-        decisions = self.policy.decisions(scores)
+        by_score = self.policy.decisions(scores)
         codes = reason_codes(columns, accounts, self.model, self.policy.reason_from)
+        sizes = np.bincount(component)[component[guests]]
+        judged = Judged(accounts, columns, scores, sizes, self.model.population.key_rules)
+        outcome, in_shadow = beside_shadow(rules, judged, by_score, codes, at_s)
         judgements = []
         for at, one in enumerate(found.around):
             cluster = np.flatnonzero(component == component[one.guest]).tolist()
@@ -180,15 +191,15 @@ class OnlineIndex:
                     user_id=found.entries[one.guest].user_id,
                     is_new=one.known is None,
                     score=float(scores[at]),
-                    decision=str(decisions[at]),
-                    reasons=tuple(self._explained(code) for code in codes[at]),
+                    decision=str(outcome.decisions[at]),
+                    reasons=tuple(rules.reason(code) or self._explained(code) for code in outcome.reasons[at]),
                     linked=_strongest(one.guest, found),
                     cluster_id=min(found.entries[place].user_id for place in cluster) if len(cluster) > 1 else None,
                     cluster_size=len(cluster),
                     model_version=self.model.version,
                 )
             )
-        return judgements
+        return list(zip(judgements, in_shadow, strict=True))
 
     def add(self, sign_up: SignUp, usages: Sequence[Usage] = ()) -> bool:
         """Add the account; return whether it is new. Of a known account only new uses are added."""

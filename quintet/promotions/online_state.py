@@ -22,7 +22,15 @@ import pyarrow.compute as pc
 from quintet.promotions.accounts import FLAGS, TEXTS, SignUp, Usage, accounts_of
 from quintet.promotions.online_index import Judgement, OnlineIndex, Query
 from quintet.promotions.result_tables import accounts_of_snapshot, model_of_snapshot
-from quintet.promotions.store import JudgementRecord, insert_judgement, sign_ups_after
+from quintet.promotions.rules import GRAMMAR, NO_RULES, ActiveRules, ShadowVerdict
+from quintet.promotions.store import (
+    JudgementRecord,
+    VerdictRecord,
+    insert_judgement,
+    insert_verdict,
+    sign_ups_after,
+)
+from quintet.rules.following import FollowedRules
 from quintet.state.store import StateStore
 from quintet.state.writer import Writer
 from quintet.warehouse.snapshot import NoSnapshotError, current_snapshot, open_snapshot
@@ -39,6 +47,11 @@ Logged = tuple[int, dict[str, Any], list[dict[str, Any]]]
 
 class NotReadyError(RuntimeError):
     """There is no index yet; the message says why and what to do."""
+
+
+_Answer = tuple[OnlineIndex, Judgement, ShadowVerdict | None]
+_Waiting = tuple[Query, float, asyncio.Future[_Answer]]
+"""A query, its time in Unix seconds, and what it waits for."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,8 @@ class OnlineState:
         self._tried: Path | None = None
         self._why_not = "the index of known users is being built; try again in a few seconds"
         self._first_try, self._closed = threading.Event(), threading.Event()
-        self._waiting: list[tuple[Query, asyncio.Future[tuple[OnlineIndex, Judgement]]]] = []
+        self._waiting: list[_Waiting] = []
+        self._followed, self._rules = FollowedRules(GRAMMAR), NO_RULES
         self._judged_at = -math.inf
         self._watcher = threading.Thread(target=self._watch, name="abuse index", daemon=True)
 
@@ -102,7 +116,7 @@ class OnlineState:
             await asyncio.sleep(_LOOK_SECONDS)
         sign_up = SignUp.of(given)
         usages = usages_of(sign_up.user_id, given_usages)
-        index, judgement = await self._judged(Query(sign_up, usages, joins=True))
+        index, judgement, shadow = await self._judged(Query(sign_up, usages, joins=True), judged_at.timestamp())
         record = JudgementRecord(
             user_id=sign_up.user_id,
             judged_at=judged_at,
@@ -116,21 +130,43 @@ class OnlineState:
             cluster_size=judgement.cluster_size,
             model_version=judgement.model_version,
         )
-        await asyncio.wrap_future(self._writer.run(partial(insert_judgement, record=record)))
+        written = [self._writer.run(partial(insert_judgement, record=record))]
+        if shadow is not None:
+            verdict = VerdictRecord(
+                sign_up.user_id, judged_at, shadow.version, judgement.decision, shadow.decision, shadow.codes
+            )
+            written.append(self._writer.run(partial(insert_verdict, record=verdict)))
+        await asyncio.gather(*map(asyncio.wrap_future, written))
         with self._swapping:
             # An index that was swapped in meanwhile has read the log without this sign-up.
             if self._built is not None and self._built.index is not index:
                 self._built.index.add(sign_up, usages)
         return judgement
 
-    def _judged(self, query: Query) -> asyncio.Future[tuple[OnlineIndex, Judgement]]:
+    @property
+    def rules(self) -> ActiveRules:
+        """The rules that sign-ups are judged by now."""
+        return self._rules
+
+    @property
+    def fault(self) -> str:
+        """Why the last saved rules are not active; empty if they are."""
+        return self._followed.fault
+
+    def refresh_rules(self) -> None:
+        """Use the rules and lists of the state store as they are now."""
+        with self._swapping:
+            if self._followed.refresh(self._store):
+                self._rules = ActiveRules(self._followed.active, self._followed.shadow)
+
+    def _judged(self, query: Query, at_s: float) -> asyncio.Future[_Answer]:
         """Return the judgement and its index: at once after a pause, else in a batch of two milliseconds.
 
         A batch costs little more than one query, so no queue grows under load.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[tuple[OnlineIndex, Judgement]] = loop.create_future()
-        self._waiting.append((query, future))
+        future: asyncio.Future[_Answer] = loop.create_future()
+        self._waiting.append((query, at_s, future))
         if len(self._waiting) == 1:
             loop.call_at(max(loop.time(), self._judged_at + _TOGETHER_SECONDS), self._judge_all)
         return future
@@ -140,15 +176,16 @@ class OnlineState:
         self._judged_at = asyncio.get_running_loop().time()
         try:
             index = self.index()
-            judgements = index.judge_in_turn([query for query, _ in together])
+            at_s = max(at_s for _, at_s, _ in together)
+            judged = index.judge_beside_shadow([query for query, _, _ in together], self._rules, at_s)
         except Exception as error:
-            for _, future in together:
+            for _, _, future in together:
                 if not future.cancelled():
                     future.set_exception(error)
             return
-        for (_, future), judgement in zip(together, judgements, strict=True):
+        for (_, _, future), (judgement, shadow) in zip(together, judged, strict=True):
             if not future.cancelled():
-                future.set_result((index, judgement))
+                future.set_result((index, judgement, shadow))
 
     def refresh(self) -> bool:
         """Rebuild the index if the current snapshot is a new one; return whether there is a new index."""
@@ -176,6 +213,7 @@ class OnlineState:
     def _watch(self) -> None:
         while True:
             try:
+                self.refresh_rules()
                 self.refresh()
             except Exception as error:
                 # Whatever is wrong with a snapshot, the previous index continues to answer.

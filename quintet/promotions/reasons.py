@@ -110,10 +110,12 @@ def _age_step_days(use_lag_days: float) -> int:
 
 
 def explained(code: str, population: Population) -> Reason:
-    """Return the code with its sentence."""
+    """Return the code with its sentence; for a code of rules that are no longer active, with one that says so."""
     stem, _, last = code.rpartition("_")
     number = last.removesuffix("D")
     name = stem if number.isdigit() else code
+    if name not in SENTENCES:
+        return Reason(code, "A rule or list that is no longer active.")
     sentence = SENTENCES[name].format(
         number=number,
         youngest=population.age_years.low,

@@ -15,7 +15,9 @@ from quintet.promotions.identity import KINDS, KeyRules, identity_key_table
 from quintet.promotions.model import AbuseModel
 from quintet.promotions.models import active_model
 from quintet.promotions.policy import Policy
+from quintet.promotions.rules import GRAMMAR, figure_schema, figure_table
 from quintet.promotions.score import Scored, scored
+from quintet.rules.recorded import recorded_evaluator
 from quintet.warehouse.database import transaction
 
 TEXT, _REAL, _WHOLE, _YES_NO = pa.string(), pa.float64(), pa.int64(), pa.bool_()
@@ -68,6 +70,7 @@ SCORE_TABLES: Mapping[str, pa.Schema] = {
     "ml.abuse_links": pa.schema([("user_id", TEXT), ("linked_user_id", TEXT), ("weight", _REAL)]),
     "ml.abuse_shared_keys": pa.schema([("user_id", TEXT), ("kind", TEXT), ("key", TEXT), ("sharers", _WHOLE)]),
     "ml.abuse_evidence": pa.schema([("user_id", TEXT), *((name, _REAL) for name in EVIDENCE)]),
+    "ml.abuse_figures": figure_schema(),
 }
 """The tables of a scoring, each replaced."""
 
@@ -110,17 +113,20 @@ _SHARED_KEYS = """
 """
 
 
-def write_scores(connection: duckdb.DuckDBPyConnection, registry: ModelRegistry, policy: Policy) -> Scored:
-    """Score every account of the warehouse with the active model and replace `SCORE_TABLES`, all or none.
+def write_scores(
+    connection: duckdb.DuckDBPyConnection, registry: ModelRegistry, policy: Policy, at_s: float = 0.0
+) -> Scored:
+    """Score every account of the warehouse with the active model and rules, and replace `SCORE_TABLES`, all or none.
 
-    Raises LookupError if no model is active: call `train_model` first.
+    at_s: now in Unix seconds, for entries of lists that expire. Raises LookupError if no model is active: call
+    `train_model` first.
     """
     model = active_model(registry)
     if model is None:
         raise LookupError(f"no model is active in {registry.folder}; materialise ml/abuse_model first")
     accounts = accounts_of_warehouse(connection)
     matrix = gather(accounts, model.population)
-    result = scored(accounts, matrix, model, policy)
+    result = scored(accounts, matrix, model, policy, recorded_evaluator(connection, GRAMMAR), at_s)
     evidence = pa.table(
         [accounts.user_id, *(pa.array(column) for column in matrix.columns.T)],
         schema=SCORE_TABLES["ml.abuse_evidence"],
@@ -130,6 +136,7 @@ def write_scores(connection: duckdb.DuckDBPyConnection, registry: ModelRegistry,
         "ml.abuse_links": arrow(result.links, SCORE_TABLES["ml.abuse_links"]),
         "ml.abuse_shared_keys": _shared_keys(connection, accounts, result.scores, model.population.key_rules),
         "ml.abuse_evidence": evidence,
+        "ml.abuse_figures": figure_table(result.judged),
     }
     with transaction(connection):
         for table, content in tables.items():

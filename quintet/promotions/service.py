@@ -27,8 +27,8 @@ class PromotionsService:
         await asyncio.to_thread(self.index.close)
 
     def faults(self) -> Sequence[str]:
-        """Return nothing: it reads no file that could be refused."""
-        return ()
+        """Return why the last saved rules are not active."""
+        return (self.index.fault,) if self.index.fault else ()
 
 
 def build_service(context: ServiceContext) -> PromotionsService:

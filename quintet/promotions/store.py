@@ -40,12 +40,25 @@ MIGRATIONS = (
     ) strict;
     create index if not exists abuse_labels_by_user on abuse_labels (user_id);
     """,
+    """
+    create table if not exists abuse_rule_verdicts (
+        verdict_id integer primary key,
+        user_id text not null,
+        judged_at text not null,
+        version text not null,
+        decision text not null,
+        shadow_decision text not null,
+        codes text not null
+    ) strict;
+    create index if not exists abuse_rule_verdicts_by_version on abuse_rule_verdicts (version, judged_at);
+    """,
 )
 """The scripts that create the tables below in the state store."""
 
 RETENTION = (
     Retention("abuse_judgements", "The index adds these sign-ups to the accounts of the snapshot."),
     Retention("abuse_labels", "Models are trained on them."),
+    Retention("abuse_rule_verdicts", "Rules in shadow are compared for days before they decide.", "judged_at"),
 )
 """How long the rows of these tables stay."""
 
@@ -133,6 +146,74 @@ def insert_judgement(connection: Connection, record: JudgementRecord) -> None:
             record.cluster_size,
             record.model_version,
         ),
+    )
+
+
+@dataclass(frozen=True)
+class VerdictRecord:
+    """What the rules in shadow would have decided about a sign-up, beside the decision. judged_at is UTC."""
+
+    user_id: str
+    judged_at: dt.datetime
+    version: str
+    decision: str
+    shadow_decision: str
+    codes: Sequence[str]
+
+
+def insert_verdict(connection: Connection, record: VerdictRecord) -> None:
+    """Add a verdict of rules in shadow in the caller's transaction."""
+    connection.execute(
+        "insert into abuse_rule_verdicts (user_id, judged_at, version, decision, shadow_decision, codes) "
+        "values (?, ?, ?, ?, ?, ?)",
+        (
+            record.user_id,
+            record.judged_at.isoformat(),
+            record.version,
+            record.decision,
+            record.shadow_decision,
+            _json(record.codes),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class ShadowSummary:
+    """The verdicts of a version in shadow. judged: sign-ups scored since it began; moves: by decision and its own."""
+
+    judged: int
+    moves: Mapping[tuple[str, str], int]
+    last: Sequence[VerdictRecord]
+
+
+def shadow_summary(store: StateStore, version: str, since: dt.datetime, limit: int) -> ShadowSummary:
+    """Return how often a version in shadow would have decided otherwise since then, and the last such verdicts."""
+    connection, at = store.read(), since.astimezone(dt.UTC).isoformat()
+    ((judged,),) = connection.execute("select count(*) from abuse_judgements where judged_at >= ?", (at,)).fetchall()
+    moves = connection.execute(
+        "select decision, shadow_decision, count(*) as verdicts from abuse_rule_verdicts "
+        "where version = ? and judged_at >= ? group by decision, shadow_decision order by verdicts desc",
+        (version, at),
+    ).fetchall()
+    last = connection.execute(
+        "select * from abuse_rule_verdicts where version = ? and judged_at >= ? and decision <> shadow_decision "
+        "order by verdict_id desc limit ?",
+        (version, at, limit),
+    ).fetchall()
+    return ShadowSummary(
+        judged,
+        {(row["decision"], row["shadow_decision"]): row["verdicts"] for row in moves},
+        [
+            VerdictRecord(
+                row["user_id"],
+                dt.datetime.fromisoformat(row["judged_at"]),
+                row["version"],
+                row["decision"],
+                row["shadow_decision"],
+                orjson.loads(row["codes"]),
+            )
+            for row in last
+        ],
     )
 
 

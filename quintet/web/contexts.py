@@ -349,6 +349,7 @@ class PromotionsContext(TypedDict):
     review_from: str
     block_from: str
     label_path: str
+    rules_path: str
     try_path: str
     try_fields: Sequence[FormField]
 

@@ -18,6 +18,8 @@ from quintet.presentation.wording import counted
 from quintet.promotions import chart_parts, charts, cluster_charts, model_charts, overview
 from quintet.promotions.reasons import explained
 from quintet.promotions.result_tables import model_of_snapshot
+from quintet.promotions.rules import ActiveRules
+from quintet.promotions.service import PromotionsService
 from quintet.promotions.store import last_labels
 from quintet.web.addresses import redirect
 from quintet.web.audit import audited
@@ -25,6 +27,7 @@ from quintet.web.contexts import PromotionsContext
 from quintet.web.forms import as_request_fault
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.promotions_card import model_card
+from quintet.web.pages.promotions_rules import PATH as RULES_PATH
 from quintet.web.pages.promotions_try import PATH, TRY_PATH, form_fields, scoring
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.problems import ProblemError
@@ -86,6 +89,8 @@ def promotions(request: Request) -> Response:
     """Show who abuses codes and how sure that is."""
     store = service_of(request).store
     labels = last_labels(store, _MOST_LABELS)
+    rules = service_of(request).of(PromotionsService).index.rules
+    version = rules.active.rules.version if rules.active is not None else ""
 
     def make(snapshot: Any) -> PromotionsContext:
         cursor = snapshot.cursor
@@ -121,7 +126,7 @@ def promotions(request: Request) -> Response:
             ),
             "cluster": query.cluster,
             "members": Table(_members(members, given), _MEMBER_COLUMNS, "Accounts of the cluster", len(members)),
-            "to_judge": _to_judge(cursor, query.user, given) if query.tab == "clusters" else [],
+            "to_judge": _to_judge(cursor, query.user, given, rules) if query.tab == "clusters" else [],
             "user": query.user,
             "labels": Table(
                 pd.DataFrame(
@@ -147,10 +152,11 @@ def promotions(request: Request) -> Response:
             "block_from": format_value(population[1].block_from if population else None, "decimal"),
             "label_path": LABEL_PATH,
             "try_path": TRY_PATH,
+            "rules_path": RULES_PATH,
             "try_fields": form_fields({}),
         }
 
-    return show_snapshot(request, "promotions.html", "Promotions", make, varying=repr(labels))
+    return show_snapshot(request, "promotions.html", "Promotions", make, varying=repr((labels, version)))
 
 
 @_reading.get(f"{PATH}/figures/{{name}}.csv")
@@ -334,7 +340,9 @@ def _label_in_words(is_abuser: Any) -> str | None:
     return "abuser" if is_abuser else "honest"
 
 
-def _to_judge(cursor: duckdb.DuckDBPyConnection, user: str, given: Mapping[str, bool]) -> list[dict[str, Any]]:
+def _to_judge(
+    cursor: duckdb.DuckDBPyConnection, user: str, given: Mapping[str, bool], rules: ActiveRules
+) -> list[dict[str, Any]]:
     """Return the users to judge: the requested one, else the unlabelled ones to review or block, likeliest first."""
     found = model_of_snapshot(cursor)
     rows = cursor.execute(
@@ -349,7 +357,11 @@ def _to_judge(cursor: duckdb.DuckDBPyConnection, user: str, given: Mapping[str, 
     ).df()
     listed = rows.to_dict("records")
     for row in listed:
-        row["sentences"] = [explained(code, found[0].population).sentence for code in row["reasons"]] if found else []
+        row["sentences"] = (
+            [(rules.reason(code) or explained(code, found[0].population)).sentence for code in row["reasons"]]
+            if found
+            else []
+        )
         row["label"] = _label_in_words(given.get(row["user_id"], row["is_abuser"]))
         row["cluster_id"] = None if pd.isna(row["cluster_id"]) else row["cluster_id"]
     return [{str(name): value for name, value in row.items()} for row in listed]
