@@ -55,7 +55,9 @@ def _resolve(table: dict[str, Any], blocks: Mapping[str, str]) -> dict[str, Any]
         resolved = _REFERENCE.sub(lambda reference: blocks[reference[1]], item.get("description", ""))
         return " ".join(resolved.split())
 
-    rules = next((test["every_row"]["arguments"] for test in _tests(table) if "every_row" in test), {})
+    rules: Mapping[str, Any] = next(
+        (test["every_row"]["arguments"] for test in _tests(table) if "every_row" in test), {}
+    )
     columns = [
         {
             "name": column["name"],

@@ -62,12 +62,13 @@ def _built(
     made: dg.AssetMaterialization, upstream: Mapping[dg.AssetKey, Sequence[dg.AssetKey]], at: dt.datetime
 ) -> Built:
     schema, rows = made.metadata.get("dagster/column_schema"), made.metadata.get("dagster/row_count")
+    described = schema.schema.columns if isinstance(schema, dg.TableSchemaMetadataValue) else []
     return Built(
         name=made.asset_key.to_user_string(),
         inputs=_names(upstream.get(made.asset_key, ())),
         at=at,
-        columns={column.name: column.type for column in schema.value.columns} if schema else {},
-        rows=int(rows.value) if rows else None,
+        columns={column.name: column.type for column in described},
+        rows=rows.value if isinstance(rows, dg.IntMetadataValue) else None,
     )
 
 

@@ -59,6 +59,8 @@ def crawl(client: httpx.Client, prefix: str, start: str = "/") -> Crawl:
         alike[shape] += 1
         answer = client.get(address, headers={"accept": "text/html"})
         found.statuses[address] = answer.status_code
+        if address.startswith(f"{prefix}/docs/"):  # the documentation's links are checked when it is built
+            continue
         for kind, value in _addresses(answer):
             other = urljoin(address, value).partition("#")[0]
             if not other.startswith(f"{prefix}/"):
