@@ -8,6 +8,7 @@ import pyarrow as pa
 from quintet.promotions.accounts import Accounts, rows_of
 from quintet.promotions.identity import KINDS, MOST_SHARERS_SQL, NEAREST, STRONG, hashed, identity_keys, number_of
 from quintet.promotions.links import Members, Pairs
+from quintet.promotions.names import full_name
 from quintet.promotions.profile import Population
 from quintet.warehouse.connect import connect_closed
 
@@ -71,7 +72,7 @@ def pairs_of(accounts: Accounts, population: Population, memory_limit: str = "2G
 def members_of(accounts: Accounts, population: Population) -> Members:
     """Return the accounts as members, the input of links."""
     name = np.empty(len(accounts), dtype=object)
-    name[:] = [_full_name(*names) for names in rows_of(accounts.fields["first_name"], accounts.fields["last_name"])]
+    name[:] = [full_name(*names) for names in rows_of(accounts.fields["first_name"], accounts.fields["last_name"])]
     rarity = (population.code_rarity(code) for (code,) in rows_of(accounts.code))
     return Members(
         created_at_s=accounts.created_at_s,
@@ -96,8 +97,3 @@ def members_of(accounts: Accounts, population: Population) -> Members:
             count=len(accounts),
         ),
     )
-
-
-def _full_name(first: str | None, last: str | None) -> str:
-    """Return the known names in lower case."""
-    return f"{first or ''} {last or ''}".lower().strip()

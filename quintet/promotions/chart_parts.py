@@ -14,6 +14,7 @@ KINDS = {
     "ip": "IP address",
     "subnet": "network",
     "ring_place": "place of a ring",
+    "mailbox_stem": "numbered mailboxes",
     "code_burst": "code and days",
 }
 NO_ROWS = "No user or usage has been loaded yet. Drop files into the inboxes of promotions and run `make run`."

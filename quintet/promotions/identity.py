@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ _FIELD_KINDS = (
     Kind("ip", 1.4, 50),
     Kind("subnet", 0.8, 50),
     Kind("ring_place", 3.0),
+    Kind("mailbox_stem", 1.8, 50),
 )
 """In the order of `_keys_of_fields`."""
 
@@ -71,8 +73,9 @@ _NOT_PUBLIC = re.compile(
     r"(?:0|10|127|169\.254|192\.168|172\.(?:1[6-9]|2[0-9]|3[01])"
     r"|100\.(?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])|22[4-9]|2[3-9][0-9]|[3-9][0-9][0-9])\."
 )
-ID_FIELDS = ("device_id", "email", "phone", "ip_address")
+ID_FIELDS = ("device_id", "email", "phone", "ip_address", "first_name", "last_name")
 """The fields that keys are made of, beside the codes that an account used."""
+_FEWEST_OF_STEM, _FEWEST_OF_NAME = 4, 3
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,26 @@ def canonical_email(email: str) -> str | None:
         local = parts[1].replace(".", "")
         return f"{local}@gmail.com" if local else None
     return f"{parts[1]}@{parts[2]}"
+
+
+def mailbox_stem(mailbox: str, names: Iterable[str | None]) -> str | None:
+    """Return the letters before the @ with the domain, if there is a number or a mark beside them.
+
+    Mailboxes that are numbered have one stem. None for a stem that holds one of the account's own names, since people
+    of one name have it in common by chance, and for fewer than four letters.
+    """
+    local, _, domain = mailbox.partition("@")
+    letters = "".join(filter(str.isalpha, local))
+    if len(letters) < _FEWEST_OF_STEM or letters == local:
+        return None
+    is_own = any(len(part) >= _FEWEST_OF_NAME and part in letters for name in names if name for part in _parts(name))
+    return None if is_own else f"{letters}@{domain}"
+
+
+def _parts(name: str) -> list[str]:
+    """Return the words of a name in lower case, without accents."""
+    plain = name if name.isascii() else unicodedata.normalize("NFKD", name)
+    return ["".join(filter(str.isalpha, word)) for word in plain.lower().split()]
 
 
 def device_key(device: str) -> str | None:
@@ -211,18 +234,20 @@ def keys_of_account(
 
 def _keys_of_fields(fields: Sequence[str | None], rules: KeyRules) -> tuple[str | None, ...]:
     """Return the keys of the `_FIELD_KINDS`. fields: by `ID_FIELDS`."""
-    device, email, phone, ip_address = (None if text is None else _as_typed(text) for text in fields)
+    device, email, phone, ip_address, *names = (None if text is None else _as_typed(text) for text in fields)
+    mailbox = None if email is None else canonical_email(email)
     digits = None if phone is None else phone_key(phone, rules)
     line, net = (None, None) if ip_address is None else address_keys(ip_address)
     return (
         None if device is None else device_key(device),
-        None if email is None else canonical_email(email),
+        mailbox,
         digits,
         # A block of a hundred consecutive numbers, often bought together.
         None if digits is None else digits[:-2],
         line,
         net,
         _ring_place(line, net, rules.ring_places) if rules.ring_places else None,
+        None if mailbox is None else mailbox_stem(mailbox, names),
     )
 
 

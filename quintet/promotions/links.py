@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from rapidfuzz import process
-from rapidfuzz.distance import JaroWinkler
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.special import betainc
 
 from quintet.ml.statistics import others_within
 from quintet.promotions.identity import KIND_NAMES, KINDS, MOST_COUNTED
+from quintet.promotions.names import are_strangers, similarity
 from quintet.promotions.profile import Population
 
 LINK_FROM = 2.8
@@ -43,7 +42,14 @@ def _most_points_by_sharers() -> np.ndarray:
 _MOST_POINTS = _most_points_by_sharers()
 
 SHARED_EVIDENCE = tuple(f"{kind.name}_shared" for kind in KINDS)
-AGREEMENT_EVIDENCE = ("unverified_phones", "unverified_emails", "early_uses", "same_agent", "same_birthday")
+AGREEMENT_EVIDENCE = (
+    "unverified_phones",
+    "unverified_emails",
+    "early_uses",
+    "strangers",
+    "same_agent",
+    "same_birthday",
+)
 LINK_EVIDENCE = (
     *SHARED_EVIDENCE,
     *("best_pair", "next_pair", "cluster_size", "same_code", "burst"),
@@ -105,8 +111,7 @@ def pair_weights(pairs: Pairs, members: Members, population: Population) -> tupl
     """
     points = points_by_sharers(population)[_KIND_PLACES, np.minimum(pairs.sharers, MOST_COUNTED).astype(np.intp)]
     shared_code = _rarest_shared_code(pairs, members)
-    of_both = members.name[pairs.a], members.name[pairs.b]
-    alike = process.cpdist(*of_both, scorer=JaroWinkler.similarity, dtype=np.float64)
+    alike = similarity(members.name[pairs.a], members.name[pairs.b])
     is_nameless = members.name == ""
     if is_nameless.any():
         alike[is_nameless[pairs.a] | is_nameless[pairs.b]] = 0.0
@@ -228,8 +233,9 @@ def _agreement(
 ) -> dict[str, np.ndarray]:
     """Return `AGREEMENT_EVIDENCE`: what an account has in common with those linked with it, beyond chance.
 
-    unverified_phones, unverified_emails, early_uses, same_agent: minus the decimal logarithm of the odds that so many
-    of as many unrelated accounts have not verified, used a code as early, or have its user agent; at most 4. Accounts
+    unverified_phones, unverified_emails, early_uses, strangers, same_agent: minus the decimal logarithm of the odds
+    that so many of as many unrelated accounts have not verified, used a code as early, or have its user agent, and that
+    as many relatives have other family names; at most 4. Accounts
     of one device have one user agent anyway, so only others count. same_birthday: natural logarithm of one plus the
     linked accounts of its date of birth. Accounts with an unknown value do not count.
     """
@@ -246,6 +252,13 @@ def _agreement(
         found = np.where(is_known, flag, 0.0)
         unverified = np.bincount(ends, found[others], minlength=count)
         evidence[name] = np.where(linked > 0, _surprise(unverified + found, linked + one, np.full(count, share)), 0.0)
+    # Each pair counts once from either end, so that an account has as many trials as links with known names.
+    differ = np.tile(are_strangers(members.name[a], members.name[b]), 2)
+    evidence["strangers"] = _surprise(
+        np.bincount(ends, np.nan_to_num(differ), minlength=count),
+        np.bincount(ends, np.isfinite(differ), minlength=count),
+        np.full(count, population.stranger_share),
+    )
     has_agent = members.agent != 0
     comparable = (has_agent[ends] & has_agent[others] & ~np.tile(is_one_device, 2)).astype(float)
     alike = comparable * (members.agent[ends] == members.agent[others])

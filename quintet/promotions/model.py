@@ -14,7 +14,7 @@ from quintet.promotions.evidence import EVIDENCE
 from quintet.promotions.links import LINK_EVIDENCE
 from quintet.promotions.profile import Commonness, Population, Range
 
-METHOD = "4"
+METHOD = "5"
 """Increase it with every change to the meaning of evidence: models of another method cannot be used."""
 
 SCORECARD = "scorecard"
@@ -26,6 +26,7 @@ SCORECARD_POINTS = {
     "email_domain_strange": 3.5,
     "name_case_strange": 6.5,
     "age_strange": 6.5,
+    "unverified": 1.0,
     "use_hasty": 6.5,
     "uses_many": 6.5,
     "device_shared": 0.2,
@@ -35,11 +36,12 @@ SCORECARD_POINTS = {
     "best_pair": 0.35,
     "next_pair": 0.7,
     "cluster_size": 0.5,
-    "same_code": 0.35,
+    "same_code": 0.45,
     "burst": 0.6,
     "unverified_phones": 1.2,
     "unverified_emails": 0.7,
     "early_uses": 1.0,
+    "strangers": 1.0,
     "same_agent": 0.6,
     "same_birthday": 1.0,
 }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -21,13 +22,16 @@ from quintet.promotions.identity import (
     Keys,
     place_number,
 )
+from quintet.promotions.names import are_strangers, full_name
 from quintet.warehouse.connect import connect_closed
 
 _FEWEST_COMMON, _LEAST_SPREAD, _MOST_IN_COMMON = 10, 0.17, 0.1
-_LEAST_ODDS, _MANY = 0.002, 20
+_LEAST_ODDS, _MANY, _MOST_OF_FRIENDS = 0.002, 20, 0.2
 _LARGEST_FAMILY, _FEWEST_IN_PLACE, _MOST_HERE = 6, 3, 0.85
+_PAIR, _FEWEST_PAIRS = 2, 20
 _DEVICE, _ADDRESS, _NETWORK = (KIND_NAMES.index(name) for name in ("device", "ip", "subnet"))
 _PLACES = (_ADDRESS, _NETWORK)
+_MAILBOX_STEM = KIND_NAMES.index("mailbox_stem")
 _PERSONAL = tuple(KIND_NAMES.index(name) for name in ("device", "email", "phone"))
 
 
@@ -73,6 +77,23 @@ def sharing_shares(keys: Keys, accounts: int) -> dict[str, tuple[float, ...]]:
     return dict(zip(KIND_NAMES, map(tuple, (shares / max(accounts, 1)).tolist()), strict=True))
 
 
+def stranger_share(keys: Keys, accounts: Accounts) -> float:
+    """Return the share of pairs who alone have a device in common whose family names differ, 1 if there are few pairs.
+
+    The fewer, the less does a group whose names all differ look like a family.
+    """
+    held = np.flatnonzero(keys.kind == _DEVICE)
+    device = keys.key.take(pa.array(held)).dictionary_encode().indices.to_numpy()
+    of_two = np.flatnonzero(np.bincount(device, minlength=1)[device] == _PAIR)
+    side_by_side = of_two[np.argsort(device[of_two], kind="stable")]
+    rows = pa.array(keys.row[held[side_by_side]])
+    columns = (pa.array(accounts.fields[column], pa.string()) for column in ("first_name", "last_name"))
+    name = [full_name(*names) for names in zip(*(column.take(rows).to_pylist() for column in columns), strict=True)]
+    strangers = are_strangers(name[::2], name[1::2])
+    kin = np.count_nonzero(strangers == 0)
+    return float(1 - kin / (np.count_nonzero(np.isfinite(strangers)) + _FEWEST_PAIRS))
+
+
 _COMMON = f"""
     with own_key as (
         select distinct identity_key.*, signed_up.* exclude (account)
@@ -85,11 +106,12 @@ _COMMON = f"""
         qualify count(*) over (partition by kind, key) >= {_FEWEST_COMMON}
     ),
 
-    -- one place says nothing about a device: people in a shop or a library are where it stands
+    -- one place says nothing about a device: people in a shop or a library are where it stands;
+    -- nor do numbered mailboxes, which some providers hand out to everybody
     other_key as (
         select distinct account, kind as other_kind, key as other_key
         from identity_key semi join held using (account)
-        where kind < {CODE_BURST}
+        where kind < {CODE_BURST} and kind <> {_MAILBOX_STEM}
     ),
 
     elsewhere as (
@@ -163,8 +185,7 @@ def common_keys(keys: Keys, accounts: Accounts, span_seconds: float) -> tuple[st
     return tuple(
         f"{KIND_NAMES[number]} {value}"
         for number, value, codes, *counts in found
-        if not _is_surprising([(code["uses"], sum(one["uses"] for one in codes), code["share"]) for code in codes])
-        and not _is_surprising(zip(counts[::2], counts[1::2], unverified, strict=True))
+        if not _has_codes_of_a_ring(codes) and not _surprising(zip(counts[::2], counts[1::2], unverified, strict=True))
     )
 
 
@@ -173,10 +194,19 @@ def _share_of_ones(flags: np.ndarray) -> float:
     return float(known.mean()) if len(known) else 1.0
 
 
-def _is_surprising(counts: Iterable[tuple[int | None, int, float]]) -> bool:
-    """Return whether one of several (successes, trials, share of the population) has odds below 0.2% in all."""
+def _has_codes_of_a_ring(codes: Collection[Mapping[str, Any]]) -> bool:
+    """Return whether more than a fifth of the uses are of codes that are used far more often than by the population.
+
+    A few friends among many people who share a device do not make a ring of these.
+    """
+    uses = sum(code["uses"] for code in codes)
+    return sum(_surprising((code["uses"], uses, code["share"]) for code in codes)) > _MOST_OF_FRIENDS * uses
+
+
+def _surprising(counts: Iterable[tuple[int | None, int, float]]) -> list[int]:
+    """Return the successes, of several (successes, trials, share of the population), with odds below 0.2% in all."""
     some = [(successes, trials, share) for successes, trials, share in counts if successes]
-    return any(betainc(k, n - k + 1, share) < _LEAST_ODDS / len(some) for k, n, share in some)
+    return [k for k, n, share in some if betainc(k, n - k + 1, share) < _LEAST_ODDS / len(some)]
 
 
 _RING_PLACES = f"""

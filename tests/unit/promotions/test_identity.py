@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from quintet.promotions.accounts import SignUp, accounts_as_given
 from quintet.promotions.identity import (
+    KINDS,
     KeyRules,
     address_keys,
     canonical_email,
@@ -17,6 +18,7 @@ from quintet.promotions.identity import (
     hashed,
     identity_key_table,
     keys_of_account,
+    mailbox_stem,
     number_of,
     phone_key,
     usual_country,
@@ -81,6 +83,32 @@ def test_a_text_that_stands_for_no_device_has_no_key(device: str):
 )
 def test_the_usual_country_is_learned_from_numbers_with_a_code(phones: list[str | None], usual: tuple[str, int]):
     assert usual_country(phones) == usual
+
+
+@pytest.mark.parametrize(
+    ("mailbox", "names", "stem"),
+    [
+        ("ringleader12@example.com", ("Ana", "Ruiz"), "ringleader@example.com"),
+        ("ring.leader@example.com", (None, None), "ringleader@example.com"),
+        ("ringleader@example.com", ("Ana", "Ruiz"), None),  # nothing is numbered
+        ("anaruiz12@example.com", ("Ana", "Ruiz"), None),  # many people have the same name
+        ("aruiz12@example.com", ("Ana", "Ruíz"), None),
+        ("abc12@example.com", ("Ana", "Ruiz"), None),
+        ("12345@example.com", ("Ana", "Ruiz"), None),
+    ],
+)
+def test_mailboxes_that_are_numbered_have_one_stem(mailbox: str, names: tuple[str | None, ...], stem: str | None):
+    assert mailbox_stem(mailbox, names) == stem
+
+
+def test_batch_and_single_accounts_have_the_same_stems():
+    one = {"user_id": "u", "email": "Ring.Leader+x@b.com", "first_name": "Ana", "last_name": "Ruiz"}
+    fields = (None, "Ring.Leader+x@b.com", None, None, "Ana", "Ruiz")
+
+    by_account = [(KINDS[kind].name, key) for kind, key in keys_of_account(fields, (), float("nan"), KeyRules())]
+    assert by_account == [("email", "ring.leader@b.com"), ("mailbox_stem", "ringleader@b.com")]
+    in_batch = identity_key_table(accounts(one), KeyRules()).to_pylist()
+    assert [(row["kind"], row["key"]) for row in in_batch] == by_account
 
 
 def test_a_common_value_is_dropped_from_batch_and_single_accounts():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from quintet.promotions.accounts import Accounts
 from quintet.promotions.candidates import members_of, pairs_of
 from quintet.promotions.evidence import EVIDENCE, gather
+from quintet.promotions.identity import KINDS
 from quintet.promotions.links import LINK_FROM, Pairs, burst_seconds, components, pair_weights
 from quintet.promotions.profile import Population
 from tests.unit.promotions.worlds import accounts
@@ -186,6 +187,39 @@ def test_linked_accounts_that_use_codes_sooner_than_most_agree_beyond_chance(use
     assert (values["early_uses"] > 1.5) == is_early
 
 
+@pytest.mark.parametrize(("families", "is_surprise"), [("one name", True), ("two names", False)])
+def test_linked_accounts_of_which_no_two_have_one_family_name_are_a_surprise_where_families_do(
+    families: str, is_surprise: bool
+):
+    homes = [
+        {
+            "user_id": f"y{number:03}",
+            "device_id": f"home {number // 2}",
+            "first_name": "Leo",
+            "last_name": f"Home{'abcdefghij'[number // 2 % 10] * 5}" if families == "one name" else f"N{number}",
+        }
+        for number in range(200)
+    ]
+    letters = "kbwxyz"
+    ring = [one | {"first_name": "Ana", "last_name": letters[at] * 6} for at, one in enumerate(RING)]
+    kin = [one | {"first_name": f"Ana{at}", "last_name": "Ruiz"} for at, one in enumerate(RING)]
+
+    assert (evidence(0, *ring, *homes)["strangers"] > 2) == is_surprise
+    assert evidence(0, *kin, *homes)["strangers"] == 0
+    assert evidence(0, *RING, *homes)["strangers"] == 0
+
+
+def test_numbered_mailboxes_link_sign_ups_of_a_day_and_a_rare_code_adds_to_it():
+    one, two = A | {"email": "ringleader1@example.com"}, SOON | {"email": "ring.leader2@example.com"}
+    usages = [("a", "rare", "2024-01-01"), ("b", "rare", "2024-01-01")]
+
+    assert weight(one, two, usages=usages) > weight(one, two) > LINK_FROM
+    assert weight(one, two | {"email": "someone2@example.com"}) == 0
+    assert weight(one, LATER | {"email": "ring.leader2@example.com"}) < LINK_FROM
+    named = {"first_name": "Ring", "last_name": "Leader"}
+    assert weight(one | named, two | named) == 0
+
+
 def test_linked_accounts_of_one_date_of_birth_are_counted():
     born = {"dob": "1990-05-17"}
 
@@ -232,4 +266,4 @@ def test_each_pair_is_found_once_with_all_that_it_shares():
 
     assert isinstance(pairs, Pairs)
     assert (pairs.a.tolist(), pairs.b.tolist()) == ([0], [1])
-    assert pairs.sharers.tolist() == [[2, 2, 0, 0, 0, 0, 0, 0]]
+    assert pairs.sharers.tolist() == [[2, 2, *[0] * (len(KINDS) - 2)]]

@@ -80,6 +80,25 @@ def test_the_case_of_names(first: str, last: str, case: str):
     assert name_case(first, last) == case
 
 
+@pytest.mark.parametrize(("email", "phone", "evidence"), [(False, False, 1.0), (True, False, 0.5), (None, None, 0.0)])
+def test_an_account_that_verified_nothing_is_rare_where_people_verify(
+    email: bool | None, phone: bool | None, evidence: float
+):
+    flags = {"is_email_verified": email, "is_phone_verified": phone}
+    careful = [
+        {"user_id": str(number), "is_email_verified": number % 10 > 0, "is_phone_verified": number % 10 > 0}
+        for number in range(400)
+    ]
+    careless = [one | {"is_email_verified": False, "is_phone_verified": False} for one in careful]
+
+    def of(people: list[dict[str, object]]) -> float:
+        account = accounts_as_given([(SignUp.of({"user_id": "new"} | flags), [])])
+        return float(profile_evidence(account, Population.of(accounts(*people)))["unverified"][0])
+
+    assert of(careful) == pytest.approx(evidence)
+    assert of(careless) == 0
+
+
 def test_each_column_is_strange_by_its_own_field():
     usual = [
         {"user_id": str(number), "created_at": "2024-01-01", "dob": f"{1950 + number % 50}-01-01", "email": "a@us.com",
