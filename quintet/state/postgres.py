@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from quintet.masking import masked
 from quintet.state.dialect import postgres_statement
-from quintet.state.faults import StateError, StateUnavailableError
+from quintet.state.faults import StateError, StateUnavailableError, UnstorableValueError
 from quintet.warehouse.sql import quote_identifier
 
 SCHEMA = "quintet"
@@ -261,6 +261,8 @@ class PostgresDatabase:
             yield
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError, *_REFUSED) as error:
             raise StateUnavailableError(self._masked(error)) from error
+        except psycopg.DataError as error:
+            raise UnstorableValueError(str(error).splitlines()[0]) from error
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[PostgresConnection]:

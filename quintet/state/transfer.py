@@ -7,10 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from quintet.state.dialect import sqlite_statements
-from quintet.state.faults import StateError
+from quintet.state.faults import StateError, UnstorableValueError
 from quintet.state.migrations import NOTE, TABLE, VERSIONS, Migrations, read_applied
 from quintet.state.postgres import PostgresConnection, PostgresDatabase
 from quintet.state.sqlite import SqliteDatabase
@@ -38,10 +36,10 @@ def adopt(
         rows = file.stream(f"select {_names(columns)} from {quote_identifier(table)}")
         try:
             count += _insert(connection, table, columns, rows)
-        except psycopg.DataError as error:
+        except UnstorableValueError as error:
             raise StateError(
                 f"{file.place}: rows of {table} cannot be copied into the state store {database.place}: "
-                f"{str(error).splitlines()[0]}. Nothing was copied; correct the rows in the file, and start again."
+                f"{error}. Nothing was copied; correct the rows in the file, and start again."
             ) from error
         _go_on_numbering(connection, table)
     return count
