@@ -55,8 +55,11 @@ def mark_adopted(path: Path) -> None:
 def dump(database: PostgresDatabase, path: Path, migrations: Migrations) -> dict[str, int]:
     """Write the tables of some owners as they are at one moment into a new SQLite file; return the applied scripts.
 
-    migrations: the scripts of the owners, as far as this release knows them.
+    migrations: the scripts of the owners, as far as this release knows them. Without any of their tables there is no
+    file.
     """
+    if not database.has_table(TABLE) or not migrations.keys() & read_applied(database.read()).keys():
+        return {}
     with closing(SqliteDatabase(path, "off")) as file, database.reading() as source, file.write() as target:
         applied = {owner: found for owner, found in read_applied(source).items() if owner in migrations}
         for statement in sqlite_statements(VERSIONS):
