@@ -62,9 +62,7 @@ def check(settings: Settings) -> None:
     log.close()
 
 
-def test_a_backup_restores_to_a_database_and_to_files(
-    settings: Settings, state_url: str, tmp_path: Path
-) -> None:
+def test_a_backup_restores_to_a_database_and_to_files(settings: Settings, state_url: str, tmp_path: Path) -> None:
     file = tmp_path / "b.tar"
     back_up(settings, file, NOW, lambda _: None)
     for home, url in (("files", None), ("database", own_schema(state_url, tmp_path).url)):
