@@ -18,7 +18,7 @@ def build_recorded_asset(table: RecordedTable) -> dg.AssetsDefinition:
         group_name=table.group,
         description=table.description,
         owners=OWNERS,
-        kinds={"sql", "duckdb"},
+        kinds={"sqlite", "duckdb"},
         pool=POOL,
         freshness_policy=DAILY,
         code_version=code_version("quintet.state.recorded"),

@@ -26,7 +26,7 @@ from quintet.warehouse.sql import quote_identifier
 SCHEMA = "quintet"
 """The schema of the tables; another one can be set in the URL: `?options=-csearch_path%3Dname`."""
 
-_POOL_SIZE, _MOST_CONNECTIONS = 5, 40
+_POOL_SIZE, _MOST_CONNECTIONS = 5, 15
 _WAIT_SECONDS = 4
 _LOCK_WAIT = "10s"
 _LONGEST_IDLE_IN_TRANSACTION = "30s"
