@@ -129,8 +129,7 @@ class _Copier:
                 applied = dump(database, copy, state_files()[file])
         except StateUnavailableError as error:
             raise BackupError(
-                f"the state store of QUINTET_STATE_URL cannot be read: {error}. Start the database, and run the backup "
-                "again."
+                f"the state of QUINTET_STATE_URL cannot be read: {error}. Start the database, and run the backup again."
             ) from None
         if applied:
             with closing(sqlite3.connect(copy)) as store:

@@ -316,7 +316,10 @@ class PostgresDatabase:
         return connection
 
     def _masked(self, error: Exception) -> str:
-        return masked(" ".join(str(error).split()), [self._url])
+        if isinstance(error, StateUnavailableError):
+            return str(error)
+        reason = masked(" ".join(str(error).split()), [self._url])
+        return f"the state store {self.place} cannot be reached: {reason}"
 
     def __enter__(self) -> Self:
         """Return the database."""
@@ -327,11 +330,12 @@ class PostgresDatabase:
         self.close()
 
 
-def unreachable(database: PostgresDatabase, error: StateUnavailableError) -> StateError:
+def unreachable(error: StateUnavailableError) -> StateError:
     """Return what to say when the database does not answer at the start."""
+    reason = str(error).rstrip(".?")
     return StateError(
-        f"the state store {database.place} cannot be reached: {error}. Start the database, or correct "
-        "QUINTET_STATE_URL; without it the state is in SQLite files of the home."
+        f"{reason}. Start the database, or correct QUINTET_STATE_URL; without it the state is in SQLite files of the "
+        "home."
     )
 
 

@@ -122,7 +122,7 @@ class StateStore:
             self._migrate()
         except StateUnavailableError as error:
             self.close()
-            raise postgres.unreachable(self.database, error) from error
+            raise postgres.unreachable(error) from error
         except OSError as error:
             self.close()
             raise explained(self.path.parent, error) or error from error
