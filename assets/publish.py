@@ -7,6 +7,9 @@ import dagster as dg
 from assets.facts import DAILY, REPORTS, owners_of
 from assets.unfinished import domain_builds
 from assets.versions import stale_assets, versions_of
+from quintet.change_log.log import open_store
+from quintet.settings import Settings
+from quintet.shared_serving import share
 from quintet.warehouse.database import PUBLISHED_SCHEMAS
 from quintet.warehouse.publish import publish
 from resources.clock import Clock
@@ -57,6 +60,7 @@ def build_snapshot(assets: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition
         paths: Paths,
         clock: Clock,
         code: dg.ResourceParam[str],
+        settings: dg.ResourceParam[Settings],
     ) -> dg.MaterializeResult:
         now = clock.now()
         builds = domain_builds(context.instance, specs)
@@ -73,6 +77,9 @@ def build_snapshot(assets: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition
                 domains=builds,
                 accept_losses=config.accept_losses,
             )
+        if settings.serving_url is not None:
+            store = open_store(settings.serving_url.get_secret_value(), seconds=60)
+            share(store, result.path, result.rows, warehouse.snapshots_kept, config.accept_losses)
         behind = [state for state in result.states if not state.is_current]
         return dg.MaterializeResult(
             check_results=[

@@ -152,13 +152,16 @@ def up(
 @app.command(epilog="Example: quintet stream --new-snapshot")
 def stream(
     new_snapshot: Annotated[bool, typer.Option("--new-snapshot", help="Start over with all rows.")] = False,
+    standby: Annotated[
+        bool, typer.Option("--standby", help="While another stream reads the slot, wait, and take over from it.")
+    ] = False,
 ) -> None:
     """Stream changes from PostgreSQL into the features and the object store."""
 
     def work(_: Path) -> int:
         from quintet.replication import __main__ as module  # noqa: PLC0415
 
-        return module.main(["--new-snapshot"] if new_snapshot else [])
+        return module.main(["--new-snapshot"] * new_snapshot + ["--standby"] * standby)
 
     run_command(work, "the stream is stopped; the next start continues where it stopped")
 

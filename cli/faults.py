@@ -24,6 +24,8 @@ _OWN = {  # by name, since their modules may not be loaded yet when the fault oc
     "EmbeddedServerError": 1,
     "WarehouseBusyError": 1,
     "StateError": 1,
+    "StateUnavailableError": 1,
+    "SharedServingError": 1,
     "ImageError": 1,
 }
 

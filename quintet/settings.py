@@ -177,6 +177,13 @@ class Settings(BaseModel):
         "s3://bucket with the usual AWS variables; or file:///folder",
         "the embedded store",
     )
+    serving_url: BucketUrl | None = setting(
+        None,
+        "URL of the S3 API or folder through which a build shares its snapshots with services on other machines.",
+        "a URL like http://key:secret@host:9000/bucket, with special characters percent-encoded (%2F for /); "
+        "s3://bucket with the usual AWS variables; or file:///folder",
+        "none; build and service share `serving/`",
+    )
     stream_slot: str = setting(
         "quintet",
         "Name of the stream's replication slot and publication in the database.",

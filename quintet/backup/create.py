@@ -126,17 +126,17 @@ class _Copier:
         copy, name = self._scratch / "state", f"{ONLINE}/{file}"
         try:
             with PostgresDatabase(url, file) as database:
-                self.stores[name] = dump(database, copy, state_files()[file])
+                applied = dump(database, copy, state_files()[file])
         except StateUnavailableError as error:
             raise BackupError(
-                f"the state store of QUINTET_STATE_URL cannot be read: {error}. Start the database, and run the backup "
-                "again."
+                f"the state of QUINTET_STATE_URL cannot be read: {error}. Start the database, and run the backup again."
             ) from None
-        with closing(sqlite3.connect(copy)) as store:
-            store.execute("pragma journal_mode = delete")
-            self._note_versions(name, store)
-        self._writer.add(copy, name)
-        copy.unlink()
+        if applied:
+            with closing(sqlite3.connect(copy)) as store:
+                store.execute("pragma journal_mode = delete")
+                self._note_versions(name, store)
+            self._writer.add(copy, name)
+            copy.unlink()
 
     def _copy(self, name: str) -> None:
         path = self._home / name

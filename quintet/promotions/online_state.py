@@ -56,8 +56,11 @@ _Waiting = tuple[Query, float, asyncio.Future[_Answer]]
 
 @dataclass(frozen=True)
 class _Built:
+    """last: the number of the last logged sign-up that the index has."""
+
     snapshot: Path
     index: OnlineIndex
+    last: int
 
 
 class OnlineState:
@@ -206,15 +209,23 @@ class OnlineState:
         while len(missed := sign_ups_after(self._store, last)) > _FEW:
             last = _add(index, missed)
         with self._swapping:
-            _add(index, sign_ups_after(self._store, last))
-            self._built = _Built(path, index)
+            last = _add(index, sign_ups_after(self._store, last)) or last
+            self._built = _Built(path, index, last)
         return True
+
+    def follow(self) -> None:
+        """Add the sign-ups that other services have judged; those of this one are known already."""
+        built = self._built
+        if built is not None and (logged := sign_ups_after(self._store, built.last)):
+            with self._swapping:
+                self._built = _Built(built.snapshot, built.index, _add(built.index, logged))
 
     def _watch(self) -> None:
         while True:
             try:
                 self.refresh_rules()
-                self.refresh()
+                if not self.refresh() and not self._store.is_file:
+                    self.follow()
             except Exception as error:
                 # Whatever is wrong with a snapshot, the previous index continues to answer.
                 self._why_not = f"the index could not be built: {error}"

@@ -36,11 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_for_owner_only()
     parser = argparse.ArgumentParser(prog="python -m quintet.replication", description=__doc__)
     parser.add_argument("--new-snapshot", action="store_true", help="start a new epoch with a snapshot of all rows")
+    parser.add_argument("--standby", action="store_true", help="wait while another stream reads the slot; take over")
     given = parser.parse_args(arguments)
     log_as_json()
     try:
         with contextlib.ExitStack() as servers:
-            return _stream(load_settings(), given.new_snapshot, servers)
+            return _stream(load_settings(), given.new_snapshot, given.standby, servers)
     except (PublisherError, SettingsError, LogUrlError, EmbeddedServerError, StreamRunsError, StateError) as error:
         text = str(error)
     except obstore.exceptions.BaseError as error:
@@ -51,11 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 2
 
 
-def _stream(settings: Settings, new_snapshot: bool, servers: contextlib.ExitStack) -> int:
+def _stream(settings: Settings, new_snapshot: bool, standby: bool, servers: contextlib.ExitStack) -> int:
     servers.enter_context(only_stream(settings))
     database_url, log_url = database_and_log(settings, servers)
     sys.setswitchinterval(_SWITCH_SECONDS)
-    options = Options(slot=settings.stream_slot, publication=settings.stream_slot)
+    options = Options(slot=settings.stream_slot, publication=settings.stream_slot, is_standby=standby)
     domain = replicated()
     is_forgotten = person_filter(settings, domain)
     stream = Stream(

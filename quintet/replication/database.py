@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import struct
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from quintet.replication.values import UNCHECKED_UTF8, UTF8, as_readable, decode
 _KEEPALIVE = struct.Struct("!cQqB")
 HEADER = 25
 _FEEDBACK = struct.Struct("!cQQQqB")
+_LOOK_SECONDS = 0.1
 _SECONDS_TO_2000 = 946_684_800
 _COPY_HEADER = 19
 _OPTIONS = {
@@ -364,8 +366,11 @@ def use_snapshot(connection: psycopg.Connection, name: str) -> None:
     connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(name)))
 
 
-def await_free(connection: psycopg.Connection, slot: str, seconds: float) -> None:
-    """Wait until the slot has no reader; the reader of a killed stream ends soon. Raises SlotTakenError."""
+def await_free(connection: psycopg.Connection, slot: str, seconds: float, stop: threading.Event) -> bool:
+    """Wait until the slot has no reader; the reader of a killed stream ends soon. Return False if `stop` is set.
+
+    Raises SlotTakenError after `seconds`.
+    """
     until = time.monotonic() + seconds
     while (state := slot_state(connection, slot)) is not None and state.active_pid is not None:
         if time.monotonic() > until:
@@ -373,7 +378,9 @@ def await_free(connection: psycopg.Connection, slot: str, seconds: float) -> Non
                 f"slot {slot} is read by another consumer (process {state.active_pid} of PostgreSQL). Stop that one, "
                 "or give this stream its own slot."
             )
-        time.sleep(0.05)
+        if stop.wait(_LOOK_SECONDS):
+            return False
+    return True
 
 
 def _one(connection: psycopg.Connection, statement: str, values: Sequence[Any] = ()) -> Any:

@@ -10,6 +10,7 @@ It starts epochs and reconnects after an outage; `flow.py` handles one connectio
 from __future__ import annotations
 
 import datetime as dt
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -46,6 +47,7 @@ from quintet.replication.pgoutput import Relation
 from quintet.replication.tables import first_state, origin_of, read_table_state, write_table_state
 from quintet.replication.upload import Uploader
 from quintet.replication.values import UnknownTypeError
+from quintet.state.faults import StateUnavailableError
 from quintet.state.features import CheckpointThread
 
 _LOG = structlog.get_logger()
@@ -79,6 +81,7 @@ class Options:
     reconnect_seconds: float = 0.2
     longest_pause_seconds: float = 5.0
     most_failures: int = 6
+    is_standby: bool = False
 
 
 class Stream:
@@ -143,7 +146,12 @@ class Stream:
             except UnknownTypeError as error:
                 _LOG.info("requesting values as text from here on", reason=str(error))
                 self._binary = False
-            except (obstore.exceptions.BaseError, database.PublisherError, psycopg.OperationalError) as error:
+            except (
+                obstore.exceptions.BaseError,
+                database.PublisherError,
+                psycopg.OperationalError,
+                StateUnavailableError,
+            ) as error:
                 now, patience = time.monotonic(), self._options.start_seconds
                 away_since = now if away_since is None or now - began > patience else away_since
                 if self._until is not None and now - away_since > patience:
@@ -176,6 +184,8 @@ class Stream:
     def _note_away(self, error: Exception) -> None:
         if isinstance(error, obstore.exceptions.BaseError):
             _LOG.warning("the object store does not answer", reason=str(error)[:300])
+        elif isinstance(error, StateUnavailableError):
+            _LOG.warning("the database of the features does not answer", reason=str(error)[:300])
         else:
             metrics.RECONNECTS.inc()
             _LOG.warning("reconnecting to PostgreSQL", reason=str(error).strip())
@@ -191,11 +201,17 @@ class Stream:
 
         Raises at once what needs a person (wrong credentials, a missing table).
         """
-        until, is_logged = time.monotonic() + self._options.start_seconds, False
+        patience = math.inf if self._options.is_standby else self._options.start_seconds
+        until, is_logged = time.monotonic() + patience, False
         while not self.stop.is_set():
             try:
                 return self._epoch(new_snapshot)
-            except (database.PublisherAwayError, psycopg.OperationalError, obstore.exceptions.GenericError) as error:
+            except (
+                database.PublisherAwayError,
+                psycopg.OperationalError,
+                obstore.exceptions.GenericError,
+                StateUnavailableError,
+            ) as error:
                 if time.monotonic() > until or is_refusal(error):
                     raise
                 if not is_logged:
@@ -204,12 +220,19 @@ class Stream:
                 self.stop.wait(self._options.reconnect_seconds)
         return None
 
-    def _epoch(self, new_snapshot: bool) -> Epoch:
-        """Return the epoch to continue, or a new one if there is none or it is requested."""
+    def _await_slot(self, connection: psycopg.Connection) -> bool:
+        """Wait until no other stream reads the slot, in standby for as long as it takes; False if `stop` is set."""
+        options = self._options
+        seconds = math.inf if options.is_standby else options.slot_wait_seconds
+        return database.await_free(connection, options.slot, seconds, self.stop)
+
+    def _epoch(self, new_snapshot: bool) -> Epoch | None:
+        """Return the epoch to continue, or a new one if there is none or it is requested; None if `stop` is set."""
         slot = self._options.slot
         with database.connect(self._url) as connection:
             cluster = database.check_server(connection)
-            database.await_free(connection, slot, self._options.slot_wait_seconds)
+            if not self._await_slot(connection):
+                return None
             state, known = database.slot_state(connection, slot), epochs(self._log)
             last, dump = known[-1] if known else None, self._features.loaded_dump(connection)
             is_other_book = last is not None and last.dump != _sha256(dump)
@@ -292,7 +315,8 @@ class Stream:
         """Receive, apply and upload changes until `stop` or an error."""
         options = self._options
         with database.connect(self._url) as connection:
-            database.await_free(connection, options.slot, options.slot_wait_seconds)
+            if not self._await_slot(connection):
+                return
             state = database.slot_state(connection, options.slot)
             if state is None or state.wal_status == "lost":
                 raise database.ChangesLostError(f"slot {options.slot} is {'lost' if state else 'gone'}. {ADVICE}")

@@ -13,5 +13,9 @@ class StateUnavailableError(RuntimeError):
     """PostgreSQL did not answer, or not in time. Nothing of the transaction was written; the message has no secrets."""
 
 
+class UnstorableValueError(ValueError):
+    """PostgreSQL cannot hold a value: a text with a NUL character, or a number beyond 64 bits. Nothing was written."""
+
+
 STATE_FAULTS = (sqlite3.Error, StateUnavailableError)
 """What a statement raises when the store cannot be read or written: a full disk, a server that is down."""

@@ -20,13 +20,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from quintet.masking import masked
 from quintet.state.dialect import postgres_statement
-from quintet.state.faults import StateError, StateUnavailableError
+from quintet.state.faults import StateError, StateUnavailableError, UnstorableValueError
 from quintet.warehouse.sql import quote_identifier
 
 SCHEMA = "quintet"
 """The schema of the tables; another one can be set in the URL: `?options=-csearch_path%3Dname`."""
 
-_POOL_SIZE, _MOST_CONNECTIONS = 5, 40
+_POOL_SIZE, _MOST_CONNECTIONS = 5, 15
 _WAIT_SECONDS = 4
 _LOCK_WAIT = "10s"
 _LONGEST_IDLE_IN_TRANSACTION = "30s"
@@ -261,6 +261,8 @@ class PostgresDatabase:
             yield
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeoutError, *_REFUSED) as error:
             raise StateUnavailableError(self._masked(error)) from error
+        except psycopg.DataError as error:
+            raise UnstorableValueError(str(error).splitlines()[0]) from error
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[PostgresConnection]:
@@ -314,7 +316,10 @@ class PostgresDatabase:
         return connection
 
     def _masked(self, error: Exception) -> str:
-        return masked(" ".join(str(error).split()), [self._url])
+        if isinstance(error, StateUnavailableError):
+            return str(error)
+        reason = masked(" ".join(str(error).split()), [self._url])
+        return f"the state store {self.place} cannot be reached: {reason}"
 
     def __enter__(self) -> Self:
         """Return the database."""
@@ -325,11 +330,12 @@ class PostgresDatabase:
         self.close()
 
 
-def unreachable(database: PostgresDatabase, error: StateUnavailableError) -> StateError:
+def unreachable(error: StateUnavailableError) -> StateError:
     """Return what to say when the database does not answer at the start."""
+    reason = str(error).rstrip(".?")
     return StateError(
-        f"the state store {database.place} cannot be reached: {error}. Start the database, or correct "
-        "QUINTET_STATE_URL; without it the state is in SQLite files of the home."
+        f"{reason}. Start the database, or correct QUINTET_STATE_URL; without it the state is in SQLite files of the "
+        "home."
     )
 
 

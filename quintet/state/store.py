@@ -118,10 +118,14 @@ class StateStore:
 
         self.database = postgres.PostgresDatabase(url, self.path.name)
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)  # for locks and keys of this machine
             self._migrate()
         except StateUnavailableError as error:
             self.close()
-            raise postgres.unreachable(self.database, error) from error
+            raise postgres.unreachable(error) from error
+        except OSError as error:
+            self.close()
+            raise explained(self.path.parent, error) or error from error
         except BaseException:
             self.close()
             raise

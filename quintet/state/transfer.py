@@ -7,10 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from quintet.state.dialect import sqlite_statements
-from quintet.state.faults import StateError
+from quintet.state.faults import StateError, UnstorableValueError
 from quintet.state.migrations import NOTE, TABLE, VERSIONS, Migrations, read_applied
 from quintet.state.postgres import PostgresConnection, PostgresDatabase
 from quintet.state.sqlite import SqliteDatabase
@@ -38,10 +36,10 @@ def adopt(
         rows = file.stream(f"select {_names(columns)} from {quote_identifier(table)}")
         try:
             count += _insert(connection, table, columns, rows)
-        except psycopg.DataError as error:
+        except UnstorableValueError as error:
             raise StateError(
                 f"{file.place}: rows of {table} cannot be copied into the state store {database.place}: "
-                f"{str(error).splitlines()[0]}. Nothing was copied; correct the rows in the file, and start again."
+                f"{error}. Nothing was copied; correct the rows in the file, and start again."
             ) from error
         _go_on_numbering(connection, table)
     return count
@@ -57,8 +55,11 @@ def mark_adopted(path: Path) -> None:
 def dump(database: PostgresDatabase, path: Path, migrations: Migrations) -> dict[str, int]:
     """Write the tables of some owners as they are at one moment into a new SQLite file; return the applied scripts.
 
-    migrations: the scripts of the owners, as far as this release knows them.
+    migrations: the scripts of the owners, as far as this release knows them. Without any of their tables there is no
+    file.
     """
+    if not database.has_table(TABLE) or not migrations.keys() & read_applied(database.read()).keys():
+        return {}
     with closing(SqliteDatabase(path, "off")) as file, database.reading() as source, file.write() as target:
         applied = {owner: found for owner, found in read_applied(source).items() if owner in migrations}
         for statement in sqlite_statements(VERSIONS):

@@ -92,7 +92,7 @@ def publish(
     finally:
         _remove_unfinished(serving)
     point_current_to(path)
-    _remove_old(serving, kept)
+    remove_old(serving, kept)
     return Published(path=path, rows=rows, bytes=path.stat().st_size, states=states)
 
 
@@ -251,7 +251,8 @@ def _remove_unfinished(serving: Path) -> None:
         path.unlink()
 
 
-def _remove_old(serving: Path, kept: int) -> None:
+def remove_old(serving: Path, kept: int) -> None:
+    """Remove all but the last `kept` snapshots; the current one stays."""
     current = (serving / CURRENT).resolve()
     snapshots = sorted(
         (path for path in serving.glob("*.duckdb") if not path.is_symlink()), key=lambda path: path.stat().st_mtime_ns

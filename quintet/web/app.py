@@ -34,6 +34,7 @@ from quintet.web.pruning import prune_regularly
 from quintet.web.routes import cases, docs, health, search
 from quintet.web.security import build_gate
 from quintet.web.service import Service
+from quintet.web.shared_snapshots import follow_snapshots
 from quintet.web.snapshots import Snapshots
 
 DESCRIPTION = """
@@ -84,11 +85,12 @@ def create_app(
         await asyncio.to_thread(service.files.load)
         for domain in service.domains:
             await domain.start()
-        pruning = asyncio.create_task(prune_regularly(service))
+        tasks = [asyncio.create_task(prune_regularly(service)), asyncio.create_task(follow_snapshots(settings))]
         opener.start()
         yield
         await asyncio.to_thread(opener.stop)
-        pruning.cancel()
+        for task in tasks:
+            task.cancel()
         for domain in reversed(service.domains):
             await domain.close()
         service.snapshots.close()

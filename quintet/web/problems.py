@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from quintet.state.faults import STATE_FAULTS, StateUnavailableError
+from quintet.state.faults import STATE_FAULTS, StateUnavailableError, UnstorableValueError
 from quintet.warehouse.snapshot import NoSnapshotError
 from quintet.web.snapshots import TookTooLongError
 
@@ -124,6 +124,7 @@ def install(app: FastAPI, page: Callable[[Request, Problem], Response | None]) -
         duckdb.IOException,
         sqlite3.DatabaseError,
         StateUnavailableError,
+        UnstorableValueError,
         RequestValidationError,
     ):
         app.add_exception_handler(kind, answer)
@@ -148,6 +149,8 @@ def _describe(error: Exception) -> tuple[int, str, Mapping[str, str] | None]:
             )
         case sqlite3.OperationalError():
             return 503, "the service cannot read or write its state now (disk full or read-only?); see its log", _LATER
+        case UnstorableValueError():
+            described = 422, f"a value cannot be stored: {error}; nothing was written"
         case StateUnavailableError():
             return 503, "the database with the service's state does not answer; nothing was written, try again", _LATER
         case sqlite3.DatabaseError() if type(error) is sqlite3.DatabaseError:

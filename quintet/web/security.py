@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.security import HTTPBearer
 
-from quintet.state.keys import ENVIRONMENT_KEY_ID, Key, key_of_id, recognise
+from quintet.state.faults import STATE_FAULTS
+from quintet.state.keys import ENVIRONMENT_KEY_ID, Key, digest, key_of_id, recognise
 from quintet.state.secrets import secret_of
 from quintet.state.sessions import admin_mark, key_of_session
 from quintet.state.store import StateStore
 from quintet.web.guesses import WRONG_KEYS, Guesses
 from quintet.web.problems import DECLARED, ProblemError
+from quintet.web.recognised import FRESH_SECONDS, Recognised
 
 COOKIE = "quintet_session"
 
@@ -58,6 +61,7 @@ class Gate:
     requests: Allowance
     guesses: Guesses
     admin_mark: str | None
+    recognised: Recognised
 
     async def key_of(self, request: Request) -> Key | None:
         """Return the key of the request's header or of its session cookie; None without a valid one.
@@ -73,11 +77,16 @@ class Gate:
             return None
         if request.method not in _SAFE_METHODS and not is_same_site(request):
             raise ProblemError(403, "the change was requested by a page of another site; use a page of Quintet itself")
-        return key_of_session(self.store, cookie, self.clock(), self.admin_mark)
+        return self._of_session(cookie)
 
     async def key_with(self, request: Request, text: str) -> Key | None:
         """Return the key with this secret; count a wrong one. Raises ProblemError 429 after too many wrong keys."""
-        known = recognise(self.store, text, None)
+        try:
+            known = self.recognised.find(f"key {digest(text)}", lambda: recognise(self.store, text, None))
+        except STATE_FAULTS:
+            if self.admin_key is None:
+                raise
+            known = None  # the admin key of the settings needs no store
         if known is not None or not text:
             return known
         host = request.client.host if request.client else ""
@@ -96,8 +105,19 @@ class Gate:
         key: Key = request.state.key
         cookie = request.cookies.get(COOKIE)
         if cookie and "authorization" not in request.headers:
-            return key_of_session(self.store, cookie, self.clock(), self.admin_mark) is not None
-        return key.key_id == ENVIRONMENT_KEY_ID or key_of_id(self.store, key.key_id) is not None
+            return self._of_session(cookie) is not None
+        if key.key_id == ENVIRONMENT_KEY_ID:
+            return True
+        return self.recognised.find(f"id {key.key_id}", lambda: key_of_id(self.store, key.key_id)) is not None
+
+    def signed_out(self, cookie: str) -> None:
+        """Look a session up again the next time."""
+        self.recognised.forget(f"session {digest(cookie)}")
+
+    def _of_session(self, cookie: str) -> Key | None:
+        return self.recognised.find(
+            f"session {digest(cookie)}", lambda: key_of_session(self.store, cookie, self.clock(), self.admin_mark)
+        )
 
     def count(self, key: Key) -> None:
         """Count a request. Raises ProblemError 429 above the limit."""
@@ -116,7 +136,8 @@ def build_gate(
 ) -> Gate:
     """Return a gate that keeps its counts in this process."""
     mark = None if admin_key is None else admin_mark(admin_key, secret_of(store, "sessions", random_bytes))
-    return Gate(store, admin_key, clock, Allowance(requests_per_minute, clock), Guesses(), mark)
+    recognised = Recognised(0.0 if store.is_file else FRESH_SECONDS, time.monotonic)
+    return Gate(store, admin_key, clock, Allowance(requests_per_minute, clock), Guesses(), mark, recognised)
 
 
 def is_same_site(request: Request) -> bool:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ from quintet.settings import Settings, load_settings
 from quintet.state.features import Draft, FeatureStore
 from tests.change_log import logged_changes
 from tests.postgres import drop_slots, values_by_sql
+from tests.state_places import own_schema
 from tests.waiting import LONG_SECONDS, wait_until
 
 _TODAY = date(2020, 8, 24)
@@ -340,6 +342,41 @@ def test_a_slot_that_another_consumer_reads_is_not_taken_from_it(url: str, onlin
     with pytest.raises(SlotTakenError, match="read by another consumer"), _running(url, log, online):
         pass
     other.close()
+
+
+def test_a_standby_takes_over_without_a_gap(url: str, server: EmbeddedPostgres, tmp_path: Path) -> None:
+    log, place = MemoryStore(), own_schema(server.url, tmp_path / "online")
+    appliers = [LendingApplier(FeatureStore(place), features()) for _ in range(2)]
+    standby = Stream(url, log, appliers[1], replace(_OPTIONS, is_standby=True))
+    thread = threading.Thread(target=standby.run)
+    with _running(url, log, appliers[0]):
+        thread.start()
+        _ask(url, "update loan set status = status where id % 7 = 0")
+        _await_applied(url, appliers[0])
+        assert not standby.ready.is_set(), "it waits while the other one reads the slot"
+    wait_until(standby.ready.is_set)
+    _ask(url, "update loan set status = status where id % 11 = 0")
+    _await_applied(url, appliers[1])
+    standby.stop.set()
+    thread.join()
+    positions = [(change.commit_lsn, change.sequence) for change in _changes(log)]
+    assert len(positions) == len(set(positions))
+    assert appliers[0].store.fact("flushed") == appliers[1].store.fact("flushed")
+    for applier in appliers:
+        applier.store.close()
+
+
+def test_a_standby_that_waits_can_be_stopped(url: str, online: LendingApplier, tmp_path: Path) -> None:
+    log = MemoryStore()
+    with _running(url, log, online):
+        waiting = LendingApplier(FeatureStore(tmp_path / "waiting"), features())
+        standby = Stream(url, log, waiting, replace(_OPTIONS, is_standby=True))
+        thread = threading.Thread(target=standby.run)
+        thread.start()
+        standby.stop.set()
+        thread.join(LONG_SECONDS)
+        assert not thread.is_alive()
+        waiting.store.close()
 
 
 def test_a_slot_of_the_same_name_of_another_stream_is_not_touched(url: str, online: LendingApplier) -> None:

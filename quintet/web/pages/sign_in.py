@@ -64,6 +64,7 @@ def sign_out(request: Request) -> Response:
     text = request.cookies.get(COOKIE)
     if text:
         close_session(service_of(request).store, text)
+        service_of(request).gate.signed_out(text)
     response = redirect(request, PATH)
     response.delete_cookie(COOKIE, path=cookie_path(request))
     return response

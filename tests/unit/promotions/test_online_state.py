@@ -123,6 +123,24 @@ def test_simultaneous_queries_are_judged_in_turn_and_all_are_logged(snapshot: Pa
     assert judged[5].score > judged[0].score
 
 
+def test_a_sign_up_that_another_service_judged_is_known_after_following(snapshot: Path, store: StateStore):
+    first, second = (OnlineState(store, snapshot.parent, lambda _: None) for _ in range(2))
+    for state in (first, second):
+        assert state.refresh()
+        state._writer.start()
+    known = asyncio.run(ask(first, "u1", patience_seconds=0))
+    without = len(second.index())
+    for _ in range(2):  # the second time there is nothing new
+        second.follow()
+    again = asyncio.run(ask(second, "u1", patience_seconds=0))
+    first.follow()
+    for state in (first, second):
+        state.close()
+
+    assert (known.is_new, again.is_new) == (True, False)
+    assert len(first.index()) == len(second.index()) == without + 1
+
+
 def test_sign_ups_judged_while_an_index_is_built_are_in_it(snapshot: Path, store: StateStore, gate: threading.Event):
     gate.set()
     state = OnlineState(store, snapshot.parent, lambda _: None)

@@ -180,7 +180,7 @@ def test_a_table_that_arrives_with_other_rows_leaves_the_snapshot_before(
     assert current_version(serving) == 2
 
 
-@pytest.mark.parametrize("step", ["_write", "_views", "_checked_rows", "_sync", "point_current_to", "_remove_old"])
+@pytest.mark.parametrize("step", ["_write", "_views", "_checked_rows", "_sync", "point_current_to", "remove_old"])
 def test_an_interruption_at_any_step_leaves_a_whole_current_snapshot(
     built: duckdb.DuckDBPyConnection, serving: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ):
@@ -222,7 +222,7 @@ with open_warehouse(serving.parent / "killed.db", memory_limit="1GB", threads=1,
 
 @pytest.mark.parametrize(
     ("step", "current"),
-    [("_views", 1), ("_checked_rows", 1), ("_write", 1), ("_sync", 1), ("point_current_to", 2), ("_remove_old", 2)],
+    [("_views", 1), ("_checked_rows", 1), ("_write", 1), ("_sync", 1), ("point_current_to", 2), ("remove_old", 2)],
 )
 def test_a_killed_publication_leaves_a_whole_current_snapshot_and_no_litter(
     built: duckdb.DuckDBPyConnection, serving: Path, project: Path, step: str, current: int
