@@ -47,7 +47,7 @@ PROMOTIONS = Domain(
     samples="quintet.samples.promotions",
     persons=Persons(
         kind="user",
-        columns=("user_id", "linked_user_id"),
+        columns=("user_id", "linked_user_id", "entry"),  # an entry of a list may be the id
         mentions=("cluster_id",),  # a cluster has the id of one of its members
         state={
             (FILE, "abuse_judgements"): "user_id",

@@ -72,7 +72,7 @@ class OnlineState:
     def __init__(self, store: StateStore, serving: Path, on_error: Callable[[Exception], None]) -> None:
         self._store, self._serving, self._on_error = store, serving, on_error
         self._writer = Writer(store)
-        self._swapping = threading.Lock()
+        self._swapping, self._following = threading.Lock(), threading.Lock()
         self._built: _Built | None = None
         self._tried: Path | None = None
         self._why_not = "the index of known users is being built; try again in a few seconds"
@@ -158,7 +158,7 @@ class OnlineState:
 
     def refresh_rules(self) -> None:
         """Use the rules and lists of the state store as they are now."""
-        with self._swapping:
+        with self._following:  # not `_swapping`, which the event loop takes: a long list is read for seconds
             if self._followed.refresh(self._store):
                 self._rules = ActiveRules(self._followed.active, self._followed.shadow)
 

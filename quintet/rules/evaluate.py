@@ -73,7 +73,7 @@ class Verdicts:
     """What rules decide of each row.
 
     decision: its place in the grammar's decisions; -1 where no rule or list applies. row, code: the reasons, a row and
-    a place in `codes` each, in order of the rows: those of the decision that won. rules: how many rows each reason
+    a place in `codes` each, in order of the rows: those of the decision that won. counts: how many rows each reason
     applies to, whether it won or not.
     """
 

@@ -51,7 +51,7 @@ _MOVE_COLUMNS = (
     Column("confirmed", "Confirmed abusers", "count"),
     Column("honest", "Honest", "count"),
     Column("unlabelled", "Not labelled", "count"),
-    Column("worth", "Discounts granted, at least", "decimal"),
+    Column("worth", "Discounts granted, at least", "count"),
 )
 _SAMPLE_COLUMNS = (
     Column("user_id", "Account", "identifier"),
@@ -228,8 +228,12 @@ def _key_figures(found: Backtest) -> list[Kpi]:
     return [
         Kpi("Would be blocked", found.after["block"], "count", basis=f"{found.before['block']:,} now, {of_all}"),
         Kpi("Would go to review", found.after["review"], "count", basis=f"{found.before['review']:,} now, {of_all}"),
-        Kpi("Discounts saved", found.saved, "decimal", basis="granted to confirmed abusers newly blocked, at least"),
-        Kpi("Discounts withheld", found.forgone, "decimal", basis="granted to honest users newly blocked, at least"),
+        Kpi(
+            "Discounts saved", round(found.saved), "count", basis="granted to confirmed abusers newly blocked, at least"
+        ),
+        Kpi(
+            "Discounts withheld", round(found.forgone), "count", basis="granted to honest users newly blocked, at least"
+        ),
     ]
 
 

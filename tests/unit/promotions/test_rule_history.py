@@ -53,7 +53,7 @@ def as_snapshot(connection: duckdb.DuckDBPyConnection) -> None:
 
 def test_a_backtest_decides_every_account_as_the_next_build_will(built: World) -> None:
     after = evaluator(*RULES, lists=LISTS, **ENTRIES)
-    found = backtest(built.connection.cursor(), POLICY, None, after, AT_S)
+    found = backtest(built.connection, POLICY, None, after, AT_S)
     text = after.rules.text.replace("'", "''")
     built.connection.execute(f"""
         insert into ops.rule_changes values
@@ -72,7 +72,7 @@ def test_a_backtest_decides_every_account_as_the_next_build_will(built: World) -
 
 
 def test_labels_and_discounts_say_what_a_rule_would_have_saved(built: World) -> None:
-    cursor = built.connection.cursor()
+    cursor = built.connection
     found = backtest(cursor, POLICY, None, evaluator(("uses >= 1", "block")), AT_S)
     ((abusers, saved),) = cursor.execute("""
         with new as (
@@ -90,12 +90,12 @@ def test_labels_and_discounts_say_what_a_rule_would_have_saved(built: World) -> 
 
 def test_a_label_of_a_person_replaces_that_of_the_file(built: World) -> None:
     rules = evaluator(("score >= 0", "review"))
-    before = backtest(built.connection.cursor(), POLICY, None, rules, AT_S)
+    before = backtest(built.connection, POLICY, None, rules, AT_S)
     honest = next(ids[0] for move in before.moves if (ids := move.samples["honest"]))
     built.connection.execute(
         "insert into marts.ops_abuse_labels values (1, ?, true, timestamp '2026-01-01', 'Ana', null)", [honest]
     )
-    after = backtest(built.connection.cursor(), POLICY, None, rules, AT_S)
+    after = backtest(built.connection, POLICY, None, rules, AT_S)
     built.connection.execute("delete from marts.ops_abuse_labels")
     assert sum(m.confirmed for m in after.moves) == sum(m.confirmed for m in before.moves) + 1
     assert sum(m.honest for m in after.moves) == sum(m.honest for m in before.moves) - 1
@@ -103,10 +103,10 @@ def test_a_label_of_a_person_replaces_that_of_the_file(built: World) -> None:
 
 def test_the_active_rules_are_what_others_are_compared_with(built: World) -> None:
     rules = evaluator(("cluster_size >= 2", "block"))
-    same = backtest(built.connection.cursor(), POLICY, rules, rules, AT_S)
+    same = backtest(built.connection, POLICY, rules, rules, AT_S)
     assert (same.moves, same.before) == ([], same.after)
     none = Evaluator(RuleSet.from_text('version = "none"\n', GRAMMAR), GRAMMAR)
-    undone = backtest(built.connection.cursor(), POLICY, rules, none, AT_S)
+    undone = backtest(built.connection, POLICY, rules, none, AT_S)
     assert {move.before for move in undone.moves} == {"block"}
 
 
