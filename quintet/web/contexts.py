@@ -372,9 +372,13 @@ class PipelineCell(TypedDict):
 
 
 class PipelineAsset(TypedDict):
-    """A part of the pipeline with its state. Moments are ISO, UTC, or empty. upstream: keys of what it is made from."""
+    """A part of the pipeline with its state. Moments are ISO, UTC, or empty. upstream: keys of what it is made from.
+
+    elsewhere: its address in Dagster's UI, or empty.
+    """
 
     key: str
+    elsewhere: str
     business: str
     stage: str
     kind: str
