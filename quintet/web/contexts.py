@@ -45,14 +45,15 @@ class OverviewContext(TypedDict):
 class ComparedPeriods(TypedDict):
     """Two periods of insurance compared. fields: their years. growth, before, now: of comparable agencies.
 
-    words: the two periods. comparable: the number of agencies with premium in both.
+    comparable: the number of agencies with premium in both.
     """
 
     fields: Sequence[Filter]
     growth: float | None
     before: float
     now: float
-    words: Sequence[str]
+    before_in_words: str
+    now_in_words: str
     comparable: int
     table: Table
 
