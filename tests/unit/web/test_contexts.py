@@ -263,11 +263,9 @@ def renders(template: str, context: Mapping[str, Any]) -> bool:
 def test_a_template_does_not_render_without_a_name_of_its_context(template: str) -> None:
     context = full_context(template, is_full=True)
     variants = [context, context | {"is_live": False}] if "is_live" in context else [context]
-    variants += (
-        [context | {"tab": tab} for tab in (*conversions_parts.TABS, *promotions.TABS, *insurance.TABS)]
-        if "tab" in context
-        else []
-    )
+    alone = {"compared": None} if "compared" in context else {}
+    tabs = (*conversions_parts.TABS, *promotions.TABS, *insurance.TABS) if "tab" in context else ()
+    variants += [context | alone | {"tab": tab} for tab in tabs]
     for name in context:
         lacking = [{key: value for key, value in variant.items() if key != name} for variant in variants]
         assert not all(renders(template, each) for each in lacking), name
