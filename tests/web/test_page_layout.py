@@ -17,7 +17,6 @@ from tests.web.routes import pages
 
 SIZES: list[tuple[int, Any]] = [(1280, "light"), (390, "dark")]
 """The widths at which all pages are looked at, each with a colour scheme."""
-DRAWN = "[...document.querySelectorAll('.figure:has(.plot)')].every((one) => one.dataset.drawn)"
 HTML = {"accept": "text/html"}
 _NO_PLURALS = "is|was|has|this|as|its|us|business|process|class|less|loss|does"
 _PLURAL = re.compile(rf"(?<![\w.,:/%-])1 ((?!(?:{_NO_PLURALS})\b)[a-z]+s)\b")
@@ -52,9 +51,7 @@ def test_no_page_cuts_a_label_scrolls_sideways_or_shuts_anyone_out(
         for path in paths:
             page = visit.open(path)
             wait_for_charts(page)
-            page.wait_for_function(
-                "[...document.querySelectorAll('.figure:has(.plot)')].every((one) => one.dataset.drawn)"
-            )
+            expect(page.locator(".figure:has(.plot):not([data-drawn])")).to_have_count(0)
             found = [*label_faults(page), *text_faults(page)]
             found += ["the page scrolls sideways"] if scrolls_sideways(page) else []
             entry = page.locator(".rail nav [aria-current]")
