@@ -60,7 +60,7 @@ def _work() -> float:
 
 def _addresses(client: httpx.Client) -> list[str]:
     """Return the pages of the menu and their tabs."""
-    found = [item.href for item in NAVIGATION if item.href and item.href != "/docs"]
+    found = [item.href for item in NAVIGATION if item.href != "/docs"]
     for path in [*found]:
         tabs = _TABS.search(client.get(path).text)
         found += [html.unescape(tab) for tab in re.findall(r'href="([^"]+)"', tabs[0] if tabs else "")]

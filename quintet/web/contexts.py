@@ -48,14 +48,15 @@ class OverviewContext(TypedDict):
 class ComparedPeriods(TypedDict):
     """Two periods of insurance compared. fields: their years. growth, before, now: of comparable agencies.
 
-    words: the two periods. comparable: the number of agencies with premium in both.
+    comparable: the number of agencies with premium in both.
     """
 
     fields: Sequence[Filter]
     growth: float | None
     before: float
     now: float
-    words: Sequence[str]
+    before_in_words: str
+    now_in_words: str
     comparable: int
     table: Table
 
@@ -428,9 +429,13 @@ class PipelineCell(TypedDict):
 
 
 class PipelineAsset(TypedDict):
-    """A part of the pipeline with its state. Moments are ISO, UTC, or empty. upstream: keys of what it is made from."""
+    """A part of the pipeline with its state. Moments are ISO, UTC, or empty. upstream: keys of what it is made from.
+
+    elsewhere: its address in Dagster's UI, or empty.
+    """
 
     key: str
+    elsewhere: str
     business: str
     stage: str
     kind: str

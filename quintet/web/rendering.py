@@ -42,10 +42,10 @@ State = Literal["good", "warning", "critical", "none"]
 
 @dataclass(frozen=True)
 class NavItem:
-    """An entry of the navigation; one without `href` does not exist yet and is not a link. count: what waits there."""
+    """An entry of the navigation. count: what waits there."""
 
     label: str
-    href: str | None = None
+    href: str
     count: str = ""
 
 

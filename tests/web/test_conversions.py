@@ -202,5 +202,5 @@ def test_an_unknown_measure_is_reported_beside_the_filters(client: TestClient) -
     page = client.get("/conversions", params={"measure": "<b>luck</b>"})
 
     assert page.status_code == 200
-    assert "is none of important_share, mean_score, match_rate" in page.text
+    assert "is none of match_rate, important_share, mean_score" in page.text
     assert "<b>luck" not in page.text

@@ -10,6 +10,7 @@ import openpyxl
 import pytest
 from fastapi.testclient import TestClient
 
+from quintet.web.pages import insurance
 from quintet.web.pages.promotions import TABS
 
 HTML = {"accept": "text/html"}
@@ -67,8 +68,8 @@ def test_an_unknown_agency_is_a_page_with_the_problem(client: TestClient) -> Non
 
 
 def test_every_figure_has_its_csv(client: TestClient) -> None:
-    page = client.get("/insurance?year_from=2010", headers=HTML).text
-    addresses = sorted(set(re.findall(r'href="(/insurance/figures/[^"]+)"', page)))
+    pages = [client.get(f"/insurance?year_from=2010&tab={tab}", headers=HTML).text for tab in insurance.TABS]
+    addresses = sorted({one for page in pages for one in re.findall(r'href="(/insurance/figures/[^"]+)"', page)})
 
     assert len(addresses) > 5
     for address in addresses:

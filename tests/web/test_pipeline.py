@@ -23,7 +23,7 @@ def test_every_part_is_listed_with_the_rows_of_its_table(client: TestClient, bui
         [(agencies,)] = snapshot.execute("select count(*) from marts.dim_agency").fetchall()
     [row] = re.findall(r'<tr>\s*<td[^>]*data-value="marts/dim_agency".*?</tr>', page, flags=re.DOTALL)
     assert f'data-value="{agencies}"' in row
-    assert "stg_agency_performance" in row, "what it is made from"
+    assert "int_agency_performance_current" in row, "what it is made from"
 
 
 def test_a_failure_and_a_failed_check_come_first_and_link_to_dagster(built_home: Path, own_home: Path) -> None:

@@ -65,7 +65,8 @@ def compared_periods(
         "growth": found.growth,
         "before": found.before,
         "now": found.now,
-        "words": words,
+        "before_in_words": words[0],
+        "now_in_words": words[1],
         "comparable": found.comparable,
         "table": table,
     }, problem

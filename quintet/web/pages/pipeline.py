@@ -61,13 +61,14 @@ def pipeline(request: Request) -> Response:
     readable = [domain.name for domain in own]
     inboxes = [inbox for domain in own for inbox in domain.inboxes]
     recorded = builds(service.settings.home)
+    dagster_url = (service.settings.dagster_url or "").rstrip("/")
     given = request.query_params
     filters, problem = _filters(given, readable)
 
     def make(snapshot: Any) -> PipelineContext:
         rows, known = _rows_of(snapshot.cursor), _known(snapshot.cursor) | recorded
         every = [
-            _asset(asset, known.get(asset.key), rows)
+            _asset(asset, known.get(asset.key), rows, dagster_url)
             for asset in lineage().values()
             if asset.group in readable or _business(asset) == SHARED
         ]
@@ -98,7 +99,7 @@ def pipeline(request: Request) -> Response:
             "stages": list(STAGES),
             "grid": [(business, _cells(business, every)) for business in options["business"]],
             "assets": shown,
-            "dagster_url": (service.settings.dagster_url or "").rstrip("/"),
+            "dagster_url": dagster_url,
             "files": _files(snapshot.cursor, inboxes),
             "rejected": _rejected(snapshot.cursor, inboxes),
         }
@@ -128,7 +129,7 @@ def _business(asset: Asset) -> str:
     return asset.group if asset.group in {domain.name for domain in DOMAINS} else SHARED
 
 
-def _asset(asset: Asset, build: Build | None, rows: Mapping[str, int]) -> PipelineAsset:
+def _asset(asset: Asset, build: Build | None, rows: Mapping[str, int], dagster_url: str) -> PipelineAsset:
     build = build or Build()
     failed = sorted(name for name, passed in build.checks.items() if not passed)
     is_known = bool(build.built_at) or asset.stage == "Sources" or asset.key.replace("/", ".") in rows
@@ -137,6 +138,7 @@ def _asset(asset: Asset, build: Build | None, rows: Mapping[str, int]) -> Pipeli
     passed = f"{len(build.checks) - len(failed)} of {len(build.checks)} passed" if build.checks else ""
     return {
         "key": asset.key,
+        "elsewhere": f"{dagster_url}/assets/{asset.key}" if dagster_url else "",
         "business": _business(asset),
         "stage": asset.stage,
         "kind": kind,

@@ -13,6 +13,7 @@ from quintet.domains import DOMAINS
 from quintet.search import FEWEST_LETTERS, LONGEST, Hit, search, search_tables
 from quintet.state.keys import Key
 from quintet.web.addresses import prefix_of
+from quintet.web.answers import to_json
 from quintet.web.contexts import SearchContext
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.security import guarded_router
@@ -64,12 +65,9 @@ def find(request: Request, query: Annotated[SearchQuery, Query()]) -> Response:
     with service.snapshots.read() as snapshot:
         prefix = prefix_of(request)
         items = [asdict(hit) | {"page": prefix + hit.page} for hit in _found(request, snapshot, query.q, query.limit)]
-        answer: Response = service.answers.json(
-            request,
-            snapshot,
-            lambda: {"items": items, "next_page_token": None, "snapshot": snapshot.snapshot_id},
-        )
-        return answer
+        found = {"items": items, "next_page_token": None, "snapshot": snapshot.snapshot_id}
+    # not from the cache of answers, which all keys share
+    return Response(to_json(found), media_type="application/json", headers={"cache-control": "no-store"})
 
 
 @pages.get(PATH)

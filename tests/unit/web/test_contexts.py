@@ -22,7 +22,7 @@ from quintet.domains import DOMAINS
 from quintet.lending.decision_log import DecisionRecord
 from quintet.presentation.design import Column, Figure
 from quintet.web import contexts
-from quintet.web.pages.conversions_parts import TABS
+from quintet.web.pages import conversions_parts, insurance, promotions
 from quintet.web.pages.payments_words import SeriesState
 from quintet.web.problems import Problem
 from quintet.web.rendering import Filter, FilterBar, Kpi, Option, Panel, Shell, Table, environment, render
@@ -231,7 +231,7 @@ def full_context(template: str, *, is_full: bool) -> dict[str, Any]:
         context["trace"]["problem"] = None
     if template == "payments.html" and is_full:
         context["figures"] |= {"checkout": Markup(), "evaluation": Markup()}
-    if template == "promotions.html":
+    if template == "promotions.html" and is_full:
         context["card"]["facts"] = {"Review from": "0.5", "Block from": "0.9"}
     if template == "reports.html":
         context["problem"] = None
@@ -263,7 +263,9 @@ def renders(template: str, context: Mapping[str, Any]) -> bool:
 def test_a_template_does_not_render_without_a_name_of_its_context(template: str) -> None:
     context = full_context(template, is_full=True)
     variants = [context, context | {"is_live": False}] if "is_live" in context else [context]
-    variants += [context | {"tab": tab} for tab in TABS] if "tab" in context else []
+    alone = {"compared": None} if "compared" in context else {}
+    tabs = (*conversions_parts.TABS, *promotions.TABS, *insurance.TABS) if "tab" in context else ()
+    variants += [context | alone | {"tab": tab} for tab in tabs]
     for name in context:
         lacking = [{key: value for key, value in variant.items() if key != name} for variant in variants]
         assert not all(renders(template, each) for each in lacking), name
