@@ -66,9 +66,7 @@ ACCOUNT = CaseKind(
             "Labels the account: the next build blocks it and trains on it.",
             "r",
         ),
-        Option(
-            HONEST, "Clear", "Labels the account: the next build allows it and trains on it.", "a"
-        ),
+        Option(HONEST, "Clear", "Labels the account: the next build allows it and trains on it.", "a"),
     ),
     in_build=in_build,
     exists="select user_id from marts.fct_promo_users",

@@ -178,6 +178,7 @@ def test_every_template_is_tested_here() -> None:
     # tested with the data of a run, over HTTP and in a browser: tests/web
     parts |= {"conversions.html", "payments.html", "promotions.html", "promotions_try.html"}
     parts |= {"lending_decisions.html", "lending_model.html", "lending_what_if.html"}
+    parts |= {"lending_macros.html", "cases.html", "case.html"}
     assert {path.name for path in (WEB / "templates").iterdir()} - parts == set(CONTEXTS)
 
 
