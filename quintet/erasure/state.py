@@ -62,6 +62,7 @@ def empty_features(online: Path) -> None:
 def _rewritten(path: Path) -> Iterator[sqlite3.Connection]:
     """Yield a connection, commit at the end, and rewrite the file so that no freed page or log keeps what was there."""
     with closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
         connection.execute("pragma secure_delete = on")
         yield connection
         connection.commit()
