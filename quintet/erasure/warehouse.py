@@ -128,13 +128,17 @@ def _erase_rows(connection: duckdb.DuckDBPyConnection, catalog: str, person: Per
     for (name,) in connection.execute(
         "select database_name || '.' || schema_name || '.' || table_name from duckdb_columns() join duckdb_tables() "
         "using (database_name, schema_name, table_name) where database_name = ? "
-        "and column_name in ('person_kind', 'person_id') group by all having count(*) = 2 order by all",
+        "and column_name in ('person_kind', 'person_id', 'group_id') group by all having count(*) = 3 order by all",
         [catalog],
-    ).fetchall():  # tables about persons of several kinds
+    ).fetchall():  # tables of cases, about persons of several kinds
         ((count,),) = connection.execute(
             f"delete from {name} where person_kind = ? and person_id = ?", [person.persons.kind, person.id]
         ).fetchall()
         counts[name.partition(".")[2]] += count
+        connection.execute(  # a cluster has the id of one of its members
+            f"update {name} set group_id = ? where person_kind = ? and group_id = ?",
+            [person.pseudonym, person.persons.kind, person.id],
+        )
     return counts
 
 

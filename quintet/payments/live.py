@@ -21,6 +21,7 @@ import structlog
 
 from quintet.delivery.outbox_worker import OutboxWorker
 from quintet.delivery.webhook import Send
+from quintet.payments.channels import CHANNELS
 from quintet.payments.incidents import Incident, Point, elapsed
 from quintet.payments.monitor import Change, Item, Monitor, Verdict
 from quintet.payments.notifications import notify
@@ -119,7 +120,7 @@ class MonitorService:
         """Whether the threads run, counts are accepted and notifications delivered."""
         is_running = self._thread is not None and self._thread.is_alive() and self.outbox_worker.is_alive
         is_running = is_running and not self.self_test.all_is_refused
-        waiting = oldest_waiting(self._store, self._channels)
+        waiting = oldest_waiting(self._store, CHANNELS)
         gets_out = waiting is None or elapsed(waiting, self._clock()) < _OUTBOX_MAY_WAIT
         return is_running and gets_out and time.monotonic() - self._last_round < _LONGEST_SILENCE_SECONDS
 

@@ -20,6 +20,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from quintet.backup.in_use import HomeInUseError
+from quintet.cases import store as case_store
+from quintet.cases.changes import Author, note
+from quintet.cases.kind import Subject
 from quintet.domain import Domain
 from quintet.domains import DATASETS, DOMAINS, open_state_store
 from quintet.erasure.forget import ForgetError, Receipt, forget
@@ -55,6 +58,9 @@ def settings(built: Quintet, tmp_path: Path) -> Settings:
         record_label(store, Label(user[0], True, _NOW, "Ana", "wrote from " + user[1]))
         with store.write() as connection:
             insert_judgement(connection, _judgement(user))
+            subject = Subject(user[0], f"Account {user[0]}", "why", 1.0, person_id=user[0])
+            case_store.insert(connection, ("promotions", "account"), "user", [subject], _NOW)
+        note(store, case_store.case_id_of("promotions", "account", user[0]), f"asked {user[1]}", Author("Ana", _NOW))
     log = DecisionLog(settings.online)
     log.start()
     log.record(_decision()).result()
@@ -243,13 +249,14 @@ def test_every_column_of_persons_is_declared(settings: Settings) -> None:
         for domain in DOMAINS
         if domain.persons is not None
         for column in (*domain.persons.columns, *domain.persons.mentions)
-    }
+    } | {"person_id"}  # of cases, with the kind of person beside it
     looks_like_one = "regexp_matches(column_name, '(^|_)(user|client|customer|person|member|account)_id$')"
     for file in (settings.warehouse, Path(f"{settings.warehouse}.published")):
         with duckdb.connect(file, read_only=True) as connection:
             columns = connection.execute(f"select distinct column_name from duckdb_columns() where {looks_like_one}")
             assert {name for (name,) in columns.fetchall()} <= declared
     stored = {pair for domain in DOMAINS if domain.persons for pair in domain.persons.state}
+    stored |= {("online.sqlite", "cases"), ("online.sqlite", "case_events")}
     for file in settings.online.glob("*.sqlite"):
         with sqlite3.connect(file) as connection:
             for (table,) in connection.execute("select name from sqlite_schema where type = 'table'").fetchall():

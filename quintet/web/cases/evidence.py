@@ -5,17 +5,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import duckdb
 from fastapi import Request
 
 from quintet.cases.kind import CaseKind
 from quintet.cases.store import Case
+from quintet.web.contexts import TraceContext
 from quintet.web.rendering import Panel, Table
-
-if TYPE_CHECKING:
-    from quintet.web.contexts import TraceContext
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,14 @@ import pytest
 from jinja2 import UndefinedError, meta, nodes
 from markupsafe import Markup
 
+from quintet.cases.kind import Option as VerdictOption
+from quintet.cases.store import Case
 from quintet.conversions.insights import Insight
 from quintet.domains import DOMAINS
 from quintet.lending.decision_log import DecisionRecord
 from quintet.presentation.design import Column, Figure
 from quintet.web import contexts
+from quintet.web.cases.evidence import Evidence
 from quintet.web.pages import conversions_parts, insurance, promotions
 from quintet.web.pages.payments_words import SeriesState
 from quintet.web.problems import Problem
@@ -32,7 +35,9 @@ CONTEXTS: dict[str, type] = dict(contexts.CONTEXTS)
 for module in MODULES:
     CONTEXTS |= getattr(module, "CONTEXTS", {})
 
-TYPES = {each.__name__: each for each in (Insight, DecisionRecord, SeriesState, Problem)}
+TYPES = {each.__name__: each for each in (Insight, DecisionRecord, SeriesState, Problem, Case, Evidence)} | {
+    "VerdictOption": VerdictOption
+}
 """What `contexts` imports for type checking alone."""
 
 

@@ -185,7 +185,7 @@ def test_every_template_is_tested_here() -> None:
     parts |= {"conversions.html", "payments.html", "promotions.html", "promotions_try.html"}
     parts |= {"lending_decisions.html", "lending_model.html", "lending_what_if.html", "lending_macros.html"}
     parts |= {"lending_applications.html", "lending_application.html", "lending_client.html", "pipeline.html"}
-    parts |= {"search.html", "conversions_click.html"}
+    parts |= {"search.html", "conversions_click.html", "cases.html", "case.html"}
     assert {path.name for path in (WEB / "templates").iterdir()} - parts == set(CONTEXTS)
 
 

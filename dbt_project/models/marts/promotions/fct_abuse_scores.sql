@@ -1,8 +1,8 @@
-{{ config(materialized='view', tags=['results']) }}
+{{ config(tags=['results']) }}
 -- The last label of a person decides, whatever the score: a confirmed abuser is blocked, a cleared account allowed.
 with label as (
     select user_id, is_abuser
-    from {{ source('ops', 'abuse_labels') }}
+    from {{ ref('ops_abuse_labels') }}
     qualify row_number() over (partition by user_id order by labelled_at desc, label_id desc) = 1
 )
 

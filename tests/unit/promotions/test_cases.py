@@ -1,0 +1,82 @@
+"""Cases of promotions: flagged accounts that nobody has labelled, the most costly first; a verdict is a label."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+
+import duckdb
+import pytest
+
+from quintet.cases.kind import Decided, Sources
+from quintet.domains import open_state_store
+from quintet.promotions import cases
+from quintet.promotions.cases import ABUSER, HONEST, act, in_build
+from quintet.promotions.store import label_of
+from quintet.settings import load_settings
+from quintet.state.store import StateStore
+
+NOW = dt.datetime(2026, 3, 4, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[StateStore]:
+    with closing(open_state_store(tmp_path)) as store:
+        yield store
+
+
+@pytest.fixture
+def sources(store: StateStore) -> Sources:
+    return Sources(load_settings({"QUINTET_PROMO_USE_COST": "20"}), store, NOW)
+
+
+@pytest.fixture
+def marts() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as connection:
+        connection.execute(
+            """
+            create schema marts;
+            create table marts.fct_abuse_scores as from (values
+                ('a', 'block', 0.9::double, ['NAME_CASE_ODD'], 'a', 2), ('b', 'block', 0.8, [], 'a', 2),
+                ('c', 'review', 0.5, [], null, 1), ('d', 'allow', 0.1, [], null, 1), ('e', 'block', 1.0, [], null, 1)
+            ) as scores(user_id, decision, score, reasons, cluster_id, cluster_size);
+            create table marts.fct_promo_usages as from (values ('a'), ('a'), ('a'), ('c')) as usages(user_id);
+            create table marts.ops_abuse_labels as from (values ('e')) as labels(user_id);
+            """
+        )
+        yield connection
+
+
+def test_flagged_accounts_without_a_label_are_cases_by_what_they_cost(
+    marts: duckdb.DuckDBPyConnection, sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases, "model_of_snapshot", lambda _: (SimpleNamespace(population=None), None))
+    monkeypatch.setattr(cases, "explained", lambda code, _: SimpleNamespace(sentence=f"{code} in words."))
+    found = {one.subject_id: one for one in in_build(marts, sources)}
+    assert {name: (one.priority, one.group_id, one.person_id) for name, one in found.items()} == {
+        "a": (0.9 * 3 * 20, "a", "a"),
+        "b": (0.8 * 20, "a", "b"),
+        "c": (0.5 * 20, None, "c"),
+    }
+    assert found["a"].why == "NAME_CASE_ODD in words."
+    assert found["b"].why == "Nothing counts against this account alone."
+
+
+def test_before_the_first_model_there_is_no_case(
+    marts: duckdb.DuckDBPyConnection, sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases, "model_of_snapshot", lambda _: None)
+    assert list(in_build(marts, sources)) == []
+
+
+def test_a_verdict_is_a_label_and_a_later_one_replaces_it(store: StateStore) -> None:
+    for verdict in (ABUSER, HONEST):
+        given = Decided("c", 2, "a", None, 1.0, verdict, None, "seen", "Ana", NOW, load_settings({}))
+        with store.write() as connection:
+            act(connection, given)
+        label = label_of(store, "a")
+        assert label is not None
+        assert (label.is_abuser, label.labelled_by, label.note) == (verdict == ABUSER, "Ana", "seen")
