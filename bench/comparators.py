@@ -19,6 +19,7 @@ INSTALL = "BENCH_INSTALL"
 
 COMPARATORS = {
     "adtk": ("adtk==0.6.2", "pandas==2.2.3"),
+    "mlforecast": ("mlforecast==1.1.0", "hierarchicalforecast==1.5.3"),
     "datasette": ("datasette==0.65.5", "setuptools<81"),
     "optbinning": ("optbinning==1.0.0",),
     "splink": ("splink==5.0.0", "duckdb==1.5.6", "pyarrow"),
