@@ -22,6 +22,7 @@ COMPARATORS = {
     "datacontract": ("datacontract-cli==1.2.8",),
     "cel": ("cel-expr-python==0.1.3",),
     "celpy": ("cel-python==0.5.0",),
+    "mlforecast": ("mlforecast==1.1.0", "hierarchicalforecast==1.5.3"),
     "datasette": ("datasette==0.65.5", "setuptools<81"),
     "optbinning": ("optbinning==1.0.0",),
     "splink": ("splink==5.0.0", "duckdb==1.5.6", "pyarrow"),

@@ -1,4 +1,4 @@
-"""The scorecard, the premium forecast, the alerts and the policy beside libraries of their fields, on the same data.
+"""The scorecard, premium forecast, alerts, policy and matching beside libraries of their fields, on the same data.
 
 Each comparator runs in an environment of its own; where it cannot be installed, its row says so. The worlds come from
 the project's own generators: the figures compare methods, and do not say how good either is on other data.
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from bench.comparators import comparator
+from bench.matching import beside_splink
 from bench.measure import Line, MissingError, options, print_lines, run
 from quintet.insurance.forecast_backtest import BEST_SO_FAR, backtest, rolling_forecasts
 from quintet.insurance.forecast_models import NAIVE
@@ -34,10 +35,10 @@ from quintet.state.features import FeatureStore
 from tests.unit.insurance.test_forecast import made_history
 from tests.unit.lending.book import snapshot_of
 
-USUALLY = "4 minutes"
+USUALLY = "6 minutes"
 
 _FOLDER = Path(__file__).parent
-_PARTS = ("scorecard", "forecast", "alerts", "policy")
+_PARTS = ("scorecard", "forecast", "alerts", "policy", "matching")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         "forecast": _forecast,
         "alerts": _alerts,
         "policy": _policy,
+        "matching": _matching,
     }
     with tempfile.TemporaryDirectory() as folder:
         lines = [line for name in given.only or _PARTS for line in measure[name](given.quick, Path(folder))]
@@ -119,27 +121,36 @@ def _forecast(quick: bool, folder: Path) -> list[Line]:
         folder / "panel.csv", index=False
     )
     years = sorted(int(year) for year in own["year"].unique())
-    found = _theirs("statsforecast", "forecast", folder, {"years": years, "last_only": quick})
-    lines = [
-        Line("forecast: WAPE of the last complete year", f"{_wape(naive):.4f}", "", True),
-    ]
+    lines = [Line("forecast: WAPE of the last complete year", f"{_wape(naive):.4f}", "", True)]
+    for name, script in {"statsforecast": "forecast", "mlforecast": "mlforecast"}.items():
+        found = _theirs(name, script, folder, {"years": years, "last_only": quick})
+        lines += _beside_forecast(name, own, found)
+    return lines
+
+
+def _beside_forecast(name: str, own: pd.DataFrame, found: dict[str, Any] | str) -> list[Line]:
     if isinstance(found, str):
-        return [*lines, Line("forecast: WAPE, best so far", f"{_wape(own):.4f}", "", True, found)]
+        return [Line(f"forecast: WAPE, best so far, beside {name}", f"{_wape(own):.4f}", "", True, found)]
     scored = own[own["year"].isin(found["years"])]
     held = float(scored["actual"].between(scored["lo80"], scored["hi80"]).mean())
     best = min(found["wape"], key=lambda name: found["wape"][name])
     others = ", ".join(f"{name} {value:.4f}" for name, value in found["wape"].items())
     coverages = ", ".join(f"{name} {value:.0%}" for name, value in found["coverage80"].items())
     return [
-        *lines,
         Line(
-            f"forecast: WAPE, best so far, {len(scored):,} forecasts",
+            f"forecast: WAPE, best so far, {len(scored):,} forecasts, beside {name}",
             f"{_wape(scored):.4f}",
             "as good as the best comparator",
             _wape(scored) <= found["wape"][best] * 1.01,
             others,
         ),
-        Line("forecast: share held by the 80% band", f"{held:.0%}", "74% to 86%", 0.74 <= held <= 0.86, coverages),
+        Line(
+            f"forecast: share held by the 80% band, beside {name}",
+            f"{held:.0%}",
+            "74% to 86%",
+            0.74 <= held <= 0.86,
+            coverages or "no bands",
+        ),
     ]
 
 
@@ -178,6 +189,11 @@ def _alerts(quick: bool, folder: Path) -> list[Line]:
             )
         )
     return lines
+
+
+def _matching(quick: bool, folder: Path) -> list[Line]:
+    """Compare with Splink, whose links are one to one by its clustering of single best links."""
+    return beside_splink(folder, 5_000 if quick else 20_000)
 
 
 def _policy(quick: bool, folder: Path) -> list[Line]:

@@ -1,48 +1,19 @@
 """Forecast premium with statsforecast, in its own environment; `python field_forecast.py FOLDER`."""
 
-import json
 import sys
 from pathlib import Path
 
 import pandas as pd
+from field_panel import measure
 from statsforecast import StatsForecast
 from statsforecast.models import AutoETS, DynamicOptimizedTheta, RandomWalkWithDrift
 
-_FEWEST_YEARS = 4
 
-
-def forecast(folder: Path) -> None:
-    """Read `panel.csv`; write WAPE and the share held by 80% bands of each model, over the same years, to `found.json`.
-
-    A series of fewer years than a model needs is left to its last year and counts in the error, but has no band.
-    """
-    given = json.loads((folder / "given.json").read_text("utf-8"))
-    years = given["years"][-1:] if given["last_only"] else given["years"]
-    rows = pd.read_csv(folder / "panel.csv").rename(columns={"key": "unique_id", "year": "ds", "premium": "y"})
+def forecast(past: pd.DataFrame) -> pd.DataFrame:
+    """Return the next year of each series by three models, with their 80% bands."""
     models = [AutoETS(season_length=1, model="ANN"), RandomWalkWithDrift(), DynamicOptimizedTheta()]
-    names = [repr(model) for model in models]
-    parts = []
-    for year in years:
-        past, now = rows[rows["ds"] < year], rows[rows["ds"] == year]
-        alive = past[(past["ds"] == year - 1) & (past["y"].abs() >= 0.01)]
-        enough = past.groupby("unique_id")["ds"].transform("size") >= _FEWEST_YEARS
-        made = StatsForecast(models=models, freq=1).forecast(df=past[enough], h=1, level=[80])
-        joined = (
-            alive[["unique_id", "y"]]
-            .rename(columns={"y": "last"})
-            .merge(now[["unique_id", "y"]], on="unique_id", how="left")
-        )
-        parts.append(joined.fillna({"y": 0.0}).merge(made, on="unique_id", how="left"))
-    every = pd.concat(parts, ignore_index=True)
-    size = every["y"].abs().sum()
-    wape, held = {}, {}
-    for name in names:
-        wape[name] = float((every[name].fillna(every["last"]) - every["y"]).abs().sum() / size)
-        if f"{name}-lo-80" in every:
-            known = every.dropna(subset=[f"{name}-lo-80"])
-            held[name] = float(known["y"].between(known[f"{name}-lo-80"], known[f"{name}-hi-80"]).mean())
-    (folder / "found.json").write_text(json.dumps({"years": years, "wape": wape, "coverage80": held}), "utf-8")
+    return StatsForecast(models=models, freq=1).forecast(df=past, h=1, level=[80])
 
 
 if __name__ == "__main__":
-    forecast(Path(sys.argv[1]))
+    measure(Path(sys.argv[1]), forecast)

@@ -231,6 +231,14 @@ def _beside(conversions: int, ours: Run, splink: Run | None, join: Run, why_not:
     ]
 
 
+def beside_splink(folder: Path, conversions: int) -> list[Line]:
+    """Return the lines of one size, measured in `folder`."""
+    write_world(folder, conversions, seed=3)
+    ours, join = _run_matching(folder), _run_other(folder, _ASOF)
+    python, why_not = _splink()
+    return _beside(conversions, ours, _run_other(folder, _SPLINK, python) if python else None, join, why_not)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Measure, print, and return the exit status."""
     quick = options("matching", __doc__).parse_args(arguments).quick

@@ -65,6 +65,9 @@ WORLDS: Mapping[str, World] = MappingProxyType(
         "20,000, lag differs by country": _world(20_000, _SEEDS, lag_country_sigma=0.5),
         "20,000, 40 bursts of bots": _world(20_000, _SEEDS, bursts=40),
         "20,000, 20 outages of six hours": _world(20_000, _SEEDS, outages=20),
+        "20,000, half of the lags of seconds": _world(20_000, _SEEDS, lag_model="mixture"),
+        "20,000, sent on the hour": _world(20_000, _SEEDS, lag_model="seconds", sent_every_seconds=3_600),
+        "20,000, cut to minutes": _world(20_000, _SEEDS, lag_model="mixture", rounds_to_seconds=60),
         "200,000": _world(200_000, (101, 102)),
         "200,000, dense": _world(200_000, (101, 102), a_day=10 * _A_DAY),
     }

@@ -40,7 +40,7 @@ def main(action: str, business: str, **given: Any) -> int:
         if business not in MODULES:
             raise CommandError(f"{business} has no rules; there are {', '.join(MODULES)}")
         module = importlib.import_module(MODULES[business])
-        with closing(open_state_store(settings.online)) as store:
+        with closing(open_state_store(settings.state)) as store:
             print(_COMMANDS[action](settings, store, module, **given))
         if action not in ("list", "test"):
             note(settings, f"rules.{action}", " ".join([business, *(str(each) for each in given.values() if each)]))

@@ -13,6 +13,7 @@ REACH_SECONDS = 14 * 3_600
 WINDOW_SECONDS = 600
 OFFSETS_SECONDS = np.arange(-REACH_SECONDS, REACH_SECONDS + 1, GRID_SECONDS)
 
+_UNITS_SECONDS = (300, 60)
 _SAMPLE_ROWS = 60_000
 _SEGMENT_ROWS = 300
 _COUNTRY_BITS = 36  # seconds fit below, also shifted ones
@@ -59,13 +60,16 @@ def estimate_clock(index: np.ndarray, country: np.ndarray, at: np.ndarray) -> tu
     def score(offset: int) -> np.ndarray:
         return np.bincount(segment_of, _excess(index, *by_country, offset, weight[order]), minlength=segments)
 
+    candidates = offsets_of(sample_at)
     with ThreadPoolExecutor() as pool:  # a search in a sorted array leaves the interpreter free
-        scores = np.column_stack(list(pool.map(score, OFFSETS_SECONDS.tolist())))
+        scores = np.column_stack(list(pool.map(score, candidates.tolist())))
     noise = np.maximum(1.4826 * np.median(np.abs(scores - np.median(scores, axis=1)[:, None])), 0.5)
+    # A partner that notes the next whole minute is early under no offset: the grid explains it as well.
+    scores -= noise * (candidates % GRID_SECONDS != 0)
     path = _best_path(scores, _NOISE_FACTOR * noise)
     if scores[np.arange(segments), path].sum() < _NOISE_FACTOR * noise * np.sqrt(segments):
         return (ClockStretch(int(at[0]), 0, is_clear=False),)
-    offsets = OFFSETS_SECONDS[path]
+    offsets = candidates[path]
     stretches = [ClockStretch(int(at[0]), int(offsets[0]), is_clear=True)]
     times = np.append(sample_at[starts], at[-1] + 1)
     for segment in np.flatnonzero(np.diff(path)).tolist():
@@ -74,6 +78,16 @@ def estimate_clock(index: np.ndarray, country: np.ndarray, at: np.ndarray) -> tu
         changed = _change_point(index, country[begin:end], at[begin:end], before, after)
         stretches.append(ClockStretch(changed, after, is_clear=True))
     return tuple(stretches)
+
+
+def offsets_of(at: np.ndarray) -> np.ndarray:
+    """Return the offsets that a clock with these times may have, in seconds.
+
+    A partner that cuts its times to whole minutes notes a conversion up to 59 s before it occurs. To read each time as
+    the end of its minute is to read the clock as 59 s slower, so that no lag is negative.
+    """
+    unit = next((unit for unit in _UNITS_SECONDS if not (at % unit).any()), 1)
+    return np.union1d(OFFSETS_SECONDS, OFFSETS_SECONDS - (unit - 1))
 
 
 def _excess(index: np.ndarray, country: np.ndarray, at: np.ndarray, offset: int, weight: np.ndarray) -> np.ndarray:

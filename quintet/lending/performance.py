@@ -72,8 +72,8 @@ def performance(scored: pd.DataFrame, split_day: date | None) -> pd.DataFrame:
 def _row(loans: pd.DataFrame, measure: str) -> dict[str, object]:
     probability = loans["default_probability"].to_numpy(float)
     has_ended = loans["outcome"].notna().to_numpy()
-    estimated, noise = _estimate(probability)[measure]
-    of_ended, noise_of_ended = _estimate(probability[has_ended])[measure]
+    estimated, noise, _ = _estimate(probability)[measure]
+    of_ended, noise_of_ended, skewness_of_ended = _estimate(probability[has_ended])[measure]
     is_default = loans["outcome"].eq("overdue").to_numpy(dtype=bool)[has_ended]
     return {
         "measure": measure,
@@ -83,6 +83,7 @@ def _row(loans: pd.DataFrame, measure: str) -> dict[str, object]:
         "noise": noise,
         "estimated_of_ended": of_ended,
         "noise_of_ended": noise_of_ended,
+        "skewness_of_ended": skewness_of_ended,
         "realised": _realised(probability[has_ended], is_default)[measure],
     }
 
@@ -97,26 +98,43 @@ def _alarms(rows: pd.DataFrame) -> pd.Series:
     limit = NormalDist().inv_cdf(1 - _FALSE_ALARMS / max(comparisons, 1))
     alarm = pd.Series(None, index=rows.index, dtype="object")
     alarm[(fell > limit * rows["noise"]) & (fell > least)] = "estimate"
-    alarm[(off > limit * rows["noise_of_ended"]) & (off > least)] = "realised"
+    # Few loans default, so chance reaches farther up than down (the first term of Cornish and Fisher).
+    limit_of_ended = limit + rows["skewness_of_ended"] * (limit**2 - 1) / 6
+    alarm[(off > limit_of_ended * rows["noise_of_ended"]) & (off > least)] = "realised"
     return alarm
 
 
-def _estimate(probability: np.ndarray) -> dict[str, tuple[float, float]]:
-    """Return each measure as expected from calibrated probabilities, with the standard error of its realisation."""
-    nothing = (float("nan"), float("nan"))
+def _estimate(probability: np.ndarray) -> dict[str, tuple[float, float, float]]:
+    """Return each measure as expected from calibrated probabilities, with standard error and skewness of what realises.
+
+    The skewness of the AUC counts as 0.
+    """
+    nothing = (float("nan"), float("nan"), float("nan"))
     loans = len(probability)
     if not loans:
         return dict.fromkeys(MEASURES, nothing)
     bad, good = probability.sum(), (1 - probability).sum()
     variance = probability * (1 - probability)
+    # A default changes the Brier score by `step`, and the bad rate by 1.
+    step = 1 - 2 * probability
     found = {
-        "brier": (float(variance.mean()), float(np.sqrt((variance * (1 - 2 * probability) ** 2).sum()) / loans)),
-        "bad_rate": (float(probability.mean()), float(np.sqrt(variance.sum()) / loans)),
+        "brier": (float(variance.mean()), *_spread(variance, step, step)),
+        "bad_rate": (float(probability.mean()), *_spread(variance, step, np.ones(loans))),
     }
     if min(bad, good) < _FEWEST_OF_A_CLASS:
         return found | {"auc": nothing}
     auc = _expected_auc(probability)
-    return found | {"auc": (auc, _auc_noise(auc, float(bad), float(good)))}
+    return found | {"auc": (auc, _auc_noise(auc, float(bad), float(good)), 0.0)}
+
+
+def _spread(variance: np.ndarray, asymmetry: np.ndarray, step: np.ndarray) -> tuple[float, float]:
+    """Return standard error and skewness of the mean of `step` over the loans that default.
+
+    variance, asymmetry: of each default by itself, p (1 - p) and 1 - 2p.
+    """
+    spread = float(np.sqrt((variance * step**2).sum()))
+    third = float((variance * asymmetry * step**3).sum())
+    return spread / len(step), third / spread**3 if spread > 0 else 0.0
 
 
 def _expected_auc(probability: np.ndarray) -> float:

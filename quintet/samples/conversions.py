@@ -1,7 +1,7 @@
 """Sample conversions, broker rows and page categories."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
@@ -21,7 +21,7 @@ from quintet.samples.countries import ISO2, SPELLINGS
 from quintet.samples.sample import Sample, SampleFile
 from quintet.samples.seeding import SECONDS_PER_DAY, day_start, generator
 
-LagModel = Literal["seconds", "lognormal"]
+LagModel = Literal["seconds", "lognormal", "mixture"]
 SpellingSet = Literal["site", "residency", "ip"]
 
 _LAG_SECONDS_WEIGHTS = (0.479, 0.437, 0.058, 0.0155, 0.0062, 0.0037)  # of 0 s, 1 s, … 5 s
@@ -34,8 +34,10 @@ class BrokerWorld:
     partner: names the file, `broker_<partner>.csv`.
     opens_after_days, closes_after_days: the part of the conversions' days that the file covers.
     registration_share: conversions in that time that register; organic_share: broker rows without a conversion.
-    lag_model: "seconds" (0 to 5 s) or "lognormal" with `lag_median_seconds` and `lag_sigma`; the median of each country
-    differs by a lognormal factor of `lag_country_sigma`.
+    lag_model: "seconds" (0 to 5 s), "lognormal" with `lag_median_seconds` and `lag_sigma`, or a "mixture" of both, half
+    of the rows each; the median of each country differs by a lognormal factor of `lag_country_sigma`.
+    sent_every_seconds: the broker notes a registration when it sends the next batch, at multiples of this.
+    rounds_to_seconds: it cuts the time of a row to multiples of this, such as whole minutes.
     clock_offset_seconds: the broker's clock minus UTC; from `clock_changes_after_days` on, `changed_offset_seconds`.
     ip_spelling: the spelling set of ip_country; misspelt_share: of its cells, those with a typing error.
     ip_mismatch_share: registrations behind a VPN or a wrong geo-IP; residency_mismatch_share: residents of elsewhere.
@@ -51,6 +53,8 @@ class BrokerWorld:
     lag_model: LagModel = "seconds"
     lag_median_seconds: float = 360.0
     lag_sigma: float = 1.2
+    sent_every_seconds: int = 1
+    rounds_to_seconds: int = 1
     clock_offset_seconds: int = 0
     clock_changes_after_days: float | None = None
     changed_offset_seconds: int = 0
@@ -95,9 +99,12 @@ def _registrations(
     elsewhere &= np.arange(len(country)) < len(linked)
     seen = np.where(elsewhere, _other_country(rng, country, site.countries), country)
     abroad = rng.random(len(country)) < world.residency_mismatch_share
+    true_at = np.concatenate([created_at[linked] + lag, organic_at]).astype("int64")
+    true_at = -(-true_at // world.sent_every_seconds) * world.sent_every_seconds
+    lag = true_at[: len(linked)] - created_at[linked]
     rows = pd.DataFrame(
         {
-            "true_at": np.concatenate([created_at[linked] + lag, organic_at]).astype("int64"),
+            "true_at": true_at,
             "resident": np.where(abroad, _other_country(rng, country, site.countries), country),
             "seen": seen,
             "conversion_id": pd.array([*conversions["id"].to_numpy()[linked], *np.full(organic, 0)], dtype="Int64"),
@@ -113,7 +120,8 @@ def _registrations(
         since = rows["true_at"].to_numpy()[None, :] - lost
         kept = np.flatnonzero(~((since >= 0) & (since < 6 * 3_600)).any(axis=0))
         rows = rows.take(kept).reset_index(drop=True)
-    rows["timestamp"] = rows["true_at"] + _clock_offsets(world, start, rows["true_at"].to_numpy())
+    own_at = rows["true_at"] + _clock_offsets(world, start, rows["true_at"].to_numpy())
+    rows["timestamp"] = own_at // world.rounds_to_seconds * world.rounds_to_seconds
     return rows
 
 
@@ -125,6 +133,9 @@ def _other_country(rng: np.random.Generator, country: np.ndarray, countries: int
 
 def _lags(rng: np.random.Generator, world: BrokerWorld, count: int) -> np.ndarray:
     """Return the lags from conversion to registration, in whole seconds."""
+    if world.lag_model == "mixture":
+        at_once = _lags(rng, replace(world, lag_model="seconds"), count)
+        return np.where(rng.random(count) < 0.5, at_once, _lags(rng, replace(world, lag_model="lognormal"), count))
     if world.lag_model == "seconds":
         weights = np.array(_LAG_SECONDS_WEIGHTS)
         return rng.choice(len(weights), count, p=weights / weights.sum())
@@ -213,8 +224,8 @@ def _clock_truth(site: ConversionsWorld, world: BrokerWorld) -> pd.DataFrame:
             "from_at": [start + timedelta(days=days) for days, _ in stretches],
             "offset_seconds": [offset for _, offset in stretches],
             "lag_model": world.lag_model,
-            "lag_median_seconds": world.lag_median_seconds if world.lag_model == "lognormal" else None,
-            "lag_sigma": world.lag_sigma if world.lag_model == "lognormal" else None,
+            "lag_median_seconds": None if world.lag_model == "seconds" else world.lag_median_seconds,
+            "lag_sigma": None if world.lag_model == "seconds" else world.lag_sigma,
         }
     )
 

@@ -33,11 +33,19 @@ _LARGEST_PAID_COUNT = 11
 
 @dataclass(frozen=True)
 class LendingWorld:
-    """Size and time of a book. clients: rows of "user"; as_of: the day of the dump; years: how far back it goes."""
+    """Size and time of a book, and how it drifts.
+
+    clients: rows of "user"; as_of: the day of the dump; years: how far back it goes. From `drifts_days` before that on,
+    loans have `risk_later` higher log-odds of default than amount, duration and client say, and amounts are larger by
+    `amount_later` standard deviations of their logarithm.
+    """
 
     clients: int = 114_000
     as_of: date = date(2020, 8, 23)
     years: int = 5
+    drifts_days: int = 365
+    risk_later: float = 0.0
+    amount_later: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -104,12 +112,16 @@ def _loans(world: LendingWorld, seed: int, clients: pd.DataFrame, tendency: np.n
     duration = rng.choice([7, 14, 30, 60, 90, 180, 360], count, p=[0.05, 0.1, 0.35, 0.2, 0.15, 0.1, 0.05])
     created = joined[client] + (known[client] * rng.random(count)).astype("timedelta64[D]")
     matured = created + duration.astype("timedelta64[D]")
-    amount = np.round(np.clip(rng.lognormal(_AMOUNT_MIDDLE, _AMOUNT_SPREAD, count), 50, 10_000), -1)
+    is_later = created >= last - world.drifts_days
+    size = rng.lognormal(_AMOUNT_MIDDLE, _AMOUNT_SPREAD, count)
+    size *= np.exp(np.where(is_later, world.amount_later * _AMOUNT_SPREAD, 0.0))
+    amount = np.round(np.clip(size, 50, 10_000), -1)
     risk = expit(
         _RISK_OF_AVERAGE_LOAN
         + _RISK_OF_AMOUNT * (np.log(amount) - _AMOUNT_MIDDLE) / _AMOUNT_SPREAD
         + _RISK_OF_DURATION * np.log(duration / 30)
         + tendency[client]
+        + np.where(is_later, world.risk_later, 0.0)
     )
     draw, active_draw = rng.random(count), rng.random(count)
     open_still = (matured > last) | (active_draw < 0.012)

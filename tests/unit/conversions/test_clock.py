@@ -23,6 +23,23 @@ def test_a_constant_offset_is_found(offset_seconds, random_seed):
     assert (stretch.offset_seconds, stretch.is_clear) == (offset_seconds, True)
 
 
+@pytest.mark.parametrize(("unit_seconds", "found_seconds"), [(60, 7_200 - 59), (1, 7_200)])
+def test_a_clock_that_cuts_its_times_to_minutes_is_read_at_the_end_of_the_minute(
+    unit_seconds, found_seconds, random_seed
+):
+    country, at, _ = _world(4_000, 20, random_seed)
+    own_at = (at + 2 + 7_200) // unit_seconds * unit_seconds
+    [stretch] = estimate_clock(conversion_index(country, at), country, own_at)
+    assert (stretch.offset_seconds, stretch.is_clear) == (found_seconds, True)
+
+
+def test_a_clock_that_rounds_up_is_read_as_it_is(random_seed):
+    country, at, _ = _world(4_000, 20, random_seed)
+    own_at = -(-(at + 2 + 7_200) // 60) * 60
+    [stretch] = estimate_clock(conversion_index(country, at), country, own_at)
+    assert stretch.offset_seconds == 7_200
+
+
 def test_a_change_midway_is_found_to_within_an_hour(random_seed):
     country, at, lag = _world(6_000, 30, random_seed)
     changed = _START + 15 * _DAY

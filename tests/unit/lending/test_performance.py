@@ -106,3 +106,19 @@ def test_few_loans_have_no_auc_and_no_alarm() -> None:
 
     assert found.loc[found["measure"] == "auc", ["estimated", "realised"]].isna().all(axis=None)
     assert found["alarm"].isna().all()
+
+
+@pytest.mark.parametrize(("defaults", "alarm"), [(3, None), (8, None), (11, "realised")])
+def test_a_few_defaults_more_than_expected_of_rare_ones_are_chance(defaults: int, alarm: str | None) -> None:
+    number = np.tile(np.arange(100), 12)  # three of a hundred are expected in each month, give or take 1.7
+    is_last = np.repeat(np.arange(12), 100) == 11
+    rows = pd.DataFrame(
+        {
+            "applied_on": pd.to_datetime(np.repeat([f"2024-{month:02}-15" for month in range(1, 13)], 100)),
+            "default_probability": 0.03,
+            "outcome": np.where(number < np.where(is_last, defaults, 3), "overdue", "repaid"),
+        }
+    )
+    found = performance(rows, None)
+
+    assert found[found["measure"] == "bad_rate"]["alarm"].dropna().tolist() == ([] if alarm is None else [alarm])
