@@ -10,8 +10,7 @@ import pandas as pd
 from quintet.conversions import matching_charts
 from quintet.conversions.analysis import Analysis
 from quintet.conversions.report_source import snapshot_of, source_of
-from quintet.presentation.design import Column
-from quintet.presentation.report import (
+from quintet.presentation.blocks import (
     Chart,
     Code,
     Diagram,
@@ -23,6 +22,7 @@ from quintet.presentation.report import (
     Table,
     Text,
 )
+from quintet.presentation.design import Column
 
 
 def pipeline_report(
@@ -189,7 +189,6 @@ def _gains(changes: pd.DataFrame, matchers: pd.DataFrame, present: _Present) -> 
             ),
             Text(words, is_muted=True),
         ),
-        starts_page=True,
     )
 
 
@@ -265,7 +264,7 @@ def _recommendations(analysis: Analysis, changes: pd.DataFrame, present: _Presen
     title = "What to ask for, in order of gain"
     done = [words for is_done, words in already.values() if is_done]
     noted = [Text(f"Already the case in the data at hand: {'; '.join(done)}.", is_muted=True)] if done else []
-    return Section(title, (Points(tuple(points), is_numbered=True), *noted), starts_page=True)
+    return Section(title, (Points(tuple(points), is_numbered=True), *noted))
 
 
 _CONTRACT = """{
@@ -322,7 +321,7 @@ def _tools() -> Section:
         Column("others", "Others"),
         Column("when", "Which, when"),
     )
-    return Section("Tools: the simplest that suffices, and when to change", (Table(rows, columns),), starts_page=True)
+    return Section("Tools: the simplest that suffices, and when to change", (Table(rows, columns),))
 
 
 def _order(changes: pd.DataFrame, present: _Present) -> Section:
