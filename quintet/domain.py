@@ -116,6 +116,19 @@ class DataCheck:
 
 
 @dataclass(frozen=True)
+class ReportFile:
+    """A PDF that each run writes from the snapshot: its name, without suffix, and what it holds.
+
+    function: the module and name of a function of a connection to the snapshot that returns a
+    `quintet.presentation.blocks.Report`, such as `quintet.insurance.review_report.review_report`.
+    """
+
+    name: str
+    description: str
+    function: str
+
+
+@dataclass(frozen=True)
 class Persons:
     """Where a domain has data of persons, for `quintet forget`. Its datasets declare their own columns.
 
@@ -152,6 +165,7 @@ class Domain:
     assets, sensors: the modules with its Dagster assets and sensors.
     persons: where it has data of persons.
     samples: the module that generates its inbox files. checks: what is checked after its tables are built.
+    reports: the PDFs of a run.
 
     Modules are given by name, so that a command imports only what it uses and imports keep their direction.
     """
@@ -176,6 +190,7 @@ class Domain:
     replication: str = ""
     sensors: Sequence[str] = ()
     checks: Sequence[DataCheck] = ()
+    reports: Sequence[ReportFile] = ()
     persons: Persons | None = None
 
     @property

@@ -1,6 +1,6 @@
 """What insurance declares about itself."""
 
-from quintet.domain import DataCheck, Domain
+from quintet.domain import DataCheck, Domain, ReportFile
 from quintet.insurance.card import card
 from quintet.insurance.contract import DATASETS
 from quintet.insurance.headline import headline
@@ -31,6 +31,13 @@ INSURANCE = Domain(
             "ml.premium_forecast_scores",
             "The bands of the chosen model held as many past outcomes as they promise.",
             "quintet.insurance.checks.forecast_coverage",
+        ),
+    ),
+    reports=(
+        ReportFile(
+            "insurance_review",
+            "Premium, losses, retention, segments and forecast, with what to do about each agency.",
+            "quintet.insurance.review_report.review_report",
         ),
     ),
 )

@@ -1,6 +1,6 @@
 """The declaration of the domain lending."""
 
-from quintet.domain import DataCheck, Domain, Persons
+from quintet.domain import DataCheck, Domain, Persons, ReportFile
 from quintet.lending.card import card, waiting
 from quintet.lending.decision_log import FILE as DECISIONS
 from quintet.lending.decision_log import MIGRATIONS as DECISION_LOG
@@ -42,7 +42,7 @@ LENDING = Domain(
         kind="client",
         columns=("client_id",),
         state={(DECISIONS, "decisions"): "client_id"},
-        files=("lending/features.sqlite*",),  # the next run builds it from the change log
+        files=("lending/features.sqlite*", "objects/buckets/*/features/*/*.parquet"),  # the next run builds them again
     ),
     checks=(
         DataCheck(
@@ -62,6 +62,13 @@ LENDING = Domain(
             "ml.lending_model_performance",
             "The scoring model performs as estimated, and its estimate has not fallen.",
             "quintet.lending.checks.model_performance",
+        ),
+    ),
+    reports=(
+        ReportFile(
+            "lending_review",
+            "Portfolio, decisions, scoring model, fairness and latency.",
+            "quintet.lending.review_report.review_report",
         ),
     ),
 )

@@ -1,6 +1,6 @@
 """The declaration of the payments domain."""
 
-from quintet.domain import DataCheck, Domain
+from quintet.domain import DataCheck, Domain, ReportFile
 from quintet.payments.card import card, waiting
 from quintet.payments.contract import DATASETS
 from quintet.payments.headline import headline
@@ -30,6 +30,13 @@ PAYMENTS = Domain(
             "No row of the files is lost on the way to the marts.",
             "quintet.payments.checks.rows_kept",
             is_error=True,
+        ),
+    ),
+    reports=(
+        ReportFile(
+            "payments_days",
+            "The incidents of the last days, what the monitor would have sent and when, and how it decides.",
+            "quintet.payments.days_report.days_report",
         ),
     ),
 )

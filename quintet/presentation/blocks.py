@@ -180,3 +180,9 @@ class Report:
     page: Page = "a4"
     findings: tuple[Finding, ...] = ()
     appendix: tuple[Section, ...] = ()
+
+
+def report_without_data(what: str, how: str, snapshot_id: str, published_at: dt.datetime) -> Report:
+    """Return a report of one page that says that there is no data yet, and how to load some."""
+    section = Section("There is nothing to report yet", (Text(how),))
+    return Report(f"No {what} yet", "", "no files", snapshot_id, published_at, (section,))

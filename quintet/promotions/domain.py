@@ -1,6 +1,6 @@
 """The declaration of the promotions domain."""
 
-from quintet.domain import DataCheck, Domain, Persons
+from quintet.domain import DataCheck, Domain, Persons, ReportFile
 from quintet.ml.life_cycle import ModelSpec
 from quintet.promotions.card import card, waiting
 from quintet.promotions.contract import DATASETS
@@ -68,6 +68,13 @@ PROMOTIONS = Domain(
             "ml.abuse_scores",
             "The scores have not shifted against those of the model before.",
             "quintet.promotions.checks.score_drift",
+        ),
+    ),
+    reports=(
+        ReportFile(
+            "promotions_findings",
+            "Who abuses promo codes, what it costs, and which rule would stop it.",
+            "quintet.promotions.findings_report.findings_report",
         ),
     ),
 )
