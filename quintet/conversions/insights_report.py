@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -47,14 +48,19 @@ def insights_report(connection: duckdb.DuckDBPyConnection, analysis: Analysis) -
     """Return the report on the outcome of conversions, their scores, and the quality of the matches."""
     snapshot_id, published_at = snapshot_of(connection)
     steps = _steps(analysis)
-    first = {"lead": _LEAD, "source": source_of(connection), "snapshot_id": snapshot_id, "published_at": published_at}
+    first: dict[str, Any] = {
+        "lead": _LEAD,
+        "source": source_of(connection),
+        "snapshot_id": snapshot_id,
+        "published_at": published_at,
+    }
     if not steps["broker_rows", "all"] or not steps["clicks", "all"]:
         what = "There are no conversions and broker rows to match yet"
         how = "Drop files into the inboxes conversions and broker_rows, and run `make run`."
         return Report(title=what, sections=(Section("Nothing to compare", (Text(how),)),), **first)
     groups = visit_groups(connection)
     found = findings(connection, analysis, groups)
-    compared = [
+    compared: list[tuple[Measure, str]] = [
         ("important_share", "page_category"),
         ("important_share", "device"),
         ("important_share", "country"),

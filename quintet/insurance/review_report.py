@@ -84,7 +84,7 @@ def _premium(data: ReviewData) -> Result | None:
     if before["premium"] <= 0:
         return None
     growth = last["premium"] / before["premium"] - 1
-    best = complete.loc[complete["premium"].idxmax()]
+    best = complete.iloc[int(complete["premium"].to_numpy().argmax())]
     text = (
         f"Written premium {'grew' if growth >= 0 else 'fell'} by {abs(growth):.1%} in {last['year']}, to "
         f"{_usd(last['premium'])}."

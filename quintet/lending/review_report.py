@@ -113,8 +113,8 @@ def _decisions(data: _Data) -> Result | None:
     referred = rows[rows["decision"].eq("refer")]
     share = len(referred) / len(rows)
     amount = float(referred["amount"].sum())
-    reasons = referred["reasons"].explode().value_counts()
-    reasons = reasons.reset_index().sort_values(["count", "reasons"], ascending=[False, True])
+    counted_reasons = referred["reasons"].explode().value_counts().reset_index()
+    reasons = counted_reasons.sort_values(["count", "reasons"], ascending=[False, True])
     reasons = reasons.assign(reasons=reasons["reasons"].str.replace("_", " ").str.capitalize())
     text = f"{counted(len(referred), 'open application')} ({share:.0%}) {_are(len(referred))} referred to a person."
     finding = Finding(
@@ -260,14 +260,15 @@ def _fairness(data: _Data) -> Result | None:
     bands = data.bands[data.bands["applications"] >= FEWEST_APPLICATIONS]
     if len(bands) < 2 or not bands["approvals"].sum():
         return None
-    best, worst = bands.loc[bands["approval_share"].idxmax()], bands.loc[bands["approval_share"].idxmin()]
+    shares = bands["approval_share"].to_numpy(float)
+    best, worst = bands.iloc[int(shares.argmax())], bands.iloc[int(shares.argmin())]
     ratio = float(worst["approval_share"] / best["approval_share"])
     table = [[row["approvals"], row["applications"] - row["approvals"]] for _, row in bands.iterrows()]
     is_mixed = bands["approvals"].sum() < bands["applications"].sum()
     probability = 1 - float(chi2_contingency(table).pvalue) if is_mixed else 0.0
     text = (
-        f"Clients aged {worst['age_band']} are approved in {worst['approval_share']:.0%} of the cases, those aged "
-        f"{best['age_band']} in {best['approval_share']:.0%}."
+        f"Clients aged “{worst['age_band']}” are approved in {worst['approval_share']:.0%} of the cases, those aged "
+        f"“{best['age_band']}” in {best['approval_share']:.0%}."
     )
     is_fair = ratio >= _LEAST_RATIO
     finding = Finding(

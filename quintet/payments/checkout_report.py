@@ -132,17 +132,14 @@ def _episodes(day: pd.DataFrame, name: str) -> list[Episode]:
     marked = day[day["is_anomalous"].astype(bool)]
     runs = (marked["hour"].diff().ne(1) | marked["direction"].ne(marked["direction"].shift())).cumsum()
     by_hour = day.set_index("hour")
+    is_weak = (by_hour["today"] <= _EDGE_SHARE * by_hour["expected"]) & ~by_hour["is_anomalous"].astype(bool)
+    weak = set(by_hour.index[is_weak])
     found = []
     for _, run in marked.groupby(runs):
         first, last = int(run["hour"].iloc[0]), int(run["hour"].iloc[-1])
         beside = [hour for hour in (first - 1, last + 1) if hour in by_hour.index]
         is_low = run["direction"].iloc[0] == "low"
-        edges = [
-            hour
-            for hour in beside
-            if is_low and by_hour.loc[hour, "today"] <= _EDGE_SHARE * by_hour.loc[hour, "expected"]
-            and not by_hour.loc[hour, "is_anomalous"]
-        ]  # fmt: skip
+        edges = [hour for hour in beside if is_low and hour in weak]
         every = by_hour.loc[sorted([*run["hour"], *edges])]
         difference = abs(float((every["today"] - every["expected"]).sum()))
         found.append(

@@ -32,6 +32,7 @@ _MOST_FINDINGS = 5
 _MOST_PAGES = 6
 _AROUND = pd.Timedelta(hours=2)
 _STEP = "5min"
+_MINUTE = pd.Timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,11 @@ def _read(snapshot: duckdb.DuckDBPyConnection) -> _Data:
 def _groups(data: _Data) -> list[Group]:
     """Return the groups of incidents, those that cost most approvals first."""
     found = []
-    last = data.points["minute_at"].max() + pd.Timedelta(minutes=1) if len(data.points) else pd.NaT
+    latest = data.incidents["detected_at"] if data.points.empty else data.points["minute_at"]
+    last = latest.max() + _MINUTE
     for group_id, incidents in data.incidents.groupby("group_id", sort=False):
-        start, end = incidents["started_at"].min(), incidents["ended_at"].fillna(last).max()
+        ends = incidents["ended_at"]
+        start, end = incidents["started_at"].min(), ends.where(ends.notna(), last).max()
         within = data.points[data.points["minute_at"].between(start, end, inclusive="left")]
         more = (within["observed"] - within["expected"]).groupby(within["series"]).sum()
         excess = {series: float(more[series]) for series in more.index if series in set(incidents["series"])}
@@ -129,7 +132,7 @@ def _when(group: Group) -> str:
 def _finding(group: Group) -> Finding:
     names = ", ".join(dict.fromkeys(series_name(series) for series in group.incidents["series"]))
     first = group.incidents.iloc[0]
-    delay = first["detected_at"] + pd.Timedelta(minutes=1) - group.start
+    delay = first["detected_at"] + _MINUTE - group.start
     worst = max(group.excess, key=lambda series: group.excess[series], default="")
     is_volume = group.lost >= sum(group.excess.values())
     span = f"minute_at >= timestamp '{group.start}' and minute_at < timestamp '{group.end}'\n    and series = {{}}"
@@ -269,12 +272,13 @@ def _messages(data: _Data) -> Section:
     """Return the first message about each incident: those of one group and minute are one message."""
     incidents = data.incidents.assign(what=[series_name(series) for series in data.incidents["series"]])
     rows = []
-    for (_, detected), own in incidents.groupby(["group_id", "detected_at"], sort=False):
+    for _, own in incidents.groupby(["group_id", "detected_at"], sort=False):
+        sent = own["detected_at"].iloc[0] + _MINUTE
         rows.append(
             {
-                "sent": f"{detected + pd.Timedelta(minutes=1):%Y-%m-%d %H:%M}",
+                "sent": f"{sent:%Y-%m-%d %H:%M}",
                 "severity": "critical" if own["severity"].eq("critical").any() else "warning",
-                "delay": (detected + pd.Timedelta(minutes=1) - own["started_at"].min()).total_seconds() / 60,
+                "delay": (sent - own["started_at"].min()).total_seconds() / 60,
                 "text": ". ".join(own["reason"].str.rstrip(".")),
             }
         )

@@ -13,7 +13,7 @@ import json
 import tempfile
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import typst
 
@@ -61,7 +61,7 @@ def write_pdf(report: Report, path: Path) -> Path:
         unfinished.unlink(missing_ok=True)
 
 
-def _compile(report: Report, kind: str, pixels_per_inch: float = 72) -> list[bytes]:
+def _compile(report: Report, kind: Literal["pdf", "png"], pixels_per_inch: float = 72) -> list[bytes]:
     published = report.published_at.replace(tzinfo=dt.UTC)
     content = Content(_CONTENT_PX[report.page], [])
     sections = [(section, False) for section in report.sections]
@@ -99,13 +99,15 @@ def _compile(report: Report, kind: str, pixels_per_inch: float = 72) -> list[byt
         root = Path(folder)
         (root / "report.typ").write_bytes(TEMPLATE.read_bytes())
         data |= _places(data, _measured(root, data), report.page)
+        by_chart = {block["chart"]: block for block in blocks if block.get("chart") is not None}
         for number, (chart, width, height) in enumerate(content.charts):
-            block = next((each for each in blocks if each.get("chart") == number), None)
-            stretched = round(block["height"] * to_px) if block and block["can_stretch"] else chart.height
-            svg = chart_svg(chart.figure, width, stretched if block else height)
+            placed = by_chart.get(number)
+            can_stretch = placed is not None and placed["can_stretch"]
+            own = chart.height if placed is not None else height
+            svg = chart_svg(chart.figure, width, round(by_chart[number]["height"] * to_px) if can_stretch else own)
             (root / f"chart{number}.svg").write_text(svg, encoding="utf-8")
         _write(root, data)
-        compiled = typst.compile(
+        compiled: bytes | list[bytes] = typst.compile(
             str(root / "report.typ"),
             root=str(root),
             font_paths=[],

@@ -175,7 +175,7 @@ def _after_pause(data: _Data) -> tuple[Finding, Section] | None:
     months = months.reindex(pd.period_range(months.index.min(), months.index.max(), freq="M"), fill_value=0)
     frame = pd.DataFrame(
         {
-            "month": months.index.to_timestamp(),
+            "month": pd.PeriodIndex(months.index).to_timestamp(),
             "honest": (months["size"] - months["sum"]).astype(float).to_numpy(),
             "abusers": months["sum"].astype(float).to_numpy(),
         }
@@ -322,7 +322,7 @@ def _over_time(data: _Data) -> Section:
         {"sign_ups": monthly(data.users, "created_at"), "uses": monthly(data.usages, "used_at")}, axis=1
     ).sort_index()
     counts = counts.reindex(pd.period_range(counts.index.min(), counts.index.max(), freq="M")).fillna(0.0)
-    frame = counts.reset_index(names="month").assign(month=counts.index.to_timestamp())
+    frame = counts.reset_index(names="month").assign(month=pd.PeriodIndex(counts.index).to_timestamp())
     figure = lines_over_time(
         "months", "Sign-ups and uses of codes by month", frame, Column("month", "Month"),
         (Column("sign_ups", "Sign-ups", "count"), Column("uses", "Uses", "count")),
@@ -332,7 +332,7 @@ def _over_time(data: _Data) -> Section:
 
 
 def _bars(name: str, title: str, frame: pd.DataFrame, value: str, label: str) -> Figure:
-    top = frame.loc[frame[value].idxmax()]
+    top = frame.iloc[int(frame[value].to_numpy(float).argmax())]
     words = f"The largest: {top['name']}, {top[value]:,.0f}."
     return ranked_bars(name, title, frame, Column("name", ""), Column(value, label, "count"), words)
 
