@@ -12,7 +12,7 @@ from quintet.conversions import charts, matching_charts
 from quintet.conversions.analysis import Analysis
 from quintet.conversions.findings import CLEAR, findings
 from quintet.conversions.insights import DIMENSIONS, Insight, Measure
-from quintet.conversions.report_source import snapshot_of, source_of
+from quintet.conversions.report_source import source_of
 from quintet.conversions.visit_groups import visit_groups
 from quintet.presentation.blocks import (
     Block,
@@ -28,6 +28,7 @@ from quintet.presentation.blocks import (
 from quintet.presentation.design import Column
 from quintet.presentation.simple_charts import ranked_bars
 from quintet.presentation.wording import counted
+from quintet.warehouse.snapshot import identity
 
 _METHOD = (
     "An important score is a valid score above zero. Scores that are not a number are missing and count neither way. "
@@ -46,7 +47,7 @@ _NO_FINDING = "No difference here is statistically significant."
 
 def insights_report(connection: duckdb.DuckDBPyConnection, analysis: Analysis) -> Report:
     """Return the report on the outcome of conversions, their scores, and the quality of the matches."""
-    snapshot_id, published_at = snapshot_of(connection)
+    snapshot_id, published_at = identity(connection)
     steps = _steps(analysis)
     first: dict[str, Any] = {
         "lead": _LEAD,
@@ -111,7 +112,7 @@ def _groups(groups: pd.DataFrame) -> list[Section]:
     for is_below in (True, False):
         clear = groups[groups["probability"].ge(CLEAR) if is_below else groups["probability"].le(1 - CLEAR)]
         customers = clear["gain"].sum() if is_below else -clear["gain"].sum()
-        if clear.empty:
+        if customers < _FEWEST_CUSTOMERS:
             continue
         shown = (clear if is_below else clear.iloc[::-1]).head(_MOST_GROUPS)
         shown = shown.assign(customers=shown["gain"].abs(), per_thousand=1_000 * shown["important"] / shown["visits"])
@@ -146,6 +147,8 @@ def _groups(groups: pd.DataFrame) -> list[Section]:
 
 
 _MOST_GROUPS = 12
+_FEWEST_CUSTOMERS = 2
+"""Groups that together differ by fewer customers from average are no message."""
 
 
 def _steps(analysis: Analysis) -> dict[tuple[str, str], int]:

@@ -10,7 +10,7 @@ import pandas as pd
 from quintet.conversions import matching_charts
 from quintet.conversions.analysis import Analysis
 from quintet.conversions.pipeline_findings import pipeline_findings
-from quintet.conversions.report_source import snapshot_of, source_of
+from quintet.conversions.report_source import source_of
 from quintet.presentation.blocks import (
     Chart,
     Code,
@@ -24,6 +24,7 @@ from quintet.presentation.blocks import (
     Text,
 )
 from quintet.presentation.design import Column
+from quintet.warehouse.snapshot import identity
 
 
 def pipeline_report(
@@ -33,7 +34,7 @@ def pipeline_report(
 
     changes, matchers: as `pipeline_worlds.pipeline_figures` returns them.
     """
-    snapshot_id, published_at = snapshot_of(connection)
+    snapshot_id, published_at = identity(connection)
     present = _present(connection, analysis)
     return Report(
         title=_title(analysis),

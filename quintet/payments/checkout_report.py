@@ -26,6 +26,7 @@ from quintet.presentation.blocks import (
 from quintet.presentation.design import Column, format_value
 from quintet.presentation.report import write_pdf
 from quintet.presentation.wording import counted, sureness
+from quintet.warehouse.snapshot import identity
 from quintet.warehouse.sql import quote_literal
 
 FILE = "checkout_analysis.pdf"
@@ -71,7 +72,7 @@ def write_checkout_report(snapshot: duckdb.DuckDBPyConnection, folder: Path, sql
 
 def checkout_report(snapshot: duckdb.DuckDBPyConnection, sql: str) -> Report:
     """Return the report over the days of the snapshot; without any day it says how to load one."""
-    snapshot_id, published_at = snapshot.execute("select snapshot_id, published_at from marts.snapshot").fetchall()[0]
+    snapshot_id, published_at = identity(snapshot)
     hours = snapshot.execute(
         "select comparison.*, expected, p_value, direction, is_anomalous, reason, file_date, file_number "
         "from marts.fct_checkout_comparison as comparison "
@@ -91,7 +92,7 @@ def checkout_report(snapshot: duckdb.DuckDBPyConnection, sql: str) -> Report:
         title=_title(found, len(days)),
         lead="Which hours of these days sold more or less than expected, and how certain is that?",
         source=f"Checkout sales by hour of {counted(len(days), 'day')}",
-        snapshot_id=str(snapshot_id),
+        snapshot_id=snapshot_id,
         published_at=published_at,
         findings=_findings(found),
         sections=tuple(sections) or (_nothing(),),
@@ -170,7 +171,7 @@ def _finding(episode: Episode) -> Finding:
         edges = f" The {'hours' if len(episode.edges) > 1 else 'hour'} of {names} beside it lost a part of the sales."
     return Finding(
         f"{episode.difference:,.0f} sales {'lost' if is_low else 'more'}",
-        f"On {episode.day}, {sold} {_span(episode.hours)}, where about {episode.expected:,.0f} were expected.{edges}",
+        f"On {episode.day}, {sold} {_span(episode.hours)}, where {_about(episode.expected)} expected.{edges}",
         "Look up what happened to the checkout in these hours, and alert on the first hour like this."
         if is_low
         else "Find out what brought these customers, or whether sales were counted twice.",
@@ -178,6 +179,10 @@ def _finding(episode: Episode) -> Finding:
         sureness(1 - episode.p_value),
         (Evidence("difference to the expected sales", episode.difference, query),),
     )
+
+
+def _about(expected: float) -> str:
+    return "less than one was" if expected < 1 else f"about {expected:,.0f} were"
 
 
 def _clock(hour: int) -> str:
