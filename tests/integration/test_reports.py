@@ -10,12 +10,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from obstore.store import LocalStore
 
 from quintet.conversions.analysis_tables import read_analysis
 from quintet.conversions.insights_report import insights_report
 from quintet.conversions.pipeline_report import pipeline_report
 from quintet.conversions.pipeline_worlds import pipeline_figures
 from quintet.domains import DOMAINS
+from quintet.lending.feature_files import APPLICATIONS, CURRENT, read_catalogue
 from quintet.payments.checkout_report import checkout_report
 from quintet.presentation.blocks import Evidence, Finding, Report
 from quintet.presentation.report import pdf
@@ -45,6 +47,18 @@ def reports(built_home: Path) -> Iterator[dict[str, tuple[duckdb.DuckDBPyConnect
             module, called = function.rsplit(".", 1)
             made[name] = getattr(import_module(module), called)(snapshot)
         yield {name: (snapshot, report) for name, report in made.items()}
+
+
+@pytest.mark.parametrize("name", [*_DECLARED, *_OTHERS])
+def test_a_run_writes_each_report(built_home, name):
+    assert (built_home / "reports" / f"{name}.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_a_run_writes_the_features_of_the_day_and_of_each_application(built_home):
+    folder = built_home / "objects" / "buckets" / "quintet"
+    day = read_catalogue(LocalStore(folder))["current"]
+    for key in (CURRENT, APPLICATIONS, f"features/as_of={day}/lending.parquet"):
+        assert (folder / key).is_file()
 
 
 @pytest.mark.parametrize("name", [*_DECLARED, *_OTHERS])
