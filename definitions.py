@@ -19,6 +19,7 @@ from assets.jobs import build_jobs
 from assets.marts import build_marts, build_results
 from assets.publish import build_snapshot
 from assets.records import RECORDED_ASSETS
+from assets.reports import REPORT_ASSETS
 from quintet.domains import DOMAINS
 from quintet.payments.channels import channels_of, payments_page_url
 from quintet.plan import project_code_version
@@ -67,7 +68,7 @@ def build_resources(settings: Settings) -> dict[str, Any]:
             threads=settings.threads,
         ),
         "code": project_code_version(PROJECT, settings),
-        "paths": Paths(home=str(settings.home)),
+        "paths": Paths(home=str(settings.home), report_page=settings.report_page),
         "notifier": Notifier(settings.state, channels_of(settings), payments_page_url(settings)),
         "settings": settings,
     }
@@ -93,6 +94,7 @@ def build_defs(settings: Settings | None = None, **overrides: Any) -> dg.Definit
         *RECORDED_ASSETS,
         *own,
         *models,
+        *REPORT_ASSETS,
     ]
     built = [asset for asset in assets if isinstance(asset, dg.AssetsDefinition)]
     snapshot = build_snapshot(built)

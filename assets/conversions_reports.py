@@ -1,6 +1,7 @@
 """The reports and files of conversions, written from the published snapshot."""
 
 import json
+from dataclasses import replace
 
 import dagster as dg
 
@@ -51,6 +52,7 @@ def conversions_pdfs(
             "conversions_insights": insights_report(snapshot, analysis),
             "conversions_pipeline": pipeline_report(snapshot, analysis, changes, matchers),
         }
+    content = {name: replace(report, page=paths.report_page) for name, report in content.items()}
     written = {name: write_pdf(report, paths.reports / f"{name}.pdf") for name, report in content.items()}
     return tuple(
         dg.MaterializeResult(

@@ -12,6 +12,7 @@ from quintet.change_log.lake import compact, expire, read_manifest
 from quintet.change_log.place import last_day, latest_log
 from quintet.code_version import code_version
 from quintet.ingest.batches import loaded_contents, record_file
+from quintet.lending.feature_files import write_applications, write_features
 from quintet.lending.feature_registry import features
 from quintet.lending.inbox import INBOX
 from quintet.lending.settings import LendingSettings, feature_folder
@@ -33,6 +34,7 @@ INBOX_KEY = dg.AssetKey(["inbox", INBOX])
 CHANGE_LOG = dg.AssetKey(["change_log", "lending"])
 LAKE = dg.AssetKey(["lake", "lending_changes"])
 APPLICATIONS = dg.AssetKey(["lake", "lending_applications"])
+FEATURE_FILES = dg.AssetKey(["features", "lending"])
 
 _MODEL_DESCRIPTIONS = {
     "ml.lending_models": "Every scoring model of the registry: which is active, which runs in shadow, and why.",
@@ -211,6 +213,28 @@ def lending_training_set(warehouse: Warehouse, paths: Paths) -> Iterator[dg.Mate
     yield from results({TRAINING_SET: len(rows)})
 
 
+@dg.asset(
+    key=FEATURE_FILES,
+    deps=[APPLICATIONS],
+    description="The features of every client as Parquet in the object store: current, as of each day of a run, and at "
+    "each application; with a catalogue.",
+    kinds={"parquet", "s3"},
+    code_version=code_version("quintet.lending.feature_files", *_FROM_LOG),
+    pool=POOL,
+    **_SHARED,
+)
+def lending_feature_files(clock: Clock, paths: Paths, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
+    """Write the files from the states; without a change log there are none."""
+    found = latest_log(settings)
+    if found is None:
+        return dg.MaterializeResult(metadata={"files": 0, "log": "there is no change log yet"})
+    store, folder = found[0], feature_folder(paths.folder)
+    day = settings.of(LendingSettings).lending_as_of or last_day(settings) or clock.now().date()
+    written = write_features(store, features(), lambda as_of: client_features(folder, features(), as_of), day)
+    written.append(write_applications(store, training_rows(folder, features()), features()))
+    return dg.MaterializeResult(metadata={"files": len(written), "as of": day.isoformat()})
+
+
 @dg.multi_asset(
     specs=table_specs(
         "lending",
@@ -255,5 +279,6 @@ ASSETS = [
     lending_log,
     lending_client_features,
     lending_training_set,
+    lending_feature_files,
     lending_model,
 ]

@@ -90,7 +90,7 @@ def checkout_analysis(paths: Paths) -> dg.MaterializeResult:
     from quintet.payments.checkout_report import write_checkout_report
 
     with open_snapshot(current_snapshot(paths.serving)) as snapshot:
-        path = write_checkout_report(snapshot, paths.reports, _COMPARISON_SQL.read_text("utf-8"))
+        path = write_checkout_report(snapshot, paths.reports, _COMPARISON_SQL.read_text("utf-8"), paths.report_page)
     return dg.MaterializeResult(metadata={"pdf": dg.MetadataValue.path(str(path))})
 
 

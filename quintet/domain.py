@@ -119,6 +119,19 @@ class DataCheck:
 
 
 @dataclass(frozen=True)
+class ReportFile:
+    """A PDF that each run writes from the snapshot: its name, without suffix, and what it holds.
+
+    function: the module and name of a function of a connection to the snapshot that returns a
+    `quintet.presentation.blocks.Report`, such as `quintet.insurance.review_report.review_report`.
+    """
+
+    name: str
+    description: str
+    function: str
+
+
+@dataclass(frozen=True)
 class Persons:
     """Where a domain has data of persons, for `quintet forget`. Its datasets declare their own columns.
 
@@ -159,6 +172,7 @@ class Domain:
     rules: the module with the `GRAMMAR` of its rules, and `backtest_of` of a snapshot, the active rules, others and the
     time in Unix seconds; "" without rules.
     samples: the module that generates its inbox files. checks: what is checked after its tables are built.
+    reports: the PDFs of a run.
 
     Modules are given by name, so that a command imports only what it uses and imports keep their direction.
     """
@@ -184,6 +198,7 @@ class Domain:
     rules: str = ""
     sensors: Sequence[str] = ()
     checks: Sequence[DataCheck] = ()
+    reports: Sequence[ReportFile] = ()
     persons: Persons | None = None
     cases: Sequence[CaseKind] = ()
     searched: Sequence[Searched] = ()

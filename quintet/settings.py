@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -213,6 +213,8 @@ class Settings(BaseModel):
         le=36_500,
         allow_inf_nan=False,
     )
+
+    report_page: Literal["a4", "16:9"] = setting("a4", "Pages of the PDF reports: A4, or slides of 16:9.", "a4 or 16:9")
 
     _of_domains: Mapping[type[DomainSettings], DomainSettings] = PrivateAttr(default_factory=dict)
 

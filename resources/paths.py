@@ -1,14 +1,16 @@
 """The folders of the home as a Dagster resource."""
 
 from pathlib import Path
+from typing import Literal
 
 from dagster import ConfigurableResource
 
 
 class Paths(ConfigurableResource):
-    """The folders below the home, as `quintet.settings` names them."""
+    """The folders below the home, as `quintet.settings` names them, and the page size of reports."""
 
     home: str
+    report_page: Literal["a4", "16:9"] = "a4"
 
     @property
     def folder(self) -> Path:

@@ -55,6 +55,11 @@ def first_day(level: str) -> str:
     return level.split(_SEPARATOR, maxsplit=1)[0]
 
 
+def last_day(level: str) -> str:
+    """Return the last day of an episode, or the day itself."""
+    return level.rsplit(_SEPARATOR, maxsplit=1)[-1]
+
+
 def days_within(level: str) -> int:
     """Return how many days an episode has."""
     first, last = _ends(level)

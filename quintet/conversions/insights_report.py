@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
+from typing import Any
 
 import duckdb
 import pandas as pd
 
 from quintet.conversions import charts, matching_charts
 from quintet.conversions.analysis import Analysis
+from quintet.conversions.executive_summary import CLEAR, findings
 from quintet.conversions.insights import DIMENSIONS, Insight, Measure
-from quintet.conversions.report_source import snapshot_of, source_of
-from quintet.presentation.design import Column
-from quintet.presentation.report import (
+from quintet.conversions.report_source import source_of
+from quintet.conversions.visit_groups import visit_groups
+from quintet.presentation.blocks import (
     Block,
     Chart,
     Code,
@@ -24,6 +25,10 @@ from quintet.presentation.report import (
     Text,
     Tiles,
 )
+from quintet.presentation.design import Column
+from quintet.presentation.simple_charts import ranked_bars
+from quintet.presentation.wording import counted
+from quintet.warehouse.snapshot import identity
 
 _METHOD = (
     "An important score is a valid score above zero. Scores that are not a number are missing and count neither way. "
@@ -42,44 +47,108 @@ _NO_FINDING = "No difference here is statistically significant."
 
 def insights_report(connection: duckdb.DuckDBPyConnection, analysis: Analysis) -> Report:
     """Return the report on the outcome of conversions, their scores, and the quality of the matches."""
-    snapshot_id, published_at = snapshot_of(connection)
-    sections = (
-        _summary(analysis),
-        _funnel(analysis),
-        _rates(analysis, "important_share", "device", starts_page=True),
-        _rates(analysis, "important_share", "page_category"),
-        _rates(analysis, "important_share", "ui_element", starts_page=True),
-        _rates(analysis, "important_share", "country", starts_page=True),
-        _mean_scores(analysis),
-        _rates(analysis, "match_rate", "day", starts_page=True),
-        _rates(analysis, "match_rate", "device"),
-        _rates(analysis, "match_rate", "country", starts_page=True),
-        _rates(analysis, "match_rate", "page_category", starts_page=True),
-        _rates(analysis, "match_rate", "ui_element", starts_page=True),
-        _residency(analysis),
-        _data(analysis),
-        *_model_sections(connection, analysis),
-        _how(),
-    )
+    snapshot_id, published_at = identity(connection)
+    steps = _steps(analysis)
+    first: dict[str, Any] = {
+        "lead": _LEAD,
+        "source": source_of(connection),
+        "snapshot_id": snapshot_id,
+        "published_at": published_at,
+    }
+    if not steps["broker_rows", "all"] or not steps["clicks", "all"]:
+        what = "There are no conversions and broker rows to match yet"
+        how = "Drop files into the inboxes conversions and broker_rows, and run `make run`."
+        return Report(title=what, sections=(Section("Nothing to compare", (Text(how),)),), **first)
+    groups = visit_groups(connection)
+    found = findings(connection, analysis, groups)
+    compared: list[tuple[Measure, str]] = [
+        ("important_share", "page_category"),
+        ("important_share", "device"),
+        ("important_share", "country"),
+        ("important_share", "ui_element"),
+        ("match_rate", "day"),
+        ("match_rate", "country"),
+        ("match_rate", "page_category"),
+        ("match_rate", "ui_element"),
+        ("match_rate", "device"),
+    ]
+    differ = [each for each in compared if _of(analysis.rates, *each)["is_finding"].any()]
     return Report(
         title=_title(analysis),
-        lead="Which conversions became customers of the broker, which pages bring good ones, and what to do next?",
-        source=source_of(connection),
-        snapshot_id=snapshot_id,
-        published_at=published_at,
-        sections=sections,
+        findings=found,
+        sections=(
+            *([] if found else [_summary(analysis)]),
+            *_groups(groups),
+            *[_rates(analysis, *each) for each in differ],
+            _funnel(analysis),
+            _residency(analysis),
+            _mean_scores(analysis),
+            _data(analysis),
+        ),
+        appendix=(
+            *_model_sections(connection, analysis),
+            _how([each for each in compared if each not in differ]),
+        ),
+        **first,
     )
+
+
+_LEAD = "Which visits bring important customers to the broker, where are they lost, and what to do next?"
 
 
 def _title(analysis: Analysis) -> str:
     steps = _steps(analysis)
-    if not steps["broker_rows", "all"] or not steps["clicks", "all"]:
-        return "There are no conversions and broker rows to match yet"
     share = steps["broker_rows", "matched"] / steps["broker_rows", "all"]
     matched = f"{share:.1%} of the broker's rows are matched to a conversion"
     shares = _of(analysis.rates, "important_share", "device")
     total = shares["total"].sum() / shares["n"].sum() if len(shares) else 0
-    return f"{matched}; {total:.1%} of the sessions with a valid score are important" if total else matched
+    return f"{matched}; {total:.1%} of the customers with a valid score are important" if total else matched
+
+
+def _groups(groups: pd.DataFrame) -> list[Section]:
+    """Return a page of the groups below average and one of those above, as far as there are any."""
+    share = groups["share_of_all"].iloc[0] if len(groups) else 0.0
+    sections = []
+    for is_below in (True, False):
+        clear = groups[groups["probability"].ge(CLEAR) if is_below else groups["probability"].le(1 - CLEAR)]
+        customers = clear["gain"].sum() if is_below else -clear["gain"].sum()
+        if customers < _FEWEST_CUSTOMERS:
+            continue
+        shown = (clear if is_below else clear.iloc[::-1]).head(_MOST_GROUPS)
+        shown = shown.assign(customers=shown["gain"].abs(), per_thousand=1_000 * shown["important"] / shown["visits"])
+        direction = "below" if is_below else "above"
+        fewer = "fewer" if is_below else "more"
+        title = (
+            f"{counted(len(clear), 'group')} of visits {'is' if len(clear) == 1 else 'are'} clearly {direction} "
+            f"average: about {customers:,.0f} important customers {fewer}"
+        )
+        action = (
+            "Begin at the top: open the page as such a visitor, and test a change there first."
+            if is_below
+            else "Bring more visitors like these: the same pages, devices and countries, as an experiment first."
+        )
+        figure = ranked_bars(
+            f"groups-{direction}",
+            f"Important customers {fewer} than average visits would bring",
+            shown,
+            Column("name", "Device, country, page"),
+            Column("customers", "Customers", "count"),
+            f"The largest difference: {shown['name'].iloc[0]}, about {shown['customers'].iloc[0]:,.0f} customers.",
+            f"All visits bring {1_000 * share:.1f} important customers per 1,000. Small groups count for less.",
+        )
+        columns = (
+            Column("name", "Device, country, page"),
+            Column("visits", "Visits", "count"),
+            Column("important", "Important", "count"),
+            Column("per_thousand", "Per 1,000", "money"),
+        )
+        sections.append(Section(title, (Text(action), Chart(figure), Table(shown, columns, "The same groups"))))
+    return sections
+
+
+_MOST_GROUPS = 12
+_FEWEST_CUSTOMERS = 2
+"""Groups that together differ by fewer customers from average are no message."""
 
 
 def _steps(analysis: Analysis) -> dict[tuple[str, str], int]:
@@ -105,24 +174,7 @@ def _summary(analysis: Analysis) -> Section:
         ("Matched", f"{steps['broker_rows', 'matched']:,}", "one conversion, one row"),
         ("Important", f"{important / scored:.2%}" if scored else "–", f"of {scored:,} sessions with a valid score"),
     )
-    blocks: list[Block] = [Tiles(tiles), *_findings(_leading(analysis.insights))]
-    return Section("What the data says", tuple(blocks))
-
-
-_LEADING: Mapping[str, int] = MappingProxyType({"quality": 5, "matching": 4, "residency": 1, "funnel": 1})
-
-
-def _leading(insights: Sequence[Insight]) -> list[Insight]:
-    """Return the findings with an action for the first page: the first of each dimension, limited by topic."""
-    first: dict[tuple[str, str], Insight] = {}
-    for insight in insights:
-        if insight.action:
-            first.setdefault((insight.topic, insight.dimension), insight)
-    return [
-        insight
-        for topic, most in _LEADING.items()
-        for insight in [each for (about, _), each in first.items() if about == topic][:most]
-    ]
+    return Section("No difference is large enough to act on", (Tiles(tiles), *_findings(analysis.insights[:5])))
 
 
 def _funnel(analysis: Analysis) -> Section:
@@ -134,7 +186,6 @@ def _funnel(analysis: Analysis) -> Section:
         if _mostly_out_of_reach(analysis.outcomes)
         else "From all rows to matched ones, and the reasons of the others",
         (*_findings([each for each in analysis.insights if each.topic == "funnel"]), *blocks),
-        starts_page=True,
     )
 
 
@@ -149,21 +200,19 @@ def _of(rates: pd.DataFrame, measure: Measure, dimension: str) -> pd.DataFrame:
     return rates[(rates["measure"] == measure) & (rates["dimension"] == dimension)]
 
 
-def _rates(analysis: Analysis, measure: Measure, dimension: str, *, starts_page: bool = False) -> Section:
+def _rates(analysis: Analysis, measure: Measure, dimension: str) -> Section:
     rows = _of(analysis.rates, measure, dimension)
     found, compared = int(rows["is_finding"].sum()), int(rows["p_value"].notna().sum())
     topic, what = ("matching", "match rate") if measure == "match_rate" else ("quality", "important scores")
     name = DIMENSIONS[dimension]
-    title = f"{name}: no significant difference in {what}"
-    if found:
-        title = f"{name}: {found} of {compared} differ in {what} from the rest"
+    title = f"{name}: {found} of {compared} differ in {what} from the rest"
     figure = (
         charts.match_rate_by_day(analysis.rates)
         if (measure, dimension) == ("match_rate", "day")
         else charts.rates_by(analysis.rates, measure, dimension)
     )
     insights = [each for each in analysis.insights if (each.topic, each.dimension) == (topic, dimension)]
-    return Section(title, (Chart(figure), *_findings(insights)), starts_page=starts_page)
+    return Section(title, (*_findings(insights, ""), Chart(figure)))
 
 
 def _mean_scores(analysis: Analysis) -> Section:
@@ -187,7 +236,6 @@ def _mean_scores(analysis: Analysis) -> Section:
             *map(Chart, figures),
             *_findings(insights),
         ),
-        starts_page=True,
     )
 
 
@@ -208,7 +256,7 @@ def _residency(analysis: Analysis) -> Section:
         title,
         (*_findings(insights), Table(summary, columns, "Where people live and where they connect"),
          Chart(charts.residency(analysis.residency))),
-        starts_page=True,
+
     )  # fmt: skip
 
 
@@ -246,7 +294,7 @@ def _model_sections(connection: duckdb.DuckDBPyConnection, analysis: Analysis) -
     is_known = not pd.isna(value.get("false_match_rate"))
     title = f"The model errs in about {percent('false_match_rate')} of the rows" if is_known else "The matching model"
     return (
-        Section(title, tuple(trained), starts_page=True),
+        Section(title, tuple(trained)),
         Section(
             "Certainty of the matches, and changes to the model",
             (
@@ -296,10 +344,15 @@ def _version_blocks(model: pd.DataFrame, changes: pd.DataFrame) -> list[Block]:
     return [Text(text, is_muted=True), Table(changes, columns, f"Against version {before}")]
 
 
-def _how() -> Section:
+def _how(alike: Sequence[tuple[Measure, str]]) -> Section:
+    names = ", ".join(
+        f"{'match rate' if measure == 'match_rate' else 'important scores'} by {DIMENSIONS[dimension].lower()}"
+        for measure, dimension in alike
+    )
     return Section(
         "How this is computed",
         (
+            *([Text(f"No significant difference was found in: {names}.")] if alike else []),
             Text(_METHOD),
             Text(_TESTS),
             Text("The sessions behind the important scores by device; other dimensions replace is_mobile:"),
@@ -321,8 +374,8 @@ group by all"""
 """The query that a reader can run for the figures of important scores by device."""
 
 
-def _findings(insights: Sequence[Insight]) -> tuple[Block, ...]:
+def _findings(insights: Sequence[Insight], otherwise: str = _NO_FINDING) -> tuple[Block, ...]:
     if not insights:
-        return (Text(_NO_FINDING, is_muted=True),)
+        return (Text(otherwise, is_muted=True),) if otherwise else ()
     points = ((each.lead, f"{each.text} → {each.action}" if each.action else each.text) for each in insights)
     return (Points(tuple(points)),)

@@ -1,20 +1,10 @@
-"""Where the figures of a report come from: the snapshot, and the files behind it."""
+"""Where the figures of a report come from: the files behind a snapshot."""
 
 from __future__ import annotations
-
-import datetime as dt
 
 import duckdb
 
 from quintet.presentation.wording import counted
-
-
-def snapshot_of(connection: duckdb.DuckDBPyConnection) -> tuple[str, dt.datetime]:
-    """Return the id and the time (UTC without zone) of the snapshot that a connection reads."""
-    [(snapshot_id, published_at)] = connection.execute(
-        "select snapshot_id, published_at from marts.snapshot"
-    ).fetchall()
-    return snapshot_id, published_at
 
 
 def source_of(connection: duckdb.DuckDBPyConnection) -> str:

@@ -1,6 +1,6 @@
 """What insurance declares about itself."""
 
-from quintet.domain import DataCheck, Domain
+from quintet.domain import DataCheck, Domain, ReportFile
 from quintet.insurance.card import card
 from quintet.insurance.contract import DATASETS
 from quintet.insurance.headline import headline
@@ -35,4 +35,11 @@ INSURANCE = Domain(
         ),
     ),
     searched=(Searched("agency", "marts.dim_agency", "agency_id", "/insurance/agencies/{id}", "vendor"),),
+    reports=(
+        ReportFile(
+            "insurance_review",
+            "Premium, losses, retention, segments and forecast, with what to do about each agency.",
+            "quintet.insurance.review_report.review_report",
+        ),
+    ),
 )

@@ -1,6 +1,6 @@
 """The declaration of the domain lending."""
 
-from quintet.domain import DataCheck, Domain, Persons
+from quintet.domain import DataCheck, Domain, Persons, ReportFile
 from quintet.lending import verdicts
 from quintet.lending.card import card, waiting
 from quintet.lending.cases import LOAN
@@ -50,7 +50,7 @@ LENDING = Domain(
         kind="client",
         columns=("client_id",),
         state={(DECISIONS, "decisions"): "client_id"},
-        files=("lending/features.sqlite*",),  # the next run builds it from the change log
+        files=("lending/features.sqlite*", "objects/buckets/*/features/*/*.parquet"),  # the next run builds them again
     ),
     checks=(
         DataCheck(
@@ -77,5 +77,12 @@ LENDING = Domain(
             "application", "marts.fct_application_decisions", "application_id", "/lending/applications/{id}", "decision"
         ),
         Searched("client", "marts.fct_client_features", "client_id", "/lending/clients/{id}"),
+    ),
+    reports=(
+        ReportFile(
+            "lending_review",
+            "Portfolio, decisions, scoring model, fairness and latency.",
+            "quintet.lending.review_report.review_report",
+        ),
     ),
 )

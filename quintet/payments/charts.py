@@ -221,6 +221,11 @@ def checkout_figure(hours: pd.DataFrame, source_file: str) -> Figure:
             color=alt.Color("reference:N", sort=list(_REFERENCE_NAMES.values()), legend=alt.Legend(columns=2)),
         )
     )
+    expected = (
+        alt.Chart(plain)
+        .mark_line(style="reference", strokeWidth=2, interpolate="step")
+        .encode(x=x, y=alt.Y("expected:Q", axis=y), tooltip=tooltips)
+    )
     # place the mark at the expected sales: a bar of zero would hide it
     flags = (
         alt.Chart(plain[plain["is_anomalous"]].assign(at=lambda frame: frame[["today", "expected"]].max(axis=1)))
@@ -238,10 +243,10 @@ def checkout_figure(hours: pd.DataFrame, source_file: str) -> Figure:
         "checkout",
         title,
         sentence,
-        alt.layer(bars, references, flags).properties(height=_CHECKOUT_HEIGHT),
+        alt.layer(bars, references, expected, flags).properties(height=_CHECKOUT_HEIGHT),
         rows,
         _CHECKOUT_COLUMNS,
-        "Bars are today; a triangle marks an hour that is anomalous after correction over all hours.",
+        "Bars: today. Dashed line: expected. Triangle: anomalous after correction over all hours.",
         _CHECKOUT_HEIGHT + 40,
     )
 

@@ -1,6 +1,6 @@
 """The declaration of the payments domain."""
 
-from quintet.domain import DataCheck, Domain
+from quintet.domain import DataCheck, Domain, ReportFile
 from quintet.payments.card import card, waiting
 from quintet.payments.cases import INCIDENT
 from quintet.payments.contract import DATASETS
@@ -47,6 +47,13 @@ PAYMENTS = Domain(
             "/payments?day={started_on}#incidents",
             "reason",
             (("started_on", "started_at::date"),),
+        ),
+    ),
+    reports=(
+        ReportFile(
+            "payments_days",
+            "The incidents of the last days, what the monitor would have sent and when, and how it decides.",
+            "quintet.payments.days_report.days_report",
         ),
     ),
 )

@@ -19,6 +19,17 @@ def lasting(seconds: float) -> str:
     return counted(seconds // 1, "second")
 
 
+def sureness(probability: float) -> str:
+    """Return how sure a statement is, for a reader who knows no statistics. probability: that it is true, 0 to 1."""
+    if probability >= 0.999:
+        return "Practically certain: chance alone does this less than once in 1,000 times."
+    if probability >= 0.99:
+        return "Very sure: chance alone does this less than once in 100 times."
+    if probability >= 0.95:
+        return "Sure enough to act: chance alone does this less than once in 20 times."
+    return f"A hint, not a proof: it holds with a chance of about {probability:.0%}."
+
+
 def plural(one: str) -> str:
     """Return the regular plural of an English noun."""
     if one.endswith(("s", "x", "z", "ch", "sh")):

@@ -1,6 +1,6 @@
 """The declaration of the promotions domain."""
 
-from quintet.domain import DataCheck, Domain, Persons
+from quintet.domain import DataCheck, Domain, Persons, ReportFile
 from quintet.ml.life_cycle import ModelSpec
 from quintet.promotions.card import card, waiting
 from quintet.promotions.cases import ACCOUNT
@@ -94,5 +94,12 @@ PROMOTIONS = Domain(
             "accounts || ' accounts'",
         ),
         Searched("user", "marts.fct_abuse_scores", "user_id", "/promotions?user={id}#to-judge", "decision"),
+    ),
+    reports=(
+        ReportFile(
+            "promotions_findings",
+            "Who abuses promo codes, what it costs, and which rule would stop it.",
+            "quintet.promotions.findings_report.findings_report",
+        ),
     ),
 )

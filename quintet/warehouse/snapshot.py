@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +37,9 @@ def records(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Return the rows of an executed query as dictionaries of plain values."""
     names = [column[0] for column in result.description]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def identity(snapshot: duckdb.DuckDBPyConnection) -> tuple[str, dt.datetime]:
+    """Return the id and the time of publication (UTC without zone) of the snapshot that a connection reads."""
+    [(snapshot_id, published_at)] = snapshot.execute("select snapshot_id, published_at from marts.snapshot").fetchall()
+    return str(snapshot_id), published_at

@@ -20,7 +20,7 @@ from nbclient.exceptions import CellExecutionError
 
 from docs import make_tables
 from quintet.described_tables import MODELS, read_models
-from quintet.domains import DATASETS
+from quintet.domains import DATASETS, DOMAIN_NAMES
 from quintet.ingest.content import FORMATS
 from quintet.lending.inbox import INBOX
 from quintet.settings import settings_table
@@ -44,7 +44,8 @@ _README = (_PROJECT / "README.md").read_text("utf-8")
 _DATASETS = (_DOCS / "datasets.md").read_text("utf-8")
 _TABLES = (_DOCS / "published-tables.md").read_text("utf-8")
 _PICTURE = _DOCS / "flow.svg"
-_NOTEBOOK = _PROJECT / "notebooks" / "query_the_snapshot.ipynb"
+_NOTEBOOKS = _PROJECT / "notebooks"
+_NOTEBOOK = _NOTEBOOKS / "query_the_snapshot.ipynb"
 _MADE_BY_RUNS = ("data/serving", "data/generated", "data/raw-truth", "dbt_project/target")
 _SVG = "{http://www.w3.org/2000/svg}"
 
@@ -309,6 +310,23 @@ def test_the_notebook_runs_on_the_samples_and_draws_two_charts(built_home: Path)
     shown = [output.data["text/plain"] for output in outputs if output.output_type == "execute_result"]
     assert sum(text.startswith("alt.Chart") for text in shown) == 2
     assert any("minutes_unobserved" in text for text in shown)
+
+
+@pytest.mark.parametrize("name", DOMAIN_NAMES)
+def test_the_notebook_of_a_business_runs_and_ends_with_its_finding(name: str, built_home: Path) -> None:
+    outputs = _execute(nbformat.read(_NOTEBOOKS / f"{name}.ipynb", as_version=4), built_home)
+    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+    assert any("image/svg+xml" in output.get("data", {}) for output in outputs)
+    assert re.search(r"\d", [output.text for output in outputs if output.output_type == "stream"][-1])
+
+
+@pytest.mark.parametrize("name", DOMAIN_NAMES)
+def test_the_notebook_of_a_business_carries_the_outputs_of_the_samples(name: str) -> None:
+    notebook = nbformat.read(_NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert any(output.output_type == "stream" for output in outputs)
+    assert _places(str(outputs).replace("http://www.w3.org/", "")) == []
+    assert not any(output.output_type == "error" or output.get("name") == "stderr" for output in outputs)
 
 
 def test_the_notebook_reports_that_nothing_was_published(tmp_path: Path) -> None:

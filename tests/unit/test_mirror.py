@@ -18,6 +18,8 @@ _FOLDERS = ("quintet", "resources", "sensors", "cli")
 
 _STREAM, _BOOK = "tests/integration/test_stream.py", "tests/integration/test_loan_book.py"
 
+_REPORTS = "tests/integration/test_reports.py"
+
 ELSEWHERE: Mapping[str, str] = MappingProxyType(
     {
         "quintet/web/": "tests/web/test_pages.py",  # pages and routes: requests to a running service
@@ -31,6 +33,9 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType(
         "quintet/lending/replicated.py": _BOOK,
         "quintet/lending/reproduce.py": "tests/web/test_lending_decisions.py",  # reads the log of a service
         "quintet/erasure/": "tests/integration/test_forget.py",  # these rewrite a home that was built
+        "quintet/insurance/review_": _REPORTS,  # these read all tables of a published snapshot
+        "quintet/lending/review_report.py": _REPORTS,
+        "quintet/payments/days_report.py": _REPORTS,
         "quintet/promotions/model_comparison.py": "tests/unit/cli/test_models.py",  # a command over a snapshot
         "quintet/samples/promotions_people.py": "tests/unit/samples/test_promotions.py",  # a part of that generator
         "quintet/conversions/chart_parts.py": "tests/unit/conversions/test_charts.py",  # parts of those charts

@@ -94,7 +94,8 @@ def open_counts(conversions: pd.DataFrame, unmatched: dict[str, int] | None = No
     """)
     connection.execute("""
         create table matching.matches as
-        select conversion_id, broker_row_id, 'one' as partner, conversion_id % 3 as lag_seconds, 'matched' as tier
+        select conversion_id, broker_row_id, 'one' as partner, conversion_id % 3 as lag_seconds, 'matched' as tier,
+            0.99 as match_probability
         from given where is_matched
     """)
     connection.execute("""

@@ -9,7 +9,7 @@ import pytest
 from quintet.conversions import charts, matching_charts
 from quintet.conversions.analysis import Analysis, analyse
 from quintet.presentation.design import STYLES, Figure
-from quintet.presentation.report import chart_svg
+from quintet.presentation.report_charts import chart_svg
 from tests.unit.conversions.journeys import every_count, make_journeys, open_counts
 
 

@@ -8,7 +8,9 @@ import pytest
 from quintet.conversions.analysis import analyse
 from quintet.conversions.insights_report import QUERY, insights_report
 from quintet.conversions.pipeline_report import pipeline_report
-from quintet.presentation.report import Chart, Points, Report, Section, Table, Text, Tiles, pdf
+from quintet.presentation.blocks import Chart, Points, Report, Section, Table, Text, Tiles
+from quintet.presentation.report import pdf
+from tests.evidence import checked
 from tests.unit.conversions.journeys import CHANGES, MATCHERS, every_count, make_journeys, open_reported_snapshot
 
 
@@ -40,7 +42,7 @@ def words(section: Section) -> str:
 
 
 def whole(report: Report) -> str:
-    return "\n".join([report.title, *map(words, report.sections)])
+    return "\n".join([report.title, *map(words, (*report.sections, *report.appendix))])
 
 
 def test_the_title_is_the_finding_and_the_foot_names_the_snapshot():
@@ -56,7 +58,7 @@ def test_the_report_has_a_planted_effect_with_its_action_and_no_absent_one():
     none, _ = make(make_journeys(8_000, 1))
     assert "Test the path from conversion to registration on mobile" in whole(found)
     assert "Test the path" not in whole(none)
-    assert "Device: no significant difference in important scores" in whole(none)
+    assert "important scores by device" in whole(none).split("No significant difference was found in: ")[1]
 
 
 def test_the_model_report_has_the_expected_quality_and_the_changes():
@@ -69,6 +71,24 @@ def test_the_model_report_has_the_expected_quality_and_the_changes():
         "Rows matched at random",
     ):
         assert expected in text
+
+
+def weak_on_mobile_guides(conversions: pd.DataFrame) -> np.ndarray:
+    is_weak = conversions["is_mobile"] & (conversions["page_category"] == "Guides")
+    return np.where(is_weak, 0.005, 0.2)
+
+
+def test_the_first_page_names_a_planted_group_and_its_numbers_are_those_of_its_queries():
+    conversions = make_journeys(8_000, 1, weak_on_mobile_guides)
+    connection = open_reported_snapshot(conversions)
+    report = insights_report(connection, analyse(every_count(connection)))
+    assert any("Visitors with phones" in each.text and "“Guides”" in each.text for each in report.findings)
+    assert checked(connection, report) >= 2
+
+
+def test_without_an_effect_no_group_is_on_the_first_page():
+    report, _ = make(make_journeys(8_000, 1))
+    assert not any("per 1,000" in each.text for each in report.findings)
 
 
 def test_the_query_of_the_report_returns_its_figures():
@@ -152,4 +172,5 @@ def test_no_row_of_the_table_beats_the_title():
     _, report = make(make_journeys(1_000, 5))
 
     best = CHANGES.loc[CHANGES["change"] != "base", "f1"].max()
-    assert f"{best:.1%}" in report.title
+    [worlds] = [section for section in report.sections if section.title.startswith("In generated worlds")]
+    assert f"{best:.1%}" in worlds.title

@@ -11,9 +11,11 @@ import pytest
 
 from quintet.payments.checkout import REFERENCES, checkout_anomalies
 from quintet.payments.checkout_report import FILE, checkout_report, write_checkout_report
-from quintet.presentation.report import Code, Points, Report
+from quintet.presentation.blocks import Code, Points, Report
+from tests.evidence import checked
 
 SQL = "select 1 -- of the model"
+MODEL = Path(__file__).parents[3] / "dbt_project" / "models" / "marts" / "payments" / "fct_checkout_comparison.sql"
 
 
 @pytest.fixture
@@ -54,15 +56,51 @@ def points(report: Report) -> list[tuple[str, str]]:
     ]
 
 
-def test_an_hour_that_stands_out_is_the_title_and_has_its_sentence(snapshot: duckdb.DuckDBPyConnection) -> None:
+def test_an_hour_that_stands_out_is_the_title_and_is_explained_by_every_reference(
+    snapshot: duckdb.DuckDBPyConnection,
+) -> None:
     report = checkout_report(snapshot, SQL)
 
     assert report.title == "1 checkout hour of 2 days is anomalous; about 20 sales are missing"
-    assert points(report) == [("Anomalous", "09h: no sales where about 20.0 were expected (p < 0.000001).")]
-    assert [section.title for section in report.sections[1:3]] == [
-        "c_1.csv: no hour is anomalous",
-        "c_2.csv: 09h anomalous",
+    [(lead, explanation)] = points(report)
+    assert lead == "09h, anomalous:"
+    assert explanation == (
+        "0 sales. The references: yesterday 20.0, the same day last week 20.0, the mean of last week 20.0, "
+        "the mean of last month 20.0."
+    )
+    assert [section.title for section in report.sections] == [
+        "Day 1: no hour is anomalous",
+        "Day 2: anomalous from 09:00 to 10:00",
     ]
+
+
+def test_hours_beside_an_outage_that_lost_a_part_belong_to_it(snapshot: duckdb.DuckDBPyConnection) -> None:
+    snapshot.execute("update marts.fct_checkout_comparison set today = 8 where source_file = 'c_2.csv' and hour = 8")
+    snapshot.execute("update marts.fct_checkout_anomalies set observed = 8 where source_file = 'c_2.csv' and hour = 8")
+    [finding] = checkout_report(snapshot, SQL).findings
+
+    assert finding.size == "32 sales lost"
+    assert "The hour of 08:00 beside it lost a part of the sales." in finding.text
+
+
+def test_the_queries_of_the_findings_return_their_numbers(snapshot: duckdb.DuckDBPyConnection) -> None:
+    assert checked(snapshot, checkout_report(snapshot, SQL)) == 1
+
+
+def test_the_printed_query_runs_and_returns_the_comparison(snapshot: duckdb.DuckDBPyConnection) -> None:
+    snapshot.execute(
+        "create or replace table marts.fct_checkout_hours as "
+        "select * exclude (source_file), source_file, null::date as file_date, 1 as file_number from hours"
+    )
+    [code] = [
+        block
+        for block in checkout_report(snapshot, MODEL.read_text("utf-8")).appendix[-1].blocks
+        if isinstance(block, Code)
+    ]
+    rows = snapshot.execute(code.text).df()
+
+    assert len(rows) == 48
+    assert rows.loc[rows["hour"] == 9, "usual_sales"].tolist() == [20.0, 20.0]
 
 
 def test_usual_days_have_no_anomalous_hour(snapshot: duckdb.DuckDBPyConnection) -> None:
@@ -74,7 +112,7 @@ def test_usual_days_have_no_anomalous_hour(snapshot: duckdb.DuckDBPyConnection) 
 
 
 def test_the_report_has_the_sql_of_the_comparison(snapshot: duckdb.DuckDBPyConnection) -> None:
-    (code,) = [block for block in checkout_report(snapshot, SQL).sections[-1].blocks if isinstance(block, Code)]
+    (code,) = [block for block in checkout_report(snapshot, SQL).appendix[-1].blocks if isinstance(block, Code)]
 
     assert code.text == SQL
 

@@ -9,23 +9,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quintet.presentation import report
-from quintet.presentation.design import Column, Figure
-from quintet.presentation.report import (
+from quintet.presentation.blocks import (
     Beside,
+    Block,
     Chart,
     Code,
     Diagram,
     Edge,
+    Evidence,
+    Finding,
     Node,
-    Page,
     Points,
     Report,
     Section,
     Table,
     Text,
     Tiles,
-    pdf,
 )
+from quintet.presentation.design import Column, Figure
+from quintet.presentation.report import pages, pdf
+from tests.filled import filled
 
 PAYLOAD = """'; #panic("evaluated") \\ $x$ *bold* #import "@preview/x:1.0.0" ]] --"""
 ROWS = pd.DataFrame({"name": ["Ärger", PAYLOAD], "n": [3, 5]})
@@ -42,7 +45,7 @@ EMPTY = replace(BARS, chart=None, note="There is nothing to draw.")
 NODES = (Node("conversion", "Conversion", 0, 0), Node("row", "Broker row", 1, 1, "with its id", "accent"))
 
 
-def a_report(*blocks: report.Block, **changes: object) -> Report:
+def a_report(*blocks: Block, **changes: object) -> Report:
     """Return a report of one section."""
     plain = Report(
         title="Two rows in three are matched",
@@ -120,9 +123,52 @@ def test_any_text_can_be_in_a_report(text):
     assert pdf(a_report(Text(text), Table(pd.DataFrame({"a": [text]}), (Column("a", "A"),)), title=text))
 
 
-def test_each_slide_is_one_page():
-    def pages(page: Page) -> int:
-        sections = (Section("One", (Text("a"),)), Section("Two", (Text("b"),)))
-        return len(re.findall(rb"/Type ?/Page\b", pdf(a_report(sections=sections, page=page))))
+FINDING = Finding(
+    "57 customers",
+    "Visitors with phones bring 5 important customers per 1,000 visits; all visitors bring 21.",
+    "Look at the page on a phone.",
+    "About 57 more customers a month.",
+    "Practically certain.",
+    (Evidence("visits", 1_000, "select 1000"),),
+)
+TALL = replace(BARS, height=700)
+MANY = pd.DataFrame({"name": [f"row {number}" for number in range(55)], "n": range(55)})
 
-    assert (pages("16:9"), pages("a4")) == (3, 1)
+
+SHORT_AND_TALL = [(Text("a"),), (Chart(TALL),), (Text("b"), Chart(BARS)), (Text("c"),)]
+
+
+@pytest.mark.parametrize(
+    ("page", "findings", "sections"),
+    [
+        ("a4", 0, [(Chart(BARS),), (Chart(BARS),), (Text("a"),)]),
+        ("a4", 1, SHORT_AND_TALL),
+        ("a4", 3, [(Table(MANY, COLUMNS),), (Chart(BARS), Table(MANY.head(9), COLUMNS)), (Chart(BARS),)]),
+        ("a4", 5, [(Chart(BARS), Chart(TALL)), (Diagram(NODES, (), "boxes"),), (Chart(EMPTY),), (Chart(BARS),)]),
+        ("16:9", 5, SHORT_AND_TALL),
+    ],
+)
+def test_no_page_is_less_than_60_percent_filled_but_the_last(page, findings, sections):
+    report = a_report(
+        page=page,
+        findings=(FINDING,) * findings,
+        sections=tuple(Section(f"Message {number}", blocks) for number, blocks in enumerate(sections)),
+        appendix=(Section("Method", (Text("It is computed. " * 60), Code("select 1\n" * 30))),),
+    )
+    *shares, _ = filled(report)
+    assert min(shares) >= 0.6
+
+
+def test_a_page_that_ends_early_is_measured_as_such(monkeypatch):
+    monkeypatch.setattr("quintet.presentation.report.GROWS", 1.0)
+    monkeypatch.setattr("quintet.presentation.paging.FILLED", 0.1)
+    sections = tuple(Section(str(number), (Chart(BARS, height=90),)) for number in range(3))
+    assert min(filled(a_report(sections=sections))[1:-1]) < 0.6
+
+
+def test_the_queries_of_findings_are_in_the_appendix():
+    without, with_query = (
+        len(pages(a_report(Text("a"), findings=(replace(FINDING, evidence=evidence),)), 20))
+        for evidence in ((), tuple(Evidence("n", 1, f"select {number}" + ",\n1" * 60) for number in range(3)))
+    )
+    assert with_query > without
