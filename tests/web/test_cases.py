@@ -51,6 +51,16 @@ def put_incident(store: StateStore, minute: int, state: str = RESOLVED, series: 
     return incident.incident_id
 
 
+@pytest.fixture(scope="module")
+def client(built_home: Path, drawing_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A service of the samples for these tests alone: their verdicts would disturb others."""
+    home = tmp_path_factory.mktemp("cases")
+    (home / "serving").symlink_to(built_home / "serving")
+    (home / "cache").symlink_to(drawing_cache)
+    with TestClient(build_app(home), headers=ADMIN, raise_server_exceptions=False) as client:
+        yield client
+
+
 @pytest.fixture
 def own(own_home: Path) -> Iterator[TestClient]:
     with TestClient(build_app(own_home), headers=ADMIN, raise_server_exceptions=False) as client:
