@@ -129,7 +129,7 @@ def open_counts(conversions: pd.DataFrame, unmatched: dict[str, int] | None = No
 
 def counted(connection: duckdb.DuckDBPyConnection, name: str) -> pd.DataFrame:
     """Return the counts of the dbt model `conversion_<name>`."""
-    needs = {"funnel": "outcomes"}.get(name)
+    needs = {"funnel": "outcomes", "cells": "cube"}.get(name)
     relations = {f"conversion_{needs}": f"({compiled(f'conversion_{needs}')})"} if needs else {}
     frame = connection.execute(compiled(f"conversion_{name}", relations)).df()
     return frame.sort_values("place", ignore_index=True).drop(columns="place")
@@ -157,7 +157,7 @@ def open_snapshot(conversions: pd.DataFrame, unmatched: dict[str, int] | None = 
         "ops_batches": "ops.batches",
     }.items():
         connection.execute(f"create table marts.{mart} as from {table}")
-    for name in ("outcomes", *(name for name in (*COUNTED, *COUNTS) if name != "outcomes")):
+    for name in ("outcomes", "cube", *(name for name in (*COUNTED, *COUNTS) if name != "outcomes")):
         connection.execute(f"create table ml.conversion_{name} as {compiled(f'conversion_{name}')}")
     return connection
 
