@@ -67,6 +67,7 @@ _INTERNATIONAL = re.compile(r"\+[1-9](?:[ .()-]{0,3}[0-9])*")
 _FEWEST_FOREIGN = 9
 _BURST_SECONDS = 2 * 86_400
 _EMAIL = re.compile(r"([^@+]*)(?:\+[^@]*)?@([^@]+)")
+_NO_LETTER = re.compile(r"[\W\d_]+")
 _NO_DIGIT = re.compile(r"(?:x|ext).*$|[^0-9]", re.DOTALL)
 _IPV4 = re.compile(r"([0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3})\.[0-9]{1,3}")
 _NOT_PUBLIC = re.compile(
@@ -123,7 +124,7 @@ def mailbox_stem(mailbox: str, names: Iterable[str | None]) -> str | None:
     of one name have it in common by chance, and for fewer than four letters.
     """
     local, _, domain = mailbox.partition("@")
-    letters = "".join(filter(str.isalpha, local))
+    letters = _NO_LETTER.sub("", local)
     if len(letters) < _FEWEST_OF_STEM or letters == local:
         return None
     is_own = any(len(part) >= _FEWEST_OF_NAME and part in letters for name in names if name for part in _parts(name))
@@ -133,7 +134,7 @@ def mailbox_stem(mailbox: str, names: Iterable[str | None]) -> str | None:
 def _parts(name: str) -> list[str]:
     """Return the words of a name in lower case, without accents."""
     plain = name if name.isascii() else unicodedata.normalize("NFKD", name)
-    return ["".join(filter(str.isalpha, word)) for word in plain.lower().split()]
+    return [_NO_LETTER.sub("", word) for word in plain.lower().split()]
 
 
 def device_key(device: str) -> str | None:
