@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.facts import DAILY, owners_of
+from assets.facts import DAILY, DOMAIN_TAG, REPORTS, owners_of
 from assets.tables import Retraining, results, row_counts, table_specs
 from quintet.change_log.lake import compact, expire, read_manifest
 from quintet.change_log.place import last_day, latest_log
@@ -34,7 +34,7 @@ INBOX_KEY = dg.AssetKey(["inbox", INBOX])
 CHANGE_LOG = dg.AssetKey(["change_log", "lending"])
 LAKE = dg.AssetKey(["lake", "lending_changes"])
 APPLICATIONS = dg.AssetKey(["lake", "lending_applications"])
-FEATURE_FILES = dg.AssetKey(["features", "lending"])
+FEATURE_FILES = dg.AssetKey(["lake", "lending_features"])
 
 _MODEL_DESCRIPTIONS = {
     "ml.lending_models": "Every scoring model of the registry: which is active, which runs in shadow, and why.",
@@ -221,7 +221,10 @@ def lending_training_set(warehouse: Warehouse, paths: Paths) -> Iterator[dg.Mate
     kinds={"parquet", "s3"},
     code_version=code_version("quintet.lending.feature_files", *_FROM_LOG),
     pool=POOL,
-    **_SHARED,
+    group_name=REPORTS,  # files for readers: no table waits for them
+    tags={DOMAIN_TAG: "lending"},
+    owners=owners_of("lending"),
+    freshness_policy=DAILY,
 )
 def lending_feature_files(clock: Clock, paths: Paths, settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult:
     """Write the files from the states; without a change log there are none."""
