@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from markupsafe import Markup
 
 from quintet.builds import Progress
 from quintet.domain import Waiting
-from quintet.search import Hit
-from quintet.web.rendering import DataState, DomainCard, Filter, FilterBar, Kpi, Option, Panel, State, Tab, Table
+from quintet.web.case_contexts import CaseContext, CasesContext
+from quintet.web.lending_contexts import (
+    ApplicationContext,
+    ApplicationsContext,
+    ClientContext,
+    DecisionsContext,
+    LendingContext,
+    ModelContext,
+    WhatIfContext,
+)
+from quintet.web.pipeline_contexts import PipelineContext, SearchContext
+from quintet.web.rendering import DataState, DomainCard, Filter, FilterBar, Kpi, Option, Panel, Tab, Table
 
 if TYPE_CHECKING:
-    from quintet.cases.kind import Option as VerdictOption
-    from quintet.cases.store import Case
     from quintet.conversions.insights import Insight
-    from quintet.lending.decision_log import DecisionRecord
-    from quintet.web.cases.evidence import Evidence
     from quintet.web.pages.payments_words import SeriesState
     from quintet.web.problems import Problem
 
@@ -118,140 +124,6 @@ class ConversionsContext(TypedDict):
     insights: Sequence[tuple[str, Sequence[Insight]]]
     clocks: Sequence[str]
     files: Sequence[Option]
-
-
-class FeatureWords(TypedDict):
-    """A feature in words, in code and in SQL."""
-
-    name: str
-    definition: str
-    null_rule: str
-    version: int
-    file: str
-    code: str
-    sql: str
-
-
-class LendingContext(TypedDict):
-    """The feature registry. committed_at: the last commit that the stream has applied. incomplete: tables and why."""
-
-    tabs: Sequence[Tab]
-    table: Table
-    committed_at: str | None
-    incomplete: Sequence[str]
-    features: Sequence[FeatureWords]
-
-
-class ApplicationsContext(TypedDict):
-    """Open applications with their decisions. reasons: how often each led to which decision."""
-
-    tabs: Sequence[Tab]
-    filters: FilterBar
-    announcement: str
-    kpis: Sequence[Kpi]
-    table: Table
-    reasons: Table
-
-
-class PublishedDecision(TypedDict):
-    """The decision on an open application, as the snapshot has it."""
-
-    applied_on: str
-    amount: float
-    score: float | None
-    points: int | None
-    model_version: str | None
-    policy_version: str | None
-
-
-class ApplicationContext(TypedDict):
-    """One application. published: as the snapshot has it, or None. decided: its decision in words. reasons: code and
-    sentence. trace: its live decision, if the log has one.
-    """
-
-    tabs: Sequence[Tab]
-    application_id: int
-    client_id: int
-    published: PublishedDecision | None
-    decided: str
-    reasons: Sequence[tuple[str, str]]
-    features: Table
-    trace: TraceContext | None
-
-
-class ClientContext(TypedDict):
-    """One client: features, and open applications."""
-
-    tabs: Sequence[Tab]
-    client_id: int
-    features: Table
-    table: Table
-
-
-class TraceContext(TypedDict):
-    """One decision from request to answer, or `problem`: why there is none.
-
-    rules: code, sentence, and whether it applied (None if a figure was unknown). reasons, score_reasons: code and
-    sentence. raw, answer: JSON.
-    """
-
-    problem: str | None
-    has_features: NotRequired[bool]
-    record: NotRequired[DecisionRecord]
-    raw: NotRequired[str]
-    figures: NotRequired[Table]
-    score_reasons: NotRequired[Sequence[tuple[str, str]]]
-    rules: NotRequired[Sequence[tuple[str, str, bool | None]]]
-    reasons: NotRequired[Sequence[tuple[str, str]]]
-    challenger: NotRequired[Mapping[str, Any] | None]
-    answer: NotRequired[str]
-    reproduced: NotRequired[str]
-
-
-class DecisionsContext(TypedDict):
-    """Loan decisions.
-
-    faults: refused files. incomplete: tables and why. active: policy or model, and its version. most: the limit if
-    bounded.
-    """
-
-    tabs: Sequence[Tab]
-    filters: FilterBar
-    announcement: str
-    faults: Sequence[str]
-    incomplete: Sequence[str]
-    active: Sequence[tuple[str, str]]
-    committed_at: str | None
-    kpis: Sequence[Kpi]
-    figures: Figures
-    trace: TraceContext | None
-    table: Table
-    is_bounded: bool
-    most: int
-
-
-class ModelContext(TypedDict):
-    """The scoring model's card. no_model: why there is none. reasons: sentences by code."""
-
-    tabs: Sequence[Tab]
-    kpis: Sequence[Kpi]
-    figures: Figures
-    facts: Mapping[str, str]
-    no_model: str | None
-    versions: Table
-    reasons: Mapping[str, str]
-
-
-class WhatIfContext(TypedDict):
-    """Other limits. words: the limits in a sentence. no_model: why there is nothing to compare."""
-
-    tabs: Sequence[Tab]
-    filters: FilterBar
-    announcement: str
-    words: str
-    kpis: Sequence[Kpi]
-    no_model: str | None
-    figures: Figures
 
 
 class ReportsContext(TypedDict):
@@ -365,104 +237,6 @@ class TryContext(TypedDict):
     problem: str | None
 
 
-class CaseRow(TypedDict):
-    """A case in words. weight: good, warning or none."""
-
-    case_id: str
-    title: str
-    why: str
-    domain: str
-    priority: str
-    age: str
-    owner: str
-    state: str
-    weight: str
-
-
-class EventWords(TypedDict):
-    """A change of a case in words. text: the note or the reason, if any."""
-
-    at: str
-    by: str
-    what: str
-    text: str
-
-
-class CasesContext(TypedDict):
-    """The review queue. query: the selection, for the links to cases."""
-
-    filters: FilterBar
-    announcement: str
-    rows: Sequence[CaseRow]
-    total: int
-    query: str
-
-
-class CaseContext(TypedDict):
-    """One case. group: the undecided cases that can be decided together. place: in the queue, in words."""
-
-    case: Case
-    row: CaseRow
-    options: Sequence[VerdictOption]
-    evidence: Evidence
-    history: Sequence[EventWords]
-    group: Sequence[Case]
-    group_what: str
-    can_decide: bool
-    snoozes: Mapping[int, str]
-    page: str
-    query: str
-    place: str
-    next_id: str
-    previous_id: str
-
-
-class PipelineCell(TypedDict):
-    """A stage of a business: how many parts, the state of the worst, and when one was built last (ISO, UTC)."""
-
-    stage: str
-    count: int
-    href: str
-    state: State
-    state_in_words: str
-    built_at: str
-
-
-class PipelineAsset(TypedDict):
-    """A part of the pipeline with its state. Moments are ISO, UTC, or empty. upstream: keys of what it is made from.
-
-    elsewhere: its address in Dagster's UI, or empty.
-    """
-
-    key: str
-    elsewhere: str
-    business: str
-    stage: str
-    kind: str
-    state: State
-    state_in_words: str
-    built_at: str
-    rows: int | None
-    checks: str
-    failed_at: str
-    failure: str
-    upstream: Sequence[str]
-    description: str
-
-
-class PipelineContext(TypedDict):
-    """The lineage. grid: each business with its stages. dagster_url: of Dagster's UI, or empty."""
-
-    filters: FilterBar
-    announcement: str
-    stages: Sequence[str]
-    grid: Sequence[tuple[str, Sequence[PipelineCell]]]
-    assets: Sequence[PipelineAsset]
-    dagster_url: str
-    files: Table
-    rejected: Table
-
-
 class ClickContext(TypedDict):
     """One conversion. heading: its match in words. match: labels and texts of its broker row, or empty."""
 
@@ -470,14 +244,6 @@ class ClickContext(TypedDict):
     heading: str
     facts: Mapping[str, str]
     match: Mapping[str, str]
-
-
-class SearchContext(TypedDict):
-    """What a text finds, by kind. most: the most hits of a kind."""
-
-    text: str
-    found: Mapping[str, Sequence[Hit]]
-    most: int
 
 
 class SignInContext(TypedDict):

@@ -11,7 +11,7 @@ from fastapi import Request
 
 from quintet.cases.kind import CaseKind
 from quintet.cases.store import Case
-from quintet.web.contexts import TraceContext
+from quintet.web.lending_contexts import TraceContext
 from quintet.web.rendering import Panel, Table
 
 

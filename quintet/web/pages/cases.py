@@ -25,9 +25,9 @@ from quintet.presentation.wording import counted, lasting
 from quintet.warehouse.snapshot import NoSnapshotError
 from quintet.web.addresses import redirect
 from quintet.web.audit import audited
+from quintet.web.case_contexts import CaseContext, CaseRow, CasesContext, EventWords
 from quintet.web.cases.access import DECIDE, READ, as_problems, author, case_of, kinds_of
 from quintet.web.cases.evidence import Evidence, evidence_of
-from quintet.web.contexts import CaseContext, CaseRow, CasesContext, EventWords
 from quintet.web.forms import whole_number
 from quintet.web.pages.shell import show
 from quintet.web.problems import ProblemError

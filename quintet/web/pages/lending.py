@@ -12,7 +12,7 @@ from quintet.lending.feature_registry import features
 from quintet.lending.service import LendingService
 from quintet.presentation.design import Column
 from quintet.replicated import COMMITTED_AT
-from quintet.web.contexts import LendingContext
+from quintet.web.lending_contexts import LendingContext
 from quintet.web.pages.lending_tabs import lending_tabs
 from quintet.web.pages.shell import show_snapshot
 from quintet.web.rendering import Table

@@ -18,7 +18,7 @@ from quintet.lending.service import LendingService
 from quintet.presentation.design import MISSING, Column, format_value, is_missing
 from quintet.presentation.wording import counted
 from quintet.web.audit import about, audited
-from quintet.web.contexts import ApplicationContext, ApplicationsContext, ClientContext, PublishedDecision
+from quintet.web.lending_contexts import ApplicationContext, ApplicationsContext, ClientContext, PublishedDecision
 from quintet.web.pages.downloads import csv_answer, with_query
 from quintet.web.pages.lending_decisions import trace_of
 from quintet.web.pages.lending_tabs import lending_tabs

@@ -25,8 +25,8 @@ from quintet.presentation.design import Column, Figure, format_value
 from quintet.presentation.wording import counted
 from quintet.replicated import COMMITTED_AT
 from quintet.web.audit import audited
-from quintet.web.contexts import DecisionsContext, TraceContext
 from quintet.web.forms import whole_number
+from quintet.web.lending_contexts import DecisionsContext, TraceContext
 from quintet.web.pages.downloads import csv_answer
 from quintet.web.pages.lending_tabs import lending_tabs
 from quintet.web.pages.shell import show

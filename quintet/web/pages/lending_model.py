@@ -18,7 +18,7 @@ from quintet.lending.scoring import REASONS
 from quintet.lending.what_if import CUT_OFFS, WhatIf, compare, decide_by_cut_off
 from quintet.presentation.design import Column, Figure, format_value
 from quintet.presentation.wording import counted
-from quintet.web.contexts import ModelContext, WhatIfContext
+from quintet.web.lending_contexts import ModelContext, WhatIfContext
 from quintet.web.pages.downloads import csv_answer, with_query
 from quintet.web.pages.lending_tabs import lending_tabs
 from quintet.web.pages.shell import show_snapshot

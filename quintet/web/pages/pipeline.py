@@ -14,9 +14,9 @@ from quintet.pipeline import STAGES, Asset, Build, builds, lineage
 from quintet.presentation.design import Column
 from quintet.presentation.wording import counted
 from quintet.state.keys import Key
-from quintet.web.contexts import PipelineAsset, PipelineCell, PipelineContext
 from quintet.web.pages.downloads import with_query
 from quintet.web.pages.shell import show_snapshot
+from quintet.web.pipeline_contexts import PipelineAsset, PipelineCell, PipelineContext
 from quintet.web.rendering import Filter, FilterBar, Option, State, Table
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of

@@ -14,8 +14,8 @@ from quintet.search import FEWEST_LETTERS, LONGEST, Hit, search, search_tables
 from quintet.state.keys import Key
 from quintet.web.addresses import prefix_of
 from quintet.web.answers import to_json
-from quintet.web.contexts import SearchContext
 from quintet.web.pages.shell import show_snapshot
+from quintet.web.pipeline_contexts import SearchContext
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
 from quintet.web.snapshots import Snapshot

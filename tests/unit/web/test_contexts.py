@@ -23,7 +23,7 @@ from quintet.conversions.insights import Insight
 from quintet.domains import DOMAINS
 from quintet.lending.decision_log import DecisionRecord
 from quintet.presentation.design import Column, Figure
-from quintet.web import contexts
+from quintet.web import contexts, lending_contexts
 from quintet.web.cases.evidence import Evidence
 from quintet.web.pages import conversions_parts, insurance, promotions
 from quintet.web.pages.payments_words import SeriesState
@@ -144,7 +144,7 @@ class Small(TypedDict):
     table: Table
     kpis: typing.Sequence[Kpi]
     pairs: typing.Sequence[tuple[str, Option]]
-    trace: contexts.TraceContext | None
+    trace: lending_contexts.TraceContext | None
 
 
 @pytest.mark.parametrize(

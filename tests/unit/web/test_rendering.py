@@ -16,7 +16,7 @@ import pytest
 from quintet.builds import Progress
 from quintet.domain import Waiting
 from quintet.presentation.design import Column, Figure
-from quintet.web import rendering
+from quintet.web import rendering, template_filters
 from quintet.web.rendering import (
     DataState,
     DomainCard,
@@ -185,7 +185,7 @@ def test_every_template_is_tested_here() -> None:
     parts |= {"conversions.html", "payments.html", "promotions.html", "promotions_try.html"}
     parts |= {"lending_decisions.html", "lending_model.html", "lending_what_if.html", "lending_macros.html"}
     parts |= {"lending_applications.html", "lending_application.html", "lending_client.html", "pipeline.html"}
-    parts |= {"search.html", "conversions_click.html", "cases.html", "case.html"}
+    parts |= {"search.html", "conversions_click.html", "cases.html", "case.html", "promotions_rules.html"}
     assert {path.name for path in (WEB / "templates").iterdir()} - parts == set(CONTEXTS)
 
 
@@ -484,4 +484,7 @@ def test_an_address_without_the_path_of_the_proxy_is_found() -> None:
 
 
 def test_values_in_links_of_tables_are_percent_encoded() -> None:
-    assert rendering._fill("/promotions?cluster={id}#c", {"id": "a&b=#c d"}) == "/promotions?cluster=a%26b%3D%23c%20d#c"
+    assert (
+        template_filters.FILTERS["fill"]("/promotions?cluster={id}#c", {"id": "a&b=#c d"})
+        == "/promotions?cluster=a%26b%3D%23c%20d#c"
+    )
