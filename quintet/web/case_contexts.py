@@ -40,13 +40,14 @@ class EventWords(TypedDict):
 
 
 class CasesContext(TypedDict):
-    """The review queue. query: the selection, for the links to cases."""
+    """The review queue. query: the selection, for the links to cases. more: that of a longer list, or empty."""
 
     filters: FilterBar
     announcement: str
     rows: Sequence[CaseRow]
     total: int
     query: str
+    more: str
 
 
 class CaseContext(TypedDict):

@@ -1,6 +1,6 @@
 """The asset graph as plain data, for a snapshot that a reviewer reads.
 
-`python -m tests.integration.graph` writes it anew after a change that is meant, with the lineage that the pipeline page
+`python -m tests.integration.graph` writes it after a change that is meant, with the lineage that the pipeline page
 shows.
 """
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import quintet.pipeline
+from assets.facts import DOMAIN_TAG
 from definitions import build_defs
 
 LINEAGE = Path(quintet.pipeline.__file__).with_name("lineage.json")
@@ -48,7 +49,7 @@ def describe_lineage() -> dict[str, Any]:
     }
     return {
         key.to_user_string(): {
-            "group": graph.get(key).group_name,
+            "group": graph.get(key).tags.get(DOMAIN_TAG) or graph.get(key).group_name,
             "step": steps.get(key, ""),
             "description": (graph.get(key).description or "").strip().partition("\n\n")[0].replace("\n", " "),
             "upstream": sorted(parent.to_user_string() for parent in graph.get(key).parent_keys),

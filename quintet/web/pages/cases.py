@@ -42,7 +42,7 @@ _deciding = guarded_router(DECIDE, include_in_schema=False)
 ROUTERS = (_reading, _deciding)
 PATH = "/cases"
 
-_SHOWN = 100
+_SHOWN = 30
 _STATES = {"waiting": "Waiting", "snoozed": "Put off", "decided": "Decided", "any": "All"}
 _AGES = {"1": "Older than a day", "7": "Older than a week", "30": "Older than 30 days"}
 _MINE, _NOBODY = "me", "nobody"
@@ -68,7 +68,8 @@ def cases(request: Request) -> Response:
     service = service_of(request)
     now = service.clock()
     queue = _queue(request, request.query_params)
-    found = case_store.listed(service.store, queue.chosen, now, _SHOWN)
+    shown = _shown(request.query_params.get("shown", ""))
+    found = case_store.listed(service.store, queue.chosen, now, shown)
     total = sum(case_store.count(service.store, queue.chosen, now).values())
     context: CasesContext = {
         "filters": FilterBar(PATH, queue.filters, queue.problem),
@@ -76,6 +77,7 @@ def cases(request: Request) -> Response:
         "rows": [_row(case, now) for case in found],
         "total": total,
         "query": queue.query,
+        "more": f"{queue.query}&shown={shown + _SHOWN}".lstrip("&") if len(found) < min(total, MOST_AT_ONCE) else "",
     }
     return show(request, "cases.html", "Cases", context)
 
@@ -217,6 +219,11 @@ def _queue(request: Request, given: Mapping[str, str]) -> _Queue:
     ]
     query = urlencode([(one, given[one]) for one in _PARAMETERS if given.get(one)])
     return _Queue(chosen, filters, query, problem)
+
+
+def _shown(text: str) -> int:
+    """Return how many cases to list; a text that is no number lists the first."""
+    return min(max(int(text), _SHOWN), MOST_AT_ONCE) if text.isascii() and text.isdigit() and len(text) < 9 else _SHOWN
 
 
 def _priority(text: str) -> float | None:
