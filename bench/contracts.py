@@ -17,11 +17,11 @@ USUALLY = "10 s"
 
 def main(arguments: Sequence[str]) -> int:
     """Check each contract with the standard's own tool; return the exit status."""
-    quick = options("contracts", __doc__).parse_args(arguments).quick
+    options("contracts", __doc__).parse_args(arguments)
     program = comparator("datacontract") / "datacontract"
     with tempfile.TemporaryDirectory() as folder:
         lines = [_line(program, file) for file in write_contracts(Path(folder))]
-    return print_lines("contracts against the Open Data Contract Standard", lines, quick)
+    return print_lines("contracts against the Open Data Contract Standard", lines)
 
 
 def _line(program: Path, file: Path) -> Line:
