@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from quintet.state.faults import STATE_FAULTS, StateUnavailableError, UnstorableValueError
 from quintet.warehouse.snapshot import NoSnapshotError
@@ -84,6 +85,8 @@ DECLARED: dict[int | str, dict[str, Any]] = {
 def problem_of(request: Request, error: Exception) -> tuple[Problem, Mapping[str, str] | None]:
     """Convert any exception into a problem and headers; an internal error reveals no details."""
     status, detail, headers = _describe(error)
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"allow": ", ".join(_methods_of(request))}
     problem = Problem(
         title=HTTPStatus(status).phrase,
         status=status,
@@ -160,6 +163,12 @@ def _describe(error: Exception) -> tuple[int, str, Mapping[str, str] | None]:
         case _:
             described = 500, "an internal error; the log has the details under this request id"
     return *described, None
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Return the methods of all routes of a path; each of them is a route of its own."""
+    routes = [route for route in request.app.router.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in routes for method in getattr(route, "methods", None) or ()})
 
 
 def _faults(error: Exception) -> list[Fault]:

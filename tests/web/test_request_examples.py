@@ -21,7 +21,7 @@ from tests.web.lending_decisions import keep, serving
 PROJECT = Path(__file__).parents[2]
 PAGE = (PROJECT / "docs" / "request-examples.md").read_text("utf-8")
 BASE = "http://127.0.0.1:8000"
-NOT_THERE = ("/v1/payments/incidents/", "/v1/cases/")
+NOT_THERE = ("/v1/payments/incidents/", "/v1/cases/", "/v1/case-verdicts")
 """Requests about an incident and a case that this service does not have begin so."""
 
 

@@ -27,7 +27,8 @@ from quintet.web.times import RecordedMoment
 _PREFIX: dict[str, Any] = {"prefix": "/v1/cases", "tags": ["cases"]}
 reading = guarded_router(READ, **_PREFIX)
 deciding = guarded_router(DECIDE, **_PREFIX)
-ROUTERS = (reading, deciding)
+deciding_several = guarded_router(DECIDE, tags=["cases"])
+ROUTERS = (reading, deciding, deciding_several)
 
 MOST_AT_ONCE = 1_000
 CONFLICT: dict[int | str, dict[str, Any]] = {
@@ -231,7 +232,7 @@ def case(request: Request, case_id: CaseId) -> Response:
     return JSONResponse(as_json(found) | {"history": [_event(one) for one in history], "verdicts": options})
 
 
-@deciding.post("/decide", response_model=Decided, responses=CONFLICT)
+@deciding_several.post("/v1/case-verdicts", response_model=Decided, responses=CONFLICT)
 @audited("cases.decide")
 def decide_several(request: Request, given: Verdicts, request_key: RequestKey = None) -> Response:
     """Give one verdict on several cases, such as all accounts of a cluster: all of them get it, or none."""

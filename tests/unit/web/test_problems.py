@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import duckdb
 import pytest
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.testclient import TestClient
 
 from quintet.warehouse.snapshot import NoSnapshotError
+from quintet.web import problems
 from quintet.web.problems import MEDIA_TYPE, Fault, ProblemError, problem_of, problem_response
 from quintet.web.snapshots import TookTooLongError
 
@@ -49,3 +52,15 @@ def test_a_program_gets_problem_details_with_the_headers_of_the_error() -> None:
 
     assert (answer.status_code, answer.headers["content-type"]) == (503, MEDIA_TYPE)
     assert answer.headers["retry-after"] == "5"
+
+
+def test_a_method_that_no_route_of_a_path_has_is_answered_with_those_that_there_are() -> None:
+    app = FastAPI()
+    problems.install(app, lambda *_: None)
+    for method in ("GET", "POST"):
+        app.add_api_route("/a/{name}", lambda: None, methods=[method])
+    app.add_api_route("/b", lambda: None, methods=["PUT"])
+    client = TestClient(app)
+    answers = {path: client.delete(path) for path in ("/a/1", "/b")}
+    assert {path: one.status_code for path, one in answers.items()} == {"/a/1": 405, "/b": 405}
+    assert {path: one.headers["allow"] for path, one in answers.items()} == {"/a/1": "GET, POST", "/b": "PUT"}

@@ -41,3 +41,4 @@ select
 from sampled
 cross join reviewed
 cross join tiers
+where sampled.judged + reviewed.judged > 0
