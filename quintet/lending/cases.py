@@ -14,7 +14,6 @@ from quintet.lending.policy import PolicyError, read_policy
 from quintet.lending.scoring import REASONS
 from quintet.lending.settings import LendingSettings
 from quintet.lending.verdicts import APPROVE, REJECT, act
-from quintet.presentation.design import format_value
 from quintet.settings import Settings
 
 
@@ -67,6 +66,8 @@ def _subject(
     why: str,
     origin: Literal["build", "service"],
 ) -> Subject:
+    from quintet.presentation.design import format_value  # noqa: PLC0415  # the declaration of a domain loads no charts
+
     known = amount or 0.0
     return Subject(
         str(application),

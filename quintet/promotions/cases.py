@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import duckdb
 
 from quintet.cases.kind import CaseKind, Decided, Option, Sources, Subject
-from quintet.promotions.reasons import explained
-from quintet.promotions.result_tables import model_of_snapshot
 from quintet.promotions.settings import PromotionsSettings
 from quintet.promotions.store import Label, insert_label
 from quintet.state.store import Connection
@@ -27,6 +25,9 @@ _FLAGGED = """
 
 def in_build(marts: duckdb.DuckDBPyConnection, sources: Sources) -> Sequence[Subject]:
     """Return the accounts to review or to block that nobody has labelled."""
+    from quintet.promotions.reasons import explained  # noqa: PLC0415  # the declaration of a domain loads no scoring
+    from quintet.promotions.result_tables import model_of_snapshot  # noqa: PLC0415
+
     found = model_of_snapshot(marts)
     if found is None:
         return ()
