@@ -21,7 +21,7 @@ MOST_RULES = 1_000
 LONGEST_TEXT = 1_000_000
 NO_ACTION = "none"
 
-ListName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z][a-z0-9_]*$")]
+ListName = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
 
 class RuleForm(Section):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Literal
 
-from fastapi import Request
+from fastapi import Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from quintet.rules.figures import RuleGrammar
@@ -24,6 +24,9 @@ _MOST_ENTRIES = 10_000
 
 RulesText = Annotated[str, Field(max_length=LONGEST_TEXT, description="The rules as TOML; see docs/rules.md.")]
 Note = Annotated[str, Field(max_length=1_000)]
+
+
+ListName = Annotated[str, Path(pattern="^[a-z0-9_]{1,64}$", description="Name of the list in the rules.")]
 
 
 class RulesGiven(BaseModel):

@@ -22,6 +22,7 @@ from quintet.web.audit import audited, not_audited
 from quintet.web.rule_answers import (
     EntriesChanged,
     EntriesGiven,
+    ListName,
     Rules,
     RulesGiven,
     RulesToActivate,
@@ -112,6 +113,6 @@ def save_rules(request: Request, given: RulesToActivate) -> Version | None:
 
 @_saving.post("/lists/{name}/entries", response_model=EntriesChanged)
 @audited("rules.entries")
-def change_entries(request: Request, name: str, given: EntriesGiven) -> EntriesChanged:
+def change_entries(request: Request, name: ListName, given: EntriesGiven) -> EntriesChanged:
     """Add entries to a list and remove entries, all or none; of an entry the last change counts."""
     return changed_entries(request, GRAMMAR, name, given)

@@ -22,6 +22,7 @@ from quintet.web.problems import Problem, ProblemError
 from quintet.web.rule_answers import (
     EntriesChanged,
     EntriesGiven,
+    ListName,
     NoteGiven,
     Rules,
     RulesGiven,
@@ -205,7 +206,7 @@ def drop(request: Request, given: NoteGiven) -> Version | None:
 
 @_saving.post("/lists/{name}/entries", response_model=EntriesChanged)
 @audited("rules.entries")
-def change_entries(request: Request, name: str, given: EntriesGiven) -> EntriesChanged:
+def change_entries(request: Request, name: ListName, given: EntriesGiven) -> EntriesChanged:
     """Add entries to a list and remove entries, all or none; of an entry the last change counts."""
     changed = changed_entries(request, GRAMMAR, name, given)
     service_of(request).of(PromotionsService).index.refresh_rules()
