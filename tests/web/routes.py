@@ -32,6 +32,7 @@ PARAMETERS = {
     "page": "x",
     "application_id": "1",
     "conversion_id": "1",
+    "case_id": "0" * 16,
 }
 
 
