@@ -158,7 +158,7 @@ class PaymentWorld:
 
     def _send(self) -> None:
         source = minutes(self.first_minute, self.seed)
-        with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=ADMIN, timeout=60) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=ADMIN, timeout=LONG_SECONDS) as client:
             while not self._stop.is_set():
                 together = [next(source) for _ in range(_MINUTES_A_REQUEST)]
                 body = [_as_json(item) for items in together for item in items]

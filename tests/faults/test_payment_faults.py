@@ -33,8 +33,8 @@ def try_faults(world: PaymentWorld, seconds: float, seed: int) -> Counter[str]:
         "webhook": lambda: world.fail_webhook(draw.choice((503, 500, 429, 404)), draw.uniform(0.5, 3)),
         "kill": world.kill,
     }
-    until = time.monotonic() + seconds
-    while time.monotonic() < until or len(counts) < len(faults):
+    began = time.monotonic()
+    while time.monotonic() - began < seconds or len(counts) < len(faults):
         kind = min(faults, key=lambda one: (counts[one], draw.random()))
         faults[kind]()
         counts[kind] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -14,8 +15,8 @@ from quintet.promotions.rules import GRAMMAR
 from quintet.rules.saving import rules_now
 from quintet.rules.store import entry_counts
 from quintet.settings import load_settings
-from tests.unit.rules.test_store import NOW
 
+NOW = dt.datetime(2026, 11, 30, 12, tzinfo=dt.UTC)
 TEXT = """version = "1"
 [[list]]
 name = "domains"

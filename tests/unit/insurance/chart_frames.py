@@ -4,7 +4,7 @@ import pandas as pd
 import vl_convert
 
 from quintet.presentation.design import Figure, vega_config
-from quintet.presentation.report import VEGA_LITE
+from quintet.presentation.report_charts import VEGA_LITE
 
 
 def summary(*rows: dict) -> pd.DataFrame:

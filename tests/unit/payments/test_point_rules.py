@@ -5,31 +5,19 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from quintet.domains import open_state_store
 from quintet.payments.backtest import detect_batch
 from quintet.payments.incidents import Point, to_minute
 from quintet.payments.monitor import Item, Monitor
-from quintet.payments.point_rules import GRAMMAR, apply_rules
-from quintet.rules.evaluate import Evaluator
-from quintet.rules.rule_set import RuleSet
+from quintet.payments.point_rules import apply_rules
 from quintet.rules.store import RuleChange, record_change
+from tests.unit.payments.ruled_minutes import evaluator, minutes
+from tests.unit.rules.rule_texts import rules_of
 
 MONDAY = to_minute(dt.datetime(2024, 1, 1, 10, 30))
 NOW = dt.datetime(2024, 1, 2, tzinfo=dt.UTC)
-
-
-def text(*rules: tuple[str, str]) -> str:
-    return 'version = "1"\n' + "".join(
-        f'[[rule]]\nwhen = \'{when}\'\ndecision = "{decision}"\ncode = "R{at}"\nsentence = "s"\n'
-        for at, (when, decision) in enumerate(rules)
-    )
-
-
-def evaluator(*rules: tuple[str, str]) -> Evaluator:
-    return Evaluator(RuleSet.from_text(text(*rules), GRAMMAR), GRAMMAR)
 
 
 def point(series: str = "denied", **changes: object) -> Point:
@@ -80,17 +68,6 @@ def test_without_rules_points_stay() -> None:
     assert apply_rules([ANOMALOUS], None, MONDAY) == [ANOMALOUS]
 
 
-def minutes(burst: int) -> pd.DataFrame:
-    """Three hours of a hundred approvals a minute, and ten minutes of denials from the second hour on."""
-    start = dt.datetime(2024, 1, 1, 9)
-    rows = [
-        (start + dt.timedelta(minutes=at), status, count, True)
-        for at in range(180)
-        for status, count in (("approved", 100), ("denied", burst if 120 <= at < 130 else 2))
-    ]
-    return pd.DataFrame(rows, columns=["minute_at", "status", "count", "is_observed"])
-
-
 def incidents(burst: int, *rules: tuple[str, str]) -> list[tuple[str, str]]:
     _, found = detect_batch(minutes(burst), with_points=False, point_rules=evaluator(*rules) if rules else None)
     return list(found[["series", "rule"]].itertuples(index=False, name=None))
@@ -107,7 +84,7 @@ def test_rules_suppress_and_raise_incidents_of_a_batch() -> None:
 @pytest.mark.parametrize("rule", [('series = "denied" and hour = 11', "suppress"), ("minute_count >= 60", "raise")])
 def test_live_traffic_is_ruled_as_the_batch(tmp_path: Path, rule: tuple[str, str]) -> None:
     store = open_state_store(tmp_path)
-    record_change(store, RuleChange("payments", "activate", "1", text(rule), NOW, "Ana"))
+    record_change(store, RuleChange("payments", "activate", "1", rules_of(rule), NOW, "Ana"))
     monitor = Monitor(store)
     live = {}
     for at, of_minute in minutes(60).groupby("minute_at"):
@@ -123,7 +100,7 @@ def test_rules_saved_while_the_monitor_runs_apply_from_then_on(tmp_path: Path) -
     store = open_state_store(tmp_path)
     monitor = Monitor(store)
     assert monitor.detector.point_rules is None
-    record_change(store, RuleChange("payments", "activate", "1", text(("score > 1", "raise")), NOW, "Ana"))
+    record_change(store, RuleChange("payments", "activate", "1", rules_of(("score > 1", "raise")), NOW, "Ana"))
     monitor.refresh_rules()
     assert monitor.detector.point_rules is not None
     assert monitor.detector.point_rules.rules.version == "1"

@@ -6,7 +6,7 @@ import duckdb
 
 from quintet.payments.opening_hours import LEARNED
 from quintet.payments.rule_history import backtest
-from tests.unit.payments.test_point_rules import evaluator, minutes
+from tests.unit.payments.ruled_minutes import evaluator, minutes
 
 NONE = ("score > 1000", "raise")
 SUPPRESSING = ('series = "denied"', "suppress")

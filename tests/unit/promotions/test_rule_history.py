@@ -14,8 +14,8 @@ from quintet.promotions.rules import GRAMMAR
 from quintet.rules.evaluate import Evaluator
 from quintet.rules.lists import EntryList
 from quintet.rules.rule_set import RuleSet
-from tests.unit.promotions.test_result_tables import POLICY, World, new_world, people
-from tests.unit.promotions.test_rules import AT_S, LISTS, evaluator
+from tests.unit.promotions.account_rules import AT_S, LISTS, evaluator
+from tests.unit.promotions.warehouse_worlds import POLICY, World, new_world, people
 
 RULES = (
     ("cluster_size >= 2 and accounts_on_device >= 2", "block"),

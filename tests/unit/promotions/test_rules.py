@@ -20,10 +20,9 @@ from quintet.promotions.rules import GRAMMAR, ActiveRules
 from quintet.promotions.score import Scored, scored
 from quintet.rules.evaluate import Evaluator
 from quintet.rules.lists import EntryList
-from quintet.rules.rule_set import RuleSet
+from tests.unit.promotions.account_rules import AT_S, LISTS, evaluator
 from tests.unit.promotions.worlds import requests, world
 
-AT_S = 1_800_000_000.0
 POLICY = read_policy()
 
 
@@ -42,14 +41,6 @@ def model() -> AbuseModel:
 @cache
 def index() -> OnlineIndex:
     return OnlineIndex(accounts_of(*people()), model(), POLICY)
-
-
-def evaluator(*rules: tuple[str, str], lists: str = "", version: str = "1", **entries: EntryList) -> Evaluator:
-    text = f'version = "{version}"\n{lists}' + "".join(
-        f'[[rule]]\nwhen = \'{when}\'\ndecision = "{decision}"\ncode = "RULE_{at}"\nsentence = "Rule {at} applies."\n'
-        for at, (when, decision) in enumerate(rules)
-    )
-    return Evaluator(RuleSet.from_text(text, GRAMMAR), GRAMMAR, entries)
 
 
 @cache
@@ -85,16 +76,6 @@ _rules = st.lists(
     st.tuples(st.lists(_conditions, min_size=1, max_size=2, unique=True).map(" and ".join), st.sampled_from(DECISIONS)),
     min_size=1,
     max_size=5,
-)
-LISTS = "".join(
-    f'[[list]]\nname = "{name}"\nfigure = "{figure}"\nmatches = "{matches}"\naction = "{action}"\n'
-    'sentence = "Listed."\n'
-    for name, figure, matches, action in (
-        ("domains", "email", "email_domain", "none"),
-        ("nets", "ip_address", "network", "watch"),
-        ("prefixes", "phone", "phone_prefix", "none"),
-        ("devices", "device_id", "value", "block"),
-    )
 )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from quintet.rules.lines import FormError
 from quintet.rules.rule_set import RuleSet
-from tests.unit.rules.test_rule_set import GRAMMAR, rules_of
+from tests.unit.rules.rule_texts import GRAMMAR, rules_of
 
 
 @pytest.mark.parametrize(

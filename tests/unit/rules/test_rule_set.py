@@ -4,25 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from quintet.rules.figures import RuleFigure, RuleGrammar, by_name
 from quintet.rules.lines import FormError
 from quintet.rules.rule_set import MOST_RULES, RuleSet
+from tests.unit.rules.rule_texts import GRAMMAR, rules_of
 
-GRAMMAR = RuleGrammar(
-    "things",
-    by_name(
-        [
-            RuleFigure("size", "number", "size"),
-            RuleFigure("age", "number", "age"),
-            RuleFigure("city", "text", "city"),
-            RuleFigure("email", "email", "e-mail"),
-        ]
-    ),
-    ("allow", "block", "review"),
-    "thing",
-    "block",
-    {"allow": "allow", "block": "block", "watch": "review"},
-)
 TEXT = """version = "1"
 
 [[list]]
@@ -91,13 +76,6 @@ def test_a_fault_is_named_with_its_line(old: str, new: str, said: str) -> None:
     assert said in str(refused.value)
     wanted = line_of(text, new) if "figure = " not in new or "does not" not in said else line_of(text, "matches")
     assert str(refused.value).startswith(f"line {wanted}:")
-
-
-def rules_of(*rules: tuple[str, str]) -> str:
-    return 'version = "1"\n' + "".join(
-        f'[[rule]]\nwhen = \'{when}\'\ndecision = "{decision}"\ncode = "R{at}"\nsentence = "s"\n'
-        for at, (when, decision) in enumerate(rules)
-    )
 
 
 def test_the_number_of_rules_is_limited() -> None:

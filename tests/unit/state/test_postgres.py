@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -17,7 +18,8 @@ from quintet.state.keys import create_first_key, create_key, list_keys
 from quintet.state.store import FILE, StateStore
 from quintet.state_place import StatePlace
 from tests.state_places import own_schema
-from tests.unit.state.test_keys import AT
+
+AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
 @pytest.fixture
