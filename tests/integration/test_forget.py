@@ -124,7 +124,7 @@ def _logged(settings: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
             for line in gzip.decompress(path.read_bytes()).splitlines():
                 change = json.loads(line)
                 yield change["table"], change["row"]
-        elif path.suffix == ".parquet":
+        elif path.suffix == ".parquet" and "features" not in path.parts:
             for change in pq.read_table(path).to_pylist():
                 yield change["table"], json.loads(change["row"])
 

@@ -10,7 +10,7 @@ import pytest
 from quintet.search import Hit, Searched, search, search_tables
 
 AGENCY = Searched("agency", "agencies", "id", "/agencies/{id}", "vendor")
-INCIDENT = Searched("incident", "incidents", "id", "/payments?day={day}#{id}", "", (("day", "at::date"),))
+INCIDENT = Searched("incident", "incidents", "id", "/payments?day={day}#{id}", "", (("day", "started_at::date"),))
 MISSING = Searched("ghost", "not_built", "id", "/ghosts/{id}")
 
 
@@ -20,7 +20,9 @@ def cursor() -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute(
             "create table agencies as select * from (values (47, 'V'), (470, null), (5, '47')) t(id, vendor)"
         )
-        connection.execute("create table incidents as select 'A%/b' as id, timestamp '2024-01-02 03:04:00' as at")
+        connection.execute(
+            "create table incidents as select 'A%/b' as id, timestamp '2024-01-02 03:04:00' as started_at"
+        )
         yield connection
 
 

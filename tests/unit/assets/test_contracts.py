@@ -22,7 +22,7 @@ RELIED_ON = (
 """The marts whose names and columns do not change."""
 
 REPEATING = (
-    *("fct_premium_forecast", "fct_premium_forecast_scores", "fct_premium_forecast_backtest", "fct_abuse_scores"),
+    *("fct_premium_forecast", "fct_premium_forecast_scores", "fct_premium_forecast_backtest"),
     *("fct_checkout_anomalies", "fct_payment_incidents", "fct_payment_points", "fct_alert_evaluation"),
     *("fct_alert_evaluation_incidents", "fct_client_features"),
 )

@@ -89,7 +89,7 @@ def test_a_database_that_is_away_is_named(settings: Settings, tmp_path: Path) ->
 def test_a_person_is_erased_from_the_database(settings: Settings) -> None:
     by_kind = {one.persons.kind: one.persons for one in DOMAINS if one.persons is not None}
     for kind, person_id in (("user", "u-0"), ("user", "u-0"), ("client", str(RECORD.client_id))):
-        erase_from_state(settings.state, Person(by_kind[kind], person_id, "forgotten-1"))
+        erase_from_state(settings.state, Person(by_kind[kind], person_id, "forgotten-1"), NOW)
     empty_features(settings.state)
     with closing(open_state_store(settings.state)) as store:
         assert list(all_labels(store)) == []

@@ -2,7 +2,7 @@
 -- The last label of a person decides, whatever the score: a confirmed abuser is blocked, a cleared account allowed.
 with label as (
     select user_id, is_abuser
-    from {{ ref('ops_abuse_labels') }}
+    from {{ source('ops', 'abuse_labels') }}
     qualify row_number() over (partition by user_id order by labelled_at desc, label_id desc) = 1
 )
 
