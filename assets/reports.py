@@ -41,4 +41,6 @@ def build_report_asset(domain: str, file: ReportFile) -> dg.AssetsDefinition:
     return report
 
 
-REPORT_ASSETS = [build_report_asset(domain.name, file) for domain in DOMAINS for file in domain.reports]
+REPORT_ASSETS = [
+    build_report_asset(domain.name, file) for domain in DOMAINS for file in domain.reports if file.function
+]

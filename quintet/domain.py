@@ -123,12 +123,13 @@ class ReportFile:
     """A PDF that each run writes from the snapshot: its name, without suffix, and what it holds.
 
     function: the module and name of a function of a connection to the snapshot that returns a
-    `quintet.presentation.blocks.Report`, such as `quintet.insurance.review_report.review_report`.
+    `quintet.presentation.blocks.Report`, such as `quintet.insurance.review_report.review_report`; "" if an asset of the
+    business writes it with other results.
     """
 
     name: str
     description: str
-    function: str
+    function: str = ""
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ PAYMENTS = Domain(
         ),
     ),
     reports=(
+        ReportFile("checkout_analysis", "The checkout days: each hour that stands out, against all its references."),
         ReportFile(
             "payments_days",
             "The incidents of the last days, what the monitor would have sent and when, and how it decides.",

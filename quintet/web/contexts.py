@@ -127,7 +127,10 @@ class ConversionsContext(TypedDict):
 
 
 class ReportsContext(TypedDict):
-    """The report runner. downloads: address and name of each format. problem: why there is no preview."""
+    """The report runner. downloads: address and name of each format. problem: why there is no preview.
+
+    written: the PDFs of the last run.
+    """
 
     filters: FilterBar
     announcement: str
@@ -135,6 +138,7 @@ class ReportsContext(TypedDict):
     totals: Sequence[Kpi]
     downloads: Sequence[Option]
     problem: str | None
+    written: Table
     history: Table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,23 +10,33 @@ import pandas as pd
 from fastapi import Request
 from starlette.responses import Response
 
+from quintet.domains import DOMAINS
 from quintet.insurance.premium_report import WORKBOOK_ROWS, premium_report
 from quintet.insurance.report_runs import ReportRun, last_report_runs
 from quintet.presentation.design import Column
 from quintet.presentation.wording import counted
 from quintet.web.contexts import ReportsContext
+from quintet.web.pages.downloads import report_file
 from quintet.web.pages.insurance import filter_fields, filters_of, query_of
 from quintet.web.pages.shell import show_snapshot
+from quintet.web.problems import ProblemError
 from quintet.web.rendering import FilterBar, Kpi, Option, Table
 from quintet.web.security import guarded_router
 from quintet.web.service import service_of
 
 router = guarded_router("insurance:read", include_in_schema=False)
-ROUTERS = (router,)
+written = guarded_router(None, include_in_schema=False)
+ROUTERS = (router, written)
 
 PATH = "/reports"
 
 _MOST_RUNS = 50
+_FILE_COLUMNS = (
+    Column("business", "Business"),
+    Column("name", "Report"),
+    Column("description", "What it holds", "sentence"),
+    Column("written_at", "Written at (UTC)"),
+)
 _COLUMNS = (
     Column("agency_id", "Agency", "identifier"),
     Column("prod_line", "Line"),
@@ -52,6 +63,7 @@ _HISTORY_COLUMNS = (
 def reports(request: Request) -> Response:
     """Run the premium report and show its earlier runs."""
     runs = last_report_runs(service_of(request).store, _MOST_RUNS)
+    files = _written(request)
 
     def make(snapshot: Any) -> ReportsContext:
         filters, problem = filters_of(request.query_params)
@@ -72,10 +84,48 @@ def reports(request: Request) -> Response:
                 for kind, label in formats.items()
             ],
             "problem": problem,
+            "written": Table(
+                files,
+                _FILE_COLUMNS,
+                "Written by each run",
+                len(files),
+                link=("name", f"{PATH}/files/{{name}}.pdf"),
+                nothing="None yet; `make run` writes them.",
+            ),
             "history": Table(_history(runs), _HISTORY_COLUMNS, "Earlier reports", len(runs), nothing="None yet."),
         }
 
-    return show_snapshot(request, "reports.html", "Reports", make, varying=repr(runs))
+    return show_snapshot(request, "reports.html", "Reports", make, varying=repr((runs, files.to_dict("records"))))
+
+
+@written.get(f"{PATH}/files/{{name}}")
+def written_report(request: Request, name: str) -> Response:
+    """Return a PDF that the last run wrote. Raises ProblemError 403 and 404."""
+    owner = next((domain.name for domain in DOMAINS if name in {f"{one.name}.pdf" for one in domain.reports}), None)
+    if owner is not None and not request.state.key.allows(f"{owner}:read"):
+        raise ProblemError(403, f"the key lacks the scope {owner}:read")
+    names = [f"{one.name}.pdf" for domain in DOMAINS for one in domain.reports]
+    return report_file(service_of(request).settings.reports, name, names)
+
+
+def _written(request: Request) -> pd.DataFrame:
+    """Return the PDFs that the key may read and that there are."""
+    folder, key = service_of(request).settings.reports, request.state.key
+    rows = [
+        {
+            "business": domain.title,
+            "name": one.name,
+            "description": one.description,
+            "written_at": dt.datetime.fromtimestamp((folder / f"{one.name}.pdf").stat().st_mtime, dt.UTC),
+        }
+        for domain in DOMAINS
+        if key.allows(f"{domain.name}:read")
+        for one in domain.reports
+        if (folder / f"{one.name}.pdf").is_file()
+    ]
+    frame = pd.DataFrame(rows, columns=[column.name for column in _FILE_COLUMNS])
+    frame["written_at"] = [f"{at:%Y-%m-%d %H:%M}" for at in frame["written_at"]]
+    return frame
 
 
 def _totals(total: pd.DataFrame) -> list[Kpi]:

@@ -138,6 +138,7 @@ CONTEXTS: dict[str, dict[str, Any]] = {
         "totals": KPIS,
         "downloads": (Option("/report?format=xlsx", "Excel"), Option("/report?format=csv", "CSV")),
         "problem": None,
+        "written": table(),
         "history": table(),
     },
     "building.html": {
