@@ -10,6 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from quintet.warehouse.snapshot import open_snapshot
 from tests.web.browser import Visit
 from tests.web.service import Server, serving
 
@@ -111,10 +112,12 @@ def test_who_is_in_a_cluster(reader: Clicks) -> None:
     )
 
 
-def test_an_agency_is_found_by_its_id(reader: Clicks) -> None:
+def test_an_agency_is_found_by_its_id(reader: Clicks, built_home: Path) -> None:
+    with open_snapshot((built_home / "serving" / "current.duckdb").resolve()) as snapshot:
+        ((agency,),) = snapshot.execute("select max(agency_id) from marts.dim_agency").fetchall()
     page = reader.page
-    page.get_by_role("searchbox").fill("3")
+    page.get_by_role("searchbox").fill(str(agency))
     page.keyboard.press("Enter")
-    reader.click(page.get_by_role("link", name="agency 3", exact=True))
+    reader.click(page.get_by_role("link", name=f"agency {agency}", exact=True))
 
-    expect(page.locator("h1")).to_contain_text("3")
+    expect(page.locator("h1")).to_contain_text(str(agency))
