@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -201,7 +202,11 @@ class OnlineState:
             return False
         self._tried = path
         logged = sign_ups_after(self._store, 0)
-        index = build_index(path, logged)
+        try:
+            index = build_index(path, logged)
+        except duckdb.Error:  # it may be readable in a moment
+            self._tried = None
+            raise
         if index is None:
             self._why_not = "the snapshot has no abuse model yet; run `make run SELECT=promotions`"
             return False

@@ -5,6 +5,7 @@ What reads text from outside could otherwise be made to read or write any file o
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import duckdb
 
 from quintet.warehouse.sql import quote_literal
 
+_OPENING = threading.Lock()
 _NO_EXTENSIONS = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 
 
@@ -24,6 +26,11 @@ def connect_closed(
     options: of DuckDB, such as threads; locked afterwards.
     """
     config: dict[str, Any] = {**_NO_EXTENSIONS, **options}
+    with _OPENING:  # connections to one file share its configuration: the first of two threads locks it
+        return _closed(path, exports, config)
+
+
+def _closed(path: Path | None, exports: Path | None, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(str(path) if path else ":memory:", read_only=path is not None, config=config)
     if connection.execute("select current_setting('lock_configuration')").fetchall() == [(True,)]:
         return connection  # this process has the file open already, and DuckDB shares what opened it

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -109,3 +111,18 @@ def test_dbt_installs_nothing_by_itself() -> None:
     profile = (PROJECT / "dbt_project" / "profiles.yml").read_text("utf-8")
     assert "autoinstall_known_extensions: false" in profile
     assert "autoload_known_extensions: false" in profile
+
+
+def test_threads_that_open_one_file_at_once_all_get_it_closed(file: Path) -> None:
+    for _ in range(30):
+        together = threading.Barrier(4)
+
+        def opened(together: threading.Barrier = together) -> list[tuple[object, ...]]:
+            together.wait()
+            with connect_closed(file) as connection:
+                found = connection.execute("select a, current_setting('enable_external_access') from t").fetchall()
+                together.wait()  # each of them is open with the others
+            return found
+
+        with ThreadPoolExecutor(4) as threads:
+            assert [one.result() for one in [threads.submit(opened) for _ in range(4)]] == [[(1, False)]] * 4
