@@ -13,7 +13,7 @@ import pytest
 
 from quintet.cases.kind import Decided, Sources
 from quintet.domains import open_state_store
-from quintet.promotions import result_tables
+from quintet.promotions import reasons, result_tables
 from quintet.promotions.cases import ABUSER, HONEST, act, in_build
 from quintet.promotions.store import label_of
 from quintet.settings import load_settings
@@ -54,7 +54,7 @@ def test_flagged_accounts_without_a_label_are_cases_by_what_they_cost(
     marts: duckdb.DuckDBPyConnection, sources: Sources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(result_tables, "model_of_snapshot", lambda _: (SimpleNamespace(population=None), None))
-    monkeypatch.setattr(cases, "explained", lambda code, _: SimpleNamespace(sentence=f"{code} in words."))
+    monkeypatch.setattr(reasons, "explained", lambda code, _: SimpleNamespace(sentence=f"{code} in words."))
     found = {one.subject_id: one for one in in_build(marts, sources)}
     assert {name: (one.priority, one.group_id, one.person_id) for name, one in found.items()} == {
         "a": (0.9 * 3 * 20, "a", "a"),
