@@ -169,7 +169,7 @@ class Domain:
     assets, sensors: the modules with its Dagster assets and sensors.
     persons: where it has data of persons.
     cases: the kinds of cases that need a person's verdict.
-    searched: what of it is found by id.
+    searched: the rows that are found by their id.
     rules: the module with the `GRAMMAR` of its rules, and `backtest_of` of a snapshot, the active rules, others and the
     time in Unix seconds; "" without rules.
     samples: the module that generates its inbox files. checks: what is checked after its tables are built.

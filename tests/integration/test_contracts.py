@@ -22,7 +22,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
 
 
 def _broken(snapshot: duckdb.DuckDBPyConnection, contract: dict[str, Any]) -> list[str]:
-    """Return what of a contract does not hold: columns, types, missing values, keys, references, allowed values."""
+    """Return the broken parts of a contract: columns, types, missing values, keys, references, allowed values."""
     faults = []
     for table in contract["schema"]:
         name, properties = table["name"], table["properties"]

@@ -101,11 +101,10 @@ def reports(request: Request) -> Response:
 @written.get(f"{PATH}/files/{{name}}")
 def written_report(request: Request, name: str) -> Response:
     """Return a PDF that the last run wrote. Raises ProblemError 403 and 404."""
-    owner = next((domain.name for domain in DOMAINS if name in {f"{one.name}.pdf" for one in domain.reports}), None)
-    if owner is not None and not request.state.key.allows(f"{owner}:read"):
-        raise ProblemError(403, f"the key lacks the scope {owner}:read")
-    names = [f"{one.name}.pdf" for domain in DOMAINS for one in domain.reports]
-    return report_file(service_of(request).settings.reports, name, names)
+    owners = {f"{one.name}.pdf": domain.name for domain in DOMAINS for one in domain.reports}
+    if name in owners and not request.state.key.allows(f"{owners[name]}:read"):
+        raise ProblemError(403, f"the key lacks the scope {owners[name]}:read")
+    return report_file(service_of(request).settings.reports, name, owners)
 
 
 def _written(request: Request) -> pd.DataFrame:
