@@ -18,7 +18,7 @@ from tests.unit.lending.models import scorecard
 from tests.waiting import LONG_SECONDS
 from tests.web import lending_decisions
 from tests.web.browser import Visit
-from tests.web.service import ADMIN, Server, build_app, serving
+from tests.web.service import ADMIN, Server, build_app, open_cases, serving
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +56,7 @@ def app(service_home: Path) -> FastAPI:
 def client(app: FastAPI) -> Iterator[TestClient]:
     """A client with the admin key; errors of the service are answered, not raised."""
     with TestClient(app, headers=ADMIN, raise_server_exceptions=False) as client:
+        open_cases(app)
         yield client
 
 

@@ -13,9 +13,11 @@ import httpx
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from quintet.domains import CASE_KINDS
 from quintet.embedded.processes import free_port
 from quintet.settings import load_settings
 from quintet.web.app import create_app
+from quintet.web.cases.opening import CaseOpener
 from tests.command import Python
 from tests.waiting import wait_until
 
@@ -27,6 +29,12 @@ def build_app(home: Path, **settings: str) -> FastAPI:
     """Return the application over a home folder, with the tests' admin key."""
     given = {"QUINTET_HOME": str(home), "QUINTET_ADMIN_KEY": ADMIN_KEY, **settings}
     return create_app(load_settings(given), code="tests")
+
+
+def open_cases(app: FastAPI) -> None:
+    """Open all cases of the snapshot now: each page shows their count, which the service's thread changes."""
+    service = app.state.service
+    CaseOpener(service.store, service.snapshots, service.settings, CASE_KINDS.values(), service.clock).round()
 
 
 def items(client: TestClient, path: str, **parameters: Any) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import itertools
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -16,7 +16,7 @@ from quintet.state import writer as module
 from quintet.state.store import StateStore
 from quintet.state.writer import MOST_FRAMES, Writer
 from tests.state_places import IntegrityError
-from tests.waiting import LONG_SECONDS
+from tests.waiting import LONG_SECONDS, wait_until
 
 
 def insert(connection: sqlite3.Connection, name: str) -> str:
@@ -103,24 +103,39 @@ def test_a_write_that_fails_alone_raises_and_the_next_one_is_written(store: Stat
     assert names(store) == {"later"}
 
 
-@pytest.mark.parametrize("is_long", [False, True])
-def test_the_writer_moves_a_long_log_and_the_next_write_restarts_it(
-    file_store: StateStore, monkeypatch: pytest.MonkeyPatch, is_long: bool
-):
-    store = file_store
+@pytest.fixture
+def log(file_store: StateStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Writer, Callable[[], bytes]]]:
+    """A writer whose log nobody moves in the background, and its log's salt, which a restart changes."""
     monkeypatch.setattr(module, "_CHECKPOINT_SECONDS", 3_600)
-    writer, log = Writer(store), store.path.with_name(f"{store.path.name}-wal")
+    writer, path = Writer(file_store), file_store.path.with_name(f"{file_store.path.name}-wal")
     writer.start()
-    writer.run(partial(insert, name="before")).result()
-    salt = log.read_bytes()[16:24]
-    if is_long:
-        writer._is_log_long.set()
-    for name in ("moved after it", "restarts it"):
-        writer.run(partial(insert, name=name)).result()
+    yield writer, lambda: path.read_bytes()[16:24]
     writer.close()
 
-    assert (log.read_bytes()[16:24] != salt) == is_long
-    assert len(names(store)) == 3
+
+def test_the_writer_moves_a_long_log_and_the_next_write_restarts_it(log: tuple[Writer, Callable[[], bytes]]):
+    writer, salt = log
+    numbers = map(str, itertools.count())
+    writer.run(partial(insert, name=next(numbers))).result()
+    before = salt()
+
+    def is_restarted() -> bool:  # not while the other thread opens its connection, which reads
+        writer._is_log_long.set()
+        for _ in range(2):
+            writer.run(partial(insert, name=next(numbers))).result()
+        return salt() != before
+
+    wait_until(is_restarted)
+
+
+def test_the_writer_leaves_a_short_log_alone(log: tuple[Writer, Callable[[], bytes]]):
+    writer, salt = log
+    writer.run(partial(insert, name="before")).result()
+    before = salt()
+
+    for number in range(20):
+        writer.run(partial(insert, name=str(number))).result()
+    assert salt() == before
 
 
 def test_the_log_of_sqlite_is_restarted_again_and_again(file_store: StateStore, monkeypatch: pytest.MonkeyPatch):
