@@ -62,12 +62,13 @@ coverage: test  ## test with the coverage of each file; takes a third longer
 docs: install  ## build the documentation into site/, which the service serves below /docs/; a broken link fails
 	@NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --strict
 
-check: install docs  ## lint, types, architecture, documentation, CloudFormation, dbt and Dagster definitions
+check: install docs  ## lint, types, architecture, documentation, deployments, dbt and Dagster definitions
 	@"$(BIN)/ruff" check .
 	@"$(BIN)/ruff" format --check .
 	@"$(BIN)/python" -m mypy
 	@"$(BIN)/lint-imports"
-	@"$(BIN)/cfn-lint" deploy/*.yaml
+	@"$(BIN)/cfn-lint" deploy/aws.yaml
+	@"$(BIN)/kubernetes-validate" --quiet --strict deploy/kubernetes.yaml
 	@QUINTET_WAREHOUSE=:memory: "$(BIN)/python" -m dbt.cli.main parse --quiet --project-dir dbt_project --profiles-dir dbt_project
 	@"$(BIN)/python" -m cli.home "$(BIN)/dagster" definitions validate --workspace workspace.yaml
 

@@ -10,7 +10,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import yaml
 
 from quintet.code_version import PROJECT
 from tests.machine import require_program
@@ -91,16 +90,3 @@ def test_the_composition_is_valid(tmp_path: Path) -> None:
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-
-
-def test_every_setting_of_the_composition_exists() -> None:
-    from quintet.settings import load_settings  # noqa: PLC0415
-
-    composition = yaml.safe_load((PROJECT / "compose.yaml").read_text("utf-8"))
-    for service in composition["services"].values():
-        given = {
-            name: re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value)
-            for name, value in service.get("environment", {}).items()
-            if name.startswith("QUINTET_")
-        }
-        load_settings(given)
