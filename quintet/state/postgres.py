@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from quintet.masking import masked
 from quintet.state.dialect import postgres_statement
-from quintet.state.faults import StateError, StateUnavailableError, UnstorableValueError
+from quintet.state.faults import StateAwayError, StateUnavailableError, UnstorableValueError
 from quintet.warehouse.sql import quote_identifier
 
 SCHEMA = "quintet"
@@ -330,10 +330,10 @@ class PostgresDatabase:
         self.close()
 
 
-def unreachable(error: StateUnavailableError) -> StateError:
+def unreachable(error: StateUnavailableError) -> StateAwayError:
     """Return what to say when the database does not answer at the start."""
     reason = str(error).rstrip(".?")
-    return StateError(
+    return StateAwayError(
         f"{reason}. Start the database, or correct QUINTET_STATE_URL; without it the state is in SQLite files of the "
         "home."
     )
