@@ -48,12 +48,13 @@ def primary(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
 def standby(primary: EmbeddedPostgres, tmp_path: Path) -> Iterator[EmbeddedPostgres]:
     """A standby that copies the slots of the primary, which sends nothing that the standby has not got."""
     ask(primary.url, "select pg_create_physical_replication_slot('standby')")
-    ask(primary.url, "alter system set synchronized_standby_slots = 'standby'")
     primary.stop()
     folder = tmp_path / "standby"
     subprocess.run(["cp", "-a", str(primary.folder), str(folder)], check=True)
     (folder / "data" / "standby.signal").touch()
     primary.start()
+    ask(primary.url, "alter system set synchronized_standby_slots = 'standby'")
+    ask(primary.url, "select pg_reload_conf()")
     settings = {
         "primary_conninfo": primary.url,
         "primary_slot_name": "standby",
